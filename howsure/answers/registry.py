@@ -56,6 +56,7 @@ PARTS = {
     "summary": "summaries",
     "page": "pages",
     "tiled": "assessments in tiles",
+    "map_files": "maps",
     "graph": "ONNX graphs",
     "graph_numbers": "ONNX graphs",
     "graph_words": "ONNX graphs",
@@ -236,6 +237,7 @@ POSITIONS = Answer(
         "graph": "howsure.answers.positions.graph:PositionsGraph",
         "graph_numbers": "howsure.answers.positions.graph:numbers",
         "graph_words": "howsure.answers.positions.graph:words",
+        "map_files": "howsure.answers.positions.map_files:write_map_files",
         "lead": "howsure.answers.positions.printed:lead",
         "lines": "howsure.answers.positions.printed:lines",
         "summary": "howsure.answers.positions.printed:summary",
@@ -398,7 +400,7 @@ def outcome_of(info: ModelInfo, request: Request, found: Sequence[str] | None = 
         ModelError: The output is of no kind that howsure knows, or does not say what it is.
     """
     if isinstance(request.outcome, Outcome):
-        return request.outcome
+        return _at_positions(request.outcome, request, "these answers")
     names = request.class_names
     if names is not None and info.class_names is not None:
         _check_order(tuple(map(str, names)), info.class_names)
@@ -412,12 +414,24 @@ def outcome_of(info: ModelInfo, request: Request, found: Sequence[str] | None = 
                 f"Model '{info.name}' has no answers of the kind '{chosen.name}'",
                 expected="an outcome that fits the model",
             )
-        return outcome
+        return _at_positions(outcome, request, "these answers")
     for answer in answers():
         fits: Outcome | None = answer.outcome_type.of(info, request)
         if fits is not None:
-            return fits
+            return _at_positions(fits, request, answer.in_words)
     raise AssertionError("the last outcome raises where it does not fit")
+
+
+def _at_positions(outcome: Outcome, request: Request, in_words: str) -> Outcome:
+    """The outcome; an `InputError` where a wish is for answers at positions, and it has one for each row."""
+    given = [name for name in ("class_axis", "keep") if getattr(request, name) is not None]
+    if given and len(outcome.columns) == 1:
+        raise InputError(
+            f"`{given[0]}` has no effect on {in_words}",
+            expected="a model with an answer at each position of a row, such as a class of each pixel",
+            received=getattr(request, given[0]),
+        )
+    return outcome
 
 
 def _check_order(names: tuple[str, ...], own: tuple[str, ...]) -> None:

@@ -11,18 +11,20 @@ import typer
 from rich.console import Console
 
 import howsure
+from howsure.answers.files import parts_of
 from howsure.answers.printed import lines_of
 from howsure.cli import folders
 from howsure.cli.columns import RowOptions
 from howsure.cli.folders import FolderOptions
+from howsure.cli.map_options import MapOptions
 from howsure.cli.models import Model, check_models, load_model, rows_of
-from howsure.cli.options import LEFT_OUT, Above, MethodOptions, Opening, Quiet, Wishes, consoles
+from howsure.cli.options import LEFT_OUT, Above, AssessWishes, MethodOptions, Opening, Quiet, consoles
 from howsure.cli.output import STDOUT, check_table, parquet_beside, write_table
 from howsure.cli.paths import check_exists, check_output
 from howsure.cli.stopping import INTERRUPTIONS, kept
 from howsure.data.csv_form import kind_of
 from howsure.data.images import SUFFIXES
-from howsure.data.label_files import read_labels
+from howsure.data.label_files import read_label_file, read_labels
 from howsure.data.rows import Rows, counted
 from howsure.data.tables import Roles
 from howsure.divide import check_divisor, divided
@@ -31,6 +33,7 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.models.adapt import PICKLES, is_estimator, names_for
 from howsure.report import write_report
 from howsure.request import Request
+from howsure.results.maps import maps_beside
 from howsure.scale.recipe import Asked
 from howsure.scale.sources import RowSource
 from howsure.scale.worker import Recipe
@@ -68,12 +71,13 @@ def assess_command(
     rows: RowOptions,
     many: FolderOptions,
     passes: MethodOptions,
-    wishes: Wishes,
+    wishes: AssessWishes,
     question: Above,
+    maps: MapOptions,
     opening: Opening,
 ) -> None:
     """Say for each row what the model predicts, how certain it is, and why it is unsure."""
-    run = _Run(model, data, results, rows, many, passes, question, opening)
+    run = _Run(model, data, results, rows, many, passes, question, maps, opening)
     dropout = passes.dropout
     passes.check(dropout)
     check_divisor(rows.divide_by)
@@ -99,6 +103,7 @@ class _Run:
     many: FolderOptions
     passes: MethodOptions
     question: Above
+    maps: MapOptions
     opening: Opening
 
     def check(self, names: Sequence[str] | None) -> tuple[bool, Roles]:
@@ -125,6 +130,7 @@ class _Run:
         if report is not None:
             check_output(report, ".html", inputs if out == STDOUT else [*inputs, out])
         roles = self.rows.roles(data, labels)
+        self.maps.check(data, [*inputs, out if to_folder else maps_beside(out)])
         if to_folder:
             folders.check_free(out, inputs, report)
             if self.question.above is not None:
@@ -139,7 +145,7 @@ class _Run:
                     "A folder cannot have both --labels and --label-column", expected="a column y in --labels"
                 )
         elif labels is not None:
-            read_labels(labels, column=self.rows.label_column, names=names)  # before work begins
+            read_label_file(labels, column=self.rows.label_column, names=names)  # before work begins
         return to_folder, roles
 
     def into_folder(self, asked: Asked, dropout: MCDropout, roles: Roles) -> bool:
@@ -157,7 +163,10 @@ class _Run:
             None if labels is None else labels.absolute(),
             self.results.out.resolve(),
         )
-        return folders.assess_into(recipe, self.many, errors, console)
+        whole = folders.assess_into(recipe, self.many, errors, console, self.maps.parts)
+        if self.maps.parts:
+            self.maps.write(parts_of(self.results.out), self.data, console)
+        return whole
 
     def into_table(self, request: Request, dropout: MCDropout, roles: Roles) -> bool:
         """Assess rows, write the table and the report; True if all rows could be read."""
@@ -199,7 +208,7 @@ class _Run:
                     progress=INTERRUPTIONS.told(shown),
                     **vars(request),
                 )
-                blocks += (self.question.of(block, limits) for block in stream)
+                blocks += (self.maps.checked(self.question.of(block, limits)) for block in stream)
             result = blocks[0].joined(blocks)
             with INTERRUPTIONS.held():
                 write_table(result, out)
@@ -207,6 +216,7 @@ class _Run:
         _say_result(result, console)
         if out != STDOUT:
             say(console, f"\nTable:   {out}")
+        self.maps.write([result], self.data, console)
         _say_left_out(rows)
         if self.results.report is not None:
             audit = howsure.audit(

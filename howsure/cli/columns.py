@@ -81,7 +81,11 @@ class RowOptions(RowColumns):
     """Options of rows, and the place of their labels."""
 
     labels: Annotated[
-        Path | None, typer.Option(help="File with the true classes or numbers, .npy or .csv.")
+        Path | None,
+        typer.Option(
+            help="File with the true classes or numbers, .npy or .csv; or, for a class of each pixel, a "
+            "folder of .png files named like the images."
+        ),
     ] = None
     divide_by: DivideBy = None
 

@@ -24,7 +24,7 @@ from howsure.cli.tables import HandedOptions, Normalise, check_paths, label_file
 from howsure.compare.findings import findings, lead
 from howsure.compare.run import default_methods
 from howsure.data.csv_form import kind_of
-from howsure.data.label_files import read_labels
+from howsure.data.label_files import read_label_file, read_labels
 from howsure.data.rows import Rows
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError
@@ -202,7 +202,7 @@ def compared_methods(
     labels = rows.labels
     roles = rows.roles(data, labels)
     if labels is not None:
-        read_labels(labels, column=rows.label_column, names=asked.request.class_names)  # before work begins
+        read_label_file(labels, column=rows.label_column, names=asked.request.class_names)  # before work
     request = asked.wished()
     network = load_model(model, opening, errors)
     found = rows_of(data, network, False, roles)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from howsure.answers.registry import named
 from howsure.answers.verdict import VERDICTS
 from howsure.cli.models import WEIGHTS, load_model
 from howsure.cli.options import Opening
@@ -132,7 +133,9 @@ def check_free(out: Path, taken: list[Path], report: Path | None) -> None:
         )
 
 
-def assess_into(recipe: Recipe, many: FolderOptions, errors: Console, console: Console) -> bool:
+def assess_into(
+    recipe: Recipe, many: FolderOptions, errors: Console, console: Console, needed: Sequence[str] = ()
+) -> bool:
     """Assess rows into a folder, and print a summary.
 
     Args:
@@ -140,9 +143,13 @@ def assess_into(recipe: Recipe, many: FolderOptions, errors: Console, console: C
         many: Options of the folder.
         errors: Console for progress.
         console: Console for the summary.
+        needed: Parts that the kind of the results must have; see `howsure.answers.registry`.
 
     Returns:
         True if all rows were assessed.
+
+    Raises:
+        InputError: The kind lacks one of them.
     """
 
     def load_models() -> list[Any]:
@@ -156,6 +163,8 @@ def assess_into(recipe: Recipe, many: FolderOptions, errors: Console, console: C
     run = one_process if workers is None else several_workers(workers)
     beginning = begun(recipe, size=many.part_rows, load_models=load_models, during=partial(progress, errors))
     with several, beginning as job:
+        for part in needed:
+            named(job.manifest.settings["answer"]).part(part)
         if job.manifest.plan_from is not None:
             say(console, f"Plan:    made from {counted(job.manifest.plan_from, 'row')} spread over the input")
             plan = job.recipe.dropout.plan

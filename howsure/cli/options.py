@@ -17,7 +17,7 @@ from howsure.data.files import read_class_names
 from howsure.errors import InputError
 from howsure.methods.choices import CHOICES, Choice, choice_of
 from howsure.methods.mc_dropout import MCDropout
-from howsure.request import Request
+from howsure.request import KEEP_PROBABILITIES, Request
 from howsure.sampling.plan import Plan
 from howsure.scale.recipe import Asked, OutcomeSource
 
@@ -43,6 +43,12 @@ class Outputs(StrEnum):
     values = "values"
     mean_variance = "mean-variance"
     mean_log_variance = "mean-log-variance"
+
+
+class Keep(StrEnum):
+    """What else is kept at each position."""
+
+    probabilities = KEEP_PROBABILITIES
 
 
 Seed = Annotated[
@@ -181,11 +187,23 @@ class Running(Asking):
         ),
     ] = None
     batch_size: Annotated[int, typer.Option(min=1, help="Number of rows that run together.")] = 256
+    class_axis: Annotated[
+        int | None,
+        typer.Option(
+            help="Of a model with a class at each position, such as a pixel: the axis of its output that "
+            "holds the classes, where 0 is that of the rows (default 1 for PyTorch, -1 for Keras)."
+        ),
+    ] = None
 
     @property
     def request(self) -> Request:
         """The whole request; see `Asking`."""
-        return replace(super().request, batch_size=self.batch_size, output=named_or_placed(self.output))
+        return replace(
+            super().request,
+            batch_size=self.batch_size,
+            output=named_or_placed(self.output),
+            class_axis=self.class_axis,
+        )
 
     def asked(self, divide_by: float | None) -> Asked:
         """The request and the place of the outcome, also for workers in another folder.
@@ -205,6 +223,36 @@ class Wishes(Running, Names):
     def request(self) -> Request:
         """The whole request; see `Asking`."""
         return self.named(super().request)
+
+
+@dataclass(frozen=True)
+class AssessWishes(Wishes):
+    """Options of `howsure assess`."""
+
+    keep: Annotated[
+        Keep | None,
+        typer.Option(
+            help="Keep the probabilities of all classes at each position, not only that of the top class."
+        ),
+    ] = None
+    tile: Annotated[
+        str | None,
+        typer.Option(
+            help="Assess large images or volumes in tiles with these sides: 512, or one number for each "
+            "axis, 512,512.",
+            metavar="SIDES",
+        ),
+    ] = None
+    overlap: Annotated[
+        int | None,
+        typer.Option(min=0, help="Positions that neighbouring tiles share (default a quarter of the tile)."),
+    ] = None
+
+    @property
+    def request(self) -> Request:
+        """The whole request; see `Asking`."""
+        keep = None if self.keep is None else self.keep.value
+        return replace(super().request, keep=keep, tile=sides_in(self.tile), overlap=self.overlap)
 
 
 @dataclass(frozen=True)
@@ -312,6 +360,22 @@ class Opening:
 def named_or_placed(output: str | None) -> str | int | None:
     """An output as Python names it: a whole number is a position."""
     return int(output) if output is not None and output.isdecimal() else output
+
+
+def sides_in(text: str | None) -> int | list[int] | None:
+    """Sides of tiles: `512` is one for all axes, `512,512` one for each.
+
+    Raises:
+        InputError: Anything but whole numbers from 1 on.
+    """
+    if text is None:
+        return None
+    sides = [side.strip() for side in text.split(",")]
+    if not all(side.isascii() and side.isdecimal() and int(side) for side in sides):
+        raise InputError(
+            "--tile takes whole numbers", expected="512, or one for each axis: 512,512", received=text
+        )
+    return int(sides[0]) if len(sides) == 1 else [int(side) for side in sides]
 
 
 def consoles(quiet: bool) -> tuple[Console, Console]:

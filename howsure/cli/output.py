@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from howsure.answers.printed import kind_of
 from howsure.cli.paths import check_output
+from howsure.errors import warn
 from howsure.results.columns import Result
 from howsure.results.export import FORMS, write_csv
 from howsure.words import printable
@@ -29,11 +31,16 @@ def parquet_beside(path: Path) -> Path:
 
 
 def write_table(result: Result[Any], path: Path) -> None:
-    """Write a table in the format of its ending, or as CSV to stdout.
+    """Write a table in the format of its ending, or as CSV to stdout; a warning tells of maps not in it.
 
     Raises:
         FileError: The file cannot be written.
     """
+    if result._maps and path.suffix.lower() != ".parquet":
+        warn(
+            f"'{path}' has one line for each {kind_of(result)}. Its maps are only kept beside a .parquet "
+            "file, or in a folder of results."
+        )
     if path == STDOUT:
         write_csv(result, _Shown(sys.stdout) if sys.stdout.isatty() else sys.stdout)
         return

@@ -29,10 +29,12 @@ from howsure.cli.output import STDOUT, check_table, write_table
 from howsure.cli.paths import check_exists, check_output
 from howsure.data.files import read_class_names
 from howsure.data.label_files import LabelFile, read_label_file
+from howsure.data.label_images import LabelFolder
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import read_calibrator
 from howsure.report import write_report
 from howsure.results.export import write_csv_lines
+from howsure.scale.folder import is_results
 from howsure.scale.recipe import OutcomeSource
 from howsure.scale.there import check_by_place, missing_in, rows_of_input
 from howsure.terminal import paragraph, say, summary, undecided_table
@@ -64,7 +66,11 @@ class TableOptions(RowColumns, Above):
     """Meaning of the columns in a table, and the place of its labels."""
 
     labels: Annotated[
-        Path | None, typer.Option(help="File with the true answers, .npy or .csv, if the table lacks them.")
+        Path | None,
+        typer.Option(
+            help="File with the true answers, .npy or .csv, if the table lacks them; or, for a class of each "
+            "pixel, a folder of .png files named like the images."
+        ),
     ] = None
     class_names: Annotated[
         str | None,
@@ -526,7 +532,7 @@ def read(table: Path, columns: Columns, labels: Path | None = None) -> Any:
     return result.with_truth(labels_of(result, table, label_file_of(result, table, labels, columns)))
 
 
-def label_file_of(result: Any, table: Path, labels: Path, columns: Columns) -> LabelFile:
+def label_file_of(result: Any, table: Path, labels: Path, columns: Columns) -> LabelFile | LabelFolder:
     """The file of labels for a table. It has ids if a column has the same name as in the table.
 
     For a folder it holds one label for each row of the input, also for rows without a result.
@@ -534,7 +540,7 @@ def label_file_of(result: Any, table: Path, labels: Path, columns: Columns) -> L
     id_name = result.id_name if result.has("id_name") else None
     names = getattr(result, result.names)
     known = read_label_file(labels, column=columns.label_in_file, id_column=id_name, names=names)
-    if not table.is_dir():
+    if not is_results(table):
         return known
     known.check_count(rows_of_input(table))
     if known.ids is None:
@@ -542,17 +548,17 @@ def label_file_of(result: Any, table: Path, labels: Path, columns: Columns) -> L
     return known.decided(result.truth_names)
 
 
-def labels_of(result: Any, table: Path, known: LabelFile) -> Any:
+def labels_of(result: Any, table: Path, known: LabelFile | LabelFolder) -> Any:
     """The labels of all rows of a table; for a folder, those of the rows in `result`."""
     ids = result.ids if result.has("ids") else None
-    return known.of_some(ids, result.row) if table.is_dir() else known.of(ids)
+    return known.of_some(ids, result.row) if is_results(table) else known.of(ids)
 
 
 def _kept(
     given: Input, table: Path, columns: Columns, labels: Path | None, keep: Callable[[Any], Any]
 ) -> tuple[Any, int]:
     """The rows that `keep` chooses, and the number of all rows. A folder is read part by part."""
-    known: LabelFile | None = None
+    known: LabelFile | LabelFolder | None = None
     kept, total = list[Any](), 0
     for part in read_parts(table, columns):
         part_of(given.asked(part[:0]), "hand_over")

@@ -17,6 +17,7 @@ from howsure.data.reading import reading
 from howsure.data.rows import Array, InputSpec, Rows, check_rows, counted, quoted
 from howsure.data.tables import Roles
 from howsure.errors import FileError, InputError
+from howsure.request import MOST_AXES
 
 _LABELS = "y"
 _ACCEPTED = "a .npz, .npy, .parquet or .csv file, an image, or a folder of images"
@@ -230,13 +231,14 @@ def check_lengths(rows: Rows, source: Path) -> Rows:
 
 
 def check_label_shape(labels: Array, source: Path) -> Array:
-    """(N,) labels, or (N, K) for several labels per row."""
+    """(N,) labels, (N, K) for several labels per row, or (N, *P) at each position."""
     if labels.ndim == 2 and labels.shape[1] == 1:
         labels = labels[:, 0]
-    if labels.ndim not in (1, 2):
+    if not 1 <= labels.ndim <= 1 + MOST_AXES:
         raise InputError(
-            f"The labels in '{source}' are not one value per row",
-            expected="an array of shape (N,), or (N, K) for K labels or numbers per row",
+            f"The labels in '{source}' are not one value per row, or per position",
+            expected="an array of shape (N,), (N, K) for K labels or numbers per row, or (N, …) with up to "
+            f"{MOST_AXES - 1} axes of positions",
             received=f"an array of shape {labels.shape}",
         )
     return labels

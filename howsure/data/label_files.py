@@ -15,6 +15,7 @@ from howsure.data import table_files
 from howsure.data.csv_form import CSV, kind_of
 from howsure.data.files import check_label_shape, check_readable
 from howsure.data.ids import places_of
+from howsure.data.label_images import LabelFolder
 from howsure.data.labels import are_numbers_or_names, check_labels
 from howsure.data.numpy_files import open_npy
 from howsure.data.rows import Array
@@ -27,7 +28,7 @@ class LabelFile:
 
     Attributes:
         path: The file.
-        labels: (N,), or (N, K) for several labels or numbers per row.
+        labels: (N,), or (N, K) for several labels or numbers per row, or (N, *P) at each position.
         ids: (N,) ids in the file, or None.
     """
 
@@ -102,7 +103,7 @@ class LabelFile:
         Raises:
             InputError: They are ambiguous, or no labels of these classes.
         """
-        if names is None or not are_numbers_or_names(self.labels, names):
+        if names is None or self.labels.ndim > 1 or not are_numbers_or_names(self.labels, names):
             return self
         try:
             numbers = check_labels(self.labels, len(self.labels), len(names), names)
@@ -132,7 +133,7 @@ def read_labels(
         FileError: As from `read_label_file`.
         InputError: As from `read_label_file`; or the labels belong to other rows.
     """
-    return read_label_file(path, column=column, id_column=id_column, names=names).of(ids)
+    return np.asarray(read_label_file(path, column=column, id_column=id_column, names=names).of(ids))
 
 
 def read_label_file(
@@ -141,8 +142,8 @@ def read_label_file(
     column: str | None = None,
     id_column: str | None = None,
     names: Sequence[str] | None = None,
-) -> LabelFile:
-    """True classes or numbers from a `.npy` file or a `.csv` file.
+) -> LabelFile | LabelFolder:
+    """True classes or numbers from a `.npy` file or a `.csv` file, or classes from a folder of label images.
 
     A csv file has a column `y`, or one column beside ids; with more columns the labels are (N, K), one column
     for each label or number.
@@ -159,6 +160,8 @@ def read_label_file(
     """
     source = check_path(path)
     check_readable(source)
+    if source.is_dir():
+        return LabelFolder.of_folder(source)
     if source.suffix.lower() == ".npy":
         if column is not None:
             raise InputError(
@@ -169,7 +172,8 @@ def read_label_file(
         return LabelFile(source, check_label_shape(np.asarray(open_npy(source)), source))
     if kind_of(source) != CSV:
         raise InputError(
-            f"'{source}' is not a kind of file that holds labels", expected="a .npy or .csv file"
+            f"'{source}' is not a kind of file that holds labels",
+            expected="a .npy or .csv file, or a folder of label images",
         )
     labels, named = table_files.read_label_column(source, column, id_column, names or ())
     return LabelFile(source, check_label_shape(labels, source), named)

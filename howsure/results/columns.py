@@ -25,6 +25,7 @@ from howsure.data.labels import check_names
 from howsure.data.rows import check_unmasked
 from howsure.errors import FileError, InputError
 from howsure.optional import needs
+from howsure.results.joined_maps import JoinedMap
 from howsure.results.maps import TABLE, make_folder, read_map, table_in, write_maps
 from howsure.results.positions import Positions, one_position, several_positions
 from howsure.results.saved import FORMAT, METADATA_KEY, complete, read_table
@@ -151,8 +152,9 @@ class Column:
         """The values of a stored column as they are kept, or an `InputError`: shape, type and range."""
         if self.type == EITHER:
             return check_ids(values, shape[0], f"The values of `{self.name}`")
-        if isinstance(values, np.memmap) and values.shape == shape and values.dtype == self.type:
-            return values  # of a file that was checked when it was written, and is read where it is needed
+        in_files = isinstance(values, (np.memmap, JoinedMap))
+        if in_files and values.shape == shape and values.dtype == self.type:  # type: ignore[union-attr]
+            return values  # type: ignore[return-value]  # checked when it was written, and read where needed
         check_unmasked(values, f"The numbers of `{self.name}`")
         try:
             given = np.asarray(values)
@@ -414,7 +416,7 @@ class Result(Shown, Generic[OneRow]):
 
     @classmethod
     def gathered(cls, parts: Iterable[Self], rows: int) -> Self:
-        """As `joined`, but only one part is in memory beside what is made of them.
+        """As `joined`, but only one part is in memory beside what is made of them; maps stay in their files.
 
         Args:
             parts: At least one, with `rows` rows together.
@@ -424,13 +426,20 @@ class Result(Shown, Generic[OneRow]):
             InputError: As `joined`.
         """
         first: Self | None = None
-        arrays, done = dict[str, NDArray[Any]](), 0
+        arrays, maps, done = dict[str, NDArray[Any]](), dict[str, list[NDArray[Any]]](), 0
         for part in parts:
             if first is None:
                 first = part[:0]
-                arrays = {name: np.empty((rows, *a.shape[1:]), a.dtype) for name, a in part._arrays.items()}
+                maps = {name: [] for name, each in part._maps.items() if JoinedMap.of([each]) is not None}
+                arrays = {
+                    name: np.empty((0 if name in maps else rows, *a.shape[1:]), a.dtype)
+                    for name, a in part._arrays.items()
+                }
             cls.joined([first, part[:0]])  # says what is not alike
             for name, array in part._arrays.items():
+                if name in maps:
+                    maps[name].append(array)
+                    continue
                 if array.dtype != arrays[name].dtype:
                     raise InputError(
                         f"These parts cannot be joined: they differ in the type of `{name}`",
@@ -441,7 +450,7 @@ class Result(Shown, Generic[OneRow]):
             done += len(part)
         if first is None:
             return cls.joined([])
-        given: dict[str, Any] = arrays
+        given: dict[str, Any] = arrays | {name: _in_one(several) for name, several in maps.items()}
         return replace(first, **given)
 
     def with_ids(self, ids: ArrayLike, name: str = ID) -> Self:
@@ -597,6 +606,14 @@ def save_sealed(result: Result[Any], path: str | os.PathLike[str], beside: Mappi
     write_whole(path, write)
 
 
+def _in_one(maps: Sequence[NDArray[Any]]) -> Any:
+    """Maps of several parts, one after the other; they stay in their files where they are all of these."""
+    if len(maps) == 1:
+        return maps[0]
+    found = JoinedMap.of(maps)
+    return np.concatenate(maps) if found is None else found
+
+
 def _plain(setting: Any) -> Any:
     """A setting as JSON can hold it."""
     if is_dataclass(setting) and not isinstance(setting, type):
@@ -611,6 +628,8 @@ def _as_json(setting: Any) -> str:
 
 def read_only(array: ArrayLike) -> NDArray[Any]:
     """A view that cannot be written to; what the caller holds stays as it is."""
+    if isinstance(array, JoinedMap):
+        return array  # type: ignore[return-value]  # which nobody can write to
     view = np.asanyarray(array).view()
     view.flags.writeable = False
     return view

@@ -110,13 +110,33 @@ def read_map(table: str | os.PathLike[str], name: str, checksum: int) -> Any:
             f"The map '{path}' cannot be read ({error})",
             expected=f"the folder '{maps_beside(table).name}' beside '{Path(table).name}', as it was saved",
         ) from error
-    if _checksum(found) != checksum:
+    if _checksum(path, found) != checksum:
         raise FileError(
             f"The map '{path}' is not what was saved",
             expected="the array whose checksum is in the table",
             hint="Copy the table and its folder of maps together, or assess the rows again",
         )
     return found
+
+
+def maps_are_whole(table: str | os.PathLike[str], checksums: Mapping[str, int]) -> bool:
+    """Whether the maps of a table are what was saved; all of them are read.
+
+    Args:
+        table: Its file.
+        checksums: As `write_maps` gave them.
+    """
+    try:
+        for name, checksum in checksums.items():
+            read_map(table, name, checksum)
+    except FileError:
+        return False
+    return True
+
+
+def remove_maps(table: str | os.PathLike[str]) -> None:
+    """Remove the folder of the maps of a table, where there is one."""
+    shutil.rmtree(maps_beside(table), ignore_errors=True)
 
 
 def _written(path: Path, array: NDArray[Any]) -> int:
@@ -135,11 +155,13 @@ def _written(path: Path, array: NDArray[Any]) -> int:
     return found
 
 
-def _checksum(array: NDArray[Any]) -> int:
-    found, flat = 0, array.reshape(-1)
-    step = max(1, _AT_ONCE // array.itemsize)
-    for start in range(0, flat.size, step):
-        found = zlib.crc32(np.ascontiguousarray(flat[start : start + step]).tobytes(), found)
+def _checksum(path: Path, array: Any) -> int:
+    """Of the numbers in a file, which is read and not mapped, so that they do not stay in memory."""
+    found = 0
+    with path.open("rb") as file:
+        file.seek(getattr(array, "offset", os.path.getsize(path)))
+        while block := file.read(_AT_ONCE):
+            found = zlib.crc32(block, found)
     return found
 
 

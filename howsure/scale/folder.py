@@ -4,6 +4,7 @@ manifest.json                        what all parts were made with, and which ro
 plan.json                            the plan, where passes follow one
 images.json                          names of the images, in the order in which they were found
 part-00000-000000008192.parquet      results of the rows of file 0 from row 8192 on: sealed, see parts.py
+part-00000-000000008192.maps         their maps of positions, where they have any; see howsure.results.maps
 .lock                                held by whoever writes, and let go by the system when they are gone
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -43,6 +45,10 @@ _IN_WORDS = {
     "output": "another output",
     "outcome": "another outcome",
     "columns": "other columns",
+    "class_axis": "another axis of the classes",
+    "keep": "other numbers kept at each position",
+    "tile": "tiles of another size",
+    "overlap": "another overlap of tiles",
     "divide_by": "another divisor",
     "labels": "other labels",
     "rows_per_part": "parts of another size",
@@ -263,7 +269,10 @@ def locked(folder: Path) -> Iterator[None]:
 def _clear(folder: Path) -> None:
     """Remove files that were being written by processes that are gone."""
     for left in folder.glob(f"{TEMPORARY}*"):
-        left.unlink(missing_ok=True)
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            left.unlink(missing_ok=True)
 
 
 def _check_ours(folder: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from howsure.data.native import open_native
 from howsure.results.columns import save_sealed
+from howsure.results.maps import maps_are_whole, remove_maps
 from howsure.results.saved import METADATA_KEY
 from howsure.results.seal import check_seal
 from howsure.scale.work import Part
@@ -63,7 +64,7 @@ def about_of(path: Path) -> About:
 def is_whole(path: Path, settings: Mapping[str, Any]) -> bool:
     """Whether there is a part with these settings, as its seal says; a damaged one is as good as none.
 
-    The whole part is read for its seal.
+    The whole part is read for its seal, and so are its maps for their checksums.
     """
     import pyarrow.parquet as pq
 
@@ -75,7 +76,14 @@ def is_whole(path: Path, settings: Mapping[str, Any]) -> bool:
         found = json.loads(raw)
     except Exception:  # whatever a reader meets in a file that is none, or is not there
         return False
-    return _without_version(found) == _without_version(settings)
+    checksums = found.pop("maps", {})
+    return _without_version(found) == _without_version(settings) and maps_are_whole(path, checksums)
+
+
+def remove_part(path: Path) -> None:
+    """Remove the file of a part and its maps, where they are."""
+    path.unlink(missing_ok=True)
+    remove_maps(path)
 
 
 def _without_version(settings: Mapping[str, Any]) -> str:

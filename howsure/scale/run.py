@@ -22,19 +22,21 @@ from typing import Any
 
 from howsure.answers.files import load
 from howsure.data.label_files import read_label_file
+from howsure.data.label_images import LabelFolder
 from howsure.errors import FileError, InputError
 from howsure.methods.protocol import Method
 from howsure.models.adapt import declared_specs, names_for
 from howsure.results.saved import METADATA_KEY
 from howsure.sampling.plan import Plan
 from howsure.scale import folder as folders
+from howsure.scale.digests import of_content, of_file
 from howsure.scale.folder import PLAN, Manifest
-from howsure.scale.parts import about_of, first_row_of, is_whole, save_part
+from howsure.scale.parts import about_of, first_row_of, is_whole, remove_part, save_part
 from howsure.scale.recipe import Assessor
 from howsure.scale.same import Probe, changed_images, check_probe, digests_of, lacking
-from howsure.scale.sample import planned, readable, tried, with_plan
+from howsure.scale.sample import PROBED, follows_a_plan, planned, readable, tried, with_plan
 from howsure.scale.sources import Reader, SourceFile
-from howsure.scale.work import Part, divided, usual_size
+from howsure.scale.work import PLACES, Part, divided, rows_at_once, usual_size
 from howsure.scale.worker import Outcome, Recipe, Worker
 
 _SECONDS_BETWEEN_MANIFESTS = 1.0
@@ -197,9 +199,12 @@ def begun(
         kept = before is not None and before.plan_from is not None and recipe.dropout.plan is None
         if kept:
             recipe = with_plan(recipe, Plan.load(folder / PLAN))
-        wanted = recipe.needs_plan
-        found = readable(Worker(recipe, assessor), files)
-        pieces = list(found if wanted else itertools.islice(found, 1))
+        worker = Worker(recipe, assessor)
+        found = readable(worker, files, PROBED * PLACES)
+        pieces = [next(found)]
+        wanted = follows_a_plan(assessor, pieces[0][1]) and recipe.needs_plan
+        if wanted:
+            pieces = list(readable(worker, files))
         wished = recipe.asked.request
         class_names = names_for(models[0], pieces[0][1], wished.class_names, wished.output)
         recipe = replace(
@@ -216,7 +221,7 @@ def begun(
         settings = json.loads(first.to_arrow().schema.metadata[METADATA_KEY])
         total = sum(file.rows or 0 for file in files)
         if size is None:
-            size = usual_size(total) if before is None else before.rows_per_part
+            size = usual_size(total, rows_at_once(first)) if before is None else before.rows_per_part
         parts = divided(files, size)
         now = Manifest(
             _made_with(recipe, assessor.method, first, size, total),
@@ -300,7 +305,7 @@ def _made_with(recipe: Recipe, method: Method, result: Any, size: int, total: in
     limits = {"thresholds": asdict(result.thresholds)} if result.has("thresholds") else {}
     labels = None
     if recipe.labels is not None:
-        labels = f"{_file_digest(recipe.labels)} of {total} rows"
+        labels = f"{_digest_of_labels(recipe.labels)} of {total} rows"
     return {
         "model": ", ".join(recipe.checksums),
         "plan": None if plan is None else hashlib.sha256(json.dumps(plan.constants).encode()).hexdigest(),
@@ -312,15 +317,18 @@ def _made_with(recipe: Recipe, method: Method, result: Any, size: int, total: in
         "output": wished.output,
         "outcome": None if recipe.asked.outcome is None else recipe.asked.outcome.name,
         "columns": asdict(rows.roles) | {"drop": list(rows.roles.drop)},
+        "class_axis": wished.class_axis,
+        "keep": wished.keep,
+        "tile": list(wished.tile) if isinstance(wished.tile, Sequence) else wished.tile,
+        "overlap": wished.overlap,
         "divide_by": recipe.asked.divide_by,
         "labels": labels,
         "rows_per_part": size,
     }
 
 
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _digest_of_labels(path: Path) -> str:
+    return of_content(path, LabelFolder.of_folder(path).files) if path.is_dir() else of_file(path)
 
 
 def _versions() -> dict[str, str]:
@@ -352,9 +360,9 @@ def _pending(
                 found[part.file] = found.get(part.file, False) or _has_left_out(folder / part.name)
         for number in folders.changed_files(folder, before, now, found):
             for stale in folder.glob(f"part-{number:05}-*.parquet"):
-                stale.unlink()
+                remove_part(stale)
         for part in repaired:
-            (folder / part.name).unlink(missing_ok=True)
+            remove_part(folder / part.name)
     missing, left_out = [], list[str]()
     for part in parts:
         path = folder / part.name

@@ -16,29 +16,31 @@ import numpy as np
 from howsure.data.rows import Array, Rows
 from howsure.errors import InputError
 from howsure.methods.softmax import Softmax
+from howsure.prepare import prepare
 from howsure.sampling.plan import Plan
 from howsure.scale.recipe import Assessor
 from howsure.scale.sources import SourceFile
-from howsure.scale.work import Part, spread
+from howsure.scale.work import SAMPLE, Part, spread
 from howsure.scale.worker import Recipe, Worker, failing_alone
 
-_PROBED = 2
+PROBED = 2
 """Rows on which every worker tries model and plan before it begins."""
 
 
-def readable(worker: Worker, files: Sequence[SourceFile]) -> Iterator[tuple[Part, Rows]]:
+def readable(worker: Worker, files: Sequence[SourceFile], count: int = SAMPLE) -> Iterator[tuple[Part, Rows]]:
     """Places spread over all rows, each with its rows, divided and without labels.
 
     Args:
         worker: Reads them, and has the model that they have to fit.
         files: In which they are.
+        count: How many rows, of all places together.
 
     Raises:
         Exception: What was wrong with the first of them, where there is none.
     """
     fault: Exception | None = None
     shape = None
-    for place in spread(files):
+    for place in spread(files, count):
         try:
             rows = worker.fitting(place)
         except Exception as error:  # whatever the model itself may raise
@@ -54,6 +56,23 @@ def readable(worker: Worker, files: Sequence[SourceFile]) -> Iterator[tuple[Part
         raise fault or InputError("There are no rows", expected="at least one")
 
 
+def follows_a_plan(assessor: Assessor, rows: Rows) -> bool:
+    """Whether passes over such rows may follow a plan: those at positions, and in tiles, never do.
+
+    Args:
+        assessor: The model.
+        rows: A few, divided already.
+    """
+    request = assessor.asked.wished()
+    if request.tile is not None:
+        return False
+    try:
+        with warnings.catch_warnings(action="ignore"):  # said when the rows are assessed
+            return prepare(assessor.model, rows, assessor.method, request).outcome.follows_plans
+    except Exception:  # whatever is wrong is told when the plan is made
+        return True
+
+
 def tried(worker: Worker, places: Iterable[Part]) -> tuple[Part, Any]:
     """A part of a few rows, and their result, so that what is wrong with plan or options shows at once.
 
@@ -66,8 +85,8 @@ def tried(worker: Worker, places: Iterable[Part]) -> tuple[Part, Any]:
     """
     fault: Exception | None = None
     for place in places:
-        for start in range(place.start, place.stop, _PROBED if worker.skips_rows else len(place)):
-            probe = place.within(start, min(place.stop, start + _PROBED))
+        for start in range(place.start, place.stop, PROBED if worker.skips_rows else len(place)):
+            probe = place.within(start, min(place.stop, start + PROBED))
             try:
                 return probe, worker.check(probe)
             except Exception as error:  # whatever the model itself may raise

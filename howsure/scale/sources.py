@@ -189,9 +189,11 @@ class RowSource:
             return self._parquet([self.path])
         if suffix in (".npy", ".npz"):
             return _Arrays(self.path)
+        if suffix in images.SUFFIXES:
+            return self._images()
         raise InputError(
             f"'{self.path}' is not a kind of file from which rows are read part by part",
-            expected="a .parquet, .npy or .npz file, or a folder of .parquet files or of images",
+            expected="a .parquet, .npy or .npz file, an image, or a folder of .parquet files or of images",
             hint="Convert a csv file: pyarrow.parquet.write_table(pyarrow.csv.read_csv(path), 'rows.parquet')"
             if suffix == ".csv"
             else None,
@@ -394,18 +396,19 @@ def _fixed(specs: Specs) -> Specs:
 
 
 class _Images(Reader):
-    """A folder of images, listed once and opened as they are needed."""
+    """A folder of images, or one image, listed once and opened as they are needed."""
 
     each_a_file = True
 
     def __init__(
         self, folder: Path, skip_unreadable: bool, channels: int | None, names: Sequence[str] | None = None
     ) -> None:
-        self._folder, self._skip, self._channels = folder, skip_unreadable, channels
+        self._folder = folder if folder.is_dir() else folder.parent
+        self._skip, self._channels = skip_unreadable, channels
         self._files, self._class_names = images.list_images(folder)
         if names is not None:  # as they were found, whatever came or went meanwhile
             labels = dict(zip(self.names, (label for _, label in self._files), strict=True))
-            self._files = [(folder / name, labels.get(name, 0)) for name in names]
+            self._files = [(self._folder / name, labels.get(name, 0)) for name in names]
 
     @property
     def names(self) -> tuple[str, ...]:

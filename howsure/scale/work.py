@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from howsure import tuning
 from howsure.scale.sources import SourceFile
@@ -50,19 +52,36 @@ class Part:
         return self.stop - self.start
 
 
-def usual_size(rows: int) -> int:
+def rows_at_once(result: Any) -> int:
+    """Rows of such a result that are held at once.
+
+    Args:
+        result: Of a few rows; where they have maps, `tuning.BLOCK_AT_POSITIONS` says how many numbers these
+            may hold.
+    """
+    numbers = sum(math.prod(each.shape[1:]) for each in result._maps.values())
+    return max(1, tuning.BLOCK_AT_POSITIONS // numbers) if numbers else tuning.BLOCK
+
+
+def usual_size(rows: int, block: int = tuning.BLOCK) -> int:
     """Rows in a part where nothing else was asked for: a power of two times what runs together.
 
     Few rows are divided into `PIECES` or more, unless these had fewer than `tuning.KEPT_ROWS` rows, whose
-    trunk is kept at once. Many are divided into parts of `tuning.BLOCK`, and beyond `MOST_PARTS` of these
-    into larger ones.
+    trunk is kept at once. Many are divided into parts of a block, and beyond `MOST_PARTS` of these into
+    larger ones.
+
+    Args:
+        rows: How many there are.
+        block: Rows that are held at once, see `rows_at_once`.
 
     Example:
         >>> [usual_size(rows) for rows in (1000, 100_000, 10**6, 10**9)]
         [512, 2048, 8192, 262144]
+        >>> usual_size(1000, block=8)
+        8
     """
-    size = tuning.KEPT_ROWS
-    while 2 * size <= tuning.BLOCK and rows >= 2 * size * PIECES:
+    size = min(tuning.KEPT_ROWS, block)
+    while 2 * size <= block and rows >= 2 * size * PIECES:
         size *= 2
     while rows > size * MOST_PARTS:
         size *= 2

@@ -156,7 +156,7 @@ def test_npz_that_does_not_say_which_array(tmp_path):
 def test_npz_labels_that_do_not_fit(tmp_path):
     np.savez(tmp_path / "a.npz", x=TABLE, y=[0, 1, 2])
     refuse(InputError, read_rows, (tmp_path / "a.npz", FLAT), "Expected: 2 labels", "Received: 3 in 'y'")
-    np.savez(tmp_path / "b.npz", x=TABLE, y=np.zeros((2, 2, 2)))
+    np.savez(tmp_path / "b.npz", x=TABLE, y=np.zeros((2, 2, 1, 1, 1, 1)))
     refuse(InputError, read_rows, (tmp_path / "b.npz", FLAT), "not one value per row", "(N, K) for K labels")
 
 
@@ -360,8 +360,10 @@ def test_what_is_no_list_of_names(tmp_path):
 def test_labels_from_npy(tmp_path):
     np.save(tmp_path / "y.npy", np.array([[3], [1]]))
     assert read_labels(tmp_path / "y.npy").tolist() == [3, 1]
-    np.save(tmp_path / "y.npy", np.zeros((2, 2, 2)))
-    refuse(InputError, read_labels, (tmp_path / "y.npy",), "y.npy' are not one value per row", "(2, 2, 2)")
+    np.save(tmp_path / "y.npy", np.zeros((2, 4, 5)))  # one at each position
+    assert read_labels(tmp_path / "y.npy").shape == (2, 4, 5)
+    np.save(tmp_path / "y.npy", np.zeros((2, 2, 1, 1, 1, 1)))
+    refuse(InputError, read_labels, (tmp_path / "y.npy",), "y.npy' are not one value per row", "(2, 2, 1")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from howsure.answers.outputs import SUM_OFF, SUMS_OFF, read_outputs
 from howsure.answers.positions.padding import given_counts, own_counts
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.tally import PassesTally
-from howsure.answers.positions.truth import IGNORED, check_map
+from howsure.answers.positions.truth import IGNORED, truth_map
 from howsure.answers.verdict import judge, pick, top_two
 from howsure.data.labels import check_class_names
 from howsure.data.row_numbers import row_number
@@ -272,7 +272,7 @@ class Positions(Distributions):
 
     def check_truth(self, labels: Any, rows: int) -> Integers:
         """(N, *P) class numbers, −1 where a position is ignored."""
-        numbers = check_map(labels, (rows, *self.positions), self.class_names)
+        numbers: Integers = truth_map(labels, (rows, *self.positions), self.class_names)
         return numbers if self.counts is None else np.where(self.counts[np.arange(rows)], numbers, IGNORED)
 
     def result(self, estimates: Estimates, told: Told) -> DenseCertainty:

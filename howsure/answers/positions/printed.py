@@ -40,12 +40,8 @@ def _truth(certainty: DenseCertainty, position: int) -> str | None:
     """What share of the positions of a row that count is right, or None without labels."""
     if certainty.truth is None:
         return None
-    truth = np.asarray(certainty.truth[position])
-    counts = truth >= 0
-    if not counts.any():
-        return "unknown"
-    right = np.mean(np.asarray(certainty.label[position])[counts] == truth[counts])
-    return f"{rate(float(right))} of the {certainty.position_name}s are right"
+    right, count = _right(certainty, position)
+    return f"{rate(right / count)} of the {certainty.position_name}s are right" if count else "unknown"
 
 
 def summary(certainty: DenseCertainty) -> str:
@@ -59,8 +55,13 @@ def summary(certainty: DenseCertainty) -> str:
         f"{certainty.position_name}s."
     )
     if certainty.truth is not None:
-        truth = np.asarray(certainty.truth)
-        counts = truth >= 0
-        right = float(np.mean(np.asarray(certainty.label)[counts] == truth[counts])) if counts.any() else 0.0
-        text += f" The model is right on {rate(right)} of the {certainty.position_name}s."
+        right, count = np.sum([_right(certainty, at) for at in range(len(certainty))], axis=0).tolist()
+        if count:
+            text += f" The model is right on {rate(right / count)} of the {certainty.position_name}s."
     return text
+
+
+def _right(certainty: DenseCertainty, position: int) -> tuple[int, int]:
+    """At how many positions of a row the label is right, and how many count."""
+    truth = np.asarray(certainty.truth[position])  # type: ignore[index]
+    return int(np.sum(np.asarray(certainty.label[position]) == truth)), int(np.sum(truth >= 0))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from howsure.answers import verdict as verdicts
 from howsure.answers.positions.regions import Region, regions_of
 from howsure.answers.positions.sentence import DenseRow
-from howsure.answers.positions.truth import IGNORED, check_map
+from howsure.answers.positions.truth import IGNORED, check_map, truth_map
 from howsure.answers.probabilities import ROW_AND_ID, beside_the_table, derived
 from howsure.arguments import check_whole
 from howsure.data.ids import ID
@@ -384,7 +384,8 @@ class DenseCertainty(Result[DenseRow]):
         Raises:
             InputError: Another shape, or other values.
         """
-        given: dict[str, Any] = {"truth": self.numbered(labels, ignore).astype(np.int16)}
+        shape = (len(self), *self.positions)
+        given: dict[str, Any] = {"truth": truth_map(labels, shape, self.class_names, ignore)}
         return replace(self, **given)
 
     def __repr__(self) -> str:

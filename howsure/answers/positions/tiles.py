@@ -139,12 +139,15 @@ def tiled(
     tiles = tiling.tiles
     areas = [_with_channels(area, axes, x.ndim - 1) for area, _, _ in tiles]
     first = x[:1][(slice(None), *areas[0])]
-    job = prepare(
-        model,
-        replace(given, x=first, labels=None, ids=None),
-        method,
-        replace(request, tile=None, overlap=None, positions=None),
-    )
+    try:
+        job = prepare(
+            model,
+            replace(given, x=first, labels=None, ids=None),
+            method,
+            replace(request, tile=None, overlap=None, positions=None),
+        )
+    except InputError as error:
+        raise error.told_of(f"A tile of {' × '.join(map(str, tile))}") from error
     if not isinstance(job.outcome, Positions) or job.outcome.positions != tile:
         raise ModelError(
             f"Model '{job.model.info.name}' cannot be assessed in tiles",

@@ -21,6 +21,33 @@ IGNORED = -1
 """Class number of a position that does not count."""
 
 
+def truth_map(labels: Any, shape: tuple[int, ...], names: Sequence[str], ignore: int | None = None) -> Any:
+    """As `check_map`, in 16 bits and with the wide numbers of one row at a time; labels may lie in a file.
+
+    Raises:
+        InputError: As `check_map`; or they are 0 and 255 alone where there are two classes: 255, which does
+            not count, may be meant as the second class.
+    """
+    check_unmasked(labels, "The labels")
+    given = as_array(labels, "The labels")
+    if given.shape != shape:
+        return check_map(given, shape, names, ignore).astype(np.int16)
+    found = np.empty(shape, np.int16)
+    try:
+        for at in range(len(given)):
+            found[at] = check_map(given[at : at + 1], (1, *shape[1:]), names, ignore)[0]
+    except InputError:  # which is told of all rows
+        return check_map(given, shape, names, ignore).astype(np.int16)
+    if len(names) == 2 and ignore != 255 and not (found == 1).any() and (given == 255).any():
+        raise InputError(
+            "The labels are 0 and 255 alone, where 255 marks a position that does not count",
+            expected="class numbers 0 and 1",
+            hint=f"If 255 stands for '{names[1]}', as masks have it, divide the labels by 255. If it marks "
+            "positions that do not count, write −1 or −100 there, which only arrays can hold",
+        )
+    return found
+
+
 def check_map(
     labels: Any, shape: tuple[int, ...], names: Sequence[str], ignore: int | None = None, first: int = 0
 ) -> Integers:

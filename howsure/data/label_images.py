@@ -1,0 +1,144 @@
+"""A folder of label images: PNG files of class numbers, named like the rows that they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
+
+import numpy as np
+
+from howsure.data.images import readable
+from howsure.data.rows import Array, quoted
+from howsure.errors import FileError, InputError
+
+SUFFIX = ".png"
+
+_NUMBERS = ("P", "L", "1", "I", "I;16")
+"""Pillow's names of images of one whole number for each pixel; of `P` that is the place in the palette."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelFolder:
+    """Label images, of which each is opened when it is needed; as `howsure.data.label_files.LabelFile`.
+
+    Attributes:
+        path: The folder.
+        files: (N,) label images, sorted by name.
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+
+    @classmethod
+    def of_folder(cls, path: Path) -> Self:
+        """The label images in a folder and in its sub-folders.
+
+        Raises:
+            InputError: There are none.
+        """
+        found = sorted(
+            file
+            for file in path.rglob("*")
+            if file.suffix.lower() == SUFFIX
+            and not any(part.startswith(".") for part in file.relative_to(path).parts)
+        )
+        if not found:
+            raise InputError(
+                f"The folder '{path}' holds no label images",
+                expected=f"files ending in {SUFFIX}, named like the images that they belong to",
+            )
+        return cls(path, tuple(found))
+
+    @cached_property
+    def ids(self) -> Array:
+        """(N,) their names."""
+        return np.array([readable(file.relative_to(self.path)) for file in self.files], dtype=object)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Path]:
+        names = [str(PurePosixPath(name).with_suffix("")) for name in self.ids.tolist()]
+        return dict(zip(names, self.files, strict=True))
+
+    def of(self, ids: Array | None) -> Array:
+        """(N, H, W) class numbers of all rows, found by their names.
+
+        Args:
+            ids: (N,) ids of the rows, or None.
+
+        Raises:
+            FileError: A label image cannot be read.
+            InputError: A row has none, or one that holds no class numbers.
+        """
+        if ids is None:
+            raise InputError(
+                f"'{self.path}' holds label images, which belong to rows by name; these rows have no names",
+                expected="images in files as rows, or labels in one .npy file of shape (N, …)",
+            )
+        files = [self._file_of(str(each)) for each in ids.tolist()]
+        if not files:
+            return np.empty((0, 0, 0), np.int64)
+        first = _read(files[0])
+        found = np.empty((len(files), *first.shape), first.dtype)
+        for number, file in enumerate(files):
+            labels = _read(file)
+            if labels.shape != first.shape:
+                raise InputError(
+                    f"'{file}' differs in size from '{files[0].name}'",
+                    expected=f"{first.shape[0]} × {first.shape[1]} pixels",
+                    received=f"{labels.shape[0]} × {labels.shape[1]}",
+                )
+            if labels.dtype.itemsize > found.dtype.itemsize:
+                found = found.astype(labels.dtype)
+            found[number] = labels
+        return found
+
+    def of_some(self, ids: Array | None, rows: Array) -> Array:
+        """As `of`; the positions of the rows play no part."""
+        return self.of(ids)
+
+    def check_count(self, rows: int) -> None:
+        """Raise an `InputError` if there are fewer label images than rows."""
+        if len(self.files) < rows:
+            raise InputError(
+                f"'{self.path}' has fewer label images than there are rows",
+                expected=f"{rows:,} or more",
+                received=f"{len(self.files):,}",
+            )
+
+    def decided(self, names: Sequence[str] | None) -> Self:
+        """The same: label images hold numbers, and no names."""
+        return self
+
+    def _file_of(self, name: str) -> Path:
+        found = self._by_name.get(name) or self._by_name.get(str(PurePosixPath(name).with_suffix("")))
+        if found is None:
+            raise InputError(
+                f"'{self.path}' holds no label image for '{name}'",
+                expected=f"'{PurePosixPath(name).with_suffix(SUFFIX)}'",
+                received=f"{quoted(self.ids[:3].tolist())}, …",
+            )
+        return found
+
+
+def _read(file: Path) -> Array:
+    """(H, W) class numbers: values of a grey image, or places in the palette."""
+    from PIL import Image
+
+    try:
+        with file.open("rb") as handle, Image.open(handle, formats=["PNG"]) as image:
+            mode, array = image.mode, np.asarray(image)
+    except Exception as error:  # Pillow's decoders may raise anything for a damaged file
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+        raise FileError(f"'{file}' is not a readable label image", received=reason) from error
+    if mode not in _NUMBERS:
+        raise InputError(
+            f"'{file}' holds colours, and no class numbers",
+            expected="a grey image, or one with a palette, whose values are class numbers",
+            received=f"Pillow's mode {mode}",
+            hint="Replace each colour by the number of its class",
+        )
+    found: Any = array.astype(np.uint8) if array.dtype == bool else array
+    return np.asarray(found)

@@ -1,0 +1,271 @@
+"""A class at each position on the command line: images in, tables, folders and maps out."""
+
+import json
+
+import numpy as np
+import pytest
+import typer.main
+from PIL import Image
+
+import howsure
+from howsure.answers.registry import PARTS, POSITIONS
+from howsure.cli.app import app
+from tests.pixels import GIVEN, MODEL, NAMES, assessed, folder_of, images, truths
+from tests.scale.conftest import run
+
+N = 4
+PASSES = ("--passes", 20)
+FILES = ("label", "entropy", "coin-flips")
+ROWS = "tests.pixels:one_class_per_row"
+
+
+@pytest.fixture(scope="module")
+def result():
+    return assessed(images(N))
+
+
+@pytest.fixture
+def data(tmp_path):
+    return folder_of(tmp_path / "images", images(N))
+
+
+def done(*arguments):
+    ran = run(*arguments)
+    assert ran.exit_code == 0, ran.stderr
+    return ran.stdout
+
+
+def refused(*arguments):
+    ran = run(*arguments)
+    assert ran.exit_code == 2, ran.stdout
+    assert len(ran.stderr.splitlines()) == 1
+    return ran.stderr
+
+
+def into(data, out, *more):
+    return done("assess", MODEL, data, "--out", out, *GIVEN, *PASSES, *more)
+
+
+# --- results and maps -----------------------------------------------------------------------------------
+
+
+def test_results_and_maps_are_those_of_python(data, tmp_path, result):
+    said = into(data, tmp_path / "t.parquet", "--maps", tmp_path / "maps", "--keep", "probabilities")
+    assert "Maps: " in said
+    found = howsure.load(tmp_path / "t.parquet")
+    np.testing.assert_array_equal(found.entropy, result.entropy)
+    assert found.probabilities.shape == (N, 16, 16, 3)
+    told = json.loads((tmp_path / "maps" / "maps.json").read_text())
+    assert [each["name"] for each in told["classes"]] == list(NAMES)
+    assert told["maps"]["c"] == {"row": 2, "id": "c.png"}
+    assert len(list((tmp_path / "maps").iterdir())) == 1 + 3 * N
+    label, entropy, flips = (Image.open(tmp_path / "maps" / f"c.{what}.png") for what in FILES)
+    np.testing.assert_array_equal(np.asarray(label), result.label[2])
+    colours = np.asarray(label.convert("RGB"))
+    first = bytes.fromhex(told["classes"][0]["colour"][1:])
+    assert {tuple(each) for each in colours[result.label[2] == 0]} == {tuple(first)}
+    scale = told["entropy_scale_in_nats"]["255"]
+    assert scale == pytest.approx(np.log(3))
+    np.testing.assert_allclose(np.asarray(entropy) * scale / 255, result.entropy[2], atol=scale / 500)
+    np.testing.assert_array_equal(np.asarray(flips), result.is_coin_flip[2])
+
+
+def test_a_folder_of_results_and_maps_of_numbers(data, tmp_path, result):
+    more = ("--part-rows", 3, "--maps", tmp_path / "maps", "--map-format", "npy")
+    assert f"Maps:    {tmp_path / 'maps'}, of 4 images" in into(data, f"{tmp_path}/out", *more)
+    for number, letter in enumerate("abcd"):
+        label, entropy, flips = (np.load(tmp_path / "maps" / f"{letter}.{what}.npy") for what in FILES)
+        np.testing.assert_array_equal(label, result.label[number])
+        np.testing.assert_array_equal(entropy, result.entropy[number])
+        np.testing.assert_array_equal(flips, result.is_coin_flip[number])
+
+
+def test_a_table_for_other_programs_says_that_it_has_no_maps(data, tmp_path):
+    ran = run("assess", MODEL, data, "--out", tmp_path / "t.csv", *GIVEN, *PASSES)
+    assert ran.exit_code == 0
+    assert "maps are only kept beside a .parquet file" in ran.stderr
+    assert not (tmp_path / "t.maps").exists()
+
+
+def test_names_of_maps_stay_in_their_folder_and_apart(tmp_path):
+    np.savez(tmp_path / "x.npz", x=images(3), id=np.array(["../up", ".._up", "a/b.png"]))
+    into(tmp_path / "x.npz", tmp_path / "t.parquet", "--maps", tmp_path / "maps")
+    found = {path.name for path in (tmp_path / "maps").glob("*.label.png")}
+    assert found == {"_up.label.png", "_up-000001.label.png", "a_b.label.png"}
+    assert not (tmp_path / "up.label.png").exists()
+
+
+@pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")  # within rasterio
+def test_geotiffs_keep_the_geometry_of_the_image(tmp_path, result):
+    rasterio = pytest.importorskip("rasterio")
+    (tmp_path / "tif").mkdir()
+    geometry = {"crs": "EPSG:32632", "transform": rasterio.transform.from_origin(5e5, 5.3e6, 10, 10)}
+    for number, image in enumerate(images(N)):
+        shape = {"height": 16, "width": 16, "count": 3, "dtype": "uint8"}
+        path = tmp_path / "tif" / f"{number}.tif"
+        with rasterio.open(path, "w", driver="GTiff", photometric="RGB", **shape, **geometry) as file:
+            file.write(np.moveaxis(image, -1, 0))
+    more = ("--maps", tmp_path / "maps", "--map-format", "tif")
+    into(tmp_path / "tif", tmp_path / "t.parquet", *more)
+    for what, expected in zip(FILES, (result.label, result.entropy, result.is_coin_flip), strict=True):
+        with rasterio.open(tmp_path / "maps" / f"2.{what}.tif") as file:
+            np.testing.assert_array_equal(file.read(1), expected[2])
+            assert (file.crs, file.transform) == (geometry["crs"], geometry["transform"])
+            assert what != "label" or file.tags(1)["class_2"] == "sky"
+
+
+def test_a_missing_package_is_named_before_work_begins(tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "rasterio", None)
+    Image.fromarray(images(1)[0]).save(tmp_path / "a.tif")
+    more = ("--maps", tmp_path / "maps", "--map-format", "tif")
+    said = refused("assess", MODEL, tmp_path / "a.tif", "--out", tmp_path / "t.parquet", *GIVEN, *more)
+    assert "rasterio" in said
+    assert not (tmp_path / "t.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--map-format", "npy"), "--map-format has no effect without --maps"),
+        (("--maps", "{images}"), "The maps would lie in"),
+        (("--maps", "{maps}/../t.maps"), "The maps would lie in"),
+        (("--maps", "{maps}", "--map-format", "tif"), "takes the geometry of the images"),
+        (("--tile", "big"), "--tile takes whole numbers"),
+        (("--overlap", "4"), "`overlap` has no effect without `tile`"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(options, said, data, tmp_path):
+    given = [each.format(images=data, maps=tmp_path / "maps") for each in options]
+    assert said in refused("assess", MODEL, data, "--out", tmp_path / "t.parquet", *GIVEN, *given)
+    assert not (tmp_path / "t.parquet").exists()
+
+
+@pytest.mark.parametrize("out", ["t.parquet", "folder"])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--class-axis", "1"), "`class_axis` has no effect on one class per row"),
+        (("--keep", "probabilities"), "`keep` has no effect on one class per row"),
+        (("--tile", "4"), "cannot be assessed in tiles"),
+        (("--maps", "{maps}"), "There are no maps for these rows"),
+    ],
+)
+def test_other_kinds_of_answers_are_refused(options, said, out, tmp_path):
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(40, 4)))
+    given = [each.format(maps=tmp_path / "maps") for each in options]
+    assert said in refused("assess", ROWS, tmp_path / "x.npy", "--out", tmp_path / out, *PASSES, *given)
+
+
+# --- labels ---------------------------------------------------------------------------------------------
+
+
+def palette(path, labels):
+    for letter, array in zip("abcd", labels, strict=True):
+        image = Image.fromarray(array, "L")
+        image.putpalette(np.random.default_rng(0).integers(0, 256, 768, dtype=np.uint8).tobytes())
+        path.mkdir(exist_ok=True)
+        image.save(path / f"{letter}.png")
+    return path
+
+
+@pytest.mark.parametrize("out", ["t.parquet", "folder"])
+@pytest.mark.parametrize("form", ["npy", "grey", "palette"])
+def test_labels_of_pixels(form, out, data, tmp_path):
+    truth = truths(N)
+    labels = tmp_path / "y.npy"
+    if form == "npy":
+        np.save(labels, truth)
+    else:
+        labels = (folder_of if form == "grey" else palette)(tmp_path / "y", truth)
+    into(data, tmp_path / out, "--labels", labels, *(("--part-rows", 3) if out == "folder" else ()))
+    found = np.asarray(howsure.load(tmp_path / out).truth)
+    np.testing.assert_array_equal(found, np.where(truth == 255, -1, truth.astype(int)))
+
+
+def test_label_images_are_found_by_name_whatever_the_kind_of_image(tmp_path, data):
+    for path in data.iterdir():
+        Image.open(path).save(path.with_suffix(".bmp"))
+        path.unlink()
+    labels = folder_of(tmp_path / "y", [*truths(N), *truths(1)])  # and one more
+    into(data, tmp_path / "t.parquet", "--labels", labels)
+    np.testing.assert_array_equal(howsure.load(tmp_path / "t.parquet").truth[3, 5], truths(N)[3, 5])
+
+
+def test_labels_that_do_not_fit_are_refused(tmp_path, data):
+    def said(labels, *more):
+        return refused(
+            "assess", MODEL, data, "--out", tmp_path / "t.parquet", *GIVEN, *PASSES, "--labels", labels
+        )
+
+    labels = folder_of(tmp_path / "y", truths(N))
+    (labels / "c.png").unlink()
+    assert "holds no label image for 'c.png'" in said(labels)
+    Image.fromarray(images(1)[0]).save(labels / "c.png")
+    assert "c.png' holds colours, and no class numbers" in said(labels)
+    Image.fromarray(truths(1)[0, :8]).save(labels / "c.png")
+    assert "c.png' differs in size from 'a.png'" in said(labels)
+    (labels / "c.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
+    assert "c.png' is not a readable label image" in said(labels)
+    np.save(tmp_path / "y.npy", truths(N)[:3])
+    assert "The labels do not fit the positions" in said(tmp_path / "y.npy")
+    np.save(tmp_path / "y.npy", np.full((N, 16, 16), 3))
+    assert "Labels are out of range in 4 rows: 0, 1, 2, 3" in said(tmp_path / "y.npy")
+    (tmp_path / "none").mkdir()
+    assert "holds no label images" in said(tmp_path / "none")
+
+
+def test_a_mask_of_two_classes_is_not_read_as_positions_that_do_not_count():
+    two = {"label": np.zeros((1, 2, 2), np.int16), "truth": np.array([[[0, 255], [0, 0]]], np.uint8)}
+    from howsure.answers.positions.truth import truth_map
+
+    with pytest.raises(howsure.InputError, match="0 and 255 alone"):
+        truth_map(two["truth"], (1, 2, 2), ("no", "yes"))
+    assert truth_map(two["truth"] // 255, (1, 2, 2), ("no", "yes")).tolist() == [[[0, 1], [0, 0]]]
+    assert truth_map(two["truth"], (1, 2, 2), ("no", "yes"), ignore=255).min() == -1
+
+
+# --- all commands ---------------------------------------------------------------------------------------
+
+COMMANDS = {
+    "abstain": (("{table}", "--risk", "0.4"), "abstain"),
+    "assess": ((MODEL, "{images}", "--labels", "{truth}", "--out", "{folder}/o.parquet", *GIVEN), None),
+    "audit": ((MODEL, "--data", "{images}"), None),
+    "calibrate": (("{table}", "--out", "{folder}/c.json"), "calibrate"),
+    "compare": ((MODEL, "{images}", "--labels", "{truth}", *GIVEN), "compare"),
+    "evaluate": (("{table}", "--labels", "{truth}"), "evaluate"),
+    "export": ((MODEL, "{folder}/m.onnx", "--data", "{images}", "--divide-by", "255"), "graph"),
+    "handover": (("{table}", "--out", "{folder}/o.csv"), "hand_over"),
+    "report": (("{table}", "--report", "{folder}/page.html"), None),
+    "sets": (("{table}", "--coverage", "0.8"), "prediction_sets"),
+}
+NO_MODEL_OF_THE_USER = {"demo"}
+NO_GRAPH_OF_NUMPY = "needs passes as an ONNX graph, which the adapter of 'pixels' does not give"
+
+
+@pytest.mark.parametrize("saved", ["saved.parquet", "saved", "parts"])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_answers_or_refuses(name, saved, result, tmp_path):
+    arguments, part = COMMANDS[name]
+    table = tmp_path / saved
+    if saved != "saved.parquet" and "{table}" not in arguments:
+        return
+    data, labels = folder_of(tmp_path / "images", images(N)), folder_of(tmp_path / "y", truths(N))
+    if saved == "parts":
+        into(data, table, "--labels", labels, "--part-rows", 3)
+    else:
+        ids = [f"{letter}.png" for letter in "abcd"]
+        result.with_ids(ids, "file").with_truth(truths(N)).save(table)
+    places = {"table": table, "truth": labels, "images": data, "folder": tmp_path}
+    ran = run(name, *(each.format(**places) for each in arguments))
+    if ran.exit_code == 0:
+        assert part is None or POSITIONS.has(part)
+        return
+    assert ran.exit_code == 2, ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+    expected = f"There are no {PARTS[part]} for these rows"
+    assert (NO_GRAPH_OF_NUMPY if name == "export" and POSITIONS.has("graph") else expected) in ran.stderr
+    assert name == "export" or not POSITIONS.has(part)
+
+
+def test_the_table_of_commands_is_complete():
+    assert set(typer.main.get_command(app).commands) == set(COMMANDS) | NO_MODEL_OF_THE_USER

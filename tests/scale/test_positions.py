@@ -1,0 +1,136 @@
+"""Folders of results with a class at each position: maps beside each part, whole or not there."""
+
+import os
+import signal
+
+import numpy as np
+import pytest
+
+import howsure
+from howsure.results import columns
+from howsure.results.maps import maps_beside
+from tests.pixels import GIVEN, MODEL, NAMES, folder_of, images, make
+from tests.scale.conftest import run
+from validation import scale as kills
+
+N = 7
+FIELDS = (
+    "label",
+    "probability",
+    "mc_error",
+    "entropy",
+    "settled",
+    "share",
+    "share_quantiles",
+    "passes",
+    "row",
+)
+
+
+@pytest.fixture(scope="module")
+def whole():
+    """All images at once; each has as many passes as it needs."""
+    return howsure.assess(make(), images(N) / 255, class_names=NAMES)
+
+
+@pytest.fixture
+def data(tmp_path):
+    return folder_of(tmp_path / "images", images(N))
+
+
+@pytest.fixture
+def given(data, tmp_path):
+    return ("assess", MODEL, data, "--out", tmp_path / "out", "--part-rows", 3, *GIVEN)
+
+
+def check_same(found, whole):
+    for name in FIELDS:
+        np.testing.assert_array_equal(np.asarray(getattr(found, name)), getattr(whole, name), name)
+
+
+def done(*given):
+    ran = run(*given)
+    assert ran.exit_code == 0, ran.stderr
+    return ran.stdout
+
+
+def test_the_numbers_are_those_of_all_images_at_once(given, tmp_path, whole):
+    said = done(*given)
+    assert "Plan:" not in said
+    found = howsure.load(tmp_path / "out")
+    check_same(found, whole)
+    assert found.ids.tolist() == [f"{letter}.png" for letter in "abcdefg"]
+    some = found[[6, 0, 4]]
+    check_same(some, whole[[6, 0, 4]])
+    some.save(tmp_path / "some.parquet")
+    check_same(howsure.load(tmp_path / "some.parquet"), whole[[6, 0, 4]])
+    np.testing.assert_array_equal(found.undecided, whole.undecided)
+
+
+def test_one_image(data, tmp_path, whole):
+    done("assess", MODEL, data / "c.png", "--out", tmp_path / "out", *GIVEN)
+    assert "Done:    1 of 1 rows" in done("assess", MODEL, data / "c.png", "--out", tmp_path / "out", *GIVEN)
+    found = howsure.load(tmp_path / "out")
+    assert found.ids.tolist() == ["c.png"]
+    np.testing.assert_array_equal(found.entropy[0], whole.entropy[2])
+
+
+def test_the_same_command_redoes_nothing(given, tmp_path):
+    done(*given)
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.npy")}
+    assert len(before) == 3 * 8
+    assert "Done:    7 of 7 rows" in done(*given)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+
+
+def test_what_is_wrong_with_maps_is_noticed_and_made_again(given, tmp_path, whole):
+    done(*given)
+    first, second, third = kills.parts_in(tmp_path / "out")
+    (maps_beside(first) / "label.npy").unlink()
+    flipped = maps_beside(third) / "entropy.npy"
+    content = bytearray(flipped.read_bytes())
+    content[-1] ^= 1
+    flipped.write_bytes(content)
+    with pytest.raises(howsure.FileError, match=r"label\.npy' cannot be read"):
+        howsure.load(tmp_path / "out")
+    before = second.stat().st_mtime_ns
+    assert "Done:    3 of 7 rows" in done(*given)
+    assert second.stat().st_mtime_ns == before
+    check_same(howsure.load(tmp_path / "out"), whole)
+
+
+def test_a_killed_run_goes_on(given, tmp_path, whole):
+    """It is killed after the maps of the second part were written, and before its table was."""
+    child = os.fork()
+    if not child:
+        write_maps, written = columns.write_maps, []
+
+        def write(maps, table):
+            written.append(write_maps(maps, table))
+            if len(written) == 2:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return written[-1]
+
+        columns.write_maps = write
+        run(*given)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    out = tmp_path / "out"
+    (out / ".howsure-left.maps").mkdir()  # as of another moment
+    assert "Done:    3 of 7 rows" in done(*given)
+    assert not list(out.glob(".howsure-*"))
+    check_same(howsure.load(out), whole)
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--keep", "probabilities"), "other numbers kept at each position"),
+        (("--tile", "16"), "tiles of another size"),
+    ],
+)
+def test_other_wishes_are_other_results(given, option, said):
+    done(*given)
+    ran = run(*given, *option)
+    assert ran.exit_code == 2
+    assert said in ran.stderr
