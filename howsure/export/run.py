@@ -30,7 +30,7 @@ from howsure.models.protocol import FLOAT32, Array, ExportModel
 from howsure.models.wrapped import network_in
 from howsure.optional import needs
 from howsure.prepare import prepare
-from howsure.request import KEEP_PROBABILITIES, Request
+from howsure.request import Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.first_passes import first_passes
 from howsure.sampling.outcome import Outcome, Told
@@ -146,11 +146,7 @@ def export(
         raise InputError(f"'{path}' has the wrong ending", expected="a name that ends in .onnx")
     with needs("onnx", "An export", "onnx"):
         import onnx
-    request = Request(
-        *(seed, COMPARED, outputs, class_names, thresholds),
-        class_axis=class_axis,
-        keep=KEEP_PROBABILITIES,  # by which near ties are known
-    )
+    request = Request(seed, COMPARED, outputs, class_names, thresholds, class_axis=class_axis)
     check_type(plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made, or None")
     if plan is not None and plan.precision != FLOAT32:
         raise InputError(
@@ -175,6 +171,7 @@ def export(
     raw = rows_for(model, _made_up(model, divide_by) if x is None else x)
     rows = replace(raw, x=divided(raw.x, divide_by, model))
     job = prepare(model, rows, MCDropout(), request)
+    job = replace(job, outcome=job.outcome.keeping_all())  # by which near ties are known
     named(job.outcome.name).part("graph")  # or a refusal that names the kind of answer
     ready: ExportModel = capable(job.model, ExportModel, "howsure.export")
     _check_model(ready)

@@ -222,6 +222,10 @@ class Outcome(ABC):
         error = estimates.error[..., : self.answers]
         return np.asarray(np.all(error <= bound, axis=tuple(range(1, error.ndim))))
 
+    def keeping_all(self) -> Self:
+        """The same outcome, whose results keep the values of all classes, also where they leave some out."""
+        return self
+
     def tally(self, rows: int, *, all_there: bool = False) -> Tally | None:
         """What counts the passes of so many rows beside their sums; None for the usual histograms.
 

@@ -239,7 +239,14 @@ COMMANDS = {
     "sets": (("{table}", "--coverage", "0.8"), "prediction_sets"),
 }
 NO_MODEL_OF_THE_USER = {"demo"}
-NO_GRAPH_OF_NUMPY = "needs passes as an ONNX graph, which the adapter of 'pixels' does not give"
+NOT_KEPT = "Assess the rows with keep='probabilities' (on the command line: --keep probabilities)"
+REFUSED = {
+    "abstain": "so say how far its Dice may be below 1",
+    "calibrate": NOT_KEPT,
+    "export": "needs passes as an ONNX graph, which the adapter of 'pixels' does not give",
+    "sets": NOT_KEPT,
+}
+"""What these commands ask for."""
 
 
 @pytest.mark.parametrize("saved", ["saved.parquet", "saved", "parts"])
@@ -262,10 +269,16 @@ def test_a_command_answers_or_refuses(name, saved, result, tmp_path):
         return
     assert ran.exit_code == 2, ran.stderr
     assert len(ran.stderr.splitlines()) == 1
-    expected = f"There are no {PARTS[part]} for these rows"
-    assert (NO_GRAPH_OF_NUMPY if name == "export" and POSITIONS.has("graph") else expected) in ran.stderr
-    assert name == "export" or not POSITIONS.has(part)
+    assert REFUSED.get(name, f"There are no {PARTS[part]} for these rows") in ran.stderr
+    assert name in REFUSED or not POSITIONS.has(part)
 
 
 def test_the_table_of_commands_is_complete():
     assert set(typer.main.get_command(app).commands) == set(COMMANDS) | NO_MODEL_OF_THE_USER
+
+
+def test_kept_probabilities_are_calibrated(tmp_path):
+    kept = assessed(images(12), keep="probabilities")
+    kept.with_truth(truths(12)).save(tmp_path / "kept")
+    done("calibrate", tmp_path / "kept", "--out", tmp_path / "c.json")
+    assert "positions" in (tmp_path / "c.json").read_text()

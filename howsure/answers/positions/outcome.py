@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -251,6 +251,10 @@ class Positions(Distributions):
             return super().regrouped(columns, mean)
         found = super().regrouped(np.abs(columns), np.abs(mean))
         return np.concatenate([columns[..., : self.width], found[..., self.width :]], axis=-1)
+
+    def keeping_all(self) -> Self:
+        """The same, with the probabilities of all classes."""
+        return replace(self, keep=True)
 
     def tally(self, rows: int, *, all_there: bool = False) -> PassesTally:
         """What each network says of whole rows."""
