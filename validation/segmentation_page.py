@@ -1,0 +1,258 @@
+"""The page of `validation.segmentation`: what holds of Bayesian SegNet, and what howsure's settings rest on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from validation.camvid import NAMES, NETWORKS, REDUCED
+
+Figures = dict[str, Any]
+
+CALLED = {
+    "segnet": "Bayesian SegNet",
+    "unet": "U-Net, bottom",
+    "unet_each": "U-Net, each level",
+}
+
+COLOURS = (
+    *((128, 128, 128), (128, 0, 0), (192, 192, 128), (128, 64, 128), (60, 40, 222), (128, 128, 0)),
+    *((192, 128, 128), (64, 64, 128), (64, 0, 128), (64, 64, 0), (0, 128, 192), (0, 0, 0)),
+)
+"""Of the classes, and black for void: those of CamVid."""
+
+WEIGHTS = "0"
+"""Stands for weight averaging, the plain prediction, among numbers of passes."""
+
+RARE = 0.02
+"""Share of the pixels below which a class is rare."""
+
+
+def page(figures: Figures) -> str:
+    """The page in Markdown."""
+    done = {name: figures[name] for name in NETWORKS if name in figures}
+    parts = [
+        "# Segmentation: Bayesian SegNet's claims, and howsure's settings",
+        *_answers(done),
+        "![Image, true classes, classes found and doubt of three test images](pictures/camvid.png)",
+        "From left to right: the image, the true classes (black does not count), the most probable class, and "
+        "doubt (dark) as entropy.",
+        *_passes(done),
+        *_kept(done),
+        *_where(done),
+        *_ranking(done),
+        *_errors(done),
+        "## How it was measured",
+        f"CamVid has 367 training and 233 test images of 11 classes; here they are {160 // REDUCED} × "
+        f"{120 // REDUCED} pixels. The networks have four levels of 16 to 64 channels with one convolution each, "
+        "and learn for 30 epochs, which is far from the published accuracy (mean IoU 63 % at 480 × 360). "
+        "`validation/camvid.py` has networks and recipe. Intervals are over blocks of ten neighbouring images: "
+        "the test images are two drives, so fewer than 233 of them are independent.",
+        "All figures are in [segmentation-study.json](segmentation-study.json). "
+        "`python -m validation.segmentation` measures them again; with `--page` it only writes this page. The "
+        "data are not part of this repository: the command reads them from `../shared/data`.",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _percent(value: float, decimals: int = 1) -> str:
+    return f"{100 * value:.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _between(ends: list[float]) -> str:
+    return f"{_percent(ends[0])} to {_percent(ends[1])}"
+
+
+def _called(done: Figures) -> list[str]:
+    return [CALLED[name] for name in done]
+
+
+def _gain(of: Figures, passes: str) -> float:
+    return float(of["by passes"][passes]["mean IoU"] - of["by passes"][WEIGHTS]["mean IoU"])
+
+
+def _better_from(of: Figures) -> str:
+    """The fewest passes from which on the mean IoU is never below that of weight averaging."""
+    numbers = [number for number in of["by passes"] if number != WEIGHTS]
+    worse = [at for at, number in enumerate(numbers) if _gain(of, number) <= 0]
+    at = worse[-1] + 1 if worse else 0
+    return numbers[at] if at < len(numbers) else "never"
+
+
+def _answers(done: Figures) -> list[str]:
+    """The first table: claims, and what is found here."""
+
+    def row(claim: str, cell: Any) -> list[str]:
+        return [claim, *(cell(of) for of in done.values())]
+
+    def gain(of: Figures) -> str:
+        ends = of["by passes"]["50"]["gained"]
+        return f"{_percent(_gain(of, '50'))} ({_between(ends)})"
+
+    def edge(of: Figures) -> str:
+        near, far = of["where"]["edges"][0], of["where"]["edges"][-1]
+        return f"{near['mutual information'] / far['mutual information']:.1f} ×"
+
+    def rare(of: Figures) -> str:
+        classes = of["where"]["classes"]
+        few = [each["mutual information"] for each in classes if each["share"] < RARE]
+        many = [each["mutual information"] for each in classes if each["share"] >= RARE]
+        return f"{sum(few) / len(few) / (sum(many) / len(many)):.1f} ×"
+
+    def most_certain(of: Figures) -> str:
+        dropout, plain = (of["kept"][name] for name in ("1 − probability", "plain 1 − probability"))
+        return f"{_percent(dropout[1])}, plain {_percent(plain[1])}"
+
+    def ranks(of: Figures) -> str:
+        scores = of["ranking"]["dice"]["scores"]
+        best, plain = (scores[f"{which}{CHOSEN}"] for which in ("", "plain: "))
+        return f"{_percent(best['aurc'])}, plain {_percent(plain['aurc'])}"
+
+    def covers(name: str) -> Any:
+        return lambda of: f"{_percent(of['errors']['None'][name], 0)} %"
+
+    return [
+        _table(
+            ["claim, or question", *_called(done)],
+            [
+                row("MC dropout adds to mean IoU, 50 passes, points", gain),
+                row("… and does so from how many passes on (published: 6)", _better_from),
+                row("accuracy of the more certain half of the pixels, %", most_certain),
+                row("passes disagree more within a pixel of an edge than 8 pixels away, by", edge),
+                row(f"… and in classes with less than {RARE:.0%} of the pixels, by", rare),
+                row(f"risk of images ranked by {CHOSEN} (AURC of 1 − Dice, %)", ranks),
+                row("± 1.96 errors of the map cover", covers("map covers")),
+                row("± 1.96 errors of the shares cover", covers("share covers")),
+                row("passes per image by default", lambda of: f"{of['assess']['passes']:.0f}"),
+            ],
+        ),
+        _meaning(done),
+    ]
+
+
+CHOSEN = "mean entropy"
+"""The score that `DenseCertainty.doubt` is."""
+
+
+def _meaning(done: Figures) -> str:
+    return ""
+
+
+def _passes(done: Figures) -> list[str]:
+    numbers = list(next(iter(done.values()))["by passes"])
+    rows = []
+    for number in numbers:
+        cells = ["weight averaging" if number == WEIGHTS else number]
+        for of in done.values():
+            each = of["by passes"][number]
+            cells.append(f"{_percent(each['accuracy'])}, {_percent(each['mean IoU'])}")
+        rows.append(cells)
+    rows.append(
+        [
+            "`assess`",
+            *(
+                f"{_percent(of['assess']['accuracy'])}, {_percent(of['assess']['mean IoU'])}"
+                for of in done.values()
+            ),
+        ]
+    )
+    return [
+        "## MC dropout beside weight averaging",
+        _table(["passes", *(f"{name}: accuracy, mean IoU, %" for name in _called(done))], rows),
+        "Passes are independent ones of a textbook loop. Weight averaging is the plain prediction.",
+    ]
+
+
+def _kept(done: Figures) -> list[str]:
+    rows = []
+    for name, of in done.items():
+        for score, values in of["kept"].items():
+            rows.append([CALLED[name], score, *(_percent(value) for value in values)])
+    return [
+        "## Accuracy of the most certain pixels",
+        _table(["network", "ordered by", "all", "50 % kept", "20 %", "10 %"], rows),
+    ]
+
+
+def _where(done: Figures) -> list[str]:
+    edges, classes = [], []
+    for number, first in enumerate(next(iter(done.values()))["where"]["edges"]):
+        low, high = first["low"], first["high"]
+        told = f"above {low}" if high >= 99 else f"above {low}, to {high}"
+        cells = [told]
+        for of in done.values():
+            each = of["where"]["edges"][number]
+            cells.append(
+                f"{_percent(1 - each['accuracy'])}, {each['entropy']:.2f}, {each['mutual information']:.3f}"
+            )
+        edges.append(cells)
+    for k, name in enumerate(NAMES):
+        share = next(iter(done.values()))["where"]["classes"][k]["share"]
+        cells = [name, _percent(share)]
+        for of in done.values():
+            each = of["where"]["classes"][k]
+            cells.append(f"{_percent(each['IoU'], 0)}, {each['entropy']:.2f}, {each['mutual information']:.3f}")
+        classes.append(cells)
+    return [
+        "## Where doubt is",
+        _table(["pixels to the edge", *(f"{name}: wrong %, entropy, MI" for name in _called(done))], edges),
+        _table(["true class", "share, %", *(f"{name}: IoU %, entropy, MI" for name in _called(done))], classes),
+        "Entropy and mutual information (MI) are means, in nats.",
+    ]
+
+
+def _ranking(done: Figures) -> list[str]:
+    told = ["## Which score ranks images"]
+    for bad, called in (("dice", "1 − mean Dice of the classes present"), ("accuracy", "1 − accuracy")):
+        rows = []
+        for score in next(iter(done.values()))["ranking"][bad]["scores"]:
+            cells = [score]
+            for of in done.values():
+                each = of["ranking"][bad]["scores"][score]
+                cells.append(
+                    f"{_percent(each['aurc'], 2)} ({_between(each['beyond'])}), {each['spearman']:.2f}"
+                )
+            rows.append(cells)
+        for name in ("of an oracle", "of chance"):
+            rows.append([name, *(_percent(of["ranking"][bad][name], 2) for of in done.values())])
+        told += [
+            f"Risk: {called}.",
+            _table(["score", *(f"{name}: AURC, Spearman" for name in _called(done))], rows),
+        ]
+    told.append(
+        "AURC in per cent, the mean risk over all numbers of images kept: less is better. In brackets: how much "
+        "more it is than that of the first score, 95 % of resampled images."
+    )
+    return told
+
+
+def _errors(done: Figures) -> list[str]:
+    columns = ("map covers", "map covers, 0.1 to 0.9", "share covers", "spread covers")
+    more = ("unsettled", "label differs", "verdict differs", "accuracy")
+    rows = []
+    for name, of in done.items():
+        for passes, each in of["errors"].items():
+            told = f"default: {each['passes']:.0f}" if passes == "None" else passes
+            rows.append(
+                [
+                    CALLED[name],
+                    told,
+                    f"{each['off']:.4f}, {each['said']:.4f}",
+                    *(_percent(each[column]) for column in columns),
+                    *(_percent(each[column]) for column in more),
+                    f"{each['NLL']:.4f}",
+                ]
+            )
+    head = ["network", "passes", "error of the map: true, said", "± 1.96 errors cover: map, %"]
+    head += ["… where 0.1 to 0.9", "shares", "spread", "unsettled pixels", "other label"]
+    head += ["other verdict though settled", "accuracy", "NLL"]
+    return [
+        "## Errors, and the number of passes",
+        _table(head, rows),
+        "On 12 test images, against 2,000 passes; three seeds each. Shares and spread of classes with at least "
+        "0.1 % of the pixels.",
+    ]
