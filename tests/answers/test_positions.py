@@ -279,3 +279,10 @@ def test_settings_name_the_kind(result, tmp_path):
     settings = json.loads(pq.read_schema(tmp_path / "r.parquet").metadata[b"howsure"])
     assert settings["answer"] == "positions"
     assert set(settings["maps"]) == {path.stem for path in (tmp_path / "r.maps").iterdir()}
+
+
+@pytest.mark.parametrize("judge", [lambda result, y: result.with_truth(y), howsure.evaluate])
+def test_masks_of_0_and_255_are_not_read_as_ignored(judge):
+    result = howsure.assess(network(ending="sigmoid", classes=1), rows())
+    with pytest.raises(howsure.InputError, match="divide the labels by 255"):
+        judge(result, 255 * np.array(result.label, dtype=np.int64))

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import howsure
+from howsure.answers.positions.outcome import Positions
 from tests import dense
 from tests.keras.test_positions import u_net
 
@@ -15,11 +16,13 @@ def test_the_graph_says_what_assess_says(tmp_path):
     model, path = u_net(), tmp_path / "certainty.onnx"
     wishes = {"seed": 2, "thresholds": howsure.Thresholds(sure=0.7)}
     exported = howsure.export(model, path, x=dense.rows(), **wishes)
-    assert (exported.passes, exported.rows) == (10, dense.ROWS)
+    assert (exported.passes, exported.rows) == (Positions.first_passes, dense.ROWS)
     found, told = dense.in_onnx(path, dense.rows())
-    expected = howsure.assess(model, dense.rows(), method=howsure.MCDropout(max_passes=10), **wishes)
+    expected = howsure.assess(
+        model, dense.rows(), method=howsure.MCDropout(max_passes=Positions.first_passes), **wishes
+    )
     dense.check_graph(found, expected)
-    assert told["passes"] == "10"
+    assert told["passes"] == str(Positions.first_passes)
 
 
 def test_where_a_mask_says_what_counts_the_graph_has_maps_alone(tmp_path):
@@ -33,7 +36,7 @@ def test_where_a_mask_says_what_counts_the_graph_has_maps_alone(tmp_path):
         ]
     )
     x = np.random.default_rng(0).integers(1, 9, (4, length))
-    path, method = tmp_path / "tags.onnx", howsure.MCDropout(max_passes=10)
+    path, method = tmp_path / "tags.onnx", howsure.MCDropout(max_passes=Positions.first_passes)
     howsure.export(model, path, x=x)  # no word of these rows is padding
     x[1, 2:] = 0
     found, _ = dense.in_onnx(path, x.astype(np.int32))

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import howsure
+from howsure.answers.positions.outcome import Positions
 from tests import dense
 from tests.torch.test_positions import UNet, images
 
@@ -26,7 +27,7 @@ def test_the_graph_says_what_assess_says(path):
     module = UNet().eval()
     wishes = {"seed": 3, "outputs": "logits", "class_names": list("abc"), "thresholds": LIMITS}
     exported = howsure.export(module, path, x=images(), **wishes)
-    assert exported.passes == 10
+    assert exported.passes == Positions.first_passes
     assert exported.largest_difference < 1e-5
     found, told = dense.in_onnx(path, images())
     method = howsure.MCDropout(max_passes=exported.passes)
@@ -52,7 +53,7 @@ def test_classes_on_the_last_axis_and_rows_before_they_are_divided(path):
     module, wishes = Tagger().eval(), {"outputs": "logits", "class_axis": -1}
     howsure.export(module, path, x=x, divide_by=100, **wishes)
     found, _ = dense.in_onnx(path, x)
-    method = howsure.MCDropout(max_passes=10)
+    method = howsure.MCDropout(max_passes=Positions.first_passes)
     expected = howsure.assess(module, x / np.float32(100), method=method, **wishes)
     assert found["label"].shape == (9, 7)
     for name in ("probability", "share", "share_error"):

@@ -9,6 +9,7 @@ import transformers
 from torch import nn
 
 import howsure
+from howsure.answers.positions.outcome import Positions
 from tests import dense
 from tests.torch.test_positions import UNet, images
 
@@ -111,7 +112,7 @@ def test_numbers_of_rows_are_those_of_the_positions_that_count():
 def test_passes_end_and_are_counted_by_what_counts():
     model = Padded()
     found, everywhere = tagged(model, padded(), positions=MASK), tagged(model, padded())
-    np.testing.assert_array_equal(found.passes, 10)
+    np.testing.assert_array_equal(found.passes, Positions.first_passes)
     assert everywhere.passes.max() == 80
     np.testing.assert_array_equal(found.undecided, 0)
     np.testing.assert_array_equal(found.share[:, 0], 1)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from howsure.answers import verdict as verdicts
 from howsure.answers.positions.regions import Region, regions_of
 from howsure.answers.positions.sentence import DenseRow
-from howsure.answers.positions.truth import IGNORED, check_map, truth_map
+from howsure.answers.positions.truth import IGNORED, truth_map
 from howsure.answers.probabilities import ROW_AND_ID, beside_the_table, derived
 from howsure.arguments import check_whole
 from howsure.data.ids import ID
@@ -370,7 +370,7 @@ class DenseCertainty(Result[DenseRow]):
 
     def numbered(self, labels: Any, ignore: int | None = None) -> Integers:
         """(N, *P) class numbers of true classes that are given as for `with_truth`."""
-        numbers = check_map(labels, (len(self), *self.positions), self.class_names, ignore)
+        numbers: Integers = truth_map(labels, (len(self), *self.positions), self.class_names, ignore)
         return numbers if self.counts is None else np.where(self.counts, numbers, IGNORED)
 
     def with_truth(self, labels: Any, ignore: int | None = None) -> Self:
@@ -384,8 +384,7 @@ class DenseCertainty(Result[DenseRow]):
         Raises:
             InputError: Another shape, or other values.
         """
-        shape = (len(self), *self.positions)
-        given: dict[str, Any] = {"truth": truth_map(labels, shape, self.class_names, ignore)}
+        given: dict[str, Any] = {"truth": self.numbered(labels, ignore).astype(np.int16)}
         return replace(self, **given)
 
     def __repr__(self) -> str:

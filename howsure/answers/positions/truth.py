@@ -38,14 +38,21 @@ def truth_map(labels: Any, shape: tuple[int, ...], names: Sequence[str], ignore:
             found[at] = check_map(given[at : at + 1], (1, *shape[1:]), names, ignore)[0]
     except InputError:  # which is told of all rows
         return check_map(given, shape, names, ignore).astype(np.int16)
-    if len(names) == 2 and ignore != 255 and not (found == 1).any() and (given == 255).any():
+    check_no_mask(given, names, ignore)
+    return found
+
+
+def check_no_mask(given: Any, names: Sequence[str], ignore: int | None) -> None:
+    """Raise an `InputError` where labels (N, *P) of two classes are 0 and 255 alone, as masks have them."""
+    if len(names) != 2 or ignore == 255 or given.dtype.kind not in "iuf":
+        return
+    if any((row == 255).any() for row in given) and not any((row == 1).any() for row in given):
         raise InputError(
             "The labels are 0 and 255 alone, where 255 marks a position that does not count",
             expected="class numbers 0 and 1",
             hint=f"If 255 stands for '{names[1]}', as masks have it, divide the labels by 255. If it marks "
             "positions that do not count, write −1 or −100 there, which only arrays can hold",
         )
-    return found
 
 
 def check_map(
@@ -156,5 +163,6 @@ def truths_of(result: DenseCertainty, labels: Any) -> Iterator[Integers]:
     given = as_array(result.truth if labels is None else labels, "The labels")
     if given.shape not in (shape, (*shape, 1)):
         check_map(given, shape, names)
+    check_no_mask(given, names, ignore)
     one = (1, *result.positions)
     return (check_map(given[at : at + 1], one, names, ignore, at).reshape(-1) for at in range(len(result)))
