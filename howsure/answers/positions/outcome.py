@@ -347,10 +347,10 @@ def _class_axis(info: ModelInfo, request: Request) -> int:
                 received=axis,
             )
         return axis - 1 if axis > 0 else axes + axis
-    told = getattr(info, "class_axis", None)
+    told = info.class_axis
     if told is not None:
-        return int(told) % axes
-    if info.framework != "torch" or info.keeps_loss:
+        return told % axes
+    if info.framework != "torch":
         return axes - 1
     names = request.class_names
     if names is not None:

@@ -233,6 +233,7 @@ class KerasModel:
             always_random=always,
             fixed_batch=_fixed_batch(self.model),
             heads=() if last is None else (last.name.replace("/", "."),),
+            class_axis=0 if keras.config.image_data_format() == "channels_first" else -1,
         )
 
     @functools.cached_property
