@@ -27,6 +27,7 @@ from scipy.stats import rankdata
 from torch import nn
 
 import howsure
+from howsure.answers.positions.outcome import Positions
 from howsure.judge.scores import area_under_risk
 from validation import camvid, segmentation_page
 from validation.camvid import NAMES, NETWORKS, VOID
@@ -51,7 +52,7 @@ BLOCK, RESAMPLED = 5, 1000
 CHECKED, REFERENCE = 6, 2000
 """Images of which errors are checked, and the passes of the reference."""
 
-FIXED = (10, 20, 40, 80)
+FIXED = (10, 20, 40, 80, 160)
 """Passes at which errors are checked, with three seeds each."""
 
 KEPT = (1.0, 0.5, 0.2, 0.1)
@@ -278,10 +279,11 @@ def errors(module: nn.Module, test: camvid.Part) -> Figures:
 
     reference = run(1_000_003, howsure.MCDropout(passes=REFERENCE))
     found = {}
-    for passes in (*FIXED, None):
-        method = howsure.MCDropout() if passes is None else howsure.MCDropout(passes=passes)
+    methods = {str(passes): howsure.MCDropout(passes=passes) for passes in FIXED}
+    methods |= {"20, independent": howsure.MCDropout(passes=20, balanced=False), "default": howsure.MCDropout()}
+    for called, method in methods.items():
         each = [_beside(run(seed, method), reference, truth) for seed in (1, 2, 3)]
-        found[str(passes)] = {name: float(np.mean([one[name] for one in each])) for name in each[0]}
+        found[called] = {name: float(np.mean([one[name] for one in each])) for name in each[0]}
     return found
 
 
@@ -294,10 +296,15 @@ def _beside(run: howsure.DenseCertainty, reference: howsure.DenseCertainty, trut
     large = reference.share >= 0.001
     missed = np.abs(run.share - reference.share)
     spread = np.abs(run.share_spread - reference.share_spread) <= 1.96 * run.share_spread_error
+    known = np.asarray(run.settled) & (error <= Positions.usual_target)
+    known = known.mean(axis=(1, 2))
     between = (there > 0.1) & (there < 0.9)
     return {
         "passes": float(run.passes.mean()),
         "unsettled": float(run.unsettled.mean()),
+        "known": float(known.mean()),
+        "done at 0.9": float(np.mean(known >= 0.9)),
+        "done at 0.95": float(np.mean(known >= 0.95)),
         "off": float(np.sqrt(np.mean(off**2))),
         "said": float(np.sqrt(np.mean(error**2))),
         "map covers": float(np.mean(np.abs(off) <= 1.96 * error)),

@@ -98,7 +98,7 @@ class Sums:
         """Add the passes (B, n, …, K) of the unit that was just added to the histogram."""
         if self.sketch is not None:
             at = np.arange(len(self.passes))[rows]
-            self.sketch.add(values, self.mean[at][..., : values.shape[-1]], at)
+            self.sketch.add(values, self.mean[rows][..., : values.shape[-1]], at)
 
     def add(self, unit: Estimate, rows: Integers | slice = slice(None)) -> None:
         """Add one unit to these rows, each row at most once."""
@@ -114,6 +114,7 @@ class Sums:
         The entropy column of a pass is −Σ p log(mean). The mean so far, including this group, replaces the
         final mean; the resulting error is of second order.
         """
+        rows = _as_slice(rows)
         mean, before = values.mean(axis=0), self._wide(self.passes[rows])
         so_far = self.mean[rows][..., : mean.shape[-1]]
         reference = so_far + (mean - so_far) * (len(values) / (before + len(values)))
@@ -159,6 +160,13 @@ class Sums:
             squared = np.nan_to_num(squared)  # NaN for a single unit
         return Estimates(self.mean[rows], error, squared, self.variance(rows), self.passes[rows])
 
-    def _wide(self, of_rows: Integers) -> Integers:
-        """(n, …, 1) of (n,), beside columns (n, …, C)."""
-        return of_rows.reshape(-1, *[1] * (self.mean.ndim - 1))
+    def _wide(self, of_rows: Integers) -> Floats:
+        """(n, …, 1) of (n,), beside columns (n, …, C) and in their type, so that sums keep it."""
+        return of_rows.reshape(-1, *[1] * (self.mean.ndim - 1)).astype(self.mean.dtype)
+
+
+def _as_slice(rows: Integers | slice) -> Integers | slice:
+    """Consecutive rows as a slice, whose sums need not be copied; others as they are."""
+    if isinstance(rows, slice) or not len(rows) or np.any(np.diff(rows) != 1):
+        return rows
+    return slice(int(rows[0]), int(rows[-1]) + 1)
