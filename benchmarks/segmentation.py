@@ -84,9 +84,7 @@ class UNet(nn.Module):
             kept.append(x)
             x = nn.functional.max_pool2d(x, 2)
         x = self.bottom(x)
-        for widen, level, beside in zip(
-            reversed(self.widen), reversed(self.up), reversed(kept), strict=True
-        ):
+        for widen, level, beside in zip(reversed(self.widen), reversed(self.up), reversed(kept), strict=True):
             x = level(torch.cat([beside, widen(x)], dim=1))
         found: Tensor = self.output(x)
         return found
@@ -133,9 +131,7 @@ def trained(name: str) -> tuple[nn.Module, Floats, float]:
     module.train()
     for some in torch.randperm(len(x)).split(BATCH):
         optimizer.zero_grad()
-        nn.functional.cross_entropy(
-            module(torch.from_numpy(x[some])), torch.from_numpy(y[some])
-        ).backward()
+        nn.functional.cross_entropy(module(torch.from_numpy(x[some])), torch.from_numpy(y[some])).backward()
         optimizer.step()
     module.eval()
     rows, truth = discs(IMAGES, SIDE, seed=2)

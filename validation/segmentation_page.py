@@ -195,12 +195,16 @@ def _where(done: Figures) -> list[str]:
         cells = [name, _percent(share)]
         for of in done.values():
             each = of["where"]["classes"][k]
-            cells.append(f"{_percent(each['IoU'], 0)}, {each['entropy']:.2f}, {each['mutual information']:.3f}")
+            cells.append(
+                f"{_percent(each['IoU'], 0)}, {each['entropy']:.2f}, {each['mutual information']:.3f}"
+            )
         classes.append(cells)
     return [
         "## Where doubt is",
         _table(["pixels to the edge", *(f"{name}: wrong %, entropy, MI" for name in _called(done))], edges),
-        _table(["true class", "share, %", *(f"{name}: IoU %, entropy, MI" for name in _called(done))], classes),
+        _table(
+            ["true class", "share, %", *(f"{name}: IoU %, entropy, MI" for name in _called(done))], classes
+        ),
         "Entropy and mutual information (MI) are means, in nats.",
     ]
 
