@@ -79,7 +79,7 @@ def filled(path: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 def test_the_rows_with_the_most_doubt_come_first_and_the_others_are_listed(
     result: DenseCertainty, html: str
 ) -> None:
-    order = np.argsort(-result.entropy.reshape(ROWS, -1).mean(axis=1, dtype=float)).tolist()
+    order = np.argsort(-result.doubt, kind="stable").tolist()
     found = [int(each) for each in re.findall(r'<h3 id="card-\d+">Image (\d+)', html)]
     assert found == order[:MOST_CARDS]
     listed = table_rows(html, "The other images")
@@ -143,7 +143,7 @@ def test_maps_are_those_of_the_result(result: DenseCertainty, html: str) -> None
     assert (opaque[wrong] == 255).all()
     assert (opaque[known & ~wrong] == 102).all()
     assert (opaque[~known] == 0).all()
-    doubt = picture(article, f"image {at}, doubt")[..., :3]
+    doubt = picture(article, f"image {at}, map of entropy: doubt")[..., :3]
     scale = {tuple(bytes.fromhex(each[1:])): level for level, each in enumerate(CIVIDIS)}
     level = np.array([[scale[tuple(pixel)] for pixel in line] for line in doubt.tolist()])
     step = max(result.entropy[each].max() for each in result.most_undecided(MOST_CARDS)) / len(CIVIDIS)

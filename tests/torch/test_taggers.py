@@ -99,7 +99,9 @@ def test_numbers_of_rows_are_those_of_the_positions_that_count():
             ]
             np.testing.assert_allclose(found.overlap[row, k], np.mean(pairs) if pairs else np.nan)
         np.testing.assert_allclose(found.undecided[row], found.is_coin_flip[row, MASK[row]].mean())
-        np.testing.assert_allclose(found.doubt[row], found.entropy[row, MASK[row]].mean(), rtol=1e-6)
+        label, unlikely = found.label[row, MASK[row]], 1 - found.probability[row, MASK[row]].astype(float)
+        doubt = np.mean([unlikely[label == tag].mean() for tag in np.unique(label)])
+        np.testing.assert_allclose(found.doubt[row], doubt, rtol=1e-6)
         flips = found.is_coin_flip[row] & MASK[row]
         assert sum(region.size for region in found.regions(row)) == flips.sum()
     np.testing.assert_allclose(found.probability, p.mean(axis=0).max(axis=-1), atol=1e-6)

@@ -208,7 +208,7 @@ def _card(part: DenseCertainty, at: int, shown: Shown | None, colours: Sequence[
         right = rate(float(np.mean((one.label == truth)[truth >= 0])))
     words = shown.of(at) if isinstance(shown, Words) else []
     facts = [f"{right} right"] if right else []
-    facts += [f"mean entropy {row.doubt:.2f} nats", "1 pass" if row.passes == 1 else f"{row.passes:,} passes"]
+    facts += [f"doubt {100 * row.doubt:.0f} %", "1 pass" if row.passes == 1 else f"{row.passes:,} passes"]
     if isinstance(shown, Words) and len(words) < one.label.size:
         facts.append(f"{len(words)} of {counted(one.label.size, part.position_name)} have a word")
     if where is not None:

@@ -127,8 +127,8 @@ def _check(result: DenseCertainty) -> Point:
         return Point(question, f"The {result.position_name}s inside the outlines: coin flips.", link=link)
     most = result.most_undecided(1).tolist()[0]
     said = (
-        f"{upper(result[most].called)}: its mean entropy is the largest, "
-        f"{result.doubt[most]:.2f} nats; the median {kind} has {float(np.median(result.doubt)):.2f}. "
+        f"{upper(result[most].called)}: its doubt is the largest, "
+        f"{100 * result.doubt[most]:.0f} %; the median {kind} has {100 * np.median(result.doubt):.0f} %. "
         f"In each {kind}, look inside the outlines: there the model is flipping a coin."
     )
     return Point(question, said, link=link)
