@@ -112,10 +112,7 @@ def accuracy(counted: Floats) -> Floats:
 def of_class(values: NDArray[Any], label: NDArray[Any]) -> Floats:
     """(N,) mean over the classes in the map of labels of the mean of values where they are."""
     return np.array(
-        [
-            np.mean(ndimage.mean(each, said, np.unique(said)))
-            for each, said in zip(values, label, strict=True)
-        ]
+        [np.mean(ndimage.mean(each, said, np.unique(said))) for each, said in zip(values, label, strict=True)]
     )
 
 
@@ -280,7 +277,10 @@ def errors(module: nn.Module, test: camvid.Part) -> Figures:
     reference = run(1_000_003, howsure.MCDropout(passes=REFERENCE))
     found = {}
     methods = {str(passes): howsure.MCDropout(passes=passes) for passes in FIXED}
-    methods |= {"20, independent": howsure.MCDropout(passes=20, balanced=False), "default": howsure.MCDropout()}
+    methods |= {
+        "20, independent": howsure.MCDropout(passes=20, balanced=False),
+        "default": howsure.MCDropout(),
+    }
     for called, method in methods.items():
         each = [_beside(run(seed, method), reference, truth) for seed in (1, 2, 3)]
         found[called] = {name: float(np.mean([one[name] for one in each])) for name in each[0]}

@@ -42,8 +42,8 @@ from howsure.statistics import entropy_correction, entropy_of, total_entropy
 SHARE_KNOWN = 0.9
 """Share of its positions that are settled, and known to the target error, in a row that has enough passes.
 
-The rest lies close to a threshold. On CamVid, 0.95 takes about twice as many passes of a U-Net with dropout at
-the bottom, and changes neither accuracy nor log-likelihood (docs/segmentation-study.md).
+The rest lies close to a threshold. On CamVid, 0.95 takes about twice as many passes of a U-Net with dropout
+at the bottom, and changes neither accuracy nor log-likelihood (docs/segmentation-study.md).
 """
 
 MOST_AXES = 3

@@ -67,7 +67,7 @@ COLUMNS = (
     _share("overlap", WIDE, "mean Dice of pairs of networks; NaN of a class that none of them has"),
     derived("undecided", PER_ROW, FLOAT, "0 to 1", "share of the positions that are coin flips"),
     derived("unsettled", PER_ROW, FLOAT, "0 to 1", "share of the positions whose verdict is not settled"),
-    derived("doubt", PER_ROW, FLOAT, "nats", "mean entropy over the positions; ranks the rows"),
+    derived("doubt", PER_ROW, FLOAT, "0 to 1", "mean of 1 − probability, each class found alike; ranks rows"),
     Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row", least=1),
     _map("label", SHORT, "class number", "the most probable class", least=0),
     _map("runner_up", SHORT, "class number", "the second most probable class", least=0),
@@ -236,8 +236,14 @@ class DenseCertainty(Result[DenseRow]):
 
     @cached_property
     def doubt(self) -> Floats:
-        """(N,) nats, mean entropy over the positions; the largest is the row to check first."""
-        return read_only(self._mean_of(lambda part: part.entropy))
+        """(N,) 0 to 1, how doubtful a row is; the largest is the row to check first.
+
+        The mean of 1 − probability where a class is the label, averaged over the classes found in the row, so
+        that a small class counts as much as a large one. A model whose probabilities are true is wrong at
+        this share of the positions it gives to a class. On CamVid this ranks images by Dice better than the
+        mean over all positions does, which is no better than chance there (docs/segmentation-study.md).
+        """
+        return read_only(self._mean_of(_over_classes))
 
     def _mean_of(self, values: Any) -> Floats:
         """(N,) mean over positions of what one row after the other gives, as maps may lie in files."""
@@ -371,6 +377,14 @@ class DenseCertainty(Result[DenseRow]):
             f"<{type(self).__name__} of {len(self)} {self.kind}s, {shape} {self.position_name}s, "
             f"{len(self.class_names)} classes>"
         )
+
+
+def _over_classes(part: DenseCertainty) -> float:
+    """Of one row, the mean of 1 − probability where a class is the label, averaged over the classes found."""
+    label = np.reshape(part.label, -1)
+    size = np.bincount(label)
+    unlikely = np.bincount(label, 1 - np.reshape(part.probability, -1).astype(np.float64))
+    return float(np.mean(unlikely[size > 0] / size[size > 0]))
 
 
 MOST_REGIONS = 20
