@@ -110,6 +110,7 @@ dist: .venv-dist/$(READY)       ## the wheel and the source, into dist/; the whe
 bench: .venv/$(READY) .venv-peers/$(READY)    ## slow: what certainty costs, writes docs/performance.md
 	.venv/bin/python -m benchmarks
 	.venv-peers/bin/python -m benchmarks.regression
+	.venv-peers/bin/python -m benchmarks.segmentation
 	.venv/bin/python -m benchmarks.scale small 20000
 	.venv/bin/python -m benchmarks.scale digits 20000
 	.venv/bin/python -m benchmarks.scale small 1000000 0
@@ -137,6 +138,7 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	.venv/bin/python -m validation.faults tensorflow jax torch
 	.venv/bin/python -m validation.scale
 	.venv/bin/python -m validation.reproduction
+	.venv/bin/python -m validation.segmentation
 
 clean:
 	rm -rf .venv .venv-demo .venv-dist .venv-docs .venv-oldest .venv-peers .mypy_cache .pytest_cache .ruff_cache .coverage

@@ -286,11 +286,3 @@ def test_masks_of_0_and_255_are_not_read_as_ignored(judge):
     result = howsure.assess(network(ending="sigmoid", classes=1), rows())
     with pytest.raises(howsure.InputError, match="divide the labels by 255"):
         judge(result, 255 * np.array(result.label, dtype=np.int64))
-
-
-def test_doubt_counts_each_class_found_alike(result):
-    for row in range(3):
-        label, unlikely = result.label[row], 1 - result.probability[row].astype(float)
-        expected = np.mean([unlikely[label == k].mean() for k in np.unique(label)])
-        assert result.doubt[row] == pytest.approx(expected)
-    assert result.most_undecided(1)[0] == np.argmax(result.doubt)

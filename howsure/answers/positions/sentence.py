@@ -34,7 +34,7 @@ class DenseRow(Displayed):
         overlap: (K,) mean Dice of pairs of networks.
         undecided: Share of its positions that are coin flips.
         unsettled: Share of its positions whose verdict is not settled.
-        doubt: Mean of 1 − probability, each class found alike.
+        doubt: How doubtful it is, 0 to 1: mean of 1 − probability, each class found alike.
         regions: Connected coin flips, largest first.
         passes: Passes spent on it.
         class_names: K names.
