@@ -21,7 +21,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from scipy import ndimage
 from scipy.stats import rankdata
 from torch import nn
@@ -37,7 +36,6 @@ Floats = NDArray[np.float64]
 
 DOCS = Path(__file__).parent.parent / "docs"
 FIGURES, PAGE = DOCS / "segmentation-study.json", DOCS / "segmentation-study.md"
-PICTURE = DOCS / "pictures" / "camvid.png"
 FOLDER = Path(tempfile.gettempdir()) / "howsure-segmentation"
 
 PASSES = (1, 2, 3, 4, 6, 8, 10, 15, 20, 30, 40, 50)
@@ -60,9 +58,6 @@ KEPT = (1.0, 0.5, 0.2, 0.1)
 
 EDGES = ((0, 1), (1, 2), (2, 4), (4, 8), (8, np.inf))
 """Pixels from the nearest pixel of another class."""
-
-PICTURED = (10, 55, 95)
-"""Test images in the picture."""
 
 
 # --- intervals and scores of images -------------------------------------------------------------------
@@ -346,28 +341,7 @@ def measure(name: str) -> Figures:
         "accuracy": ranking(scores, 1 - accuracy(counted)),
     }
     found["errors"] = errors(module, test)
-    if name == "segnet":
-        draw(test, result)
     return found
-
-
-# --- the picture ----------------------------------------------------------------------------------------
-
-
-def draw(test: camvid.Part, result: howsure.DenseCertainty) -> None:
-    """Image, truth, label and doubt of a few test images, one above the other."""
-    colours = np.array(segmentation_page.COLOURS, dtype=np.uint8)
-    lines = []
-    for number in PICTURED:
-        x = np.moveaxis(test.x[number], 0, -1)
-        image = np.clip(128 + 64 * x, 0, 255).astype(np.uint8)
-        doubt = result.entropy[number] / np.log(len(NAMES))
-        grey = np.repeat((255 * (1 - doubt))[..., None], 3, axis=2).astype(np.uint8)
-        line = [image, colours[test.y[number]], colours[result.label[number]], grey]
-        lines.append(np.concatenate([np.pad(each, ((2, 2), (2, 2), (0, 0))) for each in line], axis=1))
-    whole = np.concatenate(lines).repeat(2, axis=0).repeat(2, axis=1)
-    PICTURE.parent.mkdir(exist_ok=True)
-    Image.fromarray(whole).quantize(64).save(PICTURE, optimize=True)
 
 
 def main(arguments: list[str]) -> None:
