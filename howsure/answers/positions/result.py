@@ -247,8 +247,9 @@ class DenseCertainty(Result[DenseRow]):
 
         The mean of 1 − probability where a class is the label, averaged over the classes found in the row, so
         that a small class counts as much as a large one. A model whose probabilities are true is wrong at
-        this share of the positions it gives to a class. On CamVid this ranks images by Dice better than the
-        mean over all positions does, which is no better than chance there (docs/segmentation-study.md).
+        this share of the positions it gives to a class. On CamVid, the mean over all positions ranks images
+        by Dice worse than chance does, and this one better. By accuracy, the mean over all positions is the
+        better one (docs/segmentation-study.md).
         """
         rows = (self[at : at + 1] for at in range(len(self)))
         return read_only(np.array([_over_classes(each) for each in rows]))
