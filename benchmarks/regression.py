@@ -34,7 +34,7 @@ import howsure
 from benchmarks.__main__ import machine, versions
 from benchmarks.peers import baal, in_batches
 from benchmarks.torch_speed import BATCH_SIZES, plain, resnet, seconds, textbook_pass
-from howsure.tuning import TARGET_SHARE
+from howsure.answers.numbers.doubt import TARGET_SHARE
 
 Floats = NDArray[np.float32]
 Peer = Callable[[nn.Module, int], Callable[[Tensor], Any]]
