@@ -111,7 +111,7 @@ class Reducing(Runner):
             return item
         made = isinstance(recorded, Slot) and self.level[recorded] == MADE
         if not isinstance(recorded, Tensor) and not (
-            made and self.program.values[recorded].storage in self.program.kept
+            made and self.program.values[recorded].memory in self.program.kept
         ):
             return item.to(torch.bfloat16)
         # A weight: its bfloat16 copy is stored until the weight changes.

@@ -311,9 +311,9 @@ class Split:
             if step.drawn:
                 continue
             read = [slot for slot in step.call.reads if self._runner.level[slot] > MADE]
-            given = {values[slot].storage for slot in read}
+            given = {values[slot].memory for slot in read}
             outputs = [values[slot] for slot in step.call.outputs if slot is not None]
-            new = sum(value.size for value in outputs if value.storage not in given)
+            new = sum(value.size for value in outputs if value.memory not in given)
             costs[step.level] += step.call.multiply_adds + tuning.ELEMENTWISE * new
             held = [value.size for value in outputs]
             held += [values[slot].size for slot in read if not self._runner.drawn[slot]]

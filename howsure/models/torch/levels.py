@@ -55,9 +55,9 @@ def leveled(program: Program) -> list[Leveled]:
         for slot in call.reads:
             if isinstance(program.values[slot].axis, str):
                 raise Unsplittable(str(program.values[slot].axis))
-        if call.writes is not None and program.values[call.writes].storage in program.kept:
+        if call.writes is not None and program.values[call.writes].memory in program.kept:
             raise Unsplittable(f"{call.op} writes into what is kept")
-    raised: dict[int, int] = {}
+    raised: dict[object, int] = {}
     while True:
         before = dict(raised)
         found = _attempt(program, calls, raised)
@@ -65,14 +65,14 @@ def leveled(program: Program) -> list[Leveled]:
             return found
 
 
-def _attempt(program: Program, calls: Sequence[Call], raised: dict[int, int]) -> list[Leveled]:
+def _attempt(program: Program, calls: Sequence[Call], raised: dict[object, int]) -> list[Leveled]:
     """Levels, given least levels of some memory; adds to `raised` the memory that needs a higher level."""
     values = program.values
     level = dict.fromkeys(program.inputs, 0)
     drawn = dict.fromkeys(program.inputs, False)
     last_read = {slot: number for number, call in enumerate(calls) for slot in call.reads}
     last_read[program.output] = len(calls)
-    of_storage: dict[int, list[Slot]] = {}
+    lying: dict[object, list[Slot]] = {}
     found = []
     for number, call in enumerate(calls):
         reads = call.reads
@@ -82,22 +82,22 @@ def _attempt(program: Program, calls: Sequence[Call], raised: dict[int, int]) ->
             own = max((level[slot] for slot in reads), default=MADE)
             same = own > 0 and all(drawn[slot] for slot in reads if level[slot] > MADE)
         outputs = [slot for slot in call.outputs if slot is not None]
-        least = max((raised.get(values[slot].storage, MADE) for slot in outputs), default=MADE)
+        least = max((raised.get(values[slot].memory, MADE) for slot in outputs), default=MADE)
         if least > MADE:
             if call.draw is not None:
                 raise Unsplittable("a draw into a view of what is read later")
             own, same = max(own, least), False
         in_place = call.writes is not None and call.draw is None
         if call.writes is not None:
-            memory = values[call.writes].storage
+            memory = values[call.writes].memory
             moves = call.draw is not None or (level[call.writes], drawn[call.writes]) != (own, same)
-            older = (slot for slot in of_storage.get(memory, ()) if slot != call.writes)
+            older = (slot for slot in lying.get(memory, ()) if slot != call.writes)
             if moves and any(last_read.get(slot, -1) > number for slot in older):
                 raised[memory] = max(own, raised.get(memory, MADE))
             in_place = in_place and not moves
         for slot in outputs:
             level[slot], drawn[slot] = own, same
-            of_storage.setdefault(values[slot].storage, []).append(slot)
+            lying.setdefault(values[slot].memory, []).append(slot)
             if slot in last_read and own > MADE and values[slot].axis is None:
                 what = "one mask for all rows" if same else "one value for all rows"
                 raise Unsplittable(f"{call.op} makes {what}")
@@ -119,16 +119,16 @@ def _returning(op: Any) -> Any:
 def needed(program: Program, calls: Sequence[Call], wanted: Iterable[Slot]) -> list[Call]:
     """The calls among these that some values need, in order."""
     slots = set(wanted)
-    written = {program.values[call.writes].storage for call in calls if call.writes is not None}
-    memory = {program.values[slot].storage for slot in slots}
+    written = {program.values[call.writes].memory for call in calls if call.writes is not None}
+    memory = {program.values[slot].memory for slot in slots}
     found = []
     for call in reversed(calls):
-        writes = call.writes is not None and program.values[call.writes].storage in memory
+        writes = call.writes is not None and program.values[call.writes].memory in memory
         if not writes and not any(slot in slots for slot in call.outputs):
             continue
         found.append(call)
         for slot in call.reads:
             slots.add(slot)
-            if program.values[slot].storage in written:
-                memory.add(program.values[slot].storage)
+            if program.values[slot].memory in written:
+                memory.add(program.values[slot].memory)
     return found[::-1]

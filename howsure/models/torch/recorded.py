@@ -7,7 +7,7 @@ Python may run in between. Operations whose effect would differ for other rows a
 on values of the rows, or a number read out of a tensor.
 
     x (n, 4) ── addmm ── relu ── bernoulli_ ┐            calls   slot ← operation(slots, constants, Times)
-                           └──── mul ───────┴── addmm    values  axis of the rows, shape, storage
+                           └──── mul ───────┴── addmm    values  axis of the rows, shape, memory
 """
 
 from __future__ import annotations
@@ -20,9 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from howsure.models.torch.costs import multiply_adds
-from howsure.models.torch.draws import Draw, draw_of
-from howsure.models.torch.tracer import Notes, Unsplittable, is_view, noted, results_of
+from howsure.models.torch.tracer import Drawn, Noted, Notes, Operation, Unsplittable, is_view, noted
 
 aten = torch.ops.aten
 
@@ -71,7 +69,7 @@ class Value:
         dtype: Its type of number.
         device: Its device.
         in_order: True if it is contiguous.
-        storage: Identity of its memory; views share one.
+        memory: Stands for its memory; views share one.
     """
 
     axis: Axis | str | None
@@ -79,7 +77,7 @@ class Value:
     dtype: torch.dtype
     device: torch.device
     in_order: bool
-    storage: int
+    memory: object
 
     @property
     def size(self) -> int:
@@ -137,7 +135,7 @@ class Program:
     calls: tuple[Call, ...]
     output: Slot
     values: dict[Slot, Value]
-    kept: frozenset[int]
+    kept: frozenset[object]
     draws: int
 
 
@@ -203,57 +201,54 @@ class _Match:
         self._values: dict[Slot, Value] = {}
         self._calls: list[Call] = []
         self._draws = 0
-        self._fixed: list[Tensor] = []
-        self._likes: list[list[Tensor]] = []
+        self._kept: set[object] = {each.memory for each in one.rows}
 
     def program(self) -> Program:
         """The program that both runs have in common."""
         pairs = zip(self.one.rows, self.other.rows, strict=True)
         inputs = tuple(self._new(a, b, Axis(0)) for a, b in pairs)
-        if len(self.one.calls) != len(self.other.calls):
+        if len(self.one.operations) != len(self.other.operations):
             raise Unsplittable("other operations for another number of rows")
-        for one, other, place in zip(self.one.calls, self.other.calls, self.one.places, strict=True):
-            if one[0] is not other[0]:
-                raise Unsplittable(f"{one[0]} for {self.one.count} rows, {other[0]} for {self.other.count}")
+        for one, other in zip(self.one.operations, self.other.operations, strict=True):
+            if one.op is not other.op:
+                raise Unsplittable(f"{one.op} for {self.one.count} rows, {other.op} for {self.other.count}")
             before = len(self._calls)
-            self._add(*one, *other[1:])
-            self._calls[before:] = [replace(call, place=place) for call in self._calls[before:]]
+            self._add(one, other)
+            self._calls[before:] = [replace(call, place=one.place) for call in self._calls[before:]]
         output = self._merged(self.one.output, self.other.output)
         if not isinstance(output, Slot) or self._values[output].axis != Axis(0):
             raise Unsplittable("an output without rows on its first axis")
-        kept = frozenset(_storage(tensor) for tensor in (*self._fixed, *self.one.rows))
-        return Program(inputs, tuple(self._calls), output, self._values, kept, self._draws)
+        return Program(inputs, tuple(self._calls), output, self._values, frozenset(self._kept), self._draws)
 
-    def _add(self, op: Any, args: Any, kwargs: Any, result: Any, *other: Any) -> None:
-        """Add one call of both runs."""
-        results, others = results_of(result), results_of(other[2])
-        if len(results) != len(others):
-            raise Unsplittable(f"{op} returns {len(results)} and {len(others)} results")
-        pairs = list(zip(results, others, strict=True))
+    def _add(self, one: Operation, other: Operation) -> None:
+        """Add one operation of both runs."""
+        op, args = one.op, one.args
+        if len(one.results) != len(other.results):
+            raise Unsplittable(f"{op} returns {len(one.results)} and {len(other.results)} results")
+        pairs = list(zip(one.results, other.results, strict=True))
         for tag, what in _UNFIT_TAGS:
             if tag in op.tags and not _picks_by_number(op, args):
                 raise Unsplittable(f"{op} {what}")
         if op.overloadpacket in _UNFIT:
             raise Unsplittable(f"{op}")
         written = self._written(op, args)
-        draw = draw_of(op, args, kwargs) if torch.Tag.nondeterministic_seeded in op.tags else None
-        if draw is not None:
-            self._draw(op, draw, self._merged(args, other[0]), written, pairs)
+        if one.draw is not None:
+            self._draw(op, one.draw, self._merged(args, other.args), written, pairs)
         elif op.overloadpacket in _FILLED or op.overloadpacket in (aten.full_like, aten.new_full):
-            self._calls.append(self._filling(op, args, self._merged(args, other[0]), pairs))
+            self._calls.append(self._filling(op, args, self._merged(args, other.args), pairs))
         elif op is aten.squeeze.default:  # of the axes of length 1 for any number of rows
-            places = [at for at, side in enumerate(args[0].shape) if side == other[0][0].shape[at] == 1]
-            given = (self._merged(args[0], other[0][0]), places)
+            places = [at for at, side in enumerate(args[0].shape) if side == other.args[0].shape[at] == 1]
+            given = (self._merged(args[0], other.args[0]), places)
             self._calls.append(Call(aten.squeeze.dims, given, {}, self._outputs(pairs, given)))
         else:
-            given = self._merged(args, other[0])
-            named = self._merged(kwargs, other[1])
+            given = self._merged(args, other.args)
+            named = self._merged(one.kwargs, other.kwargs)
             outputs = self._outputs(pairs, (given, tuple(named.values())), op)
             if self._counts_rows(op, given):
                 raise Unsplittable(f"{op} takes some of the rows by their number")
             if _computes_with_rows(op, given):
                 raise Unsplittable(f"{op} computes with the number of rows")
-            cost = multiply_adds(op, args, results) / self.one.count
+            cost = one.multiply_adds / self.one.count
             self._calls.append(Call(op, given, named, outputs, written, multiply_adds=cost))
 
     def _counts_rows(self, op: Any, given: Sequence[Any]) -> bool:
@@ -271,10 +266,10 @@ class _Match:
         places = [named.get(name) for name in ("start", "end", "split_size")]
         return any(isinstance(each, int) and each not in (0, _TO_THE_END) for each in places)
 
-    def _draw(self, op: Any, draw: Draw, args: Any, written: Slot | None, pairs: Any) -> None:
+    def _draw(self, op: Any, draw: Drawn, args: Any, written: Slot | None, pairs: Any) -> None:
         """Add a draw; if its result is more than the drawn numbers, also the operations that make it."""
         number, self._draws = self._draws, self._draws + 1
-        if draw.scaled_by is not None:
+        if draw.by_tensors:
             self._scaled(op, number, args, pairs)
             return
         if op is not aten.native_dropout.default:
@@ -282,7 +277,7 @@ class _Match:
             self._calls.append(Call(op, (), {}, outputs, written, number, draw.scaled))
             return
         given, rate = args[0], float(args[1])
-        likes = [[torch.empty_like(one) for one in pairs[0]] for _ in range(2)]
+        likes = [[replace(each, memory=object()) for each in pairs[0]] for _ in range(2)]
         axis = self._values[given].axis
         mask, thinned = (self._new(one, other, axis) for one, other in likes)
         output, kept = self._outputs(pairs, (given,))
@@ -292,12 +287,11 @@ class _Match:
             Call(aten.mul.Scalar, (thinned, 0.0 if rate == 1 else 1 / (1 - rate)), {}, (output,)),
             Call(aten.ne.Scalar, (mask, 0), {}, (kept,)),
         ]
-        self._likes += likes
 
     def _scaled(self, op: Any, number: int, args: Any, pairs: Any) -> None:
         """Add a draw of normal numbers with a mean or standard deviation tensor as draw, product and sum."""
         mean, deviation = (*args, 1.0)[:2]
-        likes = [[torch.empty_like(one) for one in pairs[0]] for _ in range(2)]
+        likes = [[replace(each, memory=object()) for each in pairs[0]] for _ in range(2)]
         (output,) = self._outputs(pairs, args)
         assert output is not None
         numbers, spread = (self._new(one, other, self._values[output].axis) for one, other in likes)
@@ -306,7 +300,6 @@ class _Match:
             Call(_times(deviation), (numbers, deviation), {}, (spread,)),
             Call(_plus(mean), (spread, mean), {}, (output,)),
         ]
-        self._likes += likes
 
     def _filling(self, op: Any, args: Any, like: Any, pairs: Any) -> Call:
         """A call that makes a tensor like another, as one that depends on the shape only."""
@@ -334,16 +327,18 @@ class _Match:
 
     def _merged(self, one: Any, other: Any) -> Any:
         """Combine the arguments of both runs: slots for values, `Times` for numbers that follow the rows."""
-        if isinstance(one, Tensor) and isinstance(other, Tensor):
+        if isinstance(one, Noted) and isinstance(other, Noted):
             slot = self._slots[0].get(id(one))
-            if slot != self._slots[1].get(id(other)):
+            if slot is None or slot != self._slots[1].get(id(other)):
                 raise Unsplittable("values that are used in another order")
-            if slot is None:
-                if one is not other and not (_alike(one, other) and torch.equal(one, other)):
-                    raise Unsplittable("a tensor that comes from outside and changes")
-                self._fixed.append(one)
-                return one
             return slot
+        if isinstance(one, Tensor) and isinstance(other, Tensor):
+            if one is not other and not (_alike(one, other) and torch.equal(one, other)):
+                raise Unsplittable("a tensor that comes from outside and changes")
+            if self.one.memory[id(one)] is None:
+                raise Unsplittable(f"a tensor of layout {one.layout}")
+            self._kept.add(self.one.memory[id(one)])
+            return one
         if type(one) is not type(other):
             raise Unsplittable("arguments of another type")
         if isinstance(one, (list, tuple)):
@@ -364,24 +359,24 @@ class _Match:
         """Slots for the results of a call."""
         slots: list[Slot | None] = []
         for one, other in pairs:
-            if not isinstance(one, Tensor):
+            if not isinstance(one, Noted):
                 slots.append(None)
                 continue
             slots.append(self._new(one, other, self._axis(one, other, given, op)))
         return tuple(slots)
 
-    def _new(self, one: Tensor, other: Tensor, axis: Axis | str | None) -> Slot:
+    def _new(self, one: Noted, other: Noted, axis: Axis | str | None) -> Slot:
+        if one.memory is None:
+            raise Unsplittable("a tensor that is sparse or nested")
         slot = Slot(len(self._values))
         shape = list(one.shape)
         if isinstance(axis, Axis):
             shape[axis.place] = axis.times
-        self._values[slot] = Value(
-            axis, tuple(shape), one.dtype, one.device, one.is_contiguous(), _storage(one)
-        )
+        self._values[slot] = Value(axis, tuple(shape), one.dtype, one.device, one.in_order, one.memory)
         self._slots[0][id(one)], self._slots[1][id(other)] = slot, slot
         return slot
 
-    def _axis(self, one: Tensor, other: Tensor, given: Any, op: Any) -> Axis | str | None:
+    def _axis(self, one: Noted, other: Noted, given: Any, op: Any) -> Axis | str | None:
         """The batch axis of a result, or a text with the reason why it is unknown."""
         if one.dim() != other.dim():
             return "another number of axes for another number of rows"
@@ -441,12 +436,6 @@ def _picks_by_number(op: Any, args: Any) -> bool:
     if op.overloadpacket not in (aten.index, aten.index_put, aten.index_put_):
         return False
     return all(index is None or index.dtype not in (torch.bool, torch.uint8) for index in args[1])
-
-
-def _storage(tensor: Tensor) -> int:
-    if tensor.layout is not torch.strided:
-        raise Unsplittable(f"a tensor of layout {tensor.layout}")
-    return int(tensor.untyped_storage()._cdata)
 
 
 def _alike(one: Tensor, other: Tensor) -> bool:

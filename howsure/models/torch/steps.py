@@ -81,13 +81,13 @@ class Runner:
             for slot in one.call.outputs:
                 if slot is not None:
                     self.level[slot], self.drawn[slot] = one.level, one.drawn
-        written = {program.values[one.call.writes].storage for one in found if one.call.writes is not None}
+        written = {program.values[one.call.writes].memory for one in found if one.call.writes is not None}
         self._copied = {
             one.call
             for one in found
             if is_view(one.op)
             and all(
-                program.values[slot].storage not in written for slot in one.call.outputs if slot is not None
+                program.values[slot].memory not in written for slot in one.call.outputs if slot is not None
             )
         }
 
@@ -96,13 +96,13 @@ class Runner:
     def _sole_uses(self, found: Sequence[Leveled]) -> frozenset[Slot]:
         """Values that have memory of their own and are read once, so that the reader may overwrite them."""
         alive = [slot for one in found for slot in one.call.outputs if slot is not None]
-        lying = Counter(self.program.values[slot].storage for slot in (*alive, *self.program.inputs))
+        lying = Counter(self.program.values[slot].memory for slot in (*alive, *self.program.inputs))
         reads = Counter(slot for one in found for slot in one.call.reads)
         return frozenset(
             slot
             for slot in alive
-            if reads[slot] == 1 == lying[self.program.values[slot].storage]
-            and self.program.values[slot].storage not in self.program.kept
+            if reads[slot] == 1 == lying[self.program.values[slot].memory]
+            and self.program.values[slot].memory not in self.program.kept
         )
 
     def step(self, one: Leveled) -> Step:

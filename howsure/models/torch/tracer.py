@@ -1,7 +1,12 @@
-"""Record every operation of one run of a module, with its arguments and results."""
+"""Record every operation of one run of a module, with its arguments and results.
+
+Of the tensors that a run makes, only shape, type and place in memory are kept, so that recording a run takes
+no more memory than the run itself.
+"""
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,8 +15,9 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from howsure.models.torch.costs import multiply_adds
 from howsure.models.torch.dispatch_mode import DispatchMode
-from howsure.models.torch.draws import is_of_others, taken_apart
+from howsure.models.torch.draws import draw_of, is_of_others, taken_apart
 
 aten = torch.ops.aten
 
@@ -21,25 +27,82 @@ class Unsplittable(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Notes:
-    """A recorded run. Its tensors are kept alive, so that no identity is used twice.
+class Noted:
+    """A tensor of a run, without its numbers. A write in place makes another one.
 
     Attributes:
-        rows: Rows of each input.
-        calls: For each operation: the operation, its arguments, and its result.
-        places: For each operation, the module call that it belongs to.
-        output: Output of the run.
+        shape: Its shape.
+        dtype: Its type of number.
+        device: Its device.
+        in_order: True if it is contiguous.
+        memory: Stands for its memory; views share one. None if its memory is not plain.
     """
 
-    rows: Sequence[Tensor]
-    calls: Sequence[tuple[Any, tuple[Any, ...], dict[str, Any], Any]]
-    places: Sequence[str]
-    output: Tensor
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+    in_order: bool
+    memory: object | None
 
-    @property
-    def count(self) -> int:
-        """Number of rows."""
-        return len(self.rows[0])
+    def dim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What an operation draws.
+
+    Attributes:
+        scaled: As in `Draw`.
+        by_tensors: True if a mean or standard deviation is a tensor.
+    """
+
+    scaled: Callable[[Tensor], Tensor] | None
+    by_tensors: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """One operation of a run.
+
+    Attributes:
+        op: The operation.
+        args: Its arguments, with a `Noted` for each tensor of the run. Other tensors, such as weights, are
+            kept as they are.
+        kwargs: Its keyword arguments, in the same form.
+        results: Its results, in the same form.
+        draw: What it draws, or None.
+        multiply_adds: Multiply-adds for all rows.
+        place: The module call that it belongs to.
+    """
+
+    op: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    results: tuple[Any, ...]
+    draw: Drawn | None
+    multiply_adds: float
+    place: str
+
+
+@dataclass(frozen=True, eq=False)
+class Notes:
+    """A recorded run.
+
+    Attributes:
+        count: Number of rows.
+        rows: Rows of each input.
+        operations: Its operations, in order.
+        output: Output of the run.
+        memory: What stands for the memory of tensors from elsewhere, by identity of the tensor.
+    """
+
+    count: int
+    rows: Sequence[Noted]
+    operations: Sequence[Operation]
+    output: Any
+    memory: dict[int, object | None]
 
 
 def noted(
@@ -55,34 +118,119 @@ def noted(
     Raises:
         Unsplittable: A value leaves PyTorch.
     """
-    noting = _Noting(rows, place)
-    with torch.no_grad(), _Leaving(noting), noting:
+    tensors = _Tensors()
+    given = [tensors.note(each) for each in rows]
+    noting = _Noting(tensors, place)
+    with torch.no_grad(), _Leaving(tensors), noting:
         output = run(rows)
-    return Notes(rows, noting.calls, noting.places, output)
+    return Notes(len(rows[0]), given, noting.operations, tensors.notes_of(output), tensors.elsewhere)
+
+
+@dataclass(eq=False)
+class _Memory:
+    """Memory of some tensors. While it is in use, no other memory has its place."""
+
+    tensors: int = 0
+
+
+class _Tensors:
+    """The tensors of a run, each with its note for as long as it lives.
+
+    Attributes:
+        elsewhere: As `Notes.memory`.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[weakref.ref[Tensor], int | None, Noted]] = {}
+        self._memory: dict[int, _Memory] = {}
+        self._kept: list[Tensor] = []
+        self.elsewhere: dict[int, object | None] = {}
+
+    def __contains__(self, tensor: Tensor) -> bool:
+        return id(tensor) in self._known
+
+    def note(self, tensor: Tensor) -> Noted:
+        """Note a tensor that the run made or wrote into."""
+        number, place = id(tensor), _place(tensor)
+        memory = self._used(place)
+        shape = () if tensor.is_nested else tuple(tensor.shape)
+        in_order = place is not None and tensor.is_contiguous()
+        found = Noted(shape, tensor.dtype, tensor.device, in_order, memory)
+        self._died(number)  # if it was written into, its former note
+        self._known[number] = weakref.ref(tensor, lambda _: self._died(number)), place, found
+        return found
+
+    def notes_of(self, value: Any) -> Any:
+        """A value, with a note in place of each tensor of the run."""
+        if isinstance(value, Tensor):
+            if value in self:
+                return self._known[id(value)][2]
+            if id(value) not in self.elsewhere:
+                self.elsewhere[id(value)] = self._used(_place(value))
+                self._kept.append(value)
+            return value
+        if isinstance(value, (list, tuple)):
+            return type(value)(map(self.notes_of, value))
+        if isinstance(value, dict):
+            return {name: self.notes_of(each) for name, each in value.items()}
+        return value
+
+    def _used(self, place: int | None) -> _Memory | None:
+        if place is None:
+            return None
+        memory = self._memory.setdefault(place, _Memory())
+        memory.tensors += 1
+        return memory
+
+    def _died(self, number: int) -> None:
+        _, place, _ = self._known.pop(number, (None, None, None))
+        if place is None:
+            return
+        self._memory[place].tensors -= 1
+        if not self._memory[place].tensors:
+            del self._memory[place]
+
+
+def _place(tensor: Tensor) -> int | None:
+    """Identity of the memory of a tensor, as long as it is in use; None if it is not plain memory."""
+    if tensor.layout is not torch.strided or tensor.is_nested:
+        return None
+    return int(tensor.untyped_storage()._cdata)
 
 
 class _Noting(DispatchMode):
     """Records every operation."""
 
-    def __init__(self, rows: Sequence[Tensor], place: Callable[[], str]) -> None:
+    def __init__(self, tensors: _Tensors, place: Callable[[], str]) -> None:
         super().__init__()
-        self.calls: list[tuple[Any, tuple[Any, ...], dict[str, Any], Any]] = []
-        self.places: list[str] = []
+        self.operations: list[Operation] = []
+        self._tensors = tensors
         self._place = place
-        self.known = set(map(id, rows))
 
     def __torch_dispatch__(self, op: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
         if is_of_others(op):
             with self:
-                return taken_apart(op, args, kwargs or {})
-        alike = op is aten.as_strided_.default and _is_as_strided(*args)
-        result = op(*args, **(kwargs or {}))
-        self.calls.append(
-            (aten.alias.default, args[:1], {}, result) if alike else (op, args, kwargs or {}, result)
+                return taken_apart(op, args, kwargs)
+        given, named = self._tensors.notes_of(args), self._tensors.notes_of(kwargs)
+        drawn = _drawn_by(op, args, kwargs)
+        result = op(*args, **kwargs)
+        cost = multiply_adds(op, args, results_of(result))
+        if op is aten.as_strided_.default and _is_as_strided(*args):
+            op, given, named = aten.alias.default, given[:1], {}
+        results = tuple(
+            self._tensors.note(each) if isinstance(each, Tensor) else each for each in results_of(result)
         )
-        self.places.append(self._place())
-        self.known.update(id(item) for item in results_of(result))
+        self.operations.append(Operation(op, given, named, results, drawn, cost, self._place()))
         return result
+
+
+def _drawn_by(op: Any, args: Any, kwargs: Any) -> Drawn | None:
+    draw = draw_of(op, args, kwargs) if torch.Tag.nondeterministic_seeded in op.tags else None
+    if draw is None:
+        return None
+    by_tensors = draw.scaled_by is not None
+    return Drawn(None if by_tensors else draw.scaled, by_tensors)
 
 
 def _is_as_strided(tensor: Tensor, size: Sequence[int], stride: Sequence[int], *start: int) -> bool:
@@ -106,12 +254,12 @@ _LEAVING = (
 class _Leaving(TorchFunctionMode):
     """Raises an error if a value of the run leaves PyTorch, where its use cannot be recorded."""
 
-    def __init__(self, noting: _Noting) -> None:
+    def __init__(self, tensors: _Tensors) -> None:
         super().__init__()
-        self._noting = noting
+        self._tensors = tensors
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in _LEAVING and id(args[0]) in self._noting.known:
+        if func in _LEAVING and args[0] in self._tensors:
             raise Unsplittable(f"{func.__name__} takes a value out of PyTorch")
         return func(*args, **(kwargs or {}))
 
