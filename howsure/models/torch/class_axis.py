@@ -14,9 +14,8 @@ from typing import Any
 
 import torch
 
+from howsure.models.torch.noted_tensors import Noted
 from howsure.models.torch.value_kinds import SAME_NUMBERS
-
-Tensor = torch.Tensor
 
 _RESIZING = ("upsample", "_upsample")
 """Beginnings of the names of operations that interpolate: what is constant stays as it is."""
@@ -30,18 +29,18 @@ class Made:
         tensor: Its result.
         name: Its name.
         operation: The operation.
-        args: Its arguments.
+        args: Its arguments, with a `Noted` for each tensor of the run.
         kwargs: Its keyword arguments.
     """
 
-    tensor: Tensor
+    tensor: Noted
     name: str
     operation: Any
     args: Any
     kwargs: Any
 
 
-def axis_after(tensor: Tensor, axis: int, operations: Sequence[Made]) -> int | None:
+def axis_after(tensor: Noted, axis: int, operations: Sequence[Made]) -> int | None:
     """Index of the axis on which the entries of one axis lie after some operations.
 
     Args:
@@ -55,12 +54,12 @@ def axis_after(tensor: Tensor, axis: int, operations: Sequence[Made]) -> int | N
     count = tensor.shape[axis]
     places = torch.arange(count, device=tensor.device, dtype=torch.float32)
     places = places.reshape([-1 if at == axis else 1 for at in range(tensor.ndim)])
-    places = torch.empty_like(tensor, dtype=torch.float32).copy_(places)  # laid out as the tensor is
+    places = tensor.laid_out(places)
     for made in operations:
         if made.name in SAME_NUMBERS or made.name.startswith(_RESIZING):
             places = made.operation(places, *made.args[1:], **made.kwargs)
-        elif made.tensor.shape == places.shape:
-            places = torch.empty_like(made.tensor, dtype=torch.float32).copy_(places)
+        elif made.tensor.shape == tuple(places.shape):
+            places = made.tensor.laid_out(places)
         else:
             return None
     axes = range(1, places.ndim)

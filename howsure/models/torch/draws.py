@@ -77,9 +77,18 @@ class Draw:
         return state.numpy().tobytes()
 
     @property
+    def without_tensors(self) -> Draw:
+        """Its function, kind, rate and shape alone, to compare other draws with."""
+        return Draw(self.function, self.kind, self.rate, self.shape, self.device, _gives_nothing)
+
+    @property
     def middle(self) -> float:
         """The mean of its numbers."""
         return {DROPOUT: 1 - self.rate if self.keeps else 1.0, UNIFORM: 0.5}.get(self.kind or "", 0.0)
+
+
+def _gives_nothing(values: Tensor) -> Any:
+    raise AssertionError("a draw to compare with gives no numbers")
 
 
 def draw_of(operation: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Draw | None:
@@ -219,8 +228,12 @@ class Draws(DispatchMode):
         if draw is None:
             return self.ran(func, args, kwargs, func(*args, **kwargs))
         number, self.count = self.count, self.count + 1
-        values = self._numbers(number, draw)
+        values = self.numbers(number, draw)
         return self.drawn(number, draw, func(*args, **kwargs) if values is None else draw.give(values))
+
+    def numbers(self, number: int, draw: Draw) -> Tensor | None:
+        """Called for each draw; returns its numbers, or None to let it draw."""
+        return self._numbers(number, draw)
 
     def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
         """Called after each operation that draws nothing; returns its outputs."""

@@ -174,7 +174,7 @@ class _MadeOf:
 
 
 def _made_of(look: Look) -> _MadeOf:
-    """From one plain run on as few rows as possible, as it keeps every tensor."""
+    """From one plain run on as few rows as possible."""
     output, seen = look.watch((), middle, ROWS // 2, endings=True)
     found = seen.endings
     if found is None:

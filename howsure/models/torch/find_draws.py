@@ -277,7 +277,7 @@ class Passes:
             found,
             places=tuple(each for each in trial.drawn if isinstance(each, Place)),
             drawn=tuple(trial.drawn),
-            draws=tuple(each.draw for each in seen.seen),
+            draws=tuple(each.draw.without_tensors for each in seen.seen),
             left=tuple(self.left),
             foldable=problem is None and trial.foldable,
         )

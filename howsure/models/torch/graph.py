@@ -243,6 +243,12 @@ class Split:
         reduced._runner = Reducing(self._program, self._found, self._reducible)
         return reduced
 
+    def again(self) -> Split:
+        """The same levels for another call, with nothing remembered of weights."""
+        other = copy.copy(self)
+        other._linears = thinned_linears(self._runner, self._thinned, self._output)
+        return other
+
     def made(self, level: int, drawn: bool, sizes: Sizes) -> dict[Slot, Tensor]:
         """The values that steps of a level read, but that depend on neither rows nor masks."""
         values: dict[Slot, Tensor] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -65,7 +65,7 @@ class Watching(Draws):
         numbers: As in `Draws`.
         fixed: As in `Draws`.
         halved: True replaces each mask by its mean, and the result of a boolean mask by its mean.
-        endings: True also follows what the output is made of; this keeps every tensor of the run.
+        endings: True also follows what the output is made of.
 
     Attributes:
         seen: The draws, in order.
@@ -86,7 +86,7 @@ class Watching(Draws):
         halved: bool = False,
         endings: bool = False,
     ) -> None:
-        super().__init__(self._noting(numbers), fixed)
+        super().__init__(numbers, fixed)
         self.seen: list[Seen] = []
         self.the_same: dict[bytes, Seen] = {}
         self.largest = 1
@@ -117,15 +117,13 @@ class Watching(Draws):
         """Calls of modules, in order of their start."""
         return self._under_way.calls
 
-    def _noting(self, numbers: Callable[[int, Draw], Tensor | None]) -> Callable[[int, Draw], Tensor | None]:
-        def noted(number: int, draw: Draw) -> Tensor | None:
-            self.seen.append(self._where(number, draw))
-            if self._under_way.stack:
-                self._under_way.stack[-1].draws.append(number)
-            self.largest = max(self.largest, math.prod(draw.shape))
-            return numbers(number, draw)
-
-        return noted
+    def numbers(self, number: int, draw: Draw) -> Tensor | None:
+        """Record a draw, and return its numbers."""
+        self.seen.append(self._where(number, draw))
+        if self._under_way.stack:
+            self._under_way.stack[-1].draws.append(number)
+        self.largest = max(self.largest, math.prod(draw.shape))
+        return super().numbers(number, draw)
 
     def _where(self, number: int, draw: Draw) -> Seen:
         calls = self._under_way.stack or [ModuleCall(self._module, self._names[id(self._module)])]

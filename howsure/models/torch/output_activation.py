@@ -8,13 +8,13 @@ product ── add, scale, pick, mask, mean ── output            linear: rea
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from howsure.models.torch.class_axis import Made, axis_after
-from howsure.models.torch.value_kinds import ANY, SAME_NUMBERS, UNSIGNED, Kinds, tensors_in
+from howsure.models.torch.noted_tensors import Noted, NotedTensors
+from howsure.models.torch.value_kinds import ANY, SAME_NUMBERS, UNSIGNED, Kinds, items_in, tensors_in
 
 Tensor = torch.Tensor
 
@@ -46,13 +46,6 @@ _DONE = 1e-3
 """Largest distance from 1 of the sum of a row of probabilities; allows for 16 bits and for a clamp."""
 
 
-@dataclass(frozen=True, eq=False)
-class _Maker(Made):
-    """The origin of a tensor: an operation, and the previous origin if it was written in place."""
-
-    before: _Maker | None
-
-
 class Endings:
     """Follows the operations of a run.
 
@@ -63,21 +56,23 @@ class Endings:
 
     def __init__(self, parameters: Iterable[Tensor], buffers: Iterable[Tensor]) -> None:
         self._kinds = Kinds(parameters, buffers)
-        self._makers: dict[int, _Maker] = {}
-        self._linears: list[Tensor] = []
+        self._tensors = NotedTensors()
+        self._makers: dict[int, Made] = {}
+        self._linears: list[Noted] = []
         self._layers: dict[int, str] = {}
 
     def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any, layer: str) -> None:
         """Record an operation, and the path of the layer being called."""
         name = operation._schema.name.removeprefix("aten::")
-        for tensor in tensors_in(outputs):
-            before = self._makers.get(id(tensor))
-            self._makers[id(tensor)] = _Maker(tensor, name, operation, args, kwargs, before)
+        given, named = self._tensors.notes_of(args), self._tensors.notes_of(kwargs)
+        made = [self._tensors.note(each) for each in tensors_in(outputs)]
+        for tensor in made:
+            self._makers[id(tensor)] = Made(tensor, name, operation, given, named)
         self._kinds.ran(name, args, outputs)
         if name in LINEAR:
-            self._linears.append(outputs)
+            self._linears += made
         if name in PRODUCTS:
-            self._layers[id(outputs)] = layer
+            self._layers[id(made[0])] = layer
 
     def ending(self, output: Tensor) -> tuple[str | None, int | None]:
         """What the output is, and the last linear operation before it.
@@ -86,7 +81,7 @@ class Endings:
             `softmax`, another activation, or `linear`; None if unknown. And the index of the last linear
             operation among all linear operations if only activations follow it, else None.
         """
-        ending, made = None, self._makers.get(id(output))
+        ending, made = None, self._maker(output)
         while made is not None:
             if made.name in LINEAR:
                 place = next((at for at, each in enumerate(self._linears) if each is made.tensor), None)
@@ -111,8 +106,8 @@ class Endings:
         """
         if output.ndim < 3:
             return None
-        found, after = self._axis_of_units(output), list[_Maker]()
-        made = self._makers.get(id(output))
+        made = self._maker(output)
+        found, after = self._axis_of_units(made), list[Made]()
         while found is None and made is not None and made.name not in PRODUCTS:
             if ENDINGS.get(made.name) in _OVER_AN_AXIS:
                 if not self._is_over_classes(made):
@@ -124,15 +119,15 @@ class Endings:
             return None
         return -1 if found == output.ndim - 1 else found - 1
 
-    def _is_over_classes(self, softmax: _Maker) -> bool:
+    def _is_over_classes(self, softmax: Made) -> bool:
         """True if a softmax is over the units of the last layer; without such a layer, over axis 1 or −1."""
         axes = softmax.tensor.ndim
-        units = None if axes < 3 else self._axis_of_units(softmax.tensor)
+        units = None if axes < 3 else self._axis_of_units(softmax)
         return softmax.args[1] % axes in ((1, axes - 1) if units is None else (units,))
 
-    def _axis_of_units(self, tensor: Tensor) -> int | None:
-        """Axis of a tensor on which the units or channels of the last layer before it lie, or None."""
-        after, made = list[_Maker](), self._makers.get(id(tensor))
+    def _axis_of_units(self, made: Made | None) -> int | None:
+        """Axis of a result on which the units or channels of the last layer before it lie, or None."""
+        after = list[Made]()
         while made is not None and made.name not in PRODUCTS:
             after.append(made)
             made = self._previous(made)
@@ -140,23 +135,25 @@ class Endings:
             return None
         return axis_after(made.tensor, 1, after[::-1])
 
-    def _previous(self, made: _Maker) -> _Maker | None:
+    def _previous(self, made: Made) -> Made | None:
         """The origin of what an operation was applied to: its first argument, or what it was written into."""
-        first = made.args[0] if made.args else None
-        return made.before if first is made.tensor else self._makers.get(id(first))
+        return self._makers.get(id(made.args[0])) if made.args else None
+
+    def _maker(self, tensor: Tensor) -> Made | None:
+        return self._makers.get(id(self._tensors.notes_of(tensor)))
 
     def heads(self, output: Tensor) -> tuple[str, ...]:
         """Paths of the layers whose products reach the output without a further product."""
-        found, seen, ahead = list[str](), set[int](), [output]
+        found, seen, ahead = list[str](), set[int](), [self._maker(output)]
         while ahead and len(seen) < _FAR:
-            made = self._makers.get(id(ahead.pop(0)))
-            if made is None or id(made.tensor) in seen:
+            made = ahead.pop(0)
+            if made is None or id(made) in seen:
                 continue
-            seen.add(id(made.tensor))
+            seen.add(id(made))
             if made.name in PRODUCTS:
                 found.append(self._layers[id(made.tensor)])
             else:
-                ahead += tensors_in(made.args)
+                ahead += [self._makers.get(id(each)) for each in items_in(made.args, Noted)]
         return tuple(dict.fromkeys(found))
 
     def _linear(self, output: Tensor) -> str | None:

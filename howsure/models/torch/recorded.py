@@ -20,7 +20,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from howsure.models.torch.tracer import Drawn, Noted, Notes, Operation, Unsplittable, is_view, noted
+from howsure.models.torch.noted_tensors import Noted
+from howsure.models.torch.tracer import Drawn, Notes, Operation, Unsplittable, is_view, noted
 
 aten = torch.ops.aten
 
@@ -378,7 +379,7 @@ class _Match:
 
     def _axis(self, one: Noted, other: Noted, given: Any, op: Any) -> Axis | str | None:
         """The batch axis of a result, or a text with the reason why it is unknown."""
-        if one.dim() != other.dim():
+        if one.ndim != other.ndim:
             return "another number of axes for another number of rows"
         places = [at for at, (a, b) in enumerate(zip(one.shape, other.shape, strict=True)) if a != b]
         if not places:

@@ -1,12 +1,7 @@
-"""Record every operation of one run of a module, with its arguments and results.
-
-Of the tensors that a run makes, only shape, type and place in memory are kept, so that recording a run takes
-no more memory than the run itself.
-"""
+"""Record every operation of one run of a module, with its arguments and results."""
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,35 +13,13 @@ from torch.overrides import TorchFunctionMode
 from howsure.models.torch.costs import multiply_adds
 from howsure.models.torch.dispatch_mode import DispatchMode
 from howsure.models.torch.draws import draw_of, is_of_others, taken_apart
+from howsure.models.torch.noted_tensors import Noted, NotedTensors
 
 aten = torch.ops.aten
 
 
 class Unsplittable(Exception):
     """The reason why a module must run whole."""
-
-
-@dataclass(frozen=True, eq=False)
-class Noted:
-    """A tensor of a run, without its numbers. A write in place makes another one.
-
-    Attributes:
-        shape: Its shape.
-        dtype: Its type of number.
-        device: Its device.
-        in_order: True if it is contiguous.
-        memory: Stands for its memory; views share one. None if its memory is not plain.
-    """
-
-    shape: tuple[int, ...]
-    dtype: torch.dtype
-    device: torch.device
-    in_order: bool
-    memory: object | None
-
-    def dim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
 
 
 @dataclass(frozen=True)
@@ -118,7 +91,7 @@ def noted(
     Raises:
         Unsplittable: A value leaves PyTorch.
     """
-    tensors = _Tensors()
+    tensors = NotedTensors()
     given = [tensors.note(each) for each in rows]
     noting = _Noting(tensors, place)
     with torch.no_grad(), _Leaving(tensors), noting:
@@ -126,82 +99,10 @@ def noted(
     return Notes(len(rows[0]), given, noting.operations, tensors.notes_of(output), tensors.elsewhere)
 
 
-@dataclass(eq=False)
-class _Memory:
-    """Memory of some tensors. While it is in use, no other memory has its place."""
-
-    tensors: int = 0
-
-
-class _Tensors:
-    """The tensors of a run, each with its note for as long as it lives.
-
-    Attributes:
-        elsewhere: As `Notes.memory`.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[weakref.ref[Tensor], int | None, Noted]] = {}
-        self._memory: dict[int, _Memory] = {}
-        self._kept: list[Tensor] = []
-        self.elsewhere: dict[int, object | None] = {}
-
-    def __contains__(self, tensor: Tensor) -> bool:
-        return id(tensor) in self._known
-
-    def note(self, tensor: Tensor) -> Noted:
-        """Note a tensor that the run made or wrote into."""
-        number, place = id(tensor), _place(tensor)
-        memory = self._used(place)
-        shape = () if tensor.is_nested else tuple(tensor.shape)
-        in_order = place is not None and tensor.is_contiguous()
-        found = Noted(shape, tensor.dtype, tensor.device, in_order, memory)
-        self._died(number)  # if it was written into, its former note
-        self._known[number] = weakref.ref(tensor, lambda _: self._died(number)), place, found
-        return found
-
-    def notes_of(self, value: Any) -> Any:
-        """A value, with a note in place of each tensor of the run."""
-        if isinstance(value, Tensor):
-            if value in self:
-                return self._known[id(value)][2]
-            if id(value) not in self.elsewhere:
-                self.elsewhere[id(value)] = self._used(_place(value))
-                self._kept.append(value)
-            return value
-        if isinstance(value, (list, tuple)):
-            return type(value)(map(self.notes_of, value))
-        if isinstance(value, dict):
-            return {name: self.notes_of(each) for name, each in value.items()}
-        return value
-
-    def _used(self, place: int | None) -> _Memory | None:
-        if place is None:
-            return None
-        memory = self._memory.setdefault(place, _Memory())
-        memory.tensors += 1
-        return memory
-
-    def _died(self, number: int) -> None:
-        _, place, _ = self._known.pop(number, (None, None, None))
-        if place is None:
-            return
-        self._memory[place].tensors -= 1
-        if not self._memory[place].tensors:
-            del self._memory[place]
-
-
-def _place(tensor: Tensor) -> int | None:
-    """Identity of the memory of a tensor, as long as it is in use; None if it is not plain memory."""
-    if tensor.layout is not torch.strided or tensor.is_nested:
-        return None
-    return int(tensor.untyped_storage()._cdata)
-
-
 class _Noting(DispatchMode):
     """Records every operation."""
 
-    def __init__(self, tensors: _Tensors, place: Callable[[], str]) -> None:
+    def __init__(self, tensors: NotedTensors, place: Callable[[], str]) -> None:
         super().__init__()
         self.operations: list[Operation] = []
         self._tensors = tensors
@@ -254,7 +155,7 @@ _LEAVING = (
 class _Leaving(TorchFunctionMode):
     """Raises an error if a value of the run leaves PyTorch, where its use cannot be recorded."""
 
-    def __init__(self, tensors: _Tensors) -> None:
+    def __init__(self, tensors: NotedTensors) -> None:
         super().__init__()
         self._tensors = tensors
 

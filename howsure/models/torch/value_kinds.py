@@ -11,11 +11,13 @@ adding, scaling, picking, masking, averaging          same kind as the inputs
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
 Tensor = torch.Tensor
+
+_Kind = TypeVar("_Kind")
 
 CONSTANT, GIVEN, ANY, AVERAGED, UNSIGNED, RECTIFIED, OTHER = range(7)
 """Kinds of numbers: made of weights only, of rows as given, any numbers, …, or something else."""
@@ -198,14 +200,19 @@ def _has_negative(tensor: Tensor) -> bool:
 
 def tensors_in(outputs: Any) -> Iterator[Tensor]:
     """The tensors in a result, at any depth of lists and dicts."""
-    if isinstance(outputs, Tensor):
-        yield outputs
-    elif isinstance(outputs, (list, tuple)):
-        for each in outputs:
-            yield from tensors_in(each)
-    elif isinstance(outputs, Mapping):
-        for each in outputs.values():
-            yield from tensors_in(each)
+    return items_in(outputs, Tensor)
+
+
+def items_in(value: Any, kind: type[_Kind]) -> Iterator[_Kind]:
+    """The items of a type in a value, at any depth of lists and dicts."""
+    if isinstance(value, kind):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from items_in(each, kind)
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from items_in(each, kind)
 
 
 def ground(tensor: Tensor) -> int:

@@ -1,0 +1,120 @@
+"""Cache what examining a module found, for later calls with rows of the same form.
+
+Examining runs about a hundred rows through a module. The findings are used again if the module is the same
+object, and its modules, attributes and weights have not changed since. That does not show everything: a
+forward may read a global variable, or weights may change behind PyTorch's back (`weight.data`). So the passes
+of cached levels are compared with passes of the module itself first. The cache keeps no module alive.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from howsure import tuning
+from howsure.models.torch.examine import Examination
+from howsure.models.torch.inputs import Call
+
+DEPTH = 3
+"""Containers and objects inside one another that are compared, such as `module.config.rates[0]`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """Findings about a module.
+
+    Attributes:
+        examination: Results of examining it, without the module.
+        split: Its levels, or None if passes run whole.
+        whole_because: As in `TorchModel`.
+        state: What the module looked like.
+    """
+
+    examination: Examination
+    split: Any
+    whole_because: str
+    state: Any
+
+
+Way = tuple[Call, bool, frozenset[str]]
+"""How a module is called, and the wishes of the caller that its examination depends on."""
+
+_KEPT: dict[int, tuple[weakref.ref[nn.Module], OrderedDict[Way, Kept]]] = {}
+"""Findings by identity of the module."""
+
+
+def kept(module: nn.Module, ways: Iterable[Way]) -> tuple[Call, Kept] | None:
+    """Findings about a module for the first known way to call it; None if it has changed."""
+    _, of_module = _KEPT.get(id(module), (None, OrderedDict()))
+    way = next((each for each in ways if each in of_module), None) if of_module else None
+    if way is None:
+        return None
+    found = of_module[way]
+    if found.state != state_of(module):
+        forget(module)
+        return None
+    of_module.move_to_end(way)
+    call = replace(found.examination, module=module, calls=_calls(found.examination, None, module))
+    return way[0], replace(found, examination=call)
+
+
+def keep(way: Way, examination: Examination, split: Any, whole_because: str) -> None:
+    """Keep findings about a module; if there are too many, those not used for longest go."""
+    module = examination.module
+    if isinstance(module, torch.jit.ScriptModule):
+        return
+    number = id(module)
+    if number not in _KEPT:
+        _KEPT[number] = weakref.ref(module, lambda _: _KEPT.pop(number, None)), OrderedDict()
+    without: Any = None
+    bare = replace(examination, module=without, calls=_calls(examination, module, without))
+    of_module = _KEPT[number][1]
+    of_module[way] = Kept(bare, split, whole_because, state_of(module))
+    if len(of_module) > tuning.KEPT_GRAPHS:
+        of_module.popitem(last=False)
+
+
+def forget(module: nn.Module) -> None:
+    """Drop the findings about a module."""
+    _KEPT.pop(id(module), None)
+
+
+def _calls(examination: Examination, before: Any, after: Any) -> Any:
+    """The calls of modules, with one module in place of another."""
+    return tuple(replace(each, module=after) if each.module is before else each for each in examination.calls)
+
+
+def state_of(module: nn.Module) -> Any:
+    """All that is compared of a module: its modules, and their attributes except training flags."""
+    return [
+        (path, type(each), [(name, _shown(value, DEPTH)) for name, value in _attributes(each)])
+        for path, each in module.named_modules()
+    ]
+
+
+def _attributes(module: nn.Module) -> list[tuple[str, Any]]:
+    return [(name, value) for name, value in vars(module).items() if name != "training"]
+
+
+def _shown(value: Any, depth: int) -> Any:
+    """Something that is equal if a value is the same as before."""
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
+        return type(value), value
+    if isinstance(value, torch.Tensor):
+        version = -1 if value.is_inference() else value._version
+        return id(value), version, value.dtype, value.device, tuple(value.shape), value.requires_grad
+    if isinstance(value, nn.Module) or depth == 0:
+        return id(value)
+    if isinstance(value, (list, tuple)):
+        return type(value), [_shown(each, depth - 1) for each in value]
+    if isinstance(value, dict):
+        return type(value), [(_shown(name, 0), _shown(each, depth - 1)) for name, each in value.items()]
+    if isinstance(value, type) or callable(value) or not hasattr(value, "__dict__"):
+        return id(value)
+    return id(value), [(name, _shown(each, depth - 1)) for name, each in vars(value).items()]

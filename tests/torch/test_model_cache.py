@@ -1,0 +1,164 @@
+"""A module is examined once, and again after any change; the result is that of a fresh module."""
+
+import copy
+import gc
+import weakref
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import howsure
+from howsure.models.torch import model_cache
+
+RATE = 0.5
+
+
+class Net(nn.Module):
+    """Dropout by a layer, by an attribute, by a configuration and by a global variable."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.dropout, self.last = nn.Linear(6, 8), nn.Dropout(0.5), nn.Linear(8, 3)
+        self.scale, self.rates = 1.0, [0.5]
+        self.config = SimpleNamespace(temperature=1.0)
+        self.rows_seen = 0
+
+    def forward(self, x):
+        self.rows_seen += 0 if torch.is_grad_enabled() else len(x)
+        h = self.dropout(self.first(x).relu())
+        h = nn.functional.dropout(h, self.rates[0], self.training) * self.scale
+        h = nn.functional.dropout(h, RATE, self.training)
+        return self.last(h) / self.config.temperature
+
+
+class Counting(nn.Module):
+    """Counts its rows outside of itself."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3))
+
+    def forward(self, x):
+        ROWS.append(len(x))
+        return self.net(x)
+
+
+ROWS: list[int] = []
+
+
+@pytest.fixture
+def x():
+    return np.random.default_rng(0).normal(size=(20, 6)).astype("float32")
+
+
+def probabilities(model, x, **named):
+    method = named.pop("method", howsure.MCDropout(passes=20))
+    return howsure.assess(model, x, method=method, outputs="logits", seed=1, **named).probabilities
+
+
+def test_a_module_is_examined_once(x):
+    model = Counting().eval()
+    ROWS.clear()
+    first = probabilities(model, x)
+    once = sum(ROWS)
+    ROWS.clear()
+    again = probabilities(model, x)
+    assert np.array_equal(first, again)
+    assert sum(ROWS) < once / 10
+
+
+def test_rows_of_another_form_are_examined(x):
+    model = Counting().eval()
+    probabilities(model, x)
+    ROWS.clear()
+    probabilities(model, x.astype("float64"))
+    few = sum(ROWS)
+    probabilities(model, x, method=howsure.MCDropout(passes=20, gaussian_noise=True))
+    assert sum(ROWS) - few > 50
+
+
+def _by_the_way(model):
+    with torch.no_grad():
+        model.last.weight.data[0] += 1.0
+        model.first.weight.data[0] *= 2.0
+
+
+CHANGES = {
+    "rate": lambda model: setattr(model.dropout, "p", 0.2),
+    "attribute": lambda model: setattr(model, "scale", 2.0),
+    "in a list": lambda model: model.rates.__setitem__(0, 0.2),
+    "in a configuration": lambda model: setattr(model.config, "temperature", 3.0),
+    "weights": lambda model: model.load_state_dict({k: 2 * v for k, v in model.state_dict().items()}),
+    "weights unseen": _by_the_way,
+    "layer": lambda model: setattr(model, "last", nn.Sequential(model.last, nn.Tanh())),
+    "hook": lambda model: model.last.register_forward_hook(lambda *given: given[-1] * 3),
+    "forward": lambda model: setattr(model.last, "forward", lambda h: h[:, :3] * 2),
+    "type": lambda model: model.double(),
+    "class": lambda model: setattr(model, "__class__", Halved),
+    "removed": lambda model: setattr(model, "dropout", nn.Identity()),
+}
+
+
+class Halved(Net):
+    def forward(self, x):
+        return super().forward(x) / 2
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_change_is_noticed(change, x):
+    model, other = Net().eval(), Net().eval()
+    before = probabilities(model, x)
+    change(model)
+    change(other)
+    after = probabilities(model, x)
+    assert not np.array_equal(after, before)
+    assert np.array_equal(after, probabilities(other, x))
+
+
+def test_a_changed_global_variable_is_noticed(x, monkeypatch):
+    model = Net().eval()
+    before = probabilities(model, x)
+    monkeypatch.setitem(globals(), "RATE", 0.1)
+    after = probabilities(model, x)
+    assert not np.allclose(after, before, atol=1e-3)
+    assert np.array_equal(after, probabilities(Net().eval(), x))
+
+
+def test_wishes_of_the_caller_are_kept_apart(x):
+    model = Net().eval()
+    with_all = probabilities(model, x)
+    without = probabilities(model, x, method=howsure.MCDropout(passes=20, keep_off=["dropout"]))
+    assert not np.allclose(with_all, without, atol=1e-3)
+    assert np.array_equal(with_all, probabilities(model, x))
+
+
+def test_training_between_calls(x):
+    model, y = Net(), torch.randint(0, 3, (20,))
+    optimizer = torch.optim.SGD(model.parameters(), 0.5)
+    for _ in range(3):
+        model.train()
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(model(torch.from_numpy(x)), y).backward()
+        optimizer.step()
+        found = probabilities(model, x)
+        assert model.training
+        assert np.array_equal(found, probabilities(copy.deepcopy(model), x))
+
+
+def test_the_cache_leaves_no_trace_and_keeps_no_module_alive(x):
+    model = Counting().eval()
+    before = {name: dict(vars(each)) for name, each in model.named_modules()}
+    probabilities(model, x)
+    assert {name: dict(vars(each)) for name, each in model.named_modules()} == before
+    number, gone = id(model), weakref.ref(model)
+    assert number in model_cache._KEPT
+    before.clear()
+    del model
+    gc.collect()
+    assert gone() is None
+    assert number not in model_cache._KEPT
