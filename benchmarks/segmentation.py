@@ -264,8 +264,12 @@ def page(kept: dict[str, Any]) -> str:
         name for name in PEERS if any("seconds" in each["peers"].get(name, {}) for each in figures.values())
     ]
     one_of = next(iter(figures.values()))
-    head = ["network", "plain pass", "`assess` at equal error", "its passes", "first call", "default `assess`"]
-    head += ["textbook loop", *(f"{name} {one_of['peers'][name]['version']}" for name in known)]
+    head = ["network", "plain pass", "`assess` at equal error", "its passes", "first call"]
+    head += [
+        "default `assess`",
+        "textbook loop",
+        *(f"{name} {one_of['peers'][name]['version']}" for name in known),
+    ]
     lines = [head, ["---"] * len(head)]
 
     def cell(each: dict[str, Any], took: float) -> str:
@@ -303,8 +307,8 @@ thread of {kept["machine"]["processor"]}, torch {kept["versions"].get("torch", "
 at the bottom of a U-Net, `each` has dropout 0.2 at each level. *Worth* is how many independent passes have
 the same error of the map of probabilities. The default goes on until {100 * SHARE_KNOWN:.0f} % of the pixels
 of an image are settled. The first call also examines the module, which takes as long for one image as for
-many; here it has {one_of["images"]}. Images are made, and training is short. Loop and peers are scaled up from fewer
-passes.
+many; here it has {one_of["images"]}. Images are made, and training is short. Loop and peers are scaled up
+from fewer passes.
 
 `python -m benchmarks.segmentation` writes this page and
 [performance-segmentation.json](performance-segmentation.json).
