@@ -49,7 +49,7 @@ PASSES = 100
 TRIED = (6, 10, 16, 20, 30, 40, 60, 80, 100)
 """Passes of howsure; the first that are as exact are timed."""
 
-SIDE, IMAGES, CLASSES, WIDTHS = 256, 2, 5, (32, 64, 128, 256)
+SIDE, IMAGES, CLASSES, WIDTHS = 256, 4, 5, (32, 64, 128, 256)
 BATCHES = (1, 2)
 REPEATS = 3
 LOOP_PASSES, PEER_PASSES = 3, 3

@@ -20,10 +20,6 @@ from howsure.sites import DROPOUT, UNIFORM
 
 Tensor = torch.Tensor
 
-AGAIN = 3
-"""Number of runs with equal masks that are compared with a first one. Draws outside PyTorch may agree by
-chance."""
-
 BY_LENGTH = (
     "how many numbers it draws does not go by the number of rows alone, as with packed sequences of unequal "
     "length (assess rows of one length at a time)"
@@ -73,11 +69,11 @@ class Trial:
         if unknown is not None:
             return unknown, "no masks can be given for it, and its module drops as well"
         masks = self.masks(0)
-        before, output = numbers_drawn_elsewhere(), self._passes(masks)
-        again = [self._passes(masks) for _ in range(AGAIN)]
+        before = numbers_drawn_elsewhere()
+        steady = self._look.agrees_with_itself(lambda count: self._passes(masks, count))
         if numbers_drawn_elsewhere() != before:
             return first, "numbers of numpy or Python are drawn in training, for which no masks can be given"
-        if not all(same(output, each) for each in again):
+        if not steady:
             return first, "passes with the same masks differ, so something is drawn outside of PyTorch"
         if not self._settles(plain):
             return first, "in training more is computed than in predicting, apart from what is drawn"

@@ -7,7 +7,7 @@ number of rows shows the batch axis of each draw.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,10 @@ ROWS, OTHERS = 4, 6
 
 UNEVEN = 3
 """Number of rows in a run where one of the two rows occurs once and the other twice."""
+
+AGAIN = 3
+"""Number of runs with equal masks that are compared with a first one. Draws outside PyTorch may agree by
+chance."""
 
 ROUNDING = 1e-3
 """Relative difference, to a typical output, within which two float32 computations of the same number agree.
@@ -150,7 +154,7 @@ class Look:
         """Number of draws in a run, as far as it gets; the module keeps the changes of the run."""
         self._ready(training, number)
         draws = Draws(numbers, self.fixed)
-        rows = [each.clone() for each in self.rows[ROWS]]
+        rows = [each.clone() for each in self.rows[ROWS // 2]]
         with contextlib.suppress(Exception), drawing_in_the_open(self.module), draws:  # as in `try_out`
             self.call.forward(self.module, rows)
         return draws.count
@@ -178,6 +182,12 @@ class Look:
         given = self.rows[count] if tensors is None else tensors
         with self._copied(given) as rows, drawing_in_the_open(self.module), Draws(numbers, self.fixed):
             return self.call.run(self.module, rows)
+
+    def agrees_with_itself(self, run: Callable[[int], Tensor]) -> bool:
+        """True if runs over the same rows give the same output; `run` takes their number."""
+        few = ROWS // 2
+        output = run(few)
+        return all(same(output, run(few)) for _ in range(AGAIN))
 
     @contextlib.contextmanager
     def _copied(self, rows: Sequence[Tensor]) -> Iterator[list[Tensor]]:

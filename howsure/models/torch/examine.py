@@ -18,7 +18,6 @@ from torch import nn
 from howsure.errors import ModelError
 from howsure.models.protocol import Unswitchable
 from howsure.models.torch.call_stack import ModuleCall
-from howsure.models.torch.check_passes import AGAIN
 from howsure.models.torch.draws import Draw, Place
 from howsure.models.torch.dry_run import ROWS, UNEVEN, Look, middle, same, stand_in
 from howsure.models.torch.find_draws import Passes
@@ -127,7 +126,7 @@ def examine(
             look.find_fixed(())
             plain, predicted = look.watch((), middle)
         unsteady = next((each.module for each in predicted.seen if each.draw.kind is None), None)
-        if unsteady is None and not all(same(plain, look.run((), middle)) for _ in range(AGAIN)):
+        if unsteady is None and not look.agrees_with_itself(lambda count: look.run((), middle, count)):
             unsteady = module
         if unsteady is None:
             _check_rows(look, plain)
