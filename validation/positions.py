@@ -51,14 +51,15 @@ def population(seed: int = 0) -> tuple[DenseCertainty, Integers]:
     logits += 5 * gaussian_filter(random.normal(size=shape), (0, 0, 2, 2))
     logits += 0.5 * random.normal(size=(*shape[:2], 1, 1))
     p = np.exp(np.moveaxis(logits, 1, -1))
-    return _result(p / p.sum(axis=-1, keepdims=True)), truth
+    return result_of(p / p.sum(axis=-1, keepdims=True), NAMES), truth
 
 
-def _result(p: Floats) -> DenseCertainty:
+def result_of(p: Floats, names: tuple[str, ...]) -> DenseCertainty:
+    """A result with these probabilities (N, *P, K), as of one pass."""
     p = p.astype(np.float32)  # type: ignore[assignment]
     label, runner_up = top_two(p)
     top, second = (np.take_along_axis(p, each[..., None], -1)[..., 0] for each in (label, runner_up))
-    share = np.stack([(label == k).mean(axis=(1, 2)) for k in range(len(NAMES))], axis=1)
+    share = np.stack([(label == k).mean(axis=(1, 2)) for k in range(len(names))], axis=1)
     unknown, entropy = np.full(share.shape, np.nan), entropy_of(p.astype(np.float64)).astype(np.float32)
     return DenseCertainty(
         label=label.astype(np.int16),
@@ -76,7 +77,7 @@ def _result(p: Floats) -> DenseCertainty:
         share_quantiles=np.repeat(unknown[..., None], 11, axis=-1),
         overlap=unknown,
         passes=np.ones(len(p), dtype=np.int64),
-        class_names=NAMES,
+        class_names=names,
         row=np.arange(len(p)),
         all_probabilities=p,
         all_errors=np.zeros_like(p),

@@ -138,14 +138,10 @@ def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: 
             received=len(there),
             hint="Label more rows",
         )
-    fold = np.zeros(len(result), dtype=np.int64)
-    fold[there] = np.random.default_rng(seed).permutation(len(there)) % FOLDS
     beta, at_best = _least(sums)
     slope, curvature = at_best[:, 1], at_best[:, 2]
-    # One step of Newton's method away from the best of all rows is the best without a fold, to second order.
-    others = [fold != number for number in range(FOLDS)]
-    without = np.array([beta - slope[kept].sum() / curvature[kept].sum() for kept in others])
-    held_out = sums(lambda at: float(max(without[fold[at]], beta / 2)))[:, 0]
+    of_fold = _without_folds(beta, at_best, seed)
+    held_out = sums(lambda at: float(of_fold[at]))[:, 0]
     before, after = (loss_of(each[there], counted[there]) for each in (as_given[:, 0], held_out))
     parts = slope[there] / (beta * curvature.sum()) * math.sqrt(len(there) / (len(there) - 1))
     low, high = np.exp(symmetric_interval(-math.log(beta), parts))
@@ -157,6 +153,58 @@ def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: 
         after=after.score(0.95),
         difference=after.minus(before),
     )
+
+
+def _without_folds(beta: float, at_best: Floats, seed: int) -> Floats:
+    """(N,) for each row the β of least NLL of the folds that it is not in.
+
+    One step of Newton's method away from the best of all rows is the best without a fold, to second order.
+
+    Args:
+        beta: Of all rows.
+        at_best: (N, 5) the sums of each row there.
+        seed: Of the folds.
+    """
+    slope, curvature, there = at_best[:, 1], at_best[:, 2], np.flatnonzero(at_best[:, 3])
+    fold = np.zeros(len(at_best), dtype=np.int64)
+    fold[there] = np.random.default_rng(seed).permutation(len(there)) % FOLDS
+    others = [fold != number for number in range(FOLDS)]
+    without = np.array([beta - slope[kept].sum() / curvature[kept].sum() for kept in others])
+    return np.asarray(np.maximum(without, beta / 2)[fold])
+
+
+def cross_fitted(result: DenseCertainty, truth: Any, seed: int) -> tuple[float, Floats]:
+    """β of least NLL of all rows, and (N,) of the folds that each row is not in; 1 where there is none.
+
+    Args:
+        result: N rows.
+        truth: As for `truths_of`.
+        seed: Of the folds.
+    """
+
+    def sums(of_row: Callable[[int], float]) -> Floats:
+        each = enumerate(truths_of(result, truth))
+        return np.array([_sums_of(result, at, of_truth, of_row(at)) for at, of_truth in each])
+
+    try:
+        beta, at_best = _least(sums)
+    except InputError:  # no label is wrong, or the probabilities say nothing
+        return 1.0, np.ones(len(result))
+    return beta, _without_folds(beta, at_best, seed)
+
+
+def tempered(row: DenseCertainty, beta: float) -> DenseCertainty:
+    """One row with the probabilities p^β / Σ p^β, and without errors: enough to be scored."""
+    q = _tempered(np.log(np.maximum(known_probabilities(row, 0), SMALLEST)), beta)
+    label, runner_up = (np.reshape(each, -1).astype(np.int64) for each in (row.label, row.runner_up))
+    top = pick(q, label)
+    given: dict[str, Any] = {
+        "probability": top.reshape(row.label.shape),
+        "gap": np.maximum(top - pick(q, runner_up), 0).reshape(row.label.shape),
+        "all_probabilities": q.reshape(*row.label.shape, -1),
+        "all_errors": None,
+    }
+    return replace(row, **given)
 
 
 def read(content: Mapping[str, Any]) -> DenseCalibrator:
