@@ -8,6 +8,7 @@ pixels are strongly correlated. Takes about two minutes.
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,8 @@ SCORES = (
     *("error_auroc", "row_dice", "aurc", "aurg"),
 )
 RISK, TOLERANCE, COVERAGE = 0.2, 0.5, 0.9
+BESIDE, LABELLED = 40, 50
+"""Sets of labels on which MAPIE is asked, too, and how many images each has."""
 
 
 def population(seed: int = 0) -> tuple[DenseCertainty, Integers]:
@@ -164,6 +167,59 @@ def recall_of_sets(result: DenseCertainty, truth: Integers) -> str:
     return table(["labelled images", "mean share of pixels missed", "mean classes in a set"], *lines)
 
 
+def beside_mapie(result: DenseCertainty, truth: Integers) -> str:
+    """Both libraries on the same labelled images, and what their sets hold in the whole population."""
+    random, p = np.random.default_rng(5), np.moveaxis(result.probabilities, -1, 1)
+    there = truth[:, None] == np.arange(len(NAMES))[:, None, None]
+    settings = {
+        "MAPIE, 100 thresholds": np.arange(0, 1, 0.01),
+        "MAPIE, 1,000 thresholds": np.arange(0, 1, 0.001),
+    }
+    found: dict[str, list[list[float]]] = {name: [] for name in ("howsure", *settings)}
+    for _ in range(BESIDE):
+        rows = random.integers(0, IMAGES, LABELLED)
+        fitted = howsure.prediction_sets(result[rows], truth[rows], coverage=COVERAGE)
+        own = p >= np.float32(fitted.threshold)
+        np.put_along_axis(own, result.label[:, None].astype(np.int64), True, axis=1)
+        found["howsure"].append(_of_sets(own, there))
+        for name, thresholds in settings.items():
+            found[name].append(_of_sets(p > _mapie_threshold(p[rows], there[rows], thresholds), there))
+    lines = []
+    for name, of_name in found.items():
+        means = np.mean(of_name, axis=0)
+        error = 1.96 * np.std(of_name, axis=0) / np.sqrt(BESIDE)
+        lines.append(
+            [
+                name,
+                f"{100 * means[0]:.2f} ± {100 * error[0]:.2f} %",
+                f"{means[1]:.3f} ± {error[1]:.3f}",
+                f"{100 * means[2]:.2f} %",
+            ]
+        )
+    head = ["", "recall of an image", "classes in a set", "pixels with an empty set"]
+    return table(head, *lines)
+
+
+def _mapie_threshold(p: Floats, there: Booleans, thresholds: Floats) -> float:
+    """What MAPIE's conformal risk control of the recall finds; images are its samples."""
+    from mapie.risk_control import SemanticSegmentationController
+
+    controller = SemanticSegmentationController(
+        predict_function=lambda x: x, risk="recall", target_level=COVERAGE, predict_params=thresholds
+    )
+    flat = there.reshape(len(there), -1).astype(int)
+    for start in range(len(p)):  # all thresholds of one image are held at a time
+        controller.compute_risks(p[start : start + 1], flat[start : start + 1])
+    return float(controller.compute_best_predict_param().best_predict_param[0])
+
+
+def _of_sets(inside: Booleans, there: Booleans) -> list[float]:
+    """Mean recall of an image, mean classes in a set, and share of empty sets, in the whole population."""
+    recall = np.sum(inside & there, axis=(1, 2, 3)) / there.sum(axis=(1, 2, 3))
+    size = inside.sum(axis=1)
+    return [float(recall.mean()), float(size.mean()), float(np.mean(size == 0))]
+
+
 def temperatures(result: DenseCertainty, truth: Integers) -> str:
     """How often the interval of the temperature holds that of the population."""
     random, true = np.random.default_rng(4), howsure.calibrate(result, truth).temperature
@@ -208,6 +264,14 @@ size. A `DenseEvaluation` gives no interval where too few images decide a score.
 {100 * (1 - COVERAGE):.0f} % of the pixels of a new image miss on average. Mean over {SETS} sets of labels:
 
 {recall_of_sets(result, truth)}
+
+MAPIE {version("mapie")} has conformal risk control of the recall (`SemanticSegmentationController`).
+Both got the same {LABELLED} labelled images, {BESIDE} times, and the same promise. *Recall* is the share of
+the pixels of an image whose set holds the true class. If the promise holds, it is at least
+{100 * COVERAGE:.0f} % on average. howsure always puts the most probable class into a set and looks at all
+thresholds. MAPIE looks at those of a grid, and its sets may be empty.
+
+{beside_mapie(result, truth)}
 
 ## Calibration
 

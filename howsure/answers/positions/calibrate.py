@@ -124,10 +124,7 @@ def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: 
     truths_of(result, labels)  # raises where the labels do not fit
     _check_usable(result)
 
-    def sums(of_row: Callable[[int], float]) -> Floats:
-        each = enumerate(truths_of(result, labels))
-        return np.array([_sums_of(result, at, truth, of_row(at)) for at, truth in each])
-
+    sums = _sums_in(result, labels)
     as_given = sums(lambda at: 1.0)
     counted = as_given[:, 3]
     there = np.flatnonzero(counted)
@@ -140,7 +137,7 @@ def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: 
         )
     beta, at_best = _least(sums)
     slope, curvature = at_best[:, 1], at_best[:, 2]
-    of_fold = _without_folds(beta, at_best, seed)
+    of_fold = _without_folds(sums, beta, at_best, seed)
     held_out = sums(lambda at: float(of_fold[at]))[:, 0]
     before, after = (loss_of(each[there], counted[there]) for each in (as_given[:, 0], held_out))
     parts = slope[there] / (beta * curvature.sum()) * math.sqrt(len(there) / (len(there) - 1))
@@ -155,42 +152,51 @@ def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: 
     )
 
 
-def _without_folds(beta: float, at_best: Floats, seed: int) -> Floats:
+def _without_folds(sums: Sums, beta: float, at_best: Floats, seed: int) -> Floats:
     """(N,) for each row the β of least NLL of the folds that it is not in.
 
-    One step of Newton's method away from the best of all rows is the best without a fold, to second order.
+    Two steps of Newton's method away from the best of all rows: to fourth order in what a fold changes.
 
     Args:
+        sums: As in `_least`.
         beta: Of all rows.
         at_best: (N, 5) the sums of each row there.
         seed: Of the folds.
     """
-    slope, curvature, there = at_best[:, 1], at_best[:, 2], np.flatnonzero(at_best[:, 3])
+    there = np.flatnonzero(at_best[:, 3])
     fold = np.zeros(len(at_best), dtype=np.int64)
     fold[there] = np.random.default_rng(seed).permutation(len(there)) % FOLDS
-    others = [fold != number for number in range(FOLDS)]
-    without = np.array([beta - slope[kept].sum() / curvature[kept].sum() for kept in others])
-    return np.asarray(np.maximum(without, beta / 2)[fold])
+
+    def stepped(start: float, found: Floats, number: int) -> float:
+        slope, curvature = found[fold != number, 1:3].sum(axis=0)
+        return max(float(start - slope / curvature), start / 2)
+
+    first = [stepped(beta, at_best, number) for number in range(FOLDS)]
+    second = [
+        stepped(start, sums(lambda at, start=start: start), number)  # type: ignore[misc]
+        for number, start in enumerate(first)
+    ]
+    return np.array(second)[fold]
 
 
 def cross_fitted(result: DenseCertainty, truth: Any, seed: int) -> tuple[float, Floats]:
-    """β of least NLL of all rows, and (N,) of the folds that each row is not in; 1 where there is none.
+    """β of least NLL of all rows, and (N,) of the folds that each row is not in.
+
+    All are 1 where there is none, or where fewer rows have a position that counts than `calibrate` takes.
 
     Args:
         result: N rows.
         truth: As for `truths_of`.
         seed: Of the folds.
     """
-
-    def sums(of_row: Callable[[int], float]) -> Floats:
-        each = enumerate(truths_of(result, truth))
-        return np.array([_sums_of(result, at, of_truth, of_row(at)) for at, of_truth in each])
-
+    sums = _sums_in(result, truth)
     try:
         beta, at_best = _least(sums)
     except InputError:  # no label is wrong, or the probabilities say nothing
         return 1.0, np.ones(len(result))
-    return beta, _without_folds(beta, at_best, seed)
+    if np.count_nonzero(at_best[:, 3]) < 2 * FOLDS:
+        return 1.0, np.ones(len(result))
+    return beta, _without_folds(sums, beta, at_best, seed)
 
 
 def tempered(row: DenseCertainty, beta: float) -> DenseCertainty:
@@ -218,7 +224,21 @@ def read(content: Mapping[str, Any]) -> DenseCalibrator:
     return DenseCalibrator(rows=int(content["rows"]), class_names=names, **given)
 
 
-def _least(sums: Callable[[Callable[[int], float]], Floats]) -> tuple[float, Floats]:
+Sums = Callable[[Callable[[int], float]], Floats]
+"""From the β of each row, given its place, to (N, 5) sums over the positions of each; see `_sums_of`."""
+
+
+def _sums_in(result: DenseCertainty, labels: Any) -> Sums:
+    """The sums over a result with labels as `truths_of` takes them."""
+
+    def sums(of_row: Callable[[int], float]) -> Floats:
+        each = enumerate(truths_of(result, labels))
+        return np.array([_sums_of(result, at, truth, of_row(at)) for at, truth in each])
+
+    return sums
+
+
+def _least(sums: Sums) -> tuple[float, Floats]:
     """β of least NLL by Newton's method within a bracket, and the sums of each row there.
 
     Raises:

@@ -9,7 +9,7 @@ and a difference of two methods is a mean of paired differences of rows. With n 
     row_iou   mean of TP / (TP + FP + FN) over them                            (Jaccard 1901)
 
 The classes of a row are those that its truth or its label has. NLL and Brier score are those of
-`howsure.evaluate` where the same number of positions counts in all rows; there, each position weighs the same.
+`howsure.evaluate` where the same number of positions counts in all rows; there each position weighs the same.
 `ece` is over all positions, and `aurc` is of the order of rows by `doubt`, as in `howsure.evaluate`.
 """
 
@@ -94,7 +94,7 @@ Rows = DenseCertainty | Tempered
 
 
 def _parts(rows: Rows, truth: Any) -> Iterator[tuple[DenseCertainty, Any]]:
-    """Results with the true classes of their rows: one of all, or where they are calibrated of one row each."""
+    """Results with the true classes of their rows: one of all, or of one row each if calibrated."""
     if isinstance(rows, DenseCertainty):
         yield rows, truth
         return

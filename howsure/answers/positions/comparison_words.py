@@ -1,11 +1,11 @@
-"""How a comparison of results of a class at each position is told: by percentages, as of one class per row."""
+"""How a comparison of results of a class at each position is told: by percentages, as for classes of rows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
 from howsure.answers.classes.comparison_words import ClassWords, gap_in_words
-from howsure.compare.findings import better, in_numbers, joined, share_in_words, the, with_interval
+from howsure.compare.findings import better, in_numbers, joined, the, with_interval
 from howsure.compare.protocol import Wording
 from howsure.compare.run import Comparison
 from howsure.judge.scores import Score
@@ -84,8 +84,8 @@ class PositionWords(ClassWords):
         kind, where = comparison.kind, next(iter(comparison.certainties.values())).position_name
         if name == "row_dice":
             return (
-                f"The Dice of one {kind} is the mean over its classes of 2 TP / (2 TP + FP + FN), 100 % if all "
-                f"{where}s are right. Each {kind} counts the same."
+                f"The Dice of one {kind} is the mean over its classes of 2 TP / (2 TP + FP + FN), 100 % if "
+                f"all {where}s are right. Each {kind} counts the same."
             )
         if name == "aurc":
             return f"This is the AURC of {kind}s, in the order of `doubt`."
