@@ -1,4 +1,4 @@
-"""Methods that give a class at each position, side by side: scores, sentences, and how often they are false."""
+"""Methods that give a class at each position, side by side: scores, sentences, and how often these lie."""
 
 import re
 import tempfile
