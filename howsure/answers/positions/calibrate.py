@@ -349,8 +349,8 @@ def _tempered(logs: Floats, beta: float) -> Floats:
 
 def _calibrated(result: DenseCertainty, theta: Floats, *, relabelled: bool) -> dict[str, Any]:
     """What changes of all rows, with 1/T and offsets; labels where `relabelled`."""
-    names = ("label", "runner_up") if relabelled else ()
-    names += ("probability", "gap", "mc_error", "entropy", "expected_entropy", "settled")
+    names = ["label", "runner_up"] if relabelled else []
+    names += ["probability", "gap", "mc_error", "entropy", "expected_entropy", "settled"]
     given: dict[str, Any] = {name: np.empty_like(getattr(result, name)) for name in names}
     kept = result.all_probabilities is not None
     if kept:
