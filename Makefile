@@ -130,10 +130,12 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	.venv/bin/python -m validation.numbers_coverage
 	.venv/bin/python -m validation.intervals
 	.venv/bin/python -m validation.numbers
+	.venv/bin/python -m validation.offsets
 	.venv/bin/python -m validation.positions
 	.venv/bin/python -m validation.noise
 	.venv/bin/python -m validation.sentences
 	.venv/bin/python -m validation.compare_numbers
+	.venv/bin/python -m validation.compare_positions
 	.venv/bin/python -m validation.faults
 	.venv/bin/python -m validation.faults tensorflow jax torch
 	.venv/bin/python -m validation.scale

@@ -10,12 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from howsure.data.rows import channels_are_first
 from howsure.errors import InputError
 
 Rows = NDArray[Any]
 Floats = NDArray[np.float64]
 Shift = Callable[[Rows], Rows]
-"""From rows (N, H, W) or (N, H, W, C) to as many, of the same shape and type."""
+"""From rows (N, H, W), (N, H, W, C) or (N, C, H, W) to as many, of the same shape and type.
+
+Channels come first where there are 1, 3 or 4 of them before sides of at least 8.
+"""
 
 
 def rotated(degrees: float) -> Shift:
@@ -64,12 +68,17 @@ def _in_floats(change: Callable[[Floats], Floats], images: Rows) -> Rows:
     if given.ndim not in (3, 4):
         raise InputError(
             "These rows are no images, so they cannot be turned, moved or blurred",
-            expected="an array (N, H, W) or (N, H, W, C)",
+            expected="an array (N, H, W), (N, H, W, C) or (N, C, H, W)",
             received=f"an array of shape {given.shape}",
         )
     if not given.size:
         return given.copy()
-    changed = np.clip(change(given.astype(np.float64)), given.min(), given.max())
+    values = given.astype(np.float64)
+    if given.ndim == 4 and channels_are_first(given.shape[1:]):
+        values = np.moveaxis(change(np.moveaxis(values, 1, -1)), -1, 1)
+    else:
+        values = change(values)
+    changed = np.clip(values, given.min(), given.max())
     if given.dtype.kind in "iu":
         changed = np.rint(changed)
     return np.asarray(changed.astype(given.dtype))
@@ -82,3 +91,6 @@ STANDARD: Mapping[str, Shift] = {
     "blurred": blurred(1.5),
 }
 """Changes that `howsure.compare` makes to images by default."""
+
+UNMOVED: Mapping[str, Shift] = {name: STANDARD[name] for name in ("with noise", "blurred")}
+"""Those of them that leave everything in its place, for answers that say where something is."""

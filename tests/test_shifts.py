@@ -29,6 +29,14 @@ def test_shape_type_and_range_stay(name, shape, dtype):
     assert len(shifts.STANDARD[name](before[:0])) == 0
 
 
+@pytest.mark.parametrize("name", ["rotated by 30°", "moved by a tenth", "blurred"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_channels_may_come_first(name, channels):
+    before = images((2, 12, 10, channels))
+    turned = shifts.STANDARD[name](np.moveaxis(before, -1, 1))
+    np.testing.assert_array_equal(np.moveaxis(turned, 1, -1), shifts.STANDARD[name](before))
+
+
 def test_a_quarter_turn_is_numpys():
     square = images((2, 9, 9, 1))
     np.testing.assert_allclose(shifts.rotated(90)(square), np.rot90(square, 1, axes=(1, 2)), atol=1e-6)

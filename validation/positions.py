@@ -8,12 +8,15 @@ pixels are strongly correlated. Takes about two minutes.
 
 from __future__ import annotations
 
+import json
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
 import howsure
+from howsure.answers.positions.calibrate import METHODS
 from howsure.answers.positions.counts import mean_dice
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.verdict import top_two
@@ -22,7 +25,8 @@ from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import entropy_of, proportion_interval
 from validation.intervals import table
 
-PAGE = Path(__file__).parent.parent / "docs" / "positions.md"
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE, OFFSETS = DOCS / "positions.md", DOCS / "offsets.json"
 
 IMAGES, SIDE = 1500, 12
 NAMES = ("road", "car", "bicycle")
@@ -36,6 +40,8 @@ SCORES = (
     *("error_auroc", "row_dice", "aurc", "aurg"),
 )
 RISK, TOLERANCE, COVERAGE = 0.2, 0.5, 0.9
+BESIDE, LABELLED = 40, 50
+"""Sets of labels on which MAPIE is asked, too, and how many images each has."""
 
 
 def population(seed: int = 0) -> tuple[DenseCertainty, Integers]:
@@ -51,14 +57,15 @@ def population(seed: int = 0) -> tuple[DenseCertainty, Integers]:
     logits += 5 * gaussian_filter(random.normal(size=shape), (0, 0, 2, 2))
     logits += 0.5 * random.normal(size=(*shape[:2], 1, 1))
     p = np.exp(np.moveaxis(logits, 1, -1))
-    return _result(p / p.sum(axis=-1, keepdims=True)), truth
+    return result_of(p / p.sum(axis=-1, keepdims=True), NAMES), truth
 
 
-def _result(p: Floats) -> DenseCertainty:
+def result_of(p: Floats, names: tuple[str, ...]) -> DenseCertainty:
+    """A result with these probabilities (N, *P, K), as of one pass."""
     p = p.astype(np.float32)  # type: ignore[assignment]
     label, runner_up = top_two(p)
     top, second = (np.take_along_axis(p, each[..., None], -1)[..., 0] for each in (label, runner_up))
-    share = np.stack([(label == k).mean(axis=(1, 2)) for k in range(len(NAMES))], axis=1)
+    share = np.stack([(label == k).mean(axis=(1, 2)) for k in range(len(names))], axis=1)
     unknown, entropy = np.full(share.shape, np.nan), entropy_of(p.astype(np.float64)).astype(np.float32)
     return DenseCertainty(
         label=label.astype(np.int16),
@@ -76,7 +83,7 @@ def _result(p: Floats) -> DenseCertainty:
         share_quantiles=np.repeat(unknown[..., None], 11, axis=-1),
         overlap=unknown,
         passes=np.ones(len(p), dtype=np.int64),
-        class_names=NAMES,
+        class_names=names,
         row=np.arange(len(p)),
         all_probabilities=p,
         all_errors=np.zeros_like(p),
@@ -163,6 +170,59 @@ def recall_of_sets(result: DenseCertainty, truth: Integers) -> str:
     return table(["labelled images", "mean share of pixels missed", "mean classes in a set"], *lines)
 
 
+def beside_mapie(result: DenseCertainty, truth: Integers) -> str:
+    """Both libraries on the same labelled images, and what their sets hold in the whole population."""
+    random, p = np.random.default_rng(5), np.moveaxis(result.probabilities, -1, 1)
+    there = truth[:, None] == np.arange(len(NAMES))[:, None, None]
+    settings = {
+        "MAPIE, 100 thresholds": np.arange(0, 1, 0.01),
+        "MAPIE, 1,000 thresholds": np.arange(0, 1, 0.001),
+    }
+    found: dict[str, list[list[float]]] = {name: [] for name in ("howsure", *settings)}
+    for _ in range(BESIDE):
+        rows = random.integers(0, IMAGES, LABELLED)
+        fitted = howsure.prediction_sets(result[rows], truth[rows], coverage=COVERAGE)
+        own = p >= np.float32(fitted.threshold)
+        np.put_along_axis(own, result.label[:, None].astype(np.int64), True, axis=1)
+        found["howsure"].append(_of_sets(own, there))
+        for name, thresholds in settings.items():
+            found[name].append(_of_sets(p > _mapie_threshold(p[rows], there[rows], thresholds), there))
+    lines = []
+    for name, of_name in found.items():
+        means = np.mean(of_name, axis=0)
+        error = 1.96 * np.std(of_name, axis=0) / np.sqrt(BESIDE)
+        lines.append(
+            [
+                name,
+                f"{100 * means[0]:.2f} ± {100 * error[0]:.2f} %",
+                f"{means[1]:.3f} ± {error[1]:.3f}",
+                f"{100 * means[2]:.2f} %",
+            ]
+        )
+    head = ["", "recall of an image", "classes in a set", "pixels with an empty set"]
+    return table(head, *lines)
+
+
+def _mapie_threshold(p: Floats, there: Booleans, thresholds: Floats) -> float:
+    """What MAPIE's conformal risk control of the recall finds; images are its samples."""
+    from mapie.risk_control import SemanticSegmentationController
+
+    controller = SemanticSegmentationController(
+        predict_function=lambda x: x, risk="recall", target_level=COVERAGE, predict_params=thresholds
+    )
+    flat = there.reshape(len(there), -1).astype(int)
+    for start in range(len(p)):  # all thresholds of one image are held at a time
+        controller.compute_risks(p[start : start + 1], flat[start : start + 1])
+    return float(controller.compute_best_predict_param().best_predict_param[0])
+
+
+def _of_sets(inside: Booleans, there: Booleans) -> list[float]:
+    """Mean recall of an image, mean classes in a set, and share of empty sets, in the whole population."""
+    recall = np.sum(inside & there, axis=(1, 2, 3)) / there.sum(axis=(1, 2, 3))
+    size = inside.sum(axis=1)
+    return [float(recall.mean()), float(size.mean()), float(np.mean(size == 0))]
+
+
 def temperatures(result: DenseCertainty, truth: Integers) -> str:
     """How often the interval of the temperature holds that of the population."""
     random, true = np.random.default_rng(4), howsure.calibrate(result, truth).temperature
@@ -177,6 +237,20 @@ def temperatures(result: DenseCertainty, truth: Integers) -> str:
         lines.append([size, _share(held, SETS // 2, SETS // 2), f"{100 * better / (SETS // 2):.0f} %"])
     head = ["labelled images", f"intervals that hold {true.value:.3f}", "held-out NLL lower than before"]
     return table(head, *lines)
+
+
+def offsets() -> str:
+    """What `validation.offsets` found on CamVid."""
+    found = json.loads(OFFSETS.read_text())
+    lines = []
+    for name in next(iter(found.values())):
+        cells: list[object] = [name if name in ("none", *METHODS) else f"{name} (not in howsure)"]
+        for of_part in found.values():
+            of, (gap, low, high) = of_part[name], of_part[name]["difference"]
+            more = "" if name == "none" else f" ({gap:+.3f}, {low:+.3f} to {high:+.3f})".replace("-", "−")
+            cells.append(f"{of['NLL']:.3f}{more}, {100 * of['accuracy']:.1f}, {100 * of['Dice']:.1f}")
+        lines.append(cells)
+    return table(["calibration", *(f"learnt from {part}: NLL, accuracy, Dice" for part in found)], *lines)
 
 
 def page() -> str:
@@ -208,11 +282,27 @@ size. A `DenseEvaluation` gives no interval where too few images decide a score.
 
 {recall_of_sets(result, truth)}
 
+MAPIE {version("mapie")} has conformal risk control of the recall (`SemanticSegmentationController`).
+Both got the same {LABELLED} labelled images, {BESIDE} times, and the same promise. *Recall* is the share of
+the pixels of an image whose set holds the true class. If the promise holds, it is at least
+{100 * COVERAGE:.0f} % on average. howsure always puts the most probable class into a set and looks at all
+thresholds. MAPIE looks at those of a grid, and its sets may be empty.
+
+{beside_mapie(result, truth)}
+
 ## Calibration
 
-`howsure.calibrate` gives a `DenseCalibrator` with one temperature.
+`howsure.calibrate` gives a `DenseCalibrator` with one temperature, unless you ask for more.
 
 {temperatures(result, truth)}
+
+`method="offsets"` adds an offset for each class. That helps where whole classes are too probable, as after
+training with class weights. A small U-Net on CamVid was trained so; a temperature does nothing for it. The
+table shows the mean NLL of other test images, in brackets how much more that is than without calibration
+(95 % of images resampled in blocks of neighbours), and the accuracy and the Dice of an image in per cent.
+`python -m validation.offsets` measures it again, on data that are not part of this repository.
+
+{offsets()}
 """
 
 

@@ -249,14 +249,13 @@ POSITIONS = Answer(
         "prediction_sets": "howsure.answers.positions.sets:prediction_sets",
         "calibrate": "howsure.answers.positions.calibrate:calibrate",
         "read_calibrator": "howsure.answers.positions.calibrate:read",
+        "compare": "howsure.answers.positions.compare:COMPARING",
     },
     instead={
         "classes": "`result.of_row(0)` is a `Certainty` whose rows are the positions of one row",
         "prediction_intervals": "`howsure.prediction_sets(result, labels)` gives sets of classes at each "
         "position that keep their promise, and `result.share_interval(0.9)` says between which shares "
         "networks lie",
-        "compare": "Evaluate each method: `howsure.evaluate(one, y).minus(howsure.evaluate(other, y))` gives "
-        "the differences of their scores",
         "hand_over": "`howsure.abstain(result, y, risk=0.05, tolerance=0.2)(result)` says which rows a "
         "person should see, and `result.most_undecided(10)` which ones first",
         "choose": "`result.most_undecided(10)` gives the most doubtful rows",

@@ -33,6 +33,7 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.models.adapt import adapt, names_for
 from howsure.report import write_comparison
 from howsure.request import Request
+from howsure.results.maps import table_in
 from howsure.scale.folder import is_results
 from howsure.scale.recipe import Asked
 from howsure.terminal import COMPILING, comparison_table, paragraph, progress, say
@@ -125,8 +126,8 @@ def compare_command(
 
 
 def is_table(path: Path) -> bool:
-    """Whether a path is a table, by its ending, or a folder of results."""
-    return kind_of(path) in ENDINGS or is_results(path)
+    """Whether a path is a table, by its ending, or a folder of results or of one with maps."""
+    return kind_of(path) in ENDINGS or is_results(path) or table_in(path) != path
 
 
 def check_unused(options: Iterable[str]) -> None:

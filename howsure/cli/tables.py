@@ -43,7 +43,7 @@ from howsure.words import counted
 SHOWN = 10
 
 ScoreName = StrEnum("ScoreName", {name: name for name in SCORES})  # type: ignore[misc]
-MapName = StrEnum("MapName", {name: name for name in maps.METHODS})  # type: ignore[misc]
+MapName = StrEnum("MapName", {name: name for name in (*maps.METHODS, "offsets")})  # type: ignore[misc]
 Which = StrEnum(  # type: ignore[misc]
     "Which", {name.replace("-", "_"): name for name in dict.fromkeys((*CHOSEN, *numbers.CHOSEN))}
 )

@@ -154,7 +154,7 @@ def why(comparison: Comparison) -> Iterator[str]:
 def _ranked(comparison: Comparison, name: str) -> str:
     ranking = comparison.ranked(name)
     baseline = comparison.methods[0]
-    rows = counted(len(comparison.truth), comparison.kind)
+    rows = counted(comparison.rows, comparison.kind)
     if ranking.best is None:
         return f"This score is not defined for these {rows}."
     first, does = upper(the(comparison, ranking.best)), _does(comparison, ranking.best, name)
@@ -263,7 +263,7 @@ def _costs(comparison: Comparison) -> str:
             free,
         )
     costs = listed([f"{told} {comparison.costs[name]:.1f}" for name, told in shown.items()])
-    rows = f"{len(comparison.truth):,} {comparison.kind}s"
+    rows = f"{comparison.rows:,} {comparison.kind}s"
     unit = f"Time in units of one plain prediction of all {rows}, measured once on this machine"
     return joined(f"{unit}: {costs}.", free)
 

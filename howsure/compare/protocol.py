@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from howsure.judge.scores import Score
@@ -135,6 +136,13 @@ class Words(Protocol):
         ...
 
 
+def joined(blocks: Iterator[Any], rows: int, folder: Path) -> Any:
+    """Blocks of a result as one in memory."""
+    del rows, folder
+    first, *others = blocks
+    return first.joined([first, *others])
+
+
 @dataclass(frozen=True)
 class Comparing:
     """How results of one kind are scored side by side.
@@ -146,8 +154,10 @@ class Comparing:
         aligned: From name and result, and name and result of the baseline, to the result with its classes
             in the order of the baseline; an `InputError` if the classes differ.
         scored: From a result, the true answers, and a seed, to an evaluation with a score by each name.
-        beside: From an evaluation, its result, and one of OOD rows, to an evaluation of both.
-        familiar: From such an evaluation, (N,) and (M,) familiarities, to how well these tell rows apart.
+        beside: From an evaluation, its result, and one of OOD rows, to an evaluation of both. None where OOD
+            rows are not scored.
+        familiar: From such an evaluation, (N,) and (M,) familiarities, to how well these tell rows apart;
+            None likewise.
         calibrated: From a result, the true answers, the same rows under shifts, and OOD rows, to
             all of them calibrated: those of the known rows, and the OOD ones. Takes `seed`.
         completed: The same for what a result lacks to be scored, which is learned from the other rows; it
@@ -160,14 +170,18 @@ class Comparing:
         needs: What the true answers are called: `true classes`.
         shifts: Changes of images by default.
         words: How the comparison is told.
+        keep: What results have to hold in order to be scored, as `howsure.assess` takes it.
+        gathered: From blocks of a result, how many rows there are, and a folder for temporary files, to one
+            result.
+        kept: From a scored result to what a comparison keeps of it.
     """
 
     truth: Callable[[Any, int, Any], Any]
     known: Callable[[Any, Any], Any]
     aligned: Callable[[str, Any, str, Any], Any]
     scored: Callable[[Any, Any, int], Any]
-    beside: Callable[[Any, Any, Any], Any]
-    familiar: Callable[[Any, Any, Any], Any]
+    beside: Callable[[Any, Any, Any], Any] | None
+    familiar: Callable[[Any, Any, Any], Any] | None
     calibrated: Callable[..., tuple[list[Any], list[Any]]]
     completed: Callable[..., tuple[list[Any], list[Any]]] | None
     mistakes: Callable[[Any, Any], int] | None
@@ -177,3 +191,6 @@ class Comparing:
     needs: str
     shifts: Mapping[str, Shift]
     words: Words
+    keep: str | None = None
+    gathered: Callable[[Iterator[Any], int, Path], Any] = joined
+    kept: Callable[[Any], Any] = lambda result: result

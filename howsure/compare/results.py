@@ -100,6 +100,7 @@ def compared(
             (new,), _ = comparing.calibrated(said[name], truth, seed=seed)
             shown[CALIBRATED.format(name)] = new
     evaluations = {(name, AS_THEY_ARE): comparing.scored(each, truth, seed) for name, each in shown.items()}
+    shown = {name: comparing.kept(each) for name, each in shown.items()}
     return Comparison(
         methods=tuple(shown),
         sets=(AS_THEY_ARE,),

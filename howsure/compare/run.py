@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.answers.registry import part_of
+from howsure.answers.registry import answer_of, part_of
 from howsure.arguments import check_by_name, check_choice, check_flag, check_progress
-from howsure.assess import assessed
+from howsure.assess import streamed
 from howsure.compare.protocol import Comparing, Words
 from howsure.data.gather import copied, first, length
 from howsure.data.rows import Rows, quoted
@@ -77,8 +79,10 @@ class Comparison(Displayed):
         against: Scores by method and OOD set, of the unchanged rows together with that set.
         costs: Time for the rows in units of one plain prediction, the shortest over the sets, measured once;
             NaN without the plain softmax among the methods. Calibration itself costs almost nothing.
-        certainties: Result of each method on the unchanged rows.
-        truth: (N,) the true classes, or (N, K) the true numbers.
+        certainties: Result of each method on the unchanged rows. Where there is a class at each position it
+            has no rows, as maps of all methods may not fit in memory.
+        truth: (N,) the true classes, (N, K) the true numbers, or (N, *P) the true class at each position, −1
+            where it does not count.
         kinds: The method behind each name. A calibrated version has the same method.
         calibrations: For each calibrated version, the name without calibration.
         familiarities: Names of the scores of familiarity. They have costs, and scores only on OOD rows.
@@ -108,8 +112,10 @@ class Comparison(Displayed):
 
         Args:
             results: By name, all of the same rows and classes. The first is the baseline. Classes are paired
-                by name. Rows are paired by id, or by position if a result has no ids.
-            labels: (N,) true classes, or (N, K) true numbers; None takes those of the results.
+                by name. Rows are paired by id, or by position if a result has no ids. Where there is a class
+                at each position, they hold the probabilities of all classes.
+            labels: (N,) true classes, (N, K) true numbers, or (N, *P) true classes at positions; None takes
+                those of the results.
             calibrated: Whether to add each result after calibration (cross-fitted), as in `compare`. Needs
                 10 rows. Results that are calibrated already are not calibrated again.
             seed: Seed of the folds, and of the random draws in calibration errors.
@@ -131,7 +137,7 @@ class Comparison(Displayed):
         return compared(results, labels, calibrated=calibrated, seed=seed)
 
     def __repr__(self) -> str:
-        return f"<Comparison of {len(self.methods)} methods on {counted(len(self.truth), self.kind)}>"
+        return f"<Comparison of {len(self.methods)} methods on {counted(self.rows, self.kind)}>"
 
     def __str__(self) -> str:
         from howsure.compare.printed import text_of  # which needs this class
@@ -172,6 +178,11 @@ class Comparison(Displayed):
     def words(self) -> Words:
         """How this comparison is told."""
         return self.comparing.words
+
+    @property
+    def rows(self) -> int:
+        """How many rows are scored: all, but for those without any position that counts."""
+        return len(self.evaluations[self.methods[0], AS_THEY_ARE].measured(self.words.main).parts)
 
     @property
     def kind(self) -> str:
@@ -315,17 +326,22 @@ def compare(
 ) -> Comparison:
     """Assess the same rows by several methods, and score them.
 
+    Where there is a class at each position, scores are of rows, such as images: each is a mean over rows of
+    what the positions of a row come to, so intervals are over rows. The maps of one method at a time lie in
+    temporary files, and memory does not grow with the number of rows.
+
     Args:
         model: A trained model, as for `assess`.
         x: (N, …) rows that it was not trained on, as for `assess`.
-        labels: (N,) true classes, or (N, K) true numbers, in any form that `with_truth` of the result takes;
-            None takes those in `x`.
+        labels: (N,) true classes, (N, K) true numbers, or (N, *P) true classes at positions, in any form that
+            `with_truth` of the result takes; None takes those in `x`.
         methods: By name. The first is the baseline, best the plain prediction, `Softmax()`. None means that
             one and, if the model has dropout, `MCDropout()`.
         shifts: By name, the same rows after a change: a function of the arrays of `x`, or the rows
-            themselves. None means `howsure.shifts.STANDARD` for images, of which numbers get those that
-            move nothing, and no change otherwise; {} means no change.
-        outside: By name, OOD rows: they belong to none of the model's classes, or are unlike its rows.
+            themselves. None means `howsure.shifts.STANDARD` for images, of which numbers and positions get
+            those that move nothing, and no change otherwise; {} means no change.
+        outside: By name, OOD rows: they belong to none of the model's classes, or are unlike its rows. Not
+            where there is a class at each position.
         familiarity: By name, results of `howsure.familiarity` on features of the model. On OOD rows they are
             compared with the entropy of each method, or with its standard deviation.
         calibrated: Whether to add each method after temperature scaling, or of numbers with a factor of its
@@ -371,6 +387,13 @@ def compare(
             raise InputError(
                 f"A comparison needs {comparing.needs}", expected="`labels`", received="rows without labels"
             )
+        if outside and comparing.beside is None:
+            raise InputError(
+                f"OOD rows are not scored for answers of {answer_of(probe).in_words}",
+                expected="outside=None",
+                hint="Changed rows are: give them as `shifts`",
+            )
+        request = replace(request, keep=comparing.keep)
         if methods is None:
             chosen = default_methods(model, given.x, output=request.assessed_output, plain=comparing.plain)
         else:
@@ -388,67 +411,47 @@ def compare(
         if known:
             total += sum(counted_of[name] for name in (AS_THEY_ARE, *sets.outside))
         course = _Course(tell, total)
-        said, seconds = _said(model, chosen, sets, request, course)
+        scored = _Scored(comparing, truth, sets, seed, calibrated)
+        seconds = {
+            name: _assessed(name, method, model, request, course, scored) for name, method in chosen.items()
+        }
         scores, of_scores = _familiar(model, sets, known, batch_size, course)
     seconds |= of_scores
     plain = seconds.get(next((name for name, each in chosen.items() if is_plain(each)), ""), np.nan)
     costs = {name: spent / plain for name, spent in seconds.items()}
-    names = dict[str, str]()
-    if len(truth) >= LEAST_CALIBRATED:
-        if comparing.completed is not None:
-            said = {
-                name: _fitted(comparing.completed, each, truth, sets, seed) for name, each in said.items()
-            }
-        if calibrated:
-            names = {
-                CALIBRATED.format(name): name
-                for name in chosen
-                if "calibration" not in said[name][AS_THEY_ARE].method
-            }
-        for new, name in names.items():
-            said[new] = _fitted(comparing.calibrated, said[name], truth, sets, seed)
-            costs[new] = costs[name]
-    evaluations = {
-        (name, which): comparing.scored(said[name][which], truth, seed)
-        for name in said
-        for which in sets.alike
-    }
-    against = {
-        (name, which): comparing.beside(
-            evaluations[name, AS_THEY_ARE], said[name][AS_THEY_ARE], said[name][which]
-        )
-        for name in said
-        for which in sets.outside
-    }
-    baseline = next(iter(said))
+    costs |= {new: costs[name] for new, name in scored.calibrations.items()}
+    all_methods = (*chosen, *scored.calibrations)
     familiar = {
-        (name, which): comparing.familiar(against[baseline, which], each[AS_THEY_ARE], each[which])
+        (name, which): comparing.familiar(
+            scored.against[all_methods[0], which], each[AS_THEY_ARE], each[which]
+        )
         for name, each in scores.items()
         for which in sets.outside
+        if comparing.familiar is not None
     }
     return Comparison(
-        methods=tuple(said),
+        methods=all_methods,
         sets=tuple(sets.alike),
         outside=tuple(sets.outside),
-        evaluations=evaluations,
-        against=against,
+        evaluations=scored.evaluations,
+        against=scored.against,
         costs=costs,
-        certainties={name: found[AS_THEY_ARE] for name, found in said.items()},
+        certainties={name: scored.kept[name] for name in all_methods},
         truth=truth,
-        kinds={name: chosen[names.get(name, name)] for name in said},
-        calibrations=names,
+        kinds={name: chosen[scored.calibrations.get(name, name)] for name in all_methods},
+        calibrations=scored.calibrations,
         familiarities=tuple(known),
         familiar=familiar,
     )
 
 
 def _probe(model: Any, given: Rows, request: Request) -> Any:
-    """The plain prediction of the first rows, for the kind of the answers and their names."""
+    """The plain prediction of the first rows, in one block, for the kind of the answers and their names."""
     few = Rows(first(given.x, PROBED), class_names=given.class_names)
     with warnings.catch_warnings(
         action="ignore", category=HowsureWarning
     ):  # they come again when all are assessed
-        return assessed(model, few, Softmax(), request)
+        return next(streamed(model, few, Softmax(), request))
 
 
 def _check_names(methods: Mapping[str, Method], known: Mapping[str, Familiarity]) -> None:
@@ -548,35 +551,93 @@ class _Course:
         return lambda done, _: self.passed(before + done - self._done)
 
 
-def _said(
-    model: Any, methods: Mapping[str, Method], sets: _Sets, request: Request, course: _Course
-) -> tuple[dict[str, dict[str, Any]], dict[str, float]]:
-    """Result of each method on each set, and its shortest time in seconds for the same rows."""
-    said: dict[str, dict[str, Any]] = {}
-    seconds: dict[str, float] = {}
-    for name, method in methods.items():
-        assessed(model, first(sets.alike[AS_THEY_ARE], WARM_UP), method, request)
-        said[name] = {}
-        for which, of_set in sets.both.items():
-            start = time.perf_counter()
+class _Scored:
+    """Scores of methods, one method after the other, with and without calibration.
+
+    Attributes:
+        evaluations: By method and set of the same rows.
+        against: By method and OOD set.
+        kept: What is kept of each method on the unchanged rows.
+        calibrations: For each calibrated version, the name of the method.
+    """
+
+    def __init__(self, comparing: Comparing, truth: Any, sets: _Sets, seed: int, calibrated: bool) -> None:
+        self.comparing, self.truth, self.sets = comparing, truth, sets
+        self._seed, self._fits = seed, len(truth) >= LEAST_CALIBRATED
+        self._calibrated = calibrated and self._fits
+        self.evaluations: dict[tuple[str, str], Comparable] = {}
+        self.against: dict[tuple[str, str], Comparable] = {}
+        self.kept: dict[str, Any] = {}
+        self.calibrations: dict[str, str] = {}
+
+    def add(self, name: str, said: Mapping[str, Any]) -> None:
+        """Score a method by its results on all sets, with what these lack learned from the rows."""
+        if self._fits and self.comparing.completed is not None:
+            said = self._fitted(self.comparing.completed, said)
+        self._score(name, said)
+        if self._calibrated and "calibration" not in said[AS_THEY_ARE].method:
+            self.calibrations[CALIBRATED.format(name)] = name
+            self._score(CALIBRATED.format(name), self._fitted(self.comparing.calibrated, said))
+
+    def _score(self, name: str, said: Mapping[str, Any]) -> None:
+        comparing = self.comparing
+        for which in self.sets.alike:
+            self.evaluations[name, which] = comparing.scored(said[which], self.truth, self._seed)
+        for which in self.sets.outside if comparing.beside is not None else ():
+            self.against[name, which] = comparing.beside(  # type: ignore[misc]
+                self.evaluations[name, AS_THEY_ARE], said[AS_THEY_ARE], said[which]
+            )
+        self.kept[name] = comparing.kept(said[AS_THEY_ARE])
+
+    def _fitted(
+        self, fit: Callable[..., tuple[list[Any], list[Any]]], said: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Results of a method, calibrated or completed; each row uses a fit to the other folds."""
+        own, *others = (said[which] for which in self.sets.alike)
+        outside = [said[each] for each in self.sets.outside]
+        near, far = fit(own, self.truth, others, outside, seed=self._seed)
+        return dict(zip([*self.sets.alike, *self.sets.outside], [*near, *far], strict=True))
+
+
+def _assessed(
+    name: str, method: Method, model: Any, request: Request, course: _Course, scored: _Scored
+) -> float:
+    """Assess all sets by a method and score it; its shortest time in seconds for the same rows."""
+    sets, said, shortest = scored.sets, dict[str, Any](), np.inf
+    next(streamed(model, first(sets.alike[AS_THEY_ARE], WARM_UP), method, request))
+    with tempfile.TemporaryDirectory(prefix="howsure-") as folder:
+        for number, (which, of_set) in enumerate(sets.both.items()):
             rows = sets.called if which == AS_THEY_ARE else of_set
-            said[name][which] = assessed(model, rows, method, request, course.of_one())
+            blocks = _Timed(partial(streamed, model, rows, method, request, course.of_one()))
+            place = Path(folder) / str(number)
+            place.mkdir()
+            said[which] = scored.comparing.gathered(blocks, sets.lengths[which], place)
             if which in sets.alike:
-                seconds[name] = min(seconds.get(name, np.inf), time.perf_counter() - start)
-    return said, seconds
+                shortest = min(shortest, blocks.seconds)
+        scored.add(name, said)
+        said.clear()  # before the files go
+    return shortest
 
 
-def _fitted(
-    fit: Callable[..., tuple[list[Any], list[Any]]],
-    said: Mapping[str, Any],
-    truth: Any,
-    sets: _Sets,
-    seed: int,
-) -> dict[str, Any]:
-    """Results of a method on each set, calibrated or completed; each row uses a fit to the other folds."""
-    own, *others = (said[which] for which in sets.alike)
-    near, far = fit(own, truth, others, [said[each] for each in sets.outside], seed=seed)
-    return dict(zip([*sets.alike, *sets.outside], [*near, *far], strict=True))
+class _Timed(Iterator[Any]):
+    """Blocks of a result, and the seconds that making them took.
+
+    Args:
+        begin: Begins with the blocks.
+    """
+
+    def __init__(self, begin: Callable[[], Iterator[Any]]) -> None:
+        self.seconds, self._begin = 0.0, begin
+        self._blocks: Iterator[Any] | None = None
+
+    def __next__(self) -> Any:
+        start = time.perf_counter()
+        try:
+            if self._blocks is None:
+                self._blocks = self._begin()
+            return next(self._blocks)
+        finally:
+            self.seconds += time.perf_counter() - start
 
 
 def default_methods(

@@ -124,13 +124,17 @@ def row_kind(inputs: Sequence[InputSpec]) -> str:
         return "row"
     shape = inputs[0].shape
     if len(shape) == 3:
-        first = shape[0] in _IMAGE_CHANNELS and all(
-            side is None or side >= _LEAST_SIDE_OF_IMAGE for side in shape[1:]
-        )
-        return "image" if first or shape[-1] in _IMAGE_CHANNELS else "row"
+        return "image" if shape[-1] in _IMAGE_CHANNELS or channels_are_first(shape) else "row"
     if len(shape) == 2 and shape[0] is not None and shape[0] >= _LEAST_SIDE_OF_IMAGE:
         return "image" if shape[0] == shape[1] else "row"
     return "row"
+
+
+def channels_are_first(shape: Sequence[int | None]) -> bool:
+    """Whether the three axes of an image are channels, height and width, as in PyTorch; see `row_kind`."""
+    channels, *sides = shape
+    large = all(side is None or side >= _LEAST_SIDE_OF_IMAGE for side in sides)
+    return channels in _IMAGE_CHANNELS and sides[-1] not in _IMAGE_CHANNELS and large
 
 
 def check_rows(x: object, inputs: Sequence[InputSpec]) -> list[Array]:

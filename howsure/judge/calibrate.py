@@ -78,6 +78,11 @@ def calibrate(
     Of a `MultilabelCertainty` each label is calibrated by itself, as rows of the two classes `no` and `yes`.
     There `temperature` only stretches or shrinks the log-odds, and `vector` shifts them too (Platt scaling).
 
+    Of a `DenseCertainty` one `temperature` is fitted over all positions, with intervals and folds over rows.
+    `offsets` adds an offset for each class, q = softmax(log p / T + b): bias-corrected temperature scaling
+    (Alexandari and others 2020). It mends what class weights in the loss do to probabilities, and may change
+    labels.
+
     Of a `RegressionCertainty` nothing is chosen. Where `noise` is unknown, one noise for each target is
     learnt, by maximum likelihood: Σ log N(y; mean, spread² + noise²). Where `std` is known, it is multiplied
     by the factor of maximum likelihood, √(mean of ((y − mean) / std)²).
@@ -87,8 +92,8 @@ def calibrate(
         labels: (N,) true classes in [0, K), or (N, K) yes or no for a `MultilabelCertainty`, or (N, K) true
             numbers for a `RegressionCertainty`, or (N, *P) true classes for a `DenseCertainty`; None takes
             `certainty.truth`.
-        method: One of the three, of which `temperature` needs the fewest rows; None takes it. None for
-            numbers.
+        method: One of the three, of which `temperature` needs the fewest rows; None takes it. `temperature`
+            or `offsets` for a `DenseCertainty`, None for numbers.
         seed: Of the folds, the replicas and the draws of chance; the same seed gives the same result.
 
     Raises:

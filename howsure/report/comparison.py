@@ -84,7 +84,7 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
         "script": None,
         "kind": comparison.kind,
         "kinds": f"{comparison.kind}s",
-        "rows": len(comparison.truth),
+        "rows": comparison.rows,
         "methods": comparison.methods,
         "baseline": the(comparison, comparison.methods[0]),
         "needs": comparison.comparing.needs,

@@ -81,7 +81,7 @@ def of_comparison(comparison: Comparison) -> View:
     head = head_of(comparison)
     rows = [[line.method, *line.values] for line in lines]
     strong = {(i, j + 1) for i, line in enumerate(lines) for j, best in enumerate(line.best) if best}
-    caption = f"Scores on {counted(len(comparison.truth), comparison.kind)}"
+    caption = f"Scores on {counted(comparison.rows, comparison.kind)}"
     if strong:
         caption += "; bold is the best of its column, perhaps by chance"
     table = Table(caption, head, rows, numeric=range(1, len(head)), strong=strong)

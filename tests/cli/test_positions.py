@@ -10,7 +10,7 @@ from PIL import Image
 import howsure
 from howsure.answers.registry import PARTS, POSITIONS
 from howsure.cli.app import app
-from tests.pixels import GIVEN, MODEL, NAMES, assessed, folder_of, images, truths
+from tests.pixels import DROPOUT, GIVEN, MODEL, NAMES, assessed, folder_of, images, make, truths
 from tests.scale.conftest import run
 
 N = 4
@@ -282,3 +282,30 @@ def test_kept_probabilities_are_calibrated(tmp_path):
     kept.with_truth(truths(12)).save(tmp_path / "kept")
     done("calibrate", tmp_path / "kept", "--out", tmp_path / "c.json")
     assert "positions" in (tmp_path / "c.json").read_text()
+
+
+def test_methods_and_saved_results_are_compared(tmp_path):
+    data, labels = folder_of(tmp_path / "images", images(12)), folder_of(tmp_path / "y", truths(12))
+    page = tmp_path / "page.html"
+    said = done("compare", MODEL, data, "--labels", labels, *GIVEN, "--no-shifts", "--report", page)
+    assert "Take " in said
+    assert "Scores of images" in page.read_text()
+    ids = [f"{letter}.png" for letter in "abcdefghijkl"]
+    for name, method in (("plain", howsure.Softmax()), ("dropout", DROPOUT)):
+        kept = howsure.assess(
+            make(), images(12) / 255, method=method, class_names=NAMES, keep="probabilities"
+        )
+        kept.with_ids(ids, "file").save(tmp_path / name)
+    said = done("compare", tmp_path / "plain", tmp_path / "dropout", "--labels", labels)
+    assert "'dropout'" in said
+    done(
+        "calibrate",
+        tmp_path / "plain",
+        "--labels",
+        labels,
+        "--method",
+        "offsets",
+        "--out",
+        tmp_path / "c.json",
+    )
+    assert "offsets" in (tmp_path / "c.json").read_text()

@@ -113,7 +113,7 @@ def method_point(
     which = f"Where the two differ, believe {the(comparison, best)}."
     if agrees:
         which = "That is the method shown here."
-    rows = counted(len(comparison.truth), comparison.kind)
+    rows = counted(comparison.rows, comparison.kind)
     return Point(
         "Which method, and why?",
         f"{said} A comparison of methods on {rows} says:",

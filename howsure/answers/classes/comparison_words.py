@@ -110,7 +110,7 @@ class ClassWords:
 
     def gap(self, comparison: Comparison, gap: Score, name: str, than: str) -> str:
         """By how much the best method is better than another, from the difference of their scores."""
-        return _gap(gap, name, than)
+        return gap_in_words(comparison, gap, name, than)
 
     def note(self, comparison: Comparison, name: str) -> str:
         """The explanation of the NLL and of the average in the answer; empty for other scores."""
@@ -152,7 +152,7 @@ class ClassWords:
             if truer:
                 first = min(truer, key=lambda method: comparison.score(method, "nll", rows).value)
                 gap = comparison.difference(first, baseline, "nll", rows)
-                more = f"; {the(comparison, first)} gives {_gap(gap, 'nll')}"
+                more = f"; {the(comparison, first)} gives {gap_in_words(comparison, gap, 'nll')}"
             points.append((rows, f"right on {right}{more}."))
         return f"{said}.", tuple(points)
 
@@ -223,7 +223,7 @@ def _few(comparison: Comparison) -> str:
     )
 
 
-def _gap(gap: Score, name: str, than: str = "") -> str:
+def gap_in_words(comparison: Comparison, gap: Score, name: str, than: str = "") -> str:
     """By how much the best method is better than another, from the difference of their scores."""
     if name == "nll":
         factor = factor_of(gap)
@@ -234,10 +234,11 @@ def _gap(gap: Score, name: str, than: str = "") -> str:
             value, interval = in_numbers(factor)
             said, word = f"{value} times as much", "as"
         return with_interval(joined(said, f"{word} {than}" if than else ""), interval)
-    sign = 100 if name in HIGHER_IS_BETTER else -100
+    sign = 100 if name in comparison.comparing.higher else -100
     low, high = sorted((sign * gap.low, sign * gap.high))
     value, interval = in_numbers(Score(sign * gap.value, low, high))
-    return with_interval(f"{value}\u00a0points {CLASS_WORDS.questions[name].beside} {than}", interval)
+    beside = comparison.words.questions[name].beside
+    return with_interval(f"{value}\u00a0points {beside} {than}", interval)
 
 
 def factor_of(gap: Score) -> Score:

@@ -28,7 +28,7 @@ from howsure.judge.paired import Comparable, Paired, check_enough
 from howsure.judge.scores import OUTSIDE, Mean, Measured, Score, centred
 from howsure.methods.choices import OWN
 from howsure.sampling.outcome import Floats, Integers
-from howsure.shifts import STANDARD
+from howsure.shifts import UNMOVED
 
 SCORES = ("nll", "crps", "rmse", "mae", *OUTSIDE)
 """Scores of numbers, with rows from outside after them."""
@@ -43,9 +43,6 @@ NARROWEST = 1e-6
 
 GRID = 20
 """How many noises are tried before the best is made exact, as there may be several minima."""
-
-UNMOVED = ("with noise", "blurred")
-"""Changes of images that leave everything in its place, as a number may say where something is."""
 
 Fit = Callable[[RegressionCertainty, Floats], Floats]
 """From a result of some rows and their true numbers to one number for each target."""
@@ -371,6 +368,6 @@ COMPARING = Comparing(
     higher=frozenset({"outside_auroc", "outside_auroc_by_disagreement"}),
     plain=OWN,
     needs="true numbers",
-    shifts={name: STANDARD[name] for name in UNMOVED},
+    shifts=UNMOVED,
     words=NUMBER_WORDS,
 )

@@ -69,7 +69,7 @@ class NumberWords:
         if gap.value == 0:
             return f"Take {than}: the NLL of {name} is the same."
         if not gap.known:
-            rows = counted(len(comparison.truth), comparison.kind)
+            rows = counted(comparison.rows, comparison.kind)
             return f"Take {than}: {rows} are too few to tell whether another method has a lower NLL."
         value, interval = apart(gap)
         return (
@@ -79,7 +79,7 @@ class NumberWords:
 
     def nothing(self, comparison: Comparison) -> str:
         """See `Words`."""
-        rows = len(comparison.truth)
+        rows = comparison.rows
         if rows < LEAST_CALIBRATED:
             return (
                 f"Nothing could be compared: to learn how far answers scatter takes {LEAST_CALIBRATED} "

@@ -1,11 +1,12 @@
-"""Calibrate the probabilities at positions by one temperature, learnt from labelled rows.
+"""Calibrate probabilities at positions by a temperature, and offsets of classes, learnt from labelled rows.
 
 q = p^(1/T) / Σ_k p_k^(1/T), with the T of least NLL over all positions that count (Guo and others 2017). In
 β = 1/T that NLL is convex, with the slope g = Σ_k q_k log p_k − log p_true and the curvature
 h = Σ_k q_k (log p_k)² − (Σ_k q_k log p_k)² at a position. Newton's method needs their sums over each row
-alone, so memory holds one row. Every label stays.
+alone, so memory holds one row. Every label stays. `howsure.answers.positions.offsets` adds an offset for each
+class.
 
-A temperature for each class is left out: nobody has measured yet that it helps.
+A temperature for each class is left out: docs/positions.md shows that it helps less than offsets.
 """
 
 from __future__ import annotations
@@ -18,17 +19,21 @@ from typing import Any, ClassVar
 import numpy as np
 
 from howsure.answers.classes import maps
+from howsure.answers.positions import offsets
 from howsure.answers.positions.kept import are_known, known_probabilities
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.scores import loss_of
 from howsure.answers.positions.truth import check_result, truths_of
-from howsure.answers.verdict import judge, pick
+from howsure.answers.verdict import judge, pick, top_two
+from howsure.arguments import check_choice
 from howsure.data.labels import check_names
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import Kept, plain_scores, read_scores
 from howsure.judge.scores import SMALLEST, Score
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import entropy_of, symmetric_interval
+
+METHODS = ("temperature", "offsets")
 
 FOLDS = 5
 """Parts of the rows; each is scored by what the others teach."""
@@ -39,7 +44,7 @@ STEPS = 60
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DenseCalibrator(Kept):
-    """A temperature for the probabilities at positions; call it with a `DenseCertainty`.
+    """A temperature for the probabilities at positions, maybe with offsets; call it with a `DenseCertainty`.
 
     Attributes:
         temperature: T, above 1 where percentages are lowered, with its 95 % interval over rows.
@@ -48,6 +53,8 @@ class DenseCalibrator(Kept):
         before: NLL of the labelled rows as they were, nats at a position.
         after: NLL of the same rows calibrated, each by what folds teach that it is not in.
         difference: `after` less `before`, row by row.
+        offsets: K numbers, added to the logarithms of the probabilities of each class over T; their mean is
+            0. None for a temperature alone.
     """
 
     temperature: Score
@@ -56,14 +63,17 @@ class DenseCalibrator(Kept):
     before: Score
     after: Score
     difference: Score
+    offsets: tuple[float, ...] | None = None
     answer: ClassVar[str] = "positions"
 
     def __call__(self, result: DenseCertainty) -> DenseCertainty:
         """The same rows with calibrated probabilities, and what follows from them.
 
-        Labels stay, and with them shares and overlap. Errors are propagated. `expected_entropy` keeps its
-        share of the entropy: how doubt is split is the model's, how much there is the calibration's. All maps
-        of the N rows are made in memory.
+        Without offsets labels stay, and with them shares and overlap. With them labels may change: `share` is
+        then that of the new labels, and its errors and all that is of single networks are NaN, as they would
+        need the passes. Errors are propagated. `expected_entropy` keeps its share of the entropy: how doubt
+        is split is the model's, how much there is the calibration's. All maps of the N rows are made in
+        memory.
 
         Args:
             result: N ≥ 0 rows of the same classes, not calibrated yet.
@@ -74,9 +84,23 @@ class DenseCalibrator(Kept):
         """
         check_result(result, self.class_names)
         _check_usable(result)
-        told = {"method": "temperature", "rows": self.rows, "temperature": self.temperature.value}
+        told = {"method": self.method, "rows": self.rows, "temperature": self.temperature.value}
+        if self.offsets is not None:
+            told["offsets"] = list(self.offsets)
         method = {**result.method, "calibration": told}
-        return replace(result, **_calibrated(result, 1 / self.temperature.value), method=method)
+        given = _calibrated(result, self._theta, relabelled=self.offsets is not None)
+        return replace(result, **given, method=method)
+
+    @property
+    def method(self) -> str:
+        """`temperature` or `offsets`."""
+        return METHODS[0] if self.offsets is None else METHODS[1]
+
+    @property
+    def _theta(self) -> Floats:
+        """(K + 1,) 1/T and the offsets."""
+        added = np.zeros(len(self.class_names)) if self.offsets is None else np.array(self.offsets)
+        return np.append(1 / self.temperature.value, added)
 
     def in_words(self) -> str:
         """Sentences for a reader who knows no statistics."""
@@ -92,8 +116,13 @@ class DenseCalibrator(Kept):
         if self.difference.excludes_zero:
             better = "They became better" if self.difference.value < 0 else "They became worse"
             better += ", by more than chance explains."
+        by = "one temperature"
+        if self.offsets is not None:
+            by = "one temperature and an offset for each class"
+            most, least = (self.class_names[place(self.offsets)] for place in (np.argmax, np.argmin))
+            change += f" '{most}' is raised most beside the other classes, and '{least}' is lowered most."
         return (
-            f"Calibration by one temperature, learnt from {self.rows:,} rows with known answers. {change} On "
+            f"Calibration by {by}, learnt from {self.rows:,} rows with known answers. {change} On "
             f"rows it had not learnt from, the NLL is {self.before} before and {self.after} after. {better} "
             "Whether the model was trained on these rows cannot be known; if so, none of this holds."
         )
@@ -110,24 +139,18 @@ class DenseCalibrator(Kept):
             "rows": self.rows,
             "class_names": list(self.class_names),
             "scores": plain_scores({name: getattr(self, name) for name in names}),
+            **({} if self.offsets is None else {"offsets": list(self.offsets)}),
         }
 
 
 def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: int) -> DenseCalibrator:
     """The part `calibrate` of positions; see `howsure.judge.calibrate.calibrate`."""
-    if method not in (None, "temperature"):
-        raise InputError(
-            "Positions are calibrated by one temperature",
-            expected='method="temperature", or None',
-            received=repr(method),
-        )
+    method = METHODS[0] if method is None else method
+    check_choice(method, METHODS, "method")
     truths_of(result, labels)  # raises where the labels do not fit
     _check_usable(result)
 
-    def sums(of_row: Callable[[int], float]) -> Floats:
-        each = enumerate(truths_of(result, labels))
-        return np.array([_sums_of(result, at, truth, of_row(at)) for at, truth in each])
-
+    sums = _sums_in(result, labels)
     as_given = sums(lambda at: 1.0)
     counted = as_given[:, 3]
     there = np.flatnonzero(counted)
@@ -138,16 +161,20 @@ def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: 
             received=len(there),
             hint="Label more rows",
         )
-    fold = np.zeros(len(result), dtype=np.int64)
-    fold[there] = np.random.default_rng(seed).permutation(len(there)) % FOLDS
     beta, at_best = _least(sums)
-    slope, curvature = at_best[:, 1], at_best[:, 2]
-    # One step of Newton's method away from the best of all rows is the best without a fold, to second order.
-    others = [fold != number for number in range(FOLDS)]
-    without = np.array([beta - slope[kept].sum() / curvature[kept].sum() for kept in others])
-    held_out = sums(lambda at: float(max(without[fold[at]], beta / 2)))[:, 0]
+    moved, added = at_best[:, 1] / at_best[:, 2].sum(), None
+    if method == METHODS[0]:
+        of_fold = _without_folds(sums, beta, at_best, seed)
+        held_out = sums(lambda at: float(of_fold[at]))[:, 0]
+    else:
+        start, some = np.append(beta, np.zeros(len(result.class_names))), counted > 0
+        theta, found = offsets.least(result, labels, start, some)
+        thetas = offsets.without_folds(result, labels, theta, some, _folds(counted, seed))
+        held_out = offsets.sums(result, labels, lambda at: thetas[at], some).nll
+        moved = offsets.step_of(found, found.slope)[:, 0]
+        beta, added = float(theta[0]), tuple(theta[1:].tolist())
     before, after = (loss_of(each[there], counted[there]) for each in (as_given[:, 0], held_out))
-    parts = slope[there] / (beta * curvature.sum()) * math.sqrt(len(there) / (len(there) - 1))
+    parts = moved[there] / beta * math.sqrt(len(there) / (len(there) - 1))
     low, high = np.exp(symmetric_interval(-math.log(beta), parts))
     return DenseCalibrator(
         temperature=Score(1 / beta, float(low), float(high)),
@@ -156,7 +183,75 @@ def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: 
         before=before.score(0.95),
         after=after.score(0.95),
         difference=after.minus(before),
+        offsets=added,
     )
+
+
+def _folds(counted: Floats, seed: int) -> Integers:
+    """(N,) the fold of each row with positions that count (N,); 0 of others."""
+    there = np.flatnonzero(counted)
+    fold = np.zeros(len(counted), dtype=np.int64)
+    fold[there] = np.random.default_rng(seed).permutation(len(there)) % FOLDS
+    return fold
+
+
+def _without_folds(sums: Sums, beta: float, at_best: Floats, seed: int) -> Floats:
+    """(N,) for each row the β of least NLL of the folds that it is not in.
+
+    Two steps of Newton's method away from the best of all rows: to fourth order in what a fold changes.
+
+    Args:
+        sums: As in `_least`.
+        beta: Of all rows.
+        at_best: (N, 5) the sums of each row there.
+        seed: Of the folds.
+    """
+    fold = _folds(at_best[:, 3], seed)
+
+    def stepped(start: float, found: Floats, number: int) -> float:
+        slope, curvature = found[fold != number, 1:3].sum(axis=0)
+        return max(float(start - slope / curvature), start / 2)
+
+    first = [stepped(beta, at_best, number) for number in range(FOLDS)]
+    second = [
+        stepped(start, sums(lambda at, start=start: start), number)  # type: ignore[misc]
+        for number, start in enumerate(first)
+    ]
+    return np.array(second)[fold]
+
+
+def cross_fitted(result: DenseCertainty, truth: Any, seed: int) -> tuple[float, Floats]:
+    """β of least NLL of all rows, and (N,) of the folds that each row is not in.
+
+    All are 1 where there is none, or where fewer rows have a position that counts than `calibrate` takes.
+
+    Args:
+        result: N rows.
+        truth: As for `truths_of`.
+        seed: Of the folds.
+    """
+    sums = _sums_in(result, truth)
+    try:
+        beta, at_best = _least(sums)
+    except InputError:  # no label is wrong, or the probabilities say nothing
+        return 1.0, np.ones(len(result))
+    if np.count_nonzero(at_best[:, 3]) < 2 * FOLDS:
+        return 1.0, np.ones(len(result))
+    return beta, _without_folds(sums, beta, at_best, seed)
+
+
+def tempered(row: DenseCertainty, beta: float) -> DenseCertainty:
+    """One row with the probabilities p^β / Σ p^β, and without errors: enough to be scored."""
+    q = _tempered(np.log(np.maximum(known_probabilities(row, 0), SMALLEST)), beta)
+    label, runner_up = (np.reshape(each, -1).astype(np.int64) for each in (row.label, row.runner_up))
+    top = pick(q, label)
+    given: dict[str, Any] = {
+        "probability": top.reshape(row.label.shape),
+        "gap": np.maximum(top - pick(q, runner_up), 0).reshape(row.label.shape),
+        "all_probabilities": q.reshape(*row.label.shape, -1),
+        "all_errors": None,
+    }
+    return replace(row, **given)
 
 
 def read(content: Mapping[str, Any]) -> DenseCalibrator:
@@ -166,11 +261,33 @@ def read(content: Mapping[str, Any]) -> DenseCalibrator:
     temperature = scores["temperature"].value
     if not (np.isfinite(temperature) and temperature > 0):
         raise ValueError(f"a temperature of {temperature}")
+    added = content.get("offsets")
+    if added is not None and (len(added) != len(names) or not np.isfinite(added).all()):
+        raise ValueError(f"offsets {added}")
     given = {name: scores[name] for name in ("temperature", "before", "after", "difference")}
-    return DenseCalibrator(rows=int(content["rows"]), class_names=names, **given)
+    return DenseCalibrator(
+        rows=int(content["rows"]),
+        class_names=names,
+        **given,
+        offsets=None if added is None else tuple(map(float, added)),
+    )
 
 
-def _least(sums: Callable[[Callable[[int], float]], Floats]) -> tuple[float, Floats]:
+Sums = Callable[[Callable[[int], float]], Floats]
+"""From the β of each row, given its place, to (N, 5) sums over the positions of each; see `_sums_of`."""
+
+
+def _sums_in(result: DenseCertainty, labels: Any) -> Sums:
+    """The sums over a result with labels as `truths_of` takes them."""
+
+    def sums(of_row: Callable[[int], float]) -> Floats:
+        each = enumerate(truths_of(result, labels))
+        return np.array([_sums_of(result, at, truth, of_row(at)) for at, truth in each])
+
+    return sums
+
+
+def _least(sums: Sums) -> tuple[float, Floats]:
     """β of least NLL by Newton's method within a bracket, and the sums of each row there.
 
     Raises:
@@ -230,40 +347,59 @@ def _tempered(logs: Floats, beta: float) -> Floats:
     return np.asarray(q / q.sum(axis=1, keepdims=True))
 
 
-def _calibrated(result: DenseCertainty, beta: float) -> dict[str, Any]:
-    """The maps that change, of all rows."""
-    names = ("probability", "gap", "mc_error", "entropy", "expected_entropy", "settled")
+def _calibrated(result: DenseCertainty, theta: Floats, *, relabelled: bool) -> dict[str, Any]:
+    """What changes of all rows, with 1/T and offsets; labels where `relabelled`."""
+    names = ["label", "runner_up"] if relabelled else []
+    names += ["probability", "gap", "mc_error", "entropy", "expected_entropy", "settled"]
     given: dict[str, Any] = {name: np.empty_like(getattr(result, name)) for name in names}
     kept = result.all_probabilities is not None
     if kept:
         given |= {
             name: np.empty_like(result.all_probabilities) for name in ("all_probabilities", "all_errors")
         }
-    for at, of_row in enumerate(_rows_of(result, beta)):
+    for at, of_row in enumerate(_rows_of(result, theta, relabelled)):
         for name, values in of_row.items():
             if name in given:
                 given[name][at] = values.reshape(given[name].shape[1:])
-    return given
+    return given | _shares_of(result, given["label"]) if relabelled else given
 
 
-def _rows_of(result: DenseCertainty, beta: float) -> Iterator[dict[str, Any]]:
+def _shares_of(result: DenseCertainty, label: Any) -> dict[str, Any]:
+    """Shares of labels (N, *P), without anything of single networks."""
+    classes = len(result.class_names)
+    share = np.empty((len(result), classes))
+    for at in range(len(result)):
+        there = label[at].reshape(-1) if result.counts is None else label[at][result.counts[at]]
+        share[at] = np.bincount(there, minlength=classes) / len(there)
+    unknown = ("share_error", "share_spread", "share_spread_error", "share_quantiles", "overlap")
+    return {"share": share} | {name: np.full_like(getattr(result, name), np.nan) for name in unknown}
+
+
+def _rows_of(result: DenseCertainty, theta: Floats, relabelled: bool) -> Iterator[dict[str, Any]]:
+    def changed(p: Floats) -> Floats:
+        return offsets.changed(np.log(np.maximum(p, SMALLEST)), theta)
+
     classes = len(result.class_names)
     for at in range(len(result)):
         p = known_probabilities(result, at)
         flat = {name: np.asarray(getattr(result, name)[at]).reshape(-1) for name in ("label", "runner_up")}
         label, runner_up = (each.astype(np.int64) for each in flat.values())
+        q = changed(p)
+        if relabelled:
+            label, runner_up = top_two(q)
         if result.all_errors is None:
             error = np.repeat(np.reshape(result.mc_error[at], (-1, 1)).astype(np.float64), classes, axis=1)
         else:
             error = np.reshape(result.all_errors[at], p.shape).astype(np.float64)
-        q = _tempered(np.log(np.maximum(p, SMALLEST)), beta)
-        error = maps.propagated(lambda some: _tempered(np.log(np.maximum(some, SMALLEST)), beta), p, error)
+        error = maps.propagated(changed, p, error)
         old = np.reshape(result.entropy[at], -1).astype(np.float64)
         correction = np.maximum(old - entropy_of(p), 0)
         entropy = np.minimum(entropy_of(q) + correction, np.log(classes))
         share = np.where(old > 0, np.reshape(result.expected_entropy[at], -1) / np.where(old > 0, old, 1), 1)
         top = pick(q, label)
         yield {
+            "label": label,
+            "runner_up": runner_up,
             "probability": top,
             "gap": np.maximum(top - pick(q, runner_up), 0),
             "mc_error": pick(error, label),

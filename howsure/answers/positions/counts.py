@@ -7,7 +7,7 @@ they are exact over all positions of all rows, and memory holds one row and a fe
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -62,6 +62,16 @@ class Counts:
         chosen = {name: each[rows] for name, each in given.items() if each is not None}
         return replace(self, **chosen)
 
+    @classmethod
+    def joined(cls, parts: Sequence[Counts]) -> Counts:
+        """Those of several results of the same classes, one after the other."""
+        given: dict[str, Any] = {
+            each.name: np.concatenate([getattr(part, each.name) for part in parts])
+            for each in fields(cls)
+            if getattr(parts[0], each.name) is not None
+        }
+        return replace(parts[0], **given)
+
 
 Truths = Callable[[], Iterator[Integers]]
 """Begins anew with the true classes (P,) of one row after the other."""
@@ -111,8 +121,17 @@ def mean_dice(both: Integers | Floats, sizes: Integers | Floats) -> Floats:
         both: (…, K) TP.
         sizes: (…, K) 2 TP + FP + FN.
     """
-    there = sizes > 0
-    of_class = np.where(there, 2 * both, 0) / np.where(there, sizes, 1)
+    return _mean_over_classes(2 * both, sizes)
+
+
+def mean_iou(both: Integers | Floats, sizes: Integers | Floats) -> Floats:
+    """(…) mean of TP / (TP + FP + FN) over the classes that are there, with the arguments of `mean_dice`."""
+    return _mean_over_classes(both, sizes - both)
+
+
+def _mean_over_classes(top: Integers | Floats, bottom: Integers | Floats) -> Floats:
+    there = bottom > 0
+    of_class = np.where(there, top, 0) / np.where(there, bottom, 1)
     with np.errstate(invalid="ignore"):
         return np.asarray(of_class.sum(axis=-1) / there.sum(axis=-1))
 

@@ -136,7 +136,7 @@ def check_result(result: DenseCertainty, class_names: Sequence[str]) -> None:
 
 
 def truths_of(result: DenseCertainty, labels: Any) -> Iterator[Integers]:
-    """True classes (P,) of one row after the other, −1 where a position does not count.
+    """True classes (P,) of one row after the other, −1 where a position does not count, also of `counts`.
 
     One row is held at a time, as labels may lie in a file. Their shape is checked at once, their values with
     each row.
@@ -165,4 +165,10 @@ def truths_of(result: DenseCertainty, labels: Any) -> Iterator[Integers]:
         check_map(given, shape, names)
     check_no_mask(given, names, ignore)
     one = (1, *result.positions)
-    return (check_map(given[at : at + 1], one, names, ignore, at).reshape(-1) for at in range(len(result)))
+
+    def of_row(at: int) -> Integers:
+        found = check_map(given[at : at + 1], one, names, ignore, at)[0]
+        there = found if result.counts is None else np.where(result.counts[at], found, IGNORED)
+        return there.reshape(-1)
+
+    return map(of_row, range(len(result)))

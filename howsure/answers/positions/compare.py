@@ -1,0 +1,216 @@
+"""Parts of a comparison for results of a class at each position: true classes, scores, calibration and words.
+
+Rows are independent and their positions are not. So each score is a mean over rows of one number of each row,
+and a difference of two methods is a mean of paired differences of rows. With n positions that count in a row:
+
+    nll       Σ −log p(true class) / n, nats                                   (Good 1952)
+    brier     Σ Σ_k (p_k − y_k)² / n, 0 to 2                                   (Brier 1950)
+    row_dice  mean of 2 TP / (2 TP + FP + FN) over the classes of the row      (Dice 1945)
+    row_iou   mean of TP / (TP + FP + FN) over them                            (Jaccard 1901)
+
+The classes of a row are those that its truth or its label has. NLL and Brier score are those of
+`howsure.evaluate` where the same number of positions counts in all rows; there each position weighs the same.
+`ece` is over all positions, and `aurc` is of the order of rows by `doubt`, as in `howsure.evaluate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from howsure.answers.positions.calibrate import cross_fitted, tempered
+from howsure.answers.positions.comparison_words import POSITION_WORDS
+from howsure.answers.positions.counts import Counts, counted_of, mean_dice, mean_iou
+from howsure.answers.positions.kept import are_known, known_probabilities
+from howsure.answers.positions.result import DenseCertainty
+from howsure.answers.positions.scores import calibration_error, loss_of, mean_of, of_rows
+from howsure.answers.positions.truth import truth_map, truths_of
+from howsure.compare.protocol import Comparing
+from howsure.data.rows import quoted
+from howsure.errors import InputError
+from howsure.judge.paired import Comparable, Paired, check_enough
+from howsure.judge.scores import Score
+from howsure.methods.choices import CHOICES
+from howsure.request import KEEP_PROBABILITIES
+from howsure.sampling.outcome import Floats
+from howsure.shifts import UNMOVED
+
+SCORES = ("nll", "brier", "row_dice", "row_iou", "ece", "aurc")
+"""Scores of rows."""
+
+
+@dataclass(frozen=True)
+class RowScores(Comparable):
+    """How good the classes at the positions of some rows are, row by row.
+
+    Rows without a position that counts are left out.
+
+    Attributes:
+        nll: Mean over rows of the mean −log p(true class) of a row, nats.
+        brier: Mean over rows of the mean Σ (p − y)² of a row, 0 to 2.
+        row_dice: Mean over rows of the Dice of a row.
+        row_iou: Mean over rows of the IoU of a row.
+        ece: Mean |share right − probability of the label| over 15 bins of equal width, of all positions.
+        aurc: Mean 1 − Dice of the rows kept, over all numbers of rows kept, those with the least `doubt`
+            first.
+    """
+
+    nll: Score
+    brier: Score
+    row_dice: Score
+    row_iou: Score
+    ece: Score
+    aurc: Score
+    _found: Paired = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Tempered:
+    """Calibrated rows, each made when it is scored.
+
+    Attributes:
+        result: The N rows as the model gave them.
+        beta: (N,) 1/T of each.
+        overall: 1/T of all rows, which `method` tells.
+    """
+
+    result: DenseCertainty
+    beta: Floats
+    overall: float
+
+    @property
+    def method(self) -> Mapping[str, Any]:
+        """That of the result, with its calibration."""
+        told = {"method": "temperature", "rows": len(self.result), "temperature": 1 / self.overall}
+        return {**self.result.method, "calibration": told}
+
+
+Rows = DenseCertainty | Tempered
+
+
+def _parts(rows: Rows, truth: Any) -> Iterator[tuple[DenseCertainty, Any]]:
+    """Results with the true classes of their rows: one of all, or of one row each if calibrated."""
+    if isinstance(rows, DenseCertainty):
+        yield rows, truth
+        return
+    for at, beta in enumerate(rows.beta.tolist()):
+        yield tempered(rows.result[at : at + 1], beta), truth[at : at + 1]
+
+
+def _scored(rows: Rows, truth: Any, seed: int) -> RowScores:
+    """Scores of N rows with true classes (N, *P), of which one row is read at a time."""
+    result = rows.result if isinstance(rows, Tempered) else rows
+    if len(result) and not are_known(result):
+        known_probabilities(result, 0)  # says how to keep them
+    counted, doubts = list[Counts](), list[Floats]()
+    for part, of_part in _parts(rows, truth):
+        counted.append(counted_of(part, partial(truths_of, part, of_part)))
+        doubts.append(part.doubt)
+    counts, doubt = Counts.joined(counted), np.concatenate(doubts)
+    there = counts.counted > 0
+    check_enough(counts.digest[there])
+    some, alike = counts.of(there), np.ones(int(there.sum()))
+    nll, brier = (each / some.counted for each in (some.nll, some.brier) if each is not None)
+    sizes = some.there + some.taken
+    dice = mean_dice(some.both, sizes)
+    ranked = of_rows(doubt[there], dice)
+    measured = {
+        "nll": loss_of(nll, alike),
+        "brier": loss_of(brier, alike),
+        "row_dice": ranked["row_dice"],
+        "row_iou": mean_of(mean_iou(some.both, sizes)),
+        "ece": calibration_error(some.bins, seed),
+        "aurc": ranked["aurc"],
+    }
+    found = Paired(
+        measured, result.row[there], some.digest, np.empty(0, dtype=np.int64), len(result.class_names)
+    )
+    return RowScores(**found.scores(), _found=found)
+
+
+def _calibrated(
+    result: DenseCertainty,
+    truth: Any,
+    changed: Sequence[DenseCertainty] = (),
+    others: Sequence[DenseCertainty] = (),
+    *,
+    seed: int = 0,
+) -> tuple[list[Tempered], list[Tempered]]:
+    """The same with one temperature, cross-fitted over rows; see `Comparing.calibrated`."""
+    overall, of_folds = cross_fitted(result, truth, seed)
+    near = [Tempered(each, of_folds, overall) for each in (result, *changed)]
+    return near, [Tempered(each, np.full(len(each), overall), overall) for each in others]
+
+
+def _truth(labels: Any, rows: int, probe: DenseCertainty) -> Any:
+    return truth_map(labels, (rows, *probe.positions), probe.class_names)
+
+
+def _known(result: DenseCertainty, labels: Any) -> Any:
+    if labels is not None:
+        return _truth(labels, len(result), result)
+    if result.truth is None:
+        raise InputError(
+            "The true classes are not known",
+            expected=f"labels, one class number for each {result.position_name}",
+            received="none",
+        )
+    return result.truth
+
+
+def _aligned(name: str, result: DenseCertainty, first: str, baseline: DenseCertainty) -> DenseCertainty:
+    """A result, or an `InputError` where its classes or positions are not those of the baseline."""
+    for what, own, its in (
+        ("classes", quoted(result.class_names), quoted(baseline.class_names)),
+        ("positions", *(" × ".join(map(str, each.positions)) for each in (result, baseline))),
+    ):
+        if own != its:
+            raise InputError(f"'{name}' has other {what} than '{first}'", expected=its, received=own)
+    return result
+
+
+def _gathered(blocks: Iterator[DenseCertainty], rows: int, folder: Path) -> DenseCertainty:
+    """Blocks of a result as one whose maps lie in files."""
+
+    def saved() -> Iterator[DenseCertainty]:
+        for number, block in enumerate(blocks):
+            place = folder / f"{number}"
+            replace(block, all_errors=None).save(place)
+            yield DenseCertainty.load(place)
+
+    return DenseCertainty.gathered(saved(), rows)
+
+
+def _kept(rows: Rows) -> DenseCertainty:
+    """What is known of all rows, without any of them."""
+    result = rows.result if isinstance(rows, Tempered) else rows
+    none = result[:0]
+    nothing: dict[str, Any] = {name: np.array(array) for name, array in none._arrays.items()}
+    return replace(none, **nothing, method=rows.method)
+
+
+COMPARING = Comparing(
+    truth=_truth,
+    known=_known,
+    aligned=_aligned,
+    scored=_scored,
+    beside=None,
+    familiar=None,
+    calibrated=_calibrated,
+    completed=None,
+    mistakes=None,
+    scores=SCORES,
+    higher=frozenset({"row_dice", "row_iou"}),
+    plain=CHOICES[0].name,
+    needs="true classes",
+    shifts=UNMOVED,
+    words=POSITION_WORDS,
+    keep=KEEP_PROBABILITIES,
+    gathered=_gathered,
+    kept=_kept,
+)

@@ -1,0 +1,153 @@
+"""How a comparison of results of a class at each position is told: by percentages, as for classes of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from howsure.answers.classes.comparison_words import ClassWords, gap_in_words
+from howsure.compare.findings import better, in_numbers, joined, the, with_interval
+from howsure.compare.protocol import Wording
+from howsure.compare.run import Comparison
+from howsure.judge.scores import Score
+from howsure.judge.words import value_and_interval
+from howsure.words import UNIT, counted, rate
+
+SHARES = ("row_dice", "row_iou")
+"""Scores that are shown in per cent."""
+
+
+class PositionWords(ClassWords):
+    """The words of a class at each position; see `howsure.compare.protocol.Words`."""
+
+    questions: Mapping[str, Wording] = {
+        "nll": ClassWords.questions["nll"],
+        "row_dice": Wording(
+            "Which method's maps are closest to the truth?",
+            "the maps closest to the truth",
+            "on average the Dice of its {kind}s is {value}",
+            "above",
+        ),
+        "aurc": Wording(
+            "Which method knows best where its maps are wrong?",
+            "the best order from certain to doubtful",
+            "averaged over how many of its most certain {kind}s {it} keeps, their 1 − Dice is {value}",
+            "below",
+        ),
+    }
+    columns: Mapping[str, str] = {
+        "nll": "NLL",
+        "brier": "Brier",
+        "row_dice": "Dice, %",
+        "row_iou": "IoU, %",
+        "ece": "ECE",
+        "aurc": "AURC",
+    }
+    changed: Mapping[str, str] = {"nll": "NLL", "row_dice": "Dice, %"}
+    short: Sequence[tuple[str, str]] = (
+        ("Dice", "row_dice"),
+        ("IoU", "row_iou"),
+        ("NLL", "nll"),
+        ("ECE", "ece"),
+        ("AURC", "aurc"),
+    )
+    always_known = frozenset(SHARES)
+    page = "positions/comparison.html.j2"
+
+    def take(self, comparison: Comparison, method: str, worse: Sequence[str]) -> str:
+        """See `Words`."""
+        return joined(super().take(comparison, method, worse), _dice(comparison, method))
+
+    def keep(self, comparison: Comparison) -> str:
+        """See `Words`."""
+        than, main = comparison.methods[0], self.main
+        if len(comparison.methods) > 1 and not any(
+            comparison.difference(method, than, main).known for method in comparison.methods[1:]
+        ):
+            rows = counted(comparison.rows, comparison.kind)
+            return (
+                f"Take {the(comparison, than)}: {rows} are too few to tell whether another method has more "
+                "accurate percentages."
+            )
+        return (
+            f"Take {the(comparison, than)}: no other method here has more accurate percentages by more than "
+            "chance."
+        )
+
+    def doubt(self, comparison: Comparison, name: str) -> str:
+        """See `Words`."""
+        return ""
+
+    def note(self, comparison: Comparison, name: str) -> str:
+        """See `Words`."""
+        if comparison.ranked(name).best is None:
+            return ""
+        kind, where = comparison.kind, next(iter(comparison.certainties.values())).position_name
+        if name == "row_dice":
+            return (
+                f"The Dice of one {kind} is the mean over its classes of 2 TP / (2 TP + FP + FN), 100 % if "
+                f"all {where}s are right. Each {kind} counts the same."
+            )
+        if name == "aurc":
+            return f"This is the AURC of {kind}s, in the order of `doubt`."
+        said = super().note(comparison, name)
+        return f"{said} It is the mean over the {where}s of each {kind}, and each {kind} counts the same."
+
+    def cell(self, score: Score, name: str) -> tuple[str, str]:
+        """See `Words`."""
+        return value_and_interval(score, per_cent=name in SHARES)
+
+    def short_cell(self, score: Score, name: str) -> str:
+        """See `Words`."""
+        value, _ = self.cell(score, name)
+        return f"{value}{UNIT}" if name in SHARES else value
+
+    def under_shift(
+        self, comparison: Comparison, shifted: Sequence[str]
+    ) -> tuple[str, tuple[tuple[str, str], ...]]:
+        """See `Words`."""
+        baseline = comparison.methods[0]
+        than, alone = the(comparison, baseline), len(comparison.methods) == 1
+        said, points = f"The mean Dice of {than}", []
+        if not alone:
+            said += (
+                ", and which method gives the true class the highest percentage, among those that are above "
+                f"{than} by more than chance"
+            )
+        for rows in shifted:
+            dice = rate(comparison.score(baseline, "row_dice", rows).value)
+            truer = better(comparison, "nll", rows)
+            more = "" if alone else "; no method gives more by more than chance"
+            if truer:
+                first = min(truer, key=lambda method: comparison.score(method, "nll", rows).value)
+                gap = comparison.difference(first, baseline, "nll", rows)
+                more = f"; {the(comparison, first)} gives {gap_in_words(comparison, gap, 'nll')}"
+            points.append((rows, f"{dice}{more}."))
+        return f"{said}.", tuple(points)
+
+    def why(self, comparison: Comparison, method: str) -> Iterator[str]:
+        """None: nothing is explained yet."""
+        return iter(())
+
+
+def _dice(comparison: Comparison, method: str) -> str:
+    """Whether the maps themselves are closer to the truth, too, a sentence."""
+    gap = comparison.difference(method, comparison.methods[0], "row_dice")
+    if gap.value == 0:
+        return "The Dice is the same."
+    if not gap.known:
+        return ""
+    if not gap.excludes_zero:
+        return "The Dice does not differ by more than chance."
+    value, interval = _points(gap)
+    return f"{'Its' if gap.value > 0 else 'But its'} Dice is {with_interval(value, interval)}."
+
+
+def _points(gap: Score) -> tuple[str, str]:
+    """A difference of Dice in words and its interval: `1.2 points higher` and `0.8 to 1.6`."""
+    sign, word = (100, "higher") if gap.value > 0 else (-100, "lower")
+    low, high = sorted((sign * gap.low, sign * gap.high))
+    value, interval = in_numbers(Score(sign * gap.value, low, high))
+    return f"{value}\u00a0points {word}", interval
+
+
+POSITION_WORDS = PositionWords()

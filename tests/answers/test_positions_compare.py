@@ -1,0 +1,230 @@
+"""Methods that give a class at each position, side by side: scores, sentences, and how often these lie."""
+
+import re
+import tempfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import howsure
+from howsure import Comparison
+from howsure.answers.positions.calibrate import cross_fitted, tempered
+from howsure.compare.findings import chosen, findings, lead
+from howsure.report.comparison import render_comparison
+from tests import pixels
+from tests.answers.maps import NAMES, certainty_of, drawn
+from validation.compare_positions import WORLDS, World, is_too_often, share_of, taken
+
+N = 40
+P, TRUTH = drawn(N, sharp=3.0)
+SHARP = P**1.7 / np.sum(P**1.7, axis=-1, keepdims=True)
+POOR, GOOD = certainty_of(SHARP), certainty_of(P)
+PARTLY = TRUTH.copy()
+PARTLY[::3, :6] = -1
+"""Images of which few positions count."""
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    return Comparison.of_results({"poor": POOR, "good": GOOD}, PARTLY)
+
+
+def by_image(p, truth):
+    """NLL, Brier, Dice and IoU of each image, one at a time and by definition."""
+    found = []
+    for one, right in zip(p.astype(float), truth, strict=True):
+        q, t = one[right >= 0], right[right >= 0]
+        label, hot = q.argmax(-1), np.eye(len(NAMES))[t]
+        dice, iou = [], []
+        for k in range(len(NAMES)):
+            both, either = np.sum((label == k) & (t == k)), np.sum((label == k) | (t == k))
+            if either:
+                dice.append(2 * both / (np.sum(label == k) + np.sum(t == k)))
+                iou.append(both / either)
+        nll = -np.log(q[np.arange(len(t)), t]).mean()
+        found.append((nll, np.sum((q - hot) ** 2, axis=-1).mean(), np.mean(dice), np.mean(iou)))
+    return dict(zip(("nll", "brier", "row_dice", "row_iou"), np.transpose(found), strict=True))
+
+
+def test_scores_are_means_over_images(comparison):
+    poor, good = by_image(SHARP, PARTLY), by_image(P, PARTLY)
+    for name in good:
+        assert comparison.score("good", name).value == pytest.approx(good[name].mean(), rel=1e-6)
+        gap = comparison.difference("good", "poor", name)
+        assert gap.value == pytest.approx((good[name] - poor[name]).mean(), abs=1e-7)
+    assert comparison.rows == N
+    np.testing.assert_array_equal(comparison.truth, PARTLY)
+
+
+def test_the_interval_of_a_difference_is_that_of_the_bootstrap_over_images():
+    comparison = Comparison.of_results({"poor": POOR, "good": GOOD}, PARTLY, calibrated=False)
+    gap = comparison.difference("good", "poor", "nll")
+    apart = by_image(P, PARTLY)["nll"] - by_image(SHARP, PARTLY)["nll"]
+    low, high = np.quantile(
+        apart[np.random.default_rng(0).integers(N, size=(4000, N))].mean(axis=1), [0.025, 0.975]
+    )
+    assert (gap.high - gap.low) / (high - low) == pytest.approx(1, abs=0.2)
+
+
+def test_more_pixels_that_say_the_same_tell_no_more():
+    one = Comparison.of_results({"poor": POOR, "good": GOOD}, TRUTH, calibrated=False)
+    finer = [certainty_of(np.repeat(np.repeat(p, 3, axis=1), 3, axis=2)) for p in (SHARP, P)]
+    truth = np.repeat(np.repeat(TRUTH, 3, axis=1), 3, axis=2)
+    other = Comparison.of_results(dict(zip(("poor", "good"), finer, strict=True)), truth, calibrated=False)
+    for name in ("nll", "brier", "row_dice", "row_iou", "ece", "aurc"):
+        for end in ("value", "low", "high"):
+            was, now = (getattr(each.difference("good", "poor", name), end) for each in (one, other))
+            assert now == pytest.approx(was, rel=1e-6, abs=1e-9)
+
+
+def test_scores_are_those_of_an_evaluation_where_images_have_as_many_positions():
+    comparison = Comparison.of_results({"good": GOOD}, TRUTH, calibrated=False)
+    evaluation = howsure.evaluate(GOOD, TRUTH)
+    for name in ("nll", "brier", "row_dice", "ece", "aurc"):
+        for end in ("value", "low", "high"):
+            own, its = (
+                getattr(each, end) for each in (comparison.score("good", name), getattr(evaluation, name))
+            )
+            assert own == pytest.approx(its, rel=1e-9)
+
+
+def test_calibration_is_that_of_calibrate_and_keeps_the_maps(comparison):
+    whole = Comparison.of_results({"poor": POOR}, TRUTH)
+    calibrator = howsure.calibrate(POOR, TRUTH)
+    assert whole.score("poor, calibrated", "nll").value == pytest.approx(calibrator.after.value, rel=1e-6)
+    told = whole.certainties["poor, calibrated"].method["calibration"]
+    assert told["temperature"] == pytest.approx(calibrator.temperature.value, rel=1e-9)
+    assert comparison.difference("poor, calibrated", "poor", "row_dice").value == 0
+    one = tempered(POOR[3:4], 0.6)
+    np.testing.assert_allclose(
+        one.all_probabilities,
+        SHARP[3:4] ** 0.6 / np.sum(SHARP[3:4] ** 0.6, axis=-1, keepdims=True),
+        rtol=1e-5,
+    )
+    np.testing.assert_array_equal(one.label, POOR.label[3:4])
+
+
+def test_no_image_is_scored_with_a_temperature_learnt_from_it():
+    overall, of_folds = cross_fitted(POOR, TRUTH, 0)
+    other = TRUTH.copy()
+    other[7] = (other[7] + 1) % 3
+    changed, folds = cross_fitted(POOR, other, 0)
+    assert folds[7] == pytest.approx(of_folds[7], rel=0.02)
+    assert changed < 0.97 * overall
+    assert cross_fitted(POOR, POOR.label, 0)[0] == 1, "no label is wrong"
+
+
+def test_images_without_a_position_that_counts_are_left_out():
+    truth = TRUTH.copy()
+    truth[[0, 5]] = -1
+    some = Comparison.of_results({"poor": POOR, "good": GOOD}, truth, calibrated=False)
+    there = np.delete(np.arange(N), [0, 5])
+    rest = Comparison.of_results({"poor": POOR[there], "good": GOOD[there]}, TRUTH[there], calibrated=False)
+    assert some.rows == rest.rows == N - 2
+    assert some.difference("good", "poor", "nll") == rest.difference("good", "poor", "nll")
+    assert "38 images" in repr(some)
+
+
+def test_the_sentence_says_what_differs_and_what_does_not(comparison):
+    said = lead(comparison)
+    assert said.startswith(
+        "Take 'good': its percentages are more accurate than those of 'poor'. The Dice is the"
+    )
+    turned = certainty_of(np.where((TRUTH == 0)[..., None], P, SHARP[..., [1, 0, 2]]).astype("float32"))
+    said = lead(Comparison.of_results({"turned": turned, "good": GOOD}, TRUTH, calibrated=False))
+    assert re.search(r"those of 'turned'\. Its Dice is \d+.points higher \(\d+.to.\d+\)\.$", said)
+    said = lead(Comparison.of_results({"good": GOOD, "turned": turned}, TRUTH, calibrated=False))
+    assert said == "Take 'good': no other method here has more accurate percentages by more than chance."
+    said = lead(Comparison.of_results({"poor": POOR[:4], "good": GOOD[:4]}, TRUTH[:4]))
+    assert (
+        said
+        == "Take 'poor': 4 images are too few to tell whether another method has more accurate percentages."
+    )
+
+
+def test_the_page_and_the_findings_are_of_images(comparison):
+    page = render_comparison(comparison)
+    assert "Scores of images" in page
+    assert "Percentages that were given" in page
+    said = " ".join(each.answer for each in findings(comparison))
+    assert "each image counts the same" in said
+    assert "Which method's maps are closest to the truth?" in [each.question for each in findings(comparison)]
+    assert "mistake" not in said
+    assert comparison._repr_html_()
+    with pytest.raises(howsure.InputError, match="'nll', 'brier', 'row_dice'"):
+        comparison.score("poor", "accuracy")
+
+
+def test_what_cannot_be_compared_is_refused():
+    with pytest.raises(howsure.InputError, match="The probabilities of all classes were not kept"):
+        Comparison.of_results({"a": certainty_of(P, keep=False)}, TRUTH)
+    with pytest.raises(howsure.InputError, match="The true classes are not known"):
+        Comparison.of_results({"a": GOOD})
+    with pytest.raises(howsure.InputError, match="'b' has other classes than 'a'"):
+        Comparison.of_results({"a": GOOD, "b": certainty_of(P, names=("x", "car", "sky"))}, TRUTH)
+    with pytest.raises(howsure.InputError, match=r"'b' has other positions than 'a'\. Expected: 8 × 6"):
+        Comparison.of_results({"a": GOOD, "b": certainty_of(P[:, :5])}, TRUTH)
+    with pytest.raises(howsure.InputError, match="do not fit the positions"):
+        Comparison.of_results({"a": GOOD}, TRUTH[:5])
+    with pytest.raises(howsure.InputError, match="Too few rows"):
+        Comparison.of_results({"a": GOOD}, np.where(np.arange(N)[:, None, None] == 3, TRUTH, -1))
+    with pytest.raises(howsure.InputError, match="OOD rows are not scored for answers of a class at each"):
+        howsure.compare(pixels.make(), x_of(2), pixels.truths(2), outside={"far": x_of(2)})
+
+
+# --- methods of a model ---------------------------------------------------------------------------
+
+
+def x_of(count, seed=0):
+    return (pixels.images(count, seed) / 255).astype("float32")
+
+
+def test_methods_of_a_model_are_scored_from_files_that_go(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr("howsure.tuning.BLOCK_AT_POSITIONS", 6000)  # a few images at a time
+    model, x, truth = pixels.make(), x_of(12), pixels.truths(12)
+    methods = {"softmax": howsure.Softmax(), "MC dropout": pixels.DROPOUT}
+    comparison = howsure.compare(model, x, truth, methods=methods, class_names=pixels.NAMES)
+    assert list(tmp_path.iterdir()) == []
+    assert comparison.sets == ("as they are", "with noise", "blurred"), "labels move with the pixels"
+    assert {len(each) for each in comparison.certainties.values()} == {0}
+    assert comparison.has_costs
+    whole = {
+        name: howsure.assess(model, x, method=method, class_names=pixels.NAMES, keep="probabilities")
+        for name, method in methods.items()
+    }
+    given = Comparison.of_results(whole, truth)
+    for method in given.methods:
+        assert comparison.score(method, "nll") == given.score(method, "nll")
+        assert comparison.score(method, "aurc") == given.score(method, "aurc")
+    assert len({comparison.score("softmax", "nll", rows).value for rows in comparison.sets}) == 3
+    assert "With noise: " in " ".join(each.answer for each in findings(comparison))
+    assert list(howsure.compare(model, x, truth, shifts={}, calibrated=False).methods) == list(methods)
+
+
+def test_positions_that_do_not_count_are_left_out_of_all_that_labels_decide():
+    counts = np.ones(TRUTH.shape, dtype=bool)
+    counts[:, :3] = False
+    result = replace(GOOD, counts=counts)
+    masked = np.where(counts, TRUTH, -1)
+    assert howsure.evaluate(result, TRUTH).positions == counts.sum()
+    one, other = (howsure.calibrate(result, truth) for truth in (TRUTH, masked))
+    assert one.temperature == other.temperature
+    one, other = (howsure.prediction_sets(result, truth) for truth in (TRUTH, masked))
+    assert one.threshold == other.threshold
+    one, other = (Comparison.of_results({"a": result}, truth) for truth in (TRUTH, masked))
+    assert one.score("a", "nll") == other.score("a", "nll")
+
+
+# --- how often a sentence is false (all of it: python -m validation.compare_positions) ----------------
+
+
+def test_methods_that_are_alike_are_seldom_told_apart():
+    assert not is_too_often(share_of(World(8), 25), 25)
+
+
+def test_a_method_that_is_better_is_found():
+    world = WORLDS["one method sees twice as much"]
+    assert [taken(replace(world, images=60), seed) for seed in range(4)].count("b") >= 3
+    assert chosen(Comparison.of_results({"poor": POOR, "good": GOOD}, TRUTH)) == "good"

@@ -1,0 +1,167 @@
+"""How often a comparison of positions takes a method that is no better: to docs/compare-positions.json.
+
+    python -m validation.compare_positions
+
+Images have two classes, and their pixels depend strongly on each other. In the first worlds three methods see
+different parts of the evidence, as much each, and say exactly the right probability given what they see. So
+all have the same expected negative log-likelihood (NLL), and calibration cannot lower it. In two more worlds
+the differences between images are as skewed as they can be. There any sentence "Take …" that names another
+method than the baseline is false, which may happen in at most 5 % of the draws; more than chance allows is an
+error. In the last world a method is better, and it is counted how often it is taken.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+from scipy.special import expit, ndtr
+
+import howsure
+from howsure.compare.findings import chosen
+from howsure.sampling.outcome import Floats, Integers
+from validation.compare_numbers import is_too_often
+from validation.positions import result_of
+
+FIGURES = Path(__file__).parent.parent / "docs" / "compare-positions.json"
+DRAWS = 300
+SIDE = 8
+NAMES, METHODS = ("ground", "object"), ("a", "b", "c")
+EVIDENCE = 1.0
+"""Standard deviation of what one method sees, in log-odds."""
+
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(25)
+
+Drawn = tuple[dict[str, howsure.DenseCertainty], Integers]
+
+
+@dataclass(frozen=True)
+class World:
+    """Draws of methods and true classes.
+
+    Attributes:
+        images: How many.
+        offset: Log-odds of the second class where nothing is seen.
+        uneven: Standard deviation of the logarithm by which images differ in how much there is to see.
+        smooth: Standard deviation in pixels over which evidence is smoothed; inf: the same in an image.
+        left_out: Share of the images of which three quarters of the pixels do not count.
+        calibrated: Whether calibrated methods are compared, too; then of two methods, as that takes longer.
+        better: The method that sees twice as much, or None.
+        off: The share of the images on which the other methods are off, as much in all as the baseline is on
+            all images; 0 for methods that see parts of the evidence.
+        first: The baseline.
+    """
+
+    images: int
+    offset: float = 0.0
+    uneven: float = 0.3
+    smooth: float = 2.0
+    left_out: float = 0.0
+    calibrated: bool = False
+    better: str | None = None
+    off: float = 0.0
+    first: str = METHODS[0]
+
+    def draw(self, random: np.random.Generator) -> Drawn:
+        """One draw, with the baseline first."""
+        p, truth = (self._off if self.off else self._seen)(random)
+        names = [self.first, *(name for name in p if name != self.first)][: 2 if self.calibrated else None]
+        partly = random.random(self.images) < self.left_out
+        truth = np.where(partly[:, None, None] & (np.arange(SIDE) >= SIDE // 4), -1, truth)
+        return {name: result_of(np.stack([1 - p[name], p[name]], axis=-1), NAMES) for name in names}, truth
+
+    def _seen(self, random: np.random.Generator) -> tuple[dict[str, Floats], Integers]:
+        """Each method sees a part of the log-odds, and averages over what it does not see."""
+        scale = EVIDENCE * np.exp(self.uneven * random.normal(size=(self.images, 1, 1)))
+        deviation = {name: scale * (2.0 if name == self.better else 1.0) for name in METHODS}
+        seen = {name: deviation[name] * self._smoothed(random) for name in METHODS}
+        uniform = ndtr(self._smoothed(random))  # neighbours are right and wrong together
+        truth = (uniform < expit(self.offset + sum(seen.values()))).astype(np.int64)
+        p = {}
+        for name in METHODS:
+            unseen = np.sqrt(sum(deviation[other] ** 2 for other in METHODS if other != name))
+            p[name] = sum(
+                weight * expit(self.offset + seen[name] + node * unseen)
+                for node, weight in zip(NODES, WEIGHTS / WEIGHTS.sum(), strict=True)
+            )
+        return p, truth
+
+    def _smoothed(self, random: np.random.Generator) -> Floats:
+        """(N, SIDE, SIDE) standard normal numbers, alike in neighbours."""
+        if np.isinf(self.smooth):
+            return np.repeat(random.normal(size=(self.images, 1, 1)), SIDE**2, axis=1).reshape(-1, SIDE, SIDE)
+        of_one = np.zeros((4 * SIDE + 1, 4 * SIDE + 1))
+        of_one[2 * SIDE, 2 * SIDE] = 1
+        unit = np.sqrt(np.sum(gaussian_filter(of_one, self.smooth, mode="wrap") ** 2))
+        margin = 2 * SIDE
+        noise = random.normal(size=(self.images, SIDE + 2 * margin, SIDE + 2 * margin))
+        found = gaussian_filter(noise, (0, self.smooth, self.smooth), mode="wrap") / unit
+        return found[:, margin:-margin, margin:-margin]
+
+    def _off(self, random: np.random.Generator) -> tuple[dict[str, Floats], Integers]:
+        """The first gives the true class the same percentage everywhere, others a low one in few images."""
+        truth = (self._smoothed(random) > 0).astype(np.int64)
+        of_true = {METHODS[0]: np.full(self.images, np.exp(-0.1))}
+        for name in METHODS[1:]:
+            of_true[name] = np.where(random.random(self.images) < self.off, np.exp(-0.1 / self.off), 1.0)
+        return {
+            name: np.where(truth == 1, each[:, None, None], 1 - each[:, None, None])
+            for name, each in of_true.items()
+        }, truth
+
+
+WORLDS: Mapping[str, World] = {
+    "30 images": World(30, calibrated=True),
+    "6 images": World(6),
+    "10 images": World(10, calibrated=True),
+    "80 images": World(80),
+    "a class in a twentieth of the pixels": World(40, offset=-4.0),
+    "images that differ much": World(30, uneven=1.2),
+    "each image as a whole": World(20, smooth=np.inf, calibrated=True),
+    "images of which most pixels do not count": World(30, left_out=0.5),
+    "a baseline that is a little off everywhere": World(40, off=0.1),
+    "a baseline that is far off in a tenth": World(40, off=0.1, first="b"),
+    "one method sees twice as much": World(30, better="b"),
+}
+
+
+def taken(world: World, seed: int) -> str:
+    """The method that the comparison says to take."""
+    results, truth = world.draw(np.random.default_rng([seed, world.images]))
+    return chosen(howsure.Comparison.of_results(results, truth, calibrated=world.calibrated, seed=seed))
+
+
+def share_of(world: World, draws: int) -> float:
+    """How often another method than the baseline is taken; where one is better, how often that one is."""
+    names = [taken(world, seed) for seed in range(draws)]
+    if world.better is not None:
+        return float(np.mean([name == world.better for name in names]))
+    return float(np.mean([name != world.first for name in names]))
+
+
+def main() -> None:
+    """Draw all worlds, print and keep the shares."""
+    found = {}
+    for name, world in WORLDS.items():
+        found[name] = {
+            "images": world.images,
+            "draws": DRAWS,
+            "taken": share_of(world, DRAWS),
+            "is_better": world.better is not None,
+        }
+        print(f"{name}: {found[name]['taken']:.1%}", flush=True)
+    FIGURES.write_text(json.dumps(found, indent=2) + "\n")
+    wrong = [
+        name for name, each in found.items() if not each["is_better"] and is_too_often(each["taken"], DRAWS)
+    ]
+    if wrong:
+        sys.exit(f"A method that is no better is taken in more than 5 % of draws: {', '.join(wrong)}")
+
+
+if __name__ == "__main__":
+    main()
