@@ -8,21 +8,17 @@ pixels are strongly correlated. Takes about two minutes.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
 import howsure
+from benchmarks.docs import Page, table
 from howsure.answers.positions.counts import mean_dice
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.verdict import top_two
 from howsure.errors import InputError
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import entropy_of, proportion_interval
-from validation.intervals import table
-
-PAGE = Path(__file__).parent.parent / "docs" / "positions.md"
 
 IMAGES, SIDE = 1500, 12
 NAMES = ("road", "car", "bicycle")
@@ -217,4 +213,4 @@ size. A `DenseEvaluation` gives no interval where too few images decide a score.
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    Page("positions").write(page())

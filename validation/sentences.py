@@ -11,13 +11,11 @@ does and does not tell, against networks trained on few and on many rows whose p
 from __future__ import annotations
 
 import itertools
-import json
 import re
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +23,7 @@ from scipy.special import expit, logit
 from scipy.stats import binom
 
 import howsure
-from benchmarks.page import fold
+from benchmarks.docs import Page, fold, table
 from howsure.answers.classes.words import doubt_in_words, reliability_in_words
 from howsure.answers.verdict import DISAGREEMENT, WITHIN_PASSES, judge
 from howsure.data.rows import InputSpec
@@ -36,8 +34,7 @@ from howsure.statistics import entropy_of
 from validation import compared, judged, learned
 from validation.judged import FACT, INTERVAL, Tally
 
-FIGURES = Path(__file__).parent.parent / "docs" / "sentences.json"
-PAGE = FIGURES.with_suffix(".md")
+PAGE = Page("sentences")
 
 NETWORKS, ROWS, FEATURES, UNITS, RATE = 40, 200, 8, 10, 0.3
 """Of the networks whose thinned networks are all run, and the rows they are asked about."""
@@ -451,12 +448,6 @@ def _line(
     return [*line, f"{wrong:,} of {len(tally[among]):,} {among}, {100 * wrong / len(tally[among]):.1f} %"]
 
 
-def table(head: Sequence[str], *lines: Sequence[str]) -> str:
-    """In Markdown."""
-    rows = [head, ["---"] * len(head), *lines]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
 def page(figures: dict[str, list[list[str]]]) -> str:
     """The page in Markdown."""
     tables, summary = {}, []
@@ -482,9 +473,8 @@ def page(figures: dict[str, list[list[str]]]) -> str:
 def main() -> None:
     """Simulate, hold against, write."""
     if sys.argv[1:] != ["--page"]:
-        FIGURES.write_text(json.dumps(look(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    PAGE.write_text(page(json.loads(FIGURES.read_text(encoding="utf-8"))), encoding="utf-8")
-    print(f"written: {PAGE}")
+        PAGE.keep(look())
+    PAGE.write(page(PAGE.figures()))
 
 
 def look() -> dict[str, list[list[str]]]:
