@@ -21,6 +21,7 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
 from howsure.report import render_comparison
 from howsure.statistics import entropy_of
+from tests.made import certainty_of
 from tests.report.made import Lazily
 
 Floats = NDArray[np.float64]
@@ -38,13 +39,11 @@ def softmax_of(logits: Floats) -> Floats:
 
 
 def said(probabilities: Floats, kind: str = "row") -> Certainty:
-    return Certainty(
-        probabilities=probabilities,
-        mc_error=np.zeros_like(probabilities),
+    return certainty_of(
+        probabilities,
+        mc_error=0,
+        passes=1,
         expected_entropy=entropy_of(probabilities),
-        passes=np.ones(len(probabilities), dtype=int),
-        class_names=tuple("abcdefghij"[: probabilities.shape[1]]),
-        row=np.arange(len(probabilities)),
         kind=kind,
         method={"name": "simulated"},
         version="1.2.3",
