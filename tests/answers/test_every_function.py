@@ -13,7 +13,7 @@ import howsure
 import howsure.scale
 from howsure.cli.app import app
 from tests.answers.measures import Regression, known, linear, rows
-from tests.scale.conftest import run
+from tests.commands import run
 
 DROPOUT = howsure.MCDropout(passes=10)
 MODEL, OUTCOME = "tests.answers.measures:linear", "tests.answers.measures:Regression"

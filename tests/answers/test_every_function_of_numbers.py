@@ -14,7 +14,7 @@ import howsure
 from howsure.answers.registry import NUMBERS, PARTS
 from howsure.cli.app import app
 from tests.answers.measures import linear, rows
-from tests.scale.conftest import run
+from tests.commands import run
 
 DROPOUT = howsure.MCDropout(passes=20)
 MODEL = "tests.answers.measures:linear"

@@ -21,6 +21,7 @@ from howsure.errors import HowsureWarning, InputError
 from howsure.judge.calibrate import calibrate
 from howsure.statistics import entropy_of
 from tests import made
+from tests.sampling.enumerated import softmax
 
 TEMPERATURE = 1.8
 
@@ -34,11 +35,6 @@ def certainty_of(p):
         expected_entropy=0.6 * entropy_of(p),
         method={"name": "MCDropout", "passes": 50},
     )
-
-
-def softmax(logits):
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def draw(rows=400, classes=3, temperature=TEMPERATURE, seed=0):

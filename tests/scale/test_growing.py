@@ -12,7 +12,8 @@ import pytest
 import howsure
 from howsure.scale.parts import save_part
 from howsure.scale.worker import Worker
-from tests.scale.conftest import FILES, ROWS, asked, check_same, into, run, table_of
+from tests.commands import run
+from tests.scale.conftest import FILES, ROWS, asked, check_same, into, table_of
 from validation import scale as kills
 from validation import small_network
 
