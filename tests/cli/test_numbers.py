@@ -9,7 +9,6 @@ import pyarrow.parquet as pq
 import pytest
 
 import howsure
-from howsure.answers.registry import NUMBERS
 from tests.answers.measures import linear, rows
 from tests.commands import done, refused
 
@@ -193,7 +192,6 @@ def test_a_task_of_label_studio_suggests_the_number(x, tmp_path):
 # --- tables of others -----------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not NUMBERS.has("prediction_intervals"), reason="numbers have no intervals yet")
 def test_intervals_have_two_ends(y, tmp_path, random):
     known = written(tmp_path / "known.csv", ["mean", "std", "y"], [y[:, 0], np.ones(N), y[:, 1]])
     new = written(tmp_path / "new.csv", ["id", "mean", "std"], [list("abcde"), y[:5, 0], np.ones(5)])
