@@ -19,6 +19,7 @@ from howsure.answers.classes.evaluate import told_apart
 from howsure.answers.numbers.comparison_words import NUMBER_WORDS
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.scores import crps, nll
+from howsure.answers.numbers.truth import truth_of
 from howsure.compare.protocol import Comparing
 from howsure.data.rows import quoted
 from howsure.data.targets import check_numbers
@@ -328,16 +329,6 @@ def _truth(labels: Any, rows: int, probe: RegressionCertainty) -> Floats:
     return check_numbers(labels, rows, probe.target_names)
 
 
-def _known(result: RegressionCertainty, labels: Any) -> Floats:
-    if labels is not None:
-        return result.numbered(labels)
-    if result.truth is None:
-        raise InputError(
-            "The true numbers are not known", expected="labels, the true numbers of each row", received="none"
-        )
-    return result.truth
-
-
 def _aligned(
     name: str, result: RegressionCertainty, first: str, baseline: RegressionCertainty
 ) -> RegressionCertainty:
@@ -359,7 +350,7 @@ def _aligned(
 
 COMPARING = Comparing(
     truth=_truth,
-    known=_known,
+    known=truth_of,
     aligned=_aligned,
     scored=_scored,
     beside=_beside,
