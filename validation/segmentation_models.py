@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import howsure
-from benchmarks.docs import Page
+from benchmarks.docs import Page, fold
 
 WIDTHS = (2, 4)
 """Passes at the first random level and at all later ones: masks of early levels serve several passes."""
@@ -198,14 +198,14 @@ def write_page(figures: dict[str, Any]) -> None:
     networks = {name: found for name, found in figures.items() if name != "versions"}
     words = [found["verdict"] for found in networks.values()]
     counted = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
-    lines = [INTRODUCTION.format(count=len(networks), counted=counted, passes=PASSES, most=MOST)]
+    tables = []
     for package in dict.fromkeys(found["package"] for found in networks.values()):
         version = figures.get("versions", {}).get(package, "")
-        lines += [f"## {package} {version}".rstrip(), "", _HEAD]
-        lines += [_line(name, each) for name, each in networks.items() if each["package"] == package]
-        lines += [""]
-    lines += [_refusals(networks), AFTER]
-    text = "\n".join(line for line in lines if line is not None)
+        told = [_line(name, each) for name, each in networks.items() if each["package"] == package]
+        tables += [f"## {package} {version}".rstrip(), "\n".join([_HEAD, *told])]
+    lines = [INTRODUCTION.format(count=len(networks), counted=counted, passes=PASSES, most=MOST)]
+    lines += ["\n\n".join(fold("All networks", *tables)), "", _refusals(networks), AFTER]
+    text = "\n".join(lines)
     print("\n".join(lines[1:-1]))
     PAGE.write(text)
 

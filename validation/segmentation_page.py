@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from benchmarks.docs import table
+from benchmarks.docs import fold, table
 from validation.camvid import NAMES, NETWORKS, REDUCED
 
 Figures = dict[str, Any]
@@ -238,8 +238,12 @@ def _where(done: Figures) -> list[str]:
     return [
         "## Where doubt is",
         table(["pixels to the edge", *(f"{name}: wrong %, entropy, MI" for name in _called(done))], *edges),
-        table(
-            ["true class", "share, %", *(f"{name}: IoU %, entropy, MI" for name in _called(done))], *classes
+        *fold(
+            "Class by class",
+            table(
+                ["true class", "share, %", *(f"{name}: IoU %, entropy, MI" for name in _called(done))],
+                *classes,
+            ),
         ),
         "Entropy and mutual information (MI) are means, in nats.",
     ]
@@ -261,7 +265,9 @@ def _ranking(done: Figures) -> list[str]:
             rows.append([name, *(_percent(of["ranking"][bad][name], 2) for of in done.values())])
         told += [
             f"Risk: {called}.",
-            table(["score", *(f"{name}: AURC, Spearman" for name in _called(done))], *rows),
+            *fold(
+                "All scores", table(["score", *(f"{name}: AURC, Spearman" for name in _called(done))], *rows)
+            ),
         ]
     told.append(
         "AURC in per cent, the mean risk over all numbers of images kept: less is better. In brackets: how "
@@ -319,7 +325,7 @@ def _errors(done: Figures) -> list[str]:
     head += ["settled, but another verdict, %", "accuracy, %", "NLL"]
     return [
         "## Errors, and the number of passes",
-        table(head, *rows),
+        *fold("All numbers of passes", table(head, *rows)),
         "On 6 test images, against 2,000 passes; three seeds each. Shares and spread of classes with at "
         "least "
         "0.1 % of the pixels. *Known* pixels are settled, and their error is at most 0.02. Where fewer "
