@@ -195,6 +195,7 @@ def test_sparse_matrices():
 def test_values_that_are_no_array(tmp_path):
     refuse("digits.npz", FLAT, "are not an array", "Received: the text 'digits.npz'", "Load the file first")
     refuse(tmp_path, FLAT, "are not an array", "Load the file first")
+    refuse(b"rows.npy", FLAT, "are not an array", "the text b'rows.npy'", "numpy.load")
     refuse(None, FLAT, "are not an array", "a value of type NoneType", "Collect them")
     refuse((row for row in range(3)), FLAT, "a value of type generator")
 
