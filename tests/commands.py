@@ -1,5 +1,7 @@
 """The command line as tests give it."""
 
+import csv
+
 from typer.testing import CliRunner
 
 from howsure.cli.app import app
@@ -28,3 +30,9 @@ def refused(*arguments):
 def flat(text):
     """A text in which all white space, no-break spaces too, is single spaces."""
     return " ".join(text.replace("\u00a0", " ").split())
+
+
+def lines_of(path):
+    """The rows of a csv file, by the names of its columns."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))

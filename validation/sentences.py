@@ -32,7 +32,7 @@ from howsure.report.figures import differs_from_claim, proportion, reliability
 from howsure.results.thresholds import Thresholds
 from howsure.statistics import entropy_of
 from validation import compared, judged, learned
-from validation.judged import FACT, INTERVAL, Tally
+from validation.judged import FACT, INTERVAL, Tally, found_in
 
 PAGE = Page("sentences")
 
@@ -160,17 +160,19 @@ def told_of_passes(tally: Tally) -> None:
                 tally["verdict"].append(row.verdict == exact_verdict[position])
             if row.reason == WITHIN_PASSES:
                 tally["within"].append(share <= 0.5)
-                tally["share"].append(holds(_found(rf"in every pass \({SHARE} is disagreement", text), share))
+                tally["share"].append(
+                    holds(found_in(rf"in every pass \({SHARE} is disagreement", text), share)
+                )
             if row.reason == DISAGREEMENT:
                 tally["disagree"].append(share > 0.5)
-                tally["share"].append(holds(_found(rf"that is {SHARE} of", text), share))
+                tally["share"].append(holds(found_in(rf"that is {SHARE} of", text), share))
             if not row.settled:
-                asked[int(_found(r"try max_passes=(\d+)\.", text))].append(position)
+                asked[int(found_in(r"try max_passes=(\d+)\.", text))].append(position)
         for passes, positions in asked.items():
             more = howsure.MCDropout(max_passes=passes)
             tally["settles"] += howsure.assess(one.model, one.x[positions], method=more).settled.tolist()
         unsure = certainty.verdict != "sure"
-        said = _found(
+        said = found_in(
             rf"passes is at most {SHARE} of the doubt", doubt_in_words(certainty).replace("\u00a0", " ")
         )
         tally["median"].append(holds(said, float(np.median(one.disagreement[unsure]))))
@@ -207,12 +209,6 @@ def told_of_labels(tally: Tally) -> None:
                     limit = float(value) / 100
                     true = shares.min() >= limit - reach if least else shares.max() <= limit + reach
                     tally["groups of labels"].append(bool(true))
-
-
-def _found(pattern: str, text: str) -> str:
-    match = re.search(pattern, text)
-    assert match is not None, (pattern, text)
-    return match[1]
 
 
 # --- shares and percentages: answers are drawn ---------------------------------------------------------
@@ -277,7 +273,7 @@ def told_of_strangers(tally: Tally) -> None:
     certainty = howsure.assess(model, rows.x[2_000:], method=howsure.Softmax())
     certainty = certainty.with_familiarity(fitted.percentile(part[2]), share=fitted.share)
     for position in np.flatnonzero(certainty.unfamiliar):
-        said = float(_found(r"At most ([\d.]+).% of held-out rows", str(certainty[int(position)])))
+        said = float(found_in(r"At most ([\d.]+).% of held-out rows", str(certainty[int(position)])))
         tally["unfamiliar"].append(bool(100 * np.mean(held_out <= scores[position]) <= said))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import howsure
 from tests.answers.measures import linear, rows
-from tests.commands import done, refused
+from tests.commands import done, lines_of, refused
 
 MODEL = "tests.answers.measures:linear"
 TWO = "tests.cli.test_numbers:two_numbers"
@@ -36,11 +36,6 @@ def written(path, header, columns):
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([header, *np.column_stack(columns).tolist()])
     return path
-
-
-def lines_of(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def assessed(x, out, *more, model=MODEL):

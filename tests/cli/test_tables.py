@@ -14,7 +14,7 @@ from sklearn.ensemble import RandomForestClassifier
 import howsure
 from howsure import Certainty, MultilabelCertainty
 from howsure.compare.findings import lead
-from tests.commands import flat, run
+from tests.commands import flat, lines_of, run
 
 RANDOM = np.random.default_rng(0)
 NAMES = ("cat", "dog", "cow")
@@ -36,11 +36,6 @@ def refused(*arguments):
     assert found.exit_code == 2
     assert "Traceback" not in found.stderr
     return flat(found.stderr)
-
-
-def lines_of(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def write(path, rows, columns, extra=None):
