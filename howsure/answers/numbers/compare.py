@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from howsure.answers.classes.evaluate import told_apart
+from howsure.answers.numbers.calibrate import FACTOR, FOLDS, FROM, NOISE, noise_of, spread_of
 from howsure.answers.numbers.comparison_words import NUMBER_WORDS
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.scores import crps, nll
@@ -33,17 +33,6 @@ from howsure.shifts import STANDARD
 
 SCORES = ("nll", "crps", "rmse", "mae", *OUTSIDE)
 """Scores of numbers, with rows from outside after them."""
-
-FOLDS = 5
-
-NOISE, FACTOR = "noise", "factor"
-"""What is fitted: a noise for each target, or a factor of the standard deviation."""
-
-NARROWEST = 1e-6
-"""Least noise that is looked for, as a share of the root mean squared error of the predictions."""
-
-GRID = 20
-"""How many noises are tried before the best is made exact, as there may be several minima."""
 
 UNMOVED = ("with noise", "blurred")
 """Changes of images that leave everything in its place, as a number may say where something is."""
@@ -167,36 +156,13 @@ def _width(result: RegressionCertainty, usual: RegressionCertainty, name: str) -
 
 def _noise(result: RegressionCertainty, truth: Floats) -> Floats:
     """(K,) noise by maximum likelihood: s of √(spread² + s²), one for all rows."""
-    variance = _variance_between(result)
-    return np.array([_noise_of(*each) for each in zip((truth - result.mean).T ** 2, variance.T, strict=True)])
-
-
-def _noise_of(squares: Floats, variance: Floats) -> float:
-    usual = float(np.sqrt(squares.mean()))
-    if usual == 0 or not variance.any():
-        return usual  # in closed form
-
-    def loss(log_share: float) -> float:
-        total = variance + (usual * np.exp(log_share)) ** 2
-        return float(np.sum(np.log(total) + squares / total))
-
-    most = float(np.sqrt(squares.max())) / usual  # beyond it every row asks for less
-    grid = np.linspace(np.log(NARROWEST), np.log(most) + 1e-9, GRID)
-    place = int(np.argmin([loss(each) for each in grid]))
-    around = grid[max(place - 1, 0)], grid[min(place + 1, len(grid) - 1)]
-    return usual * float(np.exp(minimize_scalar(loss, bounds=around, method="bounded").x))
-
-
-def _variance_between(result: RegressionCertainty) -> Floats:
-    """(N, K) variance between networks; 0 where nothing is known of them."""
-    if result.spread is None:
-        return np.zeros_like(result.mean)
-    return np.asarray(np.nan_to_num(result.spread) ** 2)
+    error, spread = truth - result.mean, spread_of(result)
+    return np.array([noise_of(*each) for each in zip(error.T, spread.T, strict=True)])
 
 
 def _with_noise(result: RegressionCertainty, noise: Floats) -> RegressionCertainty:
     known = replace(result, spread=None if result.spread is None else np.nan_to_num(result.spread))
-    return known.with_noise(noise, "held-out rows")
+    return known.with_noise(noise, FROM)
 
 
 def _factor(result: RegressionCertainty, truth: Floats) -> Floats:
@@ -303,7 +269,7 @@ def _through_fits(result: RegressionCertainty, truth: Floats) -> tuple[Floats, F
     if "folds" not in told:
         return found[0], found[1]
     fold, fits = _fold_of(len(truth), told["seed"]), np.array(told["folds"])
-    between = _variance_between(result)
+    between = spread_of(result) ** 2
     for number, fit in enumerate(fits):
         if told["method"] == NOISE:
             variance = between + fit**2
