@@ -20,7 +20,6 @@ from howsure.errors import FileError, HowsureError, InputError
 from tests.refused import refused
 
 IMAGE = [InputSpec("image", (8, 6, 1), "float32")]
-COLOUR = [InputSpec("image", (8, 6, 3), "float32")]
 FLAT = [InputSpec("x", (3,), "float32")]
 TWO = [InputSpec("a", (), "float32"), InputSpec("b", (2,), "float32")]
 ROOT = Path(__file__).parents[2]
