@@ -19,15 +19,16 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.docs import Page
 from benchmarks.page import page
 from howsure.demo.mnist import cache_folder
 
 ROOT = Path(__file__).parent.parent
-FIGURES = ROOT / "docs" / "performance.json"
-PAGE = ROOT / "docs" / "performance.md"
+PAGE = Page("performance")
 PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -123,11 +124,34 @@ def versions() -> dict[str, str]:
     return found
 
 
+def look_at(
+    page: Page,
+    networks: Iterable[str],
+    look: Callable[[str], dict[str, Any]],
+    text: Callable[[dict[str, Any]], str],
+) -> None:
+    """Measure networks, and write figures and page; with `--page`, only the page.
+
+    Args:
+        page: Where they belong.
+        networks: Names of all.
+        look: Figures of one.
+        text: The text of the page, from what was kept.
+    """
+    if sys.argv[1:] != ["--page"]:
+        figures = {}
+        for name in networks:
+            figures[name] = look(name)
+            print(f"{name}: {json.dumps(figures[name])}", flush=True)
+        page.keep({"machine": machine(), "versions": versions(), "figures": figures})
+    page.write(text(page.figures()))
+
+
 def main() -> None:
     """Run what was asked for, keeping figures and page after each measurement."""
-    kept: dict[str, Any] = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    kept = PAGE.figures()
     if sys.argv[1:] == ["--page"]:
-        PAGE.write_text(page(kept))
+        PAGE.write(page(kept))
         return
     figures = kept.get("figures", {}) if kept.get("machine") == machine() else {}
     chosen = selected(sys.argv[1:])
@@ -142,9 +166,8 @@ def main() -> None:
             failed.append(name)
         figures = {key: figures[key] for key in map(" ".join, measurements()) if key in figures}
         all_of_it = {"machine": machine(), "versions": versions(), "figures": figures}
-        FIGURES.write_text(json.dumps(all_of_it, indent=2) + "\n")
-        PAGE.write_text(page(all_of_it))
-    print(f"written: {FIGURES} and {PAGE}")
+        PAGE.keep(all_of_it)
+        PAGE.write(page(all_of_it))
     if failed:
         sys.exit(f"Failed: {', '.join(failed)}")
 

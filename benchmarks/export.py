@@ -28,13 +28,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.__main__ import machine, versions
+from benchmarks.docs import Page
 
 Array = NDArray[Any]
 Figures = dict[str, Any]
 
 ROOT = Path(__file__).parent.parent
-FIGURES = ROOT / "docs" / "export.json"
-PAGE = ROOT / "docs" / "export.md"
+PAGE = Page("export")
+TEXT = ROOT / "docs" / "export.md"
 TITLES = "| network | runs on | passes | largest difference | size | plain | one row | 64 rows |"
 """With which the table on the page begins; it ends at an empty line."""
 
@@ -233,7 +234,7 @@ def table(figures: dict[str, Figures]) -> str:
 
 def main(words: Sequence[str]) -> None:
     """Run what was asked for, and keep its figures."""
-    kept: Figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    kept: Figures = PAGE.figures()
     figures = kept.get("figures", {}) if kept.get("machine") == machine() else {}
     for name, backend in SOURCES:
         if not set(words) <= {name, backend}:
@@ -249,22 +250,18 @@ def main(words: Sequence[str]) -> None:
             sys.exit(f"{name} {backend}: {done.stderr.strip().splitlines()[-1]}")
         figures[f"{name} {backend}"] = json.loads(done.stdout.splitlines()[-1])
         print(f"{name} {backend}: {json.dumps(figures[f'{name} {backend}'])}", flush=True)
-        FIGURES.write_text(
-            json.dumps(
-                {
-                    "machine": machine(),
-                    "versions": versions() | {each: version(each) for each in PACKAGES},
-                    "figures": figures,
-                },
-                indent=1,
-            )
-            + "\n"
+        PAGE.keep(
+            {
+                "machine": machine(),
+                "versions": versions() | {each: version(each) for each in PACKAGES},
+                "figures": figures,
+            }
         )
-    if PAGE.exists():
-        text = PAGE.read_text(encoding="utf-8")
+    if TEXT.exists():
+        text = TEXT.read_text(encoding="utf-8")
         before, _, after = text.partition(TITLES)
         rest = after[after.index("\n\n") :] if "\n\n" in after else "\n"
-        PAGE.write_text(before + table(figures) + rest, encoding="utf-8")
+        TEXT.write_text(before + table(figures) + rest, encoding="utf-8")
     print(table(figures))
 
 

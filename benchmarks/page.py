@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from benchmarks.docs import fold, table
+
 Figures = Mapping[str, Any]
 
 NETWORKS = {
@@ -122,13 +124,13 @@ def _networks(figures: Figures) -> list[str]:
         for name, what in NETWORKS.items()
         if (found := _found(figures, "network", name))
     ]
-    table = _table(
+    parts = _table(
         "Five are for MNIST, and one is for ten overlapping clusters. Each was trained once, with "
         "tensorflow.",
         ("network", "what it is", "parameters", "training", "accuracy"),
         rows,
     )
-    return fold("The networks", *table) if table else []
+    return fold("The networks", *parts) if parts else []
 
 
 def _speed(figures: Figures) -> list[str]:
@@ -382,11 +384,6 @@ def _growth(figures: Figures) -> list[str]:
     return ["## Growth", *parts] if parts else []
 
 
-def fold(summary: str, *parts: str) -> list[str]:
-    """Parts of a page, or of any other, that open with a click; on GitHub too."""
-    return ['<details markdown="1">', f"<summary>{summary}</summary>", *parts, "</details>"]
-
-
 # --- what all tables share ------------------------------------------------------------------------
 
 
@@ -410,12 +407,9 @@ def _number(value: float) -> str:
 
 
 def _section(title: str, text: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    table = _table(text, head, rows)
-    return [f"## {title}", *table] if table else []
+    parts = _table(text, head, rows)
+    return [f"## {title}", *parts] if parts else []
 
 
 def _table(text: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    if not rows:
-        return []
-    lines = [head, ["---"] * len(head), *rows]
-    return [text, "\n".join(f"| {' | '.join(line)} |" for line in lines)]
+    return [text, table(head, *rows)] if rows else []

@@ -13,7 +13,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,33 @@ def pytorch_ood(model: nn.Module, passes: int) -> Callable[[Tensor], Any]:
     from pytorch_ood.detector import MCD
 
     return in_batches(MCD(model, samples=passes).predict, LARGE)
+
+
+def peer_seconds(
+    peers: Mapping[str, Peer], module: nn.Module, rows: Tensor, passes: int, more: float
+) -> dict[str, Any]:
+    """Version and seconds of the processor of each peer that is installed.
+
+    Args:
+        peers: By the names of their packages.
+        module: The network, left in evaluation.
+        rows: Some rows.
+        passes: Passes that are timed over them.
+        more: How many times as much work the seconds are told for.
+    """
+    found: dict[str, Any] = {}
+    for name, peer in peers.items():
+        try:
+            peer(module, 2)(rows)
+        except ImportError as error:
+            found[name] = {"error": str(error)}
+            continue
+        start = time.process_time()
+        peer(module, passes)(rows)
+        took = time.process_time() - start
+        found[name] = {"version": importlib.metadata.version(name), "seconds": took * more}
+        module.eval()
+    return found
 
 
 PEERS: dict[str, tuple[str, Peer]] = {

@@ -15,14 +15,10 @@ T independent passes is 1/√T, so the textbook loop and the peers take `PASSES`
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
 import os
 import statistics
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,16 +27,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import howsure
-from benchmarks.__main__ import machine, versions
-from benchmarks.peers import baal, in_batches
+from benchmarks.__main__ import look_at
+from benchmarks.docs import Page, table
+from benchmarks.peers import Peer, baal, in_batches, peer_seconds
 from benchmarks.torch_speed import BATCH_SIZES, plain, resnet, seconds, textbook_pass
 from howsure.answers.numbers.doubt import TARGET_SHARE
 
 Floats = NDArray[np.float32]
-Peer = Callable[[nn.Module, int], Callable[[Tensor], Any]]
 
-FIGURES = Path(__file__).parent.parent / "docs" / "performance-regression.json"
-PAGE = FIGURES.with_suffix(".md")
+PAGE = Page("performance-regression")
 
 PASSES = round(1 / TARGET_SHARE**2)
 """Independent passes whose mean has the error that is asked for."""
@@ -93,7 +88,7 @@ def head() -> nn.Sequential:
     )
 
 
-def table() -> tuple[Floats, Floats]:
+def features() -> tuple[Floats, Floats]:
     """Thirteen normal features, and a smooth function of three of them with noise."""
     random = np.random.default_rng(0)
     x = random.normal(size=(10_000, 13)).astype(np.float32)
@@ -112,7 +107,7 @@ def blobs(side: int, channels: int, count: int) -> tuple[Floats, Floats]:
 
 
 NETWORKS = {
-    "mlp": Network(mlp, table, train=4_000, epochs=10),
+    "mlp": Network(mlp, features, train=4_000, epochs=10),
     "cnn": Network(cnn, lambda: blobs(28, 1, 2_000), train=500, epochs=8),
     "head": Network(head, lambda: blobs(64, 3, 1_000), train=300, epochs=20, backbone=0),
 }
@@ -161,25 +156,6 @@ PEERS: dict[str, Peer] = {
 }
 
 
-def peer_seconds(module: nn.Module, x: Floats) -> dict[str, Any]:
-    """Seconds of each installed peer for `PASSES` passes over all rows, from fewer of both."""
-    found: dict[str, Any] = {}
-    some = torch.from_numpy(x[:PEER_ROWS])
-    for name, peer in PEERS.items():
-        try:
-            peer(module, 2)(some)
-        except ImportError as error:
-            found[name] = {"error": str(error)}
-            continue
-        took = seconds(lambda peer=peer: peer(module, PEER_PASSES)(some))
-        found[name] = {
-            "version": importlib.metadata.version(name),
-            "seconds": took * len(x) / len(some) * PASSES / PEER_PASSES,
-        }
-        module.eval()
-    return found
-
-
 def off(module: nn.Module, x: Floats) -> dict[str, float]:
     """Root mean square error of the mean, in standard deviations between networks, and what is reported."""
     some = x[:CHECKED]
@@ -216,6 +192,7 @@ def measure(name: str) -> dict[str, Any]:
         times["assess"].append(seconds(lambda: howsure.assess(module, x, outputs="values")))
     loop = statistics.median(seconds(lambda: textbook_pass(module, some, size)) for _ in range(LOOP_PASSES))
     one = statistics.median(times["plain"])
+    more = len(x) / PEER_ROWS * PASSES / PEER_PASSES
     return {
         "rows": len(x),
         "parameters": sum(each.numel() for each in module.parameters()),
@@ -227,7 +204,7 @@ def measure(name: str) -> dict[str, Any]:
         "ratio": statistics.median(b / a for a, b in zip(times["plain"], times["assess"], strict=True)),
         "assess_first": first,
         "loop": loop * PASSES * len(x) / len(some),
-        "peers": peer_seconds(module, x),
+        "peers": peer_seconds(PEERS, module, torch.from_numpy(x[:PEER_ROWS]), PEER_PASSES, more),
         **off(module, x),
         "all": times,
     }
@@ -248,7 +225,7 @@ def page(kept: dict[str, Any]) -> str:
     }
     head_line = ["network", "rows", "plain prediction, s", "`assess`", "its error", "textbook loop"]
     head_line += [f"{name} {versions_of[name]}" for name in known]
-    lines = [head_line, ["---"] * len(head_line)]
+    lines = [head_line]
     for name, each in figures.items():
         peers = [
             f"{each['peers'][peer]['seconds'] / each['plain']:,.0f} x"
@@ -268,7 +245,6 @@ def page(kept: dict[str, Any]) -> str:
                 *peers,
             ]
         )
-    rows = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
     ratios = sorted(each["ratio"] for each in figures.values())
     processor, version = kept["machine"]["processor"], kept["versions"].get("torch", "?")
     asked = f"{100 * TARGET_SHARE:.0f} %"
@@ -278,7 +254,7 @@ For networks that predict a number, `assess` takes {ratios[0]:.1f} to {ratios[-1
 plain prediction. It asks for a standard error of {asked} of the spread between networks. A textbook
 loop needs {PASSES} independent passes for that.
 
-{rows}
+{table(*lines)}
 
 Ratios are to the plain prediction of the same run. Errors are shares of the spread, against a long
 reference. `mlp` is the network of Gal and Ghahramani's UCI experiments; its time goes into planning and
@@ -291,21 +267,6 @@ torch {version}. `python -m benchmarks.regression` writes this page and
 """
 
 
-def main() -> None:
-    """Measure all networks, and write figures and page."""
-    if sys.argv[1:] == ["--page"]:
-        PAGE.write_text(page(json.loads(FIGURES.read_text())))
-        return
-    torch.set_num_threads(1)
-    figures = {}
-    for name in NETWORKS:
-        figures[name] = measure(name)
-        print(f"{name}: {json.dumps(figures[name])}", flush=True)
-    kept = {"machine": machine(), "versions": versions(), "figures": figures}
-    FIGURES.write_text(json.dumps(kept, indent=2) + "\n")
-    PAGE.write_text(page(kept))
-    print(f"written: {FIGURES} and {PAGE}")
-
-
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(1)
+    look_at(PAGE, NETWORKS, measure, page)

@@ -16,14 +16,10 @@ peers take those. Peers are timed where they are installed.
 from __future__ import annotations
 
 import copy
-import importlib.metadata
-import json
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,16 +28,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import howsure
-from benchmarks.__main__ import machine, versions
-from benchmarks.peers import in_batches
+from benchmarks.__main__ import look_at
+from benchmarks.docs import Page, table
+from benchmarks.peers import Peer, in_batches, peer_seconds
 from benchmarks.torch_speed import plain, seconds, textbook_pass
 from howsure.answers.positions.outcome import SHARE_KNOWN
 
 Floats = NDArray[np.float32]
-Peer = Callable[[nn.Module, int], Callable[[Tensor], Any]]
 
-FIGURES = Path(__file__).parent.parent / "docs" / "performance-segmentation.json"
-PAGE = FIGURES.with_suffix(".md")
+PAGE = Page("performance-segmentation")
 
 PASSES = 100
 """Independent passes whose mean has the error that all are compared at."""
@@ -170,25 +165,6 @@ def baal(module: nn.Module, passes: int) -> Callable[[Tensor], Any]:
 PEERS: dict[str, Peer] = {"torch-uncertainty": torch_uncertainty, "baal": baal}
 
 
-def peer_seconds(module: nn.Module, x: Floats) -> dict[str, Any]:
-    """Seconds of each installed peer for `PASSES` passes over all images, from fewer of both."""
-    found: dict[str, Any] = {}
-    some = torch.from_numpy(x[:1])
-    for name, peer in PEERS.items():
-        try:
-            peer(module, 2)(some)
-        except ImportError as error:
-            found[name] = {"error": str(error)}
-            continue
-        took = seconds(lambda peer=peer: peer(module, PEER_PASSES)(some))
-        found[name] = {
-            "version": importlib.metadata.version(name),
-            "seconds": took * len(x) * PASSES / PEER_PASSES,
-        }
-        module.eval()
-    return found
-
-
 def assess(module: nn.Module, x: Floats, passes: int | None = None, seed: int = 0) -> Any:
     """Maps of `passes` passes, or of as many as each image needs by default."""
     return howsure.assess(
@@ -235,6 +211,7 @@ def measure(name: str) -> dict[str, Any]:
     start = time.process_time()
     usual = assess(module, x)
     usually = time.process_time() - start
+    more = len(x) * PASSES / PEER_PASSES
     return {
         "images": len(x),
         "parameters": sum(each.numel() for each in module.parameters()),
@@ -249,7 +226,7 @@ def measure(name: str) -> dict[str, Any]:
         "default_passes": float(usual.passes.mean()),
         "default_unsettled": float(usual.unsettled.mean()),
         "loop": loop * PASSES,
-        "peers": peer_seconds(module, x),
+        "peers": peer_seconds(PEERS, module, torch.from_numpy(x[:1]), PEER_PASSES, more),
         "all": times,
     }
 
@@ -270,7 +247,7 @@ def page(kept: dict[str, Any]) -> str:
         "textbook loop",
         *(f"{name} {one_of['peers'][name]['version']}" for name in known),
     ]
-    lines = [head, ["---"] * len(head)]
+    lines = [head]
 
     def cell(each: dict[str, Any], took: float) -> str:
         ratio = took / each["plain"]
@@ -293,14 +270,13 @@ def page(kept: dict[str, Any]) -> str:
                 *peers,
             ]
         )
-    rows = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
     cheaper = " and ".join(f"{each['loop'] / each['assess']:.0f}" for each in figures.values())
     return f"""# Cost of a class at each pixel
 
 At the error of {PASSES} independent passes, `assess` is {cheaper} times cheaper than a textbook loop on these
 two U-Nets.
 
-{rows}
+{table(*lines)}
 
 Ratios are to a plain prediction of the same run; seconds are of one image of {SIDE} × {SIDE} pixels, on one
 thread of {kept["machine"]["processor"]}, torch {kept["versions"].get("torch", "?")}. `bottom` has dropout 0.5
@@ -315,21 +291,6 @@ from fewer passes.
 """
 
 
-def main() -> None:
-    """Measure all networks, and write figures and page."""
-    if sys.argv[1:] == ["--page"]:
-        PAGE.write_text(page(json.loads(FIGURES.read_text())))
-        return
-    torch.set_num_threads(1)
-    figures = {}
-    for name in NETWORKS:
-        figures[name] = measure(name)
-        print(f"{name}: {json.dumps(figures[name])}", flush=True)
-    kept = {"machine": machine(), "versions": versions(), "figures": figures}
-    FIGURES.write_text(json.dumps(kept, indent=2) + "\n")
-    PAGE.write_text(page(kept))
-    print(f"written: {FIGURES} and {PAGE}")
-
-
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(1)
+    look_at(PAGE, NETWORKS, measure, page)

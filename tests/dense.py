@@ -9,6 +9,8 @@ from functools import cache
 
 import numpy as np
 
+from tests.sampling.enumerated import entropy
+
 SIDE, CHANNELS, CLASSES = 4, 3, 3
 BOTTOM, LATE = (2, 2, 2), 3
 RATES = (0.5, 0.25)
@@ -57,10 +59,6 @@ def enumerated():
     x = rows()
     said = [forward(x, each[:8].reshape(BOTTOM), each[8:]) for each in factors]
     return probability, np.array(said)
-
-
-def entropy(p):
-    return -np.sum(p * np.log(np.maximum(p, 1e-300)), axis=-1)
 
 
 @cache
@@ -127,17 +125,6 @@ def quantiles_hold(run):
         at_most = np.tensordot(weight, shares <= quantile + 1e-9, 1)
         below = np.tensordot(weight, shares < quantile - 1e-9, 1)
         assert np.all((below <= level + 0.1) & (level - 0.1 <= at_most))
-
-
-def in_onnx(path, x):
-    """What a graph says of rows, and its metadata."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(path))
-    names = [each.name for each in session.get_outputs()]
-    feed = x if isinstance(x, dict) else {session.get_inputs()[0].name: x}
-    found = dict(zip(names, session.run(None, feed), strict=True))
-    return found, session.get_modelmeta().custom_metadata_map
 
 
 NUMBERS = ("probability", "gap", "mc_error", "entropy", "expected_entropy")

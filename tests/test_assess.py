@@ -11,6 +11,7 @@ import howsure
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
 from tests.conformance.cases import ROWS, array_cases, arrays, dense, two_layers
+from tests.sampling.networks import same as close
 
 METHOD = howsure.MCDropout(passes=12)
 STEPS = two_layers(Dropout(0.4))
@@ -35,12 +36,6 @@ def many():
 
 def assess(model, x, **arguments):
     return howsure.assess(model, x, **{"method": METHOD, **arguments})
-
-
-def close(a, b):
-    np.testing.assert_allclose(a.probabilities, b.probabilities, atol=3e-6)
-    np.testing.assert_allclose(a.mc_error, b.mc_error, atol=3e-6)
-    np.testing.assert_allclose(a.expected_entropy, b.expected_entropy, atol=1e-5)
 
 
 def test_batch_size_does_not_matter_for_adaptive_passes(network, many):

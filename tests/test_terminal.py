@@ -10,24 +10,15 @@ from rich.console import Console
 from rich.text import Text
 
 from howsure import terminal
-from howsure.answers.classes.result import Certainty
 from howsure.answers.labels.result import MultilabelCertainty
 from howsure.words import UNIT, printable
+from tests.made import certainty_of
 
 
 def made(probabilities, truth=None, **more):
-    probabilities = np.asarray(probabilities, dtype=float)
-    rows, classes = probabilities.shape
-    return Certainty(
-        probabilities=probabilities,
-        mc_error=np.full((rows, classes), 0.001),
-        expected_entropy=np.full(rows, 0.3),
-        passes=np.full(rows, 20),
-        class_names=more.pop("class_names", tuple("abcdefghij"[:classes])),
-        row=np.arange(rows),
-        truth=None if truth is None else np.asarray(truth),
-        **more,
-    )
+    names = tuple("abcdefghij"[: np.shape(probabilities)[1]])
+    known = {"expected_entropy": np.full(len(probabilities), 0.3), "class_names": names}
+    return certainty_of(probabilities, truth=truth, **(known | more))
 
 
 @pytest.fixture

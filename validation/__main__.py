@@ -10,11 +10,8 @@ test images, and on random ones of the 5 % that a plain prediction is least cert
 from __future__ import annotations
 
 import itertools
-import json
 import sys
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,6 +19,7 @@ from numpy.typing import NDArray
 
 import howsure
 from benchmarks import networks
+from benchmarks.docs import Page
 from howsure.answers.verdict import judge
 
 SEEDS = range(200, 230)
@@ -51,8 +49,7 @@ BY_PROBABILITY = (TOP, "entropy", "mutual information")
 LONG, LONG_FLAT = 20_000, 10_000
 """Passes of the reference, about; flat ones are dearer and each tells more."""
 
-FIGURES = Path(__file__).parent.parent / "docs" / "coverage.json"
-PAGE = Path(__file__).parent.parent / "docs" / "coverage.md"
+PAGE = Page("coverage")
 
 Floats = NDArray[np.float64]
 
@@ -325,32 +322,5 @@ def page(found: dict[str, dict[str, Any]]) -> str:
     return "\n".join([*lines, ""])
 
 
-def look_at(
-    known: Iterable[str],
-    look: Callable[[str], dict[str, Any]],
-    figures: Path,
-    page: tuple[Path, Callable[[dict[str, Any]], str]],
-) -> None:
-    """Look at the networks named on the command line, or at all, keeping figures and page after each.
-
-    With `--page`, only write the page.
-
-    Args:
-        known: Names of all, in the order of the page.
-        look: What is found of one.
-        figures: Where that is kept.
-        page: Where the page is, and what makes its text.
-    """
-    order = list(known)
-    found = json.loads(figures.read_text()) if figures.exists() else {}
-    for name in sys.argv[1:] or order:
-        if name != "--page":
-            found[name] = look(name)
-            found = {each: found[each] for each in order if each in found}
-            figures.write_text(json.dumps(found, indent=1) + "\n")
-        page[0].write_text(page[1](found))
-    print(page[0].read_text())
-
-
 if __name__ == "__main__":
-    look_at(NETWORKS, compare, FIGURES, (PAGE, page))
+    PAGE.look_at(NETWORKS, compare, page)

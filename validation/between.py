@@ -11,20 +11,18 @@ docs/between.json, and on the page.
 from __future__ import annotations
 
 import itertools
-import json
 import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import howsure
-from benchmarks.page import fold
+from benchmarks.docs import Page, fold
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.models.protocol import Level
@@ -32,8 +30,7 @@ from howsure.models.protocol import Level
 Floats = NDArray[np.float64]
 Figures = dict[str, Any]
 
-DOCS = Path(__file__).parent.parent / "docs"
-FIGURES, PAGE = DOCS / "between.json", DOCS / "between.md"
+PAGE = Page("between")
 
 # --- against all thinned networks ---------------------------------------------------------------------
 
@@ -473,16 +470,5 @@ def page(figures: Figures) -> str:
     return "\n".join(parts) + "\n"
 
 
-def main() -> None:
-    """Look, keep the figures, write the page."""
-    figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
-    for name in sys.argv[1:] or PARTS:
-        if name != "--page":
-            figures[name] = PARTS[name][0]()
-            FIGURES.write_text(json.dumps(figures, indent=1) + "\n")
-        PAGE.write_text(page(figures), encoding="utf-8")
-    print(f"written: {PAGE}")
-
-
 if __name__ == "__main__":
-    main()
+    PAGE.look_at(PARTS, lambda name: PARTS[name][0](), page)

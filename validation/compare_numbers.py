@@ -10,24 +10,23 @@ counted how often it is taken.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binom
 
 import howsure
+from benchmarks.docs import Page
 from howsure.compare.findings import chosen
 
 Floats = NDArray[np.float64]
 Results = dict[str, howsure.RegressionCertainty]
 Draw = Callable[[np.random.Generator, int], tuple[Results, Floats]]
 
-FIGURES = Path(__file__).parent.parent / "docs" / "compare-numbers.json"
+PAGE = Page("compare-numbers")
 DRAWS = 400
 OWN_ERROR, MEMBERS = 0.3, 5
 """Standard deviation of each method's own error, in that of the noise; members of a method that has some."""
@@ -172,7 +171,7 @@ def main() -> None:
             "is_better": world.better is not None,
         }
         print(f"{name}: {found[name]['taken']:.1%}", flush=True)
-    FIGURES.write_text(json.dumps(found, indent=2) + "\n")
+    PAGE.keep(found)
     wrong = [
         name for name, each in found.items() if not each["is_better"] and is_too_often(each["taken"], DRAWS)
     ]

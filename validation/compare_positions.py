@@ -12,23 +12,22 @@ error. In the last world a method is better, and it is counted how often it is t
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 from scipy.special import expit, ndtr
 
 import howsure
+from benchmarks.docs import Page
 from howsure.compare.findings import chosen
 from howsure.sampling.outcome import Floats, Integers
 from validation.compare_numbers import is_too_often
 from validation.positions import result_of
 
-FIGURES = Path(__file__).parent.parent / "docs" / "compare-positions.json"
+FIGURES = Page("compare-positions")
 DRAWS = 300
 SIDE = 8
 NAMES, METHODS = ("ground", "object"), ("a", "b", "c")
@@ -155,7 +154,7 @@ def main() -> None:
             "is_better": world.better is not None,
         }
         print(f"{name}: {found[name]['taken']:.1%}", flush=True)
-    FIGURES.write_text(json.dumps(found, indent=2) + "\n")
+    FIGURES.keep(found)
     wrong = [
         name for name, each in found.items() if not each["is_better"] and is_too_often(each["taken"], DRAWS)
     ]

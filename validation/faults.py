@@ -9,15 +9,14 @@ page is written.
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import hypothesis
 from hypothesis import strategies as some
 
+from benchmarks.docs import Page, table
 from validation import flips, stops
 from validation.nonsense import answer, functions, nonsense
 
@@ -30,8 +29,7 @@ STOPS = 20
 
 KINDS = (flips.REFUSED, flips.SAME, flips.OTHER, flips.RAW)
 
-DOCS = Path(__file__).parent.parent / "docs"
-FIGURES, PAGE = DOCS / "faults.json", DOCS / "faults.md"
+PAGE = Page("faults")
 
 
 def called() -> dict[str, int]:
@@ -84,15 +82,15 @@ def page(figures: Mapping[str, Any]) -> str:
         stopped_times=sum(found["stops"] for *_, found in stopped),
         intact=sum(found["earlier table intact"] for *_, found in stopped),
         flips=FLIPS,
-        guarded=_table(("file", "bits", *KINDS), (_counted(*item) for item in guarded.items())),
-        unguarded=_table(
-            ("file", "bits", *KINDS), (_counted(*item) for item in rows.items() if item[0] not in guarded)
+        guarded=table(("file", "bits", *KINDS), *(_counted(*item) for item in guarded.items())),
+        unguarded=table(
+            ("file", "bits", *KINDS), *(_counted(*item) for item in rows.items() if item[0] not in guarded)
         ),
         block=stops.BLOCK,
-        stopped=_table(
+        stopped=table(
             ("backend", "signal", *outcomes),
-            (
-                (backend, signal, *(f"{found.get(said, 0)}" for said in outcomes))
+            *(
+                (backend, signal, *(found.get(said, 0) for said in outcomes))
                 for backend, signal, found in stopped
             ),
         ),
@@ -101,11 +99,6 @@ def page(figures: Mapping[str, Any]) -> str:
 
 def _counted(name: str, counts: list[int]) -> list[str]:
     return [name, f"{sum(counts):,}", *(f"{count:,}" for count in counts)]
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 _PAGE = """\
@@ -156,12 +149,12 @@ writes this page.
 
 def main(backends: list[str]) -> None:
     """Run, and write figures and page after each part."""
-    figures = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
+    figures = PAGE.figures()
     if not backends or "calls" not in figures:
         figures |= {"flips": flips.all_kinds(FLIPS), "calls": called()}
     _write(figures)
     if backends == ["--page"]:
-        return _write(figures)
+        return
     for backend in backends:
 
         def tell(found: dict[str, Any], backend: str = backend) -> None:
@@ -172,8 +165,8 @@ def main(backends: list[str]) -> None:
 
 
 def _write(figures: Mapping[str, Any]) -> None:
-    FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    PAGE.write_text(page(figures), encoding="utf-8")
+    PAGE.keep(figures)
+    PAGE.write(page(figures))
 
 
 if __name__ == "__main__":

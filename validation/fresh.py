@@ -12,7 +12,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -20,9 +19,10 @@ import numpy as np
 from keras import layers, ops
 
 import howsure
+from benchmarks.docs import Page
 from benchmarks.networks import images
 from howsure.demo import question
-from validation.__main__ import ENTROPIES, LONG_FLAT, TOP, choose, errors_of, look_at, reference_for
+from validation.__main__ import ENTROPIES, LONG_FLAT, TOP, choose, errors_of, reference_for
 
 SEEDS = range(300, 310)
 ROWS = 80
@@ -31,8 +31,7 @@ ROWS = 80
 PLANNED_ON = 2_000
 """Test images from which a plan is made."""
 
-FIGURES = Path(__file__).parent.parent / "docs" / "fresh.json"
-PAGE = Path(__file__).parent.parent / "docs" / "fresh.md"
+PAGE = Page("fresh")
 
 
 class StochasticDepth(layers.Layer):
@@ -234,4 +233,4 @@ def _of(found: dict[str, dict[str, Any]], what: str, key: str) -> list[float]:
 
 if __name__ == "__main__":
     seeds = {name: number for number, name in enumerate(NETWORKS, start=1)}
-    look_at(NETWORKS, lambda name: look(name, seeds[name]), FIGURES, (PAGE, page))
+    PAGE.look_at(NETWORKS, lambda name: look(name, seeds[name]), page)

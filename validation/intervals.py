@@ -10,12 +10,10 @@ claims too much, softmax(2 m x), and has noise partly its own. Takes about five 
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,7 +22,7 @@ from scipy.special import softmax
 from scipy.stats import ttest_rel
 
 import howsure
-from benchmarks.page import fold
+from benchmarks.docs import Page, fold, table
 from howsure.answers.classes import maps
 from howsure.answers.classes.evaluate import OUTSIDE
 from howsure.compare.findings import lead
@@ -37,8 +35,7 @@ from howsure.words import counted
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-FIGURES = Path(__file__).parent.parent / "docs" / "intervals.json"
-PAGE = FIGURES.with_suffix(".md")
+PAGE = Page("intervals")
 
 SIZES = (100, 300, 1000, 3000)
 MISTAKES = (1, 3, 5, 10, 30, 100)
@@ -335,12 +332,6 @@ def look_at_claims() -> list[list[Any]]:
 # --- the page -----------------------------------------------------------------------------------------
 
 
-def table(head: Sequence[object], *lines: Sequence[object]) -> str:
-    """In Markdown."""
-    rows = [head, ["---"] * len(head), *lines]
-    return "\n".join("| " + " | ".join(map(str, row)) + " |" for row in rows)
-
-
 def page(figures: dict[str, Any]) -> str:
     """The page, from what was looked at."""
     found = figures["intervals"]
@@ -413,8 +404,8 @@ def main() -> None:
             "comparisons": look_at_comparisons(),
             "claims": look_at_claims(),
         }
-        FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    PAGE.write_text(page(json.loads(FIGURES.read_text(encoding="utf-8"))) + "\n", encoding="utf-8")
+        PAGE.keep(figures)
+    PAGE.write(page(PAGE.figures()) + "\n")
 
 
 if __name__ == "__main__":

@@ -11,10 +11,8 @@ kinds of doubt change with more training rows.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -22,7 +20,7 @@ import numpy as np
 from keras import layers
 
 import howsure
-from benchmarks.page import fold
+from benchmarks.docs import Page, fold, table
 from howsure.compare.run import default_methods
 from howsure.demo import mnist
 from howsure.judge.scores import Score
@@ -35,8 +33,7 @@ MEMBERS = 3
 EPOCHS = {1_000: 60, 4_000: 30, 16_000: 15}
 BAYES_ERROR = 0.05
 
-FIGURES = Path(__file__).parent.parent / "docs" / "known-digits-methods.json"
-PAGE = FIGURES.with_suffix(".md")
+PAGE = Page("known-digits-methods")
 
 
 def build(seed: int) -> keras.Model:
@@ -108,9 +105,8 @@ def page(figures: dict[str, Any]) -> str:
     told = "; ".join(f"{name} ({', '.join(each)})" for name, each in nearest.items())
     least = figures["sizes"][str(SIZES[-1])]["best NLL"]
 
-    def table(heads: Sequence[str], rows: Mapping[str, Iterable[str]]) -> str:
-        lines = [["method", *heads], ["---"] * (1 + len(heads)), *([name, *rows[name]] for name in rows)]
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    def by_method(heads: Sequence[str], rows: Mapping[str, Iterable[str]]) -> str:
+        return table(["method", *heads], *([name, *rows[name]] for name in rows))
 
     trained = [f"{size:,} digits" for size in sizes]
     kinds = ("precision", "recall", "accuracy")
@@ -122,7 +118,7 @@ def page(figures: dict[str, Any]) -> str:
         f"here from known distributions. Closest: {told}. No method finds half of the "
         "true coin flips, and most rows that methods call coin flips are not. The table shows the "
         "Kullback–Leibler divergence from the truth in nats (0 is perfect), with 95 % intervals over digits.",
-        table(trained, {name: [of[name]["KL"] for of in sizes.values()] for name in every}),
+        by_method(trained, {name: [of[name]["KL"] for of in sizes.values()] for name in every}),
         "Digits come from one Gaussian per digit, fitted to the principal components of MNIST. So Bayes' "
         "rule gives p(digit | image) exactly (`validation/digits.py`). They are blurred: a Gaussian draws no "
         f"sharp strokes. The Bayes error is {figures['Bayes error']}, the mean true entropy of the "
@@ -135,12 +131,12 @@ def page(figures: dict[str, Any]) -> str:
             f"Coin flips and accuracy after {SIZES[-1]:,} digits",
             "*Precision* is the share of a method's coin flips that are true ones. *Recall* is the share of "
             "the true ones that it finds.",
-            table(kinds, {name: [sizes[SIZES[-1]][name][kind] for kind in kinds] for name in every}),
+            by_method(kinds, {name: [sizes[SIZES[-1]][name][kind] for kind in kinds] for name in every}),
         ),
         *fold(
             "The two parts of the entropy",
             "Mean expected entropy, then mean mutual information, in nats.",
-            table(
+            by_method(
                 trained,
                 {
                     name: [
@@ -168,9 +164,8 @@ def main() -> None:
             "entropy": round(float(digits.entropy.mean()), 3),
             "sizes": {size: look_at(digits, size) for size in SIZES},
         }
-        FIGURES.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    PAGE.write_text(page(json.loads(FIGURES.read_text(encoding="utf-8"))), encoding="utf-8")
-    print(f"written: {PAGE}")
+        PAGE.keep(figures)
+    PAGE.write(page(PAGE.figures()))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ clothes and of letters, where these are to be had.
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 
 import howsure
 from benchmarks import networks
-from benchmarks.page import fold
+from benchmarks.docs import Page, fold
 from howsure import shifts
 from howsure.answers.classes.evaluate import OUTSIDE
 from howsure.compare.findings import findings, lead
@@ -34,7 +33,7 @@ from validation import members
 MEMBERS, EPOCHS = 4, 6
 TURNS = (15, 30, 45, 60, 75, 90)
 
-DOCS = Path(__file__).parent.parent / "docs"
+PAGE = Page("methods")
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"
 STRANGERS = {"clothes (Fashion-MNIST)": "fashion_mnist_test.npz", "letters (notMNIST)": "notmnist_test.npz"}
 
@@ -236,8 +235,8 @@ def main() -> None:
         class_names=[str(digit) for digit in range(10)],
         progress=lambda done, total: print(f"{done:,} of {total:,} rows", end="\r", flush=True),
     )
-    (DOCS / "methods.json").write_text(json.dumps(figures(comparison), indent=1) + "\n", encoding="utf-8")
-    (DOCS / "methods.md").write_text(page(comparison, count, epochs), encoding="utf-8")
+    PAGE.keep(figures(comparison))
+    PAGE.write(page(comparison, count, epochs))
     write_comparison(networks.folder() / "methods.html", comparison)
     print(lead(comparison))
 

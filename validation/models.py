@@ -12,18 +12,16 @@ the same network built with all rates at zero, with the same weights.
 from __future__ import annotations
 
 import inspect
-import json
 import os
 import sys
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.page import fold
+from benchmarks.docs import Page, fold
 
 ROWS = 3
 CALLS = 1000
@@ -43,8 +41,7 @@ PLAIN_OFF = {"float16": 2**-10, "bfloat16": 2**-7, "float32": 2e-5}
 """How far a plain prediction may be from that of the twin, by the type of its output: two last digits."""
 
 BACKENDS = ("tensorflow", "jax", "torch")
-FIGURES = Path(__file__).parent.parent / "docs" / "models.json"
-PAGE = Path(__file__).parent.parent / "docs" / "models.md"
+PAGE = Page("models")
 
 Floats = NDArray[np.float64]
 
@@ -81,15 +78,15 @@ def compare(name: str) -> dict[str, Any]:
             found["plain refused"] = str(error)
         try:
             certainty = howsure.assess(model, x, method=howsure.MCDropout(passes=PASSES), seed=1)
-            found |= _against(certainty, passes)
+            found |= against(certainty, passes)
         except howsure.HowsureError as error:
             found["refused"] = str(error)
     found["said"] = sorted({str(warning.message) for warning in said})
     return found
 
 
-def _against(certainty: Any, passes: Floats) -> dict[str, Any]:
-    """Distances from the draws of Keras, in standard errors of both, the largest of all rows."""
+def against(certainty: Any, passes: Floats) -> dict[str, Any]:
+    """Distances from the draws of a framework, in standard errors of both, the largest of all rows."""
     error = passes.std(axis=0) / np.sqrt(len(passes))
     mean = np.abs(certainty.probabilities - passes.mean(axis=0)) / np.hypot(error, certainty.mc_error)
     entropies = -np.sum(passes * np.log(np.maximum(passes, 1e-300)), axis=-1)
@@ -295,7 +292,7 @@ def write_page(figures: dict[str, Any]) -> None:
         refusals="\n\n".join(refusals),
         folded="\n\n".join(folded),
     )
-    PAGE.write_text(text, encoding="utf-8")
+    PAGE.write(text)
 
 
 def _named(figures: dict[str, Any], words: dict[tuple[str, str], str], word: str, heading: str) -> str:
@@ -310,7 +307,7 @@ def _named(figures: dict[str, Any], words: dict[tuple[str, str], str], word: str
 def main(arguments: list[str]) -> None:
     """Look at networks on one backend, and write both files."""
     if arguments == ["--page"]:
-        return write_page(json.loads(FIGURES.read_text()))
+        return write_page(PAGE.figures())
     backend, *names = arguments
     if backend not in BACKENDS:
         raise SystemExit(f"The first argument is a backend: {', '.join(BACKENDS)}")
@@ -318,7 +315,7 @@ def main(arguments: list[str]) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from validation.architectures import ARCHITECTURES
 
-    figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    figures = PAGE.figures()
     for name, architecture in ARCHITECTURES.items():
         if (names and name not in names) or (architecture.backends and backend not in architecture.backends):
             continue
@@ -330,7 +327,7 @@ def main(arguments: list[str]) -> None:
         figures[name] |= {"what": architecture.what, "source": architecture.source}
         told = {key: value for key, value in found.items() if value not in ([], None)}
         print(f"{backend} {name}: {verdict(found)} {told}", file=sys.stderr, flush=True)
-        FIGURES.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        PAGE.keep(figures)
     write_page(figures)
 
 

@@ -10,11 +10,9 @@ networks of a world and size are trained at once, stacked along the first axis. 
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,13 +21,12 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 import howsure
-from validation.intervals import table
+from benchmarks.docs import Page, table
 
 Floats = NDArray[np.floating]
 Figures = dict[str, Any]
 
-FIGURES = Path(__file__).parent.parent / "docs" / "noise.json"
-PAGE = FIGURES.with_suffix(".md")
+PAGE = Page("noise")
 
 SIZES = (500, 2_000, 8_000, 32_000)
 SEEDS, MEMBERS, RATE = 3, 5, 0.1
@@ -273,8 +270,8 @@ def main(arguments: list[str]) -> None:
         sys.exit("Not known. Known: --page.")
     if not arguments:
         figures = {world.name: {str(size): measure(world, size) for size in SIZES} for world in WORLDS}
-        FIGURES.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    PAGE.write_text(page(json.loads(FIGURES.read_text(encoding="utf-8"))), encoding="utf-8")
+        PAGE.keep(figures)
+    PAGE.write(page(PAGE.figures()))
 
 
 if __name__ == "__main__":

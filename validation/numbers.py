@@ -10,27 +10,24 @@ installed. Takes about three minutes.
 from __future__ import annotations
 
 import importlib.util
-import json
 import math
 import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
 
 import howsure
+from benchmarks.docs import Page, table
 from howsure.answers.numbers.calibrate import _score_of, noise_of
 from howsure.answers.numbers.scores import of_target
 from howsure.errors import InputError
 from howsure.sampling.outcome import Floats
-from validation.intervals import table
 
-FIGURES = Path(__file__).parent.parent / "docs" / "numbers.json"
-PAGE = FIGURES.with_suffix(".md")
+PAGE = Page("numbers")
 
 SPLITS = 300
 ROWS, FEW = 200, 30
@@ -370,9 +367,8 @@ def main() -> None:
                 for name, place in (("normal", 0), ("heavy", 2), ("skewed", 3))
             },
         }
-        FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    PAGE.write_text(page(json.loads(FIGURES.read_text(encoding="utf-8"))) + "\n", encoding="utf-8")
-    print(PAGE.read_text(encoding="utf-8"))
+        PAGE.keep(figures)
+    PAGE.write(page(PAGE.figures()) + "\n")
 
 
 if __name__ == "__main__":

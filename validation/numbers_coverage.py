@@ -10,11 +10,8 @@ PyTorch draws by itself.
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,11 +20,11 @@ from sklearn.datasets import make_friedman1, make_friedman2, make_friedman3
 from torch import nn
 
 import howsure
+from benchmarks.docs import Page
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
 
-DOCS = Path(__file__).parent.parent / "docs"
-FIGURES, PAGE = DOCS / "numbers-coverage.json", DOCS / "numbers-coverage.md"
+PAGE = Page("numbers-coverage")
 TRAINING_ROWS, ROWS, EPOCHS = 400, 200, 150
 PASSES, AT_ONCE = 100_000, 200
 SEEDS, TARGETS = range(40), (0.025, 0.05, 0.1)
@@ -190,18 +187,6 @@ measures them again; with `--page` it only writes this page.
 """
 
 
-def main() -> None:
-    """Measure all networks, and write the page."""
-    torch.set_num_threads(1)
-    figures = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
-    if "--page" not in sys.argv[1:]:
-        figures = {}
-        for name, network in NETWORKS.items():
-            figures[name] = measure(network)
-            print(name, figures[name], flush=True)
-        FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    PAGE.write_text(page(figures), encoding="utf-8")
-
-
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(1)
+    PAGE.look_at(NETWORKS, lambda name: measure(NETWORKS[name]), page)

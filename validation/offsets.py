@@ -9,9 +9,7 @@ data are not part of this repository: they are read from ../shared/data.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,12 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import howsure
+from benchmarks.docs import Page
 from howsure.answers.positions.counts import mean_dice
 from validation import camvid
 from validation.camvid import NAMES, VOID
 from validation.segmentation import EVERY, FOLDER, interval, resampled
 
-FIGURES = Path(__file__).parent.parent / "docs" / "offsets.json"
+FIGURES = Page("offsets")
 NETWORK = "unet"
 
 FEW = 20
@@ -152,8 +151,8 @@ def main() -> None:
         f"{len(val.y)} validation images": compared(assessed(network, val.x), val.y, result, test.y),
         f"{FEW} test images": compared(result[few], test.y[few], result[others], test.y[others]),
     }
-    FIGURES.write_text(json.dumps(found, indent=2) + "\n")
-    print(FIGURES.read_text())
+    FIGURES.keep(found)
+    print(FIGURES.figures())
 
 
 if __name__ == "__main__":

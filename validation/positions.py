@@ -8,14 +8,13 @@ pixels are strongly correlated. Takes about two minutes.
 
 from __future__ import annotations
 
-import json
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
 import howsure
+from benchmarks.docs import Page, table
 from howsure.answers.positions.calibrate import METHODS
 from howsure.answers.positions.counts import mean_dice
 from howsure.answers.positions.result import DenseCertainty
@@ -23,10 +22,6 @@ from howsure.answers.verdict import top_two
 from howsure.errors import InputError
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import entropy_of, proportion_interval
-from validation.intervals import table
-
-DOCS = Path(__file__).parent.parent / "docs"
-PAGE, OFFSETS = DOCS / "positions.md", DOCS / "offsets.json"
 
 IMAGES, SIDE = 1500, 12
 NAMES = ("road", "car", "bicycle")
@@ -241,7 +236,7 @@ def temperatures(result: DenseCertainty, truth: Integers) -> str:
 
 def offsets() -> str:
     """What `validation.offsets` found on CamVid."""
-    found = json.loads(OFFSETS.read_text())
+    found = Page("offsets").figures()
     lines = []
     for name in next(iter(found.values())):
         cells: list[object] = [name if name in ("none", *METHODS) else f"{name} (not in howsure)"]
@@ -307,4 +302,4 @@ table shows the mean NLL of other test images, in brackets how much more that is
 
 
 if __name__ == "__main__":
-    PAGE.write_text(page(), encoding="utf-8")
+    Page("positions").write(page())

@@ -12,7 +12,6 @@ was stopped; delete it to train anew. The data are not part of this repository: 
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -20,13 +19,13 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.docs import DOCS, Page
 from validation import far_away, table_one
 from validation.table_one import FREE, GRID, RATES, SETS, mean_and_error
 
 Figures = dict[str, Any]
 
-DOCS = Path(__file__).parent.parent / "docs"
-FIGURES, PAGE, PICTURES = DOCS / "reproduction.json", DOCS / "reproduction.md", DOCS / "pictures"
+PAGE, PICTURES = Page("reproduction"), DOCS / "pictures"
 FOLDER = Path(tempfile.gettempdir()) / "howsure-reproduction"
 
 CALLED = {
@@ -54,7 +53,7 @@ def measure(wanted: list[str], figures: Figures) -> None:
                 }
         except FileNotFoundError as error:
             print(f"{part} was not run. {error}")
-        FIGURES.write_text(json.dumps(figures, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+        PAGE.keep(figures)
 
 
 def over_splits(of_set: Figures, by: str, name: str) -> tuple[float, float]:
@@ -243,14 +242,14 @@ def _pair(value: float, error: float) -> str:
 
 def main(arguments: list[str]) -> None:
     """Measure what is named, or everything, and write figures and page."""
-    figures = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
+    figures = PAGE.figures()
     everything = [*SETS, "co2", "sine"]
     wanted = [each for each in arguments if each != "--page"]
     if unknown := sorted({*wanted} - {*everything}):
         sys.exit(f"Not known: {', '.join(unknown)}. Known: {', '.join(everything)}, --page.")
     if "--page" not in arguments:
         measure(wanted or everything, figures)
-    PAGE.write_text(page(figures), encoding="utf-8")
+    PAGE.write(page(figures))
 
 
 if __name__ == "__main__":

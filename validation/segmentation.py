@@ -12,7 +12,6 @@ Intervals are over images, in blocks of `BLOCK` neighbours, as the test images a
 
 from __future__ import annotations
 
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -26,6 +25,7 @@ from scipy.stats import rankdata
 from torch import nn
 
 import howsure
+from benchmarks.docs import Page
 from howsure.answers.positions.outcome import Positions
 from howsure.judge.scores import area_under_risk
 from validation import camvid, segmentation_page
@@ -34,8 +34,7 @@ from validation.camvid import NAMES, NETWORKS, VOID
 Figures = dict[str, Any]
 Floats = NDArray[np.float64]
 
-DOCS = Path(__file__).parent.parent / "docs"
-FIGURES, PAGE = DOCS / "segmentation-study.json", DOCS / "segmentation-study.md"
+PAGE = Page("segmentation-study")
 FOLDER = Path(tempfile.gettempdir()) / "howsure-segmentation"
 
 PASSES = (1, 2, 3, 4, 6, 8, 10, 15, 20, 30, 40, 50)
@@ -346,7 +345,7 @@ def measure(name: str) -> Figures:
 
 def main(arguments: list[str]) -> None:
     """Measure the networks that are named, or all, and write figures and page."""
-    figures = json.loads(FIGURES.read_text(encoding="utf-8")) if FIGURES.exists() else {}
+    figures = PAGE.figures()
     wanted = [each for each in arguments if each != "--page"]
     if unknown := sorted({*wanted} - {*NETWORKS}):
         sys.exit(f"Not known: {', '.join(unknown)}. Known: {', '.join(NETWORKS)}, --page.")
@@ -357,8 +356,8 @@ def main(arguments: list[str]) -> None:
         FOLDER.mkdir(exist_ok=True)
         for name in wanted or NETWORKS:
             figures[name] = measure(name)
-            FIGURES.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    PAGE.write_text(segmentation_page.page(figures), encoding="utf-8")
+            PAGE.keep(figures)
+    PAGE.write(segmentation_page.page(figures))
 
 
 if __name__ == "__main__":

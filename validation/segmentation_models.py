@@ -13,18 +13,17 @@ LSTM in PyTorch, thousands of passes are compared in the mean. What is not insta
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import howsure
+from benchmarks.docs import Page, fold
 
 WIDTHS = (2, 4)
 """Passes at the first random level and at all later ones: masks of early levels serve several passes."""
@@ -37,8 +36,7 @@ ROUNDING = 2e-5
 """Largest difference of an output, as a share of the standard deviation of the outputs."""
 
 PACKAGES = ("segmentation_models_pytorch", "torchvision", "monai", "transformers")
-FIGURES = Path(__file__).parent.parent / "docs" / "segmentation-models.json"
-PAGE = Path(__file__).parent.parent / "docs" / "segmentation-models.md"
+PAGE = Page("segmentation-models")
 
 Array = NDArray[Any]
 
@@ -200,16 +198,16 @@ def write_page(figures: dict[str, Any]) -> None:
     networks = {name: found for name, found in figures.items() if name != "versions"}
     words = [found["verdict"] for found in networks.values()]
     counted = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
-    lines = [INTRODUCTION.format(count=len(networks), counted=counted, passes=PASSES, most=MOST)]
+    tables = []
     for package in dict.fromkeys(found["package"] for found in networks.values()):
         version = figures.get("versions", {}).get(package, "")
-        lines += [f"## {package} {version}".rstrip(), "", _HEAD]
-        lines += [_line(name, each) for name, each in networks.items() if each["package"] == package]
-        lines += [""]
-    lines += [_refusals(networks), AFTER]
-    text = "\n".join(line for line in lines if line is not None)
+        told = [_line(name, each) for name, each in networks.items() if each["package"] == package]
+        tables += [f"## {package} {version}".rstrip(), "\n".join([_HEAD, *told])]
+    lines = [INTRODUCTION.format(count=len(networks), counted=counted, passes=PASSES, most=MOST)]
+    lines += ["\n\n".join(fold("All networks", *tables)), "", _refusals(networks), AFTER]
+    text = "\n".join(lines)
     print("\n".join(lines[1:-1]))
-    PAGE.write_text(text, encoding="utf-8")
+    PAGE.write(text)
 
 
 _HEAD = "| network | random layers | shared | ends in | axis | passes | difference |\n" + "|---" * 7 + "|"
@@ -248,7 +246,7 @@ def _versions() -> dict[str, str]:
 
 def main(arguments: list[str]) -> None:
     """Look at networks, and write both files."""
-    figures: dict[str, Any] = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    figures: dict[str, Any] = PAGE.figures()
     if arguments == ["--page"]:
         return write_page(figures)
     framework, *names = arguments
@@ -279,7 +277,7 @@ def main(arguments: list[str]) -> None:
         found["verdict"] = verdict(found, getattr(case, "refused", None))
         figures[f"{framework if package == 'keras' else package}: {name}"] = found
         print(f"{name}: {found}", file=sys.stderr, flush=True)
-        FIGURES.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        PAGE.keep(figures)
     write_page(figures)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from benchmarks.docs import fold, table
 from validation.camvid import NAMES, NETWORKS, REDUCED
 
 Figures = dict[str, Any]
@@ -46,11 +47,6 @@ def page(figures: Figures) -> str:
         "data are not part of this repository: the command reads them from `../shared/data`.",
     ]
     return "\n\n".join(parts) + "\n"
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _percent(value: float, decimals: int = 1) -> str:
@@ -114,20 +110,18 @@ def _answers(done: Figures) -> list[str]:
         return lambda of: f"{_percent(of['errors']['default'][name], 0)} %"
 
     return [
-        _table(
+        table(
             ["claim, or question", *_called(done)],
-            [
-                row("MC dropout adds to mean IoU, 50 passes, points", gain),
-                row("… and does so from how many passes on (published: 6)", _better_from),
-                row("accuracy of the more certain half of the pixels, %", most_certain),
-                row("passes disagree more within a pixel of an edge than 8 pixels away, by", edge),
-                row(f"… and in classes with less than {100 * RARE:.0f} % of the pixels, by", rare),
-                row("mean risk (1 − Dice) of images ranked by `result.doubt`, %", ranks),
-                row("… in an order by chance, %", lambda of: _percent(of["ranking"]["dice"]["of chance"])),
-                row("± 1.96 errors of the map cover", covers("map covers")),
-                row("± 1.96 errors of the shares cover", covers("share covers")),
-                row("passes per image by default", lambda of: f"{of['assess']['passes']:.0f}"),
-            ],
+            row("MC dropout adds to mean IoU, 50 passes, points", gain),
+            row("… and does so from how many passes on (published: 6)", _better_from),
+            row("accuracy of the more certain half of the pixels, %", most_certain),
+            row("passes disagree more within a pixel of an edge than 8 pixels away, by", edge),
+            row(f"… and in classes with less than {100 * RARE:.0f} % of the pixels, by", rare),
+            row("mean risk (1 − Dice) of images ranked by `result.doubt`, %", ranks),
+            row("… in an order by chance, %", lambda of: _percent(of["ranking"]["dice"]["of chance"])),
+            row("± 1.96 errors of the map cover", covers("map covers")),
+            row("± 1.96 errors of the shares cover", covers("share covers")),
+            row("passes per image by default", lambda of: f"{of['assess']['passes']:.0f}"),
         ),
         _meaning(done),
     ]
@@ -204,7 +198,7 @@ def _passes(done: Figures) -> list[str]:
     )
     return [
         "## MC dropout beside weight averaging",
-        _table(["passes", *(f"{name}: accuracy, mean IoU, %" for name in _called(done))], rows),
+        table(["passes", *(f"{name}: accuracy, mean IoU, %" for name in _called(done))], *rows),
         "Passes are independent ones of a textbook loop. Weight averaging is the plain prediction.",
     ]
 
@@ -216,7 +210,7 @@ def _kept(done: Figures) -> list[str]:
             rows.append([CALLED[name], score, *(_percent(value) for value in values)])
     return [
         "## Accuracy of the most certain pixels",
-        _table(["network", "ordered by", "all", "50 % kept", "20 %", "10 %"], rows),
+        table(["network", "ordered by", "all", "50 % kept", "20 %", "10 %"], *rows),
     ]
 
 
@@ -243,9 +237,13 @@ def _where(done: Figures) -> list[str]:
         classes.append(cells)
     return [
         "## Where doubt is",
-        _table(["pixels to the edge", *(f"{name}: wrong %, entropy, MI" for name in _called(done))], edges),
-        _table(
-            ["true class", "share, %", *(f"{name}: IoU %, entropy, MI" for name in _called(done))], classes
+        table(["pixels to the edge", *(f"{name}: wrong %, entropy, MI" for name in _called(done))], *edges),
+        *fold(
+            "Class by class",
+            table(
+                ["true class", "share, %", *(f"{name}: IoU %, entropy, MI" for name in _called(done))],
+                *classes,
+            ),
         ),
         "Entropy and mutual information (MI) are means, in nats.",
     ]
@@ -267,7 +265,9 @@ def _ranking(done: Figures) -> list[str]:
             rows.append([name, *(_percent(of["ranking"][bad][name], 2) for of in done.values())])
         told += [
             f"Risk: {called}.",
-            _table(["score", *(f"{name}: AURC, Spearman" for name in _called(done))], rows),
+            *fold(
+                "All scores", table(["score", *(f"{name}: AURC, Spearman" for name in _called(done))], *rows)
+            ),
         ]
     told.append(
         "AURC in per cent, the mean risk over all numbers of images kept: less is better. In brackets: how "
@@ -325,7 +325,7 @@ def _errors(done: Figures) -> list[str]:
     head += ["settled, but another verdict, %", "accuracy, %", "NLL"]
     return [
         "## Errors, and the number of passes",
-        _table(head, rows),
+        *fold("All numbers of passes", table(head, *rows)),
         "On 6 test images, against 2,000 passes; three seeds each. Shares and spread of classes with at "
         "least "
         "0.1 % of the pixels. *Known* pixels are settled, and their error is at most 0.02. Where fewer "

@@ -11,13 +11,11 @@ does and does not tell, against networks trained on few and on many rows whose p
 from __future__ import annotations
 
 import itertools
-import json
 import re
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +23,7 @@ from scipy.special import expit, logit
 from scipy.stats import binom
 
 import howsure
-from benchmarks.page import fold
+from benchmarks.docs import Page, fold, table
 from howsure.answers.classes.words import doubt_in_words, reliability_in_words
 from howsure.answers.verdict import DISAGREEMENT, WITHIN_PASSES, judge
 from howsure.data.rows import InputSpec
@@ -34,10 +32,9 @@ from howsure.report.figures import differs_from_claim, proportion, reliability
 from howsure.results.thresholds import Thresholds
 from howsure.statistics import entropy_of
 from validation import compared, judged, learned
-from validation.judged import FACT, INTERVAL, Tally
+from validation.judged import FACT, INTERVAL, Tally, found_in
 
-FIGURES = Path(__file__).parent.parent / "docs" / "sentences.json"
-PAGE = FIGURES.with_suffix(".md")
+PAGE = Page("sentences")
 
 NETWORKS, ROWS, FEATURES, UNITS, RATE = 40, 200, 8, 10, 0.3
 """Of the networks whose thinned networks are all run, and the rows they are asked about."""
@@ -163,17 +160,19 @@ def told_of_passes(tally: Tally) -> None:
                 tally["verdict"].append(row.verdict == exact_verdict[position])
             if row.reason == WITHIN_PASSES:
                 tally["within"].append(share <= 0.5)
-                tally["share"].append(holds(_found(rf"in every pass \({SHARE} is disagreement", text), share))
+                tally["share"].append(
+                    holds(found_in(rf"in every pass \({SHARE} is disagreement", text), share)
+                )
             if row.reason == DISAGREEMENT:
                 tally["disagree"].append(share > 0.5)
-                tally["share"].append(holds(_found(rf"that is {SHARE} of", text), share))
+                tally["share"].append(holds(found_in(rf"that is {SHARE} of", text), share))
             if not row.settled:
-                asked[int(_found(r"try max_passes=(\d+)\.", text))].append(position)
+                asked[int(found_in(r"try max_passes=(\d+)\.", text))].append(position)
         for passes, positions in asked.items():
             more = howsure.MCDropout(max_passes=passes)
             tally["settles"] += howsure.assess(one.model, one.x[positions], method=more).settled.tolist()
         unsure = certainty.verdict != "sure"
-        said = _found(
+        said = found_in(
             rf"passes is at most {SHARE} of the doubt", doubt_in_words(certainty).replace("\u00a0", " ")
         )
         tally["median"].append(holds(said, float(np.median(one.disagreement[unsure]))))
@@ -210,12 +209,6 @@ def told_of_labels(tally: Tally) -> None:
                     limit = float(value) / 100
                     true = shares.min() >= limit - reach if least else shares.max() <= limit + reach
                     tally["groups of labels"].append(bool(true))
-
-
-def _found(pattern: str, text: str) -> str:
-    match = re.search(pattern, text)
-    assert match is not None, (pattern, text)
-    return match[1]
 
 
 # --- shares and percentages: answers are drawn ---------------------------------------------------------
@@ -280,7 +273,7 @@ def told_of_strangers(tally: Tally) -> None:
     certainty = howsure.assess(model, rows.x[2_000:], method=howsure.Softmax())
     certainty = certainty.with_familiarity(fitted.percentile(part[2]), share=fitted.share)
     for position in np.flatnonzero(certainty.unfamiliar):
-        said = float(_found(r"At most ([\d.]+).% of held-out rows", str(certainty[int(position)])))
+        said = float(found_in(r"At most ([\d.]+).% of held-out rows", str(certainty[int(position)])))
         tally["unfamiliar"].append(bool(100 * np.mean(held_out <= scores[position]) <= said))
 
 
@@ -451,12 +444,6 @@ def _line(
     return [*line, f"{wrong:,} of {len(tally[among]):,} {among}, {100 * wrong / len(tally[among]):.1f} %"]
 
 
-def table(head: Sequence[str], *lines: Sequence[str]) -> str:
-    """In Markdown."""
-    rows = [head, ["---"] * len(head), *lines]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
 def page(figures: dict[str, list[list[str]]]) -> str:
     """The page in Markdown."""
     tables, summary = {}, []
@@ -482,9 +469,8 @@ def page(figures: dict[str, list[list[str]]]) -> str:
 def main() -> None:
     """Simulate, hold against, write."""
     if sys.argv[1:] != ["--page"]:
-        FIGURES.write_text(json.dumps(look(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    PAGE.write_text(page(json.loads(FIGURES.read_text(encoding="utf-8"))), encoding="utf-8")
-    print(f"written: {PAGE}")
+        PAGE.keep(look())
+    PAGE.write(page(PAGE.figures()))
 
 
 def look() -> dict[str, list[list[str]]]:

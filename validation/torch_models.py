@@ -12,11 +12,9 @@ a call for each pass. The plain prediction is that of `eval()`.
 from __future__ import annotations
 
 import copy
-import json
 import random
 import sys
 import warnings
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,7 +23,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 import howsure
-from benchmarks.page import fold
+from benchmarks.docs import Page, fold
+from validation.models import against
 from validation.torch_handwritten import HANDWRITTEN
 from validation.torch_libraries import LIBRARIES
 from validation.torch_zoo import CLASSES, ZOO, Kind
@@ -47,9 +46,8 @@ LEAST_SPREAD = 1e-3
 PLAIN_OFF = {torch.bfloat16: 2**-7, torch.float16: 2**-10, torch.float32: 2e-5, torch.float64: 2e-5}
 """How far a plain prediction may be from that of `eval()`: two last digits."""
 
-FIGURES = Path(__file__).parent.parent / "docs" / "torch-models.json"
-PAGE = Path(__file__).parent.parent / "docs" / "torch-models.md"
-MADE_AT_RANDOM = Path(__file__).parent.parent / "docs" / "torch-random.json"
+PAGE = Page("torch-models")
+MADE_AT_RANDOM = Page("torch-random")
 """What `validation.torch_random` found."""
 
 MODULES = ZOO | HANDWRITTEN | LIBRARIES
@@ -94,7 +92,7 @@ def compare(kind: Kind) -> dict[str, Any]:
             found["changed"] = before.changed(module)
             passes = draws(kind, oracle, x)
             found["spread"] = float(passes.std(axis=0).max())
-            found |= _against(certainty, passes)
+            found |= against(certainty, passes)
         except howsure.HowsureError as error:
             found["refused"] = str(error)
             found["changed"] = before.changed(module)
@@ -116,17 +114,6 @@ def _settle(module: nn.Module, x: Any) -> None:
     with torch.no_grad():
         nn.init.normal_(heads[-1].weight)
         heads[-1].weight.mul_(1 / run(module, x).std())
-
-
-def _against(certainty: Any, passes: Floats) -> dict[str, Any]:
-    """Distances from the draws of PyTorch, in standard errors of both, the largest of all rows."""
-    error = passes.std(axis=0) / np.sqrt(len(passes))
-    mean = np.abs(certainty.probabilities - passes.mean(axis=0)) / np.hypot(error, certainty.mc_error)
-    entropies = -np.sum(passes * np.log(np.maximum(passes, 1e-300)), axis=-1)
-    error = entropies.std(axis=0) / np.sqrt(len(passes))
-    entropy = np.abs(certainty.expected_entropy - entropies.mean(axis=0))
-    entropy /= np.hypot(error, certainty.expected_entropy_error)
-    return {"mean": float(mean.max()), "entropy": float(entropy.max())}
 
 
 class Fingerprint:
@@ -366,9 +353,9 @@ def write_page(figures: dict[str, Any]) -> None:
         OF_PEERS,
         *(_of_peer(name, figures) for name in PEERS),
     ]
-    if MADE_AT_RANDOM.exists():
-        lines.append(AT_RANDOM.format(**json.loads(MADE_AT_RANDOM.read_text())))
-    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    if at_random := MADE_AT_RANDOM.figures():
+        lines.append(AT_RANDOM.format(**at_random))
+    PAGE.write("\n".join(lines) + "\n")
 
 
 def _of_peer(name: str, figures: dict[str, Any]) -> str:
@@ -388,7 +375,7 @@ def _of_peer(name: str, figures: dict[str, Any]) -> str:
 
 def main(names: list[str]) -> None:
     """Look at modules, and write both files."""
-    figures = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    figures = PAGE.figures()
     known = ("versions", *MODULES)
     figures = {name: found for name, found in figures.items() if name in known}
     for name, kind in MODULES.items():
@@ -401,7 +388,7 @@ def main(names: list[str]) -> None:
         figures[name] = {"peers": figures.get(name, {}).get("peers")} | found
         told = {key: value for key, value in found.items() if value not in ([], None)}
         print(f"{name}: {verdict(found)} {told}", file=sys.stderr, flush=True)
-        FIGURES.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        PAGE.keep(figures)
     write_page(figures)
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import ast
 import copy
-import json
 import sys
 import warnings
 from collections.abc import Callable, Sequence
@@ -24,7 +23,7 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from validation.torch_models import FIGURES, MODULES, _with_flags, rows_for, run, write_page
+from validation.torch_models import MODULES, PAGE, _with_flags, rows_for, run, write_page
 from validation.torch_zoo import Kind
 
 DROPS = ("bernoulli", "bernoulli_", "native_dropout", "rand", "rand_like", "randn", "randn_like")
@@ -143,7 +142,7 @@ def main(arguments: list[str]) -> None:
     """Run the peers in a folder, and write both files."""
     folder = Path(arguments[0])
     peers = {name: make(folder) for name, make in PEERS.items()}
-    figures = json.loads(FIGURES.read_text())
+    figures = PAGE.figures()
     for name, kind in MODULES.items():
         if kind.refused is not None or name not in figures or "export" in name:
             continue
@@ -154,7 +153,7 @@ def main(arguments: list[str]) -> None:
             continue
         print(f"{name}: {figures[name]['peers']}", file=sys.stderr, flush=True)
     figures["versions"] = {name: version_in(folder, name) for name in PEERS}
-    FIGURES.write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    PAGE.keep(figures)
     write_page(figures)
 
 

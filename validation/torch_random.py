@@ -13,7 +13,6 @@ balanced passes, and is assessed with default settings as well.
 from __future__ import annotations
 
 import argparse
-import json
 import random
 import sys
 import time
@@ -29,10 +28,10 @@ from torch import nn
 import howsure
 from howsure.models.torch.split import AGAIN_FAILS, SplitModel, adapt
 from validation.torch_models import (
-    FIGURES,
     LEAST_SPREAD,
     MADE_AT_RANDOM,
     MOST,
+    PAGE,
     Fingerprint,
     compare,
     rows_for,
@@ -677,8 +676,8 @@ def main() -> None:
     )
     if given.page:
         figures = {"count": given.count, "seed": given.seed, "split": split, "farthest": farthest}
-        MADE_AT_RANDOM.write_text(json.dumps(figures | {"verdicts": counts}, indent=1) + "\n")
-        write_page(json.loads(FIGURES.read_text()))
+        MADE_AT_RANDOM.keep(figures | {"verdicts": counts})
+        write_page(PAGE.figures())
     sys.exit(any(verdict not in GOOD for verdict in verdicts))
 
 

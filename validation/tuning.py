@@ -13,12 +13,10 @@ from __future__ import annotations
 import ast
 import contextlib
 import inspect
-import json
 import re
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +25,7 @@ from scipy import stats
 from sklearn.neural_network import MLPClassifier
 
 import howsure
-from benchmarks.page import fold
+from benchmarks.docs import Page, fold
 from howsure import tuning
 from howsure.data.rows import InputSpec
 from howsure.methods.mc_dropout import MCDropout
@@ -56,8 +54,7 @@ MUCH = 1.5
 WORDS = {"cost": "cost", "true": "error", "honest": "reported ÷ true"}
 """What the first table names, in words."""
 
-FIGURES = Path(__file__).parent.parent / "docs" / "tuning.json"
-PAGE = FIGURES.with_suffix(".md")
+PAGE = Page("tuning")
 
 Floats = NDArray[np.float64]
 Number = int | float
@@ -306,15 +303,14 @@ def page(found: dict[str, dict[str, Any]]) -> str:
 
 def main() -> None:
     """Look at the networks asked for, keeping figures and page after each."""
-    found = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    found = PAGE.figures()
     for name in sys.argv[1:] or LAYERS:
         if name != "--page":
             found[name] = compare(name)
             first = {each: found[each] for each in LAYERS if each in found}
             found = first | found
-            FIGURES.write_text(json.dumps(found, indent=1) + "\n")
-        PAGE.write_text(page(found))
-    print(PAGE.read_text())
+            PAGE.keep(found)
+        PAGE.write(page(found))
 
 
 if __name__ == "__main__":

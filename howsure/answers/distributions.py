@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from howsure.sampling.outcome import Estimates, Floats, Outcome, Told
-from howsure.statistics import ENTROPY_ERROR_FLOOR, ERROR_FLOOR
+from howsure.statistics import ENTROPY_ERROR_FLOOR, ERROR_FLOOR, entropy_correction, entropy_of
 
 SMALLEST = np.finfo(np.float32).tiny
 """Stands for a probability of 0 in a logarithm."""
@@ -125,3 +125,29 @@ class Distributions(Outcome):
         ends = self.width + self.distributions * np.arange(3)
         first, second, third, fourth = np.split(columns, ends, axis=-1)
         return first, second, third, fourth
+
+
+class OneOfClasses(Distributions):
+    """Outcomes of one distribution over K classes."""
+
+    @property
+    def distributions(self) -> int:
+        """One."""
+        return 1
+
+    def entropy(self, probabilities: Floats) -> Floats:
+        """(…, 1) nats."""
+        return entropy_of(probabilities)[..., None]
+
+    def cross_entropy(self, probabilities: Floats, reference: Floats) -> Floats:
+        """(…, 1) nats."""
+        surprise = -np.log(np.maximum(reference, SMALLEST))
+        return np.asarray(np.einsum("...k,...k->...", probabilities, surprise)[..., None])
+
+    def correction(self, probabilities: Floats, squared_error: Floats) -> Floats:
+        """(…, 1) nats."""
+        return entropy_correction(probabilities, squared_error)[..., None]
+
+    def least_moved(self, probabilities: Floats) -> Floats:
+        """(…, 1) that of the top class."""
+        return np.asarray(probabilities.max(axis=-1, keepdims=True))

@@ -44,7 +44,7 @@ def _whole(source: Path, without: Collection[str] = (), for_scores: bool = False
     return type(_load(parts[0], without, for_scores)).gathered(results, int(_ends(parts)[-1]))
 
 
-def load_sample(path: str | os.PathLike[str], *, for_scores: bool = False, seed: int = 0) -> tuple[Any, int]:
+def load_sample(path: str | os.PathLike[str], *, for_scores: bool = False) -> tuple[Any, int]:
     """As `load`, and how many rows there are. Of a folder of more than `SAMPLE` rows it draws that many.
 
     With `for_scores` it leaves out the columns that no score of the kind looks at.
@@ -56,7 +56,7 @@ def load_sample(path: str | os.PathLike[str], *, for_scores: bool = False, seed:
         found = _whole(source, for_scores=for_scores)
         return found, len(found)
     total = int(ends[-1])
-    chosen = np.sort(np.random.default_rng(seed).choice(total, SAMPLE, replace=False))
+    chosen = np.sort(np.random.default_rng(0).choice(total, SAMPLE, replace=False))
     of_part = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
     starts = np.concatenate([[0], ends[:-1]])
     results = (
@@ -66,11 +66,11 @@ def load_sample(path: str | os.PathLike[str], *, for_scores: bool = False, seed:
     return type(_load(parts[0], for_scores=for_scores)).gathered(results, SAMPLE), total
 
 
-def parts_of(path: str | os.PathLike[str], *, without: Collection[str] = ()) -> Iterator[Any]:
-    """The result in a file, or in each part of a folder, one after the other; arguments as for `load`."""
+def parts_of(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """The result in a file, or in each part of a folder, one after the other."""
     source = table_in(check_path(path))
     for part in _parts(source) if os.path.isdir(source) else [source]:
-        yield _load(part, without)
+        yield _load(part)
 
 
 def _parts(folder: Path) -> list[Path]:

@@ -12,7 +12,7 @@ Where the numbers come from:
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -166,14 +166,9 @@ class OfProbabilities(Result[OneRow]):
     """A result of probabilities: what follows from them is the same for classes and for labels.
 
     Arrays are (N,) for classes and (N, K) for labels. A derived class is a dataclass with these fields.
-
-    Attributes:
-        row_type: The class of one row.
     """
 
     unscored: ClassVar[tuple[str, ...]] = BETWEEN
-
-    row_type: ClassVar[type[Any]]
 
     probabilities: Floats
     mc_error: Floats
@@ -264,12 +259,6 @@ class OfProbabilities(Result[OneRow]):
         )
         reason[self.passes == 1] = None
         return read_only(reason)
-
-    def _row(self, index: int) -> OneRow:
-        names = {each.name for each in fields(self.row_type)}
-        settings = {name: getattr(self, name) for name in self._setting_names() if name in names}
-        row: OneRow = self.row_type(**self._cells(index, names), **settings, id=self._id(index))
-        return row
 
     def numbered(self, labels: Any) -> NDArray[Any]:
         """True answers, in any form that `with_truth` takes, as the column `truth` holds them.

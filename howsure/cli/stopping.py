@@ -6,7 +6,7 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -167,12 +167,12 @@ class Unbreakable:
         return getattr(self._stream, name)
 
 
-def open_the_closed(numbers: Sequence[int] = (0, 1, 2)) -> None:
+def open_the_closed() -> None:
     """Open closed ones among stdin, stdout and stderr on the null device.
 
     Otherwise a file of ours could get the number of stderr, and libraries would write messages into it.
     """
-    for number in numbers:
+    for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:

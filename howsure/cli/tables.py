@@ -342,10 +342,7 @@ def sets_command(
             for i, row in enumerate(rows):
                 yield [row.row, *([] if row.id is None else [row.id]), row.label_name, sets[i], found[i]]
 
-    if out is None:
-        deque(lines(), maxlen=0)
-    else:
-        _write_csv(out, lines())
+    _take(lines(), out)
     counts = [f"{sizes[size]:,} of {size}" for size in sorted(sizes)]
     say(
         given.console,
@@ -380,10 +377,7 @@ def _intervals(given: Input, known: Any, promise: SetOptions, new: Path | None, 
                 yield heading
             yield from told
 
-    if out is None:
-        deque(lines(), maxlen=0)
-    else:
-        _write_csv(out, lines())
+    _take(lines(), out)
     of_each = ", ".join(
         f"{each:.4g}" + (f" ('{name}')" if len(names) > 1 else "")
         for name, each in zip(names, width / max(1, total), strict=True)
@@ -569,6 +563,14 @@ def _kept(
         total += len(part)
         kept.append(part[keep(part)])
     return kept[0].joined(kept), total
+
+
+def _take(lines: Iterable[Sequence[Any]], out: Path | None) -> None:
+    """Write lines to a csv file, or only go through them where none is wanted."""
+    if out is None:
+        deque(lines, maxlen=0)
+    else:
+        _write_csv(out, lines)
 
 
 def _write_csv(path: Path, lines: Iterable[Sequence[Any]]) -> None:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 CSV = ".csv"
 _ALIKE = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
-_USUAL = ",", ".", "utf-8"
 _CALLED = {";": "semicolons", "\t": "tabs"}
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _LATIN = "cp1252"

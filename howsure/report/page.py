@@ -10,6 +10,7 @@ from typing import Any
 
 from howsure.answers.printed import id_name_of, kind_of, lead_of, lines_of
 from howsure.answers.registry import answer_of, part_or
+from howsure.answers.sentences import words_of
 from howsure.atomic import write_whole
 from howsure.audit import Audit
 from howsure.compare.findings import findings, lead
@@ -131,6 +132,7 @@ def whole(
         **context: What the template needs beside that.
     """
     comparison, sections, details = asked.comparison, dict(sections), dict(details)
+    words = words_of(getattr(result, "method", {}))
     if comparison is not None:
         sections["methods"] = "Which method is better here?"
     if asked.audit is not None:
@@ -140,6 +142,11 @@ def whole(
         "lead": lead_of(result),
         "rows": len(result),
         "row_kind": asked.kind,
+        "kind": asked.kind,
+        "kinds": f"{asked.kind}s",
+        "id_name": id_name_of(result),
+        "pass": words["pass"],
+        "between": words["between"],
         "drawn_from": asked.drawn_from,
         "missing": asked.missing,
         "audit": asked.audit,
@@ -234,6 +241,5 @@ def _plain(result: Any, asked: Asked) -> str:
         asked,
         {"rows": lines.which} if len(result) else {},
         {"made": "How this was made"},
-        id_name=id_name_of(result),
         told=list(zip(lines.lines, looks, strict=True)),
     )

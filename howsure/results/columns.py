@@ -238,6 +238,7 @@ class Result(Shown, Generic[OneRow]):
         answer: Name of the kind of answer, which files of it hold; see `howsure.answers.registry`.
         columns: What there is of every row, in the order of the table.
         names: The setting that holds the K names.
+        row_type: The class of one row.
         one_goes_unnamed: Whether csv and JSON lines leave out the name where there is only one, K = 1.
         unscored: Optional columns that no score looks at, so that commands can do without them.
     """
@@ -245,6 +246,7 @@ class Result(Shown, Generic[OneRow]):
     answer: ClassVar[str]
     columns: ClassVar[tuple[Column, ...]]
     names: ClassVar[str]
+    row_type: ClassVar[type[Any]]
     one_goes_unnamed: ClassVar[bool] = False
     unscored: ClassVar[tuple[str, ...]] = ()
 
@@ -344,8 +346,11 @@ class Result(Shown, Generic[OneRow]):
         return replace(self, **{name: array[rows] for name, array in self._arrays.items()})
 
     def _row(self, index: int) -> OneRow:
-        """The row at a position that exists; each result makes rows of its own."""
-        raise NotImplementedError
+        """The row at a position that exists, with the values of the columns and settings that it names."""
+        names = {each.name for each in fields(self.row_type)}
+        settings = {name: getattr(self, name) for name in self._setting_names() if name in names}
+        row: OneRow = self.row_type(**self._cells(index, names), **settings, id=self._id(index))
+        return row
 
     def with_truth(self, labels: Any) -> Self:
         """The same with true answers beside it, where this kind of answer keeps them.

@@ -131,9 +131,14 @@ def of_members(values: Floats, label: Integers) -> dict[str, Floats]:
     Returns:
         `spread`, `spread_error`, `quantiles` and `quantiles_error` as a `Certainty` takes them; errors are 0.
     """
-    top = np.sort(_of(values, label), axis=0)
-    places = np.maximum(np.ceil(len(top) * np.array(LEVELS) - 1e-9).astype(np.int64), 1) - 1
-    quantiles = top[places].T
+    return exact(values, _of(values, label))
+
+
+def exact(values: Floats, shown: Floats) -> dict[str, Floats]:
+    """Spread of given members (M, …), and quantiles (…, 11) of what is shown of them; errors are 0."""
+    ordered = np.sort(shown, axis=0)
+    places = np.maximum(np.ceil(len(ordered) * np.array(LEVELS) - 1e-9).astype(np.int64), 1) - 1
+    quantiles = np.moveaxis(ordered[places], 0, -1)
     spread = values.std(axis=0)
     return {
         "spread": spread,

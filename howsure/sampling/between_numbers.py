@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from howsure.sampling.between import LEAST_PASSES, LEVELS, one_error_away
+from howsure.sampling.between import LEAST_PASSES, LEVELS, exact, one_error_away
 from howsure.sampling.outcome import Floats
 from howsure.statistics import widening
 
@@ -27,16 +27,7 @@ def of_members(values: Floats) -> dict[str, Any]:
     Returns:
         `spread` (N, K), `quantiles` (N, K, 11) and their errors, which are 0.
     """
-    ordered = np.sort(values, axis=0)
-    places = np.maximum(np.ceil(len(ordered) * np.array(LEVELS) - 1e-9).astype(np.int64), 1) - 1
-    quantiles = np.moveaxis(ordered[places], 0, -1)
-    spread = values.std(axis=0)
-    return {
-        "spread": spread,
-        "spread_error": np.zeros_like(spread),
-        "quantiles": quantiles,
-        "quantiles_error": np.zeros_like(quantiles),
-    }
+    return exact(values, values)
 
 
 def of_passes(values: Floats) -> dict[str, Any]:

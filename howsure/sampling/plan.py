@@ -206,7 +206,7 @@ def _plan_from(settings: Mapping[str, Any]) -> Plan:
             effect(design["one_effect"]),
             effect(design["group_effect"]),
         )
-    pilot = settings.get("pilot")  # plans saved before pilots were counted have none
+    pilot = settings["pilot"]
     precision = settings["precision"]
     if precision not in (FLOAT32, BFLOAT16):
         raise ValueError(f"the precision '{precision}'")

@@ -31,8 +31,8 @@ from howsure.scale.work import Part
 
 MANIFEST, PLAN, IMAGES, LOCK = "manifest.json", "plan.json", "images.json", ".lock"
 
-FORMAT, _EARLIER = 3, 2
-"""Of a manifest; and that of earlier ones, which tell no content of files and are read all the same."""
+FORMAT = 3
+"""Of a manifest."""
 
 _IN_WORDS = {
     "model": "another model",
@@ -115,7 +115,7 @@ def read_manifest(folder: Path) -> tuple[Manifest, list[Part]] | None:
     try:
         content = json.loads(path.read_bytes().decode("utf-8"))
         found = content["format"]
-        if found in (FORMAT, _EARLIER):
+        if found == FORMAT:
             if content.pop("sha256") != _digest(content):
                 raise ValueError("it is not what was saved")
             parts = [
@@ -160,8 +160,6 @@ def save_images(folder: Path, names: Sequence[str]) -> None:
 
 def read_images(folder: Path, manifest: Manifest) -> tuple[str, ...] | None:
     """Names of the images of which there are results, in their order; None where rows are no images.
-
-    Also None where an earlier version of howsure began the folder.
 
     Raises:
         FileError: They are missing or damaged.

@@ -23,13 +23,12 @@ class About:
     """What the file of a part says of itself.
 
     Attributes:
-        first_row: The number of its first row in the whole input, also where that row was left out; None
-            where an earlier version of howsure wrote it.
+        first_row: The number of its first row in the whole input, also where that row was left out.
         left_out: Why rows were left out, by their places in the file of rows.
         content: Of images, a mark of what they hold; else empty.
     """
 
-    first_row: int | None = None
+    first_row: int
     left_out: Mapping[int, str] = field(default_factory=dict)
     content: str = ""
 
@@ -54,10 +53,7 @@ def about_of(path: Path) -> About:
     import pyarrow.parquet as pq
 
     with open_native(path) as file:
-        raw = (pq.read_schema(file).metadata or {}).get(PART_KEY)
-    if raw is None:
-        return About()
-    told = json.loads(raw)
+        told = json.loads(pq.read_schema(file).metadata[PART_KEY])
     return About(**{**told, "left_out": {int(place): why for place, why in told["left_out"].items()}})
 
 
@@ -72,8 +68,8 @@ def is_whole(path: Path, settings: Mapping[str, Any]) -> bool:
         if not check_seal(path):
             return False
         with open_native(path) as file:
-            raw = (pq.read_schema(file).metadata or {})[METADATA_KEY]
-        found = json.loads(raw)
+            found = json.loads(pq.read_schema(file).metadata[METADATA_KEY])
+        about_of(path)  # which a table that was saved in its place has not
     except Exception:  # whatever a reader meets in a file that is none, or is not there
         return False
     checksums = found.pop("maps", {})
@@ -88,11 +84,3 @@ def remove_part(path: Path) -> None:
 
 def _without_version(settings: Mapping[str, Any]) -> str:
     return json.dumps({**settings, "version": None}, sort_keys=True)
-
-
-def first_row_of(path: Path) -> int:
-    """The number of the first row in a part, as its statistics tell it."""
-    import pyarrow.parquet as pq
-
-    with open_native(path) as file:
-        return int(pq.read_metadata(file).row_group(0).column(0).statistics.min)

@@ -31,7 +31,7 @@ from howsure.sampling.plan import Plan
 from howsure.scale import folder as folders
 from howsure.scale.digests import of_content, of_file
 from howsure.scale.folder import PLAN, Manifest
-from howsure.scale.parts import about_of, first_row_of, is_whole, remove_part, save_part
+from howsure.scale.parts import about_of, is_whole, remove_part, save_part
 from howsure.scale.recipe import Assessor
 from howsure.scale.same import Probe, changed_images, check_probe, digests_of, lacking
 from howsure.scale.sample import PROBED, follows_a_plan, planned, readable, tried, with_plan
@@ -370,12 +370,10 @@ def _pending(
             missing.append(part)
             continue
         about = about_of(path)
-        first = about.first_row
-        if first is None:
-            first = first_row_of(path) if len(now.files) > 1 else part.first_row
-        if first != part.first_row:
+        off = part.first_row - about.first_row
+        if off:
             result, about = load(path), replace(about, first_row=part.first_row)
-            save_part(folder, part, replace(result, row=result.row + (part.first_row - first)), about)
+            save_part(folder, part, replace(result, row=result.row + off), about)
         without = [row for row in lacking(folder, part) if row not in about.left_out]
         if without:
             lines = reader.unreadable(without)

@@ -40,7 +40,7 @@ def _check_numbers(path: Path, part: Part) -> None:
     """Raise where a part has other row numbers than the manifest says, as when new ones were being given."""
     with reading(path, "Parquet"):
         first = about_of(path).first_row
-    if first not in (None, part.first_row):
+    if first != part.first_row:
         raise FileError(
             f"'{path}' has the row numbers of another time: rows were added, and the command was stopped",
             expected=f"rows from {part.first_row:,} on",

@@ -14,6 +14,7 @@ from howsure import Certainty, FileError, Thresholds
 from howsure.answers.sentences import percent
 from howsure.results.seal import seal
 from howsure.statistics import entropy_of
+from tests.made import certainty_of
 
 ERRORS = ("entropy_error", "expected_entropy_error", "mutual_information_error")
 OPTIONAL = ("entropy_correction", *ERRORS)
@@ -33,16 +34,8 @@ DERIVED = (
 
 def make(probabilities, mc_error=0.001, share=0.5, **arguments):
     """A Certainty in which `share` of the entropy is expected entropy."""
-    p = np.array(probabilities, dtype=float)
-    settings = {
-        "probabilities": p,
-        "mc_error": mc_error if np.shape(mc_error) == p.shape else np.full(p.shape, mc_error),
-        "expected_entropy": share * entropy_of(p),
-        "passes": np.full(len(p), 20),
-        "class_names": [str(number) for number in range(p.shape[-1])],
-        "row": np.arange(len(p)),
-    }
-    return Certainty(**{**settings, **arguments})
+    known = {"expected_entropy": share * entropy_of(np.array(probabilities, dtype=float))}
+    return certainty_of(probabilities, mc_error=mc_error, **(known | arguments))
 
 
 def random_one(rows=50, classes=5, **arguments):
@@ -75,7 +68,7 @@ def digits():
             [0.04, 0.00, 0.96],
             [0.33, 0.33, 0.34],
         ],
-        mc_error=np.array([0.001, 0.005, 0.001, 0.02, 0.001])[:, None],
+        mc_error=np.tile([[0.001], [0.005], [0.001], [0.02], [0.001]], 3),
         class_names=["zero", "six", "eight"],
         kind="image",
         row=np.array([0, 1, 2, 3, 4]),

@@ -1,35 +1,27 @@
 """What each function, method of a result and command does with numbers: it answers, or says why not.
 
-The tables below are complete: a new function, method or command has to say what it does. An entry names the
-part of the kind that it needs; without that part it is refused in words.
+The tables below are complete: a new function, method or command has to say what it does, and in which words
+it refuses.
 """
-
-import inspect
 
 import numpy as np
 import pytest
-import typer.main
 
 import howsure
-from howsure.answers.registry import NUMBERS, PARTS
-from howsure.cli.app import app
+from tests.answers.answers_or_refuses import (
+    ANSWERS,
+    check_call,
+    check_command,
+    commands,
+    functions,
+    methods_of,
+)
 from tests.answers.measures import linear, rows
-from tests.scale.conftest import run
 
 DROPOUT = howsure.MCDropout(passes=20)
 MODEL = "tests.answers.measures:linear"
 N = 60
 TRUTH = linear().predict([rows(N)])[:, 0] + np.random.default_rng(2).normal(size=N)
-NOTHING = None
-"""What an entry needs that every kind can do."""
-NEVER = "prediction_sets"
-"""A part that numbers do not have: they have intervals."""
-
-
-def promised(result):
-    """A rule of abstention, with a tolerance that every row keeps to."""
-    more = {"tolerance": 10.0} if NUMBERS.has("abstain") else {}
-    return howsure.abstain(result, TRUTH, risk=0.2, **more)
 
 
 def features():
@@ -41,41 +33,45 @@ def saved(result, folder):
     return folder / "saved.parquet"
 
 
+NO_GRAPH = "needs passes as an ONNX graph, which the adapter of 'scales' does not give"
+"""What this model does not allow, whatever its answers are; `tests/export/test_numbers.py` has others."""
+
 FUNCTIONS = {
-    "abstain": (lambda result, folder: promised(result)(result), "abstain"),
-    "assess": (lambda result, folder: howsure.assess(linear(), rows(), method=DROPOUT), NOTHING),
-    "audit": (lambda result, folder: howsure.audit(linear(), rows()), NOTHING),
-    "calibrate": (lambda result, folder: howsure.calibrate(result, TRUTH)(result), "calibrate"),
-    "compare": (lambda result, folder: howsure.compare(linear(), rows(N), TRUTH), "compare"),
-    "evaluate": (lambda result, folder: str(howsure.evaluate(result, TRUTH)), "evaluate"),
-    "export": (lambda result, folder: howsure.export(linear(), folder / "m.onnx", x=rows()), NOTHING),
+    "abstain": (
+        lambda result, folder: howsure.abstain(result, TRUTH, risk=0.2, tolerance=10.0)(result),
+        ANSWERS,
+    ),
+    "assess": (lambda result, folder: howsure.assess(linear(), rows(), method=DROPOUT), ANSWERS),
+    "audit": (lambda result, folder: howsure.audit(linear(), rows()), ANSWERS),
+    "calibrate": (lambda result, folder: howsure.calibrate(result, TRUTH)(result), ANSWERS),
+    "compare": (lambda result, folder: howsure.compare(linear(), rows(N), TRUTH), ANSWERS),
+    "evaluate": (lambda result, folder: str(howsure.evaluate(result, TRUTH)), ANSWERS),
+    "export": (lambda result, folder: howsure.export(linear(), folder / "m.onnx", x=rows()), NO_GRAPH),
     "familiarity": (
         lambda result, folder: howsure.familiarity(*features()).percentile(
             howsure.features_of(linear(), rows())
         ),
-        NOTHING,
+        ANSWERS,
     ),
-    "features_of": (lambda result, folder: howsure.features_of(linear(), rows()), NOTHING),
-    "hand_over": (lambda result, folder: howsure.hand_over(result, [0], folder / "r.csv"), "hand_over"),
-    "load": (lambda result, folder: howsure.load(saved(result, folder)), NOTHING),
-    "passes": (lambda result, folder: howsure.passes(linear(), rows(), 3), NOTHING),
-    "plan": (lambda result, folder: howsure.plan(linear(), rows()), NOTHING),
+    "features_of": (lambda result, folder: howsure.features_of(linear(), rows()), ANSWERS),
+    "hand_over": (lambda result, folder: howsure.hand_over(result, [0], folder / "r.csv"), ANSWERS),
+    "load": (lambda result, folder: howsure.load(saved(result, folder)), ANSWERS),
+    "passes": (lambda result, folder: howsure.passes(linear(), rows(), 3), ANSWERS),
+    "plan": (lambda result, folder: howsure.plan(linear(), rows()), ANSWERS),
     "predict_with_uncertainty": (
         lambda result, folder: howsure.predict_with_uncertainty(linear(), rows()),
-        NOTHING,
+        ANSWERS,
     ),
     "prediction_intervals": (
         lambda result, folder: howsure.prediction_intervals(result, TRUTH, coverage=0.9)(result),
-        "prediction_intervals",
+        ANSWERS,
     ),
-    "prediction_sets": (lambda result, folder: howsure.prediction_sets(result, TRUTH), NEVER),
-    "stream": (lambda result, folder: list(howsure.stream(linear(), rows(), method=DROPOUT)), NOTHING),
+    "prediction_sets": (
+        lambda result, folder: howsure.prediction_sets(result, TRUTH),
+        r"There are no prediction sets.*Received: one of numbers per row",
+    ),
+    "stream": (lambda result, folder: list(howsure.stream(linear(), rows(), method=DROPOUT)), ANSWERS),
 }
-REFUSED = {"export": "needs passes as an ONNX graph, which the adapter of 'scales' does not give"}
-"""What this model does not allow, whatever its answers are; `tests/export/test_numbers.py` has others."""
-YET_TO_COME = {"prediction_intervals"}
-"""A function that may not be there."""
-
 METHODS = {
     "above": lambda result, folder: result.above(0.5).coin_flips(),
     "can_call": lambda result, folder: result.can_call("customer"),
@@ -117,18 +113,17 @@ NO_METHODS = {"from_table", "row_type"}
 """Names of a result that are not for its users: how a file is read, and the type of a row."""
 
 COMMANDS = {
-    "abstain": (("{table}", "--risk", "0.2", "--tolerance", "10"), "abstain"),
-    "assess": ((MODEL, "{rows}", "--labels", "{truth}", "--out", "{folder}/o.parquet"), NOTHING),
-    "audit": ((MODEL, "--data", "{rows}"), NOTHING),
-    "calibrate": (("{table}", "--labels", "{truth}", "--out", "{folder}/c.json"), "calibrate"),
-    "compare": ((MODEL, "{rows}", "--labels", "{truth}"), "compare"),
-    "evaluate": (("{table}", "--labels", "{truth}"), "evaluate"),
-    "export": ((MODEL, "{folder}/m.onnx", "--data", "{rows}"), NOTHING),
-    "handover": (("{table}", "--out", "{folder}/o.csv", "--most", "3"), "hand_over"),
-    "report": (("{table}", "--labels", "{truth}", "--report", "{folder}/page.html"), NOTHING),
-    "sets": (("{table}", "--coverage", "0.9", "--new", "{table}"), "prediction_intervals"),
+    "abstain": (("{table}", "--risk", "0.2", "--tolerance", "10"), ANSWERS),
+    "assess": ((MODEL, "{rows}", "--labels", "{truth}", "--out", "{folder}/o.parquet"), ANSWERS),
+    "audit": ((MODEL, "--data", "{rows}"), ANSWERS),
+    "calibrate": (("{table}", "--labels", "{truth}", "--out", "{folder}/c.json"), ANSWERS),
+    "compare": ((MODEL, "{rows}", "--labels", "{truth}"), ANSWERS),
+    "evaluate": (("{table}", "--labels", "{truth}"), ANSWERS),
+    "export": ((MODEL, "{folder}/m.onnx", "--data", "{rows}"), NO_GRAPH),
+    "handover": (("{table}", "--out", "{folder}/o.csv", "--most", "3"), ANSWERS),
+    "report": (("{table}", "--labels", "{truth}", "--report", "{folder}/page.html"), ANSWERS),
+    "sets": (("{table}", "--coverage", "0.9", "--new", "{table}"), ANSWERS),
 }
-NO_MODEL_OF_THE_USER = {"demo"}
 
 
 @pytest.fixture(scope="module")
@@ -136,35 +131,15 @@ def result():
     return howsure.assess(linear(), rows(N), method=DROPOUT)
 
 
-def refusal_of(name, part):
-    """What is said where something is not answered, or None where it is."""
-    if name in REFUSED:
-        return REFUSED[name]
-    return None if part is NOTHING or NUMBERS.has(part) else f"There are no {PARTS[part]} for these rows"
-
-
 def test_the_tables_are_complete():
-    public = {name for name in howsure.__all__ if inspect.isfunction(getattr(howsure, name))}
-    assert public <= set(FUNCTIONS) <= public | YET_TO_COME
-    kind = howsure.RegressionCertainty
-    methods = {name for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))}
-    assert methods == {*METHODS, *METHODS_REFUSED} | NO_METHODS
-    assert set(typer.main.get_command(app).commands) == set(COMMANDS) | NO_MODEL_OF_THE_USER
+    assert functions() == set(FUNCTIONS)
+    assert methods_of(howsure.RegressionCertainty) == {*METHODS, *METHODS_REFUSED} | NO_METHODS
+    assert commands() == set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_answers_or_refuses(name, result, tmp_path):
-    if not hasattr(howsure, name):
-        assert name in YET_TO_COME
-        return
-    call, part = FUNCTIONS[name]
-    refusal = refusal_of(name, part)
-    if refusal is None:
-        call(result, tmp_path)
-        return
-    with pytest.raises((howsure.InputError, howsure.ModelError), match=refusal) as raised:
-        call(result, tmp_path)
-    assert name in REFUSED or "Received: one of numbers per row" in str(raised.value)
+    check_call(*FUNCTIONS[name], result, tmp_path)
 
 
 @pytest.mark.parametrize("name", {**METHODS, **SHOWN})
@@ -174,14 +149,11 @@ def test_a_method_of_a_result_answers(name, result, tmp_path):
 
 @pytest.mark.parametrize("name", METHODS_REFUSED)
 def test_a_method_of_a_result_refuses(name, result, tmp_path):
-    call, refusal = METHODS_REFUSED[name]
-    with pytest.raises(howsure.InputError, match=refusal):
-        call(result, tmp_path)
+    check_call(*METHODS_REFUSED[name], result, tmp_path)
 
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_answers_or_refuses(name, result, tmp_path):
-    arguments, part = COMMANDS[name]
     np.save(tmp_path / "x.npy", rows(N))
     np.savetxt(tmp_path / "y.csv", TRUTH, header="y", comments="")
     places = {
@@ -190,11 +162,4 @@ def test_a_command_answers_or_refuses(name, result, tmp_path):
         "rows": tmp_path / "x.npy",
         "folder": tmp_path,
     }
-    done = run(name, *(each.format(**places) for each in arguments))
-    refusal = refusal_of(name, "prediction_sets" if name == "sets" and not NUMBERS.has(part) else part)
-    if refusal is None:
-        assert done.exit_code == 0, done.stderr
-        return
-    assert done.exit_code == 2
-    assert refusal in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    check_command(name, *COMMANDS[name], places)

@@ -1,10 +1,8 @@
 """What each function and method of a result does with a class at each position: it answers, or says why not.
 
-The tables below are complete: a new function or method has to say what it does. An entry names the part of
-the kind that it needs; without that part it is refused in words.
+The tables below are complete: a new function or method has to say what it does, and in which words it
+refuses.
 """
-
-import inspect
 
 import numpy as np
 import pytest
@@ -13,12 +11,12 @@ import torch
 import howsure
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.registry import PARTS, POSITIONS
+from tests.answers.answers_or_refuses import ANSWERS, check_call, functions, methods_of
 from tests.answers.maps import certainty_of, drawn
 
 N = 40
 P, TRUTH = drawn(N, positions=(6, 5), sharp=3.0)
-NOTHING = None
-"""What an entry needs that every kind can do."""
+REFUSED = "There are no {} for these rows.*Received: one of a class at each position"
 
 
 def model():
@@ -36,53 +34,56 @@ DROPOUT = howsure.MCDropout(passes=4)
 FUNCTIONS = {
     "abstain": (
         lambda result, folder: howsure.abstain(result, TRUTH, risk=0.2, tolerance=0.5)(result),
-        "abstain",
+        ANSWERS,
     ),
     "assess": (
         lambda result, folder: howsure.assess(model(), images(), method=DROPOUT, outputs="logits"),
-        NOTHING,
+        ANSWERS,
     ),
-    "audit": (lambda result, folder: howsure.audit(model(), images()), NOTHING),
-    "calibrate": (lambda result, folder: howsure.calibrate(result, TRUTH)(result), "calibrate"),
+    "audit": (lambda result, folder: howsure.audit(model(), images()), ANSWERS),
+    "calibrate": (lambda result, folder: howsure.calibrate(result, TRUTH)(result), ANSWERS),
     "compare": (
         lambda result, folder: howsure.compare(model(), images(20), TRUTH[:20], outputs="logits"),
-        "compare",
+        REFUSED.format("comparisons"),
     ),
-    "evaluate": (lambda result, folder: str(howsure.evaluate(result, TRUTH, ignore=-1)), "evaluate"),
+    "evaluate": (lambda result, folder: str(howsure.evaluate(result, TRUTH, ignore=-1)), ANSWERS),
     "export": (
         lambda result, folder: howsure.export(model(), folder / "m.onnx", x=images(), outputs="logits"),
-        "graph",
+        ANSWERS,
     ),
     "familiarity": (
         lambda result, folder: howsure.familiarity(features(40), None, features(120)).percentile(features(4)),
-        NOTHING,
+        ANSWERS,
     ),
-    "features_of": (lambda result, folder: howsure.features_of(model(), images()), NOTHING),
-    "hand_over": (lambda result, folder: howsure.hand_over(result, [0], folder / "r.csv"), "hand_over"),
-    "load": (lambda result, folder: howsure.load(saved(result, folder)), NOTHING),
-    "passes": (lambda result, folder: howsure.passes(model(), images(), 3, outputs="logits"), NOTHING),
-    "plan": (lambda result, folder: howsure.plan(model(), images(), outputs="logits"), NOTHING),
+    "features_of": (
+        lambda result, folder: howsure.features_of(model(), images()),
+        "Make `howsure.Features` of what its last layer gets and puts out",
+    ),
+    "hand_over": (
+        lambda result, folder: howsure.hand_over(result, [0], folder / "r.csv"),
+        REFUSED.format("tables to hand over"),
+    ),
+    "load": (lambda result, folder: howsure.load(saved(result, folder)), ANSWERS),
+    "passes": (lambda result, folder: howsure.passes(model(), images(), 3, outputs="logits"), ANSWERS),
+    "plan": (lambda result, folder: howsure.plan(model(), images(), outputs="logits"), ANSWERS),
     "predict_with_uncertainty": (
         lambda result, folder: howsure.predict_with_uncertainty(model(), images()),
-        NOTHING,
+        ANSWERS,
     ),
     "prediction_intervals": (
         lambda result, folder: howsure.prediction_intervals(result, TRUTH),
-        "prediction_intervals",
+        REFUSED.format("prediction intervals"),
     ),
     "prediction_sets": (
         lambda result, folder: list(howsure.prediction_sets(result, TRUTH)(result)),
-        "prediction_sets",
+        ANSWERS,
     ),
     "stream": (
         lambda result, folder: list(howsure.stream(model(), images(), method=DROPOUT, outputs="logits")),
-        NOTHING,
+        ANSWERS,
     ),
 }
-
-
-REFUSED = {"features_of": "Make `howsure.Features` of what its last layer gets and puts out"}
-"""What no model of positions allows, as it has features at every position."""
+"""No model of positions has features of a row: it has them at every position."""
 
 
 def features(rows):
@@ -127,31 +128,18 @@ def result():
 
 
 def test_the_tables_are_complete():
-    assert {name for name in howsure.__all__ if inspect.isfunction(getattr(howsure, name))} == set(FUNCTIONS)
-    kind = DenseCertainty
-    methods = {name for name in dir(kind) if not name.startswith("_") and callable(getattr(kind, name))}
-    assert methods == set(METHODS) - {"print", "take"} | NO_METHODS
+    assert functions() == set(FUNCTIONS)
+    assert methods_of(DenseCertainty) == set(METHODS) - {"print", "take"} | NO_METHODS
 
 
 def test_what_can_be_done_instead_of_a_missing_part_is_said():
     missing = {part for part in PARTS if not POSITIONS.has(part)}
-    assert missing - {"page", "graph", "graph_numbers", "graph_words"} <= set(POSITIONS.instead)
+    assert missing <= set(POSITIONS.instead)
 
 
 @pytest.mark.parametrize("name", list(FUNCTIONS))
 def test_a_function_answers_or_refuses(name, result, tmp_path):
-    call, part = FUNCTIONS[name]
-    if name in REFUSED:
-        with pytest.raises(howsure.ModelError, match=REFUSED[name]):
-            call(result, tmp_path)
-        return
-    if part is NOTHING or POSITIONS.has(part):
-        call(result, tmp_path)
-        return
-    refusal = f"There are no {PARTS[part]} for these rows"
-    with pytest.raises((howsure.InputError, howsure.ModelError), match=refusal) as raised:
-        call(result, tmp_path)
-    assert "Received: one of a class at each position" in str(raised.value)
+    check_call(*FUNCTIONS[name], result, tmp_path)
 
 
 @pytest.mark.parametrize("name", list(METHODS))

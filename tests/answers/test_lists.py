@@ -19,7 +19,8 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.report import render
 from howsure.report.figures import BANDS, bands
 from howsure.report.looks import Looks, looks_of
-from tests.report.made import Page, certainty_of, make_certainty, make_multilabel
+from tests.made import certainty_of
+from tests.report.made import Page, make_certainty, make_multilabel
 from tests.report.pages import images
 from tests.report.test_report import table_rows
 

@@ -14,9 +14,9 @@ from howsure.compare.findings import lead
 from howsure.errors import InputError
 from howsure.judge.scores import Score
 from howsure.report import render
+from tests.report.comparisons import full, simulated
 from tests.report.made import make_certainty, make_multilabel
 from tests.report.pages import images
-from tests.report.test_comparison import full, simulated
 
 # --- printed --------------------------------------------------------------------------------------
 

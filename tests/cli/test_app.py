@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+
+from tests.commands import flat, run
 
 keras = pytest.importorskip("keras", reason="Keras is not installed")
 
 import howsure  # noqa: E402  # needs keras
 from howsure.cli import assessing, comparing  # noqa: E402  # needs keras
-from howsure.cli.app import app  # noqa: E402
 from howsure.cli.stopping import Unbreakable  # noqa: E402
 from howsure.demo import mnist  # noqa: E402
 from howsure.demo import run as demo_module  # noqa: E402
@@ -82,14 +82,6 @@ def picture_folder(tmp_path):
             pixels = values.integers(0, 256, (8, 8), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "pictures" / name / f"{number}.png")
     return tmp_path / "pictures"
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
-
-
-def flat(text):
-    return " ".join(text.replace("\u00a0", " ").split())
 
 
 # --- compare ----------------------------------------------------------------------------------

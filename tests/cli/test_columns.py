@@ -6,12 +6,12 @@ import json
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+
+from tests.commands import run
 
 keras = pytest.importorskip("keras", reason="Keras is not installed")
 
 import howsure  # noqa: E402  # needs keras
-from howsure.cli import app as cli  # noqa: E402
 from howsure.cli import output  # noqa: E402
 
 FLOWERS = ("rose", "tulip", "daisy")
@@ -46,10 +46,6 @@ def flowers(tmp_path):
 
 
 CHOSEN = ("--label-column", "species", "--id-column", "plant", "--drop", "note,nothing")
-
-
-def run(*arguments):
-    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 def assess(model_file, data, out, *arguments):

@@ -10,18 +10,12 @@ import sys
 import numpy as np
 import pytest
 import typer.main
-from typer.testing import CliRunner
 
 import howsure
 from howsure.cli import app as cli
+from tests.commands import run
 
 COMMANDS = typer.main.get_command(cli.app).commands
-
-
-def run(*arguments, **more):
-    return CliRunner().invoke(
-        cli.app, [str(argument) for argument in arguments], catch_exceptions=False, **more
-    )
 
 
 def test_the_version_is_that_of_the_package():

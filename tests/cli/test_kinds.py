@@ -11,7 +11,7 @@ from howsure.answers import registry
 from howsure.cli.grouped import grouped
 from howsure.models.arrays import ArrayModel, Dense, Dropout
 from tests.answers.measures import MEASURES, Measures, Regression, known, linear, rows
-from tests.scale.conftest import run
+from tests.commands import run
 
 MODEL, OUTCOME = "tests.answers.measures:linear", "tests.answers.measures:Regression"
 TRUTH = np.random.default_rng(2).normal(size=9)

@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+
+from tests.commands import run
 
 pytest.importorskip("keras", reason="Keras is not installed")
 import keras
 
 import howsure
-from howsure.cli import app as cli
 
 NAMES = ("rain", "wind", "fog")
 
@@ -29,10 +29,6 @@ def folder(tmp_path_factory):
     np.savez(folder / "plain.npz", x=x)
     np.savetxt(folder / "y.csv", y, fmt="%d", delimiter=",", header="rain,wind,fog", comments="")
     return folder
-
-
-def run(*arguments):
-    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
 
 
 def test_each_label_is_told_scored_and_saved(folder):

@@ -9,9 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import howsure
-from howsure.answers.registry import NUMBERS
 from tests.answers.measures import linear, rows
-from tests.scale.conftest import run
+from tests.commands import done, lines_of, refused
 
 MODEL = "tests.answers.measures:linear"
 TWO = "tests.cli.test_numbers:two_numbers"
@@ -37,24 +36,6 @@ def written(path, header, columns):
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([header, *np.column_stack(columns).tolist()])
     return path
-
-
-def lines_of(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def done(*arguments):
-    ran = run(*arguments)
-    assert ran.exit_code == 0, ran.stderr
-    return ran
-
-
-def refused(*arguments):
-    ran = run(*arguments)
-    assert ran.exit_code == 2
-    assert len(ran.stderr.splitlines()) == 1
-    return ran.stderr
 
 
 def assessed(x, out, *more, model=MODEL):
@@ -120,11 +101,11 @@ def test_the_question_is_answered_as_in_python(x, y, tmp_path):
     np.testing.assert_array_equal(asked.probabilities, expected.probabilities)
     np.testing.assert_array_equal(asked.truth, y[:, 0] > 0.25)
     assert (asked.thresholds.sure, expected.thresholds.sure) == (0.9, 0.95)
-    said = done("evaluate", table, "--above", "0.25").stdout
+    said = done("evaluate", table, "--above", "0.25")
     assert said.strip() == str(howsure.evaluate(expected)).strip()
     # Labels in a file are numbers too, and are asked the same.
     again = done("evaluate", assessed(x, tmp_path / "bare.parquet"), "--labels", labels, "--above", "0.25")
-    assert again.stdout == said
+    assert again == said
 
 
 @pytest.mark.parametrize("command", ["calibrate", "sets", "abstain", "report", "handover"])
@@ -145,8 +126,8 @@ def test_one_of_several_targets_is_asked(x, y, tmp_path):
     np.save(tmp_path / "y.npy", y)
     names = ("--class-names", "age,dose")
     table = assessed(x, tmp_path / "t.parquet", "--labels", tmp_path / "y.npy", *names, model=TWO)
-    by_name = done("evaluate", table, "--above", "0", "--target", "dose").stdout
-    assert by_name == done("evaluate", table, "--above", "0", "--target", "1").stdout
+    by_name = done("evaluate", table, "--above", "0", "--target", "dose")
+    assert by_name == done("evaluate", table, "--above", "0", "--target", "1")
     assert "dose above 0" in by_name
     assert "Say which target" in refused("evaluate", table, "--above", "0")
     assert "no such target" in refused("evaluate", table, "--above", "0", "--target", "weight")
@@ -206,11 +187,10 @@ def test_a_task_of_label_studio_suggests_the_number(x, tmp_path):
 # --- tables of others -----------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(not NUMBERS.has("prediction_intervals"), reason="numbers have no intervals yet")
 def test_intervals_have_two_ends(y, tmp_path, random):
     known = written(tmp_path / "known.csv", ["mean", "std", "y"], [y[:, 0], np.ones(N), y[:, 1]])
     new = written(tmp_path / "new.csv", ["id", "mean", "std"], [list("abcde"), y[:5, 0], np.ones(5)])
-    said = done("sets", known, "--coverage", "0.8", "--new", new, "--out", tmp_path / "o.csv").stdout
+    said = done("sets", known, "--coverage", "0.8", "--new", new, "--out", tmp_path / "o.csv")
     assert "Intervals of 5 rows, on average" in said
     found = lines_of(tmp_path / "o.csv")
     assert list(found[0]) == ["row", "id", "mean", "low", "high"]
@@ -224,6 +204,6 @@ def test_two_tables_of_numbers_are_compared_by_the_question(y, tmp_path):
     first = written(tmp_path / "first.csv", ["mean", "std", "y"], [y[:, 0], np.ones(N), truth])
     second = tmp_path / "second.parquet"
     pq.write_table(pa.table({"std": np.full(N, 3.0), "mean": y[:, 0]}), second)
-    said = done("compare", first, second, "--above", "0").stdout
+    said = done("compare", first, second, "--above", "0")
     assert "first" in said
     assert "has no effect on a model" in refused("compare", MODEL, first, "--above", "0")

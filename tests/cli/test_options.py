@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import howsure
-from tests.scale.conftest import MODEL, run
+from tests.commands import run
+from tests.scale.conftest import MODEL
 from validation import small_network
 
 LIMITS = ("--sure", "0.8", "--coin-flip", "0.05")

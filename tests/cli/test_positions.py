@@ -10,8 +10,8 @@ from PIL import Image
 import howsure
 from howsure.answers.registry import PARTS, POSITIONS
 from howsure.cli.app import app
+from tests.commands import done, refused, run
 from tests.pixels import DROPOUT, GIVEN, MODEL, NAMES, assessed, folder_of, images, make, truths
-from tests.scale.conftest import run
 
 N = 4
 PASSES = ("--passes", 20)
@@ -27,19 +27,6 @@ def result():
 @pytest.fixture
 def data(tmp_path):
     return folder_of(tmp_path / "images", images(N))
-
-
-def done(*arguments):
-    ran = run(*arguments)
-    assert ran.exit_code == 0, ran.stderr
-    return ran.stdout
-
-
-def refused(*arguments):
-    ran = run(*arguments)
-    assert ran.exit_code == 2, ran.stdout
-    assert len(ran.stderr.splitlines()) == 1
-    return ran.stderr
 
 
 def into(data, out, *more):

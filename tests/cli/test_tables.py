@@ -10,12 +10,11 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 from sklearn.ensemble import RandomForestClassifier
-from typer.testing import CliRunner
 
 import howsure
 from howsure import Certainty, MultilabelCertainty
-from howsure.cli import app as cli
 from howsure.compare.findings import lead
+from tests.commands import flat, lines_of, run
 
 RANDOM = np.random.default_rng(0)
 NAMES = ("cat", "dog", "cow")
@@ -23,10 +22,6 @@ P = RANDOM.dirichlet([0.5, 0.5, 0.5], size=500)
 TRUTH = np.array([RANDOM.choice(3, p=p) for p in P])
 SHARP = np.round(P**2 / np.sum(P**2, axis=1, keepdims=True), 3)
 KNOWN, NEW = slice(0, 400), slice(400, 500)
-
-
-def run(*arguments):
-    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments], catch_exceptions=False)
 
 
 def done(*arguments):
@@ -41,15 +36,6 @@ def refused(*arguments):
     assert found.exit_code == 2
     assert "Traceback" not in found.stderr
     return flat(found.stderr)
-
-
-def flat(text):
-    return " ".join(text.replace("\u00a0", " ").split())
-
-
-def lines_of(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def write(path, rows, columns, extra=None):

@@ -17,9 +17,9 @@ from howsure.data.files import read_class_names, read_rows
 from howsure.data.label_files import read_labels
 from howsure.data.rows import InputSpec
 from howsure.errors import FileError, HowsureError, InputError
+from tests.refused import refused
 
 IMAGE = [InputSpec("image", (8, 6, 1), "float32")]
-COLOUR = [InputSpec("image", (8, 6, 3), "float32")]
 FLAT = [InputSpec("x", (3,), "float32")]
 TWO = [InputSpec("a", (), "float32"), InputSpec("b", (2,), "float32")]
 ROOT = Path(__file__).parents[2]
@@ -27,11 +27,7 @@ TABLE = np.array([[1, 2, 3], [4, 5, 6]])
 
 
 def refuse(error, function, arguments, *fragments):
-    """The call raises the error, and its message has all the fragments."""
-    with pytest.raises(error) as caught:
-        function(*arguments)
-    for fragment in fragments:
-        assert fragment in str(caught.value), str(caught.value)
+    refused(error, lambda: function(*arguments), *fragments)
 
 
 def written(folder, name, content):

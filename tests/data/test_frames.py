@@ -7,6 +7,7 @@ import pytest
 from howsure import InputError
 from howsure.data.frames import as_array, is_frame, labelled_frame, read_frame
 from howsure.data.rows import InputSpec, check_rows
+from tests.refused import refused
 
 pd = pytest.importorskip("pandas", reason="pandas is not installed")
 
@@ -27,10 +28,7 @@ def frame(request):
 
 
 def refuse(frame, inputs, *fragments):
-    with pytest.raises(InputError) as caught:
-        read_frame(frame, inputs)
-    for fragment in fragments:
-        assert fragment in str(caught.value), str(caught.value)
+    refused(InputError, lambda: read_frame(frame, inputs), *fragments)
 
 
 def test_columns_of_numbers_in_their_order_are_the_rows(frame):

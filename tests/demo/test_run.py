@@ -1,3 +1,4 @@
+from tests.made import certainty_of
 import io
 
 import numpy as np
@@ -48,15 +49,8 @@ def undecided(count):
     top = np.linspace(0.51, 0.99, count)
     probabilities = np.zeros((count, 10))
     probabilities[:, 8], probabilities[:, 6] = top, 1 - top
-    return Certainty(
-        probabilities=probabilities,
-        mc_error=np.full((count, 10), 0.001),
-        expected_entropy=np.full(count, 0.01),
-        passes=np.full(count, 20),
-        class_names=tuple("0123456789"),
-        row=np.arange(count),
-        truth=np.full(count, 8),
-        kind="image",
+    return certainty_of(
+        probabilities, expected_entropy=np.full(count, 0.01), truth=np.full(count, 8), kind="image"
     )
 
 

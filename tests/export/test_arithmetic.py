@@ -20,8 +20,9 @@ from howsure.sampling.run import Run
 from howsure.sampling.tree import Tree
 from howsure.sites import DROPOUT, Site
 
-onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
-from howsure.export.arithmetic import SMOOTH, columns_graph  # noqa: E402
+pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+from howsure.export.arithmetic import SMOOTH, columns_graph
+from tests.graphs import run
 
 ROWS = 40
 LEVELS = tuple(
@@ -98,12 +99,6 @@ class Model:
     levels, limits = LEVELS, Limits(2**22, 2**22, 3, (FLOAT32,))
 
 
-def in_onnx(graph, raw):
-    session = onnxruntime.InferenceSession(graph.SerializeToString())
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(None, {"raw": raw}), strict=True))
-
-
 @pytest.mark.parametrize("plan", DESIGNS)
 @pytest.mark.parametrize("answer", OUTCOMES)
 def test_columns_are_those_of_numpy(plan, answer, random):
@@ -111,7 +106,7 @@ def test_columns_are_those_of_numpy(plan, answer, random):
     first = first_passes(Plan(DESIGNS[plan]), LEVELS, 0)
     raw = raw_outputs(outcome, outputs, first.passes, random)
     expected = in_numpy(outcome, first, raw)
-    found = in_onnx(columns_graph(outcome, first, (outputs,)), raw)
+    found = run(columns_graph(outcome, first, (outputs,)), raw)
 
     for name in ("probabilities", "mc_error", "entropy", "expected_entropy", "mutual_information"):
         assert found[name].shape == getattr(expected, name).shape
@@ -132,7 +127,7 @@ def test_calibrated_probabilities_are_those_of_the_calibrator(method, random):
     truth = [random.choice(4, p=p / p.sum()) for p in expected.probabilities**0.5]
     with warnings.catch_warnings(action="ignore"):  # so few rows teach little
         calibrator = calibrate(expected, truth, method=method)
-    found = in_onnx(columns_graph(outcome, first, (outputs,), calibrator), raw)
+    found = run(columns_graph(outcome, first, (outputs,), calibrator), raw)
     calibrated = calibrator(expected)
     assert np.abs(found["calibrated"] - calibrated.probabilities).max() < 5e-6
     assert np.abs(found["calibrated"] - expected.probabilities).max() > 0.01

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.answers.classes.result import Certainty
 from howsure.errors import ModelError
 from howsure.export.compared import check_graph
 from howsure.export.whole import sha256_of, whole_graph
 from tests.examples import digit_reader
+from tests.made import certainty_of
 
 onnx = pytest.importorskip("onnx", reason="ONNX is not installed")
 pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
@@ -21,18 +21,13 @@ from howsure.onnx.nodes import IR_VERSION, OPSET  # noqa: E402
 
 def result(**changed):
     """A result of three rows: sure, leaning and a coin flip."""
-    probabilities = np.array([[0.97, 0.02, 0.01], [0.7, 0.2, 0.1], [0.45, 0.4, 0.15]])
-    return Certainty(
-        **{
-            "probabilities": probabilities,
-            "mc_error": np.full((3, 3), 0.01),
-            "expected_entropy": np.array([0.1, 0.5, 0.8]),
-            "passes": np.full(3, 20),
-            "class_names": ("a", "b", "c"),
-            "row": np.arange(3),
-        }
-        | changed
-    )
+    known = {
+        "probabilities": [[0.97, 0.02, 0.01], [0.7, 0.2, 0.1], [0.45, 0.4, 0.15]],
+        "mc_error": 0.01,
+        "expected_entropy": np.array([0.1, 0.5, 0.8]),
+        "class_names": ("a", "b", "c"),
+    }
+    return certainty_of(**(known | changed))
 
 
 def constant_graph(path, certainty, **changed):

@@ -11,11 +11,12 @@ from howsure.answers.numbers.outcome import Numbers
 from howsure.sampling.first_passes import first_passes
 from howsure.sampling.outcome import Told
 from howsure.sampling.plan import Plan
-from tests.export.test_arithmetic import DESIGNS, LEVELS, ROWS, estimates_in_numpy, in_onnx
+from tests.export.test_arithmetic import DESIGNS, LEVELS, ROWS, estimates_in_numpy
 
 onnx = pytest.importorskip("onnx", reason="ONNX is not installed")
-onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
 from howsure.export.arithmetic import columns_graph  # noqa: E402
+from tests.graphs import metadata, run  # noqa: E402
 
 NAMES = ("age", "dose")
 
@@ -23,16 +24,6 @@ NAMES = ("age", "dose")
 @pytest.fixture
 def rows(random):
     return random.normal(size=(70, 4)).astype(np.float32)
-
-
-def graph_of(path):
-    session = onnxruntime.InferenceSession(str(path))
-    names = [each.name for each in session.get_outputs()]
-    told = session.get_modelmeta().custom_metadata_map
-    return (
-        lambda x: dict(zip(names, session.run(None, {session.get_inputs()[0].name: x}), strict=True)),
-        told,
-    )
 
 
 def check_alike(found, expected, columns):
@@ -54,7 +45,7 @@ def test_columns_are_those_of_numpy(plan, outputs, random):
     expected = outcome.result(estimates, Told(np.arange(ROWS), "row", {}, 0, None, "0"))
     spread = np.sqrt(raw[..., :2].astype(float).var(axis=0) + estimates.squared_error[:, :2])
     expected = replace(expected, spread=spread)
-    found = in_onnx(columns_graph(outcome, first, (count,)), raw)
+    found = run(columns_graph(outcome, first, (count,)), raw)
 
     columns = ("mean", "mc_error", "spread", *(("noise",) if outputs != "values" else ()))
     assert tuple(found) == columns
@@ -68,7 +59,7 @@ def test_a_negative_variance_becomes_nan_in_its_row(random):
     outcome, first = Numbers("m", "mean-variance", ("age",)), first_passes(Plan(DESIGNS["flat"]), LEVELS, 0)
     raw = np.abs(random.normal(size=(first.passes, ROWS, 2))).astype(np.float32)
     raw[3, 7, 1] = -0.1
-    found = in_onnx(columns_graph(outcome, first, (2,)), raw)
+    found = run(columns_graph(outcome, first, (2,)), raw)
     assert np.isnan(found["noise"][:, 0]).nonzero()[0].tolist() == [7]
     assert np.isfinite(found["mean"]).all()
 
@@ -77,7 +68,7 @@ def test_a_larger_unit_changes_nothing_but_the_unit(random):
     outcome, first = Numbers("m", "values", NAMES), first_passes(Plan(DESIGNS["a group of cells"]), LEVELS, 0)
     raw = random.normal(3, 2, (first.passes, ROWS, 2)).astype(np.float32)
     graph, factor = columns_graph(outcome, first, (2,)), 2.0**20
-    small, large = in_onnx(graph, raw), in_onnx(graph, (factor * raw).astype(np.float32))
+    small, large = run(graph, raw), run(graph, (factor * raw).astype(np.float32))
     for name, column in small.items():
         np.testing.assert_array_equal(factor * column, large[name], err_msg=name)
 
@@ -97,8 +88,8 @@ def test_a_module_of_torch_with_a_head_of_variances_as_a_graph(rows, tmp_path):
     exported = howsure.export(module, tmp_path / "m.onnx", x=rows, **wishes)
     method = howsure.MCDropout(plan=exported.plan, max_passes=exported.passes)
     expected = howsure.assess(module, rows, method=method, **wishes)
-    run, told = graph_of(tmp_path / "m.onnx")
-    check_alike(run(rows), expected, ("mean", "mc_error", "spread", "noise"))
+    told = metadata(tmp_path / "m.onnx")
+    check_alike(run(tmp_path / "m.onnx", rows), expected, ("mean", "mc_error", "spread", "noise"))
     assert exported.largest_difference < 1e-4
     assert (expected.passes == exported.passes).all()
     assert (int(told["passes"]), told["outputs"]) == (exported.passes, "mean-log-variance")
@@ -117,7 +108,7 @@ def test_a_keras_model_as_a_graph(rows, tmp_path):
     exported = howsure.export(model, tmp_path / "m.onnx", x=rows)
     method = howsure.MCDropout(plan=exported.plan, max_passes=exported.passes)
     expected = howsure.assess(model, rows, method=method)
-    check_alike(graph_of(tmp_path / "m.onnx")[0](rows), expected, ("mean", "mc_error", "spread"))
+    check_alike(run(tmp_path / "m.onnx", rows), expected, ("mean", "mc_error", "spread"))
     random = np.random.default_rng(0)
     p = random.dirichlet([1, 1], size=100)
     of_classes = howsure.Certainty.from_probabilities(p)

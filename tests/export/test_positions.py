@@ -11,10 +11,11 @@ from howsure.sampling.first_passes import first_passes
 from howsure.sampling.outcome import Told
 from howsure.sampling.plan import Plan
 from tests import dense
-from tests.export.test_arithmetic import LEVELS, in_onnx
+from tests.export.test_arithmetic import LEVELS
 
-onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
-from howsure.export.arithmetic import columns_graph  # noqa: E402
+pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+from howsure.export.arithmetic import columns_graph
+from tests.graphs import run
 
 ROWS = 7
 LIMITS = Thresholds(0.8, 0.2)
@@ -52,7 +53,7 @@ def made(name, random):
 def test_maps_and_shares_are_those_of_numpy(name, random):
     outcome, first, raw, expected = made(name, random)
     assert first.passes == Positions.first_passes
-    found = in_onnx(columns_graph(outcome, first, raw.shape[2:]), raw)
+    found = run(columns_graph(outcome, first, raw.shape[2:]), raw)
     dense.check_graph(found, expected)
     assert (expected.share_spread[2:] > 0.05).any()
 
@@ -60,7 +61,7 @@ def test_maps_and_shares_are_those_of_numpy(name, random):
 def test_a_row_with_nan_has_no_numbers_and_other_rows_have_theirs(random):
     outcome, first, raw, expected = made("logits of pixels", random)
     raw[4, 5, 1, 2, 3] = np.nan
-    found = in_onnx(columns_graph(outcome, first, raw.shape[2:]), raw)
+    found = run(columns_graph(outcome, first, raw.shape[2:]), raw)
     at = (5, 2, 3)
     assert (found["label"][at], found["runner_up"][at], found["verdict"][at]) == (3, 3, 3)
     assert not found["settled"][at]

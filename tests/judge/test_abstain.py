@@ -9,25 +9,17 @@ import numpy as np
 import pytest
 from scipy.stats import beta, binom
 
-from howsure import Certainty
 from howsure.errors import HowsureWarning, InputError
 from howsure.judge.abstain import abstain
 from howsure.judge.accept import _last_to_pass, _starts
+from tests import made
 
 
 def certainty_of(confidence, names=("a", "b", "c")):
     """Rows whose most probable class is 0, with this probability."""
-    rows, rest = len(confidence), (1 - confidence)[:, None]
     others = np.arange(len(names) - 1, 0, -1)
-    p = np.hstack([confidence[:, None], rest * others / others.sum()])
-    return Certainty(
-        probabilities=p,
-        mc_error=np.full(p.shape, 0.001),
-        expected_entropy=np.zeros(rows),
-        passes=np.full(rows, 20),
-        class_names=names,
-        row=np.arange(rows),
-    )
+    p = np.hstack([confidence[:, None], (1 - confidence)[:, None] * others / others.sum()])
+    return made.certainty_of(p, class_names=names)
 
 
 def draw(rows, wrong_at, seed, step=0.0):

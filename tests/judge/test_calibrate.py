@@ -20,26 +20,21 @@ from howsure.answers.classes.maps import METHODS
 from howsure.errors import HowsureWarning, InputError
 from howsure.judge.calibrate import calibrate
 from howsure.statistics import entropy_of
+from tests import made
+from tests.sampling.enumerated import softmax
 
 TEMPERATURE = 1.8
 
 
-def certainty_of(p, mc_error=0.004):
-    rows, classes = p.shape
-    return howsure.Certainty(
-        probabilities=p,
-        mc_error=np.full(p.shape, mc_error),
+def certainty_of(p):
+    return made.certainty_of(
+        p,
+        mc_error=0.004,
+        passes=50,
+        class_names=tuple("abcdefghijkl"[: p.shape[1]]),
         expected_entropy=0.6 * entropy_of(p),
-        passes=np.full(rows, 50),
-        class_names=tuple("abcdefghijkl"[:classes]),
-        row=np.arange(rows),
         method={"name": "MCDropout", "passes": 50},
     )
-
-
-def softmax(logits):
-    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def draw(rows=400, classes=3, temperature=TEMPERATURE, seed=0):

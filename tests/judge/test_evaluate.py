@@ -16,24 +16,13 @@ from howsure.answers.classes.scores import DRAWS
 from howsure.errors import InputError
 from howsure.judge.scores import LEAST_MISTAKES, Score
 from howsure.judge.scores import SCORES as names
+from tests.made import certainty_of
 
 NAMES = (
     *("accuracy", "nll", "brier", "brier_reliability", "brier_resolution", "brier_uncertainty"),
     *("ece", "ece_debiased", "classwise_ece", "aurc", "excess_aurc", "error_auroc", "error_fpr95"),
 )
 SCORES = (*NAMES, *OUTSIDE)
-
-
-def certainty_of(probabilities, row=None):
-    rows, classes = probabilities.shape
-    return howsure.Certainty(
-        probabilities=probabilities,
-        mc_error=np.full(probabilities.shape, 0.001),
-        expected_entropy=np.zeros(rows),
-        passes=np.full(rows, 20),
-        class_names=tuple(map(str, range(classes))),
-        row=np.arange(rows) if row is None else row,
-    )
 
 
 def draw(rows=600, classes=4, sharpness=2.0, seed=0):

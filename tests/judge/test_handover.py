@@ -14,16 +14,15 @@ from howsure.answers.classes.handover import COLUMNS
 from howsure.errors import FileError, InputError
 from howsure.judge.handover import hand_over
 from howsure.judge.sets import prediction_sets
+from tests.made import certainty_of
 
 FLIP = "coin flip"
 
 
 def made(kind="image", truth=None):
-    return Certainty(
-        probabilities=np.array([[0.97, 0.02, 0.01], [0.03, 0.46, 0.51], [0.2, 0.7, 0.1]]),
-        mc_error=np.full((3, 3), 0.001),
+    return certainty_of(
+        [[0.97, 0.02, 0.01], [0.03, 0.46, 0.51], [0.2, 0.7, 0.1]],
         expected_entropy=np.array([0.01, 0.1, 0.8]),
-        passes=np.full(3, 20),
         class_names=("größe, 0", "6", "8"),
         row=np.array([10, 11, 12]),
         truth=truth,

@@ -7,23 +7,11 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from howsure import Certainty
 from howsure.answers.classes import sets as module
 from howsure.answers.classes.sets import SCORES
 from howsure.errors import HowsureWarning, InputError
 from howsure.judge.sets import prediction_sets
-
-
-def certainty_of(probabilities, names=None):
-    rows, classes = probabilities.shape
-    return Certainty(
-        probabilities=probabilities,
-        mc_error=np.full(probabilities.shape, 0.001),
-        expected_entropy=np.zeros(rows),
-        passes=np.full(rows, 20),
-        class_names=names or tuple(map(str, range(classes))),
-        row=np.arange(rows),
-    )
+from tests.made import certainty_of
 
 
 def draw(rows, classes=4, seed=0, sharpness=1.5):

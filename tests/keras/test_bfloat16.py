@@ -9,6 +9,7 @@ import howsure
 from howsure.models.keras import model as adapters
 from howsure.models.keras.model import Thinned, adapt
 from howsure.sampling.randomness import sites_of
+from tests.sampling.enumerated import softmax
 
 
 @pytest.fixture
@@ -133,11 +134,6 @@ def test_a_model_of_less_precision_of_its_own_works(policy):
 
 
 # --- types of the user's own ----------------------------------------------------------------------
-
-
-def softmax(logits):
-    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return shifted / shifted.sum(axis=-1, keepdims=True)
 
 
 def in_a_row(parts):

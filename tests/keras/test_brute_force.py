@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 
 import howsure
+from tests.sampling.enumerated import entropy
 
 from .networks import ARCHITECTURES, ROWS, build, rows_for
 
@@ -38,10 +39,6 @@ def known(name):
     model = build(name)
     x = rows_for(model)
     return model, x, brute_force(model, x)
-
-
-def entropy(p):
-    return -np.sum(p * np.log(np.maximum(p, 1e-300)), axis=-1)
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)

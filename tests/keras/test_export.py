@@ -9,8 +9,10 @@ from keras import layers
 
 import howsure
 
-onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
-import onnx  # noqa: E402
+pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+import onnx
+
+from tests.graphs import metadata, run
 
 EXACT = 1e-4
 NUMBERS = ("probabilities", "mc_error", "entropy", "expected_entropy", "mutual_information")
@@ -56,17 +58,6 @@ def rows_for(model, count, seed=0):
         each.name: random.normal(size=(count, *each.shape[1:])).astype("float32") for each in model.inputs
     }
     return made if len(made) > 1 else next(iter(made.values()))
-
-
-def run(path, x):
-    session = onnxruntime.InferenceSession(path)
-    feed = x if isinstance(x, dict) else {session.get_inputs()[0].name: x}
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(None, feed), strict=True))
-
-
-def metadata(path):
-    return {each.key: each.value for each in onnx.load(path).metadata_props}
 
 
 @pytest.fixture

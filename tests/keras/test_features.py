@@ -11,6 +11,7 @@ from howsure.judge.familiarity import familiarity
 from howsure.models.features import features_of
 from howsure.models.keras import features as keras_features
 from howsure.models.keras.model import adapt
+from tests.sampling.enumerated import softmax
 
 from .networks import ARCHITECTURES, build, rows_for
 from .test_invariances import same, snapshot
@@ -34,11 +35,6 @@ def predicted(model, x):
 def by_numpy(features, layer):
     kernel = ops.convert_to_numpy(layer.kernel)
     return features @ kernel + (0 if layer.bias is None else ops.convert_to_numpy(layer.bias))
-
-
-def softmax(logits):
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)
 
 
 # --- against Keras and numpy ------------------------------------------------------------------

@@ -10,6 +10,7 @@ import pytest
 from keras import layers, ops
 
 import howsure
+from tests.sampling.networks import same as close
 
 from .networks import ARCHITECTURES, build, rows_for
 
@@ -18,12 +19,6 @@ METHOD = howsure.MCDropout(passes=12)
 
 def assess(model, x, **arguments):
     return howsure.assess(model, x, **{"method": METHOD, **arguments})
-
-
-def close(a, b):
-    np.testing.assert_allclose(a.probabilities, b.probabilities, atol=3e-6)
-    np.testing.assert_allclose(a.mc_error, b.mc_error, atol=3e-6)
-    np.testing.assert_allclose(a.expected_entropy, b.expected_entropy, atol=1e-5)
 
 
 @pytest.fixture(scope="module")

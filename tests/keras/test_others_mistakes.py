@@ -9,6 +9,7 @@ import pytest
 from keras import layers, ops
 
 import howsure
+from tests.sampling.networks import same
 
 from .networks import Block, build, rows_for
 
@@ -26,12 +27,6 @@ def assess(model, x, **arguments):
 
 def sequential(*middle, shape=(4,), outputs=3, name="net"):
     return keras.Sequential([keras.Input(shape), *middle, layers.Dense(outputs, "softmax")], name=name)
-
-
-def same(a, b):
-    np.testing.assert_allclose(a.probabilities, b.probabilities, atol=3e-6)
-    np.testing.assert_allclose(a.mc_error, b.mc_error, atol=3e-6)
-    np.testing.assert_allclose(a.expected_entropy, b.expected_entropy, atol=1e-5)
 
 
 def take_weights(model, other):

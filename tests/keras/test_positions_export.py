@@ -10,6 +10,7 @@ from tests import dense
 from tests.keras.test_positions import u_net
 
 pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+from tests.graphs import metadata, run
 
 
 def test_the_graph_says_what_assess_says(tmp_path):
@@ -17,12 +18,12 @@ def test_the_graph_says_what_assess_says(tmp_path):
     wishes = {"seed": 2, "thresholds": howsure.Thresholds(sure=0.7)}
     exported = howsure.export(model, path, x=dense.rows(), **wishes)
     assert (exported.passes, exported.rows) == (Positions.first_passes, dense.ROWS)
-    found, told = dense.in_onnx(path, dense.rows())
+    found = run(path, dense.rows())
     expected = howsure.assess(
         model, dense.rows(), method=howsure.MCDropout(max_passes=Positions.first_passes), **wishes
     )
     dense.check_graph(found, expected)
-    assert told["passes"] == str(Positions.first_passes)
+    assert metadata(path)["passes"] == str(Positions.first_passes)
 
 
 def test_where_a_mask_says_what_counts_the_graph_has_maps_alone(tmp_path):
@@ -39,7 +40,7 @@ def test_where_a_mask_says_what_counts_the_graph_has_maps_alone(tmp_path):
     path, method = tmp_path / "tags.onnx", howsure.MCDropout(max_passes=Positions.first_passes)
     howsure.export(model, path, x=x)  # no word of these rows is padding
     x[1, 2:] = 0
-    found, _ = dense.in_onnx(path, x.astype(np.int32))
+    found = run(path, x.astype(np.int32))
     assert set(found) == {*dense.NUMBERS, *dense.WORDS, "verdict"}
     expected = howsure.assess(model, x, method=method)
     assert expected.counts.sum() == 17

@@ -1,11 +1,11 @@
 """Networks behind the seam whose passes share much: they are split, and what is shared is kept and joined.
 
-Plans and rounds themselves: `tests/sampling/test_pilot.py` and `test_rounds.py`, in numpy.
+Plans and rounds themselves: `tests/sampling/test_pilot.py` and `test_rounds.py`, in numpy; rows alone and
+among others: `test_conformance.py`.
 """
 
 import keras
 import numpy as np
-import pytest
 from keras import layers
 
 import howsure
@@ -34,31 +34,11 @@ def build(seed=5):
     return model, random.normal(size=(60, 12, 12, 1)).astype("float32")
 
 
-@pytest.fixture(scope="module")
-def network():
-    return build()
-
-
-@pytest.fixture(scope="module")
-def plan(network):
-    return howsure.plan(*network)
-
-
-def test_the_late_dropout_is_split(plan):
+def test_the_late_dropout_is_split():
+    plan = howsure.plan(*build())
     assert plan.design.widths == (1, 64)
     assert plan.design.cells == 5
     assert plan.design.cost < 1.1
-
-
-def test_given_a_plan_a_row_alone_gets_the_same_numbers(network, plan):
-    model, x = network
-    method = howsure.MCDropout(plan=plan, target_error=0.01)
-    whole = howsure.assess(model, x, method=method)
-    assert len(set(whole.passes)) > 1
-    for row in (0, 17, 59):
-        same(whole[row : row + 1], howsure.assess(model, x[row : row + 1], method=method))
-    order = np.random.default_rng(0).permutation(len(x))
-    same(whole[order], howsure.assess(model, x[order], method=method, batch_size=7))
 
 
 def build_with_a_head(batch_size=None):

@@ -1,4 +1,4 @@
-"""What a plan may ask of a machine."""
+"""Settings of MC dropout, and what a plan may ask of a machine."""
 
 from dataclasses import replace
 
@@ -56,3 +56,36 @@ def test_a_method_says_whether_it_would_make_a_plan(settings, plans):
 
 def test_a_plan_that_is_given_is_not_made():
     assert not howsure.MCDropout(plan=Plan()).needs.plan
+
+
+@pytest.mark.parametrize("name", ["passes", "max_passes"])
+@pytest.mark.parametrize("value", [0, 1, -3, 2.5, True, "10", np.nan, 4.0])
+def test_numbers_of_passes_that_cannot_be_used(name, value):
+    with pytest.raises(howsure.InputError) as raised:
+        howsure.MCDropout(**{name: value})
+    assert f"`{name}` cannot be used. Expected: a whole number of at least 2" in str(raised.value)
+    assert f"Received: {value!r}." in str(raised.value)
+
+
+@pytest.mark.parametrize("value", [0, 0.0, -0.01, 0.5, 3, np.nan, np.inf])
+def test_target_error_out_of_range(value):
+    with pytest.raises(
+        howsure.InputError, match=r"`target_error` is out of range.*above 0 and below 0.5.*Received: "
+    ):
+        howsure.MCDropout(target_error=value)
+
+
+@pytest.mark.parametrize("more", [{"target_error": 0.01}, {"max_passes": 100}])
+def test_passes_together_with_what_they_make_void(more):
+    with pytest.raises(
+        howsure.InputError, match=r"`passes` gives every row the same number.*Give either `passes`, or"
+    ):
+        howsure.MCDropout(passes=10, **more)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"target_error": "small"}, {"balanced": "no"}, {"gaussian_noise": 1}, {"plan": {}}]
+)
+def test_wrong_kinds_of_settings(arguments):
+    with pytest.raises(howsure.InputError, match=f"`{next(iter(arguments))}`"):
+        howsure.MCDropout(**arguments)

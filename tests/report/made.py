@@ -147,21 +147,6 @@ def make_dense(
     return DenseCertainty(**(settings | fields))
 
 
-def certainty_of(probabilities: list[list[float]], **fields: Any) -> Certainty:
-    """A certainty with exactly these probabilities and no error."""
-    given = np.array(probabilities, dtype=float).reshape(len(probabilities), -1)
-    rows = len(given)
-    settings: dict[str, Any] = {
-        "probabilities": given,
-        "mc_error": np.zeros_like(given),
-        "expected_entropy": np.zeros(rows),
-        "passes": np.full(rows, 100),
-        "class_names": tuple(str(k) for k in range(given.shape[1])),
-        "row": np.arange(rows),
-    }
-    return Certainty(**(settings | fields))
-
-
 class Parsed(HTMLParser):
     """A parsed page: its elements, and an assertion that every tag is closed in order."""
 

@@ -13,7 +13,8 @@ from howsure.answers.numbers.result import RegressionCertainty
 from howsure.audit import Audit
 from howsure.models.protocol import LayerInfo
 from howsure.report import render
-from tests.report.made import Lazily, certainty_of, make_certainty, make_dense, make_multilabel, make_numbers
+from tests.made import certainty_of
+from tests.report.made import Lazily, make_certainty, make_dense, make_multilabel, make_numbers
 
 AUDIT = Audit(
     model="digits <b>",

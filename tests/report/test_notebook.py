@@ -11,9 +11,9 @@ import pytest
 import howsure
 from howsure.answers.printed import lead_of as lead
 from howsure.report.notebook import html_of
+from tests.report.comparisons import HOSTILE, full, simulated
 from tests.report.made import Lazily, Page, make_certainty, make_multilabel
 from tests.report.pages import AUDIT
-from tests.report.test_comparison import HOSTILE, full, simulated
 
 SHOWN = Lazily(
     {

@@ -10,6 +10,7 @@ import pytest
 
 from howsure.report import render
 from howsure.words import UNIT
+from tests.report.comparisons import PAGES as COMPARED
 from tests.report.made import Page, check_landmarks, check_tables, make_certainty
 from tests.report.pages import AUDIT, PAGES, images
 
@@ -19,20 +20,25 @@ def any_page(request: pytest.FixtureRequest) -> str:
     return PAGES[request.param]
 
 
+@pytest.fixture(params=[*PAGES, *COMPARED], name="any_html")
+def any_page_of_both(request: pytest.FixtureRequest) -> str:
+    return (PAGES if request.param in PAGES else COMPARED)[request.param]
+
+
 # --- a page that stands on its own ----------------------------------------------------------------
 
 
-def test_every_page_parses_and_its_ids_are_unique(html: str) -> None:
-    page = Page(html)
+def test_every_page_parses_and_its_ids_are_unique(any_html: str) -> None:
+    page = Page(any_html)
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     assert len(ids) == len(set(ids))
     assert sum(1 for _ in page.all("h1")) == sum(1 for _ in page.all("main")) == 1
 
 
-def test_every_page_asks_for_nothing_from_outside(html: str) -> None:
-    page = Page(html)
-    policy = re.search(r"script-src ('[^']*')", html)
-    scripts = re.findall(r"<script>(.*?)</script>", html, re.DOTALL)
+def test_every_page_asks_for_nothing_from_outside(any_html: str) -> None:
+    page = Page(any_html)
+    policy = re.search(r"script-src ('[^']*')", any_html)
+    scripts = re.findall(r"<script>(.*?)</script>", any_html, re.DOTALL)
     assert len(scripts) == sum(1 for _ in page.all("script")) == (policy is not None)
     for script in scripts:  # no other one may run
         digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
@@ -44,20 +50,24 @@ def test_every_page_asks_for_nothing_from_outside(html: str) -> None:
             value = attributes.get(name)
             assert value is None or value.startswith(("data:", "#")), (tag, name, value)
         assert not any(name.startswith("on") for name in attributes)
-    assert all(target.startswith("#") for target in re.findall(r"url\(\s*['\"]?([^)]*)", html))
-    assert "@import" not in html
-    assert not re.search(r"https?://", html)
+    assert all(target.startswith("#") for target in re.findall(r"url\(\s*['\"]?([^)]*)", any_html))
+    assert "default-src 'none'" in any_html
+    assert "@import" not in any_html
+    assert not re.search(r"https?://", any_html)
 
 
-def test_every_reference_within_the_page_has_its_target(html: str) -> None:
-    page = Page(html)
+def test_every_reference_within_the_page_has_its_target(any_html: str) -> None:
+    page = Page(any_html)
     ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
     links = [attributes.get("href") or "" for _, attributes in page.elements]
     wanted = {link[1:] for link in links if link.startswith("#")}
     for _, attributes in page.elements:
         wanted |= set((attributes.get("aria-labelledby") or "").split())
-    wanted |= set(re.findall(r"url\(#([^)]*)\)", html))
     assert wanted <= ids
+
+
+def test_every_pattern_of_the_style_is_there(html: str) -> None:
+    assert set(re.findall(r"url\(#([^)]*)\)", html)) <= {each.get("id") for _, each in Page(html).elements}
 
 
 def test_every_drawing_has_a_title_or_repeats_what_is_written_beside_it(html: str) -> None:
@@ -67,21 +77,23 @@ def test_every_drawing_has_a_title_or_repeats_what_is_written_beside_it(html: st
         assert decorative or ('role="img"' in attributes and first == "<title"), found.group()
 
 
-def test_headings_go_down_one_level_at_a_time(html: str) -> None:
-    levels = [int(tag[1]) for tag, _ in Page(html).elements if re.fullmatch("h[1-6]", tag)]
+def test_headings_go_down_one_level_at_a_time(any_html: str) -> None:
+    levels = [int(tag[1]) for tag, _ in Page(any_html).elements if re.fullmatch("h[1-6]", tag)]
     assert levels[0] == 1
     assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
 
 
-def test_wide_tables_scroll_inside_a_box_that_the_keyboard_reaches_and_images_have_words(html: str) -> None:
-    page = Page(html)
+def test_wide_tables_scroll_inside_a_box_that_the_keyboard_reaches_and_images_have_words(
+    any_html: str,
+) -> None:
+    page = Page(any_html)
     check_tables(page)
     # A picture in a line of a table stands beside all that could be said of it.
     assert all(image["alt"] or image.get("loading") == "lazy" for image in page.all("img"))
 
 
-def test_landmarks_have_names_of_their_own(html: str) -> None:
-    check_landmarks(html)
+def test_landmarks_have_names_of_their_own(any_html: str) -> None:
+    check_landmarks(any_html)
 
 
 def test_details_come_last_and_are_closed(html: str) -> None:

@@ -14,9 +14,9 @@ import howsure
 from howsure import terminal
 from howsure.report import render
 from tests.answers.measures import Measures, known, linear, rows
+from tests.report.comparisons import full
 from tests.report.made import Page, check_landmarks, check_tables
 from tests.report.pages import AUDIT, images
-from tests.report.test_comparison import full
 
 
 @pytest.fixture

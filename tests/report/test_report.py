@@ -24,7 +24,8 @@ from howsure.report.figures import differs_from_claim
 from howsure.results.thresholds import Thresholds
 from howsure.statistics import entropy_of
 from howsure.terminal import summary
-from tests.report.made import Page, certainty_of, make_certainty
+from tests.made import certainty_of
+from tests.report.made import Page, make_certainty
 from tests.report.pages import AUDIT, PAGES, images
 from tests.report.test_figures import exact
 
@@ -79,7 +80,7 @@ def test_zero_rows_say_so() -> None:
 
 
 def test_settled_or_not_is_said() -> None:
-    sure = certainty_of([[0.99, 0.01]] * 3)
+    sure = certainty_of([[0.99, 0.01]] * 3, passes=100)
     assert "Every verdict is settled" in Page(render(sure)).words
     open_rows = dataclasses.replace(sure, mc_error=np.full((3, 2), 0.1))
     assert "Not everything is settled: for 3 rows (100 %)" in Page(render(open_rows)).words
@@ -88,7 +89,7 @@ def test_settled_or_not_is_said() -> None:
 
 
 def test_one_pass_gives_no_reason_and_waits_for_no_more() -> None:
-    flips = certainty_of([[0.55, 0.45]] * 3, passes=np.ones(3, dtype=int), method=dict(Softmax().settings))
+    flips = certainty_of([[0.55, 0.45]] * 3, mc_error=0, passes=1, method=dict(Softmax().settings))
     words = Page(render(flips)).words
     assert "Nothing was drawn, so no verdict waits for more passes." in words
     assert "Percentages alone do not show more about the doubt." in words

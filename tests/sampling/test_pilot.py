@@ -1,8 +1,6 @@
 """A pilot on a network whose late dropout is cheap splits it, and the plan depends on the rows alone."""
 
-import hashlib
-import json
-from dataclasses import asdict, astuple, replace
+from dataclasses import asdict, astuple
 
 import numpy as np
 import pytest
@@ -133,13 +131,6 @@ def test_what_the_pilot_spent_is_told_where_it_was_spent(tmp_path):
     assert "pilot" not in spared.plan
     assert "pilot" not in summary(spared)
     assert np.array_equal(spared.probabilities, found.probabilities)
-
-
-def test_a_plan_saved_before_pilots_were_counted_is_read(plan, tmp_path):
-    old = {"format": 6, **plan.constants}
-    sealed = {**old, "sha256": hashlib.sha256(json.dumps(old, sort_keys=True).encode()).hexdigest()}
-    (tmp_path / "plan.json").write_text(json.dumps(sealed))
-    assert howsure.Plan.load(tmp_path / "plan.json") == replace(plan, pilot=None)
 
 
 def test_the_audit_tells_the_plan(network, plan):

@@ -6,10 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from typer.testing import CliRunner
 
 import howsure
-from howsure.cli.app import app
+from tests.commands import run
 from validation import small_network
 
 MODEL = "validation.small_network:make"
@@ -20,10 +19,6 @@ PER_PART = 32
 
 ERROR, MOST = 0.05, 80
 """Rows have enough passes after one to four rounds; by default all have more, and some all twenty."""
-
-
-def run(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def into(out, rows, *more):

@@ -19,7 +19,8 @@ from howsure.scale.same import Probe
 from howsure.scale.there import verdicts_in
 from howsure.scale.work import Part
 from howsure.scale.worker import Worker
-from tests.scale.conftest import FILES, MODEL, PER_PART, ROWS, asked, check_same, into, run, table_of
+from tests.commands import run
+from tests.scale.conftest import FILES, MODEL, PER_PART, ROWS, asked, check_same, into, table_of
 from validation import scale as kills
 from validation import small_network
 
@@ -353,8 +354,8 @@ def test_rows_on_which_the_model_itself_raises(tmp_path, rows, x, angry):
 def test_a_model_that_raises_on_all_rows(tmp_path, x, angry):
     """Its own exception passes through, as it does for one table."""
     np.save(tmp_path / "x.npy", x + 100)
-    done = run("assess", MODEL, tmp_path / "x.npy", "--out", tmp_path / "results")
-    assert isinstance(done.exception, IndexError)
+    with pytest.raises(IndexError):
+        run("assess", MODEL, tmp_path / "x.npy", "--out", tmp_path / "results")
 
 
 def test_a_warning_of_one_kind_is_said_once(tmp_path, x):

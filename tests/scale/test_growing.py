@@ -1,6 +1,5 @@
 """Folders of rows that grow, rows that fail alone, and what lies in a folder and cannot be read."""
 
-import json
 import os
 import shutil
 import socket
@@ -11,10 +10,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import howsure
-from howsure.scale import folder as folders
 from howsure.scale.parts import save_part
 from howsure.scale.worker import Worker
-from tests.scale.conftest import FILES, ROWS, asked, check_same, into, run, table_of
+from tests.commands import run
+from tests.scale.conftest import FILES, ROWS, asked, check_same, into, table_of
 from validation import scale as kills
 from validation import small_network
 
@@ -139,29 +138,6 @@ def test_another_file_is_not_more_rows(results, rows, plan_file, tmp_path):
     done = into(out, rows / "1.parquet", "--plan", plan_file)
     assert done.exit_code == 2
     assert "belong to other rows" in done.stderr
-
-
-def test_a_folder_of_an_earlier_version(results, rows, plan_file, whole):
-    """Its manifest tells no content of files, and its parts say nothing of themselves."""
-    for part in kills.parts_in(results):
-        howsure.load(part).save(part)
-    told = json.loads((results / "manifest.json").read_text())
-    del told["sha256"]
-    told["format"] = 2
-    for file in told["files"]:
-        del file["content"], file["gone"]
-    told["sha256"] = folders._digest(told)
-    (results / "manifest.json").write_text(json.dumps(told))
-    before = written(results)
-    check_same(howsure.load(results), whole)
-    shutil.copy(rows / "0.parquet", rows / "00.parquet")
-    assert into(results, rows, "--plan", plan_file).exit_code == 0
-    assert before.keys() <= written(results).keys()
-    found = howsure.load(results)
-    assert len(found) == 400
-    assert found.row.tolist() == list(range(400))
-    assert np.array_equal(found.probabilities[ROWS:], whole.probabilities)
-    assert json.loads((results / "manifest.json").read_text())["format"] == 3
 
 
 def test_a_file_that_comes_while_workers_begin(tmp_path, rows, plan_file, whole, monkeypatch):

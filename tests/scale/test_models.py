@@ -8,7 +8,7 @@ import pytest
 
 import howsure
 from howsure.scale.recipe import Source
-from tests.scale.conftest import run
+from tests.commands import run
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from howsure.errors import HowsureWarning
 from howsure.models.arrays import ArrayModel, Dense, Dropout
 from tests.answers.measures import linear
 from tests.answers.measures import rows as rows_of
-from tests.scale.conftest import run
+from tests.commands import run
 
 MODEL = "tests.answers.measures:linear"
 N, PER_PART = 60, 16

@@ -9,8 +9,8 @@ import pytest
 import howsure
 from howsure.results import columns
 from howsure.results.maps import maps_beside
+from tests.commands import done, run
 from tests.pixels import GIVEN, MODEL, NAMES, folder_of, images, make
-from tests.scale.conftest import run
 from validation import scale as kills
 
 N = 7
@@ -46,12 +46,6 @@ def given(data, tmp_path):
 def check_same(found, whole):
     for name in FIELDS:
         np.testing.assert_array_equal(np.asarray(getattr(found, name)), getattr(whole, name), name)
-
-
-def done(*given):
-    ran = run(*given)
-    assert ran.exit_code == 0, ran.stderr
-    return ran.stdout
 
 
 def test_the_numbers_are_those_of_all_images_at_once(given, tmp_path, whole):

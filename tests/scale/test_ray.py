@@ -24,7 +24,8 @@ from howsure.scale.there import left_out_in
 from howsure.scale.worker import Recipe
 from tests.answers import measures
 from tests.cli.test_hostile_rows import RAN, a_parquet
-from tests.scale.conftest import FILES, MODEL, ROWS, asked, check_same, into, run, table_of
+from tests.commands import run
+from tests.scale.conftest import FILES, MODEL, ROWS, asked, check_same, into, table_of
 from validation import scale as kills
 from validation import small_network
 

@@ -14,20 +14,10 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not ins
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
 import onnx  # noqa: E402
 
+from tests.graphs import metadata, run  # noqa: E402
+
 EXACT = 1e-4
 NUMBERS = ("probabilities", "mc_error", "entropy", "expected_entropy", "mutual_information")
-
-
-def run(path, x):
-    """What the graph says of rows, which are an array or a dict of arrays."""
-    session = onnxruntime.InferenceSession(path)
-    feed = x if isinstance(x, dict) else {session.get_inputs()[0].name: x}
-    names = [output.name for output in session.get_outputs()]
-    return dict(zip(names, session.run(None, feed), strict=True))
-
-
-def metadata(path):
-    return {each.key: each.value for each in onnx.load(path).metadata_props}
 
 
 def some(x, rows):

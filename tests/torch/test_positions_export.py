@@ -12,8 +12,9 @@ from howsure.answers.positions.outcome import Positions
 from tests import dense
 from tests.torch.test_positions import UNet, images
 
-onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
+pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
 pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+from tests.graphs import metadata, run
 
 LIMITS = howsure.Thresholds(sure=0.7)
 
@@ -29,13 +30,13 @@ def test_the_graph_says_what_assess_says(path):
     exported = howsure.export(module, path, x=images(), **wishes)
     assert exported.passes == Positions.first_passes
     assert exported.largest_difference < 1e-5
-    found, told = dense.in_onnx(path, images())
+    found, told = run(path, images()), metadata(path)
     method = howsure.MCDropout(max_passes=exported.passes)
     expected = howsure.assess(module, images(), method=method, **wishes)
     dense.check_graph(found, expected)
     assert json.loads(told["class_names"]) == ["a", "b", "c"]
     assert json.loads(told["outcome"]) == "positions"
-    alone, _ = dense.in_onnx(path, images()[2:3])
+    alone = run(path, images()[2:3])
     np.testing.assert_allclose(alone["share"][0], found["share"][2], atol=1e-6)
 
 
@@ -52,7 +53,7 @@ def test_classes_on_the_last_axis_and_rows_before_they_are_divided(path):
     x = 100 * np.random.default_rng(0).normal(size=(9, 7, 5)).astype(np.float32)
     module, wishes = Tagger().eval(), {"outputs": "logits", "class_axis": -1}
     howsure.export(module, path, x=x, divide_by=100, **wishes)
-    found, _ = dense.in_onnx(path, x)
+    found = run(path, x)
     method = howsure.MCDropout(max_passes=Positions.first_passes)
     expected = howsure.assess(module, x / np.float32(100), method=method, **wishes)
     assert found["label"].shape == (9, 7)

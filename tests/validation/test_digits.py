@@ -10,6 +10,7 @@ from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 
 import howsure
 from howsure.errors import InputError
+from tests.made import certainty_of
 from validation import digits as module
 from validation.digits import REGULARISED, coin_flip_scores, known_digits
 
@@ -44,19 +45,6 @@ def source():
 @pytest.fixture(scope="module")
 def digits(source):
     return known_digits(*source, bayes_error=0.1, components=COMPONENTS, train=20_000, test=8_000)
-
-
-def certainty_of(probabilities, **settings):
-    rows, classes = probabilities.shape
-    return howsure.Certainty(
-        probabilities=probabilities,
-        mc_error=np.zeros((rows, classes)),
-        expected_entropy=np.zeros(rows),
-        passes=np.ones(rows, dtype=int),
-        class_names=tuple(map(str, range(classes))),
-        row=np.arange(rows),
-        **settings,
-    )
 
 
 def within(difference, standard_error, times=3.0):

@@ -9,13 +9,17 @@ import keras
 from keras import layers, ops
 
 
-class DropPath(layers.Layer):
-    """Stochastic depth with a draw for every row, in training alone."""
+class OfRate(layers.Layer):
+    """A layer with a rate and a seed of its own."""
 
     def __init__(self, rate: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rate = rate
         self.seed_generator = keras.random.SeedGenerator()
+
+
+class DropPath(OfRate):
+    """Stochastic depth with a draw for every row, in training alone."""
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Keep a row, or drop it."""
@@ -54,13 +58,8 @@ class ForcedDropout(layers.Dropout):
         return super().call(inputs, training=True)
 
 
-class FunctionalDropout(layers.Layer):
+class FunctionalDropout(OfRate):
     """`keras.random.dropout` in a call."""
-
-    def __init__(self, rate: float, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.rate = rate
-        self.seed_generator = keras.random.SeedGenerator()
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Drop in training."""
@@ -113,13 +112,8 @@ class OwnRandomNumbers(layers.Layer):
         return x * jax.random.bernoulli(key, 1 - self.rate, x.shape) / (1 - self.rate)
 
 
-class MaskedByHand(layers.Layer):
+class MaskedByHand(OfRate):
     """Drops by comparing uniform numbers, in training."""
-
-    def __init__(self, rate: float, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.rate = rate
-        self.seed_generator = keras.random.SeedGenerator()
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         """Drop in training."""

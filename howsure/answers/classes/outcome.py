@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.answers.classes.result import Certainty
-from howsure.answers.distributions import SMALLEST, Distributions
+from howsure.answers.distributions import OneOfClasses
 from howsure.answers.outputs import read_outputs, to_probabilities
 from howsure.answers.verdict import judge
 from howsure.data.labels import check_class_names, check_labels
@@ -17,11 +17,10 @@ from howsure.models.protocol import ModelInfo
 from howsure.request import Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Told
-from howsure.statistics import entropy_correction, entropy_of
 
 
 @dataclass(frozen=True)
-class Classes(Distributions):
+class Classes(OneOfClasses):
     """Which one of K classes a row belongs to.
 
     Args:
@@ -62,31 +61,9 @@ class Classes(Distributions):
         """Names of classes, one of which is true."""
         return self.class_names
 
-    @property
-    def distributions(self) -> int:
-        """One."""
-        return 1
-
     def values(self, raw: NDArray[np.float32], rows: Integers) -> Floats:
         """(W, n, K) probabilities."""
         return to_probabilities(raw, self.outputs, self.model, rows, self.dtype)
-
-    def entropy(self, probabilities: Floats) -> Floats:
-        """(…, 1) nats."""
-        return entropy_of(probabilities)[..., None]
-
-    def cross_entropy(self, probabilities: Floats, reference: Floats) -> Floats:
-        """(…, 1) nats."""
-        surprise = -np.log(np.maximum(reference, SMALLEST))
-        return np.asarray(np.einsum("...k,...k->...", probabilities, surprise)[..., None])
-
-    def correction(self, probabilities: Floats, squared_error: Floats) -> Floats:
-        """(…, 1) nats."""
-        return entropy_correction(probabilities, squared_error)[..., None]
-
-    def least_moved(self, probabilities: Floats) -> Floats:
-        """(…, 1) that of the top class."""
-        return np.asarray(probabilities.max(axis=-1, keepdims=True))
 
     def fitted_on(self, mean: Floats) -> Booleans:
         """(n, C) the two top classes and the entropies; others are nearly 0, and more than enough."""

@@ -66,16 +66,13 @@ def page_of(
         labels: As `asked` of `howsure.answers.classes.cards.cards`.
     """
     looks, alone = asked.looks, are_alone(answers.method)
-    method = words_of(answers.method)
     context: dict[str, Any] = {
         "certainty": answers,
         "kind": answers.kind,
         "kinds": f"{answers.kind}s",
-        "id_name": None if answers.ids is None else answers.id_name,
         "brief": brief(answers, asked.comparison) if len(answers) else [],
-        "pass": method["pass"],
         "alone": alone,
-        "between": method["between"] if np.isfinite(answers.interval()).any() else "",
+        "between": words_of(answers.method)["between"] if np.isfinite(answers.interval()).any() else "",
         "shown_at_once": _SHOWN_AT_ONCE,
         "thresholds": answers.thresholds,
         "wording": wording,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from howsure.answers.distributions import SMALLEST, Distributions
-from howsure.answers.labels.result import MultilabelCertainty
+from howsure.answers.labels.result import MultilabelCertainty, no_and_yes
 from howsure.answers.outputs import check_trained_for
 from howsure.answers.verdict import judge
 from howsure.data.labels import check_class_names, check_yes_or_no
@@ -124,16 +124,16 @@ class Labels(Distributions):
 
     def entropy(self, probabilities: Floats) -> Floats:
         """(…, K) nats, of yes and no."""
-        return entropy_of(_both(probabilities))
+        return entropy_of(no_and_yes(probabilities))
 
     def cross_entropy(self, probabilities: Floats, reference: Floats) -> Floats:
         """(…, K) nats."""
-        surprise = -np.log(np.maximum(_both(reference), SMALLEST))
-        return np.asarray(np.sum(_both(probabilities) * surprise, axis=-1))
+        surprise = -np.log(np.maximum(no_and_yes(reference), SMALLEST))
+        return np.asarray(np.sum(no_and_yes(probabilities) * surprise, axis=-1))
 
     def correction(self, probabilities: Floats, squared_error: Floats) -> Floats:
         """(…, K) nats."""
-        return entropy_correction(_both(probabilities), np.stack([squared_error] * 2, axis=-1))
+        return entropy_correction(no_and_yes(probabilities), np.stack([squared_error] * 2, axis=-1))
 
     def least_moved(self, probabilities: Floats) -> Floats:
         """(…, K) the label's own."""
@@ -146,7 +146,7 @@ class Labels(Distributions):
     def is_enough(self, estimates: Estimates, target_error: float) -> Booleans:
         """(n,) whether every probability is known to `target_error` and every verdict is settled."""
         p, mc_error = estimates.mean[:, : self.width], estimates.error[:, : self.width]
-        _, settled = judge(_both(p), np.stack([mc_error, mc_error], axis=-1), self.thresholds)
+        _, settled = judge(no_and_yes(p), np.stack([mc_error, mc_error], axis=-1), self.thresholds)
         return np.asarray(np.all((mc_error <= target_error) & settled, axis=-1))
 
     def check_truth(self, labels: Any, rows: int) -> Booleans:
@@ -157,8 +157,3 @@ class Labels(Distributions):
         """A `MultilabelCertainty` of N rows."""
         fields = self.told(estimates, told)
         return MultilabelCertainty(**fields, label_names=self.label_names, thresholds=self.thresholds)
-
-
-def _both(probabilities: Floats) -> Floats:
-    """(…, K, 2) the probabilities of no and yes."""
-    return np.stack([1 - probabilities, probabilities], axis=-1)

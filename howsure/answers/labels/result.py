@@ -136,7 +136,7 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
 
     @property
     def _distributions(self) -> Floats:
-        return _no_and_yes(self.probabilities)
+        return no_and_yes(self.probabilities)
 
     @property
     def _distribution_errors(self) -> Floats:
@@ -159,7 +159,7 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
         k = self._label_number(label)
         given = {name: each[:, k] if each.ndim > 1 else each for name, each in self._arrays.items()}
         given |= {name: getattr(self, name) for name in self._setting_names() if name != self.names}
-        given["probabilities"] = _no_and_yes(given["probabilities"])
+        given["probabilities"] = no_and_yes(given["probabilities"])
         for name in {"mc_error", "spread", "spread_error"} & given.keys():
             given[name] = np.stack([given[name], given[name]], axis=-1)  # the same for no and yes
         if self.truth is not None:
@@ -269,6 +269,6 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
         return found
 
 
-def _no_and_yes(probabilities: Floats) -> Floats:
+def no_and_yes(probabilities: Floats) -> Floats:
     """(…, 2) probabilities of no and yes, from those of yes (…)."""
     return np.stack([1 - probabilities, probabilities], axis=-1)

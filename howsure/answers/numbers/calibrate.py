@@ -232,7 +232,7 @@ def _learnt_of(result: RegressionCertainty) -> str:
 def _fitted(result: RegressionCertainty, learnt: str, error: Floats) -> Floats:
     """(K,) the noise, or the factor, of each target, from errors (N, K)."""
     if learnt == NOISE:
-        spread = _spread_of(result)
+        spread = spread_of(result)
         return np.array([noise_of(error[:, k], spread[:, k]) for k in range(error.shape[1])])
     wrong = np.flatnonzero((result.std == 0).any(axis=-1))
     if len(wrong):
@@ -243,7 +243,7 @@ def _fitted(result: RegressionCertainty, learnt: str, error: Floats) -> Floats:
     return np.asarray(np.sqrt(np.mean((error / result.std) ** 2, axis=0)))
 
 
-def _spread_of(result: RegressionCertainty) -> Floats:
+def spread_of(result: RegressionCertainty) -> Floats:
     """(N, K) spread between networks; 0 where there is one."""
     return np.zeros_like(result.mean) if result.spread is None else np.nan_to_num(result.spread)
 
@@ -252,8 +252,8 @@ def noise_of(error: Floats, spread: Floats) -> float:
     """The σ ≥ 0 that maximises Σ log N(e; 0, spread² + σ²), for errors (N,) and spreads (N,)."""
     squares, between = error**2, spread**2
     most = float(squares.max())  # beyond it every term falls
-    if most == 0:
-        return 0.0
+    if most == 0 or not between.any():
+        return math.sqrt(squares.mean())  # in closed form
 
     def loss(variance: float) -> float:
         total = between + variance
@@ -280,7 +280,7 @@ def _score_of(result: RegressionCertainty, learnt: str, k: int, error: Floats, v
     """
     if learnt == FACTOR:
         return root_of((error / result.std[:, k]) ** 2).score(0.95)
-    variance = _spread_of(result)[:, k] ** 2 + value**2
+    variance = spread_of(result)[:, k] ** 2 + value**2
     if not (variance > 0).all():
         return Score(value, np.nan, np.nan)
     weights = 1 / variance**2

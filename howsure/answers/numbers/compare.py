@@ -13,12 +13,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from howsure.answers.classes.evaluate import told_apart
+from howsure.answers.numbers.calibrate import FACTOR, FOLDS, FROM, NOISE, noise_of, spread_of
 from howsure.answers.numbers.comparison_words import NUMBER_WORDS
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.scores import crps, nll
+from howsure.answers.numbers.truth import truth_of
 from howsure.compare.protocol import Comparing
 from howsure.data.rows import quoted
 from howsure.data.targets import check_numbers
@@ -32,17 +33,6 @@ from howsure.shifts import UNMOVED
 
 SCORES = ("nll", "crps", "rmse", "mae", *OUTSIDE)
 """Scores of numbers, with rows from outside after them."""
-
-FOLDS = 5
-
-NOISE, FACTOR = "noise", "factor"
-"""What is fitted: a noise for each target, or a factor of the standard deviation."""
-
-NARROWEST = 1e-6
-"""Least noise that is looked for, as a share of the root mean squared error of the predictions."""
-
-GRID = 20
-"""How many noises are tried before the best is made exact, as there may be several minima."""
 
 Fit = Callable[[RegressionCertainty, Floats], Floats]
 """From a result of some rows and their true numbers to one number for each target."""
@@ -163,36 +153,13 @@ def _width(result: RegressionCertainty, usual: RegressionCertainty, name: str) -
 
 def _noise(result: RegressionCertainty, truth: Floats) -> Floats:
     """(K,) noise by maximum likelihood: s of √(spread² + s²), one for all rows."""
-    variance = _variance_between(result)
-    return np.array([_noise_of(*each) for each in zip((truth - result.mean).T ** 2, variance.T, strict=True)])
-
-
-def _noise_of(squares: Floats, variance: Floats) -> float:
-    usual = float(np.sqrt(squares.mean()))
-    if usual == 0 or not variance.any():
-        return usual  # in closed form
-
-    def loss(log_share: float) -> float:
-        total = variance + (usual * np.exp(log_share)) ** 2
-        return float(np.sum(np.log(total) + squares / total))
-
-    most = float(np.sqrt(squares.max())) / usual  # beyond it every row asks for less
-    grid = np.linspace(np.log(NARROWEST), np.log(most) + 1e-9, GRID)
-    place = int(np.argmin([loss(each) for each in grid]))
-    around = grid[max(place - 1, 0)], grid[min(place + 1, len(grid) - 1)]
-    return usual * float(np.exp(minimize_scalar(loss, bounds=around, method="bounded").x))
-
-
-def _variance_between(result: RegressionCertainty) -> Floats:
-    """(N, K) variance between networks; 0 where nothing is known of them."""
-    if result.spread is None:
-        return np.zeros_like(result.mean)
-    return np.asarray(np.nan_to_num(result.spread) ** 2)
+    error, spread = truth - result.mean, spread_of(result)
+    return np.array([noise_of(*each) for each in zip(error.T, spread.T, strict=True)])
 
 
 def _with_noise(result: RegressionCertainty, noise: Floats) -> RegressionCertainty:
     known = replace(result, spread=None if result.spread is None else np.nan_to_num(result.spread))
-    return known.with_noise(noise, "held-out rows")
+    return known.with_noise(noise, FROM)
 
 
 def _factor(result: RegressionCertainty, truth: Floats) -> Floats:
@@ -299,7 +266,7 @@ def _through_fits(result: RegressionCertainty, truth: Floats) -> tuple[Floats, F
     if "folds" not in told:
         return found[0], found[1]
     fold, fits = _fold_of(len(truth), told["seed"]), np.array(told["folds"])
-    between = _variance_between(result)
+    between = spread_of(result) ** 2
     for number, fit in enumerate(fits):
         if told["method"] == NOISE:
             variance = between + fit**2
@@ -325,16 +292,6 @@ def _truth(labels: Any, rows: int, probe: RegressionCertainty) -> Floats:
     return check_numbers(labels, rows, probe.target_names)
 
 
-def _known(result: RegressionCertainty, labels: Any) -> Floats:
-    if labels is not None:
-        return result.numbered(labels)
-    if result.truth is None:
-        raise InputError(
-            "The true numbers are not known", expected="labels, the true numbers of each row", received="none"
-        )
-    return result.truth
-
-
 def _aligned(
     name: str, result: RegressionCertainty, first: str, baseline: RegressionCertainty
 ) -> RegressionCertainty:
@@ -356,7 +313,7 @@ def _aligned(
 
 COMPARING = Comparing(
     truth=_truth,
-    known=_known,
+    known=truth_of,
     aligned=_aligned,
     scored=_scored,
     beside=_beside,

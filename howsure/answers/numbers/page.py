@@ -96,12 +96,7 @@ def page(result: RegressionCertainty, asked: Asked) -> str:
     """The part `page`: HTML of N rows. With zero rows it says so."""
     names, words, level = result.target_names, words_of(result.method), level_of_all(result)
     context: dict[str, Any] = {
-        "kind": result.kind,
-        "kinds": f"{result.kind}s",
-        "id_name": None if result.ids is None else result.id_name,
-        "between": words["between"],
         "level": level,
-        "pass": words["pass"],
         "several": len(names) > 1,
         "brief": brief(result, asked) if len(result) else [],
         "noise_from": result.noise_from,

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import importlib.metadata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
@@ -451,11 +451,6 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             InputError: Another shape, or values that are no numbers.
         """
         return replace(self, truth=self.numbered(labels))
-
-    def _row(self, index: int) -> NumbersRow:
-        names = {each.name for each in fields(self.row_type)}
-        settings = {name: getattr(self, name) for name in self._setting_names() if name in names}
-        return self.row_type(**self._cells(index, names), **settings, id=self._id(index))
 
     def __repr__(self) -> str:
         known = "known" if np.isfinite(self.std).all() else "unknown"

@@ -28,6 +28,9 @@ LETTER, LINE = 0.024, 0.05
 """Width of a letter and half of the height of a line on a map, as shares of the map's width: of a text of 11
 pixels on a map that is 260 pixels wide."""
 
+SIGNAL_POINTS = 600
+"""Points of a signal that are drawn."""
+
 _BINS = 20
 
 
@@ -174,9 +177,9 @@ def draw_doubt(doubt: Floats) -> DoubtHistogram:
     return DoubtHistogram(tuple(bars), tuple(table), across, up)
 
 
-def signal_path(values: NDArray[Any], points: int = 600) -> str:
+def signal_path(values: NDArray[Any]) -> str:
     """A signal (P,) as path data in a square of 100 × 100, from least to greatest; NaN is left out."""
-    chosen = np.unique(np.linspace(0, len(values) - 1, points).round().astype(np.int64))
+    chosen = np.unique(np.linspace(0, len(values) - 1, SIGNAL_POINTS).round().astype(np.int64))
     numbers = values[chosen].astype(np.float64)
     known = np.isfinite(numbers)
     if not known.any():

@@ -19,7 +19,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.answers.distributions import SMALLEST, Distributions
+from howsure.answers.distributions import OneOfClasses
 from howsure.answers.outputs import SUM_OFF, SUMS_OFF, read_outputs
 from howsure.answers.positions.padding import given_counts, own_counts
 from howsure.answers.positions.result import DenseCertainty
@@ -44,7 +44,7 @@ from howsure.request import Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Told
 from howsure.sampling.run import Rows
-from howsure.statistics import entropy_correction, entropy_of, total_entropy
+from howsure.statistics import total_entropy
 
 SHARE_KNOWN = 0.9
 """Share of its positions that are settled, and known to the target error, in a row that has enough passes.
@@ -58,7 +58,7 @@ MOST_AXES = 3
 
 
 @dataclass(frozen=True)
-class Positions(Distributions):
+class Positions(OneOfClasses):
     """Which one of K classes each position of a row belongs to.
 
     Args:
@@ -174,11 +174,6 @@ class Positions(Distributions):
         """Names of classes, one of which is true at each position."""
         return self.class_names
 
-    @property
-    def distributions(self) -> int:
-        """One."""
-        return 1
-
     def values(self, raw: NDArray[np.float32], rows: Integers) -> Floats:
         """(W, n, *P, K) probabilities, in single precision.
 
@@ -236,23 +231,6 @@ class Positions(Distributions):
             hint="If the classes lie on another axis, say so: class_axis=1 or class_axis=-1. If the model "
             "ends in logits, say so: outputs='logits'",
         )
-
-    def entropy(self, probabilities: Floats) -> Floats:
-        """(…, 1) nats."""
-        return entropy_of(probabilities)[..., None]
-
-    def cross_entropy(self, probabilities: Floats, reference: Floats) -> Floats:
-        """(…, 1) nats."""
-        surprise = -np.log(np.maximum(reference, SMALLEST))
-        return np.asarray(np.einsum("...k,...k->...", probabilities, surprise)[..., None])
-
-    def correction(self, probabilities: Floats, squared_error: Floats) -> Floats:
-        """(…, 1) nats."""
-        return entropy_correction(probabilities, squared_error)[..., None]
-
-    def least_moved(self, probabilities: Floats) -> Floats:
-        """(…, 1) that of the top class."""
-        return np.asarray(probabilities.max(axis=-1, keepdims=True))
 
     def derived(self, values: Floats, reference: Floats) -> Floats:
         """(W, n, *P, 3) as of all distributions, whatever the sign."""

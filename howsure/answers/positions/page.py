@@ -46,18 +46,13 @@ def page(result: DenseCertainty, asked: Asked) -> str:
     Raises:
         InputError: The rows that are to be shown do not fit the maps.
     """
-    words, name = words_of(result.method), result.position_name
+    name = result.position_name
     shown = shown_of(asked.looks, result.positions) if len(result) else None
     context: dict[str, Any] = {
-        "kind": result.kind,
-        "kinds": f"{result.kind}s",
         "position": name,
         "positions": f"{name}s",
         "shape": " × ".join(map(str, result.positions)),
         "axes": len(result.positions),
-        "id_name": None if result.ids is None else result.id_name,
-        "between": words["between"],
-        "pass": words["pass"],
         "with_passes": bool(result.passes.max(initial=1) > 1),
         "with_truth": result.truth is not None,
         "with_rows": shown is not None,

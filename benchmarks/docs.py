@@ -1,0 +1,73 @@
+"""Pages of measurements in docs/: the figures that they are written from, tables, and what is folded away."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page in docs/, and beside it the JSON file of its name with the figures.
+
+    Attributes:
+        name: Of both files, without an ending.
+    """
+
+    name: str
+
+    def figures(self) -> Any:
+        """Those that were kept; an empty dict before the first run."""
+        file = DOCS / f"{self.name}.json"
+        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+    def keep(self, figures: Any) -> None:
+        """Write the figures, from which the page can be written anew."""
+        text = json.dumps(figures, indent=1, ensure_ascii=False)
+        (DOCS / f"{self.name}.json").write_text(f"{text}\n", encoding="utf-8")
+
+    def write(self, text: str) -> None:
+        """Write the page."""
+        file = DOCS / f"{self.name}.md"
+        file.write_text(text, encoding="utf-8")
+        print(f"written: {file}")
+
+    def look_at(
+        self,
+        known: Iterable[str],
+        look: Callable[[str], dict[str, Any]],
+        page: Callable[[dict[str, Any]], str],
+    ) -> None:
+        """Look at what is named on the command line, or at all, keeping figures and page after each.
+
+        With `--page`, only write the page.
+
+        Args:
+            known: Names of all, in the order of the page.
+            look: What is found of one.
+            page: The text of the page, from what was found.
+        """
+        order, found = list(known), self.figures()
+        for name in sys.argv[1:] or order:
+            if name != "--page":
+                found[name] = look(name)
+                found = {each: found[each] for each in order if each in found}
+                self.keep(found)
+            self.write(page(found))
+
+
+def table(head: Sequence[object], *lines: Sequence[object]) -> str:
+    """In Markdown."""
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
+
+
+def fold(summary: str, *parts: str) -> list[str]:
+    """Parts of a page that open with a click; on GitHub too."""
+    return ['<details markdown="1">', f"<summary>{summary}</summary>", *parts, "</details>"]
