@@ -5,6 +5,7 @@ What each score is, and how its interval is made, is in `howsure.answers.positio
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -142,6 +143,9 @@ class DenseEvaluation(Comparable, Displayed):
     def sentences(self) -> list[str]:
         """What else is to be said."""
         found = [self.note] if self.note else []
+        scores = [getattr(self, name) for name in GOOD if getattr(self, name) is not None]
+        if any(math.isfinite(score.value) and math.isnan(score.low) for score in scores):
+            found.append(f"Where no interval stands, these {self._kind}s are too few or too unequal for one.")
         if self.shares_held is not None:
             found.append(
                 f"Of true shares {self.shares_held} lie between those of nine in ten networks, which say "
