@@ -257,13 +257,23 @@ def test_overlap_is_the_mean_dice_of_pairs_from_different_groups():
     [
         (np.zeros((N, H)), "do not fit the positions"),
         (np.full((N, H, W), 3), "out of range"),
-        (np.full((N, H, W), 0.5), "not class numbers"),
+        (np.full((N, H, W), 0.5), "neither class numbers nor names"),
+        (np.where(np.eye(H, W) > 0, "see", "sky")[None].repeat(N, 0), "no class names.*'car'.*'see'"),
         (np.zeros((N, H, W), bool), "booleans"),
     ],
 )
 def test_labels_that_do_not_fit_are_refused(result, labels, said):
     with pytest.raises(howsure.InputError, match=said):
         result.with_truth(labels)
+
+
+@pytest.mark.parametrize("dtype", ["U4", object])
+def test_labels_may_be_class_names(result, dtype):
+    numbers = np.array(result.label, dtype=np.int64)
+    numbers[0, 0] = -1
+    named = np.where(numbers < 0, "", np.array(NAMES)[numbers]).astype(dtype)
+    assert np.array_equal(result.with_truth(named).truth, numbers)
+    assert str(howsure.evaluate(result, named)) == str(howsure.evaluate(result, numbers))
 
 
 def test_ignored_positions_are_one_number(result):

@@ -62,8 +62,9 @@ def check_map(
 
     Args:
         labels: (N, *P) class numbers in [0, K); −1, −100 and 255 (where K ≤ 255) mark positions that do not
-            count, as data sets and the losses of PyTorch and `transformers` have them. Or (N, *P) booleans
-            where K = 2, where True is the second class.
+            count, as data sets and the losses of PyTorch and `transformers` have them. Or (N, *P) class
+            names, where an empty text marks a position that does not count. Or (N, *P) booleans where K = 2,
+            where True is the second class.
         shape: (N, *P).
         names: K names.
         ignore: One more class number of positions that do not count, or None.
@@ -91,9 +92,11 @@ def check_map(
         )
     if given.dtype.kind == "f" and np.isfinite(given).all() and np.array_equal(given, np.rint(given)):
         given = given.astype(np.int64)
+    if _are_texts(given):
+        return _numbers_of(given, names, first)
     if given.dtype.kind not in "iub":
         raise InputError(
-            "The labels are not class numbers",
+            "The labels are neither class numbers nor names",
             expected=f"whole numbers from 0 to {len(names) - 1}, or −1 where a position does not count",
             received=f"dtype {given.dtype}, for example {given.reshape(-1)[:3].tolist()}",
         )
@@ -107,6 +110,29 @@ def check_map(
             f"Labels are out of range {in_rows(len(rows), (first + rows[:5]).tolist())}",
             expected=f"class numbers from 0 to {len(names) - 1}, or −1 where a position does not count",
             received=int(numbers[wrong][0]),
+        )
+    return numbers
+
+
+def _are_texts(given: Any) -> bool:
+    if given.dtype.kind == "O":
+        return given.size > 0 and all(isinstance(each, str) for each in given.flat)
+    return bool(given.dtype.kind in "UT")
+
+
+def _numbers_of(given: Any, names: Sequence[str], first: int) -> Integers:
+    """Class numbers of class names; −1 for an empty text."""
+    numbers = np.full(given.shape, len(names), np.int64)
+    for number, name in enumerate(names):
+        numbers[given == name] = number
+    numbers[given == ""] = IGNORED
+    unknown = numbers == len(names)
+    if unknown.any():
+        rows = np.flatnonzero(unknown.reshape(len(unknown), -1).any(axis=1))
+        raise InputError(
+            f"Labels are no class names {in_rows(len(rows), (first + rows[:5]).tolist())}",
+            expected=f"{quoted(names)}, or an empty text where a position does not count",
+            received=quoted([str(given[unknown][0])]),
         )
     return numbers
 
