@@ -23,7 +23,7 @@ from howsure.cli.output import STDOUT, check_table, parquet_beside, write_table
 from howsure.cli.paths import check_exists, check_output
 from howsure.cli.stopping import INTERRUPTIONS, kept
 from howsure.data.csv_form import kind_of
-from howsure.data.images import SUFFIXES
+from howsure.data.images import is_image_name
 from howsure.data.label_files import read_label_file, read_labels
 from howsure.data.rows import Rows, counted
 from howsure.data.tables import Roles
@@ -122,7 +122,7 @@ class _Run:
         to_folder = folders.is_folder(out, self.many.workers)
         if to_folder and kind_of(self.model) in PICKLES:
             raise InputError("The results of a classifier need one table", expected="--out TABLE.parquet")
-        if self.many.skip_unreadable and data.is_file() and kind_of(data) not in SUFFIXES:
+        if self.many.skip_unreadable and data.is_file() and not is_image_name(data):
             raise InputError("--skip-unreadable is for images", expected="a folder of images", received=data)
         if not to_folder:
             folders.check_unused(self.many, data)
@@ -163,9 +163,10 @@ class _Run:
             None if labels is None else labels.absolute(),
             self.results.out.resolve(),
         )
-        whole = folders.assess_into(recipe, self.many, errors, console, self.maps.parts)
-        if self.maps.parts:
-            self.maps.write(parts_of(self.results.out), self.data, console)
+        whole = folders.assess_into(
+            recipe, self.many, errors, console, lambda first: self.maps.checked(first, self.data)
+        )
+        self.maps.write(parts_of(self.results.out), self.data, console)
         return whole
 
     def into_table(self, request: Request, dropout: MCDropout, roles: Roles) -> bool:
@@ -208,7 +209,7 @@ class _Run:
                     progress=INTERRUPTIONS.told(shown),
                     **vars(request),
                 )
-                blocks += (self.maps.checked(self.question.of(block, limits)) for block in stream)
+                blocks += (self.maps.checked(self.question.of(block, limits), self.data) for block in stream)
             result = blocks[0].joined(blocks)
             with INTERRUPTIONS.held():
                 write_table(result, out)

@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure.arguments import as_array, check_path
-from howsure.atomic import check_place, write_whole
+from howsure.atomic import check_place, folder_made, write_whole
 from howsure.data.ids import ID, check_ids
 from howsure.data.labels import check_names
 from howsure.data.rows import check_unmasked
 from howsure.errors import FileError, InputError
 from howsure.optional import needs
 from howsure.results.joined_maps import JoinedMap
-from howsure.results.maps import TABLE, make_folder, read_map, table_in, write_maps
+from howsure.results.maps import TABLE, read_map, table_in, write_maps
 from howsure.results.positions import Positions, one_position, several_positions
 from howsure.results.saved import FORMAT, METADATA_KEY, complete, read_table
 from howsure.results.seal import seal
@@ -522,8 +522,8 @@ class Result(Shown, Generic[OneRow]):
         if form is not None:
             write_whole(path, partial(form, self))
         elif self._maps and (given.is_dir() or not given.suffix):
-            make_folder(given)
-            save_sealed(self, given / TABLE, {})
+            with folder_made(given):
+                save_sealed(self, given / TABLE, {})
         else:
             save_sealed(self, path, {})
 

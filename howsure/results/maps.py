@@ -74,18 +74,6 @@ def write_maps(maps: Mapping[str, NDArray[Any]], table: str | os.PathLike[str]) 
     return checksums
 
 
-def make_folder(folder: Path) -> None:
-    """Make the folder of a result, unless it is there.
-
-    Raises:
-        FileError: It cannot be made.
-    """
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise FileError(f"Cannot write to '{folder}' ({error.strerror or error})") from error
-
-
 def table_in(path: Path) -> Path:
     """The table of a result that was saved to a folder; any other path as it is."""
     return path / TABLE if (path / TABLE).is_file() else path

@@ -64,7 +64,7 @@ def test_results_and_maps_are_those_of_python(data, tmp_path, result):
     colours = np.asarray(label.convert("RGB"))
     first = bytes.fromhex(told["classes"][0]["colour"][1:])
     assert {tuple(each) for each in colours[result.label[2] == 0]} == {tuple(first)}
-    scale = told["entropy_scale_in_nats"]["255"]
+    scale = told["scale"]["entropy"]["255"]
     assert scale == pytest.approx(np.log(3))
     np.testing.assert_allclose(np.asarray(entropy) * scale / 255, result.entropy[2], atol=scale / 500)
     np.testing.assert_array_equal(np.asarray(flips), result.is_coin_flip[2])
@@ -129,7 +129,7 @@ def test_a_missing_package_is_named_before_work_begins(tmp_path, monkeypatch):
         (("--map-format", "npy"), "--map-format has no effect without --maps"),
         (("--maps", "{images}"), "The maps would lie in"),
         (("--maps", "{maps}/../t.maps"), "The maps would lie in"),
-        (("--maps", "{maps}", "--map-format", "tif"), "takes the geometry of the images"),
+        (("--maps", "{maps}", "--map-format", "tif"), "takes the geometry of .tif images"),
         (("--tile", "big"), "--tile takes whole numbers"),
         (("--overlap", "4"), "`overlap` has no effect without `tile`"),
     ],

@@ -73,7 +73,7 @@ COLUMNS = (
     _map("runner_up", SHORT, "class number", "the second most probable class", least=0),
     _map("probability", SINGLE, "0 to 1", "probability of `label`", least=0, most=1),
     _map("gap", SINGLE, "0 to 1", "lead of `label` over `runner_up`", least=0, most=1),
-    _map("mc_error", SINGLE, "0 to 1", "standard error of `probability`", least=0, unknown=True),
+    _map("mc_error", SINGLE, "0 to 1", "standard error of the top probability", least=0, unknown=True),
     _map("entropy", SINGLE, "nats", "all doubt", least=0),
     _map("expected_entropy", SINGLE, "nats", "mean entropy of the passes", least=0),
     beside_the_table(
