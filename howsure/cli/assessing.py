@@ -19,7 +19,7 @@ from howsure.cli.folders import FolderOptions
 from howsure.cli.map_options import MapOptions
 from howsure.cli.models import Model, check_models, load_model, rows_of
 from howsure.cli.options import LEFT_OUT, Above, AssessWishes, MethodOptions, Opening, Quiet, consoles
-from howsure.cli.output import STDOUT, check_table, parquet_beside, write_table
+from howsure.cli.output import STDOUT, check_table, maps_on_disk, parquet_beside, write_table
 from howsure.cli.paths import check_exists, check_output
 from howsure.cli.stopping import INTERRUPTIONS, kept
 from howsure.data.csv_form import kind_of
@@ -200,31 +200,39 @@ class _Run:
         if self.question.above is not None:  # verdicts are on the answer to the question
             request = replace(request, thresholds=None)
         blocks: list[Any] = []
-        with kept(blocks, parquet_beside(out)):
-            with progress(errors, "Assessing", waiting=COMPILING) as shown:
-                stream = howsure.stream(
+        with maps_on_disk(out) as moved:
+            with kept(blocks, parquet_beside(out)):
+                with progress(errors, "Assessing", waiting=COMPILING) as shown:
+                    stream = howsure.stream(
+                        network,
+                        rows_in,
+                        method=None if own else self.passes.choice.make(others, dropout),
+                        progress=INTERRUPTIONS.told(shown),
+                        **vars(request),
+                    )
+                    checked = (
+                        self.maps.checked(self.question.of(block, limits), self.data) for block in stream
+                    )
+                    blocks += map(moved, checked)
+                result = blocks[0].joined(blocks)
+                with INTERRUPTIONS.held():
+                    write_table(result, out)
+                    blocks.clear()
+            _say_result(result, console)
+            if out != STDOUT:
+                say(console, f"\nTable:   {out}")
+            self.maps.write([result], self.data, console)
+            _say_left_out(rows)
+            if self.results.report is not None:
+                audit = howsure.audit(
                     network,
                     rows_in,
-                    method=None if own else self.passes.choice.make(others, dropout),
-                    progress=INTERRUPTIONS.told(shown),
-                    **vars(request),
+                    keep_off=dropout.keep_off,
+                    output=request.output,
+                    outputs=request.outputs,
                 )
-                blocks += (self.maps.checked(self.question.of(block, limits), self.data) for block in stream)
-            result = blocks[0].joined(blocks)
-            with INTERRUPTIONS.held():
-                write_table(result, out)
-                blocks.clear()
-        _say_result(result, console)
-        if out != STDOUT:
-            say(console, f"\nTable:   {out}")
-        self.maps.write([result], self.data, console)
-        _say_left_out(rows)
-        if self.results.report is not None:
-            audit = howsure.audit(
-                network, rows_in, keep_off=dropout.keep_off, output=request.output, outputs=request.outputs
-            )
-            write_report(self.results.report, result, rows.by_column, audit=audit)
-            say(console, f"Report:  {self.results.report}")
+                write_report(self.results.report, result, rows.by_column, audit=audit)
+                say(console, f"Report:  {self.results.report}")
         return not rows.left_out
 
 

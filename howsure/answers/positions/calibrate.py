@@ -11,8 +11,8 @@ A temperature for each class is left out: nobody has measured yet that it helps.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,6 +27,7 @@ from howsure.data.labels import check_names
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import Kept, plain_scores, read_scores
 from howsure.judge.scores import SMALLEST, Score
+from howsure.results.lazy_maps import LazyMap, MadeMap
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import entropy_of, symmetric_interval
 
@@ -62,8 +63,8 @@ class DenseCalibrator(Kept):
         """The same rows with calibrated probabilities, and what follows from them.
 
         Labels stay, and with them shares and overlap. Errors are propagated. `expected_entropy` keeps its
-        share of the entropy: how doubt is split is the model's, how much there is the calibration's. All maps
-        of the N rows are made in memory.
+        share of the entropy: how doubt is split is the model's, how much there is the calibration's. Of a
+        saved result, the maps of a row are made where they are looked at.
 
         Args:
             result: N ≥ 0 rows of the same classes, not calibrated yet.
@@ -231,48 +232,69 @@ def _tempered(logs: Floats, beta: float) -> Floats:
 
 
 def _calibrated(result: DenseCertainty, beta: float) -> dict[str, Any]:
-    """The maps that change, of all rows."""
-    names = ("probability", "gap", "mc_error", "entropy", "expected_entropy", "settled")
-    given: dict[str, Any] = {name: np.empty_like(getattr(result, name)) for name in names}
-    kept = result.all_probabilities is not None
-    if kept:
-        given |= {
-            name: np.empty_like(result.all_probabilities) for name in ("all_probabilities", "all_errors")
-        }
-    for at, of_row in enumerate(_rows_of(result, beta)):
-        for name, values in of_row.items():
-            if name in given:
-                given[name][at] = values.reshape(given[name].shape[1:])
+    """The maps that change, of all rows. Where maps of the result lie in files, these are made row by row."""
+    names = ["probability", "gap", "mc_error", "entropy", "expected_entropy", "settled"]
+    if result.all_probabilities is not None:
+        names += ["all_probabilities", "all_errors"]
+    rows, old = np.arange(len(result)), {name: getattr(result, name) for name in names}
+    make = _Calibrated(result, beta)
+    made: dict[str, Any] = {
+        name: MadeMap(make, name, array.shape[1:], array.dtype, rows) for name, array in old.items()
+    }
+    if isinstance(result.label, (np.memmap, LazyMap)):
+        return made
+    given: dict[str, Any] = {name: np.empty(array.shape, array.dtype) for name, array in made.items()}
+    for at in range(len(result)):
+        for name, array in made.items():
+            given[name][at] = array[at]
     return given
 
 
-def _rows_of(result: DenseCertainty, beta: float) -> Iterator[dict[str, Any]]:
-    classes = len(result.class_names)
-    for at in range(len(result)):
-        p = known_probabilities(result, at)
-        flat = {name: np.asarray(getattr(result, name)[at]).reshape(-1) for name in ("label", "runner_up")}
-        label, runner_up = (each.astype(np.int64) for each in flat.values())
-        if result.all_errors is None:
-            error = np.repeat(np.reshape(result.mc_error[at], (-1, 1)).astype(np.float64), classes, axis=1)
-        else:
-            error = np.reshape(result.all_errors[at], p.shape).astype(np.float64)
-        q = _tempered(np.log(np.maximum(p, SMALLEST)), beta)
-        error = maps.propagated(lambda some: _tempered(np.log(np.maximum(some, SMALLEST)), beta), p, error)
-        old = np.reshape(result.entropy[at], -1).astype(np.float64)
-        correction = np.maximum(old - entropy_of(p), 0)
-        entropy = np.minimum(entropy_of(q) + correction, np.log(classes))
-        share = np.where(old > 0, np.reshape(result.expected_entropy[at], -1) / np.where(old > 0, old, 1), 1)
-        top = pick(q, label)
-        yield {
-            "probability": top,
-            "gap": np.maximum(top - pick(q, runner_up), 0),
-            "mc_error": pick(error, label),
-            "entropy": entropy,
-            "expected_entropy": np.minimum(share, 1) * entropy,
-            "settled": judge(q, error, result.thresholds)[1],
-            "all_probabilities": q,
-            "all_errors": error,
-        }
+@dataclass(frozen=True)
+class _Calibrated:
+    """Makes the maps of one row; it keeps those of the last one."""
+
+    result: DenseCertainty
+    beta: float
+    last: dict[int, dict[str, Any]] = field(default_factory=dict, repr=False)
+
+    def __call__(self, at: int) -> dict[str, Any]:
+        if at not in self.last:
+            found = _maps_of_row(self.result, at, self.beta)
+            self.last.clear()
+            self.last[at] = found
+            return found
+        return self.last[at]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.result, self.beta)
+
+
+def _maps_of_row(result: DenseCertainty, at: int, beta: float) -> dict[str, Any]:
+    classes, p = len(result.class_names), known_probabilities(result, at)
+    flat = {name: np.asarray(getattr(result, name)[at]).reshape(-1) for name in ("label", "runner_up")}
+    label, runner_up = (each.astype(np.int64) for each in flat.values())
+    if result.all_errors is None:
+        error = np.repeat(np.reshape(result.mc_error[at], (-1, 1)).astype(np.float64), classes, axis=1)
+    else:
+        error = np.reshape(result.all_errors[at], p.shape).astype(np.float64)
+    q = _tempered(np.log(np.maximum(p, SMALLEST)), beta)
+    error = maps.propagated(lambda some: _tempered(np.log(np.maximum(some, SMALLEST)), beta), p, error)
+    old = np.reshape(result.entropy[at], -1).astype(np.float64)
+    correction = np.maximum(old - entropy_of(p), 0)
+    entropy = np.minimum(entropy_of(q) + correction, np.log(classes))
+    share = np.where(old > 0, np.reshape(result.expected_entropy[at], -1) / np.where(old > 0, old, 1), 1)
+    top = pick(q, label)
+    return {
+        "probability": top,
+        "gap": np.maximum(top - pick(q, runner_up), 0),
+        "mc_error": pick(error, label),
+        "entropy": entropy,
+        "expected_entropy": np.minimum(share, 1) * entropy,
+        "settled": judge(q, error, result.thresholds)[1],
+        "all_probabilities": q,
+        "all_errors": error,
+    }
 
 
 def _check_usable(result: DenseCertainty) -> None:
