@@ -7,14 +7,16 @@ from howsure.models.arrays import ArrayModel, Dense, Dropout
 
 CLASSES, UNITS = 3, 6
 VOXELS, BANDS = "tests.pixels_of_more:of_voxels", "tests.pixels_of_more:of_bands"
+LABELS = "tests.pixels_of_more:of_labels"
 
 
-def _each_alone(name, sides, channels):
+def _each_alone(name, sides, channels, ending="softmax", outputs=slice(None)):
     random = np.random.default_rng(0)
+    last = 2 * random.normal(size=(UNITS, CLASSES))[:, outputs]
     steps = {
         "hidden": (Dense(3 * random.normal(size=(channels, UNITS)), random.normal(size=UNITS), "relu"), "x"),
         "drop": (Dropout(0.5, mask_shape=(*[1] * len(sides), UNITS)), "hidden"),
-        "output": (Dense(2 * random.normal(size=(UNITS, CLASSES)), 0.0, "softmax"), "drop"),
+        "output": (Dense(last, 0.0, ending), "drop"),
     }
     return ArrayModel(name, [InputSpec("x", (*sides, channels), "float32")], steps)
 
@@ -27,3 +29,8 @@ def of_voxels():
 def of_bands():
     """Of images of 8 × 6 pixels with five bands."""
     return _each_alone("bands", (8, 6), 5)
+
+
+def of_labels(outputs=slice(None)):
+    """As `of_bands`, but each pixel has three labels, none of which excludes another; or some of them."""
+    return _each_alone("labels", (8, 6), 5, ending="sigmoid", outputs=outputs)

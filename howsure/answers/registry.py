@@ -426,7 +426,7 @@ def outcome_of(info: ModelInfo, request: Request, found: Sequence[str] | None = 
 
 def _at_positions(outcome: Outcome, request: Request, in_words: str) -> Outcome:
     """The outcome; an `InputError` where a wish is for answers at positions, and it has one for each row."""
-    given = [name for name in ("class_axis", "keep") if getattr(request, name) is not None]
+    given = [name for name in ("class_axis", "keep", "of_label") if getattr(request, name) is not None]
     if given and len(outcome.columns) == 1:
         raise InputError(
             f"`{given[0]}` has no effect on {in_words}",

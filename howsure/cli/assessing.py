@@ -230,6 +230,7 @@ class _Run:
                     keep_off=dropout.keep_off,
                     output=request.output,
                     outputs=request.outputs,
+                    class_axis=request.class_axis,
                 )
                 write_report(self.results.report, result, rows.by_column, audit=audit)
                 say(console, f"Report:  {self.results.report}")

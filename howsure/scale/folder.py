@@ -46,6 +46,7 @@ _IN_WORDS = {
     "outcome": "another outcome",
     "columns": "other columns",
     "class_axis": "another axis of the classes",
+    "of_label": "another label",
     "keep": "other numbers kept at each position",
     "tile": "tiles of another size",
     "overlap": "another overlap of tiles",

@@ -325,6 +325,7 @@ def _made_with(recipe: Recipe, method: Method, result: Any, size: int, total: in
         "outcome": None if recipe.asked.outcome is None else recipe.asked.outcome.name,
         "columns": asdict(rows.roles) | {"drop": list(rows.roles.drop)},
         "class_axis": wished.class_axis,
+        "of_label": wished.of_label,
         "keep": wished.keep,
         "tile": list(wished.tile) if isinstance(wished.tile, Sequence) else wished.tile,
         "overlap": wished.overlap,

@@ -156,6 +156,13 @@ def test_other_kinds_of_answers_are_refused(options, said, out, tmp_path):
     assert said in refused("assess", ROWS, tmp_path / "x.npy", "--out", tmp_path / out, *PASSES, *given)
 
 
+def test_an_audit_says_how_the_output_is_read(data):
+    assert "is read as 3 classes at each position, on axis 3." in done("audit", MODEL)
+    read = done("audit", MODEL, "--class-axis", 1, "--data", data, "--divide-by", 255)
+    assert "is read as 16 classes at each position, on axis 1." in read
+    assert "`class_axis` has no effect on one class per row" in refused("audit", ROWS, "--class-axis", 1)
+
+
 # --- labels ---------------------------------------------------------------------------------------------
 
 
