@@ -362,6 +362,7 @@ class DenseCertainty(Result[DenseRow]):
             undecided=float(part.undecided[0]),
             unsettled=float(part.unsettled[0]),
             doubt=float(part.doubt[0]),
+            mc_error=float(np.mean(np.asarray(part.mc_error)[part._there], dtype=np.float64)),
             regions=tuple(self._regions(index, MOST_REGIONS)),
             class_names=self.class_names,
             position_name=self.position_name,
