@@ -23,8 +23,9 @@ from howsure.cli.output import STDOUT, check_table, maps_on_disk, parquet_beside
 from howsure.cli.paths import check_exists, check_output
 from howsure.cli.stopping import INTERRUPTIONS, kept
 from howsure.data.csv_form import kind_of
-from howsure.data.images import is_image_name
+from howsure.data.images import images_of, is_image_name
 from howsure.data.label_files import read_label_file, read_labels
+from howsure.data.label_images import LabelFolder
 from howsure.data.rows import Rows, counted
 from howsure.data.tables import Roles
 from howsure.divide import check_divisor, divided
@@ -146,6 +147,9 @@ class _Run:
                 )
         elif labels is not None:
             read_label_file(labels, column=self.rows.label_column, names=names)  # before work begins
+        if labels is not None and labels.is_dir():
+            root = data if data.is_dir() else data.parent
+            LabelFolder.of_folder(labels).check_places(images_of(data), root)
         return to_folder, roles
 
     def into_folder(self, asked: Asked, dropout: MCDropout, roles: Roles) -> bool:

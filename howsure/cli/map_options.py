@@ -17,11 +17,11 @@ from howsure.answers.positions.map_files import MAPS, NII, NPY, PNG, TIF, USUAL,
 from howsure.answers.registry import part_of
 from howsure.atomic import check_folder
 from howsure.cli.grouped import given
-from howsure.data.images import list_images
+from howsure.data.images import images_of
 from howsure.data.rasters import is_raster
 from howsure.data.rows import counted
 from howsure.data.volumes import is_volume
-from howsure.errors import HowsureError, InputError
+from howsure.errors import InputError
 from howsure.optional import needs
 from howsure.terminal import say
 
@@ -67,7 +67,7 @@ class MapOptions:
         """The ending of the files, for these rows."""
         if self.map_format is not None:
             return self.map_format.value
-        return NII if is_volume(_first(data)) else PNG
+        return NII if any(map(is_volume, images_of(data)[:1])) else PNG
 
     def check(self, data: Path, taken: Sequence[Path]) -> None:
         """Raise if maps cannot be written there; nothing is made.
@@ -92,8 +92,7 @@ class MapOptions:
         form = self.form(data)
         if form in _GEOMETRY:
             fits, files, (package, extra) = _GEOMETRY[form]
-            images = [file for file, _ in list_images(data)[0]] if data.is_dir() else [data]
-            other = next((file for file in images if not fits(file)), None)
+            other = next((file for file in images_of(data) or [data] if not fits(file)), None)
             if other is not None:
                 raise InputError(
                     f"--map-format {form} takes the geometry of {files}",
@@ -133,11 +132,3 @@ _GEOMETRY: dict[str, tuple[Callable[[Path], bool], str, tuple[str, str]]] = {
     NII: (is_volume, "NIfTI volumes", ("nibabel", "volumes")),
 }
 """Formats with the geometry of the rows: which files have it, what these are called, and what writes them."""
-
-
-def _first(data: Path) -> Path:
-    """The first image of a folder, or the file itself."""
-    try:
-        return list_images(data)[0][0][0] if data.is_dir() else data
-    except HowsureError:  # the rows are no images
-        return data

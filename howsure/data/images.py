@@ -317,6 +317,14 @@ def list_images(source: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...] |
     return inside, tuple(folder.name for folder in folders)
 
 
+def images_of(source: Path) -> list[Path]:
+    """The images that a path stands for, sorted; none where it is, or holds, other kinds of files."""
+    try:
+        return [file for file, _ in list_images(source)[0] if source.is_dir() or is_image_name(file)]
+    except HowsureError:
+        return []
+
+
 def _holds_images(folder: Path) -> bool:
     """True if a folder contains images at any depth, by suffix; links to folders are not followed."""
     return any(is_image_name(Path(name)) for _, _, names in os.walk(folder) for name in names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -115,6 +116,19 @@ class LabelFolder:
                 expected=f"{rows:,} or more",
                 received=f"{len(self.files):,}",
             )
+
+    def check_places(self, images: Sequence[Path], root: Path) -> None:
+        """Raise an `InputError` where labels are volumes that lie elsewhere than the volumes they belong to.
+
+        Args:
+            images: Files of the rows.
+            root: The folder of these.
+        """
+        for image in filter(volumes.is_volume, images):
+            labels = self._by_name.get(without_ending(readable(image.relative_to(root))))
+            if labels is not None and volumes.is_volume(labels):
+                with suppress(FileError):  # which whoever reads it tells, or leaves out
+                    volumes.check_same_place(labels, image)
 
     def decided(self, names: Sequence[str] | None) -> Self:
         """The same: label images hold numbers, and no names."""

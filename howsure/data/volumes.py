@@ -6,6 +6,7 @@ turned, so that position (i, j, k) of a map is voxel (i, j, k) of its file.
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,29 @@ def check_geometry(file: Path, sides: tuple[int, ...]) -> None:
             f"The maps of '{file}' have other sides than the volume, so its geometry does not fit",
             expected=f"{' × '.join(map(str, found))} voxels",
             received=" × ".join(map(str, sides)),
+        )
+
+
+def check_same_place(labels: Path, image: Path) -> None:
+    """Raise an `InputError` unless the voxels of two volumes of the same sides lie in the same places.
+
+    A corner of one may lie up to half a voxel off that of the other, as headers round in many ways.
+
+    Raises:
+        FileError: A file is missing or damaged.
+        InputError: They lie elsewhere.
+    """
+    theirs, its = _opened(labels), _opened(image)
+    sides = np.array(its.shape[:_AXES])
+    corners = np.array(list(itertools.product((0, 1), repeat=_AXES))) * (sides - 1)
+    off = corners @ (theirs.affine - its.affine)[:_AXES, :_AXES].T + (theirs.affine - its.affine)[:_AXES, 3]
+    voxel = np.linalg.norm(its.affine[:_AXES, :_AXES], axis=0).min()
+    if np.linalg.norm(off, axis=1).max() > voxel / 2:
+        raise InputError(
+            f"The voxels of '{labels}' lie elsewhere than those of '{image}'",
+            expected=f"the affine matrix of the volume, {np.round(its.affine[:_AXES], 3).tolist()}",
+            received=np.round(theirs.affine[:_AXES], 3).tolist(),
+            hint="Resample the labels to the voxels of the volume",
         )
 
 

@@ -139,6 +139,25 @@ def test_a_folder_of_volumes_whose_axes_differ_is_refused_in_whatever_part_they_
     assert "c.nii.gz' point elsewhere than those of 'a.nii.gz'" in ran.stderr
 
 
+@pytest.mark.parametrize("out", ["t.parquet", "folder"])
+def test_labels_are_volumes_that_lie_where_the_rows_do(out, tmp_path):
+    nibabel, turn, arrays = volumes(tmp_path / "volumes")
+    truth = np.random.default_rng(1).integers(0, 3, arrays.shape).astype(np.uint8)
+    (tmp_path / "labels").mkdir()
+    for letter, array in zip("abc", truth, strict=True):
+        moved = turn + 0.2 * np.eye(4)[:, [3, 0, 1, 2]] * (np.arange(4) == 3)  # by less than half a voxel
+        nibabel.save(nibabel.Nifti1Image(array, moved), tmp_path / "labels" / f"{letter}.nii")
+    more = ("--labels", tmp_path / "labels")
+    assess(VOXELS, tmp_path / "volumes", tmp_path / out, *more)
+    np.testing.assert_array_equal(howsure.load(tmp_path / out).truth, truth)
+    flipped = turn @ np.diag([-1, 1, 1, 1])
+    nibabel.save(nibabel.Nifti1Image(truth[1], flipped), tmp_path / "labels" / "b.nii")
+    before = sorted(os.listdir(tmp_path))
+    said = refused(VOXELS, tmp_path / "volumes", tmp_path / f"2{out}", *more)
+    assert "b.nii' lie elsewhere than those of" in said
+    assert sorted(os.listdir(tmp_path)) == before
+
+
 # --- images of many bands -------------------------------------------------------------------------------
 
 
