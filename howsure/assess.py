@@ -58,6 +58,7 @@ def assess(
     tile: int | Sequence[int] | None = None,
     overlap: int | None = None,
     positions: Any = None,
+    of_label: str | int | None = None,
 ) -> Result:
     """Say for each row what the model predicts, how certain that is, and where its doubt lies.
 
@@ -105,6 +106,9 @@ def assess(
             pixels in the region of interest. All others are left out of shares, of `undecided`, `doubt` and
             `overlap`, and of the rule by which passes end. None takes those that an input `attention_mask`
             or a mask of Keras counts; without either, all.
+        of_label: Of a model with K sigmoids at each position, none of which excludes another: the label whose
+            map is assessed, by its name in `class_names` or its place from 0. The result has two classes,
+            without and with the label. Each label is a call of its own, with the same thinned networks.
 
     Returns:
         A `Certainty` of N rows; a `MultilabelCertainty` where a row has several labels; a
@@ -121,7 +125,7 @@ def assess(
     """
     request = Request(
         *(seed, batch_size, outputs, class_names, thresholds, output, outcome),
-        *(class_axis, keep, tile, overlap, positions),
+        *(class_axis, keep, tile, overlap, positions, of_label),
     )
     return assessed(model, x, method, request, progress)
 
@@ -145,6 +149,7 @@ def stream(
     tile: int | Sequence[int] | None = None,
     overlap: int | None = None,
     positions: Any = None,
+    of_label: str | int | None = None,
 ) -> Iterator[Result]:
     """As `assess`, but block by block, for more rows than results fit in memory.
 
@@ -169,7 +174,7 @@ def stream(
     """
     request = Request(
         *(seed, batch_size, outputs, class_names, thresholds, output, outcome),
-        *(class_axis, keep, tile, overlap, positions),
+        *(class_axis, keep, tile, overlap, positions, of_label),
     )
     return streamed(model, x, method, request, progress)
 
@@ -267,6 +272,8 @@ def plan(
     precision: str | None = None,
     output: str | int | None = None,
     outcome: Outcome | type[Outcome] | None = None,
+    class_axis: int | None = None,
+    of_label: str | int | None = None,
 ) -> Plan:
     """Decide from a pilot how many masks each random layer gets, once and for all rows to come.
 
@@ -284,11 +291,15 @@ def plan(
             layers where the processor is faster in it, and such a plan is refused where it is not.
         output: As in `assess`.
         outcome: As in `assess`.
+        class_axis: As in `assess`.
+        of_label: As in `assess`.
 
     Returns:
-        A frozen `Plan`; an empty one where `method` asks for a fixed number of passes or independent ones.
+        A frozen `Plan`; an empty one where `method` asks for a fixed number of passes or independent ones,
+        and where there is a class at each position, as passes there follow no plan.
     """
-    request = Request(seed, batch_size, outputs, output=output, outcome=outcome)
+    at_positions: dict[str, Any] = {"class_axis": class_axis, "of_label": of_label}
+    request = Request(seed, batch_size, outputs, output=output, outcome=outcome, **at_positions)
     return planned(model, x, method, request, precision)
 
 

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, then moved into it."""
+"""Files that are whole or not there: written beside their place, then moved into it. And their folders."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 import shlex
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from howsure.arguments import check_path
@@ -69,6 +70,39 @@ def check_place(path: str | os.PathLike[str]) -> Path:
             raise FileError(f"Cannot write to '{given}' (it is read-only)")
     os.unlink(_beside(target))
     return target
+
+
+def check_folder(folder: Path) -> None:
+    """Raise a `FileError` if no file could be written in a folder. It may be missing, and is not made."""
+    there = next(each for each in (folder, *folder.parents) if os.path.lexists(each) or each == each.parent)
+    if not there.is_dir():
+        raise FileError(
+            f"The folder '{folder}' cannot be made ('{there}' is no folder)", expected="the name of a folder"
+        )
+    check_place(there / "howsure")
+
+
+@contextmanager
+def folder_made(folder: Path) -> Iterator[None]:
+    """Make a folder, and its parents, for what is written meanwhile.
+
+    After an exception the new folders that are empty go again.
+
+    Raises:
+        FileError: It cannot be made.
+    """
+    new = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FileError(f"The folder '{folder}' cannot be made ({error.strerror or error})") from error
+    try:
+        yield
+    except BaseException:
+        for each in new:  # the innermost first
+            with suppress(OSError):  # something is in it
+                each.rmdir()
+        raise
 
 
 def _beside(target: Path) -> str:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from howsure.answers.positions.outcome import Positions
+from howsure.answers.registry import outcome_of
 from howsure.arguments import check_type
 from howsure.data.dummy_rows import ANY_SIZE, made_up_rows
-from howsure.data.rows import listed
+from howsure.data.rows import counted, listed
 from howsure.displayed import Displayed
 from howsure.errors import HowsureError, ModelError
 from howsure.methods.mc_dropout import MCDropout
@@ -129,6 +131,7 @@ def audit(
     keep_off: Sequence[str] = (),
     output: str | int | None = None,
     outputs: str | None = None,
+    class_axis: int | None = None,
 ) -> Audit:
     """Which layers become random and at what rate, which stay fixed and why, and what a pass costs.
 
@@ -141,16 +144,20 @@ def audit(
         keep_off: Names of random layers that stay off, as in `MCDropout`.
         output: Which of several outputs of the model is meant, as in `assess`.
         outputs: As in `assess`; matters where a mean and a variance are two outputs.
+        class_axis: As in `assess`, for a model with a class at each position; the audit says how its output
+            is read.
 
     Returns:
         An `Audit`; printed, it is a table in words.
 
     Raises:
+        InputError: The output has no such `class_axis`, or a row has one answer.
         ModelError: Not a model, one that has not been built, or one that takes none of the rows made up.
     """
     check_type(plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made, or None")
     method = MCDropout(gaussian_noise=gaussian_noise, keep_off=keep_off)
-    chosen = Request(outputs=outputs, output=output).assessed_output
+    request = Request(outputs=outputs, output=output, class_axis=class_axis)
+    chosen = request.assessed_output
     if x is None:
         with warnings.catch_warnings(action="ignore" if is_estimator(model) else None):  # of made-up rows
             looked_at, any_size = _with_made_up_rows(model, method.needs, chosen)
@@ -171,12 +178,14 @@ def audit(
         else _advice(info, random, difference > 0),
         plan=None if plan is None or not isinstance(adapted, PassModel) else plan.in_words(adapted.levels),
         any_size=any_size,
-        outputs=_read_as(info),
+        outputs=_read_as(info, request),
     )
 
 
-def _read_as(info: ModelInfo) -> str | None:
-    """What linear outputs are read as, where no loss says what they are."""
+def _read_as(info: ModelInfo, request: Request) -> str | None:
+    """What linear outputs are read as, where no loss says what they are; and outputs at positions."""
+    if request.class_axis is not None or len(info.output_shape) > 1:
+        return _read_at_positions(info, request)
     several = len(info.output_shape) == 1 and info.output_shape[0] > 1
     said = (info.loss, info.trained_for, info.class_names, info.says)
     if info.ending != "linear" or not several or any(each is not None for each in said):
@@ -184,6 +193,36 @@ def _read_as(info: ModelInfo) -> str | None:
     return (
         f"Its {info.output_shape[0]} linear outputs are read as logits of classes; if they are something "
         "else, outputs=… says so, such as outputs='values' for numbers."
+    )
+
+
+def _read_at_positions(info: ModelInfo, request: Request) -> str | None:
+    """On which axis the classes lie; where that is not known, what to say. None of other answers.
+
+    Raises:
+        HowsureError: The `class_axis` that was given does not fit.
+    """
+    outcome: Any = None
+    for wished in (request, replace(request, of_label=0)):
+        try:
+            with warnings.catch_warnings(action="ignore"):  # they come when rows are assessed
+                outcome = outcome_of(info, wished)
+            break
+        except HowsureError as error:
+            fault = error
+    if outcome is None and request.class_axis is not None:
+        raise fault
+    if outcome is None:
+        return f"What to say before it is assessed: {fault}"
+    if not isinstance(outcome, Positions):
+        return None
+    axis, shape = outcome.class_axis or 0, f"(rows, {', '.join(map(str, info.output_shape))})"
+    if outcome.of_label is None:
+        return f"Its output {shape} is read as {outcome.width} classes at each position, on axis {axis + 1}."
+    count = counted(info.output_shape[axis], "label")
+    return (
+        f"Its output {shape} is read as {count} at each position, on axis {axis + 1}: yes or no for each, of "
+        "which of_label=… chooses one."
     )
 
 

@@ -38,6 +38,8 @@ def passes(
     output: str | int | None = None,
     outcome: Outcome | type[Outcome] | None = None,
     keep_off: Sequence[str] = (),
+    class_axis: int | None = None,
+    of_label: str | int | None = None,
 ) -> NDArray[np.float32]:
     """What each of n thinned networks says of each row: MC dropout before anything is averaged.
 
@@ -59,6 +61,8 @@ def passes(
         output: As in `assess`.
         outcome: As in `assess`.
         keep_off: As in `MCDropout`.
+        class_axis: As in `assess`.
+        of_label: As in `assess`.
 
     Returns:
         (n, N, K) float32: probabilities of K classes, or that each of K labels holds, or K numbers; where a
@@ -81,7 +85,9 @@ def passes(
     check_whole(n, "n", least=1)
     check_progress(progress)
     method = MCDropout(balanced=balanced, gaussian_noise=gaussian_noise, keep_off=keep_off)
-    job = prepare(model, x, method, Request(seed, batch_size, outputs, output=output, outcome=outcome))
+    at_positions: dict[str, Any] = {"class_axis": class_axis, "of_label": of_label}
+    request = Request(seed, batch_size, outputs, output=output, outcome=outcome, **at_positions)
+    job = prepare(model, x, method, request)
     found = _room_for((int(n), job.total, *job.outcome.columns[:-1], job.outcome.width))
     flat = Flat(job.model, job.seed, passes=int(n), balanced=bool(balanced))
     run = Run(job.model, job.rows, np.arange(job.total), job.outcome, job.seed, job.batch_size)

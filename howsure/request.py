@@ -42,6 +42,8 @@ class Request:
         positions: Which positions of each row count, an array (N, *P) of yes or no; None takes all, or those
             that the model itself counts.
         keep: `probabilities` to keep those of all classes at each position; None keeps the two top classes.
+        of_label: Of a model with several labels at each position: the label whose map is assessed, yes or no
+            at each position, by its name or its place; None where a position has one class.
 
     Raises:
         InputError: A value that cannot be used.
@@ -59,12 +61,15 @@ class Request:
     tile: int | Sequence[int] | None = None
     overlap: int | None = None
     positions: Any = field(default=None, compare=False)
+    of_label: str | int | None = None
 
     def __post_init__(self) -> None:
         check_whole(self.seed, "seed", least=0)
         check_whole(self.batch_size, "batch_size", least=1)
         check_output_choice(self.output)
         check_type(self.outputs, (str, type(None)), "outputs", "a text such as 'logits', or None")
+        if self.of_label is not None and not isinstance(self.of_label, str):
+            check_whole(self.of_label, "of_label", least=0)
         if self.class_axis is not None:
             check_whole(self.class_axis, "class_axis", least=-MOST_AXES)
         if self.tile is not None:

@@ -92,7 +92,9 @@ def _load(path: Path, without: Collection[str] = (), for_scores: bool = False) -
         kind = result_type_in(settings, path)
         left = {*without, *(kind.unscored if for_scores else ())}
         return [
-            each.name for each in kind.columns if not each.stored or (each.optional and each.name in left)
+            each.name
+            for each in kind.columns
+            if not (each.stored or each.of_maps) or (each.optional and each.name in left)
         ]
 
     table, settings = read_table(path, left_out=left_out)

@@ -57,6 +57,7 @@ PARTS = {
     "page": "pages",
     "tiled": "assessments in tiles",
     "map_files": "maps",
+    "check_map_files": "maps",
     "graph": "ONNX graphs",
     "graph_numbers": "ONNX graphs",
     "graph_words": "ONNX graphs",
@@ -238,6 +239,7 @@ POSITIONS = Answer(
         "graph_numbers": "howsure.answers.positions.graph:numbers",
         "graph_words": "howsure.answers.positions.graph:words",
         "map_files": "howsure.answers.positions.map_files:write_map_files",
+        "check_map_files": "howsure.answers.positions.map_files:check_map_files",
         "lead": "howsure.answers.positions.printed:lead",
         "lines": "howsure.answers.positions.printed:lines",
         "summary": "howsure.answers.positions.printed:summary",
@@ -423,7 +425,7 @@ def outcome_of(info: ModelInfo, request: Request, found: Sequence[str] | None = 
 
 def _at_positions(outcome: Outcome, request: Request, in_words: str) -> Outcome:
     """The outcome; an `InputError` where a wish is for answers at positions, and it has one for each row."""
-    given = [name for name in ("class_axis", "keep") if getattr(request, name) is not None]
+    given = [name for name in ("class_axis", "keep", "of_label") if getattr(request, name) is not None]
     if given and len(outcome.columns) == 1:
         raise InputError(
             f"`{given[0]}` has no effect on {in_words}",

@@ -17,6 +17,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from howsure.atomic import check_folder, folder_made
 from howsure.cli import tables
 from howsure.cli.assessing import assess_command
 from howsure.cli.auditing import audit_command
@@ -24,7 +25,6 @@ from howsure.cli.comparing import compare_command
 from howsure.cli.exporting import export_command
 from howsure.cli.grouped import grouped
 from howsure.cli.options import INTERRUPTED, WRONG, Quiet, Seed, consoles, say_version
-from howsure.cli.paths import check_folder
 from howsure.cli.stopping import INTERRUPTIONS, Unbreakable, open_the_closed
 from howsure.cli.warned import Warned
 from howsure.errors import HowsureError, HowsureWarning
@@ -71,7 +71,8 @@ def demo_command(
         load_keras()
     from howsure.demo import run as demo
 
-    demo.run(folder, epochs=epochs, members=ensemble, seed=seed, console=consoles(quiet)[1])
+    with folder_made(folder):
+        demo.run(folder, epochs=epochs, members=ensemble, seed=seed, console=consoles(quiet)[1])
 
 
 def main() -> None:

@@ -19,12 +19,13 @@ from howsure.cli.folders import FolderOptions
 from howsure.cli.map_options import MapOptions
 from howsure.cli.models import Model, check_models, load_model, rows_of
 from howsure.cli.options import LEFT_OUT, Above, AssessWishes, MethodOptions, Opening, Quiet, consoles
-from howsure.cli.output import STDOUT, check_table, parquet_beside, write_table
+from howsure.cli.output import STDOUT, check_table, maps_on_disk, parquet_beside, write_table
 from howsure.cli.paths import check_exists, check_output
 from howsure.cli.stopping import INTERRUPTIONS, kept
 from howsure.data.csv_form import kind_of
-from howsure.data.images import SUFFIXES
+from howsure.data.images import images_of, is_image_name
 from howsure.data.label_files import read_label_file, read_labels
+from howsure.data.label_images import LabelFolder
 from howsure.data.rows import Rows, counted
 from howsure.data.tables import Roles
 from howsure.divide import check_divisor, divided
@@ -122,7 +123,7 @@ class _Run:
         to_folder = folders.is_folder(out, self.many.workers)
         if to_folder and kind_of(self.model) in PICKLES:
             raise InputError("The results of a classifier need one table", expected="--out TABLE.parquet")
-        if self.many.skip_unreadable and data.is_file() and kind_of(data) not in SUFFIXES:
+        if self.many.skip_unreadable and data.is_file() and not is_image_name(data):
             raise InputError("--skip-unreadable is for images", expected="a folder of images", received=data)
         if not to_folder:
             folders.check_unused(self.many, data)
@@ -146,6 +147,9 @@ class _Run:
                 )
         elif labels is not None:
             read_label_file(labels, column=self.rows.label_column, names=names)  # before work begins
+        if labels is not None and labels.is_dir():
+            root = data if data.is_dir() else data.parent
+            LabelFolder.of_folder(labels).check_places(images_of(data), root)
         return to_folder, roles
 
     def into_folder(self, asked: Asked, dropout: MCDropout, roles: Roles) -> bool:
@@ -163,9 +167,10 @@ class _Run:
             None if labels is None else labels.absolute(),
             self.results.out.resolve(),
         )
-        whole = folders.assess_into(recipe, self.many, errors, console, self.maps.parts)
-        if self.maps.parts:
-            self.maps.write(parts_of(self.results.out), self.data, console)
+        whole = folders.assess_into(
+            recipe, self.many, errors, console, lambda first: self.maps.checked(first, self.data)
+        )
+        self.maps.write(parts_of(self.results.out), self.data, console)
         return whole
 
     def into_table(self, request: Request, dropout: MCDropout, roles: Roles) -> bool:
@@ -199,31 +204,40 @@ class _Run:
         if self.question.above is not None:  # verdicts are on the answer to the question
             request = replace(request, thresholds=None)
         blocks: list[Any] = []
-        with kept(blocks, parquet_beside(out)):
-            with progress(errors, "Assessing", waiting=COMPILING) as shown:
-                stream = howsure.stream(
+        with maps_on_disk(out) as moved:
+            with kept(blocks, parquet_beside(out)):
+                with progress(errors, "Assessing", waiting=COMPILING) as shown:
+                    stream = howsure.stream(
+                        network,
+                        rows_in,
+                        method=None if own else self.passes.choice.make(others, dropout),
+                        progress=INTERRUPTIONS.told(shown),
+                        **vars(request),
+                    )
+                    checked = (
+                        self.maps.checked(self.question.of(block, limits), self.data) for block in stream
+                    )
+                    blocks += map(moved, checked)
+                result = blocks[0].joined(blocks)
+                with INTERRUPTIONS.held():
+                    write_table(result, out)
+                    blocks.clear()
+            _say_result(result, console)
+            if out != STDOUT:
+                say(console, f"\nTable:   {out}")
+            self.maps.write([result], self.data, console)
+            _say_left_out(rows)
+            if self.results.report is not None:
+                audit = howsure.audit(
                     network,
                     rows_in,
-                    method=None if own else self.passes.choice.make(others, dropout),
-                    progress=INTERRUPTIONS.told(shown),
-                    **vars(request),
+                    keep_off=dropout.keep_off,
+                    output=request.output,
+                    outputs=request.outputs,
+                    class_axis=request.class_axis,
                 )
-                blocks += (self.maps.checked(self.question.of(block, limits)) for block in stream)
-            result = blocks[0].joined(blocks)
-            with INTERRUPTIONS.held():
-                write_table(result, out)
-                blocks.clear()
-        _say_result(result, console)
-        if out != STDOUT:
-            say(console, f"\nTable:   {out}")
-        self.maps.write([result], self.data, console)
-        _say_left_out(rows)
-        if self.results.report is not None:
-            audit = howsure.audit(
-                network, rows_in, keep_off=dropout.keep_off, output=request.output, outputs=request.outputs
-            )
-            write_report(self.results.report, result, rows.by_column, audit=audit)
-            say(console, f"Report:  {self.results.report}")
+                write_report(self.results.report, result, rows.by_column, audit=audit)
+                say(console, f"Report:  {self.results.report}")
         return not rows.left_out
 
 

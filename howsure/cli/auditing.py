@@ -59,7 +59,7 @@ def audit_command(
     check_divisor(planning.divide_by)
     asked = wishes.asked(planning.divide_by)
     inputs = check_models(model, [], opening.weights)
-    without_rows = ("--data", "--save-plan", "--output")
+    without_rows = ("--data", "--save-plan", "--output", "--outputs", "--class-axis")
     check_rows_given(data, (name for name in given(planning) | given(wishes) if name not in without_rows))
     if data is not None:
         check_exists(data, "data")
@@ -77,7 +77,13 @@ def audit_command(
             method = MCDropout(keep_off=keep_off or ())
             plan = planned(network, x, method, request, precision and precision.value)
     audit = howsure.audit(
-        network, x, plan=plan, keep_off=keep_off or (), output=request.output, outputs=request.outputs
+        network,
+        x,
+        plan=plan,
+        keep_off=keep_off or (),
+        output=request.output,
+        outputs=request.outputs,
+        class_axis=request.class_axis,
     )
     say(console, str(audit))
     if plan is not None and save_plan is not None:

@@ -38,7 +38,7 @@ from howsure.scale.folder import is_results
 from howsure.scale.recipe import Asked
 from howsure.terminal import COMPILING, comparison_table, paragraph, progress, say
 
-_NOT_OF_COMPARE = ("keep", "tile", "overlap", "positions")
+_NOT_OF_COMPARE = ("keep", "tile", "overlap", "positions", "of_label")
 """Wishes that `howsure.compare` does not take."""
 
 

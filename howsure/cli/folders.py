@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from howsure.answers.registry import named
 from howsure.answers.verdict import VERDICTS
 from howsure.cli.models import WEIGHTS, load_model
 from howsure.cli.options import Opening
@@ -134,7 +133,11 @@ def check_free(out: Path, taken: list[Path], report: Path | None) -> None:
 
 
 def assess_into(
-    recipe: Recipe, many: FolderOptions, errors: Console, console: Console, needed: Sequence[str] = ()
+    recipe: Recipe,
+    many: FolderOptions,
+    errors: Console,
+    console: Console,
+    check: Callable[[Any], object],
 ) -> bool:
     """Assess rows into a folder, and print a summary.
 
@@ -143,13 +146,13 @@ def assess_into(
         many: Options of the folder.
         errors: Console for progress.
         console: Console for the summary.
-        needed: Parts that the kind of the results must have; see `howsure.answers.registry`.
+        check: Raises where a first result of a few rows is not what the caller can go on with.
 
     Returns:
         True if all rows were assessed.
 
     Raises:
-        InputError: The kind lacks one of them.
+        InputError: From `check`, before the folder is begun.
     """
 
     def load_models() -> list[Any]:
@@ -161,10 +164,14 @@ def assess_into(
     workers = many.workers
     several = contextlib.nullcontext() if workers is None else cluster(workers)
     run = one_process if workers is None else several_workers(workers)
-    beginning = begun(recipe, size=many.part_rows, load_models=load_models, during=partial(progress, errors))
+    beginning = begun(
+        recipe,
+        size=many.part_rows,
+        load_models=load_models,
+        during=partial(progress, errors),
+        check=check,
+    )
     with several, beginning as job:
-        for part in needed:
-            named(job.manifest.settings["answer"]).part(part)
         if job.manifest.plan_from is not None:
             say(console, f"Plan:    made from {counted(job.manifest.plan_from, 'row')} spread over the input")
             plan = job.recipe.dropout.plan

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import chain
@@ -12,23 +13,26 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from howsure.answers.positions.map_files import MAPS, NII, NPY, PNG, TIF, USUAL, check_names
 from howsure.answers.registry import part_of
-from howsure.cli.paths import check_folder
-from howsure.data.images import list_images
+from howsure.atomic import check_folder
+from howsure.cli.grouped import given
+from howsure.data.images import images_of
+from howsure.data.rasters import is_raster
 from howsure.data.rows import counted
+from howsure.data.volumes import is_volume
 from howsure.errors import InputError
 from howsure.optional import needs
 from howsure.terminal import say
-
-GEOTIFF = (".tif", ".tiff")
 
 
 class MapFormat(StrEnum):
     """Files of maps."""
 
-    png = "png"
-    npy = "npy"
-    tif = "tif"
+    png = PNG
+    npy = NPY
+    tif = TIF
+    nii = NII
 
 
 @dataclass(frozen=True)
@@ -44,16 +48,29 @@ class MapOptions:
     ] = None
     map_format: Annotated[
         MapFormat | None,
-        typer.Option(help="Files of --maps: png (default), npy, or tif with the geometry of .tif images."),
+        typer.Option(
+            help="Files of --maps: png (default), npy, tif with the geometry of .tif images, or nii "
+            "(.nii.gz) with that of NIfTI volumes, for which it is the default."
+        ),
+    ] = None
+    map_names: Annotated[
+        str | None,
+        typer.Option(help=f"Maps to write, a,b,c: {', '.join(MAPS)}.", metavar="NAMES"),
     ] = None
 
     @property
-    def parts(self) -> tuple[str, ...]:
-        """Parts that the kind of the results must have; see `howsure.answers.registry`."""
-        return () if self.maps is None else ("map_files",)
+    def names(self) -> tuple[str, ...]:
+        """Names of the maps."""
+        return USUAL if self.map_names is None else tuple(each.strip() for each in self.map_names.split(","))
+
+    def form(self, data: Path) -> str:
+        """The ending of the files, for these rows."""
+        if self.map_format is not None:
+            return self.map_format.value
+        return NII if any(map(is_volume, images_of(data)[:1])) else PNG
 
     def check(self, data: Path, taken: Sequence[Path]) -> None:
-        """Make the folder; raise if maps cannot be written there.
+        """Raise if maps cannot be written there; nothing is made.
 
         Args:
             data: The rows.
@@ -65,30 +82,32 @@ class MapOptions:
             FileError: The folder cannot be written to.
         """
         if self.maps is None:
-            if self.map_format is not None:
-                raise InputError("--map-format has no effect without --maps", expected="--maps FOLDER")
+            for name in given(self):
+                raise InputError(f"{name} has no effect without --maps", expected="--maps FOLDER")
             return
+        check_names(self.names)
         same = next((path for path in taken if path.resolve() == self.maps.resolve()), None)
         if same is not None:
             raise InputError(f"The maps would lie in '{same}'", expected="a folder of their own for --maps")
-        if self.map_format == MapFormat.tif:
-            images = list_images(data)[0] if data.is_dir() else [(data, 0)]
-            other = next((file for file, _ in images if file.suffix.lower() not in GEOTIFF), None)
+        form = self.form(data)
+        if form in _GEOMETRY:
+            fits, files, (package, extra) = _GEOMETRY[form]
+            other = next((file for file in images_of(data) or [data] if not fits(file)), None)
             if other is not None:
                 raise InputError(
-                    "--map-format tif takes the geometry of the images",
-                    expected="a .tif image, or a folder of them",
+                    f"--map-format {form} takes the geometry of {files}",
+                    expected=f"{files}",
                     received=f"'{other}'",
-                    hint="Other images get --map-format png or npy",
+                    hint="Other rows get --map-format png or npy",
                 )
-            with needs("rasterio", "`--map-format tif`", extra="maps"):
-                import rasterio  # noqa: F401  # whose absence is told before work begins
+            with needs(package, f"`--map-format {form}`", extra=extra):
+                importlib.import_module(package)  # whose absence is told before work begins
         check_folder(self.maps)
 
-    def checked(self, result: Any) -> Any:
-        """The result as it is; an `InputError` where maps are wanted, and its kind has none."""
-        for part in self.parts:
-            part_of(result, part)
+    def checked(self, result: Any, data: Path) -> Any:
+        """The result as it is; an `InputError` where maps are wanted, and it has none that can be written."""
+        if self.maps is not None:
+            part_of(result, "check_map_files")(result, self.form(data), data, self.names)
         return result
 
     def write(self, results: Iterable[Any], data: Path, console: Console) -> None:
@@ -103,6 +122,13 @@ class MapOptions:
             return
         parts: Iterator[Any] = iter(results)
         first = next(parts)
-        form = (self.map_format or MapFormat.png).value
-        count = part_of(first, "map_files")(chain([first], parts), self.maps, form, data)
+        write = part_of(first, "map_files")
+        count = write(chain([first], parts), self.maps, self.form(data), data, self.names)
         say(console, f"Maps:    {self.maps}, of {counted(count, first.kind)}")
+
+
+_GEOMETRY: dict[str, tuple[Callable[[Path], bool], str, tuple[str, str]]] = {
+    TIF: (is_raster, ".tif images", ("rasterio", "maps")),
+    NII: (is_volume, "NIfTI volumes", ("nibabel", "volumes")),
+}
+"""Formats with the geometry of the rows: which files have it, what these are called, and what writes them."""

@@ -194,6 +194,13 @@ class Running(Asking):
             "holds the classes, where 0 is that of the rows (default 1 for PyTorch, -1 for Keras)."
         ),
     ] = None
+    of_label: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a model with several labels at each position: the label whose map is assessed, by name "
+            "or by position from 0."
+        ),
+    ] = None
 
     @property
     def request(self) -> Request:
@@ -203,6 +210,7 @@ class Running(Asking):
             batch_size=self.batch_size,
             output=named_or_placed(self.output),
             class_axis=self.class_axis,
+            of_label=named_or_placed(self.of_label),
         )
 
     def asked(self, divide_by: float | None) -> Asked:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
+import shutil
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from howsure.answers.printed import kind_of
+from howsure.atomic import TEMPORARY
 from howsure.cli.paths import check_output
-from howsure.errors import warn
+from howsure.errors import FileError, warn
 from howsure.results.columns import Result
 from howsure.results.export import FORMS, write_csv
 from howsure.words import printable
@@ -45,6 +50,39 @@ def write_table(result: Result[Any], path: Path) -> None:
         write_csv(result, _Shown(sys.stdout) if sys.stdout.isatty() else sys.stdout)
         return
     result.save(path)
+
+
+@contextmanager
+def maps_on_disk(out: Path) -> Iterator[Callable[[Any], Any]]:
+    """What moves the maps of a result into files beside `out`, which go at the end.
+
+    So that one block of many images is in memory at a time. Results without maps stay as they are.
+
+    Raises:
+        FileError: They cannot be written.
+    """
+    folder: Path | None = None
+    count = itertools.count()
+
+    def moved(block: Any) -> Any:
+        nonlocal folder
+        if not (isinstance(block, Result) and block._maps and len(block)):
+            return block
+        if folder is None:
+            beside = None if out == STDOUT else out.parent
+            try:
+                folder = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=beside))
+            except OSError as error:
+                raise FileError(f"Cannot write beside '{out}' ({error.strerror or error})") from error
+        place = folder / f"{next(count)}.parquet"
+        block.save(place)
+        return type(block).load(place)
+
+    try:
+        yield moved
+    finally:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Shown:

@@ -30,12 +30,3 @@ def check_output(path: Path, suffix: str | tuple[str, ...], taken: Sequence[Path
     for other in taken:
         if place == other.resolve() or (place.exists() and other.exists() and place.samefile(other)):
             raise InputError(f"'{path}' would overwrite '{other}'", expected="another name for the output")
-
-
-def check_folder(folder: Path) -> None:
-    """Make the folder if it does not exist; raise if no file can be written in it."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise FileError(f"The folder '{folder}' cannot be made ({error.strerror or error})") from error
-    check_place(folder / "howsure")

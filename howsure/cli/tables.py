@@ -69,7 +69,7 @@ class TableOptions(RowColumns, Above):
         Path | None,
         typer.Option(
             help="File with the true answers, .npy or .csv, if the table lacks them; or, for a class of each "
-            "pixel, a folder of .png files named like the images."
+            "pixel, a folder of .png, .tif or NIfTI files named like the images."
         ),
     ] = None
     class_names: Annotated[

@@ -20,7 +20,7 @@ from howsure.errors import FileError, InputError
 from howsure.request import MOST_AXES
 
 _LABELS = "y"
-_ACCEPTED = "a .npz, .npy, .parquet or .csv file, an image, or a folder of images"
+_ACCEPTED = "a .npz, .npy, .parquet or .csv file, an image or NIfTI volume, or a folder of these"
 
 
 def read_rows(
@@ -41,7 +41,8 @@ array `id` |
 for several inputs the columns named like them; a list column counts as many columns | column `y` | \
 column `id` |
     | image or folder of images | sorted by name; grey, RGB or RGBA by the input's channels, 0 … 255, \
-never resized, rotated as EXIF says, first frame only | number of the class sub-folder, sorted by name | \
+never resized, rotated as EXIF says, first frame only; the numbers of a TIFF image with other bands or bits, \
+and of a NIfTI volume | number of the class sub-folder, sorted by name | \
 names of the files |
 
     A csv file whose first line has only numbers has no header. A first line of numbers and names is an error,
@@ -66,7 +67,7 @@ names of the files |
     check_readable(source)
     if suffix in (CSV, ".parquet") and source.is_file():
         return _checked(table_files.read_table(source, inputs, roles or Roles()), source, inputs)
-    if source.is_dir() or suffix in images.SUFFIXES:
+    if source.is_dir() or images.is_image_name(source):
         rows = images.read_images(source, inputs, skip_unreadable)
     elif suffix == ".npz":
         rows = rows_in_npz(source, inputs)

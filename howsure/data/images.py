@@ -1,16 +1,22 @@
-"""Read an image, a folder of images, or a folder of class folders as rows."""
+"""Read an image, a folder of images, or a folder of class folders as rows; NIfTI volumes are images too."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from howsure.data import volumes
 from howsure.data.bit_depth import LOOKED_AT, more_than_8_bits
-from howsure.data.rows import InputSpec, Rows, counted, quoted
+from howsure.data.rasters import is_raster, read_bands
+from howsure.data.rows import Array, InputSpec, Rows, counted, quoted
+from howsure.data.volumes import is_volume, read_volume
 from howsure.errors import FileError, HowsureError, InputError, warn
 
 if TYPE_CHECKING:
@@ -43,7 +49,50 @@ _BEGINNING = 16
 
 _MODES: dict[int | None, str] = {1: "L", 3: "RGB", 4: "RGBA"}
 _ORIENTATION = 0x0112
-"""EXIF tag with the rotation to apply before an image is shown; 1 for none."""
+"""EXIF tag with the rotation to apply to show an image; 1 for none. Pillow itself turns TIFF images."""
+
+_TURNED = range(2, 9)
+"""Its values for an image that is to be turned."""
+
+
+def is_image_name(path: Path) -> bool:
+    """Whether this is the name of an image, or of a volume."""
+    return path.suffix.lower() in SUFFIXES or is_volume(path)
+
+
+def without_ending(name: str) -> str:
+    """The name of an image without its ending; other names as they are."""
+    path = Path(name)
+    if is_volume(path):
+        return name[: -max(len(each) for each in volumes.ENDINGS if name.lower().endswith(each))]
+    return name[: -len(path.suffix)] if path.suffix.lower() in SUFFIXES else name
+
+
+def undeclared_input(first: Path, channels: int | None) -> InputSpec:
+    """What images are read for where a model does not say what it takes; they get their channels last.
+
+    Args:
+        first: Of the images.
+        channels: That the model takes, or None.
+    """
+    if is_volume(first):
+        return InputSpec("x", (None, None, None, channels or 1), "float32")
+    return InputSpec("x", (None, None, channels or 3), "float32")
+
+
+@dataclass(frozen=True)
+class _Read:
+    """One image as it was read.
+
+    Attributes:
+        row: As the model takes it.
+        is_turned: Whether it was turned upright.
+        lies: Of a volume, whither its axes point; else empty.
+    """
+
+    row: Array
+    is_turned: bool = False
+    lies: str = ""
 
 
 def read_images(
@@ -51,47 +100,60 @@ def read_images(
     inputs: Sequence[InputSpec],
     skip_unreadable: bool,
     listed: tuple[list[tuple[Path, int]], tuple[str, ...] | None] | None = None,
+    like: Path | None = None,
 ) -> Rows:
-    """Images as an 8-bit array (N, height, width[, channels]), sorted by name.
+    """Images as an array (N, height, width[, channels]), or volumes (N, X, Y, Z[, channels]), sorted by name.
 
-    Grey, RGB or RGBA by the number of channels of the input; values 0 … 255; never resized; the first frame
-    of an animation. If EXIF says how to turn an image, it is turned, and a warning says so. Class
-    sub-folders, sorted by name, give the labels. Hidden files are ignored, and files that are no images by
-    suffix or first bytes. A broken link may have been an image, so it is not ignored.
+    Grey, RGB or RGBA of 8 bits by the number of channels of the input; values 0 … 255; never resized; the
+    first frame of an animation. If EXIF says how to turn an image, it is turned, and a warning says so. A
+    TIFF image with other bands, or with more than 8 bits, has the numbers that it holds, as a NIfTI volume
+    has. Class sub-folders, sorted by name, give the labels. Hidden files are ignored, and files that are no
+    images by suffix or first bytes. A broken link may have been an image, so it is not ignored.
 
     Args:
         source: Image or folder.
-        inputs: The model's inputs; one input with 1, 3 or 4 channels last, or without channels.
+        inputs: The model's inputs; one input with channels last, or without channels.
         skip_unreadable: List unreadable images in `left_out` instead of raising.
         listed: Part of the result of `list_images`; None for all.
+        like: The first of all images, where `listed` are some of them; the axes of all volumes lie as its do.
 
     Raises:
         FileError: An unreadable image.
         InputError: No images, images of a wrong size, or a model that does not take images.
+        DependencyError: What reads such images is not installed.
     """
-    mode, shape = _mode_and_shape(source, inputs)
-    files, class_names = list_images(source) if listed is None else listed
+    try:
+        files, class_names = list_images(source) if listed is None else listed
+    except InputError:
+        _reader(source, source, inputs)  # a model that takes no images is the first that is to be said
+        raise
+    read = _reader(source, files[0][0] if like is None else like, inputs)
     root = source if source.is_dir() else source.parent
-    pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] | None = None
-    read: list[tuple[Path, int]] = []
+    pixels: np.ndarray[tuple[int, ...], np.dtype[Any]] | None = None
+    first: tuple[Path, _Read] | None = None
+    done: list[tuple[Path, int]] = []
     left_out: list[str] = []
     turned: list[str] = []
+    if like is not None and is_volume(like) and like != files[0][0]:
+        try:
+            first = (like, read(like))
+        except FileError:  # which whoever reads that one says, or leaves out
+            first = None
     for file, label in files:
         try:
-            image, is_turned = _decode(file)
+            found = read(file)
         except FileError as error:
             if not skip_unreadable:
                 raise
             left_out.append(f"{file.relative_to(root).as_posix()}: {error.received}")
             continue
-        row = np.asarray(_convert(image, mode))
-        _check_size(file, row.shape, shape, None if pixels is None else (read[0][0], pixels.shape[1:]))
-        row = row[..., np.newaxis] if len(shape) > row.ndim else row
+        first = first or (file, found)
+        _check_alike(file, found, *first)
         if pixels is None:
-            pixels = np.empty((len(files), *row.shape), dtype=np.uint8)
-        pixels[len(read)] = row
-        read.append((file, label))
-        if is_turned:
+            pixels = np.empty((len(files), *found.row.shape), found.row.dtype)
+        pixels[len(done)] = found.row
+        done.append((file, label))
+        if found.is_turned:
             turned.append(file.relative_to(root).as_posix())
     if turned:
         _warn_of_turned(turned)
@@ -102,10 +164,10 @@ def read_images(
             received=f"{counted(len(files), 'image')}, for example {left_out[0]}",
         )
     return Rows(
-        x=pixels[: len(read)],
-        labels=None if class_names is None else np.array([label for _, label in read], dtype=np.int64),
+        x=pixels[: len(done)],
+        labels=None if class_names is None else np.array([label for _, label in done], dtype=np.int64),
         class_names=class_names,
-        ids=np.array([readable(file.relative_to(root)) for file, _ in read], dtype=object),
+        ids=np.array([readable(file.relative_to(root)) for file, _ in done], dtype=object),
         id_name="file",
         left_out=tuple(left_out),
     )
@@ -114,7 +176,10 @@ def read_images(
 def unreadable(file: Path) -> str | None:
     """Why an image cannot be read; None if it can."""
     try:
-        _decode(file)
+        if is_volume(file):
+            read_volume(file)
+        else:
+            _decode(file)
     except FileError as error:
         return str(error.received)
     except InputError:  # it can be read, but is not accepted
@@ -127,20 +192,64 @@ def readable(path: Path) -> str:
     return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
 
-def _mode_and_shape(source: Path, inputs: Sequence[InputSpec]) -> tuple[str, tuple[int | None, ...]]:
+def _reader(source: Path, first: Path, inputs: Sequence[InputSpec]) -> Callable[[Path], _Read]:
+    """What reads one image after the other for a model.
+
+    Raises:
+        InputError: The model takes no images.
+    """
     shape = inputs[0].shape
-    if len(inputs) == 1 and len(shape) == 2:
-        return "L", shape
-    if len(inputs) == 1 and len(shape) == 3 and shape[-1] in _MODES:
-        return _MODES[shape[-1]], shape
-    received = f"{len(inputs)} inputs" if len(inputs) > 1 else f"an input of shape {shape}"
+    if len(inputs) == 1 and is_volume(first) and len(shape) >= 3:
+        return partial(_volume, shape=shape)
+    fits = len(inputs) == 1 and not is_volume(first)
+    if fits and (len(shape) == 2 or (len(shape) == 3 and (shape[-1] in _MODES or is_raster(first)))):
+        return partial(_image, shape=shape)
     what = "a folder of images" if source.is_dir() else "an image"
+    expected = "(height, width) or (height, width, 1, 3 or 4)"
+    if is_volume(first):
+        what, expected = (
+            what.replace("images", "volumes").replace("an image", "a volume"),
+            "(x, y, z, channels)",
+        )
     raise InputError(
         f"'{source}' is read as {what}, which this model does not take",
-        expected="a model with one input of shape (height, width) or (height, width, 1, 3 or 4)",
-        received=received,
+        expected=f"a model with one input of shape {expected}",
+        received=f"{len(inputs)} inputs" if len(inputs) > 1 else f"an input of shape {shape}",
         hint="Give the rows as a .npz, .npy, .parquet or .csv file",
     )
+
+
+def _image(file: Path, shape: tuple[int | None, ...]) -> _Read:
+    """An image (H, W[, C]) for an input of this shape."""
+    if is_volume(file):
+        raise InputError(
+            f"'{file}' is a volume beside images",
+            expected="a folder of images, or one of volumes",
+        )
+    mode = _MODES.get(shape[-1] if len(shape) == 3 else 1)
+    image, is_turned = (read_bands(file), False) if mode is None else _decode(file)
+    is_array = isinstance(image, np.ndarray)
+    row = image if isinstance(image, np.ndarray) else np.asarray(_convert(image, mode or ""))
+    if is_array and len(shape) == 2 and row.shape[-1] == 1:
+        row = row[..., 0]
+    if not is_array and len(shape) > row.ndim:
+        row = row[..., np.newaxis]
+    _check_size(file, row, shape, ("height", "width"))
+    return _Read(row, is_turned)
+
+
+def _volume(file: Path, shape: tuple[int | None, ...]) -> _Read:
+    """A volume (X, Y, Z[, C]) for an input of this shape."""
+    if not is_volume(file):
+        raise InputError(
+            f"'{file}' is an image beside volumes",
+            expected="a folder of images, or one of volumes",
+        )
+    row, lies = read_volume(file)
+    if row.ndim == len(shape) - 1:
+        row = row[..., np.newaxis]
+    _check_size(file, row, shape, ("x", "y", "z"))
+    return _Read(row, lies=lies)
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -157,7 +266,7 @@ def _is_image(entry: Path) -> bool:
     """True for what a person would call an image, even if it is unreadable."""
     if entry.is_dir():
         return False
-    if entry.suffix.lower() in SUFFIXES | _OTHER_SUFFIXES or not os.path.exists(entry):
+    if is_image_name(entry) or entry.suffix.lower() in _OTHER_SUFFIXES or not os.path.exists(entry):
         return True
     try:
         return entry.is_file() and _format(entry) in _TOLD
@@ -174,7 +283,7 @@ def list_images(source: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...] |
     if source.is_file():
         return [(source, 0)], None
     top = _images_in(source)
-    lost = [entry for entry in top if entry.suffix.lower() not in SUFFIXES and not os.path.exists(entry)]
+    lost = [entry for entry in top if not is_image_name(entry) and not os.path.exists(entry)]
     folders = [entry for entry in _visible(source) if entry.is_dir()]
     inside = [(file, label) for label, folder in enumerate(folders) for file in _images_in(folder)]
     if inside and lost:
@@ -202,14 +311,23 @@ def list_images(source: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...] |
     if not inside:
         raise InputError(
             f"The folder '{source}' holds no images",
-            expected=f"files ending in {', '.join(sorted(SUFFIXES))}, or one sub-folder of them per class",
+            expected=f"files ending in {', '.join(sorted({*SUFFIXES, *volumes.ENDINGS}))}, or one sub-folder "
+            "of them per class",
         )
     return inside, tuple(folder.name for folder in folders)
 
 
+def images_of(source: Path) -> list[Path]:
+    """The images that a path stands for, sorted; none where it is, or holds, other kinds of files."""
+    try:
+        return [file for file, _ in list_images(source)[0] if source.is_dir() or is_image_name(file)]
+    except HowsureError:
+        return []
+
+
 def _holds_images(folder: Path) -> bool:
     """True if a folder contains images at any depth, by suffix; links to folders are not followed."""
-    return any(Path(name).suffix.lower() in SUFFIXES for _, _, names in os.walk(folder) for name in names)
+    return any(is_image_name(Path(name)) for _, _, names in os.walk(folder) for name in names)
 
 
 def _warn_of_turned(names: Sequence[str]) -> None:
@@ -222,40 +340,58 @@ def _warn_of_turned(names: Sequence[str]) -> None:
     warn(said, kind="turned images")
 
 
-def _decode(file: Path) -> tuple[Image.Image, bool]:
-    """The image, upright, and True if it had to be turned."""
+def _decode(file: Path) -> tuple[Image.Image | Array, bool]:
+    """The image, upright, and True if it had to be turned.
+
+    Of a TIFF image that is not of 8 bits, or that Pillow does not know, its bands (H, W, C), if rasterio is
+    installed.
+    """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     Image.init()
     _check_regular(file)
+    has_bands = is_raster(file) and importlib.util.find_spec("rasterio") is not None
     try:
         with file.open("rb") as handle:
             start = handle.read(LOOKED_AT)
             handle.seek(0)
             image: Image.Image = Image.open(handle, formats=sorted(FORMATS & Image.OPEN.keys()))
-            if more_than_8_bits(image, start):
+            is_deep = more_than_8_bits(image, start)
+            if is_deep and not has_bands:
+                convert = "Convert the images to 8 bits, or give the rows as a .npz or .npy file"
                 raise InputError(
                     f"'{file}' has more than 8 bits per channel",
                     expected="8 bits per channel",
                     received=f"Pillow's mode {image.mode}",
-                    hint="Convert the images to 8 bits, or give the rows as a .npz or .npy file",
+                    hint=f"{convert}. Or read such TIFF images with rasterio: pip install 'howsure[maps]'"
+                    if is_raster(file)
+                    else convert,
                 )
-            image.load()
-            is_turned = image.getexif().get(_ORIENTATION, 1) in range(2, 9)
-            return (ImageOps.exif_transpose(image) if is_turned else image), is_turned
+            if not is_deep:
+                in_load = getattr(image, "tag_v2", {}).get(_ORIENTATION, 1) in _TURNED  # of a TIFF image
+                image.load()
+                behind = image.getexif().get(_ORIENTATION, 1) in _TURNED
+                return (ImageOps.exif_transpose(image) if behind else image), in_load or behind
     except HowsureError:
         raise
     except UnidentifiedImageError as error:
         other = _other_format(file)
-        reason = "not an image Pillow knows" if file.stat().st_size else "the file is empty"
-        if other is not None:
-            reason = f"its content is {other}, which is not read"
-        raise _unreadable(file, reason) from error
+        if not has_bands or other is not None or not file.stat().st_size:
+            reason = "not an image Pillow knows" if file.stat().st_size else "the file is empty"
+            if other is not None:
+                reason = f"its content is {other}, which is not read"
+            raise _unreadable(file, reason) from error
     except Exception as error:  # Pillow's decoders may raise anything for a damaged file
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, MemoryError):
             reason = "memory ran out while it was read"
         raise _unreadable(file, reason) from error
+    return read_bands(file), False
+
+
+def is_turned(file: Path) -> bool:
+    """Whether an image is turned upright when it is read."""
+    return _decode(file)[1]
 
 
 def _check_regular(file: Path) -> None:
@@ -299,25 +435,59 @@ def _convert(image: Image.Image, mode: str) -> Image.Image:
     return image.convert(mode)
 
 
-def _check_size(
-    file: Path,
-    row: tuple[int, ...],
-    shape: tuple[int | None, ...],
-    first: tuple[Path, tuple[int, ...]] | None,
-) -> None:
-    height, width = row[:2]
-    if any(size is not None and size != got for size, got in zip(shape[:2], (height, width), strict=True)):
-        wanted = ["any" if size is None else str(size) for size in shape[:2]]
+def _check_size(file: Path, row: Array, shape: tuple[int | None, ...], axes: tuple[str, ...]) -> None:
+    """Raise an `InputError` unless an image fits the input of a model."""
+    wanted, got = list(shape), list(row.shape)
+    sides, channels = len(axes), slice(len(axes), None)
+    if len(wanted) != len(got) or _differ(wanted[channels], got[channels]):
+        channel = "channel" if is_volume(file) else "band"
+        hint = "Put several volumes of one row into one file, on its fourth axis" if is_volume(file) else None
+        raise InputError(
+            f"'{file}' does not have the {channel}s that the model takes",
+            expected=f"{wanted[-1] if len(wanted) > sides else 1} of them",
+            received=f"{got[-1] if len(got) > sides else 1}",
+            hint=hint,
+        )
+    if _differ(wanted[:sides], got[:sides]):
         raise InputError(
             f"'{file}' does not have the size the model takes",
-            expected=f"height × width {wanted[0]} × {wanted[1]}",
-            received=f"{height} × {width}",
+            expected=f"{' × '.join(axes)} {_by(wanted[:sides])}",
+            received=_by(got[:sides]),
             hint="Resize the images the way it was done for training",
         )
-    if first is not None and first[1][:2] != (height, width):
+
+
+def _differ(wanted: Sequence[int | None], got: Sequence[int]) -> bool:
+    return any(size is not None and size != found for size, found in zip(wanted, got, strict=True))
+
+
+def _by(sides: Sequence[int | None]) -> str:
+    return " × ".join("any" if side is None else str(side) for side in sides)
+
+
+def _check_alike(file: Path, found: _Read, like: Path, first: _Read) -> None:
+    """Raise an `InputError` unless an image is like the first in size, type and axes."""
+    row, other = found.row, first.row
+    if row.shape != other.shape:
+        what = "x × y × z" if is_volume(file) else "height × width"
+        sides = slice(0, 3 if is_volume(file) else 2)
         raise InputError(
-            f"'{file}' differs in size from '{first[0].name}'",
-            expected=f"the same size for all, height × width {first[1][0]} × {first[1][1]}",
-            received=f"{height} × {width}",
+            f"'{file}' differs in size from '{like.name}'",
+            expected=f"the same size for all, {what} {_by(other.shape[sides])}",
+            received=_by(row.shape[sides]),
             hint="Resize the images the way it was done for training",
+        )
+    if row.dtype != other.dtype:
+        raise InputError(
+            f"'{file}' holds numbers of another type than '{like.name}'",
+            expected=f"{other.dtype} in all",
+            received=row.dtype,
+            hint="Convert the images to one type and one scale",
+        )
+    if found.lies != first.lies:
+        raise InputError(
+            f"The axes of '{file}' point elsewhere than those of '{like.name}'",
+            expected=f"{first.lies} for all",
+            received=found.lies,
+            hint="Turn the volumes the way it was done for training, with nibabel.as_closest_canonical",
         )

@@ -1,8 +1,9 @@
-"""A folder of label images: PNG files of class numbers, named like the rows that they belong to."""
+"""A folder of label images: files of class numbers, named like the rows that they belong to."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -10,11 +11,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from howsure.data.images import readable
+from howsure.data import rasters, volumes
+from howsure.data.images import readable, without_ending
 from howsure.data.rows import Array, quoted
 from howsure.errors import FileError, InputError
 
-SUFFIX = ".png"
+KINDS = ((".png",), rasters.ENDINGS, volumes.ENDINGS)
+"""Endings of label images. The first kind of which a folder has files are its label images."""
 
 _NUMBERS = ("P", "L", "1", "I", "I;16")
 """Pillow's names of images of one whole number for each pixel; of `P` that is the place in the palette."""
@@ -39,16 +42,18 @@ class LabelFolder:
         Raises:
             InputError: There are none.
         """
-        found = sorted(
+        visible = sorted(
             file
             for file in path.rglob("*")
-            if file.suffix.lower() == SUFFIX
-            and not any(part.startswith(".") for part in file.relative_to(path).parts)
+            if not any(part.startswith(".") for part in file.relative_to(path).parts)
         )
-        if not found:
+        kinds = ([file for file in visible if file.name.lower().endswith(kind)] for kind in KINDS)
+        found = next(filter(None, kinds), None)
+        if found is None:
+            endings = ", ".join(ending for kind in KINDS for ending in kind)
             raise InputError(
                 f"The folder '{path}' holds no label images",
-                expected=f"files ending in {SUFFIX}, named like the images that they belong to",
+                expected=f"files ending in {endings}, named like the images that they belong to",
             )
         return cls(path, tuple(found))
 
@@ -59,11 +64,16 @@ class LabelFolder:
 
     @cached_property
     def _by_name(self) -> dict[str, Path]:
-        names = [str(PurePosixPath(name).with_suffix("")) for name in self.ids.tolist()]
+        names = [without_ending(name) for name in self.ids.tolist()]
         return dict(zip(names, self.files, strict=True))
 
+    @property
+    def _ending(self) -> str:
+        """Of the first label image."""
+        return self.files[0].name.removeprefix(without_ending(self.files[0].name))
+
     def of(self, ids: Array | None) -> Array:
-        """(N, H, W) class numbers of all rows, found by their names.
+        """(N, *P) class numbers of all rows, found by their names.
 
         Args:
             ids: (N,) ids of the rows, or None.
@@ -87,11 +97,10 @@ class LabelFolder:
             if labels.shape != first.shape:
                 raise InputError(
                     f"'{file}' differs in size from '{files[0].name}'",
-                    expected=f"{first.shape[0]} × {first.shape[1]} pixels",
-                    received=f"{labels.shape[0]} × {labels.shape[1]}",
+                    expected=" × ".join(map(str, first.shape)),
+                    received=" × ".join(map(str, labels.shape)),
                 )
-            if labels.dtype.itemsize > found.dtype.itemsize:
-                found = found.astype(labels.dtype)
+            found = found.astype(np.promote_types(found.dtype, labels.dtype), copy=False)
             found[number] = labels
         return found
 
@@ -108,23 +117,57 @@ class LabelFolder:
                 received=f"{len(self.files):,}",
             )
 
+    def check_places(self, images: Sequence[Path], root: Path) -> None:
+        """Raise an `InputError` where labels are volumes that lie elsewhere than the volumes they belong to.
+
+        Args:
+            images: Files of the rows.
+            root: The folder of these.
+        """
+        for image in filter(volumes.is_volume, images):
+            labels = self._by_name.get(without_ending(readable(image.relative_to(root))))
+            if labels is not None and volumes.is_volume(labels):
+                with suppress(FileError):  # which whoever reads it tells, or leaves out
+                    volumes.check_same_place(labels, image)
+
     def decided(self, names: Sequence[str] | None) -> Self:
         """The same: label images hold numbers, and no names."""
         return self
 
     def _file_of(self, name: str) -> Path:
-        found = self._by_name.get(name) or self._by_name.get(str(PurePosixPath(name).with_suffix("")))
+        names = (name, without_ending(name), str(PurePosixPath(name).with_suffix("")))
+        found = next((self._by_name[each] for each in names if each in self._by_name), None)
         if found is None:
             raise InputError(
                 f"'{self.path}' holds no label image for '{name}'",
-                expected=f"'{PurePosixPath(name).with_suffix(SUFFIX)}'",
+                expected=f"'{without_ending(name)}{self._ending}'",
                 received=f"{quoted(self.ids[:3].tolist())}, …",
             )
         return found
 
 
 def _read(file: Path) -> Array:
-    """(H, W) class numbers: values of a grey image, or places in the palette."""
+    """(H, W) class numbers: values of a grey image, or places in the palette. Of a volume (X, Y, Z)."""
+    if volumes.is_volume(file):
+        return _alone(file, volumes.read_volume(file)[0], 3)
+    if rasters.is_raster(file):
+        return _alone(file, rasters.read_bands(file), 2)
+    return _read_png(file)
+
+
+def _alone(file: Path, numbers: Array, axes: int) -> Array:
+    """Numbers without the axis of a single channel."""
+    if numbers.ndim > axes and numbers.shape[-1] > 1:
+        raise InputError(
+            f"'{file}' holds {numbers.shape[-1]} numbers at each position, and no class numbers",
+            expected="one class number for each position",
+            received=f"an array of shape {numbers.shape}",
+        )
+    return numbers if numbers.ndim == axes else numbers[..., 0]
+
+
+def _read_png(file: Path) -> Array:
+    """(H, W) values of a grey image, or places in the palette."""
     from PIL import Image
 
     try:

@@ -10,7 +10,7 @@ import numpy as np
 
 from howsure.data.files import check_readable, read_rows
 from howsure.data.ids import ID
-from howsure.data.images import SUFFIXES
+from howsure.data.images import is_image_name, list_images, undeclared_input
 from howsure.data.numpy_files import names_in_npz, open_npy, read_npz
 from howsure.data.rows import Array, InputSpec, Rows
 from howsure.data.tables import ANY_VECTOR, LABELS, Roles
@@ -48,9 +48,9 @@ def rows_in(
         return read_rows(source, inputs, skip_unreadable=skip_unreadable, roles=roles)
     suffix = source.suffix.lower()
     check_readable(source)
-    if source.is_dir() or suffix in SUFFIXES:
-        image = [InputSpec("x", (None, None, channels() or 3), "float32")]
-        rows = read_rows(source, image, skip_unreadable=skip_unreadable)
+    if source.is_dir() or is_image_name(source):
+        image = undeclared_input(list_images(source)[0][0][0], channels())
+        rows = read_rows(source, [image], skip_unreadable=skip_unreadable)
         return replace(rows, x=np.moveaxis(rows.x, -1, 1))
     if suffix not in (".npy", ".npz"):
         return read_rows(source, [ANY_VECTOR], roles=roles)

@@ -91,6 +91,7 @@ def export(
     divide_by: float | None = None,
     progress: Callable[[str], object] | None = None,
     class_axis: int | None = None,
+    of_label: str | int | None = None,
 ) -> Exported:
     """Write the certainty of a model as an ONNX graph: rows in, percentages, errors and verdicts out.
 
@@ -132,6 +133,7 @@ def export(
             rows as they were before, divides them itself, and says so in its metadata; so is `x` given.
         progress: Called with what is about to be done.
         class_axis: As in `assess`.
+        of_label: As in `assess`.
 
     Returns:
         What was written, and how far it is from `assess`.
@@ -146,7 +148,9 @@ def export(
         raise InputError(f"'{path}' has the wrong ending", expected="a name that ends in .onnx")
     with needs("onnx", "An export", "onnx"):
         import onnx
-    request = Request(seed, COMPARED, outputs, class_names, thresholds, class_axis=class_axis)
+    request = Request(
+        seed, COMPARED, outputs, class_names, thresholds, class_axis=class_axis, of_label=of_label
+    )
     check_type(plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made, or None")
     if plan is not None and plan.precision != FLOAT32:
         raise InputError(

@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure.arguments import as_array, check_path
-from howsure.atomic import check_place, write_whole
+from howsure.atomic import check_place, folder_made, write_whole
 from howsure.data.ids import ID, check_ids
 from howsure.data.labels import check_names
 from howsure.data.rows import check_unmasked
 from howsure.errors import FileError, InputError
 from howsure.optional import needs
-from howsure.results.joined_maps import JoinedMap
-from howsure.results.maps import TABLE, make_folder, read_map, table_in, write_maps
+from howsure.results.lazy_maps import JoinedMap, LazyMap
+from howsure.results.maps import TABLE, read_map, table_in, write_maps
 from howsure.results.positions import Positions, one_position, several_positions
 from howsure.results.saved import FORMAT, METADATA_KEY, complete, read_table
 from howsure.results.seal import seal
@@ -100,6 +100,8 @@ class Column:
         most: Largest value that is possible.
         unknown: Whether NaN may stand for a value.
         called: The setting that holds what the column is called in the table; None for its `name`.
+        of_maps: Whether it is not stored and follows from maps. It is a `cached_property`, is read from the
+            table again, and stays with rows that are taken, so that nobody reads all maps for it.
     """
 
     name: str
@@ -115,6 +117,7 @@ class Column:
     most: float = np.inf
     unknown: bool = False
     called: str | None = None
+    of_maps: bool = False
 
     def __str__(self) -> str:
         return f"{self.shape} {self.unit}, {self.words}"
@@ -152,7 +155,7 @@ class Column:
         """The values of a stored column as they are kept, or an `InputError`: shape, type and range."""
         if self.type == EITHER:
             return check_ids(values, shape[0], f"The values of `{self.name}`")
-        in_files = isinstance(values, (np.memmap, JoinedMap))
+        in_files = isinstance(values, (np.memmap, LazyMap))
         if in_files and values.shape == shape and values.dtype == self.type:  # type: ignore[union-attr]
             return values  # type: ignore[return-value]  # checked when it was written, and read where needed
         check_unmasked(values, f"The numbers of `{self.name}`")
@@ -343,7 +346,19 @@ class Result(Shown, Generic[OneRow]):
         if position is not None:
             return self._row(position)
         rows = several_positions(index, len(self))
-        return replace(self, **{name: array[rows] for name, array in self._arrays.items()})
+        found = replace(self, **{name: array[rows] for name, array in self._arrays.items()})
+        return found._knowing({name: array[rows] for name, array in self._known_of_maps.items()})
+
+    @property
+    def _known_of_maps(self) -> dict[str, NDArray[Any]]:
+        """The columns that follow from maps and are known already, by name."""
+        names = [column.name for column in self.columns if column.of_maps]
+        return {name: vars(self)[name] for name in names if name in vars(self)}
+
+    def _knowing(self, columns: Mapping[str, NDArray[Any]]) -> Self:
+        """This result itself, with columns that follow from its maps."""
+        vars(self).update({name: read_only(array) for name, array in columns.items()})
+        return self
 
     def _row(self, index: int) -> OneRow:
         """The row at a position that exists, with the values of the columns and settings that it names."""
@@ -366,7 +381,7 @@ class Result(Shown, Generic[OneRow]):
         one_each = np.shape(labels) == (len(self),) and len(getattr(self, self.names)) == 1
         wide = any(column.name == "truth" and column.shape == WIDE for column in self.columns)
         given: dict[str, Any] = {"truth": np.reshape(labels, (-1, 1)) if one_each and wide else labels}
-        return replace(self, **given)
+        return replace(self, **given)._knowing(self._known_of_maps)
 
     def _cells(self, index: int, names: Collection[str]) -> dict[str, Any]:
         """What the columns among `names` hold for one row."""
@@ -381,6 +396,8 @@ class Result(Shown, Generic[OneRow]):
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
         """One result of several that belong together, such as the blocks of `howsure.stream`.
+
+        Maps that lie in files stay there.
 
         Args:
             parts: At least one, with the same settings; only `version` may differ, and is that of the first.
@@ -415,9 +432,10 @@ class Result(Shown, Generic[OneRow]):
         if len(parts) == 1:
             return parts[0]
         arrays: dict[str, Any] = {
-            name: np.concatenate([part._arrays[name] for part in parts]) for name in parts[0]._arrays
+            name: _in_one([part._arrays[name] for part in parts]) for name in parts[0]._arrays
         }
-        return replace(parts[0], **arrays)
+        known = [part._known_of_maps for part in parts]
+        return replace(parts[0], **arrays)._knowing(_known_in_all(known))
 
     @classmethod
     def gathered(cls, parts: Iterable[Self], rows: int) -> Self:
@@ -432,6 +450,7 @@ class Result(Shown, Generic[OneRow]):
         """
         first: Self | None = None
         arrays, maps, done = dict[str, NDArray[Any]](), dict[str, list[NDArray[Any]]](), 0
+        known = list[dict[str, NDArray[Any]]]()
         for part in parts:
             if first is None:
                 first = part[:0]
@@ -452,11 +471,12 @@ class Result(Shown, Generic[OneRow]):
                         received=str(array.dtype),
                     )
                 arrays[name][done : done + len(array)] = array
+            known.append(part._known_of_maps)
             done += len(part)
         if first is None:
             return cls.joined([])
         given: dict[str, Any] = arrays | {name: _in_one(several) for name, several in maps.items()}
-        return replace(first, **given)
+        return replace(first, **given)._knowing(_known_in_all(known))
 
     def with_ids(self, ids: ArrayLike, name: str = ID) -> Self:
         """The same with what the caller calls each row.
@@ -469,7 +489,7 @@ class Result(Shown, Generic[OneRow]):
             InputError: Missing for some rows, of another kind or length, or a name that another column has.
         """
         given: dict[str, Any] = {"ids": ids, "id_name": name}
-        return replace(self, **given)
+        return replace(self, **given)._knowing(self._known_of_maps)
 
     # --- tables and files ---------------------------------------------------------------------
 
@@ -527,8 +547,8 @@ class Result(Shown, Generic[OneRow]):
         if form is not None:
             write_whole(path, partial(form, self))
         elif self._maps and (given.is_dir() or not given.suffix):
-            make_folder(given)
-            save_sealed(self, given / TABLE, {})
+            with folder_made(given):
+                save_sealed(self, given / TABLE, {})
         else:
             save_sealed(self, path, {})
 
@@ -580,7 +600,12 @@ class Result(Shown, Generic[OneRow]):
             maps = {name: read_map(path, name, checksum) for name, checksum in checksums.items()}
             if any(len(each) != len(table) for each in maps.values()):
                 raise ValueError("its maps are of other rows")
-            return cls(**given, **arrays, **maps)
+            of_maps = {
+                column.name: column.checked(column.from_arrow(table[column.name], 0), (len(table),))
+                for column in cls.columns
+                if column.of_maps and column.name in table.column_names
+            }
+            return cls(**given, **arrays, **maps)._knowing(of_maps)
 
 
 def save_sealed(result: Result[Any], path: str | os.PathLike[str], beside: Mapping[bytes, bytes]) -> None:
@@ -619,6 +644,12 @@ def _in_one(maps: Sequence[NDArray[Any]]) -> Any:
     return np.concatenate(maps) if found is None else found
 
 
+def _known_in_all(parts: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """The columns that are known of all parts, one part after the other."""
+    names = [name for name in parts[0] if all(name in each for each in parts)]
+    return {name: np.concatenate([each[name] for each in parts]) for name in names}
+
+
 def _plain(setting: Any) -> Any:
     """A setting as JSON can hold it."""
     if is_dataclass(setting) and not isinstance(setting, type):
@@ -633,7 +664,7 @@ def _as_json(setting: Any) -> str:
 
 def read_only(array: ArrayLike) -> NDArray[Any]:
     """A view that cannot be written to; what the caller holds stays as it is."""
-    if isinstance(array, JoinedMap):
+    if isinstance(array, LazyMap):
         return array  # type: ignore[return-value]  # which nobody can write to
     view = np.asanyarray(array).view()
     view.flags.writeable = False

@@ -42,7 +42,7 @@ def write_maps(maps: Mapping[str, NDArray[Any]], table: str | os.PathLike[str]) 
     """Write maps for a table; what lay in their folder stays until they are complete.
 
     Args:
-        maps: By name, each (N, …).
+        maps: By name, each (N, …), for the same N rows.
         table: The file of the table.
 
     Returns:
@@ -55,7 +55,7 @@ def write_maps(maps: Mapping[str, NDArray[Any]], table: str | os.PathLike[str]) 
     try:
         temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=TEMPORARY, suffix=FOLDER))
         try:
-            checksums = {name: _written(temporary / f"{name}.npy", array) for name, array in maps.items()}
+            checksums = _written(temporary, maps)
             os.chmod(temporary, 0o777 & ~_umask())
             if folder.exists():
                 before = Path(tempfile.mkdtemp(dir=folder.parent, prefix=TEMPORARY, suffix=FOLDER))
@@ -72,18 +72,6 @@ def write_maps(maps: Mapping[str, NDArray[Any]], table: str | os.PathLike[str]) 
             hint=None if folder.parent.exists() else f"Make the folder '{folder.parent}' first",
         ) from error
     return checksums
-
-
-def make_folder(folder: Path) -> None:
-    """Make the folder of a result, unless it is there.
-
-    Raises:
-        FileError: It cannot be made.
-    """
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError as error:
-        raise FileError(f"Cannot write to '{folder}' ({error.strerror or error})") from error
 
 
 def table_in(path: Path) -> Path:
@@ -139,19 +127,23 @@ def remove_maps(table: str | os.PathLike[str]) -> None:
     shutil.rmtree(maps_beside(table), ignore_errors=True)
 
 
-def _written(path: Path, array: NDArray[Any]) -> int:
-    """The checksum of an array that was written to a file, row by row."""
-    shape = array.shape
-    if not array.size:  # an empty file cannot be mapped, but this one has its header
-        np.save(path, np.asarray(array))
-        return zlib.crc32(b"")
-    target = np.lib.format.open_memmap(path, mode="w+", dtype=array.dtype, shape=shape)
-    found = 0
-    for number in range(len(array)):
-        row = np.ascontiguousarray(array[number])
-        target[number] = row
-        found = zlib.crc32(row.tobytes(), found)
-    target.flush()
+def _written(folder: Path, maps: Mapping[str, NDArray[Any]]) -> dict[str, int]:
+    """Write arrays to files, row by row, as one row of all may be made at once; gives their checksums."""
+    targets, found = dict[str, Any](), dict.fromkeys(maps, zlib.crc32(b""))
+    for name, array in maps.items():
+        path = folder / f"{name}.npy"
+        if array.size:
+            shape = array.shape
+            targets[name] = np.lib.format.open_memmap(path, mode="w+", dtype=array.dtype, shape=shape)
+        else:  # an empty file cannot be mapped, but this one has its header
+            np.save(path, np.asarray(array))
+    for number in range(max(map(len, targets.values()), default=0)):
+        for name, target in targets.items():
+            row = np.ascontiguousarray(maps[name][number])
+            target[number] = row
+            found[name] = zlib.crc32(row.tobytes(), found[name])
+    for target in targets.values():
+        target.flush()
     return found
 
 

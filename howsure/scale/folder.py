@@ -15,12 +15,12 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from howsure.atomic import TEMPORARY, write_whole
+from howsure.atomic import TEMPORARY, folder_made, write_whole
 from howsure.data.reading import of_content
 from howsure.errors import DependencyError, FileError, InputError
 from howsure.scale.columns import Columns
@@ -46,6 +46,7 @@ _IN_WORDS = {
     "outcome": "another outcome",
     "columns": "other columns",
     "class_axis": "another axis of the classes",
+    "of_label": "another label",
     "keep": "other numbers kept at each position",
     "tile": "tiles of another size",
     "overlap": "another overlap of tiles",
@@ -226,14 +227,7 @@ def locked(folder: Path) -> Iterator[None]:
             expected="Linux or macOS",
             hint="Write one table: --out results.parquet",
         ) from error
-    try:
-        made = not folder.exists()
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    except OSError as error:
-        raise FileError(f"The folder '{folder}' cannot be written to ({error.strerror or error})") from error
-    ours = False
-    try:
+    with folder_made(folder), _lock_file(folder) as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not os.path.samestat(os.fstat(handle), os.stat(folder / LOCK)):
@@ -250,17 +244,26 @@ def locked(folder: Path) -> Iterator[None]:
                 expected="a file system that has locks",
                 hint="Give a folder on a disk of this machine",
             ) from error
-        ours = True
-        _check_ours(folder)
-        _clear(folder)
-        yield
-        _clear(folder)  # of a worker that was killed; after an exception one may still be writing
+        try:
+            _check_ours(folder)
+            _clear(folder)
+            yield
+            _clear(folder)  # of a worker that was killed; after an exception one may still be writing
+        finally:
+            if not (folder / MANIFEST).exists():  # nothing was begun
+                (folder / LOCK).unlink(missing_ok=True)
+
+
+@contextmanager
+def _lock_file(folder: Path) -> Iterator[int]:
+    """The lock file of a folder, open."""
+    try:
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    except OSError as error:
+        raise FileError(f"The folder '{folder}' cannot be written to ({error.strerror or error})") from error
+    try:
+        yield handle
     finally:
-        if ours and not (folder / MANIFEST).exists():  # nothing was begun
-            (folder / LOCK).unlink(missing_ok=True)
-            with suppress(OSError):  # other files are there
-                if made:
-                    folder.rmdir()
         os.close(handle)
 
 

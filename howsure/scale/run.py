@@ -25,7 +25,7 @@ from howsure.data.label_files import read_label_file
 from howsure.data.label_images import LabelFolder
 from howsure.errors import FileError, InputError
 from howsure.methods.protocol import Method
-from howsure.models.adapt import declared_specs, names_for
+from howsure.models.adapt import channels_of, declared_specs, names_for
 from howsure.results.saved import METADATA_KEY
 from howsure.sampling.plan import Plan
 from howsure.scale import folder as folders
@@ -156,6 +156,7 @@ def begun(
     size: int | None = None,
     load_models: Callable[[], list[Any]],
     during: During = lambda *_, **__: nullcontext(),
+    check: Callable[[Any], object] = lambda first: None,
 ) -> Iterator[Job]:
     """A folder that is ours while this lasts, with what is still to be done in it.
 
@@ -164,6 +165,7 @@ def begun(
         size: Rows in a part; None for `usual_size`, or what the folder has.
         load_models: Gives the model, and members.
         during: Shows what takes time.
+        check: Raises where the result of a few rows is not what is wanted; then nothing is begun.
 
     Raises:
         InputError: Somebody else writes there, or the folder holds results of something else.
@@ -180,7 +182,11 @@ def begun(
         if listed is not None and reader.names is not None:
             reader = replace(rows, files=folders.with_new(folder, listed, reader.names)).open()
         models = load_models()
-        files: Sequence[SourceFile] = reader.survey(declared_specs(models[0]))
+        specs = declared_specs(models[0])
+        if specs is None and reader.names is not None:
+            rows = replace(rows, channels=channels_of(models[0]), files=reader.names)
+            reader = rows.open()
+        files: Sequence[SourceFile] = reader.survey(specs)
         sources = (recipe.model, *recipe.members)
         sums = tuple(source.checksum(model) for source, model in zip(sources, models, strict=True))
         recipe = replace(recipe, checksums=sums)
@@ -218,6 +224,7 @@ def begun(
         worker = Worker(recipe, assessor)
         with during("Assessing", waiting="compiling"):
             probe, first = tried(worker, (place for place, _ in itertools.chain(pieces, found)))
+        check(first)
         settings = json.loads(first.to_arrow().schema.metadata[METADATA_KEY])
         total = sum(file.rows or 0 for file in files)
         if size is None:
@@ -318,6 +325,7 @@ def _made_with(recipe: Recipe, method: Method, result: Any, size: int, total: in
         "outcome": None if recipe.asked.outcome is None else recipe.asked.outcome.name,
         "columns": asdict(rows.roles) | {"drop": list(rows.roles.drop)},
         "class_axis": wished.class_axis,
+        "of_label": wished.of_label,
         "keep": wished.keep,
         "tile": list(wished.tile) if isinstance(wished.tile, Sequence) else wished.tile,
         "overlap": wished.overlap,

@@ -189,11 +189,12 @@ class RowSource:
             return self._parquet([self.path])
         if suffix in (".npy", ".npz"):
             return _Arrays(self.path)
-        if suffix in images.SUFFIXES:
+        if images.is_image_name(self.path):
             return self._images()
         raise InputError(
             f"'{self.path}' is not a kind of file from which rows are read part by part",
-            expected="a .parquet, .npy or .npz file, an image, or a folder of .parquet files or of images",
+            expected="a .parquet, .npy or .npz file, an image or NIfTI volume, or a folder of .parquet files "
+            "or of images",
             hint="Convert a csv file: pyarrow.parquet.write_table(pyarrow.csv.read_csv(path), 'rows.parquet')"
             if suffix == ".csv"
             else None,
@@ -268,7 +269,7 @@ def _check_not_empty(folder: Path) -> None:
                 received=f"'{link.name}', a link to '{os.readlink(link)}'",
                 hint="Give the folder that the link leads to",
             )
-    if not any(entry.is_dir() or entry.suffix.lower() in images.SUFFIXES for entry in folder.iterdir()):
+    if not any(entry.is_dir() or images.is_image_name(entry) for entry in folder.iterdir()):
         raise InputError(
             f"The folder '{folder}' holds no rows",
             expected=f"{PARQUET} files, images, or one sub-folder of images per class",
@@ -422,9 +423,10 @@ class _Images(Reader):
 
     def read(self, file: int, start: int, stop: int, specs: Specs) -> Rows:
         """See `Reader`."""
-        wanted = [InputSpec("x", (None, None, self._channels or 3), "float32")] if specs is None else specs
+        first = self._files[0][0]
+        wanted = [images.undeclared_input(first, self._channels)] if specs is None else specs
         part = self._files[start:stop], self._class_names
-        rows = images.read_images(self._folder, wanted, self._skip, part)
+        rows = images.read_images(self._folder, wanted, self._skip, part, first)
         return replace(rows, x=np.moveaxis(rows.x, -1, 1)) if specs is None else rows
 
     def places(self, start: int, stop: int, rows: Rows) -> Array:

@@ -31,6 +31,7 @@ from howsure.answers.positions.drawings import (
 from howsure.answers.positions.overview import counts_of, curve_of, share_over_rows
 from howsure.answers.positions.regions import numbered_by_size
 from howsure.answers.positions.result import DenseCertainty
+from howsure.answers.positions.sentence import share_in_words
 from howsure.answers.positions.shown import shown_of
 from howsure.errors import InputError
 from howsure.report import render
@@ -347,6 +348,11 @@ def test_notebooks_show_shares_and_regions(result: DenseCertainty) -> None:
     words = Page(html_of(row)).words
     assert str(row) in words
     assert f"{row.regions[0].size:,} {row.regions[0].label_name} and {row.regions[0].runner_up_name}" in words
+    at = int(result.most_undecided(1)[0])
+    assert row.mc_error == pytest.approx(float(np.mean(result.mc_error[at], dtype=np.float64)))
+    assert f"error of the top probability {share_in_words(row.mc_error)}" in words
+    unknown = dataclasses.replace(result, mc_error=np.full_like(result.mc_error, np.nan))[at]
+    assert "error of the top probability –" in Page(html_of(unknown)).words
     of_all = Page(html_of(result)).words
     assert "Mean share of the pixels" in of_all
     assert "The 5 most doubtful images" in of_all

@@ -51,7 +51,7 @@ def test_results_and_maps_are_those_of_python(data, tmp_path, result):
     colours = np.asarray(label.convert("RGB"))
     first = bytes.fromhex(told["classes"][0]["colour"][1:])
     assert {tuple(each) for each in colours[result.label[2] == 0]} == {tuple(first)}
-    scale = told["entropy_scale_in_nats"]["255"]
+    scale = told["scale"]["entropy"]["255"]
     assert scale == pytest.approx(np.log(3))
     np.testing.assert_allclose(np.asarray(entropy) * scale / 255, result.entropy[2], atol=scale / 500)
     np.testing.assert_array_equal(np.asarray(flips), result.is_coin_flip[2])
@@ -116,7 +116,7 @@ def test_a_missing_package_is_named_before_work_begins(tmp_path, monkeypatch):
         (("--map-format", "npy"), "--map-format has no effect without --maps"),
         (("--maps", "{images}"), "The maps would lie in"),
         (("--maps", "{maps}/../t.maps"), "The maps would lie in"),
-        (("--maps", "{maps}", "--map-format", "tif"), "takes the geometry of the images"),
+        (("--maps", "{maps}", "--map-format", "tif"), "takes the geometry of .tif images"),
         (("--tile", "big"), "--tile takes whole numbers"),
         (("--overlap", "4"), "`overlap` has no effect without `tile`"),
     ],
@@ -141,6 +141,13 @@ def test_other_kinds_of_answers_are_refused(options, said, out, tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(40, 4)))
     given = [each.format(maps=tmp_path / "maps") for each in options]
     assert said in refused("assess", ROWS, tmp_path / "x.npy", "--out", tmp_path / out, *PASSES, *given)
+
+
+def test_an_audit_says_how_the_output_is_read(data):
+    assert "is read as 3 classes at each position, on axis 3." in done("audit", MODEL)
+    read = done("audit", MODEL, "--class-axis", 1, "--data", data, "--divide-by", 255)
+    assert "is read as 16 classes at each position, on axis 1." in read
+    assert "`class_axis` has no effect on one class per row" in refused("audit", ROWS, "--class-axis", 1)
 
 
 # --- labels ---------------------------------------------------------------------------------------------

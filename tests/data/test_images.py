@@ -4,6 +4,7 @@ import contextlib
 import io
 import os
 import struct
+import sys
 import warnings
 import zlib
 
@@ -183,7 +184,8 @@ def test_a_bomb_is_unreadable(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("dtype", "mode"), [("uint16", "I;16"), ("float32", "F")])
-def test_more_than_eight_bits_are_not_clipped(tmp_path, dtype, mode):
+def test_more_than_eight_bits_are_not_clipped(tmp_path, dtype, mode, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rasterio", None)  # which reads them, see test_rasters.py
     save(tmp_path / "deep.tif", np.full((8, 6), 1000, dtype=dtype))
     refuse(tmp_path, GREY, InputError, "deep.tif' has more than 8 bits per channel", f"Pillow's mode {mode}")
 
@@ -342,7 +344,8 @@ DEEP = {
 
 
 @pytest.mark.parametrize("name", DEEP)
-def test_colours_of_more_than_eight_bits_are_not_cut(tmp_path, name):
+def test_colours_of_more_than_eight_bits_are_not_cut(tmp_path, name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "rasterio", None)
     (tmp_path / name).write_bytes(DEEP[name])
     refuse(tmp_path, RGB, InputError, f"{name}' has more than 8 bits per channel")
 
@@ -364,18 +367,21 @@ UPRIGHT = {
 }
 
 
+@pytest.mark.parametrize("suffix", ["png", "tif"])
 @pytest.mark.parametrize("orientation", [1, *UPRIGHT, 9])
-def test_images_are_upright_as_exif_says(tmp_path, orientation):
+def test_images_are_upright_as_exif_says(tmp_path, orientation, suffix):
     """By the definitions of the tag in the EXIF standard (JEITA CP-3451, 4.6.4)."""
     lying = np.random.default_rng(0).integers(0, 256, (6, 6), dtype=np.uint8)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    Image.fromarray(lying).save(tmp_path / "a.png", exif=exif)
+    Image.fromarray(lying).save(tmp_path / f"a.{suffix}", exif=exif)
     inputs = [InputSpec("image", (6, 6, 1), "float32")]
     if orientation not in UPRIGHT:
         assert np.array_equal(read_rows(tmp_path, inputs).x[0, ..., 0], lying)
         return
-    with pytest.warns(HowsureWarning, match=r"1 image was turned upright.*'a.png'.*save them without EXIF"):
+    with pytest.warns(
+        HowsureWarning, match=rf"1 image was turned upright.*'a.{suffix}'.*save them without EXIF"
+    ):
         found = read_rows(tmp_path, inputs).x[0, ..., 0]
     assert np.array_equal(found, UPRIGHT[orientation](lying))
 

@@ -164,3 +164,44 @@ def test_control_flow_of_the_compiler_is_refused_in_words():
 
     with pytest.raises(howsure.ModelError, match=r"uses torch\.cond"):
         info(nn.Sequential(nn.Conv2d(2, K, 1), nn.Dropout(0.3), Conditional()))
+
+
+class Reshaped(nn.Module):
+    """A network of which nothing says where the classes lie."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop, self.last = nn.Dropout(0.5), nn.Linear(21, 28)
+
+    def forward(self, x):
+        return self.last(self.drop(x.flatten(1))).reshape(-1, 7, 4)
+
+
+def test_a_plan_and_an_audit_take_the_axis_as_an_assessment_does():
+    torch.manual_seed(0)
+    model, x = Reshaped().eval(), np.random.default_rng(0).normal(size=(5, 7, 3)).astype("float32")
+    with pytest.raises(howsure.ModelError, match="does not say which of its two axes"):
+        howsure.plan(model, x, outputs="logits")
+    said = str(howsure.audit(model, x, outputs="logits"))
+    assert "What to say before it is assessed: " in said
+    assert "class_axis=2 reads 4 classes at 7 positions" in said
+    assert howsure.plan(model, x, outputs="logits", class_axis=2) == howsure.Plan()
+    for axis, classes in ((1, 7), (2, 4), (-1, 4)):
+        read = f"Its output (rows, 7, 4) is read as {classes} classes at each position, on axis {axis % 3}."
+        assert read in str(howsure.audit(model, x, outputs="logits", class_axis=axis))
+        found = howsure.assess(
+            model,
+            x,
+            outputs="logits",
+            class_axis=axis,
+            method=howsure.MCDropout(plan=howsure.Plan()),
+        )
+        assert len(found.class_names) == classes
+    for function in (howsure.plan, howsure.audit):
+        with pytest.raises(howsure.InputError, match="has no such `class_axis`"):
+            function(model, x, outputs="logits", class_axis=3)
+        rows = x[:, 0]
+        with pytest.raises(howsure.InputError, match="`class_axis` has no effect on one class per row"):
+            function(
+                nn.Sequential(nn.Dropout(0.5), nn.Linear(3, 4)).eval(), rows, outputs="logits", class_axis=1
+            )

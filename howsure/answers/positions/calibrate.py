@@ -12,8 +12,8 @@ A temperature for each class is left out: docs/positions.md shows that it helps 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -30,6 +30,7 @@ from howsure.data.labels import check_names
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import Kept, plain_scores, read_scores
 from howsure.judge.scores import SMALLEST, Score
+from howsure.results.lazy_maps import LazyMap, MadeMap
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import entropy_of, symmetric_interval
 
@@ -72,8 +73,8 @@ class DenseCalibrator(Kept):
         Without offsets labels stay, and with them shares and overlap. With them labels may change: `share` is
         then that of the new labels, and its errors and all that is of single networks are NaN, as they would
         need the passes. Errors are propagated. `expected_entropy` keeps its share of the entropy: how doubt
-        is split is the model's, how much there is the calibration's. All maps of the N rows are made in
-        memory.
+        is split is the model's, how much there is the calibration's. Of a saved result, the maps of a row are
+        made where they are looked at.
 
         Args:
             result: N ≥ 0 rows of the same classes, not calibrated yet.
@@ -348,19 +349,24 @@ def _tempered(logs: Floats, beta: float) -> Floats:
 
 
 def _calibrated(result: DenseCertainty, theta: Floats, *, relabelled: bool) -> dict[str, Any]:
-    """What changes of all rows, with 1/T and offsets; labels where `relabelled`."""
+    """What changes of all rows, with 1/T and offsets; labels where `relabelled`.
+
+    Where maps of the result lie in files, those of a row are made where they are looked at.
+    """
     names = ["label", "runner_up"] if relabelled else []
     names += ["probability", "gap", "mc_error", "entropy", "expected_entropy", "settled"]
-    given: dict[str, Any] = {name: np.empty_like(getattr(result, name)) for name in names}
-    kept = result.all_probabilities is not None
-    if kept:
-        given |= {
-            name: np.empty_like(result.all_probabilities) for name in ("all_probabilities", "all_errors")
-        }
-    for at, of_row in enumerate(_rows_of(result, theta, relabelled)):
-        for name, values in of_row.items():
-            if name in given:
-                given[name][at] = values.reshape(given[name].shape[1:])
+    if result.all_probabilities is not None:
+        names += ["all_probabilities", "all_errors"]
+    rows, old = np.arange(len(result)), {name: getattr(result, name) for name in names}
+    make = _Calibrated(result, theta, relabelled)
+    given: dict[str, Any] = {
+        name: MadeMap(make, name, array.shape[1:], array.dtype, rows) for name, array in old.items()
+    }
+    if not isinstance(result.label, (np.memmap, LazyMap)):
+        made, given = given, {name: np.empty(array.shape, array.dtype) for name, array in given.items()}
+        for at in rows:
+            for name, array in made.items():
+                given[name][at] = array[at]
     return given | _shares_of(result, given["label"]) if relabelled else given
 
 
@@ -375,40 +381,59 @@ def _shares_of(result: DenseCertainty, label: Any) -> dict[str, Any]:
     return {"share": share} | {name: np.full_like(getattr(result, name), np.nan) for name in unknown}
 
 
-def _rows_of(result: DenseCertainty, theta: Floats, relabelled: bool) -> Iterator[dict[str, Any]]:
+@dataclass(frozen=True)
+class _Calibrated:
+    """Makes the maps of one row; it keeps those of the last one."""
+
+    result: DenseCertainty
+    theta: Floats
+    relabelled: bool
+    last: dict[int, dict[str, Any]] = field(default_factory=dict, repr=False)
+
+    def __call__(self, at: int) -> dict[str, Any]:
+        if at not in self.last:
+            found = _maps_of_row(self.result, at, self.theta, self.relabelled)
+            self.last.clear()
+            self.last[at] = found
+            return found
+        return self.last[at]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.result, self.theta, self.relabelled)
+
+
+def _maps_of_row(result: DenseCertainty, at: int, theta: Floats, relabelled: bool) -> dict[str, Any]:
     def changed(p: Floats) -> Floats:
         return offsets.changed(np.log(np.maximum(p, SMALLEST)), theta)
 
-    classes = len(result.class_names)
-    for at in range(len(result)):
-        p = known_probabilities(result, at)
-        flat = {name: np.asarray(getattr(result, name)[at]).reshape(-1) for name in ("label", "runner_up")}
-        label, runner_up = (each.astype(np.int64) for each in flat.values())
-        q = changed(p)
-        if relabelled:
-            label, runner_up = top_two(q)
-        if result.all_errors is None:
-            error = np.repeat(np.reshape(result.mc_error[at], (-1, 1)).astype(np.float64), classes, axis=1)
-        else:
-            error = np.reshape(result.all_errors[at], p.shape).astype(np.float64)
-        error = maps.propagated(changed, p, error)
-        old = np.reshape(result.entropy[at], -1).astype(np.float64)
-        correction = np.maximum(old - entropy_of(p), 0)
-        entropy = np.minimum(entropy_of(q) + correction, np.log(classes))
-        share = np.where(old > 0, np.reshape(result.expected_entropy[at], -1) / np.where(old > 0, old, 1), 1)
-        top = pick(q, label)
-        yield {
-            "label": label,
-            "runner_up": runner_up,
-            "probability": top,
-            "gap": np.maximum(top - pick(q, runner_up), 0),
-            "mc_error": pick(error, label),
-            "entropy": entropy,
-            "expected_entropy": np.minimum(share, 1) * entropy,
-            "settled": judge(q, error, result.thresholds)[1],
-            "all_probabilities": q,
-            "all_errors": error,
-        }
+    classes, p = len(result.class_names), known_probabilities(result, at)
+    flat = {name: np.asarray(getattr(result, name)[at]).reshape(-1) for name in ("label", "runner_up")}
+    label, runner_up = (each.astype(np.int64) for each in flat.values())
+    q = changed(p)
+    if relabelled:
+        label, runner_up = top_two(q)
+    if result.all_errors is None:
+        error = np.repeat(np.reshape(result.mc_error[at], (-1, 1)).astype(np.float64), classes, axis=1)
+    else:
+        error = np.reshape(result.all_errors[at], p.shape).astype(np.float64)
+    error = maps.propagated(changed, p, error)
+    old = np.reshape(result.entropy[at], -1).astype(np.float64)
+    correction = np.maximum(old - entropy_of(p), 0)
+    entropy = np.minimum(entropy_of(q) + correction, np.log(classes))
+    share = np.where(old > 0, np.reshape(result.expected_entropy[at], -1) / np.where(old > 0, old, 1), 1)
+    top = pick(q, label)
+    return {
+        "label": label,
+        "runner_up": runner_up,
+        "probability": top,
+        "gap": np.maximum(top - pick(q, runner_up), 0),
+        "mc_error": pick(error, label),
+        "entropy": entropy,
+        "expected_entropy": np.minimum(share, 1) * entropy,
+        "settled": judge(q, error, result.thresholds)[1],
+        "all_probabilities": q,
+        "all_errors": error,
+    }
 
 
 def _check_usable(result: DenseCertainty) -> None:

@@ -5,49 +5,98 @@
     NAME.coin-flips.png   a mask, white where the model is flipping a coin
     maps.json             class names, colours, units, and which row each NAME is
 
-`.npy` and GeoTIFF hold the numbers themselves: class numbers, nats, and 1 for a coin flip.
+`MAPS` has the others. `.npy`, GeoTIFF and NIfTI hold the numbers themselves: class numbers, nats, and 1 for a
+coin flip.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from howsure.answers.positions.colours import class_colours
-from howsure.answers.positions.result import DenseCertainty
-from howsure.atomic import write_whole
-from howsure.data.images import SUFFIXES
-from howsure.errors import FileError, InputError
+from howsure.answers.positions.result import COLUMNS, DenseCertainty
+from howsure.atomic import folder_made, write_whole
+from howsure.data import rasters, volumes
+from howsure.data.images import is_turned, without_ending
+from howsure.data.rows import quoted
+from howsure.errors import InputError
 
-PNG, NPY, TIF = "png", "npy", "tif"
+PNG, NPY, TIF, NII = "png", "npy", "tif", "nii"
+
+FORMS = (PNG, NPY, TIF, NII)
 
 MANIFEST = "maps.json"
 
 MOST_CLASSES = 256
 """Colours in a palette, and values of 8 bits."""
 
-_UNITS = {"label": "class number", "entropy": "nats", "coin-flips": "1 where the model is flipping a coin"}
+MOST_ERROR = 0.5
+"""No number between 0 and 1 has a larger standard deviation, so this is white in pictures of `mc_error`."""
+
+LABEL, COIN_FLIPS = "label", "coin-flips"
+
+USUAL = (LABEL, "entropy", COIN_FLIPS)
+"""Maps that are written unless others are asked for."""
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A map that may be written: its unit, what it says, and its largest value for K classes, 0 of a mask."""
+
+    unit: str
+    words: str
+    most: Callable[[int], float]
+
+
+def _kinds() -> dict[str, _Kind]:
+    """The maps of a result that hold numbers, by name, and that of coin flips."""
+    by_unit: dict[str, Callable[[int], float]] = {
+        "class number": lambda classes: classes - 1,
+        "0 to 1": lambda classes: 1.0,
+        "nats": lambda classes: float(np.log(classes)),
+        "yes or no": lambda classes: 0.0,
+    }
+    columns = {
+        each.name: each for each in COLUMNS if each.is_map and not each.optional and each.unit in by_unit
+    }
+    found = {name: _Kind(each.unit, each.words, by_unit[each.unit]) for name, each in columns.items()}
+    found["mc_error"] = replace(found["mc_error"], most=lambda classes: MOST_ERROR)
+    flips = "1 where the model is flipping a coin"
+    found[COIN_FLIPS] = _Kind(flips, "where two classes are nearly as probable", by_unit["yes or no"])
+    return found
+
+
+MAPS: Mapping[str, _Kind] = _kinds()
+"""What can be written, by name: the maps of `DenseCertainty` and `coin-flips`."""
 
 Maps = Mapping[str, NDArray[Any]]
 
 
 def write_map_files(
-    parts: Iterable[DenseCertainty], folder: Path, form: str, source: Path | None = None
+    parts: Iterable[DenseCertainty],
+    folder: Path,
+    form: str,
+    source: Path | None = None,
+    names: Sequence[str] = USUAL,
 ) -> int:
     """Write the maps of results, and what they mean.
 
     Args:
-        parts: Results of one kind; one at a time is held.
-        folder: Which is there.
-        form: `png`, `npy` or `tif`.
-        source: The image, or the folder of images, that the ids of the rows name; GeoTIFFs have its geometry.
+        parts: Results of one kind; one at a time is held, and of its maps one row.
+        folder: Made if it is not there.
+        form: `png`, `npy`, `tif` or `nii`.
+        source: The image, or the folder of images, that the ids of the rows name; GeoTIFF and NIfTI files
+            have its geometry.
+        names: Of the maps, among `MAPS`.
 
     Returns:
         How many rows there were.
@@ -55,52 +104,92 @@ def write_map_files(
     Raises:
         InputError: Maps that such files cannot hold.
         FileError: They cannot be written, or an image cannot be read for its geometry.
+        DependencyError: What writes such files is not installed.
     """
     told: dict[str, Any] = {}
     taken: dict[str, dict[str, Any]] = {}
-    for part in parts:
-        check_form(part, form)
-        told = told or _about(part, form)
-        for at in range(len(part)):
-            one = part[at : at + 1]
-            row, called = int(one.row[0]), None if one.ids is None else str(one.ids[0])
-            name = _free_name(called, row, one.kind, taken)
-            taken[name] = {"row": row, "id": called}
-            maps = {
-                "label": np.asarray(one.label)[0],
-                "entropy": np.asarray(one.entropy)[0],
-                "coin-flips": one.is_coin_flip[0],
-            }
-            if form == TIF:
-                _write_tif(folder / name, maps, one.class_names, _origin(source, called))
-            else:
-                _WRITERS[form](folder / name, maps, one.class_names)
-    text = json.dumps({**told, "maps": taken}, indent=1, ensure_ascii=False) + "\n"
-    write_whole(folder / MANIFEST, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
+    with folder_made(folder):
+        for part in parts:
+            check_map_files(part[:1], form, source, names)
+            told = told or _about(part, form, names)
+            for at in range(len(part)):
+                one = part[at : at + 1]
+                row, called = int(one.row[0]), None if one.ids is None else str(one.ids[0])
+                name = _free_name(called, row, one.kind, taken)
+                taken[name] = {"row": row, "id": called}
+                write = partial(_WRITERS[form], _Row(one.class_names, source, called))
+                for what in names:
+                    write(folder / name, what, _map_of(one, what))
+        text = json.dumps({**told, "maps": taken}, indent=1, ensure_ascii=False) + "\n"
+        write_whole(folder / MANIFEST, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
     return len(taken)
 
 
-def check_form(result: DenseCertainty, form: str) -> None:
-    """Raise an `InputError` unless such files can hold the maps of a result."""
+def check_names(names: Sequence[str]) -> None:
+    """Raise an `InputError` unless these are names of different maps."""
+    unknown = [name for name in names if name not in MAPS]
+    if unknown or len(set(names)) < len(names) or not names:
+        raise InputError(
+            f"There is no map {quoted(unknown)}" if unknown else "--map-names does not name each map once",
+            expected=f"some of {', '.join(MAPS)}",
+            received=",".join(names),
+        )
+
+
+def check_map_files(result: DenseCertainty, form: str, source: Path | None, names: Sequence[str]) -> None:
+    """Raise an `InputError` unless such files can hold the maps of a result.
+
+    The geometry is that of its first row. Arguments are those of `write_map_files`.
+    """
+    check_names(names)
     axes, classes = len(result.positions), len(result.class_names)
-    if form != NPY and axes != 2:
+    others = "--map-format npy, or nii for NIfTI volumes" if axes == 3 else "--map-format npy"
+    if form in (PNG, TIF) and axes != 2:
         raise InputError(
             f"A .{form} file holds maps of two axes",
-            expected="--map-format npy",
+            expected=others,
             received=f"maps of {axes} {'axis' if axes == 1 else 'axes'}",
         )
-    if form != NPY and classes > MOST_CLASSES:
+    if form in (PNG, TIF) and classes > MOST_CLASSES:
         raise InputError(
             f"A .{form} file of labels holds at most {MOST_CLASSES} classes",
             expected="--map-format npy",
             received=f"{classes} classes",
         )
+    if not len(result):
+        return
+    if form == PNG:
+        for name in names:
+            if _is_grey(MAPS[name]):
+                _check_grey(name, _map_of(result[:1], name))
+    if form not in (TIF, NII):
+        return
+    origin = _origin(source, None if result.ids is None else str(result.ids[0]))
+    if form == NII:
+        volumes.check_geometry(origin, result.positions)
+        return
+    rasters.check_geometry(origin, result.positions)
+    if is_turned(origin):
+        raise InputError(
+            f"'{origin}' was turned upright, as its EXIF orientation says, so its geometry does not fit",
+            expected="images without an EXIF orientation, or --map-format png or npy",
+        )
 
 
-def _about(result: DenseCertainty, form: str) -> dict[str, Any]:
+def _check_grey(name: str, values: NDArray[Any]) -> None:
+    """Raise an `InputError` where a picture cannot show a map."""
+    if not np.isfinite(values).all():
+        raise InputError(
+            f"A .png file cannot hold `{name}`, which is not known at every position",
+            expected=f"--map-format npy, or --map-names without {name}",
+        )
+
+
+def _about(result: DenseCertainty, form: str, names: Sequence[str]) -> dict[str, Any]:
     """What the maps mean, as JSON holds it."""
     classes = len(result.class_names)
-    scale = {"0": 0.0, "255": float(np.log(classes))}
+    kinds = {name: MAPS[name] for name in names}
+    grey = {name: {"0": 0.0, "255": each.most(classes)} for name, each in kinds.items() if _is_grey(each)}
     return {
         "classes": [
             {"number": number, "name": name, "colour": colour}
@@ -108,8 +197,9 @@ def _about(result: DenseCertainty, form: str) -> dict[str, Any]:
                 zip(result.class_names, class_colours(classes), strict=True)
             )
         ],
-        "units": _UNITS,
-        **({"entropy_scale_in_nats": scale} if form == PNG else {}),
+        "units": {name: kind.unit for name, kind in kinds.items()},
+        "meaning": {name: kind.words for name, kind in kinds.items()},
+        **({"scale": grey} if form == PNG else {}),
         "coin_flip": {
             "gap_at_most": result.thresholds.coin_flip,
             "probability_below": result.thresholds.sure,
@@ -120,90 +210,104 @@ def _about(result: DenseCertainty, form: str) -> dict[str, Any]:
     }
 
 
+def _is_grey(kind: _Kind) -> bool:
+    """Whether a picture of it is grey: neither classes nor a mask."""
+    return kind.most(2) > 0 and kind.unit != "class number"
+
+
+def _map_of(one: DenseCertainty, name: str) -> NDArray[Any]:
+    """(*P) a map of the only row, in the smallest type for its numbers."""
+    if name == COIN_FLIPS:
+        return np.asarray(one.is_coin_flip[0])
+    found = np.asarray(getattr(one, name)[0])
+    return found.astype(np.float32) if found.dtype.kind == "f" else found
+
+
 def _free_name(called: str | None, row: int, kind: str, taken: Mapping[str, object]) -> str:
     """What the files of a row are called: like its image, or by its number."""
     if called is None:
         return f"{kind}-{row:06}"
-    path = PurePosixPath(called)
-    stem = str(path.with_suffix("")) if path.suffix.lower() in SUFFIXES else called
-    name = re.sub(r"[^\w.\- ]+", "_", stem).strip(". ") or f"{kind}-{row:06}"
+    name = re.sub(r"[^\w.\- ]+", "_", without_ending(called)).strip(". ") or f"{kind}-{row:06}"
     while name in taken:
         name = f"{name}-{row:06}"
     return name
 
 
-def _write_png(path: Path, maps: Maps, names: tuple[str, ...]) -> None:
-    from PIL import Image
+@dataclass(frozen=True)
+class _Row:
+    """What else a file of a map may say: names of the classes, and the image that it is of."""
 
-    label = Image.fromarray(maps["label"].astype(np.uint8), "L")
-    label.putpalette(bytes.fromhex("".join(colour[1:] for colour in class_colours(len(names)))))
-    doubt = np.rint(255 * np.clip(maps["entropy"] / np.log(len(names)), 0, 1)).astype(np.uint8)
-    pictures = {
-        "label": label,
-        "entropy": Image.fromarray(doubt),
-        "coin-flips": Image.fromarray(maps["coin-flips"]),
-    }
-    for what, picture in pictures.items():
-        write_whole(f"{path}.{what}.png", partial(picture.save, format="PNG"))
+    names: tuple[str, ...]
+    source: Path | None
+    called: str | None
 
-
-def _write_npy(path: Path, maps: Maps, names: tuple[str, ...]) -> None:
-    def write(array: NDArray[Any], temporary: str) -> None:
-        with open(temporary, "wb") as file:
-            np.save(file, array)
-
-    for what, array in maps.items():
-        write_whole(f"{path}.{what}.npy", partial(write, array))
-
-
-_WRITERS: dict[str, Callable[[Path, Maps, tuple[str, ...]], None]] = {PNG: _write_png, NPY: _write_npy}
-
-
-# --- GeoTIFF ------------------------------------------------------------------------------------------
+    @property
+    def origin(self) -> Path:
+        """The image of the row."""
+        return _origin(self.source, self.called)
 
 
 def _origin(source: Path | None, called: str | None) -> Path:
     """The image of a row."""
     if source is None or called is None:
         raise InputError(
-            "GeoTIFFs have the geometry of the images that were assessed; these rows are no images in files",
-            expected="a .tif image or a folder of them, or --map-format png or npy",
+            "Such maps have the geometry of the images that were assessed, and these rows are no files",
+            expected="a .tif image, a NIfTI volume or a folder of them, or --map-format png or npy",
         )
     return source / called if source.is_dir() else source
 
 
-def _write_tif(path: Path, maps: Maps, names: tuple[str, ...], origin: Path) -> None:
-    import rasterio
-    from rasterio.errors import RasterioError
+def _write_png(of: _Row, path: Path, what: str, values: NDArray[Any]) -> None:
+    from PIL import Image
 
-    try:
-        with rasterio.open(origin) as image:
-            geometry = {"crs": image.crs, "transform": image.transform}
-            sides = (image.height, image.width)
-    except RasterioError as error:
-        raise FileError(f"The geometry of '{origin}' cannot be read ({error})") from error
-    if sides != maps["label"].shape:
-        raise InputError(
-            f"The maps of '{origin}' have other sides than the image, so its geometry does not fit",
-            expected=f"{sides[0]} × {sides[1]} pixels",
-            received=" × ".join(map(str, maps["label"].shape)),
-        )
-    of_file: Maps = {
-        "label": maps["label"].astype(np.uint8),
-        "entropy": maps["entropy"].astype(np.float32),
-        "coin-flips": maps["coin-flips"].astype(np.uint8),
-    }
+    kind, classes = MAPS[what], len(of.names)
+    if kind.unit == "class number":
+        picture = Image.fromarray(values.astype(np.uint8), "L")
+        picture.putpalette(bytes.fromhex("".join(colour[1:] for colour in class_colours(classes))))
+    elif not _is_grey(kind):
+        picture = Image.fromarray(values.astype(bool))
+    else:
+        _check_grey(what, values)
+        picture = Image.fromarray(np.rint(255 * np.clip(values / kind.most(classes), 0, 1)).astype(np.uint8))
+    write_whole(f"{path}.{what}.png", partial(picture.save, format="PNG"))
 
-    def write(what: str, array: Any, temporary: str) -> None:
-        shape = {"height": sides[0], "width": sides[1], "count": 1, "dtype": array.dtype.name}
-        with rasterio.open(temporary, "w", driver="GTiff", compress="deflate", **shape, **geometry) as file:
-            file.write(array, 1)
-            file.set_band_description(1, what)
-            file.update_tags(1, unit=_UNITS[what])
-            if what == "label":
-                rgb = [tuple(bytes.fromhex(colour[1:])) for colour in class_colours(len(names))]
-                file.write_colormap(1, dict(enumerate(rgb)))
-                file.update_tags(1, **{f"class_{number}": name for number, name in enumerate(names)})
 
-    for what, array in of_file.items():
-        write_whole(f"{path}.{what}.tif", partial(write, what, array))
+def _write_npy(of: _Row, path: Path, what: str, values: NDArray[Any]) -> None:
+    def write(temporary: str) -> None:
+        with open(temporary, "wb") as file:
+            np.save(file, values)
+
+    write_whole(f"{path}.{what}.npy", write)
+
+
+def _write_tif(of: _Row, path: Path, what: str, values: NDArray[Any]) -> None:
+    is_label = MAPS[what].unit == "class number"
+    rgb = [tuple(bytes.fromhex(colour[1:])) for colour in class_colours(len(of.names))]
+    write = partial(
+        rasters.write_raster,
+        array=values if values.dtype.kind == "f" else values.astype(np.uint8),
+        like=of.origin,
+        description=what,
+        unit=MAPS[what].unit,
+        colours=dict(enumerate(rgb)) if is_label else None,
+        tags={f"class_{number}": name for number, name in enumerate(of.names)} if is_label else None,
+    )
+    rasters.check_geometry(of.origin, values.shape)
+    write_whole(f"{path}.{what}.tif", write)
+
+
+def _write_nii(of: _Row, path: Path, what: str, values: NDArray[Any]) -> None:
+    is_label = MAPS[what].unit == "class number"
+    narrow = values.dtype == bool or (is_label and len(of.names) <= MOST_CLASSES)
+    array = values.astype(np.uint8) if narrow else values
+    volumes.check_geometry(of.origin, values.shape)
+    write = partial(volumes.write_volume, array=array, like=of.origin, is_label=is_label)
+    write_whole(f"{path}.{what}.nii.gz", write)
+
+
+_WRITERS: dict[str, Callable[[_Row, Path, str, NDArray[Any]], None]] = {
+    PNG: _write_png,
+    NPY: _write_npy,
+    TIF: _write_tif,
+    NII: _write_nii,
+}

@@ -6,7 +6,7 @@ import numpy as np
 
 from howsure.answers.positions.cards import LEAST_SHARE, place_of
 from howsure.answers.positions.result import DenseCertainty
-from howsure.answers.positions.sentence import DenseRow, ends_in_words
+from howsure.answers.positions.sentence import DenseRow, ends_in_words, share_in_words
 from howsure.answers.sentences import percent, words_of
 from howsure.report import notebook
 from howsure.report.notebook import Table, View
@@ -19,8 +19,8 @@ UNKNOWN = "–"
 
 
 def of_row(row: DenseRow) -> View:
-    """Its sentence, the shares of its classes, and its largest regions."""
-    tables = [_shares(row)]
+    """Its sentence, the shares of its classes, means over its positions, and its largest regions."""
+    tables = [_shares(row), _means(row)]
     if row.regions:
         head = ["region", f"{row.position_name}s", "between", "place"]
         told = row.regions[:MOST_REGIONS]
@@ -35,6 +35,16 @@ def of_row(row: DenseRow) -> View:
         ]
         tables.append(Table("The largest regions of coin flips", head, cells, numeric=(1,)))
     return View([f"{row.called}: {row}"], tables)
+
+
+def _means(row: DenseRow) -> Table:
+    known = np.isfinite(row.mc_error)
+    cells = [
+        ["coin flips", f"{share_in_words(row.undecided)}{UNIT}"],
+        ["verdicts that are not settled", f"{share_in_words(row.unsettled)}{UNIT}"],
+        ["error of the top probability", f"{share_in_words(row.mc_error)}{UNIT}" if known else UNKNOWN],
+    ]
+    return Table(f"Means over the {row.position_name}s", ["of", "mean"], cells, numeric=(1,))
 
 
 def _shares(row: DenseRow) -> Table:

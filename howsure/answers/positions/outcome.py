@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.answers.distributions import OneOfClasses
+from howsure.answers.labels.outcome import Labels
 from howsure.answers.outputs import SUM_OFF, SUMS_OFF, read_outputs
 from howsure.answers.positions.padding import given_counts, own_counts
 from howsure.answers.positions.result import DenseCertainty
@@ -28,14 +29,14 @@ from howsure.answers.positions.truth import IGNORED, truth_map
 from howsure.answers.verdict import judge, pick, top_two
 from howsure.data.labels import check_class_names
 from howsure.data.row_numbers import row_number
-from howsure.data.rows import in_rows
+from howsure.data.rows import in_rows, quoted
 from howsure.errors import InputError, ModelError, warn
 from howsure.models.protocol import (
     CLASSES,
     LABEL_LOGITS,
-    LABEL_PROBABILITIES,
     LOGITS,
     NUMBERS,
+    PROBABILITIES,
     SEVERAL_LABELS,
     Model,
     ModelInfo,
@@ -71,6 +72,8 @@ class Positions(OneOfClasses):
         class_axis: Axis of the classes in the output of one row; None where a position has one number, which
             is of the second of two classes.
         keep: Whether the probabilities of all classes are kept.
+        of_label: Place of the label whose map this is, if a position has several, with classes without and
+            with it; else None.
         counts: Maps row numbers (n,) to whether their positions count, (n, *P); None where all do.
         position_called: What a position is called; empty for the usual word.
         has_mask: Whether the model says of each row which positions count.
@@ -84,6 +87,7 @@ class Positions(OneOfClasses):
     positions: tuple[int, ...]
     class_axis: int | None
     keep: bool = False
+    of_label: int | None = None
     counts: Any = field(default=None, compare=False, repr=False)
     position_called: str = ""
     has_mask: bool = False
@@ -120,19 +124,33 @@ class Positions(OneOfClasses):
         )
         if not 2 <= len(shape) <= MOST_AXES + 1 or of_another_kind:
             return None
-        if request.outputs in (LABEL_LOGITS, LABEL_PROBABILITIES) or (
-            not declared and info.trained_for == SEVERAL_LABELS and min(shape[0], shape[-1]) > 1
-        ):
-            raise ModelError(
-                f"Model '{info.name}' has several labels at each position",
-                expected="one class at each position",
-                received=f"an output of shape (rows, {', '.join(map(str, shape))})",
-                hint="Give one label at a time: a model whose output is that label's map, with one sigmoid",
-            )
         axis = _class_axis(info, request)
         classes = shape[axis]
         positions = tuple(np.delete(shape, axis).tolist())
-        kind = read_outputs(request.outputs, replace(info, output_shape=(classes,)))
+        of_row = replace(info, output_shape=(classes,))
+        labels = Labels.of(of_row, request)
+        if labels is not None:
+            place = _place_of_label(info, labels.label_names, request.of_label)
+            name = labels.label_names[place]
+            return cls(
+                info.name,
+                LOGITS if labels.outputs == LABEL_LOGITS else PROBABILITIES,
+                info.output_dtype,
+                (f"not {name}", name),
+                request.limits,
+                positions,
+                axis,
+                request.keep is not None,
+                place,
+            )
+        if request.of_label is not None:
+            raise InputError(
+                f"`of_label` has no effect on one class at each position, as model '{info.name}' has",
+                expected="a model with several labels at each position: one sigmoid for each of them",
+                received=repr(request.of_label),
+                hint="If its outputs are labels, say so: outputs='label-logits' or 'label-probabilities'",
+            )
+        kind = read_outputs(request.outputs, of_row)
         names = check_class_names(request.class_names, max(2, classes))
         told = declared or request.class_names is not None or info.trained_for == CLASSES or info.says
         if not (told or info.keeps_loss or info.ending not in ("linear", None)):
@@ -181,6 +199,8 @@ class Positions(OneOfClasses):
             ModelError: NaN or infinity came out, or what was declared probabilities is none.
         """
         values = np.moveaxis(raw, 2 + (self.class_axis or 0), -1).astype(np.float32)
+        if self.of_label is not None:
+            values = values[..., self.of_label : self.of_label + 1]
         one = values.shape[-1] == 1
         if self.outputs == LOGITS:
             if one:
@@ -306,6 +326,39 @@ class Positions(OneOfClasses):
             **{name: fields[name] for name in ("row", "kind", "method", "seed", "plan", "version")},
             **kept,
         )
+
+
+def _place_of_label(info: ModelInfo, names: Sequence[str], of_label: str | int | None) -> int:
+    """The place of the label whose map is wanted.
+
+    Raises:
+        InputError: There is no such label.
+        ModelError: There are several, and none was chosen.
+    """
+    if of_label is None and len(names) == 1:
+        return 0
+    if of_label is None:
+        raise ModelError(
+            f"Model '{info.name}' has {len(names)} labels at each position, none of which excludes another",
+            expected="the label whose map is wanted, one after the other",
+            received=f"an output of shape (rows, {', '.join(map(str, info.output_shape))})",
+            hint=f"of_label={_shown(names[0])} assesses the map of the first one, yes or no at each position "
+            f"(on the command line: --of-label {names[0]}). If a position has one class, say so: "
+            "outputs='logits' or 'probabilities'",
+        )
+    place = names.index(of_label) if isinstance(of_label, str) and of_label in names else of_label
+    if not isinstance(place, int) or place >= len(names):
+        raise InputError(
+            f"Model '{info.name}' has no such label",
+            expected=f"one of {quoted(names)}, or its place from 0",
+            received=repr(of_label),
+        )
+    return place
+
+
+def _shown(name: str) -> str:
+    """A label as `of_label` takes it: a name that only counts is a place."""
+    return name if name.isdecimal() else repr(name)
 
 
 def _class_axis(info: ModelInfo, request: Request) -> int:

@@ -57,6 +57,10 @@ def _share(name: str, shape: str, words: str, *, unknown: bool = True, optional:
     return Column(name, shape, FLOAT, "0 to 1", words, least=0, unknown=unknown, optional=optional)
 
 
+def _of_row(name: str, words: str) -> Column:
+    return derived(name, PER_ROW, FLOAT, "0 to 1", words, least=0, most=1, unknown=True, of_maps=True)
+
+
 COLUMNS = (
     *ROW_AND_ID,
     _share("share", WIDE, "share of the positions that have each class, mean over networks", unknown=False),
@@ -65,15 +69,15 @@ COLUMNS = (
     _share("share_spread_error", WIDE, "standard error of `share_spread`"),
     _share("share_quantiles", WIDE_AT_LEVELS, "share that 0.5 to 99.5 % of the networks stay below"),
     _share("overlap", WIDE, "mean Dice of pairs of networks; NaN of a class that none of them has"),
-    derived("undecided", PER_ROW, FLOAT, "0 to 1", "share of the positions that are coin flips"),
-    derived("unsettled", PER_ROW, FLOAT, "0 to 1", "share of the positions whose verdict is not settled"),
-    derived("doubt", PER_ROW, FLOAT, "0 to 1", "mean of 1 − probability, each class found alike; ranks rows"),
+    _of_row("undecided", "share of the positions that are coin flips"),
+    _of_row("unsettled", "share of the positions whose verdict is not settled"),
+    _of_row("doubt", "mean of 1 − probability, each class found alike; ranks rows"),
     Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row", least=1),
     _map("label", SHORT, "class number", "the most probable class", least=0),
     _map("runner_up", SHORT, "class number", "the second most probable class", least=0),
     _map("probability", SINGLE, "0 to 1", "probability of `label`", least=0, most=1),
     _map("gap", SINGLE, "0 to 1", "lead of `label` over `runner_up`", least=0, most=1),
-    _map("mc_error", SINGLE, "0 to 1", "standard error of `probability`", least=0, unknown=True),
+    _map("mc_error", SINGLE, "0 to 1", "standard error of the top probability", least=0, unknown=True),
     _map("entropy", SINGLE, "nats", "all doubt", least=0),
     _map("expected_entropy", SINGLE, "nats", "mean entropy of the passes", least=0),
     beside_the_table(
@@ -234,12 +238,12 @@ class DenseCertainty(Result[DenseRow]):
     @cached_property
     def undecided(self) -> Floats:
         """(N,) 0 to 1, share of the positions that are coin flips."""
-        return read_only(self._mean_of(lambda part: part.is_coin_flip))
+        return self._of_maps["undecided"]
 
     @cached_property
     def unsettled(self) -> Floats:
         """(N,) 0 to 1, share of the positions whose verdict is not settled."""
-        return read_only(self._mean_of(lambda part: ~part.settled))
+        return self._of_maps["unsettled"]
 
     @cached_property
     def doubt(self) -> Floats:
@@ -251,16 +255,19 @@ class DenseCertainty(Result[DenseRow]):
         by Dice worse than chance does, and this one better. By accuracy, the mean over all positions is the
         better one (docs/segmentation-study.md).
         """
-        rows = (self[at : at + 1] for at in range(len(self)))
-        return read_only(np.array([_over_classes(each) for each in rows]))
+        return self._of_maps["doubt"]
 
-    def _mean_of(self, values: Any) -> Floats:
-        """(N,) mean over the positions that count of what one row gives after the other.
-
-        Maps may lie in files, so one row is read at a time.
-        """
-        parts = (self[at : at + 1] for at in range(len(self)))
-        return np.array([float(np.mean(values(part)[part._there])) for part in parts])
+    @cached_property
+    def _of_maps(self) -> dict[str, Floats]:
+        """The numbers of rows that follow from maps, which may lie in files: one row is read, and once."""
+        found = {name: np.empty(len(self)) for name in ("undecided", "unsettled", "doubt")}
+        for at in range(len(self)):
+            part = self[at : at + 1]
+            there = part._there
+            found["undecided"][at] = np.mean(part.is_coin_flip[there])
+            found["unsettled"][at] = np.mean(~np.asarray(part.settled)[there])
+            found["doubt"][at] = _over_classes(part)
+        return {name: read_only(values) for name, values in found.items()}
 
     @property
     def _there(self) -> Any:
@@ -355,6 +362,7 @@ class DenseCertainty(Result[DenseRow]):
             undecided=float(part.undecided[0]),
             unsettled=float(part.unsettled[0]),
             doubt=float(part.doubt[0]),
+            mc_error=float(np.mean(np.asarray(part.mc_error)[part._there], dtype=np.float64)),
             regions=tuple(self._regions(index, MOST_REGIONS)),
             class_names=self.class_names,
             position_name=self.position_name,

@@ -35,6 +35,7 @@ class DenseRow(Displayed):
         undecided: Share of its positions that are coin flips.
         unsettled: Share of its positions whose verdict is not settled.
         doubt: How doubtful it is, 0 to 1: mean of 1 − probability, each class found alike.
+        mc_error: Mean over its positions of the standard error of the top probability; NaN where unknown.
         regions: Connected coin flips, largest first.
         passes: Passes spent on it.
         class_names: K names.
@@ -55,6 +56,7 @@ class DenseRow(Displayed):
     undecided: float
     unsettled: float
     doubt: float
+    mc_error: float
     regions: tuple[Region, ...]
     passes: int
     class_names: tuple[str, ...]

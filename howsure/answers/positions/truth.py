@@ -186,7 +186,7 @@ def truths_of(result: DenseCertainty, labels: Any) -> Iterator[Integers]:
         )
     names, shape = result.class_names, (len(result), *result.positions)
     check_unmasked(labels, "The labels")
-    given = as_array(result.truth if labels is None else labels, "The labels")
+    given: Any = result.truth if labels is None else as_array(labels, "The labels")
     if given.shape not in (shape, (*shape, 1)):
         check_map(given, shape, names)
     check_no_mask(given, names, ignore)

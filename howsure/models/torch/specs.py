@@ -97,7 +97,7 @@ def _of_first_layer(model: nn.Module) -> list[InputSpec] | None:
 
 
 def channels_of(model: nn.Module) -> int | None:
-    """Channels of the images that the first layer takes, or None if it is no image convolution."""
+    """Channels of the images, or volumes, that the first layer takes; None if it is no such convolution."""
     first = _of_first_layer(model)
     shape = first[0].shape if first else ()
-    return shape[0] if len(shape) == 3 else None
+    return shape[0] if len(shape) in (3, 4) else None

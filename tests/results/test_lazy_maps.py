@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from howsure.results.joined_maps import JoinedMap
+from howsure.results.lazy_maps import JoinedMap
 
 SIZES = (3, 1, 4)
 

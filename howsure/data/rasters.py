@@ -1,0 +1,127 @@
+"""TIFF images with any number of bands: read as rows, and maps written with their geometry."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from howsure.data.rows import Array
+from howsure.errors import FileError, InputError
+from howsure.optional import needs
+
+ENDINGS = (".tif", ".tiff")
+
+
+def is_raster(path: Path) -> bool:
+    """Whether a file is a TIFF image, by its name."""
+    return path.suffix.lower() in ENDINGS
+
+
+def read_bands(file: Path) -> Array:
+    """(H, W, C) the numbers of all bands as they are stored: no scale is applied, and no data is a number.
+
+    Raises:
+        FileError: It is missing or damaged.
+        InputError: Its numbers are complex.
+        DependencyError: rasterio is not installed.
+    """
+    with _opened(file) as image:
+        bands = np.moveaxis(image.read(), 0, -1)
+    if bands.dtype.kind not in "iuf":
+        raise InputError(
+            f"'{file}' holds complex numbers", expected="real numbers", received=f"dtype {bands.dtype}"
+        )
+    return np.asarray(bands)
+
+
+def check_geometry(file: Path, sides: tuple[int, ...]) -> None:
+    """Raise an `InputError` unless a map of these sides can have the geometry of an image.
+
+    Raises:
+        FileError: The image is missing or damaged.
+        InputError: It has other sides, or is placed by other means than a transform or control points.
+        DependencyError: rasterio is not installed.
+    """
+    with _opened(file) as image:
+        found = (image.height, image.width)
+        placed = not image.transform.is_identity or bool(image.gcps[0])
+        if image.rpcs is not None and not placed:
+            raise InputError(
+                f"'{file}' is placed by rational polynomials (RPC), which maps cannot keep",
+                expected="an image with a transform, or with ground control points",
+                hint="Orthorectify the image first: gdalwarp -rpc",
+            )
+    if found != sides:
+        raise InputError(
+            f"The maps of '{file}' have other sides than the image, so its geometry does not fit",
+            expected=f"{found[0]} × {found[1]} pixels",
+            received=" × ".join(map(str, sides)),
+        )
+
+
+def write_raster(
+    path: str,
+    array: Array,
+    like: Path,
+    *,
+    description: str,
+    unit: str,
+    colours: dict[int, tuple[int, ...]] | None = None,
+    tags: dict[str, str] | None = None,
+) -> None:
+    """Write a map as GeoTIFF with the geometry of an image.
+
+    Args:
+        path: Of the file, whatever its ending.
+        array: (H, W) for which `check_geometry` passes.
+        like: The image.
+        description: Of the band.
+        unit: Of its numbers.
+        colours: A palette, or None.
+        tags: Of the band.
+    """
+    with _opened(like) as image:
+        points, system = image.gcps
+        geometry: dict[str, Any] = {"crs": image.crs, "transform": image.transform}
+        if points:
+            geometry = {"crs": system, "gcps": points}
+    shape = {"height": array.shape[0], "width": array.shape[1], "count": 1, "dtype": array.dtype.name}
+    import rasterio
+
+    with _quiet(), rasterio.open(path, "w", driver="GTiff", compress="deflate", **shape, **geometry) as file:
+        file.write(array, 1)
+        file.set_band_description(1, description)
+        file.update_tags(1, unit=unit, **(tags or {}))
+        if colours is not None:
+            file.write_colormap(1, colours)
+
+
+@contextmanager
+def _opened(file: Path) -> Iterator[Any]:
+    """A TIFF image that is open for reading."""
+    with needs("rasterio", "A TIFF image of many bands, of more than 8 bits, or with geometry", extra="maps"):
+        import rasterio
+        from rasterio.errors import RasterioError
+    try:
+        with _quiet(), rasterio.open(file, driver="GTiff") as image:
+            yield image
+    except RasterioError as error:
+        raise FileError(
+            f"'{file}' is not a readable TIFF image",
+            received=" ".join(str(error).split()),
+            hint="To leave such images out give `--skip-unreadable`, in Python `skip_unreadable=True`",
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without warnings of rasterio: an image may lie nowhere on the globe."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="rasterio|affine")
+        warnings.filterwarnings("ignore", message="Dataset has no geotransform")
+        yield

@@ -1,0 +1,205 @@
+"""A result whose maps lie in files: whoever prints, judges or shows it reads one row of them at a time."""
+
+import gc
+import pickle
+import weakref
+
+import numpy as np
+import pytest
+
+import howsure
+from howsure import tuning
+from howsure.answers.positions.result import DenseCertainty
+from howsure.answers.printed import lines_of, summary_of
+from howsure.results.lazy_maps import JoinedMap
+from tests.pixels import GIVEN, MODEL, assessed, folder_of, images, truths
+from tests.scale.conftest import run
+
+N = 6
+
+
+class Watched(JoinedMap):
+    """A map that remembers which rows were read."""
+
+    reads: list  # of numbers of rows, for each time that some were read
+
+    def __getitem__(self, index):
+        found = super().__getitem__(index)
+        if isinstance(found, Watched):
+            found.reads = self.reads
+        else:
+            self.reads.append(1 if found.ndim < self.ndim else len(found))
+        return found
+
+    def __array__(self, dtype=None, copy=None):
+        self.reads.append(len(self))
+        return super().__array__(dtype, copy)
+
+
+@pytest.fixture(scope="module")
+def result():
+    return assessed(images(N), keep="probabilities").with_truth(truths(N))
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory, result):
+    folder = tmp_path_factory.mktemp("parts")
+    for number in range(N // 2):
+        result[2 * number : 2 * number + 2].save(folder / f"{number}.parquet")
+    return [folder / f"{number}.parquet" for number in range(N // 2)]
+
+
+@pytest.fixture
+def watched(parts):
+    """The same result from several files, and how many rows of each map were read at a time."""
+    loaded = DenseCertainty.joined([howsure.load(part) for part in parts])
+    reads = {}
+    for name, array in loaded._maps.items():
+        assert isinstance(array, JoinedMap)
+        new = Watched(*array.__reduce__()[1])
+        new.reads = reads[name] = []
+        object.__setattr__(loaded, name, new)
+    return loaded, reads
+
+
+USES = {
+    "print": str,
+    "summary": summary_of,
+    "lines": lambda result: lines_of(result, 3),
+    "notebook": lambda result: result._repr_html_(),
+    "table": lambda result: result.to_arrow(),
+    "evaluate": howsure.evaluate,
+    "abstain": lambda result: howsure.abstain(result, None, risk=0.9, tolerance=0.9),
+    "sets": lambda result: howsure.prediction_sets(result, coverage=0.5)(result)[0],
+    "row": lambda result: (result[2], result.regions(2)),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+def test_one_row_is_read_at_a_time(use, watched):
+    loaded, reads = watched
+    try:
+        USES[use](loaded)
+    except howsure.InputError:
+        assert use in ("abstain", "sets")  # of so few rows
+    at_once = {name: max(each, default=0) for name, each in reads.items()}
+    assert max(at_once.values()) <= 1, at_once
+
+
+def test_a_saved_result_is_summed_up_without_its_maps(watched):
+    loaded, reads = watched
+    assert "6 images" in summary_of(loaded)
+    assert {name for name, each in reads.items() if each} == {"label", "truth"}  # how often it is right
+    assert [len(reads[name]) for name in ("label", "truth")] == [N, N]
+    loaded.most_undecided(), loaded[[3, 1]].doubt, loaded.with_ids(list("abcdef")).undecided
+    assert not reads["probability"]
+
+
+def test_numbers_that_follow_from_maps_stay_those_of_the_maps(result, parts):
+    fresh = assessed(images(N))
+    for name in ("undecided", "unsettled", "doubt"):
+        loaded = DenseCertainty.joined([howsure.load(part) for part in parts])
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(fresh, name))
+        np.testing.assert_array_equal(getattr(loaded[[4, 0]], name), getattr(fresh, name)[[4, 0]])
+        assert not getattr(loaded, name).flags.writeable
+    one = howsure.load(parts[0])
+    stricter = assessed(images(2), thresholds=howsure.Thresholds(coin_flip=0.5))
+    from dataclasses import replace
+
+    np.testing.assert_array_equal(replace(one, thresholds=stricter.thresholds).undecided, stricter.undecided)
+
+
+# --- calibrated results ---------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def calibrator():
+    known = assessed(images(12), keep="probabilities")
+    return howsure.calibrate(known, truths(12))
+
+
+def test_a_calibrated_result_is_made_row_by_row(watched, calibrator, result, tmp_path):
+    loaded, reads = watched
+    calibrated = calibrator(loaded)
+    assert not any(reads.values())
+    one = np.asarray(calibrated.entropy[2]), np.asarray(calibrated.probabilities[2])
+    assert {len(each) for name, each in reads.items() if name == "all_probabilities"} == {1}
+    eager = calibrator(result)
+    np.testing.assert_array_equal(one[0], eager.entropy[2])
+    np.testing.assert_array_equal(one[1], eager.probabilities[2])
+    for use in ("summary", "print", "table", "evaluate", "row"):
+        USES[use](calibrated)
+    reads["all_probabilities"].clear()
+    calibrated.save(tmp_path / "calibrated")
+    # Once for the numbers of the row in the table, and once for all its maps.
+    assert len(reads["all_probabilities"]) <= 2 * N
+    assert max(max(each, default=0) for each in reads.values()) <= 1
+    again = howsure.load(tmp_path / "calibrated")
+    for name, array in eager._maps.items():
+        np.testing.assert_array_equal(getattr(again, name), array, err_msg=name)
+    np.testing.assert_array_equal(again.doubt, eager.doubt)
+
+
+def test_a_calibrated_result_is_taken_apart_as_any_other(parts, calibrator, result):
+    calibrated = calibrator(DenseCertainty.joined([howsure.load(part) for part in parts]))
+    eager = calibrator(result)
+    for found in (calibrated[[4, 1]], pickle.loads(pickle.dumps(calibrated))[[4, 1]]):
+        np.testing.assert_array_equal(found.verdict, eager.verdict[[4, 1]])
+        np.testing.assert_array_equal(found.mutual_information, eager.mutual_information[[4, 1]])
+        np.testing.assert_array_equal(found.all_errors, eager.all_errors[[4, 1]])
+    joined = DenseCertainty.joined([calibrated[:2], calibrated[2:]])
+    np.testing.assert_array_equal(joined.mc_error, eager.mc_error)
+    assert (calibrated.probability >= 0).all()
+    assert calibrated.gap.mean() == np.mean(eager.gap)
+
+
+# --- one table on the command line ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("out", ["t.parquet", "t.csv"])
+def test_one_table_holds_one_block_of_maps_at_a_time(out, tmp_path, monkeypatch):
+    data = folder_of(tmp_path / "images", images(N))
+    monkeypatch.setattr(tuning, "BLOCK_AT_POSITIONS", 16 * 16 * 6)  # one image
+    alive, most = [], []
+    stream = howsure.stream
+
+    def watching(*arguments, **settings):
+        for block in stream(*arguments, **settings):
+            assert len(block) == 1
+            alive.append(weakref.ref(block.probability.base))
+            yield block
+            del block
+            gc.collect()
+            most.append(sum(each() is not None for each in alive))
+
+    monkeypatch.setattr(howsure, "stream", watching)
+    more = ("--maps", tmp_path / "maps", "--report", tmp_path / "page.html", "--passes", 20)
+    ran = run("assess", MODEL, data, "--out", tmp_path / out, *GIVEN, *more)
+    assert ran.exit_code == 0, ran.stderr
+    assert len(most) == N
+    assert max(most) <= 1
+    expected = assessed(images(N))
+    if out == "t.parquet":
+        np.testing.assert_array_equal(howsure.load(tmp_path / out).entropy, expected.entropy)
+    assert (tmp_path / "page.html").exists()
+    left = {path.name for path in tmp_path.iterdir()} - {"images", "maps", "page.html", out, "t.maps"}
+    assert not left
+
+
+def test_a_stopped_table_keeps_its_blocks_and_no_other_files(tmp_path, monkeypatch):
+    data = folder_of(tmp_path / "images", images(N))
+    monkeypatch.setattr(tuning, "BLOCK_AT_POSITIONS", 16 * 16 * 6)
+    stream = howsure.stream
+
+    def stopped(*arguments, **settings):
+        for number, block in enumerate(stream(*arguments, **settings)):
+            if number == 4:
+                raise KeyboardInterrupt
+            yield block
+
+    monkeypatch.setattr(howsure, "stream", stopped)
+    ran = run("assess", MODEL, data, "--out", tmp_path / "t.parquet", *GIVEN, "--passes", 20)
+    assert ran.exit_code == 130
+    found = howsure.load(tmp_path / "t.part.parquet")
+    np.testing.assert_array_equal(found.entropy, assessed(images(4)).entropy)
+    assert {path.name for path in tmp_path.iterdir()} == {"images", "t.part.parquet", "t.part.maps"}
