@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from howsure.answers.positions.outcome import Positions
 from howsure.answers.registry import outcome_of
 from howsure.arguments import check_type
 from howsure.data.dummy_rows import ANY_SIZE, made_up_rows
-from howsure.data.rows import counted, listed
+from howsure.data.rows import listed
 from howsure.displayed import Displayed
 from howsure.errors import HowsureError, ModelError
 from howsure.methods.mc_dropout import MCDropout
@@ -21,6 +20,7 @@ from howsure.models.choose_output import Output
 from howsure.models.protocol import LayerInfo, MemberModel, Model, ModelInfo, PassModel
 from howsure.models.wrapped import holds_network
 from howsure.request import Request
+from howsure.sampling.outcome import Outcome
 from howsure.sampling.plan import Plan
 from howsure.sampling.randomness import largest_difference, plain_method, sites_of
 
@@ -202,7 +202,7 @@ def _read_at_positions(info: ModelInfo, request: Request) -> str | None:
     Raises:
         HowsureError: The `class_axis` that was given does not fit.
     """
-    outcome: Any = None
+    outcome: Outcome | None = None
     for wished in (request, replace(request, of_label=0)):
         try:
             with warnings.catch_warnings(action="ignore"):  # they come when rows are assessed
@@ -214,16 +214,7 @@ def _read_at_positions(info: ModelInfo, request: Request) -> str | None:
         raise fault
     if outcome is None:
         return f"What to say before it is assessed: {fault}"
-    if not isinstance(outcome, Positions):
-        return None
-    axis, shape = outcome.class_axis or 0, f"(rows, {', '.join(map(str, info.output_shape))})"
-    if outcome.of_label is None:
-        return f"Its output {shape} is read as {outcome.width} classes at each position, on axis {axis + 1}."
-    count = counted(info.output_shape[axis], "label")
-    return (
-        f"Its output {shape} is read as {count} at each position, on axis {axis + 1}: yes or no for each, of "
-        "which of_label=… chooses one."
-    )
+    return outcome.read_as(info.output_shape)
 
 
 def _looked_at(model: Any, x: Any, needs: Needs, output: Output) -> tuple[Model, float]:

@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from howsure.arguments import check_choice, check_type, check_whole
+from howsure.data.rows import MOST_AXES
 from howsure.errors import InputError
 from howsure.models.choose_output import Output, Pair, check_output_choice
 from howsure.models.protocol import MEAN_LOG_VARIANCE, MEAN_VARIANCE
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome
-
-MOST_AXES = 4
-"""Axes of an output beside that of the rows."""
 
 KEEP_PROBABILITIES = "probabilities"
 """The only value of `keep`."""

@@ -14,10 +14,9 @@ from howsure.data.csv_form import CSV, kind_of, read_lines
 from howsure.data.ids import ID, check_ids
 from howsure.data.numpy_files import names_in_npz, open_npy, read_npz
 from howsure.data.reading import reading
-from howsure.data.rows import Array, InputSpec, Rows, check_rows, counted, quoted
+from howsure.data.rows import MOST_AXES, Array, InputSpec, Rows, check_rows, counted, quoted
 from howsure.data.tables import Roles
 from howsure.errors import FileError, InputError
-from howsure.request import MOST_AXES
 
 _LABELS = "y"
 _ACCEPTED = "a .npz, .npy, .parquet or .csv file, an image or NIfTI volume, or a folder of these"

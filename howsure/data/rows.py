@@ -26,6 +26,9 @@ _LARGEST = {"float16": 65504.0, "bfloat16": 3.3895313892515355e38, "float32": 3.
 TEXT = "string"
 """The type of an input that takes text."""
 
+MOST_AXES = 4
+"""Axes of the answers of a row: three of positions, and that of the classes."""
+
 _IMAGE_CHANNELS = (1, 3, 4)
 _LEAST_SIDE_OF_IMAGE = 8
 _CONVERT = "If they are numbers, convert them with `numpy.asarray(x, dtype='float32')`"

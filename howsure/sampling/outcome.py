@@ -202,6 +202,14 @@ class Outcome(ABC):
             )
         return self
 
+    def read_as(self, shape: tuple[int, ...]) -> str | None:
+        """A sentence on how the output of a model is read, where several ways come into question; or None.
+
+        Args:
+            shape: Of the output for one row.
+        """
+        return None
+
     @property
     def answers(self) -> int:
         """How many of the K values are the answer; the others, such as variances, come after them."""

@@ -44,7 +44,7 @@ def test_the_map_of_one_label_becomes_a_graph(path):
     module = UNet().eval()
     wishes = {"outputs": "label-logits", "class_names": list("abc"), "of_label": "b", "thresholds": LIMITS}
     howsure.export(module, path, x=images(), **wishes)
-    found, told = dense.in_onnx(path, images())
+    found, told = run(path, images()), metadata(path)
     method = howsure.MCDropout(max_passes=Positions.first_passes)
     expected = howsure.assess(module, images(), method=method, **wishes)
     assert json.loads(told["class_names"]) == ["not b", "b"]

@@ -29,7 +29,7 @@ from howsure.answers.positions.truth import IGNORED, truth_map
 from howsure.answers.verdict import judge, pick, top_two
 from howsure.data.labels import check_class_names
 from howsure.data.row_numbers import row_number
-from howsure.data.rows import in_rows, quoted
+from howsure.data.rows import counted, in_rows, quoted
 from howsure.errors import InputError, ModelError, warn
 from howsure.models.protocol import (
     CLASSES,
@@ -286,6 +286,19 @@ class Positions(OneOfClasses):
     def is_within(self, estimates: Estimates, bound: float) -> Booleans:
         """As `is_enough`: probabilities have no other unit."""
         return self.is_enough(estimates, bound)
+
+    def read_as(self, shape: tuple[int, ...]) -> str:
+        """On which axis of the output the classes or labels lie."""
+        axis, output = self.class_axis or 0, f"(rows, {', '.join(map(str, shape))})"
+        if self.of_label is None:
+            return (
+                f"Its output {output} is read as {self.width} classes at each position, on axis {axis + 1}."
+            )
+        count = counted(shape[axis], "label")
+        return (
+            f"Its output {output} is read as {count} at each position, on axis {axis + 1}: yes or no for "
+            "each, of which of_label=… chooses one."
+        )
 
     def check_truth(self, labels: Any, rows: int) -> Integers:
         """(N, *P) class numbers, −1 where a position is ignored."""
