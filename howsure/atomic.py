@@ -79,7 +79,7 @@ def check_folder(folder: Path) -> None:
         raise FileError(
             f"The folder '{folder}' cannot be made ('{there}' is no folder)", expected="the name of a folder"
         )
-    check_place(there / "howsure")
+    os.unlink(_beside(there / TEMPORARY))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from howsure.atomic import check_place, write_whole
+from howsure.atomic import check_folder, check_place, folder_made, write_whole
 from howsure.errors import FileError, InputError
 
 
@@ -119,3 +119,25 @@ def test_write_whole_leaves_what_is_read_only(tmp_path):
 def test_what_is_no_path(path):
     with pytest.raises(InputError, match="no path of a file"):
         write_whole(path, lambda temporary: pytest.fail("written"))
+
+
+@pytest.mark.parametrize("beside", ["howsure", "new", ".howsure-"])
+def test_a_folder_can_be_made_whatever_lies_beside_it(tmp_path, beside):
+    (tmp_path / beside).mkdir()
+    check_folder(tmp_path / "new")
+    check_folder(tmp_path / "new" / "inside")
+    check_folder(tmp_path / beside)
+    assert os.listdir(tmp_path) == [beside]
+    assert not os.listdir(tmp_path / beside)
+
+
+def test_a_folder_below_a_file_cannot_be_made(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(FileError, match="cannot be made"):
+        check_folder(tmp_path / "file" / "new")
+
+
+def test_a_folder_that_was_made_goes_again_after_an_exception(tmp_path):
+    with pytest.raises(ZeroDivisionError), folder_made(tmp_path / "a" / "b"):
+        raise ZeroDivisionError
+    assert not os.listdir(tmp_path)
