@@ -20,6 +20,7 @@ from torch import nn
 from howsure import tuning
 from howsure.models.torch.examine import Examination
 from howsure.models.torch.inputs import Call
+from howsure.models.torch.snapshot import one_at_a_time
 
 DEPTH = 3
 """Containers and objects inside one another that are compared, such as `module.config.rates[0]`."""
@@ -51,15 +52,18 @@ _KEPT: dict[int, tuple[weakref.ref[nn.Module], OrderedDict[Way, Kept]]] = {}
 
 def kept(module: nn.Module, ways: Iterable[Way]) -> tuple[Call, Kept] | None:
     """Findings about a module for the first known way to call it; None if it has changed."""
-    _, of_module = _KEPT.get(id(module), (None, OrderedDict()))
-    way = next((each for each in ways if each in of_module), None) if of_module else None
-    if way is None:
-        return None
-    found = of_module[way]
-    if found.state != state_of(module):
-        forget(module)
-        return None
-    of_module.move_to_end(way)
+    with one_at_a_time:
+        ref, of_module = _KEPT.get(id(module), (None, OrderedDict()))
+        if ref is None or ref() is not module:
+            return None
+        way = next((each for each in ways if each in of_module), None)
+        if way is None:
+            return None
+        found = of_module[way]
+        if found.state != state_of(module):
+            forget(module)
+            return None
+        of_module.move_to_end(way)
     call = replace(found.examination, module=module, calls=_calls(found.examination, None, module))
     return way[0], replace(found, examination=call)
 
@@ -69,15 +73,16 @@ def keep(way: Way, examination: Examination, split: Any, whole_because: str) -> 
     module = examination.module
     if isinstance(module, torch.jit.ScriptModule):
         return
-    number = id(module)
-    if number not in _KEPT:
-        _KEPT[number] = weakref.ref(module, lambda _: _KEPT.pop(number, None)), OrderedDict()
-    without: Any = None
-    bare = replace(examination, module=without, calls=_calls(examination, module, without))
-    of_module = _KEPT[number][1]
-    of_module[way] = Kept(bare, split, whole_because, state_of(module))
-    if len(of_module) > tuning.KEPT_GRAPHS:
-        of_module.popitem(last=False)
+    number, nothing = id(module), None
+    without: Any = {"module": nothing, "calls": _calls(examination, module, nothing)}
+    bare = replace(examination, **without)
+    with one_at_a_time:
+        if number not in _KEPT:
+            _KEPT[number] = weakref.ref(module, lambda _: _KEPT.pop(number, None)), OrderedDict()
+        of_module = _KEPT[number][1]
+        of_module[way] = Kept(bare, split, whole_because, state_of(module))
+        if len(of_module) > tuning.KEPT_GRAPHS:
+            of_module.popitem(last=False)
 
 
 def forget(module: nn.Module) -> None:

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-_one_at_a_time = threading.RLock()
+one_at_a_time = threading.RLock()
 """Guards what all threads share and this module changes: the flags and buffers of a module."""
 
 _MISSING = object()
@@ -105,7 +105,7 @@ def as_found(
     """
     moving = elsewhere or parameters is None
     others = seeds_of_others_kept() if moving else contextlib.nullcontext()
-    with _one_at_a_time, others, _seeds_kept(module), torch.inference_mode(False), torch.no_grad():
+    with one_at_a_time, others, _seeds_kept(module), torch.inference_mode(False), torch.no_grad():
         seed(module, OUR_SEED)
         snapshot = Snapshot(module, parameters)
         try:
