@@ -88,7 +88,7 @@ class PositionWords(ClassWords):
                 f"all {where}s are right. Each {kind} counts the same."
             )
         if name == "aurc":
-            return f"This is the AURC of {kind}s, in the order of `doubt`."
+            return f"This is the AURC of {kind}s, with the least doubtful ones first."
         said = super().note(comparison, name)
         return f"{said} It is the mean over the {where}s of each {kind}, and each {kind} counts the same."
 
