@@ -56,6 +56,7 @@ PARTS = {
     "summary": "summaries",
     "page": "pages",
     "tiled": "assessments in tiles",
+    "first_tile": "assessments in tiles",
     "map_files": "maps",
     "check_map_files": "maps",
     "graph": "ONNX graphs",
@@ -235,6 +236,7 @@ POSITIONS = Answer(
     "howsure.answers.positions.result:DenseCertainty",
     parts={
         "tiled": "howsure.answers.positions.tiles:tiled",
+        "first_tile": "howsure.answers.positions.tiles:first_tile",
         "graph": "howsure.answers.positions.graph:PositionsGraph",
         "graph_numbers": "howsure.answers.positions.graph:numbers",
         "graph_words": "howsure.answers.positions.graph:words",
@@ -362,7 +364,16 @@ def check_kind(result: Any, expected: Answer) -> None:
 
 def tiled_by() -> Callable[..., Any]:
     """What assesses rows in tiles: the part of the kind that has one."""
-    return cast("Callable[..., Any]", next(each for each in answers() if each.has("tiled")).part("tiled"))
+    return _of_tiles("tiled")
+
+
+def fed(x: Any, request: Request) -> Any:
+    """Rows as the model is fed with them: all of them, or in tiles the first tile of the first row."""
+    return x if request.tile is None else _of_tiles("first_tile")(x, request)
+
+
+def _of_tiles(part: str) -> Callable[..., Any]:
+    return cast("Callable[..., Any]", next(each for each in answers() if each.has(part)).part(part))
 
 
 def part_or(result: Any, part: str, otherwise: Callable[..., Any]) -> Callable[..., Any]:

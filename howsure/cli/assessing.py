@@ -13,6 +13,7 @@ from rich.console import Console
 import howsure
 from howsure.answers.files import parts_of
 from howsure.answers.printed import lines_of
+from howsure.answers.registry import fed
 from howsure.cli import folders
 from howsure.cli.columns import RowOptions
 from howsure.cli.folders import FolderOptions
@@ -230,7 +231,7 @@ class _Run:
             if self.results.report is not None:
                 audit = howsure.audit(
                     network,
-                    rows_in,
+                    replace(rows_in, x=fed(rows_in.x, request)),
                     keep_off=dropout.keep_off,
                     output=request.output,
                     outputs=request.outputs,

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 import howsure
-from howsure.answers.registry import named, outcome_of, part_of
+from howsure.answers.registry import fed, named, outcome_of, part_of
 from howsure.bare.files import ENDINGS
 from howsure.cli.columns import RowOptions
 from howsure.cli.grouped import given
@@ -38,7 +38,7 @@ from howsure.scale.folder import is_results
 from howsure.scale.recipe import Asked
 from howsure.terminal import COMPILING, comparison_table, paragraph, progress, say
 
-_NOT_OF_COMPARE = ("keep", "tile", "overlap", "positions", "of_label")
+_NOT_OF_COMPARE = ("keep", "positions")
 """Wishes that `howsure.compare` does not take."""
 
 
@@ -229,7 +229,8 @@ def compared_methods(
     alike = Opening(None, opening.allow_code)
     members = [load_model(path, alike, errors, like=model) for path in others.member or ()]
     dropout = MCDropout(keep_off=others.keep_off or ())
-    methods = default_methods(network, found.x, members, dropout, request.assessed_output, plain)
+    one = fed(found.x, request)
+    methods = default_methods(network, one, members, dropout, request.assessed_output, plain)
 
     def named(paths: Sequence[Path]) -> dict[str, Any]:
         read = {path.name: rows_of(path, network, False, replace(roles, needed=False)).x for path in paths}
@@ -258,10 +259,11 @@ def compared_methods(
 
 def _checked(truth: Any, rows: Rows, network: Any, request: Request) -> str:
     """Name of the plain prediction of such a model; raises for labels that do not fit before the passes."""
-    adapted, checked = adapt(network, rows.x, output=request.assessed_output)
+    adapted, checked = adapt(network, fed(rows.x, request), output=request.assessed_output)
     with warnings.catch_warnings(action="ignore"):  # they come again when the rows are assessed
         outcome = outcome_of(adapted.info, request)
-    outcome.check_truth(truth, len(checked[0]))
+    if request.tile is None:
+        outcome.check_truth(truth, len(checked[0]))
     kind = named(outcome.name)
     return str(kind.part("compare").plain) if kind.has("compare") else CHOICES[0].name
 

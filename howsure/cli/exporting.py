@@ -88,5 +88,6 @@ def export_command(
             divide_by=divide_by,
             progress=tell,
             class_axis=request.class_axis,
+            of_label=request.of_label,
         )
     say(console, str(exported))

@@ -159,6 +159,20 @@ class Asking:
         Outputs | None, typer.Option(help="What the model's outputs are, if its last layer does not say.")
     ] = None
     seed: Seed = 0
+    class_axis: Annotated[
+        int | None,
+        typer.Option(
+            help="Of a model with a class at each position, such as a pixel: the axis of its output that "
+            "holds the classes, where 0 is that of the rows (default 1 for PyTorch, -1 for Keras)."
+        ),
+    ] = None
+    of_label: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a model with several labels at each position: the label whose map is assessed, by name "
+            "or by position from 0."
+        ),
+    ] = None
 
     @property
     def request(self) -> Request:
@@ -168,7 +182,12 @@ class Asking:
             InputError: A value that cannot be used.
             FileError: The file of class names cannot be read.
         """
-        return Request(seed=self.seed, outputs=None if self.outputs is None else self.outputs.value)
+        return Request(
+            seed=self.seed,
+            outputs=None if self.outputs is None else self.outputs.value,
+            class_axis=self.class_axis,
+            of_label=named_or_placed(self.of_label),
+        )
 
 
 @dataclass(frozen=True)
@@ -187,20 +206,6 @@ class Running(Asking):
         ),
     ] = None
     batch_size: Annotated[int, typer.Option(min=1, help="Number of rows that run together.")] = 256
-    class_axis: Annotated[
-        int | None,
-        typer.Option(
-            help="Of a model with a class at each position, such as a pixel: the axis of its output that "
-            "holds the classes, where 0 is that of the rows (default 1 for PyTorch, -1 for Keras)."
-        ),
-    ] = None
-    of_label: Annotated[
-        str | None,
-        typer.Option(
-            help="Of a model with several labels at each position: the label whose map is assessed, by name "
-            "or by position from 0."
-        ),
-    ] = None
 
     @property
     def request(self) -> Request:
@@ -209,8 +214,6 @@ class Running(Asking):
             super().request,
             batch_size=self.batch_size,
             output=named_or_placed(self.output),
-            class_axis=self.class_axis,
-            of_label=named_or_placed(self.of_label),
         )
 
     def asked(self, divide_by: float | None) -> Asked:
@@ -227,22 +230,6 @@ class Running(Asking):
 class Wishes(Running, Names):
     """Options of commands that assess rows."""
 
-    @property
-    def request(self) -> Request:
-        """The whole request; see `Asking`."""
-        return self.named(super().request)
-
-
-@dataclass(frozen=True)
-class AssessWishes(Wishes):
-    """Options of `howsure assess`."""
-
-    keep: Annotated[
-        Keep | None,
-        typer.Option(
-            help="Keep the probabilities of all classes at each position, not only that of the top class."
-        ),
-    ] = None
     tile: Annotated[
         str | None,
         typer.Option(
@@ -259,8 +246,25 @@ class AssessWishes(Wishes):
     @property
     def request(self) -> Request:
         """The whole request; see `Asking`."""
+        return replace(self.named(super().request), tile=sides_in(self.tile), overlap=self.overlap)
+
+
+@dataclass(frozen=True)
+class AssessWishes(Wishes):
+    """Options of `howsure assess`."""
+
+    keep: Annotated[
+        Keep | None,
+        typer.Option(
+            help="Keep the probabilities of all classes at each position, not only that of the top class."
+        ),
+    ] = None
+
+    @property
+    def request(self) -> Request:
+        """The whole request; see `Asking`."""
         keep = None if self.keep is None else self.keep.value
-        return replace(super().request, keep=keep, tile=sides_in(self.tile), overlap=self.overlap)
+        return replace(super().request, keep=keep)
 
 
 @dataclass(frozen=True)

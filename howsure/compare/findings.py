@@ -128,7 +128,7 @@ def findings(comparison: Comparison) -> list[Finding]:
     ]
     shifted = [name for name in comparison.sets if name != AS_THEY_ARE]
     if shifted:
-        found.append(Finding("What happens when the rows change?", *words.under_shift(comparison, shifted)))
+        found.append(_under_shift(comparison, shifted))
     found += [
         Finding(f"Which method notices '{name}'?", _ood(comparison, name)) for name in comparison.outside
     ]
@@ -139,6 +139,26 @@ def findings(comparison: Comparison) -> list[Finding]:
     if costs:
         found.append(Finding("What do the methods cost?", costs))
     return found
+
+
+def _under_shift(comparison: Comparison, shifted: Sequence[str]) -> Finding:
+    """The baseline on each changed set of rows, and the best of the methods that are surely better."""
+    words, baseline = comparison.words, comparison.methods[0]
+    than, others, points = the(comparison, baseline), len(comparison.methods) > 1, []
+    said = words.shift.said.format(baseline=than)
+    if others:
+        said += f", and {words.shift.asked.format(baseline=than)}"
+    for rows in shifted:
+        told = [words.shifted_value(comparison, rows)]
+        surely = better(comparison, words.main, rows)
+        if surely:
+            first = min(surely, key=lambda method: comparison.score(method, words.main, rows).value)
+            gap = words.shifted_gap(comparison, comparison.difference(first, baseline, words.main, rows))
+            told.append(words.shift.does.format(method=the(comparison, first), gap=gap))
+        elif others:
+            told.append(words.shift.nothing)
+        points.append((rows, f"{'; '.join(told)}."))
+    return Finding("What happens when the rows change?", f"{said}.", tuple(points))
 
 
 def why(comparison: Comparison) -> Iterator[str]:

@@ -32,6 +32,23 @@ class Wording:
 
 
 @dataclass(frozen=True)
+class ShiftWording:
+    """The words for changed rows.
+
+    Attributes:
+        said: What is told of the baseline, `{baseline}`.
+        asked: Which of the other methods is named.
+        does: A sentence about a better `{method}` and the `{gap}` to the baseline.
+        nothing: The sentence if no method is better.
+    """
+
+    said: str
+    asked: str
+    does: str
+    nothing: str
+
+
+@dataclass(frozen=True)
 class Shown:
     """Differences from the baseline as a drawing shows them: further right is better.
 
@@ -63,6 +80,7 @@ class Words(Protocol):
         better: A word for a method that is better in `main` than the baseline.
         worse: A word for one that is worse.
         given: What given results are, a sentence.
+        shift: The words for changed rows.
         page: The template of the page.
     """
 
@@ -75,6 +93,7 @@ class Words(Protocol):
     better: str
     worse: str
     given: str
+    shift: ShiftWording
     page: str
 
     def take(self, comparison: Comparison, method: str, worse: Sequence[str]) -> str:
@@ -117,10 +136,12 @@ class Words(Protocol):
         """A score in the short table."""
         ...
 
-    def under_shift(
-        self, comparison: Comparison, shifted: Sequence[str]
-    ) -> tuple[str, tuple[tuple[str, str], ...]]:
-        """A sentence about changed rows, and one for each set."""
+    def shifted_value(self, comparison: Comparison, rows: str) -> str:
+        """What is told of the baseline on changed rows."""
+        ...
+
+    def shifted_gap(self, comparison: Comparison, gap: Score) -> str:
+        """By how much a method is better than the baseline in `main`, on changed rows."""
         ...
 
     def why(self, comparison: Comparison, method: str) -> Iterator[str]:

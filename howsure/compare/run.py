@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.answers.registry import answer_of, part_of
+from howsure.answers.registry import answer_of, fed, part_of
 from howsure.arguments import check_by_name, check_choice, check_flag, check_progress
 from howsure.assess import streamed
 from howsure.compare.protocol import Comparing, Words
@@ -323,6 +323,9 @@ def compare(
     output: str | int | None = None,
     outcome: Outcome | type[Outcome] | None = None,
     class_axis: int | None = None,
+    tile: int | Sequence[int] | None = None,
+    overlap: int | None = None,
+    of_label: str | int | None = None,
 ) -> Comparison:
     """Assess the same rows by several methods, and score them.
 
@@ -357,6 +360,9 @@ def compare(
         output: As in `assess`.
         outcome: As in `assess`.
         class_axis: As in `assess`.
+        tile: As in `assess`.
+        overlap: As in `assess`.
+        of_label: As in `assess`.
 
     Returns:
         A `Comparison`.
@@ -376,12 +382,16 @@ def compare(
     """
     check_flag(calibrated, "calibrated")
     check_progress(progress)
-    request = Request(seed, batch_size, outputs, class_names, thresholds, output, outcome, class_axis)
+    at_positions: dict[str, Any] = {"tile": tile, "overlap": overlap, "of_label": of_label}
+    request = Request(
+        *(seed, batch_size, outputs, class_names, thresholds, output, outcome, class_axis), **at_positions
+    )
     with told(progress, "Comparing") as tell:
         given = rows_for(model, x, tell)
         probe = _probe(model, given, request)
         comparing: Comparing = part_of(probe, "compare")
-        request = replace(request, class_names=getattr(probe, probe.names))
+        if of_label is None:  # with it the caller names all labels, and a result one of them
+            request = replace(request, class_names=getattr(probe, probe.names))
         labels = given.truth(probe.truth_names) if labels is None else labels
         if labels is None:
             raise InputError(
@@ -395,7 +405,8 @@ def compare(
             )
         request = replace(request, keep=comparing.keep)
         if methods is None:
-            chosen = default_methods(model, given.x, output=request.assessed_output, plain=comparing.plain)
+            few = fed(given.x, request)
+            chosen = default_methods(model, few, output=request.assessed_output, plain=comparing.plain)
         else:
             chosen = check_by_name(methods, "methods")
         known = check_by_name(familiarity, "familiarity")
@@ -545,10 +556,10 @@ class _Course:
         if self._tell is not None:
             self._tell(self._done, self._total)
 
-    def of_one(self) -> Callable[[int, int], None]:
-        """A progress function for one assessment."""
+    def of_one(self, rows: int) -> Callable[[int, int], None]:
+        """A progress function for one assessment of so many rows, which may count tiles."""
         before = self._done
-        return lambda done, _: self.passed(before + done - self._done)
+        return lambda done, total: self.passed(before + rows * done // max(1, total) - self._done)
 
 
 class _Scored:
@@ -608,7 +619,8 @@ def _assessed(
     with tempfile.TemporaryDirectory(prefix="howsure-") as folder:
         for number, (which, of_set) in enumerate(sets.both.items()):
             rows = sets.called if which == AS_THEY_ARE else of_set
-            blocks = _Timed(partial(streamed, model, rows, method, request, course.of_one()))
+            told_of = course.of_one(sets.lengths[which])
+            blocks = _Timed(partial(streamed, model, rows, method, request, told_of))
             place = Path(folder) / str(number)
             place.mkdir()
             said[which] = scored.comparing.gathered(blocks, sets.lengths[which], place)

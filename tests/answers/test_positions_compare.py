@@ -203,6 +203,26 @@ def test_methods_of_a_model_are_scored_from_files_that_go(monkeypatch, tmp_path)
     assert list(howsure.compare(model, x, truth, shifts={}, calibrated=False).methods) == list(methods)
 
 
+def test_images_larger_than_the_model_are_compared_in_tiles():
+    model, tiles, heard = pixels.make(), {"tile": pixels.SIDE, "overlap": 0}, []
+    x, truth = (
+        np.concatenate(
+            [np.concatenate([each[0::4], each[1::4]], 1), np.concatenate([each[2::4], each[3::4]], 1)], 2
+        )
+        for each in (x_of(48), pixels.truths(48))
+    )
+    comparison = howsure.compare(
+        model, x, truth, shifts={}, calibrated=False, progress=lambda *each: heard.append(each), **tiles
+    )
+    assert comparison.methods == ("softmax", "MC dropout")
+    assert heard[-1] == (24, 24)
+    assert comparison.truth.shape == (12, 32, 32)
+    whole = howsure.assess(model, x, method=howsure.Softmax(), keep="probabilities", **tiles)
+    given = Comparison.of_results({"softmax": whole}, truth, calibrated=False)
+    for name in ("nll", "row_dice", "aurc"):
+        assert comparison.score("softmax", name) == given.score("softmax", name)
+
+
 def test_positions_that_do_not_count_are_left_out_of_all_that_labels_decide():
     counts = np.ones(TRUTH.shape, dtype=bool)
     counts[:, :3] = False

@@ -79,6 +79,25 @@ def test_tiles_passes_plans_and_audits_know_the_label():
     assert "is read as 3 labels at each position, on axis 3: yes or no for each" in said
 
 
+def test_comparisons_know_the_label(tmp_path):
+    truth = np.random.default_rng(1).random((5, 8, 6)) < 0.5
+    methods = {"softmax": howsure.Softmax(), "MC dropout": METHOD}
+    given = {"class_names": NAMES, "of_label": "oedema"}
+    comparison = howsure.compare(of_labels(), ROWS, truth, methods=methods, shifts={}, **given)
+    found = howsure.assess(of_labels(), ROWS, method=METHOD, keep="probabilities", **given)
+    own = howsure.evaluate(found, truth)
+    assert comparison.score("MC dropout", "nll").value == pytest.approx(own.nll.value, rel=1e-9)
+    assert comparison.score("MC dropout", "row_dice").value == pytest.approx(own.row_dice.value, rel=1e-9)
+    np.savez(tmp_path / "x.npz", x=ROWS, y=truth.astype(int))
+    command = ("compare", LABELS, tmp_path / "x.npz", "--class-names", ",".join(NAMES), "--no-shifts")
+    ran = run(*command, "--of-label", "oedema")
+    assert ran.exit_code == 0, ran.stderr
+    assert f"Dice of its rows is {100 * comparison.score('softmax', 'row_dice').value:.0f}" in " ".join(
+        ran.stdout.split()
+    )
+    assert run(*command).exit_code == 2
+
+
 def test_one_sigmoid_is_a_label_without_a_choice():
     declared = howsure.assess(of_labels([0]), ROWS, method=METHOD, outputs="label-probabilities")
     plain = howsure.assess(of_labels([0]), ROWS, method=METHOD)

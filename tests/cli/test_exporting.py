@@ -120,6 +120,22 @@ def test_what_assess_takes_audit_and_export_take(folder, tmp_path):
     assert "--drop has no effect without rows" in without.stderr
 
 
+def test_the_map_of_a_label_and_the_axis_of_the_classes(folder, tmp_path):
+    (tmp_path / "maps_of_labels.py").write_text(
+        "from torch import nn\n\ndef make():\n"
+        "    drop, last = nn.Dropout2d(0.5), nn.Conv2d(4, 3, 1)\n"
+        "    return nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), drop, last, nn.Sigmoid())\n"
+    )
+    np.save("images.npy", np.random.default_rng(0).normal(size=(6, 2, 5, 7)).astype("float32"))
+    command = ("maps_of_labels:make", "maps.onnx", "--data", "images.npy", "--class-axis", "1")
+    done = export(*command, "--class-names", "a,b,c", "--of-label", "b")
+    assert done.exit_code == 0, done.stderr
+    about = onnxruntime.InferenceSession(tmp_path / "maps.onnx").get_modelmeta().custom_metadata_map
+    assert about["class_names"] == '["not b", "b"]'
+    assert "has 3 labels at each position" in export(*command).stderr
+    assert "one of '0', '1', '2', '3', '4'" in export(*command[:-1], "2", "--of-label", "b").stderr
+
+
 def test_an_interruption_that_a_library_swallowed_stops_before_the_file_moves(folder, tmp_path, monkeypatch):
     def swallowed(*args, **kwargs):
         try:

@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.compare.findings import (
-    better,
     in_numbers,
     joined,
     quoted_list,
@@ -18,7 +17,7 @@ from howsure.compare.findings import (
     the,
     with_interval,
 )
-from howsure.compare.protocol import Shown, Wording
+from howsure.compare.protocol import ShiftWording, Shown, Wording
 from howsure.compare.run import Comparison
 from howsure.judge.scores import LEAST_MISTAKES, Score, told_apart
 from howsure.judge.words import value_and_interval
@@ -73,6 +72,13 @@ class ClassWords:
     always_known = frozenset({"accuracy"})
     better, worse = "more accurate", "less accurate"
     given = "Percentages that were given."
+    shift = ShiftWording(
+        "How often {baseline} is still right",
+        "which method gives the true class the highest percentage, among those that are above {baseline} by "
+        "more than chance",
+        "{method} gives {gap}",
+        "no method gives more by more than chance",
+    )
     page = "classes/comparison.html.j2"
 
     def take(self, comparison: Comparison, method: str, worse: Sequence[str]) -> str:
@@ -133,28 +139,13 @@ class ClassWords:
         value, _ = self.cell(score, name)
         return f"{value}{UNIT}" if name == "accuracy" else value
 
-    def under_shift(
-        self, comparison: Comparison, shifted: Sequence[str]
-    ) -> tuple[str, tuple[tuple[str, str], ...]]:
+    def shifted_value(self, comparison: Comparison, rows: str) -> str:
+        """How often the baseline is right."""
+        return f"right on {rate(comparison.score(comparison.methods[0], 'accuracy', rows).value)}"
+
+    def shifted_gap(self, comparison: Comparison, gap: Score) -> str:
         """See `Words`."""
-        baseline = comparison.methods[0]
-        said, alone = f"How often {the(comparison, baseline)} is still right", len(comparison.methods) == 1
-        if not alone:
-            said += (
-                ", and which method gives the true class the highest percentage, among those that are above "
-                f"{the(comparison, baseline)} by more than chance"
-            )
-        points = []
-        for rows in shifted:
-            right = rate(comparison.score(baseline, "accuracy", rows).value)
-            truer = better(comparison, "nll", rows)
-            more = "" if alone else "; no method gives more by more than chance"
-            if truer:
-                first = min(truer, key=lambda method: comparison.score(method, "nll", rows).value)
-                gap = comparison.difference(first, baseline, "nll", rows)
-                more = f"; {the(comparison, first)} gives {gap_in_words(comparison, gap, 'nll')}"
-            points.append((rows, f"right on {right}{more}."))
-        return f"{said}.", tuple(points)
+        return gap_in_words(comparison, gap, "nll")
 
     def why(self, comparison: Comparison, method: str) -> Iterator[str]:
         """Each method explains itself."""

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from howsure.compare.findings import better, joined, quoted_list, the, with_interval
-from howsure.compare.protocol import Shown, Wording
+from howsure.compare.findings import joined, quoted_list, the, with_interval
+from howsure.compare.protocol import ShiftWording, Shown, Wording
 from howsure.compare.run import LEAST_CALIBRATED, Comparison
 from howsure.digits import rounded, significant
 from howsure.judge.scores import Score
@@ -42,6 +42,12 @@ class NumberWords:
     always_known = frozenset({"crps", "rmse", "mae"})
     better, worse = "lower NLL", "higher NLL"
     given = "Numbers that were given."
+    shift = ShiftWording(
+        "The NLL of {baseline}",
+        "which method has the lowest, among those that are lower by more than chance",
+        "{method} is {gap}",
+        "no method is lower by more than chance",
+    )
     page = "numbers/comparison.html.j2"
 
     def take(self, comparison: Comparison, method: str, worse: Sequence[str]) -> str:
@@ -135,25 +141,13 @@ class NumberWords:
         """See `Words`."""
         return self.cell(score, name)[0]
 
-    def under_shift(
-        self, comparison: Comparison, shifted: Sequence[str]
-    ) -> tuple[str, tuple[tuple[str, str], ...]]:
+    def shifted_value(self, comparison: Comparison, rows: str) -> str:
+        """The NLL of the baseline."""
+        return self.cell(comparison.score(comparison.methods[0], "nll", rows), "nll")[0]
+
+    def shifted_gap(self, comparison: Comparison, gap: Score) -> str:
         """See `Words`."""
-        baseline, alone = comparison.methods[0], len(comparison.methods) == 1
-        name, points = the(comparison, baseline), []
-        said = f"The NLL of {name}"
-        if not alone:
-            said += ", and which method has the lowest, among those that are lower by more than chance"
-        for rows in shifted:
-            value, _ = self.cell(comparison.score(baseline, "nll", rows), "nll")
-            lower = better(comparison, "nll", rows)
-            more = "" if alone else "; no method is lower by more than chance"
-            if lower:
-                first = min(lower, key=lambda method: comparison.score(method, "nll", rows).value)
-                gap = comparison.difference(first, baseline, "nll", rows)
-                more = f"; {the(comparison, first)} is {with_interval(*apart(gap))}"
-            points.append((rows, f"{value}{more}."))
-        return f"{said}.", tuple(points)
+        return with_interval(*apart(gap))
 
     def why(self, comparison: Comparison, method: str) -> Iterator[str]:
         """None: nothing is explained yet."""

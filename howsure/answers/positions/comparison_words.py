@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from howsure.answers.classes.comparison_words import ClassWords, gap_in_words
-from howsure.compare.findings import better, in_numbers, joined, the, with_interval
+from howsure.answers.classes.comparison_words import ClassWords
+from howsure.compare.findings import in_numbers, joined, the, with_interval
 from howsure.compare.protocol import Wording
 from howsure.compare.run import Comparison
 from howsure.judge.scores import Score
@@ -51,6 +52,7 @@ class PositionWords(ClassWords):
         ("AURC", "aurc"),
     )
     always_known = frozenset(SHARES)
+    shift = replace(ClassWords.shift, said="The mean Dice of {baseline}")
     page = "positions/comparison.html.j2"
 
     def take(self, comparison: Comparison, method: str, worse: Sequence[str]) -> str:
@@ -101,28 +103,9 @@ class PositionWords(ClassWords):
         value, _ = self.cell(score, name)
         return f"{value}{UNIT}" if name in SHARES else value
 
-    def under_shift(
-        self, comparison: Comparison, shifted: Sequence[str]
-    ) -> tuple[str, tuple[tuple[str, str], ...]]:
-        """See `Words`."""
-        baseline = comparison.methods[0]
-        than, alone = the(comparison, baseline), len(comparison.methods) == 1
-        said, points = f"The mean Dice of {than}", []
-        if not alone:
-            said += (
-                ", and which method gives the true class the highest percentage, among those that are above "
-                f"{than} by more than chance"
-            )
-        for rows in shifted:
-            dice = rate(comparison.score(baseline, "row_dice", rows).value)
-            truer = better(comparison, "nll", rows)
-            more = "" if alone else "; no method gives more by more than chance"
-            if truer:
-                first = min(truer, key=lambda method: comparison.score(method, "nll", rows).value)
-                gap = comparison.difference(first, baseline, "nll", rows)
-                more = f"; {the(comparison, first)} gives {gap_in_words(comparison, gap, 'nll')}"
-            points.append((rows, f"{dice}{more}."))
-        return f"{said}.", tuple(points)
+    def shifted_value(self, comparison: Comparison, rows: str) -> str:
+        """The mean Dice of the baseline."""
+        return rate(comparison.score(comparison.methods[0], "row_dice", rows).value)
 
     def why(self, comparison: Comparison, method: str) -> Iterator[str]:
         """None: nothing is explained yet."""

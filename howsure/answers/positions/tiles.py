@@ -126,23 +126,12 @@ def tiled(
         ModelError: The model has no class at each position of its input.
     """
     x = given.x
-    if not isinstance(x, np.ndarray):
-        raise InputError(
-            "Rows in tiles are one array",
-            expected="an array (N, …), which may be memory-mapped",
-            received=type(x).__name__,
-        )
-    axes, tile = _axes_and_tile(x.shape[1:], request.tile)
-    whole = tuple(x.shape[1 + axis] for axis in axes)
-    tile = tuple(min(sides) for sides in zip(tile, whole, strict=True))
-    tiling = Tiling(whole, tile, _checked_overlap(request.overlap, tile))
-    tiles = tiling.tiles
-    areas = [_with_channels(area, axes, x.ndim - 1) for area, _, _ in tiles]
-    first = x[:1][(slice(None), *areas[0])]
+    tiling, areas = _cut(x, request)
+    whole, tile, tiles = tiling.whole, tiling.tile, tiling.tiles
     try:
         job = prepare(
             model,
-            replace(given, x=first, labels=None, ids=None),
+            replace(given, x=_first(x, areas), labels=None, ids=None),
             method,
             replace(request, tile=None, overlap=None, positions=None),
         )
@@ -163,6 +152,30 @@ def tiled(
     of_tiles = _on_tiles(job, source, len(x) * len(tiles), outcome)
     of_rows = replace(job, total=len(x), outcome=replace(job.outcome, positions=whole, counts=counts))
     return of_rows, _results(of_tiles, outcome, method, tiling, len(x), progress)
+
+
+def first_tile(x: Any, request: Request) -> NDArray[Any]:
+    """The first tile of the first row (1, …) of rows (N, …), as the model is fed with it."""
+    return _first(x, _cut(x, request)[1])
+
+
+def _first(x: NDArray[Any], areas: Sequence[Area]) -> NDArray[Any]:
+    return x[:1][(slice(None), *areas[0])]
+
+
+def _cut(x: Any, request: Request) -> tuple[Tiling, list[Area]]:
+    """How rows (N, …) are cut, and for each tile its index in one row, channels included."""
+    if not isinstance(x, np.ndarray):
+        raise InputError(
+            "Rows in tiles are one array",
+            expected="an array (N, …), which may be memory-mapped",
+            received=type(x).__name__,
+        )
+    axes, tile = _axes_and_tile(x.shape[1:], request.tile)
+    whole = tuple(x.shape[1 + axis] for axis in axes)
+    tile = tuple(min(sides) for sides in zip(tile, whole, strict=True))
+    tiling = Tiling(whole, tile, _checked_overlap(request.overlap, tile))
+    return tiling, [_with_channels(area, axes, x.ndim - 1) for area, _, _ in tiling.tiles]
 
 
 def _on_tiles(job: Job, source: _TileRows, total: int, outcome: Outcome) -> Job:
