@@ -263,9 +263,7 @@ def _gap(word: str, name: str, one: Mapping[str, float], other: Mapping[str, flo
 
 
 def _told_of_changes(tally: Tally, comparison: Comparison, true: Mapping[str, Truths]) -> None:
-    finding = next(
-        each for each in findings(comparison) if each.question == "What happens when the rows change?"
-    )
+    finding = next(each for each in findings(comparison) if each.points)
     for rows, said in finding.points:
         gap = re.search(r"; ([A-D]) gives .*?(more|times as much) \(([−\d.,]+ to [−\d.,]+)", plain(said))
         if gap is not None:

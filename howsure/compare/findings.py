@@ -158,7 +158,7 @@ def _under_shift(comparison: Comparison, shifted: Sequence[str]) -> Finding:
         elif others:
             told.append(words.shift.nothing)
         points.append((rows, f"{'; '.join(told)}."))
-    return Finding("What happens when the rows change?", f"{said}.", tuple(points))
+    return Finding(f"What happens when the {comparison.kind}s change?", f"{said}.", tuple(points))
 
 
 def why(comparison: Comparison) -> Iterator[str]:

@@ -109,8 +109,8 @@ def test_compare_says_which_method_is_better(model_file, data_file, tmp_path):
 
 def test_compare_of_images_turns_them_unless_told_not_to(image_model_file, picture_folder):
     arguments = ("compare", image_model_file, picture_folder, "--divide-by", 255)
-    assert "What happens when the rows change?" in run(*arguments).stdout
-    assert "What happens when the rows change?" not in run(*arguments, "--no-shifts").stdout
+    assert "What happens when the images change?" in run(*arguments).stdout
+    assert "What happens when the images change?" not in run(*arguments, "--no-shifts").stdout
 
 
 def test_compare_takes_rows_that_have_changed(model_file, data_file, tmp_path):
