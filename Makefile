@@ -5,7 +5,9 @@ ENVIRONMENT = .venv
 # An environment is made anew for another Python: `make test PYTHON=python3.13`.
 READY := .ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
-.PHONY: setup demo test pages arithmetics coverage oldest lint format docs pictures dist bench validate clean
+PARTS = test-units test-jax test-tensorflow test-programs test-modules test-torch test-pages
+
+.PHONY: setup demo test $(PARTS) pages arithmetics coverage oldest lint format docs pictures dist bench validate clean
 
 setup: .venv/$(READY)         ## everything a developer needs, all three backends
 
@@ -22,18 +24,34 @@ setup: .venv/$(READY)         ## everything a developer needs, all three backend
 demo: .venv-demo/$(READY)       ## train the question's CNN, show its coin flips, write demo/
 	.venv-demo/bin/howsure demo
 
-# Three processes share the files of tests, as some wait for others that they start; each gets one thread. A page runs in
-# one of them, in its order. Files that take long come first, so that no process waits for another at the end. JAX has
-# threads of its own for compiling, so there they are two.
+# Each part of the tests is one process of one thread, and as many run at once as there are processors. Parts that take
+# long come first, so that no processor waits for another at the end.
 # Modules are compiled once, and not by each process: some environments tell Python to keep nothing.
-PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(ENVIRONMENT)/bin/python -m pytest --dist loadfile --no-loadscope-reorder
-LONGEST = tests/scale/test_ray.py tests/demo docs tests/cli tests/torch
-# On JAX most of the time is compiling; each test runs once what it compiles, so LLVM need not optimize it.
+PYTEST = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(ENVIRONMENT)/bin/python -m pytest -q $(COVERED)
+JOBS = $(shell getconf _NPROCESSORS_ONLN || echo 2)
+PROGRAMS = tests/scale tests/demo tests/cli
+
 test: $(ENVIRONMENT)/$(READY)  ## framework-free tests once, the rest once per backend
-	$(PYTEST) -n 3 $(COVERED) --ignore=tests/keras $(LONGEST) tests README.md
-	KERAS_BACKEND=tensorflow $(PYTEST) -n 3 $(COVERED) tests/keras/test_members.py tests/keras
-	KERAS_BACKEND=torch $(PYTEST) -n 3 $(COVERED) tests/keras/test_members.py tests/keras
-	XLA_FLAGS=--xla_backend_optimization_level=0 KERAS_BACKEND=jax $(PYTEST) -n 2 $(COVERED) tests/keras/test_members.py tests/keras
+	$(MAKE) --no-print-directory --jobs $(JOBS) $(PARTS)
+
+test-units:
+	$(PYTEST) tests $(PROGRAMS:%=--ignore=%) --ignore=tests/torch --ignore=tests/keras
+
+test-programs:
+	$(PYTEST) $(PROGRAMS)
+
+test-modules:
+	$(PYTEST) tests/torch
+
+test-pages:
+	$(PYTEST) README.md docs
+
+test-tensorflow test-torch: test-%:
+	KERAS_BACKEND=$* $(PYTEST) tests/keras
+
+# On JAX most of the time is compiling; each test runs once what it compiles, so LLVM need not optimize it.
+test-jax:
+	XLA_FLAGS=--xla_backend_optimization_level=0 KERAS_BACKEND=jax $(PYTEST) tests/keras
 
 # Which instructions compute sums decides their last digits. Here as a processor without AVX-512 has them, and as
 # one without AVX2. numpy 2.5.5, which needs Python 3.12, ends in a product of matrices where OpenBLAS is told to be
@@ -42,7 +60,7 @@ AVX2 = ONEDNN_MAX_CPU_ISA=AVX2 ATEN_CPU_CAPABILITY=avx2 OPENBLAS_CORETYPE=Haswel
 SSE41 = ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default OPENBLAS_CORETYPE=Nehalem TF_ENABLE_ONEDNN_OPTS=0
 
 pages: .venv/$(READY)         ## the Python of README and docs/ once more, with the arithmetic of an older processor
-	$(AVX2) $(PYTEST) -n 3 README.md docs
+	$(AVX2) $(MAKE) test-pages
 
 arithmetics: .venv/$(READY)   ## slow: all tests under three arithmetics
 	ALL_ON_EVERY_BACKEND=1 $(MAKE) test
@@ -51,7 +69,7 @@ arithmetics: .venv/$(READY)   ## slow: all tests under three arithmetics
 
 coverage: .venv/$(READY)        ## the same tests, slower, and which lines they ran
 	.venv/bin/python -m coverage erase
-	ALL_ON_EVERY_BACKEND=1 $(MAKE) test COVERED='--cov=howsure --cov-append --cov-report='
+	ALL_ON_EVERY_BACKEND=1 $(MAKE) test JOBS=1 COVERED='--cov=howsure --cov-append --cov-report='
 	.venv/bin/python -m coverage report
 
 # The oldest versions that pyproject.toml allows, all at once.

@@ -534,6 +534,8 @@ def label_file_of(result: Any, table: Path, labels: Path, columns: Columns) -> L
     id_name = result.id_name if result.has("id_name") else None
     names = getattr(result, result.names)
     known = read_label_file(labels, column=columns.label_in_file, id_column=id_name, names=names)
+    if isinstance(known, LabelFolder):
+        known.warn_of_places()
     if not is_results(table):
         return known
     known.check_count(rows_of_input(table))

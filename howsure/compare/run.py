@@ -343,10 +343,11 @@ def compare(
         shifts: By name, the same rows after a change: a function of the arrays of `x`, or the rows
             themselves. None means `howsure.shifts.STANDARD` for images, of which numbers and positions get
             those that move nothing, and no change otherwise; {} means no change.
-        outside: By name, OOD rows: they belong to none of the model's classes, or are unlike its rows. Not
-            where there is a class at each position.
+        outside: By name, OOD rows: they belong to none of the model's classes, or are unlike its rows. Where
+            there is a class at each position, the doubt of each row tells them apart.
         familiarity: By name, results of `howsure.familiarity` on features of the model. On OOD rows they are
-            compared with the entropy of each method, or with its standard deviation.
+            compared with the entropy of each method, or with its standard deviation. Not where there is a
+            class at each position.
         calibrated: Whether to add each method after temperature scaling, or of numbers with a factor of its
             standard deviation. Cross-fitted: each row is calibrated with a fit to the other folds, also
             under each shift. Needs 10 rows. Methods that do not say how far numbers scatter get noise by
@@ -416,6 +417,12 @@ def compare(
         sets = _sets_of(model, given, shifts, outside, tell)
         truth = comparing.truth(labels, sets.lengths[AS_THEY_ARE], probe)
         sets.check_alike(len(truth))
+        if known and comparing.familiar is None:
+            raise InputError(
+                f"Familiarity is not compared with answers of {answer_of(probe).in_words}",
+                expected="familiarity=None",
+                hint="`outside` compares how well the doubt of each method tells OOD rows apart",
+            )
         _check_familiarity(model, given.x, known, chosen, sets.outside)
         counted_of = sets.lengths
         total = len(chosen) * sum(counted_of.values())

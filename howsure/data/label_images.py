@@ -14,7 +14,7 @@ import numpy as np
 from howsure.data import rasters, volumes
 from howsure.data.images import readable, without_ending
 from howsure.data.rows import Array, quoted
-from howsure.errors import FileError, InputError
+from howsure.errors import FileError, InputError, warn
 
 KINDS = ((".png",), rasters.ENDINGS, volumes.ENDINGS)
 """Endings of label images. The first kind of which a folder has files are its label images."""
@@ -129,6 +129,14 @@ class LabelFolder:
             if labels is not None and volumes.is_volume(labels):
                 with suppress(FileError):  # which whoever reads it tells, or leaves out
                     volumes.check_same_place(labels, image)
+
+    def warn_of_places(self) -> None:
+        """Warn that volumes were not compared with those that they belong to, whose files are not known."""
+        if volumes.is_volume(self.files[0]):
+            warn(
+                f"A result does not say where the voxels of its volumes lie, so '{self.path}' was not "
+                f"compared with them. `howsure assess … --labels {self.path}` does that."
+            )
 
     def decided(self, names: Sequence[str] | None) -> Self:
         """The same: label images hold numbers, and no names."""

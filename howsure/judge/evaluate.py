@@ -50,7 +50,7 @@ def evaluate(
     certainty: DenseCertainty,
     labels: ArrayLike | None = None,
     *,
-    outside: None = None,
+    outside: DenseCertainty | None = None,
     seed: int = 0,
     ignore: int | None = None,
 ) -> DenseEvaluation: ...
@@ -79,7 +79,7 @@ def evaluate(
             `RegressionCertainty`, or (N, *P) true classes for a `DenseCertainty`, in any form that
             `with_truth` takes; None takes `certainty.truth`.
         outside: Rows of the same method and classes, or targets, from outside the distribution. Not for a
-            `MultilabelCertainty`, where a row may well have none of the labels, nor a `DenseCertainty`.
+            `MultilabelCertainty`, where a row may well have none of the labels.
         seed: Of the draws of chance behind the intervals of `ece`, `classwise_ece` and `miscalibration`.
         ignore: For a `DenseCertainty` alone: one more class number of positions that do not count, beside
             −1, −100 and 255.

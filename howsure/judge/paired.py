@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from howsure.arguments import check_type
 from howsure.errors import InputError
-from howsure.judge.scores import Measured, Score
-from howsure.sampling.outcome import Integers
+from howsure.judge.scores import OUTSIDE, Measured, Score, told_apart
+from howsure.sampling.outcome import Floats, Integers
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +67,32 @@ class Comparable:
     def measured(self, name: str) -> Measured:
         """A score with what each row contributes to it."""
         return self._found.measured[name]
+
+
+Evaluated = TypeVar("Evaluated", bound=Comparable)
+
+
+def with_outside(
+    evaluation: Evaluated,
+    near: tuple[Floats, Floats],
+    far: tuple[Floats, Floats],
+    numbers: Integers,
+) -> Evaluated:
+    """An evaluation with the scores of rows from outside added; no other score is computed again.
+
+    Args:
+        evaluation: Of n rows, with the fields `OUTSIDE`.
+        near: (n,) the doubt of each of its rows, and (n,) the disagreement.
+        far: (m,) those of the rows from outside.
+        numbers: (m,) numbers of these.
+    """
+    (area, accepted), (by_disagreement, _) = (
+        told_apart(-inside, -outside) for inside, outside in zip(near, far, strict=True)
+    )
+    against = dict(zip(OUTSIDE, (area, accepted, by_disagreement), strict=True))
+    found = replace(evaluation._found, measured={**evaluation._found.measured, **against}, outside=numbers)
+    fields: dict[str, Any] = {name: each.score(0.95) for name, each in against.items()}
+    return replace(evaluation, **fields, _found=found)  # type: ignore[type-var]
 
 
 def check_enough(truth: NDArray[np.generic]) -> None:

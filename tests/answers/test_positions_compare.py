@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 import howsure
 from howsure import Comparison
@@ -169,8 +170,6 @@ def test_what_cannot_be_compared_is_refused():
         Comparison.of_results({"a": GOOD}, TRUTH[:5])
     with pytest.raises(howsure.InputError, match="Too few rows"):
         Comparison.of_results({"a": GOOD}, np.where(np.arange(N)[:, None, None] == 3, TRUTH, -1))
-    with pytest.raises(howsure.InputError, match="OOD rows are not scored for answers of a class at each"):
-        howsure.compare(pixels.make(), x_of(2), pixels.truths(2), outside={"far": x_of(2)})
 
 
 # --- methods of a model ---------------------------------------------------------------------------
@@ -221,6 +220,41 @@ def test_images_larger_than_the_model_are_compared_in_tiles():
     given = Comparison.of_results({"softmax": whole}, truth, calibrated=False)
     for name in ("nll", "row_dice", "aurc"):
         assert comparison.score("softmax", name) == given.score("softmax", name)
+
+
+def test_images_from_outside_are_told_apart_by_doubt():
+    model, x, truth = pixels.make(), x_of(30), pixels.truths(30)
+    noise = np.random.default_rng(3).random((20, *x.shape[1:])).astype("float32")
+    methods = {"softmax": howsure.Softmax(), "MC dropout": pixels.DROPOUT}
+    given = {"class_names": pixels.NAMES, "shifts": {}, "outside": {"noise": noise}}
+    comparison = howsure.compare(model, x, truth, methods=methods, **given)
+    near, far = (
+        howsure.assess(model, each, method=pixels.DROPOUT, class_names=pixels.NAMES) for each in (x, noise)
+    )
+    evaluation = howsure.evaluate(near, truth, outside=far)
+    of_noise = np.repeat([0, 1], [30, 20])
+    for name, of in (
+        ("outside_auroc", "doubt"),
+        ("outside_auroc_by_disagreement", "mean_mutual_information"),
+    ):
+        area = roc_auc_score(of_noise, np.concatenate([getattr(near, of), getattr(far, of)]))
+        assert getattr(evaluation, name).value == pytest.approx(area, abs=1e-9)
+        assert comparison.score("MC dropout", name, "noise") == getattr(evaluation, name)
+        assert np.isnan(comparison.score("softmax", name).value), "of rows without any from outside"
+    np.testing.assert_allclose(
+        near.mean_mutual_information, near.mutual_information.mean(axis=(1, 2)), rtol=1e-5
+    )
+    assert comparison.score("softmax", "outside_auroc_by_disagreement", "noise").value == 0.5
+    assert comparison.score("MC dropout, calibrated", "outside_auroc", "noise").known
+    assert "outside AUROC" in str(evaluation)
+    assert "Which method notices 'noise'?" in [each.question for each in findings(comparison)]
+    assert "unlike those that the model learned from" in render_comparison(comparison)
+    with pytest.raises(howsure.InputError, match="Familiarity is not compared with answers of a class"):
+        howsure.compare(model, x, truth, methods=methods, familiarity={"density": None}, **given)
+    with pytest.raises(howsure.InputError, match="no rows from outside"):
+        howsure.evaluate(near, truth, outside=far[:0])
+    with pytest.raises(howsure.InputError, match="other classes"):
+        howsure.evaluate(near, truth, outside=replace(far, class_names=("a", "b", "c")))
 
 
 def test_positions_that_do_not_count_are_left_out_of_all_that_labels_decide():

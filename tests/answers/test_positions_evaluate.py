@@ -123,8 +123,8 @@ def test_what_cannot_be_scored_is_refused():
         howsure.evaluate(RESULT)
     with pytest.raises(howsure.InputError, match="The labels do not fit the positions"):
         howsure.evaluate(RESULT, TRUTH[:, :3])
-    with pytest.raises(howsure.InputError, match="Rows from outside"):
-        howsure.evaluate(RESULT, TRUTH, outside=RESULT)
+    with pytest.raises(howsure.InputError, match="another kind"):
+        howsure.evaluate(RESULT, TRUTH, outside=howsure.Certainty.from_probabilities(np.full((4, 2), 0.5)))
     with pytest.raises(howsure.InputError, match="Too few rows to score"):
         howsure.evaluate(RESULT[:3], np.where(np.arange(3)[:, None, None] > 0, 255, TRUTH[:3]))
 

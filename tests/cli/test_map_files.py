@@ -150,6 +150,7 @@ def test_labels_are_volumes_that_lie_where_the_rows_do(out, tmp_path):
     more = ("--labels", tmp_path / "labels")
     assess(VOXELS, tmp_path / "volumes", tmp_path / out, *more)
     np.testing.assert_array_equal(howsure.load(tmp_path / out).truth, truth)
+    assert "was not compared" in run("evaluate", tmp_path / out, *more).stderr
     flipped = turn @ np.diag([-1, 1, 1, 1])
     nibabel.save(nibabel.Nifti1Image(truth[1], flipped), tmp_path / "labels" / "b.nii")
     before = sorted(os.listdir(tmp_path))

@@ -9,23 +9,19 @@ import keras
 import numpy as np
 import pytest
 
-# Files and messages are the same on every backend, and PyTorch is the fastest. JAX compiles slowly, and
+# Files and messages are the same on every backend, and PyTorch is the fastest. Keras trains members, in
+# processes of their own, and writes graphs of maps: there TensorFlow is the fastest. JAX compiles slowly, and
 # little of the adapter is its own. `make arithmetics` and `make oldest` run all of them on every backend.
-ONCE = ["test_bad_input.py", "test_compare.py", "test_keras_files.py", "test_old_files.py"]
-SLOW_ON_JAX = [
-    "draws",
-    "features",
-    "keep_off",
-    "kept",
-    "methods",
-    "positions_export",
-    "sizes",
-    "split",
-    "taggers",
-]
-NOT_ON_JAX = ONCE + [f"test_{name}.py" for name in SLOW_ON_JAX]
+ON_TORCH = ["bad_input", "compare", "keras_files", "old_files"]
+ON_TENSORFLOW = ["members", "positions_export"]
+NOT_ON_JAX = ["draws", "features", "keep_off", "methods", "others_mistakes", "sizes", "split", "taggers"]
+ELSEWHERE = {
+    "torch": ON_TENSORFLOW,
+    "tensorflow": ON_TORCH,
+    "jax": ON_TORCH + ON_TENSORFLOW + NOT_ON_JAX,
+}
 if "ALL_ON_EVERY_BACKEND" not in os.environ:
-    collect_ignore = {"torch": [], "tensorflow": ONCE, "jax": NOT_ON_JAX}[keras.backend.backend()]
+    collect_ignore = [f"test_{name}.py" for name in ELSEWHERE[keras.backend.backend()]]
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import numpy as np
 
 from howsure.answers.classes.calibrate import cross_calibrated
 from howsure.answers.classes.comparison_words import CLASS_WORDS, HIGHER_IS_BETTER
-from howsure.answers.classes.evaluate import evaluate_numbers, told_apart, with_outside
+from howsure.answers.classes.evaluate import beside, evaluate_numbers, told_apart
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.truth import truth_of
 from howsure.compare.protocol import Comparing
@@ -62,7 +62,7 @@ COMPARING = Comparing(
     known=truth_of,
     aligned=_aligned,
     scored=evaluate_numbers,
-    beside=with_outside,
+    beside=beside,
     familiar=told_apart,
     calibrated=cross_calibrated,
     completed=None,

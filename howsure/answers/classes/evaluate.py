@@ -18,7 +18,7 @@ from howsure.answers.classes.truth import BELOW_CHANCE, check_certainty, truth_o
 from howsure.displayed import Displayed
 from howsure.errors import InputError
 from howsure.judge import scores
-from howsure.judge.paired import Comparable, Paired, check_enough
+from howsure.judge.paired import Comparable, Paired, check_enough, with_outside
 from howsure.judge.scores import OUTSIDE, Measured, Score
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import proportion_interval
@@ -154,7 +154,7 @@ def evaluate(certainty: Certainty, labels: Any, *, outside: Certainty | None, se
         if not len(outside):
             raise InputError("There are no rows from outside", expected="at least 1, or outside=None")
     alone = evaluate_numbers(certainty, truth, seed)
-    return alone if outside is None else with_outside(alone, certainty, outside)
+    return alone if outside is None else beside(alone, certainty, outside)
 
 
 def evaluate_numbers(certainty: Certainty, truth: Integers, seed: int) -> Evaluation:
@@ -182,24 +182,10 @@ def _counted_share(count: int, total: int) -> Score:
     return Score(count / total if total else np.nan, *proportion_interval(count, total))
 
 
-def with_outside(evaluation: Evaluation, certainty: Certainty, outside: Certainty) -> Evaluation:
-    """An evaluation with the scores of rows from outside added; no other score is computed again.
-
-    Args:
-        evaluation: Of `certainty`.
-        certainty: Of N rows.
-        outside: As for `evaluate`, already checked.
-    """
-    by_entropy, by_disagreement = (
-        scores.told_apart(-getattr(certainty, of), -getattr(outside, of))
-        for of in ("entropy", "mutual_information")
-    )
-    against = dict(zip(OUTSIDE, (*by_entropy, by_disagreement[0]), strict=True))
-    found = replace(
-        evaluation._found, measured={**evaluation._found.measured, **against}, outside=outside.row
-    )
-    against_them = {name: found.measured[name].score(0.95) for name in OUTSIDE}
-    return replace(evaluation, **against_them, _found=found)  # type: ignore[arg-type]
+def beside(evaluation: Evaluation, certainty: Certainty, outside: Certainty) -> Evaluation:
+    """An evaluation with the scores of rows from outside added, by entropy and by mutual information."""
+    near, far = ((each.entropy, each.mutual_information) for each in (certainty, outside))
+    return with_outside(evaluation, near, far, outside.row)
 
 
 def told_apart(evaluation: Evaluation, familiar: Floats, of_outside: Floats) -> OutsideEvaluation:

@@ -24,8 +24,7 @@ from howsure.compare.protocol import Comparing
 from howsure.data.rows import quoted
 from howsure.data.targets import check_numbers
 from howsure.errors import InputError
-from howsure.judge import scores
-from howsure.judge.paired import Comparable, Paired, check_enough
+from howsure.judge.paired import Comparable, Paired, check_enough, with_outside
 from howsure.judge.scores import OUTSIDE, Mean, Measured, Score, centred
 from howsure.methods.choices import OWN
 from howsure.sampling.outcome import Floats, Integers
@@ -128,15 +127,8 @@ def _beside(
 ) -> NumberScores:
     """An evaluation with the scores of rows from outside added; their `std` is of the fit to all rows."""
     alike = _by_one_fit(result)
-    (by_std, accepted), (by_spread, _) = (
-        scores.told_apart(*(-_width(each, alike, name) for each in (alike, outside)))
-        for name in ("std", "spread")
-    )
-    against = dict(zip(OUTSIDE, (by_std, accepted, by_spread), strict=True))
-    found = replace(
-        evaluation._found, measured={**evaluation._found.measured, **against}, outside=outside.row
-    )
-    return replace(evaluation, **{name: against[name].score(0.95) for name in OUTSIDE}, _found=found)
+    near, far = ((_width(each, alike, "std"), _width(each, alike, "spread")) for each in (alike, outside))
+    return with_outside(evaluation, near, far, outside.row)
 
 
 def _width(result: RegressionCertainty, usual: RegressionCertainty, name: str) -> Floats:

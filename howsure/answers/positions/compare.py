@@ -33,15 +33,15 @@ from howsure.answers.positions.truth import truth_map, truths_of
 from howsure.compare.protocol import Comparing
 from howsure.data.rows import quoted
 from howsure.errors import InputError
-from howsure.judge.paired import Comparable, Paired, check_enough
-from howsure.judge.scores import Score
+from howsure.judge.paired import Comparable, Paired, check_enough, with_outside
+from howsure.judge.scores import OUTSIDE, Measured, Score
 from howsure.methods.choices import CHOICES
 from howsure.request import KEEP_PROBABILITIES
 from howsure.sampling.outcome import Floats
 from howsure.shifts import UNMOVED
 
-SCORES = ("nll", "brier", "row_dice", "row_iou", "ece", "aurc")
-"""Scores of rows."""
+SCORES = ("nll", "brier", "row_dice", "row_iou", "ece", "aurc", *OUTSIDE)
+"""Scores of rows, with those of rows from outside after them."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,9 @@ class RowScores(Comparable):
         ece: Mean |share right − probability of the label| over 15 bins of equal width, of all positions.
         aurc: Mean 1 − Dice of the rows kept, over all numbers of rows kept, those with the least `doubt`
             first.
+        outside_auroc: As in `DenseEvaluation`, likewise the next two; NaN without rows from outside.
+        outside_fpr95: As there.
+        outside_auroc_by_disagreement: As there.
     """
 
     nll: Score
@@ -66,6 +69,9 @@ class RowScores(Comparable):
     row_iou: Score
     ece: Score
     aurc: Score
+    outside_auroc: Score
+    outside_fpr95: Score
+    outside_auroc_by_disagreement: Score
     _found: Paired = field(repr=False)
 
 
@@ -83,6 +89,11 @@ class Tempered:
     beta: Floats
     overall: float
 
+    def each(self) -> Iterator[DenseCertainty]:
+        """The rows, calibrated, one at a time."""
+        for at, beta in enumerate(self.beta.tolist()):
+            yield tempered(self.result[at : at + 1], beta)
+
     @property
     def method(self) -> Mapping[str, Any]:
         """That of the result, with its calibration."""
@@ -98,13 +109,24 @@ def _parts(rows: Rows, truth: Any) -> Iterator[tuple[DenseCertainty, Any]]:
     if isinstance(rows, DenseCertainty):
         yield rows, truth
         return
-    for at, beta in enumerate(rows.beta.tolist()):
-        yield tempered(rows.result[at : at + 1], beta), truth[at : at + 1]
+    for at, row in enumerate(rows.each()):
+        yield row, truth[at : at + 1]
+
+
+def _untempered(rows: Rows) -> DenseCertainty:
+    return rows.result if isinstance(rows, Tempered) else rows
+
+
+def _doubt_of(rows: Rows) -> Floats:
+    """(N,) doubt, of calibrated rows one at a time."""
+    if isinstance(rows, DenseCertainty):
+        return rows.doubt
+    return np.array([float(row.doubt[0]) for row in rows.each()])
 
 
 def _scored(rows: Rows, truth: Any, seed: int) -> RowScores:
     """Scores of N rows with true classes (N, *P), of which one row is read at a time."""
-    result = rows.result if isinstance(rows, Tempered) else rows
+    result = _untempered(rows)
     if len(result) and not are_known(result):
         known_probabilities(result, 0)  # says how to keep them
     counted, doubts = list[Counts](), list[Floats]()
@@ -126,11 +148,23 @@ def _scored(rows: Rows, truth: Any, seed: int) -> RowScores:
         "row_iou": mean_of(mean_iou(some.both, sizes)),
         "ece": calibration_error(some.bins, seed),
         "aurc": ranked["aurc"],
+        **dict.fromkeys(OUTSIDE, Measured(np.nan, np.zeros(len(nll)), 0)),
     }
     found = Paired(
         measured, result.row[there], some.digest, np.empty(0, dtype=np.int64), len(result.class_names)
     )
     return RowScores(**found.scores(), _found=found)
+
+
+def _beside(evaluation: RowScores, rows: Rows, outside: Rows) -> RowScores:
+    """An evaluation with the scores of rows from outside added, by doubt and by mutual information.
+
+    A temperature leaves open how much of the doubt is disagreement, so that is the one of the passes.
+    """
+    there = np.isin(_untempered(rows).row, evaluation._found.row)
+    near, far = ((_doubt_of(each), _untempered(each).mean_mutual_information) for each in (rows, outside))
+    scored = near[0][there], near[1][there]
+    return with_outside(evaluation, scored, far, _untempered(outside).row)
 
 
 def _calibrated(
@@ -188,8 +222,7 @@ def _gathered(blocks: Iterator[DenseCertainty], rows: int, folder: Path) -> Dens
 
 def _kept(rows: Rows) -> DenseCertainty:
     """What is known of all rows, without any of them."""
-    result = rows.result if isinstance(rows, Tempered) else rows
-    none = result[:0]
+    none = _untempered(rows)[:0]
     nothing: dict[str, Any] = {name: np.array(array) for name, array in none._arrays.items()}
     return replace(none, **nothing, method=rows.method)
 
@@ -199,13 +232,13 @@ COMPARING = Comparing(
     known=_known,
     aligned=_aligned,
     scored=_scored,
-    beside=None,
+    beside=_beside,
     familiar=None,
     calibrated=_calibrated,
     completed=None,
     mistakes=None,
     scores=SCORES,
-    higher=frozenset({"row_dice", "row_iou"}),
+    higher=frozenset({"row_dice", "row_iou", "outside_auroc", "outside_auroc_by_disagreement"}),
     plain=CHOICES[0].name,
     needs="true classes",
     shifts=UNMOVED,

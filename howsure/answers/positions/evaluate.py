@@ -17,11 +17,11 @@ from howsure.answers.positions.counts import counted_of, mean_dice, told_apart
 from howsure.answers.positions.kept import are_known
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.scores import held, mean_of, named_of, of_counts, of_rows
-from howsure.answers.positions.truth import Ignored, truths_of
+from howsure.answers.positions.truth import Ignored, check_result, truths_of
 from howsure.arguments import check_whole
 from howsure.displayed import Displayed
 from howsure.errors import InputError
-from howsure.judge.paired import Comparable, Paired, check_enough
+from howsure.judge.paired import Comparable, Paired, check_enough, with_outside
 from howsure.judge.scores import Mean, Score
 from howsure.sampling.outcome import Integers
 from howsure.words import counted
@@ -37,6 +37,11 @@ GOOD = {
     "row_dice": ("Dice of {a_row}", "higher is better; of the classes that it has, mean over {rows}"),
     "aurc": ("AURC of {rows}", "lower is better; mean 1 − Dice of the {rows} kept, by `doubt`"),
     "aurg": ("AURG of {rows}", "higher is better; 0 orders {rows} no better than chance"),
+    "outside_auroc": ("outside AUROC", "higher is better; 0.5 is a guess, 1 puts all OOD {rows} last"),
+    "outside_fpr95": ("outside FPR95", "lower is better; 0 lets no OOD {row} pass"),
+    "outside_auroc_by_disagreement": (
+        *("outside AUROC, by disagreement", "higher is better; 0.5 is a guess, 1 puts all OOD {rows} last"),
+    ),
 }
 """What the field calls each score, and what is good."""
 
@@ -85,6 +90,10 @@ class DenseEvaluation(Comparable, Displayed):
             a row has, mean over rows. Those intervals are of networks and promise nothing of the truth. None
             where a position of every row is ignored, or passes are too few.
         note: What is missing and how to get it, sentences; empty where nothing is.
+        outside_auroc: Area under the ROC curve of `doubt`, for telling rows from outside the distribution;
+            None without them.
+        outside_fpr95: Share of the rows from outside still accepted where 95 % of the others are.
+        outside_auroc_by_disagreement: As outside_auroc, of the mean mutual information of a row's positions.
     """
 
     in_notebooks: ClassVar[str] = "howsure.answers.positions.evaluation_view:of_evaluation"
@@ -109,6 +118,9 @@ class DenseEvaluation(Comparable, Displayed):
     _kind: str = field(repr=False)
     _position_name: str = field(repr=False)
     _found: Paired = field(repr=False)
+    outside_auroc: Score | None = None
+    outside_fpr95: Score | None = None
+    outside_auroc_by_disagreement: Score | None = None
 
     @property
     def counted(self) -> str:
@@ -121,6 +133,7 @@ class DenseEvaluation(Comparable, Displayed):
             "position": self._position_name,
             "positions": f"{self._position_name}s",
             "a_row": f"an {self._kind}" if self._kind[0] in "aeiou" else f"a {self._kind}",
+            "row": self._kind,
             "rows": f"{self._kind}s",
         }
         scores = {name: getattr(self, name) for name in GOOD}
@@ -175,11 +188,9 @@ def ignored(result: DenseCertainty, labels: Any, ignore: int) -> Ignored:
 def evaluate(result: DenseCertainty, labels: Any, *, outside: Any, seed: int) -> DenseEvaluation:
     """The part `evaluate` of positions; see `howsure.judge.evaluate.evaluate`."""
     if outside is not None:
-        raise InputError(
-            "Rows from outside the distribution are not scored where each position has a class",
-            expected="outside=None",
-            hint="`howsure.familiarity` scores rows from outside by the features of the model",
-        )
+        check_result(outside, result.class_names)
+        if not len(outside):
+            raise InputError("There are no rows from outside", expected="at least 1, or outside=None")
 
     def truths() -> Iterator[Integers]:
         return truths_of(result, labels)
@@ -200,7 +211,7 @@ def evaluate(result: DenseCertainty, labels: Any, *, outside: Any, seed: int) ->
     whole = some.counted == np.prod(result.positions)
     intervals = result.share_interval()[there][whole]
     told = bool(whole.any()) and not np.isnan(intervals).any()
-    return DenseEvaluation(
+    alone = DenseEvaluation(
         rows=int(there.sum()),
         positions=int(some.counted.sum()),
         **{name: scores.get(name) for name in GOOD},  # type: ignore[arg-type]
@@ -213,6 +224,10 @@ def evaluate(result: DenseCertainty, labels: Any, *, outside: Any, seed: int) ->
         _position_name=result.position_name,
         _found=found,
     )
+    if outside is None:
+        return alone
+    near = result.doubt[there], result.mean_mutual_information[there]
+    return with_outside(alone, near, (outside.doubt, outside.mean_mutual_information), outside.row)
 
 
 def _note(result: DenseCertainty, left_out: int) -> str:

@@ -258,6 +258,13 @@ class DenseCertainty(Result[DenseRow]):
         return self._of_maps["doubt"]
 
     @cached_property
+    def mean_mutual_information(self) -> Floats:
+        """(N,) nats, how far passes disagree on a row: the mean mutual information of its positions."""
+        parts = (self[at : at + 1] for at in range(len(self)))
+        means = [np.mean(part.mutual_information[part._there], dtype=np.float64) for part in parts]
+        return read_only(np.array(means))
+
+    @cached_property
     def _of_maps(self) -> dict[str, Floats]:
         """The numbers of rows that follow from maps, which may lie in files: one row is read, and once."""
         found = {name: np.empty(len(self)) for name in ("undecided", "unsettled", "doubt")}
