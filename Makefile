@@ -32,7 +32,7 @@ JOBS = $(shell getconf _NPROCESSORS_ONLN || echo 2)
 PROGRAMS = tests/scale tests/demo tests/cli
 
 test: $(ENVIRONMENT)/$(READY)  ## framework-free tests once, the rest once per backend
-	$(MAKE) --no-print-directory --jobs $(JOBS) $(PARTS)
+	$(MAKE) --no-print-directory --keep-going --jobs $(JOBS) $(PARTS)
 
 test-units:
 	$(PYTEST) tests $(PROGRAMS:%=--ignore=%) --ignore=tests/torch --ignore=tests/keras

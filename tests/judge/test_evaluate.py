@@ -11,7 +11,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.metrics import recall_score
 
 import howsure
-from howsure.answers.classes.evaluate import OUTSIDE, told_apart, with_outside
+from howsure.answers.classes.evaluate import OUTSIDE, beside, told_apart
 from howsure.answers.classes.scores import DRAWS
 from howsure.errors import InputError
 from howsure.judge.scores import LEAST_MISTAKES, Score
@@ -406,7 +406,7 @@ def test_rows_from_outside_beside_an_evaluation_give_what_evaluate_gives():
     for seed, strangers in ((0, 40), (7, 350)):
         outside = outside_of(draw(rows=strangers, sharpness=1, seed=1)[0])
         at_once = howsure.evaluate(inside, labels, outside=outside, seed=seed)
-        later = with_outside(howsure.evaluate(inside, labels, seed=seed), inside, outside)
+        later = beside(howsure.evaluate(inside, labels, seed=seed), inside, outside)
         for name in SCORES:
             assert getattr(later, name) == getattr(at_once, name)
         sharper = outside_of(sharpened(p, 2), seed=5)

@@ -9,16 +9,26 @@ import keras
 import numpy as np
 import pytest
 
-# Files and messages are the same on every backend, and PyTorch is the fastest. Keras trains members, in
-# processes of their own, and writes graphs of maps: there TensorFlow is the fastest. JAX compiles slowly, and
-# little of the adapter is its own. `make arithmetics` and `make oldest` run all of them on every backend.
+# Files and messages are the same on every backend, and PyTorch is the fastest. What layers draw is Keras's on
+# every backend; Keras also trains members, in processes of their own, and writes graphs of maps. There
+# TensorFlow is the fastest. JAX compiles slowly, and little of the adapter is its own.
+# `make arithmetics` and `make oldest` run all of them on every backend.
 ON_TORCH = ["bad_input", "compare", "keras_files", "old_files"]
-ON_TENSORFLOW = ["members", "positions_export"]
-NOT_ON_JAX = ["draws", "features", "keep_off", "methods", "others_mistakes", "sizes", "split", "taggers"]
+ON_TENSORFLOW = ["draws", "members", "positions_export"]
+SLOW_ON_JAX = [
+    "features",
+    "invariances",
+    "keep_off",
+    "methods",
+    "others_mistakes",
+    "sizes",
+    "split",
+    "taggers",
+]
 ELSEWHERE = {
     "torch": ON_TENSORFLOW,
     "tensorflow": ON_TORCH,
-    "jax": ON_TORCH + ON_TENSORFLOW + NOT_ON_JAX,
+    "jax": ON_TORCH + ON_TENSORFLOW + SLOW_ON_JAX,
 }
 if "ALL_ON_EVERY_BACKEND" not in os.environ:
     collect_ignore = [f"test_{name}.py" for name in ELSEWHERE[keras.backend.backend()]]
