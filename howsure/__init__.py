@@ -28,7 +28,8 @@ from howsure.answers.positions.sentence import DenseRow
 from howsure.answers.positions.sets import DensePredictionSets
 from howsure.assess import assess, plan, predict_with_uncertainty, stream
 from howsure.audit import Audit, audit
-from howsure.compare.run import Comparison, compare
+from howsure.compare.comparison import Comparison
+from howsure.compare.run import compare
 from howsure.errors import (
     DependencyError,
     FileError,

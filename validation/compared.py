@@ -23,8 +23,8 @@ from scipy.stats import rankdata, spearmanr
 import howsure
 from howsure.answers.classes.calibrate import cross_calibrated
 from howsure.answers.classes.evaluate import with_outside
+from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.findings import findings, lead
-from howsure.compare.run import AS_THEY_ARE, Comparison
 from howsure.judge.evaluate import evaluate
 from howsure.methods.protocol import Method
 from howsure.methods.softmax import Softmax

@@ -25,8 +25,8 @@ import howsure
 from benchmarks.docs import Page, fold, table
 from howsure.answers.classes import maps
 from howsure.answers.classes.evaluate import OUTSIDE
+from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.findings import lead
-from howsure.compare.run import AS_THEY_ARE, Comparison
 from howsure.judge import scores
 from howsure.judge.evaluate import evaluate
 from howsure.methods.softmax import Softmax

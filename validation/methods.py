@@ -24,8 +24,9 @@ from benchmarks import networks
 from benchmarks.docs import Page, fold
 from howsure import shifts
 from howsure.answers.classes.evaluate import OUTSIDE
+from howsure.compare.comparison import OF_FAMILIARITY
 from howsure.compare.findings import findings, lead
-from howsure.compare.run import OF_FAMILIARITY, default_methods
+from howsure.compare.run import default_methods
 from howsure.demo import question
 from howsure.report import write_comparison
 from validation import members

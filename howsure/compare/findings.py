@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.results import Given
-from howsure.compare.run import AS_THEY_ARE, Comparison
 from howsure.judge.scores import Score
 from howsure.methods.choices import CHOICES, OWN
 from howsure.methods.classifiers import is_plain

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.findings import lead
-from howsure.compare.run import AS_THEY_ARE, Comparison
 
 COST = "plain predictions"
 """Heading of the costs."""

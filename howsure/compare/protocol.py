@@ -11,7 +11,7 @@ from howsure.judge.scores import Score
 from howsure.shifts import Shift
 
 if TYPE_CHECKING:
-    from howsure.compare.run import Comparison
+    from howsure.compare.comparison import Comparison
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import numpy as np
 
 from howsure.answers.registry import answer_of, part_of
 from howsure.arguments import check_by_name, check_flag, check_whole
+from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, GIVEN, LEAST_CALIBRATED, Comparison
 from howsure.compare.protocol import Comparing
-from howsure.compare.run import AS_THEY_ARE, CALIBRATED, GIVEN, LEAST_CALIBRATED, Comparison
 from howsure.data.rows import quoted
 from howsure.errors import InputError, ModelError, warn
 from howsure.methods.protocol import Job, Needs, Passes, Standing

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from howsure.atomic import write_whole
+from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.findings import (
     Finding,
     called,
@@ -19,7 +20,6 @@ from howsure.compare.findings import (
     the,
 )
 from howsure.compare.printed import is_known
-from howsure.compare.run import AS_THEY_ARE, Comparison
 from howsure.judge.scores import LEAST_MISTAKES, Score
 from howsure.report.axes import Axis, number_axis
 from howsure.report.templates import environment

@@ -9,9 +9,9 @@ from typing import Any
 
 from howsure.answers.printed import few_lines_of, id_name_of, kind_of, lead_of
 from howsure.audit import Audit
+from howsure.compare.comparison import Comparison
 from howsure.compare.findings import lead as comparison_lead
 from howsure.compare.printed import head_of, lines_of
-from howsure.compare.run import Comparison
 from howsure.displayed import Displayed
 from howsure.report.templates import environment
 from howsure.words import counted

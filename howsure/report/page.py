@@ -13,8 +13,8 @@ from howsure.answers.registry import answer_of, part_or
 from howsure.answers.sentences import words_of
 from howsure.atomic import write_whole
 from howsure.audit import Audit
+from howsure.compare.comparison import Comparison
 from howsure.compare.findings import findings, lead
-from howsure.compare.run import Comparison
 from howsure.errors import InputError
 from howsure.judge.scores import Score
 from howsure.judge.words import value_and_interval

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from howsure.audit import Audit
-    from howsure.compare.run import Comparison
+    from howsure.compare.comparison import Comparison
 
 
 class Shown(Displayed):

@@ -14,7 +14,7 @@ from howsure.answers.classes.calibrate import cross_calibrated
 from howsure.answers.classes.evaluate import told_apart
 from howsure.answers.classes.result import Certainty
 from howsure.assess import Method
-from howsure.compare.run import AS_THEY_ARE, CALIBRATED, Comparison
+from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, Comparison
 from howsure.judge.evaluate import evaluate
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout

@@ -12,8 +12,8 @@ from scipy.stats import norm
 
 from howsure.answers.classes.comparison_words import CLASS_WORDS
 from howsure.answers.classes.result import Certainty
+from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, Comparison
 from howsure.compare.findings import better, chosen, findings, in_numbers, lead, the
-from howsure.compare.run import AS_THEY_ARE, CALIBRATED, Comparison
 from howsure.errors import FileError
 from howsure.judge.scores import Score
 from howsure.judge.words import value_and_interval

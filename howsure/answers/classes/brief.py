@@ -12,8 +12,8 @@ from howsure.answers.classes.words import claim_in_words, rare_in_words
 from howsure.answers.elsewhere import are_alone
 from howsure.answers.sentences import words_of
 from howsure.answers.verdict import COIN_FLIP, LEANING, SURE
+from howsure.compare.comparison import Comparison
 from howsure.compare.findings import chosen, lead, the
-from howsure.compare.run import Comparison
 from howsure.report.figures import proportion
 from howsure.words import counted, upper
 

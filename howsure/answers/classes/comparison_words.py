@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.compare.comparison import Comparison
 from howsure.compare.findings import (
     in_numbers,
     joined,
@@ -18,7 +19,6 @@ from howsure.compare.findings import (
     with_interval,
 )
 from howsure.compare.protocol import ShiftWording, Shown, Wording
-from howsure.compare.run import Comparison
 from howsure.judge.scores import LEAST_MISTAKES, Score, told_apart
 from howsure.judge.words import value_and_interval
 from howsure.methods.protocol import Method

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
+from howsure.compare.comparison import LEAST_CALIBRATED, Comparison
 from howsure.compare.findings import joined, quoted_list, the, with_interval
 from howsure.compare.protocol import ShiftWording, Shown, Wording
-from howsure.compare.run import LEAST_CALIBRATED, Comparison
 from howsure.digits import rounded, significant
 from howsure.judge.scores import Score
 from howsure.words import counted, listed, upper

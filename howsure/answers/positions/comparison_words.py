@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from howsure.answers.classes.comparison_words import ClassWords
+from howsure.compare.comparison import Comparison
 from howsure.compare.findings import in_numbers, joined, the, with_interval
 from howsure.compare.protocol import Wording
-from howsure.compare.run import Comparison
 from howsure.judge.scores import Score
 from howsure.judge.words import value_and_interval
 from howsure.words import UNIT, counted, rate

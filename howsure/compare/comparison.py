@@ -1,0 +1,274 @@
+"""What a comparison of methods found: their scores on the same rows, paired, and which is the best."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import combinations
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.answers.registry import part_of
+from howsure.arguments import check_choice
+from howsure.compare.protocol import Comparing, Words
+from howsure.data.rows import quoted
+from howsure.displayed import Displayed
+from howsure.errors import InputError
+from howsure.judge.paired import Comparable
+from howsure.judge.scores import OUTSIDE, Score
+from howsure.methods.protocol import Method
+from howsure.statistics import simultaneous_reach
+from howsure.words import counted
+
+AS_THEY_ARE = "as they are"
+"""Name of the unchanged rows."""
+
+CALIBRATED = "{}, calibrated"
+"""Name of a method after temperature scaling."""
+
+GIVEN = "given"
+"""Name of the method of a result that existed before."""
+
+
+LEAST_CALIBRATED = 10
+"""Least rows for calibrated methods: two for each of five folds."""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison(Displayed):
+    """Scores of several methods on the same rows.
+
+    Attributes:
+        methods: Their names. The first is the baseline; some of the others are calibrated versions.
+        sets: Names of the sets of rows: unchanged, then under each shift.
+        outside: Names of the sets of out-of-distribution (OOD) rows.
+        evaluations: Scores by method and set.
+        against: Scores by method and OOD set, of the unchanged rows together with that set.
+        costs: Time for the rows in units of one plain prediction, the shortest over the sets, measured once;
+            NaN without the plain softmax among the methods. Calibration itself costs almost nothing.
+        certainties: Result of each method on the unchanged rows. Where there is a class at each position it
+            has no rows, as maps of all methods may not fit in memory.
+        truth: (N,) the true classes, (N, K) the true numbers, or (N, *P) the true class at each position, −1
+            where it does not count.
+        kinds: The method behind each name. A calibrated version has the same method.
+        calibrations: For each calibrated version, the name without calibration.
+        familiarities: Names of the scores of familiarity. They have costs, and scores only on OOD rows.
+        familiar: Their scores by name and OOD set, paired with the methods.
+    """
+
+    in_notebooks: ClassVar[str] = "howsure.report.notebook:of_comparison"
+
+    methods: tuple[str, ...]
+    sets: tuple[str, ...]
+    outside: tuple[str, ...]
+    evaluations: Mapping[tuple[str, str], Comparable]
+    against: Mapping[tuple[str, str], Comparable]
+    costs: Mapping[str, float]
+    certainties: Mapping[str, Any]
+    truth: NDArray[Any]
+    kinds: Mapping[str, Method]
+    calibrations: Mapping[str, str] = field(default_factory=dict)
+    familiarities: tuple[str, ...] = ()
+    familiar: Mapping[tuple[str, str], Comparable] = field(default_factory=dict)
+
+    @staticmethod
+    def of_results(
+        results: Mapping[str, Any], labels: Any = None, *, calibrated: bool = True, seed: int = 0
+    ) -> Comparison:
+        """Compare existing results of any models, methods or sources.
+
+        Args:
+            results: By name, all of the same rows and classes. The first is the baseline. Classes are paired
+                by name. Rows are paired by id, or by position if a result has no ids. Where there is a class
+                at each position, they hold the probabilities of all classes.
+            labels: (N,) true classes, (N, K) true numbers, or (N, *P) true classes at positions; None takes
+                those of the results.
+            calibrated: Whether to add each result after calibration (cross-fitted), as in `compare`. Needs
+                10 rows. Results that are calibrated already are not calibrated again.
+            seed: Seed of the folds, and of the random draws in calibration errors.
+
+        Returns:
+            A `Comparison` without costs, because no method ran.
+
+        Raises:
+            InputError: Results differ in rows or classes, or there are no labels.
+
+        Example:
+            >>> dropout, plain = howsure.assess(model, x), howsure.assess(model, x, method=howsure.Softmax())
+            >>> comparison = howsure.Comparison.of_results({"plain": plain, "dropout": dropout}, labels)
+            >>> print(comparison.difference("dropout", "plain", "nll"))
+            0.039 (0.027 to 0.049)
+        """
+        from howsure.compare.results import compared
+
+        return compared(results, labels, calibrated=calibrated, seed=seed)
+
+    def __repr__(self) -> str:
+        return f"<Comparison of {len(self.methods)} methods on {counted(self.rows, self.kind)}>"
+
+    def __str__(self) -> str:
+        from howsure.compare.printed import text_of  # which needs this class
+
+        return text_of(self)
+
+    def report(self, path: str | os.PathLike[str], *, title: str | None = None) -> None:
+        """Write one HTML page that says which method is better here, by how much, and why.
+
+        The page is self-contained. An earlier file stays until the new one is complete.
+
+        Args:
+            path: The HTML file.
+            title: A line above the heading.
+
+        Raises:
+            FileError: The file cannot be written.
+
+        Example:
+            >>> howsure.compare(model, x, labels, shifts={}).report("comparison.html")
+        """
+        from howsure.report import write_comparison  # which needs this class
+
+        write_comparison(path, self, title=title)
+
+    @property
+    def has_costs(self) -> bool:
+        """Whether methods ran; False for a comparison of existing results."""
+        return any(kind.settings.get("name") != GIVEN for kind in self.kinds.values())
+
+    @cached_property
+    def comparing(self) -> Comparing:
+        """How results of this kind are scored and told: the part `compare` of their kind of answer."""
+        found: Comparing = part_of(next(iter(self.certainties.values())), "compare")
+        return found
+
+    @property
+    def words(self) -> Words:
+        """How this comparison is told."""
+        return self.comparing.words
+
+    @property
+    def rows(self) -> int:
+        """How many rows are scored: all, but for those without any position that counts."""
+        return len(self.evaluations[self.methods[0], AS_THEY_ARE].measured(self.words.main).parts)
+
+    @property
+    def kind(self) -> str:
+        """The word for one row, `image` or `row`."""
+        return str(next(iter(self.certainties.values())).kind)
+
+    def score(self, method: str, name: str, rows: str = AS_THEY_ARE) -> Score:
+        """One score: the attribute `name` of an `Evaluation` of a set, or of an OOD set, of rows.
+
+        A familiarity as `method` has only `outside_auroc` and `outside_fpr95`.
+
+        Raises:
+            InputError: The familiarity does not have this score.
+        """
+        score: Score = getattr(self._evaluation(method, name, rows), name)
+        return score
+
+    def difference(self, method: str, other: str, name: str, rows: str = AS_THEY_ARE) -> Score:
+        """Paired difference of one score, the first method less the other, row by row.
+
+        The intervals of all pairs hold together in 95 % of cases, so the best may be picked from the same
+        rows that compare it. So do those of all methods against the baseline, which are fewer. Those of
+        changed rows hold together over all changes (Bonferroni), because sentences pick among all changes.
+
+        Raises:
+            InputError: See `score`.
+        """
+        one, two = (self._evaluation(each, name, rows).measured(name) for each in (method, other))
+        return one.minus(two, self._reach(name, rows, self.methods[0] in (method, other)))
+
+    def _reach(self, name: str, rows: str, against_baseline: bool) -> float:
+        """Half-width of the simultaneous intervals, in standard errors."""
+        key = name, rows, against_baseline
+        if key not in self._reaches:
+            rivals = self.rivals(name, rows)
+            added = np.stack([self._evaluation(each, name, rows).measured(name).added for each in rivals])
+            pairs = [*combinations(range(len(rivals)), 2)]
+            among = pairs[: len(rivals) - 1] if against_baseline else pairs
+            known = [pair for pair in among if np.isfinite(added[list(pair)]).all()]
+            changes = len(self.sets) - 1 if rows in self.sets[1:] else 1
+            self._reaches[key] = (
+                simultaneous_reach(np.nan_to_num(added), known, 1 - 0.05 / changes) if known else np.nan
+            )
+        return self._reaches[key]
+
+    @cached_property
+    def _reaches(self) -> dict[tuple[str, str, bool], float]:
+        return {}
+
+    @property
+    def mistakes(self) -> dict[str, int]:
+        """Number of mistakes of each method on the unchanged rows.
+
+        Raises:
+            InputError: The answers are not right or wrong.
+        """
+        count = self.comparing.mistakes
+        if count is None:
+            raise InputError(
+                "These answers are not right or wrong, so there are no mistakes to count",
+                expected=f"`score` with one of {quoted(self.comparing.scores)}",
+            )
+        return {name: count(each, self.truth) for name, each in self.certainties.items()}
+
+    def ranked(self, name: str, rows: str = AS_THEY_ARE) -> Ranking:
+        """The best method in a score, and those that may be as good; also familiarities, if they have it."""
+        check_choice(name, self.comparing.scores, "name")
+        check_choice(rows, (*self.sets, *self.outside), "rows")
+        higher = name in self.comparing.higher
+        values = {method: self.score(method, name, rows).value for method in self.rivals(name, rows)}
+        defined = [method for method in values if np.isfinite(values[method])]
+        best = min(defined, key=lambda method: -values[method] if higher else values[method], default=None)
+        tied = [
+            method
+            for method in defined
+            if method == best or not self.difference(method, str(best), name, rows).excludes_zero
+        ]
+        return Ranking(name, rows, best, tuple(tied))
+
+    def rivals(self, name: str, rows: str = AS_THEY_ARE) -> tuple[str, ...]:
+        """The methods, then the familiarities if they have this score on these rows."""
+        return self.methods + (self.familiarities if name in OF_FAMILIARITY and rows in self.outside else ())
+
+    def _evaluation(self, method: str, name: str, rows: str) -> Comparable:
+        check_choice(name, self.comparing.scores, "name")
+        check_choice(rows, (*self.sets, *self.outside), "rows")
+        check_choice(method, (*self.methods, *self.familiarities), "method")
+        if method in self.familiarities:
+            if method not in self.rivals(name, rows):
+                raise InputError(
+                    f"Familiarity '{method}' gives no percentages, and so has no such score",
+                    expected=f"{quoted(OF_FAMILIARITY)} of {quoted(self.outside)}",
+                    received=f"'{name}' of '{rows}'",
+                )
+            return self.familiar[method, rows]
+        return self.against[method, rows] if rows in self.outside else self.evaluations[method, rows]
+
+
+OF_FAMILIARITY = OUTSIDE[:2]
+"""Scores of a familiarity on OOD rows."""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """The best method in one score.
+
+    Attributes:
+        name: The score.
+        rows: The set of rows.
+        best: The method, or familiarity, with the best value; None if the score is not defined for any.
+        tied: The best one, and those whose paired difference from it may be chance, in the order of methods.
+            With too few mistakes these are all methods.
+    """
+
+    name: str
+    rows: str
+    best: str | None
+    tied: tuple[str, ...]
