@@ -64,7 +64,8 @@ class Design:
         widths: Distinct passes at each level of a cell, W₁ | W₂ | … | W.
         late: Sizes of the balanced groups of masks at the last branching.
         cells: Cells in a group.
-        first: Cells that every row gets: one, or a whole group if early levels cause much of the variance.
+        first: Cells that every row gets: one; a whole group if early levels cause much of the variance; or as
+            many flat ones as show the error of a row well enough.
         cost: Cost of one cell in plain predictions. A group costs `cells` times that, less the shared trunk.
         one: Constants for the error that the levels before the last branching cause in one cell.
         group: The same for the mean over a group.

@@ -25,6 +25,7 @@ These functions use operators and functions of numpy alone, and work on any arra
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -42,6 +43,13 @@ Ends = tuple[float, float]
 
 NONE: Ends = (0.0, 0.0)
 ONE: Ends = (1.0, 1.0)
+
+Usual = tuple[float, float, float]
+"""a, b and c of a usual error a q² + b q + c."""
+
+KNOWN = 4.0
+"""Degrees of freedom that an error needs more of before a row may stop: with as many or fewer, Student's t
+has no fourth moment, so the square of such an error may be off by any factor."""
 
 MOST_ALIKE = 1e8
 """Degrees of freedom of constants that hold for every row alike."""
@@ -212,10 +220,10 @@ class EarlyError:
 
     late         error of the late (inner) masks, estimated from the row's own passes
     own          error of the early (outer) masks, estimated from the row's own passes:
-                 f/(f + F) · c · between-cell variance + F/(f + F) · d · variance over passes,
+                 f/(f + F) · s · between-cell variance + F/(f + F) · d · variance over passes,
                  with f degrees of freedom between the cells of the row
-    usual …      the same two errors as functions of p, pooled over the pilot's rows: a q² + b q with
-                 q = p(1−p) + `UNSEEN` and p the probability of the class
+    usual …      the same two errors as functions of p, pooled over the pilot's rows: a q² + b q + c with
+                 q = p(1−p) + `UNSEEN` and p the probability of the class as the passes so far show it
     w, v         w = 2√(p(1−p)), and v = w + w², at most 1
     F            what the constants are worth for one row: 1/F = 1/(R − 1) + 1/`alike`, R = `REPLICATES`
     widened      (t/1.96)² of Student's t with f + 1/(1/(2(R − 1)) + 1/`alike`) degrees of freedom: the rows
@@ -229,19 +237,19 @@ class EarlyError:
 
     Near p = 0 or 1, an entropy changes by about log q when p changes by one. So for the entropy, the expected
     entropy and the mutual information, the usual errors are multiplied by log² q, and p and w are those of
-    the top class. The fits use weights that match the use: w for c and d, 1 − w for a and b.
+    the top class. The fits use weights that match the use: w for s and d, 1 − w for a, b and c.
 
     Attributes:
-        usual_early: a and b for the early masks: for probabilities, entropy, expected entropy and mutual
+        usual_early: a, b and c for the early masks: for probabilities, entropy, expected entropy and mutual
             information.
         usual_late: The same for the late masks.
         of_variance: Both ends of d, for the same four.
-        of_spread: Both ends of c, for the same four; not used if a row has one cell.
+        of_spread: Both ends of s, for the same four; not used if a row has one cell.
         alike: Degrees of freedom of one row's errors around the constants, for the same four.
     """
 
-    usual_early: tuple[Ends, ...]
-    usual_late: tuple[Ends, ...]
+    usual_early: tuple[Usual, ...]
+    usual_late: tuple[Usual, ...]
     of_variance: tuple[Ends, ...]
     of_spread: tuple[Ends, ...]
     alike: tuple[float, ...] = (MOST_ALIKE,)
@@ -275,13 +283,19 @@ class EarlyError:
         """
         w, q = undecided(columns.goes_by(mean)), unseen(mean, columns)
         v = np.minimum(w + w**2, 1)
-        moved = columns.moves(q) ** 2 * q
+        moved = columns.moves(q) ** 2
         late_usual = _usual(self.usual_late, q, moved, columns)
         early_usual = _usual(self.usual_early, q, moved, columns)
         degrees = freedom + self._worth(2 * (tuning.REPLICATES - 1), columns)
         return widened(degrees) * (v * late + w * own) + widened(_of_each(self.alike, columns)) * (
             (1 - v) * late_usual + (1 - w) * early_usual
         )
+
+    @property
+    def units_until_known(self) -> int:
+        """How many units show the error of a row well enough, so that it has more than `KNOWN` degrees."""
+        worth = 1 / (1 / (2 * (tuning.REPLICATES - 1)) + 1 / self.alike[0])
+        return 1 + max(0, math.floor(KNOWN - worth) + 1)
 
     def _worth(self, measured: int, columns: Columns) -> Floats:
         """(C,) degrees of freedom that the pilot's constants are worth for one row.
@@ -302,8 +316,8 @@ def widened(degrees: ArrayLike = 2 * (tuning.REPLICATES - 1)) -> Floats:
     return np.asarray(widening(1 + np.asarray(degrees)) ** 2)
 
 
-_UNKNOWN = ((np.nan, np.nan),)
-UNMEASURED = EarlyError(_UNKNOWN, _UNKNOWN, _UNKNOWN, _UNKNOWN)
+_UNKNOWN, _UNUSUAL = ((np.nan,) * 2,), ((np.nan,) * 3,)
+UNMEASURED = EarlyError(_UNUSUAL, _UNUSUAL, _UNKNOWN, _UNKNOWN)
 """All NaN, so that an error that was not measured is never read as 0."""
 
 
@@ -319,10 +333,10 @@ def unseen(mean: Floats, columns: Columns) -> Floats:
     return q
 
 
-def _usual(constants: Sequence[Ends], q: Floats, moved: Floats, columns: Columns) -> Floats:
-    """(…, C) a q² + b q, times log² q for entropies."""
-    quadratic, linear = _of_each(constants, columns)
-    usual: Floats = moved * (quadratic * q + linear)
+def _usual(constants: Sequence[Usual], q: Floats, moved: Floats, columns: Columns) -> Floats:
+    """(…, C) a q² + b q + c, times log² q for entropies."""
+    quadratic, linear, least = _of_each(constants, columns)
+    usual: Floats = moved * ((quadratic * q + linear) * q + least)
     return usual
 
 
@@ -333,6 +347,6 @@ def _between(constants: Sequence[Ends], share: Any, w: Floats, columns: Columns)
     return constant
 
 
-def _of_each(constants: Sequence[Ends] | Sequence[float], columns: Columns) -> Floats:
-    """(C,) or (2, C) the constants of each column; a family without its own takes the last ones."""
+def _of_each(constants: Sequence[Usual] | Sequence[Ends] | Sequence[float], columns: Columns) -> Floats:
+    """(C,), (2, C) or (3, C) the constants of each column; a family without its own takes the last ones."""
     return np.array([constants[min(family, len(constants) - 1)] for family in columns.families]).T

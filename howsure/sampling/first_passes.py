@@ -3,7 +3,7 @@
 They are the passes of the first round of `howsure.sampling.tree.Tree`; for a plan without a design, those of
 `howsure.sampling.flat.Flat`. They follow one another in this order:
 
-    design    cell 1 │ … │ cell S       each a tree of masks; S is 1, or a whole group
+    design    cell 1 │ … │ cell S       each a tree of masks; S is 1, a whole group, or several flat groups
     flat      group 1 │ group 2 │ …     balanced, each pass with masks of its own
 """
 
@@ -20,7 +20,7 @@ from howsure.sampling.balance import group_sizes
 from howsure.sampling.design import Design
 from howsure.sampling.masks import draw
 from howsure.sampling.plan import Plan
-from howsure.sampling.tree import FIRST_STAGE, masks_of
+from howsure.sampling.tree import cells_of, masks_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,11 @@ def first_passes(plan: Plan, levels: Sequence[Level], seed: int, flat: int = tun
         flat: How many there are without a design, about: `Outcome.first_passes`.
     """
     if plan.design is not None:
-        cells = masks_of(plan.design, levels, seed=seed, stage=FIRST_STAGE)[: plan.design.first]
+        cells = [
+            masks
+            for stage, numbers in cells_of(plan.design, 0, plan.design.first)
+            for masks in masks_of(plan.design, levels, seed=seed, stage=stage)[: len(numbers)]
+        ]
         return First([np.concatenate(of_site) for of_site in zip(*cells, strict=True)], plan.design)
     sites = [site for level in levels for site in level.sites]
     groups = group_sizes(sites, flat)

@@ -8,7 +8,7 @@ from scipy.optimize import brentq, nnls
 from scipy.special import polygamma
 
 from howsure import tuning
-from howsure.sampling.error import MOST_ALIKE, NONE, ONE, EarlyError, Ends, Floats, undecided, unseen
+from howsure.sampling.error import MOST_ALIKE, NONE, ONE, EarlyError, Ends, Floats, Usual, undecided, unseen
 from howsure.sampling.outcome import Outcome
 
 LEAST_ALIKE = 3.0
@@ -23,31 +23,42 @@ def fit_early_error(
     variance: Floats,
     spread: Floats,
     outcome: Outcome,
+    stands_for: Floats,
 ) -> EarlyError:
     """Fit the constants to what a pilot measured.
 
+    The usual errors are fitted to each replicate at the probability that this replicate shows. A row that
+    gets as many passes knows no more: where passes that differ are rare, most replicates miss them, look
+    certain, and are off for that very reason. How many of the rows that look so are so depends on all rows,
+    so each row counts as many times as it stands for.
+
     Args:
-        mean: (n, C) columns.
-        squared: (n, C) their squared error.
-        late: (n, C) the part of it that late (inner) masks cause.
+        mean: (R, n, C) columns, as each of R replicates has them.
+        squared: (R, n, C) their squared error.
+        late: (R, n, C) the part of it that late (inner) masks cause.
         variance: (n, C) variance over passes.
         spread: (n, C) between-cell variance within a group; zeros if a group has one cell.
         outcome: The outcome that defines the columns.
+        stands_for: (n,) how many rows each of these stands for.
     """
-    w, q, left = undecided(outcome.goes_by(mean)), unseen(mean, outcome), squared - late
-    terms = (outcome.moves(q) ** 2 * q)[..., None] * np.stack([q, np.ones_like(q)], axis=-1)
-    families, usable = np.array(outcome.families), outcome.fitted_on(mean)
+    families, usable = np.array(outcome.families), outcome.fitted_on(mean.mean(axis=0))
     fitted = [usable & (families == family) for family in range(max(outcome.families) + 1)]
+    w, q = undecided(outcome.goes_by(mean)), unseen(mean, outcome)
+    terms = (outcome.moves(q) ** 2)[..., None] * np.stack([q**2, q, np.ones_like(q)], axis=-1)
+    weights = (1 - w) * stands_for[:, None]
 
-    def of_family(of: NDArray[np.bool_]) -> tuple[Ends, Ends, Ends, Ends, float]:
-        undecided, certain = w[of], 1 - w[of]
-        usual = _fit_nearly_certain(undecided, terms[of], left[of])
-        low, high = of_variance = _fit_ends(undecided, left[of], variance[of])
-        of_spread = _fit_ends(undecided, left[of], spread[of]) if spread.any() else ONE
-        own = (certain * low + undecided * high) * variance[of]
-        expected = late[of] + undecided * own + certain * (terms[of] @ usual)
-        usual_late = _fit_nearly_certain(undecided, terms[of], late[of])
-        return usual, usual_late, of_variance, of_spread, _alike(undecided, squared[of], expected)
+    def of_family(of: NDArray[np.bool_]) -> tuple[Usual, Usual, Ends, Ends, float]:
+        every = np.broadcast_to(of, mean.shape)
+        weight = weights[every]
+        usual = _fit_nearly_certain(weight, terms[every], (squared - late)[every])
+        usual_late = _fit_nearly_certain(weight, terms[every], late[every])
+        undecided, of_rows, late_of_rows = (each.mean(axis=0)[of] for each in (w, squared, late))
+        left = of_rows - late_of_rows
+        low, high = of_variance = _fit_ends(undecided, left, variance[of])
+        of_spread = _fit_ends(undecided, left, spread[of]) if spread.any() else ONE
+        own = ((1 - w) * low + w * high)[:, of] * variance[of]
+        expected = late_of_rows + (w[:, of] * own + (1 - w[:, of]) * (terms[:, of] @ usual)).mean(axis=0)
+        return usual, usual_late, of_variance, of_spread, _alike(undecided, of_rows, expected)
 
     return EarlyError(*zip(*map(of_family, fitted), strict=True))
 
@@ -76,15 +87,15 @@ def _alike(w: Floats, squared: Floats, expected: Floats) -> float:
     return float(brentq(lambda degrees: polygamma(1, degrees / 2) - left, LEAST_ALIKE, MOST_ALIKE))
 
 
-def _fit_nearly_certain(w: Floats, terms: Floats, squared: Floats) -> Ends:
-    # Variances from few replicates are Gamma distributed. This is Fisher scoring of that likelihood, with
-    # each row weighted by 1 − w. It starts from errors that grow as q^1.5.
-    used = np.sqrt(1 - w)
-    expected, constants = np.sqrt(terms[:, 0] * terms[:, 1]), NONE
+def _fit_nearly_certain(weights: Floats, terms: Floats, squared: Floats) -> Usual:
+    # Variances from few replicates are Gamma distributed. This is Fisher scoring of that likelihood. It
+    # starts from errors that grow as q^1.5.
+    used = np.sqrt(weights)
+    expected, constants = np.sqrt(terms[:, 0] * terms[:, 1]), (0.0, 0.0, 0.0)
     for _ in range(tuning.SCORING_STEPS):
         weight = used / expected
-        (quadratic, linear), _ = nnls(terms * weight[:, None], squared * weight)
-        constants = float(quadratic), float(linear)
+        (quadratic, linear, least), _ = nnls(terms * weight[:, None], squared * weight)
+        constants = float(quadratic), float(linear), float(least)
         expected = terms @ constants
         if not expected.any():
             break

@@ -18,34 +18,43 @@ Floats = NDArray[np.float64]
 
 
 def measure_early_errors(
-    replicates: Sequence[Sequence[Estimate]], outcome: Outcome
+    replicates: Sequence[Sequence[Estimate]], outcome: Outcome, stands_for: Floats
 ) -> tuple[EarlyError, EarlyError]:
     """Fit the constants for the errors of one cell and of the mean over a group.
 
     Args:
         replicates: Independent groups of cells on the same rows; for each group the estimate of every cell.
         outcome: The outcome that defines the columns.
+        stands_for: (n,) how many rows each of these stands for.
     """
     of_cells = np.asarray([[cell.mean for cell in group] for group in replicates])
-    late = np.mean([[cell.late for cell in group] for group in replicates], axis=(0, 1))
+    late = np.asarray([[cell.late for cell in group] for group in replicates])
     variance = np.mean([[cell.variance for cell in group] for group in replicates], axis=(0, 1))
     cells, means = of_cells.shape[1], of_cells.mean(axis=1)
     of_groups = outcome.regrouped(means, means[..., : outcome.width])
-    between = np.zeros_like(late)
+    between = np.zeros_like(variance)
     if cells > 1:
         between = outcome.spread(of_cells.var(axis=1, ddof=1)).mean(axis=0)
-    mean = of_cells.mean(axis=(0, 1))
     if outcome.has_unit:
         # Each column in a unit of its own, so that no unit weighs more than another.
         usual = np.sqrt(variance.mean(axis=0))
         usual = np.where(usual > 0, usual, 1.0)
         of_cells, of_groups = of_cells / usual, of_groups / usual
         late, variance, between = (each / usual**2 for each in (late, variance, between))
-    nothing = np.zeros_like(between)
+    one = _squares(of_cells, _variance_of_one(of_cells))
+    group = _squares(of_groups, of_groups.var(axis=0, ddof=1))
+    of_one, one, late_of_one = (each.reshape(-1, *variance.shape) for each in (of_cells, one, late))
     return (
-        fit_early_error(mean, _variance_of_one(of_cells), late, variance, nothing, outcome),
-        fit_early_error(mean, of_groups.var(axis=0, ddof=1), late / cells, variance, between, outcome),
+        fit_early_error(of_one, one, late_of_one, variance, np.zeros_like(between), outcome, stands_for),
+        fit_early_error(of_groups, group, late.mean(axis=1) / cells, variance, between, outcome, stands_for),
     )
+
+
+def _squares(values: Floats, variance: Floats) -> Floats:
+    """(R, …, n, C) squared distances of values from their mean, on average their variance (n, C)."""
+    replicates = tuple(range(values.ndim - variance.ndim))
+    squares = np.square(values - values.mean(axis=replicates))
+    return np.asarray(squares * (variance / np.maximum(squares.mean(axis=replicates), SMALLEST)))
 
 
 def _variance_of_one(values: Floats) -> Floats:

@@ -106,10 +106,12 @@ def make_plan(
         chunks_of = run.chunks_of(sample, trunk, rows_per_call(model, widest))
         tree = Tree(design, model, run.seed)
         first = _passes(tree, run, list(chunks_of(sample)), PILOT_STAGE, tally)[0].mean(axis=0)
-        rows = _choose(sample, run.outcome.doubt(first), count)
+        rows, stands_for = _choose(sample, run.outcome.doubt(first), count)
         chunks = list(chunks_of(rows))
     else:
-        run, found, rows = _look_for_rows(run, design, sample, count, target_error, precision, tally)
+        run, found, (rows, stands_for) = _look_for_rows(
+            run, design, sample, count, target_error, precision, tally
+        )
         chunks = list(run.chunks(rows, rows_per_call(run.model, widest)))
         tally.trunk(len(rows))
 
@@ -133,10 +135,12 @@ def make_plan(
         others = _summed_up(flat_passes, other, run)
         if _product(flat, others, shared, usual) <= _product(design, estimates, shared, usual):
             design, estimates, passes = flat, others, flat_passes
-    one, group = measure_early_errors(estimates, run.outcome)
+    one, group = measure_early_errors(estimates, run.outcome, stands_for)
     one_effect, group_effect = measure_design_effects(passes, run.outcome)
     early = 1 - sum(shares[design.branchings[0] - 1 :])
     first_cells = design.cells if early > tuning.EARLY_ENOUGH else 1
+    if design.is_flat:
+        first_cells = one.units_until_known
     design = replace(design, first=first_cells, one=one, group=group)
     design = replace(design, one_effect=one_effect, group_effect=group_effect)
     spent = Spent(tally.passes, tally.cost)
@@ -165,8 +169,8 @@ def _look_for_rows(
     target_error: float,
     precision: str | None,
     tally: _Tally,
-) -> tuple[Run, str, Integers]:
-    """The run in the best precision on this machine, the name of that precision, and the pilot's rows."""
+) -> tuple[Run, str, tuple[Integers, Floats]]:
+    """The run in the best precision on this machine, its name, and the pilot's rows as `_choose` has them."""
 
     def first_cell(model: PassModel, rows: Integers) -> Floats:
         tree, here = Tree(design, model, run.seed), replace(run, model=model)
@@ -179,27 +183,33 @@ def _look_for_rows(
         ]
         return np.concatenate(means)
 
-    def chosen(values: Floats) -> Integers:
+    def chosen(values: Floats) -> tuple[Integers, Floats]:
         return _choose(sample, run.outcome.doubt(values), count)
 
     # How far a number may be off depends on its unit, so numbers stay in single precision.
     if precision == FLOAT32 or run.outcome.has_unit or BFLOAT16 not in run.model.limits.precisions:
         return run, FLOAT32, chosen(first_cell(run.model, sample))
     reduced = run.model.in_precision(BFLOAT16)
-    rows = chosen(first_cell(reduced, sample))
+    rows, stands_for = chosen(first_cell(reduced, sample))
     off = first_cell(reduced, rows) - first_cell(run.model, rows)
     if np.sqrt(np.mean(off[: tuning.HARDEST] ** 2)) <= tuning.GOOD_ENOUGH * target_error:
-        return replace(run, model=reduced), BFLOAT16, rows
-    return run, FLOAT32, rows
+        return replace(run, model=reduced), BFLOAT16, (rows, stands_for)
+    return run, FLOAT32, (rows, stands_for)
 
 
-def _choose(sample: Integers, doubt: Floats, count: int) -> Integers:
-    """`count` rows: the `HARDEST` most undecided, then others at geometric ranks down to certain ones."""
+def _choose(sample: Integers, doubt: Floats, count: int) -> tuple[Integers, Floats]:
+    """`count` rows: the `HARDEST` most undecided, then others at geometric ranks down to certain ones.
+
+    Returns:
+        (n,) rows, and (n,) how many of the sample each stands for: those of nearly its rank.
+    """
     order, hardest = np.argsort(doubt, kind="stable"), min(tuning.HARDEST, count)
     farthest = max(hardest + 1, tuning.SHARE_OF_CANDIDATES * len(order))
     others = np.geomspace(hardest, farthest, count - hardest, endpoint=False).astype(np.int64)
     ranks = np.unique(np.concatenate([np.arange(hardest), others]))
-    return np.asarray(sample[order[ranks[ranks < len(order)]]])
+    ranks = ranks[ranks < len(order)]
+    between = (ranks[:-1] + ranks[1:] + 1) / 2
+    return np.asarray(sample[order[ranks]]), np.diff(between, prepend=0, append=len(order))
 
 
 def _passes(tree: Tree, run: Run, chunks: Sequence[Chunk], stage: int, tally: _Tally) -> list[Floats]:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from howsure.models.protocol import BFLOAT16, FLOAT32, Level
 from howsure.sampling.design import Design, DesignEffect
 from howsure.sampling.error import EarlyError
 
-FORMAT = 6
+FORMAT = 7
 """Version of the file format of saved plans."""
 
 
@@ -84,9 +84,12 @@ class Plan:
         price = f"{design.passes} passes for the price of {design.cost:.2f} plain predictions"
         balanced = f"{design.cells} times as many, with masks that balance each other"
         if design.is_flat:
+            several = (
+                f"All rows get {design.first} times as many, because fewer show their errors too roughly. "
+            )
             return (
-                f"{price}: each runs through all random layers, in balanced groups of "
-                f"{design.late[0]}. Rows that need more get as many again."
+                f"{price}: each runs through all random layers, in balanced groups of {design.late[0]}. "
+                f"{several if design.first > 1 else ''}Rows that need more get as many again."
             )
         first, *more = design.ratios
         masks = [f"{first} mask{'s' * (first > 1)} at '{names[1]}'"]
@@ -181,14 +184,16 @@ def described(levels: Sequence[Level]) -> tuple[str, ...]:
 def _plan_from(settings: Mapping[str, Any]) -> Plan:
     """The plan with these `settings`, as read from JSON."""
 
-    def ends(pair: Sequence[float]) -> tuple[float, float]:
-        first, second = pair
-        return float(first), float(second)
+    def several(constants: Sequence[Sequence[float]], count: int) -> tuple[Any, ...]:
+        found = tuple(tuple(map(float, each)) for each in constants)
+        if any(len(each) != count for each in found):
+            raise ValueError(f"not {count} numbers each")
+        return found
 
     def error(constants: Mapping[str, Any]) -> EarlyError:
-        named = {item.name: constants[item.name] for item in fields(EarlyError)}
-        alike = tuple(map(float, named.pop("alike")))
-        return EarlyError(**{name: tuple(map(ends, each)) for name, each in named.items()}, alike=alike)
+        widths = {"usual_early": 3, "usual_late": 3, "of_variance": 2, "of_spread": 2}
+        found = {name: several(constants[name], count) for name, count in widths.items()}
+        return EarlyError(**found, alike=tuple(map(float, constants["alike"])))
 
     def effect(measured: Mapping[str, Any]) -> DesignEffect:
         return DesignEffect(tuple(map(float, measured["quantiles"])), float(measured["spread"]))

@@ -35,6 +35,17 @@ Cells = tuple[int, range]
 """A stage, and some of the cells of its group."""
 
 
+def cells_of(design: Design, had: int, until: int) -> list[Cells]:
+    """The cells of a row from `had` to `until`, by groups."""
+    size, found = design.cells, []
+    while had < until:
+        group, start = divmod(had, size)
+        stop = min(size, start + until - had)
+        found.append((FIRST_STAGE + group, range(start, stop)))
+        had += stop - start
+    return found
+
+
 class Tree:
     """The cells of a design for one model. Stored masks only make later chunks faster.
 
@@ -55,29 +66,33 @@ class Tree:
         """Rows that may run together in a cell: a power of two."""
         return rows_per_call(self._model, self.design.widths)
 
-    def rounds(self, max_passes: int | None) -> Iterator[Cells]:
+    def rounds(self, max_passes: int | None) -> Iterator[list[Cells]]:
         """The cells of each round, at most as many as `max_passes` allows."""
         design = self.design
         most = design.cells * tuning.MOST_GROUPS
         if max_passes is not None or design.is_flat:
             most = (max_passes or tuning.MOST_FLAT) // design.passes
-        yield FIRST_STAGE, range(design.first)
-        had, stage = design.first, FIRST_STAGE
+        had, until = 0, min(design.first, max(most, design.cells))
         while True:
-            start = had % design.cells
-            stage += start == 0
-            had += design.cells - start
-            if had > most:
+            yield cells_of(design, had, until)
+            had, until = until, (until // design.cells + 1) * design.cells
+            if until > most:
                 return
-            yield stage, range(start, design.cells)
 
     def draw(
-        self, cells: Cells, run: Run, sums: Sums, at: Integers, chunk: Integers, trunk: Any, rows: int
+        self,
+        what: Sequence[Cells],
+        run: Run,
+        sums: Sums,
+        at: Integers,
+        chunk: Integers,
+        trunk: Any,
+        rows: int,
     ) -> None:
-        """Add the passes of some cells to the sums of rows.
+        """Add the passes of a round to the sums of rows.
 
         Args:
-            cells: The stage and the cells.
+            what: The cells of the round, by groups.
             run: The model, the rows and the outcome.
             sums: The sums to which the passes are added.
             at: (n,) places of the rows in the sums.
@@ -85,9 +100,10 @@ class Tree:
             trunk: The trunk of these rows.
             rows: Approximate number of rows that will get these cells.
         """
-        for values in self.values(cells, run, chunk, trunk, rows):
-            sums.add(sum_up(values, self.late, run.outcome), at)
-            sums.count(values, at)
+        for cells in what:
+            for values in self.values(cells, run, chunk, trunk, rows):
+                sums.add(sum_up(values, self.late, run.outcome), at)
+                sums.count(values, at)
 
     def values(self, cells: Cells, run: Run, chunk: Integers, trunk: Any, rows: int) -> list[Floats]:
         """For each of these cells, its passes (W, n, K) over a chunk."""

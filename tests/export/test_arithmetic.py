@@ -34,8 +34,9 @@ LEVELS = tuple(
 def constants(seed):
     """Constants of an error such as pilots find."""
     random = np.random.default_rng(seed)
-    scales = (0.02, 0.01, 0.3, 0.5)
-    return EarlyError(*(tuple(map(tuple, scale * random.random((4, 2)))) for scale in scales))
+    usual = ((0.02, 0.02, 1e-5), (0.01, 0.01, 1e-5))
+    scales = (*usual, (0.3, 0.3), (0.5, 0.5))
+    return EarlyError(*(tuple(map(tuple, random.random((4, len(each))) * each)) for each in scales))
 
 
 def design(widths, late, cells, first):

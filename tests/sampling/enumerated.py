@@ -121,7 +121,7 @@ def split_plan(model, x, ratios):
         ]
         for number in range(REPLICATES)
     ]
-    one, group = measure_early_errors(groups, job.outcome)
+    one, group = measure_early_errors(groups, job.outcome, np.ones(len(x)))
     return Plan(replace(design, one=one, group=group), (0.5, 0.5))
 
 

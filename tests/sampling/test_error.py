@@ -11,10 +11,16 @@ from howsure.sampling.error import MOST_ALIKE, NONE, UNMEASURED, EarlyError, Uni
 from howsure.sampling.fit import LEAST_ALIKE, fit_early_error
 
 WIDENED = widened()
+NOTHING_USUAL = ((0.0, 0.0, 0.0),) * 4
 
 
 def outcome(classes=2):
     return Classes("m", "probabilities", "float32", tuple(map(str, range(classes))), howsure.Thresholds())
+
+
+def fitted(mean, squared, late, variance, spread):
+    """The constants from rows of which each stands for itself."""
+    return fit_early_error(mean, squared, late, variance, spread, outcome(), np.ones(len(variance)))
 
 
 def columns(probabilities):
@@ -40,7 +46,7 @@ def test_the_constants_are_found_again(random):
     undecided = 2 * np.sqrt(mean[:, :1] * mean[:, 1:])
     left = (0.05 * (1 - undecided) + 0.01 * undecided) * spread
     late = 0.3 * spread
-    found = fit_early_error(columns(mean), left + late, late, 3 * spread, spread, outcome())
+    found = fitted(columns(mean)[None], (left + late)[None], late[None], 3 * spread, spread)
     assert np.array(found.of_spread) == pytest.approx(np.array([[0.05, 0.01]] * 4), rel=1e-6)
     assert np.array(found.of_variance) == pytest.approx(np.array([[0.05, 0.01]] * 4) / 3, rel=1e-6)
     for freedom in (0, 4, 100):
@@ -51,8 +57,8 @@ def test_the_constants_are_found_again(random):
 
 def test_undecided_rows_go_by_what_they_tell_and_nearly_certain_ones_by_what_is_usual():
     linear = (
-        tuple((0.0, b) for b in (0.2, 0.02, 0.03, 0.04)),
-        tuple((0.0, b) for b in (0.3, 0.05, 0.06, 0.07)),
+        tuple((0.0, b, 0.0) for b in (0.2, 0.02, 0.03, 0.04)),
+        tuple((0.0, b, 0.0) for b in (0.3, 0.05, 0.06, 0.07)),
     )
     error = EarlyError(*linear, ((0.0, 0.1),) * 4, (NONE,) * 4)
     variance = np.array([[0.04, 0.04, 0.2, 0.3, 0.4], [0.0] * 5])
@@ -72,7 +78,7 @@ def test_undecided_rows_go_by_what_they_tell_and_nearly_certain_ones_by_what_is_
 
 
 def test_each_of_three_classes_goes_by_itself_and_entropies_by_the_top_class():
-    error = EarlyError(((0.0, 1.0),) * 4, (NONE,) * 4, (NONE,) * 4, (NONE,) * 4)
+    error = EarlyError(((0.0, 1.0, 0.0),) * 4, NOTHING_USUAL, (NONE,) * 4, (NONE,) * 4)
     p = np.array([[0.99, 0.01, 0.0]])
     q = np.array([0.0099, 0.0099, 0.0]) + 0.0001
     w = 2 * np.sqrt(p[0] * (1 - p[0]))
@@ -82,25 +88,41 @@ def test_each_of_three_classes_goes_by_itself_and_entropies_by_the_top_class():
 
 
 def test_what_is_usual_for_nearly_certain_rows_is_found_through_the_noise_of_few_replicates(random):
-    quadratic, linear = 0.5, 0.002
-    p = 1 - np.geomspace(1e-4, 0.4, 20_000)
+    constants = quadratic, linear, least = 0.5, 0.002, 1e-6
+    p = 1 - np.geomspace(1e-4, 0.4, 200_000)
     mean = np.stack([p, 1 - p], axis=-1)
     q = p * (1 - p) + 0.0001
-    true = quadratic * q**2 + linear * q
-    squared = np.repeat((true * random.chisquare(9, size=len(p)) / 9)[:, None], 5, axis=1)
+    true = quadratic * q**2 + linear * q + least
+    squared = np.repeat((true * random.chisquare(1, size=len(p)))[:, None], 5, axis=1)
     squared[:, 2:] *= np.log(q[:, None]) ** 2
     nothing = np.zeros_like(squared)
-    early = fit_early_error(columns(mean), squared, nothing, nothing, nothing, outcome())
-    late = fit_early_error(columns(mean), squared, squared, nothing, nothing, outcome())
+    replicates, none = columns(mean).reshape(10, -1, 5), nothing.reshape(10, -1, 5)
+    squared = squared.reshape(none.shape)
+    early = fitted(replicates, squared, none, none[0], none[0])
+    late = fitted(replicates, squared, squared, none[0], none[0])
     assert early.usual_early == late.usual_late
-    assert np.array(early.usual_early) == pytest.approx(np.array([[quadratic, linear]] * 4), rel=0.02)
-    assert early.usual_late == late.usual_early == (NONE,) * 4
+    assert np.array(early.usual_early) == pytest.approx(np.array([constants] * 4), rel=0.05)
+    assert early.usual_late == late.usual_early == NOTHING_USUAL
+
+
+def test_rows_that_look_certain_have_the_error_of_those_that_look_so(random):
+    """Where passes that differ are rare, a replicate that misses them looks certain, and is off for it."""
+    seen = random.random((10, 4_000)) < 0.3
+    p = np.where(seen, 0.9, 0.999)
+    mean = np.stack([p, 1 - p], axis=-1)
+    squared = np.repeat(((p - mean[..., 0].mean()) ** 2)[..., None], 5, axis=-1)
+    none = np.zeros((4_000, 5))
+    found = fitted(columns(mean), squared, np.zeros_like(squared), none, none)
+    certain = columns(np.array([[0.999, 0.001]]))
+    told = found.squared(certain, none[:1], none[:1], 0, outcome())[0, 0]
+    w = 2 * np.sqrt(0.999 * 0.001)
+    assert told == pytest.approx((1 - w) * (0.999 - p.mean()) ** 2 * widened(MOST_ALIKE), rel=0.05)
 
 
 def test_rows_that_never_differ_have_no_error():
-    nothing = np.zeros((6, 5))
-    found = fit_early_error(columns(np.full((6, 2), 0.5)), nothing, nothing, nothing, nothing, outcome())
-    assert found.usual_early == found.usual_late == (NONE,) * 4
+    nothing, none = np.zeros((10, 6, 5)), np.zeros((6, 5))
+    found = fitted(columns(np.full((10, 6, 2), 0.5)), nothing, nothing, none, none)
+    assert found.usual_early == found.usual_late == NOTHING_USUAL
 
 
 def test_what_was_not_measured_is_not_nothing():
@@ -119,13 +141,13 @@ def test_how_alike_rows_are_is_found_through_the_noise_of_few_replicates(random,
     true = own if np.isinf(degrees) else own * degrees / random.chisquare(degrees, (len(mean), 1))
     measured = true * random.chisquare(9, (len(mean), 1)) / 9
     nothing = np.zeros_like(spread)
-    found = fit_early_error(columns(mean), measured, nothing, spread, nothing, outcome())
+    found = fitted(columns(mean)[None], measured[None], nothing[None], spread, nothing)
     assert all(low <= each <= high for each in found.alike)
     assert min(found.alike) >= LEAST_ALIKE
 
 
 def test_rows_that_are_not_alike_get_wider_errors_and_go_by_their_own_cells():
-    constants = (NONE,) * 4, (NONE,) * 4, ((0.1, 0.1),) * 4, ((1.0, 1.0),) * 4
+    constants = NOTHING_USUAL, NOTHING_USUAL, ((0.1, 0.1),) * 4, ((1.0, 1.0),) * 4
 
     def told(alike, cells, between):
         half = columns(np.full((1, 2), 0.5))
@@ -154,3 +176,10 @@ class Flat:
     @property
     def group(self):
         return self.one
+
+
+@pytest.mark.parametrize(("alike", "units"), [(3.0, 3), (4.6, 2), (6.0, 1), (MOST_ALIKE, 1)])
+def test_rows_that_are_not_alike_get_more_units_before_they_stop(alike, units):
+    """1/(1/18 + 1/alike) degrees from the pilot, and one for each unit after the first: more than four."""
+    none = (NONE,) * 4
+    assert EarlyError(NOTHING_USUAL, NOTHING_USUAL, none, none, (alike,) * 4).units_until_known == units

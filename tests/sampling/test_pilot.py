@@ -8,6 +8,7 @@ import pytest
 import howsure
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dropout
+from howsure.sampling.pilot import _choose
 from howsure.sampling.run import Run
 from howsure.terminal import summary
 from tests.sampling.networks import dense, late_is_cheap, same, trunk_is_dear
@@ -140,3 +141,13 @@ def test_the_audit_tells_the_plan(network, plan):
     assert "float32" in text
     assert "through all random layers" in str(howsure.audit(model, plan=howsure.Plan()))
     assert "plan" not in str(howsure.audit(model))
+
+
+def test_each_row_of_a_pilot_stands_for_those_of_nearly_its_rank():
+    sample = np.arange(1000, 1256)
+    doubt = np.random.default_rng(0).permutation(256).astype(float)
+    rows, stands_for = _choose(sample, doubt, 20)
+    assert stands_for[:11].tolist() == [1] * 11
+    assert np.all(np.diff(stands_for) >= -1e-9)
+    assert stands_for.sum() == 256
+    assert doubt[rows - 1000].tolist() == sorted(doubt[rows - 1000])

@@ -18,7 +18,9 @@ LEVELS = (Level((), 0.1, 1), Level(SITES[:1], 0.899, 1), Level(SITES[1:], 0.001,
 
 def made():
     design = design_of((1, 64), LEVELS)
-    error = EarlyError(((0.1, 0.2),) * 4, ((1e-300, 7.0),) * 4, ((0.3, 0.4),) * 4, ((1 / 3, 1e-17),) * 4)
+    error = EarlyError(
+        ((0.1, 0.2, 0.3),) * 4, ((1e-300, 7.0, 0.0),) * 4, ((0.3, 0.4),) * 4, ((1 / 3, 1e-17),) * 4
+    )
     design = dataclasses.replace(design, one=error, group=error)
     return Plan(design, (0.3, 0.7), BFLOAT16, described(LEVELS), Spent(12_800, 1_160.25))
 
@@ -67,8 +69,8 @@ def test_the_refusal_names_both():
         ("", "not a saved plan"),
         ("[]", "not a saved plan"),
         ("{}", "not a saved plan"),
-        ('{"format": 5}', "format that this version"),
-        ('{"format": 6}', "not a saved plan"),
+        ('{"format": 6}', "format that this version"),
+        ('{"format": 7}', "not a saved plan"),
         ("[" * 100_000, "not a saved plan"),
     ],
 )

@@ -21,7 +21,7 @@ def plan(network):
 
 def test_given_a_plan_a_row_alone_gets_the_same_numbers(network, plan):
     model, x = network
-    method = howsure.MCDropout(plan=plan, target_error=0.01)
+    method = howsure.MCDropout(plan=plan, target_error=0.03)
     whole = howsure.assess(model, x, method=method)
     assert len(set(whole.passes)) > 1
     for row in (0, 17, 59):
@@ -51,11 +51,11 @@ def test_split_passes_agree_with_flat_ones_within_their_errors(network):
 
 def test_max_passes_is_never_exceeded_and_target_error_reached_where_it_is_not(network):
     model, x = network
-    certainty = howsure.assess(model, x, method=howsure.MCDropout(target_error=0.01, max_passes=400))
+    certainty = howsure.assess(model, x, method=howsure.MCDropout(target_error=0.03, max_passes=400))
     assert certainty.passes.max() <= 400
     stopped_early = certainty.passes < certainty.passes.max()
     assert stopped_early.any()
-    assert np.all(certainty.mc_error[stopped_early] <= 0.01)
+    assert np.all(certainty.mc_error[stopped_early] <= 0.03)
     assert np.all(certainty.settled[stopped_early])
     assert certainty.plan["design"]["widths"] == (1, 64)
 
