@@ -45,7 +45,7 @@ def fit_early_error(
     fitted = [usable & (families == family) for family in range(max(outcome.families) + 1)]
     w, q = undecided(outcome.goes_by(mean)), unseen(mean, outcome)
     terms = (outcome.moves(q) ** 2)[..., None] * np.stack([q**2, q, np.ones_like(q)], axis=-1)
-    weights = (1 - w) * stands_for[:, None]
+    weights = (1 - w) * stands_for.reshape(-1, *[1] * (variance.ndim - 1))
 
     def of_family(of: NDArray[np.bool_]) -> tuple[Usual, Usual, Ends, Ends, float]:
         every = np.broadcast_to(of, mean.shape)
