@@ -240,7 +240,7 @@ def test_classes_and_rows_may_come_in_any_order():
 # --- its own uncertainty ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("method", "data_sets"), [("temperature", 100), ("vector", 20), ("isotonic", 20)])
+@pytest.mark.parametrize(("method", "data_sets"), [("temperature", 100), ("vector", 10), ("isotonic", 20)])
 def test_the_spread_is_that_of_fresh_data_sets(method, data_sets):
     fresh = certainty_of(draw(rows=100, seed=999)[0])
     scattered = [
