@@ -3,8 +3,8 @@
     python -m validation.fresh             all ten, to docs/fresh.json and docs/fresh.md
     python -m validation.fresh lstm        one of them; the others stay as they were
 
-Nothing is kept of a network but its figures, and nothing in howsure was chosen on any of them. Each is
-trained once, on its own few digits and with its own seed, and looked at as `python -m validation` does.
+Nothing is kept of a network but its figures. Nothing in howsure was chosen on nine of them; `branches` showed
+what its errors lacked (decision 30). Each is trained once, on its own few digits and with its own seed, and looked at as `python -m validation` does.
 """
 
 from __future__ import annotations
@@ -218,8 +218,10 @@ def page(found: dict[str, dict[str, Any]]) -> str:
         *(f"- {_in_words(found, what)}" for what in (TOP, *ENTROPIES)),
         "",
         f"{len(found)} networks were trained for a short time on few digits of MNIST, and are shown as they "
-        "came. Nothing in howsure was chosen on them; [coverage.md](coverage.md) has the networks it was "
-        f"tuned on. Each run has a seed and a plan of its own, and {ROWS} rows of each kind. The "
+        "came. Nothing in howsure was chosen on nine of them. What errors of `branches` lacked was found on "
+        "that network, trained again ([decision 30](decisions/0030-errors-of-what-a-row-shows.md)). "
+        "[coverage.md](coverage.md) has the networks howsure was tuned on. Each run has a seed and a plan of "
+        f"its own, and {ROWS} rows of each kind. The "
         f"reference has at least {LONG_FLAT:,} passes, with TensorFlow. The same table for the entropies is "
         "in [fresh.json](fresh.json). `python -m validation.fresh` measures all again; with `--page` it only "
         "writes this page.",
