@@ -4,7 +4,8 @@
     python -m validation.fresh lstm        one of them; the others stay as they were
 
 Nothing is kept of a network but its figures. Nothing in howsure was chosen on nine of them; `branches` showed
-what its errors lacked (decision 30). Each is trained once, on its own few digits and with its own seed, and looked at as `python -m validation` does.
+what its errors lacked (decision 30). Each is trained once, on its own few digits and with its own seed, and
+looked at as `python -m validation` does.
 """
 
 from __future__ import annotations
