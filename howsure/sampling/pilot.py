@@ -140,7 +140,8 @@ def make_plan(
     early = 1 - sum(shares[design.branchings[0] - 1 :])
     first_cells = design.cells if early > tuning.EARLY_ENOUGH else 1
     if design.is_flat:
-        first_cells = one.units_until_known
+        most = (max_passes or tuning.MOST_FLAT) // design.passes
+        first_cells = max(1, min(one.units_until_known, most))
     design = replace(design, first=first_cells, one=one, group=group)
     design = replace(design, one_effect=one_effect, group_effect=group_effect)
     spent = Spent(tally.passes, tally.cost)

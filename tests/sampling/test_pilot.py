@@ -11,6 +11,7 @@ from howsure.models.arrays import ArrayModel, Dropout
 from howsure.sampling.pilot import _choose
 from howsure.sampling.run import Run
 from howsure.terminal import summary
+from tests.examples import namespace
 from tests.sampling.networks import dense, late_is_cheap, same, trunk_is_dear
 
 
@@ -151,3 +152,15 @@ def test_each_row_of_a_pilot_stands_for_those_of_nearly_its_rank():
     assert np.all(np.diff(stands_for) >= -1e-9)
     assert stands_for.sum() == 256
     assert doubt[rows - 1000].tolist() == sorted(doubt[rows - 1000])
+
+
+def test_rows_of_a_network_of_few_units_get_several_cells_first_if_passes_allow_it():
+    example = namespace()
+    model, x = example["weather"], example["measured"]
+    for max_passes, first in ((None, 3), (59, 2), (20, 1)):
+        method = howsure.MCDropout(max_passes=max_passes)
+        plan = howsure.plan(model, x, method)
+        assert (plan.design.passes, plan.design.first) == (20, first)
+        certainty = howsure.assess(model, x, method=howsure.MCDropout(plan=plan, max_passes=max_passes))
+        assert certainty.passes.min() == 20 * first
+        assert certainty.passes.max() <= (max_passes or 400)
