@@ -48,8 +48,8 @@ Usual = tuple[float, float, float]
 """a, b and c of a usual error a q² + b q + c."""
 
 KNOWN = 4.0
-"""Degrees of freedom that an error needs more of before a row may stop: with as many or fewer, Student's t
-has no fourth moment, so the square of such an error may be off by any factor."""
+"""A row may stop once its error has more degrees of freedom than this. Student's t with as many or fewer has
+no fourth moment: nothing bounds, even on average, how far the square of such an error is off."""
 
 MOST_ALIKE = 1e8
 """Degrees of freedom of constants that hold for every row alike."""
@@ -267,7 +267,7 @@ class EarlyError:
             columns: What the errors of the columns follow.
         """
         w = undecided(columns.goes_by(mean))
-        share = freedom / (freedom + self._worth(tuning.REPLICATES - 1, columns))
+        share = freedom / (freedom + _worth(tuning.REPLICATES - 1, _of_each(self.alike, columns)))
         own: Floats = _between(self.of_variance, 1 - share, w, columns) * variance
         return own + _between(self.of_spread, share, w, columns) * spread if freedom else own
 
@@ -286,7 +286,7 @@ class EarlyError:
         moved = columns.moves(q) ** 2
         late_usual = _usual(self.usual_late, q, moved, columns)
         early_usual = _usual(self.usual_early, q, moved, columns)
-        degrees = freedom + self._worth(2 * (tuning.REPLICATES - 1), columns)
+        degrees = freedom + _worth(2 * (tuning.REPLICATES - 1), _of_each(self.alike, columns))
         return widened(degrees) * (v * late + w * own) + widened(_of_each(self.alike, columns)) * (
             (1 - v) * late_usual + (1 - w) * early_usual
         )
@@ -294,17 +294,18 @@ class EarlyError:
     @property
     def units_until_known(self) -> int:
         """How many units show the error of a row well enough, so that it has more than `KNOWN` degrees."""
-        worth = 1 / (1 / (2 * (tuning.REPLICATES - 1)) + 1 / self.alike[0])
+        worth = float(_worth(2 * (tuning.REPLICATES - 1), self.alike[0]))
         return 1 + max(0, math.floor(KNOWN - worth) + 1)
 
-    def _worth(self, measured: int, columns: Columns) -> Floats:
-        """(C,) degrees of freedom that the pilot's constants are worth for one row.
 
-        Args:
-            measured: Degrees of freedom with which the pilot measured the constants.
-            columns: What the errors of the columns follow.
-        """
-        return np.asarray(1 / (1 / measured + 1 / _of_each(self.alike, columns)))
+def _worth(measured: int, alike: ArrayLike) -> Floats:
+    """Degrees of freedom that the pilot's constants are worth for one row.
+
+    Args:
+        measured: Degrees of freedom with which the pilot measured the constants.
+        alike: `EarlyError.alike`, of one column or of each.
+    """
+    return np.asarray(1 / (1 / measured + 1 / np.asarray(alike)))
 
 
 def widened(degrees: ArrayLike = 2 * (tuning.REPLICATES - 1)) -> Floats:
