@@ -9,23 +9,32 @@ import keras
 import numpy as np
 import pytest
 
-# Files, messages and what a method makes of a model are the same on every backend, and PyTorch is the
-# fastest. What layers draw is Keras's on every backend; Keras also trains members, in processes of their
-# own, and writes graphs of maps. There TensorFlow is the fastest. JAX compiles slowly, and little of the
-# adapter is its own.
+# Files, messages, members, what a method makes of a model and what the layers of Keras draw are the same on
+# every backend, and PyTorch is the fastest. Keras writes graphs of maps fastest on TensorFlow. JAX compiles
+# slowly, and little of the adapter is its own.
 # `make arithmetics` and `make oldest` run all of them on every backend.
 ON_TORCH = [
     "bad_input",
     "compare",
+    "draws",
     "features",
     "hostile_files",
     "keep_off",
     "keras_files",
+    "members",
     "methods",
     "old_files",
 ]
-ON_TENSORFLOW = ["draws", "members", "positions_export"]
-SLOW_ON_JAX = ["invariances", "others_mistakes", "sizes", "split", "taggers"]
+ON_TENSORFLOW = ["positions_export"]
+SLOW_ON_JAX = [
+    "bfloat16",
+    "draws_without_masks",
+    "invariances",
+    "others_mistakes",
+    "sizes",
+    "split",
+    "taggers",
+]
 ELSEWHERE = {
     "torch": ON_TENSORFLOW,
     "tensorflow": ON_TORCH,

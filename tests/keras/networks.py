@@ -1,5 +1,7 @@
 """One small network of each architecture howsure promises to handle, with rows for it."""
 
+import os
+
 import keras
 import numpy as np
 from keras import layers
@@ -206,6 +208,16 @@ ARCHITECTURES = {
         always, only_in_training, block, subclassed, attention, time_distributed, masked_embedding,
     )
 }  # fmt: skip
+
+
+# Those that differ in what a backend computes. The others differ in how their layers are put together, which
+# one backend shows for all.
+BY_BACKEND = [
+    "sequential", "two_inputs", "spatial_1d", "spatial_3d", "noise_shape", "gaussian_noise", "subclassed",
+    "attention", "masked_embedding",
+]  # fmt: skip
+EVERYWHERE = keras.backend.backend() == "torch" or "ALL_ON_EVERY_BACKEND" in os.environ
+HERE = list(ARCHITECTURES) if EVERYWHERE else BY_BACKEND
 
 
 def build(name, seed=3):

@@ -10,7 +10,7 @@ from keras import ops
 import howsure
 from tests.sampling.enumerated import entropy
 
-from .networks import ARCHITECTURES, ROWS, build, rows_for
+from .networks import HERE, ROWS, build, rows_for
 
 PASSES, OURS = 4000, 1000
 BOTH = np.sqrt(1 + PASSES / OURS)
@@ -43,7 +43,7 @@ def known(name):
     return model, x, brute_force(model, x)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", HERE)
 def test_agrees_with_keras_own_dropout(name):
     model, x, expected = known(name)
     error = expected.std(axis=0) / np.sqrt(PASSES)
@@ -58,7 +58,7 @@ def test_agrees_with_keras_own_dropout(name):
         assert np.all(np.abs(difference) <= 4 * BOTH * spread + 1e-6)
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", HERE)
 def test_variance_over_passes_is_that_of_keras(name):
     if name == "gaussian_noise":
         pytest.skip("predict_with_uncertainty leaves noise off")
