@@ -62,14 +62,15 @@ SSE41 = ONEDNN_MAX_CPU_ISA=SSE41 ATEN_CPU_CAPABILITY=default OPENBLAS_CORETYPE=N
 pages: .venv/$(READY)         ## the Python of README and docs/ once more, with the arithmetic of an older processor
 	$(AVX2) $(MAKE) test-pages
 
+# EVERY_TEST also runs the tests marked slow, and all tests of Keras on every backend.
 arithmetics: .venv/$(READY)   ## slow: all tests under three arithmetics
-	ALL_ON_EVERY_BACKEND=1 $(MAKE) test
-	ALL_ON_EVERY_BACKEND=1 $(AVX2) $(MAKE) test
-	ALL_ON_EVERY_BACKEND=1 $(SSE41) $(MAKE) test
+	EVERY_TEST=1 $(MAKE) test
+	EVERY_TEST=1 $(AVX2) $(MAKE) test
+	EVERY_TEST=1 $(SSE41) $(MAKE) test
 
 coverage: .venv/$(READY)        ## the same tests, slower, and which lines they ran
 	.venv/bin/python -m coverage erase
-	ALL_ON_EVERY_BACKEND=1 $(MAKE) test JOBS=1 COVERED='--cov=howsure --cov-append --cov-report='
+	EVERY_TEST=1 $(MAKE) test JOBS=1 COVERED='--cov=howsure --cov-append --cov-report='
 	.venv/bin/python -m coverage report
 
 # The oldest versions that pyproject.toml allows, all at once.
@@ -80,7 +81,7 @@ coverage: .venv/$(READY)        ## the same tests, slower, and which lines they 
 	touch $@
 
 oldest: .venv-oldest/$(READY) ## the same tests with the oldest versions that are supported
-	ALL_ON_EVERY_BACKEND=1 $(MAKE) test ENVIRONMENT=.venv-oldest
+	EVERY_TEST=1 $(MAKE) test ENVIRONMENT=.venv-oldest
 
 lint: .venv/$(READY)
 	.venv/bin/ruff check .

@@ -42,6 +42,14 @@ _NUMBER = re.compile(r"(?<![\w'.])\d+(?:[.,]\d+)*")
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is slow, unless every test is asked for."""
+    if "EVERY_TEST" not in os.environ:
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+
+
 def run_python(example: Example) -> None:
     """Run a block and keep what it prints for the `text` block after it; skip it where a package lacks."""
     printed = io.StringIO()

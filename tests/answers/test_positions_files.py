@@ -156,7 +156,7 @@ def test_a_calibrated_result_is_taken_apart_as_any_other(parts, calibrator, resu
 # --- one table on the command line ----------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("out", ["t.parquet", "t.csv"])
+@pytest.mark.parametrize("out", ["t.parquet", pytest.param("t.csv", marks=pytest.mark.slow)])
 def test_one_table_holds_one_block_of_maps_at_a_time(out, tmp_path, monkeypatch):
     data = folder_of(tmp_path / "images", images(N))
     monkeypatch.setattr(tuning, "BLOCK_AT_POSITIONS", 16 * 16 * 6)  # one image

@@ -58,7 +58,9 @@ AT_LEAST = 0.1 - 3 * np.sqrt(0.1 * 0.9 / 400)
 # --- the guarantee ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("rows", "used_up"), [(300, True), (1500, False)])
+@pytest.mark.parametrize(
+    ("rows", "used_up"), [(300, True), pytest.param(1500, False, marks=pytest.mark.slow)]
+)
 def test_where_every_promise_is_just_broken_few_are_made(rows, used_up):
     """The worst case: every row is wrong a little more often than promised. Small samples use δ up."""
     promised, broken, _ = kept(lambda doubt: 0.0101 + 0 * doubt, 0.01, lambda doubt: 0.0101, rows)

@@ -240,7 +240,10 @@ def test_classes_and_rows_may_come_in_any_order():
 # --- its own uncertainty ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("method", "data_sets"), [("temperature", 100), ("vector", 10), ("isotonic", 20)])
+@pytest.mark.parametrize(
+    ("method", "data_sets"),
+    [("temperature", 100), pytest.param("vector", 10, marks=pytest.mark.slow), ("isotonic", 20)],
+)
 def test_the_spread_is_that_of_fresh_data_sets(method, data_sets):
     fresh = certainty_of(draw(rows=100, seed=999)[0])
     scattered = [
@@ -468,7 +471,9 @@ def test_too_high_percentages_are_mended(method):
     )
 
 
-@pytest.mark.parametrize("method", ["temperature", "vector", "isotonic"])
+@pytest.mark.parametrize(
+    "method", ["temperature", pytest.param("vector", marks=pytest.mark.slow), "isotonic"]
+)
 def test_scores_are_not_optimistic_where_nothing_is_to_be_gained(method, monkeypatch):
     monkeypatch.setattr(calibrating, "REPLICAS", 2)  # which take most of the time, and say nothing here
     claimed, learnt, actual, verdicts = [], [], [], []

@@ -12,7 +12,7 @@ import pytest
 # Files, messages, members, what a method makes of a model and what the layers of Keras draw are the same on
 # every backend, and PyTorch is the fastest. Keras writes graphs of maps fastest on TensorFlow. JAX compiles
 # slowly, and little of the adapter is its own.
-# `make arithmetics` and `make oldest` run all of them on every backend.
+# EVERY_TEST=1 runs all of them on every backend.
 ON_TORCH = [
     "bad_input",
     "compare",
@@ -30,7 +30,9 @@ SLOW_ON_JAX = [
     "bfloat16",
     "draws_without_masks",
     "invariances",
+    "model_cache",
     "others_mistakes",
+    "output",
     "sizes",
     "split",
     "taggers",
@@ -40,7 +42,7 @@ ELSEWHERE = {
     "tensorflow": ON_TORCH,
     "jax": ON_TORCH + ON_TENSORFLOW + SLOW_ON_JAX,
 }
-if "ALL_ON_EVERY_BACKEND" not in os.environ:
+if "EVERY_TEST" not in os.environ:
     collect_ignore = [f"test_{name}.py" for name in ELSEWHERE[keras.backend.backend()]]
 
 

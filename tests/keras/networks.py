@@ -216,7 +216,7 @@ BY_BACKEND = [
     "sequential", "two_inputs", "spatial_1d", "spatial_3d", "noise_shape", "gaussian_noise", "subclassed",
     "attention", "masked_embedding",
 ]  # fmt: skip
-EVERYWHERE = keras.backend.backend() == "torch" or "ALL_ON_EVERY_BACKEND" in os.environ
+EVERYWHERE = keras.backend.backend() == "torch" or "EVERY_TEST" in os.environ
 HERE = list(ARCHITECTURES) if EVERYWHERE else BY_BACKEND
 
 

@@ -7,7 +7,7 @@ import pytest
 import howsure
 from howsure.conformance import check_adapter, check_method
 from howsure.models.keras import adapt
-from tests.keras.networks import build, rows_for
+from tests.keras.networks import HERE, build, rows_for
 
 EVERYTHING = ("Model", "PassModel", "FeatureModel")
 NETWORKS = {
@@ -19,7 +19,7 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("network", NETWORKS, ids="keras, {}".format)
+@pytest.mark.parametrize("network", [name for name in NETWORKS if name in HERE], ids="keras, {}".format)
 def test_the_adapter_keeps_to_its_protocols(network):
     rows = keras.tree.flatten(rows_for(build(network), rows=9))
     given = rows if len(rows) > 1 else rows[0]

@@ -1,7 +1,6 @@
 """What a layer draws for which no masks can be given is refused, or named with its line."""
 
 import keras
-import numpy as np
 import pytest
 from keras import layers, ops
 

@@ -19,7 +19,7 @@ EXACT = 1e-4
 NUMBERS = ("probabilities", "mc_error", "entropy", "expected_entropy", "mutual_information")
 ON_JAX = keras.backend.backend() == "jax"
 ONCE = pytest.mark.skipif(
-    ON_JAX or (keras.backend.backend() == "torch" and "ALL_ON_EVERY_BACKEND" not in os.environ),
+    ON_JAX or (keras.backend.backend() == "torch" and "EVERY_TEST" not in os.environ),
     reason="TensorFlow writes a graph the fastest, and the arithmetic is the same on every backend",
 )
 

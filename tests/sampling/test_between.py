@@ -6,7 +6,7 @@ import pytest
 import howsure
 from howsure.sampling.measure import measure_design_effects
 from tests.sampling.enumerated import entropy_of_labels, thinned_networks
-from tests.sampling.test_enumeration import COSTS, NETWORKS, build, several_labels
+from tests.sampling.test_enumeration import COSTS, NETWORKS, SLOW_NESTED, build, several_labels
 
 SEEDS = 12
 LEVEL = 0.9
@@ -56,7 +56,7 @@ def check(runs, said, weights):
 
 @pytest.mark.parametrize("passes", [20, 400])
 @pytest.mark.parametrize("balanced", [True, False])
-@pytest.mark.parametrize("name", ["wider", "nested"])
+@pytest.mark.parametrize("name", ["wider", SLOW_NESTED])
 def test_flat_passes(name, balanced, passes):
     model, x, forward, units = build(NETWORKS[name])
     method = howsure.MCDropout(passes=passes, balanced=balanced)
@@ -64,7 +64,7 @@ def test_flat_passes(name, balanced, passes):
     check(runs, *law(forward, units, x))
 
 
-@pytest.mark.parametrize("name", ["wider", "nested"])
+@pytest.mark.parametrize("name", ["wider", SLOW_NESTED])
 def test_as_many_passes_as_rows_need_in_cells_and_groups(name):
     """Many late masks for each early one: passes go together, and the pilot says how much less they tell."""
     model, x, forward, units = build(NETWORKS[name], rows=40, costs=(0.4, 0.599, 0.001))

@@ -149,6 +149,7 @@ def branches(random, units=3, rate=0.3):
 
 NETWORKS = {function.__name__: function for function in (two_layers, spatial, nested, skip)}
 NETWORKS["wider"] = functools.partial(two_layers, first=6, second=6)
+SLOW_NESTED = pytest.param("nested", marks=pytest.mark.slow)
 
 
 def build(network, rows=6, costs=None):
@@ -164,7 +165,12 @@ def build(network, rows=6, costs=None):
 
 # How independent masks are drawn hangs on no network; two sites and a sum show that each has its own.
 @pytest.mark.parametrize(
-    ("name", "balanced"), [*((name, True) for name in NETWORKS), ("spatial", False), ("skip", False)]
+    ("name", "balanced"),
+    [
+        *((name, True) for name in NETWORKS),
+        ("skip", False),
+        pytest.param("spatial", False, marks=pytest.mark.slow),
+    ],
 )
 def test_flat_passes_agree_with_enumeration(name, balanced):
     model, x, forward, units = build(NETWORKS[name])
@@ -172,7 +178,7 @@ def test_flat_passes_agree_with_enumeration(name, balanced):
     check(runs, *exact(forward, units, x))
 
 
-@pytest.mark.parametrize("name", ["two_layers", "nested"])
+@pytest.mark.parametrize("name", ["two_layers", SLOW_NESTED])
 def test_adaptive_passes_agree_with_enumeration(name):
     model, x, forward, units = build(NETWORKS[name])
     mean, _, _ = exact(forward, units, x)
@@ -188,7 +194,7 @@ def test_split_passes_agree_with_enumeration(name, ratios):
     check_split(model, x, ratios, exact(forward, units, x))
 
 
-@pytest.mark.parametrize("name", ["wider", "nested"])
+@pytest.mark.parametrize("name", ["wider", SLOW_NESTED])
 def test_a_plan_from_a_pilot_agrees_with_enumeration(name):
     """One cell or whole groups, as each row needs, with the errors that the pilot pools."""
     # As if what follows the last dropout cost nothing.

@@ -294,15 +294,9 @@ def test_workers_import_the_outcome_of_a_user(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("cluster")
-def test_numbers_from_workers_and_from_a_dataset(tmp_path, monkeypatch):
-    monkeypatch.chdir(ROOT)
+def test_numbers_from_a_dataset():
     x, method = measures.rows(70), howsure.MCDropout(passes=10)
-    pq.write_table(pa.table({f"f{number}": x[:, number] for number in range(4)}), tmp_path / "rows.parquet")
-    given = ("tests.answers.measures:linear", tmp_path / "rows.parquet", "--passes", 10, "--part-rows", 32)
-    done = run("assess", *given, "--out", tmp_path / "results", "--workers", 1)
-    assert done.exit_code == 0, done.stderr
     expected = howsure.assess(measures.linear(), x, method=method)
-    assert np.array_equal(howsure.load(tmp_path / "results").mean, expected.mean)
     dataset = ray.data.from_items([{"x": row, "id": number} for number, row in enumerate(x)])
     found = howsure.scale.assess(dataset, measures.linear, method=method).to_pandas().sort_values("id")
     assert np.array_equal(np.stack(found["spread"]), expected.spread)

@@ -29,7 +29,9 @@ def path(tmp_path):
     return tmp_path / "certainty.onnx"
 
 
-@pytest.mark.parametrize("name", ["convolutions", "encoder", "two_inputs"])
+@pytest.mark.parametrize(
+    "name", ["convolutions", "encoder", pytest.param("two_inputs", marks=pytest.mark.slow)]
+)
 def test_the_graph_says_what_assess_says(name, path):
     module, x, others = build(name).train(), rows_for(name, 80), rows_for(name, 30)
     before = {each: tensor.clone() for each, tensor in module.state_dict().items()}

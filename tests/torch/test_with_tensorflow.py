@@ -46,8 +46,10 @@ STAND_IN = "raise SystemExit('triton was loaded')"
 
 @pytest.mark.parametrize(
     "code",
-    [WITH_TENSORFLOW + ASSESSED + EXPORTED, ASSESSED + WITH_TENSORFLOW],
-    ids=["TensorFlow first", "PyTorch first"],
+    [
+        pytest.param(WITH_TENSORFLOW + ASSESSED + EXPORTED, id="TensorFlow first"),
+        pytest.param(ASSESSED + WITH_TENSORFLOW, id="PyTorch first", marks=pytest.mark.slow),
+    ],
 )
 def test_nothing_loads_triton(tmp_path, code):
     """Triton is a stand-in that ends the process: the test is the same where triton is not installed."""
