@@ -5,7 +5,7 @@ ENVIRONMENT = .venv
 # An environment is made anew for another Python: `make test PYTHON=python3.13`.
 READY := .ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
-PARTS = test-units test-jax test-tensorflow test-programs test-modules test-torch test-pages
+PARTS = test-units test-programs test-modules test-torch test-tensorflow test-pages test-jax
 
 .PHONY: setup demo test $(PARTS) pages arithmetics coverage oldest lint format docs pictures dist bench validate clean
 
