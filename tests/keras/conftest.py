@@ -6,7 +6,6 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
-import numpy as np
 import pytest
 
 # Files, messages, members, what a method makes of a model and what the layers of Keras draw are the same on
@@ -50,8 +49,3 @@ if "EVERY_TEST" not in os.environ:
 def seeded():
     """The networks of a test are the same wherever and whenever it runs."""
     keras.utils.set_random_seed(7)
-
-
-@pytest.fixture
-def random():
-    return np.random.default_rng(7)

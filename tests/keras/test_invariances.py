@@ -51,7 +51,7 @@ def test_saving_and_loading_does_not_matter(name, tmp_path):
     close(assess(model, x), assess(keras.models.load_model(tmp_path / "model.keras"), x))
 
 
-@pytest.mark.skipif(keras.backend.backend() != "torch", reason="seeds are ours on every backend")
+@pytest.mark.slow
 def test_same_seed_same_numbers_in_a_new_process_and_another_seed_others(network, many, tmp_path):
     network.save(tmp_path / "model.keras")
     np.save(tmp_path / "x.npy", many)

@@ -256,6 +256,7 @@ def test_types_of_ray_in_a_file_unpickle_nothing(tmp_path, monkeypatch, column):
     assert not list(tmp_path.rglob(RAN))
 
 
+@pytest.mark.slow
 def test_the_leader_is_killed(tmp_path, plan):
     """Its workers end with it, and what they finished is not made again, by whoever goes on."""
     kills.prepare(tmp_path, 3000)

@@ -1,6 +1,5 @@
 """Plain PyTorch: Keras is neither needed nor imported by what is tested here."""
 
-import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed")
@@ -10,11 +9,6 @@ torch = pytest.importorskip("torch", reason="PyTorch is not installed")
 def seeded():
     """The modules of a test are the same wherever and whenever it runs."""
     torch.manual_seed(7)
-
-
-@pytest.fixture
-def random():
-    return np.random.default_rng(7)
 
 
 def pytest_collection_modifyitems(items):
