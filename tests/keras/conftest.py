@@ -23,6 +23,7 @@ ON_TORCH = [
     "members",
     "methods",
     "old_files",
+    "others_mistakes",
 ]
 ON_TENSORFLOW = ["positions_export"]
 SLOW_ON_JAX = [
@@ -30,7 +31,6 @@ SLOW_ON_JAX = [
     "draws_without_masks",
     "invariances",
     "model_cache",
-    "others_mistakes",
     "output",
     "sizes",
     "split",
