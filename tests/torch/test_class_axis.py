@@ -177,6 +177,27 @@ class Reshaped(nn.Module):
         return self.last(self.drop(x.flatten(1))).reshape(-1, 7, 4)
 
 
+class OneMap(nn.Module):
+    """A yes or no at each pixel, whose axis of classes is squeezed away, or not."""
+
+    def __init__(self, squeezed):
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Dropout2d(0.5), nn.Conv2d(8, 1, 1))
+        self.squeezed = squeezed
+
+    def forward(self, x):
+        output = self.net(x)
+        return output.squeeze(1) if self.squeezed else output
+
+
+def test_a_map_without_an_axis_of_classes_is_told_to_keep_it():
+    x = np.random.default_rng(0).normal(size=(4, 3, 7, 5)).astype("float32")
+    with pytest.raises(howsure.ModelError, match=r"one number at each of 7 × 5 .*output\.unsqueeze\(1\)"):
+        howsure.assess(OneMap(squeezed=True).eval(), x, outputs="logits")
+    found = howsure.assess(OneMap(squeezed=False).eval(), x, outputs="logits")
+    assert (found.label.shape, len(found.class_names)) == ((4, 7, 5), 2)
+
+
 def test_a_plan_and_an_audit_take_the_axis_as_an_assessment_does():
     torch.manual_seed(0)
     model, x = Reshaped().eval(), np.random.default_rng(0).normal(size=(5, 7, 3)).astype("float32")

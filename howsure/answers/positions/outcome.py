@@ -409,6 +409,7 @@ def _class_axis(info: ModelInfo, request: Request) -> int:
             received=f"an output of shape (rows, {shape[0]}, {shape[1]})",
             hint=f"class_axis=1 reads {shape[0]} classes at {shape[1]} positions, as convolutions have it; "
             f"class_axis=2 reads {shape[1]} classes at {shape[0]} positions, as recurrent networks and "
-            "transformers have it",
+            f"transformers have it. If it is one number at each of {shape[0]} × {shape[1]} positions, a "
+            "yes or no, give it an axis of its own: return output.unsqueeze(1)",
         )
     return 0
