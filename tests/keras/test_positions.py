@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 from keras import layers
 
 import howsure
@@ -63,3 +64,15 @@ def test_one_of_several_labels_is_that_of_a_model_with_this_label_alone():
         np.testing.assert_array_equal(found.label, expected.label)
         for name in ("probability", "mc_error", "entropy", "expected_entropy", "share"):
             np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-5)
+
+
+def test_a_map_without_an_axis_of_classes_is_refused():
+    x = np.random.default_rng(0).normal(size=(4, 6, 5, 2)).astype("float32")
+    given = layers.Input((6, 5, 2))
+    hidden = layers.SpatialDropout2D(0.5)(layers.Conv2D(8, 3, padding="same", activation="relu")(given))
+    last = layers.Conv2D(1, 1)(hidden)
+    squeezed = keras.Model(given, layers.Reshape((6, 5))(last))
+    with pytest.raises(howsure.ModelError, match=r"has no axis of classes.*expand_dims\(output, -1\)"):
+        howsure.assess(squeezed, x, outputs="logits")
+    found = howsure.assess(keras.Model(given, last), x, outputs="logits")
+    assert (found.label.shape, len(found.class_names)) == ((4, 6, 5), 2)

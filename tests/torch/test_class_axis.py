@@ -178,11 +178,12 @@ class Reshaped(nn.Module):
 
 
 class OneMap(nn.Module):
-    """A yes or no at each pixel, whose axis of classes is squeezed away, or not."""
+    """A yes or no at each position, whose axis of classes is squeezed away, or not."""
 
-    def __init__(self, squeezed):
+    def __init__(self, axes, squeezed, *end):
         super().__init__()
-        self.net = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Dropout2d(0.5), nn.Conv2d(8, 1, 1))
+        conv, drop = {2: (nn.Conv2d, nn.Dropout2d), 3: (nn.Conv3d, nn.Dropout3d)}[axes]
+        self.net = nn.Sequential(conv(3, 8, 1), drop(0.5), conv(8, 1, 1), *end)
         self.squeezed = squeezed
 
     def forward(self, x):
@@ -190,12 +191,20 @@ class OneMap(nn.Module):
         return output.squeeze(1) if self.squeezed else output
 
 
-def test_a_map_without_an_axis_of_classes_is_told_to_keep_it():
-    x = np.random.default_rng(0).normal(size=(4, 3, 7, 5)).astype("float32")
-    with pytest.raises(howsure.ModelError, match=r"one number at each of 7 × 5 .*output\.unsqueeze\(1\)"):
-        howsure.assess(OneMap(squeezed=True).eval(), x, outputs="logits")
-    found = howsure.assess(OneMap(squeezed=False).eval(), x, outputs="logits")
-    assert (found.label.shape, len(found.class_names)) == ((4, 7, 5), 2)
+@pytest.mark.parametrize("positions", [(7, 5), (4, 7, 5)])
+def test_numbers_of_positions_without_an_axis_of_classes_are_no_classes(positions):
+    x = np.random.default_rng(0).normal(size=(4, 3, *positions)).astype("float32")
+    for end, given in (((), {"outputs": "logits"}), ((nn.Sigmoid(),), {})):
+        squeezed = OneMap(len(positions), True, *end).eval()
+        for more in ({}, {"class_names": ["no", "yes"]}):
+            with pytest.raises(howsure.ModelError, match=r"has no axis of classes.*output\.unsqueeze\(1\)"):
+                howsure.assess(squeezed, x, **given, **more)
+        found = howsure.assess(OneMap(len(positions), False, *end).eval(), x, **given)
+        assert (found.label.shape, len(found.class_names)) == ((4, *positions), 2)
+    names = [f"class {number}" for number in range(positions[0])]
+    for told in ({"class_axis": 1}, {"class_names": names}):  # someone who knows better
+        read = howsure.assess(OneMap(len(positions), True).eval(), x, outputs="logits", **told)
+        assert read.label.shape == (4, *positions[1:])
 
 
 def test_a_plan_and_an_audit_take_the_axis_as_an_assessment_does():

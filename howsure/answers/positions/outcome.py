@@ -374,12 +374,23 @@ def _shown(name: str) -> str:
     return name if name.isdecimal() else repr(name)
 
 
+def _has_positions_of(info: ModelInfo, given: tuple[int | None, ...]) -> bool:
+    """Whether the output has all positions of an input of two axes of them or more, and no other axis.
+
+    A softmax shows that one of the axes holds classes all the same.
+    """
+    first = info.framework == "torch" if info.class_axis is None else info.class_axis == 0
+    positions = given[1:] if first else given[:-1]
+    same = len(positions) > 1 and positions == tuple(info.output_shape)
+    return same and info.ending not in ("softmax", "log_softmax")
+
+
 def _class_axis(info: ModelInfo, request: Request) -> int:
     """Axis of the classes in the output of one row: declared, known of the model, or as its framework has it.
 
     Raises:
         InputError: No such axis.
-        ModelError: It could be either of two.
+        ModelError: It could be either of two, or there is none.
     """
     shape, axes = info.output_shape, len(info.output_shape)
     if request.class_axis is not None:
@@ -392,12 +403,23 @@ def _class_axis(info: ModelInfo, request: Request) -> int:
                 received=axis,
             )
         return axis - 1 if axis > 0 else axes + axis
-    told = info.class_axis
+    told, names = info.class_axis, request.class_names
+    same = next((each.shape for each in info.inputs if _has_positions_of(info, each.shape)), None)
+    if same is not None and (names is None or len(names) not in shape):
+        raise ModelError(
+            f"The output of model '{info.name}' has no axis of classes: it has a number for each position of "
+            "its input",
+            expected="an output with an axis of classes, even of length 1, beside those of the positions",
+            received=f"an output of shape (rows, {', '.join(map(str, shape))}) for an input of shape "
+            f"(rows, {', '.join(map(str, same))})",
+            hint="If each number is a yes or no, give it an axis of its own: return output.unsqueeze(1) in "
+            "PyTorch, keras.ops.expand_dims(output, -1) in Keras. If classes lie on one of these axes, name "
+            "it: class_axis=1",
+        )
     if told is not None:
         return told % axes
     if info.framework != "torch":
         return axes - 1
-    names = request.class_names
     if names is not None:
         fits = [axis for axis in (0, axes - 1) if max(2, shape[axis]) == len(names)]
         if len(fits) == 1:
@@ -409,7 +431,6 @@ def _class_axis(info: ModelInfo, request: Request) -> int:
             received=f"an output of shape (rows, {shape[0]}, {shape[1]})",
             hint=f"class_axis=1 reads {shape[0]} classes at {shape[1]} positions, as convolutions have it; "
             f"class_axis=2 reads {shape[1]} classes at {shape[0]} positions, as recurrent networks and "
-            f"transformers have it. If it is one number at each of {shape[0]} × {shape[1]} positions, a "
-            "yes or no, give it an axis of its own: return output.unsqueeze(1)",
+            "transformers have it",
         )
     return 0
