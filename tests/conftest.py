@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import typer.testing
 
-# Typer makes all commands anew for each call, which takes longer than most of what tests ask of them.
+# Typer would make all commands anew for each call, and they are the same.
 typer.testing._get_command = functools.cache(typer.testing._get_command)
 
 
