@@ -20,7 +20,7 @@ from howsure.cli.models import check_models, load_model, rows_of
 from howsure.cli.options import Above, KeepOff, Opening, Quiet, Wishes, consoles
 from howsure.cli.paths import check_exists, check_output
 from howsure.cli.stopping import INTERRUPTIONS
-from howsure.cli.tables import HandedOptions, Normalise, check_paths, label_file_of, labels_of, read
+from howsure.cli.table_input import HandedOptions, Normalise, check_paths, label_file_of, labels_of, read
 from howsure.compare.findings import findings, lead
 from howsure.compare.run import default_methods
 from howsure.data.csv_form import kind_of

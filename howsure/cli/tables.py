@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.console import Console
 
 import howsure
 from howsure.answers.classes import maps
@@ -21,22 +20,29 @@ from howsure.answers.numbers import choose as numbers
 from howsure.answers.printed import kind_of, lines_of
 from howsure.answers.registry import answer_of, part_of
 from howsure.atomic import write_whole
-from howsure.bare.files import Columns, read_parts, read_result, read_sample
-from howsure.cli.columns import RowColumns
+from howsure.bare.files import Columns, read_parts, read_sample
 from howsure.cli.grouped import given as given_of
-from howsure.cli.options import Above, Limits, Quiet, consoles
+from howsure.cli.options import Quiet
 from howsure.cli.output import STDOUT, check_table, write_table
-from howsure.cli.paths import check_exists, check_output
-from howsure.data.files import read_class_names
-from howsure.data.label_files import LabelFile, read_label_file
+from howsure.cli.paths import check_output
+from howsure.cli.table_input import (
+    AnyTableOptions,
+    HandedOptions,
+    Input,
+    JudgedOptions,
+    Table,
+    TableOptions,
+    label_file_of,
+    labels_of,
+    read,
+)
+from howsure.data.label_files import LabelFile
 from howsure.data.label_images import LabelFolder
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import read_calibrator
 from howsure.report import write_report
 from howsure.results.export import write_csv_lines
-from howsure.scale.folder import is_results
-from howsure.scale.recipe import OutcomeSource
-from howsure.scale.there import check_by_place, missing_in, rows_of_input
+from howsure.scale.there import missing_in
 from howsure.terminal import paragraph, say, summary, undecided_table
 from howsure.words import counted
 
@@ -47,103 +53,6 @@ MapName = StrEnum("MapName", {name: name for name in (*maps.METHODS, "offsets")}
 Which = StrEnum(  # type: ignore[misc]
     "Which", {name.replace("-", "_"): name for name in dict.fromkeys((*CHOSEN, *numbers.CHOSEN))}
 )
-
-
-Table = Annotated[
-    Path,
-    typer.Argument(
-        help="A table from `howsure assess`; or probabilities, or numbers in columns mean and std: .parquet, "
-        ".csv or .npy."
-    ),
-]
-Normalise = Annotated[
-    bool, typer.Option("--normalise", help="Divide the probabilities of each row by their sum.")
-]
-
-
-@dataclass(frozen=True)
-class TableOptions(RowColumns, Above):
-    """Meaning of the columns in a table, and the place of its labels."""
-
-    labels: Annotated[
-        Path | None,
-        typer.Option(
-            help="File with the true answers, .npy or .csv, if the table lacks them; or, for a class of each "
-            "pixel, a folder of .png, .tif or NIfTI files named like the images."
-        ),
-    ] = None
-    class_names: Annotated[
-        str | None,
-        typer.Option(
-            help="Names of the columns that are classes, or class names in their order: a,b,c or a file. For "
-            "numbers: names of the targets, whose columns are mean.NAME and std.NAME."
-        ),
-    ] = None
-    normalise: Normalise = False
-    outcome: Annotated[
-        str | None,
-        typer.Option(
-            help="Your own kind of answer, for a table of such answers: package.module:Name of an Outcome. "
-            "Its module adds the kind."
-        ),
-    ] = None
-
-    def columns(self, table: Path) -> Columns:
-        """The meaning of the columns in a table.
-
-        Args:
-            table: The file.
-
-        Raises:
-            InputError: Options that do not fit the table.
-            FileError: A file or module does not exist.
-        """
-        self.check()
-        if self.outcome is not None:
-            OutcomeSource(self.outcome).load()
-        roles = self.roles(table, self.labels)
-        names = None if self.class_names is None else read_class_names(self.class_names)
-        in_file = None if self.labels is None else self.label_column
-        limits = self.thresholds if self.above is None else None
-        return Columns(names, roles, self.of_labels, self.normalise, in_file, limits)
-
-    def asked(self, result: Any) -> Any:
-        """The result as it is, or the answer to the question of `--above`."""
-        return self.of(result, self.thresholds)
-
-    @property
-    def of_labels(self) -> bool:
-        """Whether each column is the probability of a label of its own."""
-        return False
-
-    @property
-    def thresholds(self) -> howsure.Thresholds | None:
-        """Thresholds of the verdicts, or None."""
-        return None
-
-
-@dataclass(frozen=True)
-class AnyTableOptions(TableOptions):
-    """Options of tables whose rows may have several labels."""
-
-    several_labels: Annotated[
-        bool, typer.Option("--several-labels", help="Each column is the probability of a label of its own.")
-    ] = False
-
-    @property
-    def of_labels(self) -> bool:
-        """Whether each column is the probability of a label of its own."""
-        return self.several_labels
-
-
-@dataclass(frozen=True)
-class JudgedOptions(Limits, AnyTableOptions):
-    """Options of commands that give verdicts on such tables."""
-
-
-@dataclass(frozen=True)
-class HandedOptions(Limits, TableOptions):
-    """Options of commands that give verdicts on tables with one class per row."""
 
 
 @dataclass(frozen=True)
@@ -163,65 +72,6 @@ class SetOptions:
 
 
 New = Annotated[Path | None, typer.Option(help="A table of new rows, to which to apply the result.")]
-
-
-@dataclass(frozen=True)
-class Input:
-    """What a command reads.
-
-    Attributes:
-        table: The table.
-        labels: A file of labels, or None.
-        columns: Meaning of the columns in the table.
-        asked: Puts the question of `--above` to a result, if there is one.
-        console: Console for results.
-        taken: All input files; no output may overwrite them.
-    """
-
-    table: Path
-    labels: Path | None
-    columns: Columns
-    asked: Callable[[Any], Any]
-    console: Console
-    taken: list[Path]
-
-    @classmethod
-    def of(cls, table: Path, options: TableOptions, quiet: bool, *others: Path | None) -> Input:
-        """The input of a command; raise if a file in it, or among `others`, does not exist."""
-        columns = options.columns(table)
-        taken = check_paths(table, options.labels, *others)
-        return cls(table, options.labels, columns, options.asked, consoles(quiet)[1], taken)
-
-    def sample(self, *parts: str) -> tuple[Any, int]:
-        """The result in the table, or a random sample of a large folder; and the number of all rows.
-
-        Args:
-            parts: What the command needs, of which the kind of the result must have one.
-
-        Raises:
-            InputError: It has none.
-        """
-        result, total = read_sample(self.table, self.columns, for_scores=bool(parts))
-        asked = self.asked(result[:0])
-        if parts and not any(answer_of(asked).has(part) for part in parts):
-            part_of(asked, parts[0])
-        if total > len(result):
-            said = f"{len(result):,} of {total:,} {kind_of(result)}s were drawn at random for this."
-            paragraph(self.console, said)
-        if self.labels is not None:
-            known = label_file_of(result, self.table, self.labels, self.columns)
-            result = result.with_truth(labels_of(result, self.table, known))
-        return self.asked(result), total
-
-    def labelled(self, *parts: str) -> Any:
-        """The result with labels; raise if there are none, or if its kind has none of the parts."""
-        result, _ = self.sample(*parts)
-        if not result.has("truth") or result.truth is None:
-            raise InputError(
-                f"'{self.table}' holds no true answers",
-                expected="--labels FILE, or a column y, or --label-column COLUMN",
-            )
-        return result
 
 
 # --- the commands -------------------------------------------------------------------------------------
@@ -493,17 +343,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
 # --- what commands share ------------------------------------------------------------------------------
 
 
-def check_paths(table: Path, labels: Path | None, *others: Path | None) -> list[Path]:
-    """All paths that were given; raise if one does not exist."""
-    check_exists(table, "table")
-    if labels is not None:
-        check_exists(labels, "file of labels")
-    given = [other for other in others if other is not None]
-    for other in given:
-        check_exists(other, "file")
-    return [path for path in (table, labels, *given) if path is not None]
-
-
 def _check_new(new: Path | None, out: Path | None) -> None:
     if out is not None and new is None:
         raise InputError(
@@ -516,38 +355,6 @@ def _check_new(new: Path | None, out: Path | None) -> None:
 def _check_handed(out: Path | None, taken: Sequence[Path]) -> None:
     if out is not None:
         check_output(out, (".csv", ".json"), taken)
-
-
-def read(table: Path, columns: Columns, labels: Path | None = None) -> Any:
-    """The result in a file, with the labels of another file, if there is one."""
-    result = read_result(table, columns)
-    if labels is None:
-        return result
-    return result.with_truth(labels_of(result, table, label_file_of(result, table, labels, columns)))
-
-
-def label_file_of(result: Any, table: Path, labels: Path, columns: Columns) -> LabelFile | LabelFolder:
-    """The file of labels for a table. It has ids if a column has the same name as in the table.
-
-    For a folder it holds one label for each row of the input, also for rows without a result.
-    """
-    id_name = result.id_name if result.has("id_name") else None
-    names = getattr(result, result.names)
-    known = read_label_file(labels, column=columns.label_in_file, id_column=id_name, names=names)
-    if isinstance(known, LabelFolder):
-        known.warn_of_places()
-    if not is_results(table):
-        return known
-    known.check_count(rows_of_input(table))
-    if known.ids is None:
-        check_by_place(table)
-    return known.decided(result.truth_names)
-
-
-def labels_of(result: Any, table: Path, known: LabelFile | LabelFolder) -> Any:
-    """The labels of all rows of a table; for a folder, those of the rows in `result`."""
-    ids = result.ids if result.has("ids") else None
-    return known.of_some(ids, result.row) if is_results(table) else known.of(ids)
 
 
 def _kept(
