@@ -49,7 +49,7 @@ from howsure.words import counted
 SHOWN = 10
 
 ScoreName = StrEnum("ScoreName", {name: name for name in SCORES})  # type: ignore[misc]
-MapName = StrEnum("MapName", {name: name for name in (*maps.METHODS, "offsets")})  # type: ignore[misc]
+MapName = StrEnum("MapName", {name: name for name in (*maps.METHODS, "offsets", "shift")})  # type: ignore[misc]
 Which = StrEnum(  # type: ignore[misc]
     "Which", {name.replace("-", "_"): name for name in dict.fromkeys((*CHOSEN, *numbers.CHOSEN))}
 )
@@ -108,7 +108,11 @@ def calibrate_command(
     table: Table,
     options: JudgedOptions,
     method: Annotated[
-        MapName | None, typer.Option(help="Method of calibration of percentages (default temperature).")
+        MapName | None,
+        typer.Option(
+            help="Method of calibration of percentages (default temperature). Of numbers: shift also takes "
+            "off what they are too high or too low by on average."
+        ),
     ] = None,
     calibrator: Annotated[
         Path | None, typer.Option(help="Calibrator to apply to the table, instead of fitting one.")

@@ -38,7 +38,7 @@ def calibrate(
     certainty: RegressionCertainty,
     labels: ArrayLike | None = None,
     *,
-    method: None = None,
+    method: str | None = None,
     seed: int = 0,
 ) -> RegressionCalibrator: ...
 @overload
@@ -83,9 +83,9 @@ def calibrate(
     (Alexandari and others 2020). It mends what class weights in the loss do to probabilities, and may change
     labels.
 
-    Of a `RegressionCertainty` nothing is chosen. Where `noise` is unknown, one noise for each target is
-    learnt, by maximum likelihood: Σ log N(y; mean, spread² + noise²). Where `std` is known, it is multiplied
-    by the factor of maximum likelihood, √(mean of ((y − mean) / std)²).
+    Of a `RegressionCertainty`, where `noise` is unknown, one noise for each target is learnt, by maximum
+    likelihood: Σ log N(y; mean, spread² + noise²). Where `std` is known, it is multiplied by the factor of
+    maximum likelihood, √(mean of ((y − mean) / std)²). `shift` first adds the mean of y − mean to the mean.
 
     Args:
         certainty: Of N rows the model was not trained on, at least K and at least 10.
@@ -93,7 +93,7 @@ def calibrate(
             numbers for a `RegressionCertainty`, or (N, *P) true classes for a `DenseCertainty`; None takes
             `certainty.truth`.
         method: One of the three, of which `temperature` needs the fewest rows; None takes it. `temperature`
-            or `offsets` for a `DenseCertainty`, None for numbers.
+            or `offsets` for a `DenseCertainty`; None or `shift` for numbers.
         seed: Of the folds, the replicas and the draws of chance; the same seed gives the same result.
 
     Raises:

@@ -29,6 +29,18 @@ def test_errors_are_those_of_scikit_learn():
     assert FOUND.rmse.value == pytest.approx(metrics.root_mean_squared_error(Y, MEAN))
     assert FOUND.mae.value == pytest.approx(metrics.mean_absolute_error(Y, MEAN))
     assert FOUND.r2.value == pytest.approx(metrics.r2_score(Y, MEAN))
+    assert FOUND.bias.value == pytest.approx(np.mean(MEAN - Y))
+
+
+def test_the_interval_of_the_bias_is_nearly_that_of_a_t_test_and_holds():
+    expected = stats.ttest_1samp(MEAN - Y, 0).confidence_interval(0.95)
+    assert (FOUND.bias.low, FOUND.bias.high) == pytest.approx((expected.low, expected.high), abs=0.01)
+    random, held = np.random.default_rng(3), 0
+    for _ in range(400):
+        skewed = random.exponential(size=30)
+        found = howsure.evaluate(RegressionCertainty.from_mean_std(skewed, np.ones(30)), np.zeros(30)).bias
+        held += found.low <= 1 <= found.high
+    assert held / 400 > 0.95 - 2 * np.sqrt(0.95 * 0.05 / 400)
 
 
 def test_nll_is_that_of_scipy():

@@ -10,7 +10,7 @@ import pytest
 
 import howsure
 from tests.answers.measures import linear, rows
-from tests.commands import done, lines_of, refused
+from tests.commands import done, flat, lines_of, refused
 
 MODEL = "tests.answers.measures:linear"
 TWO = "tests.cli.test_numbers:two_numbers"
@@ -207,3 +207,19 @@ def test_two_tables_of_numbers_are_compared_by_the_question(y, tmp_path):
     said = done("compare", first, second, "--above", "0")
     assert "first" in said
     assert "has no effect on a model" in refused("compare", MODEL, first, "--above", "0")
+
+
+def test_a_shift_is_learnt_applied_and_scored(tmp_path):
+    random = np.random.default_rng(0)
+    truth, noise = random.normal(size=(2, N))
+    mean = truth + 0.5 * noise + 2.1
+    table = written(tmp_path / "t.csv", ["mean", "std", "y"], [mean, np.ones(N), truth])
+    assert "--method shift" in flat(done("calibrate", table, "--out", tmp_path / "plain.json"))
+    learnt = done("calibrate", table, "--method", "shift", "--out", tmp_path / "c.json")
+    assert "is added to the mean" in flat(learnt)
+    done("calibrate", table, "--calibrator", tmp_path / "c.json", "--out", tmp_path / "mended.csv")
+    found = [float(row["mean"]) for row in lines_of(tmp_path / "mended.csv")]
+    np.testing.assert_allclose(found, mean - np.mean(mean - truth), atol=1e-9)
+    assert "bias" in done("evaluate", table, "--out", tmp_path / "scores.csv")
+    (bias,) = (row for row in lines_of(tmp_path / "scores.csv") if row["score"] == "bias")
+    assert float(bias["value"]) == pytest.approx(np.mean(mean - truth))

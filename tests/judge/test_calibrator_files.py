@@ -1,6 +1,7 @@
 """A calibrator that was saved and read again does what it did, and what is damaged is refused."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,9 @@ from howsure import Calibrator, Certainty, MultilabelCalibrator, MultilabelCerta
 from howsure.answers.classes import maps
 from howsure.judge import calibrator_files as files
 from howsure.judge.calibrator_files import read_calibrator
+
+KEPT = sorted((Path(__file__).parent / "kept").glob("*.json"))
+"""Calibrators as earlier versions saved them."""
 
 RANDOM = np.random.default_rng(0)
 P = RANDOM.dirichlet([1, 1, 1], size=120)
@@ -43,6 +47,19 @@ def test_a_temperature_is_in_the_file_for_others_to_read(calibrators, tmp_path):
     content = json.loads((tmp_path / "calibrator.json").read_text())
     assert content["parameters"]["temperature"] == float(calibrators["temperature"].parameters["temperature"])
     assert (content["kind"], content["format"]) == ("howsure calibrator", 2)
+
+
+@pytest.mark.parametrize("file", KEPT, ids=[file.stem for file in KEPT])
+def test_a_calibrator_that_an_earlier_version_saved_is_read(file):
+    content, again = json.loads(file.read_text()), read_calibrator(file)
+    assert again.answer == content["answer"]
+    assert f"{content.get('rows', 40)} " in again.in_words()
+
+
+def test_every_kind_of_answer_has_a_calibrator_of_an_earlier_version():
+    assert {json.loads(file.read_text())["answer"] for file in KEPT} == {
+        kind.answer for kind in files.Kept.__subclasses__()
+    }
 
 
 def test_scores_without_rows_are_compared_with_nothing(calibrators, tmp_path):

@@ -3,6 +3,7 @@
     noise    where nothing says how far answers scatter: one σ for each target that maximises
              Σ log N(y; mean, spread² + σ²)
     factor   where `std` is known: the c that maximises Σ log N(y; mean, c² std²), c² = mean of (e / std)²
+    shift    with `method="shift"`, before either: the mean of e = y − mean, which is added to `mean`
 
 Recalibrated quantiles (Kuleshov and others 2018) are left out: a result holds a mean and a standard
 deviation. docs/numbers.md says what they would gain. Where answers are not normal, a warning names
@@ -12,8 +13,8 @@ deviation. docs/numbers.md says what they would gain. Where answers are not norm
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, ClassVar
 
@@ -40,8 +41,8 @@ from howsure.judge.scores import Score
 from howsure.sampling.outcome import Floats
 from howsure.words import rate
 
-NOISE, FACTOR = "noise", "factor"
-"""What can be learnt of a target: a standard deviation in its unit, or a factor of `std`."""
+NOISE, FACTOR, SHIFT = "noise", "factor", "shift"
+"""What can be learnt of a target: a standard deviation in its unit, a factor of `std`, and a shift."""
 
 FOLDS = 5
 """Parts of the rows; each is calibrated by what the others teach."""
@@ -65,6 +66,8 @@ class RegressionCalibrator(Kept):
         before: Scores of the labelled rows as they were.
         after: Scores of the same rows calibrated, each by what folds teach that it is not in.
         warnings: Sentences; empty where nothing is amiss.
+        shifts: By name of each target what is added to `mean`, with its 95 % interval; empty without
+            `method="shift"`.
     """
 
     learnt: str
@@ -73,6 +76,7 @@ class RegressionCalibrator(Kept):
     before: RegressionEvaluation
     after: RegressionEvaluation
     warnings: tuple[str, ...]
+    shifts: Mapping[str, Score] = field(default_factory=dict)
     answer: ClassVar[str] = "numbers"
 
     @property
@@ -90,7 +94,8 @@ class RegressionCalibrator(Kept):
 
         A noise is added: `noise` is what was learnt, and `std` follows from it and `spread`. A factor
         multiplies `std`, and with it `noise`, `spread` and the distance of `quantiles` from the mean: how
-        doubt is split is the model's, how much there is the calibration's. `mean` and `mc_error` stay.
+        doubt is split is the model's, how much there is the calibration's. `mc_error` stays, and `mean` too
+        unless a shift was learnt.
 
         Args:
             result: N ≥ 0 rows of the same targets, not calibrated yet.
@@ -107,7 +112,8 @@ class RegressionCalibrator(Kept):
                 hint="Give rows of the same method",
             )
         values = np.array([score.value for score in self.values.values()])
-        return _changed(result, self.learnt, values, self.rows)
+        shift = np.array([score.value for score in self.shifts.values()]) if self.shifts else None
+        return _changed(result, self.learnt, values, shift, self.rows)
 
     def in_words(self) -> str:
         """Sentences for a reader who knows no statistics."""
@@ -117,6 +123,8 @@ class RegressionCalibrator(Kept):
             what = f"The noise{'' if one else f' of {name!r}'} is {score}"
             if self.learnt == FACTOR:
                 what = f"The std{'' if one else f' of {name!r}'} is multiplied by {score}"
+            if self.shifts:
+                said.append(f"{self.shifts[name]} is added to the mean{'' if one else f' of {name!r}'}.")
             said.append(f"{what}. {self._held_in_words(name)}")
         return " ".join(
             [
@@ -143,6 +151,7 @@ class RegressionCalibrator(Kept):
     def _plain(self) -> dict[str, Any]:
         return {
             "learnt": self.learnt,
+            **({SHIFT: plain_scores(self.shifts)} if self.shifts else {}),
             "rows": self.rows,
             "target_names": list(self.target_names),
             "values": plain_scores(self.values),
@@ -157,10 +166,10 @@ def calibrate(
     result: RegressionCertainty, labels: Any, *, method: str | None, seed: int
 ) -> RegressionCalibrator:
     """The part `calibrate` of numbers; see `howsure.judge.calibrate.calibrate`."""
-    if method is not None:
+    if method not in (None, SHIFT):
         raise InputError(
-            "Numbers are calibrated in one way: by their noise, or by a factor of `std` where it is known",
-            expected="method=None",
+            "Numbers are calibrated by their noise, or by a factor of `std` where it is known",
+            expected=f"method=None, or '{SHIFT}' to mend a mean that is off by a constant as well",
             received=repr(method),
         )
     truth = truth_of(result, labels)
@@ -173,23 +182,20 @@ def calibrate(
             hint="Label more rows",
         )
     error = truth - result.mean
-    values = _fitted(result, learnt, error)
-    fold = np.random.default_rng(seed).permutation(len(truth)) % FOLDS
-    parts = []
-    for number in range(FOLDS):
-        known = fold != number
-        value = _fitted(result[known], learnt, error[known])
-        parts.append(_changed(result[~known], learnt, value, int(known.sum())))
-    alike = [replace(part, method=parts[0].method) for part in parts]
-    order = np.argsort(np.concatenate([np.flatnonzero(fold == number) for number in range(FOLDS)]))
-    held_out = RegressionCertainty.joined(alike)[order]
-    before, after = (evaluate_numbers(each, truth, seed) for each in (result, held_out))
+    values, shift = _fitted(result, learnt, error, shifted=method == SHIFT)
+
+    def held_out(shifted: bool) -> RegressionEvaluation:
+        return evaluate_numbers(_held_out(result, learnt, error, shifted, seed), truth, seed)
+
+    before, after = evaluate_numbers(result, truth, seed), held_out(method == SHIFT)
+    moved = error if shift is None else error - shift
     scores = {
-        name: _score_of(result, learnt, k, error[:, k], float(values[k]))
+        name: _score_of(result, learnt, k, moved[:, k], float(values[k]))
         for k, name in enumerate(result.target_names)
     }
-    warnings = _warnings_of(learnt, scores, {} if learnt == NOISE else after.minus(before), after)
-    return RegressionCalibrator(learnt, scores, len(truth), before, after, tuple(warnings))
+    warnings = _warnings_of(learnt, scores, {} if learnt == NOISE else after.minus(before), after, held_out)
+    shifts = {} if shift is None else {name: _bias(of, -1) for name, of in before.of_target.items()}
+    return RegressionCalibrator(learnt, scores, len(truth), before, after, tuple(warnings), shifts)
 
 
 def read(content: Mapping[str, Any]) -> RegressionCalibrator:
@@ -203,7 +209,11 @@ def read(content: Mapping[str, Any]) -> RegressionCalibrator:
         raise ValueError("a value is not a number of at least 0")
     before, after = (_read_evaluation(content[which], rows, tuple(values)) for which in ("before", "after"))
     warnings = tuple(map(str, content["warnings"]))
-    calibrator = RegressionCalibrator(learnt, values, rows, before, after, warnings)
+    shifts = read_scores(content.get(SHIFT, {}))
+    shifts = {name: shifts[name] for name in values if shifts}
+    if not all(np.isfinite(score.value) for score in shifts.values()):
+        raise ValueError("a shift is not finite")
+    calibrator = RegressionCalibrator(learnt, values, rows, before, after, warnings, shifts)
     vars(calibrator)["differences"] = read_scores(content["differences"])  # which the rows are needed for
     return calibrator
 
@@ -229,18 +239,44 @@ def _learnt_of(result: RegressionCertainty) -> str:
     return FACTOR
 
 
-def _fitted(result: RegressionCertainty, learnt: str, error: Floats) -> Floats:
-    """(K,) the noise, or the factor, of each target, from errors (N, K)."""
+def _fitted(
+    result: RegressionCertainty, learnt: str, error: Floats, *, shifted: bool
+) -> tuple[Floats, Floats | None]:
+    """(K,) the noise, or the factor, of each target, and the shift where asked for, from errors (N, K)."""
+    shift = error.mean(axis=0) if shifted else None
+    error = error if shift is None else error - shift
     if learnt == NOISE:
-        spread = spread_of(result)
-        return np.array([noise_of(error[:, k], spread[:, k]) for k in range(error.shape[1])])
+        pairs = zip(error.T, spread_of(result).T, strict=True)
+        return np.array([noise_of(*each) for each in pairs]), shift
     wrong = np.flatnonzero((result.std == 0).any(axis=-1))
     if len(wrong):
         raise InputError(
             f"The `std` is 0 {in_rows(len(wrong), wrong[:5].tolist())}, so no factor makes it true",
             expected="a `std` above 0",
         )
-    return np.asarray(np.sqrt(np.mean((error / result.std) ** 2, axis=0)))
+    return np.asarray(np.sqrt(np.mean((error / result.std) ** 2, axis=0))), shift
+
+
+def _held_out(
+    result: RegressionCertainty, learnt: str, error: Floats, shifted: bool, seed: int
+) -> RegressionCertainty:
+    """The same rows, each calibrated by what folds teach that it is not in."""
+    fold = np.random.default_rng(seed).permutation(len(error)) % FOLDS
+    parts = []
+    for number in range(FOLDS):
+        known = fold != number
+        fit = _fitted(result[known], learnt, error[known], shifted=shifted)
+        parts.append(_changed(result[~known], learnt, *fit, int(known.sum())))
+    alike = [replace(part, method=parts[0].method) for part in parts]
+    order = np.argsort(np.concatenate([np.flatnonzero(fold == number) for number in range(FOLDS)]))
+    return RegressionCertainty.joined(alike)[order]
+
+
+def _bias(scores: TargetScores, sign: int) -> Score:
+    """The bias of a target, or with the sign −1 what has to be added to its mean."""
+    assert scores.bias is not None  # it is missing in old files alone
+    low, high = sorted((sign * scores.bias.low, sign * scores.bias.high))
+    return Score(sign * scores.bias.value, low, high)
 
 
 def spread_of(result: RegressionCertainty) -> Floats:
@@ -293,15 +329,18 @@ def _score_of(result: RegressionCertainty, learnt: str, k: int, error: Floats, v
     return Score(value, float(low), float(high))
 
 
-def _changed(result: RegressionCertainty, learnt: str, values: Floats, rows: int) -> RegressionCertainty:
+def _changed(
+    result: RegressionCertainty, learnt: str, values: Floats, shift: Floats | None, rows: int
+) -> RegressionCertainty:
     """A calibrated result; see `RegressionCalibrator.__call__`."""
-    told = {
-        **result.method,
-        "calibration": {
-            "rows": rows,
-            learnt: dict(zip(result.target_names, values.tolist(), strict=True)),
-        },
+    learned = {learnt: values} if shift is None else {learnt: values, SHIFT: shift}
+    of_targets = {
+        name: dict(zip(result.target_names, each.tolist(), strict=True)) for name, each in learned.items()
     }
+    told = {**result.method, "calibration": {"rows": rows, **of_targets}}
+    if shift is not None:
+        quantiles = None if result.quantiles is None else result.quantiles + shift[:, None]
+        result = replace(result, mean=result.mean + shift, quantiles=quantiles)
     if learnt == NOISE:
         return replace(result.with_noise(values, FROM), method=told)
     given: dict[str, Any] = {"method": told}
@@ -323,10 +362,22 @@ def _warnings_of(
     values: Mapping[str, Score],
     differences: Mapping[str, Score],
     after: RegressionEvaluation,
+    held_out: Callable[[bool], RegressionEvaluation],
 ) -> list[str]:
     sentences = []
-    for name, scores in after.of_target.items():
-        if scores.miscalibration is not None and scores.miscalibration.low > 0:
+    off = [name for name, scores in after.of_target.items() if _is_off(scores)]
+    biased = [name for name in off if _bias(after.of_target[name], 1).excludes_zero]
+    without = held_out(True) if biased else after
+    for name in off:
+        if name in biased:
+            high = _bias(after.of_target[name], 1).value > 0
+            by = _bias(after.of_target[name], 1 if high else -1)
+            sentences.append(
+                f"Predictions of '{name}' are too {'high' if high else 'low'}, by {by} on average: "
+                "`howsure.calibrate(result, y, method='shift')` takes that off (on the command line: "
+                "--method shift)."
+            )
+        if _is_off(without.of_target[name]):
             sentences.append(
                 f"Answers of '{name}' are not normally distributed around the mean, by more than chance "
                 "explains: `howsure.prediction_intervals` gives intervals that hold all the same."
@@ -345,6 +396,11 @@ def _warnings_of(
                 "where there is nothing to correct: keep the model's own `std`."
             )
     return sentences
+
+
+def _is_off(scores: TargetScores) -> bool:
+    """Whether quantiles are off by more than chance explains."""
+    return scores.miscalibration is not None and scores.miscalibration.low > 0
 
 
 # --- files --------------------------------------------------------------------------------------------

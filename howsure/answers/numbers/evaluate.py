@@ -26,6 +26,7 @@ from howsure.sampling.outcome import Floats
 GOOD = {
     "rmse": ("RMSE", "lower is better; in the unit of the target"),
     "mae": ("MAE", "lower is better; in the unit of the target"),
+    "bias": ("bias", "0 is best; mean of prediction − truth, in the unit of the target"),
     "r2": ("R²", "higher is better; 0 is as good as always the mean"),
     "nll": ("NLL", "lower is better; depends on the unit of the target"),
     "nll_mixture": ("NLL of the networks", "lower is better; depends on the unit of the target"),
@@ -83,10 +84,12 @@ class TargetScores:
     """How good the numbers of one target are. Scores that these rows do not allow are None.
 
     Attributes:
-        rmse: √(mean e²) of the error e = y − mean; lower is better, as for all that follow but `r2`,
+        rmse: √(mean e²) of the error e = y − mean; lower is better, as for all that follow but `r2`, `bias`,
             `coverage`, `aurg` and the areas under ROC curves.
         mae: Mean |e|.
         r2: 1 − Σ e² / Σ (y − ȳ)²: what the numbers explain; NaN where all true numbers are the same.
+        bias: Mean of prediction − truth, −e, in the unit of the target: above 0 where predictions are too
+            high. None in calibrators that were saved before it was measured.
         nll: Mean −log N(y; mean, std²), nats, as deep ensembles publish it (Lakshminarayanan and others
             2017). Infinite where a `std` is 0.
         nll_mixture: Mean −log of the mean over networks of N(y; y_t, noise²), as Gal and Ghahramani (2016)
@@ -115,6 +118,7 @@ class TargetScores:
     rmse: Score
     mae: Score
     r2: Score
+    bias: Score | None = None
     nll: Score | None = None
     nll_mixture: Score | None = None
     crps: Score | None = None

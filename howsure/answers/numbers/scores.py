@@ -2,6 +2,7 @@
 
 With e = y − mean, z = e / std, and Φ and φ the normal distribution function and density:
 
+    bias            −e, the prediction less the truth
     nll             ½ log 2π std² + ½ z²                                           (deep ensembles 2017)
     nll_mixture     −log mean_t N(y; y_t, noise²) over networks t                  (Gal and Ghahramani 2016)
     crps            std · (z (2 Φ(z) − 1) + 2 φ(z) − 1/√π)                         (Gneiting and Raftery 2007)
@@ -173,7 +174,12 @@ def root_of(squares: Floats) -> Root:
 def of_errors(error: Floats, y: Floats) -> dict[str, Measured]:
     """Scores of errors (N,) of true numbers (N,), which need no std."""
     deviation = (y - y.mean()) ** 2
-    return {"rmse": root_of(error**2), "mae": mean_loss(np.abs(error)), "r2": _gain(error**2, deviation)}
+    return {
+        "rmse": root_of(error**2),
+        "mae": mean_loss(np.abs(error)),
+        "bias": Loss(-float(error.mean()), -centred(error), len(error)),
+        "r2": _gain(error**2, deviation),
+    }
 
 
 def _gain(losses: Floats, of_constant: Floats) -> Measured:
