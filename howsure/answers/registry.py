@@ -265,9 +265,10 @@ POSITIONS = Answer(
         "choose": "`result.most_undecided(10)` gives the most doubtful rows",
         "above": "`result.share` is the share of each class in each row",
         "interval_lines": "`result.share_interval(0.9)` gives intervals between networks",
-        "given": "`howsure.assess` makes such results from a model",
-        "claims": "`howsure.assess` makes such results from a model",
-        "given_columns": "`howsure.assess` makes such results from a model",
+        **dict.fromkeys(
+            ("given", "claims", "given_columns"),
+            "`howsure.DenseCertainty.from_probabilities` takes maps of probabilities",
+        ),
     },
 )
 

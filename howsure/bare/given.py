@@ -21,6 +21,9 @@ from howsure.sampling.outcome import Outcome
 Floats = NDArray[np.float64]
 
 
+MAPS = "Maps with a class at each position belong to `howsure.DenseCertainty`, which has the same function"
+
+
 @dataclass(frozen=True)
 class Kind:
     """What it takes to make results of one kind from probabilities: the part `given` of a kind of answers.
@@ -76,17 +79,21 @@ def read_given(p: Any, names: Any, kind: Kind, called: str) -> Given:
     """
     if is_frame(p):
         return _from_frame(p, names, kind, called)
-    values, dtype = _numbers(p, called)
+    values, dtype = numbers_of(p, called)
     if kind.sums:
         values = _of_two_classes(values, names, kind, called)
     if values.ndim != 2 or values.shape[1] < (2 if kind.sums else 1):
-        raise InputError(f"{called} cannot be used", expected=kind.expected, received=_described(values))
+        hint = MAPS if kind.sums and values.ndim > 2 else None
+        raise InputError(
+            f"{called} cannot be used", expected=kind.expected, received=_described(values), hint=hint
+        )
     if names is not None:
-        names = _checked_names(names, kind.each, values.shape[1])
+        names = checked_names(names, kind.each, values.shape[1])
     return Given(values, dtype, names)
 
 
-def _checked_names(names: Any, each: str, count: int) -> tuple[str, ...]:
+def checked_names(names: Any, each: str, count: int) -> tuple[str, ...]:
+    """Names of as many columns of probabilities."""
     found = check_names(names, each, f"The {each} names")
     if len(found) != count:
         raise InputError(
@@ -97,7 +104,7 @@ def _checked_names(names: Any, each: str, count: int) -> tuple[str, ...]:
     return found
 
 
-def _numbers(p: Any, called: str) -> tuple[Floats, str]:
+def numbers_of(p: Any, called: str) -> tuple[Floats, str]:
     """An array of doubles, and the name of the type it came in."""
     check_unmasked(p, called)
     if hasattr(p, "detach"):  # a tensor of PyTorch
@@ -181,7 +188,7 @@ def _from_frame(frame: Any, names: Any, kind: Kind, called: str) -> Given:
             if chosen
             else None,
         )
-    read = [_numbers(values, called) for values in columns]
+    read = [numbers_of(values, called) for values in columns]
     coarse = [dtype for _, dtype in read if dtype == "float16"]
     values = np.stack([values for values, _ in read], axis=1)
     return Given(

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from howsure import tuning
 from howsure.answers.elsewhere import GIVEN_PASSES, GIVEN_PROBABILITIES
 from howsure.arguments import check_type
-from howsure.bare.given import Given, Kind, read_given
+from howsure.bare.given import MAPS, Given, Kind, read_given
 from howsure.data.ids import ID
 from howsure.data.labels import check_class_names
 from howsure.data.rows import quoted
@@ -76,8 +76,7 @@ def of_given(
     error[:, outcome.width :] = np.nan
     nothing = np.zeros_like(mean)
     estimates = Estimates(mean, error, nothing, nothing, np.ones(len(mean), dtype=np.int64))
-    words = {"pass": "what was given", **NO_NETWORK}
-    return _result(outcome, estimates, given, GIVEN_PROBABILITIES, source, words, kind)
+    return _result(outcome, estimates, given, settings_of(GIVEN_PROBABILITIES, source), kind)
 
 
 def of_passes(
@@ -95,34 +94,34 @@ def of_passes(
     stream = _one_by_one(passes, names, of)
     start = next(stream, None)
     if start is None:
-        raise _too_few(0)
+        raise too_few(0)
     first, values = start
     outcome = _outcome(of, first.names, values.shape[1], thresholds)
     most = KEPT if isinstance(passes, Iterator) else sys.maxsize
     kept = [values, *(values for _, values in itertools.islice(stream, most - 1))]
     if len(kept) < 2:
-        raise _too_few(len(kept))
+        raise too_few(len(kept))
     estimates = _at_hand(kept, outcome) if len(kept) < most else _streamed(kept, stream, outcome)
-    words = {"pass": "one of the passes that were given", "between": "passes", **NO_NETWORK}
-    return _result(outcome, estimates, first, GIVEN_PASSES, source, words, kind)
+    return _result(outcome, estimates, first, settings_of(GIVEN_PASSES, source), kind)
 
 
-def _result(
-    outcome: Outcome,
-    estimates: Estimates,
-    given: Given,
-    name: str,
-    source: str | None,
-    words: dict[str, str],
-    kind: str,
-) -> Any:
+def settings_of(name: str, source: str | None) -> dict[str, Any]:
+    """What a result tells of probabilities or passes that were given, by the name of their method."""
     check_type(source, (str, type(None)), "source", "a text that says where they come from, or None")
-    settings: dict[str, Any] = {"name": name, "words": words}
-    if source is not None:
-        settings["source"] = source
-    version = importlib.metadata.version("howsure")
-    told = Told(np.arange(len(estimates)), kind, settings, 0, None, version)
-    result: Any = outcome.result(estimates, told)
+    words = {"pass": "what was given"}
+    if name == GIVEN_PASSES:
+        words = {"pass": "one of the passes that were given", "between": "passes"}
+    settings: dict[str, Any] = {"name": name, "words": words | NO_NETWORK}
+    return settings if source is None else settings | {"source": source}
+
+
+def told_of(numbers: NDArray[np.int64], settings: dict[str, Any], kind: str) -> Told:
+    """How such rows came about."""
+    return Told(numbers, kind, settings, 0, None, importlib.metadata.version("howsure"))
+
+
+def _result(outcome: Outcome, estimates: Estimates, given: Given, settings: dict[str, Any], kind: str) -> Any:
+    result: Any = outcome.result(estimates, told_of(np.arange(len(estimates)), settings, kind))
     if given.labels is not None:
         result = result.with_truth(given.labels)
     if given.ids is None:
@@ -132,10 +131,15 @@ def _result(
 
 
 def _outcome(of: Kind, names: tuple[str, ...] | None, width: int, thresholds: Thresholds | None) -> Outcome:
-    if thresholds is not None:
-        check_type(thresholds, Thresholds, "thresholds", "howsure.Thresholds(sure=0.95, coin_flip=0.2)")
-    limits = Thresholds() if thresholds is None else thresholds
-    return of.outcome(check_class_names(names, width), limits)
+    return of.outcome(check_class_names(names, width), limits_of(thresholds))
+
+
+def limits_of(thresholds: Thresholds | None) -> Thresholds:
+    """Where the verdicts lie: as given, or as usual."""
+    if thresholds is None:
+        return Thresholds()
+    check_type(thresholds, Thresholds, "thresholds", "howsure.Thresholds(sure=0.95, coin_flip=0.2)")
+    return thresholds
 
 
 def _checked(given: Given, of: Kind, called: str) -> Floats:
@@ -162,6 +166,8 @@ def _one_by_one(passes: Any, names: Sequence[str] | None, of: Kind) -> Iterator[
             received=f"an array of shape {tuple(shape)}",
             hint="One pass over some rows, or a mean, belongs to `from_probabilities`"
             if len(shape) == 2
+            else MAPS
+            if of.sums and len(shape) > 3
             else None,
         )
     first: Given | None = None
@@ -204,7 +210,8 @@ def _check_pass(one: Any, called: str) -> None:
         )
 
 
-def _too_few(passes: int) -> InputError:
+def too_few(passes: int) -> InputError:
+    """What to say of so few passes."""
     return InputError(
         "Too few passes to tell the error of their mean",
         expected="2 or more",

@@ -8,6 +8,8 @@ Two kinds of rounding leave sums beside 1, and each is undone as it was done:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +19,7 @@ from howsure.errors import InputError
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Numbers = Integers | Callable[[NDArray[np.bool_]], str]
 
 SINGLE, HALF, BRAIN = 2.0**-24, 2.0**-11, 2.0**-8
 """Largest relative errors of rounding to float32, float16 and bfloat16."""
@@ -30,7 +33,7 @@ NEARLY = 0.02
 _SHOWN = 6
 
 
-def distributions(p: Floats, numbers: Integers, dtype: str, called: str) -> Floats:
+def distributions(p: Floats, numbers: Numbers, dtype: str, called: str) -> Floats:
     """Distributions over classes, with what rounding left beside a sum of 1 taken out.
 
     A row is off by rounding where its sum is off by at most (K + 1) u, u being the largest relative error of
@@ -42,7 +45,7 @@ def distributions(p: Floats, numbers: Integers, dtype: str, called: str) -> Floa
 
     Args:
         p: (N, K) finite or not.
-        numbers: (N,) what the rows are called in messages.
+        numbers: (N,) what the rows are called in messages; or maps which of them are wrong to where that is.
         dtype: Name of the type they came in.
         called: What they are, in words, the subject of a message.
 
@@ -72,7 +75,7 @@ def distributions(p: Floats, numbers: Integers, dtype: str, called: str) -> Floa
     return np.asarray(p / p.sum(axis=1, keepdims=True))
 
 
-def check_range(p: Floats, numbers: Integers, called: str, allowed: float, expected: str) -> None:
+def check_range(p: Floats, numbers: Numbers, called: str, allowed: float, expected: str) -> None:
     """Raise an `InputError` unless all numbers are finite, and from 0 to 1 but for what is allowed."""
     bad = np.asarray(~np.isfinite(p).all(axis=1))
     if bad.any():
@@ -122,7 +125,7 @@ def _half_digit(p: Floats) -> Floats:
     return np.zeros(p.shape)
 
 
-def _not_distributions(p: Floats, numbers: Integers, called: str, wrong: NDArray[np.bool_]) -> InputError:
+def _not_distributions(p: Floats, numbers: Numbers, called: str, wrong: NDArray[np.bool_]) -> InputError:
     total = p.sum(axis=1)
     first = int(np.argmax(wrong))
     return InputError(
@@ -180,8 +183,8 @@ def _of_no_class(p: Floats) -> int | None:
     return int(np.argmax(fits)) if fits.sum() == 1 else None
 
 
-def _named(numbers: Integers, which: NDArray[np.bool_]) -> str:
-    return in_rows(int(which.sum()), numbers[which][:5].tolist())
+def _named(numbers: Numbers, which: NDArray[np.bool_]) -> str:
+    return numbers(which) if callable(numbers) else in_rows(int(which.sum()), numbers[which][:5].tolist())
 
 
 def _shown(p: Floats, which: NDArray[np.bool_]) -> str:

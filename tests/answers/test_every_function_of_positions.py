@@ -99,6 +99,8 @@ def saved(result, folder):
 METHODS = {
     "can_call": lambda result, folder: result.can_call("scan"),
     "first_numbers": lambda result, folder: getattr(result, result.first_numbers()),
+    "from_passes": lambda result, folder: type(result).from_passes(np.stack([P, P])),
+    "from_probabilities": lambda result, folder: type(result).from_probabilities(P),
     "gathered": lambda result, folder: type(result).gathered([result[:4], result[4:]], N),
     "has": lambda result, folder: result.has("share"),
     "in_table": lambda result, folder: [result.in_table(column) for column in result.columns],

@@ -7,7 +7,7 @@ import numpy as np
 from howsure.answers import verdict as verdicts
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.scores import constant_of, found_of
-from howsure.answers.elsewhere import are_alone
+from howsure.answers.elsewhere import are_alone, nothing_drawn
 from howsure.answers.sentences import more_of, percent, words_of
 from howsure.report.figures import Proportion, Reliability, RiskCoverage, differs_from_claim, proportion
 from howsure.report.words import beside, decimals, interval_of, share_of
@@ -40,10 +40,8 @@ def settled_in_words(certainty: Certainty) -> str:
     """Whether the passes suffice for every verdict, a sentence."""
     rows = len(certainty)
     open_rows = int(np.sum(~certainty.settled))
-    if rows and are_alone(certainty.method):
-        return "The percentages came without passes, so no verdict waits for more of them."
-    if rows and np.all(certainty.passes == 1):
-        return "Nothing was drawn, so no verdict waits for more passes."
+    if rows and (said := nothing_drawn(certainty.method, certainty.passes)):
+        return said
     if not open_rows:
         return "Every verdict is settled: each lies farther from a threshold than the error of its passes."
     more = more_of(certainty.method, int(certainty.passes_to_settle[~certainty.settled].max()))

@@ -9,6 +9,7 @@ import numpy as np
 
 from howsure.answers.classes.brief import Point, method_point
 from howsure.answers.classes.drawings import draw_curve
+from howsure.answers.elsewhere import are_alone
 from howsure.answers.positions.cards import MOST_CARDS, cards
 from howsure.answers.positions.colours import OKABE_ITO, OTHERS
 from howsure.answers.positions.drawings import CIVIDIS, colours_of, draw_doubt
@@ -149,7 +150,9 @@ def _trust(result: DenseCertainty, counts: Counts) -> Point:
 
 def _margin(result: DenseCertainty) -> Point:
     question, between = "What is ±?", words_of(result.method)["between"]
-    if not result.share_error.any():
+    if are_alone(result.method):
+        said = "These shares came without an error, so they have no ±. That does not make them true."
+    elif not result.share_error.any():
         said = "There is none: the shares are the same every time, which does not make them true."
     elif not np.isfinite(result.share_error).any():
         said = "There is none: how far these shares would move with other passes is not known."

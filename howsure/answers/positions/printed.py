@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from howsure.answers.elsewhere import nothing_drawn
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.sentence import share_in_words
 from howsure.answers.printed import NONE, Line, Lines
@@ -48,12 +49,13 @@ def summary(certainty: DenseCertainty) -> str:
     """How the positions came out, whether their verdicts are settled, and how often they are right."""
     if not len(certainty):
         return lead(certainty)
-    text = lead(certainty)
-    settled = float(1 - certainty.unsettled.mean())
-    text += (
-        f" On average {int(np.mean(certainty.passes)):,} passes settle the verdict of {rate(settled)} of the "
+    settled, known = float(1 - certainty.unsettled.mean()), certainty.settled.any()
+    said = nothing_drawn(certainty.method, certainty.passes) if known else ""
+    said = said or (
+        f"On average {int(np.mean(certainty.passes)):,} passes settle the verdict of {rate(settled)} of the "
         f"{certainty.position_name}s."
     )
+    text = f"{lead(certainty)} {said}"
     if certainty.truth is not None:
         right, count = np.sum([_right(certainty, at) for at in range(len(certainty))], axis=0).tolist()
         if count:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.answers import verdict as verdicts
+from howsure.answers.positions.doubt import over_classes
 from howsure.answers.positions.regions import Region, regions_of
 from howsure.answers.positions.sentence import DenseRow
 from howsure.answers.positions.truth import IGNORED, truth_map
@@ -273,15 +274,14 @@ class DenseCertainty(Result[DenseRow]):
             there = part._there
             found["undecided"][at] = np.mean(part.is_coin_flip[there])
             found["unsettled"][at] = np.mean(~np.asarray(part.settled)[there])
-            found["doubt"][at] = _over_classes(part)
+            top = (np.asarray(each)[there] for each in (part.label, part.probability))
+            found["doubt"][at] = over_classes(*top)
         return {name: read_only(values) for name, values in found.items()}
 
     @property
     def _there(self) -> Any:
         """An index of maps: the positions that count."""
         return slice(None) if self.counts is None else self.counts
-
-    # --- shares -------------------------------------------------------------------------------
 
     def share_interval(self, level: float = SHOWN) -> Floats:
         """Between which shares single networks lie: (N, K, 2), an equal-tailed interval of each class.
@@ -389,6 +389,77 @@ class DenseCertainty(Result[DenseRow]):
             check_whole(count, "count", least=0)
         return np.argsort(-self.doubt, kind="stable")[:count].astype(np.int64)
 
+    # --- from elsewhere -----------------------------------------------------------------------
+
+    @staticmethod
+    def from_probabilities(
+        p: Any,
+        class_names: Sequence[str] | None = None,
+        *,
+        class_axis: int = -1,
+        positions: Any = None,
+        source: str | None = None,
+        thresholds: Thresholds | None = None,
+        kind: str | None = None,
+    ) -> DenseCertainty:
+        """The result of maps of probabilities that something else computed, such as saved softmax maps.
+
+        They count as one pass. So `mc_error`, `share_error` and `mutual_information` are 0: whether they are
+        a mean, and of what, is not known. Spread, quantiles and `overlap` are NaN. Every verdict is settled.
+        Rounding is taken out as by `Certainty.from_probabilities`. All probabilities are kept.
+
+        Args:
+            p: (N, *P, K) 0 to 1 that sum to 1 over the classes, or (N, *P, 1) of the second of two; an array,
+                a tensor or a file. Or a list of N arrays (*P, K) or files of one size: .npy, or .npz with one
+                array or one called `probabilities`. Names of files become `ids`.
+            class_names: K names; None stands for '0' … 'K−1'.
+            class_axis: Axis of the classes, counted with that of the rows: 1 where they come before the
+                positions, as in PyTorch and in the files of nnU-Net.
+            positions: (N, *P) which positions count, as in `howsure.assess`; others may hold anything.
+            source: Where they come from, kept in `method`.
+            thresholds: Where `sure` and `coin flip` lie; None stands for 0.95 and 0.20.
+            kind: What one row is, in sentences; None for `row` with one axis of positions, else `image`.
+
+        Raises:
+            InputError: No such maps, rows of several sizes, or as from `Certainty.from_probabilities`.
+
+        Example:
+            >>> p = np.array([[[0.9, 0.1], [0.55, 0.45]]])  # one row of two positions
+            >>> print(howsure.DenseCertainty.from_probabilities(p, ["road", "tree"])[0])
+            100 % 'road'; 50 % of the positions are coin flips, the largest region 1 position between ...
+        """
+        return _of_maps(p, class_names, class_axis, positions, source, thresholds, kind)
+
+    @staticmethod
+    def from_passes(
+        passes: Any,
+        class_names: Sequence[str] | None = None,
+        *,
+        class_axis: int = -1,
+        positions: Any = None,
+        source: str | None = None,
+        thresholds: Thresholds | None = None,
+        kind: str | None = None,
+    ) -> DenseCertainty:
+        """The result of T independent passes over maps: of thinned networks, members, folds or draws.
+
+        Their mean, its error and its entropies are those of `Certainty.from_passes` at each position. Shares,
+        their spread and `overlap` are between the passes.
+
+        Args:
+            passes: (T, N, *P, K), T ≥ 2; or a list of N arrays (T, *P, K) or files, one for each row.
+            class_names: As in `from_probabilities`, like all that follow.
+            class_axis: Counted with the axis of the rows, but not with that of the passes.
+            positions: As there.
+            source: As there.
+            thresholds: As there.
+            kind: As there.
+
+        Raises:
+            InputError: As from `from_probabilities`, or fewer than two passes.
+        """
+        return _of_maps(passes, class_names, class_axis, positions, source, thresholds, kind, are_passes=True)
+
     # --- true answers -------------------------------------------------------------------------
 
     def numbered(self, labels: Any, ignore: int | None = None) -> Integers:
@@ -418,13 +489,10 @@ class DenseCertainty(Result[DenseRow]):
         )
 
 
-def _over_classes(row: DenseCertainty) -> float:
-    """Of one row, the mean of 1 − probability where a class is the label, averaged over the classes found."""
-    there = row._there
-    label, probability = (np.reshape(each[there], -1) for each in (row.label, row.probability))
-    size = np.bincount(label)
-    unlikely = np.bincount(label, 1 - probability.astype(np.float64))
-    return float(np.mean(unlikely[size > 0] / size[size > 0]))
+def _of_maps(given: Any, *wishes: Any, are_passes: bool = False) -> DenseCertainty:
+    from howsure.bare.maps import Wishes, of_maps  # which makes such results
+
+    return of_maps(given, Wishes(*wishes), are_passes=are_passes)
 
 
 MOST_REGIONS = 20

@@ -1,0 +1,246 @@
+"""Results with a class at each position, from probabilities or passes that something else computed.
+
+an array, or an array or a file for each row
+  │ one row after the other, and of it one pass after the other
+  ▼
+checked passes (1, 1, *P, K) ──> `Sums` and the tally of `Positions`, as of passes through a model
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from howsure.answers.elsewhere import GIVEN_PASSES, GIVEN_PROBABILITIES
+from howsure.answers.positions.outcome import MOST_AXES, Positions
+from howsure.answers.positions.padding import given_counts
+from howsure.answers.positions.result import DenseCertainty
+from howsure.arguments import as_array, check_path, check_whole
+from howsure.bare.given import checked_names, numbers_of
+from howsure.bare.results import limits_of, settings_of, told_of, too_few
+from howsure.bare.rounding import distributions
+from howsure.data.files import check_readable
+from howsure.data.labels import check_class_names
+from howsure.data.numpy_files import names_in_npz, open_npy, read_npz
+from howsure.data.rows import quoted
+from howsure.errors import InputError
+from howsure.models.protocol import PROBABILITIES
+from howsure.results.thresholds import Thresholds
+from howsure.sampling.estimate import Sums
+from howsure.sampling.outcome import Booleans, Floats, Integers
+from howsure.sampling.sketch import with_networks
+
+IN_NPZ = ("probabilities", "softmax")
+"""What nnU-Net calls the probabilities in its files: version 2, and version 1."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """How given maps are read.
+
+    Attributes:
+        names: Names of the classes, or None.
+        class_axis: Axis of the classes, counted with that of the rows.
+        positions: (N, *P) which positions count, or None for all.
+        source: Their origin, a text, or None.
+        thresholds: Where the verdicts lie, or None.
+        kind: What one row is; None for `row` where positions have one axis, else `image`.
+    """
+
+    names: Sequence[str] | None
+    class_axis: int
+    positions: Any
+    source: str | None
+    thresholds: Thresholds | None
+    kind: str | None
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Passes over N rows, opened one row at a time.
+
+    Attributes:
+        count: N.
+        shape: Of one pass over a row, as given.
+        of: Maps the number of a row to its passes (T, *shape); probabilities are one.
+        are_passes: Whether they are passes.
+        class_axis: Axis of the classes in the shape.
+        files: Names of the files of the rows, or None.
+    """
+
+    count: int
+    shape: tuple[int, ...]
+    of: Callable[[int], Any]
+    are_passes: bool
+    class_axis: int
+    files: list[str] | None = None
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """*P."""
+        return tuple(np.delete(self.shape, self.class_axis).tolist())
+
+
+def of_maps(given: Any, wishes: Wishes, *, are_passes: bool) -> DenseCertainty:
+    """The result of given passes, or of probabilities, which are one; see `DenseCertainty.from_passes`."""
+    rows = _rows_of(given, wishes.class_axis, are_passes)
+    width, shape = max(2, rows.shape[rows.class_axis]), (rows.count, *rows.positions)
+    names = None if wishes.names is None else checked_names(wishes.names, "class", width)
+    outcome = Positions(
+        *("what was given", PROBABILITIES, "float64", check_class_names(names, width)),
+        *(limits_of(wishes.thresholds), rows.positions, len(rows.positions)),
+        keep=True,
+        counts=None if wishes.positions is None else given_counts(wishes.positions, shape),
+    )
+    kind = wishes.kind or ("row" if len(rows.positions) == 1 else "image")
+    settings = settings_of(GIVEN_PASSES if are_passes else GIVEN_PROBABILITIES, wishes.source)
+
+    def of_rows(numbers: Integers) -> DenseCertainty:
+        sums = Sums.of(len(numbers), outcome)
+        for row in numbers.tolist():
+            for values in _checked(rows, row, outcome):
+                sums.add_group(values, outcome)
+        found = with_networks(sums.estimates(outcome), sums.sketch, outcome)
+        if not are_passes:  # whether they are a mean, and of what, is not known
+            found = replace(found, error=np.zeros_like(found.error))
+        return outcome.result(found, told_of(numbers, settings, kind))
+
+    parts = [of_rows(np.arange(row, row + 1)) for row in range(rows.count)] or [of_rows(np.arange(0))]
+    result = DenseCertainty.joined(parts)
+    return result if rows.files is None else result.with_ids(rows.files, "file")
+
+
+def _rows_of(given: Any, axis: int, are_passes: bool) -> _Rows:
+    """The rows of an array, or of a list of arrays or of paths.
+
+    Raises:
+        InputError: Something else.
+    """
+    given = _opened(given)
+    one_by_one = isinstance(given, (list, tuple)) and not all(isinstance(e, (list, tuple)) for e in given)
+    if not one_by_one:
+        whole = given if hasattr(given, "shape") else as_array(given, "The probabilities")
+        shape = tuple(whole.shape)[1 + are_passes :]
+        count = 0 if not shape else int(whole.shape[int(are_passes)])
+        of = (lambda row: whole[:, row]) if are_passes else (lambda row: whole[row][None])
+        return _Rows(count, shape, of, are_passes, _place(shape, axis, are_passes, tuple(whole.shape)))
+
+    def of_list(row: int) -> Any:
+        each = _opened(given[row])
+        found = each if hasattr(each, "shape") else as_array(each, f"The probabilities of row {row}")
+        return found if are_passes else found[None]
+
+    shape = tuple(of_list(0).shape)[1:]
+    files = [Path(each).name for each in given if isinstance(each, (str, os.PathLike))]
+    place = _place(shape, axis, are_passes, None)
+    return _Rows(len(given), shape, of_list, are_passes, place, files if len(files) == len(given) else None)
+
+
+def _place(shape: tuple[int, ...], axis: int, are_passes: bool, whole: tuple[int, ...] | None) -> int:
+    """The axis of the classes in one pass over a row.
+
+    Args:
+        shape: Of one pass over a row.
+        axis: The axis of the classes, counted with that of the rows.
+        are_passes: Whether they are passes.
+        whole: Shape of all in one array, or None.
+
+    Raises:
+        InputError: Too few or too many axes, an empty one, or no such axis.
+    """
+    if not 2 <= len(shape) <= MOST_AXES + 1 or not min(shape):
+        called, form = ("passes", "(passes, rows, …)") if are_passes else ("probabilities", "(rows, …)")
+        one = "one class per row: howsure.Certainty takes these" if len(shape) == 1 else None
+        raise InputError(
+            f"The {called} are no maps",
+            expected=f"an array {form} with 1 to {MOST_AXES} axes of positions and one of classes, or a list "
+            f"of arrays, one for each row{', (passes, …)' if are_passes else ''}",
+            received=f"an array of shape {whole}" if whole is not None else f"row 0 of shape {shape} a pass",
+            hint=one and f"With {one}",
+        )
+    check_whole(axis, "class_axis", least=-len(shape))
+    if not (1 <= axis <= len(shape) or axis < 0):
+        raise InputError(
+            "There is no such `class_axis`",
+            expected=f"1 to {len(shape)}, or −{len(shape)} to −1, counted with the axis of the rows",
+            received=axis,
+        )
+    return axis - 1 if axis > 0 else len(shape) + axis
+
+
+def _opened(given: Any) -> Any:
+    """The array in a file where a path is given; else what is given."""
+    if not isinstance(given, (str, os.PathLike)):
+        return given
+    source = check_path(given)
+    if source.is_dir():
+        raise InputError(
+            f"'{source}' is a folder",
+            expected="a file, or a list of files, one for each row",
+            hint=f"sorted(pathlib.Path({str(source)!r}).glob('*.npz')) lists those of a folder",
+        )
+    check_readable(source)
+    if source.suffix.lower() == ".npy":
+        return open_npy(source)
+    names = names_in_npz(source)
+    chosen = names if len(names) == 1 else [name for name in IN_NPZ if name in names][:1]
+    if not chosen:
+        raise InputError(
+            f"'{source}' does not say which of its arrays holds the probabilities",
+            expected=f"one array, or one called {quoted(IN_NPZ)}",
+            received=quoted(names),
+        )
+    return read_npz(source, chosen)[chosen[0]]
+
+
+def _checked(rows: _Rows, row: int, outcome: Positions) -> Iterator[Floats]:
+    """(1, 1, *P, K) each pass over a row, as `Positions.values` has it."""
+    passes = rows.of(row)
+    if rows.are_passes and len(passes) < 2:
+        raise too_few(len(passes))
+    there = np.ones(rows.positions, bool) if outcome.counts is None else outcome.counts[row]
+    places = np.flatnonzero(there)
+
+    def where(wrong: Booleans) -> str:
+        first = tuple(map(int, np.unravel_index(places[np.argmax(wrong)], there.shape)))
+        return f"at {int(wrong.sum()):,} of {len(places):,} positions, first at {first}"
+
+    for number in range(len(passes)):
+        called = f"The probabilities of row {row}" + (f", pass {number}," if rows.are_passes else "")
+        given, dtype = numbers_of(passes[number], called)
+        if given.shape != rows.shape:
+            raise InputError(
+                f"Row {row} has another size than row 0",
+                expected=f"{rows.shape} in every row: one result holds rows of one size",
+                received=f"{given.shape}",
+                hint="Make a result of the rows of each size. Or pad rows to one size, and say with "
+                "positions=… which positions count",
+            )
+        values = np.moveaxis(given, rows.class_axis, -1)
+        values = np.concatenate([1 - values, values], axis=-1) if values.shape[-1] == 1 else values.copy()
+        try:
+            values[there] = distributions(values[there], where, dtype, called)
+        except InputError as error:
+            hint = _hint(given, rows.class_axis) or error.hint
+            raise InputError(
+                error.what, expected=error.expected, received=error.received, hint=hint
+            ) from error
+        yield outcome.values(values[None, None].astype(np.float32), np.array([row]))
+
+
+def _hint(given: Floats, axis: int) -> str | None:
+    """On which other axis the classes lie, or what to do with sigmoids; None where it is neither."""
+    fits = [at for at in range(given.ndim) if at != axis and np.allclose(given.sum(axis=at), 1, atol=1e-3)]
+    if fits:
+        return f"On another axis they sum to 1: class_axis={fits[0] + 1}"
+    if given.min() >= 0 and given.max() <= 1 and (given.sum(axis=axis) > 1.02).any():
+        return (
+            "If several classes may be true at a position, as sigmoids have it, each of them is a result of "
+            "its own: give one at a time, with an axis of length 1"
+        )
+    return None

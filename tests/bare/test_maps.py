@@ -1,0 +1,167 @@
+"""Maps of probabilities and passes over them, from elsewhere."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+import howsure
+from howsure import Certainty, DenseCertainty
+from howsure.answers.positions.printed import summary
+
+RANDOM = np.random.default_rng(0)
+PASSES = RANDOM.dirichlet([0.5] * 4, size=(7, 12, 6, 5))
+P = PASSES.mean(axis=0)
+TRUTH = RANDOM.integers(0, 4, (12, 6, 5))
+NAMES = ["road", "tree", "car", "sky"]
+OF_POSITIONS = "probabilities", "mc_error", "expected_entropy", "entropy", "mutual_information"
+
+
+@pytest.mark.parametrize(("made", "given"), [("from_passes", PASSES), ("from_probabilities", P)])
+def test_each_position_is_as_a_row_of_classes(made, given):
+    found = getattr(DenseCertainty, made)(given, NAMES)
+    flat = getattr(Certainty, made)(given.reshape(*given.shape[:-4], -1, 4), NAMES)
+    for row in range(12):
+        mine, theirs = found.of_row(row), flat[30 * row : 30 * row + 30]
+        for name in OF_POSITIONS:
+            np.testing.assert_allclose(getattr(mine, name), getattr(theirs, name), atol=2e-6, err_msg=name)
+        assert mine.verdict.tolist() == theirs.verdict.tolist()
+        assert found.settled[row].reshape(-1).tolist() == theirs.settled.tolist()
+
+
+def test_shares_and_overlap_are_those_of_the_maps_of_passes():
+    found, labels = DenseCertainty.from_passes(PASSES), PASSES.argmax(axis=-1)
+    there = labels[..., None] == np.arange(4)
+    shares = there.mean(axis=(2, 3))
+    np.testing.assert_allclose(found.share, shares.mean(axis=0))
+    np.testing.assert_allclose(found.share_spread, shares.std(axis=0, ddof=1), rtol=1e-6)
+    pairs = [
+        2 * (a & b).sum((1, 2)) / (a.sum((1, 2)) + b.sum((1, 2))) for a, b in itertools.combinations(there, 2)
+    ]
+    np.testing.assert_allclose(found.overlap, np.mean(pairs, axis=0))
+    assert set(found.passes) == {7}
+
+
+def test_nothing_is_known_between_passes_of_probabilities_alone():
+    found = DenseCertainty.from_probabilities(P, NAMES)
+    assert np.isnan(found.overlap).all()
+    assert np.isnan(found.share_spread).all()
+    assert np.isnan(found.share_interval(0.9)).all()
+    assert not found.mutual_information.any()
+    assert "The percentages came without passes" in summary(found)
+
+
+def saved(tmp_path, given, ending):
+    paths = [tmp_path / f"case{number}{ending}" for number in range(len(given))]
+    for path, each in zip(paths, given, strict=True):
+        if ending == ".npz":
+            np.savez_compressed(path, probabilities=each)
+        else:
+            np.save(path, each)
+    return paths
+
+
+@pytest.mark.parametrize("ending", [".npy", ".npz"])
+def test_files_and_lists_are_as_arrays_also_with_classes_first(ending, tmp_path):
+    whole = DenseCertainty.from_probabilities(P)
+    files = saved(tmp_path, np.moveaxis(P, -1, 1), ending)
+    for found in (
+        DenseCertainty.from_probabilities(list(P)),
+        DenseCertainty.from_probabilities(P.tolist()),
+        DenseCertainty.from_probabilities(np.moveaxis(P, -1, 1), class_axis=1),
+        DenseCertainty.from_probabilities(files, class_axis=1),
+    ):
+        np.testing.assert_array_equal(found.probabilities, whole.probabilities)
+    assert found.ids.tolist() == [path.name for path in files]
+    assert found.id_name == "file"
+    of_rows = DenseCertainty.from_passes([PASSES[:, row] for row in range(12)])
+    np.testing.assert_array_equal(of_rows.overlap, DenseCertainty.from_passes(PASSES).overlap)
+
+
+def test_positions_that_do_not_count_may_hold_anything():
+    there = RANDOM.random((12, 6, 5)) < 0.7
+    results = []
+    for filled in (np.nan, 7.0):
+        given = np.where(there[..., None], PASSES, filled)
+        results.append(DenseCertainty.from_passes(given, positions=there))
+    for name in ("share", "share_error", "overlap", "undecided", "doubt"):
+        np.testing.assert_array_equal(*(getattr(each, name) for each in results), err_msg=name)
+    flat = Certainty.from_passes(PASSES[:, 3][:, there[3]])
+    np.testing.assert_allclose(results[0].of_row(3).probabilities, flat.probabilities, atol=1e-6)
+
+
+def test_they_go_through_every_door(tmp_path):
+    found = DenseCertainty.from_passes(PASSES, NAMES).with_truth(TRUTH)
+    scores = howsure.evaluate(found)
+    np.testing.assert_allclose(scores.accuracy.value, np.mean(P.argmax(axis=-1) == TRUTH))
+    mended = howsure.calibrate(found)(found)
+    assert mended.probabilities.shape == P.shape
+    assert howsure.prediction_sets(found, TRUTH, coverage=0.7)(found)[3].shape == (6, 5, 4)
+    assert howsure.abstain(found, TRUTH, risk=0.5, tolerance=0.9)(found).shape == (12,)
+    found.save(tmp_path / "saved")
+    again = howsure.load(tmp_path / "saved")
+    assert str(again) == str(found)
+    assert again.probabilities.shape == P.shape
+    found.report(tmp_path / "report.html")
+    alone = DenseCertainty.from_probabilities(P, NAMES)
+    alone.report(tmp_path / "alone.html")
+    assert "came without an error" in (tmp_path / "alone.html").read_text()
+    assert alone.regions(0)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 1, 2), (5000, 1, 2, 2), (2, 1, 3, 300), (2, 1, 2, 3, 4, 2)])
+def test_few_and_many_of_each_give_numbers(shape):
+    given = RANDOM.dirichlet([1.0] * shape[-1], size=shape[:-1]).astype(np.float32)
+    found = DenseCertainty.from_passes(given)
+    np.testing.assert_allclose(found.probabilities, given.mean(axis=0, dtype=float), atol=1e-5)
+    had = (given.argmax(axis=-1)[..., None] == np.arange(shape[-1])).any(axis=tuple(range(2, len(shape) - 1)))
+    np.testing.assert_array_equal(np.isfinite(found.overlap), had[:24].any(axis=0))
+
+
+def test_two_classes_may_be_given_as_the_second_alone():
+    of_second = P[..., :1]
+    both = DenseCertainty.from_probabilities(np.concatenate([1 - of_second, of_second], axis=-1))
+    np.testing.assert_array_equal(
+        DenseCertainty.from_probabilities(of_second).probabilities, both.probabilities
+    )
+
+
+def test_no_rows_give_none():
+    assert len(DenseCertainty.from_probabilities(P[:0])) == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (np.moveaxis(P, -1, 1), "class_axis=1"),
+        (P[:, 0, 0], "howsure.Certainty takes these"),
+        ([P[0], P[1][:4]], "Row 1 has another size than row 0"),
+        ([], "no maps"),
+        (None, "no maps"),
+        (np.log(P), "numpy.exp"),
+        (np.minimum(1, 1.5 * P), "every position|one at a time"),
+        (P * np.nan, r"row 0 are missing, NaN or infinite at 30 of 30 positions, first at \(0, 0\)"),
+        ("missing.npy", "does not exist"),
+    ],
+)
+def test_what_is_no_map_of_probabilities_is_one_clear_error(given, said):
+    with pytest.raises(howsure.HowsureError, match=said):
+        DenseCertainty.from_probabilities(given)
+
+
+@pytest.mark.parametrize(("made", "given"), [("from_passes", PASSES), ("from_probabilities", P)])
+def test_maps_that_are_given_as_rows_are_told_where_they_belong(made, given):
+    with pytest.raises(howsure.InputError, match="belong to `howsure"):
+        getattr(Certainty, made)(given)
+
+
+def test_one_pass_belongs_to_probabilities():
+    with pytest.raises(howsure.InputError, match="`from_probabilities`"):
+        DenseCertainty.from_passes(PASSES[:1])
+
+
+def test_a_folder_is_told_how_to_list_its_files(tmp_path):
+    saved(tmp_path, P, ".npz")
+    with pytest.raises(howsure.InputError, match="glob") as refused:
+        DenseCertainty.from_probabilities(tmp_path)
+    assert "sorted(pathlib.Path(" in refused.value.hint
