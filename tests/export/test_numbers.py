@@ -55,6 +55,23 @@ def test_columns_are_those_of_numpy(plan, outputs, random):
     assert (expected.spread[5:] > 0.1).all()
 
 
+@pytest.mark.parametrize(
+    ("outputs", "axis"), [("values", 0), ("mean-log-variance", 0), ("mean-log-variance", 1)]
+)
+def test_an_output_with_several_axes_is_cut_as_in_numpy(outputs, axis, random):
+    count = 6 if outputs == "values" else 3
+    outcome = Numbers("m", outputs, tuple(map(str, range(count))), axis=axis)
+    first = first_passes(Plan(DESIGNS["a group of cells"]), LEVELS, 0)
+    shape = (3, 2) if axis else (2, 3)
+    raw = random.normal(3, 2, (first.passes, ROWS, *shape)).astype(np.float32)
+    values = outcome.values(raw, np.arange(ROWS))
+    found = run(columns_graph(outcome, first, shape), raw)
+    np.testing.assert_allclose(found["mean"], values.mean(axis=0)[:, :count], rtol=2e-5, atol=2e-5)
+    if outputs != "values":
+        variance = values.mean(axis=0)[:, count:]
+        np.testing.assert_allclose(found["noise"], np.sqrt(variance), rtol=1e-4)
+
+
 def test_a_negative_variance_becomes_nan_in_its_row(random):
     outcome, first = Numbers("m", "mean-variance", ("age",)), first_passes(Plan(DESIGNS["flat"]), LEVELS, 0)
     raw = np.abs(random.normal(size=(first.passes, ROWS, 2))).astype(np.float32)

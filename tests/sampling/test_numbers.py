@@ -1,13 +1,16 @@
 """Numbers per row against enumeration, a closed form, and themselves in another unit."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import howsure
+from howsure.answers.numbers.outcome import Numbers
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
+from howsure.request import Request
 from howsure.sampling.between import LEVELS
 from howsure.sampling.between_numbers import of_members, of_passes
 
@@ -103,6 +106,40 @@ def test_noise_is_the_root_of_the_mean_variance(outputs):
     np.testing.assert_allclose(result.mean, mean, atol=5 * result.mc_error.max())
     np.testing.assert_allclose(result.spread, spread, rtol=0.1)
     assert result.noise_from == "the model"
+
+
+@pytest.mark.parametrize(
+    ("shape", "made", "axis"),
+    [
+        ((24, 2), -1, 1),  # steps, then mean and variance
+        ((24, 2), None, 1),
+        ((2, 24), 0, 0),  # channels first
+        ((2, 24), None, 0),
+        ((2, 23), -1, 0),
+        ((24, 6), -1, 1),  # three targets at each step
+        ((6, 8, 8), 0, 0),
+        ((1, 5, 2), None, 2),
+        ((6, 5), None, 0),
+        ((6,), None, 0),
+    ],
+)
+def test_variances_lie_along_the_axis_that_the_shape_shows(shape, made, axis):
+    info = replace(network(6)[0].info, output_shape=shape, class_axis=made)
+    outcome = Numbers.of(info, Request(outputs="mean-variance"))
+    raw = np.random.default_rng(0).uniform(size=(3, 4, *shape)).astype(np.float32)
+    means, variances = np.split(raw, 2, axis=2 + axis)
+    expected = [np.moveaxis(each, 2 + axis, 2).reshape(3, 4, -1) for each in (means, variances)]
+    np.testing.assert_array_equal(outcome.values(raw, np.arange(4)), np.concatenate(expected, axis=-1))
+    assert len(outcome.target_names) == outcome.answers == np.prod(shape) // 2
+
+
+@pytest.mark.parametrize(
+    ("shape", "made"), [((2, 2), None), ((6, 24), None), ((2, 24), -1), ((24, 3), -1), ((4, 24, 2, 2), None)]
+)
+def test_an_output_in_which_variances_may_lie_along_several_axes_is_refused(shape, made):
+    info = replace(network(6)[0].info, output_shape=shape, class_axis=made)
+    with pytest.raises(howsure.ModelError, match=r"Nothing shows which axis.*two arrays of one shape"):
+        Numbers.of(info, Request(outputs="mean-variance"))
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -40,6 +40,8 @@ class NumbersGraph:
 
     def values(self, raw: Value) -> Value:
         """(W, n, C) numbers and variances; see `Numbers.values`. A negative variance becomes NaN."""
+        raw = np.moveaxis(raw, 2 + self.outcome.axis, 2) if self.outcome.axis else raw
+        raw = raw.reshape(*raw.shape[:2], self.outcome.width)
         if self.outcome.outputs == VALUES:
             return raw
         means, others = raw[..., : self.outcome.answers], raw[..., self.outcome.answers :]

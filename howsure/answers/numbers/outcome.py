@@ -4,6 +4,8 @@ With K numbers a pass has these values and, where the model puts out variances, 
 
     y_1 … y_K │ σ²_1 … σ²_K
 
+An output with several axes is cut in halves along one of them: of (T, 2) the T means are [:, 0].
+
 Both have the error of a plain mean. The standard deviation of y between passes is told by the engine.
 """
 
@@ -53,12 +55,15 @@ class Numbers(Outcome):
             or the natural logarithms of these.
         target_names: K names.
         rounding: Share of a number by which the model may be off.
+        axis: Axis of the output of a row that holds the means in its first half and the variances in its
+            second.
     """
 
     model: str
     outputs: str
     target_names: tuple[str, ...]
     rounding: float = ROUNDING
+    axis: int = 0
     name = "numbers"
     has_unit = True
     usual_target = TARGET_SHARE
@@ -80,16 +85,10 @@ class Numbers(Outcome):
             return None
         if info.ending in (MEAN_VARIANCE, MEAN_LOG_VARIANCE):  # a regressor knows what it puts out
             outputs = info.ending
-        width = math.prod(info.output_shape)
+        axis, shape = 0, info.output_shape
         if outputs != VALUES:
-            if width < 2 or width % 2:
-                raise ModelError(
-                    f"Model '{info.name}' does not put out a mean and a variance for each number",
-                    expected="2 K outputs: K means, then K variances or their logarithms",
-                    received=counted(width, "output"),
-                    hint="outputs='values' reads each output as a number",
-                )
-            width //= 2
+            axis = _axis_of_variances(info)
+            shape = (shape[axis] // 2, *shape[:axis], *shape[axis + 1 :])
         if request.thresholds is not None:
             raise InputError(
                 "Numbers have no verdicts, so thresholds have no effect",
@@ -98,10 +97,9 @@ class Numbers(Outcome):
                 "command line: --above)",
             )
         names = request.class_names
-        if names is None and outputs == VALUES:
-            names = _places(info.output_shape)
+        found = target_names(_places(shape) if names is None else names, math.prod(shape))
         is_double = info.ending in NUMBERS  # an estimator, whose numbers are not rounded
-        return cls(info.name, outputs, target_names(names, width), 0.0 if is_double else ROUNDING)
+        return cls(info.name, outputs, found, 0.0 if is_double else ROUNDING, axis)
 
     @property
     def answers(self) -> int:
@@ -120,7 +118,8 @@ class Numbers(Outcome):
 
     def values(self, raw: NDArray[np.float32], rows: Integers) -> Floats:
         """(W, n, K) numbers, or (W, n, 2 K) numbers and variances."""
-        values = raw.astype(np.float64).reshape(*raw.shape[:2], -1)
+        turned = np.moveaxis(raw, 2 + self.axis, 2) if self.axis else raw
+        values = turned.astype(np.float64).reshape(*raw.shape[:2], -1)
         if self.outputs == MEAN_LOG_VARIANCE:
             logs = values[..., self.answers :]
             values[..., self.answers :] = np.where(
@@ -238,6 +237,34 @@ def _read(info: ModelInfo) -> str | None:
             "outputs='values' as numbers without this warning."
         )
     return VALUES
+
+
+def _axis_of_variances(info: ModelInfo) -> int:
+    """The axis of the output of a row that holds means and then variances; an error where none shows it.
+
+    It is the only one that holds 2, unless the last layer makes another one that can be halved; where none
+    holds 2, the one that the last layer makes, or the only one that can be halved.
+    """
+    shape, name = info.output_shape, info.name
+    even = [axis for axis, side in enumerate(shape) if side % 2 == 0]
+    if not even:
+        raise ModelError(
+            f"Model '{name}' does not put out a mean and a variance for each number",
+            expected="2 K outputs: K means, then K variances or their logarithms",
+            received=counted(math.prod(shape), "output"),
+            hint="outputs='values' reads each output as a number",
+        )
+    made = None if info.class_axis is None else info.class_axis % len(shape)
+    likely = [axis for axis in even if shape[axis] == 2] or [axis for axis in even if made in (None, axis)]
+    if len(likely) == 1 and (made not in even or made == likely[0]):
+        return likely[0]
+    raise ModelError(
+        f"Nothing shows which axis of the output of model '{name}' holds the means and the variances",
+        expected="one axis that can be halved, (rows, 2 K), or an axis of 2 at the end, (rows, …, 2)",
+        received=f"an output of shape (rows, {', '.join(map(str, shape))})",
+        hint="Put out two arrays of one shape instead, the mean and the variance, or lay the output out as "
+        "(rows, 2 K)",
+    )
 
 
 def _places(shape: tuple[int, ...]) -> list[str] | None:

@@ -25,7 +25,7 @@ from howsure.answers.familiar import Familiar
 from howsure.answers.numbers.doubt import relative_width
 from howsure.answers.numbers.sentence import NumbersRow
 from howsure.answers.probabilities import ROW_AND_ID
-from howsure.arguments import as_floats, as_number, as_share, check_type, check_whole
+from howsure.arguments import as_number, as_share, check_type, check_whole
 from howsure.data.ids import ID, check_order
 from howsure.data.labels import by_column_name
 from howsure.data.rows import check_unmasked, in_rows, quoted
@@ -370,45 +370,25 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         width = relative_width(self.std, self.spread).max(axis=-1, initial=-1.0)
         return np.argsort(-width, kind="stable")[:count].astype(np.int64)
 
-    def rescaled(self, mean: ArrayLike, std: ArrayLike) -> RegressionCertainty:
+    def rescaled(self, mean: ArrayLike, std: ArrayLike, *, truth: str | None = None) -> RegressionCertainty:
         """The same in the unit of the target, where training used (y − mean)/std.
 
         Args:
             mean: What was subtracted: one number, or K of them.
             std: What it was divided by, > 0: one number, or K of them.
+            truth: Unit of the true numbers, if there are some: `standardised` or `real`. None takes that in
+                which the predictions lie close to them.
 
         Returns:
-            Numbers x of this result as x · std + mean; `truth` as well.
+            Numbers x of this result as x · std + mean; `truth` as well where it was standardised.
 
         Raises:
-            InputError: Other shapes, or not finite, or `std` not above 0.
+            InputError: Other shapes, or not finite, or `std` not above 0. Or the true numbers do not show
+                beyond doubt in which unit they are.
         """
-        count = len(self.target_names)
-        shift, scale = (
-            np.asarray(as_floats(value, f"`{name}`"), np.float64)
-            for name, value in (("mean", mean), ("std", std))
-        )
-        for name, value in (("mean", shift), ("std", scale)):
-            if value.shape not in ((), (1,), (count,)) or not np.isfinite(value).all():
-                raise InputError(
-                    f"`{name}` does not fit the targets",
-                    expected=f"one finite number, or {count} of them",
-                    received=np.array2string(value, threshold=6),
-                )
-        if not np.all(scale > 0):
-            raise InputError("`std` is out of range", expected="numbers above 0", received=repr(std))
-        shift, scale = np.broadcast_to(shift, count), np.broadcast_to(scale, count)
-        given: dict[str, Any] = {}
-        for name, array in self._arrays.items():
-            if name in ("mean", "truth"):
-                given[name] = array * scale + shift
-            elif name == "quantiles":
-                given[name] = array * scale[:, None] + shift[:, None]
-            elif name == "quantiles_error":
-                given[name] = array * scale[:, None]
-            elif name in ("mc_error", "spread", "spread_error", "noise", "std"):
-                given[name] = array * scale
-        return replace(self, **given)
+        from howsure.answers.numbers.rescale import rescaled
+
+        return rescaled(self, mean, std, truth)
 
     def with_noise(self, noise: ArrayLike, noise_from: str | None = None) -> RegressionCertainty:
         """The same with another `noise`, and the `std` that follows from it and `spread`.
