@@ -73,6 +73,7 @@ def write_raster(
     unit: str,
     colours: dict[int, tuple[int, ...]] | None = None,
     tags: dict[str, str] | None = None,
+    no_data: float | None = None,
 ) -> None:
     """Write a map as GeoTIFF with the geometry of an image.
 
@@ -84,6 +85,7 @@ def write_raster(
         unit: Of its numbers.
         colours: A palette, or None.
         tags: Of the band.
+        no_data: The number that says so, or None.
     """
     with _opened(like) as image:
         points, system = image.gcps
@@ -93,7 +95,12 @@ def write_raster(
     shape = {"height": array.shape[0], "width": array.shape[1], "count": 1, "dtype": array.dtype.name}
     import rasterio
 
-    with _quiet(), rasterio.open(path, "w", driver="GTiff", compress="deflate", **shape, **geometry) as file:
+    with (
+        _quiet(),
+        rasterio.open(
+            path, "w", driver="GTiff", nodata=no_data, compress="deflate", **shape, **geometry
+        ) as file,
+    ):
         file.write(array, 1)
         file.set_band_description(1, description)
         file.update_tags(1, unit=unit, **(tags or {}))

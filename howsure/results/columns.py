@@ -155,8 +155,7 @@ class Column:
         """The values of a stored column as they are kept, or an `InputError`: shape, type and range."""
         if self.type == EITHER:
             return check_ids(values, shape[0], f"The values of `{self.name}`")
-        in_files = isinstance(values, (np.memmap, LazyMap))
-        if in_files and values.shape == shape and values.dtype == self.type:  # type: ignore[union-attr]
+        if is_in_files(values) and values.shape == shape and values.dtype == self.type:  # type: ignore[union-attr]
             return values  # type: ignore[return-value]  # checked when it was written, and read where needed
         check_unmasked(values, f"The numbers of `{self.name}`")
         try:
@@ -228,6 +227,11 @@ class Column:
         return np.concatenate(parts).reshape(-1, *sides)
 
 
+def is_in_files(values: Any) -> bool:
+    """Whether these are read, or made, where they are looked at."""
+    return isinstance(values, (np.memmap, LazyMap))
+
+
 def rows_at_a_time(width: int) -> int:
     """Most rows of so many values each in one Arrow array, and in one part of a file."""
     return max(1, _VALUES_AT_A_TIME // max(1, width))
@@ -267,13 +271,17 @@ class Result(Shown, Generic[OneRow]):
                 values = np.full(shape, column.default)
             if values is None and column.optional:
                 continue
-            object.__setattr__(self, column.name, read_only(column.checked(values, shape)))
+            object.__setattr__(self, column.name, read_only(self._checked(column, values, shape)))
         for name, wanted in _SETTINGS.items():
             if name in self._setting_names() and not isinstance(getattr(self, name), wanted[0]):
                 raise InputError(
                     f"`{name}` cannot be of a result", expected=wanted[1], received=repr(getattr(self, name))
                 )
         self._check_column_names()
+
+    def _checked(self, column: Column, values: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+        """The values of a column as they are kept; see `Column.checked`."""
+        return column.checked(values, shape)
 
     def _check_column_names(self) -> None:
         """An `InputError` where a column is called like another in the table, or cannot be printed."""

@@ -63,7 +63,7 @@ class LazyMap(np.lib.mixins.NDArrayOperatorsMixin):
         if isinstance(index, tuple) and index and isinstance(index[0], (int, np.integer, slice)):
             beyond = (slice(None), *index[1:]) if isinstance(index[0], slice) else index[1:]
             return np.asarray(self[index[0]])[beyond]
-        if isinstance(index, tuple) or index is None or index is Ellipsis:
+        if isinstance(index, tuple) or index is None or index is Ellipsis or np.ndim(index) > 1:
             return np.asarray(self)[index]
         if isinstance(index, (int, np.integer)) and not isinstance(index, bool):
             return self._one(int(self._rows[index]))

@@ -21,7 +21,7 @@ import numpy as np
 from howsure.answers.classes import maps
 from howsure.answers.positions import offsets
 from howsure.answers.positions.kept import are_known, known_probabilities
-from howsure.answers.positions.result import DenseCertainty
+from howsure.answers.positions.result import DenseCertainty, of_counted
 from howsure.answers.positions.scores import loss_of
 from howsure.answers.positions.truth import check_result, truths_of
 from howsure.answers.verdict import judge, pick, top_two
@@ -30,7 +30,8 @@ from howsure.data.labels import check_names
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import Kept, plain_scores, read_scores
 from howsure.judge.scores import SMALLEST, Score
-from howsure.results.lazy_maps import LazyMap, MadeMap
+from howsure.results.columns import is_in_files
+from howsure.results.lazy_maps import MadeMap
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import entropy_of, symmetric_interval
 
@@ -362,7 +363,7 @@ def _calibrated(result: DenseCertainty, theta: Floats, *, relabelled: bool) -> d
     given: dict[str, Any] = {
         name: MadeMap(make, name, array.shape[1:], array.dtype, rows) for name, array in old.items()
     }
-    if not isinstance(result.label, (np.memmap, LazyMap)):
+    if not is_in_files(result.label):
         made, given = given, {name: np.empty(array.shape, array.dtype) for name, array in given.items()}
         for at in rows:
             for name, array in made.items():
@@ -422,7 +423,7 @@ def _maps_of_row(result: DenseCertainty, at: int, theta: Floats, relabelled: boo
     entropy = np.minimum(entropy_of(q) + correction, np.log(classes))
     share = np.where(old > 0, np.reshape(result.expected_entropy[at], -1) / np.where(old > 0, old, 1), 1)
     top = pick(q, label)
-    return {
+    found = {
         "label": label,
         "runner_up": runner_up,
         "probability": top,
@@ -434,6 +435,10 @@ def _maps_of_row(result: DenseCertainty, at: int, theta: Floats, relabelled: boo
         "all_probabilities": q,
         "all_errors": error,
     }
+    if result.counts is None:
+        return found
+    flat, columns = result.counts[at].reshape(-1), {column.name: column for column in result.columns}
+    return {name: of_counted(columns[name], array, flat) for name, array in found.items()}
 
 
 def _check_usable(result: DenseCertainty) -> None:

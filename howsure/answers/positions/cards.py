@@ -22,7 +22,6 @@ from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.sentence import DenseRow, ends_in_words
 from howsure.answers.positions.shown import Pixels, Shown, Words
 from howsure.answers.sentences import percent
-from howsure.answers.verdict import VERDICTS
 from howsure.report.images import in_colours, photograph
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.words import UNIT, counted, rate
@@ -63,8 +62,8 @@ class Maps:
         step: Positions across, and down, that each drawn one stands for.
         image: The row.
         signal: Path data of a row with one axis, in a square of 100 × 100.
-        label: The label at each position.
-        doubt: The entropy at each position.
+        label: The label at each position; clear where a position does not count.
+        doubt: The entropy at each position; clear likewise.
         truth: The true class; clear where it is not known.
         drawn_width: Positions that the drawn maps cover across: `width`, or a multiple of `step`.
         drawn_height: The same down.
@@ -100,10 +99,10 @@ class Run:
     """Words that follow each other and have the same label.
 
     Attributes:
-        name: Of the label.
+        name: Of the label; empty where the words do not count.
         colour: Of the label.
         truth: Name of the true class where it is another one, else empty.
-        words: Each with the verdict on it.
+        words: Each with the verdict on it, which is empty where they do not count.
     """
 
     name: str
@@ -193,12 +192,14 @@ def cards(
 def _card(part: DenseCertainty, at: int, shown: Shown | None, colours: Sequence[str], top: float) -> Card:
     row, one = part[0], _Row(part)
     where = one.slice_of_most_doubt
-    numbered = numbered_by_size(part.is_coin_flip[0])
+    numbered, there = numbered_by_size(part.is_coin_flip[0]), one.label >= 0
     truth = None if part.truth is None else np.asarray(part.truth[0])
     regions = tuple(
-        RegionLine(number, each.size, each.label_name, each.runner_up_name, place_of(each.bounds))
+        RegionLine(
+            number, each.size, each.label_name, each.runner_up_name, place_of(each.bounds, row.position_name)
+        )
         for number, each in enumerate(row.regions[:MOST_REGIONS], 1)
-        if number == 1 or each.size >= LEAST_SHARE * one.label.size
+        if number == 1 or each.size >= LEAST_SHARE * there.sum()
     )
     drawn = None
     if not isinstance(shown, Words):
@@ -209,8 +210,11 @@ def _card(part: DenseCertainty, at: int, shown: Shown | None, colours: Sequence[
     words = shown.of(at) if isinstance(shown, Words) else []
     facts = [f"{right} right"] if right else []
     facts += [f"doubt {100 * row.doubt:.0f} %", "1 pass" if row.passes == 1 else f"{row.passes:,} passes"]
-    if isinstance(shown, Words) and len(words) < one.label.size:
-        facts.append(f"{len(words)} of {counted(one.label.size, part.position_name)} have a word")
+    count = counted(one.label.size, part.position_name)
+    if not there.all():
+        facts.append(f"{int(there.sum()):,} of {count} count, and the others are left out")
+    if isinstance(shown, Words) and len(words) < there.sum():
+        facts.append(f"{len(words)} of {count} have a word")
     if where is not None:
         facts.append(f"slice {where} of 0 to {len(one.label) - 1} is shown, the one with the most doubt")
     if drawn is not None and drawn.step > 1:
@@ -230,9 +234,9 @@ def _card(part: DenseCertainty, at: int, shown: Shown | None, colours: Sequence[
     )
 
 
-def place_of(bounds: Sequence[tuple[int, int]]) -> str:
-    """Where a region lies, its first and last positions: `x 3 to 7, y 0 to 4`."""
-    axes = ("slice", "y", "x")[-len(bounds) :] if len(bounds) > 1 else ("position",)
+def place_of(bounds: Sequence[tuple[int, int]], position: str) -> str:
+    """Where a region lies, its first and last positions: `x 3 to 7, y 0 to 4`, or `token 3`."""
+    axes = ("slice", "y", "x")[-len(bounds) :] if len(bounds) > 1 else (position,)
     said = [
         f"{axis} {low}" if high == low + 1 else f"{axis} {low} to {high - 1}"
         for axis, (low, high) in zip(axes, bounds, strict=True)
@@ -270,7 +274,7 @@ class _Row:
         self.label, self.entropy = np.asarray(part.label[0]), np.asarray(part.entropy[0])
         self.slice_of_most_doubt: int | None = None
         if self.label.ndim == 3:
-            self.slice_of_most_doubt = int(np.argmax(self.entropy.mean(axis=(1, 2), dtype=np.float64)))
+            self.slice_of_most_doubt = int(np.argmax(np.nansum(self.entropy, axis=(1, 2), dtype=np.float64)))
 
     def flat(self, values: Integers | Floats) -> Integers:
         """(H, W) of a map (*P)."""
@@ -301,7 +305,8 @@ def _maps(
     for edge in (_LONGEST_STRIP,) if flat else _EDGES:
         step = -(-max(height, width) // edge)
         small = (slice(None, None, step), slice(None, None, step))
-        levels = np.floor(len(CIVIDIS) * np.clip(entropy[small] / top, 0, 1 - 1e-6))
+        there = label[small] >= 0
+        levels = np.floor(len(CIVIDIS) * np.clip(np.where(there, entropy[small], 0) / top, 0, 1 - 1e-6))
         known = None if truth is None else truth[small]
         wrong = None if known is None else (known >= 0) & (known != label[small])
         found = Maps(
@@ -310,8 +315,8 @@ def _maps(
             step=step,
             image="" if row is None else photograph(row, _OF_IMAGE, edge),
             signal=signal,
-            label=in_colours(place[label[small]], palette),
-            doubt=in_colours(levels, CIVIDIS),
+            label=_where(there, place[label[small]], palette),
+            doubt=_where(there, levels, CIVIDIS),
             truth=""
             if known is None or wrong is None
             else _truth(np.where(known < 0, -1, place[known]), wrong, palette),
@@ -337,9 +342,18 @@ def _maps(
 
 def _truth(place: Integers, wrong: Booleans, palette: Sequence[str]) -> str:
     """The true classes, pale where the label is right; nothing where `place` is −1."""
-    count = len(palette)
-    numbers = np.where(place < 0, 2 * count, place + count * wrong)
-    return in_colours(numbers, [*palette, *palette, "#000000"], [RIGHT] * count + [1.0] * count + [0.0])
+    opacities = [RIGHT] * len(palette) + [1.0] * len(palette)
+    return _where(place >= 0, place + len(palette) * wrong, [*palette, *palette], opacities)
+
+
+def _where(
+    there: Booleans, numbers: Integers, colours: Sequence[str], opacities: Sequence[float] = ()
+) -> str:
+    """A map in colours, and nothing where it is not `there`."""
+    if there.all():
+        return in_colours(numbers, colours, opacities)
+    clear = [*(opacities or [1.0] * len(colours)), 0.0]
+    return in_colours(np.where(there, numbers, len(colours)), [*colours, "#000000"], clear)
 
 
 def _image(shown: Pixels, at: int, one: _Row) -> Floats:
@@ -354,19 +368,18 @@ def _image(shown: Pixels, at: int, one: _Row) -> Floats:
 
 
 def _runs(part: DenseCertainty, words: Sequence[str], colours: Sequence[str]) -> tuple[Run, ...]:
+    """Words from the first to the last that count; others between them have no label and no verdict."""
     label, names = np.asarray(part.label[0]), part.class_names
     truth = np.full(len(label), -1) if part.truth is None else np.asarray(part.truth[0])
-    number = np.where(part.is_sure[0], 0, np.where(part.is_coin_flip[0], 2, 1))
+    ends = np.flatnonzero(label[: len(words)] >= 0)
     told = [
-        (int(k), int(true) if true >= 0 and true != k else -1, word, VERDICTS[verdict])
-        for word, k, true, verdict in zip(
-            words, label.tolist(), truth.tolist(), number.tolist(), strict=False
-        )
-    ]
+        (int(k), int(true) if true >= 0 and true != k else -1, word, verdict)
+        for word, k, true, verdict in zip(words, label, truth, part.verdict[0], strict=False)
+    ][slice(*(ends[[0, -1]] + (0, 1)).tolist()) if len(ends) else slice(0)]
     return tuple(
         Run(
-            names[k],
-            colours[k],
+            names[k] if k >= 0 else "",
+            colours[k] if k >= 0 else "transparent",
             names[true] if true >= 0 else "",
             tuple((word, verdict) for *_, word, verdict in run),
         )

@@ -121,14 +121,20 @@ def mark(inside: Booleans, text: str) -> Mark:
 
 
 def names_on(label: Integers, names: tuple[str, ...], marks: Sequence[Mark]) -> tuple[Mark, ...]:
-    """The name of each class in its largest area, where the name has room beside the marks."""
+    """The name of each class in its largest area, where the name has room beside the marks.
+
+    Args:
+        label: (H, W) class numbers, −1 where a position does not count.
+        names: K names.
+        marks: What the map has on it already.
+    """
     height, width = label.shape
     free = np.ones(label.shape, dtype=bool)
     for each in marks:
         x, y, reach = each.across * width / 100, each.down * height / 100, LINE * width
         free[max(int(y - reach), 0) : int(y + reach) + 1, max(int(x - reach), 0) : int(x + reach) + 1] = False
     found = []
-    for k in np.unique(label).tolist():
+    for k in np.unique(label[label >= 0]).tolist():
         numbered, count = ndimage.label(label == k)
         sizes = np.bincount(numbered.reshape(-1), minlength=count + 1)[1:]
         largest = (numbered == 1 + int(np.argmax(sizes))) & free

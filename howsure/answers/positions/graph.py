@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from howsure.answers.classes.graph import ClassesGraph
-from howsure.answers.graph import CODES, Numbers, UnitsOf, Wanted, codes_of, near_a_threshold
+from howsure.answers.graph import CODES, Numbers, UnitsOf, Wanted, near_a_threshold
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.verdict import COIN_FLIP, pick, top_two
 from howsure.onnx.traced import Value, place_of_largest
@@ -166,10 +166,12 @@ def words(result: DenseCertainty, tolerance: float) -> Wanted:
         near_another |= order[..., -2] - order[..., -3] <= 2 * tolerance
     near = near_a_threshold(top, gap, limits, tolerance)
     margin = margin_of(top, gap, result.mc_error, pick(error, runner_up), limits)
+    if result.counts is not None:  # of positions that do not count `assess` says nothing
+        near, near_another = near | ~result.counts, near_another | ~result.counts
     near_settled = near | near_another | (np.abs(margin) <= (2 + 2 * 1.96) * tolerance)
     return {
         "label": (result.label, near_another),
         "runner_up": (result.runner_up, near_another),
-        "verdict": (codes_of(result.verdict), near),
+        "verdict": (result.verdict_number, near),
         "settled": (result.settled, near_settled),
     }

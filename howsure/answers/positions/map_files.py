@@ -6,7 +6,7 @@
     maps.json             class names, colours, units, and which row each NAME is
 
 `MAPS` has the others. `.npy`, GeoTIFF and NIfTI hold the numbers themselves: class numbers, nats, and 1 for a
-coin flip.
+coin flip. Where a position does not count, `LEFT_OUT` says what stands.
 """
 
 from __future__ import annotations
@@ -34,10 +34,21 @@ PNG, NPY, TIF, NII = "png", "npy", "tif", "nii"
 
 FORMS = (PNG, NPY, TIF, NII)
 
+LEFT_OUT = {
+    PNG: "clear (opacity 0); as a class number 255",
+    NPY: "NaN; as a class number, or yes or no, -1",
+    TIF: "no data: NaN; as a class number, or yes or no, 255",
+    NII: "NaN; as a class number, or yes or no, 255",
+}
+"""What files say of a position that does not count."""
+
 MANIFEST = "maps.json"
 
 MOST_CLASSES = 256
 """Colours in a palette, and values of 8 bits."""
+
+NO_DATA = 255
+"""A class number, or yes or no, in 8 bits, of a position that does not count."""
 
 MOST_ERROR = 0.5
 """No number between 0 and 1 has a larger standard deviation, so this is white in pictures of `mc_error`."""
@@ -78,7 +89,7 @@ def _kinds() -> dict[str, _Kind]:
 MAPS: Mapping[str, _Kind] = _kinds()
 """What can be written, by name: the maps of `DenseCertainty` and `coin-flips`."""
 
-Maps = Mapping[str, NDArray[Any]]
+Map = NDArray[Any]
 
 
 def write_map_files(
@@ -150,9 +161,10 @@ def check_map_files(result: DenseCertainty, form: str, source: Path | None, name
             expected=others,
             received=f"maps of {axes} {'axis' if axes == 1 else 'axes'}",
         )
-    if form in (PNG, TIF) and classes > MOST_CLASSES:
+    most = MOST_CLASSES - (result.counts is not None)
+    if form in (PNG, TIF) and classes > most:
         raise InputError(
-            f"A .{form} file of labels holds at most {MOST_CLASSES} classes",
+            f"A .{form} file of labels holds at most {most} classes",
             expected="--map-format npy",
             received=f"{classes} classes",
         )
@@ -176,8 +188,8 @@ def check_map_files(result: DenseCertainty, form: str, source: Path | None, name
         )
 
 
-def _check_grey(name: str, values: NDArray[Any]) -> None:
-    """Raise an `InputError` where a picture cannot show a map."""
+def _check_grey(name: str, values: Map) -> None:
+    """Raise an `InputError` where a picture cannot show a map, whose values are masked where left out."""
     if not np.isfinite(values).all():
         raise InputError(
             f"A .png file cannot hold `{name}`, which is not known at every position",
@@ -200,6 +212,7 @@ def _about(result: DenseCertainty, form: str, names: Sequence[str]) -> dict[str,
         "units": {name: kind.unit for name, kind in kinds.items()},
         "meaning": {name: kind.words for name, kind in kinds.items()},
         **({"scale": grey} if form == PNG else {}),
+        "does_not_count": LEFT_OUT[form],
         "coin_flip": {
             "gap_at_most": result.thresholds.coin_flip,
             "probability_below": result.thresholds.sure,
@@ -215,12 +228,15 @@ def _is_grey(kind: _Kind) -> bool:
     return kind.most(2) > 0 and kind.unit != "class number"
 
 
-def _map_of(one: DenseCertainty, name: str) -> NDArray[Any]:
-    """(*P) a map of the only row, in the smallest type for its numbers."""
-    if name == COIN_FLIPS:
-        return np.asarray(one.is_coin_flip[0])
-    found = np.asarray(getattr(one, name)[0])
-    return found.astype(np.float32) if found.dtype.kind == "f" else found
+def _map_of(one: DenseCertainty, name: str) -> Map:
+    """(*P) a map of the only row, in the smallest type for its numbers; masked where `counts` are given."""
+    found = np.asarray((one.is_coin_flip if name == COIN_FLIPS else getattr(one, name))[0])
+    found = found.astype(np.float32) if found.dtype.kind == "f" else found
+    if one.counts is None:
+        return found
+    found = found.astype(np.int8) if found.dtype == bool else found
+    nothing = np.nan if found.dtype.kind == "f" else -1
+    return np.ma.masked_array(np.where(one.counts[0], found, nothing).astype(found.dtype), ~one.counts[0])
 
 
 def _free_name(called: str | None, row: int, kind: str, taken: Mapping[str, object]) -> str:
@@ -257,35 +273,49 @@ def _origin(source: Path | None, called: str | None) -> Path:
     return source / called if source.is_dir() else source
 
 
-def _write_png(of: _Row, path: Path, what: str, values: NDArray[Any]) -> None:
+def _write_png(of: _Row, path: Path, what: str, values: Map) -> None:
     from PIL import Image
 
-    kind, classes = MAPS[what], len(of.names)
+    kind, classes, left_out = MAPS[what], len(of.names), np.ma.getmask(values)
     if kind.unit == "class number":
-        picture = Image.fromarray(values.astype(np.uint8), "L")
-        picture.putpalette(bytes.fromhex("".join(colour[1:] for colour in class_colours(classes))))
-    elif not _is_grey(kind):
-        picture = Image.fromarray(values.astype(bool))
-    else:
+        picture = Image.fromarray(_in_8_bits(values), "L")
+        palette = bytes.fromhex("".join(colour[1:] for colour in class_colours(classes)))
+        picture.putpalette(palette if left_out is np.ma.nomask else palette.ljust(3 * (NO_DATA + 1), b"\0"))
+    elif _is_grey(kind):
         _check_grey(what, values)
-        picture = Image.fromarray(np.rint(255 * np.clip(values / kind.most(classes), 0, 1)).astype(np.uint8))
-    write_whole(f"{path}.{what}.png", partial(picture.save, format="PNG"))
+        grey = 255 * np.clip(np.ma.filled(values, 0) / kind.most(classes), 0, 1)
+        picture = Image.fromarray(np.rint(grey).astype(np.uint8))
+    else:
+        picture = Image.fromarray(np.ma.filled(values, 0).astype(bool))
+    more: dict[str, Any] = {}
+    if left_out is not np.ma.nomask and kind.unit == "class number":
+        more["transparency"] = NO_DATA
+    elif left_out is not np.ma.nomask:
+        picture = picture.convert("L")
+        picture.putalpha(Image.fromarray(np.where(left_out, 0, 255).astype(np.uint8)))
+    write_whole(f"{path}.{what}.png", partial(picture.save, format="PNG", **more))
 
 
-def _write_npy(of: _Row, path: Path, what: str, values: NDArray[Any]) -> None:
+def _in_8_bits(values: Map) -> Map:
+    """Class numbers, or yes or no, with `NO_DATA` where a position does not count."""
+    return np.asarray(np.ma.getdata(values)).astype(np.uint8)  # of which −1 makes 255
+
+
+def _write_npy(of: _Row, path: Path, what: str, values: Map) -> None:
     def write(temporary: str) -> None:
         with open(temporary, "wb") as file:
-            np.save(file, values)
+            np.save(file, np.ma.getdata(values))
 
     write_whole(f"{path}.{what}.npy", write)
 
 
-def _write_tif(of: _Row, path: Path, what: str, values: NDArray[Any]) -> None:
+def _write_tif(of: _Row, path: Path, what: str, values: Map) -> None:
     is_label = MAPS[what].unit == "class number"
     rgb = [tuple(bytes.fromhex(colour[1:])) for colour in class_colours(len(of.names))]
     write = partial(
         rasters.write_raster,
-        array=values if values.dtype.kind == "f" else values.astype(np.uint8),
+        array=np.ma.getdata(values) if values.dtype.kind == "f" else _in_8_bits(values),
+        no_data=(np.nan if values.dtype.kind == "f" else NO_DATA) if np.ma.isMaskedArray(values) else None,
         like=of.origin,
         description=what,
         unit=MAPS[what].unit,
@@ -296,10 +326,10 @@ def _write_tif(of: _Row, path: Path, what: str, values: NDArray[Any]) -> None:
     write_whole(f"{path}.{what}.tif", write)
 
 
-def _write_nii(of: _Row, path: Path, what: str, values: NDArray[Any]) -> None:
+def _write_nii(of: _Row, path: Path, what: str, values: Map) -> None:
     is_label = MAPS[what].unit == "class number"
-    narrow = values.dtype == bool or (is_label and len(of.names) <= MOST_CLASSES)
-    array = values.astype(np.uint8) if narrow else values
+    narrow = values.dtype.kind != "f" and (not is_label or len(of.names) < MOST_CLASSES)
+    array = _in_8_bits(values) if narrow else np.ma.getdata(values)
     volumes.check_geometry(of.origin, values.shape)
     write = partial(volumes.write_volume, array=array, like=of.origin, is_label=is_label)
     write_whole(f"{path}.{what}.nii.gz", write)

@@ -29,7 +29,7 @@ def of_row(row: DenseRow) -> View:
                 str(number),
                 f"{each.size:,}",
                 f"{each.label_name} and {each.runner_up_name}",
-                place_of(each.bounds),
+                place_of(each.bounds, row.position_name),
             ]
             for number, each in enumerate(told, 1)
         ]

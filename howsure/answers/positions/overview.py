@@ -61,10 +61,9 @@ def counts_of(result: DenseCertainty) -> Counts:
     kept = np.zeros((len(least) + 1, 2), dtype=np.int64)
     for at in range(rows):
         part = result[at : at + 1]
-        label, flip = np.asarray(part.label[0]), part.is_coin_flip[0]
-        verdict = np.where(part.is_sure[0], 0, np.where(flip, 2, 1))
-        found[0, at] = np.bincount(verdict.reshape(-1), minlength=3)
-        labelled += np.bincount(label.reshape(-1), minlength=classes)
+        label, flip, verdict = np.asarray(part.label[0]), part.is_coin_flip[0], part.verdict_number[0]
+        found[0, at] = np.bincount(verdict[label >= 0], minlength=3)
+        labelled += np.bincount(label[label >= 0], minlength=classes)
         flips += np.bincount(label[flip], minlength=classes)
         if part.truth is None:
             continue

@@ -58,6 +58,7 @@ def page(result: DenseCertainty, asked: Asked) -> str:
         "with_truth": result.truth is not None,
         "with_rows": shown is not None,
         "with_words": isinstance(shown, Words),
+        "left_out": result.counts is not None,
         "thresholds": result.thresholds,
         "shares_at_once": SHARES_AT_ONCE,
         "scores_at_once": SCORES_AT_ONCE,
@@ -70,9 +71,9 @@ def page(result: DenseCertainty, asked: Asked) -> str:
     details: dict[str, str] = {}
     if len(result):
         counts, colours, order = counts_of(result), colours_of(result.share), result.most_undecided()
-        top = float(max(np.max(result.entropy[at]) for at in order[:MOST_CARDS].tolist())) or 1.0
+        top = float(max(np.nanmax(result.entropy[at]) for at in order[:MOST_CARDS].tolist())) or 1.0
         context |= {
-            "brief": brief(result, counts, asked),
+            "brief": brief(result, counts, asked, isinstance(shown, Words)),
             "groups": groups_of(counts),
             "settled": rate(float(1 - result.unsettled.mean())),
             "cards": cards(result, shown, order[:MOST_CARDS].tolist(), colours, top),
@@ -106,36 +107,37 @@ def page(result: DenseCertainty, asked: Asked) -> str:
     return whole("positions/page.html.j2", result, asked, sections, details, **context)
 
 
-def brief(result: DenseCertainty, counts: Counts, asked: Asked) -> list[Point]:
+def brief(result: DenseCertainty, counts: Counts, asked: Asked, with_words: bool) -> list[Point]:
     """What a reader asks first about N ≥ 1 rows, and the answers."""
     return [
-        _check(result),
+        _check(result, with_words),
         _trust(result, counts),
-        method_point(result, asked.comparison, "maps that are right more often"),
+        method_point(result, asked.comparison, "labels that are right more often"),
         _margin(result),
     ]
 
 
-def _check(result: DenseCertainty) -> Point:
-    question, kind = "What to check first", result.kind
+def _check(result: DenseCertainty, with_words: bool) -> Point:
+    question, kind, name = "What to check first", result.kind, result.position_name
     link = ("worst", "See them" if len(result) > 1 else "See it")
+    where = f"the {name}s with a wavy line" if with_words else f"the {name}s inside the outlines"
     if len(result) == 1:
-        return Point(question, f"The {result.position_name}s inside the outlines: coin flips.", link=link)
+        return Point(question, f"{upper(where)}: coin flips.", link=link)
     most = result.most_undecided(1).tolist()[0]
     said = (
         f"{upper(result[most].called)}: its doubt is the largest, "
         f"{100 * result.doubt[most]:.0f} %; the median {kind} has {100 * np.median(result.doubt):.0f} %. "
-        f"In each {kind}, look inside the outlines: there the model is flipping a coin."
+        f"In each {kind}, look at {where}: there the model is flipping a coin."
     )
     return Point(question, said, link=link)
 
 
 def _trust(result: DenseCertainty, counts: Counts) -> Point:
-    question, name = "Can the maps be trusted?", result.position_name
+    question, name = "Can the labels be trusted?", result.position_name
     if not counts.known.any():
         return Point(
             question,
-            "Nobody has checked these maps: the true classes were not given. With labels, this page says how "
+            "Nobody has checked these labels: the true classes were not given. With them, this page says how "
             f"many {name}s are right.",
         )
     right, interval = share_over_rows(counts.right.sum(axis=1), counts.known.sum(axis=1))
@@ -195,7 +197,7 @@ def _listed(result: DenseCertainty, positions: Integers) -> list[Listed]:
                 int(result.row[at]),
                 None if result.ids is None else result.ids[at],
                 f"{share_in_words(float(result.undecided[at]))}{UNIT}",
-                f"{result.doubt[at]:.2f}",
+                f"{100 * result.doubt[at]:.0f}{UNIT}",
                 f"{share_in_words(float(result.share[at, k]))}{UNIT} {result.class_names[k]}",
                 right,
             )

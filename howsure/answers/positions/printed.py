@@ -66,4 +66,5 @@ def summary(certainty: DenseCertainty) -> str:
 def _right(certainty: DenseCertainty, position: int) -> tuple[int, int]:
     """At how many positions of a row the label is right, and how many count."""
     truth = np.asarray(certainty.truth[position])  # type: ignore[index]
-    return int(np.sum(np.asarray(certainty.label[position]) == truth)), int(np.sum(truth >= 0))
+    known = truth >= 0
+    return int(np.sum(np.asarray(certainty.label[position])[known] == truth[known])), int(np.sum(known))

@@ -33,6 +33,7 @@ from howsure.results.columns import (
     WIDE_MAP,
     Column,
     Result,
+    is_in_files,
     read_only,
 )
 from howsure.results.positions import one_position
@@ -74,6 +75,7 @@ COLUMNS = (
     _of_row("unsettled", "share of the positions whose verdict is not settled"),
     _of_row("doubt", "mean of 1 − probability, each class found alike; ranks rows"),
     Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row", least=1),
+    _map("counts", BOOLEAN, "yes or no", "whether a position counts; None where all do", optional=True),
     _map("label", SHORT, "class number", "the most probable class", least=0),
     _map("runner_up", SHORT, "class number", "the second most probable class", least=0),
     _map("probability", SINGLE, "0 to 1", "probability of `label`", least=0, most=1),
@@ -87,7 +89,6 @@ COLUMNS = (
     beside_the_table("verdict", MAP, STRING, "words", "`sure`, `leaning` or `coin flip`"),
     _map("settled", BOOLEAN, "yes or no", "whether `mc_error` allows that verdict"),
     _map("truth", SHORT, "class number", "the true class, −1 where ignored", optional=True, least=-1),
-    _map("counts", BOOLEAN, "yes or no", "whether a position counts; None where all do", optional=True),
     *(
         Column(name, WIDE_MAP, SINGLE, "0 to 1", words, in_table=False, optional=True, least=0, unknown=True)
         for name, words in (
@@ -97,6 +98,17 @@ COLUMNS = (
     ),
 )
 """What a `DenseCertainty` holds of every row: numbers of the row, in its table, and maps of its positions."""
+
+
+NOTHING: Mapping[str, Any] = {SHORT: IGNORED, SINGLE: np.nan, BOOLEAN: False}
+"""What stands in a map where a position does not count, by the type of its numbers."""
+
+
+def of_counted(column: Column, values: Any, counts: Booleans) -> NDArray[Any]:
+    """A map (…, *P) or (…, *P, K) with `NOTHING` where `counts` (…, *P) is false, so that none counts."""
+    there = np.asarray(counts)
+    there = there[..., None] if column.shape == WIDE_MAP else there
+    return np.where(there, values, np.asarray(NOTHING[column.type], column.type))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -130,8 +142,8 @@ class DenseCertainty(Result[DenseRow]):
         class_names: K names.
         row: (N,) row number, place of the row in the input, from 0.
         truth: (N, *P) class number, the true class, −1 where a position is ignored; None without labels.
-        counts: (N, *P) yes or no, whether a position counts; None where all do. Others have numbers in
-            maps, and are left out of all numbers of the row, of its regions and of `truth`.
+        counts: (N, *P) yes or no, whether a position counts; None where all do. Where it does not, class
+            numbers are −1, other numbers NaN, and `verdict` is empty; it is in no number of the row.
         all_probabilities: (N, *P, K) 0 to 1; None unless `keep="probabilities"` asked for it.
         all_errors: (N, *P, K) their standard errors; None likewise.
         kind: What one row is, `image` or `row`.
@@ -180,6 +192,16 @@ class DenseCertainty(Result[DenseRow]):
     ids: NDArray[Any] | None = None
     id_name: str = ID
     position_called: str = ""
+
+    def _checked(self, column: Column, values: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+        """As of all results, but that positions which do not count hold nothing, whatever is given there."""
+        counts = vars(self)["counts"]  # checked before the other maps
+        left_out = column.is_map and column.name != "counts" and counts is not None
+        if not left_out or is_in_files(values) or np.shape(values) != shape:
+            return super()._checked(column, values, shape)
+        there = counts[..., None] if column.shape == WIDE_MAP else counts
+        known = super()._checked(column, np.where(there, values, np.zeros_like(values, shape=())), shape)
+        return of_counted(column, known, counts)
 
     @property
     def positions(self) -> tuple[int, ...]:
@@ -232,9 +254,14 @@ class DenseCertainty(Result[DenseRow]):
 
     @property
     def verdict(self) -> NDArray[np.object_]:
-        """(N, *P) words, `sure`, `leaning` or `coin flip`."""
+        """(N, *P) words, `sure`, `leaning` or `coin flip`; empty where a position does not count."""
+        return read_only(np.array([*verdicts.VERDICTS, ""], dtype=object)[self.verdict_number])
+
+    @property
+    def verdict_number(self) -> Integers:
+        """(N, *P) places in `VERDICTS`; −1 where a position does not count."""
         number = np.where(self.is_sure, 0, np.where(self.is_coin_flip, 2, 1))
-        return read_only(np.array(verdicts.VERDICTS, dtype=object)[number])
+        return number if self.counts is None else np.where(self.counts, number, IGNORED)
 
     @cached_property
     def undecided(self) -> Floats:
@@ -317,8 +344,7 @@ class DenseCertainty(Result[DenseRow]):
     def _regions(self, at: int, most: int | None = None) -> list[Region]:
         part = self[at : at + 1]
         label, runner_up = np.asarray(part.label)[0], np.asarray(part.runner_up)[0]
-        flips = part.is_coin_flip if part.counts is None else part.is_coin_flip & part.counts
-        return regions_of(flips[0], label, runner_up, self.class_names, most)
+        return regions_of(part.is_coin_flip[0], label, runner_up, self.class_names, most)
 
     def of_row(self, row: int) -> Certainty:
         """One row as a `Certainty` whose rows are the positions that count, in C order.
@@ -329,21 +355,24 @@ class DenseCertainty(Result[DenseRow]):
         from howsure.answers.classes.result import Certainty  # a kind beside this one
 
         at = self._position(row)
-        p = np.asarray(self.probabilities[at], np.float64).reshape(-1, len(self.class_names))
-        expected = np.asarray(self.expected_entropy[at], np.float64).reshape(-1)
-        entropy = np.asarray(self.entropy[at], np.float64).reshape(-1)
-        errors = p * 0 if self.all_errors is None else np.reshape(self.all_errors[at], p.shape)
+        there = np.arange(np.prod(self.positions)) if self.counts is None else np.flatnonzero(self.counts[at])
+
+        def of(maps: Any, *beyond: int) -> Floats:
+            return np.asarray(maps[at], np.float64).reshape(-1, *beyond)[there]
+
+        p = of(self.probabilities, len(self.class_names))
+        entropy = of(self.entropy)
+        errors = p * 0 if self.all_errors is None else of(self.all_errors, len(self.class_names))
         own = entropy_of(p)
-        truth = None if self.truth is None else np.reshape(self.truth[at], -1).astype(np.int64)
-        there = np.arange(len(p)) if self.counts is None else np.flatnonzero(self.counts[at])
-        whole = Certainty(
+        truth = None if self.truth is None else of(self.truth).astype(np.int64)
+        return Certainty(
             probabilities=p / p.sum(axis=-1, keepdims=True),
-            mc_error=np.asarray(errors, np.float64),
-            expected_entropy=np.minimum(expected, np.log(len(self.class_names))),
+            mc_error=errors,
+            expected_entropy=np.minimum(of(self.expected_entropy), np.log(len(self.class_names))),
             entropy_correction=np.maximum(entropy - own, 0),
             passes=np.full(len(p), self.passes[at]),
             class_names=self.class_names,
-            row=np.arange(len(p)),
+            row=there,
             truth=None if truth is None or (truth < 0).any() else truth,
             kind=self.position_name,
             thresholds=self.thresholds,
@@ -352,7 +381,6 @@ class DenseCertainty(Result[DenseRow]):
             plan=self.plan,
             version=self.version,
         )
-        return whole[there]
 
     def _position(self, row: int) -> int:
         at = one_position(row, len(self))

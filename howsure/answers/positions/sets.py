@@ -49,7 +49,10 @@ class DenseSets(Sequence[Booleans]):
     @overload
     def __getitem__(self, row: slice) -> DenseSets: ...
     def __getitem__(self, row: int | slice) -> Booleans | DenseSets:
-        """(*P, K) whether each class is in the set of each position of one row; fewer rows for a slice."""
+        """(*P, K) whether each class is in the set of each position of one row; fewer rows for a slice.
+
+        The set of a position that does not count is empty.
+        """
         if isinstance(row, slice):
             return DenseSets(self._result[row], self._threshold)
         at = one_position(row, len(self))
@@ -58,7 +61,7 @@ class DenseSets(Sequence[Booleans]):
         p = _singles(known_probabilities(self._result, at))
         inside = p >= np.float32(self._threshold)
         label = np.asarray(self._result.label[at]).reshape(-1, 1).astype(np.int64)
-        np.put_along_axis(inside, label, True, axis=1)
+        np.put_along_axis(inside, label, label >= 0, axis=1)
         return np.asarray(inside.reshape(*self._result.positions, -1))
 
     def __iter__(self) -> Iterator[Booleans]:
@@ -66,8 +69,9 @@ class DenseSets(Sequence[Booleans]):
 
     @cached_property
     def size(self) -> Floats:
-        """(N,) mean number of classes in the sets of each row."""
-        return np.array([inside.sum(axis=-1).mean() for inside in self], dtype=np.float64)
+        """(N,) mean number of classes in the sets of each row, of the positions that count."""
+        sizes = (inside.sum(axis=-1) for inside in self)
+        return np.array([each[each > 0].mean() for each in sizes], dtype=np.float64)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,222 @@
+"""Positions that do not count: anything at all may stand there, and no door says anything else."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+import howsure
+from howsure.answers.positions.map_files import FORMS, MAPS, NII, TIF, write_map_files
+from howsure.answers.positions.overview import counts_of
+from howsure.answers.positions.printed import lead, lines, summary
+from howsure.report import render
+from howsure.report.notebook import html_of
+from tests import rasters, volumes
+from tests.answers.maps import certainty_of, drawn
+from tests.pixels import SIDE, assessed, images
+from tests.report.made import Page
+from tests.report.test_report import table_rows
+
+N, SHAPE = 12, (16, 20)
+
+
+def inside(shape=SHAPE, rows=N):
+    """(N, *P) a region of interest: all but a frame, and a hole in the middle of some."""
+    found = np.zeros((rows, *shape), dtype=bool)
+    found[(slice(None), *[slice(2, -3)] * len(shape))] = True
+    found[(slice(0, 4), *[slice(5, 7)] * len(shape))] = False
+    return found
+
+
+def results(shape=SHAPE, rows=N):
+    """Two results that differ in everything at positions that do not count, true classes included."""
+    p, truth = drawn(rows, positions=shape, sharp=1.0)
+    there = inside(shape, rows)
+    odd = np.where(there[..., None], p, np.array([0.35, 0.33, 0.32], np.float32))
+    share = np.stack(
+        [[np.mean(each[at] == k) for k in range(3)] for each, at in zip(p.argmax(-1), there, strict=True)]
+    )
+    found = []
+    for probabilities, true in ((p, truth), (odd, np.where(there, truth, (truth + 1) % 3))):
+        of_it = certainty_of(probabilities, counts=there, share=share)
+        found.append(of_it.with_truth(true).with_ids([f"{at}.x" for at in range(rows)], "file"))
+    return found
+
+
+def map_files(result, folder, form, names=tuple(MAPS)):
+    """The bytes of all map files by name."""
+    source = None
+    for number in range(len(result)):
+        if form == TIF:
+            source = folder / "images"
+            rasters.save(source / f"{number}.x", np.zeros((*result.positions, 1), np.uint8))
+        if form == NII:
+            source = folder / "images"
+            volumes.save(source / f"{number}.nii", np.zeros(result.positions, np.uint8))
+    if form == NII:
+        result = result.with_ids([f"{at}.nii" for at in range(len(result))])
+    write_map_files([result], folder / "maps", form, source, names)
+    return {path.name: path.read_bytes() for path in (folder / "maps").iterdir()}
+
+
+def saved(result, folder):
+    result.save(folder / "saved")
+    return {path.name: path.read_bytes() for path in (folder / "saved").rglob("*") if path.is_file()}
+
+
+IMAGES = np.random.default_rng(5).integers(0, 256, (N, *SHAPE, 3), dtype=np.uint8)
+DOORS = {
+    "arrays": lambda result, folder: {name: np.asarray(each) for name, each in result._arrays.items()},
+    "verdicts": lambda result, folder: (result.verdict, result.is_coin_flip, result.is_sure),
+    "numbers of rows": lambda result, folder: (
+        *(result.undecided, result.unsettled, result.doubt, result.mean_mutual_information),
+        result.most_undecided(),
+    ),
+    "print": lambda result, folder: (str(result), lead(result), summary(result), lines(result, None)),
+    "row": lambda result, folder: [(str(row), vars(row)) for row in result],
+    "regions": lambda result, folder: [result.regions(at) for at in range(N)],
+    "of_row": lambda result, folder: (str(result.of_row(2)), result.of_row(2).probabilities),
+    "notebook": lambda result, folder: (html_of(result), html_of(result[2])),
+    "page": lambda result, folder: render(result),
+    "page with images": lambda result, folder: render(result, IMAGES),
+    "table": lambda result, folder: result.to_arrow().to_pylist(),
+    "saved": saved,
+    "loaded": lambda result, folder: (saved(result, folder), render(howsure.load(folder / "saved"))),
+    "calibrated": lambda result, folder: render(howsure.calibrate(result)(result)),
+    "calibrated, loaded": lambda result, folder: (
+        saved(result, folder),
+        saved(howsure.calibrate(result, method="offsets")(howsure.load(folder / "saved")), folder / "more"),
+    )[1],
+    "evaluate": lambda result, folder: str(howsure.evaluate(result)),
+    "compare": lambda result, folder: str(howsure.Comparison.of_results({"a": result, "b": result})),
+    "abstain": lambda result, folder: str(howsure.abstain(result, risk=0.9, tolerance=0.9)),
+    "sets": lambda result, folder: [*howsure.prediction_sets(result, coverage=0.8)(result)],
+    **{form: lambda result, folder, form=form: map_files(result, folder, form) for form in FORMS[:3]},
+}
+
+
+def same(one, other):
+    """Whether two outputs are the same, arrays bit by bit."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, np.ndarray):
+        if one.dtype == object:
+            return np.array_equal(one, other)
+        return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+    return one == other or (one != one and other != other)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_whatever_stands_where_positions_do_not_count_nothing_changes(door, tmp_path):
+    one, other = results()
+    (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
+    outputs = DOORS[door](one, tmp_path / "a"), DOORS[door](other, tmp_path / "b")
+    assert outputs[0] or outputs[0] == 0
+    assert same(*outputs), door
+
+
+@pytest.mark.parametrize("shape", [(9,), (7, 8, 9)])
+def test_nor_in_signals_and_volumes(shape, tmp_path):
+    one, other = results(shape)
+    given = None if len(shape) == 3 else [list("abcdefghi")] * N
+    assert render(one, given) == render(other, given)
+    if len(shape) == 3:
+        (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
+        assert map_files(one, tmp_path / "a", NII) == map_files(other, tmp_path / "b", NII)
+
+
+def test_nor_does_what_a_model_is_fed_with_there():
+    x, there = images(3), inside((SIDE, SIDE), 3)
+    others = np.where(there[..., None], x, images(3, seed=1))
+    one, other = (assessed(rows, positions=there, keep="probabilities") for rows in (x, others))
+    assert same(one._arrays, other._arrays)
+    assert render(one) == render(other)
+
+
+# --- what they are, beside others -------------------------------------------------------------------------
+
+
+def test_the_page_counts_what_counts():
+    _, result = results()
+    there = result.counts
+    gap = result.gap[there]
+    page = render(result)
+    flips = (gap <= 0.2) & (result.probability[there] < 0.95)
+    cells = table_rows(page, "Verdicts")[2]
+    assert int(cells[1].replace(",", "")) == flips.sum()
+    assert float(re.findall(r"[\d.]+", cells[2])[0]) == pytest.approx(100 * flips.mean(), abs=0.06)
+    counts = counts_of(result)
+    assert counts.of_verdict.sum() == counts.labelled.sum() == there.sum()
+    at = int(result.most_undecided(1)[0])
+    assert f"{there[at].sum()} of 320 pixels count" in Page(page).words
+
+
+def test_regions_and_their_numbers_lie_where_positions_count():
+    p, _ = drawn(1, positions=(12, 12), sharp=9.0)
+    p[:] = np.float32([0.9, 0.06, 0.04])
+    p[0, :4] = p[0, 8:10, 2:4] = np.float32([0.4, 0.35, 0.25])
+    there = np.ones((1, 12, 12), dtype=bool)
+    there[0, :4] = False
+    result = certainty_of(p, counts=there)
+    assert [(each.size, each.bounds) for each in result.regions(0)] == [(4, ((8, 10), (2, 4)))]
+    across, down = re.search(r'class="disc" cx="([\d.]+)%" cy="([\d.]+)%"', render(result)).groups()
+    assert there[0, int(0.12 * float(down)), int(0.12 * float(across))]
+    assert ndimage.label(result.is_coin_flip[0])[1] == 1
+
+
+def test_the_slice_with_the_most_doubt_is_one_of_what_counts():
+    one, other = results((7, 8, 9))
+    for result in (one, other):
+        at = int(result.most_undecided(1)[0])
+        best = int(np.argmax([result.entropy[at, z][result.counts[at, z]].sum() for z in range(7)]))
+        assert f"slice {best} of 0 to 6" in Page(render(result)).words.split(f"{at}.x image {at}")[1]
+
+
+def test_words_that_do_not_count_have_no_verdict_and_padding_is_not_shown():
+    p, _ = drawn(1, positions=(7,), sharp=0.2)
+    there = np.array([[False, True, True, False, True, False, False]])
+    result = certainty_of(p, counts=there, position_called="token", kind="row")
+    page = render(result, [["[CLS]", "Wash", "ing", "##ton", "won", "[SEP]", "[PAD]"]])
+    assert re.findall(r'<span class="word ([a-z-]+)">([^<]*)', page) == [
+        ("is-coin-flip", "Wash"),
+        ("is-coin-flip", "ing"),
+        ("aside", "##ton"),
+        ("is-coin-flip", "won"),
+    ]
+    assert not {"pixel", "image", "map", "outline"} & set(re.findall(r"[a-z]+", Page(page).words.lower()))
+
+
+def test_map_files_say_what_does_not_count(tmp_path):
+    _, result = results()
+    result, there = result[:1], result.counts[0]
+    folders = {form: tmp_path / form for form in ("png", "npy", "tif")}
+    for form, folder in folders.items():
+        folder.mkdir()
+        map_files(result, folder, form)
+        told = json.loads((folder / "maps" / "maps.json").read_text())
+        assert "255" in told["does_not_count"] or "-1" in told["does_not_count"]
+    png, npy, tif = (folders[form] / "maps" for form in folders)
+    for name in MAPS:
+        opacity = np.asarray(Image.open(png / f"0.x.{name}.png").convert("RGBA"))[..., 3]
+        np.testing.assert_array_equal(opacity == 0, ~there)
+        values = np.load(npy / f"0.x.{name}.npy")
+        nothing = np.isnan(values) if values.dtype.kind == "f" else values == -1
+        np.testing.assert_array_equal(nothing, ~there)
+        with rasters.rasterio.open(tif / f"0.x.{name}.tif") as file:
+            np.testing.assert_array_equal(file.read_masks(1) == 0, ~there)
+    label = np.asarray(Image.open(png / "0.x.label.png"))
+    np.testing.assert_array_equal(label, np.where(there, result.label[0], 255))
+
+
+def test_sets_of_positions_that_do_not_count_are_empty_and_not_in_means():
+    one, _ = results()
+    sets = howsure.prediction_sets(one, coverage=0.8)(one)
+    for at in range(N):
+        sizes = sets[at].sum(axis=-1)
+        np.testing.assert_array_equal(sizes > 0, one.counts[at])
+        assert sets.size[at] == pytest.approx(sizes[one.counts[at]].mean())
