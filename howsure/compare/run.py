@@ -19,7 +19,8 @@ from howsure.arguments import check_by_name, check_flag, check_progress
 from howsure.assess import streamed
 from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED, Comparison
 from howsure.compare.protocol import Comparing
-from howsure.data.gather import copied, first, length
+from howsure.data.changed import ByRow
+from howsure.data.gather import first, length
 from howsure.data.rows import Rows
 from howsure.errors import HowsureWarning, InputError, warn
 from howsure.judge.familiarity import Familiarity
@@ -278,7 +279,7 @@ def _sets_of(
         for name, each in check_by_name(shifts, "shifts").items()
     }
     alike = {AS_THEY_ARE: x} | {
-        name: each(copied(x)) if callable(each) else each for name, each in changed.items()
+        name: ByRow(each)(x) if callable(each) else each for name, each in changed.items()
     }
     ood = {
         name: rows_for(model, each, progress).x for name, each in check_by_name(outside, "outside").items()

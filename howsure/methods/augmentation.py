@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from howsure.data.gather import copied
-from howsure.errors import InputError
+from howsure.data.changed import ByRow
+from howsure.data.twice import first_twice
+from howsure.errors import InputError, warn
 from howsure.methods.members import begin_members
 from howsure.methods.protocol import Job, Method, Needs, Passes, Standing, is_method
 from howsure.methods.softmax import Softmax
@@ -24,7 +25,7 @@ class Augmentation:
 
     Args:
         changes: At least one function from rows to as many rows of the same shape, as in `howsure.shifts`.
-            Each gets a copy of the rows, which it may change in place.
+            Each gets a copy of the rows, which it may change in place, and changes each row by itself.
         each: How the network predicts each version: `PlainPrediction()` or `MCDropout(…)`.
 
     Raises:
@@ -83,13 +84,30 @@ class Augmentation:
 
     def begin(self, job: Job) -> Passes:
         """Begin a prediction for each version of the rows."""
-
-        def on_a_copy(change: Shift) -> Shift:
-            return lambda rows: change(copied(rows))
-
-        jobs = [job, *(job.again(self.each, change=on_a_copy(change)) for change in self.changes)]
+        changes = [ByRow(change) for change in self.changes]
+        jobs = [job, *(job.again(self.each, change=change) for change in changes)]
+        _warn_of_twice(changes)
         return begin_members(jobs, self.each)
 
     def why(self, standing: Standing) -> Iterator[str]:
         """None: nothing is explained yet."""
         return iter(())
+
+
+def _warn_of_twice(changes: Sequence[ByRow]) -> None:
+    """Warn of two versions that are the same in all rows, unless they were drawn at random."""
+
+    def are_steady(one: int, other: int) -> bool:
+        return all(changes[version - 1].is_steady() for version in (one, other) if version)
+
+    found = first_twice([changes[0].marks[0], *(change.marks[1] for change in changes)], are_steady)
+    if found is not None:
+        what = f"Change {found[1] - 1} " + (
+            f"makes the same of the rows as change {found[0] - 1}"
+            if found[0]
+            else "leaves the rows as they are"
+        )
+        warn(
+            f"{what}, so that version counts twice and `mc_error` is too small. The rows as they are need no "
+            "change of their own: they are always one of the versions."
+        )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import Any
 
-from howsure.errors import InputError
+import numpy as np
+
+from howsure.data.twice import first_twice, mark_of
+from howsure.errors import InputError, warn
 from howsure.methods.members import begin_members
 from howsure.methods.protocol import Job, Method, Needs, Passes, Standing, is_method
 from howsure.methods.softmax import Softmax
@@ -87,6 +91,7 @@ class Ensemble:
     def begin(self, job: Job) -> Passes:
         """Begin a prediction for each model."""
         jobs = [job, *(job.again(self.each, model=model) for model in self.others)]
+        _warn_of_twice([each.model for each in jobs])
         return begin_members(jobs, self.each)
 
     def why(self, standing: Standing) -> Iterator[str]:
@@ -107,4 +112,27 @@ class Ensemble:
             else f"{upper(standing.name)} has more accurate percentages, though it is right on no "
             f"{standing.kind} that "
             f"{standing.baseline} gets wrong."
+        )
+
+
+def _warn_of_twice(models: Sequence[Any]) -> None:
+    """Warn of two members that are one network, or have the same weights."""
+
+    def weights(number: int) -> Iterator[Any]:
+        found = getattr(models[number], "weights", None)
+        return iter(()) if found is None else map(np.asarray, found())
+
+    def mark(number: int) -> Hashable:
+        first = next(weights(number), None)
+        return id(models[number]) if first is None else mark_of(first)
+
+    def are_same(one: int, other: int) -> bool:
+        pairs = zip_longest(weights(one), weights(other), fillvalue=())
+        return models[one] is models[other] or all(np.array_equal(a, b) for a, b in pairs)
+
+    found = first_twice(map(mark, range(len(models))), are_same)
+    if found is not None:
+        warn(
+            f"Members {found[0]} and {found[1]} of the ensemble are the same network, so it counts twice and "
+            "`mc_error` is too small. The assessed model is member 0, without being among the others."
         )

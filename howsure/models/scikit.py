@@ -11,9 +11,10 @@ The rows of a frame stay in it, so a pipeline gets the column names and types th
 from __future__ import annotations
 
 import os
+import pickle
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import numpy as np
@@ -225,6 +226,11 @@ class Estimator:
         """Probabilities (n, K), or numbers (n, K) in double precision."""
         found = _ask(self._model, self._take(rows[0]))
         return found if self.info.trained_for == REGRESSION else np.asarray(found, np.float32)
+
+    def weights(self) -> Iterator[Array]:
+        """All that the estimator consists of, as bytes; nothing where it cannot be pickled."""
+        with suppress(Exception):
+            yield np.frombuffer(pickle.dumps(self._model), np.uint8)
 
 
 class Averaged(Estimator):

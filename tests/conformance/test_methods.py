@@ -83,6 +83,7 @@ CASES = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore:Members 0 and 1")
 @pytest.mark.parametrize(("method", "model"), CASES)
 def test_a_method_keeps_to_the_seam(method, model):
     made = MODELS[model]()

@@ -264,6 +264,7 @@ OFF = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:Members 0 and 1")
 @pytest.mark.parametrize("name", OFF)
 def test_the_plain_prediction_has_all_of_it_off(name):
     inputs, last = keras.Input((5, 4)), layers.Dense(3, "softmax")

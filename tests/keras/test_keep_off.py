@@ -55,6 +55,7 @@ def test_a_plan_and_an_audit_know_what_is_kept_off():
     assert (first.name, first.random, first.note) == ("in", None, "stays fixed: `keep_off` names it")
 
 
+@pytest.mark.filterwarnings("ignore:Change 0 leaves the rows as they are")
 def test_ensembles_and_changed_rows_keep_it_off_too():
     model, each = network(), howsure.MCDropout(passes=8, keep_off=["in"])
     same = howsure.assess(model, x, method=each).probabilities

@@ -507,8 +507,10 @@ PLAIN = {
     "ensemble": lambda model: howsure.Ensemble([model]),
     "augmentation": lambda model: howsure.Augmentation([lambda x: x]),
 }
+TWICE = "ignore:Members 0 and 1|Change 0 leaves"
 
 
+@pytest.mark.filterwarnings(TWICE)
 @pytest.mark.parametrize("method", PLAIN)
 @pytest.mark.parametrize("name", FORCED_ON)
 def test_the_plain_prediction_has_its_dropout_off_also_where_it_is_forced_on(name, method):
@@ -529,6 +531,7 @@ def test_features_have_dropout_off_also_where_it_is_forced_on(name):
     np.testing.assert_allclose(found.logits, expected.logits, atol=1e-5)
 
 
+@pytest.mark.filterwarnings(TWICE)
 @pytest.mark.parametrize(
     "use",
     [

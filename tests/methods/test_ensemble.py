@@ -1,5 +1,7 @@
 """What an ensemble says follows from what its members say."""
 
+import copy
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -12,6 +14,7 @@ from howsure.methods.members import combined as combined_estimates
 from howsure.sampling.between import of_passes
 from howsure.sampling.estimate import Sums
 from howsure.sampling.outcome import Estimates, Told
+from tests.test_passes import rows_of, two_layers
 
 
 def member(probabilities, expected_entropy=None):
@@ -131,3 +134,41 @@ def test_passes_of_members_count_alike():
     np.testing.assert_allclose(found.spread, exact)
     assert np.all(found.spread_error >= 0.0005)
     assert found.quantiles is None
+
+
+# --- the same network twice -----------------------------------------------------------------------
+
+TWICE = "the same network, so it counts twice"
+
+
+def test_a_network_that_is_a_member_twice_is_said():
+    a, b = two_layers(), two_layers()
+    (x,) = rows_of((4,), rows=30)
+    with pytest.warns(howsure.HowsureWarning, match=f"Members 0 and 2 of the ensemble are {TWICE}"):
+        howsure.assess(a, x, method=howsure.Ensemble([b, a]))
+    with pytest.warns(howsure.HowsureWarning, match=f"Members 1 and 2 of the ensemble are {TWICE}"):
+        howsure.assess(a, x, method=howsure.Ensemble([b, b], each=howsure.MCDropout(passes=4)))
+    howsure.assess(a, x, method=howsure.Ensemble([b]))
+
+
+def test_a_copy_of_a_module_or_an_estimator_is_the_same_network():
+    torch = pytest.importorskip("torch")
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    tree = pytest.importorskip("sklearn.tree")
+    x = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
+    module = torch.nn.Linear(4, 3).eval()
+    with pytest.warns(howsure.HowsureWarning, match=TWICE):
+        howsure.assess(module, x, outputs="logits", method=howsure.Ensemble([copy.deepcopy(module)]))
+    fitted = linear_model.LogisticRegression().fit(x, x[:, 0] > 0)
+    with pytest.warns(howsure.HowsureWarning, match=TWICE):
+        howsure.assess(fitted, x, method=howsure.Ensemble([pickle.loads(pickle.dumps(fitted))]))
+    trees = [tree.DecisionTreeClassifier(random_state=seed).fit(x, x[:, 0] > 0) for seed in range(3)]
+    howsure.assess(trees[0], x, method=howsure.Ensemble(trees[1:]))  # which say the same, as trees often do
+
+
+def test_networks_that_share_all_but_their_last_layer_are_not():
+    torch = pytest.importorskip("torch")
+    shared = torch.nn.Linear(4, 8)
+    members = [torch.nn.Sequential(shared, torch.nn.ReLU(), torch.nn.Linear(8, 3)).eval() for _ in range(3)]
+    x = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
+    assert len(howsure.assess(members[0], x, outputs="logits", method=howsure.Ensemble(members[1:]))) == 30

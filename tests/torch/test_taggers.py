@@ -158,7 +158,7 @@ def test_a_region_of_interest_in_tiles():
     inside = np.random.default_rng(0).random((dense.ROWS, 4, 4)) < 0.4
     inside[:, 0, 0] = True
     settings = {"outputs": "logits", "positions": inside}
-    method = howsure.Ensemble([UNet().eval(), nn.Sequential(UNet(), nn.Conv2d(3, 3, 1)).eval()])
+    method = howsure.Ensemble([nn.Sequential(UNet(), nn.Conv2d(3, 3, 1)).eval() for _ in range(2)])
     whole = howsure.assess(UNet().eval(), images(), method=method, **settings)
     tiles = howsure.assess(UNet().eval(), images(), method=method, tile=2, overlap=0, **settings)
     np.testing.assert_array_equal(tiles.counts, inside)

@@ -1,5 +1,6 @@
 """Networks in what has the manners of scikit-learn: skorch, pipelines, searches."""
 
+import copy
 import warnings
 
 import numpy as np
@@ -144,7 +145,11 @@ def test_everything_else_takes_it_too(rows):
     net = Net().fit(rows, LABELS)
     laplace = howsure.LastLayerLaplace.fit(net, rows, LABELS)
     assert len(assess(net, rows, laplace)) == 12
-    assert len(assess(net, rows, howsure.Ensemble([net, Net().fit(rows, LABELS)]))) == 12
+    others = [copy.deepcopy(net) for _ in range(2)]
+    with torch.no_grad():
+        for number, other in enumerate(others, start=1):
+            next(other.module_.parameters()).mul_(1 + 0.1 * number)
+    assert len(assess(net, rows, howsure.Ensemble(others))) == 12
     assert len(assess(net, rows, howsure.MCDropout(plan=howsure.plan(net, rows)))) == 12
 
 

@@ -1,0 +1,153 @@
+"""Rows as a caller's function changes them: each by itself, and not one by the others."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.data.batches import numpy_of
+from howsure.data.gather import copied, is_several, length
+from howsure.data.twice import mark_of
+from howsure.errors import InputError
+
+Array = NDArray[Any]
+Change = Callable[[Any], Any]
+
+_SAME, _OTHER = 0.01, 0.5
+"""Shares of a change up to which two changes of a row are the same, and from which on one is more than the
+other in another size. Noise of a tenth of the range of all rows has another size beside other rows."""
+
+_LAST_DIGITS = 1e-4
+"""Share of a row, or of its mean, that is rounding."""
+
+_BESIDE = 8
+"""Rows beside one row, enough for a range over rows to be nearly the same over others."""
+
+_TIMES = 8
+"""How often a function must do the same to draw nothing at random: a coin falls so once in 128 times."""
+
+
+class ByRow:
+    """A caller's function that changes rows, each by itself. It gets a copy of them, which it may change.
+
+    The first call raises an `InputError` if the function mixes rows, so that what becomes of a row depends on
+    the rows beside it. Nothing is said where a few rows do not show it, as if the function draws at random.
+
+    Args:
+        change: From rows, in the form in which the caller gave them, to as many of the same shape.
+
+    Attributes:
+        marks: Of the rows of the first call, and of what became of them.
+    """
+
+    def __init__(self, change: Change) -> None:
+        self._change = change
+        self._few: Any = None
+        self.marks: tuple[Hashable, Hashable] = (object(), object())
+
+    def __call__(self, rows: Any) -> Any:
+        """What becomes of the rows."""
+        first = self._few is None
+        if first:
+            self._check(rows)
+        made = self._change(copied(rows))
+        if first and length(rows):
+            self.marks = _mark(rows), _mark(made)
+        return made
+
+    def is_steady(self) -> bool:
+        """Whether it makes the same of a few rows each time; if it draws at random it hardly ever does."""
+        found = [_numbers(self._change(copied(self._few))) for _ in range(_TIMES)]
+        return all(np.array_equal(one, other) for one, other in pairwise(found))
+
+    def _check(self, rows: Any) -> None:
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                self._few = _at(rows, range(min(length(rows), _BESIDE)))
+                mixes = all(_mixes(self._change, rows) for _ in range(_TIMES))
+        except Exception:  # the function may not be for so few rows; what it makes of all is checked anyway
+            return
+        if mixes:
+            raise InputError(
+                "A change of rows mixes them: what becomes of a row depends on the rows beside it",
+                expected="a function that changes each row by itself",
+                received=getattr(self._change, "__name__", repr(self._change)),
+                hint="`rows[:, ::-1]` mirrors each image, `rows[::-1]` the order of the rows. Compute a mean "
+                "over rows beforehand",
+            )
+
+
+def _mixes(change: Change, rows: Any) -> bool:
+    """Whether what becomes of a row depends on the order of others, or on which they are."""
+    spread = np.linspace(0, length(rows) - 1, 2 * _BESIDE + 1).astype(int).tolist()
+    row, *others = dict.fromkeys(spread)
+    if not others:
+        return False
+
+    def made(*places: int) -> Array:
+        return _numbers(change(copied(_at(rows, places))))
+
+    one, two, three = ([*others, row, row])[:3]
+    first, turned = made(row, one, two, three), [made(row, two, three, one), made(row, three, one, two)]
+    if not np.array_equal(first, made(row, one, two, three)):  # it draws at random
+        return False
+    given, moved = _numbers(_at(rows, [row, one, two, three])), made(one, two, three, row)
+    if np.array_equal(first, moved) and np.array_equal(np.sort(first, axis=0), np.sort(given, axis=0)):
+        return bool(np.any(given[0] != given[1]))  # it sorts them
+    halves = [np.resize(each or [row], _BESIDE).tolist() for each in (others[::2], others[1::2])]
+    one_set, other_set = (made(row, *half) for half in halves)
+    if first.dtype.kind == "O":  # texts
+        return any(np.any(each[0] != first[0]) for each in (*turned, one_set, other_set))
+    least = _LAST_DIGITS * _size(given[0])
+    if any(_size(first[0] - each[0]) > least + _SAME * _size(first[0] - given[0]) for each in turned):
+        return True
+    if _size(one_set[0] - other_set[0]) <= least:
+        return False
+    centred = abs(one_set.mean()) < _LAST_DIGITS * abs(_numbers(_at(rows, [row, *halves[0]])).mean())
+    return bool(centred) or _is_other(one_set[0] - given[0], other_set[0] - given[0])
+
+
+def _is_other(one: Array, other: Array) -> bool:
+    """Whether two changes of a row are more than one change in two sizes."""
+    small, large = sorted((one, other), key=_size)
+    share = max(0.0, float(small @ large) / float(large @ large))
+    return _size(small - share * large) > _OTHER * _size(small)
+
+
+def _size(values: Array) -> float:
+    return float(np.linalg.norm(values))
+
+
+def _at(rows: Any, places: Sequence[int]) -> Any:
+    """The rows at some places, in their form."""
+    if isinstance(rows, Mapping):
+        return {name: _at(each, places) for name, each in rows.items()}
+    if is_several(rows):
+        return [_at(each, places) for each in rows]
+    if isinstance(rows, list):
+        return [rows[place] for place in places]
+    return rows.iloc[list(places)] if hasattr(rows, "iloc") else rows[list(places)]
+
+
+def _parts(rows: Any) -> list[Array]:
+    """The array of each input."""
+    if isinstance(rows, Mapping):
+        rows = list(rows.values())
+    return [numpy_of(each) for each in rows] if is_several(rows) else [numpy_of(rows)]
+
+
+def _mark(rows: Any) -> Hashable:
+    return tuple(map(mark_of, _parts(rows)))
+
+
+def _numbers(rows: Any) -> Array:
+    """(n, F) all numbers in double precision, or else all texts, of each row."""
+    parts = _parts(rows)
+    are_numbers = all(each.dtype.kind in "biuf" for each in parts)
+    flat = [each.reshape(len(each), -1).astype(np.float64 if are_numbers else object) for each in parts]
+    return np.concatenate(flat, axis=1)
