@@ -59,6 +59,12 @@ ROW_AND_ID = (
         optional=True,
         called="id_name",
     ),
+    Column(
+        *("learnt_from", PER_ROW, BOOLEAN, "yes or no"),
+        "whether the calibrator of these rows is known to have learnt from the row; None where it does "
+        "not say",
+        optional=True,
+    ),
 )
 
 

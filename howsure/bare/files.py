@@ -41,8 +41,9 @@ PERCENT_OFF = 5
 """How far from 100 rows of percentages may sum at most, for rounding to whole ones and no more."""
 
 _EXPORTED, _YES, _TRUTH, _TRUTH_NAME = "probabilities.", "yes.", "truth.", "truth_name"
+_LEARNT = "learnt_from"
 """In a csv file that `howsure assess --out` wrote: how columns of probabilities begin, and those that only
-several labels per row have; its columns of true answers."""
+several labels per row have; its columns of true answers; and its marks of a calibrator."""
 
 Result = Any
 """A `Certainty`, or a result of another kind."""
@@ -124,7 +125,7 @@ def read_result(
     table, header = open_columns(source, _named(given))
     for kind in answers():
         if kind.has("claims") and kind.part("claims")(table, given):
-            return kind.part("given_columns")(table, given, source)
+            return _marked(kind.part("given_columns")(table, given, source), table)
     exported = _exported(table.names)
     if exported and any(name.startswith(_YES) for name in table.names):
         given = replace(given, several=True)
@@ -135,7 +136,16 @@ def read_result(
     if given.class_names is None and not exported:
         _check_no_flags(table, chosen, found.labels, source)
     values = _in_one(_numbers(table, chosen, source), given, source)
-    return _made(source, values, given, called, found)
+    made = _made(source, values, given, called, found)
+    return _marked(made, table) if exported else made
+
+
+def _marked(result: Result, table: Table) -> Result:
+    """The result, with the marks of its calibrator where a csv file that howsure wrote has them."""
+    if _LEARNT not in table.names:
+        return result
+    marks = table.columns[table.names.index(_LEARNT)].to_pylist()
+    return replace(result, learnt_from=np.array([str(mark) == "True" for mark in marks]))
 
 
 def read_sample(

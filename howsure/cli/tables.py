@@ -213,7 +213,7 @@ def _intervals(given: Input, known: Any, promise: SetOptions, new: Path | None, 
         raise InputError(
             f"{' and '.join(unused)} has no effect on intervals of numbers", expected="--coverage alone"
         )
-    fitted = part_of(known, "prediction_intervals")(known, known.truth, coverage=promise.coverage, by=None)
+    fitted = howsure.prediction_intervals(known, coverage=promise.coverage)
     paragraph(given.console, str(fitted))
     if new is None:
         return

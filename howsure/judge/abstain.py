@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from howsure.answers.registry import part_of
 from howsure.arguments import as_share
+from howsure.judge.learnt import warn_of_promise
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -108,4 +109,6 @@ def abstain(
     """
     risk, confidence = as_share(risk, "risk"), as_share(confidence, "confidence")
     rule = part_of(certainty, "abstain")
-    return rule(certainty, labels, risk=risk, confidence=confidence, tolerance=tolerance)
+    found = rule(certainty, labels, risk=risk, confidence=confidence, tolerance=tolerance)
+    warn_of_promise(certainty)
+    return found

@@ -9,6 +9,7 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -17,6 +18,7 @@ from howsure.arguments import check_path
 from howsure.atomic import write_whole
 from howsure.data.reading import of_content
 from howsure.errors import FileError
+from howsure.judge.learnt import LearntRows
 from howsure.judge.scores import Score
 
 FORMAT = 2
@@ -31,9 +33,17 @@ class Kept(ABC):
     Attributes:
         answer: Name of the kind of answers that it calibrates. The part `read_calibrator` of that kind reads
             it.
+        learnt_rows: The rows that it has learnt from; None where an older file does not say.
     """
 
     answer: ClassVar[str]
+    learnt_rows: LearntRows | None
+
+    def _marked(self, result: Any, calibrated: Any) -> Any:
+        """The calibrated result, with a mark on the rows that were learnt from; `result` as it was before."""
+        return replace(
+            calibrated, learnt_from=None if self.learnt_rows is None else self.learnt_rows.among(result)
+        )
 
     @abstractmethod
     def _plain(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from howsure.answers.registry import part_of
 from howsure.arguments import check_whole
+from howsure.judge.learnt import warn_of_scores
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -103,4 +104,6 @@ def evaluate(
     check_whole(seed, "seed", least=0)
     if ignore is not None:
         labels = part_of(certainty, "ignored")(certainty, labels, ignore)
-    return part_of(certainty, "evaluate")(certainty, labels, outside=outside, seed=seed)
+    found = part_of(certainty, "evaluate")(certainty, labels, outside=outside, seed=seed)
+    warn_of_scores(certainty)
+    return found

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from howsure.answers.registry import part_of
 from howsure.arguments import as_share
+from howsure.judge.learnt import warn_of_promise
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -56,4 +57,5 @@ def prediction_intervals(
     fitted: PredictionIntervals = part_of(result, "prediction_intervals")(
         result, labels, coverage=coverage, by=by
     )
+    warn_of_promise(result)
     return fitted

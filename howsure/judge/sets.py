@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from howsure.answers.registry import part_of
 from howsure.arguments import as_share, check_flag, check_whole
+from howsure.judge.learnt import warn_of_promise
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -84,6 +85,8 @@ def prediction_sets(
     coverage = as_share(coverage, "coverage")
     check_flag(by_class, "by_class")
     check_whole(seed, "seed", least=0)
-    return part_of(certainty, "prediction_sets")(
+    found = part_of(certainty, "prediction_sets")(
         certainty, labels, coverage=coverage, score=score, by_class=by_class, seed=seed
     )
+    warn_of_promise(certainty)
+    return found

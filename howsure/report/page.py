@@ -16,6 +16,7 @@ from howsure.audit import Audit
 from howsure.compare.comparison import Comparison
 from howsure.compare.findings import findings, lead
 from howsure.errors import InputError
+from howsure.judge.learnt import in_words as learnt_in_words
 from howsure.judge.scores import Score
 from howsure.judge.words import value_and_interval
 from howsure.report.looks import Looks, looks_of
@@ -149,6 +150,7 @@ def whole(
         "between": words["between"],
         "drawn_from": asked.drawn_from,
         "missing": asked.missing,
+        "learnt": None if getattr(result, "truth", None) is None else learnt_in_words(result),
         "audit": asked.audit,
         "compared": None if comparison is None else [lead(comparison), *findings(comparison)],
         "made_with": made_with(result),

@@ -48,6 +48,7 @@ def several_labels():
         id_name="customer",
         spread=np.full(p.shape, 0.1),
         spread_error=np.full(p.shape, np.nan),
+        learnt_from=np.array([True, False]),
     )
 
 
@@ -63,6 +64,7 @@ def complete():
         spread_error=np.full(found.probabilities.shape, 0.02),
         quantiles=quantiles,
         quantiles_error=np.full(quantiles.shape, 0.03),
+        learnt_from=np.array([True, False, False, True]),
     )
 
 

@@ -31,6 +31,7 @@ from howsure.answers.classes.truth import check_certainty, truth_of
 from howsure.arguments import check_choice
 from howsure.errors import InputError, warn
 from howsure.judge.calibrator_files import Kept, read_scores
+from howsure.judge.learnt import LearntRows
 from howsure.judge.scores import LEAST_MISTAKES, Score
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import entropy_of
@@ -58,6 +59,7 @@ class Calibrator(Kept):
         before: Scores of the labelled rows as they were.
         after: Scores of the same rows calibrated, each by a fit to folds that it is not in.
         warnings: Sentences; empty where nothing is amiss.
+        learnt_rows: The labelled rows, as it knows them again; None where the file does not say.
     """
 
     method: str
@@ -68,6 +70,7 @@ class Calibrator(Kept):
     before: Evaluation
     after: Evaluation
     warnings: tuple[str, ...]
+    learnt_rows: LearntRows | None = None
     answer: ClassVar[str] = "classes"
 
     def _plain(self) -> dict[str, Any]:
@@ -101,7 +104,8 @@ class Calibrator(Kept):
             InputError: No `Certainty`, other classes, or calibrated already.
         """
         self._probabilities_of(certainty)
-        return _changed(certainty, self.method, self.parameters, self.rows)
+        changed = _changed(certainty, self.method, self.parameters, self.rows)
+        return self._marked(certainty, changed)
 
     def spread(self, certainty: Certainty) -> Floats:
         """(N, K) standard error of the calibrated probabilities owing to the finite number of labelled rows.
@@ -192,6 +196,7 @@ def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: in
         before=before,
         after=after,
         warnings=tuple(warnings_of(method, parameters, counts, certainty.class_names, before, after)),
+        learnt_rows=LearntRows.of(certainty),
     )
 
 

@@ -13,6 +13,7 @@ from howsure.answers.classes.evaluate import Evaluation
 from howsure.answers.classes.maps import Parameters
 from howsure.data.labels import check_names
 from howsure.judge.calibrator_files import plain_scores, read_scores
+from howsure.judge.learnt import LearntRows, plain_rows
 from howsure.judge.paired import Paired
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def plain(calibrator: Calibrator) -> dict[str, Any]:
         "after": _plain_evaluation(calibrator.after),
         "differences": plain_scores(calibrator.differences),
         "warnings": list(calibrator.warnings),
+        "learnt_rows": plain_rows(calibrator.learnt_rows),
     }
 
 
@@ -64,6 +66,7 @@ def plain_read(content: Mapping[str, Any]) -> dict[str, Any]:
         "before": _evaluation(content["before"], rows, names),
         "after": _evaluation(content["after"], rows, names),
         "warnings": tuple(map(str, content["warnings"])),
+        "learnt_rows": LearntRows.read(content.get("learnt_rows")),
     }
 
 

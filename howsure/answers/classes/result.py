@@ -152,6 +152,8 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
         ids: (N,) texts or numbers, what the caller calls each row, in the table under `id_name`; None where
             that is not known.
         id_name: What the caller calls the column of `ids`.
+        learnt_from: (N,) yes or no, whether the calibrator of these rows is known to have learnt from the
+            row; None where it does not say.
     """
 
     answer: ClassVar[str] = "classes"
@@ -184,6 +186,7 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
     version: str = ""
     ids: NDArray[Any] | None = None
     id_name: str = ID
+    learnt_from: Booleans | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -121,6 +121,7 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
     version: str = ""
     ids: NDArray[Any] | None = None
     id_name: str = ID
+    learnt_from: Booleans | None = None
 
     # --- what follows from the arrays ---------------------------------------------------------
 

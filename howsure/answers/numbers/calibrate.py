@@ -36,6 +36,7 @@ from howsure.data.rows import in_rows, quoted
 from howsure.data.targets import target_names
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import Kept, plain_scores, read_scores
+from howsure.judge.learnt import LearntRows, plain_rows
 from howsure.judge.paired import Paired
 from howsure.judge.scores import Score
 from howsure.sampling.outcome import Floats
@@ -68,6 +69,7 @@ class RegressionCalibrator(Kept):
         warnings: Sentences; empty where nothing is amiss.
         shifts: By name of each target what is added to `mean`, with its 95 % interval; empty without
             `method="shift"`.
+        learnt_rows: The labelled rows, as it knows them again; None where the file does not say.
     """
 
     learnt: str
@@ -77,6 +79,7 @@ class RegressionCalibrator(Kept):
     after: RegressionEvaluation
     warnings: tuple[str, ...]
     shifts: Mapping[str, Score] = field(default_factory=dict)
+    learnt_rows: LearntRows | None = None
     answer: ClassVar[str] = "numbers"
 
     @property
@@ -113,7 +116,7 @@ class RegressionCalibrator(Kept):
             )
         values = np.array([score.value for score in self.values.values()])
         shift = np.array([score.value for score in self.shifts.values()]) if self.shifts else None
-        return _changed(result, self.learnt, values, shift, self.rows)
+        return self._marked(result, _changed(result, self.learnt, values, shift, self.rows))
 
     def in_words(self) -> str:
         """Sentences for a reader who knows no statistics."""
@@ -159,6 +162,7 @@ class RegressionCalibrator(Kept):
             "after": _plain_evaluation(self.after),
             "differences": plain_scores(self.differences),
             "warnings": list(self.warnings),
+            "learnt_rows": plain_rows(self.learnt_rows),
         }
 
 
@@ -195,7 +199,8 @@ def calibrate(
     }
     warnings = _warnings_of(learnt, scores, {} if learnt == NOISE else after.minus(before), after, held_out)
     shifts = {} if shift is None else {name: _bias(of, -1) for name, of in before.of_target.items()}
-    return RegressionCalibrator(learnt, scores, len(truth), before, after, tuple(warnings), shifts)
+    told = (len(truth), before, after, tuple(warnings), shifts, LearntRows.of(result))
+    return RegressionCalibrator(learnt, scores, *told)
 
 
 def read(content: Mapping[str, Any]) -> RegressionCalibrator:
@@ -213,7 +218,8 @@ def read(content: Mapping[str, Any]) -> RegressionCalibrator:
     shifts = {name: shifts[name] for name in values if shifts}
     if not all(np.isfinite(score.value) for score in shifts.values()):
         raise ValueError("a shift is not finite")
-    calibrator = RegressionCalibrator(learnt, values, rows, before, after, warnings, shifts)
+    known = LearntRows.read(content.get("learnt_rows"))
+    calibrator = RegressionCalibrator(learnt, values, rows, before, after, warnings, shifts, known)
     vars(calibrator)["differences"] = read_scores(content["differences"])  # which the rows are needed for
     return calibrator
 

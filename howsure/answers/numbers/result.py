@@ -34,7 +34,7 @@ from howsure.errors import InputError
 from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, WIDE_AT_LEVELS, Column, Result
 from howsure.sampling import between
 from howsure.sampling.between_numbers import of_passes
-from howsure.sampling.outcome import Floats, Integers
+from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import widening
 
 GIVEN_NUMBERS, GIVEN_SAMPLES = "given numbers", "given samples"
@@ -158,6 +158,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         version: Version of howsure that made this.
         ids: (N,) texts or numbers, what the caller calls each row; None where that is not known.
         id_name: What the caller calls the column of `ids`.
+        learnt_from: (N,) yes or no, whether the calibrator of these rows is known to have learnt from the
+            row; None where it does not say.
 
     Example:
         >>> result = howsure.assess(prices, houses, method=howsure.MCDropout(passes=200, balanced=False))
@@ -197,6 +199,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
     version: str = ""
     ids: NDArray[Any] | None = None
     id_name: str = ID
+    learnt_from: Booleans | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -29,6 +29,7 @@ from howsure.arguments import check_choice
 from howsure.data.labels import check_names
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import Kept, plain_scores, read_scores
+from howsure.judge.learnt import LearntRows, plain_rows
 from howsure.judge.scores import SMALLEST, Score
 from howsure.results.columns import is_in_files
 from howsure.results.lazy_maps import MadeMap
@@ -57,6 +58,7 @@ class DenseCalibrator(Kept):
         difference: `after` less `before`, row by row.
         offsets: K numbers, added to the logarithms of the probabilities of each class over T; their mean is
             0. None for a temperature alone.
+        learnt_rows: The labelled rows, as it knows them again; None where the file does not say.
     """
 
     temperature: Score
@@ -66,6 +68,7 @@ class DenseCalibrator(Kept):
     after: Score
     difference: Score
     offsets: tuple[float, ...] | None = None
+    learnt_rows: LearntRows | None = None
     answer: ClassVar[str] = "positions"
 
     def __call__(self, result: DenseCertainty) -> DenseCertainty:
@@ -91,7 +94,7 @@ class DenseCalibrator(Kept):
             told["offsets"] = list(self.offsets)
         method = {**result.method, "calibration": told}
         given = _calibrated(result, self._theta, relabelled=self.offsets is not None)
-        return replace(result, **given, method=method)
+        return self._marked(result, replace(result, **given, method=method))
 
     @property
     def method(self) -> str:
@@ -142,6 +145,7 @@ class DenseCalibrator(Kept):
             "class_names": list(self.class_names),
             "scores": plain_scores({name: getattr(self, name) for name in names}),
             **({} if self.offsets is None else {"offsets": list(self.offsets)}),
+            "learnt_rows": plain_rows(self.learnt_rows),
         }
 
 
@@ -186,6 +190,7 @@ def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: 
         after=after.score(0.95),
         difference=after.minus(before),
         offsets=added,
+        learnt_rows=LearntRows.of(result, there),
     )
 
 
@@ -272,6 +277,7 @@ def read(content: Mapping[str, Any]) -> DenseCalibrator:
         class_names=names,
         **given,
         offsets=None if added is None else tuple(map(float, added)),
+        learnt_rows=LearntRows.read(content.get("learnt_rows")),
     )
 
 

@@ -154,6 +154,8 @@ class DenseCertainty(Result[DenseRow]):
         version: Version of howsure that made this.
         ids: (N,) texts or numbers, what the caller calls each row, or None.
         id_name: What the caller calls the column of `ids`.
+        learnt_from: (N,) yes or no, whether the calibrator of these rows is known to have learnt from the
+            row; None where it does not say.
         position_called: What a position is called, such as `token`; empty for the usual word.
     """
 
@@ -191,6 +193,7 @@ class DenseCertainty(Result[DenseRow]):
     version: str = ""
     ids: NDArray[Any] | None = None
     id_name: str = ID
+    learnt_from: Booleans | None = None
     position_called: str = ""
 
     def _checked(self, column: Column, values: Any, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -380,6 +383,7 @@ class DenseCertainty(Result[DenseRow]):
             seed=self.seed,
             plan=self.plan,
             version=self.version,
+            learnt_from=None if self.learnt_from is None else np.full(len(p), self.learnt_from[at]),
         )
 
     def _position(self, row: int) -> int:

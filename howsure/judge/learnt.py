@@ -1,0 +1,126 @@
+"""Which rows a calibrator has learnt from: scores of them, and promises made with them, would be too good.
+
+A row is known again by a digest of what the model said of it, before calibration. A calibrator keeps the
+digests of its labelled rows, of many rows a sample, and marks these rows where it meets them, in the column
+`learnt_from`. The marks stay with the rows, so slices, joined results and files keep them.
+
+Other rows may have the same digest, where a model puts out few different numbers. So the rows of a result are
+marked where they are all the rows that were learnt from, or where more of them have the digest of one
+labelled row than chance explains. Of n labelled rows with n₂ digests that occur twice, the chance of a new
+row to have a digest that occurs once is about 2 n₂ / n (Good 1953).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.errors import warn
+from howsure.results.columns import Result
+from howsure.sampling.outcome import Booleans
+from howsure.words import counted
+
+KEPT = 1024
+"""Digests that are kept at most, 16 kB in a file: of a million rows one in a thousand."""
+
+BITS = 18
+"""Of a number that its digest depends on: the rounding of 32-bit outputs rarely changes these."""
+
+THRESHOLDED = ("undecided", "unsettled")
+"""Numbers of a row that thresholds of verdicts change, and no digest depends on."""
+
+BEYOND_CHANCE = 4
+"""Standard deviations: by chance alone fewer than one result in 10,000 goes beyond."""
+
+Digests = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, eq=False)
+class LearntRows:
+    """The rows that something has learnt from.
+
+    Attributes:
+        rows: How many.
+        total: Sum of their digests, modulo 2⁶⁴.
+        kept: The digests in order: all of them, or the `KEPT` smallest.
+    """
+
+    rows: int
+    total: int
+    kept: Digests
+
+    @classmethod
+    def of(cls, result: Result[Any], there: Any = slice(None)) -> Self:
+        """The rows of a result as the model gave it; `there` chooses some of them."""
+        found = np.sort(digests(result)[there])
+        return cls(len(found), int(found.sum()), found[:KEPT])
+
+    def among(self, result: Result[Any]) -> Booleans:
+        """(N,) which rows of a result, as the model gave it, were learnt from, as far as that shows."""
+        found = digests(result)
+        if len(found) == self.rows and int(found.sum()) == self.total:
+            return np.ones(len(found), dtype=bool)
+        seen, times = np.unique(self.kept, return_counts=True)
+        sampled = found if self.rows == len(self.kept) else found[found <= self.kept[-1]]
+        met = np.isin(seen[times == 1], sampled).sum()
+        expected = 2 * (np.sum(times == 2) + 1) * len(sampled) / max(1, len(self.kept))
+        deviation = np.sqrt(expected * (1 + 2 * len(sampled) / max(1, len(self.kept))))
+        return np.isin(found, seen) & (met > expected + BEYOND_CHANCE * deviation)
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any] | None) -> Self | None:
+        """The inverse of `plain_rows`; None where nothing was kept, as in older files."""
+        if content is None:
+            return None
+        kept = np.frombuffer(bytes.fromhex(content["kept"]), ">u8").astype(np.uint64)
+        return cls(int(content["rows"]), int(content["total"]), kept)
+
+
+def plain_rows(rows: LearntRows | None) -> dict[str, Any] | None:
+    """The rows as JSON can hold them."""
+    if rows is None:
+        return None
+    return {"rows": rows.rows, "total": rows.total, "kept": rows.kept.astype(">u8").tobytes().hex()}
+
+
+def digests(result: Result[Any]) -> Digests:
+    """(N,) a digest of what a model said of each row, by the mixing of SplitMix64 (Steele and others 2014)."""
+    names = [result.first_numbers(), *(each.name for each in result.columns if each.of_maps)]
+    numbers = np.column_stack([getattr(result, name) for name in names if name not in THRESHOLDED])
+    mantissa, exponent = np.frexp(np.asarray(numbers, np.float64))
+    rounded = np.ldexp(np.rint(np.ldexp(mantissa, BITS)), exponent) + 0.0  # + 0.0: no −0
+    found = np.zeros(len(result), dtype=np.uint64)
+    for bits in np.ascontiguousarray(rounded.T).view(np.uint64):
+        found = (found ^ bits) + np.uint64(0x9E3779B97F4A7C15)
+        found = (found ^ (found >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        found = (found ^ (found >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        found = found ^ (found >> np.uint64(31))
+    return found
+
+
+def in_words(result: Any) -> str | None:
+    """How many rows of a result its calibrator has learnt from; None where none is known."""
+    known = getattr(result, "learnt_from", None)
+    if known is None or not known.any():
+        return None
+    number = int(known.sum())
+    which = "all" if number == len(known) else f"at least {number:,} of"
+    return f"The calibrator has learnt from {which} these {counted(len(known), result.kind)}"
+
+
+def warn_of_promise(result: Any) -> None:
+    """Warn where a promise is made with rows that the calibrator has learnt from."""
+    said = in_words(result)
+    if said is not None:
+        warn(f"{said}, so a promise made with them may be broken. Make it with other labelled rows.")
+
+
+def warn_of_scores(result: Any) -> None:
+    """Warn where rows are scored that the calibrator has learnt from."""
+    said = in_words(result)
+    if said is not None:
+        warn(f"{said}, so scores of them are better than of new ones. Score other labelled rows.")
