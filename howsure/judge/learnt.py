@@ -88,7 +88,7 @@ def plain_rows(rows: LearntRows | None) -> dict[str, Any] | None:
 
 
 def digests(result: Result[Any]) -> Digests:
-    """(N,) a digest of what a model said of each row, by the mixing of SplitMix64 (Steele and others 2014)."""
+    """(N,) a digest of what a model said of each row, mixed as in SplitMix64 (Steele and others 2014)."""
     names = [result.first_numbers(), *(each.name for each in result.columns if each.of_maps)]
     numbers = np.column_stack([getattr(result, name) for name in names if name not in THRESHOLDED])
     mantissa, exponent = np.frexp(np.asarray(numbers, np.float64))

@@ -203,8 +203,14 @@ def test_a_table_that_howsure_wrote_as_csv_is_read_with_a_warning(known, result,
     found = run("evaluate", tmp_path / "mended.csv")
     assert found.exit_code == 0
     assert "is a table that howsure wrote as csv" in flat(found.stderr)
+    learnt = "The calibrator has learnt from all these 400 rows"
+    assert learnt in flat(found.stderr)
     calibrated = howsure.calibrate(result[KNOWN], TRUTH[KNOWN])(result[KNOWN])
-    assert flat(str(howsure.evaluate(calibrated, TRUTH[KNOWN]))) in flat(found.stdout)
+    with pytest.warns(howsure.HowsureWarning, match=learnt):
+        expected = howsure.evaluate(calibrated, TRUTH[KNOWN])
+    assert flat(str(expected)) in flat(found.stdout)
+    for promise in (("sets",), ("abstain", "--risk", 0.3)):
+        assert learnt in flat(run(*promise, tmp_path / "mended.csv").stderr)
 
 
 def test_labels_may_lie_in_a_file_of_their_own(tmp_path):
