@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from howsure.answers.registry import named
 from howsure.arguments import check_path
@@ -20,11 +20,14 @@ from howsure.data.reading import of_content
 from howsure.errors import FileError
 from howsure.judge.learnt import LearntRows
 from howsure.judge.scores import Score
+from howsure.results.columns import Result
 
 FORMAT = 2
 """Of a saved calibrator."""
 
 KIND = "howsure calibrator"
+
+AnyResult = TypeVar("AnyResult", bound=Result[Any])
 
 
 class Kept(ABC):
@@ -39,11 +42,10 @@ class Kept(ABC):
     answer: ClassVar[str]
     learnt_rows: LearntRows | None
 
-    def _marked(self, result: Any, calibrated: Any) -> Any:
+    def _marked(self, result: Result[Any], calibrated: AnyResult) -> AnyResult:
         """The calibrated result, with a mark on the rows that were learnt from; `result` as it was before."""
-        return replace(
-            calibrated, learnt_from=None if self.learnt_rows is None else self.learnt_rows.among(result)
-        )
+        known: Any = None if self.learnt_rows is None else self.learnt_rows.among(result)
+        return replace(calibrated, **{"learnt_from": known})
 
     @abstractmethod
     def _plain(self) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class LearntRows:
         met = np.isin(seen[times == 1], sampled).sum()
         expected = 2 * (np.sum(times == 2) + 1) * len(sampled) / max(1, len(self.kept))
         deviation = np.sqrt(expected * (1 + 2 * len(sampled) / max(1, len(self.kept))))
-        return np.isin(found, seen) & (met > expected + BEYOND_CHANCE * deviation)
+        return np.asarray(np.isin(found, seen) & (met > expected + BEYOND_CHANCE * deviation))
 
     @classmethod
     def read(cls, content: Mapping[str, Any] | None) -> Self | None:

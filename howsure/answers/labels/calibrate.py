@@ -74,8 +74,8 @@ class MultilabelCalibrator(Kept):
             return np.stack([getattr(each, name) for each in calibrated.values()], axis=1)
 
         fits = {name: each.method["calibration"] for name, each in calibrated.items()}
-        marks = [each.learnt_from for each in calibrated.values()]
-        learnt_from = np.any(marks, axis=0) if all(each is not None for each in marks) else None
+        marks = [each.learnt_from for each in calibrated.values() if each.learnt_from is not None]
+        learnt_from = np.any(marks, axis=0) if marks else None
         unknown = np.full(certainty.probabilities.shape, np.nan)
         return replace(
             certainty,
