@@ -10,7 +10,7 @@ import pytest
 import howsure
 from howsure.answers.positions.outcome import Positions
 from howsure.answers.positions.regions import regions_of
-from howsure.answers.positions.tally import Counts
+from howsure.answers.positions.tally import Counts, PassesTally
 from howsure.answers.positions.tiles import Tiling
 from howsure.conformance import check_outcome, check_result
 from howsure.data.rows import InputSpec
@@ -254,6 +254,18 @@ def test_overlap_is_the_mean_dice_of_pairs_from_different_groups():
     ]
     np.testing.assert_allclose(counts.overlap[:2], dice)
     assert np.isnan(counts.overlap[2])
+
+
+def test_overlap_is_known_of_thousands_of_passes_whose_groups_are_large():
+    found = howsure.assess(network(), rows(), method=howsure.MCDropout(passes=2000))
+    few = howsure.assess(network(), rows(), method=howsure.MCDropout(passes=24, balanced=False))
+    assert np.isfinite(found.overlap).tolist() == np.isfinite(few.overlap).tolist()
+    tally, p = PassesTally(1, 2), np.random.default_rng(0).dirichlet([1, 1], size=(60, 1, 50))
+    for group in np.split(p, 2):
+        tally.add(group, p.mean(axis=0), np.array([0]))
+    first, second = (group[:12, 0].argmax(axis=-1) == 1 for group in np.split(p, 2))
+    dice = [2 * np.sum(a & b) / (np.sum(a) + np.sum(b)) for a in first for b in second]
+    np.testing.assert_allclose(tally.counts()[0].overlap[1], np.mean(dice))
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,8 @@ from howsure.sampling.outcome import Estimates, Floats, Integers, Tally
 from howsure.statistics import widening
 
 COMPARED = 24
-"""Passes of a row that are compared with each other at most, which are 276 pairs."""
+"""Passes of a row that are compared with each other at most, which are 276 pairs; of a group at most half, as
+only passes of different groups make a pair."""
 
 Area = tuple[slice, ...]
 """Positions of a row that count, a slice for each axis."""
@@ -33,7 +34,8 @@ class Counts:
 
     Attributes:
         units: For each balanced group (B, K): at how many positions each pass has each class.
-        common: (C, C, K) at how many positions two of the first C passes both have a class.
+        common: (C, C, K) at how many positions two of C passes both have a class: the first `COMPARED`, without
+            those of a group beyond its first half of that number.
         positions: How many positions count.
     """
 
@@ -66,8 +68,9 @@ class Counts:
         over pairs from different balanced groups, at least one of which has it. Within a group masks depend
         on each other, and two networks would overlap less.
         """
-        group = np.repeat(np.arange(len(self.units)), [len(each) for each in self.units])[: len(self.common)]
-        sizes = np.concatenate(self.units)[: len(group)].astype(float)
+        first = [each[: COMPARED // 2] for each in self.units]
+        group = np.repeat(np.arange(len(first)), [len(each) for each in first])[: len(self.common)]
+        sizes = np.concatenate(first)[: len(group)].astype(float)
         both = sizes[:, None] + sizes[None]
         pairs = (group[:, None] < group[None])[..., None] & (both > 0)
         dice = np.where(pairs, 2 * self.common / np.where(both > 0, both, 1.0), 0.0)
@@ -131,7 +134,7 @@ class PassesTally(Tally):
                 maps = maps[:, ~left_out[number][area].reshape(-1)]
             self._units[row].append(_counts(maps, self._classes))
             if (left := COMPARED - sum(map(len, self._maps[row]))) > 0:
-                self._maps[row].append(maps[:left])
+                self._maps[row].append(maps[: min(left, COMPARED // 2)])
 
     def counts(self) -> list[Counts]:
         """Of each row."""
