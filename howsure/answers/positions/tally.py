@@ -34,8 +34,8 @@ class Counts:
 
     Attributes:
         units: For each balanced group (B, K): at how many positions each pass has each class.
-        common: (C, C, K) at how many positions two of C passes both have a class: the first `COMPARED`, without
-            those of a group beyond its first half of that number.
+        common: (C, C, K) at how many positions two of C passes both have a class: the first passes, but of a
+            group no more than half of `COMPARED`.
         positions: How many positions count.
     """
 
