@@ -118,23 +118,28 @@ class LabelFolder:
             )
 
     def check_places(self, images: Sequence[Path], root: Path) -> None:
-        """Raise an `InputError` where labels are volumes that lie elsewhere than the volumes they belong to.
+        """Raise an `InputError` where labels lie elsewhere than the volumes or TIFF images they belong to.
 
         Args:
             images: Files of the rows.
             root: The folder of these.
         """
-        for image in filter(volumes.is_volume, images):
+        for image in images:
             labels = self._by_name.get(without_ending(readable(image.relative_to(root))))
-            if labels is not None and volumes.is_volume(labels):
-                with suppress(FileError):  # which whoever reads it tells, or leaves out
-                    volumes.check_same_place(labels, image)
+            for is_one, check in (
+                (volumes.is_volume, volumes.check_same_place),
+                (rasters.is_raster, rasters.check_same_place),
+            ):
+                if labels is not None and is_one(image) and is_one(labels):
+                    with suppress(FileError):  # which whoever reads it tells, or leaves out
+                        check(labels, image)
 
     def warn_of_places(self) -> None:
-        """Warn that volumes were not compared with those that they belong to, whose files are not known."""
-        if volumes.is_volume(self.files[0]):
+        """Warn that labels with a place were not compared with rows, whose files are not known."""
+        first = self.files[0]
+        if volumes.is_volume(first) or (rasters.is_raster(first) and rasters.is_placed(first)):
             warn(
-                f"A result does not say where the voxels of its volumes lie, so '{self.path}' was not "
+                f"A result does not say where its pixels or voxels lie, so '{self.path}' was not "
                 f"compared with them. `howsure assess … --labels {self.path}` does that."
             )
 
@@ -184,12 +189,16 @@ def _read_png(file: Path) -> Array:
     except Exception as error:  # Pillow's decoders may raise anything for a damaged file
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
         raise FileError(f"'{file}' is not a readable label image", received=reason) from error
-    if mode not in _NUMBERS:
+    if mode == "RGB" and (array == array[..., :1]).all():  # a grey image
+        array = array[..., 0]
+    elif mode not in _NUMBERS:
         raise InputError(
             f"'{file}' holds colours, and no class numbers",
             expected="a grey image, or one with a palette, whose values are class numbers",
             received=f"Pillow's mode {mode}",
-            hint="Replace each colour by the number of its class",
+            hint="Replace each colour by the number of its class, with colours in the order of the classes: "
+            "hit = (numpy.asarray(image)[..., None, :3] == numpy.array(colours)).all(-1); "
+            "image = Image.fromarray(numpy.where(hit.any(-1), hit.argmax(-1), 255).astype('uint8'))",
         )
     found: Any = array.astype(np.uint8) if array.dtype == bool else array
     return np.asarray(found)

@@ -64,6 +64,43 @@ def check_geometry(file: Path, sides: tuple[int, ...]) -> None:
         )
 
 
+def is_placed(file: Path) -> bool:
+    """Whether a TIFF image says by a transform where its pixels lie.
+
+    Raises:
+        FileError: It is missing or damaged.
+    """
+    with _opened(file) as image:
+        return not image.transform.is_identity
+
+
+def check_same_place(labels: Path, image: Path) -> None:
+    """Raise an `InputError` unless the pixels of two images of the same sides lie in the same places.
+
+    A corner of one may lie up to half a pixel off that of the other. Nothing is said of an image that no
+    transform places, or of systems of coordinates that only one of them names.
+
+    Raises:
+        FileError: A file is missing or damaged.
+        InputError: They lie elsewhere.
+    """
+    with _opened(labels) as theirs, _opened(image) as its:
+        if theirs.transform.is_identity or its.transform.is_identity or theirs.shape != its.shape:
+            return
+        systems = [each.crs and each.crs.to_epsg() for each in (its, theirs)]
+        corners = np.array([[x, y, 1] for x in (0, its.width) for y in (0, its.height)])
+        own, other = (np.reshape(each.transform, (3, 3)) for each in (its, theirs))
+        off = np.abs(corners @ (np.linalg.inv(own) @ other).T - corners).max()
+        places = [f"{each.crs or 'no system'}, {tuple(each.transform)[:6]}" for each in (its, theirs)]
+    if off > 0.5 or (all(systems) and systems[0] != systems[1]):
+        raise InputError(
+            f"The pixels of '{labels}' lie elsewhere than those of '{image}'",
+            expected=places[0],
+            received=places[1],
+            hint="Warp the labels to the pixels of the image, with the nearest value: gdalwarp -r near",
+        )
+
+
 def write_raster(
     path: str,
     array: Array,

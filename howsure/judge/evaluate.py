@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from howsure.answers.registry import part_of
@@ -53,7 +54,7 @@ def evaluate(
     *,
     outside: DenseCertainty | None = None,
     seed: int = 0,
-    ignore: int | None = None,
+    ignore: int | Sequence[int] | None = None,
 ) -> DenseEvaluation: ...
 @overload
 def evaluate(
@@ -62,7 +63,7 @@ def evaluate(
     *,
     outside: Result[Any] | None = None,
     seed: int = 0,
-    ignore: int | None = None,
+    ignore: int | Sequence[int] | None = None,
 ) -> Any: ...
 def evaluate(
     certainty: Result[Any],
@@ -70,7 +71,7 @@ def evaluate(
     *,
     outside: Result[Any] | None = None,
     seed: int = 0,
-    ignore: int | None = None,
+    ignore: int | Sequence[int] | None = None,
 ) -> Any:
     """Score probabilities against true classes, or against which labels hold, or numbers against true ones.
 
@@ -82,7 +83,7 @@ def evaluate(
         outside: Rows of the same method and classes, or targets, from outside the distribution. Not for a
             `MultilabelCertainty`, where a row may well have none of the labels.
         seed: Of the draws of chance behind the intervals of `ece`, `classwise_ece` and `miscalibration`.
-        ignore: For a `DenseCertainty` alone: one more class number of positions that do not count, beside
+        ignore: For a `DenseCertainty` alone: one or more class numbers of positions that do not count, beside
             −1, −100 and 255.
 
     Raises:

@@ -1,6 +1,7 @@
 """A class at each position: what a result holds, says, saves, and refuses."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -298,6 +299,73 @@ def test_ignored_positions_are_one_number(result):
     truth = result.with_truth(labels, ignore=9).truth
     assert np.all(truth[:, :3] == -1)
     assert np.all(truth[:, 3:] == result.label[:, 3:])
+
+
+def test_several_numbers_may_be_ignored(result):
+    labels = np.array(result.label, dtype=np.int64)
+    labels[:, 0], labels[:, 1] = 9, 0
+    truth = result.with_truth(labels, ignore=(0, 9)).truth
+    assert np.all(truth[:, :2] == -1)
+    assert not np.any(truth == 0)
+    assert howsure.evaluate(result, labels, ignore=(0, 9)).positions == np.sum(truth >= 0)
+
+
+def test_an_axis_of_length_one_is_that_of_a_channel_and_one_row_may_come_alone(result):
+    labels = np.array(result.label, dtype=np.int64)
+    for given in (labels[:, None], labels[..., None]):
+        assert np.array_equal(result.with_truth(given).truth, labels)
+        assert howsure.evaluate(result, given).accuracy.value == 1
+    for given in (labels[3], labels[3:4, None]):
+        assert np.array_equal(result[3:4].with_truth(given).truth[0], labels[3])
+
+
+def followed(hint, labels):
+    """Labels after the Python in a hint."""
+    found = {"labels": labels, "numpy": np, "colours": COLOURS}
+    code = re.search(r"hit = .*|labels\.argmax\(.*\)|labels\[:, .*?\]", hint).group()
+    exec(code if code.startswith("hit") else f"labels = {code}", found)
+    return found["labels"]
+
+
+COLOURS = [(0, 0, 0), (255, 0, 0), (0, 0, 255)]
+
+
+@pytest.mark.parametrize(
+    "given_as",
+    [
+        lambda labels: np.eye(K)[labels],
+        lambda labels: np.moveaxis(np.eye(K)[labels], -1, 1),
+        lambda labels: np.array(COLOURS, np.uint8)[labels],
+        lambda labels: labels.repeat(4, axis=1).repeat(4, axis=2),
+    ],
+)
+def test_labels_in_other_forms_are_told_what_to_do_and_that_works(result, given_as):
+    wanted = np.array(result.label, dtype=np.int64)
+    labels = given_as(wanted)
+    with pytest.raises(howsure.InputError, match="do not fit the positions") as refused:
+        result.with_truth(labels)
+    np.testing.assert_array_equal(followed(refused.value.hint, labels), wanted)
+
+
+def test_the_maps_of_a_model_may_be_enlarged_as_the_hint_says():
+    torch = pytest.importorskip("torch")
+    small = torch.nn.Sequential(torch.nn.Conv2d(3, K, 4, stride=4), torch.nn.Dropout(0.5))
+    x, y = np.random.default_rng(0).normal(size=(2, 3, 16, 24)).astype(np.float32), np.zeros((2, 16, 24), int)
+    with pytest.raises(howsure.InputError, match="Upsample") as refused:
+        howsure.assess(small, x, outputs="logits").with_truth(y)
+    said = refused.value.hint.partition("in PyTorch ")[2].rstrip(".")
+    larger = eval(said, {"torch": torch, "model": small})
+    assert howsure.assess(larger, x, outputs="logits").with_truth(y).truth.shape == y.shape
+
+
+@pytest.mark.parametrize("judge", [lambda result, y: result.with_truth(y), howsure.evaluate])
+def test_a_mask_of_0_and_255_is_no_map_of_three_classes(result, judge):
+    mask = np.where(np.array(result.label) == 1, 255, 0)
+    with pytest.raises(howsure.InputError, match="write its number there"):
+        judge(result, mask)
+    assert np.all(result.with_truth(mask, ignore=255).truth[mask == 255] == -1)
+    some = np.where(mask == 255, 255, np.array(result.label))
+    assert np.all(result.with_truth(some).truth[mask == 255] == -1)
 
 
 def test_settings_name_the_kind(result, tmp_path):

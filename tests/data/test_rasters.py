@@ -1,14 +1,17 @@
 """TIFF images of many bands, or of more than 8 bits, as rows."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from howsure.data.files import read_rows
 from howsure.data.label_files import read_label_file
+from howsure.data.label_images import LabelFolder
 from howsure.data.rows import InputSpec
 from howsure.errors import DependencyError, FileError, InputError
-from tests.rasters import save
+from tests.rasters import rasterio, save
 
 FIVE = [InputSpec("x", (8, 6, 5), "float32")]
 GREY = [InputSpec("x", (8, 6, 1), "float32")]
@@ -84,3 +87,53 @@ def test_labels_may_be_rasters(tmp_path):
     save(tmp_path / "a.tif", bands(2))
     with pytest.raises(InputError, match="holds 2 numbers at each position"):
         read_label_file(tmp_path).of(np.array(["a.png"]))
+
+
+@pytest.mark.parametrize(
+    ("moved", "crs", "fits"),
+    [((0, 0), 32632, True), ((0.4, 0), 32632, True), ((1, 0), 32632, False), ((0, 0), 32633, False)],
+)
+def test_labels_of_another_place_are_refused(moved, crs, fits, tmp_path):
+    def geometry(x, y, code):
+        return {
+            "transform": rasterio.Affine(10, 0, 600000 + 10 * x, 0, -10, 5e6 + 10 * y),
+            "crs": f"EPSG:{code}",
+        }
+
+    save(tmp_path / "rows" / "a.tif", bands(5), **geometry(0, 0, 32632))
+    save(tmp_path / "labels" / "a.tif", bands(1, "uint8"), **geometry(*moved, crs))
+    folder = LabelFolder.of_folder(tmp_path / "labels")
+    check = partial(folder.check_places, [tmp_path / "rows" / "a.tif"], tmp_path / "rows")
+    if fits:
+        check()
+    else:
+        with pytest.raises(InputError, match=r"a.tif' lie elsewhere than those of"):
+            check()
+    save(tmp_path / "labels" / "a.tif", bands(1, "uint8"))
+    folder.check_places(
+        [tmp_path / "rows" / "a.tif"], tmp_path / "rows"
+    )  # placed nowhere, it may lie anywhere
+
+
+def test_label_images_may_have_sixteen_bits_or_be_grey_ones_saved_as_colours(tmp_path):
+    numbers = np.random.default_rng(0).integers(0, 300, (8, 6))
+    Image.fromarray(numbers.astype(np.uint16)).save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_label_file(tmp_path).of(np.array(["a.png"]))[0], numbers)
+    grey = (numbers % 4).astype(np.uint8)
+    Image.fromarray(grey).convert("RGB").save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_label_file(tmp_path).of(np.array(["a.png"]))[0], grey)
+
+
+def test_colours_become_class_numbers_as_the_hint_says(tmp_path):
+    numbers, colours = (
+        np.random.default_rng(0).integers(0, 3, (8, 6)),
+        np.array([(0, 0, 0), (9, 0, 0), (0, 9, 9)]),
+    )
+    image = Image.fromarray(colours.astype(np.uint8)[numbers])
+    image.save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="holds colours") as caught:
+        read_label_file(tmp_path).of(np.array(["a.png"]))
+    scope = {"image": image, "colours": colours, "numpy": np, "Image": Image}
+    exec(caught.value.hint.partition("classes: ")[2], scope)
+    scope["image"].save(tmp_path / "a.png")
+    np.testing.assert_array_equal(read_label_file(tmp_path).of(np.array(["a.png"]))[0], numbers)

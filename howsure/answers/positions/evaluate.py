@@ -6,7 +6,7 @@ What each score is, and how its interval is made, is in `howsure.answers.positio
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -179,9 +179,10 @@ def _columns(cells: list[list[str]]) -> list[str]:
     ]
 
 
-def ignored(result: DenseCertainty, labels: Any, ignore: int) -> Ignored:
-    """The part `ignored` of positions: labels of which one more class number does not count."""
-    check_whole(ignore, "ignore", least=np.iinfo(np.int64).min)
+def ignored(result: DenseCertainty, labels: Any, ignore: int | Sequence[int]) -> Ignored:
+    """The part `ignored` of positions: labels of which more class numbers do not count."""
+    for each in ignore if isinstance(ignore, (list, tuple)) else [ignore]:
+        check_whole(each, "ignore", least=np.iinfo(np.int64).min)
     return Ignored(result.truth if labels is None else labels, ignore)
 
 

@@ -14,7 +14,7 @@ from howsure.answers import verdict as verdicts
 from howsure.answers.positions.doubt import over_classes
 from howsure.answers.positions.regions import Region, regions_of
 from howsure.answers.positions.sentence import DenseRow
-from howsure.answers.positions.truth import IGNORED, truth_map
+from howsure.answers.positions.truth import IGNORED, Ignore, truth_map
 from howsure.answers.probabilities import ROW_AND_ID, beside_the_table, derived
 from howsure.arguments import check_whole
 from howsure.data.ids import ID
@@ -494,18 +494,18 @@ class DenseCertainty(Result[DenseRow]):
 
     # --- true answers -------------------------------------------------------------------------
 
-    def numbered(self, labels: Any, ignore: int | None = None) -> Integers:
+    def numbered(self, labels: Any, ignore: Ignore = None) -> Integers:
         """(N, *P) class numbers of true classes that are given as for `with_truth`."""
         numbers: Integers = truth_map(labels, (len(self), *self.positions), self.class_names, ignore)
         return numbers if self.counts is None else np.where(self.counts, numbers, IGNORED)
 
-    def with_truth(self, labels: Any, ignore: int | None = None) -> Self:
+    def with_truth(self, labels: Any, ignore: Ignore = None) -> Self:
         """The same with true classes beside it.
 
         Args:
             labels: (N, *P) class numbers; −1, −100 and 255 (of up to 255 classes) mark positions that do not
                 count.
-            ignore: One more number of positions that do not count, or None.
+            ignore: One or more numbers of positions that do not count, or None.
 
         Raises:
             InputError: Another shape, or other values.

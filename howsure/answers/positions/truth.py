@@ -21,18 +21,18 @@ IGNORED = -1
 """Class number of a position that does not count."""
 
 
-def truth_map(labels: Any, shape: tuple[int, ...], names: Sequence[str], ignore: int | None = None) -> Any:
+Ignore = int | Sequence[int] | None
+"""Further class numbers of positions that do not count, or none."""
+
+
+def truth_map(labels: Any, shape: tuple[int, ...], names: Sequence[str], ignore: Ignore = None) -> Any:
     """As `check_map`, in 16 bits and with the wide numbers of one row at a time; labels may lie in a file.
 
     Raises:
-        InputError: As `check_map`; or they are 0 and 255 alone where there are two classes: 255, which does
-            not count, may be meant as the second class.
+        InputError: As `check_map`; or they are 0 and 255 alone: 255, which does not count, may be meant as a
+            class.
     """
-    check_unmasked(labels, "The labels")
-    given = as_array(labels, "The labels")
-    if given.shape != shape:
-        return check_map(given, shape, names, ignore).astype(np.int16)
-    found = np.empty(shape, np.int16)
+    given, found = class_map(labels, shape, names), np.empty(shape, np.int16)
     try:
         for at in range(len(given)):
             found[at] = check_map(given[at : at + 1], (1, *shape[1:]), names, ignore)[0]
@@ -42,50 +42,97 @@ def truth_map(labels: Any, shape: tuple[int, ...], names: Sequence[str], ignore:
     return found
 
 
-def check_no_mask(given: Any, names: Sequence[str], ignore: int | None) -> None:
-    """Raise an `InputError` where labels (N, *P) of two classes are 0 and 255 alone, as masks have them."""
-    if len(names) != 2 or ignore == 255 or given.dtype.kind not in "iuf":
+def class_map(labels: Any, shape: tuple[int, ...], names: Sequence[str]) -> Any:
+    """Labels (N, *P) of any values; they may have an axis of length 1 for a channel, and one row none for it.
+
+    Raises:
+        InputError: Another shape.
+    """
+    check_unmasked(labels, "The labels")
+    given = as_array(labels, "The labels")
+    rows, *positions = shape
+    alone = [tuple(positions)] if rows == 1 else []
+    if given.shape in (shape, (*shape, 1), (rows, 1, *positions), *alone):
+        return given.reshape(shape)
+    raise InputError(
+        "The labels do not fit the positions",
+        expected=f"one class number for each position, an array of shape {shape}",
+        received=f"an array of shape {given.shape}",
+        hint=_other_form(given, shape, len(names)),
+    )
+
+
+def _other_form(given: Any, shape: tuple[int, ...], classes: int) -> str | None:
+    """What to do with labels of another shape that may be one-hot, colours, or of other sides."""
+    rows, *positions = shape
+    axes = {-1: (*shape, classes), 1: (rows, classes, *positions)}
+    hot = [axis for axis, wanted in axes.items() if given.shape == wanted]
+    if hot and given.size and given.dtype.kind in "biuf" and given.max() <= 1:
+        return f"Of one-hot labels take the class number: labels.argmax(axis={hot[0]})"
+    if given.shape in ((*shape, 3), (*shape, 4)):
+        return (
+            "Replace each colour by the number of its class, with the colours in the order of the classes: "
+            "hit = (labels[..., None, :3] == numpy.array(colours)).all(-1); "
+            "labels = numpy.where(hit.any(-1), hit.argmax(-1), -1)"
+        )
+    if given.ndim != len(shape) or len(given) != rows:
+        return None
+    times = {side // own for side, own in zip(given.shape[1:], positions, strict=True) if side % own == 0}
+    if len(times) != 1 or given.shape[1:] != tuple(own * max(times) for own in positions):
+        return None
+    (of,) = times
+    at = ", ".join([f"{of // 2}::{of}"] * len(positions))
+    sides = " × ".join([str(of)] * len(positions))
+    mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(positions)]
+    return (
+        f"The model has one answer for {sides} positions of the labels. Take the one in their middle: "
+        f"labels[:, {at}]. Or assess the model with its maps enlarged, in PyTorch "
+        f"torch.nn.Sequential(model, torch.nn.Upsample(scale_factor={of}, mode={mode!r}))"
+    )
+
+
+def check_no_mask(given: Any, names: Sequence[str], ignore: Ignore) -> None:
+    """Raise an `InputError` where labels (N, *P) are 0 and 255 alone, as masks have them."""
+    if 255 in _several(ignore) or given.dtype.kind not in "iuf" or len(names) > 255:
         return
-    if any((row == 255).any() for row in given) and not any((row == 1).any() for row in given):
+    others = [1] if len(names) == 2 else range(1, len(names))
+    if any((row == 255).any() for row in given) and not any(np.isin(row, others).any() for row in given):
         raise InputError(
             "The labels are 0 and 255 alone, where 255 marks a position that does not count",
-            expected="class numbers 0 and 1",
-            hint=f"If 255 stands for '{names[1]}', as masks have it, divide the labels by 255. If it marks "
+            expected=f"class numbers 0 to {len(names) - 1}",
+            hint=(
+                f"If 255 stands for '{names[1]}', as masks have it, divide the labels by 255. "
+                if len(names) == 2
+                else "If 255 stands for a class, as masks have it, write its number there. "
+            )
+            + "If it marks "
             "positions that do not count, write −1 or −100 there, which only arrays can hold",
         )
 
 
+def _several(ignore: Ignore) -> tuple[int, ...]:
+    return () if ignore is None else tuple(ignore) if isinstance(ignore, Sequence) else (ignore,)
+
+
 def check_map(
-    labels: Any, shape: tuple[int, ...], names: Sequence[str], ignore: int | None = None, first: int = 0
+    labels: Any, shape: tuple[int, ...], names: Sequence[str], ignore: Ignore = None, first: int = 0
 ) -> Integers:
     """True classes as (N, *P) class numbers, −1 where a position does not count.
 
     Args:
-        labels: (N, *P) class numbers in [0, K); −1, −100 and 255 (where K ≤ 255) mark positions that do not
-            count, as data sets and the losses of PyTorch and `transformers` have them. Or (N, *P) class
-            names, where an empty text marks a position that does not count. Or (N, *P) booleans where K = 2,
-            where True is the second class.
+        labels: (N, *P) class numbers in [0, K), with an axis of length 1 for a channel or not; −1, −100 and
+            255 (where K ≤ 255) mark positions that do not count, as data sets and the losses of PyTorch and
+            `transformers` have them. Or (N, *P) class names, where an empty text marks a position that does
+            not count. Or (N, *P) booleans where K = 2, where True is the second class.
         shape: (N, *P).
         names: K names.
-        ignore: One more class number of positions that do not count, or None.
+        ignore: One or more class numbers of positions that do not count, or None.
         first: Number of the first row, for messages.
 
     Raises:
         InputError: Another shape, or other values; the message names the rows.
     """
-    check_unmasked(labels, "The labels")
-    given = as_array(labels, "The labels")
-    if given.shape == (*shape, 1):
-        given = given[..., 0]
-    if given.shape != shape:
-        raise InputError(
-            "The labels do not fit the positions",
-            expected=f"one class number for each position, an array of shape {shape}",
-            received=f"an array of shape {given.shape}",
-            hint="Of one-hot labels take the class number: labels.argmax(axis=…)"
-            if given.ndim == len(shape) + 1
-            else None,
-        )
+    given = class_map(labels, shape, names)
     if given.dtype == bool and len(names) != 2:
         raise InputError(
             "The labels are booleans", expected=f"class numbers from 0 to {len(names) - 1}", received="bool"
@@ -101,7 +148,7 @@ def check_map(
             received=f"dtype {given.dtype}, for example {given.reshape(-1)[:3].tolist()}",
         )
     numbers = given.astype(np.int64)
-    left_out = [IGNORED, -100, *([255] if len(names) <= 255 else []), *([] if ignore is None else [ignore])]
+    left_out = [IGNORED, -100, *([255] if len(names) <= 255 else []), *_several(ignore)]
     numbers = np.where(np.isin(numbers, left_out), IGNORED, numbers)
     wrong = (numbers >= len(names)) | (numbers < IGNORED)
     if wrong.any():
@@ -139,15 +186,15 @@ def _numbers_of(given: Any, names: Sequence[str], first: int) -> Integers:
 
 @dataclass(frozen=True)
 class Ignored:
-    """True classes of which one more number does not count.
+    """True classes of which more numbers do not count.
 
     Attributes:
         labels: As for `check_map`; None where they are not known.
-        ignore: The class number.
+        ignore: These class numbers.
     """
 
     labels: Any
-    ignore: int
+    ignore: Ignore
 
 
 def check_result(result: DenseCertainty, class_names: Sequence[str]) -> None:
@@ -175,7 +222,7 @@ def truths_of(result: DenseCertainty, labels: Any) -> Iterator[Integers]:
         InputError: No labels, or labels that do not fit.
     """
     check_kind(result, POSITIONS)
-    ignore = None
+    ignore: Ignore = None
     if isinstance(labels, Ignored):
         labels, ignore = labels.labels, labels.ignore
     if labels is None and result.truth is None:
@@ -185,10 +232,7 @@ def truths_of(result: DenseCertainty, labels: Any) -> Iterator[Integers]:
             received="none",
         )
     names, shape = result.class_names, (len(result), *result.positions)
-    check_unmasked(labels, "The labels")
-    given: Any = result.truth if labels is None else as_array(labels, "The labels")
-    if given.shape not in (shape, (*shape, 1)):
-        check_map(given, shape, names)
+    given = class_map(result.truth if labels is None else labels, shape, names)
     check_no_mask(given, names, ignore)
     one = (1, *result.positions)
 
