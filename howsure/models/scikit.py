@@ -24,6 +24,7 @@ from howsure.arguments import as_array
 from howsure.data.frames import in_memory, is_frame
 from howsure.data.rows import InputSpec, check_rows, check_unmasked, in_rows, quoted
 from howsure.errors import FileError, InputError, ModelError, warn
+from howsure.models.fitted_for import fitted_for
 from howsure.models.members import PREDICT, PROBABILITIES_BY, Members, as_columns, members_of
 from howsure.models.posterior import Posterior, posterior_of
 from howsure.models.protocol import (
@@ -37,6 +38,7 @@ from howsure.models.protocol import (
     LayerInfo,
     ModelInfo,
 )
+from howsure.models.protocol import NUMBERS as OF_NUMBERS
 from howsure.optional import needs
 
 Array = NDArray[Any]
@@ -102,8 +104,9 @@ def _regressor(model: Any, rows: Array, take: Take, spec: InputSpec) -> Estimato
     probed = _ask(model, take(rows[:PROBED]))
     posterior = posterior_of(model)
     kind, width = type(model).__name__, probed.shape[1]
-    outputs = VALUES if posterior is None or not posterior.knows_noise else MEAN_VARIANCE
-    shape = (width,) if outputs == VALUES else (2 * width,)
+    fitted = fitted_for(model)
+    outputs = fitted.says or (MEAN_VARIANCE if posterior is not None and posterior.knows_noise else VALUES)
+    shape = (2 * width,) if outputs == MEAN_VARIANCE and fitted.says is None else (width,)
     info = ModelInfo(
         name=kind,
         framework=FRAMEWORK,
@@ -111,10 +114,11 @@ def _regressor(model: Any, rows: Array, take: Take, spec: InputSpec) -> Estimato
         output_shape=shape,
         output_dtype="float64",
         ending=outputs,
-        trained_for=REGRESSION,
+        trained_for=fitted.trained_for,
         rescales=True,
         layers=(LayerInfo(kind, kind, None, None, shape, 0, repeated=False),),
-        says=outputs,
+        loss=fitted.loss,
+        says=outputs if fitted.trained_for == REGRESSION else None,
     )
     if posterior is not None:
         return WithPosterior(model, take, info, posterior)
@@ -225,7 +229,7 @@ class Estimator:
     def predict(self, rows: Sequence[Array]) -> Array:
         """Probabilities (n, K), or numbers (n, K) in double precision."""
         found = _ask(self._model, self._take(rows[0]))
-        return found if self.info.trained_for == REGRESSION else np.asarray(found, np.float32)
+        return found if self.info.ending in OF_NUMBERS else np.asarray(found, np.float32)
 
     def weights(self) -> Iterator[Array]:
         """All that the estimator consists of, as bytes; nothing where it cannot be pickled."""
@@ -252,7 +256,7 @@ class Averaged(Estimator):
         """Probabilities (M, n, K) of each member, or numbers in double precision."""
         with _without_names():
             found = self._members.ask(self._take(rows[0]))
-        return np.asarray(found, np.float64 if self.info.trained_for == REGRESSION else np.float32)
+        return np.asarray(found, np.float64 if self.info.ending in OF_NUMBERS else np.float32)
 
 
 class WithPosterior(Estimator):

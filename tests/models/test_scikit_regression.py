@@ -60,7 +60,6 @@ NOT_AVERAGING = {
     "neighbours": neighbors.KNeighborsRegressor(),
     "boosting": ensemble.AdaBoostRegressor(n_estimators=3),
     "gradient boosting": ensemble.GradientBoostingRegressor(n_estimators=3),
-    "a quantile": ensemble.HistGradientBoostingRegressor(loss="quantile", quantile=0.9, max_iter=3),
     "stacking": ensemble.StackingRegressor([("a", LINE), ("b", TREE)], cv=2),
     "weighted vote": ensemble.VotingRegressor([("a", LINE), ("b", TREE)], weights=[1, 3]),
     "one for each of two targets": multioutput.MultiOutputRegressor(LINE),
@@ -282,3 +281,108 @@ def test_what_cannot_be_had_is_refused_with_what_can():
         howsure.assess(fitted("line"), X[:0])
     with pytest.raises(howsure.InputError, match="NaN, infinite or missing values in row 3"):
         howsure.assess(fitted("line"), np.where(np.arange(60)[:, None] == 3, np.nan, X))
+
+
+# --- what it was fitted for -------------------------------------------------------------------------------
+
+
+class Boosted:
+    """A regressor of LightGBM, XGBoost or CatBoost, as far as it is asked."""
+
+    _estimator_type = "regressor"
+
+    def __init__(self, weights, variance=None, **params):
+        self.weights, self.variance, self.params = np.array(weights), variance, params
+
+    def get_params(self, deep=True):
+        return dict(self.params)
+
+    def predict(self, x):
+        found = x @ self.weights
+        return found if self.variance is None else np.stack([found, 0 * found + self.variance], axis=1)
+
+
+ONE, TWO = [1.0, 2.0, 3.0], [[1.0, 3.0], [2.0, 2.0], [3.0, 1.0]]
+QUANTILES = {
+    "QuantileRegressor": (linear_model.QuantileRegressor(quantile=0.9), "0.9"),
+    "boosting": (ensemble.GradientBoostingRegressor(loss="quantile", alpha=0.2, n_estimators=3), "0.2"),
+    "histograms": (
+        ensemble.HistGradientBoostingRegressor(loss="quantile", quantile=0.8, max_iter=3),
+        "0.8",
+    ),
+    "a constant": (dummy.DummyRegressor(strategy="quantile", quantile=0.9), "0.9"),
+    "a pipeline": (pipeline.make_pipeline(linear_model.QuantileRegressor(quantile=0.9)), "0.9"),
+    "a search": (
+        model_selection.GridSearchCV(linear_model.QuantileRegressor(quantile=0.9), {"alpha": [0, 1]}, cv=2),
+        "0.9",
+    ),
+    "scaled": (
+        transformed(linear_model.QuantileRegressor(quantile=0.9), transformer=preprocessing.StandardScaler()),
+        "0.9",
+    ),
+    "bagging": (ensemble.BaggingRegressor(linear_model.QuantileRegressor(quantile=0.9), 3), "0.9"),
+    "LightGBM": (Boosted(ONE, objective="quantile", alpha=0.95, reg_alpha=0.0), "0.95"),
+    "LightGBM as it is": (Boosted(ONE, objective="quantile", reg_alpha=0.0), "0.9"),
+    "XGBoost": (Boosted(ONE, objective="reg:quantileerror", quantile_alpha=0.1), "0.1"),
+    "XGBoost of several": (
+        Boosted(TWO, objective="reg:quantileerror", quantile_alpha=np.array([0.1, 0.9])),
+        "0.1, 0.9",
+    ),
+    "XGBoost from a file": (Boosted(ONE, objective="reg:quantileerror", quantile_alpha=None), "unknown"),
+    "CatBoost": (Boosted(ONE, loss_function="Quantile:alpha=0.9"), "0.9"),
+    "CatBoost of several": (Boosted(TWO, loss_function="MultiQuantile:alpha=0.1,0.9"), "0.1, 0.9"),
+}
+MEANS = {
+    "the median": linear_model.QuantileRegressor(),
+    "boosting": ensemble.GradientBoostingRegressor(loss="huber", n_estimators=3),
+    "histograms": ensemble.HistGradientBoostingRegressor(max_iter=3),
+    "a constant": dummy.DummyRegressor(),
+    "LightGBM": Boosted(ONE, objective=None, reg_alpha=0.0),
+    "LightGBM's median": Boosted(ONE, objective="quantile", alpha=0.5),
+    "XGBoost": Boosted(ONE, objective="reg:squarederror", quantile_alpha=None),
+    "XGBoost's own loss": Boosted(ONE, objective=lambda y, found: (found - y, 1 + 0 * y)),
+    "CatBoost": Boosted(ONE, loss_function="RMSE"),
+    "CatBoost's median": Boosted(ONE, loss_function="Quantile"),
+    "two numbers": Boosted(TWO, loss_function="MultiRMSE"),
+}
+
+
+def trained(model):
+    return model.fit(X, Y) if hasattr(model, "fit") else model
+
+
+@pytest.mark.parametrize("name", QUANTILES)
+def test_a_quantile_is_no_mean_until_somebody_says_so(name):
+    model, level = QUANTILES[name]
+    model = trained(model)
+    with pytest.raises(howsure.ModelError, match=rf"for quantiles.* of (an )?{level}.*outputs='values'"):
+        howsure.assess(model, X)
+    found = howsure.assess(model, X, outputs="values")
+    np.testing.assert_allclose(found.mean, model.predict(X).reshape(len(X), -1))
+
+
+@pytest.mark.parametrize("name", MEANS)
+def test_a_mean_or_a_median_is_read_as_it_is(name):
+    model = trained(MEANS[name])
+    np.testing.assert_array_equal(howsure.assess(model, X).mean, model.predict(X).reshape(len(X), -1))
+
+
+def test_a_mean_and_its_variance_are_read_as_that():
+    model = Boosted(ONE, 4.0, loss_function="RMSEWithUncertainty")
+    for outputs in (None, "mean-variance", "values"):
+        found = howsure.assess(model, X, outputs=outputs)
+        np.testing.assert_array_equal(found.mean[:, 0], X @ ONE)
+        np.testing.assert_array_equal(found.std, np.full((60, 1), 2.0))
+        assert found.noise_from == "the model"
+    scaled = Boosted(ONE, 4.0)
+    scaled.regressor_, scaled.transformer_ = model, preprocessing.StandardScaler()
+    with pytest.raises(howsure.ModelError, match=r"means and variances.*leaves open"):
+        howsure.assess(scaled, X)
+
+
+@pytest.mark.parametrize("outputs", ["logits", "probabilities", "label-logits", "label-probabilities"])
+def test_a_regressor_has_no_classes_whatever_is_said(outputs):
+    model = trained(ensemble.HistGradientBoostingRegressor(max_iter=3))
+    with pytest.raises(howsure.InputError, match=r"predicts numbers and no classes.*outputs='values'"):
+        howsure.assess(model, X, outputs=outputs)
+    assert howsure.assess(model, X, outputs="values").mean.shape == (60, 1)

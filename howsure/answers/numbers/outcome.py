@@ -24,11 +24,15 @@ from howsure.data.rows import counted, in_rows
 from howsure.data.targets import check_numbers, target_names
 from howsure.errors import InputError, ModelError, warn
 from howsure.models.protocol import (
+    LABEL_LOGITS,
+    LABEL_PROBABILITIES,
     LOG_RATES,
+    LOGITS,
     MEAN_LOG_VARIANCE,
     MEAN_VARIANCE,
     MEANS_AND_VARIANCES,
     NUMBERS,
+    PROBABILITIES,
     QUANTILES,
     REGRESSION,
     VALUES,
@@ -80,6 +84,15 @@ class Numbers(Outcome):
             ModelError: Means and variances are declared, but the model has an odd number of outputs; or the
                 loss leaves open what the numbers are.
         """
+        if (
+            request.outputs in (PROBABILITIES, LOGITS, LABEL_PROBABILITIES, LABEL_LOGITS)
+            and info.ending in NUMBERS
+        ):
+            raise InputError(
+                f"{info.name} predicts numbers and no classes, so `outputs` cannot be '{request.outputs}'",
+                expected="no `outputs`, or outputs='values'",
+                hint="On the command line: no --outputs, or --outputs values",
+            )
         outputs = _read(info) if request.outputs is None else request.outputs
         if outputs not in NUMBERS:
             return None
@@ -208,7 +221,8 @@ class Numbers(Outcome):
 _TO_BE_SAID = {
     MEANS_AND_VARIANCES: "outputs='mean-variance' reads means and then variances; 'mean-log-variance' reads "
     "natural logarithms of variances, of which training took the exponential",
-    QUANTILES: "outputs='values' reads each quantile as a number of its own",
+    QUANTILES: "outputs='values' reads each quantile as a number of its own, although it is no mean (on the "
+    "command line: --outputs values)",
     LOG_RATES: "outputs='values' reads the logarithms as the numbers. For the rates, end the model in an "
     "exponential",
 }
