@@ -1,11 +1,14 @@
 """Regressions in Keras: read from the loss, or declared; means and variances in one output or two."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
 import howsure
+from howsure.models.keras.files import load
 from tests.answers import mean_and_variance
 
 x = np.random.default_rng(0).normal(size=(12, 4)).astype("float32")
@@ -45,6 +48,51 @@ def test_the_loss_says_that_outputs_are_numbers():
         assert isinstance(result, howsure.RegressionCertainty), name
         np.testing.assert_allclose(result.mean, wanted, rtol=1e-5, err_msg=name)
         assert np.isnan(result.noise).all()
+
+
+def quantile_loss(share):
+    def loss(y, predicted):
+        return keras.ops.maximum(share * (y - predicted), (share - 1) * (y - predicted))
+
+    return loss
+
+
+def pinball(y, predicted):
+    return quantile_loss(0.9)(y, predicted)
+
+
+@pytest.mark.parametrize("loss", [pinball, quantile_loss(0.9), functools.partial(pinball)])
+def test_a_quantile_is_no_mean(loss):
+    model = network()
+    model.compile(loss=loss)
+    with pytest.raises(howsure.ModelError, match=r"for quantiles.*outputs='values' reads each quantile"):
+        howsure.assess(model, x, method=PLAIN)
+    assert howsure.assess(model, x, method=PLAIN, outputs="values").target_names == ("value",)
+
+
+def test_the_loss_of_the_chosen_output_says_what_it_is(tmp_path):
+    inputs = keras.Input((4,))
+    hidden = layers.Dropout(0.3)(layers.Dense(6, "relu")(inputs))
+    price, kind = layers.Dense(1, name="price")(hidden), layers.Dense(3, name="kind")(hidden)
+    of_kind = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    for outputs, losses, names in (
+        ([price, kind], {"price": "mse", "kind": of_kind}, ("price", "kind")),
+        ([price, kind], {"kind": of_kind, "price": "mse"}, (0, 1)),
+        ([price, kind], ["mse", of_kind], ("price", "kind")),
+        ([price, kind], ["mse", of_kind], (0, np.int64(1))),
+        ({"b": price, "a": kind}, {"b": "mse", "a": of_kind}, ("b", "a")),
+        ({"b": price, "a": kind}, {"b": "mse", "a": of_kind}, (np.int64(1), 0)),
+    ):
+        model = keras.Model(inputs, outputs)
+        model.compile(loss=losses)
+        model.save(tmp_path / "m.keras")
+        for each in (model, load(tmp_path / "m.keras")):
+            one, other = (howsure.assess(each, x, method=PLAIN, output=name) for name in names)
+            assert isinstance(one, howsure.RegressionCertainty)
+            assert isinstance(other, howsure.Certainty)
+    model.compile(loss={"b": quantile_loss(0.9), "a": of_kind})
+    with pytest.raises(howsure.ModelError, match="for quantiles"):
+        howsure.assess(model, x, method=PLAIN, output="b")
 
 
 def of_a_user(y_true, y_pred):
@@ -162,19 +210,63 @@ def test_two_outputs_that_are_no_mean_and_variance(heads):
             howsure.assess(keras.Model(inputs, outputs), x, method=PLAIN, outputs=declared)
 
 
-def test_a_model_of_a_users_class_with_two_outputs_is_refused_in_words():
-    class Two(keras.Model):
-        def __init__(self):
-            super().__init__()
-            self.one, self.other = layers.Dense(1), layers.Dense(1)
+class Two(keras.Model):
+    """A class of a user whose `call` returns a mean and a variance, in one of several forms."""
 
-        def call(self, x):
-            return self.one(x), self.other(x)
+    def __init__(self, form):
+        super().__init__()
+        self.form, self.hidden, self.drop = form, layers.Dense(6, "relu"), layers.Dropout(0.3)
+        self.mean, self.variance = layers.Dense(2), layers.Dense(2, "softplus")
 
-    model = Two()
-    model(x)
-    with pytest.raises(howsure.ModelError, match=r"returns 2 outputs from its `call`.*concatenate"):
-        howsure.assess(model, x, method=PLAIN, outputs="mean-variance")
+    def call(self, x):
+        hidden = self.drop(self.hidden(x))
+        return self.form(self.mean(hidden), self.variance(hidden))
+
+
+def joined(mean, variance):
+    return keras.ops.concatenate([mean, variance], axis=-1)
+
+
+def test_a_model_of_a_users_class_may_return_a_mean_and_a_variance():
+    one = Two(joined)
+    one(x)
+    method = howsure.MCDropout(passes=6)
+    wanted = howsure.assess(one, x, method=method, outputs="mean-variance")
+    for form in (
+        lambda mean, variance: (mean, variance),
+        lambda mean, variance: [mean, variance],
+        lambda mean, variance: {"variance": variance, "mean": mean},
+    ):
+        model = Two(form)
+        model(x)
+        model.set_weights(one.get_weights())
+        found = howsure.assess(model, x, method=method, outputs="mean-variance")
+        for column in ("mean", "spread", "noise"):
+            np.testing.assert_allclose(getattr(found, column), getattr(wanted, column), rtol=1e-4, atol=1e-5)
+        with pytest.raises(howsure.ModelError, match=r"returns 2 outputs from its `call`.*output=0"):
+            howsure.assess(model, x, method=PLAIN, outputs="values")
+        mean = howsure.assess(model, x, method=PLAIN, outputs="values", output=0).mean
+        np.testing.assert_allclose(mean, howsure.assess(one, x, method=PLAIN, outputs="mean-variance").mean)
+    three = Two(lambda mean, variance: (mean, variance, mean))
+    three(x)
+    with pytest.raises(howsure.ModelError, match="Received: 3 outputs"):
+        howsure.assess(three, x, method=PLAIN, outputs="mean-variance")
+
+
+def test_steps_with_a_mean_and_a_variance_each_are_cut_along_their_last_axis():
+    model = keras.Sequential([keras.Input((5, 4)), layers.Dropout(0.3), layers.Dense(2, "softplus")])
+    found = howsure.assess(
+        model, np.random.default_rng(0).normal(size=(9, 5, 4)), method=PLAIN, outputs="mean-variance"
+    )
+    both = numbers_of_all(model)
+    np.testing.assert_allclose(found.mean, both[..., 0], rtol=1e-5)
+    np.testing.assert_allclose(found.noise, np.sqrt(both[..., 1]), rtol=1e-5)
+
+
+def numbers_of_all(model):
+    return keras.ops.convert_to_numpy(
+        model(np.random.default_rng(0).normal(size=(9, 5, 4)).astype("float32"))
+    )
 
 
 def test_variances_below_0_are_refused_with_the_word_for_logarithms(heads):

@@ -21,8 +21,9 @@ from keras import ops
 from howsure.errors import ModelError
 from howsure.models.choose_output import Pair, place_of, places_of_pair
 from howsure.models.keras import private
+from howsure.models.keras.inputs import names_of_outputs
 from howsure.models.keras.private import Graph, GraphCall, graph_of
-from howsure.models.keras.switch import widens_itself
+from howsure.models.keras.switch import quiet, widens_itself
 
 Tensor = Any
 
@@ -114,49 +115,55 @@ _CONCATENATE = Concatenate()
 """One object, so that a program is the same each time it is made."""
 
 
-def joined(program: Program, pair: Pair, model: Any, names: Sequence[str]) -> Program:
-    """The program whose one output (n, 2 K) is the mean and then the variance; unchanged for one output.
+def ending_in(program: Program, output: str | int | Pair, model: Any, rows: Sequence[Any]) -> Program:
+    """The program for one of its outputs, without the steps that this output does not need.
+
+    Of a `Pair` that one (n, 2 K) is the mean and then the variance; a model with one output keeps it.
 
     Args:
         program: Program of a model.
-        pair: What its two outputs are.
+        output: Name or index of the output, or what its two outputs are.
         model: The model.
-        names: Names of its outputs, in order.
-
-    Raises:
-        ModelError: The outputs are no pair.
-    """
-    if len(program.outputs) == 1:
-        return program
-    shapes = [tuple(tensor.shape[1:]) for tensor in model.outputs]
-    in_order = not isinstance(model.output, dict)  # Keras sorts the names in a dict
-    places = places_of_pair(pair, shapes, names, str(model.name), in_order=in_order)
-    slots = tuple(program.outputs[place] for place in places)
-    known = (*program.inputs, *(slot for step in program.steps for slot in step.outputs))
-    both = Slot(1 + max(slot.index for slot in known))
-    step = Step(_CONCATENATE, "concatenate", slots, {}, (both,))
-    return replace(program, steps=(*program.steps, step), outputs=(both,))
-
-
-def ending_in(program: Program, output: str | int, names: Sequence[str], model: str) -> Program:
-    """The program for one of its outputs, without the steps that this output does not need.
-
-    Args:
-        program: Program of a model with several outputs.
-        output: Name or index of the output.
-        names: Names of its outputs, in order.
-        model: Name of the model.
+        rows: Rows of its inputs, flattened; only shapes and types matter.
 
     Raises:
         InputError: There is no such output.
+        ModelError: The outputs are no pair.
     """
-    slot = program.outputs[place_of(output, names, len(program.outputs), model)]
+    names: Sequence[str] = names_of_outputs(model)
+    found = getattr(model, "output", None)
+    if graph_of(model) is None:  # a model of a user's class, in one step
+        (step,) = program.steps
+        found = _returned(program, rows)
+        first = step.outputs[0].index
+        slots = tuple(Slot(first + number) for number in range(len(keras.tree.flatten(found))))
+        program = replace(program, steps=(replace(step, outputs=slots),), outputs=slots)
+        names = sorted(found) if isinstance(found, dict) else getattr(found, "_fields", ())
+    if isinstance(output, Pair):
+        if len(program.outputs) == 1:
+            return program
+        shapes = [tuple(tensor.shape[1:]) for tensor in keras.tree.flatten(found)]
+        in_order = not isinstance(found, dict)  # Keras sorts the names in a dict
+        places = places_of_pair(output, shapes, names, str(model.name), in_order=in_order)
+        both = Slot(1 + max(slot.index for step in program.steps for slot in (*step.inputs(), *step.outputs)))
+        step = Step(_CONCATENATE, "concatenate", tuple(program.outputs[at] for at in places), {}, (both,))
+        return replace(program, steps=(*program.steps, step), outputs=(both,))
+    slot = program.outputs[place_of(output, names, len(program.outputs), str(model.name))]
     wanted, steps = {slot}, []
     for step in reversed(program.steps):
         if wanted.intersection(step.outputs):
             wanted.update(step.inputs())
             steps.append(step)
     return replace(program, steps=tuple(reversed(steps)), outputs=(slot,))
+
+
+def _returned(program: Program, rows: Sequence[Any]) -> Any:
+    """What the only step of a program returns, nested as its author wrote it, with `KerasTensor`s."""
+    (step,) = program.steps
+    given = (keras.KerasTensor((1, *each.shape[1:]), dtype=str(each.dtype)) for each in rows)
+    of_slot = dict(zip(program.inputs, given, strict=True))
+    with quiet([step.operation]):
+        return step.operation.compute_output_spec(*keras.tree.map_structure(of_slot.get, step.args))
 
 
 class _Builder:
@@ -257,8 +264,8 @@ def run(
             raise ModelError(
                 f"Model '{step.operation.name}' returns {len(results)} outputs from its `call`",
                 expected="one output",
-                hint="Return the one that is meant; of a mean and a variance keras.ops.concatenate([mean, "
-                "variance], axis=-1)",
+                hint="Say which one is meant, by name or place: output=0; of a mean and a variance say "
+                "outputs='mean-variance', or 'mean-log-variance'",
             )
         values.update(
             {slot: Value(tensor, width) for slot, tensor in zip(step.outputs, results, strict=True)}

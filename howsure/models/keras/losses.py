@@ -15,12 +15,14 @@ from typing import Any
 import h5py
 import keras
 
+from howsure.models.keras.inputs import names_of_outputs
 from howsure.models.protocol import (
     CLASSES,
     EMBEDDINGS,
     LOGITS,
     MARGINS,
     PROBABILITIES,
+    QUANTILES,
     REGRESSION,
     SEVERAL_LABELS,
 )
@@ -38,6 +40,9 @@ _ONE_OF_MANY = frozenset(
 _OF_CLASSES = ("crossentropy", "cross_entropy", "focal")
 """Words in names of users' losses that mean classification."""
 
+_OF_QUANTILES = ("quantile", "pinball", "tilted")
+"""Words in names of users' losses that mean a quantile."""
+
 _HINGES = frozenset(["hinge", "squared_hinge", "categorical_hinge"])
 
 
@@ -54,15 +59,28 @@ class Loss:
     from_logits: bool | None = None
 
 
-_in_files: weakref.WeakKeyDictionary[Any, Loss] = weakref.WeakKeyDictionary()
-"""Losses of models that were loaded without compiling, since compiling may run code from the file."""
+_in_files: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
+"""Losses of models that were loaded without compiling, as their files store them: compiling may run code from
+the file."""
 
 
-def loss_of(model: Any) -> Loss | None:
-    """The loss that a model was compiled with, else the one in its file, or None."""
-    if getattr(model, "compiled", False):
-        return _of(getattr(model, "loss", None))
-    return _in_files.get(model)
+def loss_of(model: Any, output: str | int | None = None) -> Loss | None:
+    """The loss that a model was compiled with, else the one in its file, or None.
+
+    Args:
+        model: A Keras model.
+        output: Name or index of one of its outputs, which may have a loss of its own; None for the only one.
+    """
+    compiled = getattr(model, "compiled", False)
+    losses, read = (getattr(model, "loss", None), _of) if compiled else (_in_files.get(model), _named)
+    is_loss = isinstance(losses, Mapping) and "class_name" in losses
+    if output is not None and isinstance(losses, (list, tuple, Mapping)) and not is_loss:
+        names = names_of_outputs(model)
+        keyed: Any = losses if isinstance(losses, Mapping) else dict(enumerate(losses))
+        place = names.index(output) if output in names else output
+        name = names[place] if not isinstance(place, str) and place < len(names) else output
+        losses = keyed.get(name, keyed.get(place))
+    return read(losses)
 
 
 def trained_for(loss: Loss | None, activation: str | None, shape: tuple[int, ...]) -> str | None:
@@ -83,6 +101,8 @@ def trained_for(loss: Loss | None, activation: str | None, shape: tuple[int, ...
         return EMBEDDINGS
     if loss.name in _YES_OR_NO and shape != (1,) and activation != "softmax":
         return SEVERAL_LABELS
+    if _tells_quantiles(loss.name):
+        return QUANTILES
     known = loss.name in _YES_OR_NO | _ONE_OF_MANY or any(word in loss.name for word in _OF_CLASSES)
     return CLASSES if known else None
 
@@ -97,7 +117,8 @@ def loss_takes(loss: Loss | None) -> str | None:
 def remember(model: Any, file: Path) -> None:
     """Remember the loss that a model's file names; runs no code of the file."""
     try:
-        loss = _named(_configured(file))
+        loss = _configured(file)
+        _named(loss)
     except (AttributeError, KeyError, OSError, TypeError, ValueError):
         return  # Keras opens the file, but its loss is stored in no known form
     if loss is not None:
@@ -130,7 +151,11 @@ def _of(loss: Any) -> Loss | None:
         name = str(loss.name) if known in ("Loss", "LossFunctionWrapper") else known
         return _called(name, getattr(loss, "from_logits", None))
     function = getattr(loss, "__name__", None)
-    return None if function is None else _called(function)
+    if function is None:
+        return None
+    maker = getattr(loss, "__qualname__", "").partition(".<locals>")[0]  # the function that made it
+    unknown = trained_for(_called(function), None, ()) is None
+    return _called(maker if unknown and _tells_quantiles(maker) else function)
 
 
 def _named(loss: Any) -> Loss | None:
@@ -145,6 +170,10 @@ def _named(loss: Any) -> Loss | None:
     if isinstance(loss, (list, Mapping)):
         return _only([*loss.values()] if isinstance(loss, Mapping) else loss, _named)
     return None
+
+
+def _tells_quantiles(name: str) -> bool:
+    return any(word in name.lower() for word in _OF_QUANTILES)
 
 
 def _only(losses: Any, read: Any) -> Loss | None:

@@ -32,13 +32,12 @@ from howsure.models.keras.fast.bfloat16 import bfloat16_is_faster, computing_in,
 from howsure.models.keras.fast.convolutions import without_copies
 from howsure.models.keras.fast.thinned_dense import Dropped, Folded, thinned_dense_layers
 from howsure.models.keras.features import head, to_last_layer
-from howsure.models.keras.graph import Program, Slot, Step, Value, ending_in, flatten, joined, run, widen
+from howsure.models.keras.graph import Program, Slot, Step, Value, ending_in, flatten, run, widen
 from howsure.models.keras.input_scale import first_kept, times_larger_than_kept
 from howsure.models.keras.inputs import (
     check_backend,
     check_model,
     input_specs,
-    names_of_outputs,
     specs_from_rows,
     warn_of_states,
 )
@@ -87,18 +86,16 @@ def adapt(
     check_backend(specs, model)
     rows = check_rows(x, specs)
     program = flatten(model, structure)
-    if isinstance(output, Pair):
-        whole, program = program, joined(program, output, model, names_of_outputs(model))
-        output = None if program is whole else output
-    elif output is not None:
-        program = ending_in(program, output, names_of_outputs(model), str(model.name))
+    if output is not None:
+        whole, program = program, ending_in(program, output, model, rows)
+        output = None if isinstance(output, Pair) and len(program.steps) == len(whole.steps) else output
     off = layers_kept_off(model, gaussian_noise, keep_off)
     settings = (specs, gaussian_noise, _fixed_batch(model), keep_off, output)
     shapes = tuple(array.shape[1:] for array in rows)
     adapter: KerasModel | None = kept(model, program, settings, shapes)
     if adapter is None:
         adapter = KerasModel(model, program, rows, inputs=specs, gaussian_noise=gaussian_noise, off=off)
-        adapter.one_of_several = output is not None
+        adapter.output = output
         if adapter.examination.arguments:  # a user's code, which may change
             forget(model)
         else:
@@ -175,7 +172,7 @@ class KerasModel:
         self.backend = keras.backend.backend()
         self.inputs = inputs
         self._gaussian_noise, self._off = gaussian_noise, off
-        self.one_of_several = False
+        self.output: Output = None
         self._program = program
         self._rows = made_up_rows(inputs, rows, _fixed_batch(model) or 2)
         self.told: dict[str, Any] = {}
@@ -200,15 +197,16 @@ class KerasModel:
     @property
     def info(self) -> ModelInfo:
         """Facts about the model. Its loss is read each time, since a model may be compiled again."""
-        # With several outputs, each may have its own loss.
-        found, loss = self.examination, None if self.one_of_several else loss_of(self.model)
+        found, loss = self.examination, None
+        if not isinstance(self.output, Pair):
+            loss = loss_of(self.model, self.output)
         facts = replace(
             self._facts,
             trained_for=trained_for(loss, found.output_activation, found.output_shape),
             loss=None if loss is None else loss.name,
             loss_takes=loss_takes(loss),
             keeps_loss=loss is not None,
-            to_know=None if self.one_of_several else "model.compile(loss=…)",
+            to_know="model.compile(loss=…)",
         )
         return replace(facts, **self.told)
 

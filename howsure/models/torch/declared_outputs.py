@@ -56,7 +56,7 @@ _REGRESSION = (
     *("mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error", "regression"),
 )
 _VARIANCES = ("gaussian_nll",)
-_QUANTILES = ("quantile", "pinball")
+_QUANTILES = ("quantile", "pinball", "tilted")
 _LOG_RATES = ("poisson_nll",)
 _EMBEDDINGS = (
     *("triplet", "triplet_margin", "triplet_margin_with_distance", "cosine_embedding", "hinge_embedding"),
