@@ -228,6 +228,9 @@ def _with_what_came(block: Result, given: Rows, truth: Any) -> Result:
     """A block of results with the ids and labels of its rows."""
     if not isinstance(block, columns.Result):  # the outcome is of a package that has results of its own
         return block
+    if given.frame_index is not None and block.has(columns.INDEX):
+        named: dict[str, Any] = {columns.INDEX: given.frame_index[vars(block)["row"]]}
+        block = replace(block, **named)
     if given.ids is not None and block.has("ids"):
         block = block.with_ids(
             given.ids[vars(block)["row"]], given.id_name if block.can_call(given.id_name) else ID

@@ -66,13 +66,80 @@ def test_a_frame_with_names_for_rows_and_classes(network, x, truth, frame, tmp_p
     assert str(howsure.evaluate(certainty)) == str(howsure.evaluate(certainty, frame["y"]))
 
 
-def test_labels_in_another_order_than_the_rows_are_refused(network, frame):
+def test_labels_in_another_order_than_the_rows_are_aligned(network, frame):
     certainty = assess(network, frame)
-    with pytest.raises(InputError, match="another order"):
-        howsure.evaluate(certainty, frame["y"][::-1])
-    assert str(howsure.evaluate(certainty, frame["y"][::-1].loc[certainty.ids])) == str(
-        howsure.evaluate(certainty)
-    )
+    assert str(howsure.evaluate(certainty, frame["y"][::-1])) == str(howsure.evaluate(certainty))
+
+
+def test_an_index_that_counts_is_remembered_and_stays_no_column(network, x, truth):
+    """A frame of the usual index, of which some rows are taken in another order, as by a split."""
+    frame = pd.DataFrame(x, columns=list("pqrs")).assign(y=truth)
+    certainty = assess(network, frame.drop(columns="y"))
+    assert certainty.ids is None
+    with pytest.raises(InputError, match="under an index that was made anew"):
+        howsure.evaluate(certainty, frame["y"].sample(frac=1, random_state=0))
+    rows = np.random.default_rng(1).permutation(ROWS)[:30]
+    some = assess(network, frame.drop(columns="y").iloc[rows])
+    assert some.ids.tolist() == rows.tolist()
+    for labels in (frame["y"].iloc[rows], frame["y"].iloc[np.sort(rows)], truth[rows], frame["y"][rows]):
+        assert some.with_truth(labels).truth.tolist() == truth[rows].tolist()
+        assert certainty[rows].with_truth(labels).truth.tolist() == truth[rows].tolist()
+    with pytest.raises(InputError, match="of other rows"):
+        some.with_truth(frame["y"].iloc[np.append(rows[1:], np.setdiff1d(range(ROWS), rows)[0])])
+    assert assess(network, x[rows]).with_truth(frame["y"].iloc[rows]).truth.tolist() == truth[rows].tolist()
+
+
+def test_blocks_have_the_index_of_their_rows(network, frame, monkeypatch):
+    monkeypatch.setattr("howsure.tuning.BLOCK", 15)
+    blocks = [*howsure.stream(network, frame.reset_index(drop=True), method=METHOD, class_names=NAMES)]
+    assert [block.frame_index.tolist() for block in blocks] == [
+        [*range(15)],
+        [*range(15, 30)],
+        [*range(30, 40)],
+    ]
+
+
+def test_parts_of_a_dict_are_aligned(network, frame, truth):
+    rows, labels = frame.drop(columns="y"), frame["y"]
+    numbers = pd.Series(range(ROWS), frame.index)
+    expected = assess(network, frame)
+    for given in ({"x": rows, "y": labels[::-1]}, {"x": rows, "y": labels[::-1], "id": numbers[::-1]}):
+        found = assess(network, given)
+        the_same(found, expected)
+        assert found.truth.tolist() == truth.tolist()
+        assert found.ids.tolist() == (numbers.tolist() if "id" in given else frame.index.tolist())
+    with pytest.raises(InputError, match=r"The values of x\['y'\] are of other rows.*x\['y'\]\.to_numpy"):
+        assess(network, {"x": rows, "y": labels.set_axis([f"plant {k}" for k in range(ROWS)])})
+    alone = assess(network, {"x": rows.to_numpy(), "y": labels})
+    assert (alone.ids, alone.truth.tolist()) == (None, truth.tolist())
+
+
+def test_several_inputs_in_several_orders_are_aligned(frame):
+    case = arrays(two_inputs(), shapes=((4,), (2,)))
+    model, (left, right) = case.make(), [each[:8] for each in case.rows]
+    index = frame.index[:8]
+    one, two = pd.DataFrame(left, index), pd.DataFrame(right, index)
+    expected = howsure.assess(model, [left, right], method=METHOD)
+    for given in ([one, two[::-1]], {model.info.inputs[0].name: one, model.info.inputs[1].name: two[::-1]}):
+        found = howsure.assess(model, given, method=METHOD)
+        assert np.array_equal(found.probabilities, expected.probabilities)
+        assert found.ids.tolist() == index.tolist()
+
+
+def test_labels_of_a_comparison_and_changed_rows_are_aligned(network, frame):
+    rows, labels = frame.drop(columns="y"), frame["y"]
+    changed = rows + 0.5
+
+    def compared(labels, changed):
+        methods = {"softmax": howsure.Softmax()}
+        return howsure.compare(
+            network, rows, labels, methods=methods, shifts={"changed": changed}, class_names=NAMES
+        )
+
+    expected, found = compared(labels.to_numpy(), changed.to_numpy()), compared(labels[::-1], changed[::-1])
+    for which in ("as they are", "changed"):
+        one, other = (each.score("softmax", "nll", which).value for each in (expected, found))
+        assert one == other
 
 
 def test_batches_with_labels(network, x, truth):

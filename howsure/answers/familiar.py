@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from howsure.arguments import as_floats, as_share
+from howsure.data.align import aligned
 from howsure.data.rows import check_unmasked
 from howsure.errors import InputError
 from howsure.results.columns import read_only
@@ -48,7 +49,7 @@ class Familiar:
             53 ± 2 % '6', or '8' (21 %): leaning. Single networks say 2 to 99 %; at most 0.2 % ...
         """
         check_unmasked(familiarity, "The familiarities")
-        given = as_floats(familiarity, "The familiarities")
+        given = as_floats(aligned(familiarity, self, "The familiarities", "familiarity"), "The familiarities")
         if given.shape != (len(self.row),) or not np.all((given > 0) & (given <= 1)):
             raise InputError(
                 "This is not how familiar these rows are",

@@ -65,6 +65,12 @@ ROW_AND_ID = (
         "not say",
         optional=True,
     ),
+    Column(
+        *("frame_index", PER_ROW, EITHER, "texts or numbers"),
+        "what the index of a data frame calls each row, by which labels are aligned; None without an index",
+        optional=True,
+        in_table=False,
+    ),
 )
 
 
@@ -270,8 +276,7 @@ class OfProbabilities(Result[OneRow]):
         """True answers, in any form that `with_truth` takes, as the column `truth` holds them.
 
         Raises:
-            InputError: As `with_truth`, and where a series is indexed by the ids of these rows in another
-                order.
+            InputError: As `with_truth`, and where an index is that of other rows.
         """
         raise NotImplementedError
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,10 @@ from howsure.answers.registry import CLASSES, LABELS, Answer, answers
 from howsure.arguments import check_path
 from howsure.bare.given import flags_among, read_given
 from howsure.bare.results import of_given
+from howsure.data.align import Called
 from howsure.data.csv_form import kind_of
 from howsure.data.files import check_readable
+from howsure.data.ids import ID
 from howsure.data.numpy_files import open_npy
 from howsure.data.rows import Array, quoted
 from howsure.data.table_files import open_columns
@@ -24,11 +26,10 @@ from howsure.data.tables import (
     ANY_VECTOR,
     Roles,
     Table,
+    called_in,
     formed,
-    ids_of,
     is_numeric,
     labels_of,
-    only_counts,
 )
 from howsure.errors import InputError, warn
 from howsure.results.saved import is_saved
@@ -221,8 +222,7 @@ class _Found:
 
     classes: list[str]
     labels: Array | None = None
-    ids: Any = None
-    id_name: str | None = None
+    called: Called = field(default_factory=Called)
 
 
 def _made(
@@ -237,7 +237,7 @@ def _made(
         kind = columns.answer.part("given")
         given = read_given(values, names, kind, "The probabilities")
         if beside is not None:
-            given = replace(given, ids=beside.ids, id_name=beside.id_name, labels=beside.labels)
+            given = replace(given, **vars(beside.called), labels=beside.labels)
         return of_given(given, kind, source.name, columns.thresholds)
     except InputError as error:
         off = "do not sum to 1" in error.what and not columns.normalise
@@ -278,19 +278,19 @@ def _roles(table: Table, source: Path, columns: Columns) -> _Found:
     kept = [place for place in (label, identity) if place is not None and names[place] in wanted]
     label, identity = (None if place in kept else place for place in (label, identity))
     labels = None if label is None else labels_of(table, label)
-    ids = None if identity is None else ids_of(table, identity)
-    if exported:
-        labels, ids = _labels_exported(table, names, labels, label), _as_given(ids)
-    if identity is not None and not names[identity] and ids is not None and only_counts(ids):
-        ids = None
-    id_name = None if ids is None or identity is None else before_no_formula(names[identity]) or None
+    called = called_in(table, identity)
+    called = replace(called, id_name=before_no_formula(called.id_name or ID))
     if not exported:
-        return _Found([names[place] for place in sorted([*left, *kept])], labels, ids, id_name)
+        return _Found([names[place] for place in sorted([*left, *kept])], labels, called)
+    labels, called = (
+        _labels_exported(table, names, labels, label),
+        replace(called, ids=_as_given(called.ids)),
+    )
     warn(
         f"'{source.name}' is a table that howsure wrote as csv. Its probabilities, ids and truth are "
         "read; errors, passes and settings are only in the .parquet form."
     )
-    return _Found(exported, labels, ids, id_name)
+    return _Found(exported, labels, called)
 
 
 def _roles_exported(names: list[str], columns: Columns) -> Roles:

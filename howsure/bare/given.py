@@ -55,6 +55,7 @@ class Given:
         ids: (N,) what the caller calls each row, or None.
         id_name: What the caller calls that, or None.
         labels: True classes that came with the rows, or None.
+        frame_index: (N,) the index of the data frame, or None.
     """
 
     values: Floats
@@ -63,6 +64,7 @@ class Given:
     ids: Any = None
     id_name: str | None = None
     labels: Any = None
+    frame_index: Any = None
 
 
 def read_given(p: Any, names: Any, kind: Kind, called: str) -> Given:
@@ -159,7 +161,7 @@ def _from_frame(frame: Any, names: Any, kind: Kind, called: str) -> Given:
     opened = in_memory(rows.x)
     if isinstance(opened, nw.Series):
         given = read_given(opened.to_numpy(), names, kind, called)
-        return replace(given, ids=rows.ids, id_name=rows.id_name)
+        return replace(given, ids=rows.ids, id_name=rows.id_name, frame_index=rows.frame_index)
     chosen = _chosen(opened.columns, wanted, kind, called)
     columns = [opened[name].to_numpy() for name in chosen]
     wrong = [name for name, values in zip(chosen, columns, strict=True) if not _are_numbers(values)]
@@ -198,6 +200,7 @@ def _from_frame(frame: Any, names: Any, kind: Kind, called: str) -> Given:
         rows.ids,
         rows.id_name,
         rows.labels,
+        rows.frame_index,
     )
 
 

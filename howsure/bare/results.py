@@ -20,6 +20,7 @@ from howsure import tuning
 from howsure.answers.elsewhere import GIVEN_PASSES, GIVEN_PROBABILITIES
 from howsure.arguments import check_type
 from howsure.bare.given import MAPS, Given, Kind, read_given
+from howsure.data.align import places
 from howsure.data.ids import ID
 from howsure.data.labels import check_class_names
 from howsure.data.rows import quoted
@@ -36,6 +37,8 @@ Floats = NDArray[np.float64]
 
 KEPT = 32
 """Passes from whose mean others are seen where they come one by one; its error changes theirs little."""
+
+_BY_PLACE = "If they are in that order, give it the index of pass 0: `passes[{0}].set_axis(passes[0].index)`"
 
 
 def of_probabilities(
@@ -124,6 +127,7 @@ def _result(outcome: Outcome, estimates: Estimates, given: Given, settings: dict
     result: Any = outcome.result(estimates, told_of(np.arange(len(estimates)), settings, kind))
     if given.labels is not None:
         result = result.with_truth(given.labels)
+    result = replace(result, frame_index=given.frame_index)
     if given.ids is None:
         return result
     id_name = given.id_name if given.id_name is not None and result.can_call(given.id_name) else ID
@@ -189,13 +193,9 @@ def _one_by_one(passes: Any, names: Sequence[str] | None, of: Kind) -> Iterator[
                 expected=quoted(first.names or ()),
                 received=quoted(given.names or ()),
             )
-        elif given.ids is not None and first.ids is not None and not np.array_equal(given.ids, first.ids):
-            place = int(np.argmax(np.asarray(given.ids != first.ids)))
-            raise InputError(
-                f"Pass {number} has its rows in another order than pass 0, or has other rows",
-                expected=f"'{first.ids[place]}' in row {place}",
-                received=f"'{given.ids[place]}'",
-            )
+        order = places(first, given, f"Pass {number} holds probabilities", _BY_PLACE.format(number))
+        if order is not None:
+            given = replace(given, values=given.values[order])
         yield given, _checked(given, of, called)
 
 

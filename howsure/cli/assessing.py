@@ -188,7 +188,7 @@ class _Run:
             )
             found = read_labels(
                 labels,
-                rows.ids,
+                rows,
                 column=self.rows.label_column,
                 id_column=rows.id_name,
                 names=request.class_names,

@@ -214,7 +214,7 @@ def compared_methods(
     if labels is not None:
         truth = read_labels(
             labels,
-            found.ids,
+            found,
             column=rows.label_column,
             id_column=found.id_name,
             names=request.class_names,

@@ -221,5 +221,4 @@ def label_file_of(result: Any, table: Path, labels: Path, columns: Columns) -> L
 
 def labels_of(result: Any, table: Path, known: LabelFile | LabelFolder) -> Any:
     """The labels of all rows of a table; for a folder, those of the rows in `result`."""
-    ids = result.ids if result.has("ids") else None
-    return known.of_some(ids, result.row) if is_results(table) else known.of(ids)
+    return known.of_some(result, result.row) if is_results(table) else known.of(result)

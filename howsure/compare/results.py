@@ -12,10 +12,13 @@ from howsure.answers.registry import answer_of, part_of
 from howsure.arguments import check_by_name, check_flag, check_whole
 from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, GIVEN, LEAST_CALIBRATED, Comparison
 from howsure.compare.protocol import Comparing
+from howsure.data.align import places
 from howsure.data.rows import quoted
 from howsure.errors import InputError, ModelError, warn
 from howsure.methods.protocol import Job, Needs, Passes, Standing
 from howsure.models.protocol import Model
+
+_IN_ORDER = "Give both in the same order, or with ids that are the same in both and distinct"
 
 
 @dataclass(frozen=True)
@@ -81,11 +84,9 @@ def compared(
                 received=answer_of(each).in_words,
             )
     said = {
-        name: _in_order(comparing.aligned(name, each, first, said[first]), said[first])
+        name: _in_order(name, comparing.aligned(name, each, first, said[first]), first, said[first])
         for name, each in said.items()
     }
-    for name, each in said.items():
-        _check_alike(name, each, first, said[first])
     named = [name for name, each in said.items() if each.ids is not None]
     if named and len(named) < len(said):
         warn(f"Only {quoted(named)} of {quoted([*said])} has ids, so rows are paired by their position.")
@@ -131,33 +132,25 @@ def _labels_among(said: Mapping[str, Any], labels: Any) -> Any:
     return next(iter(having.values()), None)
 
 
-def _in_order(result: Any, baseline: Any) -> Any:
-    """A result with its rows in the order of another, by distinct ids."""
-    ids = baseline.ids
-    if ids is None or result.ids is None or len(ids) != len(result) or np.array_equal(ids, result.ids):
-        return result
-    place = {each: number for number, each in enumerate(result.ids.tolist())}
-    wanted = ids.tolist()
-    if len(place) < len(wanted) or not all(each in place for each in wanted):
-        return result
-    return result[np.array([place[each] for each in wanted])]
-
-
-def _check_alike(name: str, result: Any, first: str, baseline: Any) -> None:
-    """Raise an `InputError` unless two results are of the same rows."""
+def _in_order(name: str, result: Any, first: str, baseline: Any) -> Any:
+    """A result with its rows in the order of another, or an `InputError` unless both are of the same rows."""
     if len(result) != len(baseline):
         raise InputError(
             f"'{name}' does not have the same rows as '{first}'",
             expected=f"{len(baseline):,} rows",
             received=f"{len(result):,}",
         )
-    both = result.ids is not None and baseline.ids is not None
-    one, other = (result.ids, baseline.ids) if both else (result.row, baseline.row)
-    differ = np.flatnonzero(np.asarray(one) != np.asarray(other))
-    if len(differ):
+    order = places(baseline, result, f"'{name}' holds results", _IN_ORDER)
+    named = any(
+        getattr(result, names) is not None and getattr(baseline, names) is not None
+        for names in ("ids", "frame_index")
+    )
+    differ = np.flatnonzero(result.row != baseline.row)
+    if len(differ) and not named:
         raise InputError(
             f"'{name}' does not have the same rows as '{first}', first in position {differ[0]}",
-            expected=f"{baseline.id_name if both else 'row'} {np.asarray(other)[differ[0]]}",
-            received=f"{np.asarray(one)[differ[0]]}",
-            hint="Give both in the same order, or with ids that are the same in both and distinct",
+            expected=f"row {baseline.row[differ[0]]}",
+            received=f"{result.row[differ[0]]}",
+            hint=_IN_ORDER,
         )
+    return result if order is None else result[order]

@@ -19,6 +19,7 @@ from howsure.arguments import check_by_name, check_flag, check_progress
 from howsure.assess import streamed
 from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED, Comparison
 from howsure.compare.protocol import Comparing
+from howsure.data.align import aligned
 from howsure.data.changed import ByRow
 from howsure.data.gather import first, length
 from howsure.data.rows import Rows
@@ -141,7 +142,7 @@ def compare(
         comparing: Comparing = part_of(probe, "compare")
         if of_label is None:  # with it the caller names all labels, and a result one of them
             request = replace(request, class_names=getattr(probe, probe.names))
-        labels = given.truth(probe.truth_names) if labels is None else labels
+        labels = given.truth(probe.truth_names) if labels is None else aligned(labels, given)
         if labels is None:
             raise InputError(
                 f"A comparison needs {comparing.needs}", expected="`labels`", received="rows without labels"
@@ -275,7 +276,9 @@ def _sets_of(
     """All sets of rows, or an `InputError`."""
     x = given.x
     changed = {
-        name: each if callable(each) else rows_for(model, each, progress).x
+        name: each
+        if callable(each)
+        else rows_for(model, aligned(each, given, f"The rows '{name}'"), progress).x
         for name, each in check_by_name(shifts, "shifts").items()
     }
     alike = {AS_THEY_ARE: x} | {

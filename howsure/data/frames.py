@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
+from howsure.data.align import Called, called_by
 from howsure.data.ids import ID, ids_from
 from howsure.data.rows import Array, InputSpec, Rows, in_rows
 from howsure.data.tables import ANY_VECTOR, LABELS, Roles, Table, column_of, formed, rows_of
@@ -38,12 +37,9 @@ def read_frame(frame: Any, inputs: Sequence[InputSpec] | None) -> Rows:
     Raises:
         InputError: Columns that are not numbers, empty cells, or columns that do not fit the model.
     """
-    table, index, is_series = _opened(frame)
+    table, is_series = _opened(frame)
     rows = Rows(column_of(table, 0)) if is_series else rows_of(table, inputs, Roles())
-    if rows.ids is not None or index is None:
-        return rows
-    ids, id_name = index
-    return replace(rows, ids=ids, id_name=id_name)
+    return with_index(rows, called_by(frame))
 
 
 def labelled_frame(frame: Any, features: Sequence[str]) -> Rows:
@@ -59,33 +55,37 @@ def labelled_frame(frame: Any, features: Sequence[str]) -> Rows:
     import narwhals as nw
 
     opened = in_memory(frame)
-    index = _index(nw.maybe_get_index(opened))
     taken = {}
     if not isinstance(opened, nw.Series):
         taken = {
             name: opened[name] for name in (LABELS, ID) if name in opened.columns and name not in features
         }
-    if ID in taken:
-        index = ids_from(taken[ID].to_list()), ID
-    ids, id_name = (None, ID) if index is None else index
+    ids = ids_from(taken[ID].to_list()) if ID in taken else None
     rest = opened.drop(list(taken)).to_native() if taken else frame
     labels = taken[LABELS].to_numpy() if LABELS in taken else None
-    return Rows(rest, labels, ids=ids, id_name=id_name)
+    return with_index(Rows(rest, labels, ids=ids), called_by(frame))
 
 
 def as_array(frame: Any, spec: InputSpec | None) -> Array:
     """(N, …) all columns of a data frame, or the values of a series, as the rows of one input."""
-    table, _, is_series = _opened(frame)
+    table, is_series = _opened(frame)
     return column_of(table, 0) if is_series else formed(table, range(len(table.names)), spec or ANY_VECTOR)
 
 
-def _opened(frame: Any) -> tuple[Table, tuple[Array, str] | None, bool]:
-    """The columns; the index with its name, unless it only counts; and True for a series."""
+def with_index(rows: Rows, index: Called) -> Rows:
+    """The rows of a data frame with what its index calls them; it gives the ids where no column does."""
+    rows = replace(rows, frame_index=index.frame_index)
+    if rows.ids is not None or index.ids is None:
+        return rows
+    return replace(rows, ids=index.ids, id_name=index.id_name or ID)
+
+
+def _opened(frame: Any) -> tuple[Table, bool]:
+    """The columns, and True for a series."""
     import narwhals as nw
 
     opened = in_memory(frame)
     is_series = isinstance(opened, nw.Series)
-    index = _index(nw.maybe_get_index(opened))
     columns = nw.maybe_reset_index(opened)
     if is_series:
         columns = columns.alias("x").to_frame()
@@ -113,7 +113,7 @@ def _opened(frame: Any) -> tuple[Table, tuple[Array, str] | None, bool]:
         _left_out(columns.implementation),
         f"If one of them holds the labels, call it '{LABELS}'",
     )
-    return table, index, is_series
+    return table, is_series
 
 
 def in_memory(frame: Any) -> Any:
@@ -151,14 +151,3 @@ def _left_out(library: Any) -> Callable[[Sequence[str]], str]:
     """How to drop columns in a library of data frames, in words."""
     call = "x.drop(columns={})" if library.is_pandas_like() else "x.drop({})"
     return lambda names: f"`{call.format(list(names))}`"
-
-
-def _index(index: Any) -> tuple[Array, str] | None:
-    """The row names in an index, and its name; None without an index, or if it counts from 0."""
-    if index is None:
-        return None
-    values = np.asarray(index)
-    if values.dtype.kind in "iu" and np.array_equal(values, np.arange(len(values))):
-        return None
-    levels = [str(name) for name in index.names if name is not None]
-    return ids_from(list(index), "The ids in the index"), ", ".join(levels) or ID

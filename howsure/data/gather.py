@@ -17,8 +17,9 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
+from howsure.data.align import together
 from howsure.data.batches import Batches, numpy_of, taken_apart
-from howsure.data.frames import as_array, is_frame, read_frame
+from howsure.data.frames import as_array, is_frame, read_frame, with_index
 from howsure.data.ids import check_ids
 from howsure.data.rows import InputSpec, Rows
 from howsure.errors import InputError, warn
@@ -57,7 +58,11 @@ def gather(
     of_dicts = _is_list_of_dicts(x)
     if isinstance(x, (list, tuple)) and not of_dicts and not _is_list_of_pairs(x):
         framed = is_several(x) and any(map(is_frame, x))
-        return Rows([as_array(each, None) if is_frame(each) else each for each in x] if framed else x)
+        if not framed:
+            return Rows(x)
+        parts, called = together(dict(enumerate(x)), "x")
+        arrays = [as_array(each, None) if is_frame(each) else each for each in parts.values()]
+        return with_index(Rows(arrays), called)
     batches = _of_any(x) if of_dicts or isinstance(x, (list, tuple)) else _batches(x)
     if batches is None:
         return Rows(x)
@@ -134,16 +139,18 @@ def _is_list_of_pairs(x: Sequence[Any]) -> bool:
 def _of_mapping(x: Mapping[Any, Any], inputs: Sequence[InputSpec] | None, names: Sequence[str]) -> Rows:
     """The arrays by input name, with the labels and ids among them."""
     known = {spec.name: spec for spec in inputs or ()}
-    rest, labels, ids, id_name = taken_apart(x, inputs, names)
+    parts, _ = together(x, "x")
+    rest, labels, ids, id_name = taken_apart(parts, inputs, names)
     arrays = {
         name: as_array(value, known.get(name)) if is_frame(value) else value for name, value in rest.items()
     }
-    return Rows(
+    found = Rows(
         arrays,
         None if labels is None else numpy_of(labels, "The labels"),
         ids=None if ids is None else check_ids(numpy_of(ids, "The ids"), length(arrays)),
         id_name=id_name,
     )
+    return with_index(found, together(rest, "x")[1])  # labels alone do not name the rows
 
 
 # --- batches --------------------------------------------------------------------------------------

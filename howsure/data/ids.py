@@ -96,61 +96,6 @@ def _printed(value: Any) -> Any:
     return value if whole or isinstance(value, (str, bytes)) or is_missing(value) else str(value)
 
 
-def check_order(labels: Any, ids: NDArray[Any] | None) -> None:
-    """Raise an `InputError` if labels have an index with the ids of the rows in another order.
-
-    Labels count by position. With any other index they may be in the order of the rows.
-    """
-    index: Any = getattr(labels, "index", None)
-    if ids is None or not hasattr(index, "tolist") or len(index) != len(ids):
-        return
-    named = [str(each) for each in index.tolist()]
-    wanted = [str(each) for each in ids.tolist()]
-    if named != wanted and sorted(named) == sorted(wanted):
-        first = next(row for row, (one, other) in enumerate(zip(named, wanted, strict=True)) if one != other)
-        raise InputError(
-            "The labels have the rows' ids as their index, and these are in another order",
-            expected=f"'{wanted[first]}' in row {first}, as in `certainty.ids`",
-            received=f"'{named[first]}'",
-            hint="Bring them into that order, `labels.loc[certainty.ids]`; or give `labels.to_numpy()`, if "
-            "they are in it whatever the index says",
-        )
-
-
-def places_of(ids: NDArray[Any], named: NDArray[Any], called: str) -> NDArray[np.int64]:
-    """(N,) the position of each of these ids among the ids of a label file.
-
-    Args:
-        ids: (N,) ids of the rows.
-        named: (N,) ids of the labels.
-        called: What the labels are, in words, as subject of a message.
-
-    Raises:
-        InputError: The labels belong to other rows, or rows with the same id are in another order.
-    """
-    wanted, there = ([str(each) for each in column.tolist()] for column in (ids, named))
-    if wanted == there:
-        return np.arange(len(wanted))
-    if sorted(wanted) != sorted(there):
-        known = set(there)
-        odd = next((each for each in wanted if each not in known), None)
-        raise InputError(
-            f"{called} holds labels of other rows",
-            expected=f"one label for each of {len(wanted)} ids"
-            + ("" if odd is None else f", '{odd}' among them"),
-            received=f"{len(there)} labels" + ("" if odd is None else f", and none for '{odd}'"),
-        )
-    place = {each: number for number, each in enumerate(there)}
-    if len(place) < len(there):
-        twice = next(each for each in wanted if wanted.count(each) > 1)
-        raise InputError(
-            f"{called} has its ids in another order than the rows, and some rows share one",
-            expected="the same order, or an id of its own for every row",
-            received=f"several rows called '{twice}'",
-        )
-    return np.array([place[each] for each in wanted], dtype=np.int64)
-
-
 def _is_text(value: object) -> bool:
     """True for a text that UTF-8, and so a table, can hold."""
     if not isinstance(value, str):

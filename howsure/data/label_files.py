@@ -7,19 +7,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from howsure.arguments import check_path
 from howsure.data import table_files
+from howsure.data.align import places
 from howsure.data.csv_form import CSV, kind_of
 from howsure.data.files import check_label_shape, check_readable
-from howsure.data.ids import places_of
 from howsure.data.label_images import LabelFolder
 from howsure.data.labels import are_numbers_or_names, check_labels
 from howsure.data.numpy_files import open_npy
 from howsure.data.rows import Array
 from howsure.errors import InputError
+
+_BY_NAME = "Call the first column `id` in both files, and rows are matched by it"
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,24 +33,25 @@ class LabelFile:
         path: The file.
         labels: (N,), or (N, K) for several labels or numbers per row, or (N, *P) at each position.
         ids: (N,) ids in the file, or None.
+        frame_index: (N,) numbers of a first column without a name that counts the rows, or None.
     """
 
     path: Path
     labels: Array
     ids: Array | None = None
+    frame_index: Array | None = None
 
-    def of(self, ids: Array | None) -> Array:
-        """The labels of all rows, matched by id if ids are known, else by position.
+    def of(self, rows: Any) -> Array:
+        """The labels of all rows, matched by what the rows are called if that is known, else by position.
 
         Args:
-            ids: (N,) ids of the rows, or None.
+            rows: What the rows are called: a result, `Rows`, or `Called`.
 
         Raises:
             InputError: The labels belong to other rows.
         """
-        if ids is None or self.ids is None:
-            return self.labels
-        return self.labels[places_of(ids, self.ids, f"'{self.path}'")]
+        found = places(rows, self, f"'{self.path}' holds labels", by_name=_BY_NAME)
+        return self.labels if found is None else self.labels[found]
 
     def check_count(self, rows: int) -> None:
         """Raise an `InputError` unless there is one label for each row."""
@@ -58,16 +62,19 @@ class LabelFile:
                 received=f"{len(self.labels):,}",
             )
 
-    def of_some(self, ids: Array | None, rows: Array) -> Array:
+    def of_some(self, called: Any, rows: Array) -> Array:
         """The labels of some rows, matched by id if ids are known, else by position.
 
         Args:
-            ids: (n,) ids of these rows, or None.
+            called: What these n rows are called: a result, `Rows`, or `Called`.
             rows: (n,) their positions among all rows, in [0, N).
 
         Raises:
             InputError: The labels belong to other rows, or rows with the same id are in another order.
         """
+        if np.array_equal(rows, np.arange(len(self.labels))):
+            return self.of(called)
+        ids = getattr(called, "ids", None)
         if ids is None or self.ids is None:
             return self.labels[rows]
         wanted = [str(each) for each in ids.tolist()]
@@ -114,7 +121,7 @@ class LabelFile:
 
 def read_labels(
     path: str | os.PathLike[str],
-    ids: Array | None = None,
+    rows: Any = None,
     *,
     column: str | None = None,
     id_column: str | None = None,
@@ -124,7 +131,7 @@ def read_labels(
 
     Args:
         path: The file.
-        ids: Ids of the rows, or None. Labels of a csv file with ids are sorted into their order.
+        rows: What the rows are called, as for `LabelFile.of`. Labels with ids are sorted into their order.
         column: As for `read_label_file`.
         id_column: As for `read_label_file`.
         names: As for `read_label_file`.
@@ -133,7 +140,7 @@ def read_labels(
         FileError: As from `read_label_file`.
         InputError: As from `read_label_file`; or the labels belong to other rows.
     """
-    return np.asarray(read_label_file(path, column=column, id_column=id_column, names=names).of(ids))
+    return np.asarray(read_label_file(path, column=column, id_column=id_column, names=names).of(rows))
 
 
 def read_label_file(
@@ -175,5 +182,5 @@ def read_label_file(
             f"'{source}' is not a kind of file that holds labels",
             expected="a .npy or .csv file, or a folder of label images",
         )
-    labels, named = table_files.read_label_column(source, column, id_column, names or ())
-    return LabelFile(source, check_label_shape(labels, source), named)
+    labels, called = table_files.read_label_column(source, column, id_column, names or ())
+    return LabelFile(source, check_label_shape(labels, source), called.ids, called.frame_index)

@@ -72,16 +72,17 @@ class LabelFolder:
         """Of the first label image."""
         return self.files[0].name.removeprefix(without_ending(self.files[0].name))
 
-    def of(self, ids: Array | None) -> Array:
+    def of(self, rows: Any) -> Array:
         """(N, *P) class numbers of all rows, found by their names.
 
         Args:
-            ids: (N,) ids of the rows, or None.
+            rows: What the rows are called, with `ids`.
 
         Raises:
             FileError: A label image cannot be read.
             InputError: A row has none, or one that holds no class numbers.
         """
+        ids: Array | None = getattr(rows, "ids", None)
         if ids is None:
             raise InputError(
                 f"'{self.path}' holds label images, which belong to rows by name; these rows have no names",
@@ -104,9 +105,9 @@ class LabelFolder:
             found[number] = labels
         return found
 
-    def of_some(self, ids: Array | None, rows: Array) -> Array:
+    def of_some(self, called: Any, rows: Array) -> Array:
         """As `of`; the positions of the rows play no part."""
-        return self.of(ids)
+        return self.of(called)
 
     def check_count(self, rows: int) -> None:
         """Raise an `InputError` if there are fewer label images than rows."""

@@ -76,6 +76,7 @@ class Rows:
         by_number: True if labels may also be output numbers, in case the model names its classes differently.
             That holds for a dataset in memory, not for class folders.
         columns: Names of the columns that form `x`, if each column is one value of a row.
+        frame_index: (N,) what the index of a data frame calls each row, or None without an index.
     """
 
     x: Any
@@ -86,6 +87,7 @@ class Rows:
     left_out: tuple[str, ...] = ()
     columns: tuple[str, ...] = ()
     by_number: bool = False
+    frame_index: Array | None = None
 
     @property
     def by_column(self) -> Any:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from howsure.data.align import Called
 from howsure.data.csv_form import CSV, Form, first_lines, form_of, kind_of, opened, read_lines
 from howsure.data.csv_header import counts_classes, is_header
 from howsure.data.ids import ID
 from howsure.data.native import open_native
 from howsure.data.reading import reading
 from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, in_rows, quoted
-from howsure.data.tables import LABELS, TEXTS, Roles, Table, as_found, ids_of, labels_of, only_counts, rows_of
+from howsure.data.tables import LABELS, TEXTS, Roles, Table, as_found, called_in, labels_of, rows_of
 from howsure.errors import InputError, warn
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def read_table(source: Path, inputs: Sequence[InputSpec], roles: Roles) -> Rows:
 
 def read_label_column(
     source: Path, label: str | None = None, identity: str | None = None, names: Sequence[str] = ()
-) -> tuple[Array, Array | None]:
-    """(N,) true answers of a csv file, as found, and ids or None; or (N, K) of several labels or numbers.
+) -> tuple[Array, Called]:
+    """(N,) true answers of a csv file, as found, and what their rows are called; or (N, K) of several.
 
     Labels are in the named column, in `y`, in columns with names that the caller knows, or in the only column
     beside ids. Ids are in the named column, if it exists, in `id`, or in a first column without a name unless
@@ -66,16 +67,14 @@ def read_label_column(
     if label is None and len(table.names) == 1:
         found, name = labels_of(table, 0), table.names[0]
         again = found.dtype.kind == "U" and name in found
-        return (np.array([name, *found.tolist()]) if again else found), None
+        return (np.array([name, *found.tolist()]) if again else found), Called()
     named = next((name for name in (identity, ID) if name in table.names and name != label), None)
     place, ids_at, rest = Roles(label, named).of(table, None)
-    ids = None if ids_at is None else ids_of(table, ids_at)
-    if ids is not None and ids_at is not None and not table.names[ids_at] and only_counts(ids):
-        ids = None
+    called = called_in(table, ids_at)
     if place is None and len(rest) == 1:
         (place,) = rest
     if place is not None:
-        return labels_of(table, place), ids
+        return labels_of(table, place), called
     there = [table.names[number] for number in rest]
     if names and set(names) <= set(there):
         rest = [rest[there.index(name)] for name in names]
@@ -85,7 +84,7 @@ def read_label_column(
         yes_or_no = all(np.isin(each, (0, 1)).all() for each in columns)
         decimals = any(each.dtype.kind == "f" and np.any(each != np.round(each)) for each in columns)
         if known or yes_or_no or decimals:
-            return np.stack(columns, axis=1), ids
+            return np.stack(columns, axis=1), called
     texts = [table.names[n] for n, each in zip(rest, columns, strict=True) if each.dtype.kind not in "biuf"]
     raise InputError(
         f"'{source}' does not say which column holds the labels",
@@ -151,14 +150,13 @@ def read_named(source: Path, features: Sequence[str], roles: Roles | None = None
     frame = pa.table(
         [table.columns[place] for place in columns], names=[table.names[place] for place in columns]
     )
-    ids = None if identity is None else ids_of(table, identity)
-    if ids is not None and identity is not None and not table.names[identity] and only_counts(ids):
-        ids = None
+    names = called_in(table, identity)
     return Rows(
         frame,
         None if label is None else labels_of(table, label),
-        ids=ids,
-        id_name=ID if identity is None else table.names[identity] or ID,
+        ids=names.ids,
+        id_name=names.id_name or ID,
+        frame_index=names.frame_index,
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from howsure.data.align import Called
 from howsure.data.ids import ID, LARGEST, ids_from
 from howsure.data.row_numbers import row_number
 from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, quoted
@@ -145,21 +146,28 @@ def rows_of(table: Table, inputs: Sequence[InputSpec] | None, roles: Roles) -> R
             )
         x = {spec.name: formed(table, [table.names.index(spec.name)], spec) for spec in inputs}
     columns = tuple(table.names[i] for i in features)
-    ids = None if identity is None else ids_of(table, identity)
-    if ids is not None and identity is not None and not table.names[identity] and only_counts(ids):
-        ids = None
+    called = called_in(table, identity)
     return Rows(
         x,
         None if label is None else labels_of(table, label),
-        ids=ids,
-        id_name=ID if identity is None else table.names[identity] or ID,
+        ids=called.ids,
+        id_name=called.id_name or ID,
+        frame_index=called.frame_index,
         columns=columns if isinstance(x, np.ndarray) and x.shape[1:] == (len(columns),) else (),
     )
 
 
-def only_counts(ids: Array) -> bool:
-    """True if an index only counts the rows, from 0 as in pandas or from 1 as in R."""
-    return any(np.array_equal(ids, np.arange(start, start + len(ids))) for start in (0, 1))
+def called_in(table: Table, identity: int | None) -> Called:
+    """What a column calls the rows: ids; or an index, if it has no name and only counts the rows.
+
+    It counts from 0, as in pandas, or from 1, as in R.
+    """
+    if identity is None:
+        return Called()
+    ids, name = ids_of(table, identity), table.names[identity]
+    if not name and any(np.array_equal(ids, np.arange(start, start + len(ids))) for start in (0, 1)):
+        return Called(frame_index=ids)
+    return Called(ids, name or ID)
 
 
 def ids_of(table: Table, index: int) -> Array:

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.special import betaincinv
 
 from howsure.arguments import as_share, check_choice
+from howsure.data.align import aligned
 from howsure.data.labels import check_class_names, check_labels
 from howsure.data.rows import quoted
 from howsure.errors import InputError, warn
@@ -147,6 +148,7 @@ def familiarity(
     _check_like(held_out, width, outputs)
     if not len(train):
         raise InputError("There are no training rows", expected="at least 1")
+    labels = aligned(labels, train.called)
     truth, classes = _classes_of(labels, len(train), max(2, outputs), score, class_names)
     _check_enough(len(held_out), share)
     _warn_of_training_rows(train, held_out)

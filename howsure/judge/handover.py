@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from howsure.answers.registry import part_of
 from howsure.arguments import as_array, check_path
 from howsure.atomic import write_whole
+from howsure.data.align import aligned
 from howsure.data.ids import ID
 from howsure.data.labels import in_order, is_missing
 from howsure.data.rows import check_unmasked, in_rows
@@ -93,8 +94,7 @@ def hand_over(
         path: Ends in `.csv` or `.json`. An earlier file stays until the new one is complete.
         sets: What `howsure.prediction_sets` gave: adds the prediction set of each row. Of a regression, what
             `howsure.prediction_intervals` gave: `low` and `high` are then the ends of its intervals.
-        names: (N,) where the person finds each row: a file, a URL, or the text itself. By position; the index
-            of a series does not count.
+        names: (N,) where the person finds each row: a file, a URL, or the text itself.
 
     Raises:
         InputError: Rows or names that do not fit, another kind of file, or sets of other classes.
@@ -119,7 +119,7 @@ def hand_over(
     chosen = _positions(rows, len(certainty))
     if names is not None:
         expected = f"{len(certainty)} names, one per row"
-        names = in_order(names, "The names of the rows", expected)
+        names = in_order(aligned(names, certainty, "The names", "names"), "The names of the rows", expected)
         if len(names) != len(certainty):
             raise InputError("The names do not fit the rows", expected=expected, received=len(names))
         missing = [place for place, name in enumerate(names) if is_missing(name) or not _can_be_written(name)]

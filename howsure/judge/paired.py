@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from howsure.arguments import check_type
+from howsure.data.align import Called, places
 from howsure.errors import InputError
 from howsure.judge.scores import OUTSIDE, Measured, Score, told_apart
 from howsure.sampling.outcome import Floats, Integers
@@ -25,6 +26,7 @@ class Paired:
         truth: (N, …) what is true of them.
         outside: (M,) numbers of the rows from outside of the distribution.
         classes: K, how many classes the truth is one of.
+        called: What the rows are called.
     """
 
     measured: Mapping[str, Measured]
@@ -32,6 +34,7 @@ class Paired:
     truth: NDArray[Any]
     outside: Integers
     classes: int
+    called: Called = field(default_factory=Called)
 
     def scores(self) -> dict[str, Score]:
         """All scores with their intervals."""
@@ -55,6 +58,7 @@ class Comparable:
         check_type(other, Comparable, "other", "what howsure.evaluate gives")
         one, two = self._found, other._found
         same = all(np.array_equal(getattr(one, of), getattr(two, of)) for of in ("row", "truth", "outside"))
+        same = same and places(one.called, two.called, "The other evaluation is") is None
         if not (one.measured and two.measured and same):
             raise InputError(
                 "These evaluations cannot be compared row by row",

@@ -16,6 +16,7 @@ from scipy.optimize import brentq
 from scipy.special import ndtri
 
 from howsure.arguments import check_flag
+from howsure.data.align import aligned
 from howsure.data.targets import check_numbers, target_names
 from howsure.errors import InputError, ModelError
 from howsure.methods.last_layer import check_features, chunks, squared_norm
@@ -187,7 +188,7 @@ def fit_laplace_of_numbers(features: Features, numbers: Floats, *, bias: bool = 
     rows, width = features.logits.shape
     if rows < 1 + bias:
         raise InputError("There are too few training rows", expected=f"at least {1 + bias}", received=rows)
-    answers = check_numbers(numbers, rows, target_names(None, width))
+    answers = check_numbers(aligned(numbers, features.called), rows, target_names(None, width))
     centre: Floats = np.zeros(features.features.shape[1])
     middle: Floats = np.zeros(width)
     if bias:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure.arguments import as_array, check_whole
+from howsure.data.align import Called, called_of
 from howsure.data.dummy_rows import made_up_rows
 from howsure.data.rows import cast_rows, check_unmasked, in_rows
 from howsure.errors import InputError, ModelError
-from howsure.models.adapt import adapt, capable, check_prediction
+from howsure.models.adapt import adapt, capable, check_prediction, rows_for
 from howsure.models.protocol import FeatureModel
 
 
@@ -26,6 +27,7 @@ class Features:
     Attributes:
         features: (N, F) finite numbers.
         logits: (N, K) finite numbers; K = 1 if one sigmoid separates two classes.
+        called: What the rows are called.
 
     Raises:
         InputError: Not numbers, not two (N, …) arrays of the same N, or NaN or infinite values.
@@ -33,6 +35,7 @@ class Features:
 
     features: NDArray[np.float32]
     logits: NDArray[np.float32]
+    called: Called = field(default_factory=Called)
 
     def __post_init__(self) -> None:
         for name in ("features", "logits"):
@@ -68,10 +71,12 @@ def features_of(model: Any, x: Any, batch_size: int = 256) -> Features:
         39 of 100
     """
     check_whole(batch_size, "batch_size", least=1)
-    adapted, rows = adapt(model, x)
+    given = rows_for(model, x)
+    adapted, rows = adapt(model, given)
     reader = capable(adapted, FeatureModel, "howsure.features_of")
     check_prediction(reader)
-    return read_features(reader, cast_rows(rows, reader.info.inputs), int(batch_size))
+    found = read_features(reader, cast_rows(rows, reader.info.inputs), int(batch_size))
+    return replace(found, called=called_of(given))
 
 
 def read_features(model: FeatureModel, rows: Sequence[Any], batch_size: int) -> Features:

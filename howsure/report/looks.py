@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from howsure.data.align import places
 from howsure.data.batches import numpy_of
 from howsure.data.frames import is_frame, labelled_frame
 from howsure.data.gather import gather, is_several
+from howsure.data.rows import Rows
 from howsure.errors import InputError
 from howsure.report.images import LARGEST, Picture, Pixels, are_images, channels_last, pictures
 from howsure.words import counted
 
 _MOST_VALUES = 6
+_BY_PLACE = "If they are in that order, give them without names, such as `rows=rows.to_numpy()`"
 
 
 @dataclass(frozen=True)
@@ -52,19 +55,20 @@ class Looks:
         return [Look(*look) for look in zip(shown, values, strict=True)]
 
 
-def looks_of(rows: Any, count: int, kind: str) -> Looks:
+def looks_of(rows: Any, result: Any, kind: str) -> Looks:
     """What can be shown of rows.
 
     Args:
         rows: Whatever `assess` takes but a file: an array (N, …), a data frame, a dict of arrays by name, a
             list of arrays of several inputs, batches; or None.
-        count: N.
+        result: Of these N rows, for what they are called.
         kind: What one row is, as `Certainty.kind` has it.
 
     Raises:
-        InputError: There are not N rows.
+        InputError: There are not N rows, or they have the names of other rows.
     """
-    columns = _columns(rows)
+    columns, called = _columns(rows)
+    order, count = places(result, called, "`rows` holds values", _BY_PLACE), len(result)
     for _, array in columns:
         if array.ndim == 0 or len(array) != count:
             raise InputError(
@@ -72,32 +76,35 @@ def looks_of(rows: Any, count: int, kind: str) -> Looks:
                 expected=f"an array of {counted(count, 'row')}, in the order they were assessed",
                 received=f"an array of shape {array.shape}",
             )
+    if order is not None:
+        columns = [(name, array[order]) for name, array in columns]
     images = next((array for _, array in columns if are_images(array, kind)), None)
     others = tuple(each for each in columns if each[1] is not images)
     return Looks(None if images is None else channels_last(images), others)
 
 
-def _columns(rows: Any) -> list[tuple[str, Pixels]]:
-    """Arrays by name; without one where there is but one. Labels and ids that came along are left out."""
+def _columns(rows: Any) -> tuple[list[tuple[str, Pixels]], Rows]:
+    """Arrays by name, and the rows without them; labels and ids that came along are left out."""
     if rows is None:
-        return []
+        return [], Rows(None)
     if are_words(rows):
         words = np.empty(len(rows), dtype=object)
         words[:] = [list(row) for row in rows]
-        return [("", words)]
+        return [("", words)], Rows(None)
     if is_frame(rows):
         import narwhals as nw
 
-        opened = nw.from_native(labelled_frame(rows, ()).x, allow_series=True)
+        found = labelled_frame(rows, ())
+        opened = nw.from_native(found.x, allow_series=True)
         if isinstance(opened, nw.Series):
-            return [(str(opened.name or ""), opened.to_numpy())]
-        return [(name, opened[name].to_numpy()) for name in opened.columns]
-    x = gather(rows, lambda: None).x
-    if isinstance(x, Mapping):
-        return [(str(name), numpy_of(array, "The rows")) for name, array in x.items()]
-    if is_several(x):
-        return [(f"input {number}", numpy_of(each, "The rows")) for number, each in enumerate(x)]
-    return [("", numpy_of(x, "The rows"))]
+            return [(str(opened.name or ""), opened.to_numpy())], found
+        return [(name, opened[name].to_numpy()) for name in opened.columns], found
+    found = gather(rows, lambda: None)
+    if isinstance(found.x, Mapping):
+        return [(str(name), numpy_of(array, "The rows")) for name, array in found.x.items()], found
+    if is_several(found.x):
+        return [(f"input {number}", numpy_of(each, "The rows")) for number, each in enumerate(found.x)], found
+    return [("", numpy_of(found.x, "The rows"))], found
 
 
 def are_words(rows: Any) -> bool:

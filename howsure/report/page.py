@@ -109,7 +109,7 @@ def render(
         InputError: `rows` has another length than `result`.
     """
     kind = kind_of(result)
-    asked = Asked(looks_of(rows, len(result), kind), kind, audit, comparison, title, drawn_from, missing)
+    asked = Asked(looks_of(rows, result, kind), kind, audit, comparison, title, drawn_from, missing)
     page: str = part_or(result, "page", _plain)(result, asked)
     return page
 

@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from howsure.arguments import as_array, check_path
 from howsure.atomic import check_place, folder_made, write_whole
+from howsure.data.align import aligned
 from howsure.data.ids import ID, check_ids
 from howsure.data.labels import check_names
 from howsure.data.rows import check_unmasked
@@ -46,6 +47,9 @@ EITHER = "int64 or string"
 SINGLE, SHORT = "float32", "int16"
 PER_ROW, WIDE, AT_LEVELS, WIDE_AT_LEVELS = "(N,)", "(N, K)", "(N, 11)", "(N, K, 11)"
 MAP, WIDE_MAP = "(N, *P)", "(N, *P, K)"
+
+INDEX = "frame_index"
+"""The optional column by which labels are aligned: it is in no table, and parts are joined without it too."""
 
 ROUNDING = float(np.finfo(np.float32).eps)
 """How far beyond its range a number may lie that was rounded to single precision."""
@@ -419,9 +423,11 @@ class Result(Shown, Generic[OneRow]):
             received = ", ".join(sorted({type(part).__name__ for part in parts})) or "none"
             raise InputError("These parts cannot be joined", expected=expected, received=received)
         optional = " or ".join(
-            f"`{column.name}`" for column in cls.columns if column.optional and column.stored
+            f"`{column.name}`"
+            for column in cls.columns
+            if column.optional and column.stored and column.name != INDEX
         )
-        if any(part._arrays.keys() != parts[0]._arrays.keys() for part in parts):
+        if any(part._arrays.keys() - {INDEX} != parts[0]._arrays.keys() - {INDEX} for part in parts):
             raise InputError(
                 "These parts cannot be joined",
                 expected=f"all with {optional} or all without",
@@ -440,7 +446,10 @@ class Result(Shown, Generic[OneRow]):
         if len(parts) == 1:
             return parts[0]
         arrays: dict[str, Any] = {
-            name: _in_one([part._arrays[name] for part in parts]) for name in parts[0]._arrays
+            name: _in_one([part._arrays[name] for part in parts])
+            if all(name in part._arrays for part in parts)
+            else None
+            for name in parts[0]._arrays
         }
         known = [part._known_of_maps for part in parts]
         return replace(parts[0], **arrays)._knowing(_known_in_all(known))
@@ -467,8 +476,11 @@ class Result(Shown, Generic[OneRow]):
                     name: np.empty((0 if name in maps else rows, *a.shape[1:]), a.dtype)
                     for name, a in part._arrays.items()
                 }
-            cls.joined([first, part[:0]])  # says what is not alike
+            first = cls.joined([first, part[:0]])  # says what is not alike
+            arrays = {name: array for name, array in arrays.items() if name in first._arrays}
             for name, array in part._arrays.items():
+                if name not in first._arrays:
+                    continue
                 if name in maps:
                     maps[name].append(array)
                     continue
@@ -496,7 +508,7 @@ class Result(Shown, Generic[OneRow]):
         Raises:
             InputError: Missing for some rows, of another kind or length, or a name that another column has.
         """
-        given: dict[str, Any] = {"ids": ids, "id_name": name}
+        given: dict[str, Any] = {"ids": aligned(ids, self, "The ids", "ids"), "id_name": name}
         return replace(self, **given)._knowing(self._known_of_maps)
 
     # --- tables and files ---------------------------------------------------------------------
@@ -513,6 +525,7 @@ class Result(Shown, Generic[OneRow]):
             "format": FORMAT,
             "answer": self.answer,
             **{name: _plain(getattr(self, name)) for name in self._setting_names()},
+            **({INDEX: self._told_index()} if INDEX in self._arrays else {}),
         }
         try:
             return table.replace_schema_metadata({METADATA_KEY: json.dumps(settings)})
@@ -521,6 +534,13 @@ class Result(Shown, Generic[OneRow]):
                 f"The settings of the result cannot be written as JSON ({error})",
                 expected="plain numbers, texts, lists and dicts in its `method` and `plan`",
             ) from error
+
+    def _told_index(self) -> str | list[Any]:
+        """The column that equals the index of the data frame, or else all of the index."""
+        for name in ("row", "ids"):
+            if name in self._arrays and np.array_equal(self._arrays[name], self._arrays[INDEX]):
+                return name
+        return list(self._arrays[INDEX].tolist())
 
     @classmethod
     def _setting_names(cls) -> list[str]:
@@ -604,6 +624,9 @@ class Result(Shown, Generic[OneRow]):
                 for column, name in found.items()
                 if not (column.is_map or (column.optional and name not in table.column_names))
             }
+            index = settings.get(INDEX)
+            if index is not None:
+                arrays[INDEX] = arrays[index] if isinstance(index, str) else index
             checksums = settings.get("maps", {})
             maps = {name: read_map(path, name, checksum) for name, checksum in checksums.items()}
             if any(len(each) != len(table) for each in maps.values()):

@@ -171,7 +171,7 @@ class Worker:
             rows = self._reader.read(part.file, part.start, part.stop, self._specs)
         places = self._reader.places(part.start, part.stop, rows)
         if self._labels is not None:
-            labels = self._labels.of_some(rows.ids, part.first_row + places)
+            labels = self._labels.of_some(rows, part.first_row + places)
             return replace(rows, labels=labels, class_names=None), places
         if rows.labels is not None and rows.class_names is None and self._names is not None:
             _check_decided(rows.labels, self._names)
@@ -193,7 +193,7 @@ class Worker:
             rows, places = self.read(part, without)
             with numbered(part.start + places):
                 x = divided(rows.x, self._assessor.asked.divide_by, self._assessor.model)
-                rows = replace(rows, x=x, labels=None, ids=None)
+                rows = replace(rows, x=x, labels=None, ids=None, frame_index=None)
                 adapt(self._assessor.model, rows, output=self._assessor.asked.request.assessed_output)
         return rows
 
@@ -320,6 +320,7 @@ def joined(pieces: Sequence[Rows]) -> Rows:
         else together(x),
         labels=together([piece.labels for piece in pieces]),
         ids=together([piece.ids for piece in pieces]),
+        frame_index=None,
         left_out=tuple(line for piece in pieces for line in piece.left_out),
     )
 

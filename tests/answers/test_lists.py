@@ -213,7 +213,7 @@ def test_columns_have_their_names_on_every_row(kind: str) -> None:
     certainty = make_certainty(40, kind="row")
     html = render(certainty, rows)
     assert "age 37, income 17,008, city Rome" in [
-        look.values for look in looks_of(rows, 40, "row").of(range(40), 0)
+        look.values for look in looks_of(rows, certainty, "row").of(range(40), 0)
     ]
     words = Page(html.split('id="coin-flips"')[1].split("</section>")[0]).words
     first = int(certainty.most_undecided(1)[0])
@@ -229,7 +229,7 @@ def test_an_image_among_several_inputs_is_shown_with_the_values_of_the_others() 
     halves = (slice(0, 20), slice(20, 40))
     batches = [{name: array[half] for name, array in rows.items()} for half in halves]
     for given in (rows, list(rows.values()), iter(batches)):
-        looks = looks_of(given, 40, "image")
+        looks = looks_of(given, range(40), "image")
         assert looks.images is not None
         (look,) = looks.of([7], 10_000)
         assert look.picture is not None
@@ -239,7 +239,7 @@ def test_an_image_among_several_inputs_is_shown_with_the_values_of_the_others() 
 
 def test_rows_that_do_not_fit_are_refused_by_name() -> None:
     with pytest.raises(InputError, match=r"an array of 40 rows.*shape \(39,\)"):
-        looks_of({"a": np.zeros(40), "b": np.zeros(39)}, 40, "row")
+        looks_of({"a": np.zeros(40), "b": np.zeros(39)}, range(40), "row")
     with pytest.raises(InputError, match="an array of 40 rows"):
         render(make_certainty(40), np.float64(3))
 

@@ -200,7 +200,7 @@ def test_images_may_have_their_channels_first_or_last_and_another_size(
     shape: tuple[int, ...], first: bool | None
 ) -> None:
     rows = np.random.default_rng(0).normal(size=shape)
-    shown = shown_of(looks_of(rows, 2, "image"), (6, 8))
+    shown = shown_of(looks_of(rows, range(2), "image"), (6, 8))
     last = rows[..., None] if first is None else np.moveaxis(rows, 1, -1) if first else rows
     assert shown is not None
     assert np.array_equal(shown.of(1), last[1][..., : 3 if last.shape[-1] >= 3 else 1])

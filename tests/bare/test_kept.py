@@ -8,6 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 import howsure
 from howsure.bare.files import Columns, read_result
+from howsure.data.align import Called
 from howsure.data.label_files import read_labels
 from howsure.errors import HowsureError, HowsureWarning
 
@@ -52,18 +53,25 @@ def test_frames_of_numbered_columns():
 def test_labels_of_a_file_are_brought_into_the_order_of_the_ids(tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text("id,y\nb,dog\na,cat\nc,bird\n")
-    assert read_labels(path, np.array(["a", "b", "c"], dtype=object)).tolist() == ["cat", "dog", "bird"]
+    assert read_labels(path, Called(np.array(["a", "b", "c"], dtype=object))).tolist() == [
+        "cat",
+        "dog",
+        "bird",
+    ]
     with pytest.raises(HowsureError, match=r"labels of other rows.*'d' among them"):
-        read_labels(path, np.array(["a", "b", "d"], dtype=object))
+        read_labels(path, Called(np.array(["a", "b", "d"], dtype=object)))
     path.write_text("id,y\nb,dog\na,cat\na,bird\n")
     with pytest.raises(HowsureError, match="another order than the rows, and some rows share one"):
-        read_labels(path, np.array(["a", "a", "b"], dtype=object))
+        read_labels(path, Called(np.array(["a", "a", "b"], dtype=object)))
 
 
-def test_passes_of_rows_in_another_order_are_refused():
+def test_passes_of_rows_in_another_order_are_aligned():
     frame = pd.DataFrame({"a": [0.2, 0.9], "b": [0.8, 0.1]}, index=["r0", "r1"])
-    with pytest.raises(HowsureError, match="in another order than pass 0"):
-        howsure.Certainty.from_passes([frame, frame.iloc[::-1]])
+    found = howsure.Certainty.from_passes([frame, frame.iloc[::-1]])
+    assert found.ids.tolist() == ["r0", "r1"]
+    assert np.array_equal(found.probabilities, frame)
+    with pytest.raises(HowsureError, match="Pass 1 holds probabilities of other rows"):
+        howsure.Certainty.from_passes([frame, frame.set_axis(["r0", "r2"])])
 
 
 def test_a_list_of_rows_is_not_a_list_of_passes():

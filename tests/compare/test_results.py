@@ -97,7 +97,7 @@ def test_ids_have_to_be_the_same():
     Comparison.of_results(named, TRUTH, calibrated=False)
     for others in (np.append(ids[1:], "r800"), np.append(ids[1:], "r1")):
         named["good"] = replace(RESULTS["good"], ids=others)
-        with pytest.raises(howsure.InputError, match=r"Expected: id r0\. Received: r1"):
+        with pytest.raises(howsure.InputError, match=r"of other rows\..*'r0' among them"):
             Comparison.of_results(named, TRUTH)
     with pytest.warns(howsure.HowsureWarning, match="Only 'poor' of 'poor', 'good' has ids"):
         Comparison.of_results(named | {"good": RESULTS["good"]}, TRUTH, calibrated=False)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from howsure import InputError
+from howsure.data.align import Called
 from howsure.data.label_files import LabelFile, read_label_file
 
 IDS = np.array(["a", "b", "c", "d", "e"], dtype=object)
@@ -15,7 +16,7 @@ def file_of(labels, ids=None, path="y.csv"):
 
 def test_by_their_place():
     known = file_of([5, 6, 7, 8, 9])
-    assert known.of_some(IDS[[3, 1]], np.array([3, 1])).tolist() == [8, 6]
+    assert known.of_some(Called(IDS[[3, 1]]), np.array([3, 1])).tolist() == [8, 6]
     assert file_of([5, 6, 7, 8, 9], IDS).of_some(None, np.array([0, 4])).tolist() == [5, 9]
 
 
@@ -23,18 +24,18 @@ def test_by_what_they_are_called(tmp_path):
     (tmp_path / "y.csv").write_text("id,y\nd,3\na,0\nc,2\ne,4\nb,1\n")
     known = read_label_file(tmp_path / "y.csv")
     for rows in ([0, 1], [2, 3, 4], [4, 0]):
-        assert known.of_some(IDS[rows], np.array(rows)).tolist() == rows
+        assert known.of_some(Called(IDS[rows]), np.array(rows)).tolist() == rows
     with pytest.raises(InputError, match=r"labels of other rows\. Expected: a label for 'x'"):
-        known.of_some(np.array(["a", "x"], dtype=object), np.array([0, 1]))
+        known.of_some(Called(np.array(["a", "x"], dtype=object)), np.array([0, 1]))
 
 
 def test_ids_that_several_rows_have():
     known = file_of([5, 6, 7, 8], ["a", "a", "b", "c"])
-    assert known.of_some(np.array(["a", "b"], dtype=object), np.array([1, 2])).tolist() == [6, 7]
+    assert known.of_some(Called(np.array(["a", "b"], dtype=object)), np.array([1, 2])).tolist() == [6, 7]
     with pytest.raises(InputError, match="and some rows share one"):
-        known.of_some(np.array(["b", "a"], dtype=object), np.array([1, 2]))
-    with pytest.raises(InputError, match="and some rows share one"):
-        file_of([5, 6], ["b", "a"]).of_some(np.array(["a", "a"], dtype=object), np.array([0, 1]))
+        known.of_some(Called(np.array(["b", "a"], dtype=object)), np.array([1, 2]))
+    with pytest.raises(InputError, match="labels of other rows"):
+        file_of([5, 6], ["b", "a"]).of_some(Called(np.array(["a", "a"], dtype=object)), np.array([0, 1]))
 
 
 def test_too_many_and_too_few():

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from howsure import InputError
-from howsure.data.ids import check_ids, check_order
 from howsure.data.labels import check_class_names, check_labels, check_yes_or_no, misread
 
 
@@ -251,19 +250,6 @@ def test_labels_of_which_several_may_hold(labels):
 def test_labels_that_say_neither_yes_nor_no(labels, message):
     with pytest.raises(InputError, match=message):
         check_yes_or_no(labels, 3, 3, WEATHER)
-
-
-def test_labels_in_the_order_of_other_rows_are_refused():
-    ids = check_ids(["a", "b", "c"], 3)
-    check_order(pd.Series([1, 2, 3], index=["a", "b", "c"]), ids)
-    check_order(pd.Series([1, 2, 3], index=["u", "v", "w"]), ids)
-    check_order(pd.Series([1, 2, 3]), ids)
-    check_order([1, 2, 3], ids)
-    check_order(pd.Series([1, 2, 3], index=["b", "a", "c"]), None)
-    with pytest.raises(InputError, match=r"another order.*'a' in row 0.*'b'.*labels\.loc"):
-        check_order(pd.Series([1, 2, 3], index=["b", "a", "c"]), ids)
-    with pytest.raises(InputError, match="another order"):
-        check_order(pd.Series([1, 2], index=[4, 7]), check_ids([7, 4], 2))
 
 
 def test_class_names():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from howsure.data.align import Called
 from howsure.data.files import read_rows
 from howsure.data.label_files import read_label_file
 from howsure.data.label_images import LabelFolder
@@ -82,11 +83,11 @@ def test_without_rasterio_it_is_named(tmp_path, monkeypatch):
 def test_labels_may_be_rasters(tmp_path):
     save(tmp_path / "a.tif", bands(1, "int16"))
     np.testing.assert_array_equal(
-        read_label_file(tmp_path).of(np.array(["a.png"]))[0], bands(1, "int16")[..., 0]
+        read_label_file(tmp_path).of(Called(np.array(["a.png"])))[0], bands(1, "int16")[..., 0]
     )
     save(tmp_path / "a.tif", bands(2))
     with pytest.raises(InputError, match="holds 2 numbers at each position"):
-        read_label_file(tmp_path).of(np.array(["a.png"]))
+        read_label_file(tmp_path).of(Called(np.array(["a.png"])))
 
 
 @pytest.mark.parametrize(
@@ -118,10 +119,10 @@ def test_labels_of_another_place_are_refused(moved, crs, fits, tmp_path):
 def test_label_images_may_have_sixteen_bits_or_be_grey_ones_saved_as_colours(tmp_path):
     numbers = np.random.default_rng(0).integers(0, 300, (8, 6))
     Image.fromarray(numbers.astype(np.uint16)).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_label_file(tmp_path).of(np.array(["a.png"]))[0], numbers)
+    np.testing.assert_array_equal(read_label_file(tmp_path).of(Called(np.array(["a.png"])))[0], numbers)
     grey = (numbers % 4).astype(np.uint8)
     Image.fromarray(grey).convert("RGB").save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_label_file(tmp_path).of(np.array(["a.png"]))[0], grey)
+    np.testing.assert_array_equal(read_label_file(tmp_path).of(Called(np.array(["a.png"])))[0], grey)
 
 
 def test_colours_become_class_numbers_as_the_hint_says(tmp_path):
@@ -132,8 +133,8 @@ def test_colours_become_class_numbers_as_the_hint_says(tmp_path):
     image = Image.fromarray(colours.astype(np.uint8)[numbers])
     image.save(tmp_path / "a.png")
     with pytest.raises(InputError, match="holds colours") as caught:
-        read_label_file(tmp_path).of(np.array(["a.png"]))
+        read_label_file(tmp_path).of(Called(np.array(["a.png"])))
     scope = {"image": image, "colours": colours, "numpy": np, "Image": Image}
     exec(caught.value.hint.partition("classes: ")[2], scope)
     scope["image"].save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_label_file(tmp_path).of(np.array(["a.png"]))[0], numbers)
+    np.testing.assert_array_equal(read_label_file(tmp_path).of(Called(np.array(["a.png"])))[0], numbers)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from howsure.data.align import Called
 from howsure.data.files import read_rows
 from howsure.data.label_files import read_label_file
 from howsure.data.rows import InputSpec
@@ -111,5 +112,5 @@ def test_without_nibabel_it_is_named(tmp_path, monkeypatch):
 
 def test_labels_may_be_volumes(tmp_path):
     save(tmp_path / "a.nii.gz", (numbers() > 0).astype(np.uint8))
-    found = read_label_file(tmp_path).of(np.array(["a.nii.gz"]))
+    found = read_label_file(tmp_path).of(Called(np.array(["a.nii.gz"])))
     np.testing.assert_array_equal(found[0], numbers() > 0)

@@ -165,7 +165,7 @@ def test_what_rows_lie_along() -> None:
     )
 
     def along(rows: object, ids: object = None) -> object:
-        return along_of(looks_of(rows, 5, "row"), ids, "day")  # type: ignore[arg-type]
+        return along_of(looks_of(rows, range(5), "row"), ids, "day")  # type: ignore[arg-type]
 
     for rows in (x, x[:, None], {"dose": x}, x.astype(int)):
         found = along(rows)

@@ -15,6 +15,7 @@ import numpy as np
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.scores import constant_of, found_of, of_probabilities
 from howsure.answers.classes.truth import BELOW_CHANCE, check_certainty, truth_of
+from howsure.data.align import called_of
 from howsure.displayed import Displayed
 from howsure.errors import InputError
 from howsure.judge import scores
@@ -163,7 +164,8 @@ def evaluate_numbers(certainty: Certainty, truth: Integers, seed: int) -> Evalua
     names, rows = certainty.class_names, len(truth)
     measured = of_probabilities(certainty.probabilities, certainty.label, truth, seed)
     measured |= dict.fromkeys(OUTSIDE, Measured(np.nan, np.zeros(rows), 0))
-    found = Paired(measured, certainty.row, truth, np.empty(0, dtype=np.int64), len(names))
+    nothing = np.empty(0, dtype=np.int64)
+    found = Paired(measured, certainty.row, truth, nothing, len(names), called_of(certainty))
     constant = constant_of(certainty.label == truth, truth)
     hits, there = (each.tolist() for each in found_of(certainty.label, truth, len(names)))
     return Evaluation(

@@ -27,7 +27,8 @@ from howsure.answers.probabilities import (
 from howsure.answers.registry import CLASSES
 from howsure.arguments import as_share, check_whole
 from howsure.bare.results import of_passes, of_probabilities
-from howsure.data.ids import ID, check_order
+from howsure.data.align import aligned
+from howsure.data.ids import ID
 from howsure.data.labels import check_labels, misread
 from howsure.data.rows import in_rows
 from howsure.errors import InputError
@@ -154,6 +155,8 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
         id_name: What the caller calls the column of `ids`.
         learnt_from: (N,) yes or no, whether the calibrator of these rows is known to have learnt from the
             row; None where it does not say.
+        frame_index: (N,) texts or numbers, what the index of a data frame calls each row, by which labels are
+            aligned; None without an index.
     """
 
     answer: ClassVar[str] = "classes"
@@ -187,6 +190,7 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
     ids: NDArray[Any] | None = None
     id_name: str = ID
     learnt_from: Booleans | None = None
+    frame_index: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -309,10 +313,10 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
         """(N,) class number of true classes that are given as for `with_truth`.
 
         Raises:
-            InputError: As there, and where a series is indexed by the ids of these rows in another order, or
-                class numbers agree with the answers far better when they are counted from 1.
+            InputError: As there, and where an index is that of other rows; or class numbers agree with the
+                answers far better when they are counted from 1.
         """
-        check_order(labels, self.ids)
+        labels = aligned(labels, self)
         truth = check_labels(labels, len(self), len(self.class_names), self.class_names)
         wrong = misread(labels, truth, self.label, self.class_names)
         if wrong is not None:

@@ -26,7 +26,8 @@ from howsure.answers.probabilities import (
 from howsure.answers.registry import LABELS
 from howsure.arguments import check_whole
 from howsure.bare.results import of_passes, of_probabilities
-from howsure.data.ids import ID, check_order
+from howsure.data.align import aligned
+from howsure.data.ids import ID
 from howsure.data.labels import check_yes_or_no
 from howsure.data.rows import quoted
 from howsure.errors import InputError
@@ -122,6 +123,7 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
     ids: NDArray[Any] | None = None
     id_name: str = ID
     learnt_from: Booleans | None = None
+    frame_index: NDArray[Any] | None = None
 
     # --- what follows from the arrays ---------------------------------------------------------
 
@@ -214,9 +216,9 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
         """(N, K) yes or no, which labels hold, given as for `with_truth`.
 
         Raises:
-            InputError: As there, and where a series is indexed by the ids of these rows in another order.
+            InputError: As there, and where an index is that of other rows.
         """
-        check_order(labels, self.ids)
+        labels = aligned(labels, self)
         return check_yes_or_no(labels, len(self), len(self.label_names), self.label_names)
 
     @staticmethod

@@ -16,6 +16,7 @@ from howsure.answers.numbers.result import FROM_HELD_OUT, NO_NOISE, RegressionCe
 from howsure.answers.numbers.scores import AT_LEVELS, LEVELS, by_chance, named_at, of_target
 from howsure.answers.numbers.sentence import SHOWN
 from howsure.answers.numbers.truth import check_result, truth_of
+from howsure.data.align import called_of
 from howsure.digits import significant
 from howsure.displayed import Displayed
 from howsure.errors import InputError
@@ -229,7 +230,7 @@ def evaluate_numbers(
         rows,
         {name: _scores(of, rows) for name, of in measured.items()},
         note,
-        _found=Paired(flat, result.row, truth, from_outside, len(names)),
+        _found=Paired(flat, result.row, truth, from_outside, len(names), called_of(result)),
     )
 
 

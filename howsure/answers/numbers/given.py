@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from howsure.answers.numbers.result import FROM_HELD_OUT, RegressionCertainty
+from howsure.data.ids import ID
 from howsure.data.rows import quoted
-from howsure.data.tables import ANY_VECTOR, Table, formed, ids_of, labels_of, only_counts
+from howsure.data.tables import ANY_VECTOR, Table, called_in, formed, labels_of
 from howsure.errors import InputError, warn
 from howsure.sampling.outcome import Floats
 from howsure.words import before_no_formula
@@ -70,13 +71,10 @@ def read(table: Table, asked: Columns, source: Path) -> RegressionCertainty:
     names = asked.class_names if targets == [""] else targets
     exported = any(name.split(".")[0] == ONLY_HERE for name in table.names)
     identity = _identity(table, asked, exported)
-    ids, id_name = None, None
-    if identity is not None:
-        ids, id_name = ids_of(table, identity), table.names[identity]
-        if exported and ids.dtype.kind == "O":
-            ids = np.array([before_no_formula(each) for each in ids.tolist()], dtype=object)
-        if not id_name and only_counts(ids):
-            ids = None
+    called = called_in(table, identity)
+    ids, id_name = called.ids, before_no_formula(called.id_name or ID)
+    if exported and ids is not None and ids.dtype.kind == "O":
+        ids = np.array([before_no_formula(each) for each in ids.tolist()], dtype=object)
     result = RegressionCertainty.from_mean_std(
         _numbers(table, [means[target] for target in targets]),
         _numbers(table, [stds[target] for target in targets]),
@@ -84,8 +82,9 @@ def read(table: Table, asked: Columns, source: Path) -> RegressionCertainty:
         source=source.name,
         ids=ids,
     )
-    if ids is not None and id_name and result.can_call(before_no_formula(id_name)):
-        result = replace(result, id_name=before_no_formula(id_name))
+    result = replace(result, frame_index=called.frame_index)
+    if result.can_call(id_name):
+        result = replace(result, id_name=id_name)
     truth = _truth(table, asked, targets)
     if exported:
         warn(

@@ -16,7 +16,7 @@ import numpy as np
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.truth import check_result, truth_of
 from howsure.arguments import as_array
-from howsure.data.ids import check_order
+from howsure.data.align import aligned
 from howsure.data.rows import check_unmasked, in_rows, quoted
 from howsure.digits import significant
 from howsure.errors import InputError
@@ -156,8 +156,7 @@ def _groups_of(by: Any, result: RegressionCertainty) -> dict[Any, Integers]:
     if by is None:
         return {None: np.arange(len(result))}
     check_unmasked(by, "The groups")
-    check_order(by, result.ids)
-    given = as_array(by, "The groups")
+    given = as_array(aligned(by, result, "The groups", "by"), "The groups")
     if given.shape != (len(result),):
         raise InputError(
             "The groups do not fit the rows",

@@ -26,7 +26,8 @@ from howsure.answers.numbers.doubt import relative_width
 from howsure.answers.numbers.sentence import NumbersRow
 from howsure.answers.probabilities import ROW_AND_ID
 from howsure.arguments import as_number, as_share, check_type, check_whole
-from howsure.data.ids import ID, check_order
+from howsure.data.align import Called, aligned, called_by, together
+from howsure.data.ids import ID
 from howsure.data.labels import by_column_name
 from howsure.data.rows import check_unmasked, in_rows, quoted
 from howsure.data.targets import check_finite, check_numbers, floats_of, target_names
@@ -160,6 +161,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         id_name: What the caller calls the column of `ids`.
         learnt_from: (N,) yes or no, whether the calibrator of these rows is known to have learnt from the
             row; None where it does not say.
+        frame_index: (N,) texts or numbers, what the index of a data frame calls each row, by which labels are
+            aligned; None without an index.
 
     Example:
         >>> result = howsure.assess(prices, houses, method=howsure.MCDropout(passes=200, balanced=False))
@@ -200,6 +203,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
     ids: NDArray[Any] | None = None
     id_name: str = ID
     learnt_from: Booleans | None = None
+    frame_index: NDArray[Any] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -403,7 +407,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         Raises:
             InputError: Another shape, or negative.
         """
-        found = floats_of(noise, "`noise`")
+        found = floats_of(aligned(noise, self, "The `noise`", "noise"), "`noise`")
         try:
             given = np.broadcast_to(found, self.mean.shape)
         except ValueError:
@@ -419,9 +423,9 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         """(N, K) true numbers, given as for `with_truth`.
 
         Raises:
-            InputError: As there, and where a series is indexed by the ids of these rows in another order.
+            InputError: As there, and where an index is that of other rows.
         """
-        check_order(labels, self.ids)
+        labels = aligned(labels, self)
         return check_numbers(labels, len(self), self.target_names)
 
     def with_truth(self, labels: Any) -> RegressionCertainty:
@@ -470,6 +474,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         means, names = _given(mean, target_names, "The means")
         if hasattr(mean, "columns") and hasattr(std, "columns"):
             std = by_column_name(std, means.shape[1], tuple(map(str, mean.columns)), "target")
+        called = _called(called_by(mean), ids)
+        std = aligned(std, called, "The standard deviations", "std", "mean")
         stds, _ = _given(std, names, "The standard deviations")
         if stds.shape != means.shape:
             raise InputError(
@@ -491,7 +497,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             mc_error=np.zeros_like(means),
             std=stds,
             noise_from=None,
-            **_told(len(means), names, GIVEN_NUMBERS, words, source, kind, ids),
+            **_told(len(means), names, GIVEN_NUMBERS, words, source, kind, called),
         )
 
     @staticmethod
@@ -522,6 +528,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         """
         one_by_one = isinstance(samples, Iterable) and not hasattr(samples, "shape")
         listed: Any = list(samples) if one_by_one else samples  # type: ignore[arg-type]
+        parts, index = together(dict(enumerate(listed)) if one_by_one else {}, "samples")
+        listed = [*parts.values()] if one_by_one else listed
         values = floats_of(listed, "The samples")
         values = values[..., None] if values.ndim == 2 else values
         if values.ndim != 3 or len(values) < 2:
@@ -534,7 +542,9 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         check_finite(values, "The samples")
         error = values.std(axis=0, ddof=1) / np.sqrt(len(values)) * widening(len(values))
         words = {"passes": "samples", "pass": "one of the samples that were given", "between": "samples"}
-        told = _told(values.shape[1], names, GIVEN_SAMPLES, words, source, kind, ids, len(values))
+        told = _told(
+            values.shape[1], names, GIVEN_SAMPLES, words, source, kind, _called(index, ids), len(values)
+        )
         result = RegressionCertainty(values.mean(axis=0), error, **told, **of_passes(values))
         return result if noise is None else result.with_noise(noise, "what was given")
 
@@ -546,7 +556,7 @@ def _told(
     words: dict[str, str],
     source: str | None,
     kind: str,
-    ids: Any,
+    called: Called,
     passes: int = 1,
 ) -> dict[str, Any]:
     """Fields of a result of numbers from elsewhere."""
@@ -561,8 +571,15 @@ def _told(
         "kind": kind,
         "method": method,
         "version": importlib.metadata.version("howsure"),
-        "ids": ids,
+        "ids": called.ids,
+        "id_name": called.id_name or ID,
+        "frame_index": called.frame_index,
     }
+
+
+def _called(index: Called, ids: Any) -> Called:
+    """What rows are called: by the ids that were given, and by the index of their data frame."""
+    return index if ids is None else replace(index, ids=aligned(ids, index, "The ids", "ids"), id_name=ID)
 
 
 def _given(values: Any, names: Sequence[str] | None, called: str) -> tuple[Floats, tuple[str, ...]]:

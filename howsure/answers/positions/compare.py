@@ -31,6 +31,7 @@ from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.scores import calibration_error, loss_of, mean_of, of_rows
 from howsure.answers.positions.truth import truth_map, truths_of
 from howsure.compare.protocol import Comparing
+from howsure.data.align import called_of
 from howsure.data.rows import quoted
 from howsure.errors import InputError
 from howsure.judge.paired import Comparable, Paired, check_enough, with_outside
@@ -151,7 +152,12 @@ def _scored(rows: Rows, truth: Any, seed: int) -> RowScores:
         **dict.fromkeys(OUTSIDE, Measured(np.nan, np.zeros(len(nll)), 0)),
     }
     found = Paired(
-        measured, result.row[there], some.digest, np.empty(0, dtype=np.int64), len(result.class_names)
+        measured,
+        result.row[there],
+        some.digest,
+        np.empty(0, dtype=np.int64),
+        len(result.class_names),
+        called_of(result, there),
     )
     return RowScores(**found.scores(), _found=found)
 

@@ -19,6 +19,7 @@ from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.scores import held, mean_of, named_of, of_counts, of_rows
 from howsure.answers.positions.truth import Ignored, check_result, truths_of
 from howsure.arguments import check_whole
+from howsure.data.align import called_of
 from howsure.displayed import Displayed
 from howsure.errors import InputError
 from howsure.judge.paired import Comparable, Paired, check_enough, with_outside
@@ -205,7 +206,12 @@ def evaluate(result: DenseCertainty, labels: Any, *, outside: Any, seed: int) ->
     measured["error_auroc"] = Mean(area, parts[there], least, least=0.0, most=1.0, by_odds=True)
     measured |= of_rows(result.doubt[there], mean_dice(some.both, some.there + some.taken))
     found = Paired(
-        measured, result.row[there], some.digest, np.empty(0, dtype=np.int64), len(result.class_names)
+        measured,
+        result.row[there],
+        some.digest,
+        np.empty(0, dtype=np.int64),
+        len(result.class_names),
+        called_of(result, there),
     )
     scores = found.scores()
     names = result.class_names

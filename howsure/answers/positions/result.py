@@ -17,6 +17,7 @@ from howsure.answers.positions.sentence import DenseRow
 from howsure.answers.positions.truth import IGNORED, Ignore, truth_map
 from howsure.answers.probabilities import ROW_AND_ID, beside_the_table, derived
 from howsure.arguments import check_whole
+from howsure.data.align import aligned
 from howsure.data.ids import ID
 from howsure.errors import InputError
 from howsure.results.columns import (
@@ -156,6 +157,8 @@ class DenseCertainty(Result[DenseRow]):
         id_name: What the caller calls the column of `ids`.
         learnt_from: (N,) yes or no, whether the calibrator of these rows is known to have learnt from the
             row; None where it does not say.
+        frame_index: (N,) texts or numbers, what the index of a data frame calls each row, by which labels are
+            aligned; None without an index.
         position_called: What a position is called, such as `token`; empty for the usual word.
     """
 
@@ -194,6 +197,7 @@ class DenseCertainty(Result[DenseRow]):
     ids: NDArray[Any] | None = None
     id_name: str = ID
     learnt_from: Booleans | None = None
+    frame_index: NDArray[Any] | None = None
     position_called: str = ""
 
     def _checked(self, column: Column, values: Any, shape: tuple[int, ...]) -> NDArray[Any]:
@@ -496,7 +500,9 @@ class DenseCertainty(Result[DenseRow]):
 
     def numbered(self, labels: Any, ignore: Ignore = None) -> Integers:
         """(N, *P) class numbers of true classes that are given as for `with_truth`."""
-        numbers: Integers = truth_map(labels, (len(self), *self.positions), self.class_names, ignore)
+        numbers: Integers = truth_map(
+            aligned(labels, self), (len(self), *self.positions), self.class_names, ignore
+        )
         return numbers if self.counts is None else np.where(self.counts, numbers, IGNORED)
 
     def with_truth(self, labels: Any, ignore: Ignore = None) -> Self:

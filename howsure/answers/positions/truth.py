@@ -10,6 +10,7 @@ import numpy as np
 
 from howsure.answers.registry import POSITIONS, check_kind
 from howsure.arguments import as_array
+from howsure.data.align import aligned
 from howsure.data.rows import check_unmasked, in_rows, quoted
 from howsure.errors import InputError
 from howsure.sampling.outcome import Integers
@@ -232,7 +233,7 @@ def truths_of(result: DenseCertainty, labels: Any) -> Iterator[Integers]:
             received="none",
         )
     names, shape = result.class_names, (len(result), *result.positions)
-    given = class_map(result.truth if labels is None else labels, shape, names)
+    given = class_map(result.truth if labels is None else aligned(labels, result), shape, names)
     check_no_mask(given, names, ignore)
     one = (1, *result.positions)
 

@@ -1,0 +1,114 @@
+"""Two parts of the same rows are aligned by what both call these, or refused: never matched by place."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from howsure.data.align import Called, aligned, places
+from howsure.errors import InputError
+
+TEXTS = np.array(["a", "b", "c"], dtype=object)
+LETTERS = Called(ids=TEXTS, id_name="id")
+SPLIT = Called(frame_index=np.array([521, 7, 40]))
+COUNTED = Called(frame_index=np.arange(3))
+SHUFFLED = Called(ids=np.array([2, 0, 1]), id_name="id", frame_index=np.array([2, 0, 1]))
+
+
+def numbers(index=None, name=None):
+    return pd.Series([10, 20, 30], index=pd.Index([0, 1, 2] if index is None else index, name=name))
+
+
+@pytest.mark.parametrize("own", [LETTERS, Called(frame_index=TEXTS), Called(TEXTS, "id", TEXTS)])
+def test_the_same_names_in_another_order_are_aligned(own):
+    assert aligned(numbers(["c", "a", "b"]), own).tolist() == [20, 30, 10]
+    frame = numbers(["c", "a", "b"]).to_frame("y")
+    assert aligned(frame, own)["y"].tolist() == [20, 30, 10]
+
+
+def test_numbers_from_a_split_are_aligned_with_numbers_of_the_same_split():
+    assert aligned(numbers([7, 40, 521]), SPLIT).tolist() == [30, 10, 20]
+
+
+@pytest.mark.parametrize(
+    ("own", "values"),
+    [
+        (Called(), numbers([521, 7, 40])),  # rows are an array
+        (SPLIT, numbers([521, 7, 40])),
+        (SPLIT, numbers()),  # the index of the labels was made anew
+        (COUNTED, numbers([521, 7, 40])),  # that of the rows was
+        (SHUFFLED, numbers([2, 0, 1])),
+        (LETTERS, numbers()),
+        (LETTERS, numbers([521, 7, 40])),  # ids from a column, and an index beside them
+        (LETTERS, numbers(["u", "v", "w"])),
+        (Called(np.array([1001, 1002, 1003]), "id", SPLIT.frame_index), numbers([521, 7, 40])),
+        (Called(np.array([2, 1, 0]), "id", COUNTED.frame_index), numbers()),
+        (Called(frame_index=np.array(["a", "a", "b"], dtype=object)), numbers(["a", "a", "b"])),
+        (SPLIT, [10, 20, 30]),
+        (SPLIT, np.array([10, 20, 30])),
+    ],
+)
+def test_the_order_counts_where_no_name_contradicts_it(own, values):
+    assert list(aligned(values, own)) == [10, 20, 30]
+
+
+@pytest.mark.parametrize(
+    ("own", "index"),
+    [
+        (LETTERS, ["a", "b", "d"]),
+        (SPLIT, [521, 7, 41]),
+        (SPLIT, [1, 8, 41]),  # the other half of the split
+        (Called(np.array([521, 7, 40]), "id"), [521, 7, 41]),
+        (Called(frame_index=TEXTS), ["u", "v", "w"]),
+    ],
+)
+def test_an_index_of_other_rows_is_refused(own, index):
+    with pytest.raises(InputError, match=r"The labels are of other rows\..*labels\.to_numpy\(\)"):
+        aligned(numbers(index), own)
+
+
+@pytest.mark.parametrize(
+    ("own", "index"), [(SHUFFLED, [0, 1, 2]), (COUNTED, [2, 0, 1]), (Called(SHUFFLED.ids, "id"), [0, 1, 2])]
+)
+def test_an_index_that_may_have_been_made_anew_is_refused(own, index):
+    """Shuffled rows, and labels that count from 0: these may be in the old order, or in the new one."""
+    rows = own.ids if own.frame_index is None else own.frame_index
+    labels, x = numbers(index), pd.DataFrame({"x": [1.0, 2.0, 3.0]}, index=rows)
+    with pytest.raises(InputError, match="or under an index that was made anew") as raised:
+        aligned(labels, own)
+    scope = {"labels": labels, "x": x}
+    by_place, by_index = (eval(each, scope) for each in raised.value.hint.split("`")[1::2])
+    assert list(aligned(by_place, own)) == [10, 20, 30]
+    assert aligned(by_index, own).to_dict() == labels.to_dict()
+    assert aligned(by_index, own).index.tolist() == rows.tolist()
+
+
+def test_the_hint_for_a_frame_keeps_its_columns():
+    labels, x = numbers([521, 7, 41]).to_frame("y"), numbers([521, 7, 40])
+    with pytest.raises(InputError) as raised:
+        aligned(labels, SPLIT)
+    found = aligned(eval(raised.value.hint.split("`")[1], {"labels": labels, "x": x}), SPLIT)
+    assert found.columns.tolist() == ["y"]
+    assert found["y"].tolist() == [10, 20, 30]
+    assert found.index.tolist() == x.index.tolist()
+
+
+def test_repeated_names_in_another_order_are_refused():
+    own = Called(frame_index=np.array(["a", "a", "b"], dtype=object))
+    with pytest.raises(InputError, match="in another order than the rows, and some rows share one"):
+        aligned(numbers(["a", "b", "a"]), own)
+
+
+def test_an_index_with_the_name_of_the_ids_is_compared_with_these():
+    """The rows have ids 2, 1, 0 in a column, and an index that counts; the labels have the ids as index."""
+    own = Called(np.array([2, 1, 0]), "customer", np.arange(3))
+    assert aligned(numbers([0, 1, 2], name="customer"), own).tolist() == [30, 20, 10]
+    with pytest.raises(InputError, match="of other rows"):
+        aligned(numbers([5, 6, 7], name="customer"), own)
+
+
+def test_columns_of_ids_are_always_compared():
+    assert places(LETTERS, Called(ids=TEXTS[::-1]), "It holds labels").tolist() == [2, 1, 0]
+    assert places(LETTERS, Called(ids=TEXTS), "It holds labels") is None
+    assert places(Called(np.array([1, 2]), "id"), Called(np.array(["2", "1"], object)), "").tolist() == [1, 0]
+    with pytest.raises(InputError, match=r"It holds labels of other rows.*'c' among them.*none for 'c'"):
+        places(LETTERS, Called(ids=TEXTS[:2]), "It holds labels")

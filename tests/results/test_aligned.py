@@ -1,0 +1,231 @@
+"""At every door, values in another order than the rows give the same as values in their order, by the index.
+
+The oracle is the same call with plain arrays in the order of the rows.
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import howsure
+from howsure import Certainty, Comparison, MultilabelCertainty, RegressionCertainty
+
+N = 60
+RANDOM = np.random.default_rng(0)
+SPLIT = RANDOM.choice(1000, N, replace=False)
+INDEXES = {
+    "texts": pd.Index([f"r{n}" for n in SPLIT], name="name"),
+    "a split": pd.Index(SPLIT),
+    "days": pd.date_range("2026-01-01", periods=N),
+    "two levels": pd.MultiIndex.from_product([["a", "b"], range(N // 2)], names=["part", "number"]),
+}
+ORDER = RANDOM.permutation(N)
+P = RANDOM.dirichlet(np.ones(3), N)
+Y = np.array([RANDOM.choice(3, p=p) for p in P])
+HOLDS = RANDOM.random((N, 2)) < 0.5
+MEAN, STD = RANDOM.normal(size=N), RANDOM.uniform(0.5, 2, N)
+TRUE = MEAN + STD * RANDOM.normal(size=N)
+GROUPS = np.array(["low", "high"])[(STD > 1).astype(int)]
+
+
+@pytest.fixture(params=INDEXES)
+def index(request):
+    return INDEXES[request.param]
+
+
+def classes(index=None):
+    return Certainty.from_probabilities(pd.DataFrame(P, index, ["a", "b", "c"]))
+
+
+def numbers(index=None):
+    return RegressionCertainty.from_mean_std(pd.Series(MEAN, index), pd.Series(STD, index))
+
+
+def several(index=None):
+    return MultilabelCertainty.from_probabilities(pd.DataFrame(P[:, :2], index, ["rain", "wind"]))
+
+
+def compared(result, labels):
+    other = result if result.ids is None else result[::-1]
+    found = Comparison.of_results({"one": result, "two": other}, labels, calibrated=False)
+    score = "crps" if result.answer == "numbers" else "nll"
+    assert found.score("one", score).value == found.score("two", score).value
+    return found.score("two", score).value
+
+
+DOORS = {
+    "evaluate": (classes, Y, lambda r, y: howsure.evaluate(r, y).nll.value),
+    "with_truth": (classes, Y, lambda r, y: r.with_truth(y).truth),
+    "calibrate": (classes, Y, lambda r, y: howsure.calibrate(r, y)(r).probabilities),
+    "sets": (classes, Y, lambda r, y: howsure.prediction_sets(r, y, coverage=0.8)(r)),
+    "abstain": (classes, Y, lambda r, y: howsure.abstain(r, y, risk=0.5)(r)),
+    "compare": (classes, Y, compared),
+    "one-hot": (
+        classes,
+        pd.DataFrame(np.eye(3)[Y], columns=["a", "b", "c"]),
+        lambda r, y: r.with_truth(y).truth,
+    ),
+    "ids": (classes, np.arange(N) + 5000, lambda r, y: r.with_ids(y).ids),
+    "familiarity": (classes, STD / 2, lambda r, y: r.with_familiarity(y).familiarity),
+    "labels": (
+        several,
+        pd.DataFrame(HOLDS, columns=["rain", "wind"]),
+        lambda r, y: howsure.evaluate(r, y).mean["nll"].value,
+    ),
+    "evaluate numbers": (numbers, TRUE, lambda r, y: howsure.evaluate(r, y).nll.value),
+    "truth of numbers": (numbers, TRUE, lambda r, y: r.with_truth(y).truth),
+    "calibrate numbers": (numbers, TRUE, lambda r, y: howsure.calibrate(r, y)(r).std),
+    "intervals": (numbers, TRUE, lambda r, y: howsure.prediction_intervals(r, y)(r)),
+    "by": (
+        numbers,
+        GROUPS,
+        lambda r, by: howsure.prediction_intervals(r.with_truth(TRUE), coverage=0.5, by=by)(r, by),
+    ),
+    "noise": (numbers, pd.DataFrame({"value": STD}), lambda r, y: r.with_noise(y).noise),
+    "abstain numbers": (
+        numbers,
+        TRUE,
+        lambda r, y: howsure.abstain(r, y, risk=0.5, tolerance=2.0)(r),
+    ),
+    "compare numbers": (numbers, TRUE, compared),
+}
+
+
+def shuffled(values, index):
+    wrapped = values.set_axis(index) if hasattr(values, "columns") else pd.Series(values, index)
+    return wrapped.iloc[ORDER]
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_values_in_another_order_are_aligned(door, index):
+    make, values, call = DOORS[door]
+    expected = call(make(), np.asarray(values) if isinstance(values, np.ndarray) else values)
+    result = make(index)
+    assert len(set(result.ids)) == N
+    np.testing.assert_array_equal(call(result, shuffled(values, index)), expected)
+    np.testing.assert_array_equal(call(result, shuffled(values, index).sort_index()), expected)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_values_of_other_rows_are_refused(door):
+    """A call that takes them by place would be silent: there are as many values as rows."""
+    make, values, call = DOORS[door]
+    with pytest.raises(howsure.InputError, match="of other rows"):
+        call(make(INDEXES["a split"]), shuffled(values, pd.Index(np.append(SPLIT[1:], 2000))))
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_values_whose_index_was_made_anew_count_by_place(door):
+    """The index of rows, or that of values, was reset: neither of the two says anything of the other."""
+    make, values, call = DOORS[door]
+    plain = values if hasattr(values, "columns") else pd.Series(values)
+    expected = call(make(), values)
+    np.testing.assert_array_equal(call(make(INDEXES["a split"]), plain), expected)
+    np.testing.assert_array_equal(call(make(), plain.set_axis(INDEXES["a split"])), expected)
+    np.testing.assert_array_equal(call(make(INDEXES["texts"]), plain), expected)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_an_index_that_counts_is_remembered(door):
+    """It makes no column of ids; values under the same numbers in another order may be in either order."""
+    make, values, call = DOORS[door]
+    result = make()
+    assert result.ids is None
+    assert result.frame_index.tolist() == list(range(N))
+    assert "frame_index" not in result.to_arrow().column_names
+    with pytest.raises(howsure.InputError, match=r"or under an index that was made anew.*to_numpy|set_axis"):
+        call(result, shuffled(values, pd.RangeIndex(N)))
+
+
+@pytest.mark.parametrize("make", [classes, numbers, several])
+@pytest.mark.parametrize("name", [None, *INDEXES])
+def test_the_index_stays_with_the_rows(make, name, tmp_path):
+    """In a slice, in parts that are joined, in copies, and in what is saved and loaded."""
+    result = make(None if name is None else INDEXES[name])
+    rows = ORDER[:20]
+    result[rows].save(tmp_path / "some.parquet")
+    parts = [result[rows[:8]], result[rows[8:]]]
+    for each in (result[rows], type(result).joined(parts), howsure.load(tmp_path / "some.parquet")):
+        assert each.frame_index.tolist() == result.frame_index[rows].tolist()
+        truth = {"classes": Y, "numbers": TRUE, "labels": HOLDS}[result.answer]
+        index = pd.RangeIndex(N) if name is None else INDEXES[name]
+        values = pd.DataFrame(truth, index).iloc[rows[::-1]]
+        values.columns = each.label_names if result.answer == "labels" else ["value"]
+        assert np.array_equal(np.ravel(each.with_truth(values).truth), np.ravel(truth[rows]))
+
+
+def test_the_index_stays_beside_ids_of_a_column(tmp_path):
+    frame = pd.DataFrame(P, INDEXES["a split"], ["a", "b", "c"]).assign(id=np.arange(N) + 400)
+    result = Certainty.from_probabilities(frame)
+    result.save(tmp_path / "all.parquet")
+    truth = pd.Series(Y, INDEXES["a split"])
+    for each in (result, howsure.load(tmp_path / "all.parquet")):
+        assert each.ids.tolist() == frame["id"].tolist()
+        assert np.array_equal(each.with_truth(truth).truth, Y)
+        assert np.array_equal(each.with_truth(truth.iloc[ORDER]).truth, Y)
+        assert np.array_equal(each.with_truth(truth.set_axis(frame["id"]).iloc[ORDER]).truth, Y)
+
+
+def test_parts_with_and_without_an_index_are_joined_without_it():
+    parts = [classes(), Certainty.from_probabilities(P, ["a", "b", "c"])]
+    for each in (Certainty.joined(parts), Certainty.joined(parts[::-1]), Certainty.gathered(parts, 2 * N)):
+        assert each.frame_index is None
+        assert np.array_equal(each.probabilities[N:], classes().probabilities)
+
+
+def test_the_spread_of_means_is_aligned(index):
+    mean, std = pd.Series(MEAN, index), pd.Series(STD, index)
+    found = RegressionCertainty.from_mean_std(mean, std.iloc[ORDER], ids=pd.Series(SPLIT, index).iloc[ORDER])
+    assert np.array_equal(found.std[:, 0], STD)
+    assert found.ids.tolist() == SPLIT.tolist()
+    named = RegressionCertainty.from_mean_std(mean, std.to_numpy())
+    assert named.ids.tolist() == classes(index).ids.tolist()
+    assert named.id_name == classes(index).id_name
+    with pytest.raises(howsure.InputError, match=r"The standard deviations are of other rows.*std\.to_numpy"):
+        RegressionCertainty.from_mean_std(pd.Series(MEAN, SPLIT), pd.Series(STD, SPLIT + 1))
+
+
+def test_samples_and_passes_are_aligned(index):
+    samples = [pd.DataFrame(MEAN + n, index, ["y"]) for n in range(4)]
+    turned = [samples[0], *(each.iloc[ORDER] for each in samples[1:])]
+    noise = pd.Series(STD, index).iloc[ORDER].to_frame("y")
+    found = RegressionCertainty.from_samples(turned, noise=noise)
+    expected = RegressionCertainty.from_samples(np.stack(samples), noise=STD[:, None])
+    for name in ("mean", "spread", "std"):
+        assert np.array_equal(getattr(found, name), getattr(expected, name))
+    passes = [pd.DataFrame(RANDOM.dirichlet(np.ones(3), N), index, list("abc")) for _ in range(3)]
+    found = Certainty.from_passes([passes[0], passes[1].iloc[ORDER], passes[2].sort_index()])
+    assert np.array_equal(found.probabilities, Certainty.from_passes(np.stack(passes)).probabilities)
+    assert len(set(found.ids)) == N
+
+
+def test_the_page_shows_each_row_beside_its_answer(index, tmp_path):
+    rows = pd.DataFrame({"said": [f"text-{n}-" for n in range(N)]}, index)
+    result = classes(index)
+    result.report(tmp_path / "in order.html", rows=rows, labels=pd.Series(Y, index))
+    result.report(tmp_path / "turned.html", rows=rows.iloc[ORDER], labels=pd.Series(Y, index).iloc[ORDER])
+    in_order, turned = (
+        (tmp_path / f"{name}.html").read_text(encoding="utf-8") for name in ("in order", "turned")
+    )
+    assert "text-" in in_order
+    assert in_order == turned
+    with pytest.raises(howsure.InputError, match="holds values of other rows"):
+        classes(INDEXES["a split"]).report(tmp_path / "no.html", rows=rows.set_axis(SPLIT + 1))
+
+
+def test_the_page_matches_rows_by_their_column_of_ids(tmp_path):
+    frame = pytest.importorskip("polars").DataFrame(
+        {"said": [f"text-{n}-" for n in range(N)], "id": [f"r{n}" for n in SPLIT]}
+    )
+    result = classes(INDEXES["texts"])
+    for name, rows in (("in order", frame), ("turned", frame[ORDER.tolist()])):
+        result.report(tmp_path / f"{name}.html", rows=rows)
+    assert (tmp_path / "in order.html").read_bytes() == (tmp_path / "turned.html").read_bytes()
+
+
+def test_names_that_are_handed_over_are_aligned(index, tmp_path):
+    names = pd.Series([f"file {n}" for n in range(N)], index)
+    rows = np.arange(5)
+    howsure.hand_over(classes(index), rows, tmp_path / "a.csv", names=names.iloc[ORDER])
+    howsure.hand_over(classes(index), rows, tmp_path / "b.csv", names=names.tolist())
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
