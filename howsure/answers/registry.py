@@ -37,6 +37,7 @@ ENTRY_POINTS = "howsure.answers"
 PARTS = {
     "evaluate": "scores",
     "ignored": "positions that are left out of scores",
+    "background": "means without a background class",
     "calibrate": "calibrators",
     "read_calibrator": "saved calibrators",
     "prediction_sets": "prediction sets",
@@ -248,6 +249,7 @@ POSITIONS = Answer(
         "page": "howsure.answers.positions.page:page",
         "evaluate": "howsure.answers.positions.evaluate:evaluate",
         "ignored": "howsure.answers.positions.evaluate:ignored",
+        "background": "howsure.answers.positions.truth:background_of",
         "score_lines": "howsure.answers.positions.evaluate:score_lines",
         "abstain": "howsure.answers.positions.abstain:abstain",
         "prediction_sets": "howsure.answers.positions.sets:prediction_sets",

@@ -13,13 +13,22 @@ from rich.console import Console
 import howsure
 from howsure.answers.files import parts_of
 from howsure.answers.printed import lines_of
-from howsure.answers.registry import fed
+from howsure.answers.registry import fed, part_of
 from howsure.cli import folders
 from howsure.cli.columns import RowOptions
 from howsure.cli.folders import FolderOptions
 from howsure.cli.map_options import MapOptions
 from howsure.cli.models import Model, check_models, load_model, rows_of
-from howsure.cli.options import LEFT_OUT, Above, AssessWishes, MethodOptions, Opening, Quiet, consoles
+from howsure.cli.options import (
+    LEFT_OUT,
+    Above,
+    AssessWishes,
+    Background,
+    MethodOptions,
+    Opening,
+    Quiet,
+    consoles,
+)
 from howsure.cli.output import STDOUT, check_table, maps_on_disk, parquet_beside, write_table
 from howsure.cli.paths import check_exists, check_output
 from howsure.cli.stopping import INTERRUPTIONS, kept
@@ -58,6 +67,7 @@ class Results:
         ),
     ]
     report: Annotated[Path | None, typer.Option(help="HTML page to write, .html.")] = None
+    background: Background = None
     quiet: Quiet = False
 
     def consoles(self) -> tuple[Console, Console]:
@@ -115,6 +125,8 @@ class _Run:
             names: Names of the classes, labels or numbers, if the caller gave them.
         """
         self.question.check()
+        if self.results.background is not None and self.results.report is None:
+            raise InputError("--background has no effect without --report", expected="--report PAGE.html")
         data, labels, out, report = self.data, self.rows.labels, self.results.out, self.results.report
         inputs = [*check_models(self.model, self.passes.members, self.opening.weights), data]
         check_exists(data, "data")
@@ -152,6 +164,12 @@ class _Run:
             root = data if data.is_dir() else data.parent
             LabelFolder.of_folder(labels).check_places(images_of(data), root)
         return to_folder, roles
+
+    def _checked(self, result: Any) -> Any:
+        """The result as it is; an `InputError` where it cannot be told as the options want it."""
+        if self.results.background is not None:
+            part_of(result, "background")(result, self.results.background)
+        return self.maps.checked(result, self.data)
 
     def into_folder(self, asked: Asked, dropout: MCDropout, roles: Roles) -> bool:
         """Assess rows part by part; True if all rows were assessed."""
@@ -215,10 +233,7 @@ class _Run:
                         progress=INTERRUPTIONS.told(shown),
                         **vars(request),
                     )
-                    checked = (
-                        self.maps.checked(self.question.of(block, limits), self.data) for block in stream
-                    )
-                    blocks += map(moved, checked)
+                    blocks += (moved(self._checked(self.question.of(block, limits))) for block in stream)
                 result = blocks[0].joined(blocks)
                 with INTERRUPTIONS.held():
                     write_table(result, out)
@@ -237,7 +252,8 @@ class _Run:
                     outputs=request.outputs,
                     class_axis=request.class_axis,
                 )
-                write_report(self.results.report, result, rows.by_column, audit=audit)
+                wishes = {"audit": audit, "background": self.results.background}
+                write_report(self.results.report, result, rows.by_column, **wishes)
                 say(console, f"Report:  {self.results.report}")
         return not rows.left_out
 

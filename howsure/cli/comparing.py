@@ -17,7 +17,7 @@ from howsure.bare.files import ENDINGS
 from howsure.cli.columns import RowOptions
 from howsure.cli.grouped import given
 from howsure.cli.models import check_models, load_model, rows_of
-from howsure.cli.options import Above, KeepOff, Opening, Quiet, Wishes, consoles
+from howsure.cli.options import Above, Background, KeepOff, Opening, Quiet, Wishes, consoles
 from howsure.cli.paths import check_exists, check_output
 from howsure.cli.stopping import INTERRUPTIONS
 from howsure.cli.table_input import HandedOptions, Normalise, check_paths, label_file_of, labels_of, read
@@ -70,6 +70,7 @@ class Page:
     """Options of the output."""
 
     report: Annotated[Path | None, typer.Option(help="HTML page to write, .html.")] = None
+    background: Background = None
     quiet: Quiet = False
 
 
@@ -102,7 +103,7 @@ def compare_command(
             check_output(page.report, ".html", [model, data, *labels])
         known = vars(rows) | vars(wishes) | vars(question) | {"normalise": normalise}
         options = HandedOptions(**{each.name: known[each.name] for each in fields(HandedOptions)})
-        compared = compared_tables(model, data, options, wishes.seed)
+        compared = compared_tables(model, data, options, wishes.seed, page.background)
         say_comparison(console, compared, page.report)
         return
     if normalise:
@@ -121,7 +122,7 @@ def compare_command(
     if page.report is not None:
         check_output(page.report, ".html", [*models, data, *further, *labels])
     asked = wishes.asked(rows.divide_by)
-    comparison = compared_methods(model, data, rows, others, asked, opening, errors)
+    comparison = compared_methods(model, data, rows, others, asked, opening, errors, page.background)
     say_comparison(console, comparison, page.report)
 
 
@@ -141,7 +142,9 @@ def check_unused(options: Iterable[str]) -> None:
         )
 
 
-def compared_tables(first: Path, second: Path, options: HandedOptions, seed: int) -> howsure.Comparison:
+def compared_tables(
+    first: Path, second: Path, options: HandedOptions, seed: int, background: str | None
+) -> howsure.Comparison:
     """The comparison of two tables of the same rows.
 
     Args:
@@ -149,6 +152,7 @@ def compared_tables(first: Path, second: Path, options: HandedOptions, seed: int
         second: The other table.
         options: Options of both tables.
         seed: Seed of the folds.
+        background: The class that means leave out, or None.
 
     Raises:
         InputError: The tables differ in rows or classes, have the same name, or have no labels.
@@ -180,11 +184,18 @@ def compared_tables(first: Path, second: Path, options: HandedOptions, seed: int
     if options.above is not None and truth is not None:
         results, truth = {name: each.with_truth(truth) for name, each in results.items()}, None
     asked_of = {name: options.asked(each) for name, each in results.items()}
-    return howsure.Comparison.of_results(asked_of, truth, seed=seed)
+    return howsure.Comparison.of_results(asked_of, truth, seed=seed, background=background)
 
 
 def compared_methods(
-    model: Path, data: Path, rows: RowOptions, others: Others, asked: Asked, opening: Opening, errors: Console
+    model: Path,
+    data: Path,
+    rows: RowOptions,
+    others: Others,
+    asked: Asked,
+    opening: Opening,
+    errors: Console,
+    background: str | None,
 ) -> howsure.Comparison:
     """The comparison of the methods that a model allows.
 
@@ -196,6 +207,7 @@ def compared_methods(
         asked: The request for the model.
         opening: How to open the model.
         errors: Console for progress.
+        background: The class that means leave out, or None.
 
     Raises:
         HowsureError: A file cannot be read, or does not fit.
@@ -252,6 +264,7 @@ def compared_methods(
             methods=methods,
             shifts=None if others.shifts and not changed else named(changed),
             outside=named(others.outside or ()),
+            background=background,
             progress=INTERRUPTIONS.told(shown),
             **{name: wish for name, wish in vars(request).items() if name not in _NOT_OF_COMPARE},
         )

@@ -58,6 +58,12 @@ Seed = Annotated[
 DivideBy = Annotated[
     float | None, typer.Option(help="Divide the rows by this number first, for example 255 for images.")
 ]
+Background = Annotated[
+    str | None,
+    typer.Option(
+        help="For a class of each pixel: the class, by name or number, that means of Dice and IoU leave out."
+    ),
+]
 KeepOff = Annotated[
     list[str] | None,
     typer.Option(help="Name of a random layer that stays off, as `howsure audit` shows it. Can be repeated."),

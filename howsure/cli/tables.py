@@ -22,7 +22,7 @@ from howsure.answers.registry import answer_of, part_of
 from howsure.atomic import write_whole
 from howsure.bare.files import Columns, read_parts, read_sample
 from howsure.cli.grouped import given as given_of
-from howsure.cli.options import Quiet
+from howsure.cli.options import Background, Quiet
 from howsure.cli.output import STDOUT, check_table, write_table
 from howsure.cli.paths import check_output
 from howsure.cli.table_input import (
@@ -85,6 +85,7 @@ def evaluate_command(
         typer.Option(help="A table of out-of-distribution (OOD) rows: they belong to none of the classes."),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="File to write the scores to, .csv.")] = None,
+    background: Background = None,
     quiet: Quiet = False,
 ) -> None:
     """Check percentages, or numbers, against the true answers: scores, each with its 95 % interval."""
@@ -97,7 +98,7 @@ def evaluate_command(
         if outside is None
         else given.asked(read_sample(outside, given.columns.alike, for_scores=True)[0])
     )
-    evaluation = howsure.evaluate(result, outside=strangers)
+    evaluation = howsure.evaluate(result, outside=strangers, background=background)
     say(given.console, str(evaluation))
     if out is not None:
         _write_csv(out, part_of(result, "score_lines")(result, evaluation))
@@ -319,6 +320,7 @@ def report_command(
     table: Table,
     options: JudgedOptions,
     report: Annotated[Path, typer.Option(help="HTML page to write, .html.")],
+    background: Background = None,
     quiet: Quiet = False,
 ) -> None:
     """Write a page about a table: which rows to check and, with labels, whether to trust the others."""
@@ -326,7 +328,7 @@ def report_command(
     check_output(report, ".html", given.taken)
     result, total = given.sample()
     drawn_from = total if total > len(result) else None
-    write_report(report, result, drawn_from=drawn_from, missing=missing_in(table))
+    write_report(report, result, drawn_from=drawn_from, missing=missing_in(table), background=background)
     paragraph(given.console, summary(result))
     if len(result):
         say(given.console, f"\n{lines_of(result, SHOWN).which}:\n")

@@ -58,6 +58,7 @@ class Comparison(Displayed):
         calibrations: For each calibrated version, the name without calibration.
         familiarities: Names of the scores of familiarity. They have costs, and scores only on OOD rows.
         familiar: Their scores by name and OOD set, paired with the methods.
+        background: Name of the class that means over classes leave out, or None.
     """
 
     in_notebooks: ClassVar[str] = "howsure.report.notebook:of_comparison"
@@ -74,10 +75,16 @@ class Comparison(Displayed):
     calibrations: Mapping[str, str] = field(default_factory=dict)
     familiarities: tuple[str, ...] = ()
     familiar: Mapping[tuple[str, str], Comparable] = field(default_factory=dict)
+    background: str | None = None
 
     @staticmethod
     def of_results(
-        results: Mapping[str, Any], labels: Any = None, *, calibrated: bool = True, seed: int = 0
+        results: Mapping[str, Any],
+        labels: Any = None,
+        *,
+        calibrated: bool = True,
+        seed: int = 0,
+        background: int | str | None = None,
     ) -> Comparison:
         """Compare existing results of any models, methods or sources.
 
@@ -90,6 +97,7 @@ class Comparison(Displayed):
             calibrated: Whether to add each result after calibration (cross-fitted), as in `compare`. Needs
                 10 rows. Results that are calibrated already are not calibrated again.
             seed: Seed of the folds, and of the random draws in calibration errors.
+            background: As in `compare`.
 
         Returns:
             A `Comparison` without costs, because no method ran.
@@ -105,7 +113,7 @@ class Comparison(Displayed):
         """
         from howsure.compare.results import compared
 
-        return compared(results, labels, calibrated=calibrated, seed=seed)
+        return compared(results, labels, calibrated=calibrated, seed=seed, background=background)
 
     def __repr__(self) -> str:
         return f"<Comparison of {len(self.methods)} methods on {counted(self.rows, self.kind)}>"

@@ -174,7 +174,8 @@ class Comparing:
         known: From a result, and labels or None, to the true answers.
         aligned: From name and result, and name and result of the baseline, to the result with its classes
             in the order of the baseline; an `InputError` if the classes differ.
-        scored: From a result, the true answers, and a seed, to an evaluation with a score by each name.
+        scored: From a result, the true answers, and a seed, to an evaluation with a score by each name. Where
+            there is a class at each position, also without a `background`.
         beside: From an evaluation, its result, and one of OOD rows, to an evaluation of both. None where OOD
             rows are not scored.
         familiar: From such an evaluation, (N,) and (M,) familiarities, to how well these tell rows apart;
@@ -200,7 +201,7 @@ class Comparing:
     truth: Callable[[Any, int, Any], Any]
     known: Callable[[Any, Any], Any]
     aligned: Callable[[str, Any, str, Any], Any]
-    scored: Callable[[Any, Any, int], Any]
+    scored: Callable[..., Any]
     beside: Callable[[Any, Any, Any], Any] | None
     familiar: Callable[[Any, Any, Any], Any] | None
     calibrated: Callable[..., tuple[list[Any], list[Any]]]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -54,8 +55,26 @@ class Given:
         return iter(())
 
 
+def without(comparing: Comparing, result: Any, background: int | str | None) -> tuple[Comparing, str | None]:
+    """How results are scored whose means leave out a class, and its name.
+
+    Raises:
+        InputError: There is no such class, or the kind of answer has no such means.
+    """
+    if background is None:
+        return comparing, None
+    number = part_of(result, "background")(result, background)
+    scored = partial(comparing.scored, background=number)
+    return replace(comparing, scored=scored), result.class_names[number]
+
+
 def compared(
-    results: Mapping[str, Any], labels: Any = None, *, calibrated: bool = True, seed: int = 0
+    results: Mapping[str, Any],
+    labels: Any = None,
+    *,
+    calibrated: bool = True,
+    seed: int = 0,
+    background: int | str | None = None,
 ) -> Comparison:
     """Compare results; see `Comparison.of_results`.
 
@@ -64,6 +83,7 @@ def compared(
         labels: True classes, or None.
         calibrated: Whether to add each after temperature scaling.
         seed: Seed of the folds.
+        background: The class that means over classes leave out, or None.
     """
     check_flag(calibrated, "calibrated")
     check_whole(seed, "seed", least=0)
@@ -90,6 +110,7 @@ def compared(
     named = [name for name, each in said.items() if each.ids is not None]
     if named and len(named) < len(said):
         warn(f"Only {quoted(named)} of {quoted([*said])} has ids, so rows are paired by their position.")
+    comparing, left_out = without(comparing, said[first], background)
     truth = comparing.known(said[first], _labels_among(said, labels))
     if comparing.completed is not None and len(truth) >= LEAST_CALIBRATED:
         said = {name: comparing.completed(each, truth, seed=seed)[0][0] for name, each in said.items()}
@@ -113,6 +134,7 @@ def compared(
         truth=truth,
         kinds={name: Given(comparing.words.given) for name in shown},
         calibrations={name: base for name, base in names.items() if name in shown},
+        background=left_out,
     )
 
 

@@ -19,6 +19,7 @@ from howsure.arguments import check_by_name, check_flag, check_progress
 from howsure.assess import streamed
 from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED, Comparison
 from howsure.compare.protocol import Comparing
+from howsure.compare.results import without
 from howsure.data.align import aligned
 from howsure.data.changed import ByRow
 from howsure.data.gather import first, length
@@ -75,6 +76,7 @@ def compare(
     tile: int | Sequence[int] | None = None,
     overlap: int | None = None,
     of_label: str | int | None = None,
+    background: int | str | None = None,
 ) -> Comparison:
     """Assess the same rows by several methods, and score them.
 
@@ -113,6 +115,8 @@ def compare(
         tile: As in `assess`.
         overlap: As in `assess`.
         of_label: As in `assess`.
+        background: Where there is a class at each position, the class, by number or name, that means over
+            classes leave out; see `evaluate`.
 
     Returns:
         A `Comparison`.
@@ -139,7 +143,7 @@ def compare(
     with told(progress, "Comparing") as tell:
         given = rows_for(model, x, tell)
         probe = _probe(model, given, request)
-        comparing: Comparing = part_of(probe, "compare")
+        comparing, left_out = without(part_of(probe, "compare"), probe, background)
         if of_label is None:  # with it the caller names all labels, and a result one of them
             request = replace(request, class_names=getattr(probe, probe.names))
         labels = given.truth(probe.truth_names) if labels is None else aligned(labels, given)
@@ -209,6 +213,7 @@ def compare(
         calibrations=scored.calibrations,
         familiarities=tuple(known),
         familiar=familiar,
+        background=left_out,
     )
 
 

@@ -55,6 +55,7 @@ def evaluate(
     outside: DenseCertainty | None = None,
     seed: int = 0,
     ignore: int | Sequence[int] | None = None,
+    background: int | str | None = None,
 ) -> DenseEvaluation: ...
 @overload
 def evaluate(
@@ -64,6 +65,7 @@ def evaluate(
     outside: Result[Any] | None = None,
     seed: int = 0,
     ignore: int | Sequence[int] | None = None,
+    background: int | str | None = None,
 ) -> Any: ...
 def evaluate(
     certainty: Result[Any],
@@ -72,6 +74,7 @@ def evaluate(
     outside: Result[Any] | None = None,
     seed: int = 0,
     ignore: int | Sequence[int] | None = None,
+    background: int | str | None = None,
 ) -> Any:
     """Score probabilities against true classes, or against which labels hold, or numbers against true ones.
 
@@ -85,6 +88,8 @@ def evaluate(
         seed: Of the draws of chance behind the intervals of `ece`, `classwise_ece` and `miscalibration`.
         ignore: For a `DenseCertainty` alone: one or more class numbers of positions that do not count, beside
             −1, −100 and 255.
+        background: For a `DenseCertainty` alone: the class, by number or name, that means over classes leave
+            out (Dice, IoU, and what is made of them), so that they tell how well the others are found.
 
     Raises:
         InputError: No labels, labels that do not fit, fewer than two rows, or an argument that is not for
@@ -105,6 +110,9 @@ def evaluate(
     check_whole(seed, "seed", least=0)
     if ignore is not None:
         labels = part_of(certainty, "ignored")(certainty, labels, ignore)
-    found = part_of(certainty, "evaluate")(certainty, labels, outside=outside, seed=seed)
+    more = (
+        {} if background is None else {"background": part_of(certainty, "background")(certainty, background)}
+    )
+    found = part_of(certainty, "evaluate")(certainty, labels, outside=outside, seed=seed, **more)
     warn_of_scores(certainty)
     return found

@@ -90,6 +90,7 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
         "needs": comparison.comparing.needs,
         "shifted": shifted,
         "outside": comparison.outside,
+        "background": comparison.background,
         "main": main,
         "others": others,
         "drawing": draw_differences(comparison) if len(comparison.methods) > 1 else None,

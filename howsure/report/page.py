@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from howsure.answers.printed import id_name_of, kind_of, lead_of, lines_of
-from howsure.answers.registry import answer_of, part_or
+from howsure.answers.registry import answer_of, part_of, part_or
 from howsure.answers.sentences import words_of
 from howsure.atomic import write_whole
 from howsure.audit import Audit
@@ -46,6 +46,7 @@ class Asked:
         title: A line above the heading, or None.
         drawn_from: How many rows there are, where these were drawn from them by chance; else None.
         missing: A sentence on rows that should be there and are not, or None.
+        background: Of a class at each position, the one that means over classes leave out, or None.
     """
 
     looks: Looks
@@ -55,6 +56,7 @@ class Asked:
     title: str | None
     drawn_from: int | None
     missing: str | None
+    background: int | None
 
 
 def write_report(path: str | os.PathLike[str], result: Any, rows: Any = None, **asked: Any) -> None:
@@ -83,6 +85,7 @@ def render(
     title: str | None = None,
     drawn_from: int | None = None,
     missing: str | None = None,
+    background: int | str | None = None,
 ) -> str:
     """One HTML page about N rows: which to check first, whether to trust the percentages, and why.
 
@@ -101,6 +104,8 @@ def render(
         title: A line above the heading; None stands for one that asks how sure the model is.
         drawn_from: How many rows there are, where these were drawn from them by chance; else None.
         missing: A sentence on rows that should be in `result` and are not, or None.
+        background: Of a class at each position, the one that means over classes leave out, as
+            `howsure.evaluate` takes it, or None.
 
     Returns:
         HTML, at most 3 MB. With zero rows it says so.
@@ -109,7 +114,9 @@ def render(
         InputError: `rows` has another length than `result`.
     """
     kind = kind_of(result)
-    asked = Asked(looks_of(rows, result, kind), kind, audit, comparison, title, drawn_from, missing)
+    left_out = None if background is None else part_of(result, "background")(result, background)
+    looks = looks_of(rows, result, kind)
+    asked = Asked(looks, kind, audit, comparison, title, drawn_from, missing, left_out)
     page: str = part_or(result, "page", _plain)(result, asked)
     return page
 
@@ -162,16 +169,17 @@ def whole(
     return environment().get_template(template).render(told | context)
 
 
-def scores_of(result: Any) -> list[dict[str, str]]:
+def scores_of(result: Any, **wishes: Any) -> list[dict[str, str]]:
     """The scores of a result that holds true answers, as cells by heading.
 
-    None of fewer than two rows, of rows that cannot be scored, or where the kind brings no scores.
+    None of fewer than two rows, of rows that cannot be scored, or where the kind brings no scores. The part
+    `evaluate` takes the `wishes`.
     """
     kind = answer_of(result)
     if result.truth is None or len(result) < 2 or not (kind.has("evaluate") and kind.has("score_lines")):
         return []
     try:
-        evaluation = kind.part("evaluate")(result, None, outside=None, seed=0)
+        evaluation = kind.part("evaluate")(result, None, outside=None, seed=0, **wishes)
     except InputError:
         return []
     head, *lines = kind.part("score_lines")(result, evaluation)

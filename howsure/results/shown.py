@@ -33,6 +33,7 @@ class Shown(Displayed):
         audit: Audit | None = None,
         comparison: Comparison | None = None,
         title: str | None = None,
+        background: int | str | None = None,
     ) -> None:
         """Write one HTML page that says which rows to check first, and whether to trust the percentages.
 
@@ -48,6 +49,8 @@ class Shown(Displayed):
             audit: What in the model is random; the page ends with it.
             comparison: Of methods on rows like these, whose answer is put beside the method shown.
             title: A line above the heading.
+            background: Where there is a class at each position, the class, by number or name, that means over
+                classes leave out; see `howsure.evaluate`.
 
         Raises:
             InputError: `rows` or `labels` do not fit, or this kind of answer keeps no true answers.
@@ -61,4 +64,5 @@ class Shown(Displayed):
         result: Any = self
         if labels is not None:
             result = result.with_truth(labels)
-        write_report(path, result, rows, audit=audit, comparison=comparison, title=title)
+        asked: dict[str, Any] = {"audit": audit, "comparison": comparison, "title": title}
+        write_report(path, result, rows, background=background, **asked)

@@ -20,8 +20,9 @@ import numpy as np
 
 from howsure.answers.classes import maps
 from howsure.answers.positions import offsets
+from howsure.answers.positions.columns import of_counted
 from howsure.answers.positions.kept import are_known, known_probabilities
-from howsure.answers.positions.result import DenseCertainty, of_counted
+from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.scores import loss_of
 from howsure.answers.positions.truth import check_result, truths_of
 from howsure.answers.verdict import judge, pick, top_two

@@ -8,7 +8,8 @@ and a difference of two methods is a mean of paired differences of rows. With n 
     row_dice  mean of 2 TP / (2 TP + FP + FN) over the classes of the row      (Dice 1945)
     row_iou   mean of TP / (TP + FP + FN) over them                            (Jaccard 1901)
 
-The classes of a row are those that its truth or its label has. NLL and Brier score are those of
+The classes of a row are those that its truth or its label has, without the background where the caller names
+one; a row that has none of them in either is left out of these means. NLL and Brier score are those of
 `howsure.evaluate` where the same number of positions counts in all rows; there each position weighs the same.
 `ece` is over all positions, and `aurc` is of the order of rows by `doubt`, as in `howsure.evaluate`.
 """
@@ -125,7 +126,7 @@ def _doubt_of(rows: Rows) -> Floats:
     return np.array([float(row.doubt[0]) for row in rows.each()])
 
 
-def _scored(rows: Rows, truth: Any, seed: int) -> RowScores:
+def _scored(rows: Rows, truth: Any, seed: int, background: int | None = None) -> RowScores:
     """Scores of N rows with true classes (N, *P), of which one row is read at a time."""
     result = _untempered(rows)
     if len(result) and not are_known(result):
@@ -139,14 +140,15 @@ def _scored(rows: Rows, truth: Any, seed: int) -> RowScores:
     check_enough(counts.digest[there])
     some, alike = counts.of(there), np.ones(int(there.sum()))
     nll, brier = (each / some.counted for each in (some.nll, some.brier) if each is not None)
-    sizes = some.there + some.taken
-    dice = mean_dice(some.both, sizes)
+    averaged = some.without(background)
+    sizes = averaged.there + averaged.taken
+    dice = mean_dice(averaged.both, sizes)
     ranked = of_rows(doubt[there], dice)
     measured = {
         "nll": loss_of(nll, alike),
         "brier": loss_of(brier, alike),
         "row_dice": ranked["row_dice"],
-        "row_iou": mean_of(mean_iou(some.both, sizes)),
+        "row_iou": mean_of(mean_iou(averaged.both, sizes)),
         "ece": calibration_error(some.bins, seed),
         "aurc": ranked["aurc"],
         **dict.fromkeys(OUTSIDE, Measured(np.nan, np.zeros(len(nll)), 0)),

@@ -85,9 +85,10 @@ class PositionWords(ClassWords):
             return ""
         kind, where = comparison.kind, next(iter(comparison.certainties.values())).position_name
         if name == "row_dice":
+            but = "" if comparison.background is None else f" but '{comparison.background}'"
             return (
-                f"The Dice of one {kind} is the mean over its classes of 2 TP / (2 TP + FP + FN), 100 % if "
-                f"all {where}s are right. Each {kind} counts the same."
+                f"The Dice of one {kind} is the mean over its classes{but} of 2 TP / (2 TP + FP + FN), 100 % "
+                f"if all {where}s are right. Each {kind} counts the same."
             )
         if name == "aurc":
             return f"This is the AURC of {kind}s, with the least doubtful ones first."

@@ -62,6 +62,13 @@ class Counts:
         chosen = {name: each[rows] for name, each in given.items() if each is not None}
         return replace(self, **chosen)
 
+    def without(self, background: int | None) -> Counts:
+        """The same with all classes but one, or all of them."""
+        if background is None:
+            return self
+        fewer = {name: np.delete(getattr(self, name), background, axis=1) for name in _OF_CLASSES}
+        return replace(self, **fewer)
+
     @classmethod
     def joined(cls, parts: Sequence[Counts]) -> Counts:
         """Those of several results of the same classes, one after the other."""
@@ -72,6 +79,9 @@ class Counts:
         }
         return replace(parts[0], **given)
 
+
+_OF_CLASSES = ("both", "there", "taken")
+"""Which of these are of each class."""
 
 Truths = Callable[[], Iterator[Integers]]
 """Begins anew with the true classes (P,) of one row after the other."""

@@ -29,13 +29,13 @@ from howsure.words import counted
 
 GOOD = {
     "accuracy": ("accuracy", "higher is better; share of the {positions} that are right"),
-    "mean_dice": ("mean Dice", "higher is better; of the classes, over all {positions}"),
-    "mean_iou": ("mean IoU", "higher is better; of the classes, over all {positions}"),
+    "mean_dice": ("mean Dice", "higher is better; of {classes}, over all {positions}"),
+    "mean_iou": ("mean IoU", "higher is better; of {classes}, over all {positions}"),
     "nll": ("NLL", "lower is better; nats at a {position}"),
     "brier": ("Brier score", "lower is better; from 0 to 2"),
     "ece": ("ECE", "lower is better; chance alone makes it more than 0"),
     "error_auroc": ("error AUROC", "higher is better; 0.5 is a guess, 1 ranks every wrong {position} last"),
-    "row_dice": ("Dice of {a_row}", "higher is better; of the classes that it has, mean over {rows}"),
+    "row_dice": ("Dice of {a_row}", "higher is better; of {those} that it has, mean over {rows}"),
     "aurc": ("AURC of {rows}", "lower is better; mean 1 − Dice of the {rows} kept, by `doubt`"),
     "aurg": ("AURG of {rows}", "higher is better; 0 orders {rows} no better than chance"),
     "outside_auroc": ("outside AUROC", "higher is better; 0.5 is a guess, 1 puts all OOD {rows} last"),
@@ -72,8 +72,9 @@ class DenseEvaluation(Comparable, Displayed):
         dice: By name of each class, 2 TP / (2 TP + FP + FN) over all positions; NaN of a class that neither
             truth nor label has.
         iou: By name of each class, TP / (TP + FP + FN).
-        mean_dice: Mean of `dice` over the classes that are there.
-        mean_iou: Mean of `iou`.
+        mean_dice: Mean of `dice` over the classes that are there, without `background`. A class that is true
+            and never the label has a Dice of 0, which counts.
+        mean_iou: Mean of `iou` likewise.
         positions_of_class: By name of each class, how many positions are truly of it.
         nll: Mean −log p(true class), nats; lower is better. None where the probabilities of all classes are
             not known: they were not kept, and there are more than two classes.
@@ -82,7 +83,9 @@ class DenseEvaluation(Comparable, Displayed):
             0 only where true percentages would come so far off in less than 5 % of such rows.
         error_auroc: Area under the ROC curve of 1 − probability, for telling wrong positions from right ones.
         row_dice: Mean over rows of the Dice of a row: the mean over the classes that its truth or its label
-            has.
+            has, without `background`. So a class that a row has in neither is left out there, as in nnU-Net,
+            and one that it has in the label alone counts as 0. A row that has none of these classes in
+            either is left out, here and in `aurc` and `aurg`.
         aurc: Area under the risk-coverage curve of rows: mean 1 − Dice of the rows kept, over all numbers
             of rows kept, those with the least `doubt` first (Geifman and El-Yaniv 2017).
         aurg: How much smaller that is than in a random order, as a share of the mean 1 − Dice (Poggi and
@@ -90,6 +93,7 @@ class DenseEvaluation(Comparable, Displayed):
         shares_held: How often the true share of a class lies in `share_interval(0.9)`: of the classes that
             a row has, mean over rows. Those intervals are of networks and promise nothing of the truth. None
             where a position of every row is ignored, or passes are too few.
+        background: Name of the class that means over classes leave out, or None.
         note: What is missing and how to get it, sentences; empty where nothing is.
         outside_auroc: Area under the ROC curve of `doubt`, for telling rows from outside the distribution;
             None without them.
@@ -115,6 +119,7 @@ class DenseEvaluation(Comparable, Displayed):
     aurc: Score
     aurg: Score | None
     shares_held: Score | None
+    background: str | None
     note: str
     _kind: str = field(repr=False)
     _position_name: str = field(repr=False)
@@ -128,6 +133,10 @@ class DenseEvaluation(Comparable, Displayed):
         """`12 images, 49,152 pixels`."""
         return f"{counted(self.rows, self._kind)}, {counted(self.positions, self._position_name)}"
 
+    @property
+    def _averaged(self) -> str:
+        return "classes" if self.background is None else f"classes but '{self.background}'"
+
     def cells(self) -> list[list[str]]:
         """Name, value and interval, and what is good, of every score that is not of one class."""
         words = {
@@ -136,6 +145,8 @@ class DenseEvaluation(Comparable, Displayed):
             "a_row": f"an {self._kind}" if self._kind[0] in "aeiou" else f"a {self._kind}",
             "row": self._kind,
             "rows": f"{self._kind}s",
+            "classes": f"the {self._averaged}",
+            "those": self._averaged,
         }
         scores = {name: getattr(self, name) for name in GOOD}
         return [
@@ -187,7 +198,9 @@ def ignored(result: DenseCertainty, labels: Any, ignore: int | Sequence[int]) ->
     return Ignored(result.truth if labels is None else labels, ignore)
 
 
-def evaluate(result: DenseCertainty, labels: Any, *, outside: Any, seed: int) -> DenseEvaluation:
+def evaluate(
+    result: DenseCertainty, labels: Any, *, outside: Any, seed: int, background: int | None = None
+) -> DenseEvaluation:
     """The part `evaluate` of positions; see `howsure.judge.evaluate.evaluate`."""
     if outside is not None:
         check_result(outside, result.class_names)
@@ -202,9 +215,11 @@ def evaluate(result: DenseCertainty, labels: Any, *, outside: Any, seed: int) ->
     check_enough(counts.digest[there])
     area, parts, least = told_apart(result, truths)
     some = counts.of(there)
-    measured = of_counts(some, result.class_names, seed)
+    measured = of_counts(some, result.class_names, seed, background)
+    averaged = some.without(background)
+    dice = mean_dice(averaged.both, averaged.there + averaged.taken)
     measured["error_auroc"] = Mean(area, parts[there], least, least=0.0, most=1.0, by_odds=True)
-    measured |= of_rows(result.doubt[there], mean_dice(some.both, some.there + some.taken))
+    measured |= of_rows(result.doubt[there], dice)
     found = Paired(
         measured,
         result.row[there],
@@ -217,6 +232,8 @@ def evaluate(result: DenseCertainty, labels: Any, *, outside: Any, seed: int) ->
     names = result.class_names
     whole = some.counted == np.prod(result.positions)
     intervals = result.share_interval()[there][whole]
+    if background is not None:
+        intervals = np.delete(intervals, background, axis=1)
     told = bool(whole.any()) and not np.isnan(intervals).any()
     alone = DenseEvaluation(
         rows=int(there.sum()),
@@ -225,8 +242,9 @@ def evaluate(result: DenseCertainty, labels: Any, *, outside: Any, seed: int) ->
         dice={name: scores[named_of("dice", name)] for name in names},
         iou={name: scores[named_of("iou", name)] for name in names},
         positions_of_class=dict(zip(names, some.there.sum(axis=0).astype(int).tolist(), strict=True)),
-        shares_held=mean_of(held(intervals, some.of(whole))).score(0.95) if told else None,
-        note=_note(result, int(np.sum(~there))),
+        shares_held=mean_of(held(intervals, averaged.of(whole))).score(0.95) if told else None,
+        background=None if background is None else names[background],
+        note=_note(result, int(np.sum(~there)), int(np.sum(np.isnan(dice)))),
         _kind=result.kind,
         _position_name=result.position_name,
         _found=found,
@@ -237,13 +255,18 @@ def evaluate(result: DenseCertainty, labels: Any, *, outside: Any, seed: int) ->
     return with_outside(alone, near, (outside.doubt, outside.mean_mutual_information), outside.row)
 
 
-def _note(result: DenseCertainty, left_out: int) -> str:
+def _note(result: DenseCertainty, left_out: int, empty: int) -> str:
     """What is missing and how to get it."""
     found = [] if are_known(result) else [NOT_KEPT]
     if left_out:
         found.append(
             f"{counted(left_out, result.kind)} without a {result.position_name} that counts "
             f"{'is' if left_out == 1 else 'are'} left out."
+        )
+    if empty:
+        found.append(
+            f"Means over {result.kind}s leave out {counted(empty, result.kind)} with none of these classes, "
+            "neither in the truth nor in the label."
         )
     return " ".join(found)
 

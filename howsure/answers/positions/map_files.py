@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.answers.positions.colours import class_colours
-from howsure.answers.positions.result import COLUMNS, DenseCertainty
+from howsure.answers.positions.columns import COLUMNS
+from howsure.answers.positions.result import DenseCertainty
 from howsure.atomic import folder_made, write_whole
 from howsure.data import rasters, volumes
 from howsure.data.images import is_turned, without_ending

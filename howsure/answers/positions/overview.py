@@ -37,6 +37,8 @@ class Counts:
         labelled: (K,) positions with each label.
         flips: (K,) of these, coin flips.
         truly: (K,) positions truly of each class.
+        dice: (K,) Dice of each class over all positions whose true class is known; NaN of a class that is not
+            among them, neither true nor as the label.
         least: (B,) probabilities, rising: thresholds of the positions that are kept.
         kept: (B + 1, 2) positions below the first threshold, from it on, from the next one on, …: those whose
             true class is known, and of these the wrong ones.
@@ -48,6 +50,7 @@ class Counts:
     labelled: Integers
     flips: Integers
     truly: Integers
+    dice: Floats
     least: Floats
     kept: Integers
 
@@ -56,7 +59,7 @@ def counts_of(result: DenseCertainty) -> Counts:
     """Count the positions of all rows; memory holds the maps of one."""
     rows, classes, sure = len(result), len(result.class_names), result.thresholds.sure
     found = np.zeros((3, rows, 3), dtype=np.int64)
-    labelled, flips, truly = np.zeros((3, classes), dtype=np.int64)
+    labelled, flips, truly, taken, both = np.zeros((5, classes), dtype=np.int64)
     least = np.unique(np.append(1 - np.geomspace(_LEAST_DOUBT, 1, _STEPS), sure).astype(np.float32))
     kept = np.zeros((len(least) + 1, 2), dtype=np.int64)
     for at in range(rows):
@@ -73,10 +76,14 @@ def counts_of(result: DenseCertainty) -> Counts:
         found[1, at] = np.bincount(verdict[known], minlength=3)
         found[2, at] = np.bincount(verdict[known][~wrong], minlength=3)
         truly += np.bincount(truth[known], minlength=classes)
+        taken += np.bincount(label[known], minlength=classes)
+        both += np.bincount(truth[known][~wrong], minlength=classes)
         place = np.searchsorted(least, np.asarray(part.probability[0], np.float32)[known], side="right")
         kept[:, 0] += np.bincount(place, minlength=len(kept))
         kept[:, 1] += np.bincount(place[wrong], minlength=len(kept))
-    return Counts(found[0], found[1], found[2], labelled, flips, truly, least.astype(np.float64), kept)
+    with np.errstate(invalid="ignore"):
+        dice = 2 * both / (truly + taken)
+    return Counts(found[0], found[1], found[2], labelled, flips, truly, dice, least.astype(np.float64), kept)
 
 
 def curve_of(counts: Counts) -> RiskCoverage:
@@ -157,6 +164,7 @@ class ClassLine:
         overlap: Mean over rows of the mean Dice of pairs of networks; a dash where unknown.
         flips: Share of the positions with that label that are coin flips; a dash where there are none.
         truth: Share of the positions truly of that class; empty without labels.
+        dice: Over all positions whose true class is known; a dash where unknown.
         length: The share, in per cent.
     """
 
@@ -167,6 +175,7 @@ class ClassLine:
     overlap: str
     flips: str
     truth: str
+    dice: str
     length: float
 
 
@@ -191,6 +200,7 @@ def class_lines(result: DenseCertainty, counts: Counts, colours: tuple[str, ...]
                 f"{overlap:.2f}" if np.isfinite(overlap) else "–",
                 rate(int(counts.flips[k]) / labelled) if labelled else "–",
                 rate(int(counts.truly[k]) / truly) if truly else "",
+                f"{counts.dice[k]:.2f}" if np.isfinite(counts.dice[k]) else "–",
                 100 * float(share[k]),
             )
         )

@@ -84,6 +84,7 @@ def page(result: DenseCertainty, asked: Asked) -> str:
             "scale_axis": number_axis(0.0, top),
             "even": float(np.log(2)),
             "classes": class_lines(result, counts, colours),
+            "averaged": averaged(result, asked.background),
         }
         if shown is not None and len(result.positions) > 1:
             context["script"] = script("maps.js")
@@ -99,7 +100,7 @@ def page(result: DenseCertainty, asked: Asked) -> str:
             context["risk"] = draw_curve(curve_of(counts), sure)
         if context["histogram"] or context["risk"]:
             sections["doubt"] = "Does doubt tell mistakes?" if context["risk"] else "How doubt is spread"
-        context["scores"] = scores_of(result)
+        context["scores"] = scores_of(result, background=asked.background)
         if context["scores"]:
             sections["scores"] = "Scores"
         details["made"] = "How this was made"
@@ -111,7 +112,7 @@ def brief(result: DenseCertainty, counts: Counts, asked: Asked, with_words: bool
     """What a reader asks first about N ≥ 1 rows, and the answers."""
     return [
         _check(result, with_words),
-        _trust(result, counts),
+        _trust(result, counts, asked.background),
         method_point(result, asked.comparison, "labels that are right more often"),
         _margin(result),
     ]
@@ -132,7 +133,13 @@ def _check(result: DenseCertainty, with_words: bool) -> Point:
     return Point(question, said, link=link)
 
 
-def _trust(result: DenseCertainty, counts: Counts) -> Point:
+def averaged(result: DenseCertainty, background: int | None) -> str:
+    """Which classes means are over, in words."""
+    names = result.class_names
+    return f"all {len(names)} classes" if background is None else f"the classes but '{names[background]}'"
+
+
+def _trust(result: DenseCertainty, counts: Counts, background: int | None) -> Point:
     question, name = "Can the labels be trusted?", result.position_name
     if not counts.known.any():
         return Point(
@@ -147,6 +154,9 @@ def _trust(result: DenseCertainty, counts: Counts) -> Point:
     if counts.known[:, 0].any():
         sure, within = share_over_rows(counts.right[:, 0], counts.known[:, 0])
         said += f"; of those it is sure of, {sure}{f' ({within})' if within else ''}"
+    dice = counts.dice if background is None else np.delete(counts.dice, background)
+    if np.isfinite(dice).any():
+        said += f". The mean Dice of {averaged(result, background)} is {np.nanmean(dice):.2f}"
     return Point(question, f"{said}.", link=("doubt", f"{name.capitalize()}s by certainty"))
 
 

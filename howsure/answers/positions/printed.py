@@ -49,7 +49,7 @@ def summary(certainty: DenseCertainty) -> str:
     """How the positions came out, whether their verdicts are settled, and how often they are right."""
     if not len(certainty):
         return lead(certainty)
-    settled, known = float(1 - certainty.unsettled.mean()), certainty.settled.any()
+    settled, known = float(1 - certainty.unsettled.mean()), certainty.unsettled.min() < 1
     said = nothing_drawn(certainty.method, certainty.passes) if known else ""
     said = said or (
         f"On average {int(np.mean(certainty.passes)):,} passes settle the verdict of {rate(settled)} of the "

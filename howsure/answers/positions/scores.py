@@ -83,10 +83,13 @@ def _ratio(top: Floats, bottom: Floats) -> tuple[float, Floats]:
     return value, (top - value * bottom) / total * math.sqrt(rows / max(rows - 1, 1))
 
 
-def of_counts(counts: Counts, names: tuple[str, ...], seed: int) -> dict[str, Measured]:
+def of_counts(
+    counts: Counts, names: tuple[str, ...], seed: int, background: int | None = None
+) -> dict[str, Measured]:
     """Scores of positions by name, and those of each class as `named_of` names them.
 
-    A class that neither the truth nor the label of any row has no Dice, and is left out of means.
+    A class that neither the truth nor the label of any row has no Dice, and is left out of means, as is the
+    `background`.
     """
     found: dict[str, Measured] = {"accuracy": share_of(counts.right, counts.counted)}
     union = counts.there + counts.taken - counts.both
@@ -97,7 +100,7 @@ def of_counts(counts: Counts, names: tuple[str, ...], seed: int) -> dict[str, Me
         "iou": [share_of(counts.both[:, k], union[:, k]) for k in range(len(names))],
     }
     for name, each in of_class.items():
-        found[f"mean_{name}"] = _mean_of_classes(each)
+        found[f"mean_{name}"] = _mean_of_classes([s for k, s in enumerate(each) if k != background])
     if counts.nll is not None and counts.brier is not None:
         found["nll"], found["brier"] = (loss_of(each, counts.counted) for each in (counts.nll, counts.brier))
     found["ece"] = calibration_error(counts.bins, seed)
@@ -117,6 +120,8 @@ def _mean_of_classes(each: list[RatioOfSums]) -> RatioOfSums:
     So its contributions count t/1.96 times, with n − 1 degrees of freedom.
     """
     there = [score for score in each if np.isfinite(score.value)]
+    if not there:
+        return share_of(*np.zeros((2, len(each[0].parts))))
     value, parts = (np.mean([getattr(one, of) for one in there], axis=0) for of in ("value", "parts"))
     least, enough = min(one.mistakes for one in there), len(parts) >= LEAST_ROWS
     if least >= LEAST_MISTAKES:
@@ -151,28 +156,39 @@ def calibration_error(bins: Floats, seed: int) -> CalibrationError:
 
 
 def of_rows(doubt: Floats, dice: Floats) -> dict[str, Measured]:
-    """What the order of `doubt` (N,) is worth for telling rows of low Dice (N,) from others."""
-    loss = 1 - dice
-    area, parts = area_under_risk(-doubt, loss)
-    found: dict[str, Measured] = {"aurc": Mean(area, parts, len(dice), least=0.0, most=1.0)}
-    if "aurg" in (ranked := of_ranking(doubt, loss)):
+    """What the order of `doubt` (N,) is worth for telling rows of low Dice (N,) from others.
+
+    Rows whose Dice is NaN are left out.
+    """
+    known = np.isfinite(dice)
+    if not known.any():
+        return dict.fromkeys(("row_dice", "aurc"), mean_of(dice))
+    loss = 1 - dice[known]
+    area, parts = area_under_risk(-doubt[known], loss)
+    found: dict[str, Measured] = {"aurc": Mean(area, parts, len(loss), least=0.0, most=1.0)}
+    if "aurg" in (ranked := of_ranking(doubt[known], loss)):
         found["aurg"] = ranked["aurg"]
-    if len(dice) < LEAST_RANKED:
+    if len(loss) < LEAST_RANKED:
         found = {name: replace(each, mistakes=0) for name, each in found.items()}
+    for name, each in found.items():
+        of_all = np.zeros(len(dice))
+        of_all[known] = each.parts
+        found[name] = replace(each, parts=of_all)
     return {"row_dice": mean_of(dice), **found}
 
 
 def mean_of(shares: Floats) -> RatioOfSums:
-    """The mean of one share for each of N rows."""
-    return share_of(shares, np.ones(len(shares)))
+    """The mean of one share for each of N rows, of those where it is not NaN."""
+    return share_of(np.nan_to_num(shares), np.isfinite(shares).astype(np.float64))
 
 
 def held(share_interval: Floats, counts: Counts) -> Floats:
     """(N,) for how many classes of a row, 0 to 1, the interval (N, K, 2) holds the true share.
 
-    They are those that its truth or its label has.
+    They are those that its truth or its label has; NaN of none.
     """
     share = counts.there / counts.counted[:, None]
     inside = (share_interval[..., 0] <= share) & (share <= share_interval[..., 1])
     there = counts.there + counts.taken > 0
-    return np.asarray(np.sum(inside & there, axis=1) / there.sum(axis=1))
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.sum(inside & there, axis=1) / there.sum(axis=1))

@@ -198,6 +198,24 @@ class Ignored:
     ignore: Ignore
 
 
+def background_of(result: DenseCertainty, background: int | str) -> int:
+    """The part `background`: number of the class that means over classes leave out, from its number or name.
+
+    Raises:
+        InputError: There is no such class, or no other one.
+    """
+    names = result.class_names
+    text = str(background)
+    number = names.index(text) if text in names else int(text) if text.isdecimal() else len(names)
+    if isinstance(background, bool) or number >= len(names) or len(names) == 1:
+        raise InputError(
+            "`background` is no class of this result",
+            expected=f"one of {quoted(names)}, or its number from 0",
+            received=repr(background),
+        )
+    return number
+
+
 def check_result(result: DenseCertainty, class_names: Sequence[str]) -> None:
     """An `InputError` unless it is a `DenseCertainty` of these classes."""
     check_kind(result, POSITIONS)
