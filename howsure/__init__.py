@@ -1,4 +1,4 @@
-"""How sure is your model, row by row: of one class, of several labels, or of numbers (regression)."""
+"""How sure is your model, row by row: of a class, labels, numbers, or a class at each position."""
 
 import typing as _typing
 

@@ -45,7 +45,7 @@ def all_commands(
         typer.Option("--version", callback=say_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
-    """How sure is your model, row by row: of one class, of several labels, or of numbers (regression)?"""
+    """How sure is your model, row by row: of a class, labels, numbers, or a class at each position?"""
 
 
 def demo_command(
