@@ -213,7 +213,7 @@ class _Run:
             )
             rows = replace(rows, labels=found, class_names=None)
         rows_in = replace(rows, x=divided(rows.x, self.rows.divide_by, network))
-        own = self.passes.method is None and is_estimator(network)
+        own = self.passes.method is None and not others and is_estimator(network)
         if own and dropout != MCDropout():
             raise InputError(
                 "Passes and plans have no effect with a classifier of scikit-learn",

@@ -80,7 +80,9 @@ def load_model(
         return load(path, allow_code=allow_code)
     if is_factory(path) or FILES.get(path.suffix) != "keras":
         with progress(errors, "Loading", waiting="PyTorch"):
-            return made_by(path, weights) if is_factory(path) else load(path, allow_code=allow_code)
+            if is_factory(path):
+                return made_by(path, weights, check=True)
+            return load(path, allow_code=allow_code)
     with progress(errors, "Loading", waiting="Keras") as shown:
         with INTERRUPTIONS.held():  # a framework whose import stopped half-way does not work
             load_keras()

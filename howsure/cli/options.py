@@ -15,7 +15,7 @@ import howsure
 from howsure.answers.registry import part_of
 from howsure.data.files import read_class_names
 from howsure.errors import InputError
-from howsure.methods.choices import CHOICES, Choice, choice_of
+from howsure.methods.choices import CHOICES, ENSEMBLE, Choice, choice_of
 from howsure.methods.mc_dropout import MCDropout
 from howsure.request import KEEP_PROBABILITIES, Request
 from howsure.sampling.plan import Plan
@@ -290,7 +290,7 @@ class MethodOptions:
     method: Annotated[
         MethodName | None,
         typer.Option(
-            help="Method that draws the passes (default mc-dropout). An ensemble needs --member. "
+            help="Method that draws the passes (default mc-dropout, or ensemble with --member). "
             "A scikit-learn model has a method of its own."
         ),
     ] = None
@@ -330,8 +330,9 @@ class MethodOptions:
 
     @property
     def choice(self) -> Choice:
-        """The method by its name."""
-        return choice_of(None if self.method is None else self.method.value)
+        """The method by its name; an ensemble where there are members and no name."""
+        alone = ENSEMBLE.option if self.members else None
+        return choice_of(alone if self.method is None else self.method.value)
 
     @property
     def dropout(self) -> MCDropout:
@@ -363,7 +364,7 @@ class MethodOptions:
         if not choice.takes_dropout and dropout != MCDropout():
             raise InputError(
                 f"Passes and plans have no effect with --method {choice.option}",
-                expected="--method mc-dropout, or an ensemble of it",
+                expected="--method mc-dropout, or mc-dropout-ensemble with --member",
             )
 
 

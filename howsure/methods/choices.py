@@ -58,8 +58,8 @@ CHOICES = (
     ),
 )
 
-DEFAULT = CHOICES[1]
-"""The one for networks where nothing else is asked for."""
+DEFAULT, ENSEMBLE = CHOICES[1:3]
+"""The one for networks where nothing else is asked for, and the one where there are other models."""
 
 OF_ESTIMATORS = (PROBABILITIES, LABEL_PROBABILITIES, *NUMBERS)
 """How models end that are no networks."""

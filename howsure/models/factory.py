@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from howsure.errors import DependencyError, FileError, InputError, ModelError
+from howsure.errors import DependencyError, FileError, InputError, ModelError, warn
 from howsure.optional import needs
 
 _NAMED = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
@@ -23,12 +23,13 @@ def is_factory(text: str | os.PathLike[str]) -> bool:
     return _NAMED.fullmatch(os.fspath(text)) is not None and not Path(text).exists()
 
 
-def made_by(name: str | os.PathLike[str], weights: Path | None) -> Any:
+def made_by(name: str | os.PathLike[str], weights: Path | None, *, check: bool = False) -> Any:
     """The model that a function or class makes or a variable holds, with weights from a file.
 
     Args:
         name: `package.module:function`. Python looks for the module on its path and in the current folder.
         weights: A state dict saved with `torch.save`, or None to leave the weights as they are.
+        check: Whether to warn of an untrained network.
 
     Raises:
         InputError: The function does not exist.
@@ -37,10 +38,19 @@ def made_by(name: str | os.PathLike[str], weights: Path | None) -> Any:
         DependencyError: The module imports PyTorch, which is not installed.
     """
     expected = "a function without arguments that makes the model, as package.module:function"
-    found = named(name, expected)
+    before = _draws()
+    made = named(name, expected)
     with needs("torch", f"'{os.fspath(name)}'"):
-        made = _called(found, os.fspath(name)) if isinstance(found, type) or not _is_model(found) else found
+        if isinstance(made, type) or not _is_model(made):
+            before = _draws()
+            made = _called(made, os.fspath(name))
     if weights is None:
+        if check and _is_untrained(made, drawn=_drew(before)):
+            instead = "the .keras file of the trained one" if hasattr(made, "get_weights") else "--weights FILE"
+            warn(
+                f"The network that '{os.fspath(name)}' makes is untrained: its weights are as its layers set "
+                f"them at first. Give {instead}."
+            )
         return made
     if not hasattr(made, "load_state_dict"):
         raise ModelError(
@@ -104,6 +114,42 @@ def _what_it_needs(name: str) -> Iterator[None]:
             f"'{name}' needs {error.name or 'a module'}, which is not installed ({error})",
             hint=f"Install it where howsure runs{extra}; a module of your own belongs in the current folder",
         ) from error
+
+
+def _is_untrained(model: Any, drawn: bool) -> bool:
+    """Whether biases and scales, or all weights where there are none, are as layers set them at first.
+
+    Layers set them to 0 or 1; those of PyTorch also to random numbers, and tensors count how often they are set.
+
+    Args:
+        model: What was made.
+        drawn: Whether PyTorch drew random numbers for it: a module read from a file is set once too.
+    """
+    if hasattr(model, "get_weights"):
+        weights = model.get_weights()
+    else:
+        weights = list(model.parameters()) if hasattr(model, "load_state_dict") else []
+    found = [each for each in weights if each.ndim == 1] or weights
+    return bool(found) and all(
+        (drawn and getattr(each, "_version", 0) == 1) or bool(((each == 0) | (each == 1)).all())
+        for each in found
+        if not hasattr(each, "materialize")
+    )
+
+
+def _draws() -> Any:
+    """The state of PyTorch's random numbers, or None where it is not imported yet."""
+    torch = sys.modules.get("torch")
+    return None if torch is None else torch.get_rng_state()
+
+
+def _drew(before: Any) -> bool:
+    """Whether PyTorch drew random numbers since `before`, or since its import."""
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return False
+    begun = torch.Generator().get_state() if before is None else before
+    return not bool((torch.get_rng_state() == begun).all())
 
 
 def _is_model(thing: Any) -> bool:

@@ -99,6 +99,72 @@ def test_weights_alone_name_another_member(folder):
     assert howsure.load("out.parquet").probabilities == pytest.approx(np.mean(plain, axis=0), abs=1e-6)
 
 
+UNTRAINED = """
+import torch
+from torch import nn
+
+def made(seed=None):
+    if seed is not None:
+        torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(8, 12), nn.ReLU(), nn.Dropout(0.25), nn.Linear(12, 3))
+
+def seeded():
+    return made(0)
+
+def by_hand():
+    module = nn.Sequential(made(), nn.LayerNorm(3))
+    for each in module.modules():
+        if isinstance(each, nn.Linear):
+            nn.init.xavier_uniform_(each.weight)
+            nn.init.zeros_(each.bias)
+    return module
+
+def loads():
+    module = made()
+    module.load_state_dict(torch.load("weights.pt"))
+    return module
+
+def whole():
+    return torch.load("whole.pt", weights_only=False)
+
+def trains():
+    module = made()
+    step = torch.optim.SGD(module.parameters(), 0.1)
+    module(torch.randn(4, 8)).square().sum().backward()
+    step.step()
+    return module
+"""
+
+
+@pytest.mark.parametrize(
+    ("maker", "told"),
+    [("made", 1), ("seeded", 1), ("by_hand", 1), ("loads", 0), ("whole", 0), ("trains", 0)],
+)
+def test_an_untrained_network_is_told(folder, tmp_path, maker, told):
+    (tmp_path / f"un{folder}.py").write_text(UNTRAINED)
+    torch.save(mlp(), "whole.pt")
+    code, said = run("assess", f"un{folder}:{maker}", "rows.npz", "--outputs", "logits", "--out", "o.parquet")
+    assert code == 0, said
+    assert said.count("is untrained") == told
+    if told:  # its advice, followed
+        assert "Give --weights FILE" in said
+        more = ("--weights", "weights.pt", "--outputs", "logits", "--out", "o.parquet")
+        code, said = run("assess", f"{folder}:make", "rows.npz", *more)
+        assert (code, "untrained" in said) == (0, False)
+
+
+def test_members_alone_are_an_ensemble(folder):
+    torch.save(mlp().state_dict(), "second.pt")
+    given = ("assess", f"{folder}:make", "rows.npz", "--weights", "weights.pt", "--member", "second.pt")
+    for more in (("--out", "a.parquet"), ("--method", "ensemble", "--out", "b.parquet"), ("--out", "folder")):
+        code, said = run(*given, *more)
+        assert code == 0, said
+    found = [howsure.load(name) for name in ("a.parquet", "b.parquet", "folder")]
+    assert [each.method["name"] for each in found] == [found[1].method["name"]] * 3
+    for each in found[::2]:
+        np.testing.assert_array_equal(each.probabilities, found[1].probabilities)
+
+
 def test_a_module_is_audited_without_rows(folder):
     code, said = run("audit", f"{folder}:ready")
     assert code == 0
