@@ -247,7 +247,7 @@ def _with_made_up_rows(model: Any, needs: Needs, output: Output) -> tuple[tuple[
         f"It is not known which sizes model '{model.name}' takes where it says any: none of "
         f"{', '.join(map(str, ANY_SIZE))} fits ({type(failed[0]).__name__}: {reason})",
         expected="rows, whose sizes are known",
-        hint="Give some: howsure.audit(model, x) (on the command line: --data ROWS)",
+        hint="Give some: howsure.audit(model, x)",
     ) from failed[0]
 
 

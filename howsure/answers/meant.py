@@ -75,7 +75,7 @@ _AS_NUMBERS = {
 }
 """What to say of outputs that are something else, by what they are."""
 
-_SAY_SO = "If it does tell classes apart, say so: outputs='logits' (on the command line: --outputs logits)"
+_SAY_SO = "If it does tell classes apart, say so: outputs='logits'"
 
 
 def check_meant(model: Model, rows: Sequence[Array], batch_size: int, *, told: bool) -> None:

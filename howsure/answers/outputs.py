@@ -18,7 +18,7 @@ from howsure.models.protocol import (
 )
 from howsure.sampling.outcome import Floats
 
-_SAY_SO = "If it puts out logits of classes, say so: outputs='logits' (on the command line: --outputs logits)"
+_SAY_SO = "If it puts out logits of classes, say so: outputs='logits'"
 
 SAY_NUMBERS = (
     "If it puts out the numbers of a regression: outputs='values'; if variances or their logarithms follow: "

@@ -47,7 +47,7 @@ PARTS = {
     "score_lines": "tables of scores",
     "choose": "rows to be chosen for a person",
     "above": "numbers that could be above a threshold",
-    "interval_lines": "tables of intervals",
+    "sets_told": "tables of prediction sets",
     "compare": "comparisons",
     "given": "results of probabilities that something else computed",
     "claims": "tables that something else wrote",
@@ -147,6 +147,7 @@ CLASSES = Answer(
         "calibrate": "howsure.answers.classes.calibrate:calibrate",
         "read_calibrator": "howsure.answers.classes.calibrate:read",
         "prediction_sets": "howsure.answers.classes.sets:prediction_sets",
+        "sets_told": "howsure.answers.classes.handover:SetsTold",
         "abstain": "howsure.answers.classes.abstain:abstain",
         "hand_over": "howsure.answers.classes.handover:handed_over",
         "score_lines": "howsure.answers.classes.evaluate:score_lines",
@@ -187,8 +188,7 @@ LABELS = Answer(
     },
     instead=dict.fromkeys(
         ("classes", "prediction_sets", "abstain", "hand_over", "choose", "compare"),
-        "Take one label at a time: `certainty.of_label({first})` is a `Certainty` of the classes 'no' and "
-        "'yes'",
+        "Take one label at a time: `certainty.of_label({first})` has the classes 'no' and 'yes'",
     )
     | {
         "prediction_intervals": "Take one label at a time: `howsure.prediction_sets("
@@ -206,7 +206,7 @@ NUMBERS = Answer(
         "above": "howsure.answers.numbers.above:asked",
         "choose": "howsure.answers.numbers.choose:choose",
         "hand_over": "howsure.answers.numbers.handover:handed_over",
-        "interval_lines": "howsure.answers.numbers.handover:interval_lines",
+        "sets_told": "howsure.answers.numbers.handover:IntervalsTold",
         "claims": "howsure.answers.numbers.given:claims",
         "given_columns": "howsure.answers.numbers.given:read",
         "graph": "howsure.answers.numbers.graph:NumbersGraph",
@@ -224,7 +224,7 @@ NUMBERS = Answer(
         "score_lines": "howsure.answers.numbers.evaluate:score_lines",
     },
     instead={
-        "classes": "`result.above(3.0)` is a `Certainty` of the classes 'at most' and 'above'",
+        "classes": "`result.above(3.0)` asks whether each number is above 3; the answer has a verdict",
         "prediction_sets": "`howsure.prediction_intervals(result, y, coverage=0.9)` gives intervals that "
         "keep their promise",
     },
@@ -253,6 +253,9 @@ POSITIONS = Answer(
         "score_lines": "howsure.answers.positions.evaluate:score_lines",
         "abstain": "howsure.answers.positions.abstain:abstain",
         "prediction_sets": "howsure.answers.positions.sets:prediction_sets",
+        "sets_told": "howsure.answers.positions.handover:SetsTold",
+        "hand_over": "howsure.answers.positions.handover:handed_over",
+        "choose": "howsure.answers.positions.handover:choose",
         "calibrate": "howsure.answers.positions.calibrate:calibrate",
         "read_calibrator": "howsure.answers.positions.calibrate:read",
         "compare": "howsure.answers.positions.compare:COMPARING",
@@ -262,11 +265,7 @@ POSITIONS = Answer(
         "prediction_intervals": "`howsure.prediction_sets(result, labels)` gives sets of classes at each "
         "position that keep their promise, and `result.share_interval(0.9)` says between which shares "
         "networks lie",
-        "hand_over": "`howsure.abstain(result, y, risk=0.05, tolerance=0.2)(result)` says which rows a "
-        "person should see, and `result.most_undecided(10)` which ones first",
-        "choose": "`result.most_undecided(10)` gives the most doubtful rows",
         "above": "`result.share` is the share of each class in each row",
-        "interval_lines": "`result.share_interval(0.9)` gives intervals between networks",
         **dict.fromkeys(
             ("given", "claims", "given_columns"),
             "`howsure.DenseCertainty.from_probabilities` takes maps of probabilities",

@@ -24,6 +24,7 @@ from howsure.cli.auditing import audit_command
 from howsure.cli.comparing import compare_command
 from howsure.cli.exporting import export_command
 from howsure.cli.grouped import grouped
+from howsure.cli.hints import told
 from howsure.cli.options import INTERRUPTED, WRONG, Quiet, Seed, consoles, say_version
 from howsure.cli.stopping import INTERRUPTIONS, Unbreakable, open_the_closed
 from howsure.cli.warned import Warned
@@ -117,7 +118,7 @@ def _plain_words() -> Iterator[None]:
                 yield
             INTERRUPTIONS.check()
         except HowsureError as error:
-            say(errors, f"error: {error}")
+            say(errors, f"error: {told(error)}")
             raise typer.Exit(WRONG) from error
         except KeyboardInterrupt as error:
             say(errors, "interrupted")

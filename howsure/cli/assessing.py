@@ -17,6 +17,7 @@ from howsure.answers.registry import fed, part_of
 from howsure.cli import folders
 from howsure.cli.columns import RowOptions
 from howsure.cli.folders import FolderOptions
+from howsure.cli.hints import paragraph
 from howsure.cli.map_options import MapOptions
 from howsure.cli.models import Model, check_models, load_model, rows_of
 from howsure.cli.options import (
@@ -48,7 +49,7 @@ from howsure.results.maps import maps_beside
 from howsure.scale.recipe import Asked
 from howsure.scale.sources import RowSource
 from howsure.scale.worker import Recipe
-from howsure.terminal import COMPILING, paragraph, progress, say, summary, undecided_table
+from howsure.terminal import COMPILING, progress, say, summary, undecided_table
 
 _SHOWN = 10
 

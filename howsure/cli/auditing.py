@@ -13,6 +13,7 @@ import howsure
 from howsure.assess import planned
 from howsure.cli.columns import RowColumns, check_rows_given
 from howsure.cli.grouped import given
+from howsure.cli.hints import in_options
 from howsure.cli.models import Model, check_models, load_model, rows_of
 from howsure.cli.options import DivideBy, KeepOff, Opening, Quiet, Running, consoles
 from howsure.cli.paths import check_exists, check_output
@@ -85,6 +86,6 @@ def audit_command(
         outputs=request.outputs,
         class_axis=request.class_axis,
     )
-    say(console, str(audit))
+    say(console, in_options(str(audit)))
     if plan is not None and save_plan is not None:
         plan.save(save_plan)

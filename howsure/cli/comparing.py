@@ -16,11 +16,20 @@ from howsure.answers.registry import fed, named, outcome_of, part_of
 from howsure.bare.files import ENDINGS
 from howsure.cli.columns import RowOptions
 from howsure.cli.grouped import given
+from howsure.cli.hints import paragraph
 from howsure.cli.models import check_models, load_model, rows_of
 from howsure.cli.options import Above, Background, KeepOff, Opening, Quiet, Wishes, consoles
 from howsure.cli.paths import check_exists, check_output
 from howsure.cli.stopping import INTERRUPTIONS
-from howsure.cli.table_input import HandedOptions, Normalise, check_paths, label_file_of, labels_of, read
+from howsure.cli.table_input import (
+    JudgedOptions,
+    Normalise,
+    SeveralLabels,
+    check_paths,
+    label_file_of,
+    labels_of,
+    read,
+)
 from howsure.compare.findings import findings, lead
 from howsure.compare.run import default_methods
 from howsure.data.csv_form import kind_of
@@ -36,7 +45,7 @@ from howsure.request import Request
 from howsure.results.maps import table_in
 from howsure.scale.folder import is_results
 from howsure.scale.recipe import Asked
-from howsure.terminal import COMPILING, comparison_table, paragraph, progress, say
+from howsure.terminal import COMPILING, comparison_table, progress, say
 
 _NOT_OF_COMPARE = ("keep", "positions")
 """Wishes that `howsure.compare` does not take."""
@@ -92,6 +101,7 @@ def compare_command(
     question: Above,
     opening: Opening,
     normalise: Normalise = False,
+    several_labels: SeveralLabels = False,
 ) -> None:
     """Say which method, or which of two tables, has the most accurate answers, by how much, and why."""
     errors, console = consoles(page.quiet)
@@ -101,13 +111,15 @@ def compare_command(
         check_unused(given(others) | given(opening) | given(rows) | given(wishes))
         if page.report is not None:
             check_output(page.report, ".html", [model, data, *labels])
-        known = vars(rows) | vars(wishes) | vars(question) | {"normalise": normalise}
-        options = HandedOptions(**{each.name: known[each.name] for each in fields(HandedOptions)})
+        known = vars(rows) | vars(wishes) | vars(question)
+        known |= {"normalise": normalise, "several_labels": several_labels}
+        options = JudgedOptions(**{each.name: known[each.name] for each in fields(JudgedOptions)})
         compared = compared_tables(model, data, options, wishes.seed, page.background)
         say_comparison(console, compared, page.report)
         return
-    if normalise:
-        raise InputError("--normalise has no effect on a model", expected="two tables with --normalise")
+    for name, given_there in (("--normalise", normalise), ("--several-labels", several_labels)):
+        if given_there:
+            raise InputError(f"{name} has no effect on a model", expected=f"two tables with {name}")
     if given(question):
         raise InputError(
             "--above has no effect on a model",
@@ -133,7 +145,7 @@ def is_table(path: Path) -> bool:
 
 def check_unused(options: Iterable[str]) -> None:
     """Raise an `InputError` if an option has no effect on tables."""
-    taken = {f"--{each.name.replace('_', '-')}" for each in fields(HandedOptions)} | {"--seed"}
+    taken = {f"--{each.name.replace('_', '-')}" for each in fields(JudgedOptions)} | {"--seed"}
     unused = [name for name in options if name not in taken]
     if unused:
         raise InputError(
@@ -143,7 +155,7 @@ def check_unused(options: Iterable[str]) -> None:
 
 
 def compared_tables(
-    first: Path, second: Path, options: HandedOptions, seed: int, background: str | None
+    first: Path, second: Path, options: JudgedOptions, seed: int, background: str | None
 ) -> howsure.Comparison:
     """The comparison of two tables of the same rows.
 
@@ -181,7 +193,7 @@ def compared_tables(
             f"A comparison needs {needs[0]}",
             expected="--labels FILE, or a column y in one of the tables",
         )
-    if options.above is not None and truth is not None:
+    if options.asks and truth is not None:
         results, truth = {name: each.with_truth(truth) for name, each in results.items()}, None
     asked_of = {name: options.asked(each) for name, each in results.items()}
     return howsure.Comparison.of_results(asked_of, truth, seed=seed, background=background)

@@ -15,7 +15,8 @@ from howsure.answers.printed import kind_of
 from howsure.answers.registry import answer_of, part_of
 from howsure.bare.files import Columns, read_result, read_sample
 from howsure.cli.columns import RowColumns
-from howsure.cli.options import Above, Limits, consoles
+from howsure.cli.hints import paragraph
+from howsure.cli.options import Above, Limits, consoles, named_or_placed
 from howsure.cli.paths import check_exists
 from howsure.data.files import read_class_names
 from howsure.data.label_files import LabelFile, read_label_file
@@ -24,7 +25,6 @@ from howsure.errors import InputError
 from howsure.scale.folder import is_results
 from howsure.scale.recipe import OutcomeSource
 from howsure.scale.there import check_by_place, rows_of_input
-from howsure.terminal import paragraph
 
 Table = Annotated[
     Path,
@@ -35,6 +35,9 @@ Table = Annotated[
 ]
 Normalise = Annotated[
     bool, typer.Option("--normalise", help="Divide the probabilities of each row by their sum.")
+]
+SeveralLabels = Annotated[
+    bool, typer.Option("--several-labels", help="Each column is the probability of a label of its own.")
 ]
 
 
@@ -57,6 +60,13 @@ class TableOptions(RowColumns, Above):
         ),
     ] = None
     normalise: Normalise = False
+    several_labels: SeveralLabels = False
+    of_label: Annotated[
+        str | None,
+        typer.Option(
+            help="Of several labels per row: the one to take, yes or no, by name or position from 0."
+        ),
+    ] = None
     outcome: Annotated[
         str | None,
         typer.Option(
@@ -82,16 +92,27 @@ class TableOptions(RowColumns, Above):
         names = None if self.class_names is None else read_class_names(self.class_names)
         in_file = None if self.labels is None else self.label_column
         limits = self.thresholds if self.above is None else None
-        return Columns(names, roles, self.of_labels, self.normalise, in_file, limits)
-
-    def asked(self, result: Any) -> Any:
-        """The result as it is, or the answer to the question of `--above`."""
-        return self.of(result, self.thresholds)
+        return Columns(names, roles, self.several_labels, self.normalise, in_file, limits)
 
     @property
-    def of_labels(self) -> bool:
-        """Whether each column is the probability of a label of its own."""
-        return False
+    def asks(self) -> bool:
+        """Whether rows are judged by the answer to a question about them."""
+        return self.above is not None or self.of_label is not None
+
+    def asked(self, result: Any) -> Any:
+        """The result as it is, or the answer to the question of `--above` or `--of-label`.
+
+        Raises:
+            InputError: The rows have no such numbers or labels.
+        """
+        if self.of_label is not None:
+            if not hasattr(result, "of_label"):
+                raise InputError(
+                    f"`of_label` has no effect on {answer_of(result).in_words}",
+                    expected="several labels per row",
+                )
+            result = result.of_label(named_or_placed(self.of_label))
+        return self.of(result, self.thresholds)
 
     @property
     def thresholds(self) -> howsure.Thresholds | None:
@@ -100,27 +121,8 @@ class TableOptions(RowColumns, Above):
 
 
 @dataclass(frozen=True)
-class AnyTableOptions(TableOptions):
-    """Options of tables whose rows may have several labels."""
-
-    several_labels: Annotated[
-        bool, typer.Option("--several-labels", help="Each column is the probability of a label of its own.")
-    ] = False
-
-    @property
-    def of_labels(self) -> bool:
-        """Whether each column is the probability of a label of its own."""
-        return self.several_labels
-
-
-@dataclass(frozen=True)
-class JudgedOptions(Limits, AnyTableOptions):
-    """Options of commands that give verdicts on such tables."""
-
-
-@dataclass(frozen=True)
-class HandedOptions(Limits, TableOptions):
-    """Options of commands that give verdicts on tables with one class per row."""
+class JudgedOptions(Limits, TableOptions):
+    """Options of commands that give verdicts on tables."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,7 @@ class Input:
         table: The table.
         labels: A file of labels, or None.
         columns: Meaning of the columns in the table.
-        asked: Puts the question of `--above` to a result, if there is one.
+        asked: Puts the question of `--above` or `--of-label` to a result, if there is one.
         console: Console for results.
         taken: All input files; no output may overwrite them.
     """

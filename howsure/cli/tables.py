@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -17,17 +17,16 @@ from howsure.answers.classes import maps
 from howsure.answers.classes.choose import CHOSEN
 from howsure.answers.classes.sets import SCORES
 from howsure.answers.numbers import choose as numbers
-from howsure.answers.printed import kind_of, lines_of
+from howsure.answers.printed import lines_of
 from howsure.answers.registry import answer_of, part_of
 from howsure.atomic import write_whole
 from howsure.bare.files import Columns, read_parts, read_sample
 from howsure.cli.grouped import given as given_of
+from howsure.cli.hints import in_options, paragraph
 from howsure.cli.options import Background, Quiet
 from howsure.cli.output import STDOUT, check_table, write_table
 from howsure.cli.paths import check_output
 from howsure.cli.table_input import (
-    AnyTableOptions,
-    HandedOptions,
     Input,
     JudgedOptions,
     Table,
@@ -43,7 +42,7 @@ from howsure.judge.calibrator_files import read_calibrator
 from howsure.report import write_report
 from howsure.results.export import write_csv_lines
 from howsure.scale.there import missing_in
-from howsure.terminal import paragraph, say, summary, undecided_table
+from howsure.terminal import say, summary, undecided_table
 from howsure.words import counted
 
 SHOWN = 10
@@ -79,7 +78,7 @@ New = Annotated[Path | None, typer.Option(help="A table of new rows, to which to
 
 def evaluate_command(
     table: Table,
-    options: AnyTableOptions,
+    options: TableOptions,
     outside: Annotated[
         Path | None,
         typer.Option(help="A table of out-of-distribution (OOD) rows: they belong to none of the classes."),
@@ -99,7 +98,7 @@ def evaluate_command(
         else given.asked(read_sample(outside, given.columns.alike, for_scores=True)[0])
     )
     evaluation = howsure.evaluate(result, outside=strangers, background=background)
-    say(given.console, str(evaluation))
+    say(given.console, in_options(str(evaluation)))
     if out is not None:
         _write_csv(out, part_of(result, "score_lines")(result, evaluation))
         say(given.console, f"\nScores:  {out}")
@@ -176,71 +175,32 @@ def sets_command(
     if out is not None:
         check_output(out, ".csv", given.taken)
     known = given.labelled("prediction_sets", "prediction_intervals")
-    if answer_of(known).has("prediction_intervals"):
-        _intervals(given, known, promise, new, out)
-        return
-    fitted = howsure.prediction_sets(known, **vars(promise) | {"score": promise.score.value})
+    if answer_of(known).has("prediction_sets"):
+        fitted: Any = howsure.prediction_sets(known, **vars(promise) | {"score": promise.score.value})
+    else:
+        unused = [name for name in given_of(promise) if name != "--coverage"]
+        if unused:
+            raise InputError(
+                f"{' and '.join(unused)} has no effect on intervals of numbers", expected="--coverage alone"
+            )
+        fitted = howsure.prediction_intervals(known, coverage=promise.coverage)
     paragraph(given.console, str(fitted))
     if new is None:
         return
-    sizes: Counter[int] = Counter()
-    kind = "row"
+    told = part_of(known, "sets_told")(known, fitted)
 
     def lines() -> Iterator[list[Any]]:
-        nonlocal kind
         for number, rows in enumerate(map(given.asked, read_parts(new, given.columns.alike))):
-            kind, found, sets = rows.kind, fitted(rows).sum(axis=1).tolist(), fitted.in_words(rows)
-            sizes.update(found)
-            if not number:
-                ids = [] if rows.ids is None else [rows.id_name]
-                yield ["row", *ids, "label", "set", "classes"]
-            for i, row in enumerate(rows):
-                yield [row.row, *([] if row.id is None else [row.id]), row.label_name, sets[i], found[i]]
-
-    _take(lines(), out)
-    counts = [f"{sizes[size]:,} of {size}" for size in sorted(sizes)]
-    say(
-        given.console,
-        f"\nSets of {counted(sizes.total(), kind)} by their number of classes: {', '.join(counts)}.",
-    )
-    if out is not None:
-        say(given.console, f"Sets:    {out}")
-
-
-def _intervals(given: Input, known: Any, promise: SetOptions, new: Path | None, out: Path | None) -> None:
-    """Fit prediction intervals on labelled rows, and give them for new rows."""
-    unused = [name for name in given_of(promise) if name != "--coverage"]
-    if unused:
-        raise InputError(
-            f"{' and '.join(unused)} has no effect on intervals of numbers", expected="--coverage alone"
-        )
-    fitted = howsure.prediction_intervals(known, coverage=promise.coverage)
-    paragraph(given.console, str(fitted))
-    if new is None:
-        return
-    names = getattr(known, known.names)
-    total, width = 0, np.zeros(len(names))
-
-    def lines() -> Iterator[list[Any]]:
-        nonlocal total, width
-        for number, rows in enumerate(map(given.asked, read_parts(new, given.columns.alike))):
-            ends = fitted(rows)
-            total, width = total + len(rows), width + np.diff(ends, axis=-1)[..., 0].sum(axis=0)
-            told = part_of(rows, "interval_lines")(rows, ends)
-            heading = next(told)
+            of_part = told.lines(rows)
+            heading = next(of_part)
             if not number:
                 yield heading
-            yield from told
+            yield from of_part
 
     _take(lines(), out)
-    of_each = ", ".join(
-        f"{each:.4g}" + (f" ('{name}')" if len(names) > 1 else "")
-        for name, each in zip(names, width / max(1, total), strict=True)
-    )
-    said = f"\nIntervals of {counted(total, kind_of(known))}"
-    say(given.console, said + (f", on average {of_each} wide." if total else "."))
+    say(given.console, f"\n{told}")
     if out is not None:
-        say(given.console, f"Intervals:  {out}")
+        say(given.console, f"{told.called + ':':<8} {out}")
 
 
 def abstain_command(
@@ -252,7 +212,10 @@ def abstain_command(
     confidence: Annotated[float, typer.Option(help="Probability that the promise holds.")] = 0.95,
     tolerance: Annotated[
         float | None,
-        typer.Option(help="For numbers: a number that is off by more than this is a mistake."),
+        typer.Option(
+            help="For numbers: a number that is off by more than this is a mistake. For a class of each "
+            "pixel: how far the Dice of an image may be below 1."
+        ),
     ] = None,
     new: New = None,
     out: Annotated[
@@ -266,14 +229,7 @@ def abstain_command(
     _check_new(new, out)
     _check_handed(out, given.taken)
     known = given.labelled("abstain")
-    if tolerance is not None and not answer_of(known).has("above"):
-        raise InputError(
-            "--tolerance is for numbers",
-            expected="a table of numbers with --tolerance",
-            received=f"rows of {answer_of(known).in_words}",
-        )
-    more: dict[str, Any] = {} if tolerance is None else {"tolerance": tolerance}
-    rule = howsure.abstain(known, risk=risk, confidence=confidence, **more)
+    rule: Any = howsure.abstain(known, risk=risk, confidence=confidence, tolerance=tolerance)
     paragraph(given.console, rule.in_words())
     if new is None:
         return
@@ -286,7 +242,7 @@ def abstain_command(
 
 def handover_command(
     table: Table,
-    options: HandedOptions,
+    options: JudgedOptions,
     out: Annotated[
         Path, typer.Option(help="File to write the rows for a person to: .csv, or .json for Label Studio.")
     ],

@@ -6,6 +6,7 @@ from collections import Counter
 
 from rich.console import Console
 
+from howsure.cli.hints import in_options
 from howsure.errors import HowsureWarning
 from howsure.terminal import say
 
@@ -28,7 +29,7 @@ class Warned:
 
     def show(self, warning: HowsureWarning) -> None:
         """Print a warning, unless it or another of its kind was printed before."""
-        text = str(warning)
+        text = in_options(str(warning))
         if text in self._said:
             return
         self._said.add(text)

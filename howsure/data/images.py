@@ -425,7 +425,7 @@ def _unreadable(file: Path, reason: str) -> FileError:
     return FileError(
         f"'{file}' is not a readable image",
         received=reason,
-        hint="To leave such images out give `--skip-unreadable`, in Python `skip_unreadable=True`",
+        hint="`howsure assess` leaves such images out with --skip-unreadable",
     )
 
 

@@ -27,16 +27,13 @@ _FROM_0 = "give `labels - 1`; in a file subtract 1, or write the names of the cl
 
 _FAR = 3
 """Standard errors by which one reading of labels must be better than another."""
-_ARE_NUMBERS = (
-    "If the model gives such numbers, say so when it is assessed: outputs='values', or --outputs values"
-)
+_ARE_NUMBERS = "If the model gives such numbers, say so when it is assessed: outputs='values'"
 _ARE_SEVERAL = (
     "If a row may have several labels, say so when it is assessed: outputs='label-logits', or "
-    "'label-probabilities' behind sigmoids (on the command line: --outputs)"
+    "'label-probabilities' behind sigmoids"
 )
 _IS_ONE_CLASS = (
-    "If a row has one class, say so when it is assessed: outputs='logits', or 'probabilities' after softmax "
-    "(on the command line: --outputs)"
+    "If a row has one class, say so when it is assessed: outputs='logits', or 'probabilities' after softmax"
 )
 
 _AS_TEXTS = (
@@ -355,7 +352,7 @@ def _numbered(
 def _nearest(word: str, names: Sequence[str]) -> str:
     """Suggestions for an unknown name."""
     if all(name.isdecimal() for name in names):
-        return "Name the classes in the order of the model's outputs: `class_names=[…]`, or `--class-names`"
+        return "Name the classes in the order of the model's outputs: `class_names=[…]`"
     if word.strip().isdecimal():
         return "If these are class numbers, give them as numbers"
     lower = {name.lower(): name for name in names}

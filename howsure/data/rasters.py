@@ -158,7 +158,7 @@ def _opened(file: Path) -> Iterator[Any]:
         raise FileError(
             f"'{file}' is not a readable TIFF image",
             received=" ".join(str(error).split()),
-            hint="To leave such images out give `--skip-unreadable`, in Python `skip_unreadable=True`",
+            hint="`howsure assess` leaves such images out with --skip-unreadable",
         ) from error
 
 

@@ -160,5 +160,5 @@ def _unreadable(file: Path, reason: object) -> FileError:
     return FileError(
         f"'{file}' is not a readable NIfTI file",
         received=said,
-        hint="To leave such files out give `--skip-unreadable`, in Python `skip_unreadable=True`",
+        hint="`howsure assess` leaves such files out with --skip-unreadable",
     )

@@ -157,8 +157,7 @@ def export(
             "The plan runs heavy layers in bfloat16, and graphs compute in float32",
             expected="a plan in float32",
             received=plan.precision,
-            hint="Make one with howsure.plan(model, x, precision='float32'), or howsure audit … --save-plan "
-            "… --precision float32",
+            hint="Make one with howsure.plan(model, x, precision='float32')",
         )
     if plan is None and x is None:
         raise InputError(
@@ -239,7 +238,7 @@ def _check_divisible(model: ExportModel) -> None:
     if whole is not None:
         raise InputError(
             f"Input '{whole.name}' of model '{model.info.name}' takes {whole.dtype}, which no graph divides",
-            expected=f"inputs of {FLOAT32} with divide_by (on the command line: --divide-by)",
+            expected=f"inputs of {FLOAT32} with `divide_by`",
             hint="Leave divide_by out, and divide what is to be divided before it goes into the graph",
         )
 
@@ -262,8 +261,7 @@ def _check_calibrator(calibrator: Calibrator | None, job: Job) -> None:
             "The calibrator is for other classes",
             expected=", ".join(names) if names else "none: a graph calibrates only one class per row",
             received=", ".join(calibrator.class_names),
-            hint="If they are the same in the same order, name them: class_names= (on the command line: "
-            "--class-names)"
+            hint="If they are the same in the same order, name them: class_names=[…]"
             if names
             else "Export without it, and calibrate what the graph says",
         )
@@ -301,14 +299,14 @@ def _made_up(model: Any, divide_by: float | None) -> Any:
     if specs is None:
         raise InputError(
             "The model does not say what rows it takes",
-            expected="x=, some rows as it takes them (on the command line: --data ROWS)",
+            expected="x=, some rows as it takes them",
             received="None",
         )
     any_size = [spec for spec in specs if None in spec.shape]
     if any_size:
         raise InputError(
             f"Input '{any_size[0].name}' takes rows of any size, and a graph those of one",
-            expected="x=, some rows of that size (on the command line: --data)",
+            expected="x=, some rows of that size",
             received="None",
         )
     rows = made_up_rows(specs, count=MADE_UP)

@@ -52,7 +52,7 @@ class Lines:
     Attributes:
         columns: Of the table, in order.
         cells: n lines, by column; unknown values are left out.
-        suggested: n times what Label Studio shows as the suggested answer: one `Suggested` or several.
+        suggested: n times what Label Studio shows as the suggested answer: one `Suggested`, several or none.
         scores: n probabilities of these answers, or None where they have none.
     """
 
@@ -86,6 +86,10 @@ def hand_over(
     the networks. Each has a column for every target where there are several, `mean.NAME`. In Label Studio the
     means are suggested, to `<Number name="number" toName="text"/>`, or to one `Number` for each target, named
     like it.
+
+    Where each position has a class, the columns are `undecided`, `doubt` and the share of each class,
+    `share.NAME`; with `sets` also `classes`, how many of them are in the set of a position on average.
+    Nothing is suggested in Label Studio.
 
     Args:
         certainty: What was assessed, of N rows.
@@ -159,6 +163,8 @@ def _task(
         {"from_name": each.control, "to_name": shown, "type": each.type, "value": {each.type: each.value}}
         for each in suggested
     ]
+    if not answers:
+        return {"data": data}
     suggestion: dict[str, Any] = {"model_version": version, "result": answers}
     if score is not None:
         suggestion["score"] = score

@@ -273,7 +273,6 @@ def _in_precision(model: PassModel, precision: str) -> PassModel:
             "cannot be had here",
             expected=f"a plan in {' or '.join(model.limits.precisions)}",
             received=precision,
-            hint="Make one that holds on every machine: howsure.plan(model, x, precision='float32'), or "
-            "howsure audit … --save-plan … --precision float32",
+            hint="Make one that holds on every machine: howsure.plan(model, x, precision='float32')",
         )
     return model.in_precision(precision)

@@ -303,8 +303,8 @@ def _not_a_model(file: Path) -> FileError:
         return FileError(
             f"'{file}' is a SavedModel, a closed graph of TensorFlow in which nothing can be switched",
             expected=expected,
-            hint=f"{_KEEP_IT}. Its plain prediction can be assessed with Keras on TensorFlow: inputs = "
-            f"keras.Input(…); outputs = keras.layers.TFSMLayer({str(file)!r}, "
+            hint=f"{_KEEP_IT}. Its plain prediction can be assessed in Python with Keras on TensorFlow: "
+            f"inputs = keras.Input(…); outputs = keras.layers.TFSMLayer({str(file)!r}, "
             "call_endpoint='serving_default')(inputs); model = keras.Model(inputs, *outputs.values()); "
             "howsure.assess(model, x, method=howsure.Softmax(), outputs='probabilities')",
         )

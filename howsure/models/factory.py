@@ -46,7 +46,9 @@ def made_by(name: str | os.PathLike[str], weights: Path | None, *, check: bool =
             made = _called(made, os.fspath(name))
     if weights is None:
         if check and _is_untrained(made, drawn=_drew(before)):
-            instead = "the .keras file of the trained one" if hasattr(made, "get_weights") else "--weights FILE"
+            instead = (
+                "the .keras file of the trained one" if hasattr(made, "get_weights") else "--weights FILE"
+            )
             warn(
                 f"The network that '{os.fspath(name)}' makes is untrained: its weights are as its layers set "
                 f"them at first. Give {instead}."
@@ -119,11 +121,11 @@ def _what_it_needs(name: str) -> Iterator[None]:
 def _is_untrained(model: Any, drawn: bool) -> bool:
     """Whether biases and scales, or all weights where there are none, are as layers set them at first.
 
-    Layers set them to 0 or 1; those of PyTorch also to random numbers, and tensors count how often they are set.
+    Layers set them to 0 or 1; those of PyTorch also to random numbers, and its tensors count their changes.
 
     Args:
         model: What was made.
-        drawn: Whether PyTorch drew random numbers for it: a module read from a file is set once too.
+        drawn: Whether PyTorch drew random numbers meanwhile. If not, the module was read from a file.
     """
     if hasattr(model, "get_weights"):
         weights = model.get_weights()

@@ -144,7 +144,7 @@ def input_specs(model: Any) -> Sequence[InputSpec]:
         raise ModelError(
             f"{_name(model)} does not say what it takes",
             expected="rows, with which it can be tried",
-            hint="Give some: howsure.audit(model, x) (on the command line: --data ROWS)",
+            hint="Give some: howsure.audit(model, x)",
         )
     return [InputSpec("x", (int(features),), "float64")]
 
@@ -170,8 +170,8 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
     if not allow_code:
         raise FileError(
             f"'{os.fspath(path)}' is a pickle, which runs code when it is opened, so it was not",
-            expected="a file that you trust, with allow_code=True (on the command line: --allow-code)",
-            hint="Or open it yourself, and pass the classifier to howsure.assess",
+            expected="a file that you trust, with allow_code=True",
+            hint="Or open it yourself in Python, and pass the classifier to howsure.assess",
         )
     with needs("joblib", "A classifier in a file"):
         import joblib

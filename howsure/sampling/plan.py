@@ -119,8 +119,7 @@ class Plan:
                 "The plan was made for another model, or for rows of another size",
                 expected=f"one for {draws or 'a model without random layers'}",
                 received=f"one for {listed(self.made_for, between='; ')}",
-                hint="Make one with howsure.plan(model, x), or howsure audit MODEL --data ROWS --save-plan "
-                "PLAN",
+                hint="Make one with howsure.plan(model, x)",
             )
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -162,8 +161,7 @@ class Plan:
             f"'{source}' is in a format that this version of howsure does not know",
             expected=f"format {FORMAT}",
             received=found,
-            hint="Make the plan again with howsure.plan(model, x), or howsure audit MODEL --data ROWS "
-            "--save-plan PLAN",
+            hint="Make the plan again with howsure.plan(model, x)",
         )
 
 

@@ -56,7 +56,7 @@ def test_the_step_that_the_command_line_offers_works_as_it_is_written(tmp_path):
     command = ("assess", LABELS, tmp_path / "x.npy", "--class-names", ",".join(NAMES), "--passes", 20)
     ran = run(*command, "--out", tmp_path / "t.parquet")
     assert ran.exit_code == 2
-    offered = re.search(r"on the command line: (--of-label) (\w+)\)", ran.stderr)
+    offered = re.search(r"(--of-label) (\w+) assesses the map", ran.stderr)
     expected = howsure.assess(of_labels(), ROWS, method=METHOD, class_names=NAMES, of_label="core")
     for out in ("t.parquet", "folder"):
         ran = run(*command, "--out", tmp_path / out, *offered.groups())

@@ -326,7 +326,7 @@ def test_no_rows(model_file, tmp_path):
         ({"--report": "nowhere/o.html"}, "nowhere/o."),
         ({"DATA": "rows.parquet", "--out": "./rows.parquet"}, "would overwrite 'rows.parquet'"),
         ({"--passes": "1"}, "at least 2"),
-        ({"--passes": "20", "--target-error": "0.01"}, "`passes`"),
+        ({"--passes": "20", "--target-error": "0.01"}, "--passes"),
         ({"--divide-by": "0"}, "a number other than 0"),
         ({"--divide-by": "nan"}, "a number other than 0"),
     ],
@@ -424,7 +424,7 @@ def test_a_layer_that_is_kept_off_by_name(tmp_path, data_file):
     plan, out, folder = tmp_path / "plan.json", tmp_path / "out.parquet", tmp_path / "parts"
     off = ("--keep-off", "in")
     done = run("audit", tmp_path / "m.keras", "--data", data_file, "--save-plan", plan, *off)
-    assert "stays fixed: `keep_off` names it" in done.stdout
+    assert "stays fixed: --keep-off names it" in done.stdout
     given = ("assess", tmp_path / "m.keras", data_file, "--plan", plan)
     assert run(*given, "--out", out, *off).exit_code == 0
     assert run(*given, "--out", folder, *off).exit_code == 0

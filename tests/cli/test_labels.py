@@ -1,9 +1,11 @@
 """Several labels per row from the command line."""
 
+import re
+
 import numpy as np
 import pytest
 
-from tests.commands import run
+from tests.commands import done, flat, lines_of, refused, run
 
 pytest.importorskip("keras", reason="Keras is not installed")
 import keras
@@ -87,3 +89,34 @@ def test_an_interruption_keeps_the_rows_that_are_done(folder, monkeypatch):
     found = howsure.load(folder / "cut.part.parquet")
     assert isinstance(found, howsure.MultilabelCertainty)
     assert len(found) == 5
+
+
+def test_commands_for_one_class_per_row_take_one_label(folder):
+    """Each does what it does with `of_label` in Python; without it, its hint says how, and works."""
+    table = folder / "of_label.parquet"
+    done(
+        "assess",
+        folder / "model.keras",
+        folder / "rows.npz",
+        "--out",
+        table,
+        "--class-names",
+        ",".join(NAMES),
+    )
+    whole = howsure.load(table)
+    said = refused("sets", table, "--coverage", 0.8)
+    option = re.search(r"`(--of-label) (\w+)` has the classes 'no' and 'yes'", said).groups()
+    assert option == ("--of-label", "rain")
+    assert flat(done("sets", table, "--coverage", 0.8, *option)) == flat(
+        str(howsure.prediction_sets(whole.of_label("rain"), coverage=0.8))
+    )
+    assert flat(done("evaluate", table, *option)) == flat(str(howsure.evaluate(whole.of_label(0))))
+    done("handover", table, "--out", folder / "wind.csv", "--of-label", 1, "--which", "all")
+    assert len(lines_of(folder / "wind.csv")) == 40
+    csv = folder / "of_label.csv"
+    csv.write_text("rain,wind\n" + "0.1,0.9\n" * 30)
+    done("handover", csv, "--several-labels", *option, "--out", folder / "c.csv", "--which", "all")
+    np.savetxt(folder / "one.csv", [[0.1, 0.9]] * 3, delimiter=",", header="a,b", comments="")
+    assert "--of-label has no effect on one class per row" in refused(
+        "report", folder / "one.csv", *option, "--report", folder / "page.html"
+    )

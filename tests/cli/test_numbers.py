@@ -62,7 +62,7 @@ def test_a_largest_error_in_the_unit_of_the_target(x, tmp_path):
     asked = ("assess", MODEL, x, "--out", tmp_path / "t.parquet", "--quiet")
     done(*asked, "--max-error", 0.05)
     assert howsure.load(tmp_path / "t.parquet").mc_error.max() <= 0.05
-    assert "target_error" in refused(*asked, "--max-error", 0.05, "--target-error", 0.1)
+    assert "--target-error" in refused(*asked, "--max-error", 0.05, "--target-error", 0.1)
 
 
 def test_true_numbers_are_found_by_the_names_of_their_columns(x, y, tmp_path):
@@ -139,7 +139,7 @@ def test_one_of_several_targets_is_asked(x, y, tmp_path):
         (("--sure", "0.9"), "Numbers have no verdicts, so thresholds have no effect"),
         (("--target", "0"), "--target has no effect alone"),
         (("--above", "1", "--out", "{folder}/results/"), "--above needs one table"),
-        (("--above", "nan"), "`threshold`"),
+        (("--above", "nan"), "--above is no finite number"),
     ],
 )
 def test_what_has_no_effect_is_refused(options, said, x, tmp_path):

@@ -59,7 +59,7 @@ def test_a_layer_may_stay_off_in_a_comparison(data):
     """Which is for models of Keras and PyTorch, as Python says too."""
     done = run("compare", MODEL, data, "--no-shifts", "--keep-off", "drop")
     assert done.exit_code == 2
-    assert "`keep_off` is for models of Keras and modules of PyTorch" in done.stderr
+    assert "--keep-off is for models of Keras and modules of PyTorch" in done.stderr
 
 
 def test_the_method_of_a_folder_is_written_down_as_it_is_in_the_results(data, tmp_path):

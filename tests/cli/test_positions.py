@@ -1,6 +1,7 @@
 """A class at each position on the command line: images in, tables, folders and maps out."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 import howsure
 from howsure.answers.registry import PARTS, POSITIONS
 from howsure.cli.app import app
-from tests.commands import done, refused, run
+from tests.commands import done, flat, lines_of, refused, run
 from tests.pixels import DROPOUT, GIVEN, MODEL, NAMES, assessed, folder_of, images, make, truths
 
 N = 4
@@ -118,7 +119,7 @@ def test_a_missing_package_is_named_before_work_begins(tmp_path, monkeypatch):
         (("--maps", "{maps}/../t.maps"), "The maps would lie in"),
         (("--maps", "{maps}", "--map-format", "tif"), "takes the geometry of .tif images"),
         (("--tile", "big"), "--tile takes whole numbers"),
-        (("--overlap", "4"), "`overlap` has no effect without `tile`"),
+        (("--overlap", "4"), "--overlap has no effect without --tile"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options, said, data, tmp_path):
@@ -131,8 +132,8 @@ def test_options_that_do_not_fit_are_refused(options, said, data, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--class-axis", "1"), "`class_axis` has no effect on one class per row"),
-        (("--keep", "probabilities"), "`keep` has no effect on one class per row"),
+        (("--class-axis", "1"), "--class-axis has no effect on one class per row"),
+        (("--keep", "probabilities"), "--keep has no effect on one class per row"),
         (("--tile", "4"), "cannot be assessed in tiles"),
         (("--maps", "{maps}"), "There are no maps for these rows"),
     ],
@@ -147,7 +148,7 @@ def test_an_audit_says_how_the_output_is_read(data):
     assert "is read as 3 classes at each position, on axis 3." in done("audit", MODEL)
     read = done("audit", MODEL, "--class-axis", 1, "--data", data, "--divide-by", 255)
     assert "is read as 16 classes at each position, on axis 1." in read
-    assert "`class_axis` has no effect on one class per row" in refused("audit", ROWS, "--class-axis", 1)
+    assert "--class-axis has no effect on one class per row" in refused("audit", ROWS, "--class-axis", 1)
 
 
 # --- labels ---------------------------------------------------------------------------------------------
@@ -233,7 +234,7 @@ COMMANDS = {
     "sets": (("{table}", "--coverage", "0.8"), "prediction_sets"),
 }
 NO_MODEL_OF_THE_USER = {"demo"}
-NOT_KEPT = "Assess the rows with keep='probabilities' (on the command line: --keep probabilities)"
+NOT_KEPT = "Assess the rows with --keep probabilities"
 REFUSED = {
     "abstain": "so say how far its Dice may be below 1",
     "calibrate": NOT_KEPT,
@@ -276,6 +277,65 @@ def test_kept_probabilities_are_calibrated(tmp_path):
     kept.with_truth(truths(12)).save(tmp_path / "kept")
     done("calibrate", tmp_path / "kept", "--out", tmp_path / "c.json")
     assert "positions" in (tmp_path / "c.json").read_text()
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory):
+    """40 images with truths that are right at nine of ten pixels, saved as a table with all probabilities."""
+    kept = assessed(images(40), keep="probabilities")
+    random = np.random.default_rng(1)
+    truth = np.where(random.random(kept.label.shape) < 0.1, (kept.label + 1) % 3, kept.label)
+    kept = kept.with_truth(truth).with_ids([f"{number}.png" for number in range(40)], "file")
+    kept.save(tmp_path_factory.mktemp("judged") / "t.parquet")
+    return kept, tmp_path_factory.getbasetemp() / "judged0" / "t.parquet"
+
+
+def test_sets_of_new_images(judged, tmp_path):
+    kept, table = judged
+    kept[:5].save(tmp_path / "new.parquet")
+    out = tmp_path / "sets.csv"
+    said = flat(done("sets", table, "--coverage", 0.9, "--new", tmp_path / "new.parquet", "--out", out))
+    sets = howsure.prediction_sets(kept, coverage=0.9)
+    assert flat(str(sets)) in said
+    sizes = [each.sum(axis=-1).mean() for each in sets(kept[:5])]
+    assert f"Sets of 5 images, on average of {np.mean(sizes):.2g} of 3 classes at a pixel." in said
+    found = lines_of(out)
+    assert [(line["row"], line["file"]) for line in found] == [(str(n), f"{n}.png") for n in range(5)]
+    np.testing.assert_allclose([float(line["classes"]) for line in found], sizes)
+
+
+def test_images_for_a_person(judged, tmp_path):
+    """The hint of the error is followed to the letter: the same rows come as in Python."""
+    kept, table = judged
+    said = refused("abstain", table, "--risk", 0.5)
+    offered = re.search(r"Expected: (--tolerance) ([\d.]+) for a Dice of 0\.8", said).groups()
+    given = ("--risk", 0.5, "--new", table, "--out", tmp_path / "o.csv")
+    rule = howsure.abstain(kept, risk=0.5, tolerance=0.7)
+    assert run("abstain", table, *given, *offered).exit_code in (0, 2)
+    assert flat(rule.in_words()) in flat(done("abstain", table, *given, "--tolerance", 0.7))
+    assert [int(line["row"]) for line in lines_of(tmp_path / "o.csv")] == np.flatnonzero(rule(kept)).tolist()
+
+
+def test_the_most_doubtful_images_are_handed_over(judged, tmp_path):
+    kept, table = judged
+    done("handover", table, "--out", tmp_path / "o.csv", "--most", 3)
+    found = lines_of(tmp_path / "o.csv")
+    order = np.argsort(-kept.doubt)[:3]
+    assert [line["file"] for line in found] == [f"{n}.png" for n in order]
+    for line, at in zip(found, order, strict=True):
+        for name, column in (
+            ("undecided", kept.undecided),
+            ("doubt", kept.doubt),
+            ("share.sky", kept.share[:, 2]),
+        ):
+            assert float(line[name]) == pytest.approx(column[at], abs=1e-6)
+    done("handover", table, "--out", tmp_path / "o.json", "--most", 1)
+    (task,) = json.loads((tmp_path / "o.json").read_text())
+    assert task["data"]["file"] == f"{order[0]}.png"
+    assert "predictions" not in task
+    assert "no image has one" in refused(
+        "handover", table, "--out", tmp_path / "n.csv", "--which", "coin-flips"
+    )
 
 
 def test_methods_and_saved_results_are_compared(tmp_path):

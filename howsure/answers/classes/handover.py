@@ -1,14 +1,16 @@
-"""The table that a person gets of rows with one class each, and which class is suggested."""
+"""Tables of rows with one class each: for a person, with the class that is suggested, and of their sets."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.sets import PredictionSets
 from howsure.arguments import check_type
 from howsure.judge.handover import CHOICE, DIGITS, Lines, Suggested, id_column
+from howsure.words import counted
 
 COLUMNS = (
     *("row", "name", "label", "probability", "runner_up", "runner_up_probability", "verdict", "reason"),
@@ -46,3 +48,33 @@ def handed_over(certainty: Certainty, sets: PredictionSets | None, names: Sequen
         lines.append(line)
     suggested = [(Suggested(CHOICE, "choices", [line["label"]]),) for line in lines]
     return Lines(columns, lines, suggested, [line["probability"] for line in lines])
+
+
+class SetsTold:
+    """The part `sets_told`: the sets of rows as lines of a table, and in the end what they come to.
+
+    Args:
+        result: Like those whose sets are told.
+        fitted: What makes the sets.
+
+    Attributes:
+        called: What the sets are called.
+    """
+
+    called = "Sets"
+
+    def __init__(self, result: Certainty, fitted: PredictionSets) -> None:
+        self._kind, self._fitted, self._sizes = result.kind, fitted, Counter[int]()
+
+    def lines(self, result: Certainty) -> Iterator[list[Any]]:
+        """Names of columns, then a line for each row."""
+        sizes, sets = self._fitted(result).sum(axis=1).tolist(), self._fitted.in_words(result)
+        self._sizes.update(sizes)
+        yield ["row", *([] if result.ids is None else [result.id_name]), "label", "set", "classes"]
+        for i, row in enumerate(result):
+            yield [row.row, *([] if row.id is None else [row.id]), row.label_name, sets[i], sizes[i]]
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{self._sizes[size]:,} of {size}" for size in sorted(self._sizes))
+        of = f"Sets of {counted(self._sizes.total(), self._kind)}"
+        return f"{of} by their number of classes: {counts}." if counts else f"{of}."

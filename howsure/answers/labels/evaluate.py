@@ -67,7 +67,7 @@ def evaluate(certainty: MultilabelCertainty, labels: Any, *, outside: Any, seed:
             "Rows from outside are for one class per row: where any number of labels may hold, a row of "
             "none is not from outside",
             expected="outside=None",
-            hint="`evaluate(certainty.of_label(k), labels[:, k], outside=…)` asks it of one label",
+            hint="`howsure.evaluate(certainty.of_label(k), labels[:, k], outside=…)` asks it of one label",
         )
     truth = truth_of(certainty, labels)
     check_enough(truth)

@@ -380,8 +380,7 @@ def _warnings_of(
             by = _bias(after.of_target[name], 1 if high else -1)
             sentences.append(
                 f"Predictions of '{name}' are too {'high' if high else 'low'}, by {by} on average: "
-                "`howsure.calibrate(result, y, method='shift')` takes that off (on the command line: "
-                "--method shift)."
+                "`howsure.calibrate(result, y, method='shift')` takes that off."
             )
         if _is_off(without.of_target[name]):
             sentences.append(

@@ -30,8 +30,7 @@ def choose(rows: RegressionCertainty, which: str | None, most: int | None = None
         raise InputError(
             f"Numbers have no verdicts, so no row of them is chosen by '{which}'",
             expected=f"one of {', '.join(CHOSEN)}",
-            hint="On the command line --above 3.0 asks whether each number is above 3; the answer has a "
-            "verdict",
+            hint="`result.above(3.0)` asks whether each number is above 3; the answer has a verdict",
         )
     order = rows.widest()
     if which == "unfamiliar":

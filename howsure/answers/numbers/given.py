@@ -151,7 +151,7 @@ def _check_options(asked: Columns) -> None:
             if " " in unused[0]
             else f"{unused[0]} has no effect on numbers",
             expected="no such option",
-            hint="--above 3.0 asks whether each number is above 3, and that has a verdict",
+            hint="`result.above(3.0)` asks whether each number is above 3; the answer has a verdict",
         )
 
 

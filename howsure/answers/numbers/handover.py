@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from howsure.answers.numbers.sentence import SHOWN
 from howsure.errors import InputError
 from howsure.judge.handover import DIGITS, NUMBER, Lines, Suggested, id_column
 from howsure.sampling.outcome import Floats
+from howsure.words import counted
 
 _FIRST = ("row", "name")
 _NUMBERS = ("mean", "low", "high", "network_low", "network_high", "truth")
@@ -44,18 +45,32 @@ def handed_over(result: RegressionCertainty, sets: Any, names: Sequence[str] | N
     return Lines([*(name for name, is_known in known.items() if is_known), *found], lines, suggested)
 
 
-def interval_lines(result: RegressionCertainty, ends: Floats) -> Iterator[list[Any]]:
-    """The part `interval_lines`: names of columns, then a line for each row.
+class IntervalsTold:
+    """The part `sets_told`; see `howsure.answers.classes.handover.SetsTold`."""
 
-    Args:
-        result: Of N rows.
-        ends: (N, K, 2) the ends of their intervals.
-    """
-    found = _named(result, {"low": ends[..., 0], "high": ends[..., 1]}, with_truth=False)
-    ids = [] if result.ids is None else result.ids.tolist()
-    yield ["row", *([] if result.ids is None else [result.id_name]), *found]
-    for position, number in enumerate(result.row.tolist()):
-        yield [number, *ids[position : position + 1], *(float(each[position]) for each in found.values())]
+    called = "Intervals"
+
+    def __init__(self, result: RegressionCertainty, fitted: Callable[[RegressionCertainty], Floats]) -> None:
+        self._like, self._fitted = result[:0], fitted
+        self._rows, self._width = 0, np.zeros(len(result.target_names))
+
+    def lines(self, result: RegressionCertainty) -> Iterator[list[Any]]:
+        """Names of columns, then a line for each row."""
+        ends = self._fitted(result)
+        self._rows, self._width = self._rows + len(result), self._width + np.ptp(ends, axis=-1).sum(axis=0)
+        found = _named(result, {"low": ends[..., 0], "high": ends[..., 1]}, with_truth=False)
+        ids = [] if result.ids is None else result.ids.tolist()
+        yield ["row", *([] if result.ids is None else [result.id_name]), *found]
+        for position, number in enumerate(result.row.tolist()):
+            yield [number, *ids[position : position + 1], *(float(each[position]) for each in found.values())]
+
+    def __str__(self) -> str:
+        names, of = self._like.target_names, f"Intervals of {counted(self._rows, self._like.kind)}"
+        widths = ", ".join(
+            f"{each:.4g}" + (f" ('{name}')" if len(names) > 1 else "")
+            for name, each in zip(names, self._width / max(1, self._rows), strict=True)
+        )
+        return f"{of}, on average {widths} wide." if self._rows else f"{of}."
 
 
 def _ends(result: RegressionCertainty, sets: Any) -> dict[str, Floats]:

@@ -106,8 +106,7 @@ class Numbers(Outcome):
             raise InputError(
                 "Numbers have no verdicts, so thresholds have no effect",
                 expected="no thresholds",
-                hint="`result.above(3.0)` asks whether a number is above 3; the answer has a verdict (on the "
-                "command line: --above)",
+                hint="`result.above(3.0)` asks whether each number is above 3; the answer has a verdict",
             )
         names = request.class_names
         found = target_names(_places(shape) if names is None else names, math.prod(shape))

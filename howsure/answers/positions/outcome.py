@@ -355,9 +355,8 @@ def _place_of_label(info: ModelInfo, names: Sequence[str], of_label: str | int |
             f"Model '{info.name}' has {len(names)} labels at each position, none of which excludes another",
             expected="the label whose map is wanted, one after the other",
             received=f"an output of shape (rows, {', '.join(map(str, info.output_shape))})",
-            hint=f"of_label={_shown(names[0])} assesses the map of the first one, yes or no at each position "
-            f"(on the command line: --of-label {names[0]}). If a position has one class, say so: "
-            "outputs='logits' or 'probabilities'",
+            hint=f"of_label={_shown(names[0])} assesses the map of the first one, yes or no at each "
+            "position. If a position has one class, say so: outputs='logits' or 'probabilities'",
         )
     place = names.index(of_label) if isinstance(of_label, str) and of_label in names else of_label
     if not isinstance(place, int) or place >= len(names):

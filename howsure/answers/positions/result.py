@@ -162,7 +162,7 @@ class DenseCertainty(Result[DenseRow]):
             raise InputError(
                 "The probabilities of all classes were not kept",
                 expected="a result that holds them",
-                hint="Assess the rows with keep='probabilities' (on the command line: --keep probabilities); "
+                hint="Assess the rows with keep='probabilities'; "
                 f"that takes {len(self.class_names)} numbers more at each {self.position_name}",
             )
         return self.all_probabilities

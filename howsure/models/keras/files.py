@@ -19,7 +19,7 @@ from howsure.models.keras.losses import remember
 from howsure.models.keras.old_files import as_keras_2_computes, as_keras_3_reads_it
 
 _UNKNOWN = re.compile(r"(?:Could not locate \w+|Unknown \w+:) '([^']+)'")
-_WEIGHTS = "load the weights with model.load_weights(…), and pass the model to howsure.assess"
+_WEIGHTS = "load the weights in Python with model.load_weights(…), and pass the model to howsure.assess"
 _MOST_OF_CONFIG = 2**28
 """Most bytes of a configuration that are read; a real one is far smaller."""
 
@@ -112,7 +112,7 @@ def _wants_to_run_code(file: Path, name: str | None = None) -> ModelError:
     return ModelError(
         f"'{file}' wants to run code of its own (a Lambda layer or the like), and was not opened",
         received=name,
-        hint="If you trust where it comes from, say so with --allow-code, or load it yourself and "
+        hint="If you trust where it comes from, say so with --allow-code, or load it yourself in Python, and "
         "pass the model to howsure.assess",
     )
 

@@ -120,7 +120,7 @@ def _wants_to_run_code(file: Path, received: str) -> ModelError:
         f"'{file}' could run code of its own when it is opened, and was not",
         expected="a graph of PyTorch's operators and tensors",
         received=received,
-        hint="If you trust where it comes from, say so with --allow-code, or load it yourself with "
+        hint="If you trust where it comes from, say so with --allow-code, or load it yourself in Python with "
         "torch.export.load and pass its module() to howsure.assess",
     )
 

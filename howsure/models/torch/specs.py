@@ -26,7 +26,7 @@ def input_specs(model: Any) -> list[InputSpec]:
         raise ModelError(
             f"Module '{name_of(model)}' does not say what input it takes",
             expected="rows, from which it is known",
-            hint="Give some: howsure.audit(model, x) (on the command line: --data ROWS)",
+            hint="Give some: howsure.audit(model, x)",
         )
     return found
 
