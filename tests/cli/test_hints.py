@@ -23,14 +23,13 @@ NOT_OF_COMMANDS = (
     *("scale/dataset.py", "misplaced.py", "passes.py", "judge/familiarity.py", "judge/familiarity_scores.py"),
     *("methods/augmentation.py", "methods/ensemble.py", "methods/laplace.py"),
     *("methods/laplace_of_numbers.py", "methods/last_layer.py", "answers/positions/padding.py"),
+    *("bare/maps.py", "report/looks.py"),
 )
 """Files whose messages no command can meet: no option reaches what they check."""
 
 FINE = {
     "Give `by` to `howsure sets` too": "no option gives `by`",
     "by=groups, one per row": "no option gives `by`",
-    "'NAME' in row NAME, as in `certainty.ids`": "rows of a file get the labels of their ids",
-    "Bring them into that order, `labels.loc": "rows of a file get the labels of their ids",
     "or one behind howsure.models.protocol": "for who writes an adapter",
     "`familiarity` needs OOD rows": "no option gives it",
     "or something with `logits`": "an attribute of what a module returns",
@@ -49,7 +48,7 @@ FINE = {
     "or make `howsure.Features` of what": "no command asks for features",
     "`result.of_row(0)` is a `Certainty`": "no command needs one class per row where there are positions",
     "and `result.share_interval(0.9)` says": "`howsure sets` takes sets where there are no intervals",
-    "`howsure.assess` makes such results": "`howsure assess` is its name there too",
+    "`howsure.DenseCertainty": "no file holds maps that howsure did not write",
     "'NAME': NAME passes in NAME MB": "what the graph is compared with",
     "`positions` says which positions count": "no option gives `positions`",
     "`level` is out of range": "no option gives `level`",
