@@ -217,7 +217,8 @@ class RunsCode(nn.Module):
             ["weights.pt", "rows.npz", "--weights", "weights.pt"],
             "--weights needs a function that makes the module",
         ),
-        (["broken.pt2", "rows.npz"], "'broken.pt2' could not be read as an exported program"),
+        (["broken.pt2", "rows.npz", "--allow-code"], "'broken.pt2' could not be read as an exported program"),
+        (["broken.pt2", "rows.npz"], "'broken.pt2' is an exported program, which can run code"),
     ],
 )
 def test_what_cannot_be_used_is_said_in_words(folder, arguments, words):
@@ -251,16 +252,18 @@ def test_an_exported_program_is_served_where_it_can_be(folder):
     exported(module.train(), "training.pt2")
     exported(module.eval(), "predicting.pt2")
     exported(module.train(), "fixed.pt2", rows=4)
-    code, said = run("assess", "training.pt2", "rows.npz", "--out", "out.parquet")
+    code, said = run("assess", "training.pt2", "rows.npz", "--allow-code", "--out", "out.parquet")
     assert code == 0, said
     expected = howsure.assess(module.eval(), rows_for("mlp"))
     assert howsure.load("out.parquet").probabilities == pytest.approx(expected.probabilities, abs=1e-5)
-    code, said = run("assess", "predicting.pt2", "rows.npz", "--out", "out.parquet")
+    code, said = run("assess", "predicting.pt2", "rows.npz", "--allow-code", "--out", "out.parquet")
     assert code == 2
     assert "it was exported in eval mode, which left its dropout switched off for good" in said
-    code, said = run("assess", "predicting.pt2", "rows.npz", "--out", "out.parquet", "--method", "softmax")
+    code, said = run(
+        "assess", "predicting.pt2", "rows.npz", "--allow-code", "--out", "out.parquet", "--method", "softmax"
+    )
     assert code == 0, said
-    code, said = run("assess", "fixed.pt2", "rows.npz", "--out", "out.parquet")
+    code, said = run("assess", "fixed.pt2", "rows.npz", "--allow-code", "--out", "out.parquet")
     assert code == 2
     assert "was exported for 4 rows at a time" in said
 

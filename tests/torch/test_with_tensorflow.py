@@ -29,7 +29,7 @@ EXPORTED = """
 from howsure.models.torch.files import load
 
 howsure.export(net, "certainty.onnx", plan=plan, x=x, outputs="logits")
-howsure.assess(load("net.pt2"), x, method=howsure.Softmax(), outputs="logits")
+howsure.assess(load("net.pt2", allow_code=True), x, method=howsure.Softmax(), outputs="logits")
 """
 
 WITH_TENSORFLOW = """

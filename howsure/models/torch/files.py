@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import os
 import pickle
@@ -16,8 +15,7 @@ from torch import nn
 
 from howsure.data.reading import not_for_its_content, reading
 from howsure.data.rows import counted, quoted
-from howsure.errors import DependencyError, FileError, HowsureError, ModelError
-from howsure.models.torch.check_exported import checked
+from howsure.errors import DependencyError, FileError, ModelError
 from howsure.models.torch.dispatch_mode import without_triton
 from howsure.models.torch.inputs import name_of
 
@@ -28,27 +26,26 @@ _SHOWN = 3
 
 
 def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> nn.Module:
-    """Load the module of a program that `torch.export.save` wrote.
+    """Load the module of a program that `torch.export.save` wrote. Opening such a file can run code.
 
     Args:
         path: A `.pt2` file.
-        allow_code: True allows a file with more than a graph and weights to run code.
+        allow_code: True allows the file to run code.
 
     Raises:
-        FileError: The file is missing, damaged, or not an exported program.
-        ModelError: The file could run code.
+        FileError: It may not run code, is damaged, or is not an exported program.
     """
     file = Path(path)
+    if not allow_code:
+        raise FileError(
+            f"'{file}' is an exported program, which can run code when it is opened, so it was not",
+            expected="a file that you trust, with allow_code=True",
+            hint="Or give the function that makes the module, and its weights in a file of their own",
+        )
     try:
-        with (
-            without_triton(),
-            warnings.catch_warnings(action="ignore"),  # PyTorch's own, about planned changes
-            contextlib.nullcontext(file) if allow_code else checked(file) as readable,
-        ):
-            module: nn.Module = torch.export.load(readable).module()
+        with without_triton(), warnings.catch_warnings(action="ignore"):  # about planned changes
+            module: nn.Module = torch.export.load(file).module()
             return module
-    except HowsureError:
-        raise
     except Exception as error:  # PyTorch may raise anything for unreadable files
         raise not_for_its_content(file, error) or FileError(
             f"'{file}' could not be read as an exported program ({_short(error)})",
