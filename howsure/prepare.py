@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from howsure.answers.meant import check_meant
 from howsure.answers.raw import Raw
 from howsure.answers.registry import outcome_of
+from howsure.data.moves import Change
 from howsure.data.rows import cast_rows
 from howsure.errors import InputError, ModelError
 from howsure.methods.protocol import Job, Method, is_method
@@ -78,9 +79,15 @@ def prepare(
     if request.class_names is None and ready.info.class_names is None:
         wished = replace(request, class_names=given.class_names)
 
-    def again(method: Method, *, model: Any = model, change: Callable[[Any], Any] | None = None) -> Job:
-        return prepare(model, given.x if change is None else change(given.x), method, wished, first=job)
+    def again(
+        method: Method, *, model: Any = model, change: Change | None = None, undo: Change | None = None
+    ) -> Job:
+        x, before = given.x if change is None else change(given.x), wished.undo
+        both = undo if before is None else before if undo is None else lambda raw: before(undo(raw))
+        return prepare(model, x, method, replace(wished, undo=both), first=job)
 
+    if request.undo is not None:
+        outcome = outcome.moved_back(request.undo)
     casted = cast_rows(rows, ready.info.inputs)
     outcome = outcome.of_rows(ready, casted, len(rows[0]), request.positions)
     job = Job(ready, casted, len(rows[0]), outcome, int(request.seed), int(request.batch_size), again)

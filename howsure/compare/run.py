@@ -21,16 +21,17 @@ from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED
 from howsure.compare.protocol import Comparing
 from howsure.compare.results import without
 from howsure.data.align import aligned
-from howsure.data.changed import ByRow
 from howsure.data.gather import first, length
+from howsure.data.moves import Layout, Move, Way, check_unmoved, is_way
 from howsure.data.rows import Rows
 from howsure.errors import HowsureWarning, InputError, warn
 from howsure.judge.familiarity import Familiarity
 from howsure.judge.paired import Comparable
+from howsure.methods.augmentation import Changed
 from howsure.methods.choices import CHOICES, possible_methods
 from howsure.methods.classifiers import is_plain
 from howsure.methods.mc_dropout import MCDropout
-from howsure.methods.protocol import Method
+from howsure.methods.protocol import Job, Method, Passes
 from howsure.methods.softmax import Softmax
 from howsure.misplaced import belongs_to_the_method
 from howsure.models.adapt import adapt, rows_for
@@ -92,8 +93,10 @@ def compare(
         methods: By name. The first is the baseline, best the plain prediction, `Softmax()`. None means that
             one and, if the model has dropout, `MCDropout()`.
         shifts: By name, the same rows after a change: a function of the arrays of `x`, or the rows
-            themselves. None means `howsure.shifts.STANDARD` for images, of which numbers and positions get
-            those that move nothing, and no change otherwise; {} means no change.
+            themselves. Where there is a class at each position, a change that moves positions is a pair (do,
+            undo), 'flip' or 'turn', as in `Augmentation`, and outputs are moved back. None means
+            `howsure.shifts.STANDARD` for images, of which numbers and positions get those that move nothing,
+            and no change otherwise; {} means no change.
         outside: By name, OOD rows: they belong to none of the model's classes, or are unlike its rows. Where
             there is a class at each position, the doubt of each row tells them apart.
         familiarity: By name, results of `howsure.familiarity` on features of the model. On OOD rows they are
@@ -142,7 +145,7 @@ def compare(
     )
     with told(progress, "Comparing") as tell:
         given = rows_for(model, x, tell)
-        probe = _probe(model, given, request)
+        probe, layout = _probe(model, given, request)
         comparing, left_out = without(part_of(probe, "compare"), probe, background)
         if of_label is None:  # with it the caller names all labels, and a result one of them
             request = replace(request, class_names=getattr(probe, probe.names))
@@ -167,7 +170,7 @@ def compare(
         _check_names(chosen, known)
         if shifts is None:
             shifts = comparing.shifts if probe.kind == "image" and hasattr(given.x, "shape") else {}
-        sets = _sets_of(model, given, shifts, outside, tell)
+        sets = _sets_of(model, given, shifts, outside, layout, tell)
         truth = comparing.truth(labels, sets.lengths[AS_THEY_ARE], probe)
         sets.check_alike(len(truth))
         if known and comparing.familiar is None:
@@ -217,13 +220,20 @@ def compare(
     )
 
 
-def _probe(model: Any, given: Rows, request: Request) -> Any:
+def _probe(model: Any, given: Rows, request: Request) -> tuple[Any, Layout | None]:
     """The plain prediction of the first rows, in one block, for the kind of the answers and their names."""
+    found = list[Layout | None]()
+
+    class Probing(Softmax):
+        def begin(self, job: Job) -> Passes:
+            found.append(job.outcome.layout)
+            return super().begin(job)
+
     few = Rows(first(given.x, PROBED), class_names=given.class_names)
     with warnings.catch_warnings(
         action="ignore", category=HowsureWarning
     ):  # they come again when all are assessed
-        return next(streamed(model, few, Softmax(), request))
+        return next(streamed(model, few, Probing(), request)), found[0]
 
 
 def _check_names(methods: Mapping[str, Method], known: Mapping[str, Familiarity]) -> None:
@@ -243,12 +253,14 @@ class _Sets:
     Attributes:
         called: The unchanged rows with their ids, without labels.
         alike: By name, the same rows: first unchanged, then under each shift.
+        moves: By name, shifts of these that are moved back, and so made by the method.
         outside: By name, OOD rows.
     """
 
     called: Rows
     alike: Mapping[str, Any]
     outside: Mapping[str, Any]
+    moves: Mapping[str, Way]
 
     @cached_property
     def lengths(self) -> dict[str, int]:
@@ -276,26 +288,27 @@ def _sets_of(
     given: Rows,
     shifts: Mapping[str, Shift | Any],
     outside: Mapping[str, Any] | None,
+    layout: Layout | None,
     progress: Callable[[int, int], None] | None,
 ) -> _Sets:
     """All sets of rows, or an `InputError`."""
     x = given.x
-    changed = {
-        name: each
-        if callable(each)
-        else rows_for(model, aligned(each, given, f"The rows '{name}'"), progress).x
-        for name, each in check_by_name(shifts, "shifts").items()
-    }
-    alike = {AS_THEY_ARE: x} | {
-        name: ByRow(each)(x) if callable(each) else each for name, each in changed.items()
-    }
+    alike, moves = {AS_THEY_ARE: x}, dict[str, Way]()
+    for name, each in check_by_name(shifts, "shifts").items():
+        if not is_way(each):
+            alike[name] = rows_for(model, aligned(each, given, f"The rows '{name}'"), progress).x
+            check_unmoved(x, alike[name], layout)
+        elif (move := Move.of(each, layout)).undo is not None:
+            alike[name], moves[name] = x, each
+        else:
+            alike[name] = move.by_row(layout)(x)
     ood = {
         name: rows_for(model, each, progress).x for name, each in check_by_name(outside, "outside").items()
     }
     twice = set(alike) & set(ood)
     if twice:
         raise InputError(f"Two sets of rows have the name '{twice.pop()}'", expected="distinct names")
-    sets = _Sets(replace(given, labels=None), alike, ood)
+    sets = _Sets(replace(given, labels=None), alike, ood, moves)
     empty = [name for name in ood if not sets.lengths[name]]
     if empty:
         raise InputError(f"The OOD set '{empty[0]}' has no rows", expected="at least 1")
@@ -383,7 +396,8 @@ def _assessed(
         for number, (which, of_set) in enumerate(sets.both.items()):
             rows = sets.called if which == AS_THEY_ARE else of_set
             told_of = course.of_one(sets.lengths[which])
-            blocks = _Timed(partial(streamed, model, rows, method, request, told_of))
+            asked = Changed(sets.moves[which], method) if which in sets.moves else method
+            blocks = _Timed(partial(streamed, model, rows, asked, request, told_of))
             place = Path(folder) / str(number)
             place.mkdir()
             said[which] = scored.comparing.gathered(blocks, sets.lengths[which], place)

@@ -40,13 +40,14 @@ class ByRow:
 
     Args:
         change: From rows, in the form in which the caller gave them, to as many of the same shape.
+        check: Called with the rows of the first call: raises what else is wrong with the change.
 
     Attributes:
         marks: Of the rows of the first call, and of what became of them.
     """
 
-    def __init__(self, change: Change) -> None:
-        self._change = change
+    def __init__(self, change: Change, check: Callable[[Any], None] | None = None) -> None:
+        self._change, self._check_more = change, check
         self._few: Any = None
         self.marks: tuple[Hashable, Hashable] = (object(), object())
 
@@ -55,6 +56,8 @@ class ByRow:
         first = self._few is None
         if first:
             self._check(rows)
+            if self._check_more is not None and length(rows):
+                self._check_more(rows)
         made = self._change(copied(rows))
         if first and length(rows):
             self.marks = _mark(rows), _mark(made)
@@ -134,7 +137,7 @@ def _at(rows: Any, places: Sequence[int]) -> Any:
     return rows.iloc[list(places)] if hasattr(rows, "iloc") else rows[list(places)]
 
 
-def _parts(rows: Any) -> list[Array]:
+def parts(rows: Any) -> list[Array]:
     """The array of each input."""
     if isinstance(rows, Mapping):
         rows = list(rows.values())
@@ -142,12 +145,12 @@ def _parts(rows: Any) -> list[Array]:
 
 
 def _mark(rows: Any) -> Hashable:
-    return tuple(map(mark_of, _parts(rows)))
+    return tuple(map(mark_of, parts(rows)))
 
 
 def _numbers(rows: Any) -> Array:
     """(n, F) all numbers in double precision, or else all texts, of each row."""
-    parts = _parts(rows)
-    are_numbers = all(each.dtype.kind in "biuf" for each in parts)
-    flat = [each.reshape(len(each), -1).astype(np.float64 if are_numbers else object) for each in parts]
+    found = parts(rows)
+    are_numbers = all(each.dtype.kind in "biuf" for each in found)
+    flat = [each.reshape(len(each), -1).astype(np.float64 if are_numbers else object) for each in found]
     return np.concatenate(flat, axis=1)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from howsure.data.changed import ByRow
+from howsure.data.moves import EXPECTED, Move, Way, is_way
 from howsure.data.twice import first_twice
 from howsure.errors import InputError, warn
 from howsure.methods.members import begin_members
 from howsure.methods.protocol import Job, Method, Needs, Passes, Standing, is_method
 from howsure.methods.softmax import Softmax
-from howsure.shifts import Shift
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,11 @@ class Augmentation:
 
     Args:
         changes: At least one function from rows to as many rows of the same shape, as in `howsure.shifts`.
-            Each gets a copy of the rows, which it may change in place, and changes each row by itself.
+            Each gets a copy of the rows, which it may change in place, and changes each row by itself. Where
+            there is a class at each position, a function alone moves no position. A pair (do, undo) does:
+            undo gets outputs (n, …) of the model for changed rows, as the model gives them, and moves them
+            back. 'flip' mirrors the last axis of positions (images left to right), and 'turn' turns the last
+            two by 90° as `numpy.rot90` does (images counterclockwise); they need no undo.
         each: How the network predicts each version: `PlainPrediction()` or `MCDropout(…)`.
 
     Raises:
@@ -39,17 +43,17 @@ class Augmentation:
         99.9 ± 0.5 % '4': sure. Single versions of the row say 99.7 to > 99.9 %.
     """
 
-    changes: Sequence[Shift]
+    changes: Sequence[Way]
     each: Method = Softmax()  # noqa: RUF009 (frozen, so it may be shared)
 
     in_words = "The mean of what the network says of a row and of slightly changed versions of it."
 
     def __post_init__(self) -> None:
-        fine = isinstance(self.changes, (list, tuple)) and self.changes and all(map(callable, self.changes))
+        fine = isinstance(self.changes, (list, tuple)) and self.changes and all(map(is_way, self.changes))
         if not fine:
             raise InputError(
                 "`changes` cannot be used",
-                expected="a list of at least one function, such as howsure.shifts.rotated(10)",
+                expected=f"a list, each {EXPECTED}",
                 received=repr(self.changes),
             )
         if not is_method(self.each):
@@ -84,14 +88,57 @@ class Augmentation:
 
     def begin(self, job: Job) -> Passes:
         """Begin a prediction for each version of the rows."""
-        changes = [ByRow(change) for change in self.changes]
-        jobs = [job, *(job.again(self.each, change=change) for change in changes)]
+        layout = job.outcome.layout
+        moves = [Move.of(way, layout) for way in self.changes]
+        changes = [move.by_row(layout) for move in moves]
+        jobs = [job]
+        for move, change in zip(moves, changes, strict=True):
+            jobs.append(job.again(self.each, change=change, undo=move.undo))
         _warn_of_twice(changes)
         return begin_members(jobs, self.each)
 
     def why(self, standing: Standing) -> Iterator[str]:
         """None: nothing is explained yet."""
         return iter(())
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A method for changed rows, whose outputs are moved back where positions were moved.
+
+    Args:
+        way: The change, as `Augmentation` takes it.
+        method: The method.
+    """
+
+    way: Way
+    method: Method
+
+    @property
+    def in_words(self) -> str:
+        """That of the method."""
+        return self.method.in_words
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Those of the method."""
+        return self.method.settings
+
+    @property
+    def needs(self) -> Needs:
+        """What the method needs."""
+        return self.method.needs
+
+    def begin(self, job: Job) -> Passes:
+        """Begin with the changed rows."""
+        move = Move.of(self.way, job.outcome.layout)
+        return self.method.begin(
+            job.again(self.method, change=move.by_row(job.outcome.layout), undo=move.undo)
+        )
+
+    def why(self, standing: Standing) -> Iterator[str]:
+        """What the method says."""
+        return self.method.why(standing)
 
 
 def _warn_of_twice(changes: Sequence[ByRow]) -> None:

@@ -54,7 +54,8 @@ class Job:
         outcome: The kind of answer for a row: a class, labels, numbers, or a class at each position.
         seed: Seed of the passes.
         batch_size: Rows that run together.
-        again: Makes the same job for another method, with another model or with changed rows.
+        again: Makes the same job for another method, with another model, or with changed rows and what
+            moves outputs for these back (`change`, `undo`).
     """
 
     model: Any

@@ -17,7 +17,7 @@ The engine knows of an answer no more than this: every column's plain mean over 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -29,6 +29,7 @@ from howsure.errors import InputError
 from howsure.models.protocol import Model, ModelInfo
 
 if TYPE_CHECKING:
+    from howsure.data.moves import Layout
     from howsure.request import Request
     from howsure.sampling.run import Rows
 
@@ -200,6 +201,15 @@ class Outcome(ABC):
                 expected="a model with a class at each position",
                 received=f"one whose answers are {self.name}",
             )
+        return self
+
+    @property
+    def layout(self) -> Layout | None:
+        """Where positions lie in rows and outputs; None if answers are of whole rows."""
+        return None
+
+    def moved_back(self, undo: Callable[[Any], Any]) -> Self:
+        """The same for moved rows, whose outputs (n, …) are moved back. Whole rows have no place."""
         return self
 
     def read_as(self, shape: tuple[int, ...]) -> str | None:

@@ -28,6 +28,7 @@ from howsure.answers.positions.tally import PassesTally
 from howsure.answers.positions.truth import IGNORED, truth_map
 from howsure.answers.verdict import judge, pick, top_two
 from howsure.data.labels import check_class_names
+from howsure.data.moves import Change, Layout
 from howsure.data.row_numbers import row_number
 from howsure.data.rows import counted, in_rows, quoted
 from howsure.errors import InputError, ModelError, warn
@@ -77,6 +78,8 @@ class Positions(OneOfClasses):
         counts: Maps row numbers (n,) to whether their positions count, (n, *P); None where all do.
         position_called: What a position is called; empty for the usual word.
         has_mask: Whether the model says of each row which positions count.
+        undo: What moves outputs for moved rows back; None where none moved.
+        seen: Shape of the positions in the outputs for moved rows; empty where none moved.
     """
 
     model: str
@@ -91,6 +94,8 @@ class Positions(OneOfClasses):
     counts: Any = field(default=None, compare=False, repr=False)
     position_called: str = ""
     has_mask: bool = False
+    undo: Any = field(default=None, compare=False, repr=False)
+    seen: tuple[int, ...] = ()
     name = "positions"
     follows_plans = False
 
@@ -172,10 +177,28 @@ class Positions(OneOfClasses):
 
     def of_rows(self, model: Model, rows: Sequence[Rows], total: int, positions: Any) -> Positions:
         """The same with the positions that count: given, or those that an attention mask or Keras counts."""
-        shape = (total, *self.positions)
-        own = own_counts(model, rows, shape)
-        counts = own.counts if positions is None else given_counts(positions, shape)
+        own = own_counts(model, rows, (total, *(self.seen or self.positions)))
+        if positions is not None:
+            counts = given_counts(positions, (total, *self.positions))
+        elif (counts := own.counts) is not None and self.undo is not None:
+            axis = 1 + (self.class_axis or 0)
+            counts = np.squeeze(self._back(np.expand_dims(counts, axis)), axis)
         return replace(self, counts=counts, position_called=own.called, has_mask=own.known)
+
+    @property
+    def layout(self) -> Layout:
+        """Where positions lie in rows and outputs."""
+        return Layout(self.positions, self.class_axis or 0)
+
+    def moved_back(self, undo: Change) -> Self:
+        """The same for rows that were moved, whose outputs (n, …) are moved back."""
+        moved, axis = replace(self, undo=undo, seen=self.positions), self.class_axis or 0
+        back = moved._back(np.zeros((1, *np.insert(self.positions, axis, 1)), np.float32))
+        return replace(moved, positions=tuple(np.delete(back.shape[1:], axis).tolist()))
+
+    def _back(self, outputs: NDArray[Any]) -> NDArray[Any]:
+        """Outputs (n, …) for moved rows in the order of the rows as they were."""
+        return np.asarray(self.undo(outputs.copy()))
 
     @property
     def width(self) -> int:
@@ -198,6 +221,9 @@ class Positions(OneOfClasses):
         Raises:
             ModelError: NaN or infinity came out, or what was declared probabilities is none.
         """
+        if self.undo is not None:
+            back = self._back(raw.reshape(-1, *raw.shape[2:]))
+            raw = back.reshape(*raw.shape[:2], *back.shape[1:])
         values = np.moveaxis(raw, 2 + (self.class_axis or 0), -1).astype(np.float32)
         if self.of_label is not None:
             values = values[..., self.of_label : self.of_label + 1]

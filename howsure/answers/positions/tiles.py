@@ -112,8 +112,10 @@ class _TileRows:
         return changed.astype(self._dtype)
 
     def changed(self, change: Callable[[Any], Any] | None) -> _TileRows:
-        """The same tiles after a change of rows."""
-        return _TileRows(self._x, self._areas, self._dtype, change)
+        """The same tiles after one more change of rows."""
+        before = self._change
+        both = change if before is None else lambda tiles: tiles if change is None else change(before(tiles))
+        return _TileRows(self._x, self._areas, self._dtype, both)
 
 
 def tiled(
@@ -183,9 +185,9 @@ def _on_tiles(job: Job, source: _TileRows, total: int, outcome: Outcome) -> Job:
 
     def again(method: Method, *, change: Callable[[Any], Any] | None = None, **others: Any) -> Job:
         other = job.again(method, **others)
-        its: Any = other.outcome
-        counts = getattr(outcome, "counts", None)
-        return _on_tiles(other, source.changed(change), total, replace(its, counts=counts))
+        settings = {each.name: getattr(other.outcome, each.name) for each in fields(Positions)}
+        kept = {name: getattr(outcome, name) for name in ("counts", "positions", "areas", "tallies")}
+        return _on_tiles(other, source.changed(change), total, _InTiles(**settings | kept))
 
     return replace(job, rows=[source], total=total, outcome=outcome, again=again)
 
