@@ -54,7 +54,7 @@ def written(
     answers: tuple[float, float] | None,
     networks: tuple[float, float] | None,
     truth: float | None = None,
-    width: float = 0.0,
+    width: float = np.nan,
 ) -> Written:
     """A number and what is known of it, in texts that fit together.
 
@@ -68,10 +68,11 @@ def written(
         answers: Ends of the interval of a new answer, or None.
         networks: Ends of the interval between networks, or None.
         truth: The true number, or None.
-        width: Of an interval whose ends are unknown; 0 for none.
+        width: Of an interval whose ends are unknown; NaN for none.
     """
     intervals = [each for each in (answers, networks) if each is not None]
-    finest = _finest(mean, [high - low for low, high in intervals] or [width])
+    widths = [high - low for low, high in intervals] or ([width] if np.isfinite(width) else [])
+    finest = _finest(mean, widths, truth)
     decimals = _decimals(margin, finest)
     largest = max(abs(number) for number in (mean, *(end for each in intervals for end in each)))
     power = _power(largest, decimals)
@@ -102,6 +103,28 @@ def to(ends: Ends) -> str:
     return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
 
+def measured(value: float, low: float, high: float) -> tuple[str, str, str]:
+    """A finite number and the ends of its interval, with decimals that tell two digits of the width.
+
+    A number that these would round to 0 has two digits of its own. Ends that are the same have no text, and
+    their number has four digits.
+    """
+    width = high - low
+    if not width > 1e-9 * abs(value):
+        return significant(value, 4), "", ""
+    decimals, largest = 1 - math.floor(math.log10(width)), max(abs(value), abs(low), abs(high))
+    power = _power(largest, min(decimals, 1 - _exponent(largest)))
+    told, first, last = (rounded(each, decimals, power) for each in (value, low, high))
+    lost = value and not round(Decimal(value), decimals)
+    return (significant(value, 2) if lost else told), first, last
+
+
+def exactly(value: float) -> str:
+    """A number as it was given, up to the precision of a double: `0.5`, `2,000,000`, `2e-9`."""
+    decimals = _exact(value)
+    return rounded(value, decimals, _power(abs(value), decimals))
+
+
 def significant(value: float, digits: int) -> str:
     """A number with so many significant digits: `0.1234`, `1,234`."""
     if value == 0 or not np.isfinite(value):
@@ -123,14 +146,21 @@ def rounded(value: float, decimals: int, power: int = 0) -> str:
     return f"{shown}e{power}" if power and found else shown
 
 
-def _finest(mean: float, widths: list[float]) -> int:
+def _finest(mean: float, widths: list[float], truth: float | None) -> int:
     """Most decimals of a mean: one beyond the ends of the narrowest interval."""
     known = [width for width in widths if width > 0]
+    if widths and not known:  # it is known without error, and so is what it is compared with
+        return max(_exact(mean), 0 if truth is None else _exact(truth))
     if known:
         finest = min(_of_width(min(known)), _of_width(max(known)) + NARROWER) + 1
     else:
         finest = OF_A_NUMBER - 1 - (_exponent(mean) if mean else 0)
     return min(finest, OF_DOUBLE_PRECISION - 1 - _exponent(mean)) if mean else finest
+
+
+def _exact(value: float) -> int:
+    """Decimals of a number as it was given, up to the precision of a double."""
+    return -int(Decimal(f"{value:.{OF_DOUBLE_PRECISION}g}").normalize().as_tuple().exponent)
 
 
 def _decimals(margin: float, finest: int) -> int:

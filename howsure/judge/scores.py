@@ -7,7 +7,6 @@ of a difference of two scores of the same rows are differences. Only the noise o
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -15,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import digamma, expit, logit, ndtr, ndtri
 
+from howsure.digits import exactly, measured
 from howsure.sampling.outcome import Floats
 from howsure.statistics import proportion_interval, skewed_interval, symmetric_interval
-from howsure.words import decimals_of
 
 LEAST_MISTAKES = 5
 """Mistakes below which scores that they decide have no interval: docs/intervals.md shows what fewer do."""
@@ -37,9 +36,6 @@ SMALLEST = float(np.finfo(np.float64).eps)
 """Probabilities below count as this in the NLL, as in scikit-learn, so that a row costs 36 nats at most."""
 
 UNKNOWN = (np.nan, np.nan)
-
-SMALL = 1e-5
-"""Intervals below this width would be rounded away by six decimals: their ends have digits instead."""
 
 NORMAL = float(ndtri(0.975))
 
@@ -75,16 +71,9 @@ class Score:
         if not np.isfinite(self.value):
             return "infinite" if self.value > 0 else "not defined"
         if not np.isfinite(self.low + self.high) or self.low == self.high:
-            return f"{self.value:.4g}"
-        width = self.high - self.low
-        if width < SMALL:
-            digits = 2 + math.ceil(math.log10(max(abs(self.low), abs(self.high)) / width))
-            return f"{self.value:.{digits}g} ({self.low:.{digits}g} to {self.high:.{digits}g})"
-        decimals = decimals_of(width)
-        value, low, high = (
-            round(number, decimals) + 0.0 for number in (self.value, self.low, self.high)
-        )  # + 0.0: no negative zero
-        return f"{value:.{decimals}f} ({low:.{decimals}f} to {high:.{decimals}f})"
+            return exactly(float(f"{self.value:.4g}"))
+        value, low, high = measured(self.value, self.low, self.high)
+        return f"{value} ({low} to {high})" if low else value
 
     @property
     def known(self) -> bool:

@@ -18,5 +18,5 @@ def value_and_interval(score: Score, *, per_cent: bool = False) -> tuple[str, st
         return "–", ""
     if not high > low:
         return f"{value:.4g}".replace("-", "−"), ""
-    shown, interval = str(Score(value, low, high)).removesuffix(")").replace("-", "−").split(" (")
+    shown, _, interval = str(Score(value, low, high)).removesuffix(")").replace("-", "−").partition(" (")
     return shown, interval

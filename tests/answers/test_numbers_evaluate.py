@@ -1,6 +1,7 @@
 """Scores of numbers equal formulas and libraries that know nothing of howsure, and their intervals hold."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -141,7 +142,12 @@ def test_a_larger_unit_changes_only_the_unit():
             )
     assert larger.coverage == FOUND.coverage
     small = howsure.evaluate(RESULT.rescaled(0.0, 1e-9), 1e-9 * Y)
-    assert str(small.mae).split()[0] == f"{1e-9 * FOUND.mae.value:.3g}"
+    for name in ("rmse", "mae", "bias", "crps"):
+        one, other = str(getattr(FOUND, name)), str(getattr(small, name))
+        assert other == re.sub(r"\d\.\d+", r"\g<0>e-9", one)
+        numbers = [float(each) for each in re.findall(r"-?[\d.]+", one)]
+        thousand = re.findall(r"-?[\d.]+", str(getattr(larger, name)).replace(",", ""))
+        assert [float(each) for each in thousand] == pytest.approx([1000 * each for each in numbers])
 
 
 # --- intervals ----------------------------------------------------------------------------------------

@@ -78,8 +78,9 @@ def test_without_noise_networks_are_told_and_without_networks_answers() -> None:
             "1,700,000,010 ± 10",
             "1,699,999,910 to 1,700,000,110",
         ),
-        (4.2137, 0.0, (4.2137, 4.2137), "4.214", "4.214"),
-        (0.0, 0.0, (0.0, 0.0), "0.000", "0.000"),
+        (4.2137, 0.0, (4.2137, 4.2137), "4.2137", "4.2137"),  # it claims to be exact
+        (1234567.891, 0.0, (1234567.891, 1234567.891), "1,234,567.891", "1,234,567.891"),
+        (0.0, 0.0, (0.0, 0.0), "0", "0"),
     ],
 )
 def test_digits(mean: float, margin: float, ends: tuple[float, float], number: str, said: str) -> None:

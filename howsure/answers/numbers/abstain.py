@@ -12,6 +12,7 @@ from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.truth import check_result, scale_of, truth_of
 from howsure.arguments import as_floats
 from howsure.data.rows import quoted
+from howsure.digits import exactly
 from howsure.errors import InputError
 from howsure.judge.accept import Acceptance, decided
 from howsure.sampling.outcome import Booleans, Floats
@@ -59,7 +60,7 @@ class RegressionAbstention(Acceptance):
 
     def in_words(self) -> str:
         """The promise and what it rests on, in two sentences."""
-        limits = [f"{limit:,.6g}" for limit in self.tolerance.values()]
+        limits = [exactly(limit) for limit in self.tolerance.values()]
         if len(limits) > 1:
             limits = [f"{limit} in '{name}'" for name, limit in zip(self.tolerance, limits, strict=True)]
         off = f"off by more than {' or '.join(limits)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from howsure.compare.comparison import LEAST_CALIBRATED, Comparison
 from howsure.compare.findings import joined, quoted_list, the, with_interval
 from howsure.compare.protocol import ShiftWording, Shown, Wording
-from howsure.digits import rounded, significant
+from howsure.digits import measured
 from howsure.judge.scores import Score
 from howsure.words import counted, listed, upper
 
@@ -234,13 +233,9 @@ def in_unit(score: Score) -> tuple[str, str]:
 
     A unit of the target that is a thousand times larger changes no digit.
     """
-    ends = (score.value, score.low, score.high)
-    width = score.high - score.low
-    if not width > 1e-9 * abs(score.value):
-        return significant(score.value, 4).replace("-", "−"), ""
-    decimals = 1 - math.floor(math.log10(width))
-    value, low, high = (rounded(end, decimals).replace("-", "−") for end in ends)
-    return value, f"{low}\u00a0to\u00a0{high}"
+    found = measured(score.value, score.low, score.high)
+    value, low, high = (each.replace("-", "−") for each in found)
+    return value, f"{low}\u00a0to\u00a0{high}" if low else ""
 
 
 NUMBER_WORDS = NumberWords()

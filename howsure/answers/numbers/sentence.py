@@ -119,7 +119,7 @@ def written_of(row: NumbersRow, k: int, level: float) -> Written:
         _known(row.prediction_interval(SHOWN)[k]),
         _known(row.credible_interval(level)[k]),
         None if row.truth is None else float(row.truth[k]),
-        0.0 if np.isnan(spread) else 2 * float(ndtri((1 + SHOWN) / 2)) * spread,
+        2 * float(ndtri((1 + SHOWN) / 2)) * spread,
     )
 
 
