@@ -24,7 +24,7 @@ from howsure.errors import InputError
 from howsure.methods.choices import default_method
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Job, Method, Passes
-from howsure.misplaced import belongs_to_the_method
+from howsure.misplaced import belongs_to_the_method, named_either_way
 from howsure.models.adapt import rows_for
 from howsure.models.protocol import FLOAT32
 from howsure.prepare import check_method, prepare
@@ -39,6 +39,7 @@ Result = Any
 """A `Certainty`, or the result of another outcome."""
 
 
+@named_either_way
 @belongs_to_the_method
 def assess(
     model: Any,
@@ -130,6 +131,7 @@ def assess(
     return assessed(model, x, method, request, progress)
 
 
+@named_either_way
 @belongs_to_the_method
 def stream(
     model: Any,
@@ -263,6 +265,7 @@ def _blocks(job: Job, method: Method, passes: Passes, progress: Progress) -> Ite
             yield passes.result(numbers, finished, job.outcome, of_block)
 
 
+@named_either_way
 @belongs_to_the_method
 def plan(
     model: Any,

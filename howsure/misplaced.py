@@ -1,4 +1,4 @@
-"""Arguments that were given to the wrong function: where they belong."""
+"""Arguments that were given to the wrong function, or under the name that others have."""
 
 from __future__ import annotations
 
@@ -13,7 +13,28 @@ from howsure.methods.mc_dropout import MCDropout
 P = ParamSpec("P")
 T = TypeVar("T")
 
+NAMES = ("class_names", "target_names")
+"""What names of outputs are called, by what they are of."""
+
 _SHOWN = (bool, int, float, type(None))
+
+
+def named_either_way(function: Callable[P, T]) -> Callable[P, T]:
+    """The same function, which takes `target_names` for `class_names`, and the other way round.
+
+    Example:
+        >>> howsure.assess(prices, houses, target_names=["price"]).target_names
+        ('price',)
+    """
+    own, other = NAMES if NAMES[0] in inspect.signature(function).parameters else reversed(NAMES)
+
+    @wraps(function)
+    def called(*args: P.args, **kwargs: P.kwargs) -> T:
+        if other in kwargs and own not in kwargs:
+            kwargs[own] = kwargs.pop(other)
+        return function(*args, **kwargs)
+
+    return called
 
 
 def belongs_to_the_method(function: Callable[P, T]) -> Callable[P, T]:

@@ -117,6 +117,11 @@ def reason_in_words(
     )
 
 
+def compared(how: str, said: str) -> str:
+    """`at most 12 %`, but `< 0.1 %` or `> 99.9 %` where a text has a comparison of its own."""
+    return said if said[0] in "<>" else f"{how} {said}"
+
+
 def at_most(share: float) -> str:
     """A share in per cent, rounded up to one decimal."""
     return f"{math.ceil(1_000 * share - 1e-9) / 10:.1f} %"

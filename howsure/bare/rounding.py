@@ -150,7 +150,11 @@ def _cause(p: Floats) -> str:
         return "They look like counts: divide each row by its sum"
     if np.all(np.abs(total - 1) <= SUM_OFF):
         return "Rows sum to 1 but hold values outside: look for what made them"
-    return "They look like logits: give `scipy.special.softmax(p, axis=-1)`, or leave out columns of no class"
+    return (
+        "If they are logits, give `scipy.special.softmax(p, axis=-1)`; if they are numbers, "
+        "`howsure.RegressionCertainty.from_mean_std(mean, std)`, or a table with columns mean and std. Leave "
+        "out columns of no class"
+    )
 
 
 def _cause_of_sums(p: Floats, wrong: NDArray[np.bool_]) -> str:

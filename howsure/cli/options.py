@@ -146,8 +146,10 @@ class Names(Limits):
     class_names: Annotated[
         str | None,
         typer.Option(
+            "--class-names",
+            "--target-names",
             help="Names of the classes, labels or numbers in the order of the model's outputs: a,b,c, or a "
-            "file."
+            "file.",
         ),
     ] = None
 

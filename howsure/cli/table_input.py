@@ -55,8 +55,10 @@ class TableOptions(RowColumns, Above):
     class_names: Annotated[
         str | None,
         typer.Option(
+            "--class-names",
+            "--target-names",
             help="Names of the columns that are classes, or class names in their order: a,b,c or a file. For "
-            "numbers: names of the targets, whose columns are mean.NAME and std.NAME."
+            "numbers: names of the targets, whose columns are mean.NAME and std.NAME.",
         ),
     ] = None
     normalise: Normalise = False

@@ -33,7 +33,7 @@ from howsure.methods.classifiers import is_plain
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Job, Method, Passes
 from howsure.methods.softmax import Softmax
-from howsure.misplaced import belongs_to_the_method
+from howsure.misplaced import belongs_to_the_method, named_either_way
 from howsure.models.adapt import adapt, rows_for
 from howsure.models.choose_output import Output
 from howsure.models.features import features_of
@@ -54,6 +54,7 @@ WARM_UP = 512
 """Rows that each method assesses before it is timed."""
 
 
+@named_either_way
 @belongs_to_the_method
 def compare(
     model: Any,

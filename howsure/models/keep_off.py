@@ -19,7 +19,7 @@ def check_kept_off(keep_off: Collection[str], random: Collection[str]) -> None:
             "`keep_off` leaves nothing random, so all passes would be the same",
             expected=f"some of {quoted(sorted(random))}, and not all",
             received=quoted(sorted(keep_off)),
-            hint="The plain prediction is method=howsure.Softmax()",
+            hint="The plain prediction is method=howsure.PlainPrediction()",
         )
     if unknown:
         verb = "is" if len(unknown) == 1 else "are"

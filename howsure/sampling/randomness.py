@@ -9,7 +9,15 @@ import numpy as np
 from howsure.data.dummy_rows import made_up_rows
 from howsure.data.rows import listed, quoted
 from howsure.errors import ModelError, warn
-from howsure.models.protocol import ASKED_FOR, REGRESSION, Array, ModelInfo, PassModel
+from howsure.models.protocol import (
+    ASKED_FOR,
+    CLASSES,
+    REGRESSION,
+    SEVERAL_LABELS,
+    Array,
+    ModelInfo,
+    PassModel,
+)
 from howsure.sampling.masks import draw
 from howsure.sites import Site
 
@@ -62,7 +70,8 @@ def check_that_passes_differ(model: PassModel, like: Sequence[Array]) -> None:
 
 def plain_method(info: ModelInfo) -> str:
     """Name of the method that gives the plain prediction of a network, for messages."""
-    return "PlainPrediction" if info.trained_for == REGRESSION else "Softmax"
+    of_classes = info.trained_for in (CLASSES, SEVERAL_LABELS) or info.ending in ("softmax", "sigmoid")
+    return "Softmax" if of_classes and info.trained_for != REGRESSION else "PlainPrediction"
 
 
 def check_random(model: PassModel) -> None:

@@ -142,7 +142,7 @@ def test_a_larger_unit_changes_only_the_unit():
             )
     assert larger.coverage == FOUND.coverage
     small = howsure.evaluate(RESULT.rescaled(0.0, 1e-9), 1e-9 * Y)
-    for name in ("rmse", "mae", "bias", "crps"):
+    for name in ("rmse", "mae"):
         one, other = str(getattr(FOUND, name)), str(getattr(small, name))
         assert other == re.sub(r"\d\.\d+", r"\g<0>e-9", one)
         numbers = [float(each) for each in re.findall(r"-?[\d.]+", one)]

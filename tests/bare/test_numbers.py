@@ -77,6 +77,29 @@ def test_classes_may_have_such_names(tmp_path):
 
 
 @pytest.mark.parametrize(
+    "names", [("Mean", "Std"), ("MEAN", "STD"), ("Mean.a", "STD.a"), ("mean_a", "Std_a")]
+)
+def test_capitals_do_not_matter(names, tmp_path):
+    found = read_result(saved(FRAME.set_axis(names, axis=1), tmp_path / "t.csv"))
+    np.testing.assert_array_equal(found.mean[:, 0], FRAME["mean"])
+    np.testing.assert_array_equal(found.std[:, 0], FRAME["std"])
+
+
+@pytest.mark.parametrize("name", ["sd", "Sigma", "variance"])
+def test_a_scatter_of_another_name_is_told_of_and_no_class(name, tmp_path):
+    frame = FRAME.rename(columns={"std": name})
+    with pytest.raises(InputError, match=rf"Expected.*'std'.*'{name}' is a standard deviation"):
+        read_result(saved(frame, tmp_path / "t.csv"))
+    read_result(saved(frame.rename(columns={name: "std"}), tmp_path / "t.csv"))
+
+
+def test_quantiles_are_not_called_logits_alone(tmp_path):
+    frame = pd.DataFrame({"q05": [1.5, 2.0], "q50": [2.5, 3.0], "q95": [4.0, 5.0]})
+    with pytest.raises(InputError, match=r"if they are numbers, .*from_mean_std.*columns mean and std"):
+        read_result(saved(frame, tmp_path / "t.csv"))
+
+
+@pytest.mark.parametrize(
     ("columns", "said"),
     [
         (Columns(several=True), "--several-labels has no effect on numbers"),

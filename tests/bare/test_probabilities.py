@@ -155,7 +155,7 @@ def test_nothing_but_zeros_is_no_distribution_however_many_classes_there_are():
         (100 * SHARP, "They look like percentages: divide them by 100"),
         (np.log(SHARP), "They look like logarithms of probabilities"),
         (np.array([[3, 1], [7, 0]]), "They look like counts: divide each row by its sum"),
-        (RANDOM.normal(0, 2, (30, 4)), "They look like logits: give `scipy.special.softmax"),
+        (RANDOM.normal(0, 2, (30, 4)), "If they are logits, give `scipy.special.softmax"),
         (RANDOM.uniform(size=(30, 4)), "the yes or no of a label of its own, as sigmoids are"),
         (SHARP[:, 1:], "a class may be missing"),
         (np.column_stack([np.arange(400), SHARP]), "Without column 0 they are distributions"),

@@ -8,7 +8,7 @@ from howsure.answers import verdict as verdicts
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.scores import constant_of, found_of
 from howsure.answers.elsewhere import are_alone, nothing_drawn
-from howsure.answers.sentences import more_of, percent, words_of
+from howsure.answers.sentences import compared, more_of, percent, words_of
 from howsure.report.figures import Proportion, Reliability, RiskCoverage, differs_from_claim, proportion
 from howsure.report.words import beside, decimals, interval_of, share_of
 from howsure.words import counted, rate
@@ -73,7 +73,7 @@ def doubt_in_words(certainty: Certainty) -> str:
     half = f"in {larger:,} of them it is" if larger else "in none of them is it"
     return (
         f"In half of the {counted(len(shares), kind)} it is not sure of, disagreement between the {passes} "
-        f"is at most {_on_one_line(*median)} of the doubt; {half} more than half of it."
+        f"is {compared('at most', _on_one_line(*median))} of the doubt; {half} more than half of it."
     )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.answers import verdict as verdicts
-from howsure.answers.sentences import called, explained, percent, reason_in_words
+from howsure.answers.sentences import called, compared, explained, percent, reason_in_words
 from howsure.data.ids import ID
 from howsure.displayed import Displayed
 from howsure.sampling.outcome import Booleans, Floats, Integers
@@ -155,7 +155,7 @@ def _share_of_several(row: MultilabelRow, members: list[int]) -> str:
     else:
         about, nearest = "at most", max(members, key=lambda k: float(row.disagreement[k]))
     share = percent(float(row.disagreement[nearest]), float(row.disagreement_error[nearest]))
-    return share if len(members) == 1 else f"{about} {share}"
+    return share if len(members) == 1 else compared(about, share)
 
 
 def _percent_yes(row: MultilabelRow, k: int) -> str:

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 MEAN, STD, TRUTHS = "mean", "std", ("truth", "y")
 """Names of the columns, or of their beginnings."""
 
+LIKE_STD = ("sd", "stdev", "stddev", "sigma", "var", "variance")
+"""What others call a standard deviation or a variance, which shows that a `mean` beside it is one."""
+
 ONLY_HERE = "mc_error"
 """A column that a table has which howsure wrote."""
 
@@ -49,7 +52,8 @@ def claims(table: Table, asked: Columns) -> bool:
     if set(means) & set(stds):
         return True
     _, _, left = asked.roles.of(table, None)
-    return bool(means) and {table.names[place] for place in left} == set(means.values())
+    others = {table.names[place] for place in left} - set(means.values())
+    return bool(means) and all(name.lower() in LIKE_STD for name in others)
 
 
 def read(table: Table, asked: Columns, source: Path) -> RegressionCertainty:
@@ -95,14 +99,15 @@ def read(table: Table, asked: Columns, source: Path) -> RegressionCertainty:
 
 
 def _by_target(table: Table, word: str) -> dict[str, str]:
-    """Names of the columns of a word by target; the only target of a plain `mean` or `std` is ''."""
-    if word in table.names:
-        return {"": word}
+    """Names of the columns of a word, also in capitals, by target; that of a plain `mean` or `std` is ''."""
+    plain = [name for name in table.names if name.lower() == word]
+    if plain:
+        return {"": word if word in plain else plain[0]}
     beginnings = (f"{word}.", f"{word}_")
     return {
         name[len(word) + 1 :]: name
         for name in table.names
-        if name.startswith(beginnings) and len(name) > len(word) + 1
+        if name.lower().startswith(beginnings) and len(name) > len(word) + 1
     }
 
 
@@ -128,12 +133,15 @@ def _check_std(table: Table, std: str | None, mean: str, source: Path) -> None:
     )
     if std is not None and not empty:
         return
+    like = [name for name in table.names if name.lower() in LIKE_STD]
     wanted, lacking = STD + mean[len(MEAN) :], f"'{std}' is empty" if empty else "no standard deviations"
     raise InputError(
         f"'{source}' has means in '{mean}', but {lacking}",
         expected=f"a column '{wanted}', the standard deviation of a new answer around its mean",
         received=f"columns {quoted(table.names)}",
-        hint=f"{FROM_HELD_OUT}. The .parquet form of a table of `howsure assess` can be calibrated as it is",
+        hint=f"If '{like[0]}' is a standard deviation, call it '{wanted}'; of a variance give the root"
+        if like
+        else f"{FROM_HELD_OUT}. The .parquet form of a table of `howsure assess` can be calibrated as it is",
     )
 
 

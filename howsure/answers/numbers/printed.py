@@ -27,7 +27,7 @@ from howsure.answers.numbers.sentence import (
     written_of,
 )
 from howsure.answers.printed import NONE, Line, Lines
-from howsure.answers.sentences import explained, more_of, words_of
+from howsure.answers.sentences import compared, explained, more_of, words_of
 from howsure.digits import significant
 from howsure.report.figures import Proportion, differs_from_claim, proportion
 from howsure.report.words import interval_of, share_of
@@ -212,8 +212,8 @@ def made_of_in_words(result: RegressionCertainty, k: int) -> str:
         "in none is it" if not larger else "in all it is" if larger == len(shares) else f"in {larger:,} it is"
     )
     return (
-        f"In half of the {kind}s disagreement between {between} is at most "
-        f"{_rounded(float(np.median(shares)))} of the variance; the rest is noise. "
+        f"In half of the {kind}s disagreement between {between} is "
+        f"{compared('at most', _rounded(float(np.median(shares))))} of the variance; the rest is noise. "
         f"{upper(half)} more than half of it."
     )
 
@@ -243,11 +243,11 @@ def _made_of_by_name(result: RegressionCertainty) -> str:
     shares = disagreement(result.spread, result.noise)
     if np.isnan(shares).all(axis=0).any():
         return ""
-    named = _by_name(result.target_names, [_rounded(float(each)) for each in np.nanmedian(shares, axis=0)])
+    medians = [_rounded(float(each)) for each in np.nanmedian(shares, axis=0)]
     half = "" if len(result) == 1 else f"In half of the {result.kind}s "
-    at_most = "" if len(result) == 1 else "at most "
+    named = _by_name(result.target_names, [compared("at most", each) if half else each for each in medians])
     between = words_of(result.method)["between"]
-    said = f"disagreement between {between} is {at_most}{named} of the variance; the rest is noise."
+    said = f"disagreement between {between} is {named} of the variance; the rest is noise."
     return half + said if half else upper(said)
 
 

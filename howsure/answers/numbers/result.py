@@ -32,6 +32,7 @@ from howsure.data.labels import by_column_name
 from howsure.data.rows import check_unmasked, in_rows, quoted
 from howsure.data.targets import check_finite, check_numbers, floats_of, target_names
 from howsure.errors import InputError
+from howsure.misplaced import named_either_way
 from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, WIDE_AT_LEVELS, Column, Result
 from howsure.sampling import between
 from howsure.sampling.between_numbers import of_passes
@@ -401,13 +402,16 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         """The same with another `noise`, and the `std` that follows from it and `spread`.
 
         Args:
-            noise: (N, K), or anything that broadcasts to it; ≥ 0, in the unit of the target.
+            noise: (N, K), (N,) for one target, or anything that broadcasts to (N, K); ≥ 0, in the unit of the
+                target.
             noise_from: Where it comes from, for sentences.
 
         Raises:
             InputError: Another shape, or negative.
         """
         found = floats_of(aligned(noise, self, "The `noise`", "noise"), "`noise`")
+        if found.ndim == 1 and len(self.target_names) == 1:
+            found = found[:, None]
         try:
             given = np.broadcast_to(found, self.mean.shape)
         except ValueError:
@@ -446,6 +450,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
     # --- from elsewhere -----------------------------------------------------------------------
 
     @staticmethod
+    @named_either_way
     def from_mean_std(
         mean: ArrayLike | Any,
         std: ArrayLike | Any,
@@ -462,7 +467,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
 
         Args:
             mean: (N, K), or (N,) for one target.
-            std: Of the same shape, ≥ 0: standard deviation of a new answer.
+            std: Of the same shape, or one number for all, ≥ 0: standard deviation of a new answer.
             target_names: K names; None takes '0' … 'K−1', or 'value' for one.
             source: Where they come from, kept in `method`.
             kind: What one row is, in sentences.
@@ -476,6 +481,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             std = by_column_name(std, means.shape[1], tuple(map(str, mean.columns)), "target")
         called = _called(called_by(mean), ids)
         std = aligned(std, called, "The standard deviations", "std", "mean")
+        std = np.broadcast_to(floats_of(std, "`std`"), means.shape) if np.ndim(std) == 0 else std
         stds, _ = _given(std, names, "The standard deviations")
         if stds.shape != means.shape:
             raise InputError(
@@ -501,6 +507,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         )
 
     @staticmethod
+    @named_either_way
     def from_samples(
         samples: ArrayLike | Iterable[Any],
         target_names: Sequence[str] | None = None,
