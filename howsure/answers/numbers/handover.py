@@ -9,6 +9,7 @@ import numpy as np
 
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.sentence import SHOWN
+from howsure.digits import significant
 from howsure.errors import InputError
 from howsure.judge.handover import DIGITS, NUMBER, Lines, Suggested, id_column
 from howsure.sampling.outcome import Floats
@@ -67,7 +68,7 @@ class IntervalsTold:
     def __str__(self) -> str:
         names, of = self._like.target_names, f"Intervals of {counted(self._rows, self._like.kind)}"
         widths = ", ".join(
-            f"{each:.4g}" + (f" ('{name}')" if len(names) > 1 else "")
+            significant(float(each), 4) + (f" ('{name}')" if len(names) > 1 else "")
             for name, each in zip(names, self._width / max(1, self._rows), strict=True)
         )
         return f"{of}, on average {widths} wide." if self._rows else f"{of}."
