@@ -136,10 +136,34 @@ def test_labels_of_a_comparison_and_changed_rows_are_aligned(network, frame):
             network, rows, labels, methods=methods, shifts={"changed": changed}, class_names=NAMES
         )
 
-    expected, found = compared(labels.to_numpy(), changed.to_numpy()), compared(labels[::-1], changed[::-1])
-    for which in ("as they are", "changed"):
-        one, other = (each.score("softmax", "nll", which).value for each in (expected, found))
-        assert one == other
+    by_column = changed[::-1].reset_index(names="id")
+    expected = compared(labels.to_numpy(), changed.to_numpy())
+    for shifted in (changed[::-1], by_column, {"x": by_column.drop(columns="id"), "id": by_column["id"]}):
+        found = compared(labels[::-1], shifted)
+        for which in ("as they are", "changed"):
+            one, other = (each.score("softmax", "nll", which).value for each in (expected, found))
+            assert one == other
+    with pytest.raises(InputError, match="'changed' holds changes of other rows"):
+        compared(labels, changed.set_axis([f"animal {k + 1}" for k in range(ROWS)]))
+
+
+def test_labels_of_features_are_aligned(network, frame, truth):
+    rows, labels = frame.drop(columns="y"), pd.Series(truth, frame.index)
+    features = howsure.features_of(network, rows)
+    by_place = howsure.features_of(network, rows.to_numpy())
+    others = howsure.features_of(network, rows.to_numpy() + 0.1)
+    scores = [
+        howsure.familiarity(known, given, others, score="mahalanobis", share=0.1).held_out
+        for known, given in ((features, labels[::-1]), (by_place, truth))
+    ]
+    assert np.array_equal(*scores)
+    fitted = [
+        howsure.LastLayerLaplace.fit(network, x, y).posterior
+        for x, y in ((rows, labels[::-1]), (rows.to_numpy(), truth))
+    ]
+    assert fitted[0].settings == fitted[1].settings
+    with pytest.raises(InputError, match="The labels are of other rows"):
+        howsure.LastLayerLaplace.fit(network, rows, labels.set_axis([f"plant {k}" for k in range(ROWS)]))
 
 
 def test_batches_with_labels(network, x, truth):

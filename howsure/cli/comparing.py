@@ -256,8 +256,11 @@ def compared_methods(
     one = fed(found.x, request)
     methods = default_methods(network, one, members, dropout, request.assessed_output, plain)
 
+    def in_unit(read: Rows) -> Rows:
+        return replace(read, x=divided(read.x, rows.divide_by, network), labels=None)
+
     def named(paths: Sequence[Path]) -> dict[str, Any]:
-        read = {path.name: rows_of(path, network, False, replace(roles, needed=False)).x for path in paths}
+        read = {path.name: rows_of(path, network, False, replace(roles, needed=False)) for path in paths}
         if len(read) < len(paths):
             raise InputError(
                 "Two files of rows have the same name",
@@ -265,13 +268,13 @@ def compared_methods(
                 received=", ".join(map(str, paths)),
                 hint="Copy one of them to a file of another name",
             )
-        return {name: divided(x, rows.divide_by, network) for name, x in read.items()}
+        return {name: in_unit(each) for name, each in read.items()}
 
     changed = others.shifted or []
     with progress(errors, "Comparing", waiting=COMPILING) as shown:
         return howsure.compare(
             network,
-            divided(found.x, rows.divide_by, network),
+            in_unit(found),
             truth,
             methods=methods,
             shifts=None if others.shifts and not changed else named(changed),

@@ -20,8 +20,9 @@ from howsure.assess import streamed
 from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED, Comparison
 from howsure.compare.protocol import Comparing
 from howsure.compare.results import without
-from howsure.data.align import aligned
-from howsure.data.gather import first, length
+from howsure.data.align import Called, aligned, places
+from howsure.data.gather import first, in_order, length
+from howsure.data.images import FILE
 from howsure.data.moves import Layout, Move, Way, check_unmoved, is_way
 from howsure.data.rows import Rows
 from howsure.errors import HowsureWarning, InputError, warn
@@ -297,7 +298,7 @@ def _sets_of(
     alike, moves = {AS_THEY_ARE: x}, dict[str, Way]()
     for name, each in check_by_name(shifts, "shifts").items():
         if not is_way(each):
-            alike[name] = rows_for(model, aligned(each, given, f"The rows '{name}'"), progress).x
+            alike[name] = _aligned(rows_for(model, each, progress), given, name)
             check_unmoved(x, alike[name], layout)
         elif (move := Move.of(each, layout)).undo is not None:
             alike[name], moves[name] = x, each
@@ -314,6 +315,13 @@ def _sets_of(
     if empty:
         raise InputError(f"The OOD set '{empty[0]}' has no rows", expected="at least 1")
     return sets
+
+
+def _aligned(changed: Rows, given: Rows, name: str) -> Any:
+    """Changed rows in the order of the given ones; images may have names of their own."""
+    called = Called(frame_index=changed.ids) if changed.id_name == FILE else changed
+    hint = "If they are in the order of the rows, give them as an array, or a file without ids"
+    return in_order(changed.x, places(given, called, f"'{name}' holds changes", hint))
 
 
 class _Course:

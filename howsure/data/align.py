@@ -54,7 +54,7 @@ def called_by(frame: Any) -> Called:
     values = np.asarray(index)
     if values.dtype.kind in "iu" and _counts(values):
         return Called(frame_index=values.astype(np.int64))
-    ids = ids_from(list(index), "The ids in the index")
+    ids = values if values.dtype == np.int64 else ids_from(list(index), "The ids in the index")
     return Called(ids, ", ".join(str(name) for name in index.names if name is not None) or ID, ids)
 
 
@@ -71,14 +71,13 @@ def aligned(values: Any, own: Any, called: str = "The labels", word: str = "labe
     Raises:
         InputError: The index is of other rows, or does not say which value belongs to which row.
     """
-    index: Any = getattr(values, "index", None)
-    if not hasattr(index, "names"):
-        return values
     try:
         names = called_by(values).frame_index
     except InputError:  # it calls some rows nothing
+        names = None
+    if names is None:
         return values
-    is_id = index.name == getattr(own, "id_name", None) and _names(own)["ids"] is not None
+    is_id = values.index.name == getattr(own, "id_name", None) and "ids" in _names(own)
     in_order = f"{word}.set_axis({of}.index)" if hasattr(values, "columns") else f"{word}.to_numpy()"
     hints = (
         f"If they are in the order of the rows, say so: `{in_order}`",
@@ -112,10 +111,10 @@ def together(parts: Mapping[Any, Any], word: str) -> tuple[dict[Any, Any], Calle
 def places(own: Any, other: Any, said: str, by_place: str = "", by_name: str = "") -> Integers | None:
     """Where in another part each row stands; None where nothing says so, and the order of both counts.
 
-    Names are compared with names of the same sort first: ids with ids, an index with an index. The same names
-    in another order are matched, unless one of the two only counts: then it may have been left as it was, or
-    made anew. Different names are refused where they can be those of other rows: two columns of ids; two
-    indexes, both of numbers or both of texts; an index and ids that have some names in common.
+    Ids are compared with ids. Where one part has none, indexes are compared, and an index with ids. The same
+    names in another order are matched; but an index that only counts may have been made anew. Different names
+    are refused where they can be those of other rows: ids on both sides; two indexes, both of numbers or both
+    of texts; an index and ids that have some names in common.
 
     Args:
         own: What the rows are called: `Called`, or anything with its attributes.
@@ -128,70 +127,60 @@ def places(own: Any, other: Any, said: str, by_place: str = "", by_name: str = "
         InputError: They are of other rows; or they are the same in another order, and some are repeated or
             one of the two counts.
     """
-    pairs = [
-        (mine, theirs, (one, two))
-        for one, two in (("ids", "ids"), ("index", "index"), ("ids", "index"), ("index", "ids"))
-        for mine, theirs in [(_names(own).get(one), _names(other).get(two))]
-        if mine is not None and theirs is not None
-    ]
-    for mine, theirs, sorts in pairs:
-        found = _matched(*_alike(mine, theirs))
+    mine, theirs = _names(own), _names(other)
+    sorts = [("ids", "ids")]
+    if not {"ids"} <= mine.keys() & theirs.keys():
+        sorts = [("index", "index"), ("ids", "index"), ("index", "ids")]
+    pairs = {(a, b): _alike(mine[a], theirs[b]) for a, b in sorts if a in mine and b in theirs}
+    for sort, (one, two) in pairs.items():
+        found = _matched(one, two)
         if found is None:
             continue
-        if np.array_equal(found, np.arange(len(found))):
+        moved = np.flatnonzero(found != np.arange(len(found)))
+        if not len(moved):
             return None
-        if len(np.unique(mine)) < len(mine):
+        repeated = len(np.unique(one)) < len(one)
+        if repeated or ("index" in sort and (_counts(one) or _counts(two))):
             raise InputError(
-                f"{said} in another order than the rows, and some rows share one id",
-                expected="the same order, or an id of its own for every row",
-                received=f"several rows called '{_repeated(mine)}'",
-                hint=by_place or None,
-            )
-        if sorts != ("ids", "ids") and (_counts(mine) or _counts(theirs)):
-            place = int(np.argmax(found != np.arange(len(found))))
-            raise InputError(
-                f"{said} in another order than the rows, or under an index that was made anew",
-                expected=f"'{mine[place]}' in row {place}",
-                received=f"'{theirs[place]}'",
-                hint=by_place + by_name or None,
+                f"{said} in another order than the rows, "
+                + ("and some rows share one id" if repeated else "or under an index that was made anew"),
+                expected=f"'{one[moved[0]]}' in row {moved[0]}",
+                received=f"'{two[moved[0]]}'",
+                hint=(by_place if repeated else by_place + by_name) or None,
             )
         return found
-    for mine, theirs, sorts in pairs:
-        if _contradict(mine, theirs, sorts):
-            known = set(map(str, theirs.tolist()))
-            odd = next((each for each in map(str, mine.tolist()) if each not in known), None)
-            named = "" if odd is None else f", '{odd}' among them"
+    both = getattr(own, "ids", None) is not None and getattr(other, "ids", None) is not None
+    for (a, b), (one, two) in pairs.items():
+        like = a == b == "index" and mine[a].dtype.kind == theirs[b].dtype.kind
+        if both or _contradict(one, two, like):
+            there = set(two.tolist())
+            odd = [str(name) for name in one.tolist() if name not in there][:1]
             raise InputError(
                 f"{said} of other rows",
-                expected=f"one for each of {len(mine)} ids{named}",
-                received=f"{len(theirs)}" + ("" if odd is None else f", and none for '{odd}'"),
+                expected=f"one for each of {len(one)} ids"
+                + "".join(f", '{name}' among them" for name in odd),
+                received=f"{len(two)}" + "".join(f", and none for '{name}'" for name in odd),
                 hint=by_place or None,
             )
     return None
 
 
-def _names(rows: Any) -> dict[str, Names | None]:
-    """Ids and index of rows; ids that are the index are no names of their own."""
-    ids: Any = getattr(rows, "ids", None)
-    index: Any = getattr(rows, "frame_index", None)
-    return {"ids": None if index is not None and np.array_equal(ids, index) else ids, "index": index}
+def _names(rows: Any) -> dict[str, Names]:
+    """Ids and index of rows, as far as they are known; ids that are the index are no names of their own."""
+    ids, index = (getattr(rows, name, None) for name in ("ids", "frame_index"))
+    found = {} if index is None else {"index": index}
+    return found if ids is None or np.array_equal(ids, found.get("index", ())) else {"ids": ids, **found}
 
 
 def _alike(one: Names, two: Names) -> tuple[Names, Names]:
     """Both as whole numbers, or both as texts."""
-    if one.dtype.kind == two.dtype.kind == "i":
+    if one.dtype.kind == two.dtype.kind:
         return one, two
-    return _texts(one), _texts(two)
-
-
-def _texts(names: Names) -> Names:
-    return np.array([str(name) for name in names.tolist()], dtype=object)
+    return one.astype(str).astype(object), two.astype(str).astype(object)
 
 
 def _matched(one: Names, two: Names) -> Integers | None:
     """(N,) where each of the names stands among the others; None unless these are the same."""
-    if len(one) != len(two):
-        return None
     if np.array_equal(one, two):
         return np.arange(len(one))
     first, second = (np.argsort(names, kind="stable") for names in (one, two))
@@ -202,23 +191,13 @@ def _matched(one: Names, two: Names) -> Integers | None:
     return found
 
 
-def _contradict(one: Names, two: Names, sorts: tuple[str, str]) -> bool:
-    """Whether different names can only be those of different rows."""
-    if sorts == ("ids", "ids"):
-        return True
+def _contradict(one: Names, two: Names, like: bool) -> bool:
+    """Whether different names can only be those of other rows; `like` of two indexes of one sort."""
     if len(one) != len(two) or _counts(one) or _counts(two):
         return False
-    if sorts == ("index", "index") and one.dtype.kind == two.dtype.kind:
-        return True
-    mine, theirs = _alike(one, two)
-    return not set(mine.tolist()).isdisjoint(theirs.tolist())
+    return like or not set(one.tolist()).isdisjoint(two.tolist())
 
 
 def _counts(names: Names) -> bool:
     """Whether names only count the rows, as an index does that nobody gave."""
     return names.dtype.kind in "iu" and np.array_equal(names, np.arange(len(names)))
-
-
-def _repeated(names: Names) -> Any:
-    found, times = np.unique(names, return_counts=True)
-    return found[np.argmax(times)]

@@ -84,6 +84,17 @@ def first(x: Any, count: int) -> Any:
         return x
 
 
+def in_order(x: Any, places: Any) -> Any:
+    """The rows of an adapter's input in another order; None for the order that they have."""
+    if places is None:
+        return x
+    if isinstance(x, Mapping):
+        return {key: in_order(value, places) for key, value in x.items()}
+    if is_several(x):
+        return [in_order(part, places) for part in x]
+    return x.iloc[places] if hasattr(x, "iloc") else x.take(places) if is_of(x, "pyarrow") else x[places]
+
+
 def length(x: Any, called: str = "The rows") -> int:
     """Number of rows in an adapter's input.
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from PIL import Image
 
 # Suffixes that people use for images. An image that Pillow cannot open is reported, never ignored.
+FILE = "file"
+"""Name of the column of ids that are names of images."""
+
 SUFFIXES = frozenset(
     [".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"]
     + [".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"]
@@ -168,7 +171,7 @@ def read_images(
         labels=None if class_names is None else np.array([label for _, label in done], dtype=np.int64),
         class_names=class_names,
         ids=np.array([readable(file.relative_to(root)) for file, _ in done], dtype=object),
-        id_name="file",
+        id_name=FILE,
         left_out=tuple(left_out),
     )
 

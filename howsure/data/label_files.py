@@ -22,7 +22,8 @@ from howsure.data.numpy_files import open_npy
 from howsure.data.rows import Array
 from howsure.errors import InputError
 
-_BY_NAME = "Call the first column `id` in both files, and rows are matched by it"
+_BY_PLACE = "If they are in the order of the rows, leave out the first column"
+_BY_NAME = ". If not, sort the labels by it into the order of the rows"
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,7 @@ class LabelFile:
         Raises:
             InputError: The labels belong to other rows.
         """
-        found = places(rows, self, f"'{self.path}' holds labels", by_name=_BY_NAME)
+        found = places(rows, self, f"'{self.path}' holds labels", _BY_PLACE, _BY_NAME)
         return self.labels if found is None else self.labels[found]
 
     def check_count(self, rows: int) -> None:

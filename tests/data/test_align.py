@@ -112,3 +112,22 @@ def test_columns_of_ids_are_always_compared():
     assert places(Called(np.array([1, 2]), "id"), Called(np.array(["2", "1"], object)), "").tolist() == [1, 0]
     with pytest.raises(InputError, match=r"It holds labels of other rows.*'c' among them.*none for 'c'"):
         places(LETTERS, Called(ids=TEXTS[:2]), "It holds labels")
+
+
+def test_columns_of_ids_come_before_an_index_that_says_the_same():
+    """Passes of different rows, each a frame with a column of ids and an index that counts."""
+    counted = np.arange(3)
+    own, other = (Called(np.array(ids), "id", counted) for ids in ([5, 6, 7], [6, 7, 8]))
+    with pytest.raises(InputError, match="of other rows"):
+        places(own, other, "It holds rows")
+    turned = Called(np.array([7, 6, 5]), "id", counted)
+    assert places(own, turned, "It holds rows").tolist() == [2, 1, 0]
+
+
+def test_an_index_that_is_the_ids_is_compared_with_a_column_of_ids():
+    own = Called(TEXTS, "id", TEXTS)
+    assert places(own, Called(TEXTS[::-1]), "It holds labels").tolist() == [2, 1, 0]
+    with pytest.raises(InputError, match="of other rows"):
+        places(own, Called(np.array(["u", "v", "w"], dtype=object)), "It holds labels")
+    beside = Called(np.array(["u", "v", "w"], dtype=object), "id", TEXTS)
+    assert places(own, beside, "It shows rows") is None  # the same index, and other names in a column

@@ -229,3 +229,15 @@ def test_names_that_are_handed_over_are_aligned(index, tmp_path):
     howsure.hand_over(classes(index), rows, tmp_path / "a.csv", names=names.iloc[ORDER])
     howsure.hand_over(classes(index), rows, tmp_path / "b.csv", names=names.tolist())
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
+def test_evaluations_of_other_rows_are_not_subtracted():
+    """Both have the same numbers of rows and the same true classes, by accident."""
+    truth = np.zeros(N, dtype=int)
+    one, other = (howsure.evaluate(classes(SPLIT + shift), truth) for shift in (0, 1))
+    assert one.minus(one)["nll"].value == 0
+    with pytest.raises(howsure.InputError, match="The other evaluation is of other rows"):
+        one.minus(other)
+    turned = howsure.evaluate(classes(SPLIT[::-1]), truth)
+    with pytest.raises(howsure.InputError, match="cannot be compared row by row"):
+        one.minus(turned)
