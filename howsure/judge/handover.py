@@ -120,7 +120,7 @@ def hand_over(
             f"'{os.fspath(path)}' is not a kind of file that rows are handed over in",
             expected="a .csv file, or .json for Label Studio",
         )
-    chosen = _positions(rows, len(certainty))
+    chosen = _positions(certainty._mask_in_order(rows), len(certainty))
     if names is not None:
         expected = f"{len(certainty)} names, one per row"
         names = in_order(aligned(names, certainty, "The names", "names"), "The names of the rows", expected)

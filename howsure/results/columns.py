@@ -357,9 +357,14 @@ class Result(Shown, Generic[OneRow]):
         position = one_position(index, len(self))
         if position is not None:
             return self._row(position)
-        rows = several_positions(index, len(self))
+        rows = several_positions(self._mask_in_order(index), len(self))
         found = replace(self, **{name: array[rows] for name, array in self._arrays.items()})
         return found._knowing({name: array[rows] for name, array in self._known_of_maps.items()})
+
+    def _mask_in_order(self, chosen: Any) -> Any:
+        """A series of booleans in the order of the rows, by its index; anything else as it is."""
+        is_mask = getattr(getattr(chosen, "dtype", None), "kind", "") == "b"
+        return aligned(chosen, self, "The chosen rows", "rows") if is_mask else chosen
 
     @property
     def _known_of_maps(self) -> dict[str, NDArray[Any]]:
@@ -390,6 +395,7 @@ class Result(Shown, Generic[OneRow]):
         """
         if not self.has("truth"):
             raise InputError(f"A `{type(self).__name__}` keeps no true answers", expected="no labels")
+        labels = aligned(labels, self)
         one_each = np.shape(labels) == (len(self),) and len(getattr(self, self.names)) == 1
         wide = any(column.name == "truth" and column.shape == WIDE for column in self.columns)
         given: dict[str, Any] = {"truth": np.reshape(labels, (-1, 1)) if one_each and wide else labels}

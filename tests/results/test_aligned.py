@@ -241,3 +241,15 @@ def test_evaluations_of_other_rows_are_not_subtracted():
     turned = howsure.evaluate(classes(SPLIT[::-1]), truth)
     with pytest.raises(howsure.InputError, match="cannot be compared row by row"):
         one.minus(turned)
+
+
+def test_rows_are_chosen_by_the_index(index, tmp_path):
+    """As in pandas, booleans in another order choose the rows that they are called by."""
+    chosen = pd.Series(STD > 1.5, index)
+    result = classes(index)
+    assert np.array_equal(result[chosen.iloc[ORDER]].row, np.flatnonzero(STD > 1.5))
+    howsure.hand_over(result, chosen.iloc[ORDER], tmp_path / "a.csv")
+    howsure.hand_over(result, STD > 1.5, tmp_path / "b.csv")
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+    positions = pd.Series([3, 1, 2], index[:3])
+    assert result[positions].row.tolist() == [3, 1, 2]
