@@ -1,26 +1,28 @@
-"""Errors of numbers: coverage of `mc_error` and of the spread's error on regressions trained as they come.
+"""Errors of numbers: coverage of those of the mean, the spread and `above`, on regressions as they come.
 
     python -m validation.numbers_coverage            measures, to docs/numbers-coverage.json and its page
     python -m validation.numbers_coverage --page     only writes the page
 
 Eight small networks are trained on Friedman's functions (1991, as scikit-learn makes them), which nothing in
-howsure was chosen on. The truth about their thinned networks is the mean over 100,000 independent passes that
-PyTorch draws by itself.
+howsure was chosen on. The truth about their thinned networks is that of 100,000 independent passes that
+PyTorch draws by itself; 20,000 of them for `above`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import ndtr
 from sklearn.datasets import make_friedman1, make_friedman2, make_friedman3
 from torch import nn
 
 import howsure
 from benchmarks.docs import Page
+from howsure.answers.numbers.rescale import moved
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
 
@@ -28,6 +30,14 @@ PAGE = Page("numbers-coverage")
 TRAINING_ROWS, ROWS, EPOCHS = 400, 200, 150
 PASSES, AT_ONCE = 100_000, 200
 SEEDS, TARGETS = range(40), (0.025, 0.05, 0.1)
+MEMBERS, ASKED, OF_SHARES = 20, 20, 20_000
+"""Networks of an ensemble, results that are asked whether numbers are above a limit, and passes that say how
+many are."""
+
+SHARES = (0.006, 0.01, 0.015, 0.02, 0.03, 0.038, 0.06, *np.arange(0.1, 0.91, 0.05))
+"""Shares of networks, or of answers, above the limits; and the same of those below."""
+
+EDGES = np.arange(11) / 10
 
 
 @dataclass(frozen=True)
@@ -99,18 +109,44 @@ def as_arrays(net: Sequence[nn.Module], features: int) -> ArrayModel:
 
 
 @torch.no_grad()
-def truth_of(net: nn.Module, x: torch.Tensor) -> tuple[Any, Any]:
-    """(N,) mean and standard deviation of the first output over independent passes of PyTorch."""
+def drawn(net: nn.Module, x: torch.Tensor) -> Any:
+    """(PASSES, N, C) outputs in independent passes of PyTorch."""
     net.train()
-    total = square = torch.zeros(len(x), dtype=torch.float64)
-    for _ in range(PASSES // AT_ONCE):
-        y = net(x.repeat(AT_ONCE, 1))[:, 0].double().reshape(AT_ONCE, -1)
-        total, square = total + y.sum(0), square + (y**2).sum(0)
-    mean = total / PASSES
-    return mean.numpy(), (square / PASSES - mean**2).sqrt().numpy()
+    parts = [net(x.repeat(AT_ONCE, 1)).reshape(AT_ONCE, len(x), -1) for _ in range(PASSES // AT_ONCE)]
+    return torch.cat(parts).numpy()
 
 
-def measure(network: Network) -> dict[str, float]:
+def held_above(results: Sequence[Any], networks: Any, noise: Any) -> list[list[int]]:
+    """How often P(above) ± 1.96 errors held the true share and how often it was asked, by that share.
+
+    Args:
+        results: Of the same N rows.
+        networks: (T, N) all networks.
+        noise: Standard deviation of answers around each, which broadcasts to these; 0 to ask for the mean.
+
+    Returns:
+        Twelve pairs: for shares of 0.5 to 4 % or 96 to 99.5 %, for those of `EDGES`, and for all.
+    """
+    answers = (
+        networks + noise * np.random.default_rng(0).normal(size=networks.shape) if np.any(noise) else networks
+    )
+    found = np.zeros((12, 2), dtype=int)
+    for limit in np.quantile(answers, [*SHARES, *(1 - np.array(SHARES))], axis=0):
+        each = ndtr((networks - limit) / noise) if np.any(noise) else networks > limit
+        true = each.mean(axis=0)
+        for result in results:
+            asked = replace(result, **moved(result, -limit[:, None], np.ones(1))).above(0.0)
+            error = np.hypot(asked.mc_error[:, 1], each.std(axis=0) / np.sqrt(len(networks)))
+            held = np.abs(asked.probabilities[:, 1] - true) <= 1.96 * error
+            for where in (1 + np.searchsorted(EDGES[1:-1], true), np.full(len(true), 11)):
+                np.add.at(found, where, np.stack([held, np.ones_like(held)], axis=-1))
+            side = np.minimum(true, 1 - true)
+            tails = (side >= 0.005) & (side <= 0.04)
+            found[0] += held[tails].sum(), tails.sum()
+    return found.tolist()
+
+
+def measure(network: Network) -> dict[str, Any]:
     """Coverage, passes and errors of one network."""
     x, y = network.data(
         n_samples=TRAINING_ROWS + ROWS, noise=1.0 if network.data is make_friedman1 else 0.0, random_state=1
@@ -120,11 +156,14 @@ def measure(network: Network) -> dict[str, float]:
     y = torch.tensor(y + 0.1 * np.random.default_rng(2).normal(size=len(y)), dtype=torch.float32)[:, None]
     net = trained(network, x[:TRAINING_ROWS], y[:TRAINING_ROWS])
     rows = x[TRAINING_ROWS:]
-    mean, spread = truth_of(net, rows)
+    networks = drawn(net, rows)
+    numbers = networks[..., 0].astype(np.float64)
+    mean, spread = numbers.mean(axis=0), numbers.std(axis=0)
     model = as_arrays(net, x.shape[1])
     outputs = "mean-log-variance" if network.head else "values"
     own_error = spread / np.sqrt(PASSES)
-    found: dict[str, float] = {}
+    found: dict[str, Any] = {}
+    asked: list[howsure.RegressionCertainty] = []
     for target in TARGETS:
         covered, of_spread, passes, off = [], [], [], []
         for seed in SEEDS if target == 0.05 else SEEDS[:6]:
@@ -135,16 +174,29 @@ def measure(network: Network) -> dict[str, float]:
             of_spread.append(np.abs(result.spread[:, 0] - spread) <= 1.96 * result.spread_error[:, 0])
             passes.append(result.passes.mean())
             off.append(np.mean(((result.mean[:, 0] - mean) / spread) ** 2))
+            asked += [result] if target == 0.05 and seed < ASKED else []
         found |= {
             f"mean covered at {target}": float(np.mean(covered)),
             f"spread covered at {target}": float(np.mean(of_spread)),
             f"passes at {target}": float(np.mean(passes)),
             f"error over spread at {target}": float(np.sqrt(np.mean(off))),
         }
+    usual = float(np.median(spread))
+    drawn_anew = numbers[-MEMBERS * ASKED :].reshape(ASKED, MEMBERS, -1)
+    numbers, networks = numbers[:OF_SHARES], networks[:OF_SHARES]
+    members = [howsure.RegressionCertainty.from_samples(each) for each in drawn_anew]
+    for name, results in {"dropout": asked, "members": members}.items():
+        of_mean = [replace(each, noise=None, std=None, networks_noise=None) for each in results]
+        found[f"{name}, the mean"] = held_above(of_mean, numbers, 0.0)
+        for times in (0.3, 1.0):
+            known = [each.with_noise(times * usual) for each in results]
+            found[f"{name}, noise of {times:g} spreads"] = held_above(known, numbers, times * usual)
+    if network.head:
+        found["dropout, the noise of each network"] = held_above(asked, numbers, np.exp(networks[..., 1] / 2))
     return found
 
 
-def page(figures: dict[str, dict[str, float]]) -> str:
+def page(figures: dict[str, dict[str, Any]]) -> str:
     """The page."""
 
     def ends(name: str) -> str:
@@ -160,6 +212,14 @@ def page(figures: dict[str, dict[str, float]]) -> str:
         f"{each['passes at 0.05']:.0f} | {each['error over spread at 0.05']:.3f} |\n"
         for name, each in figures.items()
     )
+    lines, lowest = [], []
+    for name in dict.fromkeys(key for each in figures.values() for key in each if ", " in key):
+        of_networks = np.array([each[name] for each in figures.values() if name in each])
+        held, count = np.moveaxis(of_networks.sum(axis=0), -1, 0)
+        lines.append(
+            f"| {name} | " + " | ".join(f"{100 * share:.0f}" for share in held[:11] / count[:11]) + " |\n"
+        )
+        lowest += [held / count for held, count in of_networks[:, 11]]
     half, twice = (
         (times("passes", target), times("error over spread", target)) for target in (TARGETS[0], TARGETS[2])
     )
@@ -177,6 +237,22 @@ others with {len(SEEDS)} seeds and the default target: an error of 5 % of the st
 {PASSES:,} independent passes in PyTorch. Where dropout comes before a linear layer alone, balanced masks
 cancel its error, and only rounding is left. With a log variance, the target is a share of
 √(spread² + noise²), so fewer passes suffice.
+
+## Above a limit
+
+Does `above(limit).probabilities[:, 1]` ± 1.96 `mc_error` hold the true share of networks, or of answers,
+above the limit? In per cent of all questions, by the true share:
+
+| | 0.5 to 4 % or 96 to 99.5 % | {" | ".join(f"{10 * n} to {10 * n + 10} %" for n in range(10))} |
+|---|{"---|" * 11}
+{"".join(lines)}
+There are {ASKED} results of each network, and {2 * len(SHARES)} limits for each row. Members are {MEMBERS}
+independent networks, and the truth is that of all such networks. The noise is known, as after `calibrate`, or
+each network puts out its own. Of all questions about one network and one kind of noise, at least
+{100 * min(lowest):.0f} % are covered. Where few networks lie above, errors are rather too large: if none
+of 40 passes does, 1 in 11 networks may.
+
+## Other targets
 
 Half the target takes up to {max(half[0]):.1f} times the passes and leaves down to {min(half[1]):.1f} of the
 error. Twice the target takes down to {min(twice[0]):.1f} of the passes and gives up to {max(twice[1]):.1f}

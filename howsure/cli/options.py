@@ -87,8 +87,8 @@ class Above:
     above: Annotated[
         float | None,
         typer.Option(
-            help="Ask of each number whether it is above this one. Rows then have one of two classes, with "
-            "verdicts."
+            help="Ask of each number whether it is above this one, or of the mean if the noise is unknown. "
+            "Rows then have one of two classes, with verdicts."
         ),
     ] = None
     target: Annotated[

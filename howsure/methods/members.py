@@ -118,7 +118,11 @@ def _told(
     """Standard deviation and quantiles between members (M, n, K), as far as the outcome defines them."""
     if outcome.has_unit:
         of_numbers = between_numbers.of_members if by is between.of_members else between_numbers.of_passes
-        return of_numbers(values[..., : outcome.answers])
+        return {
+            **of_numbers(values[..., : outcome.answers]),
+            "networks": between_numbers.networks_of(values, outcome.answers),
+            "independent": np.full(values.shape[1], float(len(values))),
+        }
     if not outcome.are_probabilities:
         return {}
     told = by(values, values.mean(axis=0).argmax(axis=-1))

@@ -46,6 +46,7 @@ FLOAT, INTEGER, STRING, BOOLEAN = "float64", "int64", "string", "bool"
 EITHER = "int64 or string"
 SINGLE, SHORT = "float32", "int16"
 PER_ROW, WIDE, AT_LEVELS, WIDE_AT_LEVELS = "(N,)", "(N, K)", "(N, 11)", "(N, K, 11)"
+WIDE_OF_NETWORKS = "(N, K, M)"
 MAP, WIDE_MAP = "(N, *P)", "(N, *P, K)"
 
 INDEX = "frame_index"
@@ -90,8 +91,9 @@ class Column:
     Attributes:
         name: Of the attribute and in the table.
         shape: `(N,)`, `(N, K)` for one value per class, label or number, `(N, 11)` for one at each of
-            `howsure.sampling.between.LEVELS`, or `(N, K, 11)` for each number at each of them. In the table
-            that is one list of K · 11. Or `(N, *P)` or `(N, *P, K)` at each position; no table has these.
+            `howsure.sampling.between.LEVELS`, or `(N, K, 11)` for each number at each of them, or `(N, K, M)`
+            for each number of each network. In the table that is one list of K · 11 or K · M; csv and JSON
+            lines leave networks out. Or `(N, *P)` or `(N, *P, K)` at each position; no table has these.
         type: `float64`, `int64`, `string`, `bool`, or `int64 or string`; at positions also `float32` or
             `int16`.
         unit: Its unit or range.
@@ -137,13 +139,14 @@ class Column:
         return self.shape in (MAP, WIDE_MAP)
 
     def sides(self, rows: int, names: int, positions: tuple[int, ...] = ()) -> tuple[int, ...]:
-        """Its shape for so many rows, classes or labels, and positions."""
+        """Its shape for so many rows, classes or labels, and positions; -1 stands for any number."""
         levels = len(LEVELS)
         of_row: dict[str, tuple[int, ...]] = {
             PER_ROW: (),
             WIDE: (names,),
             AT_LEVELS: (levels,),
             WIDE_AT_LEVELS: (names, levels),
+            WIDE_OF_NETWORKS: (names, -1),
             MAP: positions,
             WIDE_MAP: (*positions, names),
         }
@@ -166,6 +169,8 @@ class Column:
             given = np.asarray(values)
         except ValueError as error:
             raise self._wrong(f"an array of shape {shape}", repr(values)[:200]) from error
+        if given.ndim == len(shape) and shape[-1:] == (-1,):
+            shape = (*shape[:-1], given.shape[-1])
         if given.shape != shape:
             raise self._wrong(f"an array of shape {shape}", f"one of shape {given.shape}")
         if not given.size:
@@ -221,6 +226,9 @@ class Column:
         if self.shape == PER_ROW:
             return np.asarray(values.to_numpy(), dtype=self.type)
         sides = self.sides(0, names)[1:]
+        if self.shape == WIDE_OF_NETWORKS:
+            lengths = [chunk.value_lengths()[0].as_py() for chunk in values.chunks if len(chunk)]
+            sides = (names, lengths[0] // names if lengths else 0)
         width = math.prod(sides)
         parts = [np.empty((0, width), dtype=self.type)]
         for chunk in values.chunks:
@@ -451,12 +459,11 @@ class Result(Shown, Generic[OneRow]):
                 )
         if len(parts) == 1:
             return parts[0]
-        arrays: dict[str, Any] = {
-            name: _in_one([part._arrays[name] for part in parts])
-            if all(name in part._arrays for part in parts)
-            else None
-            for name in parts[0]._arrays
-        }
+        shared = [name for name in parts[0]._arrays if all(name in part._arrays for part in parts)]
+        each = {name: [part._arrays[name] for part in parts] for name in shared}
+        each |= {name: _as_wide(each[name]) for name in cls._of_networks() if name in each}
+        arrays: dict[str, Any] = dict.fromkeys(parts[0]._arrays)
+        arrays |= {name: _in_one(several) for name, several in each.items()}
         known = [part._known_of_maps for part in parts]
         return replace(parts[0], **arrays)._knowing(_known_in_all(known))
 
@@ -496,6 +503,8 @@ class Result(Shown, Generic[OneRow]):
                         expected=f"{arrays[name].dtype} in all",
                         received=str(array.dtype),
                     )
+                if name in cls._of_networks():
+                    arrays[name], array = _as_wide([arrays[name], array])
                 arrays[name][done : done + len(array)] = array
             known.append(part._known_of_maps)
             done += len(part)
@@ -547,6 +556,11 @@ class Result(Shown, Generic[OneRow]):
             if name in self._arrays and np.array_equal(self._arrays[name], self._arrays[INDEX]):
                 return name
         return list(self._arrays[INDEX].tolist())
+
+    @classmethod
+    def _of_networks(cls) -> list[str]:
+        """The columns of which parts may have different numbers of networks."""
+        return [column.name for column in cls.columns if column.shape == WIDE_OF_NETWORKS]
 
     @classmethod
     def _setting_names(cls) -> list[str]:
@@ -671,6 +685,13 @@ def save_sealed(result: Result[Any], path: str | os.PathLike[str], beside: Mappi
         seal(temporary)
 
     write_whole(path, write)
+
+
+def _as_wide(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Networks (…, M) of several parts with the largest M of them all; NaN where a part has fewer."""
+    most = max(each.shape[-1] for each in arrays)
+    ends = ([(0, 0)] * (each.ndim - 1) + [(0, most - each.shape[-1])] for each in arrays)
+    return [np.pad(each, end, constant_values=np.nan) for each, end in zip(arrays, ends, strict=True)]
 
 
 def _in_one(maps: Sequence[NDArray[Any]]) -> Any:

@@ -3,7 +3,7 @@
 A column with a value for each class is several columns in csv, `probabilities.cat`, and an object by class
 name in JSON; one with a value at each level is the same by level: `quantiles.0.5`. A column with both has
 first the name, then the level: `quantiles.height.0.5`. A kind of answer may leave out the name where there is
-only one, see `Result.one_goes_unnamed`.
+only one, see `Result.one_goes_unnamed`. Single networks are only in the Parquet file.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from howsure.results.columns import AT_LEVELS, WIDE, WIDE_AT_LEVELS, Column, Result
+from howsure.results.columns import AT_LEVELS, WIDE, WIDE_AT_LEVELS, WIDE_OF_NETWORKS, Column, Result
 from howsure.sampling.between import LEVELS
 from howsure.words import no_formula
 
@@ -98,7 +98,7 @@ def _parts(result: Result[Any], column: Column) -> list[Sequence[str]]:
 def _columns(result: Result[Any]) -> list[tuple[Column, Any]]:
     """The columns of the table that are there, with their values."""
     shown = [(column, getattr(result, column.name)) for column in result.columns if column.in_table]
-    return [(column, values) for column, values in shown if values is not None]
+    return [(c, values) for c, values in shown if values is not None and c.shape != WIDE_OF_NETWORKS]
 
 
 def _rows(result: Result[Any]) -> Iterator[tuple[Any, ...]]:

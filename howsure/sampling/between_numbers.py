@@ -1,6 +1,9 @@
 """How far the numbers of single networks lie apart: their spread, and quantiles at `between.LEVELS`.
 
 As `howsure.sampling.between`, for numbers that have a unit and no range. Nothing here has a floor in a unit.
+
+Beside them single networks are kept, so that any limit can be asked for afterwards: each of them where they
+are few, and otherwise `KEPT` quantiles, close together in the tails.
 """
 
 from __future__ import annotations
@@ -10,12 +13,53 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from howsure.sampling.between import LEAST_PASSES, LEVELS, exact, one_error_away
+from howsure.sampling.between import LEAST_PASSES, LEVELS, exact, from_angles, one_error_away
 from howsure.sampling.outcome import Floats
 from howsure.statistics import widening
 
 NORMAL_KURTOSIS = 3.0
 """Least kurtosis assumed of a number between networks: few passes hardly tell it."""
+
+KEPT = 64
+"""Networks that are kept of a row with more passes: quantiles in the middles of as many shares. A share near
+α is π √(α(1 − α))/64 wide: less than two standard errors of α over a thousand passes."""
+
+MOST_MEMBERS = 256
+"""Most networks that are kept one by one where all are given at once: no more than a histogram has bins."""
+
+_EDGES = from_angles(np.arange(KEPT + 1) / KEPT)
+MIDDLES = (_EDGES[1:] + _EDGES[:-1]) / 2
+"""(64,) the levels of the quantiles that are kept."""
+
+
+def shares_of(networks: Floats, passes: Floats) -> Floats:
+    """(N, M) share of all networks that each kept one stands for; 0 for NaN.
+
+    Args:
+        networks: (N, M) numbers of one target, NaN where a row has fewer.
+        passes: (N,) of each row. Where as many networks are kept, each is one of the passes.
+    """
+    kept = np.isfinite(networks)
+    count = kept.sum(axis=-1, keepdims=True)
+    shares = np.where(kept, 1 / np.maximum(count, 1), 0.0)
+    of_quantiles = (count == KEPT) & (count != passes[:, None])
+    shares[:, :KEPT] = np.where(of_quantiles, np.diff(_EDGES)[: shares.shape[1]], shares[:, :KEPT])
+    return shares
+
+
+def networks_of(values: Floats, answers: int) -> Floats:
+    """(N, C, M) columns of networks in ascending order of the number that they belong to.
+
+    Args:
+        values: (T, N, C) columns of T networks: K numbers, then what goes with each, such as its variance.
+        answers: K.
+    """
+    order = np.argsort(values[..., :answers], axis=0, kind="stable")
+    count = len(values)
+    if count > MOST_MEMBERS:
+        order = order[np.ceil(count * MIDDLES).astype(np.int64) - 1]
+    order = np.concatenate([order] * (values.shape[-1] // answers), axis=-1)
+    return np.moveaxis(np.take_along_axis(values, order, axis=0), 0, -1)
 
 
 def of_members(values: Floats) -> dict[str, Any]:

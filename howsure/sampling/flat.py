@@ -7,7 +7,7 @@ round 2   as many again, for rows that need more, until `max_passes`
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -110,9 +110,13 @@ class Flat:
     def with_networks(self, run: Run, sums: Sums, estimates: Estimates) -> Estimates:
         """Add the standard deviation and the quantiles between networks, treating passes as independent.
 
-        Balanced passes are more precise than that.
+        Balanced passes are more precise than that, but for what no single mask brings about: of each balanced
+        group, one pass follows from the others, such as the opposite of a mask of rate 0.5.
         """
-        return with_networks(estimates, sums.sketch, run.outcome)
+        found = with_networks(estimates, sums.sketch, run.outcome)
+        if found.independent is None or not self._balanced:
+            return found
+        return replace(found, independent=np.maximum(found.independent - sums.units, 1.0))
 
     def _masks_of(self, groups: Groups, numbers: Sequence[int]) -> list[Array]:
         """For each site the masks of these groups, one group after the other."""

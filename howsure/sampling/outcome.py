@@ -53,6 +53,10 @@ class Estimates:
         quantiles: (N, L) of the largest value between networks, or (N, K, L) of each value that has a unit,
             at `howsure.sampling.between.LEVELS`; NaN where unknown, or None where they are not told.
         quantiles_error: (N, L) or (N, K, L) their standard errors, or None.
+        networks: (N, C, M) values of single networks that have a unit, as `between_numbers.networks_of` keeps
+            them, or None.
+        independent: (N,) how many independent passes tell the share of networks above a limit as well, or
+            None.
         of_rows: (N, …) numbers of whole rows that the outcome's own `Tally` tells, or None. Then `spread` and
             `quantiles` are of these as well.
     """
@@ -66,6 +70,8 @@ class Estimates:
     spread_error: Floats | None = None
     quantiles: Floats | None = None
     quantiles_error: Floats | None = None
+    networks: Floats | None = None
+    independent: Floats | None = None
     of_rows: Floats | None = None
 
     def __len__(self) -> int:

@@ -135,12 +135,18 @@ class NumberSketch:
     standard deviations wide in the middle, and a thousand times larger unit gives the same ones. Where later
     passes lie apart farther than `WIDER` times as much, what was counted moves to wider bins.
 
+    A bin also holds the sum of the numbers in it, and of what goes with each. So what stands for it is their
+    mean, which is the number of a pass where there is one, or where several are the same.
+
     Args:
         rows: N.
         numbers: P.
+        width: C, a multiple of P: the numbers, and what goes with each, such as its variance; None for P.
     """
 
-    def __init__(self, rows: int, numbers: int) -> None:
+    def __init__(self, rows: int, numbers: int, width: int | None = None) -> None:
+        width = numbers if width is None else width
+        self._sums = np.zeros((rows, width // numbers, numbers, BINS))
         self._location, self._scale = np.full((rows, numbers), np.nan), np.zeros((rows, numbers))
         self._squares, self._passes = np.zeros((rows, numbers)), np.zeros((rows, 1))
         self._counts = np.zeros((rows, numbers, BINS), dtype=np.uint32)
@@ -148,7 +154,7 @@ class NumberSketch:
     def add(self, values: Floats, mean: Floats, rows: Integers) -> None:
         """Count the passes (B, n, K) of one unit of rows (n,), each at most once; `mean` is not used."""
         numbers = self._counts.shape[1]
-        values = values[..., :numbers]
+        values, others = np.split(values, [numbers], axis=-1)
         new, own = np.isnan(self._location[rows]), values.mean(axis=0)
         location = np.where(new, own, self._location[rows])
         self._location[rows] = location
@@ -162,6 +168,10 @@ class NumberSketch:
         bins = np.minimum((BINS * (0.5 + np.arctan(score) / np.pi)).astype(np.int64), BINS - 1)
         first = (rows[:, None] * numbers + np.arange(numbers)) * BINS
         np.add.at(self._counts.reshape(-1), (bins + first).reshape(-1), np.uint32(1))
+        summed = np.concatenate([score, others], axis=-1).reshape(*score.shape[:2], -1, numbers)
+        of = (rows[:, None, None] * summed.shape[2] + np.arange(summed.shape[2])[:, None]) * numbers
+        at = (of + np.arange(numbers)) * BINS + bins[:, :, None]
+        np.add.at(self._sums.reshape(-1), at.reshape(-1), summed.reshape(-1))
 
     def _widen(self, rows: Integers, scale: Floats) -> None:
         """Set the scale (n, P) of rows. What was counted moves to where the middle of its bin lies now."""
@@ -171,9 +181,12 @@ class NumberSketch:
         if len(of_rows):
             shrunk = before[of_rows, numbers] / scale[of_rows, numbers]
             bins = (BINS * (0.5 + np.arctan(_SCORES * shrunk[:, None]) / np.pi)).astype(np.int64)
-            counts = np.zeros((len(of_rows), BINS), dtype=np.uint32)
-            np.add.at(counts, (np.arange(len(of_rows))[:, None], bins), self._counts[rows[of_rows], numbers])
-            self._counts[rows[of_rows], numbers] = counts
+            of, at = (rows[of_rows], slice(None), numbers), np.arange(len(of_rows))[:, None]
+            self._sums[of[0], 0, numbers] *= shrunk[:, None]
+            for binned in (self._counts[:, None], self._sums):
+                moved = np.zeros((len(of_rows), binned.shape[1], BINS), dtype=binned.dtype)
+                np.add.at(np.moveaxis(moved, 1, 2), (at, bins), np.moveaxis(binned[of], 1, 2))
+                binned[of] = moved
 
     def told(self, spread: Floats, passes: Floats, effect: Floats) -> dict[str, Any]:
         """Spread, quantiles and their errors, as `Estimates` has them.
@@ -209,7 +222,23 @@ class NumberSketch:
             "spread_error": error,
             "quantiles": found,
             "quantiles_error": quantiles_error,
+            "networks": self._networks(counts, drawn),
         }
+
+    def _networks(self, counts: NDArray[np.uint32], drawn: Floats) -> Floats:
+        """(N, C, M) passes, or quantiles of more than M, from counts (N · P, BINS) of passes (N · P, 1)."""
+        rows, numbers = self._location.shape
+        kept = between_numbers.KEPT
+        each = (np.arange(kept) + 0.5) / drawn
+        quantiles = np.clip(between_numbers.MIDDLES, 0.5 / drawn, 1 - 0.5 / drawn)
+        places = quantiles_in_bins(counts, drawn, np.where(drawn > kept, quantiles, each))
+        bins = np.clip(np.ceil(np.nan_to_num(places) * BINS).astype(np.int64) - 1, 0, BINS - 1)
+        bins = bins.reshape(rows, 1, numbers, kept)
+        means = self._sums / np.maximum(self._counts, 1)[:, None]
+        found = np.take_along_axis(means, bins, axis=-1)
+        found[:, 0] = self._location[..., None] + self._scale[..., None] * found[:, 0]
+        found[np.broadcast_to(np.isnan(places).reshape(bins.shape), found.shape)] = np.nan
+        return found.reshape(rows, found.shape[1] * numbers, kept)
 
     def _kurtosis(self) -> Floats:
         """(N, P) kurtosis of the passes; 0 where they are all the same."""
@@ -227,7 +256,7 @@ def sketch_of(rows: int, outcome: Outcome) -> Sketch | NumberSketch | Tally | No
     if own is not None:
         return own
     if outcome.has_unit:
-        return NumberSketch(rows, outcome.answers)
+        return NumberSketch(rows, outcome.answers, outcome.width)
     return Sketch(rows, min(TRACKED, outcome.width)) if outcome.has_one_top else None
 
 
@@ -293,12 +322,14 @@ def with_networks(
     passes = estimates.passes / np.array([each.spread for each in both])[which]
     if isinstance(sketch, NumberSketch):
         of_quantiles = np.array([each.quantiles for each in both])[which]
-        return replace(estimates, **sketch.told(spread, passes, of_quantiles))
+        of_shares = np.array([max(*each.quantiles, each.spread) for each in both])[which]
+        told = sketch.told(spread, passes, of_quantiles)
+        return replace(estimates, **told, independent=estimates.passes / of_shares)
     kurtosis = np.zeros_like(mean) if sketch is None else sketch.kurtosis(outcome.width)
     error = spread_error(mean, spread, passes, kurtosis)
-    told = replace(estimates, spread=spread, spread_error=error)
+    known = replace(estimates, spread=spread, spread_error=error)
     if sketch is None:
-        return told
+        return known
     label, of_quantiles = mean.argmax(axis=-1), np.array([each.quantiles for each in both])[which]
     quantiles, error = sketch.quantiles(label, largest(spread, error, label), of_quantiles)
-    return replace(told, quantiles=quantiles, quantiles_error=error)
+    return replace(known, quantiles=quantiles, quantiles_error=error)

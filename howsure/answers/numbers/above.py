@@ -1,4 +1,13 @@
-"""`RegressionCertainty.above`: whether a number is above a threshold, as a `Certainty` of two classes."""
+"""`RegressionCertainty.above`: whether a number is above a threshold, as a `Certainty` of two classes.
+
+    networks y_m with shares w_m, noise σ_m      P = Σ w_m Φ((y_m − threshold)/σ_m)
+    no noise is known                            P = Σ w_m [y_m > threshold], of the mean
+    one normal distribution                      P = Φ((mean − threshold)/std)
+
+The error of P has three parts. What goes along with y in a straight line has the error of the mean, which
+balanced passes know well. The rest has that of as many independent passes. And there may be networks that no
+pass has shown.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +18,19 @@ import numpy as np
 from scipy.special import ndtr
 
 from howsure.answers.classes.result import Certainty
-from howsure.answers.numbers.networks import SHARES, networks_of
+from howsure.answers.numbers.networks import Networks, Z, networks_of
 from howsure.digits import significant
 from howsure.errors import InputError
 from howsure.sampling.between import LEVELS
 from howsure.sampling.outcome import Floats
+from howsure.sampling.sketch import BINS
 from howsure.statistics import ERROR_FLOOR, entropy_of
 
 if TYPE_CHECKING:
     from howsure.answers.numbers.result import RegressionCertainty
+
+STEPS = np.concatenate([-np.geomspace(0.1, 100, 25), np.geomspace(0.1, 100, 25)])
+"""How many spreads away from the mean networks are looked for that no pass has shown."""
 
 
 def asked(result: RegressionCertainty, threshold: float, target: str | None) -> Certainty:
@@ -32,11 +45,14 @@ def above(result: RegressionCertainty, threshold: float, k: int) -> Certainty:
         raise InputError(
             "`threshold` is no finite number", expected="a number such as 3.0", received=threshold
         )
-    noise, nodes = result.noise[:, k], networks_of(result, k)
-    if nodes is None and np.isnan(result.std[:, k]).any():
+    networks, unknown = networks_of(result, k), np.isnan(result.noise[:, k])
+    is_of_mean = networks is not None and (result.noise_from is None if not len(result) else unknown.all())
+    if not is_of_mean and (np.isnan(result.std[:, k]) | (unknown & (networks is not None))).any():
         result.check_noise("Nothing says whether the number is above a threshold")
     found = (
-        _of_one(result, threshold, k) if nodes is None else _of_networks(result, threshold, k, nodes, noise)
+        _of_one(result, threshold, k)
+        if networks is None
+        else _of_networks(result, threshold, k, networks, not is_of_mean)
     )
     shared = {each.name for each in fields(result)} & {each.name for each in fields(Certainty)}
     given: dict[str, Any] = {
@@ -46,7 +62,8 @@ def above(result: RegressionCertainty, threshold: float, k: int) -> Certainty:
     if result.truth is not None:
         given["truth"] = (result.truth[:, k] > threshold).astype(np.int64)
     shown = significant(threshold, 4) if abs(threshold) < 1e4 else f"{threshold:g}"
-    called = "" if len(result.target_names) == 1 else f"{result.target_names[k]} "
+    called = "mean " if is_of_mean else ""
+    called += "" if len(result.target_names) == 1 else f"{result.target_names[k]} "
     given["class_names"] = (f"{called}at most {shown}", f"{called}above {shown}")
     given["method"] = {**result.method, "above": threshold, "target": result.target_names[k]}
     return Certainty(**given)
@@ -54,9 +71,7 @@ def above(result: RegressionCertainty, threshold: float, k: int) -> Certainty:
 
 def _of_one(result: RegressionCertainty, threshold: float, k: int) -> dict[str, Any]:
     """Columns where no networks are known: a normal distribution, and nothing that could disagree."""
-    std = result.std[:, k]
-    away = result.mean[:, k] - threshold
-    p = np.where(std > 0, ndtr(away / np.where(std > 0, std, 1.0)), away > 0)
+    p = _normal(result.mean[:, k] - threshold, result.std[:, k])
     both = np.stack([1 - p, p], axis=-1)
     return {
         "probabilities": both,
@@ -67,67 +82,85 @@ def _of_one(result: RegressionCertainty, threshold: float, k: int) -> dict[str, 
     }
 
 
+def _normal(away: Floats, std: Floats) -> Floats:
+    """(N,) share of a normal distribution above a threshold from which its mean is so far away."""
+    return np.where(std > 0, ndtr(away / np.where(std > 0, std, 1.0)), away > 0)
+
+
 def _of_networks(
-    result: RegressionCertainty, threshold: float, k: int, nodes: Floats, noise: Floats
+    result: RegressionCertainty, threshold: float, k: int, networks: Networks, noise_is_known: bool
 ) -> dict[str, Any]:
-    """Columns from (N, M) numbers of networks, each with an answer of its own."""
-    error, is_known = result.mc_error[:, k], noise > 0
-    scale = np.where(is_known, noise, 1.0)[:, None]
-
-    def of_each(moved: Floats | float, wider: Floats | float = 0.0) -> Floats:
-        """(N, M) probability that each network gives to "above", with the networks moved and spread wider."""
-        mean = nodes.mean(axis=-1, keepdims=True)
-        there = mean + (nodes - mean) * (1 + np.reshape(wider, (-1, 1))) + np.reshape(moved, (-1, 1))
-        return np.asarray(ndtr((there - threshold) / scale))
-
-    def share(moved: Floats | float) -> Floats:
-        """(N,) share of the networks above, with a straight line between neighbours."""
-        at = threshold - np.broadcast_to(np.reshape(moved, (-1, 1)), (len(nodes), 1))
-        place = (nodes < at).sum(axis=-1)
-        left = np.take_along_axis(nodes, np.maximum(place - 1, 0)[:, None], axis=-1)[:, 0]
-        right = np.take_along_axis(nodes, np.minimum(place, nodes.shape[1] - 1)[:, None], axis=-1)[:, 0]
-        between = np.divide(at[:, 0] - left, right - left, out=np.zeros(len(nodes)), where=right > left)
-        below = (place - 0.5 + between) / nodes.shape[1]
-        return 1 - np.where(place == 0, 0.0, np.where(place == nodes.shape[1], 1.0, below))
-
-    each = of_each(0.0)
-    p = np.where(is_known, each.mean(axis=-1), share(0.0))
-    # An error of the mean moves all networks; one of the spread moves them apart.
-    spread, spread_error = result.spread[:, k], result.spread_error  # type: ignore[index]
-    wider = 0.0 if spread_error is None else spread_error[:, k]
-    wider = np.nan_to_num(np.divide(wider, spread, out=np.zeros_like(spread), where=spread > 0))
-    moves = (of_each(error) - of_each(-error)).mean(axis=-1) / 2
-    widens = (of_each(0.0, wider) - of_each(0.0, -wider)).mean(axis=-1) / 2
-    at_quantile = _error_at(result, k, 1 - p)
-    p_error = np.where(
-        is_known,
-        np.sqrt(moves**2 + widens**2),
-        np.abs(share(at_quantile) - share(-at_quantile)) / 2,
-    )
-    exact = (result.mc_error[:, k] == 0) & (wider == 0)
-    p_error = np.where(exact, 0.0, np.maximum(p_error, ERROR_FLOOR))
+    """Columns from networks, each with an answer of its own."""
+    each = networks.above(threshold)
+    std = np.hypot(np.nan_to_num(result.spread[:, k]), np.nan_to_num(result.noise[:, k]))  # type: ignore[index]
+    in_closed_form = np.isinf(networks.independent)
+    p = np.where(in_closed_form, _normal(result.mean[:, k] - threshold, std), networks.mean(each))
+    p = np.clip(p, 0, 1)
+    error = np.where(in_closed_form, 0.0, _error(networks, threshold, each))
     both = np.stack([1 - p, p], axis=-1)
-    own = np.where(is_known, entropy_of(np.stack([1 - each, each], axis=-1)).mean(axis=-1), 0.0)
-    between = np.where(is_known, each.std(axis=-1), np.sqrt(p * (1 - p)))
+    own = networks.mean(entropy_of(np.stack([1 - each, each], axis=-1)))
+    between = np.sqrt(networks.mean((each - networks.mean(each)[:, None]) ** 2))
     columns = {
         "probabilities": both,
-        "mc_error": np.stack([p_error] * 2, axis=-1),
+        "mc_error": np.stack([error] * 2, axis=-1),
         "expected_entropy": np.minimum(own, entropy_of(both)),
         "spread": np.stack([between] * 2, axis=-1),
         "quantiles": None,
         "quantiles_error": None,
     }
-    if is_known.all() and len(nodes):
-        top = np.where((p > 0.5)[:, None], each, 1 - each[:, ::-1])
-        columns["quantiles"] = np.array([np.interp(LEVELS, SHARES, row) for row in top])
+    if noise_is_known:
+        columns["quantiles"] = _quantiles(np.where((p > 0.5)[:, None], each, 1 - each), networks)
     return columns
 
 
-def _error_at(result: RegressionCertainty, k: int, level: Floats) -> Floats:
-    """(N,) standard error of the quantile of the networks at these levels (N,); of the mean where unknown."""
-    mean_error = result.mc_error[:, k]
-    if result.quantiles_error is None:
-        return mean_error
-    errors = result.quantiles_error[:, k]
-    errors = np.where(np.isfinite(errors), errors, mean_error[:, None])
-    return np.array([np.interp(at, LEVELS, row) for at, row in zip(level, errors, strict=True)]).reshape(-1)
+def _quantiles(top: Floats, networks: Networks) -> Floats:
+    """(N, 11) quantiles of what networks say (N, M), straight lines between the middles of their shares.
+
+    They are unknown where less than half a pass is expected beyond, unless these are all networks there are.
+    """
+    order = np.argsort(np.where(networks.shares > 0, top, np.inf), axis=-1)
+    top, shares = (np.take_along_axis(array, order, axis=-1) for array in (top, networks.shares))
+    rows = zip(np.cumsum(shares, axis=-1) - shares / 2, top, shares > 0, strict=True)
+    found = [np.interp(LEVELS, at[there], values[there]) for at, values, there in rows]
+    beyond = np.minimum(LEVELS, 1 - np.array(LEVELS)) * networks.independent[:, None]
+    is_known = (beyond >= 0.5 - 1e-9) | networks.are_all[:, None]
+    return np.where(is_known, np.reshape(found, (-1, len(LEVELS))), np.nan)
+
+
+def _error(networks: Networks, threshold: float, each: Floats) -> Floats:
+    """(N,) standard error of the share above; see the top of the module."""
+    p, away = networks.mean(each), networks.numbers - networks.mean(networks.numbers)[:, None]
+    variance = networks.mean(away**2)
+    slope = np.divide(networks.mean(away * each), variance, out=np.zeros_like(p), where=variance > 0)
+    rest = networks.few**2 * networks.mean((each - p[:, None] - slope[:, None] * away) ** 2)
+    rest = np.divide(rest, networks.independent, out=np.zeros_like(rest), where=networks.independent > 0)
+    # Within the share of a quantile networks may lie anywhere, and within a bin that several shares fill.
+    steps = np.diff(each, axis=-1) * networks.shares[:, 1:]
+    reach, off = networks.reach, threshold - networks.centre
+    width = np.pi / BINS / 2 * np.divide(reach**2 + off**2, reach, out=np.zeros_like(p), where=reach > 0)
+    in_bin = networks.above(threshold - width[:, None]) - networks.above(threshold + width[:, None])
+    same = np.pad(np.diff(networks.numbers, axis=-1) == 0, ((0, 0), (1, 1)))
+    in_bin = np.where(same[:, 1:] | same[:, :-1], in_bin, 0.0)
+    binned = (steps**2).sum(axis=-1) / 12 + (networks.mean(in_bin) / Z) ** 2
+    squared = (slope * networks.error) ** 2 + rest + np.where(networks.is_each, 0.0, binned)
+    return np.maximum(np.sqrt(squared + (_unseen(networks, threshold, p, slope) / Z) ** 2), ERROR_FLOOR)
+
+
+def _unseen(networks: Networks, threshold: float, p: Floats, slope: Floats) -> Floats:
+    """(N,) by how much the share above may be off because of networks that no pass has shown.
+
+    Of n independent passes none shows a share of up to z²/(n + z²) (Wilson 1927), of which 1/(1 + d²) at the
+    most lies d spreads or more on one side (Cantelli 1928). What a straight line tells of them is not off.
+    Where all passes say the same number, networks that no pass has shown may be anywhere.
+    """
+    reach, noise = networks.reach[:, None], networks.mean(np.nan_to_num(networks.noise))[:, None]
+    off = (threshold - networks.centre)[:, None]
+    apart = np.where(reach > 0, reach, np.abs(off) + noise)
+    apart = np.where(apart > 0, apart, 1.0)
+    # Beside the same steps for all rows, those around the threshold and on either side of it.
+    near = [(off + by * noise) / apart + np.copysign(1e-9, by) for by in (-3, -2, -1, -0.0, 0.0, 1, 2, 3)]
+    at = np.concatenate([np.broadcast_to(STEPS, (len(p), len(STEPS))), *near], axis=-1)
+    there = _normal(apart * at - off, np.broadcast_to(noise, at.shape))
+    told = np.clip(p[:, None] + slope[:, None] * apart * at, 0, 1)
+    share, beyond = Z**2 / (networks.independent[:, None] + Z**2), np.where(reach > 0, 1 / (1 + at**2), 1.0)
+    return np.asarray((np.minimum(share, beyond) * np.abs(there - told)).max(axis=-1, initial=0.0))

@@ -28,6 +28,7 @@ from howsure.answers.numbers.evaluate import (
     at_levels,
     evaluate_numbers,
 )
+from howsure.answers.numbers.rescale import moved
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.scores import Loss, root_of
 from howsure.answers.numbers.sentence import SHOWN
@@ -96,9 +97,9 @@ class RegressionCalibrator(Kept):
         """The same rows with a calibrated `std`.
 
         A noise is added: `noise` is what was learnt, and `std` follows from it and `spread`. A factor
-        multiplies `std`, and with it `noise`, `spread` and the distance of `quantiles` from the mean: how
-        doubt is split is the model's, how much there is the calibration's. `mc_error` stays, and `mean` too
-        unless a shift was learnt.
+        multiplies `std`, and with it `noise`, `spread` and the distance of networks from the mean: how doubt
+        is split is the model's, how much there is the calibration's. `mc_error` stays, and `mean` too unless
+        a shift was learnt.
 
         Args:
             result: N ≥ 0 rows of the same targets, not calibrated yet.
@@ -345,19 +346,11 @@ def _changed(
     }
     told = {**result.method, "calibration": {"rows": rows, **of_targets}}
     if shift is not None:
-        quantiles = None if result.quantiles is None else result.quantiles + shift[:, None]
-        result = replace(result, mean=result.mean + shift, quantiles=quantiles)
+        result = replace(result, **moved(result, shift, np.ones_like(shift)))
     if learnt == NOISE:
         return replace(result.with_noise(values, FROM), method=told)
-    given: dict[str, Any] = {"method": told}
-    for name in ("noise", "std", "spread", "spread_error"):
-        if getattr(result, name) is not None:
-            given[name] = getattr(result, name) * values
-    if result.quantiles is not None:
-        centre = result.mean[..., None]
-        given["quantiles"] = centre + (result.quantiles - centre) * values[:, None]
-    if result.quantiles_error is not None:
-        given["quantiles_error"] = result.quantiles_error * values[:, None]
+    given = moved(result, result.mean * (1 - values), values)
+    given |= {"mean": result.mean, "mc_error": result.mc_error, "method": told}
     if not np.isnan(result.noise).any():
         given["noise_from"] = FROM
     return replace(result, **given)

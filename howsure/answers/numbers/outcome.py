@@ -12,7 +12,7 @@ Both have the error of a plain mean. The standard deviation of y between passes 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -190,6 +190,7 @@ class Numbers(Outcome):
         mean, spread = estimates.mean[:, : self.answers], self._spread(estimates)
         # Balance can cancel all of an error but the rounding of the model, which has single precision.
         rounding = np.where(estimates.passes[:, None] > 1, self.rounding * (np.abs(mean) + spread), 0.0)
+        networks = estimates.networks
         result = RegressionCertainty(
             mean=mean,
             mc_error=np.maximum(estimates.error[:, : self.answers], rounding),
@@ -200,6 +201,8 @@ class Numbers(Outcome):
             spread_error=estimates.spread_error,
             quantiles=estimates.quantiles,
             quantiles_error=estimates.quantiles_error,
+            networks=None if networks is None else networks[:, : self.answers],
+            independent=estimates.independent,
             kind=told.kind,
             method=told.method,
             seed=told.seed,
@@ -209,7 +212,12 @@ class Numbers(Outcome):
         if self.outputs == VALUES:
             return result
         noise = np.sqrt(np.maximum(estimates.mean[:, self.answers :], 0))
-        return result.with_noise(noise, "the model")
+        result = result.with_noise(noise, "the model")
+        return (
+            result
+            if networks is None
+            else replace(result, networks_noise=np.sqrt(networks[:, self.answers :]))
+        )
 
     def _spread(self, estimates: Estimates) -> Floats:
         """(n, K) standard deviation between networks, as far as the passes tell it."""

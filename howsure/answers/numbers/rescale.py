@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from howsure.answers.numbers.result import UNIT, RegressionCertainty
 from howsure.arguments import as_floats, check_choice
 from howsure.errors import InputError
+from howsure.results.columns import WIDE
 from howsure.sampling.outcome import Floats
-
-if TYPE_CHECKING:
-    from howsure.answers.numbers.result import RegressionCertainty
 
 STANDARDISED, REAL = "standardised", "real"
 """Units in which true numbers may be: (y − mean)/std, or that of the target."""
@@ -43,19 +42,28 @@ def rescaled(
     if not np.all(scale > 0):
         raise InputError("`std` is out of range", expected="numbers above 0", received=repr(std))
     shift, scale = np.broadcast_to(shift, count), np.broadcast_to(scale, count)
-    given: dict[str, Any] = {}
-    for name, array in result._arrays.items():
-        if name == "mean":
-            given[name] = array * scale + shift
-        elif name == "quantiles":
-            given[name] = array * scale[:, None] + shift[:, None]
-        elif name == "quantiles_error":
-            given[name] = array * scale[:, None]
-        elif name in ("mc_error", "spread", "spread_error", "noise", "std"):
-            given[name] = array * scale
+    given = moved(result, shift, scale)
     if result.truth is not None and (truth or _unit_of(result, shift, scale)) == STANDARDISED:
         given["truth"] = result.truth * scale + shift
     return replace(result, **given)
+
+
+def moved(result: RegressionCertainty, shift: Floats, scale: Floats) -> dict[str, Any]:
+    """The columns in the unit of the target but `truth`, times `scale` plus `shift`.
+
+    Args:
+        result: N rows of K numbers.
+        shift: (K,) or (N, K).
+        scale: (K,), > 0.
+    """
+    found: dict[str, Any] = {}
+    for column in result.columns:
+        if column.unit == UNIT and column.name != "truth" and column.name in result._arrays:
+            by, of = (shift, scale) if column.shape == WIDE else (shift[..., None], scale[..., None])
+            found[column.name] = result._arrays[column.name] * of
+            if column.name in ("mean", "quantiles", "networks"):
+                found[column.name] = found[column.name] + by
+    return found
 
 
 def _unit_of(result: RegressionCertainty, shift: Floats, scale: Floats) -> str:

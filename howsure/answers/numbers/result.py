@@ -33,9 +33,18 @@ from howsure.data.rows import check_unmasked, in_rows, quoted
 from howsure.data.targets import check_finite, check_numbers, floats_of, target_names
 from howsure.errors import InputError
 from howsure.misplaced import named_either_way
-from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, WIDE_AT_LEVELS, Column, Result
+from howsure.results.columns import (
+    FLOAT,
+    INTEGER,
+    PER_ROW,
+    WIDE,
+    WIDE_AT_LEVELS,
+    WIDE_OF_NETWORKS,
+    Column,
+    Result,
+)
 from howsure.sampling import between
-from howsure.sampling.between_numbers import of_passes
+from howsure.sampling.between_numbers import networks_of, of_passes
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import widening
 
@@ -48,11 +57,11 @@ FROM_HELD_OUT = (
     "also puts out a variance, and say outputs='mean-variance' or 'mean-log-variance'"
 )
 
-_UNIT = "unit of the target"
+UNIT = "unit of the target"
 
 
 def _wide(name: str, words: str, shape: str = WIDE, **more: Any) -> Column:
-    return Column(name, shape, FLOAT, _UNIT, words, **more)
+    return Column(name, shape, FLOAT, UNIT, words, **more)
 
 
 COLUMNS = (
@@ -109,6 +118,28 @@ COLUMNS = (
         least=0,
         unknown=True,
     ),
+    _wide(
+        "networks",
+        "numbers of single networks in ascending order: of each, or 64 quantiles where there are more; NaN "
+        "where a row has fewer, None where not told",
+        WIDE_OF_NETWORKS,
+        optional=True,
+        unknown=True,
+    ),
+    _wide(
+        "networks_noise",
+        "the `noise` that each of `networks` puts out; None where it puts out none",
+        WIDE_OF_NETWORKS,
+        optional=True,
+        least=0,
+        unknown=True,
+    ),
+    Column(
+        *("independent", PER_ROW, FLOAT, "count"),
+        "how many independent passes tell the share of networks above a limit as well; None where not told",
+        optional=True,
+        least=0,
+    ),
     Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row", least=1),
     Column(
         *("familiarity", PER_ROW, FLOAT, "0 to 1"),
@@ -147,6 +178,11 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         quantiles: (N, K, 11) number that 0.5, 2.5, 5, 10, 25, 50, 75, 90, 95, 97.5 and 99.5 % of the networks
             stay below; NaN where unknown, None where not told. See `credible_interval`.
         quantiles_error: (N, K, 11) standard error of `quantiles`; NaN where unknown.
+        networks: (N, K, M) numbers of single networks in ascending order: of each, or 64 quantiles where
+            there are more; NaN where a row has fewer, None where not told. See `above`.
+        networks_noise: (N, K, M) the `noise` that each of `networks` puts out; None where it puts out none.
+        independent: (N,) count, how many independent passes tell the share of networks above a limit as well;
+            None where not told. Passes that share masks are worth fewer.
         familiarity: (N,) 0 to 1, share of held-out rows that are no more familiar; None where it was not
             measured. See `with_familiarity`.
         unfamiliar_share: A row is unfamiliar where its familiarity is at most this.
@@ -172,7 +208,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         >>> print(result.with_noise(0.5)[0])
         4.227 ± 0.008; 95 % of answers between 3.2 and 5.2 (networks alone: 4.09 to 4.26). Most of the ...
         >>> print(result.with_noise(0.5).above(4.0)[0])
-        67.4 ± 0.6 % 'above 4.000', or 'at most 4.000' (33 %): leaning. Single networks say 57 to 71 %; ...
+        67.4 ± 0.9 % 'above 4.000', or 'at most 4.000' (33 %): leaning. Single networks say 57 to 70 %; ...
     """
 
     answer: ClassVar[str] = "numbers"
@@ -192,6 +228,9 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
     std: Floats = None  # type: ignore[assignment]
     quantiles: Floats | None = None
     quantiles_error: Floats | None = None
+    networks: Floats | None = None
+    networks_noise: Floats | None = None
+    independent: Floats | None = None
     familiarity: Floats | None = None
     truth: Floats | None = None
     noise_from: str | None = None
@@ -311,9 +350,14 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
     def above(self, threshold: float, target: int | str | None = None) -> Certainty:
         """Whether a number is above a threshold, as a `Certainty` of the classes `at most …` and `above …`.
 
-        Where `noise` is known, the question is about a new answer. A network with the number y says "above"
-        with probability Φ((y − threshold)/noise). Where it is not, the question is about the mean, and each
-        network says yes or no.
+        Where `noise` is known, the question is about a new answer, and `probabilities[:, 1]` is the
+        probability that it is above: the mean of Φ((y − threshold)/noise) over networks, each with a number y
+        of its own. Where it is not, the question is about the mean, and the classes say so: `mean at most …`
+        and `mean above …`. Then it is the share of networks with y above the threshold, and answers may often
+        be on the other side. `howsure.calibrate` learns the noise.
+
+        `mc_error` is that of a share of so many networks. Where none lies above, up to z²/(n + z²) of them
+        may (Wilson 1927, z = 1.96), but no more than 1/(1 + d²) of those that lie d spreads away (Cantelli).
 
         Args:
             threshold: In the unit of the target.
@@ -323,7 +367,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             Of the same N rows, for all that takes one class per row: verdicts, coin flips, `evaluate`, …
 
         Raises:
-            InputError: No finite number, or no such target.
+            InputError: No finite number, no such target, or neither noise nor networks are known.
         """
         from howsure.answers.numbers.above import above  # makes a Certainty, so it comes after this
 
@@ -421,7 +465,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
                 received=f"an array of shape {found.shape}",
             ) from None
         of_networks = 0.0 if self.spread is None else self.spread
-        return replace(self, noise=given, std=np.sqrt(of_networks**2 + given**2), noise_from=noise_from)
+        std = np.sqrt(of_networks**2 + given**2)
+        return replace(self, noise=given, std=std, noise_from=noise_from, networks_noise=None)
 
     def numbered(self, labels: Any) -> Floats:
         """(N, K) true numbers, given as for `with_truth`.
@@ -552,6 +597,10 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         told = _told(
             values.shape[1], names, GIVEN_SAMPLES, words, source, kind, _called(index, ids), len(values)
         )
+        told |= {
+            "networks": networks_of(values, len(names)),
+            "independent": np.full(values.shape[1], len(values)),
+        }
         result = RegressionCertainty(values.mean(axis=0), error, **told, **of_passes(values))
         return result if noise is None else result.with_noise(noise, "what was given")
 

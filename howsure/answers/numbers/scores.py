@@ -265,10 +265,10 @@ def crps(mean: Floats, std: Floats, y: Floats) -> Floats:
 
 
 def nll_of_networks(result: RegressionCertainty, k: int, y: Floats) -> Loss | None:
-    """The NLL of the mixture of networks, each with the noise of the row; None where either is unknown.
+    """The NLL of the mixture of networks, each with its noise; None where either is unknown.
 
-    The networks are the 100 that the quantiles of the result tell, not the single passes: two groups of
-    networks far apart would have some between them.
+    Where a result holds quantiles in the place of its networks, two groups of networks far apart may have one
+    between them.
     """
     noise = result.noise[:, k]
     if result.spread is None or np.isnan(noise).any() or np.isnan(result.spread[:, k]).any():
@@ -280,9 +280,8 @@ def nll_of_networks(result: RegressionCertainty, k: int, y: Floats) -> Loss | No
         part = slice(start, start + AT_ONCE)
         networks = networks_of(result[part], k)
         assert networks is not None  # spread is known
-        z = (y[part, None] - networks) / noise[part, None]
-        shares = -(z**2) / 2 - np.log(noise[part, None])
-        losses[part] = math.log(networks.shape[1]) - logsumexp(shares, axis=1) + math.log(2 * math.pi) / 2
+        each = nll(networks.numbers, networks.noise, y[part, None])
+        losses[part] = -logsumexp(-each, axis=1, b=networks.shares)
     return mean_loss(losses, least=-np.inf)
 
 
