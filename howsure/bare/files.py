@@ -16,6 +16,7 @@ from howsure.arguments import check_path
 from howsure.bare.given import flags_among, read_given
 from howsure.bare.results import of_given
 from howsure.data.align import Called
+from howsure.data.by_name import places_of_names
 from howsure.data.csv_form import kind_of
 from howsure.data.files import check_readable
 from howsure.data.ids import ID
@@ -337,9 +338,10 @@ def _classes(names: list[str], columns: Columns, source: Path) -> tuple[list[str
         )
     if wanted is None:
         return names, called
-    missing = [name for name in wanted if name not in called]
+    places = places_of_names(wanted, called)
+    missing = [name for name, place in zip(wanted, places, strict=True) if place is None]
     if len(names) == 1 and len(wanted) == 2 and not columns.several:
-        if called[0] == wanted[0]:
+        if places[0] is not None:
             raise InputError(
                 f"The only column of '{source}' is the second of two classes",
                 expected=f"'{called[0]}' as the second of the class names",
@@ -347,7 +349,7 @@ def _classes(names: list[str], columns: Columns, source: Path) -> tuple[list[str
             )
         return names, list(wanted)
     if not missing:
-        return [names[called.index(name)] for name in wanted], list(wanted)
+        return [names[place] for place in places if place is not None], list(wanted)
     if len(missing) < len(wanted) or len(names) != len(wanted):
         raise InputError(
             f"'{source}' has no columns {quoted(missing)}",

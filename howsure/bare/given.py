@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.arguments import as_array
+from howsure.data.by_name import chosen_columns, places_of_names
 from howsure.data.frames import in_memory, is_frame, labelled_frame
 from howsure.data.labels import check_names, in_order
 from howsure.data.rows import check_unmasked, quoted
@@ -160,9 +161,14 @@ def _from_frame(frame: Any, names: Any, kind: Kind, called: str) -> Given:
     rows = labelled_frame(frame, wanted or ())
     opened = in_memory(rows.x)
     if isinstance(opened, nw.Series):
+        _check_lone([] if opened.name is None else [str(opened.name)], wanted or (), kind)
         given = read_given(opened.to_numpy(), names, kind, called)
         return replace(given, ids=rows.ids, id_name=rows.id_name, frame_index=rows.frame_index)
-    chosen = _chosen(opened.columns, wanted, kind, called)
+    if wanted is not None:
+        _check_lone(opened.columns, wanted, kind)
+        if len(opened.columns) > 1 or len(wanted) != 2:
+            opened = chosen_columns(opened, wanted, called)
+    chosen = opened.columns
     columns = [opened[name].to_numpy() for name in chosen]
     wrong = [name for name, values in zip(chosen, columns, strict=True) if not _are_numbers(values)]
     if wrong:
@@ -204,26 +210,15 @@ def _from_frame(frame: Any, names: Any, kind: Kind, called: str) -> Given:
     )
 
 
-def _chosen(columns: list[str], wanted: tuple[str, ...] | None, kind: Kind, called: str) -> list[str]:
-    """The columns that hold probabilities."""
-    missing = [name for name in wanted or () if name not in columns]
-    if wanted is not None and kind.sums and len(columns) == 1 and len(wanted) == 2:
-        if columns[0] == wanted[0]:
-            raise InputError(
-                "The only column of probabilities is that of the second of two classes",
-                expected=f"'{columns[0]}' as the second of the class names",
-                received=quoted(wanted),
-            )
-        return columns
-    if wanted is not None and not missing:
-        return list(wanted)
-    if wanted is not None and (len(missing) < len(wanted) or len(wanted) != len(columns)):
+def _check_lone(columns: Sequence[str], names: Sequence[str], kind: Kind) -> None:
+    """Raise an `InputError` for one column of two classes that is called as the first of them."""
+    if kind.sums and len(columns) == 1 and len(names) == 2 and places_of_names(columns, names) == [0]:
         raise InputError(
-            f"{called} have no columns {quoted(missing)}",
-            expected=f"all of {quoted(wanted)}, or names for as many columns as there are",
-            received=f"columns {quoted(columns)}",
+            "The only column of probabilities is that of the second of two classes",
+            expected=f"'{columns[0]}' as the second of the class names",
+            received=quoted(names),
+            hint=f"Of '{names[0]}' give both columns, `numpy.column_stack([p, 1 - p])`",
         )
-    return columns
 
 
 def flags_among(columns: Mapping[str, NDArray[Any]], labels: Any) -> list[str]:

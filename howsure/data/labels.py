@@ -12,6 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.arguments import as_array
+from howsure.data.by_name import (
+    by_column_name,
+    from_words,
+    is_turned,
+    means_yes_or_no,
+    only_count,
+    places_of_names,
+)
 from howsure.data.row_numbers import row_number
 from howsure.data.rows import check_unmasked, in_rows, quoted
 from howsure.errors import InputError
@@ -20,9 +28,6 @@ from howsure.words import is_printable
 Integers = NDArray[np.int64]
 
 _WHOLE = (int, np.integer)
-_TRUE_FIRST = (("true", "false"), ("yes", "no"))
-"""Pairs of class names in which the first name means True."""
-
 _FROM_0 = "give `labels - 1`; in a file subtract 1, or write the names of the classes"
 
 _FAR = 3
@@ -47,9 +52,9 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
 
     Args:
         labels: One per row: a class number, a class name, or, for two classes, True and False, where True is
-            the second class. Whole numbers are names if all of them are class names. Or (rows, classes)
-            one-hot. A series counts by position. The columns of a one-hot data frame are class names, in any
-            order.
+            the second class unless the names of both say the opposite; where they mean yes and no, words may
+            say so too. Numbers are names if all of them are class names. Or (rows, classes) one-hot. A series
+            counts by position. The columns of a one-hot data frame are class names, in any order.
         rows: Number of rows.
         classes: K.
         names: K class names, if words are allowed.
@@ -67,7 +72,7 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
     if given.ndim == 2 and given.shape[1] == 1:
         given = given[:, 0]
     if given.shape == (rows, classes):
-        return _from_one_hot(given)
+        return _from_one_hot(given, labels)
     if given.shape != (rows,):
         raise InputError(
             "The labels do not fit the rows",
@@ -85,12 +90,17 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
             received=repr(given.tolist()[unknown[0]]),
             hint="Leave those rows out",
         )
+    if classes == 2:
+        given = from_words(given, names or ("0", "1"))
     if given.dtype.kind == "O" and all(isinstance(label, str) for label in given):
         return _numbered(given.tolist(), names)
     if given.dtype == bool:
         return _from_booleans(given, classes, names)
     whole = None
     if given.dtype.kind in "iuf" and np.all(np.isfinite(given)):
+        by_name = _number_names(given, names)
+        if by_name is not None:
+            return by_name
         with np.errstate(invalid="ignore"):  # too large for a whole number, and so unequal below
             whole = given.astype(np.int64)
     if whole is None or not np.array_equal(whole, given):
@@ -100,9 +110,6 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
             received=f"dtype {given.dtype}, for example {given[:3].tolist()}",
             hint=_ARE_NUMBERS if given.dtype.kind == "f" else None,
         )
-    by_name = _whole_names(whole, classes, names)
-    if by_name is not None:
-        return by_name
     wrong = np.flatnonzero((whole < 0) | (whole >= classes))
     if len(wrong):
         is_name = names is not None and str(whole[wrong[0]]) in names
@@ -120,36 +127,37 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
     return whole
 
 
-def _whole_names(labels: Integers, classes: int, names: Sequence[str] | None) -> Integers | None:
-    """Class numbers from whole numbers that are class names, such as 1, 2, 3; None if they are none.
+def _number_names(labels: NDArray[Any], names: Sequence[str] | None) -> Integers | None:
+    """Class numbers from numbers that are class names, such as 1, 2, 3; None if they are none.
 
     Raises:
         InputError: Some are names, and others can only be numbers.
     """
-    there = np.unique(labels).tolist()
-    if names is None or list(names) == [str(number) for number in range(classes)]:
+    if names is None or only_count(names):
         return None
-    unknown = [label for label in there if str(label) not in names]
+    there, inverse = np.unique(labels, return_inverse=True)
+    places = places_of_names(list(there), names)
+    unknown = [label for label, place in zip(there.tolist(), places, strict=True) if place is None]
     if len(unknown) == len(there):
         return None
     if unknown:
         raise InputError(
-            f"The labels may be class numbers or names: {there[:12]} are some of both",
+            f"The labels may be class numbers or names: {there.tolist()[:12]} are some of both",
             expected="texts for class names, or class numbers that cannot be mistaken for them",
             received=f"{unknown[0]}, which is no name, beside "
-            f"{next(label for label in there if label not in unknown)}, which is one of {quoted(names)}",
+            f"{next(each for each in there if each not in unknown)}, which is one of {quoted(names)}",
             hint=_AS_TEXTS,
         )
-    numbers = [names.index(str(label)) for label in there]
-    return np.asarray(numbers, dtype=np.int64)[np.searchsorted(there, labels)]
+    return np.asarray(places, dtype=np.int64)[inverse]
 
 
 def misread(labels: Any, truth: Integers, predicted: Integers, names: Sequence[str]) -> InputError | None:
     """An error if labels would agree with the predictions far better when read otherwise; else None.
 
-    There are two cases. Numbers from 1 to K without the last class could also be numbers from 0. Names such
-    as 1, 2, 3 could also be numbers. "Far better" means: with n rows that agree in the other reading and m in
-    this one, n − m is above 3 √(n + m). By chance that happens in about one of a thousand cases.
+    There are three cases. Numbers from 1 to K without the last class could also be numbers from 0. Names such
+    as 1, 2, 3 could also be numbers. Of classes called yes and no, in this order, 0 and 1 could also be no
+    and yes. "Far better" means: with n rows that agree in the other reading and m in this one, n − m is above
+    3 √(n + m). By chance that happens in about one of a thousand cases.
 
     Args:
         labels: The labels as given; texts are always names.
@@ -161,13 +169,21 @@ def misread(labels: Any, truth: Integers, predicted: Integers, names: Sequence[s
     if given.dtype.kind not in "iuf" or given.size != len(truth) or not len(truth) or np.ptp(truth) == 0:
         return None
     by_name = not np.array_equal(given.ravel(), truth)
-    other = given.ravel().astype(np.int64) if by_name else truth - 1
+    turned = is_turned(names) and not by_name
+    other = given.ravel().astype(np.int64) if by_name else 1 - truth if turned else truth - 1
     if other.min() < 0 or other.max() >= len(names):
         return None
     now, then = int(np.sum(truth == predicted)), int(np.sum(other == predicted))
     if then <= now or (then - now) ** 2 <= _FAR**2 * (then + now):
         return None
     right = f"are right for {then / len(truth):.0%} of the rows, not for {now / len(truth):.0%}"
+    if turned:
+        return InputError(
+            f"The labels seem to be 1 for '{names[0]}', and no class numbers: so the answers {right}",
+            expected=f"0 for '{names[0]}', the first class, and 1 for '{names[1]}'",
+            received="0 and 1",
+            hint="Give them as True and False, `labels == 1`; in a file as true and false",
+        )
     if by_name:
         return InputError(
             f"The labels seem to be class numbers, and no names: so the answers {right}",
@@ -185,12 +201,11 @@ def misread(labels: Any, truth: Integers, predicted: Integers, names: Sequence[s
 
 
 def are_numbers_or_names(labels: NDArray[Any], names: Sequence[str]) -> bool:
-    """True if these are whole numbers and class names are other whole numbers, such as 1, 2, 3.
+    """True if these are numbers and class names are other whole numbers, such as 1, 2, 3.
 
     Then only all labels together show whether they are class numbers or names.
     """
-    usual = [str(number) for number in range(len(names))]
-    if list(names) == usual or not any(name.removeprefix("-").isdecimal() for name in names):
+    if only_count(names) or not any(name.removeprefix("-").removesuffix(".0").isdecimal() for name in names):
         return False
     return labels.ndim == 1 and _plain(labels).dtype.kind in "iuf"
 
@@ -201,8 +216,9 @@ def check_yes_or_no(
     """Multi-label truth as (rows, count) booleans, from any common form.
 
     Args:
-        labels: (rows, count) booleans, or 0 and 1; or for each row a list of the names of its labels. The
-            columns of a data frame are label names, in any order.
+        labels: (rows, count) booleans, or 0 and 1; of one label also (rows,), or yes and no in words. Or for
+            each row a list of the names of its labels. The columns of a data frame are label names, in any
+            order.
         rows: Number of rows.
         count: Number of labels.
         names: Their names, if words are allowed.
@@ -222,6 +238,8 @@ def check_yes_or_no(
         ] = 1
         return found
     given = _plain(as_array(by_column_name(labels, count, names, "label"), "The labels"))
+    if given.shape in ((rows,), (rows, 1)) and count == 1:
+        given = from_words(given).reshape(rows, 1)
     if given.shape != (rows, count):
         raise InputError(
             "The labels do not fit the rows",
@@ -229,12 +247,13 @@ def check_yes_or_no(
             received=f"an array of shape {given.shape}",
             hint=_IS_ONE_CLASS if given.ndim == 1 and len(given) == rows else None,
         )
+    _check_known(given, "The labels are not yes or no")
     if given.dtype.kind not in "biuf" or not np.all((given == 0) | (given == 1)):
         raise InputError(
             "The labels are not yes or no",
             expected="0 or 1, or False or True, for each label of each row",
             received=f"dtype {given.dtype}, for example {given[:1].tolist()}",
-            hint=_ARE_NUMBERS if given.dtype.kind == "f" else None,
+            hint=_of_numbers(given, "whether each label holds, `labels >= 0.5`"),
         )
     return given.astype(bool)
 
@@ -256,24 +275,6 @@ def _plain(labels: NDArray[Any]) -> NDArray[Any]:
     return labels
 
 
-def by_column_name(labels: Any, count: int, names: Sequence[str] | None, one: str) -> Any:
-    """The columns of a data frame in the order of the names; anything else unchanged."""
-    if not (hasattr(labels, "columns") and hasattr(labels, "shape") and labels.shape[1:] == (count,)):
-        return labels
-    columns = [str(column) for column in labels.columns]
-    wanted = [str(number) for number in range(count)] if names is None else list(names)
-    if count > 1 and sorted(columns) != sorted(wanted):
-        known = f"the {one} names, {quoted(wanted)}"
-        raise InputError(
-            f"The columns of the labels are not the {one} names",
-            expected=f"one column for each of {known}",
-            received=quoted(columns),
-            hint=f"Name them so, or give `labels.to_numpy()`, in the order of the {one} names",
-        )
-    order = [columns.index(name) for name in wanted] if count > 1 else [0]
-    return np.asarray(labels)[:, order]
-
-
 def _check_as_many(labels: Sequence[object], rows: int) -> None:
     if len(labels) != rows:
         raise InputError(
@@ -283,8 +284,9 @@ def _check_as_many(labels: Sequence[object], rows: int) -> None:
         )
 
 
-def _from_one_hot(rows: NDArray[Any]) -> Integers:
+def _from_one_hot(rows: NDArray[Any], labels: Any) -> Integers:
     """Class numbers from one-hot rows: one value 1, all others 0."""
+    _check_known(rows, "The one-hot labels do not say one class")
     kind = rows.dtype.kind
     fits = np.array([kind in "biuf"] * len(rows))
     if kind in "biuf":
@@ -295,16 +297,38 @@ def _from_one_hot(rows: NDArray[Any]) -> Integers:
             f"The one-hot labels do not say one class {in_rows(len(wrong), wrong[:5].tolist())}",
             expected=f"a single 1 among {rows.shape[1]} values, and 0 for the others",
             received=f"{rows[wrong[0]].tolist()[:12]} in row {row_number(wrong[0])}",
-            hint=_of_one_hot(rows),
+            hint=_of_one_hot(rows, labels),
         )
     return np.asarray(np.argmax(rows, axis=1), dtype=np.int64)
 
 
-def _of_one_hot(rows: NDArray[Any]) -> str:
+def _of_one_hot(rows: NDArray[Any], labels: Any) -> str:
     """Advice for rows that are not one-hot: they may be several labels, or a regression."""
     if rows.dtype.kind in "biuf" and ((rows == 0) | (rows == 1)).all():
         return f"Leave those rows out, or say which class it is. {_ARE_SEVERAL}"
-    return _ARE_NUMBERS if rows.dtype.kind == "f" else "Leave those rows out, or say which class it is"
+    most = "labels.idxmax(axis=1)" if hasattr(labels, "idxmax") else "numpy.argmax(labels, axis=1)"
+    return _of_numbers(rows, f"the name or number of the most probable class of each row, `{most}`") or (
+        "Leave those rows out, or say which class it is"
+    )
+
+
+def _of_numbers(given: NDArray[Any], instead: str) -> str | None:
+    """Advice for numbers that are no labels: probabilities, or a regression."""
+    if given.dtype.kind != "f":
+        return None
+    return f"Of probabilities give {instead}" if given.min() >= 0 and given.max() <= 1 else _ARE_NUMBERS
+
+
+def _check_known(given: NDArray[Any], what: str) -> None:
+    """Raise an `InputError`, which begins with `what`, for rows of labels in which one is missing."""
+    unknown = np.unique(_missing(given.ravel()) // max(1, given.shape[1]))
+    if len(unknown):
+        raise InputError(
+            f"{what}: they are missing {in_rows(len(unknown), unknown[:5].tolist())}",
+            expected=f"{given.shape[1]} known values in each row",
+            received=str(given[unknown[0]].tolist()[:12]),
+            hint="Leave those rows out",
+        )
 
 
 def _from_booleans(labels: NDArray[Any], classes: int, names: Sequence[str] | None) -> Integers:
@@ -315,8 +339,7 @@ def _from_booleans(labels: NDArray[Any], classes: int, names: Sequence[str] | No
             expected=f"class numbers from 0 to {classes - 1}" + (", or class names" if names else ""),
             received=f"{classes} classes",
         )
-    turned = names is not None and tuple(name.lower() for name in names) in _TRUE_FIRST
-    return np.asarray(labels != turned, dtype=np.int64)
+    return np.asarray(labels != is_turned(names), dtype=np.int64)
 
 
 def _numbered(
@@ -353,6 +376,8 @@ def _nearest(word: str, names: Sequence[str]) -> str:
     """Suggestions for an unknown name."""
     if all(name.isdecimal() for name in names):
         return "Name the classes in the order of the model's outputs: `class_names=[…]`"
+    if means_yes_or_no(word) and len(names) == 2:
+        return f"Give the names of the classes; or true and false, where true is '{names[1]}'"
     if word.strip().isdecimal():
         return "If these are class numbers, give them as numbers"
     lower = {name.lower(): name for name in names}

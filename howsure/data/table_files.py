@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from howsure.data.align import Called
+from howsure.data.by_name import lone_class, only_count, places_of_names
 from howsure.data.csv_form import CSV, Form, first_lines, form_of, kind_of, opened, read_lines
 from howsure.data.csv_header import counts_classes, is_header
 from howsure.data.ids import ID
@@ -67,20 +68,27 @@ def read_label_column(
     if label is None and len(table.names) == 1:
         found, name = labels_of(table, 0), table.names[0]
         again = found.dtype.kind == "U" and name in found
-        return (np.array([name, *found.tolist()]) if again else found), Called()
+        return (np.array([name, *found.tolist()]) if again else _of_class(found, name, names)), Called()
     named = next((name for name in (identity, ID) if name in table.names and name != label), None)
     place, ids_at, rest = Roles(label, named).of(table, None)
     called = called_in(table, ids_at)
     if place is None and len(rest) == 1:
         (place,) = rest
     if place is not None:
-        return labels_of(table, place), called
+        return _of_class(labels_of(table, place), table.names[place], names), called
     there = [table.names[number] for number in rest]
-    if names and set(names) <= set(there):
-        rest = [rest[there.index(name)] for name in names]
+    places = places_of_names(names, there)
+    known = bool(names) and None not in places
+    if known:
+        rest = [rest[at] for at in places if at is not None]
+    elif not only_count(names or None) and len(rest) == len(names) and not all(map(str.isdecimal, there)):
+        raise InputError(
+            f"The columns of '{source}' are not called like the classes, labels or numbers",
+            expected=f"a column for each of {quoted(names)}",
+            received=quoted(there),
+        )
     columns = [as_found(table, number) for number in rest]
     if all(each.dtype.kind in "biuf" for each in columns):
-        known = [table.names[number] for number in rest] == list(names)
         yes_or_no = all(np.isin(each, (0, 1)).all() for each in columns)
         decimals = any(each.dtype.kind == "f" and np.any(each != np.round(each)) for each in columns)
         if known or yes_or_no or decimals:
@@ -93,6 +101,11 @@ def read_label_column(
         received=f"columns {quoted(table.names)}",
         hint=f"Name it: on the command line --label-column {(texts or [LABELS])[0]}",
     )
+
+
+def _of_class(labels: Array, column: str, names: Sequence[str]) -> Array:
+    """Names of classes, where a column is called as one of them and not by its number."""
+    return labels if column.isdecimal() or only_count(names or None) else lone_class(labels, column, names)
 
 
 def open_columns(source: Path, named: Sequence[str] = ()) -> tuple[Table, bool]:

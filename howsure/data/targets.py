@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.arguments import as_floats
-from howsure.data.labels import by_column_name, check_names
+from howsure.data.by_name import by_column_name, chosen_columns, has_columns
+from howsure.data.labels import check_names
 from howsure.data.rows import check_unmasked, in_rows, quoted
 from howsure.errors import InputError
 
@@ -32,6 +33,24 @@ def target_names(names: Sequence[str] | None, count: int) -> tuple[str, ...]:
             received=f"{len(found)}: {quoted(found)}",
         )
     return found
+
+
+def targets_in(values: Any, names: Sequence[str] | None, called: str) -> tuple[Any, Sequence[str] | None]:
+    """The columns of a data frame that hold the targets, and their names; anything else unchanged.
+
+    Args:
+        values: Numbers in any form.
+        names: As a caller gives them, or None.
+        called: What the numbers are, in words, the subject of a message.
+
+    Raises:
+        InputError: There are no such columns.
+    """
+    if not has_columns(values):
+        return values, names
+    if names is None:
+        return values, tuple(map(str, values.columns))
+    return chosen_columns(values, check_names(names, "target", "The target names"), called), names
 
 
 def check_numbers(labels: Any, rows: int, names: Sequence[str]) -> Floats:

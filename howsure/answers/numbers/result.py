@@ -27,10 +27,10 @@ from howsure.answers.numbers.sentence import NumbersRow
 from howsure.answers.probabilities import ROW_AND_ID
 from howsure.arguments import as_number, as_share, check_type, check_whole
 from howsure.data.align import Called, aligned, called_by, together
+from howsure.data.by_name import chosen_columns, has_columns
 from howsure.data.ids import ID
-from howsure.data.labels import by_column_name
 from howsure.data.rows import check_unmasked, in_rows, quoted
-from howsure.data.targets import check_finite, check_numbers, floats_of, target_names
+from howsure.data.targets import check_finite, check_numbers, floats_of, target_names, targets_in
 from howsure.errors import InputError
 from howsure.misplaced import named_either_way
 from howsure.results.columns import (
@@ -513,7 +513,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         Args:
             mean: (N, K), or (N,) for one target.
             std: Of the same shape, or one number for all, ≥ 0: standard deviation of a new answer.
-            target_names: K names; None takes '0' … 'K−1', or 'value' for one.
+            target_names: K names; None takes '0' … 'K−1', or 'value' for one. Of a data frame they choose
+                columns, or give new names to all; None takes those that it has.
             source: Where they come from, kept in `method`.
             kind: What one row is, in sentences.
             ids: (N,) what the caller calls each row, or None.
@@ -521,9 +522,11 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         Raises:
             InputError: No finite numbers, other shapes, or a negative standard deviation.
         """
-        means, names = _given(mean, target_names, "The means")
-        if hasattr(mean, "columns") and hasattr(std, "columns"):
-            std = by_column_name(std, means.shape[1], tuple(map(str, mean.columns)), "target")
+        mean, names = targets_in(mean, target_names, "The means")
+        means, names = _given(mean, names, "The means")
+        if has_columns(std):
+            alike = tuple(map(str, mean.columns)) if has_columns(mean) else names
+            std = chosen_columns(std, alike, "The standard deviations", rename=False)
         called = _called(called_by(mean), ids)
         std = aligned(std, called, "The standard deviations", "std", "mean")
         std = np.broadcast_to(floats_of(std, "`std`"), means.shape) if np.ndim(std) == 0 else std
@@ -581,7 +584,13 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         one_by_one = isinstance(samples, Iterable) and not hasattr(samples, "shape")
         listed: Any = list(samples) if one_by_one else samples  # type: ignore[arg-type]
         parts, index = together(dict(enumerate(listed)) if one_by_one else {}, "samples")
-        listed = [*parts.values()] if one_by_one else listed
+        if one_by_one:
+            alike = next((tuple(map(str, part.columns)) for part in parts.values() if has_columns(part)), ())
+            found = [
+                targets_in(part, target_names or alike or None, "The samples") for part in parts.values()
+            ]
+            listed = [part for part, _ in found]
+            target_names = found[0][1] if found else target_names
         values = floats_of(listed, "The samples")
         values = values[..., None] if values.ndim == 2 else values
         if values.ndim != 3 or len(values) < 2:
@@ -641,7 +650,6 @@ def _called(index: Called, ids: Any) -> Called:
 def _given(values: Any, names: Sequence[str] | None, called: str) -> tuple[Floats, tuple[str, ...]]:
     """(N, K) finite numbers, and K names."""
     check_unmasked(values, called)
-    own = tuple(map(str, values.columns)) if hasattr(values, "columns") else None
     given = floats_of(values, called)
     given = given[:, None] if given.ndim == 1 else given
     if given.ndim != 2 or given.shape[1] < 1:
@@ -651,4 +659,4 @@ def _given(values: Any, names: Sequence[str] | None, called: str) -> tuple[Float
             received=f"an array of shape {given.shape}",
         )
     check_finite(given, called)
-    return given, target_names(own if names is None else names, given.shape[1])
+    return given, target_names(names, given.shape[1])
