@@ -232,7 +232,7 @@ class _Run:
                         rows_in,
                         method=None if own else self.passes.choice.make(others, dropout),
                         progress=INTERRUPTIONS.told(shown),
-                        **vars(request),
+                        **request.said,
                     )
                     blocks += (moved(self._checked(self.question.of(block, limits))) for block in stream)
                 result = blocks[0].joined(blocks)

@@ -12,7 +12,7 @@ from howsure.answers.numbers.comparison_words import in_unit
 from howsure.answers.numbers.printed import summary
 from howsure.judge.scores import Score
 from tests.answers.measures import linear, rows
-from tests.commands import done
+from tests.commands import done, lines_of
 
 MEAN = np.array([1.0, 2.0, 3.0])
 SAMPLES = np.random.default_rng(0).normal(size=(5, 3))
@@ -107,3 +107,14 @@ def test_a_share_of_doubt_has_one_comparison():
     said = doubt_in_words(Certainty.from_passes(passes))
     assert ">" in said
     assert not re.search("(most|least) [<>]", said)
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e6, 1.7e9])
+def test_a_person_gets_the_digits_that_an_interval_tells(shift, tmp_path):
+    mean = shift + np.array([0.123456, 2.5, -3.25])
+    for std in (0.5, 0.0):
+        result = RegressionCertainty.from_mean_std(mean, std).with_truth(mean + 0.25)
+        howsure.hand_over(result, [0, 1, 2], tmp_path / "t.csv")
+        lines = lines_of(tmp_path / "t.csv")
+        for column, wanted in (("mean", mean), ("low", mean - 1.96 * std), ("truth", mean + 0.25)):
+            np.testing.assert_allclose([float(line[column]) for line in lines], wanted, rtol=0, atol=3e-5)

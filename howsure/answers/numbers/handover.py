@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -21,7 +22,13 @@ _NUMBERS = ("mean", "low", "high", "network_low", "network_high", "truth")
 
 def handed_over(result: RegressionCertainty, sets: Any, names: Sequence[str] | None) -> Lines:
     """The part `hand_over` of numbers; see `howsure.judge.handover.hand_over`."""
-    found = _named(result, _ends(result, sets))
+    ends = _ends(result, sets)
+    found = _named(result, ends)
+    width = np.ptp(list(ends.values()), axis=0) if ends else np.zeros_like(result.mean)
+    columns = len(found) // len(result.target_names)
+    found = {
+        name: _rounded(column, width[:, at // columns]) for at, (name, column) in enumerate(found.items())
+    }
     called = id_column(result, (*_FIRST, *_NUMBERS, *found))
     lines: list[dict[str, Any]] = []
     for position in range(len(result)):
@@ -30,17 +37,14 @@ def handed_over(result: RegressionCertainty, sets: Any, names: Sequence[str] | N
             line[called] = result[position].id
         if names is not None:
             line["name"] = names[position]
-        numbers = {name: float(f"{column[position]:.{DIGITS}g}") for name, column in found.items()}
+        numbers = {name: column[position] for name, column in found.items()}
         line |= {name: number for name, number in numbers.items() if np.isfinite(number)}
         lines.append(line)
     known = {"row": True, called: result.ids is not None, "name": names is not None}
     controls = (NUMBER,) if len(result.target_names) == 1 else result.target_names
     means = zip(*(found[name] for name in _columns("mean", result)), strict=True)
     suggested = [
-        [
-            Suggested(control, "number", float(f"{mean:.{DIGITS}g}"))
-            for control, mean in zip(controls, each, strict=True)
-        ]
+        [Suggested(control, "number", mean) for control, mean in zip(controls, each, strict=True)]
         for each in means
     ]
     return Lines([*(name for name, is_known in known.items() if is_known), *found], lines, suggested)
@@ -72,6 +76,13 @@ class IntervalsTold:
             for name, each in zip(names, self._width / max(1, self._rows), strict=True)
         )
         return f"{of}, on average {widths} wide." if self._rows else f"{of}."
+
+
+def _rounded(numbers: Floats, widths: Floats) -> Floats:
+    """Numbers (N,) with `DIGITS` of the width (N,) of their intervals; as they are where none is above 0."""
+    decimals = [DIGITS - 1 - math.floor(math.log10(width)) if width > 0 else None for width in widths]
+    pairs = zip(numbers.tolist(), decimals, strict=True)
+    return np.array([number if some is None else round(number, some) for number, some in pairs])
 
 
 def _ends(result: RegressionCertainty, sets: Any) -> dict[str, Floats]:
