@@ -251,7 +251,9 @@ def truths_of(result: DenseCertainty, labels: Any) -> Iterator[Integers]:
             received="none",
         )
     names, shape = result.class_names, (len(result), *result.positions)
-    given = class_map(result.truth if labels is None else aligned(labels, result), shape, names)
+    given: Any = result.truth  # which may lie in a file
+    if labels is not None:
+        given = class_map(aligned(labels, result), shape, names)
     check_no_mask(given, names, ignore)
     one = (1, *result.positions)
 
