@@ -190,7 +190,7 @@ class _Run:
         whole = folders.assess_into(
             recipe, self.many, errors, console, lambda first: self.maps.checked(first, self.data)
         )
-        self.maps.write(parts_of(self.results.out), self.data, console)
+        self.maps.write(lambda: parts_of(self.results.out), self.data, console)
         return whole
 
     def into_table(self, request: Request, dropout: MCDropout, roles: Roles) -> bool:
@@ -242,7 +242,7 @@ class _Run:
             _say_result(result, console)
             if out != STDOUT:
                 say(console, f"\nTable:   {out}")
-            self.maps.write([result], self.data, console)
+            self.maps.write(lambda: [result], self.data, console)
             _say_left_out(rows)
             if self.results.report is not None:
                 audit = howsure.audit(
@@ -253,7 +253,8 @@ class _Run:
                     outputs=request.outputs,
                     class_axis=request.class_axis,
                 )
-                wishes = {"audit": audit, "background": self.results.background}
+                wishes: dict[str, Any] = {"audit": audit, "background": self.results.background}
+                wishes["geometry"] = self.maps.geometry(self.data)
                 write_report(self.results.report, result, rows.by_column, **wishes)
                 say(console, f"Report:  {self.results.report}")
         return not rows.left_out

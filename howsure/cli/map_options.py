@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,9 +13,11 @@ import typer
 from rich.console import Console
 
 from howsure.answers.positions.map_files import MAPS, NII, NPY, PNG, TIF, USUAL, check_names
+from howsure.answers.positions.region_files import CSV, GEOJSON
 from howsure.answers.registry import part_of
 from howsure.atomic import check_folder
 from howsure.cli.grouped import given
+from howsure.cli.paths import check_output
 from howsure.data.images import images_of
 from howsure.data.rasters import is_raster
 from howsure.data.rows import counted
@@ -53,6 +54,12 @@ class MapOptions:
             "(.nii.gz) with that of NIfTI volumes, for which it is the default."
         ),
     ] = None
+    regions: Annotated[
+        Path | None,
+        typer.Option(
+            help="File for the regions of coin flips of each image: .csv, or .geojson with their outlines."
+        ),
+    ] = None
     map_names: Annotated[
         str | None,
         typer.Option(help=f"Maps to write, a,b,c: {', '.join(MAPS)}.", metavar="NAMES"),
@@ -81,8 +88,13 @@ class MapOptions:
             DependencyError: A package is not installed.
             FileError: The folder cannot be written to.
         """
+        if self.regions is not None:
+            check_output(self.regions, (CSV, GEOJSON), taken)
+            if self.regions.suffix.lower() == GEOJSON:
+                with needs("rasterio", "A .geojson file", extra="maps"):
+                    importlib.import_module("rasterio")
         if self.maps is None:
-            for name in given(self):
+            for name in given(replace(self, regions=None)):
                 raise InputError(f"{name} has no effect without --maps", expected="--maps FOLDER")
             return
         check_names(self.names)
@@ -108,23 +120,32 @@ class MapOptions:
         """The result as it is; an `InputError` where maps are wanted, and it has none that can be written."""
         if self.maps is not None:
             part_of(result, "check_map_files")(result, self.form(data), data, self.names)
+        if self.regions is not None:
+            part_of(result, "check_region_file")(result, self.regions)
         return result
 
-    def write(self, results: Iterable[Any], data: Path, console: Console) -> None:
-        """Write the maps, if the caller wants any, and say how many.
+    def write(self, results: Callable[[], Iterable[Any]], data: Path, console: Console) -> None:
+        """Write the maps and regions that the caller wants, and say how many.
 
         Args:
-            results: At least one.
+            results: Gives results one by one, at least one, each time that it is called.
             data: The rows.
             console: For the text.
         """
-        if self.maps is None:
+        if self.maps is None and self.regions is None:
             return
-        parts: Iterator[Any] = iter(results)
-        first = next(parts)
-        write = part_of(first, "map_files")
-        count = write(chain([first], parts), self.maps, self.form(data), data, self.names)
-        say(console, f"Maps:    {self.maps}, of {counted(count, first.kind)}")
+        first = next(iter(results()))
+        if self.maps is not None:
+            count = part_of(first, "map_files")(results(), self.maps, self.form(data), data, self.names)
+            say(console, f"Maps:    {self.maps}, of {counted(count, first.kind)}")
+        if self.regions is not None:
+            count = part_of(first, "region_file")(results(), self.regions, self.geometry(data))
+            say(console, f"Regions: {self.regions}, {count:,} of coin flips")
+
+    @staticmethod
+    def geometry(data: Path) -> Path | None:
+        """What says where the positions of these rows lie: the rows, if they are images."""
+        return data if images_of(data) else None
 
 
 _GEOMETRY: dict[str, tuple[Callable[[Path], bool], str, tuple[str, str]]] = {

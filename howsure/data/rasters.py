@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from howsure.data.geometry import Geometry
 from howsure.data.rows import Array
 from howsure.errors import FileError, InputError
 from howsure.optional import needs
+from howsure.sampling.outcome import Integers
 
 ENDINGS = (".tif", ".tiff")
 
@@ -99,6 +101,56 @@ def check_same_place(labels: Path, image: Path) -> None:
             received=places[1],
             hint="Warp the labels to the pixels of the image, with the nearest value: gdalwarp -r near",
         )
+
+
+def geometry_of(file: Path) -> Geometry:
+    """Where the pixels of an image lie; sides are known where it has a projection in a unit of length.
+
+    Raises:
+        FileError: The image is missing or damaged.
+        DependencyError: rasterio is not installed.
+    """
+    with _opened(file) as image:
+        transform, system = image.transform, image.crs
+    if transform.is_identity:
+        return Geometry(None)
+    by_row = np.array(transform).reshape(3, 3)[:, [1, 0, 2]]  # of row and column, and not of column and row
+    sides = None
+    if system is not None and system.is_projected:
+        metres = np.hypot(*by_row[:2, :2]) * system.linear_units_factor[1]
+        sides = tuple(metres.tolist())
+    return Geometry(sides, "m", by_row, system)
+
+
+def polygons_of(numbered: Integers, geometry: Geometry) -> dict[int, Any]:
+    """The areas of a map along the sides of their pixels, as GeoJSON has it, by number.
+
+    In longitude and latitude (RFC 7946) where the coordinate system is known; else in the coordinates of the
+    image, or in columns and rows.
+
+    Args:
+        numbered: (H, W) number of the area of each pixel, 0 outside; pixels of an area share sides.
+        geometry: Of the image.
+
+    Raises:
+        DependencyError: rasterio is not installed.
+    """
+    with needs("rasterio", "A .geojson file", extra="maps"):
+        import rasterio.features
+        import rasterio.warp
+        from affine import Affine
+    transform = Affine.identity()
+    if geometry.affine is not None:
+        transform = Affine(*geometry.affine[:2, [1, 0, 2]].ravel())
+    found = rasterio.features.shapes(
+        numbered.astype(np.int32), mask=numbered > 0, connectivity=4, transform=transform
+    )
+    return {
+        int(number): shape
+        if geometry.system is None
+        else rasterio.warp.transform_geom(geometry.system, "EPSG:4326", shape)
+        for shape, number in found
+    }
 
 
 def write_raster(

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from howsure.data.geometry import Geometry
 from howsure.data.rows import Array
 from howsure.errors import FileError, HowsureError, InputError
 from howsure.optional import needs
@@ -79,6 +80,27 @@ def check_geometry(file: Path, sides: tuple[int, ...]) -> None:
             expected=f"{' × '.join(map(str, found))} voxels",
             received=" × ".join(map(str, sides)),
         )
+
+
+def geometry_of(file: Path) -> Geometry:
+    """Where the voxels of a volume lie, in mm. A header without a unit is read in mm, as others read it.
+
+    Raises:
+        FileError: The file is missing or damaged.
+        DependencyError: nibabel is not installed.
+    """
+    image = _opened(file)
+    from nibabel.orientations import aff2axcodes
+
+    header = image.header
+    to_mm = {"meter": 1000.0, "micron": 0.001}.get(header.get_xyzt_units()[0], 1.0)
+    affine = np.diag([to_mm, to_mm, to_mm, 1.0]) @ image.affine
+    affine[:_AXES, _AXES] -= affine[:_AXES, :_AXES] @ np.full(_AXES, 0.5)  # NIfTI counts from middles
+    sides = tuple(np.linalg.norm(affine[:_AXES, :_AXES], axis=0).tolist())
+    if not (header["qform_code"] or header["sform_code"]):  # nothing says where the scanner was
+        return Geometry(sides)
+    lies = "".join(letter or "?" for letter in aff2axcodes(image.affine))
+    return Geometry(sides, affine=affine, lies=lies)
 
 
 def check_same_place(labels: Path, image: Path) -> None:

@@ -47,6 +47,7 @@ class Asked:
         drawn_from: How many rows there are, where these were drawn from them by chance; else None.
         missing: A sentence on rows that should be there and are not, or None.
         background: Of a class at each position, the one that means over classes leave out, or None.
+        geometry: Of a class at each position, where positions lie, as `DenseCertainty.report` takes it.
     """
 
     looks: Looks
@@ -57,6 +58,7 @@ class Asked:
     drawn_from: int | None
     missing: str | None
     background: int | None
+    geometry: Any
 
 
 def write_report(path: str | os.PathLike[str], result: Any, rows: Any = None, **asked: Any) -> None:
@@ -86,6 +88,7 @@ def render(
     drawn_from: int | None = None,
     missing: str | None = None,
     background: int | str | None = None,
+    geometry: Any = None,
 ) -> str:
     """One HTML page about N rows: which to check first, whether to trust the percentages, and why.
 
@@ -106,6 +109,7 @@ def render(
         missing: A sentence on rows that should be in `result` and are not, or None.
         background: Of a class at each position, the one that means over classes leave out, as
             `howsure.evaluate` takes it, or None.
+        geometry: Of a class at each position, where positions lie; see `DenseCertainty.report`.
 
     Returns:
         HTML, at most 3 MB. With zero rows it says so.
@@ -116,7 +120,7 @@ def render(
     kind = kind_of(result)
     left_out = None if background is None else part_of(result, "background")(result, background)
     looks = looks_of(rows, result, kind)
-    asked = Asked(looks, kind, audit, comparison, title, drawn_from, missing, left_out)
+    asked = Asked(looks, kind, audit, comparison, title, drawn_from, missing, left_out, geometry)
     page: str = part_or(result, "page", _plain)(result, asked)
     return page
 

@@ -34,6 +34,7 @@ class Shown(Displayed):
         comparison: Comparison | None = None,
         title: str | None = None,
         background: int | str | None = None,
+        geometry: Any = None,
     ) -> None:
         """Write one HTML page that says which rows to check first, and whether to trust the percentages.
 
@@ -49,8 +50,11 @@ class Shown(Displayed):
             audit: What in the model is random; the page ends with it.
             comparison: Of methods on rows like these, whose answer is put beside the method shown.
             title: A line above the heading.
-            background: Where there is a class at each position, the class, by number or name, that means over
-                classes leave out; see `howsure.evaluate`.
+            background: Of a class at each position, the class, by number or name, that means over classes
+                leave out; see `howsure.evaluate`.
+            geometry: Of a class at each position, the GeoTIFF image, NIfTI volume or folder of them that was
+                assessed, or the sides of a position in mm. The page then measures areas and volumes,
+                and draws volumes as they lie.
 
         Raises:
             InputError: `rows` or `labels` do not fit, or this kind of answer keeps no true answers.
@@ -65,4 +69,4 @@ class Shown(Displayed):
         if labels is not None:
             result = result.with_truth(labels)
         asked: dict[str, Any] = {"audit": audit, "comparison": comparison, "title": title}
-        write_report(path, result, rows, background=background, **asked)
+        write_report(path, result, rows, background=background, geometry=geometry, **asked)

@@ -211,7 +211,7 @@ def test_of_a_volume_the_slice_with_the_most_doubt_is_shown() -> None:
     volume = np.arange(5.0).reshape(1, 1, 5, 1, 1) * np.ones((1, 1, 5, 9, 7)) / 4
     html = render(result, volume)
     best = int(np.argmax(result.entropy[0].mean(axis=(1, 2))))
-    assert f"slice {best} of 0 to 4 is shown" in Page(html).words
+    assert f"slice {best} of 0 to 4 along axis 0 is shown" in Page(html).words
     assert (picture(html, "image 0<")[..., 0] == round(255 * best / 4)).all()
     colours = np.array([list(bytes.fromhex(each[1:])) for each in OKABE_ITO])
     drawn = picture(html, "image 0, what the model says")[..., :3]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Any
 
 import numpy as np
 
@@ -17,11 +18,13 @@ from howsure.answers.positions.drawings import (
     outline,
     signal_path,
 )
+from howsure.answers.positions.places import View, axes_of, geometry_of, view_of
 from howsure.answers.positions.regions import numbered_by_size
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.sentence import DenseRow, ends_in_words
 from howsure.answers.positions.shown import Pixels, Shown, Words
 from howsure.answers.sentences import percent
+from howsure.data.geometry import Geometry
 from howsure.report.images import in_colours, photograph
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.words import UNIT, counted, rate
@@ -59,6 +62,8 @@ class Maps:
     Attributes:
         width: Positions across.
         height: Positions down; 1 where a row has one axis.
+        wide: How wide it is beside being `high`, in any unit.
+        high: How high.
         step: Positions across, and down, that each drawn one stands for.
         image: The row.
         signal: Path data of a row with one axis, in a square of 100 × 100.
@@ -75,6 +80,8 @@ class Maps:
 
     width: int
     height: int
+    wide: float
+    high: float
     step: int
     image: str
     signal: str
@@ -113,10 +120,11 @@ class Run:
 
 @dataclass(frozen=True)
 class RegionLine:
-    """A region in the list: its number on the map, its size, its two classes and where it lies."""
+    """A region in the list: its number on the map, its size, also measured, its classes and where it lies."""
 
     number: int
     size: int
+    amount: str
     label: str
     runner_up: str
     place: str
@@ -130,6 +138,7 @@ class ShareLine:
         name: Of the class.
         colour: On the map.
         share: With what the finite number of passes leaves open, in words.
+        amount: What the positions measure; empty where their sides are unknown.
         between: Ends of what nine in ten networks say; a dash where unknown.
         overlap: Mean Dice of pairs of networks; a dash where no network has the class.
         truth: Share of the positions that count which are truly of the class; empty without labels.
@@ -139,6 +148,7 @@ class ShareLine:
     name: str
     colour: str
     share: str
+    amount: str
     between: str
     overlap: str
     truth: str
@@ -175,7 +185,12 @@ class Card:
 
 
 def cards(
-    result: DenseCertainty, shown: Shown | None, positions: Sequence[int], colours: Sequence[str], top: float
+    result: DenseCertainty,
+    shown: Shown | None,
+    positions: Sequence[int],
+    colours: Sequence[str],
+    top: float,
+    geometry: Any = None,
 ) -> list[Card]:
     """Cards for some rows, made one after the other.
 
@@ -185,18 +200,25 @@ def cards(
         positions: Places of the rows in `result`.
         colours: K colours.
         top: The entropy that the scale of doubt ends with, nats.
+        geometry: As `geometry_of` takes it.
     """
-    return [_card(result[at : at + 1], at, shown, colours, top) for at in positions]
+    rows = (_Row.of(result[at : at + 1], geometry) for at in positions)
+    return [_card(one, at, shown, colours, top) for one, at in zip(rows, positions, strict=True)]
 
 
-def _card(part: DenseCertainty, at: int, shown: Shown | None, colours: Sequence[str], top: float) -> Card:
-    row, one = part[0], _Row(part)
-    where = one.slice_of_most_doubt
+def _card(one: _Row, at: int, shown: Shown | None, colours: Sequence[str], top: float) -> Card:
+    part, geometry = one.part, one.geometry
+    row = part[0]
     numbered, there = numbered_by_size(part.is_coin_flip[0]), one.label >= 0
     truth = None if part.truth is None else np.asarray(part.truth[0])
     regions = tuple(
         RegionLine(
-            number, each.size, each.label_name, each.runner_up_name, place_of(each.bounds, row.position_name)
+            number,
+            each.size,
+            geometry.in_words(each.size),
+            each.label_name,
+            each.runner_up_name,
+            place_of(each.bounds, row.position_name, axes_of(geometry)),
         )
         for number, each in enumerate(row.regions[:MOST_REGIONS], 1)
         if number == 1 or each.size >= LEAST_SHARE * there.sum()
@@ -215,8 +237,8 @@ def _card(part: DenseCertainty, at: int, shown: Shown | None, colours: Sequence[
         facts.append(f"{int(there.sum()):,} of {count} count, and the others are left out")
     if isinstance(shown, Words) and len(words) < there.sum():
         facts.append(f"{len(words)} of {count} have a word")
-    if where is not None:
-        facts.append(f"slice {where} of 0 to {len(one.label) - 1} is shown, the one with the most doubt")
+    if one.view.said:
+        facts.append(one.view.said)
     if drawn is not None and drawn.step > 1:
         facts.append(f"maps are drawn with one in {drawn.step} {part.position_name}s across and down")
     told = [k for k in np.argsort(-row.share, kind="stable").tolist() if row.share[k] >= LEAST_SHARE]
@@ -229,14 +251,23 @@ def _card(part: DenseCertainty, at: int, shown: Shown | None, colours: Sequence[
         runs=_runs(part, words, colours),
         regions=regions,
         others=int(numbered.max(initial=0)) - len(regions),
-        shares=tuple(_share_line(row, k, colours[k], truth) for k in told),
+        shares=tuple(
+            _share_line(row, k, colours[k], truth, geometry.in_words(row.share[k] * there.sum()))
+            for k in told
+        ),
         left_out=len(row.share) - len(told),
     )
 
 
-def place_of(bounds: Sequence[tuple[int, int]], position: str) -> str:
-    """Where a region lies, its first and last positions: `x 3 to 7, y 0 to 4`, or `token 3`."""
-    axes = ("slice", "y", "x")[-len(bounds) :] if len(bounds) > 1 else (position,)
+def place_of(bounds: Sequence[tuple[int, int]], position: str, planes: Sequence[str] = ()) -> str:
+    """Where a region lies, its first and last positions: `x 3 to 7, y 0 to 4`, or `token 3`.
+
+    Args:
+        bounds: Of the region.
+        position: What a position is called.
+        planes: What the slices across each axis are called, where that is known.
+    """
+    axes = planes or (("slice", "y", "x")[-len(bounds) :] if len(bounds) > 1 else (position,))
     said = [
         f"{axis} {low}" if high == low + 1 else f"{axis} {low} to {high - 1}"
         for axis, (low, high) in zip(axes, bounds, strict=True)
@@ -244,7 +275,7 @@ def place_of(bounds: Sequence[tuple[int, int]], position: str) -> str:
     return ", ".join(reversed(said) if len(said) == 2 else said)
 
 
-def _share_line(row: DenseRow, k: int, colour: str, truth: Integers | None) -> ShareLine:
+def _share_line(row: DenseRow, k: int, colour: str, truth: Integers | None, amount: str) -> ShareLine:
     ends = ends_in_words(*row.share_interval[k].tolist())
     overlap = float(row.overlap[k])
     true = ""
@@ -256,6 +287,7 @@ def _share_line(row: DenseRow, k: int, colour: str, truth: Integers | None) -> S
         row.class_names[k],
         colour,
         share,
+        amount,
         f"{ends}{UNIT}" if ends else "–",
         f"{overlap:.2f}" if np.isfinite(overlap) else "–",
         true,
@@ -266,20 +298,21 @@ def _share_line(row: DenseRow, k: int, colour: str, truth: Integers | None) -> S
 # --- maps -----------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
 class _Row:
-    """The maps of one row as (H, W): of a volume the slice with the most doubt, of one axis H = 1."""
+    """The maps of one row, and how they are drawn: of one axis as (1, W), of a volume one slice."""
 
-    def __init__(self, part: DenseCertainty) -> None:
-        self.part = part
-        self.label, self.entropy = np.asarray(part.label[0]), np.asarray(part.entropy[0])
-        self.slice_of_most_doubt: int | None = None
-        if self.label.ndim == 3:
-            self.slice_of_most_doubt = int(np.argmax(np.nansum(self.entropy, axis=(1, 2), dtype=np.float64)))
+    part: DenseCertainty
+    label: Integers
+    entropy: Floats
+    geometry: Geometry
+    view: View
 
-    def flat(self, values: Integers | Floats) -> Integers:
-        """(H, W) of a map (*P)."""
-        chosen = values if self.slice_of_most_doubt is None else values[self.slice_of_most_doubt]
-        return np.atleast_2d(chosen)
+    @classmethod
+    def of(cls, part: DenseCertainty, given: Any) -> _Row:
+        """The only row of a result, with what is known of its geometry."""
+        geometry, entropy = geometry_of(part, given), np.asarray(part.entropy[0])
+        return cls(part, np.asarray(part.label[0]), entropy, geometry, view_of(entropy, geometry))
 
 
 def _maps(
@@ -292,8 +325,8 @@ def _maps(
     listed: int,
 ) -> Maps:
     """Pictures of one row, at the longest edge at which they do not take too much."""
-    label, entropy, areas = one.flat(one.label), one.flat(one.entropy), one.flat(numbered)
-    truth = None if one.part.truth is None else one.flat(np.asarray(one.part.truth[0]))
+    label, entropy, areas = one.view.of(one.label), one.view.of(one.entropy), one.view.of(numbered)
+    truth = None if one.part.truth is None else one.view.of(np.asarray(one.part.truth[0]))
     palette = list(dict.fromkeys(colours))
     place = np.array([palette.index(colour) for colour in colours])
     height, width = label.shape
@@ -312,6 +345,8 @@ def _maps(
         found = Maps(
             width=width,
             height=height,
+            wide=width * one.view.sides[1],
+            high=height * one.view.sides[0],
             step=step,
             image="" if row is None else photograph(row, _OF_IMAGE, edge),
             signal=signal,
@@ -359,9 +394,7 @@ def _where(
 def _image(shown: Pixels, at: int, one: _Row) -> Floats:
     """(H′, W′, C) the row under the maps, or (P′, C) where there is one axis."""
     row = shown.of(at)
-    if one.slice_of_most_doubt is None:
-        return row
-    return np.asarray(row[int((one.slice_of_most_doubt + 0.5) * len(row) / len(one.label))])
+    return np.asarray(row if one.label.ndim == 1 else one.view.of(row))
 
 
 # --- words ----------------------------------------------------------------------------------------------

@@ -265,7 +265,7 @@ class _Row:
 
 
 def _origin(source: Path | None, called: str | None) -> Path:
-    """The image of a row."""
+    """The image of a row, by its id."""
     if source is None or called is None:
         raise InputError(
             "Such maps have the geometry of the images that were assessed, and these rows are no files",

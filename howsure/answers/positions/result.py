@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -16,7 +17,7 @@ from howsure.answers.positions.doubt import over_classes
 from howsure.answers.positions.regions import Region, regions_of
 from howsure.answers.positions.sentence import DenseRow
 from howsure.answers.positions.truth import IGNORED, Ignore, truth_map
-from howsure.arguments import check_whole
+from howsure.arguments import check_path, check_whole
 from howsure.data.align import aligned
 from howsure.data.ids import ID
 from howsure.errors import InputError
@@ -271,6 +272,23 @@ class DenseCertainty(Result[DenseRow]):
             InputError: There is no such row.
         """
         return self._regions(self._position(row))
+
+    def save_regions(self, path: str | os.PathLike[str], geometry: Any = None) -> None:
+        """Write the regions of all rows: as a table `.csv`, or of images with outlines as `.geojson`.
+
+        Args:
+            path: The file; an earlier one stays until the new one is complete.
+            geometry: The GeoTIFF image, NIfTI volume or folder of them that was assessed, which the ids name;
+                or the sides of a position in mm. With it, regions have coordinates and an area or volume.
+
+        Raises:
+            InputError: Another ending, or rows and geometry that do not fit.
+            FileError: The file cannot be written, or an image cannot be read.
+            DependencyError: What outlines regions, rasterio, is not installed.
+        """
+        from howsure.answers.positions.region_files import write_regions  # which is made of results
+
+        write_regions([self], check_path(path), geometry)
 
     def _regions(self, at: int, most: int | None = None) -> list[Region]:
         part = self[at : at + 1]
