@@ -151,7 +151,7 @@ def compare(
         comparing, left_out = without(part_of(probe, "compare"), probe, background)
         if of_label is None:  # with it the caller names all labels, and a result one of them
             request = replace(request, class_names=getattr(probe, probe.names))
-        labels = given.truth(probe.truth_names) if labels is None else aligned(labels, given)
+        labels = given.truth(probe.truth_names) if labels is None else aligned(labels, given, of="x.index")
         if labels is None:
             raise InputError(
                 f"A comparison needs {comparing.needs}", expected="`labels`", received="rows without labels"

@@ -6,6 +6,7 @@ both. An index that only counts from 0 may be one that nobody gave.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -58,7 +59,7 @@ def called_by(frame: Any) -> Called:
     return Called(ids, ", ".join(str(name) for name in index.names if name is not None) or ID, ids)
 
 
-def aligned(values: Any, own: Any, called: str = "The labels", word: str = "labels", of: str = "x") -> Any:
+def aligned(values: Any, own: Any, called: str = "The labels", word: str = "labels", of: str = "") -> Any:
     """Values with an index in the order of the rows that they belong to; others as they are.
 
     Args:
@@ -66,7 +67,7 @@ def aligned(values: Any, own: Any, called: str = "The labels", word: str = "labe
         own: What the rows are called: `Called`, or anything with its attributes.
         called: What the values are, in words, the subject of a message.
         word: What they are called in Python, for a hint.
-        of: What the rows are called in Python.
+        of: How to get the index of the rows in Python; by default it is that of the result `certainty`.
 
     Raises:
         InputError: The index is of other rows, or does not say which value belongs to which row.
@@ -78,10 +79,11 @@ def aligned(values: Any, own: Any, called: str = "The labels", word: str = "labe
     if names is None:
         return values
     is_id = values.index.name == getattr(own, "id_name", None) and "ids" in _names(own)
-    in_order = f"{word}.set_axis({of}.index)" if hasattr(values, "columns") else f"{word}.to_numpy()"
+    of = of or f"certainty.{'ids' if getattr(own, 'frame_index', None) is None else 'frame_index'}"
+    in_order = f"{word}.set_axis({of})" if hasattr(values, "columns") else f"{word}.to_numpy()"
     hints = (
         f"If they are in the order of the rows, say so: `{in_order}`",
-        f". If not, bring them into it: `{word}.loc[{of}.index]`",
+        f". If not, bring them into it: `{word}.loc[{of}]`",
     )
     place = places(own, Called(ids=names) if is_id else Called(frame_index=names), f"{called} are", *hints)
     return values if place is None else values.iloc[place]
@@ -101,7 +103,7 @@ def together(parts: Mapping[Any, Any], word: str) -> tuple[dict[Any, Any], Calle
     first = next((name for name in parts if names[name].frame_index is not None), None)
     if first is None:
         return dict(parts), Called()
-    of = f"{word}[{first!r}]"
+    of = f"{word}[{first!r}].index"
     return {
         name: aligned(part, names[first], f"The values of {word}[{name!r}]", f"{word}[{name!r}]", of)
         for name, part in parts.items()
@@ -113,8 +115,9 @@ def places(own: Any, other: Any, said: str, by_place: str = "", by_name: str = "
 
     Ids are compared with ids. Where one part has none, indexes are compared, and an index with ids. The same
     names in another order are matched; but an index that only counts may have been made anew. Different names
-    are refused where they can be those of other rows: ids on both sides; two indexes, both of numbers or both
-    of texts; an index and ids that have some names in common.
+    are refused where they can be those of other rows: ids on both sides; two indexes that have some names in
+    common, or are both of numbers or both of texts and do not count; an index that does not count, and ids
+    that have some names in common.
 
     Args:
         own: What the rows are called: `Called`, or anything with its attributes.
@@ -139,7 +142,7 @@ def places(own: Any, other: Any, said: str, by_place: str = "", by_name: str = "
         moved = np.flatnonzero(found != np.arange(len(found)))
         if not len(moved):
             return None
-        repeated = len(np.unique(one)) < len(one)
+        repeated = len(np.unique(found)) < len(found)
         if repeated or ("index" in sort and (_counts(one) or _counts(two))):
             raise InputError(
                 f"{said} in another order than the rows, "
@@ -151,8 +154,8 @@ def places(own: Any, other: Any, said: str, by_place: str = "", by_name: str = "
         return found
     both = getattr(own, "ids", None) is not None and getattr(other, "ids", None) is not None
     for (a, b), (one, two) in pairs.items():
-        like = a == b == "index" and mine[a].dtype.kind == theirs[b].dtype.kind
-        if both or _contradict(one, two, like):
+        like = mine[a].dtype.kind == theirs[b].dtype.kind
+        if both or _contradict(one, two, a == b, like):
             there = set(two.tolist())
             odd = [str(name) for name in one.tolist() if name not in there][:1]
             raise InputError(
@@ -180,22 +183,35 @@ def _alike(one: Names, two: Names) -> tuple[Names, Names]:
 
 
 def _matched(one: Names, two: Names) -> Integers | None:
-    """(N,) where each of the names stands among the others; None unless these are the same."""
+    """(N,) where each of the names stands among the others; None unless these are the same.
+
+    Of names that are repeated, those of several rows stand in one place, unless all are in the same order.
+    """
     if np.array_equal(one, two):
         return np.arange(len(one))
-    first, second = (np.argsort(names, kind="stable") for names in (one, two))
-    if not np.array_equal(one[first], two[second]):
+    place = {name: number for number, name in enumerate(two.tolist())}
+    found = np.array([place.get(name, -1) for name in one.tolist()], dtype=np.int64)
+    if len(one) != len(two) or found.min() < 0:
         return None
-    found = np.empty(len(one), dtype=np.int64)
-    found[first] = second
-    return found
+    distinct = len(place) == len(np.unique(found)) == len(one)
+    return found if distinct or Counter(one.tolist()) == Counter(two.tolist()) else None
 
 
-def _contradict(one: Names, two: Names, like: bool) -> bool:
-    """Whether different names can only be those of other rows; `like` of two indexes of one sort."""
-    if len(one) != len(two) or _counts(one) or _counts(two):
+def _contradict(one: Names, two: Names, indexes: bool, like: bool) -> bool:
+    """Whether different names can only be those of other rows.
+
+    Args:
+        one: (N,) names.
+        two: Others.
+        indexes: Whether both are indexes of data frames, and none is a column of ids.
+        like: Whether both were numbers, or both texts.
+    """
+    if len(one) != len(two):
         return False
-    return like or not set(one.tolist()).isdisjoint(two.tolist())
+    counts = _counts(one) or _counts(two)
+    if indexes and like and not counts:
+        return True
+    return (indexes or not counts) and not set(one.tolist()).isdisjoint(two.tolist())
 
 
 def _counts(names: Names) -> bool:

@@ -148,7 +148,7 @@ def familiarity(
     _check_like(held_out, width, outputs)
     if not len(train):
         raise InputError("There are no training rows", expected="at least 1")
-    labels = aligned(labels, train.called)
+    labels = aligned(labels, train.called, of="x.index")
     truth, classes = _classes_of(labels, len(train), max(2, outputs), score, class_names)
     _check_enough(len(held_out), share)
     _warn_of_training_rows(train, held_out)

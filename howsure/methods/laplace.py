@@ -213,7 +213,7 @@ def fit_laplace(
     rows, classes = len(features), max(2, features.logits.shape[1])
     if not rows:
         raise InputError("There are no training rows", expected="at least 1")
-    labels = aligned(labels, features.called)
+    labels = aligned(labels, features.called, of="x.index")
     truth = check_labels(labels, rows, classes, check_class_names(class_names, classes))
     contrasts = helmert(classes).T  # (K, K − 1), orthonormal, each column sums to 0
     width = features.features.shape[1] + bias
@@ -308,7 +308,7 @@ class LastLayerLaplace:
         check_prediction(reader)
         outcome = _outcome_of_numbers(reader.info, outputs, class_names)
         names = names_for(model, given, class_names)
-        labels = given.truth(names) if labels is None else aligned(labels, given)
+        labels = given.truth(names) if labels is None else aligned(labels, given, of="x.index")
         if labels is None:
             raise InputError("The true answers are not known", expected="labels, one for each row")
         inputs = cast_rows(rows, reader.info.inputs)

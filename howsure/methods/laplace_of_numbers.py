@@ -188,7 +188,11 @@ def fit_laplace_of_numbers(features: Features, numbers: Floats, *, bias: bool = 
     rows, width = features.logits.shape
     if rows < 1 + bias:
         raise InputError("There are too few training rows", expected=f"at least {1 + bias}", received=rows)
-    answers = check_numbers(aligned(numbers, features.called), rows, target_names(None, width))
+    answers = check_numbers(
+        aligned(numbers, features.called, "The numbers", "numbers", "x.index"),
+        rows,
+        target_names(None, width),
+    )
     centre: Floats = np.zeros(features.features.shape[1])
     middle: Floats = np.zeros(width)
     if bias:

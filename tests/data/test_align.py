@@ -36,6 +36,8 @@ def test_numbers_from_a_split_are_aligned_with_numbers_of_the_same_split():
         (SPLIT, numbers([521, 7, 40])),
         (SPLIT, numbers()),  # the index of the labels was made anew
         (COUNTED, numbers([521, 7, 40])),  # that of the rows was
+        (Called(np.array([1, 2, 3]), "id", COUNTED.frame_index), numbers()),
+        (Called(np.array([1, 2, 3]), "id"), numbers()),  # the rows are of a file with numbers from 1
         (SHUFFLED, numbers([2, 0, 1])),
         (LETTERS, numbers()),
         (LETTERS, numbers([521, 7, 40])),  # ids from a column, and an index beside them
@@ -59,6 +61,8 @@ def test_the_order_counts_where_no_name_contradicts_it(own, values):
         (SPLIT, [1, 8, 41]),  # the other half of the split
         (Called(np.array([521, 7, 40]), "id"), [521, 7, 41]),
         (Called(frame_index=TEXTS), ["u", "v", "w"]),
+        (Called(frame_index=np.array([1, 2, 3])), [0, 1, 2]),  # the rows before
+        (Called(frame_index=np.arange(3)), [1, 2, 3]),
     ],
 )
 def test_an_index_of_other_rows_is_refused(own, index):
@@ -72,10 +76,10 @@ def test_an_index_of_other_rows_is_refused(own, index):
 def test_an_index_that_may_have_been_made_anew_is_refused(own, index):
     """Shuffled rows, and labels that count from 0: these may be in the old order, or in the new one."""
     rows = own.ids if own.frame_index is None else own.frame_index
-    labels, x = numbers(index), pd.DataFrame({"x": [1.0, 2.0, 3.0]}, index=rows)
+    labels = numbers(index)
     with pytest.raises(InputError, match="or under an index that was made anew") as raised:
         aligned(labels, own)
-    scope = {"labels": labels, "x": x}
+    scope = {"labels": labels, "certainty": own}
     by_place, by_index = (eval(each, scope) for each in raised.value.hint.split("`")[1::2])
     assert list(aligned(by_place, own)) == [10, 20, 30]
     assert aligned(by_index, own).to_dict() == labels.to_dict()
@@ -83,13 +87,13 @@ def test_an_index_that_may_have_been_made_anew_is_refused(own, index):
 
 
 def test_the_hint_for_a_frame_keeps_its_columns():
-    labels, x = numbers([521, 7, 41]).to_frame("y"), numbers([521, 7, 40])
+    labels = numbers([521, 7, 41]).to_frame("y")
     with pytest.raises(InputError) as raised:
         aligned(labels, SPLIT)
-    found = aligned(eval(raised.value.hint.split("`")[1], {"labels": labels, "x": x}), SPLIT)
+    found = aligned(eval(raised.value.hint.split("`")[1], {"labels": labels, "certainty": SPLIT}), SPLIT)
     assert found.columns.tolist() == ["y"]
     assert found["y"].tolist() == [10, 20, 30]
-    assert found.index.tolist() == x.index.tolist()
+    assert found.index.tolist() == SPLIT.frame_index.tolist()
 
 
 def test_repeated_names_in_another_order_are_refused():

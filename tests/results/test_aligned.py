@@ -12,7 +12,7 @@ from howsure import Certainty, Comparison, MultilabelCertainty, RegressionCertai
 
 N = 60
 RANDOM = np.random.default_rng(0)
-SPLIT = RANDOM.choice(1000, N, replace=False)
+SPLIT = 100 + RANDOM.choice(1000, N, replace=False)
 INDEXES = {
     "texts": pd.Index([f"r{n}" for n in SPLIT], name="name"),
     "a split": pd.Index(SPLIT),

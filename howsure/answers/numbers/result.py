@@ -528,7 +528,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             alike = tuple(map(str, mean.columns)) if has_columns(mean) else names
             std = chosen_columns(std, alike, "The standard deviations", rename=False)
         called = _called(called_by(mean), ids)
-        std = aligned(std, called, "The standard deviations", "std", "mean")
+        std = aligned(std, called, "The standard deviations", "std", "mean.index")
         std = np.broadcast_to(floats_of(std, "`std`"), means.shape) if np.ndim(std) == 0 else std
         stds, _ = _given(std, names, "The standard deviations")
         if stds.shape != means.shape:
@@ -644,7 +644,11 @@ def _told(
 
 def _called(index: Called, ids: Any) -> Called:
     """What rows are called: by the ids that were given, and by the index of their data frame."""
-    return index if ids is None else replace(index, ids=aligned(ids, index, "The ids", "ids"), id_name=ID)
+    return (
+        index
+        if ids is None
+        else replace(index, ids=aligned(ids, index, "The ids", "ids", "x.index"), id_name=ID)
+    )
 
 
 def _given(values: Any, names: Sequence[str] | None, called: str) -> tuple[Floats, tuple[str, ...]]:
