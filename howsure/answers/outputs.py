@@ -229,7 +229,7 @@ def to_probabilities(
             + f", sum {values[one_pass, row].sum():.4g}",
             hint="If each is the probability of a label of its own, say so: outputs='label-probabilities'"
             if lowest >= 0 and highest <= 1
-            else "If the model ends in logits, say so: outputs='logits'",
+            else f"If the model ends in logits, say so: outputs='logits'. {SAY_NUMBERS}",
         )
     if lowest < 0 or one:
         values = np.clip(values, 0.0, None)

@@ -140,6 +140,20 @@ def test_a_shift_is_learnt_and_makes_up_for_any_constant(result, tmp_path):
     assert (tmp_path / "d.json").read_text() == (tmp_path / "c.json").read_text()
 
 
+@pytest.mark.parametrize("method", [None, "shift"])
+def test_what_was_learnt_is_told_in_the_unit_of_the_result(method):
+    result = of_networks(60, noise=(1.5, 2.0))
+    scale = np.array([1000.0, 0.5])
+    larger = result.rescaled([5.0, 2.0], scale, truth="standardised")
+    one, other = (howsure.calibrate(each, method=method)(each) for each in (larger, result))
+    for name in ("mean", "std", "noise", "quantiles"):
+        wanted = getattr(other.rescaled([5.0, 2.0], scale, truth="standardised"), name)
+        np.testing.assert_allclose(getattr(one, name), wanted, rtol=1e-6, atol=1e-9)
+    told = other.rescaled([5.0, 2.0], scale, truth="standardised").method["calibration"]
+    for word in ("noise", "shift") if method else ("noise",):
+        assert told[word] == pytest.approx(one.method["calibration"][word], rel=1e-6)
+
+
 def test_without_a_shift_the_mean_stays():
     result = off_by(claimed(300), 50.0)
     found = howsure.calibrate(result)

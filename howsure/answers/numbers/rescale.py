@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -43,6 +44,15 @@ def rescaled(
         raise InputError("`std` is out of range", expected="numbers above 0", received=repr(std))
     shift, scale = np.broadcast_to(shift, count), np.broadcast_to(scale, count)
     given = moved(result, shift, scale)
+    learnt = result.method.get("calibration", {})
+    by_name = dict(zip(result.target_names, scale.tolist(), strict=True))
+    in_unit = {
+        word: {name: value * by_name[name] for name, value in learnt[word].items()}
+        for word in ("noise", "shift")
+        if isinstance(learnt.get(word), Mapping)
+    }
+    if in_unit:
+        given["method"] = {**result.method, "calibration": {**learnt, **in_unit}}
     if result.truth is not None and (truth or _unit_of(result, shift, scale)) == STANDARDISED:
         given["truth"] = result.truth * scale + shift
     return replace(result, **given)
