@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from howsure.answers.registry import fed
 from howsure.data.batches import numpy_of
 from howsure.data.frames import is_frame
 from howsure.data.rows import Array
 from howsure.errors import InputError, warn
 from howsure.models.adapt import adapt
+from howsure.request import Request
 
 _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 
@@ -28,13 +30,14 @@ def check_divisor(divisor: float | None) -> None:
         )
 
 
-def divided(x: Any, divisor: float | None, network: Any) -> Any:
+def divided(x: Any, divisor: float | None, network: Any, request: Request | None = None) -> Any:
     """The rows divided, in single precision; a warning where the model rescales them once more.
 
     Args:
         x: (N, …) rows as `read_rows` gives them; of several inputs a dict or a list.
         divisor: That `check_divisor` let pass.
         network: The model.
+        request: Says whether the model is fed with tiles of the rows.
 
     Raises:
         InputError: The rows are no numbers, or nothing is left of them.
@@ -47,7 +50,7 @@ def divided(x: Any, divisor: float | None, network: Any) -> Any:
             expected="rows as it was fitted on",
             hint="Divide the columns in the file, where it was fitted on divided ones",
         )
-    first = adapt(network, x)[0].info.layers[:_FIRST]
+    first = adapt(network, x if request is None else fed(x, request))[0].info.layers[:_FIRST]
     rescaling = next((layer for layer in first if layer.kind == "Rescaling"), None)
     if rescaling is not None:
         said = (

@@ -8,13 +8,16 @@
 
     HowsureWarning (UserWarning)      the result stands, but the reader should know this
 
-An exception raised inside the user's own layer passes through unchanged. Where results go into a folder it is
-named as the fault of its part.
+An exception raised inside the user's own layer passes through unchanged; a note says which sides of images
+would do. On the command line it is one line. Where results go into a folder it is named as its part's fault.
 """
 
 from __future__ import annotations
 
+import itertools
+import re
 import sys
+import traceback
 import warnings
 from typing import Self
 
@@ -93,6 +96,28 @@ class HowsureWarning(UserWarning):
     def __init__(self, said: str = "", kind: str | None = None) -> None:
         super().__init__(said)
         self.kind = said if kind is None else kind
+
+
+def is_of_a_model(error: Exception) -> bool:
+    """Whether the code of a model or its framework raised it, called by an adapter."""
+    called = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    *_, last = [f"{__package__}.", *(each for each in called if each.startswith(f"{__package__}."))]
+    adapters = f"{__package__}.models."
+    behind = itertools.dropwhile(lambda each: not each.startswith(adapters), called)
+    return last.startswith(adapters) and any(not each.startswith(f"{__package__}.") for each in behind)
+
+
+def raised(error: Exception) -> str:
+    """What was raised that is none of howsure's errors: its first line, and its notes.
+
+    Before that, Keras says in a line of its own which layer raised it.
+    """
+    lines = [each.strip() for each in re.sub(r"\x1b\[\d*m", "", str(error)).splitlines() if each.strip()]
+    by_keras = bool(lines) and lines[0].startswith("Exception encountered when")
+    told = " ".join(lines[: 1 + by_keras])[:300]
+    told = f"{type(error).__name__}: {told}" if told else type(error).__name__
+    notes = getattr(error, "__notes__", [])
+    return ". ".join([told.rstrip("."), *notes]) if notes else told
 
 
 def warn(said: str, kind: str | None = None) -> None:

@@ -263,6 +263,8 @@ POSITIONS = Answer(
         "calibrate": "howsure.answers.positions.calibrate:calibrate",
         "read_calibrator": "howsure.answers.positions.calibrate:read",
         "compare": "howsure.answers.positions.compare:COMPARING",
+        "claims": "howsure.answers.positions.given:claims",
+        "given_columns": "howsure.answers.positions.given:read",
     },
     instead={
         "classes": "`result.of_row(0)` is a `Certainty` whose rows are the positions of one row",
@@ -270,10 +272,7 @@ POSITIONS = Answer(
         "position that keep their promise, and `result.share_interval(0.9)` says between which shares "
         "networks lie",
         "above": "`result.share` is the share of each class in each row",
-        **dict.fromkeys(
-            ("given", "claims", "given_columns"),
-            "`howsure.DenseCertainty.from_probabilities` takes maps of probabilities",
-        ),
+        "given": "`howsure.DenseCertainty.from_probabilities` takes maps of probabilities",
     },
 )
 

@@ -24,11 +24,11 @@ from howsure.cli.auditing import audit_command
 from howsure.cli.comparing import compare_command
 from howsure.cli.exporting import export_command
 from howsure.cli.grouped import grouped
-from howsure.cli.hints import told
+from howsure.cli.hints import in_options, told
 from howsure.cli.options import INTERRUPTED, WRONG, Quiet, Seed, consoles, say_version
 from howsure.cli.stopping import INTERRUPTIONS, Unbreakable, open_the_closed
 from howsure.cli.warned import Warned
-from howsure.errors import HowsureError, HowsureWarning
+from howsure.errors import HowsureError, HowsureWarning, is_of_a_model, raised
 from howsure.models.import_keras import load_keras
 from howsure.terminal import say
 
@@ -119,6 +119,11 @@ def _plain_words() -> Iterator[None]:
             INTERRUPTIONS.check()
         except HowsureError as error:
             say(errors, f"error: {told(error)}")
+            raise typer.Exit(WRONG) from error
+        except Exception as error:
+            if not is_of_a_model(error):
+                raise
+            say(errors, f"error: {in_options(f'The model raised {raised(error)}').rstrip('.')}.")
             raise typer.Exit(WRONG) from error
         except KeyboardInterrupt as error:
             say(errors, "interrupted")

@@ -14,6 +14,7 @@ import howsure
 from howsure.answers.files import parts_of
 from howsure.answers.printed import lines_of
 from howsure.answers.registry import fed, part_of
+from howsure.bare.files import Columns, read_sample
 from howsure.cli import folders
 from howsure.cli.columns import RowOptions
 from howsure.cli.folders import FolderOptions
@@ -30,7 +31,7 @@ from howsure.cli.options import (
     Quiet,
     consoles,
 )
-from howsure.cli.output import STDOUT, check_table, maps_on_disk, parquet_beside, write_table
+from howsure.cli.output import STDOUT, check_table, maps_on_disk, parquet_beside, write_page, write_table
 from howsure.cli.paths import check_exists, check_output
 from howsure.cli.stopping import INTERRUPTIONS, kept
 from howsure.data.csv_form import kind_of
@@ -147,7 +148,7 @@ class _Run:
         roles = self.rows.roles(data, labels)
         self.maps.check(data, [*inputs, out if to_folder else maps_beside(out)])
         if to_folder:
-            folders.check_free(out, inputs, report)
+            folders.check_free(out, inputs)
             if self.question.above is not None:
                 raise InputError(
                     "--above needs one table",
@@ -187,10 +188,12 @@ class _Run:
             None if labels is None else labels.absolute(),
             self.results.out.resolve(),
         )
-        whole = folders.assess_into(
-            recipe, self.many, errors, console, lambda first: self.maps.checked(first, self.data)
-        )
+        whole = folders.assess_into(recipe, self.many, errors, console, self._checked)
         self.maps.write(lambda: parts_of(self.results.out), self.data, console)
+        if self.results.report is not None:
+            sample = read_sample(self.results.out, Columns())
+            write_page(self.results.report, self.results.out, *sample, background=self.results.background)
+            say(console, f"Report:  {self.results.report}")
         return whole
 
     def into_table(self, request: Request, dropout: MCDropout, roles: Roles) -> bool:
@@ -213,7 +216,7 @@ class _Run:
                 names=request.class_names,
             )
             rows = replace(rows, labels=found, class_names=None)
-        rows_in = replace(rows, x=divided(rows.x, self.rows.divide_by, network))
+        rows_in = replace(rows, x=divided(rows.x, self.rows.divide_by, network, request))
         own = self.passes.method is None and not others and is_estimator(network)
         if own and dropout != MCDropout():
             raise InputError(

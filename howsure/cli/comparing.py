@@ -257,7 +257,7 @@ def compared_methods(
     methods = default_methods(network, one, members, dropout, request.assessed_output, plain)
 
     def in_unit(read: Rows) -> Rows:
-        return replace(read, x=divided(read.x, rows.divide_by, network), labels=None)
+        return replace(read, x=divided(read.x, rows.divide_by, network, request), labels=None)
 
     def named(paths: Sequence[Path]) -> dict[str, Any]:
         read = {path.name: rows_of(path, network, False, replace(roles, needed=False)) for path in paths}

@@ -108,14 +108,8 @@ def check_unused(many: FolderOptions, data: Path) -> None:
         )
 
 
-def check_free(out: Path, taken: list[Path], report: Path | None) -> None:
-    """Raise if the folder of results is an input or a file, or if a report is wanted too."""
-    if report is not None:
-        raise InputError(
-            "--report needs a finished folder",
-            expected="--out TABLE with --report",
-            hint=f"howsure report {out} --report {report}",
-        )
+def check_free(out: Path, taken: list[Path]) -> None:
+    """Raise if the folder of results is an input or a file."""
     if out.exists() and not out.is_dir():
         raise InputError(
             f"'{out}' is a file, not a folder",

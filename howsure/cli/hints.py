@@ -47,7 +47,7 @@ OTHERWISE = {
     "plan=howsure.plan(model, x), or x=": "--plan PLAN, or --data ROWS",
     "x=,": "--data ROWS,",
     "howsure.calibrate(result_of_held_out, y)(result)": "howsure calibrate HELD_OUT --labels FILE --out "
-    "CALIBRATOR.json, then howsure calibrate TABLE --calibrator CALIBRATOR.json --out NEW.parquet",
+    "C.json`, then `howsure calibrate TABLE --calibrator C.json --out NEW.parquet",
     "howsure.Thresholds(sure=0.95, coin_flip=0.2)": "--sure 0.95 --coin-flip 0.2",
     "howsure.MultilabelCertainty.from_probabilities": "the command with --several-labels",
     "method=howsure.Members()": "without --method",
@@ -60,6 +60,8 @@ OTHERWISE = {
     "label is learnt with --of-label",
     "`numpy.array(certainty.class_names)[labels]`": "write them into the file instead of numbers",
     "`result.share`": "The column `share`",
+    "`howsure.DenseCertainty`, which has the same function": "a file that `DenseCertainty` saves in Python",
+    "`howsure.RegressionCertainty.from_mean_std(mean, std)`, or a table": "give a table",
     "`shifts`": "--shifted",
 }
 """What is not a matter of names."""

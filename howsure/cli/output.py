@@ -15,8 +15,10 @@ from howsure.answers.printed import kind_of
 from howsure.atomic import TEMPORARY
 from howsure.cli.paths import check_output
 from howsure.errors import FileError, warn
+from howsure.report import write_report
 from howsure.results.columns import Result
 from howsure.results.export import FORMS, write_csv
+from howsure.scale.there import missing_in
 from howsure.words import printable
 
 STDOUT = Path("-")
@@ -50,6 +52,12 @@ def write_table(result: Result[Any], path: Path) -> None:
         write_csv(result, _Shown(sys.stdout) if sys.stdout.isatty() else sys.stdout)
         return
     result.save(path)
+
+
+def write_page(report: Path, table: Path, result: Any, total: int, **asked: Any) -> None:
+    """Write the page of a table, of which a result holds all rows, or a random sample of so many in total."""
+    drawn_from = total if total > len(result) else None
+    write_report(report, result, drawn_from=drawn_from, missing=missing_in(table), **asked)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from howsure.bare.files import Columns, read_parts, read_sample
 from howsure.cli.grouped import given as given_of
 from howsure.cli.hints import in_options, paragraph
 from howsure.cli.options import Background, Quiet
-from howsure.cli.output import STDOUT, check_table, write_table
+from howsure.cli.output import STDOUT, check_table, write_page, write_table
 from howsure.cli.paths import check_output
 from howsure.cli.table_input import (
     Input,
@@ -39,9 +39,7 @@ from howsure.data.label_files import LabelFile
 from howsure.data.label_images import LabelFolder
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import read_calibrator
-from howsure.report import write_report
 from howsure.results.export import write_csv_lines
-from howsure.scale.there import missing_in
 from howsure.terminal import say, summary, undecided_table
 from howsure.words import counted
 
@@ -283,8 +281,7 @@ def report_command(
     given = Input.of(table, options, quiet)
     check_output(report, ".html", given.taken)
     result, total = given.sample()
-    drawn_from = total if total > len(result) else None
-    write_report(report, result, drawn_from=drawn_from, missing=missing_in(table), background=background)
+    write_page(report, table, result, total, background=background)
     paragraph(given.console, summary(result))
     if len(result):
         say(given.console, f"\n{lines_of(result, SHOWN).which}:\n")

@@ -23,7 +23,7 @@ from howsure.data.reading import reading
 from howsure.data.rows import InputSpec, Rows, check_rows
 from howsure.data.rows_from_file import rows_in
 from howsure.data.table_files import read_named
-from howsure.errors import FileError, InputError, ModelError, warn
+from howsure.errors import FileError, HowsureError, InputError, ModelError, warn
 from howsure.models.choose_output import Output, Pair
 from howsure.models.input_scale import some_of
 from howsure.models.protocol import (
@@ -36,6 +36,7 @@ from howsure.models.protocol import (
     PosteriorModel,
     ScaledModel,
 )
+from howsure.models.sides import advice
 from howsure.models.wrapped import network_in, roots_of
 from howsure.optional import needs, needs_keras
 
@@ -122,6 +123,7 @@ def adapt(
     Raises:
         InputError: The rows do not fit, or a layer in `keep_off` does not exist.
         ModelError: Not a model, or one that cannot be examined.
+        Exception: What the model itself raises, with a note where other sides of the rows would do.
     """
     x = rows_for(model, x).x
     is_ready = isinstance(model, Model) or is_estimator(model)
@@ -146,7 +148,15 @@ def adapt(
     if output is not None:
         wanted["output"] = output
     adapted: Any
-    adapted, rows = _adapter_of(network).adapt(network, x, **wanted)
+    adapter = _adapter_of(network)
+    try:
+        adapted, rows = adapter.adapt(network, x, **wanted)
+    except HowsureError:
+        raise
+    except Exception as error:  # the model's own, which goes on as it is
+        if (told := advice(x, lambda other: adapter.adapt(network, other, **wanted)[0])) is not None:
+            error.add_note(told)
+        raise
     if hasattr(adapted, "told"):  # the adapter may be a cached one from an earlier call
         adapted.told = {}
     if wrapped is not None:

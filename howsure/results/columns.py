@@ -236,7 +236,8 @@ class Column:
                 raise ValueError(f"`{self.name}` is not a list of {width} values in every row")
             flat = chunk.flatten().to_numpy(zero_copy_only=False)
             parts.append(np.asarray(flat, dtype=self.type).reshape(len(chunk), width))
-        return np.concatenate(parts).reshape(-1, *sides)
+        found = np.concatenate(parts)
+        return found.reshape(len(found), *sides)
 
 
 def is_in_files(values: Any) -> bool:

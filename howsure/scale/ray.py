@@ -22,12 +22,12 @@ from functools import partial
 from typing import Any
 
 from howsure.atomic import TEMPORARY
-from howsure.errors import FileError, HowsureError, HowsureWarning, InputError, ModelError, warn
+from howsure.errors import FileError, HowsureError, HowsureWarning, InputError, ModelError, raised, warn
 from howsure.models.import_keras import native_stderr_held
 from howsure.optional import needs
 from howsure.scale.run import Job, Told
 from howsure.scale.work import Part
-from howsure.scale.worker import Outcome, Recipe, Worker, raised
+from howsure.scale.worker import Outcome, Recipe, Worker
 
 ADDRESS = "RAY_ADDRESS"
 

@@ -199,9 +199,13 @@ class Assessor:
             InputError: Rows that do not fit the model.
             ModelError: A model that cannot be assessed.
         """
-        given = replace(rows, x=divided(rows.x, self.asked.divide_by, self.model))
+        given = replace(rows, x=self.divided(rows.x))
         result = assessed(self.model, given, self.method, self.asked.wished(), progress)
         return replace(result, row=numbers[result.row])
+
+    def divided(self, x: Any) -> Any:
+        """Rows divided as the caller asked for."""
+        return divided(x, self.asked.divide_by, self.model, self.asked.request)
 
     def plan(self, rows: Rows, dropout: MCDropout) -> Plan:
         """A plan from rows that are divided already; in float32, so that it holds on every machine.

@@ -12,12 +12,20 @@ from typing import Any
 
 import numpy as np
 
+from howsure.answers.registry import fed
 from howsure.data.label_files import read_label_file
 from howsure.data.labels import are_numbers_or_names
 from howsure.data.row_numbers import numbered
 from howsure.data.rows import Array, Rows, quoted
-from howsure.divide import divided
-from howsure.errors import DependencyError, FileError, HowsureError, HowsureWarning, InputError, ModelError
+from howsure.errors import (
+    DependencyError,
+    FileError,
+    HowsureError,
+    HowsureWarning,
+    InputError,
+    ModelError,
+    raised,
+)
 from howsure.methods.choices import choice_of
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
@@ -192,9 +200,10 @@ class Worker:
         with warnings.catch_warnings(action="ignore", category=HowsureWarning):
             rows, places = self.read(part, without)
             with numbered(part.start + places):
-                x = divided(rows.x, self._assessor.asked.divide_by, self._assessor.model)
+                x = self._assessor.divided(rows.x)
                 rows = replace(rows, x=x, labels=None, ids=None, frame_index=None)
-                adapt(self._assessor.model, rows, output=self._assessor.asked.request.assessed_output)
+                request = self._assessor.asked.request
+                adapt(self._assessor.model, fed(x, request), output=request.assessed_output)
         return rows
 
     def check(self, part: Part, without: Collection[int] = ()) -> Any:
@@ -335,10 +344,3 @@ def _check_decided(labels: Array, names: Sequence[str]) -> None:
             received=f"{labels[:3].tolist()}",
             hint="Convert them to texts, or give a file of labels with --labels",
         )
-
-
-def raised(error: Exception) -> str:
-    """What was raised that is none of howsure's errors, in one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    told = f": {lines[0][:300]}" if lines else ""
-    return f"{type(error).__name__}{told}"

@@ -219,7 +219,7 @@ def test_geometry_that_cannot_be_kept_is_refused(tmp_path):
 # --- what is refused leaves nothing behind --------------------------------------------------------------
 
 LATE = {
-    "a report of a folder": ("{folder}/out", ("--report", "{folder}/r.html")),
+    "a page of a folder with another ending": ("{folder}/out", ("--report", "{folder}/r.txt")),
     "--above with a folder": ("{folder}/out", ("--above", "3")),
     "labels that are no labels": ("{folder}/t.parquet", ("--labels", "{folder}/images/a.png")),
     "an unknown map": ("{folder}/t.parquet", ("--map-names", "label,doubt")),

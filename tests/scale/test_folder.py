@@ -479,13 +479,21 @@ def test_a_folder_without_rows(tmp_path):
     assert "holds no rows. Expected: .parquet files, images, or one sub-folder" in done.stderr
 
 
+def test_the_page_of_a_folder_is_that_of_the_finished_one(tmp_path, rows, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = run("assess", MODEL, "rows", "--out", "o", "--report", "o.html")
+    assert done.exit_code == 0, done.stderr
+    assert "Report:  o.html" in done.stdout
+    assert run("report", "o", "--report", "later.html").exit_code == 0
+    assert (tmp_path / "o.html").read_text() == (tmp_path / "later.html").read_text()
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (("--out", "o.parquet", "--workers", 2), "--workers needs a folder as its output"),
         (("--out", "o.parquet", "--part-rows", 2), "--part-rows has no effect on one table"),
         (("--out", "o.parquet"), "is a folder of Parquet files, so its results need a folder"),
-        (("--out", "o", "--report", "o.html"), "howsure report o --report o.html"),
         (("--out", "rows"), "would overwrite"),
         (("--out", "rows/within"), "'rows/within' lies inside the input 'rows'"),
         (("--out", "o", "--labels", "few.npy"), "another number of labels than there are rows"),

@@ -291,7 +291,7 @@ def _sums_in(result: DenseCertainty, labels: Any) -> Sums:
 
     def sums(of_row: Callable[[int], float]) -> Floats:
         each = enumerate(truths_of(result, labels))
-        return np.array([_sums_of(result, at, truth, of_row(at)) for at, truth in each])
+        return np.array([_sums_of(result, at, truth, of_row(at)) for at, truth in each]).reshape(-1, 5)
 
     return sums
 
