@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from howsure.answers.meant import check_meant
+from howsure.answers.meant import check_meant, check_no_steps
 from howsure.answers.raw import Raw
 from howsure.answers.registry import outcome_of
 from howsure.data.moves import Change
@@ -16,7 +16,7 @@ from howsure.data.rows import cast_rows
 from howsure.errors import InputError, ModelError
 from howsure.methods.protocol import Job, Method, is_method
 from howsure.models.adapt import adapt, capable, check_prediction, rows_for, warn_of_raw_images
-from howsure.models.protocol import Array, Model, PassModel
+from howsure.models.protocol import LOGITS, PROBABILITIES, Array, Model, PassModel
 from howsure.models.wrapped import network_in
 from howsure.request import Request
 from howsure.sampling.outcome import Outcome
@@ -35,7 +35,14 @@ def check_method(method: object) -> None:
 
 
 def prepare(
-    model: Any, x: Any, method: Method, request: Request, *, raw: bool = False, first: Job | None = None
+    model: Any,
+    x: Any,
+    method: Method,
+    request: Request,
+    *,
+    raw: bool = False,
+    first: Job | None = None,
+    undo: Change | None = None,
 ) -> Job:
     """Everything a method begins with.
 
@@ -46,6 +53,7 @@ def prepare(
         request: What the caller wishes.
         raw: Whether the raw outputs are wanted, whatever they mean.
         first: The job whose answers are to be put together with those of this one.
+        undo: What moves outputs (n, …) for moved rows back; None where none moved.
 
     Raises:
         InputError: Rows, names or outputs that cannot be used.
@@ -70,24 +78,28 @@ def prepare(
         outcome: Outcome = Raw(ready.info.output_shape)
     else:
         outcome = outcome_of(ready.info, request, given.class_names)
+        named = request.class_names is not None or given.class_names is not None
+        if first is None and request.outputs in (None, LOGITS, PROBABILITIES) and not named:
+            check_no_steps(ready, rows, outcome)
         if request.outputs is None and request.outcome is None:
             check_wrapped(model, ready, rows, outcome)
             if first is None:
-                named = request.class_names is not None or given.class_names is not None
                 check_meant(ready, rows, request.batch_size, told=named or given.labels is not None)
     wished = request
     if request.class_names is None and ready.info.class_names is None:
         wished = replace(request, class_names=given.class_names)
 
+    before = undo
+
     def again(
         method: Method, *, model: Any = model, change: Change | None = None, undo: Change | None = None
     ) -> Job:
-        x, before = given.x if change is None else change(given.x), wished.undo
-        both = undo if before is None else before if undo is None else lambda raw: before(undo(raw))
-        return prepare(model, x, method, replace(wished, undo=both), first=job)
+        x = given.x if change is None else change(given.x)
+        both = before if undo is None else undo if before is None else lambda raw: before(undo(raw))
+        return prepare(model, x, method, wished, first=job, undo=both)
 
-    if request.undo is not None:
-        outcome = outcome.moved_back(request.undo)
+    if undo is not None:
+        outcome = outcome.moved_back(undo)
     casted = cast_rows(rows, ready.info.inputs)
     outcome = outcome.of_rows(ready, casted, len(rows[0]), request.positions)
     job = Job(ready, casted, len(rows[0]), outcome, int(request.seed), int(request.batch_size), again)

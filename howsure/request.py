@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,8 +40,6 @@ class Request:
         positions: Which positions of each row count, an array (N, *P) of yes or no; None takes all, or those
             that the model itself counts.
         keep: `probabilities` to keep those of all classes at each position; None keeps the two top classes.
-        undo: What moves outputs (n, …) for moved rows back to the order of the rows as they were; None where
-            none moved.
         of_label: Of a model with several labels at each position: the label whose map is assessed, yes or no
             at each position, by its name or its place; None where a position has one class.
 
@@ -62,7 +60,6 @@ class Request:
     overlap: int | None = None
     positions: Any = field(default=None, compare=False)
     of_label: str | int | None = None
-    undo: Callable[[Any], Any] | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         check_whole(self.seed, "seed", least=0)

@@ -17,7 +17,7 @@ from howsure.answers.outputs import SAY_NUMBERS
 from howsure.data.rows import cast_rows, counted
 from howsure.errors import ModelError, warn
 from howsure.models.protocol import CLASSES, REGRESSION, Array, Model, ModelInfo
-from howsure.sampling.outcome import Floats
+from howsure.sampling.outcome import Floats, Outcome
 
 LOOKED_AT = 64
 """Rows whose plain prediction is looked at."""
@@ -126,6 +126,50 @@ def check_meant(model: Model, rows: Sequence[Array], batch_size: int, *, told: b
         f"Nothing says what the {width} {kind} of model '{info.name}' are, so they are read as {read}. "
         f"outputs='{words}'{also} confirms that{other}. {SAY_NUMBERS}."
     )
+
+
+def check_no_steps(model: Model, rows: Sequence[Array], outcome: Outcome) -> None:
+    """Refuse outputs of which there is one for each step of a row, so that more steps make more of them.
+
+    Rows that are one step shorter show it. A model that does not take them has a fixed number of outputs.
+    A row of nothing but numbers has columns, and no steps.
+
+    Args:
+        model: The adapted model; the caller did not declare that its outputs are labels or numbers.
+        rows: Checked rows of each input.
+        outcome: How its outputs would be read.
+
+    Raises:
+        ModelError: There is one for each step.
+    """
+    info, some = model.info, [each[:2] for each in cast_rows(rows, model.info.inputs)]
+    steps = info.output_shape[0]
+    fixed = info.framework != "torch" and not any(None in spec.shape for spec in info.inputs)
+    of_row = outcome.are_probabilities and outcome.layout is None and info.class_names is None
+    if fixed or info.fixed_batch or not of_row or steps < 3 or not len(some[0]):
+        return
+    stepped = [each for each in some if each.ndim > 2 or each.dtype.kind in "iu"]
+    for axis in sorted(
+        {at for each in stepped for at, side in enumerate(each.shape) if at and side == steps}
+    ):
+        shorter = [
+            each.take(range(steps - 1), axis) if each.ndim > axis and each.shape[axis] == steps else each
+            for each in some
+        ]
+        try:
+            found = model.predict(shorter).shape
+        except Exception:  # whatever a model raises for rows that it was not made for
+            continue
+        if found == (len(some[0]), steps - 1):
+            raise ModelError(
+                f"Model '{info.name}' puts out a number for each step of a row, and no classes of all of it",
+                expected="an output with an axis of classes, even of length 1, beside that of the steps",
+                received=f"{steps} outputs for {steps} steps, and {steps - 1} for {steps - 1}",
+                hint="If each is a yes or no, return output.unsqueeze(-1) and say outputs='logits' or "
+                "outputs='probabilities'. If each is a number, outputs='values'; if each step is a label of "
+                "its own, outputs='label-logits' or 'label-probabilities'; if one of them is the answer, "
+                "class_names=[…] names the steps",
+            )
 
 
 def are_like_logits(values: Floats) -> bool:

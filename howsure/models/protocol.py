@@ -127,6 +127,7 @@ class ModelInfo:
         to_know: How a user can make such a model declare its loss, in words; None if it cannot.
         says: What the model itself declares its outputs to be, in the words of `outputs`, whatever its last
             layer is; None if it declares nothing.
+        padding: Number of the token that fills up short texts; None if the model has none or does not say it.
         keeps_loss: True if the model knows its loss. PyTorch modules do not, nor does a Keras model before it
             is compiled; then K linear outputs alone do not show that they are logits.
         heads: Paths of the layers whose products form the outputs, as far as howsure can see.
@@ -150,6 +151,7 @@ class ModelInfo:
     class_axis: int | None = None
     to_know: str | None = None
     says: str | None = None
+    padding: int | None = None
     keeps_loss: bool = True
     heads: tuple[str, ...] = ()
 

@@ -203,6 +203,22 @@ def test_inner_parts_of_tiles_make_up_the_whole(whole, tile, overlap):
     assert np.all(count == 1)
 
 
+@pytest.mark.parametrize(
+    ("shape", "more"), [((40, 32, 32), {}), ((40, 32, 48), {}), ((60, 32, 48), {"class_axis": 1})]
+)
+def test_tiles_are_cut_along_positions_also_where_channels_are_many(shape, more):
+    torch = pytest.importorskip("torch")
+    net = torch.nn.Conv2d(shape[0], K, 1).eval()
+    x = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
+    given = {"outputs": "logits", "method": howsure.PlainPrediction(), "keep": "probabilities", **more}
+    whole, tiled = howsure.assess(net, x, **given), howsure.assess(net, x, tile=16, **given)
+    np.testing.assert_allclose(tiled.probabilities, whole.probabilities, atol=1e-6)
+    if more:
+        del given["class_axis"]
+        with pytest.raises(howsure.InputError, match="class_axis=1"):
+            howsure.assess(net, x, tile=16, **given)
+
+
 def test_regions_are_connected_coin_flips():
     flips = np.zeros((6, 7), bool)
     flips[0, :3] = flips[1, 0] = True

@@ -71,10 +71,11 @@ def test_a_shift_in_a_comparison_is_moved_back():
     model = network(kind=ArrayModel)
     truth = np.array(howsure.assess(model, X, method=PLAIN).label)
     shifts = {"flipped": (mirrored, mirrored), "left to right": "flip", "turned": "turn"}
-    given = {"methods": {"plain": PLAIN}, "calibrated": False}
+    methods = {"plain": PLAIN, "moved": howsure.Augmentation(["flip", "turn"])}
+    given = {"methods": methods, "calibrated": False}
     found = howsure.compare(model, X, truth, shifts=shifts, **given)
     for name in ("as they are", *shifts):
-        assert found.score("plain", "row_dice", name).value == 1
+        assert {found.score(method, "row_dice", name).value for method in methods} == {1}
     with pytest.raises(howsure.InputError, match="moves their positions"):
         howsure.compare(model, X, truth, shifts={"flipped": mirrored}, **given)
     for moved in (X[:, :, ::-1], X[:, ::-1, ::-1], np.rot90(X, 3, (1, 2))):

@@ -205,3 +205,51 @@ def test_tokens_of_transformers_that_are_padding_do_not_count(bert, tmp_path):
     assert given.counts is None
     full = {**rows, "attention_mask": np.ones_like(words)}
     assert howsure.assess(bert, full, **settings).counts is None
+
+
+def test_padding_without_an_attention_mask_does_not_count_and_is_said(bert):
+    words = np.random.default_rng(0).integers(3, 50, (TEXTS, LENGTH))
+    settings = {"method": howsure.MCDropout(passes=6), "class_axis": -1}
+    assert howsure.assess(bert, {"input_ids": words}, **settings).counts is None
+    padded = np.where(MASK, words, bert.config.pad_token_id)
+    with pytest.warns(howsure.HowsureWarning, match="calls token 0 padding"):
+        found = howsure.assess(bert, {"input_ids": padded}, **settings)
+    np.testing.assert_array_equal(found.counts, MASK)
+    assert found.position_name == "token"
+
+
+class YesOrNo(nn.Module):
+    """One yes or no for each step of a row, with the axis of its one number or without."""
+
+    def __init__(self, *, keep=False, sigmoid=False):
+        super().__init__()
+        self.embed, self.cell = nn.Embedding(50, 8), nn.LSTM(8, 8, batch_first=True)
+        self.drop, self.out = nn.Dropout(0.3), nn.Linear(8, 1)
+        self.keep, self.sigmoid = keep, sigmoid
+
+    def forward(self, x):
+        steps = self.embed(x) if x.dtype == torch.int64 else x
+        found = self.out(self.drop(self.cell(steps)[0]))
+        found = found if self.keep else found.squeeze(-1)
+        return torch.sigmoid(found) if self.sigmoid else found
+
+
+@pytest.mark.parametrize("sigmoid", [True, False])
+@pytest.mark.parametrize("numbers", [True, False])
+def test_a_number_for_each_step_is_no_class_and_the_hint_works(sigmoid, numbers):
+    random = np.random.default_rng(0)
+    x = random.normal(size=(6, 12, 8)).astype(np.float32) if numbers else random.integers(0, 50, (6, 12))
+    for more in ({}, {"outputs": "probabilities" if sigmoid else "logits"}):
+        with pytest.raises(howsure.ModelError, match="for each step of a row") as refused:
+            howsure.assess(YesOrNo(sigmoid=sigmoid).eval(), x, **more)
+    assert "output.unsqueeze(-1) and say outputs='logits' or outputs='probabilities'" in refused.value.hint
+    found = howsure.assess(YesOrNo(sigmoid=sigmoid, keep=True).eval(), x, **more)
+    assert found.label.shape == (6, 12)
+    for kind in ("label-probabilities" if sigmoid else "label-logits", "values"):
+        assert len(howsure.assess(YesOrNo(sigmoid=sigmoid).eval(), x, outputs=kind)) == 6
+
+
+def test_columns_that_become_as_many_logits_are_no_steps():
+    scaled = nn.Sequential(nn.Dropout(0.2), nn.Softmax(dim=1)).eval()
+    x = np.random.default_rng(0).normal(size=(6, 12)).astype(np.float32)
+    assert howsure.assess(scaled, x).probabilities.shape == (6, 12)

@@ -10,13 +10,16 @@ import numpy as np
 
 from howsure.arguments import as_array
 from howsure.data.rows import in_rows
-from howsure.errors import InputError
+from howsure.errors import InputError, warn
 from howsure.models.protocol import MaskedModel, Model
 from howsure.sampling.outcome import Booleans
 from howsure.sampling.run import Rows
 
 ATTENTION_MASK = "attention_mask"
 """Name of the input of `transformers` that is 1 at tokens and 0 at padding."""
+
+INPUT_IDS = "input_ids"
+"""Name of the input of `transformers` that holds tokens."""
 
 ROWS = 256
 """Rows whose masks are read at a time."""
@@ -66,7 +69,7 @@ class Own:
 
 
 def own_counts(model: Model, rows: Sequence[Rows], shape: tuple[int, ...]) -> Own:
-    """Which positions the model itself counts, by its input `attention_mask` or its mask of Keras.
+    """Which positions the model itself counts: by its attention mask, token of padding, or mask of Keras.
 
     Args:
         model: The model.
@@ -82,6 +85,15 @@ def own_counts(model: Model, rows: Sequence[Rows], shape: tuple[int, ...]) -> Ow
     if ATTENTION_MASK in names:
         at, called = names.index(ATTENTION_MASK), "token"
         masks = [rows[at][numbers] for numbers in _blocks(shape[0], ROWS)]
+    elif INPUT_IDS in names and (pad := model.info.padding) is not None:
+        at, called = names.index(INPUT_IDS), "token"
+        masks = [rows[at][numbers] != pad for numbers in _blocks(shape[0], ROWS)]
+        if not any((~mask).any() for mask in masks):
+            return Own()
+        warn(
+            f"No attention_mask came along, and model '{model.info.name}' calls token {pad} padding. "
+            "So it does not count, but the model looks at it as at other tokens. Give an attention_mask too."
+        )
     elif isinstance(model, MaskedModel):
         for numbers in _blocks(shape[0], model.info.fixed_batch or ROWS):
             mask = model.counted([each[numbers] for each in rows])

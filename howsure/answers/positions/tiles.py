@@ -138,7 +138,8 @@ def tiled(
             replace(request, tile=None, overlap=None, positions=None),
         )
     except InputError as error:
-        raise error.told_of(f"A tile of {' × '.join(map(str, tile))}") from error
+        hint = "If a tile was cut along the channels, class_axis=1 or class_axis=-1 says where these lie"
+        raise error.told_of(f"A tile of {' × '.join(map(str, tile))}", hint) from error
     if not isinstance(job.outcome, Positions) or job.outcome.positions != tile:
         raise ModelError(
             f"Model '{job.model.info.name}' cannot be assessed in tiles",
@@ -173,7 +174,7 @@ def _cut(x: Any, request: Request) -> tuple[Tiling, list[Area]]:
             expected="an array (N, …), which may be memory-mapped",
             received=type(x).__name__,
         )
-    axes, tile = _axes_and_tile(x.shape[1:], request.tile)
+    axes, tile = _axes_and_tile(x.shape[1:], request.tile, request.class_axis)
     whole = tuple(x.shape[1 + axis] for axis in axes)
     tile = tuple(min(sides) for sides in zip(tile, whole, strict=True))
     tiling = Tiling(whole, tile, _checked_overlap(request.overlap, tile))
@@ -250,10 +251,13 @@ def _put_together(
     return replace(part[:1], **maps, **of_rows)
 
 
-def _axes_and_tile(shape: tuple[int, ...], tile: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _axes_and_tile(
+    shape: tuple[int, ...], tile: Any, class_axis: int | None
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Axes of the positions in a row of this shape, and the sides of a tile along them.
 
-    Beside positions a row may have channels, on its first or last axis, whichever is the shorter.
+    Beside positions a row may have channels: on its first or last axis, like the classes if `class_axis` is
+    given; else on the one that is unlike all others, or the shorter.
     """
     one = isinstance(tile, (int, np.integer))
     sides = (int(tile),) * max(1, len(shape) - 1) if one else tuple(int(side) for side in tile)
@@ -265,7 +269,12 @@ def _axes_and_tile(shape: tuple[int, ...], tile: Any) -> tuple[tuple[int, ...], 
             expected=f"{max(1, len(shape) - 1)} sides, or one number for all, as a row has shape {shape}",
             received=repr(tile),
         )
-    channels = 0 if shape[0] < shape[-1] else len(shape) - 1
+    first = shape[0] < shape[-1]
+    if len(set(shape[1:])) != len(set(shape[:-1])) and len(sides) > 1:
+        first = len(set(shape[1:])) == 1
+    if class_axis is not None:
+        first = class_axis in (1, -len(shape))
+    channels = 0 if first else len(shape) - 1
     return tuple(np.delete(np.arange(len(shape)), channels).tolist()), sides
 
 

@@ -119,6 +119,15 @@ def said_of(module: nn.Module, width: int, criterion: Any = None) -> Said:
     return Said()
 
 
+def padding_of(module: nn.Module) -> int | None:
+    """The token that fills up short texts, by a config as transformers writes it; not one that ends texts."""
+    for config in (_of(each, "config") for each in _holders(module)):
+        number = None if config is None else _whole(config, "pad_token_id")
+        if number is not None and number != _whole(config, "eos_token_id"):
+            return number
+    return None
+
+
 def names_of_a_user(module: nn.Module, path: str) -> str:
     """The parts of a layer's path that a user named, without those from a library of models."""
     parts, holder = [], module

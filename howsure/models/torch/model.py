@@ -27,7 +27,7 @@ from howsure.models.choose_output import Output
 from howsure.models.keep_off import KEPT_OFF as KEPT_OFF_BY_CALLER
 from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits, ModelInfo
 from howsure.models.torch.call_stack import ModuleCall
-from howsure.models.torch.declared_outputs import names_of_a_user, said_of
+from howsure.models.torch.declared_outputs import names_of_a_user, padding_of, said_of
 from howsure.models.torch.draws import Draws, Masks
 from howsure.models.torch.dry_run import ROWS, middle
 from howsure.models.torch.examine import Examination, examine
@@ -252,6 +252,7 @@ class TorchModel:
             always_random=found.always_random,
             class_names=said.class_names,
             class_axis=found.class_axis,
+            padding=padding_of(self.module),
             keeps_loss=False,
             heads=tuple(names_of_a_user(self.module, head) for head in found.heads),
         )
