@@ -19,7 +19,6 @@ from howsure.data.align import Called
 from howsure.data.by_name import places_of_names
 from howsure.data.csv_form import kind_of
 from howsure.data.files import check_readable
-from howsure.data.ids import ID
 from howsure.data.numpy_files import open_npy
 from howsure.data.rows import Array, quoted
 from howsure.data.table_files import open_columns
@@ -280,7 +279,7 @@ def _roles(table: Table, source: Path, columns: Columns) -> _Found:
     label, identity = (None if place in kept else place for place in (label, identity))
     labels = None if label is None else labels_of(table, label)
     called = called_in(table, identity)
-    called = replace(called, id_name=before_no_formula(called.id_name or ID))
+    called = replace(called, id_name=before_no_formula(called.id_name))
     if not exported:
         return _Found([names[place] for place in sorted([*left, *kept])], labels, called)
     labels, called = (

@@ -27,12 +27,12 @@ class Called:
 
     Attributes:
         ids: (N,) texts or whole numbers, or None.
-        id_name: Name of their column, or None.
+        id_name: Name of their column.
         frame_index: (N,) the index of their data frame, texts or whole numbers, or None.
     """
 
     ids: Names | None = None
-    id_name: str | None = None
+    id_name: str = ID
     frame_index: Names | None = None
 
 
@@ -40,7 +40,7 @@ def called_of(rows: Any, at: Any = slice(None)) -> Called:
     """What some rows of a result, or of another part with the attributes of `Called`, are called."""
     found: dict[str, Any] = {name: getattr(rows, name, None) for name in ("ids", "frame_index")}
     kept = {name: None if names is None else names[at] for name, names in found.items()}
-    return Called(id_name=getattr(rows, "id_name", None), **kept)
+    return Called(id_name=getattr(rows, "id_name", ID), **kept)
 
 
 def called_by(frame: Any) -> Called:
@@ -74,8 +74,8 @@ def aligned(values: Any, own: Any, called: str = "The labels", word: str = "labe
     """
     try:
         names = called_by(values).frame_index
-    except InputError:  # it calls some rows nothing
-        names = None
+    except InputError:  # it calls some rows nothing, or mixes numbers and texts
+        names = np.array([str(name) for name in values.index], dtype=object)
     if names is None:
         return values
     is_id = values.index.name == getattr(own, "id_name", None) and "ids" in _names(own)

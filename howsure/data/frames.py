@@ -74,10 +74,9 @@ def as_array(frame: Any, spec: InputSpec | None) -> Array:
 
 def with_index(rows: Rows, index: Called) -> Rows:
     """The rows of a data frame with what its index calls them; it gives the ids where no column does."""
-    rows = replace(rows, frame_index=index.frame_index)
-    if rows.ids is not None or index.ids is None:
-        return rows
-    return replace(rows, ids=index.ids, id_name=index.id_name or ID)
+    if rows.ids is None:
+        return replace(rows, **vars(index))
+    return replace(rows, frame_index=index.frame_index)
 
 
 def _opened(frame: Any) -> tuple[Table, bool]:

@@ -163,14 +163,8 @@ def read_named(source: Path, features: Sequence[str], roles: Roles | None = None
     frame = pa.table(
         [table.columns[place] for place in columns], names=[table.names[place] for place in columns]
     )
-    names = called_in(table, identity)
-    return Rows(
-        frame,
-        None if label is None else labels_of(table, label),
-        ids=names.ids,
-        id_name=names.id_name or ID,
-        frame_index=names.frame_index,
-    )
+    labels = None if label is None else labels_of(table, label)
+    return Rows(frame, labels, **vars(called_in(table, identity)))
 
 
 def _left_out(names: Sequence[str]) -> str:

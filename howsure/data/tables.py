@@ -146,13 +146,10 @@ def rows_of(table: Table, inputs: Sequence[InputSpec] | None, roles: Roles) -> R
             )
         x = {spec.name: formed(table, [table.names.index(spec.name)], spec) for spec in inputs}
     columns = tuple(table.names[i] for i in features)
-    called = called_in(table, identity)
     return Rows(
         x,
         None if label is None else labels_of(table, label),
-        ids=called.ids,
-        id_name=called.id_name or ID,
-        frame_index=called.frame_index,
+        **vars(called_in(table, identity)),
         columns=columns if isinstance(x, np.ndarray) and x.shape[1:] == (len(columns),) else (),
     )
 

@@ -58,6 +58,8 @@ def test_the_order_counts_where_no_name_contradicts_it(own, values):
     [
         (LETTERS, ["a", "b", "d"]),
         (SPLIT, [521, 7, 41]),
+        (LETTERS, ["a", "b", None]),
+        (SPLIT, [521, 7, "c"]),
         (SPLIT, [1, 8, 41]),  # the other half of the split
         (Called(np.array([521, 7, 40]), "id"), [521, 7, 41]),
         (Called(frame_index=TEXTS), ["u", "v", "w"]),

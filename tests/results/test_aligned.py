@@ -253,3 +253,15 @@ def test_rows_are_chosen_by_the_index(index, tmp_path):
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
     positions = pd.Series([3, 1, 2], index[:3])
     assert result[positions].row.tolist() == [3, 1, 2]
+
+
+def test_true_classes_at_positions_are_aligned(index):
+    """A frame of N sequences, whose columns are positions; the result has ids alone."""
+    p = RANDOM.dirichlet(np.ones(3), (N, 5)).astype("float32")
+    labels = pd.DataFrame(np.where(RANDOM.random((N, 5)) < 0.8, p.argmax(axis=-1), 0), index)
+    result = howsure.DenseCertainty.from_probabilities(p, ["a", "b", "c"]).with_ids(classes(index).ids)
+    expected, found = (howsure.evaluate(result, each) for each in (labels.to_numpy(), labels.iloc[ORDER]))
+    assert found.accuracy.value == expected.accuracy.value
+    assert np.array_equal(result.with_truth(labels.iloc[ORDER]).truth, labels)
+    with pytest.raises(howsure.InputError, match="of other rows"):
+        howsure.evaluate(result, labels.set_axis([result.ids[1], *result.ids[1:-1], "no row"]))

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from howsure.answers.numbers.result import FROM_HELD_OUT, RegressionCertainty
-from howsure.data.ids import ID
 from howsure.data.rows import quoted
 from howsure.data.tables import ANY_VECTOR, Table, called_in, formed, labels_of
 from howsure.errors import InputError, warn
@@ -76,7 +75,7 @@ def read(table: Table, asked: Columns, source: Path) -> RegressionCertainty:
     exported = any(name.split(".")[0] == ONLY_HERE for name in table.names)
     identity = _identity(table, asked, exported)
     called = called_in(table, identity)
-    ids, id_name = called.ids, before_no_formula(called.id_name or ID)
+    ids, id_name = called.ids, before_no_formula(called.id_name)
     if exported and ids is not None and ids.dtype.kind == "O":
         ids = np.array([before_no_formula(each) for each in ids.tolist()], dtype=object)
     result = RegressionCertainty.from_mean_std(

@@ -636,9 +636,7 @@ def _told(
         "kind": kind,
         "method": method,
         "version": importlib.metadata.version("howsure"),
-        "ids": called.ids,
-        "id_name": called.id_name or ID,
-        "frame_index": called.frame_index,
+        **vars(called),
     }
 
 
