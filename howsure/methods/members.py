@@ -68,7 +68,7 @@ def combined(members: Sequence[Estimates], outcome: Outcome) -> Estimates:
     if own_tally is not None:
         return own_tally
     if any(np.any(member.passes > 1) or member.spread is not None for member in members):
-        return replace(found, **_of_their_passes(members, values, outcome))
+        return replace(found, **_of_their_passes(members, values, found.squared_error, outcome))
     return replace(found, **_told(between.of_members, values, outcome))
 
 
@@ -129,11 +129,14 @@ def _told(
     return told if outcome.has_one_top else {name: told[name] for name in ("spread", "spread_error")}
 
 
-def _of_their_passes(members: Sequence[Estimates], means: Floats, outcome: Outcome) -> dict[str, Any]:
+def _of_their_passes(
+    members: Sequence[Estimates], means: Floats, squared: Floats, outcome: Outcome
+) -> dict[str, Any]:
     """Standard deviation over passes of all members, or posteriors, and its error; empty if one has none.
 
     The variance is the mean of the members' variances, plus the variance of their means. There are no
-    quantiles: those of a member are of its own top class, which may differ from the overall top class.
+    quantiles: those of a member are of its own top class, which may differ from the overall top class. Single
+    networks of numbers are put together.
     """
     if any(member.spread is None or member.spread_error is None for member in members):
         return {}
@@ -143,4 +146,17 @@ def _of_their_passes(members: Sequence[Estimates], means: Floats, outcome: Outco
     floor = 0.0 if outcome.has_unit else ERROR_FLOOR
     size = np.maximum(spread, floor)
     off = np.sqrt(np.sum((own * errors) ** 2, axis=0)) / (len(members) * np.where(size > 0, size, 1.0))
-    return {"spread": spread, "spread_error": np.maximum(off, floor)}
+    told = {"spread": spread, "spread_error": np.maximum(off, floor)}
+    if any(member.networks is None for member in members):
+        return told
+    parts = [(np.asarray(member.networks), member.passes.astype(np.float64)) for member in members]
+    shares = [between_numbers.shares_of(each[:, 0], passes) / len(parts) for each, passes in parts]
+    every = np.concatenate([each for each, _ in parts], axis=-1)
+    passes = np.sum([passes for _, passes in parts], axis=0)
+    # As many as would know the mean as well: members differ, and their passes do not show it.
+    most = np.broadcast_to(passes[:, None], spread.shape)
+    least = np.maximum(squared[..., : outcome.answers], spread**2 / most)
+    independent = np.divide(spread**2, least, out=most.copy(), where=least > 0).min(axis=-1)
+    told["networks"] = between_numbers.pooled(every, np.concatenate(shares, axis=-1), passes, outcome.answers)
+    told["independent"] = np.maximum(independent, 1.0)
+    return told

@@ -62,6 +62,23 @@ def networks_of(values: Floats, answers: int) -> Floats:
     return np.moveaxis(np.take_along_axis(values, order, axis=0), 0, -1)
 
 
+def pooled(networks: Floats, shares: Floats, passes: Floats, answers: int) -> Floats:
+    """(N, C, 64) quantiles of the networks of several members together, as `networks_of` keeps them.
+
+    Args:
+        networks: (N, C, M) of all members, one after the other.
+        shares: (N, M) of all networks that each stands for.
+        passes: (N,) of all members.
+        answers: K.
+    """
+    order = np.argsort(networks[:, :answers], axis=-1, kind="stable")
+    below = np.cumsum(np.take_along_axis(shares[:, None], order, axis=-1), axis=-1)
+    levels = np.where(passes[:, None] == KEPT, (np.arange(KEPT) + 0.5) / KEPT, MIDDLES)
+    places = np.stack([(below < level[:, None, None]).sum(axis=-1) for level in levels.T], axis=-1)
+    chosen = np.take_along_axis(order, np.minimum(places, networks.shape[-1] - 1), axis=-1)
+    return np.take_along_axis(networks, np.concatenate([chosen] * (networks.shape[1] // answers), axis=1), -1)
+
+
 def of_members(values: Floats) -> dict[str, Any]:
     """Spread and quantiles of given members, which are all there are: exact, as in `between.of_members`.
 

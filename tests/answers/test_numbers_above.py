@@ -194,3 +194,21 @@ def test_errors_cover_the_share_of_all_thinned_networks(passes, noise):
                     covered[which].append(held[there & (true > 0.005) & (true < 0.995)])
     for which, held in covered.items():
         assert np.mean(np.concatenate(held)) >= 0.9, which
+
+
+def test_networks_of_an_ensemble_of_dropout_are_put_together():
+    """The share is the mean of those of the members, and its error that of a mean over so few of them."""
+    x = rows(40)
+    models = [network(1, seed=seed)[0] for seed in range(3)]
+    alone = [howsure.assess(model, x, method=howsure.MCDropout(passes=60)) for model in models]
+    together = howsure.assess(
+        *(models[0], x), method=howsure.Ensemble(models[1:], each=howsure.MCDropout(passes=60))
+    )
+    for limit in (0.0, 2.0, 5.0):
+        each = np.array([result.above(limit).probabilities[:, 1] for result in alone])
+        asked = together.above(limit)
+        # A share near α is told in steps of π √(α(1 − α))/64.
+        step = np.pi * np.sqrt(each.mean(axis=0) * (1 - each.mean(axis=0))) / 64
+        off = np.abs(asked.probabilities[:, 1] - each.mean(axis=0))
+        assert (off <= step + 1e-3).all()
+        assert (asked.mc_error[:, 1] >= each.std(axis=0, ddof=1) / np.sqrt(3) / 2).mean() > 0.9

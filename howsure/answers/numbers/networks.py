@@ -91,7 +91,7 @@ def networks_of(result: RegressionCertainty, k: int) -> Networks | None:
         noise = noise if result.networks_noise is None else result.networks_noise[:, k]
         noise, is_each = np.where(is_there, noise, 0.0), is_there.sum(axis=-1) == passes
         independent = passes if result.independent is None else result.independent
-    few = widening(np.clip(np.rint(independent), 2, MOST))
+    few = np.where(independent > 0, widening(np.clip(np.rint(independent), 2, MOST)), 1.0)
     reach = few * (spread + Z * off)
     are_all = np.full(len(result), result.spread_error is not None) & (off == 0)
     return Networks(numbers, shares, noise, independent, is_each, are_all, centre, error, reach, few)
