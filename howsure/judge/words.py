@@ -16,7 +16,5 @@ def value_and_interval(score: Score, *, per_cent: bool = False) -> tuple[str, st
     value, low, high = (factor * number for number in (score.value, score.low, score.high))
     if not np.isfinite(value):
         return "–", ""
-    if not high > low:
-        return f"{value:.4g}".replace("-", "−"), ""
     shown, _, interval = str(Score(value, low, high)).removesuffix(")").replace("-", "−").partition(" (")
     return shown, interval

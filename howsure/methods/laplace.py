@@ -33,6 +33,7 @@ from howsure.methods.laplace_of_numbers import (
 )
 from howsure.methods.last_layer import check_features, chunks, inputs_of, squared_norm
 from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
+from howsure.misplaced import named_either_way
 from howsure.models.adapt import adapt, capable, check_prediction, names_for, rows_for
 from howsure.models.features import Features, read_features
 from howsure.models.protocol import PROBABILITIES, FeatureModel, ModelInfo
@@ -284,6 +285,7 @@ class LastLayerLaplace:
         object.__setattr__(self, "passes", self.posterior.count(self.passes))
 
     @classmethod
+    @named_either_way
     def fit(
         cls,
         model: Any,

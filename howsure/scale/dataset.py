@@ -19,6 +19,7 @@ from howsure.data.tables import ANY_VECTOR, Roles, rows_of
 from howsure.errors import HowsureError, InputError
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
+from howsure.misplaced import named_either_way
 from howsure.models.adapt import declared_specs
 from howsure.optional import needs
 from howsure.request import Request
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     import ray.data
 
 
+@named_either_way
 def assess(
     dataset: ray.data.Dataset,
     model: str | os.PathLike[str] | Callable[[], Any],

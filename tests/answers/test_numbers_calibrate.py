@@ -138,6 +138,8 @@ def test_a_shift_is_learnt_and_makes_up_for_any_constant(result, tmp_path):
     assert (again.in_words(), again.shifts) == (found.in_words(), found.shifts)
     again.save(tmp_path / "d.json")
     assert (tmp_path / "d.json").read_text() == (tmp_path / "c.json").read_text()
+    # A version that knows no shift refuses the file, as it only knows what was learnt without one.
+    assert json.loads((tmp_path / "c.json").read_text())["learnt"] == f"shift and {found.learnt}"
 
 
 @pytest.mark.parametrize("method", [None, "shift"])

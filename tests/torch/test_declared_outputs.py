@@ -145,12 +145,20 @@ def test_sigmoids_trained_by_a_loss_of_regression_are_numbers_and_that_is_said()
     assert isinstance(assess(module, outputs="label-probabilities"), howsure.MultilabelCertainty)
 
 
+def quantile_loss(share):
+    def loss(predicted, y):
+        return torch.maximum(share * (y - predicted), (share - 1) * (y - predicted)).mean()
+
+    return loss
+
+
 @pytest.mark.parametrize(
     ("loss", "said"),
     [
         (nn.GaussianNLLLoss(), "means and variances.*'mean-variance' reads .*'mean-log-variance' reads"),
         (F.gaussian_nll_loss, "means and variances.*'mean-variance' reads .*'mean-log-variance' reads"),
         (nn.PoissonNLLLoss(), "logarithms of rates.*outputs='values' reads the logarithms"),
+        (quantile_loss(0.9), "quantiles.*outputs='values' reads each quantile"),
     ],
 )
 def test_losses_that_leave_open_what_the_numbers_are(loss, said):

@@ -46,6 +46,9 @@ from howsure.words import rate
 NOISE, FACTOR, SHIFT = "noise", "factor", "shift"
 """What can be learnt of a target: a standard deviation in its unit, a factor of `std`, and a shift."""
 
+WITH_SHIFT = f"{SHIFT} and "
+"""Begins what was learnt in the file of a calibrator with a shift, which earlier versions refuse."""
+
 FOLDS = 5
 """Parts of the rows; each is calibrated by what the others teach."""
 
@@ -154,7 +157,7 @@ class RegressionCalibrator(Kept):
 
     def _plain(self) -> dict[str, Any]:
         return {
-            "learnt": self.learnt,
+            "learnt": (WITH_SHIFT if self.shifts else "") + self.learnt,
             **({SHIFT: plain_scores(self.shifts)} if self.shifts else {}),
             "rows": self.rows,
             "target_names": list(self.target_names),
@@ -206,7 +209,8 @@ def calibrate(
 
 def read(content: Mapping[str, Any]) -> RegressionCalibrator:
     """The part `read_calibrator` of numbers: the inverse of `RegressionCalibrator._plain`."""
-    learnt, rows, names = content["learnt"], int(content["rows"]), content["target_names"]
+    rows, names = int(content["rows"]), content["target_names"]
+    learnt = content["learnt"].removeprefix(WITH_SHIFT if SHIFT in content else "")
     if learnt not in (NOISE, FACTOR):
         raise ValueError(f"howsure does not learn '{learnt}'")
     found = read_scores(content["values"])

@@ -177,10 +177,6 @@ class Numbers(Outcome):
             is_known &= np.all(of_noise <= 2 * target_error * variance, axis=-1)
         return np.asarray(is_known)
 
-    def is_within(self, estimates: Estimates, bound: float) -> Booleans:
-        """(n,) whether every mean is known to `bound`, in the unit of the target."""
-        return np.asarray(np.all(estimates.error[..., : self.answers] <= bound, axis=-1))
-
     def check_truth(self, labels: Any, rows: int) -> Floats:
         """(N, K) true numbers, or an `InputError` unless these are numbers of so many rows."""
         return check_numbers(labels, rows, self.target_names)

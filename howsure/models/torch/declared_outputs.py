@@ -262,7 +262,9 @@ def _is_of_pytorch(name: str) -> bool:
 def _of_loss(loss: Any) -> tuple[str, str]:
     """Name of a loss, and its task; an empty task for a user's loss that does not show it."""
     if isinstance(loss, FunctionType) or hasattr(loss, "__name__"):
-        return loss.__name__, _kind(loss.__name__) or ""
+        maker = getattr(loss, "__qualname__", "").partition(".<locals>")[0]  # the function that made it
+        kinds = (_kind(loss.__name__), QUANTILES if _kind(maker) == QUANTILES else None)
+        return loss.__name__, next(filter(None, kinds), "")
     for cls in type(loss).__mro__:
         kind = _kind(cls.__name__)
         if kind == LOG_RATES and not getattr(loss, "log_input", True):
