@@ -101,6 +101,7 @@ class Column:
         stored: Whether it is a field; the others follow from the fields.
         default: What fills it where it is not given; None where it has to be given.
         optional: Whether it may be None; then it is not in the table.
+        lacking: What None stands for, in rows that are joined with others; None where it says nothing.
         in_table: Whether the table has it.
         least: Least value that is possible.
         most: Largest value that is possible.
@@ -118,6 +119,7 @@ class Column:
     stored: bool = True
     default: float | None = None
     optional: bool = False
+    lacking: bool | None = None
     in_table: bool = True
     least: float = -np.inf
     most: float = np.inf
@@ -437,6 +439,8 @@ class Result(Shown, Generic[OneRow]):
         if not parts or not all(isinstance(part, cls) and type(part) is type(parts[0]) for part in parts):
             received = ", ".join(sorted({type(part).__name__ for part in parts})) or "none"
             raise InputError("These parts cannot be joined", expected=expected, received=received)
+        most = max(parts, key=lambda part: len(part._arrays))
+        parts = [part._with_columns_of(most) for part in parts]
         optional = " or ".join(
             f"`{column.name}`"
             for column in cls.columns
@@ -468,6 +472,16 @@ class Result(Shown, Generic[OneRow]):
         known = [part._known_of_maps for part in parts]
         return replace(parts[0], **arrays)._knowing(_known_in_all(known))
 
+    def _with_columns_of(self, other: Self) -> Self:
+        """The same with columns that another part has and this one lacks, where that says something."""
+        sides = len(self), len(getattr(self, self.names)), self.positions
+        given: dict[str, Any] = {
+            column.name: np.full(column.sides(*sides), column.lacking)
+            for column in self.columns
+            if column.lacking is not None and column.name in other._arrays.keys() - self._arrays.keys()
+        }
+        return replace(self, **given)._knowing(self._known_of_maps) if given else self
+
     @classmethod
     def gathered(cls, parts: Iterable[Self], rows: int) -> Self:
         """As `joined`, but only one part is in memory beside what is made of them; maps stay in their files.
@@ -491,7 +505,13 @@ class Result(Shown, Generic[OneRow]):
                     for name, a in part._arrays.items()
                 }
             first = cls.joined([first, part[:0]])  # says what is not alike
+            part = part._with_columns_of(first)
             arrays = {name: array for name, array in arrays.items() if name in first._arrays}
+            for column in (each for each in cls.columns if each.name in first._arrays.keys() - arrays.keys()):
+                sides = part._arrays[column.name].shape[1:]
+                arrays[column.name] = np.full((done if maps else rows, *sides), column.lacking)
+                if maps:
+                    maps[column.name] = [arrays[column.name]]
             for name, array in part._arrays.items():
                 if name not in first._arrays:
                     continue

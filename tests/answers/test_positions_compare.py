@@ -150,7 +150,9 @@ def test_the_page_and_the_findings_are_of_images(comparison):
     assert "Percentages that were given" in page
     said = " ".join(each.answer for each in findings(comparison))
     assert "each image counts the same" in said
-    assert "Which method's maps are closest to the truth?" in [each.question for each in findings(comparison)]
+    assert "Which method's labels are closest to the truth?" in [
+        each.question for each in findings(comparison)
+    ]
     assert "mistake" not in said
     assert comparison._repr_html_()
     with pytest.raises(howsure.InputError, match="'nll', 'brier', 'row_dice'"):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import howsure
 from howsure.answers.positions.map_files import FORMS, MAPS, NII, TIF, write_map_files
 from howsure.answers.positions.overview import counts_of
 from howsure.answers.positions.printed import lead, lines, summary
+from howsure.answers.positions.result import DenseCertainty
 from howsure.report import render
 from howsure.report.notebook import html_of
 from tests import rasters, volumes
@@ -220,3 +222,22 @@ def test_sets_of_positions_that_do_not_count_are_empty_and_not_in_means():
         sizes = sets[at].sum(axis=-1)
         np.testing.assert_array_equal(sizes > 0, one.counts[at])
         assert sets.size[at] == pytest.approx(sizes[one.counts[at]].mean())
+
+
+def test_parts_of_which_some_have_no_padding_are_joined(tmp_path):
+    one, _ = results()
+    p, truth = drawn(5, positions=SHAPE)
+    whole = certainty_of(p, row=np.arange(N, N + 5)).with_truth(truth)
+    one = replace(one, ids=None, id_name=whole.id_name)
+    for name, part in (("one", one), ("whole", whole)):
+        part.save(tmp_path / f"{name}.parquet")
+    saved = [howsure.load(tmp_path / f"{name}.parquet") for name in ("one", "whole")]
+    for order in ((one, whole), (whole, one), saved, saved[::-1]):
+        joined = DenseCertainty.joined(order)
+        label = np.concatenate([each.label for each in order])
+        np.testing.assert_array_equal(joined.counts, label >= 0)
+        np.testing.assert_array_equal(joined.label, label)
+        np.testing.assert_array_equal(joined.doubt, np.concatenate([each.doubt for each in order]))
+        gathered = DenseCertainty.gathered(iter(order), N + 5)
+        for name, array in joined._arrays.items():
+            assert same(np.asarray(array), np.asarray(gathered._arrays[name])), name

@@ -51,7 +51,11 @@ COLUMNS = (
     _of_row("unsettled", "share of the positions whose verdict is not settled"),
     _of_row("doubt", "mean of 1 − probability, each class found alike; ranks rows"),
     Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row", least=1),
-    _map("counts", BOOLEAN, "yes or no", "whether a position counts; None where all do", optional=True),
+    _map(
+        *("counts", BOOLEAN, "yes or no", "whether a position counts; None where all do"),
+        optional=True,
+        lacking=True,
+    ),
     _map("label", SHORT, "class number", "the most probable class", least=0),
     _map("runner_up", SHORT, "class number", "the second most probable class", least=0),
     _map("probability", SINGLE, "0 to 1", "probability of `label`", least=0, most=1),

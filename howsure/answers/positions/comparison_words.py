@@ -23,13 +23,13 @@ class PositionWords(ClassWords):
     questions: Mapping[str, Wording] = {
         "nll": ClassWords.questions["nll"],
         "row_dice": Wording(
-            "Which method's maps are closest to the truth?",
-            "the maps closest to the truth",
+            "Which method's labels are closest to the truth?",
+            "the labels closest to the truth",
             "on average the Dice of its {kind}s is {value}",
             "above",
         ),
         "aurc": Wording(
-            "Which method knows best where its maps are wrong?",
+            "Which method knows best where its labels are wrong?",
             "the best order from certain to doubtful",
             "averaged over how many of its most certain {kind}s {it} keeps, their 1 − Dice is {value}",
             "below",
