@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,7 @@ class Columns:
         normalise: Whether the numbers of each row are divided by their sum.
         label_in_file: Name of the column of labels in a file of their own, or None.
         thresholds: Where the verdicts on given probabilities lie, or None.
+        labelled: Whether labels are needed. If not, those of a table are left out where a row has none.
     """
 
     class_names: tuple[str, ...] | None = None
@@ -71,6 +72,7 @@ class Columns:
     normalise: bool = False
     label_in_file: str | None = None
     thresholds: Thresholds | None = None
+    labelled: bool = True
 
     @property
     def answer(self) -> Answer:
@@ -79,8 +81,25 @@ class Columns:
 
     @property
     def alike(self) -> Columns:
-        """The same for a further table, where a column may be missing."""
-        return replace(self, roles=replace(self.roles, needed=False))
+        """The same for a further table, where a column may be missing, and labels too."""
+        return replace(self, roles=replace(self.roles, needed=False), labelled=False)
+
+    def truth_in(self, table: Table, columns: Sequence[int], read: Callable[[], Array]) -> Array | None:
+        """The true answers in some columns, or None where labels are not needed and a row has none.
+
+        Args:
+            table: The columns.
+            columns: Numbers of those that hold the true answers.
+            read: Reads them; an `InputError` for an empty cell.
+        """
+        try:
+            return read()
+        except InputError as error:
+            if self.labelled:
+                raise
+            if any(table.columns[place].null_count < table.rows for place in columns):
+                warn(f"{error.what}. So its labels are left out.")
+            return None
 
 
 def read_result(
@@ -122,7 +141,9 @@ def read_result(
         _check_nothing_asked(source, given)
         return load_sample(source, for_scores=for_scores)[0]
     if suffix == ".npy":
-        return _made(source, _in_one(np.asarray(open_npy(source)), given, source), given)
+        values = np.asarray(open_npy(source))
+        values = values[:, None] if given.several and values.ndim == 1 else values
+        return _made(source, _in_one(values, given, source), given)
     table, header = open_columns(source, _named(given))
     for kind in answers():
         if kind.has("claims") and kind.part("claims")(table, given):
@@ -277,15 +298,17 @@ def _roles(table: Table, source: Path, columns: Columns) -> _Found:
     wanted = columns.class_names or ()
     kept = [place for place in (label, identity) if place is not None and names[place] in wanted]
     label, identity = (None if place in kept else place for place in (label, identity))
-    labels = None if label is None else labels_of(table, label)
+    several = [place for place, name in enumerate(names) if exported and name.startswith(_TRUTH)]
+    places = several if label is None else [label]
+    labels = columns.truth_in(table, places, lambda: _labels(table, places)) if places else None
     called = called_in(table, identity)
     called = replace(called, id_name=before_no_formula(called.id_name))
     if not exported:
         return _Found([names[place] for place in sorted([*left, *kept])], labels, called)
-    labels, called = (
-        _labels_exported(table, names, labels, label),
-        replace(called, ids=_as_given(called.ids)),
-    )
+    if labels is not None and label is not None and names[label] == _TRUTH_NAME:
+        column = table.columns[label] if table.as_text is None else table.as_text(label)
+        labels = _as_given(np.asarray(column.to_pylist(), dtype=object))
+    called = replace(called, ids=_as_given(called.ids))
     warn(
         f"'{source.name}' is a table that howsure wrote as csv. Its probabilities, ids and truth are "
         "read; errors, passes and settings are only in the .parquet form."
@@ -305,15 +328,10 @@ def _roles_exported(names: list[str], columns: Columns) -> Roles:
     return roles
 
 
-def _labels_exported(table: Table, names: list[str], labels: Array | None, label: int | None) -> Array | None:
-    """The true classes by their names, as texts whatever they look like; of several labels which hold."""
-    several = [place for place, name in enumerate(names) if name.startswith(_TRUTH)]
-    if label is None and several:
-        return np.stack([labels_of(table, place) for place in several], axis=1)
-    if label is None or names[label] != _TRUTH_NAME:
-        return labels
-    column = table.columns[label] if table.as_text is None else table.as_text(label)
-    return _as_given(np.asarray(column.to_pylist(), dtype=object))
+def _labels(table: Table, places: Sequence[int]) -> Array:
+    """(N,) the labels in one column; of several, as of several labels per row, (N, K)."""
+    found = [labels_of(table, place) for place in places]
+    return found[0] if len(found) == 1 else np.stack(found, axis=1)
 
 
 def _as_given(texts: Array | None) -> Array | None:

@@ -85,6 +85,8 @@ def read_given(p: Any, names: Any, kind: Kind, called: str) -> Given:
     values, dtype = numbers_of(p, called)
     if kind.sums:
         values = _of_two_classes(values, names, kind, called)
+    elif values.ndim == 1 and names is not None and len(in_order(names, "", "")) == 1:
+        values = values[:, None]
     if values.ndim != 2 or values.shape[1] < (2 if kind.sums else 1):
         hint = MAPS if kind.sums and values.ndim > 2 else None
         raise InputError(
@@ -162,6 +164,8 @@ def _from_frame(frame: Any, names: Any, kind: Kind, called: str) -> Given:
     opened = in_memory(rows.x)
     if isinstance(opened, nw.Series):
         _check_lone([] if opened.name is None else [str(opened.name)], wanted or (), kind)
+        if not kind.sums and names is None:
+            names = [opened.name or "0"]
         given = read_given(opened.to_numpy(), names, kind, called)
         return replace(given, ids=rows.ids, id_name=rows.id_name, frame_index=rows.frame_index)
     if wanted is not None:

@@ -170,9 +170,15 @@ def compared_tables(
         InputError: The tables differ in rows or classes, have the same name, or have no labels.
         FileError: A file is missing or damaged.
     """
-    asked = options.columns(first).alike
     labels = options.labels
+    asked = replace(options.columns(first).alike, labelled=labels is None)
     check_paths(first, labels, second)
+    if first.samefile(second):
+        raise InputError(
+            "The same table is given twice",
+            expected="two tables of the same rows",
+            received=f"'{first}' and '{second}'",
+        )
     names = [path.stem if first.stem != second.stem else path.name for path in (first, second)]
     if names[0] == names[1]:
         raise InputError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -150,7 +150,7 @@ class Input:
     @classmethod
     def of(cls, table: Path, options: TableOptions, quiet: bool, *others: Path | None) -> Input:
         """The input of a command; raise if a file in it, or among `others`, does not exist."""
-        columns = options.columns(table)
+        columns = replace(options.columns(table), labelled=False)
         taken = check_paths(table, options.labels, *others)
         return cls(table, options.labels, columns, options.asked, consoles(quiet)[1], taken)
 
@@ -163,7 +163,8 @@ class Input:
         Raises:
             InputError: It has none.
         """
-        result, total = read_sample(self.table, self.columns, for_scores=bool(parts))
+        columns = replace(self.columns, labelled=bool(parts))
+        result, total = read_sample(self.table, columns, for_scores=bool(parts))
         asked = self.asked(result[:0])
         if parts and not any(answer_of(asked).has(part) for part in parts):
             part_of(asked, parts[0])

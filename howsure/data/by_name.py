@@ -168,22 +168,18 @@ def lone_class(values: Array, name: object, names: Sequence[str]) -> Array:
         InputError: No leaves open which of the other classes it is.
     """
     (place,) = places_of_names([name], names)
-    values = from_words(values)
-    if (
-        place is None
-        or values.dtype.kind not in "biuf"
-        or not np.isin(values, (0, 1)).all()
-        or not len(values)
-    ):
+    flags = from_words(values)
+    are_flags = flags.dtype.kind in "biuf" and len(flags) > 0 and np.isin(flags, (0, 1)).all()
+    if place is None or len(names) < 2 or not are_flags:
         return values
-    if len(names) > 2 and not values.all():
+    if len(names) > 2 and not flags.all():
         raise InputError(
             f"The only column of the labels is that of the class '{names[place]}'",
             expected=f"a column for each of {quoted(names)}; or of another name, with names of classes",
             received="rows that are of none of the columns",
         )
     other = names[1 - place] if len(names) == 2 else ""
-    return np.where(values == 1, names[place], other).astype(object)
+    return np.where(flags == 1, names[place], other).astype(object)
 
 
 def _plain(name: str) -> str:

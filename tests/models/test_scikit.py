@@ -466,3 +466,13 @@ def test_a_pipeline_that_works_in_place_changes_nothing_of_the_caller():
     found = howsure.assess(scaled, given)
     np.testing.assert_array_equal(given, X)
     np.testing.assert_allclose(found.probabilities, scaled.predict_proba(X.copy()), atol=1e-6)
+
+
+def test_a_classifier_of_one_label():
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    y = (x[:, :1] > 0).astype(int)
+    model = multioutput.MultiOutputClassifier(linear_model.LogisticRegression()).fit(x, y)
+    found = howsure.assess(model, x)
+    np.testing.assert_allclose(found.probabilities[:, 0], model.predict_proba(x)[0][:, 1], atol=1e-6)
+    for labels in (y, y[:, 0], y[:, 0] == 1):
+        assert howsure.evaluate(found, labels).of_label["0"].accuracy.value == np.mean(model.predict(x) == y)

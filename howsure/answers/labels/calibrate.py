@@ -18,6 +18,7 @@ from howsure.answers.labels.result import MultilabelCertainty
 from howsure.arguments import check_choice
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import Kept
+from howsure.words import counted
 
 Floats = NDArray[np.float64]
 
@@ -104,7 +105,7 @@ class MultilabelCalibrator(Kept):
         }
         return " ".join(
             [
-                f"Calibration of {len(self.of_label)} labels by '{first.method}', each by itself, "
+                f"Calibration of {counted(len(self.of_label), 'label')} by '{first.method}', each by itself, "
                 f"learnt from {first.rows:,} rows with known answers.",
                 *(f"Percentages of {listed(names)} {said}." for said, names in found.items() if names),
                 *self.warnings,

@@ -16,6 +16,7 @@ from howsure.displayed import Displayed
 from howsure.errors import InputError
 from howsure.judge.paired import Comparable, Paired, check_enough
 from howsure.judge.scores import Score
+from howsure.words import counted
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class MultilabelEvaluation(Comparable, Displayed):
             "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
             for cells in zip(*columns, strict=True)
         )
-        return "\n".join([f"{self.rows:,} rows, {len(self.of_label):,} labels", *lines])
+        return "\n".join([f"{counted(self.rows, 'row')}, {counted(len(self.of_label), 'label')}", *lines])
 
 
 def evaluate(certainty: MultilabelCertainty, labels: Any, *, outside: Any, seed: int) -> MultilabelEvaluation:

@@ -61,11 +61,11 @@ class Labels(Distributions):
         """
         outputs = request.outputs
         several = len(info.output_shape) == 1 and info.output_shape[0] > 1
-        if outputs is None and several:
+        if outputs is None and info.says is None and info.ending == LABEL_PROBABILITIES:
+            outputs = LABEL_PROBABILITIES
+        elif outputs is None and several:
             if info.says is not None:
                 outputs = info.says
-            elif info.ending == LABEL_PROBABILITIES:
-                outputs = LABEL_PROBABILITIES
             elif info.ending == "sigmoid":
                 outputs = LABEL_PROBABILITIES
                 check_trained_for(info, PROBABILITIES)

@@ -175,12 +175,13 @@ def _truth(table: Table, asked: Columns, targets: list[str]) -> Any:
     """(N,) or (N, K) true numbers that came along, or None."""
     label, _, _ = asked.roles.of(table, None)
     if label is not None:
-        return labels_of(table, label)
-    for word in TRUTHS:
-        columns = _by_target(table, word)
-        if all(target in columns for target in targets):
-            return _numbers(table, [columns[target] for target in targets])
-    return None
+        return asked.truth_in(table, [label], lambda: labels_of(table, label))
+    found = (_by_target(table, word) for word in TRUTHS)
+    columns = next((each for each in found if all(target in each for target in targets)), None)
+    if columns is None:
+        return None
+    names = [columns[target] for target in targets]
+    return asked.truth_in(table, [table.names.index(name) for name in names], lambda: _numbers(table, names))
 
 
 def _numbers(table: Table, names: list[str]) -> Floats:
