@@ -189,10 +189,12 @@ LABELS = Answer(
         "graph_words": "howsure.answers.labels.graph:words",
     },
     instead=dict.fromkeys(
-        ("classes", "prediction_sets", "abstain", "hand_over", "choose", "compare"),
+        ("classes", "prediction_sets", "abstain", "hand_over", "choose"),
         "Take one label at a time: `certainty.of_label({first})` has the classes 'no' and 'yes'",
     )
     | {
+        "compare": "Assess the rows by each method, and compare one label of the results, "
+        "`certainty.of_label({first})`, with `howsure.Comparison.of_results`",
         "prediction_intervals": "Take one label at a time: `howsure.prediction_sets("
         "certainty.of_label({first}), labels)` gives sets of 'no' and 'yes' that keep their promise",
     },

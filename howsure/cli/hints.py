@@ -59,6 +59,7 @@ OTHERWISE = {
     "`calibrator.of_label[name]` is for one label, as `certainty.of_label(name)` gives it": "That of one "
     "label is learnt with --of-label",
     "`numpy.array(certainty.class_names)[labels]`": "write them into the file instead of numbers",
+    "`howsure.Comparison.of_results`": "`howsure compare FIRST SECOND`",
     "`result.share`": "The column `share`",
     "`howsure.DenseCertainty`, which has the same function": "a file that `DenseCertainty` saves in Python",
     "`howsure.RegressionCertainty.from_mean_std(mean, std)`, or a table": "give a table",

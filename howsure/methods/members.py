@@ -86,9 +86,9 @@ def mean_over(values: Floats, outcome: Outcome, *, all_there: bool = False) -> E
     passes = np.full(values.shape[1], len(values), dtype=np.int64)
     found = _estimates(np.concatenate([values, derived], axis=-1), passes, outcome)
     own = tallied(found, values, outcome, all_there=all_there)
-    return own or replace(
-        found, **_told(between.of_members if all_there else between.of_passes, values, outcome)
-    )
+    if own is not None:  # of no rows it is false
+        return own
+    return replace(found, **_told(between.of_members if all_there else between.of_passes, values, outcome))
 
 
 def tallied(

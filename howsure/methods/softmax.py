@@ -56,7 +56,8 @@ class Softmax:
                 progress(len(chunk))
             exact = np.zeros_like(mean)
             found = Estimates(mean, exact, exact, exact, np.ones(len(numbers), dtype=np.int64))
-            return tallied(found, mean[None, ..., : job.outcome.width], job.outcome) or found
+            told = tallied(found, mean[None, ..., : job.outcome.width], job.outcome)
+            return found if told is None else told
 
         return Passes(draw)
 

@@ -16,7 +16,7 @@ from howsure.cli.app import app
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
 from tests.answers.measures import linear
-from tests.commands import done, run
+from tests.commands import done, refused, run
 from tests.pixels import images, make, one_class_per_row
 
 
@@ -66,12 +66,14 @@ COMMANDS = {
 """What is typed after the command; None for a command that takes neither a model nor a table."""
 
 ONE_LABEL = "Take one label at a time: `--of-label 0` has the classes 'no' and 'yes'"
+TWO_TABLES = "compare one label of the results, `--of-label 0`, with `howsure compare FIRST SECOND`"
 NO_GRAPH = "needs passes as an ONNX graph, which the adapter of"
 REFUSED = {
-    **{(name, "labels"): ONE_LABEL for name in ("compare", "sets", "abstain", "handover")},
+    **{(name, "labels"): ONE_LABEL for name in ("sets", "abstain", "handover")},
+    ("compare", "labels"): TWO_TABLES,
     **{("export", kind): NO_GRAPH for kind in KINDS},
 }
-"""What makes no sense. The first is followed to the letter below; networks in numpy have no graph."""
+"""What makes no sense. The first two are followed to the letter below; networks in numpy have no graph."""
 
 TOLERANCE = {"numbers": "--tolerance 2", "positions": "--tolerance 0.9"}
 TABLES = [name for name, arguments in COMMANDS.items() if arguments and "{table}" in arguments]
@@ -127,6 +129,40 @@ def ended(name, line, places):
     return found
 
 
+def test_one_label_of_two_tables_is_compared(tmp_path):
+    np.savez(tmp_path / "x.npz", x=vectors(ROWS), y=np.random.default_rng(0).integers(0, 2, (ROWS, 2)))
+    for method in ("softmax", "mc-dropout"):
+        given = (KINDS["labels"][0], tmp_path / "x.npz", "--method", method)
+        done("assess", *given, "--out", tmp_path / f"{method}.parquet")
+    tables = tmp_path / "softmax.parquet", tmp_path / "mc-dropout.parquet"
+    assert TWO_TABLES in refused("compare", *tables)
+    assert "'mc-dropout'" in done("compare", *tables, "--of-label", 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rows", [0, 1, 2])
+def test_few_rows(kind, rows, tmp_path):
+    """Also of the plain prediction, and with their labels; a folder needs a row, and a comparison two."""
+    path, model, x, _ = KINDS[kind]
+    x = x(2)[:rows]
+    result = howsure.assess(model(), x, method=howsure.Softmax())
+    truth = {"numbers": "mean", "labels": "probabilities"}.get(kind, "label")
+    np.savez(tmp_path / "x.npz", x=x)
+    np.save(tmp_path / "y.npy", np.round(getattr(result, truth)))
+    given = (path, tmp_path / "x.npz", "--labels", tmp_path / "y.npy")
+    for method in ("softmax", "mc-dropout"):
+        for ending in ("parquet", "csv", "jsonl"):
+            out = tmp_path / f"{method}.{ending}"
+            done("assess", *given, "--method", method, "--out", out, "--report", tmp_path / "page.html")
+    assert len(howsure.load(tmp_path / "softmax.parquet")) == rows
+    line = ("assess", *given, "--out", tmp_path / "folder", "--report", tmp_path / "page.html")
+    assert rows or "There are no rows" in refused(*line)
+    assert not rows or done(*line)
+    if kind != "labels":
+        assert rows > 1 or "Too few rows to score" in refused("compare", *given)
+        assert rows < 2 or done("compare", *given, "--no-shifts")
+
+
 def test_the_tables_are_complete():
     assert set(typer.main.get_command(app).commands) == set(COMMANDS)
     assert {each.name for each in answers()} == set(KINDS)
@@ -138,10 +174,10 @@ def test_a_command_ends(name, places, tmp_path):
     for form in ("saved.parquet", "with ids.parquet", "parts") if name in TABLES else ("rows",):
         at = dict.fromkeys(("table", "new"), shlex.quote(str(folder / form))) | {"o": tmp_path}
         found = ended(name, COMMANDS[name], given | at)
-        refused = REFUSED.get((name, kind))
-        assert found.exit_code == (0 if refused is None else 2), (form, found.stderr)
-        assert refused is None or refused in found.stderr
-        if refused == ONE_LABEL and name in TABLES:
+        refusal = REFUSED.get((name, kind))
+        assert found.exit_code == (0 if refusal is None else 2), (form, found.stderr)
+        assert refusal is None or refusal in found.stderr
+        if refusal == ONE_LABEL and name in TABLES:
             followed = ended(name, f"{COMMANDS[name]} --of-label 0", given | at)
             assert followed.exit_code == 0, followed.stderr
 
@@ -164,8 +200,8 @@ def test_a_command_ends_with_other_tables(name, form, places, tmp_path):
     found = ended(
         name, f"{COMMANDS[name]} --of-label 0" if (name, kind) in REFUSED else COMMANDS[name], given | at
     )
-    refused = FORMS[form].get(kind)
+    refusal = FORMS[form].get(kind)
     if form != "csv.csv" and name in ("handover", "report"):
-        refused = None
-    assert found.exit_code == (0 if refused is None else 2), found.stderr
-    assert refused is None or refused in found.stderr or refused.lower() in found.stderr
+        refusal = None
+    assert found.exit_code == (0 if refusal is None else 2), found.stderr
+    assert refusal is None or refusal in found.stderr or refusal.lower() in found.stderr

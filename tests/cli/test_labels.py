@@ -70,7 +70,9 @@ def test_there_is_no_comparison_of_several_labels(folder):
     done = run("compare", folder / "model.keras", folder / "rows.npz")
     assert done.exit_code == 2
     assert "There are no comparisons for these rows." in done.stderr
-    assert "Take one label at a time" in done.stderr
+    assert (
+        "compare one label of the results, `--of-label 0`, with `howsure compare FIRST SECOND`" in done.stderr
+    )
 
 
 def test_an_interruption_keeps_the_rows_that_are_done(folder, monkeypatch):

@@ -5,12 +5,9 @@ import re
 
 import numpy as np
 import pytest
-import typer.main
 from PIL import Image
 
 import howsure
-from howsure.answers.registry import PARTS, POSITIONS
-from howsure.cli.app import app
 from tests.commands import done, flat, lines_of, refused, run
 from tests.pixels import DROPOUT, GIVEN, MODEL, NAMES, assessed, folder_of, images, make, truths
 
@@ -219,57 +216,13 @@ def test_a_mask_of_two_classes_is_not_read_as_positions_that_do_not_count():
     assert truth_map(two["truth"], (1, 2, 2), ("no", "yes"), ignore=255).min() == -1
 
 
-# --- all commands ---------------------------------------------------------------------------------------
-
-COMMANDS = {
-    "abstain": (("{table}", "--risk", "0.4"), "abstain"),
-    "assess": ((MODEL, "{images}", "--labels", "{truth}", "--out", "{folder}/o.parquet", *GIVEN), None),
-    "audit": ((MODEL, "--data", "{images}"), None),
-    "calibrate": (("{table}", "--out", "{folder}/c.json"), "calibrate"),
-    "compare": ((MODEL, "{images}", "--labels", "{truth}", *GIVEN), "compare"),
-    "evaluate": (("{table}", "--labels", "{truth}"), "evaluate"),
-    "export": ((MODEL, "{folder}/m.onnx", "--data", "{images}", "--divide-by", "255"), "graph"),
-    "handover": (("{table}", "--out", "{folder}/o.csv"), "hand_over"),
-    "report": (("{table}", "--report", "{folder}/page.html"), None),
-    "sets": (("{table}", "--coverage", "0.8"), "prediction_sets"),
-}
-NO_MODEL_OF_THE_USER = {"demo"}
-NOT_KEPT = "Assess the rows with --keep probabilities"
-REFUSED = {
-    "abstain": "so say how far its Dice may be below 1",
-    "calibrate": NOT_KEPT,
-    "export": "needs passes as an ONNX graph, which the adapter of 'pixels' does not give",
-    "sets": NOT_KEPT,
-}
-"""What these commands ask for."""
+# --- judge ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("saved", ["saved.parquet", "saved", "parts"])
-@pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_answers_or_refuses(name, saved, result, tmp_path):
-    arguments, part = COMMANDS[name]
-    table = tmp_path / saved
-    if saved != "saved.parquet" and "{table}" not in arguments:
-        return
-    data, labels = folder_of(tmp_path / "images", images(N)), folder_of(tmp_path / "y", truths(N))
-    if saved == "parts":
-        into(data, table, "--labels", labels, "--part-rows", 3)
-    else:
-        ids = [f"{letter}.png" for letter in "abcd"]
-        result.with_ids(ids, "file").with_truth(truths(N)).save(table)
-    places = {"table": table, "truth": labels, "images": data, "folder": tmp_path}
-    ran = run(name, *(each.format(**places) for each in arguments))
-    if ran.exit_code == 0:
-        assert part is None or POSITIONS.has(part)
-        return
-    assert ran.exit_code == 2, ran.stderr
-    assert len(ran.stderr.splitlines()) == 1
-    assert REFUSED.get(name, f"There are no {PARTS[part]} for these rows") in ran.stderr
-    assert name in REFUSED or not POSITIONS.has(part)
-
-
-def test_the_table_of_commands_is_complete():
-    assert set(typer.main.get_command(app).commands) == set(COMMANDS) | NO_MODEL_OF_THE_USER
+def test_what_needs_all_probabilities_says_how_to_keep_them(result, tmp_path):
+    result.with_truth(truths(N)).save(tmp_path / "t.parquet")
+    for name in ("sets", "calibrate"):
+        assert "Assess the rows with --keep probabilities" in refused(name, tmp_path / "t.parquet")
 
 
 def test_kept_probabilities_are_calibrated(tmp_path):
