@@ -91,11 +91,6 @@ class Request:
             )
 
     @property
-    def said(self) -> dict[str, Any]:
-        """What a caller can say, by the names of arguments of `howsure.stream`."""
-        return {name: wish for name, wish in vars(self).items() if name != "undo"}
-
-    @property
     def assessed_output(self) -> Output:
         """`output`; or without one, where means and variances are declared, both of two outputs."""
         if self.output is None and self.outputs in (MEAN_VARIANCE, MEAN_LOG_VARIANCE):

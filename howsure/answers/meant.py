@@ -161,11 +161,13 @@ def check_no_steps(model: Model, rows: Sequence[Array], outcome: Outcome) -> Non
         except Exception:  # whatever a model raises for rows that it was not made for
             continue
         if found == (len(some[0]), steps - 1):
+            torch = info.framework == "torch"
+            with_axis = "output.unsqueeze(-1)" if torch else "keras.ops.expand_dims(output, -1)"
             raise ModelError(
                 f"Model '{info.name}' puts out a number for each step of a row, and no classes of all of it",
                 expected="an output with an axis of classes, even of length 1, beside that of the steps",
                 received=f"{steps} outputs for {steps} steps, and {steps - 1} for {steps - 1}",
-                hint="If each is a yes or no, return output.unsqueeze(-1) and say outputs='logits' or "
+                hint=f"If each is a yes or no, return {with_axis} and say outputs='logits' or "
                 "outputs='probabilities'. If each is a number, outputs='values'; if each step is a label of "
                 "its own, outputs='label-logits' or 'label-probabilities'; if one of them is the answer, "
                 "class_names=[…] names the steps",

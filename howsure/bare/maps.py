@@ -224,6 +224,12 @@ def _checked(rows: _Rows, row: int, outcome: Positions) -> Iterator[Floats]:
         values = np.moveaxis(given, rows.class_axis, -1)
         values = np.concatenate([1 - values, values], axis=-1) if values.shape[-1] == 1 else values.copy()
         try:
+            if given.shape[rows.class_axis] == 1 and _other_axis(given, rows.class_axis):
+                raise InputError(
+                    f"{called} have one number at each position, and sum to 1 along another axis",
+                    expected="the classes on the axis that `class_axis` says",
+                    received=f"{given.shape} of a row",
+                )
             values[there] = distributions(values[there], where, dtype, called)
         except InputError as error:
             hint = _hint(given, rows.class_axis) or error.hint
@@ -235,12 +241,17 @@ def _checked(rows: _Rows, row: int, outcome: Positions) -> Iterator[Floats]:
 
 def _hint(given: Floats, axis: int) -> str | None:
     """On which other axis the classes lie, or what to do with sigmoids; None where it is neither."""
-    fits = [at for at in range(given.ndim) if at != axis and np.allclose(given.sum(axis=at), 1, atol=1e-3)]
-    if fits:
-        return f"On another axis they sum to 1: class_axis={fits[0] + 1}"
+    if (other := _other_axis(given, axis)) is not None:
+        return f"On another axis they sum to 1: class_axis={other}"
     if given.min() >= 0 and given.max() <= 1 and (given.sum(axis=axis) > 1.02).any():
         return (
             "If several classes may be true at a position, as sigmoids have it, each of them is a result of "
             "its own: give one at a time, with an axis of length 1"
         )
     return None
+
+
+def _other_axis(given: Floats, axis: int) -> int | None:
+    """The axis, counted with that of the rows, along which numbers (…) of a row sum to 1, or None."""
+    axes = (at for at in range(given.ndim) if at != axis and given.shape[at] > 1)
+    return next((at + 1 for at in axes if np.allclose(given.sum(axis=at), 1, atol=1e-3)), None)

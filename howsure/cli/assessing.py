@@ -235,7 +235,7 @@ class _Run:
                         rows_in,
                         method=None if own else self.passes.choice.make(others, dropout),
                         progress=INTERRUPTIONS.told(shown),
-                        **request.said,
+                        **vars(request),
                     )
                     blocks += (moved(self._checked(self.question.of(block, limits))) for block in stream)
                 result = blocks[0].joined(blocks)

@@ -287,7 +287,7 @@ def compared_methods(
             outside=named(others.outside or ()),
             background=background,
             progress=INTERRUPTIONS.told(shown),
-            **{name: wish for name, wish in request.said.items() if name not in _NOT_OF_COMPARE},
+            **{name: wish for name, wish in vars(request).items() if name not in _NOT_OF_COMPARE},
         )
 
 

@@ -140,6 +140,7 @@ def test_no_rows_give_none():
         (None, "no maps"),
         (np.log(P), "numpy.exp"),
         (np.minimum(1, 1.5 * P), "every position|one at a time"),
+        (P[:, 0, 0, :, None], "class_axis=1"),
         (P * np.nan, r"row 0 are missing, NaN or infinite at 30 of 30 positions, first at \(0, 0\)"),
         ("missing.npy", "does not exist"),
     ],
