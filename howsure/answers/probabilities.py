@@ -286,7 +286,7 @@ class OfProbabilities(Result[OneRow]):
         Args:
             labels: For classes (N,) class numbers in [0, K), or class names, or booleans where K = 2; or
                 (N, K) one-hot. For labels (N, K) booleans, or 0 and 1; or for each row a list of the names of
-                the labels that hold.
+                the labels that hold. A series or data frame is aligned by its index.
 
         Raises:
             InputError: Another shape, other values, or unknown names; class numbers that agree with the

@@ -481,7 +481,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         """The same with the true numbers beside it.
 
         Args:
-            labels: (N, K), or (N,) for one target; finite numbers.
+            labels: (N, K), or (N,) for one target; finite numbers, aligned by an index.
 
         Raises:
             InputError: Another shape, or values that are no numbers.
@@ -512,7 +512,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
 
         Args:
             mean: (N, K), or (N,) for one target.
-            std: Of the same shape, or one number for all, ≥ 0: standard deviation of a new answer.
+            std: Of the same shape, or one number for all, ≥ 0: standard deviation of a new answer. Where `mean`
+                and `std` have an index, `std` is aligned by it, and `ids` are those of `mean`.
             target_names: K names; None takes '0' … 'K−1', or 'value' for one. Of a data frame they choose
                 columns, or give new names to all; None takes those that it has.
             source: Where they come from, kept in `method`.
