@@ -100,8 +100,9 @@ def render(
     Args:
         result: What is reported; sections that need the true answers appear where it has them.
         rows: The N rows that were assessed, in their order, or with their index or ids: an array (N, …), a
-            data frame, or a dict of arrays by name. (N, H, W, C) with C of 1, 3 or 4, and (N, H, W) unless they look like sequences,
-            are shown as images, anything else by its first values; None shows row numbers alone.
+            data frame, or a dict of arrays by name. (N, H, W, C) with C of 1, 3 or 4, and (N, H, W) unless
+            they look like sequences, are shown as images, anything else by its first values; None shows row
+            numbers alone.
         audit: What in the model is random, or None to leave that section out.
         comparison: Of methods, on rows like these, or None to leave that section out.
         title: A line above the heading; None stands for one that asks how sure the model is.

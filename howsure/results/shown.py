@@ -43,9 +43,9 @@ class Shown(Displayed):
 
         Args:
             path: The HTML file.
-            rows: The N rows that were assessed, in their order, or with their index or ids: an array (N, …), a
-                data frame, or a dict of arrays by name. Images are shown as images, anything else by its first values, with the names
-                of their columns where there are any; None shows neither.
+            rows: The N rows that were assessed, in their order, or with their index or ids: an array
+                (N, …), a data frame, or a dict of arrays by name. Images are shown as images, anything else
+                by its first values, with the names of their columns where there are any; None shows neither.
             labels: True answers, as for `with_truth`; None takes those of the result.
             audit: What in the model is random; the page ends with it.
             comparison: Of methods on rows like these, whose answer is put beside the method shown.

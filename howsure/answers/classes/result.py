@@ -383,9 +383,9 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
         Passes that balance each other, as those of `MCDropout` do unless told otherwise, have less error.
 
         Args:
-            passes: (S, N, K), S ≥ 2; or S times (N, K), each as `from_probabilities` takes it, frames aligned
-                by index or `id`. An iterator of them is read once, and after its first 32 nothing is kept of it
-                but sums.
+            passes: (S, N, K), S ≥ 2; or S times (N, K), each as `from_probabilities` takes it, and aligned by
+                index or `id`. An iterator of them is read once, and after its first 32 nothing is kept of
+                it but sums.
             class_names: As in `from_probabilities`.
             source: As there.
             thresholds: As there.

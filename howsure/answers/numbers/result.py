@@ -512,8 +512,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
 
         Args:
             mean: (N, K), or (N,) for one target.
-            std: Of the same shape, or one number for all, ≥ 0: standard deviation of a new answer. Where `mean`
-                and `std` have an index, `std` is aligned by it, and `ids` are those of `mean`.
+            std: Of the same shape, or one number for all, ≥ 0: standard deviation of a new answer. If
+                `mean` and `std` have an index, `std` is aligned by it.
             target_names: K names; None takes '0' … 'K−1', or 'value' for one. Of a data frame they choose
                 columns, or give new names to all; None takes those that it has.
             source: Where they come from, kept in `method`.
