@@ -70,3 +70,26 @@ def test_the_method_of_a_folder_is_written_down_as_it_is_in_the_results(data, tm
     assert json.loads(told["method"]) == {**settings["method"], "words": None}
     assert told["thresholds"] == settings["thresholds"]
     assert told["class_names"] == settings["class_names"]
+
+
+def test_members_of_a_classifier_alone_are_an_ensemble_too(tmp_path):
+    joblib, linear_model = pytest.importorskip("joblib"), pytest.importorskip("sklearn.linear_model")
+    x = np.random.default_rng(0).normal(size=(60, 4))
+    probabilities = []
+    for number in (0, 1):
+        model = linear_model.LogisticRegression().fit(x[number::2], np.arange(30) % 3)
+        joblib.dump(model, tmp_path / f"{number}.joblib")
+        probabilities.append(model.predict_proba(x))
+    np.save(tmp_path / "x.npy", x)
+    given = (
+        "assess",
+        tmp_path / "0.joblib",
+        tmp_path / "x.npy",
+        "--allow-code",
+        "--out",
+        tmp_path / "t.parquet",
+    )
+    done = run(*given, "--member", tmp_path / "1.joblib")
+    assert done.exit_code == 0, done.stderr
+    found = howsure.load(tmp_path / "t.parquet").probabilities
+    np.testing.assert_allclose(found, np.mean(probabilities, axis=0), atol=1e-6)

@@ -154,3 +154,32 @@ def test_rows_of_different_length_for_a_subclassed_model():
     model = built(subclassed)
     with pytest.raises(howsure.InputError, match="row 0 has shape"):
         howsure.assess(model, [[1, 2, 3], [1, 2]])
+
+
+def test_sides_that_cannot_be_halved_are_told_with_those_that_can(tmp_path):
+    x = keras.Input((None, None, 3))
+    half = layers.Dropout(0.3)(layers.MaxPooling2D()(x))
+    both = layers.Concatenate()([layers.UpSampling2D()(half), x])
+    model = keras.Model(x, layers.Conv2D(3, 1, activation="softmax")(both))
+    rows = np.random.default_rng(0).random((2, 8, 11, 3))
+    with pytest.raises(Exception) as caught:  # noqa: PT011  # each backend has one of its own
+        howsure.assess(model, rows)
+    assert not isinstance(caught.value, howsure.HowsureError)
+    (said,) = [each for each in caught.value.__notes__ if "sides" in each]
+    assert "The rows have sides 8 × 11, and the model runs where they are multiples of 2" in said
+    assert "tile=[8, 10]" in said
+    assert howsure.assess(model, rows, tile=[8, 10]).positions == (8, 11)
+    model.save(tmp_path / "m.keras")
+    np.save(tmp_path / "x.npy", rows)
+    given = [
+        "assess",
+        str(tmp_path / "m.keras"),
+        str(tmp_path / "x.npy"),
+        "--out",
+        str(tmp_path / "t.parquet"),
+    ]
+    done = CliRunner().invoke(app, given, catch_exceptions=False)
+    assert done.exit_code == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("error: The model raised ")
+    assert CliRunner().invoke(app, [*given, "--tile", "8,10"], catch_exceptions=False).exit_code == 0
