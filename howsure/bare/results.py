@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.metadata
 import itertools
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from howsure.data.align import places
 from howsure.data.ids import ID
 from howsure.data.labels import check_class_names
 from howsure.data.rows import quoted
+from howsure.data.twice import mark_of_pass, warn_of_same_passes
 from howsure.errors import InputError
 from howsure.methods.classifiers import NO_NETWORK
 from howsure.methods.members import mean_over
@@ -175,6 +176,7 @@ def _one_by_one(passes: Any, names: Sequence[str] | None, of: Kind) -> Iterator[
             else None,
         )
     first: Given | None = None
+    marks = list[Hashable]()
     for number, one in enumerate(passes):
         called = f"The probabilities of pass {number}"
         _check_pass(one, called)
@@ -196,7 +198,10 @@ def _one_by_one(passes: Any, names: Sequence[str] | None, of: Kind) -> Iterator[
         order = places(first, given, f"Pass {number} holds probabilities", _BY_PLACE.format(number))
         if order is not None:
             given = replace(given, values=given.values[order])
-        yield given, _checked(given, of, called)
+        values = _checked(given, of, called)
+        marks.append(mark_of_pass(number, given.values))
+        yield given, values
+    warn_of_same_passes(marks, "Passes")
 
 
 def _check_pass(one: Any, called: str) -> None:

@@ -6,8 +6,10 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -246,6 +248,15 @@ def _check_names(methods: Mapping[str, Method], known: Mapping[str, Familiarity]
     taken = [name for name in (*methods, *known) if name in names]
     if taken:
         raise InputError(f"'{taken[0]}' is the name of a calibrated method", expected="distinct names")
+    for (one, method), (other, another) in combinations(methods.items(), 2):
+        if method is another or (type(method) is type(another) and _are_equal(method, another)):
+            warn(f"'{one}' and '{other}' are the same method: their answers are the same too.")
+
+
+def _are_equal(one: Method, other: Method) -> bool:
+    with suppress(ValueError):  # as of arrays
+        return bool(one == other)
+    return False
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterable
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 import numpy as np
 
 from howsure.data.rows import Array
+from howsure.errors import warn
 
 
 def mark_of(array: Array) -> bytes:
@@ -31,3 +33,27 @@ def first_twice(
         if earlier != place and confirmed(earlier, place):
             return earlier, place
     return None
+
+
+def warn_of_same_passes(marks: Sequence[Hashable], called: str) -> None:
+    """Warn of a pass that was given twice, or of all that were.
+
+    Networks with few random units draw the same pass now and then, and some passes more often than others: of
+    that nothing is said.
+
+    Args:
+        marks: Of each pass, as `mark_of_pass` gives them.
+        called: What passes are called.
+    """
+    times, found = Counter(marks), first_twice(marks)
+    all_alike = len(set(times.values())) == 1 and len(times) > 1
+    if found is not None and (all_alike or (len(times) == len(marks) - 1 and len(marks) > 2)):
+        warn(
+            f"{called} {found[0]} and {found[1]} are the same in every row, to the last digit. What is given "
+            "twice counts twice, and `mc_error` is too small."
+        )
+
+
+def mark_of_pass(number: int, values: Array) -> Hashable:
+    """A mark of a pass that no other one has by chance: its content, unless rounding leaves little of it."""
+    return number if np.array_equal(values, values.round(3)) else mark_of(values)

@@ -31,6 +31,7 @@ from howsure.data.by_name import chosen_columns, has_columns
 from howsure.data.ids import ID
 from howsure.data.rows import check_unmasked, in_rows, quoted
 from howsure.data.targets import check_finite, check_numbers, floats_of, target_names, targets_in
+from howsure.data.twice import mark_of_pass, warn_of_same_passes
 from howsure.errors import InputError
 from howsure.misplaced import named_either_way
 from howsure.results.columns import (
@@ -602,6 +603,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             )
         _, names = _given(values[0], target_names, "The samples")
         check_finite(values, "The samples")
+        warn_of_same_passes(list(map(mark_of_pass, range(len(values)), values)), "Samples")
         error = values.std(axis=0, ddof=1) / np.sqrt(len(values)) * widening(len(values))
         words = {"passes": "samples", "pass": "one of the samples that were given", "between": "samples"}
         told = _told(
