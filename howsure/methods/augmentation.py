@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from howsure.data.changed import ByRow
-from howsure.data.moves import EXPECTED, Move, Way, is_way
+from howsure.data.moves import EXPECTED, TURN, Move, Way, is_way
 from howsure.data.twice import first_twice
 from howsure.errors import InputError, warn
 from howsure.methods.members import begin_members
@@ -93,7 +93,7 @@ class Augmentation:
         changes = [move.by_row(layout) for move in moves]
         jobs = [job]
         for move, change in zip(moves, changes, strict=True):
-            jobs.append(job.again(self.each, change=change, undo=move.undo))
+            jobs.append(_again(job, self.each, move, change))
         _warn_of_twice(changes)
         return begin_members(jobs, self.each)
 
@@ -132,13 +132,26 @@ class Changed:
     def begin(self, job: Job) -> Passes:
         """Begin with the changed rows."""
         move = Move.of(self.way, job.outcome.layout)
-        return self.method.begin(
-            job.again(self.method, change=move.by_row(job.outcome.layout), undo=move.undo)
-        )
+        return self.method.begin(_again(job, self.method, move, move.by_row(job.outcome.layout)))
 
     def why(self, standing: Standing) -> Iterator[str]:
         """What the method says."""
         return self.method.why(standing)
+
+
+def _again(job: Job, method: Method, move: Move, change: ByRow) -> Job:
+    """The same job with changed rows, whose outputs are moved back."""
+    sides = () if job.outcome.layout is None else job.outcome.layout.positions[-2:]
+    try:
+        return job.again(method, change=change, undo=move.undo)
+    except InputError as error:
+        if move.name == TURN and len(set(sides)) > 1:
+            raise InputError(
+                "'turn' exchanges the last two sides of the rows, and the model does not take that",
+                expected="sides of one length, a model that takes any sides, or 'flip' instead",
+                received=" × ".join(map(str, sides)),
+            ) from error
+        raise
 
 
 def _warn_of_twice(changes: Sequence[ByRow]) -> None:

@@ -114,6 +114,12 @@ def test_images_that_are_no_squares_are_turned_where_the_model_takes_any_sides()
     np.testing.assert_allclose(of_tensors.probabilities, found.probabilities, atol=1e-6)
 
 
+def test_images_that_are_no_squares_are_not_turned_for_a_model_of_fixed_sides():
+    x = RANDOM.normal(size=(2, SIDE, 2 * SIDE, 4)).astype(np.float32)
+    with pytest.raises(howsure.InputError, match=r"'turn' exchanges the last two sides.*8 × 16"):
+        howsure.assess(network((SIDE, 2 * SIDE)), x, method=howsure.Augmentation(["turn"]))
+
+
 def test_classes_of_whole_rows_take_the_same_changes():
     steps = {"output": (Dense(np.random.default_rng(3).normal(size=(4, K)), 0.0, "softmax"), "x")}
     model = ArrayModel("m", [InputSpec("x", (4,), "float32")], steps)
