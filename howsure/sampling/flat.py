@@ -116,7 +116,8 @@ class Flat:
         found = with_networks(estimates, sums.sketch, run.outcome)
         if found.independent is None or not self._balanced:
             return found
-        return replace(found, independent=np.maximum(found.independent - sums.units, 1.0))
+        in_groups = sums.passes >= 2 * sums.units  # and not one by one, as where no group would balance
+        return replace(found, independent=np.where(in_groups, sums.passes - sums.units, sums.units * 1.0))
 
     def _masks_of(self, groups: Groups, numbers: Sequence[int]) -> list[Array]:
         """For each site the masks of these groups, one group after the other."""

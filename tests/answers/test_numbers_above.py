@@ -11,6 +11,8 @@ from scipy.special import ndtr
 from sklearn.ensemble import RandomForestRegressor
 
 import howsure
+from howsure.data.rows import InputSpec
+from howsure.models.arrays import ArrayModel, Dense, Dropout
 from tests.sampling.test_numbers import enumerated, network, rows
 
 SAMPLES = np.random.default_rng(0).normal([[[0.0, 5.0]]], [[[1.0, 2.0]]], (40, 30, 2))
@@ -212,3 +214,14 @@ def test_networks_of_an_ensemble_of_dropout_are_put_together():
         off = np.abs(asked.probabilities[:, 1] - each.mean(axis=0))
         assert (off <= step + 1e-3).all()
         assert (asked.mc_error[:, 1] >= each.std(axis=0, ddof=1) / np.sqrt(3) / 2).mean() > 0.9
+
+
+@pytest.mark.parametrize(("passes", "independent"), [(40, 30), (41, 31), (3, 3)])
+def test_of_each_balanced_group_one_pass_follows_from_the_others(passes, independent):
+    """Masks of rate 0.5 come in groups of four, and three passes one by one."""
+    steps = {"drop": (Dropout(0.5), "x"), "output": (Dense(np.ones((3, 1)), [0.0]), "drop")}
+    model = ArrayModel("net", [InputSpec("x", (3,), "float32")], steps, trained_for="regression")
+    found = howsure.assess(model, rows(5), method=howsure.MCDropout(passes=passes))
+    assert found.independent.tolist() == [independent] * 5
+    free = howsure.MCDropout(passes=passes, balanced=False)
+    assert howsure.assess(model, rows(5), method=free).independent.tolist() == [passes] * 5

@@ -127,6 +127,7 @@ def _quantiles(top: Floats, networks: Networks) -> Floats:
     return np.where(is_known, np.reshape(found, (-1, len(LEVELS))), np.nan)
 
 
+@np.errstate(over="ignore")  # of limits as far away as no other number
 def _error(networks: Networks, threshold: float, each: Floats) -> Floats:
     """(N,) standard error of the share above; see the top of the module."""
     p, away = networks.mean(each), networks.numbers - networks.mean(networks.numbers)[:, None]
