@@ -460,7 +460,7 @@ def _check_order(names: tuple[str, ...], own: tuple[str, ...]) -> None:
             "The class names are the model's own in another order",
             expected=f"{quoted(own)}, the order of its outputs",
             received=quoted(names),
-            hint="Leave class_names out: the model has them",
+            hint="Leave `class_names` out: the model has them",
         )
 
 

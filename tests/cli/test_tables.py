@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
 
 import howsure
 from howsure import Certainty, MultilabelCertainty
@@ -532,3 +533,15 @@ def test_a_table_without_rows_is_read(tmp_path):
 def test_quiet_prints_nothing(known):
     found = run("evaluate", known, "--quiet")
     assert (found.exit_code, found.stdout, found.stderr) == (0, "", "")
+
+
+def test_class_names_in_another_order_than_the_models_are_refused_and_the_hint_works(tmp_path):
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    joblib.dump(LogisticRegression().fit(x, np.where(x[:, 0] > 0, "dog", "cat")), tmp_path / "model.joblib")
+    np.save(tmp_path / "x.npy", x)
+    command = ["assess", tmp_path / "model.joblib", tmp_path / "x.npy", "--allow-code", "--out"]
+    found = run(*command, tmp_path / "out.parquet", "--class-names", "dog,cat")
+    assert found.exit_code == 2
+    assert "Leave --class-names out: the model has them" in found.stderr
+    assert run(*command, tmp_path / "out.parquet").exit_code == 0
+    assert howsure.load(tmp_path / "out.parquet").class_names == ("cat", "dog")
