@@ -104,7 +104,8 @@ def test_compare_says_which_method_is_better(model_file, data_file, tmp_path):
     page = report.read_text(encoding="utf-8")
     assert "<html" in page
     assert "far.npy" in page
-    assert done.stderr == ""
+    (warning,) = done.stderr.splitlines()  # of a model that is given as its own member
+    assert "are the same network, so it counts twice" in warning
 
 
 def test_compare_of_images_turns_them_unless_told_not_to(image_model_file, picture_folder):
