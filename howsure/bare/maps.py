@@ -9,7 +9,7 @@ checked passes (1, 1, *P, K) ──> `Sums` and the tally of `Positions`, as of 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from howsure.data.files import check_readable
 from howsure.data.labels import check_class_names
 from howsure.data.numpy_files import names_in_npz, open_npy, read_npz
 from howsure.data.rows import quoted
+from howsure.data.twice import mark_of_pass, warn_of_same_passes
 from howsure.errors import InputError
 from howsure.models.protocol import PROBABILITIES
 from howsure.results.thresholds import Thresholds
@@ -100,17 +101,23 @@ def of_maps(given: Any, wishes: Wishes, *, are_passes: bool) -> DenseCertainty:
     kind = wishes.kind or ("row" if len(rows.positions) == 1 else "image")
     settings = settings_of(GIVEN_PASSES if are_passes else GIVEN_PROBABILITIES, wishes.source)
 
+    marks = list[tuple[Hashable, ...]]()
+
     def of_rows(numbers: Integers) -> DenseCertainty:
         sums = Sums.of(len(numbers), outcome)
         for row in numbers.tolist():
-            for values in _checked(rows, row, outcome):
+            of_row = []
+            for number, values in enumerate(_checked(rows, row, outcome)):
                 sums.add_group(values, outcome)
+                of_row.append(mark_of_pass(number, values))
+            marks.append(tuple(of_row))
         found = with_networks(sums.estimates(outcome), sums.sketch, outcome)
         if not are_passes:  # whether they are a mean, and of what, is not known
             found = replace(found, error=np.zeros_like(found.error))
         return outcome.result(found, told_of(numbers, settings, kind))
 
     parts = [of_rows(np.arange(row, row + 1)) for row in range(rows.count)] or [of_rows(np.arange(0))]
+    warn_of_same_passes(list(zip(*marks, strict=False)), "Passes")
     result = DenseCertainty.joined(parts)
     return result if rows.files is None else result.with_ids(rows.files, "file")
 

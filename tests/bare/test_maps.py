@@ -126,6 +126,14 @@ def test_two_classes_may_be_given_as_the_second_alone():
     )
 
 
+def test_a_pass_that_is_given_twice_is_said():
+    with pytest.warns(howsure.HowsureWarning, match="Passes 0 and 7 are the same"):
+        DenseCertainty.from_passes(np.concatenate([PASSES, PASSES[:1]]))
+    other = np.concatenate([PASSES, PASSES[:1]])
+    other[-1, 3] = PASSES[1, 3]
+    DenseCertainty.from_passes(other)  # the same in some rows only
+
+
 def test_no_rows_give_none():
     assert len(DenseCertainty.from_probabilities(P[:0])) == 0
 
