@@ -89,7 +89,7 @@ def passes(
     request = Request(seed, batch_size, outputs, output=output, outcome=outcome, **at_positions)
     job = prepare(model, x, method, request)
     found = _room_for((int(n), job.total, *job.outcome.columns[:-1], job.outcome.width))
-    flat = Flat(job.model, job.seed, passes=int(n), balanced=bool(balanced))
+    flat = Flat(job.model, job.seed, job.outcome, passes=int(n), balanced=bool(balanced))
     run = Run(job.model, job.rows, np.arange(job.total), job.outcome, job.seed, job.batch_size)
     (groups,) = flat.rounds()
     done = 0

@@ -188,7 +188,7 @@ def export(
         tell("planning")
         plan = MCDropout().pilot(job, FLOAT32).plan
     plan.check_fits(ready.levels)
-    first = first_passes(plan, ready.levels, job.seed, job.outcome.first_passes)
+    first = first_passes(plan, ready.levels, job.seed, job.outcome)
     count = _compared(job.outcome)
     some = _some(job.rows, job.total, count)
 

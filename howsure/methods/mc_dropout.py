@@ -183,9 +183,9 @@ class MCDropout:
         flat = Flat(
             model,
             job.seed,
+            job.outcome,
             passes=self.passes,
-            first=job.outcome.first_passes,
-            most=self.max_passes or job.outcome.most_passes,
+            most=self.max_passes,
             balanced=bool(self.balanced),
         )
         tree = None if design is None else Tree(design, model, job.seed)

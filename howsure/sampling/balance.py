@@ -8,6 +8,7 @@ t) that few groups need.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,8 +16,14 @@ from scipy.special import ndtri
 
 from howsure import tuning
 from howsure.sampling.masks import whole_and_part
+from howsure.sampling.outcome import Outcome
 from howsure.sites import BERNOULLI_KINDS, UNIFORM, Site
 from howsure.statistics import normal_density, widening
+
+FEW = 2
+"""Units that a pass drops on average. Of fewer, many passes drop none and look alike, and a unit that none of
+them has dropped may be the one that matters: then independent passes look exact by luck. docs/positions.md
+shows what errors cover on either side."""
 
 
 def remaining_variance(site: Site, size: int) -> float:
@@ -67,5 +74,67 @@ def group_sizes(sites: Sequence[Site], passes: int, *, balanced: bool = True) ->
         cost = mean * float(widening(groups)) ** 2
         if cost < best_cost:
             best, best_cost = groups, cost
-    size, larger = divmod(passes, best)
-    return (size + 1,) * larger + (size,) * (best - larger)
+    return _divided(passes, best)
+
+
+def _divided(passes: int, groups: int) -> tuple[int, ...]:
+    """Sizes of so many groups, the larger ones first."""
+    size, larger = divmod(passes, groups)
+    return (size + 1,) * larger + (size,) * (groups - larger)
+
+
+def balanced_size(sites: Sequence[Site], largest: int | None = None) -> int:
+    """Smallest group size with a whole number of drops at every site, or the closest to that."""
+    largest = tuning.LARGEST_EARLY_GROUP if largest is None else largest
+    rates = [site.rate for site in sites if site.kind in BERNOULLI_KINDS and site.rate < 1]
+    if not rates:
+        return tuning.LARGEST_EARLY_GROUP
+    uneven = {
+        size: sum(part * (1 - part) for part in (whole_and_part(rate * size)[1] for rate in rates))
+        for size in range(2, largest + 1)
+    }
+    return min(uneven, key=lambda size: (round(uneven[size] / size, 9), size))
+
+
+def are_few(sites: Sequence[Site], outcome: Outcome) -> bool:
+    """Whether a pass drops fewer than `FEW` of the units that one answer needs, and draws nothing else.
+
+    Where a mask has several axes, a position may need only the units that lie there: as many as the shortest
+    axis has, whichever that of the channels is. Never for an outcome that follows plans: there a pilot
+    measures what errors are.
+    """
+    if outcome.follows_plans or any(site.kind not in BERNOULLI_KINDS for site in sites):
+        return False
+    units = (math.prod(site.shape) if 1 in site.shape else min(site.shape, default=1) for site in sites)
+    return sum(site.rate * count for site, count in zip(sites, units, strict=True)) < FEW
+
+
+def first_groups(
+    sites: Sequence[Site], outcome: Outcome, passes: int | None = None, most: int | None = None
+) -> tuple[tuple[int, ...], float | None, int]:
+    """Balanced groups of the first passes.
+
+    About `outcome.first_passes`; or four whole groups where few units are dropped, or two, if four have more
+    passes than `outcome.most_passes`.
+
+    Args:
+        sites: The random calls of the model.
+        outcome: What the passes are for.
+        passes: How many, or None for that.
+        most: Most passes for one row, or None for those of the outcome.
+
+    Returns:
+        Sizes of the groups. The share of the variance of independent passes that they are expected to leave
+        where units are few, else None. And most passes for one row.
+    """
+    few, first = are_few(sites, outcome), outcome.first_passes
+    size = balanced_size(sites, tuning.LARGEST_GROUP) if few else 1
+    if few:
+        first = max(first, size * (4 if 4 * size <= outcome.most_passes else 2))
+    most = max(first, outcome.most_passes) if most is None else most
+    first = min(first, most) if passes is None else passes
+    sizes = group_sizes(sites, first) if first > 1 else (1,) * first
+    if few and max(sizes, default=1) == 1 and first >= 2 * size:
+        sizes = _divided(first, first // size)
+    largest = max(sizes, default=1)
+    return sizes, variance_factor(sites, largest) if few and largest > 1 else None, most

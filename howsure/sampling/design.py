@@ -27,11 +27,10 @@ import numpy as np
 
 from howsure import tuning
 from howsure.models.protocol import Level
-from howsure.sampling.balance import group_sizes
+from howsure.sampling.balance import balanced_size, group_sizes
 from howsure.sampling.between import LEVELS
 from howsure.sampling.error import UNMEASURED, EarlyError
-from howsure.sampling.masks import whole_and_part
-from howsure.sites import BERNOULLI_KINDS, Site
+from howsure.sites import Site
 
 
 @dataclass(frozen=True)
@@ -197,19 +196,6 @@ def _cells(ratios: Sequence[int], late: int, levels: Sequence[Level]) -> int:
     branching = next((level for level, ratio in enumerate(ratios, start=1) if ratio > 1), late)
     before = _between(1, branching, levels)
     return balanced_size(before) if before else 1
-
-
-def balanced_size(sites: Sequence[Site], largest: int | None = None) -> int:
-    """Smallest group size with a whole number of drops at every site, or the closest to that."""
-    largest = tuning.LARGEST_EARLY_GROUP if largest is None else largest
-    rates = [site.rate for site in sites if site.kind in BERNOULLI_KINDS and site.rate < 1]
-    if not rates:
-        return tuning.LARGEST_EARLY_GROUP
-    uneven = {
-        size: sum(part * (1 - part) for part in (whole_and_part(rate * size)[1] for rate in rates))
-        for size in range(2, largest + 1)
-    }
-    return min(uneven, key=lambda size: (round(uneven[size] / size, 9), size))
 
 
 def design_of(ratios: tuple[int, ...], levels: Sequence[Level]) -> Design:

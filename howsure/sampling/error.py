@@ -134,6 +134,8 @@ class Units:
         between: (n, …, C) Σ B (m − mean)² over units of B passes with mean m: between-unit sum of squares.
         within: (n, …, C) Σ B · variance over units: within-unit sum of squares.
         late: (n, …, C) Σ of the units' squared errors from the last branching.
+        usual: Share of the variance of independent passes that balanced groups are expected to leave, where
+            few units are dropped; else None. See `seen`.
     """
 
     count: Any
@@ -142,6 +144,7 @@ class Units:
     between: Floats
     within: Floats
     late: Floats
+    usual: float | None = None
 
     @classmethod
     def of_members(cls, columns: Floats) -> Units:
@@ -161,13 +164,28 @@ class Units:
             self.between + step**2 * (before * size / (before + size)),
             self.within + size * unit.variance,
             self.late + unit.late,
+            self.usual,
         )
 
 
-def first_unit(unit: Estimate) -> Units:
+def first_unit(unit: Estimate, usual: float | None = None) -> Units:
     """One unit by itself."""
     nothing = np.zeros_like(unit.mean)
-    return Units(1, unit.passes, unit.mean, nothing, unit.passes * unit.variance, unit.late)
+    return Units(1, unit.passes, unit.mean, nothing, unit.passes * unit.variance, unit.late, usual)
+
+
+def seen(units: Units) -> tuple[Floats, Any]:
+    """(n, …, C) squared standard error of a mean by what its units show, and how many units that is worth.
+
+    The variance between the units. Where few units of a network are dropped, what balance leaves may have
+    missed all groups, which then agree by luck. So the error that is usual is worth one group more (Smyth
+    2004): `usual` times that of as many independent passes.
+    """
+    squared = replicated(units.between, units.count, units.passes)
+    if units.usual is None:
+        return squared, units.count
+    left = units.usual * (units.within + units.between) / units.passes**2
+    return ((units.count - 1) * squared + left) / units.count, units.count + 1
 
 
 def error_of(units: Units, columns: Columns, design: Planned | None = None) -> tuple[Floats, Floats]:
@@ -184,8 +202,8 @@ def error_of(units: Units, columns: Columns, design: Planned | None = None) -> t
         is told: widened so that ± 1.96 of it covers 95 %, and at least `least_error`. NaN for one replicate.
     """
     if design is None:
-        squared = replicated(units.between, units.count, units.passes)
-        return squared, np.maximum(np.sqrt(squared) * widening(units.count), columns.least_error)
+        squared, count = seen(units)
+        return squared, np.maximum(np.sqrt(squared) * widening(count), columns.least_error)
     cells = units.count
     groups = max(1, cells // design.cells)
     error = design.one if cells < design.cells else design.group

@@ -141,7 +141,11 @@ class Sums:
         return np.asarray(total / self._wide(np.maximum(self.passes[rows], 1)))
 
     def estimates(
-        self, outcome: Outcome, rows: Integers | slice = slice(None), design: Design | None = None
+        self,
+        outcome: Outcome,
+        rows: Integers | slice = slice(None),
+        design: Design | None = None,
+        usual: float | None = None,
     ) -> Estimates:
         """Estimates for these rows.
 
@@ -150,8 +154,9 @@ class Sums:
             rows: Which rows. With a design, all of them have had the same number of cells: less than a group,
                 or whole groups.
             design: Of the cells; None if the variance between the units of a row gives its error.
+            usual: As `Units` has it.
         """
-        units = self.of_rows(rows)
+        units = replace(self.of_rows(rows), usual=usual)
         if design is not None:
             cells = int(units.count.flat[0]) if units.count.size else design.cells
             units = replace(units, count=cells, passes=cells * design.passes)

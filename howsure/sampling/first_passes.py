@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from howsure import tuning
 from howsure.models.protocol import Array, Level
-from howsure.sampling.balance import group_sizes
+from howsure.sampling.balance import first_groups
 from howsure.sampling.design import Design
 from howsure.sampling.masks import draw
+from howsure.sampling.outcome import Outcome
 from howsure.sampling.plan import Plan
 from howsure.sampling.tree import cells_of, masks_of
 
@@ -31,11 +31,13 @@ class First:
         masks: For each site (W_l, *site.shape), as `PassModel.thin` takes them.
         design: Design of the cells, or None for flat groups.
         groups: Sizes of the flat groups; empty with a design.
+        usual: As `howsure.sampling.error.Units` has it.
     """
 
     masks: list[Array]
     design: Design | None
     groups: tuple[int, ...] = ()
+    usual: float | None = None
 
     @property
     def passes(self) -> int:
@@ -43,14 +45,14 @@ class First:
         return sum(self.groups) if self.design is None else self.design.first * self.design.passes
 
 
-def first_passes(plan: Plan, levels: Sequence[Level], seed: int, flat: int = tuning.FIRST_FLAT) -> First:
+def first_passes(plan: Plan, levels: Sequence[Level], seed: int, outcome: Outcome) -> First:
     """The passes that every row gets first.
 
     Args:
         plan: A plan made for the model.
         levels: Levels of the model; at least one has random calls.
         seed: Seed of the masks.
-        flat: How many there are without a design, about: `Outcome.first_passes`.
+        outcome: What the passes are for.
     """
     if plan.design is not None:
         cells = [
@@ -60,9 +62,9 @@ def first_passes(plan: Plan, levels: Sequence[Level], seed: int, flat: int = tun
         ]
         return First([np.concatenate(of_site) for of_site in zip(*cells, strict=True)], plan.design)
     sites = [site for level in levels for site in level.sites]
-    groups = group_sizes(sites, flat)
+    groups, usual, _ = first_groups(sites, outcome)
     masks = [
         np.concatenate([draw(site, seed=seed, group=at, size=size) for at, size in enumerate(groups)])
         for site in sites
     ]
-    return First(masks, None, groups)
+    return First(masks, None, groups, usual)

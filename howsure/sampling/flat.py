@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from howsure import tuning
 from howsure.models.protocol import Array, PassModel
-from howsure.sampling.balance import group_sizes
+from howsure.sampling.balance import first_groups
 from howsure.sampling.estimate import Sums
 from howsure.sampling.masks import draw
-from howsure.sampling.outcome import Estimates
+from howsure.sampling.outcome import Estimates, Outcome, Tally
 from howsure.sampling.run import Run
 from howsure.sampling.sketch import with_networks
 
@@ -45,9 +45,9 @@ class Flat:
     Args:
         model: The model.
         seed: Seed of the masks.
+        outcome: What the passes are for.
         passes: T, the exact number for every row; None for as many as each row needs.
-        first: Passes that every row gets first, about.
-        most: Most passes for one row.
+        most: Most passes for one row; None for those of the outcome.
         balanced: False for independent passes.
     """
 
@@ -58,21 +58,22 @@ class Flat:
         self,
         model: PassModel,
         seed: int,
+        outcome: Outcome,
         *,
         passes: int | None,
-        first: int = tuning.FIRST_FLAT,
-        most: int = tuning.MOST_FLAT,
+        most: int | None = None,
         balanced: bool = True,
     ) -> None:
-        self._model, self._seed = model, seed
+        self._model, self._seed, self._passes = model, seed, passes
         self._sites = [site for level in model.levels for site in level.sites]
-        self._passes, self._balanced, self._most = passes, balanced, most
-        self._first = min(first, most) if passes is None else passes
+        self._sizes, self._usual, self._most = first_groups(self._sites, outcome, passes, most)
+        if not balanced:
+            self._sizes, self._usual = (1,) * sum(self._sizes), None
         self._kept: dict[int, list[Array]] = {}
 
     def rounds(self) -> Iterator[Groups]:
         """The groups of each round."""
-        sizes = group_sizes(self._sites, self._first, balanced=self._balanced)
+        sizes = self._sizes
         done = groups = 0
         while sizes:
             self._kept.clear()
@@ -105,7 +106,7 @@ class Flat:
 
     def estimates(self, run: Run, sums: Sums, rows: Integers) -> Estimates:
         """Estimates for these rows, each with the error from the variance between its groups."""
-        return sums.estimates(run.outcome, rows)
+        return sums.estimates(run.outcome, rows, usual=self._usual)
 
     def with_networks(self, run: Run, sums: Sums, estimates: Estimates) -> Estimates:
         """Add the standard deviation and the quantiles between networks, treating passes as independent.
@@ -113,8 +114,10 @@ class Flat:
         Balanced passes are more precise than that, but for what no single mask brings about: of each balanced
         group, one pass follows from the others, such as the opposite of a mask of rate 0.5.
         """
+        if isinstance(sums.sketch, Tally):
+            sums.sketch.usual = self._usual
         found = with_networks(estimates, sums.sketch, run.outcome)
-        if found.independent is None or not self._balanced:
+        if found.independent is None or max(self._sizes) == 1:
             return found
         in_groups = sums.passes >= 2 * sums.units  # and not one by one, as where no group would balance
         return replace(found, independent=np.where(in_groups, sums.passes - sums.units, sums.units * 1.0))

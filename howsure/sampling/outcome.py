@@ -89,7 +89,13 @@ class Estimates:
 
 
 class Tally(ABC):
-    """What is counted of the passes of N rows beside their sums, where an outcome tells more of networks."""
+    """What is counted of the passes of N rows beside their sums, where an outcome tells more of networks.
+
+    Attributes:
+        usual: As `howsure.sampling.error.Units` has it; whoever draws the passes sets it.
+    """
+
+    usual: float | None = None
 
     @abstractmethod
     def add(self, values: Floats, mean: Floats, rows: Integers) -> None:

@@ -104,7 +104,7 @@ class Model:
 @pytest.mark.parametrize("answer", OUTCOMES)
 def test_columns_are_those_of_numpy(plan, answer, random):
     outcome, outputs = OUTCOMES[answer]
-    first = first_passes(Plan(DESIGNS[plan]), LEVELS, 0)
+    first = first_passes(Plan(DESIGNS[plan]), LEVELS, 0, outcome)
     raw = raw_outputs(outcome, outputs, first.passes, random)
     expected = in_numpy(outcome, first, raw)
     found = run(columns_graph(outcome, first, (outputs,)), raw)
@@ -122,7 +122,7 @@ def test_columns_are_those_of_numpy(plan, answer, random):
 @pytest.mark.parametrize("method", SMOOTH)
 def test_calibrated_probabilities_are_those_of_the_calibrator(method, random):
     outcome, outputs = OUTCOMES["logits"]
-    first = first_passes(Plan(DESIGNS["one cell of two"]), LEVELS, 0)
+    first = first_passes(Plan(DESIGNS["one cell of two"]), LEVELS, 0, outcome)
     raw = raw_outputs(outcome, outputs, first.passes, random)
     expected = in_numpy(outcome, first, raw)
     truth = [random.choice(4, p=p / p.sum()) for p in expected.probabilities**0.5]

@@ -37,7 +37,7 @@ def check_alike(found, expected, columns):
 @pytest.mark.parametrize("outputs", ["values", "mean-variance", "mean-log-variance"])
 def test_columns_are_those_of_numpy(plan, outputs, random):
     outcome, count = Numbers("m", outputs, NAMES), 2 if outputs == "values" else 4
-    first = first_passes(Plan(DESIGNS[plan]), LEVELS, 0)
+    first = first_passes(Plan(DESIGNS[plan]), LEVELS, 0, outcome)
     raw = random.normal(3, 2, (1, ROWS, count)) + random.normal(0, 1, (first.passes, ROWS, count))
     raw = (raw if outputs != "mean-variance" else np.abs(raw)).astype(np.float32)
     raw[:, :5] = raw[:1, :5]  # passes that all agree
@@ -61,7 +61,7 @@ def test_columns_are_those_of_numpy(plan, outputs, random):
 def test_an_output_with_several_axes_is_cut_as_in_numpy(outputs, axis, random):
     count = 6 if outputs == "values" else 3
     outcome = Numbers("m", outputs, tuple(map(str, range(count))), axis=axis)
-    first = first_passes(Plan(DESIGNS["a group of cells"]), LEVELS, 0)
+    first = first_passes(Plan(DESIGNS["a group of cells"]), LEVELS, 0, outcome)
     shape = (3, 2) if axis else (2, 3)
     raw = random.normal(3, 2, (first.passes, ROWS, *shape)).astype(np.float32)
     values = outcome.values(raw, np.arange(ROWS))
@@ -73,7 +73,8 @@ def test_an_output_with_several_axes_is_cut_as_in_numpy(outputs, axis, random):
 
 
 def test_a_negative_variance_becomes_nan_in_its_row(random):
-    outcome, first = Numbers("m", "mean-variance", ("age",)), first_passes(Plan(DESIGNS["flat"]), LEVELS, 0)
+    outcome = Numbers("m", "mean-variance", ("age",))
+    first = first_passes(Plan(DESIGNS["flat"]), LEVELS, 0, outcome)
     raw = np.abs(random.normal(size=(first.passes, ROWS, 2))).astype(np.float32)
     raw[3, 7, 1] = -0.1
     found = run(columns_graph(outcome, first, (2,)), raw)
@@ -82,7 +83,8 @@ def test_a_negative_variance_becomes_nan_in_its_row(random):
 
 
 def test_a_larger_unit_changes_nothing_but_the_unit(random):
-    outcome, first = Numbers("m", "values", NAMES), first_passes(Plan(DESIGNS["a group of cells"]), LEVELS, 0)
+    outcome = Numbers("m", "values", NAMES)
+    first = first_passes(Plan(DESIGNS["a group of cells"]), LEVELS, 0, outcome)
     raw = random.normal(3, 2, (first.passes, ROWS, 2)).astype(np.float32)
     graph, factor = columns_graph(outcome, first, (2,)), 2.0**20
     small, large = run(graph, raw), run(graph, (factor * raw).astype(np.float32))

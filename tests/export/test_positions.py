@@ -35,7 +35,7 @@ def made(name, random):
     classes, positions = shape[axis], tuple(np.delete(shape, axis).tolist())
     names = tuple("abcdef"[: max(2, classes)])
     outcome = Positions("m", kind, "float32", names, LIMITS, positions, axis, keep=True)
-    first = first_passes(Plan(), LEVELS, 0, outcome.first_passes)
+    first = first_passes(Plan(), LEVELS, 0, outcome)
     raw = 2 * random.normal(size=(1, ROWS, *shape)) + random.normal(size=(first.passes, ROWS, *shape))
     raw[:, :2] = raw[:1, :2]  # passes that all agree
     if kind == "probabilities":

@@ -17,8 +17,8 @@ from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.verdict import COIN_FLIP, pick, top_two
 from howsure.onnx.traced import Value, place_of_largest
 from howsure.results.thresholds import Thresholds
-from howsure.sampling.error import replicated
-from howsure.statistics import widening
+from howsure.sampling.error import seen
+from howsure.statistics import ERROR_FLOOR, widening
 
 if TYPE_CHECKING:
     from howsure.answers.classes.calibrate import Calibrator
@@ -100,10 +100,10 @@ class PositionsGraph(ClassesGraph):
         """(n, K) the share of each class, its error and its spread; see `Counts.told`."""
         shares = self._averaged(self._has(place_of_largest(values)))
         units = units_of(shares)
-        squared = replicated(units.between, units.count, units.passes)
+        squared, count = seen(units)
         return {
             "share": units.mean,
-            "share_error": np.sqrt(squared) * float(widening(units.count)),
+            "share_error": np.maximum(np.sqrt(squared) * float(widening(count)), ERROR_FLOOR),
             "share_spread": np.sqrt(shares.var(axis=0) + squared),
         }
 

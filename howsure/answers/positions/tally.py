@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from howsure.sampling import between_numbers
 from howsure.sampling.between import LEVELS
-from howsure.sampling.error import replicated
+from howsure.sampling.error import Units, seen
 from howsure.sampling.outcome import Estimates, Floats, Integers, Tally
-from howsure.statistics import widening
+from howsure.statistics import ERROR_FLOOR, widening
 
 COMPARED = 24
 """Passes of a row that are compared with each other at most, which are 276 pairs; of a group at most half, as
@@ -37,11 +37,13 @@ class Counts:
         common: (C, C, K) at how many positions two of C passes both have a class: the first passes, but of a
             group no more than half of `COMPARED`.
         positions: How many positions count.
+        usual: As `howsure.sampling.error.Units` has it.
     """
 
     units: tuple[Integers, ...]
     common: Floats
     positions: int
+    usual: float | None = None
 
     @classmethod
     def added(cls, parts: Sequence[Counts]) -> Counts:
@@ -53,7 +55,7 @@ class Counts:
         units = tuple(sum(part.units[at] for part in parts) for at in range(groups))
         compared = min(len(part.common) for part in parts)
         common = np.sum([part.common[:compared, :compared] for part in parts], axis=0)
-        return cls(units, common, sum(part.positions for part in parts))  # type: ignore[arg-type]
+        return cls(units, common, sum(part.positions for part in parts), parts[0].usual)  # type: ignore[arg-type]
 
     @property
     def passes(self) -> int:
@@ -90,7 +92,9 @@ class Counts:
         groups = np.array([unit.mean(axis=0) for unit in self.units]) / count
         sizes = np.array([len(unit) for unit in self.units])[:, None]
         between = np.sum(sizes * (groups - mean) ** 2, axis=0)
-        squared = replicated(between, len(groups), self.passes)
+        within, nothing = self.passes * shares.var(axis=0)[0] - between, np.zeros_like(mean)
+        of_groups = Units(len(groups), self.passes, mean, between, within, nothing, self.usual)
+        squared, count = seen(of_groups)
         found = between_numbers.of_passes(shares)
         # Balanced passes lie farther apart than independent ones, so their number is the divisor.
         spread = np.sqrt(shares.var(axis=0) + np.nan_to_num(squared))
@@ -98,7 +102,7 @@ class Counts:
         found["spread_error"] = found["spread_error"] * np.where(
             alone > 0, spread / np.where(alone > 0, alone, 1.0), 1.0
         )
-        error = np.sqrt(squared)[None] * widening(len(groups))
+        error = np.maximum(np.sqrt(squared)[None] * widening(count), ERROR_FLOOR)
         return {**found, "spread": spread, "of_rows": np.stack([mean, error, overlap], axis=1)}
 
 
@@ -141,7 +145,9 @@ class PassesTally(Tally):
         found = []
         for units, maps in zip(self._units, self._maps, strict=True):
             together = np.concatenate(maps)
-            found.append(Counts(tuple(units), _common(together, self._classes), together.shape[1]))
+            found.append(
+                Counts(tuple(units), _common(together, self._classes), together.shape[1], self.usual)
+            )
         return found
 
     def told(self, estimates: Estimates) -> Estimates:
