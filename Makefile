@@ -150,6 +150,7 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	.venv/bin/python -m validation.intervals
 	.venv/bin/python -m validation.numbers
 	.venv/bin/python -m validation.offsets
+	.venv/bin/python -m validation.rare
 	.venv/bin/python -m validation.positions
 	.venv/bin/python -m validation.noise
 	.venv/bin/python -m validation.sentences

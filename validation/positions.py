@@ -22,6 +22,7 @@ from howsure.answers.verdict import top_two
 from howsure.errors import InputError
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import entropy_of, proportion_interval
+from validation import rare
 
 IMAGES, SIDE = 1500, 12
 NAMES = ("road", "car", "bicycle")
@@ -265,6 +266,10 @@ How often a 95 % interval of `howsure.evaluate` holds the score of the populatio
 size. A `DenseEvaluation` gives no interval where too few images decide a score.
 
 {coverage_of_scores(result, truth)}
+
+## Errors of maps
+
+{rare.told()}
 
 ## Abstention
 

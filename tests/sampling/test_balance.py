@@ -5,7 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from howsure.sampling.balance import group_sizes, remaining_variance, variance_factor
+from howsure.answers.classes.outcome import Classes
+from howsure.answers.positions.outcome import Positions
+from howsure.sampling.balance import first_groups, group_sizes, remaining_variance, variance_factor
 from howsure.sampling.masks import draw
 from howsure.sites import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
 from howsure.statistics import widening
@@ -87,3 +89,27 @@ def test_nothing_remains_where_rate_times_size_is_whole(rate, size):
 @pytest.mark.parametrize("size", range(1, 30))
 def test_remaining_variance_is_a_share(kind, size):
     assert -1e-12 <= remaining_variance(sites(0.23, kind=kind)[0], size) <= 1 + 1e-12
+
+
+@pytest.mark.parametrize(
+    ("rate", "shape", "sizes"),
+    [
+        (0.02, (1, 1, 4), (50, 50)),
+        (0.05, (1, 1, 4), (20,) * 4),
+        (0.1, (1, 1, 16), (10,) * 4),
+        (0.1, (8, 8, 16), (10,) * 4),  # a position may depend on the 16 units that lie there
+        (0.1, (1, 1, 64), (1,) * 20),
+        (0.2, (1, 1, 4), (5,) * 4),
+        (0.5, (1, 1, 64), (2,) * 10),
+    ],
+)
+def test_maps_get_whole_groups_first_where_a_pass_drops_few_units(rate, shape, sizes):
+    site = [Site(0, "drop", DROPOUT, rate, shape)]
+    found, usual, most = first_groups(site, Positions)
+    assert found == sizes
+    assert most == max(80, sum(sizes))
+    assert first_groups(site, Positions, most=13)[0] == group_sizes(site, 13)
+    assert sum(first_groups(site, Positions, passes=37)[0]) == 37
+    few = rate * np.prod([side for side in shape if 1 in shape] or [min(shape)]) < 2
+    assert (usual is not None) == few
+    assert first_groups(site, Classes)[:2] == (group_sizes(site, 20), None)
