@@ -31,6 +31,7 @@ from howsure.judge import scores
 from howsure.judge.evaluate import evaluate
 from howsure.methods.softmax import Softmax
 from howsure.words import counted
+from validation import promises
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -392,6 +393,8 @@ def page(figures: dict[str, Any]) -> str:
             "fresh rows. Figures are means over 50 fits. The true NLL is that of the true probabilities. "
             "The last columns are the mean claim after calibration, the accuracy, and the highest claim.",
             table(head, *some),
+            "## Promises after calibration",
+            promises.told(),
         ]
     )
 

@@ -1,0 +1,257 @@
+"""Are promises kept after calibration, with other labels and with the same? Part of docs/intervals.md.
+
+    python -m validation.promises            simulates all, to docs/promises-kept.json
+
+Simulated rows of all kinds of answers whose truth is known, numpy only. Models claim too much, so that each
+calibrator has something to learn. Takes about ten minutes. `python -m validation.intervals --page` writes the
+page.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+import howsure
+from benchmarks.docs import Page, table
+from howsure.answers.positions.result import DenseCertainty
+from howsure.errors import InputError
+from howsure.sampling.outcome import Floats
+from howsure.statistics import proportion_interval
+from validation.positions import result_of
+
+PAGE = Page("promises-kept")
+
+RUNS = 200
+ROWS = 150
+"""Labelled rows that a calibrator learns from, and as many others."""
+
+MANY = 10_000
+"""New rows that show whether promises are kept; an eighth of that where rows are images."""
+
+COVERAGE, RISK, CONFIDENCE = 0.9, 0.2, 0.95
+SIDE = 5
+DICE_OFF = 0.3
+
+
+def classes(random: np.random.Generator, rows: int) -> Any:
+    """Rows of two classes."""
+    logits = random.normal(size=(rows, 2))
+    p = np.exp(3 * logits) / np.exp(3 * logits).sum(axis=1, keepdims=True)
+    true = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    truth = (random.random(rows) < true[:, 1]).astype(np.int64)
+    return howsure.Certainty.from_probabilities(p, ["no", "yes"]).with_truth(truth)
+
+
+def labels(random: np.random.Generator, rows: int) -> Any:
+    """Rows of two labels."""
+    logits = 1.5 * random.normal(size=(rows, 2))
+    truth = random.random((rows, 2)) < 1 / (1 + np.exp(-logits))
+    p = 1 / (1 + np.exp(-2 * logits))
+    return howsure.MultilabelCertainty.from_probabilities(p, ["rain", "wind"]).with_truth(truth)
+
+
+def of_one_label(result: Any) -> Any:
+    """What promises are made of: one label."""
+    return result.of_label("wind")
+
+
+def claimed(random: np.random.Generator, rows: int) -> Any:
+    """Rows of one number whose std is half of the truth."""
+    mean, std = random.normal(size=rows), np.exp(0.5 * random.normal(size=rows))
+    truth = mean + std * random.normal(size=rows)
+    return howsure.RegressionCertainty.from_mean_std(mean, std / 2).with_truth(truth)
+
+
+def unknown(random: np.random.Generator, rows: int) -> Any:
+    """Rows of one number whose noise is unknown."""
+    mean, spread = random.normal(size=rows), 0.7 * np.exp(0.5 * random.normal(size=rows))
+    samples = mean + spread * random.normal(size=(20, rows))
+    truth = mean + spread * random.normal(size=rows) + 0.5 * random.normal(size=rows)
+    return howsure.RegressionCertainty.from_samples(samples).with_truth(truth)
+
+
+def positions(random: np.random.Generator, rows: int) -> DenseCertainty:
+    """Images of two classes, some harder than others."""
+    rows = rows // 8 if rows == MANY else rows
+    hard = np.exp(0.5 * random.normal(size=(rows, 1, 1)))
+    logit = 2 * hard * random.normal(size=(rows, SIDE, SIDE))
+    truth = (random.random(logit.shape) < 1 / (1 + np.exp(-logit))).astype(np.int64)
+    p = 1 / (1 + np.exp(-2 * logit))
+    result = result_of(np.stack([1 - p, p], axis=-1).astype(np.float32), ("no", "yes"))
+    return result.with_truth(truth)
+
+
+@dataclass(frozen=True)
+class Promise:
+    """A promise and how it is broken.
+
+    Attributes:
+        name: In the table.
+        make: From labelled rows to what keeps it.
+        kept: From that and new rows to the share that it is about.
+        of_mean: Whether a coverage is promised on average, and not a risk with some confidence.
+    """
+
+    name: str
+    make: Callable[[Any], Any]
+    kept: Callable[[Any, Any], float]
+    of_mean: bool = False
+
+
+def _abstain(tolerance: float | None) -> Callable[[Any], Any]:
+    return lambda known: howsure.abstain(known, risk=RISK, confidence=CONFIDENCE, tolerance=tolerance)  # type: ignore[call-overload]
+
+
+def _mistakes(wrong: Callable[[Any], Any]) -> Callable[[Any, Any], float]:
+    def share(rule: Any, new: Any) -> float:
+        kept = ~rule(new)
+        return float(wrong(new)[kept].mean()) if kept.any() else 0.0
+
+    return share
+
+
+def _dice_below(result: Any) -> Any:
+    """(N,) whether the Dice of an image is below 1 − `DICE_OFF`, by its definition."""
+    label, truth = (np.asarray(each).reshape(len(result), -1) for each in (result.label, result.truth))
+    dice = np.full((len(label), 2), np.nan)
+    for k in range(2):
+        both = ((label == k) & (truth == k)).sum(axis=1)
+        size = (label == k).sum(axis=1) + (truth == k).sum(axis=1)
+        np.divide(2 * both, size, out=dice[:, k], where=size > 0)
+    return np.nanmean(dice, axis=1) < 1 - DICE_OFF
+
+
+def _in_sets(sets: Any, new: Any) -> float:
+    if isinstance(new, DenseCertainty):
+        inside = np.array([sets(new[at : at + 1])[0] for at in range(len(new))])
+        truth = np.asarray(new.truth, np.int64)
+        return float(np.take_along_axis(inside, truth[..., None], axis=-1).mean())
+    return float(sets(new)[np.arange(len(new)), new.truth].mean())
+
+
+def _in_intervals(intervals: Any, new: Any) -> float:
+    low, high = np.moveaxis(intervals(new), -1, 0)
+    return float(np.mean((low <= new.truth) & (new.truth <= high)))
+
+
+SETS = Promise("sets", lambda known: howsure.prediction_sets(known, coverage=COVERAGE), _in_sets, True)
+OF_NUMBERS = (
+    Promise(
+        "intervals",
+        lambda known: howsure.prediction_intervals(known, coverage=COVERAGE),
+        _in_intervals,
+        True,
+    ),
+    Promise("abstention", _abstain(1.0), _mistakes(lambda new: np.abs(new.mean - new.truth)[:, 0] > 1)),
+)
+OF_CLASSES = (SETS, Promise("abstention", _abstain(None), _mistakes(lambda new: new.label != new.truth)))
+OF_POSITIONS = (SETS, Promise("abstention", _abstain(DICE_OFF), _mistakes(_dice_below)))
+
+KINDS: tuple[tuple[str, Callable[..., Any], tuple[str | None, ...], tuple[Promise, ...]], ...] = (
+    ("classes", classes, ("temperature", "vector", "isotonic"), OF_CLASSES),
+    ("labels", labels, ("temperature", "vector", "isotonic"), OF_CLASSES),
+    ("numbers, std known", claimed, (None,), OF_NUMBERS),
+    ("numbers, noise unknown", unknown, (None,), OF_NUMBERS),
+    ("positions", positions, ("temperature", "offsets"), OF_POSITIONS),
+)
+
+
+def look_at(
+    make: Callable[..., Any], method: str | None, promises: tuple[Promise, ...]
+) -> dict[str, dict[str, Any]]:
+    """For each promise, what it came to in each run, and how often it warned, by whose labels it was made."""
+    asked = of_one_label if make is labels else (lambda result: result)
+    new = make(np.random.default_rng(0), MANY)
+    found: dict[str, dict[str, Any]] = {}
+    for seed in range(RUNS):
+        known = make(np.random.default_rng([1, seed]), 2 * ROWS)
+        calibrator = howsure.calibrate(known[:ROWS], method=method)
+        calibrated = asked(calibrator(new))
+        for name, rows in (("others", known[ROWS:]), ("the same", known[:ROWS])):
+            of_rows = asked(calibrator(rows))
+            for promise in promises:
+                told = found.setdefault(f"{promise.name}, {name}", {"shares": [], "warned": 0})
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always")
+                    try:
+                        made = promise.make(of_rows)
+                    except InputError:
+                        continue
+                told["warned"] += any("has learnt from" in str(each.message) for each in caught)
+                told["shares"].append(round(promise.kept(made, calibrated), 4))
+    return found
+
+
+def cells(promise: Promise, told: dict[str, Any]) -> str:
+    """What a promise came to: the mean coverage ± 1.96 errors, or in how many runs it was broken."""
+    shares: Floats = np.array(told["shares"])
+    if promise.of_mean:
+        error = 1.96 * shares.std() / np.sqrt(len(shares))
+        return f"{100 * shares.mean():.1f} ± {100 * error:.1f} %"
+    broken = int(np.sum(shares > RISK))
+    low, high = proportion_interval(broken, RUNS)
+    return f"{100 * broken / RUNS:.1f} % ({100 * low:.1f} to {100 * high:.1f} %) broken"
+
+
+def lines(figures: dict[str, Any]) -> list[list[str]]:
+    """The table, without its heading."""
+    found = []
+    for kind, _, methods, promises in KINDS:
+        for method in methods:
+            for promise in promises:
+                of = figures[f"{kind}, {method}"]
+                each = [of[f"{promise.name}, {name}"] for name in ("others", "the same")]
+                told = [f"{one['warned']} of {len(one['shares'])}" for one in each]
+                found.append(
+                    [kind, method or "calibrate", promise.name, *(cells(promise, one) for one in each), *told]
+                )
+    return found
+
+
+def told() -> str:
+    """The section, from what was looked at."""
+    heads = [
+        "kind",
+        "calibrated by",
+        "promise",
+        "other labels",
+        "the same labels",
+        "warned",
+        "warned, the same",
+    ]
+    return "\n\n".join(
+        [
+            f"A calibrator learns from {ROWS} labelled rows. Then a promise is made with {ROWS} other "
+            f"labelled rows, or with the same, and looked at on {MANY:,} new rows ({MANY // 8:,} images), in "
+            f"{RUNS} simulated runs. Sets and intervals promise a coverage of {100 * COVERAGE:g} % on "
+            f"average, known to ± {196 * np.sqrt(COVERAGE * (1 - COVERAGE) / MANY):.1f} points by so many "
+            f"new rows. Abstention promises a risk of at most {100 * RISK:g} %, which may be broken in 5 % "
+            "of runs. With the same labels isotonic regression breaks that promise; howsure warns each time. "
+            "The last columns count warnings of the promises that were possible.",
+            table(heads, *lines(PAGE.figures())),
+            "`python -m validation.promises` simulates it again.",
+        ]
+    )
+
+
+def main() -> None:
+    """Look, and keep the figures."""
+    figures = {}
+    for kind, make, methods, promises in KINDS:
+        for method in methods:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                figures[f"{kind}, {method}"] = look_at(make, method, promises)
+            print(kind, method, flush=True)
+    PAGE.keep(figures)
+    for line in lines(figures):
+        print(*line, sep=" | ")
+
+
+if __name__ == "__main__":
+    main()
