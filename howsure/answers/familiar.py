@@ -12,8 +12,17 @@ from howsure.arguments import as_floats, as_share
 from howsure.data.align import aligned
 from howsure.data.rows import check_unmasked
 from howsure.errors import InputError
-from howsure.results.columns import read_only
+from howsure.results.columns import FLOAT, PER_ROW, Column, read_only
 from howsure.sampling.outcome import Booleans, Floats, Integers
+
+FAMILIARITY = Column(
+    *("familiarity", PER_ROW, FLOAT, "0 to 1"),
+    "share of held-out rows that are no more familiar; None where it was not measured",
+    optional=True,
+    least=0,
+    most=1,
+)
+"""The column of the results that keep it."""
 
 
 class Familiar:
@@ -29,6 +38,15 @@ class Familiar:
         if self.familiarity is None:
             return read_only(np.zeros(len(self.row), dtype=bool))
         return read_only(self.familiarity <= self.unfamiliar_share)
+
+    def check_familiarity(self) -> None:
+        """Raise an `InputError` unless it was measured how familiar rows are."""
+        if self.familiarity is None:
+            raise InputError(
+                "How familiar these rows are was not measured",
+                expected="a table with a column 'familiarity'",
+                hint="Save one in Python: certainty.with_familiarity(…).save(path), see howsure.familiarity",
+            )
 
     def with_familiarity(self, familiarity: ArrayLike, share: float = 0.01) -> Self:
         """The same with how familiar each row is, from which `unfamiliar` and a reason follow.

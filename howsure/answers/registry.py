@@ -357,8 +357,11 @@ def part_of(result: Any, part: str) -> Any:
     return answer_of(result).part(part, result)
 
 
-def check_kind(result: Any, expected: Answer) -> None:
-    """Raise an `InputError` unless a result is of this kind; it says what to do instead."""
+def check_kind(result: Any, expected: Answer, names: Sequence[str] | None = None) -> None:
+    """Raise an `InputError` unless a result is of this kind, and of these classes or targets if given.
+
+    What it says of another kind is what to do instead.
+    """
     answer = answer_of(result)
     if answer.name != expected.name:
         raise InputError(
@@ -367,6 +370,20 @@ def check_kind(result: Any, expected: Answer) -> None:
             received=f"one of {answer.in_words}",
             hint=answer._instead_of(expected.name, result),
         )
+    if names is not None and (own := getattr(result, result.names)) != tuple(names):
+        called = {"class_names": "classes", "target_names": "targets"}[result.names]
+        raise InputError(
+            f"These rows have other {called} than the labelled ones had",
+            expected=quoted(names),
+            received=quoted(own),
+        )
+
+
+def check_outside(outside: Any, result: Result[Any]) -> None:
+    """Raise an `InputError` unless there are rows from outside, of the kind and the classes of a result."""
+    check_kind(outside, answer_of(result), getattr(result, result.names))
+    if not len(outside):
+        raise InputError("There are no rows from outside", expected="at least 1, or outside=None")
 
 
 def tiled_by() -> Callable[..., Any]:

@@ -98,63 +98,48 @@ class Words(Protocol):
 
     def take(self, comparison: Comparison, method: str, worse: Sequence[str]) -> str:
         """To take a method that is better than the baseline, but worse on some changed rows."""
-        ...
 
     def keep(self, comparison: Comparison) -> str:
         """To take the baseline."""
-        ...
 
     def nothing(self, comparison: Comparison) -> str:
         """That `main` is not defined for any method."""
-        ...
 
     def better_if(self, method: str) -> str:
         """That a method is better, the end of a sentence about changed rows."""
-        ...
 
     def doubt(self, comparison: Comparison, name: str) -> str:
         """Why a score cannot be decided, or nothing."""
-        ...
 
     def value(self, comparison: Comparison, method: str, name: str, rows: str) -> str:
         """A score in a sentence, with its interval."""
-        ...
 
     def gap(self, comparison: Comparison, gap: Score, name: str, than: str) -> str:
         """By how much a method is better than another one."""
-        ...
 
     def note(self, comparison: Comparison, name: str) -> str:
         """What the technical term means, or nothing."""
-        ...
 
     def cell(self, score: Score, name: str) -> tuple[str, str]:
         """A score and its interval in a table of a page."""
-        ...
 
     def short_cell(self, score: Score, name: str) -> str:
         """A score in the short table."""
-        ...
 
     def shifted_value(self, comparison: Comparison, rows: str) -> str:
         """What is told of the baseline on changed rows."""
-        ...
 
     def shifted_gap(self, comparison: Comparison, gap: Score) -> str:
         """By how much a method is better than the baseline in `main`, on changed rows."""
-        ...
 
     def why(self, comparison: Comparison, method: str) -> Iterator[str]:
         """Sentences that explain how a method compares with the baseline."""
-        ...
 
     def why_calibrated(self, comparison: Comparison, method: str, base: str) -> Iterator[str]:
         """Sentences on what calibration changes in the baseline."""
-        ...
 
     def drawn(self, gaps: Mapping[str, Score]) -> Shown:
         """Differences from the baseline in `main`, as they are drawn."""
-        ...
 
 
 def joined(blocks: Iterator[Any], rows: int, folder: Path) -> Any:

@@ -17,7 +17,7 @@ from howsure.answers.registry import named
 from howsure.arguments import check_path
 from howsure.atomic import write_whole
 from howsure.data.reading import of_content
-from howsure.errors import FileError
+from howsure.errors import FileError, InputError
 from howsure.judge.learnt import LearntRows
 from howsure.judge.scores import Score
 from howsure.results.columns import Result
@@ -124,6 +124,26 @@ def read_calibrator(path: str | os.PathLike[str]) -> Any:
         received=found,
         hint="Calibrate again, or update howsure",
     )
+
+
+def check_not_calibrated(result: Any) -> None:
+    """Raise an `InputError` for rows that are calibrated already."""
+    if "calibration" in result.method:
+        raise InputError(
+            "These rows are calibrated already", expected=f"a `{type(result).__name__}` as the model gave it"
+        )
+
+
+def check_rows(rows: int, folds: int, classes: int = 0) -> None:
+    """Raise an `InputError` unless there are two labelled rows for each fold, and one for each class."""
+    least = max(classes, 2 * folds)
+    if rows < least:
+        raise InputError(
+            "Too few labelled rows to calibrate with",
+            expected=f"at least {least}, for {f'{classes} classes and ' if classes else ''}{folds} folds",
+            received=rows,
+            hint="Label more rows",
+        )
 
 
 def plain_scores(scores: Mapping[str, Score]) -> dict[str, list[float | str | None]]:

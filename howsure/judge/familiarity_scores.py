@@ -160,9 +160,6 @@ SCORES = tuple(FITS)
 OF_LOGITS = ("energy", "max_logit")
 """Scores of the logits of classes."""
 
-OF_LOGITS = ("energy", "max_logit")
-"""Scores of the logits of classes."""
-
 
 # --- parts ----------------------------------------------------------------------------------------
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from howsure.arguments import check_type
-from howsure.data.align import Called, places
+from howsure.data.align import Called, called_of, places
 from howsure.errors import InputError
 from howsure.judge.scores import OUTSIDE, Measured, Score, told_apart
 from howsure.sampling.outcome import Floats, Integers
+
+
+def _none() -> Integers:
+    return np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,16 +29,21 @@ class Paired:
         row: (N,) numbers of the rows.
         truth: (N, …) what is true of them.
         outside: (M,) numbers of the rows from outside of the distribution.
-        classes: K, how many classes the truth is one of.
         called: What the rows are called.
     """
 
     measured: Mapping[str, Measured]
-    row: Integers
-    truth: NDArray[Any]
-    outside: Integers
-    classes: int
+    row: Integers = field(default_factory=_none)
+    truth: NDArray[Any] = field(default_factory=_none)
+    outside: Integers = field(default_factory=_none)
     called: Called = field(default_factory=Called)
+
+    @classmethod
+    def of(
+        cls, measured: Mapping[str, Measured], result: Any, truth: NDArray[Any], there: Any = slice(None)
+    ) -> Self:
+        """The scores of the rows of a result that are `there`, with what is true of these."""
+        return cls(measured, result.row[there], truth, called=called_of(result, there))
 
     def scores(self) -> dict[str, Score]:
         """All scores with their intervals."""

@@ -16,7 +16,7 @@ from howsure.methods.softmax import Softmax
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class Augmentation(Method):
     """Assess each row as it is, and after changes that should not change its answer: a small rotation, say.
 
     Every version counts as one pass (Wang and others 2019). If versions contradict each other, the answer
@@ -96,10 +96,6 @@ class Augmentation:
             jobs.append(_again(job, self.each, move, change))
         _warn_of_twice(changes)
         return begin_members(jobs, self.each)
-
-    def why(self, standing: Standing) -> Iterator[str]:
-        """None: nothing is explained yet."""
-        return iter(())
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from howsure import tuning
 from howsure.methods.members import mean_over
-from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
+from howsure.methods.protocol import Integers, Job, Method, Needs, Passes, Progress
 from howsure.methods.softmax import Softmax
 from howsure.models.protocol import MemberModel, PassModel
 from howsure.sampling.outcome import Estimates
@@ -48,7 +47,7 @@ class PlainPrediction(Softmax):
 
 
 @dataclass(frozen=True)
-class Members:
+class Members(Method):
     """Passes are the members that a model averages: trees of a forest, a bagging, a soft vote.
 
     Their mean is the model's prediction, and their disagreement is the mutual information, or `spread` of
@@ -103,10 +102,6 @@ class Members:
             return replace(told, error=exact, squared_error=exact)
 
         return Passes(draw)
-
-    def why(self, standing: Standing) -> Iterator[str]:
-        """None: it is the model's own prediction."""
-        return iter(())
 
 
 def is_plain(method: object) -> bool:

@@ -32,7 +32,7 @@ from howsure.methods.laplace_of_numbers import (
     fit_laplace_of_numbers,
 )
 from howsure.methods.last_layer import check_features, chunks, inputs_of, squared_norm
-from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
+from howsure.methods.protocol import Integers, Job, Method, Needs, Passes, Progress
 from howsure.misplaced import named_either_way
 from howsure.models.adapt import adapt, capable, check_prediction, names_for, rows_for
 from howsure.models.features import Features, read_features
@@ -259,7 +259,7 @@ def _most_probable_precision(curvature: Floats, norm: float) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class LastLayerLaplace:
+class LastLayerLaplace(Method):
     """Networks with different last layers, distributed as a Laplace approximation says.
 
     It needs neither random layers nor a second training. It cannot see uncertainty in the layers before the
@@ -375,10 +375,6 @@ class LastLayerLaplace:
             return self.posterior.estimates(features, seed, outcome, self.passes)
 
         return Passes(draw, noise=self.posterior.noise).result(told.row, lambda done: None, outcome, told)
-
-    def why(self, standing: Standing) -> Iterator[str]:
-        """None: nothing is explained yet."""
-        return iter(())
 
 
 def _outcome_of_numbers(info: ModelInfo, outputs: str | None, names: Sequence[str] | None) -> Outcome | None:

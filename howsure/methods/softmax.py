@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from howsure.methods.members import tallied
-from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
+from howsure.methods.protocol import Integers, Job, Method, Needs, Passes, Progress
 from howsure.models.protocol import Model, PosteriorModel
 from howsure.sampling.between import LEVELS
 from howsure.sampling.outcome import Estimates
@@ -18,7 +17,7 @@ from howsure.sampling.run import Run
 
 
 @dataclass(frozen=True)
-class Softmax:
+class Softmax(Method):
     """The plain (deterministic) prediction of the network, at the cost of one pass.
 
     A single pass has no sampling error and cannot disagree with itself. So `mc_error` and
@@ -60,10 +59,6 @@ class Softmax:
             return found if told is None else told
 
         return Passes(draw)
-
-    def why(self, standing: Standing) -> Iterator[str]:
-        """None: this method is the baseline."""
-        return iter(())
 
 
 def _of_posterior(job: Job, numbers: Integers, progress: Progress) -> Estimates:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from howsure.answers.labels.by_label import MOST_DRAWN, reliabilities, told_by_label
+from howsure.answers.labels.page import MOST_DRAWN, reliabilities, told_by_label
 from howsure.answers.sentences import percent
 from howsure.answers.verdict import COIN_FLIP, SURE, VERDICTS
 from howsure.errors import InputError

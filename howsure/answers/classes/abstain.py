@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from howsure.answers.classes.result import Certainty
-from howsure.answers.classes.truth import check_certainty, truth_of, warn_below_chance
+from howsure.answers.classes.truth import truth_of, warn_below_chance
+from howsure.answers.registry import CLASSES, check_kind
 from howsure.errors import InputError
 from howsure.judge.accept import Acceptance, decided
 from howsure.sampling.outcome import Booleans
@@ -41,7 +42,7 @@ class Abstention(Acceptance):
         Raises:
             InputError: Not a `Certainty`, or one of other classes.
         """
-        check_certainty(certainty, self.class_names)
+        check_kind(certainty, CLASSES, self.class_names)
         return np.asarray(certainty.probability <= self.threshold)
 
     def in_words(self) -> str:

@@ -27,10 +27,11 @@ from howsure.answers.classes.calibrator_files import plain, plain_read
 from howsure.answers.classes.evaluate import Evaluation, evaluate_numbers
 from howsure.answers.classes.maps import Parameters
 from howsure.answers.classes.result import Certainty
-from howsure.answers.classes.truth import check_certainty, truth_of
+from howsure.answers.classes.truth import truth_of
+from howsure.answers.registry import CLASSES, check_kind
 from howsure.arguments import check_choice
 from howsure.errors import InputError, warn
-from howsure.judge.calibrator_files import Kept, read_scores
+from howsure.judge.calibrator_files import Kept, check_not_calibrated, check_rows, read_scores
 from howsure.judge.learnt import LearntRows
 from howsure.judge.scores import LEAST_MISTAKES, Score
 from howsure.sampling.outcome import Floats, Integers
@@ -121,7 +122,7 @@ class Calibrator(Kept):
         return np.asarray(np.sqrt(squares / len(self.replicas)))
 
     def _probabilities_of(self, certainty: Certainty) -> Floats:
-        check_certainty(certainty, self.class_names)
+        check_kind(certainty, CLASSES, self.class_names)
         return _probabilities_of(certainty)
 
     def in_words(self) -> str:
@@ -280,20 +281,12 @@ def _read_only(parameters: Parameters) -> Parameters:
 
 
 def _probabilities_of(certainty: Certainty) -> Floats:
-    if "calibration" in certainty.method:
-        raise InputError("These rows are calibrated already", expected="a `Certainty` as the model gave it")
+    check_not_calibrated(certainty)
     return np.asarray(certainty.probabilities, dtype=np.float64)
 
 
 def _check_rows(method: str, p: Floats, counts: Integers, class_names: tuple[str, ...]) -> None:
-    least = max(p.shape[1], 2 * maps.FOLDS)
-    if len(p) < least:
-        raise InputError(
-            "Too few labelled rows to calibrate with",
-            expected=f"at least {least}, for {p.shape[1]} classes and {maps.FOLDS} folds",
-            received=len(p),
-            hint="Label more rows",
-        )
+    check_rows(len(p), maps.FOLDS, p.shape[1])
     if np.all(p == p[0]):
         raise InputError(
             "All rows have the same probabilities, so there is nothing to calibrate",

@@ -72,7 +72,6 @@ def plain_read(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _evaluation(given: Mapping[str, Any], rows: int, names: tuple[str, ...]) -> Evaluation:
     """Scores without their rows, so that nothing can be compared with them row by row."""
-    nothing = np.empty(0, dtype=np.int64)
     scores: dict[str, Any] = read_scores({name: given[name] for name in _SCORES})
     return Evaluation(
         rows=rows,
@@ -80,7 +79,7 @@ def _evaluation(given: Mapping[str, Any], rows: int, names: tuple[str, ...]) -> 
         recall=read_scores({name: given["recall"][name] for name in names}),
         rows_of_class={name: int(given["rows_of_class"][name]) for name in names},
         **scores,
-        _found=Paired({}, nothing, nothing, nothing, len(names)),
+        _found=Paired({}),
     )
 
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.answers.choose import check_familiar
 from howsure.answers.classes.result import Certainty
 from howsure.answers.verdict import COIN_FLIP, SURE
 from howsure.sampling.outcome import Integers
@@ -34,6 +33,6 @@ def choose(rows: Certainty, which: str | None, most: int | None = None) -> Integ
         InputError: How familiar the rows are was not measured.
     """
     if which == "unfamiliar":
-        check_familiar(rows)
+        rows.check_familiarity()
     order = rows.most_undecided()
     return np.asarray(order[CHOSEN["coin-flips" if which is None else which](rows)[order]][:most])

@@ -14,10 +14,9 @@ import numpy as np
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.scores import constant_of, found_of, of_probabilities
-from howsure.answers.classes.truth import BELOW_CHANCE, check_certainty, truth_of
-from howsure.data.align import called_of
+from howsure.answers.classes.truth import BELOW_CHANCE, truth_of
+from howsure.answers.registry import check_outside
 from howsure.displayed import Displayed
-from howsure.errors import InputError
 from howsure.judge import scores
 from howsure.judge.paired import Comparable, Paired, check_enough, with_outside
 from howsure.judge.scores import OUTSIDE, Measured, Score
@@ -118,7 +117,7 @@ class Evaluation(Comparable, Displayed):
             more = self.accuracy_gain.high < 0
             often = "more often" if more else "as often, as far as these rows can tell"
             lines.append(f"Always answering '{self.most_frequent}' would be right {often}.")
-        if self.accuracy.high < 1 / self._found.classes:
+        if self.accuracy.high < 1 / len(self.recall):
             lines.append(BELOW_CHANCE)
         return "\n".join(lines)
 
@@ -151,9 +150,7 @@ def evaluate(certainty: Certainty, labels: Any, *, outside: Certainty | None, se
     truth = truth_of(certainty, labels)
     check_enough(truth)
     if outside is not None:
-        check_certainty(outside, certainty.class_names)
-        if not len(outside):
-            raise InputError("There are no rows from outside", expected="at least 1, or outside=None")
+        check_outside(outside, certainty)
     alone = evaluate_numbers(certainty, truth, seed)
     return alone if outside is None else beside(alone, certainty, outside)
 
@@ -164,8 +161,7 @@ def evaluate_numbers(certainty: Certainty, truth: Integers, seed: int) -> Evalua
     names, rows = certainty.class_names, len(truth)
     measured = of_probabilities(certainty.probabilities, certainty.label, truth, seed)
     measured |= dict.fromkeys(OUTSIDE, Measured(np.nan, np.zeros(rows), 0))
-    nothing = np.empty(0, dtype=np.int64)
-    found = Paired(measured, certainty.row, truth, nothing, len(names), called_of(certainty))
+    found = Paired.of(measured, certainty, truth)
     constant = constant_of(certainty.label == truth, truth)
     hits, there = (each.tolist() for each in found_of(certainty.label, truth, len(names)))
     return Evaluation(

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from howsure.answers import verdict as verdicts
 from howsure.answers.classes.sentence import Row
-from howsure.answers.familiar import Familiar
+from howsure.answers.familiar import FAMILIARITY, Familiar
 from howsure.answers.probabilities import (
     NOT_GIVEN,
     ROW_AND_ID,
@@ -88,13 +88,7 @@ COLUMNS = (
         "whether a coin flip is none between two: its two top classes hold less than half",
     ),
     *settled(PER_ROW, "`doubt within passes`, `passes disagree`, `too few passes`, `unfamiliar`"),
-    Column(
-        *("familiarity", PER_ROW, FLOAT, "0 to 1"),
-        "share of held-out rows that are no more familiar; None where it was not measured",
-        optional=True,
-        least=0,
-        most=1,
-    ),
+    FAMILIARITY,
     beside_the_table(
         *("unfamiliar", PER_ROW, BOOLEAN, "yes or no"),
         "whether `familiarity` is at most `unfamiliar_share`",

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from howsure.answers.classes.result import Certainty
-from howsure.answers.classes.truth import check_certainty, truth_of, warn_below_chance
+from howsure.answers.classes.truth import truth_of, warn_below_chance
+from howsure.answers.registry import CLASSES, check_kind
 from howsure.arguments import check_choice
 from howsure.judge.conformal import TOLERANCE, check_enough, rounded_down, surely_covered, threshold_of
 from howsure.sampling.outcome import Booleans, Floats
@@ -68,7 +69,7 @@ class PredictionSets:
         Raises:
             InputError: Not a `Certainty`, or one of other classes.
         """
-        check_certainty(certainty, self.class_names)
+        check_kind(certainty, CLASSES, self.class_names)
         scores = _scores_of_classes(certainty.probabilities, self.score, self.seed)
         sets = scores <= np.array(self.threshold) + TOLERANCE
         sets[np.arange(len(certainty)), certainty.label] = True

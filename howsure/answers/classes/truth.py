@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,6 @@ import numpy as np
 from howsure.answers.classes.result import Certainty
 from howsure.answers.registry import CLASSES, check_kind
 from howsure.data.labels import misread
-from howsure.data.rows import quoted
 from howsure.errors import InputError, warn
 from howsure.sampling.outcome import Integers
 from howsure.statistics import proportion_interval
@@ -18,20 +16,9 @@ from howsure.statistics import proportion_interval
 BELOW_CHANCE = "The accuracy is below chance: are the labels in the order of the model's outputs?"
 
 
-def check_certainty(certainty: Certainty, class_names: Sequence[str] | None = None) -> None:
-    """An `InputError` unless it is a `Certainty`, and of these classes if given."""
-    check_kind(certainty, CLASSES)
-    if class_names is not None and certainty.class_names != tuple(class_names):
-        raise InputError(
-            "These rows have other classes than the labelled ones had",
-            expected=quoted(class_names),
-            received=quoted(certainty.class_names),
-        )
-
-
 def truth_of(certainty: Certainty, labels: Any) -> Integers:
     """(N,) true classes of a `Certainty`, as given or as it has them, or an `InputError`."""
-    check_certainty(certainty)
+    check_kind(certainty, CLASSES)
     if labels is not None:
         return certainty.numbered(labels)
     if certainty.truth is None:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from howsure.answers.classes.evaluate import Evaluation, all_scores, ends_of, evaluate_numbers
 from howsure.answers.labels.result import NO_AND_YES, MultilabelCertainty
-from howsure.data.align import called_of
 from howsure.displayed import Displayed
 from howsure.errors import InputError
 from howsure.judge.paired import Comparable, Paired, check_enough
@@ -84,7 +83,7 @@ def evaluate(certainty: MultilabelCertainty, labels: Any, *, outside: Any, seed:
         defined = [one for one in each if np.isfinite(one.value)] or each
         decided = mistaken if defined[0].mistakes < len(truth) else len(truth)
         means[name] = type(defined[0]).mean(defined, decided)
-    mean = Paired(means, certainty.row, true, np.empty(0, dtype=np.int64), 2, called_of(certainty))
+    mean = Paired.of(means, certainty, true)
     return MultilabelEvaluation(rows=len(truth), of_label=of_label, mean=mean.scores(), _found=mean)
 
 

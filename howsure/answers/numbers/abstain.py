@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from howsure.answers.numbers.result import RegressionCertainty
-from howsure.answers.numbers.truth import check_result, scale_of, truth_of
+from howsure.answers.numbers.truth import scale_of, truth_of
+from howsure.answers.registry import NUMBERS, check_kind
 from howsure.arguments import as_floats
 from howsure.data.rows import quoted
 from howsure.digits import exactly
@@ -47,7 +48,7 @@ class RegressionAbstention(Acceptance):
         Raises:
             InputError: Not a `RegressionCertainty`, one of other targets, or without the `std` of the fit.
         """
-        check_result(result, tuple(self.tolerance))
+        check_kind(result, NUMBERS, tuple(self.tolerance))
         scale, ranked_by = scale_of(result)
         if len(result) and ranked_by != self.ranked_by:
             raise InputError(

@@ -32,11 +32,18 @@ from howsure.answers.numbers.rescale import moved
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.scores import Loss, root_of
 from howsure.answers.numbers.sentence import SHOWN
-from howsure.answers.numbers.truth import check_result, truth_of
+from howsure.answers.numbers.truth import truth_of
+from howsure.answers.registry import NUMBERS, check_kind
 from howsure.data.rows import in_rows, quoted
 from howsure.data.targets import target_names
 from howsure.errors import InputError
-from howsure.judge.calibrator_files import Kept, plain_scores, read_scores
+from howsure.judge.calibrator_files import (
+    Kept,
+    check_not_calibrated,
+    check_rows,
+    plain_scores,
+    read_scores,
+)
 from howsure.judge.learnt import LearntRows, plain_rows
 from howsure.judge.paired import Paired
 from howsure.judge.scores import Score
@@ -111,7 +118,7 @@ class RegressionCalibrator(Kept):
             InputError: Another kind of result, other targets, calibrated already, or rows whose `std` is
                 known where the noise was learnt, and the other way round.
         """
-        check_result(result, self.target_names)
+        check_kind(result, NUMBERS, self.target_names)
         if len(result) and _learnt_of(result) != self.learnt:
             raise InputError(
                 "These rows say something else of the scatter of answers than the labelled ones",
@@ -182,13 +189,7 @@ def calibrate(
         )
     truth = truth_of(result, labels)
     learnt = _learnt_of(result)
-    if len(truth) < 2 * FOLDS:
-        raise InputError(
-            "Too few labelled rows to calibrate with",
-            expected=f"at least {2 * FOLDS}, for {FOLDS} folds",
-            received=len(truth),
-            hint="Label more rows",
-        )
+    check_rows(len(truth), FOLDS)
     error = truth - result.mean
     values, shift = _fitted(result, learnt, error, shifted=method == SHIFT)
 
@@ -234,10 +235,7 @@ def read(content: Mapping[str, Any]) -> RegressionCalibrator:
 
 def _learnt_of(result: RegressionCertainty) -> str:
     """What can be learnt of these rows, or an `InputError`."""
-    if "calibration" in result.method:
-        raise InputError(
-            "These rows are calibrated already", expected="a `RegressionCertainty` as the model gave it"
-        )
+    check_not_calibrated(result)
     unknown = np.isnan(result.std).any(axis=-1)
     if unknown.all():
         return NOISE
@@ -427,7 +425,6 @@ def _plain_target(scores: TargetScores) -> dict[str, Any]:
 
 def _read_evaluation(content: Mapping[str, Any], rows: int, names: tuple[str, ...]) -> RegressionEvaluation:
     """Scores without their rows, so that nothing can be compared with them row by row."""
-    nothing = np.empty(0, dtype=np.int64)
     of_target = {}
     for name in names:
         given: dict[str, Any] = {}
@@ -439,6 +436,4 @@ def _read_evaluation(content: Mapping[str, Any], rows: int, names: tuple[str, ..
             else:
                 given[score] = float(value)
         of_target[name] = TargetScores(**given)
-    return RegressionEvaluation(
-        rows, of_target, _found=Paired({}, nothing, np.empty((0, len(names))), nothing, len(names))
-    )
+    return RegressionEvaluation(rows, of_target, _found=Paired({}))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from howsure.answers.choose import check_familiar
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.errors import InputError
 from howsure.sampling.outcome import Integers
@@ -34,6 +33,6 @@ def choose(rows: RegressionCertainty, which: str | None, most: int | None = None
         )
     order = rows.widest()
     if which == "unfamiliar":
-        check_familiar(rows)
+        rows.check_familiarity()
         order = order[rows.unfamiliar[order]]
     return np.asarray(order if len(rows.target_names) > 1 else order[:most])

@@ -21,7 +21,6 @@ from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.scores import crps, nll
 from howsure.answers.numbers.truth import truth_of
 from howsure.compare.protocol import Comparing
-from howsure.data.align import called_of
 from howsure.data.rows import quoted
 from howsure.data.targets import check_numbers
 from howsure.errors import InputError
@@ -84,9 +83,7 @@ def _scored(result: RegressionCertainty, truth: Floats, seed: int) -> NumberScor
         "mae": _mean(np.abs(mean - truth) / unit, 0.0),
         **dict.fromkeys(OUTSIDE, _undefined(len(truth))),
     }
-    found = Paired(
-        measured, result.row, truth, np.empty(0, dtype=np.int64), truth.shape[1], called_of(result)
-    )
+    found = Paired.of(measured, result, truth)
     return NumberScores(**found.scores(), _found=found)
 
 

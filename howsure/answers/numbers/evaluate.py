@@ -6,7 +6,7 @@ What each score is, and how its interval is made, is in `howsure.answers.numbers
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -15,11 +15,10 @@ from howsure.answers.classes.evaluate import ends_of
 from howsure.answers.numbers.result import FROM_HELD_OUT, NO_NOISE, RegressionCertainty
 from howsure.answers.numbers.scores import AT_LEVELS, LEVELS, by_chance, named_at, of_target
 from howsure.answers.numbers.sentence import SHOWN
-from howsure.answers.numbers.truth import check_result, truth_of
-from howsure.data.align import called_of
+from howsure.answers.numbers.truth import truth_of
+from howsure.answers.registry import check_outside
 from howsure.digits import significant
 from howsure.displayed import Displayed
-from howsure.errors import InputError
 from howsure.judge.paired import Comparable, Paired, check_enough
 from howsure.judge.scores import Measured, Score
 from howsure.sampling.outcome import Floats
@@ -163,7 +162,7 @@ class RegressionEvaluation(Comparable, Displayed):
         note: What is missing and how to get it, a sentence; empty where nothing is.
     """
 
-    in_notebooks: ClassVar[str] = "howsure.answers.numbers.evaluation_view:of_evaluation"
+    in_notebooks: ClassVar[str] = "howsure.answers.numbers.notebook:of_evaluation"
 
     rows: int
     of_target: Mapping[str, TargetScores]
@@ -205,9 +204,7 @@ def evaluate(result: RegressionCertainty, labels: Any, *, outside: Any, seed: in
     truth = truth_of(result, labels)
     check_enough(truth)
     if outside is not None:
-        check_result(outside, result.target_names)
-        if not len(outside):
-            raise InputError("There are no rows from outside", expected="at least 1, or outside=None")
+        check_outside(outside, result)
     return evaluate_numbers(result, truth, seed, outside)
 
 
@@ -218,11 +215,12 @@ def evaluate_numbers(
     names, rows = result.target_names, len(truth)
     measured = {name: of_target(result, k, truth[:, k], seed, outside) for k, name in enumerate(names)}
     flat = {
-        score if len(names) == 1 else f"{score} of {name}": found
+        score if len(names) == 1 else f"{score} of {name}": each
         for name, of in measured.items()
-        for score, found in of.items()
+        for score, each in of.items()
     }
-    from_outside = np.empty(0, dtype=np.int64) if outside is None else outside.row
+    found = Paired.of(flat, result, truth)
+    found = found if outside is None else replace(found, outside=outside.row)
     note = ""
     if np.isnan(result.std).any():
         note = f"NLL, CRPS and all scores of intervals are missing: {NO_NOISE}. {FROM_HELD_OUT}."
@@ -230,7 +228,7 @@ def evaluate_numbers(
         rows,
         {name: _scores(of, rows) for name, of in measured.items()},
         note,
-        _found=Paired(flat, result.row, truth, from_outside, len(names), called_of(result)),
+        _found=found,
     )
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from howsure.answers.numbers.result import RegressionCertainty
-from howsure.answers.numbers.truth import check_result, truth_of
+from howsure.answers.numbers.truth import truth_of
+from howsure.answers.registry import NUMBERS, check_kind
 from howsure.arguments import as_array
 from howsure.data.align import aligned
 from howsure.data.rows import check_unmasked, in_rows, quoted
@@ -66,7 +67,7 @@ class PredictionIntervals:
             InputError: Not a `RegressionCertainty`, one of other targets or without the `std` of the fit,
                 or groups that were not among the labelled rows.
         """
-        check_result(result, self.target_names)
+        check_kind(result, NUMBERS, self.target_names)
         scale = self._scale_of(result)
         reach = np.empty_like(result.mean)
         if self.by_group != (by is not None):

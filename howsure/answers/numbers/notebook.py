@@ -1,15 +1,17 @@
-"""What notebooks show of one row of a `RegressionCertainty`."""
+"""What notebooks show of one row of a `RegressionCertainty`, and of its scores."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from howsure import digits
+from howsure.answers.numbers.evaluate import RegressionEvaluation
 from howsure.answers.numbers.sentence import FEW_TARGETS, OF_ANSWERS, NumbersRow, level_of, written_of
 from howsure.answers.sentences import words_of
 from howsure.digits import significant
 from howsure.report.notebook import Table, View
 from howsure.sampling.outcome import Floats
+from howsure.words import counted
 
 MOST_TARGETS = 12
 """Of one row; the others are counted."""
@@ -56,3 +58,16 @@ def of_row(row: NumbersRow) -> View:
 
 def _deviation(values: Floats | None, k: int) -> str:
     return UNKNOWN if values is None or np.isnan(values[k]) else significant(float(values[k]), 2)
+
+
+def of_evaluation(evaluation: RegressionEvaluation) -> View:
+    """Every score that there is, and what is good."""
+    head = ["score", "value and 95 % interval", "what is good"]
+    rows, one = counted(evaluation.rows, "row"), len(evaluation.of_target) == 1
+    tables = [
+        Table(
+            f"Scores of {rows}" + ("" if one else f": {target}"), head, evaluation.cells(target), numeric=(1,)
+        )
+        for target in evaluation.of_target
+    ]
+    return View([evaluation.note] if evaluation.note else [], tables)

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from howsure.answers.classes.result import Certainty
-from howsure.answers.familiar import Familiar
+from howsure.answers.familiar import FAMILIARITY, Familiar
 from howsure.answers.numbers.doubt import relative_width
 from howsure.answers.numbers.sentence import NumbersRow
 from howsure.answers.probabilities import ROW_AND_ID
@@ -142,13 +142,7 @@ COLUMNS = (
         least=0,
     ),
     Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row", least=1),
-    Column(
-        *("familiarity", PER_ROW, FLOAT, "0 to 1"),
-        "share of held-out rows that are no more familiar; None where it was not measured",
-        optional=True,
-        least=0,
-        most=1,
-    ),
+    FAMILIARITY,
     _wide("truth", "the true number; None where not given", optional=True),
 )
 """What a `RegressionCertainty` holds of every row, in the order of its table, which has lists for (N, K)."""

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.registry import NUMBERS, check_kind
-from howsure.data.rows import quoted
 from howsure.errors import InputError
 from howsure.sampling.outcome import Floats
 
 
-def check_result(result: RegressionCertainty, target_names: Sequence[str] | None = None) -> None:
-    """An `InputError` unless it is a `RegressionCertainty`, and of these targets if given."""
-    check_kind(result, NUMBERS)
-    if target_names is not None and result.target_names != tuple(target_names):
-        raise InputError(
-            "These rows have other targets than the labelled ones had",
-            expected=quoted(target_names),
-            received=quoted(result.target_names),
-        )
-
-
 def truth_of(result: RegressionCertainty, labels: Any) -> Floats:
     """(N, K) true numbers of a result, as given or as it has them, or an `InputError`."""
-    check_result(result)
+    check_kind(result, NUMBERS)
     if labels is not None:
         return result.numbered(labels)
     if result.truth is None:

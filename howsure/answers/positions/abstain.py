@@ -9,7 +9,8 @@ import numpy as np
 
 from howsure.answers.positions.counts import dice_of_rows
 from howsure.answers.positions.result import DenseCertainty
-from howsure.answers.positions.truth import check_result, truths_of
+from howsure.answers.positions.truth import truths_of
+from howsure.answers.registry import POSITIONS, check_kind
 from howsure.arguments import as_share
 from howsure.errors import InputError
 from howsure.judge.accept import Acceptance, decided
@@ -47,7 +48,7 @@ class DenseAbstention(Acceptance):
         Raises:
             InputError: Not a `DenseCertainty`, or one of other classes.
         """
-        check_result(result, self.class_names)
+        check_kind(result, POSITIONS, self.class_names)
         return np.asarray(_certain(result) <= self.threshold)
 
     def in_words(self) -> str:

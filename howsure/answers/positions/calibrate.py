@@ -21,15 +21,22 @@ import numpy as np
 from howsure.answers.classes import maps
 from howsure.answers.positions import offsets
 from howsure.answers.positions.columns import of_counted
-from howsure.answers.positions.kept import are_known, known_probabilities
+from howsure.answers.positions.kept import check_known, known_probabilities
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.scores import loss_of
-from howsure.answers.positions.truth import check_result, truths_of
+from howsure.answers.positions.truth import truths_of
+from howsure.answers.registry import POSITIONS, check_kind
 from howsure.answers.verdict import judge, pick, top_two
 from howsure.arguments import check_choice
 from howsure.data.labels import check_names
 from howsure.errors import InputError
-from howsure.judge.calibrator_files import Kept, plain_scores, read_scores
+from howsure.judge.calibrator_files import (
+    Kept,
+    check_not_calibrated,
+    check_rows,
+    plain_scores,
+    read_scores,
+)
 from howsure.judge.learnt import LearntRows, plain_rows
 from howsure.judge.scores import SMALLEST, Score
 from howsure.results.columns import is_in_files
@@ -88,7 +95,7 @@ class DenseCalibrator(Kept):
             InputError: Another kind of result, other classes, calibrated already, or the probabilities of all
                 classes were not kept.
         """
-        check_result(result, self.class_names)
+        check_kind(result, POSITIONS, self.class_names)
         _check_usable(result)
         told = {"method": self.method, "rows": self.rows, "temperature": self.temperature.value}
         if self.offsets is not None:
@@ -161,13 +168,7 @@ def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: 
     as_given = sums(lambda at: 1.0)
     counted = as_given[:, 3]
     there = np.flatnonzero(counted)
-    if len(there) < 2 * FOLDS:
-        raise InputError(
-            "Too few labelled rows to calibrate with",
-            expected=f"at least {2 * FOLDS}, for {FOLDS} folds",
-            received=len(there),
-            hint="Label more rows",
-        )
+    check_rows(len(there), FOLDS)
     beta, at_best = _least(sums)
     moved, added = at_best[:, 1] / at_best[:, 2].sum(), None
     if method == METHODS[0]:
@@ -450,9 +451,5 @@ def _maps_of_row(result: DenseCertainty, at: int, theta: Floats, relabelled: boo
 
 def _check_usable(result: DenseCertainty) -> None:
     """An `InputError` for what is calibrated already, or lacks probabilities."""
-    if "calibration" in result.method:
-        raise InputError(
-            "These rows are calibrated already", expected="a `DenseCertainty` as the model gave it"
-        )
-    if len(result) and not are_known(result):
-        known_probabilities(result, 0)
+    check_not_calibrated(result)
+    check_known(result)

@@ -27,12 +27,11 @@ import numpy as np
 from howsure.answers.positions.calibrate import cross_fitted, tempered
 from howsure.answers.positions.comparison_words import POSITION_WORDS
 from howsure.answers.positions.counts import Counts, counted_of, mean_dice, mean_iou
-from howsure.answers.positions.kept import are_known, known_probabilities
+from howsure.answers.positions.kept import check_known
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.scores import calibration_error, loss_of, mean_of, of_rows
 from howsure.answers.positions.truth import truth_map, truths_of
 from howsure.compare.protocol import Comparing
-from howsure.data.align import called_of
 from howsure.data.rows import quoted
 from howsure.errors import InputError
 from howsure.judge.paired import Comparable, Paired, check_enough, with_outside
@@ -129,8 +128,7 @@ def _doubt_of(rows: Rows) -> Floats:
 def _scored(rows: Rows, truth: Any, seed: int, background: int | None = None) -> RowScores:
     """Scores of N rows with true classes (N, *P), of which one row is read at a time."""
     result = _untempered(rows)
-    if len(result) and not are_known(result):
-        known_probabilities(result, 0)  # says how to keep them
+    check_known(result)
     counted, doubts = list[Counts](), list[Floats]()
     for part, of_part in _parts(rows, truth):
         counted.append(counted_of(part, partial(truths_of, part, of_part)))
@@ -153,14 +151,7 @@ def _scored(rows: Rows, truth: Any, seed: int, background: int | None = None) ->
         "aurc": ranked["aurc"],
         **dict.fromkeys(OUTSIDE, Measured(np.nan, np.zeros(len(nll)), 0)),
     }
-    found = Paired(
-        measured,
-        result.row[there],
-        some.digest,
-        np.empty(0, dtype=np.int64),
-        len(result.class_names),
-        called_of(result, there),
-    )
+    found = Paired.of(measured, result, some.digest, there)
     return RowScores(**found.scores(), _found=found)
 
 

@@ -17,11 +17,10 @@ from howsure.answers.positions.counts import counted_of, mean_dice, told_apart
 from howsure.answers.positions.kept import are_known
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.scores import held, mean_of, named_of, of_counts, of_rows
-from howsure.answers.positions.truth import Ignored, check_result, truths_of
+from howsure.answers.positions.truth import Ignored, truths_of
+from howsure.answers.registry import check_outside
 from howsure.arguments import check_whole
-from howsure.data.align import called_of
 from howsure.displayed import Displayed
-from howsure.errors import InputError
 from howsure.judge.paired import Comparable, Paired, check_enough, with_outside
 from howsure.judge.scores import Mean, Score
 from howsure.sampling.outcome import Integers
@@ -101,7 +100,7 @@ class DenseEvaluation(Comparable, Displayed):
         outside_auroc_by_disagreement: As outside_auroc, of the mean mutual information of a row's positions.
     """
 
-    in_notebooks: ClassVar[str] = "howsure.answers.positions.evaluation_view:of_evaluation"
+    in_notebooks: ClassVar[str] = "howsure.answers.positions.notebook:of_evaluation"
 
     rows: int
     positions: int
@@ -203,9 +202,7 @@ def evaluate(
 ) -> DenseEvaluation:
     """The part `evaluate` of positions; see `howsure.judge.evaluate.evaluate`."""
     if outside is not None:
-        check_result(outside, result.class_names)
-        if not len(outside):
-            raise InputError("There are no rows from outside", expected="at least 1, or outside=None")
+        check_outside(outside, result)
 
     def truths() -> Iterator[Integers]:
         return truths_of(result, labels)
@@ -220,14 +217,7 @@ def evaluate(
     dice = mean_dice(averaged.both, averaged.there + averaged.taken)
     measured["error_auroc"] = Mean(area, parts[there], least, least=0.0, most=1.0, by_odds=True)
     measured |= of_rows(result.doubt[there], dice)
-    found = Paired(
-        measured,
-        result.row[there],
-        some.digest,
-        np.empty(0, dtype=np.int64),
-        len(result.class_names),
-        called_of(result, there),
-    )
+    found = Paired.of(measured, result, some.digest, there)
     scores = found.scores()
     names = result.class_names
     whole = some.counted == np.prod(result.positions)

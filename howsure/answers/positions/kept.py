@@ -13,6 +13,12 @@ def are_known(result: DenseCertainty) -> bool:
     return result.all_probabilities is not None or len(result.class_names) == 2
 
 
+def check_known(result: DenseCertainty) -> None:
+    """An `InputError` that says how to keep the probabilities, unless they are known."""
+    if len(result) and not are_known(result):
+        known_probabilities(result, 0)
+
+
 def known_probabilities(result: DenseCertainty, at: int) -> Floats:
     """(P, K) probabilities at the positions of the row at a place, in double precision.
 

@@ -1,10 +1,11 @@
-"""What notebooks show of a `DenseCertainty` and of one of its rows."""
+"""What notebooks show of a `DenseCertainty`, of one of its rows, and of its scores."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from howsure.answers.positions.cards import LEAST_SHARE, place_of
+from howsure.answers.positions.evaluate import DenseEvaluation
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.sentence import DenseRow, ends_in_words, share_in_words
 from howsure.answers.sentences import percent, words_of
@@ -82,3 +83,12 @@ def of_result(result: DenseCertainty) -> View:
         caption += f"; {len(told)} of {len(share)} classes"
     bars = [100 * float(share[k]) for k in told]
     return View(view.said, [*view.tables, Table(caption, ["class", "share"], cells, numeric=(1,), bars=bars)])
+
+
+def of_evaluation(evaluation: DenseEvaluation) -> View:
+    """Every score that there is, what is good, and Dice and IoU of each class."""
+    head = ["score", "value and 95 % interval", "what is good"]
+    scores = Table(f"Scores of {evaluation.counted}", head, evaluation.cells(), numeric=(1,))
+    columns = ["class", "Dice", "IoU", "true positions"]
+    classes = Table("Classes", columns, evaluation.cells_of_classes(), numeric=(1, 2, 3))
+    return View(evaluation.sentences(), [scores, classes])

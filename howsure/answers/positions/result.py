@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from howsure.answers import verdict as verdicts
 from howsure.answers.positions.columns import COLUMNS, of_counted
-from howsure.answers.positions.doubt import over_classes
 from howsure.answers.positions.regions import Region, regions_of
 from howsure.answers.positions.sentence import DenseRow
 from howsure.answers.positions.truth import IGNORED, Ignore, truth_map
@@ -233,8 +232,9 @@ class DenseCertainty(Result[DenseRow]):
             there = part._there
             found["undecided"][at] = np.mean(part.is_coin_flip[there])
             found["unsettled"][at] = np.mean(~np.asarray(part.settled)[there])
-            top = (np.asarray(each)[there] for each in (part.label, part.probability))
-            found["doubt"][at] = over_classes(*top)
+            label, top = (np.asarray(each)[there].reshape(-1) for each in (part.label, part.probability))
+            size, unlikely = np.bincount(label), np.bincount(label, 1 - top.astype(np.float64))
+            found["doubt"][at] = np.mean(unlikely[size > 0] / size[size > 0])
         return {name: read_only(values) for name, values in found.items()}
 
     @property

@@ -16,9 +16,10 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.answers.positions.kept import are_known, known_probabilities
+from howsure.answers.positions.kept import check_known, known_probabilities
 from howsure.answers.positions.result import DenseCertainty
-from howsure.answers.positions.truth import check_result, truths_of
+from howsure.answers.positions.truth import truths_of
+from howsure.answers.registry import POSITIONS, check_kind
 from howsure.errors import InputError
 from howsure.judge.conformal import check_enough
 from howsure.results.positions import one_position
@@ -100,8 +101,8 @@ class DensePredictionSets:
             InputError: Not a `DenseCertainty`, one of other classes, or the probabilities of all classes were
                 not kept.
         """
-        check_result(result, self.class_names)
-        _check_known(result)
+        check_kind(result, POSITIONS, self.class_names)
+        check_known(result)
         return DenseSets(result, self.threshold)
 
     def __str__(self) -> str:
@@ -125,7 +126,7 @@ def prediction_sets(
             received=f"score={score!r} and by_class={by_class}",
         )
     truths = truths_of(result, labels)
-    _check_known(result)
+    check_known(result)
     missed, rows = np.zeros(_THRESHOLDS), 0
     for at, truth in enumerate(truths):
         counts = truth >= 0
@@ -144,12 +145,6 @@ def prediction_sets(
     threshold = float(np.int32(place << _DROPPED).view(np.float32))
     size = float(DenseSets(result, threshold).size.mean())
     return DensePredictionSets(coverage, threshold, rows, result.class_names, size)
-
-
-def _check_known(result: DenseCertainty) -> None:
-    """An `InputError` that says how to keep the probabilities, unless they are known."""
-    if len(result) and not are_known(result):
-        known_probabilities(result, 0)
 
 
 def _singles(p: Floats) -> NDArray[np.float32]:

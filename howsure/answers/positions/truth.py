@@ -216,17 +216,6 @@ def background_of(result: DenseCertainty, background: int | str) -> int:
     return number
 
 
-def check_result(result: DenseCertainty, class_names: Sequence[str]) -> None:
-    """An `InputError` unless it is a `DenseCertainty` of these classes."""
-    check_kind(result, POSITIONS)
-    if result.class_names != tuple(class_names):
-        raise InputError(
-            "These rows have other classes than the labelled ones had",
-            expected=quoted(class_names),
-            received=quoted(result.class_names),
-        )
-
-
 def truths_of(result: DenseCertainty, labels: Any) -> Iterator[Integers]:
     """True classes (P,) of one row after the other, −1 where a position does not count, also of `counts`.
 
