@@ -13,7 +13,7 @@ import numpy as np
 from howsure.answers.files import load, load_sample, parts_of
 from howsure.answers.registry import CLASSES, LABELS, Answer, answers
 from howsure.arguments import check_path
-from howsure.bare.given import flags_among, read_given
+from howsure.bare.given import check_no_flags, read_given
 from howsure.bare.results import of_given
 from howsure.data.align import Called
 from howsure.data.by_name import places_of_names
@@ -156,7 +156,9 @@ def read_result(
     if not header and given.class_names is None:
         called = None
     if given.class_names is None and not exported:
-        _check_no_flags(table, chosen, found.labels, source)
+        columns_of = {name: table.columns[table.names.index(name)] for name in chosen}
+        known = {name: each.to_numpy() for name, each in columns_of.items() if not each.null_count}
+        check_no_flags(known, found.labels, f"'{source}' has", "--drop")
     values = _in_one(_numbers(table, chosen, source), given, source)
     made = _made(source, values, given, called, found)
     return _marked(made, table) if exported else made
@@ -214,22 +216,6 @@ def _in_one(values: Array, columns: Columns, source: Path) -> Array:
         warn(f"The rows of '{source.name}' are divided by their sums, which are {low:.6g} to {high:.6g}.")
         values = values / total[:, None]
     return values
-
-
-def _check_no_flags(table: Table, names: list[str], labels: Array | None, source: Path) -> None:
-    """Raise an `InputError` for a column of whole zeros beside fractions: a fold or a flag, and no class."""
-    columns = {name: table.columns[table.names.index(name)] for name in names}
-    known = {name: each.to_numpy() for name, each in columns.items() if not each.null_count}
-    zero = flags_among(known, labels)
-    if not zero:
-        return
-    raise InputError(
-        f"'{source}' has a column of nothing but 0, '{zero[0]}', which may be no class",
-        expected="a column for each class, and others named",
-        received=f"columns {quoted(names)}",
-        hint=f"If it is none, leave it out: on the command line --drop {','.join(zero)}. If it is one, name "
-        "all classes with --class-names",
-    )
 
 
 def _exported(names: Sequence[str]) -> list[str]:

@@ -182,14 +182,7 @@ def _from_frame(frame: Any, names: Any, kind: Kind, called: str) -> Given:
             hint=f"Choose the columns: {each}_names=[{', '.join(map(repr, chosen[:2]))}, …]",
         )
     if wanted is None and kind.sums:
-        zero = flags_among(dict(zip(chosen, columns, strict=True)), rows.labels)
-        if zero:
-            raise InputError(
-                f"{called} have a column of nothing but 0, '{zero[0]}', which may be no class",
-                expected="a column for each class, and others left out",
-                received=f"columns {quoted(chosen)}",
-                hint=f"If it is none, leave it out. If it is one, name all: class_names={chosen[:12]}",
-            )
+        check_no_flags(dict(zip(chosen, columns, strict=True)), rows.labels, f"{called} have")
     if len(chosen) < (1 if not kind.sums or (wanted and len(wanted) == 2) else 2):
         raise InputError(
             f"{called} have too few columns",
@@ -225,18 +218,29 @@ def _check_lone(columns: Sequence[str], names: Sequence[str], kind: Kind) -> Non
         )
 
 
-def flags_among(columns: Mapping[str, NDArray[Any]], labels: Any) -> list[str]:
-    """Names of columns of whole zeros beside fractions: folds or flags, unless a label is called so.
+def check_no_flags(columns: Mapping[str, NDArray[Any]], labels: Any, said: str, how: str = "") -> None:
+    """Raise an `InputError` for a column of whole zeros beside fractions: a fold or a flag, and no class.
+
+    A column is a class if a label is called so.
 
     Args:
         columns: (N,) values by name.
         labels: True classes that came with them, or None.
+        said: The beginning of the message: `The probabilities have`.
+        how: An option of the command line that leaves columns out.
     """
+    names = list(columns)
     whole = [name for name, values in columns.items() if values.dtype.kind in "iu"]
-    if len(whole) == len(columns):
-        return []
     known = set() if labels is None else set(map(str, np.asarray(labels).tolist()))
-    return [name for name in whole if name not in known and len(columns[name]) and not columns[name].any()]
+    zero = [name for name in whole if name not in known and len(columns[name]) and not columns[name].any()]
+    if zero and len(whole) < len(columns):
+        leave_out = "leave it out" + (f": on the command line {how} {','.join(zero)}" if how else "")
+        raise InputError(
+            f"{said} a column of nothing but 0, '{zero[0]}', which may be no class",
+            expected="a column for each class, and others left out",
+            received=f"columns {quoted(names)}",
+            hint=f"If it is none, {leave_out}. If it is one, name all: class_names={names[:12]}",
+        )
 
 
 def _are_numbers(values: NDArray[Any]) -> bool:

@@ -50,18 +50,8 @@ def of_probabilities(
     thresholds: Thresholds | None,
     kind: str,
 ) -> Any:
-    """The result of given probabilities; see `Certainty.from_probabilities`.
-
-    Args:
-        p: The probabilities.
-        names: Names of the columns, or None.
-        of: The kind of answer.
-        source: Their origin, a text, or None.
-        thresholds: Thresholds of the verdicts, or None.
-        kind: The word for one row.
-    """
-    given = read_given(p, names, of, "The probabilities")
-    return of_given(given, of, source, thresholds, kind)
+    """The result of given probabilities `of` a kind of answer; see `Certainty.from_probabilities`."""
+    return of_given(read_given(p, names, of, "The probabilities"), of, source, thresholds, kind)
 
 
 def of_given(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping
+from copy import deepcopy
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.data.batches import numpy_of
-from howsure.data.gather import copied, is_several, length
+from howsure.data.gather import in_order, is_several, length
 from howsure.data.twice import mark_of
 from howsure.errors import InputError
 
@@ -58,20 +59,20 @@ class ByRow:
             self._check(rows)
             if self._check_more is not None and length(rows):
                 self._check_more(rows)
-        made = self._change(copied(rows))
+        made = self._change(deepcopy(rows))
         if first and length(rows):
             self.marks = _mark(rows), _mark(made)
         return made
 
     def is_steady(self) -> bool:
         """Whether it makes the same of a few rows each time; if it draws at random it hardly ever does."""
-        found = [_numbers(self._change(copied(self._few))) for _ in range(_TIMES)]
+        found = [_numbers(self._change(deepcopy(self._few))) for _ in range(_TIMES)]
         return all(np.array_equal(one, other) for one, other in pairwise(found))
 
     def _check(self, rows: Any) -> None:
         try:
             with warnings.catch_warnings(action="ignore"):
-                self._few = _at(rows, range(min(length(rows), _BESIDE)))
+                self._few = in_order(rows, list(range(min(length(rows), _BESIDE))))
                 mixes = all(_mixes(self._change, rows) for _ in range(_TIMES))
         except Exception:  # the function may not be for so few rows; what it makes of all is checked anyway
             return
@@ -93,13 +94,13 @@ def _mixes(change: Change, rows: Any) -> bool:
         return False
 
     def made(*places: int) -> Array:
-        return _numbers(change(copied(_at(rows, places))))
+        return _numbers(change(deepcopy(in_order(rows, list(places)))))
 
     one, two, three = ([*others, row, row])[:3]
     first, turned = made(row, one, two, three), [made(row, two, three, one), made(row, three, one, two)]
     if not np.array_equal(first, made(row, one, two, three)):  # it draws at random
         return False
-    given, moved = _numbers(_at(rows, [row, one, two, three])), made(one, two, three, row)
+    given, moved = _numbers(in_order(rows, [row, one, two, three])), made(one, two, three, row)
     if np.array_equal(first, moved) and np.array_equal(np.sort(first, axis=0), np.sort(given, axis=0)):
         return bool(np.any(given[0] != given[1]))  # it sorts them
     halves = [np.resize(each or [row], _BESIDE).tolist() for each in (others[::2], others[1::2])]
@@ -111,7 +112,7 @@ def _mixes(change: Change, rows: Any) -> bool:
         return True
     if _size(one_set[0] - other_set[0]) <= least:
         return False
-    centred = abs(one_set.mean()) < _LAST_DIGITS * abs(_numbers(_at(rows, [row, *halves[0]])).mean())
+    centred = abs(one_set.mean()) < _LAST_DIGITS * abs(_numbers(in_order(rows, [row, *halves[0]])).mean())
     return bool(centred) or _is_other(one_set[0] - given[0], other_set[0] - given[0])
 
 
@@ -124,17 +125,6 @@ def _is_other(one: Array, other: Array) -> bool:
 
 def _size(values: Array) -> float:
     return float(np.linalg.norm(values))
-
-
-def _at(rows: Any, places: Sequence[int]) -> Any:
-    """The rows at some places, in their form."""
-    if isinstance(rows, Mapping):
-        return {name: _at(each, places) for name, each in rows.items()}
-    if is_several(rows):
-        return [_at(each, places) for each in rows]
-    if isinstance(rows, list):
-        return [rows[place] for place in places]
-    return rows.iloc[list(places)] if hasattr(rows, "iloc") else rows[list(places)]
 
 
 def parts(rows: Any) -> list[Array]:

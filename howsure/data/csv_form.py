@@ -21,8 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from howsure.data.native import open_native
-from howsure.data.reading import reading
+from howsure.data.reading import open_native, reading
 from howsure.errors import FileError, InputError, warn
 
 if TYPE_CHECKING:
@@ -140,10 +139,7 @@ def _start(source: Path, form: Form) -> list[list[str]]:
     """The lines that decide the form; empty if they cannot have this form."""
     try:
         return first_lines(source, form, _LOOKED_AT)
-    except (
-        FileError,
-        InputError,
-    ):  # such as cells that are too long; reading the file later reports the fault
+    except (FileError, InputError):  # such as cells that are too long, which whoever reads the file tells
         return []
 
 

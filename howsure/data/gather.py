@@ -11,7 +11,6 @@ The kind of a source is recognised by its base classes and methods; no framework
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from itertools import islice
@@ -77,22 +76,30 @@ def gather(
 def first(x: Any, count: int) -> Any:
     """The first rows of an adapter's input; anything without rows is left for the adapter to refuse."""
     try:
-        if isinstance(x, Mapping):
-            return {key: value[:count] for key, value in x.items()}
-        return [part[:count] for part in x] if is_several(x) else x[:count]
+        return of_each(x, lambda part: part[:count])
     except (TypeError, IndexError, KeyError):
         return x
 
 
 def in_order(x: Any, places: Any) -> Any:
     """The rows of an adapter's input in another order; None for the order that they have."""
-    if places is None:
-        return x
+    return x if places is None else of_each(x, lambda part: _rows_at(part, places))
+
+
+def _rows_at(part: Any, places: Any) -> Any:
+    """The rows of one input at some places, in their form."""
+    if isinstance(part, list):
+        return [part[place] for place in places]
+    if is_of(part, "pyarrow"):
+        return part.take(places)
+    return part.iloc[places] if hasattr(part, "iloc") else part[places]
+
+
+def of_each(x: Any, made: Callable[[Any], Any]) -> Any:
+    """What is made of the rows of each input, in the form in which the rows are."""
     if isinstance(x, Mapping):
-        return {key: in_order(value, places) for key, value in x.items()}
-    if is_several(x):
-        return [in_order(part, places) for part in x]
-    return x.iloc[places] if hasattr(x, "iloc") else x.take(places) if is_of(x, "pyarrow") else x[places]
+        return {name: made(part) for name, part in x.items()}
+    return [made(part) for part in x] if is_several(x) else made(x)
 
 
 def length(x: Any, called: str = "The rows") -> int:
@@ -109,11 +116,6 @@ def length(x: Any, called: str = "The rows") -> int:
         raise InputError(
             f"{called} are no rows", expected="an array (N, …), as for `assess`", received=type(x).__name__
         ) from error
-
-
-def copied(x: Any) -> Any:
-    """A copy of the rows for a caller's function, which may change it in place."""
-    return copy.deepcopy(x)
 
 
 def is_several(x: Any) -> bool:

@@ -138,7 +138,8 @@ class LabelFolder:
     def warn_of_places(self) -> None:
         """Warn that labels with a place were not compared with rows, whose files are not known."""
         first = self.files[0]
-        if volumes.is_volume(first) or (rasters.is_raster(first) and rasters.is_placed(first)):
+        is_placed = rasters.is_raster(first) and rasters.geometry_of(first).affine is not None
+        if volumes.is_volume(first) or is_placed:
             warn(
                 f"A result does not say where its pixels or voxels lie, so '{self.path}' was not "
                 f"compared with them. `howsure assess … --labels {self.path}` does that."

@@ -82,11 +82,12 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
         )
     if not rows:
         return np.empty(0, dtype=np.int64)
+    expected = f"whole numbers from 0 to {classes - 1}" + (", or class names" if names else "")
     unknown = _missing(given)
     if len(unknown):
         raise InputError(
             f"Labels are missing {in_rows(len(unknown), unknown[:5].tolist())}",
-            expected=f"whole numbers from 0 to {classes - 1}" + (", or class names" if names else ""),
+            expected=expected,
             received=repr(given.tolist()[unknown[0]]),
             hint="Leave those rows out",
         )
@@ -94,8 +95,14 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
         given = from_words(given, names or ("0", "1"))
     if given.dtype.kind == "O" and all(isinstance(label, str) for label in given):
         return _numbered(given.tolist(), names)
+    if given.dtype == bool and classes != 2:
+        raise InputError(
+            "The labels are True and False, which is for two classes",
+            expected=expected,
+            received=f"{classes} classes",
+        )
     if given.dtype == bool:
-        return _from_booleans(given, classes, names)
+        return np.asarray(given != is_turned(names), dtype=np.int64)
     whole = None
     if given.dtype.kind in "iuf" and np.all(np.isfinite(given)):
         by_name = _number_names(given, names)
@@ -106,23 +113,22 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
     if whole is None or not np.array_equal(whole, given):
         raise InputError(
             "The labels are not class numbers",
-            expected=f"whole numbers from 0 to {classes - 1}" + (", or class names" if names else ""),
+            expected=expected,
             received=f"dtype {given.dtype}, for example {given[:3].tolist()}",
             hint=_ARE_NUMBERS if given.dtype.kind == "f" else None,
         )
     wrong = np.flatnonzero((whole < 0) | (whole >= classes))
     if len(wrong):
-        is_name = names is not None and str(whole[wrong[0]]) in names
-        from_1 = whole.min() == 1 and whole.max() == classes
+        hint = None
+        if names is not None and str(whole[wrong[0]]) in names:
+            hint = "If these are class names, give them as texts"
+        elif whole.min() == 1 and whole.max() == classes:
+            hint = f"If they count from 1, {_FROM_0}"
         raise InputError(
             f"Labels are out of range {in_rows(len(wrong), wrong[:5].tolist())}",
             expected=f"class numbers from 0 to {classes - 1}, as there are {classes} classes",
             received=int(whole[wrong[0]]),
-            hint="If these are class names, give them as texts"
-            if is_name
-            else f"If they count from 1, {_FROM_0}"
-            if from_1
-            else None,
+            hint=hint,
         )
     return whole
 
@@ -229,13 +235,15 @@ def check_yes_or_no(
     check_unmasked(labels, "The labels")
     listed = _lists_of_names(labels)
     if listed is not None:
-        _check_as_many(listed, rows)
+        if len(listed) != rows:
+            raise InputError(
+                "The labels do not fit the rows",
+                expected=f"{rows} lists of names, one for each row",
+                received=len(listed),
+            )
         found = np.zeros((rows, count), dtype=bool)
-        lengths = [len(row) for row in listed]
-        flat = [name for row in listed for name in row]
-        found[
-            np.repeat(np.arange(rows), lengths), _numbered(flat, names, np.repeat(range(rows), lengths))
-        ] = 1
+        row_of = np.repeat(np.arange(rows), [len(row) for row in listed])
+        found[row_of, _numbered([name for row in listed for name in row], names, row_of)] = True
         return found
     given = _plain(as_array(by_column_name(labels, count, names, "label"), "The labels"))
     if given.shape in ((rows,), (rows, 1)) and count == 1:
@@ -273,15 +281,6 @@ def _plain(labels: NDArray[Any]) -> NDArray[Any]:
             with contextlib.suppress(OverflowError):
                 return labels.astype(bool if kinds == {bool} else np.int64)
     return labels
-
-
-def _check_as_many(labels: Sequence[object], rows: int) -> None:
-    if len(labels) != rows:
-        raise InputError(
-            "The labels do not fit the rows",
-            expected=f"{rows} lists of names, one for each row",
-            received=len(labels),
-        )
 
 
 def _from_one_hot(rows: NDArray[Any], labels: Any) -> Integers:
@@ -329,17 +328,6 @@ def _check_known(given: NDArray[Any], what: str) -> None:
             received=str(given[unknown[0]].tolist()[:12]),
             hint="Leave those rows out",
         )
-
-
-def _from_booleans(labels: NDArray[Any], classes: int, names: Sequence[str] | None) -> Integers:
-    """True is the second of two classes, unless their names say the opposite."""
-    if classes != 2:
-        raise InputError(
-            "The labels are True and False, which is for two classes",
-            expected=f"class numbers from 0 to {classes - 1}" + (", or class names" if names else ""),
-            received=f"{classes} classes",
-        )
-    return np.asarray(labels != is_turned(names), dtype=np.int64)
 
 
 def _numbered(
@@ -391,14 +379,12 @@ def _lists_of_names(labels: Any) -> list[Sequence[str]] | None:
     """For each row a list of names; None if the labels have another form."""
     if isinstance(labels, np.ndarray) and labels.dtype != object:
         return None
-    is_list = isinstance(labels, (list, tuple)) or len(getattr(labels, "shape", ())) == 1
-    if not is_list:
+    if not isinstance(labels, (list, tuple)) and len(getattr(labels, "shape", ())) != 1:
         return None
-    listed = list(labels)
     collections = (list, tuple, set, frozenset)
-    if not all(isinstance(row, collections) and all(isinstance(name, str) for name in row) for row in listed):
+    if not all(isinstance(row, collections) and all(isinstance(name, str) for name in row) for row in labels):
         return None
-    return [list(row) for row in listed]
+    return [list(row) for row in labels]
 
 
 # --- class names ----------------------------------------------------------------------------------
@@ -476,11 +462,7 @@ def _missing(labels: NDArray[Any]) -> Integers:
     """Positions of labels that mean "no value"."""
     if labels.dtype.kind == "f":
         return np.flatnonzero(np.isnan(labels))
-    return (
-        np.flatnonzero([is_missing(label) for label in labels])
-        if labels.dtype.kind == "O"
-        else np.empty(0, np.int64)
-    )
+    return np.flatnonzero([is_missing(label) for label in labels] if labels.dtype.kind == "O" else [])
 
 
 def is_missing(value: object) -> bool:

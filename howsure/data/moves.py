@@ -8,23 +8,22 @@ Whether a function moves positions is seen from what it makes of rows that are a
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import ndimage
 
 from howsure.data.batches import numpy_of
-from howsure.data.changed import ByRow, parts
-from howsure.data.gather import copied, is_several
+from howsure.data.changed import Array, ByRow, parts
+from howsure.data.gather import of_each
 from howsure.data.rows import channels_are_first, quoted
 from howsure.errors import InputError
 
-Array = NDArray[Any]
 Change = Callable[[Any], Any]
 Way = Change | str | tuple[Change, Change]
 """A function of rows that moves no position, a name of `READY`, or a function and what moves outputs back."""
@@ -104,7 +103,7 @@ class Move:
     def of(cls, way: Way, layout: Layout | None) -> Move:
         """A change as a caller gives it, for rows of a layout; None if answers are of whole rows."""
         if isinstance(way, str):
-            ready = partial(_each, change=partial(_ready, name=way, layout=layout))
+            ready = partial(of_each, made=partial(_ready, name=way, layout=layout))
             return cls(ready, None if layout is None else _back(way, layout), way)
         do, undo = way if isinstance(way, (tuple, list)) else (way, None)
         return cls(do, None if layout is None else undo, getattr(do, "__name__", repr(do)))
@@ -188,13 +187,6 @@ def _back(name: str, layout: Layout) -> Change:
     return lambda outputs: np.flip(outputs, last) if name == FLIP else np.rot90(outputs, -1, (first, last))
 
 
-def _each(rows: Any, change: Change) -> Any:
-    """Rows whose arrays were changed, each by itself."""
-    if isinstance(rows, Mapping):
-        return {name: change(part) for name, part in rows.items()}
-    return [change(part) for part in rows] if is_several(rows) else change(rows)
-
-
 # --- what a function does to one spot ---------------------------------------------------------------------
 
 
@@ -203,13 +195,14 @@ def _seen(move: Move, rows: Any, layout: Layout) -> tuple[bool, bool]:
     one, other, flat = (_spotted(rows, layout, order) for order in ((0, 1), (1, 0), ()))
 
     def lost(change: Change, share: float, *, draws: bool = False) -> bool:
-        rows = (one, other, *(change(copied(each)) for each in (one, other, *([flat] * 2 if draws else []))))
+        given = [one, other, flat, flat] if draws else [one, other]
+        rows = (one, other, *(change(deepcopy(each)) for each in given))
         return any(_is_lost(each, layout, share) for each in zip(*map(parts, rows), strict=True))
 
     def there_and_back(given: Any) -> Any:
-        return _each(move.do(given), lambda part: _undone(move.undo, numpy_of(part), layout))
+        return of_each(move.do(given), lambda part: _undone(move.undo, numpy_of(part), layout))
 
-    both = (parts(move.do(copied(one))) for _ in range(2))
+    both = (parts(move.do(deepcopy(one))) for _ in range(2))
     if all(np.array_equal(first, again) for first, again in zip(*both, strict=True)):
         return lost(move.do, _DIMMED), move.undo is None or not lost(there_and_back, _DIMMED)
     return sum(lost(move.do, _LOST, draws=True) for _ in range(_TIMES)) > 1, True
@@ -234,10 +227,8 @@ def _spotted(rows: Any, layout: Layout, order: tuple[int, ...]) -> Any:
 
     def of_part(part: Any) -> Any:
         values = numpy_of(part)
-        axes, low, high = (
-            layout.axes(values.shape),
-            *(float(end(values[:_TIMES])) for end in (np.min, np.max)),
-        )
+        axes, some = layout.axes(values.shape), values[:_TIMES]
+        low, high = float(some.min()), float(some.max())
         made = np.full((2, *values.shape[1:]), (3 * low + high) / 4)
         for row, place in enumerate(order):
             area: list[Any] = [row, *[slice(None)] * (values.ndim - 1)]
@@ -248,7 +239,7 @@ def _spotted(rows: Any, layout: Layout, order: tuple[int, ...]) -> Any:
         made = made.astype(values.dtype)
         return part.new_tensor(made) if hasattr(part, "new_tensor") else made
 
-    return _each(rows, of_part)
+    return of_each(rows, of_part)
 
 
 def _side(of: int) -> int:

@@ -66,16 +66,6 @@ def check_geometry(file: Path, sides: tuple[int, ...]) -> None:
         )
 
 
-def is_placed(file: Path) -> bool:
-    """Whether a TIFF image says by a transform where its pixels lie.
-
-    Raises:
-        FileError: It is missing or damaged.
-    """
-    with _opened(file) as image:
-        return not image.transform.is_identity
-
-
 def check_same_place(labels: Path, image: Path) -> None:
     """Raise an `InputError` unless the pixels of two images of the same sides lie in the same places.
 

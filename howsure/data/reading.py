@@ -9,9 +9,13 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from howsure.data.rows import damaged
 from howsure.errors import FileError, HowsureError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _OUT_OF_MEMORY = re.compile(
     r"can(no|')t allocate memory|out of memory|OOM when allocating|unable to allocate"
@@ -54,6 +58,21 @@ def reading(source: Path, kind: str) -> Iterator[None]:
         if isinstance(error, UnicodeDecodeError) and kind in _TEXTS:
             raise FileError(f"'{source}' is not text in UTF-8", hint="Save it as UTF-8") from error
         raise not_for_its_content(source, error) or damaged(source, kind, error) from error
+
+
+def open_native(path: str | os.PathLike[str]) -> pa.NativeFile:
+    """A file, opened for Arrow's threads.
+
+    Buffers that Arrow reads from a Python file object belong to Python. If a thread frees the last of them
+    while the interpreter ends, the process aborts. Any name that the system accepts works.
+
+    Raises:
+        OSError: It cannot be opened; with the `errno` and message of `open`.
+    """
+    import pyarrow as pa
+
+    with open(path, "rb"):  # for its errors: Arrow's have no `errno` for a folder
+        return pa.OSFile(os.fsencode(path), "rb")
 
 
 def of_content(error: Exception) -> str:

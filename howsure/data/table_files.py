@@ -13,8 +13,7 @@ from howsure.data.by_name import lone_class, only_count, places_of_names
 from howsure.data.csv_form import CSV, Form, first_lines, form_of, kind_of, opened, read_lines
 from howsure.data.csv_header import counts_classes, is_header
 from howsure.data.ids import ID
-from howsure.data.native import open_native
-from howsure.data.reading import reading
+from howsure.data.reading import open_native, reading
 from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, in_rows, quoted
 from howsure.data.tables import LABELS, TEXTS, Roles, Table, as_found, called_in, labels_of, rows_of
 from howsure.errors import InputError, warn
@@ -152,14 +151,10 @@ def read_named(source: Path, features: Sequence[str], roles: Roles | None = None
             table.number(name, "for the model")
     asked = Roles() if roles is None else roles
     usual = {name for name in (LABELS, ID) if name in features and name not in (asked.label, asked.id)}
-    label, identity, _ = asked.of(table, None)
-    label, identity = (
-        None if place is not None and table.names[place] in usual else place for place in (label, identity)
-    )
-    dropped = {table.names.index(name) for name in asked.drop if name in table.names}
-    columns = [
-        place for place in range(len(table.names)) if place not in (label, identity) and place not in dropped
-    ]
+    *found, rest = asked.of(table, None)
+    kept = [place for place in found if place is not None and table.names[place] in usual]
+    label, identity = (None if place in kept else place for place in found)
+    columns = sorted([*rest, *kept])
     frame = pa.table(
         [table.columns[place] for place in columns], names=[table.names[place] for place in columns]
     )

@@ -6,6 +6,7 @@ turned, so that position (i, j, k) of a map is voxel (i, j, k) of its file.
 
 from __future__ import annotations
 
+import gzip
 import itertools
 from pathlib import Path
 from typing import Any
@@ -61,9 +62,7 @@ def read_volume(file: Path) -> tuple[Array, str]:
             expected="three axes of space, and perhaps one of channels",
             received=f"an array of shape {array.shape}",
         )
-    from nibabel.orientations import aff2axcodes
-
-    return array, "".join(letter or "?" for letter in aff2axcodes(image.affine))
+    return array, _lies(image)
 
 
 def check_geometry(file: Path, sides: tuple[int, ...]) -> None:
@@ -74,7 +73,7 @@ def check_geometry(file: Path, sides: tuple[int, ...]) -> None:
         InputError: They have other sides.
     """
     found = tuple(map(int, _opened(file).shape[:_AXES]))
-    if not _fits(sides, found):
+    if (*sides, *[1] * (len(found) - len(sides))) != found:  # maps may lack last axes of a single slice
         raise InputError(
             f"The maps of '{file}' have other sides than the volume, so its geometry does not fit",
             expected=f"{' × '.join(map(str, found))} voxels",
@@ -90,8 +89,6 @@ def geometry_of(file: Path) -> Geometry:
         DependencyError: nibabel is not installed.
     """
     image = _opened(file)
-    from nibabel.orientations import aff2axcodes
-
     header = image.header
     to_mm = {"meter": 1000.0, "micron": 0.001}.get(header.get_xyzt_units()[0], 1.0)
     affine = np.diag([to_mm, to_mm, to_mm, 1.0]) @ image.affine
@@ -99,8 +96,7 @@ def geometry_of(file: Path) -> Geometry:
     sides = tuple(np.linalg.norm(affine[:_AXES, :_AXES], axis=0).tolist())
     if not (header["qform_code"] or header["sform_code"]):  # nothing says where the scanner was
         return Geometry(sides)
-    lies = "".join(letter or "?" for letter in aff2axcodes(image.affine))
-    return Geometry(sides, affine=affine, lies=lies)
+    return Geometry(sides, affine=affine, lies=_lies(image))
 
 
 def check_same_place(labels: Path, image: Path) -> None:
@@ -115,7 +111,8 @@ def check_same_place(labels: Path, image: Path) -> None:
     theirs, its = _opened(labels), _opened(image)
     sides = np.array(its.shape[:_AXES])
     corners = np.array(list(itertools.product((0, 1), repeat=_AXES))) * (sides - 1)
-    off = corners @ (theirs.affine - its.affine)[:_AXES, :_AXES].T + (theirs.affine - its.affine)[:_AXES, 3]
+    between = (theirs.affine - its.affine)[:_AXES]
+    off = corners @ between[:, :_AXES].T + between[:, _AXES]
     voxel = np.linalg.norm(its.affine[:_AXES, :_AXES], axis=0).min()
     if np.linalg.norm(off, axis=1).max() > voxel / 2:
         raise InputError(
@@ -147,19 +144,14 @@ def write_volume(path: str, array: Array, like: Path, *, is_label: bool) -> None
     header.set_data_dtype(array.dtype)
     sides = (*array.shape, *[1] * (_AXES - array.ndim))
     image = type(source)(array.reshape(sides), source.affine, header)
-    Path(path).write_bytes(_packed(image.to_bytes()))
+    Path(path).write_bytes(gzip.compress(image.to_bytes(), mtime=0))  # the same map is the same file
 
 
-def _packed(content: bytes) -> bytes:
-    """As gzip, without the time, so that the same map is the same file."""
-    import gzip
+def _lies(image: Any) -> str:
+    """Whither its axes point: `RAS`."""
+    from nibabel.orientations import aff2axcodes
 
-    return gzip.compress(content, mtime=0)
-
-
-def _fits(sides: tuple[int, ...], found: tuple[int, ...]) -> bool:
-    """Whether maps have the axes of a volume, but for last ones of a single slice."""
-    return len(sides) <= len(found) and (*sides, *[1] * (len(found) - len(sides))) == found
+    return "".join(letter or "?" for letter in aff2axcodes(image.affine))
 
 
 def _opened(file: Path) -> Any:

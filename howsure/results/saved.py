@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from howsure.arguments import check_path
-from howsure.data.native import open_native
-from howsure.data.reading import of_content, reading
+from howsure.data.reading import of_content, open_native, reading
 from howsure.errors import FileError
 from howsure.results.seal import check_seal
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from howsure.data.native import open_native
+from howsure.data.reading import open_native
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from howsure.data.native import open_native
+from howsure.data.reading import open_native
 from howsure.results.columns import save_sealed
 from howsure.results.maps import maps_are_whole, remove_maps
 from howsure.results.saved import METADATA_KEY

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from howsure.data.native import open_native
-from howsure.data.reading import reading
+from howsure.data.reading import open_native, reading
 from howsure.errors import FileError, InputError
 from howsure.scale.parts import about_of
 from howsure.scale.sources import Reader, SourceFile

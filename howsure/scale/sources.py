@@ -20,9 +20,8 @@ import numpy as np
 
 from howsure.data import images
 from howsure.data.files import check_lengths, check_readable, rows_in_npz
-from howsure.data.native import open_native
 from howsure.data.numpy_files import map_npz, open_npy
-from howsure.data.reading import reading
+from howsure.data.reading import open_native, reading
 from howsure.data.rows import Array, InputSpec, Rows
 from howsure.data.rows_from_file import any_rows_in_npz
 from howsure.data.table_files import parquet_columns

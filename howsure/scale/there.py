@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from howsure.data.native import open_native
-from howsure.data.reading import reading
+from howsure.data.reading import open_native, reading
 from howsure.errors import FileError, InputError, warn
 from howsure.scale.folder import MANIFEST, Manifest, read_images, read_manifest
 from howsure.scale.parts import about_of

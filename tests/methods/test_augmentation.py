@@ -1,6 +1,7 @@
 """Augmentation, and all else that calls a function of the caller's with rows: these stay as they are."""
 
 import functools
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -8,7 +9,6 @@ import pytest
 import howsure
 from howsure import shifts
 from howsure.data.changed import ByRow
-from howsure.data.gather import copied
 from tests.test_passes import rows_of, two_layers
 
 
@@ -34,7 +34,7 @@ def test_a_change_in_place_changes_neither_the_callers_rows_nor_the_answer(kind)
 
         return change
 
-    before = copied(given)
+    before = deepcopy(given)
     plain = howsure.Augmentation([lambda rows: 2 * rows, lambda rows: 3 * rows])
     found = howsure.assess(two_layers(), given, method=howsure.Augmentation([times(2), times(3)]))
     wanted = howsure.assess(two_layers(), x, method=plain)
