@@ -10,6 +10,7 @@ import contextlib
 import os
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,10 +28,12 @@ from howsure.cli.grouped import grouped
 from howsure.cli.hints import in_options, told
 from howsure.cli.options import INTERRUPTED, WRONG, Quiet, Seed, consoles, say_version
 from howsure.cli.stopping import INTERRUPTIONS, Unbreakable, open_the_closed
-from howsure.cli.warned import Warned
 from howsure.errors import HowsureError, HowsureWarning, is_of_a_model, raised
 from howsure.models.import_keras import load_keras
 from howsure.terminal import say
+
+_BEGINNING = 60
+"""Characters of a warning that the count of more such warnings repeats."""
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -97,11 +100,39 @@ def main() -> None:
             sys.exit(WRONG)
 
 
+class _Warned:
+    """Prints warnings when they come: each text once, and of each kind only the first, then a count."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._said: set[str] = set()
+        self._first: dict[str, str] = {}
+        self._more = Counter[str]()
+
+    def show(self, warning: HowsureWarning) -> None:
+        """Print a warning, unless it or another of its kind was printed before."""
+        text = in_options(str(warning))
+        if text in self._said:
+            return
+        self._said.add(text)
+        if warning.kind in self._first:
+            self._more[warning.kind] += 1
+            return
+        self._first[warning.kind] = text
+        say(self._console, f"warning: {text}")
+
+    def close(self) -> None:
+        """Print how many warnings were not printed."""
+        for kind, count in self._more.items():
+            beginning = self._first[kind][:_BEGINNING]
+            say(self._console, f"warning: {count:,} more such warnings about other rows: {beginning}…")
+
+
 @contextlib.contextmanager
 def _plain_words() -> Iterator[None]:
     """Print howsure's errors and warnings, and Ctrl-C, as one line on stderr, and set the exit code."""
     errors = Console(stderr=True)
-    warned = Warned(errors)
+    warned = _Warned(errors)
     with warnings.catch_warnings(), INTERRUPTIONS.heard():
         show_others = warnings.showwarning
 

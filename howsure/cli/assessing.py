@@ -12,13 +12,11 @@ from rich.console import Console
 
 import howsure
 from howsure.answers.files import parts_of
-from howsure.answers.printed import lines_of
 from howsure.answers.registry import fed, part_of
 from howsure.bare.files import Columns, read_sample
 from howsure.cli import folders
 from howsure.cli.columns import RowOptions
 from howsure.cli.folders import FolderOptions
-from howsure.cli.hints import paragraph
 from howsure.cli.map_options import MapOptions
 from howsure.cli.models import Model, check_models, load_model, rows_of
 from howsure.cli.options import (
@@ -31,12 +29,20 @@ from howsure.cli.options import (
     Quiet,
     consoles,
 )
-from howsure.cli.output import STDOUT, check_table, maps_on_disk, parquet_beside, write_page, write_table
+from howsure.cli.output import (
+    STDOUT,
+    check_table,
+    maps_on_disk,
+    parquet_beside,
+    say_result,
+    write_page,
+    write_table,
+)
 from howsure.cli.paths import check_exists, check_output
 from howsure.cli.stopping import INTERRUPTIONS, kept
 from howsure.data.csv_form import kind_of
 from howsure.data.images import images_of, is_image_name
-from howsure.data.label_files import read_label_file, read_labels
+from howsure.data.label_files import read_label_file
 from howsure.data.label_images import LabelFolder
 from howsure.data.rows import Rows, counted
 from howsure.data.tables import Roles
@@ -50,9 +56,7 @@ from howsure.results.maps import maps_beside
 from howsure.scale.recipe import Asked
 from howsure.scale.sources import RowSource
 from howsure.scale.worker import Recipe
-from howsure.terminal import COMPILING, progress, say, summary, undecided_table
-
-_SHOWN = 10
+from howsure.terminal import COMPILING, progress, say
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,10 +181,9 @@ class _Run:
         """Assess rows part by part; True if all rows were assessed."""
         errors, console = self.results.consoles()
         labels, members = self.rows.labels, self.passes.members
-        other = Opening(None, self.opening.allow_code)
         recipe = Recipe(
             folders.source_of(self.model, self.opening),
-            tuple(folders.source_of(path, other, like=self.model) for path in members),
+            tuple(folders.source_of(path, self.opening, like=self.model) for path in members),
             self.passes.choice.option,
             dropout,
             asked,
@@ -201,21 +204,12 @@ class _Run:
         errors, console = self.results.consoles()
         out, labels = self.results.out, self.rows.labels
         network = load_model(self.model, self.opening, errors)
-        other = Opening(None, self.opening.allow_code)
-        others = [load_model(path, other, errors, like=self.model) for path in self.passes.members]
+        others = [load_model(path, self.opening, errors, like=self.model) for path in self.passes.members]
         rows = rows_of(self.data, network, self.many.skip_unreadable, roles)
         if labels is not None:
-            request = replace(
-                request, class_names=names_for(network, rows, request.class_names, request.assessed_output)
-            )
-            found = read_labels(
-                labels,
-                rows,
-                column=self.rows.label_column,
-                id_column=rows.id_name,
-                names=request.class_names,
-            )
-            rows = replace(rows, labels=found, class_names=None)
+            names = names_for(network, rows, request.class_names, request.assessed_output)
+            request = replace(request, class_names=names)
+            rows = replace(rows, labels=self.rows.labels_of(rows, names), class_names=None)
         rows_in = replace(rows, x=divided(rows.x, self.rows.divide_by, network, request))
         own = self.passes.method is None and not others and is_estimator(network)
         if own and dropout != MCDropout():
@@ -242,7 +236,7 @@ class _Run:
                 with INTERRUPTIONS.held():
                     write_table(result, out)
                     blocks.clear()
-            _say_result(result, console)
+            say_result(result, console)
             if out != STDOUT:
                 say(console, f"\nTable:   {out}")
             self.maps.write(lambda: [result], self.data, console)
@@ -261,14 +255,6 @@ class _Run:
                 write_report(self.results.report, result, rows.by_column, **wishes)
                 say(console, f"Report:  {self.results.report}")
         return not rows.left_out
-
-
-def _say_result(result: Any, console: Console) -> None:
-    """Print the summary and the most undecided rows."""
-    paragraph(console, summary(result))
-    if len(result):
-        say(console, f"\n{lines_of(result, _SHOWN).which}:\n")
-        console.print(undecided_table(result, _SHOWN))
 
 
 def _say_left_out(rows: Rows) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +12,8 @@ import typer
 from howsure.cli.grouped import given
 from howsure.cli.options import DivideBy
 from howsure.data.csv_form import CSV, kind_of
+from howsure.data.label_files import read_labels
+from howsure.data.rows import Array, Rows
 from howsure.data.tables import Roles
 from howsure.errors import InputError
 from howsure.scale.sources import parquet_files
@@ -88,6 +90,16 @@ class RowOptions(RowColumns):
         ),
     ] = None
     divide_by: DivideBy = None
+
+    def labels_of(self, rows: Rows, names: Sequence[str] | None) -> Array | None:
+        """The labels in the file of labels, in the order of the rows; None without such a file.
+
+        Raises:
+            HowsureError: The file cannot be read, or holds labels of other rows.
+        """
+        if self.labels is None:
+            return None
+        return read_labels(self.labels, rows, column=self.label_column, id_column=rows.id_name, names=names)
 
 
 def check_rows_given(data: Path | None, options: Iterable[str]) -> None:

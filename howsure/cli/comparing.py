@@ -33,7 +33,7 @@ from howsure.cli.table_input import (
 from howsure.compare.findings import findings, lead
 from howsure.compare.run import default_methods
 from howsure.data.csv_form import kind_of
-from howsure.data.label_files import read_label_file, read_labels
+from howsure.data.label_files import read_label_file
 from howsure.data.rows import Rows
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError
@@ -46,9 +46,6 @@ from howsure.results.maps import table_in
 from howsure.scale.folder import is_results
 from howsure.scale.recipe import Asked
 from howsure.terminal import COMPILING, comparison_table, progress, say
-
-_NOT_OF_COMPARE = ("keep", "positions")
-"""Wishes that `howsure.compare` does not take."""
 
 
 @dataclass(frozen=True)
@@ -157,14 +154,7 @@ def check_unused(options: Iterable[str]) -> None:
 def compared_tables(
     first: Path, second: Path, options: JudgedOptions, seed: int, background: str | None
 ) -> howsure.Comparison:
-    """The comparison of two tables of the same rows.
-
-    Args:
-        first: The baseline.
-        second: The other table.
-        options: Options of both tables.
-        seed: Seed of the folds.
-        background: The class that means leave out, or None.
+    """The comparison of two tables of the same rows, of which the first is the baseline.
 
     Raises:
         InputError: The tables differ in rows or classes, have the same name, or have no labels.
@@ -215,21 +205,7 @@ def compared_methods(
     errors: Console,
     background: str | None,
 ) -> howsure.Comparison:
-    """The comparison of the methods that a model allows.
-
-    Args:
-        model: The model.
-        data: Rows with known classes.
-        rows: Options of the rows.
-        others: Members, and further rows.
-        asked: The request for the model.
-        opening: How to open the model.
-        errors: Console for progress.
-        background: The class that means leave out, or None.
-
-    Raises:
-        HowsureError: A file cannot be read, or does not fit.
-    """
+    """The comparison of the methods that a model allows, on rows with true answers."""
     labels = rows.labels
     roles = rows.roles(data, labels)
     if labels is not None:
@@ -237,18 +213,9 @@ def compared_methods(
     request = asked.wished()
     network = load_model(model, opening, errors)
     found = rows_of(data, network, False, roles)
-    request = replace(
-        request, class_names=names_for(network, found, request.class_names, request.assessed_output)
-    )
-    truth = found.truth(request.class_names)
-    if labels is not None:
-        truth = read_labels(
-            labels,
-            found,
-            column=rows.label_column,
-            id_column=found.id_name,
-            names=request.class_names,
-        )
+    names = names_for(network, found, request.class_names, request.assessed_output)
+    request = replace(request, class_names=names)
+    truth = found.truth(names) if labels is None else rows.labels_of(found, names)
     if truth is None:
         raise InputError(
             "A comparison needs true answers",
@@ -256,8 +223,7 @@ def compared_methods(
             received="rows alone",
         )
     plain = _checked(truth, found, network, request)
-    alike = Opening(None, opening.allow_code)
-    members = [load_model(path, alike, errors, like=model) for path in others.member or ()]
+    members = [load_model(path, opening, errors, like=model) for path in others.member or ()]
     dropout = MCDropout(keep_off=others.keep_off or ())
     one = fed(found.x, request)
     methods = default_methods(network, one, members, dropout, request.assessed_output, plain)
@@ -277,6 +243,7 @@ def compared_methods(
         return {name: in_unit(each) for name, each in read.items()}
 
     changed = others.shifted or []
+    wishes = {name: wish for name, wish in vars(request).items() if name not in ("keep", "positions")}
     with progress(errors, "Comparing", waiting=COMPILING) as shown:
         return howsure.compare(
             network,
@@ -287,7 +254,7 @@ def compared_methods(
             outside=named(others.outside or ()),
             background=background,
             progress=INTERRUPTIONS.told(shown),
-            **{name: wish for name, wish in vars(request).items() if name not in _NOT_OF_COMPARE},
+            **wishes,
         )
 
 
@@ -303,13 +270,7 @@ def _checked(truth: Any, rows: Rows, network: Any, request: Request) -> str:
 
 
 def say_comparison(console: Console, comparison: howsure.Comparison, report: Path | None) -> None:
-    """Print a comparison in words, and write its page.
-
-    Args:
-        console: Console for the text.
-        comparison: The comparison.
-        report: File of the page, or None for no page.
-    """
+    """Print a comparison in words, and write its page if it is wanted."""
     paragraph(console, lead(comparison))
     say(console, "")
     console.print(comparison_table(comparison))

@@ -15,13 +15,12 @@ import typer
 from rich.console import Console
 
 from howsure.answers.verdict import VERDICTS
-from howsure.cli.models import WEIGHTS, load_model
+from howsure.cli.models import load_model, placed
 from howsure.cli.options import Opening
 from howsure.cli.output import ENDINGS, STDOUT
 from howsure.cli.stopping import INTERRUPTIONS
 from howsure.data.rows import counted
 from howsure.errors import InputError
-from howsure.models.factory import is_factory
 from howsure.scale.folder import is_results
 from howsure.scale.local import one_process
 from howsure.scale.ray import cluster
@@ -91,10 +90,7 @@ def is_folder(out: Path, workers: int | None) -> bool:
 
 def source_of(path: Path, opening: Opening, like: Path | None = None) -> Source:
     """Where a worker finds the model. The worker may run in another folder."""
-    weights, allow_code = opening.weights, opening.allow_code
-    if like is not None and is_factory(like) and path.suffix.lower() in WEIGHTS:
-        path, weights = like, path
-    return Source.of(path, weights, allow_code)
+    return Source.of(*placed(path, opening, like), opening.allow_code)
 
 
 def check_unused(many: FolderOptions, data: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import overload
 
 import typer.main
 from rich.console import Console
@@ -87,16 +86,12 @@ _PYTHON = re.compile(
 )
 
 
-@overload
-def in_options(text: str) -> str: ...
-@overload
-def in_options(text: None) -> None: ...
-def in_options(text: str | None) -> str | None:
+def in_options(text: str) -> str:
     """A message in the words of the command line. What follows the words "in Python" stays as it is.
 
     Args:
         text: Has arguments as `name=value` or `` `name` ``, functions as `howsure.name(…)`, and in single
-            quotes what users call things. None stays None.
+            quotes what users call things.
 
     Example:
         >>> in_options("If they are logits, say so: outputs='logits'. `keep_off` is for networks.")
@@ -104,8 +99,6 @@ def in_options(text: str | None) -> str | None:
         >>> in_options("Make one with howsure.plan(model, x), or give method=howsure.Softmax()")
         'Make one with howsure audit MODEL --data ROWS --save-plan PLAN, or give --method softmax'
     """
-    if text is None:
-        return None
     own = _IN_PYTHON.search(text)
     end = len(text) if own is None else own.start()
     return _PYTHON.sub(_said, text[:end]) + text[end:]
@@ -113,7 +106,7 @@ def in_options(text: str | None) -> str | None:
 
 def told(error: HowsureError) -> str:
     """An error in the words of the command line. What was received stays as the caller gave it."""
-    expected, hint = in_options(error.expected), in_options(error.hint)
+    expected, hint = (each and in_options(each) for each in (error.expected, error.hint))
     return str(HowsureError(in_options(error.what), expected=expected, received=error.received, hint=hint))
 
 

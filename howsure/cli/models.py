@@ -58,24 +58,23 @@ def check_models(model: Path, members: list[Path], weights: Path | None) -> list
     return files
 
 
-def load_model(
-    path: Path,
-    opening: Opening,
-    errors: Console,
-    *,
-    like: Path | None = None,
-) -> Any:
-    """Load the model that a command names.
+def placed(path: Path, opening: Opening, like: Path | None = None) -> tuple[Path, Path | None]:
+    """The file or function of a model, and the file of weights for the function.
 
     Args:
         path: A file, or a function.
-        opening: Weights for the function, and whether a file may run code.
-        errors: Console for progress.
-        like: The first member of the ensemble; if that is a function, `path` may be a file of weights.
+        opening: The weights of the first model.
+        like: The first model, if this is another one; if that is a function, `path` may be a file of weights.
     """
-    weights, allow_code = opening.weights, opening.allow_code
-    if like is not None and is_factory(like) and path.suffix.lower() in WEIGHTS:
-        path, weights = like, path
+    if like is None:
+        return path, opening.weights
+    return (like, path) if is_factory(like) and path.suffix.lower() in WEIGHTS else (path, None)
+
+
+def load_model(path: Path, opening: Opening, errors: Console, *, like: Path | None = None) -> Any:
+    """Load the model that a command names; the other arguments as for `placed`."""
+    allow_code = opening.allow_code
+    path, weights = placed(path, opening, like)
     if path.suffix in PICKLES and not is_factory(path):
         return load(path, allow_code=allow_code)
     if is_factory(path) or FILES.get(path.suffix) != "keras":
@@ -91,14 +90,7 @@ def load_model(
 
 
 def rows_of(data: Path, model: Any, skip_unreadable: bool, roles: Roles | None = None) -> Rows:
-    """Read the rows in a file in the form that the model takes.
-
-    Args:
-        data: File or folder.
-        model: The model that will get them.
-        skip_unreadable: Whether to leave out images that cannot be read.
-        roles: Columns that are not features.
-    """
+    """The rows in a file or folder, in the form that the model takes."""
     if takes_names(model, data):
         return read_named(data, names_of_features(model), roles)
     specs, channels = declared_specs(model), partial(channels_of, model)

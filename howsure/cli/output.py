@@ -11,19 +11,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from howsure.answers.printed import kind_of
+from rich.console import Console
+
+from howsure.answers.printed import kind_of, lines_of
 from howsure.atomic import TEMPORARY
+from howsure.cli.hints import paragraph
 from howsure.cli.paths import check_output
 from howsure.errors import FileError, warn
 from howsure.report import write_report
 from howsure.results.columns import Result
 from howsure.results.export import FORMS, write_csv
 from howsure.scale.there import missing_in
+from howsure.terminal import say, summary, undecided_table
 from howsure.words import printable
 
 STDOUT = Path("-")
 
 ENDINGS = (".parquet", *FORMS)
+
+_SHOWN = 10
+"""Rows in the summary."""
 
 
 def check_table(path: Path, taken: Sequence[Path]) -> None:
@@ -52,6 +59,14 @@ def write_table(result: Result[Any], path: Path) -> None:
         write_csv(result, _Shown(sys.stdout) if sys.stdout.isatty() else sys.stdout)
         return
     result.save(path)
+
+
+def say_result(result: Any, console: Console) -> None:
+    """Print the summary and the most undecided rows."""
+    paragraph(console, summary(result))
+    if len(result):
+        say(console, f"\n{lines_of(result, _SHOWN).which}:\n")
+        console.print(undecided_table(result, _SHOWN))
 
 
 def write_page(report: Path, table: Path, result: Any, total: int, **asked: Any) -> None:

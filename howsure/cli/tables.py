@@ -17,14 +17,13 @@ from howsure.answers.classes import maps
 from howsure.answers.classes.choose import CHOSEN
 from howsure.answers.classes.sets import SCORES
 from howsure.answers.numbers import choose as numbers
-from howsure.answers.printed import lines_of
 from howsure.answers.registry import answer_of, part_of
 from howsure.atomic import write_whole
 from howsure.bare.files import Columns, read_parts, read_sample
 from howsure.cli.grouped import given as given_of
 from howsure.cli.hints import in_options, paragraph
 from howsure.cli.options import Background, Quiet
-from howsure.cli.output import STDOUT, check_table, write_page, write_table
+from howsure.cli.output import STDOUT, check_table, say_result, write_page, write_table
 from howsure.cli.paths import check_output
 from howsure.cli.table_input import (
     Input,
@@ -40,10 +39,8 @@ from howsure.data.label_images import LabelFolder
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import read_calibrator
 from howsure.results.export import write_csv_lines
-from howsure.terminal import say, summary, undecided_table
+from howsure.terminal import say, summary
 from howsure.words import counted
-
-SHOWN = 10
 
 ScoreName = StrEnum("ScoreName", {name: name for name in SCORES})  # type: ignore[misc]
 MapName = StrEnum("MapName", {name: name for name in (*maps.METHODS, "offsets", "shift")})  # type: ignore[misc]
@@ -90,11 +87,9 @@ def evaluate_command(
     if out is not None:
         check_output(out, ".csv", given.taken)
     result = given.labelled("evaluate")
-    strangers: Any = (
-        None
-        if outside is None
-        else given.asked(read_sample(outside, given.columns.alike, for_scores=True)[0])
-    )
+    strangers: Any = None
+    if outside is not None:
+        strangers = given.asked(read_sample(outside, given.columns.alike, for_scores=True)[0])
     evaluation = howsure.evaluate(result, outside=strangers, background=background)
     say(given.console, in_options(str(evaluation)))
     if out is not None:
@@ -127,11 +122,10 @@ def calibrate_command(
 ) -> None:
     """Fit a calibrator of percentages or numbers on labelled rows, or apply one to a table."""
     given = Input.of(table, options, quiet, calibrator)
-    if out is not None:
-        if calibrator is None:
-            check_output(out, ".json", given.taken)
-        else:
-            check_table(out, given.taken)
+    if out is not None and calibrator is not None:
+        check_table(out, given.taken)
+    elif out is not None:
+        check_output(out, ".json", given.taken)
     if calibrator is None:
         known = given.labelled("calibrate")
         chosen = {} if method is None else {"method": method.value}
@@ -141,10 +135,9 @@ def calibrate_command(
             learnt.save(out)
             say(given.console, f"\nCalibrator:  {out}")
         return
-    if method is not None:
-        raise InputError("--method has no effect with --calibrator", expected="one of the two")
-    if seed:
-        raise InputError("--seed has no effect with --calibrator", expected="one of the two")
+    for name, wish in (("--method", method), ("--seed", seed)):
+        if wish:
+            raise InputError(f"{name} has no effect with --calibrator", expected="one of the two")
     if out is None:
         raise InputError("--calibrator needs a file for the calibrated table", expected="--out TABLE.parquet")
     map_of: Any = read_calibrator(calibrator)
@@ -195,7 +188,10 @@ def sets_command(
                 yield heading
             yield from of_part
 
-    _take(lines(), out)
+    if out is None:
+        deque(lines(), maxlen=0)  # which counts what `told` says
+    else:
+        _write_csv(out, lines())
     say(given.console, f"\n{told}")
     if out is not None:
         say(given.console, f"{told.called + ':':<8} {out}")
@@ -282,10 +278,7 @@ def report_command(
     check_output(report, ".html", given.taken)
     result, total = given.sample()
     write_page(report, table, result, total, background=background)
-    paragraph(given.console, summary(result))
-    if len(result):
-        say(given.console, f"\n{lines_of(result, SHOWN).which}:\n")
-        given.console.print(undecided_table(result, SHOWN))
+    say_result(result, given.console)
     say(given.console, f"\nReport:  {report}")
 
 
@@ -331,14 +324,6 @@ def _kept(
         total += len(part)
         kept.append(part[keep(part)])
     return kept[0].joined(kept), total
-
-
-def _take(lines: Iterable[Sequence[Any]], out: Path | None) -> None:
-    """Write lines to a csv file, or only go through them where none is wanted."""
-    if out is None:
-        deque(lines, maxlen=0)
-    else:
-        _write_csv(out, lines)
 
 
 def _write_csv(path: Path, lines: Iterable[Sequence[Any]]) -> None:
