@@ -53,10 +53,12 @@ def called_by(frame: Any) -> Called:
     if not hasattr(index, "names"):
         return Called()
     values = np.asarray(index)
+    if values.dtype.kind == "f" and np.all(np.isfinite(values)) and np.all(values == np.round(values)):
+        values = index = values.astype(np.int64)  # as pandas writes whole numbers beside gaps that are gone
     if values.dtype.kind in "iu" and _counts(values):
         return Called(frame_index=values.astype(np.int64))
     ids = values if values.dtype == np.int64 else ids_from(list(index), "The ids in the index")
-    return Called(ids, ", ".join(str(name) for name in index.names if name is not None) or ID, ids)
+    return Called(ids, ", ".join(str(name) for name in frame.index.names if name is not None) or ID, ids)
 
 
 def aligned(values: Any, own: Any, called: str = "The labels", word: str = "labels", of: str = "") -> Any:

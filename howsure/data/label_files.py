@@ -35,12 +35,14 @@ class LabelFile:
         labels: (N,), or (N, K) for several labels or numbers per row, or (N, *P) at each position.
         ids: (N,) ids in the file, or None.
         frame_index: (N,) numbers of a first column without a name that counts the rows, or None.
+        others: (N,) values of each other column that may hold the ids of the rows.
     """
 
     path: Path
     labels: Array
     ids: Array | None = None
     frame_index: Array | None = None
+    others: tuple[Array, ...] = ()
 
     def of(self, rows: Any) -> Array:
         """The labels of all rows, matched by what the rows are called if that is known, else by position.
@@ -51,7 +53,7 @@ class LabelFile:
         Raises:
             InputError: The labels belong to other rows.
         """
-        found = places(rows, self, f"'{self.path}' holds labels", _BY_PLACE, _BY_NAME)
+        found = places(rows, self._called_as(rows), f"'{self.path}' holds labels", _BY_PLACE, _BY_NAME)
         return self.labels if found is None else self.labels[found]
 
     def check_count(self, rows: int) -> None:
@@ -73,6 +75,9 @@ class LabelFile:
         Raises:
             InputError: The labels belong to other rows, or rows with the same id are in another order.
         """
+        known = self._called_as(called)
+        if known is not self:
+            return known.of_some(called, rows)
         if np.array_equal(rows, np.arange(len(self.labels))):
             return self.of(called)
         ids = getattr(called, "ids", None)
@@ -94,6 +99,18 @@ class LabelFile:
                 expected="the same order, or an id of its own for every row",
             )
         return self.labels[[self._place[each] for each in wanted]]
+
+    def _called_as(self, rows: Any) -> LabelFile:
+        """The same with ids from a column of another name, if the file has no ids and that has all of these."""
+        ids = getattr(rows, "ids", None)
+        if ids is None or self.ids is not None:
+            return self
+        wanted = set(map(str, ids.tolist()))
+        return next((each for each in self._by_others if wanted <= each._place.keys()), self)
+
+    @cached_property
+    def _by_others(self) -> list[LabelFile]:
+        return [replace(self, ids=each, others=()) for each in self.others]
 
     @cached_property
     def _place(self) -> dict[str, int]:
@@ -183,5 +200,5 @@ def read_label_file(
             f"'{source}' is not a kind of file that holds labels",
             expected="a .npy or .csv file, or a folder of label images",
         )
-    labels, called = table_files.read_label_column(source, column, id_column, names or ())
-    return LabelFile(source, check_label_shape(labels, source), called.ids, called.frame_index)
+    labels, called, others = table_files.read_label_column(source, column, id_column, names or ())
+    return LabelFile(source, check_label_shape(labels, source), called.ids, called.frame_index, others)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,8 +43,10 @@ def read_table(source: Path, inputs: Sequence[InputSpec], roles: Roles) -> Rows:
 
 def read_label_column(
     source: Path, label: str | None = None, identity: str | None = None, names: Sequence[str] = ()
-) -> tuple[Array, Called]:
+) -> tuple[Array, Called, tuple[Array, ...]]:
     """(N,) true answers of a csv file, as found, and what their rows are called; or (N, K) of several.
+
+    The third are the values of each other column that may hold ids: texts or whole numbers, each of one row.
 
     Labels are in the named column, in `y`, in columns with names that the caller knows, or in the only column
     beside ids. Ids are in the named column, if it exists, in `id`, or in a first column without a name unless
@@ -67,14 +69,15 @@ def read_label_column(
     if label is None and len(table.names) == 1:
         found, name = labels_of(table, 0), table.names[0]
         again = found.dtype.kind == "U" and name in found
-        return (np.array([name, *found.tolist()]) if again else _of_class(found, name, names)), Called()
+        return (np.array([name, *found.tolist()]) if again else _of_class(found, name, names)), Called(), ()
     named = next((name for name in (identity, ID) if name in table.names and name != label), None)
     place, ids_at, rest = Roles(label, named).of(table, None)
     called = called_in(table, ids_at)
     if place is None and len(rest) == 1:
         (place,) = rest
     if place is not None:
-        return _of_class(labels_of(table, place), table.names[place], names), called
+        others = tuple(_distinct(table, [at for at in rest if at != place]))
+        return _of_class(labels_of(table, place), table.names[place], names), called, others
     there = [table.names[number] for number in rest]
     places = places_of_names(names, there)
     known = bool(names) and None not in places
@@ -91,7 +94,7 @@ def read_label_column(
         yes_or_no = all(np.isin(each, (0, 1)).all() for each in columns)
         decimals = any(each.dtype.kind == "f" and np.any(each != np.round(each)) for each in columns)
         if known or yes_or_no or decimals:
-            return np.stack(columns, axis=1), called
+            return np.stack(columns, axis=1), called, ()
     texts = [table.names[n] for n, each in zip(rest, columns, strict=True) if each.dtype.kind not in "biuf"]
     raise InputError(
         f"'{source}' does not say which column holds the labels",
@@ -100,6 +103,17 @@ def read_label_column(
         received=f"columns {quoted(table.names)}",
         hint=f"Name it: on the command line --label-column {(texts or [LABELS])[0]}",
     )
+
+
+def _distinct(table: Table, among: Sequence[int]) -> Iterator[Array]:
+    """The values of each column among some that holds another text or whole number in every row."""
+    import pyarrow as pa
+    import pyarrow.compute
+
+    for column in (table.columns[at] for at in among):
+        if pa.types.is_integer(column.type) or pa.types.is_string(column.type):
+            if not column.null_count and pa.compute.count_distinct(column).as_py() == len(column):
+                yield np.asarray(column.to_pylist(), dtype=object)
 
 
 def _of_class(labels: Array, column: str, names: Sequence[str]) -> Array:

@@ -18,6 +18,9 @@ from howsure.errors import InputError
 from howsure.words import upper
 
 LABELS = "y"
+INDEX = "__index_level_0__"
+"""Column of a Parquet file in which pandas keeps an index without a name."""
+
 TEXTS = ("text", "x")
 """Names of a text column besides the input's name, which users rarely choose themselves."""
 
@@ -86,7 +89,7 @@ class Roles:
         """Numbers of the columns of labels and ids, or None, and of all other columns that are not dropped.
 
         A column `y` or `id` has its role unless another column was named for it, or an input has this name. A
-        first column without a name holds ids; pandas and R write an index so.
+        first column without a name holds ids; pandas and R write an index so, and pandas `INDEX` to Parquet.
 
         Raises:
             InputError: A named column does not exist, or one column has two roles.
@@ -101,8 +104,9 @@ class Roles:
             if name is not None and not self.needed and name not in table.names:
                 name = None
             found.append(None if name is None else table.number(name, f"for the {what}"))
-        if found[1] is None and table.names[:1] == ("",) and "" not in self.drop:
-            found[1] = 0
+        index = next((name for name in ("", INDEX) if name in table.names[: None if name else 1]), None)
+        if found[1] is None and index is not None and index not in self.drop:
+            found[1] = table.names.index(index)
         taken = [*dropped, *(number for number in found if number is not None)]
         twice = next((table.names[number] for number in taken if taken.count(number) > 1), None)
         if twice is not None:
@@ -161,7 +165,7 @@ def called_in(table: Table, identity: int | None) -> Called:
     """
     if identity is None:
         return Called()
-    ids, name = ids_of(table, identity), table.names[identity]
+    ids, name = ids_of(table, identity), table.names[identity].replace(INDEX, "")
     if not name and any(np.array_equal(ids, np.arange(start, start + len(ids))) for start in (0, 1)):
         return Called(frame_index=ids)
     return Called(ids, name or ID)

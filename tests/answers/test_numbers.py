@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import howsure
@@ -26,6 +27,12 @@ def test_one_standard_deviation_is_that_of_all():
         RegressionCertainty.from_mean_std(MEAN, -0.5)
     with pytest.raises(InputError, match="not finite"):
         RegressionCertainty.from_mean_std(MEAN, np.nan)
+
+
+def test_the_deviations_of_one_target_may_be_a_column_of_any_name():
+    frame = pd.DataFrame({"mean": [1.0, 2.0], "std": [0.5, 0.25]}, index=["a", "b"])
+    found = howsure.RegressionCertainty.from_mean_std(frame[["mean"]], frame[["std"]].iloc[::-1])
+    assert found.std.tolist() == [[0.5], [0.25]]
 
 
 def test_the_noise_of_one_target_may_be_a_plain_array():

@@ -50,6 +50,16 @@ def test_labels_in_another_order_are_sorted(values, labels, form, tmp_path):
         assert lines[0] == lines[1]
 
 
+@pytest.mark.parametrize("values", [P, MEANS])
+def test_the_index_of_a_parquet_file_of_pandas_is_no_class(values, tmp_path):
+    values.to_csv(tmp_path / "p.csv", index_label="id")
+    values.iloc[ORDER].to_parquet(tmp_path / "p.parquet")
+    (Y if values is P else TRUE).to_csv(tmp_path / "y.csv", index_label="id")
+    found, expected = (evaluated(tmp_path, f"p.{suffix}", "y.csv") for suffix in ("parquet", "csv"))
+    assert "60 rows" in found
+    assert found.splitlines()[:4] == expected.splitlines()[:4]
+
+
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 @pytest.mark.parametrize(("rows", "labels"), [(np.arange(N), ORDER), (ORDER, np.arange(N))])
 def test_an_index_that_may_have_been_made_anew_is_refused(rows, labels, suffix, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from howsure.data.align import Called, aligned, places
+from howsure.data.align import Called, aligned, called_by, places
 from howsure.errors import InputError
 
 TEXTS = np.array(["a", "b", "c"], dtype=object)
@@ -27,6 +27,14 @@ def test_the_same_names_in_another_order_are_aligned(own):
 
 def test_numbers_from_a_split_are_aligned_with_numbers_of_the_same_split():
     assert aligned(numbers([7, 40, 521]), SPLIT).tolist() == [30, 10, 20]
+
+
+@pytest.mark.parametrize("index", [[7.0, 40.0, 521.0], [0.0, 2.0, 1.0]])
+def test_whole_numbers_may_be_written_as_fractions(index):
+    """As pandas writes them beside gaps, also where these are gone again."""
+    assert called_by(numbers(index)).frame_index.tolist() == index
+    whole = np.array(index).astype(int)[[2, 0, 1]]
+    assert aligned(numbers(index), Called(frame_index=whole)).tolist() == [30, 10, 20]
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,17 @@ def test_by_what_they_are_called(tmp_path):
         known.of_some(Called(np.array(["a", "x"], dtype=object)), np.array([0, 1]))
 
 
+def test_ids_in_a_column_of_another_name(tmp_path):
+    """Ids are known by what they are; a column of other numbers is none."""
+    (tmp_path / "y.csv").write_text("ID,age,y\nd,31,3\na,47,0\nc,5,2\ne,12,4\nb,31,1\n")
+    known = read_label_file(tmp_path / "y.csv")
+    assert known.of(Called(IDS)).tolist() == [0, 1, 2, 3, 4]
+    for rows in ([0, 1], [2, 3, 4], [4, 0]):
+        assert known.of_some(Called(IDS[rows]), np.array(rows)).tolist() == rows
+    for other in (Called(), Called(IDS + "0"), Called(np.array([31, 47, 5, 12, 13]))):
+        assert known.of(other).tolist() == [3, 0, 2, 4, 1]
+
+
 def test_ids_that_several_rows_have():
     known = file_of([5, 6, 7, 8], ["a", "a", "b", "c"])
     assert known.of_some(Called(np.array(["a", "b"], dtype=object)), np.array([1, 2])).tolist() == [6, 7]
