@@ -101,7 +101,7 @@ class LabelFile:
         return self.labels[[self._place[each] for each in wanted]]
 
     def _called_as(self, rows: Any) -> LabelFile:
-        """The same with ids from a column of another name, if the file has no ids and that has all of these."""
+        """The same with ids from a column of another name, if the file has none and that holds these."""
         ids = getattr(rows, "ids", None)
         if ids is None or self.ids is not None:
             return self

@@ -108,12 +108,11 @@ def read_label_column(
 def _distinct(table: Table, among: Sequence[int]) -> Iterator[Array]:
     """The values of each column among some that holds another text or whole number in every row."""
     import pyarrow as pa
-    import pyarrow.compute
 
     for column in (table.columns[at] for at in among):
-        if pa.types.is_integer(column.type) or pa.types.is_string(column.type):
-            if not column.null_count and pa.compute.count_distinct(column).as_py() == len(column):
-                yield np.asarray(column.to_pylist(), dtype=object)
+        may_be = (pa.types.is_integer(column.type) or pa.types.is_string(column.type)) and len(column)
+        if may_be and not column.null_count and len(column.unique()) == len(column):
+            yield np.asarray(column.to_pylist(), dtype=object)
 
 
 def _of_class(labels: Array, column: str, names: Sequence[str]) -> Array:

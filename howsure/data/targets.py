@@ -53,6 +53,20 @@ def targets_in(values: Any, names: Sequence[str] | None, called: str) -> tuple[A
     return chosen_columns(values, check_names(names, "target", "The target names"), called), names
 
 
+def by_target(values: Any, names: Sequence[str], called: str) -> Any:
+    """The numbers of a series whose index has names of targets, such as `frame.std()`, by these names.
+
+    Anything else is unchanged. The other arguments are as for `targets_in`.
+
+    Raises:
+        InputError: The index has the names of some targets only.
+    """
+    index = () if hasattr(values, "columns") else getattr(values, "index", ())
+    if callable(index) or set(names).isdisjoint(index):
+        return values
+    return chosen_columns(values.to_frame().T, names, called).to_numpy()[0]
+
+
 def check_numbers(labels: Any, rows: int, names: Sequence[str]) -> Floats:
     """(N, K) true numbers, from (N, K), or (N,) for one target; the columns of a data frame by their names.
 

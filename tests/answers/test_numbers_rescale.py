@@ -1,6 +1,7 @@
 """Numbers in the unit of the target: true numbers go along where they were standardised, else they stay."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import howsure
@@ -77,3 +78,14 @@ def test_without_rows_or_truths_nothing_has_to_be_said():
     result, y = predicted()
     assert len(result.with_truth(y)[:0].rescaled(SHIFT, SCALE)) == 0
     assert result[:1].rescaled(SHIFT, SCALE).truth is None
+
+
+def test_means_of_a_data_frame_are_those_of_the_targets_by_name():
+    """`train.mean()` has a number for every column, in the order of the columns."""
+    made = RegressionCertainty.from_samples(np.random.default_rng(0).normal(size=(5, 3, 2)), ["kg", "m"])
+    shift, scale = pd.Series({"m": 2.0, "age": 9.0, "kg": 70.0}), pd.Series({"m": 0.1, "age": 3.0, "kg": 8.0})
+    np.testing.assert_allclose(made.rescaled(shift, scale).mean, made.mean * [8.0, 0.1] + [70.0, 2.0])
+    assert made.with_noise(scale).noise[0].tolist() == [8.0, 0.1]
+    np.testing.assert_allclose(made.rescaled(shift[:1].to_numpy(), 2.0).mean, made.mean * 2 + 2)
+    with pytest.raises(InputError, match=r"The numbers of `std` have no columns 'kg'"):
+        made.rescaled(0.0, scale[["m"]])

@@ -261,6 +261,10 @@ def test_parquet_of_several_row_groups(tmp_path):
 def test_parquet_index_of_pandas(tmp_path):
     pandas = pytest.importorskip("pandas")
     pandas.DataFrame(TABLE, columns=list("abc"), index=[5, 9]).to_parquet(tmp_path / "x.parquet")
+    rows = read_rows(tmp_path / "x.parquet", FLAT)
+    assert (rows.ids.tolist(), rows.id_name, rows.x.tolist()) == ([5, 9], "id", TABLE.tolist())
+    index = pandas.MultiIndex.from_tuples([(1, 2), (3, 4)])
+    pandas.DataFrame(TABLE, columns=list("abc"), index=index).to_parquet(tmp_path / "x.parquet")
     refuse(tmp_path / "x.parquet", FLAT, InputError, "4 numbers per row", "index of pandas")
 
 

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 
 from howsure.answers.numbers.result import UNIT, RegressionCertainty
 from howsure.arguments import as_floats, check_choice
+from howsure.data.targets import by_target
 from howsure.errors import InputError
 from howsure.results.columns import WIDE
 from howsure.sampling.outcome import Floats
@@ -30,7 +31,7 @@ def rescaled(
     check_choice(truth, (STANDARDISED, REAL, None), "truth")
     count = len(result.target_names)
     shift, scale = (
-        np.asarray(as_floats(value, f"`{name}`"), np.float64)
+        np.asarray(as_floats(by_target(value, result.target_names, f"The numbers of `{name}`"), f"`{name}`"))
         for name, value in (("mean", mean), ("std", std))
     )
     for name, value in (("mean", shift), ("std", scale)):

@@ -30,7 +30,7 @@ from howsure.data.align import Called, aligned, called_by, together
 from howsure.data.by_name import chosen_columns, has_columns
 from howsure.data.ids import ID
 from howsure.data.rows import check_unmasked, in_rows, quoted
-from howsure.data.targets import check_finite, check_numbers, floats_of, target_names, targets_in
+from howsure.data.targets import by_target, check_finite, check_numbers, floats_of, target_names, targets_in
 from howsure.data.twice import mark_of_pass, warn_of_same_passes
 from howsure.errors import InputError
 from howsure.misplaced import named_either_way
@@ -421,8 +421,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         """The same in the unit of the target, where training used (y − mean)/std.
 
         Args:
-            mean: What was subtracted: one number, or K of them.
-            std: What it was divided by, > 0: one number, or K of them.
+            mean: What was subtracted: one number, or K of them; of a series, such as `y.mean()`, by name.
+            std: What it was divided by, > 0, likewise.
             truth: Unit of the true numbers, if there are some: `standardised` or `real`. None takes that in
                 which the predictions lie close to them.
 
@@ -448,6 +448,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         Raises:
             InputError: Another shape, or negative.
         """
+        noise = by_target(noise, self.target_names, "The numbers of `noise`")
         found = floats_of(aligned(noise, self, "The `noise`", "noise"), "`noise`")
         if found.ndim == 1 and len(self.target_names) == 1:
             found = found[:, None]
@@ -520,7 +521,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         """
         mean, names = targets_in(mean, target_names, "The means")
         means, names = _given(mean, names, "The means")
-        if has_columns(std) and std.shape[1] > 1:
+        if has_columns(std) and (std.shape[1], means.shape[1]) != (1, 1):
             alike = tuple(map(str, mean.columns)) if has_columns(mean) else names
             std = chosen_columns(std, alike, "The standard deviations", rename=False)
         called = _called(called_by(mean), ids)
