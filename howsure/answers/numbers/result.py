@@ -521,7 +521,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         """
         mean, names = targets_in(mean, target_names, "The means")
         means, names = _given(mean, names, "The means")
-        if has_columns(std) and (std.shape[1], means.shape[1]) != (1, 1):
+        if has_columns(std) and (means.shape[1], *np.shape(std)[1:]) != (1, 1):
             alike = tuple(map(str, mean.columns)) if has_columns(mean) else names
             std = chosen_columns(std, alike, "The standard deviations", rename=False)
         called = _called(called_by(mean), ids)
