@@ -93,20 +93,9 @@ def read_given(p: Any, names: Any, kind: Kind, called: str) -> Given:
             f"{called} cannot be used", expected=kind.expected, received=_described(values), hint=hint
         )
     if names is not None:
-        names = checked_names(names, kind.each, values.shape[1])
+        called = f"The {kind.each} names"
+        names = check_names(names, kind.each, called, values.shape[1], "the probabilities")
     return Given(values, dtype, names)
-
-
-def checked_names(names: Any, each: str, count: int) -> tuple[str, ...]:
-    """Names of as many columns of probabilities."""
-    found = check_names(names, each, f"The {each} names")
-    if len(found) != count:
-        raise InputError(
-            f"The {each} names do not fit the probabilities",
-            expected=f"{count} names, one for each column",
-            received=f"{len(found)}: {quoted(found)}",
-        )
-    return found
 
 
 def numbers_of(p: Any, called: str) -> tuple[Floats, str]:

@@ -21,11 +21,11 @@ from howsure.answers.positions.outcome import MOST_AXES, Positions
 from howsure.answers.positions.padding import given_counts
 from howsure.answers.positions.result import DenseCertainty
 from howsure.arguments import as_array, check_path, check_whole
-from howsure.bare.given import checked_names, numbers_of
+from howsure.bare.given import numbers_of
 from howsure.bare.results import limits_of, settings_of, told_of, too_few
 from howsure.bare.rounding import distributions
 from howsure.data.files import check_readable
-from howsure.data.labels import check_class_names
+from howsure.data.labels import check_class_names, check_names
 from howsure.data.numpy_files import names_in_npz, open_npy, read_npz
 from howsure.data.rows import quoted
 from howsure.data.twice import mark_of_pass, warn_of_same_passes
@@ -38,27 +38,6 @@ from howsure.sampling.sketch import with_networks
 
 IN_NPZ = ("probabilities", "softmax")
 """What nnU-Net calls the probabilities in its files: version 2, and version 1."""
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """How given maps are read.
-
-    Attributes:
-        names: Names of the classes, or None.
-        class_axis: Axis of the classes, counted with that of the rows.
-        positions: (N, *P) which positions count, or None for all.
-        source: Their origin, a text, or None.
-        thresholds: Where the verdicts lie, or None.
-        kind: What one row is; None for `row` where positions have one axis, else `image`.
-    """
-
-    names: Sequence[str] | None
-    class_axis: int
-    positions: Any
-    source: str | None
-    thresholds: Thresholds | None
-    kind: str | None
 
 
 @dataclass(frozen=True)
@@ -87,19 +66,33 @@ class _Rows:
         return tuple(np.delete(self.shape, self.class_axis).tolist())
 
 
-def of_maps(given: Any, wishes: Wishes, *, are_passes: bool) -> DenseCertainty:
-    """The result of given passes, or of probabilities, which are one; see `DenseCertainty.from_passes`."""
-    rows = _rows_of(given, wishes.class_axis, are_passes)
+def of_maps(
+    given: Any,
+    names: Sequence[str] | None,
+    class_axis: int,
+    positions: Any,
+    source: str | None,
+    thresholds: Thresholds | None,
+    kind: str | None,
+    *,
+    are_passes: bool,
+) -> DenseCertainty:
+    """The result of given passes, or of probabilities, which are one; see `DenseCertainty.from_passes`.
+
+    A row is called a `row` where positions have one axis, else an `image`, unless `kind` says otherwise.
+    """
+    rows = _rows_of(given, class_axis, are_passes)
     width, shape = max(2, rows.shape[rows.class_axis]), (rows.count, *rows.positions)
-    names = None if wishes.names is None else checked_names(wishes.names, "class", width)
+    if names is not None:
+        names = check_names(names, "class", "The class names", width, "the probabilities")
     outcome = Positions(
         *("what was given", PROBABILITIES, "float64", check_class_names(names, width)),
-        *(limits_of(wishes.thresholds), rows.positions, len(rows.positions)),
+        *(limits_of(thresholds), rows.positions, len(rows.positions)),
         keep=True,
-        counts=None if wishes.positions is None else given_counts(wishes.positions, shape),
+        counts=None if positions is None else given_counts(positions, shape),
     )
-    kind = wishes.kind or ("row" if len(rows.positions) == 1 else "image")
-    settings = settings_of(GIVEN_PASSES if are_passes else GIVEN_PROBABILITIES, wishes.source)
+    kind = kind or ("row" if len(rows.positions) == 1 else "image")
+    settings = settings_of(GIVEN_PASSES if are_passes else GIVEN_PROBABILITIES, source)
 
     marks = list[tuple[Hashable, ...]]()
 

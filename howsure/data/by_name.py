@@ -98,7 +98,8 @@ def by_column_name(labels: Any, count: int, names: Sequence[str] | None, one: st
     nobodys = type(labels.columns).__name__ == "RangeIndex"
     if len(columns) == 1 and one == "class" and not nobodys:
         lone = np.asarray(labels)[:, 0]
-        from_dummies = not isinstance(columns[0], str) and _all_yes(lone)
+        all_yes = lone.dtype.kind in "biuf" and bool((lone == 1).all())
+        from_dummies = all_yes and not isinstance(columns[0], str)
         if only_count(names) and not from_dummies:
             return lone
         found = lone_class(lone, columns[0], wanted)
@@ -194,7 +195,3 @@ def _means(names: Sequence[str] | None) -> list[bool | None]:
     yes, no = (*_YES, "1", "1.0"), (*_NO, "0", "0.0")
     found = [True if name.lower() in yes else False if name.lower() in no else None for name in names]
     return [] if None in found else found
-
-
-def _all_yes(values: Array) -> bool:
-    return values.dtype.kind in "biuf" and bool((values == 1).all())

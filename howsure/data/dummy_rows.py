@@ -13,8 +13,6 @@ ANY_SIZE = (16, 32, 60, 128, 224)
 """Sizes to try for a free axis in made-up rows; the first that the model accepts is used. They are lengths of
 short sequences, a number that 2 to 6 divide, and the image side of most published networks."""
 
-_MADE_UP_TEXT = "some text"
-
 
 def made_up_rows(
     inputs: Sequence[InputSpec],
@@ -37,6 +35,6 @@ def made_up_rows(
         if spec.dtype.startswith(("float", "bfloat")):
             made = random.normal(size=shape)
         else:
-            made = np.full(shape, _MADE_UP_TEXT if spec.dtype == TEXT else 1)
+            made = np.full(shape, "some text" if spec.dtype == TEXT else 1)
         rows.append(made.astype(spec.array_dtype))
     return rows

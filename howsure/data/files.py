@@ -249,22 +249,26 @@ def check_label_shape(labels: Array, source: Path) -> Array:
 
 def rows_in_npz(
     source: Path,
-    inputs: Sequence[InputSpec],
+    inputs: Sequence[InputSpec] | None,
     read: Callable[[Path, list[str]], dict[str, Array]] = read_npz,
 ) -> Rows:
     """The rows of a .npz file as found, with the labels and ids in it.
 
     Args:
         source: The file.
-        inputs: The model's inputs.
+        inputs: The model's inputs; None if it does not declare them: then the array `x`, or all by name.
         read: `read_npz`, or `map_npz` for arrays that stay on disk.
 
     Raises:
         FileError: The file is damaged.
-        InputError: Several arrays could be the rows.
+        InputError: No array, or several, could be the rows.
     """
     present = names_in_npz(source)
-    if len(inputs) > 1:
+    names = ["x"] if "x" in present else [name for name in present if name not in (_LABELS, ID)]
+    if inputs is None:
+        if not names:
+            raise InputError(f"'{source}' holds no rows", expected="an array 'x', or one for each input")
+    elif len(inputs) > 1:
         names = [spec.name for spec in inputs]
         missing = [name for name in names if name not in present]
         if missing:
@@ -273,16 +277,14 @@ def rows_in_npz(
                 expected=f"arrays named like the inputs, {quoted(names)}, and perhaps '{_LABELS}'",
                 received=f"arrays {quoted(present)}",
             )
-    else:
-        names = ["x"] if "x" in present else [name for name in present if name not in (_LABELS, ID)]
-        if len(names) != 1:
-            raise InputError(
-                f"'{source}' does not say which array holds the rows",
-                expected=f"an array 'x', and perhaps '{_LABELS}', or only one array",
-                received=f"arrays {quoted(present)}" if present else "no array",
-                hint="Save the one you mean: `numpy.savez(file, x=…, y=…)`",
-            )
+    elif len(names) != 1:
+        raise InputError(
+            f"'{source}' does not say which array holds the rows",
+            expected=f"an array 'x', and perhaps '{_LABELS}', or only one array",
+            received=f"arrays {quoted(present)}" if present else "no array",
+            hint="Save the one you mean: `numpy.savez(file, x=…, y=…)`",
+        )
     arrays = read(source, [*names, _LABELS, ID])
-    x = arrays[names[0]] if len(inputs) == 1 else {name: arrays[name] for name in names}
+    x = arrays[names[0]] if len(names) == 1 else {name: arrays[name] for name in names}
     labels, ids = (None if name in names else arrays.get(name) for name in (_LABELS, ID))
     return Rows(x, labels, ids=ids)

@@ -12,8 +12,6 @@ from howsure.data.rows import Array, InputSpec, Rows, in_rows
 from howsure.data.tables import ANY_VECTOR, LABELS, Roles, Table, column_of, formed, rows_of
 from howsure.errors import InputError
 
-_COLLECT = "Bring it into memory first, as `x.collect()` or `x.compute()` does"
-
 
 def is_frame(x: object) -> bool:
     """True for a data frame or a series; imports none of their libraries."""
@@ -125,7 +123,7 @@ def in_memory(frame: Any) -> Any:
             "The data frame is not in memory",
             expected="a data frame of pandas, polars, or another that holds its rows",
             received=f"{type(frame).__module__}.{type(frame).__qualname__}",
-            hint=_COLLECT,
+            hint="Bring it into memory first, as `x.collect()` or `x.compute()` does",
         )
     return opened
 

@@ -16,8 +16,6 @@ from howsure.sampling.outcome import Floats
 PLANES = {"R": "sagittal", "L": "sagittal", "A": "coronal", "P": "coronal", "S": "axial", "I": "axial"}
 """What a slice is called that is cut across an axis which points right, left, front, back, up or down."""
 
-_MM3_IN_ML = 1000
-
 
 @dataclass(frozen=True, eq=False)
 class Geometry:
@@ -45,7 +43,7 @@ class Geometry:
             return None
         of_one, axes = math.prod(self.sides), len(self.sides)
         if axes == 3 and self.unit == "mm":
-            return of_one / _MM3_IN_ML, "ml"
+            return of_one / 1000, "ml"  # mm³
         return of_one, self.unit + ("", "²", "³")[axes - 1]
 
     def in_words(self, positions: float) -> str:

@@ -67,11 +67,6 @@ class LabelFolder:
         names = [without_ending(name) for name in self.ids.tolist()]
         return dict(zip(names, self.files, strict=True))
 
-    @property
-    def _ending(self) -> str:
-        """Of the first label image."""
-        return self.files[0].name.removeprefix(without_ending(self.files[0].name))
-
     def of(self, rows: Any) -> Array:
         """(N, *P) class numbers of all rows, found by their names.
 
@@ -153,9 +148,10 @@ class LabelFolder:
         names = (name, without_ending(name), str(PurePosixPath(name).with_suffix("")))
         found = next((self._by_name[each] for each in names if each in self._by_name), None)
         if found is None:
+            first = self.files[0].name
             raise InputError(
                 f"'{self.path}' holds no label image for '{name}'",
-                expected=f"'{without_ending(name)}{self._ending}'",
+                expected=f"'{without_ending(name)}{first.removeprefix(without_ending(first))}'",
                 received=f"{quoted(self.ids[:3].tolist())}, …",
             )
         return found

@@ -397,14 +397,17 @@ def check_class_names(names: Sequence[str] | None, classes: int) -> tuple[str, .
     return check_names(names, "class", "The class names", classes)
 
 
-def check_names(names: object, one: str, called: str, count: int | None = None) -> tuple[str, ...]:
+def check_names(
+    names: object, one: str, called: str, count: int | None = None, of: str = "the model"
+) -> tuple[str, ...]:
     """Names of classes or labels, in order; an `InputError` for a missing, repeated or unprintable name.
 
     Args:
         names: As `in_order` takes them.
         one: What each name belongs to: `class` or `label`.
         called: What they are, in words, for the message.
-        count: Number of classes or labels of the model, or None without a model.
+        count: How many there must be, or None where that is not known.
+        of: What says how many.
     """
     expected = f"a list of names, one for each {one}" if count is None else f"a list of {count} names"
     listed = in_order(names, called, expected)
@@ -415,7 +418,7 @@ def check_names(names: object, one: str, called: str, count: int | None = None) 
     given = tuple(str(name) for name in listed)
     if count is not None and len(given) != count:
         raise InputError(
-            f"{called} do not fit the model",
+            f"{called} do not fit {of}",
             expected=f"{count} names, one for each {one}",
             received=f"{len(given)}: {', '.join(given[:12])}",
         )

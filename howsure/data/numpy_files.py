@@ -129,25 +129,25 @@ def _mapped(source: Path, name: str) -> Array:
             file.seek(entry.header_offset)
             name_length, extra_length = _LOCAL.unpack(file.read(_LOCAL.size))
             file.seek(name_length + extra_length, 1)
-            version = np.lib.format.read_magic(file)
-            read: Any = {
-                (1, 0): np.lib.format.read_array_header_1_0,
-                (2, 0): np.lib.format.read_array_header_2_0,
-            }
-            shape, fortran, dtype = read[version](file)
+            shape, fortran, dtype = _header(file)
             if 0 in shape:
                 return np.empty(shape, dtype)
             order: Any = "F" if fortran else "C"
             return np.memmap(source, dtype, "r", file.tell(), shape, order)
 
 
-def _check_header(file: IO[bytes], size: int, source: Path, called: str) -> None:
-    """Compare the header with the length of the file before any memory is allocated."""
+def _header(file: IO[bytes]) -> Any:
+    """The shape, whether the order is Fortran's, and the type."""
     version = np.lib.format.read_magic(file)
     read: Any = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in read:
         raise ValueError(f"version {version[0]}.{version[1]} of the format")
-    shape, _, dtype = read[version](file)
+    return read[version](file)
+
+
+def _check_header(file: IO[bytes], size: int, source: Path, called: str) -> None:
+    """Compare the header with the length of the file before any memory is allocated."""
+    shape, _, dtype = _header(file)
     if dtype.hasobject:
         raise InputError(
             f"{called} in '{source}' holds pickled Python objects, which are not loaded as they can run code",

@@ -31,12 +31,6 @@ _SMALLER = {
 }
 """Advice that takes less memory, by the suffix of a file."""
 
-_TEXTS = ("csv", "text")
-"""Kinds of file that contain only text."""
-
-_BY_PLACE = frozenset({errno.EINVAL})
-"""Error numbers of the system if content points to a position outside the file."""
-
 
 @contextmanager
 def reading(source: Path, kind: str) -> Iterator[None]:
@@ -55,7 +49,7 @@ def reading(source: Path, kind: str) -> Iterator[None]:
     except (HowsureError, ImportError):
         raise
     except Exception as error:  # readers of damaged files raise errors without a common class
-        if isinstance(error, UnicodeDecodeError) and kind in _TEXTS:
+        if isinstance(error, UnicodeDecodeError) and kind in ("csv", "text"):
             raise FileError(f"'{source}' is not text in UTF-8", hint="Save it as UTF-8") from error
         raise not_for_its_content(source, error) or damaged(source, kind, error) from error
 
@@ -109,7 +103,8 @@ def not_for_its_content(source: str | os.PathLike[str], error: Exception) -> Fil
         )
     if isinstance(error, FileNotFoundError):
         return FileError("The file does not exist", received=os.fspath(source))
-    if isinstance(error, OSError) and number is not None and number not in _BY_PLACE:
+    # EINVAL comes where content points to a position outside the file.
+    if isinstance(error, OSError) and number is not None and number != errno.EINVAL:
         forbidden = "Give yourself the right to read it, as with chmod u+r"
         return FileError(
             f"'{os.fspath(source)}' cannot be read ({os.strerror(number)})",

@@ -8,15 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from howsure.data.files import check_readable, read_rows
-from howsure.data.ids import ID
+from howsure.data.files import check_readable, read_rows, rows_in_npz
 from howsure.data.images import is_image_name, list_images, undeclared_input
-from howsure.data.numpy_files import names_in_npz, open_npy, read_npz
-from howsure.data.rows import Array, InputSpec, Rows
-from howsure.data.tables import ANY_VECTOR, LABELS, Roles
-from howsure.errors import InputError
-
-_ROWS = "x"
+from howsure.data.numpy_files import open_npy
+from howsure.data.rows import InputSpec, Rows
+from howsure.data.tables import ANY_VECTOR, Roles
 
 
 def rows_in(
@@ -56,25 +52,4 @@ def rows_in(
         return read_rows(source, [ANY_VECTOR], roles=roles)
     if suffix == ".npy":
         return Rows(open_npy(source))
-    return any_rows_in_npz(source)
-
-
-def any_rows_in_npz(source: Path, read: Callable[[Path, list[str]], dict[str, Array]] = read_npz) -> Rows:
-    """The rows of a .npz file for a model without declared inputs: array `x`, or all arrays by name.
-
-    Args:
-        source: The file.
-        read: `read_npz`, or `map_npz` for arrays that stay on disk.
-
-    Raises:
-        FileError: The file is damaged.
-        InputError: No rows.
-    """
-    names = [name for name in names_in_npz(source) if name not in (LABELS, ID)]
-    if not names:
-        raise InputError(f"'{source}' holds no rows", expected=f"an array '{_ROWS}', or one for each input")
-    arrays = read(source, [*names, LABELS, ID])
-    labels, ids = (arrays.pop(name, None) for name in (LABELS, ID))
-    if _ROWS in arrays or len(arrays) == 1:
-        return Rows(arrays.get(_ROWS, next(iter(arrays.values()))), labels, ids=ids)
-    return Rows(arrays, labels, ids=ids)
+    return rows_in_npz(source, None)

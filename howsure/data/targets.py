@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from howsure.arguments import as_floats
 from howsure.data.by_name import by_column_name, chosen_columns, has_columns
 from howsure.data.labels import check_names
-from howsure.data.rows import check_unmasked, in_rows, quoted
+from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -25,14 +25,7 @@ def target_names(names: Sequence[str] | None, count: int) -> tuple[str, ...]:
     """
     if names is None:
         return ("value",) if count == 1 else tuple(map(str, range(count)))
-    found = check_names(names, "target", "The target names")
-    if len(found) != count:
-        raise InputError(
-            "The target names do not fit the numbers",
-            expected=f"{count} names, one for each number of a row",
-            received=f"{len(found)}: {quoted(found)}",
-        )
-    return found
+    return check_names(names, "target", "The target names", count, "the numbers of a row")
 
 
 def targets_in(values: Any, names: Sequence[str] | None, called: str) -> tuple[Any, Sequence[str] | None]:

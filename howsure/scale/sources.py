@@ -23,7 +23,6 @@ from howsure.data.files import check_lengths, check_readable, rows_in_npz
 from howsure.data.numpy_files import map_npz, open_npy
 from howsure.data.reading import open_native, reading
 from howsure.data.rows import Array, InputSpec, Rows
-from howsure.data.rows_from_file import any_rows_in_npz
 from howsure.data.table_files import parquet_columns
 from howsure.data.tables import ANY_VECTOR, Roles, rows_of
 from howsure.errors import FileError, InputError
@@ -383,8 +382,6 @@ class _Arrays(Reader):
     def _found(self, specs: Specs) -> Rows:
         if self._path.suffix.lower() == ".npy":
             found = Rows(open_npy(self._path))
-        elif specs is None:
-            found = any_rows_in_npz(self._path, map_npz)
         else:
             found = rows_in_npz(self._path, specs, map_npz)
         return check_lengths(found, self._path)

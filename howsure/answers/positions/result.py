@@ -470,9 +470,9 @@ class DenseCertainty(Result[DenseRow]):
 
 
 def _of_maps(given: Any, *wishes: Any, are_passes: bool = False) -> DenseCertainty:
-    from howsure.bare.maps import Wishes, of_maps  # which makes such results
+    from howsure.bare.maps import of_maps  # which makes such results
 
-    return of_maps(given, Wishes(*wishes), are_passes=are_passes)
+    return of_maps(given, *wishes, are_passes=are_passes)
 
 
 MOST_REGIONS = 20
