@@ -86,13 +86,10 @@ def by_column_name(labels: Any, count: int, names: Sequence[str] | None, one: st
         InputError: Other columns.
     """
     wanted = [str(number) for number in range(count)] if names is None else list(names)
-    if (
-        one == "class"
-        and len(getattr(labels, "shape", ())) == 1
-        and getattr(labels, "name", None) is not None
-    ):
+    axes = len(getattr(labels, "shape", ()))
+    if one == "class" and axes == 1 and getattr(labels, "name", None) is not None:
         return labels if only_count(names) else lone_class(np.asarray(labels), labels.name, wanted)
-    if not hasattr(labels, "columns") or len(getattr(labels, "shape", ())) != 2:
+    if axes != 2 or not hasattr(labels, "columns"):
         return labels
     columns = list(labels.columns)
     nobodys = type(labels.columns).__name__ == "RangeIndex"
@@ -155,11 +152,8 @@ def chosen_columns(frame: Any, names: Sequence[str], called: str, *, rename: boo
 
 def has_columns(frame: Any) -> bool:
     """True for a data frame whose columns somebody named."""
-    return (
-        hasattr(frame, "columns")
-        and len(getattr(frame, "shape", ())) == 2
-        and type(frame.columns).__name__ != "RangeIndex"
-    )
+    is_frame = hasattr(frame, "columns") and len(getattr(frame, "shape", ())) == 2
+    return is_frame and type(frame.columns).__name__ != "RangeIndex"
 
 
 def lone_class(values: Array, name: object, names: Sequence[str]) -> Array:

@@ -145,19 +145,7 @@ def read_labels(
     id_column: str | None = None,
     names: Sequence[str] | None = None,
 ) -> Array:
-    """True answers, one per row, as found; see `read_label_file`.
-
-    Args:
-        path: The file.
-        rows: What the rows are called, as for `LabelFile.of`. Labels with ids are sorted into their order.
-        column: As for `read_label_file`.
-        id_column: As for `read_label_file`.
-        names: As for `read_label_file`.
-
-    Raises:
-        FileError: As from `read_label_file`.
-        InputError: As from `read_label_file`; or the labels belong to other rows.
-    """
+    """True answers in a file, see `read_label_file`, in the order of `rows`, see `LabelFile.of`."""
     return np.asarray(read_label_file(path, column=column, id_column=id_column, names=names).of(rows))
 
 

@@ -85,16 +85,14 @@ def check_numbers(labels: Any, rows: int, names: Sequence[str]) -> Floats:
 def floats_of(values: Any, called: str) -> Floats:
     """Numbers in double precision, also from a tensor of PyTorch."""
     if hasattr(values, "detach"):
-        values = values.detach().cpu()
-        values = values.double().numpy()
+        values = values.detach().cpu().double().numpy()
     return as_floats(values, called)
 
 
 def check_finite(values: Floats, called: str) -> None:
     """Raise an `InputError` that names the rows with NaN or infinity; rows are the second last axis."""
-    wrong = np.flatnonzero(
-        ~np.isfinite(values).all(axis=tuple(i for i in range(values.ndim) if i != values.ndim - 2))
-    )
+    others = tuple(axis for axis in range(values.ndim) if axis != values.ndim - 2)
+    wrong = np.flatnonzero(~np.isfinite(values).all(axis=others))
     if len(wrong):
         raise InputError(
             f"{called} are not finite {in_rows(len(wrong), wrong[:5].tolist())}",

@@ -12,13 +12,7 @@ import numpy as np
 
 from howsure.atomic import write_whole
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
-from howsure.compare.findings import (
-    Finding,
-    called,
-    findings,
-    lead,
-    the,
-)
+from howsure.compare.findings import Finding, called, findings, lead, the
 from howsure.compare.printed import is_known
 from howsure.judge.scores import LEAST_MISTAKES, Score
 from howsure.report.axes import Axis, number_axis
@@ -39,11 +33,6 @@ def write_comparison(
     path: str | os.PathLike[str], comparison: Comparison, *, title: str | None = None
 ) -> None:
     """Write the page that `render_comparison` makes; an earlier file stays until the new one is complete.
-
-    Args:
-        path: The HTML file.
-        comparison: What is reported.
-        title: As for `render_comparison`.
 
     Raises:
         FileError: The file cannot be written.

@@ -36,18 +36,12 @@ _SCORE = ("value", "low", "high")
 
 @dataclass(frozen=True)
 class Asked:
-    """What a page is asked to show beside a result.
+    """What a page is asked to show beside a result: what `render` takes, and what it made of that.
 
     Attributes:
         looks: What can be shown of the rows.
         kind: What one row is, `image` or `row`.
-        audit: What in the model is random, or None.
-        comparison: Of methods on rows like these, or None.
-        title: A line above the heading, or None.
-        drawn_from: How many rows there are, where these were drawn from them by chance; else None.
-        missing: A sentence on rows that should be there and are not, or None.
-        background: Of a class at each position, the one that means over classes leave out, or None.
-        geometry: Of a class at each position, where positions lie, as `DenseCertainty.report` takes it.
+        background: Of a class at each position, the number of the one that means over classes leave out.
     """
 
     looks: Looks
@@ -63,12 +57,6 @@ class Asked:
 
 def write_report(path: str | os.PathLike[str], result: Any, rows: Any = None, **asked: Any) -> None:
     """Write the page that `render` makes; an earlier file stays until the new one is complete.
-
-    Args:
-        path: The HTML file.
-        result: What is reported.
-        rows: As for `render`.
-        **asked: As for `render`.
 
     Raises:
         InputError: `rows` has another length than `result`.

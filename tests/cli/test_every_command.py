@@ -41,12 +41,7 @@ KINDS = {
     "classes": ("tests.pixels:one_class_per_row", one_class_per_row, vectors, ""),
     "labels": ("tests.cli.test_every_command:two_labels", two_labels, vectors, ""),
     "numbers": ("tests.answers.measures:linear", linear, vectors, ""),
-    "positions": (
-        "tests.pixels:make",
-        make,
-        lambda count: images(count) / np.float32(255),
-        "--keep probabilities",
-    ),
+    "positions": ("tests.pixels:make", make, pixels, "--keep probabilities"),
 }
 """Where the program finds a model, the model, its rows, and options of `howsure assess`."""
 

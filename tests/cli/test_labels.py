@@ -66,15 +66,6 @@ def test_labels_of_another_shape_are_refused_before_the_passes(folder):
     assert not (folder / "none.parquet").exists()
 
 
-def test_there_is_no_comparison_of_several_labels(folder):
-    done = run("compare", folder / "model.keras", folder / "rows.npz")
-    assert done.exit_code == 2
-    assert "There are no comparisons for these rows." in done.stderr
-    assert (
-        "compare one label of the results, `--of-label 0`, with `howsure compare FIRST SECOND`" in done.stderr
-    )
-
-
 def test_an_interruption_keeps_the_rows_that_are_done(folder, monkeypatch):
     whole = howsure.stream
 

@@ -81,8 +81,7 @@ def test_one_label_in_a_table_and_in_files_of_labels(tmp_path, words):
     (tmp_path / "p.csv").write_text("id,rain\n" + "".join(f"{n},{each}\n" for n, each in enumerate(p)))
     (tmp_path / "labels.csv").write_text("rain\n" + "".join(f"{cell}\n" for cell in cells))
     np.save(tmp_path / "p.npy", p)
-    np.save(tmp_path / "labels.npy", holds)
-    (tmp_path / "labels.npy").rename(tmp_path / "y.npy")
+    np.save(tmp_path / "y.npy", holds)
     for arguments in (
         ("both.csv",),
         ("p.csv", "--labels", tmp_path / "labels.csv"),
