@@ -22,15 +22,7 @@ from howsure.data.files import check_readable
 from howsure.data.numpy_files import open_npy
 from howsure.data.rows import Array, quoted
 from howsure.data.table_files import open_columns
-from howsure.data.tables import (
-    ANY_VECTOR,
-    Roles,
-    Table,
-    called_in,
-    formed,
-    is_numeric,
-    labels_of,
-)
+from howsure.data.tables import ANY_VECTOR, Roles, Table, called_in, formed, is_numeric, labels_of
 from howsure.errors import InputError, warn
 from howsure.results.saved import is_saved
 from howsure.results.thresholds import Thresholds

@@ -55,11 +55,7 @@ def of_probabilities(
 
 
 def of_given(
-    given: Given,
-    of: Kind,
-    source: str | None = None,
-    thresholds: Thresholds | None = None,
-    kind: str = "row",
+    given: Given, of: Kind, source: str | None = None, thresholds: Thresholds | None = None, kind: str = "row"
 ) -> Any:
     """The same for numbers that were read; the other arguments as for `of_probabilities`."""
     values = _checked(given, of, "The probabilities")

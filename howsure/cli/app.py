@@ -57,8 +57,7 @@ def demo_command(
         "demo"
     ),
     epochs: Annotated[
-        int | None,
-        typer.Option(min=1, help="Train for this number of epochs instead of two minutes."),
+        int | None, typer.Option(min=1, help="Train for this number of epochs instead of two minutes.")
     ] = None,
     ensemble: Annotated[
         int,

@@ -40,8 +40,7 @@ class Planning(RowColumns):
         Path | None, typer.Option(help="File to write the plan to, .json, for `assess --plan`. Needs --data.")
     ] = None
     precision: Annotated[
-        Precision | None,
-        typer.Option(help="With float32 the plan is valid on every machine. Needs --data."),
+        Precision | None, typer.Option(help="With float32 the plan is valid on every machine. Needs --data.")
     ] = None
     divide_by: DivideBy = None
 

@@ -82,8 +82,7 @@ class Page:
 
 def compare_command(
     model: Annotated[
-        Path,
-        typer.Argument(help="A model, as for `howsure assess`; or a table of the same rows as DATA."),
+        Path, typer.Argument(help="A model, as for `howsure assess`; or a table of the same rows as DATA.")
     ],
     data: Annotated[
         Path,
@@ -186,8 +185,7 @@ def compared_tables(
         truth = labels_of(results[names[0]], first, known)
     if truth is None and all(each.truth is None for each in results.values()):
         raise InputError(
-            f"A comparison needs {needs[0]}",
-            expected="--labels FILE, or a column y in one of the tables",
+            f"A comparison needs {needs[0]}", expected="--labels FILE, or a column y in one of the tables"
         )
     if options.asks and truth is not None:
         results, truth = {name: each.with_truth(truth) for name, each in results.items()}, None

@@ -40,8 +40,7 @@ class FolderOptions:
     workers: Annotated[
         int | None,
         typer.Option(
-            min=1,
-            help="Number of Ray processes that share the rows, here or on the cluster at RAY_ADDRESS.",
+            min=1, help="Number of Ray processes that share the rows, here or on the cluster at RAY_ADDRESS."
         ),
     ] = None
     part_rows: Annotated[
@@ -108,8 +107,7 @@ def check_free(out: Path, taken: list[Path]) -> None:
     """Raise if the folder of results is an input or a file."""
     if out.exists() and not out.is_dir():
         raise InputError(
-            f"'{out}' is a file, not a folder",
-            expected=f"a folder, or a name ending in {', '.join(ENDINGS)}",
+            f"'{out}' is a file, not a folder", expected=f"a folder, or a name ending in {', '.join(ENDINGS)}"
         )
     same = next((path for path in taken if path.exists() and out.exists() and path.samefile(out)), None)
     if same is not None:
@@ -117,17 +115,12 @@ def check_free(out: Path, taken: list[Path]) -> None:
     around = next((path for path in taken if path.is_dir() and path.resolve() in out.resolve().parents), None)
     if around is not None:
         raise InputError(
-            f"'{out}' lies inside the input '{around}'",
-            expected="a folder elsewhere for the results",
+            f"'{out}' lies inside the input '{around}'", expected="a folder elsewhere for the results"
         )
 
 
 def assess_into(
-    recipe: Recipe,
-    many: FolderOptions,
-    errors: Console,
-    console: Console,
-    check: Callable[[Any], object],
+    recipe: Recipe, many: FolderOptions, errors: Console, console: Console, check: Callable[[Any], object]
 ) -> bool:
     """Assess rows into a folder, and print a summary.
 
@@ -155,11 +148,7 @@ def assess_into(
     several = contextlib.nullcontext() if workers is None else cluster(workers)
     run = one_process if workers is None else several_workers(workers)
     beginning = begun(
-        recipe,
-        size=many.part_rows,
-        load_models=load_models,
-        during=partial(progress, errors),
-        check=check,
+        recipe, size=many.part_rows, load_models=load_models, during=partial(progress, errors), check=check
     )
     with several, beginning as job:
         if job.manifest.plan_from is not None:

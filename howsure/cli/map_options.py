@@ -61,8 +61,7 @@ class MapOptions:
         ),
     ] = None
     map_names: Annotated[
-        str | None,
-        typer.Option(help=f"Maps to write, a,b,c: {', '.join(MAPS)}.", metavar="NAMES"),
+        str | None, typer.Option(help=f"Maps to write, a,b,c: {', '.join(MAPS)}.", metavar="NAMES")
     ] = None
 
     @property

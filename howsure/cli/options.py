@@ -24,10 +24,7 @@ from howsure.scale.recipe import Asked, OutcomeSource
 LEFT_OUT, WRONG, INTERRUPTED = 1, 2, 130
 """Exit codes other than 0."""
 
-Quiet = Annotated[
-    bool,
-    typer.Option("--quiet", "-q", help="Print only warnings and errors."),
-]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only warnings and errors.")]
 
 
 MethodName = StrEnum("MethodName", {choice.option: choice.option for choice in CHOICES})  # type: ignore[misc]
@@ -203,8 +200,7 @@ class Running(Asking):
     """Options of commands that run rows through the model."""
 
     output: Annotated[
-        str | None,
-        typer.Option(help="Which output of a model with several, by name or by position from 0."),
+        str | None, typer.Option(help="Which output of a model with several, by name or by position from 0.")
     ] = None
     outcome: Annotated[
         str | None,
@@ -218,11 +214,7 @@ class Running(Asking):
     @property
     def request(self) -> Request:
         """The whole request; see `Asking`."""
-        return replace(
-            super().request,
-            batch_size=self.batch_size,
-            output=named_or_placed(self.output),
-        )
+        return replace(super().request, batch_size=self.batch_size, output=named_or_placed(self.output))
 
     def asked(self, divide_by: float | None) -> Asked:
         """The request and the place of the outcome, also for workers in another folder.

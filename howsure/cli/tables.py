@@ -25,15 +25,7 @@ from howsure.cli.hints import in_options, paragraph
 from howsure.cli.options import Background, Quiet
 from howsure.cli.output import STDOUT, check_table, say_result, write_page, write_table
 from howsure.cli.paths import check_output
-from howsure.cli.table_input import (
-    Input,
-    JudgedOptions,
-    Table,
-    TableOptions,
-    label_file_of,
-    labels_of,
-    read,
-)
+from howsure.cli.table_input import Input, JudgedOptions, Table, TableOptions, label_file_of, labels_of, read
 from howsure.data.label_files import LabelFile
 from howsure.data.label_images import LabelFolder
 from howsure.errors import InputError
@@ -155,8 +147,7 @@ def sets_command(
     promise: SetOptions,
     new: New = None,
     out: Annotated[
-        Path | None,
-        typer.Option(help="File to write the sets, or intervals, of the --new rows to, .csv."),
+        Path | None, typer.Option(help="File to write the sets, or intervals, of the --new rows to, .csv.")
     ] = None,
     quiet: Quiet = False,
 ) -> None:

@@ -226,8 +226,7 @@ def _image(file: Path, shape: tuple[int | None, ...]) -> _Read:
     """An image (H, W[, C]) for an input of this shape."""
     if is_volume(file):
         raise InputError(
-            f"'{file}' is a volume beside images",
-            expected="a folder of images, or one of volumes",
+            f"'{file}' is a volume beside images", expected="a folder of images, or one of volumes"
         )
     mode = _MODES.get(shape[-1] if len(shape) == 3 else 1)
     image, is_turned = (read_bands(file), False) if mode is None else _decode(file)
@@ -245,8 +244,7 @@ def _volume(file: Path, shape: tuple[int | None, ...]) -> _Read:
     """A volume (X, Y, Z[, C]) for an input of this shape."""
     if not is_volume(file):
         raise InputError(
-            f"'{file}' is an image beside volumes",
-            expected="a folder of images, or one of volumes",
+            f"'{file}' is an image beside volumes", expected="a folder of images, or one of volumes"
         )
     row, lies = read_volume(file)
     if row.ndim == len(shape) - 1:

@@ -298,14 +298,7 @@ def _open_csv(
         return read({**dict.fromkeys(texts, pa.string()), names[index]: pa.string()}).column(index)
 
     return Table(
-        f"'{source}'",
-        tuple(names),
-        tuple(columns),
-        table.num_rows,
-        place,
-        _left_out,
-        _LABEL_COLUMN,
-        as_text,
+        f"'{source}'", tuple(names), tuple(columns), table.num_rows, place, _left_out, _LABEL_COLUMN, as_text
     )
 
 
