@@ -12,8 +12,8 @@ from rich.console import Console
 from howsure.cli.options import Opening
 from howsure.cli.paths import check_exists
 from howsure.cli.stopping import INTERRUPTIONS
+from howsure.data.files import rows_in
 from howsure.data.rows import Rows
-from howsure.data.rows_from_file import rows_in
 from howsure.data.table_files import read_named
 from howsure.data.tables import Roles
 from howsure.errors import InputError

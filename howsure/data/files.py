@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from howsure.arguments import check_path
 from howsure.data import images, table_files
 from howsure.data.csv_form import CSV, kind_of, read_lines
@@ -15,7 +17,7 @@ from howsure.data.ids import ID, check_ids
 from howsure.data.numpy_files import names_in_npz, open_npy, read_npz
 from howsure.data.reading import reading
 from howsure.data.rows import MOST_AXES, Array, InputSpec, Rows, check_rows, counted, quoted
-from howsure.data.tables import Roles
+from howsure.data.tables import ANY_VECTOR, Roles
 from howsure.errors import FileError, InputError
 
 _LABELS = "y"
@@ -80,6 +82,46 @@ names of the files |
     else:
         raise InputError(f"'{source}' is not a kind of file that holds rows", expected=_ACCEPTED)
     return _checked(rows, source, inputs)
+
+
+def rows_in(
+    source: Path,
+    inputs: Sequence[InputSpec] | None,
+    channels: Callable[[], int | None],
+    *,
+    skip_unreadable: bool = False,
+    roles: Roles | None = None,
+) -> Rows:
+    """The rows in a file or folder; see `read_rows`.
+
+    For a model that does not declare its inputs, the rows are: an array; the array `x` or all arrays by name;
+    or the columns of a table. Images then have their channels first, as PyTorch modules expect.
+
+    Args:
+        source: The file or folder.
+        inputs: The model's inputs, or None.
+        channels: Returns the number of channels of its images, or None; called if the model declares no
+            inputs.
+        skip_unreadable: True leaves unreadable images out.
+        roles: Purposes of columns that are no features.
+
+    Raises:
+        FileError: The file is missing or damaged.
+        InputError: No rows.
+    """
+    if inputs is not None:
+        return read_rows(source, inputs, skip_unreadable=skip_unreadable, roles=roles)
+    suffix = source.suffix.lower()
+    check_readable(source)
+    if source.is_dir() or images.is_image_name(source):
+        image = images.undeclared_input(images.list_images(source)[0][0][0], channels())
+        rows = read_rows(source, [image], skip_unreadable=skip_unreadable)
+        return replace(rows, x=np.moveaxis(rows.x, -1, 1))
+    if suffix not in (".npy", ".npz"):
+        return read_rows(source, [ANY_VECTOR], roles=roles)
+    if suffix == ".npy":
+        return Rows(open_npy(source))
+    return rows_in_npz(source, None)
 
 
 def read_class_names(text: str) -> tuple[str, ...]:

@@ -17,11 +17,11 @@ import numpy as np
 
 from howsure.arguments import check_path
 from howsure.data.csv_form import CSV, kind_of
+from howsure.data.files import rows_in
 from howsure.data.frames import is_frame, labelled_frame
 from howsure.data.gather import first, gather
 from howsure.data.reading import reading
 from howsure.data.rows import InputSpec, Rows, check_rows
-from howsure.data.rows_from_file import rows_in
 from howsure.data.table_files import read_named
 from howsure.errors import FileError, HowsureError, InputError, ModelError, warn
 from howsure.models.choose_output import Output, Pair

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from howsure.data.align import Called
-from howsure.data.files import read_rows
+from howsure.data.files import read_rows, rows_in
 from howsure.data.label_files import read_label_file
 from howsure.data.rows import InputSpec
-from howsure.data.rows_from_file import rows_in
 from howsure.errors import DependencyError, FileError, InputError
 from tests.volumes import SIDES, nibabel, save
 

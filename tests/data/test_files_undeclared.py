@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from howsure import FileError, InputError
+from howsure.data.files import rows_in
 from howsure.data.rows import InputSpec
-from howsure.data.rows_from_file import rows_in
 
 FLAT = [InputSpec("x", (3,), "float32")]
 IMAGE = [InputSpec("image", (2, 2, 1), "float32")]
