@@ -8,7 +8,7 @@ What scores are called and what they mean, the kind of answer says: its `Words`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -262,6 +262,29 @@ def _ood(comparison: Comparison, rows: str) -> str:
         )
         said.append(f"{upper(notices(nearest))}.")
     return joined(*said)
+
+
+def besides(
+    comparison: Comparison, method: str, name: str, called: str, told: Callable[[Score], tuple[str, str]]
+) -> str:
+    """Whether a method is better than the baseline in another score too, a sentence; empty if unknown.
+
+    Args:
+        comparison: What was found.
+        method: The method.
+        name: The score.
+        called: What a sentence calls it.
+        told: From the difference to how large it is and its interval, in words.
+    """
+    gap = comparison.difference(method, comparison.methods[0], name)
+    if gap.value == 0:
+        return f"The {called} is the same."
+    if not gap.known:
+        return ""
+    if not gap.excludes_zero:
+        return f"The {called} does not differ by more than chance."
+    better = (gap.value > 0) == (name in comparison.comparing.higher)
+    return f"{'Its' if better else 'But its'} {called} is {with_interval(*told(gap))}."
 
 
 def _costs(comparison: Comparison) -> str:

@@ -165,11 +165,7 @@ class Mean(Measured):
         if not self.by_odds:
             low, high = skewed_interval(self.value, self.parts, confidence)
             return max(low, self.least), min(high, self.most)
-        if not 0 < self.value < 1:
-            return UNKNOWN
-        slope = 1 / (self.value * (1 - self.value))
-        low, high = expit(symmetric_interval(float(logit(self.value)), slope * self.parts, confidence))
-        return float(low), float(high)
+        return interval_by_odds(self.value, self.parts, confidence) if 0 < self.value < 1 else UNKNOWN
 
     def difference(self, other: Measured, reach: float | None) -> tuple[float, float]:
         """See `Measured`; the wider of two intervals, as differences may be skewed or seem so by chance.
@@ -185,6 +181,13 @@ class Mean(Measured):
         stretched = 1.0 if reach is None else max(reach / NORMAL, 1.0)
         skewed = value - stretched * (value - low), value + stretched * (high - value)
         return wider(skewed, _symmetric(self, other, reach))
+
+
+def interval_by_odds(share: float, parts: Floats, confidence: float = 0.95) -> tuple[float, float]:
+    """Ends of a share between 0 and 1, as far to one side as to the other in log-odds."""
+    slope = 1 / (share * (1 - share))
+    low, high = expit(symmetric_interval(float(logit(share)), slope * parts, confidence))
+    return float(low), float(high)
 
 
 def _symmetric(one: Measured, other: Measured, reach: float | None) -> tuple[float, float]:

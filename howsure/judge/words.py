@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from howsure.judge.scores import Score
+
+
+def in_columns(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of cells as texts, so that the cells of a column stand below each other."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
 
 
 def value_and_interval(score: Score, *, per_cent: bool = False) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from howsure.data.moves import EXPECTED, TURN, Move, Way, is_way
 from howsure.data.twice import first_twice
 from howsure.errors import InputError, warn
 from howsure.methods.members import begin_members
-from howsure.methods.protocol import Job, Method, Needs, Passes, Standing, is_method
+from howsure.methods.protocol import Job, Method, Needs, Passes, is_method
 from howsure.methods.softmax import Softmax
 
 
@@ -99,7 +99,7 @@ class Augmentation(Method):
 
 
 @dataclass(frozen=True)
-class Changed:
+class Changed(Method):
     """A method for changed rows, whose outputs are moved back where positions were moved.
 
     Args:
@@ -110,10 +110,7 @@ class Changed:
     way: Way
     method: Method
 
-    @property
-    def in_words(self) -> str:
-        """That of the method."""
-        return self.method.in_words
+    in_words = "A method for changed rows."
 
     @property
     def settings(self) -> Mapping[str, Any]:
@@ -129,10 +126,6 @@ class Changed:
         """Begin with the changed rows."""
         move = Move.of(self.way, job.outcome.layout)
         return self.method.begin(_again(job, self.method, move, move.by_row(job.outcome.layout)))
-
-    def why(self, standing: Standing) -> Iterator[str]:
-        """What the method says."""
-        return self.method.why(standing)
 
 
 def _again(job: Job, method: Method, move: Move, change: ByRow) -> Job:

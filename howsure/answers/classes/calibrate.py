@@ -20,6 +20,7 @@ from howsure.answers.classes.calibration_words import (
     mistakes_of,
     off_in_words,
     supported_in_words,
+    temperature_in_words,
     too_few_mistakes,
     warnings_of,
 )
@@ -138,8 +139,7 @@ class Calibrator(Kept):
                 *([self._temperature_in_words()] if self.method == "temperature" else []),
                 f"No percentage is above {supported_in_words(self.rows)}: so many rows support no more.",
                 f"On rows it had not learnt from, percentages were off by {off_in_words(self.before.ece)} "
-                "before, and by "
-                f"{off_in_words(self.after.ece)} after.",
+                f"before, and by {off_in_words(self.after.ece)} after.",
                 verdict,
                 *self.warnings,
                 "Whether the model was trained on these rows cannot be known; if so, none of this holds.",
@@ -152,10 +152,7 @@ class Calibrator(Kept):
         shown = f"(temperature {temperature:.2f}, {low:.2f} to {high:.2f}, where 1 changes nothing)"
         if mistakes_of(self.before) < LEAST_MISTAKES:
             return f"How far to change the model's percentages, these rows cannot say {shown}."
-        if low <= 1 <= high:
-            return f"The model's percentages need no change that these rows could show {shown}."
-        much, changed = ("much", "lowered") if temperature > 1 else ("little", "raised")
-        return f"The model claimed too {much}, so its highest percentages are {changed} {shown}."
+        return temperature_in_words(low, high, shown)
 
     def _temperature_interval(self, temperature: float) -> tuple[float, float]:
         """95 % ends, by the spread of its logarithm over replicas: a temperature is a factor."""

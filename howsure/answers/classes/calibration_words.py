@@ -46,6 +46,14 @@ def off_in_words(ece: Score) -> str:
     return f"{value} points (0 to {high}, so it may be chance)"
 
 
+def temperature_in_words(low: float, high: float, shown: str) -> str:
+    """What a temperature with these 95 % ends changes; `shown` tells it."""
+    if not (low > 1 or high < 1):
+        return f"The model's percentages need no change that these rows could show {shown}."
+    much, changed = ("much", "lowered") if low > 1 else ("little", "raised")
+    return f"The model claimed too {much}, so its highest percentages are {changed} {shown}."
+
+
 def helps(differences: Mapping[str, Score]) -> str:
     """`better`, `worse` or `cannot tell`, by the interval of the difference in NLL."""
     nll = differences["nll"]

@@ -15,6 +15,7 @@ from howsure.displayed import Displayed
 from howsure.errors import InputError
 from howsure.judge.paired import Comparable, Paired, check_enough
 from howsure.judge.scores import Score
+from howsure.judge.words import in_columns
 from howsure.words import counted
 
 
@@ -49,11 +50,7 @@ class MultilabelEvaluation(Comparable, Displayed):
         columns.append(["always the same", "", *always])
         recalls = [str(each.recall[NO_AND_YES[1]]) for each in self.of_label.values()]
         columns.append([f"recall of '{NO_AND_YES[1]}'", "", *recalls])
-        widths = [max(map(len, column)) for column in columns]
-        lines = (
-            "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
-            for cells in zip(*columns, strict=True)
-        )
+        lines = in_columns([*zip(*columns, strict=True)])
         return "\n".join([f"{counted(self.rows, 'row')}, {counted(len(self.of_label), 'label')}", *lines])
 
 

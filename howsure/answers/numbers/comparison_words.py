@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import numpy as np
 
 from howsure.compare.comparison import LEAST_CALIBRATED, Comparison
-from howsure.compare.findings import joined, quoted_list, the, with_interval
+from howsure.compare.findings import besides, joined, quoted_list, the, with_interval
 from howsure.compare.protocol import ShiftWording, Shown, Wording
 from howsure.digits import measured
 from howsure.judge.scores import Score
@@ -57,7 +57,7 @@ class NumberWords:
         said = f"Take {the(comparison, method)}: its NLL is {value} than that of {the(comparison, baseline)}"
         said += f" (95\u00a0% interval {interval})."
         where = f"But if {comparison.kind}s are {quoted_list(worse)}, its NLL is higher." if worse else ""
-        return joined(said, _rmse(comparison, method), where)
+        return joined(said, besides(comparison, method, "rmse", "RMSE", apart), where)
 
     def keep(self, comparison: Comparison) -> str:
         """See `Words`."""
@@ -184,19 +184,6 @@ class NumberWords:
             lambda score: apart(Score(-score.value, -score.high, -score.low)),
             "as low as that of",
         )
-
-
-def _rmse(comparison: Comparison, method: str) -> str:
-    """Whether the predictions themselves are closer, too, a sentence."""
-    gap = comparison.difference(method, comparison.methods[0], "rmse")
-    if gap.value == 0:
-        return "The RMSE is the same."
-    if not gap.known:
-        return ""
-    if not gap.excludes_zero:
-        return "The RMSE does not differ by more than chance."
-    value, interval = apart(gap)
-    return f"{'Its' if gap.value < 0 else 'But its'} RMSE is {value} ({interval})."
 
 
 def _learned(comparison: Comparison) -> str:

@@ -21,6 +21,7 @@ from howsure.digits import significant
 from howsure.displayed import Displayed
 from howsure.judge.paired import Comparable, Paired, check_enough
 from howsure.judge.scores import Measured, Score
+from howsure.judge.words import in_columns
 from howsure.sampling.outcome import Floats
 
 GOOD = {
@@ -192,10 +193,8 @@ class RegressionEvaluation(Comparable, Displayed):
     def __str__(self) -> str:
         lines = [f"{self.rows:,} rows"]
         for target in self.of_target:
-            cells = self.cells(target)
-            widths = [max(len(each[column]) for each in cells) for column in (0, 1)]
             lines += [f"'{target}'"] if len(self.of_target) > 1 else []
-            lines += [f"{name:<{widths[0]}}  {said:<{widths[1]}}  {good}" for name, said, good in cells]
+            lines += in_columns(self.cells(target))
         return "\n".join([*lines, *([self.note] if self.note else [])])
 
 

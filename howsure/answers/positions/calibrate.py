@@ -19,6 +19,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from howsure.answers.classes import maps
+from howsure.answers.classes.calibration_words import temperature_in_words
 from howsure.answers.positions import offsets
 from howsure.answers.positions.columns import of_counted
 from howsure.answers.positions.kept import check_known, known_probabilities
@@ -117,14 +118,8 @@ class DenseCalibrator(Kept):
 
     def in_words(self) -> str:
         """Sentences for a reader who knows no statistics."""
-        low, high = self.temperature.low, self.temperature.high
         shown = f"(temperature {self.temperature}, where 1 changes nothing)"
-        if not self.temperature.known or low <= 1 <= high:
-            change = f"The model's percentages need no change that these rows could show {shown}."
-        elif low > 1:
-            change = f"The model claimed too much, so its highest percentages are lowered {shown}."
-        else:
-            change = f"The model claimed too little, so its highest percentages are raised {shown}."
+        change = temperature_in_words(self.temperature.low, self.temperature.high, shown)
         better = "Whether they became better, these rows cannot tell."
         if self.difference.excludes_zero:
             better = "They became better" if self.difference.value < 0 else "They became worse"

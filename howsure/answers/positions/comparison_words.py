@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from howsure.answers.classes.comparison_words import ClassWords
 from howsure.compare.comparison import Comparison
-from howsure.compare.findings import in_numbers, joined, the, with_interval
+from howsure.compare.findings import besides, in_numbers, joined, the
 from howsure.compare.protocol import Wording
 from howsure.judge.scores import Score
 from howsure.judge.words import value_and_interval
@@ -57,7 +57,10 @@ class PositionWords(ClassWords):
 
     def take(self, comparison: Comparison, method: str, worse: Sequence[str]) -> str:
         """See `Words`."""
-        return joined(super().take(comparison, method, worse), _dice(comparison, method))
+        return joined(
+            super().take(comparison, method, worse),
+            besides(comparison, method, "row_dice", "Dice", _points),
+        )
 
     def keep(self, comparison: Comparison) -> str:
         """See `Words`."""
@@ -111,19 +114,6 @@ class PositionWords(ClassWords):
     def why(self, comparison: Comparison, method: str) -> Iterator[str]:
         """None: nothing is explained yet."""
         return iter(())
-
-
-def _dice(comparison: Comparison, method: str) -> str:
-    """Whether the maps themselves are closer to the truth, too, a sentence."""
-    gap = comparison.difference(method, comparison.methods[0], "row_dice")
-    if gap.value == 0:
-        return "The Dice is the same."
-    if not gap.known:
-        return ""
-    if not gap.excludes_zero:
-        return "The Dice does not differ by more than chance."
-    value, interval = _points(gap)
-    return f"{'Its' if gap.value > 0 else 'But its'} Dice is {with_interval(value, interval)}."
 
 
 def _points(gap: Score) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from howsure.answers.positions.colours import KELLY, OKABE_ITO, OTHERS
+from howsure.answers.positions.colours import KELLY, OTHERS, class_colours
 from howsure.report.axes import Axis, count_axis, number_axis
 from howsure.sampling.outcome import Booleans, Floats, Integers
 
@@ -41,10 +41,8 @@ def colours_of(share: Floats) -> tuple[str, ...]:
         share: (N, K) share of each class.
     """
     classes = share.shape[1]
-    if classes <= len(OKABE_ITO):
-        return OKABE_ITO[:classes]
     if classes <= len(KELLY):
-        return KELLY[:classes]
+        return class_colours(classes)
     found = np.full(classes, OTHERS, dtype=object)
     found[np.sort(np.argsort(-share.mean(axis=0), kind="stable")[: len(KELLY)])] = KELLY
     return tuple(found.tolist())

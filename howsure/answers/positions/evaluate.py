@@ -23,6 +23,7 @@ from howsure.arguments import check_whole
 from howsure.displayed import Displayed
 from howsure.judge.paired import Comparable, Paired, check_enough, with_outside
 from howsure.judge.scores import Mean, Score
+from howsure.judge.words import in_columns
 from howsure.sampling.outcome import Integers
 from howsure.words import counted
 
@@ -178,16 +179,9 @@ class DenseEvaluation(Comparable, Displayed):
         return found
 
     def __str__(self) -> str:
-        lines = [self.counted, *_columns(self.cells())]
+        lines = [self.counted, *in_columns(self.cells())]
         head = ["class", "Dice", "IoU", f"{self._position_name}s"]
-        return "\n".join([*lines, *_columns([head, *self.cells_of_classes()]), *self.sentences()])
-
-
-def _columns(cells: list[list[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    return [
-        "  ".join(f"{each:<{w}}" for each, w in zip(line, widths, strict=True)).rstrip() for line in cells
-    ]
+        return "\n".join([*lines, *in_columns([head, *self.cells_of_classes()]), *self.sentences()])
 
 
 def ignored(result: DenseCertainty, labels: Any, ignore: int | Sequence[int]) -> Ignored:

@@ -126,10 +126,10 @@ def write_map_files(
             told = told or _about(part, form, names)
             for at in range(len(part)):
                 one = part[at : at + 1]
-                row, called = int(one.row[0]), None if one.ids is None else str(one.ids[0])
-                name = _free_name(called, row, one.kind, taken)
-                taken[name] = {"row": row, "id": called}
-                write = partial(_WRITERS[form], _Row(one.class_names, source, called))
+                row, of = int(one.row[0]), _Row.of(one, source)
+                name = _free_name(of.called, row, one.kind, taken)
+                taken[name] = {"row": row, "id": of.called}
+                write = partial(_WRITERS[form], of)
                 for what in names:
                     write(folder / name, what, _map_of(one, what))
         text = json.dumps({**told, "maps": taken}, indent=1, ensure_ascii=False) + "\n"
@@ -177,7 +177,7 @@ def check_map_files(result: DenseCertainty, form: str, source: Path | None, name
                 _check_grey(name, _map_of(result[:1], name))
     if form not in (TIF, NII):
         return
-    origin = _origin(source, None if result.ids is None else str(result.ids[0]))
+    origin = _Row.of(result, source).origin
     if form == NII:
         volumes.check_geometry(origin, result.positions)
         return
@@ -260,18 +260,18 @@ class _Row:
 
     @property
     def origin(self) -> Path:
-        """The image of the row."""
-        return _origin(self.source, self.called)
+        """The image of the row, by its id."""
+        if self.source is None or self.called is None:
+            raise InputError(
+                "Such maps have the geometry of the images that were assessed, and these rows are no files",
+                expected="a .tif image, a NIfTI volume or a folder of them, or --map-format png or npy",
+            )
+        return self.source / self.called if self.source.is_dir() else self.source
 
-
-def _origin(source: Path | None, called: str | None) -> Path:
-    """The image of a row, by its id."""
-    if source is None or called is None:
-        raise InputError(
-            "Such maps have the geometry of the images that were assessed, and these rows are no files",
-            expected="a .tif image, a NIfTI volume or a folder of them, or --map-format png or npy",
-        )
-    return source / called if source.is_dir() else source
+    @classmethod
+    def of(cls, one: DenseCertainty, source: Path | None) -> _Row:
+        """The first row of a result."""
+        return cls(one.class_names, source, None if one.ids is None else str(one.ids[0]))
 
 
 def _write_png(of: _Row, path: Path, what: str, values: Map) -> None:

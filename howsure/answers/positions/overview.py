@@ -5,15 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, logit
 
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.sentences import percent
 from howsure.answers.verdict import VERDICTS
-from howsure.judge.scores import LEAST_MISTAKES
+from howsure.judge.scores import LEAST_MISTAKES, interval_by_odds
 from howsure.report.figures import RiskCoverage
 from howsure.sampling.outcome import Floats, Integers
-from howsure.statistics import symmetric_interval
 from howsure.words import UNIT, decimals_of, points, rate
 
 _LEAST_DOUBT = 1e-6
@@ -145,8 +143,7 @@ def share_over_rows(some: Integers, all_of_them: Integers) -> tuple[str, str]:
     if rows < LEAST_MISTAKES or not 0 < share < 1:
         return rate(share), ""
     parts = (some - share * all_of_them) / total * np.sqrt(rows / (rows - 1))
-    slope = 1 / (share * (1 - share))
-    low, high = expit(symmetric_interval(float(logit(share)), slope * parts)).tolist()
+    low, high = interval_by_odds(share, parts)
     decimals = min(decimals_of(100 * (high - low)), 3)
     ends = rate(low, decimals).removesuffix(UNIT), rate(high, decimals)
     return rate(share, decimals), " to ".join(ends)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from itertools import chain, islice
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -61,37 +61,37 @@ def write_regions(parts: Iterable[DenseCertainty], path: Path, geometry: Any) ->
         FileError: It cannot be written, or an image cannot be read for its geometry.
         DependencyError: What outlines regions is not installed.
     """
-    count, ending = 0, path.suffix.lower()
+    count, outlined = 0, path.suffix.lower() == GEOJSON
+    parts = iter(parts)
+    first = next(parts)
+    columns = _columns(first)
 
-    def told() -> Iterator[tuple[list[str], list[Any], Any]]:
+    def told() -> Iterator[tuple[list[Any], Any]]:
         nonlocal count
-        for part in parts:
+        for part in chain([first], parts):
             check_region_file(part, path)
-            yield _columns(part), [], None
             for at in range(len(part)):
                 one = part[at : at + 1]
                 where, regions = geometry_of(one, geometry), one.regions(0)
                 outlines = {}
-                if ending == GEOJSON and regions:
+                if outlined and regions:
                     outlines = polygons_of(numbered_by_size(one.is_coin_flip[0]), where)
                 for number, region in enumerate(regions, 1):
                     count += 1
-                    yield _columns(part), _cells(one, number, region, where), outlines.get(number)
+                    yield _cells(one, number, region, where), outlines.get(number)
 
     def write(temporary: str) -> None:
         with open(temporary, "w", encoding="utf-8", newline="") as file:
-            if ending == CSV:
-                lines = (cells or columns for columns, cells, _ in told())
-                write_csv_lines(chain(islice(lines, 1), (line for line in lines if line[0] != "row")), file)
+            if not outlined:
+                write_csv_lines(chain([columns], (cells for cells, _ in told())), file)
                 return
             file.write('{"type": "FeatureCollection", "features": [')
             between = "\n"
-            for columns, cells, outline in told():
-                if cells:
-                    properties = dict(zip(columns, cells, strict=True))
-                    feature = {"type": "Feature", "properties": properties, "geometry": outline}
-                    file.write(between + json.dumps(feature, ensure_ascii=False))
-                    between = ",\n"
+            for cells, outline in told():
+                properties = dict(zip(columns, cells, strict=True))
+                feature = {"type": "Feature", "properties": properties, "geometry": outline}
+                file.write(between + json.dumps(feature, ensure_ascii=False))
+                between = ",\n"
             file.write("\n]}\n")
 
     write_whole(path, write)

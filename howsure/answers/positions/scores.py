@@ -19,7 +19,6 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import expit, logit
 
 from howsure.answers.numbers.scores import Loss, of_ranking
 from howsure.answers.positions.counts import Counts, rows_that_decide
@@ -29,10 +28,11 @@ from howsure.judge.scores import (
     Mean,
     Measured,
     area_under_risk,
+    interval_by_odds,
     wider,
 )
 from howsure.sampling.outcome import Floats
-from howsure.statistics import symmetric_interval, widening
+from howsure.statistics import widening
 
 DRAWS = 500
 """Draws of chance behind the interval of `ece`."""
@@ -54,9 +54,7 @@ class RatioOfSums(Loss):
         found = super().interval(confidence)
         if not np.isfinite(found).all() or not 0 < self.value < 1:
             return found
-        slope = 1 / (self.value * (1 - self.value))
-        low, high = expit(symmetric_interval(float(logit(self.value)), slope * self.parts, confidence))
-        return wider(found, (float(low), float(high)))
+        return wider(found, interval_by_odds(self.value, self.parts, confidence))
 
 
 def share_of(top: Floats, bottom: Floats) -> RatioOfSums:
