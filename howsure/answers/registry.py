@@ -113,9 +113,10 @@ class Answer:
             InputError: The kind does not have it; the message says what to do instead.
         """
         if name not in self.parts:
+            having = " or ".join(each.in_words for each in answers() if each.has(name))
             raise InputError(
                 f"There are no {PARTS[name]} for these rows",
-                expected=f"a result of {_in_words_of(name)}",
+                expected=f"a result of {having or 'another kind'}",
                 received=f"one of {self.in_words}",
                 hint=self._instead_of(name, of),
             )
@@ -155,7 +156,7 @@ CLASSES = Answer(
         "score_lines": "howsure.answers.classes.evaluate:score_lines",
         "choose": "howsure.answers.classes.choose:choose",
         "compare": "howsure.answers.classes.compare:COMPARING",
-        "given": "howsure.answers.classes.given:GIVEN",
+        "given": "howsure.answers.classes.outcome:GIVEN",
         "lead": "howsure.answers.classes.printed:lead",
         "lines": "howsure.answers.classes.printed:lines",
         "summary": "howsure.answers.classes.printed:summary",
@@ -179,7 +180,7 @@ LABELS = Answer(
         "calibrate": "howsure.answers.labels.calibrate:calibrate",
         "read_calibrator": "howsure.answers.labels.calibrate:read",
         "score_lines": "howsure.answers.labels.evaluate:score_lines",
-        "given": "howsure.answers.labels.given:GIVEN",
+        "given": "howsure.answers.labels.outcome:GIVEN",
         "lead": "howsure.answers.labels.printed:lead",
         "lines": "howsure.answers.labels.printed:lines",
         "summary": "howsure.answers.labels.printed:summary",
@@ -479,11 +480,6 @@ def _check_order(names: tuple[str, ...], own: tuple[str, ...]) -> None:
             received=quoted(names),
             hint="Leave `class_names` out: the model has them",
         )
-
-
-def _in_words_of(part: str) -> str:
-    """The kinds that bring a part, for a message."""
-    return " or ".join(each.in_words for each in answers() if each.has(part)) or "another kind"
 
 
 def _imported(named: Any) -> Any:

@@ -107,9 +107,8 @@ def give_reason(
 
     A verdict that is not settled is short of passes. For other rows the larger part of the entropy names the
     reason: `expected_entropy`, the doubt within passes, or `mutual_information`, the disagreement between
-        them.
-    The reason does not say where the doubt comes from: passes that agree prove neither that the input is
-    ambiguous nor that more training data would not help.
+    them. The reason does not say where the doubt comes from: passes that agree prove neither that the input
+    is ambiguous nor that more training data would not help.
     """
     reason = np.where(expected_entropy >= mutual_information, WITHIN_PASSES, DISAGREEMENT).astype(object)
     reason[verdict == SURE] = None

@@ -187,17 +187,17 @@ class Comparing:
     known: Callable[[Any, Any], Any]
     aligned: Callable[[str, Any, str, Any], Any]
     scored: Callable[..., Any]
-    beside: Callable[[Any, Any, Any], Any] | None
-    familiar: Callable[[Any, Any, Any], Any] | None
     calibrated: Callable[..., tuple[list[Any], list[Any]]]
-    completed: Callable[..., tuple[list[Any], list[Any]]] | None
-    mistakes: Callable[[Any, Any], int] | None
     scores: Sequence[str]
     higher: frozenset[str]
     plain: str
     needs: str
     shifts: Mapping[str, Shift]
     words: Words
+    beside: Callable[[Any, Any, Any], Any] | None = None
+    familiar: Callable[[Any, Any, Any], Any] | None = None
+    completed: Callable[..., tuple[list[Any], list[Any]]] | None = None
+    mistakes: Callable[[Any, Any], int] | None = None
     keep: str | None = None
     gathered: Callable[[Iterator[Any], int, Path], Any] = joined
     kept: Callable[[Any], Any] = lambda result: result

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from howsure.answers.registry import answer_of, fed, part_of
 from howsure.arguments import check_by_name, check_flag, check_progress
@@ -44,11 +43,9 @@ from howsure.models.protocol import PassModel
 from howsure.progress import Progress, told
 from howsure.request import Request
 from howsure.results.thresholds import Thresholds
-from howsure.sampling.outcome import Outcome
+from howsure.sampling.outcome import Floats, Outcome
 from howsure.sampling.randomness import sites_of
 from howsure.shifts import Shift
-
-Floats = NDArray[np.float64]
 
 PROBED = 256
 """Rows of the plain prediction that checks the meaning of the labels."""

@@ -162,12 +162,10 @@ def _not_allowed(
         else f"fewer rows as certain as the {most:,} most certain, which all have to go the same way",
         received=f"{mistakes:,}",
         hint=f"Label more rows (about {enough:,} would do, if mistakes stay as rare among the most "
-        "certain), or "
-        "allow a higher risk"
+        "certain), or allow a higher risk"
         if enough
         else f"Allow a higher risk: of these rows {100 * mistakes / most:.2g} % are wrong, and more "
-        "labels help only "
-        "if rows that are more certain still are wrong less often",
+        "labels help only if rows that are more certain still are wrong less often",
     )
 
 

@@ -9,10 +9,10 @@ import numpy as np
 
 from howsure import tuning
 from howsure.methods.members import mean_over
-from howsure.methods.protocol import Integers, Job, Method, Needs, Passes, Progress
+from howsure.methods.protocol import Job, Method, Needs, Passes, Progress
 from howsure.methods.softmax import Softmax
 from howsure.models.protocol import MemberModel, PassModel
-from howsure.sampling.outcome import Estimates
+from howsure.sampling.outcome import Estimates, Integers
 from howsure.sampling.run import Run
 
 NO_NETWORK = {"others": "", "familiarity": ""}

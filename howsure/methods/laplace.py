@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.linalg import helmert
 from scipy.optimize import brentq
 from scipy.special import log_softmax, softmax
@@ -32,7 +32,7 @@ from howsure.methods.laplace_of_numbers import (
     fit_laplace_of_numbers,
 )
 from howsure.methods.last_layer import check_features, chunks, inputs_of, squared_norm
-from howsure.methods.protocol import Integers, Job, Method, Needs, Passes, Progress
+from howsure.methods.protocol import Job, Method, Needs, Passes, Progress
 from howsure.misplaced import named_either_way
 from howsure.models.adapt import adapt, capable, check_prediction, names_for, rows_for
 from howsure.models.features import Features, read_features
@@ -40,10 +40,8 @@ from howsure.models.protocol import PROBABILITIES, FeatureModel, ModelInfo
 from howsure.request import Request
 from howsure.sampling.design import DesignEffect
 from howsure.sampling.estimate import Sums
-from howsure.sampling.outcome import Estimates, Outcome, Told
+from howsure.sampling.outcome import Estimates, Floats, Integers, Outcome, Told
 from howsure.sampling.sketch import with_networks
-
-Floats = NDArray[np.float64]
 
 DEFAULT_PASSES = 100
 
@@ -178,7 +176,7 @@ class Laplace:
 
     def _rotated(self, features: Features, rows: slice = slice(None)) -> Floats:
         """(n, D) inputs of the layer in the eigenbasis of B."""
-        _check_features(features, (len(self.input_vectors) - self.bias, len(self.class_vectors)))
+        check_features(features, len(self.input_vectors) - self.bias, len(self.class_vectors), "classes")
         return inputs_of(features.features[rows], self.bias) @ self.input_vectors
 
 
@@ -209,7 +207,7 @@ def fit_laplace(
         InputError: No rows; labels that do not fit; logits that no linear layer makes of these features. Or
             logits that do not separate classes, or are so large that the loss has no curvature.
     """
-    _check_features(features)
+    check_features(features)
     check_flag(bias, "bias")
     rows, classes = len(features), max(2, features.logits.shape[1])
     if not rows:
@@ -401,12 +399,3 @@ def _of_classes(logits: ArrayLike) -> Floats:
     """(n, K) logits in double precision; a single sigmoid's logit gets a 0 beside it."""
     given = np.asarray(logits, dtype=np.float64)
     return np.concatenate([np.zeros_like(given), given], axis=1) if given.shape[1] == 1 else given
-
-
-def _check_features(features: object, wanted: tuple[int, int] | None = None) -> None:
-    """Raise an `InputError` unless these are `Features`, with the wanted numbers of features and classes."""
-    known = f"`Features` of {wanted[0]} features and {wanted[1]} classes" if wanted else "`Features`"
-    given = check_features(features, known)
-    found = given.features.shape[1], max(2, given.logits.shape[1])
-    if wanted not in (None, found):
-        raise InputError("These rows are of another model", expected=known, received=found)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.special import ndtri
 
@@ -23,9 +22,7 @@ from howsure.methods.last_layer import check_features, chunks, squared_norm
 from howsure.models.features import Features
 from howsure.models.protocol import VALUES, ModelInfo
 from howsure.sampling.between import LEVELS
-from howsure.sampling.outcome import Estimates, Outcome
-
-Floats = NDArray[np.float64]
+from howsure.sampling.outcome import Estimates, Floats, Outcome
 
 ROUNDING = float(np.finfo(np.float32).eps)
 """Share of the largest number by which a network in single precision misses the training rows at least."""
@@ -106,10 +103,7 @@ class LaplaceOfNumbers:
         Raises:
             InputError: Not `Features`, or those of another model.
         """
-        known = f"`Features` of {len(self.centre)} features and {self.width} numbers"
-        given = check_features(features, known)
-        if (found := (given.features.shape[1], given.logits.shape[1])) != (len(self.centre), self.width):
-            raise InputError("These rows are of another model", expected=known, received=found)
+        given = check_features(features, len(self.centre), self.width, "numbers")
         variance = np.empty((len(given), self.width))
         for rows in chunks(len(given), *self.variances.shape):
             rotated = (given.features[rows] - self.centre) @ self.input_vectors

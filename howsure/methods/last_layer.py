@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from howsure.errors import InputError
 from howsure.models.features import Features
-
-Floats = NDArray[np.float64]
+from howsure.sampling.outcome import Floats
 
 AT_ONCE = 1 << 22
 """Numbers in an array of intermediate results, 32 MiB; limits memory."""
@@ -34,10 +33,21 @@ def chunks(rows: int, *widths: int) -> Iterator[slice]:
     return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
 
 
-def check_features(features: object, known: str = "`Features`") -> Features:
-    """The features, or an `InputError` where these are none; `known` says what was expected."""
+def check_features(features: object, width: int | None = None, outputs: int = 0, of: str = "") -> Features:
+    """The features, or an `InputError` unless these are `Features`, and as many as the fit had.
+
+    Args:
+        features: What was given.
+        width: How many features a row has; None for any number.
+        outputs: How many outputs, one sigmoid being two classes.
+        of: What these are: `classes` or `numbers`.
+    """
+    known = "`Features`" + ("" if width is None else f" of {width} features and {outputs} {of}")
     if not isinstance(features, Features):
         raise InputError("These are no features of rows", expected=known, received=type(features).__name__)
+    found = features.features.shape[1], max(2 if of == "classes" else 1, features.logits.shape[1])
+    if width is not None and found != (width, outputs):
+        raise InputError("These rows are of another model", expected=known, received=found)
     return features
 
 

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.errors import InputError
-from howsure.methods.protocol import Integers, Job, Needs, Passes, Progress, Standing
+from howsure.methods.protocol import Job, Needs, Passes, Progress, Standing
 from howsure.models.protocol import FLOAT32, PassModel
 from howsure.sampling.flat import Flat
-from howsure.sampling.outcome import Estimates, Outcome
+from howsure.sampling.outcome import Estimates, Integers, Outcome
 from howsure.sampling.pilot import Pilot, make_plan
 from howsure.sampling.plan import Plan
 from howsure.sampling.randomness import check_that_passes_differ
@@ -22,8 +22,6 @@ from howsure.sampling.rounds import draw_cells, draw_rounds
 from howsure.sampling.run import Run
 from howsure.sampling.tree import Tree
 from howsure.words import rate, upper
-
-Floats = NDArray[np.float64]
 
 _ROUNDING = 1e-20
 """Variances up to this are rounding of the sums over passes; of numbers, times their square."""

@@ -7,15 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from howsure.methods.protocol import Integers, Job, Method, Passes, Progress
+from howsure.methods.protocol import Job, Method, Passes, Progress
 from howsure.sampling import between, between_numbers
 from howsure.sampling.error import Units, error_of
-from howsure.sampling.outcome import Estimates, Outcome
+from howsure.sampling.outcome import Estimates, Floats, Integers, Outcome
 from howsure.statistics import ERROR_FLOOR
-
-Floats = NDArray[np.float64]
 
 
 def begin_members(jobs: Sequence[Job], each: Method) -> Passes:

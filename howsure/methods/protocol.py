@@ -12,13 +12,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
-import numpy as np
-from numpy.typing import NDArray
-
-from howsure.sampling.outcome import Estimates, Outcome, Told
+from howsure.sampling.outcome import Estimates, Floats, Integers, Outcome, Told
 from howsure.sampling.run import Rows
 
-Integers = NDArray[np.int64]
 Progress = Callable[[int], None]
 """Called with the number of rows that have just been finished."""
 
@@ -80,7 +76,7 @@ class Passes:
 
     draw: Callable[[Integers, Progress], Estimates]
     plan: Mapping[str, Any] | None = None
-    noise: NDArray[np.float64] | None = None
+    noise: Floats | None = None
 
     def result(self, numbers: Integers, progress: Progress, outcome: Outcome, told: Told) -> Any:
         """The result of a block of rows.

@@ -9,10 +9,10 @@ import numpy as np
 from scipy.special import ndtri
 
 from howsure.methods.members import tallied
-from howsure.methods.protocol import Integers, Job, Method, Needs, Passes, Progress
+from howsure.methods.protocol import Job, Method, Needs, Passes, Progress
 from howsure.models.protocol import Model, PosteriorModel
 from howsure.sampling.between import LEVELS
-from howsure.sampling.outcome import Estimates
+from howsure.sampling.outcome import Estimates, Integers
 from howsure.sampling.run import Run
 
 

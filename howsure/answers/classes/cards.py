@@ -170,17 +170,15 @@ def _card(row: Row, names: tuple[str, ...], look: Look, asked: str | None) -> Ca
         row=row,
         line=line_of(row),
         bars=tuple(_bar(row, names, k) for k in worth),
-        rest=_rest(others, rest) if others and rest >= 0.005 else None,
+        rest=f"{counted(others, 'other')}{' together' if others > 1 else ''} {rate(rest, 0)}"
+        if others and rest >= 0.005
+        else None,
         look=look,
         truth=None if row.truth is None else names[row.truth],
         right=row.truth == row.label,
         single=f"'{row.label_name}': {single}" if single else "",
         asked=asked,
     )
-
-
-def _rest(others: int, share: float) -> str:
-    return f"{counted(others, 'other')}{' together' if others > 1 else ''} {rate(share, 0)}"
 
 
 def _bar(row: Row, names: tuple[str, ...], k: int) -> ClassBar:

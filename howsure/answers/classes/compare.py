@@ -53,10 +53,6 @@ def _aligned(name: str, result: Certainty, first: str, baseline: Certainty) -> C
     return replace(result, class_names=names, truth=truth, **turned)
 
 
-def _mistakes(result: Certainty, truth: Integers) -> int:
-    return int(np.sum(result.label != truth))
-
-
 COMPARING = Comparing(
     truth=_truth,
     known=truth_of,
@@ -65,8 +61,7 @@ COMPARING = Comparing(
     beside=beside,
     familiar=told_apart,
     calibrated=cross_calibrated,
-    completed=None,
-    mistakes=_mistakes,
+    mistakes=lambda result, truth: int(np.sum(result.label != truth)),
     scores=SCORES,
     higher=HIGHER_IS_BETTER,
     plain=CHOICES[0].name,

@@ -21,7 +21,6 @@ from howsure.compare.findings import (
 from howsure.compare.protocol import ShiftWording, Shown, Wording
 from howsure.judge.scores import LEAST_MISTAKES, Score, told_apart
 from howsure.judge.words import value_and_interval
-from howsure.methods.protocol import Method
 from howsure.words import UNIT, counted, rate, upper
 
 if TYPE_CHECKING:
@@ -269,8 +268,11 @@ class _Beside:
 
     @property
     def first(self) -> bool:
-        alike = [name for name in self._bare(type(self._kind)) if self._each(name) == self._each(self.method)]
-        return alike[0] == self.method
+        kinds = self.comparison.kinds
+        alike = {
+            name: (type(kinds[name]), kinds[name].settings.get("each")) for name in self.comparison.methods
+        }
+        return next(name for name in alike if alike[name] == alike[self.method]) == self.method
 
     @property
     def claimed(self) -> float:
@@ -279,7 +281,9 @@ class _Beside:
     @property
     def claimed_where_right(self) -> tuple[float, float]:
         right = self._right(self.comparison.methods[0])
-        own, its = (each.probability[right] for each in (self._certainty, self._baseline))
+        certainties = self.comparison.certainties
+        both = (self.method, self.comparison.methods[0])
+        own, its = (certainties[name].probability[right] for name in both)
         return (float(np.mean(own)), float(np.mean(its))) if right.any() else (np.nan, np.nan)
 
     @property
@@ -307,20 +311,5 @@ class _Beside:
     def _certainty(self) -> Certainty:
         return cast("Certainty", self.comparison.certainties[self.method])
 
-    @property
-    def _baseline(self) -> Certainty:
-        return cast("Certainty", self.comparison.certainties[self.comparison.methods[0]])
-
     def _right(self, method: str) -> NDArray[np.bool_]:
         return np.asarray(self.comparison.certainties[method].label == self.comparison.truth)
-
-    @property
-    def _kind(self) -> Method:
-        return self.comparison.kinds[self.method]
-
-    def _each(self, name: str) -> object:
-        return self.comparison.kinds[name].settings.get("each")
-
-    def _bare(self, kind: type) -> list[str]:
-        """Methods of a kind, calibrated or not."""
-        return [name for name in self.comparison.methods if type(self.comparison.kinds[name]) is kind]

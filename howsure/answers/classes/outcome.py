@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.distributions import OneOfClasses
+from howsure.answers.elsewhere import GIVEN_PROBABILITIES
 from howsure.answers.outputs import read_outputs, to_probabilities
 from howsure.answers.verdict import judge
+from howsure.bare.given import Kind
+from howsure.bare.rounding import distributions
 from howsure.data.labels import check_class_names, check_labels
-from howsure.models.protocol import ModelInfo
+from howsure.models.protocol import PROBABILITIES, ModelInfo
 from howsure.request import Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Told
@@ -98,3 +101,13 @@ class Classes(OneOfClasses):
             class_names=self.class_names,
             thresholds=self.thresholds,
         )
+
+
+GIVEN = Kind(
+    each="class",
+    expected="an array of shape (rows, classes), or (rows,) of the second of two classes",
+    sums=True,
+    checked=distributions,
+    outcome=lambda names, limits: Classes(GIVEN_PROBABILITIES, PROBABILITIES, "float64", names, limits),
+)
+"""How given probabilities are read: the part `given`."""

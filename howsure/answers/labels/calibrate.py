@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from howsure.answers.classes import calibrate as of_classes
 from howsure.answers.classes.calibrate import Calibrator
@@ -18,9 +17,8 @@ from howsure.answers.labels.result import MultilabelCertainty
 from howsure.arguments import check_choice
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import Kept
+from howsure.sampling.outcome import Floats
 from howsure.words import counted
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from howsure.answers.distributions import SMALLEST, Distributions
+from howsure.answers.elsewhere import GIVEN_PROBABILITIES
 from howsure.answers.labels.result import MultilabelCertainty, no_and_yes
-from howsure.answers.outputs import check_trained_for
+from howsure.answers.outputs import SUM_OFF, check_trained_for
 from howsure.answers.verdict import judge
+from howsure.bare.given import Kind
+from howsure.bare.rounding import check_range
 from howsure.data.labels import check_class_names, check_yes_or_no
 from howsure.data.row_numbers import row_number
 from howsure.data.rows import in_rows
@@ -157,3 +160,18 @@ class Labels(Distributions):
         """A `MultilabelCertainty` of N rows."""
         fields = self.told(estimates, told)
         return MultilabelCertainty(**fields, label_names=self.label_names, thresholds=self.thresholds)
+
+
+def _checked(p: Floats, numbers: Integers, dtype: str, called: str) -> Floats:
+    check_range(p, numbers, called, SUM_OFF, "the probability of each label")
+    return np.clip(p, 0.0, 1.0)
+
+
+GIVEN = Kind(
+    each="label",
+    expected="an array of shape (rows, labels), the probability that each label holds",
+    sums=False,
+    checked=_checked,
+    outcome=lambda names, limits: Labels(GIVEN_PROBABILITIES, LABEL_PROBABILITIES, names, limits),
+)
+"""How given probabilities are read: the part `given`."""

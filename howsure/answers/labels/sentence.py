@@ -79,9 +79,8 @@ def sentences_of(row: MultilabelRow) -> str:
     """Which labels hold, which do not, and how sure that is; then the reasons of the doubt.
 
     Up to `FEW_LABELS` labels have a sentence each: `'rain': 97 ± 1 % yes, sure.` More labels are grouped by
-    verdict: `Surely yes: 'dog' (97 ± 1 %). Coin flip: 'cat' (52 ± 3 % yes).` Labels that surely do not hold
-        are
-    only counted.
+    verdict: `Surely yes: 'dog' (97 ± 1 %). Coin flip: 'cat' (52 ± 3 % yes).` Labels that surely
+    do not hold are only counted.
     """
     labels = range(len(row.label_names))
     order = np.argsort(-row.probabilities, kind="stable").tolist()
@@ -120,7 +119,8 @@ def _in_groups(row: MultilabelRow, order: list[int]) -> list[str]:
         chosen = [k for k in order if members[k]]
         if heading == "Coin flip":
             chosen.sort(key=lambda k: abs(float(row.probabilities[k]) - 0.5))  # the most undecided first
-        named = [f"'{row.label_names[k]}' ({_percent_yes(row, k)}{of_what})" for k in chosen[:MOST_NAMED]]
+        said = {k: percent(float(row.probabilities[k]), float(row.mc_error[k])) for k in chosen[:MOST_NAMED]}
+        named = [f"'{row.label_names[k]}' ({share}{of_what})" for k, share in said.items()]
         more = f" and {len(chosen) - MOST_NAMED} more" if len(chosen) > MOST_NAMED else ""
         if named or heading == "Surely yes":
             sentences.append(f"{heading}: {', '.join(named) or 'none'}{more}.")
@@ -156,7 +156,3 @@ def _share_of_several(row: MultilabelRow, members: list[int]) -> str:
         about, nearest = "at most", max(members, key=lambda k: float(row.disagreement[k]))
     share = percent(float(row.disagreement[nearest]), float(row.disagreement_error[nearest]))
     return share if len(members) == 1 else compared(about, share)
-
-
-def _percent_yes(row: MultilabelRow, k: int) -> str:
-    return percent(float(row.probabilities[k]), float(row.mc_error[k]))

@@ -280,10 +280,6 @@ def _through_fits(result: RegressionCertainty, truth: Floats) -> tuple[Floats, F
 # --- what is compared ---------------------------------------------------------------------------------
 
 
-def _truth(labels: Any, rows: int, probe: RegressionCertainty) -> Floats:
-    return check_numbers(labels, rows, probe.target_names)
-
-
 def _aligned(
     name: str, result: RegressionCertainty, first: str, baseline: RegressionCertainty
 ) -> RegressionCertainty:
@@ -304,7 +300,7 @@ def _aligned(
 
 
 COMPARING = Comparing(
-    truth=_truth,
+    truth=lambda labels, rows, probe: check_numbers(labels, rows, probe.target_names),
     known=truth_of,
     aligned=_aligned,
     scored=_scored,
@@ -312,7 +308,6 @@ COMPARING = Comparing(
     familiar=told_apart,
     calibrated=_calibrated,
     completed=_completed,
-    mistakes=None,
     scores=SCORES,
     higher=frozenset({"outside_auroc", "outside_auroc_by_disagreement"}),
     plain=OWN,

@@ -243,15 +243,12 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.quantiles is not None:
-            between.check_quantiles(self.quantiles.reshape(-1, len(between.LEVELS)), self._rounding())
+            rounding = between.ROUNDING * float(np.abs(self.mean).max(initial=0))  # to single precision
+            between.check_quantiles(self.quantiles.reshape(-1, len(between.LEVELS)), rounding)
         check_type(
             self.noise_from, (str, type(None)), "noise_from", "a text such as 'held-out rows', or None"
         )
         as_share(self.unfamiliar_share, "unfamiliar_share")
-
-    def _rounding(self) -> float:
-        """How far a quantile may fall that was rounded to single precision."""
-        return between.ROUNDING * float(np.abs(self.mean).max(initial=0))
 
     # --- intervals ----------------------------------------------------------------------------
 

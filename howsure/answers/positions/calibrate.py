@@ -102,19 +102,15 @@ class DenseCalibrator(Kept):
         if self.offsets is not None:
             told["offsets"] = list(self.offsets)
         method = {**result.method, "calibration": told}
-        given = _calibrated(result, self._theta, relabelled=self.offsets is not None)
+        added = np.zeros(len(self.class_names)) if self.offsets is None else np.array(self.offsets)
+        theta = np.append(1 / self.temperature.value, added)
+        given = _calibrated(result, theta, relabelled=self.offsets is not None)
         return self._marked(result, replace(result, **given, method=method))
 
     @property
     def method(self) -> str:
         """`temperature` or `offsets`."""
         return METHODS[0] if self.offsets is None else METHODS[1]
-
-    @property
-    def _theta(self) -> Floats:
-        """(K + 1,) 1/T and the offsets."""
-        added = np.zeros(len(self.class_names)) if self.offsets is None else np.array(self.offsets)
-        return np.append(1 / self.temperature.value, added)
 
     def in_words(self) -> str:
         """Sentences for a reader who knows no statistics."""

@@ -332,9 +332,11 @@ def _maps(
     height, width = label.shape
     flat = len(one.part.positions) == 1
     signal = ""
-    row = None if shown is None else _image(shown, at, one)
+    row = None if shown is None else shown.of(at)
     if row is not None and flat:
         signal, row = signal_path(row[..., 0]), None
+    elif row is not None:
+        row = np.asarray(one.view.of(row))
     for edge in (_LONGEST_STRIP,) if flat else _EDGES:
         step = -(-max(height, width) // edge)
         small = (slice(None, None, step), slice(None, None, step))
@@ -389,12 +391,6 @@ def _where(
         return in_colours(numbers, colours, opacities)
     clear = [*(opacities or [1.0] * len(colours)), 0.0]
     return in_colours(np.where(there, numbers, len(colours)), [*colours, "#000000"], clear)
-
-
-def _image(shown: Pixels, at: int, one: _Row) -> Floats:
-    """(H′, W′, C) the row under the maps, or (P′, C) where there is one axis."""
-    row = shown.of(at)
-    return np.asarray(row if one.label.ndim == 1 else one.view.of(row))
 
 
 # --- words ----------------------------------------------------------------------------------------------

@@ -242,7 +242,13 @@ class Positions(OneOfClasses):
             values = np.where(there | (np.isfinite(total) & (total > 0)), values, np.float32(1))
             total = values.sum(axis=-1, keepdims=True)
         if not np.isfinite(total).all():
-            raise self._not_finite(total, rows)
+            bad = ~np.isfinite(total).all(axis=(0, *range(2, total.ndim)))
+            raise ModelError(
+                f"Model '{self.model}' put out NaN or infinity "
+                f"{in_rows(int(bad.sum()), rows[bad][:5].tolist())}",
+                expected="finite numbers at every position",
+                hint="Check the model's weights and the range of these rows",
+            )
         if self.outputs != LOGITS:
             self._check_distributions(values, total, rows)
             np.maximum(values, 0, out=values)
@@ -251,14 +257,6 @@ class Positions(OneOfClasses):
         if self.counts is not None:
             values *= np.where(there, 1, -1).astype(np.float32)
         return values  # type: ignore[return-value]  # in single precision
-
-    def _not_finite(self, total: NDArray[np.float32], rows: Integers) -> ModelError:
-        bad = ~np.isfinite(total).all(axis=(0, *range(2, total.ndim)))
-        return ModelError(
-            f"Model '{self.model}' put out NaN or infinity {in_rows(int(bad.sum()), rows[bad][:5].tolist())}",
-            expected="finite numbers at every position",
-            hint="Check the model's weights and the range of these rows",
-        )
 
     def _check_distributions(self, values: Any, total: Any, rows: Integers) -> None:
         """Raise a `ModelError` unless these are probabilities that add up to 1 at every position."""
@@ -377,11 +375,12 @@ def _place_of_label(info: ModelInfo, names: Sequence[str], of_label: str | int |
     if of_label is None and len(names) == 1:
         return 0
     if of_label is None:
+        first = names[0] if names[0].isdecimal() else repr(names[0])  # a name that only counts is a place
         raise ModelError(
             f"Model '{info.name}' has {len(names)} labels at each position, none of which excludes another",
             expected="the label whose map is wanted, one after the other",
             received=f"an output of shape (rows, {', '.join(map(str, info.output_shape))})",
-            hint=f"of_label={_shown(names[0])} assesses the map of the first one, yes or no at each "
+            hint=f"of_label={first} assesses the map of the first one, yes or no at each "
             "position. If a position has one class, say so: outputs='logits' or 'probabilities'",
         )
     place = names.index(of_label) if isinstance(of_label, str) and of_label in names else of_label
@@ -392,11 +391,6 @@ def _place_of_label(info: ModelInfo, names: Sequence[str], of_label: str | int |
             received=repr(of_label),
         )
     return place
-
-
-def _shown(name: str) -> str:
-    """A label as `of_label` takes it: a name that only counts is a place."""
-    return name if name.isdecimal() else repr(name)
 
 
 def _has_positions_of(info: ModelInfo, given: tuple[int | None, ...]) -> bool:

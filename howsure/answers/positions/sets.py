@@ -136,7 +136,8 @@ def prediction_sets(
         true, label = truth[counts], np.asarray(result.label[at]).reshape(-1)[counts]
         p = _singles(known_probabilities(result, at)[counts])
         of_true = np.take_along_axis(p, true[:, None], axis=1)[label != true, 0]
-        np.add.at(missed, _place(of_true), 1 / len(true))
+        place = of_true.view(np.int32) >> _DROPPED  # the largest threshold that each reaches
+        np.add.at(missed, place, 1 / len(true))
     check_enough([rows], coverage)
     # What is in a place is missed by all thresholds after it, and not by its own.
     losses = np.cumsum(missed) - missed
@@ -149,8 +150,3 @@ def prediction_sets(
 
 def _singles(p: Floats) -> NDArray[np.float32]:
     return np.clip(p, 0, 1).astype(np.float32)
-
-
-def _place(p: NDArray[np.float32]) -> NDArray[np.int32]:
-    """Number of the largest threshold that each probability reaches."""
-    return np.asarray(p.view(np.int32) >> _DROPPED)
