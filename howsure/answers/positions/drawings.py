@@ -10,9 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from howsure.answers.positions.colours import KELLY, OTHERS, class_colours
 from howsure.report.axes import Axis, count_axis, number_axis
 from howsure.sampling.outcome import Booleans, Floats, Integers
+
+OKABE_ITO = ("#56b4e9", "#e69f00", "#009e73", "#d55e00", "#0072b2", "#cc79a7", "#f0e442", "#000000")
+"""Eight colours that people with any common kind of colour vision tell apart (Okabe and Ito 2008); black is
+last, as nothing shows through it."""
+
+KELLY = (
+    *("#f3c300", "#875692", "#f38400", "#a1caf1", "#be0032", "#c2b280", "#008856", "#e68fac", "#0067a5"),
+    *("#f99379", "#604e97", "#f6a600", "#b3446c", "#dcd300", "#882d17", "#8db600", "#654522", "#e25822"),
+    *("#2b3d26", "#222222"),
+)
+"""Colours of maximum contrast in Kelly's order (1965), without white and grey. People with defective colour
+vision tell the first ones apart, so a map of more classes than eight has names on it as well."""
+
+OTHERS = "#848482"
+"""Grey: classes without a colour of their own."""
 
 CIVIDIS = (
     *("#00224e", "#002a61", "#003171", "#1c396f", "#2d416d", "#3a486c", "#46516c", "#51586d", "#5b606e"),
@@ -32,6 +46,13 @@ SIGNAL_POINTS = 600
 """Points of a signal that are drawn."""
 
 _BINS = 20
+
+
+def class_colours(classes: int) -> tuple[str, ...]:
+    """A colour for each of K classes, as `#rrggbb`; of more classes than colours, the last ones are grey."""
+    if classes <= len(OKABE_ITO):
+        return OKABE_ITO[:classes]
+    return (*KELLY, *[OTHERS] * (classes - len(KELLY)))[:classes]
 
 
 def colours_of(share: Floats) -> tuple[str, ...]:

@@ -22,8 +22,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.answers.positions.colours import class_colours
 from howsure.answers.positions.columns import COLUMNS
+from howsure.answers.positions.drawings import class_colours
 from howsure.answers.positions.result import DenseCertainty
 from howsure.atomic import folder_made, write_whole
 from howsure.data import rasters, volumes

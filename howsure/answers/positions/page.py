@@ -11,8 +11,7 @@ from howsure.answers.classes.brief import Point, method_point
 from howsure.answers.classes.drawings import draw_curve
 from howsure.answers.elsewhere import are_alone
 from howsure.answers.positions.cards import MOST_CARDS, cards
-from howsure.answers.positions.colours import OKABE_ITO, OTHERS
-from howsure.answers.positions.drawings import CIVIDIS, colours_of, draw_doubt
+from howsure.answers.positions.drawings import CIVIDIS, OKABE_ITO, OTHERS, colours_of, draw_doubt
 from howsure.answers.positions.overview import (
     Counts,
     class_lines,
