@@ -59,6 +59,10 @@ _EXCEEDS = 1.5
 _SEEN = 0.1
 """Share of its contrast by which a spot is still seen."""
 
+_FEW, _WHOLE = 64, 0.9
+"""Among fewer positions a blurred spot also covers the other one, and noise is as bright as a spot. So there
+only a spot counts that keeps this share of its contrast, where a function adds less than the rest to a row."""
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -202,8 +206,9 @@ def _seen(move: Move, rows: Any, layout: Layout) -> tuple[bool, bool]:
     def there_and_back(given: Any) -> Any:
         return of_each(move.do(given), lambda part: _undone(move.undo, numpy_of(part), layout))
 
-    both = (parts(move.do(deepcopy(one))) for _ in range(2))
-    if all(np.array_equal(first, again) for first, again in zip(*both, strict=True)):
+    made = parts(move.do(deepcopy(one)))
+    again = (parts(move.do(deepcopy(one))) for _ in range(_TIMES // 2))
+    if all(all(map(np.array_equal, made, each)) for each in again):
         return lost(move.do, _DIMMED), move.undo is None or not lost(there_and_back, _DIMMED)
     return sum(lost(move.do, _LOST, draws=True) for _ in range(_TIMES)) > 1, True
 
@@ -261,22 +266,30 @@ def _is_lost(each: tuple[Array, ...], layout: Layout, share: float) -> bool:
         return False
     if any(each[0].shape[axis] != each[2].shape[axis] for axis in axes):
         return True
-    size = (1, *(_side(each[0].shape[axis]) for axis in axes))
+    sides = [each[0].shape[axis] for axis in axes]
+    size, few = (1, *map(_side, sides)), np.prod(sides) < _FEW
 
     def contrast(first: Array, second: Array) -> Array:
-        """(2, P) of two rows."""
-        between = (first.astype(float) - second).mean(axis=_others(first, axes))
+        """(2, *P) of two rows, whatever is added to a whole row."""
+        between = (first.astype(float) - second).mean(axis=_others(first, axes)).reshape(2, -1)
+        between = (between - np.median(between, axis=1, keepdims=True)).reshape(2, *sides)
         return np.asarray(ndimage.uniform_filter(between, size, mode="nearest"))
 
     was, now = (contrast(*each[at : at + 2]).reshape(2, -1) for at in (0, 2))
     added = _EXCEEDS * np.abs(contrast(*each[4:])).max() if len(each) > 4 else None
+    if added is not None and added < (1 - _WHOLE) * np.abs(was).max():
+        added, share = None, _DIMMED  # it draws, but not for each position
+    elif few and added is not None:
+        return False
     for sign in (1, -1):  # one spot of each row, then the other
         place = (sign * was).argmax(axis=1)[:, None]
         there, before = (np.abs(np.take_along_axis(values, place, axis=1)[:, 0]) for values in (now, was))
         free = sign * was >= 0 if added is None else was == 0
         brightest = np.where(free, np.abs(now), 0).max(axis=1)
         least, bound = (
-            (_SEEN * before, brightest) if added is None else (added, np.minimum(brightest, before))
+            ((_WHOLE if few else _SEEN) * before, brightest)
+            if added is None
+            else (added, np.minimum(brightest, before))
         )
         if np.any((brightest > least) & (there < share * bound)):
             return True

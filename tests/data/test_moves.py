@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 import howsure
 from howsure import shifts
@@ -43,6 +44,10 @@ MOVE = [
     (BYTES, LAST, lambda rows: np.swapaxes(rows, 1, 2)),
     (TOKENS, STEPS, lambda rows: rows[:, ::-1]),
     (SIGNALS, LONG, lambda rows: np.roll(rows, 2, 1)),
+    *((SIGNALS, LONG, lambda rows: some(rows, lambda row: row[::-1])) for _ in range(40)),
+    (X, FIRST, lambda rows: np.roll(rows, RANDOM.integers(-2, 3), -1)),
+    (TOKENS[:, :8], Layout((8,), 1), lambda rows: rows[:, ::-1]),
+    (X[:, 0, :4, :7], Layout((4, 7), 2), lambda rows: rows[..., ::-1]),
 ]
 STAY = [
     (X, FIRST, lambda rows: rows),
@@ -67,6 +72,19 @@ STAY = [
     (TOKENS, STEPS, lambda rows: np.where(RANDOM.random(rows.shape) < 0.15, 50256, rows)),
     (SIGNALS, LONG, lambda rows: rows + RANDOM.normal(size=rows.shape) / 2),
     (SIGNALS, LONG, lambda rows: 2 * rows),
+    (X, FIRST, lambda rows: rows + RANDOM.uniform(-3, 3, size=(len(rows), 1, 1, 1))),  # brightness of each
+    *(
+        (RANDOM.random(shape), layout, change)
+        for shape, layout in [
+            ((5, 8, 1), Layout((8,), 1)),
+            ((5, 1, 14), Layout((14,), 0)),
+            ((5, 4, 7), Layout((4, 7), 2)),
+        ]
+        for change in (
+            lambda rows: ndimage.gaussian_filter(rows, [0, *[1.5] * (rows.ndim - 1)]),
+            lambda rows: rows + RANDOM.normal(size=rows.shape) / 3,
+        )
+    ),
     *(
         (RANDOM.normal(size=(3, 1, side, side)), Layout((side, side), 0), change)
         for side in (4, 8, 16)
