@@ -338,7 +338,7 @@ def test_an_axis_of_length_one_is_that_of_a_channel_and_one_row_may_come_alone(r
 def followed(hint, labels):
     """Labels after the Python in a hint."""
     found = {"labels": labels, "numpy": np, "colours": COLOURS}
-    code = re.search(r"hit = .*|labels\.argmax\(.*\)|labels\[:, .*?\]", hint).group()
+    code = re.search(r"hit = .*|(?:numpy\.where\(.*)?labels\.argmax\(.*\)|labels\[:, .*?\]", hint).group()
     exec(code if code.startswith("hit") else f"labels = {code}", found)
     return found["labels"]
 
@@ -349,14 +349,16 @@ COLOURS = [(0, 0, 0), (255, 0, 0), (0, 0, 255)]
 @pytest.mark.parametrize(
     "given_as",
     [
-        lambda labels: np.eye(K)[labels],
-        lambda labels: np.moveaxis(np.eye(K)[labels], -1, 1),
-        lambda labels: np.array(COLOURS, np.uint8)[labels],
+        lambda labels: np.eye(K + 1)[labels][..., :K],
+        lambda labels: np.moveaxis(np.eye(K + 1)[labels][..., :K], -1, 1),
+        lambda labels: np.array([*COLOURS, (9, 9, 9)], np.uint8)[labels],
         lambda labels: labels.repeat(4, axis=1).repeat(4, axis=2),
     ],
 )
-def test_labels_in_other_forms_are_told_what_to_do_and_that_works(result, given_as):
+@pytest.mark.parametrize("void", [0, -1])
+def test_labels_in_other_forms_are_told_what_to_do_and_that_works(result, given_as, void):
     wanted = np.array(result.label, dtype=np.int64)
+    wanted[0, 0] = void
     labels = given_as(wanted)
     with pytest.raises(howsure.InputError, match="do not fit the positions") as refused:
         result.with_truth(labels)

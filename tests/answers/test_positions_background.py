@@ -146,3 +146,13 @@ def test_where_nothing_but_background_is_there_nothing_is_made_up():
     assert found.aurg is None
     assert found.accuracy.value == 1
     assert "0" in str(found)
+
+
+def test_a_number_is_the_number_of_a_class_also_where_names_are_numbers():
+    crossed = certainty_of(RESULT.probabilities, ("1", "0", "2"))
+    assert (
+        howsure.evaluate(crossed, TRUTH, background=0).mean_dice
+        == howsure.evaluate(RESULT, TRUTH, background=0).mean_dice
+    )
+    by_name = howsure.evaluate(crossed, TRUTH, background="0")
+    assert by_name.mean_dice == howsure.evaluate(RESULT, TRUTH, background=1).mean_dice

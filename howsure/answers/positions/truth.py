@@ -69,7 +69,10 @@ def _other_form(given: Any, shape: tuple[int, ...], classes: int) -> str | None:
     axes = {-1: (*shape, classes), 1: (rows, classes, *positions)}
     hot = [axis for axis, wanted in axes.items() if given.shape == wanted]
     if hot and given.size and given.dtype.kind in "biuf" and given.max() <= 1:
-        return f"Of one-hot labels take the class number: labels.argmax(axis={hot[0]})"
+        (axis, *_), said = hot, "Of one-hot labels take the class number: "
+        if given.any(axis=axis).all():
+            return f"{said}labels.argmax(axis={axis})"
+        return f"{said}numpy.where(labels.any(axis={axis}), labels.argmax(axis={axis}), -1)"
     if given.shape in ((*shape, 3), (*shape, 4)):
         return (
             "Replace each colour by the number of its class, with the colours in the order of the classes: "
@@ -206,7 +209,8 @@ def background_of(result: DenseCertainty, background: int | str) -> int:
     """
     names = result.class_names
     text = str(background)
-    number = names.index(text) if text in names else int(text) if text.isdecimal() else len(names)
+    of_name = {name: number for number, name in enumerate(names)} if isinstance(background, str) else {}
+    number = of_name.get(text, int(text) if text.isdecimal() else len(names))
     if isinstance(background, bool) or number >= len(names) or len(names) == 1:
         raise InputError(
             "`background` is no class of this result",
