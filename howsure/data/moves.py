@@ -61,7 +61,7 @@ _SEEN = 0.1
 
 _FEW, _WHOLE = 64, 0.9
 """Among fewer positions a blurred spot also covers the other one, and noise is as bright as a spot. So there
-only a spot counts that keeps this share of its contrast, where a function adds less than the rest to a row."""
+only a spot counts that keeps this share of its contrast, where a function adds less than the rest."""
 
 
 @dataclass(frozen=True)
