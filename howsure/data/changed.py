@@ -26,6 +26,9 @@ other in another size. Noise of a tenth of the range of all rows has another siz
 _LAST_DIGITS = 1e-4
 """Share of a row, or of its mean, that is rounding."""
 
+_STRAIGHT = 1e-6
+"""One less the cosine up to which a row is changed straight towards another; noise hardly ever is."""
+
 _BESIDE = 8
 """Rows beside one row, enough for a range over rows to be nearly the same over others."""
 
@@ -37,7 +40,7 @@ class ByRow:
     """A caller's function that changes rows, each by itself. It gets a copy of them, which it may change.
 
     The first call raises an `InputError` if the function mixes rows, so that what becomes of a row depends on
-    the rows beside it. Nothing is said where a few rows do not show it, as if the function draws at random.
+    the rows beside it. Nothing is said where a few rows do not show it, as if it exchanges parts at random.
 
     Args:
         change: From rows, in the form in which the caller gave them, to as many of the same shape.
@@ -99,7 +102,7 @@ def _mixes(change: Change, rows: Any) -> bool:
     one, two, three = ([*others, row, row])[:3]
     first, turned = made(row, one, two, three), [made(row, two, three, one), made(row, three, one, two)]
     if not np.array_equal(first, made(row, one, two, three)):  # it draws at random
-        return False
+        return _mixes_at_random(_numbers(in_order(rows, [row, *others])), made(row, *others))
     given, moved = _numbers(in_order(rows, [row, one, two, three])), made(one, two, three, row)
     if np.array_equal(first, moved) and np.array_equal(np.sort(first, axis=0), np.sort(given, axis=0)):
         return bool(np.any(given[0] != given[1]))  # it sorts them
@@ -114,6 +117,29 @@ def _mixes(change: Change, rows: Any) -> bool:
         return False
     centred = abs(one_set.mean()) < _LAST_DIGITS * abs(_numbers(in_order(rows, [row, *halves[0]])).mean())
     return bool(centred) or _is_other(one_set[0] - given[0], other_set[0] - given[0])
+
+
+def _mixes_at_random(given: Array, made: Array) -> bool:
+    """Whether most rows changed, each straight towards one other row, and many towards another than the rest.
+
+    Rows that became others, as by a flip of a bit, are mixed if they are all there still.
+    """
+    if given.dtype.kind == "O":
+        return False
+    change, centred = made - given, given - given.mean(axis=0)
+    size = np.linalg.norm(change, axis=1)
+    moved = np.flatnonzero(size > _LAST_DIGITS * _size(centred))
+    if len(moved) < max(3, len(given) / 2):
+        return False
+    dots, along = centred @ centred.T, change @ centred.T
+    square = np.maximum(np.diag(dots)[:, None] + np.diag(dots) - 2 * dots, 0)
+    along -= np.diag(along)[:, None].copy()
+    towards = (along > (1 - _STRAIGHT) * size[:, None] * np.sqrt(square))[moved]
+    other = towards.argmax(axis=1)
+    if not np.all(towards.sum(axis=1) == 1) or 3 * len(np.unique(other)) <= len(moved):
+        return False
+    is_other = bool(np.allclose(along[moved, other], square[moved, other]))
+    return not is_other or np.array_equal(np.sort(made, axis=0), np.sort(given, axis=0))
 
 
 def _is_other(one: Array, other: Array) -> bool:

@@ -83,6 +83,13 @@ MIXING = {
     "less the mean of each place": lambda rows: rows - rows.mean(axis=0),
     "less the mean": lambda rows: rows - rows.mean(),
     "mixup": mixed_up,
+    "shuffled at random": lambda rows: rows[DRAWN.permutation(len(rows))],
+    "mixup at random": lambda rows: 0.9 * rows + 0.1 * rows[DRAWN.permutation(len(rows))],
+    "mixup of each by another share": lambda rows: (
+        rows
+        + DRAWN.beta(1, 1, len(rows)).reshape(-1, *[1] * (rows.ndim - 1))
+        * (rows[DRAWN.integers(len(rows), size=len(rows))] - rows.astype(float))
+    ),
 }
 DRAWN, COIN = np.random.default_rng(1), np.random.default_rng(2)
 BY_ROW = {
@@ -97,7 +104,15 @@ BY_ROW = {
     "each at random": lambda rows: np.where(
         COIN.random(len(rows)).reshape(-1, *[1] * (rows.ndim - 1)) < 0.5, rows, rows[:, ::-1]
     ),
-    "shuffled at random": lambda rows: 0.9 * rows + 0.1 * rows[DRAWN.permutation(len(rows))],
+    "brighter or darker": lambda rows: rows * DRAWN.uniform(0.5, 1.5),
+    "each brighter or darker": lambda rows: (
+        rows * DRAWN.uniform(0.5, 1.5, len(rows)).reshape(-1, *[1] * (rows.ndim - 1))
+    ),
+    "some left out": lambda rows: rows * (DRAWN.random(rows.shape) > 0.1),
+    "noise in one place": lambda rows: (
+        rows + DRAWN.normal() * (np.arange(rows[0].size) == 1).reshape(rows[0].shape)
+    ),
+    "a sign": lambda rows: np.where(DRAWN.random(rows.shape) < 1 / rows[0].size, -rows, rows),
     "each less its own mean": lambda rows: (
         rows - rows.reshape(len(rows), -1).mean(axis=1).reshape(-1, *[1] * (rows.ndim - 1))
     ),
@@ -109,13 +124,17 @@ KINDS_OF_ROWS = {
     "images": images(),
     "bytes": (255 * images(seed=1)).astype(np.uint8),
     "numbers": np.random.default_rng(3).normal(size=(30, 4)),
+    "signs": np.random.default_rng(5).choice([-1.0, 1.0], (30, 4)),
+    "some black": images() * (np.arange(30) % 4 > 0)[:, None, None],
+    "grey": np.random.default_rng(6).random((30, 1, 1)) * np.ones((1, 5, 5)),
     "one number": np.random.default_rng(4).normal(size=(30, 1)),
 }
 
 
 @pytest.mark.parametrize("rows", ["images", "bytes", "numbers"])
 @pytest.mark.parametrize("name", MIXING)
-def test_a_change_that_mixes_rows_is_refused(name, rows):
+def test_a_change_that_mixes_rows_is_refused(name, rows, monkeypatch):
+    monkeypatch.setitem(globals(), "DRAWN", np.random.default_rng(1))  # whatever tests ran before
     with pytest.raises(howsure.InputError, match="A change of rows mixes them"):
         ByRow(MIXING[name])(KINDS_OF_ROWS[rows])
 
