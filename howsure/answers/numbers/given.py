@@ -30,9 +30,6 @@ MEAN, STD, TRUTHS = "mean", "std", ("truth", "y")
 LIKE_STD = ("sd", "stdev", "stddev", "sigma", "var", "variance")
 """What others call a standard deviation or a variance, which shows that a `mean` beside it is one."""
 
-ONLY_HERE = "mc_error"
-"""A column that a table has which howsure wrote."""
-
 
 def claims(table: Table, asked: Columns) -> bool:
     """The part `claims`: whether the columns of a table are means and standard deviations of numbers.
@@ -72,7 +69,7 @@ def read(table: Table, asked: Columns, source: Path) -> RegressionCertainty:
     for target in targets:
         _check_std(table, stds.get(target), means[target], source)
     names = asked.class_names if targets == [""] else targets
-    exported = any(name.split(".")[0] == ONLY_HERE for name in table.names)
+    exported = any(name.split(".")[0] == "mc_error" for name in table.names)  # which nothing else writes
     identity = _identity(table, asked, exported)
     called = called_in(table, identity)
     ids, id_name = called.ids, before_no_formula(called.id_name)

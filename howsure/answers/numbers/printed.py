@@ -33,12 +33,8 @@ from howsure.report.figures import Proportion, differs_from_claim, proportion
 from howsure.report.words import interval_of, share_of
 from howsure.words import UNIT, counted, listed, rate, upper
 
-NOT_KNOWN = "How far new answers scatter is not known."
 ALONE = "Nothing says how far {it} may be off."
 MENDED = "howsure.calibrate corrects that, from held-out rows."
-
-OF_ALL = 1.96
-"""Standard deviations in half of a 95 % interval of a normal distribution."""
 
 LEVELS = (0.5, 0.8, 0.9, SHOWN)
 """Of the intervals whose share of true answers is counted."""
@@ -76,7 +72,7 @@ def lead(result: RegressionCertainty) -> str:
     at_most = "" if rows == 1 else "at most "
     said += f"{who}, the standard deviation between {between} is {at_most}{_by_name(names, least)}"
     said += f"; for the widest, {most[0]}." if most else "."
-    return f"{said} {NOT_KNOWN}"
+    return f"{said} How far new answers scatter is not known."
 
 
 def lines(result: RegressionCertainty, count: int | None) -> Lines:
@@ -288,9 +284,7 @@ def _widths(result: RegressionCertainty, k: int) -> tuple[list[str], bool]:
     """
     std = result.std[:, k]
     if np.isfinite(std).all():
-        return [
-            f"±\u00a0{significant(OF_ALL * float(each), 2)}" for each in (np.median(std), std.max())
-        ], True
+        return [f"±\u00a0{significant(1.96 * float(each), 2)}" for each in (np.median(std), std.max())], True
     spread = None if result.spread is None else result.spread[:, k]
     if spread is None or not np.isfinite(spread).all():
         return [], False

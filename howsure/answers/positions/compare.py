@@ -30,7 +30,7 @@ from howsure.answers.positions.counts import Counts, counted_of, mean_dice, mean
 from howsure.answers.positions.kept import check_known
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.scores import calibration_error, loss_of, mean_of, of_rows
-from howsure.answers.positions.truth import truth_map, truths_of
+from howsure.answers.positions.truth import check_given, truth_map, truths_of
 from howsure.compare.protocol import Comparing
 from howsure.data.rows import quoted
 from howsure.errors import InputError
@@ -90,10 +90,11 @@ class Tempered:
     beta: Floats
     overall: float
 
-    def each(self) -> Iterator[DenseCertainty]:
-        """The rows, calibrated, one at a time."""
+    def each(self) -> Iterator[tuple[slice, DenseCertainty]]:
+        """The rows, calibrated, one at a time, and their places."""
         for at, beta in enumerate(self.beta.tolist()):
-            yield tempered(self.result[at : at + 1], beta)
+            place = slice(at, at + 1)
+            yield place, tempered(self.result[place], beta)
 
     @property
     def method(self) -> Mapping[str, Any]:
@@ -105,24 +106,13 @@ class Tempered:
 Rows = DenseCertainty | Tempered
 
 
-def _parts(rows: Rows, truth: Any) -> Iterator[tuple[DenseCertainty, Any]]:
-    """Results with the true classes of their rows: one of all, or of one row each if calibrated."""
-    if isinstance(rows, DenseCertainty):
-        yield rows, truth
-        return
-    for at, row in enumerate(rows.each()):
-        yield row, truth[at : at + 1]
+def _parts(rows: Rows) -> Iterator[tuple[slice, DenseCertainty]]:
+    """Results and the places of their rows: one of all, or of one row each if calibrated."""
+    return iter([(slice(None), rows)]) if isinstance(rows, DenseCertainty) else rows.each()
 
 
 def _untempered(rows: Rows) -> DenseCertainty:
     return rows.result if isinstance(rows, Tempered) else rows
-
-
-def _doubt_of(rows: Rows) -> Floats:
-    """(N,) doubt, of calibrated rows one at a time."""
-    if isinstance(rows, DenseCertainty):
-        return rows.doubt
-    return np.array([float(row.doubt[0]) for row in rows.each()])
 
 
 def _scored(rows: Rows, truth: Any, seed: int, background: int | None = None) -> RowScores:
@@ -130,8 +120,8 @@ def _scored(rows: Rows, truth: Any, seed: int, background: int | None = None) ->
     result = _untempered(rows)
     check_known(result)
     counted, doubts = list[Counts](), list[Floats]()
-    for part, of_part in _parts(rows, truth):
-        counted.append(counted_of(part, partial(truths_of, part, of_part)))
+    for place, part in _parts(rows):
+        counted.append(counted_of(part, partial(truths_of, part, truth[place])))
         doubts.append(part.doubt)
     counts, doubt = Counts.joined(counted), np.concatenate(doubts)
     there = counts.counted > 0
@@ -161,9 +151,10 @@ def _beside(evaluation: RowScores, rows: Rows, outside: Rows) -> RowScores:
     A temperature leaves open how much of the doubt is disagreement, so that is the one of the passes.
     """
     there = np.isin(_untempered(rows).row, evaluation._found.row)
-    near, far = ((_doubt_of(each), _untempered(each).mean_mutual_information) for each in (rows, outside))
-    scored = near[0][there], near[1][there]
-    return with_outside(evaluation, scored, far, _untempered(outside).row)
+    near, far = (np.concatenate([part.doubt for _, part in _parts(each)]) for each in (rows, outside))
+    disagree, differ = (_untempered(each).mean_mutual_information for each in (rows, outside))
+    scored = near[there], disagree[there]
+    return with_outside(evaluation, scored, (far, differ), _untempered(outside).row)
 
 
 def _calibrated(
@@ -185,15 +176,8 @@ def _truth(labels: Any, rows: int, probe: DenseCertainty) -> Any:
 
 
 def _known(result: DenseCertainty, labels: Any) -> Any:
-    if labels is not None:
-        return _truth(labels, len(result), result)
-    if result.truth is None:
-        raise InputError(
-            "The true classes are not known",
-            expected=f"labels, one class number for each {result.position_name}",
-            received="none",
-        )
-    return result.truth
+    check_given(result, labels)
+    return result.truth if labels is None else _truth(labels, len(result), result)
 
 
 def _aligned(name: str, result: DenseCertainty, first: str, baseline: DenseCertainty) -> DenseCertainty:

@@ -21,12 +21,12 @@ from howsure.sampling.outcome import Booleans, Floats, Integers
 BINS = 15
 """Of equal width, for the calibration error (Guo and others 2017)."""
 
-_DROPPED = 12
-"""Bits of 1 − p in single precision that its bin leaves out: 2,048 bins are left in each octave."""
+DROPPED = 12
+"""Bits in single precision that bins and thresholds leave out: 2,048 are left in each octave."""
 
-_LEAST = np.float32(2.0**-24).view(np.int32) >> _DROPPED
-_MOST = np.float32(1.0).view(np.int32) >> _DROPPED
-DOUBT_BINS = int(_MOST - _LEAST) + 2
+_LEAST = np.float32(2.0**-24).view(np.int32) >> DROPPED
+MOST = np.float32(1.0).view(np.int32) >> DROPPED
+DOUBT_BINS = int(MOST - _LEAST) + 2
 """Bins of 1 − p: that of 0, and those from the least that single precision tells from it to 1."""
 
 
@@ -194,7 +194,7 @@ def rows_that_decide(weights: Floats) -> int:
 def doubt_bin(probability: Floats) -> Integers:
     """Number of the bin that holds 1 − p: of 2,048 in each octave, by the bits of single precision."""
     doubt = np.maximum(1 - np.asarray(probability, np.float32), 0)
-    return np.asarray(np.maximum((doubt.view(np.int32) >> _DROPPED) - (_LEAST - 1), 0))
+    return np.asarray(np.maximum((doubt.view(np.int32) >> DROPPED) - (_LEAST - 1), 0))
 
 
 def _of(maps: Any, at: int) -> Any:

@@ -55,12 +55,8 @@ class Sums:
     nll: Floats
 
 
-Thetas = Callable[[int], Floats]
-"""From the place of a row to its θ."""
-
-
-def sums(result: DenseCertainty, labels: Any, theta: Thetas, rows: Booleans) -> Sums:
-    """The sums over some rows (N,), each at a θ of its own."""
+def sums(result: DenseCertainty, labels: Any, theta: Callable[[int], Floats], rows: Booleans) -> Sums:
+    """The sums over some rows (N,), each at the θ that its place is mapped to."""
     classes, prior = len(result.class_names), 1 / max(int(rows.sum()), 1)
     slope, nll = np.zeros((len(result), classes + 1)), np.zeros(len(result))
     value, curvature = 0.0, np.zeros((classes + 1, classes + 1))

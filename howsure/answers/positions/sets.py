@@ -16,6 +16,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.answers.positions.counts import DROPPED, MOST
 from howsure.answers.positions.kept import check_known, known_probabilities
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.truth import truths_of
@@ -24,12 +25,6 @@ from howsure.errors import InputError
 from howsure.judge.conformal import check_enough
 from howsure.results.positions import one_position
 from howsure.sampling.outcome import Booleans, Floats
-
-_DROPPED = 12
-"""Bits that thresholds lack in single precision: 2,048 are left in each octave, the same for all labels."""
-
-_THRESHOLDS = int(np.float32(1.0).view(np.int32) >> _DROPPED) + 1
-"""How many thresholds there are from 0 to 1."""
 
 
 class DenseSets(Sequence[Booleans]):
@@ -127,7 +122,7 @@ def prediction_sets(
         )
     truths = truths_of(result, labels)
     check_known(result)
-    missed, rows = np.zeros(_THRESHOLDS), 0
+    missed, rows = np.zeros(int(MOST) + 1), 0
     for at, truth in enumerate(truths):
         counts = truth >= 0
         if not counts.any():
@@ -136,14 +131,14 @@ def prediction_sets(
         true, label = truth[counts], np.asarray(result.label[at]).reshape(-1)[counts]
         p = _singles(known_probabilities(result, at)[counts])
         of_true = np.take_along_axis(p, true[:, None], axis=1)[label != true, 0]
-        place = of_true.view(np.int32) >> _DROPPED  # the largest threshold that each reaches
+        place = of_true.view(np.int32) >> DROPPED  # the largest threshold that each reaches
         np.add.at(missed, place, 1 / len(true))
     check_enough([rows], coverage)
     # What is in a place is missed by all thresholds after it, and not by its own.
     losses = np.cumsum(missed) - missed
     allowed = round((1 - coverage) * (rows + 1) - 1, 9)
     place = int(np.flatnonzero(losses <= allowed + 1e-9)[-1])  # 1e-9: rounding of sums; losses[0] is 0
-    threshold = float(np.int32(place << _DROPPED).view(np.float32))
+    threshold = float(np.int32(place << DROPPED).view(np.float32))
     size = float(DenseSets(result, threshold).size.mean())
     return DensePredictionSets(coverage, threshold, rows, result.class_names, size)
 

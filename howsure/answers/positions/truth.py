@@ -220,6 +220,16 @@ def background_of(result: DenseCertainty, background: int | str) -> int:
     return number
 
 
+def check_given(result: DenseCertainty, labels: Any) -> None:
+    """Raise an `InputError` where neither labels are given nor a result has true classes."""
+    if labels is None and result.truth is None:
+        raise InputError(
+            "The true classes are not known",
+            expected=f"labels, one class number for each {result.position_name}",
+            received="none",
+        )
+
+
 def truths_of(result: DenseCertainty, labels: Any) -> Iterator[Integers]:
     """True classes (P,) of one row after the other, −1 where a position does not count, also of `counts`.
 
@@ -237,12 +247,7 @@ def truths_of(result: DenseCertainty, labels: Any) -> Iterator[Integers]:
     ignore: Ignore = None
     if isinstance(labels, Ignored):
         labels, ignore = labels.labels, labels.ignore
-    if labels is None and result.truth is None:
-        raise InputError(
-            "The true classes are not known",
-            expected=f"labels, one class number for each {result.position_name}",
-            received="none",
-        )
+    check_given(result, labels)
     names, shape = result.class_names, (len(result), *result.positions)
     given: Any = result.truth  # which may lie in a file
     if labels is not None:
