@@ -8,14 +8,7 @@ from numpy.typing import NDArray
 from howsure.data.row_numbers import row_number
 from howsure.data.rows import counted, in_rows
 from howsure.errors import InputError, ModelError, warn
-from howsure.models.protocol import (
-    EMBEDDINGS,
-    LOGITS,
-    MARGINS,
-    PROBABILITIES,
-    SEVERAL_LABELS,
-    ModelInfo,
-)
+from howsure.models.protocol import EMBEDDINGS, LOGITS, MARGINS, PROBABILITIES, SEVERAL_LABELS, ModelInfo
 from howsure.sampling.outcome import Floats
 
 _SAY_SO = "If it puts out logits of classes, say so: outputs='logits'"

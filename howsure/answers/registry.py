@@ -305,9 +305,7 @@ def add(answer: Answer) -> None:
     """
     if not isinstance(answer, Answer):
         raise InputError(
-            "This is no kind of answer",
-            expected="a `howsure.answers.registry.Answer`",
-            received=repr(answer),
+            "This is no kind of answer", expected="a `howsure.answers.registry.Answer`", received=repr(answer)
         )
     if _ANSWERS.get(answer.name, answer) != answer:
         raise InputError(

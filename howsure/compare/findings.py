@@ -301,10 +301,7 @@ def _costs(comparison: Comparison) -> str:
     if not shown:
         return free
     if not all(np.isfinite(comparison.costs[name]) for name in shown):
-        return joined(
-            "Costs are unknown: their unit is one plain prediction, and none was made.",
-            free,
-        )
+        return joined("Costs are unknown: their unit is one plain prediction, and none was made.", free)
     costs = listed([f"{told} {comparison.costs[name]:.1f}" for name, told in shown.items()])
     rows = f"{comparison.rows:,} {comparison.kind}s"
     unit = f"Time in units of one plain prediction of all {rows}, measured once on this machine"

@@ -503,11 +503,7 @@ def _check_familiarity(
 
 
 def _familiar(
-    model: Any,
-    sets: _Sets,
-    known: Mapping[str, Familiarity],
-    batch_size: int,
-    course: _Course,
+    model: Any, sets: _Sets, known: Mapping[str, Familiarity], batch_size: int, course: _Course
 ) -> tuple[dict[str, dict[str, Floats]], dict[str, float]]:
     """Familiarity scores of all rows by name and set, and the seconds of each on the unchanged rows.
 

@@ -43,11 +43,7 @@ def calibrate(
 ) -> RegressionCalibrator: ...
 @overload
 def calibrate(
-    certainty: DenseCertainty,
-    labels: ArrayLike | None = None,
-    *,
-    method: str | None = None,
-    seed: int = 0,
+    certainty: DenseCertainty, labels: ArrayLike | None = None, *, method: str | None = None, seed: int = 0
 ) -> DenseCalibrator: ...
 @overload
 def calibrate(

@@ -29,19 +29,11 @@ if TYPE_CHECKING:
 
 @overload
 def evaluate(
-    certainty: Certainty,
-    labels: ArrayLike | None = None,
-    *,
-    outside: Certainty | None = None,
-    seed: int = 0,
+    certainty: Certainty, labels: ArrayLike | None = None, *, outside: Certainty | None = None, seed: int = 0
 ) -> Evaluation: ...
 @overload
 def evaluate(
-    certainty: MultilabelCertainty,
-    labels: ArrayLike | None = None,
-    *,
-    outside: None = None,
-    seed: int = 0,
+    certainty: MultilabelCertainty, labels: ArrayLike | None = None, *, outside: None = None, seed: int = 0
 ) -> MultilabelEvaluation: ...
 @overload
 def evaluate(

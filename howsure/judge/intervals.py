@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 
 
 def prediction_intervals(
-    result: RegressionCertainty,
-    labels: ArrayLike | None = None,
-    *,
-    coverage: float = 0.9,
-    by: Any = None,
+    result: RegressionCertainty, labels: ArrayLike | None = None, *, coverage: float = 0.9, by: Any = None
 ) -> PredictionIntervals:
     """Fit intervals of numbers that hold the true number with a promised probability.
 

@@ -86,10 +86,7 @@ Evaluated = TypeVar("Evaluated", bound=Comparable)
 
 
 def with_outside(
-    evaluation: Evaluated,
-    near: tuple[Floats, Floats],
-    far: tuple[Floats, Floats],
-    numbers: Integers,
+    evaluation: Evaluated, near: tuple[Floats, Floats], far: tuple[Floats, Floats], numbers: Integers
 ) -> Evaluated:
     """An evaluation with the scores of rows from outside added; no other score is computed again.
 

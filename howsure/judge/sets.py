@@ -29,10 +29,7 @@ def prediction_sets(
 ) -> PredictionSets: ...
 @overload
 def prediction_sets(
-    certainty: DenseCertainty,
-    labels: ArrayLike | None = None,
-    *,
-    coverage: float = 0.95,
+    certainty: DenseCertainty, labels: ArrayLike | None = None, *, coverage: float = 0.95
 ) -> DensePredictionSets: ...
 def prediction_sets(
     certainty: Any,

@@ -52,9 +52,7 @@ class Augmentation(Method):
         fine = isinstance(self.changes, (list, tuple)) and self.changes and all(map(is_way, self.changes))
         if not fine:
             raise InputError(
-                "`changes` cannot be used",
-                expected=f"a list, each {EXPECTED}",
-                received=repr(self.changes),
+                "`changes` cannot be used", expected=f"a list, each {EXPECTED}", received=repr(self.changes)
             )
         if not is_method(self.each):
             raise InputError(

@@ -14,14 +14,7 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
 from howsure.methods.softmax import Softmax
 from howsure.models.adapt import adapt, is_estimator
-from howsure.models.protocol import (
-    LABEL_PROBABILITIES,
-    NUMBERS,
-    PROBABILITIES,
-    MemberModel,
-    Model,
-    PassModel,
-)
+from howsure.models.protocol import LABEL_PROBABILITIES, NUMBERS, PROBABILITIES, MemberModel, Model, PassModel
 from howsure.models.wrapped import holds_network
 from howsure.sampling.randomness import sites_of
 

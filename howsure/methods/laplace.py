@@ -26,11 +26,7 @@ from howsure.data.align import aligned
 from howsure.data.labels import check_class_names, check_labels
 from howsure.data.rows import cast_rows
 from howsure.errors import HowsureWarning, InputError, ModelError
-from howsure.methods.laplace_of_numbers import (
-    LaplaceOfNumbers,
-    check_numbers_alone,
-    fit_laplace_of_numbers,
-)
+from howsure.methods.laplace_of_numbers import LaplaceOfNumbers, check_numbers_alone, fit_laplace_of_numbers
 from howsure.methods.last_layer import check_features, chunks, inputs_of, squared_norm
 from howsure.methods.protocol import Job, Method, Needs, Passes, Progress
 from howsure.misplaced import named_either_way

@@ -10,14 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.compare.comparison import Comparison
-from howsure.compare.findings import (
-    in_numbers,
-    joined,
-    quoted_list,
-    share_in_words,
-    the,
-    with_interval,
-)
+from howsure.compare.findings import in_numbers, joined, quoted_list, share_in_words, the, with_interval
 from howsure.compare.protocol import ShiftWording, Shown, Wording
 from howsure.judge.scores import LEAST_MISTAKES, Score, told_apart
 from howsure.judge.words import value_and_interval

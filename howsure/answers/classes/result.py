@@ -62,8 +62,7 @@ COLUMNS = (
         "lead of `label` over `runner_up`; the smallest is the most undecided",
     ),
     *predicted(
-        "the prediction; sums to 1 over the classes",
-        "90 to 98 % of rows, by network, and 95 % in the median",
+        "the prediction; sums to 1 over the classes", "90 to 98 % of rows, by network, and 95 % in the median"
     ),
     Column(
         *("quantiles", AT_LEVELS, FLOAT, "0 to 1"),
@@ -90,8 +89,7 @@ COLUMNS = (
     *settled(PER_ROW, "`doubt within passes`, `passes disagree`, `too few passes`, `unfamiliar`"),
     FAMILIARITY,
     beside_the_table(
-        *("unfamiliar", PER_ROW, BOOLEAN, "yes or no"),
-        "whether `familiarity` is at most `unfamiliar_share`",
+        *("unfamiliar", PER_ROW, BOOLEAN, "yes or no"), "whether `familiarity` is at most `unfamiliar_share`"
     ),
     Column(
         *("truth", PER_ROW, INTEGER, "class number", "the true class; None without labels"),

@@ -85,11 +85,7 @@ def told_by_label(certainty: MultilabelCertainty) -> list[LabelLine]:
 def _line(certainty: MultilabelCertainty, k: int) -> LabelLine:
     yes, verdict = certainty.yes[:, k], certainty.verdict[:, k]
     undecided = verdict == COIN_FLIP
-    parts = (
-        (SURE, yes & (verdict == SURE)),
-        (LEANING, yes & (verdict == LEANING)),
-        (COIN_FLIP, undecided),
-    )
+    parts = ((SURE, yes & (verdict == SURE)), (LEANING, yes & (verdict == LEANING)), (COIN_FLIP, undecided))
     stretches, start = [], 0.0
     for word, members in parts:
         width = 100 * float(members.mean())

@@ -48,8 +48,7 @@ COLUMNS = (
     ),
     _PROBABILITIES,
     derived(
-        *("gap", WIDE, FLOAT, "0 to 1"),
-        "how far yes and no are apart; the smallest is the most undecided",
+        *("gap", WIDE, FLOAT, "0 to 1"), "how far yes and no are apart; the smallest is the most undecided"
     ),
     _MC_ERROR,
     *_SPREAD,

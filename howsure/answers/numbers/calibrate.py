@@ -37,13 +37,7 @@ from howsure.answers.registry import NUMBERS, check_kind
 from howsure.data.rows import in_rows, quoted
 from howsure.data.targets import target_names
 from howsure.errors import InputError
-from howsure.judge.calibrator_files import (
-    Kept,
-    check_not_calibrated,
-    check_rows,
-    plain_scores,
-    read_scores,
-)
+from howsure.judge.calibrator_files import Kept, check_not_calibrated, check_rows, plain_scores, read_scores
 from howsure.judge.learnt import LearntRows, plain_rows
 from howsure.judge.paired import Paired
 from howsure.judge.scores import Score

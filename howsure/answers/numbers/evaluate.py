@@ -224,10 +224,7 @@ def evaluate_numbers(
     if np.isnan(result.std).any():
         note = f"NLL, CRPS and all scores of intervals are missing: {NO_NOISE}. {FROM_HELD_OUT}."
     return RegressionEvaluation(
-        rows,
-        {name: _scores(of, rows) for name, of in measured.items()},
-        note,
-        _found=found,
+        rows, {name: _scores(of, rows) for name, of in measured.items()}, note, _found=found
     )
 
 

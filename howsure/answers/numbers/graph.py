@@ -66,13 +66,7 @@ class NumbersGraph:
     # --- columns --------------------------------------------------------------------------------
 
     def columns(
-        self,
-        values: Value,
-        mean: Value,
-        squared: Value,
-        error: Value,
-        calibrator: None,
-        units_of: UnitsOf,
+        self, values: Value, mean: Value, squared: Value, error: Value, calibrator: None, units_of: UnitsOf
     ) -> dict[str, Value]:
         """The columns by their names, each (n, K).
 

@@ -40,15 +40,7 @@ def of_row(row: NumbersRow) -> View:
                 told.truth or UNKNOWN,
             ]
         )
-    head = [
-        "target",
-        "number",
-        OF_ANSWERS,
-        f"{100 * level:g} % of {words}",
-        "spread",
-        "noise",
-        "truth",
-    ]
+    head = ["target", "number", OF_ANSWERS, f"{100 * level:g} % of {words}", "spread", "noise", "truth"]
     kept = [i for i in range(len(head)) if i < 2 or any(cells[i] != UNKNOWN for cells in rows)]
     rows = [[cells[i] for i in kept] for cells in rows]
     caption = "Numbers" if len(names) <= MOST_TARGETS else f"The first {MOST_TARGETS} of {len(names)} numbers"

@@ -19,9 +19,7 @@ def truth_of(result: RegressionCertainty, labels: Any) -> Floats:
         return result.numbered(labels)
     if result.truth is None:
         raise InputError(
-            "The true numbers are not known",
-            expected="true numbers, one per row and target",
-            received="none",
+            "The true numbers are not known", expected="true numbers, one per row and target", received="none"
         )
     return np.asarray(result.truth)
 

@@ -31,13 +31,7 @@ from howsure.answers.verdict import judge, pick, top_two
 from howsure.arguments import check_choice
 from howsure.data.labels import check_names
 from howsure.errors import InputError
-from howsure.judge.calibrator_files import (
-    Kept,
-    check_not_calibrated,
-    check_rows,
-    plain_scores,
-    read_scores,
-)
+from howsure.judge.calibrator_files import Kept, check_not_calibrated, check_rows, plain_scores, read_scores
 from howsure.judge.learnt import LearntRows, plain_rows
 from howsure.judge.scores import SMALLEST, Score
 from howsure.results.columns import is_in_files

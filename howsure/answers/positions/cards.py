@@ -9,15 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from howsure.answers.positions.drawings import (
-    CIVIDIS,
-    Mark,
-    Outline,
-    mark,
-    names_on,
-    outline,
-    signal_path,
-)
+from howsure.answers.positions.drawings import CIVIDIS, Mark, Outline, mark, names_on, outline, signal_path
 from howsure.answers.positions.places import View, axes_of, geometry_of, view_of
 from howsure.answers.positions.regions import numbered_by_size
 from howsure.answers.positions.result import DenseCertainty

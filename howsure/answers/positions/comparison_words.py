@@ -58,8 +58,7 @@ class PositionWords(ClassWords):
     def take(self, comparison: Comparison, method: str, worse: Sequence[str]) -> str:
         """See `Words`."""
         return joined(
-            super().take(comparison, method, worse),
-            besides(comparison, method, "row_dice", "Dice", _points),
+            super().take(comparison, method, worse), besides(comparison, method, "row_dice", "Dice", _points)
         )
 
     def keep(self, comparison: Comparison) -> str:

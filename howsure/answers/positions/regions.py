@@ -37,11 +37,7 @@ class Region:
 
 
 def regions_of(
-    flips: Booleans,
-    label: Integers,
-    runner_up: Integers,
-    names: tuple[str, ...],
-    most: int | None = None,
+    flips: Booleans, label: Integers, runner_up: Integers, names: tuple[str, ...], most: int | None = None
 ) -> list[Region]:
     """Regions of one row, largest first; of equals the one that begins first.
 
