@@ -496,25 +496,19 @@ class Result(Shown, Generic[OneRow]):
         first: Self | None = None
         arrays, maps, done = dict[str, NDArray[Any]](), dict[str, list[NDArray[Any]]](), 0
         known = list[dict[str, NDArray[Any]]]()
+        lacking: dict[str, Any] = {column.name: column.lacking for column in cls.columns}
         for part in parts:
-            if first is None:
-                first = part[:0]
-                maps = {name: [] for name, each in part._maps.items() if JoinedMap.of([each]) is not None}
-                arrays = {
-                    name: np.empty((0 if name in maps else rows, *a.shape[1:]), a.dtype)
-                    for name, a in part._arrays.items()
-                }
-            first = cls.joined([first, part[:0]])  # says what is not alike
+            first = cls.joined([part[:0] if first is None else first, part[:0]])  # says what is not alike
             part = part._with_columns_of(first)
-            arrays = {name: array for name, array in arrays.items() if name in first._arrays}
-            for column in (each for each in cls.columns if each.name in first._arrays.keys() - arrays.keys()):
-                sides = part._arrays[column.name].shape[1:]
-                arrays[column.name] = np.full((done if maps else rows, *sides), column.lacking)
-                if maps:
-                    maps[column.name] = [arrays[column.name]]
-            for name, array in part._arrays.items():
-                if name not in first._arrays:
-                    continue
+            for name in first._arrays:
+                array = part._arrays[name]
+                if name not in arrays:
+                    in_files = JoinedMap.of([array]) is not None
+                    arrays[name] = np.empty((done if in_files else rows, *array.shape[1:]), array.dtype)
+                    if done:  # rows before, which have no such column
+                        arrays[name][:done] = lacking[name]
+                    if in_files:
+                        maps[name] = [arrays[name]] if done else []
                 if name in maps:
                     maps[name].append(array)
                     continue
@@ -532,6 +526,7 @@ class Result(Shown, Generic[OneRow]):
         if first is None:
             return cls.joined([])
         given: dict[str, Any] = arrays | {name: _in_one(several) for name, several in maps.items()}
+        given = {name: given[name] for name in first._arrays}
         return replace(first, **given)._knowing(_known_in_all(known))
 
     def with_ids(self, ids: ArrayLike, name: str = ID) -> Self:
