@@ -124,44 +124,41 @@ def _rows_of(given: Any, axis: int, are_passes: bool) -> _Rows:
     given = _opened(given)
     one_by_one = isinstance(given, (list, tuple)) and not all(isinstance(e, (list, tuple)) for e in given)
     if not one_by_one:
-        whole = given if hasattr(given, "shape") else as_array(given, "The probabilities")
+        whole = _array(given, "The probabilities")
         shape = tuple(whole.shape)[1 + are_passes :]
         count = 0 if not shape else int(whole.shape[int(are_passes)])
         of = (lambda row: whole[:, row]) if are_passes else (lambda row: whole[row][None])
-        return _Rows(count, shape, of, are_passes, _place(shape, axis, are_passes, tuple(whole.shape)))
+        place = _place(shape, axis, are_passes, f"an array of shape {tuple(whole.shape)}")
+        return _Rows(count, shape, of, are_passes, place)
 
     def of_list(row: int) -> Any:
-        each = _opened(given[row])
-        found = each if hasattr(each, "shape") else as_array(each, f"The probabilities of row {row}")
+        found = _array(_opened(given[row]), f"The probabilities of row {row}")
         return found if are_passes else found[None]
 
     shape = tuple(of_list(0).shape)[1:]
     files = [Path(each).name for each in given if isinstance(each, (str, os.PathLike))]
-    place = _place(shape, axis, are_passes, None)
+    place = _place(shape, axis, are_passes, f"row 0 of shape {shape} a pass")
     return _Rows(len(given), shape, of_list, are_passes, place, files if len(files) == len(given) else None)
 
 
-def _place(shape: tuple[int, ...], axis: int, are_passes: bool, whole: tuple[int, ...] | None) -> int:
-    """The axis of the classes in one pass over a row.
+def _array(given: Any, called: str) -> Any:
+    return given if hasattr(given, "shape") else as_array(given, called)
 
-    Args:
-        shape: Of one pass over a row.
-        axis: The axis of the classes, counted with that of the rows.
-        are_passes: Whether they are passes.
-        whole: Shape of all in one array, or None.
+
+def _place(shape: tuple[int, ...], axis: int, are_passes: bool, received: str) -> int:
+    """The axis of the classes in one pass over a row, from that counted with the axis of the rows.
 
     Raises:
         InputError: Too few or too many axes, an empty one, or no such axis.
     """
     if not 2 <= len(shape) <= MOST_AXES + 1 or not min(shape):
         called, form = ("passes", "(passes, rows, …)") if are_passes else ("probabilities", "(rows, …)")
-        one = "one class per row: howsure.Certainty takes these" if len(shape) == 1 else None
         raise InputError(
             f"The {called} are no maps",
             expected=f"an array {form} with 1 to {MOST_AXES} axes of positions and one of classes, or a list "
             f"of arrays, one for each row{', (passes, …)' if are_passes else ''}",
-            received=f"an array of shape {whole}" if whole is not None else f"row 0 of shape {shape} a pass",
-            hint=one and f"With {one}",
+            received=received,
+            hint="With one class per row: howsure.Certainty takes these" if len(shape) == 1 else None,
         )
     check_whole(axis, "class_axis", least=-len(shape))
     if not (1 <= axis <= len(shape) or axis < 0):
