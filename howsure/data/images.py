@@ -22,10 +22,10 @@ from howsure.errors import FileError, HowsureError, InputError, warn
 if TYPE_CHECKING:
     from PIL import Image
 
-# Suffixes that people use for images. An image that Pillow cannot open is reported, never ignored.
 FILE = "file"
 """Name of the column of ids that are names of images."""
 
+# Suffixes that people use for images. An image that Pillow cannot open is reported, never ignored.
 SUFFIXES = frozenset(
     [".avif", ".bmp", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jpeg", ".jpg", ".pbm", ".pgm", ".png"]
     + [".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"]

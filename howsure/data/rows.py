@@ -525,10 +525,10 @@ def counted(count: int, word: str) -> str:
     return f"{count} {word}" if count == 1 else f"{count} {word}s"
 
 
-def listed(parts: Sequence[str], shown: int = 10, between: str = ", ") -> str:
-    """The parts, joined; after `shown` of them only the number of the rest."""
-    more = f" and {len(parts) - shown} more" if len(parts) > shown else ""
-    return between.join(parts[:shown]) + more
+def listed(parts: Sequence[str], between: str = ", ") -> str:
+    """The parts, joined; after ten of them only the number of the rest."""
+    more = f" and {len(parts) - 10} more" if len(parts) > 10 else ""
+    return between.join(parts[:10]) + more
 
 
 def quoted(names: Sequence[str]) -> str:
