@@ -143,7 +143,7 @@ def check_no_steps(model: Model, rows: Sequence[Array], outcome: Outcome) -> Non
         ModelError: There is one for each step.
     """
     info, some = model.info, [each[:2] for each in cast_rows(rows, model.info.inputs)]
-    steps = info.output_shape[0]
+    steps = info.output_shape[0] if info.output_shape else 1
     fixed = info.framework != "torch" and not any(None in spec.shape for spec in info.inputs)
     of_row = outcome.are_probabilities and outcome.layout is None and info.class_names is None
     if fixed or info.fixed_batch or not of_row or steps < 3 or not len(some[0]):

@@ -16,7 +16,7 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from howsure.data.align import together
+from howsure.data.align import Called, aligned, together
 from howsure.data.batches import Batches, numpy_of, taken_apart
 from howsure.data.frames import as_array, is_frame, read_frame, with_index
 from howsure.data.ids import check_ids
@@ -154,13 +154,15 @@ def _of_mapping(x: Mapping[Any, Any], inputs: Sequence[InputSpec] | None, names:
     known = {spec.name: spec for spec in inputs or ()}
     parts, _ = together(x, "x")
     rest, labels, ids, id_name = taken_apart(parts, inputs, names)
+    ids = None if ids is None else check_ids(numpy_of(ids, "The ids"), length(rest))
+    labels = aligned(labels, Called(ids, id_name), of=f"x[{id_name!r}]")
     arrays = {
         name: as_array(value, known.get(name)) if is_frame(value) else value for name, value in rest.items()
     }
     found = Rows(
         arrays,
         None if labels is None else numpy_of(labels, "The labels"),
-        ids=None if ids is None else check_ids(numpy_of(ids, "The ids"), length(arrays)),
+        ids=ids,
         id_name=id_name,
     )
     return with_index(found, together(rest, "x")[1])  # labels alone do not name the rows

@@ -315,7 +315,8 @@ def _of_numbers(given: NDArray[Any], instead: str) -> str | None:
     """Advice for numbers that are no labels: probabilities, or a regression."""
     if given.dtype.kind != "f":
         return None
-    return f"Of probabilities give {instead}" if given.min() >= 0 and given.max() <= 1 else _ARE_NUMBERS
+    may_be = f"Of probabilities give {instead}. " if given.min() >= 0 and given.max() <= 1 else ""
+    return may_be + _ARE_NUMBERS
 
 
 def _check_known(given: NDArray[Any], what: str) -> None:

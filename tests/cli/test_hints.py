@@ -48,6 +48,7 @@ FINE = {
     "or make `howsure.Features` of what": "no command asks for features",
     "`result.of_row(0)` is a `Certainty`": "no command needs one class per row where there are positions",
     "and `result.share_interval(0.9)` says": "`howsure sets` takes sets where there are no intervals",
+    "`result.credible_interval(0.9)`, where the networks lie": "no command asks for a bare interval",
     "`howsure.DenseCertainty": "no file holds maps that howsure did not write",
     "'NAME': NAME passes in NAME MB": "what the graph is compared with",
     "`positions` says which positions count": "no option gives `positions`",

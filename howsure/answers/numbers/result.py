@@ -335,8 +335,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         """
         raise InputError(
             "Numbers have two intervals, so `interval` alone is not clear",
-            expected="`credible_interval(level)`, where the networks lie, which is what more training may "
-            "change; or `prediction_interval(level)`, where a new answer lies",
+            expected="`result.credible_interval(0.9)`, where the networks lie, which is what more training "
+            "may change; or `result.prediction_interval(0.9)`, where a new answer lies",
         )
 
     def above(self, threshold: float, target: int | str | None = None) -> Certainty:
