@@ -1,0 +1,588 @@
+"""Every door through which a result is reached, judged or left, as one function of a `Held` example.
+
+`DOORS` and `COMMANDS` are complete: a public function, method or command without a door fails
+`test_every_name_has_its_door`.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import howsure
+from howsure.answers.registry import answer_of
+from tests.commands import done, flat
+from tests.doors.cases import DROPOUT, Case, network
+from tests.doors.said import Said, numbers_of, of_lines, of_result, of_table, words_of
+
+COVERAGE = 0.8
+
+
+@dataclass(frozen=True)
+class Held:
+    """A case, its result however it came about, and its true answers in whatever form."""
+
+    case: Case
+    result: Any
+    truth: Any
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Door:
+    """One door.
+
+    Attributes:
+        call: What is done there.
+        of: Names of the public functions and methods of results that it walks through.
+        part: The part of the registry that it needs; a kind without it refuses.
+        kinds: The kinds that have it, where no part says so.
+        truth: Whether it takes true answers.
+        fits: Whether what it says of a row depends on the other rows.
+        counts: Whether it also says what belongs to the place of a row in the call.
+        learns: Whether it makes a promise from labels.
+        by_the_model: Whether it runs the model, so that a stored result is not what it takes.
+        named: Whether it asks for an output by its name.
+        in_the_unit: Whether it is given a number in the unit of numbers.
+    """
+
+    call: Callable[[Held], Said]
+    of: tuple[str, ...]
+    part: str | None = None
+    kinds: tuple[str, ...] | None = None
+    truth: bool = False
+    fits: bool = False
+    counts: bool = False
+    learns: bool = False
+    by_the_model: bool = False
+    named: bool = False
+    in_the_unit: bool = False
+
+    def has(self, result):
+        """Whether the kind of a result has it."""
+        kind = answer_of(result)
+        return kind.has(self.part) if self.part else self.kinds is None or kind.name in self.kinds
+
+
+# --- out -------------------------------------------------------------------------------------------
+
+
+def columns(held):
+    return of_result(held.result)
+
+
+def sentences(held):
+    return Said({"text": [str(row) for row in held.result]})
+
+
+def printed(held):
+    return Said(whole={"text": words_of(str(held.result))})
+
+
+def notebook(held):
+    return Said(whole={"html": words_of(held.result._repr_html_())})
+
+
+def page(held):
+    path = held.folder / "page.html"
+    held.result.report(path, rows=held.case.x, labels=held.truth)
+    return Said(whole={"html": words_of(path.read_text(encoding="utf-8"))})
+
+
+def arrow(held):
+    return Said(of_table(held.result.to_arrow()))
+
+
+def frame(held):
+    table = held.result.to_pandas()
+    return Said({name: table[name].tolist() for name in table.columns if name != "row"})
+
+
+def lines(held, form):
+    path = held.folder / f"rows.{form}"
+    held.result.save(path)
+    return Said(of_lines(path.read_text(encoding="utf-8"), form))
+
+
+def loaded(held):
+    path = held.folder / "saved.parquet"
+    held.result.save(path)
+    return of_result(howsure.load(path), same_type=type(held.result).load(path).answer)
+
+
+def joined(held):
+    half = len(held.result) // 2
+    parts = [held.result[:half], held.result[half:]]
+    whole = type(held.result).joined(parts)
+    again = type(held.result).gathered(parts, len(held.result))
+    return of_result(whole, again=[str(row) for row in again] == [str(row) for row in whole])
+
+
+# --- rows and parts of a result --------------------------------------------------------------------
+
+
+def first_ones(held):
+    """The rows that a person should look at first, by what they are called."""
+    result = held.result
+    order = {
+        "classes": lambda: (result.coin_flips(), result.most_undecided(5)),
+        "labels": lambda: (result.coin_flips()[0], result.most_undecided(5)[0]),
+        "numbers": lambda: (result.widest(5),),
+        "positions": lambda: (result.most_undecided(5),),
+    }[held.case.kind]()
+    return Said(whole={"ids": [held.case.ids[np.asarray(each, dtype=int)].tolist() for each in order]})
+
+
+def own_intervals(held):
+    result = held.result
+    if held.case.kind == "numbers":
+        said = {
+            "networks": result.credible_interval(0.9),
+            "errors": result.credible_interval_error(0.9),
+            "answers": result.prediction_interval(0.9),
+        }
+    elif held.case.kind == "classes":
+        said = {"interval": result.interval(0.9), "error": result.interval_error(0.9)}
+    else:
+        said = {"share": result.share_interval(0.9)}
+    return Said(said)
+
+
+def in_parts(held):
+    """Of each row its regions, in files too, and its positions as rows."""
+    result, path = held.result, held.folder / "regions.csv"
+    regions = [[str(each) for each in result.regions(row)] for row in range(len(result))]
+    result.save_regions(path)
+    name, called = ("row", result.row) if result.ids is None else ("id", result.ids)
+    with path.open(newline="", encoding="utf-8") as file:
+        lines = list(csv.DictReader(file))
+    in_file = [
+        [{k: v for k, v in line.items() if k != "row"} for line in lines if line[name] == str(each)]
+        for each in called
+    ]
+    first = [str(result.of_row(row)[0]) for row in range(len(result))]
+    return Said({"regions": regions, "in a file": in_file, "first": first})
+
+
+def of_one(held):
+    """One label, or one number, by its name."""
+    result, last = held.result, held.case.names[-1]
+    if held.case.kind == "labels":
+        return of_result(result.of_label("dog"), answers=len(result.answers()) - len(result))
+    return of_result(result.of_target("depth"), place=last if result.target("depth") is None else "there")
+
+
+def above(held):
+    return of_result(held.result.of_target("depth").above(1.0))
+
+
+def with_more(held):
+    """What can be put beside a result."""
+    count = len(held.result)
+    named = held.result.with_ids(np.arange(count) + 100, "scan")
+    said = {"ids": named.ids - 100 - np.arange(count), "text": [str(row) for row in named]}
+    if held.case.kind in ("classes", "numbers"):
+        said["known"] = held.result.with_familiarity(np.full(count, 0.5)).familiarity
+    if held.case.kind == "numbers":
+        said["noise"] = held.result.with_noise(1.5).noise
+    return Said(said)
+
+
+def with_truth(held):
+    found = held.result.with_truth(held.truth)
+    return Said({"truth": np.asarray(found.truth), "number": np.asarray(held.result.numbered(held.truth))})
+
+
+# --- judged ----------------------------------------------------------------------------------------
+
+
+def evaluated(held):
+    scores = howsure.evaluate(held.result, held.truth)
+    return Said(whole={"scores": numbers_of(scores), "text": str(scores)})
+
+
+def calibrated(held):
+    calibrator = howsure.calibrate(held.result, held.truth)
+    path = held.folder / "calibrator.json"
+    calibrator.save(path)
+    said = of_result(calibrator(held.result))
+    again = [str(row) for row in type(calibrator).load(path)(held.result)]
+    return Said({**said.rows, "again": again}, said.wide)
+
+
+def sets(held):
+    fitted = howsure.prediction_sets(held.result, held.truth, coverage=COVERAGE)
+    found = fitted(held.result)
+    if held.case.kind == "positions":
+        return Said({"sets": [np.asarray(each).tolist() for each in found]}, whole={"text": str(fitted)})
+    return Said({"sets": np.asarray(found)}, frozenset({"sets"}), {"text": fitted.in_words(held.result)[:0]})
+
+
+def intervals(held):
+    fitted = howsure.prediction_intervals(held.result, held.truth, coverage=COVERAGE)
+    return Said({"intervals": fitted(held.result)}, whole={"text": str(fitted)})
+
+
+TOLERANCES = {"numbers": {"width": 8.0, "depth": 7.0}, "positions": 0.8}
+RISKS = {"classes": 0.6, "positions": 0.4, "numbers": 0.4}
+
+
+def abstained(held):
+    rule = howsure.abstain(
+        held.result,
+        held.truth,
+        risk=RISKS.get(held.case.kind, 0.5),
+        tolerance=TOLERANCES.get(held.case.kind),
+    )
+    return Said({"to a person": np.asarray(rule(held.result))}, whole={"text": str(rule)})
+
+
+def handed_over(held):
+    path = held.folder / "rows.csv"
+    howsure.hand_over(held.result, np.arange(len(held.result)), path)
+    with path.open(newline="", encoding="utf-8") as file:
+        return Said({"line": [{k: v for k, v in row.items() if k != "row"} for row in csv.DictReader(file)]})
+
+
+def compared(held):
+    methods = {"softmax": howsure.Softmax(), "dropout": DROPOUT}
+    case, given = held.case, {"outputs": held.case.settings.get("outputs"), "class_names": held.case.names}
+    found = howsure.compare(case.model, {"x": case.x, "id": case.ids}, held.truth, methods=methods, **given)
+    known = ("accuracy", "nll", "brier", "rmse", "crps", "dice")
+    scores = {
+        name: numbers_of(found.score("dropout", name)) for name in known if name in found.comparing.scores
+    }
+    path = held.folder / "comparison.html"
+    found.report(path)
+    return Said(whole={"scores": scores, "page": "</html>" in path.read_text(encoding="utf-8")})
+
+
+def familiar(held):
+    """How familiar rows are; the example of positions has no features of a row."""
+    model = held.case.model
+    known = howsure.features_of(model, np.random.default_rng(3).normal(size=(60, 4)).astype(np.float32))
+    other = howsure.features_of(model, np.random.default_rng(4).normal(size=(120, 4)).astype(np.float32))
+    found = howsure.familiarity(known, None, other)
+    return Said({"percentile": found.percentile(howsure.features_of(model, held.case.x))})
+
+
+# --- in --------------------------------------------------------------------------------------------
+
+
+def _counting(case):
+    return {} if case.counts is None else {"positions": case.counts}
+
+
+def _asked(case):
+    return {"class_names": case.names, **case.settings, **_counting(case)}
+
+
+def assessed(held):
+    return of_result(held.case.result)
+
+
+def assessed_frame(held):
+    import pandas
+
+    rows = pandas.DataFrame(held.case.x, index=held.case.ids)
+    return of_result(howsure.assess(held.case.model, rows, method=DROPOUT, **_asked(held.case)))
+
+
+def assessed_with_truth(held):
+    case = held.case
+    rows = {"x": case.x, "id": case.ids, "y": held.truth}
+    return of_result(howsure.assess(case.model, rows, method=DROPOUT, **_asked(case)))
+
+
+def streamed(held):
+    case = held.case
+    blocks = list(howsure.stream(case.model, {"x": case.x, "id": case.ids}, method=DROPOUT, **_asked(case)))
+    return of_result(type(blocks[0]).joined(blocks))
+
+
+def by_a_plan(held):
+    """The plan is of the first rows of the kind's own example, so that it is the same for all calls."""
+    case = held.case
+    given = {"outputs": case.settings.get("outputs")}
+    rows = np.random.default_rng(8).normal(size=(40, *case.x.shape[1:])).astype(np.float32)
+    plan = howsure.plan(case.model, rows, howsure.MCDropout(passes=20), **given)
+    path = held.folder / "plan.json"
+    plan.save(path)
+    method = howsure.MCDropout(plan=howsure.Plan.load(path))
+    return of_result(howsure.assess(case.model, case.x, method=method, **_asked(case)))
+
+
+def single_passes(held):
+    case, given = held.case, {"outputs": held.case.settings.get("outputs")}
+    found = howsure.passes(case.model, case.x, 3, **given)
+    mean, variance = howsure.predict_with_uncertainty(case.model, case.x, n_iter=3)
+    said = {"passes": np.moveaxis(found, 0, 1), "mean": mean, "variance": variance}
+    wide = frozenset(said) if held.case.kind != "numbers" else frozenset()
+    return Said(said, wide, {"audit": str(howsure.audit(case.model, case.x, **given))})
+
+
+def from_passes(held):
+    case, given = held.case, {"outputs": held.case.settings.get("outputs")}
+    found = howsure.passes(case.model, case.x, 8, **given)
+    names = {"class_names": case.names}
+    if case.kind == "numbers":
+        result = howsure.RegressionCertainty.from_samples(found[..., :2], target_names=case.names)
+    elif case.kind == "labels":
+        result = howsure.MultilabelCertainty.from_passes(found, label_names=case.names)
+    else:
+        result = answer_of(held.result).result_type.from_passes(found, **names, **_counting(case))
+    return of_result(result)
+
+
+def from_a_table(held):
+    """A result of what another program computed once: probabilities, or means and deviations."""
+    case, result = held.case, held.result
+    if case.kind == "numbers":
+        made = howsure.RegressionCertainty.from_mean_std(result.mean, result.std, target_names=case.names)
+    elif case.kind == "labels":
+        made = howsure.MultilabelCertainty.from_probabilities(result.probabilities, label_names=case.names)
+    else:
+        p = np.asarray(result.probabilities)
+        made = type(result).from_probabilities(p, class_names=case.names, **_counting(case))
+    return of_result(made)
+
+
+def in_its_unit(held):
+    """What was assessed in another unit, back in its own."""
+    mean, deviation = (3.0, -1.0), (2.0, 0.5)
+    found = held.result.rescaled(
+        [-m / s for m, s in zip(mean, deviation, strict=True)], [1 / s for s in deviation]
+    )
+    return of_result(found.rescaled(mean, deviation))
+
+
+ONE_VALUE = ("classes", "labels", "numbers")
+HAVE_INTERVALS = ("classes", "numbers", "positions")
+
+DOORS = {
+    "columns": Door(columns, ()),
+    "sentences": Door(sentences, ("__getitem__",)),
+    "print": Door(printed, ("__str__",), fits=True),
+    "notebook": Door(notebook, ("_repr_html_",), fits=True),
+    "page": Door(page, ("report",), truth=True, fits=True, counts=True),
+    "Arrow": Door(arrow, ("to_arrow",)),
+    "pandas": Door(frame, ("to_pandas",)),
+    "CSV": Door(partial(lines, form="csv"), ("save",)),
+    "JSON lines": Door(partial(lines, form="jsonl"), ("save",)),
+    "load": Door(loaded, ("load", "save")),
+    "joined": Door(joined, ("joined", "gathered")),
+    "the rows to look at first": Door(first_ones, ("coin_flips", "most_undecided", "widest"), fits=True),
+    "intervals of networks": Door(
+        own_intervals,
+        (
+            "interval",
+            "interval_error",
+            "credible_interval",
+            "credible_interval_error",
+            "prediction_interval",
+            "share_interval",
+        ),
+        kinds=HAVE_INTERVALS,
+    ),
+    "regions and positions": Door(in_parts, ("regions", "of_row", "save_regions"), kinds=("positions",)),
+    "one label or number": Door(
+        of_one, ("of_label", "answers", "of_target", "target"), kinds=("labels", "numbers"), named=True
+    ),
+    "above": Door(above, ("above",), part="above", named=True, in_the_unit=True),
+    "rescaled": Door(in_its_unit, ("rescaled",), kinds=("numbers",), in_the_unit=True),
+    "beside a result": Door(with_more, ("with_ids", "with_familiarity", "with_noise"), in_the_unit=True),
+    "with_truth": Door(with_truth, ("with_truth", "numbered"), truth=True),
+    "evaluate": Door(evaluated, ("evaluate",), truth=True, fits=True, part="evaluate"),
+    "calibrate": Door(calibrated, ("calibrate",), truth=True, fits=True, part="calibrate"),
+    "prediction_sets": Door(
+        sets, ("prediction_sets",), truth=True, fits=True, part="prediction_sets", learns=True
+    ),
+    "prediction_intervals": Door(
+        intervals, ("prediction_intervals",), truth=True, fits=True, part="prediction_intervals", learns=True
+    ),
+    "abstain": Door(
+        abstained, ("abstain",), truth=True, fits=True, part="abstain", learns=True, in_the_unit=True
+    ),
+    "hand_over": Door(handed_over, ("hand_over",), part="hand_over"),
+    "compare": Door(compared, ("compare",), truth=True, fits=True, part="compare", by_the_model=True),
+    "familiarity": Door(familiar, ("familiarity", "features_of"), kinds=ONE_VALUE, by_the_model=True),
+    "assess": Door(assessed, ("assess",), by_the_model=True),
+    "assess a frame": Door(assessed_frame, ("assess",), kinds=ONE_VALUE, by_the_model=True),
+    "assess with truth": Door(assessed_with_truth, ("assess",), truth=True, by_the_model=True),
+    "stream": Door(streamed, ("stream",), by_the_model=True),
+    "plan": Door(by_a_plan, ("plan",), by_the_model=True),
+    "passes": Door(single_passes, ("passes", "predict_with_uncertainty", "audit"), by_the_model=True),
+    "from passes": Door(from_passes, ("from_passes", "from_samples"), by_the_model=True),
+    "from a table": Door(from_a_table, ("from_probabilities", "from_mean_std")),
+}
+
+NOT_WALKED = {
+    "export": "no network in numpy has a graph; tests/export compares those of frameworks with assess",
+    "can_call": "says which names a column may have",
+    "has": "says which columns there are",
+    "in_table": "says what a column is called",
+    "first_numbers": "names a column",
+    "check_noise": "refuses, and says nothing",
+    "check_familiarity": "refuses, and says nothing",
+    "from_table": "how a file is read: `load` walks through it",
+    "row_type": "the type of a row",
+}
+
+
+# --- commands --------------------------------------------------------------------------------------
+
+
+def table_of(held, name="table"):
+    """The result and its truth in a file, as commands take them."""
+    path = held.folder / name
+    held.result.with_truth(held.truth).save(
+        path if held.case.kind == "positions" else path.with_suffix(".parquet")
+    )
+    return path if held.case.kind == "positions" else path.with_suffix(".parquet")
+
+
+def rows_of(held):
+    """The rows in a file, with their ids and labels."""
+    np.savez(held.folder / "rows.npz", x=held.case.x, y=held.truth, id=held.case.ids)
+    return held.folder / "rows.npz"
+
+
+def model_of(held):
+    """The arguments that name the model and what its outputs mean."""
+    keep = ("--keep", "probabilities") if held.case.kind == "positions" else ()
+    outputs = held.case.settings.get("outputs")
+    said = () if outputs is None else ("--outputs", outputs)
+    return f"tests.doors.cases:{held.case.kind}", ("--class-names", ",".join(held.case.names), *said), keep
+
+
+def command_assess(held):
+    model, said, keep = model_of(held)
+    out = held.folder / ("out" if held.case.kind == "positions" else "out.parquet")
+    done("assess", model, rows_of(held), "--out", out, "--passes", 20, *said, *keep)
+    return of_result(howsure.load(out)), assessed_with_truth(held)
+
+
+def command_assess_into_a_folder(held):
+    """Part by part, and by a plan of its own: the same classes, labels and numbers, nearly."""
+    model, said, keep = model_of(held)
+    plan, out = held.folder / "plan.json", held.folder / "parts"
+    done("audit", model, "--data", rows_of(held), "--save-plan", plan, *said[2:])
+    done("assess", model, rows_of(held), "--out", out, "--plan", plan, "--part-rows", 20, *said, *keep)
+    method = howsure.MCDropout(plan=howsure.Plan.load(plan))
+    rows = {"x": held.case.x, "y": held.truth, "id": held.case.ids}
+    return of_result(howsure.load(out)), of_result(
+        howsure.assess(held.case.model, rows, method=method, **_asked(held.case))
+    )
+
+
+def command_compare(held):
+    model, said, _ = model_of(held)
+    found = done("compare", model, rows_of(held), *said, "--no-shifts")
+    given = {"outputs": held.case.settings.get("outputs"), "class_names": held.case.names}
+    expected = str(howsure.compare(held.case.model, held.case.x, held.truth, **given))
+    return tuple(Said(whole={"lead": flat(text).split(".")[0]}) for text in (found, expected))
+
+
+def command_audit(held):
+    model, said, _ = model_of(held)
+    found = done("audit", model, "--data", rows_of(held), *said[2:])
+    given = {"outputs": held.case.settings.get("outputs")}
+    expected = flat(str(howsure.audit(held.case.model, held.case.x, **given)))
+    return Said(whole={"said": expected[:200] in flat(found)}), Said(whole={"said": True})
+
+
+def command_evaluate(held):
+    found = done("evaluate", table_of(held))
+    wanted = re.findall(r"[\d.]+ \([\d.]+ to [\d.]+\)", str(howsure.evaluate(held.result, held.truth)))
+    return Said(whole={"n": sum(each in found for each in wanted)}), Said(whole={"n": len(wanted)})
+
+
+def command_calibrate(held):
+    """A calibrator from the command line does what one from Python does; the same goes for new rows."""
+    path, new = held.folder / "calibrator.json", held.folder / "new.parquet"
+    table = table_of(held)
+    done("calibrate", table, "--out", path)
+    done("calibrate", table, "--calibrator", path, "--out", new)
+    return of_result(howsure.load(new)), of_result(
+        howsure.calibrate(held.result, held.truth)(held.result.with_truth(held.truth))
+    )
+
+
+def command_sets(held):
+    table, out = table_of(held), held.folder / "sets.csv"
+    done("sets", table, "--coverage", COVERAGE, "--new", table, "--out", out)
+    with out.open(newline="", encoding="utf-8") as file:
+        count = len(list(csv.DictReader(file)))
+    return Said(whole={"rows": count}), Said(whole={"rows": len(held.result)})
+
+
+def command_abstain(held):
+    """The command writes the rows for a person; it takes one tolerance for all targets."""
+    table, out, kind = table_of(held), held.folder / "for a person.csv", held.case.kind
+    tolerance = {"numbers": 8.0}.get(kind, TOLERANCES.get(kind))
+    given = () if tolerance is None else ("--tolerance", tolerance)
+    done("abstain", table, "--risk", RISKS.get(kind, 0.5), *given, "--new", table, "--out", out)
+    rule = howsure.abstain(held.result, held.truth, risk=RISKS.get(kind, 0.5), tolerance=tolerance)
+    with out.open(newline="", encoding="utf-8") as file:
+        found = sorted(row["id"] for row in csv.DictReader(file))
+    return tuple(
+        Said(whole={"ids": each}) for each in (found, sorted(held.case.ids[rule(held.result)].tolist()))
+    )
+
+
+def command_handover(held):
+    out = held.folder / "rows.csv"
+    done("handover", table_of(held), "--out", out, "--most", 5)
+    return Said(whole={"size": out.stat().st_size > 0}), Said(whole={"size": True})
+
+
+def command_report(held):
+    out = held.folder / "by command.html"
+    done("report", table_of(held), "--report", out)
+    held.result.with_truth(held.truth).report(held.folder / "page.html")
+    pages = [path.read_text(encoding="utf-8") for path in (out, held.folder / "page.html")]
+    return tuple(Said(whole={"words": _plain(each)}) for each in pages)
+
+
+def _plain(page):
+    return " ".join(re.sub(r"<[^>]+>", " ", page.split("</style>")[-1]).split())
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command beside the same in Python; a kind without any of these parts refuses."""
+
+    call: Callable[[Held], tuple[Said, Said]]
+    part: tuple[str, ...] = ()
+
+
+COMMANDS = {
+    "assess": Command(command_assess),
+    "assess into a folder": Command(command_assess_into_a_folder),
+    "audit": Command(command_audit),
+    "compare": Command(command_compare, ("compare",)),
+    "evaluate": Command(command_evaluate, ("evaluate",)),
+    "calibrate": Command(command_calibrate, ("calibrate",)),
+    "sets": Command(command_sets, ("prediction_sets", "prediction_intervals")),
+    "abstain": Command(command_abstain, ("abstain",)),
+    "handover": Command(command_handover, ("hand_over",)),
+    "report": Command(command_report),
+}
+COMMANDS_NOT_WALKED = {"export": NOT_WALKED["export"], "demo": "trains a network on digits: tests/demo"}
+
+
+def held_of(case, folder, result=None, truth=None):
+    """An example at the door."""
+    return Held(
+        case, case.result if result is None else result, case.truth if truth is None else truth, folder
+    )
+
+
+__all__ = ["COMMANDS", "COMMANDS_NOT_WALKED", "DOORS", "NOT_WALKED", "Door", "Held", "held_of", "network"]
