@@ -154,7 +154,7 @@ CLASSES = Answer(
         "abstain": "howsure.answers.classes.abstain:abstain",
         "hand_over": "howsure.answers.classes.handover:handed_over",
         "score_lines": "howsure.answers.classes.evaluate:score_lines",
-        "choose": "howsure.answers.classes.choose:choose",
+        "choose": "howsure.answers.classes.handover:choose",
         "compare": "howsure.answers.classes.compare:COMPARING",
         "given": "howsure.answers.classes.outcome:GIVEN",
         "lead": "howsure.answers.classes.printed:lead",
@@ -209,7 +209,7 @@ NUMBERS = Answer(
     parts={
         "compare": "howsure.answers.numbers.compare:COMPARING",
         "above": "howsure.answers.numbers.above:asked",
-        "choose": "howsure.answers.numbers.choose:choose",
+        "choose": "howsure.answers.numbers.handover:choose",
         "hand_over": "howsure.answers.numbers.handover:handed_over",
         "sets_told": "howsure.answers.numbers.handover:IntervalsTold",
         "claims": "howsure.answers.numbers.given:claims",

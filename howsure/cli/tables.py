@@ -14,9 +14,9 @@ import typer
 
 import howsure
 from howsure.answers.classes import maps
-from howsure.answers.classes.choose import CHOSEN
+from howsure.answers.classes.handover import CHOSEN
 from howsure.answers.classes.sets import SCORES
-from howsure.answers.numbers import choose as numbers
+from howsure.answers.numbers.handover import CHOSEN as OF_NUMBERS
 from howsure.answers.registry import answer_of, part_of
 from howsure.atomic import write_whole
 from howsure.bare.files import Columns, read_parts, read_sample
@@ -37,7 +37,7 @@ from howsure.words import counted
 ScoreName = StrEnum("ScoreName", {name: name for name in SCORES})  # type: ignore[misc]
 MapName = StrEnum("MapName", {name: name for name in (*maps.METHODS, "offsets", "shift")})  # type: ignore[misc]
 Which = StrEnum(  # type: ignore[misc]
-    "Which", {name.replace("-", "_"): name for name in dict.fromkeys((*CHOSEN, *numbers.CHOSEN))}
+    "Which", {name.replace("-", "_"): name for name in dict.fromkeys((*CHOSEN, *OF_NUMBERS))}
 )
 
 

@@ -6,7 +6,7 @@ The maps are in `howsure.answers.classes.maps`; here are the fitted `Calibrator`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
 from typing import Any, ClassVar
 
@@ -24,16 +24,17 @@ from howsure.answers.classes.calibration_words import (
     too_few_mistakes,
     warnings_of,
 )
-from howsure.answers.classes.calibrator_files import plain, plain_read
 from howsure.answers.classes.evaluate import Evaluation, evaluate_numbers
 from howsure.answers.classes.maps import Parameters
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.truth import truth_of
 from howsure.answers.registry import CLASSES, check_kind
 from howsure.arguments import check_choice
+from howsure.data.labels import check_names
 from howsure.errors import InputError, warn
-from howsure.judge.calibrator_files import Kept, check_not_calibrated, check_rows, read_scores
-from howsure.judge.learnt import LearntRows
+from howsure.judge.calibrator_files import Kept, check_not_calibrated, check_rows, plain_scores, read_scores
+from howsure.judge.learnt import LearntRows, plain_rows
+from howsure.judge.paired import Paired
 from howsure.judge.scores import LEAST_MISTAKES, Score
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import entropy_of
@@ -76,7 +77,18 @@ class Calibrator(Kept):
     answer: ClassVar[str] = "classes"
 
     def _plain(self) -> dict[str, Any]:
-        return plain(self)
+        return {
+            "method": self.method,
+            "class_names": list(self.class_names),
+            "rows": self.rows,
+            "parameters": _listed(self.parameters),
+            "replicas": [_listed(each) for each in self.replicas],
+            "before": _plain_evaluation(self.before),
+            "after": _plain_evaluation(self.after),
+            "differences": plain_scores(self.differences),
+            "warnings": list(self.warnings),
+            "learnt_rows": plain_rows(self.learnt_rows),
+        }
 
     @cached_property
     def differences(self) -> dict[str, Score]:
@@ -200,7 +212,21 @@ def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: in
 
 def read(content: Mapping[str, Any]) -> Calibrator:
     """The part `read_calibrator` of one class per row: the inverse of `Calibrator._plain`."""
-    calibrator = Calibrator(**plain_read(content))
+    method, rows = content["method"], int(content["rows"])
+    names = check_names(content["class_names"], "class", "The class names")
+    if method not in maps.METHODS:
+        raise ValueError(f"howsure has no method '{method}'")
+    calibrator = Calibrator(
+        method=method,
+        parameters=_parameters(method, content["parameters"], len(names)),
+        replicas=tuple(_parameters(method, each, len(names)) for each in content["replicas"]),
+        rows=rows,
+        class_names=names,
+        before=_evaluation(content["before"], rows, names),
+        after=_evaluation(content["after"], rows, names),
+        warnings=tuple(map(str, content["warnings"])),
+        learnt_rows=LearntRows.read(content.get("learnt_rows")),
+    )
     vars(calibrator)["differences"] = read_scores(content["differences"])  # which the rows are needed for
     return calibrator
 
@@ -212,7 +238,7 @@ def _changed(certainty: Certainty, method: str, parameters: Parameters, rows: in
     entropy = np.minimum(entropy_of(q) + certainty.entropy_correction, np.log(p.shape[1]))
     nothing = certainty.entropy == 0
     share = np.where(nothing, 1.0, certainty.expected_entropy / np.where(nothing, 1.0, certainty.entropy))
-    numbers = {name: np.asarray(array).tolist() for name, array in parameters.items()}
+    numbers = _listed(parameters)
     unknown = np.full(len(p), np.nan)
     return replace(
         certainty,
@@ -297,3 +323,51 @@ def _check_rows(method: str, p: Floats, counts: Integers, class_names: tuple[str
             received=f"none of {listed(missing)}",
             hint='Label rows of them, or use method="temperature"',
         )
+
+
+# --- files --------------------------------------------------------------------------------------------
+
+_SCORES = tuple(each.name for each in fields(Evaluation) if each.type == "Score")
+
+
+def _listed(parameters: Parameters) -> dict[str, Any]:
+    return {name: np.asarray(array).tolist() for name, array in parameters.items()}
+
+
+def _plain_evaluation(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        **plain_scores({name: getattr(evaluation, name) for name in _SCORES}),
+        "most_frequent": evaluation.most_frequent,
+        "recall": plain_scores(evaluation.recall),
+        "rows_of_class": dict(evaluation.rows_of_class),
+    }
+
+
+def _evaluation(given: Mapping[str, Any], rows: int, names: tuple[str, ...]) -> Evaluation:
+    """Scores without their rows, so that nothing can be compared with them row by row."""
+    scores: dict[str, Any] = read_scores({name: given[name] for name in _SCORES})
+    return Evaluation(
+        rows=rows,
+        most_frequent=str(given["most_frequent"]),
+        recall=read_scores({name: given["recall"][name] for name in names}),
+        rows_of_class={name: int(given["rows_of_class"][name]) for name in names},
+        **scores,
+        _found=Paired({}),
+    )
+
+
+def _parameters(method: str, given: Mapping[str, Any], classes: int) -> Parameters:
+    """Read-only arrays of the shapes that a method has, or a ValueError."""
+    arrays = {name: np.array(value, dtype=np.float64) for name, value in given.items()}
+    shapes: dict[str, tuple[int, ...]] = {"most": (), "strength": (), "temperature": ()}
+    shapes |= {"weights": (classes,), "intercepts": (classes,)}
+    for name in maps.NEEDED[method]:
+        array = arrays[name]
+        corners = method == "isotonic" and array.ndim == 2 and array.shape[0] == classes
+        if not corners and array.shape != shapes.get(name):
+            raise ValueError(f"`{name}` of shape {array.shape}")
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise ValueError(f"`{name}` is not finite")
+        array.flags.writeable = False
+    return arrays

@@ -1,15 +1,20 @@
-"""Tables of rows with one class each: for a person, with the class that is suggested, and of their sets."""
+"""Rows with one class each for a person: which ones, the table of them, and that of their sets."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.sets import PredictionSets
+from howsure.answers.verdict import COIN_FLIP, SURE
 from howsure.arguments import check_type
 from howsure.judge.handover import CHOICE, DIGITS, Lines, Suggested, id_column
+from howsure.sampling.outcome import Integers
 from howsure.words import counted
 
 COLUMNS = (
@@ -17,6 +22,15 @@ COLUMNS = (
     *("set", "truth"),
 )
 """Columns of the table; `name`, `set` and `truth` only where they are known. An id comes after `row`."""
+
+CHOSEN: dict[str, Callable[[Certainty], NDArray[np.bool_]]] = {
+    "coin-flips": lambda rows: rows.verdict == COIN_FLIP,
+    "not-sure": lambda rows: rows.verdict != SURE,
+    "not-settled": lambda rows: ~rows.settled,
+    "unfamiliar": lambda rows: rows.unfamiliar,
+    "all": lambda rows: np.ones(len(rows), dtype=bool),
+}
+"""Which rows a word means."""
 
 
 def handed_over(certainty: Certainty, sets: PredictionSets | None, names: Sequence[str] | None) -> Lines:
@@ -48,6 +62,23 @@ def handed_over(certainty: Certainty, sets: PredictionSets | None, names: Sequen
         lines.append(line)
     suggested = [(Suggested(CHOICE, "choices", [line["label"]]),) for line in lines]
     return Lines(columns, lines, suggested, [line["probability"] for line in lines])
+
+
+def choose(rows: Certainty, which: str | None, most: int | None = None) -> Integers:
+    """Positions of the rows that a word of `CHOSEN` means, coin flips for None; the most undecided first.
+
+    Args:
+        rows: N of them.
+        which: The word, or None.
+        most: How many are wanted at the most; None for all.
+
+    Raises:
+        InputError: How familiar the rows are was not measured.
+    """
+    if which == "unfamiliar":
+        rows.check_familiarity()
+    order = rows.most_undecided()
+    return np.asarray(order[CHOSEN["coin-flips" if which is None else which](rows)[order]][:most])
 
 
 class SetsTold:

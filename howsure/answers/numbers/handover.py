@@ -1,4 +1,4 @@
-"""The table that a person gets of rows with numbers: each mean, and between which numbers it lies."""
+"""Rows with numbers for a person: which ones, and tables of their means and of where answers lie."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ from howsure.answers.numbers.sentence import SHOWN
 from howsure.digits import significant
 from howsure.errors import InputError
 from howsure.judge.handover import DIGITS, NUMBER, Lines, Suggested, id_column
-from howsure.sampling.outcome import Floats
+from howsure.sampling.outcome import Floats, Integers
 from howsure.words import counted
 
 _FIRST = ("row", "name")
 _NUMBERS = ("mean", "low", "high", "network_low", "network_high", "truth")
+
+CHOSEN = ("all", "unfamiliar")
+"""Words that mean rows of numbers."""
 
 
 def handed_over(result: RegressionCertainty, sets: Any, names: Sequence[str] | None) -> Lines:
@@ -50,6 +53,32 @@ def handed_over(result: RegressionCertainty, sets: Any, names: Sequence[str] | N
     return Lines([*(name for name, is_known in known.items() if is_known), *found], lines, suggested)
 
 
+def choose(rows: RegressionCertainty, which: str | None, most: int | None = None) -> Integers:
+    """Positions of the rows that a word means, all rows for None, the least certain first.
+
+    Args:
+        rows: N of them.
+        which: One of `CHOSEN`, or None.
+        most: How many are wanted. Of several targets all are given, as which of them is the least certain
+            depends on the other rows.
+
+    Raises:
+        InputError: A word for verdicts, which numbers do not have; or the familiarity of the rows was not
+            measured.
+    """
+    if which is not None and which not in CHOSEN:
+        raise InputError(
+            f"Numbers have no verdicts, so no row of them is chosen by '{which}'",
+            expected=f"one of {', '.join(CHOSEN)}",
+            hint="`result.above(3.0)` asks whether each number is above 3; the answer has a verdict",
+        )
+    order = rows.widest()
+    if which == "unfamiliar":
+        rows.check_familiarity()
+        order = order[rows.unfamiliar[order]]
+    return np.asarray(order if len(rows.target_names) > 1 else order[:most])
+
+
 class IntervalsTold:
     """The part `sets_told`; see `howsure.answers.classes.handover.SetsTold`."""
 
@@ -63,7 +92,7 @@ class IntervalsTold:
         """Names of columns, then a line for each row."""
         ends = self._fitted(result)
         self._rows, self._width = self._rows + len(result), self._width + np.ptp(ends, axis=-1).sum(axis=0)
-        found = _named(result, {"low": ends[..., 0], "high": ends[..., 1]}, with_truth=False)
+        found = _named(result, _low_and_high(ends), with_truth=False)
         ids = [] if result.ids is None else result.ids.tolist()
         yield ["row", *([] if result.ids is None else [result.id_name]), *found]
         for position, number in enumerate(result.row.tolist()):
@@ -102,16 +131,17 @@ def _ends(result: RegressionCertainty, sets: Any) -> dict[str, Floats]:
                 f"{(*result.mean.shape, 2)}",
                 received=f"one of shape {ends.shape}",
             )
-        return {"low": ends[..., 0], "high": ends[..., 1]}
+        return _low_and_high(ends)
     known = np.flatnonzero(np.isfinite(result.std).all(axis=-1))
     if len(known):
         ends = np.full((*result.mean.shape, 2), np.nan)
         ends[known] = result[known].prediction_interval(SHOWN)
-        return {"low": ends[..., 0], "high": ends[..., 1]}
-    if result.quantiles is None:
-        return {}
-    ends = result.credible_interval(SHOWN)
-    return {"network_low": ends[..., 0], "network_high": ends[..., 1]}
+        return _low_and_high(ends)
+    return {} if result.quantiles is None else _low_and_high(result.credible_interval(SHOWN), "network_")
+
+
+def _low_and_high(ends: Floats, of: str = "") -> dict[str, Floats]:
+    return {f"{of}low": ends[..., 0], f"{of}high": ends[..., 1]}
 
 
 def _named(
