@@ -47,7 +47,12 @@ def warn_of_same_passes(marks: Sequence[Hashable], called: str) -> None:
     """
     times, found = Counter(marks), first_twice(marks)
     all_alike = len(set(times.values())) == 1 and len(times) > 1
-    if found is not None and (all_alike or (len(times) == len(marks) - 1 and len(marks) > 2)):
+    if len(times) == 1 and len(marks) > 2:
+        warn(
+            f"All {len(marks)} {called.lower()} are the same in every row, to the last digit: nothing varied "
+            "between them, so it says nothing that they agree. Was dropout on?"
+        )
+    elif found is not None and (all_alike or (len(times) == len(marks) - 1 and len(marks) > 2)):
         warn(
             f"{called} {found[0]} and {found[1]} are the same in every row, to the last digit. What is given "
             "twice counts twice, and `mc_error` is too small."

@@ -36,6 +36,12 @@ def test_the_same_pass_twice(kind):
         MAKE[kind]([*P, *P])
 
 
+@pytest.mark.parametrize("kind", MAKE)
+def test_passes_of_which_none_varies(kind):
+    with pytest.warns(HowsureWarning, match="All 3 (passes|samples) are the same in every row"):
+        MAKE[kind](P[[0, 0, 0]])
+
+
 @pytest.mark.parametrize(
     "passes", [np.stack([np.eye(3)] * 4), P[[0, 1, 1, 2, 2, 2, 3]], np.round(P, 2)[[0, 1, 1]], P[[0, 0]], P]
 )
