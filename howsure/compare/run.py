@@ -231,9 +231,8 @@ def _probe(model: Any, given: Rows, request: Request) -> tuple[Any, Layout | Non
             return super().begin(job)
 
     few = Rows(first(given.x, PROBED), class_names=given.class_names)
-    with warnings.catch_warnings(
-        action="ignore", category=HowsureWarning
-    ):  # they come again when all are assessed
+    # Warnings come again when all are assessed.
+    with warnings.catch_warnings(action="ignore", category=HowsureWarning):
         return next(streamed(model, few, Probing(), request)), found[0]
 
 

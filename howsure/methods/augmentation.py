@@ -86,14 +86,9 @@ class Augmentation(Method):
 
     def begin(self, job: Job) -> Passes:
         """Begin a prediction for each version of the rows."""
-        layout = job.outcome.layout
-        moves = [Move.of(way, layout) for way in self.changes]
-        changes = [move.by_row(layout) for move in moves]
-        jobs = [job]
-        for move, change in zip(moves, changes, strict=True):
-            jobs.append(_again(job, self.each, move, change))
+        jobs, changes = zip(*(_again(job, self.each, way) for way in self.changes), strict=True)
         _warn_of_twice(changes)
-        return begin_members(jobs, self.each)
+        return begin_members([job, *jobs], self.each)
 
 
 @dataclass(frozen=True)
@@ -122,15 +117,17 @@ class Changed(Method):
 
     def begin(self, job: Job) -> Passes:
         """Begin with the changed rows."""
-        move = Move.of(self.way, job.outcome.layout)
-        return self.method.begin(_again(job, self.method, move, move.by_row(job.outcome.layout)))
+        changed, _ = _again(job, self.method, self.way)
+        return self.method.begin(changed)
 
 
-def _again(job: Job, method: Method, move: Move, change: ByRow) -> Job:
-    """The same job with changed rows, whose outputs are moved back."""
-    sides = () if job.outcome.layout is None else job.outcome.layout.positions[-2:]
+def _again(job: Job, method: Method, way: Way) -> tuple[Job, ByRow]:
+    """The same job with changed rows, whose outputs are moved back, and the change."""
+    layout = job.outcome.layout
+    move, sides = Move.of(way, layout), () if layout is None else layout.positions[-2:]
+    change = move.by_row(layout)
     try:
-        return job.again(method, change=change, undo=move.undo)
+        return job.again(method, change=change, undo=move.undo), change
     except InputError as error:
         if move.name == TURN and len(set(sides)) > 1:
             raise InputError(

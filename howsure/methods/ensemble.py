@@ -106,12 +106,10 @@ class Ensemble:
         yield (
             f"{upper(standing.name)} has more accurate percentages{also}: its networks do not all make the "
             f"same mistakes. Together they are right on {counted(alone, standing.kind)} that "
-            f"{standing.baseline} gets "
-            f"wrong, and wrong on {lost:,} that it gets right."
+            f"{standing.baseline} gets wrong, and wrong on {lost:,} that it gets right."
             if alone
             else f"{upper(standing.name)} has more accurate percentages, though it is right on no "
-            f"{standing.kind} that "
-            f"{standing.baseline} gets wrong."
+            f"{standing.kind} that {standing.baseline} gets wrong."
         )
 
 

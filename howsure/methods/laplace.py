@@ -377,9 +377,8 @@ def _outcome_of_numbers(info: ModelInfo, outputs: str | None, names: Sequence[st
     Without `outputs`, labels may tell what outputs are of which the model does not say it.
     """
     try:
-        with warnings.catch_warnings(
-            action="ignore", category=HowsureWarning
-        ):  # they come when rows are assessed
+        # Warnings come when rows are assessed.
+        with warnings.catch_warnings(action="ignore", category=HowsureWarning):
             outcome = outcome_of(info, Request(outputs=outputs, class_names=names))
     except ModelError:
         if outputs is not None:

@@ -224,8 +224,7 @@ class MCDropout:
             yield (
                 f"{upper(standing.name)} is too modest: it claims {rate(standing.claimed)} on average and is "
                 f"right on {rate(standing.right)}. Where {standing.baseline} is right, the mean over "
-                "thinned "
-                f"networks claims {rate(own)}, and {standing.baseline} {rate(its)}."
+                f"thinned networks claims {rate(own)}, and {standing.baseline} {rate(its)}."
             )
         order, disagreement = standing.gap("aurc"), standing.disagreement
         if order.excludes_zero and order.value < 0:

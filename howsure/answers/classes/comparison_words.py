@@ -152,8 +152,8 @@ class ClassWords:
         if not nll.excludes_zero:
             yield (
                 f"What calibration changes in {the(comparison, base)} may be chance: in these "
-                f"{comparison.kind}s "
-                f"it finds nothing to correct (temperature {temperature:.2f}; 1 would change nothing)."
+                f"{comparison.kind}s it finds nothing to correct (temperature {temperature:.2f}; 1 would "
+                "change nothing)."
             )
             return
         if nll.value > 0:
