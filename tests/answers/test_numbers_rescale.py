@@ -86,6 +86,9 @@ def test_means_of_a_data_frame_are_those_of_the_targets_by_name():
     shift, scale = pd.Series({"m": 2.0, "age": 9.0, "kg": 70.0}), pd.Series({"m": 0.1, "age": 3.0, "kg": 8.0})
     np.testing.assert_allclose(made.rescaled(shift, scale).mean, made.mean * [8.0, 0.1] + [70.0, 2.0])
     assert made.with_noise(scale).noise[0].tolist() == [8.0, 0.1]
+    right = RegressionCertainty.from_mean_std(np.zeros((99, 2)), 1.0, ["kg", "m"])
+    rule = howsure.abstain(right, np.zeros((99, 2)), risk=0.1, tolerance=scale)
+    assert rule.tolerance == {"kg": 8.0, "m": 0.1}
     np.testing.assert_allclose(made.rescaled(shift[:1].to_numpy(), 2.0).mean, made.mean * 2 + 2)
     with pytest.raises(InputError, match=r"The numbers of `std` have no columns 'kg'"):
         made.rescaled(0.0, scale[["m"]])
