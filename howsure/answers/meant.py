@@ -131,8 +131,8 @@ def check_meant(model: Model, rows: Sequence[Array], batch_size: int, *, told: b
 def check_no_steps(model: Model, rows: Sequence[Array], outcome: Outcome) -> None:
     """Refuse outputs of which there is one for each step of a row, so that more steps make more of them.
 
-    Rows that are one step shorter show it. A model that does not take them has a fixed number of outputs.
-    A row of nothing but numbers has columns, and no steps.
+    Rows that are one step shorter show it, or else the shape of the last layer that multiplies: one for
+    each step, or pixel. Where none multiplies, a row of nothing but numbers has columns, and no steps.
 
     Args:
         model: The adapted model; the caller did not declare that its outputs are labels or numbers.
@@ -144,34 +144,44 @@ def check_no_steps(model: Model, rows: Sequence[Array], outcome: Outcome) -> Non
     """
     info, some = model.info, [each[:2] for each in cast_rows(rows, model.info.inputs)]
     steps = info.output_shape[0] if info.output_shape else 1
-    fixed = info.framework != "torch" and not any(None in spec.shape for spec in info.inputs)
     of_row = outcome.are_probabilities and outcome.layout is None and info.class_names is None
-    if fixed or info.fixed_batch or not of_row or steps < 3 or not len(some[0]):
+    if info.fixed_batch or not of_row or steps < 3 or not len(some[0]):
         return
-    stepped = [each for each in some if each.ndim > 2 or each.dtype.kind in "iu"]
-    for axis in sorted(
-        {at for each in stepped for at, side in enumerate(each.shape) if at and side == steps}
-    ):
-        shorter = [
-            each.take(range(steps - 1), axis) if each.ndim > axis and each.shape[axis] == steps else each
-            for each in some
-        ]
-        try:
-            found = model.predict(shorter).shape
-        except Exception:  # whatever a model raises for rows that it was not made for
-            continue
-        if found == (len(some[0]), steps - 1):
-            torch = info.framework == "torch"
-            with_axis = "output.unsqueeze(-1)" if torch else "keras.ops.expand_dims(output, -1)"
-            raise ModelError(
-                f"Model '{info.name}' puts out a number for each step of a row, and no classes of all of it",
-                expected="an output with an axis of classes, even of length 1, beside that of the steps",
-                received=f"{steps} outputs for {steps} steps, and {steps - 1} for {steps - 1}",
-                hint=f"If each is a yes or no, return {with_axis} and say outputs='logits' or "
-                "outputs='probabilities'. If each is a number, outputs='values'; if each step is a label of "
-                "its own, outputs='label-logits' or 'label-probabilities'; if one of them is the answer, "
-                "class_names=[…] names the steps",
-            )
+    multiply = [layer for layer in info.layers if layer.multiply_adds]
+    stepped = [each for each in some if each.ndim > 2 or each.dtype.kind in "iu" or multiply]
+    axes = sorted({at for each in stepped for at, side in enumerate(each.shape) if at and side == steps})
+    found = f"{steps} outputs for {steps} steps"
+    if not any(_shorter_by_one(model, some, axis, steps) for axis in axes):
+        sides = {side for each in some for side in each.shape[1:]}
+        last = multiply[-1].shape if multiply else ()
+        others = [side for side in last if side != 1]
+        if len(others) != len(last) - 1 or math.prod(others) != steps or not sides.issuperset(others):
+            return
+        found += f", from layer '{multiply[-1].name}' of shape {last}"
+    raise ModelError(
+        f"Model '{info.name}' puts out a number for each step of a row, and no classes of all of it",
+        expected="an output with an axis of classes, even of length 1, beside that of the steps",
+        received=found,
+        hint="If each is a yes or no, return output.unsqueeze(-1) in PyTorch, "
+        "keras.ops.expand_dims(output, -1) in Keras, and say outputs='logits' or outputs='probabilities'. "
+        "If each is a number, outputs='values'; if each step is a label of its own, "
+        "outputs='label-logits' or 'label-probabilities'; if one of them is the answer, "
+        "class_names=[…] names the steps",
+    )
+
+
+def _shorter_by_one(model: Model, rows: Sequence[Array], axis: int, steps: int) -> bool:
+    """Whether rows of one step less along an axis have one output less, where a model takes them."""
+    if model.info.framework != "torch" and not any(None in spec.shape for spec in model.info.inputs):
+        return False
+    shorter = [
+        each.take(range(steps - 1), axis) if each.ndim > axis and each.shape[axis] == steps else each
+        for each in rows
+    ]
+    try:
+        return model.predict(shorter).shape == (len(rows[0]), steps - 1)
+    except Exception:  # whatever a model raises for rows that it was not made for
+        return False
 
 
 def are_like_logits(values: Floats) -> bool:

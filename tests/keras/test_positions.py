@@ -76,3 +76,20 @@ def test_a_map_without_an_axis_of_classes_is_refused():
         howsure.assess(squeezed, x, outputs="logits")
     found = howsure.assess(keras.Model(given, last), x, outputs="logits")
     assert (found.label.shape, len(found.class_names)) == ((4, 6, 5), 2)
+
+
+@pytest.mark.parametrize("tokens", [True, False])
+def test_a_number_for_each_step_is_no_class_also_where_the_steps_are_fixed(tokens):
+    x = keras.Input((12,))
+    steps = layers.Embedding(50, 8)(x) if tokens else layers.Conv1D(8, 3)(layers.Reshape((12, 1))(x))
+    found = layers.Dense(1)(layers.Dropout(0.3)(layers.ZeroPadding1D(0 if tokens else 1)(steps)))
+    random = np.random.default_rng(0)
+    rows = random.integers(0, 50, (6, 12)) if tokens else random.normal(size=(6, 12)).astype(np.float32)
+    settings = dict(outputs="logits", method=howsure.MCDropout(passes=4))
+    flat = keras.Model(x, layers.Reshape((12,))(found))
+    with pytest.raises(howsure.ModelError, match="for each step of a row") as refused:
+        howsure.assess(flat, rows, **settings)
+    assert "keras.ops.expand_dims(output, -1) in Keras" in refused.value.hint
+    assert howsure.assess(keras.Model(x, found), rows, **settings).label.shape == (6, 12)
+    names = [f"step {at}" for at in range(12)]
+    assert howsure.assess(flat, rows, class_names=names, **settings).class_names == tuple(names)

@@ -228,25 +228,41 @@ class YesOrNo(nn.Module):
         self.keep, self.sigmoid = keep, sigmoid
 
     def forward(self, x):
-        steps = self.embed(x) if x.dtype == torch.int64 else x
+        steps = self.embed(x) if x.dtype == torch.int64 else x if x.ndim > 2 else x[..., None].repeat(1, 1, 8)
         found = self.out(self.drop(self.cell(steps)[0]))
         found = found if self.keep else found.squeeze(-1)
         return torch.sigmoid(found) if self.sigmoid else found
 
 
 @pytest.mark.parametrize("sigmoid", [True, False])
-@pytest.mark.parametrize("numbers", [True, False])
-def test_a_number_for_each_step_is_no_class_and_the_hint_works(sigmoid, numbers):
-    random = np.random.default_rng(0)
-    x = random.normal(size=(6, 12, 8)).astype(np.float32) if numbers else random.integers(0, 50, (6, 12))
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.random.default_rng(0).normal(size=(6, 12, 8)).astype(np.float32),
+        np.random.default_rng(0).normal(size=(6, 12)).astype(np.float32),
+        np.random.default_rng(0).integers(0, 50, (6, 12)),
+    ],
+    ids=["vectors", "numbers", "tokens"],
+)
+def test_a_number_for_each_step_is_no_class_and_the_hint_works(sigmoid, x):
     for more in ({}, {"outputs": "probabilities" if sigmoid else "logits"}):
         with pytest.raises(howsure.ModelError, match="for each step of a row") as refused:
             howsure.assess(YesOrNo(sigmoid=sigmoid).eval(), x, **more)
-    assert "output.unsqueeze(-1) and say outputs='logits' or outputs='probabilities'" in refused.value.hint
+    assert "return output.unsqueeze(-1) in PyTorch" in refused.value.hint
+    assert "say outputs='logits' or outputs='probabilities'" in refused.value.hint
     found = howsure.assess(YesOrNo(sigmoid=sigmoid, keep=True).eval(), x, **more)
     assert found.label.shape == (6, 12)
     for kind in ("label-probabilities" if sigmoid else "label-logits", "values"):
         assert len(howsure.assess(YesOrNo(sigmoid=sigmoid).eval(), x, outputs=kind)) == 6
+
+
+def test_a_number_for_each_pixel_of_a_flat_map_is_no_class():
+    layers = nn.Conv2d(3, 8, 3, padding=1), nn.Dropout(0.3), nn.Conv2d(8, 1, 1), nn.Flatten()
+    x = np.random.default_rng(0).normal(size=(4, 3, 6, 8)).astype(np.float32)
+    with pytest.raises(howsure.ModelError, match="for each step of a row"):
+        howsure.assess(nn.Sequential(*layers).eval(), x, outputs="logits")
+    small = nn.Sequential(*layers[:2], nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 8, 1), nn.Flatten()).eval()
+    assert howsure.assess(small, x, outputs="logits").probabilities.shape == (4, 8)
 
 
 def test_columns_that_become_as_many_logits_are_no_steps():
