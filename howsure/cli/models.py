@@ -40,6 +40,8 @@ Model = Annotated[
 WEIGHTS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
 """Endings of files with weights."""
 
+_OF_MEMBER = "its weights as --member FILE if the model is made as it is, or a function that loads them"
+
 
 def check_models(model: Path, members: list[Path], weights: Path | None) -> list[Path]:
     """The files that hold the models; raise if one is missing."""
@@ -80,7 +82,7 @@ def load_model(path: Path, opening: Opening, errors: Console, *, like: Path | No
     if is_factory(path) or FILES.get(path.suffix) != "keras":
         with progress(errors, "Loading", waiting="PyTorch"):
             if is_factory(path):
-                return made_by(path, weights, check=True)
+                return made_by(path, weights, check="--weights FILE" if like is None else _OF_MEMBER)
             return load(path, allow_code=allow_code)
     with progress(errors, "Loading", waiting="Keras") as shown:
         with INTERRUPTIONS.held():  # a framework whose import stopped half-way does not work

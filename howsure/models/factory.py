@@ -23,13 +23,13 @@ def is_factory(text: str | os.PathLike[str]) -> bool:
     return _NAMED.fullmatch(os.fspath(text)) is not None and not Path(text).exists()
 
 
-def made_by(name: str | os.PathLike[str], weights: Path | None, *, check: bool = False) -> Any:
+def made_by(name: str | os.PathLike[str], weights: Path | None, *, check: str = "") -> Any:
     """The model that a function or class makes or a variable holds, with weights from a file.
 
     Args:
         name: `package.module:function`. Python looks for the module on its path and in the current folder.
         weights: A state dict saved with `torch.save`, or None to leave the weights as they are.
-        check: Whether to warn of an untrained network.
+        check: What to give instead of an untrained network of PyTorch, in words; without it, none is told.
 
     Raises:
         InputError: The function does not exist.
@@ -46,9 +46,7 @@ def made_by(name: str | os.PathLike[str], weights: Path | None, *, check: bool =
             made = _called(made, os.fspath(name))
     if weights is None:
         if check and _is_untrained(made, drawn=_drew(before)):
-            instead = (
-                "the .keras file of the trained one" if hasattr(made, "get_weights") else "--weights FILE"
-            )
+            instead = "the .keras file of the trained one" if hasattr(made, "get_weights") else check
             warn(
                 f"The network that '{os.fspath(name)}' makes is untrained: its weights are as its layers set "
                 f"them at first. Give {instead}."

@@ -153,6 +153,16 @@ def test_an_untrained_network_is_told(folder, tmp_path, maker, told):
         assert (code, "untrained" in said) == (0, False)
 
 
+def test_an_untrained_member_is_told_how_it_gets_weights(folder):
+    torch.save(mlp().state_dict(), "second.pt")
+    given = ("assess", f"{folder}:make", "rows.npz", "--weights", "weights.pt", "--out", "o.parquet")
+    code, said = run(*given, "--member", f"{folder}:make")
+    assert "is untrained" in said
+    assert "Give its weights as --member FILE" in " ".join(said.split())
+    code, said = run(*given, "--member", "second.pt")
+    assert (code, "untrained" in said) == (0, False)
+
+
 def test_members_alone_are_an_ensemble(folder):
     torch.save(mlp().state_dict(), "second.pt")
     given = ("assess", f"{folder}:make", "rows.npz", "--weights", "weights.pt", "--member", "second.pt")
