@@ -329,7 +329,8 @@ def _classes(names: list[str], columns: Columns, source: Path) -> tuple[list[str
         raise InputError(
             f"'{source}' has one column of probabilities, '{called[0]}'",
             expected="a column for each class, or both class names where it is the second of two",
-            hint=f"On the command line: --class-names other,{called[0]}",
+            hint=f"On the command line: --class-names other,{called[0]}; "
+            "or --several-labels for one yes or no",
         )
     if wanted is None:
         return names, called

@@ -287,7 +287,8 @@ def test_one_column_is_the_second_of_two_classes(tmp_path):
     assert "'spam'" in said
     said = refused("report", table, "--report", tmp_path / "r.html")
     assert "has one column of probabilities, 'spam'" in said
-    assert "--class-names other,spam" in said
+    assert "--class-names other,spam; or --several-labels for one yes or no" in " ".join(said.split())
+    assert "Of 500" in done("report", table, "--several-labels", "--report", tmp_path / "r.html")
     said = refused("report", table, "--class-names", "spam,fine", "--report", tmp_path / "r.html")
     assert "is the second of two classes" in said
 
