@@ -225,3 +225,8 @@ def test_of_each_balanced_group_one_pass_follows_from_the_others(passes, indepen
     assert found.independent.tolist() == [independent] * 5
     free = howsure.MCDropout(passes=passes, balanced=False)
     assert howsure.assess(model, rows(5), method=free).independent.tolist() == [passes] * 5
+
+
+def test_large_limits_are_written_out():
+    prices = howsure.RegressionCertainty.from_mean_std(np.array([1e6, 2e6]), np.array([3e5, 3e5]))
+    assert prices.above(1_234_567.0).class_names == ("at most 1,234,567", "above 1,234,567")

@@ -19,7 +19,7 @@ from scipy.special import ndtr
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.numbers.networks import Networks, Z, networks_of
-from howsure.digits import significant
+from howsure.digits import exactly, significant
 from howsure.errors import InputError
 from howsure.sampling.between import LEVELS
 from howsure.sampling.outcome import Floats
@@ -61,7 +61,7 @@ def above(result: RegressionCertainty, threshold: float, k: int) -> Certainty:
     given |= found
     if result.truth is not None:
         given["truth"] = (result.truth[:, k] > threshold).astype(np.int64)
-    shown = significant(threshold, 4) if abs(threshold) < 1e4 else f"{threshold:g}"
+    shown = significant(threshold, 4) if abs(threshold) < 1e4 else exactly(threshold)
     called = "mean " if is_of_mean else ""
     called += "" if len(result.target_names) == 1 else f"{result.target_names[k]} "
     given["class_names"] = (f"{called}at most {shown}", f"{called}above {shown}")
