@@ -59,9 +59,9 @@ _EXCEEDS = 1.5
 _SEEN = 0.1
 """Share of its contrast by which a spot is still seen."""
 
-_FEW, _WHOLE = 64, 0.9
+_FEW, _MOST = 64, 0.5
 """Among fewer positions a blurred spot also covers the other one, and noise is as bright as a spot. So there
-only a spot counts that keeps this share of its contrast, where a function adds less than the rest."""
+only a spot counts that keeps this share of its contrast, where a function adds next to nothing."""
 
 
 @dataclass(frozen=True)
@@ -277,7 +277,7 @@ def _is_lost(each: tuple[Array, ...], layout: Layout, share: float) -> bool:
 
     was, now = (contrast(*each[at : at + 2]).reshape(2, -1) for at in (0, 2))
     added = _EXCEEDS * np.abs(contrast(*each[4:])).max() if len(each) > 4 else None
-    if added is not None and added < (1 - _WHOLE) * np.abs(was).max():
+    if added is not None and added < _SEEN * np.abs(was).max():
         added, share = None, _DIMMED  # it draws, but not for each position
     elif few and added is not None:
         return False
@@ -287,7 +287,7 @@ def _is_lost(each: tuple[Array, ...], layout: Layout, share: float) -> bool:
         free = sign * was >= 0 if added is None else was == 0
         brightest = np.where(free, np.abs(now), 0).max(axis=1)
         least, bound = (
-            ((_WHOLE if few else _SEEN) * before, brightest)
+            ((_MOST if few else _SEEN) * before, brightest)
             if added is None
             else (added, np.minimum(brightest, before))
         )

@@ -47,6 +47,7 @@ MOVE = [
     *((SIGNALS, LONG, lambda rows: some(rows, lambda row: row[::-1])) for _ in range(40)),
     (X, FIRST, lambda rows: np.roll(rows, RANDOM.integers(-2, 3), -1)),
     (TOKENS[:, :8], Layout((8,), 1), lambda rows: rows[:, ::-1]),
+    (X[:, :, :6, :6], Layout((6, 6), 0), shifts.moved(0.3)),
     (X[:, 0, :4, :7], Layout((4, 7), 2), lambda rows: rows[..., ::-1]),
 ]
 STAY = [
