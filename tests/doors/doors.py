@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -301,6 +301,21 @@ def assessed_with_truth(held):
     return of_result(howsure.assess(case.model, rows, method=DROPOUT, **_asked(case)))
 
 
+def by_other_methods(held):
+    """What each method says that takes a network in numpy."""
+    case, other = held.case, replace(held.case, turn=held.case.turn[::-1])
+    methods = {
+        "plain": howsure.Softmax(),
+        "members": howsure.Ensemble([other.model]),  # beside the assessed one
+        "versions": howsure.Augmentation([lambda rows: 1.05 * rows, lambda rows: rows - np.float32(0.01)]),
+    }
+    found = {
+        name: howsure.assess(case.model, case.x, method=method, **_asked(case))
+        for name, method in methods.items()
+    }
+    return Said({name: [str(row) for row in result] for name, result in found.items()})
+
+
 def streamed(held):
     case = held.case
     blocks = list(howsure.stream(case.model, {"x": case.x, "id": case.ids}, method=DROPOUT, **_asked(case)))
@@ -416,6 +431,7 @@ DOORS = {
     "assess": Door(assessed, ("assess",), by_the_model=True),
     "assess a frame": Door(assessed_frame, ("assess",), kinds=ONE_VALUE, by_the_model=True),
     "assess with truth": Door(assessed_with_truth, ("assess",), truth=True, by_the_model=True),
+    "other methods": Door(by_other_methods, ("Softmax", "Ensemble", "Augmentation"), by_the_model=True),
     "stream": Door(streamed, ("stream",), by_the_model=True),
     "plan": Door(by_a_plan, ("plan",), by_the_model=True),
     "passes": Door(single_passes, ("passes", "predict_with_uncertainty", "audit"), by_the_model=True),
@@ -431,6 +447,10 @@ NOT_WALKED = {
     "first_numbers": "names a column",
     "check_noise": "refuses, and says nothing",
     "check_familiarity": "refuses, and says nothing",
+    "MCDropout": "`assess` walks through it",
+    "LastLayerLaplace": "learns from labelled rows: tests/methods/test_laplace.py",
+    "Members": "is of scikit-learn: tests/models",
+    "PlainPrediction": "is of scikit-learn: tests/models",
     "from_table": "how a file is read: `load` walks through it",
     "row_type": "the type of a row",
 }
