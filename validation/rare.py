@@ -130,9 +130,10 @@ def told() -> str:
             "Where a pass drops fewer than two units on average, many passes drop none, and independent "
             "passes look exact by luck: with these, errors of the map covered 70 % at a rate of 0.02 and 4 "
             "channels, and 24 % of the pixels were off by more than four errors. So such images get whole "
-            "balanced groups first. In these, each unit is dropped as often as its rate says. The error that "
-            "balance usually leaves counts as one group more. Least is gained at a rate of 0.1 and 16 "
-            "channels: what two channels do together is seldom seen.",
+            "balanced groups first. In these, each unit is dropped as often as its rate says. What pairs of "
+            "units usually do together, which balance leaves, counts as one group more. Least is gained at a "
+            "rate of 0.1 and 16 channels: what two channels do together is seldom seen. At 0.02 it hardly "
+            "matters, and errors are up to five times too wide.",
             table([*heads, "shares: within 1.96", "beyond 4", "passes"], *lines),
             "`python -m validation.rare` measures it again.",
         ]

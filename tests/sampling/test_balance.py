@@ -7,7 +7,13 @@ import pytest
 
 from howsure.answers.classes.outcome import Classes
 from howsure.answers.positions.outcome import Positions
-from howsure.sampling.balance import first_groups, group_sizes, remaining_variance, variance_factor
+from howsure.sampling.balance import (
+    first_groups,
+    group_sizes,
+    of_pairs,
+    remaining_variance,
+    variance_factor,
+)
 from howsure.sampling.masks import draw
 from howsure.sites import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
 from howsure.statistics import widening
@@ -113,3 +119,17 @@ def test_maps_get_whole_groups_first_where_a_pass_drops_few_units(rate, shape, s
     few = rate * np.prod([side for side in shape if 1 in shape] or [min(shape)]) < 2
     assert (usual is not None) == few
     assert first_groups(site, Classes)[:2] == (group_sizes(site, 20), None)
+
+
+def test_the_share_of_pairs_is_that_of_a_function_of_pairs():
+    """Against all masks of four units, of which each does 1 and each two together √½."""
+    rate, masks = 0.1, np.array(list(itertools.product([0.0, 1.0], repeat=4)))
+    weight = np.prod(np.where(masks > 0, 1 - rate, rate), axis=1)
+    away = masks - (1 - rate)
+    alone = away.sum(axis=1)
+    together = sum(np.sqrt(0.5) * away[:, i] * away[:, j] for i, j in itertools.combinations(range(4), 2))
+    whole = weight @ (alone + together) ** 2 - (weight @ (alone + together)) ** 2
+    site = Site(0, "drop", DROPOUT, rate, (1, 1, 4))
+    np.testing.assert_allclose(of_pairs([site]), 1 - weight @ alone**2 / whole)
+    both = [Site(number, "drop", DROPOUT, rate, (1, 1, 2)) for number in range(2)]
+    np.testing.assert_allclose(of_pairs(both), of_pairs([site]))
