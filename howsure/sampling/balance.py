@@ -27,7 +27,7 @@ shows what errors cover on either side."""
 
 PAIR = 0.5
 """How much two units do together, as a share of what one does alone, both squared. docs/positions.md shows
-what errors cover with it; with 0.3 and with 1 they covered at most 1 % less and 1 % more."""
+what errors cover with it."""
 
 
 def remaining_variance(site: Site, size: int) -> float:
