@@ -12,11 +12,11 @@ from howsure.answers.meant import check_meant, check_no_steps
 from howsure.answers.raw import Raw
 from howsure.answers.registry import outcome_of
 from howsure.data.moves import Change
-from howsure.data.rows import cast_rows
+from howsure.data.rows import cast_rows, quoted
 from howsure.errors import InputError, ModelError
 from howsure.methods.protocol import Job, Method, is_method
 from howsure.models.adapt import adapt, capable, check_prediction, rows_for, warn_of_raw_images
-from howsure.models.protocol import LOGITS, PROBABILITIES, Array, Model, PassModel
+from howsure.models.protocol import LOGITS, PROBABILITIES, Array, Model, ModelInfo, PassModel
 from howsure.models.wrapped import network_in
 from howsure.request import Request
 from howsure.sampling.outcome import Outcome
@@ -74,6 +74,9 @@ def prepare(
     else:
         check_prediction(ready)
     warn_of_raw_images(ready, rows)
+    order = None if first is None else _order_of_classes(ready.info, first)
+    if order is not None:  # names in the request are in the order of the first model
+        request = replace(request, class_names=None)
     if raw:
         outcome: Outcome = Raw(ready.info.output_shape)
     else:
@@ -98,6 +101,8 @@ def prepare(
         both = before if undo is None else undo if before is None else lambda raw: before(undo(raw))
         return prepare(model, x, method, wished, first=job, undo=both)
 
+    if order is not None:
+        outcome = outcome.in_order(order)
     if undo is not None:
         outcome = outcome.moved_back(undo)
     casted = cast_rows(rows, ready.info.inputs)
@@ -133,6 +138,26 @@ def check_wrapped(model: Any, ready: Model, rows: Sequence[Array], outcome: Outc
         )
 
 
+def _order_of_classes(own: ModelInfo, first: Job) -> list[int] | None:
+    """The places of a first job's classes in the outputs of a model; None where both are in order.
+
+    Raises:
+        ModelError: Both name their classes, and they are others.
+    """
+    names, order = first.model.info.class_names, getattr(first.outcome, "order", None)
+    if own.class_names is None or names is None:
+        return None
+    names = names if order is None else tuple(names[place] for place in order)
+    if sorted(own.class_names) != sorted(names):
+        raise ModelError(
+            f"Model '{own.name}' knows other classes than the first, '{first.model.info.name}'",
+            expected=quoted(names),
+            received=quoted(own.class_names),
+            hint="Give it the same classes in training, or leave it out",
+        )
+    return None if own.class_names == names else [own.class_names.index(name) for name in names]
+
+
 def _check_alike(job: Job, first: Job) -> None:
     """Two jobs have the same rows and outcome, or an error that says so."""
     if job.total != first.total:
@@ -143,7 +168,7 @@ def _check_alike(job: Job, first: Job) -> None:
         )
     if (job.outcome.name, job.outcome.width) != (first.outcome.name, first.outcome.width):
         raise ModelError(
-            f"Model '{job.model.info.name}' is no member of an ensemble with '{first.model.info.name}'",
+            f"Model '{job.model.info.name}' has other outputs than the first, '{first.model.info.name}'",
             expected=f"an output of {first.outcome.width} {first.outcome.name}",
             received=f"one of {job.outcome.width} {job.outcome.name}",
         )

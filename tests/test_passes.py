@@ -14,13 +14,13 @@ from tests.conformance import cases
 from tests.conformance.cases import rows_of
 
 
-def network(end):
-    steps = cases.two_layers(Dropout(0.4), end)
+def network(end, seed=0):
+    steps = cases.two_layers(Dropout(0.4), end, seed=seed)
     return ArrayModel(end, [InputSpec("x", (4,), "float32")], steps)
 
 
-def two_layers():
-    return network("softmax")
+def two_layers(seed=0):
+    return network("softmax", seed)
 
 
 def several_labels():

@@ -88,7 +88,7 @@ class Augmentation(Method):
         """Begin a prediction for each version of the rows."""
         jobs, changes = zip(*(_again(job, self.each, way) for way in self.changes), strict=True)
         _warn_of_twice(changes)
-        return begin_members([job, *jobs], self.each)
+        return begin_members([job, *jobs], self.each, "Version {} of the rows")
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import zip_longest
 from typing import Any
 
@@ -11,10 +12,22 @@ import numpy as np
 
 from howsure.data.twice import first_twice, mark_of
 from howsure.errors import InputError, warn
-from howsure.methods.members import begin_members
+from howsure.methods.members import begin_members, of_member
 from howsure.methods.protocol import Job, Method, Needs, Passes, Standing, is_method
 from howsure.methods.softmax import Softmax
+from howsure.sampling.outcome import Estimates, Floats, Outcome
 from howsure.words import counted, upper
+
+MEMBER = "Member {} of the ensemble"
+
+LEAST_CONSTANT = 16
+"""Rows below which a sound member may say the same of all, as a small tree does."""
+
+LEAST_AGREEING = 64
+"""Rows below which agreement is not told from chance: its standard error is at most 0.13."""
+
+SLIGHT, SUBSTANTIAL = 0.2, 0.6
+"""Agreement beyond chance that is slight at most, and substantial (Landis and Koch 1977)."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +103,11 @@ class Ensemble:
 
     def begin(self, job: Job) -> Passes:
         """Begin a prediction for each model."""
-        jobs = [job, *(job.again(self.each, model=model) for model in self.others)]
-        _warn_of_twice([each.model for each in jobs])
-        return begin_members(jobs, self.each)
+        jobs = [job]
+        for number, model in enumerate(self.others, 1):
+            with of_member(MEMBER, number):
+                jobs.append(job.again(self.each, model=model))
+        return begin_members(jobs, self.each, MEMBER, partial(_warn_of_odd, jobs))
 
     def why(self, standing: Standing) -> Iterator[str]:
         """Whether its probabilities have a lower NLL, and how many mistakes its members correct."""
@@ -113,24 +128,72 @@ class Ensemble:
         )
 
 
-def _warn_of_twice(models: Sequence[Any]) -> None:
-    """Warn of two members that are one network, or have the same weights."""
-
-    def weights(number: int) -> Iterator[Any]:
-        found = getattr(models[number], "weights", None)
-        return iter(()) if found is None else map(np.asarray, found())
-
-    def mark(number: int) -> Hashable:
-        first = next(weights(number), None)
-        return id(models[number]) if first is None else mark_of(first)
-
-    def are_same(one: int, other: int) -> bool:
-        pairs = zip_longest(weights(one), weights(other), fillvalue=())
-        return models[one] is models[other] or all(np.array_equal(a, b) for a, b in pairs)
-
-    found = first_twice(map(mark, range(len(models))), are_same)
-    if found is not None:
+def _warn_of_odd(jobs: Sequence[Job], members: Sequence[Estimates]) -> None:
+    """Warn of members that are one network, say the same of all rows, or agree with no other one."""
+    outcome, rows = jobs[0].outcome, counted(len(members[0]), "row")
+    values = [each.mean[..., : outcome.width] for each in members]
+    twice = first_twice(map(mark_of, values), lambda one, other: _are_same(one, other, jobs, values))
+    if twice is not None:
         warn(
-            f"Members {found[0]} and {found[1]} of the ensemble are the same network, so it counts twice and "
+            f"Members {twice[0]} and {twice[1]} of the ensemble are the same network, so it counts twice and "
             "`mc_error` is too small. The assessed model is member 0, without being among the others."
         )
+    constant = [bool((each == each[:1]).all()) for each in values]
+    if len(members[0]) >= LEAST_CONSTANT and not all(constant):
+        for number in np.flatnonzero(constant):
+            warn(
+                f"Member {number} of the ensemble says the same of all {rows}, and others do not. If it was "
+                "never trained, or its training failed, leave it out.",
+                kind=f"constant member {number}",
+            )
+    if len(members) < 3 or len(members[0]) < LEAST_AGREEING or len(outcome.columns) > 1:
+        return
+    answers = np.stack([_named(each, outcome) for each in values])
+    for number in np.flatnonzero(~np.array(constant)):
+        others = np.delete(answers, number, axis=0)
+        rest = [np.delete(others, n, axis=0).mean(axis=0) for n in range(len(others))]
+        lowest = min(map(agreement, others, rest))
+        own = agreement(answers[number], others.mean(axis=0))
+        if own < SLIGHT and lowest > SUBSTANTIAL:
+            warn(
+                f"Member {number} of the ensemble agrees with the others hardly more than chance does, and "
+                f"these agree with each other (agreement beyond chance {own:.2f}, and at least {lowest:.2f}, "
+                f"on {rows}). If it was never trained, or puts out its classes in another order, leave it "
+                "out.",
+                kind=f"member {number} that agrees with no other",
+            )
+
+
+def _named(values: Floats, outcome: Outcome) -> Floats:
+    """(n, K) numbers as they are; else 1 for the class or the labels that are named, and 0 for others."""
+    if outcome.has_unit:
+        return values[:, : outcome.answers]
+    top = values == values.max(axis=-1, keepdims=True) if outcome.has_one_top else values > 0.5
+    return np.asarray(top, np.float64)
+
+
+def agreement(one: Floats, other: Floats) -> float:
+    """How far two answers (n, K) to the same rows agree beyond chance: 1 at most, 0 by chance.
+
+    1 − Σ E (y − z)² / v over Σ E (y − z')² / v, z' being of another row and v the variance of z, summed over
+    K. With 1 for the class that is named, weighted so, it is like Cohen's kappa (1960); of numbers it is the
+    concordance correlation (Lin 1989).
+    """
+    unit = np.where(other.std(axis=0) > 0, other.std(axis=0), 1.0)
+    one, other = one / unit, other / unit
+    apart = float(((one - other) ** 2).mean(axis=0).sum())
+    chance = float((one.var(axis=0) + other.var(axis=0) + (one.mean(axis=0) - other.mean(axis=0)) ** 2).sum())
+    return 1 - apart / chance if chance else 1.0
+
+
+def _are_same(one: int, other: int, jobs: Sequence[Job], values: Sequence[Floats]) -> bool:
+    """Whether two members whose answers are the same to the last digit are one network: trees may differ."""
+    if not np.array_equal(values[one], values[one].round(3)):
+        return True
+
+    def weights(number: int) -> Iterator[Any]:
+        found = getattr(jobs[number].model, "weights", None)
+        return iter(()) if found is None else map(np.asarray, found())
+
+    pairs = zip_longest(weights(one), weights(other), fillvalue=())
+    return jobs[one].model is jobs[other].model or all(np.array_equal(a, b) for a, b in pairs)

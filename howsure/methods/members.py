@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from howsure.errors import HowsureError
 from howsure.methods.protocol import Job, Method, Passes, Progress
 from howsure.sampling import between, between_numbers
 from howsure.sampling.error import Units, error_of
@@ -15,20 +17,40 @@ from howsure.sampling.outcome import Estimates, Floats, Integers, Outcome
 from howsure.statistics import ERROR_FLOOR
 
 
-def begin_members(jobs: Sequence[Job], each: Method) -> Passes:
+@contextmanager
+def of_member(called: str, number: int) -> Iterator[None]:
+    """Begin the errors of one member with what it is called."""
+    try:
+        yield
+    except HowsureError as error:
+        raise error.told_of(called.format(number)) from error
+
+
+def begin_members(
+    jobs: Sequence[Job],
+    each: Method,
+    called: str,
+    look: Callable[[Sequence[Estimates]], None] = lambda members: None,
+) -> Passes:
     """Draw every member with the method `each`, block by block.
 
     Args:
         jobs: One job for each member, on the same rows.
         each: How a member predicts.
+        called: What a member is called in its errors, with `{}` for its number.
+        look: Called with the estimates of the members on the first block of rows.
     """
-    begun = [each.begin(job) for job in jobs]
-    outcome = jobs[0].outcome
+    begun = list[Passes]()
+    for number, job in enumerate(jobs):
+        with of_member(called, number):
+            begun.append(each.begin(job))
+    outcome, looked = jobs[0].outcome, False
 
     def draw(numbers: Integers, progress: Progress) -> Estimates:
+        nonlocal looked
         done, told = [0] * len(begun), 0
 
-        def of_member(member: int) -> Progress:
+        def finished_by(member: int) -> Progress:
             def finished(rows: int) -> None:
                 nonlocal told
                 done[member] += rows
@@ -38,7 +60,13 @@ def begin_members(jobs: Sequence[Job], each: Method) -> Passes:
 
             return finished
 
-        members = [passes.draw(numbers, of_member(number)) for number, passes in enumerate(begun)]
+        members = list[Estimates]()
+        for number, passes in enumerate(begun):
+            with of_member(called, number):
+                members.append(passes.draw(numbers, finished_by(number)))
+        if not looked and len(numbers):
+            looked = True
+            look(members)
         return combined(members, outcome)
 
     return Passes(draw)

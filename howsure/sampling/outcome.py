@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.errors import InputError
+from howsure.errors import InputError, ModelError
 from howsure.models.protocol import Model, ModelInfo
 
 if TYPE_CHECKING:
@@ -223,6 +223,17 @@ class Outcome(ABC):
     def moved_back(self, undo: Callable[[Any], Any]) -> Self:
         """The same for moved rows, whose outputs (n, …) are moved back. Whole rows have no place."""
         return self
+
+    def in_order(self, order: Sequence[int]) -> Self:
+        """The same for a model whose output `order[k]` is of class k.
+
+        Raises:
+            ModelError: Answers of this kind are not put in order.
+        """
+        raise ModelError(
+            f"The {self.name} of these models are the same, in another order",
+            expected="models that put them out in one order",
+        )
 
     def read_as(self, shape: tuple[int, ...]) -> str | None:
         """A sentence on how the output of a model is read, where several ways come into question; or None.

@@ -134,9 +134,9 @@ def known() -> Iterator[None]:
         registry._ANSWERS.update(before)
 
 
-def linear(numbers: int = 1) -> ArrayModel:
+def linear(numbers: int = 1, seed: int = 0) -> ArrayModel:
     """A model for rows (N, 4): dropout of the inputs, and a linear layer with `numbers` outputs."""
-    weights = np.random.default_rng(0).normal(size=(4, numbers))
+    weights = np.random.default_rng(seed).normal(size=(4, numbers))
     steps = {"drop": (Dropout(0.2), "x"), "output": (Dense(weights, [0.2] * numbers), "drop")}
     return ArrayModel("scales", [InputSpec("x", (4,), "float32")], steps, trained_for="regression")
 

@@ -37,14 +37,14 @@ def dense(inputs, outputs, activation="linear", seed=0):
     return Dense(weights, random.normal(0, 0.5, outputs), activation)
 
 
-def two_layers(drop, end="softmax", outputs=3):
+def two_layers(drop, end="softmax", outputs=3, seed=0):
     """Two hidden layers, each with a random layer after it."""
     return {
-        "hidden": (dense(4, 6, "relu"), "x"),
+        "hidden": (dense(4, 6, "relu", seed), "x"),
         "drop": (drop, "hidden"),
-        "late": (dense(6, 7, "tanh"), "drop"),
+        "late": (dense(6, 7, "tanh", seed), "drop"),
         "late_drop": (Dropout(0.25), "late"),
-        "output": (dense(7, outputs, end), "late_drop"),
+        "output": (dense(7, outputs, end, seed), "late_drop"),
     }
 
 

@@ -26,7 +26,7 @@ def test_numbers_from_outside():
     with known():
         check_outcome(Regression(("height", "weight")), raw)
         check_method(howsure.MCDropout(passes=20), linear(2), rows())
-        check_method(howsure.Ensemble([linear(2), linear(2)]), linear(2), rows())
+        check_method(howsure.Ensemble([linear(2, 1), linear(2, 2)]), linear(2), rows())
         check_result(howsure.assess(linear(2), rows()))
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -142,7 +143,7 @@ TWICE = "the same network, so it counts twice"
 
 
 def test_a_network_that_is_a_member_twice_is_said():
-    a, b = two_layers(), two_layers()
+    a, b = two_layers(), two_layers(seed=1)
     (x,) = rows_of((4,), rows=30)
     with pytest.warns(howsure.HowsureWarning, match=f"Members 0 and 2 of the ensemble are {TWICE}"):
         howsure.assess(a, x, method=howsure.Ensemble([b, a]))
@@ -172,3 +173,139 @@ def test_networks_that_share_all_but_their_last_layer_are_not():
     members = [torch.nn.Sequential(shared, torch.nn.ReLU(), torch.nn.Linear(8, 3)).eval() for _ in range(3)]
     x = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
     assert len(howsure.assess(members[0], x, outputs="logits", method=howsure.Ensemble(members[1:]))) == 30
+
+
+def test_a_network_that_was_trained_again_from_the_same_seed_is_the_same():
+    neural_network = pytest.importorskip("sklearn.neural_network")
+    tree = pytest.importorskip("sklearn.tree")
+    x = np.random.default_rng(0).normal(size=(60, 4))
+
+    def trained(seed, **more):
+        made = neural_network.MLPRegressor(hidden_layer_sizes=(4,), solver="lbfgs", random_state=seed, **more)
+        return made.fit(x, x[:, 0] ** 2)
+
+    def grown(seed):
+        return tree.DecisionTreeClassifier(random_state=seed).fit(x, x[:, 0] > 0)
+
+    with pytest.warns(howsure.HowsureWarning, match=f"Members 0 and 2 of the ensemble are {TWICE}"):
+        howsure.assess(trained(0), x, method=howsure.Ensemble([trained(1), trained(0, n_iter_no_change=11)]))
+    with pytest.warns(howsure.HowsureWarning, match=f"Members 0 and 2 of the ensemble are {TWICE}"):
+        howsure.assess(grown(0), x, method=howsure.Ensemble([grown(1), grown(0)]))
+
+
+# --- members that are broken, untrained, or of other classes ---------------------------------------
+
+ROWS = np.random.default_rng(3).normal(size=(300, 4))
+CLASSES = np.array(["a", "b", "c"])
+OF_ROWS = CLASSES[(ROWS[:, 0] > 0).astype(int) + (ROWS[:, 1] > 0.5)]
+
+
+def logistic(strength=1.0, x=ROWS, y=OF_ROWS):
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    return linear_model.LogisticRegression(C=strength).fit(x, y)
+
+
+class Turned:
+    """A classifier that has its classes in another order, as one that does not sort them."""
+
+    def __init__(self, model, order):
+        self._model, self._order = model, order
+        self.classes_, self.n_features_in_ = model.classes_[order], model.n_features_in_
+
+    def predict_proba(self, x):
+        return self._model.predict_proba(x)[:, self._order]
+
+
+def test_members_with_the_same_classes_in_another_order_are_put_in_order():
+    members = [logistic(), logistic(0.3), logistic(0.1)]
+    expected = np.mean([each.predict_proba(ROWS) for each in members], axis=0)
+    method = howsure.Ensemble([Turned(members[1], [2, 0, 1]), Turned(members[2], [1, 0, 2])])
+    for names in (None, ["a", "b", "c"]):
+        found = howsure.assess(members[0], ROWS, method=method, class_names=names)
+        np.testing.assert_allclose(found.probabilities, expected, atol=1e-6)
+        assert found.class_names == ("a", "b", "c")
+    each = howsure.Augmentation([lambda rows: rows + 0.1])
+    found = howsure.assess(members[0], ROWS, method=howsure.Ensemble(method.others, each=each))
+    moved = np.mean([each.predict_proba(ROWS + 0.1) for each in members], axis=0)
+    np.testing.assert_allclose(found.probabilities, (expected + moved) / 2, atol=1e-6)
+
+
+def test_members_with_other_classes_are_refused_by_their_number():
+    others = logistic(y=np.where(OF_ROWS == "a", "d", OF_ROWS))
+    fewer = logistic(x=ROWS[OF_ROWS != "a"], y=OF_ROWS[OF_ROWS != "a"])
+    for member, named in ((others, "'b', 'c', 'd'"), (fewer, "'b', 'c'")):
+        said = f"^Member 2 of the ensemble: .*other classes.*Expected: 'a', 'b', 'c'. Received: {named}\\."
+        with pytest.raises(howsure.ModelError, match=said):
+            howsure.assess(logistic(), ROWS, method=howsure.Ensemble([logistic(0.3), member]))
+    renamed = logistic(0.3, y=np.searchsorted(CLASSES, OF_ROWS))
+    numbered = logistic(y=np.searchsorted(CLASSES, OF_ROWS))
+    found = howsure.assess(numbered, ROWS, method=howsure.Ensemble([renamed]), class_names=["x", "y", "z"])
+    assert found.class_names == ("x", "y", "z")
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_member_that_puts_out_no_numbers_is_named(value):
+    broken = Turned(logistic(0.1), [0, 1, 2])
+    broken.predict_proba = lambda x: np.full((len(x), 3), value)
+    with pytest.raises(
+        howsure.ModelError, match=r"^Member 2 of the ensemble: model .* put out NaN or infinity"
+    ):
+        howsure.assess(logistic(), ROWS, method=howsure.Ensemble([logistic(0.3), broken]))
+
+
+def constant(member):
+    member.coef_[:] = 0
+    return member
+
+
+def turned_about(member):
+    member.coef_, member.intercept_ = member.coef_[[1, 2, 0]], member.intercept_[[1, 2, 0]]
+    return member
+
+
+def said_of(members, x=ROWS):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        howsure.assess(members[0], x, method=howsure.Ensemble(members[1:]))
+    return [str(each.message) for each in caught]
+
+
+def test_a_member_that_says_the_same_of_all_rows_is_named():
+    (said,) = said_of([logistic(), constant(logistic(0.3))])
+    assert said.startswith("Member 1 of the ensemble says the same of all 300 rows, and others do not.")
+    (said,) = said_of([constant(logistic(2.0)), logistic(), logistic(0.3)])
+    assert said.startswith("Member 0 of the ensemble says the same of all 300 rows")
+    assert said_of([logistic(), constant(logistic(0.3))], ROWS[:8]) == []
+
+
+def test_a_member_that_agrees_with_no_other_is_named():
+    random = logistic(0.2)
+    random.coef_ = np.random.default_rng(9).normal(size=random.coef_.shape) * [0, 0, 1, 1]  # of other columns
+    for odd in (random, turned_about(logistic(0.2))):
+        (said,) = said_of([logistic(), logistic(0.3), odd, logistic(0.1)])
+        assert said.startswith("Member 2 of the ensemble agrees with the others hardly more than chance does")
+        assert said_of([logistic(), logistic(0.3), odd, logistic(0.1)], ROWS[:60]) == []
+    assert said_of([logistic(), odd]) == [], "of two nobody knows which"
+
+
+def test_regressors_of_which_one_agrees_with_no_other():
+    linear_model = pytest.importorskip("sklearn.linear_model")
+    numbers = np.stack([ROWS[:, 0] - ROWS[:, 1], 1000 * ROWS[:, 0]], axis=1)
+    members = [linear_model.Ridge(strength).fit(ROWS, numbers) for strength in (1, 30, 60)]
+    assert said_of(members) == []
+    members[0].coef_ = -members[0].coef_
+    (said,) = said_of(members)
+    assert said.startswith("Member 0 of the ensemble agrees with the others hardly more than chance does")
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_sound_members_are_not_called_odd(classes):
+    """Small trees from resampled rows, on other rows: 50 ensembles and no false alarm."""
+    tree = pytest.importorskip("sklearn.tree")
+    random = np.random.default_rng(classes)
+    for seed in range(50):
+        x = random.normal(size=(400, 4))
+        y = (x[:, 0] + 0.7 * random.normal(size=400) > 0).astype(int) + (classes - 2) * (x[:, 1] > 1)
+        drawn = [random.integers(0, 300, 300) for _ in range(4)]
+        members = [tree.DecisionTreeClassifier(max_depth=2, random_state=seed).fit(x[d], y[d]) for d in drawn]
+        assert said_of(members, x[300:]) == []

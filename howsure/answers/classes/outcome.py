@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ class Classes(OneOfClasses):
         dtype: Type of number in which the model computes its output.
         class_names: K names.
         thresholds: Where the verdicts lie.
+        order: Places of the K classes in the outputs of the model; None where they are in this order.
     """
 
     model: str
@@ -39,6 +41,7 @@ class Classes(OneOfClasses):
     dtype: str
     class_names: tuple[str, ...]
     thresholds: Thresholds
+    order: Sequence[int] | None = None
     name = "classes"
     has_one_top = True
 
@@ -66,7 +69,12 @@ class Classes(OneOfClasses):
 
     def values(self, raw: NDArray[np.float32], rows: Integers) -> Floats:
         """(W, n, K) probabilities."""
-        return to_probabilities(raw, self.outputs, self.model, rows, self.dtype)
+        found = to_probabilities(raw, self.outputs, self.model, rows, self.dtype)
+        return found if self.order is None else found[..., self.order]
+
+    def in_order(self, order: Sequence[int]) -> Classes:
+        """The same for a model whose outputs have the classes in another order."""
+        return replace(self, order=order)
 
     def fitted_on(self, mean: Floats) -> Booleans:
         """(n, C) the two top classes and the entropies; others are nearly 0, and more than enough."""
