@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from howsure.answers.registry import part_of
 from howsure.arguments import check_choice
+from howsure.compare.parts import DISCRIMINATION, PARTS, Claims, Parts
 from howsure.compare.protocol import Comparing, Words
 from howsure.data.rows import quoted
 from howsure.displayed import Displayed
@@ -23,6 +24,9 @@ from howsure.judge.scores import OUTSIDE, Score
 from howsure.methods.protocol import Method
 from howsure.statistics import simultaneous_reach
 from howsure.words import counted
+
+if TYPE_CHECKING:
+    from howsure.compare.members import Members
 
 AS_THEY_ARE = "as they are"
 """Name of the unchanged rows."""
@@ -59,6 +63,9 @@ class Comparison(Displayed):
         familiarities: Names of the scores of familiarity. They have costs, and scores only on OOD rows.
         familiar: Their scores by name and OOD set, paired with the methods.
         background: Name of the class that means over classes leave out, or None.
+        parts: What the NLL of each method on the unchanged rows is made of, where it is defined.
+        claims: What each method claims beside what came true, by method and set.
+        members: By ensemble, its members, each alone.
     """
 
     in_notebooks: ClassVar[str] = "howsure.report.notebook:of_comparison"
@@ -76,6 +83,9 @@ class Comparison(Displayed):
     familiarities: tuple[str, ...] = ()
     familiar: Mapping[tuple[str, str], Comparable] = field(default_factory=dict)
     background: str | None = None
+    parts: Mapping[str, Parts] = field(default_factory=dict)
+    claims: Mapping[tuple[str, str], Claims] = field(default_factory=dict)
+    members: Mapping[str, Members] = field(default_factory=dict)
 
     @staticmethod
     def of_results(
@@ -191,6 +201,42 @@ class Comparison(Displayed):
         """
         one, two = (self._evaluation(each, name, rows).measured(name) for each in (method, other))
         return one.minus(two, self._reach(name, rows, self.methods[0] in (method, other)))
+
+    def part(self, method: str, name: str) -> Score | None:
+        """A part of the difference in NLL between a method and the baseline, on the unchanged rows.
+
+        `calibration`, `accuracy` and `order` add up to the difference; `discrimination` is the sum of the
+        last two, what is left once both are calibrated. See `howsure.compare.parts`. The intervals of all
+        parts of all methods hold together in 95 % of cases.
+
+        Args:
+            method: One of the methods.
+            name: `calibration`, `accuracy`, `order` or `discrimination`.
+
+        Returns:
+            The method less the baseline, nats: below 0 the method is better. None where it is not defined.
+
+        Example:
+            >>> comparison = howsure.compare(model, x, labels, shifts={})
+            >>> print(comparison.part("MC dropout", "calibration"))
+            0.035 (0.022 to 0.046)
+        """
+        check_choice(method, self.methods, "method")
+        check_choice(name, (*PARTS, DISCRIMINATION), "name")
+        baseline = self.methods[0]
+        if method not in self.parts or baseline not in self.parts:
+            return None
+        return self.parts[method][name].minus(self.parts[baseline][name], self._reach_of_parts)
+
+    @cached_property
+    def _reach_of_parts(self) -> float:
+        """Half-width of the simultaneous intervals of all parts, in standard errors."""
+        baseline, others = self.parts[self.methods[0]], [*self.parts.values()][1:]
+        names = (*PARTS, DISCRIMINATION)
+        added = [each[name].added for name in names for each in (baseline, *others)]
+        width = 1 + len(others)
+        pairs = [(k * width, k * width + other) for k in range(len(names)) for other in range(1, width)]
+        return simultaneous_reach(np.stack(added), pairs) if pairs else np.nan
 
     def _reach(self, name: str, rows: str, against_baseline: bool) -> float:
         """Half-width of the simultaneous intervals, in standard errors."""

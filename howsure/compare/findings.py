@@ -7,21 +7,17 @@ What scores are called and what they mean, the kind of answer says: its `Words`.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
+from howsure.compare.phrases import called, joined, price_of, quoted_list, share_in_words, the
+from howsure.compare.reasons import because, needed, perhaps_better, reasons
 from howsure.compare.results import Given
-from howsure.judge.scores import Score
-from howsure.methods.choices import CHOICES, OWN
 from howsure.methods.classifiers import is_plain
-from howsure.words import UNIT, counted, listed, upper
-
-NOUNS = frozenset((*(choice.name for choice in CHOICES), OWN))
-"""Method names that need no quotes although they begin with a small letter."""
+from howsure.words import counted, listed, upper
 
 
 @dataclass(frozen=True)
@@ -47,7 +43,7 @@ class Finding:
 
 
 def lead(comparison: Comparison) -> str:
-    """The comparison in a sentence or two.
+    """The comparison in a few sentences: what to take, why, what it costs, and what else may be better.
 
     It names the cheapest method that is better than the baseline by more than chance and may be as good as
     the best. It prefers methods that are not worse than the baseline on changed rows.
@@ -60,8 +56,29 @@ def lead(comparison: Comparison) -> str:
         return words.nothing(comparison)
     best = chosen(comparison)
     if best == baseline:
-        return joined(words.keep(comparison), _better_when_changed(comparison))
-    return words.take(comparison, best, _worse_when_changed(comparison, best))
+        return joined(words.keep(comparison), _perhaps_better(comparison, best), _when_changed(comparison))
+    price = price_of(comparison, best)
+    return joined(
+        words.take(comparison, best, _worse_when_changed(comparison, best)),
+        because(comparison, best),
+        f"It takes {price}." if price else "",
+        _perhaps_better(comparison, best),
+    )
+
+
+def _perhaps_better(comparison: Comparison, taken: str) -> str:
+    """A sentence on the method that seems the best, if it is likely better than the one to take."""
+    claim = perhaps_better(comparison, taken)
+    if claim is None:
+        return ""
+    name, than = _with_price(comparison, claim.method), the(comparison, taken)
+    if price_of(comparison, taken) and not price_of(comparison, claim.method):
+        name = f"{name}, which costs no more than one plain prediction,"
+    does = comparison.words.does(comparison, claim.effect, than)
+    if claim.sure:
+        return f"{upper(name)} {does}."
+    few = f"{counted(comparison.rows, comparison.kind)} are too few to be sure"
+    return joined(f"{upper(name)} is likely better: it {does}, but {few}.", needed(comparison, claim))
 
 
 def chosen(comparison: Comparison) -> str:
@@ -90,23 +107,33 @@ def _worse_when_changed(comparison: Comparison, method: str) -> list[str]:
     return [rows for rows, gap in gaps.items() if rows != AS_THEY_ARE and gap.low > 0]
 
 
-def _better_when_changed(comparison: Comparison) -> str:
-    """A sentence about a method that is better than the baseline only on changed rows, or empty."""
-    found: dict[str, list[str]] = {}
+def _when_changed(comparison: Comparison) -> str:
+    """A sentence about methods that are better than the baseline only on changed rows, or empty.
+
+    It names the best of them, by how often it is surely better and then by its mean score there, and the
+    cheapest that is surely better as often.
+    """
+    main, found = comparison.words.main, dict[str, list[str]]()
     for rows in comparison.sets[1:]:
-        for method in better(comparison, comparison.words.main, rows):
+        for method in better(comparison, main, rows):
             found.setdefault(method, []).append(rows)
     steady = [method for method in found if not _worse_when_changed(comparison, method)]
     if not steady:
         return ""
-    most = max(steady, key=lambda method: (len(found[method]), -comparison.costs[method]))
-    where = quoted_list(found[most])
-    return f"But if {comparison.kind}s are {where}, {comparison.words.better_if(the(comparison, most))}."
+
+    def loss(method: str) -> float:
+        return float(np.mean([comparison.score(method, main, rows).value for rows in comparison.sets[1:]]))
+
+    most = min(steady, key=lambda method: (-len(found[method]), loss(method)))
+    cheapest = min((m for m in steady if found[m] == found[most]), key=lambda m: _price(comparison, m))
+    said = comparison.words.better_if(_with_price(comparison, most))
+    also = "" if cheapest == most else f", and to a lesser degree {_with_price(comparison, cheapest)}"
+    return f"But if {comparison.kind}s are {quoted_list(found[most])}, {said}{also}."
 
 
-def quoted_list(names: Sequence[str]) -> str:
-    """Names in quotes, in a sentence."""
-    return listed([f"'{name}'" for name in names])
+def _with_price(comparison: Comparison, method: str) -> str:
+    price = price_of(comparison, method)
+    return f"{the(comparison, method)} ({price})" if price else the(comparison, method)
 
 
 def better(comparison: Comparison, name: str, rows: str = AS_THEY_ARE) -> list[str]:
@@ -126,15 +153,15 @@ def findings(comparison: Comparison) -> list[Finding]:
         Finding(wording.question, _ranked(comparison, name), note=words.note(comparison, name))
         for name, wording in words.questions.items()
     ]
+    told = reasons(comparison)
+    if told:
+        found.insert(1, Finding("Why?", joined(*told.values())))
     shifted = [name for name in comparison.sets if name != AS_THEY_ARE]
     if shifted:
         found.append(_under_shift(comparison, shifted))
     found += [
         Finding(f"Which method notices '{name}'?", _ood(comparison, name)) for name in comparison.outside
     ]
-    reasons = list(why(comparison))
-    if reasons:
-        found.append(Finding("What explains the differences?", " ".join(reasons)))
     costs = _costs(comparison)
     if costs:
         found.append(Finding("What do the methods cost?", costs))
@@ -159,16 +186,6 @@ def _under_shift(comparison: Comparison, shifted: Sequence[str]) -> Finding:
             told.append(words.shift.nothing)
         points.append((rows, f"{'; '.join(told)}."))
     return Finding(f"What happens when the {comparison.kind}s change?", f"{said}.", tuple(points))
-
-
-def why(comparison: Comparison) -> Iterator[str]:
-    """Sentences that explain the differences, if there are any."""
-    baseline, words = comparison.methods[0], comparison.words
-    for name in comparison.methods:
-        if comparison.calibrations.get(name) == baseline:
-            yield from words.why_calibrated(comparison, name, baseline)
-        elif name != baseline and name not in comparison.calibrations:
-            yield from words.why(comparison, name)
 
 
 def _ranked(comparison: Comparison, name: str) -> str:
@@ -231,11 +248,6 @@ def _better_than(comparison: Comparison, baseline: str, surely: Sequence[str]) -
     return f"Better than {the(comparison, baseline)} by more than chance: {listed(names)}." if names else ""
 
 
-def joined(*sentences: str) -> str:
-    """Sentences that are not empty, as one text."""
-    return " ".join(sentence for sentence in sentences if sentence)
-
-
 def _ood(comparison: Comparison, rows: str) -> str:
     baseline = comparison.methods[0]
     ranking = comparison.ranked("outside_auroc", rows)
@@ -256,35 +268,23 @@ def _ood(comparison: Comparison, rows: str) -> str:
     else:
         said += [f"{upper(notices(baseline))}."] if baseline != ranking.best else []
         said.append(_as_good(others))
+    worse = [
+        called(comparison, name)
+        for name in comparison.rivals("outside_auroc", rows)
+        if comparison.score(name, "outside_auroc", rows).high < 0.5
+    ]
+    if worse:
+        does = "do" if len(worse) > 1 else "does"
+        said.append(
+            f"{upper(listed(worse))} {does} worse than a guess, as '{rows}' seem surer than the "
+            f"{comparison.kind}s here."
+        )
     if comparison.familiarities and set(comparison.familiarities).isdisjoint(ranking.tied):
         nearest = max(
             comparison.familiarities, key=lambda name: comparison.score(name, "outside_auroc", rows).value
         )
         said.append(f"{upper(notices(nearest))}.")
     return joined(*said)
-
-
-def besides(
-    comparison: Comparison, method: str, name: str, called: str, told: Callable[[Score], tuple[str, str]]
-) -> str:
-    """Whether a method is better than the baseline in another score too, a sentence; empty if unknown.
-
-    Args:
-        comparison: What was found.
-        method: The method.
-        name: The score.
-        called: What a sentence calls it.
-        told: From the difference to how large it is and its interval, in words.
-    """
-    gap = comparison.difference(method, comparison.methods[0], name)
-    if gap.value == 0:
-        return f"The {called} is the same."
-    if not gap.known:
-        return ""
-    if not gap.excludes_zero:
-        return f"The {called} does not differ by more than chance."
-    better = (gap.value > 0) == (name in comparison.comparing.higher)
-    return f"{'Its' if better else 'But its'} {called} is {with_interval(*told(gap))}."
 
 
 def _costs(comparison: Comparison) -> str:
@@ -306,47 +306,3 @@ def _costs(comparison: Comparison) -> str:
     rows = f"{comparison.rows:,} {comparison.kind}s"
     unit = f"Time in units of one plain prediction of all {rows}, measured once on this machine"
     return joined(f"{unit}: {costs}.", free)
-
-
-# --- numbers in sentences -----------------------------------------------------------------------------
-
-
-def share_in_words(score: Score) -> str:
-    """A share in per cent with its interval."""
-    ends = (score.value, score.low, score.high)
-    return with_interval(*in_numbers(Score(*(100 * np.minimum(end, 1.0) for end in ends)), UNIT))
-
-
-def in_numbers(score: Score, unit: str = "") -> tuple[str, str]:
-    """A number and its interval for a sentence: `97.8 %` and `97.3 to 98.2 %`, or an empty interval.
-
-    It has so many decimals that the interval is at least three steps wide, and up to two more if a number
-    would otherwise be rounded to 0 or 100.
-    """
-    ends = (score.value, score.low, score.high)
-    if not score.high - score.low > 1e-9 * max(abs(score.value), 1):
-        return f"{score.value:.4g}{unit}".replace("-", "−"), ""
-    decimals = max(0, math.ceil(-math.log10((score.high - score.low) / 3)))
-    for _ in range(2):
-        decimals += any(round(end, decimals) in (0, 100) and end not in (0, 100) for end in ends)
-    value, low, high = (f"{round(end, decimals) + 0.0:,.{decimals}f}".replace("-", "−") for end in ends)
-    return f"{value}{unit}", f"{low}\u00a0to\u00a0{high}{unit}"
-
-
-def with_interval(value: str, interval: str) -> str:
-    """A value and its interval in brackets, if there is one."""
-    return f"{value} ({interval})" if interval else value
-
-
-def the(comparison: Comparison, name: str) -> str:
-    """A method in a sentence: `the softmax`, `the calibrated softmax`, `calibrated MC dropout`, `'mine'`."""
-    bare = comparison.calibrations.get(name, name)
-    calibrated = "calibrated " if bare != name else ""
-    if not bare[:1].islower():
-        return f"{calibrated}{bare}"
-    return f"the {calibrated}{bare}" if bare in NOUNS else f"{calibrated}'{bare}'"
-
-
-def called(comparison: Comparison, name: str) -> str:
-    """A method or a familiarity in a sentence."""
-    return f"familiarity by {name}" if name in comparison.familiarities else the(comparison, name)

@@ -12,6 +12,8 @@ from howsure.shifts import Shift
 
 if TYPE_CHECKING:
     from howsure.compare.comparison import Comparison
+    from howsure.compare.members import Alone
+    from howsure.compare.parts import Claims, Parts
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,9 @@ class Words(Protocol):
         worse: A word for one that is worse.
         given: What given results are, a sentence.
         shift: The words for changed rows.
+        reasons: What a part of the difference in `main` means, by whether it is better: the end of a
+            sentence.
+        one_number: What calibration by one number leaves as it is, a sentence.
         page: The template of the page.
     """
 
@@ -94,6 +99,8 @@ class Words(Protocol):
     worse: str
     given: str
     shift: ShiftWording
+    reasons: Mapping[tuple[str, bool], str]
+    one_number: str
     page: str
 
     def take(self, comparison: Comparison, method: str, worse: Sequence[str]) -> str:
@@ -132,11 +139,20 @@ class Words(Protocol):
     def shifted_gap(self, comparison: Comparison, gap: Score) -> str:
         """By how much a method is better than the baseline in `main`, on changed rows."""
 
-    def why(self, comparison: Comparison, method: str) -> Iterator[str]:
-        """Sentences that explain how a method compares with the baseline."""
+    def does(self, comparison: Comparison, gap: Score, than: str = "") -> str:
+        """What a difference in `main` means: `gives the true class 8 % more than the softmax (4 to 12 %)`."""
 
-    def why_calibrated(self, comparison: Comparison, method: str, base: str) -> Iterator[str]:
-        """Sentences on what calibration changes in the baseline."""
+    def does_together(self, comparison: Comparison, gap: Score, than: str) -> str:
+        """What members do with this difference of their losses, in the plural."""
+
+    def amount(self, comparison: Comparison, gap: Score) -> str:
+        """A part of a difference in `main`, with its sign: `+8 % (4 to 12 %)`."""
+
+    def of_scale(self, comparison: Comparison, method: str, scale: Score, it: str) -> str:
+        """That `it` is too sure, or too modest, and by how much."""
+
+    def scale_in_words(self, scale: Score) -> str:
+        """The best temperature, or factor, in brackets."""
 
     def drawn(self, gaps: Mapping[str, Score]) -> Shown:
         """Differences from the baseline in `main`, as they are drawn."""
@@ -171,6 +187,9 @@ class Comparing:
             returns a result that lacks nothing as it is. None where nothing can be missing.
         mistakes: From a result and the true answers to the number of wrong ones; None where answers are not
             right or wrong.
+        parts: From a result, the true answers and its evaluation to the `Parts` of its NLL, or None.
+        claims: From the same to the `Claims` beside what came true, or None.
+        alone: What a network says alone; see `howsure.compare.members.Alone`. None where it is not scored.
         scores: Names of the scores.
         higher: Those for which higher is better.
         plain: Name of the plain prediction among the methods that a model allows.
@@ -188,6 +207,8 @@ class Comparing:
     aligned: Callable[[str, Any, str, Any], Any]
     scored: Callable[..., Any]
     calibrated: Callable[..., tuple[list[Any], list[Any]]]
+    parts: Callable[[Any, Any, Any], Parts | None]
+    claims: Callable[[Any, Any, Any], Claims | None]
     scores: Sequence[str]
     higher: frozenset[str]
     plain: str
@@ -198,6 +219,7 @@ class Comparing:
     familiar: Callable[[Any, Any, Any], Any] | None = None
     completed: Callable[..., tuple[list[Any], list[Any]]] | None = None
     mistakes: Callable[[Any, Any], int] | None = None
+    alone: Alone | None = None
     keep: str | None = None
     gathered: Callable[[Iterator[Any], int, Path], Any] = joined
     kept: Callable[[Any], Any] = lambda result: result

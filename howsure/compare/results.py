@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,7 +16,7 @@ from howsure.compare.protocol import Comparing
 from howsure.data.align import places
 from howsure.data.rows import quoted
 from howsure.errors import InputError, ModelError, warn
-from howsure.methods.protocol import Job, Needs, Passes, Standing
+from howsure.methods.protocol import Job, Needs, Passes
 from howsure.models.protocol import Model
 
 _IN_ORDER = "Give both in the same order, or with ids that are the same in both and distinct"
@@ -49,10 +49,6 @@ class Given:
             ModelError: Always.
         """
         raise ModelError("A given result has no method that can run", expected="a method")
-
-    def why(self, standing: Standing) -> Iterator[str]:
-        """No sentence: their origin is unknown."""
-        return iter(())
 
 
 def without(comparing: Comparing, result: Any, background: int | str | None) -> tuple[Comparing, str | None]:
@@ -122,6 +118,8 @@ def compared(
             (new,), _ = comparing.calibrated(said[name], truth, seed=seed)
             shown[CALIBRATED.format(name)] = new
     evaluations = {(name, AS_THEY_ARE): comparing.scored(each, truth, seed) for name, each in shown.items()}
+    parts = {name: comparing.parts(said[name], truth, evaluations[name, AS_THEY_ARE]) for name in said}
+    claims = {at: comparing.claims(shown[at[0]], truth, each) for at, each in evaluations.items()}
     shown = {name: comparing.kept(each) for name, each in shown.items()}
     return Comparison(
         methods=tuple(shown),
@@ -135,6 +133,8 @@ def compared(
         kinds={name: Given(comparing.words.given) for name in shown},
         calibrations={name: base for name, base in names.items() if name in shown},
         background=left_out,
+        parts={name: each for name, each in parts.items() if each is not None},
+        claims={at: each for at, each in claims.items() if each is not None},
     )
 
 

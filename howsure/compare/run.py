@@ -19,6 +19,8 @@ from howsure.answers.registry import answer_of, fed, part_of
 from howsure.arguments import check_by_name, check_flag, check_progress
 from howsure.assess import streamed
 from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED, Comparison
+from howsure.compare.members import Heard, Hearing, Members
+from howsure.compare.parts import Claims, Parts
 from howsure.compare.protocol import Comparing
 from howsure.compare.results import without
 from howsure.data.align import Called, aligned, places
@@ -32,6 +34,7 @@ from howsure.judge.paired import Comparable
 from howsure.methods.augmentation import Changed
 from howsure.methods.choices import CHOICES, possible_methods
 from howsure.methods.classifiers import is_plain
+from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Job, Method, Passes
 from howsure.methods.softmax import Softmax
@@ -218,6 +221,9 @@ def compare(
         familiarities=tuple(known),
         familiar=familiar,
         background=left_out,
+        parts=scored.parts,
+        claims=scored.claims,
+        members=scored.members,
     )
 
 
@@ -362,6 +368,9 @@ class _Scored:
         against: By method and OOD set.
         kept: What is kept of each method on the unchanged rows.
         calibrations: For each calibrated version, the name of the method.
+        parts: As in `Comparison`, likewise the next two.
+        claims: As there.
+        members: As there.
     """
 
     def __init__(self, comparing: Comparing, truth: Any, sets: _Sets, seed: int, calibrated: bool) -> None:
@@ -372,6 +381,9 @@ class _Scored:
         self.against: dict[tuple[str, str], Comparable] = {}
         self.kept: dict[str, Any] = {}
         self.calibrations: dict[str, str] = {}
+        self.parts: dict[str, Parts] = {}
+        self.claims: dict[tuple[str, str], Claims] = {}
+        self.members: dict[str, Members] = {}
 
     def add(self, name: str, said: Mapping[str, Any]) -> None:
         """Score a method by its results on all sets, with what these lack learned from the rows."""
@@ -384,13 +396,22 @@ class _Scored:
 
     def _score(self, name: str, said: Mapping[str, Any]) -> None:
         comparing = self.comparing
+        self.kept[name] = comparing.kept(said[AS_THEY_ARE])
         for which in self.sets.alike:
-            self.evaluations[name, which] = comparing.scored(said[which], self.truth, self._seed)
+            evaluation = comparing.scored(said[which], self.truth, self._seed)
+            self.evaluations[name, which] = evaluation
+            claims = comparing.claims(said[which], self.truth, evaluation)
+            if claims is not None:
+                self.claims[name, which] = claims
         for which in self.sets.outside if comparing.beside is not None else ():
             self.against[name, which] = comparing.beside(  # type: ignore[misc]
                 self.evaluations[name, AS_THEY_ARE], said[AS_THEY_ARE], said[which]
             )
-        self.kept[name] = comparing.kept(said[AS_THEY_ARE])
+        if name in self.calibrations:
+            return
+        parts = comparing.parts(said[AS_THEY_ARE], self.truth, self.evaluations[name, AS_THEY_ARE])
+        if parts is not None:
+            self.parts[name] = parts
 
     def _fitted(
         self, fit: Callable[..., tuple[list[Any], list[Any]]], said: Mapping[str, Any]
@@ -406,13 +427,16 @@ def _assessed(
     name: str, method: Method, model: Any, request: Request, course: _Course, scored: _Scored
 ) -> float:
     """Assess all sets by a method and score it; its shortest time in seconds for the same rows."""
-    sets, said, shortest = scored.sets, dict[str, Any](), np.inf
+    sets, said, shortest, alone = scored.sets, dict[str, Any](), np.inf, scored.comparing.alone
+    hearing = Hearing(alone, scored.truth) if type(method) is Ensemble and alone is not None else None
     next(streamed(model, first(sets.alike[AS_THEY_ARE], WARM_UP), method, request))
     with tempfile.TemporaryDirectory(prefix="howsure-") as folder:
         for number, (which, of_set) in enumerate(sets.both.items()):
             rows = sets.called if which == AS_THEY_ARE else of_set
             told_of = course.of_one(sets.lengths[which])
             asked = Changed(sets.moves[which], method) if which in sets.moves else method
+            if hearing is not None and which == AS_THEY_ARE:
+                asked = Heard(method.others, method.each, hearing)  # type: ignore[attr-defined]
             blocks = _Timed(partial(streamed, model, rows, asked, request, told_of))
             place = Path(folder) / str(number)
             place.mkdir()
@@ -421,6 +445,9 @@ def _assessed(
                 shortest = min(shortest, blocks.seconds)
         scored.add(name, said)
         said.clear()  # before the files go
+    members = None if hearing is None else hearing.members()
+    if members is not None:
+        scored.members[name] = members
     return shortest
 
 

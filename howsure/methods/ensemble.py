@@ -12,11 +12,11 @@ import numpy as np
 
 from howsure.data.twice import first_twice, mark_of
 from howsure.errors import InputError, warn
-from howsure.methods.members import begin_members, of_member
-from howsure.methods.protocol import Job, Method, Needs, Passes, Standing, is_method
+from howsure.methods.members import Hear, begin_members, of_member
+from howsure.methods.protocol import Job, Method, Needs, Passes, is_method
 from howsure.methods.softmax import Softmax
 from howsure.sampling.outcome import Estimates, Floats, Outcome
-from howsure.words import counted, upper
+from howsure.words import counted
 
 MEMBER = "Member {} of the ensemble"
 
@@ -101,31 +101,13 @@ class Ensemble:
         """What each member needs."""
         return replace(self.each.needs, fitted=True)
 
-    def begin(self, job: Job) -> Passes:
-        """Begin a prediction for each model."""
+    def begin(self, job: Job, hear: Hear | None = None) -> Passes:
+        """Begin a prediction for each model; `hear` is called with what each of them says."""
         jobs = [job]
         for number, model in enumerate(self.others, 1):
             with of_member(MEMBER, number):
                 jobs.append(job.again(self.each, model=model))
-        return begin_members(jobs, self.each, MEMBER, partial(_warn_of_odd, jobs))
-
-    def why(self, standing: Standing) -> Iterator[str]:
-        """Whether its probabilities have a lower NLL, and how many mistakes its members correct."""
-        if not standing.first or not isinstance(self.each, Softmax):
-            return
-        nll, accuracy = standing.gap("nll"), standing.gap("accuracy")
-        if not (nll.excludes_zero and nll.value < 0):
-            return
-        also = " and is right more often" if accuracy.excludes_zero and accuracy.value > 0 else ""
-        alone, lost = standing.mended
-        yield (
-            f"{upper(standing.name)} has more accurate percentages{also}: its networks do not all make the "
-            f"same mistakes. Together they are right on {counted(alone, standing.kind)} that "
-            f"{standing.baseline} gets wrong, and wrong on {lost:,} that it gets right."
-            if alone
-            else f"{upper(standing.name)} has more accurate percentages, though it is right on no "
-            f"{standing.kind} that {standing.baseline} gets wrong."
-        )
+        return begin_members(jobs, self.each, MEMBER, partial(_warn_of_odd, jobs), hear)
 
 
 def _warn_of_odd(jobs: Sequence[Job], members: Sequence[Estimates]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.errors import InputError
-from howsure.methods.protocol import Job, Needs, Passes, Progress, Standing
+from howsure.methods.protocol import Job, Needs, Passes, Progress
 from howsure.models.protocol import FLOAT32, PassModel
 from howsure.sampling.flat import Flat
 from howsure.sampling.outcome import Estimates, Integers, Outcome
@@ -21,7 +21,6 @@ from howsure.sampling.randomness import check_that_passes_differ
 from howsure.sampling.rounds import draw_cells, draw_rounds
 from howsure.sampling.run import Run
 from howsure.sampling.tree import Tree
-from howsure.words import rate, upper
 
 _ROUNDING = 1e-20
 """Variances up to this are rounding of the sums over passes; of numbers, times their square."""
@@ -215,26 +214,6 @@ class MCDropout:
         run = Run(job.model, job.rows, np.arange(job.total), job.outcome, job.seed, job.batch_size)
         target = job.outcome.usual_target if self.target_error is None else self.target_error
         return make_plan(run, target_error=target, max_passes=self.max_passes, precision=precision)
-
-    def why(self, standing: Standing) -> Iterator[str]:
-        """Whether it is underconfident, and whether it ranks rows better than the baseline, with evidence."""
-        own, its = standing.claimed_where_right
-        modest = standing.claimed < standing.right_at_least and own < its
-        if modest:
-            yield (
-                f"{upper(standing.name)} is too modest: it claims {rate(standing.claimed)} on average and is "
-                f"right on {rate(standing.right)}. Where {standing.baseline} is right, the mean over "
-                f"thinned networks claims {rate(own)}, and {standing.baseline} {rate(its)}."
-            )
-        order, disagreement = standing.gap("aurc"), standing.disagreement
-        if order.excludes_zero and order.value < 0:
-            seen = (
-                f": of a mistake and a right answer, thinned networks disagree more about the mistake in "
-                f"{rate(disagreement.value)} of pairs, and a single pass cannot see that"
-                if disagreement.low > 0.5
-                else ""
-            )
-            yield f"{'But it' if modest else upper(standing.name)} orders {standing.kind}s better{seen}."
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,9 @@ from howsure.sampling.error import Units, error_of
 from howsure.sampling.outcome import Estimates, Floats, Integers, Outcome
 from howsure.statistics import ERROR_FLOOR
 
+Hear = Callable[[Integers, Sequence[Floats]], None]
+"""Called with the numbers (n,) of a block of rows, and the values (n, …, K) of each member."""
+
 
 @contextmanager
 def of_member(called: str, number: int) -> Iterator[None]:
@@ -31,6 +34,7 @@ def begin_members(
     each: Method,
     called: str,
     look: Callable[[Sequence[Estimates]], None] = lambda members: None,
+    hear: Hear | None = None,
 ) -> Passes:
     """Draw every member with the method `each`, block by block.
 
@@ -39,6 +43,7 @@ def begin_members(
         each: How a member predicts.
         called: What a member is called in its errors, with `{}` for its number.
         look: Called with the estimates of the members on the first block of rows.
+        hear: Called with what they say of every block.
     """
     begun = list[Passes]()
     for number, job in enumerate(jobs):
@@ -67,6 +72,8 @@ def begin_members(
         if not looked and len(numbers):
             looked = True
             look(members)
+        if hear is not None:
+            hear(numbers, [member.mean[..., : outcome.width] for member in members])
         return combined(members, outcome)
 
     return Passes(draw)

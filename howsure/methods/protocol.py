@@ -8,7 +8,7 @@ declares what it needs of a model, and brings its own words for the report.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -91,69 +91,6 @@ class Passes:
         return found if self.noise is None else found.with_noise(self.noise, "the training rows")
 
 
-class Gap(Protocol):
-    """A score, or a difference of two scores, with its interval."""
-
-    @property
-    def value(self) -> float:
-        """The score on the rows as they are."""
-
-    @property
-    def low(self) -> float:
-        """Lower end of the interval; NaN if these rows are too few for one."""
-
-    @property
-    def excludes_zero(self) -> bool:
-        """True if the interval excludes zero."""
-
-
-class Standing(Protocol):
-    """A method compared with the baseline on the same rows; the method explains itself from these numbers."""
-
-    @property
-    def name(self) -> str:
-        """The method's name within a sentence: `MC dropout`."""
-
-    @property
-    def baseline(self) -> str:
-        """The baseline's name within a sentence: `the softmax`."""
-
-    @property
-    def kind(self) -> str:
-        """What one row is called: `image` or `row`."""
-
-    @property
-    def first(self) -> bool:
-        """True if the method is the first of its kind in the comparison."""
-
-    @property
-    def claimed(self) -> float:
-        """Mean top probability of the method."""
-
-    @property
-    def claimed_where_right(self) -> tuple[float, float]:
-        """Mean top probability of the method and of the baseline, on rows that the baseline gets right."""
-
-    @property
-    def right(self) -> float:
-        """Accuracy: the share of right answers."""
-
-    @property
-    def right_at_least(self) -> float:
-        """Lower end of the interval of the accuracy."""
-
-    @property
-    def mended(self) -> tuple[int, int]:
-        """Number of rows that only the method gets right, and number that only the baseline gets right."""
-
-    @property
-    def disagreement(self) -> Gap:
-        """AUROC of disagreement between passes as a detector of mistakes; 0.5 is chance."""
-
-    def gap(self, score: str) -> Gap:
-        """The method's score minus the baseline's."""
-
-
 @runtime_checkable
 class Method(Protocol):
     """A procedure that produces passes."""
@@ -175,10 +112,6 @@ class Method(Protocol):
 
     def begin(self, job: Job) -> Passes:
         """Prepare what all blocks share, such as a plan."""
-
-    def why(self, standing: Standing) -> Iterator[str]:
-        """Sentences that explain how the method compares with the baseline; none unless a method has some."""
-        return iter(())
 
 
 def is_method(value: object) -> bool:

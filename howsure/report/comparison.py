@@ -12,7 +12,8 @@ import numpy as np
 
 from howsure.atomic import write_whole
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
-from howsure.compare.findings import Finding, called, findings, lead, the
+from howsure.compare.findings import Finding, findings, lead
+from howsure.compare.phrases import called, the
 from howsure.compare.printed import is_known
 from howsure.judge.scores import LEAST_MISTAKES, Score
 from howsure.report.axes import Axis, number_axis

@@ -134,7 +134,7 @@ def test_the_sentence_says_what_differs_and_what_does_not(comparison):
     )
     turned = certainty_of(np.where((TRUTH == 0)[..., None], P, SHARP[..., [1, 0, 2]]).astype("float32"))
     said = lead(Comparison.of_results({"turned": turned, "good": GOOD}, TRUTH, calibrated=False))
-    assert re.search(r"those of 'turned'\. Its Dice is \d+.points higher \(\d+.to.\d+\)\.$", said)
+    assert re.search(r"those of 'turned'\. Its Dice is \d+.points higher \(\d+.to.\d+\)\.", said)
     said = lead(Comparison.of_results({"good": GOOD, "turned": turned}, TRUTH, calibrated=False))
     assert said == "Take 'good': no other method here has more accurate percentages by more than chance."
     said = lead(Comparison.of_results({"poor": POOR[:4], "good": GOOD[:4]}, TRUTH[:4]))

@@ -36,11 +36,14 @@ def test_differences_are_those_of_scikit_learn():
 
 def test_words_say_which_is_truer_and_nothing_of_costs():
     comparison = Comparison.of_results(RESULTS, TRUTH)
-    assert lead(comparison) == "Take 'good': its percentages are more accurate than those of 'poor'."
+    assert lead(comparison) == (
+        "Take 'good': its percentages are more accurate than those of 'poor'. The reason is that its "
+        "percentages fit better how often it is right and it knows better which answers are doubtful."
+    )
     said = " ".join(each.answer for each in findings(comparison))
     assert "plain prediction" not in said
     assert "network" not in said
-    assert "Calibration lowers percentages that were too high" in said
+    assert "'poor' is too sure: it claims" in said
     page = render_comparison(comparison)
     assert "Percentages that were given" in page
     assert comparison_table(comparison).row_count == 4

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from howsure.answers.classes.calibrate import cross_calibrated
 from howsure.answers.classes.evaluate import told_apart
+from howsure.answers.classes.parts import claims, parts
 from howsure.answers.classes.result import Certainty
 from howsure.assess import Method
 from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, Comparison
@@ -72,11 +73,18 @@ def compared(
             after = CALIBRATED.format(name)
             found[after] = dict(zip([*sets, *outside], [*mended, *far], strict=True))
             costs[after], kinds[after], calibrations[after] = costs[name], kinds[name], name
+    evaluations = {(name, which): evaluate(found[name][which], truth) for name in found for which in sets}
     return Comparison(
         methods=tuple(found),
         sets=sets,
         outside=outside,
-        evaluations={(name, which): evaluate(found[name][which], truth) for name in found for which in sets},
+        evaluations=evaluations,
+        parts={
+            name: parts(found[name][AS_THEY_ARE], truth, evaluations[name, AS_THEY_ARE])
+            for name in found
+            if name not in calibrations
+        },
+        claims={at: claims(found[at[0]][at[1]], truth, each) for at, each in evaluations.items()},
         against={
             (name, which): evaluate(found[name][AS_THEY_ARE], truth, outside=found[name][which])
             for name in found

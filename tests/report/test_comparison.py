@@ -13,7 +13,8 @@ from scipy.stats import norm
 from howsure.answers.classes.comparison_words import CLASS_WORDS
 from howsure.answers.classes.result import Certainty
 from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, Comparison
-from howsure.compare.findings import better, chosen, findings, in_numbers, lead, the
+from howsure.compare.findings import better, chosen, findings, lead
+from howsure.compare.phrases import in_numbers, the
 from howsure.errors import FileError
 from howsure.judge.scores import Score
 from howsure.judge.words import value_and_interval
@@ -116,11 +117,13 @@ def test_what_has_changed_is_a_list_with_what_each_change_does() -> None:
         right = 100 * full().score("softmax", "accuracy", rows).value
         first = min(better(full(), "nll", rows), key=lambda method: full().score(method, "nll", rows).value)
         gap = full().difference(first, "softmax", "nll", rows)
-        assert said.startswith(f"right on {right:.1f}\u00a0%; {the(full(), first)} gives ")
+        claimed = 100 * full().claims["softmax", rows].claimed
+        begin = f"right on {right:.1f}\u00a0%, claimed {claimed:.1f}\u00a0%; {the(full(), first)} gives "
+        assert said.startswith(begin)
         times = "times as much" in said
         more = [np.exp(-end) if times else 100 * (np.exp(-end) - 1) for end in (gap.value, gap.high, gap.low)]
         assert times == (np.exp(-gap.value) >= 2)
-        assert [float(number) for number in numbers(said)[1:]] == pytest.approx(more, abs=0.5)
+        assert [float(number) for number in numbers(said)[2:]] == pytest.approx(more, abs=0.5)
     assert "<dt>Noisy:</dt>" in PAGES["full"]
     ruined = of_true({"softmax": noisy(0.05, 0.1), "ensemble": noisy(0.45, 0.1)})
     assert ", 9.00 times as much as the softmax (" in answer(ruined, NLL)
@@ -246,6 +249,14 @@ def answer(comparison: Comparison, question: str) -> str:
 
 
 NLL = "Which method has the most accurate percentages?"
+WHY = "Why?"
+
+
+def percent(part: Score | None) -> str:
+    """The sign and the first digit of a part in per cent of what the true class gets."""
+    assert part is not None
+    more = 100 * (np.exp(-part.value) - 1)
+    return f"{'+' if more > 0 else '−'}{str(abs(more))[0]}"
 
 
 def noisy(right: float, noise: float, rows: int = 400, seed: int = 0) -> Floats:
@@ -331,55 +342,30 @@ def test_what_is_truer_by_more_than_chance_is_named_though_the_best_may_be_first
 
 def test_calibration_that_mends() -> None:
     mended = simulated(400, sharp=3.0)
-    said = answer(mended, "What explains the differences?")
+    said = answer(mended, WHY)
     assert mended.difference("softmax, calibrated", "softmax", "nll").high < 0
-    assert "Calibration lowers percentages that were too high (temperature " in said
+    assert "The softmax is too sure: it claims " in said
+    assert "Calibrated on other rows, it gives the true class " in said
     assert "What do the methods cost?" in {found.question for found in findings(mended)}
     modest = simulated(400, sharp=0.4)
-    assert "Calibration raises percentages that were too low (temperature 0." in answer(
-        modest, "What explains the differences?"
-    )
-
-
-def with_calibrated(before: Floats, after: Floats, temperature: float) -> Comparison:
-    found = of_true({"softmax": before, "softmax, calibrated": after})
-    certainty = found.certainties["softmax, calibrated"]
-    noted = dataclasses.replace(certainty, method={"calibration": {"temperature": temperature}})
-    return dataclasses.replace(
-        found,
-        certainties={**found.certainties, "softmax, calibrated": noted},
-        calibrations={"softmax, calibrated": "softmax"},
-    )
-
-
-def test_calibration_that_makes_worse_or_has_nothing_to_mend() -> None:
-    base = noisy(0.7, 0.5)
-    worse = with_calibrated(base, base - 0.05, 1.2)
-    assert "Calibration made the softmax worse" in answer(worse, "What explains the differences?")
-    nothing = with_calibrated(noisy(0.7, 0.5), noisy(0.7, 0.5, seed=1), 1.01)
-    assert not nothing.difference("softmax, calibrated", "softmax", "nll").excludes_zero
-    said = answer(nothing, "What explains the differences?")
-    assert "What calibration changes in the softmax may be chance" in said
-    assert "(temperature 1.01; 1 would change nothing)" in said
+    assert "The softmax is too modest: it claims " in answer(modest, WHY)
 
 
 def test_a_dropout_that_is_too_modest_is_explained_by_its_own_numbers() -> None:
-    said = answer(full(), "What explains the differences?")
+    said = answer(full(), WHY)
     claimed = full().certainties["MC dropout"].probability.mean()
-    assert claimed < full().score("MC dropout", "accuracy").low
-    assert f"MC dropout is too modest: it claims {100 * claimed:.1f}\u00a0% on average" in said
+    right = full().score("MC dropout", "accuracy").value
+    assert f"is too modest: it claims {100 * claimed:.1f}\u00a0% on average and is right on" in said
+    assert f"right on {100 * right:.1f}\u00a0% (best temperature 0." in said
     bolder = of_true({"softmax": noisy(0.8, 0.3), "MC dropout": noisy(0.9, 0.3)})
-    assert not any("too modest" in found.answer for found in findings(bolder))
+    assert not any("MC dropout is too modest" in found.answer for found in findings(bolder))
 
 
-def test_an_ensemble_that_is_better_is_explained_and_one_that_is_not_is_not() -> None:
+def test_an_ensemble_that_is_better_is_explained_by_the_part_that_differs() -> None:
     assert full().difference("ensemble", "softmax", "nll").high < 0
-    assert "The ensemble has more accurate percentages and is right more often" in answer(
-        full(), "What explains the differences?"
-    )
-    base = noisy(0.6, 0.5)
-    worse = of_true({"softmax": base, "ensemble": base - 0.05})
-    assert "What explains the differences?" not in {found.question for found in findings(worse)}
+    assert "The ensemble gives the true class " in answer(full(), WHY)
+    right = f"it is right more often ({percent(full().part('ensemble', 'accuracy'))}"
+    assert right in answer(full(), WHY)
 
 
 STRANGERS = "Which method notices 'letters'?"
@@ -555,9 +541,12 @@ def test_the_lead_looks_at_what_has_changed() -> None:
     costs = {"softmax": 1.0, "cheap": 1.0, "steady": 5.0}
     cheap, steady = sets(base + 0.1, base - 0.1), sets(base + 0.1, base)
     both = compared({"softmax": plain, "cheap": cheap, "steady": steady}, truth, costs=costs)
-    assert lead(both) == "Take 'steady': its percentages are more accurate than those of the softmax."
+    assert lead(both) == (
+        "Take 'steady': its percentages are more accurate than those of the softmax. The reason is that it "
+        "is right more often. It takes 5.0 plain predictions."
+    )
     alone = compared({"softmax": plain, "cheap": cheap}, truth)
-    assert lead(alone).endswith("those of the softmax, but less accurate if rows are 'noisy'.")
+    assert "those of the softmax, but less accurate if rows are 'noisy'." in lead(alone)
     like = base * np.exp(0.1 * random.normal(size=len(base)))
     late = compared({"softmax": plain, "late": sets(np.minimum(like, 0.9), base + 0.1)}, truth)
     assert lead(late) == (
@@ -580,24 +569,6 @@ def test_the_intervals_of_many_methods_are_wider_than_of_two() -> None:
     # beside a baseline need 2.51 (Dunnett 1955). Quantiles of 2,000 draws are known to two hundredths.
     assert width(many.difference("m1", "m2", "nll")) / alone == pytest.approx(2.85 / 1.96, rel=0.07)
     assert width(many.difference("m1", "m0", "nll")) / alone == pytest.approx(2.51 / 1.96, rel=0.07)
-
-
-def test_why_tells_what_was_counted() -> None:
-    said = answer(full(), "What explains the differences?")
-    right = {method: full().certainties[method].label == full().truth for method in full().methods}
-    alone = np.sum(right["ensemble"] & ~right["softmax"])
-    lost = np.sum(right["softmax"] & ~right["ensemble"])
-    assert (
-        f"Together they are right on {alone} images that the softmax gets wrong, and wrong on {lost} that it "
-        "gets right." in said
-    )
-    means = [
-        full().certainties[name].probability[right["softmax"]].mean() for name in ("MC dropout", "softmax")
-    ]
-    assert (
-        "networks claims {:.1f}\u00a0%, and the softmax {:.1f}\u00a0%.".format(*(100 * m for m in means))
-        in said
-    )
 
 
 def test_the_report_beside_a_comparison_says_at_its_top_what_the_comparison_says() -> None:

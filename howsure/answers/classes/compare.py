@@ -10,16 +10,17 @@ import numpy as np
 from howsure.answers.classes.calibrate import cross_calibrated
 from howsure.answers.classes.comparison_words import CLASS_WORDS, HIGHER_IS_BETTER
 from howsure.answers.classes.evaluate import beside, evaluate_numbers, told_apart
+from howsure.answers.classes.parts import claims, parts
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.truth import truth_of
 from howsure.compare.protocol import Comparing
 from howsure.data.labels import check_labels, misread
 from howsure.data.rows import quoted
 from howsure.errors import InputError
-from howsure.judge.scores import SCORES
+from howsure.judge.scores import SCORES, SMALLEST
 from howsure.methods.choices import CHOICES
 from howsure.results.columns import WIDE
-from howsure.sampling.outcome import Integers
+from howsure.sampling.outcome import Floats, Integers
 from howsure.shifts import STANDARD
 
 
@@ -53,6 +54,12 @@ def _aligned(name: str, result: Certainty, first: str, baseline: Certainty) -> C
     return replace(result, class_names=names, truth=truth, **turned)
 
 
+def _alone(p: Floats, truth: Integers, rows: Integers) -> tuple[Floats, Floats]:
+    """NLL and mistakes of one network; see `howsure.compare.members.Alone`."""
+    wrong = p.argmax(axis=1) != truth[rows]
+    return -np.log(np.maximum(p[np.arange(len(rows)), truth[rows]], SMALLEST)), wrong.astype(np.float64)
+
+
 COMPARING = Comparing(
     truth=_truth,
     known=truth_of,
@@ -61,6 +68,9 @@ COMPARING = Comparing(
     beside=beside,
     familiar=told_apart,
     calibrated=cross_calibrated,
+    parts=parts,
+    claims=claims,
+    alone=_alone,
     mistakes=lambda result, truth: int(np.sum(result.label != truth)),
     scores=SCORES,
     higher=HIGHER_IS_BETTER,

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from howsure.compare.comparison import Comparison
-from howsure.compare.findings import in_numbers, joined, quoted_list, share_in_words, the, with_interval
+from howsure.compare.comparison import AS_THEY_ARE, Comparison
+from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER
+from howsure.compare.phrases import in_numbers, joined, quoted_list, share_in_words, the, with_interval
 from howsure.compare.protocol import ShiftWording, Shown, Wording
-from howsure.judge.scores import LEAST_MISTAKES, Score, told_apart
+from howsure.digits import measured
+from howsure.judge.scores import LEAST_MISTAKES, Score
 from howsure.judge.words import value_and_interval
 from howsure.words import UNIT, counted, rate, upper
-
-if TYPE_CHECKING:
-    from howsure.answers.classes.result import Certainty
 
 HIGHER_IS_BETTER = frozenset(
     {"accuracy", "brier_resolution", "error_auroc", "outside_auroc", "outside_auroc_by_disagreement"}
@@ -70,6 +66,20 @@ class ClassWords:
         "more than chance",
         "{method} gives {gap}",
         "no method gives more by more than chance",
+    )
+    reasons: Mapping[tuple[str, bool], str] = {
+        (CALIBRATION, True): "its percentages fit better how often it is right",
+        (CALIBRATION, False): "its percentages fit worse how often it is right",
+        (ACCURACY, True): "it is right more often",
+        (ACCURACY, False): "it is right less often",
+        (ORDER, True): "it knows better which answers are doubtful",
+        (ORDER, False): "it knows less well which answers are doubtful",
+        (DISCRIMINATION, True): "its percentages say more, also once both are calibrated",
+        (DISCRIMINATION, False): "its percentages say less, also once both are calibrated",
+    }
+    one_number = (
+        "One number for all rows hardly changes their order, so it does not help to tell which answers are "
+        "wrong."
     )
     page = "classes/comparison.html.j2"
 
@@ -132,45 +142,51 @@ class ClassWords:
         return f"{value}{UNIT}" if name == "accuracy" else value
 
     def shifted_value(self, comparison: Comparison, rows: str) -> str:
-        """How often the baseline is right."""
-        return f"right on {rate(comparison.score(comparison.methods[0], 'accuracy', rows).value)}"
+        """How often the baseline is right, beside what it claims."""
+        return claimed_in_words(comparison, rows)
 
     def shifted_gap(self, comparison: Comparison, gap: Score) -> str:
         """See `Words`."""
         return gap_in_words(comparison, gap, "nll")
 
-    def why(self, comparison: Comparison, method: str) -> Iterator[str]:
-        """Each method explains itself."""
-        return comparison.kinds[method].why(_Beside(comparison, method))
-
-    def why_calibrated(self, comparison: Comparison, method: str, base: str) -> Iterator[str]:
+    def does(self, comparison: Comparison, gap: Score, than: str = "") -> str:
         """See `Words`."""
-        nll = comparison.difference(method, base, "nll")
-        if not np.isfinite(nll.low):
-            return
-        temperature = float(comparison.certainties[method].method["calibration"]["temperature"])
-        if not nll.excludes_zero:
-            yield (
-                f"What calibration changes in {the(comparison, base)} may be chance: in these "
-                f"{comparison.kind}s it finds nothing to correct (temperature {temperature:.2f}; 1 would "
-                "change nothing)."
-            )
-            return
-        if nll.value > 0:
-            yield (
-                f"Calibration made {the(comparison, base)} worse, as can happen if there is nothing to "
-                "correct."
-            )
-            return
-        claims = (
-            "lowers percentages that were too high"
-            if temperature > 1
-            else "raises percentages that were too low"
+        factor = factor_of(gap)
+        if not 0.5 < factor.value < 2:
+            value, interval = in_numbers(factor)
+            said, word = f"{value} times as much", "as"
+        else:
+            more = percent_more(factor)
+            less = Score(-more.value, -more.high, -more.low)
+            value, interval = in_numbers(less if more.value < 0 else more, UNIT)
+            said, word = f"{value} {'less' if more.value < 0 else 'more'}", "than"
+        return (
+            f"gives the true class {with_interval(joined(said, f'{word} {than}' if than else ''), interval)}"
         )
-        yield (
-            f"Calibration {claims} (temperature {temperature:.2f}). It uses one number for all rows, so it "
-            "hardly changes their order: it does not help to tell which answers are wrong."
-        )
+
+    def does_together(self, comparison: Comparison, gap: Score, than: str) -> str:
+        """See `Words`."""
+        return self.does(comparison, gap, than).replace("gives", "give", 1)
+
+    def amount(self, comparison: Comparison, gap: Score) -> str:
+        """See `Words`: in per cent of what the true class gets, or as a factor, as parts multiply."""
+        factor = factor_of(gap)
+        told = _more(percent_more(factor)) if 0.5 < factor.value < 2 else _times(factor)
+        return ", ".join(filter(None, told))
+
+    def of_scale(self, comparison: Comparison, method: str, scale: Score, it: str) -> str:
+        """See `Words`: its mean percentage beside how often it is right, where the two agree with that."""
+        claims = comparison.claims[method, AS_THEY_ARE]
+        sure = scale.value > 0
+        said = f"{it} is too {'sure' if sure else 'modest'}"
+        if (claims.claimed > claims.true) == sure:
+            said += f": it claims {rate(claims.claimed)} on average and is right on {rate(claims.true)}"
+        return f"{said} {self.scale_in_words(scale)}"
+
+    def scale_in_words(self, scale: Score) -> str:
+        """See `Words`."""
+        value, low, high = measured(*np.exp([scale.value, scale.low, scale.high]))
+        return f"(best temperature {value}, {low}\u00a0to\u00a0{high}; 1 changes nothing)"
 
     def drawn(self, gaps: Mapping[str, Score]) -> Shown:
         """How much more methods give the true class than the baseline: in per cent, or factors from 2 on."""
@@ -206,6 +222,12 @@ def _few(comparison: Comparison) -> str:
     )
 
 
+def claimed_in_words(comparison: Comparison, rows: str) -> str:
+    """How often the baseline is right on a set of rows, beside what it claims there."""
+    claims = comparison.claims[comparison.methods[0], rows]
+    return f"right on {rate(claims.true)}, claimed {rate(claims.claimed)}"
+
+
 def gap_in_words(comparison: Comparison, gap: Score, name: str, than: str = "") -> str:
     """By how much the best method is better than another, from the difference of their scores."""
     if name == "nll":
@@ -238,71 +260,3 @@ def percent_more(factor: Score) -> Score:
 
 
 CLASS_WORDS = ClassWords()
-
-
-@dataclass(frozen=True)
-class _Beside:
-    """A method compared with the baseline: a `howsure.methods.protocol.Standing`."""
-
-    comparison: Comparison
-    method: str
-
-    @property
-    def name(self) -> str:
-        return the(self.comparison, self.method)
-
-    @property
-    def baseline(self) -> str:
-        return the(self.comparison, self.comparison.methods[0])
-
-    @property
-    def kind(self) -> str:
-        return self.comparison.kind
-
-    @property
-    def first(self) -> bool:
-        kinds = self.comparison.kinds
-        alike = {
-            name: (type(kinds[name]), kinds[name].settings.get("each")) for name in self.comparison.methods
-        }
-        return next(name for name in alike if alike[name] == alike[self.method]) == self.method
-
-    @property
-    def claimed(self) -> float:
-        return float(np.mean(self._certainty.probability))
-
-    @property
-    def claimed_where_right(self) -> tuple[float, float]:
-        right = self._right(self.comparison.methods[0])
-        certainties = self.comparison.certainties
-        both = (self.method, self.comparison.methods[0])
-        own, its = (certainties[name].probability[right] for name in both)
-        return (float(np.mean(own)), float(np.mean(its))) if right.any() else (np.nan, np.nan)
-
-    @property
-    def right(self) -> float:
-        return self.comparison.score(self.method, "accuracy").value
-
-    @property
-    def right_at_least(self) -> float:
-        return self.comparison.score(self.method, "accuracy").low
-
-    @property
-    def mended(self) -> tuple[int, int]:
-        own, its = self._right(self.method), self._right(self.comparison.methods[0])
-        return int(np.sum(own & ~its)), int(np.sum(its & ~own))
-
-    @property
-    def disagreement(self) -> Score:
-        right, agreed = self._right(self.method), -self._certainty.mutual_information
-        return told_apart(agreed[right], agreed[~right])[0].score(0.95)
-
-    def gap(self, score: str) -> Score:
-        return self.comparison.difference(self.method, self.comparison.methods[0], score)
-
-    @property
-    def _certainty(self) -> Certainty:
-        return cast("Certainty", self.comparison.certainties[self.method])
-
-    def _right(self, method: str) -> NDArray[np.bool_]:
-        return np.asarray(self.comparison.certainties[method].label == self.comparison.truth)

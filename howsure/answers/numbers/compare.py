@@ -17,6 +17,7 @@ import numpy as np
 from howsure.answers.classes.evaluate import told_apart
 from howsure.answers.numbers.calibrate import FACTOR, FOLDS, FROM, NOISE, noise_of, spread_of
 from howsure.answers.numbers.comparison_words import NUMBER_WORDS
+from howsure.answers.numbers.parts import claims, parts
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.scores import crps, nll
 from howsure.answers.numbers.truth import truth_of
@@ -299,6 +300,12 @@ def _aligned(
     return replace(result, target_names=names, **turned)
 
 
+def _alone(values: Floats, truth: Floats, rows: Integers) -> tuple[Floats, Floats]:
+    """Squared errors of one network, targets on average; see `howsure.compare.members.Alone`."""
+    losses = (((values[:, : truth.shape[1]] - truth[rows]) / _units(truth)) ** 2).mean(axis=1)
+    return losses, np.full(len(losses), np.nan)
+
+
 COMPARING = Comparing(
     truth=lambda labels, rows, probe: check_numbers(labels, rows, probe.target_names),
     known=truth_of,
@@ -308,6 +315,9 @@ COMPARING = Comparing(
     familiar=told_apart,
     calibrated=_calibrated,
     completed=_completed,
+    parts=parts,
+    claims=claims,
+    alone=_alone,
     scores=SCORES,
     higher=frozenset({"outside_auroc", "outside_auroc_by_disagreement"}),
     plain=OWN,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from howsure.compare.comparison import LEAST_CALIBRATED, Comparison
-from howsure.compare.findings import besides, joined, quoted_list, the, with_interval
+from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER
+from howsure.compare.phrases import besides, joined, quoted_list, the, with_interval
 from howsure.compare.protocol import ShiftWording, Shown, Wording
-from howsure.digits import measured
+from howsure.digits import measured, significant
 from howsure.judge.scores import Score
 from howsure.words import counted, listed, upper
 
@@ -47,6 +48,17 @@ class NumberWords:
         "{method} is {gap}",
         "no method is lower by more than chance",
     )
+    reasons: Mapping[tuple[str, bool], str] = {
+        (CALIBRATION, True): "its standard deviations fit its errors better",
+        (CALIBRATION, False): "its standard deviations fit its errors worse",
+        (ACCURACY, True): "its predictions lie closer to the answers",
+        (ACCURACY, False): "its predictions lie farther from the answers",
+        (ORDER, True): "it knows better which errors are large",
+        (ORDER, False): "it knows less well which errors are large",
+        (DISCRIMINATION, True): "its predictions say more, also once both are calibrated",
+        (DISCRIMINATION, False): "its predictions say less, also once both are calibrated",
+    }
+    one_number = "One factor for all rows of a target does not change which of them are the widest."
     page = "numbers/comparison.html.j2"
 
     def take(self, comparison: Comparison, method: str, worse: Sequence[str]) -> str:
@@ -141,38 +153,44 @@ class NumberWords:
         return self.cell(score, name)[0]
 
     def shifted_value(self, comparison: Comparison, rows: str) -> str:
-        """The NLL of the baseline."""
-        return self.cell(comparison.score(comparison.methods[0], "nll", rows), "nll")[0]
+        """The NLL of the baseline, and how large its errors are beside what it claims."""
+        value = self.cell(comparison.score(comparison.methods[0], "nll", rows), "nll")[0]
+        claims = comparison.claims.get((comparison.methods[0], rows))
+        if claims is None:
+            return value
+        return (
+            f"{value}, with errors {significant(claims.true / claims.claimed, 2)} times as large as claimed"
+        )
 
     def shifted_gap(self, comparison: Comparison, gap: Score) -> str:
         """See `Words`."""
         return with_interval(*apart(gap))
 
-    def why(self, comparison: Comparison, method: str) -> Iterator[str]:
-        """None: nothing is explained yet."""
-        return iter(())
-
-    def why_calibrated(self, comparison: Comparison, method: str, base: str) -> Iterator[str]:
+    def does(self, comparison: Comparison, gap: Score, than: str = "") -> str:
         """See `Words`."""
-        nll = comparison.difference(method, base, "nll")
-        if not nll.known:
-            return
-        factors = comparison.certainties[method].method["calibration"]["factor"]
-        shown = listed([f"{each:.2f}" for each in factors])
-        factor = f"factor{'s' if len(factors) > 1 else ''} {shown}"
-        name = the(comparison, base)
-        if not nll.excludes_zero:
-            yield (
-                f"What calibration changes in {name} may be chance: in these {comparison.kind}s it finds "
-                f"nothing to correct ({factor} of the standard deviation; 1 would change nothing)."
-            )
-        elif nll.value > 0:
-            yield f"Calibration made {name} worse, as can happen if there is nothing to correct."
-        else:
-            yield (
-                f"Calibration corrects the standard deviations of {name} ({factor}; 1 would change nothing). "
-                "It uses one number for all rows of a target, so it does not change which are the widest."
-            )
+        value, interval = apart(gap)
+        return (
+            f"has an NLL that is {with_interval(f'{value} than that of {than}' if than else value, interval)}"
+        )
+
+    def does_together(self, comparison: Comparison, gap: Score, than: str) -> str:
+        """See `Words`."""
+        value, interval = apart(gap)
+        return f"have a mean squared error that is {with_interval(f'{value} than that of {than}', interval)}"
+
+    def amount(self, comparison: Comparison, gap: Score) -> str:
+        """See `Words`: in nats."""
+        return ", ".join(filter(None, apart(gap)))
+
+    def of_scale(self, comparison: Comparison, method: str, scale: Score, it: str) -> str:
+        """See `Words`."""
+        return f"{it} is too {'sure' if scale.value > 0 else 'modest'} {self.scale_in_words(scale)}"
+
+    def scale_in_words(self, scale: Score) -> str:
+        """See `Words`."""
+        value, low, high = measured(*np.exp([scale.value, scale.low, scale.high]))
+        times = f"{value} times as large as its standard deviations say"
+        return f"(its errors are {times}, {low}\u00a0to\u00a0{high})"
 
     def drawn(self, gaps: Mapping[str, Score]) -> Shown:
         """How much lower the NLL of each method is."""

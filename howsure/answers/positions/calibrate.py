@@ -149,7 +149,7 @@ def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: 
     truths_of(result, labels)  # raises where the labels do not fit
     _check_usable(result)
 
-    sums = _sums_in(result, labels)
+    sums = sums_in(result, labels)
     as_given = sums(lambda at: 1.0)
     counted = as_given[:, 3]
     there = np.flatnonzero(counted)
@@ -224,7 +224,7 @@ def cross_fitted(result: DenseCertainty, truth: Any, seed: int) -> tuple[float, 
         truth: As for `truths_of`.
         seed: Of the folds.
     """
-    sums = _sums_in(result, truth)
+    sums = sums_in(result, truth)
     try:
         beta, at_best = _least(sums)
     except InputError:  # no label is wrong, or the probabilities say nothing
@@ -272,7 +272,7 @@ Sums = Callable[[Callable[[int], float]], Floats]
 """From the β of each row, given its place, to (N, 5) sums over the positions of each; see `_sums_of`."""
 
 
-def _sums_in(result: DenseCertainty, labels: Any) -> Sums:
+def sums_in(result: DenseCertainty, labels: Any) -> Sums:
     """The sums over a result with labels as `truths_of` takes them."""
 
     def sums(of_row: Callable[[int], float]) -> Floats:

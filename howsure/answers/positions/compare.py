@@ -28,14 +28,16 @@ from howsure.answers.positions.calibrate import cross_fitted, tempered
 from howsure.answers.positions.comparison_words import POSITION_WORDS
 from howsure.answers.positions.counts import Counts, counted_of, mean_dice, mean_iou
 from howsure.answers.positions.kept import check_known
+from howsure.answers.positions.parts import claims, parts
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.scores import calibration_error, loss_of, mean_of, of_rows
 from howsure.answers.positions.truth import check_given, truth_map, truths_of
+from howsure.compare.parts import Parts
 from howsure.compare.protocol import Comparing
 from howsure.data.rows import quoted
 from howsure.errors import InputError
 from howsure.judge.paired import Comparable, Paired, check_enough, with_outside
-from howsure.judge.scores import OUTSIDE, Measured, Score
+from howsure.judge.scores import OUTSIDE, SMALLEST, Measured, Score
 from howsure.methods.choices import CHOICES
 from howsure.request import KEEP_PROBABILITIES
 from howsure.sampling.outcome import Floats
@@ -74,6 +76,7 @@ class RowScores(Comparable):
     outside_fpr95: Score
     outside_auroc_by_disagreement: Score
     _found: Paired = field(repr=False)
+    _counts: Counts = field(repr=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +145,12 @@ def _scored(rows: Rows, truth: Any, seed: int, background: int | None = None) ->
         **dict.fromkeys(OUTSIDE, Measured(np.nan, np.zeros(len(nll)), 0)),
     }
     found = Paired.of(measured, result, some.digest, there)
-    return RowScores(**found.scores(), _found=found)
+    return RowScores(**found.scores(), _found=found, _counts=some)
+
+
+def _parts_of(rows: Rows, truth: Any, evaluation: RowScores) -> Parts:
+    """The parts of the NLL of N rows; see `howsure.compare.parts`."""
+    return parts(_untempered(rows), truth, evaluation._counts, evaluation.measured("nll"))
 
 
 def _beside(evaluation: RowScores, rows: Rows, outside: Rows) -> RowScores:
@@ -210,6 +218,18 @@ def _kept(rows: Rows) -> DenseCertainty:
     return replace(none, **nothing, method=rows.method)
 
 
+def _alone(p: Floats, truth: Any, rows: Any) -> tuple[Floats, Floats]:
+    """NLL and share of wrong positions of one network; see `howsure.compare.members.Alone`."""
+    losses, wrong = np.full((2, len(p)), np.nan)
+    for at, (own, true) in enumerate(zip(p, truth[rows], strict=True)):
+        counts = true >= 0
+        if counts.any():
+            of_true = np.take_along_axis(own, np.maximum(true, 0)[..., None], axis=-1)[..., 0][counts]
+            losses[at] = -np.log(np.maximum(of_true, SMALLEST)).mean()
+            wrong[at] = np.mean(own.argmax(axis=-1)[counts] != true[counts])
+    return losses, wrong
+
+
 COMPARING = Comparing(
     truth=_truth,
     known=_known,
@@ -217,6 +237,9 @@ COMPARING = Comparing(
     scored=_scored,
     beside=_beside,
     calibrated=_calibrated,
+    parts=_parts_of,
+    alone=_alone,
+    claims=lambda rows, truth, evaluation: claims(evaluation._counts),
     scores=SCORES,
     higher=frozenset({"row_dice", "row_iou", "outside_auroc", "outside_auroc_by_disagreement"}),
     plain=CHOICES[0].name,

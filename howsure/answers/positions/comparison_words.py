@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from howsure.answers.classes.comparison_words import ClassWords
+from howsure.answers.classes.comparison_words import ClassWords, claimed_in_words
 from howsure.compare.comparison import Comparison
-from howsure.compare.findings import besides, in_numbers, joined, the
+from howsure.compare.parts import ACCURACY
+from howsure.compare.phrases import besides, in_numbers, joined, the
 from howsure.compare.protocol import Wording
 from howsure.judge.scores import Score
 from howsure.judge.words import value_and_interval
@@ -53,6 +54,11 @@ class PositionWords(ClassWords):
     )
     always_known = frozenset(SHARES)
     shift = replace(ClassWords.shift, said="The mean Dice of {baseline}")
+    reasons: Mapping[tuple[str, bool], str] = {
+        **ClassWords.reasons,
+        (ACCURACY, True): "its labels are right more often",
+        (ACCURACY, False): "its labels are right less often",
+    }
     page = "positions/comparison.html.j2"
 
     def take(self, comparison: Comparison, method: str, worse: Sequence[str]) -> str:
@@ -107,12 +113,9 @@ class PositionWords(ClassWords):
         return f"{value}{UNIT}" if name in SHARES else value
 
     def shifted_value(self, comparison: Comparison, rows: str) -> str:
-        """The mean Dice of the baseline."""
-        return rate(comparison.score(comparison.methods[0], "row_dice", rows).value)
-
-    def why(self, comparison: Comparison, method: str) -> Iterator[str]:
-        """None: nothing is explained yet."""
-        return iter(())
+        """The mean Dice of the baseline, and how often its labels are right beside what it claims."""
+        dice = rate(comparison.score(comparison.methods[0], "row_dice", rows).value)
+        return f"{dice} ({claimed_in_words(comparison, rows)})"
 
 
 def _points(gap: Score) -> tuple[str, str]:

@@ -1,0 +1,76 @@
+"""What the percentages of classes are worth, part by part; see `howsure.compare.parts`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from howsure.answers.classes.evaluate import Evaluation
+from howsure.answers.classes.result import Certainty
+from howsure.answers.classes.scores import BINS
+from howsure.compare.parts import Claims, Parts, at_best, of_scale
+from howsure.judge.scores import SMALLEST, Mean, centred
+from howsure.judge.temperature import least
+from howsure.sampling.outcome import Floats, Integers
+
+
+def parts(result: Certainty, truth: Integers, evaluation: Evaluation) -> Parts:
+    """The parts of the NLL of (N, K) probabilities, at q ∝ p^(1/T) for the best temperature T."""
+    nll = evaluation.measured("nll")
+    logs = np.log(np.maximum(np.asarray(result.probabilities, dtype=np.float64), SMALLEST))
+    logs -= logs.max(axis=1, keepdims=True)
+    of_true = logs[np.arange(len(logs)), truth]
+
+    def at(beta: float) -> Floats:
+        q = np.exp(beta * logs)
+        total = q.sum(axis=1)
+        q /= total[:, None]
+        mean = np.einsum("nk,nk->n", q, logs)
+        curvature = np.einsum("nk,nk,nk->n", q, logs, logs) - mean**2
+        return np.stack([np.log(total) - beta * of_true, mean - of_true, curvature], axis=1)
+
+    beta, found = least(at)
+    loss, slope, curvature = found.T
+    right = (result.label == truth).astype(np.float64)
+    return Parts(
+        nll=nll,
+        best=at_best(loss, slope, curvature, nll.mistakes),
+        plain=of_shares(right, logs.shape[1], nll.mistakes),
+        scale=of_scale(-np.log(beta), -beta * slope, beta**2 * curvature, nll.mistakes),
+    )
+
+
+def of_shares(right: Floats, classes: int, mistakes: int) -> Mean:
+    """The NLL of saying of every answer that it is right as often as all are, and each other class alike.
+
+    Args:
+        right: (N,) 0 or 1, or the share of positions that are right.
+        classes: K.
+        mistakes: How many rows decide the score.
+    """
+    share = float(np.mean(right))
+    if not 0 < share < 1:
+        lost = 0.0 if share else np.log(max(classes - 1, 1))
+        return Mean(lost, np.zeros(len(right)), mistakes)
+    losses = -right * np.log(share) - (1 - right) * np.log((1 - share) / max(classes - 1, 1))
+    slopes, curvature = right - share, share * (1 - share)  # in the log-odds
+    return at_best(losses, slopes, np.full(len(right), curvature), mistakes)
+
+
+def claims(result: Certainty, truth: Integers, evaluation: Evaluation) -> Claims:
+    """Percentages of the labels beside how often they are right."""
+    right = (result.label == truth).astype(np.float64)
+    top = np.asarray(result.probability, dtype=np.float64)
+    place = np.clip(np.ceil(top * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    weights = (np.ones_like(top), top, right)
+    sums = np.stack([np.bincount(place, weight, BINS) for weight in weights], axis=1).astype(np.float64)
+    mistakes = evaluation.measured("nll").mistakes
+    return claims_of(top, right, sums, mistakes)
+
+
+def claims_of(claimed: Floats, true: Floats, sums: Floats, mistakes: int) -> Claims:
+    """From (N,) claims, what came true of each, and (B, 3) in bins: rows, Σ claims, Σ what came true."""
+    off = claimed - true
+    curve = sums[sums[:, 0] > 0]
+    curve = np.column_stack([curve[:, 0], curve[:, 1:] / curve[:, :1]])
+    excess = Mean(float(off.mean()), centred(off), mistakes)
+    return Claims(float(claimed.mean()), float(true.mean()), excess, curve)

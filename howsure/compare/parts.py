@@ -1,0 +1,98 @@
+"""What the negative log-likelihood (NLL) of a method is made of: calibration, accuracy and order.
+
+    calibration  NLL − NLL at the best temperature, or factor of the standard deviation
+    accuracy     NLL of a forecaster who knows no more than how often, or how far, the method is off
+    order        NLL at the best temperature − accuracy
+
+They add up to the NLL, so those of a difference of two methods add up to the difference. The first is what
+calibration can mend (Murphy 1973, Guo and others 2017). The other two are left after it: how good the answers
+are, and what it is worth that some are said to be surer than others.
+
+A best temperature is chosen on the rows that judge it. So the loss there is too small, by J/2NI on average,
+with J the mean square of the slopes and I the mean curvature (Takeuchi 1976); this is added. To first order
+its choice does not move it, so a row contributes what it loses (Hampel 1974).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from howsure.judge.scores import Mean, Measured, centred
+from howsure.sampling.outcome import Floats
+
+CALIBRATION, ACCURACY, ORDER = PARTS = ("calibration", "accuracy", "order")
+"""The parts, in the order in which they are told."""
+
+DISCRIMINATION = "discrimination"
+"""Accuracy and order together: what is left once calibration is mended."""
+
+
+@dataclass(frozen=True, eq=False)
+class Claims:
+    """What a method claims beside what came true, of one set of rows.
+
+    Attributes:
+        claimed: Mean percentage of the answers; of numbers, the root mean square of standard deviations.
+        true: Share of right answers; of numbers, the root mean square of errors.
+        excess: The first less the second; of numbers, the difference of their logarithms.
+        curve: (B, 3) how many rows, what they claim on average, and how much of it came true.
+    """
+
+    claimed: float
+    true: float
+    excess: Measured
+    curve: Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """The parts of the NLL of one method.
+
+    Attributes:
+        nll: The whole.
+        best: The NLL at the best temperature, or factor.
+        plain: The NLL of a forecaster who knows no more than how often, or how far, the method is off.
+        scale: Logarithm of the best temperature, or factor; above 0 where the method is too sure.
+    """
+
+    nll: Measured
+    best: Measured
+    plain: Measured
+    scale: Measured
+
+    def __getitem__(self, name: str) -> Measured:
+        """A part by its name."""
+        if name == CALIBRATION:
+            return less(self.nll, self.best)
+        if name == ORDER:
+            return less(self.best, self.plain)
+        return self.plain if name == ACCURACY else self.best
+
+
+def less(one: Measured, other: Measured) -> Mean:
+    """The difference of two scores of the same rows, as a score."""
+    mistakes = min(one.mistakes, other.mistakes)
+    return Mean(one.value - other.value, one.parts - other.parts, mistakes)
+
+
+def at_best(losses: Floats, slopes: Floats, curvatures: Floats, mistakes: int) -> Mean:
+    """The mean of losses (N,) at the parameter that makes it least, with what the choice hides added.
+
+    Args:
+        losses: Of each row.
+        slopes: Their derivatives, which add up to 0.
+        curvatures: Their second derivatives.
+        mistakes: How many rows decide the score.
+    """
+    total = float(np.sum(curvatures))
+    hidden = float(np.sum(slopes**2)) / (2 * len(losses) * total) if total > 0 else 0.0
+    return Mean(float(np.mean(losses)) + hidden, centred(losses), mistakes)
+
+
+def of_scale(value: float, slopes: Floats, curvatures: Floats, mistakes: int) -> Mean:
+    """The logarithm of a scale, with slopes and curvatures (N,) of each loss in that logarithm."""
+    total = float(np.sum(curvatures))
+    parts = -slopes / total if total > 0 else np.zeros_like(slopes)
+    return Mean(value, parts, mistakes)

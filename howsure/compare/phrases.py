@@ -1,0 +1,103 @@
+"""Pieces of sentences about a comparison: names of methods, numbers and their intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from howsure.compare.comparison import Comparison
+from howsure.judge.scores import Score
+from howsure.methods.choices import CHOICES, OWN
+from howsure.words import UNIT, listed
+
+NOUNS = frozenset((*(choice.name for choice in CHOICES), OWN))
+"""Method names that need no quotes although they begin with a small letter."""
+
+
+def joined(*sentences: str) -> str:
+    """Sentences that are not empty, as one text."""
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def quoted_list(names: Sequence[str]) -> str:
+    """Names in quotes, in a sentence."""
+    return listed([f"'{name}'" for name in names])
+
+
+def share_in_words(score: Score) -> str:
+    """A share in per cent with its interval."""
+    ends = (score.value, score.low, score.high)
+    return with_interval(*in_numbers(Score(*(100 * np.minimum(end, 1.0) for end in ends)), UNIT))
+
+
+def in_numbers(score: Score, unit: str = "") -> tuple[str, str]:
+    """A number and its interval for a sentence: `97.8 %` and `97.3 to 98.2 %`, or an empty interval.
+
+    It has so many decimals that the interval is at least three steps wide, and up to two more if a number
+    would otherwise be rounded to 0 or 100.
+    """
+    ends = (score.value, score.low, score.high)
+    if not score.high - score.low > 1e-9 * max(abs(score.value), 1):
+        return f"{score.value:.4g}{unit}".replace("-", "−"), ""
+    decimals = max(0, math.ceil(-math.log10((score.high - score.low) / 3)))
+    for _ in range(2):
+        decimals += any(round(end, decimals) in (0, 100) and end not in (0, 100) for end in ends)
+    value, low, high = (f"{round(end, decimals) + 0.0:,.{decimals}f}".replace("-", "−") for end in ends)
+    return f"{value}{unit}", f"{low}\u00a0to\u00a0{high}{unit}"
+
+
+def with_interval(value: str, interval: str) -> str:
+    """A value and its interval in brackets, if there is one."""
+    return f"{value} ({interval})" if interval else value
+
+
+def the(comparison: Comparison, name: str) -> str:
+    """A method in a sentence: `the softmax`, `the calibrated softmax`, `calibrated MC dropout`, `'mine'`."""
+    bare = comparison.calibrations.get(name, name)
+    calibrated = "calibrated " if bare != name else ""
+    if not bare[:1].islower():
+        return f"{calibrated}{bare}"
+    return f"the {calibrated}{bare}" if bare in NOUNS else f"{calibrated}'{bare}'"
+
+
+def called(comparison: Comparison, name: str) -> str:
+    """A method or a familiarity in a sentence."""
+    return f"familiarity by {name}" if name in comparison.familiarities else the(comparison, name)
+
+
+def besides(
+    comparison: Comparison, method: str, name: str, called: str, told: Callable[[Score], tuple[str, str]]
+) -> str:
+    """Whether a method is better than the baseline in another score too, a sentence; empty if unknown.
+
+    Args:
+        comparison: What was found.
+        method: The method.
+        name: The score.
+        called: What a sentence calls it.
+        told: From the difference to how large it is and its interval, in words.
+    """
+    gap = comparison.difference(method, comparison.methods[0], name)
+    if gap.value == 0:
+        return f"The {called} is the same."
+    if not gap.known:
+        return ""
+    if not gap.excludes_zero:
+        return f"The {called} does not differ by more than chance."
+    better = (gap.value > 0) == (name in comparison.comparing.higher)
+    return f"{'Its' if better else 'But its'} {called} is {with_interval(*told(gap))}."
+
+
+CHEAP = 1.5
+"""Plain predictions from which a cost is told: costs are measured once, and only their size is reliable."""
+
+
+def price_of(comparison: Comparison, method: str) -> str:
+    """What a method takes, `4 networks and 2.8 plain predictions`; empty where it is hardly more."""
+    kind, cost = comparison.kinds[method], comparison.costs[method]
+    networks = kind.settings.get("members", 1) if kind.settings.get("name") == "ensemble" else 1
+    trained = [f"{networks} networks"] if networks > 1 else []
+    spent = [f"{cost:.1f} plain predictions"] if np.isfinite(cost) and cost >= CHEAP else []
+    return listed([*trained, *spent]) if trained or spent else ""

@@ -1,0 +1,222 @@
+"""Reasons: parts that add up, checked against scipy; and sentences that are told only where they are sure."""
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from scipy.stats import norm
+
+import howsure
+from howsure.compare.findings import findings, lead
+from howsure.compare.members import Hearing
+from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, PARTS
+from howsure.compare.reasons import SCALE, TOGETHER, WHOLE, Claim, claims
+from howsure.methods.ensemble import Ensemble
+
+ROWS, CLASSES = 600, 4
+
+
+def world(rows=ROWS, noise=1.0, scale=1.0, seed=0, signal=2.0):
+    """Truths, and calibrated logits whose features have some noise, times a scale."""
+    random = np.random.default_rng(seed)
+    truth = random.integers(CLASSES, size=rows)
+    seen = signal * np.eye(CLASSES)[truth] + noise * random.normal(size=(rows, CLASSES))
+    return truth, scale * seen * signal / noise**2  # the posterior under normal noise
+
+
+def compared(truth, **logits):
+    results = {
+        name: howsure.Certainty.from_probabilities(softmax(each, axis=1)) for name, each in logits.items()
+    }
+    return howsure.Comparison.of_results(results, truth)
+
+
+def found(comparison, method, about):
+    return next((c for c in claims(comparison) if (c.method, c.about) == (method, about)), None)
+
+
+def why(comparison):
+    return next(each.answer for each in findings(comparison) if each.question == "Why?")
+
+
+def test_parts_add_up_to_the_difference():
+    truth, true = world()
+    comparison = compared(truth, base=2 * true, other=0.5 * world(noise=1.3, seed=1)[1])
+    parts = {name: comparison.part("other", name) for name in PARTS}
+    whole = comparison.difference("other", "base", "nll")
+    assert sum(each.value for each in parts.values()) == pytest.approx(whole.value, abs=1e-12)
+    assert comparison.part("other", DISCRIMINATION).value == pytest.approx(
+        parts[ACCURACY].value + parts[ORDER].value, abs=1e-12
+    )
+
+
+def test_calibration_is_what_the_best_temperature_gains():
+    truth, true = world()
+    logits = 2.5 * true
+    rows = np.arange(ROWS)
+
+    def nll(log):
+        return -log_softmax(logits * np.exp(-log), axis=1)[rows, truth].mean()
+
+    best = minimize_scalar(nll, bounds=(-3, 3), method="bounded", options={"xatol": 1e-9})
+    parts = compared(truth, base=logits).parts["base"]
+    assert parts.scale.value == pytest.approx(best.x, abs=1e-5)
+    step = 1e-5
+    near = [log_softmax(logits * np.exp(-best.x + t), axis=1)[rows, truth] for t in (step, -step)]
+    slopes = (near[1] - near[0]) / (2 * step)
+    curvature = (nll(best.x + 1e-3) + nll(best.x - 1e-3) - 2 * best.fun) / 1e-6
+    hidden = np.mean(slopes**2) / (2 * ROWS * curvature)
+    assert parts.best.value == pytest.approx(best.fun + hidden, rel=1e-4)
+    # The interval of the temperature is that of the bootstrap.
+    random = np.random.default_rng(0)
+    drawn = []
+    for _ in range(200):
+        chosen = random.integers(ROWS, size=ROWS)
+        drawn.append(compared(truth[chosen], base=logits[chosen]).parts["base"].scale.value)
+    assert np.linalg.norm(parts.scale.parts) == pytest.approx(np.std(drawn), rel=0.2)
+
+
+def test_the_accuracy_part_knows_no_more_than_how_often_answers_are_right():
+    truth, true = world()
+    parts = compared(truth, base=true).parts["base"]
+    right = (true.argmax(axis=1) == truth).mean()
+    entropy = -right * np.log(right) - (1 - right) * np.log((1 - right) / (CLASSES - 1))
+    assert parts[ACCURACY].value == pytest.approx(entropy + 1 / (2 * ROWS), rel=1e-9)
+
+
+def test_the_parts_of_numbers_are_those_of_normal_densities():
+    random = np.random.default_rng(0)
+    std = np.exp(0.5 * random.normal(size=(ROWS, 1)))
+    y = std * random.normal(size=(ROWS, 1))
+    mean = np.zeros((ROWS, 1))
+    results = {
+        "sure": howsure.RegressionCertainty.from_mean_std(mean, std / 2),
+        "flat": howsure.RegressionCertainty.from_mean_std(mean, np.full_like(std, 1.0)),
+    }
+    comparison = howsure.Comparison.of_results(results, y, calibrated=False)
+    factor = np.sqrt(np.mean((2 * y / std) ** 2))
+    sure = comparison.parts["sure"]
+    assert sure.scale.value == pytest.approx(np.log(factor), abs=1e-12)
+    hidden = np.mean((1 - (2 * y / std / factor) ** 2) ** 2) / (4 * ROWS)
+    at_best = -norm.logpdf(y, 0, std / 2 * factor).mean() + hidden
+    assert sure.best.value == pytest.approx(at_best, abs=1e-9)
+    flat = comparison.parts["flat"]
+    assert flat[ACCURACY].value == pytest.approx(sure[ACCURACY].value, abs=1e-12)
+    assert found(comparison, "flat", ORDER).sure
+    assert not found(comparison, "flat", ORDER).better
+    assert found(comparison, "flat", CALIBRATION).better
+    assert f"'sure' is too sure (its errors are {factor:.2f} times as large" in why(comparison)
+    assert "it knows less well which errors are large" in why(comparison)
+
+
+def test_each_reason_is_told_where_it_is_the_reason():
+    truth, true = world()
+    sharp = compared(truth, base=true, other=3 * true)
+    assert found(sharp, "other", CALIBRATION).sure
+    assert not found(sharp, "other", CALIBRATION).better
+    assert found(sharp, "other", ACCURACY) is None
+    assert found(sharp, "other", SCALE).effect.value > 0
+    assert "because its percentages fit worse how often it is right" in why(sharp)
+    assert "'other' is too sure" in why(sharp) or "It is too sure" in why(sharp)
+    assert "'base' is neither too sure nor too modest" in why(sharp)
+    better = compared(truth, base=true + 1.5 * np.random.default_rng(1).normal(size=true.shape), other=true)
+    assert found(better, "other", DISCRIMINATION).sure
+    assert found(better, "other", DISCRIMINATION).better
+    assert lead(better).startswith("Take 'other'")
+    assert "The reason is that" in lead(better)
+
+
+def test_what_is_not_sure_is_a_guess_with_the_rows_that_it_would_take():
+    truth, true = world(rows=120, seed=5)
+    comparison = compared(truth, base=1.2 * true)
+    claim = found(comparison, "base", SCALE)
+    assert claim is not None
+    assert not claim.sure
+    said = why(comparison)
+    assert "These 120 rows are too few to be sure whether 'base' is too sure or too modest." in said
+    assert "The best guess is that it is too sure" in said
+    assert "rows would tell." in said
+    error = np.linalg.norm(comparison.parts["base"].scale.parts)
+    assert claim.rows == pytest.approx(120 * (2.8 * error / claim.effect.value) ** 2, rel=0.01)
+
+
+def test_a_difference_that_only_calibration_makes_is_gone_once_both_are_calibrated():
+    truth, true = world(rows=2000)
+    random = np.random.default_rng(4)
+    other = 3 * (true + 0.05 * random.normal(size=true.shape))
+    said = why(compared(truth, base=true, other=other))
+    assert "Once both are calibrated, these 2,000 rows cannot tell them apart" in said
+
+
+def heard(members, truth):
+    from howsure.answers.classes.compare import COMPARING
+
+    hearing = Hearing(COMPARING.alone, truth)
+    rows = np.arange(len(truth))
+    for place in np.array_split(rows, 3):
+        hearing(place, [softmax(each[place], axis=1) for each in members])
+    return hearing.members()
+
+
+def together(members, truth):
+    """A comparison in which the ensemble's members were heard."""
+    from dataclasses import replace
+
+    mean = np.mean([softmax(each, axis=1) for each in members], axis=0)
+    comparison = compared(truth, base=members[0], ensemble=np.log(mean))
+    return replace(comparison, members={"ensemble": heard(members, truth)})
+
+
+def test_members_that_make_different_mistakes_are_better_together():
+    truth, true = world()
+    random = np.random.default_rng(2)
+    members = [true + 4 * random.normal(size=true.shape) for _ in range(4)]
+    comparison = together(members, truth)
+    assert found(comparison, "ensemble", TOGETHER).better
+    assert "Its networks do not all make the same mistakes: together they give the true class" in why(
+        comparison
+    )
+    right = np.array([each.argmax(axis=1) == truth for each in members])
+    shared = np.mean([np.mean(~right[j][~right[i]]) for i in range(4) for j in range(4) if i != j])
+    assert f"another is wrong too in {100 * shared:.0f}\u00a0% of cases" in why(comparison)
+
+
+def test_copies_of_a_good_network_beside_a_weak_one_are_named():
+    truth, true = world()
+    weak = true + 6 * np.random.default_rng(3).normal(size=true.shape)
+    comparison = together([weak, true, true, true], truth)
+    said = why(comparison)
+    assert "do not all make the same mistakes" not in said
+    assert "Network 1, network 2 and network 3 answer alike, so they count as one." in said
+    assert "Network 1 alone is better than all 4 together" in said
+
+
+def test_members_that_share_their_mistakes_are_not_said_to_differ():
+    truth, true = world(rows=200)
+    random = np.random.default_rng(6)
+    members = [true + 0.02 * random.normal(size=true.shape) for _ in range(4)]
+    claim = found(together(members, truth), "ensemble", TOGETHER)
+    assert claim is None or not claim.sure
+    assert "cannot tell" in why(together(members, truth))
+
+
+def test_the_members_of_a_real_ensemble_are_heard():
+    from sklearn.datasets import load_digits
+    from sklearn.neural_network import MLPClassifier
+
+    x, y = load_digits(return_X_y=True)
+    nets = [MLPClassifier((20,), random_state=s, tol=1e-3).fit(x[:900] / 16, y[:900]) for s in range(3)]
+    new = x[900:] / 16
+    comparison = howsure.compare(
+        nets[0], new, y[900:], methods={"plain": howsure.PlainPrediction(), "ensemble": Ensemble(nets[1:])}
+    )
+    members = comparison.members["ensemble"]
+    for net, losses, wrong in zip(nets, members.losses, members.wrong, strict=True):
+        p = net.predict_proba(new)
+        assert losses == pytest.approx(-np.log(p[np.arange(len(p)), y[900:]]), rel=1e-5, abs=1e-6)
+        assert np.array_equal(wrong, p.argmax(axis=1) != y[900:])
+    assert comparison.score("ensemble", "nll").value == pytest.approx(members.together.mean(), rel=1e-5)
+
+
+def test_a_claim_is_better_where_its_effect_is_below_0():
+    assert Claim("a", WHOLE, howsure.Score(-1.0, -2.0, -0.5), True).better
