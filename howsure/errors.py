@@ -19,6 +19,9 @@ import re
 import sys
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Self
 
 
@@ -120,6 +123,20 @@ def raised(error: Exception) -> str:
     return ". ".join([told.rstrip("."), *notes]) if notes else told
 
 
+_HEARD: ContextVar[dict[str, str] | None] = ContextVar("_HEARD", default=None)
+
+
+@contextmanager
+def hearing() -> Iterator[dict[str, str]]:
+    """In this scope, whatever `warn` says, the first of each kind, also where a filter drops the warning."""
+    heard = dict[str, str]()
+    before = _HEARD.set(heard)
+    try:
+        yield heard
+    finally:
+        _HEARD.reset(before)
+
+
 def warn(said: str, kind: str | None = None) -> None:
     """Warn whoever called howsure, with a `HowsureWarning` that points at their line.
 
@@ -130,6 +147,9 @@ def warn(said: str, kind: str | None = None) -> None:
         said: The message.
         kind: As for `HowsureWarning`.
     """
+    heard = _HEARD.get()
+    if heard is not None:
+        heard.setdefault(said if kind is None else kind, said)
     frame = ours = sys._getframe()
     while (before := frame.f_back) is not None:
         frame = before

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from howsure.answers.meant import check_meant, check_no_steps
+from howsure.answers.meant import check_logits, check_meant, check_no_steps
 from howsure.answers.raw import Raw
 from howsure.answers.registry import outcome_of
 from howsure.data.moves import Change
@@ -16,7 +16,7 @@ from howsure.data.rows import cast_rows, quoted
 from howsure.errors import InputError, ModelError
 from howsure.methods.protocol import Job, Method, is_method
 from howsure.models.adapt import adapt, capable, check_prediction, rows_for, warn_of_raw_images
-from howsure.models.protocol import LOGITS, PROBABILITIES, Array, Model, ModelInfo, PassModel
+from howsure.models.protocol import LABEL_LOGITS, LOGITS, PROBABILITIES, Array, Model, ModelInfo, PassModel
 from howsure.models.wrapped import network_in
 from howsure.request import Request
 from howsure.sampling.outcome import Outcome
@@ -84,6 +84,9 @@ def prepare(
         named = request.class_names is not None or given.class_names is not None
         if first is None and request.outputs in (None, LOGITS, PROBABILITIES) and not named:
             check_no_steps(ready, rows, outcome)
+        alike = first is not None and first.model.info.ending == ready.info.ending
+        if request.outputs in (LOGITS, LABEL_LOGITS) and request.outcome is None and not alike:
+            check_logits(ready, rows, request.batch_size, outcome, request.outputs)
         if request.outputs is None and request.outcome is None:
             check_wrapped(model, ready, rows, outcome)
             if first is None:

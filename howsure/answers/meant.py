@@ -13,10 +13,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from howsure.answers.outputs import SAY_NUMBERS
+from howsure.answers.outputs import SAY_NUMBERS, SUM_OFF, SUMS_OFF
 from howsure.data.rows import cast_rows, counted
 from howsure.errors import ModelError, warn
-from howsure.models.protocol import CLASSES, REGRESSION, Array, Model, ModelInfo
+from howsure.models.protocol import (
+    CLASSES,
+    LABEL_LOGITS,
+    LABEL_PROBABILITIES,
+    LOGITS,
+    PROBABILITIES,
+    REGRESSION,
+    Array,
+    Model,
+    ModelInfo,
+)
 from howsure.sampling.outcome import Floats, Outcome
 
 LOOKED_AT = 64
@@ -128,6 +138,52 @@ def check_meant(model: Model, rows: Sequence[Array], batch_size: int, *, told: b
     )
 
 
+def check_logits(
+    model: Model, rows: Sequence[Array], batch_size: int, outcome: Outcome, declared: str
+) -> None:
+    """Refuse probabilities that the caller declared logits; warn where values alone leave it open.
+
+    Args:
+        model: The adapted model.
+        rows: Checked rows of each input.
+        batch_size: Rows that run together.
+        outcome: How its outputs are read.
+        declared: `logits` or `label-logits`.
+
+    Raises:
+        ModelError: The model ends in a softmax or in sigmoids, or its numbers add up to 1 in all rows.
+    """
+    info, axis = model.info, getattr(outcome, "class_axis", None) or 0
+    if info.loss_takes == LOGITS:  # training put a softmax or sigmoid on top of them
+        return
+    alone = declared == LABEL_LOGITS or info.output_shape[axis] == 1
+    found = f"'{info.ending}' in its last layer"
+    ends = info.ending in (PROBABILITIES, *(("sigmoid", LABEL_PROBABILITIES) if alone else ("softmax",)))
+    if not ends:
+        if not len(rows[0]):
+            return
+        values, _ = _looked_at(model, rows, batch_size, LOOKED_AT if len(outcome.columns) == 1 else 2)
+        sums = np.ones(1) if alone else values.sum(axis=1 + axis)
+        off = np.abs(sums - 1) > SUMS_OFF.get(info.output_dtype, SUM_OFF)
+        if values.size < ENOUGH or not (values.min() >= 0 and values.max() <= 1) or off.any():
+            return
+        found = f"numbers from 0 to 1 that add up to 1, in {counted(len(values), 'row')}"
+    said = f"The outputs of model '{info.name}' are declared logits and "
+    words = LABEL_PROBABILITIES if declared == LABEL_LOGITS else PROBABILITIES
+    if alone and not ends:
+        warn(
+            f"{said}may be probabilities: in {counted(len(values), 'row')} all are from 0 to 1, so that as "
+            f"logits none says less than 50 %. If they are probabilities, say so: outputs='{words}'."
+        )
+        return
+    raise ModelError(
+        f"{said}are probabilities already",
+        expected=f"outputs='{words}'",
+        received=found,
+        hint="If training put a softmax or sigmoid on top of these, the model needs it as well",
+    )
+
+
 def check_no_steps(model: Model, rows: Sequence[Array], outcome: Outcome) -> None:
     """Refuse outputs of which there is one for each step of a row, so that more steps make more of them.
 
@@ -202,10 +258,12 @@ def are_like_logits(values: Floats) -> bool:
     return bool(together < min(MOVES_TOGETHER, FOR_EACH * (width - 1)))
 
 
-def _looked_at(model: Model, rows: Sequence[Array], size: int) -> tuple[Floats, Floats | None]:
+def _looked_at(
+    model: Model, rows: Sequence[Array], size: int, most: int = LOOKED_AT
+) -> tuple[Floats, Floats | None]:
     """Predictions (n, K) for a few rows, and these rows (n, F) where they are numbers of one input."""
     cast = cast_rows(rows, model.info.inputs)
-    count = min(LOOKED_AT, len(cast[0]))
+    count = min(most, len(cast[0]))
     spread = np.arange(count) * len(cast[0]) // count  # rows may lie in the order of their classes
     some = [array[spread] for array in cast]
     size = model.info.fixed_batch or size

@@ -66,6 +66,7 @@ class Comparison(Displayed):
         parts: What the NLL of each method on the unchanged rows is made of, where it is defined.
         claims: What each method claims beside what came true, by method and set.
         members: By ensemble, its members, each alone.
+        noticed: Sentences on what is odd about the rows, results or models, as they were warned of.
     """
 
     in_notebooks: ClassVar[str] = "howsure.report.notebook:of_comparison"
@@ -86,6 +87,7 @@ class Comparison(Displayed):
     parts: Mapping[str, Parts] = field(default_factory=dict)
     claims: Mapping[tuple[str, str], Claims] = field(default_factory=dict)
     members: Mapping[str, Members] = field(default_factory=dict)
+    noticed: tuple[str, ...] = ()
 
     @staticmethod
     def of_results(

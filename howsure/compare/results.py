@@ -11,6 +11,7 @@ import numpy as np
 
 from howsure.answers.registry import answer_of, part_of
 from howsure.arguments import check_by_name, check_flag, check_whole
+from howsure.compare import noticed
 from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, GIVEN, LEAST_CALIBRATED, Comparison
 from howsure.compare.protocol import Comparing
 from howsure.data.align import places
@@ -64,6 +65,7 @@ def without(comparing: Comparing, result: Any, background: int | str | None) -> 
     return replace(comparing, scored=scored), result.class_names[number]
 
 
+@noticed.keeping_what_is_said
 def compared(
     results: Mapping[str, Any],
     labels: Any = None,
@@ -106,6 +108,7 @@ def compared(
     named = [name for name, each in said.items() if each.ids is not None]
     if named and len(named) < len(said):
         warn(f"Only {quoted(named)} of {quoted([*said])} has ids, so rows are paired by their position.")
+    noticed.of_calibrated(said)
     comparing, left_out = without(comparing, said[first], background)
     truth = comparing.known(said[first], _labels_among(said, labels))
     if comparing.completed is not None and len(truth) >= LEAST_CALIBRATED:
@@ -120,6 +123,7 @@ def compared(
     evaluations = {(name, AS_THEY_ARE): comparing.scored(each, truth, seed) for name, each in shown.items()}
     parts = {name: comparing.parts(said[name], truth, evaluations[name, AS_THEY_ARE]) for name in said}
     claims = {at: comparing.claims(shown[at[0]], truth, each) for at, each in evaluations.items()}
+    noticed.of_rows(comparing, first, {AS_THEY_ARE: said[first]}, truth, evaluations[first, AS_THEY_ARE])
     shown = {name: comparing.kept(each) for name, each in shown.items()}
     return Comparison(
         methods=tuple(shown),

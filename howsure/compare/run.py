@@ -18,6 +18,7 @@ import numpy as np
 from howsure.answers.registry import answer_of, fed, part_of
 from howsure.arguments import check_by_name, check_flag, check_progress
 from howsure.assess import streamed
+from howsure.compare import noticed
 from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED, Comparison
 from howsure.compare.members import Heard, Hearing, Members
 from howsure.compare.parts import Claims, Parts
@@ -59,6 +60,7 @@ WARM_UP = 512
 
 @named_either_way
 @belongs_to_the_method
+@noticed.keeping_what_is_said
 def compare(
     model: Any,
     x: Any,
@@ -193,6 +195,7 @@ def compare(
         seconds = {
             name: _assessed(name, method, model, request, course, scored) for name, method in chosen.items()
         }
+        noticed.of_members(comparing, scored.members, truth)
         scores, of_scores = _familiar(model, sets, known, batch_size, course)
     seconds |= of_scores
     plain = seconds.get(next((name for name, each in chosen.items() if is_plain(each)), ""), np.nan)
@@ -390,6 +393,9 @@ class _Scored:
         if self._fits and self.comparing.completed is not None:
             said = self._fitted(self.comparing.completed, said)
         self._score(name, said)
+        if len(self.kept) == 1:
+            evaluation, outside = self.evaluations[name, AS_THEY_ARE], self.sets.outside
+            noticed.of_rows(self.comparing, name, said, self.truth, evaluation, outside)
         if self._calibrated and "calibration" not in said[AS_THEY_ARE].method:
             self.calibrations[CALIBRATED.format(name)] = name
             self._score(CALIBRATED.format(name), self._fitted(self.comparing.calibrated, said))

@@ -11,7 +11,7 @@ from howsure.answers.registry import part_of
 from howsure.arguments import check_whole
 from howsure.data.twice import first_twice, mark_of
 from howsure.errors import warn
-from howsure.judge.learnt import warn_of_scores
+from howsure.judge.learnt import warn_of_copies, warn_of_scores
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -110,12 +110,13 @@ def evaluate(
         {} if background is None else {"background": part_of(certainty, "background")(certainty, background)}
     )
     found = part_of(certainty, "evaluate")(certainty, labels, outside=outside, seed=seed, **more)
-    _warn_of_same_rows(certainty)
+    _warn_of_same_ids(certainty)
+    warn_of_copies(certainty, found)
     warn_of_scores(certainty)
     return found
 
 
-def _warn_of_same_rows(certainty: Result[Any]) -> None:
+def _warn_of_same_ids(certainty: Result[Any]) -> None:
     """Warn of rows that are given twice: all that share an id have the same answer, to the last digit."""
     ids: Any = getattr(certainty, "ids", None)
     distinct = 0 if ids is None else len(set(ids.tolist()))

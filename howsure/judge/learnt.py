@@ -20,8 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.errors import warn
+from howsure.judge.paired import Comparable
 from howsure.results.columns import Result
-from howsure.sampling.outcome import Booleans
+from howsure.sampling.outcome import Booleans, Floats
 from howsure.words import counted
 
 KEPT = 1024
@@ -29,6 +30,12 @@ KEPT = 1024
 
 BITS = 18
 """Of a number that its digest depends on: the rounding of 32-bit outputs rarely changes these."""
+
+COARSE = 6
+"""The same where rows are counted that are copies: rounding changes these hardly ever."""
+
+LEAST_DISTINCT = 25
+"""Marks below which counts may be even by chance: nine in ten of so many are in 1 of 100,000 cases."""
 
 THRESHOLDED = ("undecided", "unsettled")
 """Numbers of a row that thresholds of verdicts change, and no digest depends on."""
@@ -88,14 +95,28 @@ def plain_rows(rows: LearntRows | None) -> dict[str, Any] | None:
 
 
 def digests(result: Result[Any]) -> Digests:
-    """(N,) a digest of what a model said of each row, mixed as in SplitMix64 (Steele and others 2014)."""
+    """(N,) a digest of what a model said of each row."""
+    return digests_of(_said(result))
+
+
+def _said(result: Result[Any]) -> Floats:
+    """(N, M) what a model said of each row, in numbers."""
     names = [result.first_numbers(), *(each.name for each in result.columns if each.of_maps)]
-    numbers = np.column_stack([getattr(result, name) for name in names if name not in THRESHOLDED])
+    return np.column_stack([getattr(result, name) for name in names if name not in THRESHOLDED])
+
+
+def digests_of(numbers: Floats, bits: int = BITS) -> Digests:
+    """(N,) a digest of each row of numbers (N, M), mixed as in SplitMix64 (Steele and others 2014).
+
+    Args:
+        numbers: The rows.
+        bits: How many of a number count.
+    """
     mantissa, exponent = np.frexp(np.asarray(numbers, np.float64))
-    rounded = np.ldexp(np.rint(np.ldexp(mantissa, BITS)), exponent) + 0.0  # + 0.0: no −0
-    found = np.zeros(len(result), dtype=np.uint64)
-    for bits in np.ascontiguousarray(rounded.T).view(np.uint64):
-        found = (found ^ bits) + np.uint64(0x9E3779B97F4A7C15)
+    rounded = np.ldexp(np.rint(np.ldexp(mantissa, bits)), exponent) + 0.0  # + 0.0: no −0
+    found = np.zeros(len(numbers), dtype=np.uint64)
+    for each in np.ascontiguousarray(rounded.T).view(np.uint64):
+        found = (found ^ each) + np.uint64(0x9E3779B97F4A7C15)
         found = (found ^ (found >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         found = (found ^ (found >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         found = found ^ (found >> np.uint64(31))
@@ -124,3 +145,36 @@ def warn_of_scores(result: Any) -> None:
     said = in_words(result)
     if said is not None:
         warn(f"{said}, so scores of them are better than of new ones. Score other labelled rows.")
+
+
+def warn_of_copies(result: Any, evaluation: Any) -> None:
+    """Warn where each row of a result stands several times, with the same answer and the same truth.
+
+    Args:
+        result: Of labelled rows.
+        evaluation: Its scores, with the rows and the truth that they are of.
+    """
+    if not isinstance(evaluation, Comparable):
+        return
+    found = evaluation._found
+    there = np.isin(result.row, found.row)
+    truth = np.asarray(found.truth, np.float64).reshape(len(found.truth), -1)
+    if there.sum() != len(truth):
+        return
+    times = times_each(digests_of(np.column_stack([_said(result)[there], truth]), COARSE))
+    if times > 1:
+        warn(
+            f"Each of these {counted(len(truth), result.kind)} stands {times:,} times, with the same answer "
+            f"and the same truth: intervals hold as if there were {times:,} times as many as there are. Drop "
+            "the copies."
+        )
+
+
+def times_each(marks: Digests) -> int:
+    """How many times each mark occurs: the largest number that divides the counts of nine in ten; else 1.
+
+    Marks that are alike by chance do not hide it, as copies of both are counted.
+    """
+    _, counts = np.unique(marks, return_counts=True)
+    most = int(np.median(counts)) if len(counts) >= LEAST_DISTINCT else 1
+    return next((times for times in range(most, 1, -1) if np.mean(counts % times == 0) >= 0.9), 1)

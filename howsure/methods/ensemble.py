@@ -20,6 +20,9 @@ from howsure.words import counted
 
 MEMBER = "Member {} of the ensemble"
 
+AGREES_WITH_NONE = "member {} that agrees with none"
+"""What such warnings have in common."""
+
 LEAST_CONSTANT = 16
 """Rows below which a sound member may say the same of all, as a small tree does."""
 
@@ -142,7 +145,7 @@ def _warn_of_odd(jobs: Sequence[Job], members: Sequence[Estimates]) -> None:
                 f"these agree with each other (agreement beyond chance {own:.2f}, and at least {lowest:.2f}, "
                 f"on {rows}). If it was never trained, or puts out its classes in another order, leave it "
                 "out.",
-                kind=f"member {number} that agrees with no other",
+                kind=AGREES_WITH_NONE.format(number),
             )
 
 

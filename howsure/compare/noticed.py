@@ -1,0 +1,117 @@
+"""What is odd about labelled rows, results and members that are compared: each is warned of, and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+from functools import wraps
+from typing import Any, ParamSpec
+
+import numpy as np
+
+from howsure.compare.comparison import AS_THEY_ARE, Comparison
+from howsure.compare.members import Members
+from howsure.compare.protocol import Comparing
+from howsure.errors import hearing, warn
+from howsure.judge.learnt import LearntRows, digests, in_words, warn_of_copies
+from howsure.judge.paired import Comparable
+from howsure.methods.ensemble import AGREES_WITH_NONE, LEAST_AGREEING, MEMBER, SLIGHT, SUBSTANTIAL
+from howsure.words import counted
+
+P = ParamSpec("P")
+
+EASY = 300
+"""Rows without a mistake that leave an error rate of 1 % at most, with 95 % confidence: the rule of three,
+3/N (Hanley and Lippman-Hand 1983)."""
+
+
+def keeping_what_is_said(compared: Callable[P, Comparison]) -> Callable[P, Comparison]:
+    """The same function, whose comparison keeps all that is warned of while it is made."""
+
+    @wraps(compared)
+    def heard(*args: P.args, **kwargs: P.kwargs) -> Comparison:
+        with hearing() as said:
+            found = compared(*args, **kwargs)
+        return replace(found, noticed=tuple(said.values()))
+
+    return heard
+
+
+def of_rows(
+    comparing: Comparing,
+    name: str,
+    said: Mapping[str, Any],
+    truth: Any,
+    evaluation: Comparable,
+    outside: Collection[str] = (),
+) -> None:
+    """Warn of rows that stand several times, may be training rows, or are in two sets at once.
+
+    Args:
+        comparing: How these results are scored.
+        name: Of the baseline.
+        said: Its results by set of rows.
+        truth: True answers of the unchanged rows.
+        evaluation: Its scores of these.
+        outside: Names of the OOD sets among the sets.
+    """
+    own = said[AS_THEY_ARE]
+    warn_of_copies(own, evaluation)
+    mistakes = None if comparing.mistakes is None else comparing.mistakes(own, truth)
+    if mistakes == 0 and len(own) >= EASY:
+        warn(
+            f"'{name}' makes no mistake in {counted(len(own), own.kind)}. Either they are easy, or it was "
+            "trained on them: nothing can be told either way. Take others, and harder ones."
+        )
+    known = digests(own)
+    for which, each in said.items():
+        if which in outside:
+            shared = int(LearntRows.of(own).among(each).sum())
+            if shared:
+                least = "All" if shared == len(each) else f"At least {shared:,} of the"
+                warn(
+                    f"{least} {counted(len(each), each.kind)} of the OOD set '{which}' seem to be among the "
+                    f"labelled ones: '{name}' gives them the same answers, to the last digits. Leave them "
+                    "out of one of the two."
+                )
+        elif which != AS_THEY_ARE and np.array_equal(digests(each), known):
+            warn(
+                f"The change '{which}' changes no answer of '{name}', to the last digits: so these seem to "
+                "be the rows as they are, and it says nothing about others. Check what it does."
+            )
+
+
+def of_members(comparing: Comparing, ensembles: Mapping[str, Members], truth: Any) -> None:
+    """Warn of a member that is hardly better than one answer for all rows, while another one is far better.
+
+    Args:
+        comparing: How these results are scored.
+        ensembles: The members of each on the labelled rows.
+        truth: (N,) true classes, or (N, K) numbers; members of others are not looked at.
+    """
+    for name, each in ensembles.items():
+        numbers, rows = bool(np.isnan(each.wrong).all()), len(truth)
+        if comparing.alone is None or rows < LEAST_AGREEING or not (numbers or truth.ndim == 1):
+            continue
+        usual = truth.mean(axis=0) if numbers else np.eye(truth.max() + 1)[np.bincount(truth).argmax()]
+        of_usual = comparing.alone(np.tile(usual, (rows, 1)), truth, np.arange(rows))[not numbers].mean()
+        lost = (each.losses if numbers else each.wrong).mean(axis=1)
+        avoided = 1 - lost / of_usual if of_usual else np.ones(len(lost))
+        for number in np.flatnonzero((avoided < SLIGHT) & (avoided.max() > SUBSTANTIAL)):
+            warn(
+                f"{MEMBER.format(number)} '{name}' is hardly better on {counted(rows, 'row')} than one "
+                f"answer for all of them: it avoids {max(avoided[number], 0):.0%} of the loss of that, and "
+                f"the best member {avoided.max():.0%}. If it was never trained, leave it out.",
+                kind=AGREES_WITH_NONE.format(number),
+            )
+
+
+def of_calibrated(results: Mapping[str, Any]) -> None:
+    """Warn of results whose calibrator has learnt from the rows on which they are compared."""
+    for name, each in results.items():
+        told = in_words(each)
+        if told is not None:
+            warn(
+                f"{told}, and so '{name}' has better scores than on new ones, and is compared unfairly. "
+                "Compare on other labelled rows."
+            )

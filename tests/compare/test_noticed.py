@@ -1,0 +1,237 @@
+"""What is odd about rows, results and members that are compared is told, and kept with the comparison."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import howsure
+from howsure import Certainty, Comparison, HowsureWarning, RegressionCertainty
+from howsure.judge.learnt import times_each
+from howsure.models.arrays import ArrayModel, Dense, Dropout
+from tests.answers.maps import certainty_of
+from tests.conformance import cases
+from tests.conformance.test_methods import ONE_INPUT
+
+N = 400
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(N, 4)).astype(np.float32)
+SOFTMAX = {"softmax": howsure.Softmax()}
+
+
+def network(seed=0, end="softmax", size=3.0):
+    steps = cases.two_layers(Dropout(0.4), end, seed=seed)
+    last, *reads = steps["output"]
+    steps["output"] = (Dense(size * last.weights, last.bias, end), *reads)
+    return ArrayModel(
+        "network", ONE_INPUT, steps, trained_for="classes" if end == "softmax" else "regression"
+    )
+
+
+MODEL = network()
+P = MODEL.predict([X]).astype(np.float64)
+TRUTH = np.array([RANDOM.choice(3, p=p / p.sum()) for p in P])
+
+
+def noticed(ask, *args, **options):
+    """What a comparison keeps, which is also what it warns of."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = ask(*args, **options)
+    said = [str(each.message) for each in caught if issubclass(each.category, HowsureWarning)]
+    if isinstance(found, Comparison):
+        assert list(found.noticed) == [*dict.fromkeys(said)]
+    return said
+
+
+def compared(x=X, truth=TRUTH, model=MODEL, methods=SOFTMAX, **options):
+    return noticed(
+        howsure.compare, model, x, truth, methods=methods, **{"calibrated": False, "shifts": {}, **options}
+    )
+
+
+def of_results(truth=TRUTH, **results):
+    return noticed(Comparison.of_results, results, truth)
+
+
+def test_nothing_is_noticed_of_sound_rows():
+    dropout = {**SOFTMAX, "dropout": howsure.MCDropout(passes=10)}
+    shifts, outside = {"noise": lambda x: x + 0.1}, {"far": X + 5}
+    assert compared(methods=dropout, shifts=shifts, outside=outside, calibrated=True) == []
+    assert (
+        of_results(one=Certainty.from_probabilities(P), other=Certainty.from_probabilities(P[:, ::-1])) == []
+    )
+
+
+# --- training rows ---------------------------------------------------------------------------------
+
+NO_MISTAKE = (
+    "'softmax' makes no mistake in 400 rows. Either they are easy, or it was trained on them: nothing"
+)
+
+
+def test_no_mistake_in_many_rows():
+    assert [said[: len(NO_MISTAKE)] for said in compared(truth=P.argmax(axis=1))] == [NO_MISTAKE]
+    right = {"softmax": Certainty.from_probabilities(P), "other": Certainty.from_probabilities(P[:, ::-1])}
+    assert [said[: len(NO_MISTAKE)] for said in of_results(P.argmax(axis=1), **right)] == [NO_MISTAKE]
+    one_mistake = P.argmax(axis=1)
+    one_mistake[7] = (one_mistake[7] + 1) % 3
+    assert compared(truth=one_mistake) == []
+    assert compared(X[:299], P.argmax(axis=1)[:299]) == [], "so few may be right by chance"
+
+
+# --- rows that repeat ------------------------------------------------------------------------------
+
+REPEATED = {
+    "one by one": lambda rows, times: np.repeat(rows, times, axis=0),
+    "one set after the other": lambda rows, times: np.concatenate([rows] * times),
+    "shuffled": lambda rows, times: np.random.default_rng(9).permutation(np.repeat(rows, times, axis=0)),
+}
+
+
+def copies(kind, rows, times):
+    return f"Each of these {rows:,} {kind}s stands {times} times, with the same answer and the same truth"
+
+
+@pytest.mark.parametrize("order", REPEATED)
+@pytest.mark.parametrize("times", [2, 10])
+def test_rows_that_stand_several_times(order, times):
+    again = lambda rows: REPEATED[order](rows, times)  # noqa: E731
+    said = copies("row", N * times, times)
+    assert [each[: len(said)] for each in compared(again(X), again(TRUTH))] == [said]
+    dropout = {"dropout": howsure.MCDropout(passes=10)}
+    assert [each[: len(said)] for each in compared(again(X), again(TRUTH), methods=dropout)] == [said]
+    result = Certainty.from_probabilities(again(P)).with_truth(again(TRUTH))
+    assert [each[: len(said)] for each in of_results(None, softmax=result, other=result)] == [said]
+    assert [each[: len(said)] for each in noticed(howsure.evaluate, result)] == [said]
+
+
+def test_images_and_numbers_that_stand_several_times():
+    numbers = RegressionCertainty.from_mean_std(P[:, :2], P[:, 1:]).with_truth(P[:, :2] + 0.1)
+    (said,) = noticed(howsure.evaluate, numbers[np.tile(np.arange(N), 3)])
+    assert said.startswith(copies("row", 3 * N, 3))
+    assert noticed(howsure.evaluate, numbers) == []
+    p = RANDOM.dirichlet([1, 1], size=(60, 4, 4)).astype(np.float32)
+    images = certainty_of(p, ("a", "b")).with_truth(
+        (p[..., 1] + 0.3 * RANDOM.random((60, 4, 4)) > 0.6).astype(int)
+    )
+    (said,) = noticed(howsure.evaluate, images[np.repeat(np.arange(60), 4)])
+    assert said.startswith(copies(images.kind, 240, 4))
+    assert noticed(howsure.evaluate, images) == []
+
+
+def test_a_last_set_of_copies_that_is_not_whole():
+    places = np.tile(np.arange(N), 10)[: 10 * N - 30]
+    result = Certainty.from_probabilities(P[places]).with_truth(TRUTH[places])
+    assert [each[:40] for each in noticed(howsure.evaluate, result)] == [copies("row", 3970, 10)[:40]]
+
+
+def test_measurements_of_the_same_row_are_no_copies():
+    x = np.repeat(X, 3, axis=0)
+    truth = P[:, :1].repeat(3, axis=0) + 0.1 * RANDOM.normal(size=(3 * N, 1))
+    result = RegressionCertainty.from_mean_std(P[:, :1].repeat(3, axis=0), np.full((3 * N, 1), 0.1))
+    assert noticed(howsure.evaluate, result.with_truth(truth)) == []
+    assert len(x) == len(truth)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_few_distinct_answers_are_no_copies_and_do_not_hide_them(seed):
+    """Answers of tables, trees and digits: 20 sets each, and no false alarm."""
+    random = np.random.default_rng(seed)
+    for distinct in (3, 30, 100, 300):
+        for rows in (60, 600):
+            of = random.dirichlet([1, 1, 1], size=distinct)
+            for shares in (np.ones(distinct), random.exponential(size=distinct)):
+                drawn = random.choice(distinct, rows, p=shares / shares.sum())
+                result = Certainty.from_probabilities(of[drawn]).with_truth(random.integers(0, 3, rows))
+                assert noticed(howsure.evaluate, result) == []
+    (said,) = noticed(howsure.evaluate, result[np.repeat(np.arange(rows), 10)])
+    assert said.startswith(copies("row", 10 * rows, 10))
+
+
+def test_forests_and_constant_features_are_no_copies():
+    ensemble = pytest.importorskip("sklearn.ensemble")
+    x = (X[:, :3] > 0).astype(float)  # eight rows that differ
+    model = ensemble.RandomForestClassifier(10, random_state=0).fit(x, TRUTH)
+    with warnings.catch_warnings(action="error"):
+        howsure.compare(model, x, np.random.default_rng(1).permutation(TRUTH), calibrated=False)
+
+
+def test_counts_are_divided_beyond_chance():
+    random = np.random.default_rng(3)
+    assert times_each(np.arange(600)) == 1
+    assert times_each(np.repeat(np.arange(600), 7)) == 7
+    assert times_each(np.repeat(random.integers(0, 40, 600), 6)) == 6
+    assert times_each(np.repeat(np.arange(24), 7)) == 1
+    assert not any(times_each(random.integers(0, 30, 3000)) > 1 for _ in range(1000))
+
+
+# --- sets that share rows --------------------------------------------------------------------------
+
+
+def test_ood_rows_that_are_labelled_rows():
+    far = RANDOM.normal(size=(100, 4)).astype(np.float32) + 4
+    half = np.concatenate([far[:50], X[:50]])
+    (said,) = compared(outside={"far": far, "half": half})
+    assert said.startswith(
+        "At least 50 of the 100 rows of the OOD set 'half' seem to be among the labelled ones"
+    )
+    (said,) = compared(outside={"same": X[::-1]})
+    assert said.startswith("All 400 rows of the OOD set 'same' seem to be among the labelled ones")
+
+
+def test_a_change_that_changes_nothing():
+    shifts = {"noise": lambda x: x + 0.1, "nothing": lambda x: x * 1.0, "given": X.copy()}
+    first, second = compared(shifts=shifts)
+    assert first.startswith("The change 'nothing' changes no answer of 'softmax', to the last digits")
+    assert second.startswith("The change 'given' changes no answer of 'softmax'")
+
+
+# --- calibrators -----------------------------------------------------------------------------------
+
+
+def test_results_whose_calibrator_has_learnt_from_these_rows():
+    other = np.random.default_rng(5).dirichlet([1, 1, 1], size=N)
+    result = Certainty.from_probabilities(P).with_truth(TRUTH)
+    own, foreign = howsure.calibrate(result), howsure.calibrate(Certainty.from_probabilities(other), TRUTH)
+    (said,) = of_results(TRUTH, plain=result, mended=own(result), foreign=foreign(result))
+    assert said == (
+        "The calibrator has learnt from all these 400 rows, and so 'mended' has better scores than on new "
+        "ones, and is compared unfairly. Compare on other labelled rows."
+    )
+    half = howsure.calibrate(result[:200])(result)
+    assert [each[:50] for each in of_results(TRUTH, half=half, plain=result)] == [
+        "The calibrator has learnt from at least 200 of the"
+    ]
+
+
+# --- members ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+def test_a_member_that_knows_nothing_of_the_labels(kind):
+    end = "softmax" if kind == "classes" else "linear"
+    model, alike, odd = network(end=end), network(end=end, size=2.9), network(seed=5, end=end)
+    truth = np.where(RANDOM.random(N) < 0.1, TRUTH, P.argmax(axis=1))
+    if kind == "numbers":
+        truth = model.predict([X]) + 0.1
+    said = "Member 1 of the ensemble 'of two' is hardly better on 400 rows than one answer for all of them"
+    for each in (howsure.Softmax(), howsure.MCDropout(passes=10)):
+        methods = {"of two": howsure.Ensemble([odd], each=each)}
+        assert [each[: len(said)] for each in compared(truth=truth, model=model, methods=methods)] == [said]
+        assert compared(X[:60], truth[:60], model=model, methods=methods) == []
+        alone = {"of two": howsure.Ensemble([alike], each=each)}
+        assert compared(truth=truth, model=model, methods=alone) == []
+
+
+# --- what is kept ----------------------------------------------------------------------------------
+
+
+def test_other_warnings_are_kept_too_and_in_a_loop_each_time():
+    same = {"one": howsure.Softmax(), "other": howsure.Softmax()}
+    for _ in range(2):
+        with warnings.catch_warnings(action="ignore"):
+            found = howsure.compare(MODEL, X, TRUTH, methods=same, calibrated=False, shifts={})
+        assert found.noticed == ("'one' and 'other' are the same method: their answers are the same too.",)
+    assert replace(found, noticed=()).noticed == ()
