@@ -40,7 +40,6 @@ from howsure.errors import InputError
 from howsure.methods.choices import CHOICES
 from howsure.methods.mc_dropout import MCDropout
 from howsure.models.adapt import adapt, names_for
-from howsure.report import write_comparison
 from howsure.request import Request
 from howsure.results.maps import table_in
 from howsure.scale.folder import is_results
@@ -76,8 +75,15 @@ class Page:
     """Options of the output."""
 
     report: Annotated[Path | None, typer.Option(help="HTML page to write, .html.")] = None
+    out: Annotated[Path | None, typer.Option(help="File to write all scores to, .csv.")] = None
     background: Background = None
     quiet: Quiet = False
+
+    def check(self, taken: Sequence[Path]) -> None:
+        """Raise if a file cannot be written, or is one of the paths in `taken`."""
+        for path, suffix in ((self.report, ".html"), (self.out, ".csv")):
+            if path is not None:
+                check_output(path, suffix, taken)
 
 
 def compare_command(
@@ -105,13 +111,12 @@ def compare_command(
     further = [*(others.shifted or ()), *(others.outside or ())]
     if is_table(model):
         check_unused(given(others) | given(opening) | given(rows) | given(wishes))
-        if page.report is not None:
-            check_output(page.report, ".html", [model, data, *labels])
+        page.check([model, data, *labels])
         known = vars(rows) | vars(wishes) | vars(question)
         known |= {"normalise": normalise, "several_labels": several_labels}
         options = JudgedOptions(**{each.name: known[each.name] for each in fields(JudgedOptions)})
         compared = compared_tables(model, data, options, wishes.seed, page.background)
-        say_comparison(console, compared, page.report)
+        say_comparison(console, compared, page)
         return
     for name, given_there in (("--normalise", normalise), ("--several-labels", several_labels)):
         if given_there:
@@ -127,11 +132,10 @@ def compare_command(
         check_exists(path, "data")
     for path in labels:
         check_exists(path, "file of labels")
-    if page.report is not None:
-        check_output(page.report, ".html", [*models, data, *further, *labels])
+    page.check([*models, data, *further, *labels])
     asked = wishes.asked(rows.divide_by)
     comparison = compared_methods(model, data, rows, others, asked, opening, errors, page.background)
-    say_comparison(console, comparison, page.report)
+    say_comparison(console, comparison, page)
 
 
 def is_table(path: Path) -> bool:
@@ -267,8 +271,8 @@ def _checked(truth: Any, rows: Rows, network: Any, request: Request) -> str:
     return str(kind.part("compare").plain) if kind.has("compare") else CHOICES[0].name
 
 
-def say_comparison(console: Console, comparison: howsure.Comparison, report: Path | None) -> None:
-    """Print a comparison in words, and write its page if it is wanted."""
+def say_comparison(console: Console, comparison: howsure.Comparison, page: Page) -> None:
+    """Print a comparison in words, and write its files if they are wanted."""
     paragraph(console, lead(comparison))
     say(console, "")
     console.print(comparison_table(comparison))
@@ -279,6 +283,9 @@ def say_comparison(console: Console, comparison: howsure.Comparison, report: Pat
             paragraph(console, f"- {rows_like}: {said}")
         if finding.note:
             paragraph(console, finding.note)
-    if report is not None:
-        write_comparison(report, comparison)
-        say(console, f"\nReport:  {report}")
+    if page.report is not None:
+        comparison.report(page.report)
+        say(console, f"\nReport:  {page.report}")
+    if page.out is not None:
+        comparison.to_csv(page.out)
+        say(console, f"\nScores:  {page.out}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -18,7 +18,6 @@ from howsure.answers.classes.handover import CHOSEN
 from howsure.answers.classes.sets import SCORES
 from howsure.answers.numbers.handover import CHOSEN as OF_NUMBERS
 from howsure.answers.registry import answer_of, part_of
-from howsure.atomic import write_whole
 from howsure.bare.files import Columns, read_parts, read_sample
 from howsure.cli.grouped import given as given_of
 from howsure.cli.hints import in_options, paragraph
@@ -30,7 +29,7 @@ from howsure.data.label_files import LabelFile
 from howsure.data.label_images import LabelFolder
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import read_calibrator
-from howsure.results.export import write_csv_lines
+from howsure.results.export import write_csv_file
 from howsure.terminal import say, summary
 from howsure.words import counted
 
@@ -85,7 +84,7 @@ def evaluate_command(
     evaluation = howsure.evaluate(result, outside=strangers, background=background)
     say(given.console, in_options(str(evaluation)))
     if out is not None:
-        _write_csv(out, part_of(result, "score_lines")(result, evaluation))
+        write_csv_file(part_of(result, "score_lines")(result, evaluation), out)
         say(given.console, f"\nScores:  {out}")
 
 
@@ -182,7 +181,7 @@ def sets_command(
     if out is None:
         deque(lines(), maxlen=0)  # which counts what `told` says
     else:
-        _write_csv(out, lines())
+        write_csv_file(lines(), out)
     say(given.console, f"\n{told}")
     if out is not None:
         say(given.console, f"{told.called + ':':<8} {out}")
@@ -315,11 +314,3 @@ def _kept(
         total += len(part)
         kept.append(part[keep(part)])
     return kept[0].joined(kept), total
-
-
-def _write_csv(path: Path, lines: Iterable[Sequence[Any]]) -> None:
-    def write(temporary: str) -> None:
-        with open(temporary, "w", encoding="utf-8", newline="") as file:
-            write_csv_lines(lines, file)
-
-    write_whole(path, write)

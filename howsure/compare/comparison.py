@@ -22,6 +22,7 @@ from howsure.errors import InputError
 from howsure.judge.paired import Comparable
 from howsure.judge.scores import OUTSIDE, Score
 from howsure.methods.protocol import Method
+from howsure.results.export import write_csv_file
 from howsure.statistics import simultaneous_reach
 from howsure.words import counted
 
@@ -153,6 +154,28 @@ class Comparison(Displayed):
         from howsure.report import write_comparison  # which needs this class
 
         write_comparison(path, self, title=title)
+
+    def to_csv(self, path: str | os.PathLike[str]) -> None:
+        """Write all scores into one csv file: a line for each method, set of rows and score.
+
+        Columns are `method`, `rows`, `score`, `value`, `low` and `high`, and the paired `difference` from the
+        baseline with `difference_low` and `difference_high`; see `score` and `difference`. What is not known
+        is left empty. Further lines of the unchanged rows hold `nll_calibration`, `nll_accuracy`, `nll_order`
+        and `nll_discrimination`, see `part`; `scale`, the best temperature, or factor of the standard
+        deviations; `cost` in plain predictions; and how many `networks` a method needs.
+
+        Args:
+            path: The csv file.
+
+        Raises:
+            FileError: The file cannot be written.
+
+        Example:
+            >>> howsure.compare(model, x, labels, shifts={}).to_csv("comparison.csv")
+        """
+        from howsure.compare.lines import score_lines  # which needs this class
+
+        write_csv_file(score_lines(self), path)
 
     @property
     def has_costs(self) -> bool:

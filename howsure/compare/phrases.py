@@ -10,6 +10,7 @@ import numpy as np
 from howsure.compare.comparison import Comparison
 from howsure.judge.scores import Score
 from howsure.methods.choices import CHOICES, OWN
+from howsure.methods.protocol import Method
 from howsure.words import UNIT, listed
 
 NOUNS = frozenset((*(choice.name for choice in CHOICES), OWN))
@@ -94,10 +95,14 @@ CHEAP = 1.5
 """Plain predictions from which a cost is told: costs are measured once, and only their size is reliable."""
 
 
+def networks_of(kind: Method) -> int:
+    """How many networks have to be trained for a method."""
+    return int(kind.settings.get("members", 1)) if kind.settings.get("name") == "ensemble" else 1
+
+
 def price_of(comparison: Comparison, method: str) -> str:
     """What a method takes, `4 networks and 2.8 plain predictions`; empty where it is hardly more."""
-    kind, cost = comparison.kinds[method], comparison.costs[method]
-    networks = kind.settings.get("members", 1) if kind.settings.get("name") == "ensemble" else 1
+    networks, cost = networks_of(comparison.kinds[method]), comparison.costs[method]
     trained = [f"{networks} networks"] if networks > 1 else []
     spent = [f"{cost:.1f} plain predictions"] if np.isfinite(cost) and cost >= CHEAP else []
     return listed([*trained, *spent]) if trained or spent else ""

@@ -8,6 +8,7 @@ import numpy as np
 
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.findings import lead
+from howsure.words import upper
 
 COST = "plain predictions"
 """Heading of the costs."""
@@ -65,7 +66,7 @@ def is_known(comparison: Comparison, name: str, best: str | None, rows: str = AS
 
 
 def text_of(comparison: Comparison) -> str:
-    """The answer in a sentence or two, and below it the short table."""
+    """The answer in a few sentences, below it the short table, and what was noticed."""
     lines = lines_of(comparison)
     table = [head_of(comparison)]
     for line in lines:
@@ -79,4 +80,9 @@ def text_of(comparison: Comparison) -> str:
         said.append("  ".join(cells).rstrip())
     if any(any(line.best) for line in lines):
         said += ["", "* the best of its column, perhaps by chance"]
-    return "\n".join(said)
+    return "\n".join([*said, *(f"\n{upper(each)}" for each in noticed(comparison))])
+
+
+def noticed(comparison: Comparison) -> tuple[str, ...]:
+    """Sentences on what may make the comparison untrue, such as repeated rows."""
+    return tuple(getattr(comparison, "noticed", ()))

@@ -25,12 +25,11 @@ OUTSIDE = ("outside_auroc", "outside_fpr95", "outside_auroc_by_disagreement")
 """Scores of telling OOD rows from others; a familiarity, which is no probability, has the first two."""
 
 SCORES = (
-    *("accuracy", "constant_accuracy", "accuracy_gain", "nll"),
-    *("brier", "brier_reliability", "brier_resolution", "brier_uncertainty"),
+    *("accuracy", "nll", "brier", "brier_reliability", "brier_resolution", "brier_uncertainty"),
     *("ece", "ece_debiased", "classwise_ece", "aurc", "excess_aurc", "error_auroc", "error_fpr95"),
     *OUTSIDE,
 )
-"""Scores of the probabilities of rows with one class each."""
+"""Scores of the probabilities of rows with one class each in which methods are compared."""
 
 SMALLEST = float(np.finfo(np.float64).eps)
 """Probabilities below count as this in the NLL, as in scikit-learn, so that a row costs 36 nats at most."""

@@ -11,7 +11,7 @@ from howsure.answers.printed import few_lines_of, id_name_of, kind_of, lead_of
 from howsure.audit import Audit
 from howsure.compare.comparison import Comparison
 from howsure.compare.findings import lead as comparison_lead
-from howsure.compare.printed import head_of, lines_of
+from howsure.compare.printed import head_of, lines_of, noticed
 from howsure.displayed import Displayed
 from howsure.report.templates import environment
 from howsure.words import counted
@@ -76,7 +76,7 @@ def of_result(result: Any) -> View:
 
 
 def of_comparison(comparison: Comparison) -> View:
-    """The answer in a sentence or two, and the short table."""
+    """The answer in a few sentences, what was noticed, and the short table."""
     lines = lines_of(comparison)
     head = head_of(comparison)
     rows = [[line.method, *line.values] for line in lines]
@@ -85,7 +85,7 @@ def of_comparison(comparison: Comparison) -> View:
     if strong:
         caption += "; bold is the best of its column, perhaps by chance"
     table = Table(caption, head, rows, numeric=range(1, len(head)), strong=strong)
-    return View([comparison_lead(comparison)], [table])
+    return View([comparison_lead(comparison), *noticed(comparison)], [table])
 
 
 def of_audit(audit: Audit) -> View:

@@ -12,10 +12,12 @@ import csv
 import itertools
 import json
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from howsure.atomic import write_whole
 from howsure.results.columns import AT_LEVELS, WIDE, WIDE_AT_LEVELS, WIDE_OF_NETWORKS, Column, Result
 from howsure.sampling.between import LEVELS
 from howsure.words import no_formula
@@ -49,6 +51,20 @@ def write_csv_lines(lines: Iterable[Iterable[Any]], file: SupportsWrite[str]) ->
     # Python before 3.13 quotes a carriage return only where it is part of what ends a line.
     writer = csv.writer(_Lines(file), lineterminator=_QUOTED_END)
     writer.writerows(map(no_formula, map(_known, cells)) for cells in lines)
+
+
+def write_csv_file(lines: Iterable[Iterable[Any]], path: str | os.PathLike[str]) -> None:
+    """The same into a file of its own; an earlier file stays until the new one is complete.
+
+    Raises:
+        FileError: The file cannot be written.
+    """
+
+    def write(temporary: str) -> None:
+        with open(temporary, "w", encoding="utf-8", newline="") as file:
+            write_csv_lines(lines, file)
+
+    write_whole(path, write)
 
 
 class _Lines:

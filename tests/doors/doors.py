@@ -259,8 +259,13 @@ def compared(held):
     scores = {
         name: numbers_of(found.score("dropout", name)) for name in known if name in found.comparing.scores
     }
-    path = held.folder / "comparison.html"
+    path, table = held.folder / "comparison.html", held.folder / "comparison.csv"
     found.report(path)
+    found.to_csv(table)
+    with table.open(newline="", encoding="utf-8") as file:
+        lines = [line for line in csv.DictReader(file) if line["method"] == "dropout"]
+    told = {line["score"]: float(line["value"] or "nan") for line in lines}
+    assert all(np.isclose(told[name], score[0], equal_nan=True) for name, score in scores.items())
     return Said(whole={"scores": scores, "page": "</html>" in path.read_text(encoding="utf-8")})
 
 
