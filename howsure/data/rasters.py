@@ -177,7 +177,13 @@ def write_raster(
     with (
         _quiet(),
         rasterio.open(
-            path, "w", driver="GTiff", nodata=no_data, compress="deflate", **shape, **geometry
+            Path(path).absolute(),
+            "w",
+            driver="GTiff",
+            nodata=no_data,
+            compress="deflate",
+            **shape,
+            **geometry,
         ) as file,
     ):
         file.write(array, 1)
@@ -194,7 +200,8 @@ def _opened(file: Path) -> Iterator[Any]:
         import rasterio
         from rasterio.errors import RasterioError
     try:
-        with _quiet(), rasterio.open(file, driver="GTiff") as image:
+        # Absolute, because a relative one may read as an address: `http:/127.0.0.1:8000?q=.tif`.
+        with _quiet(), rasterio.open(file.absolute(), driver="GTiff") as image:
             yield image
     except RasterioError as error:
         raise FileError(
