@@ -81,7 +81,7 @@ def _units(values: Any, first: First) -> Units:
     units, start = None, 0
     for size in sizes:
         one = Estimate(*mean_late_variance(values[start : start + size], late), size)
-        units = first_unit(one, first.usual) if units is None else units.plus(one)
+        units = first_unit(one, first.pairs) if units is None else units.plus(one)
         start += size
     assert units is not None, "there is no pass"
     return units

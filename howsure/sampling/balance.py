@@ -8,6 +8,7 @@ t) that few groups need.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -15,19 +16,16 @@ import numpy as np
 from scipy.special import ndtri
 
 from howsure import tuning
+from howsure.sampling.error import Pairs
 from howsure.sampling.masks import whole_and_part
 from howsure.sampling.outcome import Outcome
 from howsure.sites import BERNOULLI_KINDS, UNIFORM, Site
 from howsure.statistics import normal_density, widening
 
-FEW = 2
+FEW = 4
 """Units that a pass drops on average. Of fewer, many passes drop none and look alike, and a unit that none of
 them has dropped may be the one that matters: then independent passes look exact by luck. docs/positions.md
 shows what errors cover on either side."""
-
-PAIR = 0.5
-"""How much two units do together, as a share of what one does alone, both squared. docs/positions.md shows
-what errors cover with it."""
 
 
 def remaining_variance(site: Site, size: int) -> float:
@@ -48,15 +46,12 @@ def remaining_variance(site: Site, size: int) -> float:
     return float(1 - size * np.sum(np.diff(edges) ** 2))
 
 
-def variance_factor(sites: Sequence[Site], size: int, second_order: float = tuning.SECOND_ORDER) -> float:
-    """Variance of a mean over balanced groups of `size`, relative to as many independent passes.
-
-    `second_order` is the share of the variance that is taken to be beyond what balance removes.
-    """
+def variance_factor(sites: Sequence[Site], size: int) -> float:
+    """Variance of a mean over balanced groups of `size`, relative to as many independent passes."""
     if size == 1:
         return 1.0
     first_order = float(np.mean([remaining_variance(site, size) for site in sites]))
-    return (1 - second_order) * first_order + second_order * size / (size - 1)
+    return (1 - tuning.SECOND_ORDER) * first_order + tuning.SECOND_ORDER * size / (size - 1)
 
 
 def group_sizes(sites: Sequence[Site], passes: int, *, balanced: bool = True) -> tuple[int, ...]:
@@ -106,29 +101,28 @@ def balanced_size(sites: Sequence[Site], largest: int | None = None) -> int:
 def are_few(sites: Sequence[Site], outcome: Outcome) -> bool:
     """Whether a pass drops fewer than `FEW` of the units that one answer needs, and draws nothing else.
 
-    Where a mask has several axes, a position may need only the units that lie there: as many as the shortest
-    axis has, whichever that of the channels is. Never for an outcome that follows plans: there a pilot
-    measures what errors are.
+    Where a mask has several axes, a position may need only the units that lie there: as many as the axis of
+    the channels has, whichever that is. That has at least as many as the shortest axis, and mostly many more:
+    those of the shortest count twice. Never for an outcome that follows plans: there a pilot measures what
+    errors are.
     """
     if outcome.follows_plans or any(site.kind not in BERNOULLI_KINDS for site in sites):
         return False
-    return sum(site.rate * count for site, count in _units(sites)) < FEW
+    units = _units(sites)
+    return sum(site.rate * count * (1 + (count < math.prod(site.shape))) for site, count in units) < FEW
 
 
-def of_pairs(sites: Sequence[Site]) -> float:
-    """Share of the variance that comes from pairs of units which are dropped together.
-
-    Of units with rates p, the variance of what each does alone is Σ p (1 − p) a², and of what pairs do
-    together Σ p (1 − p) p' (1 − p') b² (Efron and Stein 1981). Taken that b² is `PAIR` a², for all units.
-    """
-    alone = sum(site.rate * (1 - site.rate) * count for site, count in _units(sites))
-    same = sum((site.rate * (1 - site.rate)) ** 2 * count for site, count in _units(sites))
-    pairs = PAIR * (alone**2 - same) / 2
-    return pairs / (alone + pairs) if alone > 0 else 0.0
+def pairs_of(sites: Sequence[Site]) -> Pairs:
+    """The pairs of units that one answer needs."""
+    units = _units(sites)
+    together = [(site.rate**2, count * (count - 1) // 2) for site, count in units]
+    for (one, count), (other, others) in itertools.combinations(units, 2):
+        together.append((one.rate * other.rate, count * others))
+    return Pairs(sum(site.rate * (1 - site.rate) * count for site, count in units), tuple(together))
 
 
 def _units(sites: Sequence[Site]) -> list[tuple[Site, int]]:
-    """Each site with how many of its units one answer needs."""
+    """Each site with how many of its units one answer needs at least."""
     return [
         (site, math.prod(site.shape) if 1 in site.shape else min(site.shape, default=1)) for site in sites
     ]
@@ -136,7 +130,7 @@ def _units(sites: Sequence[Site]) -> list[tuple[Site, int]]:
 
 def first_groups(
     sites: Sequence[Site], outcome: Outcome, passes: int | None = None, most: int | None = None
-) -> tuple[tuple[int, ...], float | None, int]:
+) -> tuple[tuple[int, ...], Pairs | None, int]:
     """Balanced groups of the first passes.
 
     About `outcome.first_passes`; or four whole groups where few units are dropped, or two, if four have more
@@ -149,8 +143,8 @@ def first_groups(
         most: Most passes for one row, or None for those of the outcome.
 
     Returns:
-        Sizes of the groups. The share of the variance of independent passes that they are expected to leave
-        where units are few, else None. And most passes for one row.
+        Sizes of the groups. The pairs of units where few are dropped in groups, else None. And most passes
+        for one row.
     """
     few, first = are_few(sites, outcome), outcome.first_passes
     size = balanced_size(sites, tuning.LARGEST_GROUP) if few else 1
@@ -161,6 +155,5 @@ def first_groups(
     sizes = group_sizes(sites, first) if first > 1 else (1,) * first
     if few and max(sizes, default=1) == 1 and first >= 2 * size:
         sizes = _divided(first, first // size)
-    largest = max(sizes, default=1)
-    usual = variance_factor(sites, largest, of_pairs(sites)) if few and largest > 1 else None
-    return sizes, usual, most
+    pairs = pairs_of(sites) if few and max(sizes, default=1) > 1 else None
+    return sizes, pairs if pairs and pairs.alone > 0 else None, most

@@ -51,6 +51,10 @@ KNOWN = 4.0
 """A row may stop once its error has more degrees of freedom than this. Student's t with as many or fewer has
 no fourth moment: nothing bounds, even on average, how far the square of such an error is off."""
 
+PAIR = 0.1
+"""How much two units do together at least, as a share of what one does alone, both squared. docs/positions.md
+shows what errors cover with it."""
+
 MOST_ALIKE = 1e8
 """Degrees of freedom of constants that hold for every row alike."""
 
@@ -105,6 +109,41 @@ class Planned(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Pairs:
+    """Pairs of units that are dropped together, where few units of a network are dropped.
+
+    Attributes:
+        alone: Σ p (1 − p) over the units, with p the rate of a unit.
+        together: p p' of two units, and how many pairs have it.
+    """
+
+    alone: float
+    together: tuple[tuple[float, int], ...]
+
+    def missed(self, units: Units) -> Floats:
+        """(n, …, C) squared error of a mean from pairs that no pass has dropped together.
+
+        In balanced groups every unit is dropped as often as its rate says, so the mean of T passes is off by
+        Σ b (N / T − p p'), if N passes drop a pair and b is what it does beyond its units (Efron and Stein
+        1981). A pair that passes have dropped shows in the variance between groups. One that they have not,
+        which happens with probability exp(−T p p'), is off by b p p'.
+
+        A unit alone does a: the variance over passes is Σ p (1 − p) a². If units add up in the logit of a
+        probability m, two of them do b = a a' (1 − 2m) / (m (1 − m)) together, as the second derivative of
+        the logistic function says. b² is at least `PAIR` a², and what is beyond that at most m (1 − m), the
+        largest variance that numbers from 0 to 1 with this mean can have (Bhatia and Davis 2000).
+        """
+        mean, passes = units.mean, units.passes
+        q = np.maximum(mean * (1 - mean), 0) + tuning.UNSEEN
+        alone = (units.within + units.between) / (passes * self.alone)
+        b_squared = PAIR * alone + np.minimum(((1 - 2 * mean) * alone / q) ** 2, q)
+        missed: Floats = b_squared * sum(
+            count * both**2 * np.exp(-passes * both) for both, count in self.together
+        )
+        return missed
+
+
 @dataclass(frozen=True, eq=False)
 class Estimate:
     """What the passes of one unit (cell or balanced group) say about n rows.
@@ -134,8 +173,7 @@ class Units:
         between: (n, …, C) Σ B (m − mean)² over units of B passes with mean m: between-unit sum of squares.
         within: (n, …, C) Σ B · variance over units: within-unit sum of squares.
         late: (n, …, C) Σ of the units' squared errors from the last branching.
-        usual: Share of the variance of independent passes that balanced groups are expected to leave, where
-            few units are dropped; else None. See `seen`.
+        pairs: Of balanced groups where few units are dropped; else None. See `seen`.
     """
 
     count: Any
@@ -144,7 +182,7 @@ class Units:
     between: Floats
     within: Floats
     late: Floats
-    usual: float | None = None
+    pairs: Pairs | None = None
 
     @classmethod
     def of_members(cls, columns: Floats) -> Units:
@@ -164,28 +202,27 @@ class Units:
             self.between + step**2 * (before * size / (before + size)),
             self.within + size * unit.variance,
             self.late + unit.late,
-            self.usual,
+            self.pairs,
         )
 
 
-def first_unit(unit: Estimate, usual: float | None = None) -> Units:
+def first_unit(unit: Estimate, pairs: Pairs | None = None) -> Units:
     """One unit by itself."""
     nothing = np.zeros_like(unit.mean)
-    return Units(1, unit.passes, unit.mean, nothing, unit.passes * unit.variance, unit.late, usual)
+    return Units(1, unit.passes, unit.mean, nothing, unit.passes * unit.variance, unit.late, pairs)
 
 
 def seen(units: Units) -> tuple[Floats, Any]:
     """(n, …, C) squared standard error of a mean by what its units show, and how many units that is worth.
 
     The variance between the units. Where few units of a network are dropped, what balance leaves may have
-    missed all groups, which then agree by luck. So the error that is usual is worth one group more (Smyth
-    2004): `usual` times that of as many independent passes.
+    missed all groups, which then agree by luck. So what they may have missed counts too, and is worth one
+    group more (Smyth 2004).
     """
     squared = replicated(units.between, units.count, units.passes)
-    if units.usual is None:
+    if units.pairs is None:
         return squared, units.count
-    left = units.usual * (units.within + units.between) / units.passes**2
-    return ((units.count - 1) * squared + left) / units.count, units.count + 1
+    return squared * ((units.count - 1) / units.count) + units.pairs.missed(units), units.count + 1
 
 
 def error_of(units: Units, columns: Columns, design: Planned | None = None) -> tuple[Floats, Floats]:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.sampling.design import Design
-from howsure.sampling.error import Estimate, Units, error_of, replicated
+from howsure.sampling.error import Estimate, Pairs, Units, error_of, replicated
 from howsure.sampling.outcome import Estimates, Outcome, Tally
 from howsure.sampling.sketch import NumberSketch, Sketch, sketch_of
 
@@ -145,7 +145,7 @@ class Sums:
         outcome: Outcome,
         rows: Integers | slice = slice(None),
         design: Design | None = None,
-        usual: float | None = None,
+        pairs: Pairs | None = None,
     ) -> Estimates:
         """Estimates for these rows.
 
@@ -154,9 +154,9 @@ class Sums:
             rows: Which rows. With a design, all of them have had the same number of cells: less than a group,
                 or whole groups.
             design: Of the cells; None if the variance between the units of a row gives its error.
-            usual: As `Units` has it.
+            pairs: As `Units` has it.
         """
-        units = replace(self.of_rows(rows), usual=usual)
+        units = replace(self.of_rows(rows), pairs=pairs)
         if design is not None:
             cells = int(units.count.flat[0]) if units.count.size else design.cells
             units = replace(units, count=cells, passes=cells * design.passes)

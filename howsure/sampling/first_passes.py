@@ -17,6 +17,7 @@ import numpy as np
 from howsure.models.protocol import Array, Level
 from howsure.sampling.balance import first_groups
 from howsure.sampling.design import Design
+from howsure.sampling.error import Pairs
 from howsure.sampling.masks import draw
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.plan import Plan
@@ -31,13 +32,13 @@ class First:
         masks: For each site (W_l, *site.shape), as `PassModel.thin` takes them.
         design: Design of the cells, or None for flat groups.
         groups: Sizes of the flat groups; empty with a design.
-        usual: As `howsure.sampling.error.Units` has it.
+        pairs: As `howsure.sampling.error.Units` has it.
     """
 
     masks: list[Array]
     design: Design | None
     groups: tuple[int, ...] = ()
-    usual: float | None = None
+    pairs: Pairs | None = None
 
     @property
     def passes(self) -> int:
@@ -62,9 +63,9 @@ def first_passes(plan: Plan, levels: Sequence[Level], seed: int, outcome: Outcom
         ]
         return First([np.concatenate(of_site) for of_site in zip(*cells, strict=True)], plan.design)
     sites = [site for level in levels for site in level.sites]
-    groups, usual, _ = first_groups(sites, outcome)
+    groups, pairs, _ = first_groups(sites, outcome)
     masks = [
         np.concatenate([draw(site, seed=seed, group=at, size=size) for at, size in enumerate(groups)])
         for site in sites
     ]
-    return First(masks, None, groups, usual)
+    return First(masks, None, groups, pairs)

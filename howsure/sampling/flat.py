@@ -66,9 +66,9 @@ class Flat:
     ) -> None:
         self._model, self._seed, self._passes = model, seed, passes
         self._sites = [site for level in model.levels for site in level.sites]
-        self._sizes, self._usual, self._most = first_groups(self._sites, outcome, passes, most)
+        self._sizes, self._pairs, self._most = first_groups(self._sites, outcome, passes, most)
         if not balanced:
-            self._sizes, self._usual = (1,) * sum(self._sizes), None
+            self._sizes, self._pairs = (1,) * sum(self._sizes), None
         self._kept: dict[int, list[Array]] = {}
 
     def rounds(self) -> Iterator[Groups]:
@@ -106,7 +106,7 @@ class Flat:
 
     def estimates(self, run: Run, sums: Sums, rows: Integers) -> Estimates:
         """Estimates for these rows, each with the error from the variance between its groups."""
-        return sums.estimates(run.outcome, rows, usual=self._usual)
+        return sums.estimates(run.outcome, rows, pairs=self._pairs)
 
     def with_networks(self, run: Run, sums: Sums, estimates: Estimates) -> Estimates:
         """Add the standard deviation and the quantiles between networks, treating passes as independent.
@@ -115,7 +115,7 @@ class Flat:
         group, one pass follows from the others, such as the opposite of a mask of rate 0.5.
         """
         if isinstance(sums.sketch, Tally):
-            sums.sketch.usual = self._usual
+            sums.sketch.pairs = self._pairs
         found = with_networks(estimates, sums.sketch, run.outcome)
         if found.independent is None or max(self._sizes) == 1:
             return found

@@ -31,6 +31,7 @@ from howsure.models.protocol import Model, ModelInfo
 if TYPE_CHECKING:
     from howsure.data.moves import Layout
     from howsure.request import Request
+    from howsure.sampling.error import Pairs
     from howsure.sampling.run import Rows
 
 Floats = NDArray[np.float64]
@@ -92,10 +93,10 @@ class Tally(ABC):
     """What is counted of the passes of N rows beside their sums, where an outcome tells more of networks.
 
     Attributes:
-        usual: As `howsure.sampling.error.Units` has it; whoever draws the passes sets it.
+        pairs: As `howsure.sampling.error.Units` has it; whoever draws the passes sets it.
     """
 
-    usual: float | None = None
+    pairs: Pairs | None = None
 
     @abstractmethod
     def add(self, values: Floats, mean: Floats, rows: Integers) -> None:

@@ -45,7 +45,9 @@ def made(name, random):
     values, sums = outcome.values(raw, np.arange(ROWS)), Sums.of(ROWS, outcome)
     for group in np.split(values, np.cumsum(first.groups)[:-1]):
         sums.add_group(group, outcome)
-    estimates = sums.sketch.told(sums.estimates(outcome))
+    assert first.pairs is not None
+    sums.sketch.pairs = first.pairs
+    estimates = sums.sketch.told(sums.estimates(outcome, pairs=first.pairs))
     return outcome, first, raw, outcome.result(estimates, Told(np.arange(ROWS), "row", {}, 0, None, "0"))
 
 

@@ -10,7 +10,7 @@ from howsure.answers.positions.outcome import Positions
 from howsure.sampling.balance import (
     first_groups,
     group_sizes,
-    of_pairs,
+    pairs_of,
     remaining_variance,
     variance_factor,
 )
@@ -104,6 +104,7 @@ def test_remaining_variance_is_a_share(kind, size):
         (0.05, (1, 1, 4), (20,) * 4),
         (0.1, (1, 1, 16), (10,) * 4),
         (0.1, (8, 8, 16), (10,) * 4),  # a position may depend on the 16 units that lie there
+        (0.05, (1, 1, 64), (20,) * 4),
         (0.1, (1, 1, 64), (1,) * 20),
         (0.2, (1, 1, 4), (5,) * 4),
         (0.5, (1, 1, 64), (2,) * 10),
@@ -111,25 +112,24 @@ def test_remaining_variance_is_a_share(kind, size):
 )
 def test_maps_get_whole_groups_first_where_a_pass_drops_few_units(rate, shape, sizes):
     site = [Site(0, "drop", DROPOUT, rate, shape)]
-    found, usual, most = first_groups(site, Positions)
+    found, pairs, most = first_groups(site, Positions)
     assert found == sizes
     assert most == max(80, sum(sizes))
     assert first_groups(site, Positions, most=13)[0] == group_sizes(site, 13)
     assert sum(first_groups(site, Positions, passes=37)[0]) == 37
-    few = rate * np.prod([side for side in shape if 1 in shape] or [min(shape)]) < 2
-    assert (usual is not None) == few
+    few = rate * (np.prod(shape) if 1 in shape else 2 * min(shape)) < 4
+    assert (pairs is not None) == few
     assert first_groups(site, Classes)[:2] == (group_sizes(site, 20), None)
 
 
-def test_the_share_of_pairs_is_that_of_a_function_of_pairs():
-    """Against all masks of four units, of which each does 1 and each two together √½."""
-    rate, masks = 0.1, np.array(list(itertools.product([0.0, 1.0], repeat=4)))
-    weight = np.prod(np.where(masks > 0, 1 - rate, rate), axis=1)
-    away = masks - (1 - rate)
-    alone = away.sum(axis=1)
-    together = sum(np.sqrt(0.5) * away[:, i] * away[:, j] for i, j in itertools.combinations(range(4), 2))
-    whole = weight @ (alone + together) ** 2 - (weight @ (alone + together)) ** 2
-    site = Site(0, "drop", DROPOUT, rate, (1, 1, 4))
-    np.testing.assert_allclose(of_pairs([site]), 1 - weight @ alone**2 / whole)
-    both = [Site(number, "drop", DROPOUT, rate, (1, 1, 2)) for number in range(2)]
-    np.testing.assert_allclose(of_pairs(both), of_pairs([site]))
+def test_pairs_of_units_are_counted_by_how_often_a_pass_drops_both():
+    rates = np.array([0.1] * 3 + [0.25] * 2)
+    found = pairs_of([Site(0, "a", DROPOUT, 0.1, (1, 1, 3)), Site(1, "b", DROPOUT, 0.25, (1, 1, 2))])
+    assert found.alone == pytest.approx(np.sum(rates * (1 - rates)))
+    both = sorted(one * other for one, other in itertools.combinations(rates, 2))
+    told = [rate for rate, count in sorted(found.together) for _ in range(count)]
+    np.testing.assert_allclose(told, both)
+
+
+def test_no_pairs_are_told_where_nothing_varies():
+    assert first_groups([Site(0, "drop", DROPOUT, 1.0, (1, 1, 1))], Positions)[1] is None

@@ -4,10 +4,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 import howsure
 from howsure.answers.classes.outcome import Classes
-from howsure.sampling.error import MOST_ALIKE, NONE, UNMEASURED, EarlyError, Units, error_of, widened
+from howsure.sampling.error import (
+    MOST_ALIKE,
+    NONE,
+    UNMEASURED,
+    EarlyError,
+    Pairs,
+    Units,
+    error_of,
+    widened,
+)
 from howsure.sampling.fit import LEAST_ALIKE, fit_early_error
 
 WIDENED = widened()
@@ -183,3 +193,23 @@ def test_rows_that_are_not_alike_get_more_units_before_they_stop(alike, units):
     """1/(1/18 + 1/alike) degrees from the pilot, and one for each unit after the first: more than four."""
     none = (NONE,) * 4
     assert EarlyError(NOTHING_USUAL, NOTHING_USUAL, none, none, (alike,) * 4).units_until_known == units
+
+
+@pytest.mark.parametrize("logit", [2.0, 4.0, 6.0])
+def test_what_two_units_do_that_were_never_dropped_together_is_about_what_is_missed(logit):
+    """Each of two units is dropped in one of ten passes; both in 1 % of all."""
+    rate, passes = 0.1, 10
+    alone, neither = expit(logit - 0.3), expit(logit)
+    drawn = np.array([alone] * 2 + [neither] * 8)
+    truth = 0.81 * neither + 0.18 * alone + 0.01 * expit(logit - 0.6)
+    mean, nothing = drawn.mean(keepdims=True), np.zeros(1)
+    units = Units(1, passes, mean, nothing, np.sum((drawn - mean) ** 2, keepdims=True), nothing)
+    told = np.sqrt(Pairs(2 * rate * (1 - rate), ((rate**2, 1),)).missed(units)[0])
+    assert 0.5 < abs(mean[0] - truth) / told < 1.5
+
+
+def test_pairs_that_passes_have_surely_dropped_are_not_missed():
+    one = np.ones(1)
+    units = [Units(4, passes, 0.9 * one, 0 * one, passes * 0.01 * one, 0 * one) for passes in (20, 2000)]
+    few, many = (Pairs(1.0, ((0.01, 6),)).missed(each)[0] for each in units)
+    assert many / few == pytest.approx(np.exp(-19.8))

@@ -14,6 +14,7 @@ from howsure.prepare import prepare
 from howsure.request import Request
 from howsure.sampling.outcome import Outcome
 from tests.sampling.networks import Priced
+from validation import rare
 
 SHAPE, CLASSES = (2, 3), 4
 COSTS = (0.4, 0.599, 0.001)
@@ -95,3 +96,17 @@ def test_positions_have_the_numbers_that_the_same_values_have_in_one_row(method,
 def test_positions_keep_the_promises_of_an_outcome():
     raw = np.random.default_rng(0).random((5, 9, *SHAPE, CLASSES)).astype(np.float32)
     check_outcome(Positions(), raw)
+
+
+def test_errors_hold_where_two_channels_together_decide():
+    """Against all thinned networks, of four channels with a rate of 0.1."""
+    off = []
+    for number in range(200, 212):
+        model, x = rare.network(0.1, 4, "channels", number), rare.weights(4, number)[-1]
+        p, _ = rare.truth(0.1, 4, number)
+        for seed in range(3):
+            found = howsure.assess(model, x, seed=seed, outputs="probabilities")
+            true = np.take_along_axis(p, found.label[..., None].astype(int), axis=-1)[..., 0]
+            off.append(np.abs(found.probability - true) / found.mc_error)
+    assert np.mean(np.array(off) <= 1.96) >= 0.95
+    assert np.mean(np.array(off) > 4) <= 0.01

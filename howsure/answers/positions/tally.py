@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from howsure.sampling import between_numbers
 from howsure.sampling.between import LEVELS
-from howsure.sampling.error import Units, seen
+from howsure.sampling.error import Pairs, Units, seen
 from howsure.sampling.outcome import Estimates, Floats, Integers, Tally
 from howsure.statistics import ERROR_FLOOR, widening
 
@@ -37,13 +37,13 @@ class Counts:
         common: (C, C, K) at how many positions two of C passes both have a class: the first passes, but of a
             group no more than half of `COMPARED`.
         positions: How many positions count.
-        usual: As `howsure.sampling.error.Units` has it.
+        pairs: As `howsure.sampling.error.Units` has it.
     """
 
     units: tuple[Integers, ...]
     common: Floats
     positions: int
-    usual: float | None = None
+    pairs: Pairs | None = None
 
     @classmethod
     def added(cls, parts: Sequence[Counts]) -> Counts:
@@ -55,7 +55,7 @@ class Counts:
         units = tuple(sum(part.units[at] for part in parts) for at in range(groups))
         compared = min(len(part.common) for part in parts)
         common = np.sum([part.common[:compared, :compared] for part in parts], axis=0)
-        return cls(units, common, sum(part.positions for part in parts), parts[0].usual)  # type: ignore[arg-type]
+        return cls(units, common, sum(part.positions for part in parts), parts[0].pairs)  # type: ignore[arg-type]
 
     @property
     def passes(self) -> int:
@@ -93,7 +93,7 @@ class Counts:
         sizes = np.array([len(unit) for unit in self.units])[:, None]
         between = np.sum(sizes * (groups - mean) ** 2, axis=0)
         within, nothing = self.passes * shares.var(axis=0)[0] - between, np.zeros_like(mean)
-        of_groups = Units(len(groups), self.passes, mean, between, within, nothing, self.usual)
+        of_groups = Units(len(groups), self.passes, mean[0], between, within, nothing, self.pairs)
         squared, count = seen(of_groups)
         found = between_numbers.of_passes(shares)
         # Balanced passes lie farther apart than independent ones, so their number is the divisor.
@@ -146,7 +146,7 @@ class PassesTally(Tally):
         for units, maps in zip(self._units, self._maps, strict=True):
             together = np.concatenate(maps)
             found.append(
-                Counts(tuple(units), _common(together, self._classes), together.shape[1], self.usual)
+                Counts(tuple(units), _common(together, self._classes), together.shape[1], self.pairs)
             )
         return found
 
