@@ -135,9 +135,10 @@ def told() -> str:
             "dropped together. The groups show it for pairs that they have dropped. For pairs that they have "
             "not, the error follows from what single units do, as units usually add up in a logit.",
             "That guess is right within a factor, and few pixels are off by as much as it says. So up to a "
-            "rate of 0.1 errors of so few units are up to three times too wide, and cover 97 to 100 % instead "
-            f"of 95 %. At 0.02 and 4 channels even the least error ever told, {ERROR_FLOOR:g}, is about as "
-            "large as the true one. The constant in the guess was chosen on other networks.",
+            "rate of 0.1 errors of so few units are up to three times too wide, and cover 97 to 100 % "
+            "instead of 95 %. At 0.02 and 4 channels even the least error ever told, "
+            f"{ERROR_FLOOR:g}, is about as large as the true one. The constant in the guess was chosen on "
+            "other networks.",
             table([*heads, "shares: within 1.96", "beyond 4", "passes"], *lines),
             "`python -m validation.rare` measures it again.",
         ]
