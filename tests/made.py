@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from howsure.answers.classes.result import Certainty
+from howsure.results.saved import maps_of
 
 
 def certainty_of(probabilities: ArrayLike, **fields: Any) -> Certainty:
@@ -30,3 +32,10 @@ def certainty_of(probabilities: ArrayLike, **fields: Any) -> Certainty:
         if np.ndim(settings[name]) == 0:
             settings[name] = np.full(shape, settings[name])
     return Certainty(p, **settings)
+
+
+def maps_beside(table: Path) -> Path:
+    """The folder of maps that a saved table names."""
+    maps = maps_of(table)
+    assert maps is not None
+    return table.parent / maps.folder

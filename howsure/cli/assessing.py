@@ -52,7 +52,6 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.models.adapt import PICKLES, is_estimator, names_for
 from howsure.report import write_report
 from howsure.request import Request
-from howsure.results.maps import maps_beside
 from howsure.scale.recipe import Asked
 from howsure.scale.sources import RowSource
 from howsure.scale.worker import Recipe
@@ -150,7 +149,7 @@ class _Run:
         if report is not None:
             check_output(report, ".html", inputs if out == STDOUT else [*inputs, out])
         roles = self.rows.roles(data, labels)
-        self.maps.check(data, [*inputs, out if to_folder else maps_beside(out)])
+        self.maps.check(data, [*inputs, out])
         if to_folder:
             folders.check_free(out, inputs)
             if self.question.above is not None:

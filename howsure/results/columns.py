@@ -27,9 +27,9 @@ from howsure.data.rows import check_unmasked
 from howsure.errors import FileError, InputError
 from howsure.optional import needs
 from howsure.results.lazy_maps import JoinedMap, LazyMap
-from howsure.results.maps import TABLE, read_map, table_in, write_maps
+from howsure.results.maps import TABLE, Maps, table_in, write_maps
 from howsure.results.positions import Positions, one_position, several_positions
-from howsure.results.saved import FORMAT, METADATA_KEY, complete, read_table
+from howsure.results.saved import FORMAT, METADATA_KEY, complete, maps_of, read_table
 from howsure.results.seal import seal
 from howsure.results.shown import Shown
 from howsure.results.thresholds import Thresholds
@@ -663,8 +663,8 @@ class Result(Shown, Generic[OneRow]):
             index = settings.get(INDEX)
             if index is not None:
                 arrays[INDEX] = arrays[index] if isinstance(index, str) else index
-            checksums = settings.get("maps", {})
-            maps = {name: read_map(path, name, checksum) for name, checksum in checksums.items()}
+            lie = Maps.of(settings, path)
+            maps = {name: lie.read(path, name) for name in lie.checksums}
             if any(len(each) != len(table) for each in maps.values()):
                 raise ValueError("its maps are of other rows")
             of_maps = {
@@ -686,21 +686,32 @@ def save_sealed(result: Result[Any], path: str | os.PathLike[str], beside: Mappi
     import pyarrow.parquet as pq
 
     table = result.to_arrow()
-    metadata = {**table.schema.metadata, **beside}
+    metadata, new = {**table.schema.metadata, **beside}, None
+    place = check_place(path)
     if result._maps:
-        check_place(path)
-        settings = json.loads(metadata[METADATA_KEY]) | {"maps": write_maps(result._maps, path)}
+        new = write_maps(result._maps, place)
+        settings = json.loads(metadata[METADATA_KEY]) | {"maps": new.plain}
         metadata[METADATA_KEY] = json.dumps(settings).encode()
     table = table.replace_schema_metadata(metadata)
     # A part of a file is read into one Arrow array, so it holds no more than one does.
     rows = min(_ROWS_AT_A_TIME, rows_at_a_time(len(getattr(result, result.names))))
 
+    before = list[Maps | None]()
+
     def write(temporary: str) -> None:
         with open(temporary, "wb") as file:  # pyarrow takes no names that are not UTF-8
             pq.write_table(table, file, row_group_size=rows, write_page_checksum=True)
         seal(temporary)
+        before.append(maps_of(place))
 
-    write_whole(path, write)
+    try:
+        write_whole(path, write)
+    except BaseException:
+        if new is not None:
+            new.remove(place)
+        raise
+    for earlier in filter(None, before):
+        earlier.remove(place)
 
 
 def _as_wide(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:

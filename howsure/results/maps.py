@@ -1,7 +1,11 @@
-"""Maps of a saved result: beside the table `NAME.parquet`, in a folder `NAME.maps`, one `.npy` file for each.
+"""Maps of a saved result: beside the table `NAME.parquet`, in a folder, one `.npy` file for each.
 
-    NAME.parquet        one line per row, its settings, and the checksum of each map; sealed
-    NAME.maps/label.npy (N, *P), and so on
+    NAME.parquet                  one line per row, its settings, and what its maps are; sealed
+    NAME.1f0c9a52.maps/label.npy  (N, *P), and so on
+
+Each save makes a folder of its own, and the table that names it moves into place last. Only then does the
+folder go that the earlier table named. So whatever stops a save leaves the earlier result or the new one
+whole, and nothing goes that howsure did not write.
 
 numpy, and what reads its files, opens them; `numpy.load(path, mmap_mode="r")` reads what is looked at, so a
 saved result need not fit into memory.
@@ -10,20 +14,21 @@ saved result need not fit into memory.
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
-import tempfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.atomic import TEMPORARY
 from howsure.errors import FileError
 
-FOLDER = ".maps"
+ENDING = ".maps"
 """Ending of the folder of the maps of a table."""
 
 TABLE = "result.parquet"
@@ -33,45 +38,110 @@ _AT_ONCE = 1 << 24
 """Bytes that a checksum reads at a time."""
 
 
-def maps_beside(table: str | os.PathLike[str]) -> Path:
-    """The folder of the maps of a table."""
-    return Path(table).with_suffix(FOLDER)
+@dataclass(frozen=True)
+class Maps:
+    """Where the maps of a table lie, as the table says.
+
+    Attributes:
+        folder: Name of their folder, beside the table.
+        checksums: CRC-32 of the file of each map, by name.
+        of_numbers: Whether checksums are of the numbers alone, without their header, as in older files.
+    """
+
+    folder: str
+    checksums: Mapping[str, int]
+    of_numbers: bool = False
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], table: str | os.PathLike[str]) -> Self:
+        """What the settings of a table say.
+
+        Raises:
+            ValueError: The name is not that of a folder of maps of this table, or something is missing.
+        """
+        told = settings.get("maps", {})
+        if "folder" not in told:
+            return cls(Path(table).with_suffix(ENDING).name, told, of_numbers=True)
+        name = told["folder"]
+        if not isinstance(name, str) or Path(name).name != name or not name.endswith(ENDING):
+            raise ValueError(f"a folder of maps named {name!r}")
+        return cls(name, told["checksums"])
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """What the settings of a table hold."""
+        return {"folder": self.folder, "checksums": dict(self.checksums)}
+
+    def read(self, table: str | os.PathLike[str], name: str) -> Any:
+        """A map, memory-mapped.
+
+        Args:
+            table: The file of the table.
+            name: Of the map.
+
+        Raises:
+            FileError: It is missing or damaged.
+        """
+        path = Path(table).parent / self.folder / f"{name}.npy"
+        try:
+            found = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise FileError(
+                f"The map '{path}' cannot be read ({error})",
+                expected=f"the folder '{self.folder}' beside '{Path(table).name}', as it was saved",
+            ) from error
+        skipped = getattr(found, "offset", os.path.getsize(path)) if self.of_numbers else 0
+        if _checksum(path, skipped) != self.checksums[name]:
+            raise FileError(
+                f"The map '{path}' is not what was saved",
+                expected="the array whose checksum is in the table",
+                hint="Copy the table and its folder of maps together, or assess the rows again",
+            )
+        return found
+
+    def are_whole(self, table: str | os.PathLike[str]) -> bool:
+        """Whether the maps of a table are what was saved; all of them are read."""
+        try:
+            for name in self.checksums:
+                self.read(table, name)
+        except FileError:
+            return False
+        return True
+
+    def remove(self, table: str | os.PathLike[str]) -> None:
+        """Remove the maps of a table, and their folder unless something else is in it."""
+        folder = Path(table).parent / self.folder
+        if folder.is_symlink() or not folder.is_dir():
+            return
+        for name in self.checksums:
+            (folder / f"{name}.npy").unlink(missing_ok=True)
+        with suppress(OSError):  # something else is in it
+            folder.rmdir()
 
 
-def write_maps(maps: Mapping[str, NDArray[Any]], table: str | os.PathLike[str]) -> dict[str, int]:
-    """Write maps for a table; what lay in their folder stays until they are complete.
+def write_maps(maps: Mapping[str, NDArray[Any]], table: str | os.PathLike[str]) -> Maps:
+    """Write maps for a table into a new folder.
 
     Args:
         maps: By name, each (N, …), for the same N rows.
         table: The file of the table.
 
-    Returns:
-        The checksum (CRC-32) of each, by name.
-
     Raises:
-        FileError: They cannot be written.
+        FileError: They cannot be written; then none is left.
     """
-    folder = maps_beside(os.path.realpath(table))
+    place = Path(os.path.realpath(table))
+    folder = place.with_suffix(f".{secrets.token_hex(4)}{ENDING}")
     try:
-        temporary = Path(tempfile.mkdtemp(dir=folder.parent, prefix=TEMPORARY, suffix=FOLDER))
-        try:
-            checksums = _written(temporary, maps)
-            os.chmod(temporary, 0o777 & ~_umask())
-            if folder.exists():
-                before = Path(tempfile.mkdtemp(dir=folder.parent, prefix=TEMPORARY, suffix=FOLDER))
-                os.replace(folder, before / "before")
-                os.replace(temporary, folder)
-                shutil.rmtree(before)
-            else:
-                os.replace(temporary, folder)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
+        folder.mkdir()
+        return Maps(folder.name, _written(folder, maps))
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if not isinstance(error, OSError):
+            raise
         raise FileError(
             f"Writing the maps '{folder}' failed ({error.strerror or error})",
             hint=None if folder.parent.exists() else f"Make the folder '{folder.parent}' first",
         ) from error
-    return checksums
 
 
 def table_in(path: Path) -> Path:
@@ -79,57 +149,9 @@ def table_in(path: Path) -> Path:
     return path / TABLE if (path / TABLE).is_file() else path
 
 
-def read_map(table: str | os.PathLike[str], name: str, checksum: int) -> Any:
-    """A map of a table, memory-mapped.
-
-    Args:
-        table: The file of the table.
-        name: Of the map.
-        checksum: As `write_maps` gave it.
-
-    Raises:
-        FileError: It is missing or damaged.
-    """
-    path = maps_beside(table) / f"{name}.npy"
-    try:
-        found = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise FileError(
-            f"The map '{path}' cannot be read ({error})",
-            expected=f"the folder '{maps_beside(table).name}' beside '{Path(table).name}', as it was saved",
-        ) from error
-    if _checksum(path, found) != checksum:
-        raise FileError(
-            f"The map '{path}' is not what was saved",
-            expected="the array whose checksum is in the table",
-            hint="Copy the table and its folder of maps together, or assess the rows again",
-        )
-    return found
-
-
-def maps_are_whole(table: str | os.PathLike[str], checksums: Mapping[str, int]) -> bool:
-    """Whether the maps of a table are what was saved; all of them are read.
-
-    Args:
-        table: Its file.
-        checksums: As `write_maps` gave them.
-    """
-    try:
-        for name, checksum in checksums.items():
-            read_map(table, name, checksum)
-    except FileError:
-        return False
-    return True
-
-
-def remove_maps(table: str | os.PathLike[str]) -> None:
-    """Remove the folder of the maps of a table, where there is one."""
-    shutil.rmtree(maps_beside(table), ignore_errors=True)
-
-
 def _written(folder: Path, maps: Mapping[str, NDArray[Any]]) -> dict[str, int]:
     """Write arrays to files, row by row, as one row of all may be made at once; gives their checksums."""
-    targets, found = dict[str, Any](), dict.fromkeys(maps, zlib.crc32(b""))
+    targets, found = dict[str, Any](), dict[str, int]()
     for name, array in maps.items():
         path = folder / f"{name}.npy"
         if array.size:
@@ -137,6 +159,9 @@ def _written(folder: Path, maps: Mapping[str, NDArray[Any]]) -> dict[str, int]:
             targets[name] = np.lib.format.open_memmap(path, mode="w+", dtype=array.dtype, shape=shape)
         else:  # an empty file cannot be mapped, but this one has its header
             np.save(path, np.asarray(array))
+        header = targets[name].offset if array.size else os.path.getsize(path)
+        with path.open("rb") as file:
+            found[name] = zlib.crc32(file.read(header))
     for number in range(max(map(len, targets.values()), default=0)):
         for name, target in targets.items():
             row = np.ascontiguousarray(maps[name][number])
@@ -147,17 +172,11 @@ def _written(folder: Path, maps: Mapping[str, NDArray[Any]]) -> dict[str, int]:
     return found
 
 
-def _checksum(path: Path, array: Any) -> int:
-    """Of the numbers in a file, which is read and not mapped, so that they do not stay in memory."""
+def _checksum(path: Path, skipped: int) -> int:
+    """Of a file from a place on; it is read and not mapped, so that it does not stay in memory."""
     found = 0
     with path.open("rb") as file:
-        file.seek(getattr(array, "offset", os.path.getsize(path)))
+        file.seek(skipped)
         while block := file.read(_AT_ONCE):
             found = zlib.crc32(block, found)
     return found
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from howsure.arguments import check_path
 from howsure.data.reading import of_content, open_native, reading
 from howsure.errors import FileError
+from howsure.results.maps import Maps
 from howsure.results.seal import check_seal
 
 if TYPE_CHECKING:
@@ -65,6 +66,15 @@ def _metadata_in(source: str | os.PathLike[str]) -> dict[bytes, bytes]:
 
     with open_native(source) as opened:
         return pq.read_schema(opened).metadata or {}
+
+
+def maps_of(path: str | os.PathLike[str]) -> Maps | None:
+    """Where the maps lie that a table names; None if it has none, or is no saved result."""
+    try:
+        settings = json.loads(_metadata_in(path)[METADATA_KEY])
+        return Maps.of(settings, path) if settings.get("maps") else None
+    except Exception:  # a reader may raise anything for a file of another kind
+        return None
 
 
 def is_saved(path: str | os.PathLike[str]) -> bool:

@@ -23,6 +23,8 @@ from typing import Any
 from howsure.atomic import TEMPORARY, folder_made, write_whole
 from howsure.data.reading import of_content
 from howsure.errors import DependencyError, FileError, InputError
+from howsure.results.maps import ENDING
+from howsure.results.saved import maps_of
 from howsure.scale.columns import Columns
 from howsure.scale.digests import of_names
 from howsure.scale.same import Probe
@@ -274,6 +276,10 @@ def _clear(folder: Path) -> None:
             shutil.rmtree(left, ignore_errors=True)
         else:
             left.unlink(missing_ok=True)
+    for left in folder.glob(f"*{ENDING}"):
+        maps = maps_of(folder / f"{left.name.split('.')[0]}.parquet")
+        if maps is None or maps.folder != left.name:
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _check_ours(folder: Path) -> None:

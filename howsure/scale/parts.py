@@ -10,8 +10,8 @@ from typing import Any
 
 from howsure.data.reading import open_native
 from howsure.results.columns import save_sealed
-from howsure.results.maps import maps_are_whole, remove_maps
-from howsure.results.saved import METADATA_KEY
+from howsure.results.maps import Maps
+from howsure.results.saved import METADATA_KEY, maps_of
 from howsure.results.seal import check_seal
 from howsure.scale.work import Part
 
@@ -72,15 +72,17 @@ def is_whole(path: Path, settings: Mapping[str, Any]) -> bool:
         about_of(path)  # which a table that was saved in its place has not
     except Exception:  # whatever a reader meets in a file that is none, or is not there
         return False
-    checksums = found.pop("maps", {})
-    return _without_version(found) == _without_version(settings) and maps_are_whole(path, checksums)
+    same = _without_version(found) == _without_version(settings)
+    return same and Maps.of(found, path).are_whole(path)
 
 
 def remove_part(path: Path) -> None:
     """Remove the file of a part and its maps, where they are."""
+    maps = maps_of(path)
     path.unlink(missing_ok=True)
-    remove_maps(path)
+    if maps is not None:
+        maps.remove(path)
 
 
 def _without_version(settings: Mapping[str, Any]) -> str:
-    return json.dumps({**settings, "version": None}, sort_keys=True)
+    return json.dumps({**settings, "version": None, "maps": None}, sort_keys=True)

@@ -17,6 +17,7 @@ from howsure.conformance import check_outcome, check_result
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.results.thresholds import Thresholds
+from tests.made import maps_beside
 
 NAMES = ["sky", "road", "car"]
 H, W, K, N = 6, 8, 3, 7
@@ -154,13 +155,13 @@ def test_it_is_saved_and_loaded_with_its_maps(result, tmp_path):
 @pytest.mark.parametrize("fault", ["a bit", "another map", "no map"])
 def test_a_damaged_map_is_noticed(result, tmp_path, fault):
     result.save(tmp_path / "r.parquet")
-    path = tmp_path / "r.maps" / "entropy.npy"
+    path = maps_beside(tmp_path / "r.parquet") / "entropy.npy"
     if fault == "a bit":
         content = bytearray(path.read_bytes())
         content[-3] ^= 1
         path.write_bytes(content)
     elif fault == "another map":
-        path.write_bytes((tmp_path / "r.maps" / "gap.npy").read_bytes())
+        path.write_bytes(path.with_name("gap.npy").read_bytes())
     else:
         path.unlink()
     with pytest.raises(howsure.FileError, match=r"entropy\.npy"):
@@ -390,7 +391,8 @@ def test_settings_name_the_kind(result, tmp_path):
     result.save(tmp_path / "r.parquet")
     settings = json.loads(pq.read_schema(tmp_path / "r.parquet").metadata[b"howsure"])
     assert settings["answer"] == "positions"
-    assert set(settings["maps"]) == {path.stem for path in (tmp_path / "r.maps").iterdir()}
+    folder = maps_beside(tmp_path / "r.parquet")
+    assert set(settings["maps"]["checksums"]) == {path.stem for path in folder.iterdir()}
 
 
 @pytest.mark.parametrize("judge", [lambda result, y: result.with_truth(y), howsure.evaluate])

@@ -12,6 +12,7 @@ from howsure import tuning
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.printed import lines_of, summary_of
 from howsure.results.lazy_maps import JoinedMap
+from tests.made import maps_beside
 from tests.pixels import GIVEN, MODEL, assessed, folder_of, images, truths
 from tests.scale.conftest import run
 
@@ -182,8 +183,8 @@ def test_one_table_holds_one_block_of_maps_at_a_time(out, tmp_path, monkeypatch)
     if out == "t.parquet":
         np.testing.assert_array_equal(howsure.load(tmp_path / out).entropy, expected.entropy)
     assert (tmp_path / "page.html").exists()
-    left = {path.name for path in tmp_path.iterdir()} - {"images", "maps", "page.html", out, "t.maps"}
-    assert not left
+    left = {path.name for path in tmp_path.iterdir()} - {"images", "maps", "page.html", out}
+    assert left == ({maps_beside(tmp_path / out).name} if out == "t.parquet" else set())
 
 
 def test_a_stopped_table_keeps_its_blocks_and_no_other_files(tmp_path, monkeypatch):
@@ -202,4 +203,5 @@ def test_a_stopped_table_keeps_its_blocks_and_no_other_files(tmp_path, monkeypat
     assert ran.exit_code == 130
     found = howsure.load(tmp_path / "t.part.parquet")
     np.testing.assert_array_equal(found.entropy, assessed(images(4)).entropy)
-    assert {path.name for path in tmp_path.iterdir()} == {"images", "t.part.parquet", "t.part.maps"}
+    maps = maps_beside(tmp_path / "t.part.parquet").name
+    assert {path.name for path in tmp_path.iterdir()} == {"images", "t.part.parquet", maps}

@@ -69,7 +69,7 @@ def test_a_table_for_other_programs_says_that_it_has_no_maps(data, tmp_path):
     ran = run("assess", MODEL, data, "--out", tmp_path / "t.csv", *GIVEN, *PASSES)
     assert ran.exit_code == 0
     assert "maps are only kept beside a .parquet file" in ran.stderr
-    assert not (tmp_path / "t.maps").exists()
+    assert not list(tmp_path.glob("*.maps"))
 
 
 def test_names_of_maps_stay_in_their_folder_and_apart(tmp_path):
@@ -113,7 +113,6 @@ def test_a_missing_package_is_named_before_work_begins(tmp_path, monkeypatch):
     [
         (("--map-format", "npy"), "--map-format has no effect without --maps"),
         (("--maps", "{images}"), "The maps would lie in"),
-        (("--maps", "{maps}/../t.maps"), "The maps would lie in"),
         (("--maps", "{maps}", "--map-format", "tif"), "takes the geometry of .tif images"),
         (("--tile", "big"), "--tile takes whole numbers"),
         (("--overlap", "4"), "--overlap has no effect without --tile"),

@@ -8,8 +8,8 @@ import pytest
 
 import howsure
 from howsure.results import columns
-from howsure.results.maps import maps_beside
 from tests.commands import done, run
+from tests.made import maps_beside
 from tests.pixels import GIVEN, MODEL, NAMES, folder_of, images, make
 from validation import scale as kills
 
