@@ -110,7 +110,8 @@ def prepare(
         outcome = outcome.moved_back(undo)
     casted = cast_rows(rows, ready.info.inputs)
     outcome = outcome.of_rows(ready, casted, len(rows[0]), request.positions)
-    job = Job(ready, casted, len(rows[0]), outcome, int(request.seed), int(request.batch_size), again)
+    seed, batch_size = int(request.seed), int(request.batch_size)
+    job = Job(ready, casted, len(rows[0]), outcome, seed, batch_size, again, derived=first is not None)
     if first is not None:
         _check_alike(job, first)
     return job

@@ -187,7 +187,7 @@ def export(
     if plan is None:
         tell("planning")
         plan = MCDropout().pilot(job, FLOAT32).plan
-    plan.check_fits(ready.levels)
+    plan.check_fits(ready)
     first = first_passes(plan, ready.levels, job.seed, job.outcome)
     count = _compared(job.outcome)
     some = _some(job.rows, job.total, count)
@@ -196,7 +196,7 @@ def export(
     passes = ready.graph(first.masks, some)
     columns = columns_graph(job.outcome, first, ready.info.output_shape, calibrator)
     graph = whole_graph(passes, columns, ready.info.name, divide_by)
-    note(graph, described(job, plan, first, ready.weights(), calibrator, divide_by))
+    note(graph, described(job, plan, first, calibrator, divide_by))
     expected = _assessed(job, some, MCDropout(plan=plan, max_passes=first.passes))
     calibrated = None if calibrator is None else calibrator(expected)
     fed = some

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from howsure.answers.registry import named
 from howsure.errors import ModelError
 from howsure.export.arithmetic import RAW, ROWS
 from howsure.methods.protocol import Job
-from howsure.models.protocol import Array
+from howsure.models.fingerprint import fingerprint_of
 from howsure.onnx.nodes import IR_VERSION, Nodes
 from howsure.sampling.first_passes import First
 from howsure.sampling.plan import Plan
@@ -117,7 +116,6 @@ def described(
     job: Job,
     plan: Plan,
     first: First,
-    weights: Iterable[Array],
     calibrator: Calibrator | None,
     divide_by: float | None = None,
 ) -> dict[str, str]:
@@ -127,7 +125,6 @@ def described(
         job: What is exported.
         plan: Which the passes follow.
         first: The passes.
-        weights: Of the model.
         calibrator: That the graph applies, or None.
         divide_by: What the graph divides its inputs by, or None.
     """
@@ -152,7 +149,7 @@ def described(
         "model": job.model.info.name,
         "framework": job.model.info.framework,
         "outputs": outcome.outputs,
-        "weights_sha256": sha256_of(weights),
+        "weights_sha256": fingerprint_of(job.model),
         **{key: json.dumps(value) for key, value in inside.items()},
     }
 
@@ -164,15 +161,6 @@ def note(graph: Any, metadata: dict[str, str]) -> None:
     del graph.metadata_props[:]
     helper.set_model_props(graph, metadata)
     graph.producer_name, graph.producer_version = "howsure", metadata["howsure"]
-
-
-def sha256_of(weights: Iterable[Array]) -> str:
-    """The SHA-256 of weights: of the shape, the type and the numbers of each, in order."""
-    found = hashlib.sha256()
-    for array in weights:
-        found.update(f"{array.shape} {array.dtype}\n".encode())
-        found.update(array.tobytes())
-    return found.hexdigest()
 
 
 def _versions() -> dict[str, str]:

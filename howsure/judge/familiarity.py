@@ -21,6 +21,7 @@ from howsure.data.rows import quoted
 from howsure.errors import InputError, warn
 from howsure.judge.familiarity_scores import FITS, OF_LOGITS, SCORES, Fitted
 from howsure.models.features import Features
+from howsure.models.fingerprint import check_fingerprint
 from howsure.sampling.outcome import Booleans, Floats, Integers
 
 
@@ -36,6 +37,9 @@ class Familiarity:
         held_out: (M,) scores of the held-out rows, in order, the least familiar first.
         width: F, the number of features.
         outputs: K, the number of logits.
+        fingerprint: Of the model, as `howsure.models.fingerprint` has it. Features of another model, or of
+            this one trained further, are refused. Empty if it is not known: of features that you made
+            yourself, or pickled by a version that did not keep it.
     """
 
     score: str
@@ -46,14 +50,16 @@ class Familiarity:
     width: int
     outputs: int
     _fitted: Fitted = field(repr=False)
+    fingerprint: str = field(default="", repr=False)
 
     def __call__(self, features: Features) -> Floats:
         """(N,) scores: nats, a logit, or minus a distance, squared for `mahalanobis`; none for no rows.
 
         Raises:
-            InputError: No `Features`, or of other numbers of features or logits than those of the fit.
+            InputError: No `Features`, or of another model than those of the fit, or of the same model after
+                it was trained further.
         """
-        _check_like(features, self.width, self.outputs)
+        _check_like(features, self.width, self.outputs, self.fingerprint)
         return self._fitted(features)
 
     def unfamiliar(self, features: Features) -> Booleans:
@@ -145,7 +151,7 @@ def familiarity(
     share = as_share(share, "share")
     _check_like(train)
     width, outputs = train.features.shape[1], train.logits.shape[1]
-    _check_like(held_out, width, outputs)
+    _check_like(held_out, width, outputs, train.fingerprint)
     if not len(train):
         raise InputError("There are no training rows", expected="at least 1")
     labels = aligned(labels, train.called, of="x.index")
@@ -156,7 +162,8 @@ def familiarity(
     scores = np.sort(fitted(held_out))
     scores.flags.writeable = False
     threshold = float(scores[_rank(len(scores), share) - 1])
-    return Familiarity(score, share, threshold, len(train), scores, width, outputs, fitted)
+    fingerprint = train.fingerprint or held_out.fingerprint
+    return Familiarity(score, share, threshold, len(train), scores, width, outputs, fitted, fingerprint)
 
 
 def _classes_of(
@@ -196,8 +203,17 @@ def _check_enough(rows: int, share: float) -> None:
         )
 
 
-def _check_like(features: Features, width: int | None = None, outputs: int | None = None) -> None:
-    """`Features`, with these numbers of features and logits where they are given, or an `InputError`."""
+def _check_like(
+    features: Features, width: int | None = None, outputs: int | None = None, fingerprint: str = ""
+) -> None:
+    """`Features`, with these numbers of features and logits where they are given, or an `InputError`.
+
+    Args:
+        features: What was given.
+        width: How many features the training rows have, or None.
+        outputs: How many logits.
+        fingerprint: Of their model.
+    """
     if not isinstance(features, Features):
         raise InputError(
             "These are not features of rows",
@@ -212,6 +228,8 @@ def _check_like(features: Features, width: int | None = None, outputs: int | Non
             received=f"{found[0]} and {found[1]}",
             hint="Take all of them from the same model",
         )
+    hint = "Fit it again: howsure.familiarity(train, labels, held_out), with features of this model"
+    check_fingerprint("The training rows are features of", fingerprint, features.fingerprint, hint)
 
 
 def _warn_of_training_rows(train: Features, held_out: Features) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import zip_longest
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from howsure.errors import InputError, warn
 from howsure.methods.members import Hear, begin_members, of_member
 from howsure.methods.protocol import Job, Method, Needs, Passes, is_method
 from howsure.methods.softmax import Softmax
+from howsure.models.fingerprint import fingerprint_of
 from howsure.sampling.outcome import Estimates, Floats, Outcome
 from howsure.words import counted
 
@@ -173,12 +173,5 @@ def agreement(one: Floats, other: Floats) -> float:
 
 def _are_same(one: int, other: int, jobs: Sequence[Job], values: Sequence[Floats]) -> bool:
     """Whether two members whose answers are the same to the last digit are one network: trees may differ."""
-    if not np.array_equal(values[one], values[one].round(3)):
-        return True
-
-    def weights(number: int) -> Iterator[Any]:
-        found = getattr(jobs[number].model, "weights", None)
-        return iter(()) if found is None else map(np.asarray, found())
-
-    pairs = zip_longest(weights(one), weights(other), fillvalue=())
-    return jobs[one].model is jobs[other].model or all(np.array_equal(a, b) for a, b in pairs)
+    rounded = np.array_equal(values[one], values[one].round(3))
+    return not rounded or fingerprint_of(jobs[one].model) == fingerprint_of(jobs[other].model)

@@ -27,11 +27,12 @@ from howsure.data.labels import check_class_names, check_labels
 from howsure.data.rows import cast_rows
 from howsure.errors import HowsureWarning, InputError, ModelError
 from howsure.methods.laplace_of_numbers import LaplaceOfNumbers, check_numbers_alone, fit_laplace_of_numbers
-from howsure.methods.last_layer import check_features, chunks, inputs_of, squared_norm
+from howsure.methods.last_layer import FITTED, REFIT, check_features, chunks, inputs_of, squared_norm
 from howsure.methods.protocol import Job, Method, Needs, Passes, Progress
 from howsure.misplaced import named_either_way
 from howsure.models.adapt import adapt, capable, check_prediction, names_for, rows_for
 from howsure.models.features import Features, read_features
+from howsure.models.fingerprint import check_fingerprint, fingerprint_of
 from howsure.models.protocol import PROBABILITIES, FeatureModel, ModelInfo
 from howsure.request import Request
 from howsure.sampling.design import DesignEffect
@@ -73,6 +74,9 @@ class Laplace:
         class_vectors: U (K, K − 1), eigenvectors of A; each sums to 0.
         input_vectors: V (D, D), eigenvectors of B; D is F, or F + 1 with a bias.
         variances: (K − 1, D) of the weights in this basis, 1 / (a_i b_j + δ) with a, b the eigenvalues.
+        fingerprint: Of the model that it was fitted to, as `howsure.models.fingerprint` has it. Features of
+            another model, or of this one trained further, are refused. Empty if it is not known: of features
+            that you made yourself, or pickled by a version that did not keep it.
     """
 
     prior_precision: float
@@ -82,6 +86,7 @@ class Laplace:
     class_vectors: Floats = field(repr=False)
     input_vectors: Floats = field(repr=False)
     variances: Floats = field(repr=False)
+    fingerprint: str = field(default="", repr=False)
 
     outputs = PROBABILITIES
     noise = None
@@ -172,7 +177,8 @@ class Laplace:
 
     def _rotated(self, features: Features, rows: slice = slice(None)) -> Floats:
         """(n, D) inputs of the layer in the eigenbasis of B."""
-        check_features(features, len(self.input_vectors) - self.bias, len(self.class_vectors), "classes")
+        width, classes = len(self.input_vectors) - self.bias, len(self.class_vectors)
+        check_features(features, width, classes, "classes", self.fingerprint)
         return inputs_of(features.features[rows], self.bias) @ self.input_vectors
 
 
@@ -231,7 +237,8 @@ def fit_laplace(
     precision = _most_probable_precision(curvature, norm)
     evidence = log_likelihood - (precision * norm + float(np.sum(np.log1p(curvature / precision)))) / 2
     basis = contrasts @ within, vectors
-    return Laplace(precision, evidence, rows, bool(bias), *basis, variances=1 / (curvature + precision))
+    variances = 1 / (curvature + precision)
+    return Laplace(precision, evidence, rows, bool(bias), *basis, variances, features.fingerprint)
 
 
 def _most_probable_precision(curvature: Floats, norm: float) -> float:
@@ -308,11 +315,11 @@ class LastLayerLaplace(Method):
         if labels is None:
             raise InputError("The true answers are not known", expected="labels, one for each row")
         inputs = cast_rows(rows, reader.info.inputs)
-        if outcome is None:
-            features = read_features(reader, inputs, BATCH_SIZE)
+        answers = None if outcome is None else outcome.check_truth(labels, len(inputs[0]))
+        found = read_features(reader, inputs, BATCH_SIZE)
+        features = replace(found, fingerprint=fingerprint_of(reader))
+        if answers is None:
             return cls(fit_laplace(features, labels, bias=bias, class_names=names), passes)
-        answers = outcome.check_truth(labels, len(inputs[0]))
-        features = read_features(reader, inputs, BATCH_SIZE)
         return cls(fit_laplace_of_numbers(features, answers, bias=bias), passes)
 
     @property
@@ -343,10 +350,12 @@ class LastLayerLaplace(Method):
         """Prepare the passes. Features are computed once for each block.
 
         Raises:
-            InputError: The answers for a row are of another kind than those of the model it was fitted to.
+            InputError: The answers for a row are of another kind than those of the model it was fitted to; or
+                it was fitted to another model, or to this one before it was trained further.
             ModelError: The answers are numbers, and an activation follows the last layer.
         """
         self.posterior.check(job.model.info, job.outcome)
+        check_fingerprint(FITTED, self.posterior.fingerprint, fingerprint_of(job.model), REFIT)
 
         def draw(numbers: Integers, progress: Progress) -> Estimates:
             inputs = [rows[numbers] for rows in job.rows]

@@ -48,6 +48,7 @@ class LaplaceOfNumbers:
         centre: (F,) mean of the features over the training rows; 0 without a bias.
         input_vectors: V (F, F), eigenvectors of Σ φ φᵀ.
         variances: (K, F) of the weights in this basis, 1 / (b_j / σ² + δ) with b the eigenvalues.
+        fingerprint: Of the model that it was fitted to, as in `Laplace`.
     """
 
     noise: Floats
@@ -58,6 +59,7 @@ class LaplaceOfNumbers:
     centre: Floats = field(repr=False)
     input_vectors: Floats = field(repr=False)
     variances: Floats = field(repr=False)
+    fingerprint: str = field(default="", repr=False)
 
     outputs = VALUES
 
@@ -103,7 +105,7 @@ class LaplaceOfNumbers:
         Raises:
             InputError: Not `Features`, or those of another model.
         """
-        given = check_features(features, len(self.centre), self.width, "numbers")
+        given = check_features(features, len(self.centre), self.width, "numbers", self.fingerprint)
         variance = np.empty((len(given), self.width))
         for rows in chunks(len(given), *self.variances.shape):
             rotated = (given.features[rows] - self.centre) @ self.input_vectors
@@ -222,7 +224,8 @@ def fit_laplace_of_numbers(features: Features, numbers: Floats, *, bias: bool = 
         ) / 2
     noise, precisions, variances = (np.array(each) for each in zip(*found, strict=True))
     return LaplaceOfNumbers(
-        noise, precisions, float(evidence), rows, bool(bias), centre, vectors, variances=variances
+        *(noise, precisions, float(evidence), rows, bool(bias), centre, vectors, variances),
+        fingerprint=features.fingerprint,
     )
 
 

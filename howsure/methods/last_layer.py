@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 
 from howsure.errors import InputError
 from howsure.models.features import Features
+from howsure.models.fingerprint import check_fingerprint
 from howsure.sampling.outcome import Floats
 
 AT_ONCE = 1 << 22
@@ -33,14 +34,23 @@ def chunks(rows: int, *widths: int) -> Iterator[slice]:
     return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
 
 
-def check_features(features: object, width: int | None = None, outputs: int = 0, of: str = "") -> Features:
-    """The features, or an `InputError` unless these are `Features`, and as many as the fit had.
+FITTED, REFIT = (
+    "This last-layer Laplace was fitted to",
+    "Fit it again: LastLayerLaplace.fit(model, x, labels)",
+)
+
+
+def check_features(
+    features: object, width: int | None = None, outputs: int = 0, of: str = "", fingerprint: str = ""
+) -> Features:
+    """The features, or an `InputError` unless these are `Features`, and of the model of the fit.
 
     Args:
         features: What was given.
         width: How many features a row has; None for any number.
         outputs: How many outputs, one sigmoid being two classes.
         of: What these are: `classes` or `numbers`.
+        fingerprint: Of the model of the fit.
     """
     known = "`Features`" + ("" if width is None else f" of {width} features and {outputs} {of}")
     if not isinstance(features, Features):
@@ -48,6 +58,7 @@ def check_features(features: object, width: int | None = None, outputs: int = 0,
     found = features.features.shape[1], max(2 if of == "classes" else 1, features.logits.shape[1])
     if width is not None and found != (width, outputs):
         raise InputError("These rows are of another model", expected=known, received=found)
+    check_fingerprint(FITTED, fingerprint, features.fingerprint, REFIT)
     return features
 
 

@@ -164,7 +164,8 @@ class MCDropout:
         """Passes that follow a plan, or flat passes if no plan is possible. A pilot makes a missing plan.
 
         Raises:
-            InputError: The plan is for another model, or in a precision that this machine does not use.
+            InputError: The plan is for another model, or for this one before it was trained further, or in
+                a precision that this machine does not use.
         """
         if self.max_error is not None and not job.outcome.has_unit:
             raise InputError(
@@ -175,7 +176,7 @@ class MCDropout:
         pilot = self.pilot(job) if self.plan is None else Pilot(self.plan)
         design, precision = pilot.plan.design, pilot.plan.precision
         if self.plan is not None:
-            self.plan.check_fits(job.model.levels)
+            self.plan.check_fits(job.model, of_one_kind=job.derived)
         model = job.model if precision == FLOAT32 else _in_precision(job.model, precision)
         flat = Flat(
             model,

@@ -52,6 +52,7 @@ class Job:
         batch_size: Rows that run together.
         again: Makes the same job for another method, with another model, or with changed rows and what
             moves outputs for these back (`change`, `undo`).
+        derived: True if another job made it by `again`.
     """
 
     model: Any
@@ -61,6 +62,7 @@ class Job:
     seed: int
     batch_size: int
     again: Callable[..., Job]
+    derived: bool = False
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -212,6 +212,12 @@ class ArrayModel:
             )
         reached = _run(self._steps[:-1], self._read(rows))[last.reads[0]][0]
         return np.asarray(reached, np.float32), np.asarray(last.layer.linear(reached), np.float32)
+
+    def weights(self) -> Iterator[Array]:
+        """Weights and biases of its layers, in the order of the steps."""
+        for step in self._steps:
+            if isinstance(step.layer, Dense):
+                yield from (step.layer.weights, np.asarray(step.layer.bias))
 
     def _find_trunk(self) -> dict[str, Shape]:
         """Names and shapes of the level 0 values that later levels or the output read."""

@@ -15,6 +15,7 @@ from howsure.data.dummy_rows import made_up_rows
 from howsure.data.rows import cast_rows, check_unmasked, in_rows
 from howsure.errors import InputError, ModelError
 from howsure.models.adapt import adapt, capable, check_prediction, rows_for
+from howsure.models.fingerprint import fingerprint_of
 from howsure.models.protocol import FeatureModel
 
 
@@ -28,6 +29,8 @@ class Features:
         features: (N, F) finite numbers.
         logits: (N, K) finite numbers; K = 1 if one sigmoid separates two classes.
         called: What the rows are called.
+        fingerprint: Of the model, as `howsure.models.fingerprint` has it; empty if it is not known, as of
+            features that you make yourself. Then nobody notices if they are used with another model's.
 
     Raises:
         InputError: Not numbers, not two (N, …) arrays of the same N, or NaN or infinite values.
@@ -36,6 +39,7 @@ class Features:
     features: NDArray[np.float32]
     logits: NDArray[np.float32]
     called: Called = field(default_factory=Called)
+    fingerprint: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         for name in ("features", "logits"):
@@ -76,7 +80,7 @@ def features_of(model: Any, x: Any, batch_size: int = 256) -> Features:
     reader = capable(adapted, FeatureModel, "howsure.features_of")
     check_prediction(reader)
     found = read_features(reader, cast_rows(rows, reader.info.inputs), int(batch_size))
-    return replace(found, called=called_of(given))
+    return replace(found, called=called_of(given), fingerprint=fingerprint_of(reader))
 
 
 def read_features(model: FeatureModel, rows: Sequence[Any], batch_size: int) -> Features:

@@ -5,6 +5,7 @@
     │   └── ExportModel  the same passes as an ONNX graph
     ├── ScaledModel      compares the scale of rows with that of the training rows
     ├── FeatureModel     input and output of the last linear layer
+    ├── WeightedModel    its weights, by which it is known again
     ├── MemberModel      the members whose mean is the prediction
     └── PosteriorModel   standard deviation of a known posterior
 
@@ -268,7 +269,16 @@ class MaskedModel(Model, Protocol):
 
 
 @runtime_checkable
-class ExportModel(PassModel, Protocol):
+class WeightedModel(Model, Protocol):
+    """A model that is known again by its weights; see `howsure.models.fingerprint`."""
+
+    def weights(self) -> Iterable[Array]:
+        """The weights, in an order that is the same each time the model is loaded."""
+        ...
+
+
+@runtime_checkable
+class ExportModel(PassModel, WeightedModel, Protocol):
     """A model whose passes with given masks can be exported as an ONNX graph."""
 
     def graph(self, masks: Sequence[Array], like: Sequence[Array]) -> Any:
@@ -286,10 +296,6 @@ class ExportModel(PassModel, Protocol):
             ModelError: A part of the model cannot be exported; the message says which.
             DependencyError: A package that writes graphs is missing.
         """
-        ...
-
-    def weights(self) -> Iterable[Array]:
-        """The weights, in an order that is the same each time the model is loaded."""
         ...
 
 

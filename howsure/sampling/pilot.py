@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
+from howsure.models.fingerprint import fingerprint_of
 from howsure.models.protocol import BFLOAT16, FLOAT32, PassModel
 from howsure.sampling.design import Design, best_ratios, cell_ratios, design_of, flat_design
 from howsure.sampling.error import Estimate
@@ -145,7 +146,8 @@ def make_plan(
     design = replace(design, first=first_cells, one=one, group=group)
     design = replace(design, one_effect=one_effect, group_effect=group_effect)
     spent = Spent(tally.passes, tally.cost)
-    return Pilot(Plan(design, () if design.is_flat else shares, found, described(levels), spent), kept)
+    shares = () if design.is_flat else shares
+    return Pilot(Plan(design, shares, found, described(levels), spent, fingerprint_of(model)), kept)
 
 
 def _usual_size(cells: Sequence[Floats], outcome: Outcome) -> Floats:

@@ -15,7 +15,8 @@ from howsure.atomic import write_whole
 from howsure.data.reading import of_content
 from howsure.data.rows import listed
 from howsure.errors import FileError, InputError
-from howsure.models.protocol import BFLOAT16, FLOAT32, Level
+from howsure.models.fingerprint import check_fingerprint, fingerprint_of
+from howsure.models.protocol import BFLOAT16, FLOAT32, Level, PassModel
 from howsure.sampling.design import Design, DesignEffect
 from howsure.sampling.error import EarlyError
 
@@ -60,6 +61,8 @@ class Plan:
         made_for: The random calls of the model that the plan was made for, in words; empty if it fits any
             model.
         pilot: What the pilot spent that made the plan; None where that is not known.
+        fingerprint: Of the model that the plan was made for, as `howsure.models.fingerprint` has it; empty if
+            it is not known, as in a file of a version that did not keep it.
     """
 
     design: Design | None = None
@@ -67,6 +70,7 @@ class Plan:
     precision: str = FLOAT32
     made_for: tuple[str, ...] = ()
     pilot: Spent | None = None
+    fingerprint: str = ""
 
     def in_words(self, levels: Sequence[Level]) -> str:
         """The plan in words, with the names of the random calls and what its pilot spent.
@@ -108,19 +112,28 @@ class Plan:
 
     @property
     def constants(self) -> dict[str, Any]:
-        """All that numbers depend on, so without what the pilot spent."""
-        return {name: value for name, value in asdict(self).items() if name != "pilot"}
+        """All that numbers depend on, so without what the pilot spent, and without the fingerprint."""
+        found = asdict(self)
+        return {name: found[name] for name in found if name not in ("pilot", "fingerprint")}
 
-    def check_fits(self, levels: Sequence[Level]) -> None:
-        """Raise an `InputError` unless the plan was made for a model with these random calls."""
+    def check_fits(self, model: PassModel, *, of_one_kind: bool = False) -> None:
+        """Raise an `InputError` unless the plan was made for this model.
+
+        Args:
+            model: With the same weights and random calls.
+            of_one_kind: True if the weights may be others, as those of further members of an ensemble are.
+        """
+        levels, hint = model.levels, "Make one with howsure.plan(model, x)"
         if self.made_for and self.made_for != described(levels):
             draws = listed(described(levels), between="; ")
             raise InputError(
                 "The plan was made for another model, or for rows of another size",
                 expected=f"one for {draws or 'a model without random layers'}",
                 received=f"one for {listed(self.made_for, between='; ')}",
-                hint="Make one with howsure.plan(model, x)",
+                hint=hint,
             )
+        if not of_one_kind:
+            check_fingerprint("The plan was made for", self.fingerprint, fingerprint_of(model), hint)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the plan to a JSON file. An existing file stays until the new one is complete.
@@ -219,4 +232,5 @@ def _plan_from(settings: Mapping[str, Any]) -> Plan:
         precision,
         tuple(map(str, settings["made_for"])),
         None if pilot is None else Spent(int(pilot["passes"]), float(pilot["cost"])),
+        str(settings.get("fingerprint", "")),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -20,10 +21,12 @@ from howsure.divide import divided
 from howsure.errors import FileError, InputError
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
-from howsure.models.adapt import FILES, load
+from howsure.models.adapt import ADAPTERS, FILES, load
 from howsure.models.factory import is_factory, made_by, named
+from howsure.models.fingerprint import digest, fingerprint_of
 from howsure.models.import_keras import load_keras
-from howsure.models.protocol import FLOAT32
+from howsure.models.protocol import FLOAT32, WeightedModel
+from howsure.models.wrapped import NETWORKS, roots_of
 from howsure.request import Request
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.plan import Plan
@@ -98,26 +101,19 @@ def _looked_for_in(folder: str) -> Iterator[None]:
 
 
 def checksum_of(model: Any) -> str:
-    """The SHA-256 of a model's weights, and of PyTorch's its layers; of one that shows none, of all of it.
+    """The fingerprint of a network; of a model that shows no weights, the SHA-256 of all of it.
 
     What a function computes besides shows in what the model says of rows, see `howsure.scale.same`.
 
     Args:
-        model: With `state_dict`, as modules of PyTorch have; with `get_weights`, as Keras models have; or
-            neither.
+        model: As its framework has it, or adapted.
     """
-    found = hashlib.sha256(type(model).__qualname__.encode())
-    if hasattr(model, "state_dict"):
-        found.update(repr(model).encode())  # its layers, as PyTorch tells them, with rates and kinds
-        arrays = {name: each.detach().cpu().numpy() for name, each in model.state_dict().items()}
-    elif hasattr(model, "get_weights"):
-        arrays = {str(number): array for number, array in enumerate(model.get_weights())}
-    else:
-        arrays = {"pickle": np.frombuffer(cloudpickle.dumps(model), np.uint8)}
-    for name, array in arrays.items():
-        found.update(f"{name} {array.dtype} {array.shape}".encode())
-        found.update(np.ascontiguousarray(array).tobytes())
-    return found.hexdigest()
+    package = next((name for name in NETWORKS if name in roots_of(model)), None)
+    if package is not None:
+        return digest(importlib.import_module(ADAPTERS[package]).weights_of([model]))
+    if isinstance(model, WeightedModel):
+        return fingerprint_of(model)
+    return digest([np.frombuffer(cloudpickle.dumps(model), np.uint8)])
 
 
 @dataclass(frozen=True)

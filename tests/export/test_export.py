@@ -8,7 +8,7 @@ import pytest
 import howsure
 from howsure.errors import ModelError
 from howsure.export.compared import check_graph
-from howsure.export.whole import sha256_of, whole_graph
+from howsure.export.whole import whole_graph
 from tests.examples import digit_reader
 from tests.made import certainty_of
 
@@ -130,13 +130,6 @@ def test_an_input_called_like_a_column_is_refused():
     )
     with pytest.raises(ModelError, match="Input 'label' of model 'm' is called like an output"):
         whole_graph(one, other, "m")
-
-
-def test_the_checksum_is_of_shapes_types_and_numbers():
-    one = np.arange(6, dtype=np.float32)
-    assert sha256_of([one]) == sha256_of([one.copy()])
-    others = [one.reshape(2, 3), one.astype(np.float64), one + 1]
-    assert len({sha256_of([each]) for each in (one, *others)}) == 4
 
 
 # --- what is refused ------------------------------------------------------------------------------

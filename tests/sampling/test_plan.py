@@ -1,6 +1,7 @@
 import contextlib
 import dataclasses
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -9,7 +10,7 @@ from howsure.errors import FileError
 from howsure.models.protocol import BFLOAT16, Level
 from howsure.sampling.design import design_of
 from howsure.sampling.error import EarlyError
-from howsure.sampling.plan import Plan, Spent, described
+from howsure.sampling.plan import Plan, Spent, _digest, described
 from howsure.sites import Site
 
 SITES = (Site(0, "a", "dropout", 0.2, (6, 6, 8)), Site(1, "b", "dropout", 0.25, (16,)))
@@ -22,7 +23,11 @@ def made():
         ((0.1, 0.2, 0.3),) * 4, ((1e-300, 7.0, 0.0),) * 4, ((0.3, 0.4),) * 4, ((1 / 3, 1e-17),) * 4
     )
     design = dataclasses.replace(design, one=error, group=error)
-    return Plan(design, (0.3, 0.7), BFLOAT16, described(LEVELS), Spent(12_800, 1_160.25))
+    return Plan(design, (0.3, 0.7), BFLOAT16, described(LEVELS), Spent(12_800, 1_160.25), "0123456789" * 6)
+
+
+def model(levels):
+    return SimpleNamespace(levels=levels)
 
 
 @pytest.mark.parametrize("plan", [made(), Plan()])
@@ -38,8 +43,8 @@ def test_a_plan_fits_the_model_it_was_made_for_whatever_its_layers_are_called():
         )
         for level in LEVELS
     ]
-    made().check_fits(renamed)
-    Plan().check_fits(LEVELS)
+    made().check_fits(model(renamed))
+    Plan().check_fits(model(LEVELS))
 
 
 @pytest.mark.parametrize(
@@ -54,13 +59,21 @@ def test_a_plan_fits_the_model_it_was_made_for_whatever_its_layers_are_called():
 )
 def test_a_plan_for_another_model_is_refused(levels):
     with pytest.raises(InputError, match="made for another model"):
-        made().check_fits(levels)
+        made().check_fits(model(levels))
 
 
 def test_the_refusal_names_both():
     with pytest.raises(InputError) as caught:
-        made().check_fits(LEVELS[:2])
+        made().check_fits(model(LEVELS[:2]))
     assert "drops 20 % of 6 × 6 × 8 at level 1; drops 25 % of 16 at level 2" in str(caught.value)
+
+
+def test_a_file_of_a_version_without_fingerprints_is_read(tmp_path):
+    made().save(tmp_path / "plan.json")
+    settings = json.loads((tmp_path / "plan.json").read_text())
+    del settings["fingerprint"], settings["sha256"]
+    (tmp_path / "plan.json").write_text(json.dumps({**settings, "sha256": _digest(settings)}))
+    assert Plan.load(tmp_path / "plan.json") == dataclasses.replace(made(), fingerprint="")
 
 
 @pytest.mark.parametrize(

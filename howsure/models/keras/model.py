@@ -11,7 +11,7 @@ import contextlib
 import copy
 import functools
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -370,9 +370,9 @@ class KerasModel:
         return passes_graph(self, masks, like)
 
     def weights(self) -> Iterator[Array]:
-        """The weights, in the model's order; seeds and metrics are left out."""
-        for variable in self.model.weights:
-            yield np.asarray(keras.ops.convert_to_numpy(variable))
+        """The weights that the output needs, in the order of the steps; seeds and metrics are left out."""
+        layers = (step.operation for step in self._program.steps)
+        return weights_of(layer for layer in layers if isinstance(layer, keras.layers.Layer))
 
     def _one_at_a_time(self, masks: Sequence[Array], width: int) -> Callable[[KerasTrunk], Array]:
         """The thinned networks with these masks, run one after the other instead of folded."""
@@ -524,6 +524,13 @@ class KerasModel:
         finally:
             for module, flag in flags:
                 module.training = flag
+
+
+def weights_of(layers: Iterable[Any]) -> Iterator[Array]:
+    """The weights of layers or models, each once, the same on every backend."""
+    for variable in {id(each): each for layer in layers for each in layer.weights}.values():
+        array = np.asarray(keras.ops.convert_to_numpy(variable))
+        yield array.astype(np.float32) if array.dtype.kind == "V" else array  # bfloat16, where numpy has it
 
 
 def _concrete(function: Callable[..., Any]) -> Callable[..., Any]:

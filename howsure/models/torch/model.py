@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -38,6 +38,7 @@ from howsure.models.torch.inputs import Call, calls_for, name_of
 from howsure.models.torch.probe_rows import probes
 from howsure.models.torch.snapshot import Snapshot, as_found, drawing_in_the_open, switch
 from howsure.models.torch.specs import exported_for
+from howsure.models.torch.value_kinds import tensors_in
 from howsure.sites import Site
 from howsure.words import listed
 
@@ -360,8 +361,7 @@ class TorchModel:
 
     def weights(self) -> Iterator[Array]:
         """The bytes of its parameters and buffers, in the order in which the module defines them."""
-        for tensor in (*self.module.parameters(), *self.module.buffers()):
-            yield tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+        return weights_of([self.module])
 
     def as_found(self) -> AbstractContextManager[Snapshot]:
         """A scope without gradients; module and seeds are restored at its end."""
@@ -390,6 +390,19 @@ class TorchModel:
             numbers.check_all_drawn(draws.count)
             values = _in_numpy(output)
         return values.reshape(width, len(trunk), *values.shape[1:])
+
+
+def weights_of(modules: Iterable[nn.Module]) -> Iterator[Array]:
+    """The bytes of the parameters and kept buffers of modules, in the order in which these define them."""
+    for tensor in tensors_in([list(module.state_dict().values()) for module in modules]):
+        parts = [tensor.detach()]
+        if tensor.is_quantized:
+            parts = [parts[0].dequantize()]
+        elif tensor.layout != torch.strided:
+            sparse = parts[0].to_sparse_coo().coalesce()
+            parts = [sparse.indices(), sparse.values()]
+        for part in parts:
+            yield part.cpu().contiguous().flatten().view(torch.uint8).numpy()
 
 
 def _in_numpy(tensor: Tensor) -> NDArray[np.float32]:
