@@ -15,7 +15,8 @@ FRAMEWORKS = ("keras", "tensorflow", "jax", "torch", "pandas", "tf_keras", "skle
 WITH_A_FRAMEWORK = (
     "howsure.models.keras",
     "howsure.models.torch",
-    "howsure.training",
+    "howsure.training.keras",
+    "howsure.training.torch",
     "howsure.demo.question",
     "howsure.__main__",
 )

@@ -116,7 +116,12 @@ def test_members_differ_reproduce_and_make_an_ensemble():
 
 def test_build_and_fit_are_told_the_seed():
     told = []
-    train_members(lambda seed: told.append(seed) or small(), lambda model, seed: told.append(seed), 2, seed=7)
+
+    def tell_and_fit(model, seed):
+        told.append(seed)
+        fit(model)
+
+    train_members(lambda seed: told.append(seed) or small(), tell_and_fit, 2, seed=7)
     assert told == [7, 7, 8, 8]
 
 
@@ -133,16 +138,21 @@ def test_members_that_are_no_ensemble_are_refused():
     with pytest.raises(howsure.ModelError, match="Create all layers inside `build`"):
         train_members(lambda seed: keras.Sequential([keras.Input((4,)), dense, layers.Dense(3)]), fit, 2)
 
-    def same(seed):
-        return keras.Sequential(
-            [keras.Input((4,)), layers.Dense(3, "softmax", kernel_initializer=keras.initializers.Ones())]
-        )
+    def filled(value):
+        def fill(model, seed):
+            model.set_weights([np.full_like(array, value) for array in model.get_weights()])
+
+        return fill
 
     with pytest.raises(howsure.ModelError, match=r"Members 0 \(seed 3\) and 1 \(seed 4\) are equal"):
-        train_members(same, lambda model, seed: None, 2, seed=3)
-    with pytest.raises(howsure.ModelError, match=r"inputs .*\(4,\).* and outputs .*\(3,\)"):
+        train_members(small, filled(2), 2, seed=3)
+    with pytest.raises(howsure.ModelError, match=r"`fit` changed no weight of the model that `build\(3\)`"):
+        train_members(small, lambda model, seed: None, 2, seed=3)
+    with pytest.raises(howsure.ModelError, match=r"diverged.*/kernel' is not finite after .* seed 3"):
+        train_members(small, filled(np.nan), 2, seed=3)
+    with pytest.raises(howsure.ModelError, match=r"outputs \[\(3,\)\]\. Received: outputs \[\(4,\)\]"):
         train_members(
-            lambda seed: keras.Sequential([keras.Input((4,)), layers.Dense(3 + seed)]), lambda *_: None, 2
+            lambda seed: keras.Sequential([keras.Input((4,)), layers.Dense(3 + seed)]), filled(2), 2
         )
     with pytest.raises(howsure.ModelError, match="returned no model"):
         train_members(lambda seed: None, fit, 2)
@@ -260,9 +270,9 @@ def test_what_cannot_travel_between_processes_is_said():
         raise Particular(7, why="odd")
 
     with pytest.raises(howsure.HowsureError, match=r"Particular in .* member 1 \(seed 5\).*row 7: odd"):
-        _train_as_worker(lambda seed: small(), particular, 1, 5, {})
+        _train_as_worker(lambda seed: small(), particular, 1, 5, "howsure.training.keras", {})
     with pytest.raises(howsure.ModelError, match=r"does not fit the weights that `fit` left.*\(9,\)"):
-        _with_weights(small, 5, [], {}, [np.zeros(9)])
+        _with_weights(small(), 5, [], {}, [np.zeros(9)])
 
 
 # --- snapshots and clones -------------------------------------------------------------------------
@@ -284,6 +294,19 @@ def test_snapshots_are_the_weights_of_their_epochs():
     assert found.mutual_information.max() > 0
     fit(model, epochs=2, callbacks=[snapshots])
     assert len(snapshots.weights) == 1  # a new training starts over
+    model.evaluate(X, Y, verbose=0, callbacks=[snapshots])
+    model.predict(X, verbose=0, callbacks=[snapshots])
+    assert len(snapshots.weights) == 1
+
+
+def test_an_own_loop_and_fit_collect_the_same():
+    model, ours, theirs = small(), Snapshots(start=1), Snapshots(start=1)
+    fit(model, epochs=3, callbacks=[theirs, keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda epoch, logs: ours.end_epoch(theirs.model))])  # fmt: skip
+    for one, other in zip(ours.weights, theirs.weights, strict=True):
+        assert_same(one, other)
+    with pytest.raises(howsure.InputError, match="The epochs of two models"):
+        ours.end_epoch(small())
 
 
 @pytest.mark.parametrize("name", CLONED)
@@ -430,7 +453,7 @@ def test_swag_members_have_the_weights_drawn_and_differ_and_reproduce():
 
 
 def test_statistics_of_members_are_plain_averages_over_batches(monkeypatch):
-    monkeypatch.setattr("howsure.training.clone.BATCH_SIZE", 15)
+    monkeypatch.setattr("howsure.training.weights.BATCH_SIZE", 15)
     keras.utils.set_random_seed(0)
     model, swag = normalised(), Swag(start=1)
     fit(model, epochs=5, callbacks=[swag])
@@ -493,7 +516,8 @@ def test_computing_statistics_moves_no_other_weight():
     model = keras.Model(inputs, layers.Dense(3, "softmax")(layers.BatchNormalization()(hidden)))
     swag = Swag(0)
     fit(model, callbacks=[swag])
-    (member,) = swag.members(model, 1, X)
+    with pytest.warns(howsure.HowsureWarning, match="vector_u' changed .* without being trained"):
+        (member,) = swag.members(model, 1, X)
     flat = np.concatenate([keras.ops.convert_to_numpy(v).ravel() for v in member.trainable_weights])
     np.testing.assert_array_equal(flat, next(draw_weights(swag.moments, 1)).astype("float32"))
 
@@ -520,6 +544,16 @@ def test_statistics_of_a_model_with_named_inputs():
     np.testing.assert_allclose(member.get_layer("norm").get_weights()[2], X.mean(axis=0), rtol=1e-5)
 
 
+def test_statistics_of_a_sequential_model():
+    model = keras.Sequential(
+        [keras.Input((4,)), layers.BatchNormalization(name="norm"), layers.Dense(3, "softmax")]
+    )
+    swag = Swag(0)
+    fit(model, callbacks=[swag])
+    (member,) = swag.members(model, 1, X)
+    np.testing.assert_allclose(member.get_layer("norm").get_weights()[2], X.mean(axis=0), rtol=1e-5)
+
+
 def test_swag_says_what_it_lacks():
     model, swag = normalised(), Swag(start=2, every=3)
     with pytest.raises(howsure.InputError, match="at least 2, so a training of at least 6 epochs"):
@@ -528,9 +562,7 @@ def test_swag_says_what_it_lacks():
     with pytest.raises(howsure.InputError, match="Received: 1, from a training of 5"):
         swag.members(model, 2, X)
     fit(model, epochs=6, callbacks=[swag])
-    with pytest.raises(
-        howsure.InputError, match=r"BatchNormalization layers 'first', 'second'\. Expected: rows"
-    ):
+    with pytest.raises(howsure.InputError, match=r"normalisation layers 'first', 'second'\. Expected: rows"):
         swag.members(model, 2)
     with pytest.raises(howsure.InputError, match="at least 2, for a variance"):
         swag.members(model, 2, X[:1])
@@ -544,10 +576,11 @@ def test_swag_says_what_it_lacks():
     with pytest.raises(howsure.InputError, match="`rank` cannot be used"):
         Swag(0, rank=1)
     with pytest.raises(howsure.ModelError, match="other weights than those collected"):
-        swag.members(small(), 1)
+        swag.members(small(), 1, X)
     frozen = small()
     frozen.trainable = False
     swag.set_model(frozen)
+    swag.on_train_begin()
     with pytest.raises(howsure.ModelError, match="no trainable weights"):
         swag.on_epoch_end(2)
 

@@ -68,7 +68,7 @@ def adapt(
         The adapter, and the checked rows in the order of the inputs.
     """
     module = check_module(model)
-    call, rows = _read(module, x, output)
+    call, rows = read_rows(module, x, output)
     some = probes(call.specs, rows, lambda some: _tells(module, call, some))
     found = examine(module, call, some, gaussian_noise=gaussian_noise, keep_off=keep_off)
     return TorchModel(found), rows
@@ -104,8 +104,10 @@ def check_module(model: Any) -> nn.Module:
     return module
 
 
-def _read(module: nn.Module, x: Any, output: Output) -> tuple[Call, list[Array]]:
-    """The call that a module accepts for these rows, found by trying; and the checked rows."""
+def read_rows(
+    module: nn.Module, x: Any, output: Output, run: Callable[..., Any] = Call.run
+) -> tuple[Call, list[Array]]:
+    """The call that a module accepts for these rows, found by trying to run it; and the checked rows."""
     ways, given = calls_for(module, x)
     failed: list[tuple[Call, Exception]] = []
     for way in ways:
@@ -123,7 +125,7 @@ def _read(module: nn.Module, x: Any, output: Output) -> tuple[Call, list[Array]]
         ):
             continue
         try:
-            _tried(module, call, cast)
+            _tried(module, call, cast, run)
         except (ModelError, InputError):
             raise
         except Exception as error:  # a user's code, which may need another type of number
@@ -133,14 +135,14 @@ def _read(module: nn.Module, x: Any, output: Output) -> tuple[Call, list[Array]]
     raise _refused(module, failed)
 
 
-def _tried(module: nn.Module, call: Call, rows: Sequence[Array]) -> Tensor:
+def _tried(module: nn.Module, call: Call, rows: Sequence[Array], run: Callable[..., Any] = Call.run) -> Any:
     """Output of a module for a few rows.
 
     Nothing replaces its draws. If a first call stores something in a list or dict for later calls, it stays.
     """
     with as_found(module, None):
         switch(module, ())
-        return call.run(module, [each.clone() for each in call.tensors(rows)])
+        return run(call, module, [each.clone() for each in call.tensors(rows)])
 
 
 def _tells(module: nn.Module, call: Call, rows: Sequence[Array]) -> bool:

@@ -54,7 +54,7 @@ class Snapshot:
             if not isinstance(each, torch.jit.ScriptModule):
                 of_torch = (vars(each)[name] for name in _DICTS if name in vars(each))
                 self._dicts += [(found, dict(found)) for found in (vars(each), *of_torch)]
-        named, plain = module.named_parameters(), _attributes(module, torch.Tensor)
+        named, plain = module.named_parameters(), attributes(module, torch.Tensor)
         wanted = [pair for pair in named if parameters is None or pair[0] in parameters]
         self._tensors = [
             (name, tensor, tensor.data, tensor.data.clone())
@@ -154,8 +154,8 @@ def _seeds_kept(module: nn.Module) -> Iterator[None]:
     device = device_of(module)
     ours = torch.get_rng_state()
     theirs = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    of_torch = [(each, each.get_state()) for _, each in _attributes(module, torch.Generator)]
-    of_numpy = [(each, each.bit_generator.state) for _, each in _attributes(module, np.random.Generator)]
+    of_torch = [(each, each.get_state()) for _, each in attributes(module, torch.Generator)]
+    of_numpy = [(each, each.bit_generator.state) for _, each in attributes(module, np.random.Generator)]
     try:
         yield
     finally:
@@ -185,7 +185,7 @@ def numbers_drawn_elsewhere() -> tuple[str, str]:
     return str(random.getstate()), str([np.asarray(each).tolist() for each in state])
 
 
-def _attributes(module: nn.Module, kind: type[_Kind]) -> list[tuple[str, _Kind]]:
+def attributes(module: nn.Module, kind: type[_Kind]) -> list[tuple[str, _Kind]]:
     """The plain attributes of one type in a module and the modules inside it, by name."""
     return [
         (f"{path}.{name}", value)

@@ -1,67 +1,98 @@
-"""Clone a Keras model with other weights, and recompute the BatchNormalization statistics that fit them."""
+"""Read, copy and fill Keras models, and recompute the running statistics that fit their weights."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
 from howsure.data.rows import check_rows
-from howsure.errors import InputError, ModelError
+from howsure.errors import ModelError
 from howsure.models.keras import private
 from howsure.models.keras.inputs import check_model, input_specs
+from howsure.training.weights import Array, Weight, in_batches
 
-Array = NDArray[Any]
-Build = Callable[[int], Any]
+Model = keras.Model
 
-BATCH_SIZE = 256
-"""Most rows that run together while BatchNormalization statistics are recomputed."""
+ENVIRONMENT = {"KERAS_BACKEND": keras.backend.backend()}
+"""Environment variables of a training process."""
+
+config = keras.config
+
+SETTINGS = {name: f"set_{name}" for name in ("floatx", "epsilon", "image_data_format", "dtype_policy")}
+"""Functions of `config` that read and set what a training process takes over from this process."""
+
+_STATISTICS = ("moving_mean", "moving_variance")
+"""The running statistics of BatchNormalization."""
 
 
-def with_statistics(model: Any) -> list[Any]:
-    """Layers whose running statistics change in training."""
-    return [
-        layer
+def check(model: Any) -> Any:
+    """The model, which must have weights; on JAX they are in it only after a call during training."""
+    getattr(model, "jax_state_sync", lambda: None)()
+    check_model(model)
+    return model
+
+
+def weights(model: Any) -> list[Array]:
+    """The arrays of `model.get_weights()`."""
+    arrays: list[Array] = model.get_weights()
+    return arrays
+
+
+def layout(model: Any) -> list[Weight]:
+    """What is known of each of `weights`."""
+    trained = {id(variable) for variable in model.trainable_weights}
+    owners = {
+        id(variable): layer.name
         for layer in private.layers_below(model)
-        if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+        if isinstance(layer, keras.layers.BatchNormalization)
+        for variable in (getattr(layer, name, None) for name in _STATISTICS)
+    }
+    return [
+        Weight(each.path, owners.get(id(each), each.path), id(each), id(each) in trained, id(each) in owners)
+        for each in model.weights
     ]
 
 
-def batches_of(model: Any, x: Any) -> list[Any]:
-    """Rows as the model takes them, in batches whose sizes differ by at most one."""
-    names = ", ".join(f"'{layer.name}'" for layer in with_statistics(model))
-    if x is None:
-        raise InputError(
-            f"Every member needs statistics of its own in the BatchNormalization layers {names}",
-            expected="rows the model was trained on, as `x`; a few thousand are enough",
-            received="None",
-            hint="swag.members(model, count, x)",
-        )
+def form(model: Any) -> dict[str, Any]:
+    """Its inputs and outputs, which members have in common."""
+    inputs = [(spec.shape, spec.dtype) for spec in input_specs(model)]
+    outputs = getattr(model, "outputs", None)
+    if not outputs:
+        taken = keras.tree.map_shape_structure(keras.KerasTensor, model.get_build_config()["input_shape"])
+        outputs = keras.tree.flatten(model.compute_output_spec(taken))
+    return {"inputs": inputs, "outputs": [tuple(output.shape[1:]) for output in outputs]}
+
+
+def batches(model: Any, x: Any) -> list[Any]:
+    """Rows as the model takes them, in batches."""
     specs = input_specs(model)
     rows = check_rows(x, specs)
-    if len(rows[0]) < 2:
-        raise InputError("Too few rows", expected="at least 2, for a variance", received=str(len(rows[0])))
-    parts = -(-len(rows[0]) // BATCH_SIZE)
-    split = zip(*(np.array_split(array, parts) for array in rows), strict=True)
-    if isinstance(model.input if getattr(model, "inputs", None) else x, dict):
+    split = in_batches(rows)
+    graph = private.graph_of(model) or (model if getattr(model, "inputs", None) else None)
+    if isinstance(x if graph is None else private.inputs_structure(graph), dict):
         return [dict(zip((spec.name for spec in specs), batch, strict=True)) for batch in split]
     return [batch[0] if len(batch) == 1 else list(batch) for batch in split]
 
 
-def compute_statistics(model: Any, batches: Sequence[Any], seed: int) -> None:
-    """Recompute BatchNormalization statistics as plain averages over batches; no other weight changes."""
-    layers = with_statistics(model)
-    moved = {id(variable) for layer in layers for variable in layer.non_trainable_weights}
-    others = [(variable, variable.numpy()) for variable in model.weights if id(variable) not in moved]
+def compute_statistics(model: Any, chosen: Sequence[bool], parts: Sequence[Any], seed: int) -> None:
+    """Recompute the chosen statistics as plain averages over batches; no other weight changes."""
+    pairs = list(zip(model.weights, chosen, strict=True))
+    wanted = {id(variable) for variable, is_in in pairs if is_in}
+    layers = [
+        layer
+        for layer in private.layers_below(model)
+        if not wanted.isdisjoint(id(getattr(layer, name, None)) for name in _STATISTICS)
+    ]
+    others = [(variable, variable.numpy()) for variable, is_in in pairs if not is_in]
     with contextlib.ExitStack() as stack:
         stack.enter_context(_seeded(model, seed))
         for layer in layers:
             stack.enter_context(_averaging(layer))
-        for batch in batches:
+        for batch in parts:
             model(batch, training=True)
     for variable, value in others:
         variable.assign(value)
@@ -105,29 +136,20 @@ def _seeded(model: Any, seed: int) -> Iterator[None]:
         yield
 
 
-def clone_with(model: Any, weights: Sequence[Array], build: Build | None, number: int) -> Any:
-    """A copy of a model with other weights, compiled with the model's loss only, if it has one."""
-    check_model(model)
-    clone = _keras_clone(model) if build is None else built(build, number, [model])
-    ensure_built(clone, model.get_build_config())
-    shapes, expected = ([tuple(v.shape) for v in clone.weights], [array.shape for array in weights])
-    if shapes != expected:
-        raise ModelError(
-            f"The clone of model '{model.name}' has other weights than those collected",
-            expected=f"shapes {expected}",
-            received=f"shapes {shapes}",
-            hint="Give the model that was trained; if it is, give `build`, a function of a number that "
-            "returns an untrained model like it",
-        )
+def make_like(clone: Any, model: Any) -> None:
+    """Freeze in a model what is frozen in a similar one, and compile it with its loss only, if it has one."""
     layers, clones = (private.layers_below(one) for one in (model, clone))
     if len(layers) == len(clones):
         for layer, copied in zip(layers, clones, strict=True):
             if layer.trainable != copied.trainable:
                 copied.trainable = layer.trainable
-    assign_weights(clone, weights)
     if model.compiled and not clone.compiled and getattr(model, "loss", None) is not None:
         keras.Model.compile(clone, loss=model.loss)
-    return clone
+
+
+def build_config(model: Any) -> Any:
+    """What `ensure_built` needs to know of a similar model."""
+    return model.get_build_config()
 
 
 def ensure_built(model: Any, build_config: dict[str, Any]) -> None:
@@ -137,16 +159,16 @@ def ensure_built(model: Any, build_config: dict[str, Any]) -> None:
         model.built = True  # Keras leaves this to the caller
 
 
-def assign_weights(model: Any, weights: Sequence[Array]) -> None:
+def assign(model: Any, arrays: Sequence[Array]) -> None:
     """Set all weights, in the order of `model.get_weights()`."""
-    for variable, value in zip(model.weights, weights, strict=True):
+    for variable, value in zip(model.weights, arrays, strict=True):
         variable.assign(value)
     for layer in private.layers_below(model):
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()  # on most backends the layer computes with copies of its weights
 
 
-def _keras_clone(model: Any) -> Any:
+def copied(model: Any) -> Any:
     """The result of `keras.models.clone_model`, not compiled, since compiling fails for a user's losses."""
     compiled = model.compiled
     own = {type(layer).__name__: type(layer) for layer in [model, *private.layers_below(model)]}
@@ -166,20 +188,3 @@ def _keras_clone(model: Any) -> Any:
         ) from error
     finally:
         model.compiled = compiled
-
-
-def built(build: Build, seed: int, others: Sequence[Any]) -> Any:
-    """The result of `build`, after a check that it is a model and shares no weights with others."""
-    model = build(seed)
-    if not isinstance(model, keras.Model):
-        raise ModelError(
-            "`build` returned no model", expected="a new keras.Model", received=type(model).__name__
-        )
-    taken = {id(variable) for other in others for variable in other.weights}
-    if any(model is other for other in others) or any(id(variable) in taken for variable in model.weights):
-        raise ModelError(
-            f"The model that `build({seed})` returned shares weights with an earlier one",
-            expected="a new model with weights of its own at every call",
-            hint="Create all layers inside `build`",
-        )
-    return model
