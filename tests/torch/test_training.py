@@ -582,6 +582,8 @@ def test_statistics_reproduce_with_dropout_and_take_a_loader():
     second = swag.members(module, 2, DataLoader(TensorDataset(ROWS, Y), batch_size=7), seed=1)[1]
     torch.testing.assert_close(first.state_dict(), second.state_dict(), rtol=0, atol=0)
     assert not torch.allclose(outputs(first), outputs(module))
+    both = [each.second.running_mean for each in swag.members(module, 2, X, scale=0)]
+    assert not torch.allclose(*both)  # other masks, by the seed of each
 
 
 def test_a_module_is_left_as_found_where_its_rows_fail():
@@ -606,12 +608,15 @@ def test_a_module_is_left_as_found_where_its_rows_fail():
     handle.remove()
 
 
-def test_what_training_moves_besides_is_said():
-    module, swag = nn.utils.parametrizations.spectral_norm(nn.Linear(4, 3)), Swag(0)
+def test_what_training_moves_besides_is_said_and_stays():
+    norm, swag = nn.utils.parametrizations.spectral_norm(nn.Linear(4, 3)), Swag(0)
+    module = nn.Sequential(norm, nn.BatchNorm1d(3))
     fit(module, collect=[swag])
     with pytest.warns(howsure.HowsureWarning, match=r"\._u' and '.*\._v' changed .* without being trained"):
-        (member,) = swag.members(module, 1)
+        (member,) = swag.members(module, 1, X)
     np.testing.assert_array_equal(flat(member), next(draw_weights(swag.moments, 1)).astype("float32"))
+    for name, value in module[0].named_buffers():
+        torch.testing.assert_close(member[0].get_buffer(name), value, rtol=0, atol=0)
 
 
 def test_swag_says_what_it_lacks():
