@@ -44,6 +44,7 @@ def of_rows(
     truth: Any,
     evaluation: Comparable,
     outside: Collection[str] = (),
+    x: Any = None,
 ) -> None:
     """Warn of rows that stand several times, may be training rows, or are in two sets at once.
 
@@ -54,9 +55,10 @@ def of_rows(
         truth: True answers of the unchanged rows.
         evaluation: Its scores of these.
         outside: Names of the OOD sets among the sets.
+        x: (N, …) the unchanged rows, where they are known.
     """
     own = said[AS_THEY_ARE]
-    warn_of_copies(own, evaluation)
+    warn_of_copies(own, evaluation, x)
     mistakes = None if comparing.mistakes is None else comparing.mistakes(own, truth)
     if mistakes == 0 and len(own) >= EASY:
         warn(

@@ -394,8 +394,9 @@ class _Scored:
             said = self._fitted(self.comparing.completed, said)
         self._score(name, said)
         if len(self.kept) == 1:
-            evaluation, outside = self.evaluations[name, AS_THEY_ARE], self.sets.outside
-            noticed.of_rows(self.comparing, name, said, self.truth, evaluation, outside)
+            evaluation, sets = self.evaluations[name, AS_THEY_ARE], self.sets
+            x = sets.alike[AS_THEY_ARE]
+            noticed.of_rows(self.comparing, name, said, self.truth, evaluation, sets.outside, x)
         if self._calibrated and "calibration" not in said[AS_THEY_ARE].method:
             self.calibrations[CALIBRATED.format(name)] = name
             self._score(CALIBRATED.format(name), self._fitted(self.comparing.calibrated, said))

@@ -19,7 +19,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.errors import warn
+from howsure.data.changed import parts
+from howsure.data.gather import length
+from howsure.data.twice import mark_of
+from howsure.errors import InputError, warn
 from howsure.judge.paired import Comparable
 from howsure.results.columns import Result
 from howsure.sampling.outcome import Booleans, Floats
@@ -147,12 +150,13 @@ def warn_of_scores(result: Any) -> None:
         warn(f"{said}, so scores of them are better than of new ones. Score other labelled rows.")
 
 
-def warn_of_copies(result: Any, evaluation: Any) -> None:
+def warn_of_copies(result: Any, evaluation: Any, x: Any = None) -> None:
     """Warn where each row of a result stands several times, with the same answer and the same truth.
 
     Args:
         result: Of labelled rows.
         evaluation: Its scores, with the rows and the truth that they are of.
+        x: (N, …) the rows, where they are known: they tell where answers are few.
     """
     if not isinstance(evaluation, Comparable):
         return
@@ -161,7 +165,12 @@ def warn_of_copies(result: Any, evaluation: Any) -> None:
     truth = np.asarray(found.truth, np.float64).reshape(len(found.truth), -1)
     if there.sum() != len(truth):
         return
-    times = times_each(digests_of(np.column_stack([_said(result)[there], truth]), COARSE))
+    marks, least = digests_of(np.column_stack([_said(result)[there], truth]), COARSE), LEAST_DISTINCT
+    if found.truth.ndim == 1 and truth.min() >= 0 and truth.max() < len(getattr(result, result.names)):
+        least = max(least, 2 * len(np.unique(truth)))  # sets may hold as many rows of each class
+    if x is not None and len(np.unique(marks)) < least:
+        marks, least = digests_of(np.column_stack([_marks(x)[there], truth])), LEAST_DISTINCT
+    times = times_each(marks, least)
     if times > 1:
         warn(
             f"Each of these {counted(len(truth), result.kind)} stands {times:,} times, with the same answer "
@@ -170,11 +179,25 @@ def warn_of_copies(result: Any, evaluation: Any) -> None:
         )
 
 
-def times_each(marks: Digests) -> int:
+def _marks(x: Any) -> Floats:
+    """(N,) a number for each row, the same for the same; rows that are no arrays all have their own."""
+    try:
+        arrays = parts(x)
+        pairs = [tuple(mark_of(each[n : n + 1]) for each in arrays) for n in range(len(arrays[0]))]
+    except (InputError, TypeError):
+        return np.arange(length(x), dtype=np.float64)
+    return np.unique([b"".join(pair) for pair in pairs], return_inverse=True)[1].astype(np.float64)
+
+
+def times_each(marks: Digests, least: int = LEAST_DISTINCT) -> int:
     """How many times each mark occurs: the largest number that divides the counts of nine in ten; else 1.
 
     Marks that are alike by chance do not hide it, as copies of both are counted.
+
+    Args:
+        marks: (N,) of the rows.
+        least: Distinct marks below which nothing is told.
     """
     _, counts = np.unique(marks, return_counts=True)
-    most = int(np.median(counts)) if len(counts) >= LEAST_DISTINCT else 1
+    most = int(np.median(counts)) if len(counts) >= least else 1
     return next((times for times in range(most, 1, -1) if np.mean(counts % times == 0) >= 0.9), 1)

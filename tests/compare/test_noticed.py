@@ -108,10 +108,12 @@ def test_rows_that_stand_several_times(order, times):
 
 
 def test_images_and_numbers_that_stand_several_times():
-    numbers = RegressionCertainty.from_mean_std(P[:, :2], P[:, 1:]).with_truth(P[:, :2] + 0.1)
-    (said,) = noticed(howsure.evaluate, numbers[np.tile(np.arange(N), 3)])
-    assert said.startswith(copies("row", 3 * N, 3))
-    assert noticed(howsure.evaluate, numbers) == []
+    for targets in (1, 2):
+        numbers = RegressionCertainty.from_mean_std(P[:, :targets], P[:, -targets:])
+        numbers = numbers.with_truth(P[:, :targets] / 2)
+        (said,) = noticed(howsure.evaluate, numbers[np.tile(np.arange(N), 3)])
+        assert said.startswith(copies("row", 3 * N, 3))
+        assert noticed(howsure.evaluate, numbers) == []
     p = RANDOM.dirichlet([1, 1], size=(60, 4, 4)).astype(np.float32)
     images = certainty_of(p, ("a", "b")).with_truth(
         (p[..., 1] + 0.3 * RANDOM.random((60, 4, 4)) > 0.6).astype(int)
@@ -156,6 +158,46 @@ def test_forests_and_constant_features_are_no_copies():
     model = ensemble.RandomForestClassifier(10, random_state=0).fit(x, TRUTH)
     with warnings.catch_warnings(action="error"):
         howsure.compare(model, x, np.random.default_rng(1).permutation(TRUTH), calibrated=False)
+
+
+@pytest.mark.parametrize("form", ["array", "frame", "texts"])
+def test_copies_of_rows_that_get_few_answers(form):
+    """The rows themselves tell, where a tree has four answers."""
+    pd, tree = pytest.importorskip("pandas"), pytest.importorskip("sklearn.tree")
+    pipeline, text = (
+        pytest.importorskip("sklearn.pipeline"),
+        pytest.importorskip("sklearn.feature_extraction.text"),
+    )
+    model, x = tree.DecisionTreeClassifier(max_depth=2), X
+    if form == "frame":
+        x = pd.DataFrame(X, columns=list("abcd"))
+    elif form == "texts":
+        x = np.array(
+            [
+                " ".join(
+                    f"{name}{int(abs(value) > 1)} {value}" for name, value in zip("abcd", row, strict=True)
+                )
+                for row in X
+            ]
+        )
+        model = pipeline.make_pipeline(
+            text.CountVectorizer(vocabulary=["a0", "a1", "b0"], token_pattern=r"\S+"), model
+        )
+    model.fit(x, TRUTH)
+    places = np.tile(np.arange(N), 3)
+    again = x.iloc[places].reset_index(drop=True) if form == "frame" else x[places]
+    said = copies("row", 3 * N, 3)
+    assert [each[: len(said)] for each in compared(again, TRUTH[places], model, None)] == [said]
+    assert compared(x, TRUTH, model, None) == []
+
+
+def test_as_many_rows_of_each_class_are_no_copies():
+    truth = np.repeat(np.arange(40), 20)
+    right = Certainty.from_probabilities(np.eye(40)[truth])
+    assert noticed(howsure.evaluate, right, truth) == []
+    truth = np.repeat(np.arange(2), 300)
+    said = compared(truth=np.resize(truth, N), model=network(size=0.0))
+    assert said == []
 
 
 def test_counts_are_divided_beyond_chance():
