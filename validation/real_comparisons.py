@@ -666,11 +666,14 @@ def class_scores(points: Points, of_rows: Mapping[str, tuple[Floats, Floats]]) -
                 f"{100 * (claim - share):+.2f}",
                 *(_number(temperature, 3), _number(least)),
                 _number(aurc(doubt, risk), 5),
+                _number(roc_auc_score(~right, 1 - p.max(axis=1), sample_weight=points.weight))
+                if 0 < right.sum() < len(right)
+                else "–",
             ]
         )
     quality = "right" if len(points.row) == points.row.max() + 1 else "Dice"
     head = ("method", "right", quality, "mistakes", "NLL", "claims − right", "best T", "NLL at it", "AURC")
-    return table(head, *lines)
+    return table([*head, "AUROC of mistakes"], *lines)
 
 
 def class_parts(points: Points) -> str:
@@ -772,7 +775,7 @@ def _softened(p: Floats, temperature: float) -> Floats:
 
 
 def _of_changed(found: Compared, temperatures: Mapping[str, float]) -> str:
-    """Accuracy or Dice, and NLL beside that of the baseline, on changed rows, by the frameworks alone."""
+    """Accuracy or Dice, claims and NLL less that of the baseline on changed rows, by the frameworks alone."""
     cells: dict[str, list[object]] = {}
     for rows in found.sets.values():
         said = {name: hand(rows).mean(axis=0) for name, hand in found.hands.items()}
@@ -783,8 +786,9 @@ def _of_changed(found: Compared, temperatures: Mapping[str, float]) -> str:
         for name, each in nll.items():
             gap = _interval(np.mean(each - baseline), share @ (each - baseline))
             quality = f"{100 * (1 - risks[name][1].mean()):.2f} %"
-            cells.setdefault(name, []).append(f"{quality}, {each.mean():.4f}, {gap}")
-    head = ["right or Dice, NLL, and less that of the baseline", *found.sets]
+            claim = f"{100 * points.weight @ points.said[name].max(axis=1):.1f} %"
+            cells.setdefault(name, []).append(f"{quality}, {claim}, {each.mean():.4f}, {gap}")
+    head = ["right or Dice, claimed, NLL, and less that of the baseline", *found.sets]
     return table(head, *([name, *each] for name, each in cells.items()))
 
 
@@ -844,22 +848,28 @@ def _normal(mean: Floats, std: Floats, y: Rows) -> Floats:
     return np.asarray(0.5 * ((y - mean) / std) ** 2 + np.log(std) + 0.5 * np.log(2 * np.pi))
 
 
-def joined(stacked: Floats, y: Rows) -> tuple[Floats, Floats]:
+def joined(stacked: Floats, y: Rows, known: Floats | None = None) -> tuple[Floats, Floats]:
     """(N,) mean and standard deviation of all passes (S, N, 2) together.
 
     Where they have no noise, each fold gets what fits the other four best.
+
+    Args:
+        stacked: Means and noise of passes.
+        y: (N,) true numbers.
+        known: The same passes over the unchanged rows, that noise is learned from; None for `stacked`.
     """
     mean, spread = stacked[..., 0].mean(axis=0), stacked[..., 0].var(axis=0)
     noise = np.mean(stacked[..., 1] ** 2, axis=0)
     if np.isfinite(noise).all():
         return mean, np.sqrt(spread + noise)
-    std = np.empty(len(y))
+    of = stacked if known is None else known
+    means, spreads, std = of[..., 0].mean(axis=0), of[..., 0].var(axis=0), np.empty(len(y))
     for others, fold in KFold(5, shuffle=True, random_state=1).split(y):
-        best = minimize_scalar(
-            lambda log, of=others: _normal(mean[of], np.sqrt(spread[of] + np.exp(2 * log)), y[of]).mean(),
-            bounds=(-8, 4),
-            method="bounded",
-        )
+
+        def loss(log: float, of: Rows = others) -> float:
+            return float(_normal(means[of], np.sqrt(spreads[of] + np.exp(2 * log)), y[of]).mean())
+
+        best = minimize_scalar(loss, bounds=(-8, 4), method="bounded")
         std[fold] = np.sqrt(spread[fold] + np.exp(2 * best.x))
     return mean, std
 
@@ -943,14 +953,17 @@ def of_numbers(found: Compared) -> Iterator[str]:
     for name in found.members:
         yield f"{name}. {number_members(stacked[name], y)}"
     if len(found.sets) > 1:
-        rows = []
-        for name, hand in found.hands.items():
-            cells = []
-            for each in found.sets.values():
-                mean, std = joined(hand(each), y)
-                cells.append(f"{np.sqrt(np.mean((mean - y) ** 2)):.4f}, {_normal(mean, std, y).mean():.4f}")
-            rows.append([name, *cells])
-        yield table(["RMSE, NLL (noise of the set itself)", *found.sets], *rows)
+        share, cells = _weights(len(y)), dict[str, list[object]]()
+        for rows in found.sets.values():
+            said = {name: joined(hand(rows), y, stacked[name]) for name, hand in found.hands.items()}
+            nll = {name: _normal(*each, y) for name, each in said.items()}
+            baseline = nll[next(iter(nll))]
+            for name, (mean, std) in said.items():
+                rmse, claim = np.sqrt(np.mean((y - mean) ** 2)), np.sqrt(np.mean(std**2))
+                gap = _interval(np.mean(nll[name] - baseline), share @ (nll[name] - baseline))
+                cells.setdefault(name, []).append(f"{rmse:.4f}, {claim:.4f}, {nll[name].mean():.4f}, {gap}")
+        head = ["RMSE, claimed, NLL, and less that of the baseline", *found.sets]
+        yield table(head, *([name, *each] for name, each in cells.items()))
 
 
 # --- the command ----------------------------------------------------------------------------------------
