@@ -14,8 +14,10 @@ import numpy as np
 
 from howsure.data import volumes
 from howsure.data.bit_depth import LOOKED_AT, more_than_8_bits
+from howsure.data.pngs import PNG_BEGINNING, check_png
 from howsure.data.rasters import is_raster, read_bands
 from howsure.data.rows import Array, InputSpec, Rows, counted, quoted
+from howsure.data.turned import ORIENTATION, orientation_of
 from howsure.data.volumes import is_volume, read_volume
 from howsure.errors import FileError, HowsureError, InputError, warn
 
@@ -51,9 +53,6 @@ _BEGINNING = 16
 """Number of bytes by which Pillow recognises a format."""
 
 _MODES: dict[int | None, str] = {1: "L", 3: "RGB", 4: "RGBA"}
-_ORIENTATION = 0x0112
-"""EXIF tag with the rotation to apply to show an image; 1 for none. Pillow itself turns TIFF images."""
-
 _TURNED = range(2, 9)
 """Its values for an image that is to be turned."""
 
@@ -229,7 +228,11 @@ def _image(file: Path, shape: tuple[int | None, ...]) -> _Read:
             f"'{file}' is a volume beside images", expected="a folder of images, or one of volumes"
         )
     mode = _MODES.get(shape[-1] if len(shape) == 3 else 1)
-    image, is_turned = (read_bands(file), False) if mode is None else _decode(file)
+    if mode is None:
+        image: Any = read_bands(file)
+        is_turned = orientation_of(file) in _TURNED
+    else:
+        image, is_turned = _decode(file)
     is_array = isinstance(image, np.ndarray)
     row = image if isinstance(image, np.ndarray) else np.asarray(_convert(image, mode or ""))
     if is_array and len(shape) == 2 and row.shape[-1] == 1:
@@ -356,6 +359,8 @@ def _decode(file: Path) -> tuple[Image.Image | Array, bool]:
         with file.open("rb") as handle:
             start = handle.read(LOOKED_AT)
             handle.seek(0)
+            if start.startswith(PNG_BEGINNING):
+                check_png(handle)
             image: Image.Image = Image.open(handle, formats=sorted(FORMATS & Image.OPEN.keys()))
             is_deep = more_than_8_bits(image, start)
             if is_deep and not has_bands:
@@ -369,9 +374,9 @@ def _decode(file: Path) -> tuple[Image.Image | Array, bool]:
                     else convert,
                 )
             if not is_deep:
-                in_load = getattr(image, "tag_v2", {}).get(_ORIENTATION, 1) in _TURNED  # of a TIFF image
+                in_load = getattr(image, "tag_v2", {}).get(ORIENTATION, 1) in _TURNED  # of a TIFF image
                 image.load()
-                behind = image.getexif().get(_ORIENTATION, 1) in _TURNED
+                behind = image.getexif().get(ORIENTATION, 1) in _TURNED
                 return (ImageOps.exif_transpose(image) if behind else image), in_load or behind
     except HowsureError:
         raise
@@ -387,7 +392,7 @@ def _decode(file: Path) -> tuple[Image.Image | Array, bool]:
         if isinstance(error, MemoryError):
             reason = "memory ran out while it was read"
         raise _unreadable(file, reason) from error
-    return read_bands(file), False
+    return read_bands(file), orientation_of(file) in _TURNED
 
 
 def is_turned(file: Path) -> bool:

@@ -13,7 +13,9 @@ import numpy as np
 
 from howsure.data import rasters, volumes
 from howsure.data.images import readable, without_ending
+from howsure.data.pngs import check_png, steps_of
 from howsure.data.rows import Array, quoted
+from howsure.data.turned import ORIENTATION, turned
 from howsure.errors import FileError, InputError, warn
 
 KINDS = ((".png",), rasters.ENDINGS, volumes.ENDINGS)
@@ -182,8 +184,12 @@ def _read_png(file: Path) -> Array:
     from PIL import Image
 
     try:
-        with file.open("rb") as handle, Image.open(handle, formats=["PNG"]) as image:
-            mode, array = image.mode, np.asarray(image)
+        with file.open("rb") as handle:
+            check_png(handle)
+            steps = steps_of(handle)
+            with Image.open(handle, formats=["PNG"]) as image:
+                mode, array = image.mode, np.asarray(image)
+                array = turned(array, image.getexif().get(ORIENTATION, 1))
     except Exception as error:  # Pillow's decoders may raise anything for a damaged file
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
         raise FileError(f"'{file}' is not a readable label image", received=reason) from error
@@ -199,4 +205,4 @@ def _read_png(file: Path) -> Array:
             "image = Image.fromarray(numpy.where(hit.any(-1), hit.argmax(-1), 255).astype('uint8'))",
         )
     found: Any = array.astype(np.uint8) if array.dtype == bool else array
-    return np.asarray(found)
+    return np.asarray(found // steps if mode == "L" else found)

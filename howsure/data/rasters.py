@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from howsure.data.claimed import check_claimed
 from howsure.data.geometry import Geometry
 from howsure.data.rows import Array
+from howsure.data.turned import orientation_of, turned
 from howsure.errors import FileError, InputError
 from howsure.optional import needs
 from howsure.sampling.outcome import Integers
@@ -25,7 +27,7 @@ def is_raster(path: Path) -> bool:
 
 
 def read_bands(file: Path) -> Array:
-    """(H, W, C) the numbers of all bands as they are stored: no scale is applied, and no data is a number.
+    """(H, W, C) the numbers of all bands, turned upright: no scale is applied, and no data is a number.
 
     Raises:
         FileError: It is missing or damaged.
@@ -33,7 +35,8 @@ def read_bands(file: Path) -> Array:
         DependencyError: rasterio is not installed.
     """
     with _opened(file) as image:
-        bands = np.moveaxis(image.read(), 0, -1)
+        check_claimed(file, (image.height, image.width, image.count))
+        bands = turned(np.moveaxis(image.read(), 0, -1), orientation_of(file))
     if bands.dtype.kind not in "iuf":
         raise InputError(
             f"'{file}' holds complex numbers", expected="real numbers", received=f"dtype {bands.dtype}"

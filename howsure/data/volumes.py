@@ -13,12 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from howsure.data.claimed import check_claimed
 from howsure.data.geometry import Geometry
 from howsure.data.rows import Array
 from howsure.errors import FileError, HowsureError, InputError
 from howsure.optional import needs
 
 ENDINGS = (".nii", ".nii.gz")
+
+AT_ONCE = 1 << 24
+"""Bytes that are read at a time."""
 
 _AXES = 3
 """Of space in a NIfTI file; the fourth is time, or channels, and the fifth is channels."""
@@ -49,7 +53,10 @@ def read_volume(file: Path) -> tuple[Array, str]:
             expected="one number for each voxel, or for each channel of one",
             received=f"dtype {kind}",
         )
+    check_claimed(file, image.shape)
     try:
+        if file.name.lower().endswith(".gz"):
+            image = type(image).from_bytes(_decompressed(file, image))
         array = np.asanyarray(image.dataobj)
     except Exception as error:  # a reader may raise anything for a damaged file
         raise _unreadable(file, error) from error
@@ -166,7 +173,24 @@ def _opened(file: Path) -> Any:
         raise _unreadable(file, error) from error
     if not isinstance(image, nibabel.Nifti1Image):
         raise _unreadable(file, f"it is a {type(image).__name__}")
+    if not np.isfinite(image.affine).all() or not np.linalg.det(image.affine):
+        raise _unreadable(file, f"its affine matrix is {image.affine.tolist()}, which places no voxels")
     return image
+
+
+def _decompressed(file: Path, image: Any) -> bytes:
+    """The bytes of a compressed volume, all of which are read, since their checksum comes last."""
+    needed = (
+        int(image.dataobj.offset)
+        + int(np.prod(image.shape, dtype=np.int64)) * image.get_data_dtype().itemsize
+    )
+    with gzip.open(file) as opened:
+        content = opened.read(needed)
+        while opened.read(AT_ONCE):
+            pass
+    if len(content) < needed:
+        raise ValueError(f"it ends after {len(content):,} of {needed:,} bytes")
+    return content
 
 
 def _unreadable(file: Path, reason: object) -> FileError:
