@@ -65,10 +65,11 @@ def of_rows(
             f"'{name}' makes no mistake in {counted(len(own), own.kind)}. Either they are easy, or it was "
             "trained on them: nothing can be told either way. Take others, and harder ones."
         )
-    known = digests(own)
+    answers = digests(own)
+    known = LearntRows.of_digests(answers)
     for which, each in said.items():
         if which in outside:
-            shared = int(LearntRows.of(own).among(each).sum())
+            shared = int(known.among(each).sum())
             if shared:
                 least = "All" if shared == len(each) else f"At least {shared:,} of the"
                 warn(
@@ -76,7 +77,7 @@ def of_rows(
                     f"labelled ones: '{name}' gives them the same answers, to the last digits. Leave them "
                     "out of one of the two."
                 )
-        elif which != AS_THEY_ARE and np.array_equal(digests(each), known):
+        elif which != AS_THEY_ARE and np.array_equal(digests(each), answers):
             warn(
                 f"The change '{which}' changes no answer of '{name}', to the last digits: so these seem to "
                 "be the rows as they are, and it says nothing about others. Check what it does."

@@ -37,6 +37,9 @@ BITS = 18
 COARSE = 6
 """The same where rows are counted that are copies: rounding changes these hardly ever."""
 
+FIRST = 32
+"""Numbers of a row that are looked at there: of 1,000 classes all would take half as long as all scores."""
+
 LEAST_DISTINCT = 25
 """Marks below which counts may be even by chance: nine in ten of so many are in 1 of 100,000 cases."""
 
@@ -66,12 +69,20 @@ class LearntRows:
     @classmethod
     def of(cls, result: Result[Any], there: Any = slice(None)) -> Self:
         """The rows of a result as the model gave it; `there` chooses some of them."""
-        found = np.sort(digests(result)[there])
+        return cls.of_digests(digests(result)[there])
+
+    @classmethod
+    def of_digests(cls, found: Digests) -> Self:
+        """The rows with these digests."""
+        found = np.sort(found)
         return cls(len(found), int(found.sum()), found[:KEPT])
 
     def among(self, result: Result[Any]) -> Booleans:
         """(N,) which rows of a result, as the model gave it, were learnt from, as far as that shows."""
-        found = digests(result)
+        return self.among_digests(digests(result))
+
+    def among_digests(self, found: Digests) -> Booleans:
+        """(N,) the same of rows with these digests."""
         if len(found) == self.rows and int(found.sum()) == self.total:
             return np.ones(len(found), dtype=bool)
         seen, times = np.unique(self.kept, return_counts=True)
@@ -165,7 +176,8 @@ def warn_of_copies(result: Any, evaluation: Any, x: Any = None) -> None:
     truth = np.asarray(found.truth, np.float64).reshape(len(found.truth), -1)
     if there.sum() != len(truth):
         return
-    marks, least = digests_of(np.column_stack([_said(result)[there], truth]), COARSE), LEAST_DISTINCT
+    said = _said(result)[:, :FIRST][there]
+    marks, least = digests_of(np.column_stack([said, truth]), COARSE), LEAST_DISTINCT
     if found.truth.ndim == 1 and truth.min() >= 0 and truth.max() < len(getattr(result, result.names)):
         least = max(least, 2 * len(np.unique(truth)))  # sets may hold as many rows of each class
     if x is not None and len(np.unique(marks)) < least:
