@@ -19,6 +19,8 @@ from howsure.compare.results import Given
 from howsure.methods.classifiers import is_plain
 from howsure.words import counted, listed, upper
 
+WHY = "Why?"
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -48,20 +50,26 @@ def lead(comparison: Comparison) -> str:
     It names the cheapest method that is better than the baseline by more than chance and may be as good as
     the best. It prefers methods that are not worse than the baseline on changed rows.
     """
+    take, why, price, besides = leading(comparison)
+    return joined(take, why, f"It takes {price}." if price else "", besides)
+
+
+def leading(comparison: Comparison) -> tuple[str, str, str, str]:
+    """The pieces of `lead`, each of which may be empty; the price as `price_of` gives it."""
     baseline = comparison.methods[0]
     if len(comparison.methods) == 1:
-        return f"There is only {the(comparison, baseline)}, so there is nothing to compare."
+        return f"There is only {the(comparison, baseline)}, so there is nothing to compare.", "", "", ""
     words = comparison.words
     if comparison.ranked(words.main).best is None:
-        return words.nothing(comparison)
+        return words.nothing(comparison), "", "", ""
     best = chosen(comparison)
     if best == baseline:
-        return joined(words.keep(comparison), _perhaps_better(comparison, best), _when_changed(comparison))
-    price = price_of(comparison, best)
-    return joined(
+        besides = joined(_perhaps_better(comparison, best), _when_changed(comparison))
+        return words.keep(comparison), "", "", besides
+    return (
         words.take(comparison, best, _worse_when_changed(comparison, best)),
         because(comparison, best),
-        f"It takes {price}." if price else "",
+        price_of(comparison, best),
         _perhaps_better(comparison, best),
     )
 
@@ -155,7 +163,7 @@ def findings(comparison: Comparison) -> list[Finding]:
     ]
     told = reasons(comparison)
     if told:
-        found.insert(1, Finding("Why?", joined(*told.values())))
+        found.insert(1, Finding(WHY, joined(*told.values())))
     shifted = [name for name in comparison.sets if name != AS_THEY_ARE]
     if shifted:
         found.append(_under_shift(comparison, shifted))

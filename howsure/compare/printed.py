@@ -8,7 +8,6 @@ import numpy as np
 
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.findings import lead
-from howsure.words import upper
 
 COST = "plain predictions"
 """Heading of the costs."""
@@ -80,9 +79,4 @@ def text_of(comparison: Comparison) -> str:
         said.append("  ".join(cells).rstrip())
     if any(any(line.best) for line in lines):
         said += ["", "* the best of its column, perhaps by chance"]
-    return "\n".join([*said, *(f"\n{upper(each)}" for each in noticed(comparison))])
-
-
-def noticed(comparison: Comparison) -> tuple[str, ...]:
-    """Sentences on what may make the comparison untrue, such as repeated rows."""
-    return tuple(getattr(comparison, "noticed", ()))
+    return "\n".join([*said, *(f"\n{each}" for each in comparison.noticed)])

@@ -55,18 +55,16 @@ class Shown:
     """Differences from the baseline as a drawing shows them: further right is better.
 
     Attributes:
-        scores: By method.
+        scores: By what the differences were given by.
         zero: Where the baseline lies.
         tick: From the number at a tick to its label.
         value: From a score to its value and its interval as texts.
-        label: What lies at `zero`, to be followed by the baseline's name.
     """
 
-    scores: Mapping[str, Score]
+    scores: Mapping[Any, Score]
     zero: float
     tick: Callable[[str], str]
     value: Callable[[Score], tuple[str, str]]
-    label: str
 
 
 class Words(Protocol):
@@ -85,6 +83,9 @@ class Words(Protocol):
         shift: The words for changed rows.
         reasons: What a part of the difference in `main` means, by whether it is better: the end of a
             sentence.
+        axes: Names of what is claimed and of what came true, as `Claims` have them in their curve.
+        point: A sentence about how many `{rows}` of a point of the curve, what they `{claimed}`, and how much
+            came `{true}`.
         one_number: What calibration by one number leaves as it is, a sentence.
         page: The template of the page.
     """
@@ -100,6 +101,8 @@ class Words(Protocol):
     given: str
     shift: ShiftWording
     reasons: Mapping[tuple[str, bool], str]
+    axes: tuple[str, str]
+    point: str
     one_number: str
     page: str
 
@@ -151,10 +154,13 @@ class Words(Protocol):
     def of_scale(self, comparison: Comparison, method: str, scale: Score, it: str) -> str:
         """That `it` is too sure, or too modest, and by how much."""
 
+    def claimed(self, claims: Claims) -> str:
+        """What is claimed beside what came true, in short."""
+
     def scale_in_words(self, scale: Score) -> str:
         """The best temperature, or factor, in brackets."""
 
-    def drawn(self, gaps: Mapping[str, Score]) -> Shown:
+    def drawn(self, gaps: Mapping[Any, Score]) -> Shown:
         """Differences from the baseline in `main`, as they are drawn."""
 
 

@@ -147,18 +147,19 @@ def reasons(comparison: Comparison) -> dict[str, str]:
 
 
 def because(comparison: Comparison, method: str) -> str:
-    """Why a method is better than the baseline, a sentence; empty where no part is sure."""
-    baseline, words = comparison.methods[0], comparison.words
-    found = {(each.method, each.about): each for each in claims(comparison) if each.sure}
-    if comparison.calibrations.get(method) == baseline:
-        scale = found.get((baseline, SCALE))
-        than = the(comparison, baseline)
-        return "" if scale is None else f"{upper(words.of_scale(comparison, baseline, scale.effect, than))}."
-    better = sure_parts({about: each for (name, about), each in found.items() if name == method})
-    better = sorted((each for each in better if each.better), key=lambda claim: claim.effect.value)
-    if not better:
-        return ""
-    return f"The reason is that {listed([words.reasons[each.about, True] for each in better])}."
+    """Why a method is better than the baseline, a sentence or two; empty where no part is sure."""
+    own, words = comparison.calibrations.get(method, method), comparison.words
+    sure = {each.about: each for each in claims(comparison) if each.sure and each.method == own}
+    better = [each for each in sure_parts(sure) if each.better]
+    said = list[str]()
+    if own != method:  # which mends calibration, and leaves the other parts as they are
+        better = [each for each in better if each.about != CALIBRATION]
+        if SCALE in sure:
+            said = [f"{upper(words.of_scale(comparison, own, sure[SCALE].effect, the(comparison, own)))}."]
+    better.sort(key=lambda claim: claim.effect.value)
+    if better:
+        said.insert(0, f"The reason is that {listed([words.reasons[each.about, True] for each in better])}.")
+    return joined(*said)
 
 
 def perhaps_better(comparison: Comparison, taken: str) -> Claim | None:

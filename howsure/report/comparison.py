@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +14,39 @@ import numpy as np
 
 from howsure.atomic import write_whole
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
-from howsure.compare.findings import Finding, findings, lead
+from howsure.compare.findings import WHY, chosen, findings, lead, leading
+from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER
 from howsure.compare.phrases import called, the
 from howsure.compare.printed import is_known
-from howsure.judge.scores import LEAST_MISTAKES, Score
-from howsure.report.axes import Axis, number_axis
+from howsure.compare.reasons import WHOLE, reasons
+from howsure.judge.scores import LEAST_MISTAKES
+from howsure.report.axes import Axis, number_axis, share_axis
 from howsure.report.templates import environment
+from howsure.sampling.outcome import Floats
+from howsure.words import counted, rate, upper
 
 _TITLE = "Which method is better here?"
 
 OUTSIDE = {"outside_auroc": "AUROC", "outside_fpr95": "FPR95"}
 
 UNDEFINED = "–"
-CANNOT_TELL = "cannot tell"
+
+COLUMNS: Mapping[str, tuple[str, str]] = {
+    WHOLE: ("In all", "the next three together"),
+    CALIBRATION: ("Calibration", "how true its claims are"),
+    ACCURACY: ("Answers", "how good they are"),
+    ORDER: ("Order", "how well it knows which to doubt"),
+    DISCRIMINATION: ("Once all are calibrated", "answers and order"),
+}
+"""Heading of each part of a gain, and what it means."""
 
 _MARGIN = 0.08
-_LONGEST_LABEL = 24
+
+_SMALLEST, _LARGEST = 3.0, 7.0
+"""Radii of dots, in pixels."""
+
+_LEAST = 20
+"""Rows of a dot, as in `howsure.report.figures`."""
 
 
 def write_comparison(
@@ -43,7 +62,7 @@ def write_comparison(
 
 
 def render_comparison(comparison: Comparison, *, title: str | None = None) -> str:
-    """One HTML page about methods on the same rows: which is better, by how much, whether the rows can tell.
+    """One HTML page about methods on the same rows: which is better, why, by how much, and at what cost.
 
     The page holds its figures and styles and asks for nothing from outside.
 
@@ -54,50 +73,49 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
     Returns:
         HTML. Scores that are not defined are dashes, and the page says why.
     """
-    main, *others = findings(comparison)
-    words = comparison.words
-    shifted = comparison.sets[1:]
-    tables = {"scores": _table(comparison, [(name, AS_THEY_ARE) for name in words.columns])}
-    for name in words.changed if shifted else ():
-        tables[name] = _table(comparison, [(name, rows) for rows in comparison.sets])
-    if comparison.outside:
-        columns = [(name, rows) for rows in comparison.outside for name in OUTSIDE]
-        tables["outside"] = _table(comparison, columns)
-    cells = [cell for table in tables.values() for _, row in table for cell in row]
+    words, first = comparison.words, next(iter(comparison.certainties.values()))
+    take, why, price, besides = leading(comparison)
+    taken, baseline = chosen(comparison), comparison.methods[0]
+    gain = words.does(
+        comparison, comparison.difference(taken, baseline, words.main), the(comparison, baseline)
+    )
+    if not price and np.isfinite(comparison.costs[taken]):
+        price = "no more than one plain prediction"
+    brief = {
+        "By how much": "" if taken == baseline or "(" in take else f"It {gain}.",
+        "Why": why,
+        "Cost": f"{upper(price)}." if price else "",
+        "Also": besides,
+    }
+    told, axis = draw_reasons(comparison)
+    tables = _tables(comparison)
+    cells = [cell for each in tables.values() for _, _, lines in each for _, row in lines for cell in row]
     costs = {
         method: f"{cost:.1f}" if np.isfinite(cost) else UNDEFINED for method, cost in comparison.costs.items()
     }
-    first = next(iter(comparison.certainties.values()))
     context: dict[str, Any] = {
+        "comparison": comparison,
         "title": _TITLE if title is None else title,
         "lead": lead(comparison),
+        "take": take,
+        "taken": None if comparison.ranked(words.main).best is None else taken,
+        "brief": {head: said for head, said in brief.items() if said},
         "script": None,
         "kind": comparison.kind,
         "kinds": f"{comparison.kind}s",
-        "rows": comparison.rows,
-        "methods": comparison.methods,
-        "baseline": the(comparison, comparison.methods[0]),
+        "baseline": the(comparison, baseline),
         "needs": comparison.comparing.needs,
-        "shifted": shifted,
+        "shifted": comparison.sets[1:],
         "outside": comparison.outside,
-        "background": comparison.background,
-        "main": main,
-        "others": others,
-        "drawing": draw_differences(comparison) if len(comparison.methods) > 1 else None,
-        "scores": words.columns,
-        "shift_scores": words.changed,
-        "outside_scores": OUTSIDE,
-        "outside_headings": [
-            f"{rows}: {heading}" for rows in comparison.outside for heading in OUTSIDE.values()
-        ],
-        "higher": comparison.comparing.higher,
+        "answers": [finding for finding in findings(comparison) if finding.question != WHY],
+        "reasons": told,
+        "claims": axis,
+        "gains": draw_gains(comparison) if len(comparison.methods) > 1 else None,
         "tables": tables,
-        "costs": costs,
-        "has_costs": comparison.has_costs,
+        "costs": costs if comparison.has_costs else {},
         "undefined": any(cell.value == UNDEFINED for cell in cells),
         "without_interval": any(cell.value != UNDEFINED and not cell.interval for cell in cells),
         "least_mistakes": LEAST_MISTAKES,
-        "unknown_cost": comparison.has_costs and UNDEFINED in costs.values(),
         "marked": any(cell.best or cell.equal for cell in cells),
         "kinds_of_method": _kinds_of_method(comparison),
         "familiarities": [called(comparison, name) for name in comparison.familiarities],
@@ -105,21 +123,7 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
         "version": first.version,
         "seed": first.seed,
     }
-    context["sections"] = _sections(main, others, comparison)
     return environment().get_template(words.page).render(context)
-
-
-def _sections(main: Finding, others: Sequence[Finding], comparison: Comparison) -> dict[str, str]:
-    sections = {"main": main.question}
-    if others:
-        sections["answers"] = "Other questions"
-    sections["scores"] = "All scores"
-    if len(comparison.sets) > 1:
-        sections["changed"] = f"Scores of changed {comparison.kind}s"
-    if comparison.outside:
-        sections["outside"] = "Scores on OOD rows"
-    sections["reading"] = "How to read this page"
-    return sections
 
 
 def _kinds_of_method(comparison: Comparison) -> dict[str, list[str]]:
@@ -151,11 +155,29 @@ class Cell:
     equal: bool
 
 
-def _table(comparison: Comparison, columns: Iterable[tuple[str, str]]) -> list[tuple[str, tuple[Cell, ...]]]:
-    """One line of cells for each method, and each familiarity that has the scores.
+Lines = list[tuple[str, tuple[Cell, ...]]]
 
-    Columns are scores and sets of rows.
-    """
+
+def _tables(comparison: Comparison) -> dict[str, list[tuple[str, list[tuple[str, str]], Lines]]]:
+    """Tables by section: what each is of, headings of its columns and what is better there, and its lines."""
+    words, higher, sets = comparison.words, comparison.comparing.higher, comparison.sets
+
+    def table(of: str, columns: list[tuple[str, str, str]]) -> tuple[str, list[tuple[str, str]], Lines]:
+        better = [(each, f"{'higher' if name in higher else 'lower'} is better") for each, name, _ in columns]
+        return of, better, _table(comparison, [(name, rows) for _, name, rows in columns])
+
+    beside = [(f"{rows}: {OUTSIDE[name]}", name, rows) for rows in comparison.outside for name in OUTSIDE]
+    kinds = f"changed {comparison.kind}s"
+    changed = words.changed.items() if len(sets) > 1 else ()
+    return {
+        "scores": [table("All scores", [(each, name, AS_THEY_ARE) for name, each in words.columns.items()])],
+        "changed": [table(f"{of} of {kinds}", [(rows, name, rows) for rows in sets]) for name, of in changed],
+        "outside": [table("Scores on OOD rows", beside)] if beside else [],
+    }
+
+
+def _table(comparison: Comparison, columns: Iterable[tuple[str, str]]) -> Lines:
+    """Cells of columns (score, rows), a line for each method, and each familiarity that has the scores."""
     found = [_column(comparison, name, rows) for name, rows in columns]
     names = {name: called(comparison, name) for name in comparison.familiarities}
     return [(names.get(name, name), tuple(column[name] for column in found)) for name in found[0]]
@@ -175,85 +197,144 @@ def _column(comparison: Comparison, name: str, rows: str) -> dict[str, Cell]:
     return cells
 
 
-# --- the drawing --------------------------------------------------------------------------------------
+# --- the drawings -------------------------------------------------------------------------------------
+
+Dots = tuple[tuple[float, float, float], ...]
+"""Places across and up in per cent, and radii in pixels."""
 
 
 @dataclass(frozen=True)
-class Line:
-    """One method in the drawing.
+class Reason:
+    """Why a method is better or worse, and what it claims beside what came true.
 
     Attributes:
         method: Its name.
-        verdict: That it is better or worse, or `cannot tell` if the interval contains 0.
-        value: How much better it is than the baseline, as text.
-        interval: As text; empty where it has no width.
-        at: Place of the value, in per cent of the width.
-        low: Place of the lower end.
-        high: Place of the upper end.
+        said: A few sentences; empty where nothing is known.
+        claimed: What it claims beside what came true, in short; empty where it claims nothing.
+        points: The same of each dot, in sentences.
+        dots: Of the method.
+        mended: Of the method once it is calibrated.
     """
 
     method: str
-    verdict: str
-    value: str
-    interval: str
-    at: float
-    low: float
-    high: float
+    said: str
+    claimed: str
+    points: str
+    dots: Dots
+    mended: Dots
 
-    @property
-    def clear(self) -> bool:
-        """Whether the rows can tell this method from the baseline."""
-        return self.verdict != CANNOT_TELL
+
+def draw_reasons(comparison: Comparison) -> tuple[list[Reason], Axis]:
+    """Reasons of all methods that are not calibrated, the one to take first, and one axis for all dots."""
+    words, told, taken = comparison.words, reasons(comparison), chosen(comparison)
+    after = {old: new for new, old in comparison.calibrations.items()}
+    claims = {method: each for (method, rows), each in comparison.claims.items() if rows == AS_THEY_ARE}
+    curves = {method: merged(each.curve) for method, each in claims.items()}
+    every = np.concatenate([*curves.values(), np.ones((1, 3))])
+    axis = share_axis(math.floor(10 * every[:, 1:].min()) / 10 if every[:, 1:].min() < 1 else 0.0, 1.0)
+    unit = str(getattr(next(iter(comparison.certainties.values())), "position_name", comparison.kind))
+
+    def dots(method: str) -> Dots:
+        radius = _LARGEST / np.sqrt(every[:, 0].max())
+        return tuple(
+            (axis.place(claimed), axis.place(true), max(radius * math.sqrt(rows), _SMALLEST))
+            for rows, claimed, true in curves.get(method, ())
+        )
+
+    def reason(method: str) -> Reason:
+        points = (
+            words.point.format(rows=counted(int(rows), unit), claimed=rate(claimed), true=rate(true))
+            for rows, claimed, true in curves.get(method, ())
+        )
+        short = words.claimed(claims[method]) if method in claims else ""
+        both = dots(method), dots(after.get(method, ""))
+        return Reason(method, told.get(method, ""), short, " ".join(points), *both)
+
+    plain = [method for method in comparison.methods if method not in comparison.calibrations]
+    plain.sort(key=lambda method: method != comparison.calibrations.get(taken, taken))
+    return [reason(method) for method in plain], axis
+
+
+def merged(curve: Floats) -> Floats:
+    """The points (B, 3) of `Claims`, where neighbours are one until they have enough rows, from above."""
+    sums = [np.zeros(3)]
+    for rows, claimed, true in curve[::-1]:
+        if sums[-1][0] >= _LEAST:
+            sums.append(np.zeros(3))
+        sums[-1] += rows * np.array([1, claimed, true])
+    if len(sums) > 1 and sums[-1][0] < _LEAST:
+        few = sums.pop()
+        sums[-1] += few
+    found = np.stack(sums[::-1])
+    return np.hstack([found[:, :1], found[:, 1:] / found[:, :1]])
 
 
 @dataclass(frozen=True)
-class DifferenceDrawing:
-    """How much better than the baseline each method is, in the score that decides which to take.
+class Gain:
+    """By how much a method is better than the baseline, in all or in a part.
 
     Attributes:
-        lines: One for each other method, the best first.
-        across: Axis on which further right is better; the baseline lies within.
-        zero: Place of the baseline, in per cent of the width.
-        label: What that place means.
+        verdict: What is better or worse; empty if the interval contains 0.
+        value: How much better it is, as text.
+        interval: As text; empty where it has no width.
+        places: Of the value and the ends of its interval, in per cent of the width.
     """
 
-    lines: tuple[Line, ...]
+    verdict: str
+    value: str
+    interval: str
+    places: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Gains:
+    """What the gain of each method over the baseline is made of, in the score that decides which to take.
+
+    Attributes:
+        columns: Heading of each part, and what it means.
+        lines: By method a gain for each column, or None; the best first, and calibrated ones last.
+        across: Axis of all of them, on which further right is better.
+        zero: Place of the baseline, in per cent of the width.
+    """
+
+    columns: list[tuple[str, str]]
+    lines: dict[str, list[Gain | None]]
     across: Axis
     zero: float
-    label: str
 
 
-def draw_differences(comparison: Comparison) -> DifferenceDrawing:
-    """Lay out how much better than the baseline the methods are on the rows as they are."""
+def draw_gains(comparison: Comparison) -> Gains:
+    """Lay out how much better than the baseline methods are on the rows as they are, and in which parts."""
     baseline, *others = comparison.methods
     words = comparison.words
-    gaps = {method: comparison.difference(method, baseline, words.main) for method in others}
+    found = {(method, WHOLE): comparison.difference(method, baseline, words.main) for method in others}
+    for method, part in product(others, COLUMNS):
+        if part != WHOLE and (gap := comparison.part(method, part)) is not None:
+            found[method, part] = gap
+    found = {key: gap for key, gap in found.items() if np.isfinite(gap.value)}
+    # What differs by an error of rounding is equal.
+    gaps = {key: replace(gap, value=round(gap.value, 9) + 0.0) for key, gap in found.items()}
     shown = words.drawn(gaps)
-    drawn = {method: _drawn(score) for method, score in shown.scores.items()}
-    ends = [shown.zero, *(end for score in drawn.values() for end in (score.low, score.high))]
-    ends = [end for end in ends if np.isfinite(end)]
-    span = (max(ends) - min(ends)) or 0.02
-    across = number_axis(min(ends) - _MARGIN * span, max(ends) + _MARGIN * span)
+    ends = [end for score in shown.scores.values() for end in (score.value, score.low, score.high)]
+    ends = [shown.zero, *(end for end in ends if np.isfinite(end))]
+    margin = _MARGIN * (max(ends) - min(ends)) or 0.02
+    across = number_axis(min(ends) - margin, max(ends) + margin)
     ticks = tuple((place, shown.tick(label)) for place, label in across.ticks)
-    lines = []
-    for method in sorted(
-        (each for each in others if np.isfinite(gaps[each].value)), key=lambda method: gaps[method].value
-    ):
-        verdict = CANNOT_TELL
-        if gaps[method].excludes_zero:
-            verdict = words.better if gaps[method].value < 0 else words.worse
-        value, interval = shown.value(shown.scores[method])
-        of = drawn[method]
-        places = (across.place(number) for number in (of.value, of.low, of.high))
-        lines.append(Line(method, verdict, value, interval, *places))
-    name = the(comparison, baseline)
-    short = name if len(name) <= _LONGEST_LABEL else name[: _LONGEST_LABEL - 1] + "…"
-    return DifferenceDrawing(
-        tuple(lines), replace(across, ticks=ticks), across.place(shown.zero), f"{shown.label} {short}"
-    )
 
+    def gain(method: str, part: str) -> Gain | None:
+        gap = gaps.get((method, part))
+        if gap is None:
+            return None
+        whole, of = words.better if gap.value < 0 else words.worse, shown.scores[method, part]
+        verdict = whole if part == WHOLE else words.reasons[part, gap.value < 0]
+        at, low, high = (
+            across.place(end if np.isfinite(end) else of.value) for end in (of.value, of.low, of.high)
+        )
+        return Gain(verdict if gap.excludes_zero else "", *shown.value(of), (at, low, high))
 
-def _drawn(score: Score) -> Score:
-    """A score whose interval is drawn: a dot alone where it is not known."""
-    known = np.isfinite(score.low + score.high)
-    return score if known else Score(score.value, score.value, score.value)
+    parts = [part for part in COLUMNS if any(part == each for _, each in gaps)]
+    order = [method for method in others if (method, WHOLE) in gaps]
+    order.sort(key=lambda method: (method in comparison.calibrations, gaps[method, WHOLE].value))
+    lines = {method: [gain(method, part) for part in parts] for method in order}
+    columns = [COLUMNS[part] for part in parts]
+    return Gains(columns, lines, replace(across, ticks=ticks), across.place(shown.zero))

@@ -11,7 +11,7 @@ from howsure.answers.printed import few_lines_of, id_name_of, kind_of, lead_of
 from howsure.audit import Audit
 from howsure.compare.comparison import Comparison
 from howsure.compare.findings import lead as comparison_lead
-from howsure.compare.printed import head_of, lines_of, noticed
+from howsure.compare.printed import head_of, lines_of
 from howsure.displayed import Displayed
 from howsure.report.templates import environment
 from howsure.words import counted
@@ -85,7 +85,7 @@ def of_comparison(comparison: Comparison) -> View:
     if strong:
         caption += "; bold is the best of its column, perhaps by chance"
     table = Table(caption, head, rows, numeric=range(1, len(head)), strong=strong)
-    return View([comparison_lead(comparison), *noticed(comparison)], [table])
+    return View([comparison_lead(comparison), *comparison.noticed], [table])
 
 
 def of_audit(audit: Audit) -> View:

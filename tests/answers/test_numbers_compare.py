@@ -17,7 +17,7 @@ from howsure.answers.numbers.scores import crps, nll
 from howsure.compare.findings import chosen, findings, lead
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
-from howsure.report.comparison import draw_differences, render_comparison
+from howsure.report.comparison import draw_gains, render_comparison
 from validation.compare_numbers import WORLDS, World, is_too_often, normal, share_of, taken
 
 RANDOM = np.random.default_rng(0)
@@ -203,13 +203,14 @@ def test_no_words_of_classes_anywhere():
     assert "Numbers that were given" in page
     assert "'samples' does not say how far answers scatter" in page.replace("&#39;", "'")
     assert comparison.methods == ("rough", "exact", "samples", "rough, calibrated", "exact, calibrated")
-    drawing = draw_differences(comparison)
-    for line in drawing.lines:
-        gap = comparison.difference(line.method, "rough", "nll")
-        assert (line.at > drawing.zero) == (gap.value < 0)
-        assert line.verdict == (
-            ("lower NLL" if gap.value < 0 else "higher NLL") if gap.excludes_zero else "cannot tell"
-        )
+    drawing = draw_gains(comparison)
+    for method, (gain, *_) in drawing.lines.items():
+        gap = comparison.difference(method, "rough", "nll")
+        assert (gain.places[0] > drawing.zero) == (gap.value < 0)
+        verdict = "lower NLL" if gap.value < 0 else "higher NLL"
+        assert gain.verdict == (verdict if gap.excludes_zero else "")
+    within = comparison.claims["exact", "as they are"].curve[-1, 2]
+    assert f"95 % intervals contain {100 * within:.1f} % of answers" in page.replace("\u00a0", " ")
     with pytest.raises(howsure.InputError, match="not right or wrong, so there are no mistakes"):
         _ = comparison.mistakes
     with pytest.raises(howsure.InputError, match="'nll', 'crps', 'rmse'"):

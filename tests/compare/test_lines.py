@@ -110,7 +110,7 @@ def test_what_is_not_compared_is_refused_in_words(name):
 def test_what_was_noticed_stands_below_the_table_and_in_notebooks():
     found = dataclasses.replace(full())
     object.__setattr__(found, "noticed", ("rows 3 and 7 are the same",))
-    assert str(found) == f"{full()}\n\nRows 3 and 7 are the same"
+    assert str(found) == f"{full()}\n\nrows 3 and 7 are the same"
     assert "rows 3 and 7 are the same" in found._repr_html_()
 
 

@@ -13,8 +13,10 @@ from scipy.stats import norm
 from howsure.answers.classes.comparison_words import CLASS_WORDS
 from howsure.answers.classes.result import Certainty
 from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, Comparison
-from howsure.compare.findings import better, chosen, findings, lead
+from howsure.compare.findings import WHY, better, chosen, findings, lead, leading
+from howsure.compare.parts import PARTS
 from howsure.compare.phrases import in_numbers, the
+from howsure.compare.reasons import WHOLE, reasons
 from howsure.errors import FileError
 from howsure.judge.scores import Score
 from howsure.judge.words import value_and_interval
@@ -23,7 +25,7 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax
 from howsure.report import render, render_comparison, write_comparison
 from howsure.report.axes import number_axis
-from howsure.report.comparison import CANNOT_TELL, draw_differences
+from howsure.report.comparison import COLUMNS, draw_gains, merged
 from tests.report.comparisons import (
     COMPARISONS,
     HOSTILE,
@@ -72,7 +74,8 @@ def text(score: Score, factor: float = 1) -> str:
 def test_every_drawing_has_a_title_or_is_hidden_and_every_heading_of_a_table_has_a_scope(html: str) -> None:
     for found in re.finditer(r"<svg\b([^>]*)>\s*(<title|.)", html):
         attributes, first = found.groups()
-        hidden = 'aria-hidden="true"' in html[: found.start()].rpartition("forest-row")[2]
+        hidden = 'aria-hidden="true"' in html[: found.start()].rpartition("<tfoot")[2].split("</tfoot>")[0]
+        hidden = hidden and "<tfoot" in html[: found.start()]
         assert hidden or ('role="img"' in attributes and first == "<title"), found.group()
     assert all(heading["scope"] in {"col", "row", "colgroup"} for heading in Page(html).all("th"))
     assert "<script" not in html
@@ -106,7 +109,8 @@ def test_the_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", COMPARISONS)
 def test_the_lead_and_all_answers_are_on_the_page(name: str) -> None:
     words = Page(PAGES[name]).words
-    for sentence in [lead(COMPARISONS[name]), *(found.answer for found in findings(COMPARISONS[name]))]:
+    answers = [found.answer for found in findings(COMPARISONS[name]) if found.question != WHY]
+    for sentence in [*leading(COMPARISONS[name])[::3], *reasons(COMPARISONS[name]).values(), *answers]:
         assert " ".join(sentence.split()) in words
 
 
@@ -174,52 +178,121 @@ def test_changed_rows_and_strangers_have_their_tables() -> None:
     assert "FPR95" not in words
 
 
-def test_the_drawing_shows_the_paired_differences() -> None:
-    drawing = draw_differences(full())
-    assert sorted(line.method for line in drawing.lines) == sorted(full().methods[1:])
-    gaps = [full().difference(line.method, "softmax", "nll") for line in drawing.lines]
-    assert [gap.value for gap in gaps] == sorted(gap.value for gap in gaps)
-    page = PAGES["full"]
-    drawn = re.findall(
-        r'<line class="span" x1="([\d.]+)%" x2="([\d.]+)%"[^>]*/>\s*<circle class="dot" cx="([\d.]+)%"', page
-    )
-    shown = re.findall(r'<span class="outcome">(.*?) <span class="aside">(.*?)</span>', page)
-    zero = drawing.zero
-    scale = (drawing.lines[0].at - zero) / (np.exp(-gaps[0].value) - 1)  # per cent of the width per factor
-    assert scale > 0
-    for gap, line, ends, words in zip(gaps, drawing.lines, drawn, shown, strict=True):
+def gains_of(html: str) -> dict[tuple[str, str], tuple[bool, str, list[float], str]]:
+    """By method and column whether it is clear, its title, places of ends and dot, and its text."""
+    found = {}
+    box = html.split('<table class="gains as-cards">')[1].split("</tbody>")[0]
+    for row in box.split("<tr>")[2:]:
+        method = Page(row.split("</th>")[0] + "</th>").words
+        for cell in re.findall(r"<td[^>]*>\s*<svg.*?</td>", row, re.DOTALL):
+            label = re.findall(r'data-label="(.*?)"', cell)[0]
+            places = re.findall(r'class="span" x1="(.*?)%" x2="(.*?)%".*?cx="(.*?)%"', cell, re.DOTALL)[0]
+            title = re.findall(r"<title.*?>(.*?)</title>", cell)[0]
+            shown = Page(cell.split("</svg>")[1].removesuffix("</td>")).words
+            found[method, label] = ("is-clear" in cell, title, [float(each) for each in places], shown)
+    return found
+
+
+def test_gains_are_the_paired_differences_and_their_parts() -> None:
+    drawing, found = draw_gains(full()), gains_of(PAGES["full"])
+    plain, zero = ["MC dropout", "ensemble"], drawing.zero
+    assert sorted(drawing.lines) == sorted(full().methods[1:])
+    gaps = {(method, "In all"): full().difference(method, "softmax", "nll") for method in drawing.lines}
+    gaps |= {
+        (method, heading): full().part(method, part)
+        for method in plain
+        for part, (heading, _) in COLUMNS.items()
+        if part != WHOLE
+    }
+    assert found.keys() == gaps.keys()
+    order = [(method in full().calibrations, gaps[method, "In all"].value) for method in drawing.lines]
+    assert order == sorted(order)
+    clear = {key for key, gap in gaps.items() if gap.excludes_zero}
+    assert 0 < len(clear) < len(gaps)
+    scale = next((each[2][2] - zero) / (np.exp(-gaps[key].value) - 1) for key, each in found.items())
+    assert scale > 0  # per cent of the width per factor
+    for key, gap in gaps.items():
+        is_clear, title, ends, shown = found[key]
         more = [np.exp(-number) - 1 for number in (gap.high, gap.low, gap.value)]
-        assert [float(end) for end in ends] == pytest.approx([zero + scale * end for end in more], abs=0.01)
-        value, low, high = (float(number) for number in numbers(words[1]))
+        assert ends == pytest.approx([zero + scale * end for end in more], abs=0.02)
+        value, *interval = (float(number) for number in numbers(shown))
+        low, high = interval or (value, value)  # of a difference of exactly 0
         assert [low, high, value] == pytest.approx([100 * end for end in more], abs=0.5)
-        assert ("+" in words[1]) == (gap.value < 0)
-        expected = (
-            CANNOT_TELL
-            if not gap.excludes_zero
-            else CLASS_WORDS.better
-            if gap.value < 0
-            else CLASS_WORDS.worse
-        )
-        assert words[0] == line.verdict == expected
-    assert {line.verdict for line in drawing.lines} >= {CLASS_WORDS.better, CLASS_WORDS.worse}
-    assert page.count("forest-row is-clear") == sum(line.clear for line in drawing.lines)
-    assert "as much as the softmax" in Page(page).words
+        assert is_clear == (key in clear)
+        assert title.endswith(": cannot tell") == (key not in clear)
+        if is_clear and key[1] == "In all":
+            assert title.endswith(CLASS_WORDS.better if gap.value < 0 else CLASS_WORDS.worse)
+    assert found["ensemble", "Answers"][1] == "ensemble, answers: it is right more often"
+    for method in plain:
+        parts = [full().part(method, part).value for part in PARTS]
+        assert sum(parts) == pytest.approx(gaps[method, "In all"].value)
 
 
-def test_the_drawing_counts_in_factors_where_one_is_large() -> None:
+def test_gains_are_factors_where_one_is_large() -> None:
     base = noisy(0.2, 0.3)
-    drawing = draw_differences(of_true({"softmax": base, "double": 2.5 * base, "less": 0.9 * base}))
-    assert [line.value for line in drawing.lines] == ["×\u00a02.5", "×\u00a00.9"]
+    drawing = draw_gains(of_true({"softmax": base, "double": 2.5 * base, "less": 0.9 * base}))
+    wholes = {method: line[0] for method, line in drawing.lines.items()}
+    assert [each.value for each in wholes.values()] == ["×\u00a02.5", "×\u00a00.9"]
     assert all(label.startswith("×\u00a0") for _, label in drawing.across.ticks)
-    assert drawing.across.ticks[0][0] <= drawing.zero < drawing.lines[0].at
-    assert [line.verdict for line in drawing.lines] == [CLASS_WORDS.better, CLASS_WORDS.worse]
+    assert drawing.across.ticks[0][0] <= drawing.zero < wholes["double"].places[0]
+    assert [each.verdict for each in wholes.values()] == [CLASS_WORDS.better, CLASS_WORDS.worse]
 
 
-def test_one_method_has_no_drawing_and_says_so() -> None:
+def test_one_method_has_no_gains_and_says_so() -> None:
     page = PAGES["one method"]
-    assert 'class="forest"' not in page
+    assert 'class="gains as-cards"' not in page
     assert "There is only the softmax, so there is nothing to compare." in Page(page).words
     assert "What do the methods cost?" not in page
+
+
+def test_what_to_take_why_and_its_cost_stand_before_everything_else() -> None:
+    page, (take, why, price, _) = PAGES["full"], leading(full())
+    words = Page(page).words
+    places = [words.index(" ".join(each.split())) for each in (take, why)]
+    places += [words.index(f"Cost {price[0].upper()}{price[1:]}.")]
+    places += [words.rindex(f" Why {chosen(full()).removesuffix(', calibrated')} to take")]
+    places += [words.rindex("Other questions"), words.rindex("All scores Scores on")]
+    assert places == sorted(places)
+    assert "2 networks and 5.1 plain predictions" in words
+    kept = of_true({"softmax": noisy(0.7, 1.0), "MC dropout": noisy(0.7, 1.0, seed=1)})
+    assert "Cost No more than one plain prediction." in Page(render_comparison(kept)).words
+    assert "Cost 2 networks. 6 methods" in Page(PAGES["no plain softmax"]).words
+
+
+def test_what_was_noticed_stands_above_the_reasons() -> None:
+    found = dataclasses.replace(full(), noticed=("20 rows stand several times.",))
+    words = Page(render_comparison(found)).words
+    assert words.index("20 rows stand several times.") < words.rindex(" Why ")
+
+
+def test_each_method_has_its_reasons_and_its_claims() -> None:
+    cards = PAGES["full"].split('class="reasons of-methods"')[1].split("</ul>")[0].split("<li>")[1:]
+    told = reasons(full())
+    assert [Page(card.split("</h3>")[0] + "</h3>").words.split(" to take")[0] for card in cards] == [
+        "ensemble",
+        "softmax",
+        "MC dropout",
+    ]
+    for card, method in zip(cards, ("ensemble", "softmax", "MC dropout"), strict=True):
+        assert " ".join(told[method].split()) in Page("<li>" + card).words
+        claims = full().claims[method, AS_THEY_ARE]
+        assert f"claimed {100 * claims.claimed:.1f}" in card
+        groups = re.findall(r"([\d,]+) images? claim ([\d.]+)\xa0%; ([\d.]+)\xa0% are right", card)
+        rows, claimed, true = np.array([[float(each) for each in group] for group in groups]).T
+        assert rows.sum() == full().rows
+        assert (rows >= 20).all()
+        assert rows @ claimed / rows.sum() == pytest.approx(100 * claims.claimed, abs=0.06)
+        assert rows @ true / rows.sum() == pytest.approx(100 * claims.true, abs=0.06)
+        assert card.count('class="dot"') == len(rows)
+        assert 'class="dot is-mended"' in card
+
+
+def test_dots_of_few_rows_are_one() -> None:
+    curve = np.array([[3, 0.2, 0.0], [5, 0.4, 0.6], [15, 0.6, 0.8], [300, 0.9, 0.7]])
+    found = merged(curve)
+    assert found[:, 0].tolist() == [23, 300]
+    assert found[0, 1:] == pytest.approx([(0.6 + 2 + 9) / 23, (3 + 12) / 23])
+    assert merged(curve[:2])[:, 0].tolist() == [8]
 
 
 def test_rankings_without_mistakes_are_dashes_with_an_explanation() -> None:
@@ -249,7 +322,6 @@ def answer(comparison: Comparison, question: str) -> str:
 
 
 NLL = "Which method has the most accurate percentages?"
-WHY = "Why?"
 
 
 def percent(part: Score | None) -> str:
@@ -526,7 +598,7 @@ def test_what_no_mistake_limits_is_not_recommended() -> None:
     assert "What explains the differences?" not in answers
     words = Page(render_comparison(perfect)).words
     assert "has fewer than 5 mistakes behind it" in words
-    assert {line.verdict for line in draw_differences(perfect).lines} == {CANNOT_TELL}
+    assert {each.verdict for line in draw_gains(perfect).lines.values() for each in line if each} == {""}
     assert "is-best" not in render_comparison(perfect).split("</style>")[1]
 
 

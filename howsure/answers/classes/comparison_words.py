@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
-from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER
+from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, Claims
 from howsure.compare.phrases import in_numbers, joined, quoted_list, share_in_words, the, with_interval
 from howsure.compare.protocol import ShiftWording, Shown, Wording
 from howsure.digits import measured
@@ -77,6 +78,8 @@ class ClassWords:
         (DISCRIMINATION, True): "its percentages say more, also once both are calibrated",
         (DISCRIMINATION, False): "its percentages say less, also once both are calibrated",
     }
+    axes = ("What it claims", "How often it is right")
+    point = "{rows} claim {claimed}; {true} are right."
     one_number = (
         "One number for all rows hardly changes their order, so it does not help to tell which answers are "
         "wrong."
@@ -143,7 +146,11 @@ class ClassWords:
 
     def shifted_value(self, comparison: Comparison, rows: str) -> str:
         """How often the baseline is right, beside what it claims."""
-        return claimed_in_words(comparison, rows)
+        return self.claimed(comparison.claims[comparison.methods[0], rows])
+
+    def claimed(self, claims: Claims) -> str:
+        """See `Words`."""
+        return f"right on {rate(claims.true)}, claimed {rate(claims.claimed)}"
 
     def shifted_gap(self, comparison: Comparison, gap: Score) -> str:
         """See `Words`."""
@@ -188,13 +195,13 @@ class ClassWords:
         value, low, high = measured(*np.exp([scale.value, scale.low, scale.high]))
         return f"(best temperature {value}, {low}\u00a0to\u00a0{high}; 1 changes nothing)"
 
-    def drawn(self, gaps: Mapping[str, Score]) -> Shown:
+    def drawn(self, gaps: Mapping[Any, Score]) -> Shown:
         """How much more methods give the true class than the baseline: in per cent, or factors from 2 on."""
-        factors = {method: factor_of(gap) for method, gap in gaps.items()}
+        factors = {key: factor_of(gap) for key, gap in gaps.items()}
         if any(factor.value >= 2 for factor in factors.values()):
-            return Shown(factors, 1.0, lambda label: _TIMES + label, _times, "as much as")
-        more = {method: percent_more(factor) for method, factor in factors.items()}
-        return Shown(more, 0.0, lambda label: label + UNIT, _more, "as much as")
+            return Shown(factors, 1.0, lambda label: _TIMES + label, _times)
+        more = {key: percent_more(factor) for key, factor in factors.items()}
+        return Shown(more, 0.0, lambda label: label + UNIT, _more)
 
 
 _TIMES = "×\u00a0"
@@ -220,12 +227,6 @@ def _few(comparison: Comparison) -> str:
         f"{upper(the(comparison, fewest))} makes {counted(wrong[fewest], 'mistake')} here. With fewer than "
         f"{LEAST_MISTAKES} mistakes, the size of chance is unknown."
     )
-
-
-def claimed_in_words(comparison: Comparison, rows: str) -> str:
-    """How often the baseline is right on a set of rows, beside what it claims there."""
-    claims = comparison.claims[comparison.methods[0], rows]
-    return f"right on {rate(claims.true)}, claimed {rate(claims.claimed)}"
 
 
 def gap_in_words(comparison: Comparison, gap: Score, name: str, than: str = "") -> str:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from howsure.compare.comparison import LEAST_CALIBRATED, Comparison
-from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER
+from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, Claims
 from howsure.compare.phrases import besides, joined, quoted_list, the, with_interval
 from howsure.compare.protocol import ShiftWording, Shown, Wording
 from howsure.digits import measured, significant
 from howsure.judge.scores import Score
-from howsure.words import counted, listed, upper
+from howsure.words import counted, listed, rate, upper
 
 NAMES = {"nll": "NLL", "crps": "CRPS", "rmse": "RMSE"}
 
@@ -58,6 +59,8 @@ class NumberWords:
         (DISCRIMINATION, True): "its predictions say more, also once both are calibrated",
         (DISCRIMINATION, False): "its predictions say less, also once both are calibrated",
     }
+    axes = ("Level of its central intervals", "Answers within them")
+    point = "Intervals for {claimed} contain {true}."
     one_number = "One factor for all rows of a target does not change which of them are the widest."
     page = "numbers/comparison.html.j2"
 
@@ -162,6 +165,11 @@ class NumberWords:
             f"{value}, with errors {significant(claims.true / claims.claimed, 2)} times as large as claimed"
         )
 
+    def claimed(self, claims: Claims) -> str:
+        """See `Words`."""
+        _, level, within = claims.curve[-1]
+        return f"{rate(level, 0)} intervals contain {rate(within)} of answers"
+
     def shifted_gap(self, comparison: Comparison, gap: Score) -> str:
         """See `Words`."""
         return with_interval(*apart(gap))
@@ -192,15 +200,14 @@ class NumberWords:
         times = f"{value} times as large as its standard deviations say"
         return f"(its errors are {times}, {low}\u00a0to\u00a0{high})"
 
-    def drawn(self, gaps: Mapping[str, Score]) -> Shown:
+    def drawn(self, gaps: Mapping[Any, Score]) -> Shown:
         """How much lower the NLL of each method is."""
-        lower = {method: Score(-gap.value, -gap.high, -gap.low) for method, gap in gaps.items()}
+        lower = {key: Score(-gap.value, -gap.high, -gap.low) for key, gap in gaps.items()}
         return Shown(
             lower,
             0.0,
             lambda label: label.removeprefix("−"),
             lambda score: apart(Score(-score.value, -score.high, -score.low)),
-            "as low as that of",
         )
 
 

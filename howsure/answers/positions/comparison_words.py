@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from howsure.answers.classes.comparison_words import ClassWords, claimed_in_words
+from howsure.answers.classes.comparison_words import ClassWords
 from howsure.compare.comparison import Comparison
 from howsure.compare.parts import ACCURACY
 from howsure.compare.phrases import besides, in_numbers, joined, the
@@ -115,7 +115,7 @@ class PositionWords(ClassWords):
     def shifted_value(self, comparison: Comparison, rows: str) -> str:
         """The mean Dice of the baseline, and how often its labels are right beside what it claims."""
         dice = rate(comparison.score(comparison.methods[0], "row_dice", rows).value)
-        return f"{dice} ({claimed_in_words(comparison, rows)})"
+        return f"{dice} ({super().shifted_value(comparison, rows)})"
 
 
 def _points(gap: Score) -> tuple[str, str]:
