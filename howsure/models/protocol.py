@@ -313,10 +313,10 @@ class ScaledModel(Model, Protocol):
 
 @runtime_checkable
 class FeatureModel(Model, Protocol):
-    """A model that ends in one linear layer, followed by activations only."""
+    """A model that ends in one linear layer, at most rescaled, and followed by activations only."""
 
     def features(self, rows: Sequence[Array]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Input (n, F) of the last linear layer, and its output (n, K) before the activation.
+        """Input (n, F) of the last linear layer, and the logits (n, K) before the activation.
 
         Raises:
             ModelError: The model ends in something else.

@@ -112,6 +112,74 @@ def test_ways_to_end(end):
         np.testing.assert_allclose(softmax(found.logits), output, rtol=1e-4)
 
 
+@keras.saving.register_keras_serializable("tests")
+class Temperature(layers.Layer):
+    """Divides by what it learns."""
+
+    def build(self, shape):
+        self.t = self.add_weight(shape=(), initializer=keras.initializers.Constant(2.5))
+
+    def call(self, inputs):
+        return inputs / self.t
+
+
+def with_operations(rescale):
+    x = keras.Input((4,))
+    logits = layers.Dense(3)(layers.Dense(6, "tanh")(x))
+    return keras.Model(x, layers.Softmax()(rescale(logits)))
+
+
+RESCALED = {
+    "divided": lambda: with_operations(lambda z: z / 1.5),
+    "multiplied and shifted": lambda: with_operations(lambda z: 0.4 * z + np.float32([0.1, 0.2, -0.3])),
+    "rescaling": lambda: ends_in(layers.Dense(3), layers.Rescaling(0.5), layers.Softmax()),
+    "learnt": lambda: ends_in(layers.Dense(3), Temperature(), layers.Softmax()),
+    "learnt, without an activation": lambda: ends_in(layers.Dense(3), Temperature()),
+    "one sigmoid": lambda: ends_in(layers.Dense(1), Temperature(), layers.Activation("sigmoid")),
+    "twice, beside a norm": lambda: ends_in(
+        layers.Dense(3), layers.Rescaling(0.5), layers.BatchNormalization(), Temperature(), layers.Softmax()
+    ),
+    "dropped logits": lambda: ends_in(layers.Dense(3), layers.Dropout(0.2), layers.Softmax()),
+    "in sixteen bits": lambda: ends_in(
+        layers.Dense(3, dtype="mixed_bfloat16"), layers.Rescaling(0.5), layers.Softmax(dtype="float32")
+    ),
+}
+
+
+@pytest.mark.parametrize("how", RESCALED)
+def test_logits_are_those_that_the_model_uses(how):
+    """Temperature and shift belong to the last layer: logits are (W h + b) / T."""
+    model = RESCALED[how]()
+    x = rows_for(model, rows=40)
+    before = snapshot(model)
+    found = features_of(model, x)
+    same(before, snapshot(model))
+    activation = {1: lambda z: 1 / (1 + np.exp(-z))}.get(found.logits.shape[1], softmax)
+    if isinstance(model.layers[-1], Temperature):
+        activation = np.asarray
+    tolerance = 0.02 if "bits" in how else 1e-5
+    np.testing.assert_allclose(activation(found.logits), predicted(model, x), atol=tolerance)
+    ones = np.hstack([found.features, np.ones((40, 1))])
+    weights, *_ = np.linalg.lstsq(ones, found.logits)
+    np.testing.assert_allclose(ones @ weights, found.logits, atol=tolerance)
+    if "bits" not in how:
+        labels = np.arange(40) % max(2, found.logits.shape[1])
+        method = howsure.LastLayerLaplace.fit(model, x, labels)
+        outputs = "logits" if activation is np.asarray else None
+        howsure.assess(model, x, method=method, outputs=outputs)
+
+
+def test_another_temperature_is_another_model():
+    x, labels = np.random.default_rng(0).normal(size=(40, 4)).astype("float32"), np.arange(40) % 3
+    for make in (lambda t: layers.Rescaling(1 / t), lambda t: lambda z: z / t):
+        one, other = (with_operations(make(t)) for t in (1.5, 2.0))
+        other.set_weights(one.get_weights())
+        method = howsure.LastLayerLaplace.fit(one, x, labels)
+        howsure.assess(one, x, method=method)
+        with pytest.raises(InputError, match="another model, or this one before"):
+            howsure.assess(other, x, method=method)
+
+
 def test_half_precision():
     model = keras.Sequential(
         [
@@ -212,6 +280,12 @@ class WithMore(layers.Dense):
         return 2 * super().call(inputs)
 
 
+def temperature_of_rows():
+    x = keras.Input((4,))
+    divided = layers.Dense(3)(x) / layers.Dense(1, "softplus")(x)
+    return keras.Model(x, layers.Softmax()(divided))
+
+
 def fully_convolutional():
     return keras.Sequential(
         [
@@ -224,14 +298,31 @@ def fully_convolutional():
     )
 
 
-def scaled_logits():
-    return ends_in(layers.Dense(3), layers.Rescaling(0.5), layers.Softmax())
+class OfEachRow(layers.Layer):
+    """What makes no linear layer of one: softcapped logits, or a row divided by what it says itself."""
+
+    def __init__(self, make):
+        super().__init__()
+        self.make = make
+
+    def call(self, inputs):
+        return self.make(inputs)
 
 
 OTHERWISE = {
     "subclassed": (lambda: build("subclassed"), "Whole 'whole"),
     "convolutional": (fully_convolutional, "GlobalAveragePooling2D"),
-    "scaled": (scaled_logits, "Rescaling"),
+    "softcapped": (
+        lambda: ends_in(layers.Dense(3), OfEachRow(lambda z: 30 * ops.tanh(z / 30)), layers.Softmax()),
+        "OfEachRow",
+    ),
+    "rectified": (lambda: ends_in(layers.Dense(3), layers.ReLU(), layers.Softmax()), "ReLU"),
+    "of length one": (lambda: ends_in(layers.Dense(3), layers.UnitNormalization()), "UnitNormalization"),
+    "rescaled probabilities": (
+        lambda: ends_in(layers.Dense(3, "softmax"), layers.Rescaling(0.5)),
+        "Rescaling",
+    ),
+    "a temperature for each row": (temperature_of_rows, "Divide"),
     "a layer that is more": (
         lambda: ends_in(WithMore(3, activation="softmax")),
         "WithMore .*call of its own",

@@ -31,7 +31,7 @@ from howsure.models.keras.examine import examine, layers_kept_off, random_when_p
 from howsure.models.keras.fast.bfloat16 import bfloat16_is_faster, computing_in, reducible_steps
 from howsure.models.keras.fast.convolutions import without_copies
 from howsure.models.keras.fast.thinned_dense import Dropped, Folded, thinned_dense_layers
-from howsure.models.keras.features import head, to_last_layer
+from howsure.models.keras.features import constants_after, head, to_last_layer
 from howsure.models.keras.graph import Program, Slot, Step, Value, ending_in, flatten, run, widen
 from howsure.models.keras.input_scale import first_kept, times_larger_than_kept
 from howsure.models.keras.inputs import (
@@ -322,10 +322,9 @@ class KerasModel:
         return self._compile(lambda *rows: private.mask_of(self._run_plain(*rows)))
 
     def features(self, rows: Sequence[Array]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Input and output of the last layer for the inputs (n, …), without randomness."""
-        to_the_end = self._to_the_end
+        """Input of the last linear layer and logits for the inputs (n, …), without randomness."""
         with self.as_found():
-            found = to_the_end(*map(keras.ops.convert_to_tensor, rows))
+            found = self._to_the_end(*map(keras.ops.convert_to_tensor, rows))
             features, logits = (keras.ops.convert_to_numpy(tensor) for tensor in found)
         return features, logits
 
@@ -370,9 +369,10 @@ class KerasModel:
         return passes_graph(self, masks, like)
 
     def weights(self) -> Iterator[Array]:
-        """The weights that the output needs, in the order of the steps; seeds and metrics are left out."""
+        """The weights that the output needs, in the order of the steps, and what else rescales logits."""
         layers = (step.operation for step in self._program.steps)
-        return weights_of(layer for layer in layers if isinstance(layer, keras.layers.Layer))
+        yield from weights_of(layer for layer in layers if isinstance(layer, keras.layers.Layer))
+        yield from constants_after(self._program)
 
     def _one_at_a_time(self, masks: Sequence[Array], width: int) -> Callable[[KerasTrunk], Array]:
         """The thinned networks with these masks, run one after the other instead of folded."""

@@ -22,6 +22,7 @@ from howsure.models.torch.draws import Draw, Place
 from howsure.models.torch.dry_run import ROWS, UNEVEN, Look, middle, same, stand_in
 from howsure.models.torch.find_draws import Passes
 from howsure.models.torch.inputs import Call, name_of
+from howsure.models.torch.output_activation import LastLayer
 from howsure.models.torch.snapshot import as_found, numbers_drawn_elsewhere
 
 Array = NDArray[Any]
@@ -62,7 +63,7 @@ class Examination:
         ending: As in `ModelInfo`.
         heads: As in `ModelInfo`.
         class_axis: As in `ModelInfo`.
-        last_linear: Index of the last layer among the linear operations of a prediction, or None.
+        last_linear: Where a prediction computes its last linear layer, or None.
         rescales: True if the first operations rescale raw values.
         restless: Names of parameters that a run changes.
         elsewhere: True if a run draws from Python's or numpy's generators.
@@ -90,7 +91,7 @@ class Examination:
     ending: str | None
     heads: tuple[str, ...]
     class_axis: int | None
-    last_linear: int | None
+    last_linear: LastLayer | None
     rescales: bool
     restless: frozenset[str]
     elsewhere: bool
@@ -167,7 +168,7 @@ class _MadeOf:
     """What the output is made of; the attributes are those of `Examination`."""
 
     ending: str | None
-    last_linear: int | None
+    last_linear: LastLayer | None
     heads: tuple[str, ...]
     class_axis: int | None
 

@@ -1,4 +1,4 @@
-"""Features of a module: the input of its last linear layer, and that layer's output."""
+"""Features of a module: the input of its last linear layer, and the logits that it makes of that."""
 
 from __future__ import annotations
 
@@ -9,41 +9,46 @@ import torch
 from howsure.errors import ModelError
 from howsure.models.torch.draws import Draws
 from howsure.models.torch.dry_run import middle
-from howsure.models.torch.output_activation import LINEAR
+from howsure.models.torch.output_activation import LINEAR, RESCALING, LastLayer
 
 Tensor = torch.Tensor
 
 
 class Last(Draws):
-    """A prediction that stores the input and the output of one linear operation.
+    """A prediction that stores the input of its last linear layer, and the logits.
 
     Args:
-        place: Index among the linear operations, from 0.
+        place: Where it computes them.
         name: Name of the module, for messages.
         fixed: As in `Draws`.
     """
 
-    def __init__(self, place: int | None, name: str, fixed: frozenset[bytes]) -> None:
+    def __init__(self, place: LastLayer | None, name: str, fixed: frozenset[bytes]) -> None:
         if place is None:
             raise ends_otherwise(name)
         super().__init__(middle, fixed)
-        self._left, self._name = place, name
-        self._found: tuple[Tensor, Tensor] | None = None
+        self._place, self._name, self._linears, self._since = place, name, 0, 0
+        self._found: list[Tensor] = []
 
     @property
     def found(self) -> tuple[Tensor, Tensor]:
         """Features (n, F) and logits (n, K)."""
-        if self._found is None:
+        if len(self._found) < 2:
             raise ends_otherwise(self._name)
-        return self._found
+        features, logits = self._found
+        return features, logits
 
     def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
-        """Store input and output of the operation."""
-        name = operation._schema.name.removeprefix("aten::")
+        """Store the input of the layer, and the logits."""
+        name = operation._schema.name.removeprefix("aten::").removesuffix("_")
         if name in LINEAR:
-            if self._left == 0:
-                self._found = (args[1] if name == "addmm" else args[0], outputs)
-            self._left -= 1
+            if self._linears == self._place.product:
+                self._found.append(args[1] if name == "addmm" else args[0])
+            self._linears += 1
+        if self._found and name in (*LINEAR, *RESCALING):
+            if self._since == self._place.logits:
+                self._found.append(outputs)
+            self._since += 1
         return outputs
 
 
@@ -52,7 +57,7 @@ def ends_otherwise(name: str) -> ModelError:
     return ModelError(
         f"The features of module '{name}' cannot be read",
         expected="a module that ends in a linear layer, one number for each class, with nothing but a "
-        "softmax or sigmoid after it",
+        "temperature and a softmax or sigmoid after it",
         received="one that ends otherwise",
         hint="Make `howsure.Features` of what its last layer gets and puts out",
     )

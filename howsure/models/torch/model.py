@@ -8,6 +8,7 @@ masks replace the module's draws.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -330,7 +331,7 @@ class TorchModel:
                 return _in_numpy(self.call.run(self.module, tensors))
 
     def features(self, rows: Sequence[Array]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Input (n, F) of the last linear layer, and its output (n, K) before the activation."""
+        """Input (n, F) of the last linear layer, and the logits (n, K) before the activation."""
         tensors = self._tensors(rows)
         last = Last(self.examination.last_linear, self.name, self.examination.fixed)
         with self.as_found(), last:
@@ -362,8 +363,10 @@ class TorchModel:
         )
 
     def weights(self) -> Iterator[Array]:
-        """The bytes of its parameters and buffers, in the order in which the module defines them."""
-        return weights_of([self.module])
+        """The bytes of its parameters and kept buffers, and of what else rescales its logits."""
+        last = self.examination.last_linear
+        constants = () if last is None else last.constants
+        return itertools.chain(weights_of([self.module]), map(_bytes_of, map(torch.as_tensor, constants)))
 
     def as_found(self) -> AbstractContextManager[Snapshot]:
         """A scope without gradients; module and seeds are restored at its end."""
@@ -403,8 +406,11 @@ def weights_of(modules: Iterable[nn.Module]) -> Iterator[Array]:
         elif tensor.layout != torch.strided:
             sparse = parts[0].to_sparse_coo().coalesce()
             parts = [sparse.indices(), sparse.values()]
-        for part in parts:
-            yield part.cpu().contiguous().flatten().view(torch.uint8).numpy()
+        yield from map(_bytes_of, parts)
+
+
+def _bytes_of(tensor: Tensor) -> Array:
+    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
 
 
 def _in_numpy(tensor: Tensor) -> NDArray[np.float32]:

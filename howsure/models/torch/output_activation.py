@@ -8,6 +8,7 @@ product ── add, scale, pick, mask, mean ── output            linear: rea
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -20,6 +21,10 @@ Tensor = torch.Tensor
 
 LINEAR = ("addmm", "mm")
 """Operations of a linear layer on rows."""
+
+RESCALING = ("mul", "div", "add", "sub")
+"""Operations that divide logits by a temperature, or shift them. With a second operand that is the same for
+all rows, they make another linear layer of one."""
 
 PRODUCTS = (*LINEAR, "bmm", "baddbmm", "convolution", "_convolution", "mkldnn_convolution")
 """Operations of layers with weights."""
@@ -46,6 +51,21 @@ _DONE = 1e-3
 """Largest distance from 1 of the sum of a row of probabilities; allows for 16 bits and for a clamp."""
 
 
+@dataclass(frozen=True, eq=False)
+class LastLayer:
+    """Where a prediction computes its last linear layer.
+
+    Attributes:
+        product: Index of the linear operation among all linear ones.
+        logits: Which operation in `LINEAR` or `RESCALING` from that on makes the logits; 0 for itself.
+        constants: What rescales them, as far as it is no result of the run.
+    """
+
+    product: int
+    logits: int
+    constants: tuple[float | Tensor, ...]
+
+
 class Endings:
     """Follows the operations of a run.
 
@@ -59,6 +79,7 @@ class Endings:
         self._tensors = NotedTensors()
         self._makers: dict[int, Made] = {}
         self._linears: list[Noted] = []
+        self._counted: list[Noted] = []
         self._layers: dict[int, str] = {}
 
     def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any, layer: str) -> None:
@@ -71,23 +92,38 @@ class Endings:
         self._kinds.ran(name, args, outputs)
         if name in LINEAR:
             self._linears += made
+        if name.removesuffix("_") in (*LINEAR, *RESCALING):
+            self._counted += made
         if name in PRODUCTS:
             self._layers[id(made[0])] = layer
 
-    def ending(self, output: Tensor) -> tuple[str | None, int | None]:
-        """What the output is, and the last linear operation before it.
+    def ending(self, output: Tensor) -> tuple[str | None, LastLayer | None]:
+        """What the output is, and the last linear layer before it.
 
         Returns:
-            `softmax`, another activation, or `linear`; None if unknown. And the index of the last linear
-            operation among all linear operations if only activations follow it, else None.
+            `softmax`, another activation, or `linear`; None if unknown. And where the last linear layer is
+            computed, if only activations follow it, else None.
         """
         ending, made = None, self._maker(output)
+        logits: Noted | None = None
+        constants: list[float | Tensor] = []
         while made is not None:
             if made.name in LINEAR:
-                place = next((at for at, each in enumerate(self._linears) if each is made.tensor), None)
                 fits = output.ndim == 2 and made.tensor.shape == output.shape
-                return ending or self._linear(output), place if fits else None
+                place = {id(each): number for number, each in enumerate(self._counted)}
+                since = place[id(logits or made.tensor)] - place[id(made.tensor)]
+                last = LastLayer(self._linears.index(made.tensor), since, tuple(constants))
+                return ending or self._linear(output), last if fits else None
+            rescaled = self._rescaled(made, output)
+            if rescaled is not None:
+                ending, logits = ending or self._linear(output), logits or made.tensor
+                before, other = rescaled
+                constants += self._origin(other)
+                made = self._makers.get(id(before))
+                continue
             if made.name not in SAME_NUMBERS:
+                if logits is not None:
+                    return ending, None
                 known = ENDINGS.get(made.name.removesuffix("_") if made.name.endswith("_") else made.name)
                 if ending is None:
                     ending = known or self._linear(output)
@@ -135,6 +171,26 @@ class Endings:
             return None
         return axis_after(made.tensor, 1, after[::-1])
 
+    def _rescaled(self, made: Made, output: Tensor) -> tuple[Noted, Any] | None:
+        """What an operation rescales, and by what, if that is the same for all rows (n, K) of the output."""
+        if made.name.removesuffix("_") not in RESCALING or len(made.args) != 2 or made.kwargs:
+            return None
+        for one, other in (made.args, made.args[::-1]):
+            if isinstance(one, Noted) and one.shape == output.shape and _is_alike(other, output.ndim):
+                return one, other
+            if made.name.startswith(("div", "sub")):
+                break
+        return None
+
+    def _origin(self, value: Any) -> list[float | Tensor]:
+        """A number or tensor from which a value was made step by step, and which the run did not make."""
+        while isinstance(value, Noted):
+            made = self._makers.get(id(value))
+            if made is None or not made.args:
+                return []
+            value = made.args[0]
+        return [value] if isinstance(value, (int, float, Tensor)) else []
+
     def _previous(self, made: Made) -> Made | None:
         """The origin of what an operation was applied to: its first argument, or what it was written into."""
         return self._makers.get(id(made.args[0])) if made.args else None
@@ -167,3 +223,11 @@ class Endings:
             if kind == UNSIGNED or adds_up:
                 return None
         return "linear" if ANY <= kind <= UNSIGNED else None
+
+
+def _is_alike(other: Any, axes: int) -> bool:
+    """True for a number, or numbers that are the same for every row of a tensor with so many axes."""
+    if not isinstance(other, (Noted, Tensor)) or other.ndim < axes:
+        return True
+    stride = other.stride if isinstance(other, Noted) else other.stride()
+    return other.shape[0] == 1 or stride[:1] == (0,)
