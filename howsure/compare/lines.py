@@ -9,7 +9,6 @@ import numpy as np
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.parts import DISCRIMINATION, PARTS
 from howsure.compare.phrases import networks_of
-from howsure.compare.reasons import interval_of
 from howsure.judge.scores import OUTSIDE, Score
 
 COLUMNS = (
@@ -37,7 +36,7 @@ def score_lines(comparison: Comparison) -> list[list[Any]]:
         for name in (*PARTS, DISCRIMINATION):
             part = parts[name].score(0.95)
             add(method, AS_THEY_ARE, f"nll_{name}", part, comparison.part(method, name))
-        add(method, AS_THEY_ARE, "scale", Score(*np.exp(_ends(interval_of(parts.scale))).tolist()))
+        add(method, AS_THEY_ARE, "scale", Score(*np.exp(_ends(parts.scale.score(0.95))).tolist()))
     if comparison.has_costs:
         for method, cost in comparison.costs.items():
             add(method, AS_THEY_ARE, "cost", Score(cost, np.nan, np.nan))

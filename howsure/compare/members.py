@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from howsure.judge.scores import Mean, Score, centred
+from howsure.compare.parts import ends_of
+from howsure.judge.scores import LEAST_MISTAKES, UNKNOWN, Score, centred
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.members import Hear
 from howsure.methods.protocol import Job, Passes
 from howsure.sampling.outcome import Floats, Integers
-from howsure.statistics import simultaneous_reach
 
 Alone = Callable[[Floats, Any, Integers], tuple[Floats, Floats]]
 """From the values (n, …, K) of a network, the true answers of all rows, and the numbers (n,) of its rows, to
@@ -64,22 +64,25 @@ class Members:
         with np.errstate(invalid="ignore", divide="ignore"):
             return float(np.mean((both / own[:, None])[pairs])) if pairs.any() else np.nan
 
-    def beside_the_best(self) -> tuple[Score, float]:
-        """The loss of all together less that of the best member, and its standard error.
+    def beside_the_best(self, confidence: float = 0.95) -> tuple[Score, Floats]:
+        """The loss of all together less that of the best member, and (N,) what each row contributes to it.
 
-        Intervals of all members hold together in 95 % of cases. All together are better than the best member
-        if they are better than each of them, whichever is truly the best.
+        Whichever member is truly the best, all together are better if they are better than each (an
+        intersection-union test, Berger 1982), and worse if they are worse than any (Bonferroni).
         """
         count, rows = self.losses.shape
-        each = [*self.losses, self.together]
-        reach = simultaneous_reach(np.stack(each) / rows, [(count, member) for member in range(count)])
+        gaps = self.together - self.losses
+        best = self.best
+        value, parts = float(gaps[best].mean()), centred(gaps[best])
         mistakes = rows if np.isnan(self.wrong).any() else int(np.ceil(self.wrong.sum(axis=1).min()))
-        means = [Mean(float(one.mean()), centred(one), mistakes) for one in each]
-        gaps = [means[-1].minus(one, reach) for one in means[:-1]]
-        gap = gaps[self.best]
-        error = float(np.linalg.norm(means[-1].parts - means[self.best].parts))
-        high = max(one.high for one in gaps) if gap.value < 0 else gap.high
-        return Score(gap.value, gap.low, high), error
+        if mistakes < LEAST_MISTAKES:
+            return Score(value, *UNKNOWN), parts
+
+        def ends(level: float) -> Floats:
+            return np.array([ends_of(float(gap.mean()), centred(gap), level) for gap in gaps]).T
+
+        low, high = ends(1 - (1 - confidence) / count)[0].max(), ends(confidence)[1].max()
+        return Score(value, float(low), float(high)), parts
 
 
 @dataclass(frozen=True)

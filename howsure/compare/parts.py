@@ -9,8 +9,10 @@ calibration can mend (Murphy 1973, Guo and others 2017). The other two are left 
 are, and what it is worth that some are said to be surer than others.
 
 A best temperature is chosen on the rows that judge it. So the loss there is too small, by J/2NI on average,
-with J the mean square of the slopes and I the mean curvature (Takeuchi 1976); this is added. To first order
-its choice does not move it, so a row contributes what it loses (Hampel 1974).
+with J the mean square of the slopes and I the mean curvature (Takeuchi 1976); this is added. A row
+contributes what leaving it out changes (the jackknife, Tukey 1958), by one step of Newton's method: with s
+the slope of its loss, c its curvature and C that of all rows, s²/2(C − c) beside its loss, and −s/(C − c) to
+the logarithm of a scale. A row that decides the scale alone hides how much it decides without this.
 """
 
 from __future__ import annotations
@@ -19,8 +21,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from howsure.judge.scores import Mean, Measured, centred
+from howsure.judge.scores import LEAST_MISTAKES, UNKNOWN, Mean, Measured, centred, wider
+from howsure.judge.temperature import LIMIT
 from howsure.sampling.outcome import Floats
+from howsure.statistics import skewed_interval, symmetric_interval
 
 CALIBRATION, ACCURACY, ORDER = PARTS = ("calibration", "accuracy", "order")
 """The parts, in the order in which they are told."""
@@ -71,6 +75,31 @@ class Parts:
         return self.plain if name == ACCURACY else self.best
 
 
+@dataclass(frozen=True, eq=False)
+class Scale(Measured):
+    """The logarithm of a temperature, or of a factor of standard deviations.
+
+    Attributes:
+        skewed: Whether a few rows may decide it that were not drawn, as of squared errors.
+    """
+
+    skewed: bool = False
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """Ends that lie as far to one side as to the other in the exponent, 1/scale; at most `LIMIT`.
+
+        In the exponent the loss is nearly a parabola, also where the percentages say nothing and the best
+        exponent is 0, which has no logarithm.
+        """
+        if self.mistakes < LEAST_MISTAKES or not self.parts.any():
+            return UNKNOWN
+        _, high = symmetric_interval(0.0, self.parts, confidence)
+        least, most = 1 - high, max(self.value, np.log(LIMIT))
+        ends = self.value - np.log1p(high), min(self.value - np.log(least), most) if least > 0 else most
+        skewed = skewed_interval(self.value, self.parts, confidence)
+        return wider(ends, skewed) if self.skewed else ends
+
+
 def less(one: Measured, other: Measured) -> Mean:
     """The difference of two scores of the same rows, as a score."""
     mistakes = min(one.mistakes, other.mistakes)
@@ -88,11 +117,21 @@ def at_best(losses: Floats, slopes: Floats, curvatures: Floats, mistakes: int) -
     """
     total = float(np.sum(curvatures))
     hidden = float(np.sum(slopes**2)) / (2 * len(losses) * total) if total > 0 else 0.0
-    return Mean(float(np.mean(losses)) + hidden, centred(losses), mistakes)
+    without = slopes * _steps(slopes, curvatures) / 2
+    return Mean(float(np.mean(losses)) + hidden, centred(losses + without), mistakes)
 
 
-def of_scale(value: float, slopes: Floats, curvatures: Floats, mistakes: int) -> Mean:
+def of_scale(value: float, slopes: Floats, curvatures: Floats, mistakes: int, skewed: bool = False) -> Scale:
     """The logarithm of a scale, with slopes and curvatures (N,) of each loss in that logarithm."""
-    total = float(np.sum(curvatures))
-    parts = -slopes / total if total > 0 else np.zeros_like(slopes)
-    return Mean(value, parts, mistakes)
+    return Scale(value, -_steps(slopes, curvatures), mistakes, skewed)
+
+
+def _steps(slopes: Floats, curvatures: Floats) -> Floats:
+    """(N,) how far the best parameter moves if a row is left out; 0 where nothing else decides it."""
+    left = np.sum(curvatures) - curvatures
+    return np.divide(slopes, left, out=np.zeros_like(slopes), where=left > 0)
+
+
+def ends_of(value: float, parts: Floats, confidence: float) -> tuple[float, float]:
+    """The wider of two intervals of a sum of parts (N,), which may be skewed, or seem so by chance."""
+    return wider(skewed_interval(value, parts, confidence), symmetric_interval(value, parts, confidence))

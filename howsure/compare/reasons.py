@@ -8,16 +8,16 @@ told as the best guess where it is likely: where its own 80 % interval excludes 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtri
 
-from howsure.compare.comparison import AS_THEY_ARE, Comparison
-from howsure.compare.parts import CALIBRATION, DISCRIMINATION, PARTS
+from howsure.compare.comparison import AS_THEY_ARE, LEAST_CALIBRATED, Comparison
+from howsure.compare.parts import CALIBRATION, DISCRIMINATION, PARTS, ends_of
 from howsure.compare.phrases import joined, the
 from howsure.judge.scores import NORMAL, Measured, Score
-from howsure.statistics import symmetric_interval
+from howsure.sampling.outcome import Floats
 from howsure.words import counted, listed, upper
 
 WHOLE = "whole"
@@ -32,8 +32,8 @@ CALIBRATING = "calibrating"
 TOGETHER = "together"
 """The claim that an ensemble is better than the best of its members, or worse."""
 
-LIKELY = float(ndtri(0.9))
-"""Standard errors from 0 from which an effect is told as a guess: its sign is right in 9 of 10 such cases."""
+LIKELY = 0.8
+"""Confidence of the interval that a guess excludes 0 by. Where the true effect is 0, one in five does."""
 
 POWER = NORMAL + float(ndtri(0.8))
 """Standard errors from 0 at which an effect is found in 8 of 10 cases."""
@@ -67,67 +67,86 @@ class Claim:
 def claims(comparison: Comparison) -> list[Claim]:
     """All that is told, sure or likely, of every method."""
     found = [each for name in comparison.methods for each in _of_scale(comparison, name)]
-    baseline = comparison.methods[0]
+    baseline, off = comparison.methods[0], {each.method for each in found if each.sure}
     for name in comparison.methods[1:]:
-        if comparison.calibrations.get(name) is not None:
-            found += _compared(comparison, name, comparison.calibrations[name], CALIBRATING)
+        if name in comparison.calibrations:
+            found += _of_calibration(comparison, name)
         else:
             found += _compared(comparison, name, baseline, WHOLE)
             for part in (*PARTS, DISCRIMINATION):
-                found += _of_part(comparison, name, part)
+                for claim in _of_part(comparison, name, part):
+                    # The one whose percentages fit worse is itself too sure or too modest.
+                    fits = part != CALIBRATION or (baseline if claim.better else name) in off
+                    found.append(claim if fits else replace(claim, sure=False))
         found += _together(comparison, name)
     return found
 
 
-def _claim(method: str, about: str, effect: Score, error: float, rows: int) -> Iterator[Claim]:
-    """The claim of an effect, if it is sure or likely."""
-    size = abs(effect.value)
-    if effect.known and error > 0 and (effect.excludes_zero or size > LIKELY * error):
-        yield Claim(method, about, effect, effect.excludes_zero, rows * (POWER * error / size) ** 2)
+def _claim(
+    method: str,
+    about: str,
+    effect: Score,
+    parts: Floats,
+    likely: tuple[float, float],
+    size: float | None = None,
+) -> Iterator[Claim]:
+    """The claim of an effect, if it is sure or likely.
+
+    Args:
+        method: See `Claim`.
+        about: See `Claim`.
+        effect: See `Claim`.
+        parts: (N,) what each row contributes to it.
+        likely: Ends of the interval of a guess.
+        size: Of the effect, where its interval is as wide to either side; None for its value.
+    """
+    if effect.known and parts.any() and (effect.excludes_zero or likely[0] > 0 or likely[1] < 0):
+        needed = (POWER * float(np.linalg.norm(parts)) / (effect.value if size is None else size)) ** 2
+        yield Claim(method, about, effect, effect.excludes_zero, len(parts) * needed)
 
 
 def _of_scale(comparison: Comparison, name: str) -> Iterator[Claim]:
-    parts = comparison.parts.get(name)
-    if parts is None or name in comparison.calibrations:
+    if name not in comparison.parts or name in comparison.calibrations:
         return
+    scale = comparison.parts[name].scale
     confidence = 1 - 0.05 / (len(comparison.methods) - len(comparison.calibrations))
-    yield from _claim(
-        name, SCALE, interval_of(parts.scale, confidence), _error_of(parts.scale), comparison.rows
-    )
-
-
-def interval_of(measured: Measured, confidence: float = 0.95) -> Score:
-    """A value that may have either sign with a symmetric interval; without one if too few rows decide it."""
-    if measured.score(confidence).known:
-        return Score(measured.value, *symmetric_interval(measured.value, measured.parts, confidence))
-    return Score(measured.value, np.nan, np.nan)
-
-
-def _error_of(measured: Measured) -> float:
-    return float(np.linalg.norm(measured.parts))
+    effect, likely = scale.score(confidence), scale.interval(LIKELY)
+    yield from _claim(name, SCALE, effect, scale.parts, likely, float(np.expm1(scale.value)))
 
 
 def _compared(comparison: Comparison, name: str, other: str, about: str) -> Iterator[Claim]:
     main = comparison.words.main
     one, two = (comparison.evaluations[each, AS_THEY_ARE].measured(main) for each in (name, other))
-    error = float(np.linalg.norm(one.parts - two.parts))
-    yield from _claim(name, about, comparison.difference(name, other, main), error, comparison.rows)
+    yield from _of_difference(name, about, comparison.difference(name, other, main), one, two)
+
+
+def _of_calibration(comparison: Comparison, name: str) -> Iterator[Claim]:
+    """As `_compared`; nothing where the folds hold fewer than two mistakes each on average.
+
+    Calibration gains where a mistake was sure. Few mistakes often hold none, and calibration seems to lose.
+    """
+    old = comparison.calibrations[name]
+    if comparison.evaluations[old, AS_THEY_ARE].measured(comparison.words.main).mistakes >= LEAST_CALIBRATED:
+        yield from _compared(comparison, name, old, CALIBRATING)
 
 
 def _of_part(comparison: Comparison, name: str, part: str) -> Iterator[Claim]:
     effect = comparison.part(name, part)
-    if effect is None:
-        return
-    one, two = (comparison.parts[each][part] for each in (name, comparison.methods[0]))
-    error = float(np.linalg.norm(one.parts - two.parts))
-    yield from _claim(name, part, effect, error, comparison.rows)
+    if effect is not None:
+        one, two = (comparison.parts[each][part] for each in (name, comparison.methods[0]))
+        yield from _of_difference(name, part, effect, one, two)
+
+
+def _of_difference(name: str, about: str, effect: Score, one: Measured, two: Measured) -> Iterator[Claim]:
+    parts = one.parts - two.parts
+    yield from _claim(name, about, effect, parts, ends_of(effect.value, parts, LIKELY))
 
 
 def _together(comparison: Comparison, name: str) -> Iterator[Claim]:
     members = comparison.members.get(name)
     if members is not None:
-        effect, error = members.beside_the_best()
-        yield from _claim(name, TOGETHER, effect, error, comparison.rows)
+        (effect, parts), (likely, _) = members.beside_the_best(), members.beside_the_best(LIKELY)
+        yield from _claim(name, TOGETHER, effect, parts, (likely.low, likely.high))
 
 
 # --- sentences ----------------------------------------------------------------------------------------
@@ -175,21 +194,21 @@ def _of_baseline(comparison: Comparison, told: Mapping[str, Mapping[str, Claim]]
     baseline, words = comparison.methods[0], comparison.words
     if baseline not in comparison.parts:
         return
-    name, scale = upper(the(comparison, baseline)), told.get(baseline, {}).get(SCALE)
+    scale = told.get(baseline, {}).get(SCALE)
     if scale is not None and scale.sure:
         yield f"{upper(words.of_scale(comparison, baseline, scale.effect, the(comparison, baseline)))}."
     elif scale is not None:
-        yield (
+        yield joined(
             f"{_too_few(comparison)} to be sure whether {the(comparison, baseline)} is too sure or too "
-            f"modest. The best guess is that {words.of_scale(comparison, baseline, scale.effect, 'it')}. "
-            f"{needed(comparison, scale)}"
+            f"modest. The best guess is that {words.of_scale(comparison, baseline, scale.effect, 'it')}.",
+            needed(comparison, scale),
         )
     else:
-        own = interval_of(comparison.parts[baseline].scale)
+        own = comparison.parts[baseline].scale.score(0.95)
         if own.known:
             yield (
-                f"{name} is neither too sure nor too modest, as far as {_rows(comparison)} can tell "
-                f"{words.scale_in_words(own)}."
+                f"Nothing in {_rows(comparison)} shows that {the(comparison, baseline)} is too sure, or too "
+                f"modest {words.scale_in_words(own)}."
             )
     calibrated = next((new for new, old in comparison.calibrations.items() if old == baseline), None)
     claim = None if calibrated is None else told.get(calibrated, {}).get(CALIBRATING)
@@ -199,10 +218,8 @@ def _of_baseline(comparison: Comparison, told: Mapping[str, Mapping[str, Claim]]
     if claim.sure:
         yield f"Calibrated on other {comparison.kind}s, it {effect}."
     else:
-        yield (
-            f"Calibrated on other {comparison.kind}s, it {effect}, which may be chance. "
-            f"{needed(comparison, claim)}"
-        )
+        yield f"Calibrated on other {comparison.kind}s, it {effect}, which may be chance."
+        yield needed(comparison, claim)
     if claim.better:
         yield words.one_number
 
@@ -224,12 +241,15 @@ def _of_method(comparison: Comparison, name: str, told: Mapping[str, Claim]) -> 
     elif sure:
         good, bad = ([each for each in sure if each.better is which] for which in (True, False))
         parts = [listed(_clauses(comparison, each)) for each in (good, bad) if each]
-        said.append(f"{upper(it)} may be as good as {baseline} in all: {', but '.join(parts)}.")
+        said.append(
+            f"In all, {_rows(comparison)} cannot tell {it} from {baseline}. But {', and '.join(parts)}."
+        )
     elif whole is not None:
         said.append(
             f"{_too_few(comparison)} to be sure whether {it} is better than {baseline}. The best guess is "
-            f"that it {words.does(comparison, whole.effect)}. {needed(comparison, whole)}"
+            f"that it {words.does(comparison, whole.effect)}."
         )
+        said.append(needed(comparison, whole))
     scale = told.get(SCALE)
     if scale is not None and scale.sure:
         said.append(f"{upper(words.of_scale(comparison, name, scale.effect, 'it' if said else it))}.")
@@ -297,6 +317,9 @@ def _of_members(comparison: Comparison, name: str, claim: Claim | None) -> Itera
             f"Whether its {len(members.losses)} networks are better together than {best} alone, "
             f"{_rows(comparison)} cannot tell."
         )
+        if claim is not None:
+            does = words.does_together(comparison, claim.effect, best)
+            yield joined(f"The best guess is that together they {does}.", needed(comparison, claim))
     elif claim.better:
         yield (
             "Its networks do not all make the same mistakes: together they "
@@ -307,7 +330,7 @@ def _of_members(comparison: Comparison, name: str, claim: Claim | None) -> Itera
     else:
         yield (
             f"{upper(best)} alone is better than all {len(members.losses)} together: "
-            f"{words.does_together(comparison, claim.effect, best)}."
+            f"these {words.does_together(comparison, claim.effect, best)}."
         )
 
 

@@ -118,7 +118,7 @@ def test_each_reason_is_told_where_it_is_the_reason():
     assert found(sharp, "other", SCALE).effect.value > 0
     assert "because its percentages fit worse how often it is right" in why(sharp)
     assert "'other' is too sure" in why(sharp) or "It is too sure" in why(sharp)
-    assert "'base' is neither too sure nor too modest" in why(sharp)
+    assert "Nothing in these 600 rows shows that 'base' is too sure, or too modest" in why(sharp)
     better = compared(truth, base=true + 1.5 * np.random.default_rng(1).normal(size=true.shape), other=true)
     assert found(better, "other", DISCRIMINATION).sure
     assert found(better, "other", DISCRIMINATION).better
@@ -137,7 +137,29 @@ def test_what_is_not_sure_is_a_guess_with_the_rows_that_it_would_take():
     assert "The best guess is that it is too sure" in said
     assert "rows would tell." in said
     error = np.linalg.norm(comparison.parts["base"].scale.parts)
-    assert claim.rows == pytest.approx(120 * (2.8 * error / claim.effect.value) ** 2, rel=0.01)
+    assert claim.rows == pytest.approx(120 * (2.8 * error / np.expm1(claim.effect.value)) ** 2, rel=0.01)
+
+
+def test_percentages_that_say_nothing_are_too_sure_however_far_the_best_temperature_lies():
+    random = np.random.default_rng(0)
+    truth = random.integers(2, size=300)
+    comparison = compared(truth, base=2 * random.normal(size=(300, 2)))
+    claim = found(comparison, "base", SCALE)
+    assert claim.sure
+    assert claim.effect.value > 0
+    assert claim.effect.high <= np.log(100)
+
+
+def test_a_row_contributes_what_leaving_it_out_changes():
+    y = np.random.default_rng(2).standard_t(3, size=(30, 1))  # one square is half of their sum
+    result = howsure.RegressionCertainty.from_mean_std(np.zeros((30, 1)), np.ones((30, 1)))
+    parts = howsure.Comparison.of_results({"a": result}, y, calibrated=False).parts["a"]
+    rest = [np.delete(y, row) for row in range(30)]
+    fits = np.array([np.log(np.mean(each**2)) / 2 for each in rest])  # its NLL, but for a constant
+    exact = 29 / 30 * (fits.mean() - fits)
+    assert parts[ACCURACY].parts == pytest.approx(exact, abs=0.1 * exact.max())
+    assert np.linalg.norm(parts[ACCURACY].parts) == pytest.approx(np.linalg.norm(exact), rel=0.1)
+    assert np.linalg.norm(parts.scale.parts) >= np.linalg.norm(exact)
 
 
 def test_a_difference_that_only_calibration_makes_is_gone_once_both_are_calibrated():
@@ -198,6 +220,17 @@ def test_members_that_share_their_mistakes_are_not_said_to_differ():
     claim = found(together(members, truth), "ensemble", TOGETHER)
     assert claim is None or not claim.sure
     assert "cannot tell" in why(together(members, truth))
+
+
+def test_the_best_of_members_that_are_alike_is_seldom_said_to_be_better_than_all():
+    told = 0
+    for seed in range(60):
+        truth, true = world(rows=100, seed=seed)
+        random = np.random.default_rng(seed)
+        members = [true + 0.2 * random.normal(size=true.shape) for _ in range(4)]
+        effect, _ = heard(members, truth).beside_the_best(0.8)
+        told += effect.low > 0
+    assert told <= 6  # 10 % on either side
 
 
 def test_the_members_of_a_real_ensemble_are_heard():

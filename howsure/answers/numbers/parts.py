@@ -29,7 +29,7 @@ def parts(result: RegressionCertainty, truth: Floats, evaluation: Comparable) ->
     return Parts(nll=nll, best=best, plain=plain, scale=scale)
 
 
-def _at_best_width(error: Floats, std: Floats) -> tuple[Mean, Mean]:
+def _at_best_width(error: Floats, std: Floats) -> tuple[Measured, Measured]:
     """The NLL of errors (N, K) at the best factor of `std`, and its logarithm, targets on average."""
     squares = (error / std) ** 2
     size = squares.mean(axis=0)
@@ -38,14 +38,10 @@ def _at_best_width(error: Floats, std: Floats) -> tuple[Mean, Mean]:
     rows = len(error)
     found = [at_best(losses[:, k], slopes[:, k], curvatures[:, k], rows) for k in range(error.shape[1])]
     scales = [
-        of_scale(np.log(size[k]) / 2, slopes[:, k], curvatures[:, k], rows) for k in range(error.shape[1])
+        of_scale(np.log(size[k]) / 2, slopes[:, k], curvatures[:, k], rows, skewed=True)
+        for k in range(error.shape[1])
     ]
-    return _mean(found), _mean(scales)
-
-
-def _mean(of: list[Mean]) -> Mean:
-    found = Measured.mean(of, of[0].mistakes)
-    return Mean(found.value, found.parts, found.mistakes)
+    return Measured.mean(found, rows), Measured.mean(scales, rows)
 
 
 def claims(result: RegressionCertainty, truth: Floats, evaluation: Comparable) -> Claims | None:
