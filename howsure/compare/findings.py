@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
-from howsure.compare.phrases import called, joined, price_of, quoted_list, share_in_words, the
+from howsure.compare.phrases import CHEAP, called, joined, price_of, quoted_list, share_in_words, the
 from howsure.compare.reasons import because, needed, perhaps_better, reasons
 from howsure.compare.results import Given
 from howsure.methods.classifiers import is_plain
@@ -65,6 +65,9 @@ def leading(comparison: Comparison) -> tuple[str, str, str, str]:
     best = chosen(comparison)
     if best == baseline:
         besides = joined(_perhaps_better(comparison, best), _when_changed(comparison))
+        for price in {f" ({price_of(comparison, method)})" for method in comparison.methods}:
+            before, said, after = besides.partition(price)
+            besides = before + said + after.replace(price, "")  # once is enough
         return words.keep(comparison), "", "", besides
     return (
         words.take(comparison, best, _worse_when_changed(comparison, best)),
@@ -118,8 +121,8 @@ def _worse_when_changed(comparison: Comparison, method: str) -> list[str]:
 def _when_changed(comparison: Comparison) -> str:
     """A sentence about methods that are better than the baseline only on changed rows, or empty.
 
-    It names the best of them, by how often it is surely better and then by its mean score there, and the
-    cheapest that is surely better as often.
+    It names the best of them, by how often it is surely better and then by its mean score there, and one
+    that is surely better as often at a much lower cost.
     """
     main, found = comparison.words.main, dict[str, list[str]]()
     for rows in comparison.sets[1:]:
@@ -133,9 +136,10 @@ def _when_changed(comparison: Comparison) -> str:
         return float(np.mean([comparison.score(method, main, rows).value for rows in comparison.sets[1:]]))
 
     most = min(steady, key=lambda method: (-len(found[method]), loss(method)))
-    cheapest = min((m for m in steady if found[m] == found[most]), key=lambda m: _price(comparison, m))
+    cost = comparison.costs
+    cheap = [m for m in steady if found[m] == found[most] and CHEAP * cost[m] < cost[most]]
     said = comparison.words.better_if(_with_price(comparison, most))
-    also = "" if cheapest == most else f", and to a lesser degree {_with_price(comparison, cheapest)}"
+    also = f", and so has {_with_price(comparison, min(cheap, key=cost.__getitem__))}" if cheap else ""
     return f"But if {comparison.kind}s are {quoted_list(found[most])}, {said}{also}."
 
 
