@@ -61,9 +61,10 @@ ROW_AND_ID = (
     ),
     Column(
         *("learnt_from", PER_ROW, BOOLEAN, "yes or no"),
-        "whether the calibrator of these rows is known to have learnt from the row; None where it does "
-        "not say",
+        "whether the calibrator or method of these rows is known to have learnt from the row; None where "
+        "it does not say",
         optional=True,
+        lacking=False,
     ),
     Column(
         *("frame_index", PER_ROW, EITHER, "texts or numbers"),

@@ -13,9 +13,11 @@ from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.members import Members
 from howsure.compare.protocol import Comparing
 from howsure.errors import hearing, warn
-from howsure.judge.learnt import LearntRows, digests, in_words, warn_of_copies
+from howsure.judge.familiarity import Familiarity
+from howsure.judge.learnt import LearntRows, digests, digests_of, in_words, warn_of_copies
 from howsure.judge.paired import Comparable
 from howsure.methods.ensemble import AGREES_WITH_NONE, LEAST_AGREEING, MEMBER, SLIGHT, SUBSTANTIAL
+from howsure.models.features import Features
 from howsure.words import counted
 
 P = ParamSpec("P")
@@ -109,8 +111,20 @@ def of_members(comparing: Comparing, ensembles: Mapping[str, Members], truth: An
             )
 
 
-def of_calibrated(results: Mapping[str, Any]) -> None:
-    """Warn of results whose calibrator has learnt from the rows on which they are compared."""
+def of_familiarity(name: str, known: Familiarity, features: Features) -> None:
+    """Warn of a familiarity that has learnt from the labelled rows, of which these are the features."""
+    learnt = known.learnt_rows
+    count = 0 if learnt is None else int(learnt.among_digests(digests_of(features.logits)).sum())
+    if count:
+        which = "all" if count == len(features) else f"at least {count:,} of"
+        warn(
+            f"The familiarity has learnt from {which} these {counted(len(features), 'row')}, and so '{name}' "
+            "tells OOD rows from them better than from new ones. Compare on other labelled rows."
+        )
+
+
+def of_learnt(results: Mapping[str, Any]) -> None:
+    """Warn of results whose calibrator or method has learnt from the rows on which they are compared."""
     for name, each in results.items():
         told = in_words(each)
         if told is not None:

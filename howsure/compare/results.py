@@ -108,7 +108,7 @@ def compared(
     named = [name for name, each in said.items() if each.ids is not None]
     if named and len(named) < len(said):
         warn(f"Only {quoted(named)} of {quoted([*said])} has ids, so rows are paired by their position.")
-    noticed.of_calibrated(said)
+    noticed.of_learnt(said)
     comparing, left_out = without(comparing, said[first], background)
     truth = comparing.known(said[first], _labels_among(said, labels))
     if comparing.completed is not None and len(truth) >= LEAST_CALIBRATED:

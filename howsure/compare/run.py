@@ -393,6 +393,7 @@ class _Scored:
         if self._fits and self.comparing.completed is not None:
             said = self._fitted(self.comparing.completed, said)
         self._score(name, said)
+        noticed.of_learnt({name: said[AS_THEY_ARE]})
         if len(self.kept) == 1:
             evaluation, sets = self.evaluations[name, AS_THEY_ARE], self.sets
             x = sets.alike[AS_THEY_ARE]
@@ -556,5 +557,7 @@ def _familiar(
             start = time.perf_counter()
             scores[name][which] = each(features)
             seconds.setdefault(name, spent + time.perf_counter() - start)
+            if which == AS_THEY_ARE:
+                noticed.of_familiarity(name, each, features)
         course.passed(len(features))
     return scores, seconds

@@ -45,7 +45,9 @@ class Kept(ABC):
     def _marked(self, result: Result[Any], calibrated: AnyResult) -> AnyResult:
         """The calibrated result, with a mark on the rows that were learnt from; `result` as it was before."""
         known: Any = None if self.learnt_rows is None else self.learnt_rows.among(result)
-        return replace(calibrated, **{"learnt_from": known})
+        before = getattr(result, "learnt_from", None)
+        both = before if known is None else known if before is None else known | before
+        return replace(calibrated, **{"learnt_from": both})
 
     @abstractmethod
     def _plain(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from howsure.data.labels import check_class_names, check_labels
 from howsure.data.rows import quoted
 from howsure.errors import InputError, warn
 from howsure.judge.familiarity_scores import FITS, OF_LOGITS, SCORES, Fitted
+from howsure.judge.learnt import LearntRows, digests_of
 from howsure.models.features import Features
 from howsure.models.fingerprint import check_fingerprint
 from howsure.sampling.outcome import Booleans, Floats, Integers
@@ -40,6 +41,7 @@ class Familiarity:
         fingerprint: Of the model, as `howsure.models.fingerprint` has it. Features of another model, or of
             this one trained further, are refused. Empty if it is not known: of features that you made
             yourself, or pickled by a version that did not keep it.
+        learnt_rows: The training rows, as it knows them again; None if they were not kept.
     """
 
     score: str
@@ -51,6 +53,7 @@ class Familiarity:
     outputs: int
     _fitted: Fitted = field(repr=False)
     fingerprint: str = field(default="", repr=False)
+    learnt_rows: LearntRows | None = field(default=None, repr=False)
 
     def __call__(self, features: Features) -> Floats:
         """(N,) scores: nats, a logit, or minus a distance, squared for `mahalanobis`; none for no rows.
@@ -163,7 +166,10 @@ def familiarity(
     scores.flags.writeable = False
     threshold = float(scores[_rank(len(scores), share) - 1])
     fingerprint = train.fingerprint or held_out.fingerprint
-    return Familiarity(score, share, threshold, len(train), scores, width, outputs, fitted, fingerprint)
+    learnt = LearntRows.of_digests(digests_of(train.logits))
+    return Familiarity(
+        score, share, threshold, len(train), scores, width, outputs, fitted, fingerprint, learnt
+    )
 
 
 def _classes_of(

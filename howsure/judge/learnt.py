@@ -2,7 +2,8 @@
 
 A row is known again by a digest of what the model said of it, before calibration. A calibrator keeps the
 digests of its labelled rows, of many rows a sample, and marks these rows where it meets them, in the column
-`learnt_from`. The marks stay with the rows, so slices, joined results and files keep them.
+`learnt_from`. The marks stay with the rows, so slices, joined results and files keep them. So does a
+last-layer Laplace with its training rows, by digests of logits. A familiarity keeps such digests too.
 
 Other rows may have the same digest, where a model puts out few different numbers. So the rows of a result are
 marked where they are all the rows that were learnt from, or where more of them have the digest of one
@@ -119,7 +120,7 @@ def _said(result: Result[Any]) -> Floats:
     return np.column_stack([getattr(result, name) for name in names if name not in THRESHOLDED])
 
 
-def digests_of(numbers: Floats, bits: int = BITS) -> Digests:
+def digests_of(numbers: NDArray[Any], bits: int = BITS) -> Digests:
     """(N,) a digest of each row of numbers (N, M), mixed as in SplitMix64 (Steele and others 2014).
 
     Args:
@@ -138,13 +139,14 @@ def digests_of(numbers: Floats, bits: int = BITS) -> Digests:
 
 
 def in_words(result: Any) -> str | None:
-    """How many rows of a result its calibrator has learnt from; None where none is known."""
+    """How many rows of a result its calibrator or method has learnt from; None where none is known."""
     known = getattr(result, "learnt_from", None)
     if known is None or not known.any():
         return None
     number = int(known.sum())
     which = "all" if number == len(known) else f"at least {number:,} of"
-    return f"The calibrator has learnt from {which} these {counted(len(known), result.kind)}"
+    what = "calibrator" if "calibration" in result.method else result.method.get("name", "method")
+    return f"The {what} has learnt from {which} these {counted(len(known), result.kind)}"
 
 
 def warn_of_promise(result: Any) -> None:

@@ -26,6 +26,7 @@ from howsure.data.align import aligned
 from howsure.data.labels import check_class_names, check_labels
 from howsure.data.rows import cast_rows
 from howsure.errors import HowsureWarning, InputError, ModelError
+from howsure.judge.learnt import LearntRows, digests_of
 from howsure.methods.laplace_of_numbers import LaplaceOfNumbers, check_numbers_alone, fit_laplace_of_numbers
 from howsure.methods.last_layer import FITTED, REFIT, check_features, chunks, inputs_of, squared_norm
 from howsure.methods.protocol import Job, Method, Needs, Passes, Progress
@@ -77,6 +78,7 @@ class Laplace:
         fingerprint: Of the model that it was fitted to, as `howsure.models.fingerprint` has it. Features of
             another model, or of this one trained further, are refused. Empty if it is not known: of features
             that you made yourself, or pickled by a version that did not keep it.
+        learnt_rows: The training rows, as it knows them again; None if they were not kept.
     """
 
     prior_precision: float
@@ -87,6 +89,7 @@ class Laplace:
     input_vectors: Floats = field(repr=False)
     variances: Floats = field(repr=False)
     fingerprint: str = field(default="", repr=False)
+    learnt_rows: LearntRows | None = field(default=None, repr=False)
 
     outputs = PROBABILITIES
     noise = None
@@ -238,7 +241,8 @@ def fit_laplace(
     evidence = log_likelihood - (precision * norm + float(np.sum(np.log1p(curvature / precision)))) / 2
     basis = contrasts @ within, vectors
     variances = 1 / (curvature + precision)
-    return Laplace(precision, evidence, rows, bool(bias), *basis, variances, features.fingerprint)
+    learnt = LearntRows.of_digests(digests_of(features.logits))
+    return Laplace(precision, evidence, rows, bool(bias), *basis, variances, features.fingerprint, learnt)
 
 
 def _most_probable_precision(curvature: Floats, norm: float) -> float:
@@ -357,14 +361,18 @@ class LastLayerLaplace(Method):
         self.posterior.check(job.model.info, job.outcome)
         check_fingerprint(FITTED, self.posterior.fingerprint, fingerprint_of(job.model), REFIT)
 
+        known, logits = self.posterior.learnt_rows, list[Any]()
+
         def draw(numbers: Integers, progress: Progress) -> Estimates:
             inputs = [rows[numbers] for rows in job.rows]
             found = read_features(job.model, inputs, job.batch_size)
+            logits[:] = [found.logits]
             estimates = self.posterior.estimates(found, job.seed, job.outcome, self.passes)
             progress(len(numbers))
             return estimates
 
-        return Passes(draw, noise=self.posterior.noise)
+        learnt = None if known is None else lambda: known.among_digests(digests_of(logits[0]))
+        return Passes(draw, noise=self.posterior.noise, learnt_from=learnt)
 
     def assess(self, features: Features, seed: int = 0) -> Any:
         """The result of N rows whose features are known; of none for zero rows."""

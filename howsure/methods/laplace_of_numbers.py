@@ -18,6 +18,7 @@ from howsure.arguments import check_flag
 from howsure.data.align import aligned
 from howsure.data.targets import check_numbers, target_names
 from howsure.errors import InputError, ModelError
+from howsure.judge.learnt import LearntRows, digests_of
 from howsure.methods.last_layer import check_features, chunks, squared_norm
 from howsure.models.features import Features
 from howsure.models.protocol import VALUES, ModelInfo
@@ -49,6 +50,7 @@ class LaplaceOfNumbers:
         input_vectors: V (F, F), eigenvectors of Σ φ φᵀ.
         variances: (K, F) of the weights in this basis, 1 / (b_j / σ² + δ) with b the eigenvalues.
         fingerprint: Of the model that it was fitted to, as in `Laplace`.
+        learnt_rows: The training rows, as there.
     """
 
     noise: Floats
@@ -60,6 +62,7 @@ class LaplaceOfNumbers:
     input_vectors: Floats = field(repr=False)
     variances: Floats = field(repr=False)
     fingerprint: str = field(default="", repr=False)
+    learnt_rows: LearntRows | None = field(default=None, repr=False)
 
     outputs = VALUES
 
@@ -226,6 +229,7 @@ def fit_laplace_of_numbers(features: Features, numbers: Floats, *, bias: bool = 
     return LaplaceOfNumbers(
         *(noise, precisions, float(evidence), rows, bool(bias), centre, vectors, variances),
         fingerprint=features.fingerprint,
+        learnt_rows=LearntRows.of_digests(digests_of(features.logits)),
     )
 
 

@@ -9,10 +9,10 @@ declares what it needs of a model, and brings its own words for the report.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
-from howsure.sampling.outcome import Estimates, Floats, Integers, Outcome, Told
+from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
 from howsure.sampling.run import Rows
 
 Progress = Callable[[int], None]
@@ -74,11 +74,14 @@ class Passes:
         plan: The plan that they follow, as saved with a result, or None.
         noise: (K,) standard deviation of answers around their mean, in the unit of the answers, where the
             method learned it from the training rows; None where not.
+        learnt_from: Whether the method is known to have learnt from each row (n,) of the block that was drawn
+            last; None where it learns from none.
     """
 
     draw: Callable[[Integers, Progress], Estimates]
     plan: Mapping[str, Any] | None = None
     noise: Floats | None = None
+    learnt_from: Callable[[], Booleans] | None = None
 
     def result(self, numbers: Integers, progress: Progress, outcome: Outcome, told: Told) -> Any:
         """The result of a block of rows.
@@ -90,6 +93,8 @@ class Passes:
             told: What the result tells of how it came about.
         """
         found = outcome.result(self.draw(numbers, progress), told)
+        if self.learnt_from is not None and (known := self.learnt_from()).any():
+            found = replace(found, learnt_from=known)
         return found if self.noise is None else found.with_noise(self.noise, "the training rows")
 
 

@@ -277,3 +277,49 @@ def test_other_warnings_are_kept_too_and_in_a_loop_each_time():
             found = howsure.compare(MODEL, X, TRUTH, methods=same, calibrated=False, shifts={})
         assert found.noticed == ("'one' and 'other' are the same method: their answers are the same too.",)
     assert replace(found, noticed=()).noticed == ()
+
+
+# --- rows that a Laplace or a familiarity has learnt from ------------------------------------------
+
+ALL = "The last-layer Laplace has learnt from all these 400 rows, and so 'laplace' has better scores"
+
+
+@pytest.mark.parametrize("kind", ["classes", "numbers"])
+def test_training_rows_of_a_laplace(kind):
+    model = network(end="linear")
+    model.info = replace(model.info, trained_for="classes" if kind == "classes" else "regression")
+    x = RANDOM.normal(size=(2 * N, 4)).astype(np.float32)
+    raw = model.predict([x]).astype(np.float64)
+    odds = np.exp(raw) / np.exp(raw).sum(axis=1, keepdims=True)
+    truth = raw + RANDOM.normal(size=raw.shape)
+    if kind == "classes":
+        truth = np.array([RANDOM.choice(3, p=p) for p in odds])
+    laplace = howsure.LastLayerLaplace.fit(model, x[:N], truth[:N])
+    methods = {"plain": howsure.Softmax(), "laplace": laplace}
+    assert [said[: len(ALL)] for said in compared(x[:N], truth[:N], model, methods)] == [ALL]
+    assert compared(x[N:], truth[N:], model, methods) == []
+    (said,) = compared(x[N // 2 : -N // 2], truth[N // 2 : -N // 2], model, methods)
+    assert said.startswith("The last-layer Laplace has learnt from at least 200 of these 400 rows")
+    learnt, new = (howsure.assess(model, each, method=laplace) for each in (x[:N], x[N:]))
+    assert learnt.learnt_from.all()
+    assert new.learnt_from is None
+    (said,) = noticed(howsure.evaluate, learnt, truth[:N])
+    assert said.startswith(
+        "The last-layer Laplace has learnt from all these 400 rows, so scores of them are better"
+    )
+    assert type(learnt).joined([learnt, new]).learnt_from.tolist() == [True] * N + [False] * N
+    calibrated = howsure.calibrate(new, truth[N:])(learnt)
+    assert calibrated.learnt_from.all(), "also by another calibrator"
+
+
+def test_training_rows_of_a_familiarity():
+    x = RANDOM.normal(size=(3 * N, 4)).astype(np.float32)
+    truth, outside = MODEL.predict([x]).argmax(axis=1), {"far": X + 5}
+    truth[::9] = (truth[::9] + 1) % 3
+    train, held_out = (howsure.features_of(MODEL, each) for each in (x[:N], x[N : 2 * N]))
+    known = {"known": howsure.familiarity(train, truth[:N], held_out, score="mahalanobis")}
+    (said,) = compared(x[:N], truth[:N], outside=outside, familiarity=known)
+    assert said.startswith(
+        "The familiarity has learnt from all these 400 rows, and so 'known' tells OOD rows"
+    )
+    assert compared(x[2 * N :], truth[2 * N :], outside=outside, familiarity=known) == []

@@ -145,8 +145,8 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
         ids: (N,) texts or numbers, what the caller calls each row, in the table under `id_name`; None where
             that is not known.
         id_name: What the caller calls the column of `ids`.
-        learnt_from: (N,) yes or no, whether the calibrator of these rows is known to have learnt from the
-            row; None where it does not say.
+        learnt_from: (N,) yes or no, whether the calibrator or method of these rows is known to have learnt
+            from the row; None where it does not say.
         frame_index: (N,) texts or numbers, what the index of a data frame calls each row, by which labels are
             aligned; None without an index.
     """

@@ -79,8 +79,8 @@ class DenseCertainty(Result[DenseRow]):
         version: Version of howsure that made this.
         ids: (N,) texts or numbers, what the caller calls each row, or None.
         id_name: What the caller calls the column of `ids`.
-        learnt_from: (N,) yes or no, whether the calibrator of these rows is known to have learnt from the
-            row; None where it does not say.
+        learnt_from: (N,) yes or no, whether the calibrator or method of these rows is known to have learnt
+            from the row; None where it does not say.
         frame_index: (N,) texts or numbers, what the index of a data frame calls each row, by which labels are
             aligned; None without an index.
         position_called: What a position is called, such as `token`; empty for the usual word.
