@@ -230,8 +230,8 @@ def draw_reasons(comparison: Comparison) -> tuple[list[Reason], Axis]:
     after = {old: new for new, old in comparison.calibrations.items()}
     claims = {method: each for (method, rows), each in comparison.claims.items() if rows == AS_THEY_ARE}
     curves = {method: merged(each.curve) for method, each in claims.items()}
-    every = np.concatenate([*curves.values(), np.ones((1, 3))])
-    axis = share_axis(math.floor(10 * every[:, 1:].min()) / 10 if every[:, 1:].min() < 1 else 0.0, 1.0)
+    every = np.concatenate([*curves.values(), [[1, 0.9, 0.9]]])
+    axis = share_axis(math.floor(10 * every[:, 1:].min()) / 10, 1.0)
     unit = str(getattr(next(iter(comparison.certainties.values())), "position_name", comparison.kind))
 
     def dots(method: str) -> Dots:
@@ -332,9 +332,8 @@ def draw_gains(comparison: Comparison) -> Gains:
         )
         return Gain(verdict if gap.excludes_zero else "", *shown.value(of), (at, low, high))
 
-    parts = [part for part in COLUMNS if any(part == each for _, each in gaps)]
+    parts = {part: COLUMNS[part] for part in COLUMNS if any(part == each for _, each in gaps)}
     order = [method for method in others if (method, WHOLE) in gaps]
     order.sort(key=lambda method: (method in comparison.calibrations, gaps[method, WHOLE].value))
     lines = {method: [gain(method, part) for part in parts] for method in order}
-    columns = [COLUMNS[part] for part in parts]
-    return Gains(columns, lines, replace(across, ticks=ticks), across.place(shown.zero))
+    return Gains([*parts.values()], lines, replace(across, ticks=ticks), across.place(shown.zero))
