@@ -40,13 +40,11 @@ class Claims:
     Attributes:
         claimed: Mean percentage of the answers; of numbers, the root mean square of standard deviations.
         true: Share of right answers; of numbers, the root mean square of errors.
-        excess: The first less the second; of numbers, the difference of their logarithms.
         curve: (B, 3) how many rows, what they claim on average, and how much of it came true.
     """
 
     claimed: float
     true: float
-    excess: Measured
     curve: Floats
 
 

@@ -8,7 +8,7 @@ from howsure.answers.classes.evaluate import Evaluation
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.scores import BINS
 from howsure.compare.parts import Claims, Parts, at_best, of_scale
-from howsure.judge.scores import SMALLEST, Mean, centred
+from howsure.judge.scores import SMALLEST, Mean
 from howsure.judge.temperature import least
 from howsure.sampling.outcome import Floats, Integers
 
@@ -58,19 +58,17 @@ def of_shares(right: Floats, classes: int, mistakes: int) -> Mean:
 
 def claims(result: Certainty, truth: Integers, evaluation: Evaluation) -> Claims:
     """Percentages of the labels beside how often they are right."""
+    del evaluation
     right = (result.label == truth).astype(np.float64)
     top = np.asarray(result.probability, dtype=np.float64)
     place = np.clip(np.ceil(top * BINS).astype(np.int64) - 1, 0, BINS - 1)
     weights = (np.ones_like(top), top, right)
     sums = np.stack([np.bincount(place, weight, BINS) for weight in weights], axis=1).astype(np.float64)
-    mistakes = evaluation.measured("nll").mistakes
-    return claims_of(top, right, sums, mistakes)
+    return claims_of(top, right, sums)
 
 
-def claims_of(claimed: Floats, true: Floats, sums: Floats, mistakes: int) -> Claims:
+def claims_of(claimed: Floats, true: Floats, sums: Floats) -> Claims:
     """From (N,) claims, what came true of each, and (B, 3) in bins: rows, Σ claims, Σ what came true."""
-    off = claimed - true
     curve = sums[sums[:, 0] > 0]
     curve = np.column_stack([curve[:, 0], curve[:, 1:] / curve[:, :1]])
-    excess = Mean(float(off.mean()), centred(off), mistakes)
-    return Claims(float(claimed.mean()), float(true.mean()), excess, curve)
+    return Claims(float(claimed.mean()), float(true.mean()), curve)

@@ -8,7 +8,7 @@ from scipy.special import ndtri
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.compare.parts import Claims, Parts, at_best, of_scale
 from howsure.judge.paired import Comparable
-from howsure.judge.scores import Mean, Measured
+from howsure.judge.scores import Measured
 from howsure.sampling.outcome import Floats
 
 LEVELS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
@@ -51,11 +51,8 @@ def claims(result: RegressionCertainty, truth: Floats, evaluation: Comparable) -
     if not (std > 0).all() or not error.any(axis=0).all():
         return None
     unit = np.sqrt((error**2).mean(axis=0)) if truth.shape[1] > 1 else np.ones(1)
-    said, off = ((each / unit) ** 2 for each in (std, error))
-    claimed, true = said.mean(axis=0), off.mean(axis=0)
-    parts = ((said / claimed - off / true) / 2).mean(axis=1)
-    excess = Mean(float(np.mean(np.log(claimed / true))) / 2, (parts - parts.mean()) / len(parts), len(parts))
+    claimed, true = (float(np.sqrt(((each / unit) ** 2).mean())) for each in (std, error))
     away = np.abs(error) / std
     within = [float(np.mean(away <= reach)) for reach in ndtri((1 + LEVELS) / 2)]
     curve = np.column_stack([np.full(len(LEVELS), len(error)), LEVELS, within])
-    return Claims(float(np.sqrt(claimed.mean())), float(np.sqrt(true.mean())), excess, curve)
+    return Claims(claimed, true, curve)

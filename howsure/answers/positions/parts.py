@@ -49,4 +49,4 @@ def claims(counts: Counts) -> Claims:
     """Percentages of the labels beside how often they are right, of counted rows."""
     claimed = counts.bins[:, :, 2].sum(axis=1) / counts.counted
     sums = counts.bins.sum(axis=0)[:, [0, 2, 1]]
-    return claims_of(claimed, counts.right / counts.counted, sums, len(claimed))
+    return claims_of(claimed, counts.right / counts.counted, sums)
