@@ -13,18 +13,21 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import softmax
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, logsumexp, softmax
 from scipy.stats import rankdata, spearmanr
 
 import howsure
 from howsure.answers.classes.calibrate import cross_calibrated
-from howsure.answers.classes.evaluate import with_outside
+from howsure.answers.classes.compare import COMPARING
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.findings import findings, lead
+from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER
+from howsure.compare.reasons import CALIBRATING, SCALE, WHOLE, claims
 from howsure.judge.evaluate import evaluate
 from howsure.methods.protocol import Method
 from howsure.methods.softmax import Softmax
@@ -68,6 +71,66 @@ def logits_of(of: World, truth: Integers, kinds: Sequence[Kind], random: np.rand
     ]
 
 
+@dataclass(frozen=True)
+class Effect:
+    """A true effect.
+
+    Attributes:
+        value: Of many rows.
+        error: Its standard error.
+    """
+
+    value: float
+    error: float
+
+    @property
+    def sign(self) -> int:
+        """0 where the rows cannot tell it from 0."""
+        return 0 if abs(self.value) <= max(3 * self.error, 1e-9) else int(np.sign(self.value))
+
+
+def mean_of(losses: Floats) -> Effect:
+    """The mean of what rows lose."""
+    return Effect(float(losses.mean()), float(losses.std() / np.sqrt(len(losses))))
+
+
+@dataclass(frozen=True)
+class Percentages:
+    """The parts of the NLL of (N, P, K) logits with true classes (N, P), each (N,)."""
+
+    logits: Floats
+    truth: Integers
+
+    def losses(self, beta: float = 1.0) -> Floats:
+        """The NLL of each row at p^β / Σ p^β."""
+        given = beta * self.logits
+        of_true = np.take_along_axis(given, self.truth[..., None], axis=-1)[..., 0]
+        return np.asarray((logsumexp(given, axis=-1) - of_true).mean(axis=1))
+
+    @cached_property
+    def beta(self) -> float:
+        """The exponent of least NLL."""
+        found = minimize_scalar(lambda log: self.losses(np.exp(log)).mean(), bounds=(-3, 3), method="bounded")
+        return float(np.exp(found.x))
+
+    @property
+    def scale(self) -> Effect:
+        """Logarithm of the best temperature."""
+        logs = log_softmax(self.logits, axis=-1)
+        q = softmax(self.beta * logs, axis=-1)
+        mean = np.sum(q * logs, axis=-1)
+        slope = (mean - np.take_along_axis(logs, self.truth[..., None], axis=-1)[..., 0]).mean(axis=1)
+        curvature = float(np.mean(np.sum(q * logs**2, axis=-1) - mean**2))
+        return Effect(-np.log(self.beta), mean_of(slope).error / (self.beta * curvature))
+
+    @property
+    def plain(self) -> Floats:
+        """The NLL of saying of every answer that it is right as often as all are."""
+        right = (self.logits.argmax(axis=-1) == self.truth).mean(axis=1)
+        share, others = right.mean(), self.logits.shape[-1] - 1
+        return np.asarray(-right * np.log(share) - (1 - right) * np.log((1 - share) / others))
+
+
 @cache
 def true_scores(of: World, kind: Kind) -> Mapping[str, float]:
     """Of very many rows, by their definitions."""
@@ -75,17 +138,20 @@ def true_scores(of: World, kind: Kind) -> Mapping[str, float]:
     truth = random.integers(of.classes, size=MANY)
     (logits,) = logits_of(of, np.append(truth, np.full(MANY // 4, -1)), [kind], random)
     p = softmax(logits, axis=1)
+    made = Percentages(logits[:MANY, None], truth[:, None])
     entropy = -np.sum(p * np.log(p + 1e-300), axis=1)
     top = p[:MANY].max(axis=1)
     right = p[:MANY].argmax(axis=1) == truth
     number = np.arange(1, MANY + 1)
     above = rankdata(entropy)[MANY:].sum() - (MANY // 4) * (MANY // 4 + 1) / 2
     return {
+        "scale": made.scale.sign,
+        "best": float(made.losses(made.beta).mean()),
+        "plain": float(made.plain.mean()),
         "nll": float(-np.mean(np.log(p[np.arange(MANY), truth]))),
         "accuracy": float(right.mean()),
         "aurc": float(np.mean(np.cumsum(~right[np.argsort(-top)]) / number)),
         "outside_auroc": float(above / (MANY * (MANY // 4))),
-        "claim": float(top.mean()),
     }
 
 
@@ -101,7 +167,7 @@ def compared(
     sets = {AS_THEY_ARE: said, **(changed or {})}
     found = {(name, rows): evaluate(each[name], truth) for rows, each in sets.items() for name in said}
     against = {
-        (name, "strangers"): with_outside(found[name, AS_THEY_ARE], said[name], each)
+        (name, "strangers"): COMPARING.beside(found[name, AS_THEY_ARE], said[name], each)
         for name, each in (outside or {}).items()
     }
     return Comparison(
@@ -115,6 +181,12 @@ def compared(
         truth=truth,
         kinds=dict.fromkeys(said, Softmax()) | dict(kinds or {}),
         calibrations=calibrations or {},
+        parts={
+            name: COMPARING.parts(each, truth, found[name, AS_THEY_ARE])
+            for name, each in said.items()
+            if name not in (calibrations or {})
+        },
+        claims={at: COMPARING.claims(sets[at[1]][at[0]], truth, each) for at, each in found.items()},
     )
 
 
@@ -175,7 +247,7 @@ def told_by_comparisons(tally: Tally) -> None:
             )
         _told_of_changes(here, comparison, true)
         _told_of_strangers(here, _answer(comparison, "Which method notices 'strangers'?"), true[AS_THEY_ARE])
-        _told_by_methods(here, _answer(comparison, "What explains the differences?"), true[AS_THEY_ARE])
+        _told_by_reasons(here, comparison, true[AS_THEY_ARE])
         for key, told in here.items():
             tally[key] += told
             tally[UNALIKE.format(key)] += told if scheme != ALIKE else []
@@ -209,7 +281,7 @@ def _told_first(tally: Tally, comparison: Comparison, true: Mapping[str, Truths]
     if ", but less accurate if" in text:
         tally["less true where"] += [nll[rows][chosen] > nll[rows]["A"] for rows in _sets_in(text)]
     if "But if rows are" in text:
-        name = found_in(r", ([A-D]) has more accurate ones", text)
+        name = found_in(r", ([A-D])(?: \([^)]*\))? has more accurate ones", text)
         tally["truer where"] += [nll[rows][name] < nll[rows]["A"] for rows in _sets_in(text)]
     if alike:
         tally["alike take"].append(chosen == "A")
@@ -279,16 +351,19 @@ def _told_of_strangers(tally: Tally, text: str, true: Truths) -> None:
         tally["strangers"].append(within(interval, 100 * true[name]["outside_auroc"]))
 
 
-def _told_by_methods(tally: Tally, text: str, true: Truths) -> None:
-    """Of MC dropout, which is B here, and the ensemble, which is C."""
-    if "B is too modest" in text:
-        tally["too modest"].append(true["B"]["claim"] < true["B"]["accuracy"])
-    if "orders rows better" in text:
-        tally["orders better"].append(true["B"]["aurc"] < true["A"]["aurc"])
-    if "C has more accurate percentages" in text:
-        tally["truer"].append(true["C"]["nll"] < true["A"]["nll"])
-    if "C has more accurate percentages and is right more often" in text:
-        tally["right more often"].append(true["C"]["accuracy"] > true["A"]["accuracy"])
+def _told_by_reasons(tally: Tally, comparison: Comparison, true: Truths) -> None:
+    """Why a method is better, or worse."""
+    for claim in claims(comparison):
+        if claim.sure and claim.about != WHOLE:
+            one, other = (_parts_of(true[name]) for name in (claim.method, "A"))
+            gap = one[SCALE] if claim.about == SCALE else one[claim.about] - other[claim.about]
+            tally[claim.about].append(bool(gap * claim.effect.value > 0))
+
+
+def _parts_of(true: Mapping[str, float]) -> dict[str, float]:
+    nll, best, plain = (true[name] for name in ("nll", "best", "plain"))
+    parts = {CALIBRATION: nll - best, ACCURACY: plain, ORDER: best - plain, DISCRIMINATION: best}
+    return parts | {SCALE: true["scale"]}
 
 
 def told_of_calibrated(tally: Tally) -> None:
@@ -299,18 +374,16 @@ def told_of_calibrated(tally: Tally) -> None:
         given, new = drawn(of, rows, sharp, seed, 5), fresh(of, sharp)
         (mended,), (to_come,) = cross_calibrated(given.said, given.truth, [], [new.said])
         names = {"A": given.said, "A, calibrated": mended}
-        text = _answer(
-            compared(names, given.truth, calibrations={"A, calibrated": "A"}),
-            "What explains the differences?",
-        )
-        if sharp == 1:
-            tally["why chance"].append("so it hardly changes" not in text)
-        if "made A worse" in text:
-            worse = nll_of(to_come.probabilities, new.true) > nll_of(new.said.probabilities, new.true)
-            tally["why worse"].append(worse)
-        if "so it hardly changes" in text:
-            lowers = "lowers percentages that were too high" in text
-            tally["why mends"].append(sharp > 1 if lowers else sharp < 1)
+        comparison = compared(names, given.truth, calibrations={"A, calibrated": "A"})
+        for claim in claims(comparison):
+            if claim.about == CALIBRATING and claim.sure:
+                gained = nll_of(to_come.probabilities, new.true) < nll_of(new.said.probabilities, new.true)
+                tally["calibrated better" if claim.better else "calibrated worse"].append(
+                    gained is claim.better
+                )
+            if claim.about == SCALE and claim.sure:
+                tally["calibrated scale"].append((sharp > 1) == (claim.effect.value > 0) and sharp != 1)
+        if "hardly changes their order" in _answer(comparison, "Why?"):
             order = spearmanr(new.said.probability, to_come.probability).statistic
             tally["why order"].append(bool(order > 0.99))
 
@@ -350,25 +423,61 @@ FACTS = (
     ("strangers", "`finds the former more uncertain in 93 % (90 to 95 %) of cases`", POPULATION, INTERVAL),
     ("strangers may", "`may be as good`, at noticing strangers", POPULATION, FACT),
     (
-        "too modest",
-        "`B is too modest: it claims 81 % on average and is right on 86 %`",
+        SCALE,
+        "`A is too sure: it claims 86 % on average and is right on 81 %`, or too modest",
         POPULATION,
         FACT,
         "comparisons",
     ),
-    ("orders better", "`B orders rows better`", POPULATION, FACT, "comparisons"),
-    ("truer", "`C has more accurate percentages`, of an ensemble", POPULATION, FACT, "comparisons"),
-    ("right more often", "`and is right more often`", POPULATION, FACT, "comparisons"),
-    ("why chance", "no `Calibration lowers percentages`", "claims true", FACT),
-    ("why worse", "`Calibration made A worse`", "20,000 rows to come", FACT, "calibrations"),
     (
-        "why mends",
-        "`lowers percentages that were too high`, `raises percentages that were too low`",
-        "claims false",
+        CALIBRATION,
+        "`because its percentages fit better how often it is right`, or worse",
+        POPULATION,
+        FACT,
+        "comparisons",
+    ),
+    (ACCURACY, "`because it is right more often`, or less often", POPULATION, FACT, "comparisons"),
+    (
+        ORDER,
+        "`because it knows better which answers are doubtful`, or less well",
+        POPULATION,
+        FACT,
+        "comparisons",
+    ),
+    (
+        DISCRIMINATION,
+        "`because its percentages say more, also once both are calibrated`, or less",
+        POPULATION,
+        FACT,
+        "comparisons",
+    ),
+    (
+        "calibrated scale",
+        "`A is too sure`, or too modest, beside A calibrated",
+        "known sharpness",
         FACT,
         "calibrations",
     ),
-    ("why order", "`it hardly changes their order`: rank correlation > 0.99", "20,000 rows to come", FACT),
+    (
+        "calibrated better",
+        "`Calibrated on other rows, it gives the true class 9 % more`",
+        "20,000 rows to come",
+        FACT,
+        "calibrations",
+    ),
+    (
+        "calibrated worse",
+        "`Calibrated on other rows, it gives the true class 2 % less`",
+        "20,000 rows to come",
+        FACT,
+        "calibrations",
+    ),
+    (
+        "why order",
+        "`One number for all rows hardly changes their order`: rank correlation > 0.99",
+        "20,000 rows to come",
+        FACT,
+    ),
 )
 """Key of the tally, the sentence, what it is held against, as what stated, among what it might be told."""
 

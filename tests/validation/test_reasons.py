@@ -1,0 +1,34 @@
+"""Reasons are true in worlds whose true reason is known (all of them: python -m validation.reasons)."""
+
+import numpy as np
+import pytest
+
+from howsure.compare.parts import CALIBRATION
+from howsure.compare.reasons import SCALE
+from validation.compare_numbers import is_too_often
+from validation.reasons import look, truth_of
+
+DRAWS = 25
+
+
+def test_the_truth_of_a_world_is_what_its_methods_were_made_to_be():
+    effects = truth_of("too sure by 2, 2 classes").effects
+    assert effects["a", SCALE].value == pytest.approx(np.log(2), abs=0.02)
+    assert effects["b", SCALE].sign == 0
+    signs = {about: each.sign for (method, about), each in effects.items() if method == "b"}
+    assert {about for about, sign in signs.items() if sign} == {CALIBRATION, "whole"}
+
+
+def test_reasons_of_methods_that_are_alike_are_seldom_told():
+    tally = look("numbers, alike", (100,), DRAWS)[100]
+    told = {about for about, _, sure in tally.false if sure}
+    for about in told:
+        wrong = sum(count for (name, _, sure), count in tally.false.items() if sure and name == about)
+        assert not is_too_often(wrong / DRAWS, DRAWS)
+
+
+def test_a_true_reason_is_found():
+    tally = look("numbers, too narrow by 0.6", (300,), DRAWS)[300]
+    assert tally.found[SCALE, 1] == DRAWS
+    assert tally.found[CALIBRATION, -1] == DRAWS
+    assert tally.right == tally.leads > DRAWS / 2
