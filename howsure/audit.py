@@ -12,7 +12,7 @@ from howsure.arguments import check_type
 from howsure.data.dummy_rows import ANY_SIZE, made_up_rows
 from howsure.data.rows import listed
 from howsure.displayed import Displayed
-from howsure.errors import HowsureError, ModelError
+from howsure.errors import HowsureError, ModelError, probing
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Needs
 from howsure.models.adapt import adapt, input_specs, is_estimator, rows_for
@@ -159,7 +159,8 @@ def audit(
     request = Request(outputs=outputs, output=output, class_axis=class_axis)
     chosen = request.assessed_output
     if x is None:
-        with warnings.catch_warnings(action="ignore" if is_estimator(model) else None):  # of made-up rows
+        quiet = warnings.catch_warnings(action="ignore" if is_estimator(model) else None)
+        with quiet, probing():  # of made-up rows
             looked_at, any_size = _with_made_up_rows(model, method.needs, chosen)
     else:
         looked_at, any_size = _looked_at(model, rows_for(model, x, most=1), method.needs, chosen), None

@@ -19,10 +19,12 @@ import re
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Self
+
+from howsure.words import printable
 
 
 class HowsureError(Exception):
@@ -54,7 +56,7 @@ class HowsureError(Exception):
             parts.append(f"Received: {received}")
         if hint is not None:
             parts.append(hint)
-        super().__init__(" ".join(part.rstrip(".") + "." for part in parts))
+        super().__init__(printable(" ".join(part.rstrip(".") + "." for part in parts)))
 
     def told_of(self, whom: str, hint: str | None = None) -> Self:
         """The same error, which begins with whom it is about: a file, a label.
@@ -97,7 +99,7 @@ class HowsureWarning(UserWarning):
     """
 
     def __init__(self, said: str = "", kind: str | None = None) -> None:
-        super().__init__(said)
+        super().__init__(printable(said))
         self.kind = said if kind is None else kind
 
 
@@ -110,7 +112,7 @@ def is_of_a_model(error: Exception) -> bool:
     return last.startswith(adapters) and any(not each.startswith(f"{__package__}.") for each in behind)
 
 
-def raised(error: Exception) -> str:
+def raised(error: BaseException) -> str:
     """What was raised that is none of howsure's errors: its first line, and its notes.
 
     Before that, Keras says in a line of its own which layer raised it.
@@ -137,6 +139,30 @@ def hearing() -> Iterator[dict[str, str]]:
         _HEARD.reset(before)
 
 
+_WAITING: ContextVar[list[Callable[[], None]] | None] = ContextVar("_WAITING", default=None)
+
+
+@contextmanager
+def probing() -> Iterator[None]:
+    """Around runs of a model that only find out what it is: nothing warns, so no warning becomes an error.
+
+    What a model or its framework has to say comes when rows are assessed. What howsure itself has to say
+    comes after this scope, under the filters of the caller.
+    """
+    if _WAITING.get() is not None:
+        yield
+        return
+    waiting: list[Callable[[], None]] = []
+    before = _WAITING.set(waiting)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            yield
+    finally:
+        _WAITING.reset(before)
+    for tell in waiting:
+        tell()
+
+
 def warn(said: str, kind: str | None = None) -> None:
     """Warn whoever called howsure, with a `HowsureWarning` that points at their line.
 
@@ -158,4 +184,11 @@ def warn(said: str, kind: str | None = None) -> None:
     caller = ours.f_back or ours
     registry = caller.f_globals.setdefault("__warningregistry__", {})
     place = caller.f_code.co_filename, caller.f_lineno
-    warnings.warn_explicit(HowsureWarning(said, kind), None, *place, registry=registry)
+
+    def tell() -> None:
+        warnings.warn_explicit(HowsureWarning(said, kind), None, *place, registry=registry)
+
+    if (waiting := _WAITING.get()) is None:
+        tell()
+    else:
+        waiting.append(tell)

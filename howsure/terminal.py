@@ -6,7 +6,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -35,7 +35,8 @@ Report = Callable[[float | None, str], None]
 def progress(console: Console, task: str, *, waiting: str) -> Iterator[Report]:
     """Show how far a task is: a bar on a terminal, elsewhere a line every ten seconds.
 
-    Either moves by itself while nothing is reported: the bar pulses, and the line counts seconds.
+    Either moves by itself while nothing is reported: the bar pulses, and the line counts seconds. A task may
+    run a user's code, which may go to another folder; afterwards the current folder is what it was.
 
     Args:
         console: Where.
@@ -45,7 +46,7 @@ def progress(console: Console, task: str, *, waiting: str) -> Iterator[Report]:
     if console.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
         detail = TextColumn("{task.fields[detail]}", markup=False)
-        with Bar(*columns, detail, console=console, transient=True) as bar:
+        with Bar(*columns, detail, console=console, transient=True) as bar, chdir("."):
             number = bar.add_task(task, total=None, detail=waiting)
             yield lambda done, said: bar.update(
                 number, total=None if done is None else 1.0, completed=done, detail=said
@@ -65,7 +66,8 @@ def progress(console: Console, task: str, *, waiting: str) -> Iterator[Report]:
     teller = threading.Thread(target=tell, daemon=True)
     teller.start()
     try:
-        yield report
+        with chdir("."):
+            yield report
     finally:
         over.set()
         teller.join()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,8 +15,10 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 _NUMBER = re.compile(r"[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?")
 """What a spreadsheet takes for a number, whatever sign comes first."""
 
-_NOT_PRINTABLE = ("Cc", "Cs", "Zl", "Zp")
-"""Categories of Unicode: controls, halves of surrogate pairs, separators of lines and of paragraphs."""
+_NOT_PRINTABLE = re.compile(r"[\0-\x1f\x7f-\x9f\ud800-\udfff\u2028-\u202e\u2066-\u2069]")
+"""Controls, halves of surrogate pairs, separators of lines and of paragraphs, and what reorders the text
+around it, so that a name seems to end in `.png`. Joiners and soft hyphens are not among them: scripts and
+emoji need them."""
 
 
 def counted(count: int, noun: str) -> str:
@@ -79,12 +80,10 @@ def before_no_formula(cell: str) -> str:
 
 
 def is_printable(text: str) -> bool:
-    """Whether a text is of one line and holds nothing that steers a terminal or that UTF-8 cannot write."""
-    return not any(unicodedata.category(letter) in _NOT_PRINTABLE for letter in text)
+    """Whether a text is of one line, reads in its order, and UTF-8 can write it."""
+    return _NOT_PRINTABLE.search(text) is None
 
 
 def printable(text: str) -> str:
     """The same with what would steer a terminal, or cannot be written, as Python writes it; lines stay."""
-    return "".join(
-        letter if letter == "\n" or is_printable(letter) else ascii(letter)[1:-1] for letter in text
-    )
+    return _NOT_PRINTABLE.sub(lambda found: found[0] if found[0] == "\n" else ascii(found[0])[1:-1], text)

@@ -132,3 +132,25 @@ def test_all_warnings_are_given_in_this_way():
     package = Path(howsure.__file__).parent
     elsewhere = [path for path in package.rglob("*.py") if "warnings.warn" in path.read_text("utf-8")]
     assert [path.name for path in elsewhere] == ["errors.py"]
+
+
+def test_messages_read_in_their_order():
+    fault = howsure.FileError("'a\u202egnp.exe' is\nno image", received="\x1b[2J")
+    assert str(fault) == "'a\\u202egnp.exe' is\nno image. Received: \\x1b[2J."
+    assert fault.received == "\x1b[2J"
+    assert str(howsure.HowsureWarning("a\u2066b")) == "a\\u2066b"
+
+
+def test_a_warning_while_a_model_is_looked_at_comes_afterwards_under_the_filters_of_the_caller():
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with errors.probing(), errors.probing():
+            warnings.warn("another's", stacklevel=1)
+            errors.warn("ours")
+    assert [str(each.message) for each in caught] == ["ours"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with errors.probing():
+            warnings.warn("another's", stacklevel=1)
+        with pytest.raises(howsure.HowsureWarning, match="ours"), errors.probing():
+            errors.warn("ours")

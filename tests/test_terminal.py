@@ -178,6 +178,11 @@ def test_durations(seconds, words):
 
 def test_what_steers_a_terminal_is_shown_instead():
     assert printable("a\x1b[31mb\r\x9b2J\u2028\udcff\n'é漢'") == "a\\x1b[31mb\\r\\x9b2J\\u2028\\udcff\n'é漢'"
+    assert printable("a\u202egnp.exe \u2066b\u2069") == "a\\u202egnp.exe \\u2066b\\u2069"
+    assert (
+        printable("نمی\u200cخواهم 👩\u200d🔬 Zu\u00adcker \u200f")
+        == "نمی\u200cخواهم 👩\u200d🔬 Zu\u00adcker \u200f"
+    )
     console = Console(file=io.StringIO(), force_terminal=True, color_system=None)
     terminal.say(console, "\x1b]0;title\x07name")
     assert console.file.getvalue() == "\\x1b]0;title\\x07name\n"

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from howsure.data.rows import quoted
-from howsure.errors import FileError, InputError, ModelError
+from howsure.errors import FileError, InputError, ModelError, raised, warn
 from howsure.models.protocol import ModelInfo
 from howsure.request import Request
 from howsure.results.columns import Result
@@ -285,16 +285,29 @@ _ANSWERS = {POSITIONS.name: POSITIONS, NUMBERS.name: NUMBERS, LABELS.name: LABEL
 
 def answers() -> tuple[Answer, ...]:
     """All kinds in the order in which they are asked: added ones first, then those of howsure."""
-    for point in _entry_points():
-        if point.name not in _ANSWERS:
-            add(point.load())
+    _add_installed()
     return tuple(_ANSWERS.values())
 
 
 @functools.cache
-def _entry_points() -> tuple[importlib.metadata.EntryPoint, ...]:
-    """What is installed; the files of all packages are read for it."""
-    return tuple(importlib.metadata.entry_points(group=ENTRY_POINTS))
+def _add_installed() -> None:
+    """Add what is installed, once. The files of all packages are read for it."""
+    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
+        if point.name in _ANSWERS:
+            continue
+        try:
+            answer = point.load()
+            if isinstance(answer, Answer):
+                _imported(answer.outcome)
+            add(answer)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # another package's code, which may end in SystemExit
+            package = point.value if point.dist is None else point.dist.name
+            warn(
+                f"Package '{package}' names answers of the kind '{point.name}' that cannot be used "
+                f"({raised(error)}). They are left out; update the package, or uninstall it."
+            )
 
 
 def add(answer: Answer) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from howsure.answers import verdict as verdicts
-from howsure.words import upper
+from howsure.words import printable, upper
 
 REASON_IN_WORDS = {
     verdicts.WITHIN_PASSES: "most of the doubt is in {every} ({share} is disagreement)",
@@ -40,7 +40,7 @@ what other networks and familiarity would show, `shows` why to look at this meth
 
 def called(kind: str, row: int, id: int | str | None, id_name: str) -> str:
     """What a row is called in a text: by its id where it has one, else by what it is and its number."""
-    return f"{kind} {row}" if id is None else f"{id_name} {id}"
+    return f"{kind} {row}" if id is None else printable(f"{id_name} {id}")
 
 
 def percent(probability: float, mc_error: float) -> str:

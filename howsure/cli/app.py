@@ -81,6 +81,9 @@ def demo_command(
 def main() -> None:
     """Run the command line."""
     open_the_closed()
+    columns = os.environ.get("COLUMNS", "1")
+    if not columns.isdecimal() or int(columns) == 0:  # a shell without a terminal may say 0
+        del os.environ["COLUMNS"]
     nowhere = open(os.devnull, "w")  # noqa: SIM115  # as long as the program runs
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
@@ -97,6 +100,14 @@ def main() -> None:
                 f"error: the output could not be printed completely ({printed.lost.strerror})",
             )
             sys.exit(WRONG)
+
+
+def _here() -> bool:
+    """Whether the current folder exists."""
+    try:
+        return bool(os.getcwd())
+    except FileNotFoundError:
+        return False
 
 
 class _Warned:
@@ -151,6 +162,9 @@ def _plain_words() -> Iterator[None]:
             say(errors, f"error: {told(error)}")
             raise typer.Exit(WRONG) from error
         except Exception as error:
+            if isinstance(error, FileNotFoundError) and not _here():
+                say(errors, "error: The current folder was deleted. Expected: one that exists, as after cd.")
+                raise typer.Exit(WRONG) from error
             if not is_of_a_model(error):
                 raise
             say(errors, f"error: {in_options(f'The model raised {raised(error)}').rstrip('.')}.")

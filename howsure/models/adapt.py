@@ -23,7 +23,7 @@ from howsure.data.gather import first, gather
 from howsure.data.reading import reading
 from howsure.data.rows import InputSpec, Rows, check_rows
 from howsure.data.table_files import read_named
-from howsure.errors import FileError, HowsureError, InputError, ModelError, warn
+from howsure.errors import FileError, HowsureError, InputError, ModelError, probing, warn
 from howsure.models.choose_output import Output, Pair
 from howsure.models.input_scale import some_of
 from howsure.models.protocol import (
@@ -150,7 +150,8 @@ def adapt(
     adapted: Any
     adapter = _adapter_of(network)
     try:
-        adapted, rows = adapter.adapt(network, x, **wanted)
+        with probing():
+            adapted, rows = adapter.adapt(network, x, **wanted)
     except HowsureError:
         raise
     except Exception as error:  # the model's own, which goes on as it is

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -157,9 +157,11 @@ def _is_model(thing: Any) -> bool:
 
 
 def _imported(name: str) -> Any:
-    sys.path.insert(0, os.getcwd())
+    here = os.getcwd()
+    sys.path.insert(0, here)
     try:
-        return importlib.import_module(name)
+        with chdir(here):  # and back again, where the module goes elsewhere
+            return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is None or not (name == error.name or name.startswith(f"{error.name}.")):
             with _what_it_needs(name):
@@ -170,4 +172,4 @@ def _imported(name: str) -> Any:
             received=name,
         ) from error
     finally:
-        sys.path.remove(os.getcwd())
+        sys.path.remove(here)

@@ -13,6 +13,7 @@ import jinja2
 from howsure import words as in_sentences
 from howsure.digits import significant
 from howsure.report import words
+from howsure.words import printable
 
 
 @dataclass(frozen=True)
@@ -45,13 +46,15 @@ def script(name: str = "report.js") -> Script:
 def environment() -> jinja2.Environment:
     """Where templates are found, those of a kind of answer in its own folder: `classes/page.html.j2`.
 
-    Whatever they are given is escaped, and what they miss is an error.
+    Whatever they are given is escaped, what would reorder the text around it is shown instead, and what they
+    miss is an error.
     """
     here = Path(__file__).parent
     found = jinja2.Environment(
         loader=jinja2.FileSystemLoader([here, here.parent / "answers"]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        finalize=lambda value: printable(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from howsure.errors import ModelError
+from howsure.errors import ModelError, probing
 from howsure.models.torch.inputs import Call, name_of
 from howsure.models.torch.model import check_module, read_rows
 from howsure.models.torch.snapshot import as_found, attributes, device_of, seed
@@ -136,7 +136,8 @@ def ensure_built(model: nn.Module, config: None) -> None:
 
 def batches(model: nn.Module, x: Any) -> list[Batch]:
     """Rows as the module takes them, in batches."""
-    call, rows = read_rows(model, x, None, run=Call.forward)
+    with probing():
+        call, rows = read_rows(model, x, None, run=Call.forward)
     return [(call, part) for part in in_batches(rows)]
 
 

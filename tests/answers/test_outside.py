@@ -65,21 +65,58 @@ def test_a_file_of_a_kind_that_is_not_known_is_refused(tmp_path: Path) -> None:
 def test_an_installed_package_lets_a_fresh_process_read_its_files(numbers: Measures, tmp_path: Path) -> None:
     """As docs/extend.md says: the entry point is enough, and nobody calls `add`."""
     numbers.save(tmp_path / "numbers.parquet")
-    installed = tmp_path / "site" / "my_numbers-1.0.dist-info"
-    installed.mkdir(parents=True)
-    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: my-numbers\nVersion: 1.0\n")
-    group = f"[{registry.ENTRY_POINTS}]\n{MEASURES.name} = tests.answers.measures:MEASURES\n"
-    (installed / "entry_points.txt").write_text(group)
+    site = _installed(tmp_path, "tests.answers.measures:MEASURES")
     read = "import sys, howsure; print(howsure.load(sys.argv[1])[3])"
 
-    found = subprocess.run(
-        [sys.executable, "-c", read, str(tmp_path / "numbers.parquet")],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (installed.parent, ROOT)))},
+    found = _run(read, site, tmp_path / "numbers.parquet")
+    assert found.stdout.strip() == str(numbers[3]), found.stderr
+
+
+def _installed(folder: Path, value: str) -> Path:
+    """A place where a package is installed that names an answer."""
+    place = folder / "site" / "my_numbers-1.0.dist-info"
+    place.mkdir(parents=True)
+    (place / "METADATA").write_text("Metadata-Version: 2.1\nName: my-numbers\nVersion: 1.0\n")
+    (place / "entry_points.txt").write_text(f"[{registry.ENTRY_POINTS}]\n{MEASURES.name} = {value}\n")
+    return place.parent
+
+
+def _run(code: str, site: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (site, ROOT)))},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert found.stdout.strip() == str(numbers[3]), found.stderr
+
+
+BROKEN = {
+    "raise SystemExit(3)": "SystemExit: 3",
+    "import not_there_at_all": "ModuleNotFoundError: No module named 'not_there_at_all'",
+    "MEASURES = 'measures'": "InputError: This is no kind of answer",
+    "import howsure.answers.registry as r\nMEASURES = r.Answer('measures', 'm', 'not_there:M', 'no:M')": (
+        "ModuleNotFoundError: No module named 'not_there'"
+    ),
+}
+
+
+@pytest.mark.parametrize("code", BROKEN)
+def test_a_broken_package_is_named_once_and_left_out(code: str, tmp_path: Path) -> None:
+    site = _installed(tmp_path, "broken_numbers:MEASURES")
+    (site / "broken_numbers.py").write_text(code)
+    use = (
+        "import howsure; from tests.made import certainty_of; found = certainty_of([[0.9, 0.1]])\n"
+        "found.save('kept.parquet'); print(len(howsure.load('kept.parquet')))\n"
+        "from howsure.answers.registry import answers; print(*(each.name for each in answers()))"
+    )
+    found = _run(f"import os; os.chdir({str(tmp_path)!r}); {use}", site)
+    assert found.stdout.split() == ["1", "positions", "numbers", "labels", "classes"], found.stderr
+    assert found.stderr.count("Warning: ") == 1
+    assert (
+        f"Package 'my-numbers' names answers of the kind 'measures' that cannot be used ({BROKEN[code]}"
+        in (found.stderr)
+    )
 
 
 def test_evaluate_asks_the_kind(numbers: Measures) -> None:

@@ -788,6 +788,69 @@ def test_as_a_program_a_missing_model_is_one_line(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("columns", ["0", "\u00b2"])
+def test_a_width_that_is_none(columns):
+    helped = program("--help", COLUMNS=columns)
+    assert helped.returncode == 0
+    assert "Write a model and its certainty" in helped.stdout.decode()
+
+
+def test_a_current_folder_that_was_deleted(tmp_path):
+    np.save(tmp_path / "rows.npy", small_network.rows(30))
+    (tmp_path / "gone").mkdir()
+
+    def there(*arguments):
+        gone = f'cd {tmp_path / "gone"} && rmdir ../gone; mkdir -p ../gone; exec "$@"'
+        command = [sys.executable, "-m", "howsure", *map(str, arguments)]
+        done = subprocess.run(
+            ["sh", "-c", gone, "sh", *command],
+            capture_output=True,
+            text=True,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    code, printed, said = there("assess", "--help")
+    assert (code, said) == (0, "")
+    assert "howsure" in printed
+    given = ["validation.small_network:make", tmp_path / "rows.npy", "--out"]
+    for out in ("o.parquet", tmp_path / "o.parquet"):
+        code, printed, said = there("assess", *given, out)
+        assert code == 2, said
+        assert said == "error: The current folder was deleted. Expected: one that exists, as after cd.\n"
+
+
+@pytest.mark.parametrize("place", ["import", "run"])
+def test_code_that_goes_to_another_folder_takes_no_output_there(place, tmp_path):
+    np.save(tmp_path / "rows.npy", small_network.rows(30))
+    leave = f"import os; os.chdir({str(tmp_path / 'other')!r})"
+    (tmp_path / "wanders.py").write_text(
+        "from validation import small_network\n"
+        f"{leave if place == 'import' else ''}\n"
+        "def make():\n"
+        "    made = small_network.make()\n"
+        "    predict = made.predict\n"
+        "    def predicted(rows):\n"
+        f"        {leave if place == 'run' else 'pass'}\n"
+        "        return predict(rows)\n"
+        "    made.predict = predicted\n"
+        "    return made\n"
+    )
+    (tmp_path / "other").mkdir()
+    command = [sys.executable, "-m", "howsure", "assess", "wanders:make", "rows.npy", "--method", "softmax"]
+    done = subprocess.run(
+        [*command, "--out", "o.parquet", "--report", "r.html"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not list((tmp_path / "other").iterdir())
+    assert len(howsure.load(tmp_path / "o.parquet")) == 30
+    assert (tmp_path / "r.html").exists()
+
+
 def test_what_is_held_back_while_loading_is_shown_if_loading_fails(capfd):
     def load(*, fail):
         with import_keras.native_stderr_held():

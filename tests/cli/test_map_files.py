@@ -278,3 +278,36 @@ def test_a_missing_package_is_named_before_work_begins(package, form, tmp_path, 
     more = ("--maps", tmp_path / "maps", "--map-format", form)
     assert package in refused(VOXELS, name, tmp_path / "t.parquet", *more)
     assert os.listdir(tmp_path) == [name.name]
+
+
+# --- the folder -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", ["png", "npy"])
+def test_links_in_the_folder_are_replaced_and_not_followed(form, data, tmp_path):
+    maps, kept = tmp_path / "maps", tmp_path / "kept"
+    maps.mkdir()
+    kept.write_text("mine")
+    (maps / f"a.label.{form}").symlink_to(kept)
+    (maps / f"b.label.{form}").symlink_to(tmp_path / "not-there")
+    (maps / "maps.json").symlink_to(kept)
+    assess(MODEL, data, tmp_path / "t.parquet", *GIVEN, "--maps", maps, "--map-format", form)
+    assert kept.read_text() == "mine"
+    assert not (tmp_path / "not-there").exists()
+    assert not any(each.is_symlink() for each in maps.iterdir())
+    assert json.loads((maps / "maps.json").read_text())["maps"].keys() == {"a", "b", "c"}
+
+
+def test_names_that_some_file_systems_cannot_tell_apart_or_hold_get_others(tmp_path):
+    (tmp_path / "images").mkdir()
+    ids = ["A.png", "a.png", f"{'é' * 122}x.png", f"{'é' * 122}y.png"]
+    for name, array in zip(ids, images(4), strict=True):
+        Image.fromarray(array).save(tmp_path / "images" / name)
+    assess(MODEL, tmp_path / "images", tmp_path / "t.parquet", *GIVEN, "--maps", tmp_path / "maps")
+    told = json.loads((tmp_path / "maps" / "maps.json").read_text())["maps"]
+    assert sorted(each["id"] for each in told.values()) == sorted(ids)
+    assert len({name.casefold() for name in told}) == 4
+    labels = howsure.load(tmp_path / "t.parquet").label
+    for name, each in told.items():
+        with Image.open(tmp_path / "maps" / f"{name}.label.png") as image:
+            np.testing.assert_array_equal(np.asarray(image), labels[each["row"]])

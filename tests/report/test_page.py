@@ -129,6 +129,18 @@ def test_names_are_shown_as_text() -> None:
     assert "<em>title</em>" in page.words
 
 
+def test_what_reorders_the_text_around_it_is_shown_instead() -> None:
+    ids = [f"scan{k}\u202egnp.exe" for k in range(100)]
+    certainty = make_certainty(100, ids=np.array(ids, object), id_name="file")
+    html = render(certainty, title="a \u2067title")
+    assert not {"\u202e", "\u2067"} & set(html)
+    assert "a \\u2067title" in html
+    assert "\\u202egnp.exe" in html
+    assert "scan0\\u202egnp.exe" in str(certainty[:1])
+    assert certainty.ids is not None
+    assert certainty.ids[0] == ids[0]  # which finds the file
+
+
 # --- legible in light and dark --------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """What is said of modules is true of them, and speaks of PyTorch."""
 
 import errno
+import warnings
 
 import numpy as np
 import pytest
@@ -168,3 +169,37 @@ def test_whole_numbers_out_of_a_vocabulary_are_not_blamed_for_their_type():
     assert len(howsure.assess(module, np.full((4, 3), 9))) == 4
     with pytest.raises(howsure.InputError, match="says of whole numbers: index out of range in self; of"):
         howsure.assess(module, np.full((4, 3), 99))
+
+
+class Warns(nn.Module):
+    """Warns in some runs: from its own code, or from PyTorch's."""
+
+    def __init__(self, training, by_pytorch=False):
+        super().__init__()
+        self.last, self.dropout = nn.Linear(5, 2), nn.Dropout()
+        self.when, self.by_pytorch = training, by_pytorch
+
+    def forward(self, x):
+        if self.by_pytorch:
+            nn.functional.softmax(x)  # without `dim`
+        elif self.training == self.when:
+            warnings.warn("ours", stacklevel=1)
+        return self.last(self.dropout(x))
+
+
+def test_a_warning_of_a_run_that_only_howsure_needs_does_not_come():
+    module = Warns(training=True).eval()
+    for method in (howsure.MCDropout(passes=8), howsure.Softmax()):
+        assert len(howsure.assess(module, ROWS, outputs="logits", method=method)) == len(ROWS)
+    assert howsure.audit(module, ROWS).passes_differ
+
+
+@pytest.mark.parametrize("by_pytorch", [False, True])
+def test_a_warning_made_an_error_goes_through_as_it_is(by_pytorch):
+    module = Warns(training=False, by_pytorch=by_pytorch).eval()
+    with pytest.raises(UserWarning) as plain:
+        module(torch.tensor(ROWS))
+    for method in (howsure.MCDropout(passes=8), howsure.Softmax()):
+        with pytest.raises(UserWarning) as caught:
+            howsure.assess(module, ROWS, outputs="logits", method=method)
+        assert (type(caught.value), str(caught.value)) == (type(plain.value), str(plain.value))

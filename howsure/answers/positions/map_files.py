@@ -12,7 +12,9 @@ coin flip. Where a position does not count, `LEFT_OUT` says what stands.
 from __future__ import annotations
 
 import json
+import os
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -121,19 +123,22 @@ def write_map_files(
     told: dict[str, Any] = {}
     taken: dict[str, dict[str, Any]] = {}
     with folder_made(folder):
+        longest = os.pathconf(folder, "PC_NAME_MAX") if hasattr(os, "pathconf") else 255
+        ending = max(len(f".{what}.{form}{'.gz' * (form == NII)}") for what in names)
+        free = _FreeNames(longest - ending)
         for part in parts:
             check_map_files(part[:1], form, source, names)
             told = told or _about(part, form, names)
             for at in range(len(part)):
                 one = part[at : at + 1]
                 row, of = int(one.row[0]), _Row.of(one, source)
-                name = _free_name(of.called, row, one.kind, taken)
+                name = free.of(of.called, row, one.kind)
                 taken[name] = {"row": row, "id": of.called}
                 write = partial(_WRITERS[form], of)
                 for what in names:
                     write(folder / name, what, _map_of(one, what))
         text = json.dumps({**told, "maps": taken}, indent=1, ensure_ascii=False) + "\n"
-        write_whole(folder / MANIFEST, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
+        _put(folder / MANIFEST, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
     return len(taken)
 
 
@@ -240,14 +245,43 @@ def _map_of(one: DenseCertainty, name: str) -> Map:
     return np.ma.masked_array(np.where(one.counts[0], found, nothing).astype(found.dtype), ~one.counts[0])
 
 
-def _free_name(called: str | None, row: int, kind: str, taken: Mapping[str, object]) -> str:
-    """What the files of a row are called: like its image, or by its number."""
-    if called is None:
-        return f"{kind}-{row:06}"
-    name = re.sub(r"[^\w.\- ]+", "_", without_ending(called)).strip(". ") or f"{kind}-{row:06}"
-    while name in taken:
-        name = f"{name}-{row:06}"
-    return name
+class _FreeNames:
+    """What the files of rows are called: like the image of a row, or by its number.
+
+    Names alike but for case get the number too, since some file systems take them for one; so do those that
+    are cut, as the names of images in folders within folders may be.
+
+    Args:
+        most: Bytes in a name.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._taken: set[str] = set()
+
+    def of(self, called: str | None, row: int, kind: str) -> str:
+        """A name that no row before had."""
+        own, end = f"{kind}-{row:06}", ""
+        if called is not None:
+            own = re.sub(r"[^\w.\- ]+", "_", without_ending(called)).strip(". ") or own
+        name = own
+        while len(name.encode()) > self._most or _alike(name) in self._taken:
+            end += f"-{row:06}"
+            name = own.encode()[: self._most - len(end)].decode(errors="ignore") + end
+        self._taken.add(_alike(name))
+        return name
+
+
+def _alike(name: str) -> str:
+    """The same text for all names that a file system may take for one."""
+    return unicodedata.normalize("NFC", name.casefold())
+
+
+def _put(path: str | Path, write: Callable[[str], object]) -> None:
+    """Write a file. A link that lies there is replaced, and what it points to stays as it is."""
+    if os.path.islink(path):
+        os.unlink(path)
+    write_whole(path, write)
 
 
 @dataclass(frozen=True)
@@ -294,7 +328,7 @@ def _write_png(of: _Row, path: Path, what: str, values: Map) -> None:
     elif left_out is not np.ma.nomask:
         picture = picture.convert("L")
         picture.putalpha(Image.fromarray(np.where(left_out, 0, 255).astype(np.uint8)))
-    write_whole(f"{path}.{what}.png", partial(picture.save, format="PNG", **more))
+    _put(f"{path}.{what}.png", partial(picture.save, format="PNG", **more))
 
 
 def _in_8_bits(values: Map) -> Map:
@@ -307,7 +341,7 @@ def _write_npy(of: _Row, path: Path, what: str, values: Map) -> None:
         with open(temporary, "wb") as file:
             np.save(file, np.ma.getdata(values))
 
-    write_whole(f"{path}.{what}.npy", write)
+    _put(f"{path}.{what}.npy", write)
 
 
 def _write_tif(of: _Row, path: Path, what: str, values: Map) -> None:
@@ -324,7 +358,7 @@ def _write_tif(of: _Row, path: Path, what: str, values: Map) -> None:
         tags={f"class_{number}": name for number, name in enumerate(of.names)} if is_label else None,
     )
     rasters.check_geometry(of.origin, values.shape)
-    write_whole(f"{path}.{what}.tif", write)
+    _put(f"{path}.{what}.tif", write)
 
 
 def _write_nii(of: _Row, path: Path, what: str, values: Map) -> None:
@@ -333,7 +367,7 @@ def _write_nii(of: _Row, path: Path, what: str, values: Map) -> None:
     array = _in_8_bits(values) if narrow else np.ma.getdata(values)
     volumes.check_geometry(of.origin, values.shape)
     write = partial(volumes.write_volume, array=array, like=of.origin, is_label=is_label)
-    write_whole(f"{path}.{what}.nii.gz", write)
+    _put(f"{path}.{what}.nii.gz", write)
 
 
 _WRITERS: dict[str, Callable[[_Row, Path, str, NDArray[Any]], None]] = {

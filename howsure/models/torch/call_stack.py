@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -72,13 +71,9 @@ class UnderWay:
             if threading.get_ident() == thread and id(module) in self._names:
                 self._end(outputs)
 
-        compiled = any("_orig_mod" in path for path in self._names.values())
         hooks = [register_module_forward_pre_hook(begin), register_module_forward_hook(end)]
         try:
-            with warnings.catch_warnings() if compiled else contextlib.nullcontext():
-                if compiled:  # PyTorch warns about these hooks
-                    warnings.filterwarnings("ignore", "Using `torch.compile")
-                yield
+            yield
         finally:
             for hook in hooks:
                 hook.remove()
