@@ -183,15 +183,17 @@ class World:
 TRUE, NUMBERS = Kind(1.0), Numbers()
 
 
-def _sharp(sharp: float, among: int) -> World:
-    return World(partial(classes, Kind(sharp), TRUE, among=among), calibrated=True)
+def _off(sharp: float, among: int = 4, calibrated: bool = False) -> World:
+    return World(partial(classes, Kind(sharp), TRUE, among=among), calibrated)
 
 
 WORLDS: Mapping[str, World] = {
-    "too sure by 1.3, 4 classes": _sharp(1.3, 4),
-    **{f"too sure by 2, {among} classes": _sharp(2.0, among) for among in (2, 4, 10)},
-    "too sure by 3, 4 classes": _sharp(3.0, 4),
-    "too modest by 0.6, 4 classes": _sharp(0.6, 4),
+    "too sure by 1.3, 4 classes": _off(1.3),
+    "too sure by 2, 2 classes": _off(2.0, 2, calibrated=True),
+    "too sure by 2, 4 classes": _off(2.0, calibrated=True),
+    "too sure by 2, 10 classes": _off(2.0, 10),
+    "too sure by 3, 4 classes": _off(3.0),
+    "too modest by 0.6, 4 classes": _off(0.6, calibrated=True),
     **{
         f"sees more, {among} classes": World(partial(classes, sees(0.8), TRUE, among=among))
         for among in (2, 4, 10)

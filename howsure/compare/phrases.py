@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from howsure.compare.comparison import Comparison
+from howsure.digits import measured, significant
 from howsure.judge.scores import Score
 from howsure.methods.choices import CHOICES, OWN
 from howsure.methods.protocol import Method
@@ -47,6 +48,14 @@ def in_numbers(score: Score, unit: str = "") -> tuple[str, str]:
         decimals += any(round(end, decimals) in (0, 100) and end not in (0, 100) for end in ends)
     value, low, high = (f"{round(end, decimals) + 0.0:,.{decimals}f}".replace("-", "−") for end in ends)
     return f"{value}{unit}", f"{low}\u00a0to\u00a0{high}{unit}"
+
+
+def scale_in_words(scale: Score) -> tuple[str, str, str]:
+    """A temperature or factor and its ends, from logarithms; two digits each where they lie far apart."""
+    value, low, high = np.exp([scale.value, scale.low, scale.high])
+    if high < 5 * low:
+        return measured(value, low, high)
+    return significant(value, 2), significant(low, 2), significant(high, 2)
 
 
 def with_interval(value: str, interval: str) -> str:

@@ -168,13 +168,19 @@ def reasons(comparison: Comparison) -> dict[str, str]:
 def because(comparison: Comparison, method: str) -> str:
     """Why a method is better than the baseline, a sentence or two; empty where no part is sure."""
     own, words = comparison.calibrations.get(method, method), comparison.words
-    sure = {each.about: each for each in claims(comparison) if each.sure and each.method == own}
-    better = [each for each in sure_parts(sure) if each.better]
+    told = [each for each in claims(comparison) if each.sure]
+    better = [
+        each for each in sure_parts({each.about: each for each in told if each.method == own}) if each.better
+    ]
     said = list[str]()
     if own != method:  # which mends calibration, and leaves the other parts as they are
         better = [each for each in better if each.about != CALIBRATION]
-        if SCALE in sure:
-            said = [f"{upper(words.of_scale(comparison, own, sure[SCALE].effect, the(comparison, own)))}."]
+        off = {each.method: each.effect for each in told if each.about == SCALE}
+        said = [
+            f"{upper(words.of_scale(comparison, name, off[name], the(comparison, name)))}."
+            for name in dict.fromkeys((comparison.methods[0], own))
+            if name in off
+        ]
     better.sort(key=lambda claim: claim.effect.value)
     if better:
         said.insert(0, f"The reason is that {listed([words.reasons[each.about, True] for each in better])}.")

@@ -10,7 +10,8 @@ import howsure
 from howsure.compare.findings import findings, lead
 from howsure.compare.members import Hearing
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, PARTS
-from howsure.compare.reasons import SCALE, TOGETHER, WHOLE, Claim, claims
+from howsure.compare.phrases import scale_in_words
+from howsure.compare.reasons import SCALE, TOGETHER, WHOLE, Claim, because, claims
 from howsure.methods.ensemble import Ensemble
 
 ROWS, CLASSES = 600, 4
@@ -148,6 +149,17 @@ def test_percentages_that_say_nothing_are_too_sure_however_far_the_best_temperat
     assert claim.sure
     assert claim.effect.value > 0
     assert claim.effect.high <= np.log(100)
+
+
+def test_the_lead_says_of_a_calibrated_method_that_the_baseline_is_too_sure():
+    truth, true = world(rows=2000)
+    other = 1.5 * (true + 0.1 * np.random.default_rng(4).normal(size=true.shape))
+    for name in ("base, calibrated", "other, calibrated"):
+        assert because(compared(truth, base=3 * true, other=other), name).startswith("'base' is too sure: it")
+
+
+def test_ends_of_a_scale_that_lie_far_apart_have_digits_of_their_own():
+    assert scale_in_words(howsure.Score(0.0, np.log(0.63), np.log(87.0))) == ("1.0", "0.63", "87")
 
 
 def test_a_row_contributes_what_leaving_it_out_changes():

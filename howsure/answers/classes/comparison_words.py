@@ -9,9 +9,16 @@ import numpy as np
 
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, Claims
-from howsure.compare.phrases import in_numbers, joined, quoted_list, share_in_words, the, with_interval
+from howsure.compare.phrases import (
+    in_numbers,
+    joined,
+    quoted_list,
+    scale_in_words,
+    share_in_words,
+    the,
+    with_interval,
+)
 from howsure.compare.protocol import ShiftWording, Shown, Wording
-from howsure.digits import measured
 from howsure.judge.scores import LEAST_MISTAKES, Score
 from howsure.judge.words import value_and_interval
 from howsure.words import UNIT, counted, rate, upper
@@ -192,7 +199,7 @@ class ClassWords:
 
     def scale_in_words(self, scale: Score) -> str:
         """See `Words`."""
-        value, low, high = measured(*np.exp([scale.value, scale.low, scale.high]))
+        value, low, high = scale_in_words(scale)
         return f"(best temperature {value}, {low}\u00a0to\u00a0{high}; 1 changes nothing)"
 
     def drawn(self, gaps: Mapping[Any, Score]) -> Shown:

@@ -9,7 +9,7 @@ import numpy as np
 
 from howsure.compare.comparison import LEAST_CALIBRATED, Comparison
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, Claims
-from howsure.compare.phrases import besides, joined, quoted_list, the, with_interval
+from howsure.compare.phrases import besides, joined, quoted_list, scale_in_words, the, with_interval
 from howsure.compare.protocol import ShiftWording, Shown, Wording
 from howsure.digits import measured, significant
 from howsure.judge.scores import Score
@@ -196,7 +196,7 @@ class NumberWords:
 
     def scale_in_words(self, scale: Score) -> str:
         """See `Words`."""
-        value, low, high = measured(*np.exp([scale.value, scale.low, scale.high]))
+        value, low, high = scale_in_words(scale)
         times = f"{value} times as large as its standard deviations say"
         return f"(its errors are {times}, {low}\u00a0to\u00a0{high})"
 
