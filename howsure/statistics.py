@@ -61,6 +61,11 @@ def widening(groups: ArrayLike) -> Floats:
     return np.asarray(quantile / ndtri(0.975))[place].reshape(given.shape)
 
 
+LARGEST_ERROR = float(widening(2) / 2)
+"""Largest standard error of a mean of numbers between 0 and 1, as widened for intervals: 3.24, from two
+groups of passes of which one says 0 and the other 1."""
+
+
 def proportion_interval(hits: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
     """Exact interval of a share (Clopper and Pearson 1934); 0 to 1 of nothing."""
     tail = (1 - confidence) / 2

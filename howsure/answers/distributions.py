@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from howsure.sampling.outcome import Estimates, Floats, Outcome, Told
-from howsure.statistics import ENTROPY_ERROR_FLOOR, ERROR_FLOOR, entropy_correction, entropy_of
+from howsure.statistics import ENTROPY_ERROR_FLOOR, ERROR_FLOOR, LARGEST_ERROR, entropy_correction, entropy_of
 
 SMALLEST = np.finfo(np.float32).tiny
 """Stands for a probability of 0 in a logarithm."""
@@ -103,7 +103,7 @@ class Distributions(Outcome):
         squared, *_ = self.parts(estimates.squared_error)
         return {
             "probabilities": probabilities,
-            "mc_error": mc_error,
+            "mc_error": np.minimum(mc_error, LARGEST_ERROR),
             "expected_entropy": np.minimum(expected, self.entropy(probabilities)),
             "entropy_correction": self.correction(probabilities, squared),
             "entropy_error": of_total,

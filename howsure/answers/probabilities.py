@@ -12,6 +12,8 @@ Where the numbers come from:
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, ClassVar, Self, TypeVar
@@ -26,6 +28,7 @@ from howsure.results.columns import (
     FLOAT,
     INTEGER,
     PER_ROW,
+    ROUNDING,
     STRING,
     WIDE,
     Column,
@@ -34,7 +37,7 @@ from howsure.results.columns import (
 )
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Booleans, Floats, Integers
-from howsure.statistics import total_entropy
+from howsure.statistics import LARGEST_ERROR, total_entropy
 
 OneRow = TypeVar("OneRow")
 
@@ -89,6 +92,7 @@ def predicted(said: str, covered: str) -> tuple[Column, ...]:
             "standard error of `probabilities`, from the finite number of passes; ± 1.96 of it covered "
             f"{covered}",
             least=0,
+            most=LARGEST_ERROR,
             unknown=True,
         ),
         Column(
@@ -110,12 +114,22 @@ def predicted(said: str, covered: str) -> tuple[Column, ...]:
     )
 
 
-def doubt(shape: str, most: float = np.inf) -> tuple[Column, ...]:
+def most_entropy(classes: int) -> float:
+    """The largest entropy of K classes, log K nats, and what rounding to single precision may add."""
+    return math.log(classes) + classes * ROUNDING
+
+
+def last(classes: int) -> float:
+    """The largest class number."""
+    return classes - 1
+
+
+def doubt(shape: str, most: Callable[[int], float] = most_entropy) -> tuple[Column, ...]:
     """Columns of the entropies and of the disagreement between passes.
 
     Args:
         shape: `PER_ROW` or `WIDE`.
-        most: The largest expected entropy, in nats.
+        most: The largest expected entropy of K names, in nats.
     """
 
     def error(of: str) -> Column:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -67,16 +66,6 @@ def open_native(path: str | os.PathLike[str]) -> pa.NativeFile:
 
     with open(path, "rb"):  # for its errors: Arrow's have no `errno` for a folder
         return pa.OSFile(os.fsencode(path), "rb")
-
-
-def of_content(error: Exception) -> str:
-    """What is wrong with the content of a file that howsure wrote, judged by the error."""
-    if isinstance(error, KeyError):
-        return f"it has no {error}"
-    said = " ".join(str(error).split())
-    if isinstance(error, json.JSONDecodeError):
-        return f"it is not JSON: {said}"
-    return said if type(error) is ValueError else f"{type(error).__name__}: {said}"
 
 
 def is_out_of_memory(error: Exception) -> bool:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
-import json
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from howsure.answers.registry import named
-from howsure.arguments import check_path
-from howsure.atomic import write_whole
-from howsure.data.reading import of_content
+from howsure.data.labels import check_names
+from howsure.data.sealed_json import read_sealed, write_sealed
+from howsure.data.typed import COUNT, Range, typed, wrong
 from howsure.errors import FileError, InputError
 from howsure.judge.learnt import LearntRows
 from howsure.judge.scores import Score
@@ -74,8 +71,7 @@ class Kept(ABC):
             "answer": self.answer,
             **self._plain(),
         }
-        text = json.dumps({**content, "sha256": _digest(content)}, indent=1, allow_nan=False) + "\n"
-        write_whole(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
+        write_sealed(path, content)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -100,31 +96,14 @@ def read_calibrator(path: str | os.PathLike[str]) -> Any:
     Raises:
         FileError: Missing, damaged, changed, or not a saved calibrator.
     """
-    source = check_path(path)
-    try:
-        raw = source.read_bytes()
-    except OSError as error:
-        raise FileError(f"Cannot read the calibrator '{source}' ({error.strerror or error})") from error
-    try:
-        content = json.loads(raw.decode("utf-8"))
-        if content["kind"] != KIND:
-            raise ValueError("it is something else")
-        found = content["format"]
-        if found == FORMAT:
-            if content.pop("sha256") != _digest(content):
-                raise ValueError("it is not what was saved")
-            return named(content["answer"]).part("read_calibrator")(content)
-    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise FileError(
-            f"'{source}' is not a saved calibrator ({of_content(error)})",
-            expected="a file written by `Calibrator.save` or `howsure calibrate --out`",
-            hint="If it was one, it is damaged: calibrate again",
-        ) from error
-    raise FileError(
-        f"'{source}' is in a format that this version of howsure does not know",
-        expected=f"format {FORMAT}",
-        received=found,
-        hint="Calibrate again, or update howsure",
+    return read_sealed(
+        path,
+        "calibrator",
+        FORMAT,
+        lambda content: named(typed(str, content["answer"], "answer")).part("read_calibrator")(content),
+        written_by="`Calibrator.save` or `howsure calibrate --out`",
+        again="Calibrate again",
+        kind=KIND,
     )
 
 
@@ -159,14 +138,54 @@ def plain_scores(scores: Mapping[str, Score]) -> dict[str, list[float | str | No
     }
 
 
-def read_scores(given: Mapping[str, Any]) -> dict[str, Score]:
-    """Scores by name, from three ends each."""
-    return {
-        name: Score(*(math.nan if end is None else float(end) for end in ends))
-        for name, ends in given.items()
-    }
+def read_rows_and_names(content: Mapping[str, Any], of: str) -> tuple[int, tuple[str, ...]]:
+    """How many rows a calibrator has learnt from, and the names of its classes or targets.
+
+    Args:
+        content: Of the file.
+        of: What has names: `class` or `target`.
+    """
+    rows: int = typed(Annotated[int, COUNT], content["rows"], "rows")
+    return rows, read_names(typed(tuple[str, ...], content[f"{of}_names"], f"{of}_names"), of)
 
 
-def _digest(content: Mapping[str, Any]) -> str:
-    """The SHA-256 of the content of a file; its line breaks do not count."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+def read_names(names: Sequence[str], of: str) -> tuple[str, ...]:
+    """One name or more, all different."""
+    if not names:
+        raise InputError(f"There are no {of} names", expected="one or more")
+    return check_names(names, of, f"The {of} names")
+
+
+def read_scores(
+    given: Any,
+    field: str,
+    names: Iterable[str] | None = None,
+    limits: Range | None = None,
+    known: bool = False,
+) -> dict[str, Score]:
+    """Scores by name, from three ends each: the inverse of `plain_scores`.
+
+    Args:
+        given: The content of the file.
+        field: Where it stands, for messages.
+        names: Of the scores; None for all that are there.
+        limits: Where their values lie.
+        known: Whether no value may be NaN, and the ends of intervals lie within the limits too.
+    """
+    listed, found = typed(Mapping[str, tuple[Any, Any, Any]], given, field), dict[str, Score]()
+    for name in listed if names is None else names:
+        if name not in listed:
+            raise InputError(f"`{field}.{name}` is missing")
+        ends = [_end(end, f"{field}.{name}") for end in listed[name]]
+        checked = ends if known else ends[:1]
+        there = [end for end in checked[known:] if math.isfinite(end)] + checked[:known]
+        if limits is not None and not limits.holds(there):
+            raise wrong(f"{field}.{name}", f"finite numbers{limits}", listed[name])
+        found[name] = Score(*ends)
+    return found
+
+
+def _end(end: Any, field: str) -> float:
+    if end is None or (isinstance(end, str) and end in ("inf", "-inf")):
+        return math.nan if end is None else float(end)
+    return float(typed(float, end, field))

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from howsure.data.changed import parts
 from howsure.data.gather import length
 from howsure.data.twice import mark_of
+from howsure.data.typed import FROM_0, typed, wrong
 from howsure.errors import InputError, warn
 from howsure.judge.paired import Comparable
 from howsure.results.columns import Result
@@ -98,8 +99,16 @@ class LearntRows:
         """The inverse of `plain_rows`; None where nothing was kept, as in older files."""
         if content is None:
             return None
-        kept = np.frombuffer(bytes.fromhex(content["kept"]), ">u8").astype(np.uint64)
-        return cls(int(content["rows"]), int(content["total"]), kept)
+        given = typed(Mapping[str, Any], content, "learnt_rows")
+        rows, total = (
+            typed(Annotated[int, FROM_0], given[name], f"learnt_rows.{name}") for name in ("rows", "total")
+        )
+        kept = np.frombuffer(bytes.fromhex(typed(str, given["kept"], "learnt_rows.kept")), ">u8").astype(
+            np.uint64
+        )
+        if len(kept) != min(rows, KEPT) or (kept[1:] < kept[:-1]).any():
+            raise wrong("learnt_rows.kept", f"{min(rows, KEPT):,} digests in order", f"{len(kept):,} digests")
+        return cls(rows, total, kept)
 
 
 def plain_rows(rows: LearntRows | None) -> dict[str, Any] | None:

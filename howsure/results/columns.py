@@ -24,6 +24,7 @@ from howsure.data.align import aligned
 from howsure.data.ids import ID, check_ids
 from howsure.data.labels import check_names
 from howsure.data.rows import check_unmasked
+from howsure.data.typed import typed, types_of
 from howsure.errors import FileError, InputError
 from howsure.optional import needs
 from howsure.results.lazy_maps import JoinedMap, LazyMap
@@ -32,7 +33,6 @@ from howsure.results.positions import Positions, one_position, several_positions
 from howsure.results.saved import FORMAT, METADATA_KEY, complete, maps_of, read_table
 from howsure.results.seal import seal
 from howsure.results.shown import Shown
-from howsure.results.thresholds import Thresholds
 from howsure.sampling.between import LEVELS
 from howsure.words import is_printable
 
@@ -61,6 +61,9 @@ _ROWS_AT_A_TIME = 2**20
 _VALUES_AT_A_TIME = 2**26
 """Most values in one Arrow array: in its lists, and in its words of up to 31 letters, places have 31 bits."""
 
+_READ_AT_A_TIME = 2**22
+"""Most positions of maps that are looked at together, 16 MB of a map."""
+
 _IN_PYTHON: dict[str, Callable[[Any], Any]] = {
     FLOAT: float,
     INTEGER: int,
@@ -69,17 +72,6 @@ _IN_PYTHON: dict[str, Callable[[Any], Any]] = {
     EITHER: lambda value: value if isinstance(value, str) else int(value),
 }
 _NUMBERS = (FLOAT, INTEGER, SINGLE, SHORT)
-_SETTINGS: dict[str, tuple[Any, str]] = {
-    "kind": (str, "a word for one row, such as 'image'"),
-    "thresholds": (Thresholds, "howsure.Thresholds(…)"),
-    "method": (Mapping, "a dict of name and settings"),
-    "seed": (int, "a whole number"),
-    "plan": ((Mapping, type(None)), "a dict, or None"),
-    "version": (str, "a text"),
-    "id_name": (str, "a text"),
-}
-"""Settings that results have in common, with their types and what these are called."""
-
 _KINDS = {FLOAT: "fiu", SINGLE: "fiu", INTEGER: "iu", SHORT: "iu", STRING: "OU", BOOLEAN: "b"}
 """Kinds of numpy's types that a column of each type may be given as."""
 
@@ -104,7 +96,7 @@ class Column:
         lacking: What None stands for, in rows that are joined with others; None where it says nothing.
         in_table: Whether the table has it.
         least: Least value that is possible.
-        most: Largest value that is possible.
+        most: Largest value that is possible, or what says it for K names.
         unknown: Whether NaN may stand for a value.
         called: The setting that holds what the column is called in the table; None for its `name`.
         of_maps: Whether it is not stored and follows from maps. It is a `cached_property`, is read from the
@@ -122,7 +114,7 @@ class Column:
     lacking: bool | None = None
     in_table: bool = True
     least: float = -np.inf
-    most: float = np.inf
+    most: float | Callable[[int], float] = np.inf
     unknown: bool = False
     called: str | None = None
     of_maps: bool = False
@@ -160,8 +152,14 @@ class Column:
             return None
         return values[index] if self.is_list else _IN_PYTHON[self.type](values[index])
 
-    def checked(self, values: ArrayLike, shape: tuple[int, ...]) -> NDArray[Any]:
-        """The values of a stored column as they are kept, or an `InputError`: shape, type and range."""
+    def checked(self, values: ArrayLike, shape: tuple[int, ...], names: int) -> NDArray[Any]:
+        """The values of a stored column as they are kept, or an `InputError`: shape, type and range.
+
+        Args:
+            values: As somebody gives them.
+            shape: That they must have; −1 stands for any number.
+            names: How many names of classes, labels or targets there are.
+        """
         if self.type == EITHER:
             return check_ids(values, shape[0], f"The values of `{self.name}`")
         if is_in_files(values) and values.shape == shape and values.dtype == self.type:  # type: ignore[union-attr]
@@ -183,16 +181,16 @@ class Column:
             low, high = np.fmin.reduce(given, axis=None), np.fmax.reduce(given, axis=None)
             if not self.unknown and given.dtype.kind == "f" and np.isnan(given.max()):
                 low = np.nan
-            inside = self.least - ROUNDING <= low and high <= self.most + ROUNDING
+            most = self.most(names) if callable(self.most) else self.most
+            inside = self.least - ROUNDING <= low and high <= most + ROUNDING * max(1.0, abs(most))
             if not (inside or (self.unknown and np.isnan(low))) or np.isinf([low, high]).any():
-                raise self._wrong(self._range, f"values from {low:.6g} to {high:.6g}")
+                raise self._wrong(self._range(most), f"values from {low:.6g} to {high:.6g}")
         return np.asarray(given, dtype=None if self.type == STRING else self.type)
 
-    @property
-    def _range(self) -> str:
+    def _range(self, most: float) -> str:
         unknown = ", or NaN where unknown" if self.unknown else ""
-        if np.isfinite(self.most):
-            return f"values from {self.least:g} to {self.most:g}{unknown}"
+        if np.isfinite(most):
+            return f"values from {self.least:g} to {most:.4g}{unknown}"
         return f"finite values{f' of at least {self.least:g}' if np.isfinite(self.least) else ''}{unknown}"
 
     def _wrong(self, expected: str, received: str) -> InputError:
@@ -222,7 +220,14 @@ class Column:
         return pa.ListArray.from_arrays(pa.array(offsets), found)
 
     def from_arrow(self, values: pa.ChunkedArray, names: int) -> NDArray[Any]:
-        """The inverse of `to_arrow`, for K names; a ValueError where the lists have other lengths."""
+        """The inverse of `to_arrow`, for K names; an `InputError` for what that does not make."""
+        is_list = hasattr(values.type, "value_type")
+        single = [chunk.flatten() if is_list else chunk for chunk in values.chunks]
+        type = str(values.type.value_type if is_list else values.type).replace("double", FLOAT)
+        missing = values.null_count + sum(chunk.null_count for chunk in single)
+        if is_list != self.is_list or type not in self.type.split(" or ") or missing:
+            received = f"values of type {values.type}{f', and {missing} missing' * bool(missing)}"
+            raise self._wrong(f"{'lists of ' * self.is_list}{self.type}, none missing", received)
         if self.type == EITHER:
             return np.asarray(values.to_numpy())
         if self.shape == PER_ROW:
@@ -233,11 +238,11 @@ class Column:
             sides = (names, lengths[0] // names if lengths else 0)
         width = math.prod(sides)
         parts = [np.empty((0, width), dtype=self.type)]
-        for chunk in values.chunks:
+        for chunk, flat in zip(values.chunks, single, strict=True):
             if len(chunk) and set(chunk.value_lengths().unique().to_pylist()) != {width}:
-                raise ValueError(f"`{self.name}` is not a list of {width} values in every row")
-            flat = chunk.flatten().to_numpy(zero_copy_only=False)
-            parts.append(np.asarray(flat, dtype=self.type).reshape(len(chunk), width))
+                raise self._wrong(f"a list of {width} values in every row", "lists of other lengths")
+            given = flat.to_numpy(zero_copy_only=False)
+            parts.append(np.asarray(given, dtype=self.type).reshape(len(chunk), width))
         found = np.concatenate(parts)
         return found.reshape(len(found), *sides)
 
@@ -286,17 +291,14 @@ class Result(Shown, Generic[OneRow]):
                 values = np.full(shape, column.default)
             if values is None and column.optional:
                 continue
-            object.__setattr__(self, column.name, read_only(self._checked(column, values, shape)))
-        for name, wanted in _SETTINGS.items():
-            if name in self._setting_names() and not isinstance(getattr(self, name), wanted[0]):
-                raise InputError(
-                    f"`{name}` cannot be of a result", expected=wanted[1], received=repr(getattr(self, name))
-                )
+            object.__setattr__(self, column.name, read_only(self._checked(column, values, shape, len(names))))
+        for name in self._setting_names():
+            object.__setattr__(self, name, typed(types_of(type(self))[name], getattr(self, name), name))
         self._check_column_names()
 
-    def _checked(self, column: Column, values: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    def _checked(self, column: Column, values: Any, shape: tuple[int, ...], names: int) -> NDArray[Any]:
         """The values of a column as they are kept; see `Column.checked`."""
-        return column.checked(values, shape)
+        return column.checked(values, shape, names)
 
     def _check_column_names(self) -> None:
         """An `InputError` where a column is called like another in the table, or cannot be printed."""
@@ -647,32 +649,47 @@ class Result(Shown, Generic[OneRow]):
                 hint="`howsure.load` reads whichever type a file holds",
             )
         with complete(path, cls.__name__):
-            given = {name: settings[name] for name in cls._setting_names()}
-            if "thresholds" in given:
-                given["thresholds"] = Thresholds(**given["thresholds"])
-            found = {
+            given = {name: typed(types_of(cls)[name], settings[name], name) for name in cls._setting_names()}
+            names = len(given[cls.names])
+            columns = {
                 column: column.name if column.called is None else given[column.called]
                 for column in cls.columns
-                if column.stored
             }
             arrays = {
-                column.name: column.from_arrow(table[name], len(given[cls.names]))
-                for column, name in found.items()
-                if not (column.is_map or (column.optional and name not in table.column_names))
+                column.name: column.from_arrow(table[name], names)
+                for column, name in columns.items()
+                if column.stored
+                and not (column.is_map or (column.optional and name not in table.column_names))
             }
             index = settings.get(INDEX)
             if index is not None:
                 arrays[INDEX] = arrays[index] if isinstance(index, str) else index
             lie = Maps.of(settings, path)
-            maps = {name: lie.read(path, name) for name in lie.checksums}
+            maps = {
+                column.name: lie.read(path, column.name) for column in columns if column.name in lie.checksums
+            }
             if any(len(each) != len(table) for each in maps.values()):
                 raise ValueError("its maps are of other rows")
-            of_maps = {
-                column.name: column.checked(column.from_arrow(table[column.name], 0), (len(table),))
-                for column in cls.columns
-                if column.of_maps and column.name in table.column_names
-            }
-            return cls(**given, **arrays, **maps)._knowing(of_maps)
+            found = cls(**given, **arrays, **maps)
+            found._check_maps()
+            return found._knowing(
+                {
+                    column.name: column.checked(column.from_arrow(table[name], names), (len(table),), names)
+                    for column, name in columns.items()
+                    if column.of_maps and name in table.column_names
+                }
+            )
+
+    def _check_maps(self) -> None:
+        """Raise an `InputError` for maps in files that hold what they cannot; few rows are read at a time."""
+        names = len(getattr(self, self.names))
+        rows = max(1, _READ_AT_A_TIME // max(1, math.prod(self.positions)))
+        for start in range(0, len(self) if self._maps else 0, rows):
+            part = self[start : start + rows]
+            for column in self.columns:
+                if column.name in part._maps:
+                    values = np.array(part._maps[column.name])
+                    part._checked(column, values, column.sides(len(part), names, self.positions), names)
 
 
 def save_sealed(result: Result[Any], path: str | os.PathLike[str], beside: Mapping[bytes, bytes]) -> None:

@@ -26,6 +26,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.data.typed import FileName, typed, wrong
 from howsure.errors import FileError
 
 ENDING = ".maps"
@@ -57,15 +58,18 @@ class Maps:
         """What the settings of a table say.
 
         Raises:
-            ValueError: The name is not that of a folder of maps of this table, or something is missing.
+            InputError: The name is not that of a folder of maps, or something is of another type.
+            KeyError: Something is missing.
         """
-        told = settings.get("maps", {})
-        if "folder" not in told:
-            return cls(Path(table).with_suffix(ENDING).name, told, of_numbers=True)
-        name = told["folder"]
-        if not isinstance(name, str) or Path(name).name != name or not name.endswith(ENDING):
-            raise ValueError(f"a folder of maps named {name!r}")
-        return cls(name, told["checksums"])
+        told = typed(Mapping[str, Any], settings.get("maps", {}), "maps")
+        old = "folder" not in told
+        checksums = typed(Mapping[str, int], told if old else told["checksums"], "maps.checksums")
+        name = typed(FileName, Path(table).with_suffix(ENDING).name if old else told["folder"], "maps.folder")
+        if Path(name).name != name or not name.endswith(ENDING):
+            raise wrong("maps.folder", f"the name of a folder that ends in {ENDING}", name)
+        if not all(each.isidentifier() for each in checksums):
+            raise wrong("maps.checksums", "names of maps", list(checksums))
+        return cls(name, checksums, of_numbers=old)
 
     @property
     def plain(self) -> dict[str, Any]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from howsure.arguments import check_path
-from howsure.data.reading import of_content, open_native, reading
+from howsure.data.reading import open_native, reading
+from howsure.data.sealed_json import DAMAGED, made_of, plain_json
+from howsure.data.typed import short, typed
 from howsure.errors import FileError
 from howsure.results.maps import Maps
 from howsure.results.seal import check_seal
@@ -46,7 +48,7 @@ def read_table(
             expected="a file written by `Certainty.save` or `howsure assess --out`",
         )
     with complete(source):
-        settings: dict[str, Any] = json.loads(raw)
+        settings: dict[str, Any] = typed(Mapping[str, Any], plain_json(raw), "settings")
         found = settings["format"]
         if found == FORMAT and not sealed:
             raise ValueError("its checksum is missing")
@@ -54,8 +56,8 @@ def read_table(
         raise FileError(
             f"'{source}' is in a format that this version of howsure does not know",
             expected=f"format {FORMAT}",
-            received=f"{found}, written by howsure {settings['version']}",
-            hint="Assess the rows again" if found < FORMAT else "Update howsure",
+            received=f"{short(found)}, written by howsure {short(settings.get('version'))}",
+            hint="Assess the rows again" if found in range(FORMAT) else "Update howsure",
         )
     with reading(source, "Parquet"):
         return _table_in(source, set(left_out(settings))), settings
@@ -96,13 +98,6 @@ def _table_in(source: Path, without: Collection[str]) -> pa.Table:
         return pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()
 
 
-@contextmanager
-def complete(path: str | os.PathLike[str], name: str = "Certainty") -> Iterator[None]:
+def complete(path: str | os.PathLike[str], name: str = "Certainty") -> AbstractContextManager[None]:
     """Turn an error about a missing or wrong table or setting into a `FileError`."""
-    try:
-        yield
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise FileError(
-            f"'{os.fspath(path)}' is not a complete saved {name} ({of_content(error)})",
-            hint="It may be damaged, or was changed by something other than howsure",
-        ) from error
+    return made_of(path, f"is not a complete saved {name}", None, DAMAGED)

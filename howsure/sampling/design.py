@@ -22,10 +22,12 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
 from howsure import tuning
+from howsure.data.typed import COUNT, FROM_0, wrong
 from howsure.models.protocol import Level
 from howsure.sampling.balance import balanced_size, group_sizes
 from howsure.sampling.between import LEVELS
@@ -45,8 +47,12 @@ class DesignEffect:
         spread: That of the squared standard deviation between networks.
     """
 
-    quantiles: tuple[float, ...] = (1.0,) * len(LEVELS)
-    spread: float = 1.0
+    quantiles: Annotated[tuple[float, ...], FROM_0] = (1.0,) * len(LEVELS)
+    spread: Annotated[float, FROM_0] = 1.0
+
+    def __post_init__(self) -> None:
+        if len(self.quantiles) != len(LEVELS):
+            raise wrong("quantiles", f"{len(LEVELS)} design effects", self.quantiles)
 
 
 INDEPENDENT = DesignEffect()
@@ -72,15 +78,23 @@ class Design:
         group_effect: Design effects of the passes of a group.
     """
 
-    widths: tuple[int, ...]
-    late: tuple[int, ...]
-    cells: int
-    first: int
-    cost: float
+    widths: Annotated[tuple[int, ...], COUNT]
+    late: Annotated[tuple[int, ...], COUNT]
+    cells: Annotated[int, COUNT]
+    first: Annotated[int, COUNT]
+    cost: Annotated[float, FROM_0]
     one: EarlyError = UNMEASURED
     group: EarlyError = UNMEASURED
     one_effect: DesignEffect = INDEPENDENT
     group_effect: DesignEffect = INDEPENDENT
+
+    def __post_init__(self) -> None:
+        before = (1, *self.widths)
+        if not self.widths or any(width % each for each, width in zip(before, self.widths, strict=False)):
+            raise wrong("widths", "numbers of passes, each a multiple of the one before", self.widths)
+        late = self.passes if self.is_flat else self.ratios[self.branchings[-1] - 1]
+        if sum(self.late) != late:
+            raise wrong("late", f"sizes of groups that add up to {late}", self.late)
 
     @property
     def passes(self) -> int:

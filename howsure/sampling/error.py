@@ -28,12 +28,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure import tuning
+from howsure.data.typed import FROM_0, POSITIVE
 from howsure.statistics import widening
 
 Floats = NDArray[np.float64]
@@ -303,11 +304,11 @@ class EarlyError:
         alike: Degrees of freedom of one row's errors around the constants, for the same four.
     """
 
-    usual_early: tuple[Usual, ...]
-    usual_late: tuple[Usual, ...]
-    of_variance: tuple[Ends, ...]
-    of_spread: tuple[Ends, ...]
-    alike: tuple[float, ...] = (MOST_ALIKE,)
+    usual_early: Annotated[tuple[Usual, ...], FROM_0]
+    usual_late: Annotated[tuple[Usual, ...], FROM_0]
+    of_variance: Annotated[tuple[Ends, ...], FROM_0]
+    of_spread: Annotated[tuple[Ends, ...], FROM_0]
+    alike: Annotated[tuple[float, ...], POSITIVE] = (MOST_ALIKE,)
 
     def own(self, mean: Floats, variance: Floats, spread: Floats, freedom: int, columns: Columns) -> Floats:
         """(…, C) squared error of the early (outer) masks, estimated from the row's own passes.

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from howsure.arguments import check_path
-from howsure.atomic import write_whole
-from howsure.data.reading import of_content
 from howsure.data.rows import listed
-from howsure.errors import FileError, InputError
+from howsure.data.sealed_json import read_sealed, write_sealed
+from howsure.data.typed import COUNT, FROM_0, SHARE, typed
+from howsure.errors import InputError
 from howsure.models.fingerprint import check_fingerprint, fingerprint_of
 from howsure.models.protocol import BFLOAT16, FLOAT32, Level, PassModel
-from howsure.sampling.design import Design, DesignEffect
-from howsure.sampling.error import EarlyError
+from howsure.sampling.design import Design
 
 FORMAT = 7
 """Version of the file format of saved plans."""
@@ -33,8 +28,8 @@ class Spent:
         cost: What they cost, in plain predictions of one row.
     """
 
-    passes: int
-    cost: float
+    passes: Annotated[int, COUNT]
+    cost: Annotated[float, FROM_0]
 
     @property
     def in_words(self) -> str:
@@ -66,8 +61,8 @@ class Plan:
     """
 
     design: Design | None = None
-    shares: tuple[float, ...] = ()
-    precision: str = FLOAT32
+    shares: tuple[Annotated[float, SHARE], ...] = ()
+    precision: Annotated[str, (FLOAT32, BFLOAT16)] = FLOAT32
     made_for: tuple[str, ...] = ()
     pilot: Spent | None = None
     fingerprint: str = ""
@@ -141,9 +136,7 @@ class Plan:
         Raises:
             FileError: The file cannot be written.
         """
-        settings = {"format": FORMAT, **asdict(self)}
-        text = json.dumps({**settings, "sha256": _digest(settings)}, indent=1) + "\n"
-        write_whole(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
+        write_sealed(path, {"format": FORMAT, **asdict(self)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Plan:
@@ -152,35 +145,15 @@ class Plan:
         Raises:
             FileError: The file is missing, damaged, or not a saved plan.
         """
-        source = check_path(path)
-        try:
-            content = source.read_bytes()
-        except OSError as error:
-            raise FileError(f"Cannot read the plan '{source}' ({error.strerror or error})") from error
-        try:
-            settings = json.loads(content.decode("utf-8"))
-            found = settings["format"]
-            if found == FORMAT:
-                if settings.pop("sha256") != _digest(settings):
-                    raise ValueError("it is not what was saved")
-                return _plan_from(settings)
-        except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise FileError(
-                f"'{source}' is not a saved plan ({of_content(error)})",
-                expected="a file written by `Plan.save` or `howsure audit --save-plan`",
-                hint="If it was one, it is damaged: make the plan again",
-            ) from error
-        raise FileError(
-            f"'{source}' is in a format that this version of howsure does not know",
-            expected=f"format {FORMAT}",
-            received=found,
-            hint="Make the plan again with howsure.plan(model, x)",
+        plan: Plan = read_sealed(
+            path,
+            "plan",
+            FORMAT,
+            lambda content: typed(cls, content, ""),
+            written_by="`Plan.save` or `howsure audit --save-plan`",
+            again="Make the plan again with howsure.plan(model, x)",
         )
-
-
-def _digest(settings: Mapping[str, Any]) -> str:
-    """SHA-256 of the settings, independent of how their JSON is laid out."""
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        return plan
 
 
 def described(levels: Sequence[Level]) -> tuple[str, ...]:
@@ -189,48 +162,4 @@ def described(levels: Sequence[Level]) -> tuple[str, ...]:
         f"{site.in_words} of {' × '.join(map(str, site.shape))} at level {number}"
         for number, level in enumerate(levels)
         for site in level.sites
-    )
-
-
-def _plan_from(settings: Mapping[str, Any]) -> Plan:
-    """The plan with these `settings`, as read from JSON."""
-
-    def several(constants: Sequence[Sequence[float]], count: int) -> tuple[Any, ...]:
-        found = tuple(tuple(map(float, each)) for each in constants)
-        if any(len(each) != count for each in found):
-            raise ValueError(f"not {count} numbers each")
-        return found
-
-    def error(constants: Mapping[str, Any]) -> EarlyError:
-        widths = {"usual_early": 3, "usual_late": 3, "of_variance": 2, "of_spread": 2}
-        found = {name: several(constants[name], count) for name, count in widths.items()}
-        return EarlyError(**found, alike=tuple(map(float, constants["alike"])))
-
-    def effect(measured: Mapping[str, Any]) -> DesignEffect:
-        return DesignEffect(tuple(map(float, measured["quantiles"])), float(measured["spread"]))
-
-    design = settings["design"]
-    if design is not None:
-        design = Design(
-            tuple(map(int, design["widths"])),
-            tuple(map(int, design["late"])),
-            int(design["cells"]),
-            int(design["first"]),
-            float(design["cost"]),
-            error(design["one"]),
-            error(design["group"]),
-            effect(design["one_effect"]),
-            effect(design["group_effect"]),
-        )
-    pilot = settings["pilot"]
-    precision = settings["precision"]
-    if precision not in (FLOAT32, BFLOAT16):
-        raise ValueError(f"the precision '{precision}'")
-    return Plan(
-        design,
-        tuple(map(float, settings["shares"])),
-        precision,
-        tuple(map(str, settings["made_for"])),
-        None if pilot is None else Spent(int(pilot["passes"]), float(pilot["cost"])),
-        str(settings.get("fingerprint", "")),
     )

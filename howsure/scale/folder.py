@@ -10,7 +10,6 @@ part-00000-000000008192.maps         their maps of positions, where they have an
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -18,10 +17,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from howsure.atomic import TEMPORARY, folder_made, write_whole
-from howsure.data.reading import of_content
+from howsure.data.sealed_json import DAMAGED, made_of, plain_json, read_sealed, write_sealed
+from howsure.data.typed import COUNT, FROM_0, FileName, typed, wrong
 from howsure.errors import DependencyError, FileError, InputError
 from howsure.results.maps import ENDING
 from howsure.results.saved import maps_of
@@ -79,11 +79,11 @@ class Manifest:
     made_with: Mapping[str, Any]
     files: tuple[SourceFile, ...]
     columns: Columns | None
-    rows_per_part: int
+    rows_per_part: Annotated[int, COUNT]
     settings: Mapping[str, Any]
-    plan_from: int | None
+    plan_from: Annotated[int, FROM_0] | None
     versions: Mapping[str, str]
-    faults: Mapping[str, str]
+    faults: Mapping[str, FileName]
     images: Mapping[str, str]
     probe: Probe
 
@@ -104,8 +104,7 @@ class Manifest:
             "rows": self.rows,
             "parts": [{"name": part.name, **asdict(part)} for part in parts],
         }
-        text = json.dumps({**content, "sha256": _digest(content)}, indent=1) + "\n"
-        write_whole(folder / MANIFEST, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
+        write_sealed(folder / MANIFEST, content)
 
 
 def read_manifest(folder: Path) -> tuple[Manifest, list[Part]] | None:
@@ -115,40 +114,29 @@ def read_manifest(folder: Path) -> tuple[Manifest, list[Part]] | None:
         FileError: It is damaged.
     """
     path = folder / MANIFEST
-    try:
-        content = json.loads(path.read_bytes().decode("utf-8"))
-        found = content["format"]
-        if found == FORMAT:
-            if content.pop("sha256") != _digest(content):
-                raise ValueError("it is not what was saved")
-            parts = [
-                Part(**{name: each[name] for name in Part.__dataclass_fields__}) for each in content["parts"]
-            ]
-            given = {name: content[name] for name in Manifest.__dataclass_fields__}
-            given["files"] = tuple(SourceFile(**each) for each in content["files"])
-            given["probe"] = Probe(**content["probe"])
-            if given["columns"] is not None:
-                given["columns"] = tuple((name, kind) for name, kind in given["columns"])
-            return Manifest(**given), parts
-    except FileNotFoundError:
+    if not os.path.lexists(path):
         return None
-    except OSError as error:
-        raise FileError(f"'{path}' cannot be read ({error.strerror or error})") from error
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise FileError(
-            f"'{path}' is not a manifest of results ({of_content(error)})",
-            hint="It may be damaged, or was changed by something other than howsure",
-        ) from error
-    raise FileError(
-        f"'{path}' is in a format that this version of howsure does not know",
-        expected=f"format {FORMAT}",
-        received=found,
+    return read_sealed(
+        path,
+        "manifest of results",
+        FORMAT,
+        _read,
+        written_by="`howsure assess --out FOLDER`",
+        again="Assess the rows again, into another folder",
     )
 
 
-def _digest(content: Mapping[str, Any]) -> str:
-    """The SHA-256 of a manifest, whatever lines it is written in."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+def _read(content: Mapping[str, Any]) -> tuple[Manifest, list[Part]]:
+    manifest: Manifest = typed(Manifest, content, "")
+    parts: tuple[Part, ...] = typed(tuple[Part, ...], content["parts"], "parts")
+    named: list[tuple[str, Any]] = [
+        ("probe", manifest.probe),
+        *((f"parts[{n}]", part) for n, part in enumerate(parts)),
+    ]
+    for name, each in named:
+        if each.file >= len(manifest.files) or each.start >= each.stop:
+            raise wrong(name, f"rows of one of {len(manifest.files)} files", vars(each))
+    return manifest, list(parts)
 
 
 def save_images(folder: Path, names: Sequence[str]) -> None:
@@ -170,13 +158,12 @@ def read_images(folder: Path, manifest: Manifest) -> tuple[str, ...] | None:
     file = manifest.files[0]
     if file.content != ONE_BY_ONE:
         return None
-    try:
-        names = tuple(map(str, json.loads((folder / IMAGES).read_bytes())))[: file.rows]
-    except (OSError, TypeError, ValueError, RecursionError) as error:
-        raise FileError(f"'{folder / IMAGES}' is not a list of images ({error})") from error
-    if of_names(names) != file.changed:
-        raise FileError(f"'{folder / IMAGES}' is not what was saved")
-    return names
+    path = folder / IMAGES
+    with made_of(path, "is not a list of images", "names, as they were saved", DAMAGED):
+        names: tuple[str, ...] = typed(tuple[FileName, ...], plain_json(path.read_bytes()), "")[: file.rows]
+        if of_names(names) != file.changed:
+            raise ValueError("it is not what was saved")
+        return names
 
 
 def with_new(folder: Path, known: Sequence[str], now: Sequence[str]) -> tuple[str, ...]:

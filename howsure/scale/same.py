@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from howsure.data.reading import open_native, reading
+from howsure.data.typed import FROM_0, wrong
 from howsure.errors import FileError, InputError
 from howsure.scale.parts import about_of
 from howsure.scale.sources import Reader, SourceFile
@@ -37,13 +38,17 @@ class Probe:
         column: What these numbers are called in the result.
     """
 
-    file: int
-    start: int
-    stop: int
+    file: Annotated[int, FROM_0]
+    start: Annotated[int, FROM_0]
+    stop: Annotated[int, FROM_0]
     rows: Sequence[int]
-    probabilities: Sequence[Any]
+    probabilities: Sequence[Sequence[float]]
     passes: Sequence[int]
     column: str = "probabilities"
+
+    def __post_init__(self) -> None:
+        if not self.rows or not len(self.rows) == len(self.probabilities) == len(self.passes):
+            raise wrong("rows", "some, with as many `probabilities` and `passes`", self.rows)
 
     @classmethod
     def of(cls, part: Part, result: Any) -> Probe:

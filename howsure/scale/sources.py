@@ -14,7 +14,7 @@ import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from howsure.data.reading import open_native, reading
 from howsure.data.rows import Array, InputSpec, Rows
 from howsure.data.table_files import parquet_columns
 from howsure.data.tables import ANY_VECTOR, Roles, rows_of
+from howsure.data.typed import FROM_0, FileName
 from howsure.errors import FileError, InputError
 from howsure.scale.columns import Columns, columns_in, in_order
 from howsure.scale.cursor import Cursor
@@ -59,11 +60,11 @@ class SourceFile:
         gone: Whether it is not there any more, while its results may be.
     """
 
-    name: str
-    rows: int | None
-    size: int
+    name: FileName
+    rows: Annotated[int, FROM_0] | None
+    size: Annotated[int, FROM_0]
     changed: int
-    fault: str | None = None
+    fault: FileName | None = None
     digest: str = ""
     content: str = ""
     gone: bool = False

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from howsure import tuning
+from howsure.data.typed import FROM_0
 from howsure.scale.sources import SourceFile
 
 PIECES = 32
@@ -34,10 +35,10 @@ class Part:
         first_row: Number of its first row in the whole input.
     """
 
-    file: int
-    start: int
-    stop: int
-    first_row: int
+    file: Annotated[int, FROM_0]
+    start: Annotated[int, FROM_0]
+    stop: Annotated[int, FROM_0]
+    first_row: Annotated[int, FROM_0]
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ import pytest
 import howsure
 from howsure import Calibrator, Certainty, MultilabelCalibrator, MultilabelCertainty
 from howsure.answers.classes import maps
+from howsure.data.sealed_json import digest
 from howsure.judge import calibrator_files as files
 from howsure.judge.calibrator_files import read_calibrator
 
@@ -129,14 +130,14 @@ def rewrite(path, **values):
     """Change what is in a file, so that it looks as if it had been saved like that."""
     content = {**json.loads(path.read_text()), **values}
     del content["sha256"]
-    path.write_text(json.dumps({**content, "sha256": files._digest(content)}))
+    path.write_text(json.dumps({**content, "sha256": digest(content)}))
 
 
 def test_a_method_that_howsure_does_not_have_is_refused(calibrators, tmp_path):
     path = tmp_path / "calibrator.json"
     calibrators["vector"].save(path)
     rewrite(path, method="dirichlet")
-    with pytest.raises(howsure.FileError, match="howsure has no method 'dirichlet'"):
+    with pytest.raises(howsure.FileError, match=r"`method` cannot be used.*'dirichlet'"):
         read_calibrator(path)
 
 

@@ -177,7 +177,7 @@ def test_one_row_alone_is_known_again():
 
 @pytest.mark.parametrize("make", [classes, labels, numbers, positions])
 def test_a_calibrator_of_an_older_file_says_nothing(make, tmp_path):
-    from howsure.judge.calibrator_files import _digest
+    from howsure.data.sealed_json import digest
 
     def without(content):
         if not isinstance(content, dict):
@@ -189,7 +189,7 @@ def test_a_calibrator_of_an_older_file_says_nothing(make, tmp_path):
     howsure.calibrate(result[:N]).save(path)
     content = without(json.loads(path.read_text()))
     del content["sha256"]
-    path.write_text(json.dumps({**content, "sha256": _digest(content)}))
+    path.write_text(json.dumps({**content, "sha256": digest(content)}))
     assert read_calibrator(path)(result[:N]).learnt_from is None
     assert warned(howsure.evaluate, read_calibrator(path)(result[:N])) == []
 

@@ -6,11 +6,12 @@ from types import SimpleNamespace
 import pytest
 
 from howsure import InputError
+from howsure.data.sealed_json import digest
 from howsure.errors import FileError
 from howsure.models.protocol import BFLOAT16, Level
 from howsure.sampling.design import design_of
 from howsure.sampling.error import EarlyError
-from howsure.sampling.plan import Plan, Spent, _digest, described
+from howsure.sampling.plan import Plan, Spent, described
 from howsure.sites import Site
 
 SITES = (Site(0, "a", "dropout", 0.2, (6, 6, 8)), Site(1, "b", "dropout", 0.25, (16,)))
@@ -72,7 +73,7 @@ def test_a_file_of_a_version_without_fingerprints_is_read(tmp_path):
     made().save(tmp_path / "plan.json")
     settings = json.loads((tmp_path / "plan.json").read_text())
     del settings["fingerprint"], settings["sha256"]
-    (tmp_path / "plan.json").write_text(json.dumps({**settings, "sha256": _digest(settings)}))
+    (tmp_path / "plan.json").write_text(json.dumps({**settings, "sha256": digest(settings)}))
     assert Plan.load(tmp_path / "plan.json") == dataclasses.replace(made(), fingerprint="")
 
 

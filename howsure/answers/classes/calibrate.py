@@ -5,10 +5,11 @@ The maps are in `howsure.answers.classes.maps`; here are the fitted `Calibrator`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from scipy.special import stdtrit
@@ -30,12 +31,19 @@ from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.truth import truth_of
 from howsure.answers.registry import CLASSES, check_kind
 from howsure.arguments import check_choice
-from howsure.data.labels import check_names
+from howsure.data.typed import FROM_0, SHARE, Range, numbers, typed, wrong
 from howsure.errors import InputError, warn
-from howsure.judge.calibrator_files import Kept, check_not_calibrated, check_rows, plain_scores, read_scores
+from howsure.judge.calibrator_files import (
+    Kept,
+    check_not_calibrated,
+    check_rows,
+    plain_scores,
+    read_rows_and_names,
+    read_scores,
+)
 from howsure.judge.learnt import LearntRows, plain_rows
 from howsure.judge.paired import Paired
-from howsure.judge.scores import LEAST_MISTAKES, Score
+from howsure.judge.scores import LEAST_MISTAKES, SMALLEST, Score
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import entropy_of
 
@@ -212,22 +220,27 @@ def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: in
 
 def read(content: Mapping[str, Any]) -> Calibrator:
     """The part `read_calibrator` of one class per row: the inverse of `Calibrator._plain`."""
-    method, rows = content["method"], int(content["rows"])
-    names = check_names(content["class_names"], "class", "The class names")
-    if method not in maps.METHODS:
-        raise ValueError(f"howsure has no method '{method}'")
+    method = typed(Annotated[str, maps.METHODS], content["method"], "method")
+    rows, names = read_rows_and_names(content, "class")
+    replicas = typed(tuple[Any, ...], content["replicas"], "replicas")
+    if len(replicas) < 2:
+        raise wrong("replicas", "two fits or more", replicas)
     calibrator = Calibrator(
         method=method,
-        parameters=_parameters(method, content["parameters"], len(names)),
-        replicas=tuple(_parameters(method, each, len(names)) for each in content["replicas"]),
+        parameters=_parameters(method, content["parameters"], len(names), "parameters"),
+        replicas=tuple(
+            _parameters(method, each, len(names), f"replicas[{place}]") for place, each in enumerate(replicas)
+        ),
         rows=rows,
         class_names=names,
-        before=_evaluation(content["before"], rows, names),
-        after=_evaluation(content["after"], rows, names),
-        warnings=tuple(map(str, content["warnings"])),
+        before=_evaluation(content["before"], rows, names, "before"),
+        after=_evaluation(content["after"], rows, names, "after"),
+        warnings=typed(tuple[str, ...], content["warnings"], "warnings"),
         learnt_rows=LearntRows.read(content.get("learnt_rows")),
     )
-    vars(calibrator)["differences"] = read_scores(content["differences"])  # which the rows are needed for
+    # The rows would be needed for these.
+    which = dict.fromkeys([*content["differences"], "nll"])
+    vars(calibrator)["differences"] = read_scores(content["differences"], "differences", which)
     return calibrator
 
 
@@ -330,6 +343,13 @@ def _check_rows(method: str, p: Floats, counts: Integers, class_names: tuple[str
 _SCORES = tuple(each.name for each in fields(Evaluation) if each.type == "Score")
 
 
+def _limits(score: str) -> Range:
+    """Where a score lies: a share, or less another one; a sum of squares; or a logarithm of a probability."""
+    if score == "nll":
+        return Range(0, -math.log(SMALLEST))
+    return Range(-1, 2 if score.startswith("brier") else 1)
+
+
 def _listed(parameters: Parameters) -> dict[str, Any]:
     return {name: np.asarray(array).tolist() for name, array in parameters.items()}
 
@@ -343,31 +363,41 @@ def _plain_evaluation(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _evaluation(given: Mapping[str, Any], rows: int, names: tuple[str, ...]) -> Evaluation:
+def _evaluation(given: Any, rows: int, names: tuple[str, ...], field: str) -> Evaluation:
     """Scores without their rows, so that nothing can be compared with them row by row."""
-    scores: dict[str, Any] = read_scores({name: given[name] for name in _SCORES})
+    given = typed(Mapping[str, Any], given, field)
+    counts = typed(
+        Mapping[str, Annotated[int, Range(0, rows)]], given["rows_of_class"], f"{field}.rows_of_class"
+    )
+    scores: dict[str, Any] = {}
+    for name in _SCORES:
+        scores |= read_scores({name: given[name]}, field, limits=_limits(name))
     return Evaluation(
         rows=rows,
-        most_frequent=str(given["most_frequent"]),
-        recall=read_scores({name: given["recall"][name] for name in names}),
-        rows_of_class={name: int(given["rows_of_class"][name]) for name in names},
+        most_frequent=typed(Annotated[str, names], given["most_frequent"], f"{field}.most_frequent"),
+        recall=read_scores(given["recall"], f"{field}.recall", names, SHARE),
+        rows_of_class={name: counts[name] for name in names},
         **scores,
         _found=Paired({}),
     )
 
 
-def _parameters(method: str, given: Mapping[str, Any], classes: int) -> Parameters:
-    """Read-only arrays of the shapes that a method has, or a ValueError."""
-    arrays = {name: np.array(value, dtype=np.float64) for name, value in given.items()}
-    shapes: dict[str, tuple[int, ...]] = {"most": (), "strength": (), "temperature": ()}
-    shapes |= {"weights": (classes,), "intercepts": (classes,)}
-    for name in maps.NEEDED[method]:
-        array = arrays[name]
-        corners = method == "isotonic" and array.ndim == 2 and array.shape[0] == classes
-        if not corners and array.shape != shapes.get(name):
-            raise ValueError(f"`{name}` of shape {array.shape}")
-    for name, array in arrays.items():
-        if not np.isfinite(array).all():
-            raise ValueError(f"`{name}` is not finite")
-        array.flags.writeable = False
+def _parameters(method: str, given: Any, classes: int, field: str) -> Parameters:
+    """Read-only arrays of the shapes and ranges that a method has, or an `InputError`."""
+    limits: dict[str, tuple[tuple[int | None, ...], Range]] = {
+        "temperature": ((), Range(1 / maps.LIMIT, maps.LIMIT)),
+        "weights": ((classes,), Range(-maps.LIMIT, maps.LIMIT)),
+        "intercepts": ((classes,), Range(-maps.LIMIT, maps.LIMIT)),
+        "most": ((), SHARE),
+        "strength": ((), FROM_0),
+        "claimed": ((classes, None), SHARE),
+        "share": ((classes, None), SHARE),
+    }
+    given = typed(Mapping[str, Any], given, field)
+    names = [name for name in limits if name in maps.NEEDED[method] or name in given]
+    arrays = {name: numbers(given[name], *limits[name], f"{field}.{name}") for name in names}
+    if method == "isotonic":
+        claimed, share = arrays["claimed"], arrays["share"]
+        if claimed.shape != share.shape or not share.size or (np.diff([claimed, share]) < 0).any():
+            raise wrong(field, "`claimed` and `share` of one shape, each rising", given)
     return arrays

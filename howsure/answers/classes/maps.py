@@ -11,6 +11,7 @@ from scipy.special import log_softmax, softmax
 
 from howsure.judge.scores import SMALLEST
 from howsure.sampling.outcome import Floats, Integers
+from howsure.statistics import LARGEST_ERROR
 
 Parameters = Mapping[str, Floats]
 
@@ -244,4 +245,4 @@ def propagated(change: Callable[[Floats], Floats], p: Floats, error: Floats) -> 
         tilted = slope - np.sum(given_back * slope, axis=1, keepdims=True)
         rest = np.maximum(moved - given_back**2 * looked_at, 0.0)
         found[rows] = np.sqrt(np.sum(tilted**2 * np.where(eye == 1, moved, rest), axis=1))
-    return found
+    return np.minimum(found, LARGEST_ERROR)

@@ -20,6 +20,7 @@ from howsure.answers.probabilities import (
     beside_the_table,
     derived,
     doubt,
+    last,
     predicted,
     settled,
     verdict,
@@ -38,7 +39,6 @@ from howsure.results.columns import (
     FLOAT,
     INTEGER,
     PER_ROW,
-    ROUNDING,
     STRING,
     Column,
     read_only,
@@ -95,6 +95,7 @@ COLUMNS = (
         *("truth", PER_ROW, INTEGER, "class number", "the true class; None without labels"),
         optional=True,
         least=0,
+        most=last,
     ),
     derived("truth_name", PER_ROW, STRING, "words", "name of `truth`; None without labels", optional=True),
 )
@@ -196,14 +197,6 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
                 expected="a distribution over the classes in every row",
                 received=f"a sum of {self.probabilities[wrong[0]].sum():.6g}",
             )
-        if len(self) and self.expected_entropy.max() > np.log(classes) + ROUNDING:
-            raise InputError(
-                "`expected_entropy` cannot be of a result",
-                expected=f"at most log {classes} = {np.log(classes):.4g} nats",
-                received=f"{self.expected_entropy.max():.6g}",
-            )
-        if self.truth is not None:
-            check_labels(self.truth, len(self), classes)
         if self.quantiles is not None:
             check_quantiles(self.quantiles)
         as_share(self.unfamiliar_share, "unfamiliar_share")

@@ -15,8 +15,9 @@ from howsure.answers.classes.maps import METHODS
 from howsure.answers.labels.evaluate import truth_of
 from howsure.answers.labels.result import MultilabelCertainty
 from howsure.arguments import check_choice
+from howsure.data.typed import typed
 from howsure.errors import InputError
-from howsure.judge.calibrator_files import Kept
+from howsure.judge.calibrator_files import Kept, read_names
 from howsure.sampling.outcome import Floats
 from howsure.words import counted
 
@@ -135,5 +136,5 @@ def calibrate(
 
 def read(content: Mapping[str, Any]) -> MultilabelCalibrator:
     """The part `read_calibrator` of several labels per row: the inverse of `MultilabelCalibrator._plain`."""
-    each = content["of_label"].items()
-    return MultilabelCalibrator({name: of_classes.read(one) for name, one in each})
+    each = typed(Mapping[str, Mapping[str, Any]], content["of_label"], "of_label")
+    return MultilabelCalibrator({name: of_classes.read(each[name]) for name in read_names([*each], "label")})

@@ -19,6 +19,7 @@ from howsure.answers.probabilities import (
     OfProbabilities,
     derived,
     doubt,
+    most_entropy,
     predicted,
     settled,
     verdict,
@@ -52,7 +53,7 @@ COLUMNS = (
     ),
     _MC_ERROR,
     *_SPREAD,
-    *doubt(WIDE, most=np.log(2)),
+    *doubt(WIDE, most=lambda labels: most_entropy(2)),
     verdict(WIDE),
     *settled(WIDE, "`doubt within passes`, `passes disagree`, `too few passes`"),
     Column(

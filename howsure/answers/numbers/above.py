@@ -24,7 +24,7 @@ from howsure.errors import InputError
 from howsure.sampling.between import LEVELS
 from howsure.sampling.outcome import Floats
 from howsure.sampling.sketch import BINS
-from howsure.statistics import ERROR_FLOOR, entropy_of
+from howsure.statistics import ERROR_FLOOR, LARGEST_ERROR, entropy_of
 
 if TYPE_CHECKING:
     from howsure.answers.numbers.result import RegressionCertainty
@@ -144,7 +144,8 @@ def _error(networks: Networks, threshold: float, each: Floats) -> Floats:
     in_bin = np.where(same[:, 1:] | same[:, :-1], in_bin, 0.0)
     binned = (steps**2).sum(axis=-1) / 12 + (networks.mean(in_bin) / Z) ** 2
     squared = (slope * networks.error) ** 2 + rest + np.where(networks.is_each, 0.0, binned)
-    return np.maximum(np.sqrt(squared + (_unseen(networks, threshold, p, slope) / Z) ** 2), ERROR_FLOOR)
+    found = np.sqrt(squared + (_unseen(networks, threshold, p, slope) / Z) ** 2)
+    return np.clip(found, ERROR_FLOOR, LARGEST_ERROR)
 
 
 def _unseen(networks: Networks, threshold: float, p: Floats, slope: Floats) -> Floats:

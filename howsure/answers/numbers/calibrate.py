@@ -16,7 +16,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -30,14 +30,21 @@ from howsure.answers.numbers.evaluate import (
 )
 from howsure.answers.numbers.rescale import moved
 from howsure.answers.numbers.result import RegressionCertainty
-from howsure.answers.numbers.scores import Loss, root_of
+from howsure.answers.numbers.scores import LEVELS, Loss, root_of
 from howsure.answers.numbers.sentence import SHOWN
 from howsure.answers.numbers.truth import truth_of
 from howsure.answers.registry import NUMBERS, check_kind
 from howsure.data.rows import in_rows, quoted
-from howsure.data.targets import target_names
+from howsure.data.typed import FINITE, FROM_0, typed, types_of, wrong
 from howsure.errors import InputError
-from howsure.judge.calibrator_files import Kept, check_not_calibrated, check_rows, plain_scores, read_scores
+from howsure.judge.calibrator_files import (
+    Kept,
+    check_not_calibrated,
+    check_rows,
+    plain_scores,
+    read_rows_and_names,
+    read_scores,
+)
 from howsure.judge.learnt import LearntRows, plain_rows
 from howsure.judge.paired import Paired
 from howsure.judge.scores import Score
@@ -204,23 +211,20 @@ def calibrate(
 
 def read(content: Mapping[str, Any]) -> RegressionCalibrator:
     """The part `read_calibrator` of numbers: the inverse of `RegressionCalibrator._plain`."""
-    rows, names = int(content["rows"]), content["target_names"]
-    learnt = content["learnt"].removeprefix(WITH_SHIFT if SHIFT in content else "")
-    if learnt not in (NOISE, FACTOR):
-        raise ValueError(f"howsure does not learn '{learnt}'")
-    found = read_scores(content["values"])
-    values = {name: found[name] for name in target_names(names, len(names))}
-    if not all(np.isfinite(score.value) and score.value >= 0 for score in values.values()):
-        raise ValueError("a value is not a number of at least 0")
-    before, after = (_read_evaluation(content[which], rows, tuple(values)) for which in ("before", "after"))
-    warnings = tuple(map(str, content["warnings"]))
-    shifts = read_scores(content.get(SHIFT, {}))
-    shifts = {name: shifts[name] for name in values if shifts}
-    if not all(np.isfinite(score.value) for score in shifts.values()):
-        raise ValueError("a shift is not finite")
+    rows, names = read_rows_and_names(content, "target")
+    with_shift = WITH_SHIFT if SHIFT in content else ""
+    kinds = (with_shift + NOISE, with_shift + FACTOR)
+    learnt = typed(Annotated[str, kinds], content["learnt"], "learnt").removeprefix(with_shift)
+    values = read_scores(content["values"], "values", names, FROM_0, known=True)
+    shifts = read_scores(content[SHIFT], SHIFT, names, FINITE, known=True) if with_shift else {}
+    before, after = (_read_evaluation(content[which], rows, names, which) for which in ("before", "after"))
+    if any(scores.coverage is None for scores in after.of_target.values()):
+        raise wrong("after", "a `coverage` of each target", content["after"])
+    warnings = typed(tuple[str, ...], content["warnings"], "warnings")
     known = LearntRows.read(content.get("learnt_rows"))
     calibrator = RegressionCalibrator(learnt, values, rows, before, after, warnings, shifts, known)
-    vars(calibrator)["differences"] = read_scores(content["differences"])  # which the rows are needed for
+    # The rows would be needed for these.
+    vars(calibrator)["differences"] = read_scores(content["differences"], "differences")
     return calibrator
 
 
@@ -417,17 +421,25 @@ def _plain_target(scores: TargetScores) -> dict[str, Any]:
     return found
 
 
-def _read_evaluation(content: Mapping[str, Any], rows: int, names: tuple[str, ...]) -> RegressionEvaluation:
+def _read_evaluation(given: Any, rows: int, names: tuple[str, ...], field: str) -> RegressionEvaluation:
     """Scores without their rows, so that nothing can be compared with them row by row."""
-    of_target = {}
-    for name in names:
-        given: dict[str, Any] = {}
-        for score, value in content[name].items():
-            if isinstance(value, Mapping):
-                given[score] = at_levels({float(at): each for at, each in read_scores(value).items()})
-            elif isinstance(value, list):
-                given[score] = read_scores({score: value})[score]
-            else:
-                given[score] = float(value)
-        of_target[name] = TargetScores(**given)
+    content = typed(Mapping[str, Mapping[str, Any]], given, field)
+    of_target = {name: _read_target(content[name], f"{field}[{name!r}]") for name in names}
     return RegressionEvaluation(rows, of_target, _found=Paired({}))
+
+
+def _read_target(content: Mapping[str, Any], field: str) -> TargetScores:
+    given: dict[str, Any] = {}
+    for score, kind in types_of(TargetScores).items():
+        value, name = content.get(score), f"{field}.{score}"
+        if value is None and kind not in (Score, ScoreAtLevels, float):
+            given[score] = None
+        elif kind in (float, float | None):
+            given[score] = typed(float, value, name)
+        elif kind in (Score, Score | None):
+            given[score] = read_scores({score: value}, field)[score]
+        else:
+            found = {str(level): level for level in LEVELS}
+            each = read_scores(value, name, found)
+            given[score] = at_levels({level: each[said] for said, level in found.items()})
+    return TargetScores(**given)

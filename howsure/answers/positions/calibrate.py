@@ -29,9 +29,16 @@ from howsure.answers.positions.truth import truths_of
 from howsure.answers.registry import POSITIONS, check_kind
 from howsure.answers.verdict import judge, pick, top_two
 from howsure.arguments import check_choice
-from howsure.data.labels import check_names
+from howsure.data.typed import FINITE, POSITIVE, numbers
 from howsure.errors import InputError
-from howsure.judge.calibrator_files import Kept, check_not_calibrated, check_rows, plain_scores, read_scores
+from howsure.judge.calibrator_files import (
+    Kept,
+    check_not_calibrated,
+    check_rows,
+    plain_scores,
+    read_rows_and_names,
+    read_scores,
+)
 from howsure.judge.learnt import LearntRows, plain_rows
 from howsure.judge.scores import SMALLEST, Score
 from howsure.results.columns import is_in_files
@@ -250,20 +257,16 @@ def tempered(row: DenseCertainty, beta: float) -> DenseCertainty:
 
 def read(content: Mapping[str, Any]) -> DenseCalibrator:
     """The part `read_calibrator` of positions: the inverse of `DenseCalibrator._plain`."""
-    scores = read_scores(content["scores"])
-    names = check_names(content["class_names"], "class", "The class names")
-    temperature = scores["temperature"].value
-    if not (np.isfinite(temperature) and temperature > 0):
-        raise ValueError(f"a temperature of {temperature}")
+    rows, names = read_rows_and_names(content, "class")
     added = content.get("offsets")
-    if added is not None and (len(added) != len(names) or not np.isfinite(added).all()):
-        raise ValueError(f"offsets {added}")
-    given = {name: scores[name] for name in ("temperature", "before", "after", "difference")}
+    if added is not None:
+        added = tuple(numbers(added, (len(names),), FINITE, "offsets").tolist())
     return DenseCalibrator(
-        rows=int(content["rows"]),
+        rows=rows,
         class_names=names,
-        **given,
-        offsets=None if added is None else tuple(map(float, added)),
+        **read_scores(content["scores"], "scores", ("temperature",), POSITIVE, known=True),
+        **read_scores(content["scores"], "scores", ("before", "after", "difference")),
+        offsets=added,
         learnt_rows=LearntRows.read(content.get("learnt_rows")),
     )
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.answers.positions.truth import IGNORED
-from howsure.answers.probabilities import ROW_AND_ID, beside_the_table, derived
+from howsure.answers.probabilities import ROW_AND_ID, beside_the_table, derived, last, most_entropy
 from howsure.results.columns import (
     BOOLEAN,
     FLOAT,
@@ -25,6 +25,7 @@ from howsure.results.columns import (
     Column,
 )
 from howsure.sampling.outcome import Booleans
+from howsure.statistics import LARGEST_ERROR
 
 
 def _map(name: str, type: str, unit: str, words: str, **more: Any) -> Column:
@@ -32,7 +33,10 @@ def _map(name: str, type: str, unit: str, words: str, **more: Any) -> Column:
 
 
 def _share(name: str, shape: str, words: str, *, unknown: bool = True, optional: bool = False) -> Column:
-    return Column(name, shape, FLOAT, "0 to 1", words, least=0, unknown=unknown, optional=optional)
+    most = (
+        1 if name in ("share", "share_spread", "share_quantiles", "overlap") else np.inf
+    )  # errors are wider
+    return Column(name, shape, FLOAT, "0 to 1", words, least=0, most=most, unknown=unknown, optional=optional)
 
 
 def _of_row(name: str, words: str) -> Column:
@@ -56,24 +60,38 @@ COLUMNS = (
         optional=True,
         lacking=True,
     ),
-    _map("label", SHORT, "class number", "the most probable class", least=0),
-    _map("runner_up", SHORT, "class number", "the second most probable class", least=0),
+    _map("label", SHORT, "class number", "the most probable class", least=0, most=last),
+    _map("runner_up", SHORT, "class number", "the second most probable class", least=0, most=last),
     _map("probability", SINGLE, "0 to 1", "probability of `label`", least=0, most=1),
     _map("gap", SINGLE, "0 to 1", "lead of `label` over `runner_up`", least=0, most=1),
-    _map("mc_error", SINGLE, "0 to 1", "standard error of the top probability", least=0, unknown=True),
-    _map("entropy", SINGLE, "nats", "all doubt", least=0),
-    _map("expected_entropy", SINGLE, "nats", "mean entropy of the passes", least=0),
+    _map(
+        *("mc_error", SINGLE, "0 to 1", "standard error of the top probability"),
+        least=0,
+        most=LARGEST_ERROR,
+        unknown=True,
+    ),
+    _map("entropy", SINGLE, "nats", "all doubt", least=0, most=most_entropy),
+    _map("expected_entropy", SINGLE, "nats", "mean entropy of the passes", least=0, most=most_entropy),
     beside_the_table(
         "mutual_information", MAP, SINGLE, "nats", "the rest of `entropy`: disagreement between passes"
     ),
     beside_the_table("verdict", MAP, STRING, "words", "`sure`, `leaning` or `coin flip`"),
     _map("settled", BOOLEAN, "yes or no", "whether `mc_error` allows that verdict"),
-    _map("truth", SHORT, "class number", "the true class, −1 where ignored", optional=True, least=-1),
+    _map(
+        "truth", SHORT, "class number", "the true class, −1 where ignored", optional=True, least=-1, most=last
+    ),
     *(
-        Column(name, WIDE_MAP, SINGLE, "0 to 1", words, in_table=False, optional=True, least=0, unknown=True)
-        for name, words in (
-            ("all_probabilities", "probability of each class; None unless kept"),
-            ("all_errors", "their standard errors; None unless kept"),
+        Column(
+            *(name, WIDE_MAP, SINGLE, "0 to 1", words),
+            in_table=False,
+            optional=True,
+            least=0,
+            most=most,
+            unknown=True,
+        )
+        for name, words, most in (
+            ("all_probabilities", "probability of each class; None unless kept", 1.0),
+            ("all_errors", "their standard errors; None unless kept", LARGEST_ERROR),
         )
     ),
 )

@@ -124,14 +124,15 @@ class DenseCertainty(Result[DenseRow]):
     frame_index: NDArray[Any] | None = None
     position_called: str = ""
 
-    def _checked(self, column: Column, values: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    def _checked(self, column: Column, values: Any, shape: tuple[int, ...], names: int) -> NDArray[Any]:
         """As of all results, but that positions which do not count hold nothing, whatever is given there."""
         counts = vars(self)["counts"]  # checked before the other maps
         left_out = column.is_map and column.name != "counts" and counts is not None
         if not left_out or is_in_files(values) or np.shape(values) != shape:
-            return super()._checked(column, values, shape)
+            return super()._checked(column, values, shape, names)
         there = counts[..., None] if column.shape == WIDE_MAP else counts
-        known = super()._checked(column, np.where(there, values, np.zeros_like(values, shape=())), shape)
+        zeros = np.zeros_like(values, shape=())
+        known = super()._checked(column, np.where(there, values, zeros), shape, names)
         return of_counted(column, known, counts)
 
     @property

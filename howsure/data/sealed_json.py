@@ -1,0 +1,132 @@
+"""JSON files that howsure writes and reads again, with the SHA-256 of what they hold."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from howsure.arguments import check_path
+from howsure.atomic import write_whole
+from howsure.data.reading import is_out_of_memory, not_for_its_content
+from howsure.data.typed import short
+from howsure.errors import DependencyError, FileError, HowsureError
+
+Found = TypeVar("Found")
+
+DAMAGED = "It may be damaged, or was changed by something other than howsure"
+
+DEEPEST = 50
+"""Lists and dicts in one another at most. Files of howsure have six; Python gives up at about a thousand."""
+
+
+def write_sealed(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
+    """Write a JSON file; an earlier file stays until the new one is complete.
+
+    Raises:
+        FileError: It cannot be written.
+    """
+    text = json.dumps({**content, "sha256": digest(content)}, indent=1) + "\n"
+    write_whole(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
+
+
+def read_sealed(
+    path: str | os.PathLike[str],
+    what: str,
+    format: int,
+    parse: Callable[[dict[str, Any]], Found],
+    *,
+    written_by: str,
+    again: str,
+    kind: str | None = None,
+) -> Found:
+    """What `write_sealed` wrote.
+
+    Args:
+        path: The file.
+        what: It should be, such as `plan`.
+        format: Number of the format that `parse` reads.
+        parse: Makes something of the content.
+        written_by: What writes such files.
+        again: How to make one again.
+        kind: What the content calls itself, or None.
+
+    Raises:
+        FileError: It is missing, damaged, changed, of another format, or something else.
+    """
+    source = check_path(path)
+    try:
+        raw = source.read_bytes()
+    except OSError as error:
+        raise FileError(f"Cannot read the {what} '{source}' ({error.strerror or error})") from error
+    hint = f"If it was one, it is damaged: {again[0].lower()}{again[1:]}"
+    with made_of(source, f"is not a saved {what}", f"a file written by {written_by}", hint):
+        content = plain_json(raw)
+        if kind is not None and content["kind"] != kind:
+            raise ValueError("it is something else")
+        found = content["format"]
+        if found == format:
+            if content.pop("sha256") != digest(content):
+                raise ValueError("it is not what was saved")
+            return parse(content)
+    raise FileError(
+        f"'{source}' is in a format that this version of howsure does not know",
+        expected=f"format {format}",
+        received=short(found),
+        hint=f"{again}, or update howsure",
+    )
+
+
+def plain_json(raw: bytes) -> Any:
+    """What JSON in UTF-8 holds; a ValueError where it is nested too deep."""
+    found = json.loads(raw.decode("utf-8"))
+    level = [found] if isinstance(found, (dict, list)) else []
+    for _ in range(DEEPEST):
+        values = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [each for several in values for each in several if isinstance(each, (dict, list))]
+    if level:
+        raise ValueError(f"it is nested more than {DEEPEST} deep")
+    return found
+
+
+def digest(content: Mapping[str, Any]) -> str:
+    """The SHA-256 of the content of a file, in whatever lines its JSON is laid out."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def made_of(path: str | os.PathLike[str], what: str, expected: str | None, hint: str) -> Iterator[None]:
+    """Around code that makes something of the content of a file: whatever it raises becomes a `FileError`.
+
+    Args:
+        path: The file.
+        what: Goes on with what it is then: `is not a saved plan`.
+        expected: What would be; where one field is wrong, what it may hold is said instead.
+        hint: What to do about it.
+    """
+    try:
+        yield
+    except (FileError, DependencyError):
+        raise
+    except HowsureError as error:
+        said = f"'{os.fspath(path)}' {what}: {error.what[0].lower()}{error.what[1:]}"
+        raise FileError(said, expected=error.expected, received=error.received, hint=hint) from error
+    except Exception as error:  # of any kind, as the content may be whatever somebody wrote there
+        if is_out_of_memory(error):
+            raise not_for_its_content(path, error) from error  # type: ignore[misc]
+        said = f"'{os.fspath(path)}' {what} ({_of_content(error)})"
+        raise FileError(said, expected=expected, hint=hint) from error
+
+
+def _of_content(error: Exception) -> str:
+    """What is wrong with the content of a file that howsure wrote, judged by the error."""
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    said = " ".join(str(error).split())[:200]
+    if isinstance(error, json.JSONDecodeError):
+        return f"it is not JSON: {said}"
+    return said if type(error) is ValueError else f"{type(error).__name__}: {said}"

@@ -1,0 +1,595 @@
+"""Files changed on purpose, and what is read then: bits, bytes, lengths, and fields with right seals.
+
+    python -m validation.mutation [--each 1000] [--seed 0]
+
+Each format is changed so many times. Half of the changes of a file that howsure seals are forged: one field
+or number gets a value that it cannot have, and the file a right checksum. Whatever comes through is used:
+results print their rows, calibrators calibrate, a plan makes passes. The counts go to docs/mutation.json, and
+into the page docs/faults.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import os
+import tempfile
+import time
+import warnings
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+import howsure
+from benchmarks.docs import Page
+from howsure.data.files import read_rows
+from howsure.data.label_files import read_label_file
+from howsure.data.rows import InputSpec
+from howsure.data.sealed_json import digest
+from howsure.judge.calibrator_files import read_calibrator
+from howsure.results.saved import METADATA_KEY, maps_of
+from howsure.results.seal import seal
+from howsure.scale.folder import read_images, read_manifest
+from howsure.scale.there import missing_in
+from validation import small_network
+
+REFUSED, SAME, WRONG, UNSEEN, RAW, WARNED = "refused", "same", "wrong", "not noticeable", "raw", "warnings"
+KINDS = (REFUSED, SAME, WRONG, UNSEEN, RAW)
+
+PAGE = Page("mutation")
+
+Forge = Callable[[np.random.Generator], str]
+"""Changes what a file holds, seals it again, and says what was changed."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of file.
+
+    Attributes:
+        name: In the table.
+        path: The file that is changed.
+        read: Reads and uses it, and gives what can be compared by its `repr`.
+        checksum: What guards its content; empty where nothing does.
+        forge: Changes a field of it and seals it again; None for files of other programs.
+    """
+
+    name: str
+    path: Path
+    read: Callable[[], Any]
+    checksum: str = ""
+    forge: Forge | None = None
+
+
+def counted(of: Format, changes: int, seed: int, tell: Callable[[str], None] = print) -> Counter[str]:
+    """What came of changing a file so many times; it is as it was afterwards."""
+    random = np.random.default_rng([seed, zlib.crc32(of.name.encode())])
+    folder = of.path.parent
+    whole = {each: each.read_bytes() for each in folder.rglob("*") if each.is_file()}
+    expected, found = repr(of.read()), Counter[str]()
+    for number in range(changes):
+        if of.forge is not None and number % 2:
+            what = of.forge(random)
+        else:
+            changed, what = damaged(whole[of.path], random)
+            put(of.path, changed)
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            kind = _read(of, expected)
+        found[kind] += 1
+        found[WARNED] += bool(heard)
+        if kind in (WRONG, RAW):
+            tell(f"{of.name}, seed {seed}, change {number}: {kind}: {what}")
+        for each, content in whole.items():
+            if not each.exists() or each.read_bytes() != content:
+                put(each, content)
+    return found
+
+
+def _read(of: Format, expected: str) -> str:
+    try:
+        if repr(of.read()) == expected:
+            return SAME
+        return WRONG if of.checksum else UNSEEN
+    except howsure.HowsureError:
+        return REFUSED
+    except Exception:
+        return RAW
+
+
+def put(path: Path, content: bytes) -> None:
+    """Write a file anew: what was mapped of the earlier one stays as it was."""
+    new = path.with_name(f".{path.name}.new")
+    new.write_bytes(content)
+    os.replace(new, path)
+
+
+def damaged(whole: bytes, random: np.random.Generator) -> tuple[bytes, str]:
+    """Bytes of a file with a bit, some bytes or the length changed, and what it was."""
+    kind = random.choice(["bit", "bytes", "cut", "longer", "without", "again", "zeros"])
+    place, length = int(random.integers(len(whole))), int(random.integers(1, 9))
+    before, here, behind = whole[:place], whole[place : place + length], whole[place + length :]
+    changed = {
+        "bit": before + bytes([whole[place] ^ 1 << int(random.integers(8))]) + whole[place + 1 :],
+        "bytes": before + random.bytes(len(here)) + behind,
+        "cut": before,
+        "longer": whole + random.bytes(length),
+        "without": before + behind,
+        "again": before + here + here + behind,
+        "zeros": before + bytes(len(here)) + behind,
+    }
+    return changed[str(kind)], f"{kind} at byte {place}"
+
+
+# --- fields ------------------------------------------------------------------------------------------
+
+FREE = ("method", "plan", "made_with", "settings", "versions", "images")
+"""Fields that may hold anything: their type is changed, and nothing within them."""
+
+MAY_BE_NONE = (
+    *("plan", "noise_from", "learnt_rows", "columns", "plan_from", "pilot", "design", "fault", "offsets"),
+    *("bias", "nll", "nll_mixture", "crps", "coverage", "width", "interval_score", "miscalibration"),
+    *("miscalibration_by_chance", "ause", "aurg", "fingerprint"),
+)
+"""Fields of which None says that there is nothing."""
+
+OF_TYPE: Mapping[type, tuple[Any, ...]] = {
+    str: (7, 1.5, True, ["a"], {"a": 1}, "a\ud800"),
+    bool: ("yes", 2, None, [True]),
+    int: ("two", 1.5, True, [1], {"a": 1}, 10**400, -(10**30), float("nan")),
+    float: ("two", True, [1], {"a": 1}, 10**400, float("nan")),
+    list: ("text", 7, {"a": 1}, True),
+    dict: ("text", 7, ["a"], True),
+}
+"""What cannot stand in the place of a value of each type."""
+
+_BELOW_0 = (-1, -0.5)
+_NAMES = ([], ["a"], ["a"] * 3, ["a", "b", "c\ud800"], ["a", "b", "c\n"], ["a", "b", 3], "abc")
+
+IMPOSSIBLE: Mapping[str, tuple[Any, ...]] = {
+    "temperature": (-1, 0, 1e9, [-1, -2, -1], [None, None, None]),
+    "most": (-1, 2),
+    "strength": _BELOW_0,
+    "weights": ([1.0], [[1.0]], [1e9] * 3),
+    "claimed": ([[0, 1]], [[1, 0]] * 3, [[0, 2]] * 3),
+    "share": ([[0, 1]], [[1, 0]] * 3, [[0, 2]] * 3),
+    "offsets": ([0.0], [0.0] * 9, [float("inf")] * 3),
+    "replicas": ([],),
+    "rows": (-1, 0.5, 2**70),
+    "class_names": _NAMES,
+    "label_names": _NAMES,
+    "target_names": _NAMES,
+    "learnt": ("nothing", "shift"),
+    "values": ({}, {"price": [-1, -1, -1]}),
+    "kept": ("xyz", "00", "f" * 32 + "0" * 32),
+    "total": (-1, 2**64),
+    "accuracy": ([2, 2, 2], [1, 1], [1, 1, 1, 1], ["one", 1, 1]),
+    "nll": ([-5, -5, -5], [1, 1]),
+    "thresholds": ({}, {"sure": 0.95}),
+    "sure": (-1, 0.3, 1.5),
+    "coin_flip": (-0.1, 1.0),
+    "unfamiliar_share": (-1, 0, 2),
+    "answer": ("numbers!", ""),
+    "format": (-1, 99, "3"),
+    "folder": ("../positions.maps", "/tmp", "..", "positions.maps/"),
+    "checksums": ({"../../label": 1}, {"label": 1}),
+    "widths": ([], [0], [-4], [3, 2]),
+    "late": ([], [0], [1]),
+    "cells": (0, -1),
+    "first": (0, -1),
+    "cost": _BELOW_0,
+    "passes": (0, -1),
+    "shares": ([-1.0], [2.0]),
+    "precision": ("float8", ""),
+    "quantiles": ([], [1.0], [-1.0] * 11),
+    "spread": _BELOW_0,
+    "usual_early": ([[0.0, 0.0]] * 4, [[-1.0, 0.0, 0.0]] * 4),
+    "of_variance": ([[0.0] * 3] * 4, [[-1.0, 0.0]] * 4),
+    "alike": ([0.0] * 4, [-1.0] * 4),
+    "file": (-1, 9),
+    "start": (-1, 10**6),
+    "stop": (-1, 0),
+    "first_row": (-1,),
+    "size": (-1,),
+    "rows_per_part": (0, -1),
+    "plan_from": (-1,),
+    "files": ([],),
+    "frame_index": ("nowhere", [1], {"a": 1}),
+}
+"""Values of the right type that fields of these names cannot have."""
+
+
+def deep(levels: int = 200) -> Any:
+    """A list in a list, and so on."""
+    found: Any = []
+    for _ in range(levels):
+        found = [found]
+    return found
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where values stand in JSON: all but those within a field that may hold anything."""
+    if path:
+        yield path
+    if path and path[-1] in FREE:
+        return
+    each = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, inner in each:
+        yield from places(inner, (*path, key))
+
+
+def forged(content: Any, random: np.random.Generator) -> tuple[Any, str]:
+    """JSON with one value that cannot stand where it does, and which."""
+    changed, everywhere = copy.deepcopy(content), list(places(content))
+    while True:
+        by_name = [path for path in everywhere if path[-1] in IMPOSSIBLE]
+        some = by_name if by_name and random.integers(3) == 0 else everywhere
+        path = some[random.integers(len(some))]
+        inside = changed
+        for key in path[:-1]:
+            inside = inside[key]
+        now = inside[path[-1]]
+        if now is None or path == ("version",):  # which may hold anything
+            continue
+        others = [*OF_TYPE[type(now)], *([deep()] if isinstance(now, (list, dict)) else [])]
+        if isinstance(now, (dict, list)) and path[-1] not in MAY_BE_NONE:
+            others.append(None)
+        if path[-1] in IMPOSSIBLE and random.integers(2):
+            others = list(IMPOSSIBLE[path[-1]])
+        if isinstance(inside, dict) and path[-1] not in MAY_BE_NONE and random.integers(10) == 0:
+            del inside[path[-1]]
+            return changed, f"{path} left out"
+        value = others[random.integers(len(others))]
+        if type(value) is type(now) and value == now:
+            continue
+        inside[path[-1]] = value
+        return changed, f"{path} = {str(value)[:60]!r} in the place of {str(now)[:60]!r}"
+
+
+def forge_json(path: Path) -> Forge:
+    """Of a file with the SHA-256 of its content."""
+
+    def forge(random: np.random.Generator) -> str:
+        content = json.loads(path.read_bytes())
+        del content["sha256"]
+        changed, what = forged(content, random)
+        put(path, json.dumps({**changed, "sha256": digest(changed)}).encode())
+        return what
+
+    return forge
+
+
+# --- tables ------------------------------------------------------------------------------------------
+
+NUMBERS: Mapping[str, tuple[float, ...]] = {
+    "probabilities": (-0.2, 1.5, np.nan, np.inf),
+    "mc_error": (-1, 5, np.inf),
+    "expected_entropy": (-1, 9, np.nan),
+    "entropy_correction": (-1, np.nan, np.inf),
+    "entropy_error": (-1, np.inf),
+    "expected_entropy_error": (-1, np.inf),
+    "mutual_information_error": (-1, np.inf),
+    "spread": (-1, np.inf),
+    "spread_error": (-1, np.inf),
+    "quantiles": (np.inf, -np.inf),
+    "quantiles_error": (-1, np.inf),
+    "familiarity": (-1, 2, np.nan),
+    "passes": (0, -3),
+    "row": (-1,),
+    "truth": (99, -7),
+    "mean": (np.nan, np.inf),
+    "noise": (-1, np.inf),
+    "std": (-1, np.inf),
+    "networks": (np.inf,),
+    "independent": (-1,),
+    "share": (-1, 2, np.nan),
+    "share_error": (-1, np.inf),
+    "share_spread": (-1, 2),
+    "share_quantiles": (-1, 2),
+    "overlap": (-1, 2),
+    "undecided": (-1, 2),
+    "doubt": (-1, 2),
+}
+"""Numbers that columns of these names cannot hold."""
+
+MAPS: Mapping[str, tuple[float, ...]] = {
+    "label": (7, -5),
+    "runner_up": (7, -5),
+    "probability": (2, -1, np.nan),
+    "gap": (2, -1, np.nan),
+    "mc_error": (-1, 5, np.inf),
+    "entropy": (-1, 9, np.nan),
+    "expected_entropy": (-1, 9, np.nan),
+    "truth": (9, -3),
+    "all_probabilities": (2, -1),
+    "all_errors": (5, -1),
+}
+"""Numbers that maps cannot hold."""
+
+
+def forge_table(path: Path) -> Forge:
+    """Of a saved result: a setting, a column, or a map."""
+
+    def forge(random: np.random.Generator) -> str:
+        table = pq.read_table(path)
+        settings = json.loads(table.schema.metadata[METADATA_KEY])
+        metadata = dict(table.schema.metadata)
+        kinds = ["setting", "column", "column", *(["map"] if settings.get("maps") else [])]
+        kind = random.choice(kinds)
+        if kind == "setting":
+            settings, what = forged(settings, random)
+        elif kind == "column":
+            table, what = _other_column(table, random)
+        else:
+            what = _other_map(path, settings["maps"], random)
+        metadata[METADATA_KEY] = json.dumps(settings).encode()
+        new = path.with_name(".new.parquet")
+        pq.write_table(table.replace_schema_metadata(metadata), new, write_page_checksum=True)
+        seal(str(new))
+        os.replace(new, path)
+        return what
+
+    return forge
+
+
+def _other_column(table: pa.Table, random: np.random.Generator) -> tuple[pa.Table, str]:
+    names = [name for name in table.column_names if name in NUMBERS]
+    name = names[random.integers(len(names))]
+    at = table.column_names.index(name)
+    values = table[name].to_pylist()
+    row = int(random.integers(len(values)))
+    kind, cell = random.choice(["range", "range", "type", "missing", "length", "left out"]), values[row]
+    if kind == "left out" and name in ("probabilities", "mean", "share", "passes", "row"):
+        return table.drop_columns([name]), f"{name} left out"
+    if kind == "type":
+        return table.set_column(at, name, pa.array([str(each) for each in values])), f"{name} as texts"
+    if kind == "missing":
+        values[row] = None
+        return table.set_column(at, name, pa.array(values, table[name].type)), f"{name}[{row}] is missing"
+    if kind == "length" and isinstance(cell, list):
+        values[row] = cell[:-1]
+        return table.set_column(at, name, pa.array(values, table[name].type)), f"{name}[{row}] is shorter"
+    boolean = isinstance(cell[0] if isinstance(cell, list) else cell, bool)
+    bad = NUMBERS[name][random.integers(len(NUMBERS[name]))]
+    if boolean or (name == "truth" and not isinstance(cell, int)):
+        return table.set_column(at, name, pa.array([7] * len(values))), f"{name} as whole numbers"
+    if isinstance(cell, list):
+        cell[random.integers(len(cell))] = bad
+    else:
+        values[row] = bad
+    return table.set_column(at, name, pa.array(values, table[name].type)), f"{name}[{row}] with {bad}"
+
+
+def _other_map(table: Path, told: dict[str, Any], random: np.random.Generator) -> str:
+    names = [name for name in told["checksums"] if name in MAPS]
+    name = names[random.integers(len(names))]
+    path = table.parent / told["folder"] / f"{name}.npy"
+    found = np.load(path)
+    kind = random.choice(["range", "range", "rows", "sides", "type"])
+    if kind == "range":
+        bad = MAPS[name][random.integers(len(MAPS[name]))]
+        found[tuple(random.integers(side) for side in found.shape)] = bad
+    changed = {"range": found, "rows": found[1:], "sides": found[:, :1], "type": found.astype("U9")}[
+        str(kind)
+    ]
+    new = path.with_name(".new.npy")
+    np.save(new, changed)
+    os.replace(new, path)
+    told["checksums"][name] = zlib.crc32(path.read_bytes())
+    return f"map {name} with other {kind}"
+
+
+# --- formats -----------------------------------------------------------------------------------------
+
+
+def formats(folder: Path) -> Iterator[Format]:
+    """All of them, each in a folder of its own."""
+
+    def place(name: str) -> Path:
+        (folder / name).mkdir(exist_ok=True)
+        return folder / name / name
+
+    random = np.random.default_rng(0)
+    yield from _of_results(place, random)
+    plan = howsure.plan(small_network.make(), small_network.rows(64), precision="float32")
+    x = small_network.rows(16)
+    plan.save(place("plan.json"))
+    yield Format(
+        "plan",
+        place("plan.json"),
+        lambda: _used_plan(place("plan.json"), x),
+        "SHA-256",
+        forge_json(place("plan.json")),
+    )
+    yield from _of_folder(folder / "results", plan, x)
+    yield from _of_rows(place, random)
+    yield from _of_pictures(place, random)
+
+
+def _used_plan(path: Path, x: Any) -> Any:
+    plan = howsure.Plan.load(path)
+    howsure.assess(small_network.make(), x, method=howsure.MCDropout(plan=plan, max_passes=64))
+    return plan, plan.in_words(small_network.make().levels)
+
+
+def _of_results(place: Callable[[str], Path], random: np.random.Generator) -> Iterator[Format]:
+    rows = 60
+    passes = random.dirichlet([1, 1, 1], size=(6, rows))
+    truth = [random.choice(3, p=p) for p in passes.mean(axis=0)]
+    classes = howsure.Certainty.from_passes(passes, ["a", "b", "c"]).with_ids([f"r{n}" for n in range(rows)])
+    said = random.uniform(size=(6, rows, 2))
+    labels = howsure.MultilabelCertainty.from_passes(said, ["rain", "wind"])
+    each = random.normal(size=(6, rows, 2))
+    numbers = howsure.RegressionCertainty.from_samples(each, ["price", "age"])
+    maps = random.dirichlet([1, 1, 1], size=(4, 20, 3, 2))
+    true = np.where(random.uniform(size=(20, 3, 2)) < 0.5, maps.mean(axis=0).argmax(axis=-1), 1)
+    dense = howsure.DenseCertainty.from_passes(maps, ["sky", "tree", "road"])
+    kinds: tuple[tuple[str, Any, Any, tuple[str | None, ...]], ...] = (
+        ("classes", classes, truth, (None, "vector", "isotonic")),
+        ("labels", labels, said[0] > 0.5, (None,)),
+        ("numbers", numbers, each[0], (None, "shift")),
+        ("positions", dense, true, (None, "offsets")),
+    )
+    for name, result, labelled, methods in kinds:
+        path, known = place(f"{name}.parquet"), result[:5].with_truth(labelled[:5])
+        if result.has("familiarity"):
+            known = known.with_familiarity([0.2, 0.4, 0.6, 0.8, 1.0])
+        known.save(path)
+        maps_too = " with its maps" if maps_of(path) else ""
+        yield Format(f"result of {name}{maps_too}", path, _result_of(path), "SHA-256", forge_table(path))
+        if maps_too:
+            label = path.parent / maps_of(path).folder / "label.npy"  # type: ignore[union-attr]
+            yield Format("map of labels", label, _result_of(path), "CRC-32")
+        for method in methods:
+            path = place(f"{name}-{method}.json")
+            howsure.calibrate(result, labelled, method=method).save(path)
+            called = f"calibrator of {name}" + (f", {method}" if method else "")
+            yield Format(called, path, _calibrator_of(path, result), "SHA-256", forge_json(path))
+
+
+def _result_of(path: Path) -> Callable[[], Any]:
+    def read() -> Any:
+        found = howsure.load(path)
+        said = [str(found), *(str(row) for row in found)]
+        found.to_arrow()
+        settings = [getattr(found, name) for name in (found.names, "kind", "seed", "version")]
+        return said, settings, {each.name: plain(getattr(found, each.name, None)) for each in found.columns}
+
+    return read
+
+
+def _calibrator_of(path: Path, result: Any) -> Callable[[], Any]:
+    def read() -> Any:
+        found = read_calibrator(path)
+        changed = found(result)
+        numbers = getattr(changed, changed.first_numbers())
+        return found.in_words(), repr(found), found._plain(), plain(numbers), plain(changed.learnt_from)
+
+    return read
+
+
+def _of_folder(folder: Path, plan: howsure.Plan, x: Any) -> Iterator[Format]:
+    from tests.commands import done
+
+    folder.mkdir()
+    rows, out = folder / "rows.parquet", folder / "out"
+    plan.save(folder / "plan.json")
+    pq.write_table(pa.table({f"f{number}": x[:, number] for number in range(x.shape[1])}), rows)
+    given = ("--plan", folder / "plan.json", "--part-rows", 8, "--max-passes", 64)
+    done("assess", "validation.small_network:make", rows, "--out", out, *given)
+    manifest, part = out / "manifest.json", out / "part-00000-000000000000.parquet"
+
+    def read() -> Any:
+        found = howsure.load(out)
+        said = read_manifest(out)
+        names = read_images(out, said[0]) if said else None
+        return said, names, missing_in(out), plain(found.probabilities), plain(found.row)
+
+    yield Format("manifest of a folder", manifest, read, "SHA-256", forge_json(manifest))
+    yield Format("part of a folder", part, read, "SHA-256", forge_table(part))
+
+
+def _of_rows(place: Callable[[str], Path], random: np.random.Generator) -> Iterator[Format]:
+    x, y = random.normal(size=(20, 4)).astype(np.float32), np.arange(20) % 3
+    inputs = [InputSpec("x", (4,), "float32")]
+    table = pa.table({**{f"c{k}": x[:, k] for k in range(4)}, "y": y})
+    np.savez(place("x.npz"), x=x, y=y)
+    np.savez_compressed(place("c.npz"), x=x, y=y)
+    pq.write_table(table, place("checked.parquet"), write_page_checksum=True)
+    pq.write_table(table, place("plain.parquet"))
+    np.save(place("x.npy"), x)
+    np.savetxt(place("x.csv"), x, delimiter=",")
+    np.savetxt(place("y.csv"), y, fmt="%d", header="y", comments="")
+    np.save(place("y.npy"), y)
+    for name, called, checksum in (
+        ("x.npz", "rows in .npz", "CRC-32"),
+        ("c.npz", "rows in .npz, compressed", "CRC-32"),
+        ("checked.parquet", "rows in .parquet, page checksums", "CRC-32 of pages"),
+        ("plain.parquet", "rows in .parquet", ""),
+        ("x.npy", "rows in .npy", ""),
+        ("x.csv", "rows in .csv", ""),
+    ):
+        yield Format(called, place(name), _rows_of(place(name), inputs), checksum)
+    for name, called in (("y.csv", "labels in .csv"), ("y.npy", "labels in .npy")):
+        yield Format(called, place(name), lambda name=name: plain(read_label_file(place(name)).labels))  # type: ignore[misc]
+
+
+def _of_pictures(place: Callable[[str], Path], random: np.random.Generator) -> Iterator[Format]:
+    from howsure.data.label_images import LabelFolder
+
+    pixels = random.integers(0, 256, (8, 6, 3), dtype=np.uint8)
+    image = [InputSpec("image", (8, 6, 3), "float32")]
+    for ending, checksum in (("png", "CRC-32"), ("jpg", ""), ("tif", ""), ("bmp", "")):
+        Image.fromarray(pixels).save(place(f"a.{ending}"))
+        path = place(f"a.{ending}")
+        yield Format(f"image in .{ending}", path, _rows_of(path, image), checksum)
+    labels = place("labels.png")
+    Image.fromarray(pixels[..., 0] % 3).save(labels)
+
+    def read() -> Any:
+        folder = LabelFolder.of_folder(labels.parent)
+        return plain(folder.of(folder))
+
+    yield Format("label image in .png", labels, read, "CRC-32")
+    try:
+        import nibabel
+    except ImportError:
+        return
+    for ending, checksum in ((".nii", ""), (".nii.gz", "CRC-32")):
+        path = place(f"v{ending}")
+        nibabel.save(nibabel.Nifti1Image(random.normal(size=(4, 4, 4)).astype(np.float32), np.eye(4)), path)
+        yield Format(
+            f"volume in {ending}", path, _rows_of(path, [InputSpec("x", (4, 4, 4, 1), "float32")]), checksum
+        )
+
+
+def _rows_of(path: Path, inputs: list[InputSpec]) -> Callable[[], Any]:
+    def read() -> Any:
+        found = read_rows(path, inputs)
+        return plain(found.x), plain(found.labels), plain(found.ids)
+
+    return read
+
+
+def plain(array: Any) -> Any:
+    """What `repr` shows whole, unlike an array."""
+    if array is None or isinstance(array, (str, int, float)):
+        return array
+    given = np.asarray(array)
+    return given.tolist() if given.dtype == object else (given.shape, str(given.dtype), given.tobytes())
+
+
+def main() -> None:
+    """Change files, print a table, and write the counts and the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--each", type=int, default=1000, help="changes of each format")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", default="", help="formats whose name holds this; nothing is written then")
+    given = parser.parse_args()
+    found, begun = dict[str, dict[str, Any]](), time.monotonic()
+    for of in formats(Path(tempfile.mkdtemp())):
+        if given.only in of.name:
+            counts = counted(of, given.each, given.seed)
+            found[of.name] = {"checksum": of.checksum, **{kind: counts[kind] for kind in (*KINDS, WARNED)}}
+            shown = "  ".join(f"{kind} {counts[kind]:,}" for kind in (*KINDS, WARNED))
+            print(f"{of.name:36} {shown}", flush=True)
+    total = sum(each[kind] for each in found.values() for kind in KINDS)
+    print(f"{total:,} changes in {time.monotonic() - begun:.0f} s")
+    if not given.only:
+        from validation import faults
+
+        PAGE.keep({"each": given.each, "seed": given.seed, "formats": found})
+        faults.PAGE.write(faults.page(faults.PAGE.figures()))
+
+
+if __name__ == "__main__":
+    main()
