@@ -158,6 +158,7 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	.venv/bin/python -m validation.compare_numbers
 	.venv/bin/python -m validation.compare_positions
 	.venv/bin/python -m validation.real_comparisons
+	.venv/bin/python -m validation.mutation
 	.venv/bin/python -m validation.faults
 	.venv/bin/python -m validation.saves
 	.venv/bin/python -m validation.faults tensorflow jax torch

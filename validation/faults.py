@@ -17,7 +17,7 @@ import hypothesis
 from hypothesis import strategies as some
 
 from benchmarks.docs import Page, table
-from validation import flips, stops
+from validation import flips, mutation, stops
 from validation.nonsense import answer, functions, nonsense
 
 FLIPS = 2_000
@@ -86,6 +86,7 @@ def page(figures: Mapping[str, Any]) -> str:
         unguarded=table(
             ("file", "bits", *KINDS), *(_counted(*item) for item in rows.items() if item[0] not in guarded)
         ),
+        fields=mutation.section(mutation.PAGE.figures()),
         block=stops.BLOCK,
         stopped=table(
             ("backend", "signal", *outcomes),
@@ -124,6 +125,7 @@ Parquet with `write_page_checksum=True`.
 
 {unguarded}
 
+{fields}
 ## Nonsense as arguments
 
 {functions} public functions, methods and classes were called with one or two arguments of nonsense: numbers

@@ -189,6 +189,8 @@ def _open_parquet(source: Path) -> Table:
     with reading(source, "Parquet"):
         with open_native(source) as opened, pq.ParquetFile(opened, page_checksum_verification=True) as file:
             table = file.read()
+            if len(table) != file.metadata.num_rows:
+                raise ValueError(f"it ends after {len(table)} rows, and its footer says more")
         table.validate(full=True)
     return parquet_columns(source, table)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import types
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from functools import cache, partial
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -24,6 +24,9 @@ LARGEST = 2**64
 
 SHOWN = 80
 """Letters of a wrong value that a message shows."""
+
+LATER = ("", False)
+"""Defaults of fields that came later, so that earlier files lack them; all others have to be there."""
 
 _CALLED = {str: "a text that UTF-8 can write", int: "a whole number", float: "a finite number"}
 
@@ -74,7 +77,8 @@ def typed(kind: Any, value: Any, field: str) -> Any:
     """
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        found = value if kind == FileName and isinstance(value, str) else typed(parts[0], value, field)
+        named = kind == FileName and _is_text(value, "surrogateescape")
+        found = value if named else typed(parts[0], value, field)
         if isinstance(parts[1], tuple) and found not in parts[1]:
             raise wrong(field, f"one of {', '.join(map(repr, parts[1]))}", value)
         if isinstance(parts[1], Range) and not parts[1].holds(found):
@@ -99,7 +103,7 @@ def typed(kind: Any, value: Any, field: str) -> Any:
 def _is_one(kind: Any, value: Any) -> bool:
     """Whether a value is of a plain type."""
     if kind is str:
-        return isinstance(value, str) and not any("\ud800" <= letter <= "\udfff" for letter in value)
+        return _is_text(value)
     if kind not in (int, float):
         return kind is Any or (kind is bool and isinstance(value, bool))
     if isinstance(value, bool) or not isinstance(value, (int, float, np.number)):
@@ -109,12 +113,20 @@ def _is_one(kind: Any, value: Any) -> bool:
     return abs(given) < LARGEST if whole else kind is float and math.isfinite(given)
 
 
+def _is_text(value: Any, errors: str = "strict") -> bool:
+    """Whether a value is a text that can be written; a name of a file may hold other bytes."""
+    try:
+        return isinstance(value, str) and value.encode("utf-8", errors) is not None
+    except UnicodeEncodeError:
+        return False
+
+
 def _of_class(kind: Any, value: Mapping[str, Any], field: str) -> Any:
     before, given = f"{field}." if field else "", {}
     for each in fields(kind):
         if each.name in value:
             given[each.name] = typed(types_of(kind)[each.name], value[each.name], before + each.name)
-        elif each.default is MISSING and each.default_factory is MISSING:
+        elif each.default not in LATER:
             raise InputError(f"`{before}{each.name}` is missing")
     return kind(**given)
 

@@ -112,3 +112,23 @@ def test_a_long_text_is_not_called_damage(tmp_path: Path) -> None:
 def test_a_folder_without_images_is_not_said_to_hold_some(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is read as a folder of images, which this model does not take"):
         read_rows(tmp_path, FLAT)
+
+
+def test_a_footer_that_counts_fewer_rows_in_a_group_loses_none_silently(tmp_path: Path) -> None:
+    path, less = tmp_path / "x.parquet", 0
+    pq.write_table(pa.table({"a": np.arange(20.0)}), path)
+    whole = path.read_bytes()
+    footer = len(whole) - 8 - int.from_bytes(whole[-8:-4], "little")
+    for at in range(footer, len(whole) - 8):
+        if whole[at] != 40:  # 20 as Thrift writes it
+            continue
+        path.write_bytes(whole[:at] + bytes([8]) + whole[at + 1 :])
+        try:
+            rows = len(pq.read_table(path))
+        except Exception:
+            continue
+        if rows < 20:
+            less += 1
+            with pytest.raises(FileError, match=f"it ends after {rows} rows, and its footer says more"):
+                read_rows(path, [InputSpec("x", (1,), "float32")])
+    assert less

@@ -169,8 +169,8 @@ ALLOWED = {
     "columns": [None],
     "plan_from": [None, 7],
     "rows_per_part": [7],
-    **dict.fromkeys(("versions", "faults", "images"), [{}]),
-    **dict.fromkeys(("made_with", "settings"), [{}, {"a": 1}]),
+    **{name: [{}] for name in ("versions", "faults", "images")},
+    **{name: [{}, {"a": 1}] for name in ("made_with", "settings")},
 }
 """Values among `ODD` that a field may have."""
 
