@@ -127,7 +127,7 @@ def _of_class(kind: Any, value: Mapping[str, Any], field: str) -> Any:
         if each.name in value:
             given[each.name] = typed(types_of(kind)[each.name], value[each.name], before + each.name)
         elif each.default not in LATER:
-            raise InputError(f"`{before}{each.name}` is missing")
+            raise InputError(f"`{before}{each.name}` is missing", expected="all that is saved")
     return kind(**given)
 
 

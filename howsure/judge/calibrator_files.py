@@ -175,7 +175,7 @@ def read_scores(
     listed, found = typed(Mapping[str, tuple[Any, Any, Any]], given, field), dict[str, Score]()
     for name in listed if names is None else names:
         if name not in listed:
-            raise InputError(f"`{field}.{name}` is missing")
+            raise InputError(f"`{field}.{name}` is missing", expected="all that is saved")
         ends = [_end(end, f"{field}.{name}") for end in listed[name]]
         checked = ends if known else ends[:1]
         there = [end for end in checked[known:] if math.isfinite(end)] + checked[:known]
