@@ -14,7 +14,7 @@ import numpy as np
 
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.phrases import CHEAP, called, joined, price_of, quoted_list, share_in_words, the
-from howsure.compare.reasons import because, needed, perhaps_better, reasons
+from howsure.compare.reasons import because, needed, one_alone, perhaps_better, reasons
 from howsure.compare.results import Given
 from howsure.methods.classifiers import is_plain
 from howsure.words import counted, listed, upper
@@ -69,11 +69,12 @@ def leading(comparison: Comparison) -> tuple[str, str, str, str]:
             before, said, after = besides.partition(price)
             besides = before + said + after.replace(price, "")  # once is enough
         return words.keep(comparison), "", "", besides
+    alone = one_alone(comparison, best)
     return (
         words.take(comparison, best, _worse_when_changed(comparison, best)),
         because(comparison, best),
         price_of(comparison, best),
-        _perhaps_better(comparison, best),
+        joined(f"{alone}." if alone else "", _perhaps_better(comparison, best)),
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from howsure.compare.comparison import AS_THEY_ARE, LEAST_CALIBRATED, Comparison
-from howsure.compare.parts import CALIBRATION, DISCRIMINATION, PARTS, ends_of
+from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, PARTS, ends_of
 from howsure.compare.phrases import joined, the
 from howsure.judge.scores import NORMAL, Measured, Score
 from howsure.sampling.outcome import Floats
@@ -73,11 +73,17 @@ def claims(comparison: Comparison) -> list[Claim]:
             found += _of_calibration(comparison, name)
         else:
             found += _compared(comparison, name, baseline, WHOLE)
-            for part in (*PARTS, DISCRIMINATION):
-                for claim in _of_part(comparison, name, part):
-                    # The one whose percentages fit worse is itself too sure or too modest.
-                    fits = part != CALIBRATION or (baseline if claim.better else name) in off
-                    found.append(claim if fits else replace(claim, sure=False))
+            parts = {
+                each.about: each
+                for part in (*PARTS, DISCRIMINATION)
+                for each in _of_part(comparison, name, part)
+            }
+            if CALIBRATION in parts:  # the one whose percentages fit worse is itself too sure or too modest
+                fits = (baseline if parts[CALIBRATION].better else name) in off
+                parts[CALIBRATION] = replace(parts[CALIBRATION], sure=parts[CALIBRATION].sure and fits)
+            if {ACCURACY, ORDER} <= parts.keys() and parts[ACCURACY].better is not parts[ORDER].better:
+                del parts[ORDER]  # the fewer mistakes there are, the less their order is worth
+            found += parts.values()
         found += _together(comparison, name)
     return found
 
@@ -209,7 +215,7 @@ def _of_baseline(comparison: Comparison, told: Mapping[str, Mapping[str, Claim]]
             f"modest. The best guess is that {words.of_scale(comparison, baseline, scale.effect, 'it')}.",
             needed(comparison, scale),
         )
-    else:
+    elif "calibration" not in comparison.certainties[baseline].method:  # whose rows say nothing new of it
         own = comparison.parts[baseline].scale.score(0.95)
         if own.known:
             yield (
@@ -260,7 +266,7 @@ def _of_method(comparison: Comparison, name: str, told: Mapping[str, Claim]) -> 
     if scale is not None and scale.sure:
         said.append(f"{upper(words.of_scale(comparison, name, scale.effect, 'it' if said else it))}.")
     said.append(_once_calibrated(comparison, name, told))
-    said += _of_members(comparison, name, told.get(TOGETHER))
+    said += _of_members(comparison, name, told.get(TOGETHER), "it" if any(said) else it)
     yield from said
 
 
@@ -277,7 +283,7 @@ def _clauses(comparison: Comparison, found: list[Claim]) -> list[str]:
     """What each claim is about and by how much, the largest effect first."""
     words = comparison.words
     return [
-        f"{words.reasons[each.about, each.better]} ({words.amount(comparison, each.effect)})"
+        f"{words.reasons[each.about, each.better]} (worth {words.amount(comparison, each.effect)})"
         for each in sorted(found, key=lambda claim: -abs(claim.effect.value))
     ]
 
@@ -310,34 +316,42 @@ def _once_calibrated(comparison: Comparison, name: str, told: Mapping[str, Claim
     )
 
 
-def _of_members(comparison: Comparison, name: str, claim: Claim | None) -> Iterator[str]:
+def _of_members(comparison: Comparison, name: str, claim: Claim | None, it: str) -> Iterator[str]:
     members = comparison.members.get(name)
     if members is None:
         return
     words, alike = comparison.words, members.alike
+    networks = f"{'its' if it == 'it' else 'the'} {len(members.losses)} networks"
+    networks += "" if it == "it" else f" of {it}"
     if alike:
         yield f"{upper(listed([f'network {each}' for each in alike]))} answer alike, so they count as one."
     best = f"network {members.best}"
     if claim is None or not claim.sure:
-        yield (
-            f"Whether its {len(members.losses)} networks are better together than {best} alone, "
-            f"{_rows(comparison)} cannot tell."
-        )
+        yield f"Whether {networks} are better together than {best} alone, {_rows(comparison)} cannot tell."
         if claim is not None:
             does = words.does_together(comparison, claim.effect, best)
             yield joined(f"The best guess is that together they {does}.", needed(comparison, claim))
     elif claim.better:
         yield (
-            "Its networks do not all make the same mistakes: together they "
+            f"{upper(networks)} do not all make the same mistakes: together they "
             f"{words.does_together(comparison, claim.effect, f'{best} alone')}, the best of them."
         )
         if np.isfinite(members.shared):
             yield f"Where one is wrong, another is wrong too in {100 * members.shared:.0f}\u00a0% of cases."
     else:
-        yield (
-            f"{upper(best)} alone is better than all {len(members.losses)} together: "
-            f"these {words.does_together(comparison, claim.effect, best)}."
-        )
+        does = words.does_together(comparison, claim.effect, best)
+        yield f"{one_alone(comparison, name)}: together they {does}."
+
+
+def one_alone(comparison: Comparison, method: str) -> str:
+    """That one network of an ensemble is better than all of it, surely or likely; empty if not."""
+    own = comparison.calibrations.get(method, method)
+    claim = next(_together(comparison, own), None)
+    if claim is None or claim.better:
+        return ""
+    members = comparison.members[own]
+    likely = "" if claim.sure else "likely "
+    return f"Network {members.best} alone is {likely}better than all {len(members.losses)} together"
 
 
 def _rows(comparison: Comparison) -> str:

@@ -35,7 +35,7 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     WHOLE: ("In all", "the next three together"),
     CALIBRATION: ("Calibration", "how true its claims are"),
     ACCURACY: ("Answers", "how good they are"),
-    ORDER: ("Order", "how well it knows which to doubt"),
+    ORDER: ("Order", "what being surer of some is worth"),
     DISCRIMINATION: ("Once all are calibrated", "answers and order"),
 }
 """Heading of each part of a gain, and what it means."""

@@ -207,12 +207,28 @@ def test_members_that_make_different_mistakes_are_better_together():
     members = [true + 4 * random.normal(size=true.shape) for _ in range(4)]
     comparison = together(members, truth)
     assert found(comparison, "ensemble", TOGETHER).better
-    assert "Its networks do not all make the same mistakes: together they give the true class" in why(
-        comparison
-    )
+    assert "networks do not all make the same mistakes: together they give the true class" in why(comparison)
     right = np.array([each.argmax(axis=1) == truth for each in members])
     shared = np.mean([np.mean(~right[j][~right[i]]) for i in range(4) for j in range(4) if i != j])
     assert f"another is wrong too in {100 * shared:.0f}\u00a0% of cases" in why(comparison)
+
+
+def test_order_is_not_held_against_a_method_with_fewer_mistakes():
+    """The order part shrinks as mistakes do: it would be worse though mistakes are told apart better."""
+    (truth, weak), (_, strong) = (world(rows=2000, noise=noise) for noise in (1.5, 0.7))
+    comparison = compared(truth, base=weak, other=strong)
+    assert comparison.part("other", ORDER).low > 0
+    assert comparison.difference("other", "base", "error_auroc").low > 0
+    assert found(comparison, "other", ORDER) is None
+    assert "which answers are doubtful" not in why(comparison) + lead(comparison)
+
+
+def test_a_network_that_is_better_alone_is_named_in_the_lead():
+    truth, true = world()
+    random = np.random.default_rng(3)
+    weak = [true + 6 * random.normal(size=true.shape) for _ in range(2)]
+    said = lead(together([*weak, true], truth))
+    assert "Network 2 alone is better than all 3 together." in said
 
 
 def test_copies_of_a_good_network_beside_a_weak_one_are_named():

@@ -436,7 +436,7 @@ def test_a_dropout_that_is_too_modest_is_explained_by_its_own_numbers() -> None:
 def test_an_ensemble_that_is_better_is_explained_by_the_part_that_differs() -> None:
     assert full().difference("ensemble", "softmax", "nll").high < 0
     assert "The ensemble gives the true class " in answer(full(), WHY)
-    right = f"it is right more often ({percent(full().part('ensemble', 'accuracy'))}"
+    right = f"it is right more often (worth {percent(full().part('ensemble', 'accuracy'))}"
     assert right in answer(full(), WHY)
 
 
