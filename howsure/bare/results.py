@@ -60,13 +60,10 @@ def of_given(
     """The same for numbers that were read; the other arguments as for `of_probabilities`."""
     values = _checked(given, of, "The probabilities")
     outcome = _outcome(of, given.names, values.shape[1], thresholds)
-    mean = np.concatenate([values, outcome.derived(values[None], values)[0]], axis=-1)
     # Whether they are a mean over passes, and how these disagree, is not known.
-    error = np.zeros_like(mean)
-    error[:, outcome.width :] = np.nan
-    nothing = np.zeros_like(mean)
-    estimates = Estimates(mean, error, nothing, nothing, np.ones(len(mean), dtype=np.int64))
-    return _result(outcome, estimates, given, settings_of(GIVEN_PROBABILITIES, source), kind)
+    return _result(
+        outcome, Estimates.alone(values, outcome), given, settings_of(GIVEN_PROBABILITIES, source), kind
+    )
 
 
 def of_passes(

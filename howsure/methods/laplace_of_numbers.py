@@ -80,14 +80,12 @@ class LaplaceOfNumbers:
         """What was fitted, as saved with a result."""
         return {"prior_precision": self.prior_precision.tolist(), "noise": self.noise.tolist()}
 
-    def count(self, passes: object) -> None:
-        """None, or an `InputError` if a number of passes is given."""
+    def count(self, passes: object, link_approx: str) -> None:
+        """None, or an `InputError` if a number of passes, or another way to probabilities, is given."""
         if passes is not None:
-            raise InputError(
-                "`passes` would have no effect: for numbers, last-layer Laplace is exact and draws none",
-                expected="None",
-                received=repr(passes),
-            )
+            raise no_effect("passes", None, passes)
+        if link_approx != "mc":
+            raise no_effect("link_approx", "mc", link_approx)
 
     def check(self, info: ModelInfo, outcome: Outcome) -> None:
         """Raise an error unless the answers for a row are numbers that a linear layer puts out."""
@@ -131,6 +129,15 @@ class LaplaceOfNumbers:
             quantiles=quantiles,
             quantiles_error=np.zeros_like(quantiles),
         )
+
+
+def no_effect(name: str, usual: object, given: object) -> InputError:
+    """The error for an argument that matters for classes only."""
+    return InputError(
+        f"`{name}` would have no effect: for numbers, last-layer Laplace is exact and draws none",
+        expected=repr(usual),
+        received=repr(given),
+    )
 
 
 def check_numbers_alone(info: ModelInfo, outcome: Outcome) -> None:

@@ -79,6 +79,14 @@ class Estimates:
         return len(self.mean)
 
     @classmethod
+    def alone(cls, values: Floats, outcome: Outcome) -> Estimates:
+        """Those of values (N, K) of which no passes tell how networks disagree: that has an error of NaN."""
+        mean = np.concatenate([values, outcome.derived(values[None], values)[0]], axis=-1)
+        error, nothing = np.zeros_like(mean), np.zeros_like(mean)
+        error[:, outcome.width :] = np.nan
+        return cls(mean, error, nothing, nothing, np.ones(len(mean), dtype=np.int64))
+
+    @classmethod
     def joined(cls, parts: Sequence[Estimates]) -> Estimates:
         """Those of several blocks of rows as one, of which all tell the same."""
         names = [item.name for item in fields(cls) if getattr(parts[0], item.name) is not None]

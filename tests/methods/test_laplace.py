@@ -59,9 +59,9 @@ def dense_covariance(curvature, precision, features):
     return np.array(found)
 
 
-def dense_evidence(features, labels, weights, log_precision):
+def dense_evidence(features, labels, weights, log_precision, curvature):
     """log p(labels) by Laplace's approximation, by the log-determinant of the whole precision matrix."""
-    precision, curvature = np.exp(log_precision), kronecker_curvature(features)
+    precision = np.exp(log_precision)
     likelihood = log_softmax(features.logits.astype(float), axis=1)[np.arange(len(labels)), labels].sum()
     determinant = np.linalg.slogdet(curvature + precision * np.eye(len(curvature)))[1]
     return likelihood + (weights.size * log_precision - precision * np.sum(weights**2) - determinant) / 2
@@ -93,13 +93,35 @@ def test_the_covariance_is_that_of_the_dense_kronecker_product(classes):
     np.testing.assert_allclose(fitted.logit_covariance(others), expected, rtol=1e-8)
 
 
+@pytest.mark.parametrize("classes", [1, 2, 3, 6])
+def test_the_exact_covariance_is_that_of_the_whole_gauss_newton_matrix(classes, monkeypatch):
+    several = max(2, classes)
+    (train, labels), (others, _) = simulated(classes=several), simulated(rows=4, classes=several, seed=2)
+    fitted = fit_laplace(one_logit(train) if classes == 1 else train, labels, curvature="exact")
+    expected = dense_covariance(dense_curvature(train), fitted.prior_precision, others)
+    given = one_logit(others) if classes == 1 else others
+    np.testing.assert_allclose(fitted.logit_covariance(given), expected, rtol=1e-5 if classes == 1 else 1e-8)
+    assert np.abs(fit_laplace(train, labels).logit_covariance(others) / expected - 1).max() > 0.05
+    assert fitted.settings["curvature"] == "exact"
+    monkeypatch.setattr("howsure.methods.last_layer.AT_ONCE", 7 * 36)  # few rows at a time
+    chunked = fit_laplace(train, labels, curvature="exact")
+    np.testing.assert_allclose(chunked.logit_covariance(others), expected, rtol=1e-5)
+
+
+def one_logit(features):
+    """That of one sigmoid, of two classes."""
+    return Features(features.features, features.logits[:, 1:] - features.logits[:, :1])
+
+
 @pytest.mark.parametrize("classes", [2, 3])
-def test_the_prior_makes_the_labels_most_probable(classes):
+@pytest.mark.parametrize("curvature", ["kronecker", "exact"])
+def test_the_prior_makes_the_labels_most_probable(classes, curvature):
     train, labels = simulated(classes=classes)
     weights = np.vstack(layer(classes=classes))
-    fitted = fit_laplace(train, labels)
+    fitted = fit_laplace(train, labels, curvature=curvature)
+    dense = (dense_curvature if curvature == "exact" else kronecker_curvature)(train)
     found = minimize_scalar(
-        lambda log: -dense_evidence(train, labels, weights, log), bounds=(-7, 7), method="bounded"
+        lambda log: -dense_evidence(train, labels, weights, log, dense), bounds=(-7, 7), method="bounded"
     )
     assert np.log(fitted.prior_precision) == pytest.approx(found.x, abs=1e-4)
     assert fitted.log_marginal_likelihood == pytest.approx(-found.fun, rel=1e-6)
@@ -123,11 +145,13 @@ def test_without_a_bias_nothing_else_changes_than_the_column_of_ones():
     )
 
 
-def test_laplace_torch_says_the_same():
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+@pytest.mark.parametrize(("curvature", "structure"), [("kronecker", "kron"), ("exact", "full")])
+def test_laplace_torch_says_the_same(curvature, structure):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     laplace = pytest.importorskip("laplace", reason="laplace-torch is not installed")
     (train, labels), (others, _) = simulated(), simulated(rows=6, seed=2)
-    fitted, weights = fit_laplace(train, labels), np.vstack(layer())
+    fitted, weights = fit_laplace(train, labels, curvature=curvature), np.vstack(layer())
     last = torch.nn.Linear(*weights.shape, bias=False, dtype=torch.float64)
     last.weight.data = torch.tensor(weights.T.copy())
     rows = torch.utils.data.TensorDataset(torch.tensor(with_ones(train)), torch.tensor(labels))
@@ -135,7 +159,7 @@ def test_laplace_torch_says_the_same():
         torch.nn.Sequential(torch.nn.Identity(), last),
         "classification",
         subset_of_weights="last_layer",
-        hessian_structure="kron",
+        hessian_structure=structure,
         prior_precision=torch.tensor(fitted.prior_precision, dtype=torch.float64),
     )
     theirs.fit(torch.utils.data.DataLoader(rows, batch_size=len(rows)))
@@ -161,9 +185,10 @@ def drawn_logits(fitted, features, count, seed=0):
     return logits - logits.mean(axis=-1, keepdims=True)
 
 
-def test_logits_are_drawn_around_the_trained_ones_with_the_covariance():
+@pytest.mark.parametrize("curvature", ["kronecker", "exact"])
+def test_logits_are_drawn_around_the_trained_ones_with_the_covariance(curvature):
     (train, labels), (others, _) = simulated(), simulated(rows=3, seed=2)
-    fitted, pairs = fit_laplace(train, labels), 5000
+    fitted, pairs = fit_laplace(train, labels, curvature=curvature), 5000
     around = drawn_logits(fitted, others, 2 * pairs)
     trained = others.logits.astype(float)
     trained -= trained.mean(axis=1, keepdims=True)
@@ -235,6 +260,78 @@ def test_mean_and_error_are_those_of_the_passes(monkeypatch):
     chunked = LastLayerLaplace(fit_laplace(train, labels), passes=20).assess(train, seed=3)
     np.testing.assert_allclose(chunked.probabilities, whole.probabilities, atol=1e-9)
     np.testing.assert_allclose(chunked.mutual_information, whole.mutual_information, atol=1e-9)
+
+
+# --- without passes ----------------------------------------------------------------------------
+
+
+def test_the_probit_of_two_classes_is_mackays():
+    train, labels = simulated(rows=30, classes=2)
+    others, _ = simulated(rows=400, classes=2, seed=2, scale=3)
+    for curvature in ("kronecker", "exact"):
+        fitted = fit_laplace(train, labels, curvature=curvature)
+        difference = (others.logits[:, 1] - others.logits[:, 0]).astype(float)
+        variance = np.einsum("k,nkl,l->n", [-1, 1], fitted.logit_covariance(others), [-1, 1])
+        p = fitted.probit(others)
+        np.testing.assert_allclose(p[:, 1], expit(difference / np.sqrt(1 + np.pi * variance / 8)), rtol=1e-9)
+        nodes, weights = np.polynomial.hermite_e.hermegauss(200)
+        exact = expit(difference[:, None] + np.sqrt(variance)[:, None] * nodes) @ weights / weights.sum()
+        assert 0.001 < np.abs(p[:, 1] - exact).max() < 0.02  # MacKay 1992: good to about this
+        assert np.sqrt(variance).max() > 1.5
+        np.testing.assert_array_equal(fitted.probit(one_logit(others))[:, 1] > 0.5, p[:, 1] > 0.5)
+
+
+def test_the_probit_of_more_classes_is_near_the_mean_of_a_million_passes():
+    train, labels = simulated(rows=60, classes=4)
+    others, _ = simulated(rows=12, classes=4, seed=2)
+    fitted = fit_laplace(train, labels)
+    covariance = fitted.logit_covariance(others)
+    root = np.linalg.cholesky(covariance + 1e-9 * np.eye(4))
+    mean = np.zeros((12, 4))
+    for seed in range(10):
+        normal = np.random.default_rng(seed).normal(size=(50_000, 12, 4))
+        change = np.einsum("nkl,snl->snk", root, normal)
+        mean += sum(softmax(others.logits + each, axis=2).mean(axis=0) for each in (change, -change)) / 20
+    p, logits = fitted.probit(others), others.logits.astype(float)
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+    gibbs = softmax(logits / np.sqrt(1 + np.pi / 8 * np.einsum("nkk->nk", covariance)), axis=1)  # 1997
+    of_probit, of_gibbs, of_plain = (np.abs(each - mean) for each in (p, gibbs, softmax(logits, axis=1)))
+    assert of_probit.max() < 0.04
+    assert of_probit.mean() < of_gibbs.mean() < of_plain.mean()
+    assert of_probit.mean() < 0.5 * of_plain.mean()
+    shifted = Features(others.features, others.logits + 7)
+    np.testing.assert_allclose(fitted.probit(shifted), p, atol=1e-6)
+
+
+def test_a_result_of_the_probit_claims_no_more_than_it_knows(monkeypatch):
+    train, labels = simulated()
+    method = LastLayerLaplace(fit_laplace(train, labels), link_approx="probit")
+    found = method.assess(train)
+    np.testing.assert_array_equal(found.probabilities, method.posterior.probit(train))
+    np.testing.assert_array_equal(found.probabilities, method.assess(train, seed=5).probabilities)
+    assert not found.mc_error.any()
+    assert not found.mutual_information.any()
+    assert np.isnan(found.mutual_information_error).all()
+    assert found.spread is None
+    assert (found.passes == 1).all()
+    assert found.method["link_approx"] == "probit"
+    assert "passes" not in found.method
+    assert all(each is None for each in found.reason)
+    assert len(method.assess(Features(np.zeros((0, 5)), np.zeros((0, 3))))) == 0
+    monkeypatch.setattr("howsure.methods.last_layer.AT_ONCE", 7 * 9)
+    np.testing.assert_allclose(method.assess(train).probabilities, found.probabilities, rtol=1e-12)
+
+
+def test_far_away_the_probit_is_in_doubt_too():
+    train, labels = simulated(rows=100)
+    fitted = fit_laplace(train, labels)
+    far = Features(*((8 * each) for each in (train.features, train.logits)))
+    drawn = LastLayerLaplace(fitted).assess(far)
+    by_probit = LastLayerLaplace(fitted, link_approx="probit").assess(far)
+    plain = softmax(far.logits.astype(float), axis=1)
+    assert by_probit.probability.mean() < plain.max(axis=1).mean() - 0.02
+    off = np.abs(by_probit.probabilities - drawn.probabilities)
+    assert off.mean() < np.abs(plain - drawn.probabilities).mean() / 2
 
 
 # --- what it should do -------------------------------------------------------------------------
@@ -440,3 +537,17 @@ def test_what_cannot_be_predicted_is_refused():
             LastLayerLaplace(fitted, passes=passes)
     with pytest.raises(howsure.InputError, match="what `fit_laplace` or"):
         LastLayerLaplace(train)
+    with pytest.raises(howsure.InputError, match=r"`link_approx` .*'mc'"):
+        LastLayerLaplace(fitted, link_approx="bridge")
+    with pytest.raises(howsure.InputError, match=r"`passes` would have no effect: .*probit"):
+        LastLayerLaplace(fitted, passes=10, link_approx="probit")
+    with pytest.raises(howsure.InputError, match=r"`curvature` .*'kronecker'"):
+        fit_laplace(train, labels, curvature="full")
+
+
+def test_an_exact_curvature_that_is_too_large_is_refused():
+    random = np.random.default_rng(0)
+    z = random.normal(size=(10, 1000))
+    wide = Features(z, z @ random.normal(size=(1000, 5)))
+    with pytest.raises(howsure.InputError, match=r"too large.*at most 4,000.*Received: 4,004.*kronecker"):
+        fit_laplace(wide, np.arange(10) % 5, curvature="exact")

@@ -251,6 +251,8 @@ def test_a_network_in_numpy_is_fitted_for_its_features():
     np.testing.assert_allclose(found.mean, model.predict([x[:9]]), rtol=1e-6)
     np.testing.assert_allclose(found.noise[0], expected.noise)
     assert found.prediction_interval(0.9).shape == (9, 2, 2)
+    with pytest.raises(howsure.InputError, match="`curvature` would have no effect"):
+        LastLayerLaplace.fit(model, x, y, curvature="exact")
     with pytest.raises(howsure.InputError, match="fitted to a model whose answers are numbers"):
         howsure.assess(classes(3), x, method=method)
 
@@ -278,6 +280,8 @@ def test_what_cannot_be_fitted_is_refused():
     fitted = fit_laplace_of_numbers(train, answers)
     with pytest.raises(howsure.InputError, match="`passes` would have no effect"):
         LastLayerLaplace(fitted, passes=100)
+    with pytest.raises(howsure.InputError, match="`link_approx` would have no effect"):
+        LastLayerLaplace(fitted, link_approx="probit")
     with pytest.raises(howsure.InputError, match="6 features and 2 numbers"):
         fitted.spread(Features(np.zeros((2, 4)), np.zeros((2, 2))))
 
