@@ -9,6 +9,7 @@ import howsure
 from howsure.errors import InputError, ModelError
 from howsure.judge.familiarity import familiarity
 from howsure.models.features import features_of
+from howsure.models.fingerprint import fingerprint_of
 from howsure.models.keras import features as keras_features
 from howsure.models.keras.model import adapt
 from tests.sampling.enumerated import softmax
@@ -167,6 +168,30 @@ def test_logits_are_those_that_the_model_uses(how):
         method = howsure.LastLayerLaplace.fit(model, x, labels)
         outputs = "logits" if activation is np.asarray else None
         howsure.assess(model, x, method=method, outputs=outputs)
+
+
+class WithConfig(layers.Layer):
+    def __init__(self, make, factor):
+        super().__init__()
+        self.make, self.factor = make, factor
+
+    def call(self, inputs):
+        return self.make(inputs) * self.factor
+
+    def get_config(self):
+        return {**super().get_config(), "make": self.make, "factor": self.factor}
+
+
+def test_the_settings_of_a_users_layer_count_as_far_as_they_are_numbers():
+    found = set()
+    for make, factor in ((ops.negative, 2.0), (ops.abs, 2.0), (ops.negative, 3.0)):
+        keras.utils.set_random_seed(3)
+        model = ends_in(layers.Dense(3), WithConfig(make, factor), layers.Softmax())
+        x = rows_for(model, rows=9)
+        found.add(fingerprint_of(adapt(model, x, gaussian_noise=False)[0]))
+        model.trainable = False
+        found.add(fingerprint_of(adapt(model, x, gaussian_noise=False)[0]))
+    assert len(found) == 2
 
 
 def test_another_temperature_is_another_model():

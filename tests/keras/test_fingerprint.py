@@ -34,6 +34,12 @@ def copied(model):
     return again
 
 
+def frozen(model):
+    again = copied(model)
+    again.trainable = False
+    return again
+
+
 def saved(model, folder):
     model.save(folder / "model.keras")
     yield keras.models.load_model(folder / "model.keras")
@@ -48,7 +54,7 @@ def test_it_serves_no_other_model(what, tmp_path):
     fitted.check(
         what,
         network(),
-        lambda model: [copied(model), *saved(model, tmp_path)],
+        lambda model: [copied(model), frozen(model), *saved(model, tmp_path)],
         lambda model: [trained(model), network()],
         X,
     )

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from howsure.errors import ModelError
 from howsure.models.keras import private
 from howsure.models.keras.draws import Still
-from howsure.models.keras.graph import Program, Slot, Step, Value, run
+from howsure.models.keras.graph import Program, Step, Value, run
 from howsure.models.keras.switch import switched
 
 Array = NDArray[Any]
@@ -114,10 +114,11 @@ def constants_after(program: Program) -> Iterator[Array]:
     for each in after if step is not None else ():
         given: Any = (each.args, each.kwargs)
         if isinstance(each.operation, keras.layers.Layer):
-            with contextlib.suppress(NotImplementedError):  # a user's layer without `get_config`
+            with contextlib.suppress(Exception):  # a user's layer may have no `get_config`, or a broken one
                 given = each.operation.get_config()
         for value in keras.tree.flatten(given):
-            if not isinstance(value, (bool, str, Slot, type(None))):
+            is_number = isinstance(value, (int, float, np.ndarray)) and not isinstance(value, bool)
+            if is_number or ops.is_tensor(value):
                 yield np.asarray(ops.convert_to_numpy(value))
 
 
