@@ -7,7 +7,7 @@ READY := .ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_in
 
 PARTS = test-units test-programs test-modules test-torch test-tensorflow test-pages test-jax
 
-.PHONY: setup demo test $(PARTS) pages arithmetics coverage oldest lint format docs pictures dist bench validate clean
+.PHONY: setup demo test $(PARTS) pages arithmetics coverage oldest newest test-newest lint format docs pictures dist bench validate clean
 
 setup: .venv/$(READY)         ## everything a developer needs, all three backends
 
@@ -82,6 +82,24 @@ coverage: .venv/$(READY)        ## the same tests, slower, and which lines they 
 
 oldest: .venv-oldest/$(READY) ## the same tests with the oldest versions that are supported
 	EVERY_TEST=1 $(MAKE) test ENVIRONMENT=.venv-oldest
+
+# The newest Python with the newest versions, of what needs no framework: the part that installs and runs fast. All of
+# it is `make test PYTHON=python3.13`.
+NEWEST = python3.13
+FEW = models methods results judge bare test_assess.py test_atomic.py test_errors.py test_passes.py
+
+newest:                         ## tests that need no framework, with the newest Python, where there is one
+	@if $(NEWEST) -c 'import ensurepip' 2>&-; then $(MAKE) --no-print-directory test-newest; \
+	else echo 'There is no $(NEWEST) that makes environments, so nothing was tested with it.'; fi
+
+.venv-newest/.ready: pyproject.toml
+	$(NEWEST) -m venv --clear .venv-newest
+	.venv-newest/bin/python $(PIP_INSTALL) --editable '.[pandas]' hypothesis pytest scikit-learn sybil
+	touch $@
+
+test-newest: ENVIRONMENT = .venv-newest
+test-newest: .venv-newest/.ready
+	$(PYTEST) $(FEW:%=tests/%)
 
 lint: .venv/$(READY)
 	.venv/bin/ruff check .
@@ -167,5 +185,5 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	.venv/bin/python -m validation.segmentation
 
 clean:
-	rm -rf .venv .venv-demo .venv-dist .venv-docs .venv-oldest .venv-peers .mypy_cache .pytest_cache .ruff_cache .coverage
+	rm -rf .venv .venv-demo .venv-dist .venv-docs .venv-newest .venv-oldest .venv-peers .mypy_cache .pytest_cache .ruff_cache .coverage
 	rm -rf build demo dist site *.egg-info

@@ -144,12 +144,13 @@ _WAITING: ContextVar[list[Callable[[], None]] | None] = ContextVar("_WAITING", d
 
 @contextmanager
 def probing() -> Iterator[None]:
-    """Around runs of a model that only find out what it is: nothing warns, so no warning becomes an error.
+    """Around runs of a model that only find out what it is: in this scope no warning becomes an error.
 
     What a model or its framework has to say comes when rows are assessed. What howsure itself has to say
-    comes after this scope, under the filters of the caller.
+    comes after this scope, under the filters of the caller. Where no warning is an error the filters stay
+    untouched, since Python forgets with each change which warnings it has shown.
     """
-    if _WAITING.get() is not None:
+    if _WAITING.get() is not None or not _any_is_an_error():
         yield
         return
     waiting: list[Callable[[], None]] = []
@@ -161,6 +162,14 @@ def probing() -> Iterator[None]:
         _WAITING.reset(before)
     for tell in waiting:
         tell()
+
+
+def _any_is_an_error() -> bool:
+    """Whether there are warnings that the filters make errors."""
+    for action, *which in warnings.filters:
+        if action == "error" or which == [None, Warning, None, 0]:  # which decides of all that are left
+            return action == "error"
+    return False
 
 
 def warn(said: str, kind: str | None = None) -> None:

@@ -371,7 +371,7 @@ class Complex(nn.Module):
 
 
 @pytest.mark.parametrize("name", COPIED)
-@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit")
 def test_copies_of_all_kinds_have_the_weights_collected_or_drawn(name):
     module, snapshots, swag = COPIED[name](), Snapshots(0), Swag(0)
     with torch.compiler.set_stance("force_eager"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import pickle
 import warnings
@@ -42,6 +43,8 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> nn.Module
             expected="a file that you trust, with allow_code=True",
             hint="Or give the function that makes the module, and its weights in a file of their own",
         )
+    log = logging.getLogger("torch.export")
+    log.disabled = True  # it prints the traceback of an error that is told below
     try:
         with without_triton(), warnings.catch_warnings(action="ignore"):  # about planned changes
             module: nn.Module = torch.export.load(file).module()
@@ -52,6 +55,8 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> nn.Module
             expected="a .pt2 file that torch.export.save wrote, by a PyTorch no newer than this one",
             received=f"PyTorch {torch.__version__} to read it",
         ) from error
+    finally:
+        log.disabled = False
 
 
 def load_weights(module: nn.Module, path: Path) -> None:
