@@ -40,6 +40,7 @@ from howsure.judge.calibrator_files import read_calibrator
 from howsure.results.saved import METADATA_KEY, maps_of
 from howsure.results.seal import seal
 from howsure.scale.folder import read_images, read_manifest
+from howsure.scale.parts import PART_KEY, about_of
 from howsure.scale.there import missing_in
 from validation import small_network
 
@@ -176,8 +177,9 @@ MAY_BE_NONE = (
     *("plan", "noise_from", "learnt_rows", "columns", "plan_from", "pilot", "design", "fault", "offsets"),
     *("bias", "nll", "nll_mixture", "crps", "coverage", "width", "interval_score", "miscalibration"),
     *("miscalibration_by_chance", "ause", "aurg", "fingerprint", "all_probabilities", "all_errors", "truth"),
+    *("digest", "content", "gone"),
 )
-"""Fields of which None says that there is nothing."""
+"""Fields of which None says that there is nothing, and fields that earlier files lack."""
 
 OF_TYPE: Mapping[type, tuple[Any, ...]] = {
     str: (7, 1.5, True, ["a"], {"a": 1}, "a\ud800"),
@@ -362,11 +364,15 @@ def forge_table(path: Path) -> Forge:
         settings = json.loads(table.schema.metadata[METADATA_KEY])
         metadata = dict(table.schema.metadata)
         kinds = ["setting", "column", "column", *(["map"] if settings.get("maps") else [])]
+        kinds += ["part"] if PART_KEY in metadata else []
         kind = random.choice(kinds)
         if kind == "setting":
             settings, what = forged(settings, random)
         elif kind == "column":
             table, what = _other_column(table, random)
+        elif kind == "part":
+            changed, what = forged(json.loads(metadata[PART_KEY]), random)
+            metadata[PART_KEY] = json.dumps(changed).encode()
         else:
             what = _other_map(path, settings["maps"], random)
         metadata[METADATA_KEY] = json.dumps(settings).encode()
@@ -532,7 +538,8 @@ def _of_folder(folder: Path, plan: howsure.Plan, x: Any) -> Iterator[Format]:
         found = howsure.load(out)
         said = read_manifest(out)
         names = read_images(out, said[0]) if said else None
-        return said, names, missing_in(out), plain(found.probabilities), plain(found.row)
+        about = {each: about_of(out / each.name) for each in said[1]} if said else None
+        return said, names, about, missing_in(out), plain(found.probabilities), plain(found.row)
 
     yield Format("manifest of a folder", manifest, read, "SHA-256", forge_json(manifest))
     yield Format("part of a folder", part, read, "SHA-256", forge_table(part))

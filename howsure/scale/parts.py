@@ -6,9 +6,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from howsure.data.reading import open_native
+from howsure.data.sealed_json import plain_json
+from howsure.data.typed import FROM_0, FileName, typed
 from howsure.results.columns import save_sealed
 from howsure.results.maps import Maps
 from howsure.results.saved import METADATA_KEY, maps_of
@@ -53,8 +55,11 @@ def about_of(path: Path) -> About:
     import pyarrow.parquet as pq
 
     with open_native(path) as file:
-        told = json.loads(pq.read_schema(file).metadata[PART_KEY])
-    return About(**{**told, "left_out": {int(place): why for place, why in told["left_out"].items()}})
+        told = plain_json(pq.read_schema(file).metadata[PART_KEY])
+    left_out = typed(Mapping[str, FileName], told["left_out"], "left_out")
+    first_row = typed(Annotated[int, FROM_0], told["first_row"], "first_row")
+    by_place = {int(place): why for place, why in left_out.items()}
+    return About(first_row, by_place, typed(str, told["content"], "content"))
 
 
 def is_whole(path: Path, settings: Mapping[str, Any]) -> bool:
