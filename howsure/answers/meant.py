@@ -162,7 +162,9 @@ def check_logits(
     if not ends:
         if not len(rows[0]):
             return
-        values, _ = _looked_at(model, rows, batch_size, LOOKED_AT if len(outcome.columns) == 1 else 2)
+        at_positions = len(outcome.columns) > 1  # of which a row has many
+        few = 2 if at_positions else max(2, -(-ENOUGH // info.output_shape[axis]))
+        values, _ = _looked_at(model, rows, batch_size, few)
         sums = np.ones(1) if alone else values.sum(axis=1 + axis)
         off = np.abs(sums - 1) > SUMS_OFF.get(info.output_dtype, SUM_OFF)
         if values.size < ENOUGH or not (values.min() >= 0 and values.max() <= 1) or off.any():
