@@ -84,12 +84,12 @@ def main() -> None:
     columns = os.environ.get("COLUMNS", "1")
     if not columns.isdecimal() or int(columns) == 0:  # a shell without a terminal may say 0
         del os.environ["COLUMNS"]
-    nowhere = open(os.devnull, "w")  # noqa: SIM115  # as long as the program runs
-    for stream in (sys.stdout, sys.stderr):
+    streams = [each or open(os.devnull, "w") for each in (sys.stdout, sys.stderr)]  # noqa: SIM115
+    for stream in streams:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # an old terminal shows '?' for unknown characters
-    printed = Unbreakable(sys.stdout or nowhere)
-    sys.stdout, sys.stderr = printed, Unbreakable(sys.stderr or nowhere)
+    printed = Unbreakable(streams[0])
+    sys.stdout, sys.stderr = printed, Unbreakable(streams[1])
     try:
         app()
     finally:

@@ -788,6 +788,15 @@ def test_as_a_program_a_missing_model_is_one_line(tmp_path):
     ]
 
 
+def test_as_a_program_it_runs_where_warnings_are_errors(tmp_path):
+    np.save(tmp_path / "rows.npy", small_network.rows(30))
+    command = [sys.executable, "-W", "error", "-m", "howsure", "assess", "validation.small_network:make"]
+    out = tmp_path / "o.parquet"
+    done = subprocess.run([*command, tmp_path / "rows.npy", "--out", out], cwd=ROOT, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert len(howsure.load(out)) == 30
+
+
 @pytest.mark.parametrize("columns", ["0", "\u00b2"])
 def test_a_width_that_is_none(columns):
     helped = program("--help", COLUMNS=columns)
