@@ -163,7 +163,7 @@ def check_logits(
         if not len(rows[0]):
             return
         at_positions = len(outcome.columns) > 1  # of which a row has many
-        few = 2 if at_positions else max(2, -(-ENOUGH // info.output_shape[axis]))
+        few = 2 if at_positions else ENOUGH if alone else max(2, -(-ENOUGH // info.output_shape[axis]))
         values, _ = _looked_at(model, rows, batch_size, few)
         sums = np.ones(1) if alone else values.sum(axis=1 + axis)
         off = np.abs(sums - 1) > SUMS_OFF.get(info.output_dtype, SUM_OFF)

@@ -397,7 +397,9 @@ class _Scored:
         if len(self.kept) == 1:
             evaluation, sets = self.evaluations[name, AS_THEY_ARE], self.sets
             x = sets.alike[AS_THEY_ARE]
-            noticed.of_rows(self.comparing, name, said, self.truth, evaluation, sets.outside, x)
+            # Maps that were moved back may well be the same.
+            seen = {which: each for which, each in said.items() if which not in sets.moves}
+            noticed.of_rows(self.comparing, name, seen, self.truth, evaluation, sets.outside, x)
         if self._calibrated and "calibration" not in said[AS_THEY_ARE].method:
             self.calibrations[CALIBRATED.format(name)] = name
             self._score(CALIBRATED.format(name), self._fitted(self.comparing.calibrated, said))

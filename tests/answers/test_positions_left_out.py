@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 from scipy import ndimage
@@ -16,6 +17,7 @@ from howsure.answers.positions.printed import lead, lines, summary
 from howsure.answers.positions.result import DenseCertainty
 from howsure.report import render
 from howsure.report.notebook import html_of
+from howsure.results.saved import METADATA_KEY
 from tests import rasters, volumes
 from tests.answers.maps import certainty_of, drawn
 from tests.pixels import SIDE, assessed, images
@@ -65,8 +67,14 @@ def map_files(result, folder, form, names=tuple(MAPS)):
 
 
 def saved(result, folder):
+    """What a saved result holds, but for the name that each save gives its folder of maps."""
     result.save(folder / "saved")
-    return {path.name: path.read_bytes() for path in (folder / "saved").rglob("*") if path.is_file()}
+    (table,) = (folder / "saved").glob("*.parquet")
+    found = pq.read_table(table)
+    settings = json.loads(found.schema.metadata[METADATA_KEY])
+    maps = folder / "saved" / settings["maps"].pop("folder")
+    files = {path.name: path.read_bytes() for path in maps.iterdir()}
+    return {"table": str(found.to_pydict()).encode(), "settings": str(settings).encode(), **files}
 
 
 IMAGES = np.random.default_rng(5).integers(0, 256, (N, *SHAPE, 3), dtype=np.uint8)
