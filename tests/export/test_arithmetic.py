@@ -44,7 +44,7 @@ def design(widths, late, cells, first):
 
 
 DESIGNS = {
-    "one cell of two": design((1, 4, 16), (4, 4), 2, 1),
+    "one cell of two": design((1, 2, 16), (4, 4), 2, 1),
     "a group of cells": design((1, 3, 15), (3, 2), 4, 4),
     "a cell alone": design((2, 2, 16), (4, 4), 1, 1),
     "flat": design((20, 20, 20), (5, 5, 5, 5), 1, 1),
