@@ -173,6 +173,7 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	.venv/bin/python -m validation.positions
 	.venv/bin/python -m validation.noise
 	.venv/bin/python -m validation.sentences
+	.venv/bin/python -m validation.reasons
 	.venv/bin/python -m validation.compare_numbers
 	.venv/bin/python -m validation.compare_positions
 	.venv/bin/python -m validation.real_comparisons

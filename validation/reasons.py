@@ -28,6 +28,7 @@ from howsure.compare.findings import chosen
 from howsure.compare.members import Hearing
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, PARTS
 from howsure.compare.reasons import CALIBRATING, SCALE, TOGETHER, WHOLE, because, claims, perhaps_better
+from howsure.words import listed
 from validation.compare_numbers import is_too_often
 from validation.compared import Effect, Kind, Percentages, logits_of, mean_of
 from validation.intervals import world
@@ -507,6 +508,7 @@ def figures_of(name: str) -> dict[str, Any]:
 
 
 COUNTS = ("sure", "false", "guesses", "wrong guesses", "true", "found")
+NOTHING = dict.fromkeys(COUNTS, 0)
 
 
 def _counts(tally: Tally) -> dict[str, Any]:
@@ -518,7 +520,8 @@ def _counts(tally: Tally) -> dict[str, Any]:
                 each.get((*key, sure), 0) for sure in (True, False) for each in (tally.told, tally.false)
             ]
             counts += [tally.real.get(key, 0), tally.found.get(key, 0)]
-            claimed[f"{about}: {word}"] = dict(zip(COUNTS, counts, strict=True))
+            if any(counts):
+                claimed[f"{about}: {word}"] = dict(zip(COUNTS, counts, strict=True))
     guesses = {
         f"{about}, {'some' if real else 'none'}": each for (about, real), each in tally.guesses_of.items()
     }
@@ -548,7 +551,7 @@ def _cells(found: Mapping[str, Any], about: str) -> list[tuple[str, int, int, di
     cells = []
     for name, of in found.items():
         for rows, each in of["rows"].items():
-            both = [each["claims"][f"{about}: {word}"] for word in SIGNS[about]]
+            both = [each["claims"].get(f"{about}: {word}", NOTHING) for word in SIGNS[about]]
             cells.append(
                 (name, int(rows), each["draws"], {key: sum(one[key] for one in both) for key in COUNTS})
             )
@@ -607,7 +610,8 @@ def page(found: Mapping[str, Any]) -> str:
         for name, of in ((name, [*each["rows"].values()]) for name, each in usual.items())
         for about in ABOUT
         for word in SIGNS[about]
-        if about != CALIBRATING and all(each["claims"][f"{about}: {word}"]["true"] for each in of)
+        if about != CALIBRATING
+        and all(each["claims"].get(f"{about}: {word}", NOTHING)["true"] for each in of)
     ]
     by_rows = [
         [each["rows"][str(rows)] for each in usual.values() if str(rows) in each["rows"]] for rows in SIZES
@@ -622,11 +626,12 @@ def page(found: Mapping[str, Any]) -> str:
         for rows, of in zip(SIZES, by_rows, strict=True)
     ]
     heavy = _cells({name: each for name, each in found.items() if HEAVY in name}, SCALE)
-    tails = " and ".join(f"{_per_cent(each['false'], draws)} at {rows:,}" for _, rows, draws, each in heavy)
+    tails = listed([f"{_per_cent(each['false'], draws)} with {rows:,}" for _, rows, draws, each in heavy])
     missed = too_often(found)
+    least = next(count for count in range(DRAWS) if is_too_often(count / DRAWS, DRAWS))
     verdict = (
         "No kind of sentence was false in more than 5 % of the comparisons of a world and size by more than "
-        "chance."
+        f"chance. {least} of {DRAWS} would count as more; chance alone comes so far once in 1,000."
         if not missed
         else f"False in more than 5 % by more than chance: {'; '.join(missed)}."
     )
@@ -654,9 +659,9 @@ ABOVE = f"""# Are the reasons of a comparison true?
 
 howsure says why one method is better than another. Here the true reason is known: methods claim too much
 or too little, see the rows more or less clearly, or are alike. Networks of an ensemble share their mistakes,
-make their own, or are copies. Each world was drawn {DRAWS} times with 30, 100, 300 and 1,000 rows. True
-effects are those of {MANY:,} rows, by definition. If these cannot tell an effect from 0, it counts as 0, and
-a claim in either direction is false.
+make their own, or are copies. Each world was drawn {DRAWS} times with 30, 100, 300 and 1,000 rows, and
+maps with 30 and 100. True effects are those of {MANY:,} rows, by definition. If these cannot tell an effect
+from 0, it counts as 0, and a claim in either direction is false.
 
 {{verdict}}
 
@@ -668,13 +673,12 @@ A sentence should be false in at most 5 % of the comparisons.
 
 Errors with heavy tails (Student's t with 3 degrees of freedom) are the exception, and are not in this table.
 The largest errors decide how wide standard deviations have to be, and most samples hold none of them. So
-`too modest` was false in {{heavy}} rows.
+`too modest` was told falsely in {{heavy}} rows.
 
 ## Guesses
 
 `The best guess is` is said of an effect whose 80 % interval excludes 0. Where there is no difference, up to
-one such effect in five may get a guess. Where there is one, most guesses have the right
-sign.
+one such effect in five may get a guess. Where there is one, most guesses have the right sign.
 
 {{guesses}}
 
@@ -695,7 +699,7 @@ The share of comparisons in which it is told as sure. Accuracy and order can eac
 {{power}}
 
 All counts are in [reasons.json](reasons.json). `python -m validation.reasons` counts them again in about ten
-minutes on one core; with `--page` it only writes this page. With names of worlds it draws only these.
+minutes on one core. With `--page` it only writes this page, and with names of worlds it draws only these.
 """
 
 
