@@ -204,7 +204,7 @@ def test_a_table_that_howsure_wrote_as_csv_is_read_with_a_warning(known, result,
     found = run("evaluate", tmp_path / "mended.csv")
     assert found.exit_code == 0
     assert "is a table that howsure wrote as csv" in flat(found.stderr)
-    learnt = "The calibrator has learnt from all these 400 rows"
+    learnt = "has learnt from all these 400 rows"
     assert learnt in flat(found.stderr)
     calibrated = howsure.calibrate(result[KNOWN], TRUTH[KNOWN])(result[KNOWN])
     with pytest.warns(howsure.HowsureWarning, match=learnt):

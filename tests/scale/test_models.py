@@ -111,7 +111,7 @@ def test_images_that_come_later(tmp_path, keras_file, digits):
     (out / "images.json").write_text("[]")
     done = run(*asked, "--out", out)
     assert done.exit_code == 2
-    assert "images.json' is not what was saved" in done.stderr
+    assert "images.json' is not a list of images" in done.stderr
 
 
 def test_images_that_fail_are_left_out_alone(tmp_path, keras_file, digits):
