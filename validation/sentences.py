@@ -454,13 +454,18 @@ def page(figures: dict[str, list[list[str]]]) -> str:
         told = [
             (float(line[4].split()[0]), line[0])
             for line in lines
-            if line[4].endswith("%") and line[2] != HALF
+            if line[4].endswith("%") and line[2] != HALF and len(line[3].replace(",", "")) > 1
         ]
         if part != "reasons":
             least = min(told)
             median = float(np.median([share for share, _ in told]))
             summary.append([part, f"{len(lines)}", f"{median:.1f} %", f"{least[0]} %: {least[1]}"])
-    head = ("sentences about", "how many", "true, median", "true least often")
+    head = (
+        "sentences about",
+        "how many",
+        "true, median",
+        "true least often, of those told ten times or more",
+    )
     names = {"measured": "what was measured", "scores": "scores and calibration"}
     rows = [[names.get(part, part), *more] for part, *more in summary]
     return ABOVE.format(summary=table(head, *rows), **tables)
