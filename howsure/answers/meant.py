@@ -165,6 +165,8 @@ def check_logits(
         at_positions = len(outcome.columns) > 1  # of which a row has many
         few = 2 if at_positions else ENOUGH if alone else max(2, -(-ENOUGH // info.output_shape[axis]))
         values, _ = _looked_at(model, rows, batch_size, few)
+        if not np.isfinite(values).all():
+            return
         sums = np.ones(1) if alone else values.sum(axis=1 + axis)
         off = np.abs(sums - 1) > SUMS_OFF.get(info.output_dtype, SUM_OFF)
         if values.size < ENOUGH or not (values.min() >= 0 and values.max() <= 1) or off.any():

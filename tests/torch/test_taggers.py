@@ -234,6 +234,7 @@ class YesOrNo(nn.Module):
         return torch.sigmoid(found) if self.sigmoid else found
 
 
+@pytest.mark.filterwarnings("ignore:The outputs of model")  # its logits, untrained, are from 0 to 1
 @pytest.mark.parametrize("sigmoid", [True, False])
 @pytest.mark.parametrize(
     "x",
