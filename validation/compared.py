@@ -372,7 +372,7 @@ def told_of_calibrated(tally: Tally) -> None:
         of = world(share, 0.3)
         tally["calibrations"].append(True)
         given, new = drawn(of, rows, sharp, seed, 5), fresh(of, sharp)
-        (mended,), (to_come,) = cross_calibrated(given.said, given.truth, [], [new.said])
+        (mended,), (to_come,), _ = cross_calibrated(given.said, given.truth, [], [new.said])
         names = {"A": given.said, "A, calibrated": mended}
         comparison = compared(names, given.truth, calibrations={"A, calibrated": "A"})
         for claim in claims(comparison):

@@ -122,7 +122,7 @@ class Comparison(Displayed):
             >>> dropout, plain = howsure.assess(model, x), howsure.assess(model, x, method=howsure.Softmax())
             >>> comparison = howsure.Comparison.of_results({"plain": plain, "dropout": dropout}, labels)
             >>> print(comparison.difference("dropout", "plain", "nll"))
-            0.039 (0.027 to 0.049)
+            0.039 (0.027 to 0.050)
         """
         from howsure.compare.results import compared
 

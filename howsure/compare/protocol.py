@@ -181,14 +181,17 @@ class Comparing:
         known: From a result, and labels or None, to the true answers.
         aligned: From name and result, and name and result of the baseline, to the result with its classes
             in the order of the baseline; an `InputError` if the classes differ.
-        scored: From a result, the true answers, and a seed, to an evaluation with a score by each name. Where
-            there is a class at each position, also without a `background`.
+        scored: From a result, the true answers, a seed, and what `calibrated` says of fits, or None, to an
+            evaluation with a score by each name. Where there is a class at each position, also without a
+            `background`.
         beside: From an evaluation, its result, and one of OOD rows, to an evaluation of both. None where OOD
             rows are not scored.
         familiar: From such an evaluation, (N,) and (M,) familiarities, to how well these tell rows apart;
             None likewise.
         calibrated: From a result, the true answers, the same rows under shifts, and OOD rows, to
-            all of them calibrated: those of the known rows, and the OOD ones. Takes `seed`.
+            all of them calibrated: those of the known rows, and the OOD ones. Then for each of the former
+            what rows do to its scores through cross-fits, `howsure.judge.cross_fit.Through` by name, where
+            the result itself does not tell. Takes `seed`.
         completed: The same for what a result lacks to be scored, which is learned from the other rows; it
             returns a result that lacks nothing as it is. None where nothing can be missing.
         mistakes: From a result and the true answers to the number of wrong ones; None where answers are not
@@ -212,7 +215,7 @@ class Comparing:
     known: Callable[[Any, Any], Any]
     aligned: Callable[[str, Any, str, Any], Any]
     scored: Callable[..., Any]
-    calibrated: Callable[..., tuple[list[Any], list[Any]]]
+    calibrated: Callable[..., tuple[list[Any], list[Any], list[Any]]]
     parts: Callable[[Any, Any, Any], Parts | None]
     claims: Callable[[Any, Any, Any], Claims | None]
     scores: Sequence[str]
@@ -223,7 +226,7 @@ class Comparing:
     words: Words
     beside: Callable[[Any, Any, Any], Any] | None = None
     familiar: Callable[[Any, Any, Any], Any] | None = None
-    completed: Callable[..., tuple[list[Any], list[Any]]] | None = None
+    completed: Callable[..., tuple[list[Any], list[Any], list[Any]]] | None = None
     mistakes: Callable[[Any, Any], int] | None = None
     alone: Alone | None = None
     keep: str | None = None

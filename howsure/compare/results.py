@@ -111,16 +111,21 @@ def compared(
     noticed.of_learnt(said)
     comparing, left_out = without(comparing, said[first], background)
     truth = comparing.known(said[first], _labels_among(said, labels))
+    through: dict[str, Any] = {}
     if comparing.completed is not None and len(truth) >= LEAST_CALIBRATED:
-        said = {name: comparing.completed(each, truth, seed=seed)[0][0] for name, each in said.items()}
+        for name, each in said.items():
+            (said[name],), _, (through[name],) = comparing.completed(each, truth, seed=seed)
     # Results that are calibrated already are not calibrated again.
     fresh = [name for name in said if "calibration" not in said[name].method]
     shown = dict(said)
     if calibrated and len(truth) >= LEAST_CALIBRATED:
         for name in fresh:
-            (new,), _ = comparing.calibrated(said[name], truth, seed=seed)
-            shown[CALIBRATED.format(name)] = new
-    evaluations = {(name, AS_THEY_ARE): comparing.scored(each, truth, seed) for name, each in shown.items()}
+            new = CALIBRATED.format(name)
+            (shown[new],), _, (through[new],) = comparing.calibrated(said[name], truth, seed=seed)
+    evaluations = {
+        (name, AS_THEY_ARE): comparing.scored(each, truth, seed, through.get(name))
+        for name, each in shown.items()
+    }
     parts = {name: comparing.parts(said[name], truth, evaluations[name, AS_THEY_ARE]) for name in said}
     claims = {at: comparing.claims(shown[at[0]], truth, each) for at, each in evaluations.items()}
     noticed.of_rows(comparing, first, {AS_THEY_ARE: said[first]}, truth, evaluations[first, AS_THEY_ARE])

@@ -390,9 +390,10 @@ class _Scored:
 
     def add(self, name: str, said: Mapping[str, Any]) -> None:
         """Score a method by its results on all sets, with what these lack learned from the rows."""
+        through: Mapping[str, Any] = {}
         if self._fits and self.comparing.completed is not None:
-            said = self._fitted(self.comparing.completed, said)
-        self._score(name, said)
+            said, through = self._fitted(self.comparing.completed, said)
+        self._score(name, said, through)
         noticed.of_learnt({name: said[AS_THEY_ARE]})
         if len(self.kept) == 1:
             evaluation, sets = self.evaluations[name, AS_THEY_ARE], self.sets
@@ -402,13 +403,13 @@ class _Scored:
             noticed.of_rows(self.comparing, name, seen, self.truth, evaluation, sets.outside, x)
         if self._calibrated and "calibration" not in said[AS_THEY_ARE].method:
             self.calibrations[CALIBRATED.format(name)] = name
-            self._score(CALIBRATED.format(name), self._fitted(self.comparing.calibrated, said))
+            self._score(CALIBRATED.format(name), *self._fitted(self.comparing.calibrated, said))
 
-    def _score(self, name: str, said: Mapping[str, Any]) -> None:
+    def _score(self, name: str, said: Mapping[str, Any], through: Mapping[str, Any]) -> None:
         comparing = self.comparing
         self.kept[name] = comparing.kept(said[AS_THEY_ARE])
         for which in self.sets.alike:
-            evaluation = comparing.scored(said[which], self.truth, self._seed)
+            evaluation = comparing.scored(said[which], self.truth, self._seed, through.get(which))
             self.evaluations[name, which] = evaluation
             claims = comparing.claims(said[which], self.truth, evaluation)
             if claims is not None:
@@ -424,13 +425,17 @@ class _Scored:
             self.parts[name] = parts
 
     def _fitted(
-        self, fit: Callable[..., tuple[list[Any], list[Any]]], said: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """Results of a method, calibrated or completed; each row uses a fit to the other folds."""
+        self, fit: Callable[..., tuple[list[Any], list[Any], list[Any]]], said: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Results of a method, calibrated or completed; each row uses a fit to the other folds.
+
+        Beside them, by set, what rows do to its scores through these fits.
+        """
         own, *others = (said[which] for which in self.sets.alike)
         outside = [said[each] for each in self.sets.outside]
-        near, far = fit(own, self.truth, others, outside, seed=self._seed)
-        return dict(zip([*self.sets.alike, *self.sets.outside], [*near, *far], strict=True))
+        near, far, through = fit(own, self.truth, others, outside, seed=self._seed)
+        fitted = dict(zip([*self.sets.alike, *self.sets.outside], [*near, *far], strict=True))
+        return fitted, dict(zip(self.sets.alike, through, strict=True))
 
 
 def _assessed(

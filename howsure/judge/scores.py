@@ -7,7 +7,7 @@ of a difference of two scores of the same rows are differences. Only the noise o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from scipy.special import digamma, expit, logit, ndtr, ndtri
 
 from howsure.digits import exactly, measured
+from howsure.judge.cross_fit import Through
 from howsure.sampling.outcome import Floats
 from howsure.statistics import proportion_interval, skewed_interval, symmetric_interval
 
@@ -151,11 +152,13 @@ class Mean(Measured):
     Attributes:
         by_odds: Whether the interval is made in log-odds, as for areas under ROC curves (Pepe 2003);
             otherwise it corrects for skewness.
+        through: What rows did through cross-fits, of which `parts` have their part; None without fits.
     """
 
     least: float = -np.inf
     most: float = np.inf
     by_odds: bool = False
+    through: Through | None = None
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """See `Measured`."""
@@ -179,7 +182,9 @@ class Mean(Measured):
         low, high = skewed_interval(value, self.parts - other.parts)
         stretched = 1.0 if reach is None else max(reach / NORMAL, 1.0)
         skewed = value - stretched * (value - low), value + stretched * (high - value)
-        return wider(skewed, _symmetric(self, other, reach))
+        low, high = wider(skewed, _symmetric(self, other, reach))
+        down, up = _bent(self, other, stretched * NORMAL) if isinstance(other, Mean) else (0.0, 0.0)
+        return low - down, high + up
 
 
 def interval_by_odds(share: float, parts: Floats, confidence: float = 0.95) -> tuple[float, float]:
@@ -200,6 +205,38 @@ def _symmetric(one: Measured, other: Measured, reach: float | None) -> tuple[flo
     left = 1 - reach**2 / len(parts)
     margin = reach * float(np.linalg.norm(parts)) / np.sqrt(left) if left > 0 else np.inf
     return value - margin, value + margin
+
+
+def _bent(one: Mean, other: Mean, reach: float) -> tuple[float, float]:
+    """How much farther out the ends of a difference D lie on either side, owing to fits; below 0 farther in.
+
+    With weights 1 + ε the difference is D + φε − ½ (bε)² + ½ (b′ε)². Its expectation is that of true weights,
+    which lie opposite to those that were drawn: D − φε − ½ ((bε)² − (b′ε)²) − ½ (|b|² − |b′|²), where the
+    last term is what chance alone lets a fit gain, and what the fits to fewer rows lose. Along φ, where the
+    ends are, (bε)² is reach² (bφ)² / |φ|² (as in the ABC intervals of DiCiccio and Efron 1992). An end moves
+    in only as far as the parabola rises, and where the other score was not fitted as freely.
+
+    Rows for which calibration does much are rare. So if only one of the two was fitted, the end on its side
+    allows for one more row like the farthest; both ends, where a row may lose any amount.
+    """
+    known = [each.through for each in (one, other) if each.through is not None]
+    if not known:
+        return 0.0, 0.0
+    nothing = np.zeros((1, len(one.parts)))
+    own, its = (nothing if each.through is None else each.through.bends for each in (one, other))
+    parts = one.parts - other.parts
+    variance = float(np.sum(parts**2))
+    along = float(np.sum((own @ parts) ** 2) - np.sum((its @ parts) ** 2)) / variance
+    product = float(np.sum(np.linalg.norm(own - its, axis=1) * np.linalg.norm(own + its, axis=1)))
+    more = float(np.sum(own**2) - np.sum(its**2))
+    below, above = (product + more) / 2, (product - more) / 2
+    far, near = reach**2, min(reach**2, variance / along**2) if along else 0.0
+    down = (below + far * max(along, 0.0) - near * max(-along - below, 0.0)) / 2
+    up = (above + far * max(-along, 0.0) - near * max(along - above, 0.0)) / 2
+    if len(known) == 1:
+        down -= float(parts.min()) if other.through is None or known[0].unbounded else 0.0
+        up += float(parts.max()) if one.through is None or known[0].unbounded else 0.0
+    return down, up
 
 
 def _comparable(one: Measured, other: Measured) -> bool:
@@ -309,6 +346,18 @@ class CalibrationError(Measured):
         """See `Measured`; noise as if all were moved at once."""
         noise = np.mean([each.noise for each in of if isinstance(each, CalibrationError)], axis=0)
         return CalibrationError(*_means(of), mistakes, noise)
+
+
+def through_cross_fits(
+    measured: Mapping[str, Measured], through: Mapping[str, Through]
+) -> dict[str, Measured]:
+    """Scores by name, those of `through` as they are of rows that were scored by fits to each other."""
+    found = dict(measured)
+    for name, fits in through.items():
+        each = found[name]
+        if isinstance(each, Mean):  # else it is not defined
+            found[name] = replace(each, parts=each.parts + fits.parts, through=fits)
+    return found
 
 
 def share_of_rows(hits: NDArray[np.bool_]) -> Share:

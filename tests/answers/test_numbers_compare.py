@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 import howsure
 from howsure import Comparison, RegressionCertainty
-from howsure.answers.numbers.compare import COMPARING, _noise, _through_fits
+from howsure.answers.numbers.compare import COMPARING, _noise
 from howsure.answers.numbers.scores import crps, nll
 from howsure.compare.findings import chosen, findings, lead
 from howsure.data.rows import InputSpec
@@ -67,7 +67,7 @@ def test_no_row_is_scored_with_a_noise_learned_from_it():
     y = Y.copy()
     far = int(np.argmax(np.abs(y - MEAN)))
     y[far] += 1e3
-    (result,), _ = COMPARING.completed(SAMPLES, y[:, None], seed=0)
+    (result,), *_ = COMPARING.completed(SAMPLES, y[:, None], seed=0)
     assert result.noise[far, 0] < 5 < np.delete(result.noise[:, 0], far).max()
     assert result.noise_from == "held-out rows"
     np.testing.assert_array_equal(result.mean, SAMPLES.mean)
@@ -80,11 +80,11 @@ def test_a_row_counts_also_through_the_fits_of_other_rows(kind):
     y, spread = random.standard_t(3, rows), 0.5 * random.random(rows)
     if kind == "factor":
         result = RegressionCertainty.from_mean_std(np.zeros(rows), 0.5 + spread)
-        (fitted,), _ = COMPARING.calibrated(result, y[:, None], seed=seed)
+        (fitted,), _, (through,) = COMPARING.calibrated(result, y[:, None], seed=seed)
     else:
         spread = spread if "spread" in kind else 0 * spread
         result = RegressionCertainty.from_samples(np.stack([spread, -spread]) / np.sqrt(2))
-        (fitted,), _ = COMPARING.completed(result, y[:, None], seed=seed)
+        (fitted,), _, (through,) = COMPARING.completed(result, y[:, None], seed=seed)
     fold = np.random.default_rng(seed).permutation(rows) % 5
 
     def std(logarithm: float) -> np.ndarray:
@@ -105,13 +105,13 @@ def test_a_row_counts_also_through_the_fits_of_other_rows(kind):
         return found
 
     step = 1e-3
-    for row in (int(np.argmax(np.abs(y))), 0):
-        change = step * (np.arange(rows) == row)
-        slopes = (total(1 + change) - total(1 - change)) / (2 * step)
-        through = [each[row, 0] for each in _through_fits(fitted, y[:, None])]
-        direct = [score(0.0, fitted.std[row, 0], y[row]) for score in (nll, crps)]
-        np.testing.assert_allclose(np.add(through, direct), slopes, rtol=1e-3, atol=1e-3)
-        assert abs(through[0]) > 0.01 or row == 0
+    changes = step * np.eye(rows)
+    slopes = np.array([total(1 + change) - total(1 - change) for change in changes]) / (2 * step)
+    for name, score, of_row in zip(("nll", "crps"), (nll, crps), slopes.T, strict=True):
+        direct = score(np.zeros(rows), fitted.std[:, 0], y)
+        expected = (of_row - direct) - np.mean(of_row - direct)
+        np.testing.assert_allclose(rows * through[name].parts, expected, rtol=1e-3, atol=1e-3)
+        assert np.abs(expected).max() > 0.01
 
 
 # --- a comparison ---------------------------------------------------------------------------------

@@ -107,13 +107,13 @@ def test_calibration_is_that_of_calibrate_and_keeps_the_maps(comparison):
 
 
 def test_no_image_is_scored_with_a_temperature_learnt_from_it():
-    overall, of_folds = cross_fitted(POOR, TRUTH, 0)
+    fits = cross_fitted(POOR, TRUTH, 0)
     other = TRUTH.copy()
     other[7] = (other[7] + 1) % 3
-    changed, folds = cross_fitted(POOR, other, 0)
-    assert folds[7] == pytest.approx(of_folds[7], rel=0.02)
-    assert changed < 0.97 * overall
-    assert cross_fitted(POOR, POOR.label, 0)[0] == 1, "no label is wrong"
+    changed = cross_fitted(POOR, other, 0)
+    assert changed.of_folds[7] == pytest.approx(fits.of_folds[7], rel=0.02)
+    assert changed.overall < 0.97 * fits.overall
+    assert cross_fitted(POOR, POOR.label, 0).overall == 1, "no label is wrong"
 
 
 def test_images_without_a_position_that_counts_are_left_out():

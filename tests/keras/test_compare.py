@@ -212,7 +212,7 @@ def familiar(images):
 
     evaluated = []
 
-    def noted(certainty, truth, seed):
+    def noted(certainty, truth, seed, through):
         evaluated.append(seed)
         return howsure.evaluate(certainty, truth, seed=seed)
 

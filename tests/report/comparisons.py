@@ -69,7 +69,7 @@ def compared(
     if calibrated:
         for name in list(found):
             first, *others = (found[name][which] for which in sets)
-            mended, far = cross_calibrated(first, truth, others, [found[name][which] for which in outside])
+            mended, far, _ = cross_calibrated(first, truth, others, [found[name][which] for which in outside])
             after = CALIBRATED.format(name)
             found[after] = dict(zip([*sets, *outside], [*mended, *far], strict=True))
             costs[after], kinds[after], calibrations[after] = costs[name], kinds[name], name

@@ -41,6 +41,7 @@ from howsure.judge.calibrator_files import (
     read_rows_and_names,
     read_scores,
 )
+from howsure.judge.cross_fit import Through, through_fits
 from howsure.judge.learnt import LearntRows, plain_rows
 from howsure.judge.paired import Paired
 from howsure.judge.scores import LEAST_MISTAKES, SMALLEST, Score
@@ -200,11 +201,16 @@ def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: in
     random = np.random.default_rng(seed)
     weights = (random.exponential(size=len(p)) for _ in range(REPLICAS))
     replicas = tuple(maps.fitted(method, strength, p, truth, each / each.mean()) for each in weights)
-    held_out = maps.out_of_fold(method, seed, p, truth, partial(maps.chosen, method, seed))
+    through: Mapping[str, Through] = {}
+    if method == "temperature":
+        (found,), _, (through,) = cross_calibrated(certainty, truth, seed=seed)
+        held_out = found.probabilities
+    else:
+        held_out = maps.out_of_fold(method, seed, p, truth, partial(maps.chosen, method, seed))
     before = evaluate_numbers(certainty, truth, seed)
     if np.array_equal(certainty.label, truth):
         warn(too_few_mistakes(0, len(p)))
-    after = evaluate_numbers(replace(certainty, probabilities=held_out), truth, seed)
+    after = evaluate_numbers(replace(certainty, probabilities=held_out), truth, seed, through)
     return Calibrator(
         method=method,
         parameters=_read_only(parameters),
@@ -276,7 +282,7 @@ def cross_calibrated(
     others: Sequence[Certainty] = (),
     *,
     seed: int = 0,
-) -> tuple[list[Certainty], list[Certainty]]:
+) -> tuple[list[Certainty], list[Certainty], list[Mapping[str, Through]]]:
     """Temperature scaling with cross-fitting: each row is calibrated by a fit to the folds that it is not in.
 
     Args:
@@ -287,26 +293,30 @@ def cross_calibrated(
         seed: Of the folds.
 
     Returns:
-        `certainty` and `changed` calibrated, and `others` calibrated.
+        `certainty` and `changed` calibrated, `others` calibrated, and what rows do through the fits to the
+        scores of `certainty` and `changed`, by name.
     """
     p = _probabilities_of(certainty)
     fold = maps.folds(truth, seed)
-    fits = [
-        maps.fitted("temperature", 0.0, p[fold != number], truth[fold != number])
-        for number in range(maps.FOLDS)
-    ]
-    places = [np.flatnonzero(fold == number) for number in range(maps.FOLDS)]
-    order = np.argsort(np.concatenate(places), kind="stable")
-    calibrated = []
+    known = [fold != number for number in range(maps.FOLDS)]
+    fits = [maps.fitted("temperature", 0.0, p[each], truth[each]) for each in known]
+    moves = np.zeros((maps.FOLDS, len(p), 1))
+    for number, (fit, some) in enumerate(zip(fits, known, strict=True)):
+        moves[number, some, 0] = maps.moves(fit, p[some], truth[some])
+    order = np.argsort(np.argsort(fold, kind="stable"))
+    calibrated, through = list[Certainty](), list[Mapping[str, Through]]()
     for each in (certainty, *changed):
-        parts = [
-            _changed(each[place], "temperature", fit, len(p) - len(place))
-            for place, fit in zip(places, fits, strict=True)
-        ]
+        parts, slopes = list[Certainty](), list[Floats]()
+        for fit, some in zip(fits, known, strict=True):
+            own = each[np.flatnonzero(~some)]
+            parts.append(_changed(own, "temperature", fit, int(some.sum())))
+            slopes.append(maps.slopes(fit, _probabilities_of(own), truth[~some]))
         alike = [replace(part, method=parts[0].method) for part in parts]
         calibrated.append(Certainty.joined(alike)[order])
+        by_score = zip(maps.SLOPED, np.concatenate(slopes, axis=-1)[..., order, None], strict=True)
+        through.append({name: through_fits(fold, moves, *of_rows) for name, of_rows in by_score})
     overall = maps.fitted("temperature", 0.0, p, truth)
-    return calibrated, [_changed(each, "temperature", overall, len(p)) for each in others]
+    return calibrated, [_changed(each, "temperature", overall, len(p)) for each in others], through
 
 
 def _read_only(parameters: Parameters) -> Parameters:

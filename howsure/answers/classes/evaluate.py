@@ -18,6 +18,7 @@ from howsure.answers.classes.truth import BELOW_CHANCE, truth_of
 from howsure.answers.registry import check_outside
 from howsure.displayed import Displayed
 from howsure.judge import scores
+from howsure.judge.cross_fit import Through
 from howsure.judge.paired import Comparable, Paired, check_enough, with_outside
 from howsure.judge.scores import OUTSIDE, Measured, Score
 from howsure.sampling.outcome import Floats, Integers
@@ -155,13 +156,18 @@ def evaluate(certainty: Certainty, labels: Any, *, outside: Certainty | None, se
     return alone if outside is None else beside(alone, certainty, outside)
 
 
-def evaluate_numbers(certainty: Certainty, truth: Integers, seed: int) -> Evaluation:
-    """What `evaluate` gives where labels were read already: (N,) class numbers, which are no names again."""
+def evaluate_numbers(
+    certainty: Certainty, truth: Integers, seed: int, through: Mapping[str, Through] | None = None
+) -> Evaluation:
+    """What `evaluate` gives where labels were read already: (N,) class numbers, which are no names again.
+
+    `through` is what rows do to scores through cross-fits, by name.
+    """
     check_enough(truth)
     names, rows = certainty.class_names, len(truth)
     measured = of_probabilities(certainty.probabilities, certainty.label, truth, seed)
     measured |= dict.fromkeys(OUTSIDE, Measured(np.nan, np.zeros(rows), 0))
-    found = Paired.of(measured, certainty, truth)
+    found = Paired.of(scores.through_cross_fits(measured, through or {}), certainty, truth)
     constant = constant_of(certainty.label == truth, truth)
     hits, there = (each.tolist() for each in found_of(certainty.label, truth, len(names)))
     return Evaluation(

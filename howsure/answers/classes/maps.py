@@ -37,6 +37,10 @@ LIMIT = 20.0
 else would stop a fit."""
 
 
+SLOPED = ("nll", "brier")
+"""Scores that change smoothly with a temperature."""
+
+
 NUMBERS_AT_ONCE = 2**20
 """Slopes held at a time; bounds memory."""
 
@@ -207,6 +211,38 @@ def folds(truth: Integers, seed: int) -> Integers:
     fold = np.empty(len(truth), dtype=np.int64)
     fold[np.lexsort((np.random.default_rng(seed).random(len(truth)), truth))] = np.arange(len(truth)) % FOLDS
     return fold
+
+
+# --- what rows do to a temperature, and a temperature to scores ----------------------------------------
+
+
+def moves(fit: Parameters, p: Floats, truth: Integers) -> Floats:
+    """(N,) by how much each row that a temperature T is fitted to moves 1/T, were there more of it.
+
+    To first order, −u / Σ ∂u/∂θ with the slope u of the objective (Hampel 1974); 0 at the limits of T.
+    """
+    if abs(np.log(fit["temperature"])) > np.log(LIMIT) - 1e-6:
+        return np.zeros(len(p))
+    z = _log(p)
+    q = softmax(_logits("temperature", fit, z), axis=1)
+    u = np.sum((q - _targets(p, truth)) * z, axis=1)
+    return np.asarray(-u / (np.sum(q * z**2) - np.sum(np.sum(q * z, axis=1) ** 2)))
+
+
+def slopes(fit: Parameters, p: Floats, truth: Integers) -> Floats:
+    """(2, 2, N) first and second derivative by 1/T of the scores `SLOPED` of each row."""
+    z, at = _log(p), np.arange(len(p))
+    q = softmax(_logits("temperature", fit, z), axis=1)
+    share = 1 - p.shape[1] * (1 - fit.get("most", 1.0)) / (p.shape[1] - 1)
+    away = z - np.sum(q * z, axis=1, keepdims=True)
+    once = share * q * away
+    twice = share * q * (away**2 - np.sum(q * away**2, axis=1, keepdims=True))
+    off = mapped("temperature", fit, p)
+    of_true = off[at, truth]
+    off[at, truth] -= 1
+    rising, bending = once[at, truth] / of_true, twice[at, truth] / of_true
+    of_brier = 2 * np.sum(off * once, axis=1), 2 * np.sum(once**2 + off * twice, axis=1)
+    return np.array([(-rising, rising**2 - bending), of_brier])
 
 
 # --- what a map does to errors ------------------------------------------------------------------------

@@ -45,10 +45,11 @@ from howsure.judge.calibrator_files import (
     read_rows_and_names,
     read_scores,
 )
+from howsure.judge.cross_fit import Through, through_fits
 from howsure.judge.learnt import LearntRows, plain_rows
 from howsure.judge.paired import Paired
 from howsure.judge.scores import Score
-from howsure.sampling.outcome import Floats
+from howsure.sampling.outcome import Floats, Integers
 from howsure.words import rate
 
 NOISE, FACTOR, SHIFT = "noise", "factor", "shift"
@@ -59,6 +60,9 @@ WITH_SHIFT = f"{SHIFT} and "
 
 FOLDS = 5
 """Parts of the rows; each is calibrated by what the others teach."""
+
+SLOPED = ("nll", "crps")
+"""Scores that change with a noise or a factor."""
 
 GRID = 200
 """Variances tried, evenly in their logarithm, before the best is refined: there may be two maxima."""
@@ -195,7 +199,7 @@ def calibrate(
     values, shift = _fitted(result, learnt, error, shifted=method == SHIFT)
 
     def held_out(shifted: bool) -> RegressionEvaluation:
-        return evaluate_numbers(_held_out(result, learnt, error, shifted, seed), truth, seed)
+        return _held_out(result, learnt, truth, shifted, seed)
 
     before, after = evaluate_numbers(result, truth, seed), held_out(method == SHIFT)
     moved = error if shift is None else error - shift
@@ -265,18 +269,75 @@ def _fitted(
 
 
 def _held_out(
-    result: RegressionCertainty, learnt: str, error: Floats, shifted: bool, seed: int
-) -> RegressionCertainty:
-    """The same rows, each calibrated by what folds teach that it is not in."""
+    result: RegressionCertainty, learnt: str, truth: Floats, shifted: bool, seed: int
+) -> RegressionEvaluation:
+    """Scores of the same rows, each calibrated by what folds teach that it is not in."""
+    error, names = truth - result.mean, result.target_names
     fold = np.random.default_rng(seed).permutation(len(error)) % FOLDS
-    parts = []
+    parts, fits = list[RegressionCertainty](), list[Floats]()
     for number in range(FOLDS):
         known = fold != number
         fit = _fitted(result[known], learnt, error[known], shifted=shifted)
+        fits.append(fit[0])
         parts.append(_changed(result[~known], learnt, *fit, int(known.sum())))
     alike = [replace(part, method=parts[0].method) for part in parts]
     order = np.argsort(np.concatenate([np.flatnonzero(fold == number) for number in range(FOLDS)]))
-    return RegressionCertainty.joined(alike)[order]
+    through: dict[str, dict[str, Through]] = {}
+    if not shifted:  # a shift moves with rows as well
+        moved = moves(learnt, result, np.array(fits), fold, truth)
+        by_score = slopes(learnt, result, np.array(fits)[fold], truth)
+        for k, name in enumerate(names):
+            of_target = zip(SLOPED, by_score[..., [k]], strict=True)
+            through[name] = {
+                score: through_fits(fold, moved[..., [k]], *of, unbounded=True) for score, of in of_target
+            }
+    return evaluate_numbers(RegressionCertainty.joined(alike)[order], truth, seed, through=through)
+
+
+def moves(learnt: str, result: RegressionCertainty, fits: Floats, fold: Integers, truth: Floats) -> Floats:
+    """(FOLDS, N, K) by how much each row moves the logarithm of the fit that scores each fold.
+
+    To first order, −u / Σ ∂u/∂θ with the slope u of the NLL (Hampel 1974); 0 of the rows of the fold.
+
+    Args:
+        learnt: What was learnt.
+        result: N rows as they were.
+        fits: (FOLDS, K) what the other folds teach.
+        fold: (N,) the fold of each row.
+        truth: (N, K).
+    """
+    found = np.zeros((FOLDS, *truth.shape))
+    for number, fit in enumerate(fits):
+        others = fold != number
+        slope, curvature = slopes(learnt, result[others], fit, truth[others])[0]
+        total = curvature.sum(axis=0)
+        found[number, others] = -np.divide(slope, total, out=np.zeros_like(slope), where=total > 0)
+    return found
+
+
+def slopes(learnt: str, result: RegressionCertainty, fit: Floats, truth: Floats) -> Floats:
+    """(2, 2, N, K) first and second derivative of the scores `SLOPED` by θ, the logarithm of a fit.
+
+    With z = (y − mean)/std, r = noise²/std², 1 for a factor, and g = 2 φ(z) − 1/√π:
+
+        NLL   r (1 − z²)     2 r² z² + 2 r (1 − r) (1 − z²)
+        CRPS  r std g        r std ((2 − r) g + 2 r z² φ(z))
+
+    Args:
+        learnt: What was learnt.
+        result: N rows as they were.
+        fit: (K,) or (N, K) the noise, or the factor.
+        truth: (N, K).
+    """
+    own, between = (fit**2, spread_of(result) ** 2) if learnt == NOISE else ((result.std * fit) ** 2, 0.0)
+    variance = own + between
+    known = variance > 0
+    r = np.divide(own, variance, out=np.zeros_like(truth), where=known)
+    square = np.divide((truth - result.mean) ** 2, variance, out=np.ones_like(truth), where=known)
+    density, width = np.exp(-square / 2) / np.sqrt(2 * np.pi), r * np.sqrt(variance)
+    g = 2 * density - 1 / np.sqrt(np.pi)
+    of_nll = r * (1 - square), 2 * r**2 * square + 2 * r * (1 - r) * (1 - square)
+    return np.array([of_nll, (width * g, width * ((2 - r) * g + 2 * r * square * density))])
 
 
 def _bias(scores: TargetScores, sign: int) -> Score:

@@ -15,7 +15,17 @@ from typing import Any
 import numpy as np
 
 from howsure.answers.classes.evaluate import told_apart
-from howsure.answers.numbers.calibrate import FACTOR, FOLDS, FROM, NOISE, noise_of, spread_of
+from howsure.answers.numbers.calibrate import (
+    FACTOR,
+    FOLDS,
+    FROM,
+    NOISE,
+    SLOPED,
+    moves,
+    noise_of,
+    slopes,
+    spread_of,
+)
 from howsure.answers.numbers.comparison_words import NUMBER_WORDS
 from howsure.answers.numbers.parts import claims, parts
 from howsure.answers.numbers.result import RegressionCertainty
@@ -25,8 +35,9 @@ from howsure.compare.protocol import Comparing
 from howsure.data.rows import quoted
 from howsure.data.targets import check_numbers
 from howsure.errors import InputError
+from howsure.judge.cross_fit import Through, through_fits
 from howsure.judge.paired import Comparable, Paired, check_enough, with_outside
-from howsure.judge.scores import OUTSIDE, Mean, Measured, Score, centred
+from howsure.judge.scores import OUTSIDE, Mean, Measured, Score, centred, through_cross_fits
 from howsure.methods.choices import OWN
 from howsure.sampling.outcome import Floats, Integers
 from howsure.shifts import UNMOVED
@@ -39,6 +50,9 @@ Fit = Callable[[RegressionCertainty, Floats], Floats]
 
 Use = Callable[[RegressionCertainty, Floats], RegressionCertainty]
 """From a result and such numbers to the result that they give."""
+
+CrossFitted = tuple[list[RegressionCertainty], list[RegressionCertainty], list[Mapping[str, Through]]]
+"""See `Comparing.calibrated`."""
 
 
 # --- scores -------------------------------------------------------------------------------------------
@@ -71,20 +85,21 @@ class NumberScores(Comparable):
     _found: Paired = field(repr=False)
 
 
-def _scored(result: RegressionCertainty, truth: Floats, seed: int) -> NumberScores:
+def _scored(
+    result: RegressionCertainty, truth: Floats, seed: int, through: Mapping[str, Through] | None = None
+) -> NumberScores:
     """Scores of N ≥ 2 rows with true numbers (N, K)."""
     del seed  # nothing is drawn
     check_enough(truth)
     mean, std, unit = result.mean, result.std, _units(truth)
-    of_nll, of_crps = _through_fits(result, truth)
     measured = {
-        "nll": _mean(nll(mean, std, truth), of_nll, least=-np.inf),
-        "crps": _mean(crps(mean, std, truth) / unit, of_crps / unit),
+        "nll": _mean(nll(mean, std, truth), least=-np.inf),
+        "crps": _mean(crps(mean, std, truth) / unit),
         "rmse": _root_mean_square((mean - truth) / unit),
-        "mae": _mean(np.abs(mean - truth) / unit, 0.0),
+        "mae": _mean(np.abs(mean - truth) / unit),
         **dict.fromkeys(OUTSIDE, _undefined(len(truth))),
     }
-    found = Paired.of(measured, result, truth)
+    found = Paired.of(through_cross_fits(measured, through or {}), result, truth)
     return NumberScores(**found.scores(), _found=found)
 
 
@@ -96,18 +111,11 @@ def _units(truth: Floats) -> Floats:
     return np.where(scatter > 0, scatter, 1.0)
 
 
-def _mean(losses: Floats, through_fits: Floats | float, least: float = 0.0) -> Measured:
-    """The mean of losses (N, K); not defined where one of them is not finite.
-
-    Args:
-        losses: Of each number.
-        through_fits: By how much each row changes the sum of the losses of the others.
-        least: Least mean that there can be.
-    """
+def _mean(losses: Floats, least: float = 0.0) -> Measured:
+    """The mean of losses (N, K), at least `least`; not defined where one of them is not finite."""
     if not np.isfinite(losses).all():
         return _undefined(len(losses))
-    parts = centred((losses + through_fits).mean(axis=1))
-    return Mean(float(losses.mean()), parts, len(losses), least=least)
+    return Mean(float(losses.mean()), centred(losses.mean(axis=1)), len(losses), least=least)
 
 
 def _root_mean_square(errors: Floats) -> Measured:
@@ -175,10 +183,10 @@ def _completed(
     others: Sequence[RegressionCertainty] = (),
     *,
     seed: int = 0,
-) -> tuple[list[RegressionCertainty], list[RegressionCertainty]]:
+) -> CrossFitted:
     """The same with noise where none is known; see `Comparing.completed`."""
     if not np.isnan(result.std).all():
-        return [result, *changed], list(others)
+        return [result, *changed], list(others), [{} for _ in range(1 + len(changed))]
     return _cross_fitted(NOISE, _noise, _with_noise, result, truth, changed, others, seed)
 
 
@@ -189,7 +197,7 @@ def _calibrated(
     others: Sequence[RegressionCertainty] = (),
     *,
     seed: int = 0,
-) -> tuple[list[RegressionCertainty], list[RegressionCertainty]]:
+) -> CrossFitted:
     """The same with `std` times a factor; see `Comparing.calibrated`."""
     return _cross_fitted(FACTOR, _factor, _scaled, result, truth, changed, others, seed)
 
@@ -203,7 +211,7 @@ def _cross_fitted(
     changed: Sequence[RegressionCertainty],
     others: Sequence[RegressionCertainty],
     seed: int,
-) -> tuple[list[RegressionCertainty], list[RegressionCertainty]]:
+) -> CrossFitted:
     """Each row by a fit to the folds that it is not in; rows without true numbers by a fit to all rows.
 
     What is kept in `method` is the fit to all rows, and for the unchanged rows those of the folds.
@@ -224,7 +232,8 @@ def _cross_fitted(
         return RegressionCertainty.joined(parts)[order]
 
     near = [called(fitted(result), of_folds), *(called(fitted(each), {}) for each in changed)]
-    return near, [called(use(each, overall), {}) for each in others]
+    through = _through(name, np.array(fits), fold, [result, *changed], truth)
+    return near, [called(use(each, overall), {}) for each in others], through
 
 
 def _fold_of(rows: int, seed: int) -> Integers:
@@ -244,38 +253,24 @@ def _by_one_fit(result: RegressionCertainty) -> RegressionCertainty:
     return _scaled(result, overall / own)
 
 
-def _through_fits(result: RegressionCertainty, truth: Floats) -> tuple[Floats, Floats]:
-    """(N, K) by how much each row changes the sum of NLL, and of CRPS, of the other folds; else 0.
-
-    A row that lies far out makes the noise of the other folds larger, for all of their rows at once. Without
-    this, few rows with heavy tails would seem to tell more than they do.
-
-    To first order a row with u = ∂NLL/∂θ changes the fit θ, the logarithm of a noise or of a factor, by
-    −u / Σ ∂u/∂θ (Hampel 1974). With z = (y − mean)/std and r = noise²/std², 1 for a factor,
-
-        u = r (1 − z²),  ∂u/∂θ = 2 r² z² + 2 r (1 − r) (1 − z²),  ∂CRPS/∂θ = r std (2 φ(z) − 1/√π).
-    """
-    told, found = result.method.get("calibration", {}), np.zeros((2, *truth.shape))
-    if "folds" not in told:
-        return found[0], found[1]
-    fold, fits = _fold_of(len(truth), told["seed"]), np.array(told["folds"])
-    between = spread_of(result) ** 2
-    for number, fit in enumerate(fits):
-        if told["method"] == NOISE:
-            variance = between + fit**2
-            r = np.broadcast_to(fit**2, variance.shape) / np.where(variance > 0, variance, 1.0)
-        else:
-            variance = (result.std / fits[fold] * fit) ** 2
-            r = np.ones_like(variance)
-        square = np.divide((truth - result.mean) ** 2, variance, out=np.ones_like(truth), where=variance > 0)
-        u = r * (1 - square)
-        density = np.exp(-square / 2) / np.sqrt(2 * np.pi)
-        of_crps = r * np.sqrt(variance) * (2 * density - 1 / np.sqrt(np.pi))
-        curvature = (2 * r**2 * square + 2 * r * (1 - r) * (1 - square))[fold != number].sum(axis=0)
-        moved = -np.divide(u, curvature, out=np.zeros_like(u), where=curvature > 0)  # θ of this fold
-        for name, slope in enumerate((u, of_crps)):
-            found[name] += (fold != number)[:, None] * moved * slope[fold == number].sum(axis=0)
-    return found[0], found[1]
+def _through(
+    name: str, fits: Floats, fold: Integers, results: Sequence[RegressionCertainty], truth: Floats
+) -> list[Mapping[str, Through]]:
+    """What rows do to NLL and CRPS of results, the first of which learned the `fits` (FOLDS, K)."""
+    moved, unit = (
+        moves(name, results[0], fits, fold, truth),
+        np.stack([np.ones_like(_units(truth)), _units(truth)]),
+    )
+    found = list[Mapping[str, Through]]()
+    for each in results:
+        by_score = slopes(name, each, fits[fold], truth) / (unit[:, None, None] * truth.shape[1])
+        found.append(
+            {
+                score: through_fits(fold, moved, *of, unbounded=True)
+                for score, of in zip(SLOPED, by_score, strict=True)
+            }
+        )
+    return found
 
 
 # --- what is compared ---------------------------------------------------------------------------------

@@ -19,8 +19,9 @@ from howsure.answers.numbers.truth import truth_of
 from howsure.answers.registry import check_outside
 from howsure.digits import significant
 from howsure.displayed import Displayed
+from howsure.judge.cross_fit import Through
 from howsure.judge.paired import Comparable, Paired, check_enough
-from howsure.judge.scores import Measured, Score
+from howsure.judge.scores import Measured, Score, through_cross_fits
 from howsure.judge.words import in_columns
 from howsure.sampling.outcome import Floats
 
@@ -208,11 +209,23 @@ def evaluate(result: RegressionCertainty, labels: Any, *, outside: Any, seed: in
 
 
 def evaluate_numbers(
-    result: RegressionCertainty, truth: Floats, seed: int, outside: RegressionCertainty | None = None
+    result: RegressionCertainty,
+    truth: Floats,
+    seed: int,
+    outside: RegressionCertainty | None = None,
+    through: Mapping[str, Mapping[str, Through]] | None = None,
 ) -> RegressionEvaluation:
-    """What `evaluate` gives where the true numbers (N, K) were read already."""
+    """What `evaluate` gives where the true numbers (N, K) were read already.
+
+    `through` is what rows do to scores through cross-fits, by name of the target and of the score.
+    """
     names, rows = result.target_names, len(truth)
-    measured = {name: of_target(result, k, truth[:, k], seed, outside) for k, name in enumerate(names)}
+    measured = {
+        name: through_cross_fits(
+            of_target(result, k, truth[:, k], seed, outside), (through or {}).get(name, {})
+        )
+        for k, name in enumerate(names)
+    }
     flat = {
         score if len(names) == 1 else f"{score} of {name}": each
         for name, of in measured.items()

@@ -39,8 +39,9 @@ from howsure.judge.calibrator_files import (
     read_rows_and_names,
     read_scores,
 )
+from howsure.judge.cross_fit import Through, through_fits
 from howsure.judge.learnt import LearntRows, plain_rows
-from howsure.judge.scores import SMALLEST, Score
+from howsure.judge.scores import SMALLEST, Score, through_cross_fits
 from howsure.results.columns import is_in_files
 from howsure.results.lazy_maps import MadeMap
 from howsure.sampling.outcome import Floats, Integers
@@ -162,10 +163,13 @@ def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: 
     there = np.flatnonzero(counted)
     check_rows(len(there), FOLDS)
     beta, at_best = _least(sums)
+    through: dict[str, Through] = {}
     moved, added = at_best[:, 1] / at_best[:, 2].sum(), None
     if method == METHODS[0]:
-        of_fold = _without_folds(sums, beta, at_best, seed)
-        held_out = sums(lambda at: float(of_fold[at]))[:, 0]
+        fits = _cross_fitted(sums, beta, at_best, seed)
+        at_fits = sums(lambda at: float(fits.of_folds[at]))
+        held_out, slopes = at_fits[:, 0], at_fits[there, 1:3].T[..., None] * len(there) / counted.sum()
+        through = {"nll": through_fits(fits.fold[there], fits.moves[:, there], *slopes)}
     else:
         start, some = np.append(beta, np.zeros(len(result.class_names))), counted > 0
         theta, found = offsets.least(result, labels, start, some)
@@ -182,7 +186,7 @@ def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: 
         class_names=result.class_names,
         before=before.score(0.95),
         after=after.score(0.95),
-        difference=after.minus(before),
+        difference=through_cross_fits({"nll": after}, through)["nll"].minus(before),
         offsets=added,
         learnt_rows=LearntRows.of(result, there),
     )
@@ -196,8 +200,25 @@ def _folds(counted: Floats, seed: int) -> Integers:
     return fold
 
 
-def _without_folds(sums: Sums, beta: float, at_best: Floats, seed: int) -> Floats:
-    """(N,) for each row the β of least NLL of the folds that it is not in.
+@dataclass(frozen=True, eq=False)
+class Fits:
+    """The β of least NLL, of all rows and cross-fitted.
+
+    Attributes:
+        overall: β of all rows.
+        of_folds: (N,) that of the folds that each row is not in.
+        fold: (N,) the fold of each row.
+        moves: (FOLDS, N, 1) by how much each row moves β of the fit that scores a fold, to first order.
+    """
+
+    overall: float
+    of_folds: Floats
+    fold: Integers
+    moves: Floats
+
+
+def _cross_fitted(sums: Sums, beta: float, at_best: Floats, seed: int) -> Fits:
+    """For each row the β of least NLL of the folds that it is not in.
 
     Two steps of Newton's method away from the best of all rows: to fourth order in what a fold changes.
 
@@ -213,16 +234,18 @@ def _without_folds(sums: Sums, beta: float, at_best: Floats, seed: int) -> Float
         slope, curvature = found[fold != number, 1:3].sum(axis=0)
         return max(float(start - slope / curvature), start / 2)
 
-    first = [stepped(beta, at_best, number) for number in range(FOLDS)]
-    second = [
-        stepped(start, sums(lambda at, start=start: start), number)  # type: ignore[misc]
-        for number, start in enumerate(first)
-    ]
-    return np.array(second)[fold]
+    second, moves = np.ones(FOLDS), np.zeros((FOLDS, len(fold), 1))
+    for number in range(FOLDS):
+        start = stepped(beta, at_best, number)
+        found = sums(lambda at, start=start: start)  # type: ignore[misc]
+        second[number] = stepped(start, found, number)
+        others = fold != number
+        moves[number, others, 0] = -found[others, 1] / found[others, 2].sum()
+    return Fits(beta, second[fold], fold, moves)
 
 
-def cross_fitted(result: DenseCertainty, truth: Any, seed: int) -> tuple[float, Floats]:
-    """β of least NLL of all rows, and (N,) of the folds that each row is not in.
+def cross_fitted(result: DenseCertainty, truth: Any, seed: int) -> Fits:
+    """β of least NLL, cross-fitted over rows.
 
     All are 1 where there is none, or where fewer rows have a position that counts than `calibrate` takes.
 
@@ -231,14 +254,15 @@ def cross_fitted(result: DenseCertainty, truth: Any, seed: int) -> tuple[float, 
         truth: As for `truths_of`.
         seed: Of the folds.
     """
-    sums = sums_in(result, truth)
+    sums, rows = sums_in(result, truth), len(result)
+    unchanged = Fits(1.0, np.ones(rows), np.zeros(rows, dtype=np.int64), np.zeros((FOLDS, rows, 1)))
     try:
         beta, at_best = _least(sums)
     except InputError:  # no label is wrong, or the probabilities say nothing
-        return 1.0, np.ones(len(result))
+        return unchanged
     if np.count_nonzero(at_best[:, 3]) < 2 * FOLDS:
-        return 1.0, np.ones(len(result))
-    return beta, _without_folds(sums, beta, at_best, seed)
+        return unchanged
+    return _cross_fitted(sums, beta, at_best, seed)
 
 
 def tempered(row: DenseCertainty, beta: float) -> DenseCertainty:

@@ -24,10 +24,11 @@ from typing import Any
 
 import numpy as np
 
-from howsure.answers.positions.calibrate import cross_fitted, tempered
+from howsure.answers.classes import maps
+from howsure.answers.positions.calibrate import Fits, cross_fitted, tempered
 from howsure.answers.positions.comparison_words import POSITION_WORDS
 from howsure.answers.positions.counts import Counts, counted_of, mean_dice, mean_iou
-from howsure.answers.positions.kept import check_known
+from howsure.answers.positions.kept import check_known, known_probabilities
 from howsure.answers.positions.parts import claims, parts
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.scores import calibration_error, loss_of, mean_of, of_rows
@@ -36,8 +37,9 @@ from howsure.compare.parts import Parts
 from howsure.compare.protocol import Comparing
 from howsure.data.rows import quoted
 from howsure.errors import InputError
+from howsure.judge.cross_fit import through_fits
 from howsure.judge.paired import Comparable, Paired, check_enough, with_outside
-from howsure.judge.scores import OUTSIDE, SMALLEST, Measured, Score
+from howsure.judge.scores import OUTSIDE, SMALLEST, Measured, Score, through_cross_fits
 from howsure.methods.choices import CHOICES
 from howsure.request import KEEP_PROBABILITIES
 from howsure.sampling.outcome import Floats
@@ -87,11 +89,13 @@ class Tempered:
         result: The N rows as the model gave them.
         beta: (N,) 1/T of each.
         overall: 1/T of all rows, which `method` tells.
+        fits: What the rows do to these; None of other rows than those of the fits.
     """
 
     result: DenseCertainty
     beta: Floats
     overall: float
+    fits: Fits | None = None
 
     def each(self) -> Iterator[tuple[slice, DenseCertainty]]:
         """The rows, calibrated, one at a time, and their places."""
@@ -118,14 +122,20 @@ def _untempered(rows: Rows) -> DenseCertainty:
     return rows.result if isinstance(rows, Tempered) else rows
 
 
-def _scored(rows: Rows, truth: Any, seed: int, background: int | None = None) -> RowScores:
+def _scored(
+    rows: Rows, truth: Any, seed: int, through: None = None, *, background: int | None = None
+) -> RowScores:
     """Scores of N rows with true classes (N, *P), of which one row is read at a time."""
+    del through  # which calibrated rows tell themselves
     result = _untempered(rows)
     check_known(result)
-    counted, doubts = list[Counts](), list[Floats]()
+    fits = rows.fits if isinstance(rows, Tempered) else None
+    counted, doubts, slopes = list[Counts](), list[Floats](), list[Floats]()
     for place, part in _parts(rows):
         counted.append(counted_of(part, partial(truths_of, part, truth[place])))
         doubts.append(part.doubt)
+        if fits is not None:
+            slopes.append(_slopes(result[place], truth[place], float(fits.of_folds[place][0])))
     counts, doubt = Counts.joined(counted), np.concatenate(doubts)
     there = counts.counted > 0
     check_enough(counts.digest[there])
@@ -144,8 +154,21 @@ def _scored(rows: Rows, truth: Any, seed: int, background: int | None = None) ->
         "aurc": ranked["aurc"],
         **dict.fromkeys(OUTSIDE, Measured(np.nan, np.zeros(len(nll)), 0)),
     }
+    if fits is not None:
+        by_score = zip(maps.SLOPED, np.stack(slopes, axis=-1)[..., there, None], strict=True)
+        moved, count = (fits.fold[there], fits.moves[:, there]), some.counted[:, None]
+        through_them = {name: through_fits(*moved, *(of_rows / count)) for name, of_rows in by_score}
+        measured = through_cross_fits(measured, through_them)
     found = Paired.of(measured, result, some.digest, there)
     return RowScores(**found.scores(), _found=found, _counts=some)
+
+
+def _slopes(row: DenseCertainty, truth: Any, beta: float) -> Floats:
+    """(2, 2) first and second derivative by β of the scores `SLOPED`, summed over the positions of a row."""
+    true = next(truths_of(row, truth))
+    counts = true >= 0
+    p = known_probabilities(row, 0)[counts]
+    return np.asarray(maps.slopes({"temperature": np.array(1 / beta)}, p, true[counts]).sum(axis=-1))
 
 
 def _parts_of(rows: Rows, truth: Any, evaluation: RowScores) -> Parts:
@@ -172,11 +195,12 @@ def _calibrated(
     others: Sequence[DenseCertainty] = (),
     *,
     seed: int = 0,
-) -> tuple[list[Tempered], list[Tempered]]:
+) -> tuple[list[Tempered], list[Tempered], list[None]]:
     """The same with one temperature, cross-fitted over rows; see `Comparing.calibrated`."""
-    overall, of_folds = cross_fitted(result, truth, seed)
-    near = [Tempered(each, of_folds, overall) for each in (result, *changed)]
-    return near, [Tempered(each, np.full(len(each), overall), overall) for each in others]
+    fits = cross_fitted(result, truth, seed)
+    near = [Tempered(each, fits.of_folds, fits.overall, fits) for each in (result, *changed)]
+    far = [Tempered(each, np.full(len(each), fits.overall), fits.overall) for each in others]
+    return near, far, [None] * len(near)
 
 
 def _truth(labels: Any, rows: int, probe: DenseCertainty) -> Any:
