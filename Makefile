@@ -166,6 +166,7 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	.venv/bin/python -m validation.tuning
 	.venv/bin/python -m validation.numbers_coverage
 	.venv/bin/python -m validation.promises
+	.venv/bin/python -m validation.cross_fitted
 	.venv/bin/python -m validation.intervals
 	.venv/bin/python -m validation.numbers
 	.venv/bin/python -m validation.offsets

@@ -2,24 +2,24 @@
 
     python -m validation.cross_fitted            simulates all, to docs/cross-fitted.json
 
-A comparison adds each method after calibration, cross-fitted in five folds. What that gains is expected over
-data sets of the same size, so the fits learn from four fifths of so many rows: the mean of the cross-fitted
-difference over all draws. It is also looked up on very many rows for the fits of single draws. Takes about
-ten minutes. `python -m validation.intervals --page` writes the page.
+A comparison adds each method after calibration, cross-fitted in five folds. The truth of what that gains is
+its mean over all draws of so many rows: what is gained on new rows, on average, by a fit to four fifths of
+them. It is also looked at on very many rows for the fits of single draws. Takes about ten minutes.
+`python -m validation.intervals --page` writes the page.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
 from scipy.special import softmax
 
 import howsure
-from benchmarks.docs import Page, fold, table  # noqa
+from benchmarks.docs import Page, fold, table
 from howsure.answers.classes import maps
 from howsure.answers.classes.calibrate import cross_calibrated
 from howsure.answers.numbers.compare import COMPARING as OF_NUMBERS
@@ -45,14 +45,14 @@ PAGE = Page("cross-fitted")
 DRAWS, DRAWS_OF_MAPS, OWN_FITS = 1000, 300, 200
 """Draws of each cell, fewer of maps, and those whose own fits are looked at on very many rows."""
 
-MANY = 20_000
-"""Such rows."""
+MANY, GRID = 20_000, 200
+"""Such rows, and the temperatures at which they are scored."""
 
 SHARP = (0.6, 1.0, 1.3, 2.0, 3.0)
 """What true logits are multiplied by."""
 
-CLASSES = ((2, 0.7, (30, 100, 300)), (3, 0.9, (100, 300)), (10, 0.8, (30, 100, 300)), (10, 0.97, (300,)))
-"""Classes, accuracy, and rows: so many that five mistakes are likely, as with fewer there is no interval."""
+CLASSES = ((2, 0.7, (30, 100, 300)), (3, 0.9, (100, 300)), (10, 0.8, (30, 100)), (10, 0.97, (300,)))
+"""Classes, accuracy, and rows, of which five mistakes are likely: with fewer there is no interval."""
 
 FACTORS = (0.5, 1.0, 2.0)
 """What true standard deviations are multiplied by."""
@@ -60,7 +60,7 @@ FACTORS = (0.5, 1.0, 2.0)
 TAILS = {"normal": np.inf, "heavy": 4.0}
 """Degrees of freedom of the t distribution of errors."""
 
-ROWS = (30, 100, 300)
+ROWS, IMAGES = (30, 100, 300), (30, 100)
 
 METHODS = 8
 OWN = {"independent": 1.0, "alike": 0.05}
@@ -133,8 +133,7 @@ def classes(number: int, accuracy: float, rows: int, sharp: float) -> Iterator[G
     random = np.random.default_rng([rows, number, round(100 * accuracy), round(10 * sharp)])
     names = [f"{k}" for k in range(number)]
     true, (logits,) = of.draw(MANY, 1, random)
-    many = softmax(sharp * logits, axis=1)
-    before_many = losses_of(many, true)
+    on_many = gain_of_fits(softmax(sharp * logits, axis=1), true, rows)
     for draw in range(DRAWS):
         truth, (logits,) = of.draw(rows, 1, random)
         said = howsure.Certainty.from_probabilities(softmax(sharp * logits, axis=1), names)
@@ -142,19 +141,36 @@ def classes(number: int, accuracy: float, rows: int, sharp: float) -> Iterator[G
         before = of_classes(said.probabilities, truth)
         gains = gains_of(before, of_classes(mended.probabilities, truth, through), ("nll", "brier"))
         if draw < OWN_FITS:
-            where = maps.folds(truth, draw)
-            own = np.zeros(2)
-            for number_of in range(maps.FOLDS):
-                known = where != number_of
-                fit = maps.fitted("temperature", 0.0, said.probabilities[known], truth[known])
-                own += (losses_of(maps.mapped("temperature", fit, many), true) - before_many) * np.mean(
-                    ~known
-                )
-            gains = {
-                name: Gain(each.value, each.low, each.high, float(of))
-                for (name, each), of in zip(gains.items(), own, strict=True)
-            }
+            of_fits = on_many(said.probabilities, truth, draw)
+            gains = {name: replace(each, of_fits=of_fits[name]) for name, each in gains.items()}
         yield gains
+
+
+def gain_of_fits(
+    many: Floats, true: Integers, rows: int
+) -> Callable[[Floats, Integers, int], dict[str, float]]:
+    """From probabilities, true classes and a seed to what the fits of their folds gain on very many rows.
+
+    Read off a grid of temperatures, as all fits to four fifths of so many `rows` have the same `most`.
+    """
+    grid, most = np.geomspace(1 / maps.LIMIT, maps.LIMIT, GRID), maps.supported(rows * 4 // 5)
+    fits = [{"temperature": np.array(each), "most": np.array(most)} for each in grid]
+    gained = np.array([losses_of(maps.mapped("temperature", fit, many), true) for fit in fits])
+    gained -= losses_of(many, true)
+
+    def found(p: Floats, truth: Integers, seed: int) -> dict[str, float]:
+        where = maps.folds(truth, seed)
+        known = [where != number for number in range(maps.FOLDS)]
+        at = [
+            float(np.log(maps.fitted("temperature", 0.0, p[each], truth[each])["temperature"]))
+            for each in known
+        ]
+        return {
+            name: float(np.mean(np.interp(at, np.log(grid), gained[:, score])))
+            for score, name in enumerate(("nll", "brier"))
+        }
+
+    return found
 
 
 def losses_of(p: Floats, truth: Integers) -> Floats:
@@ -192,43 +208,50 @@ def images(rows: int, sharp: float) -> Iterator[Gains]:
         yield gains_of(*scored, ("nll", "brier"))
 
 
-def summary(draws: Iterator[Gains]) -> dict[str, dict[str, float]]:
-    """By score: what is expected, how often there is an interval, and how often these hold and tell."""
-    found, each = {}, list(draws)
+def summary(draws: Iterator[Gains]) -> dict[str, dict[str, float | None]]:
+    """By score: what is expected, how often there is an interval, how often these hold, and what they tell.
+
+    Shares are of the draws with an interval. What the fits of a draw gain was not looked at where it is None.
+    """
+    each = list(draws)
+    found: dict[str, dict[str, float | None]] = {}
     for name in each[0]:
         value, low, high, of_fits = (
             np.array([getattr(gains[name], end) for gains in each])
             for end in ("value", "low", "high", "of_fits")
         )
-        expected, told = float(value.mean()), np.isfinite(low)
-        own = told & np.isfinite(of_fits)
-        found[name] = {
-            "expected": expected,
-            "told": float(told.mean()),
-            "held": float(np.mean((low <= expected) & (expected <= high), where=told)),
-            "held_of_fits": float(np.mean((low <= of_fits) & (of_fits <= high), where=own)),
-            "better": float(np.mean(high < 0, where=told)),
-            "worse": float(np.mean(low > 0, where=told)),
+        told = np.isfinite(low)
+        looked_at = told & np.isfinite(of_fits)
+        expected = float(value.mean())
+        shares = {
+            "told": told,
+            "held": ((low <= expected) & (expected <= high))[told],
+            "held_of_fits": ((low <= of_fits) & (of_fits <= high))[looked_at],
+            "better": (high < 0)[told],
+            "worse": (low > 0)[told],
+            "false": ((high < 0) if expected > 0 else (low > 0))[told],
+        }
+        found[name] = {"expected": round(expected, 6)}
+        found[name] |= {
+            what: round(float(np.mean(of)), 4) if len(of) else None for what, of in shares.items()
         }
     return found
 
 
-def cells() -> Iterator[tuple[str, Callable[[], Iterator[Gains]]]]:
-    """Their names, and what draws them."""
+def cells() -> Iterator[tuple[str, int, float, Iterator[Gains]]]:
+    """What was drawn, of how many rows, by which factor its claims are off, and the draws."""
     for number, accuracy, sizes in CLASSES:
-        for rows in sizes:
-            for sharp in SHARP:
-                name = f"{number} classes, accuracy {accuracy:g}, {rows} rows, logits times {sharp:g}"
-                yield name, lambda of=(number, accuracy, rows, sharp): classes(*of)  # type: ignore[misc]
-    for tails in TAILS:
-        for rows in ROWS:
-            for factor in FACTORS:
-                name = f"numbers, {tails} tails, {rows} rows, std times {factor:g}"
-                yield name, lambda of=(tails, rows, factor): numbers(*of)  # type: ignore[misc]
-    for rows in (30, 100):
-        for sharp in (1.0, 2.0):
-            name = f"maps, {rows} images, logits times {sharp:g}"
-            yield name, lambda of=(rows, sharp): images(*of)  # type: ignore[misc]
+        for rows, sharp in product(sizes, SHARP):
+            yield (
+                f"{number} classes, accuracy {accuracy:g}",
+                rows,
+                sharp,
+                classes(number, accuracy, rows, sharp),
+            )
+    for tails, rows, factor in product(TAILS, ROWS, FACTORS):
+        yield f"numbers, {tails} tails", rows, factor, numbers(tails, rows, factor)
+    for rows, sharp in product(IMAGES, (1.0, 2.0)):
+        yield "maps of 2 classes", rows, sharp, images(rows, sharp)
 
 
 # --- equal methods ------------------------------------------------------------------------------------
@@ -244,7 +267,7 @@ def methods(own: float, rows: int, seed: int, ahead: float = 0.0) -> tuple[Integ
     truth, (logits,) = of.draw(rows, 1, random)
     shared = np.sqrt(1 - own) * random.normal(size=logits.shape)
     found = [
-        1.3 * logits + NOISE * (shared + np.sqrt(own) * random.normal(size=logits.shape))
+        SHARP[2] * logits + NOISE * (shared + np.sqrt(own) * random.normal(size=logits.shape))
         for _ in range(METHODS)
     ]
     found[-1][np.arange(rows), truth] += ahead
@@ -252,9 +275,9 @@ def methods(own: float, rows: int, seed: int, ahead: float = 0.0) -> tuple[Integ
 
 
 def ahead_by(own: float, rows: int, errors: float) -> float:
-    """What `methods` take to make the last one better by so many standard errors in NLL."""
+    """What makes the last of `methods` better by so many standard errors of the difference in NLL."""
     low, high = 0.0, 5.0
-    for _ in range(25):
+    for _ in range(20):
         middle = (low + high) / 2
         truth, logits = methods(own, MANY, 0, middle)
         one, two = (
@@ -266,12 +289,13 @@ def ahead_by(own: float, rows: int, errors: float) -> float:
 
 
 def told_apart(own: float, rows: int, ahead: float = 0.0) -> dict[str, dict[str, float]]:
-    """By score, and whether calibrated: how often any two methods are told apart.
+    """By whether calibrated, and score: how often any two of the methods are told apart.
 
-    Where one is better, how often it is told to be better than the first, among all.
+    Where one is ahead, how often it is told from the first, by intervals that hold together for all.
     """
-    found = {kind: dict.fromkeys(SCORES, 0) for kind in ("as given", "calibrated")}
     pairs = [*combinations(range(METHODS), 2)]
+    asked, among = (("nll",), [(0, METHODS - 1)]) if ahead else (SCORES, pairs)
+    found = {kind: dict.fromkeys(asked, 0) for kind in ("as given", "calibrated")}
     for seed in range(COMPARISONS):
         truth, logits = methods(own, rows, seed, ahead)
         said = [howsure.Certainty.from_probabilities(softmax(each, axis=1), list("abc")) for each in logits]
@@ -282,12 +306,10 @@ def told_apart(own: float, rows: int, ahead: float = 0.0) -> dict[str, dict[str,
                 of_classes(each.probabilities, truth, through) for (each,), _, (through,) in mended
             ],
         }
-        for kind, each in measured.items():
-            for name in SCORES:
-                scores = [of[name] for of in each]
-                among = [(0, METHODS - 1)] if ahead else pairs
-                reach = simultaneous_reach(np.stack([score.added for score in scores]), pairs)
-                found[kind][name] += any(scores[i].minus(scores[j], reach).excludes_zero for i, j in among)
+        for (kind, each), name in product(measured.items(), asked):
+            scores = [of[name] for of in each]
+            reach = simultaneous_reach(np.stack([score.added for score in scores]), pairs)
+            found[kind][name] += any(scores[i].minus(scores[j], reach).excludes_zero for i, j in among)
     return {kind: {name: count / COMPARISONS for name, count in each.items()} for kind, each in found.items()}
 
 
@@ -296,23 +318,110 @@ def told_apart(own: float, rows: int, ahead: float = 0.0) -> dict[str, dict[str,
 
 def told() -> str:
     """The section, from what was looked at."""
-    return ""
+    figures = PAGE.figures()
+    gains = figures["gains"]
+    kinds = dict.fromkeys((each["kind"], each["rows"]) for each in gains)
+    lowest, all_cells = [], []
+    for kind, rows in kinds:
+        here = [each for each in gains if (each["kind"], each["rows"]) == (kind, rows)]
+        first, second = here[0]["scores"]
+        of_fits = [of["held_of_fits"] for each in here for of in each["scores"].values()]
+        lowest.append(
+            [
+                kind,
+                rows,
+                *(percent(min(each["scores"][name]["held"] for each in here)) for name in (first, second)),
+                percent(min(of_fits)) if of_fits[0] is not None else "–",
+                percent(max(of["false"] for each in here for of in each["scores"].values())),
+            ]
+        )
+        for each in here:
+            cells_of = [[percent(of[what]) for what in ("held", "better")] for of in each["scores"].values()]
+            known = percent(each["scores"][first]["told"])
+            all_cells.append([kind, rows, f"{each['factor']:g}", known, *cells_of[0], *cells_of[1]])
+    shares = [of["held"] for each in gains for of in each["scores"].values()]
+    few = sorted(
+        (of["held"], each["kind"], each["rows"], each["factor"])
+        for each in gains
+        for of in each["scores"].values()
+    )
+    low = [each for each in few if each[0] < 0.92]
+    where = "; ".join(f"{percent(held)} in {kind}, {rows} rows, times {by:g}" for held, kind, rows, by in low)
+    equal = [
+        [name, rows, *(percent(of[kind][score]) for kind in of for score in SCORES)]
+        for name, rows, of in figures["equal"]
+    ]
+    ahead = [
+        [name, rows, f"{errors:g}", *(percent(of[kind]["nll"]) for kind in of)]
+        for name, rows, errors, of in figures["ahead"]
+    ]
+    return "\n\n".join(
+        [
+            "howsure adds each method after calibration, cross-fitted in five folds. What that gains is "
+            "told with an interval. The table shows how often it holds the expected gain: its mean over "
+            f"{DRAWS:,} simulated sets of rows of the same size ({DRAWS_OF_MAPS} of maps). That is what a "
+            "fit to four fifths of so many rows gains on new ones. Claims are off by factors from "
+            f"{SHARP[0]:g} to {SHARP[-1]:g} of the logits, or of the standard deviation. The lowest "
+            f"coverage of {len(shares)} kinds of interval is {percent(min(shares))}, the mean "
+            f"{percent(float(np.mean(shares)))}. Below 92 % are {len(low)}: {where or 'none'}. Squares of "
+            "errors with heavy tails (Student's t with 4 degrees of freedom) have no finite variance, so no "
+            "interval can hold as often with few rows.",
+            table(
+                [
+                    *("kind", "rows", "lowest coverage, NLL", "Brier score or CRPS"),
+                    *("of the gain of the fits themselves", "sign told falsely, at most"),
+                ],
+                *lowest,
+            ),
+            f"The fifth column is about the fits of single sets instead: what they gain on {MANY:,} new "
+            f"rows, in {OWN_FITS} sets.",
+            *fold(
+                "Coverage, and how often calibration is told to be better",
+                table(
+                    [
+                        *("kind", "rows", "times", "with interval", "NLL holds", "told better"),
+                        *("Brier score or CRPS holds", "told better"),
+                    ],
+                    *all_cells,
+                ),
+            ),
+            f"{METHODS} methods that are equally good, with noise of their own, should be told apart in at "
+            "most 5 % of comparisons: any two of them, by intervals that hold together. The table shows how "
+            f"often that happens, of {COMPARISONS} comparisons of methods as given, and of the same after "
+            f"calibration. Methods that are alike share {100 * (1 - OWN['alike']):g} % of their noise.",
+            table(
+                [
+                    *("noise", "rows", "NLL", "Brier score", "accuracy", "AURC"),
+                    *("NLL, calibrated", "Brier score", "accuracy", "AURC"),
+                ],
+                *equal,
+            ),
+            "If one of them is better in NLL by some standard errors of the difference, it is told from the "
+            "first so often:",
+            table(["noise", "rows", "standard errors", "as given", "calibrated"], *ahead),
+            "`python -m validation.cross_fitted` simulates it again.",
+        ]
+    )
+
+
+def percent(share: float) -> str:
+    """A share in per cent."""
+    return f"{100 * share:.1f} %"
 
 
 def main() -> None:
     """Look, and keep the figures."""
-    found: dict[str, Any] = {"gains": {}, "equal": {}, "better": {}}
-    for name, draws in cells():
-        found["gains"][name] = summary(draws())
-        print(
-            name,
-            {k: {a: round(b, 3) for a, b in v.items()} for k, v in found["gains"][name].items()},
-            flush=True,
-        )
-    for name, own in OWN.items():
-        for rows in ROWS:
-            found["equal"][f"{name}, {rows} rows"] = told_apart(own, rows)
-            print(name, rows, found["equal"][f"{name}, {rows} rows"], flush=True)
+    found: dict[str, list[Any]] = {"gains": [], "equal": [], "ahead": []}
+    for kind, rows, factor, draws in cells():
+        found["gains"].append({"kind": kind, "rows": rows, "factor": factor, "scores": summary(draws)})
+        print(kind, rows, factor, found["gains"][-1]["scores"], flush=True)
+    for (name, own), rows in product(OWN.items(), ROWS):
+        found["equal"].append([name, rows, told_apart(own, rows)])
+        print(*found["equal"][-1], flush=True)
+    for (name, own), errors in product(OWN.items(), AHEAD):
+        of = told_apart(own, ROWS[1], ahead_by(own, ROWS[1], errors))
+        found["ahead"].append([name, ROWS[1], errors, of])
+        print(*found["ahead"][-1], flush=True)
     PAGE.keep(found)
 
 

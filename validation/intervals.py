@@ -25,13 +25,14 @@ import howsure
 from benchmarks.docs import Page, fold, table
 from howsure.answers.classes import maps
 from howsure.answers.classes.evaluate import OUTSIDE
+from howsure.answers.classes.scores import of_probabilities
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.findings import lead
 from howsure.judge import scores
 from howsure.judge.evaluate import evaluate
 from howsure.methods.softmax import Softmax
 from howsure.words import counted
-from validation import promises
+from validation import cross_fitted, promises
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -113,7 +114,7 @@ def world(share: float, uneven: float, classes: int = CLASSES) -> World:
 def measured(truth: Integers, logits: Floats, strange: Floats, seed: int) -> dict[str, scores.Measured]:
     """All scores, as `evaluate` makes them."""
     p, q = softmax(logits, axis=1), softmax(strange, axis=1)
-    found = scores.of_probabilities(p, p.argmax(axis=1), truth, seed)
+    found = of_probabilities(p, p.argmax(axis=1), truth, seed)
     by_entropy = scores.told_apart(*(np.sum(each * np.log(each + 1e-300), axis=1) for each in (p, q)))
     return found | dict(zip(OUTSIDE[:2], by_entropy, strict=True))
 
@@ -393,6 +394,8 @@ def page(figures: dict[str, Any]) -> str:
             "fresh rows. Figures are means over 50 fits. The true NLL is that of the true probabilities. "
             "The last columns are the mean claim after calibration, the accuracy, and the highest claim.",
             table(head, *some),
+            "## What calibration gains",
+            cross_fitted.told(),
             "## Promises after calibration",
             promises.told(),
         ]
