@@ -104,10 +104,15 @@ def chosen(comparison: Comparison) -> str:
     return min(steady or among, key=lambda method: _price(comparison, method))
 
 
-def _price(comparison: Comparison, method: str) -> tuple[float, float]:
-    """The sort key among methods that are as good: their cost, or their score if costs are unknown."""
+def _price(comparison: Comparison, method: str) -> tuple[float, bool, float]:
+    """The sort key among methods that are as good: their cost, then the least change, then their score.
+
+    To calibrate the baseline is the least change. Costs may be unknown, and then they are all alike.
+    """
     cost = comparison.costs[method]
-    return (cost if np.isfinite(cost) else np.inf, comparison.score(method, comparison.words.main).value)
+    other = comparison.calibrations.get(method) != comparison.methods[0]
+    score = comparison.score(method, comparison.words.main).value
+    return (cost if np.isfinite(cost) else np.inf, other, score)
 
 
 def _worse_when_changed(comparison: Comparison, method: str) -> list[str]:

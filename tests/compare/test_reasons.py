@@ -158,6 +158,13 @@ def test_the_lead_says_of_a_calibrated_method_that_the_baseline_is_too_sure():
         assert because(compared(truth, base=3 * true, other=other), name).startswith("'base' is too sure: it")
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_among_methods_that_are_one_once_calibrated_the_lead_takes_the_baseline(seed):
+    truth, true = world(seed=seed)
+    comparison = compared(truth, base=true / 2, sure=3 * true, modest=true / 3)
+    assert lead(comparison).startswith("Take calibrated 'base': ")
+
+
 def test_ends_of_a_scale_that_lie_far_apart_have_digits_of_their_own():
     assert scale_in_words(howsure.Score(0.0, np.log(0.63), np.log(87.0))) == ("1.0", "0.63", "87")
 
