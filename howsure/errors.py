@@ -125,18 +125,41 @@ def raised(error: BaseException) -> str:
     return ". ".join([told.rstrip("."), *notes]) if notes else told
 
 
-_HEARD: ContextVar[dict[str, str] | None] = ContextVar("_HEARD", default=None)
+Heard = dict[str, tuple[str, set[str]]]
+"""By kind of warning, the first that was said, and the methods that it was said of."""
+
+_HEARD: ContextVar[Heard | None] = ContextVar("_HEARD", default=None)
+_ABOUT: ContextVar[tuple[str, str]] = ContextVar("_ABOUT", default=("", ""))
 
 
 @contextmanager
-def hearing() -> Iterator[dict[str, str]]:
-    """In this scope, whatever `warn` says, the first of each kind, also where a filter drops the warning."""
-    heard = dict[str, str]()
+def hearing() -> Iterator[Heard]:
+    """In this scope `warn` says each kind once. All is kept, also where a filter drops the warning."""
+    heard = Heard()
     before = _HEARD.set(heard)
     try:
         yield heard
     finally:
         _HEARD.reset(before)
+
+
+@contextmanager
+def about(rows: str = "", method: str = "") -> Iterator[None]:
+    """In this scope errors, and warnings that are heard, say that they are of these rows.
+
+    Args:
+        rows: Name of the set; empty for rows that need no name. What is said of these is not said of others.
+        method: Name of the method that assesses them, which is kept of what is heard.
+    """
+    before = _ABOUT.set((rows, method))
+    try:
+        yield
+    except HowsureError as error:
+        if rows:
+            raise error.told_of(f"In '{rows}'") from error
+        raise
+    finally:
+        _ABOUT.reset(before)
 
 
 _WAITING: ContextVar[list[Callable[[], None]] | None] = ContextVar("_WAITING", default=None)
@@ -182,9 +205,14 @@ def warn(said: str, kind: str | None = None) -> None:
         said: The message.
         kind: As for `HowsureWarning`.
     """
-    heard = _HEARD.get()
-    if heard is not None:
-        heard.setdefault(said if kind is None else kind, said)
+    if (heard := _HEARD.get()) is not None:
+        (rows, method), key = _ABOUT.get(), said if kind is None else kind
+        if rows and key not in heard:
+            said, key = f"In '{rows}': {said[0].lower()}{said[1:]}", f"{rows}: {key}"
+        if key in heard:
+            heard[key][1].add(method)
+            return
+        heard[key] = said, {method}
     frame = ours = sys._getframe()
     while (before := frame.f_back) is not None:
         frame = before

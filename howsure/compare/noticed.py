@@ -12,13 +12,14 @@ import numpy as np
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.members import Members
 from howsure.compare.protocol import Comparing
+from howsure.data.rows import quoted
 from howsure.errors import hearing, warn
 from howsure.judge.familiarity import Familiarity
-from howsure.judge.learnt import LearntRows, digests, digests_of, in_words, warn_of_copies
+from howsure.judge.learnt import LearntRows, digests, digests_of, warn_of_copies
 from howsure.judge.paired import Comparable
 from howsure.methods.ensemble import AGREES_WITH_NONE, LEAST_AGREEING, MEMBER, SLIGHT, SUBSTANTIAL
 from howsure.models.features import Features
-from howsure.words import counted
+from howsure.words import counted, listed
 
 P = ParamSpec("P")
 
@@ -34,7 +35,13 @@ def keeping_what_is_said(compared: Callable[P, Comparison]) -> Callable[P, Compa
     def heard(*args: P.args, **kwargs: P.kwargs) -> Comparison:
         with hearing() as said:
             found = compared(*args, **kwargs)
-        return replace(found, noticed=tuple(said.values()))
+        ran = [name for name in found.methods if name not in found.calibrations]
+        noticed = list[str]()
+        for text, methods in said.values():
+            some = methods < {*ran}  # what no method said is of all
+            whose = quoted([name for name in ran if name in methods]) if some else ""
+            noticed.append(f"{text} (Of {whose}.)" if some else text)
+        return replace(found, noticed=tuple(noticed))
 
     return heard
 
@@ -123,12 +130,16 @@ def of_familiarity(name: str, known: Familiarity, features: Features) -> None:
         )
 
 
-def of_learnt(results: Mapping[str, Any]) -> None:
-    """Warn of results whose calibrator or method has learnt from the rows on which they are compared."""
-    for name, each in results.items():
-        told = in_words(each)
-        if told is not None:
-            warn(
-                f"{told}, and so '{name}' has better scores than on new ones, and is compared unfairly. "
-                "Compare on other labelled rows."
-            )
+def of_learnt(told: Mapping[str, str | None]) -> None:
+    """Warn of results whose calibrator or method has learnt from the rows on which they are compared.
+
+    Args:
+        told: By name, `howsure.judge.learnt.in_words` of the result.
+    """
+    for said in dict.fromkeys(filter(None, told.values())):
+        names = [name for name in told if told[name] == said]
+        has, is_so = ("has", "is") if len(names) == 1 else ("have", "are")
+        warn(
+            f"{said}, and so {listed([quoted([name]) for name in names])} {has} better scores than on new "
+            f"ones, and {is_so} compared unfairly. Compare on other labelled rows."
+        )

@@ -17,6 +17,7 @@ from howsure.compare.protocol import Comparing
 from howsure.data.align import places
 from howsure.data.rows import quoted
 from howsure.errors import InputError, ModelError, warn
+from howsure.judge.learnt import in_words
 from howsure.methods.protocol import Job, Needs, Passes
 from howsure.models.protocol import Model
 
@@ -108,7 +109,7 @@ def compared(
     named = [name for name, each in said.items() if each.ids is not None]
     if named and len(named) < len(said):
         warn(f"Only {quoted(named)} of {quoted([*said])} has ids, so rows are paired by their position.")
-    noticed.of_learnt(said)
+    noticed.of_learnt({name: in_words(each) for name, each in said.items()})
     comparing, left_out = without(comparing, said[first], background)
     truth = comparing.known(said[first], _labels_among(said, labels))
     through: dict[str, Any] = {}

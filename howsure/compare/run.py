@@ -29,8 +29,9 @@ from howsure.data.gather import first, in_order, length
 from howsure.data.images import FILE
 from howsure.data.moves import Layout, Move, Way, check_unmoved, is_way
 from howsure.data.rows import Rows
-from howsure.errors import HowsureWarning, InputError, warn
+from howsure.errors import HowsureWarning, InputError, about, hearing, warn
 from howsure.judge.familiarity import Familiarity
+from howsure.judge.learnt import in_words
 from howsure.judge.paired import Comparable
 from howsure.methods.augmentation import Changed
 from howsure.methods.choices import CHOICES, possible_methods
@@ -195,6 +196,7 @@ def compare(
         seconds = {
             name: _assessed(name, method, model, request, course, scored) for name, method in chosen.items()
         }
+        noticed.of_learnt(scored.learnt)
         noticed.of_members(comparing, scored.members, truth)
         scores, of_scores = _familiar(model, sets, known, batch_size, course)
     seconds |= of_scores
@@ -240,8 +242,8 @@ def _probe(model: Any, given: Rows, request: Request) -> tuple[Any, Layout | Non
             return super().begin(job)
 
     few = Rows(first(given.x, PROBED), class_names=given.class_names)
-    # Warnings come again when all are assessed.
-    with warnings.catch_warnings(action="ignore", category=HowsureWarning):
+    # Warnings come again when all are assessed, but for those that labels answer.
+    with hearing(), warnings.catch_warnings(action="ignore", category=HowsureWarning):
         return next(streamed(model, few, Probing(), request)), found[0]
 
 
@@ -314,15 +316,18 @@ def _sets_of(
     alike, moves = {AS_THEY_ARE: x}, dict[str, Way]()
     for name, each in check_by_name(shifts, "shifts").items():
         if not is_way(each):
-            alike[name] = _aligned(rows_for(model, each, progress), given, name)
+            with about(name):
+                changed = rows_for(model, each, progress)
+            alike[name] = _aligned(changed, given, name)
             check_unmoved(x, alike[name], layout)
         elif (move := Move.of(each, layout)).undo is not None:
             alike[name], moves[name] = x, each
         else:
             alike[name] = move.by_row(layout)(x)
-    ood = {
-        name: rows_for(model, each, progress).x for name, each in check_by_name(outside, "outside").items()
-    }
+    ood = dict[str, Any]()
+    for name, each in check_by_name(outside, "outside").items():
+        with about(name):
+            ood[name] = rows_for(model, each, progress).x
     twice = set(alike) & set(ood)
     if twice:
         raise InputError(f"Two sets of rows have the name '{twice.pop()}'", expected="distinct names")
@@ -374,6 +379,7 @@ class _Scored:
         parts: As in `Comparison`, likewise the next two.
         claims: As there.
         members: As there.
+        learnt: By method, that it has learnt from these rows, or None.
     """
 
     def __init__(self, comparing: Comparing, truth: Any, sets: _Sets, seed: int, calibrated: bool) -> None:
@@ -387,6 +393,7 @@ class _Scored:
         self.parts: dict[str, Parts] = {}
         self.claims: dict[tuple[str, str], Claims] = {}
         self.members: dict[str, Members] = {}
+        self.learnt: dict[str, str | None] = {}
 
     def add(self, name: str, said: Mapping[str, Any]) -> None:
         """Score a method by its results on all sets, with what these lack learned from the rows."""
@@ -394,7 +401,7 @@ class _Scored:
         if self._fits and self.comparing.completed is not None:
             said, through = self._fitted(self.comparing.completed, said)
         self._score(name, said, through)
-        noticed.of_learnt({name: said[AS_THEY_ARE]})
+        self.learnt[name] = in_words(said[AS_THEY_ARE])
         if len(self.kept) == 1:
             evaluation, sets = self.evaluations[name, AS_THEY_ARE], self.sets
             x = sets.alike[AS_THEY_ARE]
@@ -444,7 +451,8 @@ def _assessed(
     """Assess all sets by a method and score it; its shortest time in seconds for the same rows."""
     sets, said, shortest, alone = scored.sets, dict[str, Any](), np.inf, scored.comparing.alone
     hearing = Hearing(alone, scored.truth) if type(method) is Ensemble and alone is not None else None
-    next(streamed(model, first(sets.alike[AS_THEY_ARE], WARM_UP), method, request))
+    with about(method=name):
+        next(streamed(model, first(sets.alike[AS_THEY_ARE], WARM_UP), method, request))
     with tempfile.TemporaryDirectory(prefix="howsure-") as folder:
         for number, (which, of_set) in enumerate(sets.both.items()):
             rows = sets.called if which == AS_THEY_ARE else of_set
@@ -455,7 +463,8 @@ def _assessed(
             blocks = _Timed(partial(streamed, model, rows, asked, request, told_of))
             place = Path(folder) / str(number)
             place.mkdir()
-            said[which] = scored.comparing.gathered(blocks, sets.lengths[which], place)
+            with about("" if which == AS_THEY_ARE else which, name):
+                said[which] = scored.comparing.gathered(blocks, sets.lengths[which], place)
             if which in sets.alike:
                 shortest = min(shortest, blocks.seconds)
         scored.add(name, said)
@@ -558,7 +567,8 @@ def _familiar(
     features_of(model, first(rows[AS_THEY_ARE], WARM_UP), batch_size)
     for which, given in rows.items():
         start = time.perf_counter()
-        features = features_of(model, given, batch_size)
+        with about("" if which == AS_THEY_ARE else which):
+            features = features_of(model, given, batch_size)
         spent = time.perf_counter() - start
         for name, each in known.items():
             start = time.perf_counter()

@@ -242,6 +242,10 @@ def test_results_whose_calibrator_has_learnt_from_these_rows():
         "The calibrator has learnt from all these 400 rows, and so 'mended' has better scores than on new "
         "ones, and is compared unfairly. Compare on other labelled rows."
     )
+    two = of_results(TRUTH, plain=result, mended=own(result), again=own(result))
+    assert [each.partition(", and so ")[2][:61] for each in two] == [
+        "'mended' and 'again' have better scores than on new ones, and"
+    ]
     half = howsure.calibrate(result[:200])(result)
     assert [each[:50] for each in of_results(TRUTH, half=half, plain=result)] == [
         "The calibrator has learnt from at least 200 of the"
@@ -277,6 +281,36 @@ def test_other_warnings_are_kept_too_and_in_a_loop_each_time():
             found = howsure.compare(MODEL, X, TRUTH, methods=same, calibrated=False, shifts={})
         assert found.noticed == ("'one' and 'other' are the same method: their answers are the same too.",)
     assert replace(found, noticed=()).noticed == ()
+
+
+def test_a_warning_comes_once_however_many_methods_and_sets_it_is_of():
+    methods = {**SOFTMAX, "dropout": howsure.MCDropout(passes=10), "pair": howsure.Ensemble([network(1)])}
+    grey = np.random.default_rng(3).integers(0, 256, size=(30, 4)).astype(np.uint8)
+    begins = "rows of 'x' are uint8, from"
+    shifts, outside = {"raw": lambda x: (100 * abs(x)).astype(np.uint8)}, {"grey": grey, "far": X + 5}
+    of_shift, of_ood = compared(methods=methods, shifts=shifts, outside=outside)
+    assert of_shift.startswith(f"In 'raw': the {begins} 0 to")
+    assert of_ood.startswith(f"In 'grey': the {begins} ")
+    (said,) = compared(shifts["raw"](X), methods=methods, shifts={"far": lambda x: x // 2})
+    assert said.startswith(f"The {begins}"), "what is said of the rows is not said again once they change"
+
+
+def test_what_is_kept_names_the_methods_if_it_is_not_said_of_all():
+    with warnings.catch_warnings(action="ignore"):
+        found = howsure.compare(
+            MODEL, X, TRUTH, methods={**SOFTMAX, "pair": howsure.Ensemble([MODEL])}, calibrated=False
+        )
+    (said,) = found.noticed
+    assert said.startswith("Members 0 and 1 of the ensemble are the same network")
+    assert said.endswith(" (Of 'pair'.)")
+
+
+@pytest.mark.parametrize("sets", ["shifts", "outside"])
+def test_errors_name_the_set_that_they_are_of(sets):
+    broken = X.copy()
+    broken[7] = np.nan
+    with pytest.raises(howsure.InputError, match="In 'broken': the rows hold NaN"):
+        compared(**{sets: {"sound": X + 0.1, "broken": broken}})
 
 
 # --- rows that a Laplace or a familiarity has learnt from ------------------------------------------
