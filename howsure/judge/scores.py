@@ -35,6 +35,9 @@ SCORES = (
 SMALLEST = float(np.finfo(np.float64).eps)
 """Probabilities below count as this in the NLL, as in scikit-learn, so that a row costs 36 nats at most."""
 
+ROUNDING = 4 * float(np.finfo(np.float32).eps)
+"""Share of the most that a row adds up to which differences are rounding: frameworks predict in float32."""
+
 UNKNOWN = (np.nan, np.nan)
 
 NORMAL = float(ndtri(0.975))
@@ -168,6 +171,14 @@ class Mean(Measured):
             low, high = skewed_interval(self.value, self.parts, confidence)
             return max(low, self.least), min(high, self.most)
         return interval_by_odds(self.value, self.parts, confidence) if 0 < self.value < 1 else UNKNOWN
+
+    def minus(self, other: Measured, reach: float | None = None) -> Score:
+        """See `Measured`; exactly 0 where each row adds the same to both, but for rounding of float32."""
+        if self.parts.any() and len(self.parts) == len(other.parts):
+            rounding = ROUNDING * float(np.abs(self.added).max())
+            if np.all(np.abs(self.added - other.added) <= rounding):
+                return Score(0.0, 0.0, 0.0)
+        return super().minus(other, reach)
 
     def difference(self, other: Measured, reach: float | None) -> tuple[float, float]:
         """See `Measured`; the wider of two intervals, as differences may be skewed or seem so by chance.

@@ -125,3 +125,20 @@ def test_classes_that_are_called_by_other_numbers():
     comparison = Comparison.of_results(named, TRUTH + 1)
     assert comparison.score("b", "nll").value == pytest.approx(metrics.log_loss(TRUTH, GOOD), rel=1e-9)
     np.testing.assert_array_equal(comparison.truth, TRUTH)
+
+
+def test_rounding_of_float32_is_no_difference():
+    random = np.random.default_rng(0)
+    mean = random.normal(size=(200, 1)).astype(np.float32)
+    y = mean + random.normal(size=(200, 1))
+    rounded = mean - 1e-7 * np.sign(mean - y)  # nearer to the answer in each row, by a unit in the last place
+    results = {
+        name: howsure.RegressionCertainty.from_mean_std(each, np.ones((200, 1)))
+        for name, each in {"one": mean.astype(np.float64), "other": rounded.astype(np.float64)}.items()
+    }
+    comparison = howsure.Comparison.of_results(results, y)
+    for name in ("nll", "crps", "rmse"):
+        assert comparison.difference("other", "one", name) == howsure.Score(0.0, 0.0, 0.0)
+    assert "closer" not in str(comparison)
+    gap = howsure.evaluate(results["other"], y).minus(howsure.evaluate(results["one"], y))
+    assert gap["rmse"] == gap["nll"] == howsure.Score(0.0, 0.0, 0.0)

@@ -30,6 +30,7 @@ from howsure.judge.scores import (
     CalibrationError,
     Mean,
     Measured,
+    Score,
     area_under_risk,
     centred,
     share_of_rows,
@@ -105,9 +106,9 @@ class Root(Measured):
         low, high = np.sqrt(self.square.interval(confidence))
         return float(low), float(high)
 
-    def difference(self, other: Measured, reach: float | None) -> tuple[float, float]:
+    def minus(self, other: Measured, reach: float | None = None) -> Score:
         """See `Measured`: that of two means with the contributions of the roots."""
-        return Mean.difference(_as_mean(self), _as_mean(other), reach)
+        return _as_mean(self).minus(_as_mean(other), reach)
 
 
 def _as_mean(of: Measured) -> Mean:
