@@ -1,58 +1,90 @@
-"""Is a save the earlier file or the new one, whatever stops it? Written to docs/saves.md.
+"""Is what a save leaves the earlier content or the new one, whatever stops it? Written to docs/saves.md.
 
-    python -m validation.saves
+    python -m validation.saves              all kinds of files
+    python -m validation.saves assess maps  those whose names begin so; figures of the others stay
 
-Each kind of file is saved over an earlier one while the process is killed, while a limit of bytes is met as
-on a full disk, and while another process saves to the same place. What is there afterwards is compared.
+Each kind of file is saved over an earlier one while the process is killed, at a random moment or as it
+touches the files, while a limit of bytes is met, while the disk is full, and while another process saves to
+the same place. What is there afterwards is compared. A full disk is a small file system in a file (a loop
+device). It is left out where nothing may be mounted.
 """
 
 from __future__ import annotations
 
+import contextlib
+import mmap
 import os
 import resource
+import shutil
 import signal
+import subprocess
+import sys
 import tempfile
 import time
 import warnings
+import zlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 import howsure
 from benchmarks.docs import Page, table
-from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dense, Dropout
+from tests import pixels
 from tests.answers.maps import certainty_of, drawn
+from tests.commands import run
+from validation import small_network
 
-KILLS, LIMITS, WRITERS = 40, 20, 10
-"""Tries of each kind."""
+KILLED, AT_A_STEP, LIMIT, FULL, WRITERS = (
+    *("killed", "killed at a step", "limit of bytes", "full disk", "two writers"),
+)
+TRIES = {KILLED: 20, AT_A_STEP: 20, LIMIT: 20, FULL: 20, WRITERS: 10}
+OF_A_COMMAND = {KILLED: 6, AT_A_STEP: 14, LIMIT: 8, FULL: 8, WRITERS: 4}
+OF_A_GRAPH = {KILLED: 2, AT_A_STEP: 6, LIMIT: 3, FULL: 3, WRITERS: 2}
+"""Tries of each kind: of a function, of a command, which takes longer, and of the export of a graph."""
 
-SAVES = 4
+SAVES = 2
 """Of each of two writers, one after the other."""
 
-EARLIER, NEW, NEITHER, RAW = "the earlier one", "the new one", "neither", "another error than howsure's own"
-STOPPED = {"killed": KILLS, "disk full": LIMITS, "two writers": WRITERS}
+EARLIER, NEW, PARTS, NEITHER, RAW = (
+    *("earlier", "new", "parts", "neither", "another error than howsure's own"),
+)
+
+STEPS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "tempfile.mkstemp")
+"""Events at which a process that saves may be killed, where they are about its files."""
+
+DISK = 16 << 20
+"""Bytes of the disk that is full."""
+
+DONE, LEFT_OUT, REFUSED = 0, 1, 3
+
 PAGE = Page("saves")
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of file.
+    """A kind of file, or of a folder of them.
 
     Attributes:
         name: Of the file.
         save: Saves the first or the second of two contents to a path.
         read: What a path holds, to be compared.
+        tries: How often each thing happens to it.
+        continued: Whether the second content is the first and more, made part by part: `read` gives what
+            there is by row, and saving again makes the rest.
     """
 
     name: str
     save: Callable[[int, Path], object]
     read: Callable[[Path], Any]
+    tries: Mapping[str, int]
+    continued: bool = False
 
 
 def _arrays(path: Path) -> Any:
@@ -61,46 +93,167 @@ def _arrays(path: Path) -> Any:
     return {name: np.asarray(array).tobytes() for name, array in found._arrays.items()}
 
 
+def _by_row(path: Path) -> Any:
+    """All numbers of a saved result, by row."""
+    found = howsure.load(path)
+    arrays = [np.asarray(array) for array in found._arrays.values()]
+    return {int(row): [np.asarray(each[at]).tobytes() for each in arrays] for at, row in enumerate(found.row)}
+
+
 def _files(path: Path) -> Any:
     """The bytes of a file, or of each file in a folder."""
-    return {each.name: each.read_bytes() for each in ([path] if path.is_file() else sorted(path.iterdir()))}
+    if path.is_file():
+        return path.read_bytes()
+    return {each.name: each.read_bytes() for each in path.iterdir() if each.name[0] != "."}
 
 
-def kinds() -> dict[str, Kind]:
-    """All kinds of files, by what they hold."""
+def _command(*arguments: object) -> None:
+    """Run a command; what it refuses is an error of howsure."""
+    found = run(*arguments, "--quiet")
+    if found.exit_code not in (DONE, LEFT_OUT):
+        raise howsure.HowsureError(found.stderr)
+
+
+def kinds(inputs: Path) -> Iterator[tuple[str, Kind]]:
+    """All kinds of files, by what they hold.
+
+    Args:
+        inputs: A folder for what commands read.
+    """
     random = np.random.default_rng(0)
     p = random.dirichlet(np.ones(5), size=(2, 4_000))
     truth = random.integers(5, size=4_000)
-    classes = [howsure.Certainty.from_probabilities(each).with_truth(truth) for each in p]
-    labels = [howsure.MultilabelCertainty.from_probabilities(each) for each in p]
-    numbers = [howsure.RegressionCertainty.from_mean_std(each, each + 0.1) for each in p]
-    maps = [certainty_of(drawn(8, (32, 32), seed=seed)[0]) for seed in range(2)]
-    weights = random.normal(size=(6, 3))
-    steps = {"drop": (Dropout(0.5), "x"), "output": (Dense(weights, [0.0] * 3, "softmax"), "drop")}
-    model = ArrayModel("small", [InputSpec("x", (6,), "float32")], steps, trained_for="classes")
-    x = random.normal(size=(60, 6)).astype("f4")
-    plans = [howsure.plan(model, x, seed=seed) for seed in range(2)]
-    calibrators = [howsure.calibrate(each[:500]) for each in classes]
-
-    def of_results(results: list[Any], name: str) -> Kind:
-        return Kind(name, lambda which, path: results[which].save(path), _arrays)
-
-    def of_bytes(things: list[Any], name: str) -> Kind:
-        return Kind(name, lambda which, path: things[which].save(path), _files)
-
-    return {
-        "classes": of_results(classes, "r.parquet"),
-        "labels": of_results(labels, "r.parquet"),
-        "numbers": of_results(numbers, "r.parquet"),
-        "maps, beside a table": of_results(maps, "r.parquet"),
-        "maps, in a folder": of_results(maps, "r"),
-        "table, csv": of_bytes(classes, "r.csv"),
-        "table, jsonl": of_bytes(classes, "r.jsonl"),
-        "calibrator": of_bytes(calibrators, "c.json"),
-        "plan": of_bytes(plans, "p.json"),
-        "page": Kind("p.html", lambda which, path: classes[which][:300].report(path), _files),
-        "page of maps": Kind("p.html", lambda which, path: maps[which].report(path), _files),
+    pictures = [drawn(12, (32, 32), seed=seed) for seed in range(2)]
+    labels, numbers = (
+        howsure.MultilabelCertainty.from_probabilities,
+        howsure.RegressionCertainty.from_mean_std,
+    )
+    results: dict[str, list[Any]] = {
+        "classes": [howsure.Certainty.from_probabilities(each).with_truth(truth) for each in p],
+        "labels": [labels(each).with_truth(each > 0.3) for each in p],
+        "numbers": [numbers(each, each + 0.1).with_truth(each) for each in p],
+        "positions": [certainty_of(each).with_truth(true) for each, true in pictures],
     }
+    plans = [howsure.plan(small_network.make(), small_network.rows(60), seed=seed) for seed in range(2)]
+    calibrators = [howsure.calibrate(each[:500]) for each in results["classes"]]
+
+    def of_function(things: list[Any], name: str, read: Callable[[Path], Any] = _arrays) -> Kind:
+        return Kind(name, lambda which, path: things[which].save(path), read, TRIES)
+
+    for of, both in results.items():
+        yield f"save: {of}", of_function(both, "r.parquet")
+    yield "save: positions, to a folder", of_function(results["positions"], "r")
+    for ending in ("csv", "jsonl"):
+        yield f"save: classes, {ending}", of_function(results["classes"], f"r.{ending}", _files)
+    yield "save: calibrator", of_function(calibrators, "c.json", _files)
+    yield "save: plan", of_function(plans, "p.json", _files)
+    for of, both in results.items():
+        yield from _of_results(of, [each[:300] for each in both], inputs)
+    for of, model in MODELS.items():
+        yield from _of_models(of, model, inputs)
+    yield from _of_graphs()
+
+
+MODELS = {
+    "classes": ("validation.small_network:make",),
+    "labels": ("validation.small_network:labels",),
+    "numbers": ("validation.small_network:numbers",),
+    "positions": (pixels.MODEL, *pixels.GIVEN),
+}
+"""What the command line is given for each kind of answers."""
+
+OUTPUTS = {"classes": "probabilities", "labels": "label-probabilities", "numbers": "values"}
+
+
+def _of_results(of: str, results: list[Any], inputs: Path) -> Iterator[tuple[str, Kind]]:
+    """What commands make of tables."""
+    tables, calibrator = [inputs / f"{of}-{which}.parquet" for which in range(2)], inputs / f"{of}.json"
+    for result, path in zip(results, tables, strict=True):
+        result.save(path)
+
+    def kind(name: str, read: Callable[[Path], Any], command: str, *wishes: object) -> Kind:
+        def save(which: int, path: Path) -> None:
+            _command(command, tables[which], *wishes, path)
+
+        return Kind(name, save, read, OF_A_COMMAND)
+
+    yield f"report: {of}", kind("p.html", _files, "report", "--report")
+    yield f"calibrate: {of}", kind("c.json", _files, "calibrate", "--out")
+    howsure.calibrate(results[0]).save(calibrator)
+    applied = ("--calibrator", calibrator, "--out")
+    yield f"calibrate: {of}, applied", kind("r.parquet", _arrays, "calibrate", *applied)
+
+
+def _of_models(of: str, model: tuple[str, ...], inputs: Path) -> Iterator[tuple[str, Kind]]:
+    """What commands make of models and rows."""
+    rows = [inputs / f"{of}-rows-{which}.npy" for which in range(2)]
+    for which, path in enumerate(rows):
+        x = pixels.images(6, which) if of == "positions" else small_network.rows(500, which)
+        np.save(path, x)
+
+    def kind(name: str, read: Callable[[Path], Any], *wishes: object, beside: bool = False) -> Kind:
+        def save(which: int, path: Path) -> None:
+            out = ("--out", path.with_name("t.parquet")) if beside else ()
+            _command("assess", model[0], rows[which], *model[1:], "--passes", 20, *out, *wishes, path)
+
+        return Kind(name, save, read, OF_A_COMMAND)
+
+    yield f"assess: {of}", kind("r.parquet", _arrays, "--out")
+    if of == "positions":
+        for form in ("png", "npy"):
+            yield f"maps: {form}", kind("maps", _files, "--map-format", form, "--maps", beside=True)
+        yield "maps: regions", kind("r.csv", _files, "--regions", beside=True)
+
+    files, part = [inputs / f"{of}-files-{which}" for which in range(2)], 1 if of == "positions" else 20
+    for which, folder in enumerate(files):
+        folder.mkdir()
+        if of == "positions":
+            pixels.folder_of(folder, pixels.images(6)[: 3 * (1 + which)])
+            continue
+        for number in range(2 * (1 + which)):
+            x = small_network.rows(40, number)
+            columns = {f"f{at}": x[:, at] for at in range(x.shape[1])}
+            pq.write_table(pa.table(columns), folder / f"{number}.parquet")
+
+    def into(which: int, path: Path) -> None:
+        given = (files[which], *model[1:], "--passes", 20, "--part-rows", part)
+        _command("assess", model[0], *given, "--out", path)
+
+    yield f"folder: {of}", Kind("results", into, _by_row, OF_A_COMMAND, continued=True)
+
+
+def _of_graphs() -> Iterator[tuple[str, Kind]]:
+    """What `howsure.export` makes of networks in PyTorch."""
+    try:
+        import torch
+    except ImportError:
+        return
+    torch.manual_seed(0)
+    torch.set_num_threads(1)
+    random = np.random.default_rng(0)
+    ends: dict[str, tuple[Any, ...]] = {
+        "classes": (torch.nn.Softmax(-1),),
+        "labels": (torch.nn.Sigmoid(),),
+        "numbers": (),
+        "positions": (torch.nn.Softmax(1),),
+    }
+    for of, end in ends.items():
+        layer: Any = torch.nn.Linear
+        drop: Any = torch.nn.Dropout
+        if of == "positions":
+            layer, drop = partial(torch.nn.Conv2d, kernel_size=1), torch.nn.Dropout2d
+        network = torch.nn.Sequential(layer(3, 8), torch.nn.ReLU(), drop(0.5), layer(8, 3), *end).eval()
+        x = random.normal(size=(60, 3, *((8, 8) if of == "positions" else ()))).astype(np.float32)
+        wishes: dict[str, Any] = {"class_axis": 1} if of == "positions" else {"outputs": OUTPUTS[of]}
+        save = partial(_exported, network, x, wishes)
+        yield f"export: {of}", Kind("m.onnx", save, _files, OF_A_GRAPH)
+
+
+def _exported(network: Any, x: Any, wishes: Mapping[str, Any], which: int, path: Path) -> None:
+    howsure.export(network, path, x=x, seed=which, **wishes)
+
+
+# --- trying ------------------------------------------------------------------------------------------
 
 
 def _child(save: Callable[[], object]) -> int:
@@ -115,10 +268,15 @@ def _child(save: Callable[[], object]) -> int:
         warnings.simplefilter("ignore")
         save()
     except howsure.HowsureError:
-        status = 3
+        status = REFUSED
     except BaseException:
         status = 4
     os._exit(status)
+
+
+def _left(child: int) -> int:
+    """How a process ended: its status, or the signal that ended it below 0."""
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def _limited(save: Callable[[], object], most: int) -> None:
@@ -127,79 +285,202 @@ def _limited(save: Callable[[], object], most: int) -> None:
     save()
 
 
-def _saved_often(kind: Kind, which: int, path: Path) -> None:
-    for _ in range(SAVES):
-        kind.save(which, path)
+def _counting(save: Callable[[], object], folder: Path, steps: mmap.mmap, last: int) -> None:
+    """Save, and count the steps in a folder, before the last of which the process ends."""
+
+    def heard(event: str, arguments: tuple[object, ...]) -> None:
+        if event in STEPS and any(str(folder) in str(each) for each in arguments):
+            number = 1 + int.from_bytes(steps[:4], "little")
+            steps[:4] = number.to_bytes(4, "little")
+            if number == last:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(heard)
+    save()
 
 
-def tried(kind: Kind, stopped: str, random: np.random.Generator) -> str:
-    """What is there after one try."""
-    with tempfile.TemporaryDirectory() as name:
-        path, apart = Path(name) / kind.name, Path(name) / "apart"
-        apart.mkdir()
-        kind.save(0, path)
-        begun = time.perf_counter()
-        kind.save(1, apart / kind.name)
-        took = time.perf_counter() - begun
-        earlier, new = kind.read(path), kind.read(apart / kind.name)
-        size = max(each.stat().st_size for each in apart.rglob("*") if each.is_file())
-        statuses = list[int]()
-        if stopped == "killed":
-            child = _child(partial(kind.save, 1, path))
-            time.sleep(random.uniform(0, 1.3 * took))
+class Tried:
+    """A kind of file with both contents, made once, and what comes of saving one over the other.
+
+    Args:
+        kind: Of the file.
+        folder: Which is empty.
+    """
+
+    def __init__(self, kind: Kind, folder: Path) -> None:
+        self._kind, self._folder = kind, folder
+        for which, name in enumerate(("earlier", "new")):
+            (folder / name).mkdir()
+            if which and kind.continued:
+                shutil.copytree(folder / "earlier", folder / name, dirs_exist_ok=True)
+            begun = time.perf_counter()
+            kind.save(which, folder / name / kind.name)
+            self._took = time.perf_counter() - begun
+        self._earlier, self._new = (kind.read(folder / name / kind.name) for name in ("earlier", "new"))
+        assert self._earlier != self._new
+        sizes = [each.stat().st_size for each in (folder / "new").rglob("*") if each.is_file()]
+        self._largest, self._all = max(sizes), sum(sizes)
+        steps = mmap.mmap(-1, 4)
+        place = self._place(folder)
+        assert _left(_child(partial(_counting, partial(kind.save, 1, place), place.parent, steps, 0))) == 0
+        self._steps = int.from_bytes(steps[:4], "little")
+        shutil.rmtree(place.parent)
+
+    def _place(self, folder: Path) -> Path:
+        """A folder with the earlier content."""
+        place = folder / "place"
+        shutil.copytree(self._folder / "earlier", place)
+        return place / self._kind.name
+
+    def after(self, happens: str, random: np.random.Generator, disk: Path | None = None) -> str:
+        """What is there after one try.
+
+        Args:
+            happens: To the save.
+            random: Says when.
+            disk: Where the disk is full, else None.
+        """
+        kind, path = self._kind, self._place(disk or self._folder)
+        save, statuses = partial(kind.save, 1, path), list[int]()
+        if happens == KILLED:
+            child = _child(save)
+            time.sleep(random.uniform(0, 1.3 * self._took))
             os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-        elif stopped == "disk full":
-            child = _child(partial(_limited, partial(kind.save, 1, path), int(random.integers(size + 1))))
-            statuses.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+            _left(child)
+        elif happens == AT_A_STEP:
+            last = 1 + int(random.integers(self._steps))
+            _left(_child(partial(_counting, save, path.parent, mmap.mmap(-1, 4), last)))
+        elif happens == LIMIT:
+            statuses.append(_left(_child(partial(_limited, save, int(random.integers(self._largest + 1))))))
+        elif disk is not None:
+            with _filled(disk, int(random.integers(2 * self._all))):
+                statuses.append(_left(_child(save)))
         else:
-            writers = [
-                _child(lambda which=which: [kind.save(which, path) for _ in range(SAVES)]) for which in (0, 1)
-            ]
-            statuses += [os.waitstatus_to_exitcode(os.waitpid(each, 0)[1]) for each in writers]
-        if 4 in statuses:
-            return RAW
+
+            def often(which: int) -> None:
+                for _ in range(SAVES):
+                    kind.save(which, path)
+
+            statuses += [_left(each) for each in [_child(partial(often, which)) for which in (0, 1)]]
+        found = RAW if set(statuses) - {DONE, REFUSED} else self._found(path)
+        shutil.rmtree(path.parent)
+        return found
+
+    def _found(self, path: Path) -> str:
+        kind = self._kind
         try:
             found = kind.read(path)
-        except Exception:
+            if kind.continued:
+                kind.save(1, path)
+                if kind.read(path) != self._new:
+                    return NEITHER
+        except Exception as error:
+            print(kind.name, error)
             return NEITHER
-        return EARLIER if found == earlier else NEW if found == new else NEITHER
+        if found in (self._earlier, self._new):
+            return EARLIER if found == self._earlier else NEW
+        return PARTS if kind.continued and found.items() <= self._new.items() else NEITHER
 
 
-def page(figures: Mapping[str, Any]) -> str:
+@contextlib.contextmanager
+def _filled(disk: Path, left: int) -> Iterator[None]:
+    """A disk on which this many bytes are left, to a block."""
+    ballast = disk / "ballast"
+    with ballast.open("wb", buffering=0) as file:
+        with contextlib.suppress(OSError):
+            while file.write(bytes(4096)):
+                pass
+        file.truncate(max(0, file.tell() - left))
+    yield
+    ballast.unlink()
+
+
+@contextlib.contextmanager
+def _mounted(folder: Path) -> Iterator[Path | None]:
+    """A small disk of its own; None where none may be mounted."""
+    image, disk = folder / "disk.img", folder / "disk"
+    disk.mkdir()
+    with image.open("wb") as file:
+        file.truncate(DISK)
+    try:
+        for command in (["mkfs.ext4", "-q", "-m", "0", image], ["mount", "-o", "loop", image, disk]):
+            subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        print(f"no disk is filled, as none can be mounted ({error})")
+        yield None
+        return
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+def page(figures: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str:
     """The page."""
-    left = (EARLIER, NEW, NEITHER, RAW)
-    lines = [
-        [name, stopped, str(sum(counts.values())), *(str(counts.get(each, 0)) for each in left)]
-        for name, by_stop in figures.items()
-        for stopped, counts in by_stop.items()
-    ]
-    total = sum(int(line[2]) for line in lines)
-    lost = sum(int(line[5]) + int(line[6]) for line in lines)
-    return f"""# Saves that are stopped
+    left, lines = (EARLIER, NEW, PARTS, NEITHER, RAW), list[list[str]]()
+    total = Counter[str]()
+    for name, by_stop in figures.items():
+        counts: Counter[str] = sum(map(Counter, by_stop.values()), Counter())
+        total += counts
+        tries = [sum(by_stop.get(stop, {}).values()) for stop in TRIES]
+        lines.append([name, *map(str, tries), *(str(counts[each]) for each in left)])
+    stops = [str(sum(int(line[1 + at]) for line in lines)) for at in range(len(TRIES))]
+    lines.append(["all", *stops, *(str(total[each]) for each in left)])
+    skipped = "" if int(stops[list(TRIES).index(FULL)]) else " (here none may be mounted, so none was filled)"
+    return _PAGE.format(
+        tries=total.total(),
+        lost=total[NEITHER] + total[RAW],
+        skipped=skipped,
+        lines=table(["what is saved", *TRIES, *left], *lines),
+    )
 
-Each kind of file was saved over an earlier one, and stopped: killed at a random moment, or by a limit on the
-size of files, which fails as a full disk does. Or two processes saved to the same place at once. Of {total:,}
-tries {lost:,} left something else than the earlier content or the new one.
 
-{table(["file", "what happened", "tries", *left], *lines)}
+_PAGE = """\
+# Saves that are stopped
+
+Each kind of file was saved over an earlier one, and stopped. The process was killed, at a random moment or
+as it opened, moved or removed one of its files. Or it met a limit on the size of files. Or the disk was full,
+a small file system of its own{skipped}. Or two processes saved to the same place at once. Of {tries:,}
+tries {lost:,} left something else than the earlier content or the new one, or raised an error that is not
+howsure's.
+
+`save` is a function, `export` is `howsure.export`, and the others are commands. A `folder` is one of results,
+for rows to which more were added. *Parts* means that it held the earlier rows, some of the new ones, and
+nothing else. After each try the same command was given again, and the folder was then whole.
+
+{lines}
 
 `python -m validation.saves` tries it again.
 """
 
 
-def main() -> None:
-    """Try all kinds, and write figures and page."""
-    random, figures = np.random.default_rng(0), dict[str, Any]()
-    for name, kind in kinds().items():
-        figures[name] = {
-            stopped: dict(Counter(tried(kind, stopped, random) for _ in range(times)))
-            for stopped, times in STOPPED.items()
-        }
-        print(name, figures[name], flush=True)
+def main(names: list[str]) -> None:
+    """Try all kinds, or some, and write figures and page."""
+    figures: dict[str, Any] = PAGE.figures()
+    known = list[str]()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        (folder / "inputs").mkdir()
+        with _mounted(folder) as disk:
+            for name, kind in kinds(folder / "inputs"):
+                known.append(name)
+                if names and not name.startswith(tuple(names)):
+                    continue
+                random, found = np.random.default_rng(zlib.crc32(name.encode())), dict[str, Any]()
+                with tempfile.TemporaryDirectory(dir=folder) as own:
+                    tried = Tried(kind, Path(own))
+                    for happens, times in kind.tries.items():
+                        on = disk if happens == FULL else None
+                        if happens == FULL and disk is None:
+                            continue
+                        found[happens] = Counter(tried.after(happens, random, on) for _ in range(times))
+                figures[name] = found
+                print(name, {happens: dict(counts) for happens, counts in found.items()}, flush=True)
+                PAGE.keep(figures)
+        figures = {name: figures[name] for name in known if name in figures}
     PAGE.keep(figures)
     PAGE.write(page(figures))
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

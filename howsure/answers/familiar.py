@@ -19,8 +19,6 @@ FAMILIARITY = Column(
     *("familiarity", PER_ROW, FLOAT, "0 to 1"),
     "share of held-out rows that are no more familiar; None where it was not measured",
     optional=True,
-    least=0,
-    most=1,
 )
 """The column of the results that keep it."""
 

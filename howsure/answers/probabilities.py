@@ -27,6 +27,7 @@ from howsure.results.columns import (
     EITHER,
     FLOAT,
     INTEGER,
+    OF_A_SHARE,
     PER_ROW,
     ROUNDING,
     STRING,
@@ -37,7 +38,7 @@ from howsure.results.columns import (
 )
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Booleans, Floats, Integers
-from howsure.statistics import LARGEST_ERROR, total_entropy
+from howsure.statistics import total_entropy
 
 OneRow = TypeVar("OneRow")
 
@@ -86,13 +87,11 @@ def predicted(said: str, covered: str) -> tuple[Column, ...]:
         covered: How often ± 1.96 `mc_error` held.
     """
     return (
-        Column("probabilities", WIDE, FLOAT, "0 to 1", f"mean over the passes: {said}", least=0, most=1),
+        Column("probabilities", WIDE, FLOAT, "0 to 1", f"mean over the passes: {said}"),
         Column(
-            *("mc_error", WIDE, FLOAT, "0 to 1"),
+            *("mc_error", WIDE, FLOAT, OF_A_SHARE),
             "standard error of `probabilities`, from the finite number of passes; ± 1.96 of it covered "
             f"{covered}",
-            least=0,
-            most=LARGEST_ERROR,
             unknown=True,
         ),
         Column(
@@ -100,15 +99,12 @@ def predicted(said: str, covered: str) -> tuple[Column, ...]:
             "standard deviation of a probability between networks, which more passes do not make smaller; "
             "None where there is one pass",
             optional=True,
-            least=0,
-            most=1,
             unknown=True,
         ),
         Column(
-            *("spread_error", WIDE, FLOAT, "0 to 1"),
+            *("spread_error", WIDE, FLOAT, "at least 0"),
             "standard error of `spread`; None where there is no spread",
             optional=True,
-            least=0,
             unknown=True,
         ),
     )
@@ -165,7 +161,7 @@ def doubt(shape: str, most: Callable[[int], float] = most_entropy) -> tuple[Colu
             "share of the doubt that is disagreement between passes",
         ),
         beside_the_table(
-            *("disagreement_error", shape, FLOAT, "0 to 1"),
+            *("disagreement_error", shape, FLOAT, "at least 0"),
             "standard error of `disagreement`, at most; NaN where unknown",
         ),
     )
@@ -242,7 +238,7 @@ class OfProbabilities(Result[OneRow]):
 
     @cached_property
     def disagreement_error(self) -> Floats:
-        """(N,) or (N, K) 0 to 1, standard error of `disagreement`, at most; NaN where unknown."""
+        """(N,) or (N, K) at least 0, standard error of `disagreement`, at most; NaN where unknown."""
         parts = (self.expected_entropy, self.mutual_information)
         errors = (self.expected_entropy_error, self.mutual_information_error)
         return read_only(verdicts.disagreement_error(*parts, *errors))

@@ -34,6 +34,7 @@ from howsure.results.saved import FORMAT, METADATA_KEY, complete, maps_of, read_
 from howsure.results.seal import seal
 from howsure.results.shown import Shown
 from howsure.sampling.between import LEVELS
+from howsure.statistics import LARGEST_ERROR
 from howsure.words import is_printable
 
 if TYPE_CHECKING:
@@ -48,6 +49,12 @@ SINGLE, SHORT = "float32", "int16"
 PER_ROW, WIDE, AT_LEVELS, WIDE_AT_LEVELS = "(N,)", "(N, K)", "(N, 11)", "(N, K, 11)"
 WIDE_OF_NETWORKS = "(N, K, M)"
 MAP, WIDE_MAP = "(N, *P)", "(N, *P, K)"
+
+OF_A_SHARE = f"0 to {LARGEST_ERROR:.3g}"
+"""The unit of a standard error of the mean of numbers from 0 to 1."""
+
+RANGES = {"0 to 1": (0.0, 1.0), OF_A_SHARE: (0.0, LARGEST_ERROR), "at least 0": (0.0, np.inf)}
+"""Least and largest value of columns in these units."""
 
 INDEX = "frame_index"
 """The optional column by which labels are aligned: it is in no table, and parts are joined without it too."""
@@ -95,8 +102,8 @@ class Column:
         optional: Whether it may be None; then it is not in the table.
         lacking: What None stands for, in rows that are joined with others; None where it says nothing.
         in_table: Whether the table has it.
-        least: Least value that is possible.
-        most: Largest value that is possible, or what says it for K names.
+        least: Least value that is possible; of a unit in `RANGES` what stands there.
+        most: Largest value that is possible, or what says it for K names; likewise.
         unknown: Whether NaN may stand for a value.
         called: The setting that holds what the column is called in the table; None for its `name`.
         of_maps: Whether it is not stored and follows from maps. It is a `cached_property`, is read from the
@@ -118,6 +125,10 @@ class Column:
     unknown: bool = False
     called: str | None = None
     of_maps: bool = False
+
+    def __post_init__(self) -> None:
+        for name, end in zip(("least", "most"), RANGES.get(self.unit, ()), strict=False):
+            object.__setattr__(self, name, end)
 
     def __str__(self) -> str:
         return f"{self.shape} {self.unit}, {self.words}"

@@ -13,12 +13,13 @@ saved result need not fit into memory.
 
 from __future__ import annotations
 
+import io
 import os
 import secrets
 import shutil
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -154,25 +155,26 @@ def table_in(path: Path) -> Path:
 
 
 def _written(folder: Path, maps: Mapping[str, NDArray[Any]]) -> dict[str, int]:
-    """Write arrays to files, row by row, as one row of all may be made at once; gives their checksums."""
-    targets, found = dict[str, Any](), dict[str, int]()
-    for name, array in maps.items():
-        path = folder / f"{name}.npy"
-        if array.size:
-            shape = array.shape
-            targets[name] = np.lib.format.open_memmap(path, mode="w+", dtype=array.dtype, shape=shape)
-        else:  # an empty file cannot be mapped, but this one has its header
-            np.save(path, np.asarray(array))
-        header = targets[name].offset if array.size else os.path.getsize(path)
-        with path.open("rb") as file:
-            found[name] = zlib.crc32(file.read(header))
-    for number in range(max(map(len, targets.values()), default=0)):
-        for name, target in targets.items():
-            row = np.ascontiguousarray(maps[name][number])
-            target[number] = row
-            found[name] = zlib.crc32(row.tobytes(), found[name])
-    for target in targets.values():
-        target.flush()
+    """Write arrays to files, row by row, as one row of all may be made at once; gives their checksums.
+
+    No file is mapped: where the disk is full, the system ends a process that writes into a mapped one.
+    """
+    found = dict.fromkeys(maps, 0)
+    with ExitStack() as opened:
+        files = {name: opened.enter_context((folder / f"{name}.npy").open("wb")) for name in maps}
+
+        def put(name: str, content: bytes) -> None:
+            found[name] = zlib.crc32(content, found[name])
+            files[name].write(content)
+
+        for name, array in maps.items():
+            header, descr = io.BytesIO(), np.lib.format.dtype_to_descr(array.dtype)
+            told = {"descr": descr, "fortran_order": False, "shape": array.shape}
+            np.lib.format.write_array_header_1_0(header, told)
+            put(name, header.getvalue())
+        for number in range(max(map(len, maps.values()), default=0)):
+            for name, array in maps.items():
+                put(name, np.ascontiguousarray(array[number]).tobytes())
     return found
 
 

@@ -14,7 +14,10 @@ from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.sentence import Row
 from howsure.answers.labels.result import MultilabelCertainty
 from howsure.answers.labels.sentence import MultilabelRow
+from howsure.answers.numbers.result import RegressionCertainty
+from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.probabilities import OfProbabilities
+from howsure.errors import InputError
 from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, Column, Result
 from howsure.sampling.between import LEVELS
 
@@ -185,6 +188,22 @@ def test_the_page_of_fields_shows_the_columns_of_a_certainty():
     assert cells == [
         [f"`{column.name}`", column.shape, column.unit, column.words] for column in Certainty.columns
     ]
+
+
+@pytest.mark.parametrize("result", [*RESULTS, RegressionCertainty, DenseCertainty])
+def test_the_range_that_a_unit_tells_is_the_one_that_is_checked(result):
+    for column in result.columns:
+        told = re.fullmatch(r"(\S+) to (\S+)", column.unit)
+        if told and column.stored:
+            assert [f"{end:.3g}" for end in (column.least, column.most)] == [*told.groups()], column.name
+
+
+def test_the_largest_error_that_is_told_is_that_of_two_passes_which_contradict_each_other():
+    found = Certainty.from_passes(np.array([[[0.0, 1.0]], [[1.0, 0.0]]]))
+    (told,) = (column.unit for column in Certainty.columns if column.name == "mc_error")
+    assert told == f"0 to {found.mc_error.max():.3g}"
+    with pytest.raises(InputError, match="mc_error"):
+        dataclasses.replace(found, mc_error=found.mc_error + 0.01)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

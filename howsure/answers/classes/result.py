@@ -69,15 +69,12 @@ COLUMNS = (
         "probability of `label` that 0.5, 2.5, 5, 10, 25, 50, 75, 90, 95, 97.5 and 99.5 % of the networks "
         "stay below; NaN where unknown, None where not told",
         optional=True,
-        least=0,
-        most=1,
         unknown=True,
     ),
     Column(
         *("quantiles_error", AT_LEVELS, FLOAT, "0 to 1"),
         "standard error of `quantiles`; NaN where unknown, None where not told",
         optional=True,
-        least=0,
         unknown=True,
     ),
     *doubt(PER_ROW),
@@ -110,12 +107,12 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
 
     Attributes:
         probabilities: (N, K) 0 to 1, mean over the passes: the prediction; sums to 1 over the classes.
-        mc_error: (N, K) 0 to 1, standard error of `probabilities`, from the finite number of passes; ± 1.96
-            of it covered 90 to 98 % of rows, by network, and 95 % in the median (`docs/fresh.md`).
+        mc_error: (N, K) 0 to 3.24, standard error of `probabilities`, from the finite number of passes; ±
+            1.96 of it covered 90 to 98 % of rows, by network, and 95 % in the median (`docs/fresh.md`).
         spread: (N, K) 0 to 1, standard deviation of a probability between networks, which more passes do not
             make smaller; None where there is one pass. A network is a thinned one with MC dropout, a member
             of an ensemble, the answer to one version of a row.
-        spread_error: (N, K) 0 to 1, standard error of `spread`; None where there is no spread. 0 for the
+        spread_error: (N, K) at least 0, standard error of `spread`; None where there is no spread. 0 for the
             members of an ensemble, which are all there are.
         quantiles: (N, 11) 0 to 1, probability of `label` that 0.5, 2.5, 5, 10, 25, 50, 75, 90, 95, 97.5 and
             99.5 % of the networks stay below; NaN where unknown, None where not told. See `interval`.

@@ -15,6 +15,7 @@ from howsure.results.columns import (
     FLOAT,
     INTEGER,
     MAP,
+    OF_A_SHARE,
     PER_ROW,
     SHORT,
     SINGLE,
@@ -25,22 +26,19 @@ from howsure.results.columns import (
     Column,
 )
 from howsure.sampling.outcome import Booleans
-from howsure.statistics import LARGEST_ERROR
 
 
 def _map(name: str, type: str, unit: str, words: str, **more: Any) -> Column:
     return Column(name, MAP, type, unit, words, in_table=False, **more)
 
 
-def _share(name: str, shape: str, words: str, *, unknown: bool = True, optional: bool = False) -> Column:
-    most = (
-        1 if name in ("share", "share_spread", "share_quantiles", "overlap") else np.inf
-    )  # errors are wider
-    return Column(name, shape, FLOAT, "0 to 1", words, least=0, most=most, unknown=unknown, optional=optional)
+def _share(name: str, shape: str, words: str, *, unknown: bool = True) -> Column:
+    unit = "at least 0" if name.endswith("_error") else "0 to 1"
+    return Column(name, shape, FLOAT, unit, words, unknown=unknown)
 
 
 def _of_row(name: str, words: str) -> Column:
-    return derived(name, PER_ROW, FLOAT, "0 to 1", words, least=0, most=1, unknown=True, of_maps=True)
+    return derived(name, PER_ROW, FLOAT, "0 to 1", words, unknown=True, of_maps=True)
 
 
 COLUMNS = (
@@ -62,14 +60,9 @@ COLUMNS = (
     ),
     _map("label", SHORT, "class number", "the most probable class", least=0, most=last),
     _map("runner_up", SHORT, "class number", "the second most probable class", least=0, most=last),
-    _map("probability", SINGLE, "0 to 1", "probability of `label`", least=0, most=1),
-    _map("gap", SINGLE, "0 to 1", "lead of `label` over `runner_up`", least=0, most=1),
-    _map(
-        *("mc_error", SINGLE, "0 to 1", "standard error of the top probability"),
-        least=0,
-        most=LARGEST_ERROR,
-        unknown=True,
-    ),
+    _map("probability", SINGLE, "0 to 1", "probability of `label`"),
+    _map("gap", SINGLE, "0 to 1", "lead of `label` over `runner_up`"),
+    _map("mc_error", SINGLE, OF_A_SHARE, "standard error of the top probability", unknown=True),
     _map("entropy", SINGLE, "nats", "all doubt", least=0, most=most_entropy),
     _map("expected_entropy", SINGLE, "nats", "mean entropy of the passes", least=0, most=most_entropy),
     beside_the_table(
@@ -81,17 +74,10 @@ COLUMNS = (
         "truth", SHORT, "class number", "the true class, −1 where ignored", optional=True, least=-1, most=last
     ),
     *(
-        Column(
-            *(name, WIDE_MAP, SINGLE, "0 to 1", words),
-            in_table=False,
-            optional=True,
-            least=0,
-            most=most,
-            unknown=True,
-        )
-        for name, words, most in (
-            ("all_probabilities", "probability of each class; None unless kept", 1.0),
-            ("all_errors", "their standard errors; None unless kept", LARGEST_ERROR),
+        Column(name, WIDE_MAP, SINGLE, unit, words, in_table=False, optional=True, unknown=True)
+        for name, unit, words in (
+            ("all_probabilities", "0 to 1", "probability of each class; None unless kept"),
+            ("all_errors", OF_A_SHARE, "their standard errors; None unless kept"),
         )
     ),
 )

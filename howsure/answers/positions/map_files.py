@@ -16,7 +16,7 @@ import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from howsure.data import rasters, volumes
 from howsure.data.images import is_turned, without_ending
 from howsure.data.rows import quoted
 from howsure.errors import InputError
+from howsure.results.columns import OF_A_SHARE
 
 PNG, NPY, TIF, NII = "png", "npy", "tif", "nii"
 
@@ -54,7 +55,8 @@ NO_DATA = 255
 """A class number, or yes or no, in 8 bits, of a position that does not count."""
 
 MOST_ERROR = 0.5
-"""No number between 0 and 1 has a larger standard deviation, so this is white in pictures of `mc_error`."""
+"""No number between 0 and 1 has a larger standard deviation, so such an error is white in pictures, as are
+the larger ones of two or three passes."""
 
 LABEL, COIN_FLIPS = "label", "coin-flips"
 
@@ -76,6 +78,7 @@ def _kinds() -> dict[str, _Kind]:
     by_unit: dict[str, Callable[[int], float]] = {
         "class number": lambda classes: classes - 1,
         "0 to 1": lambda classes: 1.0,
+        OF_A_SHARE: lambda classes: MOST_ERROR,
         "nats": lambda classes: float(np.log(classes)),
         "yes or no": lambda classes: 0.0,
     }
@@ -83,7 +86,6 @@ def _kinds() -> dict[str, _Kind]:
         each.name: each for each in COLUMNS if each.is_map and not each.optional and each.unit in by_unit
     }
     found = {name: _Kind(each.unit, each.words, by_unit[each.unit]) for name, each in columns.items()}
-    found["mc_error"] = replace(found["mc_error"], most=lambda classes: MOST_ERROR)
     flips = "1 where the model is flipping a coin"
     found[COIN_FLIPS] = _Kind(flips, "where two classes are nearly as probable", by_unit["yes or no"])
     return found

@@ -49,7 +49,7 @@ class DenseCertainty(Result[DenseRow]):
         runner_up: (N, *P) class number, the second most probable class.
         probability: (N, *P) 0 to 1, probability of `label`: mean over the passes.
         gap: (N, *P) 0 to 1, lead of `label` over `runner_up`.
-        mc_error: (N, *P) 0 to 1, standard error of `probability`, from the finite number of passes.
+        mc_error: (N, *P) 0 to 3.24, standard error of `probability`, from the finite number of passes.
         entropy: (N, *P) nats, all doubt: the entropy of the mean, corrected for finitely many passes.
         expected_entropy: (N, *P) nats, mean entropy of the passes.
         settled: (N, *P) yes or no, whether the errors allow the verdict.
