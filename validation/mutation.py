@@ -439,12 +439,7 @@ def _other_map(table: Path, told: dict[str, Any], random: np.random.Generator) -
 
 def formats(folder: Path) -> Iterator[Format]:
     """All of them, each in a folder of its own."""
-
-    def place(name: str) -> Path:
-        (folder / name).mkdir(exist_ok=True)
-        return folder / name / name
-
-    random = np.random.default_rng(0)
+    place, random = placed_in(folder), np.random.default_rng(0)
     yield from _of_results(place, random)
     plan = howsure.plan(small_network.make(), small_network.rows(64), precision="float32")
     x = small_network.rows(16)
@@ -457,8 +452,18 @@ def formats(folder: Path) -> Iterator[Format]:
         forge_json(place("plan.json")),
     )
     yield from _of_folder(folder / "results", plan, x)
-    yield from _of_rows(place, random)
-    yield from _of_pictures(place, random)
+    yield from of_rows(place, random)
+    yield from of_pictures(place, random)
+
+
+def placed_in(folder: Path) -> Callable[[str], Path]:
+    """Where files of a name lie, each in a folder of its own."""
+
+    def place(name: str) -> Path:
+        (folder / name).mkdir(exist_ok=True)
+        return folder / name / name
+
+    return place
 
 
 def _used_plan(path: Path, x: Any) -> Any:
@@ -545,7 +550,8 @@ def _of_folder(folder: Path, plan: howsure.Plan, x: Any) -> Iterator[Format]:
     yield Format("part of a folder", part, read, "SHA-256", forge_table(part))
 
 
-def _of_rows(place: Callable[[str], Path], random: np.random.Generator) -> Iterator[Format]:
+def of_rows(place: Callable[[str], Path], random: np.random.Generator) -> Iterator[Format]:
+    """Tables and arrays of rows, and of labels."""
     x, y = random.normal(size=(20, 4)).astype(np.float32), np.arange(20) % 3
     inputs = [InputSpec("x", (4,), "float32")]
     table = pa.table({**{f"c{k}": x[:, k] for k in range(4)}, "y": y})
@@ -570,7 +576,8 @@ def _of_rows(place: Callable[[str], Path], random: np.random.Generator) -> Itera
         yield Format(called, place(name), lambda name=name: plain(read_label_file(place(name)).labels))  # type: ignore[misc]
 
 
-def _of_pictures(place: Callable[[str], Path], random: np.random.Generator) -> Iterator[Format]:
+def of_pictures(place: Callable[[str], Path], random: np.random.Generator) -> Iterator[Format]:
+    """Images, volumes, and weights."""
     from howsure.data.label_images import LabelFolder
 
     pixels = random.integers(0, 256, (8, 6, 3), dtype=np.uint8)

@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from PIL import Image
 
 import howsure
 from benchmarks.docs import Page, table
@@ -78,6 +79,7 @@ class Kind:
         tries: How often each thing happens to it.
         continued: Whether the second content is the first and more, made part by part: `read` gives what
             there is by row, and saving again makes the rest.
+        told_in: The file of a folder that says what the others are; where it is missing, these are parts.
     """
 
     name: str
@@ -85,6 +87,7 @@ class Kind:
     read: Callable[[Path], Any]
     tries: Mapping[str, int]
     continued: bool = False
+    told_in: str | None = None
 
 
 def _arrays(path: Path) -> Any:
@@ -186,21 +189,26 @@ def _of_results(of: str, results: list[Any], inputs: Path) -> Iterator[tuple[str
 
 def _of_models(of: str, model: tuple[str, ...], inputs: Path) -> Iterator[tuple[str, Kind]]:
     """What commands make of models and rows."""
-    rows = [inputs / f"{of}-rows-{which}.npy" for which in range(2)]
+    ending = "" if of == "positions" else ".npy"
+    rows = [inputs / f"{of}-rows-{which}{ending}" for which in range(2)]
     for which, path in enumerate(rows):
-        x = pixels.images(6, which) if of == "positions" else small_network.rows(500, which)
-        np.save(path, x)
+        if ending:
+            np.save(path, small_network.rows(500, which))
+            continue
+        path.mkdir()
+        for number, image in enumerate(pixels.images(6, which)):
+            Image.fromarray(image).save(path / f"{number}.tif")
 
     def kind(name: str, read: Callable[[Path], Any], *wishes: object, beside: bool = False) -> Kind:
         def save(which: int, path: Path) -> None:
             out = ("--out", path.with_name("t.parquet")) if beside else ()
             _command("assess", model[0], rows[which], *model[1:], "--passes", 20, *out, *wishes, path)
 
-        return Kind(name, save, read, OF_A_COMMAND)
+        return Kind(name, save, read, OF_A_COMMAND, told_in="maps.json" if name == "maps" else None)
 
     yield f"assess: {of}", kind("r.parquet", _arrays, "--out")
     if of == "positions":
-        for form in ("png", "npy"):
+        for form in ("png", "npy", "tif"):
             yield f"maps: {form}", kind("maps", _files, "--map-format", form, "--maps", beside=True)
         yield "maps: regions", kind("r.csv", _files, "--regions", beside=True)
 
@@ -265,7 +273,6 @@ def _child(save: Callable[[], object]) -> int:
     try:
         with open(os.devnull, "w") as nothing:
             os.dup2(nothing.fileno(), 2)
-        warnings.simplefilter("ignore")
         save()
     except howsure.HowsureError:
         status = REFUSED
@@ -353,7 +360,7 @@ class Tried:
         elif happens == LIMIT:
             statuses.append(_left(_child(partial(_limited, save, int(random.integers(self._largest + 1))))))
         elif disk is not None:
-            with _filled(disk, int(random.integers(2 * self._all))):
+            with _filled(disk, int(random.integers(3 * self._all))):
                 statuses.append(_left(_child(save)))
         else:
 
@@ -368,15 +375,18 @@ class Tried:
 
     def _found(self, path: Path) -> str:
         kind = self._kind
+        in_parts = kind.told_in is not None and not (path / kind.told_in).exists()
         try:
             found = kind.read(path)
-            if kind.continued:
+            if kind.continued or in_parts:
                 kind.save(1, path)
                 if kind.read(path) != self._new:
                     return NEITHER
         except Exception as error:
             print(kind.name, error)
             return NEITHER
+        if in_parts:
+            return PARTS
         if found in (self._earlier, self._new):
             return EARLIER if found == self._earlier else NEW
         return PARTS if kind.continued and found.items() <= self._new.items() else NEITHER
@@ -445,8 +455,9 @@ tries {lost:,} left something else than the earlier content or the new one, or r
 howsure's.
 
 `save` is a function, `export` is `howsure.export`, and the others are commands. A `folder` is one of results,
-for rows to which more were added. *Parts* means that it held the earlier rows, some of the new ones, and
-nothing else. After each try the same command was given again, and the folder was then whole.
+for rows to which more were added. *Parts* of it means that it held the earlier rows, some of the new ones,
+and nothing else. Of maps it means that `maps.json` was missing, as it is while they move into their place.
+The same command was then given again, and all was whole.
 
 {lines}
 
@@ -456,6 +467,7 @@ nothing else. After each try the same command was given again, and the folder wa
 
 def main(names: list[str]) -> None:
     """Try all kinds, or some, and write figures and page."""
+    warnings.simplefilter("ignore")
     figures: dict[str, Any] = PAGE.figures()
     known = list[str]()
     with tempfile.TemporaryDirectory() as temporary:

@@ -19,7 +19,7 @@ from howsure.data.rasters import is_raster, read_bands
 from howsure.data.rows import Array, InputSpec, Rows, counted, quoted
 from howsure.data.turned import ORIENTATION, orientation_of
 from howsure.data.volumes import is_volume, read_volume
-from howsure.errors import FileError, HowsureError, InputError, warn
+from howsure.errors import FileError, HowsureError, InputError, probing, warn
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -344,6 +344,7 @@ def _warn_of_turned(names: Sequence[str]) -> None:
     warn(said, kind="turned images")
 
 
+@probing()
 def _decode(file: Path) -> tuple[Image.Image | Array, bool]:
     """The image, upright, and True if it had to be turned.
 

@@ -16,7 +16,7 @@ from howsure.data.images import readable, without_ending
 from howsure.data.pngs import check_png, steps_of
 from howsure.data.rows import Array, quoted
 from howsure.data.turned import ORIENTATION, turned
-from howsure.errors import FileError, InputError, warn
+from howsure.errors import FileError, InputError, probing, warn
 
 KINDS = ((".png",), rasters.ENDINGS, volumes.ENDINGS)
 """Endings of label images. The first kind of which a folder has files are its label images."""
@@ -179,6 +179,7 @@ def _alone(file: Path, numbers: Array, axes: int) -> Array:
     return numbers if numbers.ndim == axes else numbers[..., 0]
 
 
+@probing()
 def _read_png(file: Path) -> Array:
     """(H, W) values of a grey image, or places in the palette."""
     from PIL import Image

@@ -178,7 +178,7 @@ def write_raster(
     import rasterio
 
     with (
-        _quiet(),
+        warnings.catch_warnings(action="ignore"),
         rasterio.open(
             Path(path).absolute(),
             "w",
@@ -204,7 +204,11 @@ def _opened(file: Path) -> Iterator[Any]:
         from rasterio.errors import RasterioError
     try:
         # Absolute, because a relative one may read as an address: `http:/127.0.0.1:8000?q=.tif`.
-        with _quiet(), rasterio.open(file.absolute(), driver="GTiff") as image:
+        # Without its warnings: an image may lie nowhere on the globe.
+        with (
+            warnings.catch_warnings(action="ignore"),
+            rasterio.open(file.absolute(), driver="GTiff") as image,
+        ):
             yield image
     except RasterioError as error:
         raise FileError(
@@ -212,12 +216,3 @@ def _opened(file: Path) -> Iterator[Any]:
             received=" ".join(str(error).split()),
             hint="`howsure assess` leaves such images out with --skip-unreadable",
         ) from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without warnings of rasterio: an image may lie nowhere on the globe."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="rasterio|affine")
-        warnings.filterwarnings("ignore", message="Dataset has no geotransform")
-        yield

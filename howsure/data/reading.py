@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from howsure.data.rows import damaged
-from howsure.errors import FileError, HowsureError
+from howsure.errors import FileError, HowsureError, HowsureWarning, probing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,8 +44,9 @@ def reading(source: Path, kind: str) -> Iterator[None]:
         ImportError: The package that reads it is missing.
     """
     try:
-        yield
-    except (HowsureError, ImportError):
+        with probing():
+            yield
+    except (HowsureError, HowsureWarning, ImportError):
         raise
     except Exception as error:  # readers of damaged files raise errors without a common class
         if isinstance(error, UnicodeDecodeError) and kind in ("csv", "text"):

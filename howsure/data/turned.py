@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from howsure.data.rows import Array
+from howsure.errors import probing
 
 ORIENTATION = 0x0112
 """Tag with the turn that shows an image upright; 1 for none."""
@@ -29,6 +30,7 @@ def turned(array: Array, orientation: int) -> Array:
     return np.asarray(_UPRIGHT.get(orientation, lambda a: a)(array))
 
 
+@probing()
 def orientation_of(file: Path) -> int:
     """The tag of a TIFF or PNG image; 1 where it has none, or Pillow does not know the file."""
     from PIL import Image

@@ -16,7 +16,7 @@ import numpy as np
 from howsure.data.claimed import check_claimed
 from howsure.data.geometry import Geometry
 from howsure.data.rows import Array
-from howsure.errors import FileError, HowsureError, InputError
+from howsure.errors import FileError, HowsureError, InputError, probing
 from howsure.optional import needs
 
 ENDINGS = (".nii", ".nii.gz")
@@ -33,6 +33,7 @@ def is_volume(path: Path) -> bool:
     return path.name.lower().endswith(ENDINGS)
 
 
+@probing()
 def read_volume(file: Path) -> tuple[Array, str]:
     """The numbers in a file, scaled as it says, and how its axes lie.
 
@@ -161,6 +162,7 @@ def _lies(image: Any) -> str:
     return "".join(letter or "?" for letter in aff2axcodes(image.affine))
 
 
+@probing()
 def _opened(file: Path) -> Any:
     """The image in a file, whose numbers are not read yet."""
     with needs("nibabel", "A NIfTI file", extra="volumes"):

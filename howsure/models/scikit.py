@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from howsure.arguments import as_array
 from howsure.data.frames import in_memory, is_frame
 from howsure.data.rows import InputSpec, check_rows, check_unmasked, in_rows, quoted
-from howsure.errors import FileError, InputError, ModelError, warn
+from howsure.errors import FileError, InputError, ModelError, probing, warn
 from howsure.models.fitted_for import fitted_for
 from howsure.models.members import PREDICT, PROBABILITIES_BY, Members, as_columns, members_of
 from howsure.models.posterior import Posterior, posterior_of
@@ -176,7 +176,8 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
     with needs("joblib", "A classifier in a file"):
         import joblib
     try:
-        model = joblib.load(path)
+        with probing():
+            model = joblib.load(path)
     except ImportError as error:
         raise ModelError(
             f"'{os.fspath(path)}' needs a package that is not installed here ({error})",

@@ -28,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.data.typed import FileName, typed, wrong
-from howsure.errors import FileError
+from howsure.errors import FileError, probing
 
 ENDING = ".maps"
 """Ending of the folder of the maps of a table."""
@@ -77,6 +77,7 @@ class Maps:
         """What the settings of a table hold."""
         return {"folder": self.folder, "checksums": dict(self.checksums)}
 
+    @probing()
     def read(self, table: str | os.PathLike[str], name: str) -> Any:
         """A map, memory-mapped.
 

@@ -13,7 +13,7 @@ from howsure.arguments import check_path
 from howsure.data.reading import open_native, reading
 from howsure.data.sealed_json import DAMAGED, made_of, plain_json
 from howsure.data.typed import short, typed
-from howsure.errors import FileError
+from howsure.errors import FileError, probing
 from howsure.results.maps import Maps
 from howsure.results.seal import check_seal
 
@@ -70,6 +70,7 @@ def _metadata_in(source: str | os.PathLike[str]) -> dict[bytes, bytes]:
         return pq.read_schema(opened).metadata or {}
 
 
+@probing()
 def maps_of(path: str | os.PathLike[str]) -> Maps | None:
     """Where the maps lie that a table names; None if it has none, or is no saved result."""
     try:
@@ -79,6 +80,7 @@ def maps_of(path: str | os.PathLike[str]) -> Maps | None:
         return None
 
 
+@probing()
 def is_saved(path: str | os.PathLike[str]) -> bool:
     """Whether a Parquet file says that `Result.save` wrote it; False for a file that cannot be read."""
     try:

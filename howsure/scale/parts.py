@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from howsure.data.reading import open_native
 from howsure.data.sealed_json import plain_json
 from howsure.data.typed import FROM_0, FileName, typed
+from howsure.errors import probing
 from howsure.results.columns import save_sealed
 from howsure.results.maps import Maps
 from howsure.results.saved import METADATA_KEY, maps_of
@@ -62,6 +63,7 @@ def about_of(path: Path) -> About:
     return About(first_row, by_place, typed(str, told["content"], "content"))
 
 
+@probing()
 def is_whole(path: Path, settings: Mapping[str, Any]) -> bool:
     """Whether there is a part with these settings, as its seal says; a damaged one is as good as none.
 

@@ -23,7 +23,7 @@ from typing import Any
 from howsure.answers.files import load
 from howsure.data.label_files import read_label_file
 from howsure.data.label_images import LabelFolder
-from howsure.errors import FileError, InputError
+from howsure.errors import FileError, InputError, probing
 from howsure.methods.protocol import Method
 from howsure.models.adapt import channels_of, declared_specs, names_for
 from howsure.results.saved import METADATA_KEY
@@ -391,6 +391,7 @@ def _pending(
     return missing, left_out
 
 
+@probing()
 def _has_left_out(path: Path) -> bool:
     """Whether a part says that rows were left out of it."""
     try:

@@ -1,14 +1,16 @@
 """`--maps` on the command line: which maps, in which files, with which geometry, and what is refused."""
 
 import json
+import multiprocessing
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 import howsure
-from howsure.answers.positions.map_files import MAPS, USUAL
+from howsure.answers.positions.map_files import MAPS, USUAL, write_map_files
 from tests.pixels import GIVEN, MODEL, assessed, folder_of, images
 from tests.pixels_of_more import BANDS, VOXELS, of_bands, of_voxels
 from tests.scale.conftest import run
@@ -311,3 +313,65 @@ def test_names_that_some_file_systems_cannot_tell_apart_or_hold_get_others(tmp_p
     for name, each in told.items():
         with Image.open(tmp_path / "maps" / f"{name}.label.png") as image:
             np.testing.assert_array_equal(np.asarray(image), labels[each["row"]])
+
+
+# --- stops ----------------------------------------------------------------------------------------------
+
+
+def files_in(folder):
+    return {each.name: each.read_bytes() for each in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def other():
+    return assessed(images(N, seed=1))
+
+
+def test_a_full_disk_leaves_all_earlier_maps(result, other, tmp_path, monkeypatch):
+    write_map_files([result], tmp_path, "npy")
+    before, left = files_in(tmp_path), iter(range(5))
+
+    def save(*arguments, save=np.save):
+        if next(left, None) is None:
+            raise OSError(28, "No space left on device")
+        save(*arguments)
+
+    monkeypatch.setattr(np, "save", save)
+    with pytest.raises(howsure.FileError, match="No space left on device"):
+        write_map_files([other], tmp_path, "npy")
+    assert files_in(tmp_path) == before
+
+
+def test_maps_that_are_stopped_as_they_move_are_not_said_to_be_whole(result, other, tmp_path, monkeypatch):
+    write_map_files([result], tmp_path, "npy")
+    left = iter(range(5))
+
+    def replace(old, new, replace=Path.replace):
+        if next(left, None) is None:
+            raise OSError(5, "Input/output error")
+        return replace(old, new)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", replace)
+        with pytest.raises(howsure.FileError, match=r"unchanged if 'maps\.json' is there"):
+            write_map_files([other], tmp_path, "npy")
+    assert not (tmp_path / "maps.json").exists()
+    write_map_files([other], tmp_path, "npy")
+    assert (tmp_path / "maps.json").exists()
+
+
+def test_two_writers_leave_the_maps_of_one_of_them(result, other, tmp_path):
+    known = []
+    for name, each in (("one", result), ("other", other)):
+        write_map_files([each], tmp_path / name, "npy")
+        known.append(files_in(tmp_path / name))
+    fork = multiprocessing.get_context("fork")
+    for _ in range(20):
+        given = [([each], tmp_path / "both", "npy") for each in (result, other)]
+        writers = [fork.Process(target=write_map_files, args=each) for each in given]
+        for each in writers:
+            each.start()
+        for each in writers:
+            each.join()
+        assert [each.exitcode for each in writers] == [0, 0]
+        assert files_in(tmp_path / "both") in known

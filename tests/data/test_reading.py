@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import os
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +21,8 @@ from howsure.data.reading import reading
 from howsure.data.rows import TEXT, InputSpec
 from howsure.data.table_files import read_lines
 from howsure.errors import FileError, InputError
+from tests.results.test_saved_maps import ONE
+from validation import mutation
 
 FLAT = [InputSpec("x", (2,), "float32")]
 
@@ -132,3 +137,53 @@ def test_a_footer_that_counts_fewer_rows_in_a_group_loses_none_silently(tmp_path
             with pytest.raises(FileError, match=f"it ends after {rows} rows, and its footer says more"):
                 read_rows(path, [InputSpec("x", (1,), "float32")])
     assert less
+
+
+READERS = {
+    "PIL.Image": ("open",),
+    "nibabel": ("load",),
+    "rasterio": ("open",),
+    "numpy": ("load",),
+    "numpy.lib.format": ("read_array", "open_memmap"),
+    "csv": ("reader",),
+    "pyarrow.parquet": ("ParquetFile", "read_schema", "read_metadata"),
+    "joblib": ("load",),
+    "torch": ("load",),
+    "zipfile": ("ZipFile",),
+}
+"""What reads files for howsure, by module."""
+
+
+def test_what_a_reader_warns_of_is_no_damage_where_warnings_are_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of every format of files."""
+    ONE.save(tmp_path / "d.parquet")
+    place, random = mutation.placed_in(tmp_path), np.random.default_rng(0)
+    every = [
+        *mutation.of_rows(place, random),
+        *mutation.of_pictures(place, random),
+        mutation.Format("result", tmp_path, lambda: howsure.load(tmp_path / "d.parquet").label.tobytes()),
+    ]
+    expected = {of.name: repr(of.read()) for of in every}
+    for module, names in READERS.items():
+        if importlib.util.find_spec(module.partition(".")[0]) is None:
+            continue
+        for name in names:
+            reads = getattr(importlib.import_module(module), name)
+
+            def warns(*arguments: Any, reads: Any = reads, **settings: Any) -> Any:
+                warnings.warn("to be removed in the next version", DeprecationWarning, stacklevel=2)
+                return reads(*arguments, **settings)
+
+            monkeypatch.setattr(f"{module}.{name}", warns)
+    unlike = []
+    for of in every:
+        with warnings.catch_warnings(action="error"):
+            try:
+                same = repr(of.read()) == expected[of.name]
+            except (Exception, howsure.HowsureWarning) as error:
+                unlike.append(f"{of.name}: {error}")
+            else:
+                unlike += [] if same else [of.name]
+    assert unlike == []

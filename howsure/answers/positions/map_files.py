@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from howsure.answers.positions.columns import COLUMNS
 from howsure.answers.positions.drawings import class_colours
 from howsure.answers.positions.result import DenseCertainty
-from howsure.atomic import folder_made, write_whole
+from howsure.atomic import folder_made, moved_into
 from howsure.data import rasters, volumes
 from howsure.data.images import is_turned, without_ending
 from howsure.data.rows import quoted
@@ -104,7 +104,7 @@ def write_map_files(
     source: Path | None = None,
     names: Sequence[str] = USUAL,
 ) -> int:
-    """Write the maps of results, and what they mean.
+    """Write the maps of results, and what they mean; earlier files stay until all new ones are complete.
 
     Args:
         parts: Results of one kind; one at a time is held, and of its maps one row.
@@ -124,7 +124,7 @@ def write_map_files(
     """
     told: dict[str, Any] = {}
     taken: dict[str, dict[str, Any]] = {}
-    with folder_made(folder):
+    with folder_made(folder), moved_into(folder, MANIFEST) as new:
         longest = os.pathconf(folder, "PC_NAME_MAX") if hasattr(os, "pathconf") else 255
         ending = max(len(f".{what}.{form}{'.gz' * (form == NII)}") for what in names)
         free = _FreeNames(longest - ending)
@@ -138,9 +138,9 @@ def write_map_files(
                 taken[name] = {"row": row, "id": of.called}
                 write = partial(_WRITERS[form], of)
                 for what in names:
-                    write(folder / name, what, _map_of(one, what))
+                    write(new / name, what, _map_of(one, what))
         text = json.dumps({**told, "maps": taken}, indent=1, ensure_ascii=False) + "\n"
-        _put(folder / MANIFEST, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
+        (new / MANIFEST).write_text(text, encoding="utf-8")
     return len(taken)
 
 
@@ -279,13 +279,6 @@ def _alike(name: str) -> str:
     return unicodedata.normalize("NFC", name.casefold())
 
 
-def _put(path: str | Path, write: Callable[[str], object]) -> None:
-    """Write a file. A link that lies there is replaced, and what it points to stays as it is."""
-    if os.path.islink(path):
-        os.unlink(path)
-    write_whole(path, write)
-
-
 @dataclass(frozen=True)
 class _Row:
     """What else a file of a map may say: names of the classes, and the image that it is of."""
@@ -330,7 +323,7 @@ def _write_png(of: _Row, path: Path, what: str, values: Map) -> None:
     elif left_out is not np.ma.nomask:
         picture = picture.convert("L")
         picture.putalpha(Image.fromarray(np.where(left_out, 0, 255).astype(np.uint8)))
-    _put(f"{path}.{what}.png", partial(picture.save, format="PNG", **more))
+    picture.save(f"{path}.{what}.png", format="PNG", **more)
 
 
 def _in_8_bits(values: Map) -> Map:
@@ -339,18 +332,15 @@ def _in_8_bits(values: Map) -> Map:
 
 
 def _write_npy(of: _Row, path: Path, what: str, values: Map) -> None:
-    def write(temporary: str) -> None:
-        with open(temporary, "wb") as file:
-            np.save(file, np.ma.getdata(values))
-
-    _put(f"{path}.{what}.npy", write)
+    np.save(f"{path}.{what}.npy", np.ma.getdata(values))
 
 
 def _write_tif(of: _Row, path: Path, what: str, values: Map) -> None:
     is_label = MAPS[what].unit == "class number"
     rgb = [tuple(bytes.fromhex(colour[1:])) for colour in class_colours(len(of.names))]
-    write = partial(
-        rasters.write_raster,
+    rasters.check_geometry(of.origin, values.shape)
+    rasters.write_raster(
+        f"{path}.{what}.tif",
         array=np.ma.getdata(values) if values.dtype.kind == "f" else _in_8_bits(values),
         no_data=(np.nan if values.dtype.kind == "f" else NO_DATA) if np.ma.isMaskedArray(values) else None,
         like=of.origin,
@@ -359,8 +349,6 @@ def _write_tif(of: _Row, path: Path, what: str, values: Map) -> None:
         colours=dict(enumerate(rgb)) if is_label else None,
         tags={f"class_{number}": name for number, name in enumerate(of.names)} if is_label else None,
     )
-    rasters.check_geometry(of.origin, values.shape)
-    _put(f"{path}.{what}.tif", write)
 
 
 def _write_nii(of: _Row, path: Path, what: str, values: Map) -> None:
@@ -368,8 +356,7 @@ def _write_nii(of: _Row, path: Path, what: str, values: Map) -> None:
     narrow = values.dtype.kind != "f" and (not is_label or len(of.names) < MOST_CLASSES)
     array = _in_8_bits(values) if narrow else np.ma.getdata(values)
     volumes.check_geometry(of.origin, values.shape)
-    write = partial(volumes.write_volume, array=array, like=of.origin, is_label=is_label)
-    _put(f"{path}.{what}.nii.gz", write)
+    volumes.write_volume(f"{path}.{what}.nii.gz", array, of.origin, is_label=is_label)
 
 
 _WRITERS: dict[str, Callable[[_Row, Path, str, NDArray[Any]], None]] = {

@@ -13,7 +13,7 @@ import h5py
 import keras
 
 from howsure.data.reading import not_for_its_content
-from howsure.errors import FileError, HowsureError, ModelError
+from howsure.errors import FileError, HowsureError, ModelError, probing
 from howsure.models.keras.check_config import refused
 from howsure.models.keras.losses import remember
 from howsure.models.keras.old_files import as_keras_2_computes, as_keras_3_reads_it
@@ -26,6 +26,7 @@ _MOST_OF_CONFIG = 2**28
 _UNRECOGNIZED = re.compile(r"Unrecognized keyword arguments passed to (\w+): \{'(\w+)': ([^,}]+)")
 
 
+@probing()
 def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
     """Load a `.keras` or legacy `.h5` file without compiling the model; the loss in the file is remembered.
 
