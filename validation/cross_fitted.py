@@ -155,16 +155,13 @@ def gain_of_fits(
     """
     grid, most = np.geomspace(1 / maps.LIMIT, maps.LIMIT, GRID), maps.supported(rows * 4 // 5)
     fits = [{"temperature": np.array(each), "most": np.array(most)} for each in grid]
-    gained = np.array([losses_of(maps.mapped("temperature", fit, many), true) for fit in fits])
+    gained = np.array([losses_of(maps.mapped(fit, many), true) for fit in fits])
     gained -= losses_of(many, true)
 
     def found(p: Floats, truth: Integers, seed: int) -> dict[str, float]:
         where = maps.folds(truth, seed)
         known = [where != number for number in range(maps.FOLDS)]
-        at = [
-            float(np.log(maps.fitted("temperature", 0.0, p[each], truth[each])["temperature"]))
-            for each in known
-        ]
+        at = [float(np.log(maps.fitted(p[each], truth[each])["temperature"])) for each in known]
         return {
             name: float(np.mean(np.interp(at, np.log(grid), gained[:, score])))
             for score, name in enumerate(("nll", "brier"))

@@ -312,10 +312,10 @@ def look_at_claims() -> list[list[Any]]:
                     p = softmax(sharp * logits, axis=1)
                     if np.sum(p.argmax(axis=1) != truth) != mistakes:
                         continue
-                    fitted = maps.fitted("temperature", 0.0, p, truth)
+                    fitted = maps.fitted(p, truth)
                     fresh, (logits,) = of.draw(2000, 1, random)
                     each = [softmax(factor * logits, axis=1) for factor in (sharp, 1.0)]
-                    each.append(maps.mapped("temperature", fitted, each[0]))
+                    each.append(maps.mapped(fitted, each[0]))
                     before, true, after = (-np.log(q[np.arange(2000), fresh]).mean() for q in each)
                     right = np.mean(each[2].argmax(axis=1) == fresh)
                     kept.append([before, after, true, each[2].max(axis=1).mean(), right, each[2].max()])

@@ -485,7 +485,7 @@ def _of_results(place: Callable[[str], Path], random: np.random.Generator) -> It
     true = np.where(random.uniform(size=(20, 3, 2)) < 0.5, maps.mean(axis=0).argmax(axis=-1), 1)
     dense = howsure.DenseCertainty.from_passes(maps, ["sky", "tree", "road"])
     kinds: tuple[tuple[str, Any, Any, tuple[str | None, ...]], ...] = (
-        ("classes", classes, truth, (None, "vector", "isotonic")),
+        ("classes", classes, truth, (None,)),
         ("labels", labels, said[0] > 0.5, (None,)),
         ("numbers", numbers, each[0], (None, "shift")),
         ("positions", dense, true, (None, "offsets")),

@@ -153,8 +153,8 @@ OF_CLASSES = (SETS, Promise("abstention", _abstain(None), _mistakes(lambda new: 
 OF_POSITIONS = (SETS, Promise("abstention", _abstain(DICE_OFF), _mistakes(_dice_below)))
 
 KINDS: tuple[tuple[str, Callable[..., Any], tuple[str | None, ...], tuple[Promise, ...]], ...] = (
-    ("classes", classes, ("temperature", "vector", "isotonic"), OF_CLASSES),
-    ("labels", labels, ("temperature", "vector", "isotonic"), OF_CLASSES),
+    ("classes", classes, ("temperature",), OF_CLASSES),
+    ("labels", labels, ("temperature",), OF_CLASSES),
     ("numbers, std known", claimed, (None,), OF_NUMBERS),
     ("numbers, noise unknown", unknown, (None,), OF_NUMBERS),
     ("positions", positions, ("temperature", "offsets"), OF_POSITIONS),
@@ -231,8 +231,8 @@ def told() -> str:
             f"{RUNS} simulated runs. Sets and intervals promise a coverage of {100 * COVERAGE:g} % on "
             f"average, known to ± {196 * np.sqrt(COVERAGE * (1 - COVERAGE) / MANY):.1f} points by so many "
             f"new rows. Abstention promises a risk of at most {100 * RISK:g} %, which may be broken in 5 % "
-            "of runs. With the same labels isotonic regression breaks that promise; howsure warns each time. "
-            "The last columns count warnings of the promises that were possible.",
+            "of runs. With the same labels howsure warns each time. The last columns count warnings of the "
+            "promises that were possible.",
             table(heads, *lines(PAGE.figures())),
             "`python -m validation.promises` simulates it again.",
         ]

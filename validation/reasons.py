@@ -364,7 +364,7 @@ def calibrated_curve(name: str, method: str, rows: int) -> CubicSpline:
         most = np.asarray(maps_of.supported(rows))
         found = []
         for log in SCALES:
-            q = maps_of.mapped("temperature", {"temperature": np.exp(log), "most": most}, p)
+            q = maps_of.mapped({"temperature": np.exp(log), "most": most}, p)
             found.append(-np.log(q[np.arange(SOME), of_true]).mean())
         some = Percentages(made.logits[:SOME], made.truth[:SOME])
     return CubicSpline(SCALES, np.array(found) - some.losses().mean())
@@ -378,9 +378,7 @@ def _true_calibrating(comparison: Comparison, name: str, of: str) -> Effect:
     else:
         p, truth = comparison.certainties[baseline].probabilities, comparison.truth
         fold = maps_of.folds(truth, 0)
-        fits = [
-            maps_of.fitted("temperature", 0.0, p[fold != k], truth[fold != k]) for k in range(maps_of.FOLDS)
-        ]
+        fits = [maps_of.fitted(p[fold != k], truth[fold != k]) for k in range(maps_of.FOLDS)]
         factors = np.array([each["temperature"] for each in fits])
     curve = calibrated_curve(of, baseline, round(0.8 * comparison.rows))
     return Effect(float(np.mean(curve(np.clip(np.log(factors), SCALES[0], SCALES[-1])))), 0.0)

@@ -26,9 +26,6 @@ from howsure.sampling.outcome import Outcome
 RAW, ROWS = "raw", "rows"
 """Names of the raw outputs of the passes, and of the first axis of inputs and outputs."""
 
-SMOOTH = ("temperature", "vector")
-"""Calibrators that can be written in float32; the lines of an isotonic one may be as steep as steps."""
-
 
 def columns_graph(
     outcome: Outcome, first: First, outputs: Sequence[int], calibrator: Calibrator | None = None
@@ -39,7 +36,7 @@ def columns_graph(
         outcome: What the answer of a row is.
         first: Which passes the raw outputs are of.
         outputs: Shape of what the model puts out for a row.
-        calibrator: One of `SMOOTH` that the kind of answer can apply; or None.
+        calibrator: One that the kind of answer can apply; or None.
 
     Returns:
         An `onnx.ModelProto` with the outputs `probabilities` (n, K), `mc_error` (n, K), `entropy`,

@@ -20,7 +20,7 @@ from howsure.data.dummy_rows import made_up_rows
 from howsure.data.rows import TEXT, cast_rows
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError, ModelError
-from howsure.export.arithmetic import SMOOTH, columns_graph
+from howsure.export.arithmetic import columns_graph
 from howsure.export.compared import check_graph
 from howsure.export.whole import described, note, whole_graph
 from howsure.methods.mc_dropout import MCDropout
@@ -128,7 +128,7 @@ def export(
         outputs: As in `assess`.
         class_names: As in `assess`.
         thresholds: As in `assess`.
-        calibrator: What `howsure.calibrate` learnt for one class per row, by `temperature` or `vector`.
+        calibrator: What `howsure.calibrate` learnt for one class per row.
             The graph then has `calibrated` (N, K) and `calibrated_verdict` (N,) too; all else is
             as without it.
         divide_by: What rows were divided by in training, for example 255 for images. The graph then takes
@@ -250,13 +250,6 @@ def _check_calibrator(calibrator: Calibrator | None, job: Job) -> None:
     if calibrator is None:
         return
     check_type(calibrator, Calibrator, "calibrator", "what howsure.calibrate learnt for one class per row")
-    if calibrator.method not in SMOOTH:
-        raise InputError(
-            "The calibrator cannot be written in float32: its lines may be as steep as steps",
-            expected=f"one by {', '.join(SMOOTH[:-1])} or {SMOOTH[-1]}",
-            received=calibrator.method,
-            hint="Learn one with howsure.calibrate(…, method='temperature')",
-        )
     names = named(job.outcome.name).part("graph")(job.outcome).calibrated_names
     if calibrator.class_names != names:
         raise InputError(

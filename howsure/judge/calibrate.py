@@ -54,16 +54,9 @@ def calibrate(
 ) -> Any:
     """Learn from labelled rows how to calibrate a model's percentages, or the scatter around its numbers.
 
-    With p the probabilities and q the calibrated ones, all but `isotonic` are fitted by least NLL:
-
-    - `temperature`: q = softmax(log p / T) (Guo and others 2017). The log p of one pass are logits up
-      to a constant in each row, which changes nothing. Keeps every label.
-    - `vector`: q = softmax(w · log p + b), a weight and an intercept for each class (Guo and others 2017).
-    - `isotonic`: an increasing line for each class against the rest, then normalised (Zadrozny and Elkan
-      2002). May make classes equal.
-
-    Of `vector`, all that goes beyond a temperature is penalised, how much by cross-validation. Logarithms are
-    of at least 2·10⁻¹⁶.
+    `temperature` is q = softmax(log p / T) with T of least NLL (Guo and others 2017), for p the probabilities
+    and q the calibrated ones. The log p of one pass are logits up to a constant in each row, which changes
+    nothing. It keeps every label. Logarithms are of at least 2·10⁻¹⁶.
 
     A fit without mistakes would raise percentages without end. Two things limit it. One mistake's worth of
     rows is added that are as the model says itself, 1 to the m mistakes seen, or to those that it claims if
@@ -72,7 +65,7 @@ def calibrate(
     ones: what lies above is spread evenly over classes.
 
     Of a `MultilabelCertainty` each label is calibrated by itself, as rows of the two classes `no` and `yes`.
-    There `temperature` only stretches or shrinks the log-odds, and `vector` shifts them too (Platt scaling).
+    That stretches or shrinks the log-odds.
 
     Of a `DenseCertainty` one `temperature` is fitted over all positions, with intervals and folds over rows.
     `offsets` adds an offset for each class, q = softmax(log p / T + b): bias-corrected temperature scaling
@@ -88,14 +81,13 @@ def calibrate(
         labels: (N,) true classes in [0, K), or (N, K) yes or no for a `MultilabelCertainty`, or (N, K) true
             numbers for a `RegressionCertainty`, or (N, *P) true classes for a `DenseCertainty`; None takes
             `certainty.truth`.
-        method: One of the three, of which `temperature` needs the fewest rows; None takes it. `temperature`
-            or `offsets` for a `DenseCertainty`; None or `shift` for numbers.
+        method: `temperature`, which None takes too; also `offsets` for a `DenseCertainty`; None or `shift`
+            for numbers.
         seed: Of the folds, the replicas and the draws of chance; the same seed gives the same result.
 
     Raises:
         InputError: Unknown method, a result without percentages, one that is calibrated already or has the
-            same probabilities in all rows, labels that do not fit, too few rows, or a class without any
-            (except with `temperature`).
+            same probabilities in all rows, labels that do not fit, or too few rows.
 
     Example:
         >>> calibrator = howsure.calibrate(howsure.assess(model, x), labels)

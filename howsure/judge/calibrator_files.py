@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from howsure.answers.registry import named
+from howsure.arguments import check_choice
 from howsure.data.labels import check_names
 from howsure.data.sealed_json import read_sealed, write_sealed
 from howsure.data.typed import COUNT, Range, typed, wrong
@@ -23,6 +24,14 @@ FORMAT = 2
 """Of a saved calibrator."""
 
 KIND = "howsure calibrator"
+
+ELSEWHERE = ("vector", "isotonic")
+"""Methods that scikit-learn has, and howsure does not."""
+
+ELSEWHERE_HINT = (
+    "Calibrate the probabilities with scikit-learn, and let howsure read the new ones: "
+    "docs/calibrate.md shows how, under 'Other calibrators'"
+)
 
 AnyResult = TypeVar("AnyResult", bound=Result[Any])
 
@@ -96,15 +105,39 @@ def read_calibrator(path: str | os.PathLike[str]) -> Any:
     Raises:
         FileError: Missing, damaged, changed, or not a saved calibrator.
     """
+
+    def parse(content: dict[str, Any]) -> Any:
+        for each in (content, *content.get("of_label", {}).values()):
+            if each.get("method") in ELSEWHERE:
+                raise FileError(
+                    f"'{os.fspath(path)}' holds a calibrator by a method that howsure does not have",
+                    expected="one by 'temperature'",
+                    received=repr(each["method"]),
+                    hint=ELSEWHERE_HINT,
+                )
+        return named(typed(str, content["answer"], "answer")).part("read_calibrator")(content)
+
     return read_sealed(
         path,
         "calibrator",
         FORMAT,
-        lambda content: named(typed(str, content["answer"], "answer")).part("read_calibrator")(content),
+        parse,
         written_by="`Calibrator.save` or `howsure calibrate --out`",
         again="Calibrate again",
         kind=KIND,
     )
+
+
+def check_method(method: object, methods: Sequence[str | None]) -> None:
+    """Raise an `InputError` unless this is the name of a method of calibration."""
+    if isinstance(method, str) and method in ELSEWHERE:
+        raise InputError(
+            f"howsure does not calibrate by '{method}'",
+            expected=f"one of {', '.join(repr(each) for each in methods if each)}",
+            received=repr(method),
+            hint=ELSEWHERE_HINT,
+        )
+    check_choice(method, methods, "method")
 
 
 def check_not_calibrated(result: Any) -> None:

@@ -92,7 +92,7 @@ def test_what_cannot_be_learnt_is_refused(calibrator):
         howsure.calibrate(RESULT, RESULT.all_probabilities.argmin(-1))
     with pytest.raises(howsure.InputError, match="Too few labelled rows"):
         howsure.calibrate(RESULT[:9], LABELS[:9])
-    with pytest.raises(howsure.InputError, match="'temperature', 'offsets'"):
+    with pytest.raises(howsure.InputError, match=r"'temperature', 'offsets'\. .*docs/calibrate\.md"):
         howsure.calibrate(RESULT, LABELS, method="isotonic")
     with pytest.raises(howsure.InputError, match="other classes"):
         calibrator(certainty_of(CLAIMED, ("a", *NAMES[1:])))

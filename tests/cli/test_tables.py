@@ -3,6 +3,7 @@
 import csv
 import gzip
 import json
+import re
 
 import joblib
 import numpy as np
@@ -209,7 +210,10 @@ def test_a_table_that_howsure_wrote_as_csv_is_read_with_a_warning(known, result,
     calibrated = howsure.calibrate(result[KNOWN], TRUTH[KNOWN])(result[KNOWN])
     with pytest.warns(howsure.HowsureWarning, match=learnt):
         expected = howsure.evaluate(calibrated, TRUTH[KNOWN])
-    assert flat(str(expected)) in flat(found.stdout)
+    of_python, said = (re.split(r"(\d+\.\d+)", flat(text).strip()) for text in (str(expected), found.stdout))
+    assert of_python[::2] == said[::2]
+    # Equal percentages are in bins by their last bits, which a table of three decimals does not keep.
+    np.testing.assert_allclose(np.float64(said[1::2]), np.float64(of_python[1::2]), atol=2e-3)
     for promise in (("sets",), ("abstain", "--risk", 0.3)):
         assert learnt in flat(run(*promise, tmp_path / "mended.csv").stderr)
 
@@ -517,7 +521,7 @@ def test_an_earlier_output_stays_where_something_goes_wrong(known, tmp_path):
     assert "wrong ending" in refused("calibrate", known, "--out", tmp_path / "calibrator.txt")
     assert "would overwrite" in refused("handover", known, "--out", known)
     assert "--new TABLE with --out" in refused("sets", known, "--out", tmp_path / "sets.csv")
-    assert "no effect" in refused("calibrate", known, "--calibrator", kept, "--method", "vector")
+    assert "no effect" in refused("calibrate", known, "--calibrator", kept, "--method", "offsets")
     said = refused("calibrate", known, "--calibrator", kept)
     assert "needs a file for the calibrated table" in said
     said = refused("calibrate", known, "--calibrator", kept, "--out", tmp_path / "c.parquet")

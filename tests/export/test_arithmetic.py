@@ -21,7 +21,7 @@ from howsure.sampling.tree import Tree
 from howsure.sites import DROPOUT, Site
 
 pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
-from howsure.export.arithmetic import SMOOTH, columns_graph
+from howsure.export.arithmetic import columns_graph
 from tests.graphs import run
 
 ROWS = 40
@@ -119,15 +119,14 @@ def test_columns_are_those_of_numpy(plan, answer, random):
         assert (found[name] == getattr(expected, name)).all()
 
 
-@pytest.mark.parametrize("method", SMOOTH)
-def test_calibrated_probabilities_are_those_of_the_calibrator(method, random):
+def test_calibrated_probabilities_are_those_of_the_calibrator(random):
     outcome, outputs = OUTCOMES["logits"]
     first = first_passes(Plan(DESIGNS["one cell of two"]), LEVELS, 0, outcome)
     raw = raw_outputs(outcome, outputs, first.passes, random)
     expected = in_numpy(outcome, first, raw)
     truth = [random.choice(4, p=p / p.sum()) for p in expected.probabilities**0.5]
     with warnings.catch_warnings(action="ignore"):  # so few rows teach little
-        calibrator = calibrate(expected, truth, method=method)
+        calibrator = calibrate(expected, truth)
     found = run(columns_graph(outcome, first, (outputs,), calibrator), raw)
     calibrated = calibrator(expected)
     assert np.abs(found["calibrated"] - calibrated.probabilities).max() < 5e-6

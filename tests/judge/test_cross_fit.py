@@ -44,11 +44,11 @@ def test_a_gain_that_is_known_lies_in_its_interval(mean, told):
 def test_what_rows_do_to_a_temperature_and_that_to_scores_are_derivatives():
     random, rows = np.random.default_rng(0), 40
     p, truth = softmax(2 * random.normal(size=(rows, 4)), axis=1), random.integers(4, size=rows)
-    fit = maps.fitted("temperature", 0.0, p, truth)
+    fit = maps.fitted(p, truth)
     beta, step = 1 / float(fit["temperature"]), 1e-4
 
     def losses(at: float) -> np.ndarray:
-        q = maps.mapped("temperature", {**fit, "temperature": np.array(1 / at)}, p)
+        q = maps.mapped({**fit, "temperature": np.array(1 / at)}, p)
         return np.array([-np.log(q[np.arange(rows), truth]), np.sum((q - np.eye(4)[truth]) ** 2, axis=1)])
 
     found = maps.slopes(fit, p, truth)
@@ -57,10 +57,7 @@ def test_what_rows_do_to_a_temperature_and_that_to_scores_are_derivatives():
     np.testing.assert_allclose(found[:, 1], (up + down - 2 * here) / step**2, atol=1e-5)
     moves = maps.moves(fit, p, truth)
     for row in (0, 7):
-        more, less = (
-            maps.fitted("temperature", 0.0, p, truth, 1 + sign * 0.01 * (np.arange(rows) == row))
-            for sign in (1, -1)
-        )
+        more, less = (maps.fitted(p, truth, 1 + sign * 0.01 * (np.arange(rows) == row)) for sign in (1, -1))
         moved = 1 / more["temperature"] - 1 / less["temperature"]
         assert moves[row] == pytest.approx(moved / 0.02, rel=1e-3)
     at_limit = {**fit, "temperature": np.array(maps.LIMIT)}

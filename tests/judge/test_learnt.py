@@ -73,8 +73,8 @@ def without_std(random):
 
 
 OF_METHODS = (
-    (classes, ("temperature", "vector", "isotonic"), ("sets", "abstain", "evaluate")),
-    (labels, ("temperature", "isotonic"), ("evaluate",)),
+    (classes, (None,), ("sets", "abstain", "evaluate")),
+    (labels, (None,), ("evaluate",)),
     (numbers, (None,), ("intervals", "of_groups", "off_by", "evaluate")),
     (without_std, (None, "shift"), ("intervals", "off_by", "evaluate")),
     (positions, ("temperature", "offsets"), ("sets", "dice", "evaluate")),

@@ -213,7 +213,7 @@ def test_a_label_that_cannot_be_calibrated_is_named():
         howsure.calibrate(dataclasses.replace(c, probabilities=flat))
     truth = c.truth.copy()
     truth[:, 2] = False
-    with pytest.raises(InputError, match=r"Label 'snow' cannot be calibrated.*none of 'yes'"):
+    with pytest.raises(InputError, match="does not calibrate by 'vector'"):
         howsure.calibrate(c, truth, method="vector")
     found = howsure.calibrate(c, truth)
     assert "'snow': No labelled row is of 'yes'." in found.warnings

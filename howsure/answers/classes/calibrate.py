@@ -1,6 +1,6 @@
-"""Calibrate the percentages of classes by a map from probabilities to probabilities.
+"""Calibrate the percentages of classes by a temperature.
 
-The maps are in `howsure.answers.classes.maps`; here are the fitted `Calibrator`s, and how they are fitted.
+The map is in `howsure.answers.classes.maps`; here is the fitted `Calibrator`, and how it is fitted.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -17,7 +17,6 @@ from scipy.special import stdtrit
 from howsure.answers.classes import maps
 from howsure.answers.classes.calibration_words import (
     helps,
-    listed,
     mistakes_of,
     off_in_words,
     supported_in_words,
@@ -30,11 +29,11 @@ from howsure.answers.classes.maps import Parameters
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.truth import truth_of
 from howsure.answers.registry import CLASSES, check_kind
-from howsure.arguments import check_choice
-from howsure.data.typed import FROM_0, SHARE, Range, numbers, typed, wrong
+from howsure.data.typed import SHARE, Range, numbers, typed, wrong
 from howsure.errors import InputError, warn
 from howsure.judge.calibrator_files import (
     Kept,
+    check_method,
     check_not_calibrated,
     check_rows,
     plain_scores,
@@ -60,11 +59,9 @@ class Calibrator(Kept):
     """A fitted map from a model's probabilities to calibrated ones; call it with a `Certainty`.
 
     Attributes:
-        method: `temperature`, `vector` or `isotonic`.
-        parameters: Read-only arrays by name. `temperature` (), above 1 where percentages are lowered;
-            `weights` (K,) and `intercepts` (K,);
-            `strength` () of the penalty; `claimed` and `share` (K, M), the corners of each class's line;
-            `most` () the largest probability that it gives, (n + 1) / (n + 2) for n labelled rows.
+        method: `temperature`.
+        parameters: Read-only arrays by name: `temperature` (), above 1 where percentages are lowered, and
+            `most` (), the largest probability that it gives, (n + 1) / (n + 2) for n labelled rows.
         replicas: The same, fitted to rows with random weights (Bayesian bootstrap, Rubin 1981).
         rows: Number of labelled rows.
         class_names: K names.
@@ -127,7 +124,7 @@ class Calibrator(Kept):
             InputError: No `Certainty`, other classes, or calibrated already.
         """
         self._probabilities_of(certainty)
-        changed = _changed(certainty, self.method, self.parameters, self.rows)
+        changed = _changed(certainty, self.parameters, self.rows)
         return self._marked(certainty, changed)
 
     def spread(self, certainty: Certainty) -> Floats:
@@ -137,10 +134,10 @@ class Calibrator(Kept):
         call.
         """
         p = self._probabilities_of(certainty)
-        centre = maps.mapped(self.method, self.parameters, p)
+        centre = maps.mapped(self.parameters, p)
         squares = np.zeros_like(p)
         for replica in self.replicas:
-            squares += (maps.mapped(self.method, replica, p) - centre) ** 2
+            squares += (maps.mapped(replica, p) - centre) ** 2
         return np.asarray(np.sqrt(squares / len(self.replicas)))
 
     def _probabilities_of(self, certainty: Certainty) -> Floats:
@@ -157,7 +154,7 @@ class Calibrator(Kept):
         return " ".join(
             [
                 f"Calibration by '{self.method}', learnt from {self.rows:,} rows with known answers.",
-                *([self._temperature_in_words()] if self.method == "temperature" else []),
+                self._temperature_in_words(),
                 f"No percentage is above {supported_in_words(self.rows)}: so many rows support no more.",
                 f"On rows it had not learnt from, percentages were off by {off_in_words(self.before.ece)} "
                 f"before, and by {off_in_words(self.after.ece)} after.",
@@ -190,27 +187,26 @@ class Calibrator(Kept):
 def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: int) -> Calibrator:
     """The part `calibrate` of one class per row; see `howsure.judge.calibrate.calibrate`."""
     method = maps.METHODS[0] if method is None else method
-    check_choice(method, maps.METHODS, "method")
+    check_method(method, maps.METHODS)
     truth = truth_of(certainty, labels)
     p = _probabilities_of(certainty)
     classes = p.shape[1]
     counts = np.bincount(truth, minlength=classes)
-    _check_rows(method, p, counts, certainty.class_names)
-    parameters = maps.chosen(method, seed, p, truth)
-    strength = maps.weaker(parameters)
+    check_rows(len(p), maps.FOLDS, classes)
+    if np.all(p == p[0]):
+        raise InputError(
+            "All rows have the same probabilities, so there is nothing to calibrate",
+            expected="probabilities that differ between rows",
+        )
+    parameters = maps.fitted(p, truth)
     random = np.random.default_rng(seed)
     weights = (random.exponential(size=len(p)) for _ in range(REPLICAS))
-    replicas = tuple(maps.fitted(method, strength, p, truth, each / each.mean()) for each in weights)
-    through: Mapping[str, Through] = {}
-    if method == "temperature":
-        (found,), _, (through,) = cross_calibrated(certainty, truth, seed=seed)
-        held_out = found.probabilities
-    else:
-        held_out = maps.out_of_fold(method, seed, p, truth, partial(maps.chosen, method, seed))
+    replicas = tuple(maps.fitted(p, truth, each / each.mean()) for each in weights)
+    (held_out,), _, (through,) = cross_calibrated(certainty, truth, seed=seed)
     before = evaluate_numbers(certainty, truth, seed)
     if np.array_equal(certainty.label, truth):
         warn(too_few_mistakes(0, len(p)))
-    after = evaluate_numbers(replace(certainty, probabilities=held_out), truth, seed, through)
+    after = evaluate_numbers(replace(certainty, probabilities=held_out.probabilities), truth, seed, through)
     return Calibrator(
         method=method,
         parameters=_read_only(parameters),
@@ -219,7 +215,7 @@ def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: in
         class_names=certainty.class_names,
         before=before,
         after=after,
-        warnings=tuple(warnings_of(method, parameters, counts, certainty.class_names, before, after)),
+        warnings=tuple(warnings_of(parameters, counts, certainty.class_names, before, after)),
         learnt_rows=LearntRows.of(certainty),
     )
 
@@ -233,10 +229,8 @@ def read(content: Mapping[str, Any]) -> Calibrator:
         raise wrong("replicas", "two fits or more", replicas)
     calibrator = Calibrator(
         method=method,
-        parameters=_parameters(method, content["parameters"], len(names), "parameters"),
-        replicas=tuple(
-            _parameters(method, each, len(names), f"replicas[{place}]") for place, each in enumerate(replicas)
-        ),
+        parameters=_parameters(content["parameters"], "parameters"),
+        replicas=tuple(_parameters(each, f"replicas[{place}]") for place, each in enumerate(replicas)),
         rows=rows,
         class_names=names,
         before=_evaluation(content["before"], rows, names, "before"),
@@ -250,10 +244,10 @@ def read(content: Mapping[str, Any]) -> Calibrator:
     return calibrator
 
 
-def _changed(certainty: Certainty, method: str, parameters: Parameters, rows: int) -> Certainty:
+def _changed(certainty: Certainty, parameters: Parameters, rows: int) -> Certainty:
     """A `Certainty` with calibrated probabilities, and what follows from them; see `Calibrator.__call__`."""
     p = np.asarray(certainty.probabilities, dtype=np.float64)
-    q = maps.mapped(method, parameters, p)
+    q = maps.mapped(parameters, p)
     entropy = np.minimum(entropy_of(q) + certainty.entropy_correction, np.log(p.shape[1]))
     nothing = certainty.entropy == 0
     share = np.where(nothing, 1.0, certainty.expected_entropy / np.where(nothing, 1.0, certainty.entropy))
@@ -262,7 +256,7 @@ def _changed(certainty: Certainty, method: str, parameters: Parameters, rows: in
     return replace(
         certainty,
         probabilities=q,
-        mc_error=maps.propagated(lambda some: maps.mapped(method, parameters, some), p, certainty.mc_error),
+        mc_error=maps.propagated(lambda some: maps.mapped(parameters, some), p, certainty.mc_error),
         expected_entropy=share * entropy,
         entropy_error=unknown,
         expected_entropy_error=unknown,
@@ -271,7 +265,7 @@ def _changed(certainty: Certainty, method: str, parameters: Parameters, rows: in
         spread_error=None,
         quantiles=None,
         quantiles_error=None,
-        method={**certainty.method, "calibration": {"method": method, "rows": rows, **numbers}},
+        method={**certainty.method, "calibration": {"method": maps.METHODS[0], "rows": rows, **numbers}},
     )
 
 
@@ -299,7 +293,7 @@ def cross_calibrated(
     p = _probabilities_of(certainty)
     fold = maps.folds(truth, seed)
     known = [fold != number for number in range(maps.FOLDS)]
-    fits = [maps.fitted("temperature", 0.0, p[each], truth[each]) for each in known]
+    fits = [maps.fitted(p[each], truth[each]) for each in known]
     moves = np.zeros((maps.FOLDS, len(p), 1))
     for number, (fit, some) in enumerate(zip(fits, known, strict=True)):
         moves[number, some, 0] = maps.moves(fit, p[some], truth[some])
@@ -309,14 +303,14 @@ def cross_calibrated(
         parts, slopes = list[Certainty](), list[Floats]()
         for fit, some in zip(fits, known, strict=True):
             own = each[np.flatnonzero(~some)]
-            parts.append(_changed(own, "temperature", fit, int(some.sum())))
+            parts.append(_changed(own, fit, int(some.sum())))
             slopes.append(maps.slopes(fit, _probabilities_of(own), truth[~some]))
         alike = [replace(part, method=parts[0].method) for part in parts]
         calibrated.append(Certainty.joined(alike)[order])
         by_score = zip(maps.SLOPED, np.concatenate(slopes, axis=-1)[..., order, None], strict=True)
         through.append({name: through_fits(fold, moves, *of_rows) for name, of_rows in by_score})
-    overall = maps.fitted("temperature", 0.0, p, truth)
-    return calibrated, [_changed(each, "temperature", overall, len(p)) for each in others], through
+    overall = maps.fitted(p, truth)
+    return calibrated, [_changed(each, overall, len(p)) for each in others], through
 
 
 def _read_only(parameters: Parameters) -> Parameters:
@@ -329,23 +323,6 @@ def _read_only(parameters: Parameters) -> Parameters:
 def _probabilities_of(certainty: Certainty) -> Floats:
     check_not_calibrated(certainty)
     return np.asarray(certainty.probabilities, dtype=np.float64)
-
-
-def _check_rows(method: str, p: Floats, counts: Integers, class_names: tuple[str, ...]) -> None:
-    check_rows(len(p), maps.FOLDS, p.shape[1])
-    if np.all(p == p[0]):
-        raise InputError(
-            "All rows have the same probabilities, so there is nothing to calibrate",
-            expected="probabilities that differ between rows",
-        )
-    missing = [class_names[k] for k in np.flatnonzero(counts == 0)]
-    if missing and method != "temperature":
-        raise InputError(
-            f"Classes without labelled rows cannot be calibrated by '{method}'",
-            expected="at least one row of each class",
-            received=f"none of {listed(missing)}",
-            hint='Label rows of them, or use method="temperature"',
-        )
 
 
 # --- files --------------------------------------------------------------------------------------------
@@ -392,22 +369,8 @@ def _evaluation(given: Any, rows: int, names: tuple[str, ...], field: str) -> Ev
     )
 
 
-def _parameters(method: str, given: Any, classes: int, field: str) -> Parameters:
-    """Read-only arrays of the shapes and ranges that a method has, or an `InputError`."""
-    limits: dict[str, tuple[tuple[int | None, ...], Range]] = {
-        "temperature": ((), Range(1 / maps.LIMIT, maps.LIMIT)),
-        "weights": ((classes,), Range(-maps.LIMIT, maps.LIMIT)),
-        "intercepts": ((classes,), Range(-maps.LIMIT, maps.LIMIT)),
-        "most": ((), SHARE),
-        "strength": ((), FROM_0),
-        "claimed": ((classes, None), SHARE),
-        "share": ((classes, None), SHARE),
-    }
+def _parameters(given: Any, field: str) -> Parameters:
+    """Read-only arrays in the ranges that a fit has, or an `InputError`."""
     given = typed(Mapping[str, Any], given, field)
-    names = [name for name in limits if name in maps.NEEDED[method] or name in given]
-    arrays = {name: numbers(given[name], *limits[name], f"{field}.{name}") for name in names}
-    if method == "isotonic":
-        claimed, share = arrays["claimed"], arrays["share"]
-        if claimed.shape != share.shape or not share.size or (np.diff([claimed, share]) < 0).any():
-            raise wrong(field, "`claimed` and `share` of one shape, each rising", given)
-    return arrays
+    limits = {"temperature": Range(1 / maps.LIMIT, maps.LIMIT), "most": SHARE}
+    return {name: numbers(given[name], (), of, f"{field}.{name}") for name, of in limits.items()}

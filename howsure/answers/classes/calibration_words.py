@@ -13,6 +13,9 @@ from howsure.answers.classes.truth import BELOW_CHANCE
 from howsure.judge.scores import LEAST_MISTAKES, Score
 from howsure.sampling.outcome import Integers
 
+EXPECTED = 100
+"""Labelled rows below which a warning says how few they are."""
+
 HANDFUL = 5
 """Labelled rows of a class below which a warning names the class."""
 
@@ -67,7 +70,6 @@ def listed(names: Iterable[str]) -> str:
 
 
 def warnings_of(
-    method: str,
     parameters: Parameters,
     counts: Integers,
     class_names: tuple[str, ...],
@@ -76,15 +78,13 @@ def warnings_of(
 ) -> list[str]:
     """What a reader should know, in sentences.
 
-    The rows expected are rules of thumb: ten for each number learnt (Peduzzi and others 1996), at least 100;
-    for `isotonic` 1000 (Niculescu-Mizil and Caruana 2005).
+    The rows expected are a rule of thumb, ten times what each number learnt should have (Peduzzi and others
+    1996).
     """
     rows, classes = int(counts.sum()), len(counts)
-    learnt = {"temperature": 1, "vector": 2 * classes, "isotonic": 100}
-    expected = max(10 * learnt[method], 100)
     sentences = []
-    if rows < expected:
-        sentences.append(f"There are {rows:,} labelled rows; '{method}' should have {expected:,} or more.")
+    if rows < EXPECTED:
+        sentences.append(f"There are {rows:,} labelled rows; 'temperature' should have {EXPECTED} or more.")
     for some, text in (
         (counts == 0, "No labelled row is of"),
         ((counts > 0) & (counts < HANDFUL), f"Fewer than {HANDFUL} labelled rows each are of"),
@@ -96,7 +96,7 @@ def warnings_of(
     mistakes = mistakes_of(before)
     if mistakes < LEAST_MISTAKES:
         sentences.append(too_few_mistakes(mistakes, rows))
-    elif _at_limit(method, parameters):
+    elif abs(np.log(parameters["temperature"])) > np.log(maps.LIMIT) - 1e-6:
         sentences.append(
             "The fit ended at its limit, as where every answer is right, or none is: "
             "these rows cannot say how far percentages should change."
@@ -107,11 +107,3 @@ def warnings_of(
             "correct: keep the model's own percentages."
         )
     return sentences
-
-
-def _at_limit(method: str, parameters: Parameters) -> bool:
-    if method == "isotonic":
-        return False
-    if method == "temperature":
-        return bool(np.abs(np.log(parameters["temperature"])) > np.log(maps.LIMIT) - 1e-6)
-    return bool(max(np.abs(parameters[name]).max() for name in ("weights", "intercepts")) > maps.LIMIT - 1e-6)

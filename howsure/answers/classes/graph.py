@@ -51,13 +51,9 @@ class ClassesGraph(DistributionGraph):
         return {"label": kept[..., 0], "runner_up": kept[..., 1]}
 
     def calibrated(self, probabilities: Value, calibrator: Calibrator) -> Value:
-        """(n, K) mapped by a smooth map; see `howsure.answers.classes.maps.mapped`."""
+        """(n, K) mapped; see `howsure.answers.classes.maps.mapped`."""
         parameters, classes = calibrator.parameters, self.outcome.width
-        z = np.log(np.maximum(probabilities, SMALLEST))
-        if calibrator.method == "temperature":
-            logits = z / parameters["temperature"]
-        else:
-            logits = z * parameters["weights"] + parameters["intercepts"]
+        logits = np.log(np.maximum(probabilities, SMALLEST)) / parameters["temperature"]
         even = (1 - float(parameters["most"])) / (classes - 1)
         return softmax(logits) * (1 - classes * even) + even
 

@@ -9,7 +9,7 @@ from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.scores import BINS
 from howsure.compare.parts import Claims, Parts, at_best, of_scale
 from howsure.judge.scores import SMALLEST, Mean
-from howsure.judge.temperature import least
+from howsure.judge.temperature import least, losses
 from howsure.sampling.outcome import Floats, Integers
 
 
@@ -17,18 +17,8 @@ def parts(result: Certainty, truth: Integers, evaluation: Evaluation) -> Parts:
     """The parts of the NLL of (N, K) probabilities, at q ∝ p^(1/T) for the best temperature T."""
     nll = evaluation.measured("nll")
     logs = np.log(np.maximum(np.asarray(result.probabilities, dtype=np.float64), SMALLEST))
-    logs -= logs.max(axis=1, keepdims=True)
     of_true = logs[np.arange(len(logs)), truth]
-
-    def at(beta: float) -> Floats:
-        q = np.exp(beta * logs)
-        total = q.sum(axis=1)
-        q /= total[:, None]
-        mean = np.einsum("nk,nk->n", q, logs)
-        curvature = np.einsum("nk,nk,nk->n", q, logs, logs) - mean**2
-        return np.stack([np.log(total) - beta * of_true, mean - of_true, curvature], axis=1)
-
-    beta, found = least(at)
+    beta, found = least(lambda beta: losses(beta, logs, of_true))
     loss, slope, curvature = found.T
     right = (result.label == truth).astype(np.float64)
     return Parts(

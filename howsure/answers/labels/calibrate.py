@@ -14,10 +14,9 @@ from howsure.answers.classes.calibration_words import listed
 from howsure.answers.classes.maps import METHODS
 from howsure.answers.labels.evaluate import truth_of
 from howsure.answers.labels.result import MultilabelCertainty
-from howsure.arguments import check_choice
 from howsure.data.typed import typed
 from howsure.errors import InputError
-from howsure.judge.calibrator_files import Kept, read_names
+from howsure.judge.calibrator_files import Kept, check_method, read_names
 from howsure.sampling.outcome import Floats
 from howsure.words import counted
 
@@ -123,7 +122,7 @@ def calibrate(
 
     See `howsure.judge.calibrate.calibrate`.
     """
-    check_choice(method, (*METHODS, None), "method")
+    check_method(method, (*METHODS, None))
     truth = truth_of(certainty, labels).astype(np.int64)
     found = {}
     for k, name in enumerate(certainty.label_names):

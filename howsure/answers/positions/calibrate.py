@@ -28,11 +28,11 @@ from howsure.answers.positions.scores import loss_of
 from howsure.answers.positions.truth import truths_of
 from howsure.answers.registry import POSITIONS, check_kind
 from howsure.answers.verdict import judge, pick, top_two
-from howsure.arguments import check_choice
 from howsure.data.typed import FINITE, POSITIVE, numbers
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import (
     Kept,
+    check_method,
     check_not_calibrated,
     check_rows,
     plain_scores,
@@ -42,6 +42,7 @@ from howsure.judge.calibrator_files import (
 from howsure.judge.cross_fit import Through, through_fits
 from howsure.judge.learnt import LearntRows, plain_rows
 from howsure.judge.scores import SMALLEST, Score, through_cross_fits
+from howsure.judge.temperature import least, losses
 from howsure.results.columns import is_in_files
 from howsure.results.lazy_maps import MadeMap
 from howsure.sampling.outcome import Floats, Integers
@@ -51,9 +52,6 @@ METHODS = ("temperature", "offsets")
 
 FOLDS = 5
 """Parts of the rows; each is scored by what the others teach."""
-
-STEPS = 60
-"""Steps of Newton's method at most; halving alone would find β to nine digits in half of them."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -153,7 +151,7 @@ class DenseCalibrator(Kept):
 def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: int) -> DenseCalibrator:
     """The part `calibrate` of positions; see `howsure.judge.calibrate.calibrate`."""
     method = METHODS[0] if method is None else method
-    check_choice(method, METHODS, "method")
+    check_method(method, METHODS)
     truths_of(result, labels)  # raises where the labels do not fit
     _check_usable(result)
 
@@ -310,7 +308,7 @@ def sums_in(result: DenseCertainty, labels: Any) -> Sums:
 
 
 def _least(sums: Sums) -> tuple[float, Floats]:
-    """β of least NLL by Newton's method within a bracket, and the sums of each row there.
+    """β of least NLL, and the sums of each row there.
 
     Raises:
         InputError: There is none: no label is wrong, or the probabilities say nothing of the truth.
@@ -325,25 +323,13 @@ def _least(sums: Sums) -> tuple[float, Floats]:
             expected="probabilities that are higher for true classes than for others",
             hint="Are the labels in the order of the model's outputs?",
         )
-    found = at(1.0)
-    if not found[:, 4].sum():
+    if not at(1.0)[:, 4].sum():
         raise InputError(
             "Every label is right, so these rows do not say how far to change percentages",
             expected="rows with a position whose label is wrong",
             hint="Label more rows",
         )
-    low, high, beta = 0.0, math.inf, 1.0
-    for _ in range(STEPS):
-        slope, curvature = found[:, 1].sum(), found[:, 2].sum()
-        low, high = (beta, high) if slope < 0 else (low, beta)
-        step = beta - slope / curvature if curvature > 0 else beta
-        inside = low < step < min(high, 4 * beta)
-        following = float(step) if inside else (low + high) / 2 if math.isfinite(high) else 2 * beta
-        if abs(following - beta) <= 1e-9 * beta:
-            break
-        beta = following
-        found = at(beta)
-    return beta, found
+    return least(at)
 
 
 def _sums_of(result: DenseCertainty, at: int, truth: Integers, beta: float) -> tuple[float, ...]:
@@ -353,14 +339,9 @@ def _sums_of(result: DenseCertainty, at: int, truth: Integers, beta: float) -> t
     if not len(true):
         return (0.0,) * 5
     logs = np.log(np.maximum(known_probabilities(result, at)[counts], SMALLEST))
-    q = _tempered(logs, beta)
     of_true = np.take_along_axis(logs, true[:, None], axis=1)[:, 0]
-    mean = np.einsum("nk,nk->n", q, logs)
-    total = beta * logs.max(axis=1) + np.log(np.exp(beta * (logs - logs.max(axis=1, keepdims=True))).sum(1))
-    curvature = np.einsum("nk,nk,nk->", q, logs, logs) - np.sum(mean**2)
     wrong = np.count_nonzero(np.asarray(result.label[at]).reshape(-1)[counts] != true)
-    nll, slope = np.sum(total - beta * of_true), np.sum(mean - of_true)
-    return float(nll), float(slope), float(curvature), float(len(true)), float(wrong)
+    return (*losses(beta, logs, of_true).sum(axis=0).tolist(), float(len(true)), float(wrong))
 
 
 def _tempered(logs: Floats, beta: float) -> Floats:
