@@ -152,7 +152,7 @@ bench: .venv/$(READY) .venv-peers/$(READY)    ## slow: what certainty costs, wri
 	.venv/bin/python -m benchmarks.scale digits 20000
 	.venv/bin/python -m benchmarks.scale small 1000000 0
 
-validate: .venv/$(READY)        ## slow: are the error bars honest, which method is better, what is tuned? writes pages into docs/
+validate: .venv/$(READY)        ## slow: are the error bars honest, which method is better? writes pages into docs/
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation
 	.venv/bin/python -m validation.models tensorflow
 	.venv/bin/python -m validation.models jax
@@ -163,7 +163,6 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.fresh
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.methods
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.known_digits
-	.venv/bin/python -m validation.tuning
 	.venv/bin/python -m validation.numbers_coverage
 	.venv/bin/python -m validation.promises
 	.venv/bin/python -m validation.cross_fitted

@@ -15,12 +15,20 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import ndtri
 
-from howsure import tuning
 from howsure.sampling.error import Pairs
 from howsure.sampling.masks import whole_and_part
 from howsure.sampling.outcome import Outcome
 from howsure.sites import BERNOULLI_KINDS, UNIFORM, Site
 from howsure.statistics import normal_density, widening
+
+LARGEST_EARLY_GROUP = 10
+"""Early masks in a balanced group at most; more would make a round too dear."""
+
+SECOND_ORDER = 0.04
+"""Share of the variance taken to be beyond what balance removes; only used to choose sizes of groups."""
+
+LARGEST_GROUP = 64
+"""Passes in a group of a flat round at most; more would balance hardly better and leave fewer replicates."""
 
 FEW = 4
 """Units that a pass drops on average. Of fewer, many passes drop none and look alike, and a unit that none of
@@ -51,7 +59,7 @@ def variance_factor(sites: Sequence[Site], size: int) -> float:
     if size == 1:
         return 1.0
     first_order = float(np.mean([remaining_variance(site, size) for site in sites]))
-    return (1 - tuning.SECOND_ORDER) * first_order + tuning.SECOND_ORDER * size / (size - 1)
+    return (1 - SECOND_ORDER) * first_order + SECOND_ORDER * size / (size - 1)
 
 
 def group_sizes(sites: Sequence[Site], passes: int, *, balanced: bool = True) -> tuple[int, ...]:
@@ -69,7 +77,7 @@ def group_sizes(sites: Sequence[Site], passes: int, *, balanced: bool = True) ->
         return (1,) * passes
     factor = functools.cache(lambda size: variance_factor(sites, size))
     best, best_cost = passes, np.inf
-    for target in range(1, min(tuning.LARGEST_GROUP, passes // 2) + 1):
+    for target in range(1, min(LARGEST_GROUP, passes // 2) + 1):
         groups = passes // target
         size, larger = divmod(passes, groups)
         mean = ((groups - larger) * factor(size) + larger * factor(size + 1)) / groups
@@ -87,10 +95,10 @@ def _divided(passes: int, groups: int) -> tuple[int, ...]:
 
 def balanced_size(sites: Sequence[Site], largest: int | None = None) -> int:
     """Smallest group size with a whole number of drops at every site, or the closest to that."""
-    largest = tuning.LARGEST_EARLY_GROUP if largest is None else largest
+    largest = LARGEST_EARLY_GROUP if largest is None else largest
     rates = [site.rate for site in sites if site.kind in BERNOULLI_KINDS and site.rate < 1]
     if not rates:
-        return tuning.LARGEST_EARLY_GROUP
+        return LARGEST_EARLY_GROUP
     uneven = {
         size: sum(part * (1 - part) for part in (whole_and_part(rate * size)[1] for rate in rates))
         for size in range(2, largest + 1)
@@ -147,7 +155,7 @@ def first_groups(
         for one row.
     """
     few, first = are_few(sites, outcome), outcome.first_passes
-    size = balanced_size(sites, tuning.LARGEST_GROUP) if few else 1
+    size = balanced_size(sites, LARGEST_GROUP) if few else 1
     if few:
         first = max(first, size * (4 if 4 * size <= outcome.most_passes else 2))
     most = max(first, outcome.most_passes) if most is None else most

@@ -34,6 +34,21 @@ from howsure.sampling.between import LEVELS
 from howsure.sampling.error import UNMEASURED, EarlyError
 from howsure.sites import Site
 
+MIDDLING = 0.1
+"""Plain predictions. Largest cost of the branching before the last levels for it to get many masks."""
+
+MOST_LATE = 64
+"""Late masks for each early one at most."""
+
+LEAST_LATE = 8
+"""Late masks; fewer could not tell their own error."""
+
+MOST_EARLY = 20
+"""Masks at one early branching at most."""
+
+LARGEST_FLAT_GROUP = 20
+"""Passes in a balanced group at most where all levels get as many masks."""
+
 
 @dataclass(frozen=True)
 class DesignEffect:
@@ -138,11 +153,11 @@ def cell_ratios(levels: Sequence[Level], most: int | None = None) -> tuple[int, 
     late = next((level for level in range(1, count + 1) if left[level] <= tuning.CHEAP), None)
     if late is None:
         return None
-    middle = next((level for level in range(2, late) if left[level] <= tuning.MIDDLING), late)
+    middle = next((level for level in range(2, late) if left[level] <= MIDDLING), late)
     ratios = [1] * count
     if late > 1:
         size = balanced_size(_between(1, middle, levels))
-        spare = min(tuning.MOST_EARLY, int(tuning.SPARE / sum(costs[1:middle])))
+        spare = min(MOST_EARLY, int(tuning.SPARE / sum(costs[1:middle])))
         ratios[0] = spare // size * size or 1
     if middle < late:
         size = balanced_size(_between(middle, late, levels))
@@ -180,7 +195,7 @@ def best_ratios(
     size = balanced_size(_between(middle, late, levels))
     wanted = round(math.sqrt(brought / max(early, 1e-12)) / size)
     ratios = list(design.ratios)
-    ratios[middle - 1] = min(tuning.MOST_EARLY // size, wanted) * size or 1
+    ratios[middle - 1] = min(MOST_EARLY // size, wanted) * size or 1
     return _with_late(ratios, late, levels, most)
 
 
@@ -195,12 +210,12 @@ def _with_late(
     """The ratios with enough late masks for about `LATE_PASSES` passes, or None if `most` is too low."""
     ratios[late - 1] = 1
     early = math.prod(ratios)
-    masks = min(tuning.MOST_LATE, max(tuning.LEAST_LATE, tuning.LATE_PASSES // early))
+    masks = min(MOST_LATE, max(LEAST_LATE, tuning.LATE_PASSES // early))
     if most is not None:
         masks = min(masks, most // (early * _cells(ratios, late, levels)))
-    if masks < tuning.LEAST_LATE:
+    if masks < LEAST_LATE:
         return None
-    size = balanced_size(_between(late, len(ratios) + 1, levels), tuning.LARGEST_FLAT_GROUP)
+    size = balanced_size(_between(late, len(ratios) + 1, levels), LARGEST_FLAT_GROUP)
     ratios[late - 1] = masks // size * size if masks >= 2 * size else masks
     return tuple(ratios)
 
@@ -224,7 +239,7 @@ def design_of(ratios: tuple[int, ...], levels: Sequence[Level]) -> Design:
 
 def flat_design(levels: Sequence[Level], most: int | None = None) -> Design | None:
     """Balanced groups of passes with their own masks at all levels; None if `most` is less than one group."""
-    size = balanced_size(_between(1, len(levels), levels), tuning.LARGEST_FLAT_GROUP)
+    size = balanced_size(_between(1, len(levels), levels), LARGEST_FLAT_GROUP)
     groups = max(1, tuning.FIRST_FLAT // size)
     if most is not None:
         groups = min(groups, most // size)

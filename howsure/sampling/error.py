@@ -37,6 +37,10 @@ from howsure import tuning
 from howsure.data.typed import FROM_0, POSITIVE
 from howsure.statistics import widening
 
+UNSEEN = 0.0001
+"""Added to p (1 − p) for nearly certain rows: one that happens to have seen none of the rare passes that
+differ cannot tell 1 from 0.9999, so it must not report the error of the former."""
+
 Floats = NDArray[np.float64]
 
 Ends = tuple[float, float]
@@ -136,7 +140,7 @@ class Pairs:
         largest variance that numbers from 0 to 1 with this mean can have (Bhatia and Davis 2000).
         """
         mean, passes = units.mean, units.passes
-        q = np.maximum(mean * (1 - mean), 0) + tuning.UNSEEN
+        q = np.maximum(mean * (1 - mean), 0) + UNSEEN
         alone = (units.within + units.between) / (passes * self.alone)
         b_squared = PAIR * alone + np.minimum(((1 - 2 * mean) * alone / q) ** 2, q)
         missed: Floats = b_squared * sum(
@@ -386,7 +390,7 @@ def undecided(p: Floats) -> Floats:
 def unseen(mean: Floats, columns: Columns) -> Floats:
     """(…, C) q = p (1 − p) + `UNSEEN`, by which the usual errors of nearly certain rows go."""
     p = columns.goes_by(mean)
-    q: Floats = p * (1 - p) + tuning.UNSEEN
+    q: Floats = p * (1 - p) + UNSEEN
     return q
 
 

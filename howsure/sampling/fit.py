@@ -11,6 +11,9 @@ from howsure import tuning
 from howsure.sampling.error import MOST_ALIKE, NONE, ONE, EarlyError, Ends, Floats, Usual, undecided, unseen
 from howsure.sampling.outcome import Outcome
 
+SCORING_STEPS = 20
+"""Steps of a fit; by then the constants hardly change."""
+
 LEAST_ALIKE = 3.0
 """Degrees of freedom at the least: with fewer, Student's t has no variance, and errors would grow for rows
 whose own are far smaller than expected."""
@@ -92,7 +95,7 @@ def _fit_nearly_certain(weights: Floats, terms: Floats, squared: Floats) -> Usua
     # starts from errors that grow as q^1.5.
     used = np.sqrt(weights)
     expected, constants = np.sqrt(terms[:, 0] * terms[:, 1]), (0.0, 0.0, 0.0)
-    for _ in range(tuning.SCORING_STEPS):
+    for _ in range(SCORING_STEPS):
         weight = used / expected
         (quadratic, linear, least), _ = nnls(terms * weight[:, None], squared * weight)
         constants = float(quadratic), float(linear), float(least)

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure import tuning
 from howsure.models.protocol import Array, PassModel
 from howsure.sampling.balance import first_groups
 from howsure.sampling.estimate import Sums
@@ -21,6 +20,9 @@ from howsure.sampling.masks import draw
 from howsure.sampling.outcome import Estimates, Outcome, Tally
 from howsure.sampling.run import Run
 from howsure.sampling.sketch import with_networks
+
+KEPT_MASKS = 1 << 28
+"""Bytes of masks kept for the next chunk of rows instead of being drawn again."""
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -134,7 +136,7 @@ class Flat:
         group, size = groups.first + number, groups.sizes[number]
         masks: list[Array] = [draw(site, seed=self._seed, group=group, size=size) for site in self._sites]
         units = sum(int(np.prod(site.shape)) for site in self._sites)
-        if units * sum(groups.sizes) * 4 <= tuning.KEPT_MASKS:
+        if units * sum(groups.sizes) * 4 <= KEPT_MASKS:
             self._kept[number] = masks
         return masks
 

@@ -30,6 +30,27 @@ from howsure.sampling.rounds import Kept
 from howsure.sampling.run import Chunk, ChunksOf, Run
 from howsure.sampling.tree import Tree, rows_per_call
 
+CANDIDATES = 256
+"""Rows among which the pilot looks for uncertain ones at most."""
+
+SHARE_OF_ROWS, LEAST_CANDIDATES = 1 / 4, 64
+"""Share of all rows that are candidates, and how many at least."""
+
+SHARE_OF_DEAR_ROWS, LEAST_DEAR_CANDIDATES = 1 / 50, 2 * tuning.PILOT_ROWS
+"""The same where the trunk is most of a cell's work."""
+
+HARDEST = 12
+"""Rows of the pilot that are the most undecided."""
+
+LATE_ENOUGH = 0.2
+"""Share of the variance in the last branching from which on splitting pays without a comparison."""
+
+EARLY_ENOUGH = 0.2
+"""Share of the variance before the first branching of a cell from which on one cell says too little."""
+
+GOOD_ENOUGH = 1 / 10
+"""Share of the target error that reduced precision may add at most."""
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -93,11 +114,11 @@ def make_plan(
     shared = levels[0].cost
     tally = _Tally(shared)
     dear = shared > design.cost / 2
-    share, least = tuning.SHARE_OF_ROWS, tuning.LEAST_CANDIDATES
+    share, least = SHARE_OF_ROWS, LEAST_CANDIDATES
     if dear:
-        share, least = tuning.SHARE_OF_DEAR_ROWS, tuning.LEAST_DEAR_CANDIDATES
+        share, least = SHARE_OF_DEAR_ROWS, LEAST_DEAR_CANDIDATES
     count = tuning.FLAT_PILOT_ROWS if design.is_flat else tuning.PILOT_ROWS
-    sample = _sample(run, min(tuning.CANDIDATES, max(least, int(share * len(run.numbers)))))
+    sample = _sample(run, min(CANDIDATES, max(least, int(share * len(run.numbers)))))
     kept: Kept = ()
     if dear:
         # The trunk is computed once for the whole sample, and reused for its rows later.
@@ -129,7 +150,7 @@ def make_plan(
     estimates = _summed_up(groups, tree, run)
     passes = groups
     late = sum(shares[design.branchings[-1] - 1 :])
-    if flat is not None and not design.is_flat and late < tuning.LATE_ENOUGH:
+    if flat is not None and not design.is_flat and late < LATE_ENOUGH:
         other = Tree(flat, run.model, run.seed)
         first_stage = PILOT_STAGE + 2 + tuning.REPLICATES
         flat_passes = _groups(other, run, chunks, tuning.REPLICATES, first_stage, tally)
@@ -139,7 +160,7 @@ def make_plan(
     one, group = measure_early_errors(estimates, run.outcome, stands_for)
     one_effect, group_effect = measure_design_effects(passes, run.outcome)
     early = 1 - sum(shares[design.branchings[0] - 1 :])
-    first_cells = design.cells if early > tuning.EARLY_ENOUGH else 1
+    first_cells = design.cells if early > EARLY_ENOUGH else 1
     if design.is_flat:
         most = (max_passes or tuning.MOST_FLAT) // design.passes
         first_cells = max(1, min(one.units_until_known, most))
@@ -195,7 +216,7 @@ def _look_for_rows(
     reduced = run.model.in_precision(BFLOAT16)
     rows, stands_for = chosen(first_cell(reduced, sample))
     off = first_cell(reduced, rows) - first_cell(run.model, rows)
-    if np.sqrt(np.mean(off[: tuning.HARDEST] ** 2)) <= tuning.GOOD_ENOUGH * target_error:
+    if np.sqrt(np.mean(off[:HARDEST] ** 2)) <= GOOD_ENOUGH * target_error:
         return replace(run, model=reduced), BFLOAT16, (rows, stands_for)
     return run, FLOAT32, (rows, stands_for)
 
@@ -206,7 +227,7 @@ def _choose(sample: Integers, doubt: Floats, count: int) -> tuple[Integers, Floa
     Returns:
         (n,) rows, and (n,) how many of the sample each stands for: those of nearly its rank.
     """
-    order, hardest = np.argsort(doubt, kind="stable"), min(tuning.HARDEST, count)
+    order, hardest = np.argsort(doubt, kind="stable"), min(HARDEST, count)
     farthest = max(hardest + 1, tuning.SHARE_OF_CANDIDATES * len(order))
     others = np.geomspace(hardest, farthest, count - hardest, endpoint=False).astype(np.int64)
     ranks = np.unique(np.concatenate([np.arange(hardest), others]))
@@ -248,8 +269,8 @@ def _as_bytes(content: Any) -> Any:
 def _sample(run: Run, count: int) -> Integers:
     """Positions of `count` rows, chosen by content, so that neither the order of rows nor copies matter."""
     checksums = np.zeros(len(run.numbers), dtype=np.uint32)
-    for start in range(0, len(checksums), tuning.CANDIDATES):
-        part = slice(start, start + tuning.CANDIDATES)
+    for start in range(0, len(checksums), CANDIDATES):
+        part = slice(start, start + CANDIDATES)
         for rows in run.rows:
             contents = np.ascontiguousarray(rows[run.numbers[part]])
             checksums[part] = [

@@ -23,6 +23,9 @@ from howsure.sampling.outcome import Estimates
 from howsure.sampling.run import Chunk, ChunksOf, Run, places
 from howsure.sampling.tree import Tree
 
+PROGRESS_ROWS = 1024
+"""Rows that are looked at between two reports of progress."""
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -108,8 +111,8 @@ def draw_rounds(
     going_on = np.arange(count)
     for what in rounds:
         not_yet = []
-        for start in range(0, len(going_on), tuning.PROGRESS_ROWS):
-            at, done = going_on[start : start + tuning.PROGRESS_ROWS], 0
+        for start in range(0, len(going_on), PROGRESS_ROWS):
+            at, done = going_on[start : start + PROGRESS_ROWS], 0
             for chunk, trunk in chunks(positions[at]):
                 source.draw(what, run, sums, at[done : done + len(chunk)], chunk, trunk, len(at))
                 done += len(chunk)

@@ -25,6 +25,9 @@ from howsure.sampling.outcome import Estimates
 from howsure.sampling.run import Run, padded
 from howsure.sampling.sketch import with_networks
 
+KEPT_MASKS_OF_A_GROUP = 1 << 24
+"""Bytes of masks of a group of cells that are kept for the next chunk of rows, and not drawn again."""
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
@@ -143,7 +146,7 @@ class Tree:
         if stage in self._masks:
             return self._masks[stage]
         masks = masks_of(self.design, self._model.levels, seed=self._seed, stage=stage)
-        if sum(mask.nbytes for cell in masks for mask in cell) <= tuning.KEPT_MASKS_OF_A_GROUP:
+        if sum(mask.nbytes for cell in masks for mask in cell) <= KEPT_MASKS_OF_A_GROUP:
             self._masks[stage] = masks
         return masks
 

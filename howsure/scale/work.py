@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from howsure import tuning
 from howsure.data.typed import FROM_0
+from howsure.sampling.pilot import CANDIDATES, SHARE_OF_ROWS
 from howsure.scale.sources import SourceFile
 
 PIECES = 32
@@ -17,7 +18,7 @@ PIECES = 32
 MOST_PARTS = 4096
 """Parts into which many rows are divided at most: as many files as a folder holds well."""
 
-SAMPLE = int(tuning.CANDIDATES / tuning.SHARE_OF_ROWS)
+SAMPLE = int(CANDIDATES / SHARE_OF_ROWS)
 """Rows from which a plan is made: of so many, a pilot looks at as many as it ever does."""
 
 PLACES = 32

@@ -23,7 +23,7 @@ def kind(request, monkeypatch):
     """How kernels are prepared, whatever their size and however few the rows."""
     monkeypatch.setattr("howsure.tuning.WORTHWHILE", 1 if request.param is Dropped else 1_000_000)
     monkeypatch.setattr("howsure.tuning.MANY_ROWS", 1)
-    monkeypatch.setattr("howsure.tuning.FEW_OUTPUTS", 100)
+    monkeypatch.setattr("howsure.models.keras.fast.thinned_dense.FEW_OUTPUTS", 100)
     return request.param
 
 
@@ -157,7 +157,7 @@ def test_where_it_would_be_wrong_or_useless_it_is_left(case, kind):
     ],
 )
 def test_where_picking_units_would_be_wrong_or_useless(what, rate, size, deviations, kind, monkeypatch):
-    monkeypatch.setattr("howsure.tuning.DEVIATIONS", deviations)
+    monkeypatch.setattr("howsure.models.keras.fast.thinned_dense.DEVIATIONS", deviations)
     adapter, rows = adapted(network(layers.Dropout(rate), layers.Flatten()))
     new, old, thinned = both_ways(adapter, rows, masks_of(adapter, (5, 5), size), kind)
     assert thinned == ([] if kind is Dropped else [0]), what
@@ -173,12 +173,12 @@ def test_masks_go_into_a_kernel_of_few_outputs_where_the_rows_are_many_and_the_c
 
     assert prepared(27) == [False, False]
     assert prepared(32) == [True, False]  # 48 → 7 and 7 → 3
-    monkeypatch.setattr("howsure.tuning.FEW_OUTPUTS", 1 / 5)
+    monkeypatch.setattr("howsure.models.keras.fast.thinned_dense.FEW_OUTPUTS", 1 / 5)
     assert prepared(32) == [False, False]
     assert prepared(35) == [True, False]
-    monkeypatch.setattr("howsure.tuning.FEW_OUTPUTS", 1 / 2)
+    monkeypatch.setattr("howsure.models.keras.fast.thinned_dense.FEW_OUTPUTS", 1 / 2)
     assert prepared(35) == [True, True]
-    monkeypatch.setattr("howsure.tuning.LARGEST_COPY_OF_A_CELL", 20 * 7 * 3 - 1)
+    monkeypatch.setattr("howsure.models.keras.fast.thinned_dense.LARGEST_COPY_OF_A_CELL", 20 * 7 * 3 - 1)
     assert prepared(35) == [True, False]
     monkeypatch.setattr("howsure.tuning.LARGEST_COPY", 5 * 48 * 7 - 1)
     assert prepared(35) == [False, False]

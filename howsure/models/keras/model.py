@@ -50,6 +50,10 @@ from howsure.models.keras.switch import quiet, switched, widens_itself
 from howsure.models.protocol import BFLOAT16, FLOAT32, Level, Limits, ModelInfo
 from howsure.sites import Site
 
+SHARED_FOLDS = {"tensorflow": 2}
+"""How many times `LARGEST_FOLD` a tensor of what all passes share may hold, by backend; 1 where that runs no
+faster."""
+
 Array = NDArray[Any]
 Tensor = Any
 
@@ -255,7 +259,7 @@ class KerasModel:
         foldable = self._foldable
         return Limits(
             fold=tuning.LARGEST_FOLD if foldable else None,
-            trunk=tuning.SHARED_FOLDS.get(self.backend, 1) * (tuning.LARGEST_FOLD if foldable else 1),
+            trunk=SHARED_FOLDS.get(self.backend, 1) * (tuning.LARGEST_FOLD if foldable else 1),
             trunk_size=sum(self.examination.sizes_of[slot] for slot in self._crossing),
             precisions=(FLOAT32, BFLOAT16) if self._heavy and bfloat16_is_faster() else (FLOAT32,),
         )

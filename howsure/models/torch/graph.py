@@ -33,6 +33,10 @@ from howsure.models.torch.steps import Runner, Sizes, Step, apart, widened
 from howsure.models.torch.thinned_linear import Dropped, WrittenDown, largest, thinned_linears
 from howsure.models.torch.tracer import Unsplittable
 
+TORCH_FOLD = 1 << 22
+"""Numbers, 16 MiB in float32. As many rows run at a time as fit into this: what lies in the caches of the
+processor is read faster, and for fewer rows weights would not be worth reading."""
+
 __all__ = ["Split", "SplitTrunk", "Unsplittable", "split"]
 
 
@@ -233,7 +237,7 @@ class Split:
 
     def rows_at_once(self, steps: Sequence[Step], widths: Sequence[int]) -> int:
         """Number of rows whose tensors fit into the processor's caches."""
-        return max(1, tuning.TORCH_FOLD // largest(self._runner, steps, widths))
+        return max(1, TORCH_FOLD // largest(self._runner, steps, widths))
 
     def in_precision(self, precision: str) -> Split:
         """The same module with its heavy operations in another of `limits.precisions`."""

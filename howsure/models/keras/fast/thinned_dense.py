@@ -26,6 +26,15 @@ from howsure.models.keras.graph import Program, Slot, Step
 from howsure.models.keras.switch import widens_itself
 from howsure.sites import DROPOUT
 
+FEW_OUTPUTS = 1 / 4
+"""Outputs for each input, and for each row, up to which it pays to take the masks into the kernel."""
+
+LARGEST_COPY_OF_A_CELL = 1 << 22
+"""Numbers of a kernel that may be copied for each mask where several cells have copies of their own."""
+
+DEVIATIONS = 6
+"""Standard deviations by which a mask may drop more units than on average."""
+
 Array = NDArray[Any]
 Tensor = Any
 
@@ -98,8 +107,8 @@ class ThinnedDense:
         if self.is_large:
             return self._dropped(units)
         inputs, outputs = self.dense.operation.kernel.shape
-        most = tuning.LARGEST_COPY_OF_A_CELL if self.before else tuning.LARGEST_COPY
-        if outputs > tuning.FEW_OUTPUTS * min(inputs, rows) or units.size * outputs > most or self.rate == 1:
+        most = LARGEST_COPY_OF_A_CELL if self.before else tuning.LARGEST_COPY
+        if outputs > FEW_OUTPUTS * min(inputs, rows) or units.size * outputs > most or self.rate == 1:
             return None
         kept = np.swapaxes(units, 1, 2)[..., None].astype(np.float32) / np.float32(1 - self.rate)
         return Folded(ops.convert_to_tensor(kept) * ops.expand_dims(self.dense.operation.kernel, 1))
@@ -124,9 +133,7 @@ class ThinnedDense:
         dropped = ~kept
         counts = dropped.sum(axis=2, dtype=np.int32)
         deviation = count * np.sqrt(self.rate * (1 - self.rate) / self.draws)
-        most = min(
-            count, int(self.rate * count + tuning.DEVIATIONS * deviation) + 1
-        )  # the same for all masks
+        most = min(count, int(self.rate * count + DEVIATIONS * deviation) + 1)  # the same for all masks
         if (dropped.sum(axis=1, dtype=np.int32) != times).any() or counts.max() > most:
             return None
         there = np.arange(most) < counts[..., None]
