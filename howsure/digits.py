@@ -103,18 +103,19 @@ def to(ends: Ends) -> str:
     return ends[0] if ends[0] == ends[1] else f"{ends[0]} to {ends[1]}"
 
 
-def measured(value: float, low: float, high: float) -> tuple[str, str, str]:
+def measured(value: float, low: float, high: float, mark: float = 0.0) -> tuple[str, str, str]:
     """A finite number and the ends of its interval, with decimals that tell two digits of the width.
 
-    A number that these would round to 0 has two digits of its own. Ends that are the same have no text, and
-    their number has four digits.
+    A number that these would round to 0 has two digits of its own, and one that they would round to the mark
+    has as many as tell on which side of it it lies. Ends that are the same have no text, and their number
+    has four digits.
     """
     width = high - low
     if not width > 1e-9 * abs(value):
         return significant(value, 4), "", ""
     decimals, largest = 1 - math.floor(math.log10(width)), max(abs(value), abs(low), abs(high))
     power = _power(largest, min(decimals, 1 - _exponent(largest)))
-    told, first, last = (rounded(each, decimals, power) for each in (value, low, high))
+    told, first, last = (rounded(each, clear_of(mark, each, decimals), power) for each in (value, low, high))
     lost = value and not round(Decimal(value), decimals)
     return (significant(value, 2) if lost else told), first, last
 
@@ -125,11 +126,17 @@ def exactly(value: float) -> str:
     return rounded(value, decimals, _power(abs(value), decimals))
 
 
-def significant(value: float, digits: int) -> str:
-    """A number with so many significant digits: `0.1234`, `1,234`."""
+def clear_of(mark: float, value: float, decimals: int) -> int:
+    """So many decimals, or as many as tell on which side of a mark a value lies."""
+    hidden = value != mark and round(Decimal(value), decimals) == round(Decimal(mark), decimals)
+    return min(-_exponent(value - mark), OF_DOUBLE_PRECISION) if hidden else decimals
+
+
+def significant(value: float, digits: int, mark: float = 0.0) -> str:
+    """A number with so many significant digits, or more to tell it from the mark: `0.1234`, `1,234`."""
     if value == 0 or not np.isfinite(value):
         return f"{value:g}"
-    decimals = digits - 1 - _exponent(value)
+    decimals = clear_of(mark, value, digits - 1 - _exponent(value))
     return rounded(value, decimals, _exponent(value) if _power(abs(value), decimals) else 0)
 
 

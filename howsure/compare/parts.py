@@ -79,9 +79,12 @@ class Scale(Measured):
 
     Attributes:
         skewed: Whether a few rows may decide it that were not drawn, as of squared errors.
+        far: Whether as many rows lie far out as is claimed, or more. Then it is not known to be below 0: of
+            heavy tails most samples hold too few of the rows that decide it.
     """
 
     skewed: bool = False
+    far: bool = False
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """Ends that lie as far to one side as to the other in the exponent, 1/scale; at most `LIMIT`.
@@ -94,8 +97,9 @@ class Scale(Measured):
         _, high = symmetric_interval(0.0, self.parts, confidence)
         least, most = 1 - high, max(self.value, np.log(LIMIT))
         ends = self.value - np.log1p(high), min(self.value - np.log(least), most) if least > 0 else most
-        skewed = skewed_interval(self.value, self.parts, confidence)
-        return wider(ends, skewed) if self.skewed else ends
+        if self.skewed:
+            ends = wider(ends, skewed_interval(self.value, self.parts, confidence))
+        return (ends[0], max(ends[1], 0.0)) if self.far else ends
 
 
 def less(one: Measured, other: Measured) -> Mean:
@@ -119,9 +123,12 @@ def at_best(losses: Floats, slopes: Floats, curvatures: Floats, mistakes: int) -
     return Mean(float(np.mean(losses)) + hidden, centred(losses + without), mistakes)
 
 
-def of_scale(value: float, slopes: Floats, curvatures: Floats, mistakes: int, skewed: bool = False) -> Scale:
-    """The logarithm of a scale, with slopes and curvatures (N,) of each loss in that logarithm."""
-    return Scale(value, -_steps(slopes, curvatures), mistakes, skewed)
+def of_scale(value: float, slopes: Floats, curvatures: Floats, mistakes: int, **told: bool) -> Scale:
+    """The logarithm of a scale, with slopes and curvatures (N,) of each loss in that logarithm.
+
+    What else is told of it, see `Scale`.
+    """
+    return Scale(value, -_steps(slopes, curvatures), mistakes, **told)
 
 
 def _steps(slopes: Floats, curvatures: Floats) -> Floats:

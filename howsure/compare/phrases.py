@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from howsure.compare.comparison import Comparison
-from howsure.digits import measured, significant
+from howsure.digits import clear_of, measured, rounded, significant
 from howsure.judge.scores import Score
 from howsure.methods.choices import CHOICES, OWN
 from howsure.methods.protocol import Method
@@ -34,11 +34,12 @@ def share_in_words(score: Score) -> str:
     return with_interval(*in_numbers(Score(*(100 * np.minimum(end, 1.0) for end in ends)), UNIT))
 
 
-def in_numbers(score: Score, unit: str = "") -> tuple[str, str]:
+def in_numbers(score: Score, unit: str = "", mark: float = 0.0) -> tuple[str, str]:
     """A number and its interval for a sentence: `97.8 %` and `97.3 to 98.2 %`, or an empty interval.
 
     It has so many decimals that the interval is at least three steps wide, and up to two more if a number
-    would otherwise be rounded to 0 or 100.
+    would otherwise be rounded to 0 or 100. One that is rounded to the mark, which would change nothing, has
+    as many as tell on which side of it it lies.
     """
     ends = (score.value, score.low, score.high)
     if not score.high - score.low > 1e-9 * max(abs(score.value), 1):
@@ -46,7 +47,7 @@ def in_numbers(score: Score, unit: str = "") -> tuple[str, str]:
     decimals = max(0, math.ceil(-math.log10((score.high - score.low) / 3)))
     for _ in range(2):
         decimals += any(round(end, decimals) in (0, 100) and end not in (0, 100) for end in ends)
-    value, low, high = (f"{round(end, decimals) + 0.0:,.{decimals}f}".replace("-", "−") for end in ends)
+    value, low, high = (rounded(end, clear_of(mark, end, decimals)).replace("-", "−") for end in ends)
     return f"{value}{unit}", f"{low}\u00a0to\u00a0{high}{unit}"
 
 
@@ -54,8 +55,8 @@ def scale_in_words(scale: Score) -> tuple[str, str, str]:
     """A temperature or factor and its ends, from logarithms; two digits each where they lie far apart."""
     value, low, high = np.exp([scale.value, scale.low, scale.high])
     if high < 5 * low:
-        return measured(value, low, high)
-    return significant(value, 2), significant(low, 2), significant(high, 2)
+        return measured(value, low, high, mark=1.0)
+    return significant(value, 2, 1.0), significant(low, 2, 1.0), significant(high, 2, 1.0)
 
 
 def with_interval(value: str, interval: str) -> str:

@@ -324,7 +324,8 @@ def _of_members(comparison: Comparison, name: str, claim: Claim | None, it: str)
     networks = f"{'its' if it == 'it' else 'the'} {len(members.losses)} networks"
     networks += "" if it == "it" else f" of {it}"
     if alike:
-        yield f"{upper(listed([f'network {each}' for each in alike]))} answer alike, so they count as one."
+        copies = upper(listed([f"network {each}" for each in alike]))
+        yield f"{copies} answer alike, so they say no more than one of them."
     best = f"network {members.best}"
     if claim is None or not claim.sure:
         yield f"Whether {networks} are better together than {best} alone, {_rows(comparison)} cannot tell."
@@ -344,14 +345,19 @@ def _of_members(comparison: Comparison, name: str, claim: Claim | None, it: str)
 
 
 def one_alone(comparison: Comparison, method: str) -> str:
-    """That one network of an ensemble is better than all of it, surely or likely; empty if not."""
+    """That one network of an ensemble is better than all of it, surely or likely; empty if not.
+
+    Members are compared as they are, also where the ensemble is calibrated.
+    """
     own = comparison.calibrations.get(method, method)
     claim = next(_together(comparison, own), None)
     if claim is None or claim.better:
         return ""
     members = comparison.members[own]
     likely = "" if claim.sure else "likely "
-    return f"Network {members.best} alone is {likely}better than all {len(members.losses)} together"
+    bare = "" if own == method else "Uncalibrated, "
+    better = f"alone is {likely}better than all {len(members.losses)} together"
+    return upper(f"{bare}network {members.best} {better}")
 
 
 def _rows(comparison: Comparison) -> str:

@@ -7,11 +7,14 @@ from scipy.special import log_softmax, softmax
 from scipy.stats import norm
 
 import howsure
+from howsure.answers.classes import comparison_words as class_words
+from howsure.answers.numbers import comparison_words as numbers_words
 from howsure.compare.findings import findings, lead
 from howsure.compare.members import Hearing
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, PARTS
 from howsure.compare.phrases import scale_in_words
 from howsure.compare.reasons import SCALE, TOGETHER, WHOLE, Claim, because, claims
+from howsure.digits import measured
 from howsure.methods.ensemble import Ensemble
 
 ROWS, CLASSES = 600, 4
@@ -169,6 +172,46 @@ def test_ends_of_a_scale_that_lie_far_apart_have_digits_of_their_own():
     assert scale_in_words(howsure.Score(0.0, np.log(0.63), np.log(87.0))) == ("1.0", "0.63", "87")
 
 
+def test_what_has_heavy_tails_is_seldom_called_too_modest():
+    """Of a t with 3 degrees the largest errors decide how wide it is, and samples lack them."""
+    told = {"heavy": 0, "wide": 0}
+    for seed in range(200):
+        random = np.random.default_rng(seed)
+        errors = {
+            "heavy": random.standard_t(3, (1000, 1)) / np.sqrt(3),
+            "wide": random.normal(size=(1000, 1)),
+        }
+        for name, std in (("heavy", 1.0), ("wide", 1.15)):
+            result = howsure.RegressionCertainty.from_mean_std(np.zeros((1000, 1)), np.full((1000, 1), std))
+            comparison = howsure.Comparison.of_results({"a": result}, errors[name], calibrated=False)
+            told[name] += comparison.parts["a"].scale.score(0.95).high < 0
+    assert told["heavy"] <= 10
+    assert told["wide"] == 200
+
+
+@pytest.mark.parametrize(
+    ("ends", "told"),
+    [
+        ((1.3, 1.004, 3.1), ("1.3", "1.004", "3.1")),
+        ((0.8, 0.52, 0.997), ("0.80", "0.52", "0.997")),
+        ((2.4, 1.0004, 87.0), ("2.4", "1.0004", "87")),
+        ((1.3, 0.98, 3.1), ("1.3", "0.98", "3.1")),
+    ],
+)
+def test_an_end_of_a_scale_is_never_rounded_to_no_difference(ends, told):
+    assert scale_in_words(howsure.Score(*np.log(ends))) == told
+
+
+def test_an_end_of_a_difference_is_never_rounded_to_none():
+    apart = numbers_words.apart(howsure.Score(-0.17, -0.35, -0.00121))
+    assert apart == ("0.17 lower", "0.001\u00a0to\u00a00.35")
+    assert numbers_words.apart(howsure.Score(-0.17, -0.35, 0.0))[1] == "0.00\u00a0to\u00a00.35"
+    assert numbers_words.apart(howsure.Score(-0.17, -0.35, 0.002))[1] == "−0.002\u00a0to\u00a00.35"
+    assert measured(1.3, 1.0, 3.1, mark=1.0) == ("1.3", "1.0", "3.1")
+    gap = howsure.Score(-np.log(2.5), -np.log(5.9), -np.log(1.0007))
+    assert class_words.gap_in_words(None, gap, "nll") == "2 times as much (1.0007\u00a0to\u00a06)"
+
+
 def test_a_row_contributes_what_leaving_it_out_changes():
     y = np.random.default_rng(2).standard_t(3, size=(30, 1))  # one square is half of their sum
     result = howsure.RegressionCertainty.from_mean_std(np.zeros((30, 1)), np.ones((30, 1)))
@@ -235,7 +278,9 @@ def test_a_network_that_is_better_alone_is_named_in_the_lead():
     random = np.random.default_rng(3)
     weak = [true + 6 * random.normal(size=true.shape) for _ in range(2)]
     said = lead(together([*weak, true], truth))
-    assert "Network 2 alone is better than all 3 together." in said
+    assert "Take the calibrated ensemble: " in said
+    assert "Uncalibrated, network 2 alone is better than all 3 together." in said
+    assert "Network 2 alone is better than all 3 together: " in why(together([*weak, true], truth))
 
 
 def test_copies_of_a_good_network_beside_a_weak_one_are_named():
@@ -244,7 +289,7 @@ def test_copies_of_a_good_network_beside_a_weak_one_are_named():
     comparison = together([weak, true, true, true], truth)
     said = why(comparison)
     assert "do not all make the same mistakes" not in said
-    assert "Network 1, network 2 and network 3 answer alike, so they count as one." in said
+    assert "Network 1, network 2 and network 3 answer alike, so they say no more than one of them." in said
     assert "Network 1 alone is better than all 4 together" in said
 
 

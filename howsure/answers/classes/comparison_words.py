@@ -167,7 +167,7 @@ class ClassWords:
         """See `Words`."""
         factor = factor_of(gap)
         if not 0.5 < factor.value < 2:
-            value, interval = in_numbers(factor)
+            value, interval = in_numbers(factor, mark=1.0)
             said, word = f"{value} times as much", "as"
         else:
             more = percent_more(factor)
@@ -215,7 +215,7 @@ _TIMES = "×\u00a0"
 
 
 def _times(factor: Score) -> tuple[str, str]:
-    value, interval = in_numbers(factor)
+    value, interval = in_numbers(factor, mark=1.0)
     return _TIMES + value, interval
 
 
@@ -244,7 +244,7 @@ def gap_in_words(comparison: Comparison, gap: Score, name: str, than: str = "") 
             value, interval = in_numbers(percent_more(factor), UNIT)
             said, word = f"{value} more", "than"
         else:
-            value, interval = in_numbers(factor)
+            value, interval = in_numbers(factor, mark=1.0)
             said, word = f"{value} times as much", "as"
         return with_interval(joined(said, f"{word} {than}" if than else ""), interval)
     sign = 100 if name in comparison.comparing.higher else -100

@@ -14,6 +14,10 @@ from howsure.sampling.outcome import Floats
 LEVELS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
 """Of the central intervals whose coverage is counted."""
 
+FAR = 0.01
+"""Share of normal answers that lie far out. If as many do, or more, standard deviations are not called too
+wide. Of normal errors this costs no power, and for errors with heavy tails see docs/reasons.md."""
+
 
 def parts(result: RegressionCertainty, truth: Floats, evaluation: Comparable) -> Parts | None:
     """The parts of the NLL of normal distributions, targets on average; None where it is not defined.
@@ -37,8 +41,9 @@ def _at_best_width(error: Floats, std: Floats) -> tuple[Measured, Measured]:
     slopes, curvatures = 1 - squares / size, 2 * squares / size  # in log f
     rows = len(error)
     found = [at_best(losses[:, k], slopes[:, k], curvatures[:, k], rows) for k in range(error.shape[1])]
+    far = bool(np.mean(squares > ndtri(FAR / 2) ** 2) >= FAR)
     scales = [
-        of_scale(np.log(size[k]) / 2, slopes[:, k], curvatures[:, k], rows, skewed=True)
+        of_scale(np.log(size[k]) / 2, slopes[:, k], curvatures[:, k], rows, skewed=True, far=far)
         for k in range(error.shape[1])
     ]
     return Measured.mean(found, rows), Measured.mean(scales, rows)
