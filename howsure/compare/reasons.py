@@ -281,11 +281,23 @@ def sure_parts(told: Mapping[str, Claim]) -> list[Claim]:
 
 def _clauses(comparison: Comparison, found: list[Claim]) -> list[str]:
     """What each claim is about and by how much, the largest effect first."""
-    words = comparison.words
+    words, worth = comparison.words, {each: _worth(comparison, each) for each in found}
     return [
-        f"{words.reasons[each.about, each.better]} (worth {words.amount(comparison, each.effect)})"
-        for each in sorted(found, key=lambda claim: -abs(claim.effect.value))
+        f"{words.reasons[each.about, each.better]} (worth {words.amount(comparison, worth[each])})"
+        for each in sorted(found, key=lambda claim: -abs(worth[claim].value))
     ]
+
+
+def _worth(comparison: Comparison, claim: Claim) -> Score:
+    """The effect; of accuracy with that of order where it is opposed, as fewer mistakes leave less to order.
+
+    So what is told of a method adds up to the whole.
+    """
+    if claim.about == ACCURACY:
+        order, both = (comparison.part(claim.method, part) for part in (ORDER, DISCRIMINATION))
+        if order and both and both.excludes_zero and (both.value < 0) == claim.better == (order.value > 0):
+            return both
+    return claim.effect
 
 
 def _why_unknown(comparison: Comparison, guesses: list[Claim]) -> str:

@@ -271,6 +271,12 @@ def test_order_is_not_held_against_a_method_with_fewer_mistakes():
     assert comparison.difference("other", "base", "error_auroc").low > 0
     assert found(comparison, "other", ORDER) is None
     assert "which answers are doubtful" not in why(comparison) + lead(comparison)
+    left, alone = (
+        comparison.words.amount(comparison, comparison.part("other", part))
+        for part in (DISCRIMINATION, ACCURACY)
+    )
+    assert f"because it is right more often (worth {left})" in why(comparison), "as all else is calibration"
+    assert alone not in why(comparison)
 
 
 def test_a_network_that_is_better_alone_is_named_in_the_lead():
