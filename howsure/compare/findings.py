@@ -286,6 +286,10 @@ def _ood(comparison: Comparison, rows: str) -> str:
     else:
         said += [f"{upper(notices(baseline))}."] if baseline != ranking.best else []
         said.append(_as_good(others))
+        between = set(better(comparison, "outside_auroc", rows)).difference(
+            ranking.tied, comparison.calibrations
+        )
+        said.append(_better_than(comparison, baseline, [m for m in comparison.methods if m in between]))
     worse = [
         called(comparison, name)
         for name in comparison.rivals("outside_auroc", rows)

@@ -457,8 +457,11 @@ def test_a_familiarity_that_notices_strangers_best_is_named_and_what_may_be_as_g
     assert said == (
         "Given one of 'letters' and one of the images here, familiarity by density finds the former "
         f"less familiar in {pair_with(found, 'density')} of cases; a guess is right in half. The softmax "
-        f"finds the former more uncertain in {pair_with(found, 'softmax')}."
+        f"finds the former more uncertain in {pair_with(found, 'softmax')}. Better than the softmax by more "
+        "than chance: MC dropout and the ensemble."
     )
+    for name in ("MC dropout", "ensemble"):
+        assert found.difference(name, "softmax", "outside_auroc", "letters").low > 0
     best = full().ranked("outside_auroc", "letters").best
     value = full().score(str(best), "outside_auroc", "letters").value
     near = with_familiarity(full(), near=np.sqrt(2) * norm.ppf(value))  # of as good a normal score
