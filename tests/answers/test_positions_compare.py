@@ -130,7 +130,7 @@ def test_images_without_a_position_that_counts_are_left_out():
 def test_the_sentence_says_what_differs_and_what_does_not(comparison):
     said = lead(comparison)
     assert said.startswith(
-        "Take 'good': its percentages are more accurate than those of 'poor'. The Dice is the"
+        "Take calibrated 'poor': its percentages are more accurate than those of 'poor'. The Dice is the"
     )
     turned = certainty_of(np.where((TRUTH == 0)[..., None], P, SHARP[..., [1, 0, 2]]).astype("float32"))
     said = lead(Comparison.of_results({"turned": turned, "good": GOOD}, TRUTH, calibrated=False))
