@@ -173,7 +173,7 @@ def test_two_tables_are_compared(known, tmp_path):
         "other": Certainty.from_probabilities(np.round(P[KNOWN], 3), NAMES),
     }
     assert flat(lead(howsure.Comparison.of_results(results, TRUTH[KNOWN]))) in said
-    assert "Take 'other'" in said
+    assert "Take calibrated 'known'" in said
     assert "plain predictions" not in said
     for option in (("--batch-size", 8), ("--no-shifts",), ("--member", known)):
         assert "has no effect on tables" in refused("compare", known, other, *option)
