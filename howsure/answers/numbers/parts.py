@@ -16,7 +16,7 @@ LEVELS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
 
 FAR = 0.01
 """Share of normal answers that lie far out. If as many do, or more, standard deviations are not called too
-wide. Of normal errors this costs no power, and for errors with heavy tails see docs/reasons.md."""
+wide. Of normal errors this costs little power, and for errors with heavy tails see docs/reasons.md."""
 
 
 def parts(result: RegressionCertainty, truth: Floats, evaluation: Comparable) -> Parts | None:
