@@ -140,14 +140,13 @@ dist: .venv-dist/$(READY)       ## the wheel and the source, into dist/; the whe
 	$(PYTHON) -m venv .venv-peers
 	-.venv-peers/bin/python $(PIP_INSTALL) 'torch-uncertainty[cpu]'
 	-.venv-peers/bin/python $(PIP_INSTALL) baal
-	-.venv-peers/bin/python $(PIP_INSTALL) pytorch-ood
 	.venv-peers/bin/python $(PIP_INSTALL) --editable '.[torch]' 'transformers>=4.44'
 	touch $@
 
 bench: .venv/$(READY) .venv-peers/$(READY)    ## slow: what certainty costs, writes docs/performance.md
 	.venv/bin/python -m benchmarks
+	.venv/bin/python -m benchmarks.pareto
 	.venv-peers/bin/python -m benchmarks.regression
-	.venv-peers/bin/python -m benchmarks.segmentation
 	.venv/bin/python -m benchmarks.scale small 20000
 	.venv/bin/python -m benchmarks.scale digits 20000
 	.venv/bin/python -m benchmarks.scale small 1000000 0

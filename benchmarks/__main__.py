@@ -2,12 +2,12 @@
 
     python -m benchmarks                              everything, half an hour or more on two cores
     python -m benchmarks speed                        one kind, of: network, speed, profile, memory, errors,
-                                                      growth, peers, modules
+                                                      growth
     python -m benchmarks speed question tensorflow    one measurement; the others stay as they were
     python -m benchmarks --page                       the page alone, from the figures
 
 Measurements run one after the other, each in a process of its own. Figures from another machine are
-dropped. Peers need the environment that `make bench` sets up.
+dropped. What each precision costs beside peers has a run of its own, `python -m benchmarks.pareto`.
 """
 
 from __future__ import annotations
@@ -25,24 +25,12 @@ from typing import Any
 
 from benchmarks.docs import Page
 from benchmarks.page import page
-from howsure.demo.mnist import cache_folder
 
 ROOT = Path(__file__).parent.parent
 PAGE = Page("performance")
-PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
 
 BACKENDS = ("tensorflow", "jax", "torch")
 OTHERS = ("transfer", "residual", "transformer", "mlp")
-MODULES = ("cnn", "resnet", "vit", "bert")
-PEERS = (
-    "plain",
-    "torch-uncertainty",
-    "torch-uncertainty-loop",
-    "baal",
-    "baal-loop",
-    "baal-cached",
-    "pytorch-ood",
-)
 PACKAGES = ("howsure", "keras", "tensorflow-cpu", "tensorflow", "jax", "torch", "numpy")
 
 
@@ -63,8 +51,6 @@ def measurements() -> list[tuple[str, ...]]:
         *(("errors", name) for name in ("question", *OTHERS)),
         *(("growth", "stream", "rows", str(10**power)) for power in (3, 4, 5, 6)),
         *(("growth", "stream", "passes", str(passes)) for passes in (20, 200, 2000)),
-        *(("peers", "question", peer) for peer in PEERS),
-        *(("modules", name) for name in MODULES),
     ]
 
 
@@ -81,18 +67,13 @@ def selected(words: list[str]) -> list[tuple[str, ...]]:
 def measure(words: tuple[str, ...]) -> dict[str, Any]:
     """The figures of one measurement, or the last line of what went wrong."""
     backend = next((word for word in words if word in BACKENDS), "tensorflow")
-    if words[0] == "peers":
-        weights = cache_folder() / "benchmarks" / "question.npz"
-        command = [str(PEERS_PYTHON), "-m", "benchmarks.peers", str(weights), words[-1]]
-    elif words[0] == "modules":
-        command = [str(PEERS_PYTHON), "-m", "benchmarks.torch_speed", words[-1]]
-    else:
-        command = [sys.executable, "-m", "benchmarks.measure", *words]
+    return figures_of([sys.executable, "-m", "benchmarks.measure", *words], backend)
+
+
+def figures_of(command: list[str], backend: str = "tensorflow") -> dict[str, Any]:
+    """What a process prints as JSON on its last line, or the last line of what went wrong."""
     environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    try:
-        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
-    except FileNotFoundError:
-        return {"error": f"{command[0]} is not there; `make bench` sets it up"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     if done.returncode != 0:
         said = done.stderr.strip() or f"ended with code {done.returncode} and no word"
         print(said, file=sys.stderr)
@@ -162,7 +143,7 @@ def main() -> None:
         start = time.monotonic()
         figures[name] = measure(words)
         print(f"{time.monotonic() - start:.0f} s: {json.dumps(figures[name])}", flush=True)
-        if "error" in figures[name] and words[0] != "peers":
+        if "error" in figures[name]:
             failed.append(name)
         figures = {key: figures[key] for key in map(" ".join, measurements()) if key in figures}
         all_of_it = {"machine": machine(), "versions": versions(), "figures": figures}

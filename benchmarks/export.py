@@ -4,7 +4,7 @@
     python -m benchmarks.export question tensorflow    one source; the others stay as they were
 
 Sources are the networks of `benchmarks.networks` on a backend of Keras, and the modules of
-`benchmarks.torch_speed`, each in a process of its own. Networks are trained where they are not kept yet,
+`benchmarks.modules`, each in a process of its own. Networks are trained where they are not kept yet,
 which takes minutes. Times are seconds of the processor on one thread of ONNX Runtime at its default
 optimisation, in turn with the plain prediction of the same network as ONNX (that of Keras written on
 TensorFlow); medians of five.
@@ -124,9 +124,9 @@ def times(plain: str, graph: str, rows: dict[str, Array]) -> Figures:
 def prepared(name: str, backend: str) -> tuple[Any, Any, str | None]:
     """A network, its test rows, and what its outputs are."""
     if backend == "PyTorch":
-        from benchmarks import torch_speed
+        from benchmarks import modules
 
-        module, x, _ = torch_speed.trained(name)
+        module, x = modules.trained(name)
         return module, x, "logits"
     from benchmarks import networks
 

@@ -35,9 +35,6 @@ Bytes = NDArray[np.uint8]
 HEAD_ROWS = 6_000
 """Digits the head of `transfer` is trained on."""
 
-PEER_ROWS = 128
-"""Test images that peers are timed on."""
-
 STREAM_ROWS, STREAM_FEATURES = 1_000_000, 16
 
 
@@ -267,7 +264,7 @@ def fit(model: keras.Model, data: Data, epochs: int) -> None:
 
 
 def fit_question(model: keras.Model, data: Data, epochs: int) -> None:
-    """Train as `howsure demo` does, for whole epochs; peers get the weights as plain arrays."""
+    """Train as `howsure demo` does, for whole epochs."""
     question.train(
         model,
         mnist.load().x_train,
@@ -276,13 +273,6 @@ def fit_question(model: keras.Model, data: Data, epochs: int) -> None:
         epochs=epochs,
         seed=0,
         on_batch=lambda progress: None,
-    )
-    x = data.x_test[:PEER_ROWS]
-    np.savez(
-        folder() / "question.npz",
-        x=x,
-        probabilities=model.predict(x, verbose=0),
-        **{f"weights_{number}": array for number, array in enumerate(model.get_weights())},
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from benchmarks.docs import fold, table
+from benchmarks.docs import Page, fold, table
 
 Figures = Mapping[str, Any]
 
@@ -17,12 +17,6 @@ NETWORKS = {
     "mlp": "784–512–512–10; dropout .2 on the input, .5 after each hidden layer",
     "stream": "16–32–32–10 on made rows; dropout .1, to see how time and memory grow",
 }
-MODULES = {
-    "cnn": "the question's CNN, as above",
-    "resnet": "the layers of a ResNet-18 at 64×64×3, random weights; dropout .5 and .3 in the trained head",
-    "vit": "transformer of four layers of width 64 on 16 patches; dropout .1 everywhere, in attention too",
-    "bert": "BERT of transformers, two layers of width 32, 16 tokens and their mask; dropout .1 everywhere",
-}
 SUMMARY_BACKEND = "tensorflow"
 PARTS = {
     "shared layers": "layers that all passes share",
@@ -30,14 +24,6 @@ PARTS = {
     "masks": "drawing masks",
     "checks": "checking outputs",
     "sums": "summing up",
-}
-PEERS = {
-    "torch-uncertainty": "`mc_dropout(…)`, all passes in one batch (default)",
-    "torch-uncertainty-loop": "`mc_dropout(…, on_batch=False)`",
-    "baal": "`ModelWrapper.predict_on_batch`, all passes in one batch (default)",
-    "baal-loop": "the same with `replicate_in_memory=False`",
-    "baal-cached": "the same with `replicate_in_memory=False` and its cache, `MCCachingModule`",
-    "pytorch-ood": "`MCD(…).predict`",
 }
 
 
@@ -54,14 +40,13 @@ def page(results: Figures) -> str:
         f"own process, with nothing beside it, on {machine['cores']} cores of {machine['processor']} with "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + ".",
+        *_cost(Page("cost").figures()),
         *_networks(figures),
         *_speed(figures),
         *_profile(figures),
         *_errors(figures),
         *_flat(figures),
         *_memory(figures),
-        *_peers(figures),
-        *_modules(figures),
         *_growth(figures),
     ]
     return "\n\n".join(parts) + "\n"
@@ -110,6 +95,72 @@ def _summary(figures: Figures) -> list[str]:
         ),
         rows,
     )
+
+
+def _cost(kept: Figures) -> list[str]:
+    """Error against cost by network, which `benchmarks.pareto` measures."""
+    if not kept:
+        return []
+    networks = kept["figures"]
+    versions = {name: version for each in networks.values() for name, version in each["versions"].items()}
+    peers = {name: each["version"] for found in networks.values() for name, each in found["peers"].items()}
+    columns = {("howsure", name): f"{name} passes" for name in ("2", "5", "20", "100")}
+    columns = {("howsure", "default"): "default", **columns}
+    columns |= {("loop", name): f"loop of {name}" for name in ("5", "20", "100")}
+    columns |= {("peers", name): f"{name} {version}, 20 passes" for name, version in peers.items()}
+
+    def cell(point: Figures | None) -> str:
+        return "–" if point is None else f"{_number(point['cost'])} x, {point['error']:.4f}"
+
+    def by_operations(point: Figures | None) -> str:
+        return "–" if point is None else f"{_number(point['cost'])} x ({_number(point['counted'])})"
+
+    points = [
+        (f"`{name}`", found["rows"], *(cell(found[kind].get(each)) for kind, each in columns))
+        for name, found in networks.items()
+    ]
+    counts = list(dict.fromkeys(count for found in networks.values() for count in found["by_rows"]))
+    by_rows = [
+        (f"`{name}`", *(by_operations(costs.get(count)) for count in counts))
+        for name, found in networks.items()
+        if (costs := found["by_rows"])
+    ]
+
+    def better(found: Figures, other: Figures) -> bool:
+        ours = found["howsure"].values()
+        return any(each["error"] <= other["error"] and each["cost"] <= other["cost"] for each in ours)
+
+    of_loop = sum(better(found, found["loop"]["100"]) for found in networks.values())
+    beside = [found for found in networks.values() if found["peers"]]
+    of_peers = sum(all(better(found, peer) for peer in found["peers"].values()) for found in beside)
+    return [
+        "## Error against cost",
+        f"On {of_loop} of {len(networks)} networks, howsure is at least as exact as the textbook loop of 100 "
+        f"passes and takes no longer. On {of_peers} of {len(beside)}, this is also so for 20 passes of each "
+        "of two packages.",
+        "![Error of the mean against cost, by network](pictures/cost.svg)",
+        "Costs are in plain predictions of the same rows, with all that a later call does. Errors are root "
+        "mean squares over three seeds, of the mean of the top class, on the fifth of the rows (or pixels) "
+        "that the plain prediction is least certain of. The reference is a longer run of howsure with a seed "
+        "of its own. Passes of the loop and of the packages are independent; the packages run in the cheaper "
+        "of their two ways, a loop or all passes in one batch. `question` and `head` are "
+        "`cnn` and `resnet` of `benchmarks.modules`; `unet-bottom` and `unet-each` have images of 64 × 64. "
+        "`residual`, `transformer` and `mlp` are networks of Keras on TensorFlow, where the loop is not "
+        "compiled and normalises by the batch. `python -m benchmarks.pareto` measures all of it on one "
+        f"thread of {kept['machine']['processor']}, with "
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + ".",
+        *fold(
+            "Cost and error of each",
+            *_table("Cost, then error.", ("network", "rows", *columns.values()), points),
+        ),
+        *_table(
+            "The cost of the default by the number of rows, in seconds and, in brackets, in multiply-adds of "
+            "a plain prediction. Multiply-adds are counted at each call of the network.",
+            ("network", *(f"{int(count):,} rows" for count in counts)),
+            by_rows,
+        ),
+    ]
 
 
 def _networks(figures: Figures) -> list[str]:
@@ -273,90 +324,6 @@ def _memory(figures: Figures) -> list[str]:
         ("network, backend", "before", "`predict`", "textbook loop", "`assess`"),
         rows,
     )
-
-
-def _peers(figures: Figures) -> list[str]:
-    plain = _found(figures, "peers", "question", "plain")
-    if plain is None:
-        return []
-    one_pass = plain["seconds"] / plain["passes"] / plain["rows"]
-    ours = {
-        backend: found["assess"] / found["rows"]
-        for name, backend, found in _named(figures, "speed")
-        if name == "question" and backend in ("tensorflow", "torch")
-    }
-    rows = []
-    for name, how in PEERS.items():
-        found = figures.get(f"peers question {name}", {"error": "not measured"})
-        if "error" in found:
-            rows.append((name, how, f"did not run: {found['off']}", *[""] * (2 + len(ours))))
-            continue
-        seconds = found["seconds"] / found["rows"]
-        ratios = (f"{seconds / each:,.0f} x" for each in (one_pass, *ours.values()))
-        rows.append((found["package"], how, f"{seconds * 10_000:,.0f}", *ratios, f"{found['peak']:,.0f}"))
-    return _section(
-        "Other packages",
-        "The CNN `question` was rebuilt in plain PyTorch with the same weights. Its outputs equal those of "
-        f"Keras within {plain['difference_to_keras']:.0g}. Each package draws {plain['passes']} independent "
-        f"passes on {plain['rows']} rows, and the time is scaled up. One plain pass over 10,000 rows takes "
-        f"{one_pass * 10_000:.2f} s there. The error is that of the loop of 100 above.",
-        (
-            "package",
-            "how",
-            "s per 10,000 rows",
-            "times its plain pass",
-            *(f"times `assess`, {backend}" for backend in ours),
-            "MiB at most",
-        ),
-        rows,
-    )
-
-
-def _modules(figures: Figures) -> list[str]:
-    """Modules of PyTorch without Keras."""
-    rows: list[tuple[str, ...]] = []
-    others: list[float] = []
-    load = 0.0
-    for name, what in MODULES.items():
-        found = _found(figures, "modules", name)
-        if found is None:
-            continue
-        loop = found["textbook_pass"] * found["textbook_passes"]
-        rows.append(
-            (
-                f"`{name}`: {what}",
-                f"{found['rows']:,}",
-                f"{_number(found['plain'])} (batches of {found['batch']})",
-                f"{_number(found['assess'])} ({_number(found['ratio'])} x)",
-                f"{found['off']:.4f} ({found['reported']:.4f})",
-                f"{found['error_of_textbook']:.4f}",
-                f"{found['textbook_passes']:,.0f}",
-                f"{_number(loop)} ({_number(loop / found['assess'])} x)",
-            )
-        )
-        load = max(load, found["load"])
-        if "thrifty" in found:
-            few = found["thrifty"]
-            what = "`cnn` with `max_passes=400`"
-            error = f"{few['off']:.4f} ({few['reported']:.4f})"
-            equal = f"{few['textbook_passes']:,.0f}"
-            rows.append((what, "", "", f"{_number(few['ratio'])} x", error, "", equal, ""))
-        others += [each["seconds"] / found["assess"] for each in found.get("peers", {}).values()]
-    beside = f", measured beside other work, a load of up to {load:.0f}" if load > 1 else ""
-    text = (
-        f"Plain modules, without Keras (`python -m benchmarks modules`{beside}). All run on one thread, and "
-        "times are seconds of the processor. A plain pass is `module(x)` in the fastest batches of 16 to "
-        "128, in turn with `assess`; the ratio is the median of three. Errors are on the 150 least certain "
-        "rows, and in brackets as `assess` reports them. The last columns say how many textbook passes have "
-        "that error, and how long these would take."
-    )
-    if others:
-        text += (
-            f" With the packages above, a thousand passes of `cnn` take {min(others):,.0f} to "
-            f"{max(others):,.0f} times as long as `assess`."
-        )
-    head = ("module", "rows", "plain pass", "`assess`", "its error", "error of 1,000 textbook passes")
-    return _section("Modules of PyTorch", text, (*head, "textbook passes of equal error", "their time"), rows)
 
 
 def _growth(figures: Figures) -> list[str]:

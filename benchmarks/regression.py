@@ -19,18 +19,19 @@ import os
 import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 import howsure
 from benchmarks.__main__ import look_at
 from benchmarks.docs import Page, table
-from benchmarks.peers import Peer, baal, in_batches, peer_seconds
-from benchmarks.torch_speed import BATCH_SIZES, plain, resnet, seconds, textbook_pass
+from benchmarks.modules import fastest_size, plain, resnet, seconds, textbook_pass
+from benchmarks.peers import Peer, baal, peer_seconds, torch_uncertainty
 from howsure.answers.numbers.doubt import TARGET_SHARE
 
 Floats = NDArray[np.float32]
@@ -142,17 +143,9 @@ def trained(network: Network) -> tuple[nn.Sequential, Floats, float]:
 # --- what is measured -----------------------------------------------------------------------------
 
 
-def torch_uncertainty(module: nn.Module, passes: int) -> Callable[[Tensor], Any]:
-    """Its wrapper loops over the passes; the caller averages."""
-    from torch_uncertainty.methods import mc_dropout
-
-    wrapped = mc_dropout(module, num_estimators=passes, on_batch=False).eval()
-    return in_batches(lambda batch: wrapped(batch).reshape(passes, len(batch), -1).mean(dim=0), PEER_ROWS)
-
-
 PEERS: dict[str, Peer] = {
-    "torch-uncertainty": torch_uncertainty,
-    "baal": baal(replicate=False, cached=False),
+    "torch-uncertainty": partial(torch_uncertainty, size=PEER_ROWS, into=lambda outputs: outputs),
+    "baal": partial(baal, into=lambda outputs: outputs),
 }
 
 
@@ -180,11 +173,7 @@ def measure(name: str) -> dict[str, Any]:
     """All figures of one network."""
     module, x, explained = trained(NETWORKS[name])
     some = x[:LOOP_ROWS]
-    plain(module, some, LOOP_ROWS)
-    by_size = {
-        size: min(seconds(lambda s=size: plain(module, some, s)) for _ in range(3)) for size in BATCH_SIZES
-    }
-    size = min(by_size, key=lambda each: by_size[each])
+    size = fastest_size(module, some)
     first = seconds(lambda: howsure.assess(module, x, outputs="values"))
     times: dict[str, list[float]] = {"plain": [], "assess": []}
     for _ in range(REPEATS):

@@ -1,14 +1,12 @@
 """The helpers behind docs/reproduction.md: formulas against scipy, networks against JAX's own derivatives."""
 
-from xml.etree import ElementTree
-
 import jax
 import numpy as np
 import pytest
 from scipy.stats import norm
 
 import howsure
-from validation import drawing, stacked, table_one
+from validation import stacked, table_one
 
 FOUND = table_one.DATA.exists()
 
@@ -87,14 +85,3 @@ def test_the_grid_holds_what_was_chosen_in_2018(name):
     splits = table_one.published(name)["splits"]
     assert len(splits) == table_one.SPLITS
     assert {(split["rate"], split["tau"]) for split in splits} <= pairs
-
-
-def test_a_picture_is_whole_and_says_what_it_shows(tmp_path):
-    panel = drawing.Panel("a < b", (0, 1), (-1, 1), ((0, 1), (-1, 0)))
-    panel.band([0, 1], [-1, -1], [0, 100])
-    panel.line([0, 1], [0, 1], "mean")
-    panel.points([0.5], [0])
-    drawing.draw(tmp_path / "picture.svg", "one & only", [panel])
-    root = ElementTree.parse(tmp_path / "picture.svg").getroot()
-    texts = [each.text for each in root.iter() if each.text]
-    assert {"one & only", "a < b", "\N{MINUS SIGN}1"} <= set(texts)

@@ -1,29 +1,17 @@
-"""What certainty costs for modules of PyTorch, beside their own plain pass in the same process.
+"""The modules of PyTorch that are measured, each trained once and kept in howsure's cache folder.
 
-    python -m benchmarks.torch_speed cnn
-
-The figures are printed as JSON on the last line. `python -m benchmarks modules` runs all and keeps them.
-
-    cnn      the question's CNN: dropout between few, heavy layers
-    resnet   the layers of a ResNet-18 at 64×64×3 with random weights, dropout only in its trained head
-    vit      a small vision transformer, dropout .1 everywhere, in attention too
-    bert     a tiny BERT of transformers, made from a configuration, with tokens and their mask
-
-All of it runs on one thread, and times are seconds of the processor, which other work on the machine changes
-least. Peers are timed where they are installed beside PyTorch.
+cnn      the question's CNN: dropout between few, heavy layers
+resnet   the layers of a ResNet-18 at 64×64×3 with random weights, dropout only in its trained head
+vit      a small vision transformer, dropout .1 everywhere, in attention too
+bert     a tiny BERT of transformers, made from a configuration, with tokens and their mask
 """
 
 from __future__ import annotations
 
-import importlib.metadata
 import itertools
-import json
-import os
-import statistics
-import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -31,24 +19,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-import howsure
-from benchmarks import peers
 from howsure.demo import mnist
 
 Array = NDArray[Any]
-Figures = dict[str, Any]
 
 BATCH_SIZES = (16, 32, 64, 128)
 REPEATS = 3
-HARD = 150
-SEEDS = 5
-INDEPENDENT = 200
-"""Textbook passes whose variance says how exact one of them is."""
-
-TEXTBOOK = 1_000
-THRIFTY = 400
-LOOP_ROWS, LOOP_PASSES = 512, 5
-PEER_ROWS = 128
 
 
 @dataclass(frozen=True)
@@ -59,19 +35,13 @@ class Network:
         build: Makes it.
         data: Training rows and labels, test rows.
         epochs: Of Adam, in batches of 100.
-        rows: How many of the test rows are measured.
         trained: The part that is trained; the rest stays as it is.
-        reference: Passes of the reference that errors are measured against.
-        split: Whether many passes share their early masks.
         reduced: Whether it is trained in bfloat16.
     """
 
     build: Callable[[], nn.Module]
     data: Callable[[], tuple[Any, Array, Any]]
     epochs: int
-    rows: int
-    reference: int
-    split: bool
     reduced: bool = False
     trained: Callable[[nn.Module], nn.Module] = lambda module: module
 
@@ -189,18 +159,10 @@ def words() -> tuple[dict[str, Array], Array, dict[str, Array]]:
 
 
 NETWORKS = {
-    "cnn": Network(cnn, digits, epochs=2, rows=10_000, reference=60_000, split=True, reduced=True),
-    "resnet": Network(
-        resnet,
-        photographs,
-        epochs=15,
-        rows=5_000,
-        reference=60_000,
-        split=True,
-        trained=lambda module: module[1],
-    ),
-    "vit": Network(Vit, digits, epochs=2, rows=2_000, reference=2_000, split=False),
-    "bert": Network(bert, words, epochs=10, rows=2_000, reference=2_000, split=False),
+    "cnn": Network(cnn, digits, epochs=2, reduced=True),
+    "resnet": Network(resnet, photographs, epochs=15, trained=lambda module: module[1]),
+    "vit": Network(Vit, digits, epochs=2),
+    "bert": Network(bert, words, epochs=10),
 }
 
 
@@ -218,25 +180,18 @@ def tensors(rows: Any, numbers: Any = slice(None)) -> Any:
     return torch.from_numpy(rows[numbers])
 
 
-def trained(name: str) -> tuple[nn.Module, Any, Figures]:
-    """The network with its weights, kept from the first time on; its test rows; and what training took."""
+def trained(name: str) -> tuple[nn.Module, Any]:
+    """The network with its weights, kept from the first time on, and its test rows."""
     network = NETWORKS[name]
     torch.manual_seed(0)
     module, (x, y, x_test) = network.build(), network.data()
     file = mnist.cache_folder() / "benchmarks" / f"torch-{name}.pt"
     if not file.exists():
         file.parent.mkdir(parents=True, exist_ok=True)
-        start = time.process_time()
         _train(module, network, x, y)
-        torch.save({"weights": module.state_dict(), "seconds": time.process_time() - start}, file)
-    kept = torch.load(file, weights_only=True)
-    module.load_state_dict(kept["weights"])
-    parameters = sum(each.numel() for each in module.parameters())
-    return (
-        module.eval(),
-        some_of(x_test, slice(network.rows)),
-        {"parameters": parameters, "training_seconds": kept["seconds"]},
-    )
+        torch.save({"weights": module.state_dict()}, file)
+    module.load_state_dict(torch.load(file, weights_only=True)["weights"])
+    return module.eval(), x_test
 
 
 def _train(module: nn.Module, network: Network, x: Any, y: Array) -> None:
@@ -257,7 +212,7 @@ def _train(module: nn.Module, network: Network, x: Any, y: Array) -> None:
             optimizer.step()
 
 
-# --- what is measured -----------------------------------------------------------------------------
+# --- passes and their time ----------------------------------------------------------------------------
 
 
 def plain(module: nn.Module, x: Any, size: int) -> Tensor:
@@ -279,116 +234,17 @@ def textbook_pass(module: nn.Module, x: Any, size: int) -> Tensor:
         module.eval()
 
 
+def fastest_size(module: nn.Module, x: Any, sizes: Sequence[int] = BATCH_SIZES) -> int:
+    """The size of batches in which a plain pass is fastest."""
+    plain(module, x, sizes[0])
+    by_size = {
+        size: min(seconds(lambda s=size: plain(module, x, s)) for _ in range(REPEATS)) for size in sizes
+    }
+    return min(by_size, key=lambda size: by_size[size])
+
+
 def seconds(what: Callable[[], object]) -> float:
     """Time of the processor for one call."""
     start = time.process_time()
     what()
     return time.process_time() - start
-
-
-def some_of(x: Any, numbers: Any) -> Any:
-    """Some rows."""
-    return {name: array[numbers] for name, array in x.items()} if isinstance(x, dict) else x[numbers]
-
-
-def speed(module: nn.Module, x: Any) -> Figures:
-    """Seconds of a plain pass in its fastest batches and of `assess`, medians, in turn; and of the loop."""
-    count = len(next(iter(x.values())) if isinstance(x, dict) else x)
-    some = some_of(x, slice(LOOP_ROWS))
-    plain(module, some, 128)
-    by_size = {
-        size: min(seconds(lambda s=size: plain(module, some, s)) for _ in range(REPEATS))
-        for size in BATCH_SIZES
-    }
-    size = min(by_size, key=lambda each: by_size[each])
-    first = seconds(lambda: howsure.assess(module, x, outputs="logits"))
-    times: dict[str, list[float]] = {"plain": [], "assess": []}
-    for _ in range(REPEATS):
-        times["plain"].append(seconds(lambda: plain(module, x, size)))
-        times["assess"].append(seconds(lambda: howsure.assess(module, x, outputs="logits")))
-    loop = statistics.median(seconds(lambda: textbook_pass(module, some, size)) for _ in range(LOOP_PASSES))
-    ratios = [b / a for a, b in zip(times["plain"], times["assess"], strict=True)]
-    return {
-        "rows": count,
-        "batch": size,
-        "plain": statistics.median(times["plain"]),
-        "assess": statistics.median(times["assess"]),
-        "ratio": statistics.median(ratios),
-        "assess_first": first,
-        "textbook_pass": loop * count / min(LOOP_ROWS, count),
-        "all": times,
-    }
-
-
-def errors(module: nn.Module, x: Any, network: Network, most: int | None = None) -> Figures:
-    """Root mean squared error of the predictive mean on the least certain rows, against a long reference."""
-    two = torch.softmax(plain(module, x, 128), 1).sort(1).values
-    hard = some_of(x, np.argsort((two[:, -1] - two[:, -2]).numpy())[:HARD])
-    if network.split:
-        given = replace(howsure.plan(module, x, seed=1_000_003, outputs="logits"), precision="float32")
-        long = howsure.MCDropout(target_error=1e-9, max_passes=network.reference, plan=given)
-    else:
-        long = howsure.MCDropout(passes=network.reference)
-    reference = howsure.assess(module, hard, method=long, seed=1_000_003, outputs="logits").probabilities
-    runs = []
-    for seed in range(SEEDS):
-        method = howsure.MCDropout(max_passes=most)
-        plan = howsure.plan(module, x, method, seed=seed, outputs="logits")
-        planned = howsure.MCDropout(max_passes=most, plan=plan)
-        runs.append(howsure.assess(module, hard, method=planned, seed=seed, outputs="logits"))
-    alone = [torch.softmax(textbook_pass(module, hard, 32), 1).numpy() for _ in range(INDEPENDENT)]
-    variance = float(np.mean(np.var(alone, axis=0, ddof=1)))
-    error = float(np.sqrt(np.mean([(run.probabilities - reference) ** 2 for run in runs])))
-    return {
-        "off": error,
-        "reported": float(np.sqrt(np.mean([run.mc_error**2 for run in runs]))),
-        "passes": float(np.mean([run.passes for run in runs])),
-        "error_of_textbook": float(np.sqrt(variance / TEXTBOOK)),
-        "textbook_passes": variance / error**2,
-    }
-
-
-def thrifty(module: nn.Module, x: Any, network: Network) -> Figures:
-    """The same figures where a row stops after `THRIFTY` passes at the latest."""
-    method = howsure.MCDropout(max_passes=THRIFTY)
-    times = []
-    for _ in range(REPEATS):
-        one = seconds(lambda: plain(module, x, 32))
-        times.append(seconds(lambda: howsure.assess(module, x, method=method, outputs="logits")) / one)
-    return {"ratio": statistics.median(times), **errors(module, x, network, THRIFTY)}
-
-
-def peer_seconds(module: nn.Module, x: Array) -> Figures:
-    """Seconds of each installed peer for as many passes as the textbook's, over all rows."""
-    found = {}
-    some = torch.from_numpy(x[:PEER_ROWS])
-    for name, (package, peer) in peers.PEERS.items():
-        if name == "plain":
-            continue
-        try:
-            peer(module, 2)(some)
-        except ImportError:
-            continue
-        took = seconds(lambda peer=peer: peer(module, peers.PASSES)(some))
-        found[name] = {
-            "package": f"{package} {importlib.metadata.version(package)}",
-            "seconds": took * len(x) / PEER_ROWS * TEXTBOOK / peers.PASSES,
-        }
-        module.eval()
-    return found
-
-
-def measure(name: str) -> Figures:
-    """All figures of one network."""
-    torch.set_num_threads(1)
-    load = os.getloadavg()[0]
-    module, x, figures = trained(name)
-    figures |= {"load": load} | speed(module, x) | errors(module, x, NETWORKS[name])
-    if name == "cnn":
-        figures["thrifty"] = thrifty(module, x, NETWORKS[name])
-        figures["peers"] = peer_seconds(module, x)
-    return figures
-
-
-if __name__ == "__main__":
-    print(json.dumps(measure(sys.argv[1])))
