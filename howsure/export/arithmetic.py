@@ -8,6 +8,7 @@ The kind of answer brings `values` and `columns` (its part `graph`); the error i
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from howsure.answers.classes.calibrate import Calibrator
 from howsure.answers.registry import named
 from howsure.onnx.nodes import IR_VERSION, OPSET, Nodes
 from howsure.onnx.traced import Traced
-from howsure.sampling.error import Estimate, Units, error_of, first_unit
+from howsure.sampling.error import Units, error_of
 from howsure.sampling.estimate import mean_late_variance
 from howsure.sampling.first_passes import First
 from howsure.sampling.outcome import Outcome
@@ -70,15 +71,19 @@ def columns_graph(
 
 
 def _units(values: Any, first: First) -> Units:
-    """What the cells, or the flat groups, of the first passes say."""
+    """What the cells, or the flat groups, of the first passes say; those of the same size all at once."""
     design, sizes = first.design, first.groups
     late: tuple[int, ...] = ()
     if design is not None:
         sizes, late = (design.passes,) * design.first, () if design.is_flat else design.late
-    units, start = None, 0
-    for size in sizes:
-        one = Estimate(*mean_late_variance(values[start : start + size], late), size)
-        units = first_unit(one, first.pairs) if units is None else units.plus(one)
-        start += size
-    assert units is not None, "there is no pass"
-    return units
+    found, start = [], 0
+    for size, alike in itertools.groupby(sizes):
+        count = len(list(alike))
+        some = values[start : start + count * size].reshape(count, size, *values.shape[1:])
+        found.append(mean_late_variance(np.moveaxis(some, 0, 1), late))
+        start += count * size
+    mean, left, variance = (np.concatenate(both, axis=0) for both in zip(*found, strict=True))
+    each = np.reshape(sizes, (-1, *[1] * (mean.ndim - 1)))
+    total = np.sum(mean * (each / sum(sizes)), axis=0)
+    between, within = np.sum((mean - total) ** 2 * each, axis=0), np.sum(variance * each, axis=0)
+    return Units(len(sizes), sum(sizes), total, between, within, np.sum(left, axis=0), first.pairs)

@@ -211,12 +211,6 @@ class Units:
         )
 
 
-def first_unit(unit: Estimate, pairs: Pairs | None = None) -> Units:
-    """One unit by itself."""
-    nothing = np.zeros_like(unit.mean)
-    return Units(1, unit.passes, unit.mean, nothing, unit.passes * unit.variance, unit.late, pairs)
-
-
 def seen(units: Units) -> tuple[Floats, Any]:
     """(n, …, C) squared standard error of a mean by what its units show, and how many units that is worth.
 

@@ -11,6 +11,7 @@ so memory does not grow with the number of passes.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -51,9 +52,11 @@ def mean_late_variance(values: Floats, late: Sequence[int]) -> tuple[Floats, Flo
     grouped = values.reshape(runs, total, *values.shape[1:])
     of_run = grouped.mean(axis=1)
     between, start = np.zeros_like(of_run), 0
-    for size in late:
-        between = between + size * (grouped[:, start : start + size].mean(axis=1) - of_run) ** 2
-        start += size
+    for size, alike in itertools.groupby(late):
+        stop = start + size * len(list(alike))
+        groups = grouped[:, start:stop].reshape(runs, (stop - start) // size, size, *values.shape[1:])
+        between = between + size * np.sum((groups.mean(axis=2) - of_run[:, None]) ** 2, axis=1)
+        start = stop
     # For each run of the late masks; then the mean over the runs.
     left = replicated(between, len(late), total).mean(axis=0) / runs
     return of_run.mean(axis=0), left, values.var(axis=0)

@@ -119,6 +119,23 @@ def test_columns_are_those_of_numpy(plan, answer, random):
         assert (found[name] == getattr(expected, name)).all()
 
 
+@pytest.mark.parametrize(
+    ("few", "many"),
+    [
+        (design((1, 1, 8), (4, 4), 2, 2), design((1, 1, 240), (4,) * 60, 20, 20)),
+        (design((1, 2, 16), (4, 4), 2, 2), design((1, 5, 80), (4, 4, 4, 4), 5, 5)),
+        (design((10,) * 3, (5, 5), 1, 2), design((40,) * 3, (5,) * 8, 1, 9)),
+    ],
+)
+def test_nodes_do_not_grow_with_passes(few, many):
+    outcome, outputs = OUTCOMES["logits"]
+    nodes = [
+        len(columns_graph(outcome, first_passes(Plan(each), LEVELS, 0, outcome), (outputs,)).graph.node)
+        for each in (few, many)
+    ]
+    assert nodes[0] == nodes[1] < 200
+
+
 def test_calibrated_probabilities_are_those_of_the_calibrator(random):
     outcome, outputs = OUTCOMES["logits"]
     first = first_passes(Plan(DESIGNS["one cell of two"]), LEVELS, 0, outcome)

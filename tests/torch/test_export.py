@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 import howsure
+from howsure.sampling.design import Design
+from howsure.sampling.error import EarlyError
 from tests.torch.modules import build, mlp, rows_for
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
@@ -97,6 +99,27 @@ def test_a_large_layer_multiplies_only_what_is_dropped(path):
     for column in NUMBERS:
         assert np.abs(found[column] - getattr(expected, column)).max() < 1e-5, column
     assert found["mutual_information"].max() > 1e-4
+
+
+def test_nodes_of_a_large_layer_do_not_grow_with_masks(path):
+    """They run as one product, and say what `assess` says."""
+    module = nn.Sequential(
+        *(nn.Linear(8, 1000), nn.ReLU(), nn.Dropout(0.2), nn.Linear(1000, 1000), nn.ReLU()),
+        *(nn.Dropout(0.25), nn.Linear(1000, 1000), nn.ReLU(), nn.Linear(1000, 3)),
+    ).eval()
+    constants = EarlyError(((0.02, 0.02, 1e-5),), ((0.01, 0.01, 1e-5),), ((0.3, 0.3),), ((0.5, 0.5),))
+    x, nodes = rows_for("mlp", 40), []
+    for early in (3, 6):
+        plan = howsure.Plan(Design((early, 8 * early), (4, 4), 1, 1, 1.0, constants, constants))
+        howsure.export(module, path, plan=plan, x=x, outputs="logits")
+        graph = onnx.load(path).graph
+        method = howsure.MCDropout(plan=plan, max_passes=8 * early)
+        expected, found = howsure.assess(module, x, method=method, outputs="logits"), run(path, x)
+        assert (expected.passes == 8 * early).all()
+        assert np.abs(found["probabilities"] - expected.probabilities).max() < EXACT
+        assert "GatherElements" in {node.op_type for node in graph.node}
+        nodes.append(len(graph.node))
+    assert nodes[1] - nodes[0] < 3
 
 
 def test_several_labels_and_names(path):

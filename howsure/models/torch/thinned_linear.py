@@ -153,14 +153,11 @@ class WrittenDown(Dropped):
         """Result (P · r · n, outputs) of the layer, pass-major."""
         parents, of_each, most, outputs = self.weights.shape
         rows = values[self.of.given].reshape(parents, sizes.rows, -1)
-        found = []
-        for parent in range(parents):
-            numbers = self.units[parent].expand(sizes.rows, of_each * most)
-            picked = rows[parent].gather(1, numbers).reshape(sizes.rows, of_each, most)
-            products = torch.bmm(picked.transpose(0, 1), self.weights[parent])
-            total = products.sum(0) / self.times
-            found.append((total - products) * self.factor + self.bias)
-        return torch.stack(found).reshape(-1, outputs)
+        numbers = self.units[:, None].expand(parents, sizes.rows, of_each * most)
+        picked = rows.gather(2, numbers).reshape(parents, sizes.rows, of_each, most)
+        products = picked.transpose(1, 2) @ self.weights
+        total = products.sum(1, keepdim=True) / self.times
+        return ((total - products) * self.factor + self.bias).reshape(-1, outputs)
 
 
 def thinned_linears(runner: Runner, steps: Sequence[Step], output: Slot) -> list[ThinnedLinear]:
