@@ -281,23 +281,24 @@ def sure_parts(told: Mapping[str, Claim]) -> list[Claim]:
 
 def _clauses(comparison: Comparison, found: list[Claim]) -> list[str]:
     """What each claim is about and by how much, the largest effect first."""
-    words, worth = comparison.words, {each: _worth(comparison, each) for each in found}
+    words = comparison.words
+    told = [(*_worth(comparison, each), words.reasons[each.about, each.better]) for each in found]
     return [
-        f"{words.reasons[each.about, each.better]} (worth {words.amount(comparison, worth[each])})"
-        for each in sorted(found, key=lambda claim: -abs(worth[claim].value))
+        f"{reason} (worth {words.amount(comparison, effect)}{left})"
+        for effect, left, reason in sorted(told, key=lambda each: -abs(each[0].value))
     ]
 
 
-def _worth(comparison: Comparison, claim: Claim) -> Score:
+def _worth(comparison: Comparison, claim: Claim) -> tuple[Score, str]:
     """The effect; of accuracy with that of order where it is opposed, as fewer mistakes leave less to order.
 
-    So what is told of a method adds up to the whole.
+    So what is told of a method adds up to the whole. Beside it, what is said of that, or nothing.
     """
     if claim.about == ACCURACY:
         order, both = (comparison.part(claim.method, part) for part in (ORDER, DISCRIMINATION))
         if order and both and both.excludes_zero and (both.value < 0) == claim.better == (order.value > 0):
-            return both
-    return claim.effect
+            return both, f", with {'less' if claim.better else 'more'} left to tell apart"
+    return claim.effect, ""
 
 
 def _why_unknown(comparison: Comparison, guesses: list[Claim]) -> str:

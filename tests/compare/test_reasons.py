@@ -275,7 +275,9 @@ def test_order_is_not_held_against_a_method_with_fewer_mistakes():
         comparison.words.amount(comparison, comparison.part("other", part))
         for part in (DISCRIMINATION, ACCURACY)
     )
-    assert f"because it is right more often (worth {left})" in why(comparison), "as all else is calibration"
+    assert f"because it is right more often (worth {left}, with less left to tell apart)" in why(
+        comparison
+    ), "as all else is calibration"
     assert alone not in why(comparison)
 
 

@@ -438,7 +438,7 @@ def test_an_ensemble_that_is_better_is_explained_by_the_part_that_differs() -> N
     assert "The ensemble gives the true class " in answer(full(), WHY)
     assert full().part("ensemble", "order").value > 0, "which is told with accuracy"
     worth = full().words.amount(full(), full().part("ensemble", "discrimination"))
-    assert f"it is right more often (worth {worth})" in answer(full(), WHY)
+    assert f"it is right more often (worth {worth}, with less left to tell apart)" in answer(full(), WHY)
 
 
 STRANGERS = "Which method notices 'letters'?"
