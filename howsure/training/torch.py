@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _NormBase
 from howsure.errors import ModelError, probing
 from howsure.models.torch.inputs import Call, name_of
 from howsure.models.torch.model import check_module, read_rows
-from howsure.models.torch.snapshot import as_found, attributes, device_of, seed
+from howsure.models.torch.snapshot import as_found, attributes, device_of, seed, switch
 from howsure.training.weights import Array, Weight, in_batches
 
 Model = nn.Module
@@ -136,8 +136,15 @@ def ensure_built(model: nn.Module, config: None) -> None:
 
 def batches(model: nn.Module, x: Any) -> list[Batch]:
     """Rows as the module takes them, in batches."""
+
+    def run(call: Call, some: Sequence[Array]) -> Call:
+        with as_found(model, None):
+            switch(model, ())
+            call.forward(model, [each.clone() for each in call.tensors(some)])
+        return call
+
     with probing():
-        call, rows = read_rows(model, x, None, run=Call.forward)
+        rows, call = read_rows(model, x, None, run)
     return [(call, part) for part in in_batches(rows)]
 
 

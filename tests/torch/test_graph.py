@@ -14,7 +14,9 @@ from howsure import tuning  # noqa: E402
 from howsure.models.protocol import BFLOAT16, FLOAT32  # noqa: E402
 from howsure.models.torch import graph  # noqa: E402
 from howsure.models.torch.draws import Place  # noqa: E402
-from howsure.models.torch.graph import Unsplittable, split  # noqa: E402
+from howsure.models.torch.graph import Split, Unsplittable  # noqa: E402
+from howsure.models.torch.recorded import record  # noqa: E402
+from howsure.models.torch.tracer import noted  # noqa: E402
 from howsure.sampling.masks import draw  # noqa: E402
 from howsure.sampling.tree import rows_per_call  # noqa: E402
 from howsure.sites import DROPOUT, Site  # noqa: E402
@@ -83,7 +85,8 @@ class Case:
 
     def split(self):
         with dropping(self.module):
-            return split(self.call, self.rows(5), self.rows(7), self.drawn)
+            notes = [noted(self.call, self.rows(count), str)[1] for count in (5, 7)]
+        return Split(record(*notes), self.drawn)
 
     def masks(self, widths, seed=0):
         random = np.random.default_rng(seed)

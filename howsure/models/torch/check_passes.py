@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,12 +11,13 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from howsure.errors import HowsureError
-from howsure.models.torch.draws import Draw, Masks, Place, constant, made_up, told_apart
-from howsure.models.torch.dry_run import ROWS, UNEVEN, Look, middle, same
+from howsure.models.torch.draws import Draw, Masks, Place, constant, told_apart
+from howsure.models.torch.dry_run import ROWS, TWICE, UNEVEN, Look, middle, same
 from howsure.models.torch.inputs import name_of
 from howsure.models.torch.observer import Seen
 from howsure.models.torch.snapshot import numbers_drawn_elsewhere
-from howsure.sites import DROPOUT, UNIFORM
+from howsure.models.torch.tracer import Notes
+from howsure.sites import DROPOUT, UNIFORM, Site
 
 Tensor = torch.Tensor
 
@@ -28,8 +29,39 @@ BY_LENGTH = (
 
 _BESIDE = "what comes of the draws for one row depends on those for others beside it"
 
+WIDTHS = (2, 4)
+"""Passes at the first site and at all later ones. Two passes at the first one show whether repeated values,
+such as numbers of rows, still mean the same in the second pass."""
+
+COMPARED = {2: (0, 1), 4: (1, 2)}
+"""Numbers of the passes that run, by the number of masks: with other masks at each site, and of four passes
+those that would be swapped if the wrong masks of the first site were repeated for them."""
+
 _HELD = (0.5, 0.0, 1 - 2**-24)
 """Candidates to replace uniform numbers that are no mask: the middle, the least and the largest."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """Passes that were run, to compare others with: those that run level by level, and those of a later call.
+
+    Attributes:
+        masks: As in `Trial`.
+        numbers: Numbers of the passes that ran, among those of the masks.
+        passes: Outputs (2, n, …) of these passes for the first n rows.
+        notes: Notes of a pass over `ROWS` and of one over `UNEVEN` rows, or reasons why there are none.
+    """
+
+    masks: Sequence[Tensor]
+    numbers: tuple[int, int]
+    passes: Tensor
+    notes: tuple[Notes | Exception | None, ...] = ()
+
+    def of_one_row(self) -> Tried:
+        """These passes for the first row alone, which take little memory."""
+        width = len(self.masks[-1])
+        masks = [mask[[number * len(mask) // width for number in self.numbers]] for mask in self.masks]
+        return Tried(masks, (0, 1), self.passes[:, :1].clone())
 
 
 class Trial:
@@ -44,7 +76,11 @@ class Trial:
 
     Attributes:
         kept_still: Numbers of the draws that are no sites and stay as in predicting.
+        masks: Masks (W, *site.shape) of each site, of a few passes: W divides that of the next site.
+        tried: Two of these passes, which ran.
     """
+
+    tried: Tried
 
     def __init__(
         self,
@@ -56,72 +92,79 @@ class Trial:
         self._look, self._training, self._seen = look, training, seen
         self.drawn = drawn
         self.kept_still: list[int] = []
+        random, device = np.random.default_rng(7), look.call.device
+        places = [each for each in drawn if isinstance(each, Place)]
+        widths = [WIDTHS[min(number, len(WIDTHS) - 1)] for number in range(len(places))]
+        self.masks = [
+            _told_apart(place.site, width, random, device)
+            for place, width in zip(places, widths, strict=True)
+        ]
 
-    def problem(self, plain: Tensor) -> tuple[Seen, str] | None:
-        """The first fault of passes, as a draw and a text; None if there is none."""
-        first = next(
-            each for each, place in zip(self._seen, self.drawn, strict=True) if isinstance(place, Place)
-        )
-        longer = self._longer(first)
-        if longer is not None:
-            return longer, BY_LENGTH
+    def problem(self, settled: bool) -> tuple[Seen, str] | None:
+        """The first fault of passes, as a draw and a text; None if there is none.
+
+        Args:
+            settled: True if a pass with the mean in place of each draw was equal to the prediction.
+        """
+        places = [(number, each) for number, each in enumerate(self.drawn) if isinstance(each, Place)]
+        first = self._seen[places[0][0]]
         unknown = next((each for each in self._seen if each.draw.kind is None), None)
         if unknown is not None:
             return unknown, "no masks can be given for it, and its module drops as well"
-        masks = self.masks(0)
         before = numbers_drawn_elsewhere()
-        steady = self._look.agrees_with_itself(lambda count: self._passes(masks, count))
+        settled = self._settles(settled)
+        if settled and self._agree() and numbers_drawn_elsewhere() == before:
+            return None
+        steady = self._look.agrees_with_itself(lambda: self._passes(self._pass(0)))
         if numbers_drawn_elsewhere() != before:
             return first, "numbers of numpy or Python are drawn in training, for which no masks can be given"
         if not steady:
             return first, "passes with the same masks differ, so something is drawn outside of PyTorch"
-        if not self._settles(plain):
+        if not settled:
             return first, "in training more is computed than in predicting, apart from what is drawn"
-        if not self._fair(lambda count: self._passes(masks, count)):
-            for number, place in enumerate(self.drawn):
-                folded = isinstance(place, Place) and place.folded > 1
-                if isinstance(place, Place) and folded and not self._in_order(number, place):
-                    return self._seen[number], "rows that are the same do not get the same mask"
-            if not self._fair(lambda count: self._passes(masks, count)):
-                return first, _BESIDE
-        if self.foldable and not self._folds():
-            return first, _BESIDE
-        return None
-
-    def _longer(self, first: Seen) -> Seen | None:
-        """A draw of wrong size in a run where one of two rows occurs once and the other twice, or None."""
-        _, more = self._look.watch(self._training, middle, UNEVEN)
-        if len(more.seen) != len(self._seen):
-            return first
-        for seen, place, other in zip(self._seen, self.drawn, more.seen, strict=True):
-            if isinstance(place, Place) and place.axis is not None:
-                wanted = list(seen.draw.shape)
-                wanted[place.axis] = place.folded * UNEVEN
-                if list(other.draw.shape) != wanted:
-                    return seen
-        return None
+        folded = [(number, place) for number, place in places if place.folded > 1]
+        for number, place in folded:
+            if not self._in_order(number, place):
+                return self._seen[number], "rows that are the same do not get the same mask"
+        return None if folded and self._agree() else (first, _BESIDE)
 
     @property
     def foldable(self) -> bool:
         """True if every draw has a batch axis, so that passes can be folded into it."""
         return all(each.axis is not None for each in self.drawn if isinstance(each, Place))
 
-    def _folds(self) -> bool:
-        """True if two folded passes give the same as each pass alone."""
-        half = ROWS // 2
-        each = [self.masks(number) for number in (0, 1)]
-        both = [torch.cat(pair) for pair in zip(*each, strict=True)]
-        try:
-            together = self._passes(both, half, self._look.rows[ROWS])
-        except HowsureError:
+    def _agree(self) -> bool:
+        """True if two passes are the same beside other rows, alone, and folded into the batch axis."""
+        numbers = COMPARED[len(self.masks[-1])]
+        one, other = map(self._pass, numbers)
+        beside = self._passes(one, UNEVEN)
+        if self.foldable:
+            both = [torch.cat(pair) for pair in zip(one, other, strict=True)]
+            try:
+                together = self._passes(both, ROWS, self._look.rows[TWICE])
+            except HowsureError:
+                return False
+        else:
+            together = torch.cat([self._passes(one), self._passes(other)])
+        self.tried = Tried(self.masks, numbers, together.unflatten(0, (2, ROWS)))
+        if not same(beside, together[[0, 1, 1]]):
             return False
-        return same(together, torch.cat([self._passes(masks, half) for masks in each]))
+        return not self.foldable or self._is_alone(other, together[ROWS:])
 
-    def masks(self, seed: int) -> list[Tensor]:
-        """Made-up masks (1, *site.shape) for each site; with folded axes, masks that show a wrong order."""
-        random, device = np.random.default_rng([7, seed]), self._look.call.device
-        places = [each for each in self.drawn if isinstance(each, Place)]
-        return [(told_apart if each.folded > 1 else made_up)(each.site, random, device) for each in places]
+    def _is_alone(self, masks: Sequence[Tensor], output: Tensor) -> bool:
+        """True if a pass by itself has this output, for the first row or, if one row is too few, for both."""
+        try:
+            alone = self._passes(masks, 1, self._look.each_alone()[0])
+            if same(torch.cat([alone, output[1:]]), output):
+                return True
+        except Exception:
+            pass
+        return same(self._passes(masks), output)
+
+    def _pass(self, number: int) -> list[Tensor]:
+        """The masks (1, *site.shape) of one pass."""
+        width = len(self.masks[-1])
+        return [mask[number * len(mask) // width][None] for mask in self.masks]
 
     def _passes(
         self, masks: Sequence[Tensor], rows: int = ROWS, tensors: Sequence[Tensor] | None = None
@@ -130,12 +173,13 @@ class Trial:
         numbers = Masks(self.drawn, draws, masks, rows, name_of(self._look.module))
         return self._look.run(self._training, numbers, rows, tensors)
 
-    def _settles(self, plain: Tensor) -> bool:
+    def _settles(self, settled: bool) -> bool:
         """True if passes that drop nothing equal the prediction, with constants in place of other draws.
 
-        Dropout gets its mean, which changes nothing as a factor; if its mask is used otherwise, it gets all
-        ones or all zeros. Uniform numbers that are no site get the value that reproduces the prediction. If
-        only some values do, the draw is recorded in `kept_still`.
+        `settled` tells that they do with the mean in place of each draw. Otherwise dropout gets its mean as a
+        factor even where its mask is compared; if the mask is used otherwise, it gets all ones or all zeros.
+        Uniform numbers that are no site get the value that reproduces the prediction. If only some values do,
+        the draw is recorded in `kept_still`.
         """
         loose = [
             number
@@ -144,10 +188,11 @@ class Trial:
         ]
         good = []
         for held in _HELD if loose else (0.5,):
-            for value in (None, 1.0, 0.0):
-                if self._drops_nothing(plain, value, dict.fromkeys(loose, held)):
-                    good.append(held)
-                    break
+            numbers = dict.fromkeys(loose, held)
+            if (settled and held == 0.5) or any(
+                self._drops_nothing(value, numbers) for value in (None, 1.0, 0.0)
+            ):
+                good.append(held)
         if not good:
             return False
         for number in loose:
@@ -159,7 +204,7 @@ class Trial:
         ]
         return True
 
-    def _drops_nothing(self, plain: Tensor, value: float | None, held: dict[int, float]) -> bool:
+    def _drops_nothing(self, value: float | None, held: dict[int, float]) -> bool:
         def numbers(number: int, draw: Draw) -> Tensor | None:
             if number in held:
                 return constant(draw, held[number])
@@ -174,12 +219,7 @@ class Trial:
                 output, _ = self._look.watch(self._training, numbers, halved=value is None)
         except Exception:  # where a mean cannot replace a mask
             return False
-        return same(output, plain)
-
-    def _fair(self, passes: Callable[[int], Tensor]) -> bool:
-        """True if equal rows get equal results in a pass, whatever rows are beside them."""
-        even, uneven, half = passes(ROWS), passes(UNEVEN), ROWS // 2
-        return same(even[:half], even[half:]) and same(even[[0, 1, 1]], uneven)
+        return same(output, self._look.plain)
 
     def _in_order(self, number: int, place: Place) -> bool:
         """Find out whether rows are first or last on a folded axis, and set it; False if neither works."""
@@ -196,7 +236,7 @@ class Trial:
 
                 return self._look.run(self._training, numbers, count)
 
-            if self._fair(passes):
+            if same(passes(ROWS)[[0, 1, 1]], passes(UNEVEN)):
                 self.drawn[number] = tried
                 return True
         return False
@@ -212,3 +252,13 @@ class _WithoutAlpha(TorchFunctionMode):
             return func(*args, **kwargs)
         func(args[0].clone(), *args[1:], **kwargs)
         return args[0]
+
+
+def _told_apart(site: Site, width: int, random: np.random.Generator, device: torch.device) -> Tensor:
+    """Masks (W, *site.shape); of the two that are compared, one drops what the other keeps."""
+    masks = torch.cat([told_apart(site, random, device) for _ in range(width)])
+    one, other = COMPARED[width]
+    if site.kind == DROPOUT:
+        masks = masks > 0
+        masks[other] = ~masks[one]
+    return masks

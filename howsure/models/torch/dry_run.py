@@ -1,7 +1,7 @@
 """Run a module on a few rows to examine it, without leaving traces.
 
-Each row occurs twice in a run, so that a draw that differs between equal rows shows. A run with another
-number of rows shows the batch axis of each draw.
+A run with two rows costs least. A run with three, where one of the two occurs twice, shows the batch axis of
+each draw, draws that differ between equal rows, and rows that depend on one another.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import contextlib
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from howsure.errors import HowsureError
 from howsure.models.torch.call_stack import names_in
 from howsure.models.torch.draws import Draw, Draws, Numbers, constant
 from howsure.models.torch.inputs import Call, name_of
@@ -28,16 +28,14 @@ from howsure.models.torch.snapshot import (
     seeds_of_others_kept,
     switch,
 )
+from howsure.models.torch.tracer import noted
 from howsure.models.torch.value_kinds import tensors_in
 
 Array = NDArray[Any]
 Tensor = torch.Tensor
 
-ROWS, OTHERS = 4, 6
-"""Numbers of rows in examining runs: two different rows, twice and three times."""
-
-UNEVEN = 3
-"""Number of rows in a run where one of the two rows occurs once and the other twice."""
+ROWS, UNEVEN, TWICE = 2, 3, 4
+"""Numbers of rows in examining runs: two different rows a and b; a, b, b; and a, b, a, b."""
 
 AGAIN = 3
 """Number of runs with equal masks that are compared with a first one. Draws outside PyTorch may agree by
@@ -57,34 +55,56 @@ class Look:
     Args:
         module: The module.
         call: How rows are passed to it.
-        rows: At least one row of each input.
+        rows: Two rows of each input.
         snapshot: Snapshot of the module, restored after each run.
+        gaussian_noise: True makes added noise random.
+        keep_off: Names of modules whose draws stay as in predicting.
 
     Attributes:
+        given: The rows.
         names: Path of each module in it, by identity.
         fixed: As in `Draws`.
         writes: True if a run has written into its rows.
-        keep_off: Names of modules whose draws stay as in predicting.
+        seeds: States of the generators of Python and numpy before the first run.
+        plain: The prediction, from `predict`.
+        predicted: The records of that run.
     """
 
+    plain: Tensor
+    predicted: Watching
+
     def __init__(
-        self, module: nn.Module, call: Call, rows: Sequence[Array], snapshot: Snapshot, gaussian_noise: bool
+        self,
+        module: nn.Module,
+        call: Call,
+        rows: Sequence[Array],
+        snapshot: Snapshot,
+        gaussian_noise: bool,
+        keep_off: frozenset[str],
     ) -> None:
-        self.module, self.call, self.snapshot = module, call, snapshot
-        self.gaussian_noise = gaussian_noise
+        self.module, self.call, self.given, self.snapshot = module, call, rows, snapshot
+        self.gaussian_noise, self.keep_off = gaussian_noise, keep_off
         self.fixed: frozenset[bytes] = frozenset()
         self.writes = False
-        self.keep_off: frozenset[str] = frozenset()
+        self.seeds = numbers_drawn_elsewhere()
         self._modules = list(module.modules())
         self.names = names_in(module, name_of(module))
-        self.rows = {
-            count: call.tensors([np.resize(array, (count, *array.shape[1:])) for array in rows])
-            for count in (ROWS // 2, OTHERS)
-        }
-        self.rows[ROWS] = [torch.cat([each, each]) for each in self.rows[ROWS // 2]]
-        self.rows[UNEVEN] = [torch.cat([each, each[1:]]) for each in self.rows[ROWS // 2]]
+        self.rows = {ROWS: call.tensors(rows)}
+        self.rows[UNEVEN] = [torch.cat([each, each[1:]]) for each in self.rows[ROWS]]
+        self.rows[TWICE] = [torch.cat([each, each]) for each in self.rows[ROWS]]
 
     # --- runs ---------------------------------------------------------------------------------
+
+    def predict(self, numbers: Numbers) -> None:
+        """Record a run as in predicting with these numbers of draws, and what its output is made of."""
+        try:
+            self.plain, self.predicted = self.watch((), numbers, endings=True)
+        except HowsureError:
+            raise
+        except Exception:
+            with self._copied(self.rows[ROWS]) as rows:
+                self.call.run(self.module, rows)  # raises the error where the module does
+            raise
 
     def watch(
         self,
@@ -94,13 +114,27 @@ class Look:
         *,
         halved: bool = False,
         endings: bool = False,
+        noting: bool = False,
     ) -> tuple[Tensor, Watching]:
-        """A run in which everything is recorded: the output and the records."""
+        """A run in which everything is recorded: the output and the records, with notes if `noting`."""
         self._ready(training)
         seen = Watching(self.module, self.names, numbers, self.fixed, halved=halved, endings=endings)
+
+        def run(rows: Sequence[Tensor]) -> Tensor:
+            return self.call.run(self.module, [each.clone() for each in rows] if self.writes else rows)
+
         with self._copied(self.rows[count]) as rows, drawing_in_the_open(self.module), seen.watched():
-            output = self.call.run(self.module, rows)
+            output, seen.notes = noted(run, rows, seen.place) if noting else (run(rows), None)
         return output, seen
+
+    def note(self, training: Collection[int], count: int = ROWS) -> tuple[Tensor, Watching]:
+        """A run with means in place of draws: the output and the records, with notes if possible."""
+        try:
+            return self.watch(training, middle, count, noting=True)
+        except Exception as error:  # notes cannot be taken of every module
+            output, seen = self.watch(training, middle, count)
+            seen.notes = error
+            return output, seen
 
     def try_out(self, training: Collection[int], count: int = ROWS) -> tuple[Watching, Exception | None, Any]:
         """A run that may fail: the records, the error or None, and the module's result."""
@@ -132,13 +166,13 @@ class Look:
         in both.
         """
 
-        def noted(number: int, draw: Draw) -> None:
+        def note(number: int, draw: Draw) -> None:
             states[-1].add(draw.state)
 
         states: list[set[bytes]] = []
         for number in range(2):
             states.append(set())
-            self._drawing(training, noted, OUR_SEED + number)
+            self._drawing(training, note, OUR_SEED + number)
         self.snapshot.restore()
         self.fixed |= states[0] & states[1]
 
@@ -154,7 +188,7 @@ class Look:
         """Number of draws in a run, as far as it gets; the module keeps the changes of the run."""
         self._ready(training, number)
         draws = Draws(numbers, self.fixed)
-        rows = [each.clone() for each in self.rows[ROWS // 2]]
+        rows = [each.clone() for each in self.rows[ROWS]]
         with contextlib.suppress(Exception), drawing_in_the_open(self.module), draws:  # as in `try_out`
             self.call.forward(self.module, rows)
         return draws.count
@@ -163,6 +197,13 @@ class Look:
         """Set the training flags and the seed for a run."""
         switch(self.module, training)
         seed(self.module, number)
+
+    def predicts(self, result: Any) -> bool:
+        """True if a result of the module for the two rows equals the prediction."""
+        try:
+            return same(self.call.read(self.module, result, ROWS), self.plain)
+        except HowsureError:  # in training, modules may return something else, or nothing
+            return False
 
     def elsewhere(self, training: Collection[int]) -> tuple[tuple[str, str], Any]:
         """States of Python's and numpy's generators after a run from their present states; and its result."""
@@ -183,11 +224,14 @@ class Look:
         with self._copied(given) as rows, drawing_in_the_open(self.module), Draws(numbers, self.fixed):
             return self.call.run(self.module, rows)
 
-    def agrees_with_itself(self, run: Callable[[int], Tensor]) -> bool:
-        """True if runs over the same rows give the same output; `run` takes their number."""
-        few = ROWS // 2
-        output = run(few)
-        return all(same(output, run(few)) for _ in range(AGAIN))
+    def agrees_with_itself(self, run: Callable[[], Tensor]) -> bool:
+        """True if runs over the same rows give the same output."""
+        output = run()
+        return all(same(output, run()) for _ in range(AGAIN))
+
+    def each_alone(self) -> list[list[Tensor]]:
+        """The two rows of each input, one at a time."""
+        return [[tensor[at : at + 1] for tensor in self.rows[ROWS]] for at in range(ROWS)]
 
     @contextlib.contextmanager
     def _copied(self, rows: Sequence[Tensor]) -> Iterator[list[Tensor]]:
@@ -231,6 +275,10 @@ def alike(one: Any, other: Any) -> bool:
 def middle(number: int, draw: Draw) -> Tensor | None:
     """The mean of a draw; None, to let it draw, if it has no known mean."""
     return None if draw.kind is None else constant(draw, draw.middle)
+
+
+def let_draw(number: int, draw: Draw) -> None:
+    """None, to let each draw draw."""
 
 
 def stand_in(draw: Draw) -> float | None:

@@ -18,12 +18,14 @@ from torch import nn
 from howsure.errors import ModelError
 from howsure.models.protocol import Unswitchable
 from howsure.models.torch.call_stack import ModuleCall
+from howsure.models.torch.check_passes import Tried
 from howsure.models.torch.draws import Draw, Place
-from howsure.models.torch.dry_run import ROWS, UNEVEN, Look, middle, same, stand_in
+from howsure.models.torch.dry_run import ROWS, UNEVEN, Look, let_draw, middle, same, stand_in
 from howsure.models.torch.find_draws import Passes
 from howsure.models.torch.inputs import Call, name_of
 from howsure.models.torch.output_activation import LastLayer
-from howsure.models.torch.snapshot import as_found, numbers_drawn_elsewhere
+from howsure.models.torch.probe_rows import probes
+from howsure.models.torch.snapshot import Snapshot, numbers_drawn_elsewhere
 
 Array = NDArray[Any]
 Tensor = torch.Tensor
@@ -49,6 +51,7 @@ class Examination:
         places: For each site, in order, where its masks go.
         drawn: For each draw of a pass, in order: the place of a site, or the number that replaces it.
         draws: Each of these draws, as recorded with `ROWS` rows.
+        tried: Passes that were run, with which passes that run level by level are compared; else None.
         fixed: As in `Draws`.
         always: Numbers that replace draws when predicting.
         always_random: Path of a module with a draw in predicting that nothing can replace, or None.
@@ -77,6 +80,7 @@ class Examination:
     places: tuple[Place, ...]
     drawn: tuple[Place | float | None, ...]
     draws: tuple[Draw, ...]
+    tried: Tried | None
     fixed: frozenset[bytes]
     always: tuple[float | None, ...]
     always_random: str | None
@@ -98,89 +102,93 @@ class Examination:
     writes: bool
 
 
-def examine(
+def first_look(
     module: nn.Module,
     call: Call,
     rows: Sequence[Array],
-    *,
+    snapshot: Snapshot,
     gaussian_noise: bool,
-    keep_off: frozenset[str] = frozenset(),
-) -> Examination:
-    """Run a module on a few rows, and record what happens; the module is left as found.
+    keep_off: frozenset[str],
+) -> Look:
+    """Predict two rows; where two of the given ones are not different, one or both are made up.
+
+    Nothing replaces draws. If a first call stores something in a list or dict for later calls, it stays.
 
     Args:
         module: The module.
         call: How rows are passed to it.
         rows: Two rows of each input.
+        snapshot: Snapshot of the module.
         gaussian_noise: True makes added noise random.
         keep_off: Names of random modules that stay fixed, as in predicting.
+    """
+    looks: list[Look] = []
+
+    def runs(some: Sequence[Array]) -> bool:
+        look = Look(module, call, some, snapshot, gaussian_noise, keep_off)
+        try:
+            look.predict(let_draw)
+        except Exception:  # a user's code may raise anything for made-up rows
+            return False
+        looks.append(look)
+        return not bool(look.plain.isnan().any())
+
+    some = probes(call.specs, rows, runs)
+    if looks and looks[0].given is some:
+        return looks[0]
+    look = Look(module, call, some, snapshot, gaussian_noise, keep_off)
+    look.predict(let_draw)
+    return look
+
+
+def examine(look: Look) -> Examination:
+    """Run a module on a few rows, and record what happens; the module is left as found.
 
     Raises:
         ModelError: Its result cannot be read, or rows depend on one another.
     """
-    with as_found(module, None) as snapshot:
-        look, seeds = Look(module, call, rows, snapshot, gaussian_noise), numbers_drawn_elsewhere()
-        look.keep_off = keep_off
-        plain, predicted = look.watch((), middle)
-        if predicted.seen:
-            _check_nothing_is_kept(look)
-            look.find_fixed(())
-            plain, predicted = look.watch((), middle)
-        unsteady = next((each.module for each in predicted.seen if each.draw.kind is None), None)
-        if unsteady is None and not look.agrees_with_itself(lambda count: look.run((), middle, count)):
-            unsteady = module
-        if unsteady is None:
-            _check_rows(look, plain)
-        made = _made_of(look)
-        passes = Passes(look, plain, predicted).found()
-        return Examination(
-            module=module,
-            call=call,
-            rows=rows,
-            training=passes.training,
-            places=passes.places,
-            drawn=passes.drawn,
-            draws=passes.draws,
-            fixed=look.fixed,
-            always=tuple(stand_in(each.draw) for each in predicted.seen),
-            always_random=None if unsteady is None else look.names[id(unsteady)],
-            left=passes.left,
-            kept_off=passes.kept_off,
-            keep_off=keep_off,
-            calls=passes.calls or tuple(predicted.calls),
-            foldable=passes.foldable,
-            largest=-(-max(predicted.largest, passes.largest) // ROWS),
-            output_shape=tuple(plain.shape[1:]),
-            output_dtype=str(plain.dtype).removeprefix("torch."),
-            ending=made.ending,
-            heads=made.heads,
-            class_axis=made.class_axis,
-            last_linear=made.last_linear,
-            rescales=not _RESCALING.isdisjoint(predicted.early),
-            restless=frozenset(snapshot.changed),
-            elsewhere=numbers_drawn_elsewhere() != seeds,
-            writes=look.writes,
-        )
-
-
-@dataclass(frozen=True)
-class _MadeOf:
-    """What the output is made of; the attributes are those of `Examination`."""
-
-    ending: str | None
-    last_linear: LastLayer | None
-    heads: tuple[str, ...]
-    class_axis: int | None
-
-
-def _made_of(look: Look) -> _MadeOf:
-    """From one plain run on as few rows as possible."""
-    output, seen = look.watch((), middle, ROWS // 2, endings=True)
-    found = seen.endings
-    if found is None:
+    if look.predicted.seen:
+        _check_nothing_is_kept(look)
+        look.find_fixed(())
+        look.predict(middle)
+    plain, predicted = look.plain, look.predicted
+    unsteady = next((each.module for each in predicted.seen if each.draw.kind is None), None)
+    if unsteady is None and not _is_steady(look):
+        unsteady = look.module
+    made = predicted.endings
+    if made is None:
         raise AssertionError("endings were asked for")
-    ending, last_linear = found.ending(output)
-    return _MadeOf(ending, last_linear, found.heads(output), found.class_axis(output))
+    ending, last_linear = made.ending(plain)
+    passes = Passes(look).found()
+    return Examination(
+        module=look.module,
+        call=look.call,
+        rows=look.given,
+        training=passes.training,
+        places=passes.places,
+        drawn=passes.drawn,
+        draws=passes.draws,
+        tried=passes.tried,
+        fixed=look.fixed,
+        always=tuple(stand_in(each.draw) for each in predicted.seen),
+        always_random=None if unsteady is None else look.names[id(unsteady)],
+        left=passes.left,
+        kept_off=passes.kept_off,
+        keep_off=look.keep_off,
+        calls=passes.calls or tuple(predicted.calls),
+        foldable=passes.foldable,
+        largest=-(-max(predicted.largest, passes.largest) // ROWS),
+        output_shape=tuple(plain.shape[1:]),
+        output_dtype=str(plain.dtype).removeprefix("torch."),
+        ending=ending,
+        heads=made.heads(plain),
+        class_axis=made.class_axis(plain),
+        last_linear=last_linear,
+        rescales=not _RESCALING.isdisjoint(predicted.early),
+        restless=frozenset(look.snapshot.changed),
+        elsewhere=numbers_drawn_elsewhere() != look.seeds,
+        writes=look.writes,
+    )
 
 
 def _check_nothing_is_kept(look: Look) -> None:
@@ -193,14 +201,27 @@ def _check_nothing_is_kept(look: Look) -> None:
         )
 
 
-def _check_rows(look: Look, plain: Tensor) -> None:
-    """Raise a `ModelError` if a prediction depends on other rows."""
-    half = ROWS // 2
-    beside = look.run((), middle, UNEVEN)[:half]
-    if not (same(plain[:half], plain[half:]) and same(plain[:half], beside)):
+def _is_steady(look: Look) -> bool:
+    """True if a prediction is the same every time, whatever rows are beside it.
+
+    Raises:
+        ModelError: It depends on other rows.
+    """
+    beside = look.run((), middle, UNEVEN)
+    alike = same(beside, look.plain[[0, 1, 1]])
+    try:
+        alone = [look.run((), middle, 1, each) for each in look.each_alone()]
+        if alike and same(torch.cat(alone), look.plain):
+            return True
+    except Exception:  # one row may be too few
+        pass
+    if not look.agrees_with_itself(lambda: look.run((), middle)):
+        return False
+    if not alike:
         raise ModelError(
             f"What module '{name_of(look.module)}' says of a row depends on the rows beside it",
             expected="a prediction of each row by itself",
             hint="Look for a norm without running statistics (track_running_stats=False), or for rows that "
             "lie on another axis than the first",
         )
+    return True

@@ -14,10 +14,10 @@ from howsure.errors import HowsureError
 from howsure.models.keep_off import check_kept_off
 from howsure.models.protocol import Unswitchable
 from howsure.models.torch.call_stack import ModuleCall
-from howsure.models.torch.check_passes import BY_LENGTH, Trial
+from howsure.models.torch.check_passes import BY_LENGTH, Trial, Tried
 from howsure.models.torch.classify_draws import ADDED, BRANCH, COMPARED, MASK, SEVERAL
 from howsure.models.torch.draws import Draw, Place, place_of
-from howsure.models.torch.dry_run import OTHERS, ROWS, Look, alike, middle, stand_in
+from howsure.models.torch.dry_run import ROWS, TWICE, UNEVEN, Look, alike, middle, same, stand_in
 from howsure.models.torch.frozen_dropout import baked_in
 from howsure.models.torch.inputs import name_of
 from howsure.models.torch.observer import Seen, Watching
@@ -54,6 +54,7 @@ class Found:
     places: tuple[Place, ...] = ()
     drawn: tuple[Place | float | None, ...] = ()
     draws: tuple[Draw, ...] = ()
+    tried: Tried | None = None
     left: tuple[Unswitchable, ...] = ()
     calls: tuple[ModuleCall, ...] = ()
     kept_off: frozenset[str] = frozenset()
@@ -65,15 +66,13 @@ class Passes:
     """Finds out what a pass of a module is.
 
     Args:
-        look: Runs the module.
-        plain: Its prediction.
-        predicted: The recorded run of that prediction.
+        look: Runs the module, and has predicted.
     """
 
-    def __init__(self, look: Look, plain: Tensor, predicted: Watching) -> None:
-        self.look, self.plain = look, plain
-        self.always = {each.key for each in predicted.seen}
-        self._the_same = set(predicted.the_same)
+    def __init__(self, look: Look) -> None:
+        self.look, self.plain = look, look.plain
+        self.always = {each.key for each in look.predicted.seen}
+        self._the_same = set(look.predicted.the_same)
         self.left: list[Unswitchable] = list(baked_in(look.module))
         self._refused: set[tuple[str, str]] = set()
         self._trained_to: Any = None
@@ -111,19 +110,23 @@ class Passes:
             self.left += [Unswitchable(each.name, f"{each.in_words}: {KEPT_OFF}", False) for each in kept]
             self._leave([each for each in trained.seen if each.key not in self.always], trained)
             return Found(left=tuple(self.left))
-        least = self._least_flags(sites)
+        least = self._least_flags(sites, trained)
         if least is None:
             return Found(left=tuple(self.left))
-        training, seen = least
+        training, output, seen = least
         in_passes = {each.key for each in seen.seen}
         self._leave([each for each in trained.seen if each.key not in in_passes | self.always], trained)
-        return replace(self._placed(training, seen), kept_off=frozenset(each.name for each in kept))
+        return replace(self._placed(training, output, seen), kept_off=frozenset(each.name for each in kept))
 
     def _trained(self) -> Watching:
         """A run as in training, as far as it gets; its output does not matter."""
-        flags = _identities(self._everything)
-        self.look.find_fixed(flags)
+        flags, before = _identities(self._everything), numbers_drawn_elsewhere()
         seen, error, self._trained_to = self.look.try_out(flags)
+        if seen.seeded:
+            self.look.find_fixed(flags)
+            before = numbers_drawn_elsewhere()
+            seen, error, self._trained_to = self.look.try_out(flags)
+        self._trained_elsewhere = numbers_drawn_elsewhere() != before
         if self.look.draws_once(flags):
             self.left.append(Unswitchable(name_of(self.look.module), _KEPT, refused=True))
         if error is None:
@@ -164,6 +167,8 @@ class Passes:
 
     def _refuse_what_is_drawn_elsewhere(self, trained: Watching) -> None:
         """Refuse a module that draws outside PyTorch in training but not in predicting."""
+        if not self._trained_elsewhere and self.look.predicts(self._trained_to):
+            return
         flags, name = _identities(self._everything), name_of(self.look.module)
         before = numbers_drawn_elsewhere()
         after, output = self.look.elsewhere(flags)
@@ -208,25 +213,40 @@ class Passes:
         normal = [each for each in trained.seen if each.draw.kind == NORMAL]
         if not normal:
             return frozenset()
-        others = self.look.try_out(_identities(self._everything), OTHERS)[0].seen
+        others = self.look.try_out(_identities(self._everything), UNEVEN)[0].seen
         if [each.key for each in trained.seen] != [each.key for each in others]:
             return frozenset()
         return frozenset(each.key for each in normal if each.draw.shape == others[each.number].draw.shape)
 
-    def _least_flags(self, sites: Sequence[Seen]) -> tuple[frozenset[int], Watching] | None:
-        """The fewest training flags with which every draw of training occurs; None if no choice works."""
+    def _least_flags(
+        self, sites: Sequence[Seen], trained: Watching
+    ) -> tuple[frozenset[int], Tensor, Watching] | None:
+        """The fewest training flags with which every draw of training occurs, and a run with them.
+
+        None if no choice works. If predicting calls other modules than training, as in `TransformerEncoder`,
+        the flags of parents are likely to matter, and are tried first; they are kept if a pass with the mean
+        in place of each draw equals the prediction.
+        """
+        found, lines = None, {each.key: each.line for each in trained.seen}
         wanted = [(each.key, each.draw.rate) for each in sites]
         own = {id(each.module) for each in sites} - self._kept_off
         around = {id(one) for each in sites for one in each.around} - self._kept_off
         failed = "with no combination of flags it draws again what it draws in training"
-        for flags in (own, around, _identities(self._everything)):
+        called = {id(each.module) for each in self.look.predicted.calls}
+        choices = (own, around) if own <= called else (around, own)
+        for flags in dict.fromkeys(map(frozenset, (*choices, _identities(self._everything)))):
             try:
-                _, seen = self.look.watch(flags, middle)
+                output, seen = self.look.note(flags)
+                seen.seen = [replace(each, line=lines.get(each.key, each.line)) for each in seen.seen]
             except Exception as error:  # flags that the module does not support, or another output
                 failed = in_words(error)
                 continue
             if [(each.key, each.draw.rate) for each in seen.seen if self._is_site(each, seen)] == wanted:
-                return frozenset(flags), seen
+                if own <= called or same(output, self.plain):
+                    return flags, output, seen
+                found = found or (flags, output, seen)
+        if found is not None:
+            return found
         self._refuse(sites[0], f"it cannot be told apart from what else training does ({failed})")
         return None
 
@@ -247,10 +267,10 @@ class Passes:
                 what += ", and cannot be told apart from what else its module does in training"
             self.left.append(Unswitchable(each.name, what, refused))
 
-    def _placed(self, training: frozenset[int], seen: Watching) -> Found:
+    def _placed(self, training: frozenset[int], output: Tensor, seen: Watching) -> Found:
         """Find where the masks of each site go, and try them out."""
         found = Found(training=training, calls=tuple(seen.calls), largest=seen.largest)
-        _, more = self.look.watch(training, middle, OTHERS)
+        beside, more = self.look.note(training, UNEVEN)
         drawn: list[Place | float | None] = []
         sites = 0
         alike = len(more.seen) == len(seen.seen)
@@ -261,14 +281,22 @@ class Passes:
             place = None
             if alike:
                 other, use = more.seen[number].draw, seen.uses.get(number)
-                place = place_of(sites, each.name, each.draw, other, (ROWS, OTHERS), use)
+                place = place_of(sites, each.name, each.draw, other, (ROWS, UNEVEN), use)
             if place is None:
                 self._refuse(each, BY_LENGTH)
                 return replace(found, left=tuple(self.left))
             sites += 1
             drawn.append(place)
+        if any(isinstance(each, Place) and each.axis is None for each in drawn):
+            # Draws for one of the rows alone also have the same shape for `ROWS` and for `UNEVEN` rows.
+            shapes = [each.draw.shape for each in self.look.watch(training, middle, TWICE)[1].seen]
+            for each, known, shape in zip(seen.seen, drawn, shapes, strict=False):
+                if isinstance(known, Place) and known.axis is None and each.draw.shape != shape:
+                    self._refuse(each, BY_LENGTH)
+                    return replace(found, left=tuple(self.left))
         trial = Trial(self.look, training, drawn, seen.seen)
-        problem = trial.problem(self.plain)
+        settled = same(output, self.plain) and same(beside, self.plain[[0, 1, 1]])
+        problem = trial.problem(settled)
         if problem is not None:
             self._refuse(*problem)
         else:
@@ -278,6 +306,7 @@ class Passes:
             places=tuple(each for each in trial.drawn if isinstance(each, Place)),
             drawn=tuple(trial.drawn),
             draws=tuple(each.draw.without_tensors for each in seen.seen),
+            tried=replace(trial.tried, notes=(seen.notes, more.notes)) if problem is None else None,
             left=tuple(self.left),
             foldable=problem is None and trial.foldable,
         )

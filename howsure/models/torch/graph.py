@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from howsure.models.protocol import BFLOAT16, FLOAT32, Array, Level, Limits
 from howsure.models.torch.bfloat16 import Reducing, reducible
 from howsure.models.torch.draws import Place
 from howsure.models.torch.levels import MADE, leveled, needed
-from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times, record
+from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times
 from howsure.models.torch.steps import Runner, Sizes, Step, apart, widened
 from howsure.models.torch.thinned_linear import Dropped, WrittenDown, largest, thinned_linears
 from howsure.models.torch.tracer import Unsplittable
@@ -37,32 +37,7 @@ TORCH_FOLD = 1 << 22
 """Numbers, 16 MiB in float32. As many rows run at a time as fit into this: what lies in the caches of the
 processor is read faster, and for fewer rows weights would not be worth reading."""
 
-__all__ = ["Split", "SplitTrunk", "Unsplittable", "split"]
-
-
-def split(
-    run: Callable[[Sequence[Tensor]], Tensor],
-    rows: Sequence[Tensor],
-    others: Sequence[Tensor],
-    drawn: Sequence[Place | float | None],
-    restore: Callable[[], None] = lambda: None,
-    place: Callable[[], str] = lambda: "",
-) -> Split:
-    """The levels of a module. Compare its passes with whole ones before you use them.
-
-    Args:
-        run: Maps the inputs, each (n, …), to the output (n, …). It draws as in training; all else is as in
-            predicting.
-        rows: Some rows of each input.
-        others: Another number of rows, such as 3 instead of 2; neither number is a multiple of the other.
-        drawn: For each draw in order: the place of a site, or a number that replaces it.
-        restore: Called after each run, to restore what it changed.
-        place: Returns the module call that is active.
-
-    Raises:
-        Unsplittable: The module must run whole; the message gives the reason.
-    """
-    return Split(record(run, rows, others, restore, place), drawn)
+__all__ = ["Split", "SplitTrunk", "Unsplittable"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,11 +96,11 @@ class SplitTrunk:
 
 
 class Split:
-    """A recorded module that runs passes level by level.
+    """A recorded module that runs passes level by level. Compare them with whole ones before you use them.
 
     Args:
-        program: The recorded run.
-        drawn: As in `split`.
+        program: The recorded run. It drew as in training; all else was as in predicting.
+        drawn: For each draw in order: the place of a site, or a number that replaces it.
 
     Attributes:
         levels: Level 0, which all passes share, then one level for each site.
@@ -133,7 +108,7 @@ class Split:
         repeated: Names of the module calls that passes repeat.
 
     Raises:
-        Unsplittable: Rows or passes cannot be separated.
+        Unsplittable: The module must run whole; the message gives the reason.
     """
 
     def __init__(self, program: Program, drawn: Sequence[Place | float | None]) -> None:

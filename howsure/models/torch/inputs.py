@@ -73,12 +73,15 @@ class Call:
 
     def run(self, module: nn.Module, tensors: Sequence[Tensor]) -> Tensor:
         """The output (n, …) of a module for n rows."""
-        outputs = self.forward(module, tensors)
+        return self.read(module, self.forward(module, tensors), len(tensors[0]))
+
+    def read(self, module: nn.Module, outputs: Any, rows: int) -> Tensor:
+        """The output (n, …) in a result for n rows."""
         if isinstance(self.output, Pair):
             outputs = _joined(outputs, self.output, name_of(module))
         elif self.output is not None:
             outputs = _chosen(outputs, self.output, name_of(module))
-        return output_of(outputs, len(tensors[0]), name_of(module))
+        return output_of(outputs, rows, name_of(module))
 
 
 def _chosen(outputs: Any, output: str | int, name: str) -> Any:

@@ -7,13 +7,14 @@ masks replace the module's draws.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -30,8 +31,8 @@ from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits, ModelInfo
 from howsure.models.torch.call_stack import ModuleCall
 from howsure.models.torch.declared_outputs import names_of_a_user, padding_of, said_of
 from howsure.models.torch.draws import Draws, Masks
-from howsure.models.torch.dry_run import ROWS, middle
-from howsure.models.torch.examine import Examination, examine
+from howsure.models.torch.dry_run import ROWS, Look, middle
+from howsure.models.torch.examine import Examination, examine, first_look
 from howsure.models.torch.features import Last
 from howsure.models.torch.find_draws import KEPT_OFF
 from howsure.models.torch.input_scale import times_larger_than_kept
@@ -45,6 +46,8 @@ from howsure.words import listed
 
 Array = NDArray[Any]
 Tensor = torch.Tensor
+
+_Ran = TypeVar("_Ran")
 
 
 def adapt(
@@ -69,10 +72,17 @@ def adapt(
         The adapter, and the checked rows in the order of the inputs.
     """
     module = check_module(model)
-    call, rows = read_rows(module, x, output)
-    some = probes(call.specs, rows, lambda some: _tells(module, call, some))
-    found = examine(module, call, some, gaussian_noise=gaussian_noise, keep_off=keep_off)
-    return TorchModel(found), rows
+    with contextlib.ExitStack() as examining:
+
+        def look(call: Call, some: Sequence[Array]) -> Look:
+            with contextlib.ExitStack() as looking:
+                snapshot = looking.enter_context(as_found(module, None))
+                found = first_look(module, call, some, snapshot, gaussian_noise, keep_off)
+                examining.push(looking.pop_all())
+                return found
+
+        rows, found = read_rows(module, x, output, look)
+        return TorchModel(examine(found)), rows
 
 
 def check_module(model: Any) -> nn.Module:
@@ -106,9 +116,9 @@ def check_module(model: Any) -> nn.Module:
 
 
 def read_rows(
-    module: nn.Module, x: Any, output: Output, run: Callable[..., Any] = Call.run
-) -> tuple[Call, list[Array]]:
-    """The call that a module accepts for these rows, found by trying to run it; and the checked rows."""
+    module: nn.Module, x: Any, output: Output, run: Callable[[Call, Sequence[Array]], _Ran]
+) -> tuple[list[Array], _Ran]:
+    """The checked rows, and what `run` returns for two of them and the first call that the module accepts."""
     ways, given = calls_for(module, x)
     failed: list[tuple[Call, Exception]] = []
     for way in ways:
@@ -126,32 +136,12 @@ def read_rows(
         ):
             continue
         try:
-            _tried(module, call, cast, run)
+            return rows, run(call, some)
         except (ModelError, InputError):
             raise
         except Exception as error:  # a user's code, which may need another type of number
             failed.append((call, error))
-        else:
-            return call, rows
     raise _refused(module, failed)
-
-
-def _tried(module: nn.Module, call: Call, rows: Sequence[Array], run: Callable[..., Any] = Call.run) -> Any:
-    """Output of a module for a few rows.
-
-    Nothing replaces its draws. If a first call stores something in a list or dict for later calls, it stays.
-    """
-    with as_found(module, None):
-        switch(module, ())
-        return run(call, module, [each.clone() for each in call.tensors(rows)])
-
-
-def _tells(module: nn.Module, call: Call, rows: Sequence[Array]) -> bool:
-    """True if a module runs on these made-up rows and returns no NaN."""
-    try:
-        return not bool(_tried(module, call, rows).isnan().any())
-    except Exception:  # a user's code may raise anything for made-up rows
-        return False
 
 
 def _refused(module: nn.Module, failed: Sequence[tuple[Call, Exception]]) -> Exception:

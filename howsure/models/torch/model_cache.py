@@ -1,9 +1,9 @@
 """Cache what examining a module found, for later calls with rows of the same form.
 
-Examining runs about a hundred rows through a module. The findings are used again if the module is the same
+Examining runs about twenty rows through a module. The findings are used again if the module is the same
 object, and its modules, attributes and weights have not changed since. That does not show everything: a
-forward may read a global variable, or weights may change behind PyTorch's back (`weight.data`). So the passes
-of cached levels are compared with passes of the module itself first. The cache keeps no module alive.
+forward may read a global variable, or weights may change behind PyTorch's back (`weight.data`). So one row
+is predicted first, and two passes are compared with what they were. The cache keeps no module alive.
 """
 
 from __future__ import annotations

@@ -19,6 +19,8 @@ from howsure.models.torch.classify_draws import ADDED, BRANCH, BRANCHING, MASK, 
 from howsure.models.torch.costs import multiply_adds
 from howsure.models.torch.draws import Draw, Draws, Numbers
 from howsure.models.torch.output_activation import Endings
+from howsure.models.torch.snapshot import is_seeded_by_us
+from howsure.models.torch.tracer import Notes
 from howsure.models.torch.value_kinds import SAME_NUMBERS, ground, tensors_in
 from howsure.sites import DROPOUT, NORMAL, UNIFORM
 
@@ -74,6 +76,8 @@ class Watching(Draws):
         early: The first operations that compute.
         endings: What the output is made of, or None.
         uses: What the module made of the numbers, by number of the draw, as far as known.
+        seeded: True if a draw was not from a generator as howsure has seeded it.
+        notes: Notes of its operations, or the reason why there are none; None if they were not asked for.
     """
 
     def __init__(
@@ -91,6 +95,8 @@ class Watching(Draws):
         self.the_same: dict[bytes, Seen] = {}
         self.largest = 1
         self.early: list[str] = []
+        self.seeded = False
+        self.notes: Notes | Exception | None = None
         self.uses: dict[int, Use] = {}
         self._halved = halved
         self._traces: dict[int, Trace] = {}
@@ -117,12 +123,17 @@ class Watching(Draws):
         """Calls of modules, in order of their start."""
         return self._under_way.calls
 
+    def place(self) -> str:
+        """The name of the module call that is active."""
+        return self._under_way.stack[-1].name if self._under_way.stack else ""
+
     def numbers(self, number: int, draw: Draw) -> Tensor | None:
         """Record a draw, and return its numbers."""
         self.seen.append(self._where(number, draw))
         if self._under_way.stack:
             self._under_way.stack[-1].draws.append(number)
         self.largest = max(self.largest, math.prod(draw.shape))
+        self.seeded = self.seeded or not is_seeded_by_us(draw.device, draw.generator)
         return super().numbers(number, draw)
 
     def _where(self, number: int, draw: Draw) -> Seen:
@@ -166,10 +177,8 @@ class Watching(Draws):
         for tensor in tensors_in(outputs):
             if tensor.layout == torch.strided and ground(tensor) not in self._weights:
                 self.largest = max(self.largest, tensor.numel())
-        under_way = self._under_way.stack
         if self.endings is not None:
-            layer = under_way[-1].name if under_way else ""
-            self.endings.ran(operation, args, kwargs, outputs, layer)
+            self.endings.ran(operation, args, kwargs, outputs, self.place())
         if len(self.early) < 4 and name not in SAME_NUMBERS:
             self.early.append(name)
         if self._under_way.stack:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from howsure.models.torch.noted_tensors import Noted
-from howsure.models.torch.tracer import Drawn, Notes, Operation, Unsplittable, is_view, noted
+from howsure.models.torch.tracer import Drawn, Notes, Operation, Unsplittable, is_view
 
 aten = torch.ops.aten
 
@@ -140,32 +140,17 @@ class Program:
     draws: int
 
 
-def record(
-    run: Callable[[Sequence[Tensor]], Tensor],
-    rows: Sequence[Tensor],
-    others: Sequence[Tensor],
-    restore: Callable[[], None],
-    place: Callable[[], str],
-) -> Program:
-    """Record the operations of `run`, for any number of rows.
+def record(one: Notes, other: Notes) -> Program:
+    """The operations of a run for any number of rows, from notes for two numbers of rows.
 
     Args:
-        run: Maps the inputs, rows on their first axis, to the output. It draws as in training.
-        rows: Some rows of each input.
-        others: Another number of rows; neither number is a multiple of the other.
-        restore: Called after each run, to restore what it changed.
-        place: Returns the module call that is active.
+        one: Notes for some rows, which are the first axis of each input. It drew as in training.
+        other: Notes for another number of rows; neither number is a multiple of the other.
 
     Raises:
         Unsplittable: Other rows would lead to other operations.
     """
-    notes = []
-    for some in (rows, others):
-        try:
-            notes.append(noted(run, some, place))
-        finally:
-            restore()
-    return _Match(*notes).program()
+    return _Match(one, other).program()
 
 
 _FILLED: dict[Any, float | None] = {

@@ -134,6 +134,16 @@ def seed(module: nn.Module, number: int) -> None:
             torch.cuda.manual_seed(number)
 
 
+def is_seeded_by_us(device: torch.device, generator: torch.Generator | None) -> bool:
+    """True if a draw is from the generator of its device, and nobody has seeded that after `seed`."""
+    if generator is not None:
+        return False
+    if device.type != "cuda":
+        return torch.initial_seed() == OUR_SEED
+    with torch.cuda.device(device):
+        return torch.cuda.initial_seed() == OUR_SEED
+
+
 @contextlib.contextmanager
 def drawing_in_the_open(module: nn.Module) -> Iterator[None]:
     """In this scope, attention and recurrent layers use no fused kernels on devices other than CPUs.

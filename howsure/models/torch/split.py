@@ -18,33 +18,27 @@ from numpy.typing import NDArray
 
 from howsure import tuning
 from howsure.data.rows import check_rows
-from howsure.errors import HowsureError
 from howsure.models.choose_output import Output
 from howsure.models.protocol import FLOAT32, Level, Limits, ModelInfo
 from howsure.models.torch import model as whole_modules
-from howsure.models.torch.call_stack import UnderWay, names_in
+from howsure.models.torch.check_passes import Tried
 from howsure.models.torch.dry_run import same
+from howsure.models.torch.examine import Examination
 from howsure.models.torch.find_draws import in_words
-from howsure.models.torch.graph import Split, Unsplittable, split
+from howsure.models.torch.graph import Split, Unsplittable
 from howsure.models.torch.inputs import calls_for
 from howsure.models.torch.model import TorchModel
 from howsure.models.torch.model_cache import Kept, forget, keep, kept
 from howsure.models.torch.onnx_graph import graph_of
 from howsure.models.torch.probe_rows import probes
-from howsure.models.torch.snapshot import switch
+from howsure.models.torch.recorded import record
+from howsure.models.torch.tracer import Notes
 from howsure.onnx.nodes import check_type_of
-from howsure.sampling.masks import draw
-from howsure.sites import DROPOUT, Site
 
 Array = NDArray[Any]
 
-ROWS, OTHERS, COMPARED = 2, 3, 3
-"""Rows of the two recorded runs, and of the passes that are compared."""
-
-WIDTHS = (2, 4, 8)
-"""Passes at the first, the second and all later levels in the comparison. Two passes at the first level show
-whether repeated values, such as numbers of rows, still mean the same in the second pass."""
-
+OTHERS = 3
+"""Rows with which an exported graph is recorded."""
 
 AGAIN_FAILS = "its operations fail when they are called again level by level"
 """Why passes run whole after an unforeseen error."""
@@ -82,34 +76,36 @@ def adapt(
 
 
 def _again(found: Kept, rows: Sequence[Array]) -> TorchModel | None:
-    """An adapter from findings of an earlier call, tried with one row; None if they do not fit any more."""
-    model = TorchModel(found.examination)
+    """An adapter from findings of an earlier call; None if they do not fit any more.
+
+    The module must predict one of the rows. Two passes of an earlier row, of which one drops what the other
+    keeps, must be what they were.
+    """
+    model, tried = TorchModel(found.examination), found.examination.tried
     model.whole_because = found.whole_because
-    some = [array[:1] for array in probes(model.call.specs, rows, lambda some: False)]
     try:
-        if found.split is None:
-            model.predict(some)
-            return model
-        ready = SplitModel(model, found.split.again())
-        return ready if _agree(ready, model, some, WIDTHS[:1]) else None
+        model.predict([array[:1] for array in probes(model.call.specs, rows, lambda some: False)])
+        if tried is not None and not _agree(model, tried):
+            return None
     except Exception:  # examining says why
         return None
+    return model if found.split is None else SplitModel(model, found.split.again())
 
 
 def split_or_whole(model: TorchModel) -> TorchModel:
     """The examined module with levels; or unchanged if its passes must run whole."""
-    if not model.examination.foldable or not model.examination.places:
+    found, tried = model.examination, model.examination.tried
+    if tried is None:
         return model
-    if model.examination.fixed:
+    model.examination = replace(found, tried=tried.of_one_row())
+    if not found.foldable:
+        return model
+    if found.fixed:
         model.whole_because = "it draws by a generator that it seeds anew in every call"
         return model
-
-    def some(count: int) -> list[Array]:
-        return [np.resize(array, (count, *array.shape[1:])) for array in model.examination.rows]
-
     try:
-        ready = SplitModel(model, _recorded(model, some(ROWS), some(OTHERS)))
-        if _agree(ready, model, some(COMPARED)):
+        ready = SplitModel(model, _recorded(found, tried))
+        if _agree(ready, tried):
             return ready
         model.whole_because = "passes that run level by level are others than whole ones"
     except Unsplittable as error:
@@ -187,48 +183,19 @@ class SplitModel(TorchModel):
         return reduced
 
 
-def _recorded(model: TorchModel, rows: Sequence[Array], others: Sequence[Array]) -> Split:
-    """The levels of a module, from recorded runs in the mode of passes."""
-    found, call = model.examination, model.call
-    with model.as_found() as snapshot:
-
-        def run(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
-            switch(model.module, found.training)
-            given = [each.clone() for each in tensors] if found.writes else tensors
-            return call.run(model.module, given)
-
-        def restore() -> None:
-            snapshot.restore()
-            under_way.forget()
-
-        def place() -> str:
-            return under_way.stack[-1].name if under_way.stack else ""
-
-        under_way = UnderWay(names_in(model.module, model.name))
-        with under_way.watched():
-            return split(run, call.tensors(rows), call.tensors(others), found.drawn, restore, place)
+def _recorded(found: Examination, tried: Tried) -> Split:
+    """The levels of a module, from notes of two passes."""
+    notes = []
+    for each in tried.notes:
+        if not isinstance(each, Notes):
+            raise each or AssertionError("notes were asked for")
+        notes.append(each)
+    return Split(record(*notes), found.drawn)
 
 
-def _agree(
-    ready: SplitModel, whole: TorchModel, rows: Sequence[Array], of_levels: Sequence[int] = WIDTHS
-) -> bool:
-    """True if passes that run level by level equal those of the whole module, up to rounding."""
-    sites = [site for level in ready.levels for site in level.sites]
-    widths = [of_levels[min(at, len(of_levels) - 1)] for at in range(len(sites))]
-    masks = [_told_apart(site, width) for site, width in zip(sites, widths, strict=True)]
-    repeated = [np.repeat(mask, widths[-1] // len(mask), axis=0) for mask in masks]
-    count = len(rows[0])
-    found = ready.thin(masks, count)(ready.trunk(rows))
-    try:
-        expected = whole.thin(repeated, count)(whole.trunk(rows))
-    except HowsureError:  # its draws differ for other rows
-        return False
-    return same(torch.from_numpy(found), torch.from_numpy(expected))
-
-
-def _told_apart(site: Site, width: int) -> Array:
-    """Masks (width, …) in complementary pairs: one drops what the other keeps."""
-    if site.kind != DROPOUT:
-        return draw(site, seed=0, group=0, size=width)
-    kept = np.random.default_rng([7, site.number]).random((width // 2, *site.shape)) < 0.5
-    return np.stack([kept, ~kept], axis=1).reshape(width, *site.shape)
+def _agree(model: TorchModel, tried: Tried) -> bool:
+    """True if passes are those that ran, up to rounding."""
+    masks = [mask.cpu().numpy() for mask in tried.masks]
+    rows = [array[: tried.passes.shape[1]] for array in model.examination.rows]
+    found = torch.from_numpy(model.thin(masks, len(rows[0]))(model.trunk(rows)))[list(tried.numbers)]
+    return same(found.flatten(0, 1), tried.passes.flatten(0, 1).float().cpu())

@@ -80,8 +80,8 @@ class Notes:
 
 def noted(
     run: Callable[[Sequence[Tensor]], Tensor], rows: Sequence[Tensor], place: Callable[[], str]
-) -> Notes:
-    """Record everything that a run calls.
+) -> tuple[Tensor, Notes]:
+    """The output of a run, and notes of everything that it calls.
 
     Args:
         run: Maps the inputs to the output.
@@ -96,7 +96,7 @@ def noted(
     noting = _Noting(tensors, place)
     with torch.no_grad(), _Leaving(tensors), noting:
         output = run(rows)
-    return Notes(len(rows[0]), given, noting.operations, tensors.notes_of(output), tensors.elsewhere)
+    return output, Notes(len(rows[0]), given, noting.operations, tensors.notes_of(output), tensors.elsewhere)
 
 
 class _Noting(DispatchMode):

@@ -1,0 +1,142 @@
+"""What examining costs: counted in rows that go through a module, and in multiply-adds of plain passes."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from howsure.models.torch.costs import multiply_adds
+from howsure.models.torch.dispatch_mode import DispatchMode
+from howsure.models.torch.model import TorchModel
+from howsure.models.torch.split import SplitModel, adapt
+from tests.torch.modules import MODULES, build, numbers, rows_for
+
+WHOLE = ("no dropout", "dropped_words")
+AT_FIRST, LATER = 30, 3
+"""Most plain passes of one row that examining may cost."""
+
+
+class Block(nn.Module):
+    """Two convolutions with norms, and dropped channels."""
+
+    def __init__(self, given, made, rate):
+        super().__init__()
+        self.layers = nn.Sequential(
+            *(nn.Conv2d(given, made, 3, padding=1), nn.BatchNorm2d(made), nn.ReLU()),
+            *(nn.Conv2d(made, made, 3, padding=1), nn.BatchNorm2d(made), nn.ReLU(), nn.Dropout2d(rate)),
+        )
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+class UNet(nn.Module):
+    """A class of each pixel, with skip connections."""
+
+    def __init__(self):
+        super().__init__()
+        self.down, self.low, self.up = Block(1, 8, 0.0), Block(8, 16, 0.3), Block(16, 8, 0.3)
+        self.wider, self.head = nn.ConvTranspose2d(16, 8, 2, 2), nn.Conv2d(8, 3, 1)
+
+    def forward(self, x):
+        x = self.down(x)
+        low = self.wider(self.low(F.max_pool2d(x, 2)))
+        return self.head(self.up(torch.cat([x, low], 1)))
+
+
+class Residual(nn.Module):
+    """Residual blocks, and dropout in each and before the last layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem, self.blocks = nn.Conv2d(3, 8, 3, padding=1), nn.ModuleList(Block(8, 8, 0.2) for _ in "abc")
+        self.drop, self.last = nn.Dropout(0.4), nn.Linear(8, 10)
+
+    def forward(self, x):
+        x = self.stem(x)
+        for block in self.blocks:
+            x = x + block(x)
+        return self.last(self.drop(x.mean((2, 3))))
+
+
+class Bert(nn.Module):
+    """Embeddings that are dropped, and encoder layers."""
+
+    def __init__(self):
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True)
+        self.words, self.drop, self.last = nn.Embedding(50, 16), nn.Dropout(0.1), nn.Linear(16, 4)
+        self.encoder = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
+
+    def forward(self, x):
+        return self.last(self.encoder(self.drop(self.words(x)))[:, 0])
+
+
+class Lstm(nn.Module):
+    """Two recurrent layers, dropped between and after."""
+
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.drop = nn.LSTM(4, 12, 2, batch_first=True, dropout=0.2), nn.Dropout(0.3)
+        self.last = nn.Linear(12, 5)
+
+    def forward(self, x):
+        return self.last(self.drop(self.rnn(x)[0][:, -1]))
+
+
+CASES = {
+    "unet": (UNet, lambda random: numbers(random, 4, 1, 16, 16)),
+    "residual": (Residual, lambda random: numbers(random, 9, 3, 8, 8)),
+    "bert": (Bert, lambda random: random.integers(1, 50, (9, 12))),
+    "lstm": (Lstm, lambda random: numbers(random, 9, 6, 4)),
+    "no dropout": (lambda: nn.Sequential(nn.Linear(8, 4), nn.ReLU()), lambda random: numbers(random, 9, 8)),
+    **{name: (lambda name=name: build(name), lambda random, name=name: rows_for(name)) for name in MODULES},
+}
+
+
+class Counted(DispatchMode):
+    """Counts the multiply-adds in its scope."""
+
+    def __init__(self):
+        super().__init__()
+        self.count = 0.0
+
+    def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+        result = op(*args, **(kwargs or {}))
+        self.count += multiply_adds(op, args, result if isinstance(result, (tuple, list)) else (result,))
+        return result
+
+
+def call(module, x):
+    tensors = {name: torch.from_numpy(part[:1]) for name, part in x.items()} if isinstance(x, dict) else None
+    with torch.no_grad():
+        return module(torch.from_numpy(x[:1])) if tensors is None else module(**tensors)
+
+
+def cost_of(module, x):
+    """Rows that go through the module when it is adapted, multiply-adds in plain passes, and the adapter."""
+    rows = []
+    hook = module.register_forward_pre_hook(
+        lambda _, args, named: rows.append(len([*args, *named.values()][0])), with_kwargs=True
+    )
+    with Counted() as plain:
+        call(module, x)
+    rows.clear()
+    found = []
+    for _ in range(2):
+        with Counted() as counted:
+            model, _ = adapt(module, x, gaussian_noise=False)
+        found.append((sum(rows), counted.count / plain.count))
+        rows.clear()
+    hook.remove()
+    return found, model
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_examining_costs_few_plain_passes(name, random):
+    torch.manual_seed(0)
+    make, rows = CASES[name]
+    (first, later), model = cost_of(make().eval(), rows(random))
+    assert type(model) is (TorchModel if name in WHOLE else SplitModel)
+    assert max(first) <= AT_FIRST
+    assert max(later) <= LATER
