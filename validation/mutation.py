@@ -1,6 +1,6 @@
 """Files changed on purpose, and what is read then: bits, bytes, lengths, and fields with right seals.
 
-    python -m validation.mutation [--each 1000] [--seed 0]
+    python -m validation.mutation [--each 1000] [--seed 0] [--only NAME]
 
 Each format is changed so many times. Half of the changes of a file that howsure seals are forged: one field
 or number gets a value that it cannot have, and the file a right checksum. Whatever comes through is used:
@@ -11,10 +11,13 @@ into the page docs/faults.md.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
 import importlib.util
 import json
 import os
+import pickle
+import signal
 import tempfile
 import time
 import warnings
@@ -22,6 +25,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +46,14 @@ from howsure.results.seal import seal
 from howsure.scale.folder import read_images, read_manifest
 from howsure.scale.parts import PART_KEY, about_of
 from howsure.scale.there import missing_in
+from tests import pixels
 from validation import small_network
 
 REFUSED, SAME, WRONG, UNSEEN, RAW, WARNED = "refused", "same", "wrong", "not noticeable", "raw", "warnings"
 KINDS = (REFUSED, SAME, WRONG, UNSEEN, RAW)
+
+OF_KERAS, SECONDS = 300, 60
+"""Changes of each file of Keras, and how long reading one may take."""
 
 PAGE = Page("mutation")
 
@@ -63,6 +71,7 @@ class Format:
         read: Reads and uses it, and gives what can be compared by its `repr`.
         checksum: What guards its content; empty where nothing does.
         forge: Changes a field of it and seals it again; None for files of other programs.
+        most: How often it is changed at most, where reading takes long.
     """
 
     name: str
@@ -70,6 +79,7 @@ class Format:
     read: Callable[[], Any]
     checksum: str = ""
     forge: Forge | None = None
+    most: int | None = None
 
 
 def counted(of: Format, changes: int, seed: int, tell: Callable[[str], None] = print) -> Counter[str]:
@@ -78,7 +88,7 @@ def counted(of: Format, changes: int, seed: int, tell: Callable[[str], None] = p
     folder = of.path.parent
     whole = {each: each.read_bytes() for each in folder.rglob("*") if each.is_file()}
     expected, found = repr(of.read()), Counter[str]()
-    for number in range(changes):
+    for number in range(min(changes, of.most or changes)):
         if of.forge is not None and number % 2:
             what = of.forge(random)
         else:
@@ -160,7 +170,8 @@ name, and the file a right checksum. Of {sealed:,} changes of sealed files, {wro
 else without an error. Of all changes, {raw} raised an error that is not howsure's own.
 
 *Not noticeable* means that other numbers came, and that nothing in the file could have told. A csv table, an
-array in `.npy`, a TIFF image and a NIfTI volume have no checksum. PyTorch does not compare that of weights.
+array in `.npy`, a TIFF image, a NIfTI volume and a model in `.h5` have no checksum, so nobody can notice
+changed numbers in them. PyTorch does not compare that of weights.
 
 {lines}
 
@@ -548,6 +559,16 @@ def _of_folder(folder: Path, plan: howsure.Plan, x: Any) -> Iterator[Format]:
 
     yield Format("manifest of a folder", manifest, read, "SHA-256", forge_json(manifest))
     yield Format("part of a folder", part, read, "SHA-256", forge_table(part))
+    pictures, of_pictures = pixels.folder_of(folder / "pictures", pixels.images(3)), folder / "of_pictures"
+    given = (*pixels.GIVEN, "--passes", 8, "--part-rows", 2)
+    done("assess", pixels.MODEL, pictures, "--out", of_pictures, *given)
+
+    def names() -> Any:
+        found = howsure.load(of_pictures)
+        said = read_manifest(of_pictures)
+        return said and read_images(of_pictures, said[0]), plain(found.label), plain(found.ids)
+
+    yield Format("images of a folder", of_pictures / "images.json", names, "SHA-256 in the manifest")
 
 
 def of_rows(place: Callable[[str], Path], random: np.random.Generator) -> Iterator[Format]:
@@ -596,6 +617,8 @@ def of_pictures(place: Callable[[str], Path], random: np.random.Generator) -> It
     yield Format("label image in .png", labels, read, "CRC-32")
     if importlib.util.find_spec("torch"):
         yield _weights(place("weights.pt"))
+        if importlib.util.find_spec("keras"):
+            yield from _of_keras(place)
     if not importlib.util.find_spec("nibabel"):
         return
     import nibabel
@@ -624,6 +647,56 @@ def _weights(path: Path) -> Format:
     return Format("weights in .pt", path, read)  # PyTorch does not compare their CRC-32
 
 
+def _of_keras(place: Callable[[str], Path]) -> Iterator[Format]:
+    """Models in files of Keras, each read in a process of its own, as HDF5 may end the one that reads."""
+    os.environ.setdefault("KERAS_BACKEND", "torch")
+    import keras
+
+    from howsure.models.keras.files import load
+
+    keras.utils.set_random_seed(0)
+    layers = [keras.Input((4,)), keras.layers.Dense(8, "relu"), keras.layers.Dropout(0.5)]
+    model = keras.Sequential([*layers, keras.layers.Dense(3, "softmax")])
+
+    def read(path: Path) -> Any:
+        found = load(path)
+        return [plain(each) for each in found.get_weights()], found.to_json()
+
+    for ending, checksum in ((".keras", "CRC-32"), (".h5", "")):
+        path = place(f"model{ending}")
+        with warnings.catch_warnings(), contextlib.redirect_stderr(None):
+            warnings.simplefilter("ignore")
+            model.save(path)
+        yield Format(f"model in {ending}", path, partial(apart, partial(read, path)), checksum, most=OF_KERAS)
+
+
+def apart(read: Callable[[], Any]) -> Any:
+    """What is read in a process of its own; a RuntimeError where that does not end by itself."""
+    there, here = os.pipe()
+    child = os.fork()
+    if not child:
+        os.close(there)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        signal.alarm(SECONDS)
+        try:
+            told: Any = (True, read())
+        except Exception as error:
+            told = (False, error)
+        with os.fdopen(here, "wb") as pipe:
+            pickle.dump(told, pipe)
+        os._exit(0)
+    os.close(here)
+    with os.fdopen(there, "rb") as pipe:
+        content = pipe.read()
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status:
+        raise RuntimeError(f"the process that read it ended with {status}")
+    is_read, found = pickle.loads(content)
+    if not is_read:
+        raise found
+    return found
+
+
 def _rows_of(path: Path, inputs: list[InputSpec]) -> Callable[[], Any]:
     def read() -> Any:
         found = read_rows(path, inputs)
@@ -645,22 +718,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--each", type=int, default=1000, help="changes of each format")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--only", default="", help="formats whose name holds this; nothing is written then")
+    parser.add_argument("--only", default="", help="formats whose name holds this; figures of others stay")
     given = parser.parse_args()
     found, begun = dict[str, dict[str, Any]](), time.monotonic()
+    kept: Mapping[str, Any] = PAGE.figures() if given.only else {"formats": {}}
     for of in formats(Path(tempfile.mkdtemp())):
         if given.only in of.name:
             counts = counted(of, given.each, given.seed)
             found[of.name] = {"checksum": of.checksum, **{kind: counts[kind] for kind in (*KINDS, WARNED)}}
             shown = "  ".join(f"{kind} {counts[kind]:,}" for kind in (*KINDS, WARNED))
             print(f"{of.name:36} {shown}", flush=True)
-    total = sum(each[kind] for each in found.values() for kind in KINDS)
-    print(f"{total:,} changes in {time.monotonic() - begun:.0f} s")
-    if not given.only:
-        from validation import faults
+        elif of.name in kept["formats"]:
+            found[of.name] = kept["formats"][of.name]
+    print(f"{time.monotonic() - begun:.0f} s")
+    from validation import faults
 
-        PAGE.keep({"each": given.each, "seed": given.seed, "formats": found})
-        faults.PAGE.write(faults.page(faults.PAGE.figures()))
+    PAGE.keep({"each": given.each, "seed": given.seed, "formats": found})
+    faults.PAGE.write(faults.page(faults.PAGE.figures()))
 
 
 if __name__ == "__main__":

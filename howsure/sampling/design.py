@@ -27,9 +27,9 @@ from typing import Annotated
 import numpy as np
 
 from howsure import tuning
-from howsure.data.typed import COUNT, FROM_0, wrong
+from howsure.data.typed import FROM_0, Range, wrong
 from howsure.models.protocol import Level
-from howsure.sampling.balance import balanced_size, group_sizes
+from howsure.sampling.balance import LARGEST_EARLY_GROUP, balanced_size, group_sizes
 from howsure.sampling.between import LEVELS
 from howsure.sampling.error import UNMEASURED, EarlyError
 from howsure.sites import Site
@@ -48,6 +48,11 @@ MOST_EARLY = 20
 
 LARGEST_FLAT_GROUP = 20
 """Passes in a balanced group at most where all levels get as many masks."""
+
+MOST_PASSES = MOST_EARLY**2 * MOST_LATE
+"""Passes of a cell at most: it branches early, once more before the late levels, and at these."""
+
+PASSES, CELLS = Range(1, MOST_PASSES), Range(1, LARGEST_EARLY_GROUP)
 
 
 @dataclass(frozen=True)
@@ -93,10 +98,10 @@ class Design:
         group_effect: Design effects of the passes of a group.
     """
 
-    widths: Annotated[tuple[int, ...], COUNT]
-    late: Annotated[tuple[int, ...], COUNT]
-    cells: Annotated[int, COUNT]
-    first: Annotated[int, COUNT]
+    widths: Annotated[tuple[int, ...], PASSES]
+    late: Annotated[tuple[int, ...], PASSES]
+    cells: Annotated[int, CELLS]
+    first: Annotated[int, CELLS]
     cost: Annotated[float, FROM_0]
     one: EarlyError = UNMEASURED
     group: EarlyError = UNMEASURED

@@ -140,6 +140,8 @@ def test_a_forged_temperature_is_named_on_the_command_line(old):
         (("design", "late"), [1]),
         (("design", "cells"), 0),
         (("design", "cells"), 1.5),
+        (("design", "cells"), 10**7),
+        (("design", "first"), 10**7),
         (("design", "cost"), float("inf")),
         (("design", "one", "alike"), [-1.0]),
         (("design", "one", "usual_early"), [[0.0, 0.0]]),
@@ -156,6 +158,13 @@ def test_a_forged_temperature_is_named_on_the_command_line(old):
 def test_a_plan_with_what_it_cannot_hold_is_refused(keys, value, old):
     set_in(old / "plan.json", keys, value)
     with pytest.raises(howsure.FileError, match="is not a saved plan"):
+        howsure.Plan.load(old / "plan.json")
+
+
+def test_a_plan_of_more_passes_than_a_pilot_may_choose_is_refused(old):
+    for name in ("widths", "late"):
+        set_in(old / "plan.json", ("design", name), [10**9])
+    with pytest.raises(howsure.FileError, match="at least 1 and at most 25600"):
         howsure.Plan.load(old / "plan.json")
 
 
