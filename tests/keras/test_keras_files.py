@@ -123,6 +123,15 @@ def test_damaged_in_the_middle(saved):
         load(saved)
 
 
+@pytest.mark.parametrize("left_out", [30, 60])
+def test_damaged_in_the_directory_at_the_end(left_out, saved):
+    """A byte of it is missing, so that what it says of the places of all is wrong."""
+    content = saved.read_bytes()
+    saved.write_bytes(content[:-left_out] + content[1 - left_out :])
+    with pytest.raises(howsure.FileError, match=r"model\.keras' could not be read as a Keras model \("):
+        load(saved)
+
+
 @pytest.mark.parametrize("error", [MemoryError(), RuntimeError("OOM when allocating tensor with shape[4]")])
 def test_too_little_memory_is_not_damage(saved, monkeypatch, error):
     def load_model(*args, **kwargs):

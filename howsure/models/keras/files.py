@@ -49,14 +49,14 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
             expected="the zip archive that model.save() writes",
             received="a file that is no zip archive, or is truncated",
         )
-    _check_size(file)
-    if file.suffix != ".keras" and _config_in_h5(file) == "":
-        raise FileError(
-            f"'{file}' holds no model, at most weights of one",
-            expected="a file that model.save() wrote",
-            hint=f"Build the network in Python as it was trained, {_WEIGHTS}",
-        )
     try:
+        _check_size(file)
+        if file.suffix != ".keras" and _config_in_h5(file) == "":
+            raise FileError(
+                f"'{file}' holds no model, at most weights of one",
+                expected="a file that model.save() wrote",
+                hint=f"Build the network in Python as it was trained, {_WEIGHTS}",
+            )
         with as_keras_3_reads_it(file) as readable:
             asked = None if allow_code else refused(_config_in(readable), legacy=file.suffix != ".keras")
             if asked is not None:
