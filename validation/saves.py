@@ -41,6 +41,7 @@ from tests import pixels
 from tests.answers.maps import certainty_of, drawn
 from tests.commands import run
 from validation import small_network
+from validation.mutation import plain
 
 KILLED, AT_A_STEP, LIMIT, FULL, WRITERS = (
     *("killed", "killed at a step", "limit of bytes", "full disk", "two writers"),
@@ -93,14 +94,14 @@ class Kind:
 def _arrays(path: Path) -> Any:
     """All numbers of a saved result."""
     found = howsure.load(path)
-    return {name: np.asarray(array).tobytes() for name, array in found._arrays.items()}
+    return {name: plain(array) for name, array in found._arrays.items()}
 
 
 def _by_row(path: Path) -> Any:
     """All numbers of a saved result, by row."""
     found = howsure.load(path)
     arrays = [np.asarray(array) for array in found._arrays.values()]
-    return {int(row): [np.asarray(each[at]).tobytes() for each in arrays] for at, row in enumerate(found.row)}
+    return {int(row): [plain(each[at]) for each in arrays] for at, row in enumerate(found.row)}
 
 
 def _files(path: Path) -> Any:
@@ -435,7 +436,7 @@ def page(figures: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str:
         tries = [sum(by_stop.get(stop, {}).values()) for stop in TRIES]
         lines.append([name, *map(str, tries), *(str(counts[each]) for each in left)])
     stops = [str(sum(int(line[1 + at]) for line in lines)) for at in range(len(TRIES))]
-    lines.append(["all", *stops, *(str(total[each]) for each in left)])
+    lines.append(["all", *stops, *(f"{total[each]:,}" for each in left)])
     skipped = "" if int(stops[list(TRIES).index(FULL)]) else " (here none may be mounted, so none was filled)"
     return _PAGE.format(
         tries=total.total(),
