@@ -261,7 +261,10 @@ def _blocks(job: Job, method: Method, passes: Passes, progress: Progress) -> Ite
             size = max(1, tuning.BLOCK_AT_POSITIONS // math.prod(job.outcome.columns))
         for start in range(0, max(1, job.total), size):
             numbers = np.arange(start, min(start + size, job.total))
-            of_block = Told(numbers, kind, method.settings, job.seed, passes.plan, version)
+            settings = dict(method.settings)
+            if passes.price is not None:
+                settings["price"] = passes.price
+            of_block = Told(numbers, kind, settings, job.seed, passes.plan, version)
             yield passes.result(numbers, finished, job.outcome, of_block)
 
 
@@ -316,7 +319,7 @@ def planned(
     method = MCDropout() if method is None else method
     check_type(method, MCDropout, "method", "howsure.MCDropout(…)")
     check_choice(precision, (FLOAT32, None), "precision")
-    return method.pilot(prepare(model, x, method, request), precision).plan
+    return method.make_plan(prepare(model, x, method, request), precision)
 
 
 def predict_with_uncertainty(

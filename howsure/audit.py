@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
+from howsure import tuning
 from howsure.answers.registry import outcome_of
 from howsure.arguments import check_type
 from howsure.data.dummy_rows import ANY_SIZE, made_up_rows
@@ -17,9 +19,18 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Needs
 from howsure.models.adapt import adapt, input_specs, is_estimator, rows_for
 from howsure.models.choose_output import Output
-from howsure.models.protocol import LayerInfo, MemberModel, Model, ModelInfo, PassModel
+from howsure.models.protocol import (
+    CLASSES,
+    SEVERAL_LABELS,
+    LayerInfo,
+    MemberModel,
+    Model,
+    ModelInfo,
+    PassModel,
+)
 from howsure.models.wrapped import holds_network
 from howsure.request import Request
+from howsure.sampling.budget import prices
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.plan import Plan
 from howsure.sampling.randomness import largest_difference, plain_method, sites_of
@@ -41,6 +52,8 @@ class Audit(Displayed):
         any_size: What stood for axes of any size, where no rows were given and the model has such; costs
             and shapes are for that size. Else None.
         outputs: What its outputs are read as, in words, where nothing but its last layer tells. Else None.
+        prices: Half the width of a 95 % interval of a probability, and what it costs at most, in plain
+            predictions of a row; none where outputs are no probabilities of a row or nothing is random.
     """
 
     in_notebooks: ClassVar[str] = "howsure.report.notebook:of_audit"
@@ -55,6 +68,7 @@ class Audit(Displayed):
     plan: str | None = None
     any_size: int | None = None
     outputs: str | None = None
+    prices: tuple[tuple[float, float], ...] = ()
 
     @property
     def random_layers(self) -> tuple[LayerInfo, ...]:
@@ -85,6 +99,8 @@ class Audit(Displayed):
             start = f"{layer.name:{width}}  {layer.kind:{kinds}}  {layer.multiply_adds:13,}"
             lines.append(f"{start}  {again:9}  {what}".rstrip())
         lines += ["", self.in_words]
+        if self.prices:
+            lines.append(self.prices_in_words)
         if self.outputs is not None:
             lines.append(self.outputs)
         if self.plan is not None:
@@ -115,6 +131,21 @@ class Audit(Displayed):
             f"Random in every pass: {names}; {differ}. One plain prediction takes "
             f"{self.multiply_adds:,} multiply-adds a row{self._of_size}, of which each further pass repeats "
             f"{share:.3g} %."
+        )
+
+    @property
+    def prices_in_words(self) -> str:
+        """What each precision costs, a sentence; empty without `prices`."""
+        if not self.prices:
+            return ""
+        costs = [f"± {100 * margin:g} % takes up to {math.ceil(cost):,}" for margin, cost in self.prices]
+        known = (
+            "by its plan" if self.plan is not None else "with independent passes; balanced ones need fewer"
+        )
+        return (
+            f"Plain predictions a row for the precision of a percentage, {known}: {listed(costs)}. "
+            f"By default a call spends at most {tuning.BUDGET:g} a row, or {tuning.LEAST_OPERATIONS:,.0f} "
+            "multiply-adds in all if that is more."
         )
 
     @property
@@ -180,7 +211,17 @@ def audit(
         plan=None if plan is None or not isinstance(adapted, PassModel) else plan.in_words(adapted.levels),
         any_size=any_size,
         outputs=_read_as(info, request),
+        prices=_prices(adapted, plan) if random and difference > 0 else (),
     )
+
+
+def _prices(model: Model, plan: Plan | None) -> tuple[tuple[float, float], ...]:
+    """As `Audit.prices`, for a model with random layers."""
+    info = model.info
+    of_classes = info.trained_for in (None, CLASSES, SEVERAL_LABELS)
+    if not isinstance(model, PassModel) or len(info.output_shape) > 1 or not of_classes:
+        return ()
+    return prices(model.levels, None if plan is None else plan.design)
 
 
 def _read_as(info: ModelInfo, request: Request) -> str | None:

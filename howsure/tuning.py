@@ -1,6 +1,6 @@
 """Numbers that several rooms share, or whose half or double changes what passes cost or how exact they are.
 
-docs/decisions/0035 says what half and twice of the latter did. Those under the second heading change time
+docs/decisions/0035 says what half and twice of the latter did. Those under the last heading change time
 and memory alone, which `python -m benchmarks memory speed` shows; `ELEMENTWISE` enters the costs of a plan.
 """
 
@@ -40,6 +40,21 @@ PILOT_ROWS, FLAT_PILOT_ROWS = 20, 60
 
 SHARE_OF_CANDIDATES = 0.75
 """How far down the candidates, in order of certainty, the pilot's rows reach."""
+
+# --- what a call costs ---------------------------------------------------------------------------------
+
+BUDGET = 20.0
+"""Plain predictions. What a row costs at most, on average, where neither a budget nor an error is given."""
+
+LEAST_OPERATIONS = 2e9
+"""Multiply-adds. The same for a whole call, where that is more: it takes half a second or so."""
+
+LEAST_OPERATIONS_OF_A_ROW = 2e6
+"""The same for each row where a plan is given, and a row's numbers depend on no other row."""
+
+SHARE_OF_RUN = 1 / 4
+"""Of what the first cells of all rows cost, what replicates may cost where a run makes its own plan. Rows of
+the pilot that need more passes take theirs from these."""
 
 # --- how a model runs, and how much at once -----------------------------------------------------------
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from howsure import tuning
 from howsure.answers import verdict as verdicts
-from howsure.words import printable, upper
+from howsure.words import counted, printable, upper
 
 REASON_IN_WORDS = {
     verdicts.WITHIN_PASSES: "most of the doubt is in {every} ({share} is disagreement)",
@@ -69,6 +70,26 @@ def more_of(method: Mapping[str, Any], passes: int) -> str:
     """The option of a method that gives so many passes, rounded up to two digits: `max_passes=1500`."""
     step = 10 ** max(0, math.floor(math.log10(passes)) - 1)
     return words_of(method)["more"].replace("{passes}", str(math.ceil(passes / step) * step))
+
+
+def price_in_words(method: Mapping[str, Any], mc_error: float, passes: int) -> str:
+    """What the usual error would cost: `± 2 % would take 60 more plain predictions`.
+
+    Empty where no budget ended the passes, or where the error of a probability is told to be no larger.
+
+    Args:
+        method: Settings of the method; where it has a budget, `price` is the plain predictions of a pass.
+        mc_error: Standard error of a probability.
+        passes: Passes spent on the row.
+    """
+    price, usual = method.get("price"), method.get("target_error") or tuning.TARGET_ERROR
+    if price is None or not round(196 * mc_error) > round(196 * usual):
+        return ""
+    more = price * passes * ((mc_error / usual) ** 2 - 1)
+    step = 10 ** max(0, math.floor(math.log10(max(1, more))) - 1)
+    return (
+        f"± {196 * usual:.0f} % would take {counted(math.ceil(more / step) * step, 'more plain prediction')}"
+    )
 
 
 def explained(answer: str, *clauses: str) -> str:

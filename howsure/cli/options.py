@@ -309,6 +309,13 @@ class MethodOptions:
     max_passes: Annotated[int | None, typer.Option(help="Draw at most this number of passes for a row.")] = (
         None
     )
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            help="Cost at most this many plain predictions a row, on average, everything included (default "
+            "20, or more for small networks; no limit with --target-error, --max-error or --max-passes)."
+        ),
+    ] = None
     plan: Annotated[
         Path | None,
         typer.Option(
@@ -342,6 +349,7 @@ class MethodOptions:
             target_error=self.target_error,
             max_error=self.max_error,
             max_passes=self.max_passes,
+            budget=self.budget,
             plan=plan,
             keep_off=self.keep_off or (),
         )

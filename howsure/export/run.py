@@ -186,7 +186,7 @@ def export(
     tell = progress or (lambda said: None)
     if plan is None:
         tell("planning")
-        plan = MCDropout().pilot(job, FLOAT32).plan
+        plan = MCDropout().make_plan(job, FLOAT32)
     plan.check_fits(ready)
     first = first_passes(plan, ready.levels, job.seed, job.outcome)
     count = _compared(job.outcome)

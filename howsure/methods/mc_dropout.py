@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
@@ -10,9 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure import tuning
 from howsure.errors import InputError
 from howsure.methods.protocol import Job, Needs, Passes, Progress
 from howsure.models.protocol import FLOAT32, PassModel
+from howsure.sampling.budget import Purse, usual_budget
 from howsure.sampling.flat import Flat
 from howsure.sampling.outcome import Estimates, Integers, Outcome
 from howsure.sampling.pilot import Pilot, make_plan
@@ -47,6 +51,12 @@ class MCDropout:
             ones, it means three balanced groups. Not together with `passes`.
         gaussian_noise: True makes `GaussianNoise` layers random too. They usually model noise in the data,
             not uncertainty about the network.
+        budget: Most plain predictions that a call may cost for each of its rows, on average, > 0. Everything
+            is included, also the pilot. Rows whose verdict is not settled come first. With a plan, each row
+            gets passes for at most that price. Costs are counted in multiply-adds, so the same call gives
+            the same numbers. None means 20, or more, up to 2 billion multiply-adds for the whole call (with
+            a plan, 2 million for a row); and no limit where `target_error`, `max_error` or `max_passes` is
+            given. Not together with `passes`.
         plan: A plan from `howsure.plan`. With one, a row's numbers depend on no other row. None makes a plan
             from the rows that are assessed. Not together with `passes`, which needs no plan.
         keep_off: Names of random layers that stay fixed, as in predicting; `howsure.audit` shows the names.
@@ -65,6 +75,7 @@ class MCDropout:
     target_error: float | None = None
     max_passes: int | None = None
     max_error: float | None = None
+    budget: float | None = None
     gaussian_noise: bool = False
     plan: Plan | None = None
     keep_off: Sequence[str] = ()
@@ -110,6 +121,13 @@ class MCDropout:
                 expected="a standard error above 0, in the unit of the target",
                 received=repr(self.max_error),
             )
+        number = isinstance(self.budget, (int, float, np.number)) and not isinstance(self.budget, bool)
+        if self.budget is not None and not (number and 0 < self.budget < np.inf):
+            raise InputError(
+                "`budget` is out of range",
+                expected="a number of plain predictions above 0, such as 20",
+                received=repr(self.budget),
+            )
         if self.max_error is not None and self.target_error is not None:
             raise InputError(
                 "`target_error` and `max_error` cannot both say when a row has enough passes",
@@ -120,7 +138,7 @@ class MCDropout:
             raise InputError(
                 "`plan` cannot be used", expected="what howsure.plan(model, x) made", received=repr(self.plan)
             )
-        names = ("target_error", "max_error", "max_passes", "plan")
+        names = ("target_error", "max_error", "max_passes", "budget", "plan")
         void = [name for name in names if getattr(self, name) is not None]
         if self.passes is not None and void:
             raise InputError(
@@ -173,31 +191,38 @@ class MCDropout:
                 expected="`target_error`, the standard error of a probability",
                 received=f"a model whose answers are {job.outcome.name}",
             )
-        pilot = self.pilot(job) if self.plan is None else Pilot(self.plan)
+        budget = self._budget(job, None if self.plan else job.total)
+        pilot = self._pilot(job, budget) if self.plan is None else Pilot(self.plan)
         design, precision = pilot.plan.design, pilot.plan.precision
         if self.plan is not None:
             self.plan.check_fits(job.model, of_one_kind=job.derived)
         model = job.model if precision == FLOAT32 else _in_precision(job.model, precision)
+        # A budget is to be spent, so it is the only limit where it is given.
+        most = sys.maxsize if self.budget is not None and self.max_passes is None else self.max_passes
         flat = Flat(
             model,
             job.seed,
             job.outcome,
             passes=self.passes,
-            most=self.max_passes,
+            most=most,
             balanced=bool(self.balanced),
+            budget=budget,
         )
-        tree = None if design is None else Tree(design, model, job.seed)
+        tree = None if design is None else Tree(design, model, job.seed, pilot.drawn)
         enough = _Enough(job.outcome, self.target_error, self.max_error, exact=self.passes is not None)
 
         def draw(numbers: Integers, progress: Progress) -> Estimates:
             run = Run(model, job.rows, numbers, job.outcome, job.seed, job.batch_size)
+            limits: tuple[float, Purse | None] = budget, None
+            if self.plan is None and len(numbers) == job.total and budget < math.inf:
+                # Rows of one block share what is left. Those of several would do so in their order.
+                spent = 0.0 if pilot.plan.pilot is None else pilot.plan.pilot.cost
+                limits = math.inf, Purse(budget * job.total - spent, job.outcome)
             if tree is not None:
-                found = draw_cells(tree, run, pilot.kept, self.max_passes, enough, progress)
+                found = draw_cells(tree, run, pilot.kept, most, enough, progress, *limits)
             else:
-                chunks = partial(run.chunks, rows_per_call=flat.rows_per_call)
-                found = draw_rounds(
-                    flat, flat.rounds(), run, np.arange(len(numbers)), chunks, enough, progress
-                )
+                chunks, rows = partial(run.chunks, rows_per_call=flat.rows_per_call), np.arange(len(numbers))
+                found = draw_rounds(flat, flat.rounds(), run, rows, chunks, enough, progress, *limits)
             if len(numbers) and _are_all_the_same(found, job.outcome):
                 first = numbers[:1]
                 check_that_passes_differ(job.model, [rows[first] for rows in job.rows])
@@ -206,15 +231,36 @@ class MCDropout:
         settings = pilot.plan.settings
         if self.plan is None and pilot.plan.pilot is not None:
             settings["pilot"] = asdict(pilot.plan.pilot)  # spent for this call
-        return Passes(draw, settings or None)
+        cost = flat.price if tree is None else tree.price
+        is_limited = self.budget is not None or budget == tuning.BUDGET
+        return Passes(draw, settings or None, price=cost if is_limited else None)
 
-    def pilot(self, job: Job, precision: str | None = None) -> Pilot:
-        """Run the pilot on the job's rows; its plan is empty if passes are fixed in number or independent."""
+    def _budget(self, job: Job, rows: int | None) -> float:
+        """Plain predictions that a row may cost on average, or each row where `rows` is None."""
+        if self.budget is not None:
+            return float(self.budget)
+        limits = (self.passes, self.target_error, self.max_error, self.max_passes)
+        if any(limit is not None for limit in limits):
+            return math.inf
+        return usual_budget(job.model, rows)
+
+    def make_plan(self, job: Job, precision: str | None = None) -> Plan:
+        """The plan of a whole pilot on the job's rows; empty if passes are fixed in number or independent."""
+        return self._pilot(job, self._budget(job, job.total), precision, thrifty=False).plan
+
+    def _pilot(self, job: Job, budget: float, precision: str | None = None, thrifty: bool = True) -> Pilot:
+        """Run the pilot on the job's rows."""
         if not self._may_follow_a_plan:
             return Pilot()
         run = Run(job.model, job.rows, np.arange(job.total), job.outcome, job.seed, job.batch_size)
-        target = job.outcome.usual_target if self.target_error is None else self.target_error
-        return make_plan(run, target_error=target, max_passes=self.max_passes, precision=precision)
+        return make_plan(
+            run,
+            target_error=job.outcome.usual_target if self.target_error is None else self.target_error,
+            max_passes=self.max_passes,
+            precision=precision,
+            budget=budget,
+            thrifty=thrifty,
+        )
 
 
 @dataclass(frozen=True)

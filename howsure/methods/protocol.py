@@ -74,6 +74,7 @@ class Passes:
         plan: The plan that they follow, as saved with a result, or None.
         noise: (K,) standard deviation of answers around their mean, in the unit of the answers, where the
             method learned it from the training rows; None where not.
+        price: What one more pass of a row costs, in plain predictions, where a budget ends them; else None.
         learnt_from: Whether the method is known to have learnt from each row (n,) of the block that was drawn
             last; None where it learns from none.
     """
@@ -82,6 +83,7 @@ class Passes:
     plan: Mapping[str, Any] | None = None
     noise: Floats | None = None
     learnt_from: Callable[[], Booleans] | None = None
+    price: float | None = None
 
     def result(self, numbers: Integers, progress: Progress, outcome: Outcome, told: Told) -> Any:
         """The result of a block of rows.

@@ -242,15 +242,25 @@ def design_of(ratios: tuple[int, ...], levels: Sequence[Level]) -> Design:
     return Design(widths, groups, _cells(ratios, late, levels), 1, cost)
 
 
-def flat_design(levels: Sequence[Level], most: int | None = None) -> Design | None:
-    """Balanced groups of passes with their own masks at all levels; None if `most` is less than one group."""
-    size = balanced_size(_between(1, len(levels), levels), LARGEST_FLAT_GROUP)
-    groups = max(1, tuning.FIRST_FLAT // size)
+def flat_design(levels: Sequence[Level], most: int | None = None, budget: float = math.inf) -> Design | None:
+    """Balanced groups of passes with their own masks at all levels; None if `most` is less than one group.
+
+    Args:
+        levels: As in `cell_ratios`.
+        most: As in `cell_ratios`.
+        budget: Plain predictions for a row on average. A cell costs half of it at most, and the other half is
+            left for rows that need more.
+    """
+    shared, *others = levels
+    repeated = sum(level.cost for level in others)
+    first = int(min(tuning.FIRST_FLAT, (budget / 2 - shared.cost) / repeated + 1e-9))
+    if first < 2:
+        return None
+    size = balanced_size(_between(1, len(levels), levels), min(LARGEST_FLAT_GROUP, first))
+    groups = max(1, first // size)
     if most is not None:
         groups = min(groups, most // size)
     if not groups:
         return None
     passes = size * groups
-    shared, *others = levels
-    cost = shared.cost + passes * sum(level.cost for level in others)
-    return Design((passes,) * len(others), (size,) * groups, 1, 1, cost)
+    return Design((passes,) * len(others), (size,) * groups, 1, 1, shared.cost + passes * repeated)

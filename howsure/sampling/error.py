@@ -34,7 +34,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure import tuning
-from howsure.data.typed import FROM_0, POSITIVE
+from howsure.data.typed import COUNT, FROM_0, POSITIVE
 from howsure.statistics import widening
 
 UNSEEN = 0.0001
@@ -279,7 +279,7 @@ class EarlyError:
     usual …      the same two errors as functions of p, pooled over the pilot's rows: a q² + b q + c with
                  q = p(1−p) + `UNSEEN` and p the probability of the class as the passes so far show it
     w, v         w = 2√(p(1−p)), and v = w + w², at most 1
-    F            what the constants are worth for one row: 1/F = 1/(R − 1) + 1/`alike`, R = `REPLICATES`
+    F            what the constants are worth for one row: 1/F = 1/(R − 1) + 1/`alike`, R = `replicates`
     widened      (t/1.96)² of Student's t with f + 1/(1/(2(R − 1)) + 1/`alike`) degrees of freedom: the rows
                  of a pilot share masks, so R groups of n rows have between R − 1 and n (R − 1) of them
     widened'     the same with `alike`
@@ -300,6 +300,7 @@ class EarlyError:
         of_variance: Both ends of d, for the same four.
         of_spread: Both ends of s, for the same four; not used if a row has one cell.
         alike: Degrees of freedom of one row's errors around the constants, for the same four.
+        replicates: R, independent groups of cells from which they were measured.
     """
 
     usual_early: Annotated[tuple[Usual, ...], FROM_0]
@@ -307,6 +308,7 @@ class EarlyError:
     of_variance: Annotated[tuple[Ends, ...], FROM_0]
     of_spread: Annotated[tuple[Ends, ...], FROM_0]
     alike: Annotated[tuple[float, ...], POSITIVE] = (MOST_ALIKE,)
+    replicates: Annotated[int, COUNT] = tuning.REPLICATES
 
     def own(self, mean: Floats, variance: Floats, spread: Floats, freedom: int, columns: Columns) -> Floats:
         """(…, C) squared error of the early (outer) masks, estimated from the row's own passes.
@@ -321,7 +323,7 @@ class EarlyError:
             columns: What the errors of the columns follow.
         """
         w = undecided(columns.goes_by(mean))
-        share = freedom / (freedom + _worth(tuning.REPLICATES - 1, _of_each(self.alike, columns)))
+        share = freedom / (freedom + _worth(self.replicates - 1, _of_each(self.alike, columns)))
         own: Floats = _between(self.of_variance, 1 - share, w, columns) * variance
         return own + _between(self.of_spread, share, w, columns) * spread if freedom else own
 
@@ -340,7 +342,7 @@ class EarlyError:
         moved = columns.moves(q) ** 2
         late_usual = _usual(self.usual_late, q, moved, columns)
         early_usual = _usual(self.usual_early, q, moved, columns)
-        degrees = freedom + _worth(2 * (tuning.REPLICATES - 1), _of_each(self.alike, columns))
+        degrees = freedom + _worth(2 * (self.replicates - 1), _of_each(self.alike, columns))
         return widened(degrees) * (v * late + w * own) + widened(_of_each(self.alike, columns)) * (
             (1 - v) * late_usual + (1 - w) * early_usual
         )
@@ -348,7 +350,7 @@ class EarlyError:
     @property
     def units_until_known(self) -> int:
         """How many units show the error of a row well enough, so that it has more than `KNOWN` degrees."""
-        worth = float(_worth(2 * (tuning.REPLICATES - 1), self.alike[0]))
+        worth = float(_worth(2 * (self.replicates - 1), self.alike[0]))
         return 1 + max(0, math.floor(KNOWN - worth) + 1)
 
 
@@ -362,11 +364,11 @@ def _worth(measured: int, alike: ArrayLike) -> Floats:
     return np.asarray(1 / (1 / measured + 1 / np.asarray(alike)))
 
 
-def widened(degrees: ArrayLike = 2 * (tuning.REPLICATES - 1)) -> Floats:
+def widened(degrees: ArrayLike) -> Floats:
     """(t/1.96)²: widens a squared error that is estimated, by Student's t.
 
     Args:
-        degrees: Degrees of freedom; by default those of the whole error that a pilot measures.
+        degrees: Degrees of freedom; those of the whole error that R replicates measure are 2 (R − 1).
     """
     return np.asarray(widening(1 + np.asarray(degrees)) ** 2)
 

@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq, nnls
 from scipy.special import polygamma
 
-from howsure import tuning
 from howsure.sampling.error import MOST_ALIKE, NONE, ONE, EarlyError, Ends, Floats, Usual, undecided, unseen
 from howsure.sampling.outcome import Outcome
 
@@ -27,6 +26,7 @@ def fit_early_error(
     spread: Floats,
     outcome: Outcome,
     stands_for: Floats,
+    replicates: int,
 ) -> EarlyError:
     """Fit the constants to what a pilot measured.
 
@@ -43,6 +43,7 @@ def fit_early_error(
         spread: (n, C) between-cell variance within a group; zeros if a group has one cell.
         outcome: The outcome that defines the columns.
         stands_for: (n,) how many rows each of these stands for.
+        replicates: How many independent groups there are.
     """
     families, usable = np.array(outcome.families), outcome.fitted_on(mean.mean(axis=0))
     fitted = [usable & (families == family) for family in range(max(outcome.families) + 1)]
@@ -61,29 +62,35 @@ def fit_early_error(
         of_spread = _fit_ends(undecided, left, spread[of]) if spread.any() else ONE
         own = ((1 - w) * low + w * high)[:, of] * variance[of]
         expected = late_of_rows + (w[:, of] * own + (1 - w[:, of]) * (terms[:, of] @ usual)).mean(axis=0)
-        return usual, usual_late, of_variance, of_spread, _alike(undecided, of_rows, expected)
+        alike = _alike(undecided, of_rows, expected, replicates)
+        return usual, usual_late, of_variance, of_spread, alike
 
-    return EarlyError(*zip(*map(of_family, fitted), strict=True))
+    usual, late_usual, variances, spreads, alike = zip(*map(of_family, fitted), strict=True)
+    return EarlyError(usual, late_usual, variances, spreads, alike, replicates)
 
 
-def _alike(w: Floats, squared: Floats, expected: Floats) -> float:
+def _alike(w: Floats, squared: Floats, expected: Floats, replicates: int) -> float:
     """Degrees of freedom of the squared errors of single rows around those that the constants expect.
 
     The logarithm of a variance with f degrees of freedom has variance ψ′(f/2), ψ′ being the trigamma
-    function. A pilot measures each row's with R − 1. What rows scatter beyond that is their own (Smyth 2004).
+    function. A pilot measures each row's with R − 1. What rows scatter beyond that is their own (Smyth 2004),
+    if it is more than twice its standard error: a small pilot shows a large scatter by chance.
 
     Args:
         w: (n,) weights.
         squared: (n,) squared errors that were measured.
         expected: (n,) the same by the constants.
+        replicates: R.
     """
     told = (squared > 0) & (expected > 0) & (w > 0)
     if np.count_nonzero(told) < 2:
         return MOST_ALIKE
     off = np.log(squared[told] / expected[told])
-    scatter = np.average((off - np.average(off, weights=w[told])) ** 2, weights=w[told])
-    left = scatter - polygamma(1, (tuning.REPLICATES - 1) / 2)
-    if left <= polygamma(1, MOST_ALIKE / 2):
+    weights = w[told] / w[told].sum()
+    scatter = weights @ (off - weights @ off) ** 2
+    usual, fourth = polygamma(1, (replicates - 1) / 2), polygamma(3, (replicates - 1) / 2)
+    left = scatter - usual
+    if left <= 2 * np.sqrt((fourth + 2 * usual**2) * (weights @ weights)):
         return MOST_ALIKE
     if left >= polygamma(1, LEAST_ALIKE / 2):
         return LEAST_ALIKE

@@ -6,6 +6,7 @@ round 2   as many again, for rows that need more, until `max_passes`
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.errors import InputError
 from howsure.models.protocol import Array, PassModel
 from howsure.sampling.balance import first_groups
 from howsure.sampling.estimate import Sums
@@ -26,6 +28,7 @@ KEPT_MASKS = 1 << 28
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,13 @@ class Flat:
         passes: T, the exact number for every row; None for as many as each row needs.
         most: Most passes for one row; None for those of the outcome.
         balanced: False for independent passes.
+        budget: Plain predictions for a row on average. The first round costs no more.
+
+    Attributes:
+        price: Plain predictions that one pass costs.
+
+    Raises:
+        InputError: The budget is less than two passes.
     """
 
     rows_per_call = np.iinfo(np.int64).max
@@ -65,10 +75,23 @@ class Flat:
         passes: int | None,
         most: int | None = None,
         balanced: bool = True,
+        budget: float = math.inf,
     ) -> None:
         self._model, self._seed, self._passes = model, seed, passes
         self._sites = [site for level in model.levels for site in level.sites]
         self._sizes, self._pairs, self._most = first_groups(self._sites, outcome, passes, most)
+        shared, *others = model.levels
+        self._shared, self.price = shared.cost, sum(level.cost for level in others)
+        if passes is None and self._shared + sum(self._sizes) * self.price > budget:
+            affordable = int((budget - self._shared) / self.price + 1e-9)
+            if affordable < 2:
+                least = self._shared + 2 * self.price
+                raise InputError(
+                    "`budget` is too small for this model: the error of a mean needs two passes",
+                    expected=f"at least {math.ceil(100 * least) / 100:g} plain predictions a row",
+                    received=f"{budget:g}",
+                )
+            self._sizes, self._pairs, _ = first_groups(self._sites, outcome, passes, affordable)
         if not balanced:
             self._sizes, self._pairs = (1,) * sum(self._sizes), None
         self._kept: dict[int, list[Array]] = {}
@@ -83,6 +106,17 @@ class Flat:
             done, groups = done + sum(sizes), groups + len(sizes)
             again = 0 if self._passes is not None else min(done, self._most - done) // sizes[-1]
             sizes = (sizes[-1],) * again
+
+    def cost(self, groups: Groups) -> float:
+        """Plain predictions that a round costs a row."""
+        return self._shared + sum(groups.sizes) * self.price
+
+    def holds(self, groups: Groups, rows: Integers) -> Booleans:
+        """(n,) all False: no pilot draws such groups."""
+        return np.zeros(len(rows), dtype=bool)
+
+    def recall(self, groups: Groups, run: Run, sums: Sums, at: Integers, rows: Integers) -> None:
+        """Nothing: see `holds`."""
 
     def draw(
         self, groups: Groups, run: Run, sums: Sums, at: Integers, chunk: Integers, trunk: Any, rows: int

@@ -44,9 +44,10 @@ def measure_early_errors(
     one = _squares(of_cells, _variance_of_one(of_cells))
     group = _squares(of_groups, of_groups.var(axis=0, ddof=1))
     of_one, one, late_of_one = (each.reshape(-1, *variance.shape) for each in (of_cells, one, late))
+    of_group, more = late.mean(axis=1) / cells, (outcome, stands_for, len(replicates))
     return (
-        fit_early_error(of_one, one, late_of_one, variance, np.zeros_like(between), outcome, stands_for),
-        fit_early_error(of_groups, group, late.mean(axis=1) / cells, variance, between, outcome, stands_for),
+        fit_early_error(of_one, one, late_of_one, variance, np.zeros_like(between), *more),
+        fit_early_error(of_groups, group, of_group, variance, between, *more),
     )
 
 
@@ -105,6 +106,7 @@ def measure_design_effects(
     binomial = np.maximum((share * (1 - share)).mean(axis=0), SMALLEST)
     # Balance makes the spread of a number better known: it has no ends that its passes may not have met.
     least, effects = 0.0 if outcome.has_unit else 1.0, []
+    wider = float(widened(2 * (len(replicates) - 1)))
     for count, spread, shares in zip((passes, passes * cells), of_spread, of_shares, strict=True):
         known = np.sqrt(overall)[:, None], np.full(len(mean), float(count)), kurtosis[:, None]
         of_one = (
@@ -113,8 +115,8 @@ def measure_design_effects(
         alone = np.maximum(4 * overall * of_one[:, 0], SMALLEST)
         effects.append(
             DesignEffect(
-                tuple(np.maximum(float(widened()) * shares.mean(axis=0) * count / binomial, 1).tolist()),
-                max(least, float(widened() * np.mean(spread / alone))),
+                tuple(np.maximum(wider * shares.mean(axis=0) * count / binomial, 1).tolist()),
+                max(least, wider * float(np.mean(spread / alone))),
             )
         )
     return effects[0], effects[1]

@@ -8,10 +8,10 @@ design from costs alone ── shares of the variance ──> best design, its c
 
 from __future__ import annotations
 
+import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,15 +20,17 @@ from numpy.typing import NDArray
 from howsure import tuning
 from howsure.models.fingerprint import fingerprint_of
 from howsure.models.protocol import BFLOAT16, FLOAT32, PassModel
+from howsure.sampling.budget import multiply_adds
 from howsure.sampling.design import Design, best_ratios, cell_ratios, design_of, flat_design
+from howsure.sampling.drawn import Drawn
 from howsure.sampling.error import Estimate
 from howsure.sampling.estimate import sum_up
 from howsure.sampling.measure import measure_design_effects, measure_early_errors, measure_shares
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.plan import Plan, Spent, described
 from howsure.sampling.rounds import Kept
-from howsure.sampling.run import Chunk, ChunksOf, Run
-from howsure.sampling.tree import Tree, rows_per_call
+from howsure.sampling.run import Chunk, Run
+from howsure.sampling.tree import FIRST_STAGE, Tree, rows_per_call
 
 CANDIDATES = 256
 """Rows among which the pilot looks for uncertain ones at most."""
@@ -54,9 +56,6 @@ GOOD_ENOUGH = 1 / 10
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-PILOT_STAGE = 1_000_000
-"""Stage number of the pilot's masks, far from the stages of all rounds."""
-
 
 @dataclass(frozen=True)
 class Pilot:
@@ -65,17 +64,27 @@ class Pilot:
     Attributes:
         plan: The plan; an empty one if none is possible or none is needed.
         kept: Numbers of rows and their trunk if that was expensive, so that it is not computed again.
+        drawn: Its cells. They are the first cells of its rows, so they are not drawn again.
     """
 
     plan: Plan = field(default_factory=Plan)
     kept: Kept = ()
+    drawn: Drawn = field(default_factory=Drawn)
 
 
-class _Tally:
-    """Counts what a pilot spends."""
+class _Means:
+    """Counts what a pilot spends, and says what it may spend on replicates.
 
-    def __init__(self, shared: float) -> None:
-        self._shared, self.passes, self.cost = shared, 0, 0.0
+    Args:
+        run: The run over all rows.
+        budget: Plain predictions for a row on average; infinite for no limit.
+        thrifty: Whether the pilot is to cost little beside the run.
+    """
+
+    def __init__(self, run: Run, budget: float, thrifty: bool) -> None:
+        self._total, self._budget, self._thrifty = len(run.numbers), budget, thrifty
+        self._shared, self.passes, self.cost = run.model.levels[0].cost, 0, 0.0
+        self._cheap = tuning.LEAST_OPERATIONS / 10 / max(1, multiply_adds(run.model))
 
     def trunk(self, rows: int) -> None:
         """Rows of which the part that all passes share is computed once."""
@@ -86,89 +95,140 @@ class _Tally:
         self.passes += rows * count * design.passes
         self.cost += rows * count * (design.cost - self._shared)
 
+    def group(self, design: Design) -> float:
+        """Cost of one group of cells of a row, with the part that all passes share."""
+        return self._shared + design.cells * (design.cost - self._shared)
+
+    def replicates(self, design: Design, rows: int, drawn: Drawn, first: int = 0) -> tuple[int, int]:
+        """How many replicates, groups of cells of a design, and of how many rows; (0, 0) for less than two.
+
+        Args:
+            design: The design.
+            rows: Most rows.
+            drawn: The first cells of rows.
+            first: How many of the replicates are drawn already.
+        """
+        left = math.inf
+        if self._thrifty:
+            left = self._budget * self._total - self.cost - (self._total - len(drawn.rows)) * design.cost
+            share = max(self._total * tuning.SHARE_OF_RUN, min(self._total, tuning.PILOT_ROWS)) * design.cost
+            left = min(left, max(share, min(self._cheap, left / 2)))
+        units, rows = int(min(left / self.group(design) + 1e-9, 1e9)), min(rows, self._total)
+        if units < 1 or units + first < 2:
+            return 0, 0
+        more = min(tuning.REPLICATES - first, max(math.isqrt(units), units // rows))
+        return first + more, min(rows, units // more)
+
 
 def make_plan(
-    run: Run, *, target_error: float, max_passes: int | None, precision: str | None = None
+    run: Run,
+    *,
+    target_error: float,
+    max_passes: int | None,
+    precision: str | None = None,
+    budget: float = math.inf,
+    thrifty: bool = True,
 ) -> Pilot:
     """Decide from a pilot whether splitting (nested Monte Carlo) pays, and fit the error of the early masks.
 
-    The pilot draws a sample of rows by their content, not by their order. From it, it takes `PILOT_ROWS` or
-    `FLAT_PILOT_ROWS` rows, from the most undecided to nearly certain ones. It runs `REPLICATES` groups of
-    cells on them.
+    The pilot draws a sample of rows by their content, not by their order. From it, it takes up to
+    `PILOT_ROWS` or `FLAT_PILOT_ROWS` rows, from the most undecided to nearly certain ones. It runs up to
+    `REPLICATES` groups of cells on them: the first groups that these rows get.
 
     Args:
         run: The run over all rows; the pilot uses few of them.
         target_error: Largest acceptable standard error of a value.
         max_passes: Most passes for one row, or None.
         precision: Precision that the plan must use, or None for the best one on this machine.
+        budget: Plain predictions for a row on average, the pilot included; infinite for no limit.
+        thrifty: Whether the pilot is to cost little beside the run: at most `SHARE_OF_RUN` of the first cells
+            of all rows, those of `PILOT_ROWS` rows, or a tenth of `LEAST_OPERATIONS` if that is less than
+            half of what is left.
     """
     model = run.model
     if model.limits.fold is None or not len(run.numbers) or not run.outcome.follows_plans:
         return Pilot()
     levels = model.levels
-    flat, ratios = flat_design(levels, max_passes), cell_ratios(levels, max_passes)
+    flat, ratios = flat_design(levels, max_passes, budget), cell_ratios(levels, max_passes)
     design = flat if ratios is None else design_of(ratios, levels)
+    means, drawn = _Means(run, budget, thrifty), Drawn()
+    if design is not None and not design.is_flat and means.replicates(design, 1, drawn)[0] < 3:
+        design = flat
     if design is None:
         return Pilot()
     widest = [max(pair) for pair in zip(design.widths, (flat or design).widths, strict=True)]
     shared = levels[0].cost
-    tally = _Tally(shared)
     dear = shared > design.cost / 2
     share, least = SHARE_OF_ROWS, LEAST_CANDIDATES
     if dear:
         share, least = SHARE_OF_DEAR_ROWS, LEAST_DEAR_CANDIDATES
-    count = tuning.FLAT_PILOT_ROWS if design.is_flat else tuning.PILOT_ROWS
+    most = tuning.FLAT_PILOT_ROWS if design.is_flat else tuning.PILOT_ROWS
     sample = _sample(run, min(CANDIDATES, max(least, int(share * len(run.numbers)))))
     kept: Kept = ()
     if dear:
         # The trunk is computed once for the whole sample, and reused for its rows later.
         trunk = run.trunk(sample)
-        tally.trunk(len(sample))
+        means.trunk(len(sample))
         kept, found = ((run.numbers[sample], trunk),), FLOAT32
         chunks_of = run.chunks_of(sample, trunk, rows_per_call(model, widest))
-        tree = Tree(design, model, run.seed)
-        first = _passes(tree, run, list(chunks_of(sample)), PILOT_STAGE, tally)[0].mean(axis=0)
-        rows, stands_for = _choose(sample, run.outcome.doubt(first), count)
-        chunks = list(chunks_of(rows))
+        first = _first_cell(design, run, sample, list(chunks_of(sample)), means)
     else:
-        run, found, (rows, stands_for) = _look_for_rows(
-            run, design, sample, count, target_error, precision, tally
-        )
-        chunks = list(run.chunks(rows, rows_per_call(run.model, widest)))
-        tally.trunk(len(rows))
+        run, found, first = _in_best_precision(run, design, sample, target_error, precision, means)
+    drawn.keep(FIRST_STAGE, 0, run.numbers[sample], first)
+    _, count = means.replicates(design, most, drawn, int(design.is_flat))
+    doubt = run.outcome.doubt(first.mean(axis=0))
 
-    tree = Tree(design, run.model, run.seed)
-    cells = _passes(tree, run, chunks, PILOT_STAGE + 1, tally)
-    usual = _usual_size(cells, run.outcome)
-    shares = measure_shares([cell / usual for cell in cells], design.ratios)
-    groups = [cells]
+    def chosen(count: int) -> tuple[Integers, Floats, list[Chunk]]:
+        rows, stands_for = _choose(sample, doubt, max(1, count))
+        if dear:
+            return rows, stands_for, list(chunks_of(rows))
+        means.trunk(len(rows))
+        return rows, stands_for, list(run.chunks(rows, rows_per_call(run.model, widest)))
+
+    rows, stands_for, chunks = chosen(count)
+    tree = Tree(design, run.model, run.seed, drawn)
+    groups = [_passes(tree, run, chunks, FIRST_STAGE, means)]
+    usual = _usual_size(groups[0], run.outcome)
+    shares = measure_shares([cell / usual for cell in groups[0]], design.ratios)
     better = best_ratios(design, shares, levels, max_passes)
-    if better is not None and better != design.ratios:
-        design, groups = design_of(better, levels), []
-        tree = Tree(design, run.model, run.seed)
-    groups += _groups(tree, run, chunks, tuning.REPLICATES - len(groups), PILOT_STAGE + 2, tally)
+    early, late = 1 - sum(shares[design.branchings[0] - 1 :]), sum(shares[design.branchings[-1] - 1 :])
+    in_doubt = not design.is_flat and late < LATE_ENOUGH
+    too_dear = not design.is_flat and early > EARLY_ENOUGH and means.group(design) > budget / 2
+    compares = False
+    if flat is not None and in_doubt:
+        compares = means.replicates(flat, len(rows), Drawn())[0] == tuning.REPLICATES
+    if flat is not None and (too_dear or (in_doubt and not compares)):
+        design, groups, drawn = flat, [], Drawn()
+        rows, stands_for, chunks = chosen(means.replicates(flat, tuning.FLAT_PILOT_ROWS, drawn)[1])
+    elif better is not None and better != design.ratios:
+        design, groups, drawn = design_of(better, levels), [], Drawn()
+    tree = Tree(design, run.model, run.seed, drawn)
+    replicates = max(2, means.replicates(design, len(rows), drawn, len(groups))[0])
+    groups += _groups(tree, run, chunks, range(len(groups), replicates), means)
     estimates = _summed_up(groups, tree, run)
     passes = groups
-    late = sum(shares[design.branchings[-1] - 1 :])
-    if flat is not None and not design.is_flat and late < LATE_ENOUGH:
-        other = Tree(flat, run.model, run.seed)
-        first_stage = PILOT_STAGE + 2 + tuning.REPLICATES
-        flat_passes = _groups(other, run, chunks, tuning.REPLICATES, first_stage, tally)
+    if compares and flat is not None and not design.is_flat:
+        of_flat = Drawn()
+        other = Tree(flat, run.model, run.seed, of_flat)
+        flat_passes = _groups(other, run, chunks, range(tuning.REPLICATES), means)
         others = _summed_up(flat_passes, other, run)
         if _product(flat, others, shared, usual) <= _product(design, estimates, shared, usual):
-            design, estimates, passes = flat, others, flat_passes
+            design, estimates, passes, drawn = flat, others, flat_passes, of_flat
     one, group = measure_early_errors(estimates, run.outcome, stands_for)
     one_effect, group_effect = measure_design_effects(passes, run.outcome)
-    early = 1 - sum(shares[design.branchings[0] - 1 :])
-    first_cells = design.cells if early > EARLY_ENOUGH else 1
+    first_cells = design.cells if early > EARLY_ENOUGH and not too_dear else 1
     if design.is_flat:
-        most = (max_passes or tuning.MOST_FLAT) // design.passes
+        left = (budget - means.cost / len(run.numbers)) if thrifty else budget
+        most = min(
+            (max_passes or tuning.MOST_FLAT) // design.passes, int(min(left / (design.cost - shared), 1e9))
+        )
         first_cells = max(1, min(one.units_until_known, most))
     design = replace(design, first=first_cells, one=one, group=group)
     design = replace(design, one_effect=one_effect, group_effect=group_effect)
-    spent = Spent(tally.passes, tally.cost)
+    spent = Spent(means.passes, means.cost)
     shares = () if design.is_flat else shares
-    return Pilot(Plan(design, shares, found, described(levels), spent, fingerprint_of(model)), kept)
+    plan = Plan(design, shares, found, described(levels), spent, fingerprint_of(model))
+    return Pilot(plan, kept, drawn)
 
 
 def _usual_size(cells: Sequence[Floats], outcome: Outcome) -> Floats:
@@ -185,49 +245,47 @@ def _product(design: Design, groups: Sequence[Sequence[Estimate]], shared: float
     return float(np.mean(np.var(means, axis=0, ddof=1)) * (shared + design.cells * (design.cost - shared)))
 
 
-def _look_for_rows(
-    run: Run,
-    design: Design,
-    sample: Integers,
-    count: int,
-    target_error: float,
-    precision: str | None,
-    tally: _Tally,
-) -> tuple[Run, str, tuple[Integers, Floats]]:
-    """The run in the best precision on this machine, its name, and the pilot's rows as `_choose` has them."""
+def _in_best_precision(
+    run: Run, design: Design, sample: Integers, target_error: float, precision: str | None, means: _Means
+) -> tuple[Run, str, Floats]:
+    """The run in the best precision on this machine, its name, and the first cell (W, n, K) of a sample."""
 
     def first_cell(model: PassModel, rows: Integers) -> Floats:
-        tree, here = Tree(design, model, run.seed), replace(run, model=model)
-        chunks: ChunksOf = partial(here.chunks, rows_per_call=tree.rows_per_call)
-        tally.trunk(len(rows))
-        tally.cells(design, len(rows), 1)
-        means = [
-            tree.values((PILOT_STAGE, range(1)), here, chunk, trunk, len(rows))[0].mean(axis=0)
-            for chunk, trunk in chunks(rows)
-        ]
-        return np.concatenate(means)
-
-    def chosen(values: Floats) -> tuple[Integers, Floats]:
-        return _choose(sample, run.outcome.doubt(values), count)
+        here = replace(run, model=model)
+        means.trunk(len(rows))
+        chunks = here.chunks(rows, rows_per_call(model, design.widths))
+        return _first_cell(design, here, rows, chunks, means)
 
     # How far a number may be off depends on its unit, so numbers stay in single precision.
     if precision == FLOAT32 or run.outcome.has_unit or BFLOAT16 not in run.model.limits.precisions:
-        return run, FLOAT32, chosen(first_cell(run.model, sample))
+        return run, FLOAT32, first_cell(run.model, sample)
     reduced = run.model.in_precision(BFLOAT16)
-    rows, stands_for = chosen(first_cell(reduced, sample))
-    off = first_cell(reduced, rows) - first_cell(run.model, rows)
-    if np.sqrt(np.mean(off[:HARDEST] ** 2)) <= GOOD_ENOUGH * target_error:
-        return replace(run, model=reduced), BFLOAT16, (rows, stands_for)
-    return run, FLOAT32, (rows, stands_for)
+    found = first_cell(reduced, sample)
+    hardest = np.argsort(run.outcome.doubt(found.mean(axis=0)), kind="stable")[:HARDEST]
+    off = (found[:, hardest] - first_cell(run.model, sample[hardest])).mean(axis=0)
+    if np.sqrt(np.mean(off**2)) <= GOOD_ENOUGH * target_error:
+        return replace(run, model=reduced), BFLOAT16, found
+    return run, FLOAT32, first_cell(run.model, sample)
+
+
+def _first_cell(design: Design, run: Run, rows: Integers, chunks: Iterable[Chunk], means: _Means) -> Floats:
+    """(W, n, K) passes of the first cell of some rows whose trunk is counted already."""
+    tree = Tree(design, run.model, run.seed)
+    means.cells(design, len(rows), 1)
+    cells = [tree.values((FIRST_STAGE, range(1)), run, *chunk, len(rows))[0] for chunk in chunks]
+    return np.concatenate(cells, axis=1)
 
 
 def _choose(sample: Integers, doubt: Floats, count: int) -> tuple[Integers, Floats]:
-    """`count` rows: the `HARDEST` most undecided, then others at geometric ranks down to certain ones.
+    """`count` rows: the most undecided, then others at geometric ranks down to certain ones.
+
+    `HARDEST` of `PILOT_ROWS` or more are the most undecided, and the same share of fewer.
 
     Returns:
         (n,) rows, and (n,) how many of the sample each stands for: those of nearly its rank.
     """
-    order, hardest = np.argsort(doubt, kind="stable"), min(HARDEST, count)
+    order = np.argsort(doubt, kind="stable")
+    hardest = min(HARDEST, math.ceil(count * HARDEST / tuning.PILOT_ROWS), count)
     farthest = max(hardest + 1, tuning.SHARE_OF_CANDIDATES * len(order))
     others = np.geomspace(hardest, farthest, count - hardest, endpoint=False).astype(np.int64)
     ranks = np.unique(np.concatenate([np.arange(hardest), others]))
@@ -236,23 +294,25 @@ def _choose(sample: Integers, doubt: Floats, count: int) -> tuple[Integers, Floa
     return np.asarray(sample[order[ranks]]), np.diff(between, prepend=0, append=len(order))
 
 
-def _passes(tree: Tree, run: Run, chunks: Sequence[Chunk], stage: int, tally: _Tally) -> list[Floats]:
-    """All passes (W, n, K) of every cell of one group."""
-    cells: list[list[Floats]] = [[] for _ in range(tree.design.cells)]
-    rows = sum(len(chunk) for chunk, _ in chunks)
-    tally.cells(tree.design, rows, tree.design.cells)
-    for chunk, trunk in chunks:
-        of_chunk = tree.values((stage, range(tree.design.cells)), run, chunk, trunk, rows)
-        for of_cell, values in zip(cells, of_chunk, strict=True):
-            of_cell.append(values)
-    return [np.concatenate(of_cell, axis=1) for of_cell in cells]
+def _passes(tree: Tree, run: Run, chunks: Sequence[Chunk], stage: int, means: _Means) -> list[Floats]:
+    """All passes (W, n, K) of every cell of one group; those of the first cell may be drawn already."""
+    rows = run.numbers[np.concatenate([chunk for chunk, _ in chunks])]
+    cells = range(tree.design.cells)
+    there = [tree.drawn.values(stage, 0, rows)] if tree.drawn.holds([(stage, range(1))], rows).all() else []
+    cells = cells[len(there) :]
+    means.cells(tree.design, len(rows), len(cells))
+    of_chunks = [tree.values((stage, cells), run, *chunk, len(rows)) for chunk in chunks if cells]
+    drawn = [np.concatenate(of_cell, axis=1) for of_cell in zip(*of_chunks, strict=True)]
+    for cell, values in zip(cells, drawn, strict=True):
+        tree.drawn.keep(stage, cell, rows, values)
+    return there + drawn
 
 
 def _groups(
-    tree: Tree, run: Run, chunks: Sequence[Chunk], count: int, stage: int, tally: _Tally
+    tree: Tree, run: Run, chunks: Sequence[Chunk], numbers: range, means: _Means
 ) -> list[list[Floats]]:
-    """All passes of `count` independent groups."""
-    return [_passes(tree, run, chunks, stage + number, tally) for number in range(count)]
+    """All passes of independent groups with these numbers."""
+    return [_passes(tree, run, chunks, FIRST_STAGE + number, means) for number in numbers]
 
 
 def _summed_up(groups: Sequence[Sequence[Floats]], tree: Tree, run: Run) -> list[list[Estimate]]:

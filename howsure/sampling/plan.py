@@ -149,11 +149,20 @@ class Plan:
             path,
             "plan",
             FORMAT,
-            lambda content: typed(cls, content, ""),
+            lambda content: typed(cls, _with_replicates(content), ""),
             written_by="`Plan.save` or `howsure audit --save-plan`",
             again="Make the plan again with howsure.plan(model, x)",
         )
         return plan
+
+
+def _with_replicates(content: Any) -> Any:
+    """The content of a saved plan. Versions that did not keep the number of replicates had ten."""
+    design = content.get("design") if isinstance(content, dict) else None
+    for name in ("one", "group") if isinstance(design, dict) else ():
+        if isinstance(design.get(name), dict):
+            design[name].setdefault("replicates", 10)
+    return content
 
 
 def described(levels: Sequence[Level]) -> tuple[str, ...]:

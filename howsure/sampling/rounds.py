@@ -9,6 +9,7 @@ A `Tree` or a `Flat` defines the passes of each round; everything else is the sa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import MISSING, fields
 from functools import partial
@@ -18,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
+from howsure.sampling.budget import Purse
 from howsure.sampling.estimate import Sums
 from howsure.sampling.outcome import Estimates
 from howsure.sampling.run import Chunk, ChunksOf, Run, places
@@ -32,12 +34,27 @@ Integers = NDArray[np.int64]
 IsEnough = Callable[[Estimates], NDArray[np.bool_]]
 """Maps the estimates of n rows to whether each needs no more passes."""
 
+ROUNDING = 1 + 1e-9
+"""By how much sums of costs may exceed a budget."""
+
 Kept = Sequence[tuple[Integers, Any]]
 """Numbers of rows and their trunk, which a pilot computed and kept because it is expensive."""
 
 
 class Source(Protocol):
     """Draws the passes of a round."""
+
+    def cost(self, what: Any) -> float:
+        """Plain predictions that a round costs a row."""
+        ...
+
+    def holds(self, what: Any, rows: Integers) -> NDArray[np.bool_]:
+        """(n,) whether a round of rows with these numbers is drawn already."""
+        ...
+
+    def recall(self, what: Any, run: Run, sums: Sums, at: Integers, rows: Integers) -> None:
+        """Add a round's passes to the sums of rows for which it is drawn already."""
+        ...
 
     def draw(
         self, what: Any, run: Run, sums: Sums, at: Integers, chunk: Integers, trunk: Any, rows: int
@@ -61,6 +78,8 @@ def draw_cells(
     max_passes: int | None,
     is_enough: IsEnough,
     progress: Callable[[int], None],
+    budget: float = math.inf,
+    purse: Purse | None = None,
 ) -> Estimates:
     """Draw the cells of a design for a block of rows; each row gets as many as it needs.
 
@@ -71,12 +90,15 @@ def draw_cells(
         max_passes: Most passes for one row, or None.
         is_enough: Tells which rows need no more passes.
         progress: Called with the number of rows that have just been finished.
+        budget: As in `draw_rounds`.
+        purse: As in `draw_rounds`; not used where trunks are kept, since then rows come block by block.
     """
     design, levels = tree.design, run.model.levels
     total, at_once = len(run.numbers), tree.rows_per_call
     if design.cells * (design.cost - levels[0].cost) >= levels[0].cost or not total:
         anew = partial(run.chunks, rows_per_call=at_once)
-        return draw_rounds(tree, tree.rounds(max_passes), run, np.arange(total), anew, is_enough, progress)
+        rounds, rows = tree.rounds(max_passes), np.arange(total)
+        return draw_rounds(tree, rounds, run, rows, anew, is_enough, progress, budget, purse)
     # The trunk is most of the work, so it is stored until its rows are done.
     fold = run.model.limits.fold
     size = tuning.KEPT_ROWS
@@ -86,7 +108,7 @@ def draw_cells(
     for rows, trunk in _trunks(run, kept, size):
         chunks = run.chunks_of(rows, trunk, at_once)
         rounds = tree.rounds(max_passes)
-        blocks.append((rows, draw_rounds(tree, rounds, run, rows, chunks, is_enough, progress)))
+        blocks.append((rows, draw_rounds(tree, rounds, run, rows, chunks, is_enough, progress, budget)))
     back = np.argsort(np.concatenate([rows for rows, _ in blocks]))
     return Estimates.joined([of for _, of in blocks]).take(back)
 
@@ -99,8 +121,22 @@ def draw_rounds(
     chunks: ChunksOf,
     is_enough: IsEnough,
     progress: Callable[[int], None],
+    budget: float = math.inf,
+    purse: Purse | None = None,
 ) -> Estimates:
-    """Draw as many rounds as each row at `positions` needs; `chunks` yields any of these rows."""
+    """Draw as many rounds as each row at `positions` needs; `chunks` yields any of these rows.
+
+    Args:
+        source: Draws the passes.
+        rounds: What it draws, round by round.
+        run: The model, the rows and the outcome.
+        positions: (n,) positions of the rows in the run.
+        chunks: Yields any of these rows.
+        is_enough: Tells which rows need no more passes.
+        progress: Called with the number of rows that have just been finished.
+        budget: Plain predictions that the rounds of one row may cost. The first round is drawn in any case.
+        purse: What all rows together may cost, instead of each by itself; None for no such limit.
+    """
     count = len(positions)
     sums = Sums.of(count, run.outcome)
     named = [item.name for item in fields(Estimates) if item.default is MISSING]
@@ -108,13 +144,30 @@ def draw_rounds(
         name: np.zeros((count, *run.outcome.columns), run.outcome.precision) for name in named
     }
     found["passes"] = np.zeros(count, dtype=np.int64)
-    going_on = np.arange(count)
+    numbers = run.numbers[positions]
+    going_on, spent = np.arange(count), 0.0
     for what in rounds:
+        cost = source.cost(what)
+        if spent and spent + cost > budget * ROUNDING:
+            break
+        if purse is not None:
+            costs = np.where(source.holds(what, numbers[going_on]), 0.0, cost)
+            if spent:
+                so_far = Estimates(**{name: array[going_on] for name, array in found.items()})
+                affordable = purse.affordable(costs, so_far)
+                progress(int(np.sum(~affordable)))
+                going_on, costs = going_on[affordable], costs[affordable]
+            purse.pay(float(costs.sum()))
+        spent += cost
         not_yet = []
         for start in range(0, len(going_on), PROGRESS_ROWS):
             at, done = going_on[start : start + PROGRESS_ROWS], 0
-            for chunk, trunk in chunks(positions[at]):
-                source.draw(what, run, sums, at[done : done + len(chunk)], chunk, trunk, len(at))
+            there = source.holds(what, numbers[at])
+            if there.any():
+                source.recall(what, run, sums, at[there], numbers[at[there]])
+            new = at[~there]
+            for chunk, trunk in chunks(positions[new]):
+                source.draw(what, run, sums, new[done : done + len(chunk)], chunk, trunk, len(new))
                 done += len(chunk)
             now = source.estimates(run, sums, at)
             for name, array in found.items():

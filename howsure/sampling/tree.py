@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from howsure import tuning
 from howsure.models.protocol import Array, Level, PassModel
 from howsure.sampling.design import Design
+from howsure.sampling.drawn import Booleans, Cells, Drawn
 from howsure.sampling.estimate import Sums, sum_up
 from howsure.sampling.masks import draw
 from howsure.sampling.outcome import Estimates
@@ -32,10 +33,7 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 FIRST_STAGE = 1
-"""Stage of the first group of cells. Flat passes have stage 0; the pilot's stages are far above."""
-
-Cells = tuple[int, range]
-"""A stage, and some of the cells of its group."""
+"""Stage of the first group of cells. Flat passes have stage 0."""
 
 
 def cells_of(design: Design, had: int, until: int) -> list[Cells]:
@@ -56,10 +54,11 @@ class Tree:
         design: The design of the cells.
         model: The model.
         seed: Seed of the masks.
+        drawn: Cells that a pilot drew.
     """
 
-    def __init__(self, design: Design, model: PassModel, seed: int) -> None:
-        self.design = design
+    def __init__(self, design: Design, model: PassModel, seed: int, drawn: Drawn | None = None) -> None:
+        self.design, self.drawn = design, Drawn() if drawn is None else drawn
         self._model, self._seed = model, seed
         self._masks: dict[int, list[list[Array]]] = {}
         self._thinned: OrderedDict[tuple[int, int], Any] = OrderedDict()
@@ -81,6 +80,26 @@ class Tree:
             had, until = until, (until // design.cells + 1) * design.cells
             if until > most:
                 return
+
+    @property
+    def price(self) -> float:
+        """Plain predictions that one pass costs in a further group of cells."""
+        return (self.design.cost - self._model.levels[0].cost) / self.design.passes
+
+    def cost(self, what: Sequence[Cells]) -> float:
+        """Plain predictions that a round costs a row."""
+        shared = self._model.levels[0].cost
+        return shared + sum(len(numbers) for _, numbers in what) * (self.design.cost - shared)
+
+    def holds(self, what: Sequence[Cells], rows: Integers) -> Booleans:
+        """(n,) whether a pilot drew a round of rows with these numbers."""
+        return self.drawn.holds(what, rows)
+
+    def recall(self, what: Sequence[Cells], run: Run, sums: Sums, at: Integers, rows: Integers) -> None:
+        """Add the passes of a round that a pilot drew to the sums of rows; see `draw`."""
+        for stage, cells in what:
+            for cell in cells:
+                self._add(self.drawn.values(stage, cell, rows), run, sums, at)
 
     def draw(
         self,
@@ -105,8 +124,12 @@ class Tree:
         """
         for cells in what:
             for values in self.values(cells, run, chunk, trunk, rows):
-                sums.add(sum_up(values, self.late, run.outcome), at)
-                sums.count(values, at)
+                self._add(values, run, sums, at)
+
+    def _add(self, values: Floats, run: Run, sums: Sums, at: Integers) -> None:
+        """Add the passes (W, n, K) of one cell to the sums of rows."""
+        sums.add(sum_up(values, self.late, run.outcome), at)
+        sums.count(values, at)
 
     def values(self, cells: Cells, run: Run, chunk: Integers, trunk: Any, rows: int) -> list[Floats]:
         """For each of these cells, its passes (W, n, K) over a chunk."""

@@ -113,8 +113,9 @@ def test_a_design_effect_is_that_of_what_goes_together():
         are_probabilities, has_unit = True, False
 
     one, group = measure_design_effects(list(values), Pair())
-    # Widened as an error of few replicates is.
-    widened = 1.15
+    tenth, _ = measure_design_effects(list(values[:10]), Pair())
+    widened = 1.0  # by so many replicates; ten widen as an error of few does
+    assert tenth.spread == pytest.approx(2 * 1.15, rel=0.2)
     assert one.spread == pytest.approx(2 * widened, rel=0.1)
     np.testing.assert_allclose(one.quantiles, 2 * widened, rtol=0.1)
     assert group == one

@@ -19,8 +19,9 @@ from howsure.sampling.error import (
     widened,
 )
 from howsure.sampling.fit import LEAST_ALIKE, fit_early_error
+from howsure.tuning import REPLICATES
 
-WIDENED = widened()
+WIDENED = widened(2 * (REPLICATES - 1))
 NOTHING_USUAL = ((0.0, 0.0, 0.0),) * 4
 
 
@@ -30,7 +31,9 @@ def outcome(classes=2):
 
 def fitted(mean, squared, late, variance, spread):
     """The constants from rows of which each stands for itself."""
-    return fit_early_error(mean, squared, late, variance, spread, outcome(), np.ones(len(variance)))
+    return fit_early_error(
+        mean, squared, late, variance, spread, outcome(), np.ones(len(variance)), REPLICATES
+    )
 
 
 def columns(probabilities):

@@ -9,7 +9,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from howsure.answers import verdict as verdicts
-from howsure.answers.sentences import called, explained, percent, reason_in_words, words_of
+from howsure.answers.sentences import (
+    called,
+    explained,
+    percent,
+    price_in_words,
+    reason_in_words,
+    words_of,
+)
 from howsure.data.ids import ID
 from howsure.displayed import Displayed
 from howsure.sampling import between
@@ -109,7 +116,8 @@ def sentence_of(row: Row) -> str:
         kind=row.kind,
         familiarity=row.familiarity,
     )
-    return explained(f"{answer}: {said}", single_in_words(row), reason)
+    price = price_in_words(row.method, float(row.mc_error[row.label]), row.passes)
+    return explained(f"{answer}: {said}", single_in_words(row), reason, price)
 
 
 def single_in_words(row: Row) -> str:

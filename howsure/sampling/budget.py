@@ -1,0 +1,102 @@
+"""What passes may cost, in plain predictions: by counted operations, never by a clock.
+
+    pilot ── first round of all rows ── rounds of the rows that need them most      budget × N in all
+
+With a plan, a row's numbers depend on no other row, so each row gets rounds for at most the budget. So it is
+where more rows than one block make a plan of their own, as their order must not matter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure import tuning
+from howsure.models.protocol import Level, Model
+from howsure.sampling.design import Design
+from howsure.sampling.error import widened
+from howsure.sampling.outcome import Estimates, Outcome
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+MARGINS = (0.1, 0.05, 0.02)
+"""Of probabilities; the last is the one that is usual."""
+
+
+def multiply_adds(model: Model) -> int:
+    """Multiply-adds of one plain prediction of one row; 0 where the model does not tell."""
+    return sum(layer.multiply_adds for layer in model.info.layers)
+
+
+def usual_budget(model: Model, rows: int | None) -> float:
+    """Plain predictions for each row where no budget is given.
+
+    Args:
+        model: The model.
+        rows: How many rows the call has, or None where each row stands for itself.
+    """
+    of_row = multiply_adds(model)
+    if not of_row or rows == 0:
+        return math.inf
+    least = tuning.LEAST_OPERATIONS_OF_A_ROW if rows is None else tuning.LEAST_OPERATIONS / rows
+    return max(tuning.BUDGET, least / of_row)
+
+
+def prices(levels: Sequence[Level], design: Design | None) -> tuple[tuple[float, float], ...]:
+    """What precision costs a row in which networks disagree the most, in pairs.
+
+    A variance between networks is at most 1/4. Without a design, passes count as independent ones, of which
+    T have an error of ½/√T. With one, the constants that its pilot fitted for undecided rows count.
+
+    Returns:
+        For each of `MARGINS`, half the width of a 95 % interval, the plain predictions of a row.
+    """
+    shared = levels[0].cost
+    of_unit, variance = sum(level.cost for level in levels[1:]), 0.25
+    if design is not None:
+        group, effect = design.group, design.group.of_variance[0][1]
+        of_unit = design.cells * (design.cost - shared)
+        of_late = 0.0 if design.is_flat else 1 / (design.cells * design.passes)
+        variance *= float(widened(2 * (group.replicates - 1))) * (effect + of_late)
+    units = [math.ceil(variance * (1.96 / margin) ** 2 - 1e-9) for margin in MARGINS]
+    return tuple((margin, shared + count * of_unit) for margin, count in zip(MARGINS, units, strict=True))
+
+
+class Purse:
+    """What is left for all rows of a run together.
+
+    Args:
+        left: Plain predictions of one row.
+        outcome: What the passes are for.
+    """
+
+    def __init__(self, left: float, outcome: Outcome) -> None:
+        self._left, self._outcome = left, outcome
+
+    def pay(self, cost: float) -> None:
+        """Spend so many plain predictions of one row."""
+        self._left -= cost
+
+    def affordable(self, costs: Floats, estimates: Estimates) -> NDArray[np.bool_]:
+        """(n,) which rows can have a round at these costs (n,): the unsettled ones with large errors first.
+
+        Rows that need it equally all get it, or none of them, so that their order does not matter.
+        """
+        answers = slice(self._outcome.answers)
+        error = np.nan_to_num(estimates.error[..., answers], nan=np.inf)
+        if self._outcome.has_unit:
+            error = error / np.sqrt(np.maximum(estimates.variance[..., answers], np.finfo(float).tiny))
+        error = error.reshape(len(error), -1).max(axis=1)
+        settled = self._outcome.is_enough(estimates, 0.5)
+        order = np.lexsort((-error, settled))
+        within = np.cumsum(costs[order]) <= self._left
+        if within.all():
+            return within
+        last = order[np.argmin(within)]
+        ahead = np.where(settled == settled[last], error > error[last], ~settled)
+        return np.asarray(ahead | (costs == 0))
