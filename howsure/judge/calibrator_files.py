@@ -42,18 +42,16 @@ class Kept(ABC):
     Attributes:
         answer: Name of the kind of answers that it calibrates. The part `read_calibrator` of that kind reads
             it.
-        learnt_rows: The rows that it has learnt from; None where an older file does not say.
+        learnt_rows: The rows that it has learnt from.
     """
 
     answer: ClassVar[str]
-    learnt_rows: LearntRows | None
+    learnt_rows: LearntRows
 
     def _marked(self, result: Result[Any], calibrated: AnyResult) -> AnyResult:
         """The calibrated result, with a mark on the rows that were learnt from; `result` as it was before."""
-        known: Any = None if self.learnt_rows is None else self.learnt_rows.among(result)
-        before = getattr(result, "learnt_from", None)
-        both = before if known is None else known if before is None else known | before
-        return replace(calibrated, **{"learnt_from": both})
+        known, before = self.learnt_rows.among(result), getattr(result, "learnt_from", None)
+        return replace(calibrated, **{"learnt_from": known if before is None else known | before})
 
     @abstractmethod
     def _plain(self) -> dict[str, Any]:

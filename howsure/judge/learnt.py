@@ -94,11 +94,14 @@ class LearntRows:
         deviation = np.sqrt(expected * (1 + 2 * len(sampled) / max(1, len(self.kept))))
         return np.asarray(np.isin(found, seen) & (met > expected + BEYOND_CHANCE * deviation))
 
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The rows as JSON can hold them."""
+        return {"rows": self.rows, "total": self.total, "kept": self.kept.astype(">u8").tobytes().hex()}
+
     @classmethod
-    def read(cls, content: Mapping[str, Any] | None) -> Self | None:
-        """The inverse of `plain_rows`; None where nothing was kept, as in older files."""
-        if content is None:
-            return None
+    def read(cls, content: Any) -> Self:
+        """The inverse of `plain`."""
         given = typed(Mapping[str, Any], content, "learnt_rows")
         rows, total = (
             typed(Annotated[int, FROM_0], given[name], f"learnt_rows.{name}") for name in ("rows", "total")
@@ -109,13 +112,6 @@ class LearntRows:
         if len(kept) != min(rows, KEPT) or (kept[1:] < kept[:-1]).any():
             raise wrong("learnt_rows.kept", f"{min(rows, KEPT):,} digests in order", f"{len(kept):,} digests")
         return cls(rows, total, kept)
-
-
-def plain_rows(rows: LearntRows | None) -> dict[str, Any] | None:
-    """The rows as JSON can hold them."""
-    if rows is None:
-        return None
-    return {"rows": rows.rows, "total": rows.total, "kept": rows.kept.astype(">u8").tobytes().hex()}
 
 
 def digests(result: Result[Any]) -> Digests:

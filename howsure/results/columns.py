@@ -675,7 +675,7 @@ class Result(Shown, Generic[OneRow]):
             index = settings.get(INDEX)
             if index is not None:
                 arrays[INDEX] = arrays[index] if isinstance(index, str) else index
-            lie = Maps.of(settings, path)
+            lie = Maps.of(settings)
             maps = {
                 column.name: lie.read(path, column.name) for column in columns if column.name in lie.checksums
             }

@@ -36,6 +36,9 @@ ENDING = ".maps"
 TABLE = "result.parquet"
 """Name of the table where a result is saved to a folder."""
 
+NONE: Mapping[str, Any] = {"folder": f"none{ENDING}", "checksums": {}}
+"""What the settings of a table without maps mean."""
+
 _AT_ONCE = 1 << 24
 """Bytes that a checksum reads at a time."""
 
@@ -47,30 +50,27 @@ class Maps:
     Attributes:
         folder: Name of their folder, beside the table.
         checksums: CRC-32 of the file of each map, by name.
-        of_numbers: Whether checksums are of the numbers alone, without their header, as in older files.
     """
 
     folder: str
     checksums: Mapping[str, int]
-    of_numbers: bool = False
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any], table: str | os.PathLike[str]) -> Self:
-        """What the settings of a table say.
+    def of(cls, settings: Mapping[str, Any]) -> Self:
+        """What the settings of a table say; no maps where they say nothing.
 
         Raises:
             InputError: The name is not that of a folder of maps, or something is of another type.
             KeyError: Something is missing.
         """
-        told = typed(Mapping[str, Any], settings.get("maps", {}), "maps")
-        old = "folder" not in told
-        checksums = typed(Mapping[str, int], told if old else told["checksums"], "maps.checksums")
-        name = typed(FileName, Path(table).with_suffix(ENDING).name if old else told["folder"], "maps.folder")
+        told = typed(Mapping[str, Any], settings.get("maps", NONE), "maps")
+        checksums = typed(Mapping[str, int], told["checksums"], "maps.checksums")
+        name = typed(FileName, told["folder"], "maps.folder")
         if Path(name).name != name or not name.endswith(ENDING):
             raise wrong("maps.folder", f"the name of a folder that ends in {ENDING}", name)
         if not all(each.isidentifier() for each in checksums):
             raise wrong("maps.checksums", "names of maps", list(checksums))
-        return cls(name, checksums, of_numbers=old)
+        return cls(name, checksums)
 
     @property
     def plain(self) -> dict[str, Any]:
@@ -96,8 +96,7 @@ class Maps:
                 f"The map '{path}' cannot be read ({error})",
                 expected=f"the folder '{self.folder}' beside '{Path(table).name}', as it was saved",
             ) from error
-        skipped = getattr(found, "offset", os.path.getsize(path)) if self.of_numbers else 0
-        if _checksum(path, skipped) != self.checksums[name]:
+        if _checksum(path) != self.checksums[name]:
             raise FileError(
                 f"The map '{path}' is not what was saved",
                 expected="the array whose checksum is in the table",
@@ -179,11 +178,10 @@ def _written(folder: Path, maps: Mapping[str, NDArray[Any]]) -> dict[str, int]:
     return found
 
 
-def _checksum(path: Path, skipped: int) -> int:
-    """Of a file from a place on; it is read and not mapped, so that it does not stay in memory."""
+def _checksum(path: Path) -> int:
+    """Of a file; it is read and not mapped, so that it does not stay in memory."""
     found = 0
     with path.open("rb") as file:
-        file.seek(skipped)
         while block := file.read(_AT_ONCE):
             found = zlib.crc32(block, found)
     return found

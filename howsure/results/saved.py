@@ -75,7 +75,7 @@ def maps_of(path: str | os.PathLike[str]) -> Maps | None:
     """Where the maps lie that a table names; None if it has none, or is no saved result."""
     try:
         settings = json.loads(_metadata_in(path)[METADATA_KEY])
-        return Maps.of(settings, path) if settings.get("maps") else None
+        return Maps.of(settings) if settings.get("maps") else None
     except Exception:  # a reader may raise anything for a file of another kind
         return None
 

@@ -80,7 +80,7 @@ def is_whole(path: Path, settings: Mapping[str, Any]) -> bool:
     except Exception:  # whatever a reader meets in a file that is none, or is not there
         return False
     same = _without_version(found) == _without_version(settings)
-    return same and Maps.of(found, path).are_whole(path)
+    return same and Maps.of(found).are_whole(path)
 
 
 def remove_part(path: Path) -> None:

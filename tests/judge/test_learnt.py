@@ -1,7 +1,6 @@
 """Promises and scores made with rows that a calibrator has learnt from are told; others are not."""
 
 import dataclasses
-import json
 import warnings
 
 import numpy as np
@@ -173,25 +172,6 @@ def test_one_row_alone_is_known_again():
     assert calibrator(result[7:8]).learnt_from.tolist() == [True]
     assert calibrator(result[N + 7 : N + 8]).learnt_from.tolist() == [False]
     assert calibrator(result[:0]).learnt_from.tolist() == []
-
-
-@pytest.mark.parametrize("make", [classes, labels, numbers, positions])
-def test_a_calibrator_of_an_older_file_says_nothing(make, tmp_path):
-    from howsure.data.sealed_json import digest
-
-    def without(content):
-        if not isinstance(content, dict):
-            return content
-        return {name: without(each) for name, each in content.items() if name != "learnt_rows"}
-
-    result = make(np.random.default_rng(7))
-    path = tmp_path / "c.json"
-    howsure.calibrate(result[:N]).save(path)
-    content = without(json.loads(path.read_text()))
-    del content["sha256"]
-    path.write_text(json.dumps({**content, "sha256": digest(content)}))
-    assert read_calibrator(path)(result[:N]).learnt_from is None
-    assert warned(howsure.evaluate, read_calibrator(path)(result[:N])) == []
 
 
 def test_the_page_says_it_beside_true_answers(tmp_path):

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -183,18 +182,4 @@ def test_a_table_that_names_another_folder_is_refused(name, tmp_path):
     with pytest.raises(howsure.FileError):
         howsure.load(path)
     OTHER.save(path)
-    assert is_one_of(path, OTHER)
-
-
-def test_results_of_earlier_versions_are_read_and_their_maps_replaced(tmp_path):
-    path = tmp_path / "d.parquet"
-    ONE.save(path)
-    maps_beside(path).rename(tmp_path / "d.maps")
-    sums = {}
-    for file in (tmp_path / "d.maps").iterdir():
-        sums[file.stem] = zlib.crc32(np.ascontiguousarray(np.load(file)).tobytes())
-    resaved(path, lambda settings: settings.update(maps=sums))
-    assert is_one_of(path, ONE)
-    OTHER.save(path)
-    assert not (tmp_path / "d.maps").exists()
     assert is_one_of(path, OTHER)

@@ -41,7 +41,7 @@ from howsure.judge.calibrator_files import (
     read_scores,
 )
 from howsure.judge.cross_fit import Through, through_fits
-from howsure.judge.learnt import LearntRows, plain_rows
+from howsure.judge.learnt import LearntRows
 from howsure.judge.paired import Paired
 from howsure.judge.scores import LEAST_MISTAKES, SMALLEST, Score
 from howsure.sampling.outcome import Floats, Integers
@@ -68,7 +68,7 @@ class Calibrator(Kept):
         before: Scores of the labelled rows as they were.
         after: Scores of the same rows calibrated, each by a fit to folds that it is not in.
         warnings: Sentences; empty where nothing is amiss.
-        learnt_rows: The labelled rows, as it knows them again; None where the file does not say.
+        learnt_rows: The labelled rows, as it knows them again.
     """
 
     method: str
@@ -79,7 +79,7 @@ class Calibrator(Kept):
     before: Evaluation
     after: Evaluation
     warnings: tuple[str, ...]
-    learnt_rows: LearntRows | None = None
+    learnt_rows: LearntRows
     answer: ClassVar[str] = "classes"
 
     def _plain(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class Calibrator(Kept):
             "after": _plain_evaluation(self.after),
             "differences": plain_scores(self.differences),
             "warnings": list(self.warnings),
-            "learnt_rows": plain_rows(self.learnt_rows),
+            "learnt_rows": self.learnt_rows.plain,
         }
 
     @cached_property
@@ -236,7 +236,7 @@ def read(content: Mapping[str, Any]) -> Calibrator:
         before=_evaluation(content["before"], rows, names, "before"),
         after=_evaluation(content["after"], rows, names, "after"),
         warnings=typed(tuple[str, ...], content["warnings"], "warnings"),
-        learnt_rows=LearntRows.read(content.get("learnt_rows")),
+        learnt_rows=LearntRows.read(content["learnt_rows"]),
     )
     # The rows would be needed for these.
     which = dict.fromkeys([*content["differences"], "nll"])

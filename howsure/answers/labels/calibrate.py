@@ -73,8 +73,6 @@ class MultilabelCalibrator(Kept):
             return np.stack([getattr(each, name) for each in calibrated.values()], axis=1)
 
         fits = {name: each.method["calibration"] for name, each in calibrated.items()}
-        marks = [each.learnt_from for each in calibrated.values() if each.learnt_from is not None]
-        learnt_from = np.any(marks, axis=0) if marks else None
         unknown = np.full(certainty.probabilities.shape, np.nan)
         return replace(
             certainty,
@@ -86,7 +84,7 @@ class MultilabelCalibrator(Kept):
             mutual_information_error=unknown,
             spread=None,
             spread_error=None,
-            learnt_from=learnt_from,
+            learnt_from=np.any([np.asarray(each.learnt_from) for each in calibrated.values()], axis=0),
             method={**certainty.method, "calibration": fits},
         )
 

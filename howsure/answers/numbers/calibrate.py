@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Annotated, Any, ClassVar
 
@@ -46,7 +46,7 @@ from howsure.judge.calibrator_files import (
     read_scores,
 )
 from howsure.judge.cross_fit import Through, through_fits
-from howsure.judge.learnt import LearntRows, plain_rows
+from howsure.judge.learnt import LearntRows
 from howsure.judge.paired import Paired
 from howsure.judge.scores import Score
 from howsure.sampling.outcome import Floats, Integers
@@ -56,7 +56,7 @@ NOISE, FACTOR, SHIFT = "noise", "factor", "shift"
 """What can be learnt of a target: a standard deviation in its unit, a factor of `std`, and a shift."""
 
 WITH_SHIFT = f"{SHIFT} and "
-"""Begins what was learnt in the file of a calibrator with a shift, which earlier versions refuse."""
+"""Begins what was learnt in the file of a calibrator with a shift."""
 
 FOLDS = 5
 """Parts of the rows; each is calibrated by what the others teach."""
@@ -85,7 +85,7 @@ class RegressionCalibrator(Kept):
         warnings: Sentences; empty where nothing is amiss.
         shifts: By name of each target what is added to `mean`, with its 95 % interval; empty without
             `method="shift"`.
-        learnt_rows: The labelled rows, as it knows them again; None where the file does not say.
+        learnt_rows: The labelled rows, as it knows them again.
     """
 
     learnt: str
@@ -94,8 +94,8 @@ class RegressionCalibrator(Kept):
     before: RegressionEvaluation
     after: RegressionEvaluation
     warnings: tuple[str, ...]
-    shifts: Mapping[str, Score] = field(default_factory=dict)
-    learnt_rows: LearntRows | None = None
+    shifts: Mapping[str, Score]
+    learnt_rows: LearntRows
     answer: ClassVar[str] = "numbers"
 
     @property
@@ -178,7 +178,7 @@ class RegressionCalibrator(Kept):
             "after": _plain_evaluation(self.after),
             "differences": plain_scores(self.differences),
             "warnings": list(self.warnings),
-            "learnt_rows": plain_rows(self.learnt_rows),
+            "learnt_rows": self.learnt_rows.plain,
         }
 
 
@@ -225,7 +225,7 @@ def read(content: Mapping[str, Any]) -> RegressionCalibrator:
     if any(scores.coverage is None for scores in after.of_target.values()):
         raise wrong("after", "a `coverage` of each target", content["after"])
     warnings = typed(tuple[str, ...], content["warnings"], "warnings")
-    known = LearntRows.read(content.get("learnt_rows"))
+    known = LearntRows.read(content["learnt_rows"])
     calibrator = RegressionCalibrator(learnt, values, rows, before, after, warnings, shifts, known)
     # The rows would be needed for these.
     vars(calibrator)["differences"] = read_scores(content["differences"], "differences")
@@ -342,7 +342,6 @@ def slopes(learnt: str, result: RegressionCertainty, fit: Floats, truth: Floats)
 
 def _bias(scores: TargetScores, sign: int) -> Score:
     """The bias of a target, or with the sign −1 what has to be added to its mean."""
-    assert scores.bias is not None  # it is missing in old files alone
     low, high = sorted((sign * scores.bias.low, sign * scores.bias.high))
     return Score(sign * scores.bias.value, low, high)
 

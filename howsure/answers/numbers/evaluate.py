@@ -120,7 +120,7 @@ class TargetScores:
     rmse: Score
     mae: Score
     r2: Score
-    bias: Score | None = None
+    bias: Score
     nll: Score | None = None
     nll_mixture: Score | None = None
     crps: Score | None = None

@@ -40,7 +40,7 @@ from howsure.judge.calibrator_files import (
     read_scores,
 )
 from howsure.judge.cross_fit import Through, through_fits
-from howsure.judge.learnt import LearntRows, plain_rows
+from howsure.judge.learnt import LearntRows
 from howsure.judge.scores import SMALLEST, Score, through_cross_fits
 from howsure.judge.temperature import least, losses
 from howsure.results.columns import is_in_files
@@ -67,7 +67,7 @@ class DenseCalibrator(Kept):
         difference: `after` less `before`, row by row.
         offsets: K numbers, added to the logarithms of the probabilities of each class over T; their mean is
             0. None for a temperature alone.
-        learnt_rows: The labelled rows, as it knows them again; None where the file does not say.
+        learnt_rows: The labelled rows, as it knows them again.
     """
 
     temperature: Score
@@ -76,8 +76,8 @@ class DenseCalibrator(Kept):
     before: Score
     after: Score
     difference: Score
-    offsets: tuple[float, ...] | None = None
-    learnt_rows: LearntRows | None = None
+    offsets: tuple[float, ...] | None
+    learnt_rows: LearntRows
     answer: ClassVar[str] = "positions"
 
     def __call__(self, result: DenseCertainty) -> DenseCertainty:
@@ -144,7 +144,7 @@ class DenseCalibrator(Kept):
             "class_names": list(self.class_names),
             "scores": plain_scores({name: getattr(self, name) for name in names}),
             **({} if self.offsets is None else {"offsets": list(self.offsets)}),
-            "learnt_rows": plain_rows(self.learnt_rows),
+            "learnt_rows": self.learnt_rows.plain,
         }
 
 
@@ -289,7 +289,7 @@ def read(content: Mapping[str, Any]) -> DenseCalibrator:
         **read_scores(content["scores"], "scores", ("temperature",), POSITIVE, known=True),
         **read_scores(content["scores"], "scores", ("before", "after", "difference")),
         offsets=added,
-        learnt_rows=LearntRows.read(content.get("learnt_rows")),
+        learnt_rows=LearntRows.read(content["learnt_rows"]),
     )
 
 
