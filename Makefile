@@ -170,7 +170,6 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	.venv/bin/python -m validation.offsets
 	.venv/bin/python -m validation.rare
 	.venv/bin/python -m validation.positions
-	.venv/bin/python -m validation.noise
 	.venv/bin/python -m validation.sentences
 	.venv/bin/python -m validation.reasons
 	.venv/bin/python -m validation.compare_numbers
