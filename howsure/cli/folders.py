@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,14 +22,13 @@ from howsure.cli.stopping import INTERRUPTIONS
 from howsure.data.rows import counted
 from howsure.errors import InputError
 from howsure.scale.folder import is_results
-from howsure.scale.local import one_process
 from howsure.scale.ray import cluster
 from howsure.scale.ray import several as several_workers
 from howsure.scale.recipe import Source
-from howsure.scale.run import Job, begun
+from howsure.scale.run import Job, Told, begun
 from howsure.scale.sources import parquet_files
 from howsure.scale.there import left_out_in, verdicts_in
-from howsure.scale.worker import Recipe
+from howsure.scale.worker import Outcome, Recipe, Worker
 from howsure.terminal import Report, duration, paragraph, progress, say
 
 
@@ -241,3 +240,24 @@ def _say_what_came(job: Job, seconds: float, console: Console) -> bool:
                 say(loud, f"  {line}")
     _say_faults(job)
     return not (job.manifest.faults or images or rows_left_out or job.gone() or job.passed_over)
+
+
+# --- parts done one after the other in this process, without Ray --------------------------------------
+
+
+def one_process(job: Job, told: Told) -> Iterator[Outcome]:
+    """What comes of each part that is not there yet.
+
+    Args:
+        job: What is to be done.
+        told: Called with (rows done, rows in all), also within a part.
+    """
+    worker, done = Worker(job.recipe, job.assessor), job.rows_before
+    for part in job.pending:
+        yield worker.do(part, partial(_within, told, done, job.rows))
+        done += len(part)
+        told(done, job.rows)
+
+
+def _within(told: Told, before: int, total: int, done: int, rows: int) -> None:
+    told(before + done, total)

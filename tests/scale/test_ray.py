@@ -15,8 +15,8 @@ import pytest
 
 import howsure
 import howsure.scale
+from howsure.cli.folders import one_process
 from howsure.scale import ray as workers
-from howsure.scale.local import one_process
 from howsure.scale.recipe import Asked, Source
 from howsure.scale.run import begun
 from howsure.scale.sources import RowSource

@@ -21,8 +21,7 @@ from howsure.data.reading import is_out_of_memory
 from howsure.errors import ModelError
 from howsure.models.keras.onnx_subprocess import graph_from_elsewhere, rename_inputs
 from howsure.models.keras.private import layers_below
-from howsure.onnx.nodes import OPSET, check_type_of
-from howsure.onnx.quiet import quiet
+from howsure.onnx.nodes import OPSET, check_type_of, quiet
 from howsure.optional import needs
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self
 import torch.utils._triton
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from howsure.onnx.quiet import quiet
+from howsure.onnx.nodes import quiet
 
 
 class DispatchMode(TorchDispatchMode):
