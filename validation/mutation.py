@@ -185,8 +185,8 @@ FREE = ("method", "plan", "made_with", "settings", "versions", "images")
 """Fields that may hold anything: their type is changed, and nothing within them."""
 
 MAY_BE_NONE = (
-    *("plan", "noise_from", "learnt_rows", "columns", "plan_from", "pilot", "design", "fault", "offsets"),
-    *("bias", "nll", "nll_mixture", "crps", "coverage", "width", "interval_score", "miscalibration"),
+    *("plan", "noise_from", "columns", "plan_from", "pilot", "design", "fault", "offsets"),
+    *("nll", "nll_mixture", "crps", "coverage", "width", "interval_score", "miscalibration"),
     *("miscalibration_by_chance", "ause", "aurg", "fingerprint", "all_probabilities", "all_errors", "truth"),
     *("digest", "content", "gone"),
 )
@@ -208,10 +208,6 @@ _NAMES = ([], ["a"], ["a"] * 3, ["a", "b", "c\ud800"], ["a", "b", "c\n"], ["a", 
 IMPOSSIBLE: Mapping[str, tuple[Any, ...]] = {
     "temperature": (-1, 0, 1e9, [-1, -2, -1], [None, None, None]),
     "most": (-1, 2),
-    "strength": _BELOW_0,
-    "weights": ([1.0], [[1.0]], [1e9] * 3),
-    "claimed": ([[0, 1]], [[1, 0]] * 3, [[0, 2]] * 3),
-    "share": ([[0, 1]], [[1, 0]] * 3, [[0, 2]] * 3),
     "offsets": ([0.0], [0.0] * 9, [float("inf")] * 3),
     "replicas": ([],),
     "rows": (-1, 0.5, 2**70),
