@@ -172,7 +172,7 @@ def stream(
         >>> for number, block in enumerate(howsure.stream(model, x)):
         ...     block.save(f"certainty-{number:04}.parquet")
         >>> print(howsure.load("certainty-0000.parquet")[0])
-        99.6 ± 1.6 % '4': sure. Single networks say 92 to > 99.9 %.
+        99.6 ± 1.8 % '4': sure. Single networks say 92 to > 99.9 %.
     """
     request = Request(
         *(seed, batch_size, outputs, class_names, thresholds, output, outcome),

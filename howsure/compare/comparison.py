@@ -122,7 +122,7 @@ class Comparison(Displayed):
             >>> dropout, plain = howsure.assess(model, x), howsure.assess(model, x, method=howsure.Softmax())
             >>> comparison = howsure.Comparison.of_results({"plain": plain, "dropout": dropout}, labels)
             >>> print(comparison.difference("dropout", "plain", "nll"))
-            0.039 (0.027 to 0.050)
+            0.039 (0.027 to 0.049)
         """
         from howsure.compare.results import compared
 
@@ -244,7 +244,7 @@ class Comparison(Displayed):
         Example:
             >>> comparison = howsure.compare(model, x, labels, shifts={})
             >>> print(comparison.part("MC dropout", "calibration"))
-            0.035 (0.022 to 0.046)
+            0.035 (0.022 to 0.045)
         """
         check_choice(method, self.methods, "method")
         check_choice(name, (*PARTS, DISCRIMINATION), "name")

@@ -142,7 +142,7 @@ def compare(
         >>> comparison.ranked("nll").best
         'softmax'
         >>> print(comparison.score("MC dropout", "outside_auroc", "letters"))
-        0.833 (0.787 to 0.871)
+        0.832 (0.786 to 0.870)
     """
     check_flag(calibrated, "calibrated")
     check_progress(progress)

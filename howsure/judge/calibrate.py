@@ -95,7 +95,7 @@ def calibrate(
         >>> for one in (certainty, calibrator(certainty)):
         ...     print(one[1])
         91 ± 2 % '0', or '9' (6 %): leaning. Single networks say 58 to 99 %; ...
-        98.2 ± 0.5 % '0': sure.
+        98.2 ± 0.6 % '0': sure.
     """
     check_whole(seed, "seed", least=0)
     return part_of(certainty, "calibrate")(certainty, labels, method=method, seed=seed)

@@ -101,7 +101,7 @@ def evaluate(
         brier              0.119 (0.097 to 0.145)
         ...
         >>> print(howsure.evaluate(dropout, labels).minus(howsure.evaluate(plain, labels))["nll"])
-        0.039 (0.028 to 0.049)
+        0.039 (0.028 to 0.048)
     """
     check_whole(seed, "seed", least=0)
     if ignore is not None:

@@ -111,7 +111,7 @@ def hand_over(
         >>> for line in Path("to-check.csv").read_text(encoding="utf-8").splitlines()[:2]:
         ...     print(line)
         row,label,probability,runner_up,runner_up_probability,verdict,reason
-        12,0,0.373341,6,0.257977,coin flip,doubt within passes
+        12,0,0.373368,6,0.257988,coin flip,doubt within passes
     """
     told_by = part_of(certainty, "hand_over")
     suffix = check_path(path).suffix.lower()

@@ -159,9 +159,10 @@ class Plan:
 def _with_replicates(content: Any) -> Any:
     """The content of a saved plan. Versions that did not keep the number of replicates had ten."""
     design = content.get("design") if isinstance(content, dict) else None
-    for name in ("one", "group") if isinstance(design, dict) else ():
-        if isinstance(design.get(name), dict):
-            design[name].setdefault("replicates", 10)
+    if isinstance(design, dict):
+        for name in ("one", "group"):
+            if isinstance(design.get(name), dict):
+                design[name].setdefault("replicates", 10)
     return content
 
 
