@@ -104,7 +104,7 @@ def _cost(kept: Figures) -> list[str]:
     networks = kept["figures"]
     versions = {name: version for each in networks.values() for name, version in each["versions"].items()}
     peers = {name: each["version"] for found in networks.values() for name, each in found["peers"].items()}
-    columns = {("howsure", name): f"{name} passes" for name in ("2", "5", "20", "100")}
+    columns = {("howsure", name): f"budget {name}" for name in ("2", "5", "20", "100")}
     columns = {("howsure", "default"): "default", **columns}
     columns |= {("loop", name): f"loop of {name}" for name in ("5", "20", "100")}
     columns |= {("peers", name): f"{name} {version}, 20 passes" for name, version in peers.items()}

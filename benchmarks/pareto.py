@@ -315,7 +315,7 @@ def measure(name: str) -> Figures:
 
 def with_howsure(case: Case, subject: Subject, among: Doubtful, truth: Array) -> Figures:
     """Cost and error by default and with each budget, in turn."""
-    budgets = {str(each): howsure.MCDropout(passes=each) for each in case.budgets}
+    budgets = {str(each): howsure.MCDropout(budget=each) for each in case.budgets}
     kinds = {"default": howsure.MCDropout(), **budgets}
     firsts = {
         said: seconds(partial(subject.assess, among.x, method=method, seed=SEEDS))[0]
@@ -410,10 +410,10 @@ def with_peers(subject: Subject, few: Doubtful, truth: Array) -> Figures:
 # --- the picture ----------------------------------------------------------------------------------
 
 PANEL = (210, 170)
-COSTS, ERRORS = (0.7, 3_000.0), (2e-4, 0.3)
+COSTS, ERRORS = (0.7, 10_000.0), (2e-4, 0.3)
 WORDS = {
     "circle": "howsure: default",
-    "dot": "howsure: passes",
+    "dot": "howsure: budgets",
     "diamond": "loop: 5, 20, 100",
     "square": "torch-uncertainty, 20",
     "triangle": "baal, 20 passes",
@@ -425,9 +425,11 @@ def picture(figures: Mapping[str, Figures]) -> None:
     """Draw error against cost, a panel for each network."""
     panels: list[Panel | Key] = []
     for name, found in figures.items():
-        panel = Panel(
-            name, COSTS, ERRORS, ((1, 10, 100, 1000), (0.001, 0.01, 0.1)), size=PANEL, logarithmic=True
-        )
+        least = min(each["error"] for kind in ("howsure", "loop", "peers") for each in found[kind].values())
+        down = 10.0 ** min(0, math.floor(math.log10(least / ERRORS[0])))
+        low, high = (down * error for error in ERRORS)
+        ticks = ((1, 10, 100, 1000), [down * tick for tick in (0.001, 0.01, 0.1)])
+        panel = Panel(name, COSTS, (low, high), ticks, size=PANEL, logarithmic=True)
         ours, loop = ([found[kind][said] for said in found[kind]] for kind in ("howsure", "loop"))
 
         def place(points: list[Figures]) -> tuple[list[float], list[float]]:
