@@ -146,8 +146,8 @@ def _cost(kept: Figures) -> list[str]:
         "of their two ways, a loop or all passes in one batch. `question` and `head` are "
         "`cnn` and `resnet` of `benchmarks.modules`; `unet-bottom` and `unet-each` have images of 64 × 64. "
         "`residual`, `transformer` and `mlp` are networks of Keras on TensorFlow, where the loop is not "
-        "compiled and normalises by the batch. `python -m benchmarks.pareto` measures all of it on one "
-        f"thread of {kept['machine']['processor']}, with "
+        "compiled and normalises by the batch. `python -m benchmarks.pareto` measures all of it, each "
+        f"network on one thread of {kept['machine']['processor']}, with "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + ".",
         *fold(

@@ -4,10 +4,10 @@
     python -m benchmarks.pareto vit bert    some networks; the others stay as they were
     python -m benchmarks.pareto --page      picture and page alone, from the figures
 
-Each network has a process of its own on one thread: those of Keras on TensorFlow, and modules of PyTorch in
-`.venv-peers`, which `make bench` sets up. Costs are seconds of the processor of a later call, in multiples of
-a plain prediction of the same rows, in turn with it. Errors are those of the mean of the top class, on the
-rows that the plain prediction is least certain of.
+Each network has a process of its own on one thread, two at once: those of Keras on TensorFlow, and modules of
+PyTorch in `.venv-peers`, which `make bench` sets up. Costs are seconds of the processor of a later call, in
+multiples of a plain prediction of the same rows, in turn with it. Errors are those of the mean of the top
+class, on the rows that the plain prediction is least certain of.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -40,6 +41,9 @@ Figures = dict[str, Any]
 
 COST = Page("cost")
 PEERS_PYTHON = ROOT / ".venv-peers" / "bin" / "python"
+
+AT_ONCE = 2
+"""Networks that are measured side by side, each on one thread."""
 
 SEEDS = 3
 REFERENCE_SEED = 1_000_003
@@ -452,6 +456,12 @@ def picture(figures: Mapping[str, Figures]) -> None:
     )
 
 
+def in_a_process(name: str) -> Figures:
+    """The figures of a network, measured with what it needs."""
+    python = sys.executable if CASES[name].kind == "keras" else str(PEERS_PYTHON)
+    return figures_of([python, "-m", "benchmarks.pareto", "measure", name])
+
+
 def main() -> None:
     """Measure networks, keeping figures, picture and page after each."""
     words = sys.argv[1:]
@@ -460,15 +470,15 @@ def main() -> None:
         return
     kept = COST.figures()
     figures = kept.get("figures", {}) if kept.get("machine") == machine() or words == ["--page"] else {}
-    for name in [] if words == ["--page"] else words or CASES:
-        start = time.monotonic()
-        python = sys.executable if CASES[name].kind == "keras" else str(PEERS_PYTHON)
-        found = figures_of([python, "-m", "benchmarks.pareto", "measure", name])
-        print(f"{name}, {time.monotonic() - start:.0f} s: {json.dumps(found)}", flush=True)
-        if "error" in found:
-            sys.exit(f"{name} could not be measured")
-        figures = {each: (figures | {name: found})[each] for each in CASES if each in figures or each == name}
-        COST.keep({"machine": machine(), "figures": figures})
+    names = [] if words == ["--page"] else words or list(CASES)
+    with ThreadPoolExecutor(AT_ONCE) as processes:
+        for name, found in zip(names, processes.map(in_a_process, names), strict=True):
+            print(f"{name}: {json.dumps(found)}", flush=True)
+            if "error" in found:
+                sys.exit(f"{name} could not be measured")
+            known = figures | {name: found}
+            figures = {each: known[each] for each in CASES if each in known}
+            COST.keep({"machine": machine(), "figures": figures})
     picture(figures)
     PAGE.write(page(PAGE.figures()))
 
