@@ -334,7 +334,8 @@ def with_howsure(case: Case, subject: Subject, among: Doubtful, truth: Array) ->
                 took, result = seconds(partial(subject.assess, among.x, method=method, seed=seed))
                 off = among.means(result.probabilities) - truth
                 spent = count.operations / len(result.passes)
-                runs[said].append((took / one, off, among.reported(result), np.mean(result.passes), spent))
+                averages = (np.mean(result.passes), spent, np.mean(result.settled))
+                runs[said].append((took / one, off, among.reported(result), *averages))
     found: Figures = {
         said: {
             "cost": statistics.median(run[0] for run in each),
@@ -343,6 +344,7 @@ def with_howsure(case: Case, subject: Subject, among: Doubtful, truth: Array) ->
             "covered": float(np.mean([abs(run[1]) <= 1.96 * run[2] for run in each])),
             "passes": float(np.mean([run[3] for run in each])),
             "counted": float(np.mean([run[4] for run in each])),
+            "settled": float(np.mean([run[5] for run in each])),
             "costs": [run[0] for run in each],
         }
         for said, each in runs.items()
