@@ -6,6 +6,7 @@ rows ─ checks ─┘           ├─ method.begin ─ blocks of rows ─ esti
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import math
 from collections.abc import Iterator, Sequence
@@ -245,7 +246,7 @@ def _with_what_came(block: Result, given: Rows, truth: Any) -> Result:
 
 def _blocks(job: Job, method: Method, passes: Passes, progress: Progress) -> Iterator[Result]:
     """Results block by block; one of none for no rows."""
-    kind, version = row_kind(job.model.info.inputs), importlib.metadata.version("howsure")
+    kind, version = row_kind(job.model.info.inputs), _version()
     with told(progress, "Assessing") as tell:
         done = 0
 
@@ -266,6 +267,11 @@ def _blocks(job: Job, method: Method, passes: Passes, progress: Progress) -> Ite
                 settings["price"] = passes.price
             of_block = Told(numbers, kind, settings, job.seed, passes.plan, version)
             yield passes.result(numbers, finished, job.outcome, of_block)
+
+
+@functools.cache
+def _version() -> str:
+    return importlib.metadata.version("howsure")
 
 
 @named_either_way

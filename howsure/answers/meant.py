@@ -164,6 +164,8 @@ def check_logits(
             return
         at_positions = len(outcome.columns) > 1  # of which a row has many
         few = 2 if at_positions else ENOUGH if alone else max(2, -(-ENOUGH // info.output_shape[axis]))
+        if not at_positions and min(few, len(rows[0])) * math.prod(info.output_shape) < ENOUGH:
+            return
         values, _ = _looked_at(model, rows, batch_size, few)
         if not np.isfinite(values).all():
             return

@@ -73,8 +73,11 @@ def group_sizes(sites: Sequence[Site], passes: int, *, balanced: bool = True) ->
     Returns:
         Group sizes that add up to `passes`.
     """
-    if not balanced:
-        return (1,) * passes
+    return _group_sizes(tuple(sites), passes) if balanced else (1,) * passes
+
+
+@functools.lru_cache
+def _group_sizes(sites: Sequence[Site], passes: int) -> tuple[int, ...]:
     factor = functools.cache(lambda size: variance_factor(sites, size))
     best, best_cost = passes, np.inf
     for target in range(1, min(LARGEST_GROUP, passes // 2) + 1):

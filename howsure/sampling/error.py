@@ -25,6 +25,7 @@ These functions use operators and functions of numpy alone, and work on any arra
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -342,10 +343,8 @@ class EarlyError:
         moved = columns.moves(q) ** 2
         late_usual = _usual(self.usual_late, q, moved, columns)
         early_usual = _usual(self.usual_early, q, moved, columns)
-        degrees = freedom + _worth(2 * (self.replicates - 1), _of_each(self.alike, columns))
-        return widened(degrees) * (v * late + w * own) + widened(_of_each(self.alike, columns)) * (
-            (1 - v) * late_usual + (1 - w) * early_usual
-        )
+        by_own, by_usual = _both_widened(self.replicates, self.alike, tuple(columns.families), freedom)
+        return by_own * (v * late + w * own) + by_usual * ((1 - v) * late_usual + (1 - w) * early_usual)
 
     @property
     def units_until_known(self) -> int:
@@ -371,6 +370,15 @@ def widened(degrees: ArrayLike) -> Floats:
         degrees: Degrees of freedom; those of the whole error that R replicates measure are 2 (R − 1).
     """
     return np.asarray(widening(1 + np.asarray(degrees)) ** 2)
+
+
+@functools.lru_cache
+def _both_widened(
+    replicates: int, alike: tuple[float, ...], families: tuple[int, ...], freedom: int
+) -> tuple[Floats, Floats]:
+    """(C,) `widened` and `widened'` of `EarlyError`, which are the same in every round of every call."""
+    of_each = _constants_of_each(alike, families)
+    return widened(freedom + _worth(2 * (replicates - 1), of_each)), widened(of_each)
 
 
 _UNKNOWN, _UNUSUAL = ((np.nan,) * 2,), ((np.nan,) * 3,)
@@ -406,4 +414,9 @@ def _between(constants: Sequence[Ends], share: Any, w: Floats, columns: Columns)
 
 def _of_each(constants: Sequence[Usual] | Sequence[Ends] | Sequence[float], columns: Columns) -> Floats:
     """(C,), (2, C) or (3, C) the constants of each column; a family without its own takes the last ones."""
-    return np.array([constants[min(family, len(constants) - 1)] for family in columns.families]).T
+    return _constants_of_each(tuple(constants), tuple(columns.families))
+
+
+@functools.lru_cache
+def _constants_of_each(constants: tuple[Any, ...], families: tuple[int, ...]) -> Floats:
+    return np.array([constants[min(family, len(constants) - 1)] for family in families]).T

@@ -96,9 +96,11 @@ def draw_cells(
     design, levels = tree.design, run.model.levels
     total, at_once = len(run.numbers), tree.rows_per_call
     if design.cells * (design.cost - levels[0].cost) >= levels[0].cost or not total:
-        anew = partial(run.chunks, rows_per_call=at_once)
         rounds, rows = tree.rounds(max_passes), np.arange(total)
-        return draw_rounds(tree, rounds, run, rows, anew, is_enough, progress, budget, purse)
+        chunks: ChunksOf = partial(run.chunks, rows_per_call=at_once)
+        if 0 < total < tuning.MANY_ROWS:  # each call costs more than what it computes
+            chunks = run.chunks_of(rows, run.trunk(rows), at_once)
+        return draw_rounds(tree, rounds, run, rows, chunks, is_enough, progress, budget, purse)
     # The trunk is most of the work, so it is stored until its rows are done.
     fold = run.model.limits.fold
     size = tuning.KEPT_ROWS

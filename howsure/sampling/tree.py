@@ -10,7 +10,7 @@ A row never stops inside a group: that would favour rows whose few early masks h
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from howsure.sampling.design import Design
 from howsure.sampling.drawn import Booleans, Cells, Drawn
 from howsure.sampling.estimate import Sums, sum_up
 from howsure.sampling.masks import draw
+from howsure.sampling.networks import thinned
 from howsure.sampling.outcome import Estimates
 from howsure.sampling.run import Run, padded
 from howsure.sampling.sketch import with_networks
@@ -136,10 +137,14 @@ class Tree:
         stage, numbers = cells
         if len(numbers) == 1 or len(numbers) * padded(len(chunk)) > self.rows_per_call:
             return [run.values(self._of_cell(stage, number, rows)(trunk), chunk) for number in numbers]
+
+        def together() -> list[Array]:
+            masks = [self._masks_of(stage)[number] for number in numbers]
+            return [np.concatenate(of_site) for of_site in zip(*masks, strict=True)]
+
         # Few rows: all cells at once, as one tree that branches at level 1 too.
-        masks = [self._masks_of(stage)[number] for number in numbers]
-        together = [np.concatenate(of_site) for of_site in zip(*masks, strict=True)]
-        return np.split(run.values(self._model.thin(together, len(chunk))(trunk), chunk), len(numbers))
+        networks = thinned(self._model, self._key(stage, numbers), together, len(chunk), of_all=rows)
+        return np.split(run.values(networks(trunk), chunk), len(numbers))
 
     @property
     def late(self) -> tuple[int, ...]:
@@ -159,10 +164,17 @@ class Tree:
     def _of_cell(self, stage: int, cell: int, rows: int) -> Any:
         """The thinned networks of a cell, stored for later chunks."""
         if (stage, cell) not in self._thinned:
-            self._thinned[stage, cell] = self._model.thin(self._masks_of(stage)[cell], rows)
+            key = self._key(stage, range(cell, cell + 1))
+            self._thinned[stage, cell] = thinned(
+                self._model, key, lambda: self._masks_of(stage)[cell], rows, of_all=rows
+            )
         if len(self._thinned) > self.design.cells:
             self._thinned.popitem(last=False)
         return self._thinned[stage, cell]
+
+    def _key(self, stage: int, numbers: range) -> Hashable:
+        """All that the masks of some cells follow from."""
+        return self.design, self._seed, stage, numbers
 
     def _masks_of(self, stage: int) -> list[list[Array]]:
         """The masks of each cell of one group, stored if they are small."""

@@ -42,13 +42,17 @@ from howsure.models.keras.inputs import (
     warn_of_states,
 )
 from howsure.models.keras.layers import layer_infos
-from howsure.models.keras.losses import loss_of, loss_takes, trained_for
-from howsure.models.keras.model_cache import forget, keep, kept
+from howsure.models.keras.losses import Loss, loss_of, loss_takes, trained_for
+from howsure.models.keras.model_cache import forget, keep, kept, seen
 from howsure.models.keras.onnx_graph import passes_graph
 from howsure.models.keras.private import graph_of
 from howsure.models.keras.switch import quiet, switched, widens_itself
 from howsure.models.protocol import BFLOAT16, FLOAT32, Level, Limits, ModelInfo
+from howsure.sampling.networks import Networks
 from howsure.sites import Site
+
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
 
 SHARED_FOLDS = {"tensorflow": 2}
 """How many times `LARGEST_FOLD` a tensor of what all passes share may hold, by backend; 1 where that runs no
@@ -89,61 +93,99 @@ def adapt(
         specs, structure = specs_from_rows(x)
     check_backend(specs, model)
     rows = check_rows(x, specs)
-    program = flatten(model, structure)
+    shapes = tuple(array.shape[1:] for array in rows)
+    wishes = (specs, gaussian_noise, keep_off, output)
+    adapter: KerasModel | None = seen(model, wishes, shapes)
+    if adapter is None:
+        adapter = _examined(model, flatten(model, structure), rows, shapes, wishes)
+    warn_of_states(adapter.examination.layers, str(model.name), len(rows[0]), _fixed_batch(model))
+    return adapter, rows
+
+
+def _examined(
+    model: Any, program: Program, rows: list[Array], shapes: tuple[tuple[int, ...], ...], wishes: Any
+) -> KerasModel:
+    """The adapter of an earlier call if the model has not changed, or a new one; see `adapt`."""
+    specs, gaussian_noise, keep_off, output = wishes
     if output is not None:
         whole, program = program, ending_in(program, output, model, rows)
         output = None if isinstance(output, Pair) and len(program.steps) == len(whole.steps) else output
     off = layers_kept_off(model, gaussian_noise, keep_off)
     settings = (specs, gaussian_noise, _fixed_batch(model), keep_off, output)
-    shapes = tuple(array.shape[1:] for array in rows)
-    adapter: KerasModel | None = kept(model, program, settings, shapes)
+    adapter: KerasModel | None = kept(model, program, settings, shapes, wishes)
     if adapter is None:
         adapter = KerasModel(model, program, rows, inputs=specs, gaussian_noise=gaussian_noise, off=off)
         adapter.output = output
         if adapter.examination.arguments:  # a user's code, which may change
             forget(model)
         else:
-            keep(model, program, settings, shapes, adapter)
-    warn_of_states(adapter.examination.layers, str(model.name), len(rows[0]), _fixed_batch(model))
-    return adapter, rows
+            keep(model, program, settings, shapes, adapter, wishes)
+    return adapter
 
 
-@dataclass(frozen=True, eq=False)
 class KerasTrunk:
     """The part that all passes over some rows share: tensors and their Keras masks.
 
-    Attributes:
-        parts: Pairs of tensor (n, …) and Keras mask (n, …) or None.
-        as_found: Context in which the model's tensors are handled.
+    For few rows it is computed when it is first needed, in one call with the first passes over it.
+
+    Args:
+        model: The adapted model.
+        rows: The inputs (n, …).
+        parts: Pairs of tensor (n, …) and Keras mask (n, …) or None; None if they are to be computed.
     """
 
-    parts: tuple[tuple[Tensor, Tensor | None], ...]
-    as_found: Callable[[], AbstractContextManager[None]]
+    def __init__(self, model: KerasModel, rows: Sequence[Tensor], parts: Any = None) -> None:
+        self._model, self._rows, self._parts = model, rows, parts
+        self._form: Any = None
 
     def __len__(self) -> int:
-        return int(self.parts[0][0].shape[0])
+        return int((self._rows[0] if self._parts is None else self._parts[0][0]).shape[0])
+
+    @property
+    def parts(self) -> Sequence[tuple[Tensor, Tensor | None]]:
+        """Pairs of tensor (n, …) and Keras mask (n, …) or None."""
+        if self._parts is None:
+            with self._model.as_found():
+                self._parts = self._model.run_shared(*self._rows)
+        return self._parts  # type: ignore[no-any-return]
+
+    def through(self, thinned: Thinned) -> Tensor:
+        """Raw outputs (W × n, …) of thinned networks."""
+        if self._parts is None:
+            form = (_form(self._rows), thinned.form)
+            self._parts, outputs = self._model.run_both(self._rows, thinned.masks, thinned.kernels, form=form)
+            return outputs
+        if self._form is None:
+            self._form = _form(self.parts)
+        form = (self._form, thinned.form)
+        return self._model.run_passes(self.parts, thinned.masks, thinned.kernels, form=form)
 
     def take(self, positions: NDArray[np.int64]) -> KerasTrunk:
         """The trunk of the rows at these positions."""
+        if len(positions) == len(self) and (positions == np.arange(len(self))).all():
+            return self
 
         def some(tensor: Tensor) -> Tensor:
             return None if tensor is None else keras.ops.take(tensor, positions, axis=0)
 
-        with self.as_found():
-            return replace(self, parts=tuple((some(tensor), some(mask)) for tensor, mask in self.parts))
+        with self._model.as_found():
+            parts = [(some(tensor), some(mask)) for tensor, mask in self.parts]
+            return KerasTrunk(self._model, (), parts)
 
     def join(self, others: Sequence[KerasTrunk]) -> KerasTrunk:
         """This trunk and others as one, in order."""
+        if not others:
+            return self
 
         def one(parts: Sequence[Tensor]) -> Tensor:
             return None if parts[0] is None else keras.ops.concatenate(parts, axis=0)
 
-        with self.as_found():
-            parts = []
+        with self._model.as_found():
+            joined = []
             for pairs in zip(self.parts, *(other.parts for other in others), strict=True):
                 tensors, masks = zip(*pairs, strict=True)
-                parts.append((one(tensors), one(masks)))
-            return replace(self, parts=tuple(parts))
+                joined.append((one(tensors), one(masks)))
+            return KerasTrunk(self._model, (), joined)
 
 
 class KerasModel:
@@ -159,6 +201,7 @@ class KerasModel:
 
     Attributes:
         told: Facts from elsewhere, such as a wrapper, as fields of `ModelInfo`.
+        networks: Thinned networks for few rows, kept for later calls.
     """
 
     def __init__(
@@ -180,6 +223,8 @@ class KerasModel:
         self._program = program
         self._rows = made_up_rows(inputs, rows, _fixed_batch(model) or 2)
         self.told: dict[str, Any] = {}
+        self.networks = Networks()
+        self._known: tuple[Loss | None, dict[str, Any], ModelInfo] | None = None
         self.examination = examine(
             model,
             self._program,
@@ -192,9 +237,8 @@ class KerasModel:
         self._thinned = thinned_dense_layers(program, self.examination)
         self._state = list(model.variables) if self.backend == "jax" else []
         self._in_bfloat16: frozenset[int] = frozenset()
-        self._shared = self._compile(self._run_shared)
-        self.run_passes = self._compile(self._run_passes)
         self._plain = self._compile(self._run_plain)
+        self._compile_passes()
 
     # --- what it is ---------------------------------------------------------------------------
 
@@ -204,6 +248,8 @@ class KerasModel:
         found, loss = self.examination, None
         if not isinstance(self.output, Pair):
             loss = loss_of(self.model, self.output)
+        if self._known is not None and self._known[:2] == (loss, self.told):
+            return self._known[2]
         facts = replace(
             self._facts,
             trained_for=trained_for(loss, found.output_activation, found.output_shape),
@@ -212,7 +258,8 @@ class KerasModel:
             keeps_loss=loss is not None,
             to_know="model.compile(loss=…)",
         )
-        return replace(facts, **self.told)
+        self._known = loss, dict(self.told), replace(facts, **self.told)
+        return self._known[2]
 
     @functools.cached_property
     def _facts(self) -> ModelInfo:
@@ -310,7 +357,7 @@ class KerasModel:
             (n, …) with the model's output shape.
         """
         with self.as_found():
-            output = self._plain(*(keras.ops.convert_to_tensor(array) for array in rows))
+            output = self._plain(*map(_tensor, rows))
             return np.asarray(keras.ops.convert_to_numpy(output), dtype=np.float32)
 
     def counted(self, rows: Sequence[Array]) -> NDArray[np.bool_] | None:
@@ -318,7 +365,7 @@ class KerasModel:
         if self._program.outputs[0] not in self.examination.masked:
             return None
         with self.as_found():
-            mask = self._output_mask(*(keras.ops.convert_to_tensor(array) for array in rows))
+            mask = self._output_mask(*map(_tensor, rows))
             return np.asarray(keras.ops.convert_to_numpy(mask), dtype=bool)
 
     @functools.cached_property
@@ -328,7 +375,7 @@ class KerasModel:
     def features(self, rows: Sequence[Array]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Input of the last linear layer and logits for the inputs (n, …), without randomness."""
         with self.as_found():
-            found = self._to_the_end(*map(keras.ops.convert_to_tensor, rows))
+            found = self._to_the_end(*map(_tensor, rows))
             features, logits = (keras.ops.convert_to_numpy(tensor) for tensor in found)
         return features, logits
 
@@ -343,8 +390,9 @@ class KerasModel:
             rows: The inputs, flattened, each (n, …) in its input's type.
         """
         with self.as_found():
-            parts = self._shared(*(keras.ops.convert_to_tensor(array) for array in rows))
-        return KerasTrunk(tuple(parts), self.as_found)
+            tensors = [_tensor(array) for array in rows]
+            few = len(rows[0]) < tuning.MANY_ROWS
+            return KerasTrunk(self, tensors, None if few else self.run_shared(*tensors))
 
     def thin(self, masks: Sequence[Array], rows: int) -> Callable[[KerasTrunk], Array]:
         """The thinned networks with these masks.
@@ -363,7 +411,7 @@ class KerasModel:
         with self.as_found():
             kernels = [self._kernel(number, masks, rows) for number in range(len(masks))]
             kept = [
-                None if kernel is not None else keras.ops.convert_to_tensor(mask)
+                None if kernel is not None else _tensor(mask)
                 for mask, kernel in zip(masks, kernels, strict=True)
             ]
         return Thinned(self, width, kept, kernels)
@@ -374,9 +422,14 @@ class KerasModel:
 
     def weights(self) -> Iterator[Array]:
         """The weights that the output needs, in the order of the steps, and what else rescales logits."""
-        layers = (step.operation for step in self._program.steps)
-        yield from weights_of(layer for layer in layers if isinstance(layer, keras.layers.Layer))
+        for variable in self._variables:
+            yield _read(variable)
         yield from constants_after(self._program)
+
+    @functools.cached_property
+    def _variables(self) -> list[Any]:
+        layers = (step.operation for step in self._program.steps)
+        return variables_of(layer for layer in layers if isinstance(layer, keras.layers.Layer))
 
     def _one_at_a_time(self, masks: Sequence[Array], width: int) -> Callable[[KerasTrunk], Array]:
         """The thinned networks with these masks, run one after the other instead of folded."""
@@ -406,10 +459,14 @@ class KerasModel:
     @functools.cached_property
     def _reduced(self) -> KerasModel:
         reduced = copy.copy(self)
-        reduced._in_bfloat16 = self._heavy
-        reduced._shared = reduced._compile(reduced._run_shared)
-        reduced.run_passes = reduced._compile(reduced._run_passes)
+        reduced._in_bfloat16, reduced.networks = self._heavy, Networks()
+        reduced._compile_passes()
         return reduced
+
+    def _compile_passes(self) -> None:
+        self.run_shared = self._compile(self._run_shared)
+        self.run_passes = self._compile(self._run_passes)
+        self.run_both = self._compile(self._run_both)
 
     def _find_crossing(self) -> list[Slot]:
         """The values that repeated steps or the output read, and that shared steps or the inputs provide."""
@@ -430,6 +487,16 @@ class KerasModel:
             run(self.examination.shared, values, lambda step: 1, around=lambda step, width: self._fast(step))
         tensors = [values[slot].tensor for slot in self._crossing]
         return [(tensor, private.mask_of(tensor)) for tensor in tensors]
+
+    def _run_both(
+        self,
+        rows: Sequence[Tensor],
+        masks: Sequence[Tensor | None],
+        kernels: Sequence[Dropped | Folded | None],
+    ) -> tuple[list[tuple[Tensor, Tensor | None]], Tensor]:
+        """The shared part, and the passes over it."""
+        shared = self._run_shared(*rows)
+        return shared, self._run_passes(shared, masks, kernels)
 
     def run_whole(self, masks: Sequence[Tensor], rows: Sequence[Tensor]) -> Tensor:
         """Raw outputs (W × n, …) for inputs (n, …), trunk and passes in one, for the export."""
@@ -503,10 +570,10 @@ class KerasModel:
             import jax
 
             jitted = jax.jit(without_effect)
-            return lambda *args: jitted([variable.value for variable in self._state], *args)
+            return lambda *args, form=None: jitted([variable.value for variable in self._state], *args)
         if self.backend == "tensorflow":
             return _concrete(lambda *args: without_effect([], *args))
-        return lambda *args: without_effect([], *args)
+        return lambda *args, form=None: without_effect([], *args)
 
     def _ending_in_float32(self) -> AbstractContextManager[None]:
         """Compute the output layer in float32, since 16 bits hold few digits."""
@@ -530,34 +597,80 @@ class KerasModel:
                 module.training = flag
 
 
+def _tensor(array: Array) -> Tensor:
+    """An array as a tensor."""
+    if keras.backend.backend() == "tensorflow":  # of an array, Keras asks much before it does the same
+        return tf.convert_to_tensor(array)
+    return keras.ops.convert_to_tensor(array)
+
+
+def _read(variable: Any) -> Array:
+    """The value of a variable."""
+    array: Array
+    if keras.backend.backend() == "tensorflow" and isinstance(value := variable.value, tf.Variable):
+        array = tf.raw_ops.ReadVariableOp(resource=value.handle, dtype=value.dtype).numpy()
+    else:
+        array = np.asarray(keras.ops.convert_to_numpy(variable))
+    return array.astype(np.float32) if array.dtype.kind == "V" else array  # bfloat16, where numpy has it
+
+
+def variables_of(layers: Iterable[Any]) -> list[Any]:
+    """The variables of layers or models, each once."""
+    return list({id(each): each for layer in layers for each in layer.weights}.values())
+
+
 def weights_of(layers: Iterable[Any]) -> Iterator[Array]:
     """The weights of layers or models, each once, the same on every backend."""
-    for variable in {id(each): each for layer in layers for each in layer.weights}.values():
-        array = np.asarray(keras.ops.convert_to_numpy(variable))
-        yield array.astype(np.float32) if array.dtype.kind == "V" else array  # bfloat16, where numpy has it
+    return map(_read, variables_of(layers))
 
 
 def _concrete(function: Callable[..., Any]) -> Callable[..., Any]:
     """One TensorFlow graph for each combination of shapes.
 
-    `tf.function` would do the same, but warn of retracing for every new chunk shape.
+    `tf.function` would do the same, but warn of retracing for every new chunk shape, and take five times as
+    long to call a small graph.
     """
-    import tensorflow as tf
+    graphs: OrderedDict[Any, tuple[Any, list[Tensor], Any, list[Any]]] = OrderedDict()
 
-    graphs: OrderedDict[Any, Callable[..., Any]] = OrderedDict()
-
-    def call(*args: Any) -> Any:
-        shapes = tuple(
-            (tuple(tensor.shape), tensor.dtype) for tensor in keras.tree.flatten(args) if tensor is not None
-        )
-        if shapes not in graphs:
-            graphs[shapes] = tf.function(function, autograph=False).get_concrete_function(*args)
-        graphs.move_to_end(shapes)
+    def call(*args: Any, form: Any = None) -> Any:
+        form = _form(args) if form is None else form
+        if form not in graphs:
+            graph = tf.function(function, autograph=False).get_concrete_function(*args)
+            types = [tensor.dtype for tensor in graph.outputs]
+            graphs[form] = graph, list(graph.captured_inputs), graph.structured_outputs, types
+        graphs.move_to_end(form)
         if len(graphs) > tuning.KEPT_GRAPHS:
             graphs.popitem(last=False)
-        return graphs[shapes](*args)
+        graph, captured, structure, types = graphs[form]
+        given = [*_tensors_in(args), *captured]
+        return _packed(structure, iter(tf.raw_ops.StatefulPartitionedCall(args=given, Tout=types, f=graph)))
 
     return call
+
+
+def _tensors_in(given: Any) -> Iterator[Tensor]:
+    """The tensors in nested lists and tuples, in order, without None."""
+    if isinstance(given, (list, tuple)):
+        for each in given:
+            yield from _tensors_in(each)
+    elif given is not None:
+        yield given
+
+
+def _packed(structure: Any, tensors: Iterator[Tensor]) -> Any:
+    """Tensors in nested lists and tuples, with None where the structure has it."""
+    if isinstance(structure, (list, tuple)):
+        return [_packed(each, tensors) for each in structure]
+    return None if structure is None else next(tensors)
+
+
+def _form(given: Any) -> Any:
+    """Shapes and types of tensors, in the nesting in which they are given."""
+    if given is None:
+        return None
+    if isinstance(given, (list, tuple)):
+        return tuple(map(_form, given))
+    return tuple(given.shape), given.dtype
 
 
 def _fixed_batch(model: Any) -> int | None:
@@ -581,9 +694,14 @@ class Thinned:
     masks: list[Tensor | None]
     kernels: list[Dropped | Folded | None]
 
+    @functools.cached_property
+    def form(self) -> Any:
+        """Shapes and types of its tensors."""
+        return _form((self.masks, self.kernels))
+
     def __call__(self, trunk: KerasTrunk) -> NDArray[np.float32]:
         """Raw outputs (W, n, …) over the n rows of a trunk."""
         with self.model.as_found():
-            output = self.model.run_passes(list(trunk.parts), self.masks, self.kernels)
+            output = trunk.through(self)
             values = np.asarray(keras.ops.convert_to_numpy(output), dtype=np.float32)
         return values.reshape(self.width, -1, *values.shape[1:])

@@ -32,6 +32,8 @@ from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times
 from howsure.models.torch.steps import Runner, Sizes, Step, apart, widened
 from howsure.models.torch.thinned_linear import Dropped, WrittenDown, largest, thinned_linears
 from howsure.models.torch.tracer import Unsplittable
+from howsure.models.torch.value_kinds import tensors_in
+from howsure.sampling.networks import Networks
 
 TORCH_FOLD = 1 << 22
 """Numbers, 16 MiB in float32. As many rows run at a time as fit into this: what lies in the caches of the
@@ -106,6 +108,7 @@ class Split:
         levels: Level 0, which all passes share, then one level for each site.
         limits: How much may run at once.
         repeated: Names of the module calls that passes repeat.
+        networks: Thinned networks for few rows, kept for later calls; None if they hold more than masks.
 
     Raises:
         Unsplittable: The module must run whole; the message gives the reason.
@@ -124,6 +127,8 @@ class Split:
         self._shared = [step for step in steps if step.level == 0]
         self._of_masks = [step for step in steps if step.drawn]
         self._thinned = [step for step in steps if step.level > 0 and not step.drawn]
+        self.networks = Networks() if all(map(self._follows_masks, self._of_masks)) else None
+        self._reduced = self.networks and Networks()
         self._crossing = self._find_crossing()
         self._forget(self._shared, keep={*self._crossing})
         self._forget(self._thinned, keep={self._output})
@@ -220,6 +225,7 @@ class Split:
             return self
         reduced = copy.copy(self)
         reduced._runner = Reducing(self._program, self._found, self._reducible)
+        reduced.networks = self._reduced
         return reduced
 
     def again(self) -> Split:
@@ -246,6 +252,13 @@ class Split:
                 raise Unsplittable(f"a mask of {site.shape} for numbers of {value.shape}")
         if self._runner.level[self._output] == MADE or self._runner.drawn[self._output]:
             raise Unsplittable("an output that does not depend on the rows")
+
+    def _follows_masks(self, step: Step) -> bool:
+        """True if a step reads masks and plain numbers only, such as no weights."""
+        read = tensors_in([step.call.args, step.call.kwargs])
+        return not any(True for _ in read) and all(
+            self._runner.level[slot] > MADE for slot in step.call.reads
+        )
 
     def _find_crossing(self) -> tuple[Slot, ...]:
         """The values of level 0 that later levels or the output read."""

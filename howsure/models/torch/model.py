@@ -222,7 +222,7 @@ class TorchModel:
     @property
     def info(self) -> ModelInfo:
         """Facts about the module."""
-        return replace(self._facts, **self.told)
+        return replace(self._facts, **self.told) if self.told else self._facts
 
     @functools.cached_property
     def _facts(self) -> ModelInfo:

@@ -47,10 +47,11 @@ class Snapshot:
     """
 
     def __init__(self, module: nn.Module, parameters: Collection[str] | None) -> None:
-        self._flags = [(each, each.training) for each in module.modules()]
+        modules = list(module.modules())
+        self._flags = [(each, each.training) for each in modules]
         self._learns = [(each, each.requires_grad) for each in module.parameters()]
         self._dicts: list[tuple[dict[str, Any], dict[str, Any]]] = []
-        for each in module.modules():
+        for each in modules:
             if not isinstance(each, torch.jit.ScriptModule):
                 of_torch = (vars(each)[name] for name in _DICTS if name in vars(each))
                 self._dicts += [(found, dict(found)) for found in (vars(each), *of_torch)]
@@ -164,8 +165,11 @@ def _seeds_kept(module: nn.Module) -> Iterator[None]:
     device = device_of(module)
     ours = torch.get_rng_state()
     theirs = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-    of_torch = [(each, each.get_state()) for _, each in attributes(module, torch.Generator)]
-    of_numpy = [(each, each.bit_generator.state) for _, each in attributes(module, np.random.Generator)]
+    generators = attributes(module, (torch.Generator, np.random.Generator))
+    of_torch = [(each, each.get_state()) for _, each in generators if isinstance(each, torch.Generator)]
+    of_numpy = [
+        (each, each.bit_generator.state) for _, each in generators if isinstance(each, np.random.Generator)
+    ]
     try:
         yield
     finally:
@@ -195,8 +199,8 @@ def numbers_drawn_elsewhere() -> tuple[str, str]:
     return str(random.getstate()), str([np.asarray(each).tolist() for each in state])
 
 
-def attributes(module: nn.Module, kind: type[_Kind]) -> list[tuple[str, _Kind]]:
-    """The plain attributes of one type in a module and the modules inside it, by name."""
+def attributes(module: nn.Module, kind: type[_Kind] | tuple[type[_Kind], ...]) -> list[tuple[str, _Kind]]:
+    """The plain attributes of some types in a module and the modules inside it, by name."""
     return [
         (f"{path}.{name}", value)
         for path, each in module.named_modules()

@@ -34,6 +34,7 @@ from howsure.models.torch.probe_rows import probes
 from howsure.models.torch.recorded import record
 from howsure.models.torch.tracer import Notes
 from howsure.onnx.nodes import check_type_of
+from howsure.sampling.networks import Networks
 
 Array = NDArray[Any]
 
@@ -144,6 +145,11 @@ class SplitModel(TorchModel):
     def limits(self) -> Limits:
         """How much of the module may run at once."""
         return self.split.limits
+
+    @property
+    def networks(self) -> Networks | None:
+        """Thinned networks for few rows, kept for later calls."""
+        return self.split.networks
 
     def trunk(self, rows: Sequence[Array]) -> Any:
         """The part that all passes over these rows share."""
