@@ -2,6 +2,7 @@
 
     python -m validation.fresh             all ten, to docs/fresh.json and docs/fresh.md
     python -m validation.fresh lstm        one of them; the others stay as they were
+    python -m validation.fresh --budget 20 lstm    at a budget, without a plan; prints figures and keeps none
 
 Nothing is kept of a network but its figures. Nothing in howsure was chosen on nine of them; `branches` showed
 what its errors lacked (decision 30). Each is trained once, on its own few digits and with its own seed, and
@@ -154,8 +155,8 @@ NETWORKS = {
 }
 
 
-def look(name: str, seed: int) -> dict[str, Any]:
-    """Train one network and look at its error bars."""
+def look(name: str, seed: int, budget: float | None = None) -> dict[str, Any]:
+    """Train one network and look at its error bars, with a plan or at a budget."""
     keras.utils.set_random_seed(seed)
     data, network = images(), NETWORKS[name]
     model = network.build()
@@ -168,14 +169,17 @@ def look(name: str, seed: int) -> dict[str, Any]:
     reference = reference_for(model, data.x_test[:PLANNED_ON], rows.x)
     runs = []
     for number in network.seeds:
-        plan = howsure.plan(model, data.x_test[:PLANNED_ON], seed=number)
-        runs.append(howsure.assess(model, rows.x, method=howsure.MCDropout(plan=plan), seed=number))
+        method = howsure.MCDropout(budget=budget)
+        if budget is None:
+            method = howsure.MCDropout(plan=howsure.plan(model, data.x_test[:PLANNED_ON], seed=number))
+        runs.append(howsure.assess(model, rows.x, method=method, seed=number))
     errors = {kind: errors_of(runs, reference, where) for kind, where in rows.kinds.items()}
     doubtful = rows.kinds["all"] & (reference.probability < 0.99)
     if doubtful.any():
         errors["all below 99 %"] = errors_of(runs, reference, doubtful)
     accuracy = float(np.mean(plain.argmax(axis=1) == data.y_test))
-    return {"accuracy": accuracy, "runs": len(runs), "errors": errors}
+    flipped = [np.mean((run.verdict != reference.verdict)[run.settled]) for run in runs]
+    return {"accuracy": accuracy, "runs": len(runs), "errors": errors, "flipped": float(np.mean(flipped))}
 
 
 KINDS = ("all", "all below 99 %", "5 % least certain")
@@ -251,4 +255,11 @@ def _of(found: dict[str, dict[str, Any]], what: str, key: str) -> list[float]:
 
 if __name__ == "__main__":
     seeds = {name: number for number, name in enumerate(NETWORKS, start=1)}
-    PAGE.look_at(NETWORKS, lambda name: look(name, seeds[name]), page)
+    if "--budget" in sys.argv:
+        at = sys.argv.index("--budget")
+        for name in sys.argv[at + 2 :] or NETWORKS:
+            found = look(name, seeds[name], float(sys.argv[at + 1]))
+            covers = {kind: _cover(each[TOP]) for kind, each in found["errors"].items()}
+            print(f"{name}: settled and wrong {100 * found['flipped']:.2f} %; coverage {covers}", flush=True)
+    else:
+        PAGE.look_at(NETWORKS, lambda name: look(name, seeds[name]), page)
