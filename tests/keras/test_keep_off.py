@@ -46,9 +46,9 @@ def test_a_plan_and_an_audit_know_what_is_kept_off():
     model, method = network(), howsure.MCDropout(keep_off=("in",))
     plan = howsure.plan(model, x, method)
     planned = howsure.assess(model, x, method=howsure.MCDropout(keep_off=["in"], plan=plan))
-    np.testing.assert_array_equal(
-        planned.probabilities, howsure.assess(model, x, method=method).probabilities
-    )
+    alone = howsure.assess(model, x, method=method)  # rows of its pilot come in a batch of their own
+    np.testing.assert_allclose(planned.probabilities, alone.probabilities, rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(planned.passes, alone.passes)
     with pytest.raises(howsure.InputError, match="plan was made for another model"):
         howsure.assess(model, x, method=howsure.MCDropout(plan=plan))
     first = howsure.audit(model, keep_off=["in"], plan=plan).layers[0]

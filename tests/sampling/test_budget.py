@@ -197,3 +197,21 @@ def test_an_audit_tells_what_each_precision_costs_at_most():
     found = howsure.assess(model, x, method=howsure.MCDropout(target_error=least / 1.96))
     spent = shared + found.passes.max() * (1 - shared)
     assert spent <= most
+
+
+def test_progress_reaches_its_end():
+    model, x = flat()
+    told = []
+    howsure.assess(model, x, method=howsure.MCDropout(budget=20), progress=lambda *done: told.append(done))
+    assert told == sorted(told)
+    assert told[-1] == (len(x), len(x))
+
+
+def test_rows_of_several_blocks_may_come_in_any_order(monkeypatch):
+    monkeypatch.setattr("howsure.tuning.BLOCK", 50)
+    model, x = flat()
+    order = np.random.default_rng(1).permutation(len(x))
+    method = howsure.MCDropout(budget=40, target_error=1e-6)
+    whole, cost = spent(model, x, method)
+    assert 20 <= cost <= 44
+    same(whole[order], howsure.assess(model, x[order], method=method))
