@@ -2,7 +2,7 @@
 
     python -m benchmarks                              everything, half an hour or more on two cores
     python -m benchmarks speed                        one kind, of: network, speed, profile, memory, errors,
-                                                      growth
+                                                      growth, one-row
     python -m benchmarks speed question tensorflow    one measurement; the others stay as they were
     python -m benchmarks --page                       the page alone, from the figures
 
@@ -51,6 +51,7 @@ def measurements() -> list[tuple[str, ...]]:
         *(("errors", name) for name in ("question", *OTHERS)),
         *(("growth", "stream", "rows", str(10**power)) for power in (3, 4, 5, 6)),
         *(("growth", "stream", "passes", str(passes)) for passes in (20, 200, 2000)),
+        *(("one-row", backend) for backend in (*BACKENDS, "module")),
     ]
 
 
@@ -67,6 +68,8 @@ def selected(words: list[str]) -> list[tuple[str, ...]]:
 def measure(words: tuple[str, ...]) -> dict[str, Any]:
     """The figures of one measurement, or the last line of what went wrong."""
     backend = next((word for word in words if word in BACKENDS), "tensorflow")
+    if words[0] == "one-row":
+        return figures_of([sys.executable, "-m", "benchmarks.one_row", words[1]], backend)
     return figures_of([sys.executable, "-m", "benchmarks.measure", *words], backend)
 
 

@@ -48,6 +48,7 @@ def page(results: Figures) -> str:
         *_flat(figures),
         *_memory(figures),
         *_growth(figures),
+        *_one_row(figures),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -349,6 +350,36 @@ def _growth(figures: Figures) -> list[str]:
         ]
         parts += _table(text, (along, "`stream`, s", "`predict`, s", "MiB before", "MiB at most"), rows)
     return ["## Growth", *parts] if parts else []
+
+
+def _one_row(figures: Figures) -> list[str]:
+    """One row with a ready plan, and 100 passes over 2,000 rows of a small network."""
+    rows, many = [], []
+    for backend, found in _named(figures, "one-row"):
+        name = "PyTorch, a module" if backend == "module" else f"Keras, {backend}"
+        for kind, one in found.items():
+            ratio, times = one["assess"] / one["plain"], (1000 * one[each] for each in ("plain", "assess"))
+            cells = (*(f"{each:.3f}" for each in times), f"{_number(ratio)} x", f"{one['passes']:.0f}")
+            rows.append((name, f"`{kind}`", *cells, f"{one['first']:.2f}"))
+            if "many" in one:
+                many.append(f"{one['many'] / one['many_plain'] / 100:.2f} ({name})")
+    text = (
+        "One row of a small network with a ready plan (`python -m benchmarks one-row`), in milliseconds of "
+        "the processor on one thread. A plain prediction is `predict_on_batch`, or a call of the module. "
+        "Both are medians over 20 rows, five times each. The first call after `howsure.plan` compiles, and "
+        "is in seconds.\n\n"
+        "- `mlp`: 20–128–128–64–5, dropout .3 after each hidden layer\n"
+        "- `cnn`: two convolutions on 16×16 pixels, dropout .5 before the last layer\n"
+        "- `transformer`: one encoder block of width 32 on 16 tokens, dropout .1 in it and in its attention"
+    )
+    head = ("framework", "network", "plain prediction", "`assess`", "ratio", "passes, mean", "first call")
+    parts = _section("One row", text, head, rows)
+    if many:
+        parts.append(
+            "2,000 rows of `mlp` with `passes=100` take this many times as long as 100 plain predictions of "
+            f"them: {', '.join(many)}."
+        )
+    return parts
 
 
 # --- what all tables share ------------------------------------------------------------------------

