@@ -48,6 +48,13 @@ def export_command(
         float | None,
         typer.Option(help="Number by which the graph divides its inputs first, for example 255 for images."),
     ] = None,
+    target_error: Annotated[
+        float | None,
+        typer.Option(
+            help="Largest standard error that is acceptable where a probability is 0.5 (default 0.08). It "
+            "chooses the number of passes. For numbers: as a share of their spread (default 0.4)."
+        ),
+    ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Write a model and its certainty as an ONNX graph, which runs without howsure and the model."""
@@ -80,6 +87,7 @@ def export_command(
             out,
             plan=known,
             x=x,
+            target_error=target_error,
             seed=request.seed,
             outputs=request.outputs,
             class_names=request.class_names,

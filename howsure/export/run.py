@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -33,6 +34,7 @@ from howsure.optional import needs
 from howsure.prepare import prepare
 from howsure.request import Request
 from howsure.results.thresholds import Thresholds
+from howsure.sampling.design import of_error
 from howsure.sampling.first_passes import first_passes
 from howsure.sampling.outcome import Outcome, Told
 from howsure.sampling.plan import Plan
@@ -41,6 +43,11 @@ from howsure.words import counted
 COMPARED = 64
 """Rows on which a graph is held against `assess`: enough for every kind of verdict, and soon done. Of rows
 with an answer at each position as many as a block holds."""
+
+UNDECIDED = 8
+"""Times the usual target error that a graph aims at where p is 0.5, unless it is told another: the least at
+which one row takes five times as long as a plain prediction, or less, in `mlp` and `transformer` of
+docs/export.md."""
 
 MADE_UP = 16
 """Rows that are made up where none are given."""
@@ -53,12 +60,16 @@ class Exported:
     Attributes:
         path: Of the file.
         passes: Thinned networks in the graph.
-        plan: Which they follow.
+        plan: Which they follow; its first passes are those of the graph.
         seed: Of their masks.
         rows: On how many rows the graph was held against `assess`.
         made_up: Whether these were made up, as none were given.
         largest_difference: Between two numbers, over all columns; of a regression as a share of the spread.
         size: Bytes of the file.
+        cost: What the passes cost, counted in multiplications, in plain predictions; None without a design.
+        expected_error: Standard error that a probability of 0.5 is expected to have, or that of a number as a
+            share of its spread; None where the plan does not tell.
+        of_what: Which of these, in words.
     """
 
     path: Path
@@ -69,12 +80,19 @@ class Exported:
     made_up: bool
     largest_difference: float
     size: int
+    cost: float | None
+    expected_error: float | None
+    of_what: str
 
     def __str__(self) -> str:
         rows = counted(self.rows, "made-up row" if self.made_up else "row")
+        price = "" if self.cost is None else f" for the price of {self.cost:.3g} plain predictions,"
+        error = ""
+        if self.expected_error is not None:
+            error = f" The expected standard error of {self.of_what} is {self.expected_error:.2g}."
         return (
-            f"'{self.path}': {self.passes} passes in {self.size / 1e6:.3g} MB. On {rows} it says what "
-            f"howsure.assess says, to {self.largest_difference:.1g}."
+            f"'{self.path}': {self.passes} passes{price} in {self.size / 1e6:.3g} MB.{error} On {rows} it "
+            f"says what howsure.assess says, to {self.largest_difference:.1g}."
         )
 
 
@@ -85,6 +103,7 @@ def export(
     *,
     plan: Plan | None = None,
     x: Any = None,
+    target_error: float | None = None,
     seed: int = 0,
     outputs: str | None = None,
     class_names: Sequence[str] | None = None,
@@ -97,13 +116,15 @@ def export(
 ) -> Exported:
     """Write the certainty of a model as an ONNX graph: rows in, percentages, errors and verdicts out.
 
-    The graph holds the passes that every row gets first: one cell of the plan's design, or a group where the
-    plan says so. Their masks are constants, so it is an ordinary deterministic graph, for any number of rows.
-    With P passes, its numbers are those of `assess(model, x, method=MCDropout(plan=plan, max_passes=P),
-    seed=seed)` but for rounding to float32, at most 1e-4. Before the file moves into place, it runs in ONNX
-    Runtime and is compared with that.
+    Every row gets the same passes: the fewest with which a probability of 0.5 is expected to have a standard
+    error of at most `target_error`, by the constants of the plan. Their masks are constants, so it is an
+    ordinary deterministic graph, for any number of rows. With P passes and the plan that the result has, its
+    numbers are those of `assess(model, x, method=MCDropout(plan=exported.plan, max_passes=P), seed=seed)`
+    but for rounding to float32, at most 1e-4. If these are no more passes than every row gets first in
+    `assess`, they are also the numbers of the plan as it was given. Before the file moves into place, the
+    graph runs in ONNX Runtime and is compared with that.
 
-    Rows that need more passes are not found out by the graph; their `mc_error` tells them.
+    Rows that need more passes do not get them; their `mc_error` tells which they are.
 
     Outputs are named like the columns of the table: `probabilities` and `mc_error` (N, K), `entropy`,
     `expected_entropy` and `mutual_information` (N,) in nats, `label`, `runner_up` and `verdict` (N,) as whole
@@ -124,6 +145,11 @@ def export(
         path: The file to write, `.onnx`; an earlier one stays until the new one has been compared.
         plan: What `howsure.plan` made, in float32; None makes one from `x`.
         x: (N, …) rows, as for `assess`, on up to 64 of which the graph is compared; None for made-up ones.
+        target_error: Largest standard error that is acceptable where p is 0.5, in (0, 0.5); of numbers, as a
+            share of their spread. None means 0.08, or 0.4 for numbers, with at most the passes that every
+            row gets first in `assess`: so one row takes at most five times as long as a plain prediction in
+            the networks that were measured (docs/export.md). Where passes follow no plan, as for a class at
+            each position, all rows get the same first passes.
         seed: Seed of the masks, ≥ 0.
         outputs: As in `assess`.
         class_names: As in `assess`.
@@ -166,6 +192,7 @@ def export(
             "There is neither a plan nor rows to make one from", expected="plan=howsure.plan(model, x), or x="
         )
     check_divisor(divide_by)
+    MCDropout(target_error=target_error)  # or a refusal
     wrapped = network_in(model)
     if wrapped is not None and wrapped.before is not None:
         raise ModelError(
@@ -188,6 +215,7 @@ def export(
         tell("planning")
         plan = MCDropout().make_plan(job, FLOAT32)
     plan.check_fits(ready)
+    plan = _for_error(plan, target_error, job)
     first = first_passes(plan, ready.levels, job.seed, job.outcome)
     count = _compared(job.outcome)
     some = _some(job.rows, job.total, count)
@@ -196,7 +224,11 @@ def export(
     passes = ready.graph(first.masks, some)
     columns = columns_graph(job.outcome, first, ready.info.output_shape, calibrator)
     graph = whole_graph(passes, columns, ready.info.name, divide_by)
-    note(graph, described(job, plan, first, calibrator, divide_by))
+    design, shared = plan.design, ready.levels[0].cost
+    cost = None if design is None else shared + design.first * (design.cost - shared)
+    error = None if design is None else design.expected_error or None
+    said = {name: json.dumps(told) for name, told in (("cost", cost), ("expected_error", error)) if told}
+    note(graph, described(job, plan, first, calibrator, divide_by) | said)
     expected = _assessed(job, some, MCDropout(plan=plan, max_passes=first.passes))
     calibrated = None if calibrator is None else calibrator(expected)
     fed = some
@@ -213,7 +245,39 @@ def export(
 
     write_whole(path, write)
     size = os.path.getsize(path)
-    return Exported(Path(path), first.passes, plan, job.seed, len(some[0]), x is None, apart[0], size)
+    what = "a mean, as a share of its spread," if job.outcome.has_unit else "a probability of 0.5"
+    made_up = x is None
+    return Exported(
+        Path(path), first.passes, plan, job.seed, len(some[0]), made_up, apart[0], size, cost, error, what
+    )
+
+
+def _for_error(plan: Plan, target_error: float | None, job: Job) -> Plan:
+    """The plan whose first passes are as many as an error needs; the plan itself where it tells no errors."""
+    design, target = plan.design, UNDECIDED * job.outcome.usual_target
+    if design is None or not design.expected_error:
+        if target_error is None:
+            return plan
+        raise InputError(
+            "The plan does not tell how large errors are, so `target_error` cannot choose the passes",
+            expected="a plan that a pilot measured",
+            hint="Make one with howsure.plan(model, x)",
+        )
+    found = of_error(design, target if target_error is None else target_error, job.model.levels)
+    if target_error is None:
+        return (
+            plan
+            if found.first * found.passes >= design.first * design.passes
+            else replace(plan, design=found)
+        )
+    if found.expected_error > target_error:
+        raise InputError(
+            "No passes that every row may get reach this `target_error`",
+            expected=f"at least {found.expected_error:.2g}",
+            received=target_error,
+            hint="howsure.assess gives more passes to the rows that need them; a graph cannot",
+        )
+    return replace(plan, design=found)
 
 
 def _check_model(model: ExportModel) -> None:

@@ -17,6 +17,7 @@ from howsure.errors import InputError
 from howsure.methods.protocol import Job, Needs, Passes, Progress
 from howsure.models.protocol import FLOAT32, PassModel
 from howsure.sampling.budget import Purse, usual_budget
+from howsure.sampling.design import of_fewer
 from howsure.sampling.flat import Flat
 from howsure.sampling.outcome import Estimates, Integers, Outcome
 from howsure.sampling.pilot import Pilot, make_plan
@@ -196,6 +197,8 @@ class MCDropout:
         design, precision = pilot.plan.design, pilot.plan.precision
         if self.plan is not None:
             self.plan.check_fits(job.model, of_one_kind=job.derived)
+            if design is not None and self.max_passes is not None:
+                design = of_fewer(design, self.max_passes, job.model.levels)
         model = job.model if precision == FLOAT32 else _in_precision(job.model, precision)
         # A budget is to be spent, so it is the only limit where it is given.
         most = sys.maxsize if self.budget is not None and self.max_passes is None else self.max_passes

@@ -21,7 +21,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -29,7 +29,7 @@ import numpy as np
 from howsure import tuning
 from howsure.data.typed import FROM_0, Range, wrong
 from howsure.models.protocol import Level
-from howsure.sampling.balance import LARGEST_EARLY_GROUP, balanced_size, group_sizes
+from howsure.sampling.balance import LARGEST_EARLY_GROUP, balanced_size, group_sizes, remaining_variance
 from howsure.sampling.between import LEVELS
 from howsure.sampling.error import UNMEASURED, EarlyError
 from howsure.sites import Site
@@ -52,7 +52,7 @@ LARGEST_FLAT_GROUP = 20
 MOST_PASSES = MOST_EARLY**2 * MOST_LATE
 """Passes of a cell at most: it branches early, once more before the late levels, and at these."""
 
-PASSES, CELLS = Range(1, MOST_PASSES), Range(1, LARGEST_EARLY_GROUP)
+PASSES, CELLS, FIRST = Range(1, MOST_PASSES), Range(1, LARGEST_EARLY_GROUP), Range(1, tuning.MOST_FLAT)
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Design:
     widths: Annotated[tuple[int, ...], PASSES]
     late: Annotated[tuple[int, ...], PASSES]
     cells: Annotated[int, CELLS]
-    first: Annotated[int, CELLS]
+    first: Annotated[int, FIRST]
     cost: Annotated[float, FROM_0]
     one: EarlyError = UNMEASURED
     group: EarlyError = UNMEASURED
@@ -115,6 +115,12 @@ class Design:
         late = self.passes if self.is_flat else self.ratios[self.branchings[-1] - 1]
         if sum(self.late) != late:
             raise wrong("late", f"sizes of groups that add up to {late}", self.late)
+
+    @property
+    def expected_error(self) -> float:
+        """Standard error that is expected of the first passes at p = 0.5; see `EarlyError.undecided`."""
+        error, groups = (self.one, 1) if self.first < self.cells else (self.group, self.first // self.cells)
+        return math.sqrt(error.undecided / groups)
 
     @property
     def passes(self) -> int:
@@ -136,6 +142,98 @@ class Design:
     def branchings(self) -> tuple[int, ...]:
         """The levels with more masks than the level before, counted from 1."""
         return tuple(level for level, ratio in enumerate(self.ratios, start=1) if ratio > 1)
+
+
+def of_fewer(design: Design, passes: int, levels: Sequence[Level]) -> Design:
+    """The design of at most `passes` first passes: fewer are balanced against each other.
+
+    Of the squared error of one member (cell, or flat pass), the mean of k balanced ones leaves the share a of
+    what units do alone (`remaining_variance` / k), and (1 − a)² / (k − 1) + a² of what two do together: that
+    is the variance of the mean product of two columns of masks, each put in a random order. The pilot
+    measured one member and a whole group. Both tell how large the two parts are, so the constants of k
+    members are a weighted sum of those that were measured.
+
+    Args:
+        design: A design with measured constants.
+        passes: How many, ≥ 2.
+        levels: Levels of the model.
+
+    Returns:
+        The design itself if it has no more first passes, or if its cells cannot be divided.
+    """
+    shared, *others = levels
+    if design.is_flat and passes < design.passes:
+        groups, whole = len(design.late), design.passes // len(design.late)
+        one = _alone(design.one)
+        group = one.plus(design.one, 0, groups)
+        size = min(passes, whole)
+        errors = _of_group(one, group, size, whole, _between(1, len(levels), levels))
+        count = passes // size
+        errors = replace(errors.plus(errors, 1 / count, 0), of_spread=design.one.of_spread)
+        cost = shared.cost + count * size * sum(level.cost for level in others)
+        widths, late = (count * size,) * len(others), (size,) * count
+        return replace(design, widths=widths, late=late, first=1, cost=cost, one=errors, group=errors)
+    cells = max(1, passes // design.passes)
+    if design.is_flat or cells >= min(design.first, design.cells):
+        return design
+    if cells == 1:
+        return replace(design, first=1)
+    sites = _between(1, design.branchings[0], levels)
+    errors = _of_group(design.one, design.group, cells, design.cells, sites)
+    usual = design.group.plus(design.group, design.cells / cells, 0).usual_late
+    return replace(design, cells=cells, first=cells, group=replace(errors, usual_late=usual))
+
+
+def _of_group(one: EarlyError, group: EarlyError, size: int, whole: int, sites: Sequence[Site]) -> EarlyError:
+    """Constants of `size` balanced members, from those of one and of a `whole` group; see `of_fewer`."""
+    if size == whole:
+        return group
+    alone, least = (
+        float(np.mean([remaining_variance(site, each) for site in sites])) / each for each in (size, whole)
+    )
+    share = _together(alone, size) / _together(least, whole)
+    return one.plus(group, max(0.0, alone - share * least), share)
+
+
+def _together(alone: float, size: int) -> float:
+    """What balance leaves of what two units do together, beyond what it leaves of what they do alone."""
+    return (1 - alone) ** 2 / (size - 1) + alone**2 - alone
+
+
+def _alone(error: EarlyError) -> EarlyError:
+    """Constants of a single flat pass, whose squared error is its variance, from those of a cell."""
+    kept = [(low or high or 1.0, high or low or 1.0) for low, high in error.of_variance]
+    return replace(
+        error,
+        usual_early=tuple(
+            (a / low, b / low, c / low) for (a, b, c), (low, _) in zip(error.usual_early, kept, strict=True)
+        ),
+        of_variance=tuple((low / low, high / high) for low, high in kept),
+        undecided=error.undecided / kept[0][1],
+    )
+
+
+def of_error(design: Design, target_error: float, levels: Sequence[Level]) -> Design:
+    """The design with the fewest first passes whose error is expected to be small enough where p is 0.5.
+
+    At least as many flat cells as show the error of a row well enough; at most as many as a row gets, even if
+    their error is larger.
+
+    Args:
+        design: A design with measured constants.
+        target_error: Largest acceptable standard error, as `EarlyError.undecided` squared has it.
+        levels: Levels of the model.
+    """
+    if design.is_flat:
+        fewer = range(2, 2 if design.first > 1 else design.passes)
+        most = tuning.MOST_FLAT // design.passes
+    else:
+        fewer = range(design.passes, design.passes * min(design.first, design.cells), design.passes)
+        most = tuning.MOST_GROUPS * design.cells
+    larger = range(design.first // design.cells * design.cells + design.cells, most + 1, design.cells)
+    candidates = [of_fewer(design, each, levels) for each in fewer]
+    candidates += [replace(design, first=each) for each in (design.first, *larger)]
+    return next((each for each in candidates if each.expected_error <= target_error), candidates[-1])
 
 
 def cell_ratios(levels: Sequence[Level], most: int | None = None) -> tuple[int, ...] | None:

@@ -26,9 +26,10 @@ These functions use operators and functions of numpy alone, and work on any arra
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Protocol
 
 import numpy as np
@@ -302,6 +303,8 @@ class EarlyError:
         of_spread: Both ends of s, for the same four; not used if a row has one cell.
         alike: Degrees of freedom of one row's errors around the constants, for the same four.
         replicates: R, independent groups of cells from which they were measured.
+        undecided: Squared error, late masks included, that a probability of 0.5 is expected to have; of a
+            number as a share of its variance between networks. 0 where it was not measured.
     """
 
     usual_early: Annotated[tuple[Usual, ...], FROM_0]
@@ -310,6 +313,19 @@ class EarlyError:
     of_spread: Annotated[tuple[Ends, ...], FROM_0]
     alike: Annotated[tuple[float, ...], POSITIVE] = (MOST_ALIKE,)
     replicates: Annotated[int, COUNT] = tuning.REPLICATES
+    undecided: Annotated[float, FROM_0] = 0.0
+
+    def plus(self, other: EarlyError, own_share: float, other_share: float) -> EarlyError:
+        """A weighted sum of these constants and others."""
+
+        def added(one: Any, two: Any) -> Any:
+            if not isinstance(one, tuple):
+                return own_share * one + other_share * two
+            return tuple(itertools.starmap(added, zip(one, two, strict=True)))
+
+        names = ("usual_early", "usual_late", "of_variance", "of_spread", "undecided")
+        sums = {name: added(getattr(self, name), getattr(other, name)) for name in names}
+        return replace(self, **sums, alike=tuple(map(min, self.alike, other.alike)))
 
     def own(self, mean: Floats, variance: Floats, spread: Floats, freedom: int, columns: Columns) -> Floats:
         """(…, C) squared error of the early (outer) masks, estimated from the row's own passes.

@@ -65,8 +65,14 @@ def fit_early_error(
         alike = _alike(undecided, of_rows, expected, replicates)
         return usual, usual_late, of_variance, of_spread, alike
 
+    of = np.broadcast_to(fitted[0], mean.shape)
+    rise = w[of] ** 3  # errors grow as q^1.5, and the most undecided rows count most
+    half = np.sum(rise * squared[of]) / np.sum(rise**2)
+    if outcome.has_unit:
+        half /= np.mean((variance + spread)[fitted[0]])
     usual, late_usual, variances, spreads, alike = zip(*map(of_family, fitted), strict=True)
-    return EarlyError(usual, late_usual, variances, spreads, alike, replicates)
+    half = float(np.nan_to_num(half))
+    return EarlyError(usual, late_usual, variances, spreads, alike, replicates, undecided=half)
 
 
 def _alike(w: Floats, squared: Floats, expected: Floats, replicates: int) -> float:

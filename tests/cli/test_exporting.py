@@ -1,6 +1,7 @@
 """`howsure export`: from a model file and a plan to a graph."""
 
 import importlib
+import re
 import signal
 
 import numpy as np
@@ -65,6 +66,16 @@ def test_rows_alone_make_a_plan(folder, tmp_path):
     done = export(folder, "out.onnx", "--data", "rows.npy", "--quiet")
     assert (done.exit_code, done.stdout) == (0, "")
     assert (tmp_path / "out.onnx").exists()
+
+
+def test_an_error_chooses_the_passes_and_is_told_with_the_cost(folder, tmp_path):
+    done = export(folder, "out.onnx", "--data", "rows.npy", "--target-error", "0.02")
+    assert done.exit_code == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert re.search(r"passes for the price of \S+ plain predictions, in", said)
+    error = float(re.search(r"error of a probability of 0\.5 is (0\.\d+)\. On 40 rows", said)[1])
+    assert 0 < error <= 0.02
+    assert export(folder, "out.onnx", "--data", "rows.npy", "--target-error", "0.6").exit_code == 2
 
 
 @pytest.mark.parametrize(

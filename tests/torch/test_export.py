@@ -122,6 +122,47 @@ def test_nodes_of_a_large_layer_do_not_grow_with_masks(path):
     assert nodes[1] - nodes[0] < 3
 
 
+def wide():
+    """With so many units that their errors are alike."""
+    torch.manual_seed(1)
+    layers = nn.Linear(8, 96), nn.ReLU(), nn.Dropout(0.2), nn.Linear(96, 96), nn.ReLU(), nn.Dropout(0.5)
+    return nn.Sequential(*layers, nn.Linear(96, 3)).eval()
+
+
+def test_a_stated_error_chooses_the_passes(path):
+    module, x = wide(), 3 * rows_for("mlp", 200)
+    plan = howsure.plan(module, x, outputs="logits", precision="float32")
+    first = plan.design.first * plan.design.passes
+    usual = np.sqrt(plan.design.group.undecided)
+    passes, costs = [], []
+    for target in (1.6 * usual, 1.01 * usual, 0.6 * usual):
+        exported = howsure.export(module, path, plan=plan, x=x, outputs="logits", target_error=target)
+        assert exported.expected_error <= target
+        assert json.loads(metadata(path)["expected_error"]) == exported.expected_error
+        assert f"error of a probability of 0.5 is {exported.expected_error:.2g}." in str(exported)
+        passes.append(exported.passes)
+        costs.append(exported.cost)
+        # The plan as it was given says the same, unless the graph has more than what every row gets first.
+        same = plan if exported.passes <= first else exported.plan
+        method = howsure.MCDropout(plan=same, max_passes=exported.passes)
+        expected, found = howsure.assess(module, x, method=method, outputs="logits"), run(path, x)
+        assert (expected.passes == exported.passes).all()
+        for column in NUMBERS:
+            assert np.abs(found[column] - getattr(expected, column)).max() < EXACT, column
+    assert passes[0] < passes[1] == first < passes[2]
+    exported.plan.save(path.with_suffix(".json"))
+    assert howsure.Plan.load(path.with_suffix(".json")) == exported.plan
+    assert costs == sorted(costs)
+
+
+def test_errors_that_no_graph_reaches_and_plans_that_tell_none(path):
+    module, x = wide(), rows_for("mlp", 60)
+    with pytest.raises(howsure.InputError, match=r"No passes that every row may get.*at least 0\.0"):
+        howsure.export(module, path, x=x, outputs="logits", target_error=1e-5)
+    with pytest.raises(howsure.InputError, match="does not tell how large errors are"):
+        howsure.export(module, path, plan=howsure.Plan(), x=x, outputs="logits", target_error=0.1)
+
+
 def test_several_labels_and_names(path):
     module, x = build("mlp"), rows_for("mlp", 50)
     names = ["rain", "wind", "fog"]
