@@ -275,7 +275,7 @@ def _for_error(plan: Plan, target_error: float | None, job: Job) -> Plan:
             "No passes that every row may get reach this `target_error`",
             expected=f"at least {found.expected_error:.2g}",
             received=target_error,
-            hint="howsure.assess gives more passes to the rows that need them; a graph cannot",
+            hint="A graph gives all rows the same passes, and cannot give more to the rows that need them",
         )
     return replace(plan, design=found)
 

@@ -50,7 +50,7 @@ FINE = {
     "and `result.share_interval(0.9)` says": "`howsure sets` takes sets where there are no intervals",
     "`result.credible_interval(0.9)`, where the networks lie": "no command asks for a bare interval",
     "`howsure.DenseCertainty": "no file holds maps that howsure did not write",
-    "'NAME': NAME passes in NAME MB": "what the graph is compared with",
+    "'NAME': NAME passesNAME in NAME MB": "what the graph is compared with",
     "`positions` says which positions count": "no option gives `positions`",
     "`level` is out of range": "no option gives `level`",
     "One pass over some rows": "a file holds no passes",

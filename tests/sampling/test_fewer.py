@@ -26,7 +26,12 @@ def squared_error(site, size):
 
 def errors(squared):
     return EarlyError(
-        ((squared, 0.0, 0.0),), ((0.0, 0.0, 0.0),), ((squared,) * 2,), ((1.0,) * 2,), (50.0,), squared
+        ((squared, 0.0, 0.0),),
+        ((0.0, 0.0, 0.0),),
+        ((squared,) * 2,),
+        ((1.0,) * 2,),
+        (50.0,),
+        undecided=squared,
     )
 
 
@@ -52,7 +57,7 @@ def test_errors_of_fewer_flat_passes_are_those_of_balanced_masks(cells):
     levels = Level((), 0.1, 3), Level((site,), 0.9, 3)
     one, cell = squared_error(site, 1), squared_error(site, 10) / 2
     measured = EarlyError(
-        ((cell, 0.0, 0.0),), ((0.0,) * 3,), ((cell / one,) * 2,), ((1.0,) * 2,), (50.0,), cell
+        ((cell, 0.0, 0.0),), ((0.0,) * 3,), ((cell / one,) * 2,), ((1.0,) * 2,), (50.0,), undecided=cell
     )
     design = Design((20,), (10, 10), 1, cells, 18.1, measured, measured)
     for passes in (2, 5, 8, 10):
