@@ -150,21 +150,11 @@ class Plan:
             path,
             "plan",
             FORMAT,
-            lambda content: typed(cls, _with_replicates(content), ""),
+            lambda content: typed(cls, content, ""),
             written_by="`Plan.save` or `howsure audit --save-plan`",
             again="Make the plan again with howsure.plan(model, x)",
         )
         return plan
-
-
-def _with_replicates(content: Any) -> Any:
-    """The content of a saved plan. Versions that did not keep the number of replicates had ten."""
-    design = content.get("design") if isinstance(content, dict) else None
-    if isinstance(design, dict):
-        for name in ("one", "group"):
-            if isinstance(design.get(name), dict):
-                design[name].setdefault("replicates", 10)
-    return content
 
 
 def _plain(value: Any) -> Any:
