@@ -194,10 +194,22 @@ def test_assess_gives_what_the_library_gives(model_file, data_file, tmp_path):
 
 def test_target_error_and_most_passes_reach_the_method(model_file, data_file, tmp_path):
     out = tmp_path / "out.parquet"
-    done = run("assess", model_file, data_file, "--out", out, "--target-error", 0.05, "--max-passes", 60)
+    done = run(
+        "assess",
+        model_file,
+        data_file,
+        "--out",
+        out,
+        "--target-error",
+        0.05,
+        "--max-passes",
+        60,
+        "--budget",
+        50,
+    )
     assert done.exit_code == 0, done.stderr
     method = howsure.load(out).method
-    assert (method["target_error"], method["max_passes"]) == (0.05, 60)
+    assert (method["target_error"], method["max_passes"], method["budget"]) == (0.05, 60, 50)
 
 
 def test_divide_by(model_file, data_file, tmp_path):
@@ -328,6 +340,7 @@ def test_no_rows(model_file, tmp_path):
         ({"DATA": "rows.parquet", "--out": "./rows.parquet"}, "would overwrite 'rows.parquet'"),
         ({"--passes": "1"}, "at least 2"),
         ({"--passes": "20", "--target-error": "0.01"}, "--passes"),
+        ({"--passes": "20", "--budget": "20"}, "--budget"),
         ({"--divide-by": "0"}, "a number other than 0"),
         ({"--divide-by": "nan"}, "a number other than 0"),
     ],
