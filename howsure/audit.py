@@ -142,10 +142,11 @@ class Audit(Displayed):
         known = (
             "by its plan" if self.plan is not None else "with independent passes; balanced ones need fewer"
         )
+        least, in_all = tuning.LEAST_OPERATIONS_OF_A_ROW, tuning.LEAST_OPERATIONS
         return (
             f"Plain predictions a row for the precision of a percentage, {known}: {listed(costs)}. "
-            f"By default a call spends at most {tuning.BUDGET:g} a row, or {tuning.LEAST_OPERATIONS:,.0f} "
-            "multiply-adds in all if that is more."
+            f"By default a call spends at most {tuning.BUDGET:g} a row, or {least:,.0f} multiply-adds "
+            f"a row ({in_all:,.0f} in all) if that is more."
         )
 
     @property

@@ -46,11 +46,11 @@ SHARE_OF_CANDIDATES = 0.75
 BUDGET = 20.0
 """Plain predictions. What a row costs at most, on average, where neither a budget nor an error is given."""
 
-LEAST_OPERATIONS = 2e9
-"""Multiply-adds. The same for a whole call, where that is more: it takes half a second or so."""
+LEAST_OPERATIONS_OF_A_ROW = 4e6
+"""Multiply-adds. The same, where that is more: a thousand rows of a small network take a second or so."""
 
-LEAST_OPERATIONS_OF_A_ROW = 2e6
-"""The same for each row where a plan is given, and a row's numbers depend on no other row."""
+LEAST_OPERATIONS = 2e9
+"""Multiply-adds. The most that this adds up to over the rows of a call that makes a plan of its own."""
 
 SHARE_OF_RUN = 1 / 4
 """Of what the first cells of all rows cost, what replicates may cost where a run makes its own plan. Rows of

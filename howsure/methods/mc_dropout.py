@@ -55,9 +55,9 @@ class MCDropout:
         budget: Most plain predictions that a call may cost for each of its rows, on average, > 0. Everything
             is included, also the pilot. Rows whose verdict is not settled come first. With a plan, each row
             gets passes for at most that price. Costs are counted in multiply-adds, so the same call gives
-            the same numbers. None means 20, or more, up to 2 billion multiply-adds for the whole call (with
-            a plan, 2 million for a row); and no limit where `target_error`, `max_error` or `max_passes` is
-            given. Not together with `passes`.
+            the same numbers. None means 20, or 4 million multiply-adds a row if that is more (at most 2
+            billion for the whole call, unless a plan is given); and no limit with `target_error`, `max_error`
+            or `max_passes`. Not together with `passes`.
         plan: A plan from `howsure.plan`. With one, a row's numbers depend on no other row. None makes a plan
             from the rows that are assessed. Not together with `passes`, which needs no plan.
         keep_off: Names of random layers that stay fixed, as in predicting; `howsure.audit` shows the names.

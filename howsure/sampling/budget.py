@@ -43,7 +43,9 @@ def usual_budget(model: Model, rows: int | None) -> float:
     of_row = multiply_adds(model)
     if not of_row or rows == 0:
         return math.inf
-    least = tuning.LEAST_OPERATIONS_OF_A_ROW if rows is None else tuning.LEAST_OPERATIONS / rows
+    least = tuning.LEAST_OPERATIONS_OF_A_ROW
+    if rows is not None:
+        least = min(least, tuning.LEAST_OPERATIONS / rows)
     return max(tuning.BUDGET, least / of_row)
 
 

@@ -10,7 +10,7 @@ import howsure
 from howsure.answers.classes.outcome import Classes
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dropout
-from howsure.sampling.budget import Purse
+from howsure.sampling.budget import Purse, multiply_adds, usual_budget
 from howsure.sampling.outcome import Estimates
 from tests.sampling.networks import dense, late_is_cheap, same, trunk_is_dear
 
@@ -124,6 +124,14 @@ def test_small_networks_keep_their_precision_and_others_cost_twenty_predictions(
     for limit in ({"target_error": 0.01}, {"max_passes": 400}):
         _, more = spent(model, x, howsure.MCDropout(**limit))
         assert more > 40
+
+
+def test_the_usual_budget_is_the_larger_of_predictions_and_multiply_adds_up_to_a_limit_for_the_call():
+    model, _ = flat()
+    of_row = multiply_adds(model)
+    assert usual_budget(model, 1) == usual_budget(model, None) == 4e6 / of_row > 20
+    assert usual_budget(model, 1000) == pytest.approx(2e6 / of_row)
+    assert usual_budget(model, 10**8) == 20
 
 
 def test_with_a_plan_a_budget_is_for_each_row_by_itself():
