@@ -145,6 +145,24 @@ def _bernoulli_of_units(module, x):
     return x * torch.bernoulli(kept) / kept if module.training else x
 
 
+COINS = random.Random(0)
+
+
+@pytest.mark.parametrize("when", ["always", "in training", "beside dropout"])
+def test_a_coin_of_a_private_generator_is_found(when):
+    def toss(module, x):
+        return x * 2 if (module.training or when == "always") and COINS.random() < 0.5 else x
+
+    def drop_and_toss(module, x):
+        return toss(module, F.dropout(x, 0.3, module.training))
+
+    for _ in range(10):
+        alone = nn.Sequential(Layer(toss), mlp())
+        module = Through(drop_and_toss) if when == "beside dropout" else alone
+        with pytest.raises(howsure.ModelError, match=r"drawn|random"):
+            howsure.assess(module.eval(), rows_for("mlp", 3))
+
+
 def _some(module, x):
     return x.masked_scatter((x[:, :1] > x[:, 1:2]), F.dropout(x[x[:, 0] > x[:, 1]], 0.3, module.training))
 
@@ -185,7 +203,7 @@ class Noisy(nn.Module):
 
 
 @pytest.mark.parametrize("first", [False, True])
-@pytest.mark.parametrize("words", [4, 5])
+@pytest.mark.parametrize("words", [2, 3, 4, 5])
 def test_noise_of_rows_is_told_by_their_number_wherever_they_lie(words, first):
     module, x = Noisy(first).eval(), np.random.default_rng(5).normal(size=(3, words, 8)).astype("float32")
     adapted, _ = adapt(module, x, gaussian_noise=False)
@@ -195,7 +213,7 @@ def test_noise_of_rows_is_told_by_their_number_wherever_they_lie(words, first):
     assert sorted(site.name for level in random.levels for site in level.sites) == ["Noisy", "drop"]
 
 
-@pytest.mark.parametrize("classes", [3, 4])
+@pytest.mark.parametrize("classes", [2, 3, 4])
 def test_noise_of_weights_is_drawn_however_many_of_them_there_are(classes):
     class Noised(nn.Linear):
         def forward(self, x):

@@ -113,7 +113,8 @@ class Trial:
             return unknown, "no masks can be given for it, and its module drops as well"
         before = numbers_drawn_elsewhere()
         settled = self._settles(settled)
-        if settled and self._agree() and numbers_drawn_elsewhere() == before:
+        agree = settled and self._agree()
+        if agree and not self._look.draws_outside():
             return None
         steady = self._look.agrees_with_itself(lambda: self._passes(self._pass(0)))
         if numbers_drawn_elsewhere() != before:
@@ -122,6 +123,8 @@ class Trial:
             return first, "passes with the same masks differ, so something is drawn outside of PyTorch"
         if not settled:
             return first, "in training more is computed than in predicting, apart from what is drawn"
+        if agree:
+            return None
         folded = [(number, place) for number, place in places if place.folded > 1]
         for number, place in folded:
             if not self._in_order(number, place):

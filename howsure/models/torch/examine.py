@@ -211,7 +211,7 @@ def _is_steady(look: Look) -> bool:
     alike = same(beside, look.plain[[0, 1, 1]])
     try:
         alone = [look.run((), middle, 1, each) for each in look.each_alone()]
-        if alike and same(torch.cat(alone), look.plain):
+        if alike and same(torch.cat(alone), look.plain) and not look.draws_outside():
             return True
     except Exception:  # one row may be too few
         pass

@@ -17,7 +17,7 @@ from howsure.models.torch.call_stack import ModuleCall
 from howsure.models.torch.check_passes import BY_LENGTH, Trial, Tried
 from howsure.models.torch.classify_draws import ADDED, BRANCH, COMPARED, MASK, SEVERAL
 from howsure.models.torch.draws import Draw, Place, place_of
-from howsure.models.torch.dry_run import ROWS, TWICE, UNEVEN, Look, alike, middle, same, stand_in
+from howsure.models.torch.dry_run import OFTEN, ROWS, TWICE, UNEVEN, Look, alike, middle, same, stand_in
 from howsure.models.torch.frozen_dropout import baked_in
 from howsure.models.torch.inputs import name_of
 from howsure.models.torch.observer import Seen, Watching
@@ -120,13 +120,12 @@ class Passes:
 
     def _trained(self) -> Watching:
         """A run as in training, as far as it gets; its output does not matter."""
-        flags, before = _identities(self._everything), numbers_drawn_elsewhere()
+        flags = _identities(self._everything)
+        self.look.draws_outside()
         seen, error, self._trained_to = self.look.try_out(flags)
         if seen.seeded:
             self.look.find_fixed(flags)
-            before = numbers_drawn_elsewhere()
             seen, error, self._trained_to = self.look.try_out(flags)
-        self._trained_elsewhere = numbers_drawn_elsewhere() != before
         if self.look.draws_once(flags):
             self.left.append(Unswitchable(name_of(self.look.module), _KEPT, refused=True))
         if error is None:
@@ -167,11 +166,15 @@ class Passes:
 
     def _refuse_what_is_drawn_elsewhere(self, trained: Watching) -> None:
         """Refuse a module that draws outside PyTorch in training but not in predicting."""
-        if not self._trained_elsewhere and self.look.predicts(self._trained_to):
+        outside = self.look.draws_outside()
+        if not outside and self.look.predicts(self._trained_to):
             return
         flags, name = _identities(self._everything), name_of(self.look.module)
         before = numbers_drawn_elsewhere()
         after, output = self.look.elsewhere(flags)
+        for _ in range(OFTEN if outside else 0):
+            if alike(self._trained_to, output):
+                output = self.look.elsewhere(flags)[1]
         if after != before and after != self._after_predicting:
             alone = (each for each in self._everything if self._moves_seeds(each))
             name, what = self.look.names[id(next(alone, self.look.module))], _OF_NUMPY

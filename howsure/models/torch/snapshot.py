@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import pickle
 import random
+import sys
 import threading
 from collections.abc import Collection, Iterator
+from types import CellType, FunctionType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -23,6 +26,9 @@ one_at_a_time = threading.RLock()
 """Guards what all threads share and this module changes: the flags and buffers of a module."""
 
 _MISSING = object()
+
+_EMPTY = CellType()
+_GENERATORS = (random.Random, np.random.Generator, np.random.RandomState)
 
 OUR_SEED = int.from_bytes(b"howsure")
 """The seed of all runs. No module uses this seed, so a module that seeds for itself is recognised."""
@@ -197,6 +203,35 @@ def numbers_drawn_elsewhere() -> tuple[str, str]:
     """States of Python's and numpy's generators; a change shows that something was drawn there."""
     state = np.random.get_state()
     return str(random.getstate()), str([np.asarray(each).tolist() for each in state])
+
+
+def generators(module: nn.Module) -> list[Any]:
+    """The generators of Python and numpy that a module may draw from.
+
+    These are the global ones, those among its attributes, and those that its code names or encloses.
+    """
+    found: list[Any] = [getattr(random, "_inst", None), np.random.mtrand._rand]
+    for each in module.modules():
+        found += vars(each).values()
+        for cls in type(each).__mro__:
+            found += vars(sys.modules.get(cls.__module__, cls)).values()
+    for function in [each for each in found if isinstance(each, FunctionType)]:
+        found += function.__globals__.values()
+        found += [cell.cell_contents for cell in function.__closure__ or () if cell != _EMPTY]
+    return list({id(each): each for each in found if type(each) in _GENERATORS}.values())
+
+
+def state_of_all(found: Collection[Any]) -> bytes:
+    """The states of generators of Python and numpy; a change shows that something was drawn."""
+    states = [
+        each.getstate()
+        if isinstance(each, random.Random)
+        else each.bit_generator.state
+        if isinstance(each, np.random.Generator)
+        else each.get_state(legacy=False)
+        for each in found
+    ]
+    return pickle.dumps(states)
 
 
 def attributes(module: nn.Module, kind: type[_Kind] | tuple[type[_Kind], ...]) -> list[tuple[str, _Kind]]:
