@@ -169,6 +169,7 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	.venv/bin/python -m validation.numbers
 	.venv/bin/python -m validation.offsets
 	.venv/bin/python -m validation.rare
+	.venv/bin/python -m validation.surrogate
 	.venv/bin/python -m validation.positions
 	.venv/bin/python -m validation.sentences
 	.venv/bin/python -m validation.reasons

@@ -209,9 +209,18 @@ class MCDropout:
             passes=self.passes,
             most=most,
             balanced=bool(self.balanced),
-            budget=budget,
+            budget=budget if design is None else math.inf,
         )
         tree = None if design is None else Tree(design, model, job.seed, pilot.drawn)
+        if tree is not None and self.plan is not None and self.budget is not None:
+            least = tree.cost(next(tree.rounds(most)))
+            if least > self.budget:
+                raise InputError(
+                    "`budget` is too small for this plan: its first passes cost more",
+                    expected=f"at least {math.ceil(100 * least) / 100:g} plain predictions a row",
+                    received=f"{self.budget:g}",
+                    hint="Give no plan, and the call makes one that its budget pays for",
+                )
         enough = _Enough(job.outcome, self.target_error, self.max_error, exact=self.passes is not None)
 
         def draw(numbers: Integers, progress: Progress) -> Estimates:

@@ -78,11 +78,11 @@ class Purse:
     """
 
     def __init__(self, left: float, outcome: Outcome) -> None:
-        self._left, self._outcome = left, outcome
+        self.left, self._outcome = left, outcome
 
     def pay(self, cost: float) -> None:
         """Spend so many plain predictions of one row."""
-        self._left -= cost
+        self.left -= cost
 
     def affordable(self, costs: Floats, estimates: Estimates) -> NDArray[np.bool_]:
         """(n,) which rows can have a round at these costs (n,): the unsettled ones with large errors first.
@@ -96,7 +96,7 @@ class Purse:
         error = error.reshape(len(error), -1).max(axis=1)
         settled = self._outcome.is_enough(estimates, 0.5)
         order = np.lexsort((-error, settled))
-        within = np.cumsum(costs[order]) <= self._left
+        within = np.cumsum(costs[order]) <= self.left
         if within.all():
             return within
         last = order[np.argmin(within)]

@@ -91,7 +91,7 @@ def draw_cells(
         is_enough: Tells which rows need no more passes.
         progress: Called with the number of rows that have just been finished.
         budget: As in `draw_rounds`.
-        purse: As in `draw_rounds`; not used where trunks are kept, since then rows come block by block.
+        purse: As in `draw_rounds`. Where trunks are kept, rows come block by block, and each gets the same.
     """
     design, levels = tree.design, run.model.levels
     total, at_once = len(run.numbers), tree.rows_per_call
@@ -106,11 +106,14 @@ def draw_cells(
     size = tuning.KEPT_ROWS
     if fold is not None:
         size = min(size, max(at_once, fold // run.model.limits.trunk_size))
-    blocks = []
+    blocks, shared = [], levels[0].cost
+    if purse is not None:  # which paid for what is kept
+        budget = (purse.left + shared * sum(len(numbers) for numbers, _ in kept)) / total
     for rows, trunk in _trunks(run, kept, size):
         chunks = run.chunks_of(rows, trunk, at_once)
         rounds = tree.rounds(max_passes)
-        blocks.append((rows, draw_rounds(tree, rounds, run, rows, chunks, is_enough, progress, budget)))
+        found = draw_rounds(tree, rounds, run, rows, chunks, is_enough, progress, budget, trunk=shared)
+        blocks.append((rows, found))
     back = np.argsort(np.concatenate([rows for rows, _ in blocks]))
     return Estimates.joined([of for _, of in blocks]).take(back)
 
@@ -125,6 +128,7 @@ def draw_rounds(
     progress: Callable[[int], None],
     budget: float = math.inf,
     purse: Purse | None = None,
+    trunk: float = 0.0,
 ) -> Estimates:
     """Draw as many rounds as each row at `positions` needs; `chunks` yields any of these rows.
 
@@ -138,6 +142,7 @@ def draw_rounds(
         progress: Called with the number of rows that have just been finished.
         budget: Plain predictions that the rounds of one row may cost. The first round is drawn in any case.
         purse: What all rows together may cost, instead of each by itself; None for no such limit.
+        trunk: Plain predictions of the trunk of a row, if it is kept from round to round.
     """
     count = len(positions)
     sums = Sums.of(count, run.outcome)
@@ -149,7 +154,7 @@ def draw_rounds(
     numbers = run.numbers[positions]
     going_on, spent = np.arange(count), 0.0
     for what in rounds:
-        cost = source.cost(what)
+        cost = source.cost(what) - (trunk if spent else 0.0)
         if spent and spent + cost > budget * ROUNDING:
             break
         if purse is not None:
@@ -168,8 +173,8 @@ def draw_rounds(
             if there.any():
                 source.recall(what, run, sums, at[there], numbers[at[there]])
             new = at[~there]
-            for chunk, trunk in chunks(positions[new]):
-                source.draw(what, run, sums, new[done : done + len(chunk)], chunk, trunk, len(new))
+            for chunk, of_chunk in chunks(positions[new]):
+                source.draw(what, run, sums, new[done : done + len(chunk)], chunk, of_chunk, len(new))
                 done += len(chunk)
             now = source.estimates(run, sums, at)
             for name, array in found.items():

@@ -92,6 +92,20 @@ def test_so_it_does_where_late_levels_are_split(network, budget):
     assert cost <= 1.1 * budget
 
 
+def test_a_budget_bounds_what_follows_a_trunk_that_is_kept():
+    model, x = trunk_is_dear()
+    _, cost = spent(model, x, howsure.MCDropout(budget=3, target_error=1e-6))
+    assert 0.9 * 3 <= cost <= 1.1 * 3
+
+
+def test_a_budget_of_a_first_cell_is_enough_where_two_flat_passes_cost_more():
+    model, x = late_is_cheap()
+    result, cost = spent(model, x, howsure.MCDropout(budget=1.6))
+    shared, *others = (level.cost for level in model.levels)
+    assert cost <= 1.1 * 1.6 < shared + 2 * sum(others) + 0.1
+    assert result.passes.min() > 2
+
+
 def test_the_order_of_rows_does_not_matter():
     model, x = flat()
     order = np.random.default_rng(1).permutation(len(x))
@@ -141,6 +155,13 @@ def test_with_a_plan_a_budget_is_for_each_row_by_itself():
     assert 25 <= cost <= 50
     for row in (0, 17, 119):
         same(whole[row : row + 1], howsure.assess(model, x[row : row + 1], method=method))
+
+
+def test_a_budget_of_less_than_the_first_passes_of_a_plan_is_refused():
+    model, x = flat()
+    plan = howsure.plan(model, x)
+    with pytest.raises(howsure.InputError, match="`budget` is too small for this plan"):
+        howsure.assess(model, x, method=howsure.MCDropout(plan=plan, budget=5))
 
 
 def test_what_a_pilot_draws_is_not_drawn_again():
