@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import partial
@@ -200,20 +199,18 @@ class MCDropout:
             if design is not None and self.max_passes is not None:
                 design = of_fewer(design, self.max_passes, job.model.levels)
         model = job.model if precision == FLOAT32 else _in_precision(job.model, precision)
-        # A budget is to be spent, so it is the only limit where it is given.
-        most = sys.maxsize if self.budget is not None and self.max_passes is None else self.max_passes
         flat = Flat(
             model,
             job.seed,
             job.outcome,
             passes=self.passes,
-            most=most,
+            most=self.max_passes,
             balanced=bool(self.balanced),
             budget=budget if design is None else math.inf,
         )
         tree = None if design is None else Tree(design, model, job.seed, pilot.drawn)
         if tree is not None and self.plan is not None and self.budget is not None:
-            least = tree.cost(next(tree.rounds(most)))
+            least = tree.cost(next(tree.rounds(self.max_passes)))
             if least > self.budget:
                 raise InputError(
                     "`budget` is too small for this plan: its first passes cost more",
@@ -231,7 +228,7 @@ class MCDropout:
                 spent = 0.0 if pilot.plan.pilot is None else pilot.plan.pilot.cost
                 limits = math.inf, Purse(budget * job.total - spent, job.outcome)
             if tree is not None:
-                found = draw_cells(tree, run, pilot.kept, most, enough, progress, *limits)
+                found = draw_cells(tree, run, pilot.kept, self.max_passes, enough, progress, *limits)
             else:
                 chunks, rows = partial(run.chunks, rows_per_call=flat.rows_per_call), np.arange(len(numbers))
                 found = draw_rounds(flat, flat.rounds(), run, rows, chunks, enough, progress, *limits)
