@@ -159,7 +159,7 @@ def in_colours(numbers: Pixels, colours: Sequence[str], opacities: Sequence[floa
         colours: At most 256, as `#rrggbb`.
         opacities: From 0 to 1, of the first of the colours; the others hide what is below.
     """
-    image = Image.fromarray(np.asarray(numbers, dtype=np.uint8), mode="P")
+    image = Image.fromarray(np.asarray(numbers, dtype=np.uint8))
     image.putpalette(b"".join(bytes.fromhex(colour[1:]) for colour in colours))
     given = {"transparency": bytes(round(255 * each) for each in opacities)} if opacities else {}
     return _data_uri(image, "png", optimize=True, **given)

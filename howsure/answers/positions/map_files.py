@@ -308,7 +308,7 @@ def _write_png(of: _Row, path: Path, what: str, values: Map) -> None:
 
     kind, classes, left_out = MAPS[what], len(of.names), np.ma.getmask(values)
     if kind.unit == "class number":
-        picture = Image.fromarray(_in_8_bits(values), "L")
+        picture = Image.fromarray(_in_8_bits(values))
         palette = bytes.fromhex("".join(colour[1:] for colour in class_colours(classes)))
         picture.putpalette(palette if left_out is np.ma.nomask else palette.ljust(3 * (NO_DATA + 1), b"\0"))
     elif _is_grey(kind):
