@@ -152,7 +152,7 @@ def test_an_audit_says_how_the_output_is_read(data):
 
 def palette(path, labels):
     for letter, array in zip("abcd", labels, strict=True):
-        image = Image.fromarray(array, "L")
+        image = Image.fromarray(array)
         image.putpalette(np.random.default_rng(0).integers(0, 256, 768, dtype=np.uint8).tobytes())
         path.mkdir(exist_ok=True)
         image.save(path / f"{letter}.png")
