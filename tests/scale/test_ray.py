@@ -242,6 +242,9 @@ def test_a_dataset(x, plan):
         howsure.scale.assess(dataset, MODEL)
 
 
+# pyarrow 18 warns of a type that it does not unpickle.
+@pytest.mark.filterwarnings("ignore:pickle-based deserialization:RuntimeWarning")
+@pytest.mark.filterwarnings("ignore:pyarrow.PyExtensionType is deprecated:FutureWarning")
 @pytest.mark.parametrize("column", ["x", "y", "z"])
 def test_types_of_ray_in_a_file_unpickle_nothing(tmp_path, monkeypatch, column):
     """Ray registers its types with Arrow, in whatever process it is."""
