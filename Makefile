@@ -121,7 +121,8 @@ docs: .venv-docs/$(READY)       ## the site, into site/; any link that leads now
 demo/report.html:
 	$(MAKE) demo
 
-pictures: demo/report.html    ## the pictures of the demo's report, into docs/pictures/; needs Chromium or Chrome
+pictures: demo/report.html    ## pictures of the demo's report and of passes, into docs/pictures/; needs Chromium or Chrome
+	.venv-demo/bin/python -m release.passes docs/pictures/passes.svg
 	.venv-demo/bin/python -m release.pictures demo/report.html docs/pictures
 
 .venv-dist/$(READY):
