@@ -4,9 +4,9 @@ With K probabilities in D distributions a pass has C = K + 3 D columns:
 
     p_1 … p_K │ −Σ p log(reference), D of them │ entropy of the pass, D │ their difference, D
 
-Where the reference is the mean, the mean of the second kind is the entropy of the mean (total uncertainty).
-That of the third is the expected entropy, that of the fourth the mutual information (Houlsby and others
-2011). So each of them has the error of a plain mean.
+If the reference is the mean, the mean of the second kind is the entropy of the mean (total uncertainty). That
+of the third is the expected entropy, that of the fourth the mutual information (Houlsby and others 2011). So
+each of them has the error of a plain mean.
 """
 
 from __future__ import annotations

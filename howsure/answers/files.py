@@ -45,7 +45,7 @@ def _whole(source: Path, without: Collection[str] = (), for_scores: bool = False
 
 
 def load_sample(path: str | os.PathLike[str], *, for_scores: bool = False) -> tuple[Any, int]:
-    """As `load`, and how many rows there are. Of a folder of more than `SAMPLE` rows it draws that many.
+    """As `load`, and how many rows there are. From a folder of more than `SAMPLE` rows it draws that many.
 
     With `for_scores` it leaves out the columns that no score of the kind looks at.
     """

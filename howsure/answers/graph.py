@@ -52,7 +52,7 @@ class DistributionGraph(ABC):
     """The columns of one outcome. `error_of` takes it for the columns of the probabilities alone.
 
     Args:
-        outcome: What the answer of a row is.
+        outcome: The kind of answer of a row.
     """
 
     wide: ClassVar[tuple[str, ...]] = ("probabilities", "mc_error")
@@ -141,7 +141,7 @@ class DistributionGraph(ABC):
             mean: (n, K) their mean.
             squared: (n, K) its squared error as it is expected to be.
             error: (n, K) its standard error as it is told.
-            calibrator: What is learnt of labelled rows, or None.
+            calibrator: The calibrator learnt from labelled rows, or None.
             units_of: Adds up other numbers of the passes.
         """
         outcome: Any = self.of_outcome
@@ -172,7 +172,7 @@ class DistributionGraph(ABC):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What the columns mean."""
+        """The meaning of the columns."""
         limits = {"sure": self.thresholds.sure, "coin_flip": self.thresholds.coin_flip}
         return {**self.names, "verdicts": [*VERDICTS, "not a number"], "thresholds": limits}
 
@@ -190,12 +190,12 @@ def codes_of(verdict: NDArray[Any]) -> NDArray[np.int64]:
 def near_a_threshold(
     top: NDArray[Any], gap: NDArray[Any], limits: Thresholds, tolerance: float
 ) -> NDArray[np.bool_]:
-    """Where rounding may decide on the verdict.
+    """Rows whose verdict may depend on rounding.
 
     Args:
         top: Probability of the answer.
         gap: Its lead over the other one.
-        limits: Where the verdicts lie.
+        limits: Thresholds of the verdicts.
         tolerance: How far probabilities may be off.
     """
     near_sure = np.abs(top - limits.sure) <= tolerance

@@ -43,7 +43,7 @@ UNIT = 1e-3
 
 MOVES_TOGETHER = 0.3
 """The gradient of cross-entropy adds up to 0 over the classes, so training moves no logit without moving
-others the other way. Of trained logits the mean over the classes varies less from row to row than this share
+others the other way. The mean of trained logits over the classes varies less from row to row than this share
 of what it would if they varied independently; 0.00 to 0.25 was usual. Regressions mostly are above 0.5, but a
 few targets that depend on one or two directions of the rows may come below by chance."""
 
@@ -83,7 +83,7 @@ _AS_NUMBERS = {
     _MEANS_AND_VARIANCES: "If it puts out means, then variances: outputs='mean-variance'; if their natural "
     "logarithms instead: outputs='mean-log-variance'"
 }
-"""What to say of outputs that are something else, by what they are."""
+"""The hint for outputs of another kind, by kind."""
 
 _SAY_SO = "If it does tell classes apart, say so: outputs='logits'"
 
@@ -193,8 +193,8 @@ def check_logits(
 def check_no_steps(model: Model, rows: Sequence[Array], outcome: Outcome) -> None:
     """Refuse outputs of which there is one for each step of a row, so that more steps make more of them.
 
-    Rows that are one step shorter show it, or else the shape of the last layer that multiplies: one for
-    each step, or pixel. Where none multiplies, a row of nothing but numbers has columns, and no steps.
+    Rows that are one step shorter show it, or else the shape of the last layer that multiplies: one for each
+    step, or pixel. If none multiplies, a row of nothing but numbers has columns, and no steps.
 
     Args:
         model: The adapted model; the caller did not declare that its outputs are labels or numbers.
@@ -298,7 +298,7 @@ def _check_values(info: ModelInfo, values: Floats, given: Floats | None) -> None
 
 
 def _by_name(info: ModelInfo) -> tuple[str | None, str]:
-    """What a name of the last layers or of the model says the outputs are, or None; and that name."""
+    """The meaning of the outputs by a name of the last layers or of the model, or None; and that name."""
     layers = [part for head in info.heads for part in head.split(".")]
     said: list[tuple[str, tuple[str, ...], list[str]]] = [(CLASSES, _CLASSES, [*layers, info.name])]
     said += [(what, words, [*layers, info.name]) for what, words in _OF_ANY.items()]

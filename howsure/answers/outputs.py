@@ -17,7 +17,7 @@ SAY_NUMBERS = (
     "If it puts out the numbers of a regression: outputs='values'; if variances or their logarithms follow: "
     "'mean-variance' or 'mean-log-variance'"
 )
-"""What to say of a regression, for messages about outputs that nothing explains."""
+"""The hint about a regression, for messages about outputs that nothing explains."""
 
 SUM_OFF = 0.005
 """How far the sum of probabilities may be from 1, for rounding and no more."""
@@ -31,7 +31,7 @@ def read_outputs(declared: str | None, info: ModelInfo) -> str:
 
     Args:
         declared: `probabilities`, `logits`, or None to read it from the last layer.
-        info: Of the model; its output has shape (K,) for one row, where K = 1 means two classes.
+        info: Description of the model; its output has shape (K,) for one row, where K = 1 means two classes.
 
     Raises:
         InputError: `declared` is something else.
@@ -97,7 +97,7 @@ def check_trained_for(info: ModelInfo, kind: str) -> None:
     """Check that the training loss agrees with how the last layer is read, if the caller did not declare it.
 
     Args:
-        info: Of the model.
+        info: Description of the model.
         kind: `logits` or `probabilities`, as the outputs are read.
 
     Raises:
@@ -171,7 +171,7 @@ def to_probabilities(
         outputs: `probabilities` or `logits`.
         model: Its name, for messages.
         rows: (n,) numbers of the rows, for messages.
-        dtype: What the model computes its outputs in; says how far off 1 their sum may be.
+        dtype: Type in which the model computes its outputs; sets the tolerance for the sum.
 
     Returns:
         (F, n, K), or (F, n, 2) = [1 − p, p] for K = 1; rounding of the model's precision is taken

@@ -25,13 +25,13 @@ MOST_UNDECIDED = 5
 
 @dataclass(frozen=True)
 class Line:
-    """What is said about a row, or about one label of a row.
+    """The sentence about a row, or about one label of a row.
 
     Attributes:
         row: Number of the row in the input, from 0.
-        id: What the caller calls it, or None.
+        id: The caller's name for it, or None.
         called: Its name in a text.
-        said: What the model says.
+        said: The answer of the model.
         truth: The true answer, or None if it is not given.
     """
 
@@ -54,12 +54,12 @@ class Lines:
 
 
 def kind_of(result: Any) -> str:
-    """What one row of a result is, `image` or `row`."""
+    """Name of one row of a result in sentences, `image` or `row`."""
     return str(getattr(result, "kind", "row"))
 
 
 def id_name_of(result: Any) -> str | None:
-    """What the caller calls the ids of the rows; None where they have none."""
+    """The caller's name for the ids of the rows; None if they have none."""
     return None if getattr(result, "ids", None) is None else str(getattr(result, "id_name", ID))
 
 

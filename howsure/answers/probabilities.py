@@ -1,6 +1,6 @@
-"""What results of probabilities share, with one class per row or several labels: columns, doubt, verdicts.
+"""Columns, doubt and verdicts of results of probabilities, with one class per row or several labels.
 
-Where the numbers come from:
+These compute the numbers:
 
     mc_error, entropy_error   `EarlyError.squared` in howsure/sampling/error.py where a plan split the passes,
                               `Sums.replicated_error` in howsure/sampling/estimate.py where they are flat
@@ -83,7 +83,7 @@ def predicted(said: str, covered: str) -> tuple[Column, ...]:
     """Columns of the probabilities, their errors, and their spread between networks.
 
     Args:
-        said: What a probability is.
+        said: Meaning of a probability.
         covered: How often ± 1.96 `mc_error` held.
     """
     return (

@@ -76,7 +76,7 @@ class Answer:
 
     Attributes:
         name: One word, which saved results hold: `classes`.
-        in_words: What an answer is, for messages: `one class per row`.
+        in_words: The kind in words, for messages: `one class per row`.
         outcome: The `Outcome`, or `module:name` of it.
         result: The `Result`, or `module:name` of it.
         parts: By the names in `PARTS`: a function, or `module:name` of one.
@@ -123,7 +123,7 @@ class Answer:
         return _imported(self.parts[name])
 
     def _instead_of(self, name: str, of: Result[Any] | None) -> str | None:
-        """What a caller can do instead, with the first name of the result in it."""
+        """The hint for a missing part, with the first name of the result in it."""
         said = self.instead.get(name)
         if said is None or of is None:
             return said
@@ -372,7 +372,7 @@ def part_of(result: Any, part: str) -> Any:
 def check_kind(result: Any, expected: Answer, names: Sequence[str] | None = None) -> None:
     """Raise an `InputError` unless a result is of this kind, and of these classes or targets if given.
 
-    What it says of another kind is what to do instead.
+    If it is of another kind, the error says what to do instead.
     """
     answer = answer_of(result)
     if answer.name != expected.name:
@@ -399,7 +399,7 @@ def check_outside(outside: Any, result: Result[Any]) -> None:
 
 
 def tiled_by() -> Callable[..., Any]:
-    """What assesses rows in tiles: the part of the kind that has one."""
+    """The function that assesses rows in tiles: the part of the kind that has one."""
     return _of_tiles("tiled")
 
 
@@ -438,8 +438,8 @@ def outcome_of(info: ModelInfo, request: Request, found: Sequence[str] | None = 
     """The kind of answer of a model, declared or read from the model; never guessed from values.
 
     Args:
-        info: Of the model.
-        request: What the caller asked for.
+        info: Description of the model.
+        request: The arguments of the caller.
         found: Names that came with the rows, for a model that has none. A model's own names give the order of
             its outputs.
 

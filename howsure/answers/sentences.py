@@ -1,4 +1,4 @@
-"""What the sentences of all kinds of answers share: percentages, what rows are called, and reasons."""
+"""The common sentences of all kinds of answers: percentages, names of rows, and reasons."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ what other networks and familiarity would show, `shows` why to look at this meth
 
 
 def called(kind: str, row: int, id: int | str | None, id_name: str) -> str:
-    """What a row is called in a text: by its id where it has one, else by what it is and its number."""
+    """Name of a row in a text: by its id if it has one, otherwise by its kind and number."""
     return f"{kind} {row}" if id is None else printable(f"{id_name} {id}")
 
 
@@ -62,7 +62,7 @@ def percent(probability: float, mc_error: float) -> str:
 
 
 def words_of(method: Mapping[str, Any]) -> dict[str, str]:
-    """What the settings of a method say of its passes, and `WORDS` where they say nothing."""
+    """The words of a method for its passes, and `WORDS` for those that it does not set."""
     return {**WORDS, **method.get("words", {})}
 
 
@@ -73,7 +73,7 @@ def more_of(method: Mapping[str, Any], passes: int) -> str:
 
 
 def price_in_words(method: Mapping[str, Any], mc_error: float, passes: int) -> str:
-    """What the usual error would cost: `± 2 % would take 60 more plain predictions`.
+    """The price of the usual error: `± 2 % would take 60 more plain predictions`.
 
     Empty where no budget ended the passes, or where the error of a probability is told to be no larger.
 
@@ -121,7 +121,7 @@ def reason_in_words(
         share: The share of the doubt that is disagreement, in words.
         passes: Passes spent on the row.
         passes_to_settle: Passes with which it is settled in half of all cases or more.
-        kind: What a row is, `image` or `row`.
+        kind: Name of one row in sentences, `image` or `row`.
         familiarity: Share of held-out rows that are no more familiar; only `unfamiliar` needs it.
     """
     if reason is None:

@@ -63,7 +63,7 @@ def judge(
     Args:
         probabilities: (..., K) predictive means.
         mc_error: (..., K) their standard errors.
-        thresholds: Where the verdicts lie.
+        thresholds: Thresholds of the verdicts.
     """
     label, runner_up = top_two(probabilities)
     top = pick(probabilities, label)

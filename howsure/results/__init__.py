@@ -1,1 +1,1 @@
-"""What an assessment says: the result, its verdicts and its sentences. Nothing here touches a model."""
+"""The result of an assessment, its verdicts and its sentences. Nothing here touches a model."""

@@ -88,7 +88,7 @@ class Column:
     """One column: what there is of every row.
 
     Attributes:
-        name: Of the attribute and in the table.
+        name: Name of the attribute and of the column in the table.
         shape: `(N,)`, `(N, K)` for one value per class, label or number, `(N, 11)` for one at each of
             `howsure.sampling.between.LEVELS`, or `(N, K, 11)` for each number at each of them, or `(N, K, M)`
             for each number of each network. In the table that is one list of K · 11 or K · M; csv and JSON
@@ -96,11 +96,11 @@ class Column:
         type: `float64`, `int64`, `string`, `bool`, or `int64 or string`; at positions also `float32` or
             `int16`.
         unit: Its unit or range.
-        words: What it says.
+        words: Its meaning, in words.
         stored: Whether it is a field; the others follow from the fields.
-        default: What fills it where it is not given; None where it has to be given.
+        default: Value that fills it if it is not given; None if it has to be given.
         optional: Whether it may be None; then it is not in the table.
-        lacking: What None stands for, in rows that are joined with others; None where it says nothing.
+        lacking: Meaning of None in rows that are joined with others; None if it has no meaning.
         in_table: Whether the table has it.
         least: Least value that is possible; of a unit in `RANGES` what stands there.
         most: Largest value that is possible, or what says it for K names; likewise.
@@ -270,11 +270,11 @@ def rows_at_a_time(width: int) -> int:
 
 @dataclass(frozen=True, eq=False)
 class Result(Shown, Generic[OneRow]):
-    """What all results of assessing N rows can do; `Certainty` is one.
+    """Base of all results for N rows; `Certainty` is one.
 
     Attributes:
         answer: Name of the kind of answer, which files of it hold; see `howsure.answers.registry`.
-        columns: What there is of every row, in the order of the table.
+        columns: The columns of every row, in the order of the table.
         names: The setting that holds the K names.
         row_type: The class of one row.
         one_goes_unnamed: Whether csv and JSON lines leave out the name where there is only one, K = 1.
@@ -351,7 +351,7 @@ class Result(Shown, Generic[OneRow]):
         return min(stored, key=lambda column: column.shape != WIDE).name
 
     def in_table(self, column: Column) -> str:
-        """What a column is called in the table."""
+        """Name of a column in the table."""
         return column.name if column.called is None else str(getattr(self, column.called))
 
     @property
@@ -426,12 +426,12 @@ class Result(Shown, Generic[OneRow]):
         return replace(self, **given)._knowing(self._known_of_maps)
 
     def _cells(self, index: int, names: Collection[str]) -> dict[str, Any]:
-        """What the columns among `names` hold for one row."""
+        """Values of the columns among `names` for one row."""
         columns = (column for column in self.columns if column.name in names)
         return {column.name: column.cell(getattr(self, column.name), index) for column in columns}
 
     def _id(self, index: int) -> int | str | None:
-        """What the caller calls one row, or None."""
+        """The caller's name for one row, or None."""
         ids: int | str | None = self._cells(index, {"ids"}).get("ids")
         return ids
 
@@ -547,7 +547,7 @@ class Result(Shown, Generic[OneRow]):
 
         Args:
             ids: (N,) texts or whole numbers; two rows may have the same.
-            name: What their column is called in the table.
+            name: Name of their column in the table.
 
         Raises:
             InputError: Missing for some rows, of another kind or length, or a name that another column has.

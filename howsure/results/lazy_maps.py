@@ -19,11 +19,11 @@ from howsure.sampling.outcome import Integers
 class LazyMap(np.lib.mixins.NDArrayOperatorsMixin):
     """An array (N, …) whose rows come one by one.
 
-    Whatever one does with it but take rows is done with all of it in memory, as `numpy.asarray` reads it.
+    Any operation except taking rows reads all of it into memory, as `numpy.asarray` does.
 
     Args:
         sides: Shape of one row.
-        dtype: Of the numbers.
+        dtype: Type of the numbers.
         rows: (N,) numbers of the rows that this array has.
     """
 
@@ -97,9 +97,9 @@ class JoinedMap(LazyMap):
 
     Args:
         files: Names of `.npy` files.
-        starts: Of each file the number of its first row, and at the end how many rows there are.
+        starts: Number of the first row of each file, and at the end the number of all rows.
         sides: Shape of one row.
-        dtype: Of the numbers.
+        dtype: Type of the numbers.
         rows: (N,) numbers of the rows that this array has.
     """
 
@@ -158,9 +158,9 @@ class MadeMap(LazyMap):
 
     Args:
         make: From the number of a row all maps of it, by name; it may remember the last row.
-        name: Which of these.
+        name: Name of this map.
         sides: Shape of one row.
-        dtype: Of the numbers.
+        dtype: Type of the numbers.
         rows: (N,) numbers of the rows that this array has.
     """
 

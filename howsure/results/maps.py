@@ -37,7 +37,7 @@ TABLE = "result.parquet"
 """Name of the table where a result is saved to a folder."""
 
 NONE: Mapping[str, Any] = {"folder": f"none{ENDING}", "checksums": {}}
-"""What the settings of a table without maps mean."""
+"""Settings of a table without maps."""
 
 _AT_ONCE = 1 << 24
 """Bytes that a checksum reads at a time."""
@@ -45,7 +45,7 @@ _AT_ONCE = 1 << 24
 
 @dataclass(frozen=True)
 class Maps:
-    """Where the maps of a table lie, as the table says.
+    """The files of the maps of a table.
 
     Attributes:
         folder: Name of their folder, beside the table.
@@ -57,7 +57,7 @@ class Maps:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Self:
-        """What the settings of a table say; no maps where they say nothing.
+        """Read the settings of a table; without an entry `maps` there are no maps.
 
         Raises:
             InputError: The name is not that of a folder of maps, or something is of another type.
@@ -74,7 +74,7 @@ class Maps:
 
     @property
     def plain(self) -> dict[str, Any]:
-        """What the settings of a table hold."""
+        """The entry `maps` of the settings of a table."""
         return {"folder": self.folder, "checksums": dict(self.checksums)}
 
     @probing()
@@ -83,7 +83,7 @@ class Maps:
 
         Args:
             table: The file of the table.
-            name: Of the map.
+            name: Name of the map.
 
         Raises:
             FileError: It is missing or damaged.
@@ -179,7 +179,7 @@ def _written(folder: Path, maps: Mapping[str, NDArray[Any]]) -> dict[str, int]:
 
 
 def _checksum(path: Path) -> int:
-    """Of a file; it is read and not mapped, so that it does not stay in memory."""
+    """CRC-32 of a file; it is read and not mapped, so that it does not stay in memory."""
     found = 0
     with path.open("rb") as file:
         while block := file.read(_AT_ONCE):

@@ -1,4 +1,4 @@
-"""Which rows of a result an index means: one by its number, or several by positions, booleans or a slice."""
+"""The rows that an index names: one by its number, or several by positions, booleans or a slice."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def one_position(index: object, rows: int) -> int | None:
 
 
 def several_positions(index: object, rows: int) -> slice | NDArray[Any]:
-    """What numpy takes these rows by: a slice, (n,) positions from −rows to rows − 1, or (rows,) booleans.
+    """An index of these rows for numpy: a slice, (n,) positions from −rows to rows − 1, or (rows,) booleans.
 
     Raises:
         NoSuchRowError: None of these, or rows that do not exist.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 METADATA_KEY = b"howsure"
 FORMAT = 3
-"""Of a table that is saved."""
+"""Version of the format of a saved table."""
 
 
 def read_table(
@@ -72,7 +72,7 @@ def _metadata_in(source: str | os.PathLike[str]) -> dict[bytes, bytes]:
 
 @probing()
 def maps_of(path: str | os.PathLike[str]) -> Maps | None:
-    """Where the maps lie that a table names; None if it has none, or is no saved result."""
+    """The maps that a table names; None if it has none, or is no saved result."""
     try:
         settings = json.loads(_metadata_in(path)[METADATA_KEY])
         return Maps.of(settings) if settings.get("maps") else None

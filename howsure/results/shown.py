@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Shown(Displayed):
-    """Prints and reports a result. What shows it is imported when it is asked for."""
+    """Prints and reports a result. The code that shows it is imported on first use."""
 
     in_notebooks: ClassVar[str] = "howsure.report.notebook:of_result"
 
@@ -47,14 +47,15 @@ class Shown(Displayed):
                 (N, …), a data frame, or a dict of arrays by name. Images are shown as images, anything else
                 by its first values, with the names of their columns where there are any; None shows neither.
             labels: True answers, as for `with_truth`; None takes those of the result.
-            audit: What in the model is random; the page ends with it.
-            comparison: Of methods on rows like these, whose answer is put beside the method shown.
+            audit: The random layers of the model; the page ends with them.
+            comparison: A comparison of methods on rows like these; the page shows its answer beside the
+                method.
             title: A line above the heading.
-            background: Of a class at each position, the class, by number or name, that means over classes
+            background: For a class at each position: the class, by number or name, that means over classes
                 leave out; see `howsure.evaluate`.
-            geometry: Of a class at each position, the GeoTIFF image, NIfTI volume or folder of them that was
-                assessed, or the sides of a position in mm. The page then measures areas and volumes,
-                and draws volumes as they lie.
+            geometry: For a class at each position: the GeoTIFF image, NIfTI volume or folder of them that was
+                assessed, or the sides of a position in mm. The page then measures areas and volumes, and
+                draws volumes as they lie.
 
         Raises:
             InputError: `rows` or `labels` do not fit, or this kind of answer keeps no true answers.

@@ -1,4 +1,4 @@
-"""Where the verdicts lie."""
+"""The thresholds of the verdicts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from howsure.errors import InputError
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Where the verdicts lie.
+    """The thresholds of the verdicts.
 
     Args:
         sure: Least top probability of a `sure` row, in (0.5, 1].

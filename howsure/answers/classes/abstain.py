@@ -37,7 +37,7 @@ class Abstention(Acceptance):
         """(N,) booleans, True for a row that a person should see.
 
         Args:
-            certainty: Of N ≥ 0 rows, and the classes of the fit.
+            certainty: Result of N ≥ 0 rows, with the classes of the fit.
 
         Raises:
             InputError: Not a `Certainty`, or one of other classes.

@@ -82,12 +82,12 @@ def _trust(certainty: Certainty) -> Point:
 def method_point(
     result: Any, comparison: Comparison | None, better: str = "more accurate percentages"
 ) -> Point:
-    """What a result of any kind was made by, and whether a comparison would choose the same.
+    """The method behind a result of any kind, and whether a comparison would choose the same.
 
     Args:
         result: With `method` and `passes`.
-        comparison: Of methods on rows like these, or None.
-        better: What a comparison tells whether another method has.
+        comparison: A comparison of methods on rows like these, or None.
+        better: The advantage that only a comparison can show, in words.
     """
     name, words = str(result.method.get("name", "not stated")), words_of(result.method)
     least, most = int(result.passes.min()), int(result.passes.max())

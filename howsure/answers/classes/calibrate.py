@@ -280,11 +280,11 @@ def cross_calibrated(
     """Temperature scaling with cross-fitting: each row is calibrated by a fit to the folds that it is not in.
 
     Args:
-        certainty: Of N rows with known classes.
+        certainty: Result of N rows with known classes.
         truth: (N,) these classes.
         changed: The same rows under shifts; each row gets the fit that has not seen it.
         others: Other rows; they get the fit to all N.
-        seed: Of the folds.
+        seed: Seed of the folds.
 
     Returns:
         `certainty` and `changed` calibrated, `others` calibrated, and what rows do through the fits to the
@@ -331,7 +331,7 @@ _SCORES = tuple(each.name for each in fields(Evaluation) if each.type == "Score"
 
 
 def _limits(score: str) -> Range:
-    """Where a score lies: a share, or less another one; a sum of squares; or a logarithm of a probability."""
+    """Range of a score: a share, a difference of shares, a sum of squares, or a log-probability."""
     if score == "nll":
         return Range(0, -math.log(SMALLEST))
     return Range(-1, 2 if score.startswith("brier") else 1)

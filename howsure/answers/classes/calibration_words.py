@@ -1,4 +1,4 @@
-"""What a calibration is worth, in sentences, and what its reader should know."""
+"""The value of a calibration in sentences, and warnings about it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def off_in_words(ece: Score) -> str:
 
 
 def temperature_in_words(low: float, high: float, shown: str) -> str:
-    """What a temperature with these 95 % ends changes; `shown` tells it."""
+    """The change by a temperature with these 95 % ends, in words; `shown` tells it."""
     if not (low > 1 or high < 1):
         return f"The model's percentages need no change that these rows could show {shown}."
     much, changed = ("much", "lowered") if low > 1 else ("little", "raised")
@@ -76,7 +76,7 @@ def warnings_of(
     before: Evaluation,
     after: Evaluation,
 ) -> list[str]:
-    """What a reader should know, in sentences.
+    """Warnings about a calibration, in sentences.
 
     The rows expected are a rule of thumb, ten times what each number learnt should have (Peduzzi and others
     1996).

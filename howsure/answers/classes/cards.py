@@ -52,13 +52,13 @@ class Card:
 
     Attributes:
         row: The row.
-        line: What it is, or what it could be, in a few words without numbers: those are in the bars.
+        line: The answer, or the possible answers, in a few words without numbers: those are in the bars.
         bars: Its most probable classes, and the true one.
-        rest: What the other classes have together, or None where that is less than half a per cent.
+        rest: Sum of the other classes, or None if it is less than half a per cent.
         look: Its picture or its values.
         truth: Name of the true class, or None.
         right: Whether the label is the true class.
-        single: Where single networks lie, or empty where that is not known.
+        single: Interval between networks in words, or empty if it is unknown.
         asked: Name of the label that the card is about, where a row has several.
     """
 
@@ -123,7 +123,7 @@ def cards(
     """Cards for some rows, or for some answers about labels.
 
     Args:
-        answers: What the page shows.
+        answers: The result that the page shows.
         looks: Pictures or values of the rows.
         positions: Places in `answers`.
         budget: Most characters that all pictures may take together.

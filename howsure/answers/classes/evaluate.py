@@ -1,7 +1,6 @@
 """Are the percentages true? Scores of a `Certainty` against true classes, each with an interval.
 
-What each score is, and how its interval is made, is in `howsure.answers.classes.scores` and
-`howsure.judge.scores`.
+`howsure.answers.classes.scores` and `howsure.judge.scores` define the scores and their intervals.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ class Evaluation(Comparable, Displayed):
         rows: How many.
         accuracy: Share of rows whose most probable class is true; higher is better.
         most_frequent: Name of the class that most rows are truly of; of equals the first.
-        constant_accuracy: What the accuracy would be if `most_frequent` were always the answer.
+        constant_accuracy: Accuracy of the constant answer `most_frequent`.
         accuracy_gain: accuracy less constant_accuracy, on the same rows (McNemar 1947).
         recall: By name of each class, the share of the rows truly of it that are taken for it; NaN, from 0 to
             1, where there are none.
@@ -51,9 +50,9 @@ class Evaluation(Comparable, Displayed):
         brier: Mean Σ (p − y)² over classes, 0 to 2 (Brier 1950).
         brier_reliability: Its part from percentages that are not true, in bins of equal mass, summed over
             classes (Murphy 1973). Chance adds to it and to the next, so the parts have no interval.
-        brier_resolution: What it gains from telling rows apart. brier = reliability − resolution +
-            uncertainty, except for what varies within a bin (Stephenson and others 2008).
-        brier_uncertainty: What it would be if only the class shares were known.
+        brier_resolution: Its gain from telling rows apart. brier = reliability − resolution + uncertainty,
+            except for what varies within a bin (Stephenson and others 2008).
+        brier_uncertainty: Its value if only the class shares were known.
         ece: Mean |share right − confidence| over 15 bins of equal width (Guo and others 2017). Chance alone
             makes it larger than 0; its lower end is above 0 only where true percentages would come so far off
             in less than 5 % of such rows.
@@ -159,7 +158,7 @@ def evaluate(certainty: Certainty, labels: Any, *, outside: Certainty | None, se
 def evaluate_numbers(
     certainty: Certainty, truth: Integers, seed: int, through: Mapping[str, Through] | None = None
 ) -> Evaluation:
-    """What `evaluate` gives where labels were read already: (N,) class numbers, which are no names again.
+    """As `evaluate`, for labels that were read already: (N,) class numbers.
 
     `through` is what rows do to scores through cross-fits, by name.
     """
@@ -196,7 +195,7 @@ def told_apart(evaluation: Evaluation, familiar: Floats, of_outside: Floats) -> 
     """How well a score detects rows from outside, to be paired with an evaluation of both.
 
     Args:
-        evaluation: Of N rows and M from outside, in the same order.
+        evaluation: Evaluation of N rows and M from outside, in the same order.
         familiar: (N,) higher is more familiar.
         of_outside: (M,) those of the rows from outside.
     """

@@ -59,10 +59,10 @@ class ClassesGraph(DistributionGraph):
 
 
 def words(result: Certainty, tolerance: float) -> Wanted:
-    """What a graph should say of the rows of a result, apart from numbers; see `DistributionGraph`.
+    """Expected texts of a graph for the rows of a result; see `DistributionGraph`.
 
     Args:
-        result: What `assess` says of them.
+        result: The result of `assess` for these rows.
         tolerance: How far probabilities may be off.
     """
     if result.probabilities.shape[1] == 2:

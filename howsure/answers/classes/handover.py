@@ -30,7 +30,7 @@ CHOSEN: dict[str, Callable[[Certainty], NDArray[np.bool_]]] = {
     "unfamiliar": lambda rows: rows.unfamiliar,
     "all": lambda rows: np.ones(len(rows), dtype=bool),
 }
-"""Which rows a word means."""
+"""The words that choose rows, and their meaning."""
 
 
 def handed_over(certainty: Certainty, sets: PredictionSets | None, names: Sequence[str] | None) -> Lines:
@@ -86,10 +86,10 @@ class SetsTold:
 
     Args:
         result: Like those whose sets are told.
-        fitted: What makes the sets.
+        fitted: The fitted sets.
 
     Attributes:
-        called: What the sets are called.
+        called: Name of the sets in sentences.
     """
 
     called = "Sets"

@@ -66,8 +66,8 @@ def lists_of(
     Each list shows `MOST_LISTED` rows at most: the most undecided, and of wrong ones the most certain.
 
     Args:
-        answers: What is reported.
-        looks: Of the rows.
+        answers: The result that is reported.
+        looks: Pictures or values of the rows.
         asked: As for `howsure.answers.classes.cards.cards`.
     """
     members = {
@@ -120,13 +120,13 @@ class ClassLine:
     """The rows of one most probable class.
 
     Attributes:
-        name: Of the class.
+        name: Name of the class.
         count: Rows.
         of_verdict: How many of them are sure, leaning and coin flips.
         claim: Mean top probability.
         right: Share of right ones, or None without truth.
         off: −1 where fewer are right than claimed by more than chance, 1 where more are, else 0.
-        found: Of the rows that are truly of it, the share taken for it, or None without truth.
+        found: Recall: the share of its true rows with this label, or None without truth.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What notebooks show of one row of a `Certainty`, and of its scores."""
+"""Views of one row of a `Certainty`, and of its scores, for notebooks."""
 
 from __future__ import annotations
 

@@ -25,14 +25,14 @@ from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Told
 
 @dataclass(frozen=True)
 class Classes(OneOfClasses):
-    """Which one of K classes a row belongs to.
+    """One of K classes for each row.
 
     Args:
         model: Name of the model, for messages.
         outputs: `probabilities` or `logits`.
         dtype: Type of number in which the model computes its output.
         class_names: K names.
-        thresholds: Where the verdicts lie.
+        thresholds: Thresholds of the verdicts.
         order: Places of the K classes in the outputs of the model; None where they are in this order.
     """
 

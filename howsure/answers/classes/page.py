@@ -34,7 +34,7 @@ _WORDING = {
     "two_numbers": "the two top probabilities",
     "entropy": "0 when one class has everything, log K when all K classes are equally likely",
 }
-"""What the page calls things, for classes."""
+"""Names on the page, for classes."""
 
 
 def page(certainty: Certainty, asked: Asked) -> str:
@@ -58,11 +58,11 @@ def page_of(
     Args:
         result: The result that is reported.
         answers: The same, or for labels one answer for each label of each row.
-        asked: What the caller asked the page to show.
+        asked: The arguments of the caller of `report`.
         template: `classes/page.html.j2`, or one that extends it.
         heading: Heading of the section that goes class by class, or label by label.
         told: That section by its name, and other values that the template needs.
-        wording: What the page calls things.
+        wording: Names on the page.
         labels: As `asked` of `howsure.answers.classes.cards.cards`.
     """
     looks, alone = asked.looks, are_alone(answers.method)

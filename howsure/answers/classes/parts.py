@@ -1,4 +1,4 @@
-"""What the percentages of classes are worth, part by part; see `howsure.compare.parts`."""
+"""The worth of the percentages of classes, part by part; see `howsure.compare.parts`."""
 
 from __future__ import annotations
 

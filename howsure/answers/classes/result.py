@@ -96,12 +96,12 @@ COLUMNS = (
     ),
     derived("truth_name", PER_ROW, STRING, "words", "name of `truth`; None without labels", optional=True),
 )
-"""What a `Certainty` holds of every row, in the order of its table."""
+"""The columns of a `Certainty`, in the order of its table."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
-    """What a model says about N rows, how certain that is, and where its doubt lies.
+    """The answer of a model for each of N rows, its certainty, and the reason of its doubt.
 
     All arrays are read-only. Entropies are in nats, class numbers and row numbers start at 0.
 
@@ -134,15 +134,15 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
         familiarity: (N,) 0 to 1, share of held-out rows that are no more familiar; None where it was not
             measured. See `with_familiarity`.
         unfamiliar_share: A row is unfamiliar where its familiarity is at most this.
-        kind: What one row is, `image` or `row`; used in sentences.
-        thresholds: Where the verdicts lie.
+        kind: Name of one row in sentences, `image` or `row`.
+        thresholds: Thresholds of the verdicts.
         method: Name and settings of the method that produced the passes.
         seed: Seed of the passes.
         plan: The plan the passes followed, or None.
         version: Version of howsure that made this.
         ids: (N,) texts or numbers, what the caller calls each row, in the table under `id_name`; None where
             that is not known.
-        id_name: What the caller calls the column of `ids`.
+        id_name: Name of the column of `ids`.
         learnt_from: (N,) yes or no, whether the calibrator or method of these rows is known to have learnt
             from the row; None where it does not say.
         frame_index: (N,) texts or numbers, what the index of a data frame calls each row, by which labels are
@@ -319,9 +319,9 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
         They count as one pass. So `mc_error` is 0 and `mutual_information` 0, with an error of NaN: whether
         they are a mean, and of what, is not known. A row has no reason, and every verdict is settled.
 
-        Where rows do not quite sum to 1, what their rounding explains is taken out, and nothing else. Numbers
-        of a type of b bits are divided by their sum. Of numbers with d decimals, or d digits that count, what
-        is missing is shared out so that each keeps its digits: 0.33, 0.33, 0.33 become thirds.
+        If rows do not quite sum to 1, howsure corrects what rounding explains, and nothing else. Numbers of a
+        type of b bits are divided by their sum. If the numbers have d decimals, or d significant digits, the
+        rest is shared out so that each keeps its digits: 0.33, 0.33, 0.33 become thirds.
 
         Args:
             p: (N, K) 0 to 1, rows sum to 1; or (N,), the probability of the second of two classes. A list, an
@@ -329,11 +329,11 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
                 second of two that `class_names` names; a column `y` holds true classes, and a column `id`, or
                 an index that is more than numbers from 0, is kept as `ids`.
                 Zero rows give zero rows.
-            class_names: K names in the order of the columns. Of a frame with columns of these names they
-                choose them, and their order; None takes its names, or '0' … 'K−1'.
-            source: Where they come from, kept in `method`.
-            thresholds: Where `sure` and `coin flip` lie; None stands for 0.95 and 0.20.
-            kind: What one row is, in sentences.
+            class_names: K names in the order of the columns. If a frame has columns of these names, the names
+                choose the columns and their order. Default: the names of the frame, otherwise '0' … 'K−1'.
+            source: Their source in words, kept in `method`.
+            thresholds: Thresholds of `sure` and `coin flip`. Default: 0.95 and 0.20.
+            kind: Name of one row in sentences.
 
         Raises:
             InputError: No numbers, NaN, values outside of 0 to 1, or sums that rounding does not explain;

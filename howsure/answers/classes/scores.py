@@ -26,7 +26,7 @@ BINS = 15
 """Bins of calibration errors, as in the literature."""
 
 DRAWS = 500
-"""Of the noise of a calibration error; the 95 % quantile of so many is the 94 to 96 % one."""
+"""Draws of the noise of a calibration error; the 95 % quantile of so many is the 94 to 96 % one."""
 
 
 def of_probabilities(p: Floats, label: Integers, truth: Integers, seed: int) -> dict[str, Measured]:
@@ -66,8 +66,8 @@ def _calibration_error(
 ) -> tuple[CalibrationError, CalibrationError]:
     """Mean distance in bins of equal width (Guo and others 2017), and that less what chance adds to it.
 
-    Of several series of claims and what came true (0 or 1) the mean. What chance adds is
-    E|N(gap, σ²)| − |gap| in each bin (Kumar and others 2019).
+    Several series of claims and outcomes (0 or 1) give the mean of their errors. Chance adds E|N(gap, σ²)| −
+    |gap| in each bin (Kumar and others 2019).
 
     Chance is drawn twice: as if the claims were true, and as if shares were those seen, with half a row more
     of either kind in each bin (Jeffreys). The larger noise counts, and of several series as if it were large
@@ -120,7 +120,7 @@ def _decomposed(p: Floats, true: Floats) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Constant:
-    """What always answering the most frequent class would get.
+    """The accuracy of always answering the most frequent class.
 
     Attributes:
         label: The class that most of these rows are of; of equals the lower number.
@@ -134,7 +134,7 @@ class Constant:
 
 
 def constant_of(correct: NDArray[np.bool_], truth: Integers) -> Constant:
-    """What always answering the most frequent of the true classes (N,) gets, N ≥ 1.
+    """The accuracy of always answering the most frequent of the true classes (N,), N ≥ 1.
 
     `correct` (N,) says which of the compared answers are right.
     """

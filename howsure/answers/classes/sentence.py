@@ -31,10 +31,10 @@ class Row(Displayed):
     number, a text or None, or an array where the column has several values for a row. NaN means unknown.
 
     Attributes:
-        kind: What a row is, `image` or `row`.
+        kind: Name of one row in sentences, `image` or `row`.
         method: Name and settings of the method that produced the passes.
-        id: What the caller calls the row, or None.
-        id_name: What the caller calls that.
+        id: The caller's name for the row, or None.
+        id_name: Name of the column of ids.
     """
 
     in_notebooks: ClassVar[str] = "howsure.answers.classes.notebook:of_row"
@@ -72,7 +72,7 @@ class Row(Displayed):
 
     @property
     def called(self) -> str:
-        """What the row is called in a text: `customer A17` by its id, or without one `row 17`."""
+        """Name of the row in a text: `customer A17` by its id, or without one `row 17`."""
         return called(self.kind, self.row, self.id, self.id_name)
 
     def interval(self, level: float = between.SHOWN) -> tuple[float, float]:
@@ -98,7 +98,7 @@ class Row(Displayed):
 
 
 def sentence_of(row: Row) -> str:
-    """What the row most probably is, what else it could be, how sure that is; then what explains it."""
+    """The row in a sentence: most probable class, other candidates and certainty; then the reason."""
     answer = f"{percent(row.probability, float(row.mc_error[row.label]))} '{row.label_name}'"
     said, rival = row.verdict, 100 * float(row.probabilities[row.runner_up])
     if row.no_clear_answer:
@@ -121,7 +121,7 @@ def sentence_of(row: Row) -> str:
 
 
 def single_in_words(row: Row) -> str:
-    """Where nine in ten networks lie: `single networks say 40 to 62 %`; empty where it is unknown.
+    """The interval of nine in ten networks: `between networks 40 to 62 %`; empty if it is unknown.
 
     If a few extreme networks pull the mean out of that interval, a wider one that contains the mean is given:
     `single networks say 12 to > 99.9 % (99 % of them)`. If none contains it, the text is empty.

@@ -1,7 +1,6 @@
 """What else could it be? Sets of classes that hold the true one as often as promised (split conformal).
 
-What the ranks of scores promise is in `howsure.judge.conformal`. The tests check the thresholds against the
-library MAPIE.
+`howsure.judge.conformal` states the promise. The tests check the thresholds against the library MAPIE.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ FREE = 2
 """Classes that RAPS takes in without a penalty: a coin flip is not punished."""
 
 PENALTY = 0.1
-"""What RAPS adds to the score for every class after these; one of the values tried in the paper."""
+"""Penalty of RAPS for every class after these; one of the values tried in the paper."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class PredictionSets:
         threshold: K largest scores that are in the set, the same for all classes unless `by_class`.
         rows: Labelled rows they were fitted on.
         class_names: K names; sets are given for the same classes only.
-        seed: Of the scores `aps` and `raps`.
+        seed: Seed of the scores `aps` and `raps`.
         size: Mean number of classes in the sets of the labelled rows.
         least: Share of rows whose sets hold the true class, at least, with 95 % confidence over draws of the
             labelled rows; of those of every class with `by_class`.
@@ -64,7 +63,7 @@ class PredictionSets:
         more can only raise the coverage.
 
         Args:
-            certainty: Of N ≥ 0 rows, and the classes of the fit.
+            certainty: Result of N ≥ 0 rows, with the classes of the fit.
 
         Raises:
             InputError: Not a `Certainty`, or one of other classes.

@@ -1,4 +1,4 @@
-"""What a `Certainty` shows as plain sentences: whether it is settled, its doubt, and whether it is right."""
+"""Sentences about a `Certainty`: whether it is settled, its doubt, and whether it is right."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ WHAT_A_REASON_MEANS = {
         "A second look.",
     ),
 }
-"""What each reason means, and what would show more; the words of the method fill the gaps."""
+"""Meaning of each reason, and what would show more; the words of the method fill the gaps."""
 
 
 def settled_in_words(certainty: Certainty) -> str:
@@ -83,7 +83,7 @@ def _on_one_line(share: float, error: float) -> str:
 
 
 def claim_in_words(claim: float, right: Proportion) -> str:
-    """What the percentages say on average and how many answers are right, a sentence."""
+    """The mean percentage and the share of right answers, a sentence."""
     said = f"On average it says {beside(claim, right)} and is right on {share_of(right)} "
     said += f"({interval_of(right)}): "
     off = differs_from_claim(claim, right)
@@ -98,7 +98,7 @@ def claim_in_words(claim: float, right: Proportion) -> str:
 
 
 def rare_in_words(certainty: Certainty) -> str:
-    """What always saying one class would get, and which class is missed most often, one or two sentences.
+    """The accuracy of always saying one class, and the class missed most often, one or two sentences.
 
     The class is named if it is found less often than answers are right by more than chance: an exact test
     that allows for the number of classes. The N ≥ 1 rows have true classes.
@@ -128,7 +128,7 @@ def rare_in_words(certainty: Certainty) -> str:
 
 
 def reliability_in_words(found: Reliability, claim: float, right: Proportion) -> str:
-    """What the reliability diagram shows, in two sentences. `claim` is the mean top probability."""
+    """The reliability diagram in two sentences. `claim` is the mean top probability."""
     overall = claim_in_words(claim, right)
     pairs = list(zip(found.confidence.tolist(), found.right, strict=True))
     if len(pairs) == 1:
@@ -147,7 +147,7 @@ def reliability_in_words(found: Reliability, claim: float, right: Proportion) ->
 
 
 def risk_in_words(curve: RiskCoverage, certainty: Certainty) -> str:
-    """What the risk-coverage curve shows, in two or three sentences."""
+    """The risk-coverage curve in two or three sentences."""
     rows, mistakes = len(certainty), int(curve.wrong[-1])
     kinds = f"{certainty.kind}s"
     if mistakes == 0:

@@ -89,7 +89,7 @@ class MultilabelCalibrator(Kept):
         )
 
     def in_words(self) -> str:
-        """Which labels have better percentages, for a reader who knows no statistics."""
+        """The labels with better percentages, for a reader who knows no statistics."""
         first = next(iter(self.of_label.values()))
         found = {
             said: [name for name, each in self.of_label.items() if each.helps == helps]

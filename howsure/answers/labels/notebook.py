@@ -1,4 +1,4 @@
-"""What notebooks show of one row of a `MultilabelCertainty`, and of its scores."""
+"""Views of one row of a `MultilabelCertainty`, and of its scores, for notebooks."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from howsure.report.words import SCORES
 from howsure.words import counted
 
 _MOST_LABELS = 12
-"""Of one row; the others are counted."""
+"""Labels of one row that are shown; the others are counted."""
 
 
 def of_row(row: MultilabelRow) -> View:
-    """What is said of each label, the most undecided first."""
+    """A sentence for each label, the most undecided first."""
     order = np.argsort(np.abs(row.probabilities - 0.5), kind="stable")[:_MOST_LABELS]
     rows = [[row.label_names[k], sentence_of_label(row, int(k)).split(": ", 1)[1]] for k in order]
     caption = "Labels, the most undecided first"

@@ -36,13 +36,13 @@ from howsure.statistics import entropy_correction, entropy_of
 
 @dataclass(frozen=True)
 class Labels(Distributions):
-    """Which of K labels a row has; none excludes another.
+    """Some of K labels for each row; none excludes another.
 
     Args:
         model: Name of the model, for messages.
         outputs: `label-probabilities` or `label-logits`.
         label_names: K names.
-        thresholds: Where the verdicts on each label lie.
+        thresholds: Thresholds of the verdicts on each label.
     """
 
     model: str

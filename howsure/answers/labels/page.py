@@ -26,7 +26,7 @@ _WORDING = {
     "two_numbers": "yes and no",
     "entropy": "0 when yes or no is certain, log 2 when both are equally likely",
 }
-"""What the page calls things, for labels."""
+"""Names on the page, for labels."""
 
 
 def page(certainty: MultilabelCertainty, asked: Asked) -> str:
@@ -63,7 +63,8 @@ class LabelLine:
         stretches: From surely yes over leaning yes to undecided.
         claim: Mean probability of the answers.
         right: Share of right answers, or None without truth.
-        verdict: Of the claim: `too sure`, `too modest`, or empty where chance may be all there is.
+        verdict: The claim compared with the truth: `too sure`, `too modest`, or empty if chance may explain
+            the difference.
     """
 
     name: str

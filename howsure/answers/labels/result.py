@@ -60,12 +60,12 @@ COLUMNS = (
         "truth", WIDE, BOOLEAN, "yes or no", "whether the label holds; None where not given", optional=True
     ),
 )
-"""What a `MultilabelCertainty` holds of every row, in the order of its table, which has lists for (N, K)."""
+"""The columns of a `MultilabelCertainty`, in the order of its table, which has lists for (N, K)."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class MultilabelCertainty(OfProbabilities[MultilabelRow]):
-    """Which of K labels hold for each of N rows, how certain each answer is, and where its doubt lies.
+    """The labels of each of N rows, the certainty of each answer, and the reason of its doubt.
 
     Each label is a question of its own, answered yes or no: any number of them may hold. All arrays are
     read-only. Entropies are in nats and those of one yes or no, at most log 2. Label numbers and row numbers
@@ -85,7 +85,7 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
         truth: (N, K) yes or no, whether the label holds; None where not given.
         entropy_correction: (N, K) nats, what the entropy of a mean over finitely many passes lacks, at least
             0. By the delta method, se² / 2p(1 − p), se the standard error of p. 0 where not given.
-        thresholds: Where the verdicts lie, of the two probabilities of yes and no.
+        thresholds: Thresholds of the verdicts, for the two probabilities of yes and no.
 
     Example:
         >>> certainty = howsure.assess(weather, measured, class_names=["rain", "wind"])
@@ -154,7 +154,7 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
             label: Its number, from 0, or its name.
 
         Returns:
-            Of the same N rows. Its `label` is 1 where `yes` is true; its `method` names the label.
+            Result of the same N rows. Its `label` is 1 where `yes` is true; its `method` names the label.
 
         Raises:
             InputError: There is no such label.
@@ -235,9 +235,9 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
         Args:
             p: (N, K) 0 to 1, the probability that each label holds; any sums. A list, array, tensor or frame.
             label_names: K names in the order of the columns, or of the columns that are labels.
-            source: Where they come from.
-            thresholds: Where the verdicts lie.
-            kind: What one row is.
+            source: Their source in words.
+            thresholds: Thresholds of the verdicts.
+            kind: Name of one row in sentences.
 
         Raises:
             InputError: No numbers, NaN, or values outside of 0 to 1; names the rows.
@@ -260,9 +260,9 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
         Args:
             passes: (S, N, K), or S times (N, K), S ≥ 2.
             label_names: As in `from_probabilities`, like all that follow.
-            source: Where the passes come from.
-            thresholds: Where the verdicts lie.
-            kind: What one row is.
+            source: The source of the passes in words.
+            thresholds: Thresholds of the verdicts.
+            kind: Name of one row in sentences.
 
         Raises:
             InputError: As from `from_probabilities`; fewer than two passes, or of different shapes.

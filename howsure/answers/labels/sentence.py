@@ -32,10 +32,10 @@ class MultilabelRow(Displayed):
 
     Attributes:
         label_names: K names.
-        kind: What a row is, `image` or `row`.
+        kind: Name of one row in sentences, `image` or `row`.
         method: Name and settings of the method that produced the passes.
-        id: What the caller calls the row, or None.
-        id_name: What the caller calls that.
+        id: The caller's name for the row, or None.
+        id_name: Name of the column of ids.
     """
 
     in_notebooks: ClassVar[str] = "howsure.answers.labels.notebook:of_row"
@@ -76,7 +76,7 @@ class MultilabelRow(Displayed):
 
 
 def sentences_of(row: MultilabelRow) -> str:
-    """Which labels hold, which do not, and how sure that is; then the reasons of the doubt.
+    """The row in sentences: labels that hold, labels that do not, and how sure that is; then the reasons.
 
     Up to `FEW_LABELS` labels have a sentence each: `'rain': 97 ± 1 % yes, sure.` More labels are grouped by
     verdict: `Surely yes: 'dog' (97 ± 1 %). Coin flip: 'cat' (52 ± 3 % yes).` Labels that surely
@@ -94,7 +94,7 @@ def sentences_of(row: MultilabelRow) -> str:
 
 
 def sentence_of_label(row: MultilabelRow, k: int) -> str:
-    """What is said of label k, as in `'wind': 52 ± 3 % yes, coin flip. The passes disagree: …`."""
+    """The sentence about label k, as in `'wind': 52 ± 3 % yes, coin flip. The passes disagree: …`."""
     return explained(_answer(row, k), _reason(row, [k]))
 
 

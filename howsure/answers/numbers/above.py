@@ -4,7 +4,7 @@
     no noise is known                            P = Σ w_m [y_m > threshold], of the mean
     one normal distribution                      P = Φ((mean − threshold)/std)
 
-The error of P has three parts. What goes along with y in a straight line has the error of the mean, which
+The error of P has three parts. The part that follows y in a straight line has the error of the mean, which
 balanced passes know well. The rest has that of as many independent passes. And there may be networks that no
 pass has shown.
 """
@@ -151,9 +151,9 @@ def _error(networks: Networks, threshold: float, each: Floats) -> Floats:
 def _unseen(networks: Networks, threshold: float, p: Floats, slope: Floats) -> Floats:
     """(N,) by how much the share above may be off because of networks that no pass has shown.
 
-    Of n independent passes none shows a share of up to z²/(n + z²) (Wilson 1927), of which 1/(1 + d²) at the
-    most lies d spreads or more on one side (Cantelli 1928). What a straight line tells of them is not off.
-    Where all passes say the same number, networks that no pass has shown may be anywhere.
+    n independent passes miss a share of networks of up to z²/(n + z²) (Wilson 1927), of which 1/(1 + d²) at
+    the most lies d spreads or more on one side (Cantelli 1928). The part that a straight line explains has no
+    such error. If all passes say the same number, networks that no pass has shown may be anywhere.
     """
     reach, noise = networks.reach[:, None], networks.mean(np.nan_to_num(networks.noise))[:, None]
     off = (threshold - networks.centre)[:, None]

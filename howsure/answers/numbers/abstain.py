@@ -44,7 +44,7 @@ class RegressionAbstention(Acceptance):
         """(N,) booleans, True for a row that a person should see.
 
         Args:
-            result: Of N ≥ 0 rows, and the targets of the fit.
+            result: Result of N ≥ 0 rows, with the targets of the fit.
 
         Raises:
             InputError: Not a `RegressionCertainty`, one of other targets, or without the `std` of the fit.

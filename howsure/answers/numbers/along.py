@@ -1,4 +1,4 @@
-"""What the rows of a page lie along: times by which the caller calls them, or the one feature they have."""
+"""The horizontal axis of a page: times that are the ids of the rows, or the only feature of the rows."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _TIME = re.compile(r"\d{4}-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?)?Z?")
 
 @dataclass(frozen=True)
 class Along:
-    """Where N rows lie.
+    """Places of N rows on an axis.
 
     Attributes:
-        name: What it is.
+        name: Name of the axis.
         x: (N,) places, NaN where unknown.
         times: Whether these are seconds since 1970.
     """
@@ -35,19 +35,19 @@ class Along:
 
     @property
     def heading(self) -> str:
-        """Of a drawing."""
+        """Heading of a drawing."""
         return "Over time" if self.times else f"Along {self.name}"
 
 
 def along_of(looks: Looks, ids: NDArray[Any] | None, id_name: str) -> Along | None:
-    """What rows lie along, or None: several features, texts, or fewer than three places.
+    """The axis of the rows, or None for several features, texts, or fewer than three places.
 
     The one feature of the rows, or else their ids if all of these are times.
 
     Args:
-        looks: Of the rows.
+        looks: Pictures or values of the rows.
         ids: (N,) what the caller calls the rows, or None.
-        id_name: What the caller calls that.
+        id_name: Name of the column of ids.
     """
     given = [] if looks.images is not None else looks.columns
     found = None

@@ -6,7 +6,7 @@
     shift    with `method="shift"`, before either: the mean of e = y − mean, which is added to `mean`
 
 Recalibrated quantiles (Kuleshov and others 2018) are left out: a result holds a mean and a standard
-deviation. docs/numbers.md says what they would gain. Where answers are not normal, a warning names
+deviation. docs/numbers.md says what they would gain. If answers are not normal, a warning names
 `prediction_intervals`.
 """
 
@@ -53,7 +53,7 @@ from howsure.sampling.outcome import Floats, Integers
 from howsure.words import rate
 
 NOISE, FACTOR, SHIFT = "noise", "factor", "shift"
-"""What can be learnt of a target: a standard deviation in its unit, a factor of `std`, and a shift."""
+"""The quantities learnt for a target: a standard deviation in its unit, a factor of `std`, and a shift."""
 
 WITH_SHIFT = f"{SHIFT} and "
 """Begins what was learnt in the file of a calibrator with a shift."""
@@ -68,12 +68,12 @@ GRID = 200
 """Variances tried, evenly in their logarithm, before the best is refined: there may be two maxima."""
 
 FROM = "held-out rows"
-"""Where `noise` comes from, in sentences."""
+"""The source of `noise`, in sentences."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RegressionCalibrator(Kept):
-    """What held-out rows teach of the scatter of answers; call it with a `RegressionCertainty`.
+    """The scatter of answers learnt from held-out rows; call it with a `RegressionCertainty`.
 
     Attributes:
         learnt: `noise`, or `factor`, the same for all targets.
@@ -154,7 +154,7 @@ class RegressionCalibrator(Kept):
         )
 
     def _held_in_words(self, name: str) -> str:
-        """What the intervals of one target held, in rows that it had not learnt from."""
+        """Coverage of the intervals of one target, in rows that it had not learnt from."""
         before, after = (of.of_target[name].coverage for of in (self.before, self.after))
         assert after is not None  # std is known now
         was = "" if before is None else f" {rate(before.value)} before and"
@@ -236,7 +236,7 @@ def read(content: Mapping[str, Any]) -> RegressionCalibrator:
 
 
 def _learnt_of(result: RegressionCertainty) -> str:
-    """What can be learnt of these rows, or an `InputError`."""
+    """The quantity that these rows can teach, or an `InputError`."""
     check_not_calibrated(result)
     unknown = np.isnan(result.std).any(axis=-1)
     if unknown.all():
@@ -300,7 +300,7 @@ def moves(learnt: str, result: RegressionCertainty, fits: Floats, fold: Integers
     To first order, −u / Σ ∂u/∂θ with the slope u of the NLL (Hampel 1974); 0 of the rows of the fold.
 
     Args:
-        learnt: What was learnt.
+        learnt: The quantity learnt.
         result: N rows as they were.
         fits: (FOLDS, K) what the other folds teach.
         fold: (N,) the fold of each row.
@@ -324,7 +324,7 @@ def slopes(learnt: str, result: RegressionCertainty, fit: Floats, truth: Floats)
         CRPS  r std g        r std ((2 − r) g + 2 r z² φ(z))
 
     Args:
-        learnt: What was learnt.
+        learnt: The quantity learnt.
         result: N rows as they were.
         fit: (K,) or (N, K) the noise, or the factor.
         truth: (N, K).
@@ -377,9 +377,9 @@ def noise_of(error: Floats, spread: Floats) -> float:
 
 
 def _score_of(result: RegressionCertainty, learnt: str, k: int, error: Floats, value: float) -> Score:
-    """What was learnt of a target, with its 95 % interval over rows: that of an M-estimator.
+    """The quantity learnt for a target, with its 95 % interval over rows: that of an M-estimator.
 
-    Of a noise, rows with a variance v = spread² + σ² count by (e² − v) / v²; an end below 0 is 0.
+    For a noise, rows with a variance v = spread² + σ² count by (e² − v) / v²; an end below 0 is 0.
     """
     if learnt == FACTOR:
         return root_of((error / result.std[:, k]) ** 2).score(0.95)

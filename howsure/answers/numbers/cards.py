@@ -44,15 +44,15 @@ class Entry:
         look: Its picture or values.
         target: Name of the number that is shown.
         number: The prediction.
-        answers: Where 95 % of answers lie; a dash where unknown.
-        networks: Where most networks lie; a dash where unknown.
+        answers: Interval of 95 % of answers; a dash if unknown.
+        networks: Interval of most networks; a dash if unknown.
         share: Share of the variance that is disagreement; a dash where unknown.
         truth: The true answer, or None.
         outside: Whether it lies outside its interval.
         off: How many of its standard deviations it is off, in words; empty where unknown.
         strange: Whether the row is unfamiliar.
         strip: Its drawing; None where numbers of several targets are listed.
-        axis: Of the drawings.
+        axis: Axis of the drawings.
     """
 
     row: NumbersRow
@@ -100,9 +100,9 @@ def entries_of(
     """Rows at some positions as they are listed; of several numbers the least certain, or farthest off.
 
     Args:
-        result: What is reported.
-        looks: Of the rows.
-        positions: Which rows, in their order.
+        result: The result that is reported.
+        looks: Pictures or values of the rows.
+        positions: Positions of the rows, in their order.
         budget: Most characters that the pictures may take together.
         level: Share of networks in their intervals.
         farthest: Whether to show the number that is the farthest off.

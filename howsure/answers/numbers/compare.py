@@ -214,7 +214,7 @@ def _cross_fitted(
 ) -> CrossFitted:
     """Each row by a fit to the folds that it is not in; rows without true numbers by a fit to all rows.
 
-    What is kept in `method` is the fit to all rows, and for the unchanged rows those of the folds.
+    `method` keeps the fit to all rows, and for the unchanged rows the fits of the folds.
     """
     fold = _fold_of(len(truth), seed)
     places = [np.flatnonzero(fold == number) for number in range(FOLDS)]
@@ -256,7 +256,7 @@ def _by_one_fit(result: RegressionCertainty) -> RegressionCertainty:
 def _through(
     name: str, fits: Floats, fold: Integers, results: Sequence[RegressionCertainty], truth: Floats
 ) -> list[Mapping[str, Through]]:
-    """What rows do to NLL and CRPS of results, the first of which learned the `fits` (FOLDS, K)."""
+    """Influence of rows on NLL and CRPS of results, the first of which learned the `fits` (FOLDS, K)."""
     moved, unit = (
         moves(name, results[0], fits, fold, truth),
         np.stack([np.ones_like(_units(truth)), _units(truth)]),

@@ -212,7 +212,7 @@ class NumberWords:
 
 
 def _learned(comparison: Comparison) -> str:
-    """Which methods were given noise, a sentence; empty if none was."""
+    """The methods that were given noise, a sentence; empty if none was."""
     names = [
         the(comparison, name)
         for name, each in comparison.certainties.items()

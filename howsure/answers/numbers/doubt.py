@@ -1,4 +1,4 @@
-"""What the scatter of numbers is made of, how wide rows are beside each other, and whether passes suffice."""
+"""Sentences on the parts of the scatter, the width of rows beside each other, and whether passes suffice."""
 
 from __future__ import annotations
 

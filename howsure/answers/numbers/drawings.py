@@ -6,7 +6,8 @@
     plot_residuals_vs_stds      sizes of errors beside the standard deviations that were said
 
 These are the names that uncertainty-toolbox (Chung et al. 2021) gives such figures. Dots and bars are pieces
-of one path, so that a thousand of them cost little. Of many rows a part is drawn, evenly spread.
+of one path, so that a thousand of them cost little. If there are many rows, a part of them is drawn, evenly
+spread.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ MOST_POINTS = 600
 """Rows whose band, or whose dots, are drawn."""
 
 LEVELS = np.arange(1, 20) / 20
-"""Of the quantiles in the drawing of calibration."""
+"""Levels of the quantiles in the drawing of calibration."""
 
 LEAST_ROWS_PER_GROUP, MOST_GROUPS = 20, 10
 """As in a reliability diagram."""
@@ -42,7 +43,7 @@ _OF_PLACE = 0.7
 """Width of a bar, of the place of its row."""
 
 _PADDING = 0.04
-"""Of an axis, on both sides of what is drawn."""
+"""Padding of an axis, on both sides of the drawing."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +52,13 @@ class Intervals:
 
     Attributes:
         answers: Path data of the intervals of new answers, in a square of 100 × 100; empty where unknown.
-        networks: Of the intervals between networks; empty where unknown.
-        means: Of the predictions, or where they are taken off, of zero.
-        truths: Of the true answers, a dot for each; empty where not given.
+        networks: The same of the intervals between networks; empty if unknown.
+        means: Path data of the predictions, or of zero if the predictions are subtracted.
+        truths: Path data of the true answers, a dot for each; empty if not given.
         across: Axis of the places of the rows.
         up: Axis of the numbers.
         drawn: How many rows are drawn.
-        rows: Of so many that could be.
+        rows: How many rows there are.
         level: Share of networks in their intervals.
     """
 
@@ -74,7 +75,7 @@ class Intervals:
 
 @dataclass(frozen=True)
 class _Numbers:
-    """What is drawn of some rows: ends of intervals (N, 2) or None, and true numbers (N,) or None."""
+    """Numbers of the rows that are drawn: ends of intervals (N, 2) or None, and true numbers (N,) or None."""
 
     mean: Floats
     answers: Floats | None
@@ -115,7 +116,7 @@ def level_of_all(result: RegressionCertainty) -> float:
 
 
 def _numbers(result: RegressionCertainty) -> _Numbers:
-    """Of a result of one target."""
+    """The numbers of a result of one target."""
     answers = networks = None
     if np.isfinite(result.std).any():
         known = np.isfinite(result.std[:, 0])
@@ -157,7 +158,7 @@ def draw_along(result: RegressionCertainty, x: Floats, times: bool) -> Intervals
     Rows at the same x share a prediction, so one of them is drawn; all their true answers are.
 
     Args:
-        result: Of one target.
+        result: Result of one target.
         x: (N,) where the rows lie; those that are not finite are left out.
         times: Whether these are seconds since 1970.
     """
@@ -226,7 +227,7 @@ def draw_calibration(result: RegressionCertainty) -> Calibration:
     The quantile at level p is mean + Φ⁻¹(p) · std. For exact ones the number of answers below is binomial.
 
     Args:
-        result: Of one target and N ≥ 1 rows with true answers and known `std`.
+        result: Result of one target and N ≥ 1 rows with true answers and known `std`.
     """
     assert result.truth is not None
     rows = len(result)
@@ -295,7 +296,7 @@ class Residuals:
         up: Axis of |truth − mean|.
         line: Ends (x, y) of the line on which errors are as large as said.
         drawn: How many rows are drawn.
-        rows: Of so many.
+        rows: How many rows there are.
     """
 
     dots: str
@@ -313,7 +314,7 @@ def draw_residuals(result: RegressionCertainty) -> Residuals | None:
     None where all rows have the same std but for `ALIKE`, or where fewer than two groups have enough rows.
 
     Args:
-        result: Of one target and N rows with true answers and known `std`.
+        result: Result of one target and N rows with true answers and known `std`.
     """
     assert result.truth is not None
     std, size = result.std[:, 0], np.abs(result.truth - result.mean)[:, 0]
@@ -340,7 +341,7 @@ def draw_residuals(result: RegressionCertainty) -> Residuals | None:
 
 
 def _root_mean_square(size: Floats) -> tuple[float, float, float]:
-    """Of errors, with its 95 % interval: that of the mean square, as roots."""
+    """Root mean square of errors, with its 95 % interval: that of the mean square, as roots."""
     squares = size**2
     mean = float(squares.mean())
     low, high = skewed_interval(mean, (squares - mean) / len(squares))

@@ -1,6 +1,6 @@
 """Are numbers and their intervals true? Scores of a `RegressionCertainty` against true numbers.
 
-What each score is, and how its interval is made, is in `howsure.answers.numbers.scores`.
+`howsure.answers.numbers.scores` defines the scores and their intervals.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ GOOD = {
         *("outside AUROC, by spread", "higher is better; 0.5 is a guess, 1 puts every OOD row last"),
     ),
 }
-"""What the field calls each score, and what is good."""
+"""The field's name of each score, and its good direction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +53,7 @@ class ScoreAtLevels(Score, Mapping[float, Score]):
     """A score of intervals, at several levels: `coverage[0.9]` is that of the 90 % intervals.
 
     Attributes:
-        value: Of the 95 % intervals, as `low` and `high`.
+        value: Score of the 95 % intervals, as `low` and `high`.
         at: By level: 0.5, 0.8, 0.9 and 0.95.
     """
 
@@ -95,8 +95,8 @@ class TargetScores:
         nll: Mean −log N(y; mean, std²), nats, as deep ensembles publish it (Lakshminarayanan and others
             2017). Infinite where a `std` is 0.
         nll_mixture: Mean −log of the mean over networks of N(y; y_t, noise²), as Gal and Ghahramani (2016)
-            publish it. Of the networks that the quantiles tell, which lie between two groups of networks
-            too. None where `noise` or the networks are unknown.
+            publish it. Here the networks are those of the quantiles, which lie between two groups of networks
+            too. None if `noise` or the networks are unknown.
         crps: Mean continuous ranked probability score of the normal distribution (Gneiting and Raftery 2007).
         interval_score: At each level, mean width plus 2/(1 − level) times how far answers lie outside
             (Gneiting and Raftery 2007). Without an interval where fewer than two answers lie outside.
@@ -105,7 +105,7 @@ class TargetScores:
         miscalibration: Area between the share of answers below each quantile and that quantile's level (Tran
             and others 2020), 0 to 0.5. Its lower end is above 0 only where true quantiles would come so far
             off by chance in less than 5 % of such rows.
-        miscalibration_by_chance: What a perfectly calibrated model would show on so many rows, on average.
+        miscalibration_by_chance: Mean value of a perfectly calibrated model on so many rows.
         ause: Area under the sparsification error (Ilg and others 2018), as a share of `mae`: how much larger
             the mean error of the rows kept is than it would be if rows were left out in the order of their
             errors. By `std`, or by `spread` where `std` is unknown. None where all rows have the same.
@@ -161,7 +161,7 @@ class RegressionEvaluation(Comparable, Displayed):
     Attributes:
         rows: How many.
         of_target: The `TargetScores` of each target, by name.
-        note: What is missing and how to get it, a sentence; empty where nothing is.
+        note: Names missing scores and how to get them, a sentence; empty if nothing is missing.
     """
 
     in_notebooks: ClassVar[str] = "howsure.answers.numbers.notebook:of_evaluation"
@@ -215,7 +215,7 @@ def evaluate_numbers(
     outside: RegressionCertainty | None = None,
     through: Mapping[str, Mapping[str, Through]] | None = None,
 ) -> RegressionEvaluation:
-    """What `evaluate` gives where the true numbers (N, K) were read already.
+    """As `evaluate`, for true numbers (N, K) that were read already.
 
     `through` is what rows do to scores through cross-fits, by name of the target and of the score.
     """

@@ -28,7 +28,7 @@ MEAN, STD, TRUTHS = "mean", "std", ("truth", "y")
 """Names of the columns, or of their beginnings."""
 
 LIKE_STD = ("sd", "stdev", "stddev", "sigma", "var", "variance")
-"""What others call a standard deviation or a variance, which shows that a `mean` beside it is one."""
+"""Other names of a standard deviation or a variance; one beside a `mean` shows that it is a mean."""
 
 
 def claims(table: Table, asked: Columns) -> bool:
@@ -39,7 +39,7 @@ def claims(table: Table, asked: Columns) -> bool:
 
     Args:
         table: The columns.
-        asked: What the caller says of them.
+        asked: The options of the caller.
     """
     names = set(table.names)
     if names & set(asked.class_names or ()):
@@ -57,7 +57,7 @@ def read(table: Table, asked: Columns, source: Path) -> RegressionCertainty:
 
     Args:
         table: The columns.
-        asked: What the caller says of them.
+        asked: The options of the caller.
         source: The file.
 
     Raises:

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from howsure.answers.numbers.result import RegressionCertainty
 
 ROUNDED = 1e-6
-"""What rounding in float32 comes to, as a share of the largest mean of a target."""
+"""Rounding in float32, as a share of the largest mean of a target."""
 
 
 class NumbersGraph:
     """The columns of `Numbers`. `error_of` takes it for the columns of the means and the variances.
 
     Args:
-        outcome: What the answer of a row is.
+        outcome: The kind of answer of a row.
     """
 
     calibrated_names = None
@@ -92,7 +92,7 @@ class NumbersGraph:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """What the columns mean."""
+        """The meaning of the columns."""
         return {"target_names": self.outcome.target_names}
 
 
@@ -100,7 +100,7 @@ def numbers(result: RegressionCertainty, tolerance: float) -> Wanted:
     """The part `graph_numbers`: each may be off by a share of the spread, and by the rounding of float32.
 
     Args:
-        result: What `assess` says of some rows.
+        result: The result of `assess` for some rows.
         tolerance: The share.
     """
     assert result.spread is not None, "a graph has passes"

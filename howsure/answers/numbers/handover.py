@@ -59,7 +59,7 @@ def choose(rows: RegressionCertainty, which: str | None, most: int | None = None
     Args:
         rows: N of them.
         which: One of `CHOSEN`, or None.
-        most: How many are wanted. Of several targets all are given, as which of them is the least certain
+        most: How many are wanted. With several targets all rows are given: the least certain target of a row
             depends on the other rows.
 
     Raises:

@@ -1,8 +1,8 @@
 """Intervals that hold the true number as often as promised (split conformal), around the means of a result.
 
 The score of a labelled row is |y − mean| / width, where its width is `std` (Papadopoulos and others 2002; Lei
-and others 2018). What the ranks of scores promise is in `howsure.judge.conformal`. The tests check the
-intervals against the library MAPIE.
+and others 2018). `howsure.judge.conformal` states the promise. The tests check the intervals against the
+library MAPIE.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class PredictionIntervals:
 
     Attributes:
         coverage: Promised share of rows whose interval holds the true number; of each target by itself.
-        by_std: Whether the width of a row is in proportion to its `std`. Where that is unknown, all rows have
+        by_std: Whether the width of a row is in proportion to its `std`. If that is unknown, all rows have
             equally wide intervals: `spread` alone says nothing of noise.
         threshold: By group, the K largest scores that lie in the interval: how many times the width it
             reaches to either side. One group, None, where no groups were asked for.
@@ -60,7 +60,7 @@ class PredictionIntervals:
         """(N, K, 2) lower and upper end of the interval of each number, in the unit of the target.
 
         Args:
-            result: Of N ≥ 0 rows, and the targets of the fit.
+            result: Result of N ≥ 0 rows, with the targets of the fit.
             by: (N,) group of each row, where the intervals were fitted by group; None otherwise.
 
         Raises:

@@ -71,7 +71,7 @@ class Networks:
 def networks_of(result: RegressionCertainty, k: int) -> Networks | None:
     """The networks of one target; None where none are known.
 
-    Where only the mean and the spread are known, they are taken from a normal distribution.
+    If only the mean and the spread are known, they are taken from a normal distribution.
     """
     if result.spread is None:
         return None

@@ -1,4 +1,4 @@
-"""What notebooks show of one row of a `RegressionCertainty`, and of its scores."""
+"""Views of one row of a `RegressionCertainty`, and of its scores, for notebooks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from howsure.sampling.outcome import Floats
 from howsure.words import counted
 
 MOST_TARGETS = 12
-"""Of one row; the others are counted."""
+"""Targets of one row that are shown; the others are counted."""
 
 UNKNOWN = "–"
 

@@ -42,8 +42,8 @@ from howsure.request import Request
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
 
 LEAST_PASSES = 40
-"""Passes of a row at the least. Where balance cancels the error of a mean, 20 passes know it, but not how far
-networks lie apart: masks of rate 0.5 come in opposite pairs, of which 20 say as little as 10 others."""
+"""Passes of a row at the least. If balance cancels the error of a mean, 20 passes know it, but not how far
+networks lie apart: masks of rate 0.5 come in opposite pairs, so 20 of them say as little as 10 others."""
 
 LARGEST_LOG = 700.0
 """Beyond this logarithm a variance is infinite in double precision."""
@@ -229,11 +229,11 @@ _TO_BE_SAID = {
     LOG_RATES: "outputs='values' reads the logarithms as the numbers. For the rates, end the model in an "
     "exponential",
 }
-"""What the caller has to say where the loss shows a regression, but not what the numbers are."""
+"""Hints for a caller whose loss shows a regression, but not the kind of its numbers."""
 
 
 def _read(info: ModelInfo) -> str | None:
-    """What a model says that its numbers are, or None where it says of no numbers."""
+    """The kind of numbers that a model declares, or None if it declares none."""
     if info.says in NUMBERS:
         return info.says
     if info.trained_for in _TO_BE_SAID:

@@ -55,10 +55,10 @@ _PICTURES = 400_000
 
 @dataclass(frozen=True)
 class Target:
-    """What the page tells of one target.
+    """One target on the page.
 
     Attributes:
-        name: Of the target.
+        name: Name of the target.
         id: Part of anchors; empty where there is one target.
         half: Half of the median width of the intervals of answers, in words; a dash where unknown.
         spread: Median standard deviation between networks; a dash where unknown.
@@ -68,9 +68,9 @@ class Target:
         by_prediction: Intervals in order of the prediction.
         by_width: In order of their width; None where no row has an interval.
         along: Along a time or feature; None without one.
-        made_of: What the variance is made of, a sentence.
+        made_of: The parts of the variance, a sentence.
         coverage: How many true answers lie in their intervals, a sentence.
-        calibration: Of quantiles; None without truth or noise.
+        calibration: Calibration of quantiles; None without truth or noise.
         residuals: Errors beside std; None without truth or noise, or where std hardly differs.
         unknown: Rows whose noise is unknown, if that of others is known.
     """
@@ -161,7 +161,7 @@ def _heading(name: str) -> str:
 
 
 def brief(result: RegressionCertainty, asked: Asked) -> list[Point]:
-    """What a reader asks first about N ≥ 1 rows, and the answers."""
+    """The first questions of a reader about N ≥ 1 rows, and the answers."""
     return [
         _check(result),
         _trust(result),
@@ -223,7 +223,7 @@ def _margin(result: RegressionCertainty) -> Point:
 
 
 def target_of(result: RegressionCertainty, k: int, along: Along | None) -> Target:
-    """What the page tells of target k of N ≥ 1 rows."""
+    """Target k of N ≥ 1 rows for the page."""
     one = result if len(result.target_names) == 1 else result.of_target(k)
     line, known = _line(result, k), np.flatnonzero(np.isfinite(one.std[:, 0]))
     checked = None

@@ -1,4 +1,4 @@
-"""What numbers with their standard deviations are worth, part by part; see `howsure.compare.parts`."""
+"""The worth of numbers and their standard deviations, part by part; see `howsure.compare.parts`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from howsure.judge.scores import Measured
 from howsure.sampling.outcome import Floats
 
 LEVELS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
-"""Of the central intervals whose coverage is counted."""
+"""Levels of the central intervals whose coverage is counted."""
 
 FAR = 0.01
 """Share of normal answers that lie far out. If as many do, or more, standard deviations are not called too
-wide. Of normal errors this costs little power, and for errors with heavy tails see docs/reasons.md."""
+wide. For normal errors this costs little power; docs/reasons.md covers errors with heavy tails."""
 
 
 def parts(result: RegressionCertainty, truth: Floats, evaluation: Comparable) -> Parts | None:

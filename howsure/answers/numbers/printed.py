@@ -37,13 +37,13 @@ ALONE = "Nothing says how far {it} may be off."
 MENDED = "howsure.calibrate corrects that, from held-out rows."
 
 LEVELS = (0.5, 0.8, 0.9, SHOWN)
-"""Of the intervals whose share of true answers is counted."""
+"""Levels of the intervals whose share of true answers is counted."""
 
 
 def lead(result: RegressionCertainty) -> str:
     """A result in a sentence or two: how far from predictions answers lie, in half of the rows and at most.
 
-    Where the noise is unknown it tells the standard deviation between networks instead.
+    If the noise is unknown, it tells the standard deviation between networks instead.
     """
     rows, kind, names = len(result), result.kind, result.target_names
     if rows == 0:
@@ -169,7 +169,7 @@ def verdict_of(levels: Sequence[Level]) -> str:
 
 
 def _at(levels: Sequence[Level]) -> str:
-    """Which levels, unless all are."""
+    """The levels in words, unless all are meant."""
     return (
         ""
         if len(levels) == len(LEVELS)
@@ -192,7 +192,7 @@ def coverage_in_words(result: RegressionCertainty, k: int) -> str:
 
 
 def made_of_in_words(result: RegressionCertainty, k: int) -> str:
-    """Which share of the variance is disagreement between networks, a sentence; empty where not known."""
+    """The share of the variance that is disagreement between networks, a sentence; empty if not known."""
     if result.spread is None:
         return ""
     shares = disagreement(result.spread[:, k], result.noise[:, k])

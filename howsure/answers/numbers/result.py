@@ -145,7 +145,7 @@ COLUMNS = (
     FAMILIARITY,
     _wide("truth", "the true number; None where not given", optional=True),
 )
-"""What a `RegressionCertainty` holds of every row, in the order of its table, which has lists for (N, K)."""
+"""The columns of a `RegressionCertainty`, in the order of its table, which has lists for (N, K)."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -182,15 +182,15 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             measured. See `with_familiarity`.
         unfamiliar_share: A row is unfamiliar where its familiarity is at most this.
         truth: (N, K) the true numbers; None where not given.
-        noise_from: Where `noise` comes from, in words for sentences: `the model`, `the training rows` or
-            `held-out rows`; None where it is unknown.
-        kind: What one row is, `image` or `row`.
+        noise_from: Source of `noise`, in words for sentences: `the model`, `the training rows` or `held-out
+            rows`; None if it is unknown.
+        kind: Name of one row in sentences, `image` or `row`.
         method: Name and settings of the method that produced the passes.
         seed: Seed of the passes.
         plan: The plan the passes followed, or None.
         version: Version of howsure that made this.
         ids: (N,) texts or numbers, what the caller calls each row; None where that is not known.
-        id_name: What the caller calls the column of `ids`.
+        id_name: Name of the column of `ids`.
         learnt_from: (N,) yes or no, whether the calibrator or method of these rows is known to have learnt
             from the row; None where it does not say.
         frame_index: (N,) texts or numbers, what the index of a data frame calls each row, by which labels are
@@ -320,7 +320,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         """Raise an `InputError` that says how to get it unless the scatter of answers is known.
 
         Args:
-            what: What there is not, the subject of the message.
+            what: Beginning of the message, such as `There is no interval for a new answer`.
         """
         unknown = np.flatnonzero(np.isnan(self.std).any(axis=-1))
         if len(unknown):
@@ -342,21 +342,21 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
     def above(self, threshold: float, target: int | str | None = None) -> Certainty:
         """Whether a number is above a threshold, as a `Certainty` of the classes `at most …` and `above …`.
 
-        Where `noise` is known, the question is about a new answer, and `probabilities[:, 1]` is the
-        probability that it is above: the mean of Φ((y − threshold)/noise) over networks, each with a number y
-        of its own. Where it is not, the question is about the mean, and the classes say so: `mean at most …`
-        and `mean above …`. Then it is the share of networks with y above the threshold, and answers may often
-        be on the other side. `howsure.calibrate` learns the noise.
+        If `noise` is known, the question is about a new answer, and `probabilities[:, 1]` is the probability
+        that it is above: the mean of Φ((y − threshold)/noise) over networks, each with a number y of its own.
+        If it is not, the question is about the mean, and the classes say so: `mean at most …` and `mean above
+        …`. Then it is the share of networks with y above the threshold, which is not P(answer > threshold).
+        `howsure.calibrate` learns the noise.
 
-        `mc_error` is that of a share of so many networks. Where none lies above, up to z²/(n + z²) of them
-        may (Wilson 1927, z = 1.96), but no more than 1/(1 + d²) of those that lie d spreads away (Cantelli).
+        `mc_error` is that of a share of so many networks. If none lies above, up to z²/(n + z²) of them may
+        (Wilson 1927, z = 1.96), but no more than 1/(1 + d²) of those that lie d spreads away (Cantelli).
 
         Args:
             threshold: In the unit of the target.
             target: Number or name of the target; may be left out where there is one.
 
         Returns:
-            Of the same N rows, for all that takes one class per row: verdicts, coin flips, `evaluate`, …
+            Result of the same N rows, with one class per row: verdicts, coin flips, `evaluate`, …
 
         Raises:
             InputError: No finite number, no such target, or neither noise nor networks are known.
@@ -418,8 +418,9 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         """The same in the unit of the target, where training used (y − mean)/std.
 
         Args:
-            mean: What was subtracted: one number, or K of them; of a series, such as `y.mean()`, by name.
-            std: What it was divided by, > 0, likewise.
+            mean: The number that training subtracted: one, or K of them; if a series, such as `y.mean()`, by
+                name.
+            std: The number that training divided by, > 0, likewise.
             truth: Unit of the true numbers, if there are some: `standardised` or `real`. None takes that in
                 which the predictions lie close to them.
 
@@ -440,7 +441,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         Args:
             noise: (N, K), (N,) for one target, or anything that broadcasts to (N, K); ≥ 0, in the unit of the
                 target.
-            noise_from: Where it comes from, for sentences.
+            noise_from: Its source, for sentences.
 
         Raises:
             InputError: Another shape, or negative.
@@ -505,12 +506,13 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
 
         Args:
             mean: (N, K), or (N,) for one target.
-            std: Of the same shape, or one number for all, ≥ 0: standard deviation of a new answer. If
-                `mean` and `std` have an index, `std` is aligned by it.
-            target_names: K names; None takes '0' … 'K−1', or 'value' for one. Of a data frame they choose
-                columns, or give new names to all; None takes those that it has.
-            source: Where they come from, kept in `method`.
-            kind: What one row is, in sentences.
+            std: Of the same shape, or one number for all, ≥ 0: standard deviation of a new answer. If `mean`
+                and `std` have an index, `std` is aligned by it.
+            target_names: K names; None takes '0' … 'K−1', or 'value' for one. Names choose the columns of a
+                data frame, or give new names to all. Default: the names of the frame, otherwise '0' … 'K−1',
+                or 'value' for one.
+            source: Their source in words, kept in `method`.
+            kind: Name of one row in sentences.
             ids: (N,) what the caller calls each row, or None.
 
         Raises:
@@ -568,8 +570,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             samples: (S, N, K), or (S, N) for one target; S ≥ 2.
             target_names: K names, as in `from_mean_std`.
             noise: Standard deviation of answers around the mean, where it is known: broadcasts to (N, K).
-            source: Where the samples come from.
-            kind: What one row is.
+            source: The source of the samples in words.
+            kind: Name of one row in sentences.
             ids: (N,) what the caller calls each row, or None.
 
         Raises:
@@ -636,7 +638,7 @@ def _told(
 
 
 def _called(index: Called, ids: Any) -> Called:
-    """What rows are called: by the ids that were given, and by the index of their data frame."""
+    """Names of rows: the given ids, and the index of their data frame."""
     return (
         index
         if ids is None

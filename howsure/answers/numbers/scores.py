@@ -130,10 +130,10 @@ def of_target(
     """All scores of one target that its columns allow, by name; at levels as `named_at` names them.
 
     Args:
-        result: Of N ≥ 2 rows.
+        result: Result of N ≥ 2 rows.
         k: Number of the target.
         y: (N,) true numbers.
-        seed: Of the draws of chance.
+        seed: Seed of the draws of chance.
         outside: Rows from outside the distribution, or None.
     """
     mean, std = result.mean[:, k], result.std[:, k]
@@ -231,7 +231,7 @@ def nll(mean: Floats, std: Floats, y: Floats) -> Floats:
 
     Args:
         mean: (…) μ.
-        std: (…) σ ≥ 0. Where it is 0, the score is infinite, unless the mean is exactly right; then it is −∞.
+        std: (…) σ ≥ 0. At 0 the score is infinite, unless the mean is exactly right; then it is −∞.
         y: (…) the true numbers.
 
     Returns:
@@ -251,7 +251,7 @@ def crps(mean: Floats, std: Floats, y: Floats) -> Floats:
 
     Args:
         mean: (…) μ.
-        std: (…) σ ≥ 0. Where it is 0, the score is the absolute error.
+        std: (…) σ ≥ 0. At 0 the score is the absolute error.
         y: (…) the true numbers.
 
     Returns:
@@ -268,8 +268,8 @@ def crps(mean: Floats, std: Floats, y: Floats) -> Floats:
 def nll_of_networks(result: RegressionCertainty, k: int, y: Floats) -> Loss | None:
     """The NLL of the mixture of networks, each with its noise; None where either is unknown.
 
-    Where a result holds quantiles in the place of its networks, two groups of networks far apart may have one
-    between them.
+    A result with quantiles in the place of its networks may have one between two groups of networks far
+    apart.
     """
     noise = result.noise[:, k]
     if result.spread is None or np.isnan(noise).any() or np.isnan(result.spread[:, k]).any():
@@ -335,7 +335,7 @@ def _off_the_diagonal(pit: Floats) -> tuple[float, Floats]:
 
 
 def of_ranking(scale: Floats, error: Floats) -> dict[str, Measured]:
-    """What the order of std (N,) is worth for telling small errors |e| (N,) from large ones.
+    """Scores of the order of std (N,) for telling small errors |e| (N,) from large ones.
 
     Rows are left out one by one, those with the largest std first, and the mean error of the others is the
     sparsification curve. Both scores are shares of the MAE. Nothing where all rows have the same std.

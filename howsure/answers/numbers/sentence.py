@@ -47,11 +47,11 @@ class NumbersRow(Displayed):
     Attributes:
         target_names: K names.
         unfamiliar_share: The row is unfamiliar where its familiarity is at most this.
-        noise_from: Where `noise` comes from, in words; None where it is unknown.
-        kind: What a row is, `image` or `row`.
+        noise_from: Source of `noise`, in words; None if it is unknown.
+        kind: Name of one row in sentences, `image` or `row`.
         method: Name and settings of the method that produced the passes.
-        id: What the caller calls the row, or None.
-        id_name: What the caller calls that.
+        id: The caller's name for the row, or None.
+        id_name: Name of the column of ids.
     """
 
     in_notebooks: ClassVar[str] = "howsure.answers.numbers.notebook:of_row"
@@ -78,7 +78,7 @@ class NumbersRow(Displayed):
 
     @property
     def called(self) -> str:
-        """What the row is called in a text: `customer A17` by its id, or without one `row 17`."""
+        """Name of the row in a text: `customer A17` by its id, or without one `row 17`."""
         return called(self.kind, self.row, self.id, self.id_name)
 
     def credible_interval(self, level: float = between.SHOWN) -> Floats:
@@ -137,7 +137,7 @@ def _known(ends: Floats) -> tuple[float, float] | None:
 def number_in_words(row: NumbersRow, k: int) -> str:
     """One number of a row: `4.21 ± 0.02; 95 % of answers between 2.9 and 5.5 (networks alone: 3.8 to 4.6)`.
 
-    Where passes are too few for an interval between networks, it gives their standard deviation.
+    If passes are too few for an interval between networks, it gives their standard deviation.
     """
     level, words = level_of(row, k), words_of(row.method)["between"]
     told, of_networks = written_of(row, k, level), f"{100 * level:g} % of {words}"
@@ -159,7 +159,7 @@ def number_in_words(row: NumbersRow, k: int) -> str:
 
 
 def reasons_in_words(row: NumbersRow, k: int) -> tuple[str, str]:
-    """What the scatter of a number is made of, and whether passes are too few; empty where not measured."""
+    """The parts of the scatter of a number, and whether passes are too few; empty if not measured."""
     return disagreement_in_words(row, k), _passes_in_words(row, k)
 
 

@@ -43,7 +43,7 @@ class DenseAbstention(Acceptance):
         """(N,) booleans, True for a row that a person should see.
 
         Args:
-            result: Of N ≥ 0 rows, and the classes of the fit.
+            result: Result of N ≥ 0 rows, with the classes of the fit.
 
         Raises:
             InputError: Not a `DenseCertainty`, or one of other classes.

@@ -86,8 +86,8 @@ class DenseCalibrator(Kept):
         Without offsets labels stay, and with them shares and overlap. With them labels may change: `share` is
         then that of the new labels, and its errors and all that is of single networks are NaN, as they would
         need the passes. Errors are propagated. `expected_entropy` keeps its share of the entropy: how doubt
-        is split is the model's, how much there is the calibration's. Of a saved result, the maps of a row are
-        made where they are looked at.
+        is split is the model's, how much there is the calibration's. The maps of a row of a saved result are
+        made when they are read.
 
         Args:
             result: N ≥ 0 rows of the same classes, not calibrated yet.
@@ -222,9 +222,9 @@ def _cross_fitted(sums: Sums, beta: float, at_best: Floats, seed: int) -> Fits:
 
     Args:
         sums: As in `_least`.
-        beta: Of all rows.
+        beta: β of all rows.
         at_best: (N, 5) the sums of each row there.
-        seed: Of the folds.
+        seed: Seed of the folds.
     """
     fold = _folds(at_best[:, 3], seed)
 
@@ -250,7 +250,7 @@ def cross_fitted(result: DenseCertainty, truth: Any, seed: int) -> Fits:
     Args:
         result: N rows.
         truth: As for `truths_of`.
-        seed: Of the folds.
+        seed: Seed of the folds.
     """
     sums, rows = sums_in(result, truth), len(result)
     unchanged = Fits(1.0, np.ones(rows), np.zeros(rows, dtype=np.int64), np.zeros((FOLDS, rows, 1)))
@@ -351,9 +351,9 @@ def _tempered(logs: Floats, beta: float) -> Floats:
 
 
 def _calibrated(result: DenseCertainty, theta: Floats, *, relabelled: bool) -> dict[str, Any]:
-    """What changes of all rows, with 1/T and offsets; labels where `relabelled`.
+    """The changed fields of all rows, with 1/T and offsets; labels if `relabelled`.
 
-    Where maps of the result lie in files, those of a row are made where they are looked at.
+    If the maps of the result lie in files, the maps of a row are made when they are read.
     """
     names = ["label", "runner_up"] if relabelled else []
     names += ["probability", "gap", "mc_error", "entropy", "expected_entropy", "settled"]

@@ -38,7 +38,7 @@ RIGHT = 0.4
 """Opacity of true classes where the label is right, as a share of that where it is wrong."""
 
 _OF_IMAGE = 80_000
-"""Of these, what its image may take before it is a JPEG."""
+"""Characters that its image may take of these, before it becomes a JPEG."""
 
 _EDGES = (512, 384, 256, 192, 128)
 """Longest edges of maps: the first whose pictures do not take too much."""
@@ -98,8 +98,8 @@ class Run:
     """Words that follow each other and have the same label.
 
     Attributes:
-        name: Of the label; empty where the words do not count.
-        colour: Of the label.
+        name: Name of the label; empty if the words do not count.
+        colour: Colour of the label.
         truth: Name of the true class where it is another one, else empty.
         words: Each with the verdict on it, which is empty where they do not count.
     """
@@ -127,10 +127,10 @@ class ShareLine:
     """A class in the table of one row.
 
     Attributes:
-        name: Of the class.
+        name: Name of the class.
         colour: On the map.
         share: With what the finite number of passes leaves open, in words.
-        amount: What the positions measure; empty where their sides are unknown.
+        amount: Area, volume or length of the positions; empty if their sides are unknown.
         between: Ends of what nine in ten networks say; a dash where unknown.
         overlap: Mean Dice of pairs of networks; a dash where no network has the class.
         truth: Share of the positions that count which are truly of the class; empty without labels.
@@ -153,9 +153,9 @@ class Card:
 
     Attributes:
         row: The row.
-        said: What the model says of it.
+        said: The sentence of the row.
         right: Share of its positions that are right, in words; empty where unknown.
-        facts: What more is known of it as a whole, in a few words each.
+        facts: Other facts about it as a whole, in a few words each.
         maps: Its pictures; None for words.
         runs: Its words.
         regions: The largest of them.
@@ -187,8 +187,8 @@ def cards(
     """Cards for some rows, made one after the other.
 
     Args:
-        result: What the page shows.
-        shown: What lies under the maps, or None.
+        result: The result that the page shows.
+        shown: Images or words under the maps, or None.
         positions: Places of the rows in `result`.
         colours: K colours.
         top: The entropy that the scale of doubt ends with, nats.
@@ -252,12 +252,12 @@ def _card(one: _Row, at: int, shown: Shown | None, colours: Sequence[str], top: 
 
 
 def place_of(bounds: Sequence[tuple[int, int]], position: str, planes: Sequence[str] = ()) -> str:
-    """Where a region lies, its first and last positions: `x 3 to 7, y 0 to 4`, or `token 3`.
+    """Place of a region, its first and last positions: `x 3 to 7, y 0 to 4`, or `token 3`.
 
     Args:
-        bounds: Of the region.
-        position: What a position is called.
-        planes: What the slices across each axis are called, where that is known.
+        bounds: Bounds of the region.
+        position: Name of a position.
+        planes: Names of the slices across each axis, if known.
     """
     axes = planes or (("slice", "y", "x")[-len(bounds) :] if len(bounds) > 1 else (position,))
     said = [

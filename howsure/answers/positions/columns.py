@@ -81,11 +81,11 @@ COLUMNS = (
         )
     ),
 )
-"""What a `DenseCertainty` holds of every row: numbers of the row, in its table, and maps of its positions."""
+"""The columns of a `DenseCertainty`: numbers of the row, in its table, and maps of its positions."""
 
 
 NOTHING: Mapping[str, Any] = {SHORT: IGNORED, SINGLE: np.nan, BOOLEAN: False}
-"""What stands in a map where a position does not count, by the type of its numbers."""
+"""Values of a map at positions that do not count, by the type of its numbers."""
 
 
 def of_counted(column: Column, values: Any, counts: Booleans) -> NDArray[Any]:

@@ -89,7 +89,7 @@ class Tempered:
         result: The N rows as the model gave them.
         beta: (N,) 1/T of each.
         overall: 1/T of all rows, which `method` tells.
-        fits: What the rows do to these; None of other rows than those of the fits.
+        fits: Influence of the rows on these; None for other rows than those of the fits.
     """
 
     result: DenseCertainty
@@ -236,7 +236,7 @@ def _gathered(blocks: Iterator[DenseCertainty], rows: int, folder: Path) -> Dens
 
 
 def _kept(rows: Rows) -> DenseCertainty:
-    """What is known of all rows, without any of them."""
+    """The settings of all rows, without any row."""
     none = _untempered(rows)[:0]
     nothing: dict[str, Any] = {name: np.array(array) for name, array in none._arrays.items()}
     return replace(none, **nothing, method=rows.method)

@@ -1,4 +1,4 @@
-"""What each row of a `DenseCertainty` has right and wrong, counted over its positions, one row at a time.
+"""Right and wrong positions of each row of a `DenseCertainty`, one row at a time.
 
 Everything that the scores of `howsure.answers.positions.scores` need is a sum over the positions of a row. So
 they are exact over all positions of all rows, and memory holds one row and a few numbers of every other.
@@ -19,7 +19,7 @@ from howsure.judge.scores import SMALLEST
 from howsure.sampling.outcome import Booleans, Floats, Integers
 
 BINS = 15
-"""Of equal width, for the calibration error (Guo and others 2017)."""
+"""Bins of equal width, for the calibration error (Guo and others 2017)."""
 
 DROPPED = 12
 """Bits in single precision that bins and thresholds leave out: 2,048 are left in each octave."""
@@ -81,7 +81,7 @@ class Counts:
 
 
 _OF_CLASSES = ("both", "there", "taken")
-"""Which of these are of each class."""
+"""Counts with a value for each class."""
 
 Truths = Callable[[], Iterator[Integers]]
 """Begins anew with the true classes (P,) of one row after the other."""
@@ -149,11 +149,11 @@ def _mean_over_classes(top: Integers | Floats, bottom: Integers | Floats) -> Flo
 def told_apart(result: DenseCertainty, truths: Truths) -> tuple[float, Floats, int]:
     """Area under the ROC curve of 1 − p(label), for telling wrong positions from right ones.
 
-    Of all W wrong and R right positions it is the share of the W · R pairs in which the wrong one has the
-    smaller probability; equals count half. Probabilities count as equal where their 1 − p are in one of the
-    2,048 bins of an octave. With S_i the pairs whose wrong position is in row i, T_i those whose right one
-    is, and w_i and r_i its wrong and right positions, row i contributes
-    (S_i + T_i) / W R − area · (w_i / W + r_i / R).
+    It is the share of the W · R pairs of a wrong and a right position in which the wrong one has the smaller
+    probability; equals count half. Probabilities count as equal where their 1 − p are in one of the 2,048
+    bins of an octave. With S_i the pairs whose wrong position is in row i, T_i those whose right one is, and
+    w_i and r_i its wrong and right positions, row i contributes (S_i + T_i) / W R − area · (w_i / W + r_i /
+    R).
 
     Returns:
         The area, NaN where nothing is wrong or nothing right; the contributions (N,); and how many rows hold

@@ -1,4 +1,4 @@
-"""What the page of a `DenseCertainty` is drawn with: colours, outlines, and places for numbers and names."""
+"""Parts of the drawings of a `DenseCertainty`: colours, outlines, and places for numbers and names."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def names_on(label: Integers, names: tuple[str, ...], marks: Sequence[Mark]) -> 
     Args:
         label: (H, W) class numbers, −1 where a position does not count.
         names: K names.
-        marks: What the map has on it already.
+        marks: Marks that are on the map already.
     """
     height, width = label.shape
     free = np.ones(label.shape, dtype=bool)
@@ -177,7 +177,7 @@ class DoubtHistogram:
 
     Attributes:
         bars: Left edge, width and height of each bar, in per cent.
-        table: Of each bar that is not empty its edges and count.
+        table: Edges and count of each bar that is not empty.
         across: Axis of the doubt.
         up: Axis of the counts.
     """

@@ -1,6 +1,6 @@
 """Are the classes at positions true? Scores of a `DenseCertainty` against true classes, one row at a time.
 
-What each score is, and how its interval is made, is in `howsure.answers.positions.scores`.
+`howsure.answers.positions.scores` defines the scores and their intervals.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ GOOD = {
         *("outside AUROC, by disagreement", "higher is better; 0.5 is a guess, 1 puts all OOD {rows} last"),
     ),
 }
-"""What the field calls each score, and what is good."""
+"""The field's name of each score, and its good direction."""
 
 MOST_CLASSES = 10
 """Up to so many classes are printed; of more, those with the lowest Dice."""
@@ -94,7 +94,7 @@ class DenseEvaluation(Comparable, Displayed):
             a row has, mean over rows. Those intervals are of networks and promise nothing of the truth. None
             where a position of every row is ignored, or passes are too few.
         background: Name of the class that means over classes leave out, or None.
-        note: What is missing and how to get it, sentences; empty where nothing is.
+        note: Names missing scores and how to get them, sentences; empty if nothing is missing.
         outside_auroc: Area under the ROC curve of `doubt`, for telling rows from outside the distribution;
             None without them.
         outside_fpr95: Share of the rows from outside still accepted where 95 % of the others are.
@@ -166,7 +166,7 @@ class DenseEvaluation(Comparable, Displayed):
         ]
 
     def sentences(self) -> list[str]:
-        """What else is to be said."""
+        """Further sentences."""
         found = [self.note] if self.note else []
         scores = [getattr(self, name) for name in GOOD if getattr(self, name) is not None]
         if any(math.isfinite(score.value) and math.isnan(score.low) for score in scores):
@@ -240,7 +240,7 @@ def evaluate(
 
 
 def _note(result: DenseCertainty, left_out: int, empty: int) -> str:
-    """What is missing and how to get it."""
+    """The missing scores and how to get them."""
     found = [] if are_known(result) else [NOT_KEPT]
     if left_out:
         found.append(

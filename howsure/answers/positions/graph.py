@@ -30,9 +30,9 @@ MAPS = ("probability", "gap", "mc_error", "entropy", "expected_entropy")
 class PositionsGraph(ClassesGraph):
     """The columns of `Positions`: maps (n, *P), and numbers of whole rows (n, K) and (n,).
 
-    Where the model says which positions of a row count, there are maps alone: its passes do not tell that.
-    `overlap` is not among them. Where networks give a class to hardly a position, it changes by any amount if
-    rounding decides about one.
+    If the model says which positions of a row count, there are maps alone: its passes do not tell that.
+    `overlap` is not among them. If networks give a class to hardly a position, rounding of one position
+    changes it by any amount.
     """
 
     calibrated_names = None  # type: ignore[assignment]
@@ -118,7 +118,7 @@ def margin_of(top: Any, gap: Any, top_error: Any, other_error: Any, limits: Thre
         gap: (…) its lead over the runner-up.
         top_error: (…) standard error of `top`.
         other_error: (…) that of the runner-up.
-        limits: Where the verdicts lie.
+        limits: Thresholds of the verdicts.
     """
     of_top, of_gap = 1.96 * top_error, 1.96 * (top_error + other_error)
     leaning = np.minimum(limits.sure - top - of_top, gap - limits.coin_flip - of_gap)
@@ -133,7 +133,7 @@ def numbers(result: DenseCertainty, tolerance: float) -> Numbers:
     of rows may be off by one such position of one pass besides, and `undecided` by positions on a threshold.
 
     Args:
-        result: What `assess` says of some rows.
+        result: The result of `assess` for some rows.
         tolerance: How far probabilities may be off.
     """
     count, passes = math.prod(result.positions), result.passes[:, None]
@@ -154,7 +154,7 @@ def words(result: DenseCertainty, tolerance: float) -> Wanted:
     """The part `graph_words`: classes and verdicts, but where rounding may decide.
 
     Args:
-        result: What `assess` says of some rows, with the probabilities of all classes.
+        result: The result of `assess` for some rows, with the probabilities of all classes.
         tolerance: How far probabilities may be off.
     """
     p, error = result.probabilities, np.asarray(result.all_errors)

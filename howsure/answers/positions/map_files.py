@@ -6,7 +6,7 @@
     maps.json             class names, colours, units, and which row each NAME is
 
 `MAPS` has the others. `.npy`, GeoTIFF and NIfTI hold the numbers themselves: class numbers, nats, and 1 for a
-coin flip. Where a position does not count, `LEFT_OUT` says what stands.
+coin flip. `LEFT_OUT` holds the values at positions that do not count.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ LEFT_OUT = {
     TIF: "no data: NaN; as a class number, or yes or no, 255",
     NII: "NaN; as a class number, or yes or no, 255",
 }
-"""What files say of a position that does not count."""
+"""Values in files at a position that does not count."""
 
 MANIFEST = "maps.json"
 
@@ -92,7 +92,7 @@ def _kinds() -> dict[str, _Kind]:
 
 
 MAPS: Mapping[str, _Kind] = _kinds()
-"""What can be written, by name: the maps of `DenseCertainty` and `coin-flips`."""
+"""The maps that can be written, by name: those of `DenseCertainty`, and `coin-flips`."""
 
 Map = NDArray[Any]
 
@@ -112,7 +112,7 @@ def write_map_files(
         form: `png`, `npy`, `tif` or `nii`.
         source: The image, or the folder of images, that the ids of the rows name; GeoTIFF and NIfTI files
             have its geometry.
-        names: Of the maps, among `MAPS`.
+        names: Names of the maps, among `MAPS`.
 
     Returns:
         How many rows there were.
@@ -120,7 +120,7 @@ def write_map_files(
     Raises:
         InputError: Maps that such files cannot hold.
         FileError: They cannot be written, or an image cannot be read for its geometry.
-        DependencyError: What writes such files is not installed.
+        DependencyError: The package that writes such files is not installed.
     """
     told: dict[str, Any] = {}
     taken: dict[str, dict[str, Any]] = {}
@@ -206,7 +206,7 @@ def _check_grey(name: str, values: Map) -> None:
 
 
 def _about(result: DenseCertainty, form: str, names: Sequence[str]) -> dict[str, Any]:
-    """What the maps mean, as JSON holds it."""
+    """The meaning of the maps, as JSON holds it."""
     classes = len(result.class_names)
     kinds = {name: MAPS[name] for name in names}
     grey = {name: {"0": 0.0, "255": each.most(classes)} for name, each in kinds.items() if _is_grey(each)}
@@ -248,7 +248,7 @@ def _map_of(one: DenseCertainty, name: str) -> Map:
 
 
 class _FreeNames:
-    """What the files of rows are called: like the image of a row, or by its number.
+    """Names of the files of rows: like the image of a row, or by its number.
 
     Names alike but for case get the number too, since some file systems take them for one; so do those that
     are cut, as the names of images in folders within folders may be.
@@ -281,7 +281,7 @@ def _alike(name: str) -> str:
 
 @dataclass(frozen=True)
 class _Row:
-    """What else a file of a map may say: names of the classes, and the image that it is of."""
+    """Further content of the file of a map: names of the classes, and the image of the row."""
 
     names: tuple[str, ...]
     source: Path | None

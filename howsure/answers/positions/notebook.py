@@ -1,4 +1,4 @@
-"""What notebooks show of a `DenseCertainty`, of one of its rows, and of its scores."""
+"""Views of a `DenseCertainty`, of one of its rows, and of its scores, for notebooks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from howsure.report.notebook import Table, View
 from howsure.words import UNIT
 
 MOST_CLASSES, MOST_REGIONS = 12, 5
-"""Of one row; the others are counted."""
+"""Classes and regions of one row that are shown; the others are counted."""
 
 UNKNOWN = "–"
 

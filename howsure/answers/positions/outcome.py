@@ -61,14 +61,14 @@ MOST_AXES = 3
 
 @dataclass(frozen=True)
 class Positions(OneOfClasses):
-    """Which one of K classes each position of a row belongs to.
+    """One of K classes for each position of a row.
 
     Args:
         model: Name of the model, for messages.
         outputs: `probabilities` or `logits`.
         dtype: Type of number in which the model computes its output.
         class_names: K names.
-        thresholds: Where the verdicts lie.
+        thresholds: Thresholds of the verdicts.
         positions: Shape *P of the positions of a row.
         class_axis: Axis of the classes in the output of one row; None where a position has one number, which
             is of the second of two classes.
@@ -76,9 +76,9 @@ class Positions(OneOfClasses):
         of_label: Place of the label whose map this is, if a position has several, with classes without and
             with it; else None.
         counts: Maps row numbers (n,) to whether their positions count, (n, *P); None where all do.
-        position_called: What a position is called; empty for the usual word.
+        position_called: Name of a position; empty for the usual word.
         has_mask: Whether the model says of each row which positions count.
-        undo: What moves outputs for moved rows back; None where none moved.
+        undo: Moves outputs for moved rows back; None if none moved.
         seen: Shape of the positions in the outputs for moved rows; empty where none moved.
     """
 
@@ -101,7 +101,7 @@ class Positions(OneOfClasses):
 
     first_passes = 20
     """Four balanced groups at a dropout rate of 0.2, which are worth almost four times as many independent
-    passes on CamVid. Of 10, none would be balanced at that rate (docs/segmentation-study.md)."""
+    passes on CamVid. None of 10 passes would be balanced at that rate (docs/segmentation-study.md)."""
 
     most_passes = 80
     """On CamVid, 160 change neither accuracy nor log-likelihood beyond the third digit, also where a tenth of
@@ -187,7 +187,7 @@ class Positions(OneOfClasses):
 
     @property
     def layout(self) -> Layout:
-        """Where positions lie in rows and outputs."""
+        """The axes of positions in rows and outputs."""
         return Layout(self.positions, self.class_axis or 0)
 
     def moved_back(self, undo: Change) -> Self:
@@ -294,7 +294,7 @@ class Positions(OneOfClasses):
         return replace(self, keep=True)
 
     def tally(self, rows: int, *, all_there: bool = False) -> PassesTally:
-        """What each network says of whole rows."""
+        """The shares of each network over whole rows."""
         return PassesTally(rows, self.width, all_there=all_there)
 
     def is_enough(self, estimates: Estimates, target_error: float) -> Booleans:

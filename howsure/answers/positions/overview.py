@@ -1,4 +1,4 @@
-"""What all positions of a `DenseCertainty` add up to, counted one row at a time."""
+"""Sums over all positions of a `DenseCertainty`, counted one row at a time."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ class Group:
     Attributes:
         verdict: The word.
         count: Positions.
-        share: Of all positions.
-        start: Where their part of the bar of all begins, in per cent.
+        share: Share of all positions.
+        start: Start of its part of the bar, in per cent.
         right: Share of those that are right, in words; empty without labels, a dash where none is known.
         interval: Its 95 % interval over rows, in words; empty where it is unknown.
     """
@@ -154,7 +154,7 @@ class ClassLine:
     """One class in the table of all rows.
 
     Attributes:
-        name: Of the class.
+        name: Name of the class.
         colour: On the maps.
         share: Mean over rows of the share of positions, with what the passes leave open, in words.
         spread: Mean over rows of the standard deviation between networks; a dash where unknown.
@@ -211,6 +211,6 @@ def _spread(spread: float) -> str:
 
 
 def _mean(values: Floats) -> float:
-    """Of those that are known; NaN where none is."""
+    """Mean of the known values; NaN if none is known."""
     known = values[np.isfinite(values)]
     return float(known.mean()) if known.size else float("nan")

@@ -1,4 +1,4 @@
-"""Which positions of rows count: given by the caller, or as an attention mask or a mask of Keras has it."""
+"""The positions of rows that count: given by the caller, or by an attention mask or a mask of Keras."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROWS = 256
 
 
 def given_counts(positions: Any, shape: tuple[int, ...]) -> Booleans | None:
-    """Which positions count, as a caller says it; None where all do.
+    """The positions that count, given by a caller; None if all do.
 
     Args:
         positions: (N, *P) booleans, or 0 and 1.
@@ -55,12 +55,12 @@ def given_counts(positions: Any, shape: tuple[int, ...]) -> Booleans | None:
 
 @dataclass(frozen=True, eq=False)
 class Own:
-    """Which positions a model itself counts.
+    """The positions that a model itself counts.
 
     Attributes:
         known: Whether it says that.
         counts: (N, *P), or None where all do or nothing says it.
-        called: What a position is called there: `token`; empty for the usual word.
+        called: Its name of a position: `token`; empty for the usual word.
     """
 
     known: bool = False
@@ -69,7 +69,7 @@ class Own:
 
 
 def own_counts(model: Model, rows: Sequence[Rows], shape: tuple[int, ...]) -> Own:
-    """Which positions the model itself counts: by its attention mask, token of padding, or mask of Keras.
+    """The positions that the model itself counts: by its attention mask, token of padding, or mask of Keras.
 
     Args:
         model: The model.

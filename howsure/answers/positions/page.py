@@ -108,7 +108,7 @@ def page(result: DenseCertainty, asked: Asked) -> str:
 
 
 def brief(result: DenseCertainty, counts: Counts, asked: Asked, with_words: bool) -> list[Point]:
-    """What a reader asks first about N ≥ 1 rows, and the answers."""
+    """The first questions of a reader about N ≥ 1 rows, and the answers."""
     return [
         _check(result, with_words),
         _trust(result, counts, asked.background),
@@ -133,7 +133,7 @@ def _check(result: DenseCertainty, with_words: bool) -> Point:
 
 
 def averaged(result: DenseCertainty, background: int | None) -> str:
-    """Which classes means are over, in words."""
+    """The classes in means over classes, in words."""
     names = result.class_names
     return f"all {len(names)} classes" if background is None else f"the classes but '{names[background]}'"
 

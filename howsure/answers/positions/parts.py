@@ -1,4 +1,4 @@
-"""What the percentages of a class at each position are worth, part by part; see `howsure.compare.parts`.
+"""The worth of the percentages of a class at each position, part by part; see `howsure.compare.parts`.
 
 Each row counts the same, as in every score of a comparison of maps.
 """
@@ -25,7 +25,7 @@ def parts(result: DenseCertainty, truth: Any, counts: Counts, nll: Measured) -> 
     Args:
         result: N rows.
         truth: As for `sums_in`.
-        counts: Of the rows with a position that counts.
+        counts: Counts of the rows with a position that counts.
         nll: Of these.
     """
     sums, number = sums_in(result, truth), counts.counted[:, None]

@@ -1,4 +1,4 @@
-"""Where the positions of a row lie, and how a page shows them: which slice of a volume, and which way up."""
+"""The view of a row on the page: which slice of a volume, and which way up."""
 
 from __future__ import annotations
 
@@ -63,11 +63,11 @@ class View:
     """How a row is drawn: of a volume one slice, in the directions in which people look at it.
 
     Attributes:
-        axes: Of a volume, the axes that it is cut across, that run down, and that run to the right.
-        at: Which slice that is, and of how many.
+        axes: For a volume, the axes that it is cut across, that run down, and that run to the right.
+        at: Number of that slice, and how many there are.
         turned: Whether down, and to the right, are against the order of the axis.
         sides: Lengths of a drawn position, down and to the right.
-        said: Which slice it is, in words; empty where there is none.
+        said: The slice in words; empty if there is none.
     """
 
     sides: tuple[float, float] = (1.0, 1.0)
@@ -88,7 +88,7 @@ class View:
 
 
 def axes_of(geometry: Geometry) -> tuple[str, ...]:
-    """What the slices across each axis of a volume are called; empty where nobody knows how it lies."""
+    """Names of the slices across each axis of a volume; empty if its orientation is unknown."""
     return tuple(PLANES[letter] for letter in geometry.lies) if "?" not in geometry.lies else ()
 
 
@@ -100,7 +100,7 @@ def view_of(entropy: Any, geometry: Geometry) -> View:
 
     Args:
         entropy: (*P) NaN where a position does not count.
-        geometry: Of the row.
+        geometry: Geometry of the row.
     """
     sides = geometry.sides or (1.0,) * entropy.ndim
     if entropy.ndim < 3:

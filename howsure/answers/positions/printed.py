@@ -38,7 +38,7 @@ def lines(certainty: DenseCertainty, count: int | None) -> Lines:
 
 
 def _truth(certainty: DenseCertainty, position: int) -> str | None:
-    """What share of the positions of a row that count is right, or None without labels."""
+    """The share of right positions among those of a row that count, or None without labels."""
     if certainty.truth is None:
         return None
     right, count = _right(certainty, position)

@@ -29,7 +29,7 @@ from howsure.results.export import write_csv_lines
 CSV, GEOJSON = ".csv", ".geojson"
 
 AXES = (("position",), ("y", "x"), ("axis_0", "axis_1", "axis_2"))
-"""What axes of positions are called in files."""
+"""Names of the axes of positions in files."""
 
 
 def check_region_file(result: DenseCertainty, path: Path) -> None:
@@ -59,7 +59,7 @@ def write_regions(parts: Iterable[DenseCertainty], path: Path, geometry: Any) ->
     Raises:
         InputError: Another ending, or regions that such a file cannot hold.
         FileError: It cannot be written, or an image cannot be read for its geometry.
-        DependencyError: What outlines regions is not installed.
+        DependencyError: The package that outlines regions is not installed.
     """
     count, outlined = 0, path.suffix.lower() == GEOJSON
     parts = iter(parts)
@@ -107,7 +107,7 @@ def _columns(result: DenseCertainty) -> list[str]:
 
 
 def _cells(one: DenseCertainty, number: int, region: Region, where: Geometry) -> list[Any]:
-    """What a file says of a region; what is unknown is None."""
+    """The values of a region in a file; what is unknown is None."""
     first, after = zip(*region.bounds, strict=True)
     coordinates: list[Any] = [None] * max(2, len(first))
     if where.affine is not None:

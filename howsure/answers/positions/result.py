@@ -33,16 +33,15 @@ if TYPE_CHECKING:
 Singles = NDArray[np.floating[Any]]
 
 POSITION_NAMES = {1: "position", 2: "pixel", 3: "voxel"}
-"""What a position is called, by the number of axes."""
+"""Name of a position, by the number of axes."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DenseCertainty(Result[DenseRow]):
-    """What a model says about each position of N rows, how certain that is, and what it adds up to.
+    """The answer of a model for each position of N rows, its certainty, and their sums over a row.
 
-    All arrays are read-only. Of *P positions there are one to three axes: of a signal or a text, of an image,
-    of a volume. Entropies are in nats, class numbers and row numbers start at 0. Maps are in single
-    precision.
+    All arrays are read-only. Positions *P have one to three axes: a signal or a text, an image, a volume.
+    Entropies are in nats, class numbers and row numbers start at 0. Maps are in single precision.
 
     Attributes:
         label: (N, *P) class number, the most probable class.
@@ -67,23 +66,23 @@ class DenseCertainty(Result[DenseRow]):
         class_names: K names.
         row: (N,) row number, place of the row in the input, from 0.
         truth: (N, *P) class number, the true class, −1 where a position is ignored; None without labels.
-        counts: (N, *P) yes or no, whether a position counts; None where all do. Where it does not, class
-            numbers are −1, other numbers NaN, and `verdict` is empty; it is in no number of the row.
+        counts: (N, *P) yes or no, whether a position counts; None where all do. If it does not, class numbers
+            are −1, other numbers NaN, and `verdict` is empty; it is in no number of the row.
         all_probabilities: (N, *P, K) 0 to 1; None unless `keep="probabilities"` asked for it.
         all_errors: (N, *P, K) their standard errors; None likewise.
-        kind: What one row is, `image` or `row`.
-        thresholds: Where the verdicts lie.
+        kind: Name of one row in sentences, `image` or `row`.
+        thresholds: Thresholds of the verdicts.
         method: Name and settings of the method that produced the passes.
         seed: Seed of the passes.
         plan: None: passes at positions follow no plan.
         version: Version of howsure that made this.
         ids: (N,) texts or numbers, what the caller calls each row, or None.
-        id_name: What the caller calls the column of `ids`.
+        id_name: Name of the column of `ids`.
         learnt_from: (N,) yes or no, whether the calibrator or method of these rows is known to have learnt
             from the row; None where it does not say.
         frame_index: (N,) texts or numbers, what the index of a data frame calls each row, by which labels are
             aligned; None without an index.
-        position_called: What a position is called, such as `token`; empty for the usual word.
+        position_called: Name of a position, such as `token`; empty for the usual word.
     """
 
     answer: ClassVar[str] = "positions"
@@ -142,7 +141,7 @@ class DenseCertainty(Result[DenseRow]):
 
     @property
     def position_name(self) -> str:
-        """What a position is called: `pixel`, `voxel`, `token`, or `position`."""
+        """Name of a position: `pixel`, `voxel`, `token`, or `position`."""
         return self.position_called or POSITION_NAMES.get(len(self.positions), "position")
 
     @property
@@ -285,7 +284,7 @@ class DenseCertainty(Result[DenseRow]):
         Raises:
             InputError: Another ending, or rows and geometry that do not fit.
             FileError: The file cannot be written, or an image cannot be read.
-            DependencyError: What outlines regions, rasterio, is not installed.
+            DependencyError: The package that outlines regions, rasterio, is not installed.
         """
         from howsure.answers.positions.region_files import write_regions  # which is made of results
 
@@ -395,9 +394,9 @@ class DenseCertainty(Result[DenseRow]):
             class_axis: Axis of the classes, counted with that of the rows: 1 where they come before the
                 positions, as in PyTorch and in the files of nnU-Net.
             positions: (N, *P) which positions count, as in `howsure.assess`; others may hold anything.
-            source: Where they come from, kept in `method`.
-            thresholds: Where `sure` and `coin flip` lie; None stands for 0.95 and 0.20.
-            kind: What one row is, in sentences; None for `row` with one axis of positions, else `image`.
+            source: Their source in words, kept in `method`.
+            thresholds: Thresholds of `sure` and `coin flip`. Default: 0.95 and 0.20.
+            kind: Name of one row in sentences. Default: `row` with one axis of positions, otherwise `image`.
 
         Raises:
             InputError: No such maps, rows of several sizes, or as from `Certainty.from_probabilities`.

@@ -137,7 +137,7 @@ def calibration_error(bins: Floats, seed: int) -> CalibrationError:
 
     Args:
         bins: (N, BINS, 3) as in `Counts`.
-        seed: Of the signs.
+        seed: Seed of the signs.
     """
     rows, mass = len(bins), bins[..., 0].sum(axis=0)
     signed = bins[..., 1] - bins[..., 2]
@@ -154,7 +154,7 @@ def calibration_error(bins: Floats, seed: int) -> CalibrationError:
 
 
 def of_rows(doubt: Floats, dice: Floats) -> dict[str, Measured]:
-    """What the order of `doubt` (N,) is worth for telling rows of low Dice (N,) from others.
+    """Scores of the order of `doubt` (N,) for telling rows of low Dice (N,) from others.
 
     Rows whose Dice is NaN are left out.
     """

@@ -39,11 +39,11 @@ class DenseRow(Displayed):
         regions: Connected coin flips, largest first.
         passes: Passes spent on it.
         class_names: K names.
-        position_name: What a position is called: `pixel`.
-        kind: What a row is, `image` or `row`.
+        position_name: Name of a position: `pixel`.
+        kind: Name of one row in sentences, `image` or `row`.
         method: Name and settings of the method that produced the passes.
-        id: What the caller calls the row, or None.
-        id_name: What the caller calls that.
+        id: The caller's name for the row, or None.
+        id_name: Name of the column of ids.
     """
 
     in_notebooks: ClassVar[str] = "howsure.answers.positions.notebook:of_row"
@@ -68,7 +68,7 @@ class DenseRow(Displayed):
 
     @property
     def called(self) -> str:
-        """What the row is called in a text: `scan A17` by its id, or without one `image 17`."""
+        """Name of the row in a text: `scan A17` by its id, or without one `image 17`."""
         return called(self.kind, self.row, self.id, self.id_name)
 
     def __str__(self) -> str:

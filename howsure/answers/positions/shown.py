@@ -56,10 +56,10 @@ Shown = Words | Pixels
 
 
 def shown_of(looks: Looks, positions: tuple[int, ...]) -> Shown | None:
-    """What lies under the maps, or None where no rows are given.
+    """Images or words under the maps, or None if no rows are given.
 
     Args:
-        looks: Of the N rows.
+        looks: Pictures or values of the N rows.
         positions: *P.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What each network says of whole rows: shares of the classes, and how far two networks overlap.
+"""Counts of each network over whole rows: shares of the classes, and how far two networks overlap.
 
 maps of a balanced group (B, P) ── counts (B, K) ──────────────────────┐
                                 └─ positions two maps share (T, T, K) ─┴─ `Counts` of a row, which add up
@@ -30,7 +30,7 @@ Area = tuple[slice, ...]
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """What the passes over one row, or one tile of it, say of the whole.
+    """Counts of the passes over one row, or one tile of it.
 
     Attributes:
         units: For each balanced group (B, K): at how many positions each pass has each class.
@@ -141,7 +141,7 @@ class PassesTally(Tally):
                 self._maps[row].append(maps[: min(left, COMPARED // 2)])
 
     def counts(self) -> list[Counts]:
-        """Of each row."""
+        """The counts of each row."""
         found = []
         for units, maps in zip(self._units, self._maps, strict=True):
             together = np.concatenate(maps)

@@ -4,9 +4,8 @@
                                                     └─ counts of the inner parts, added up ── shares, overlap
 
 Every tile is given the same masks, so a pass is one thinned network, which sees the image tile by tile, as a
-network does that was trained on patches. Where the overlap is at least twice as wide as what a position sees
-to one side (its receptive field), and masks are of whole channels, a tiled image has the numbers of the whole
-one.
+network does that was trained on patches. A tiled image has the numbers of the whole one if masks are of whole
+channels and the overlap is at least twice as wide as what a position sees to one side (its receptive field).
 """
 
 from __future__ import annotations
@@ -77,14 +76,14 @@ class _InTiles(Positions):
 
     Attributes:
         areas: Inner parts of the tiles of the block to come.
-        tallies: What counted the passes of the block, the last of them those of all members.
+        tallies: Tallies of the passes of the block, the last of them those of all members.
     """
 
     areas: list[Area] = field(default_factory=list)
     tallies: list[PassesTally] = field(default_factory=list)
 
     def tally(self, rows: int, *, all_there: bool = False) -> PassesTally:
-        """What each network says of the inner parts of tiles."""
+        """The counts of each network over the inner parts of tiles."""
         found = PassesTally(rows, self.width, all_there=all_there, areas=self.areas)
         self.tallies.append(found)
         return found
@@ -97,7 +96,7 @@ class _TileRows:
         x: (N, …) the rows.
         areas: For each tile its index in one row, channels included.
         dtype: Type of the model's input.
-        change: What is done to tiles when they are read, or None.
+        change: Applied to tiles when they are read, or None.
     """
 
     def __init__(

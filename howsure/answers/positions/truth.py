@@ -64,7 +64,7 @@ def class_map(labels: Any, shape: tuple[int, ...], names: Sequence[str]) -> Any:
 
 
 def _other_form(given: Any, shape: tuple[int, ...], classes: int) -> str | None:
-    """What to do with labels of another shape that may be one-hot, colours, or of other sides."""
+    """The hint for labels of another shape that may be one-hot, colours, or of other sides."""
     rows, *positions = shape
     axes = {-1: (*shape, classes), 1: (rows, classes, *positions)}
     hot = [axis for axis, wanted in axes.items() if given.shape == wanted]
@@ -237,7 +237,7 @@ def truths_of(result: DenseCertainty, labels: Any) -> Iterator[Integers]:
     each row.
 
     Args:
-        result: Of N rows.
+        result: Result of N rows.
         labels: As for `check_map`, or `Ignored`; None takes `result.truth`.
 
     Raises:
