@@ -87,7 +87,7 @@ def is_folder(out: Path, workers: int | None) -> bool:
 
 
 def source_of(path: Path, opening: Opening, like: Path | None = None) -> Source:
-    """Where a worker finds the model. The worker may run in another folder."""
+    """The source from which a worker loads the model. The worker may run in another folder."""
     return Source.of(*placed(path, opening, like), opening.allow_code)
 
 
@@ -246,10 +246,10 @@ def _say_what_came(job: Job, seconds: float, console: Console) -> bool:
 
 
 def one_process(job: Job, told: Told) -> Iterator[Outcome]:
-    """What comes of each part that is not there yet.
+    """The outcome of each part that is not there yet.
 
     Args:
-        job: What is to be done.
+        job: The job.
         told: Called with (rows done, rows in all), also within a part.
     """
     worker, done = Worker(job.recipe, job.assessor), job.rows_before

@@ -36,7 +36,7 @@ PLACES = {
     "labels": "--labels FILE",
     "y": "--labels FILE",
 }
-"""What stands on the command line for an argument without a name."""
+"""Place on the command line of an argument without a name."""
 
 OTHERWISE = {
     "howsure.audit(model, x)": "howsure audit MODEL --data ROWS",
@@ -64,7 +64,7 @@ OTHERWISE = {
     "`howsure.RegressionCertainty.from_mean_std(mean, std)`, or a table": "give a table",
     "`shifts`": "--shifted",
 }
-"""What is not a matter of names."""
+"""Replacements that do not follow from names."""
 
 METHODS = {"Softmax": CHOICES[0].option, "MCDropout": DEFAULT.option, "Ensemble": ENSEMBLE.option}
 """Names of methods for `--method`."""
@@ -87,7 +87,7 @@ _PYTHON = re.compile(
 
 
 def in_options(text: str) -> str:
-    """A message in the words of the command line. What follows the words "in Python" stays as it is.
+    """A message in the words of the command line. The text after the words "in Python" stays as it is.
 
     Args:
         text: Has arguments as `name=value` or `` `name` ``, functions as `howsure.name(…)`, and in single
@@ -105,7 +105,7 @@ def in_options(text: str) -> str:
 
 
 def told(error: HowsureError) -> str:
-    """An error in the words of the command line. What was received stays as the caller gave it."""
+    """An error in the words of the command line. The received value stays as the caller gave it."""
     expected, hint = (each and in_options(each) for each in (error.expected, error.hint))
     return str(HowsureError(in_options(error.what), expected=expected, received=error.received, hint=hint))
 

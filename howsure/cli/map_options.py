@@ -143,7 +143,7 @@ class MapOptions:
 
     @staticmethod
     def geometry(data: Path) -> Path | None:
-        """What says where the positions of these rows lie: the rows, if they are images."""
+        """The file that says where the positions of these rows lie: the rows, if they are images."""
         return data if images_of(data) else None
 
 

@@ -31,7 +31,7 @@ MethodName = StrEnum("MethodName", {choice.option: choice.option for choice in C
 
 
 class Outputs(StrEnum):
-    """What the outputs of a model are."""
+    """Kinds of outputs of a model."""
 
     logits = "logits"
     probabilities = "probabilities"
@@ -43,7 +43,7 @@ class Outputs(StrEnum):
 
 
 class Keep(StrEnum):
-    """What else is kept at each position."""
+    """Further maps that are kept at each position."""
 
     probabilities = KEEP_PROBABILITIES
 
@@ -104,7 +104,7 @@ class Above:
         """The result as it is; or, if the caller asks, whether its numbers are above the threshold.
 
         Args:
-            result: What was assessed.
+            result: The result of `assess`.
             thresholds: Thresholds of the verdicts on the answer, or None.
 
         Raises:

@@ -77,7 +77,7 @@ def write_page(report: Path, table: Path, result: Any, total: int, **asked: Any)
 
 @contextmanager
 def maps_on_disk(out: Path) -> Iterator[Callable[[Any], Any]]:
-    """What moves the maps of a result into files beside `out`, which go at the end.
+    """A function that moves the maps of a result into files beside `out`, which go at the end.
 
     So that one block of many images is in memory at a time. Results without maps stay as they are.
 

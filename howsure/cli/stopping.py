@@ -81,7 +81,7 @@ class Interruptions:
 
 
 INTERRUPTIONS = Interruptions()
-"""Of this process."""
+"""The interruptions of this process."""
 
 
 @contextmanager

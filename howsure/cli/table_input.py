@@ -1,4 +1,4 @@
-"""What commands read: a table, the meaning of its columns, and its labels."""
+"""The input of commands: a table, the meaning of its columns, and its labels."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class JudgedOptions(Limits, TableOptions):
 
 @dataclass(frozen=True)
 class Input:
-    """What a command reads.
+    """The input of a command.
 
     Attributes:
         table: The table.
@@ -158,7 +158,7 @@ class Input:
         """The result in the table, or a random sample of a large folder; and the number of all rows.
 
         Args:
-            parts: What the command needs, of which the kind of the result must have one.
+            parts: Parts that the command needs, of which the kind of the result must have one.
 
         Raises:
             InputError: It has none.

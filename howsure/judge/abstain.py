@@ -85,8 +85,8 @@ def abstain(
     Rows are accepted in the order of `doubt`, the least first.
 
     Args:
-        certainty: Of n rows that the model was not trained on. Its top probability, or its `std`, only ranks
-            them, and need not be true.
+        certainty: Result of n rows that the model was not trained on. Its top probability, or its `std`, only
+            ranks them, and need not be true.
         labels: (n,) true classes, or (n, K) true numbers, or (n, *P) true classes of positions; None takes
             `certainty.truth`.
         risk: In (0, 1), share of mistakes among accepted rows.

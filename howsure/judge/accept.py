@@ -23,7 +23,7 @@ class ShareOfRows:
     """A share of rows with its exact binomial interval (Clopper and Pearson 1934).
 
     Attributes:
-        value: Of the labelled rows, 0 to 1.
+        value: Share of the labelled rows, 0 to 1.
         low: Lower end.
         high: Upper end.
     """
@@ -38,7 +38,7 @@ class ShareOfRows:
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Which answers to accept, and what is promised of them.
+    """The answers to accept, and the promise about them.
 
     Attributes:
         threshold: Rows that are certain up to this are handed over, 0 for none; equals go the same way.
@@ -62,7 +62,7 @@ class Acceptance:
         """The promise and what it rests on, in two sentences.
 
         Args:
-            wrong: What is promised of few rows: `wrong`.
+            wrong: Word for an accepted row that breaks the promise: `wrong`.
             mistakes: How many accepted rows are that: `with 3 mistakes among them`.
         """
         return (
@@ -131,7 +131,7 @@ def _least_rows(risk: float, level: float) -> int:
 
 
 def _starts(rows: int, risk: float, level: float) -> list[tuple[int, float]]:
-    """Where sequences start, a number of accepted rows, and the part of the level that each has."""
+    """The starts of sequences: a number of accepted rows, and the part of the level that each has."""
     count = 1
     while rows // 2**count >= 2 * _least_rows(risk, level / (count + 1)):
         count += 1
@@ -148,7 +148,7 @@ def _not_allowed(
     risk: float,
     level: float,
 ) -> InputError:
-    """What the start with the smallest share of mistakes needs, and how many rows would do if it stays."""
+    """The error: mistakes allowed at the start with the lowest share of them, and rows that would do."""
     places = [int(np.searchsorted(accepted, start)) for start, _ in starts]
     best = min(places, key=lambda place: wrong[place] / accepted[place])
     part = starts[places.index(best)][1]

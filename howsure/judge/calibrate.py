@@ -64,26 +64,26 @@ def calibrate(
     above (n + 1) / (n + 2), what the rule of succession (Laplace 1774) gives to the next answer after n right
     ones: what lies above is spread evenly over classes.
 
-    Of a `MultilabelCertainty` each label is calibrated by itself, as rows of the two classes `no` and `yes`.
-    That stretches or shrinks the log-odds.
+    With a `MultilabelCertainty`, howsure calibrates each label by itself, as rows of the two classes `no` and
+    `yes`. That stretches or shrinks the log-odds.
 
-    Of a `DenseCertainty` one `temperature` is fitted over all positions, with intervals and folds over rows.
+    With a `DenseCertainty`, it fits one `temperature` over all positions, with intervals and folds over rows.
     `offsets` adds an offset for each class, q = softmax(log p / T + b): bias-corrected temperature scaling
     (Alexandari and others 2020). It mends what class weights in the loss do to probabilities, and may change
     labels.
 
-    Of a `RegressionCertainty`, where `noise` is unknown, one noise for each target is learnt, by maximum
-    likelihood: Σ log N(y; mean, spread² + noise²). Where `std` is known, it is multiplied by the factor of
+    With a `RegressionCertainty`, it learns one noise for each target if `noise` is unknown, by maximum
+    likelihood: Σ log N(y; mean, spread² + noise²). If `std` is known, it is multiplied by the factor of
     maximum likelihood, √(mean of ((y − mean) / std)²). `shift` first adds the mean of y − mean to the mean.
 
     Args:
-        certainty: Of N rows the model was not trained on, at least K and at least 10.
+        certainty: Result of N rows that the model was not trained on, at least K and at least 10.
         labels: (N,) true classes in [0, K), or (N, K) yes or no for a `MultilabelCertainty`, or (N, K) true
             numbers for a `RegressionCertainty`, or (N, *P) true classes for a `DenseCertainty`; None takes
             `certainty.truth`.
         method: `temperature`, which None takes too; also `offsets` for a `DenseCertainty`; None or `shift`
             for numbers.
-        seed: Of the folds, the replicas and the draws of chance; the same seed gives the same result.
+        seed: Seed of the folds, the replicas and the draws of chance; the same seed gives the same result.
 
     Raises:
         InputError: Unknown method, a result without percentages, one that is calibrated already or has the

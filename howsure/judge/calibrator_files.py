@@ -21,7 +21,7 @@ from howsure.judge.scores import Score
 from howsure.results.columns import Result
 
 FORMAT = 2
-"""Of a saved calibrator."""
+"""Version of the format of a saved calibrator."""
 
 KIND = "howsure calibrator"
 
@@ -173,8 +173,8 @@ def read_rows_and_names(content: Mapping[str, Any], of: str) -> tuple[int, tuple
     """How many rows a calibrator has learnt from, and the names of its classes or targets.
 
     Args:
-        content: Of the file.
-        of: What has names: `class` or `target`.
+        content: Content of the file.
+        of: Kind of the names: `class` or `target`.
     """
     rows: int = typed(Annotated[int, COUNT], content["rows"], "rows")
     return rows, read_names(typed(tuple[str, ...], content[f"{of}_names"], f"{of}_names"), of)
@@ -198,9 +198,9 @@ def read_scores(
 
     Args:
         given: The content of the file.
-        field: Where it stands, for messages.
-        names: Of the scores; None for all that are there.
-        limits: Where their values lie.
+        field: Place in the file, for messages.
+        names: Names of the scores. Default: all that are there.
+        limits: Range of their values.
         known: Whether no value may be NaN, and the ends of intervals lie within the limits too.
     """
     listed, found = typed(Mapping[str, tuple[Any, Any, Any]], given, field), dict[str, Score]()

@@ -1,4 +1,4 @@
-"""What ranks of scores promise (split conformal prediction).
+"""The promise of ranks of scores (split conformal prediction).
 
 The r-th smallest of n scores of labelled rows is the threshold. A new row, of the same kind as these, has a
 score up to it with a probability of at least r / (n + 1) (Vovk and others 2005).
@@ -38,7 +38,7 @@ def threshold_of(scores: Floats, coverage: float) -> float:
 
 
 def surely_covered(sizes: Sequence[int], coverage: float) -> float:
-    """What thresholds cover at least, in all groups at once, with 95 % confidence over draws of the scores.
+    """The least coverage of thresholds, in all groups at once, with 95 % confidence over draws of the scores.
 
     With the r-th smallest of n scores as threshold the share covered is Beta(r, n + 1 − r), or larger where
     scores may be equal (Vovk 2012).
@@ -61,7 +61,7 @@ def check_enough(
         sizes: Number of labelled rows in each group.
         coverage: Promised share.
         groups: Their names; empty where one group holds all rows.
-        of_every: What a group is: `class`.
+        of_every: Name of a group in messages: `class`.
     """
     least = least_rows(coverage)
     short = [k for k, rows in enumerate(sizes) if rows < least]

@@ -1,4 +1,4 @@
-"""What rows do to a cross-fitted score through the fits of the folds that they are not in.
+"""The influence of rows on a cross-fitted score through the fits of the folds that they are not in.
 
 Each row is scored by a fit to the other folds. So a row counts twice: by its own loss, and because it moves
 the fits by which the rows of other folds are scored. Let rows have the weights 1 + ε, and let θ be what is
@@ -9,8 +9,8 @@ changes by
     Σ φ_i ε_i + κ/2 (Σ m_i ε_i)²,   φ_i = (ℓ_i + Σ_folds m_i Σ_{j in fold} s_j) / N,
                                     κ = mean ∂s/∂θ + 2 Σ s_i m_i / (N Σ m_i²).
 
-The second term is not small: a gain by calibration grows with the square of what is to be corrected. Of the
-loss that the fit minimises, κ is minus its curvature.
+The second term is not small: a gain by calibration grows with the square of what is to be corrected. If the
+loss is the one that the fit minimises, κ is minus its curvature.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from howsure.sampling.outcome import Floats, Integers
 
 @dataclass(frozen=True, eq=False)
 class Through:
-    """What rows add to a mean of losses through fits of P parameters.
+    """The influence of rows on a mean of losses through fits of P parameters.
 
     Attributes:
         parts: (N,) beside their own losses, less the mean.
@@ -40,7 +40,7 @@ class Through:
 def through_fits(
     fold: Integers, moves: Floats, slope: Floats, curvature: Floats, *, unbounded: bool = False
 ) -> Through:
-    """What rows add to the mean of losses of N rows.
+    """The influence of rows on the mean of losses of N rows.
 
     Args:
         fold: (N,) the fold of each row.

@@ -75,13 +75,13 @@ def evaluate(
     """Score probabilities against true classes, or against which labels hold, or numbers against true ones.
 
     Args:
-        certainty: Of N ≥ 2 rows, by any method.
+        certainty: Result of N ≥ 2 rows, by any method.
         labels: (N,) true classes, or (N, K) yes or no for a `MultilabelCertainty`, or (N, K) numbers for a
             `RegressionCertainty`, or (N, *P) true classes for a `DenseCertainty`, in any form that
             `with_truth` takes; None takes `certainty.truth`.
         outside: Rows of the same method and classes, or targets, from outside the distribution. Not for a
             `MultilabelCertainty`, where a row may well have none of the labels.
-        seed: Of the draws of chance behind the intervals of `ece`, `classwise_ece` and `miscalibration`.
+        seed: Seed of the draws of chance behind the intervals of `ece`, `classwise_ece` and `miscalibration`.
         ignore: For a `DenseCertainty` alone: one or more class numbers of positions that do not count, beside
             −1, −100 and 255.
         background: For a `DenseCertainty` alone: the class, by number or name, that means over classes leave

@@ -1,6 +1,6 @@
 """Is this row like anything the model has learned? Scores of its features, with a promised false-alarm rate.
 
-A softmax names a class for every row, noise included. What the last layer gets tells more: rows like those
+A softmax names a class for every row, noise included. The input of the last layer tells more: rows like those
 the model was trained on lie where these lie. A fit learns where, and how familiar other rows usually are.
 """
 
@@ -32,14 +32,15 @@ class Familiarity:
 
     Attributes:
         score: `density`, `mahalanobis`, `neighbours`, `energy` or `max_logit`.
-        share: Of rows like the held-out ones at most this share is called unfamiliar, on average.
+        share: Promised share: at most this share of rows like the held-out ones is called unfamiliar, on
+            average.
         threshold: Least score of a row that is familiar.
         train_rows: Training rows it was fitted on.
         held_out: (M,) scores of the held-out rows, in order, the least familiar first.
         width: F, the number of features.
         outputs: K, the number of logits.
-        fingerprint: Of the model, as `howsure.models.fingerprint` has it. Features of another model, or of
-            this one trained further, are refused. Empty if it is not known: of features that you made
+        fingerprint: Fingerprint of the model, as in `howsure.models.fingerprint`. Features of another model,
+            or of this one trained further, are refused. Empty if it is not known: of features that you made
             yourself, or pickled by a version that did not keep it.
         learnt_rows: The training rows, as it knows them again; None if they were not kept.
     """
@@ -86,7 +87,7 @@ class Familiarity:
         return np.asarray((1 + no_more) / (len(self.held_out) + 1))
 
     def in_words(self) -> str:
-        """What was learnt, from how many rows, and what is promised of it."""
+        """The fit, the number of its rows, and the promise."""
         rows = len(self.held_out)
         rank = _rank(rows, self.share)
         low, high = 100 * betaincinv(rank, rows + 1 - rank, [0.025, 0.975])
@@ -120,22 +121,22 @@ def familiarity(
     - `energy`: log Σ_k exp l_k (Liu and others 2020). Training rows are checked and not used.
     - `max_logit`: max_k l_k (Hendrycks and others 2022). Here too, training rows are only checked.
 
-    Where a covariance has no Cholesky factor with all pivots above the rounding of the features, the same
+    If a covariance has no Cholesky factor with all pivots above the rounding of the features, the same
     variance, the jitter, is added to every feature: the smallest of 10⁻¹², 10⁻¹¹, … 1 of the mean variance
     that will do. So features may be constant, and more than there are rows.
 
     The threshold is the ⌊share · (M + 1)⌋-th smallest score of M held-out rows; a row below it is unfamiliar.
-    Of rows that are exchangeable with the held-out ones these are at most `share`, on average over draws of
-    the held-out ones (split conformal, Vovk and others 2005).
+    Among rows that are exchangeable with the held-out ones, a share of at most `share` is unfamiliar, on
+    average over draws of the held-out ones (split conformal, Vovk and others 2005).
 
     Args:
-        train: Of rows that the model was trained on; a few thousand do.
+        train: Features of rows that the model was trained on; a few thousand do.
         labels: (N,) their true classes, in [0, K), or 0 and 1 for one sigmoid; or as names, or one-hot. Two
             rows or more of each class for `density` and `mahalanobis`. None for a model that puts out
             numbers: all rows count as one class, and `energy` and `max_logit` are refused.
-        held_out: Of M rows like those to come that the model was not trained on; M ≥ 1 / share − 1, which is
-            99 for 0.01.
-        score: Which one; `density` needs the most rows.
+        held_out: Features of M rows like those to come that the model was not trained on; M ≥ 1 / share − 1,
+            which is 99 for 0.01.
+        score: The score; `density` needs the most rows.
         share: In (0, 1).
         class_names: K names in the order of the outputs, where labels are names.
 
@@ -215,10 +216,10 @@ def _check_like(
     """`Features`, with these numbers of features and logits where they are given, or an `InputError`.
 
     Args:
-        features: What was given.
+        features: The argument of the caller.
         width: How many features the training rows have, or None.
         outputs: How many logits.
-        fingerprint: Of their model.
+        fingerprint: Fingerprint of their model.
     """
     if not isinstance(features, Features):
         raise InputError(

@@ -39,7 +39,7 @@ class Fitted(Protocol):
 
     @property
     def note(self) -> str:
-        """What a reader should know of the fit: empty, or a sentence after a blank."""
+        """A note on the fit: empty, or a sentence after a blank."""
 
     def __call__(self, given: Features) -> Floats:
         """(N,) scores."""

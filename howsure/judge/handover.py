@@ -36,7 +36,7 @@ class Suggested:
 
     Attributes:
         control: Its name there.
-        type: What kind of control it is, as Label Studio calls it: `choices` or `number`.
+        type: Kind of the control, as Label Studio calls it: `choices` or `number`.
         value: The answer.
     """
 
@@ -47,10 +47,10 @@ class Suggested:
 
 @dataclass(frozen=True)
 class Lines:
-    """What a kind of answer writes about n rows.
+    """The lines about n rows of a kind of answer.
 
     Attributes:
-        columns: Of the table, in order.
+        columns: Columns of the table, in order.
         cells: n lines, by column; unknown values are left out.
         suggested: n times what Label Studio shows as the suggested answer: one `Suggested`, several or none.
         scores: n probabilities of these answers, or None where they have none.
@@ -81,23 +81,23 @@ def hand_over(
     `<Text name="text" value="$text"/>`, and `<Choices name="choice" toName="image">` or `toName="text"`, with
     the class names.
 
-    Of a regression the columns are `mean`, `low` and `high`, which hold 95 % of new answers. Where the
-    scatter of answers is unknown, `network_low` and `network_high` stand in their place, which hold 95 % of
-    the networks. Each has a column for every target where there are several, `mean.NAME`. In Label Studio the
-    means are suggested, to `<Number name="number" toName="text"/>`, or to one `Number` for each target, named
-    like it.
+    For a regression the columns are `mean`, `low` and `high`; 95 % of new answers lie between the last two.
+    If the scatter of answers is unknown, `network_low` and `network_high` stand in their place; 95 % of the
+    networks lie between them. Each has a column for every target where there are several, `mean.NAME`. In
+    Label Studio the means are suggested, to `<Number name="number" toName="text"/>`, or to one `Number` for
+    each target, named like it.
 
-    Where each position has a class, the columns are `undecided`, `doubt` and the share of each class,
+    If each position has a class, the columns are `undecided`, `doubt` and the share of each class,
     `share.NAME`; with `sets` also `classes`, how many of them are in the set of a position on average.
     Nothing is suggested in Label Studio.
 
     Args:
-        certainty: What was assessed, of N rows.
-        rows: Which to write: (N,) booleans, as an `Abstention` gives, or positions in `certainty`, as
+        certainty: Result of N rows.
+        rows: The rows to write: (N,) booleans, as an `Abstention` gives, or positions in `certainty`, as
             `coin_flips` gives, written in that order. None at all makes a table without rows.
         path: Ends in `.csv` or `.json`. An earlier file stays until the new one is complete.
-        sets: What `howsure.prediction_sets` gave: adds the prediction set of each row. Of a regression, what
-            `howsure.prediction_intervals` gave: `low` and `high` are then the ends of its intervals.
+        sets: The result of `howsure.prediction_sets`: adds the prediction set of each row. For a regression
+            the result of `howsure.prediction_intervals`: `low` and `high` are then the ends of its intervals.
         names: (N,) where the person finds each row: a file, a URL, or the text itself.
 
     Raises:
@@ -149,7 +149,7 @@ def hand_over(
 
 
 def id_column(result: Any, columns: Sequence[str]) -> str:
-    """What the ids are called in a table of these columns, and of what Label Studio shows."""
+    """Name of the column of ids in a table of these columns, and in Label Studio."""
     name = str(result.id_name)
     return name if name not in (*columns, "image", "text") else ID
 

@@ -27,12 +27,12 @@ def prediction_intervals(
     labelled rows: not a promise for one row, nor for rows of another kind, nor where the model was trained on
     the labelled rows.
 
-    Where `std` is unknown, all intervals are equally wide: `spread` alone says nothing of noise. Learn the
-    noise first, on other rows, with `howsure.calibrate`. Several targets have a threshold each: the coverage
-    is that of each target by itself.
+    If `std` is unknown, all intervals are equally wide: `spread` alone says nothing of noise. Learn the noise
+    first, on other rows, with `howsure.calibrate`. Several targets have a threshold each: the coverage is
+    that of each target by itself.
 
     Args:
-        result: Of n rows that the model was not trained on.
+        result: Result of n rows that the model was not trained on.
         labels: (n, K) true numbers, or (n,) for one target; None takes `result.truth`.
         coverage: In (0, 1). Needs n ≥ coverage / (1 − coverage), or the threshold does not exist: 9 rows for
             0.9, 19 for 0.95; of every group with `by`.

@@ -1,4 +1,4 @@
-"""Which rows a calibrator has learnt from: scores of them, and promises made with them, would be too good.
+"""The rows that a calibrator has learnt from: scores of them, and promises made with them, would be too good.
 
 A row is known again by a digest of what the model said of it, before calibration. A calibrator keeps the
 digests of its labelled rows, of many rows a sample, and marks these rows where it meets them, in the column
@@ -7,8 +7,8 @@ last-layer Laplace with its training rows, by digests of logits. A familiarity k
 
 Other rows may have the same digest, where a model puts out few different numbers. So the rows of a result are
 marked where they are all the rows that were learnt from, or where more of them have the digest of one
-labelled row than chance explains. Of n labelled rows with n₂ digests that occur twice, the chance of a new
-row to have a digest that occurs once is about 2 n₂ / n (Good 1953).
+labelled row than chance explains. If n₂ digests of n labelled rows occur twice, the chance of a new row to
+have a digest that occurs once is about 2 n₂ / n (Good 1953).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ KEPT = 1024
 """Digests that are kept at most, 16 kB in a file: of a million rows one in a thousand."""
 
 BITS = 18
-"""Of a number that its digest depends on: the rounding of 32-bit outputs rarely changes these."""
+"""Bits of a number that its digest depends on: the rounding of 32-bit outputs rarely changes these."""
 
 COARSE = 6
 """The same where rows are counted that are copies: rounding changes these hardly ever."""
@@ -172,7 +172,7 @@ def warn_of_copies(result: Any, evaluation: Any, x: Any = None) -> None:
     """Warn where each row of a result stands several times, with the same answer and the same truth.
 
     Args:
-        result: Of labelled rows.
+        result: Result of labelled rows.
         evaluation: Its scores, with the rows and the truth that they are of.
         x: (N, …) the rows, where they are known: they tell where answers are few.
     """

@@ -29,7 +29,7 @@ class Paired:
         row: (N,) numbers of the rows.
         truth: (N, …) what is true of them.
         outside: (M,) numbers of the rows from outside of the distribution.
-        called: What the rows are called.
+        called: Name of the rows.
     """
 
     measured: Mapping[str, Measured]
@@ -51,7 +51,7 @@ class Paired:
 
 
 class Comparable:
-    """What `howsure.evaluate` gives: scores that can be compared with others of the same rows."""
+    """Base of the scores of `howsure.evaluate`, which can be compared with others of the same rows."""
 
     _found: Paired
 
@@ -91,7 +91,7 @@ def with_outside(
     """An evaluation with the scores of rows from outside added; no other score is computed again.
 
     Args:
-        evaluation: Of n rows, with the fields `OUTSIDE`.
+        evaluation: Evaluation of n rows, with the fields `OUTSIDE`.
         near: (n,) the doubt of each of its rows, and (n,) the disagreement.
         far: (m,) those of the rows from outside.
         numbers: (m,) numbers of these.

@@ -1,4 +1,4 @@
-"""What a score is made of, and how sure it is: a value, what each row contributes to it, and an interval.
+"""A score and its uncertainty: a value, the contribution of each row, and an interval.
 
 The contributions are those of the influence function (Hampel 1974): by how much the score would change, to
 first order, if the row counted a little more. The sum of their squares is the squared standard error; those
@@ -48,7 +48,7 @@ class Score:
     """A score with its 95 % interval over rows.
 
     Attributes:
-        value: Of the rows as they are; NaN where it is not defined, as for a ranking without mistakes.
+        value: Value for these rows; NaN if it is not defined, as for a ranking without mistakes.
         low: Lower end; NaN where these rows cannot tell, as with too few mistakes.
         high: Upper end.
     """
@@ -94,7 +94,7 @@ class Measured:
     """A score with a value and no interval.
 
     Attributes:
-        value: Of the rows as they are.
+        value: Value for these rows.
         parts: (N,) what each row contributes, less its share of the value; with rows from outside after them
             where there are any. The root of the sum of squares is the standard error.
         mistakes: How many rows decide it: mistakes, or the rarer kind of rows that it tells apart.
@@ -118,7 +118,7 @@ class Measured:
         """95 % ends of this less another score of the same rows.
 
         Args:
-            other: Of the same rows.
+            other: A score of the same rows.
             reach: Standard errors that it takes, where several differences are to hold together; None alone.
         """
         del other, reach
@@ -155,7 +155,7 @@ class Mean(Measured):
     Attributes:
         by_odds: Whether the interval is made in log-odds, as for areas under ROC curves (Pepe 2003);
             otherwise it corrects for skewness.
-        through: What rows did through cross-fits, of which `parts` have their part; None without fits.
+        through: Influence of rows through cross-fits, of which `parts` have their part; None without fits.
     """
 
     least: float = -np.inf
@@ -256,7 +256,7 @@ def _comparable(one: Measured, other: Measured) -> bool:
 
 
 def wider(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
-    """What holds both intervals; NaN where one is."""
+    """The smallest interval around both; NaN where one is."""
     return float(np.minimum(one[0], other[0])), float(np.maximum(one[1], other[1]))
 
 
@@ -386,7 +386,7 @@ def centred(losses: Floats) -> Floats:
 
 
 def of_ranking(confidence: Floats, right: Floats) -> dict[str, Measured]:
-    """What the order of confidence (N,) is worth for telling right answers (N,), 0 or 1, from mistakes."""
+    """Scores of the order of confidence (N,) for telling right answers (N,), 0 or 1, from mistakes."""
     rows, mistakes = len(right), int(len(right) - right.sum())
     area, parts = area_under_risk(confidence, 1 - right)
     wrong = mistakes / rows
@@ -457,7 +457,7 @@ def _scaled(deviations: Floats) -> Floats:
 
 
 def _thresholds(inside: Floats, z: float) -> tuple[float, float]:
-    """Where 95 % of `inside` are accepted, z standard errors of their number to either side."""
+    """Thresholds that accept 95 % of `inside`, z standard errors of their number to either side."""
     n = len(inside)
     rank, reach = np.ceil(round(0.95 * n, 9)), z * np.sqrt(0.95 * 0.05 * n)
     ordered = np.append(-np.sort(-inside), -np.inf)  # the last: no threshold at all

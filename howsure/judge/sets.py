@@ -61,7 +61,7 @@ def prediction_sets(
     the score still is one function for labelled and new rows.
 
     Args:
-        certainty: Of n rows that the model was not trained on.
+        certainty: Result of n rows that the model was not trained on.
         labels: (n,) true classes; None takes `certainty.truth`.
         coverage: In (0, 1). Needs n ≥ coverage / (1 − coverage), or the threshold does not exist: 19 rows
             for 0.95, 99 for 0.99; of every class with `by_class`.

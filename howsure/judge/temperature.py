@@ -37,7 +37,7 @@ def least(at: Callable[[float], Floats], limit: float = LIMIT) -> tuple[float, F
 
     Args:
         at: From an exponent to (N, 3): loss, slope and curvature of each row, a convex function of it.
-        limit: Of the exponent, and of its inverse.
+        limit: Largest exponent, and largest inverse of it.
     """
     low, high, beta = 1 / limit, limit, 1.0
     found = at(beta)

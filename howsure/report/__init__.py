@@ -10,7 +10,7 @@ looks       what a row looks like
 images      rows as pictures
 templates   what all pages are made with
 
-What the page of a kind of answer holds is in its folder, `howsure/answers/classes/page.py`.
+The folder of a kind of answer makes its page, for example `howsure/answers/classes/page.py`.
 """
 
 from howsure.report.comparison import render_comparison, write_comparison

@@ -30,7 +30,7 @@ _TIMES = (
 _FIRST_YEAR = 1970
 
 _MOST_STEPS = 4
-"""Of a time axis: dates are long, and a telephone is narrow."""
+"""Most steps of a time axis: dates are long, and a telephone is narrow."""
 
 _NINES = (0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
 
@@ -42,7 +42,7 @@ class Axis:
     Attributes:
         place: From a value to its position in [0, 100]; what lies beyond an end is put at the end.
         ticks: Positions in [0, 100] and their labels.
-        note: What a reader has to know about the scale, a sentence; empty where it is linear.
+        note: Sentence about the scale for the reader; empty if it is linear.
     """
 
     place: Callable[[float], float]

@@ -67,7 +67,7 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
     The page holds its figures and styles and asks for nothing from outside.
 
     Args:
-        comparison: Of one method or more.
+        comparison: Comparison of one method or more.
         title: A line above the heading; None stands for one that asks which method is better here.
 
     Returns:
@@ -210,10 +210,10 @@ class Reason:
     Attributes:
         method: Its name.
         said: A few sentences; empty where nothing is known.
-        claimed: What it claims beside what came true, in short; empty where it claims nothing.
+        claimed: Its claims beside the truth, in short; empty if it claims nothing.
         points: The same of each dot, in sentences.
-        dots: Of the method.
-        mended: Of the method once it is calibrated.
+        dots: Dots of the method.
+        mended: Dots of the method once it is calibrated.
     """
 
     method: str
@@ -274,10 +274,10 @@ class Gain:
     """By how much a method is better than the baseline, in all or in a part.
 
     Attributes:
-        verdict: What is better or worse; empty if the interval contains 0.
+        verdict: The better or worse part; empty if the interval contains 0.
         value: How much better it is, as text.
         interval: As text; empty where it has no width.
-        places: Of the value and the ends of its interval, in per cent of the width.
+        places: Places of the value and the ends of its interval, in per cent of the width.
     """
 
     verdict: str
@@ -288,7 +288,7 @@ class Gain:
 
 @dataclass(frozen=True)
 class Gains:
-    """What the gain of each method over the baseline is made of, in the score that decides which to take.
+    """The parts of the gain of each method over the baseline, in the score that decides which to take.
 
     Attributes:
         columns: Heading of each part, and what it means.

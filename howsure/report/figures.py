@@ -56,13 +56,13 @@ def proportion(count: int, total: int) -> Proportion:
 def differs_from_claim(claim: float, right: Proportion, among: int = 1) -> int:
     """Whether a share of right answers differs from what was claimed by more than chance.
 
-    An exact binomial test at 5 %, half of it for each side (Clopper & Pearson 1934). Where the claims of rows
+    An exact binomial test at 5 %, half of it for each side (Clopper & Pearson 1934). If the claims of rows
     differ, their number of right answers varies less than a binomial one (Hoeffding 1956), so it errs more
     rarely still.
 
     Args:
         claim: Mean claimed probability, in [0, 1].
-        right: What was counted.
+        right: The counted share of right answers.
         among: How many such tests are made side by side; all of them together err in one of twenty cases
             at most (Bonferroni).
 
@@ -112,7 +112,7 @@ def histogram(probability: Floats, verdict: NDArray[np.str_], classes: int) -> H
 
 @dataclass(frozen=True)
 class Reliability:
-    """What the model claims against how often it is right, in groups of like certainty.
+    """The claims of the model and its share of right answers, in groups of like certainty.
 
     Attributes:
         confidence: (B,) mean top probability of each group, rising.
@@ -178,7 +178,7 @@ class Band:
 
 
 def bands(probability: Floats, correct: NDArray[np.bool_]) -> list[Band]:
-    """What rows claim and how many are right, in bands that people ask about, the highest first.
+    """The claims of rows and their shares of right answers, in common bands, the highest first.
 
     Args:
         probability: (N,) top probabilities.
@@ -201,7 +201,7 @@ def bands(probability: Floats, correct: NDArray[np.bool_]) -> list[Band]:
 
 @dataclass(frozen=True)
 class RiskCoverage:
-    """What is gained by setting the least certain rows aside.
+    """The gain from setting the least certain rows aside.
 
     Attributes:
         kept: (P,) rows that are kept, rising; the last is N.

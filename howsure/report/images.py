@@ -51,7 +51,7 @@ def are_images(rows: Pixels, kind: str) -> bool:
         rows: (N, H, W, C) with C of 1, 3 or 4 are images, and so are (N, C, H, W) where `kind` says so, as
             PyTorch has them. (N, H, W) are where `kind` says so or H
             equals W; else they may as well be sequences.
-        kind: What one row is, as `Certainty.kind` has it.
+        kind: Name of one row, as `Certainty.kind` has it.
     """
     if rows.dtype.kind not in "buif" or 0 in rows.shape[1:]:
         return False
@@ -109,13 +109,13 @@ def pictures(rows: Pixels, positions: Sequence[int], budget: int, largest: int =
 
     Args:
         rows: (N, H, W) or (N, H, W, C), any range of values; brightness is the same for all rows.
-        positions: Which rows, in the order wanted.
+        positions: Positions of the rows, in the order wanted.
         budget: Most characters that they may take together, unless they take more at 28 pixels.
         largest: Longest edge in pixels.
 
     Returns:
-        One picture per position. Where the originals are longer, or together would take more, they are
-        shrunk. Pixels that are not a number are black.
+        One picture per position. If the originals are longer, or together would take more, they are shrunk.
+        Pixels that are not a number are black.
     """
     if not len(positions):
         return []

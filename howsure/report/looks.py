@@ -1,4 +1,4 @@
-"""What a row looks like: its picture, its first values with the names of their columns, or neither."""
+"""The look of a row: its picture, its first values with the names of their columns, or neither."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _BY_PLACE = "If they are in that order, give them without names, such as `rows=r
 
 @dataclass(frozen=True)
 class Look:
-    """What is shown of one row.
+    """The look of one row.
 
     Attributes:
         picture: The row as an image, or None.
@@ -36,7 +36,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Looks:
-    """What can be shown of N rows.
+    """The looks of N rows.
 
     Attributes:
         images: (N, …) rows that are images, or None.
@@ -56,13 +56,13 @@ class Looks:
 
 
 def looks_of(rows: Any, result: Any, kind: str) -> Looks:
-    """What can be shown of rows.
+    """The looks of rows.
 
     Args:
-        rows: Whatever `assess` takes but a file: an array (N, …), a data frame, a dict of arrays by name, a
-            list of arrays of several inputs, batches; or None.
-        result: Of these N rows, for what they are called.
-        kind: What one row is, as `Certainty.kind` has it.
+        rows: Any rows that `assess` takes, except a file: an array (N, …), a data frame, a dict of arrays by
+            name, a list of arrays of several inputs, batches; or None.
+        result: Result of these N rows, for their names.
+        kind: Name of one row, as `Certainty.kind` has it.
 
     Raises:
         InputError: There are not N rows, or they have the names of other rows.

@@ -1,4 +1,4 @@
-"""What notebooks show: a sentence and a small table, as HTML that stands alone."""
+"""Views for notebooks: a sentence and a small table, as HTML that stands alone."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Table:
     """A small table; the first cell of each row is its heading.
 
     Attributes:
-        caption: What it shows.
+        caption: Title of the table.
         head: Headings of its columns.
         rows: Its cells, as texts.
         numeric: Numbers of the columns that hold numbers.
@@ -40,7 +40,7 @@ class Table:
 
 @dataclass(frozen=True)
 class View:
-    """What is shown of an object: paragraphs, and tables below them."""
+    """The view of an object: paragraphs, and tables below them."""
 
     said: Sequence[str]
     tables: Sequence[Table] = ()
@@ -57,7 +57,7 @@ def html_of(shown: Displayed) -> str:
 
 
 def of_anything(shown: Any) -> View:
-    """What has no view of its own: as it prints, a paragraph for each line."""
+    """The view of an object without a view of its own: as it prints, a paragraph for each line."""
     return View(str(shown).splitlines())
 
 
@@ -89,7 +89,7 @@ def of_comparison(comparison: Comparison) -> View:
 
 
 def of_audit(audit: Audit) -> View:
-    """What is random, and every layer."""
+    """The random layers, and every layer."""
     rows = [
         [layer.name, layer.kind, layer.random or layer.note or "", "every pass" if layer.repeated else "once"]
         for layer in audit.layers

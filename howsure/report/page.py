@@ -36,12 +36,12 @@ _SCORE = ("value", "low", "high")
 
 @dataclass(frozen=True)
 class Asked:
-    """What a page is asked to show beside a result: what `render` takes, and what it made of that.
+    """The arguments of `render` beside the result, and values computed from them.
 
     Attributes:
-        looks: What can be shown of the rows.
-        kind: What one row is, `image` or `row`.
-        background: Of a class at each position, the number of the one that means over classes leave out.
+        looks: Pictures or values of the rows.
+        kind: Name of one row, `image` or `row`.
+        background: For a class at each position: the number of the one that means over classes leave out.
     """
 
     looks: Looks
@@ -81,24 +81,24 @@ def render(
     """One HTML page about N rows: which to check first, whether to trust the percentages, and why.
 
     The page holds its images, figures, styles and one small script, which it can do without, and asks for
-    nothing from outside. What has nothing to tell is left out. Of several labels per row it counts and shows
-    answers, one for each label of each row, and tells them label by label. Of a kind of answer that brings no
-    page of its own, it shows the first rows as they print.
+    nothing from outside. It leaves out sections without content. With several labels per row it counts and
+    shows answers, one for each label of each row, and tells them label by label. If a kind of answer brings
+    no page of its own, it shows the first rows as they print.
 
     Args:
-        result: What is reported; sections that need the true answers appear where it has them.
+        result: The result; sections that need the true answers appear if it has them.
         rows: The N rows that were assessed, in their order, or with their index or ids: an array (N, …), a
             data frame, or a dict of arrays by name. (N, H, W, C) with C of 1, 3 or 4, and (N, H, W) unless
             they look like sequences, are shown as images, anything else by its first values; None shows row
             numbers alone.
-        audit: What in the model is random, or None to leave that section out.
-        comparison: Of methods, on rows like these, or None to leave that section out.
+        audit: The random layers of the model, or None to leave that section out.
+        comparison: A comparison of methods on rows like these, or None to leave that section out.
         title: A line above the heading; None stands for one that asks how sure the model is.
         drawn_from: How many rows there are, where these were drawn from them by chance; else None.
         missing: A sentence on rows that should be in `result` and are not, or None.
-        background: Of a class at each position, the one that means over classes leave out, as
+        background: For a class at each position: the one that means over classes leave out, as
             `howsure.evaluate` takes it, or None.
-        geometry: Of a class at each position, where positions lie; see `DenseCertainty.report`.
+        geometry: For a class at each position: the places of positions; see `DenseCertainty.report`.
 
     Returns:
         HTML, at most 3 MB. With zero rows it says so.
@@ -126,11 +126,11 @@ def whole(
 
     Args:
         template: Its name.
-        result: What is reported.
-        asked: What the page is asked to show.
+        result: The result.
+        asked: The arguments of `render`.
         sections: Headings of the sections by anchor, in their order; the comparison comes after them.
         details: The same of what is closed, at the end; the audit is added.
-        **context: What the template needs beside that.
+        **context: Other values for the template.
     """
     comparison, sections, details = asked.comparison, dict(sections), dict(details)
     words = words_of(getattr(result, "method", {}))
@@ -198,7 +198,7 @@ class MadeWith:
         settings: Its settings in words; those that are None are left out.
         seed: Seed of the passes, or None where that is not known.
         version: Version of howsure, or an empty text.
-        others: What else a result of this kind holds for all rows, in words.
+        others: Other settings that a result of this kind holds for all rows, in words.
     """
 
     method: str

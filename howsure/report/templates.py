@@ -21,7 +21,7 @@ class Script:
     """A script within a page.
 
     Attributes:
-        text: What it does; no text of a caller's is ever in it.
+        text: JavaScript; no text of a caller's is ever in it.
         allowed: The source that a page's policy has to allow for it, and for no other.
     """
 
@@ -44,10 +44,10 @@ def script(name: str = "report.js") -> Script:
 
 @cache
 def environment() -> jinja2.Environment:
-    """Where templates are found, those of a kind of answer in its own folder: `classes/page.html.j2`.
+    """The environment of templates; those of a kind of answer are in its own folder: `classes/page.html.j2`.
 
-    Whatever they are given is escaped, what would reorder the text around it is shown instead, and what they
-    miss is an error.
+    It escapes all values, shows characters that would reorder the text around them, and raises an error for
+    missing ones.
     """
     here = Path(__file__).parent
     found = jinja2.Environment(

@@ -25,7 +25,7 @@ SCORES = {
         *("outside AUROC, by disagreement", "higher is better; 0.5 is a guess, 1 puts every OOD row last"),
     ),
 }
-"""What the field calls each score of an evaluation, and what is good."""
+"""The field's name of each score of an evaluation, and its good direction."""
 
 
 def decimals(found: Proportion) -> int:
