@@ -65,8 +65,8 @@ def as_number(value: object, name: str, example: str) -> float:
 
     Args:
         value: Anything.
-        name: Of the argument.
-        example: What it may be, in words, for the message.
+        name: Name of the argument.
+        example: An accepted value, in words, for the message.
     """
     real = isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
     try:
@@ -82,7 +82,7 @@ def as_share(value: object, name: str) -> float:
 
     Args:
         value: Anything.
-        name: Of the argument.
+        name: Name of the argument.
     """
     expected = f"a number between 0 and 1, from {LEAST_SHARE:g} to 1 − {LEAST_SHARE:g}"
     share = as_number(value, name, expected)
@@ -92,7 +92,7 @@ def as_share(value: object, name: str) -> float:
 
 
 def check_by_name(value: object, name: str) -> dict[str, Any]:
-    """What is given by name as a dict, or an `InputError`; None stands for nothing."""
+    """A mapping by name as a dict, or an `InputError`; None gives an empty one."""
     if value is None:
         return {}
     if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
@@ -107,7 +107,7 @@ def as_array(values: object, called: str) -> NDArray[Any]:
 
     Args:
         values: Anything.
-        called: What they are, in words, for the message.
+        called: The values in words, for the message.
     """
     try:
         return np.asarray(values)
@@ -124,7 +124,7 @@ def as_floats(values: object, called: str) -> NDArray[np.float64]:
 
     Args:
         values: Anything.
-        called: What they are, in words, for the message.
+        called: The values in words, for the message.
     """
     try:
         given = np.asarray(values)

@@ -77,10 +77,10 @@ def assess(
             several inputs; a data frame; a file or a folder of images; or batches, from a DataLoader, a
             `tf.data.Dataset`, a `PyDataset` or an iterator. Labels and ids that come with the rows become
             `truth` and `ids` of the result.
-        method: What produces the passes: `MCDropout()`, which None stands for and which draws as many as
-            the rows need; `Softmax()`, the plain prediction; `Ensemble([…])`, `Augmentation([…])`, or what
-            `LastLayerLaplace.fit` made. Of a classifier or regressor, None stands for `Members()` where it
-            averages members, as a forest does, and otherwise for `PlainPrediction()`.
+        method: The source of the passes: `MCDropout()`, which draws as many as the rows need; `Softmax()`,
+            the plain prediction; `Ensemble([…])`, `Augmentation([…])`, or the result of
+            `LastLayerLaplace.fit`. Default: `MCDropout()` for networks, `Members()` for classifiers and
+            regressors that average members, such as a forest, otherwise `PlainPrediction()`.
         seed: Seed of the masks, a whole number ≥ 0.
         batch_size: Rows that run together, ≥ 1; changes speed and memory, not the result.
         outputs: `logits` or `probabilities` of classes, `label-logits` or `label-probabilities` of several
@@ -89,28 +89,28 @@ def assess(
             last layer, the loss, and what else the model says.
         class_names: K names of classes, labels or numbers, in the order of the outputs; None takes those that
             the model has, as a classifier does in `classes_`, or '0' … 'K−1'.
-        thresholds: Where `sure` and `coin flip` lie; None stands for 0.95 and 0.20.
+        thresholds: Thresholds of `sure` and `coin flip`. Default: 0.95 and 0.20.
         progress: True shows a bar, or lines where stderr is no terminal. A function is called with (rows
             done, rows in all); while batches are gathered, with (0, rows so far).
-        output: Which of several outputs of a model is meant, by its name or its place from 0; None for the
-            only one.
-        outcome: What an answer is, where howsure should not read it from the model: an `Outcome`, or a
-            class of them. See `docs/extend.md`.
-        class_axis: Of a model with a class at each position: the axis of its output that holds the classes,
-            counted with the axis of the rows, such as 1 or −1. None takes the last one in Keras, and the
-            first one after the rows in PyTorch.
+        output: Name or place from 0 of the output to use, if a model has several.
+        outcome: The kind of answer, if howsure should not read it from the model: an `Outcome`, or a class of
+            them. See `docs/extend.md`.
+        class_axis: Axis of the classes in the output of a model with a class at each position, counted with
+            the axis of the rows, such as 1 or −1. Default: the last one in Keras, and the first one after the
+            rows in PyTorch.
         keep: `probabilities` to keep those of all K classes at each position; None keeps the two top classes.
         tile: Sides of tiles, for images or volumes too large for memory: one number, or one for each axis of
             positions. Every tile is assessed by itself, and its inner part is kept.
         overlap: Positions that neighbouring tiles share, along each axis, an even number; None for a quarter
             of the tile. It should be twice as wide as what the network sees to one side of a position.
-        positions: Which positions of each row count, an array (N, *P) of booleans: words but no padding,
+        positions: The positions of each row that count, an array (N, *P) of booleans: words but no padding,
             pixels in the region of interest. All others are left out of shares, of `undecided`, `doubt` and
-            `overlap`, and of the rule by which passes end. None takes those that an input `attention_mask`
-            or a mask of Keras counts; without either, all.
-        of_label: Of a model with K sigmoids at each position, none of which excludes another: the label whose
-            map is assessed, by its name in `class_names` or its place from 0. The result has two classes,
-            without and with the label. Each label is a call of its own, with the same thinned networks.
+            `overlap`, and of the rule by which passes end. Default: those that an input `attention_mask` or a
+            mask of Keras counts; without either, all.
+        of_label: For a model with K sigmoids at each position, none of which excludes another: the label
+            whose map is assessed, by its name in `class_names` or its place from 0. The result has two
+            classes, without and with the label. Each label is a call of its own, with the same thinned
+            networks.
 
     Returns:
         A `Certainty` of N rows; a `MultilabelCertainty` where a row has several labels; a

@@ -20,10 +20,11 @@ TEMPORARY = ".howsure-"
 def write_whole(path: str | os.PathLike[str], write: Callable[[str], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then move it into place.
 
-    What a link points to is written, and the link stays. A file that was there keeps its permissions.
+    If `path` is a link, the target is written, and the link stays. A file that was there keeps its
+    permissions.
 
     Args:
-        path: Where the finished file belongs.
+        path: Path of the finished file.
         write: Called with the name of the temporary file.
 
     Raises:
@@ -47,7 +48,7 @@ def write_whole(path: str | os.PathLike[str], write: Callable[[str], object]) ->
 
 
 def check_place(path: str | os.PathLike[str]) -> Path:
-    """Where a file would be written, links followed.
+    """The path at which a file would be written, links followed.
 
     Raises:
         InputError: This is no path.

@@ -1,4 +1,4 @@
-"""What in a model is random, what stays fixed and why, and what a pass costs."""
+"""The random and the fixed parts of a model, the reasons, and the cost of a pass."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ from howsure.sampling.randomness import largest_difference, plain_method, sites_
 
 @dataclass(frozen=True)
 class Audit(Displayed):
-    """What `howsure.audit` found in a model.
+    """The result of `howsure.audit` for a model.
 
     Attributes:
         model: Name of the model.
-        backend: What it was examined on: `tensorflow`, `numpy`.
+        backend: The backend of the audit: `tensorflow`, `numpy`.
         layers: Every layer call, in the order of execution; none of a model that is no network.
         passes_differ: Whether two different passes gave different outputs on a probe.
         largest_difference: The largest absolute difference of an output between those passes.
-        warnings: What could not be switched, one sentence each.
-        advice: What to do where nothing is random, or None.
-        plan: What the plan says that was given, in words, or None.
-        any_size: What stood for axes of any size, where no rows were given and the model has such; costs
-            and shapes are for that size. Else None.
-        outputs: What its outputs are read as, in words, where nothing but its last layer tells. Else None.
+        warnings: One sentence for each thing that could not be switched.
+        advice: A hint if nothing is random, or None.
+        plan: The given plan in words, or None.
+        any_size: The size used for axes of any size, if no rows were given and the model has such; costs and
+            shapes are for that size. Else None.
+        outputs: The reading of its outputs, in words, if nothing but its last layer shows it. Else None.
         prices: Half the width of a 95 % interval of a probability, and what it costs at most, in plain
             predictions of a row; none where outputs are no probabilities of a row or nothing is random.
     """
@@ -82,7 +82,7 @@ class Audit(Displayed):
 
     @property
     def multiply_adds_repeated(self) -> int:
-        """Of these, the part that each further pass costs."""
+        """Multiply-adds of each further pass."""
         return sum(layer.multiply_adds for layer in self.layers if layer.repeated)
 
     def __str__(self) -> str:
@@ -112,7 +112,7 @@ class Audit(Displayed):
 
     @property
     def in_words(self) -> str:
-        """What the passes of this model vary in, and what they cost, in two sentences."""
+        """The random parts and the cost of the passes of this model, in two sentences."""
         if not self.layers:
             return "It draws nothing when it predicts."
         if not self.random_layers:
@@ -135,7 +135,7 @@ class Audit(Displayed):
 
     @property
     def prices_in_words(self) -> str:
-        """What each precision costs, a sentence; empty without `prices`."""
+        """The cost of each precision, a sentence; empty without `prices`."""
         if not self.prices:
             return ""
         costs = [f"± {100 * margin:g} % takes up to {math.ceil(cost):,}" for margin, cost in self.prices]
@@ -165,16 +165,16 @@ def audit(
     outputs: str | None = None,
     class_axis: int | None = None,
 ) -> Audit:
-    """Which layers become random and at what rate, which stay fixed and why, and what a pass costs.
+    """List the random layers with their rates, the fixed ones with reasons, and the cost of a pass.
 
     Args:
         model: A built model, as `assess` takes it.
         x: Rows as for `assess`; only their shape counts. Needed only where the model does not say
             what it takes; where it takes any size, costs are for that of these rows.
         gaussian_noise: Whether `GaussianNoise` layers are to be random.
-        plan: What `howsure.plan` made for this model, to be told in words.
+        plan: A plan of `howsure.plan` for this model, to be told in words.
         keep_off: Names of random layers that stay off, as in `MCDropout`.
-        output: Which of several outputs of the model is meant, as in `assess`.
+        output: Name or place of the output to use, as in `assess`.
         outputs: As in `assess`; matters where a mean and a variance are two outputs.
         class_axis: As in `assess`, for a model with a class at each position; the audit says how its output
             is read.
@@ -226,7 +226,7 @@ def _prices(model: Model, plan: Plan | None) -> tuple[tuple[float, float], ...]:
 
 
 def _read_as(info: ModelInfo, request: Request) -> str | None:
-    """What linear outputs are read as, where no loss says what they are; and outputs at positions."""
+    """The reading of linear outputs, if no loss shows what they are; and of outputs at positions."""
     if request.class_axis is not None or len(info.output_shape) > 1:
         return _read_at_positions(info, request)
     several = len(info.output_shape) == 1 and info.output_shape[0] > 1
@@ -301,7 +301,7 @@ def _as_given(rows: list[Any], model: Any) -> Any:
 
 
 def _of_estimator(model: Model, has_network: bool) -> str:
-    """What `assess` makes of a model of scikit-learn, in which there is nothing to switch on."""
+    """The treatment by `assess` of a model of scikit-learn, in which there is nothing to switch on."""
     if has_network:
         return (
             "It holds a network, whose dropout stays off when it predicts. For MC dropout, assess the "
@@ -316,7 +316,7 @@ def _of_estimator(model: Model, has_network: bool) -> str:
 
 
 def _advice(info: ModelInfo, random: bool, differ: bool) -> str | None:
-    """What to do where passes do not differ, or where there is no plain prediction; else None."""
+    """A hint if passes do not differ, or if there is no plain prediction; else None."""
     if info.always_random is not None:
         return "The plain prediction is random as well, so no method can be used: use a Dropout layer there."
     if differ:

@@ -68,7 +68,7 @@ def written(
         answers: Ends of the interval of a new answer, or None.
         networks: Ends of the interval between networks, or None.
         truth: The true number, or None.
-        width: Of an interval whose ends are unknown; NaN for none.
+        width: Width of an interval whose ends are unknown; NaN for none.
     """
     intervals = [each for each in (answers, networks) if each is not None]
     widths = [high - low for low, high in intervals] or ([width] if np.isfinite(width) else [])
@@ -146,7 +146,7 @@ def rounded(value: float, decimals: int, power: int = 0) -> str:
     Args:
         value: Finite.
         decimals: −2 rounds to hundreds.
-        power: Of ten, or 0 for plain digits.
+        power: Power of ten, or 0 for plain digits.
     """
     found = round(Decimal(value), decimals).scaleb(-power)
     shown = f"{abs(found) if found == 0 else found:,.{max(0, decimals + power)}f}"

@@ -1,4 +1,4 @@
-"""What a notebook shows in the place of text."""
+"""The display of objects in a notebook, in the place of text."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@
     HowsureWarning (UserWarning)      the result stands, but the reader should know this
 
 An exception raised inside the user's own layer passes through unchanged; a note says which sides of images
-would do. On the command line it is one line. Where results go into a folder it is named as its part's fault.
+would do. On the command line it is one line. If results go into a folder, it is named as its part's fault.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class HowsureError(Exception):
     """Base of all exceptions of howsure.
 
     Args:
-        what: What happened, one sentence without the closing full stop.
+        what: The problem, one sentence without the closing full stop.
         expected: What would have been accepted.
-        received: What was there instead.
-        hint: What to do about it, a sentence.
+        received: The rejected value.
+        hint: A remedy, a sentence.
     """
 
     def __init__(
@@ -91,8 +91,8 @@ class HowsureWarning(UserWarning):
 
     Args:
         said: The message.
-        kind: What it has in common with such warnings about other rows, which may tell other numbers; None
-            where there are no others.
+        kind: The common part of such warnings about other rows, which may tell other numbers; None if there
+            are no others.
 
     Attributes:
         kind: As given, or the message.
@@ -113,7 +113,7 @@ def is_of_a_model(error: Exception) -> bool:
 
 
 def raised(error: BaseException) -> str:
-    """What was raised that is none of howsure's errors: its first line, and its notes.
+    """The text of an exception that is none of howsure's errors: its first line, and its notes.
 
     Before that, Keras says in a line of its own which layer raised it.
     """
@@ -148,7 +148,7 @@ def about(rows: str = "", method: str = "") -> Iterator[None]:
     """In this scope errors, and warnings that are heard, say that they are of these rows.
 
     Args:
-        rows: Name of the set; empty for rows that need no name. What is said of these is not said of others.
+        rows: Name of the set; empty for rows that need no name. Sentences about these are not told of others.
         method: Name of the method that assesses them, which is kept of what is heard.
     """
     before = _ABOUT.set((rows, method))
@@ -169,9 +169,9 @@ _WAITING: ContextVar[list[Callable[[], None]] | None] = ContextVar("_WAITING", d
 def probing() -> Iterator[None]:
     """Around runs of a model that only find out what it is: in this scope no warning becomes an error.
 
-    What a model or its framework has to say comes when rows are assessed. What howsure itself has to say
-    comes after this scope, under the filters of the caller. Where no warning is an error the filters stay
-    untouched, since Python forgets with each change which warnings it has shown.
+    Warnings of a model or its framework come when rows are assessed. Warnings of howsure itself come after
+    this scope, under the filters of the caller. If no warning is an error the filters stay untouched, since
+    Python forgets with each change which warnings it has shown.
     """
     if _WAITING.get() is not None or not _any_is_an_error():
         yield

@@ -14,7 +14,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 NAMES = ("class_names", "target_names")
-"""What names of outputs are called, by what they are of."""
+"""Arguments for names of outputs."""
 
 _SHOWN = (bool, int, float, type(None))
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from howsure.errors import DependencyError, HowsureError
 
 BACKENDS = ("tensorflow", "jax", "torch")
-"""What Keras runs on, in the order in which they are looked for."""
+"""The backends of Keras, in the order of the search."""
 
 
 @contextmanager
@@ -18,8 +18,8 @@ def needs(package: str, what: str, extra: str | None = None) -> Iterator[None]:
 
     Args:
         package: As it is imported.
-        what: What needs it, the subject of a sentence.
-        extra: What the extra is called; None where it is called like the package.
+        what: The part that needs it, the subject of a sentence.
+        extra: Name of the extra. Default: that of the package.
 
     Raises:
         DependencyError: It is not installed, or cannot be imported.

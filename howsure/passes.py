@@ -41,7 +41,7 @@ def passes(
     class_axis: int | None = None,
     of_label: str | int | None = None,
 ) -> NDArray[np.float32]:
-    """What each of n thinned networks says of each row: MC dropout before anything is averaged.
+    """Return the outputs of n thinned networks for each row: MC dropout before anything is averaged.
 
     Pass t is the same thinned network for every row, so `passes(…)[t]` is one network's answer to all rows.
     They are those of `assess(…, method=MCDropout(passes=n, balanced=balanced), seed=seed)`, which keeps none,

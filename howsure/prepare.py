@@ -49,11 +49,11 @@ def prepare(
     Args:
         model: As a caller gives it.
         x: The rows, as a caller gives them.
-        method: Which will begin.
-        request: What the caller wishes.
+        method: The method that will begin.
+        request: The wishes of the caller.
         raw: Whether the raw outputs are wanted, whatever they mean.
         first: The job whose answers are to be put together with those of this one.
-        undo: What moves outputs (n, …) for moved rows back; None where none moved.
+        undo: Moves outputs (n, …) for moved rows back; None if none moved.
 
     Raises:
         InputError: Rows, names or outputs that cannot be used.

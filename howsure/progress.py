@@ -12,12 +12,12 @@ Told = Callable[[int, int], None]
 """Called with (rows done, rows in all)."""
 
 Progress = bool | Told | None
-"""What a caller may give: True for a bar, a function, or nothing."""
+"""The accepted values: True for a bar, a function, or nothing."""
 
 
 @contextmanager
 def told(progress: Progress, task: str) -> Iterator[Told | None]:
-    """What is to be called with (rows done, rows in all), or None where nobody wants to know.
+    """The function to call with (rows done, rows in all), or None if nobody wants to know.
 
     True stands for a bar on stderr where that is a terminal; elsewhere for a line every ten seconds, and one
     at the end.

@@ -1,4 +1,4 @@
-"""What a caller may wish of an assessment, checked once, at the door, and handed on as one object."""
+"""The wishes of a caller for an assessment, checked once, and handed on as one object."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ KEEP_PROBABILITIES = "probabilities"
 
 @dataclass(frozen=True)
 class Request:
-    """What is wished of an assessment, apart from the model, the rows and the method.
+    """The wishes for an assessment, apart from the model, the rows and the method.
 
     Attributes:
         seed: Seed of the passes, ≥ 0.
         batch_size: Rows that run together, ≥ 1. It changes speed and memory, not the result.
-        outputs: What the numbers of the model are, such as `logits`; None reads it from the model.
+        outputs: The kind of numbers that the model puts out, such as `logits`; None reads it from the model.
         class_names: K names of the classes, labels or numbers, in the order of the outputs; None takes
             those that the model or the rows bring.
-        thresholds: Where the verdicts lie; None takes 0.95 and 0.20.
-        output: Which of several outputs of the model is meant, by name or place; None for the only one.
-        outcome: What an answer is: an `Outcome`, or a class of them that is asked whether the model fits;
+        thresholds: Thresholds of the verdicts. Default: 0.95 and 0.20.
+        output: Name or place of the output to use, if the model has several.
+        outcome: The kind of answer: an `Outcome`, or a class of them that is asked whether the model fits;
             None asks all that howsure knows.
-        class_axis: Which axis of the output of one row holds the classes, where there is an answer at each
-            position; None takes the last one in Keras and the first one in PyTorch.
+        class_axis: Axis of the classes in the output of one row, if there is an answer at each position.
+            Default: the last one in Keras and the first one in PyTorch.
         tile: Sides of the tiles in which rows are assessed that have an answer at each position: one number
             for all axes of positions, or one for each; None for whole rows.
         overlap: Positions that neighbouring tiles share, along each axis; None for a quarter of the tile.
-        positions: Which positions of each row count, an array (N, *P) of yes or no; None takes all, or those
-            that the model itself counts.
+        positions: The positions of each row that count, an array (N, *P) of yes or no. Default: those that
+            the model itself counts, otherwise all.
         keep: `probabilities` to keep those of all classes at each position; None keeps the two top classes.
-        of_label: Of a model with several labels at each position: the label whose map is assessed, yes or no
-            at each position, by its name or its place; None where a position has one class.
+        of_label: For a model with several labels at each position: the label whose map is assessed, yes or no
+            at each position, by its name or its place; None if a position has one class.
 
     Raises:
         InputError: A value that cannot be used.

@@ -38,7 +38,7 @@ class Site:
 
     @property
     def in_words(self) -> str:
-        """What this site does, for people: `drops 25 %`."""
+        """The site in words: `drops 25 %`."""
         if self.kind in BERNOULLI_KINDS:
             return f"drops {100 * self.rate:.4g} %" + (" (alpha)" if self.kind == ALPHA_DROPOUT else "")
         if self.kind == GAUSSIAN_DROPOUT:

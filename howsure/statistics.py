@@ -13,7 +13,7 @@ from scipy.special import betainc, betaincc, betaincinv, ndtri, stdtrit
 Floats = NDArray[np.float64]
 
 ERROR_FLOOR = 0.0005
-"""Least error of a probability ever reported. Where nearly all passes agree, their distribution is so skewed
+"""Least error of a probability ever reported. If nearly all passes agree, their distribution is so skewed
 that the spread of the few seen says nothing. Whether it suffices, docs/coverage.md says for random rows."""
 
 FLIPS, FLIPS_AT_ONCE = 2000, 100
@@ -96,9 +96,9 @@ def normal_density(x: ArrayLike) -> Floats:
 def skewed_interval(value: float, parts: Floats, confidence: float = 0.95) -> tuple[float, float]:
     """Interval of a sum of independent parts that may be skewed: a t without its skewness (Hall 1992).
 
-    With σ² = Σ parts² and s = Σ parts³ / σ³, from value − σ g(z) to value + σ g(z), where
-    g(x) = 3/s · ((1 + s (x − s/6))^⅓ − 1) and z the quantiles of the normal distribution. Of a sum of k equal
-    jumps it is near the exact interval of a Poisson number, from k = 1 on.
+    With σ² = Σ parts² and s = Σ parts³ / σ³, from value − σ g(z) to value + σ g(z), where g(x) = 3/s · ((1 +
+    s (x − s/6))^⅓ − 1) and z the quantiles of the normal distribution. For a sum of k equal jumps it is near
+    the exact interval of a Poisson number, from k = 1 on.
 
     Args:
         value: The sum.
@@ -151,8 +151,8 @@ def simultaneous_reach(values: Floats, pairs: Sequence[tuple[int, int]], confide
 
     Args:
         values: (M, N) what each row adds to each of M scores.
-        pairs: Which two of the M are compared.
-        confidence: Of all together.
+        pairs: Pairs of the M scores to compare.
+        confidence: Confidence for all together.
     """
     one, other = np.transpose(pairs)
     error = np.sqrt(np.sum((values[one] - values[other]) ** 2, axis=1))

@@ -1,4 +1,4 @@
-"""What the commands say: progress, findings in words, and the most undecided rows as a table."""
+"""The output of the commands: progress, findings in words, and the most undecided rows as a table."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from howsure.words import printable
 SECONDS_BETWEEN_LINES = 10.0
 
 COMPILING = "compiling, and planning how many passes"
-"""What is waited for until the first rows are done."""
+"""The words on a bar until the first rows are done."""
 
 Report = Callable[[float | None, str], None]
 """Told the share that is done, in [0, 1], or None where that is not known, and what to say about it."""
@@ -41,7 +41,7 @@ def progress(console: Console, task: str, *, waiting: str) -> Iterator[Report]:
     Args:
         console: Where.
         task: Its name, for example `Training`.
-        waiting: What is waited for until the first report, for example `compiling`.
+        waiting: Words until the first report, for example `compiling`.
     """
     if console.is_terminal:
         columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
@@ -76,7 +76,7 @@ def progress(console: Console, task: str, *, waiting: str) -> Iterator[Report]:
 def say(console: Console, text: str) -> None:
     """Print text as it is: brackets are no markup, numbers get no colours, and paths are not broken.
 
-    What would steer the terminal is shown instead.
+    Characters that would steer the terminal are shown instead.
     """
     console.print(Text(printable(text)), soft_wrap=True)
 
@@ -89,9 +89,9 @@ def paragraph(console: Console, text: str) -> None:
 def summary(result: Result[Any]) -> str:
     """How a result came out, a paragraph.
 
-    Of classes: how many rows got which verdict, how often it was right, whether all is settled, and what the
-    doubt is. Of several labels per row it counts answers, one for each label of each row. Of a kind of answer
-    that brings no summary: how many rows there are.
+    For classes it says how many rows got which verdict, how often it was right, whether all is settled, and
+    what the doubt is. With several labels per row it counts answers, one for each label of each row. If a kind of
+    answer brings no summary, it gives the number of rows.
 
     Example:
         >>> print(summary(howsure.assess(model, x).with_truth(labels)))
@@ -103,11 +103,11 @@ def summary(result: Result[Any]) -> str:
 def undecided_table(result: Result[Any], count: int) -> Table:
     """The rows to look at first: number, id, sentences, and the truth, where these are known.
 
-    Of several labels per row it has one line for each of the most undecided answers. Of a kind of answer that
+    With several labels per row it has one line for each of the most undecided answers. If a kind of answer
     does not say which rows are undecided, it has the first.
 
     Args:
-        result: What is shown.
+        result: The result.
         count: How many rows, or answers, at the most.
     """
     told, id_name = lines_of(result, count).lines, id_name_of(result)

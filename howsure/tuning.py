@@ -12,7 +12,7 @@ CHEAP = 1 / 500
 """Plain predictions. Largest cost of a pass through the last levels for them to get many masks."""
 
 SPARE = 0.05
-"""Plain predictions. What a round may spend on balancing the first masks within it."""
+"""Plain predictions. A round may spend this on balancing the first masks within it."""
 
 SPARE_IN_THE_MIDDLE = 0.3
 """Plain predictions. The same for the branching between the first and the last."""
@@ -44,7 +44,7 @@ SHARE_OF_CANDIDATES = 0.75
 # --- what a call costs ---------------------------------------------------------------------------------
 
 BUDGET = 20.0
-"""Plain predictions. What a row costs at most, on average, where neither a budget nor an error is given."""
+"""Plain predictions. Highest mean cost of a row, if neither a budget nor an error is given."""
 
 LEAST_OPERATIONS_OF_A_ROW = 4e6
 """Multiply-adds. The same, where that is more: a thousand rows of a small network take a second or so."""
@@ -53,8 +53,8 @@ LEAST_OPERATIONS = 2e9
 """Multiply-adds. The most that this adds up to over the rows of a call that makes a plan of its own."""
 
 SHARE_OF_RUN = 1 / 4
-"""Of what the first cells of all rows cost, what replicates may cost where a run makes its own plan. Rows of
-the pilot that need more passes take theirs from these."""
+"""Share of the cost of the first cells of all rows that replicates may cost, if a run makes its own plan.
+Rows of the pilot that need more passes take theirs from these."""
 
 # --- how a model runs, and how much at once -----------------------------------------------------------
 
@@ -63,7 +63,7 @@ LARGEST_FOLD = 1 << 24
 For networks in numpy too, where it is 128 MiB."""
 
 ELEMENTWISE = 8
-"""Multiply-adds. What reading, masking and writing one number costs; for networks in numpy too."""
+"""Multiply-adds. Cost of reading, masking and writing one number; for networks in numpy too."""
 
 KEPT_GRAPHS = 64
 """Graphs of different shapes that are kept with TensorFlow, and shapes of rows for which a model stays

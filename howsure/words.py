@@ -13,7 +13,7 @@ _FORMULA = re.compile(r"'*[=+\-@\t\r\n＝＋－＠]")
 """How a text begins that a spreadsheet takes for a formula, perhaps after quotes that keep it from that."""
 
 _NUMBER = re.compile(r"[+-]?[0-9]+([.][0-9]+)?([eE][+-]?[0-9]+)?")
-"""What a spreadsheet takes for a number, whatever sign comes first."""
+"""A number for a spreadsheet, whatever sign comes first."""
 
 _NOT_PRINTABLE = re.compile(r"[\0-\x1f\x7f-\x9f\ud800-\udfff\u2028-\u202e\u2066-\u2069]")
 """Controls, halves of surrogate pairs, separators of lines and of paragraphs, and what reorders the text
@@ -63,7 +63,8 @@ def listed(names: Sequence[str]) -> str:
 def no_formula(cell: Any) -> Any:
     """A text that a spreadsheet would run as a formula with a `'` before it, as OWASP advises for csv.
 
-    A number stays one. What has such a `'` already gets one more, so that `before_no_formula` finds it again.
+    A number stays one. A text that begins with such a `'` gets one more, so that `before_no_formula` finds it
+    again.
 
     Example:
         >>> [no_formula(cell) for cell in ("=1+1", "-1", "'=1", "it's", 2)]

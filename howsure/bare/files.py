@@ -44,17 +44,17 @@ Result = Any
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of a file of probabilities, or of numbers, are for.
+    """The meaning of the columns of a file of probabilities, or of numbers.
 
     Attributes:
         class_names: Names of the classes, or labels: those of the columns that hold them, or of the columns
             in their order; None where all columns that are left are classes. Or names of targets: their
             columns are `mean.NAME` and `std.NAME`.
-        roles: Which columns hold labels and ids, and which are left out.
+        roles: Columns of labels, of ids, and those that are left out.
         several: Whether each column is the probability of a label of its own.
         normalise: Whether the numbers of each row are divided by their sum.
         label_in_file: Name of the column of labels in a file of their own, or None.
-        thresholds: Where the verdicts on given probabilities lie, or None.
+        thresholds: Thresholds of the verdicts on given probabilities, or None.
         labelled: Whether labels are needed. If not, those of a table are left out where a row has none.
     """
 
@@ -111,7 +111,7 @@ def read_result(
 
     Args:
         path: The file.
-        columns: What its columns are for, where that does not show.
+        columns: Meaning of its columns, if the file does not show it.
         for_scores: Whether columns of a saved file are left out that no score looks at.
 
     Raises:
@@ -264,7 +264,7 @@ def _check_nothing_asked(source: Path, columns: Columns) -> None:
 
 
 def _roles(table: Table, source: Path, columns: Columns) -> _Found:
-    """What each column is for; classes are those that are left."""
+    """The role of each column; the remaining ones are classes."""
     names = list(table.names)
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -295,7 +295,7 @@ def _roles(table: Table, source: Path, columns: Columns) -> _Found:
 
 
 def _roles_exported(names: list[str], columns: Columns) -> Roles:
-    """Where labels and ids stand in a csv file that howsure wrote, unless the caller says it."""
+    """The columns of labels and ids in a csv file that howsure wrote, unless the caller names them."""
     kind = columns.answer.result_type
     own = [name for name in names if kind.can_call(before_no_formula(name))]
     roles = columns.roles

@@ -27,11 +27,11 @@ MAPS = "Maps with a class at each position belong to `howsure.DenseCertainty`, w
 
 @dataclass(frozen=True)
 class Kind:
-    """What it takes to make results of one kind from probabilities: the part `given` of a kind of answers.
+    """The part `given` of a kind of answers: it makes results of that kind from probabilities.
 
     Attributes:
-        each: What a column is of, `class` or `label`.
-        expected: What is expected, for messages.
+        each: Kind of the columns, `class` or `label`.
+        expected: Expected values, for messages.
         sums: Whether rows sum to 1. Then one column alone is that of the second of two.
         checked: From (N, K) numbers, (N,) what rows are called, the name of their type and what they are,
             in words, to (N, K) probabilities; an `InputError` for what are none.
@@ -54,7 +54,7 @@ class Given:
         dtype: Name of the type they came in.
         names: K names of the columns, or None where they have none.
         ids: (N,) what the caller calls each row, or None.
-        id_name: What the caller calls that, or None.
+        id_name: The caller's name for the ids, or None.
         labels: True classes that came with the rows, or None.
         frame_index: (N,) the index of the data frame, or None.
     """
@@ -73,9 +73,9 @@ def read_given(p: Any, names: Any, kind: Kind, called: str) -> Given:
 
     Args:
         p: (N, K) as a list, array, tensor or frame; also (N,) of two classes.
-        names: K names, or None. Of a frame they choose columns, where it has columns of these names.
-        kind: What the columns are of.
-        called: What the numbers are, in words, the subject of a message.
+        names: K names, or None. If a frame has columns of these names, they choose columns.
+        kind: Kind of the columns.
+        called: The numbers in words, the subject of a message.
 
     Raises:
         InputError: No numbers, another shape, or names that do not fit.

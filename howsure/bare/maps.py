@@ -37,7 +37,7 @@ from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.sampling.sketch import with_networks
 
 IN_NPZ = ("probabilities", "softmax")
-"""What nnU-Net calls the probabilities in its files: version 2, and version 1."""
+"""Names that nnU-Net gives the probabilities in its files: version 2, and version 1."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class _Rows:
 
     Attributes:
         count: N.
-        shape: Of one pass over a row, as given.
+        shape: Shape of one pass over a row, as given.
         of: Maps the number of a row to its passes (T, *shape); probabilities are one.
         are_passes: Whether they are passes.
         class_axis: Axis of the classes in the shape.

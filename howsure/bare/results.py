@@ -93,7 +93,7 @@ def of_passes(
 
 
 def settings_of(name: str, source: str | None) -> dict[str, Any]:
-    """What a result tells of probabilities or passes that were given, by the name of their method."""
+    """The settings of a result of given probabilities or passes, by the name of their method."""
     check_type(source, (str, type(None)), "source", "a text that says where they come from, or None")
     words = {"pass": "what was given"}
     if name == GIVEN_PASSES:
@@ -123,7 +123,7 @@ def _outcome(of: Kind, names: tuple[str, ...] | None, width: int, thresholds: Th
 
 
 def limits_of(thresholds: Thresholds | None) -> Thresholds:
-    """Where the verdicts lie: as given, or as usual."""
+    """The thresholds of the verdicts, as given or by default."""
     if thresholds is None:
         return Thresholds()
     check_type(thresholds, Thresholds, "thresholds", "howsure.Thresholds(sure=0.95, coin_flip=0.2)")
@@ -199,7 +199,7 @@ def _check_pass(one: Any, called: str) -> None:
 
 
 def too_few(passes: int) -> InputError:
-    """What to say of so few passes."""
+    """The error for so few passes."""
     return InputError(
         "Too few passes to tell the error of their mean",
         expected="2 or more",
@@ -209,7 +209,7 @@ def too_few(passes: int) -> InputError:
 
 
 def _at_hand(passes: Sequence[Floats], outcome: Outcome) -> Estimates:
-    """What passes say that are all there: seen from their mean, some rows at a time."""
+    """Estimates from passes that are all in memory: seen from their mean, some rows at a time."""
     rows = len(passes[0])
     at_once = max(1, tuning.LARGEST_FOLD // (len(passes) * len(outcome.families)))
     blocks = [
@@ -220,7 +220,7 @@ def _at_hand(passes: Sequence[Floats], outcome: Outcome) -> Estimates:
 
 
 def _streamed(kept: Sequence[Floats], others: Iterable[tuple[Given, Floats]], outcome: Outcome) -> Estimates:
-    """What passes say that come one after the other: seen from the mean of the first, which are kept."""
+    """Estimates from passes that come one after the other: seen from the mean of the first, `kept`."""
     reference = np.mean(kept, axis=0)
     sums = Sums.of(len(reference), outcome)
     for values in itertools.chain(kept, (values for _, values in others)):

@@ -47,7 +47,7 @@ def distributions(p: Floats, numbers: Numbers, dtype: str, called: str) -> Float
         p: (N, K) finite or not.
         numbers: (N,) what the rows are called in messages; or maps which of them are wrong to where that is.
         dtype: Name of the type they came in.
-        called: What they are, in words, the subject of a message.
+        called: The numbers in words, the subject of a message.
 
     Returns:
         (N, K) that sum to 1.
@@ -137,7 +137,7 @@ def _not_distributions(p: Floats, numbers: Numbers, called: str, wrong: NDArray[
 
 
 def _cause(p: Floats) -> str:
-    """What numbers outside of 0 to 1 may be, and what to do about it."""
+    """The likely meaning of numbers outside of 0 to 1, and what to do about it."""
     total = p.sum(axis=1)
     stray = _of_no_class(p)
     if stray is not None:
@@ -158,7 +158,7 @@ def _cause(p: Floats) -> str:
 
 
 def _cause_of_sums(p: Floats, wrong: NDArray[np.bool_]) -> str:
-    """What numbers from 0 to 1 may be whose rows do not sum to 1, and what to do about it."""
+    """The likely meaning of numbers from 0 to 1 whose rows do not sum to 1, and what to do about it."""
     total = p.sum(axis=1)
     stray = _of_no_class(p)
     if stray is not None:

@@ -1,4 +1,4 @@
-"""What a comparison of methods found: their scores on the same rows, paired, and which is the best."""
+"""The result of a comparison of methods: their scores on the same rows, paired, and which is the best."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ class Comparison(Displayed):
         against: Scores by method and OOD set, of the unchanged rows together with that set.
         costs: Time for the rows in units of one plain prediction, the shortest over the sets, measured once;
             NaN without the plain softmax among the methods. Calibration itself costs almost nothing.
-        certainties: Result of each method on the unchanged rows. Where there is a class at each position it
-            has no rows, as maps of all methods may not fit in memory.
+        certainties: Result of each method on the unchanged rows. With a class at each position it has no
+            rows, as maps of all methods may not fit in memory.
         truth: (N,) the true classes, (N, K) the true numbers, or (N, *P) the true class at each position, −1
             where it does not count.
         kinds: The method behind each name. A calibrated version has the same method.
@@ -64,8 +64,8 @@ class Comparison(Displayed):
         familiarities: Names of the scores of familiarity. They have costs, and scores only on OOD rows.
         familiar: Their scores by name and OOD set, paired with the methods.
         background: Name of the class that means over classes leave out, or None.
-        parts: What the NLL of each method on the unchanged rows is made of, where it is defined.
-        claims: What each method claims beside what came true, by method and set.
+        parts: Parts of the NLL of each method on the unchanged rows, if it is defined.
+        claims: Claims of each method beside the truth, by method and set.
         members: By ensemble, its members, each alone.
         noticed: Sentences on what is odd about the rows, results or models, as they were warned of.
     """
@@ -103,8 +103,8 @@ class Comparison(Displayed):
 
         Args:
             results: By name, all of the same rows and classes. The first is the baseline. Classes are paired
-                by name. Rows are paired by id, or by position if a result has no ids. Where there is a class
-                at each position, they hold the probabilities of all classes.
+                by name. Rows are paired by id, or by position if a result has no ids. With a class at each
+                position, they hold the probabilities of all classes.
             labels: (N,) true classes, (N, K) true numbers, or (N, *P) true classes at positions; None takes
                 those of the results.
             calibrated: Whether to add each result after calibration (cross-fitted), as in `compare`. Needs
@@ -159,8 +159,8 @@ class Comparison(Displayed):
         """Write all scores into one csv file: a line for each method, set of rows and score.
 
         Columns are `method`, `rows`, `score`, `value`, `low` and `high`, and the paired `difference` from the
-        baseline with `difference_low` and `difference_high`; see `score` and `difference`. What is not known
-        is left empty. Further lines of the unchanged rows hold `nll_calibration`, `nll_accuracy`, `nll_order`
+        baseline with `difference_low` and `difference_high`; see `score` and `difference`. Unknown values are
+        left empty. Further lines of the unchanged rows hold `nll_calibration`, `nll_accuracy`, `nll_order`
         and `nll_discrimination`, see `part`; `scale`, the best temperature, or factor of the standard
         deviations; `cost` in plain predictions; and how many `networks` a method needs.
 

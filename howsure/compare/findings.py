@@ -1,8 +1,8 @@
 """A `Comparison` in sentences: which method is better here, by how much, and why.
 
 Every sentence follows from paired intervals, which hold together for all pairs of methods. If an interval
-contains 0 or is unknown, no method is called better: it "may be as good", or the rows "cannot tell".
-What scores are called and what they mean, the kind of answer says: its `Words`.
+contains 0 or is unknown, no method is called better: it "may be as good", or the rows "cannot tell". The
+`Words` of the kind of answer name and explain its scores.
 """
 
 from __future__ import annotations

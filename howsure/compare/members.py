@@ -1,4 +1,4 @@
-"""What the members of an ensemble are worth alone, beside all of them together."""
+"""The scores of the members of an ensemble alone, beside all of them together."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ class Members:
     def beside_the_best(self, confidence: float = 0.95) -> tuple[Score, Floats]:
         """The loss of all together less that of the best member, and (N,) what each row contributes to it.
 
-        Whichever member is truly the best, all together are better if they are better than each (an
-        intersection-union test, Berger 1982), and worse if they are worse than any (Bonferroni).
+        All together are better if they are better than each member (an intersection-union test, Berger 1982),
+        and worse if they are worse than any (Bonferroni).
         """
         count, rows = self.losses.shape
         gaps = self.together - self.losses
@@ -116,7 +116,7 @@ class Hearing:
             self.found.setdefault(number, []).append((numbers, losses, wrong))
 
     def members(self) -> Members | None:
-        """What was heard; None if that was nothing."""
+        """The members heard, or None."""
         if not self.found:
             return None
         order = np.argsort(np.concatenate([numbers for numbers, *_ in self.found[0]]), kind="stable")

@@ -1,4 +1,4 @@
-"""What is odd about labelled rows, results and members that are compared: each is warned of, and kept."""
+"""Warnings about labelled rows, results and members that are compared; the comparison keeps them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def of_rows(
 
     Args:
         comparing: How these results are scored.
-        name: Of the baseline.
+        name: Name of the baseline.
         said: Its results by set of rows.
         truth: True answers of the unchanged rows.
         evaluation: Its scores of these.

@@ -1,4 +1,4 @@
-"""What the negative log-likelihood (NLL) of a method is made of: calibration, accuracy and order.
+"""The parts of the negative log-likelihood (NLL) of a method: calibration, accuracy and order.
 
     calibration  NLL − NLL at the best temperature, or factor of the standard deviation
     accuracy     NLL of a forecaster who knows no more than how often, or how far, the method is off
@@ -35,7 +35,7 @@ DISCRIMINATION = "discrimination"
 
 @dataclass(frozen=True, eq=False)
 class Claims:
-    """What a method claims beside what came true, of one set of rows.
+    """The claims of a method beside the truth, for one set of rows.
 
     Attributes:
         claimed: Mean percentage of the answers; of numbers, the root mean square of standard deviations.
@@ -112,7 +112,7 @@ def at_best(losses: Floats, slopes: Floats, curvatures: Floats, mistakes: int) -
     """The mean of losses (N,) at the parameter that makes it least, with what the choice hides added.
 
     Args:
-        losses: Of each row.
+        losses: Loss of each row.
         slopes: Their derivatives, which add up to 0.
         curvatures: Their second derivatives.
         mistakes: How many rows decide the score.
@@ -126,7 +126,7 @@ def at_best(losses: Floats, slopes: Floats, curvatures: Floats, mistakes: int) -
 def of_scale(value: float, slopes: Floats, curvatures: Floats, mistakes: int, **told: bool) -> Scale:
     """The logarithm of a scale, with slopes and curvatures (N,) of each loss in that logarithm.
 
-    What else is told of it, see `Scale`.
+    `told` sets further fields of `Scale`.
     """
     return Scale(value, -_steps(slopes, curvatures), mistakes, **told)
 

@@ -84,10 +84,10 @@ def besides(
     """Whether a method is better than the baseline in another score too, a sentence; empty if unknown.
 
     Args:
-        comparison: What was found.
+        comparison: The comparison.
         method: The method.
         name: The score.
-        called: What a sentence calls it.
+        called: Name of the score in a sentence.
         told: From the difference to how large it is and its interval, in words.
     """
     gap = comparison.difference(method, comparison.methods[0], name)
@@ -111,7 +111,7 @@ def networks_of(kind: Method) -> int:
 
 
 def price_of(comparison: Comparison, method: str) -> str:
-    """What a method takes, `4 networks and 2.8 plain predictions`; empty where it is hardly more."""
+    """The cost of a method, `4 networks and 2.8 plain predictions`; empty if it is hardly more than one."""
     networks, cost = networks_of(comparison.kinds[method]), comparison.costs[method]
     trained = [f"{networks} networks"] if networks > 1 else []
     spent = [f"{cost:.1f} plain predictions"] if np.isfinite(cost) and cost >= CHEAP else []

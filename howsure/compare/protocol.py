@@ -1,4 +1,4 @@
-"""What a kind of answer brings so that results of it can be compared: its part `compare`."""
+"""The part `compare` of a kind of answer, by which results of it can be compared."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Wording:
 
     Attributes:
         question: A heading.
-        has: What the best method has.
+        has: The advantage of the best method.
         does: A sentence about the method `it` with the `value` of its score.
         beside: Whether the best value is above or below that of another.
     """
@@ -38,8 +38,8 @@ class ShiftWording:
     """The words for changed rows.
 
     Attributes:
-        said: What is told of the baseline, `{baseline}`.
-        asked: Which of the other methods is named.
+        said: Sentence about the baseline, `{baseline}`.
+        asked: The question that the other method named answers.
         does: A sentence about a better `{method}` and the `{gap}` to the baseline.
         nothing: The sentence if no method is better.
     """
@@ -56,7 +56,7 @@ class Shown:
 
     Attributes:
         scores: By what the differences were given by.
-        zero: Where the baseline lies.
+        zero: Place of the baseline.
         tick: From the number at a tick to its label.
         value: From a score to its value and its interval as texts.
     """
@@ -79,14 +79,14 @@ class Words(Protocol):
         always_known: Scores that may be marked as the best even where `main` has no interval.
         better: A word for a method that is better in `main` than the baseline.
         worse: A word for one that is worse.
-        given: What given results are, a sentence.
+        given: Description of given results, a sentence.
         shift: The words for changed rows.
-        reasons: What a part of the difference in `main` means, by whether it is better: the end of a
+        reasons: Meaning of a part of the difference in `main`, by whether it is better: the end of a
             sentence.
         axes: Names of what is claimed and of what came true, as `Claims` have them in their curve.
         point: A sentence about how many `{rows}` of a point of the curve, what they `{claimed}`, and how much
             came `{true}`.
-        one_number: What calibration by one number leaves as it is, a sentence.
+        one_number: Sentence on the quantities that calibration by one number leaves as they are.
         page: The template of the page.
     """
 
@@ -128,7 +128,7 @@ class Words(Protocol):
         """By how much a method is better than another one."""
 
     def note(self, comparison: Comparison, name: str) -> str:
-        """What the technical term means, or nothing."""
+        """The meaning of the technical term, or nothing."""
 
     def cell(self, score: Score, name: str) -> tuple[str, str]:
         """A score and its interval in a table of a page."""
@@ -137,16 +137,16 @@ class Words(Protocol):
         """A score in the short table."""
 
     def shifted_value(self, comparison: Comparison, rows: str) -> str:
-        """What is told of the baseline on changed rows."""
+        """The value of the baseline on changed rows, in words."""
 
     def shifted_gap(self, comparison: Comparison, gap: Score) -> str:
         """By how much a method is better than the baseline in `main`, on changed rows."""
 
     def does(self, comparison: Comparison, gap: Score, than: str = "") -> str:
-        """What a difference in `main` means: `gives the true class 8 % more than the softmax (4 to 12 %)`."""
+        """A difference in `main` in words: `gives the true class 8 % more than the softmax (4 to 12 %)`."""
 
     def does_together(self, comparison: Comparison, gap: Score, than: str) -> str:
-        """What members do with this difference of their losses, in the plural."""
+        """The same of the difference between the losses of all members and of one, in the plural."""
 
     def amount(self, comparison: Comparison, gap: Score) -> str:
         """A part of a difference in `main`, with its sign: `+8 % (4 to 12 %)`."""
@@ -155,7 +155,7 @@ class Words(Protocol):
         """That `it` is too sure, or too modest, and by how much."""
 
     def claimed(self, claims: Claims) -> str:
-        """What is claimed beside what came true, in short."""
+        """The claims beside the truth, in short."""
 
     def scale_in_words(self, scale: Score) -> str:
         """The best temperature, or factor, in brackets."""
@@ -182,8 +182,7 @@ class Comparing:
         aligned: From name and result, and name and result of the baseline, to the result with its classes
             in the order of the baseline; an `InputError` if the classes differ.
         scored: From a result, the true answers, a seed, and what `calibrated` says of fits, or None, to an
-            evaluation with a score by each name. Where there is a class at each position, also without a
-            `background`.
+            evaluation with a score by each name. With a class at each position, also without a `background`.
         beside: From an evaluation, its result, and one of OOD rows, to an evaluation of both. None where OOD
             rows are not scored.
         familiar: From such an evaluation, (N,) and (M,) familiarities, to how well these tell rows apart;
@@ -198,14 +197,14 @@ class Comparing:
             right or wrong.
         parts: From a result, the true answers and its evaluation to the `Parts` of its NLL, or None.
         claims: From the same to the `Claims` beside what came true, or None.
-        alone: What a network says alone; see `howsure.compare.members.Alone`. None where it is not scored.
+        alone: Scores of a network alone; see `howsure.compare.members.Alone`. None where it is not scored.
         scores: Names of the scores.
         higher: Those for which higher is better.
         plain: Name of the plain prediction among the methods that a model allows.
-        needs: What the true answers are called: `true classes`.
+        needs: Name of the true answers: `true classes`.
         shifts: Changes of images by default.
         words: How the comparison is told.
-        keep: What results have to hold in order to be scored, as `howsure.assess` takes it.
+        keep: Fields that results need for the scores, as `keep` of `howsure.assess`.
         gathered: From blocks of a result, how many rows there are, and a folder for temporary files, to one
             result.
         kept: From a scored result to what a comparison keeps of it.

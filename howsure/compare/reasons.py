@@ -33,7 +33,7 @@ TOGETHER = "together"
 """The claim that an ensemble is better than the best of its members, or worse."""
 
 LIKELY = 0.8
-"""Confidence of the interval that a guess excludes 0 by. Where the true effect is 0, one in five does."""
+"""Confidence of the interval that a guess excludes 0 by. Without an effect, one interval in five does so."""
 
 POWER = NORMAL + float(ndtri(0.8))
 """Standard errors from 0 at which an effect is found in 8 of 10 cases."""
@@ -41,7 +41,7 @@ POWER = NORMAL + float(ndtri(0.8))
 
 @dataclass(frozen=True)
 class Claim:
-    """What is said of one method.
+    """A statement about one method.
 
     Attributes:
         method: Its name.
@@ -104,7 +104,7 @@ def _claim(
         effect: See `Claim`.
         parts: (N,) what each row contributes to it.
         likely: Ends of the interval of a guess.
-        size: Of the effect, where its interval is as wide to either side; None for its value.
+        size: Size of the effect, if its interval is as wide to either side; None for its value.
     """
     if effect.known and parts.any() and (effect.excludes_zero or likely[0] > 0 or likely[1] < 0):
         needed = (POWER * float(np.linalg.norm(parts)) / (effect.value if size is None else size)) ** 2
@@ -280,7 +280,7 @@ def sure_parts(told: Mapping[str, Claim]) -> list[Claim]:
 
 
 def _clauses(comparison: Comparison, found: list[Claim]) -> list[str]:
-    """What each claim is about and by how much, the largest effect first."""
+    """The subject of each claim and its size, the largest effect first."""
     words = comparison.words
     told = [(*_worth(comparison, each), words.reasons[each.about, each.better]) for each in found]
     return [
@@ -311,7 +311,7 @@ def _why_unknown(comparison: Comparison, guesses: list[Claim]) -> str:
 
 
 def _once_calibrated(comparison: Comparison, name: str, told: Mapping[str, Claim]) -> str:
-    """What is left of a difference once both are calibrated, where calibration has a sure part in it."""
+    """The rest of a difference once both are calibrated, if calibration has a sure part in it."""
     if (
         CALIBRATION not in told
         or not told[CALIBRATION].sure

@@ -29,7 +29,7 @@ class Given:
     """Stands in for the method of a given result. It cannot run.
 
     Args:
-        in_words: What the results are, a sentence.
+        in_words: Description of the results, a sentence.
     """
 
     in_words: str

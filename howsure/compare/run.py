@@ -88,9 +88,9 @@ def compare(
 ) -> Comparison:
     """Assess the same rows by several methods, and score them.
 
-    Where there is a class at each position, scores are of rows, such as images: each is a mean over rows of
-    what the positions of a row come to, so intervals are over rows. The maps of one method at a time lie in
-    temporary files, and memory does not grow with the number of rows.
+    With a class at each position, scores are of rows, such as images: each is a mean over rows of a value of
+    the row, so intervals are over rows. The maps of one method at a time lie in temporary files, and memory
+    does not grow with the number of rows.
 
     Args:
         model: A trained model, as for `assess`.
@@ -100,12 +100,12 @@ def compare(
         methods: By name. The first is the baseline, best the plain prediction, `Softmax()`. None means that
             one and, if the model has dropout, `MCDropout()`.
         shifts: By name, the same rows after a change: a function of the arrays of `x`, or the rows
-            themselves. Where there is a class at each position, a change that moves positions is a pair (do,
-            undo), 'flip' or 'turn', as in `Augmentation`, and outputs are moved back. None means
+            themselves. With a class at each position, a change that moves positions is a pair (do, undo),
+            'flip' or 'turn', as in `Augmentation`, and outputs are moved back. None means
             `howsure.shifts.STANDARD` for images, of which numbers and positions get those that move nothing,
             and no change otherwise; {} means no change.
-        outside: By name, OOD rows: they belong to none of the model's classes, or are unlike its rows. Where
-            there is a class at each position, the doubt of each row tells them apart.
+        outside: By name, OOD rows: they belong to none of the model's classes, or are unlike its rows. With a
+            class at each position, the doubt of each row tells them apart.
         familiarity: By name, results of `howsure.familiarity` on features of the model. On OOD rows they are
             compared with the entropy of each method, or with its standard deviation. Not where there is a
             class at each position.
@@ -125,8 +125,8 @@ def compare(
         tile: As in `assess`.
         overlap: As in `assess`.
         of_label: As in `assess`.
-        background: Where there is a class at each position, the class, by number or name, that means over
-            classes leave out; see `evaluate`.
+        background: With a class at each position: the class, by number or name, that means over classes leave
+            out; see `evaluate`.
 
     Returns:
         A `Comparison`.
@@ -374,7 +374,7 @@ class _Scored:
     Attributes:
         evaluations: By method and set of the same rows.
         against: By method and OOD set.
-        kept: What is kept of each method on the unchanged rows.
+        kept: The kept part of each method on the unchanged rows.
         calibrations: For each calibrated version, the name of the method.
         parts: As in `Comparison`, likewise the next two.
         claims: As there.

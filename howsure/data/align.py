@@ -23,7 +23,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Called:
-    """What N rows are called. Results, rows and files of labels have the same attributes.
+    """The names of N rows. Results, rows and files of labels have the same attributes.
 
     Attributes:
         ids: (N,) texts or whole numbers, or None.
@@ -37,14 +37,14 @@ class Called:
 
 
 def called_of(rows: Any, at: Any = slice(None)) -> Called:
-    """What some rows of a result, or of another part with the attributes of `Called`, are called."""
+    """The names of some rows of a result, or of another part with the attributes of `Called`."""
     found: dict[str, Any] = {name: getattr(rows, name, None) for name in ("ids", "frame_index")}
     kept = {name: None if names is None else names[at] for name, names in found.items()}
     return Called(id_name=getattr(rows, "id_name", ID), **kept)
 
 
 def called_by(frame: Any) -> Called:
-    """What the index of a data frame or series calls its rows: also their ids, unless it counts from 0.
+    """The names of rows in the index of a data frame or series: also their ids, unless it counts from 0.
 
     Raises:
         InputError: The index holds no id for some rows.
@@ -66,9 +66,9 @@ def aligned(values: Any, own: Any, called: str = "The labels", word: str = "labe
 
     Args:
         values: N values or rows, such as a series, a data frame or an array.
-        own: What the rows are called: `Called`, or anything with its attributes.
-        called: What the values are, in words, the subject of a message.
-        word: What they are called in Python, for a hint.
+        own: Names of the rows: `Called`, or anything with its attributes.
+        called: The values in words, the subject of a message.
+        word: Their name in Python, for a hint.
         of: How to get the index of the rows in Python; by default it is that of the result `certainty`.
 
     Raises:
@@ -96,7 +96,7 @@ def together(parts: Mapping[Any, Any], word: str) -> tuple[dict[Any, Any], Calle
 
     Args:
         parts: By name or number.
-        word: What all of them are called in Python, for a hint.
+        word: Name of all of them in Python, for a hint.
 
     Raises:
         InputError: As from `aligned`.
@@ -113,18 +113,18 @@ def together(parts: Mapping[Any, Any], word: str) -> tuple[dict[Any, Any], Calle
 
 
 def places(own: Any, other: Any, said: str, by_place: str = "", by_name: str = "") -> Integers | None:
-    """Where in another part each row stands; None where nothing says so, and the order of both counts.
+    """The places of the rows in another part; None if nothing names them, and the order of both counts.
 
-    Ids are compared with ids. Where one part has none, indexes are compared, and an index with ids. The same
+    Ids are compared with ids. If one part has none, indexes are compared, and an index with ids. The same
     names in another order are matched; but an index that only counts may have been made anew. Different names
     are refused where they can be those of other rows: ids on both sides; two indexes that have some names in
     common, or are both of numbers or both of texts and do not count; an index that does not count, and ids
     that have some names in common.
 
     Args:
-        own: What the rows are called: `Called`, or anything with its attributes.
-        other: What those of the other part are called, likewise.
-        said: Of what that part is, the beginning of a sentence: `The labels are`.
+        own: Names of the rows: `Called`, or anything with its attributes.
+        other: Names of the rows of the other part, likewise.
+        said: The other part, as the beginning of a sentence: `The labels are`.
         by_place: A hint that tells how to say that both are in the same order.
         by_name: The rest of it, which tells how to say that they are not.
 
@@ -187,7 +187,7 @@ def _alike(one: Names, two: Names) -> tuple[Names, Names]:
 def _matched(one: Names, two: Names) -> Integers | None:
     """(N,) where each of the names stands among the others; None unless these are the same.
 
-    Of names that are repeated, those of several rows stand in one place, unless all are in the same order.
+    Names that are repeated stand in one place each, unless all are in the same order.
     """
     if np.array_equal(one, two):
         return np.arange(len(one))

@@ -72,15 +72,14 @@ def means_yes_or_no(word: object) -> bool:
 def by_column_name(labels: Any, count: int, names: Sequence[str] | None, one: str) -> Any:
     """The columns of a data frame in the order of the names; anything else unchanged.
 
-    Of one-hot labels, columns may be missing: no row is of these classes. A lone column that is called as a
-    class is one of them, also as a series. One of another name counts by place, as does a header that nobody
-    gave.
+    One-hot labels may lack columns: no row is of these classes. A lone column that is called as a class is
+    one of them, also as a series. One of another name counts by place, as does a header that nobody gave.
 
     Args:
         labels: As a caller gives them.
         count: Number of names.
         names: K names, or None for '0' … 'K−1'.
-        one: What each column is of: `class`, `label` or `target`.
+        one: Kind of the columns: `class`, `label` or `target`.
 
     Raises:
         InputError: Other columns.
@@ -127,7 +126,7 @@ def chosen_columns(frame: Any, names: Sequence[str], called: str, *, rename: boo
     Args:
         frame: With columns that may also be others.
         names: As many as columns are wanted.
-        called: What the values are, in words, the subject of a message.
+        called: The values in words, the subject of a message.
         rename: Whether names may be new ones for as many columns, none of which is called so.
 
     Raises:
@@ -183,7 +182,7 @@ def _plain(name: str) -> str:
 
 
 def _means(names: Sequence[str] | None) -> list[bool | None]:
-    """Of two names, whether each means yes, True, or no, False; none where one of them does not."""
+    """For two names, whether each means yes, True, or no, False; none if one of them does not."""
     if names is None or len(names) != 2:
         return []
     yes, no = (*_YES, "1", "1.0"), (*_NO, "0", "0.0")

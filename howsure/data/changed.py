@@ -47,7 +47,7 @@ class ByRow:
         check: Called with the rows of the first call: raises what else is wrong with the change.
 
     Attributes:
-        marks: Of the rows of the first call, and of what became of them.
+        marks: Marks of the rows of the first call, and of their changed versions.
     """
 
     def __init__(self, change: Change, check: Callable[[Any], None] | None = None) -> None:
@@ -56,7 +56,7 @@ class ByRow:
         self.marks: tuple[Hashable, Hashable] = (object(), object())
 
     def __call__(self, rows: Any) -> Any:
-        """What becomes of the rows."""
+        """The changed rows."""
         first = self._few is None
         if first:
             self._check(rows)

@@ -1,4 +1,4 @@
-"""What a file claims to hold, checked before memory is taken for it."""
+"""Checks of the claimed content of a file, before memory is taken for it."""
 
 from __future__ import annotations
 

@@ -96,7 +96,7 @@ def _rows_at(part: Any, places: Any) -> Any:
 
 
 def of_each(x: Any, made: Callable[[Any], Any]) -> Any:
-    """What is made of the rows of each input, in the form in which the rows are."""
+    """The values made from the rows of each input, in the form in which the rows are."""
     if isinstance(x, Mapping):
         return {name: made(part) for name, part in x.items()}
     return [made(part) for part in x] if is_several(x) else made(x)

@@ -1,4 +1,4 @@
-"""Where positions lie: how long their sides are, which way their axes point, and what they measure."""
+"""The geometry of positions: lengths of their sides, directions of their axes, area or volume."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from howsure.errors import InputError
 from howsure.sampling.outcome import Floats
 
 PLANES = {"R": "sagittal", "L": "sagittal", "A": "coronal", "P": "coronal", "S": "axial", "I": "axial"}
-"""What a slice is called that is cut across an axis which points right, left, front, back, up or down."""
+"""Names of slices across an axis which points right, left, front, back, up or down."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +27,7 @@ class Geometry:
         affine: (D + 1, D + 1) from places and a 1 to coordinates x and y, or x, y and z; position i is from i
             to i + 1. None where unknown.
         system: The coordinate system of these, as rasterio has it, or None.
-        lies: Of a volume, whither its axes point, such as `RAS`; empty where unknown.
+        lies: Directions of the axes of a volume, such as `RAS`; empty if unknown.
     """
 
     sides: tuple[float, ...] | None
@@ -38,7 +38,7 @@ class Geometry:
 
     @property
     def measure(self) -> tuple[float, str] | None:
-        """What one position measures, and in what: ml, or m² or mm²; None where unknown."""
+        """The area or volume of one position, and its unit: ml, or m² or mm²; None if unknown."""
         if self.sides is None:
             return None
         of_one, axes = math.prod(self.sides), len(self.sides)
@@ -47,7 +47,7 @@ class Geometry:
         return of_one, self.unit + ("", "²", "³")[axes - 1]
 
     def in_words(self, positions: float) -> str:
-        """What so many positions measure: `12.3 ml`; empty where unknown."""
+        """The area or volume of so many positions: `12.3 ml`; empty if unknown."""
         if self.measure is None:
             return ""
         of_one, unit = self.measure
@@ -58,7 +58,7 @@ def of_sides(sides: Sequence[float], axes: int) -> Geometry:
     """The geometry of positions of which the sides alone are known.
 
     Args:
-        sides: Of a position along each axis, mm.
+        sides: Sides of a position along each axis, mm.
         axes: How many there are.
 
     Raises:

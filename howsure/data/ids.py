@@ -29,7 +29,7 @@ def check_ids(ids: Any, rows: int, called: str = "The ids") -> NDArray[Any]:
     Args:
         ids: (rows,) texts or whole numbers; two rows may have the same id.
         rows: Number of rows.
-        called: What they are, in words, for the message.
+        called: The ids in words, for the message.
 
     Returns:
         (rows,) int64, or Python texts as objects.
@@ -79,7 +79,7 @@ def ids_from(values: Sequence[Any], called: str = "The ids") -> NDArray[Any]:
 
     Args:
         values: One for each row, of Python's own types or of pandas' types.
-        called: What they are, in words, for the message.
+        called: The ids in words, for the message.
 
     Raises:
         InputError: Ids are missing for some rows.

@@ -71,10 +71,10 @@ def without_ending(name: str) -> str:
 
 
 def undeclared_input(first: Path, channels: int | None) -> InputSpec:
-    """What images are read for where a model does not say what it takes; they get their channels last.
+    """The input that images are read for, if a model declares none; they get their channels last.
 
     Args:
-        first: Of the images.
+        first: The first of the images.
         channels: That the model takes, or None.
     """
     if is_volume(first):
@@ -89,7 +89,7 @@ class _Read:
     Attributes:
         row: As the model takes it.
         is_turned: Whether it was turned upright.
-        lies: Of a volume, whither its axes point; else empty.
+        lies: Directions of the axes of a volume; else empty.
     """
 
     row: Array
@@ -122,7 +122,7 @@ def read_images(
     Raises:
         FileError: An unreadable image.
         InputError: No images, images of a wrong size, or a model that does not take images.
-        DependencyError: What reads such images is not installed.
+        DependencyError: The package that reads such images is not installed.
     """
     try:
         files, class_names = list_images(source) if listed is None else listed
@@ -195,7 +195,7 @@ def readable(path: Path) -> str:
 
 
 def _reader(source: Path, first: Path, inputs: Sequence[InputSpec]) -> Callable[[Path], _Read]:
-    """What reads one image after the other for a model.
+    """The function that reads one image after the other for a model.
 
     Raises:
         InputError: The model takes no images.
@@ -348,8 +348,8 @@ def _warn_of_turned(names: Sequence[str]) -> None:
 def _decode(file: Path) -> tuple[Image.Image | Array, bool]:
     """The image, upright, and True if it had to be turned.
 
-    Of a TIFF image that is not of 8 bits, or that Pillow does not know, its bands (H, W, C), if rasterio is
-    installed.
+    A TIFF image that is not of 8 bits, or that Pillow does not know, gives its bands (H, W, C), if rasterio
+    is installed.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 

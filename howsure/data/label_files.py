@@ -48,7 +48,7 @@ class LabelFile:
         """The labels of all rows, matched by what the rows are called if that is known, else by position.
 
         Args:
-            rows: What the rows are called: a result, `Rows`, or `Called`.
+            rows: Names of the rows: a result, `Rows`, or `Called`.
 
         Raises:
             InputError: The labels belong to other rows.
@@ -69,7 +69,7 @@ class LabelFile:
         """The labels of some rows, matched by id if ids are known, else by position.
 
         Args:
-            called: What these n rows are called: a result, `Rows`, or `Called`.
+            called: Names of these n rows: a result, `Rows`, or `Called`.
             rows: (n,) their positions among all rows, in [0, N).
 
         Raises:

@@ -73,7 +73,7 @@ class LabelFolder:
         """(N, *P) class numbers of all rows, found by their names.
 
         Args:
-            rows: What the rows are called, with `ids`.
+            rows: Names of the rows, with `ids`.
 
         Raises:
             FileError: A label image cannot be read.
@@ -160,7 +160,7 @@ class LabelFolder:
 
 
 def _read(file: Path) -> Array:
-    """(H, W) class numbers: values of a grey image, or places in the palette. Of a volume (X, Y, Z)."""
+    """(H, W) class numbers: values of a grey image, or places in the palette. A volume gives (X, Y, Z)."""
     if volumes.is_volume(file):
         return _alone(file, volumes.read_volume(file)[0], 3)
     if rasters.is_raster(file):

@@ -161,9 +161,9 @@ def misread(labels: Any, truth: Integers, predicted: Integers, names: Sequence[s
     """An error if labels would agree with the predictions far better when read otherwise; else None.
 
     There are three cases. Numbers from 1 to K without the last class could also be numbers from 0. Names such
-    as 1, 2, 3 could also be numbers. Of classes called yes and no, in this order, 0 and 1 could also be no
-    and yes. "Far better" means: with n rows that agree in the other reading and m in this one, n − m is above
-    3 √(n + m). By chance that happens in about one of a thousand cases.
+    as 1, 2, 3 could also be numbers. If classes are called yes and no, in this order, 0 and 1 could also be
+    no and yes. "Far better" means: with n rows that agree in the other reading and m in this one, n − m is
+    above 3 √(n + m). By chance that happens in about one of a thousand cases.
 
     Args:
         labels: The labels as given; texts are always names.
@@ -405,10 +405,10 @@ def check_names(
 
     Args:
         names: As `in_order` takes them.
-        one: What each name belongs to: `class` or `label`.
-        called: What they are, in words, for the message.
+        one: Kind of the names: `class` or `label`.
+        called: The names in words, for the message.
         count: How many there must be, or None where that is not known.
-        of: What says how many.
+        of: The thing that has so many.
     """
     expected = f"a list of names, one for each {one}" if count is None else f"a list of {count} names"
     listed = in_order(names, called, expected)
@@ -441,8 +441,8 @@ def in_order(names: object, called: str, expected: str) -> list[Any]:
 
     Args:
         names: A list, tuple, series, array with one axis, or any other iterable of names.
-        called: What they are, in words, for the message.
-        expected: What would be accepted.
+        called: The names in words, for the message.
+        expected: Accepted values.
     """
     wrong, hint = None, None
     if isinstance(names, (str, bytes)):

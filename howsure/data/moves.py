@@ -44,7 +44,7 @@ _SPOT, _SHARE = 4, 8
 """Sides of a spot: so many positions, but no more than this part of a side."""
 
 _PLACES = ((0.25, 0.4, 0.55), (0.6, 0.75, 0.3))
-"""Where both spots begin along each axis, as shares of it: no mirror image or turn of one is the other."""
+"""Beginnings of both spots along each axis, as shares of it: no mirror image or turn of one is the other."""
 
 _TIMES = 16
 """How often a function that draws at random is asked; it moves positions if it was seen to do so twice."""
@@ -66,7 +66,7 @@ only a spot counts that keeps this share of its contrast, where a function adds 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where positions lie in rows, and in the outputs for them.
+    """The axes of positions in rows, and in the outputs for them.
 
     Attributes:
         positions: Sides *P of the positions that the outputs of a row have.
@@ -96,7 +96,7 @@ class Move:
         do: From rows to as many rows.
         undo: From outputs (n, …) of the model for changed rows to outputs for the rows; None where nothing
             moves.
-        name: What it is called in messages.
+        name: Its name in messages.
     """
 
     do: Change
@@ -186,7 +186,7 @@ def _ready(part: Any, name: str, layout: Layout | None) -> Any:
 
 
 def _back(name: str, layout: Layout) -> Change:
-    """What moves outputs back after a move of this name."""
+    """The function that moves outputs back after a move of this name."""
     *_, first, last = (0, *np.delete(np.arange(1, len(layout.positions) + 2), layout.class_axis).tolist())
     return lambda outputs: np.flip(outputs, last) if name == FLIP else np.rot90(outputs, -1, (first, last))
 
@@ -248,7 +248,7 @@ def _spotted(rows: Any, layout: Layout, order: tuple[int, ...]) -> Any:
 
 
 def _side(of: int) -> int:
-    """Of a spot, along an axis of so many positions."""
+    """Side of a spot, along an axis of so many positions."""
     return max(1, min(_SPOT, of // _SHARE))
 
 
@@ -256,10 +256,11 @@ def _is_lost(each: tuple[Array, ...], layout: Layout, share: float) -> bool:
     """Whether a spot left its place in rows of one array.
 
     Args:
-        each: Both rows with spots, the same with exchanged spots, and what became of these two. Of a function
-            that draws at random also what became, in two draws, of rows without spots: what it adds.
-        layout: Of the rows.
-        share: Of the brightest spot, by which one is still in its place.
+        each: Both rows with spots, the same with exchanged spots, and what became of these two. For a
+            function that draws at random also the results, in two draws, for rows without spots: what it
+            adds.
+        layout: Layout of the rows.
+        share: Least share of the brightest spot at which one is still in its place.
     """
     axes = layout.axes(each[0].shape)
     if not axes or each[0].ndim != each[2].ndim:

@@ -1,4 +1,4 @@
-"""What Pillow does not look at in a PNG image: the checksums of its numbers, and how many bits it stores."""
+"""Parts of a PNG image that Pillow ignores: the checksums of its numbers, and how many bits it stores."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_png(file: BinaryIO) -> None:
 
 
 def steps_of(file: BinaryIO) -> int:
-    """What Pillow multiplies the numbers of an open grey PNG image by: 255 / (2^bits − 1) below 8 bits."""
+    """The factor of Pillow for the numbers of an open grey PNG image: 255 / (2^bits − 1) below 8 bits."""
     header = file.read(_COLOURS + 1)
     file.seek(0)
     depth = header[_DEPTH]

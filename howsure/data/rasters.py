@@ -97,7 +97,7 @@ def check_same_place(labels: Path, image: Path) -> None:
 
 
 def geometry_of(file: Path) -> Geometry:
-    """Where the pixels of an image lie; sides are known where it has a projection in a unit of length.
+    """The geometry of the pixels of an image; sides are known if it has a projection in a unit of length.
 
     Raises:
         FileError: The image is missing or damaged.
@@ -123,7 +123,7 @@ def polygons_of(numbered: Integers, geometry: Geometry) -> dict[int, Any]:
 
     Args:
         numbered: (H, W) number of the area of each pixel, 0 outside; pixels of an area share sides.
-        geometry: Of the image.
+        geometry: Geometry of the image.
 
     Raises:
         DependencyError: rasterio is not installed.
@@ -160,13 +160,13 @@ def write_raster(
     """Write a map as GeoTIFF with the geometry of an image.
 
     Args:
-        path: Of the file, whatever its ending.
+        path: Path of the file, whatever its ending.
         array: (H, W) for which `check_geometry` passes.
         like: The image.
-        description: Of the band.
-        unit: Of its numbers.
+        description: Description of the band.
+        unit: Unit of its numbers.
         colours: A palette, or None.
-        tags: Of the band.
+        tags: Tags of the band.
         no_data: The number that says so, or None.
     """
     with _opened(like) as image:

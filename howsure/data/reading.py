@@ -37,7 +37,7 @@ def reading(source: Path, kind: str) -> Iterator[None]:
 
     Args:
         source: The file.
-        kind: What it should be, such as `Parquet`.
+        kind: Kind of file, such as `Parquet`.
 
     Raises:
         FileError: It does not exist, cannot be opened, does not fit in memory, or is damaged.

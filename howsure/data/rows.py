@@ -119,7 +119,7 @@ class Rows:
 
 
 def row_kind(inputs: Sequence[InputSpec]) -> str:
-    """What one row is called in sentences: `image` or `row`.
+    """Name of one row in sentences: `image` or `row`.
 
     An image is a single input of numbers of one of three shapes: 1, 3 or 4 channels last; 1, 3 or 4 channels
     first before sides of at least 8; or a square of at least 8 × 8. A row with two axes that is not square is
@@ -296,7 +296,7 @@ def check_unmasked(value: object, called: str) -> None:
 
     Args:
         value: Any object.
-        called: What it is, in words, for the message.
+        called: The value in words, for the message.
     """
     if np.ma.isMaskedArray(value):
         masked = np.ma.getmaskarray(value)

@@ -44,16 +44,16 @@ def read_sealed(
     again: str,
     kind: str | None = None,
 ) -> Found:
-    """What `write_sealed` wrote.
+    """The content of a file of `write_sealed`.
 
     Args:
         path: The file.
         what: It should be, such as `plan`.
         format: Number of the format that `parse` reads.
         parse: Makes something of the content.
-        written_by: What writes such files.
+        written_by: The function that writes such files.
         again: How to make one again.
-        kind: What the content calls itself, or None.
+        kind: Kind that the content must name, or None.
 
     Raises:
         FileError: It is missing, damaged, changed, of another format, or something else.
@@ -82,7 +82,7 @@ def read_sealed(
 
 
 def plain_json(raw: bytes) -> Any:
-    """What JSON in UTF-8 holds; a ValueError where it is nested too deep."""
+    """The value of JSON in UTF-8; a ValueError if it is nested too deep."""
     found = json.loads(raw.decode("utf-8"))
     level = [found] if isinstance(found, (dict, list)) else []
     for _ in range(DEEPEST):
@@ -105,8 +105,8 @@ def made_of(path: str | os.PathLike[str], what: str, expected: str | None, hint:
     Args:
         path: The file.
         what: Goes on with what it is then: `is not a saved plan`.
-        expected: What would be; where one field is wrong, what it may hold is said instead.
-        hint: What to do about it.
+        expected: Accepted content; if one field is wrong, its accepted values are told instead.
+        hint: A remedy.
     """
     try:
         yield
@@ -123,7 +123,7 @@ def made_of(path: str | os.PathLike[str], what: str, expected: str | None, hint:
 
 
 def _of_content(error: Exception) -> str:
-    """What is wrong with the content of a file that howsure wrote, judged by the error."""
+    """The fault in the content of a file that howsure wrote, judged by the error."""
     if isinstance(error, KeyError):
         return f"it has no {error}"
     said = " ".join(str(error).split())[:200]

@@ -159,7 +159,7 @@ def rows_of(table: Table, inputs: Sequence[InputSpec] | None, roles: Roles) -> R
 
 
 def called_in(table: Table, identity: int | None) -> Called:
-    """What a column calls the rows: ids; or an index, if it has no name and only counts the rows.
+    """The names of rows in a column: ids; or an index, if it has no name and only counts the rows.
 
     It counts from 0, as in pandas, or from 1, as in R.
     """

@@ -34,7 +34,7 @@ def targets_in(values: Any, names: Sequence[str] | None, called: str) -> tuple[A
     Args:
         values: Numbers in any form.
         names: As a caller gives them, or None.
-        called: What the numbers are, in words, the subject of a message.
+        called: The numbers in words, the subject of a message.
 
     Raises:
         InputError: There are no such columns.

@@ -24,7 +24,7 @@ def first_twice(
     """The places of the first two things that are the same, or None.
 
     Args:
-        marks: Of the things, in order; the same thing has the same mark.
+        marks: Marks of the things, in order; the same thing has the same mark.
         confirmed: Whether things at two places are the same that have the same mark.
     """
     seen: dict[Hashable, int] = {}
@@ -42,8 +42,8 @@ def warn_of_same_passes(marks: Sequence[Hashable], called: str) -> None:
     that nothing is said.
 
     Args:
-        marks: Of each pass, as `mark_of_pass` gives them.
-        called: What passes are called.
+        marks: Marks of each pass, as `mark_of_pass` gives them.
+        called: Name of the passes.
     """
     times, found = Counter(marks), first_twice(marks)
     all_alike = len(set(times.values())) == 1 and len(times) > 1

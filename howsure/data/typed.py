@@ -2,7 +2,7 @@
 
 A dataclass says what a file holds: `rows: Annotated[int, Range(1)]` is a whole number of at least 1, and
 `shares: tuple[float, ...]` a list of finite numbers. So no reader checks a field by itself, and none forgets
-one. What a file has beyond the fields is not looked at.
+one. Further fields of a file are ignored.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def typed(kind: Any, value: Any, field: str) -> Any:
         kind: `str`, `int`, `float`, `bool`, `X | None`, `tuple` or `Sequence` for a list, `Mapping`, a
             dataclass, `Any`, or one of these in `Annotated` with a `Range` or a tuple of choices.
         value: As `json.loads` gives it; what is of a dataclass already stays as it is.
-        field: Where it stands, for messages.
+        field: Place in the file, for messages.
 
     Raises:
         InputError: It is of another type, out of range, or lacks a field.
@@ -145,8 +145,8 @@ def numbers(value: Any, shape: tuple[int | None, ...], limits: Range, field: str
     Args:
         value: As `json.loads` gives it.
         shape: That it must have; None stands for any number.
-        limits: Where its numbers lie.
-        field: Where it stands, for messages.
+        limits: Range of its numbers.
+        field: Place in the file, for messages.
 
     Raises:
         InputError: It is of another shape, holds something else than numbers, or is out of range.
@@ -173,7 +173,7 @@ def short(value: Any) -> str:
 
 
 def _called(kind: Any) -> str:
-    """What a type is called."""
+    """Name of a type."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
         return _called(parts[0])

@@ -25,7 +25,7 @@ AT_ONCE = 1 << 24
 """Bytes that are read at a time."""
 
 _AXES = 3
-"""Of space in a NIfTI file; the fourth is time, or channels, and the fifth is channels."""
+"""Axes of space in a NIfTI file; the fourth is time, or channels, and the fifth is channels."""
 
 
 def is_volume(path: Path) -> bool:
@@ -90,7 +90,7 @@ def check_geometry(file: Path, sides: tuple[int, ...]) -> None:
 
 
 def geometry_of(file: Path) -> Geometry:
-    """Where the voxels of a volume lie, in mm. A header without a unit is read in mm, as others read it.
+    """The geometry of the voxels of a volume, in mm. A header without a unit is read in mm.
 
     Raises:
         FileError: The file is missing or damaged.
@@ -137,7 +137,7 @@ def write_volume(path: str, array: Array, like: Path, *, is_label: bool) -> None
     Its header has what the volume's says of space, and nothing else: no text, no extension.
 
     Args:
-        path: Of the file, whatever its ending.
+        path: Path of the file, whatever its ending.
         array: (*P) for which `check_geometry` passes.
         like: The volume.
         is_label: Whether these are class numbers.
