@@ -90,8 +90,8 @@ def summary(result: Result[Any]) -> str:
     """How a result came out, a paragraph.
 
     For classes it says how many rows got which verdict, how often it was right, whether all is settled, and
-    what the doubt is. With several labels per row it counts answers, one for each label of each row. If a kind of
-    answer brings no summary, it gives the number of rows.
+    what the doubt is. With several labels per row it counts answers, one for each label of each row. If a
+    kind of answer brings no summary, it gives the number of rows.
 
     Example:
         >>> print(summary(howsure.assess(model, x).with_truth(labels)))
