@@ -146,7 +146,7 @@ class Words(Protocol):
         """A difference in `main` in words: `gives the true class 8 % more than the softmax (4 to 12 %)`."""
 
     def does_together(self, comparison: Comparison, gap: Score, than: str) -> str:
-        """The same of the difference between the losses of all members and of one, in the plural."""
+        """`does` in the plural, for members together."""
 
     def amount(self, comparison: Comparison, gap: Score) -> str:
         """A part of a difference in `main`, with its sign: `+8 % (4 to 12 %)`."""

@@ -1,12 +1,12 @@
-"""What every adapter, method, outcome and result must keep to, as checks without a test framework.
+"""Checks, without a test framework, of the promises of every adapter, method, outcome and result.
 
     from howsure.conformance import check_adapter, check_method, check_outcome, check_result
 
     def test_my_adapter():
         check_adapter(lambda: MyAdapter(network), [rows])
 
-A check raises an `AssertionError` that says which promise of a seam is broken. What no check can know is
-whether the numbers are right: compare them with something outside once.
+A check raises an `AssertionError` that says which promise of a seam is broken. No check can know whether the
+numbers are right: compare them with something outside once.
 """
 
 from howsure.conformance.adapters import check_adapter

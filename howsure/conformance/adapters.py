@@ -1,12 +1,12 @@
-"""What every adapter must keep to, as checks that run without a test framework.
+"""The promises of every adapter, as checks that run without a test framework.
 
     from howsure.conformance import check_adapter
 
     def test_my_adapter():
         check_adapter(lambda: MyAdapter(network), [rows])
 
-A check raises an `AssertionError` that says which promise of `howsure.models.protocol` is broken. What no
-check can know is whether the numbers are those of the network: compare them with its own framework once.
+A check raises an `AssertionError` that says which promise of `howsure.models.protocol` is broken. No check
+can know whether the numbers are those of the network: compare them with its own framework once.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every method must keep to."""
+"""The promises of every method."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check_method(method: Method, model: Any, x: Array, outputs: str | None = Non
     """Check all that `howsure.methods.protocol` promises: of what is drawn, and through `howsure.assess`.
 
     Args:
-        method: What produces passes.
+        method: The method to check.
         model: A model that has what the method needs, of any framework or behind the seam, with answers of
             any kind.
         x: (N, …) rows for it, N ≥ 4, of which the first is not repeated.
@@ -111,7 +111,7 @@ def _check_draw(passes: Passes, job: Job) -> Array:
 
 
 def _check_networks(drawn: Estimates, job: Job) -> None:
-    """What is told of single networks is of every row; of every answer too, where it has a unit."""
+    """Columns about single networks exist for every row; for every answer too, if it has a unit."""
     each = (job.total, job.outcome.answers)
     of_quantiles = (*each, len(LEVELS)) if job.outcome.has_unit else (job.total, len(LEVELS))
     for name, shape in (("spread", each), ("quantiles", of_quantiles)):

@@ -1,4 +1,4 @@
-"""What every outcome must keep to."""
+"""The promises of every outcome."""
 
 from __future__ import annotations
 

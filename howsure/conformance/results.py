@@ -1,4 +1,4 @@
-"""What every result must keep to."""
+"""The promises of every result."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def check_result(result: Any) -> None:
     again with `howsure.load`.
 
     Args:
-        result: Of N ≥ 2 rows.
+        result: Result of N ≥ 2 rows.
 
     Raises:
         AssertionError: A promise is broken.
@@ -66,7 +66,7 @@ def _check_parts(result: Result[Any]) -> None:
 
 
 def _check_files(result: Result[Any]) -> None:
-    """What is saved is what loads, whoever asks."""
+    """A saved result loads as it was, whoever asks."""
     import howsure
 
     table = result.to_arrow()

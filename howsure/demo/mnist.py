@@ -63,7 +63,7 @@ class Digits:
         y_train: (N,) the digits.
         x_test: (M, 28, 28) bytes.
         y_test: (M,) the digits.
-        source: Where they came from, in words.
+        source: Their source, in words.
     """
 
     x_train: Bytes
@@ -76,7 +76,7 @@ class Digits:
 def load() -> Digits:
     """The MNIST digits (LeCun, Cortes & Burges 1998): 60,000 to train on and 10,000 to assess.
 
-    Where neither a kept copy nor a network is there, 5,000 of them, and `source` says so.
+    If neither a kept copy nor a network is there, it gives 5,000 of them, and `source` says so.
 
     Raises:
         FileError: No source could be used; the message says what was wrong with each.

@@ -50,11 +50,11 @@ def run(folder: Path, *, epochs: int | None, members: int, seed: int, console: C
     The report opens in a browser where there are a terminal and a screen.
 
     Args:
-        folder: Where the files go; it exists.
+        folder: Folder of the files; it exists.
         epochs: How long to train; None stands for two minutes.
         members: Networks to train; more than one are an ensemble, and compared as such.
         seed: Fixes the initial weights, the order of the images and the masks.
-        console: Where to print.
+        console: Console to print to.
 
     Raises:
         FileError: MNIST cannot be had, or a file cannot be written.
@@ -173,7 +173,7 @@ def show(certainty: Certainty, images: NDArray[np.uint8], console: Console) -> N
     """Print the most undecided digits beside what the model says of them, then the findings in words.
 
     Args:
-        certainty: Of N digits.
+        certainty: Result of N digits.
         images: (N, 28, 28), the digits.
         console: Where; two cards stand side by side in 80 columns, three in 120.
     """

@@ -34,18 +34,18 @@ def columns_graph(
     """The graph from `raw` (W, n, *outputs) to the columns.
 
     Args:
-        outcome: What the answer of a row is.
-        first: Which passes the raw outputs are of.
+        outcome: The kind of answer of a row.
+        first: The passes in the raw outputs.
         outputs: Shape of what the model puts out for a row.
         calibrator: One that the kind of answer can apply; or None.
 
     Returns:
         An `onnx.ModelProto` with the outputs `probabilities` (n, K), `mc_error` (n, K), `entropy`,
-        `expected_entropy`, `mutual_information` and `verdict`. Of classes these are (n,), and `label` and
-        `runner_up` (n,) stand beside them; of labels they are (n, K), and `yes` (n, K). With a calibrator
-        also `calibrated` (n, K) and `calibrated_verdict` (n,). Of numbers the outputs are `mean`, `mc_error`,
-        `spread` and, where the model puts out variances, `noise`, all (n, K). Of a class at each position
-        they are maps (n, *P) and numbers of rows; see `howsure.answers.positions.graph`.
+        `expected_entropy`, `mutual_information` and `verdict`. For classes these are (n,), and `label` and
+        `runner_up` (n,) stand beside them; for labels they are (n, K), and `yes` (n, K). With a calibrator
+        also `calibrated` (n, K) and `calibrated_verdict` (n,). For numbers the outputs are `mean`,
+        `mc_error`, `spread` and, if the model puts out variances, `noise`, all (n, K). For a class at each
+        position they are maps (n, *P) and numbers of rows; see `howsure.answers.positions.graph`.
 
     Raises:
         InputError: The kind of answer has no graph.
@@ -71,7 +71,7 @@ def columns_graph(
 
 
 def _units(values: Any, first: First) -> Units:
-    """What the cells, or the flat groups, of the first passes say; those of the same size all at once."""
+    """The cells, or the flat groups, of the first passes as units; those of the same size all at once."""
     design, sizes = first.design, first.groups
     late: tuple[int, ...] = ()
     if design is not None:

@@ -16,7 +16,7 @@ from howsure.optional import needs
 
 TOLERANCE = 1e-4
 """Largest difference between a number of the graph and that of `assess`: a hundredth of the error that is
-aimed at, so that it never shows. Of numbers that have a unit it is a share of their spread. Rounding in
+aimed at, so that it never shows. For numbers that have a unit it is a share of their spread. Rounding in
 float32 comes to some 1e-6."""
 
 ALONE = 2
@@ -32,7 +32,7 @@ def runner(path: str) -> Callable[[Mapping[str, Array]], dict[str, Array]]:
     """A graph, ready to run: from rows (n, …) by input to the outputs, both by their names.
 
     Args:
-        path: Of the file.
+        path: Path of the file.
 
     Raises:
         ModelError: ONNX Runtime refuses the graph, now or when it runs.
@@ -75,9 +75,9 @@ def check_graph(path: str, rows: Mapping[str, Array], expected: Any, calibrated:
     """Hold a graph against a result.
 
     Args:
-        path: Of the graph.
+        path: Path of the graph.
         rows: For each input by its name (n, …) in its type.
-        expected: What `assess` says of these rows.
+        expected: The result of `assess` for these rows.
         calibrated: The same calibrated, where the graph calibrates.
 
     Returns:

@@ -41,8 +41,8 @@ from howsure.sampling.plan import Plan
 from howsure.words import counted
 
 COMPARED = 64
-"""Rows on which a graph is held against `assess`: enough for every kind of verdict, and soon done. Of rows
-with an answer at each position as many as a block holds."""
+"""Rows on which a graph is held against `assess`: enough for every kind of verdict, and soon done. With an
+answer at each position, as many rows as a block holds."""
 
 UNDECIDED = 8
 """Times the usual target error that a graph aims at where p is 0.5, unless it is told another: the least at
@@ -55,21 +55,21 @@ MADE_UP = 16
 
 @dataclass(frozen=True)
 class Exported:
-    """What was exported.
+    """The result of an export.
 
     Attributes:
-        path: Of the file.
+        path: Path of the file.
         passes: Thinned networks in the graph.
-        plan: Which they follow; its first passes are those of the graph.
-        seed: Of their masks.
+        plan: The plan of the passes; its first passes are those of the graph.
+        seed: Seed of their masks.
         rows: On how many rows the graph was held against `assess`.
         made_up: Whether these were made up, as none were given.
         largest_difference: Between two numbers, over all columns; of a regression as a share of the spread.
         size: Bytes of the file.
-        cost: What the passes cost, counted in multiplications, in plain predictions; None without a design.
+        cost: Cost of the passes, counted in multiplications, in plain predictions; None without a design.
         expected_error: Standard error that a probability of 0.5 is expected to have, or that of a number as a
             share of its spread; None where the plan does not tell.
-        of_what: Which of these, in words.
+        of_what: Name of that number, in words.
     """
 
     path: Path
@@ -128,7 +128,7 @@ def export(
 
     Outputs are named like the columns of the table: `probabilities` and `mc_error` (N, K), `entropy`,
     `expected_entropy` and `mutual_information` (N,) in nats, `label`, `runner_up` and `verdict` (N,) as whole
-    numbers: 0 sure, 1 leaning, 2 coin flip. Of several labels per row `yes` takes the place of the two
+    numbers: 0 sure, 1 leaning, 2 coin flip. With several labels per row `yes` takes the place of the two
     classes, and all are (N, K). A regression has `mean`, `mc_error`, `spread` and, if it puts out variances,
     `noise`, all (N, K), and off by at most 1e-4 of the spread, but for rounding. A class at each position has
     maps (N, *P): `label`, `runner_up`, `probability`, `gap`, `mc_error`, `entropy`, `expected_entropy`,
@@ -143,28 +143,27 @@ def export(
     Args:
         model: A trained network, as `assess` takes it.
         path: The file to write, `.onnx`; an earlier one stays until the new one has been compared.
-        plan: What `howsure.plan` made, in float32; None makes one from `x`.
+        plan: A plan of `howsure.plan`, in float32; None makes one from `x`.
         x: (N, …) rows, as for `assess`, on up to 64 of which the graph is compared; None for made-up ones.
         target_error: Largest standard error that is acceptable where p is 0.5, in (0, 0.5); of numbers, as a
-            share of their spread. None means 0.08, or 0.4 for numbers, with at most the passes that every
-            row gets first in `assess`: so one row takes at most five times as long as a plain prediction in
-            the networks that were measured (docs/export.md). Where passes follow no plan, as for a class at
-            each position, all rows get the same first passes.
+            share of their spread. None means 0.08, or 0.4 for numbers, with at most the passes that every row
+            gets first in `assess`: so one row takes at most five times as long as a plain prediction in the
+            networks that were measured (docs/export.md). If passes follow no plan, as for a class at each
+            position, all rows get the same first passes.
         seed: Seed of the masks, ≥ 0.
         outputs: As in `assess`.
         class_names: As in `assess`.
         thresholds: As in `assess`.
-        calibrator: What `howsure.calibrate` learnt for one class per row.
-            The graph then has `calibrated` (N, K) and `calibrated_verdict` (N,) too; all else is
-            as without it.
-        divide_by: What rows were divided by in training, for example 255 for images. The graph then takes
-            rows as they were before, divides them itself, and says so in its metadata; so is `x` given.
+        calibrator: A calibrator of `howsure.calibrate` for one class per row. The graph then has `calibrated`
+            (N, K) and `calibrated_verdict` (N,) too; all else is as without it.
+        divide_by: Divisor of the rows in training, for example 255 for images. The graph then takes rows as
+            they were before, divides them itself, and says so in its metadata; so is `x` given.
         progress: Called with what is about to be done.
         class_axis: As in `assess`.
         of_label: As in `assess`.
 
     Returns:
-        What was written, and how far it is from `assess`.
+        The path and the passes, and the largest difference from `assess`.
 
     Raises:
         InputError: Arguments or rows that cannot be used, or neither a plan nor rows.
@@ -342,7 +341,7 @@ def _some(rows: Sequence[Any], total: int, count: int) -> list[Array]:
 
 
 def _assessed(job: Job, rows: Sequence[Array], method: MCDropout) -> Any:
-    """What `assess` says of these rows."""
+    """The result of `assess` for these rows."""
     count = len(rows[0])
     casted = cast_rows(rows, job.model.info.inputs)
     outcome = job.outcome.of_rows(job.model, casted, count, None)

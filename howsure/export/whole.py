@@ -23,7 +23,7 @@ LARGEST = 2**31 - 1
 """Bytes that a protobuf message, and so a graph in one file, may have."""
 
 FORMAT = 1
-"""Of the metadata."""
+"""Version of the format of the metadata."""
 
 
 def whole_graph(passes: Any, columns: Any, name: str, divide_by: float | None = None) -> Any:
@@ -32,8 +32,8 @@ def whole_graph(passes: Any, columns: Any, name: str, divide_by: float | None = 
     Args:
         passes: From the inputs to the raw outputs of the passes.
         columns: From the raw outputs to the columns.
-        name: Of the model, for messages.
-        divide_by: What every input is divided by first, or None.
+        name: Name of the model, for messages.
+        divide_by: Divisor of every input, or None.
 
     Raises:
         ModelError: An input is called like a column, or the graph is invalid or too large for one file.
@@ -79,7 +79,7 @@ def _behind_division(model: Any, names: Sequence[str], divisor: float) -> Any:
 
     Args:
         model: The graph, whose inputs begin with `model/`.
-        names: Of the inputs without that.
+        names: Names of the inputs without that.
         divisor: In float32, as rows are divided for `assess`.
     """
     from onnx import compose, helper
@@ -98,7 +98,7 @@ def _behind_division(model: Any, names: Sequence[str], divisor: float) -> Any:
 
 
 def _checked(name: str, act: Callable[[], Any]) -> Any:
-    """What ONNX makes of a graph, or a `ModelError` where it is not valid."""
+    """The result of ONNX for a graph, or a `ModelError` if it is not valid."""
     import onnx
 
     try:
@@ -122,11 +122,11 @@ def described(
     """The metadata of a graph: each a text, those of several parts in JSON.
 
     Args:
-        job: What is exported.
-        plan: Which the passes follow.
+        job: The job of the export.
+        plan: The plan of the passes.
         first: The passes.
         calibrator: That the graph applies, or None.
-        divide_by: What the graph divides its inputs by, or None.
+        divide_by: Divisor of the inputs, or None.
     """
     outcome: Any = job.outcome
     inside: dict[str, Any] = {
@@ -164,7 +164,7 @@ def note(graph: Any, metadata: dict[str, str]) -> None:
 
 
 def _versions() -> dict[str, str]:
-    """Of the packages that may have taken part, those that are installed."""
+    """Versions of the packages that may have taken part, those that are installed."""
     versions = {}
     for package in ("keras", "tensorflow-cpu", "tensorflow", "jax", "torch", "onnx", "onnxruntime", "numpy"):
         try:

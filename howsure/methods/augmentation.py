@@ -21,15 +21,15 @@ class Augmentation(Method):
 
     Every version counts as one pass (Wang and others 2019). If versions contradict each other, the answer
     depends on something that should not matter. You decide whether a change keeps the answer; a 6 turned by
-    half a circle is a 9. Of numbers, `spread` is how far the versions' answers lie apart.
+    half a circle is a 9. For numbers, `spread` is how far the versions' answers lie apart.
 
     Args:
         changes: At least one function from rows to as many rows of the same shape, as in `howsure.shifts`.
-            Each gets a copy of the rows, which it may change in place, and changes each row by itself. Where
-            there is a class at each position, a function alone moves no position. A pair (do, undo) does:
-            undo gets outputs (n, …) of the model for changed rows, as the model gives them, and moves them
-            back. 'flip' mirrors the last axis of positions (images left to right), and 'turn' turns the last
-            two by 90° as `numpy.rot90` does (images counterclockwise); they need no undo.
+            Each gets a copy of the rows, which it may change in place, and changes each row by itself. With a
+            class at each position, a function alone moves no position. A pair (do, undo) does: undo gets
+            outputs (n, …) of the model for changed rows, as the model gives them, and moves them back. 'flip'
+            mirrors the last axis of positions (images left to right), and 'turn' turns the last two by 90° as
+            `numpy.rot90` does (images counterclockwise); they need no undo.
         each: How the network predicts each version: `PlainPrediction()` or `MCDropout(…)`.
 
     Raises:
@@ -81,7 +81,7 @@ class Augmentation(Method):
 
     @property
     def needs(self) -> Needs:
-        """What the prediction of each version needs."""
+        """The needs of the prediction of each version."""
         return self.each.needs
 
     def begin(self, job: Job) -> Passes:
@@ -112,7 +112,7 @@ class Changed(Method):
 
     @property
     def needs(self) -> Needs:
-        """What the method needs."""
+        """The needs of the method."""
         return self.method.needs
 
     def begin(self, job: Job) -> Passes:

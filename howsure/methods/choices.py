@@ -103,7 +103,7 @@ def possible_methods(
     Args:
         model: An adapted model.
         members: Other models like it, trained from other seeds.
-        dropout: What is asked of dropout, or None.
+        dropout: Settings of dropout, or None.
     """
     if model.info.ending in OF_ESTIMATORS:  # nothing to switch
         own: dict[str, Method] = {OWN: own_prediction(model)}

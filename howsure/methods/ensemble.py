@@ -21,7 +21,7 @@ from howsure.words import counted
 MEMBER = "Member {} of the ensemble"
 
 AGREES_WITH_NONE = "member {} that agrees with none"
-"""What such warnings have in common."""
+"""The common part of such warnings."""
 
 LEAST_CONSTANT = 16
 """Rows below which a sound member may say the same of all, as a small tree does."""
@@ -41,9 +41,9 @@ class Ensemble:
     `spread` of numbers. `mc_error` estimates the distance to an ensemble with very many members.
     `each=MCDropout()` makes an ensemble of MC dropout models, whose passes also differ within a member.
 
-    Of numbers with means μ_m and variances σ²_m of M members, `mean` is the mean of μ_m, `spread` is
-    √(Σ (μ_m − mean)² / M), `noise` is √(Σ σ²_m / M), and `std` the root of the sum of both squares: the
-    mixture of the paper, section 2.4.
+    For numbers with means μ_m and variances σ²_m of M members, `mean` is the mean of μ_m, `spread` is √(Σ
+    (μ_m − mean)² / M), `noise` is √(Σ σ²_m / M), and `std` the root of the sum of both squares: the mixture
+    of the paper, section 2.4.
 
     Args:
         others: At least one more model with the same inputs and outputs; the assessed model is the first
@@ -101,7 +101,7 @@ class Ensemble:
 
     @property
     def needs(self) -> Needs:
-        """What each member needs."""
+        """The needs of each member."""
         return replace(self.each.needs, fitted=True)
 
     def begin(self, job: Job, hear: Hear | None = None) -> Passes:

@@ -94,7 +94,7 @@ class Laplace:
             eigenvalues, and independent, unless the curvature is exact.
         factor: L (P, P) with L Lᵀ = (H + δ)⁻¹ in this basis, P being (K − 1) D; None if the curvature is a
             Kronecker product.
-        fingerprint: Of the model that it was fitted to, as `howsure.models.fingerprint` has it. Features of
+        fingerprint: Fingerprint of the model of the fit, as in `howsure.models.fingerprint`. Features of
             another model, or of this one trained further, are refused. Empty if it is not known: of features
             that you made yourself, or pickled by a version that did not keep it.
         learnt_rows: The training rows, as it knows them again; None if they were not kept.
@@ -126,7 +126,7 @@ class Laplace:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What was fitted, as saved with a result."""
+        """The fit, as saved with a result."""
         exact = {} if self.factor is None else {"curvature": EXACT}
         return {"prior_precision": self.prior_precision, **exact}
 
@@ -180,8 +180,8 @@ class Laplace:
 
             1 / Σ_l exp(κ_kl (f_l − f_k)),   κ_kl = 1 / √(1 + π σ²_kl / 8),   σ²_kl = C_kk + C_ll − 2 C_kl.
 
-        Of two classes this is MacKay's (1992) approximation. Of more it is the mean field of Lu and others
-        (2020, "mf2"), which no shift of all logits changes.
+        With two classes this is MacKay's (1992) approximation. With more it is the mean field of Lu and
+        others (2020, "mf2"), which no shift of all logits changes.
 
         Raises:
             InputError: Not `Features`, or those of another model.
@@ -236,7 +236,7 @@ class Laplace:
                 yield pair, rows, softmax(np.stack([logits + change, logits - change]), axis=-1)
 
     def estimates(self, features: Features, seed: int, outcome: Outcome, passes: int | None) -> Estimates:
-        """What the passes over a block of rows say, each pair being a group of its own; or the probit."""
+        """Estimates from the passes over a block of rows, each pair a group of its own; or the probit."""
         if passes is None:
             return Estimates.alone(self.probit(features), outcome)
         sums = Sums.of(len(features), outcome)

@@ -49,7 +49,7 @@ class LaplaceOfNumbers:
         centre: (F,) mean of the features over the training rows; 0 without a bias.
         input_vectors: V (F, F), eigenvectors of Σ φ φᵀ.
         variances: (K, F) of the weights in this basis, 1 / (b_j / σ² + δ) with b the eigenvalues.
-        fingerprint: Of the model that it was fitted to, as in `Laplace`.
+        fingerprint: Fingerprint of the model of the fit, as in `Laplace`.
         learnt_rows: The training rows, as there.
     """
 
@@ -77,7 +77,7 @@ class LaplaceOfNumbers:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """What was fitted, as saved with a result."""
+        """The fit, as saved with a result."""
         return {"prior_precision": self.prior_precision.tolist(), "noise": self.noise.tolist()}
 
     def count(self, passes: object, link_approx: str) -> None:
@@ -176,8 +176,8 @@ def fit_laplace_of_numbers(features: Features, numbers: Floats, *, bias: bool = 
     σ² = R / (N' − γ) and δ = γ / |w|². Put together these are one equation of σ² δ, with one root. A unit a
     thousand times larger makes σ and the spread a thousand times larger, and nothing else.
 
-    The layers before the last count as given. Where they fit the training rows closely, σ is too small for
-    new rows; `howsure.calibrate` learns it from held-out ones.
+    The layers before the last count as given. If they fit the training rows closely, σ is too small for new
+    rows; `howsure.calibrate` learns it from held-out ones.
 
     Args:
         features: Features of all N rows that the model was trained on. With fewer rows, weights seem less

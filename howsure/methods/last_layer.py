@@ -1,4 +1,4 @@
-"""What both kinds of last-layer Laplace share: inputs of the layer, and the weights that its outputs tell."""
+"""The common parts of both kinds of last-layer Laplace: inputs of the layer, and weights from its outputs."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ def check_features(
     """The features, or an `InputError` unless these are `Features`, and of the model of the fit.
 
     Args:
-        features: What was given.
+        features: The argument of the caller.
         width: How many features a row has; None for any number.
         outputs: How many outputs, one sigmoid being two classes.
-        of: What these are: `classes` or `numbers`.
-        fingerprint: Of the model of the fit.
+        of: Kind of the fit: `classes` or `numbers`.
+        fingerprint: Fingerprint of the model of the fit.
     """
     known = "`Features`" + ("" if width is None else f" of {width} features and {outputs} {of}")
     if not isinstance(features, Features):
@@ -72,7 +72,7 @@ def squared_norm(values: Floats, cross: Floats, squares: float, equal: str) -> f
         values: The eigenvalues, of which at least one is positive.
         cross: The mean products.
         squares: The mean squares, summed over outputs.
-        equal: What to say if all outputs are equal.
+        equal: Message if all outputs are equal.
     """
     told = values > LEAST_VALUE * values.max()
     weights = cross[told] / values[told, None]

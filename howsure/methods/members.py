@@ -41,7 +41,7 @@ def begin_members(
     Args:
         jobs: One job for each member, on the same rows.
         each: How a member predicts.
-        called: What a member is called in its errors, with `{}` for its number.
+        called: Name of a member in its errors, with `{}` for its number.
         look: Called with the estimates of the members on the first block of rows.
         hear: Called with what they say of every block.
     """
@@ -138,7 +138,7 @@ def tallied(
 
 
 def _estimates(columns: Floats, passes: Integers, outcome: Outcome) -> Estimates:
-    """Of members' columns (M, n, C), seen from the mean of all."""
+    """Estimates from members' columns (M, n, C), seen from the mean of all."""
     units = Units.of_members(columns)
     squared, error = error_of(units, outcome)
     return Estimates(units.mean, error, squared, columns.var(axis=0), passes)

@@ -1,4 +1,4 @@
-"""What a method must offer. A method produces passes; its callers never ask which method it is.
+"""The interface of methods. A method produces passes; its callers never ask which method it is.
 
     job ── begin ──> Passes ── draw, block by block ──> Estimates
 
@@ -21,7 +21,7 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class Needs:
-    """What a method needs of a model.
+    """The needs of a method.
 
     Attributes:
         model: `Model`, `PassModel` or `FeatureModel`.
@@ -74,7 +74,7 @@ class Passes:
         plan: The plan that they follow, as saved with a result, or None.
         noise: (K,) standard deviation of answers around their mean, in the unit of the answers, where the
             method learned it from the training rows; None where not.
-        price: What one more pass of a row costs, in plain predictions, where a budget ends them; else None.
+        price: Cost of one more pass of a row, in plain predictions, if a budget ends them; else None.
         learnt_from: Whether the method is known to have learnt from each row (n,) of the block that was drawn
             last; None where it learns from none.
     """
@@ -92,7 +92,7 @@ class Passes:
             numbers: (n,) numbers of the rows.
             progress: Called with the number of rows that have just been finished.
             outcome: The kind of answer for a row.
-            told: What the result tells of how it came about.
+            told: Settings that the result keeps.
         """
         found = outcome.result(self.draw(numbers, progress), told)
         if self.learnt_from is not None and (known := self.learnt_from()).any():
@@ -110,7 +110,7 @@ class Method(Protocol):
 
     @property
     def needs(self) -> Needs:
-        """What it needs of a model."""
+        """The needs of the method."""
 
     @property
     def settings(self) -> Mapping[str, Any]:

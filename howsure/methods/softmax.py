@@ -24,7 +24,7 @@ class Softmax(Method):
     `mutual_information` are 0, `expected_entropy` equals `entropy`, and a row has no `reason`, since only its
     probabilities are known. It needs no random layer.
 
-    Of numbers it is the mean alone, and `noise` where the network puts out variances; `spread` is None. Its
+    For numbers it is the mean alone, and `noise` if the network puts out variances; `spread` is None. Its
     name in a result is `plain prediction`, and `howsure.PlainPrediction()` is the same for any model.
     """
 

@@ -1,1 +1,1 @@
-"""What every ONNX graph is written with: nodes, and arrays whose operators write nodes."""
+"""The base of every ONNX graph: nodes, and arrays whose operators write nodes."""

@@ -53,8 +53,8 @@ class Traced(NDArrayOperatorsMixin):
     """An array of a graph.
 
     Args:
-        nodes: Where its operators write.
-        name: Of the value in the graph.
+        nodes: Nodes of the graph, to which its operators add.
+        name: Name of the value in the graph.
         shape: Its shape, at most one of them None.
         dtype: `float32`, `int64` or `bool`.
     """

@@ -20,7 +20,7 @@ def columns_in(schema: pa.Schema) -> Columns:
     """The columns of a table, each with its kind: numbers, texts, lists, or Arrow's name for it.
 
     Args:
-        schema: Of the table.
+        schema: Schema of the table.
     """
     return tuple((field.name, _kind(field.type)) for field in schema)
 
@@ -41,7 +41,7 @@ def in_order(called: str, table: pa.Table, wanted: Columns, drop: tuple[str, ...
     """A table with its columns in the order that is wanted.
 
     Args:
-        called: What the table is called in messages.
+        called: Name of the table in messages.
         table: Its columns stand in any order.
         wanted: All columns that there should be.
         drop: Names of those that are left out later, whose kind does not matter.

@@ -65,12 +65,12 @@ def assess(
             one of ids, as the order of rows is not kept.
         model: The path of a model file, `package.module:function`, or a function without arguments that makes
             the model.
-        plan: What `howsure.plan(model, x, precision="float32")` made; needed for `MCDropout()`.
+        plan: A plan of `howsure.plan(model, x, precision="float32")`; needed for `MCDropout()`.
         method: As in `howsure.assess`; None stands for `MCDropout(plan=plan)`.
         weights: A state dict for what `package.module:function` makes, or None.
         workers: Processes, ≥ 1, each with the model in memory and one logical core.
-        id_column: What each row is called; texts or whole numbers.
-        label_column: Of true answers, or None for `y`, where there is one.
+        id_column: Column with a name for each row; texts or whole numbers.
+        label_column: Column of true answers. Default: `y`, if there is one.
         drop: Columns to leave out.
         seed: As in `howsure.assess`.
         batch_size: Likewise.
@@ -148,7 +148,7 @@ def _made_by(
 
 @dataclass(frozen=True)
 class _Recipe:
-    """What each worker is told."""
+    """The settings of each worker."""
 
     source: Source | Callable[[], Any]
     method: Method
@@ -161,7 +161,7 @@ class _Batches:
     """An actor: the model, loaded once, and whatever batch comes next.
 
     Args:
-        recipe: What it is told.
+        recipe: The settings.
     """
 
     def __init__(self, recipe: _Recipe) -> None:

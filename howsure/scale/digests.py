@@ -1,8 +1,8 @@
 """Marks of what files of rows hold, so that other rows in files of the same name are noticed.
 
 For short ones no file is read whole: the footer of a Parquet file tells the least and largest value of each
-column, a .npz file keeps a checksum of each array, and of others a few rows have to do. Where these, the size
-or the time of change differ, the content of the whole file tells.
+column, a .npz file keeps a checksum of each array, and of others a few rows have to do. If these, the size or
+the time of change differ, the content of the whole file tells.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _TAIL = 8
 
 
 def of_footer(file: pa.NativeFile) -> str:
-    """Of the footer of a Parquet file, which holds sizes, places and statistics of all columns.
+    """Digest of the footer of a Parquet file, which holds sizes, places and statistics of all columns.
 
     Args:
         file: Opened, and known to be one.
@@ -42,10 +42,10 @@ def of_footer(file: pa.NativeFile) -> str:
 
 
 def of_archive(path: Path) -> str:
-    """Of the checksums that a .npz file keeps of its arrays.
+    """Digest of the checksums that a .npz file keeps of its arrays.
 
     Args:
-        path: Of the file.
+        path: Path of the file.
     """
     with zipfile.ZipFile(path) as archive:
         entries = [(entry.filename, entry.file_size, entry.CRC) for entry in archive.infolist()]
@@ -53,7 +53,7 @@ def of_archive(path: Path) -> str:
 
 
 def of_array(array: Array) -> str:
-    """Of the shape of an array and some of its rows.
+    """Digest of the shape of an array and some of its rows.
 
     Args:
         array: (N, …), perhaps on disk.
@@ -68,7 +68,7 @@ def of_file(path: Path) -> str:
     """The SHA-256 of all that a file holds.
 
     Args:
-        path: Of the file.
+        path: Path of the file.
 
     Raises:
         OSError: It cannot be read.
@@ -78,13 +78,13 @@ def of_file(path: Path) -> str:
 
 
 def of_names(names: Sequence[str]) -> int:
-    """Of names of images, in their order."""
+    """Digest of names of images, in their order."""
     told = "\n".join(names).encode("utf-8", "surrogateescape")
     return int.from_bytes(hashlib.sha256(told).digest()[:8], "big")
 
 
 def of_images(folder: Path, files: Sequence[Path]) -> str:
-    """Of names, sizes and times of change of images; a missing image counts as empty.
+    """Digest of names, sizes and times of change of images; a missing image counts as empty.
 
     Args:
         folder: Names are relative to it.
@@ -99,7 +99,7 @@ def of_images(folder: Path, files: Sequence[Path]) -> str:
 
 
 def of_content(folder: Path, files: Sequence[Path]) -> str:
-    """Of names and content of images; an unreadable image counts as empty."""
+    """Digest of names and content of images; an unreadable image counts as empty."""
     return _of_each(
         folder, files, lambda file: of_file(file) if stat.S_ISREG(file.stat().st_mode) else "", ""
     )

@@ -34,7 +34,7 @@ from howsure.scale.work import Part
 MANIFEST, PLAN, IMAGES, LOCK = "manifest.json", "plan.json", "images.json", ".lock"
 
 FORMAT = 3
-"""Of a manifest."""
+"""Version of the format of a manifest."""
 
 _IN_WORDS = {
     "model": "another model",
@@ -56,24 +56,24 @@ _IN_WORDS = {
     "labels": "other labels",
     "rows_per_part": "parts of another size",
 }
-"""What may differ between two runs into one folder, in the order in which it is told."""
+"""Settings that may differ between two runs into one folder, in the order in which messages name them."""
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a folder of results holds.
+    """The manifest of a folder of results.
 
     Attributes:
-        made_with: What all parts have in common, by the words in `_IN_WORDS`.
+        made_with: Common settings of all parts, by the words in `_IN_WORDS`.
         files: Of rows.
-        columns: Of all files, in the order in which they form a row; None where rows have no columns.
+        columns: Columns of all files, in the order in which they form a row; None if rows have no columns.
         rows_per_part: Rows in a part at most.
-        settings: Of the results, as each part has them.
+        settings: Settings of the results, as each part has them.
         plan_from: Rows from which the plan was made; None where one was given, or none is needed.
-        versions: Of howsure and what it runs on, when the folder was made.
+        versions: Versions of howsure and its packages, when the folder was made.
         faults: By name of the part, or of the file of rows, why it is missing.
         images: By name of the part a mark of its images; empty where rows are no images.
-        probe: What the model said of a few rows.
+        probe: The answers of the model for a few rows.
     """
 
     made_with: Mapping[str, Any]
@@ -318,7 +318,7 @@ def grown(
     One that has another name now is known by its content. One that went stays, so that its results do.
 
     Args:
-        folder: Where results are.
+        folder: Folder of results.
         before: As it was begun.
         now: Files as they were found this time.
         may_grow: Whether files may come and go, as in a folder of them.
@@ -359,7 +359,7 @@ def changed_files(folder: Path, before: Manifest, now: Manifest, left_out: Mappi
     """Numbers of the files of rows that are not as they were: they had faults, and may have been repaired.
 
     Args:
-        folder: Where results are.
+        folder: Folder of results.
         before: As it was begun.
         now: As it is asked for.
         left_out: By number of the file of which there are results, whether rows were left out of them.

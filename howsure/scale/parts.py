@@ -23,12 +23,12 @@ PART_KEY = b"howsure.part"
 
 @dataclass(frozen=True)
 class About:
-    """What the file of a part says of itself.
+    """The description of a part in its file.
 
     Attributes:
         first_row: The number of its first row in the whole input, also where that row was left out.
         left_out: Why rows were left out, by their places in the file of rows.
-        content: Of images, a mark of what they hold; else empty.
+        content: For images, a mark of their content; else empty.
     """
 
     first_row: int
@@ -42,8 +42,8 @@ def save_part(folder: Path, part: Part, result: Any, about: About) -> None:
     Args:
         folder: Of results.
         part: Which.
-        result: Of its rows, but for those that were left out.
-        about: What else there is to say.
+        result: Result of its rows, except those that were left out.
+        about: Its description.
 
     Raises:
         FileError: It cannot be written.
@@ -52,7 +52,7 @@ def save_part(folder: Path, part: Part, result: Any, about: About) -> None:
 
 
 def about_of(path: Path) -> About:
-    """What the file of a part says of itself; it has to be there."""
+    """The description of a part in its file, which has to be there."""
     import pyarrow.parquet as pq
 
     with open_native(path) as file:

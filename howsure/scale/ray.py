@@ -2,8 +2,8 @@
 
     pending parts ── ray.data.from_items ── map_batches(actors with the model) ── what came of each
 
-An actor writes its part itself and gives back its number, so no results travel. What Ray does is divide the
-work, start an actor again that died, and give its part to another.
+An actor writes its part itself and gives back its number, so no results travel. Ray divides the work, starts
+an actor again that died, and gives its part to another.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def _no_cluster(error: Exception) -> InputError:
 
 @contextmanager
 def _signals_kept() -> Iterator[None]:
-    """Whoever heard signals hears them afterwards: Ray sets its own handlers, and one of them aborts."""
+    """Keep the signal handlers: Ray sets its own, and one of them aborts."""
     heard = {
         number: handler
         for name in ("SIGINT", "SIGTERM", "SIGHUP")  # the last is not on Windows
@@ -162,7 +162,7 @@ def _signals_kept() -> Iterator[None]:
 
 
 def several(workers: int) -> Callable[[Job, Told], Iterator[Outcome]]:
-    """What does parts with so many workers; within `cluster`.
+    """The function that does parts with so many workers; within `cluster`.
 
     Args:
         workers: How many.
@@ -229,11 +229,11 @@ def _reason(error: Exception) -> str:
 class _PartWorker:
     """An actor: the model, loaded once, and whatever part comes next.
 
-    What is wrong with model or plan is given back with the first part, as Ray starts an actor again and again
+    A fault of the model or the plan is given back with the first part, as Ray starts an actor again and again
     that fails while it is made.
 
     Args:
-        recipe: What it is told.
+        recipe: The settings.
         probe: A few rows that can be read.
     """
 
@@ -277,7 +277,7 @@ class _PartWorker:
         }
 
     def _tried(self, part: Part, worker: Worker) -> Outcome:
-        """What comes of a part; Ray would give one that kills its process to another, for ever."""
+        """The outcome of a part; Ray would give one that kills its process to another, for ever."""
         tries = self._folder / f"{TEMPORARY}{part.name}.tries"
         try:
             with tries.open("ab") as file:

@@ -1,4 +1,4 @@
-"""Where a worker finds a model, the checksum of the model, and the object that assesses rows with it."""
+"""The source of a worker's model, the checksum of the model, and the object that assesses rows with it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Source:
         path: A file, or `package.module:function`.
         weights: For what a function makes, or None.
         allow_code: Whether a file may run code.
-        folder: Where the module of a function is looked for.
+        folder: Folder in which the module of a function is looked for.
     """
 
     path: Path
@@ -103,7 +103,7 @@ def _looked_for_in(folder: str) -> Iterator[None]:
 def checksum_of(model: Any) -> str:
     """The fingerprint of a network; of a model that shows no weights, the SHA-256 of all of it.
 
-    What a function computes besides shows in what the model says of rows, see `howsure.scale.same`.
+    Other computations of a function show in the answers of the model, see `howsure.scale.same`.
 
     Args:
         model: As its framework has it, or adapted.
@@ -122,7 +122,7 @@ class OutcomeSource:
 
     Attributes:
         name: `package.module:Name` of an `Outcome`, or of a class of them.
-        folder: Where that module is looked for.
+        folder: Folder in which that module is looked for.
     """
 
     name: str
@@ -148,12 +148,12 @@ class OutcomeSource:
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for besides the model and the rows, the same for all of them.
+    """The wishes besides the model and the rows, the same for all of them.
 
     Attributes:
         request: As in `howsure.assess`, but for an outcome in a user's module.
-        divide_by: What rows are divided by first, or None.
-        outcome: Where such an outcome is, so that each worker imports its module; or None.
+        divide_by: Divisor of rows, or None.
+        outcome: Source of such an outcome, so that each worker imports its module; or None.
     """
 
     request: Request = Request()  # noqa: RUF009 (frozen, so it may be shared)
@@ -175,7 +175,7 @@ class Assessor:
 
     Attributes:
         model: As its framework has it.
-        method: What produces the passes; one by which a row's numbers depend on no other row.
+        method: Source of the passes; a method by which a row's numbers depend on no other row.
         asked: The rest.
     """
 
@@ -208,6 +208,6 @@ class Assessor:
 
         Args:
             rows: Some of them.
-            dropout: What is planned for.
+            dropout: The method that the plan is for.
         """
         return planned(self.model, rows, dropout, self.asked.wished(), FLOAT32)

@@ -40,7 +40,7 @@ from howsure.scale.work import PLACES, Part, divided, rows_at_once, usual_size
 from howsure.scale.worker import Outcome, Recipe, Worker
 
 _SECONDS_BETWEEN_MANIFESTS = 1.0
-"""Where many parts are faulty one after the other, the manifest is not written for each."""
+"""If many parts are faulty one after the other, the manifest is not written for each."""
 
 _PACKAGES = ("howsure", "numpy", "pyarrow", "keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "ray")
 
@@ -53,18 +53,18 @@ Told = Callable[[int, int], None]
 
 @dataclass(eq=False)
 class Job:
-    """What there is to do in a folder that is ours.
+    """The work in a folder that is ours.
 
     Attributes:
-        recipe: What workers are told.
+        recipe: The settings of workers.
         manifest: As it was written.
         parts: All of them.
         pending: Those that are not there yet.
         assessor: The model, as it is here.
         probe: A few rows that can be read.
         left_out: Unreadable images that parts from before do not hold, each with the reason.
-        passed_over: What lies among the rows and is not read, each with the reason.
-        outcomes: Of the parts done so far in this run.
+        passed_over: Entries among the rows that are not read, each with the reason.
+        outcomes: Outcomes of the parts done so far in this run.
         first_done: When the first of them was done, by `time.monotonic`; None before.
     """
 
@@ -136,7 +136,7 @@ class Job:
         return [f"{file.name}, {file.rows:,} rows" for file in gone]
 
     def faults(self) -> list[str]:
-        """What is missing, where and why."""
+        """The missing parts, where and why."""
         by_name = {part.name: part for part in self.parts}
         return [
             f"{self.place(by_name[name]) if name in by_name else name}: {fault}"
@@ -161,7 +161,7 @@ def begun(
     """A folder that is ours while this lasts, with what is still to be done in it.
 
     Args:
-        recipe: What was asked for, with a plan or without.
+        recipe: The settings, with a plan or without.
         size: Rows in a part; None for `usual_size`, or what the folder has.
         load_models: Gives the model, and members.
         during: Shows what takes time.
@@ -307,7 +307,7 @@ def _check_labels(recipe: Recipe, files: Sequence[SourceFile]) -> None:
 
 
 def _made_with(recipe: Recipe, method: Method, result: Any, size: int, total: int) -> dict[str, Any]:
-    """What all parts have in common, of which `result` is one; see `howsure.scale.folder`."""
+    """The common settings of all parts, of which `result` is one; see `howsure.scale.folder`."""
     plan, rows, wished = recipe.dropout.plan, recipe.rows, recipe.asked.request
     limits = {"thresholds": asdict(result.thresholds)} if result.has("thresholds") else {}
     labels = None

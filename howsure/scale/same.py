@@ -26,16 +26,16 @@ ABSOLUTE = 1e-5
 
 @dataclass(frozen=True)
 class Probe:
-    """What a model said of a few rows when a folder was begun.
+    """The answers of a model for a few rows when a folder was begun.
 
     Attributes:
         file: Number of the file of rows.
         start: The first row in that file.
         stop: The row after the last one.
         rows: Those of them that could be read, as places in the file.
-        probabilities: Of each, the first numbers in the result.
-        passes: Of each; none where the result does not tell them.
-        column: What these numbers are called in the result.
+        probabilities: The first numbers in the result, for each.
+        passes: Passes of each; none if the result does not tell them.
+        column: Column of these numbers in the result.
     """
 
     file: Annotated[int, FROM_0]
@@ -52,7 +52,7 @@ class Probe:
 
     @classmethod
     def of(cls, part: Part, result: Any) -> Probe:
-        """What is written down of a result.
+        """The noted numbers of a result.
 
         Args:
             part: The rows.
@@ -70,7 +70,7 @@ class Probe:
         )
 
     def part(self, files: Sequence[SourceFile]) -> Part:
-        """Where the rows are.
+        """The place of the rows.
 
         Args:
             files: Of rows.
@@ -85,7 +85,7 @@ class Probe:
         not compared; hardly ever those of more than half of them.
 
         Args:
-            other: What it says now.
+            other: Its present answers.
         """
         place = {row: number for number, row in enumerate(other.rows)}
         both = [(number, place[row]) for number, row in enumerate(self.rows) if row in place]
@@ -108,11 +108,11 @@ def check_probe(
     now: tuple[Probe, Sequence[SourceFile]],
     check: Callable[[Part], Any],
 ) -> Probe:
-    """What a folder keeps of a model: what was written down, unless the file of those rows has changed.
+    """The answers of a model that a folder keeps: the earlier ones, unless the file of those rows changed.
 
     Args:
         folder: Of results.
-        before: What the model said then, and the files of rows.
+        before: The earlier answers of the model, and the files of rows.
         now: Likewise.
         check: Gives the result of a part.
 
@@ -192,7 +192,7 @@ def changed_images(
         before: Marks of the images, by name of the part.
         now: Likewise.
         parts: All of them.
-        reader: Of the images, whose content is looked at where marks differ.
+        reader: Reader of the images, whose content is looked at if marks differ.
 
     Raises:
         InputError: Others have changed.

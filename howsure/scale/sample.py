@@ -36,7 +36,7 @@ def readable(worker: Worker, files: Sequence[SourceFile], count: int = SAMPLE) -
         count: How many rows, of all places together.
 
     Raises:
-        Exception: What was wrong with the first of them, where there is none.
+        Exception: The fault of the first place, if none can be read.
     """
     fault: Exception | None = None
     shape = None
@@ -78,10 +78,10 @@ def tried(worker: Worker, places: Iterable[Part]) -> tuple[Part, Any]:
 
     Args:
         worker: Assesses them.
-        places: Of which the first will do that comes through.
+        places: Candidates, of which the first that can be assessed counts.
 
     Raises:
-        Exception: What was wrong at the first place, where none comes through.
+        Exception: The fault at the first place, if none can be assessed.
     """
     fault: Exception | None = None
     for place in places:
@@ -100,13 +100,13 @@ def planned(recipe: Recipe, assessor: Assessor, pieces: Sequence[Rows]) -> tuple
     It is made in float32, so that it holds on every machine.
 
     Args:
-        recipe: What was asked for.
+        recipe: The settings.
         assessor: The model.
         pieces: Rows from many places; where the model fails on some, the plan is made from the others, and
             where rows are skipped, from all rows on which it does not.
 
     Raises:
-        Exception: What is wrong with all of them.
+        Exception: The common fault of all of them.
     """
     try:
         return with_plan(recipe, _plan_from(recipe, assessor, pieces)), sum(map(_count, pieces))

@@ -42,7 +42,7 @@ ONE_BY_ONE = "images, one by one"
 """The content of a folder of images: they are compared part by part, see `howsure.scale.same`."""
 
 Specs = Sequence[InputSpec] | None
-"""What a model takes, or None where it does not say."""
+"""The inputs of a model, or None if it does not declare them."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class SourceFile:
     """One file of rows as it was found, or a whole folder of images.
 
     Attributes:
-        name: Of the file.
+        name: Name of the file.
         rows: How many it holds; None where that cannot be read.
         size: Bytes.
         changed: When it was changed, in nanoseconds; of images a number made of their names.
@@ -138,16 +138,16 @@ class Reader:
 
 @dataclass(frozen=True)
 class RowSource:
-    """Where rows are, as a worker on another machine can be told.
+    """The source of rows, in a form that a worker on another machine can be told.
 
     Attributes:
         path: A file or folder.
-        roles: What columns are for that are no features.
+        roles: Roles of columns that are no features.
         skip_unreadable: Whether unreadable images are left out.
         skip_rows: Whether rows on which the data or the model fails are left out, unreadable images too.
-        channels: Of images, for a model that does not say what it takes; None where it does not matter.
-        columns: Of all Parquet files, in the order in which they form a row; None for those of the first
-            that can be read.
+        channels: Channels of images, for a model that does not declare its input; None if it does not matter.
+        columns: Columns of all Parquet files, in the order in which they form a row; None for those of the
+            first that can be read.
         files: Names of the Parquet files or the images in a folder, by number; None for those that are there.
     """
 
@@ -160,7 +160,7 @@ class RowSource:
     files: tuple[str, ...] | None = None
 
     def open(self) -> Reader:
-        """Whatever reads what is there.
+        """The reader of these rows.
 
         Raises:
             FileError: It does not exist or cannot be read.
@@ -225,7 +225,7 @@ def _is_hidden(name: str) -> bool:
 
 
 def _passed_over(folder: Path, read: Sequence[Path]) -> list[str]:
-    """What lies in a folder beside the Parquet files that are read, each with the reason.
+    """Entries of a folder beside the Parquet files that are read, each with the reason.
 
     Not what programs keep there for themselves, by names that begin with `.` or `_`.
     """
@@ -314,7 +314,7 @@ class _Parquet(Reader):
         return found
 
     def content(self, file: int, start: int, stop: int) -> str:
-        """Of a file."""
+        """Mark of the content of a file."""
         return of_file(self._files[file])
 
     def read(self, file: int, start: int, stop: int, specs: Specs) -> Rows:
@@ -370,7 +370,7 @@ class _Arrays(Reader):
         return [SourceFile(self._path.name, count, there.st_size, there.st_mtime_ns, digest=digest)]
 
     def content(self, file: int, start: int, stop: int) -> str:
-        """Of the arrays: a .npz file keeps their checksums, and also the time when it was written."""
+        """Mark of the content of the arrays: a .npz file keeps their checksums, and the time of writing."""
         return of_archive(self._path) if self._path.suffix.lower() == ".npz" else of_file(self._path)
 
     def read(self, file: int, start: int, stop: int, specs: Specs) -> Rows:
@@ -389,7 +389,7 @@ class _Arrays(Reader):
 
 
 def _fixed(specs: Specs) -> Specs:
-    """What a cache can tell apart."""
+    """The inputs in a form that a cache can tell apart."""
     return None if specs is None else tuple(specs)
 
 
@@ -427,7 +427,7 @@ class _Images(Reader):
         return replace(rows, x=np.moveaxis(rows.x, -1, 1)) if specs is None else rows
 
     def places(self, start: int, stop: int, rows: Rows) -> Array:
-        """Of the images that could be read."""
+        """Places of the images that could be read."""
         names = [images.readable(file.relative_to(self._folder)) for file, _ in self._files[start:stop]]
         read = set(() if rows.ids is None else rows.ids.tolist())
         return np.flatnonzero([name in read for name in names])
@@ -437,7 +437,7 @@ class _Images(Reader):
         return of_images(self._folder, [file for file, _ in self._files[start:stop]])
 
     def content(self, file: int, start: int, stop: int) -> str:
-        """Of the images."""
+        """Mark of the content of the images."""
         return of_content(self._folder, [file for file, _ in self._files[start:stop]])
 
     def unreadable(self, rows: Sequence[int]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What later commands read of a folder of results: the parts that are there, and what is missing."""
+"""A folder of results for later commands: the parts that are there, and the missing ones."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def check_by_place(folder: Path) -> None:
 
 
 def missing_in(path: Path) -> str | None:
-    """What is missing in a folder of results, a sentence; None where nothing is, or this is no such folder.
+    """The missing parts in a folder of results, a sentence; None if there are none, or for another folder.
 
     Raises:
         FileError: The manifest is damaged.

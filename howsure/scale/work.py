@@ -43,7 +43,7 @@ class Part:
 
     @property
     def name(self) -> str:
-        """Of the file of its results; the same whatever else there is."""
+        """Name of the file of its results; the same whatever else there is."""
         return f"part-{self.file:05}-{self.start:012}.parquet"
 
     def within(self, start: int, stop: int) -> Part:
@@ -58,8 +58,8 @@ def rows_at_once(result: Any) -> int:
     """Rows of such a result that are held at once.
 
     Args:
-        result: Of a few rows; where they have maps, `tuning.BLOCK_AT_POSITIONS` says how many numbers these
-            may hold.
+        result: Result of a few rows; if they have maps, `tuning.BLOCK_AT_POSITIONS` says how many numbers
+            these may hold.
     """
     numbers = sum(math.prod(each.shape[1:]) for each in result._maps.values())
     return max(1, tuning.BLOCK_AT_POSITIONS // numbers) if numbers else tuning.BLOCK

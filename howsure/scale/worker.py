@@ -36,19 +36,19 @@ from howsure.scale.sources import RowSource
 from howsure.scale.work import Part
 
 Attempt = Callable[[Part, Collection[int]], object]
-"""What may fail for rows of a part without some of them."""
+"""A trial that may fail for rows of a part without some of them."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a part.
+    """The outcome of a part.
 
     Attributes:
         part: Which.
         rows: How many results were written.
         left_out: Unreadable images that were skipped, each with the reason.
         fault: Why nothing was written, or None.
-        traceback: Of an exception that is none of howsure's, as the model may raise; else empty.
+        traceback: Traceback of an exception that is none of howsure's, as the model may raise; else empty.
     """
 
     part: Part
@@ -63,15 +63,15 @@ class Recipe:
     """All that a worker is told.
 
     Attributes:
-        model: Which is assessed.
+        model: Source of the model.
         members: Other models, for an ensemble.
         choice: The method, as it is typed on the command line.
-        dropout: What was asked of dropout, with its plan.
+        dropout: Settings of dropout, with its plan.
         asked: The rest.
-        rows: Where they are.
+        rows: Source of the rows.
         labels: A file of true classes, or None.
-        folder: Where results go.
-        checksums: Of the model and the members.
+        folder: Folder of the results.
+        checksums: Checksums of the model and the members.
     """
 
     model: Source
@@ -85,7 +85,7 @@ class Recipe:
     checksums: tuple[str, ...] = ()
 
     def method(self, members: list[Any]) -> Method:
-        """What produces the passes.
+        """The source of the passes.
 
         Args:
             members: As they were loaded, or as many of anything.
@@ -133,7 +133,7 @@ class Worker:
     """Reads, assesses and writes parts.
 
     Args:
-        recipe: What it is told.
+        recipe: Its settings.
         assessor: The model, where that is there already.
     """
 
@@ -222,7 +222,7 @@ class Worker:
     def do(self, part: Part, progress: Callable[[int, int], None] | None = None) -> Outcome:
         """Write the results of a part, or say why that cannot be.
 
-        What the model itself raises is a fault of this part, too: others may well come through. Where rows
+        An exception of the model itself is a fault of this part, too: others may well come through. If rows
         are skipped, those that fail alone are left out, and all others run together.
 
         Raises:
@@ -260,10 +260,10 @@ class Worker:
             return Outcome(part, 0, fault=raised(error), traceback=format_exc())
 
     def failing(self, part: Part, attempt: Attempt, known: Collection[int] = ()) -> dict[int, str]:
-        """Which rows of a part fail alone, by their places in the file, each with the reason.
+        """The rows of a part that fail alone, by their places in the file, each with the reason.
 
         Args:
-            part: Of which all rows together fail.
+            part: The part; all its rows together fail.
             attempt: Fails or not for a range of rows without some of them.
             known: Rows that are known to fail.
 
@@ -294,7 +294,7 @@ class Worker:
 
 
 def failing_alone(start: int, stop: int, fails: Callable[[int, int], str | None]) -> dict[int, str]:
-    """Which of the numbers start … stop − 1 fail alone, found by halves, each with the reason.
+    """The numbers among start … stop − 1 that fail alone, found by halves, each with the reason.
 
     Args:
         start: The first one.

@@ -43,7 +43,7 @@ def weights(model: Any) -> list[Array]:
 
 
 def layout(model: Any) -> list[Weight]:
-    """What is known of each of `weights`."""
+    """The facts about each of `weights`."""
     trained = {id(variable) for variable in model.trainable_weights}
     owners = {
         id(variable): layer.name
@@ -148,7 +148,7 @@ def make_like(clone: Any, model: Any) -> None:
 
 
 def build_config(model: Any) -> Any:
-    """What `ensure_built` needs to know of a similar model."""
+    """The build configuration of a similar model for `ensure_built`."""
     return model.get_build_config()
 
 

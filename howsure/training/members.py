@@ -222,7 +222,7 @@ def _train_in_workers(
 def _train_as_worker(
     build: Build, fit: Fit, number: int, seed: int, half_name: str, settings: dict[str, Any]
 ) -> tuple[Any, list[Array]]:
-    """What `_with_weights` needs of the trained member."""
+    """The build configuration and the weights of the trained member."""
     half = importlib.import_module(half_name)
     for get, value in settings.items():
         if getattr(half.config, get)() != value:

@@ -71,7 +71,7 @@ def _array(tensor: torch.Tensor) -> Array:
 
 
 def layout(model: nn.Module) -> list[Weight]:
-    """What is known of each of `weights`."""
+    """The facts about each of `weights`."""
     norms = [pair for pair in _bare(model).named_modules() if isinstance(pair[1], _NormBase)]
     owners = {id(buffer): path for path, norm in norms for buffer in norm.buffers(recurse=False)}
     return [
@@ -102,7 +102,7 @@ def form(model: nn.Module) -> dict[str, Any]:
 
 
 def copied(model: nn.Module) -> nn.Module:
-    """A deep copy. What the last call kept as an attribute is copied without the graph of its gradient."""
+    """A deep copy. Attributes that the last call kept are copied without the graph of their gradient."""
     kept = [each for _, each in attributes(model, torch.Tensor) if not each.is_leaf]
     try:
         return copy.deepcopy(model, {id(each): each.detach().clone() for each in kept})

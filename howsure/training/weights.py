@@ -1,4 +1,4 @@
-"""What `howsure.training` knows of a model's weights, whatever its framework."""
+"""The facts of `howsure.training` about a model's weights, whatever its framework."""
 
 from __future__ import annotations
 
