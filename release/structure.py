@@ -1,16 +1,22 @@
-"""How the package hangs together, as a table: circles of imports, who knows which kind of answer, sizes.
+"""How the package hangs together: circles of imports, names, who knows which kind of answer, sizes.
 
     python -m release.structure                 of the package here
     python -m release.structure ../before ...   of other copies beside it, one column each
+    python -m release.structure record          writes its size into release/size.json where it has shrunk
 
-A circle is a group of files, or folders, that import each other, directly or through others.
+A circle is a group of files, or folders, that import each other, directly or through others. A room is a
+folder, a loose file, or all folders of kinds of answers. `ROOMS` has them in their order; an import of
+a later one runs up.
 """
 
 from __future__ import annotations
 
 import ast
+import json
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +37,33 @@ KIND_FOLDERS = ("answers/",)
 
 MOST_PARAMETERS = 8
 
+FRAMEWORKS = re.compile(r"(^|/)(keras|torch)(/|\.py$)")
+"""The part of a path in which files of one idea in both frameworks differ."""
+
+PART = re.compile(rf"{PACKAGE}(\.\w+)+:\w+")
+"""A text that names a part, which is imported on first use."""
+
+ROOMS = (
+    *("digits.py", "words.py", "statistics.py", "errors.py", "arguments.py", "atomic.py", "optional.py"),
+    *(
+        "tuning.py",
+        "displayed.py",
+        "sites.py",
+        "onnx",
+        "data",
+        "models",
+        "sampling",
+        "results",
+        "progress.py",
+    ),
+    *("request.py", "answers", "judge", "misplaced.py", "methods", "prepare.py", "shifts.py", "divide.py"),
+    *("training", "audit.py", "passes.py", "assess.py", "scale", "compare", "report", "terminal.py", "bare"),
+    *("answers/*", "export", "__init__.py", "conformance", "demo", "cli", "__main__.py"),
+)
+
+SIZE = Path(__file__).parent / "size.json"
+"""How many lines the package may have: see decision 36."""
+
 
 @dataclass(frozen=True)
 class Import:
@@ -47,7 +80,7 @@ class Package:
     """The parsed files of a copy of the package, by their paths in it."""
 
     trees: dict[str, ast.Module]
-    lines: dict[str, int]
+    texts: dict[str, str]
 
     @classmethod
     def read(cls, root: Path) -> Package:
@@ -58,8 +91,21 @@ class Package:
         }
         return cls(
             {name: ast.parse(text) for name, text in texts.items()},
-            {name: text.count("\n") for name, text in texts.items()},
+            texts,
         )
+
+    @property
+    def lines(self) -> dict[str, int]:
+        """Lines of each file."""
+        return {name: text.count("\n") for name, text in self.texts.items()}
+
+    @property
+    def statements(self) -> dict[str, int]:
+        """Statements of each file, without docstrings."""
+        return {
+            name: sum(isinstance(node, ast.stmt) and not _is_text(node) for node in ast.walk(tree))
+            for name, tree in self.trees.items()
+        }
 
     def imports(self) -> Iterator[Import]:
         """All imports of the package's own files, but those for type checkers alone."""
@@ -70,6 +116,24 @@ class Package:
                     if of is not None and of != by:
                         yield Import(by, of, lazy, name.startswith("_"))
 
+    def parts(self) -> Iterator[tuple[str, str]]:
+        """Files that name a part in a text, and the files of these parts."""
+        for by, tree in self.trees.items():
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Constant) and PART.fullmatch(str(node.value)):
+                    of = self._file(*str(node.value).split(":"))
+                    if of is not None and of != by:
+                        yield by, of
+
+    def classes(self) -> dict[str, list[str]]:
+        """Files that define a class of each name."""
+        found = defaultdict(list)
+        for file, tree in self.trees.items():
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ClassDef):
+                    found[node.name].append(file)
+        return found
+
     def _file(self, module: str, name: str) -> str | None:
         parts = module.split(".")
         if parts[0] != PACKAGE:
@@ -77,6 +141,10 @@ class Package:
         inside = "/".join(parts[1:])
         candidates = (f"{inside}/{name}.py", f"{inside}.py", f"{inside}/__init__.py")
         return next((each for each in (each.lstrip("/") for each in candidates) if each in self.trees), None)
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _import_nodes(node: ast.AST, lazy: bool) -> Iterator[tuple[ast.Import | ast.ImportFrom, bool]]:
@@ -95,6 +163,40 @@ def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
             yield each.name, ""
         else:
             yield node.module or "", each.name
+
+
+def room_of(file: str) -> str:
+    """The room of a file, one of `ROOMS`."""
+    folder, _, rest = file.partition("/")
+    return "answers/*" if folder == "answers" and "/" in rest else folder
+
+
+def upward(package: Package) -> Counter[tuple[str, str]]:
+    """Pairs of rooms of which the lower imports the higher, and how often."""
+    height = {room: number for number, room in enumerate(ROOMS)}
+    pairs = ((room_of(each.by), room_of(each.of)) for each in package.imports())
+    return Counter((by, of) for by, of in pairs if height.get(by, 0) < height.get(of, 0))
+
+
+def doubled(package: Package) -> dict[str, list[str]]:
+    """Names of several classes, with their files, but for pairs of one idea in both frameworks."""
+    return {
+        name: files
+        for name, files in sorted(package.classes().items())
+        if len(files) > 1 and (len(files) > 2 or len({FRAMEWORKS.sub(r"\1*\3", file) for file in files}) > 1)
+    }
+
+
+def longest(package: Package, count: int = 10) -> list[tuple[int, str, str]]:
+    """Functions with the longest bodies: their lines without the docstring, file and name."""
+    found = []
+    for file, tree in package.trees.items():
+        for node in ast.walk(tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                body = node.body[1:] if _is_text(node.body[0]) else node.body
+                size = body[-1].end_lineno - body[0].lineno + 1 if body else 0  # type: ignore[operator]
+                found.append((size, file, node.name))
+    return sorted(found, reverse=True)[:count]
 
 
 def folder_of(file: str) -> str:
@@ -116,6 +218,10 @@ def circles(pairs: set[tuple[str, str]]) -> tuple[int, int]:
 
 def _of_files(package: Package, *, lazy: bool) -> str:
     return _told({(each.by, each.of) for each in package.imports() if lazy or not each.lazy})
+
+
+def _with_parts(package: Package) -> str:
+    return _told({(each.by, each.of) for each in package.imports()} | {*package.parts()})
 
 
 def _of_folders(package: Package, *, lazy: bool) -> str:
@@ -173,6 +279,7 @@ def _across(package: Package, which: Callable[[Import], bool]) -> int:
 ROWS: dict[str, Callable[[Package], object]] = {
     "circles of files, imports at the top": lambda package: _of_files(package, lazy=False),
     "circles of files, with imports in functions": lambda package: _of_files(package, lazy=True),
+    "circles of files, with texts that name parts": _with_parts,
     "circles of folders, imports at the top": lambda package: _of_folders(package, lazy=False),
     "circles of folders, with imports in functions": lambda package: _of_folders(package, lazy=True),
     "`isinstance` on a kind outside `answers/`": _type_tests,
@@ -180,30 +287,58 @@ ROWS: dict[str, Callable[[Package], object]] = {
     f"functions with more than {MOST_PARAMETERS} parameters": _long_signatures,
     "private imports across folders": lambda package: _across(package, lambda each: each.private),
     "imports in functions across folders": lambda package: _across(package, lambda each: each.lazy),
+    "pairs of rooms with an import that runs up": lambda package: len(upward(package)),
+    "names of two or more classes": lambda package: len(doubled(package)),
     "files": lambda package: len(package.trees),
-    "lines": lambda package: f"{sum(package.lines.values()):,}",
+    "lines, statements": lambda package: _sizes(package.lines.values(), package.statements.values()),
 }
 
 
-def parts(package: Package) -> dict[str, int]:
-    """Lines by folder; loose files are one part."""
-    found: dict[str, int] = {}
-    for file, lines in package.lines.items():
-        part = f"{file.split('/')[0]}/" if "/" in file else "loose files"
-        found[part] = found.get(part, 0) + lines
-    return found
+def _sizes(lines: Iterable[int], statements: Iterable[int]) -> str:
+    return f"{sum(lines):,}, {sum(statements):,}"
+
+
+def by_folder(package: Package) -> dict[str, str]:
+    """Lines and statements by folder; loose files are one."""
+    files = defaultdict(list)
+    for file in package.trees:
+        files[f"{file.split('/')[0]}/" if "/" in file else "loose files"].append(file)
+    lines, statements = package.lines, package.statements
+    return {
+        folder: _sizes((lines[file] for file in of), (statements[file] for file in of))
+        for folder, of in files.items()
+    }
+
+
+def recorded() -> int:
+    """How many lines the package may have."""
+    return int(json.loads(SIZE.read_text(encoding="utf-8"))["lines"])
 
 
 def main(*copies: str) -> None:
-    """Print the table."""
-    roots = [Path(copy) for copy in copies] + [Path(__file__).parent.parent]
-    packages = [Package.read(root) for root in roots]
-    sizes = [parts(package) for package in packages]
+    """Print the table, and what of the package here it counts; or record its size."""
+    here = Package.read(Path(__file__).parent.parent)
+    if copies == ("record",):
+        SIZE.write_text(
+            json.dumps({"lines": min(recorded(), sum(here.lines.values()))}) + "\n", encoding="utf-8"
+        )
+        return
+    packages = [*(Package.read(Path(copy)) for copy in copies), here]
+    sizes = [by_folder(package) for package in packages]
     print(f"| | {' | '.join(copies)}{' | ' if copies else ''}here |\n|---|{'---|' * len(packages)}")
     for name, count in ROWS.items():
         print(f"| {name} | {' | '.join(str(count(package)) for package in packages)} |")
-    for part in sorted({name for size in sizes for name in size}):
-        print(f"| lines of {part} | {' | '.join(f'{size.get(part, 0):,}' for size in sizes)} |")
+    for folder in sorted({name for size in sizes for name in size}):
+        print(f"| lines, statements of {folder} | {' | '.join(size.get(folder, '0, 0') for size in sizes)} |")
+    print(f"\nRecorded size: {recorded():,} lines.\n\nImports that run up:")
+    for (by, of), count in upward(here).most_common():
+        print(f"  {by} imports {of}: {count}")
+    print("\nNames of two or more classes:")
+    for name, files in doubled(here).items():
+        print(f"  {name}: {', '.join(files)}")
+    print("\nThe longest bodies, in lines:")
+    for size, file, name in longest(here):
+        print(f"  {size} {name} in {file}")
 
 
 if __name__ == "__main__":

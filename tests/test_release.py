@@ -10,6 +10,7 @@ import howsure
 from howsure.answers.registry import answers
 from howsure.cli.app import app
 from release.oldest import floors
+from release.structure import Package, doubled, longest, recorded, upward
 from release.wheel import ROOT, blocks, check_contents
 
 FILES = [
@@ -89,3 +90,40 @@ def test_each_description_names_every_kind_of_answer(text):
     kinds = {"classes": "class", "labels": "label", "numbers": "number", "positions": "position"}
     assert {answer.name for answer in answers()} == kinds.keys()
     assert [word for word in kinds.values() if word not in text.lower()] == []
+
+
+def package(folder, **files):
+    """A package of files, whose names have `__` for the `/` of folders."""
+    for name, text in files.items():
+        path = folder / "howsure" / f"{name.replace('__', '/')}.py"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return Package.read(folder)
+
+
+def test_the_package_is_no_larger_than_what_is_recorded():
+    size = sum(Package.read(ROOT).lines.values())
+    assert size <= recorded(), (
+        "take away as much as you add; see docs/decisions/0036-the-package-does-not-grow.md"
+    )
+
+
+def test_structure_counts_imports_that_run_up_also_in_functions_and_no_text(tmp_path):
+    found = package(
+        tmp_path,
+        results__shown="def show():\n    import howsure.report.page\nBY = 'howsure.report.page:page'\n",
+        report__page="from howsure.results.shown import show\n",
+    )
+    assert upward(found) == {("results", "report"): 1}
+    assert [*found.parts()] == [("results/shown.py", "report/page.py")]
+
+
+def test_structure_counts_names_of_two_classes_but_for_one_idea_in_both_frameworks(tmp_path):
+    one = "class Graph: ...\n"
+    assert not doubled(package(tmp_path, models__keras__graph=one, models__torch__graph=one))
+    assert doubled(package(tmp_path, models__other__graph=one))["Graph"][1] == "models/other/graph.py"
+
+
+def test_structure_counts_bodies_without_docstrings(tmp_path):
+    found = package(tmp_path, atomic='def write(\n    path,\n):\n    """Write."""\n    a = 1\n    return a\n')
+    assert longest(found) == [(2, "atomic.py", "write")]
