@@ -6,9 +6,13 @@ from pathlib import Path
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parent.parent
 PAGES = ("CONTRIBUTING.md", "CHANGELOG.md")
+
+LAST = ("Words and evidence", "Reference", "Project")
+"""Parts of the navigation that search shows after the pages for users."""
 
 LOADS = re.compile(
     r"""<(?:script|img|iframe|source)\b[^>]*\bsrc=["']?(?:https?:)?//[^"'\s>]*"""
@@ -24,6 +28,14 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         text = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")
         files.append(File.generated(config, name, content=text))
     return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> None:
+    """Let search find what a user asks for first, and pages outside the navigation not at all."""
+    if page.file.inclusion.is_not_in_nav():
+        page.meta["search"] = {"exclude": True}
+    elif page.parent is not None and page.parent.title in LAST:
+        page.meta["search"] = {"boost": 0.2}
 
 
 def on_post_build(config: MkDocsConfig) -> None:

@@ -21,6 +21,7 @@ DECISIONS = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
 REFERENCE = sorted((ROOT / "docs" / "reference").glob("*.md"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 START = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+SITE = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
 COMMAND_LINE = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
 PROGRAM = typer.main.get_command(app)
 COMMANDS = PROGRAM.commands
@@ -90,10 +91,18 @@ def test_the_reference_describes_no_whole_module(page):
 
 
 def test_the_site_names_every_page_once():
-    nav = (ROOT / "mkdocs.yml").read_text(encoding="utf-8").partition("\nnav:\n")[2]
+    nav, _, beside = SITE.partition("\nnav:\n")[2].partition("\nnot_in_nav:")
     named = re.findall(r"([\w./-]+\.md)$", nav, re.MULTILINE)
+    linked = re.findall(r"^  /([\w./-]+)$", beside, re.MULTILINE)
     pages = [str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")]
-    assert sorted(named) == sorted([*pages, "CONTRIBUTING.md", "CHANGELOG.md"])
+    assert all((ROOT / "docs" / each).exists() for each in linked)
+    hidden = [page for page in pages if any(page == each or page.startswith(each) for each in linked)]
+    assert sorted([*named, *hidden]) == sorted([*pages, "CONTRIBUTING.md", "CHANGELOG.md"])
+
+
+def test_the_navigation_takes_the_title_of_a_page_from_its_heading():
+    nav = SITE.partition("\nnav:\n")[2].partition("\nnot_in_nav:")[0]
+    assert not re.findall(r"- .+: .+\.md$", nav, re.MULTILINE)
 
 
 def test_every_command_is_shown_and_every_one_shown_exists():

@@ -1,4 +1,4 @@
-"""What is declared of each column is what classes, tables, rows and docs/fields.md hold."""
+"""What is declared of each column is what classes, tables, rows and docs/words.md hold."""
 
 import copy
 import dataclasses
@@ -21,7 +21,7 @@ from howsure.errors import InputError
 from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, Column, Result
 from howsure.sampling.between import LEVELS
 
-FIELDS = (Path(__file__).parents[2] / "docs" / "fields.md").read_text(encoding="utf-8")
+GLOSSARY = (Path(__file__).parents[2] / "docs" / "words.md").read_text(encoding="utf-8")
 RESULTS = [Certainty, MultilabelCertainty]
 
 
@@ -182,12 +182,12 @@ def test_what_a_row_shares_with_the_columns_is_their_value(result, row, others):
             assert isinstance(value, np.ndarray) or not isinstance(value, np.generic), name
 
 
-def test_the_page_of_fields_shows_the_columns_of_a_certainty():
-    table = FIELDS.split("| field |")[1].split("\n\n")[0]
-    cells = [[cell.strip() for cell in flowing(line).split("|")[1:-1]] for line in table.splitlines()[2:]]
-    assert cells == [
-        [f"`{column.name}`", column.shape, column.unit, column.words] for column in Certainty.columns
-    ]
+@pytest.mark.parametrize("result", [*RESULTS, RegressionCertainty, DenseCertainty])
+def test_the_glossary_shows_shape_and_unit_of_each_column(result):
+    shown = dict(re.findall(r"^\| `(\w+)` \| ([^|]+) \|", GLOSSARY.replace("\\*", "*"), re.MULTILINE))
+    others = {column.name for column in Certainty.columns if result is not Certainty}
+    own = {c.name: f"{c.shape} {c.unit}" for c in result.columns if c.name not in others}
+    assert {name: shown[name] for name in own} == own
 
 
 @pytest.mark.parametrize("result", [*RESULTS, RegressionCertainty, DenseCertainty])
