@@ -260,7 +260,7 @@ POSITIONS = Answer(
         "score_lines": "howsure.answers.positions.evaluate:score_lines",
         "abstain": "howsure.answers.positions.abstain:abstain",
         "prediction_sets": "howsure.answers.positions.sets:prediction_sets",
-        "sets_told": "howsure.answers.positions.handover:SetsTold",
+        "sets_told": "howsure.answers.positions.handover:MapSetsTold",
         "hand_over": "howsure.answers.positions.handover:handed_over",
         "choose": "howsure.answers.positions.handover:choose",
         "calibrate": "howsure.answers.positions.calibrate:calibrate",

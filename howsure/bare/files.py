@@ -43,7 +43,7 @@ Result = Any
 
 
 @dataclass(frozen=True)
-class Columns:
+class FileColumns:
     """The meaning of the columns of a file of probabilities, or of numbers.
 
     Attributes:
@@ -72,7 +72,7 @@ class Columns:
         return LABELS if self.several else CLASSES
 
     @property
-    def alike(self) -> Columns:
+    def alike(self) -> FileColumns:
         """The same for a further table, where a column may be missing, and labels too."""
         return replace(self, roles=replace(self.roles, needed=False), labelled=False)
 
@@ -95,7 +95,7 @@ class Columns:
 
 
 def read_result(
-    path: str | os.PathLike[str], columns: Columns | None = None, *, for_scores: bool = False
+    path: str | os.PathLike[str], columns: FileColumns | None = None, *, for_scores: bool = False
 ) -> Result:
     """The result in a file.
 
@@ -118,7 +118,7 @@ def read_result(
         FileError: Missing or damaged.
         InputError: Columns that are not there, or no probabilities; see `Certainty.from_probabilities`.
     """
-    source, given = check_path(path), columns or Columns()
+    source, given = check_path(path), columns or FileColumns()
     suffix = kind_of(source)
     check_readable(source)
     if source.is_dir():
@@ -165,7 +165,7 @@ def _marked(result: Result, table: Table) -> Result:
 
 
 def read_sample(
-    path: str | os.PathLike[str], columns: Columns, *, for_scores: bool = False
+    path: str | os.PathLike[str], columns: FileColumns, *, for_scores: bool = False
 ) -> tuple[Result, int]:
     """As `read_result`, but of a large folder as many rows as `load_sample` draws; and how many there are."""
     if not check_path(path).is_dir():
@@ -175,7 +175,7 @@ def read_sample(
     return load_sample(path, for_scores=for_scores)
 
 
-def read_parts(path: str | os.PathLike[str], columns: Columns) -> Iterator[Result]:
+def read_parts(path: str | os.PathLike[str], columns: FileColumns) -> Iterator[Result]:
     """As `read_result`, but of a folder one part after the other."""
     if not check_path(path).is_dir():
         yield read_result(path, columns)
@@ -184,7 +184,7 @@ def read_parts(path: str | os.PathLike[str], columns: Columns) -> Iterator[Resul
     yield from parts_of(path)
 
 
-def _named(columns: Columns) -> list[str]:
+def _named(columns: FileColumns) -> list[str]:
     """Names of columns that the caller gave, if all of these are to be there."""
     roles = columns.roles
     if not roles.needed:
@@ -192,7 +192,7 @@ def _named(columns: Columns) -> list[str]:
     return [name for name in (*(columns.class_names or ()), roles.label, roles.id, *roles.drop) if name]
 
 
-def _in_one(values: Array, columns: Columns, source: Path) -> Array:
+def _in_one(values: Array, columns: FileColumns, source: Path) -> Array:
     """Percentages as shares of 1, which is said; and rows divided by their sums, where that is asked for."""
     if values.ndim != 2 or values.dtype.kind not in "iuf" or not values.size or columns.several:
         return values
@@ -227,7 +227,7 @@ class _Found:
 def _made(
     source: Path,
     values: Array,
-    columns: Columns,
+    columns: FileColumns,
     called: Sequence[str] | None = None,
     beside: _Found | None = None,
 ) -> Result:
@@ -243,7 +243,7 @@ def _made(
         raise error.told_of(f"'{source}'", "On the command line: --normalise" if off else None) from error
 
 
-def _check_nothing_asked(source: Path, columns: Columns) -> None:
+def _check_nothing_asked(source: Path, columns: FileColumns) -> None:
     roles = columns.roles
     asked = {
         "class names": columns.class_names,
@@ -263,7 +263,7 @@ def _check_nothing_asked(source: Path, columns: Columns) -> None:
         )
 
 
-def _roles(table: Table, source: Path, columns: Columns) -> _Found:
+def _roles(table: Table, source: Path, columns: FileColumns) -> _Found:
     """The role of each column; the remaining ones are classes."""
     names = list(table.names)
     twice = next((name for name in names if names.count(name) > 1), None)
@@ -294,7 +294,7 @@ def _roles(table: Table, source: Path, columns: Columns) -> _Found:
     return _Found(exported, labels, called)
 
 
-def _roles_exported(names: list[str], columns: Columns) -> Roles:
+def _roles_exported(names: list[str], columns: FileColumns) -> Roles:
     """The columns of labels and ids in a csv file that howsure wrote, unless the caller names them."""
     kind = columns.answer.result_type
     own = [name for name in names if kind.can_call(before_no_formula(name))]
@@ -321,7 +321,7 @@ def _as_given(texts: Array | None) -> Array | None:
     return found
 
 
-def _classes(names: list[str], columns: Columns, source: Path) -> tuple[list[str], list[str] | None]:
+def _classes(names: list[str], columns: FileColumns, source: Path) -> tuple[list[str], list[str] | None]:
     """The columns of the classes, and what these are called; None for numbers."""
     called = [name.removeprefix(_EXPORTED) for name in names]
     wanted = columns.class_names

@@ -13,7 +13,7 @@ from rich.console import Console
 import howsure
 from howsure.answers.files import parts_of
 from howsure.answers.registry import fed, part_of
-from howsure.bare.files import Columns, read_sample
+from howsure.bare.files import FileColumns, read_sample
 from howsure.cli import folders
 from howsure.cli.columns import RowOptions
 from howsure.cli.folders import FolderOptions
@@ -193,7 +193,7 @@ class _Run:
         whole = folders.assess_into(recipe, self.many, errors, console, self._checked)
         self.maps.write(lambda: parts_of(self.results.out), self.data, console)
         if self.results.report is not None:
-            sample = read_sample(self.results.out, Columns())
+            sample = read_sample(self.results.out, FileColumns())
             write_page(self.results.report, self.results.out, *sample, background=self.results.background)
             say(console, f"Report:  {self.results.report}")
         return whole

@@ -24,11 +24,11 @@ from howsure.errors import InputError
 from howsure.scale.folder import is_results
 from howsure.scale.ray import cluster
 from howsure.scale.ray import several as several_workers
-from howsure.scale.recipe import Source
-from howsure.scale.run import Job, Told, begun
+from howsure.scale.recipe import ModelSource
+from howsure.scale.run import FolderJob, Told, begun
 from howsure.scale.sources import parquet_files
 from howsure.scale.there import left_out_in, verdicts_in
-from howsure.scale.worker import Outcome, Recipe, Worker
+from howsure.scale.worker import PartOutcome, Recipe, Worker
 from howsure.terminal import Report, duration, paragraph, progress, say
 
 
@@ -86,9 +86,9 @@ def is_folder(out: Path, workers: int | None) -> bool:
     return folder
 
 
-def source_of(path: Path, opening: Opening, like: Path | None = None) -> Source:
+def source_of(path: Path, opening: Opening, like: Path | None = None) -> ModelSource:
     """The source from which a worker loads the model. The worker may run in another folder."""
-    return Source.of(*placed(path, opening, like), opening.allow_code)
+    return ModelSource.of(*placed(path, opening, like), opening.allow_code)
 
 
 def check_unused(many: FolderOptions, data: Path) -> None:
@@ -172,7 +172,7 @@ def assess_into(
         return _say_what_came(job, time.monotonic() - begin, console)
 
 
-def _say_faults(job: Job) -> None:
+def _say_faults(job: FolderJob) -> None:
     """Print what is missing and why, after the first traceback that is not an error of howsure."""
     loud, faults = Console(stderr=True), job.faults()
     first = next((each for each in job.outcomes if each.traceback), None)
@@ -204,7 +204,7 @@ def _told(shown: Report, check: Callable[[], None]) -> Callable[[int, int], None
     return tell
 
 
-def _speed_after_start(job: Job) -> float | None:
+def _speed_after_start(job: FolderJob) -> float | None:
     """Rows per second without compiling and the start of workers; None if there was only one part."""
     later = sum(each.rows for each in job.outcomes[1:])
     if job.first_done is None or not later:
@@ -212,7 +212,7 @@ def _speed_after_start(job: Job) -> float | None:
     return later / max(1e-9, time.monotonic() - job.first_done)
 
 
-def _say_what_came(job: Job, seconds: float, console: Console) -> bool:
+def _say_what_came(job: FolderJob, seconds: float, console: Console) -> bool:
     folder, done, after = job.recipe.folder, sum(each.rows for each in job.outcomes), _speed_after_start(job)
     verdicts = verdicts_in(folder, job.parts)
     if verdicts:
@@ -245,7 +245,7 @@ def _say_what_came(job: Job, seconds: float, console: Console) -> bool:
 # --- parts done one after the other in this process, without Ray --------------------------------------
 
 
-def one_process(job: Job, told: Told) -> Iterator[Outcome]:
+def one_process(job: FolderJob, told: Told) -> Iterator[PartOutcome]:
     """The outcome of each part that is not there yet.
 
     Args:

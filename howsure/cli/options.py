@@ -117,7 +117,7 @@ class Above:
 
 
 @dataclass(frozen=True)
-class Limits:
+class VerdictLimits:
     """Thresholds of the verdicts."""
 
     sure: Annotated[
@@ -137,7 +137,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Names(Limits):
+class Names(VerdictLimits):
     """Class names, and thresholds of the verdicts."""
 
     class_names: Annotated[

@@ -13,10 +13,10 @@ from rich.console import Console
 import howsure
 from howsure.answers.printed import kind_of
 from howsure.answers.registry import answer_of, part_of
-from howsure.bare.files import Columns, read_result, read_sample
+from howsure.bare.files import FileColumns, read_result, read_sample
 from howsure.cli.columns import RowColumns
 from howsure.cli.hints import paragraph
-from howsure.cli.options import Above, Limits, consoles, named_or_placed
+from howsure.cli.options import Above, VerdictLimits, consoles, named_or_placed
 from howsure.cli.paths import check_exists
 from howsure.data.files import read_class_names
 from howsure.data.label_files import LabelFile, read_label_file
@@ -77,7 +77,7 @@ class TableOptions(RowColumns, Above):
         ),
     ] = None
 
-    def columns(self, table: Path) -> Columns:
+    def columns(self, table: Path) -> FileColumns:
         """The meaning of the columns in a table.
 
         Args:
@@ -94,7 +94,7 @@ class TableOptions(RowColumns, Above):
         names = None if self.class_names is None else read_class_names(self.class_names)
         in_file = None if self.labels is None else self.label_column
         limits = self.thresholds if self.above is None else None
-        return Columns(names, roles, self.several_labels, self.normalise, in_file, limits)
+        return FileColumns(names, roles, self.several_labels, self.normalise, in_file, limits)
 
     @property
     def asks(self) -> bool:
@@ -123,7 +123,7 @@ class TableOptions(RowColumns, Above):
 
 
 @dataclass(frozen=True)
-class JudgedOptions(Limits, TableOptions):
+class JudgedOptions(VerdictLimits, TableOptions):
     """Options of commands that give verdicts on tables."""
 
 
@@ -142,7 +142,7 @@ class Input:
 
     table: Path
     labels: Path | None
-    columns: Columns
+    columns: FileColumns
     asked: Callable[[Any], Any]
     console: Console
     taken: list[Path]
@@ -198,7 +198,7 @@ def check_paths(table: Path, labels: Path | None, *others: Path | None) -> list[
     return [path for path in (table, labels, *given) if path is not None]
 
 
-def read(table: Path, columns: Columns, labels: Path | None = None) -> Any:
+def read(table: Path, columns: FileColumns, labels: Path | None = None) -> Any:
     """The result in a file, with the labels of another file, if there is one."""
     result = read_result(table, columns)
     if labels is None:
@@ -206,7 +206,7 @@ def read(table: Path, columns: Columns, labels: Path | None = None) -> Any:
     return result.with_truth(labels_of(result, table, label_file_of(result, table, labels, columns)))
 
 
-def label_file_of(result: Any, table: Path, labels: Path, columns: Columns) -> LabelFile | LabelFolder:
+def label_file_of(result: Any, table: Path, labels: Path, columns: FileColumns) -> LabelFile | LabelFolder:
     """The file of labels for a table. It has ids if a column has the same name as in the table.
 
     For a folder it holds one label for each row of the input, also for rows without a result.

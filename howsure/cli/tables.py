@@ -18,7 +18,7 @@ from howsure.answers.classes.handover import CHOSEN
 from howsure.answers.classes.sets import SCORES
 from howsure.answers.numbers.handover import CHOSEN as OF_NUMBERS
 from howsure.answers.registry import answer_of, part_of
-from howsure.bare.files import Columns, read_parts, read_sample
+from howsure.bare.files import FileColumns, read_parts, read_sample
 from howsure.cli.grouped import given as given_of
 from howsure.cli.hints import in_options, paragraph
 from howsure.cli.options import Background, Quiet
@@ -300,7 +300,7 @@ def _check_handed(out: Path | None, taken: Sequence[Path]) -> None:
 
 
 def _kept(
-    given: Input, table: Path, columns: Columns, labels: Path | None, keep: Callable[[Any], Any]
+    given: Input, table: Path, columns: FileColumns, labels: Path | None, keep: Callable[[Any], Any]
 ) -> tuple[Any, int]:
     """The rows that `keep` chooses, and the number of all rows. A folder is read part by part."""
     known: LabelFile | LabelFolder | None = None

@@ -27,7 +27,7 @@ from howsure.statistics import simultaneous_reach
 from howsure.words import counted
 
 if TYPE_CHECKING:
-    from howsure.compare.members import Members
+    from howsure.compare.members import MemberLosses
 
 AS_THEY_ARE = "as they are"
 """Name of the unchanged rows."""
@@ -87,7 +87,7 @@ class Comparison(Displayed):
     background: str | None = None
     parts: Mapping[str, Parts] = field(default_factory=dict)
     claims: Mapping[tuple[str, str], Claims] = field(default_factory=dict)
-    members: Mapping[str, Members] = field(default_factory=dict)
+    members: Mapping[str, MemberLosses] = field(default_factory=dict)
     noticed: tuple[str, ...] = ()
 
     @staticmethod

@@ -15,7 +15,7 @@ import numpy as np
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.phrases import CHEAP, called, joined, price_of, quoted_list, share_in_words, the
 from howsure.compare.reasons import because, needed, one_alone, perhaps_better, reasons
-from howsure.compare.results import Given
+from howsure.compare.results import GivenMethod
 from howsure.methods.classifiers import is_plain
 from howsure.words import counted, listed, upper
 
@@ -318,7 +318,7 @@ def _costs(comparison: Comparison) -> str:
         for name in comparison.methods
         if name not in comparison.calibrations
         and not is_plain(comparison.kinds[name])
-        and not isinstance(comparison.kinds[name], Given)
+        and not isinstance(comparison.kinds[name], GivenMethod)
     } | {name: called(comparison, name) for name in comparison.familiarities}
     if not shown:
         return free

@@ -21,7 +21,7 @@ Alone = Callable[[Floats, Any, Integers], tuple[Floats, Floats]]
 
 
 @dataclass(frozen=True, eq=False)
-class Members:
+class MemberLosses:
     """Losses of the members of an ensemble on the same rows, and of the mean of all.
 
     The loss is the NLL of classes, and the squared error of numbers.
@@ -115,7 +115,7 @@ class Hearing:
             losses, wrong = self.alone(values, self.truth, numbers)
             self.found.setdefault(number, []).append((numbers, losses, wrong))
 
-    def members(self) -> Members | None:
+    def members(self) -> MemberLosses | None:
         """The members heard, or None."""
         if not self.found:
             return None
@@ -127,4 +127,4 @@ class Hearing:
             for which in (1, 2)
         )
         there = np.isfinite(losses).all(axis=0)
-        return Members(losses[:-1, there], losses[-1, there], wrong[:-1, there])
+        return MemberLosses(losses[:-1, there], losses[-1, there], wrong[:-1, there])

@@ -10,7 +10,7 @@ from typing import Any, ParamSpec
 import numpy as np
 
 from howsure.compare.comparison import AS_THEY_ARE, Comparison
-from howsure.compare.members import Members
+from howsure.compare.members import MemberLosses
 from howsure.compare.protocol import Comparing
 from howsure.data.rows import quoted
 from howsure.errors import hearing, warn
@@ -93,7 +93,7 @@ def of_rows(
             )
 
 
-def of_members(comparing: Comparing, ensembles: Mapping[str, Members], truth: Any) -> None:
+def of_members(comparing: Comparing, ensembles: Mapping[str, MemberLosses], truth: Any) -> None:
     """Warn of a member that is hardly better than one answer for all rows, while another one is far better.
 
     Args:

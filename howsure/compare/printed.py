@@ -14,7 +14,7 @@ COST = "plain predictions"
 
 
 @dataclass(frozen=True)
-class Line:
+class MethodLine:
     """One method in the short table.
 
     Attributes:
@@ -37,7 +37,7 @@ def head_of(comparison: Comparison) -> list[str]:
     ]
 
 
-def lines_of(comparison: Comparison) -> list[Line]:
+def lines_of(comparison: Comparison) -> list[MethodLine]:
     """Methods with their scores on the unchanged rows, and their cost, or a dash if it is unknown."""
     words = comparison.words
     best = {name: comparison.ranked(name).best for _, name in words.short}
@@ -50,7 +50,7 @@ def lines_of(comparison: Comparison) -> list[Line]:
             cost = comparison.costs[method]
             values.append(f"{cost:.1f}" if np.isfinite(cost) else "–")
             marked.append(False)
-        found.append(Line(method, tuple(values), tuple(marked)))
+        found.append(MethodLine(method, tuple(values), tuple(marked)))
     return found
 
 

@@ -51,7 +51,7 @@ class ShiftWording:
 
 
 @dataclass(frozen=True)
-class Shown:
+class DrawnDifferences:
     """Differences from the baseline as a drawing shows them: further right is better.
 
     Attributes:
@@ -160,7 +160,7 @@ class Words(Protocol):
     def scale_in_words(self, scale: Score) -> str:
         """The best temperature, or factor, in brackets."""
 
-    def drawn(self, gaps: Mapping[Any, Score]) -> Shown:
+    def drawn(self, gaps: Mapping[Any, Score]) -> DrawnDifferences:
         """Differences from the baseline in `main`, as they are drawn."""
 
 

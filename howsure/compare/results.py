@@ -25,7 +25,7 @@ _IN_ORDER = "Give both in the same order, or with ids that are the same in both 
 
 
 @dataclass(frozen=True)
-class Given:
+class GivenMethod:
     """Stands in for the method of a given result. It cannot run.
 
     Args:
@@ -140,7 +140,7 @@ def compared(
         costs=dict.fromkeys(shown, np.nan),
         certainties=shown,
         truth=truth,
-        kinds={name: Given(comparing.words.given) for name in shown},
+        kinds={name: GivenMethod(comparing.words.given) for name in shown},
         calibrations={name: base for name, base in names.items() if name in shown},
         background=left_out,
         parts={name: each for name, each in parts.items() if each is not None},

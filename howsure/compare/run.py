@@ -20,7 +20,7 @@ from howsure.arguments import check_by_name, check_flag, check_progress
 from howsure.assess import streamed
 from howsure.compare import noticed
 from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED, Comparison
-from howsure.compare.members import Heard, Hearing, Members
+from howsure.compare.members import Heard, Hearing, MemberLosses
 from howsure.compare.parts import Claims, Parts
 from howsure.compare.protocol import Comparing
 from howsure.compare.results import without
@@ -40,7 +40,7 @@ from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Job, Method, Passes
 from howsure.methods.softmax import Softmax
-from howsure.misplaced import belongs_to_the_method, named_either_way
+from howsure.misplaced_arguments import belongs_to_the_method, named_either_way
 from howsure.models.adapt import adapt, rows_for
 from howsure.models.choose_output import Output
 from howsure.models.features import features_of
@@ -392,7 +392,7 @@ class _Scored:
         self.calibrations: dict[str, str] = {}
         self.parts: dict[str, Parts] = {}
         self.claims: dict[tuple[str, str], Claims] = {}
-        self.members: dict[str, Members] = {}
+        self.members: dict[str, MemberLosses] = {}
         self.learnt: dict[str, str | None] = {}
 
     def add(self, name: str, said: Mapping[str, Any]) -> None:

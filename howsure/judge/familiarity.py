@@ -19,7 +19,7 @@ from howsure.data.align import aligned
 from howsure.data.labels import check_class_names, check_labels
 from howsure.data.rows import quoted
 from howsure.errors import InputError, warn
-from howsure.judge.familiarity_scores import FITS, OF_LOGITS, SCORES, Fitted
+from howsure.judge.familiarity_scores import FITS, OF_LOGITS, SCORES, FittedScore
 from howsure.judge.learnt import LearntRows, digests_of
 from howsure.models.features import Features
 from howsure.models.fingerprint import check_fingerprint
@@ -52,7 +52,7 @@ class Familiarity:
     held_out: Floats = field(repr=False)
     width: int
     outputs: int
-    _fitted: Fitted = field(repr=False)
+    _fitted: FittedScore = field(repr=False)
     fingerprint: str = field(default="", repr=False)
     learnt_rows: LearntRows | None = field(default=None, repr=False)
 

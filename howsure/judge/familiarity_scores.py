@@ -34,7 +34,7 @@ JITTERS = (0.0, *(10.0**power for power in range(-12, 1)))
 """Shares of the mean variance that are tried, the smallest first."""
 
 
-class Fitted(Protocol):
+class FittedScore(Protocol):
     """A fitted score; called with `Features` it gives (N,) scores, higher is more familiar."""
 
     @property
@@ -149,7 +149,7 @@ class _Logits:
         return np.asarray(self.of(logits, axis=1))
 
 
-FITS: dict[str, Callable[[Features, Integers, int], Fitted]] = {
+FITS: dict[str, Callable[[Features, Integers, int], FittedScore]] = {
     "density": _fit_density,
     "mahalanobis": _fit_mahalanobis,
     "neighbours": _fit_neighbours,

@@ -46,7 +46,7 @@ class Suggested:
 
 
 @dataclass(frozen=True)
-class Lines:
+class HandoverLines:
     """The lines about n rows of a kind of answer.
 
     Attributes:
@@ -133,7 +133,7 @@ def hand_over(
                 expected=expected,
                 received=ascii(names[missing[0]]),
             )
-    lines: Lines = told_by(
+    lines: HandoverLines = told_by(
         certainty[chosen], sets, None if names is None else [str(names[i]) for i in chosen]
     )
     if suffix == ".csv":
@@ -171,7 +171,7 @@ def _task(
     return {"data": data, "predictions": [suggestion]}
 
 
-def _write_csv(temporary: str, lines: Lines) -> None:
+def _write_csv(temporary: str, lines: HandoverLines) -> None:
     # Names of files that are not UTF-8 come as surrogates, and go back to the bytes they were.
     with open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as handle:
         rows = ([cells.get(column) for column in lines.columns] for cells in lines.cells)

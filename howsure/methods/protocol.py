@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
-from howsure.sampling.run import Rows
+from howsure.sampling.run import InputRows
 
 Progress = Callable[[int], None]
 """Called with the number of rows that have just been finished."""
@@ -56,7 +56,7 @@ class Job:
     """
 
     model: Any
-    rows: Sequence[Rows]
+    rows: Sequence[InputRows]
     total: int
     outcome: Outcome
     seed: int

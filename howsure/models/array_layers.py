@@ -132,7 +132,7 @@ class Network:
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class ArrayStep:
     """One call of one layer.
 
     Attributes:
@@ -159,7 +159,7 @@ class Step:
         return math.prod(self.shape) * len(self.layer.weights) if isinstance(self.layer, Dense) else 0
 
 
-def steps_of(network: Network, inputs: Mapping[str, Shape], gaussian_noise: bool) -> tuple[Step, ...]:
+def steps_of(network: Network, inputs: Mapping[str, Shape], gaussian_noise: bool) -> tuple[ArrayStep, ...]:
     """The steps of a network and of the networks nested in it, with shapes, levels and sites.
 
     Args:
@@ -171,7 +171,7 @@ def steps_of(network: Network, inputs: Mapping[str, Shape], gaussian_noise: bool
         ModelError: Steps do not fit together.
     """
     shapes, levels = dict(inputs), dict.fromkeys(inputs, 0)
-    steps: list[Step] = []
+    steps: list[ArrayStep] = []
     sites = 0
     for name, layer, reads in _flat(network, list(inputs)):
         given = tuple(shapes[one] for one in reads)
@@ -184,7 +184,7 @@ def steps_of(network: Network, inputs: Mapping[str, Shape], gaussian_noise: bool
             site = Site(sites, name, layer.kind, float(layer.rate), mask_shape)
             level = sites = sites + 1
         shapes[name], levels[name] = shape, level
-        steps.append(Step(name, layer, reads, given, shape, level, site))
+        steps.append(ArrayStep(name, layer, reads, given, shape, level, site))
     return tuple(steps)
 
 

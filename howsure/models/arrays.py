@@ -38,13 +38,13 @@ from howsure.data.rows import InputSpec
 from howsure.errors import InputError, ModelError
 from howsure.models.array_layers import (
     Add,
+    ArrayStep,
     Dense,
     Dropout,
     Floats,
     Layer,
     Network,
     Shape,
-    Step,
     refused,
     steps_of,
 )
@@ -257,7 +257,7 @@ class ArrayModel:
 
 
 def _run(
-    steps: Iterable[Step],
+    steps: Iterable[ArrayStep],
     values: dict[str, Floats],
     effects: Mapping[str, tuple[Floats, Floats]] = MappingProxyType({}),
 ) -> dict[str, Floats]:
@@ -293,7 +293,7 @@ def _effect(site: Site, mask: Array) -> tuple[Floats, Floats]:
     return scale * mask, scale * alpha * (1 - mask - site.rate)
 
 
-def _layer_info(step: Step) -> LayerInfo:
+def _layer_info(step: ArrayStep) -> LayerInfo:
     note = None
     if isinstance(step.layer, Dropout) and step.site is None:
         note = "stays fixed: " + ("its rate is 0" if step.layer.rate == 0 else f"ask for it with {ASKED_FOR}")

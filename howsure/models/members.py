@@ -24,7 +24,7 @@ PREDICT: Answer = "predict"
 
 
 @dataclass(frozen=True)
-class Members:
+class EstimatorMembers:
     """The members of an estimator.
 
     Attributes:
@@ -38,7 +38,7 @@ class Members:
     ask: Callable[[Any], Array]
 
 
-def members_of(model: Any, answer: Answer) -> Members | None:
+def members_of(model: Any, answer: Answer) -> EstimatorMembers | None:
     """The members of a fitted estimator, or None if it has no recognisable members.
 
     The caller checks whether their mean is the prediction.
@@ -68,10 +68,10 @@ def members_of(model: Any, answer: Answer) -> Members | None:
         weights = model.weights
         if weights is not None and len(set(np.asarray(weights).tolist())) > 1:
             return None
-        return Members(len(members), False, lambda x: _stacked(members, x, answer))
+        return EstimatorMembers(len(members), False, lambda x: _stacked(members, x, answer))
     workers = _workers(model)
     if all(hasattr(member, "tree_") for member in members) and not hasattr(model, "estimator_weights_"):
-        return Members(len(members), True, lambda x: _of_trees(members, x, workers, answer))
+        return EstimatorMembers(len(members), True, lambda x: _of_trees(members, x, workers, answer))
     return None
 
 
@@ -81,7 +81,7 @@ def as_columns(values: Any) -> Array:
     return found[:, None] if found.ndim == 1 else found
 
 
-def _of_transformed(model: Any, answer: Answer) -> Members | None:
+def _of_transformed(model: Any, answer: Answer) -> EstimatorMembers | None:
     """The members of the regressor of transformed targets, in the unit of the targets."""
     members = members_of(model.regressor_, answer)
     if members is None:
@@ -90,7 +90,7 @@ def _of_transformed(model: Any, answer: Answer) -> Members | None:
     return replace(members, ask=lambda x: np.stack([as_columns(back(each)) for each in ask(x)]))
 
 
-def _of_pipeline(model: Any, answer: Answer) -> Members | None:
+def _of_pipeline(model: Any, answer: Answer) -> EstimatorMembers | None:
     """The members of the last step; they get the rows that the earlier steps transformed."""
     last = members_of(model.steps[-1][1], answer)
     if last is None or len(model.steps) == 1:
@@ -99,7 +99,7 @@ def _of_pipeline(model: Any, answer: Answer) -> Members | None:
     return replace(last, ask=lambda x: ask(before.transform(x)))
 
 
-def _of_bagging(model: Any, answer: Answer) -> Members:
+def _of_bagging(model: Any, answer: Answer) -> EstimatorMembers:
     """Members that were fitted on subsets of the columns, and may not have seen all classes."""
     members, features = model.estimators_, model.estimators_features_
 
@@ -115,7 +115,7 @@ def _of_bagging(model: Any, answer: Answer) -> Members:
             found[number][:, seen] = member.predict_proba(array[:, columns])
         return found
 
-    return Members(len(members), True, ask)
+    return EstimatorMembers(len(members), True, ask)
 
 
 def _of_trees(trees: list[Any], x: Any, workers: int, answer: Answer) -> Array:

@@ -25,7 +25,7 @@ from howsure.data.frames import in_memory, is_frame
 from howsure.data.rows import InputSpec, check_rows, check_unmasked, in_rows, quoted
 from howsure.errors import FileError, InputError, ModelError, probing, warn
 from howsure.models.fitted_for import fitted_for
-from howsure.models.members import PREDICT, PROBABILITIES_BY, Members, as_columns, members_of
+from howsure.models.members import PREDICT, PROBABILITIES_BY, EstimatorMembers, as_columns, members_of
 from howsure.models.posterior import Posterior, posterior_of
 from howsure.models.protocol import (
     CLASSES,
@@ -248,7 +248,7 @@ class Averaged(Estimator):
         members: Its members.
     """
 
-    def __init__(self, model: Any, take: Take, info: ModelInfo, members: Members) -> None:
+    def __init__(self, model: Any, take: Take, info: ModelInfo, members: EstimatorMembers) -> None:
         super().__init__(model, take, info)
         self._members = members
         self.members, self.alike = members.count, members.alike
@@ -301,7 +301,7 @@ def _warn_of_other_answers(model: Any, x: Any, predicted: Array) -> None:
         )
 
 
-def _is_mean(members: Members, x: Any, predicted: Array, same: float) -> bool:
+def _is_mean(members: EstimatorMembers, x: Any, predicted: Array, same: float) -> bool:
     """True if the mean of the members is the estimator's prediction, but for a small difference."""
     with _without_names():
         mean = members.ask(x).mean(axis=0)

@@ -36,7 +36,7 @@ _NINES = (0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
 
 
 @dataclass(frozen=True)
-class Axis:
+class TickedAxis:
     """A scale with its ticks.
 
     Attributes:
@@ -58,16 +58,16 @@ def _linear(low: float, high: float) -> Callable[[float], float]:
     return lambda value: _clipped((value - low) / (high - low))
 
 
-def share_axis(low: float, high: float, note: str = "") -> Axis:
+def share_axis(low: float, high: float, note: str = "") -> TickedAxis:
     """A linear axis of shares from `low` to `high`, with ticks in per cent at a round step."""
     step = next((step for step in _STEPS if (high - low) / step <= 5.01), 0.25)
     place = _linear(low, high)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     ticks = tuple((place(n * step), f"{100 * n * step:.3g}\u00a0%") for n in range(first, last + 1))
-    return Axis(place, ticks, note)
+    return TickedAxis(place, ticks, note)
 
 
-def number_axis(low: float, high: float) -> Axis:
+def number_axis(low: float, high: float) -> TickedAxis:
     """A linear axis of numbers, with two to six ticks at a step of 1, 2 or 5 times a power of ten.
 
     Args:
@@ -83,7 +83,7 @@ def number_axis(low: float, high: float) -> Axis:
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     labels = {n: f"{n * step / 10.0**power:,.{decimals}f}".replace("-", "−") for n in range(first, last + 1)}
     ticks = tuple((place(n * step), label if n else "0") for n, label in labels.items())
-    return Axis(place, ticks, f"Numbers are multiples of 10{_raised(power)}." if power else "")
+    return TickedAxis(place, ticks, f"Numbers are multiples of 10{_raised(power)}." if power else "")
 
 
 def _power_of(largest: float, step: float) -> int:
@@ -97,7 +97,7 @@ def _raised(power: int) -> str:
     return str(power).translate(_SUPERSCRIPT)
 
 
-def time_axis(low: float, high: float) -> Axis:
+def time_axis(low: float, high: float) -> TickedAxis:
     """A linear axis of times, with a few ticks where years, months, days, hours, minutes or seconds begin.
 
     Args:
@@ -118,10 +118,10 @@ def time_axis(low: float, high: float) -> Axis:
         if low <= at <= high:
             said = time.item().strftime(shown)
             ticks.append((place(at), said.lstrip("0") if unit == "D" else said))
-    return Axis(place, tuple(ticks))
+    return TickedAxis(place, tuple(ticks))
 
 
-def odds_axis(low: float, high: float) -> Axis:
+def odds_axis(low: float, high: float) -> TickedAxis:
     """An axis of shares that is even in log-odds, so that 99 and 99.9 % lie as far apart as 90 and 99 %.
 
     Args:
@@ -136,7 +136,7 @@ def odds_axis(low: float, high: float) -> Axis:
     def place(value: float) -> float:
         return _clipped((log_odds(value) - log_odds(low)) / (log_odds(high) - log_odds(low)))
 
-    return Axis(
+    return TickedAxis(
         place,
         tuple((place(value), f"{100 * value:.6g}\u00a0%") for value in _NINES if low <= value <= high),
         "Both axes are stretched towards 100\u00a0%, where most rows lie: each step up means about ten times "
@@ -144,7 +144,7 @@ def odds_axis(low: float, high: float) -> Axis:
     )
 
 
-def count_axis(counts: list[int]) -> Axis:
+def count_axis(counts: list[int]) -> TickedAxis:
     """An axis of counts from 0, logarithmic where the largest dwarfs the others.
 
     Args:
@@ -160,7 +160,7 @@ def count_axis(counts: list[int]) -> Axis:
             return _clipped(math.log10(2 * count) / span) if count > 0 else 0.0
 
         powers = [10**power for power in range(int(math.log10(largest)) + 1)]
-        return Axis(
+        return TickedAxis(
             place_log,
             tuple((place_log(power), f"{power:,}") for power in powers),
             "The scale of counts is logarithmic, so that a single row is visible beside thousands.",
@@ -169,4 +169,4 @@ def count_axis(counts: list[int]) -> Axis:
     step = next(s * magnitude for s in (0.2, 0.5, 1, 2) if largest / (s * magnitude) <= 5)
     step = max(int(step), 1)
     place = _linear(0, largest)
-    return Axis(place, tuple((place(n * step), f"{n * step:,}") for n in range(largest // step + 1)))
+    return TickedAxis(place, tuple((place(n * step), f"{n * step:,}") for n in range(largest // step + 1)))

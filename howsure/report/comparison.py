@@ -20,7 +20,7 @@ from howsure.compare.phrases import called, the
 from howsure.compare.printed import is_known
 from howsure.compare.reasons import WHOLE, reasons
 from howsure.judge.scores import LEAST_MISTAKES
-from howsure.report.axes import Axis, number_axis, share_axis
+from howsure.report.axes import TickedAxis, number_axis, share_axis
 from howsure.report.templates import environment
 from howsure.sampling.outcome import Floats
 from howsure.words import counted, rate, upper
@@ -224,7 +224,7 @@ class Reason:
     mended: Dots
 
 
-def draw_reasons(comparison: Comparison) -> tuple[list[Reason], Axis]:
+def draw_reasons(comparison: Comparison) -> tuple[list[Reason], TickedAxis]:
     """Reasons of all methods that are not calibrated, the one to take first, and one axis for all dots."""
     words, told, taken = comparison.words, reasons(comparison), chosen(comparison)
     after = {old: new for new, old in comparison.calibrations.items()}
@@ -299,7 +299,7 @@ class Gains:
 
     columns: list[tuple[str, str]]
     lines: dict[str, list[Gain | None]]
-    across: Axis
+    across: TickedAxis
     zero: float
 
 

@@ -18,7 +18,7 @@ from howsure.words import counted
 
 
 @dataclass(frozen=True)
-class Table:
+class ViewTable:
     """A small table; the first cell of each row is its heading.
 
     Attributes:
@@ -43,7 +43,7 @@ class View:
     """The view of an object: paragraphs, and tables below them."""
 
     said: Sequence[str]
-    tables: Sequence[Table] = ()
+    tables: Sequence[ViewTable] = ()
 
 
 def html_of(shown: Displayed) -> str:
@@ -72,7 +72,7 @@ def of_result(result: Any) -> View:
         head.append("truth")
         for cells, line in zip(rows, told.lines, strict=True):
             cells.append(str(line.truth))
-    return View([lead_of(result)], [Table(told.which, head, rows)])
+    return View([lead_of(result)], [ViewTable(told.which, head, rows)])
 
 
 def of_comparison(comparison: Comparison) -> View:
@@ -84,7 +84,7 @@ def of_comparison(comparison: Comparison) -> View:
     caption = f"Scores on {counted(comparison.rows, comparison.kind)}"
     if strong:
         caption += "; bold is the best of its column, perhaps by chance"
-    table = Table(caption, head, rows, numeric=range(1, len(head)), strong=strong)
+    table = ViewTable(caption, head, rows, numeric=range(1, len(head)), strong=strong)
     return View([comparison_lead(comparison), *comparison.noticed], [table])
 
 
@@ -103,4 +103,4 @@ def of_audit(audit: Audit) -> View:
     caption = f"Layers of {audit.model} on {audit.backend}"
     strong = {(i, 2) for i, layer in enumerate(audit.layers) if layer.random}
     head = ["layer", "kind", "random", "computed"]
-    return View(said, [Table(caption, head, rows, strong=strong)] if rows else [])
+    return View(said, [ViewTable(caption, head, rows, strong=strong)] if rows else [])

@@ -35,7 +35,7 @@ _SCORE = ("value", "low", "high")
 
 
 @dataclass(frozen=True)
-class Asked:
+class PageOptions:
     """The arguments of `render` beside the result, and values computed from them.
 
     Attributes:
@@ -109,7 +109,7 @@ def render(
     kind = kind_of(result)
     left_out = None if background is None else part_of(result, "background")(result, background)
     looks = looks_of(rows, result, kind)
-    asked = Asked(looks, kind, audit, comparison, title, drawn_from, missing, left_out, geometry)
+    asked = PageOptions(looks, kind, audit, comparison, title, drawn_from, missing, left_out, geometry)
     page: str = part_or(result, "page", _plain)(result, asked)
     return page
 
@@ -117,7 +117,7 @@ def render(
 def whole(
     template: str,
     result: Any,
-    asked: Asked,
+    asked: PageOptions,
     sections: Mapping[str, str],
     details: Mapping[str, str],
     **context: Any,
@@ -234,7 +234,7 @@ def _setting(value: Any) -> str:
     return str(value["name"] if isinstance(value, Mapping) and "name" in value else value)
 
 
-def _plain(result: Any, asked: Asked) -> str:
+def _plain(result: Any, asked: PageOptions) -> str:
     """The page of a kind that brings none: the first rows as they print, and how they were made."""
     lines = lines_of(result, MOST_ROWS)
     looks = asked.looks.of(range(len(lines.lines)), _CHARACTERS)

@@ -29,7 +29,7 @@ from howsure.errors import FileError, InputError
 from howsure.optional import needs
 from howsure.results.lazy_maps import JoinedMap, LazyMap
 from howsure.results.maps import TABLE, Maps, table_in, write_maps
-from howsure.results.positions import Positions, one_position, several_positions
+from howsure.results.row_index import Positions, one_position, several_positions
 from howsure.results.saved import FORMAT, METADATA_KEY, complete, maps_of, read_table
 from howsure.results.seal import seal
 from howsure.results.shown import Shown

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from howsure.data.moves import Layout
     from howsure.request import Request
     from howsure.sampling.error import Pairs
-    from howsure.sampling.run import Rows
+    from howsure.sampling.run import InputRows
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -204,7 +204,7 @@ class Outcome(ABC):
             (W, n, K) in double precision.
         """
 
-    def of_rows(self, model: Model, rows: Sequence[Rows], total: int, positions: Any) -> Outcome:
+    def of_rows(self, model: Model, rows: Sequence[InputRows], total: int, positions: Any) -> Outcome:
         """The same for given rows, where it needs to know more of them than their answers.
 
         Args:

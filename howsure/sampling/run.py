@@ -27,7 +27,7 @@ ChunksOf = Callable[[Integers], Iterator[Chunk]]
 """Yields the rows at given positions, chunk by chunk."""
 
 
-class Rows(Protocol):
+class InputRows(Protocol):
     """Rows of one input."""
 
     def __getitem__(self, numbers: Any) -> Array:
@@ -49,7 +49,7 @@ class Run:
     """
 
     model: PassModel
-    rows: Sequence[Rows]
+    rows: Sequence[InputRows]
     numbers: Integers
     outcome: Outcome
     seed: int

@@ -19,7 +19,7 @@ from howsure.data.tables import ANY_VECTOR, Roles, rows_of
 from howsure.errors import HowsureError, InputError
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
-from howsure.misplaced import named_either_way
+from howsure.misplaced_arguments import named_either_way
 from howsure.models.adapt import declared_specs
 from howsure.optional import needs
 from howsure.request import Request
@@ -27,7 +27,7 @@ from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.plan import Plan
 from howsure.scale.columns import Columns, in_order
-from howsure.scale.recipe import Asked, Assessor, Source
+from howsure.scale.recipe import Asked, Assessor, ModelSource
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -139,18 +139,18 @@ def _chosen(method: Method | None, plan: Plan | None) -> Method:
 
 def _made_by(
     model: Any, weights: str | os.PathLike[str] | None, allow_code: bool
-) -> Source | Callable[[], Any]:
+) -> ModelSource | Callable[[], Any]:
     if callable(model):
         function: Callable[[], Any] = model
         return function
-    return Source.of(check_path(model), None if weights is None else check_path(weights), allow_code)
+    return ModelSource.of(check_path(model), None if weights is None else check_path(weights), allow_code)
 
 
 @dataclass(frozen=True)
 class _Recipe:
     """The settings of each worker."""
 
-    source: Source | Callable[[], Any]
+    source: ModelSource | Callable[[], Any]
     method: Method
     roles: Roles
     asked: Asked
@@ -168,7 +168,7 @@ class _Batches:
         self._roles, self._columns = recipe.roles, recipe.columns
         self._error: HowsureError | None = None
         try:
-            model = recipe.source.load() if isinstance(recipe.source, Source) else recipe.source()
+            model = recipe.source.load() if isinstance(recipe.source, ModelSource) else recipe.source()
             self._assessor = Assessor(model, recipe.method, recipe.asked)
             self._specs = declared_specs(model) or [ANY_VECTOR]
         except HowsureError as error:  # Ray would start an actor that fails again and again

@@ -25,9 +25,9 @@ from howsure.atomic import TEMPORARY
 from howsure.errors import FileError, HowsureError, HowsureWarning, InputError, ModelError, raised, warn
 from howsure.models.import_keras import native_stderr_held
 from howsure.optional import needs
-from howsure.scale.run import Job, Told
+from howsure.scale.run import FolderJob, Told
 from howsure.scale.work import Part
-from howsure.scale.worker import Outcome, Recipe, Worker
+from howsure.scale.worker import PartOutcome, Recipe, Worker
 
 ADDRESS = "RAY_ADDRESS"
 
@@ -161,7 +161,7 @@ def _signals_kept() -> Iterator[None]:
                 signal.signal(number, handler)
 
 
-def several(workers: int) -> Callable[[Job, Told], Iterator[Outcome]]:
+def several(workers: int) -> Callable[[FolderJob, Told], Iterator[PartOutcome]]:
     """The function that does parts with so many workers; within `cluster`.
 
     Args:
@@ -170,7 +170,7 @@ def several(workers: int) -> Callable[[Job, Told], Iterator[Outcome]]:
     return partial(_several, workers)
 
 
-def _several(workers: int, job: Job, told: Told) -> Iterator[Outcome]:
+def _several(workers: int, job: FolderJob, told: Told) -> Iterator[PartOutcome]:
     import ray.data
     from ray.exceptions import RayError
 
@@ -195,7 +195,7 @@ def _several(workers: int, job: Job, told: Told) -> Iterator[Outcome]:
             part = Part(**{name: int(told_of[name]) for name in Part.__dataclass_fields__})
             done += len(part)
             told(done, job.rows)
-            yield Outcome(
+            yield PartOutcome(
                 part,
                 int(told_of["rows"]),
                 tuple(told_of["left_out"]),
@@ -257,7 +257,7 @@ class _PartWorker:
     def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
         part = Part(**{name: int(batch[name][0]) for name in Part.__dataclass_fields__})
         refused, said = self._refusal, self._warnings
-        outcome = Outcome(part, 0, fault=None if refused is None else str(refused))
+        outcome = PartOutcome(part, 0, fault=None if refused is None else str(refused))
         if self._worker is not None and refused is None:
             try:
                 with _warnings_kept(said):
@@ -276,7 +276,7 @@ class _PartWorker:
             "kinds": [[each.kind for each in said]],
         }
 
-    def _tried(self, part: Part, worker: Worker) -> Outcome:
+    def _tried(self, part: Part, worker: Worker) -> PartOutcome:
         """The outcome of a part; Ray would give one that kills its process to another, for ever."""
         tries = self._folder / f"{TEMPORARY}{part.name}.tries"
         try:
@@ -285,7 +285,7 @@ class _PartWorker:
                 file.write(b".")
             if begun >= _TRIES:
                 died = f"the process that had it died {_TRIES} times, as where memory does not suffice"
-                return Outcome(part, 0, fault=died)
+                return PartOutcome(part, 0, fault=died)
             return worker.do(part)
         except HowsureError:
             raise

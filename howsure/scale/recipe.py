@@ -33,7 +33,7 @@ from howsure.sampling.plan import Plan
 
 
 @dataclass(frozen=True)
-class Source:
+class ModelSource:
     """A model as it is named: a file, or a function that makes it.
 
     Attributes:
@@ -49,7 +49,7 @@ class Source:
     folder: str = ""
 
     @classmethod
-    def of(cls, path: Path, weights: Path | None = None, allow_code: bool = False) -> Source:
+    def of(cls, path: Path, weights: Path | None = None, allow_code: bool = False) -> ModelSource:
         """A model with absolute paths, so that a worker in another folder finds it."""
         weights = None if weights is None else weights.absolute()
         if is_factory(path):

@@ -37,7 +37,7 @@ from howsure.scale.same import Probe, changed_images, check_probe, digests_of, l
 from howsure.scale.sample import PROBED, follows_a_plan, planned, readable, tried, with_plan
 from howsure.scale.sources import Reader, SourceFile
 from howsure.scale.work import PLACES, Part, divided, rows_at_once, usual_size
-from howsure.scale.worker import Outcome, Recipe, Worker
+from howsure.scale.worker import PartOutcome, Recipe, Worker
 
 _SECONDS_BETWEEN_MANIFESTS = 1.0
 """If many parts are faulty one after the other, the manifest is not written for each."""
@@ -52,7 +52,7 @@ Told = Callable[[int, int], None]
 
 
 @dataclass(eq=False)
-class Job:
+class FolderJob:
     """The work in a folder that is ours.
 
     Attributes:
@@ -76,7 +76,7 @@ class Job:
     probe: Part
     left_out: list[str] = field(default_factory=list)
     passed_over: Sequence[str] = ()
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[PartOutcome] = field(default_factory=list)
     first_done: float | None = None
 
     @property
@@ -89,7 +89,7 @@ class Job:
         """In the parts that were there already."""
         return self.rows - sum(map(len, self.pending))
 
-    def run(self, workers: Callable[[Job, Told], Iterator[Outcome]], told: Told) -> None:
+    def run(self, workers: Callable[[FolderJob, Told], Iterator[PartOutcome]], told: Told) -> None:
         """Do all parts that are not there yet; what is wrong with some stops none of the others.
 
         Args:
@@ -157,7 +157,7 @@ def begun(
     load_models: Callable[[], list[Any]],
     during: During = lambda *_, **__: nullcontext(),
     check: Callable[[Any], object] = lambda first: None,
-) -> Iterator[Job]:
+) -> Iterator[FolderJob]:
     """A folder that is ours while this lasts, with what is still to be done in it.
 
     Args:
@@ -259,7 +259,7 @@ def begun(
         if reader.names is not None:
             folders.save_images(folder, reader.names)
         now.save(folder, parts)
-        yield Job(recipe, now, parts, pending, assessor, probe, left_out, reader.passed_over)
+        yield FolderJob(recipe, now, parts, pending, assessor, probe, left_out, reader.passed_over)
 
 
 def _with_content(

@@ -31,7 +31,7 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
 from howsure.models.adapt import adapt, declared_specs
 from howsure.scale.parts import About, save_part
-from howsure.scale.recipe import Asked, Assessor, Source
+from howsure.scale.recipe import Asked, Assessor, ModelSource
 from howsure.scale.sources import RowSource
 from howsure.scale.work import Part
 
@@ -40,7 +40,7 @@ Attempt = Callable[[Part, Collection[int]], object]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PartOutcome:
     """The outcome of a part.
 
     Attributes:
@@ -74,8 +74,8 @@ class Recipe:
         checksums: Checksums of the model and the members.
     """
 
-    model: Source
-    members: tuple[Source, ...]
+    model: ModelSource
+    members: tuple[ModelSource, ...]
     choice: str
     dropout: MCDropout
     asked: Asked
@@ -219,7 +219,7 @@ class Worker:
             with numbered(part.start + places):
                 return self._assessor.assess(rows, part.first_row + places)
 
-    def do(self, part: Part, progress: Callable[[int, int], None] | None = None) -> Outcome:
+    def do(self, part: Part, progress: Callable[[int, int], None] | None = None) -> PartOutcome:
         """Write the results of a part, or say why that cannot be.
 
         An exception of the model itself is a fault of this part, too: others may well come through. If rows
@@ -232,32 +232,32 @@ class Worker:
         left_out: dict[int, str] = {}
         found = self._assessed(part, left_out, progress)
         for attempt in (self.fitting, self.check) if self._skips_rows else ():  # the first computes nothing
-            if isinstance(found, Outcome):
+            if isinstance(found, PartOutcome):
                 left_out |= self.failing(part, attempt, left_out)
                 if 0 < len(left_out) < len(part):
                     found = self._assessed(part, left_out, progress)
-        if isinstance(found, Outcome):
+        if isinstance(found, PartOutcome):
             return found
         rows, result = found
         images = self._reader.names is not None
         content = self._reader.content(part.file, part.start, part.stop) if images else ""
         save_part(self._folder, part, result, About(part.first_row, left_out, content))
-        return Outcome(part, len(result), rows.left_out)
+        return PartOutcome(part, len(result), rows.left_out)
 
     def _assessed(
         self, part: Part, without: Collection[int], progress: Callable[[int, int], None] | None
-    ) -> tuple[Rows, Any] | Outcome:
+    ) -> tuple[Rows, Any] | PartOutcome:
         """Rows of a part and their result, or why there is none."""
         try:
             rows, places = self.read(part, without)
             with numbered(part.start + places):
                 return rows, self._assessor.assess(rows, part.first_row + places, progress)
         except (FileError, InputError, ModelError) as error:
-            return Outcome(part, 0, fault=str(error))
+            return PartOutcome(part, 0, fault=str(error))
         except HowsureError:
             raise
         except Exception as error:
-            return Outcome(part, 0, fault=raised(error), traceback=format_exc())
+            return PartOutcome(part, 0, fault=raised(error), traceback=format_exc())
 
     def failing(self, part: Part, attempt: Attempt, known: Collection[int] = ()) -> dict[int, str]:
         """The rows of a part that fail alone, by their places in the file, each with the reason.

@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from howsure.errors import ModelError, probing
-from howsure.models.torch.inputs import Call, name_of
+from howsure.models.torch.inputs import InputForm, name_of
 from howsure.models.torch.model import check_module, read_rows
 from howsure.models.torch.snapshot import as_found, attributes, device_of, seed, switch
 from howsure.training.weights import Array, Weight, in_batches
@@ -34,7 +34,7 @@ SETTINGS = {
 }
 """Functions of `config` that read and set what a training process takes over from this process."""
 
-Batch = tuple[Call, tuple[Array, ...]]
+Batch = tuple[InputForm, tuple[Array, ...]]
 
 
 def check(model: nn.Module) -> nn.Module:
@@ -137,7 +137,7 @@ def ensure_built(model: nn.Module, config: None) -> None:
 def batches(model: nn.Module, x: Any) -> list[Batch]:
     """Rows as the module takes them, in batches."""
 
-    def run(call: Call, some: Sequence[Array]) -> Call:
+    def run(call: InputForm, some: Sequence[Array]) -> InputForm:
         with as_found(model, None):
             switch(model, ())
             call.forward(model, [each.clone() for each in call.tensors(some)])

@@ -11,7 +11,7 @@ import pytest
 import howsure
 from howsure.answers.positions.outcome import Positions
 from howsure.answers.positions.regions import regions_of
-from howsure.answers.positions.tally import Counts, PassesTally
+from howsure.answers.positions.tally import PassCounts, PassesTally
 from howsure.answers.positions.tiles import Tiling
 from howsure.conformance import check_outcome, check_result
 from howsure.data.rows import InputSpec
@@ -260,7 +260,7 @@ def test_overlap_is_the_mean_dice_of_pairs_from_different_groups():
     maps = np.array([[0, 0, 1, 1], [0, 1, 1, 1], [0, 0, 0, 1]])
     common = np.array([[[np.sum((a == k) & (b == k)) for k in range(3)] for b in maps] for a in maps])
     sizes = np.array([[np.sum(each == k) for k in range(3)] for each in maps])
-    counts = Counts((sizes[:1], sizes[1:]), common.astype(float), 4)
+    counts = PassCounts((sizes[:1], sizes[1:]), common.astype(float), 4)
     dice = [
         np.mean(
             [

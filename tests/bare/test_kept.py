@@ -7,7 +7,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
 
 import howsure
-from howsure.bare.files import Columns, read_result
+from howsure.bare.files import FileColumns, read_result
 from howsure.data.align import Called
 from howsure.data.label_files import read_labels
 from howsure.errors import HowsureError, HowsureWarning
@@ -18,7 +18,7 @@ P = [[0.9, 0.05, 0.05], [0.05, 0.9, 0.05], [0.9, 0.05, 0.05]]
 def test_codes_of_classes_keep_their_zeros(tmp_path):
     path = tmp_path / "codes.csv"
     path.write_text("id,a,b,c,y\nr1,0.9,0.05,0.05,01\nr2,0.05,0.9,0.05,02\nr3,0.9,0.05,0.05,01\n")
-    found = read_result(path, Columns(("01", "02", "03")))
+    found = read_result(path, FileColumns(("01", "02", "03")))
     assert found.truth.tolist() == [0, 1, 0]
 
 

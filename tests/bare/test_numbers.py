@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 import howsure
-from howsure.bare.files import Columns, read_result
+from howsure.bare.files import FileColumns, read_result
 from howsure.data.tables import Roles
 from howsure.errors import HowsureWarning, InputError
 from howsure.results.thresholds import Thresholds
@@ -28,7 +28,7 @@ def test_one_target(tmp_path, name):
     np.testing.assert_array_equal(found.mean[:, 0], FRAME["mean"])
     np.testing.assert_array_equal(found.std[:, 0], FRAME["std"])
     assert found.truth.tolist() == [[1.0], [2.0], [3.0]]
-    assert read_result(tmp_path / name, Columns(("price",))).target_names == ("price",)
+    assert read_result(tmp_path / name, FileColumns(("price",))).target_names == ("price",)
 
 
 @pytest.mark.parametrize("dot", [".", "_"])
@@ -40,10 +40,10 @@ def test_several_targets_in_any_order(tmp_path, dot):
     assert found.target_names == ("a", "b")
     assert (found.mean.tolist(), found.std.tolist()) == ([[1, 10], [2, 20]], [[0.1, 3], [0.2, 4]])
     assert found.truth.tolist() == [[7.5, 5.5], [8.5, 6.5]]
-    other = read_result(tmp_path / "t.csv", Columns(("b",)))
+    other = read_result(tmp_path / "t.csv", FileColumns(("b",)))
     assert (other.target_names, other.mean.tolist()) == (("b",), [[10], [20]])
     with pytest.raises(InputError, match=r"no columns of 'c'.*'mean\.c'.*Received: means of 'a', 'b'"):
-        read_result(tmp_path / "t.csv", Columns(("a", "c")))
+        read_result(tmp_path / "t.csv", FileColumns(("a", "c")))
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_what_is_no_table_of_numbers_is_refused(frame, said, tmp_path):
 def test_classes_may_have_such_names(tmp_path):
     """A class is called so where the caller says it, or where columns are not all means."""
     frame = pd.DataFrame({"mean": [0.2, 0.7], "std": [0.8, 0.3]})
-    found = read_result(saved(frame, tmp_path / "t.csv"), Columns(("mean", "std")))
+    found = read_result(saved(frame, tmp_path / "t.csv"), FileColumns(("mean", "std")))
     assert found.class_names == ("mean", "std")
     frame = frame.rename(columns={"std": "nice"})
     assert read_result(saved(frame, tmp_path / "t.csv")).class_names == ("mean", "nice")
@@ -102,9 +102,9 @@ def test_quantiles_are_not_called_logits_alone(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        (Columns(several=True), "--several-labels has no effect on numbers"),
-        (Columns(normalise=True), "--normalise has no effect on numbers"),
-        (Columns(thresholds=Thresholds()), "Thresholds of verdicts have no effect on numbers"),
+        (FileColumns(several=True), "--several-labels has no effect on numbers"),
+        (FileColumns(normalise=True), "--normalise has no effect on numbers"),
+        (FileColumns(thresholds=Thresholds()), "Thresholds of verdicts have no effect on numbers"),
     ],
 )
 def test_options_of_percentages_are_refused(columns, said, tmp_path):
@@ -114,7 +114,7 @@ def test_options_of_percentages_are_refused(columns, said, tmp_path):
 
 def test_a_column_may_be_named(tmp_path):
     frame = FRAME.assign(price=[1.0, 2.0, 3.0], y=[9.0, 9.0, 9.0], who=["a", "b", "c"])
-    found = read_result(saved(frame, tmp_path / "t.csv"), Columns(roles=Roles("price", "who")))
+    found = read_result(saved(frame, tmp_path / "t.csv"), FileColumns(roles=Roles("price", "who")))
     assert (found.truth[:, 0].tolist(), found.id_name) == ([1.0, 2.0, 3.0], "who")
 
 

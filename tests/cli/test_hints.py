@@ -20,7 +20,13 @@ from howsure.results.columns import Result
 ROOT = Path(howsure.__file__).parent
 NOT_OF_COMMANDS = (
     *("cli", "conformance", "training", "demo"),  # options already; or not called by a command
-    *("scale/dataset.py", "misplaced.py", "passes.py", "judge/familiarity.py", "judge/familiarity_scores.py"),
+    *(
+        "scale/dataset.py",
+        "misplaced_arguments.py",
+        "passes.py",
+        "judge/familiarity.py",
+        "judge/familiarity_scores.py",
+    ),
     *("methods/augmentation.py", "methods/ensemble.py", "methods/laplace.py"),
     *("methods/laplace_of_numbers.py", "methods/last_layer.py", "answers/positions/padding.py"),
     *("bare/maps.py", "report/looks.py"),

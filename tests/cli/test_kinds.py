@@ -108,7 +108,7 @@ def test_another_model_says_other_numbers(folder, monkeypatch):
         {"drop": (Dropout(0.2), "x"), "output": (Dense(weights, [0.2]), "drop")},
         trained_for="regression",
     )
-    source = howsure.scale.recipe.Source
+    source = howsure.scale.recipe.ModelSource
     monkeypatch.setattr(source, "load", lambda self: other)
     monkeypatch.setattr("howsure.cli.folders.load_model", lambda *_, **__: other)
     monkeypatch.setattr(source, "checksum", lambda self, model: "the same")

@@ -7,7 +7,7 @@ import pytest
 
 import howsure
 from howsure.answers import files
-from howsure.bare.files import Columns, read_sample
+from howsure.bare.files import FileColumns, read_sample
 from tests.commands import run
 from tests.scale.conftest import FILES, ROWS, into
 
@@ -32,7 +32,7 @@ def said(done):
 
 def test_a_sample_is_rows_of_all_parts_each_as_it_is(folder, few):
     whole = howsure.load(folder)
-    sample, total = read_sample(folder, Columns())
+    sample, total = read_sample(folder, FileColumns())
     assert (len(sample), total) == (200, FILES * ROWS)
     assert len(set(sample.row.tolist())) == 200
     assert np.array_equal(sample.probabilities, whole.probabilities[sample.row])
@@ -40,7 +40,7 @@ def test_a_sample_is_rows_of_all_parts_each_as_it_is(folder, few):
 
 
 def test_a_small_folder_is_not_sampled(folder):
-    sample, total = read_sample(folder, Columns())
+    sample, total = read_sample(folder, FileColumns())
     assert len(sample) == total == FILES * ROWS
 
 

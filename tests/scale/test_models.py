@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.scale.recipe import Source
+from howsure.scale.recipe import ModelSource
 from tests.commands import run
 
 
@@ -148,7 +148,7 @@ def test_a_model_file_that_wants_to_run_code(tmp_path, digits):
     layers = [keras.Input((4,)), keras.layers.Lambda(lambda x: 2 * x), keras.layers.Dense(2)]
     keras.Sequential(layers).save(path)
     with pytest.raises(howsure.ModelError, match="wants to run code of its own"):
-        Source(path).load()  # as a worker does
+        ModelSource(path).load()  # as a worker does
     done = run("assess", path, digits, "--out", tmp_path / "results")
     assert done.exit_code == 2
     assert "wants to run code of its own" in done.stderr
@@ -167,11 +167,11 @@ def test_a_function_with_weights(tmp_path, monkeypatch):
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a_network_of_torch.py").write_text(FACTORY)
-    source = Source("a_network_of_torch:make", folder=str(tmp_path))
+    source = ModelSource("a_network_of_torch:make", folder=str(tmp_path))
     first, second = source.load(), source.load()
     assert source.checksum(first) != source.checksum(second)  # each time other weights
     torch.save(first.state_dict(), "weights.pt")
-    same = Source("a_network_of_torch:make", tmp_path / "weights.pt", folder=str(tmp_path))
+    same = ModelSource("a_network_of_torch:make", tmp_path / "weights.pt", folder=str(tmp_path))
     assert same.checksum(same.load()) == source.checksum(first)
     np.save("x.npy", np.random.default_rng(0).normal(size=(90, 3)).astype(np.float32))
     asked = ["assess", "a_network_of_torch:make", "x.npy", "--weights", "weights.pt", "--quiet"]

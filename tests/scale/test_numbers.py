@@ -83,7 +83,7 @@ def in_unit(scale):
 
 
 def test_another_model_is_noticed_however_small_the_unit_is(tmp_path, rows, plan, monkeypatch):
-    monkeypatch.setattr("howsure.scale.recipe.Source.checksum", lambda self, model: "the same")
+    monkeypatch.setattr("howsure.scale.recipe.ModelSource.checksum", lambda self, model: "the same")
     replace(howsure.Plan.load(plan), fingerprint="").save(plan)
     monkeypatch.setattr("tests.answers.measures.linear", lambda: in_unit(1e-7))
     assert into(tmp_path / "results", rows, plan).exit_code == 0

@@ -17,7 +17,7 @@ import howsure
 import howsure.scale
 from howsure.cli.folders import one_process
 from howsure.scale import ray as workers
-from howsure.scale.recipe import Asked, Source
+from howsure.scale.recipe import Asked, ModelSource
 from howsure.scale.run import begun
 from howsure.scale.sources import RowSource
 from howsure.scale.there import left_out_in
@@ -73,7 +73,7 @@ def test_the_request_to_end_is_heard_as_before(cluster):
 
 def recipe_of(rows, out, plan):
     return Recipe(
-        Source(MODEL, folder=str(ROOT)),
+        ModelSource(MODEL, folder=str(ROOT)),
         (),
         "mc-dropout",
         asked(plan),

@@ -18,7 +18,7 @@ from howsure.compare.phrases import (
     the,
     with_interval,
 )
-from howsure.compare.protocol import ShiftWording, Shown, Wording
+from howsure.compare.protocol import DrawnDifferences, ShiftWording, Wording
 from howsure.judge.scores import LEAST_MISTAKES, Score
 from howsure.judge.words import value_and_interval
 from howsure.words import UNIT, counted, rate, upper
@@ -202,13 +202,13 @@ class ClassWords:
         value, low, high = scale_in_words(scale)
         return f"(best temperature {value}, {low}\u00a0to\u00a0{high}; 1 changes nothing)"
 
-    def drawn(self, gaps: Mapping[Any, Score]) -> Shown:
+    def drawn(self, gaps: Mapping[Any, Score]) -> DrawnDifferences:
         """How much more methods give the true class than the baseline: in per cent, or factors from 2 on."""
         factors = {key: factor_of(gap) for key, gap in gaps.items()}
         if any(factor.value >= 2 for factor in factors.values()):
-            return Shown(factors, 1.0, lambda label: _TIMES + label, _times)
+            return DrawnDifferences(factors, 1.0, lambda label: _TIMES + label, _times)
         more = {key: percent_more(factor) for key, factor in factors.items()}
-        return Shown(more, 0.0, lambda label: label + UNIT, _more)
+        return DrawnDifferences(more, 0.0, lambda label: label + UNIT, _more)
 
 
 _TIMES = "×\u00a0"

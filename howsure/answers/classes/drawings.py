@@ -8,7 +8,7 @@ import numpy as np
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.verdict import COIN_FLIP, LEANING, SURE, VERDICTS
-from howsure.report.axes import Axis, count_axis, odds_axis, share_axis
+from howsure.report.axes import TickedAxis, count_axis, odds_axis, share_axis
 from howsure.report.figures import (
     Proportion,
     Reliability,
@@ -35,7 +35,7 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Region:
+class VerdictRegion:
     """A stretch of the horizontal axis in which these verdicts, and no others, are possible."""
 
     verdicts: tuple[str, ...]
@@ -51,9 +51,9 @@ class HistogramDrawing:
     """
 
     bars: tuple[Bar, ...]
-    regions: tuple[Region, ...]
-    across: Axis
-    up: Axis
+    regions: tuple[VerdictRegion, ...]
+    across: TickedAxis
+    up: TickedAxis
     table: tuple[tuple[float, float, tuple[int, ...]], ...]
 
 
@@ -76,21 +76,21 @@ def draw_histogram(certainty: Certainty) -> HistogramDrawing:
     return HistogramDrawing(tuple(bars), _regions(certainty, across, low), across, up, tuple(table))
 
 
-def _regions(certainty: Certainty, across: Axis, low: float) -> tuple[Region, ...]:
+def _regions(certainty: Certainty, across: TickedAxis, low: float) -> tuple[VerdictRegion, ...]:
     thresholds = certainty.thresholds
     # With a top probability above this, even a single rival that takes all the rest is too far behind.
     no_coin_flips_above = max((1 + thresholds.coin_flip) / 2, low)
     two_classes = len(certainty.class_names) == 2
     first = (COIN_FLIP,) if two_classes else (COIN_FLIP, LEANING)
     return (
-        Region(first, 0.0, across.place(no_coin_flips_above)),
-        Region((LEANING,), across.place(no_coin_flips_above), across.place(thresholds.sure)),
-        Region((SURE,), across.place(thresholds.sure), 100.0),
+        VerdictRegion(first, 0.0, across.place(no_coin_flips_above)),
+        VerdictRegion((LEANING,), across.place(no_coin_flips_above), across.place(thresholds.sure)),
+        VerdictRegion((SURE,), across.place(thresholds.sure), 100.0),
     )
 
 
 @dataclass(frozen=True)
-class Point:
+class ReliabilityPoint:
     """One group of the reliability diagram, in per cent of the drawing and in numbers."""
 
     across: float
@@ -105,8 +105,8 @@ class Point:
 class ReliabilityDrawing:
     """The reliability diagram; both axes are `axis`."""
 
-    points: tuple[Point, ...]
-    axis: Axis
+    points: tuple[ReliabilityPoint, ...]
+    axis: TickedAxis
     found: Reliability
     overall: Proportion
 
@@ -123,7 +123,7 @@ def draw_reliability(certainty: Certainty) -> ReliabilityDrawing:
     else:
         axis = share_axis(np.floor(10 * lowest) / 10 if lowest < 0.9 else 0.8, 1.0)
     points = tuple(
-        Point(
+        ReliabilityPoint(
             axis.place(claim),
             axis.place(right.share),
             axis.place(right.low),
@@ -151,8 +151,8 @@ class RiskDrawing:
     """
 
     path: str
-    across: Axis
-    up: Axis
+    across: TickedAxis
+    up: TickedAxis
     overall: float
     sure: tuple[float, float] | None
     curve: RiskCoverage

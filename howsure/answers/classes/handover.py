@@ -13,7 +13,7 @@ from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.sets import PredictionSets
 from howsure.answers.verdict import COIN_FLIP, SURE
 from howsure.arguments import check_type
-from howsure.judge.handover import CHOICE, DIGITS, Lines, Suggested, id_column
+from howsure.judge.handover import CHOICE, DIGITS, HandoverLines, Suggested, id_column
 from howsure.sampling.outcome import Integers
 from howsure.words import counted
 
@@ -33,7 +33,9 @@ CHOSEN: dict[str, Callable[[Certainty], NDArray[np.bool_]]] = {
 """The words that choose rows, and their meaning."""
 
 
-def handed_over(certainty: Certainty, sets: PredictionSets | None, names: Sequence[str] | None) -> Lines:
+def handed_over(
+    certainty: Certainty, sets: PredictionSets | None, names: Sequence[str] | None
+) -> HandoverLines:
     """The part `hand_over` of one class per row; see `howsure.judge.handover.hand_over`."""
     check_type(sets, (PredictionSets, type(None)), "sets", "what howsure.prediction_sets gives, or None")
     known = {"name": names is not None, "set": sets is not None, "truth": certainty.truth is not None}
@@ -61,7 +63,7 @@ def handed_over(certainty: Certainty, sets: PredictionSets | None, names: Sequen
             line["truth"] = certainty.class_names[row.truth]
         lines.append(line)
     suggested = [(Suggested(CHOICE, "choices", [line["label"]]),) for line in lines]
-    return Lines(columns, lines, suggested, [line["probability"] for line in lines])
+    return HandoverLines(columns, lines, suggested, [line["probability"] for line in lines])
 
 
 def choose(rows: Certainty, which: str | None, most: int | None = None) -> Integers:

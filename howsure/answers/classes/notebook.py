@@ -8,7 +8,7 @@ from howsure.answers.classes.evaluate import Evaluation, lowest_recall
 from howsure.answers.classes.sentence import Row
 from howsure.answers.sentences import percent
 from howsure.judge.words import value_and_interval
-from howsure.report.notebook import Table, View
+from howsure.report.notebook import View, ViewTable
 from howsure.report.words import SCORES
 from howsure.words import counted, rate
 
@@ -24,7 +24,7 @@ def of_row(row: Row) -> View:
         rest = min(max(1.0 - sum(p.values()), 0.0), 1.0)
         rows.append([counted(others, "other"), rate(rest)])
         bars.append(100 * rest)
-    table = Table("Probabilities", ["class", "probability", ""], rows, numeric=(1,), bars=bars)
+    table = ViewTable("Probabilities", ["class", "probability", ""], rows, numeric=(1,), bars=bars)
     return View([f"{row.called}: {row}"], [table])
 
 
@@ -42,4 +42,4 @@ def of_evaluation(evaluation: Evaluation) -> View:
         for name, score in lowest_recall(evaluation)
     ]
     head = ["score", "value", "95 % interval", "what is good"]
-    return View([], [Table(f"Scores of {counted(evaluation.rows, 'row')}", head, rows, numeric=(1, 2))])
+    return View([], [ViewTable(f"Scores of {counted(evaluation.rows, 'row')}", head, rows, numeric=(1, 2))])

@@ -18,7 +18,7 @@ from howsure.answers.elsewhere import are_alone
 from howsure.answers.sentences import words_of
 from howsure.answers.verdict import COIN_FLIP, LEANING, NO_CLEAR_ANSWER, REASONS, SURE, VERDICTS
 from howsure.report.figures import Proportion, bands, proportion
-from howsure.report.page import Asked, whole
+from howsure.report.page import PageOptions, whole
 from howsure.report.templates import script
 
 _SHOWN_AT_ONCE = 12
@@ -37,7 +37,7 @@ _WORDING = {
 """Names on the page, for classes."""
 
 
-def page(certainty: Certainty, asked: Asked) -> str:
+def page(certainty: Certainty, asked: PageOptions) -> str:
     """The part `page`: HTML of N rows. With zero rows it says so."""
     by_class = {"classes": classes_of(certainty)} if len(certainty) > 1 else {}
     return page_of(certainty, certainty, asked, "classes/page.html.j2", "Class by class", by_class, _WORDING)
@@ -46,7 +46,7 @@ def page(certainty: Certainty, asked: Asked) -> str:
 def page_of(
     result: Any,
     answers: Certainty,
-    asked: Asked,
+    asked: PageOptions,
     template: str,
     heading: str,
     told: Mapping[str, Any],
@@ -127,7 +127,7 @@ def page_of(
 
 
 @dataclass(frozen=True)
-class Group:
+class VerdictGroup:
     """The rows of one verdict, and their share of all rows.
 
     `start` is where their part of the bar of all rows begins, in per cent; `right` is how many are right, or
@@ -141,7 +141,7 @@ class Group:
     right: Proportion | None
 
 
-def _groups(certainty: Certainty) -> list[Group]:
+def _groups(certainty: Certainty) -> list[VerdictGroup]:
     groups, before = [], 0
     for word in VERDICTS:
         members = certainty.verdict == word
@@ -150,7 +150,7 @@ def _groups(certainty: Certainty) -> list[Group]:
         if certainty.truth is not None:
             right = proportion(int(np.sum(certainty.label[members] == certainty.truth[members])), count)
         rows = len(certainty)
-        groups.append(Group(word, count, count / rows, 100 * before / rows, right))
+        groups.append(VerdictGroup(word, count, count / rows, 100 * before / rows, right))
         before += count
     return groups
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from howsure.answers.labels.evaluate import MultilabelEvaluation
 from howsure.answers.labels.sentence import MultilabelRow, sentence_of_label
-from howsure.report.notebook import Table, View
+from howsure.report.notebook import View, ViewTable
 from howsure.report.words import SCORES
 from howsure.words import counted
 
@@ -21,7 +21,7 @@ def of_row(row: MultilabelRow) -> View:
     caption = "Labels, the most undecided first"
     if len(order) < len(row.label_names):
         caption = f"The {len(order)} most undecided of {len(row.label_names)} labels"
-    return View([row.called], [Table(caption, ["label", "what the model says"], rows)])
+    return View([row.called], [ViewTable(caption, ["label", "what the model says"], rows)])
 
 
 def of_evaluation(evaluation: MultilabelEvaluation) -> View:
@@ -33,4 +33,4 @@ def of_evaluation(evaluation: MultilabelEvaluation) -> View:
     ]
     caption = f"Scores of {counted(evaluation.rows, 'row')}, {counted(len(evaluation.of_label), 'label')}"
     head = ["label", *(SCORES[name][0] for name in names)]
-    return View([], [Table(caption, head, rows, numeric=(1, 2, 3, 4))])
+    return View([], [ViewTable(caption, head, rows, numeric=(1, 2, 3, 4))])

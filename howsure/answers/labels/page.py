@@ -13,7 +13,7 @@ from howsure.answers.labels.printed import answers_of
 from howsure.answers.labels.result import MultilabelCertainty
 from howsure.answers.verdict import COIN_FLIP, LEANING, SURE
 from howsure.report.figures import Proportion, differs_from_claim, proportion
-from howsure.report.page import Asked
+from howsure.report.page import PageOptions
 
 MOST_DRAWN = 12
 """Labels with a reliability diagram of their own; the table has all."""
@@ -29,7 +29,7 @@ _WORDING = {
 """Names on the page, for labels."""
 
 
-def page(certainty: MultilabelCertainty, asked: Asked) -> str:
+def page(certainty: MultilabelCertainty, asked: PageOptions) -> str:
     """The part `page`: each answer is counted, and shown, as a row of the classes no and yes."""
     told: dict[str, Any] = {"count": len(certainty.label_names)}
     if len(certainty):

@@ -18,7 +18,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from howsure.answers.classes.result import Certainty
-from howsure.answers.numbers.networks import Networks, Z, networks_of
+from howsure.answers.numbers.networks import SingleNetworks, Z, networks_of
 from howsure.digits import exactly, significant
 from howsure.errors import InputError
 from howsure.sampling.between import LEVELS
@@ -88,7 +88,7 @@ def _normal(away: Floats, std: Floats) -> Floats:
 
 
 def _of_networks(
-    result: RegressionCertainty, threshold: float, k: int, networks: Networks, noise_is_known: bool
+    result: RegressionCertainty, threshold: float, k: int, networks: SingleNetworks, noise_is_known: bool
 ) -> dict[str, Any]:
     """Columns from networks, each with an answer of its own."""
     each = networks.above(threshold)
@@ -113,7 +113,7 @@ def _of_networks(
     return columns
 
 
-def _quantiles(top: Floats, networks: Networks) -> Floats:
+def _quantiles(top: Floats, networks: SingleNetworks) -> Floats:
     """(N, 11) quantiles of what networks say (N, M), straight lines between the middles of their shares.
 
     They are unknown where less than half a pass is expected beyond, unless these are all networks there are.
@@ -128,7 +128,7 @@ def _quantiles(top: Floats, networks: Networks) -> Floats:
 
 
 @np.errstate(over="ignore")  # of limits as far away as no other number
-def _error(networks: Networks, threshold: float, each: Floats) -> Floats:
+def _error(networks: SingleNetworks, threshold: float, each: Floats) -> Floats:
     """(N,) standard error of the share above; see the top of the module."""
     p, away = networks.mean(each), networks.numbers - networks.mean(networks.numbers)[:, None]
     variance = networks.mean(away**2)
@@ -148,7 +148,7 @@ def _error(networks: Networks, threshold: float, each: Floats) -> Floats:
     return np.clip(found, ERROR_FLOOR, LARGEST_ERROR)
 
 
-def _unseen(networks: Networks, threshold: float, p: Floats, slope: Floats) -> Floats:
+def _unseen(networks: SingleNetworks, threshold: float, p: Floats, slope: Floats) -> Floats:
     """(N,) by how much the share above may be off because of networks that no pass has shown.
 
     n independent passes miss a share of networks of up to z²/(n + z²) (Wilson 1927), of which 1/(1 + d²) at

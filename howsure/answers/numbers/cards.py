@@ -12,7 +12,7 @@ from howsure.answers.numbers.doubt import disagreement, relative_width
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.sentence import SHOWN, NumbersRow, written_of
 from howsure.digits import significant
-from howsure.report.axes import Axis, number_axis
+from howsure.report.axes import TickedAxis, number_axis
 from howsure.report.looks import Look, Looks
 from howsure.sampling.outcome import Floats, Integers
 from howsure.words import rate
@@ -36,7 +36,7 @@ class Strip:
 
 
 @dataclass(frozen=True)
-class Entry:
+class ListEntry:
     """One row of a list.
 
     Attributes:
@@ -67,7 +67,7 @@ class Entry:
     off: str
     strange: bool
     strip: Strip | None
-    axis: Axis | None
+    axis: TickedAxis | None
 
 
 def off_by(result: RegressionCertainty) -> Floats:
@@ -96,7 +96,7 @@ def entries_of(
     level: float,
     *,
     farthest: bool = False,
-) -> list[Entry]:
+) -> list[ListEntry]:
     """Rows at some positions as they are listed; of several numbers the least certain, or farthest off.
 
     Args:
@@ -122,7 +122,7 @@ def entries_of(
         share = float(disagreement(spread, row.noise[k]))
         away = np.nan if off is None else float(off[position, k])
         entries.append(
-            Entry(
+            ListEntry(
                 row=row,
                 look=look,
                 target=result.target_names[k],
@@ -151,7 +151,7 @@ def _ends(row: NumbersRow, level: float) -> list[Floats]:
     return [row.prediction_interval(SHOWN)[0], row.credible_interval(level)[0]]
 
 
-def _axis(rows: Sequence[NumbersRow], level: float) -> Axis:
+def _axis(rows: Sequence[NumbersRow], level: float) -> TickedAxis:
     values = [float(row.mean[0]) for row in rows]
     values += [float(end) for row in rows for ends in _ends(row, level) for end in ends if np.isfinite(end)]
     values += [float(row.truth[0]) for row in rows if row.truth is not None]
@@ -160,7 +160,7 @@ def _axis(rows: Sequence[NumbersRow], level: float) -> Axis:
     return number_axis(low - padding, high + padding)
 
 
-def _strip(row: NumbersRow, axis: Axis, level: float) -> Strip:
+def _strip(row: NumbersRow, axis: TickedAxis, level: float) -> Strip:
     answers, networks = (
         (axis.place(float(ends[0])), axis.place(float(ends[1]))) if np.isfinite(ends).all() else None
         for ends in _ends(row, level)

@@ -10,7 +10,7 @@ import numpy as np
 from howsure.compare.comparison import LEAST_CALIBRATED, Comparison
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, Claims
 from howsure.compare.phrases import besides, joined, quoted_list, scale_in_words, the, with_interval
-from howsure.compare.protocol import ShiftWording, Shown, Wording
+from howsure.compare.protocol import DrawnDifferences, ShiftWording, Wording
 from howsure.digits import measured, significant
 from howsure.judge.scores import Score
 from howsure.words import counted, listed, rate, upper
@@ -200,10 +200,10 @@ class NumberWords:
         times = f"{value} times as large as its standard deviations say"
         return f"(its errors are {times}, {low}\u00a0to\u00a0{high})"
 
-    def drawn(self, gaps: Mapping[Any, Score]) -> Shown:
+    def drawn(self, gaps: Mapping[Any, Score]) -> DrawnDifferences:
         """How much lower the NLL of each method is."""
         lower = {key: Score(-gap.value, -gap.high, -gap.low) for key, gap in gaps.items()}
-        return Shown(
+        return DrawnDifferences(
             lower,
             0.0,
             lambda label: label.removeprefix("−"),

@@ -20,7 +20,7 @@ from scipy.special import bdtrik, ndtr
 
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.sentence import OF_NETWORKS, SHOWN
-from howsure.report.axes import Axis, number_axis, share_axis, time_axis
+from howsure.report.axes import TickedAxis, number_axis, share_axis, time_axis
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import skewed_interval
 
@@ -66,15 +66,15 @@ class Intervals:
     networks: str
     means: str
     truths: str
-    across: Axis
-    up: Axis
+    across: TickedAxis
+    up: TickedAxis
     drawn: int
     rows: int
     level: float
 
 
 @dataclass(frozen=True)
-class _Numbers:
+class _DrawnRows:
     """Numbers of the rows that are drawn: ends of intervals (N, 2) or None, and true numbers (N,) or None."""
 
     mean: Floats
@@ -82,17 +82,17 @@ class _Numbers:
     networks: Floats | None
     truth: Floats | None
 
-    def at(self, chosen: Integers) -> _Numbers:
-        return _Numbers(
+    def at(self, chosen: Integers) -> _DrawnRows:
+        return _DrawnRows(
             *(
                 None if each is None else each[chosen]
                 for each in (self.mean, self.answers, self.networks, self.truth)
             )  # type: ignore[arg-type]
         )
 
-    def without(self, taken: Floats) -> _Numbers:
+    def without(self, taken: Floats) -> _DrawnRows:
         """The same with a number taken off each row."""
-        return _Numbers(
+        return _DrawnRows(
             self.mean - taken,
             *(
                 None if each is None else each - (taken[:, None] if each.ndim > 1 else taken)
@@ -115,7 +115,7 @@ def level_of_all(result: RegressionCertainty) -> float:
     return OF_NETWORKS[int(np.argmax(known))]
 
 
-def _numbers(result: RegressionCertainty) -> _Numbers:
+def _numbers(result: RegressionCertainty) -> _DrawnRows:
     """The numbers of a result of one target."""
     answers = networks = None
     if np.isfinite(result.std).any():
@@ -126,7 +126,7 @@ def _numbers(result: RegressionCertainty) -> _Numbers:
     if result.quantiles is not None:
         networks = result.credible_interval(level_of_all(result))[:, 0]
         networks = networks if np.isfinite(networks).any() else None
-    return _Numbers(
+    return _DrawnRows(
         result.mean[:, 0], answers, networks, None if result.truth is None else result.truth[:, 0]
     )
 
@@ -185,12 +185,12 @@ def draw_along(result: RegressionCertainty, x: Floats, times: bool) -> Intervals
     )
 
 
-def _in_order(found: _Numbers, order: Integers, level: float) -> Intervals:
+def _in_order(found: _DrawnRows, order: Integers, level: float) -> Intervals:
     chosen = order[_thinned(np.arange(len(order)), MOST_BARS)]
     drawn = found.at(chosen)
     up = number_axis(*_ends_of(drawn.all))
     at = (np.arange(len(chosen)) + 0.5) * 100 / len(chosen)
-    across = Axis(float, ((0.0, "1"), (100.0, f"{len(order):,}")))
+    across = TickedAxis(float, ((0.0, "1"), (100.0, f"{len(order):,}")))
     return Intervals(
         answers=_bars(at, drawn.answers, up),
         networks=_bars(at, drawn.networks, up),
@@ -217,7 +217,7 @@ class Calibration:
 
     path: str
     chance: str
-    axis: Axis
+    axis: TickedAxis
     table: tuple[tuple[float, float, float, float], ...]
 
 
@@ -254,7 +254,7 @@ def draw_calibration(result: RegressionCertainty) -> Calibration:
 
 
 @dataclass(frozen=True)
-class Group:
+class StdGroup:
     """Rows of like std: places in per cent, and the numbers.
 
     Attributes:
@@ -300,9 +300,9 @@ class Residuals:
     """
 
     dots: str
-    groups: tuple[Group, ...]
-    across: Axis
-    up: Axis
+    groups: tuple[StdGroup, ...]
+    across: TickedAxis
+    up: TickedAxis
     line: tuple[float, float]
     drawn: int
     rows: int
@@ -348,10 +348,10 @@ def _root_mean_square(size: Floats) -> tuple[float, float, float]:
     return mean**0.5, max(low, 0.0) ** 0.5, high**0.5
 
 
-def _group(std: Floats, size: Floats, across: Axis, up: Axis) -> Group:
+def _group(std: Floats, size: Floats, across: TickedAxis, up: TickedAxis) -> StdGroup:
     said = float(np.sqrt(np.mean(std**2)))
     found, low, high = _root_mean_square(size)
-    return Group(
+    return StdGroup(
         *(across.place(said), up.place(found), up.place(low), up.place(high)),
         *(said, found, low, high),
         len(size),
@@ -377,16 +377,16 @@ def _thinned(positions: Integers, most: int) -> Integers:
     return np.asarray(positions[np.linspace(0, len(positions) - 1, most).round().astype(np.int64)])
 
 
-def _places(axis: Axis, values: Floats) -> Floats:
+def _places(axis: TickedAxis, values: Floats) -> Floats:
     return np.array([axis.place(float(value)) for value in values])
 
 
-def _heights(values: Floats, up: Axis) -> list[str]:
+def _heights(values: Floats, up: TickedAxis) -> list[str]:
     """Places from above, as SVG counts them."""
     return [f"{100 - up.place(float(value)):.2f}" for value in values]
 
 
-def _dots(at: Floats, values: Floats | None, up: Axis) -> str:
+def _dots(at: Floats, values: Floats | None, up: TickedAxis) -> str:
     """A dot for each finite value: a line of no length with round ends."""
     if values is None:
         return ""
@@ -395,7 +395,7 @@ def _dots(at: Floats, values: Floats | None, up: Axis) -> str:
     return "".join(f"M{x:.2f} {y}h0" for x, y in zip(at[known].tolist(), heights, strict=True))
 
 
-def _bars(at: Floats, ends: Floats | None, up: Axis) -> str:
+def _bars(at: Floats, ends: Floats | None, up: TickedAxis) -> str:
     """An upright bar for each interval that is known."""
     if ends is None:
         return ""
@@ -404,12 +404,12 @@ def _bars(at: Floats, ends: Floats | None, up: Axis) -> str:
     return "".join(f"M{x - half:.2f} {low}H{x + half:.2f}V{high}H{x - half:.2f}Z" for x, low, high in places)
 
 
-def _line(at: Floats, values: Floats, up: Axis) -> str:
+def _line(at: Floats, values: Floats, up: TickedAxis) -> str:
     places = zip(at.tolist(), _heights(values, up), strict=True)
     return "M" + "L".join(f"{x:.2f} {y}" for x, y in places)
 
 
-def _band(at: Floats, ends: Floats | None, up: Axis) -> str:
+def _band(at: Floats, ends: Floats | None, up: TickedAxis) -> str:
     """The area between both ends, where they are known."""
     if ends is None:
         return ""

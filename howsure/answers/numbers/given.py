@@ -22,7 +22,7 @@ from howsure.sampling.outcome import Floats
 from howsure.words import before_no_formula
 
 if TYPE_CHECKING:
-    from howsure.bare.files import Columns
+    from howsure.bare.files import FileColumns
 
 MEAN, STD, TRUTHS = "mean", "std", ("truth", "y")
 """Names of the columns, or of their beginnings."""
@@ -31,7 +31,7 @@ LIKE_STD = ("sd", "stdev", "stddev", "sigma", "var", "variance")
 """Other names of a standard deviation or a variance; one beside a `mean` shows that it is a mean."""
 
 
-def claims(table: Table, asked: Columns) -> bool:
+def claims(table: Table, asked: FileColumns) -> bool:
     """The part `claims`: whether the columns of a table are means and standard deviations of numbers.
 
     They are if there is a mean with its standard deviation, or nothing but means beside labels and ids. They
@@ -52,7 +52,7 @@ def claims(table: Table, asked: Columns) -> bool:
     return bool(means) and all(name.lower() in LIKE_STD for name in others)
 
 
-def read(table: Table, asked: Columns, source: Path) -> RegressionCertainty:
+def read(table: Table, asked: FileColumns, source: Path) -> RegressionCertainty:
     """The part `given_columns`: the result of a table that `claims` takes.
 
     Args:
@@ -107,7 +107,7 @@ def _by_target(table: Table, word: str) -> dict[str, str]:
     }
 
 
-def _targets(found: list[str], asked: Columns, source: Path) -> list[str]:
+def _targets(found: list[str], asked: FileColumns, source: Path) -> list[str]:
     """The targets that are wanted, in their order."""
     wanted = asked.class_names
     if wanted is None or (found == [""] and len(wanted) == 1):
@@ -141,7 +141,7 @@ def _check_std(table: Table, std: str | None, mean: str, source: Path) -> None:
     )
 
 
-def _check_options(asked: Columns) -> None:
+def _check_options(asked: FileColumns) -> None:
     """Raise an `InputError` for options of percentages."""
     given = {
         "--several-labels": asked.several,
@@ -159,7 +159,7 @@ def _check_options(asked: Columns) -> None:
         )
 
 
-def _identity(table: Table, asked: Columns, exported: bool) -> int | None:
+def _identity(table: Table, asked: FileColumns, exported: bool) -> int | None:
     """Number of the column of ids, or None."""
     _, identity, _ = asked.roles.of(table, None)
     own = [name for name in table.names if RegressionCertainty.can_call(before_no_formula(name))]
@@ -168,7 +168,7 @@ def _identity(table: Table, asked: Columns, exported: bool) -> int | None:
     return identity
 
 
-def _truth(table: Table, asked: Columns, targets: list[str]) -> Any:
+def _truth(table: Table, asked: FileColumns, targets: list[str]) -> Any:
     """(N,) or (N, K) true numbers that came along, or None."""
     label, _, _ = asked.roles.of(table, None)
     if label is not None:

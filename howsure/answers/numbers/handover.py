@@ -12,7 +12,7 @@ from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.sentence import SHOWN
 from howsure.digits import significant
 from howsure.errors import InputError
-from howsure.judge.handover import DIGITS, NUMBER, Lines, Suggested, id_column
+from howsure.judge.handover import DIGITS, NUMBER, HandoverLines, Suggested, id_column
 from howsure.sampling.outcome import Floats, Integers
 from howsure.words import counted
 
@@ -23,7 +23,7 @@ CHOSEN = ("all", "unfamiliar")
 """Words that mean rows of numbers."""
 
 
-def handed_over(result: RegressionCertainty, sets: Any, names: Sequence[str] | None) -> Lines:
+def handed_over(result: RegressionCertainty, sets: Any, names: Sequence[str] | None) -> HandoverLines:
     """The part `hand_over` of numbers; see `howsure.judge.handover.hand_over`."""
     ends = _ends(result, sets)
     found = _named(result, ends)
@@ -50,7 +50,7 @@ def handed_over(result: RegressionCertainty, sets: Any, names: Sequence[str] | N
         [Suggested(control, "number", mean) for control, mean in zip(controls, each, strict=True)]
         for each in means
     ]
-    return Lines([*(name for name, is_known in known.items() if is_known), *found], lines, suggested)
+    return HandoverLines([*(name for name, is_known in known.items() if is_known), *found], lines, suggested)
 
 
 def choose(rows: RegressionCertainty, which: str | None, most: int | None = None) -> Integers:

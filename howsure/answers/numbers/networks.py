@@ -28,7 +28,7 @@ MOST = 1e6
 
 
 @dataclass(frozen=True, eq=False)
-class Networks:
+class SingleNetworks:
     """Single networks for one target of N rows.
 
     Attributes:
@@ -68,7 +68,7 @@ class Networks:
         return np.asarray(np.ascontiguousarray(self.shares * values).sum(axis=-1))
 
 
-def networks_of(result: RegressionCertainty, k: int) -> Networks | None:
+def networks_of(result: RegressionCertainty, k: int) -> SingleNetworks | None:
     """The networks of one target; None where none are known.
 
     If only the mean and the spread are known, they are taken from a normal distribution.
@@ -94,4 +94,4 @@ def networks_of(result: RegressionCertainty, k: int) -> Networks | None:
     few = np.where(independent > 0, widening(np.clip(np.rint(independent), 2, MOST)), 1.0)
     reach = few * (spread + Z * off)
     are_all = np.full(len(result), result.spread_error is not None) & (off == 0)
-    return Networks(numbers, shares, noise, independent, is_each, are_all, centre, error, reach, few)
+    return SingleNetworks(numbers, shares, noise, independent, is_each, are_all, centre, error, reach, few)

@@ -9,7 +9,7 @@ from howsure.answers.numbers.evaluate import RegressionEvaluation
 from howsure.answers.numbers.sentence import FEW_TARGETS, OF_ANSWERS, NumbersRow, level_of, written_of
 from howsure.answers.sentences import words_of
 from howsure.digits import significant
-from howsure.report.notebook import Table, View
+from howsure.report.notebook import View, ViewTable
 from howsure.sampling.outcome import Floats
 from howsure.words import counted
 
@@ -45,7 +45,7 @@ def of_row(row: NumbersRow) -> View:
     rows = [[cells[i] for i in kept] for cells in rows]
     caption = "Numbers" if len(names) <= MOST_TARGETS else f"The first {MOST_TARGETS} of {len(names)} numbers"
     said = [f"{row.called}: {row}" if len(names) <= FEW_TARGETS else row.called]
-    return View(said, [Table(caption, [head[i] for i in kept], rows, numeric=range(1, len(kept)))])
+    return View(said, [ViewTable(caption, [head[i] for i in kept], rows, numeric=range(1, len(kept)))])
 
 
 def _deviation(values: Floats | None, k: int) -> str:
@@ -57,7 +57,7 @@ def of_evaluation(evaluation: RegressionEvaluation) -> View:
     head = ["score", "value and 95 % interval", "what is good"]
     rows, one = counted(evaluation.rows, "row"), len(evaluation.of_target) == 1
     tables = [
-        Table(
+        ViewTable(
             f"Scores of {rows}" + ("" if one else f": {target}"), head, evaluation.cells(target), numeric=(1,)
         )
         for target in evaluation.of_target

@@ -24,7 +24,7 @@ from howsure.answers.numbers.drawings import (
     width_of,
 )
 from howsure.answers.numbers.printed import (
-    Level,
+    LevelCoverage,
     coverage_in_words,
     levels_of,
     made_of_in_words,
@@ -35,7 +35,7 @@ from howsure.answers.numbers.printed import (
 from howsure.answers.numbers.result import FROM_HELD_OUT, RegressionCertainty
 from howsure.answers.sentences import words_of
 from howsure.digits import significant
-from howsure.report.page import Asked, scores_of, whole
+from howsure.report.page import PageOptions, scores_of, whole
 from howsure.words import UNIT, counted
 
 MOST_TARGETS = 6
@@ -80,7 +80,7 @@ class Target:
     half: str
     spread: str
     share: float | None
-    levels: tuple[Level, ...]
+    levels: tuple[LevelCoverage, ...]
     verdict: str
     by_prediction: Intervals
     by_width: Intervals | None
@@ -92,7 +92,7 @@ class Target:
     unknown: int
 
 
-def page(result: RegressionCertainty, asked: Asked) -> str:
+def page(result: RegressionCertainty, asked: PageOptions) -> str:
     """The part `page`: HTML of N rows. With zero rows it says so."""
     names, words, level = result.target_names, words_of(result.method), level_of_all(result)
     context: dict[str, Any] = {
@@ -160,7 +160,7 @@ def _heading(name: str) -> str:
     return f"Number {name}" if name.isdecimal() else name
 
 
-def brief(result: RegressionCertainty, asked: Asked) -> list[Point]:
+def brief(result: RegressionCertainty, asked: PageOptions) -> list[Point]:
     """The first questions of a reader about N ≥ 1 rows, and the answers."""
     return [
         _check(result),
@@ -251,7 +251,7 @@ class TargetLine:
     half: str
     spread: str
     share: float | None
-    levels: tuple[Level, ...]
+    levels: tuple[LevelCoverage, ...]
     verdict: str
 
 

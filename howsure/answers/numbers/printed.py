@@ -125,7 +125,7 @@ def summary(result: RegressionCertainty) -> str:
 
 
 @dataclass(frozen=True)
-class Level:
+class LevelCoverage:
     """How many true answers lie in the intervals of one level.
 
     Attributes:
@@ -141,7 +141,7 @@ class Level:
     off: int
 
 
-def levels_of(result: RegressionCertainty, k: int) -> tuple[Level, ...]:
+def levels_of(result: RegressionCertainty, k: int) -> tuple[LevelCoverage, ...]:
     """How many true answers lie in intervals of `LEVELS`; empty without truth, or where no row has one.
 
     All tests of all targets together err in one of twenty cases at most.
@@ -155,11 +155,11 @@ def levels_of(result: RegressionCertainty, k: int) -> tuple[Level, ...]:
         low, high = part.prediction_interval(level)[:, k].T
         share = proportion(int(np.sum((low <= truth) & (truth <= high))), len(known))
         off = differs_from_claim(level, share, among=len(LEVELS) * len(result.target_names))
-        found.append(Level(level, float(np.median(high - low)) / 2, share, off))
+        found.append(LevelCoverage(level, float(np.median(high - low)) / 2, share, off))
     return tuple(found)
 
 
-def verdict_of(levels: Sequence[Level]) -> str:
+def verdict_of(levels: Sequence[LevelCoverage]) -> str:
     """Whether intervals are too narrow or wider than they need be; empty where chance may be all there is."""
     said = [
         f"too narrow{_at(narrow)}" if (narrow := [each for each in levels if each.off < 0]) else "",
@@ -168,7 +168,7 @@ def verdict_of(levels: Sequence[Level]) -> str:
     return " and ".join(each for each in said if each)
 
 
-def _at(levels: Sequence[Level]) -> str:
+def _at(levels: Sequence[LevelCoverage]) -> str:
     """The levels in words, unless all are meant."""
     return (
         ""

@@ -33,7 +33,7 @@ from howsure.data.rows import check_unmasked, in_rows, quoted
 from howsure.data.targets import by_target, check_finite, check_numbers, floats_of, target_names, targets_in
 from howsure.data.twice import mark_of_pass, warn_of_same_passes
 from howsure.errors import InputError
-from howsure.misplaced import named_either_way
+from howsure.misplaced_arguments import named_either_way
 from howsure.results.columns import (
     FLOAT,
     INTEGER,

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from howsure.answers.positions.drawings import CIVIDIS, Mark, Outline, mark, names_on, outline, signal_path
-from howsure.answers.positions.places import View, axes_of, geometry_of, view_of
+from howsure.answers.positions.places import SliceView, axes_of, geometry_of, view_of
 from howsure.answers.positions.regions import numbered_by_size
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.sentence import DenseRow, ends_in_words
-from howsure.answers.positions.shown import Pixels, Shown, Words
+from howsure.answers.positions.shown import Pixels, Shown, ShownWords
 from howsure.answers.sentences import percent
 from howsure.data.geometry import Geometry
 from howsure.report.images import in_colours, photograph
@@ -48,7 +48,7 @@ _LONGEST_STRIP = 4096
 
 
 @dataclass(frozen=True)
-class Maps:
+class MapPictures:
     """The pictures of one row; each is a data URI, and empty where there is none.
 
     Attributes:
@@ -94,7 +94,7 @@ class Maps:
 
 
 @dataclass(frozen=True)
-class Run:
+class WordRun:
     """Words that follow each other and have the same label.
 
     Attributes:
@@ -148,7 +148,7 @@ class ShareLine:
 
 
 @dataclass(frozen=True)
-class Card:
+class MapCard:
     """One row, ready to be shown.
 
     Attributes:
@@ -168,8 +168,8 @@ class Card:
     said: str
     right: str
     facts: tuple[str, ...]
-    maps: Maps | None
-    runs: tuple[Run, ...]
+    maps: MapPictures | None
+    runs: tuple[WordRun, ...]
     regions: tuple[RegionLine, ...]
     others: int
     shares: tuple[ShareLine, ...]
@@ -183,7 +183,7 @@ def cards(
     colours: Sequence[str],
     top: float,
     geometry: Any = None,
-) -> list[Card]:
+) -> list[MapCard]:
     """Cards for some rows, made one after the other.
 
     Args:
@@ -198,7 +198,7 @@ def cards(
     return [_card(one, at, shown, colours, top) for one, at in zip(rows, positions, strict=True)]
 
 
-def _card(one: _Row, at: int, shown: Shown | None, colours: Sequence[str], top: float) -> Card:
+def _card(one: _Row, at: int, shown: Shown | None, colours: Sequence[str], top: float) -> MapCard:
     part, geometry = one.part, one.geometry
     row = part[0]
     numbered, there = numbered_by_size(part.is_coin_flip[0]), one.label >= 0
@@ -216,25 +216,25 @@ def _card(one: _Row, at: int, shown: Shown | None, colours: Sequence[str], top: 
         if number == 1 or each.size >= LEAST_SHARE * there.sum()
     )
     drawn = None
-    if not isinstance(shown, Words):
+    if not isinstance(shown, ShownWords):
         drawn = _maps(one, numbered, shown, at, colours, top, listed=len(regions))
     right = ""
     if truth is not None and (truth >= 0).any():
         right = rate(float(np.mean((one.label == truth)[truth >= 0])))
-    words = shown.of(at) if isinstance(shown, Words) else []
+    words = shown.of(at) if isinstance(shown, ShownWords) else []
     facts = [f"{right} right"] if right else []
     facts += [f"doubt {100 * row.doubt:.0f} %", "1 pass" if row.passes == 1 else f"{row.passes:,} passes"]
     count = counted(one.label.size, part.position_name)
     if not there.all():
         facts.append(f"{int(there.sum()):,} of {count} count, and the others are left out")
-    if isinstance(shown, Words) and len(words) < there.sum():
+    if isinstance(shown, ShownWords) and len(words) < there.sum():
         facts.append(f"{len(words)} of {count} have a word")
     if one.view.said:
         facts.append(one.view.said)
     if drawn is not None and drawn.step > 1:
         facts.append(f"maps are drawn with one in {drawn.step} {part.position_name}s across and down")
     told = [k for k in np.argsort(-row.share, kind="stable").tolist() if row.share[k] >= LEAST_SHARE]
-    return Card(
+    return MapCard(
         row=row,
         said=str(row),
         right=right,
@@ -298,7 +298,7 @@ class _Row:
     label: Integers
     entropy: Floats
     geometry: Geometry
-    view: View
+    view: SliceView
 
     @classmethod
     def of(cls, part: DenseCertainty, given: Any) -> _Row:
@@ -315,7 +315,7 @@ def _maps(
     colours: Sequence[str],
     top: float,
     listed: int,
-) -> Maps:
+) -> MapPictures:
     """Pictures of one row, at the longest edge at which they do not take too much."""
     label, entropy, areas = one.view.of(one.label), one.view.of(one.entropy), one.view.of(numbered)
     truth = None if one.part.truth is None else one.view.of(np.asarray(one.part.truth[0]))
@@ -336,7 +336,7 @@ def _maps(
         levels = np.floor(len(CIVIDIS) * np.clip(np.where(there, entropy[small], 0) / top, 0, 1 - 1e-6))
         known = None if truth is None else truth[small]
         wrong = None if known is None else (known >= 0) & (known != label[small])
-        found = Maps(
+        found = MapPictures(
             width=width,
             height=height,
             wide=width * one.view.sides[1],
@@ -388,7 +388,7 @@ def _where(
 # --- words ----------------------------------------------------------------------------------------------
 
 
-def _runs(part: DenseCertainty, words: Sequence[str], colours: Sequence[str]) -> tuple[Run, ...]:
+def _runs(part: DenseCertainty, words: Sequence[str], colours: Sequence[str]) -> tuple[WordRun, ...]:
     """Words from the first to the last that count; others between them have no label and no verdict."""
     label, names = np.asarray(part.label[0]), part.class_names
     truth = np.full(len(label), -1) if part.truth is None else np.asarray(part.truth[0])
@@ -398,7 +398,7 @@ def _runs(part: DenseCertainty, words: Sequence[str], colours: Sequence[str]) ->
         for word, k, true, verdict in zip(words, label, truth, part.verdict[0], strict=False)
     ][slice(*(ends[[0, -1]] + (0, 1)).tolist()) if len(ends) else slice(0)]
     return tuple(
-        Run(
+        WordRun(
             names[k] if k >= 0 else "",
             colours[k] if k >= 0 else "transparent",
             names[true] if true >= 0 else "",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from howsure.report.axes import Axis, count_axis, number_axis
+from howsure.report.axes import TickedAxis, count_axis, number_axis
 from howsure.sampling.outcome import Booleans, Floats, Integers
 
 OKABE_ITO = ("#56b4e9", "#e69f00", "#009e73", "#d55e00", "#0072b2", "#cc79a7", "#f0e442", "#000000")
@@ -184,8 +184,8 @@ class DoubtHistogram:
 
     bars: tuple[tuple[float, float, float], ...]
     table: tuple[tuple[float, float, int], ...]
-    across: Axis
-    up: Axis
+    across: TickedAxis
+    up: TickedAxis
 
 
 def draw_doubt(doubt: Floats) -> DoubtHistogram:

@@ -133,7 +133,7 @@ def write_map_files(
             told = told or _about(part, form, names)
             for at in range(len(part)):
                 one = part[at : at + 1]
-                row, of = int(one.row[0]), _Row.of(one, source)
+                row, of = int(one.row[0]), _MapFile.of(one, source)
                 name = free.of(of.called, row, one.kind)
                 taken[name] = {"row": row, "id": of.called}
                 write = partial(_WRITERS[form], of)
@@ -184,7 +184,7 @@ def check_map_files(result: DenseCertainty, form: str, source: Path | None, name
                 _check_grey(name, _map_of(result[:1], name))
     if form not in (TIF, NII):
         return
-    origin = _Row.of(result, source).origin
+    origin = _MapFile.of(result, source).origin
     if form == NII:
         volumes.check_geometry(origin, result.positions)
         return
@@ -280,7 +280,7 @@ def _alike(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Row:
+class _MapFile:
     """Further content of the file of a map: names of the classes, and the image of the row."""
 
     names: tuple[str, ...]
@@ -298,12 +298,12 @@ class _Row:
         return self.source / self.called if self.source.is_dir() else self.source
 
     @classmethod
-    def of(cls, one: DenseCertainty, source: Path | None) -> _Row:
+    def of(cls, one: DenseCertainty, source: Path | None) -> _MapFile:
         """The first row of a result."""
         return cls(one.class_names, source, None if one.ids is None else str(one.ids[0]))
 
 
-def _write_png(of: _Row, path: Path, what: str, values: Map) -> None:
+def _write_png(of: _MapFile, path: Path, what: str, values: Map) -> None:
     from PIL import Image
 
     kind, classes, left_out = MAPS[what], len(of.names), np.ma.getmask(values)
@@ -331,11 +331,11 @@ def _in_8_bits(values: Map) -> Map:
     return np.asarray(np.ma.getdata(values)).astype(np.uint8)  # of which −1 makes 255
 
 
-def _write_npy(of: _Row, path: Path, what: str, values: Map) -> None:
+def _write_npy(of: _MapFile, path: Path, what: str, values: Map) -> None:
     np.save(f"{path}.{what}.npy", np.ma.getdata(values))
 
 
-def _write_tif(of: _Row, path: Path, what: str, values: Map) -> None:
+def _write_tif(of: _MapFile, path: Path, what: str, values: Map) -> None:
     is_label = MAPS[what].unit == "class number"
     rgb = [tuple(bytes.fromhex(colour[1:])) for colour in class_colours(len(of.names))]
     rasters.check_geometry(of.origin, values.shape)
@@ -351,7 +351,7 @@ def _write_tif(of: _Row, path: Path, what: str, values: Map) -> None:
     )
 
 
-def _write_nii(of: _Row, path: Path, what: str, values: Map) -> None:
+def _write_nii(of: _MapFile, path: Path, what: str, values: Map) -> None:
     is_label = MAPS[what].unit == "class number"
     narrow = values.dtype.kind != "f" and (not is_label or len(of.names) < MOST_CLASSES)
     array = _in_8_bits(values) if narrow else np.ma.getdata(values)
@@ -359,7 +359,7 @@ def _write_nii(of: _Row, path: Path, what: str, values: Map) -> None:
     volumes.write_volume(f"{path}.{what}.nii.gz", array, of.origin, is_label=is_label)
 
 
-_WRITERS: dict[str, Callable[[_Row, Path, str, NDArray[Any]], None]] = {
+_WRITERS: dict[str, Callable[[_MapFile, Path, str, NDArray[Any]], None]] = {
     PNG: _write_png,
     NPY: _write_npy,
     TIF: _write_tif,

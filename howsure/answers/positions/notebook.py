@@ -10,7 +10,7 @@ from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.sentence import DenseRow, ends_in_words, share_in_words
 from howsure.answers.sentences import percent, words_of
 from howsure.report import notebook
-from howsure.report.notebook import Table, View
+from howsure.report.notebook import View, ViewTable
 from howsure.words import UNIT
 
 MOST_CLASSES, MOST_REGIONS = 12, 5
@@ -34,21 +34,21 @@ def of_row(row: DenseRow) -> View:
             ]
             for number, each in enumerate(told, 1)
         ]
-        tables.append(Table("The largest regions of coin flips", head, cells, numeric=(1,)))
+        tables.append(ViewTable("The largest regions of coin flips", head, cells, numeric=(1,)))
     return View([f"{row.called}: {row}"], tables)
 
 
-def _means(row: DenseRow) -> Table:
+def _means(row: DenseRow) -> ViewTable:
     known = np.isfinite(row.mc_error)
     cells = [
         ["coin flips", f"{share_in_words(row.undecided)}{UNIT}"],
         ["verdicts that are not settled", f"{share_in_words(row.unsettled)}{UNIT}"],
         ["error of the top probability", f"{share_in_words(row.mc_error)}{UNIT}" if known else UNKNOWN],
     ]
-    return Table(f"Means over the {row.position_name}s", ["of", "mean"], cells, numeric=(1,))
+    return ViewTable(f"Means over the {row.position_name}s", ["of", "mean"], cells, numeric=(1,))
 
 
-def _shares(row: DenseRow) -> Table:
+def _shares(row: DenseRow) -> ViewTable:
     there = [k for k in np.argsort(-row.share, kind="stable").tolist() if row.share[k] >= LEAST_SHARE]
     told, cells = there[:MOST_CLASSES], []
     for k in told:
@@ -66,7 +66,7 @@ def _shares(row: DenseRow) -> Table:
         caption += f"; {len(told)} of {len(row.share)} classes"
     head = ["class", "share", f"90 % of {words_of(row.method)['between']}", "overlap"]
     bars = [100 * float(row.share[k]) for k in told]
-    return Table(caption, head, cells, numeric=(1, 2, 3), bars=bars)
+    return ViewTable(caption, head, cells, numeric=(1, 2, 3), bars=bars)
 
 
 def of_result(result: DenseCertainty) -> View:
@@ -82,13 +82,15 @@ def of_result(result: DenseCertainty) -> View:
     if len(told) < len(share):
         caption += f"; {len(told)} of {len(share)} classes"
     bars = [100 * float(share[k]) for k in told]
-    return View(view.said, [*view.tables, Table(caption, ["class", "share"], cells, numeric=(1,), bars=bars)])
+    return View(
+        view.said, [*view.tables, ViewTable(caption, ["class", "share"], cells, numeric=(1,), bars=bars)]
+    )
 
 
 def of_evaluation(evaluation: DenseEvaluation) -> View:
     """Every score that there is, what is good, and Dice and IoU of each class."""
     head = ["score", "value and 95 % interval", "what is good"]
-    scores = Table(f"Scores of {evaluation.counted}", head, evaluation.cells(), numeric=(1,))
+    scores = ViewTable(f"Scores of {evaluation.counted}", head, evaluation.cells(), numeric=(1,))
     columns = ["class", "Dice", "IoU", "true positions"]
-    classes = Table("Classes", columns, evaluation.cells_of_classes(), numeric=(1, 2, 3))
+    classes = ViewTable("Classes", columns, evaluation.cells_of_classes(), numeric=(1, 2, 3))
     return View(evaluation.sentences(), [scores, classes])

@@ -39,7 +39,7 @@ def changed(logs: Floats, theta: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class Sums:
+class OffsetSums:
     """Sums over rows and their positions at one θ.
 
     Attributes:
@@ -55,7 +55,7 @@ class Sums:
     nll: Floats
 
 
-def sums(result: DenseCertainty, labels: Any, theta: Callable[[int], Floats], rows: Booleans) -> Sums:
+def sums(result: DenseCertainty, labels: Any, theta: Callable[[int], Floats], rows: Booleans) -> OffsetSums:
     """The sums over some rows (N,), each at the θ that its place is mapped to."""
     classes, prior = len(result.class_names), 1 / max(int(rows.sum()), 1)
     slope, nll = np.zeros((len(result), classes + 1)), np.zeros(len(result))
@@ -76,7 +76,7 @@ def sums(result: DenseCertainty, labels: Any, theta: Callable[[int], Floats], ro
         value -= float(np.sum(target * log_q))
         slope[at, 0], slope[at, 1:] = np.sum((q - target) * logs), np.sum(q - target, axis=0)
         curvature += _curvature(q, logs)
-    return Sums(value, slope, curvature, nll)
+    return OffsetSums(value, slope, curvature, nll)
 
 
 def _curvature(q: Floats, logs: Floats) -> Floats:
@@ -89,7 +89,7 @@ def _curvature(q: Floats, logs: Floats) -> Floats:
     return found
 
 
-def step_of(found: Sums, slope: Floats) -> Floats:
+def step_of(found: OffsetSums, slope: Floats) -> Floats:
     """(…, K + 1) what Newton's method would take off θ for slopes (…, K + 1).
 
     A constant added to all offsets changes nothing; it is kept at 0.
@@ -101,10 +101,10 @@ def step_of(found: Sums, slope: Floats) -> Floats:
     return np.asarray(np.linalg.solve(curvature, slope.T).T)
 
 
-def least(result: DenseCertainty, labels: Any, start: Floats, rows: Booleans) -> tuple[Floats, Sums]:
+def least(result: DenseCertainty, labels: Any, start: Floats, rows: Booleans) -> tuple[Floats, OffsetSums]:
     """θ of least NLL over some rows (N,) from a start, and the sums there."""
 
-    def at(theta: Floats) -> Sums:
+    def at(theta: Floats) -> OffsetSums:
         return sums(result, labels, lambda row: theta, rows)
 
     theta, found = start, at(start)

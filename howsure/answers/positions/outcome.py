@@ -45,7 +45,7 @@ from howsure.models.protocol import (
 from howsure.request import Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Told
-from howsure.sampling.run import Rows
+from howsure.sampling.run import InputRows
 from howsure.statistics import total_entropy
 
 SHARE_KNOWN = 0.9
@@ -175,7 +175,7 @@ class Positions(OneOfClasses):
             request.keep is not None,
         )
 
-    def of_rows(self, model: Model, rows: Sequence[Rows], total: int, positions: Any) -> Positions:
+    def of_rows(self, model: Model, rows: Sequence[InputRows], total: int, positions: Any) -> Positions:
         """The same with the positions that count: given, or those that an attention mask or Keras counts."""
         own = own_counts(model, rows, (total, *(self.seen or self.positions)))
         if positions is not None:

@@ -25,7 +25,7 @@ _LEAST_SPREAD = 5e-5
 
 
 @dataclass(frozen=True)
-class Counts:
+class PositionCounts:
     """Positions of N rows.
 
     Attributes:
@@ -53,7 +53,7 @@ class Counts:
     kept: Integers
 
 
-def counts_of(result: DenseCertainty) -> Counts:
+def counts_of(result: DenseCertainty) -> PositionCounts:
     """Count the positions of all rows; memory holds the maps of one."""
     rows, classes, sure = len(result), len(result.class_names), result.thresholds.sure
     found = np.zeros((3, rows, 3), dtype=np.int64)
@@ -81,10 +81,12 @@ def counts_of(result: DenseCertainty) -> Counts:
         kept[:, 1] += np.bincount(place[wrong], minlength=len(kept))
     with np.errstate(invalid="ignore"):
         dice = 2 * both / (truly + taken)
-    return Counts(found[0], found[1], found[2], labelled, flips, truly, dice, least.astype(np.float64), kept)
+    return PositionCounts(
+        found[0], found[1], found[2], labelled, flips, truly, dice, least.astype(np.float64), kept
+    )
 
 
-def curve_of(counts: Counts) -> RiskCoverage:
+def curve_of(counts: PositionCounts) -> RiskCoverage:
     """The risk-coverage curve of the positions whose true class is known, at least one."""
     kept, wrong = counts.kept[::-1].cumsum(axis=0).T
     least = np.append(counts.least[::-1], 0.0)
@@ -93,7 +95,7 @@ def curve_of(counts: Counts) -> RiskCoverage:
 
 
 @dataclass(frozen=True)
-class Group:
+class VerdictPositions:
     """The positions of one verdict.
 
     Attributes:
@@ -113,7 +115,7 @@ class Group:
     interval: str
 
 
-def groups_of(counts: Counts) -> list[Group]:
+def groups_of(counts: PositionCounts) -> list[VerdictPositions]:
     """The positions by verdict."""
     total, before, found = int(counts.of_verdict.sum()), 0, []
     for number, word in enumerate(VERDICTS):
@@ -121,7 +123,7 @@ def groups_of(counts: Counts) -> list[Group]:
         right, interval = "", ""
         if counts.known.any():
             right, interval = share_over_rows(counts.right[:, number], counts.known[:, number])
-        found.append(Group(word, count, count / total, 100 * before / total, right, interval))
+        found.append(VerdictPositions(word, count, count / total, 100 * before / total, right, interval))
         before += count
     return found
 
@@ -150,7 +152,7 @@ def share_over_rows(some: Integers, all_of_them: Integers) -> tuple[str, str]:
 
 
 @dataclass(frozen=True)
-class ClassLine:
+class ClassShare:
     """One class in the table of all rows.
 
     Attributes:
@@ -176,7 +178,7 @@ class ClassLine:
     length: float
 
 
-def class_lines(result: DenseCertainty, counts: Counts, colours: tuple[str, ...]) -> list[ClassLine]:
+def class_lines(result: DenseCertainty, counts: PositionCounts, colours: tuple[str, ...]) -> list[ClassShare]:
     """Class by class, the largest share first.
 
     Errors of rows need not be independent, as the same networks see all of them, so the error of a mean is
@@ -189,7 +191,7 @@ def class_lines(result: DenseCertainty, counts: Counts, colours: tuple[str, ...]
         spread, overlap = (_mean(values[:, k]) for values in (result.share_spread, result.overlap))
         labelled = int(counts.labelled[k])
         found.append(
-            ClassLine(
+            ClassShare(
                 result.class_names[k],
                 colours[k],
                 percent(float(share[k]), float(error[k])).replace(" %", UNIT),

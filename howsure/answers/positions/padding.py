@@ -13,7 +13,7 @@ from howsure.data.rows import in_rows
 from howsure.errors import InputError, warn
 from howsure.models.protocol import MaskedModel, Model
 from howsure.sampling.outcome import Booleans
-from howsure.sampling.run import Rows
+from howsure.sampling.run import InputRows
 
 ATTENTION_MASK = "attention_mask"
 """Name of the input of `transformers` that is 1 at tokens and 0 at padding."""
@@ -68,7 +68,7 @@ class Own:
     called: str = ""
 
 
-def own_counts(model: Model, rows: Sequence[Rows], shape: tuple[int, ...]) -> Own:
+def own_counts(model: Model, rows: Sequence[InputRows], shape: tuple[int, ...]) -> Own:
     """The positions that the model itself counts: by its attention mask, token of padding, or mask of Keras.
 
     Args:

@@ -13,7 +13,7 @@ from howsure.answers.elsewhere import are_alone
 from howsure.answers.positions.cards import MOST_CARDS, cards
 from howsure.answers.positions.drawings import CIVIDIS, OKABE_ITO, OTHERS, colours_of, draw_doubt
 from howsure.answers.positions.overview import (
-    Counts,
+    PositionCounts,
     class_lines,
     counts_of,
     curve_of,
@@ -22,10 +22,10 @@ from howsure.answers.positions.overview import (
 )
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.sentence import share_in_words
-from howsure.answers.positions.shown import Words, shown_of
+from howsure.answers.positions.shown import ShownWords, shown_of
 from howsure.answers.sentences import words_of
 from howsure.report.axes import number_axis
-from howsure.report.page import Asked, scores_of, whole
+from howsure.report.page import PageOptions, scores_of, whole
 from howsure.report.templates import script
 from howsure.sampling.outcome import Integers
 from howsure.words import UNIT, rate, upper
@@ -40,7 +40,7 @@ LEAST_IN_HISTOGRAM = 5
 """Rows that a histogram of doubt takes; of fewer, the cards tell all."""
 
 
-def page(result: DenseCertainty, asked: Asked) -> str:
+def page(result: DenseCertainty, asked: PageOptions) -> str:
     """The part `page`: HTML of N rows. With zero rows it says so.
 
     Raises:
@@ -56,7 +56,7 @@ def page(result: DenseCertainty, asked: Asked) -> str:
         "with_passes": bool(result.passes.max(initial=1) > 1),
         "with_truth": result.truth is not None,
         "with_rows": shown is not None,
-        "with_words": isinstance(shown, Words),
+        "with_words": isinstance(shown, ShownWords),
         "counting": None if result.counts is None else float(np.mean([row.mean() for row in result.counts])),
         "thresholds": result.thresholds,
         "shares_at_once": SHARES_AT_ONCE,
@@ -72,7 +72,7 @@ def page(result: DenseCertainty, asked: Asked) -> str:
         counts, colours, order = counts_of(result), colours_of(result.share), result.most_undecided()
         top = float(max(np.nanmax(result.entropy[at]) for at in order[:MOST_CARDS].tolist())) or 1.0
         context |= {
-            "brief": brief(result, counts, asked, isinstance(shown, Words)),
+            "brief": brief(result, counts, asked, isinstance(shown, ShownWords)),
             "groups": groups_of(counts),
             "settled": rate(float(1 - result.unsettled.mean())),
             "cards": cards(result, shown, order[:MOST_CARDS].tolist(), colours, top, asked.geometry),
@@ -107,7 +107,9 @@ def page(result: DenseCertainty, asked: Asked) -> str:
     return whole("positions/page.html.j2", result, asked, sections, details, **context)
 
 
-def brief(result: DenseCertainty, counts: Counts, asked: Asked, with_words: bool) -> list[Point]:
+def brief(
+    result: DenseCertainty, counts: PositionCounts, asked: PageOptions, with_words: bool
+) -> list[Point]:
     """The first questions of a reader about N ≥ 1 rows, and the answers."""
     return [
         _check(result, with_words),
@@ -138,7 +140,7 @@ def averaged(result: DenseCertainty, background: int | None) -> str:
     return f"all {len(names)} classes" if background is None else f"the classes but '{names[background]}'"
 
 
-def _trust(result: DenseCertainty, counts: Counts, background: int | None) -> Point:
+def _trust(result: DenseCertainty, counts: PositionCounts, background: int | None) -> Point:
     question, name = "Can the labels be trusted?", result.position_name
     if not counts.known.any():
         return Point(

@@ -59,7 +59,7 @@ def geometry_of(one: DenseCertainty, given: Any) -> Geometry:
 
 
 @dataclass(frozen=True)
-class View:
+class SliceView:
     """How a row is drawn: of a volume one slice, in the directions in which people look at it.
 
     Attributes:
@@ -92,7 +92,7 @@ def axes_of(geometry: Geometry) -> tuple[str, ...]:
     return tuple(PLANES[letter] for letter in geometry.lies) if "?" not in geometry.lies else ()
 
 
-def view_of(entropy: Any, geometry: Geometry) -> View:
+def view_of(entropy: Any, geometry: Geometry) -> SliceView:
     """How a row is drawn; of a volume, the slice that has the most doubt.
 
     A volume is cut across the longest side of its voxels, as it was taken; of equal ones across the axis from
@@ -104,7 +104,7 @@ def view_of(entropy: Any, geometry: Geometry) -> View:
     """
     sides = geometry.sides or (1.0,) * entropy.ndim
     if entropy.ndim < 3:
-        return View((sides[0], sides[-1]) if entropy.ndim == 2 else (1.0, 1.0))
+        return SliceView((sides[0], sides[-1]) if entropy.ndim == 2 else (1.0, 1.0))
     planes = axes_of(geometry)
     axes, turned, where = (0, 1, 2), (False, False), ""
     if planes:
@@ -118,7 +118,7 @@ def view_of(entropy: Any, geometry: Geometry) -> View:
     most = int(np.argmax(np.nansum(entropy, axis=others, dtype=np.float64)))
     called, along = (f"{planes[axes[0]]} slice", "") if planes else ("slice", " along axis 0")
     said = f"{called} {most} of 0 to {depth - 1}{along} is shown, the one with the most doubt{where}"
-    return View((sides[axes[1]], sides[axes[2]]), axes, (most, depth), turned, said)
+    return SliceView((sides[axes[1]], sides[axes[2]]), axes, (most, depth), turned, said)
 
 
 _DRAWN = {

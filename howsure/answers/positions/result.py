@@ -21,7 +21,7 @@ from howsure.data.align import aligned
 from howsure.data.ids import ID
 from howsure.errors import InputError
 from howsure.results.columns import WIDE_MAP, Column, Result, is_in_files, read_only
-from howsure.results.positions import one_position
+from howsure.results.row_index import one_position
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.between import SHOWN, number_interval_of
 from howsure.sampling.outcome import Booleans, Floats, Integers

@@ -22,7 +22,7 @@ _FITTING = {
 
 
 @dataclass(frozen=True)
-class Words:
+class ShownWords:
     """Rows that are words: of each row at most as many as it has positions."""
 
     rows: Any
@@ -52,7 +52,7 @@ class Pixels:
         return row[..., :3] if row.shape[-1] >= 3 else row[..., :1]
 
 
-Shown = Words | Pixels
+Shown = ShownWords | Pixels
 
 
 def shown_of(looks: Looks, positions: tuple[int, ...]) -> Shown | None:
@@ -85,7 +85,7 @@ def _fitting(array: NDArray[Any], positions: tuple[int, ...]) -> tuple[bool, Sho
     """Whether rows have just these positions, and how they are read; None where their axes do not fit."""
     axes, shape = len(positions), array.shape
     if axes == 1 and _are_words(array):
-        words = Words(array)
+        words = ShownWords(array)
         _check_lengths(words, len(array), positions[0])
         return True, words
     if array.dtype.kind not in "buif" or 0 in shape[1:] or len(shape) not in (axes + 1, axes + 2):
@@ -103,7 +103,7 @@ def _are_words(array: NDArray[Any]) -> bool:
     return array.dtype.kind in "iu" and array.ndim == 2 and array.shape[1] <= MOST_WORDS
 
 
-def _check_lengths(words: Words, rows: int, positions: int) -> None:
+def _check_lengths(words: ShownWords, rows: int, positions: int) -> None:
     for at in range(rows):
         if len(words.of(at)) > positions:
             raise InputError(

@@ -1,7 +1,7 @@
 """Counts of each network over whole rows: shares of the classes, and how far two networks overlap.
 
 maps of a balanced group (B, P) ── counts (B, K) ──────────────────────┐
-                                └─ positions two maps share (T, T, K) ─┴─ `Counts` of a row, which add up
+                                └─ positions two maps share (T, T, K) ─┴─ `PassCounts` of a row, which add up
                                                                           over the tiles of an image
 """
 
@@ -29,7 +29,7 @@ Area = tuple[slice, ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Counts:
+class PassCounts:
     """Counts of the passes over one row, or one tile of it.
 
     Attributes:
@@ -46,7 +46,7 @@ class Counts:
     pairs: Pairs | None = None
 
     @classmethod
-    def added(cls, parts: Sequence[Counts]) -> Counts:
+    def added(cls, parts: Sequence[PassCounts]) -> PassCounts:
         """Those of several tiles as one row, for the passes that all of them have.
 
         Rounds are the same for all tiles, so the groups that all have are the first ones.
@@ -140,13 +140,13 @@ class PassesTally(Tally):
             if (left := COMPARED - sum(map(len, self._maps[row]))) > 0:
                 self._maps[row].append(maps[: min(left, COMPARED // 2)])
 
-    def counts(self) -> list[Counts]:
+    def counts(self) -> list[PassCounts]:
         """The counts of each row."""
         found = []
         for units, maps in zip(self._units, self._maps, strict=True):
             together = np.concatenate(maps)
             found.append(
-                Counts(tuple(units), _common(together, self._classes), together.shape[1], self.pairs)
+                PassCounts(tuple(units), _common(together, self._classes), together.shape[1], self.pairs)
             )
         return found
 

@@ -24,7 +24,7 @@ from howsure import tuning
 from howsure.answers.positions.outcome import Positions
 from howsure.answers.positions.padding import given_counts
 from howsure.answers.positions.result import DenseCertainty
-from howsure.answers.positions.tally import Area, Counts, PassesTally
+from howsure.answers.positions.tally import Area, PassCounts, PassesTally
 from howsure.data.rows import Rows
 from howsure.errors import InputError, ModelError
 from howsure.methods.protocol import Job, Method
@@ -211,7 +211,7 @@ def _results(
 
         for row in range(max(1, rows)):
             maps: dict[str, Any] = {}
-            counts: list[Counts] = []
+            counts: list[PassCounts] = []
             numbers: Integers = np.arange(min(rows, 1) * len(tiles)) + row * len(tiles)
             for start in range(0, max(1, len(numbers)), size):
                 block = numbers[start : start + size]
@@ -231,10 +231,10 @@ def _results(
 
 
 def _put_together(
-    part: DenseCertainty, maps: dict[str, Any], counts: list[Counts], all_there: bool, row: int
+    part: DenseCertainty, maps: dict[str, Any], counts: list[PassCounts], all_there: bool, row: int
 ) -> DenseCertainty:
     """One row from the maps and counts of its tiles; the settings are those of one of them."""
-    together = Counts.added(counts)
+    together = PassCounts.added(counts)
     found = together.told(all_there=all_there)
     share, share_error, overlap = np.moveaxis(found["of_rows"], 1, 0)
     of_rows: dict[str, Any] = {

@@ -28,7 +28,7 @@ _COMPUTE = ("activations", "constraints", "initializers", "losses", "metrics", "
 
 
 @dataclass(frozen=True)
-class Asked:
+class ForbiddenName:
     """A name that must not be resolved.
 
     Attributes:
@@ -40,7 +40,7 @@ class Asked:
     is_code: bool
 
 
-def refused(config: Any, *, legacy: bool) -> Asked | None:
+def refused(config: Any, *, legacy: bool) -> ForbiddenName | None:
     """The first name that must not be resolved, or None.
 
     Args:
@@ -63,12 +63,12 @@ def _parts(config: Any) -> Iterator[dict[str, Any]]:
             waiting.extend(part)
 
 
-def _refused(part: dict[str, Any], legacy: bool) -> Asked | None:
+def _refused(part: dict[str, Any], legacy: bool) -> ForbiddenName | None:
     kind, module = part["class_name"], part.get("module")
     if kind in _DATA:
         return None
     if kind in _CODE or (legacy and kind.rpartition(">")[2] == "Lambda"):
-        return Asked(kind, is_code=True)
+        return ForbiddenName(kind, is_code=True)
     is_function = kind == "function"
     name = str(part.get("config")) if is_function else kind
     if _is_registered(name if is_function or legacy else part.get("registered_name", kind)):
@@ -77,15 +77,15 @@ def _refused(part: dict[str, Any], legacy: bool) -> Asked | None:
         return None  # Keras looks for it only among its activations, losses and the like.
     if module is None:
         thing = private.legacy_layers().get(name)
-        return None if thing is None or _is_made(thing) else Asked(name, is_code=True)
+        return None if thing is None or _is_made(thing) else ForbiddenName(name, is_code=True)
     called = f"{module}.{name}"
     if str(module).partition(".")[0] != "keras":
-        return Asked(called, is_code=False)
+        return ForbiddenName(called, is_code=False)
     thing = _found(str(module), name)
     if thing is None:
-        return Asked(called, is_code=False)
+        return ForbiddenName(called, is_code=False)
     allowed = _computes(thing) if is_function else _is_made(thing)
-    return None if allowed else Asked(called, is_code=True)
+    return None if allowed else ForbiddenName(called, is_code=True)
 
 
 def _is_registered(name: Any) -> bool:

@@ -47,7 +47,7 @@ _HINGES = frozenset(["hinge", "squared_hinge", "categorical_hinge"])
 
 
 @dataclass(frozen=True)
-class Loss:
+class KerasLoss:
     """A loss, under Keras's name.
 
     Attributes:
@@ -64,7 +64,7 @@ _in_files: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 the file."""
 
 
-def loss_of(model: Any, output: str | int | None = None) -> Loss | None:
+def loss_of(model: Any, output: str | int | None = None) -> KerasLoss | None:
     """The loss that a model was compiled with, else the one in its file, or None.
 
     Args:
@@ -83,7 +83,7 @@ def loss_of(model: Any, output: str | int | None = None) -> Loss | None:
     return read(losses)
 
 
-def trained_for(loss: Loss | None, activation: str | None, shape: tuple[int, ...]) -> str | None:
+def trained_for(loss: KerasLoss | None, activation: str | None, shape: tuple[int, ...]) -> str | None:
     """The task that a loss implies; see `howsure.models.protocol.ModelInfo`.
 
     Args:
@@ -107,7 +107,7 @@ def trained_for(loss: Loss | None, activation: str | None, shape: tuple[int, ...
     return CLASSES if known else None
 
 
-def loss_takes(loss: Loss | None) -> str | None:
+def loss_takes(loss: KerasLoss | None) -> str | None:
     """What a loss expects as outputs, `logits` or `probabilities`; None if unknown."""
     if loss is None or loss.from_logits is None or loss.name not in _YES_OR_NO | _ONE_OF_MANY:
         return None
@@ -134,7 +134,7 @@ def _configured(file: Path) -> Any:
         return json.loads(opened.attrs.get("training_config", "{}")).get("loss")
 
 
-def _of(loss: Any) -> Loss | None:
+def _of(loss: Any) -> KerasLoss | None:
     """A loss in the form that `compile` takes."""
     if isinstance(loss, (list, tuple, Mapping)):
         return _only([*loss.values()] if isinstance(loss, Mapping) else loss, _of)
@@ -143,7 +143,9 @@ def _of(loss: Any) -> Loss | None:
     if isinstance(loss, functools.partial):
         inner = _of(loss.func)
         return (
-            None if inner is None else Loss(inner.name, loss.keywords.get("from_logits", inner.from_logits))
+            None
+            if inner is None
+            else KerasLoss(inner.name, loss.keywords.get("from_logits", inner.from_logits))
         )
     if isinstance(loss, keras.losses.Loss):
         own = (cls for cls in type(loss).__mro__ if cls.__module__.startswith("keras."))
@@ -158,7 +160,7 @@ def _of(loss: Any) -> Loss | None:
     return _called(maker if unknown and _tells_quantiles(maker) else function)
 
 
-def _named(loss: Any) -> Loss | None:
+def _named(loss: Any) -> KerasLoss | None:
     """A loss in the form that a file stores."""
     if isinstance(loss, str):
         return _called(loss)
@@ -176,14 +178,14 @@ def _tells_quantiles(name: str) -> bool:
     return any(word in name.lower() for word in _OF_QUANTILES)
 
 
-def _only(losses: Any, read: Any) -> Loss | None:
-    found: Loss | None = read(losses[0]) if len(losses) == 1 else None
+def _only(losses: Any, read: Any) -> KerasLoss | None:
+    found: KerasLoss | None = read(losses[0]) if len(losses) == 1 else None
     return found
 
 
-def _called(name: str, from_logits: bool | None = None) -> Loss:
+def _called(name: str, from_logits: bool | None = None) -> KerasLoss:
     """A loss by its class or function name. Keras's cross-entropies expect probabilities by default."""
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", re.sub(r"^\w+>", "", name)).lower()
     if from_logits is None and name in _YES_OR_NO | _ONE_OF_MANY:
         from_logits = False
-    return Loss(name, from_logits)
+    return KerasLoss(name, from_logits)

@@ -42,7 +42,7 @@ from howsure.models.keras.inputs import (
     warn_of_states,
 )
 from howsure.models.keras.layers import layer_infos
-from howsure.models.keras.losses import Loss, loss_of, loss_takes, trained_for
+from howsure.models.keras.losses import KerasLoss, loss_of, loss_takes, trained_for
 from howsure.models.keras.model_cache import forget, keep, kept, seen
 from howsure.models.keras.onnx_graph import passes_graph
 from howsure.models.keras.private import graph_of
@@ -234,7 +234,7 @@ class KerasModel:
         self._rows = made_up_rows(inputs, rows, _fixed_batch(model) or 2)
         self.told: dict[str, Any] = {}
         self.networks = Networks()
-        self._known: tuple[Loss | None, dict[str, Any], ModelInfo] | None = None
+        self._known: tuple[KerasLoss | None, dict[str, Any], ModelInfo] | None = None
         self.examination = examine(
             model,
             self._program,

@@ -5,8 +5,8 @@ Weights may change, since compiled code reads them at each call. Layers and thei
 model that runs a user's code, which may do anything, is examined every time. If an axis of a model may have
 any size, each shape of rows is cached separately.
 
-A `Look` compares everything, which takes longer than a small network runs. So a `Glance` comes first: if a
-model and its layers hold the same objects as at the last look, nothing has changed.
+To compare all `Dependencies` takes longer than a small network runs. So a `Glance` comes first: if a model
+and its layers hold the same objects as at the last look, nothing has changed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Shapes = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class Dependencies:
     """Everything that a compiled model depends on.
 
     Attributes:
@@ -47,7 +47,7 @@ class Look:
     settings: tuple[Any, ...]
 
     @classmethod
-    def at(cls, model: Any, program: Program, settings: Sequence[Any]) -> Look:
+    def at(cls, model: Any, program: Program, settings: Sequence[Any]) -> Dependencies:
         """The present state of a model.
 
         Args:
@@ -66,7 +66,7 @@ class Look:
         operations = [step.operation for step in program.steps]
         if any(a is not b for a, b in zip(operations, self.objects, strict=False)):
             return False
-        now = Look.at(model, program, settings)
+        now = Dependencies.at(model, program, settings)
         same = len(now.objects) == len(self.objects)
         return (
             same
@@ -127,7 +127,7 @@ def _is_looked_at(value: Any) -> bool:
 
 
 @dataclass(eq=False)
-class Kept:
+class Cached:
     """An adapter, and what its model looked like.
 
     Attributes:
@@ -137,7 +137,7 @@ class Kept:
         adapter: The adapter.
     """
 
-    look: Look
+    look: Dependencies
     glance: Glance | None
     wishes: Any
     adapter: Any
@@ -156,7 +156,7 @@ def kept(
     model: Any, program: Program, settings: Sequence[Any], shapes: Shapes, wishes: Any = None
 ) -> Any | None:
     """The cached adapter for rows of these shapes if the model is unchanged; otherwise clear the cache."""
-    found: OrderedDict[Shapes, Kept] = vars(model).get(ATTRIBUTE, OrderedDict())
+    found: OrderedDict[Shapes, Cached] = vars(model).get(ATTRIBUTE, OrderedDict())
     if shapes not in found:
         return None
     if not found[shapes].look.is_still(model, program, settings):
@@ -171,8 +171,8 @@ def keep(
     model: Any, program: Program, settings: Sequence[Any], shapes: Shapes, adapter: Any, wishes: Any = None
 ) -> None:
     """Cache an adapter on its model; if there are too many shapes, drop the least recently used."""
-    found: OrderedDict[Shapes, Kept] = vars(model).setdefault(ATTRIBUTE, OrderedDict())
-    found[shapes] = Kept(Look.at(model, program, settings), _glance(model), wishes, adapter)
+    found: OrderedDict[Shapes, Cached] = vars(model).setdefault(ATTRIBUTE, OrderedDict())
+    found[shapes] = Cached(Dependencies.at(model, program, settings), _glance(model), wishes, adapter)
     if len(found) > tuning.KEPT_GRAPHS:
         found.popitem(last=False)
 

@@ -46,7 +46,7 @@ NUMBERS = ("uniform", "normal", "truncated_normal", "binomial", "beta", "gamma",
 """Functions of `keras.random` that return random numbers; `dropout` and `shuffle` transform tensors."""
 
 
-class Draws(Protocol):
+class SwitchedDraws(Protocol):
     """Decides what is drawn inside `switched`."""
 
     def apply(self, layer: Layer, inputs: Tensor) -> Tensor:
@@ -62,7 +62,7 @@ class Draws(Protocol):
         ...
 
 
-_active: ContextVar[Draws | None] = ContextVar("howsure_draws", default=None)
+_active: ContextVar[SwitchedDraws | None] = ContextVar("howsure_draws", default=None)
 
 _one_at_a_time = threading.RLock()
 """Guards what all threads share and this module changes: classes, functions, and the layers of a model."""
@@ -90,7 +90,7 @@ def widens_itself(operation: Any) -> bool:
 
 
 @contextlib.contextmanager
-def switched(draws: Draws, never_in_training: Sequence[Layer] = ()) -> Iterator[None]:
+def switched(draws: SwitchedDraws, never_in_training: Sequence[Layer] = ()) -> Iterator[None]:
     """Let every draw in this thread ask `draws`; everything is restored on exit.
 
     Other threads keep Keras's own draws; a thread that wants to switch them as well waits.

@@ -12,7 +12,7 @@ from keras import ops
 
 from howsure.models.keras import private
 from howsure.models.keras.draws import Middle, Still
-from howsure.models.keras.switch import Draws, quiet, switched
+from howsure.models.keras.switch import SwitchedDraws, quiet, switched
 from howsure.models.source_lines import innermost_of_a_user
 
 Tensor = Any
@@ -92,7 +92,7 @@ def _outputs(
     layer: Layer,
     arguments: Arguments,
     training: Sequence[bool],
-    draws: Draws,
+    draws: SwitchedDraws,
     never_in_training: Sequence[Layer] = (),
 ) -> list[list[Any]]:
     """Outputs of consecutive calls, between which seeds advance as usual."""
@@ -176,12 +176,12 @@ def _in_torch(call: Any) -> list[list[tuple[str, int]]]:
 
     found: list[list[tuple[str, int]]] = []
 
-    class Watching(DispatchMode):  # type: ignore[no-untyped-call]
+    class WatchingDraws(DispatchMode):  # type: ignore[no-untyped-call]
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             if torch.Tag.nondeterministic_seeded in func.tags:
                 found.append([(frame.filename, frame.lineno) for frame in inspect.stack(context=0)])
             return func(*args, **(kwargs or {}))
 
-    with torch.no_grad(), Watching():  # type: ignore[no-untyped-call]
+    with torch.no_grad(), WatchingDraws():  # type: ignore[no-untyped-call]
         call()
     return found

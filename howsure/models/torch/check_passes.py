@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from howsure.errors import HowsureError
 from howsure.models.torch.draws import Draw, Masks, Place, constant, told_apart
-from howsure.models.torch.dry_run import ROWS, TWICE, UNEVEN, Look, middle, same
+from howsure.models.torch.dry_run import ROWS, TWICE, UNEVEN, DryRun, middle, same
 from howsure.models.torch.inputs import name_of
 from howsure.models.torch.observer import Seen
 from howsure.models.torch.snapshot import numbers_drawn_elsewhere
@@ -84,7 +84,7 @@ class Trial:
 
     def __init__(
         self,
-        look: Look,
+        look: DryRun,
         training: frozenset[int],
         drawn: list[Place | float | None],
         seen: Sequence[Seen],

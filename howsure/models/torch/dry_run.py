@@ -17,7 +17,7 @@ from torch import nn
 from howsure.errors import HowsureError
 from howsure.models.torch.call_stack import names_in
 from howsure.models.torch.draws import Draw, Draws, Numbers, constant
-from howsure.models.torch.inputs import Call, name_of
+from howsure.models.torch.inputs import InputForm, name_of
 from howsure.models.torch.observer import Watching
 from howsure.models.torch.snapshot import (
     OUR_SEED,
@@ -52,7 +52,7 @@ see `COARSE`."""
 COARSE = 0.05
 
 
-class Look:
+class DryRun:
     """A module, with rows to run it on.
 
     Args:
@@ -79,7 +79,7 @@ class Look:
     def __init__(
         self,
         module: nn.Module,
-        call: Call,
+        call: InputForm,
         rows: Sequence[Array],
         snapshot: Snapshot,
         gaussian_noise: bool,

@@ -20,9 +20,9 @@ from howsure.models.protocol import Unswitchable
 from howsure.models.torch.call_stack import ModuleCall
 from howsure.models.torch.check_passes import Tried
 from howsure.models.torch.draws import Draw, Place
-from howsure.models.torch.dry_run import ROWS, UNEVEN, Look, let_draw, middle, same, stand_in
-from howsure.models.torch.find_draws import Passes
-from howsure.models.torch.inputs import Call, name_of
+from howsure.models.torch.dry_run import ROWS, UNEVEN, DryRun, let_draw, middle, same, stand_in
+from howsure.models.torch.find_draws import PassFinder
+from howsure.models.torch.inputs import InputForm, name_of
 from howsure.models.torch.output_activation import LastLayer
 from howsure.models.torch.probe_rows import probes
 from howsure.models.torch.snapshot import Snapshot, numbers_drawn_elsewhere
@@ -74,7 +74,7 @@ class Examination:
     """
 
     module: nn.Module
-    call: Call
+    call: InputForm
     rows: Sequence[Array]
     training: frozenset[int]
     places: tuple[Place, ...]
@@ -104,12 +104,12 @@ class Examination:
 
 def first_look(
     module: nn.Module,
-    call: Call,
+    call: InputForm,
     rows: Sequence[Array],
     snapshot: Snapshot,
     gaussian_noise: bool,
     keep_off: frozenset[str],
-) -> Look:
+) -> DryRun:
     """Predict two rows; where two of the given ones are not different, one or both are made up.
 
     Nothing replaces draws. If a first call stores something in a list or dict for later calls, it stays.
@@ -122,10 +122,10 @@ def first_look(
         gaussian_noise: True makes added noise random.
         keep_off: Names of random modules that stay fixed, as in predicting.
     """
-    looks: list[Look] = []
+    looks: list[DryRun] = []
 
     def runs(some: Sequence[Array]) -> bool:
-        look = Look(module, call, some, snapshot, gaussian_noise, keep_off)
+        look = DryRun(module, call, some, snapshot, gaussian_noise, keep_off)
         try:
             look.predict(let_draw)
         except Exception:  # a user's code may raise anything for made-up rows
@@ -136,12 +136,12 @@ def first_look(
     some = probes(call.specs, rows, runs)
     if looks and looks[0].given is some:
         return looks[0]
-    look = Look(module, call, some, snapshot, gaussian_noise, keep_off)
+    look = DryRun(module, call, some, snapshot, gaussian_noise, keep_off)
     look.predict(let_draw)
     return look
 
 
-def examine(look: Look) -> Examination:
+def examine(look: DryRun) -> Examination:
     """Run a module on a few rows, and record what happens; the module is left as found.
 
     Raises:
@@ -159,7 +159,7 @@ def examine(look: Look) -> Examination:
     if made is None:
         raise AssertionError("endings were asked for")
     ending, last_linear = made.ending(plain)
-    passes = Passes(look).found()
+    passes = PassFinder(look).found()
     return Examination(
         module=look.module,
         call=look.call,
@@ -191,7 +191,7 @@ def examine(look: Look) -> Examination:
     )
 
 
-def _check_nothing_is_kept(look: Look) -> None:
+def _check_nothing_is_kept(look: DryRun) -> None:
     """Raise a `ModelError` if numbers are drawn in the first call only and used again later."""
     if look.draws_once(()):
         raise ModelError(
@@ -201,7 +201,7 @@ def _check_nothing_is_kept(look: Look) -> None:
         )
 
 
-def _is_steady(look: Look) -> bool:
+def _is_steady(look: DryRun) -> bool:
     """True if a prediction is the same every time, whatever rows are beside it.
 
     Raises:

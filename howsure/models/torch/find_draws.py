@@ -17,7 +17,7 @@ from howsure.models.torch.call_stack import ModuleCall
 from howsure.models.torch.check_passes import BY_LENGTH, Trial, Tried
 from howsure.models.torch.classify_draws import ADDED, BRANCH, COMPARED, MASK, SEVERAL
 from howsure.models.torch.draws import Draw, Place, place_of
-from howsure.models.torch.dry_run import OFTEN, ROWS, TWICE, UNEVEN, Look, alike, middle, same, stand_in
+from howsure.models.torch.dry_run import OFTEN, ROWS, TWICE, UNEVEN, DryRun, alike, middle, same, stand_in
 from howsure.models.torch.frozen_dropout import baked_in
 from howsure.models.torch.inputs import name_of
 from howsure.models.torch.observer import Seen, Watching
@@ -62,14 +62,14 @@ class Found:
     largest: int = 1
 
 
-class Passes:
+class PassFinder:
     """Finds out what a pass of a module is.
 
     Args:
         look: Runs the module, and has predicted.
     """
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: DryRun) -> None:
         self.look, self.plain = look, look.plain
         self.always = {each.key for each in look.predicted.seen}
         self._the_same = set(look.predicted.the_same)

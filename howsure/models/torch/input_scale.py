@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from howsure.models.input_scale import times_larger, untouched
-from howsure.models.torch.inputs import Call
+from howsure.models.torch.inputs import InputForm
 from howsure.models.torch.snapshot import as_found, switch
 
 Array = NDArray[Any]
 
 
-class _Enough(Exception):
+class _Reached(Exception):
     """The first normalisation was reached; the rest of the module need not run."""
 
 
-def times_larger_than_kept(module: nn.Module, call: Call, rows: Sequence[Array]) -> float | None:
+def times_larger_than_kept(module: nn.Module, call: InputForm, rows: Sequence[Array]) -> float | None:
     """How many times larger rows (n, …) are than the training rows; None if no statistics were stored.
 
     The module runs as in predicting up to its first batch normalisation, and is left as found.
@@ -38,14 +38,14 @@ def times_larger_than_kept(module: nn.Module, call: Call, rows: Sequence[Array])
     def look(norm: nn.Module, args: tuple[Any, ...]) -> None:
         if not seen and args and isinstance(args[0], torch.Tensor):
             seen.append((norm, args[0].detach().clone()))
-        raise _Enough
+        raise _Reached
 
     with as_found(module, None):
         switch(module, ())
         hooks = [each.register_forward_pre_hook(look) for each in kept]
         try:
             call.run(module, call.tensors(rows))
-        except _Enough:
+        except _Reached:
             pass
         finally:
             for hook in hooks:

@@ -34,7 +34,7 @@ _PAIR = (
 
 
 @dataclass(frozen=True)
-class Call:
+class InputForm:
     """How rows are passed to a module.
 
     Attributes:
@@ -115,7 +115,7 @@ def name_of(module: nn.Module) -> str:
     return getattr(module, "original_name", None) or type(module).__name__
 
 
-def calls_for(module: nn.Module, x: Any) -> tuple[Iterator[Call], Any]:
+def calls_for(module: nn.Module, x: Any) -> tuple[Iterator[InputForm], Any]:
     """Possible calls for these rows, the likeliest first, and the rows as numpy arrays.
 
     Args:
@@ -142,12 +142,12 @@ def input_names(module: nn.Module) -> list[str]:
     return list(taken.parameters)
 
 
-def _ways(module: nn.Module, form: str, values: Mapping[str, Any]) -> Iterator[Call]:
+def _ways(module: nn.Module, form: str, values: Mapping[str, Any]) -> Iterator[InputForm]:
     device, wanted = device_of(module), _float_of(module)
     in_numpy = "float64" if wanted == torch.float64 else "float32"
     given = {name: _looked_at(value) for name, value in values.items()}
 
-    def call(as_float: Callable[[str], bool], as_whole: Callable[[str], bool]) -> Call:
+    def call(as_float: Callable[[str], bool], as_whole: Callable[[str], bool]) -> InputForm:
         specs, dtypes = [], []
         for name, (shape, dtype) in given.items():
             whole = as_whole(dtype) if dtype.startswith("float") else not as_float(dtype)
@@ -157,7 +157,7 @@ def _ways(module: nn.Module, form: str, values: Mapping[str, Any]) -> Iterator[C
                 spec = replace(spec, dtype="int64")
             specs.append(spec)
             dtypes.append(None if whole else wanted)
-        return Call(form, tuple(specs), tuple(dtypes), device)
+        return InputForm(form, tuple(specs), tuple(dtypes), device)
 
     kinds = {dtype[:5] for _, dtype in given.values()}
     yield call(lambda dtype: False, lambda dtype: False)

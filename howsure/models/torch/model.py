@@ -31,12 +31,12 @@ from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits, ModelInfo
 from howsure.models.torch.call_stack import ModuleCall
 from howsure.models.torch.declared_outputs import names_of_a_user, padding_of, said_of
 from howsure.models.torch.draws import Draws, Masks
-from howsure.models.torch.dry_run import ROWS, Look, middle
+from howsure.models.torch.dry_run import ROWS, DryRun, middle
 from howsure.models.torch.examine import Examination, examine, first_look
 from howsure.models.torch.features import Last
 from howsure.models.torch.find_draws import KEPT_OFF
 from howsure.models.torch.input_scale import times_larger_than_kept
-from howsure.models.torch.inputs import Call, calls_for, name_of
+from howsure.models.torch.inputs import InputForm, calls_for, name_of
 from howsure.models.torch.probe_rows import probes
 from howsure.models.torch.snapshot import Snapshot, as_found, drawing_in_the_open, switch
 from howsure.models.torch.specs import exported_for
@@ -74,7 +74,7 @@ def adapt(
     module = check_module(model)
     with contextlib.ExitStack() as examining:
 
-        def look(call: Call, some: Sequence[Array]) -> Look:
+        def look(call: InputForm, some: Sequence[Array]) -> DryRun:
             with contextlib.ExitStack() as looking:
                 snapshot = looking.enter_context(as_found(module, None))
                 found = first_look(module, call, some, snapshot, gaussian_noise, keep_off)
@@ -116,11 +116,11 @@ def check_module(model: Any) -> nn.Module:
 
 
 def read_rows(
-    module: nn.Module, x: Any, output: Output, run: Callable[[Call, Sequence[Array]], _Ran]
+    module: nn.Module, x: Any, output: Output, run: Callable[[InputForm, Sequence[Array]], _Ran]
 ) -> tuple[list[Array], _Ran]:
     """The checked rows, and what `run` returns for two of them and the first call that the module accepts."""
     ways, given = calls_for(module, x)
-    failed: list[tuple[Call, Exception]] = []
+    failed: list[tuple[InputForm, Exception]] = []
     for way in ways:
         call = way if output is None else replace(way, output=output)
         try:
@@ -144,7 +144,7 @@ def read_rows(
     raise _refused(module, failed)
 
 
-def _refused(module: nn.Module, failed: Sequence[tuple[Call, Exception]]) -> Exception:
+def _refused(module: nn.Module, failed: Sequence[tuple[InputForm, Exception]]) -> Exception:
     """The error of a user's code itself; for an error of PyTorch, an error that quotes it."""
     call, error = next((each for each in reversed(failed) if None not in each[0].dtypes), failed[0])
     at = error.__traceback__

@@ -19,7 +19,7 @@ from torch import nn
 
 from howsure import tuning
 from howsure.models.torch.examine import Examination
-from howsure.models.torch.inputs import Call
+from howsure.models.torch.inputs import InputForm
 from howsure.models.torch.snapshot import one_at_a_time
 
 DEPTH = 3
@@ -27,7 +27,7 @@ DEPTH = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Kept:
+class Cached:
     """Findings about a module.
 
     Attributes:
@@ -43,14 +43,14 @@ class Kept:
     state: Any
 
 
-Way = tuple[Call, bool, frozenset[str]]
+Way = tuple[InputForm, bool, frozenset[str]]
 """How a module is called, and the wishes of the caller that its examination depends on."""
 
-_KEPT: dict[int, tuple[weakref.ref[nn.Module], OrderedDict[Way, Kept]]] = {}
+_KEPT: dict[int, tuple[weakref.ref[nn.Module], OrderedDict[Way, Cached]]] = {}
 """Findings by identity of the module."""
 
 
-def kept(module: nn.Module, ways: Iterable[Way]) -> tuple[Call, Kept] | None:
+def kept(module: nn.Module, ways: Iterable[Way]) -> tuple[InputForm, Cached] | None:
     """Findings about a module for the first known way to call it; None if it has changed."""
     with one_at_a_time:
         ref, of_module = _KEPT.get(id(module), (None, OrderedDict()))
@@ -80,7 +80,7 @@ def keep(way: Way, examination: Examination, split: Any, whole_because: str) -> 
         if number not in _KEPT:
             _KEPT[number] = weakref.ref(module, lambda _: _KEPT.pop(number, None)), OrderedDict()
         of_module = _KEPT[number][1]
-        of_module[way] = Kept(bare, split, whole_because, state_of(module))
+        of_module[way] = Cached(bare, split, whole_because, state_of(module))
         if len(of_module) > tuning.KEPT_GRAPHS:
             of_module.popitem(last=False)
 

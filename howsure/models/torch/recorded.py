@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from howsure.models.torch.noted_tensors import Noted
-from howsure.models.torch.tracer import Drawn, Notes, Operation, Unsplittable, is_view
+from howsure.models.torch.tracer import DrawnNumbers, Notes, Operation, Unsplittable, is_view
 
 aten = torch.ops.aten
 
@@ -61,7 +61,7 @@ class Axis:
 
 
 @dataclass(frozen=True)
-class Value:
+class ValueProperties:
     """Properties of a value.
 
     Attributes:
@@ -135,7 +135,7 @@ class Program:
     inputs: tuple[Slot, ...]
     calls: tuple[Call, ...]
     output: Slot
-    values: dict[Slot, Value]
+    values: dict[Slot, ValueProperties]
     kept: frozenset[object]
     draws: int
 
@@ -184,7 +184,7 @@ class _Match:
     def __init__(self, one: Notes, other: Notes) -> None:
         self.one, self.other = one, other
         self._slots: tuple[dict[int, Slot], dict[int, Slot]] = ({}, {})
-        self._values: dict[Slot, Value] = {}
+        self._values: dict[Slot, ValueProperties] = {}
         self._calls: list[Call] = []
         self._draws = 0
         self._kept: set[object] = {each.memory for each in one.rows}
@@ -252,7 +252,7 @@ class _Match:
         places = [named.get(name) for name in ("start", "end", "split_size")]
         return any(isinstance(each, int) and each not in (0, _TO_THE_END) for each in places)
 
-    def _draw(self, op: Any, draw: Drawn, args: Any, written: Slot | None, pairs: Any) -> None:
+    def _draw(self, op: Any, draw: DrawnNumbers, args: Any, written: Slot | None, pairs: Any) -> None:
         """Add a draw; if its result is more than the drawn numbers, also the operations that make it."""
         number, self._draws = self._draws, self._draws + 1
         if draw.by_tensors:
@@ -358,7 +358,9 @@ class _Match:
         shape = list(one.shape)
         if isinstance(axis, Axis):
             shape[axis.place] = axis.times
-        self._values[slot] = Value(axis, tuple(shape), one.dtype, one.device, one.in_order, one.memory)
+        self._values[slot] = ValueProperties(
+            axis, tuple(shape), one.dtype, one.device, one.in_order, one.memory
+        )
         self._slots[0][id(one)], self._slots[1][id(other)] = slot, slot
         return slot
 

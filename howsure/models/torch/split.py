@@ -28,7 +28,7 @@ from howsure.models.torch.find_draws import in_words
 from howsure.models.torch.graph import Split, Unsplittable
 from howsure.models.torch.inputs import calls_for
 from howsure.models.torch.model import TorchModel
-from howsure.models.torch.model_cache import Kept, forget, keep, kept
+from howsure.models.torch.model_cache import Cached, forget, keep, kept
 from howsure.models.torch.onnx_graph import graph_of
 from howsure.models.torch.probe_rows import probes
 from howsure.models.torch.recorded import record
@@ -76,7 +76,7 @@ def adapt(
     return ready, rows
 
 
-def _again(found: Kept, rows: Sequence[Array]) -> TorchModel | None:
+def _again(found: Cached, rows: Sequence[Array]) -> TorchModel | None:
     """An adapter from findings of an earlier call; None if they do not fit any more.
 
     The module must predict one of the rows. Two passes of an earlier row, of which one drops what the other

@@ -23,7 +23,7 @@ class Unsplittable(Exception):
 
 
 @dataclass(frozen=True)
-class Drawn:
+class DrawnNumbers:
     """What an operation draws.
 
     Attributes:
@@ -54,7 +54,7 @@ class Operation:
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
     results: tuple[Any, ...]
-    draw: Drawn | None
+    draw: DrawnNumbers | None
     multiply_adds: float
     place: str
 
@@ -126,12 +126,12 @@ class _Noting(DispatchMode):
         return result
 
 
-def _drawn_by(op: Any, args: Any, kwargs: Any) -> Drawn | None:
+def _drawn_by(op: Any, args: Any, kwargs: Any) -> DrawnNumbers | None:
     draw = draw_of(op, args, kwargs) if torch.Tag.nondeterministic_seeded in op.tags else None
     if draw is None:
         return None
     by_tensors = draw.scaled_by is not None
-    return Drawn(None if by_tensors else draw.scaled, by_tensors)
+    return DrawnNumbers(None if by_tensors else draw.scaled, by_tensors)
 
 
 def _is_as_strided(tensor: Tensor, size: Sequence[int], stride: Sequence[int], *start: int) -> bool:
