@@ -184,6 +184,7 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	.venv/bin/python -m validation.scale
 	.venv/bin/python -m validation.reproduction
 	.venv/bin/python -m validation.segmentation
+	.venv/bin/python -m validation.evidence
 
 clean:
 	rm -rf .venv .venv-demo .venv-dist .venv-docs .venv-newest .venv-oldest .venv-peers .mypy_cache .pytest_cache .ruff_cache .coverage

@@ -444,6 +444,15 @@ def _line(
     return [*line, f"{wrong:,} of {len(tally[among]):,} {among}, {100 * wrong / len(tally[among]):.1f} %"]
 
 
+def shares_of(lines: list[list[str]]) -> list[tuple[float, str]]:
+    """In how many per cent a sentence was true, of sentences that were told ten times or more."""
+    return [
+        (float(line[4].split()[0]), line[0])
+        for line in lines
+        if line[4].endswith("%") and line[2] != HALF and len(line[3].replace(",", "")) > 1
+    ]
+
+
 def page(figures: dict[str, list[list[str]]]) -> str:
     """The page in Markdown."""
     tables, summary = {}, []
@@ -451,11 +460,7 @@ def page(figures: dict[str, list[list[str]]]) -> str:
         kept = [column for column, head in enumerate(HEADS[part]) if head in SHOWN]
         shown = table(*([line[column] for column in kept] for line in (HEADS[part], *lines)))
         tables[part] = shown if part == "reasons" else "\n\n".join(fold("All sentences", shown))
-        told = [
-            (float(line[4].split()[0]), line[0])
-            for line in lines
-            if line[4].endswith("%") and line[2] != HALF and len(line[3].replace(",", "")) > 1
-        ]
+        told = shares_of(lines)
         if part != "reasons":
             least = min(told)
             median = float(np.median([share for share, _ in told]))

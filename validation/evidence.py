@@ -1,0 +1,389 @@
+"""All promises of howsure on one page, each with its figure, its command and the page of details.
+
+    python -m validation.evidence            writes docs/evidence.md from the JSON files beside it
+
+Nothing is measured here. Each figure comes from the JSON file that its command writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from benchmarks.docs import Page, table
+from howsure.statistics import proportion_interval
+from validation import promises
+
+PAGE = Page("evidence")
+
+TOP = "probability of the top class"
+
+
+@dataclass(frozen=True)
+class Promise:
+    """One row.
+
+    Attributes:
+        claim: What howsure says.
+        figure: What was found, from the figures that were kept.
+        kept: Name of the JSON file with the figures.
+        command: What measures them again, after `python -m`.
+        details: The file with all figures, if it is not the page of that name.
+    """
+
+    claim: str
+    figure: Callable[[Any], str]
+    kept: str
+    command: str
+    details: str | None = None
+
+    def cells(self) -> list[str]:
+        """Of the table."""
+        page = self.details or f"{self.kept}.md"
+        figure = self.figure(Page(self.kept).figures())
+        return [self.claim, figure, f"`python -m {self.command}`", f"[figures]({page})"]
+
+
+def rate(count: int, of: int) -> str:
+    """A count of things that happened, with the exact 95 % interval of its share."""
+    low, high = proportion_interval(count, of)
+    return f"{count:,} of {of:,} ({100 * low:.2g} to {100 * high:.2g} %)"
+
+
+def ends(shares: Any, of: str) -> str:
+    """The lowest, the highest and the median of some shares of something."""
+    low, middle, high = 100 * np.quantile(shares, [0, 0.5, 1])
+    return f"{low:.0f} to {high:.0f} % {of}, {middle:.0f} % in the median"
+
+
+def of_fresh(found: Any) -> str:
+    """Coverage by network and kind of rows, and the lowest over all rows of a network."""
+    covers = [kind[TOP]["cover"] for network in found.values() for kind in network["errors"].values()]
+    least = min((network["errors"]["all"][TOP] for network in found.values()), key=lambda each: each["cover"])
+    lowest = f"{100 * least['cover']:.1f} ± {100 * least['cover error']:.1f} %"
+    return f"{ends(covers, 'of rows')}, on {len(found)} networks; lowest for all rows of a network: {lowest}"
+
+
+def of_numbers(found: Any) -> str:
+    """Coverage of means on regressions."""
+    covers = [each["mean covered at 0.05"] for each in found.values()]
+    return f"{ends(covers, 'of rows')}, on {len(found)} networks"
+
+
+def of_maps(found: Any) -> str:
+    """Coverage of maps where few channels are dropped."""
+    covers = [each["within"] for each in found.values()]
+    return f"{ends(covers, 'of positions')}, on {len(found)} networks"
+
+
+def of_networks(found: Any) -> str:
+    """How many thinned networks the interval holds, and how often the truth."""
+    inside, truth = (
+        [each[what] for each in found["digits"]["verdicts"].values()] for what in ("thinned", "truth")
+    )
+    return (
+        f"{ends(inside, 'of the thinned networks')}, by verdict. It promises nothing about the truth, and "
+        f"holds it for {100 * min(truth):.0f} to {100 * max(truth):.0f} % of digits"
+    )
+
+
+def kept(name: str) -> Callable[[Any], str]:
+    """What a promise came to with other labels than those of the calibrator, over all kinds of answers."""
+
+    def figure(found: Any) -> str:
+        lines = [
+            line for line in promises.lines(found) if (line[2] == "abstention") == (name == "abstention")
+        ]
+        low, *_, high = sorted((line[3] for line in lines), key=lambda cell: float(cell.split()[0]))
+        return f"from {low} to {high}, by kind of answer"
+
+    return figure
+
+
+def of_worlds(found: Any) -> str:
+    """Coverage of prediction intervals by world."""
+    told = [each["promises"] for each in found["worlds"].values()]
+    low, high = (find(told, key=lambda each: each["coverage"]) for find in (min, max))
+    ends = (f"{100 * each['coverage']:.1f} ± {196 * each['coverage_error']:.1f} %" for each in (low, high))
+    return f"lowest {next(ends)}, highest {next(ends)}, in {len(told)} simulated worlds"
+
+
+def of_intervals(found: Any) -> str:
+    """How many kinds of interval hold."""
+    found = found["intervals"]
+    return (
+        f"{found['hold']} of {found['cells']} kinds of interval hold in 90 % of simulated sets or more, mean "
+        f"{found['mean']} %"
+    )
+
+
+def of_equal_methods(found: Any) -> str:
+    """How often another method than the baseline is recommended where none is better."""
+    equal = [each for each in found.values() if not each["is_better"]]
+    draws = f"of {equal[0]['draws']} draws"
+    return f"{ends([each['taken'] for each in equal], draws)}, in {len(equal)} cases"
+
+
+def of_sentences(found: Any) -> str:
+    """How often sentences about passes are true."""
+    from validation import sentences
+
+    shares = [share / 100 for share, _ in sentences.shares_of(found["measured"])]
+    return f"{ends(shares, 'of times')}, {len(shares)} sentences"
+
+
+def of_reasons(found: Any) -> str:
+    """How often reasons are false, at most."""
+    from validation import reasons
+
+    usual = {name: each for name, each in found.items() if reasons.HEAVY not in name}
+    pooled = []
+    for about in reasons.ABOUT:
+        cells = reasons._cells(usual, about)
+        pooled.append(sum(each["false"] for *_, each in cells) / sum(draws for _, _, draws, _ in cells))
+    return f"at most {100 * max(pooled):.1f} %, for the kind of sentence that is false most often"
+
+
+def of_keras(found: Any) -> str:
+    """How many networks are right or refused."""
+    from validation import models
+
+    words = [models.verdict(of[name]) for of in found.values() for name in models.BACKENDS if name in of]
+    return told_of(words)
+
+
+def of_modules(found: Any) -> str:
+    """How many modules are right or refused."""
+    from validation import torch_models
+
+    names = [name for name in torch_models.MODULES if name in found]
+    return told_of([torch_models.verdict(found[name]) for name in names])
+
+
+def of_segmentation(found: Any) -> str:
+    """How many networks are right or refused."""
+    return told_of([each["verdict"] for name, each in found.items() if name != "versions"])
+
+
+def told_of(words: list[str]) -> str:
+    """Of verdicts on networks: how many are right, refused, told with a warning, and wrong."""
+    right, refused, said = (words.count(word) for word in ("right", "refused", "said"))
+    wrong = len(words) - right - refused - said
+    warned = f", {said} answered with a warning" if said else ""
+    return f"{right} right, {refused} refused{warned}; wrong: {rate(wrong, len(words))}"
+
+
+def of_flips(found: Any) -> str:
+    """How many changed bits came back as other numbers."""
+    saved = [counts for name, counts in found["flips"].items() if name.startswith("a saved")]
+    bits = sum(sum(counts.values()) for counts in saved)
+    let_in = sum(count for counts in saved for kind, count in counts.items() if kind in ("other", "raw"))
+    return f"{rate(let_in, bits)} changed bits came back as other numbers"
+
+
+def of_saves(found: Any) -> str:
+    """How many stopped saves left something else."""
+    counts: dict[str, int] = {}
+    for by_stop in found.values():
+        for ways in by_stop.values():
+            for left, count in ways.items():
+                counts[left] = counts.get(left, 0) + count
+    lost = sum(count for left, count in counts.items() if left not in ("earlier", "new", "parts"))
+    return f"{rate(lost, sum(counts.values()))} stopped saves left something else"
+
+
+def of_methods(found: Any) -> str:
+    """NLL of three methods on MNIST."""
+    names = ("softmax", "MC dropout", "ensemble")
+    told = [found["scores"][name]["as they are"]["nll"] for name in names]
+    return ", ".join(
+        f"{name} {value:.4f} ({low:.4f} to {high:.4f})"
+        for name, (value, low, high) in zip(names, told, strict=True)
+    )
+
+
+def of_table_one(found: Any) -> str:
+    """On how many sets the RMSE is as good as published."""
+    from validation import reproduction
+
+    good = [name for name, each in found["sets"].items() if reproduction.is_as_good(each, "rmse", "2018")]
+    return f"RMSE within the published error, or better, on {len(good)} of {len(found['sets'])} sets"
+
+
+def of_cost(found: Any) -> str:
+    """How many times as long as a plain prediction a call takes, by network."""
+    ran = {
+        name.split()[1]: each
+        for name, each in found["figures"].items()
+        if name.startswith("speed ") and name.endswith(" tensorflow") and "by_batches" in each
+    }
+    ratios = {name: each["assess"] / each["by_batches"] for name, each in ran.items()}
+    loops = [each["loop_of_100"] / each["by_batches"] for each in ran.values()]
+    low, high = min(ratios, key=lambda name: ratios[name]), max(ratios, key=lambda name: ratios[name])
+    return (
+        f"{ratios[low]:.2f} (`{low}`) to {ratios[high]:.1f} times (`{high}`); a loop of 100 passes "
+        f"{min(loops):.0f} to {max(loops):.0f} times"
+    )
+
+
+def of_export(found: Any) -> str:
+    """The largest difference of an exported graph."""
+    told = [max(each["difference"].values()) for each in found["figures"].values() if "difference" in each]
+    return f"largest difference {max(told):.0e}, {len(told)} graphs"
+
+
+SECTIONS = {
+    "Errors of passes": (
+        Promise(
+            "± 1.96 `mc_error` of a percentage should cover 95 % of rows (networks not used for tuning)",
+            of_fresh,
+            "fresh",
+            "validation.fresh",
+        ),
+        Promise(
+            "± 1.96 `mc_error` of a number should cover 95 % of rows",
+            of_numbers,
+            "numbers-coverage",
+            "validation.numbers_coverage",
+        ),
+        Promise(
+            "± 1.96 `mc_error` at a position should cover 95 %, also where few channels are dropped",
+            of_maps,
+            "rare",
+            "validation.rare",
+            "positions.md",
+        ),
+        Promise(
+            "`interval(0.9)` holds nine in ten thinned networks", of_networks, "between", "validation.between"
+        ),
+        Promise(
+            "A sentence about passes is true as often as it claims: always, or 95 times in a hundred",
+            of_sentences,
+            "sentences",
+            "validation.sentences",
+        ),
+    ),
+    "Promises with labelled rows": (
+        Promise(
+            "Prediction sets and intervals hold the truth in 90 % of new rows on average, after calibration "
+            "with other rows (10,000 new rows show that to ± 0.6)",
+            kept("coverage"),
+            "promises-kept",
+            "validation.promises",
+            "intervals.md",
+        ),
+        Promise(
+            "Abstention breaks its risk in at most 5 % of runs, after calibration with other rows",
+            kept("abstention"),
+            "promises-kept",
+            "validation.promises",
+            "intervals.md",
+        ),
+        Promise(
+            "Prediction intervals keep a coverage of 90 % with any noise",
+            of_worlds,
+            "numbers",
+            "validation.numbers",
+        ),
+    ),
+    "Scores and comparisons": (
+        Promise(
+            "A 95 % interval of a score holds the true score",
+            of_intervals,
+            "intervals",
+            "validation.intervals",
+        ),
+        Promise(
+            "If all methods for numbers are equally good, another one is recommended in at most 5 %",
+            of_equal_methods,
+            "compare-numbers",
+            "validation.compare_numbers",
+            "compare-numbers.json",
+        ),
+        Promise(
+            "If all methods for positions are equally good, another one is recommended in at most 5 %",
+            of_equal_methods,
+            "compare-positions",
+            "validation.compare_positions",
+            "compare-positions.json",
+        ),
+        Promise(
+            "A reason why a method is better is false in at most 5 % of comparisons",
+            of_reasons,
+            "reasons",
+            "validation.reasons",
+        ),
+    ),
+    "Models that were tested": (
+        Promise("A Keras model gets the right answer or an error", of_keras, "models", "validation.models"),
+        Promise(
+            "A PyTorch module gets the right answer or an error",
+            of_modules,
+            "torch-models",
+            "validation.torch_models",
+        ),
+        Promise(
+            "A network for segmentation or tagging gets the right answer or an error",
+            of_segmentation,
+            "segmentation-models",
+            "validation.segmentation_models",
+        ),
+        Promise(
+            "An exported graph says what `assess` says, within 1e-4", of_export, "export", "benchmarks.export"
+        ),
+    ),
+    "Damage": (
+        Promise("A damaged result or plan is refused", of_flips, "faults", "validation.faults"),
+        Promise(
+            "A stopped save leaves the earlier file or the new one", of_saves, "saves", "validation.saves"
+        ),
+    ),
+    "Which method, and what it costs": (
+        Promise(
+            "MC dropout is not the best method on MNIST (NLL)", of_methods, "methods", "validation.methods"
+        ),
+        Promise(
+            "The table of Gal and Ghahramani (2016), as corrected in 2018, is reproduced",
+            of_table_one,
+            "reproduction",
+            "validation.reproduction",
+        ),
+        Promise("Time of `assess`, beside that of a plain prediction", of_cost, "performance", "benchmarks"),
+    ),
+}
+
+ABOVE = """# Evidence
+
+Each promise of howsure, with what was measured. Each line has the command that measures it again, and a link
+to all figures. Intervals in brackets are 95 % intervals. `make validate` runs these commands, and
+`python -m validation.evidence` writes this page.
+
+Two studies answer questions of their own: [segmentation on CamVid](segmentation-study.md) and
+[Gal's tables](reproduction.md).
+"""
+
+BELOW = """## More measurements
+
+- Percentages: [networks that howsure was tuned on](coverage.md),
+  [methods beside the exact truth](known-digits-methods.md), [last-layer Laplace](laplace.md).
+- Cost: [classification](performance.md), [regression](performance-regression.md),
+  [many rows](scaling.md#what-it-costs), [ONNX](export.md#measured-accuracy-size-and-time).
+- [Experiments](trials.md), [design decisions](decisions/README.md),
+  [mistakes that new users found](mended.md).
+"""
+
+
+def page() -> str:
+    """The page in Markdown."""
+    head = ("promise", "measured", "command", "details")
+    parts = [ABOVE]
+    for name, told in SECTIONS.items():
+        parts += [f"## {name}\n", table(head, *(each.cells() for each in told)), ""]
+    return "\n".join([*parts, BELOW])
+
+
+if __name__ == "__main__":
+    PAGE.write(page())
