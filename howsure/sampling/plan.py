@@ -25,7 +25,7 @@ class Spent:
 
     Attributes:
         passes: Passes, each of one row.
-        cost: What they cost, in plain predictions of one row.
+        cost: What they cost, in plain predictions of single rows.
     """
 
     passes: Annotated[int, COUNT]
@@ -35,8 +35,8 @@ class Spent:
     def in_words(self) -> str:
         """Both, a sentence."""
         return (
-            f"The plan comes from a pilot of {self.passes:,} passes, each of one row, for the price of "
-            f"{self.cost:,.0f} plain predictions."
+            f"A pilot made the plan: it ran {self.passes:,} passes of single rows, as much work as plain "
+            f"predictions of {self.cost:,.0f} rows."
         )
 
 

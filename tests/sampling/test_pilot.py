@@ -120,9 +120,8 @@ def test_what_the_pilot_spent_is_told_where_it_was_spent(tmp_path):
     shared = model.levels[0].cost
     # Three rows are looked at, and then they are the rows of the pilot. A flat pass repeats all the rest.
     assert plan.pilot.cost == pytest.approx(2 * len(x) * shared + plan.pilot.passes * (1 - shared))
-    said = (
-        f"a pilot of {plan.pilot.passes:,} passes, each of one row, for the price of {plan.pilot.cost:,.0f} "
-    )
+    said = f"it ran {plan.pilot.passes:,} passes of single rows, as much work as plain predictions of "
+    said += f"{plan.pilot.cost:,.0f} rows."
     assert said in str(howsure.audit(model, plan=plan))
     found = howsure.assess(model, x)
     assert found.plan["pilot"] == asdict(plan.pilot)
