@@ -115,8 +115,9 @@ format: .venv/$(READY)
 	.venv-docs/bin/python $(PIP_INSTALL) --editable '.[docs]'
 	touch $@
 
-docs: .venv-docs/$(READY)       ## the site, into site/; any link that leads nowhere is an error
+docs: .venv-docs/$(READY)       ## the site, into site/; a link that leads nowhere is an error, and so is a search that finds no page for users
 	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+	.venv-docs/bin/python -m release.asked site
 
 demo/report.html:
 	$(MAKE) demo

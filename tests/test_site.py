@@ -1,0 +1,50 @@
+"""The site: its search leads users to pages for users. `make docs` asks the same questions."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from release import asked
+
+ROOT = Path(__file__).parent.parent
+MKDOCS = ROOT / ".venv-docs" / "bin" / "mkdocs"
+SITE = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    if not MKDOCS.exists() or shutil.which("node") is None:
+        pytest.skip("`make docs` was not run here, or there is no Node.js")
+    folder = tmp_path_factory.mktemp("site")
+    subprocess.run([MKDOCS, "build", "--quiet", "--strict", "--site-dir", folder], cwd=ROOT, check=True)
+    return folder
+
+
+@pytest.mark.parametrize("wanted", asked.QUESTIONS.values(), ids=[*asked.QUESTIONS])
+def test_answers_are_pages_for_users(wanted):
+    for_users = SITE.partition("  - Start:")[2].partition("  - Words and evidence:")[0]
+    assert {*wanted} <= {*re.findall(r"- ([\w-]+)\.md$", for_users, re.MULTILINE)}
+
+
+@pytest.mark.slow
+def test_twenty_questions_lead_to_pages_for_users(site):
+    assert len(asked.QUESTIONS) >= 20
+    assert asked.missed(site) == []
+
+
+@pytest.mark.slow
+def test_a_search_that_leads_elsewhere_is_told(site, monkeypatch):
+    monkeypatch.setattr(asked, "QUESTIONS", {"zxqv": ("torch",), "ONNX": ("labels",)})
+    nothing, elsewhere = asked.missed(site)
+    assert nothing == "'zxqv' finds nothing"
+    assert elsewhere.startswith("'ONNX' finds export")
+
+
+@pytest.mark.slow
+def test_pages_outside_the_navigation_are_not_found(site):
+    (found,) = asked.pages(site, ["splitting"])
+    assert found
+    assert not [page for page in found if page.startswith("decisions/") or page == "performance"]
