@@ -31,7 +31,7 @@ from howsure.models.protocol import FLOAT32
 from howsure.prepare import check_method, prepare
 from howsure.progress import Progress, told
 from howsure.request import Request
-from howsure.results import columns
+from howsure.results import result as results
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome, Told
 from howsure.sampling.plan import Plan
@@ -229,10 +229,10 @@ def _truth_of(given: Rows, job: Job, *, came_along: bool) -> Any:
 
 def _with_what_came(block: Result, given: Rows, truth: Any) -> Result:
     """A block of results with the ids and labels of its rows."""
-    if not isinstance(block, columns.Result):  # the outcome is of a package that has results of its own
+    if not isinstance(block, results.Result):  # the outcome is of a package that has results of its own
         return block
-    if given.frame_index is not None and block.has(columns.INDEX):
-        named: dict[str, Any] = {columns.INDEX: given.frame_index[vars(block)["row"]]}
+    if given.frame_index is not None and block.has(results.INDEX):
+        named: dict[str, Any] = {results.INDEX: given.frame_index[vars(block)["row"]]}
         block = replace(block, **named)
     if given.ids is not None and block.has("ids"):
         block = block.with_ids(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from howsure.on_first_use import imported
+
 
 class Displayed:
     """Shown by notebooks as a sentence and a small table, without a script, all of it escaped.
@@ -15,6 +17,5 @@ class Displayed:
     in_notebooks: ClassVar[str] = "howsure.report.notebook:of_anything"
 
     def _repr_html_(self) -> str:
-        from howsure.report.notebook import html_of  # nothing here needs it before a notebook asks
-
-        return html_of(self)
+        html: str = imported("howsure.report.notebook:html_of")(self)
+        return html

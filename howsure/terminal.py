@@ -19,7 +19,7 @@ from rich.text import Text
 from howsure.answers.printed import id_name_of, lines_of, summary_of
 from howsure.compare import printed as compared
 from howsure.compare.comparison import Comparison
-from howsure.results.columns import Result
+from howsure.results.result import Result
 from howsure.words import printable
 
 SECONDS_BETWEEN_LINES = 10.0

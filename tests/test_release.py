@@ -10,7 +10,7 @@ import howsure
 from howsure.answers.registry import answers
 from howsure.cli.app import app
 from release.oldest import floors
-from release.structure import Package, doubled, longest, recorded, upward
+from release.structure import Package, circles, doubled, longest, recorded, upward
 from release.wheel import ROOT, blocks, check_contents
 
 FILES = [
@@ -127,3 +127,8 @@ def test_structure_counts_names_of_two_classes_but_for_one_idea_in_both_framewor
 def test_structure_counts_bodies_without_docstrings(tmp_path):
     found = package(tmp_path, atomic='def write(\n    path,\n):\n    """Write."""\n    a = 1\n    return a\n')
     assert longest(found) == [(2, "atomic.py", "write")]
+
+
+def test_no_files_of_the_package_import_each_other_in_a_circle_also_in_functions():
+    pairs = {(each.by, each.of) for each in Package.read(ROOT).imports()}
+    assert circles(pairs) == (0, 0)

@@ -24,9 +24,10 @@ from scipy.stats import rankdata, spearmanr
 import howsure
 from howsure.answers.classes.calibrate import cross_calibrated
 from howsure.answers.classes.compare import COMPARING
-from howsure.compare.comparison import AS_THEY_ARE, Comparison
+from howsure.compare.comparison import Comparison
 from howsure.compare.findings import findings, lead
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER
+from howsure.compare.protocol import AS_THEY_ARE
 from howsure.compare.reasons import CALIBRATING, SCALE, WHOLE, claims
 from howsure.judge.evaluate import evaluate
 from howsure.methods.protocol import Method

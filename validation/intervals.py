@@ -26,8 +26,9 @@ from benchmarks.docs import Page, fold, table
 from howsure.answers.classes import maps
 from howsure.answers.classes.evaluate import OUTSIDE
 from howsure.answers.classes.scores import of_probabilities
-from howsure.compare.comparison import AS_THEY_ARE, Comparison
+from howsure.compare.comparison import Comparison
 from howsure.compare.findings import lead
+from howsure.compare.protocol import AS_THEY_ARE
 from howsure.judge import scores
 from howsure.judge.evaluate import evaluate
 from howsure.methods.softmax import Softmax

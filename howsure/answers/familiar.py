@@ -12,7 +12,8 @@ from howsure.arguments import as_floats, as_share
 from howsure.data.align import aligned
 from howsure.data.rows import check_unmasked
 from howsure.errors import InputError
-from howsure.results.columns import FLOAT, PER_ROW, Column, read_only
+from howsure.results.columns import FLOAT, PER_ROW, Column
+from howsure.results.result import read_only
 from howsure.sampling.outcome import Booleans, Floats, Integers
 
 FAMILIARITY = Column(

@@ -33,9 +33,8 @@ from howsure.results.columns import (
     STRING,
     WIDE,
     Column,
-    Result,
-    read_only,
 )
+from howsure.results.result import Result, read_only
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import total_entropy

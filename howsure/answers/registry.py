@@ -16,7 +16,6 @@ Then files of its results load where the package is installed. No file can make 
 from __future__ import annotations
 
 import functools
-import importlib
 import importlib.metadata
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -26,8 +25,9 @@ from typing import Any, cast
 from howsure.data.rows import quoted
 from howsure.errors import FileError, InputError, ModelError, raised, warn
 from howsure.models.protocol import ModelInfo
+from howsure.on_first_use import imported
 from howsure.request import Request
-from howsure.results.columns import Result
+from howsure.results.result import Result
 from howsure.results.saved import complete
 from howsure.sampling.outcome import Outcome
 
@@ -120,7 +120,7 @@ class Answer:
                 received=f"one of {self.in_words}",
                 hint=self._instead_of(name, of),
             )
-        return _imported(self.parts[name])
+        return imported(self.parts[name])
 
     def _instead_of(self, name: str, of: Result[Any] | None) -> str | None:
         """The hint for a missing part, with the first name of the result in it."""
@@ -132,12 +132,12 @@ class Answer:
     @property
     def outcome_type(self) -> type[Outcome]:
         """The class of the outcome."""
-        return cast("type[Outcome]", _imported(self.outcome))
+        return cast("type[Outcome]", imported(self.outcome))
 
     @property
     def result_type(self) -> type[Result[Any]]:
         """The class of the result."""
-        return cast("type[Result[Any]]", _imported(self.result))
+        return cast("type[Result[Any]]", imported(self.result))
 
 
 CLASSES = Answer(
@@ -298,7 +298,7 @@ def _add_installed() -> None:
         try:
             answer = point.load()
             if isinstance(answer, Answer):
-                _imported(answer.outcome)
+                imported(answer.outcome)
             add(answer)
         except KeyboardInterrupt:
             raise
@@ -491,11 +491,3 @@ def _check_order(names: tuple[str, ...], own: tuple[str, ...]) -> None:
             received=quoted(names),
             hint="Leave `class_names` out: the model has them",
         )
-
-
-def _imported(named: Any) -> Any:
-    """The object that `module:name` names; anything else is returned as it is."""
-    if not isinstance(named, str):
-        return named
-    module, _, name = named.partition(":")
-    return getattr(importlib.import_module(module), name)

@@ -11,6 +11,7 @@ from rich.console import Console
 from howsure import terminal
 from howsure.errors import HowsureError
 from howsure.methods.choices import CHOICES, DEFAULT, ENSEMBLE
+from howsure.on_first_use import imported
 
 COMMANDS = {
     "assess": "assess",
@@ -118,9 +119,7 @@ def paragraph(console: Console, text: str) -> None:
 @functools.cache
 def options() -> dict[str, str]:
     """Options of all commands, by the names of their parameters."""
-    from howsure.cli.app import app  # which imports this module
-
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    commands = typer.main.get_command(imported("howsure.cli.app:app")).commands  # type: ignore[attr-defined]
     parameters = (each for command in commands.values() for each in command.params)
     return {each.name: each.opts[0] for each in parameters if each.param_type_name == "option"}
 

@@ -19,8 +19,8 @@ from howsure.cli.hints import paragraph
 from howsure.cli.paths import check_output
 from howsure.errors import FileError, warn
 from howsure.report import write_report
-from howsure.results.columns import Result
 from howsure.results.export import FORMS, write_csv
+from howsure.results.result import Result
 from howsure.scale.there import missing_in
 from howsure.terminal import say, summary, undecided_table
 from howsure.words import printable

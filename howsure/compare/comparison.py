@@ -14,33 +14,24 @@ from numpy.typing import NDArray
 
 from howsure.answers.registry import part_of
 from howsure.arguments import check_choice
+from howsure.compare.given import GIVEN
+from howsure.compare.lines import score_lines
 from howsure.compare.parts import DISCRIMINATION, PARTS, Claims, Parts
-from howsure.compare.protocol import Comparing, Words
+from howsure.compare.printed import text_of
+from howsure.compare.protocol import AS_THEY_ARE, Comparing, Words
 from howsure.data.rows import quoted
 from howsure.displayed import Displayed
 from howsure.errors import InputError
 from howsure.judge.paired import Comparable
 from howsure.judge.scores import OUTSIDE, Score
 from howsure.methods.protocol import Method
+from howsure.on_first_use import imported
 from howsure.results.export import write_csv_file
 from howsure.statistics import simultaneous_reach
 from howsure.words import counted
 
 if TYPE_CHECKING:
     from howsure.compare.members import MemberLosses
-
-AS_THEY_ARE = "as they are"
-"""Name of the unchanged rows."""
-
-CALIBRATED = "{}, calibrated"
-"""Name of a method after temperature scaling."""
-
-GIVEN = "given"
-"""Name of the method of a result that existed before."""
-
-
-LEAST_CALIBRATED = 10
-"""Least rows for calibrated methods: two for each of five folds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,16 +115,14 @@ class Comparison(Displayed):
             >>> print(comparison.difference("dropout", "plain", "nll"))
             0.039 (0.027 to 0.049)
         """
-        from howsure.compare.results import compared
-
-        return compared(results, labels, calibrated=calibrated, seed=seed, background=background)
+        compared = imported("howsure.compare.results:compared")
+        found: Comparison = compared(results, labels, calibrated=calibrated, seed=seed, background=background)
+        return found
 
     def __repr__(self) -> str:
         return f"<Comparison of {len(self.methods)} methods on {counted(self.rows, self.kind)}>"
 
     def __str__(self) -> str:
-        from howsure.compare.printed import text_of  # which needs this class
-
         return text_of(self)
 
     def report(self, path: str | os.PathLike[str], *, title: str | None = None) -> None:
@@ -151,9 +140,7 @@ class Comparison(Displayed):
         Example:
             >>> howsure.compare(model, x, labels, shifts={}).report("comparison.html")
         """
-        from howsure.report import write_comparison  # which needs this class
-
-        write_comparison(path, self, title=title)
+        imported("howsure.report.comparison:write_comparison")(path, self, title=title)
 
     def to_csv(self, path: str | os.PathLike[str]) -> None:
         """Write all scores into one csv file: a line for each method, set of rows and score.
@@ -173,8 +160,6 @@ class Comparison(Displayed):
         Example:
             >>> howsure.compare(model, x, labels, shifts={}).to_csv("comparison.csv")
         """
-        from howsure.compare.lines import score_lines  # which needs this class
-
         write_csv_file(score_lines(self), path)
 
     @property

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from howsure.compare.comparison import AS_THEY_ARE, Comparison
+from howsure.compare.given import GivenMethod
 from howsure.compare.phrases import CHEAP, called, joined, price_of, quoted_list, share_in_words, the
+from howsure.compare.protocol import AS_THEY_ARE
 from howsure.compare.reasons import because, needed, one_alone, perhaps_better, reasons
-from howsure.compare.results import GivenMethod
 from howsure.methods.classifiers import is_plain
 from howsure.words import counted, listed, upper
+
+if TYPE_CHECKING:
+    from howsure.compare.comparison import Comparison
 
 WHY = "Why?"
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.parts import DISCRIMINATION, PARTS
 from howsure.compare.phrases import networks_of
+from howsure.compare.protocol import AS_THEY_ARE
 from howsure.judge.scores import OUTSIDE, Score
+
+if TYPE_CHECKING:
+    from howsure.compare.comparison import Comparison
 
 COLUMNS = (
     *("method", "rows", "score", "value", "low", "high"),

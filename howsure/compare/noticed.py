@@ -9,9 +9,9 @@ from typing import Any, ParamSpec
 
 import numpy as np
 
-from howsure.compare.comparison import AS_THEY_ARE, Comparison
+from howsure.compare.comparison import Comparison
 from howsure.compare.members import MemberLosses
-from howsure.compare.protocol import Comparing
+from howsure.compare.protocol import AS_THEY_ARE, Comparing
 from howsure.data.rows import quoted
 from howsure.errors import hearing, warn
 from howsure.judge.familiarity import Familiarity

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from howsure.compare.comparison import Comparison
 from howsure.digits import clear_of, measured, rounded, significant
 from howsure.judge.scores import Score
 from howsure.methods.choices import CHOICES, OWN
 from howsure.methods.protocol import Method
 from howsure.words import UNIT, listed
+
+if TYPE_CHECKING:
+    from howsure.compare.comparison import Comparison
 
 NOUNS = frozenset((*(choice.name for choice in CHOICES), OWN))
 """Method names that need no quotes although they begin with a small letter."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from howsure.compare.comparison import AS_THEY_ARE, Comparison
 from howsure.compare.findings import lead
+from howsure.compare.protocol import AS_THEY_ARE
+
+if TYPE_CHECKING:
+    from howsure.compare.comparison import Comparison
 
 COST = "plain predictions"
 """Heading of the costs."""

@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from howsure.compare.members import Alone
     from howsure.compare.parts import Claims, Parts
 
+AS_THEY_ARE = "as they are"
+"""Name of the unchanged rows."""
+
+CALIBRATED = "{}, calibrated"
+"""Name of a method after temperature scaling."""
+
+LEAST_CALIBRATED = 10
+"""Least rows for calibrated methods: two for each of five folds."""
+
 
 @dataclass(frozen=True)
 class Wording:

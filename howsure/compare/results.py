@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -12,45 +12,15 @@ import numpy as np
 from howsure.answers.registry import answer_of, part_of
 from howsure.arguments import check_by_name, check_flag, check_whole
 from howsure.compare import noticed
-from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, GIVEN, LEAST_CALIBRATED, Comparison
-from howsure.compare.protocol import Comparing
+from howsure.compare.comparison import Comparison
+from howsure.compare.given import GivenMethod
+from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED, Comparing
 from howsure.data.align import places
 from howsure.data.rows import quoted
-from howsure.errors import InputError, ModelError, warn
+from howsure.errors import InputError, warn
 from howsure.judge.learnt import in_words
-from howsure.methods.protocol import Job, Needs, Passes
-from howsure.models.protocol import Model
 
 _IN_ORDER = "Give both in the same order, or with ids that are the same in both and distinct"
-
-
-@dataclass(frozen=True)
-class GivenMethod:
-    """Stands in for the method of a given result. It cannot run.
-
-    Args:
-        in_words: Description of the results, a sentence.
-    """
-
-    in_words: str
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """A name."""
-        return {"name": GIVEN}
-
-    @property
-    def needs(self) -> Needs:
-        """Nothing that a model could have."""
-        return Needs(Model, fitted=True)
-
-    def begin(self, job: Job) -> Passes:
-        """Not possible.
-
-        Raises:
-            ModelError: Always.
-        """
-        raise ModelError("A given result has no method that can run", expected="a method")
 
 
 def without(comparing: Comparing, result: Any, background: int | str | None) -> tuple[Comparing, str | None]:

@@ -19,10 +19,10 @@ from howsure.answers.registry import answer_of, fed, part_of
 from howsure.arguments import check_by_name, check_flag, check_progress
 from howsure.assess import streamed
 from howsure.compare import noticed
-from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED, Comparison
+from howsure.compare.comparison import Comparison
 from howsure.compare.members import Heard, Hearing, MemberLosses
 from howsure.compare.parts import Claims, Parts
-from howsure.compare.protocol import Comparing
+from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED, Comparing
 from howsure.compare.results import without
 from howsure.data.align import Called, aligned, places
 from howsure.data.gather import first, in_order, length

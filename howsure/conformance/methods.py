@@ -14,7 +14,8 @@ from howsure.conformance.promises import require
 from howsure.methods.protocol import Job, Method, Needs, Passes
 from howsure.prepare import prepare
 from howsure.request import Request
-from howsure.results.columns import FLOAT, INTEGER, Result
+from howsure.results.columns import FLOAT, INTEGER
+from howsure.results.result import Result
 from howsure.sampling.between import LEVELS
 from howsure.sampling.outcome import Estimates
 

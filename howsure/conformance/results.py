@@ -10,7 +10,7 @@ import numpy as np
 
 from howsure.answers.registry import answer_of
 from howsure.conformance.promises import require
-from howsure.results.columns import Result
+from howsure.results.result import Result
 
 
 def check_result(result: Any) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from howsure.answers.numbers.result import RegressionCertainty
     from howsure.answers.positions.abstain import DenseAbstention
     from howsure.answers.positions.result import DenseCertainty
-    from howsure.results.columns import Result
+    from howsure.results.result import Result
 
 
 @overload

@@ -18,7 +18,7 @@ from howsure.data.typed import COUNT, Range, typed, wrong
 from howsure.errors import FileError, InputError
 from howsure.judge.learnt import LearntRows
 from howsure.judge.scores import Score
-from howsure.results.columns import Result
+from howsure.results.result import Result
 
 FORMAT = 2
 """Version of the format of a saved calibrator."""

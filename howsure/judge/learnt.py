@@ -26,7 +26,7 @@ from howsure.data.twice import mark_of
 from howsure.data.typed import FROM_0, typed, wrong
 from howsure.errors import InputError, warn
 from howsure.judge.paired import Comparable
-from howsure.results.columns import Result
+from howsure.results.result import Result
 from howsure.sampling.outcome import Booleans, Floats
 from howsure.words import counted
 

@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from howsure.atomic import write_whole
-from howsure.compare.comparison import AS_THEY_ARE, Comparison
+from howsure.compare.comparison import Comparison
 from howsure.compare.findings import WHY, chosen, findings, lead, leading
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER
 from howsure.compare.phrases import called, the
 from howsure.compare.printed import is_known
+from howsure.compare.protocol import AS_THEY_ARE
 from howsure.compare.reasons import WHOLE, reasons
 from howsure.judge.scores import LEAST_MISTAKES
 from howsure.report.axes import TickedAxis, number_axis, share_axis

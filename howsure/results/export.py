@@ -18,12 +18,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from howsure.atomic import write_whole
-from howsure.results.columns import AT_LEVELS, WIDE, WIDE_AT_LEVELS, WIDE_OF_NETWORKS, Column, Result
+from howsure.results.columns import AT_LEVELS, WIDE, WIDE_AT_LEVELS, WIDE_OF_NETWORKS, Column
 from howsure.sampling.between import LEVELS
 from howsure.words import no_formula
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
+
+    from howsure.results.result import Result
 
 _ROWS_AT_A_TIME = 4096
 

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from howsure.displayed import Displayed
+from howsure.on_first_use import imported
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -20,9 +21,8 @@ class Shown(Displayed):
     in_notebooks: ClassVar[str] = "howsure.report.notebook:of_result"
 
     def __str__(self) -> str:
-        from howsure.answers.printed import text_of
-
-        return text_of(self)
+        text: str = imported("howsure.answers.printed:text_of")(self)
+        return text
 
     def report(
         self,
@@ -64,10 +64,9 @@ class Shown(Displayed):
         Example:
             >>> howsure.assess(model, x).report("report.html", rows=x, labels=labels)
         """
-        from howsure.report import write_report
-
         result: Any = self
         if labels is not None:
             result = result.with_truth(labels)
         asked: dict[str, Any] = {"audit": audit, "comparison": comparison, "title": title}
-        write_report(path, result, rows, background=background, geometry=geometry, **asked)
+        write = imported("howsure.report.page:write_report")
+        write(path, result, rows, background=background, geometry=geometry, **asked)

@@ -12,8 +12,8 @@ from howsure.data.reading import open_native
 from howsure.data.sealed_json import plain_json
 from howsure.data.typed import FROM_0, FileName, typed
 from howsure.errors import probing
-from howsure.results.columns import save_sealed
 from howsure.results.maps import Maps
+from howsure.results.result import save_sealed
 from howsure.results.saved import METADATA_KEY, maps_of
 from howsure.results.seal import check_seal
 from howsure.scale.work import Part

@@ -577,7 +577,7 @@ def test_where_the_report_fails_the_findings_are_there(model_file, data_file, tm
     assert done.stderr == "error: No space.\n"
     assert f"Table:   {out}" in done.stdout
     assert len(howsure.load(out)) == 30
-    monkeypatch.setattr("howsure.report.write_comparison", no_room)
+    monkeypatch.setattr("howsure.report.comparison.write_comparison", no_room)
     done = run("compare", model_file, data_file, "--report", tmp_path / "r.html")
     assert done.exit_code == 2
     assert "Which method has the most accurate percentages?" in done.stdout

@@ -15,7 +15,7 @@ import howsure
 from howsure.answers.registry import answers
 from howsure.cli.hints import COMMANDS, METHODS, in_options, options, told
 from howsure.methods.choices import CHOICES
-from howsure.results.columns import Result
+from howsure.results.result import Result
 
 ROOT = Path(howsure.__file__).parent
 NOT_OF_COMMANDS = (
@@ -29,7 +29,7 @@ NOT_OF_COMMANDS = (
     ),
     *("methods/augmentation.py", "methods/ensemble.py", "methods/laplace.py"),
     *("methods/laplace_of_numbers.py", "methods/last_layer.py", "answers/positions/padding.py"),
-    *("bare/maps.py", "report/looks.py"),
+    *("answers/positions/given_maps.py", "report/looks.py"),
 )
 """Files whose messages no command can meet: no option reaches what they check."""
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.compare.comparison import AS_THEY_ARE
 from howsure.compare.parts import DISCRIMINATION, PARTS
+from howsure.compare.protocol import AS_THEY_ARE
 from howsure.errors import FileError, InputError
 from tests.commands import run
 from tests.report.comparisons import COMPARISONS, full

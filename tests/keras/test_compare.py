@@ -14,7 +14,7 @@ import howsure
 from howsure.answers.classes.compare import COMPARING
 from howsure.answers.classes.evaluate import told_apart
 from howsure.answers.classes.maps import folds
-from howsure.compare.comparison import AS_THEY_ARE
+from howsure.compare.protocol import AS_THEY_ARE
 
 from . import networks
 

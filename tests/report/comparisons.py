@@ -15,7 +15,8 @@ from howsure.answers.classes.evaluate import told_apart
 from howsure.answers.classes.parts import claims, parts
 from howsure.answers.classes.result import Certainty
 from howsure.assess import Method
-from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, Comparison
+from howsure.compare.comparison import Comparison
+from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED
 from howsure.judge.evaluate import evaluate
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout

@@ -12,10 +12,11 @@ from scipy.stats import norm
 
 from howsure.answers.classes.comparison_words import CLASS_WORDS
 from howsure.answers.classes.result import Certainty
-from howsure.compare.comparison import AS_THEY_ARE, CALIBRATED, Comparison
+from howsure.compare.comparison import Comparison
 from howsure.compare.findings import WHY, better, chosen, findings, lead, leading
 from howsure.compare.parts import PARTS
 from howsure.compare.phrases import in_numbers, the
+from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED
 from howsure.compare.reasons import WHOLE, reasons
 from howsure.errors import FileError
 from howsure.judge.scores import Score

@@ -18,7 +18,8 @@ from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.probabilities import OfProbabilities
 from howsure.errors import InputError
-from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, Column, Result
+from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, Column
+from howsure.results.result import Result
 from howsure.sampling.between import LEVELS
 
 GLOSSARY = (Path(__file__).parents[2] / "docs" / "words.md").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ import pytest
 import howsure
 from howsure.data.sealed_json import digest
 from howsure.judge.calibrator_files import read_calibrator
-from howsure.results.columns import INDEX
+from howsure.results.result import INDEX
 from howsure.results.saved import METADATA_KEY
 from howsure.results.seal import seal
 from howsure.scale.folder import read_manifest

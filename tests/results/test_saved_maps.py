@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import howsure
-from howsure.results import columns
+from howsure.results import result
 from howsure.results.saved import METADATA_KEY
 from howsure.results.seal import seal
 from tests.answers.maps import certainty_of, drawn
@@ -73,14 +73,14 @@ def test_a_kill_leaves_the_earlier_result_or_the_new_one(where, after, tmp_path)
     ONE.save(path)
     child = os.fork()
     if not child:
-        wanted = getattr(columns, where)
+        wanted = getattr(result, where)
 
         def killed(*arguments):
             if after:
                 wanted(*arguments)
             os.kill(os.getpid(), signal.SIGKILL)
 
-        setattr(columns, where, killed)
+        setattr(result, where, killed)
         OTHER.save(path)
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL

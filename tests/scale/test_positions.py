@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.results import columns
+from howsure.results import result
 from tests.commands import done, run
 from tests.made import maps_beside
 from tests.pixels import GIVEN, MODEL, NAMES, folder_of, images, make
@@ -97,7 +97,7 @@ def test_a_killed_run_goes_on(given, tmp_path, whole):
     """It is killed after the maps of the second part were written, and before its table was."""
     child = os.fork()
     if not child:
-        write_maps, written = columns.write_maps, []
+        write_maps, written = result.write_maps, []
 
         def write(maps, table):
             written.append(write_maps(maps, table))
@@ -105,7 +105,7 @@ def test_a_killed_run_goes_on(given, tmp_path, whole):
                 os.kill(os.getpid(), signal.SIGKILL)
             return written[-1]
 
-        columns.write_maps = write
+        result.write_maps = write
         run(*given)
         os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL

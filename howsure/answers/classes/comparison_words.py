@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from howsure.compare.comparison import AS_THEY_ARE, Comparison
+from howsure.compare.comparison import Comparison
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, Claims
 from howsure.compare.phrases import (
     in_numbers,
@@ -18,7 +18,7 @@ from howsure.compare.phrases import (
     the,
     with_interval,
 )
-from howsure.compare.protocol import DrawnDifferences, ShiftWording, Wording
+from howsure.compare.protocol import AS_THEY_ARE, DrawnDifferences, ShiftWording, Wording
 from howsure.judge.scores import LEAST_MISTAKES, Score
 from howsure.judge.words import value_and_interval
 from howsure.words import UNIT, counted, rate, upper

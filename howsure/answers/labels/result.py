@@ -32,7 +32,8 @@ from howsure.data.ids import ID
 from howsure.data.labels import check_yes_or_no
 from howsure.data.rows import quoted
 from howsure.errors import InputError
-from howsure.results.columns import BOOLEAN, FLOAT, WIDE, Column, read_only
+from howsure.results.columns import BOOLEAN, FLOAT, WIDE, Column
+from howsure.results.result import read_only
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Booleans, Floats, Integers
 

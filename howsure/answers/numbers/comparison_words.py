@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from howsure.compare.comparison import LEAST_CALIBRATED, Comparison
+from howsure.compare.comparison import Comparison
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, Claims
 from howsure.compare.phrases import besides, joined, quoted_list, scale_in_words, the, with_interval
-from howsure.compare.protocol import DrawnDifferences, ShiftWording, Wording
+from howsure.compare.protocol import LEAST_CALIBRATED, DrawnDifferences, ShiftWording, Wording
 from howsure.digits import measured, significant
 from howsure.judge.scores import Score
 from howsure.words import counted, listed, rate, upper

@@ -5,17 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from howsure.answers.numbers.result import UNIT, RegressionCertainty
 from howsure.arguments import as_floats, check_choice
 from howsure.data.targets import by_target
 from howsure.errors import InputError
 from howsure.results.columns import WIDE
 from howsure.sampling.outcome import Floats
+
+if TYPE_CHECKING:
+    from howsure.answers.numbers.result import RegressionCertainty
+
+UNIT = "unit of the target"
+"""The unit of the columns that are put into it."""
 
 STANDARDISED, REAL = "standardised", "real"
 """Units in which true numbers may be: (y − mean)/std, or that of the target."""

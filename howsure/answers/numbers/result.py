@@ -23,6 +23,7 @@ from scipy.special import ndtri
 from howsure.answers.classes.result import Certainty
 from howsure.answers.familiar import FAMILIARITY, Familiar
 from howsure.answers.numbers.doubt import relative_width
+from howsure.answers.numbers.rescale import UNIT, rescaled
 from howsure.answers.numbers.sentence import NumbersRow
 from howsure.answers.probabilities import ROW_AND_ID
 from howsure.arguments import as_number, as_share, check_type, check_whole
@@ -34,16 +35,8 @@ from howsure.data.targets import by_target, check_finite, check_numbers, floats_
 from howsure.data.twice import mark_of_pass, warn_of_same_passes
 from howsure.errors import InputError
 from howsure.misplaced_arguments import named_either_way
-from howsure.results.columns import (
-    FLOAT,
-    INTEGER,
-    PER_ROW,
-    WIDE,
-    WIDE_AT_LEVELS,
-    WIDE_OF_NETWORKS,
-    Column,
-    Result,
-)
+from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, WIDE_AT_LEVELS, WIDE_OF_NETWORKS, Column
+from howsure.results.result import Result
 from howsure.sampling import between
 from howsure.sampling.between_numbers import networks_of, of_passes
 from howsure.sampling.outcome import Booleans, Floats, Integers
@@ -57,8 +50,6 @@ FROM_HELD_OUT = (
     "Learn it from held-out rows: `howsure.calibrate(result_of_held_out, y)(result)`. Or train a model that "
     "also puts out a variance, and say outputs='mean-variance' or 'mean-log-variance'"
 )
-
-UNIT = "unit of the target"
 
 
 def _wide(name: str, words: str, shape: str = WIDE, **more: Any) -> Column:
@@ -431,8 +422,6 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             InputError: Other shapes, or not finite, or `std` not above 0. Or the true numbers do not show
                 beyond doubt in which unit they are.
         """
-        from howsure.answers.numbers.rescale import rescaled
-
         return rescaled(self, mean, std, truth)
 
     def with_noise(self, noise: ArrayLike, noise_from: str | None = None) -> RegressionCertainty:

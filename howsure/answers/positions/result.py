@@ -16,11 +16,14 @@ from howsure.answers.positions.columns import COLUMNS, of_counted
 from howsure.answers.positions.regions import Region, regions_of
 from howsure.answers.positions.sentence import DenseRow
 from howsure.answers.positions.truth import IGNORED, Ignore, truth_map
+from howsure.answers.registry import part_of
 from howsure.arguments import check_path, check_whole
 from howsure.data.align import aligned
 from howsure.data.ids import ID
 from howsure.errors import InputError
-from howsure.results.columns import WIDE_MAP, Column, Result, is_in_files, read_only
+from howsure.on_first_use import imported
+from howsure.results.columns import WIDE_MAP, Column, is_in_files
+from howsure.results.result import Result, read_only
 from howsure.results.row_index import one_position
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.between import SHOWN, number_interval_of
@@ -286,9 +289,7 @@ class DenseCertainty(Result[DenseRow]):
             FileError: The file cannot be written, or an image cannot be read.
             DependencyError: The package that outlines regions, rasterio, is not installed.
         """
-        from howsure.answers.positions.region_files import write_regions  # which is made of results
-
-        write_regions([self], check_path(path), geometry)
+        part_of(self, "region_file")([self], check_path(path), geometry)
 
     def _regions(self, at: int, most: int | None = None) -> list[Region]:
         part = self[at : at + 1]
@@ -470,9 +471,9 @@ class DenseCertainty(Result[DenseRow]):
 
 
 def _of_maps(given: Any, *wishes: Any, are_passes: bool = False) -> DenseCertainty:
-    from howsure.bare.maps import of_maps  # which makes such results
-
-    return of_maps(given, *wishes, are_passes=are_passes)
+    of_maps = imported("howsure.answers.positions.given_maps:of_maps")
+    found: DenseCertainty = of_maps(given, *wishes, are_passes=are_passes)
+    return found
 
 
 MOST_REGIONS = 20

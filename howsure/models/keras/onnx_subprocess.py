@@ -3,12 +3,11 @@
 A process has only one Keras backend, hence the subprocess. Model, masks and rows go to it in files, and the
 graph comes back in a file:
 
-    python -m howsure.models.keras.onnx_subprocess FOLDER
+    python -m howsure.models.keras.write_onnx FOLDER
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import json
 import os
@@ -23,8 +22,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.errors import DependencyError, HowsureError, ModelError
-from howsure.models.keras.files import load
+from howsure.errors import DependencyError, ModelError
 from howsure.sampling.plan import described
 
 if TYPE_CHECKING:
@@ -35,8 +33,8 @@ Array = NDArray[Any]
 BACKENDS = ("tensorflow", "torch")
 """Backends that can write ONNX, in order of preference."""
 
-_MODEL, _GIVEN, _GRAPH, _REFUSED = "model.keras", "given.npz", "graph.onnx", "refused"
-_SITES, _MODULES = "sites.json", "modules.json"
+MODEL, GIVEN, GRAPH, REFUSED = "model.keras", "given.npz", "graph.onnx", "refused"
+SITES, MODULES = "sites.json", "modules.json"
 
 
 def graph_from_elsewhere(model: KerasModel, masks: Sequence[Array], like: Sequence[Array]) -> Any:
@@ -52,17 +50,17 @@ def graph_from_elsewhere(model: KerasModel, masks: Sequence[Array], like: Sequen
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
-            keras.saving.save_model(model.model, folder / _MODEL)
+            keras.saving.save_model(model.model, folder / MODEL)
         except Exception as error:  # a user's model may fail in any way
             raise _refused(model, backend, f"it cannot be saved ({error})") from error
         given: dict[str, Any] = {f"mask_{number:04}": mask for number, mask in enumerate(masks)}
         given |= {f"rows_{number:04}": array for number, array in enumerate(like)}
-        np.savez(folder / _GIVEN, **given)
-        (folder / _SITES).write_text(json.dumps(described(model.levels)), encoding="utf-8")
+        np.savez(folder / GIVEN, **given)
+        (folder / SITES).write_text(json.dumps(described(model.levels)), encoding="utf-8")
         registered = {each.__module__ for each in keras.saving.get_custom_objects().values()}
-        (folder / _MODULES).write_text(json.dumps(sorted(registered - {"__main__"})), encoding="utf-8")
+        (folder / MODULES).write_text(json.dumps(sorted(registered - {"__main__"})), encoding="utf-8")
         done = subprocess.run(
-            [sys.executable, "-m", __name__, name],
+            [sys.executable, "-m", "howsure.models.keras.write_onnx", name],
             env={
                 **os.environ,
                 "KERAS_BACKEND": backend,
@@ -73,11 +71,11 @@ def graph_from_elsewhere(model: KerasModel, masks: Sequence[Array], like: Sequen
             text=True,
             errors="replace",
         )
-        if (folder / _REFUSED).exists():
-            raise _refused(model, backend, (folder / _REFUSED).read_text(encoding="utf-8"))
+        if (folder / REFUSED).exists():
+            raise _refused(model, backend, (folder / REFUSED).read_text(encoding="utf-8"))
         if done.returncode:
             raise _refused(model, backend, done.stderr.strip().rpartition("\n")[2])
-        graph = onnx.load(folder / _GRAPH)
+        graph = onnx.load(folder / GRAPH)
     names = {given.name: spec.name for given, spec in zip(graph.graph.input, model.inputs, strict=True)}
     rename_inputs(graph.graph, names)
     return graph
@@ -99,32 +97,3 @@ def _refused(model: KerasModel, backend: str, why: str) -> ModelError:
         received=why,
         hint=f"Build it with KERAS_BACKEND={backend}, load its weights and export it there",
     )
-
-
-def _write_graph(folder: Path) -> None:
-    """In the subprocess: read the files, and write the graph or the reason why there is none."""
-    from howsure.models.keras.model import adapt
-
-    for name in json.loads((folder / _MODULES).read_text(encoding="utf-8")):
-        with contextlib.suppress(Exception):  # the model may not need the layers registered there
-            importlib.import_module(name)
-    try:
-        model = load(folder / _MODEL, allow_code=True)  # howsure has just written this file
-        with np.load(folder / _GIVEN) as given:
-            masks, like = (
-                [given[name] for name in sorted(given) if name.startswith(kind)] for kind in ("mask", "rows")
-            )
-        adapted, _ = adapt(model, like if len(like) > 1 else like[0], gaussian_noise=False)
-        expected = json.loads((folder / _SITES).read_text(encoding="utf-8"))
-        if list(described(adapted.levels)) != expected:
-            raise ModelError(
-                "It draws otherwise there", expected=expected, received=described(adapted.levels)
-            )
-        (folder / _GRAPH).write_bytes(adapted.graph(masks, like).SerializeToString())
-    except HowsureError as error:
-        said = error.what.replace(f"'{folder / _MODEL}'", "it")
-        (folder / _REFUSED).write_text(said, encoding="utf-8")
-
-
-if __name__ == "__main__":
-    _write_graph(Path(sys.argv[1]))

@@ -1,0 +1,566 @@
+"""The base of all results: rows with declared columns, and what follows from that: parts, tables and files.
+
+A result is a frozen dataclass derived from `Result`. Its `columns` say what there is of every row; its other
+fields are settings, of which there is one for all rows. Nothing here knows a column by name but
+`row` and `ids`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from howsure.arguments import as_array, check_path
+from howsure.atomic import check_place, folder_made, write_whole
+from howsure.data.align import aligned
+from howsure.data.ids import ID
+from howsure.data.labels import check_names
+from howsure.data.typed import typed, types_of
+from howsure.errors import FileError, InputError
+from howsure.optional import needs
+from howsure.results.columns import FLOAT, WIDE, WIDE_OF_NETWORKS, Column, rows_at_a_time
+from howsure.results.export import FORMS
+from howsure.results.lazy_maps import JoinedMap, LazyMap
+from howsure.results.maps import TABLE, Maps, table_in, write_maps
+from howsure.results.row_index import Positions, one_position, several_positions
+from howsure.results.saved import FORMAT, METADATA_KEY, complete, maps_of, read_table
+from howsure.results.seal import seal
+from howsure.results.shown import Shown
+from howsure.words import is_printable
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+OneRow = TypeVar("OneRow")
+
+INDEX = "frame_index"
+"""The optional column by which labels are aligned: it is in no table, and parts are joined without it too."""
+
+_ROWS_AT_A_TIME = 2**20
+"""Most rows in one part of a file, as pyarrow would have it."""
+
+_READ_AT_A_TIME = 2**22
+"""Most positions of maps that are looked at together, 16 MB of a map."""
+
+
+@dataclass(frozen=True, eq=False)
+class Result(Shown, Generic[OneRow]):
+    """Base of all results for N rows; `Certainty` is one.
+
+    Attributes:
+        answer: Name of the kind of answer, which files of it hold; see `howsure.answers.registry`.
+        columns: The columns of every row, in the order of the table.
+        names: The setting that holds the K names.
+        row_type: The class of one row.
+        one_goes_unnamed: Whether csv and JSON lines leave out the name where there is only one, K = 1.
+        unscored: Optional columns that no score looks at, so that commands can do without them.
+    """
+
+    answer: ClassVar[str]
+    columns: ClassVar[tuple[Column, ...]]
+    names: ClassVar[str]
+    row_type: ClassVar[type[Any]]
+    one_goes_unnamed: ClassVar[bool] = False
+    unscored: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        kind = self.names.removesuffix("_names")
+        names = check_names(getattr(self, self.names), kind, f"The {self.names.replace('_', ' ')}")
+        object.__setattr__(self, self.names, names)
+        (rows,) = as_array(vars(self)["row"], "The numbers of `row`").shape[:1] or (0,)
+        for column in self.columns:
+            if not column.stored:
+                continue
+            shape = column.sides(rows, len(names), self.positions)
+            values = getattr(self, column.name)
+            if values is None and column.default is not None:
+                values = np.full(shape, column.default)
+            if values is None and column.optional:
+                continue
+            object.__setattr__(self, column.name, read_only(self._checked(column, values, shape, len(names))))
+        for name in self._setting_names():
+            object.__setattr__(self, name, typed(types_of(type(self))[name], getattr(self, name), name))
+        self._check_column_names()
+
+    def _checked(self, column: Column, values: Any, shape: tuple[int, ...], names: int) -> NDArray[Any]:
+        """The values of a column as they are kept; see `Column.checked`."""
+        return column.checked(values, shape, names)
+
+    def _check_column_names(self) -> None:
+        """An `InputError` where a column is called like another in the table, or cannot be printed."""
+        for column in self.columns:
+            if column.called is None:
+                continue
+            called = getattr(self, column.called)
+            if not self.can_call(called) or not is_printable(called):
+                raise InputError(
+                    f"`{column.called}` cannot be of a result",
+                    expected="a text in one line that is the name of no other column",
+                    received=ascii(called),
+                )
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """Shape *P of the positions of a row; empty where a row has one answer."""
+        return ()
+
+    @classmethod
+    def can_call(cls, name: str) -> bool:
+        """Whether a column of the caller's may have this name in the table."""
+        return bool(name) and name.split(".")[0] not in {column.name for column in cls.columns}
+
+    @classmethod
+    def has(cls, name: str) -> bool:
+        """Whether results of this type have such a column or setting."""
+        return name in {column.name for column in cls.columns} or name in cls._setting_names()
+
+    @property
+    def truth_names(self) -> tuple[str, ...] | None:
+        """Names by which a true answer may be given in a file of labels, or None."""
+        return None
+
+    @classmethod
+    def first_numbers(cls) -> str:
+        """Name of the first column of numbers, which says what the answer is: `probabilities`."""
+        stored = [column for column in cls.columns if column.stored and column.type == FLOAT]
+        return min(stored, key=lambda column: column.shape != WIDE).name
+
+    def in_table(self, column: Column) -> str:
+        """Name of a column in the table."""
+        return column.name if column.called is None else str(getattr(self, column.called))
+
+    @property
+    def _arrays(self) -> dict[str, Any]:
+        """The stored columns that are there, by name."""
+        given = {column.name: getattr(self, column.name) for column in self.columns if column.stored}
+        return {name: array for name, array in given.items() if array is not None}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Through the constructor, so that copies from other processes are read-only as well.
+        return type(self), tuple(getattr(self, each.name) for each in fields(self))
+
+    # --- rows ---------------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(vars(self)["row"])
+
+    def __iter__(self) -> Iterator[OneRow]:
+        return (self[index] for index in range(len(self)))
+
+    @overload
+    def __getitem__(self, index: int) -> OneRow: ...
+    @overload
+    def __getitem__(self, index: Positions) -> Self: ...
+    def __getitem__(self, index: int | Positions) -> OneRow | Self:
+        """One row for a whole number, a smaller result for a slice or an array of positions."""
+        position = one_position(index, len(self))
+        if position is not None:
+            return self._row(position)
+        rows = several_positions(self._mask_in_order(index), len(self))
+        found = replace(self, **{name: array[rows] for name, array in self._arrays.items()})
+        return found._knowing({name: array[rows] for name, array in self._known_of_maps.items()})
+
+    def _mask_in_order(self, chosen: Any) -> Any:
+        """A series of booleans in the order of the rows, by its index; anything else as it is."""
+        is_mask = getattr(getattr(chosen, "dtype", None), "kind", "") == "b"
+        return aligned(chosen, self, "The chosen rows", "rows") if is_mask else chosen
+
+    @property
+    def _known_of_maps(self) -> dict[str, NDArray[Any]]:
+        """The columns that follow from maps and are known already, by name."""
+        names = [column.name for column in self.columns if column.of_maps]
+        return {name: vars(self)[name] for name in names if name in vars(self)}
+
+    def _knowing(self, columns: Mapping[str, NDArray[Any]]) -> Self:
+        """This result itself, with columns that follow from its maps."""
+        vars(self).update({name: read_only(array) for name, array in columns.items()})
+        return self
+
+    def _row(self, index: int) -> OneRow:
+        """The row at a position that exists, with the values of the columns and settings that it names."""
+        names = {each.name for each in fields(self.row_type)}
+        settings = {name: getattr(self, name) for name in self._setting_names() if name in names}
+        row: OneRow = self.row_type(**self._cells(index, names), **settings, id=self._id(index))
+        return row
+
+    def with_truth(self, labels: Any) -> Self:
+        """The same with true answers beside it, where this kind of answer keeps them.
+
+        Args:
+            labels: (N, …) as its column `truth` holds them; (N,) where that has one value for each row.
+
+        Raises:
+            InputError: It does not keep them, or they do not fit.
+        """
+        if not self.has("truth"):
+            raise InputError(f"A `{type(self).__name__}` keeps no true answers", expected="no labels")
+        labels = aligned(labels, self)
+        one_each = np.shape(labels) == (len(self),) and len(getattr(self, self.names)) == 1
+        wide = any(column.name == "truth" and column.shape == WIDE for column in self.columns)
+        given: dict[str, Any] = {"truth": np.reshape(labels, (-1, 1)) if one_each and wide else labels}
+        return replace(self, **given)._knowing(self._known_of_maps)
+
+    def _cells(self, index: int, names: Collection[str]) -> dict[str, Any]:
+        """Values of the columns among `names` for one row."""
+        columns = (column for column in self.columns if column.name in names)
+        return {column.name: column.cell(getattr(self, column.name), index) for column in columns}
+
+    def _id(self, index: int) -> int | str | None:
+        """The caller's name for one row, or None."""
+        ids: int | str | None = self._cells(index, {"ids"}).get("ids")
+        return ids
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """One result of several that belong together, such as the blocks of `howsure.stream`.
+
+        Maps that lie in files stay there.
+
+        Args:
+            parts: At least one, with the same settings; only `version` may differ, and is that of the first.
+
+        Raises:
+            InputError: None at all, parts of another type, or that differ in settings or optional columns.
+        """
+        parts = list(parts) if isinstance(parts, (Sequence, Iterator)) else []
+        expected = f"one `{cls.__name__}` or more, all with the same `{cls.names}`"
+        if not parts or not all(isinstance(part, cls) and type(part) is type(parts[0]) for part in parts):
+            received = ", ".join(sorted({type(part).__name__ for part in parts})) or "none"
+            raise InputError("These parts cannot be joined", expected=expected, received=received)
+        most = max(parts, key=lambda part: len(part._arrays))
+        parts = [part._with_columns_of(most) for part in parts]
+        optional = " or ".join(
+            f"`{column.name}`"
+            for column in cls.columns
+            if column.optional and column.stored and column.name != INDEX
+        )
+        if any(part._arrays.keys() - {INDEX} != parts[0]._arrays.keys() - {INDEX} for part in parts):
+            raise InputError(
+                "These parts cannot be joined",
+                expected=f"all with {optional} or all without",
+                received="both",
+            )
+        for name in parts[0]._setting_names():
+            first = _as_json(getattr(parts[0], name))
+            other = next((part for part in parts if _as_json(getattr(part, name)) != first), None)
+            if other is not None and name != "version":
+                raise InputError(
+                    f"These parts cannot be joined: they differ in `{name}`",
+                    expected=expected if name == cls.names else f"the same in all, such as {first:.100}",
+                    received=_as_json(getattr(other, name))[:100],
+                    hint="Assess their rows with one and the same plan" if name == "plan" else None,
+                )
+        if len(parts) == 1:
+            return parts[0]
+        shared = [name for name in parts[0]._arrays if all(name in part._arrays for part in parts)]
+        each = {name: [part._arrays[name] for part in parts] for name in shared}
+        each |= {name: _as_wide(each[name]) for name in cls._of_networks() if name in each}
+        arrays: dict[str, Any] = dict.fromkeys(parts[0]._arrays)
+        arrays |= {name: _in_one(several) for name, several in each.items()}
+        known = [part._known_of_maps for part in parts]
+        return replace(parts[0], **arrays)._knowing(_known_in_all(known))
+
+    def _with_columns_of(self, other: Self) -> Self:
+        """The same with columns that another part has and this one lacks, where that says something."""
+        sides = len(self), len(getattr(self, self.names)), self.positions
+        given: dict[str, Any] = {
+            column.name: np.full(column.sides(*sides), column.lacking)
+            for column in self.columns
+            if column.lacking is not None and column.name in other._arrays.keys() - self._arrays.keys()
+        }
+        return replace(self, **given)._knowing(self._known_of_maps) if given else self
+
+    @classmethod
+    def gathered(cls, parts: Iterable[Self], rows: int) -> Self:
+        """As `joined`, but only one part is in memory beside what is made of them; maps stay in their files.
+
+        Args:
+            parts: At least one, with `rows` rows together.
+            rows: How many.
+
+        Raises:
+            InputError: As `joined`.
+        """
+        first: Self | None = None
+        arrays, maps, done = dict[str, NDArray[Any]](), dict[str, list[NDArray[Any]]](), 0
+        known = list[dict[str, NDArray[Any]]]()
+        lacking: dict[str, Any] = {column.name: column.lacking for column in cls.columns}
+        for part in parts:
+            first = cls.joined([part[:0] if first is None else first, part[:0]])  # says what is not alike
+            part = part._with_columns_of(first)
+            for name in first._arrays:
+                array = part._arrays[name]
+                if name not in arrays:
+                    in_files = JoinedMap.of([array]) is not None
+                    arrays[name] = np.empty((done if in_files else rows, *array.shape[1:]), array.dtype)
+                    if done:  # rows before, which have no such column
+                        arrays[name][:done] = lacking[name]
+                    if in_files:
+                        maps[name] = [arrays[name]] if done else []
+                if name in maps:
+                    maps[name].append(array)
+                    continue
+                if array.dtype != arrays[name].dtype:
+                    raise InputError(
+                        f"These parts cannot be joined: they differ in the type of `{name}`",
+                        expected=f"{arrays[name].dtype} in all",
+                        received=str(array.dtype),
+                    )
+                if name in cls._of_networks():
+                    arrays[name], array = _as_wide([arrays[name], array])
+                arrays[name][done : done + len(array)] = array
+            known.append(part._known_of_maps)
+            done += len(part)
+        if first is None:
+            return cls.joined([])
+        given: dict[str, Any] = arrays | {name: _in_one(several) for name, several in maps.items()}
+        given = {name: given[name] for name in first._arrays}
+        return replace(first, **given)._knowing(_known_in_all(known))
+
+    def with_ids(self, ids: ArrayLike, name: str = ID) -> Self:
+        """The same with what the caller calls each row.
+
+        Args:
+            ids: (N,) texts or whole numbers; two rows may have the same.
+            name: Name of their column in the table.
+
+        Raises:
+            InputError: Missing for some rows, of another kind or length, or a name that another column has.
+        """
+        given: dict[str, Any] = {"ids": aligned(ids, self, "The ids", "ids"), "id_name": name}
+        return replace(self, **given)._knowing(self._known_of_maps)
+
+    # --- tables and files ---------------------------------------------------------------------
+
+    def to_arrow(self) -> pa.Table:
+        """One row per input row; settings as JSON in the schema's metadata under the key `howsure`."""
+        import pyarrow as pa
+
+        shown = {column: getattr(self, column.name) for column in self.columns if column.in_table}
+        table = pa.table(
+            {self.in_table(column): column.to_arrow(v) for column, v in shown.items() if v is not None}
+        )
+        settings = {
+            "format": FORMAT,
+            "answer": self.answer,
+            **{name: _plain(getattr(self, name)) for name in self._setting_names()},
+            **({INDEX: self._told_index()} if INDEX in self._arrays else {}),
+        }
+        try:
+            return table.replace_schema_metadata({METADATA_KEY: json.dumps(settings)})
+        except (TypeError, ValueError, RecursionError) as error:
+            raise InputError(
+                f"The settings of the result cannot be written as JSON ({error})",
+                expected="plain numbers, texts, lists and dicts in its `method` and `plan`",
+            ) from error
+
+    def _told_index(self) -> str | list[Any]:
+        """The column that equals the index of the data frame, or else all of the index."""
+        for name in ("row", "ids"):
+            if name in self._arrays and np.array_equal(self._arrays[name], self._arrays[INDEX]):
+                return name
+        return list(self._arrays[INDEX].tolist())
+
+    @classmethod
+    def _of_networks(cls) -> list[str]:
+        """The columns of which parts may have different numbers of networks."""
+        return [column.name for column in cls.columns if column.shape == WIDE_OF_NETWORKS]
+
+    @classmethod
+    def _setting_names(cls) -> list[str]:
+        columns = {column.name for column in cls.columns}
+        return [each.name for each in fields(cls) if each.name not in columns]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """`to_arrow` as a pandas data frame.
+
+        Raises:
+            DependencyError: pandas is not installed.
+        """
+        with needs("pandas", "`to_pandas`"):
+            import pandas  # noqa: F401  # pyarrow would say so less clearly
+        return self.to_arrow().to_pandas()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a table; an earlier file stays until the new one is complete.
+
+        It is a Parquet file, and sealed: `load` notices the change of a single bit. With the ending `.csv` or
+        `.jsonl` it is for other programs, and `load` does not read it; see `howsure.results.export`. Maps of
+        positions lie in a folder beside the table; see `howsure.results.maps`. A path without an ending, or
+        of a folder, is the folder of both.
+
+        Raises:
+            FileError: The file cannot be written, for example because the disk is full.
+        """
+        given = check_path(path)
+        form = FORMS.get(given.suffix.lower())
+        if form is not None:
+            write_whole(path, partial(form, self))
+        elif self._maps and (given.is_dir() or not given.suffix):
+            with folder_made(given):
+                save_sealed(self, given / TABLE, {})
+        else:
+            save_sealed(self, path, {})
+
+    @property
+    def _maps(self) -> dict[str, NDArray[Any]]:
+        """The stored columns of positions that are there, by name."""
+        maps = {column.name for column in self.columns if column.is_map}
+        return {name: array for name, array in self._arrays.items() if name in maps}
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` wrote.
+
+        Raises:
+            FileError: The file is missing, damaged, or not a saved result of this type.
+        """
+        table = table_in(check_path(path))
+        return cls.from_table(table, *read_table(table))
+
+    @classmethod
+    def from_table(cls, path: str | os.PathLike[str], table: pa.Table, settings: Mapping[str, Any]) -> Self:
+        """The result whose table and settings these are, read from `path`.
+
+        Raises:
+            FileError: The table is not complete, or of another type.
+        """
+        if settings.get("answer") != cls.answer:
+            raise FileError(
+                f"'{os.fspath(path)}' is not a saved {cls.__name__}",
+                expected=f"answers of the kind '{cls.answer}'",
+                received=repr(settings.get("answer")),
+                hint="`howsure.load` reads whichever type a file holds",
+            )
+        with complete(path, cls.__name__):
+            given = {name: typed(types_of(cls)[name], settings[name], name) for name in cls._setting_names()}
+            names = len(given[cls.names])
+            columns = {
+                column: column.name if column.called is None else given[column.called]
+                for column in cls.columns
+            }
+            arrays = {
+                column.name: column.from_arrow(table[name], names)
+                for column, name in columns.items()
+                if column.stored
+                and not (column.is_map or (column.optional and name not in table.column_names))
+            }
+            index = settings.get(INDEX)
+            if index is not None:
+                arrays[INDEX] = arrays[index] if isinstance(index, str) else index
+            lie = Maps.of(settings)
+            maps = {
+                column.name: lie.read(path, column.name) for column in columns if column.name in lie.checksums
+            }
+            if any(len(each) != len(table) for each in maps.values()):
+                raise ValueError("its maps are of other rows")
+            found = cls(**given, **arrays, **maps)
+            found._check_maps()
+            return found._knowing(
+                {
+                    column.name: column.checked(column.from_arrow(table[name], names), (len(table),), names)
+                    for column, name in columns.items()
+                    if column.of_maps and name in table.column_names
+                }
+            )
+
+    def _check_maps(self) -> None:
+        """Raise an `InputError` for maps in files that hold what they cannot; few rows are read at a time."""
+        names = len(getattr(self, self.names))
+        rows = max(1, _READ_AT_A_TIME // max(1, math.prod(self.positions)))
+        for start in range(0, len(self) if self._maps else 0, rows):
+            part = self[start : start + rows]
+            for column in self.columns:
+                if column.name in part._maps:
+                    values = np.array(part._maps[column.name])
+                    part._checked(column, values, column.sides(len(part), names, self.positions), names)
+
+
+def save_sealed(result: Result[Any], path: str | os.PathLike[str], beside: Mapping[bytes, bytes]) -> None:
+    """Write a result as a Parquet file with a seal; an earlier file stays until the new one is complete.
+
+    `beside` holds further entries of the file's metadata, by key.
+
+    Raises:
+        FileError: The file cannot be written.
+    """
+    import pyarrow.parquet as pq
+
+    table = result.to_arrow()
+    metadata, new = {**table.schema.metadata, **beside}, None
+    place = check_place(path)
+    if result._maps:
+        new = write_maps(result._maps, place)
+        settings = json.loads(metadata[METADATA_KEY]) | {"maps": new.plain}
+        metadata[METADATA_KEY] = json.dumps(settings).encode()
+    table = table.replace_schema_metadata(metadata)
+    # A part of a file is read into one Arrow array, so it holds no more than one does.
+    rows = min(_ROWS_AT_A_TIME, rows_at_a_time(len(getattr(result, result.names))))
+
+    before = list[Maps | None]()
+
+    def write(temporary: str) -> None:
+        with open(temporary, "wb") as file:  # pyarrow takes no names that are not UTF-8
+            pq.write_table(table, file, row_group_size=rows, write_page_checksum=True)
+        seal(temporary)
+        before.append(maps_of(place))
+
+    try:
+        write_whole(path, write)
+    except BaseException:
+        if new is not None:
+            new.remove(place)
+        raise
+    for earlier in filter(None, before):
+        earlier.remove(place)
+
+
+def _as_wide(arrays: Sequence[NDArray[Any]]) -> list[NDArray[Any]]:
+    """Networks (…, M) of several parts with the largest M of them all; NaN where a part has fewer."""
+    most = max(each.shape[-1] for each in arrays)
+    ends = ([(0, 0)] * (each.ndim - 1) + [(0, most - each.shape[-1])] for each in arrays)
+    return [np.pad(each, end, constant_values=np.nan) for each, end in zip(arrays, ends, strict=True)]
+
+
+def _in_one(maps: Sequence[NDArray[Any]]) -> Any:
+    """Maps of several parts, one after the other; they stay in their files where they are all of these."""
+    if len(maps) == 1:
+        return maps[0]
+    found = JoinedMap.of(maps)
+    return np.concatenate(maps) if found is None else found
+
+
+def _known_in_all(parts: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    """The columns that are known of all parts, one part after the other."""
+    names = [name for name in parts[0] if all(name in each for each in parts)]
+    return {name: np.concatenate([each[name] for each in parts]) for name in names}
+
+
+def _plain(setting: Any) -> Any:
+    """A setting as JSON can hold it."""
+    if is_dataclass(setting) and not isinstance(setting, type):
+        return asdict(setting)
+    return dict(setting) if isinstance(setting, Mapping) else setting
+
+
+def _as_json(setting: Any) -> str:
+    """A setting as it is written, so that one that was read again is the same; other values as they print."""
+    return json.dumps(_plain(setting), default=repr)
+
+
+def read_only(array: ArrayLike) -> NDArray[Any]:
+    """A view that cannot be written to; what the caller holds stays as it is."""
+    if isinstance(array, LazyMap):
+        return array  # type: ignore[return-value]  # which nobody can write to
+    view = np.asanyarray(array).view()
+    view.flags.writeable = False
+    return view
