@@ -123,7 +123,7 @@ def assess(
     Example:
         >>> certainty = howsure.assess(model, x)
         >>> print(certainty[89])
-        45 ± 1 % '6', or '8' (40 %): coin flip. Single networks say 1 to 97 %; most of ...
+        45 ± 1 % '6', or '8' (40 %): coin flip. Most networks say 1 to 97 %; most of ...
     """
     request = Request(
         *(seed, batch_size, outputs, class_names, thresholds, output, outcome),
@@ -173,7 +173,7 @@ def stream(
         >>> for number, block in enumerate(howsure.stream(model, x)):
         ...     block.save(f"certainty-{number:04}.parquet")
         >>> print(howsure.load("certainty-0000.parquet")[0])
-        99.6 ± 1.8 % '4': sure. Single networks say 92 to > 99.9 %.
+        99.6 ± 1.8 % '4': sure. Most networks say 92 to > 99.9 %.
     """
     request = Request(
         *(seed, batch_size, outputs, class_names, thresholds, output, outcome),

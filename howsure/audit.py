@@ -256,7 +256,7 @@ def _read_at_positions(info: ModelInfo, request: Request) -> str | None:
     if outcome is None and request.class_axis is not None:
         raise fault
     if outcome is None:
-        return f"What to say before it is assessed: {fault}"
+        return f"Before you assess it, say what it puts out: {fault}"
     return outcome.read_as(info.output_shape)
 
 
@@ -312,7 +312,7 @@ def _of_estimator(model: Model, has_network: bool) -> str:
             f"Its prediction is the mean of {model.members:,} members, and each of them is a pass of "
             "howsure.assess(model, x)."
         )
-    return "Of such a model, howsure.assess(model, x) tells the plain prediction."
+    return "For such a model, howsure.assess(model, x) gives the plain prediction."
 
 
 def _advice(info: ModelInfo, random: bool, differ: bool) -> str | None:
@@ -322,9 +322,9 @@ def _advice(info: ModelInfo, random: bool, differ: bool) -> str | None:
     if differ:
         return None
     if random:
-        return "What these layers drop never reaches the output: look at what follows them."
+        return "The output does not depend on what these layers drop: look at the layers after them."
     return (
-        f"What needs no random layer: howsure.assess(model, x, method=howsure.{plain_method(info)}()), or "
+        f"Without a random layer, use howsure.assess(model, x, method=howsure.{plain_method(info)}()), or "
         "howsure.Ensemble([…]) of networks trained from different seeds; for MC dropout, train a network "
         "with Dropout."
     )

@@ -32,7 +32,7 @@ SEVEN = [[0.99, 0.01], [0.02, 0.98], [0.97, 0.03], [0.8, 0.2], [0.3, 0.7], [0.51
 def test_the_summary_counts_each_verdict_and_how_often_it_was_right():
     text = terminal.summary(made(SEVEN, [0, 1, 1, 0, 1, 0, 0], kind="image")).replace(UNIT, " %")
     assert text.startswith(
-        "Of 7 images the model is sure of 3 (right on 2, 67 %), leans towards an answer on 2 "
+        "The model is sure of 3 of 7 images (right on 2, 67 %), leans towards an answer on 2 "
         "(right on 2, 100 %) and is flipping a coin on 2 (right on 1, 50 %). "
         "Over all it is right on 71 % (29 to 96 %). "
     )
@@ -41,7 +41,7 @@ def test_the_summary_counts_each_verdict_and_how_often_it_was_right():
 def test_the_summary_without_truth_only_counts():
     text = terminal.summary(made(SEVEN[:3]))
     assert text.startswith(
-        "Of 3 rows the model is sure of 3, leans towards an answer on none and is flipping a coin on none. "
+        "The model is sure of 3 of 3 rows, leans towards an answer on none and is flipping a coin on none. "
     )
     assert "right" not in text
 
@@ -80,11 +80,11 @@ def weather():
 def test_the_summary_of_several_labels_counts_answers(weather):
     text = terminal.summary(weather)
     assert text.startswith(
-        "There is one answer for each of 3 labels, for each of 2 images. Of 6 answers the model is sure of "
-        "3, leans towards an answer on 1 and is flipping a coin on 2. Every verdict is settled"
+        "There is one answer for each of 3 labels, for each of 2 images. The model is sure of 3 of "
+        "6 answers, leans towards an answer on 1 and is flipping a coin on 2. Every verdict is settled"
     )
     known = terminal.summary(weather.with_truth([[1, 1, 1], [0, 1, 1]])).replace(UNIT, " %")
-    assert "sure of 3 (right on 2, 67 %)" in known
+    assert "sure of 3 of 6 answers (right on 2, 67 %)" in known
     assert "flipping a coin on 2 (right on 1, 50 %). Over all it is right on 67 % (22 to 96 %)." in known
     assert terminal.summary(weather[:0]) == "There were no images to assess."
 

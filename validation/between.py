@@ -366,7 +366,7 @@ PARTS: dict[str, tuple[Callable[[], Figures], Callable[[Figures], list[str]]]] =
 }
 
 SHOWN = (
-    "43 ± 2 % '0', or '1' (42 %): coin flip. Single networks say 8 to 83 %; "
+    "43 ± 2 % '0', or '1' (42 %): coin flip. Most networks say 8 to 83 %; "
     "most of the doubt is in every pass (23 ± 2 % is disagreement)."
 )
 """What the block above prints; the page is a test."""
@@ -381,18 +381,18 @@ And it promises nothing about the truth, which lies outside of many intervals.
 EXPLAINED = """
 ## Two numbers beside a percentage
 
-> 51 ± 1 % '8', or '6' (46 %): coin flip. Single networks say 40 to 62 %.
+> 51 ± 1 % '8', or '6' (46 %): coin flip. Most networks say 40 to 62 %.
 
 - **± 1 %** is the Monte Carlo error: how far the percentage may be off because the number of passes is
   finite. It is 1.96 times `mc_error`, and is about the mean of all thinned networks. More passes make it as
   small as you like.
-- **Single networks say 40 to 62 %**. This is a 90 % interval of the posterior predictive distribution: how
+- **Most networks say 40 to 62 %**. This is a 90 % interval of the posterior predictive distribution: how
   far single networks lie apart. Each thinned network has its own percentage for '8'. One in twenty says less
   than 40 %, one in twenty more than 62 %. More passes do not change this; they only measure it better.
   `certainty.interval(0.9)` has these ends. `certainty.spread` has the standard deviation between networks
   for every class.
 
-For an ensemble the text is *single members say*. The given members are all there are, so their standard
+For an ensemble the text is *most members say*. The given members are all there are, so their standard
 deviation is that of a whole population (divided by n), and errors are 0. Up to 19 members, the interval
 reaches from the smallest to the largest. A plain prediction has no interval and no spread. Calibration
 drops both, because it would need the passes. With several labels per row, each label has a spread, but no

@@ -147,7 +147,7 @@ def told_of_passes(tally: Tally) -> None:
                 reach = 196 * float(row.mc_error[row.runner_up]) + 0.5
                 exact = 100 * float(one.p[position, row.runner_up])
                 tally["rival"].append(abs(exact - float(rival[1])) <= reach)
-            apart = re.search(r"Single networks say (.+?) %(?: \((\d+) % of them\))?", text)
+            apart = re.search(r"Most networks say (.+?) %(?: \((\d+) % of them\))?", text)
             if apart is not None:
                 first, *last = re.findall(r"[\d.]+", apart[1])
                 inside = int(apart[2] or 90) / 100
@@ -316,7 +316,7 @@ HALF = "half or more"
 FACTS = (
     ("top", "`51 ± 1 % '8'`", ENUMERATED, INTERVAL),
     ("rival", "`or '6' (46 %)`", ENUMERATED, "within 1.96 `mc_error`"),
-    ("between", "`Single networks say 40 to 62 %`", ENUMERATED, "within 1.96 `interval_error`"),
+    ("between", "`Most networks say 40 to 62 %`", ENUMERATED, "within 1.96 `interval_error`"),
     ("verdict", "`coin flip.`, where settled", ENUMERATED, FACT),
     ("settles", "`400 passes do not settle it: try max_passes=1500.`", "so many passes", HALF),
     ("within", "`most of the doubt is in every pass`", ENUMERATED, FACT),

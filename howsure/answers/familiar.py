@@ -42,7 +42,7 @@ class Familiar:
         """Raise an `InputError` unless it was measured how familiar rows are."""
         if self.familiarity is None:
             raise InputError(
-                "How familiar these rows are was not measured",
+                "The familiarity of these rows was not measured",
                 expected="a table with a column 'familiarity'",
                 hint="Save one in Python: certainty.with_familiarity(…).save(path), see howsure.familiarity",
             )
@@ -63,7 +63,7 @@ class Familiar:
             >>> percentile = known.percentile(howsure.features_of(model, letters))
             >>> certainty = howsure.assess(model, letters).with_familiarity(percentile, share=known.share)
             >>> print(certainty[certainty.unfamiliar][0])
-            53 ± 2 % '6', or '8' (21 %): leaning. Single networks say 2 to 99 %; at most 0.2 % ...
+            53 ± 2 % '6', or '8' (21 %): leaning. Most networks say 2 to 99 %; at most 0.2 % ...
         """
         check_unmasked(familiarity, "The familiarities")
         given = as_floats(aligned(familiarity, self, "The familiarities", "familiarity"), "The familiarities")

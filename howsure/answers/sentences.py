@@ -96,8 +96,8 @@ def explained(answer: str, *clauses: str) -> str:
     """An answer, a full stop, and the clauses that explain it; empty clauses are left out.
 
     Example:
-        >>> explained("51 % '8', or '6' (47 %): coin flip", "single networks say 21 to 77 %", "")
-        "51 % '8', or '6' (47 %): coin flip. Single networks say 21 to 77 %."
+        >>> explained("51 % '8', or '6' (47 %): coin flip", "most networks say 21 to 77 %", "")
+        "51 % '8', or '6' (47 %): coin flip. Most networks say 21 to 77 %."
     """
     said = "; ".join(clause for clause in clauses if clause)
     return f"{answer}. {upper(said)}." if said else f"{answer}."

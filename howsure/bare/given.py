@@ -203,7 +203,7 @@ def _check_lone(columns: Sequence[str], names: Sequence[str], kind: Kind) -> Non
             "The only column of probabilities is that of the second of two classes",
             expected=f"'{columns[0]}' as the second of the class names",
             received=quoted(names),
-            hint=f"Of '{names[0]}' give both columns, `numpy.column_stack([p, 1 - p])`",
+            hint=f"For '{names[0]}', give both columns, `numpy.column_stack([p, 1 - p])`",
         )
 
 

@@ -56,8 +56,8 @@ OTHERWISE = {
     "method=howsure.MCDropout(gaussian_noise=True)": "gaussian_noise=True, in Python",
     "with positions=…": "in Python with positions=…",
     "`threshold`": "--above",
-    "`calibrator.of_label[name]` is for one label, as `certainty.of_label(name)` gives it": "That of one "
-    "label is learnt with --of-label",
+    "`calibrator.of_label[name]` is for one label, as `certainty.of_label(name)` gives it": "Learn that of "
+    "one label with --of-label",
     "`numpy.array(certainty.class_names)[labels]`": "write them into the file instead of numbers",
     "`howsure.Comparison.of_results`": "`howsure compare FIRST SECOND`",
     "`result.share`": "The column `share`",

@@ -90,9 +90,7 @@ class Above:
     ] = None
     target: Annotated[
         str | None,
-        typer.Option(
-            help="Which number --above is about, if rows have several: by name, or by position from 0."
-        ),
+        typer.Option(help="The number for --above, if rows have several: by name, or by position from 0."),
     ] = None
 
     def check(self) -> None:
@@ -161,20 +159,20 @@ class Asking:
     """Options of every command that reads a model."""
 
     outputs: Annotated[
-        Outputs | None, typer.Option(help="What the model's outputs are, if its last layer does not say.")
+        Outputs | None, typer.Option(help="Kind of the model's outputs, if its last layer does not show it.")
     ] = None
     seed: Seed = 0
     class_axis: Annotated[
         int | None,
         typer.Option(
-            help="Of a model with a class at each position, such as a pixel: the axis of its output that "
+            help="For a model with a class at each position, such as a pixel: the axis of its output that "
             "holds the classes, where 0 is that of the rows (default 1 for PyTorch, -1 for Keras)."
         ),
     ] = None
     of_label: Annotated[
         str | None,
         typer.Option(
-            help="Of a model with several labels at each position: the label whose map is assessed, by name "
+            help="For a model with several labels at each position: the label whose map is assessed, by name "
             "or by position from 0."
         ),
     ] = None
@@ -200,7 +198,7 @@ class Running(Asking):
     """Options of commands that run rows through the model."""
 
     output: Annotated[
-        str | None, typer.Option(help="Which output of a model with several, by name or by position from 0.")
+        str | None, typer.Option(help="The output to use, if a model has several: name, or position from 0.")
     ] = None
     outcome: Annotated[
         str | None,

@@ -66,7 +66,7 @@ class TableOptions(RowColumns, Above):
     of_label: Annotated[
         str | None,
         typer.Option(
-            help="Of several labels per row: the one to take, yes or no, by name or position from 0."
+            help="The label to take, if a row has several, yes or no: by name, or by position from 0."
         ),
     ] = None
     outcome: Annotated[

@@ -345,7 +345,7 @@ def _of_members(comparison: Comparison, name: str, claim: Claim | None, it: str)
         yield f"{copies} answer alike, so they say no more than one of them."
     best = f"network {members.best}"
     if claim is None or not claim.sure:
-        yield f"Whether {networks} are better together than {best} alone, {_rows(comparison)} cannot tell."
+        yield f"{upper(_rows(comparison))} cannot tell if {networks} are better together than {best} alone."
         if claim is not None:
             does = words.does_together(comparison, claim.effect, best)
             yield joined(f"The best guess is that together they {does}.", needed(comparison, claim))
@@ -355,7 +355,7 @@ def _of_members(comparison: Comparison, name: str, claim: Claim | None, it: str)
             f"{words.does_together(comparison, claim.effect, f'{best} alone')}, the best of them."
         )
         if np.isfinite(members.shared):
-            yield f"Where one is wrong, another is wrong too in {100 * members.shared:.0f}\u00a0% of cases."
+            yield f"If one is wrong, another is wrong too in {100 * members.shared:.0f}\u00a0% of cases."
     else:
         does = words.does_together(comparison, claim.effect, best)
         yield f"{one_alone(comparison, name)}: together they {does}."

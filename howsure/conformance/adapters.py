@@ -177,7 +177,7 @@ def check_predict(model: Model, rows: Sequence[Array], rounding: float) -> None:
 
 def check_made_anew(model: Model, anew: Model, rows: Sequence[Array], rounding: float) -> None:
     """An adapter that has been used gives what a new one of the same network gives."""
-    promise = "What an adapter gives does not depend on what it did before"
+    promise = "The values of an adapter do not depend on what it did before"
     require_near(anew.predict(rows), model.predict(rows), rounding, promise)
     if isinstance(model, PassModel) and isinstance(anew, PassModel) and len(model.levels) > 1:
         subjects = [Subject(one, rows, rounding) for one in (anew, model)]
@@ -406,7 +406,7 @@ def check_members(model: MemberModel, rows: Sequence[Array], rounding: float) ->
     require_near(outputs.mean(axis=0, dtype=np.float64), model.predict(rows), rounding, promise)
     for positions, where in _orders(len(rows[0]), model.info.fixed_batch):
         again = model.ask_members([array[positions] for array in rows])
-        promise = f"What members say of a row is the same {where}"
+        promise = f"The answers of members for a row are the same {where}"
         require_near(again, outputs[:, positions], rounding, promise)
 
 

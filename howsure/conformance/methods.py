@@ -112,16 +112,16 @@ def _check_draw(passes: Passes, job: Job) -> Array:
 
 
 def _check_networks(drawn: Estimates, job: Job) -> None:
-    """Columns about single networks exist for every row; for every answer too, if it has a unit."""
+    """Columns about networks exist for every row; for every answer too, if it has a unit."""
     each = (job.total, job.outcome.answers)
     of_quantiles = (*each, len(LEVELS)) if job.outcome.has_unit else (job.total, len(LEVELS))
     for name, shape in (("spread", each), ("quantiles", of_quantiles)):
         for suffix in ("", "_error"):
             given = getattr(drawn, f"{name}{suffix}")
             if given is not None:
-                require(given.shape == shape, f"What is told of `{name}` is of every row", given.shape)
+                require(given.shape == shape, f"`{name}{suffix}` has a value for every row", given.shape)
                 least = -np.inf if job.outcome.has_unit and name + suffix == "quantiles" else 0
-                require(not (given < least).any(), f"What is told of `{name}` is not below 0", np.min(given))
+                require(not (given < least).any(), f"`{name}{suffix}` is not below 0", np.min(given))
     if drawn.quantiles is not None:
         known = drawn.quantiles[np.isfinite(drawn.quantiles).all(axis=-1)]
         falls = np.diff(known, axis=-1).min(initial=0)

@@ -72,7 +72,7 @@ def _check_columns(outcome: Outcome, values: Array) -> None:
     columns = np.concatenate([mean, derived.mean(axis=0)], axis=-1)
     goes_by = outcome.goes_by(columns)
     require(goes_by.shape == columns.shape, "Every column goes by a probability", goes_by.shape)
-    require(((goes_by >= 0) & (goes_by <= 1)).all(), "What a column goes by lies between 0 and 1")
+    require(((goes_by >= 0) & (goes_by <= 1)).all(), "Every probability of a column is between 0 and 1")
     require((outcome.moves(goes_by * (1 - goes_by) + 1e-4) >= 0).all(), "Columns move by 0 or more")
     fitted = outcome.fitted_on(columns)
     require(

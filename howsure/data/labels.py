@@ -315,7 +315,7 @@ def _of_numbers(given: NDArray[Any], instead: str) -> str | None:
     """Advice for numbers that are no labels: probabilities, or a regression."""
     if given.dtype.kind != "f":
         return None
-    may_be = f"Of probabilities give {instead}. " if given.min() >= 0 and given.max() <= 1 else ""
+    may_be = f"If these are probabilities, give {instead}. " if given.min() >= 0 and given.max() <= 1 else ""
     return may_be + _ARE_NUMBERS
 
 

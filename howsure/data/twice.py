@@ -54,8 +54,8 @@ def warn_of_same_passes(marks: Sequence[Hashable], called: str) -> None:
         )
     elif found is not None and (all_alike or (len(times) == len(marks) - 1 and len(marks) > 2)):
         warn(
-            f"{called} {found[0]} and {found[1]} are the same in every row, to the last digit. What is given "
-            "twice counts twice, and `mc_error` is too small."
+            f"{called} {found[0]} and {found[1]} are the same in every row, to the last digit. They count "
+            "twice, and `mc_error` is too small."
         )
 
 

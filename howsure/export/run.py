@@ -195,7 +195,7 @@ def export(
     wrapped = network_in(model)
     if wrapped is not None and wrapped.before is not None:
         raise ModelError(
-            f"What {type(model).__name__} does to rows before its network gets them is no part of a graph",
+            f"A graph cannot hold what {type(model).__name__} does to rows before its network gets them",
             expected="a network that gets rows as they are",
             hint="Export its last step, and do to the rows what the earlier steps do before the graph runs",
         )

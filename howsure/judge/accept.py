@@ -68,7 +68,7 @@ class Acceptance:
         return (
             f"Hand {self.handed_over} of the rows to a person: at most {100 * self.risk:g} % of the rest are "
             f"{wrong}, with {100 * self.confidence:g} % confidence. "
-            f"Of {self.rows:,} labelled rows {self.accepted:,} are accepted, {mistakes}."
+            f"This accepts {self.accepted:,} of {self.rows:,} labelled rows, {mistakes}."
         )
 
 

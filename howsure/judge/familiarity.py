@@ -92,9 +92,9 @@ class Familiarity:
         rank = _rank(rows, self.share)
         low, high = 100 * betaincinv(rank, rows + 1 - rank, [0.025, 0.975])
         return (
-            f"Familiarity by '{self.score}', learnt from {self.train_rows:,} training rows. Of rows like the "
-            f"{rows:,} held-out ones at most {100 * self.share:g} % are called unfamiliar on average; with "
-            f"these held-out rows it may be {low:.2g} to {high:.2g} %." + self._fitted.note
+            f"Familiarity by '{self.score}', learnt from {self.train_rows:,} training rows. At most "
+            f"{100 * self.share:g} % of rows like the {rows:,} held-out ones are called unfamiliar on "
+            f"average; with these held-out rows it may be {low:.2g} to {high:.2g} %." + self._fitted.note
         )
 
     def __str__(self) -> str:

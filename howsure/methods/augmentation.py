@@ -40,7 +40,7 @@ class Augmentation(Method):
         >>> turned = howsure.Augmentation([shifts.rotated(10), shifts.rotated(-10)])
         >>> certainty = howsure.assess(model, x, method=turned)
         >>> print(certainty[0])
-        99.9 ± 0.5 % '4': sure. Single versions of the row say 99.7 to > 99.9 %.
+        99.9 ± 0.5 % '4': sure. Most versions of the row say 99.7 to > 99.9 %.
     """
 
     changes: Sequence[Way]

@@ -297,7 +297,7 @@ def _warn_of_other_answers(model: Any, x: Any, predicted: Array) -> None:
     if other:
         warn(
             f"On {other} of the first {len(top)} rows, `predict` of {_name(model)} says another class than "
-            "the most probable one of its `predict_proba`. What is told here goes by the probabilities."
+            "the most probable one of its `predict_proba`. howsure uses the probabilities."
         )
 
 

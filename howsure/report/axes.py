@@ -140,7 +140,7 @@ def odds_axis(low: float, high: float) -> TickedAxis:
         place,
         tuple((place(value), f"{100 * value:.6g}\u00a0%") for value in _NINES if low <= value <= high),
         "Both axes are stretched towards 100\u00a0%, where most rows lie: each step up means about ten times "
-        "fewer errors. What lies beyond an end is drawn at the edge.",
+        "fewer errors. Values beyond an end are drawn at the edge.",
     )
 
 

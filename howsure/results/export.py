@@ -3,7 +3,7 @@
 A column with a value for each class is several columns in csv, `probabilities.cat`, and an object by class
 name in JSON; one with a value at each level is the same by level: `quantiles.0.5`. A column with both has
 first the name, then the level: `quantiles.height.0.5`. A kind of answer may leave out the name where there is
-only one, see `Result.one_goes_unnamed`. Single networks are only in the Parquet file.
+only one, see `Result.one_goes_unnamed`. Networks are only in the Parquet file.
 """
 
 from __future__ import annotations

@@ -48,8 +48,8 @@ def check_sizes(model: PassModel) -> None:
     for site in sites_of(model):
         if any(side is None for side in site.shape):
             raise ModelError(
-                f"How many units layer '{site.name}' drops from depends on the values of the rows, so it has "
-                "no mask that all rows share",
+                f"The number of units that layer '{site.name}' drops from depends on the values of the rows, "
+                "so it has no mask that all rows share",
                 expected="sizes that follow from the shape of the rows",
                 received=f"a mask of {' × '.join('?' if n is None else str(n) for n in site.shape)}",
                 hint="In a TextVectorization before it, set output_sequence_length",
@@ -91,8 +91,8 @@ def check_random(model: PassModel) -> None:
         names = listed(list(dict.fromkeys(layer.name.partition("#")[0] for layer in info.layers)))
         what = "has no random layer that can be switched on, so all its passes would be the same"
         hint = (
-            f"What needs no random layer: method=howsure.{plain_method(info)}(), or howsure.Ensemble([…]) of "
-            "networks trained from different seeds. To use dropout, train a network that has it"
+            f"Use method=howsure.{plain_method(info)}(), or howsure.Ensemble([…]) of networks trained from "
+            "different seeds. To use dropout, train a network that has it"
         )
         noise = [f"'{layer.name}'" for layer in info.layers if layer.note and ASKED_FOR in layer.note]
         if noise:

@@ -296,7 +296,7 @@ def _check_labels(recipe: Recipe, files: Sequence[SourceFile]) -> None:
     unread = next((file for file in files if file.fault is not None), None)
     if unread is not None:
         raise InputError(
-            f"Which labels belong to which rows cannot be told: {unread.fault}",
+            f"howsure cannot match labels and rows: {unread.fault}",
             expected="files of rows that can all be read, with --labels",
             hint="Repair that file, or put the labels into a column of the rows",
         )

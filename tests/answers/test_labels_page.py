@@ -25,7 +25,7 @@ def test_the_headline_counts_answers() -> None:
     html = render(several, images(200))
     words = Page(html).words
     sure, flips = (int(np.sum(several.verdict == word)) for word in (SURE, COIN_FLIP))
-    assert f"Of 600 answers the model is sure of {sure}; on {flips} it is flipping a coin." in words
+    assert f"The model is sure of {sure} of 600 answers; on {flips} it is flipping a coin." in words
     assert "one for each of 3 labels, for each of 200 images." in words
     counts = [int(np.sum(several.verdict == word)) for word in VERDICTS]
     assert [int(cells[1]) for cells in table_rows(html, "Verdicts")] == counts

@@ -176,7 +176,7 @@ def test_ids_are_on_every_card_and_every_line() -> None:
     assert ">file</th>" in html
 
 
-def test_a_card_says_once_where_single_networks_lie() -> None:
+def test_a_card_says_once_where_most_networks_lie() -> None:
     random = np.random.default_rng(0)
     passes = random.dirichlet([2.0, 2.0], (200, 30))
     certainty = howsure.Certainty.from_passes(passes)
@@ -188,12 +188,12 @@ def test_a_card_says_once_where_single_networks_lie() -> None:
     for card, position in zip(cards, shown, strict=True):
         row = certainty[int(position)]
         low, high = (f"{100 * end:.0f}" for end in row.interval(0.9))
-        assert re.findall(r"&#39;(\d)&#39;: single passes say (\d+) to (\d+) %", card) == [
+        assert re.findall(r"&#39;(\d)&#39;: most passes say (\d+) to (\d+) %", card) == [
             (row.label_name, low, high)
         ]
-    assert "nine in ten lie within the percentages" in top(html)["What is ±?"]
+    assert "nine in ten of them lie within the percentages" in top(html)["What is ±?"]
     without = render(make_certainty(40))
-    assert "ingle networks" not in Page(without).words
+    assert "ost networks say" not in Page(without).words
 
 
 @pytest.mark.parametrize("kind", ["dict", "pandas", "polars", "arrow"])

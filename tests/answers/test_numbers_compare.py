@@ -155,7 +155,7 @@ def test_the_sentence_says_what_differs_and_what_does_not():
     assert "The RMSE is the same." in said
     said = lead(Comparison.of_results({"exact": EXACT, "rough": ROUGH}, Y, calibrated=False))
     assert said.startswith("Take 'exact': no other method here has a lower NLL by more than chance.")
-    assert re.search(r"That of 'rough' is 0\.\d+ higher \(95.% interval 0\.\d+.to.\d\.\d+\)\.$", said)
+    assert re.search(r"The NLL of 'rough' is 0\.\d+ higher \(95.% interval 0\.\d+.to.\d\.\d+\)\.$", said)
     said = lead(Comparison.of_results({"exact": EXACT, "twin": EXACT}, Y, calibrated=False))
     assert said == "Take 'exact': the NLL of 'twin' is the same."
 

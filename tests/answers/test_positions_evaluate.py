@@ -155,7 +155,7 @@ def test_true_shares_between_networks_are_counted():
     low, high = quantiles[0, :, 2], quantiles[0, :, 8]
     share = np.stack([(k == TRUTH).mean(axis=(1, 2)) for k in range(3)], axis=1)
     assert found.shares_held.value == pytest.approx(np.mean((low <= share) & (share <= high)))
-    assert "promise nothing of the truth" in str(found)
+    assert "promises nothing about the truth" in str(found)
     assert howsure.evaluate(RESULT, TRUTH).shares_held is None
 
 

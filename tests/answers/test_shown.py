@@ -1,6 +1,7 @@
 """What a result shows of itself: printed, and as a page."""
 
 import dataclasses
+import re
 import subprocess
 import sys
 
@@ -34,7 +35,7 @@ def test_of_many_rows_the_most_undecided_are_told():
     certainty = make_certainty(FEW_ROWS + 1, truth=False)
     first, *lines = str(certainty).splitlines()
     verdicts = [str(word) for word in certainty.verdict]
-    assert first.startswith(f"Of 11 images the model is sure of {verdicts.count('sure') or 'none'}; ")
+    assert first.startswith(f"The model is sure of {verdicts.count('sure') or 'none'} of 11 images; ")
     assert first.endswith("The 5 most undecided images:")
     order = np.argsort(certainty.gap)[:MOST_UNDECIDED]
     assert lines == [f"image {k}: {certainty[int(k)]}" for k in order]
@@ -63,7 +64,7 @@ def test_labels_are_told_by_row_or_by_answer():
         assert line == f"image {row.row}: {row} Truth: {', '.join(held) or 'none'}."
     many = make_multilabel(50, 3)
     first, *lines = str(many).splitlines()
-    assert first.startswith("Of 150 answers the model is sure of ")
+    assert re.match("The model is sure of (none|[0-9]+) of 150 answers; ", first)
     assert first.endswith("The 5 most undecided answers:")
     for line, position, k in zip(lines, *many.most_undecided(5), strict=True):
         truth = "yes" if many.truth[position, k] else "no"

@@ -232,12 +232,12 @@ def test_no_clear_answer_among_many():
     found = howsure.Certainty.from_probabilities(p)
     assert str(found[0]) == "7.4 % '0', then '1' (7.1 %) and 98 others: no clear answer."
     assert lead(found) == (
-        "Of 2 rows the model is sure of none; on 1 it is flipping a coin, and for 1 it has no clear answer."
+        "The model is sure of none of 2 rows; on 1 it is flipping a coin, and for 1 it has no clear answer."
     )
     assert lead(found[:1]) == "The model has no clear answer for the one row it was given."
     assert lead(found[[0, 0]]) == "The model has no clear answer for any of 2 rows."
     assert summary(found).startswith(
-        "Of 2 rows the model is sure of none, leans towards an answer on none, is flipping a coin on 1 and "
+        "The model is sure of none of 2 rows, leans towards an answer on none, is flipping a coin on 1 and "
         "has no clear answer for 1. "
     )
     page = render(found)

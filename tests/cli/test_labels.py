@@ -40,7 +40,7 @@ def test_each_label_is_told_scored_and_saved(folder):
         *("--class-names", ",".join(NAMES)),
     )
     assert done.exit_code == 0, done.stderr
-    assert "Of 120 answers" in " ".join(done.stdout.split())
+    assert "of 120 answers" in " ".join(done.stdout.split())
     found = howsure.load(out)
     assert isinstance(found, howsure.MultilabelCertainty)
     assert found.label_names == NAMES

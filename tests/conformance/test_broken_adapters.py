@@ -271,7 +271,7 @@ BROKEN = {
         {"change": lambda features, logits: (np.abs(features), logits)},
         "The last layer is linear in its features",
     ),
-    "memory": (Remembers, {}, "does not depend on what it did before"),
+    "memory": (Remembers, {}, "do not depend on what it did before"),
     "rows changed": (Overwrites, {}, "The caller's rows stay as they are"),
     "in_precision": (OtherPrecision, {"change": lambda outputs, rows: outputs}, "In float32 passes give"),
 }

@@ -155,7 +155,7 @@ BROKEN = {
     "a missing row": (Drawn(without_last), "Every row has an estimate in every column"),
     "a spread of some rows": (
         Drawn(lambda estimates, job, numbers: replace(estimates, spread=estimates.mean[:-1])),
-        "What is told of `spread` is of every row",
+        "`spread` has a value for every row",
     ),
     "a missing column": (
         Drawn(changed(mean=lambda mean: mean[:, :-1])),

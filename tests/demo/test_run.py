@@ -65,7 +65,7 @@ def test_digits_stand_side_by_side_where_there_is_room(width, across):
     assert [line.count("row ") for line in rows] == [across] * (10 // across) + [1] * (10 % across > 0)
     text = " ".join(console.file.getvalue().split())
     assert text.count("Truth: '8'") == 10
-    assert "Of 12 images the model is sure of" in text
+    assert "of 12 images" in text
 
 
 def test_fewer_digits_than_are_shown():
@@ -117,7 +117,7 @@ def test_the_demo_from_data_to_report(tmp_path, monkeypatch):
         "strokes made for this test",
         "1 epoch",
         "most undecided",
-        "Of 20 images",
+        "of 20 images",
         "training ",
         "assessing ",
         "Comparing softmax, MC dropout, ensemble, MC dropout of the ensemble",

@@ -166,7 +166,7 @@ def test_in_words():
     assert str(found) == (
         f"Hand {100 * share:.1f} % ({100 * low:.1f} to {100 * high:.1f} %) of the rows to a person: at most "
         "1 % of the rest are wrong, with 95 % confidence. "
-        f"Of 4,000 labelled rows {found.accepted:,} are accepted, with {mistakes} mistakes among them."
+        f"This accepts {found.accepted:,} of 4,000 labelled rows, with {mistakes} mistakes among them."
     )
 
 

@@ -464,7 +464,7 @@ def test_in_words():
     assert "learnt from 1,000 rows with known answers" in words
     assert "claimed too much, so its highest percentages are lowered" in words
     assert "they became better" in words
-    assert "Whether the model was trained on these rows cannot be known" in words
+    assert "If the model was trained on these rows, none of this holds" in words
     assert "too little" in calibrate(certainty_of(p), draw(rows=1000, temperature=0.5)[1]).in_words()
     assert "need no change" in calibrate(certainty_of(p), draw(rows=1000, temperature=1.0)[1]).in_words()
 

@@ -346,8 +346,8 @@ def test_it_is_float32_frozen_and_travels():
 
 def test_in_words():
     assert str(fit("energy", held_out=999, share=0.01)) == (
-        "Familiarity by 'energy', learnt from 300 training rows. Of rows like the 999 held-out ones at most "
-        "1 % are called unfamiliar on average; with these held-out rows it may be 0.48 to 1.7 %."
+        "Familiarity by 'energy', learnt from 300 training rows. At most 1 % of rows like the 999 held-out "
+        "ones are called unfamiliar on average; with these held-out rows it may be 0.48 to 1.7 %."
     )
 
 

@@ -119,7 +119,7 @@ def test_members_lie_apart_as_numpy_says():
     assert not found.spread_error.any()
     of_label = np.take_along_axis(p, found.label[None, :, None], axis=-1)[..., 0]
     np.testing.assert_allclose(found.interval(0.9), np.stack([of_label.min(0), of_label.max(0)], axis=-1))
-    assert " Single members say " in str(found[0])
+    assert " Most members say " in str(found[0])
 
 
 def test_passes_of_members_count_alike():

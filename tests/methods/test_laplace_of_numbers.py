@@ -159,7 +159,7 @@ def test_everything_is_exact():
     assert found.quantiles.shape == (9, 2, len(LEVELS))
     said = str(found[0])
     assert "% of answers between" in said
-    assert "networks alone" in said
+    assert "(networks: " in said
     assert "±" not in said
     assert json.loads(json.dumps(found.method))["noise"] == fitted.noise.tolist()
     assert "passes" not in found.method

@@ -154,7 +154,7 @@ def test_the_spread_of_a_forest_is_that_of_its_trees(fitted):
     top = np.sort(np.take_along_axis(trees, found.label[None, :, None], axis=-1)[..., 0], axis=0)
     ends = found.interval(0.8)  # of 15 trees all but one at either end
     np.testing.assert_allclose(ends, top[[1, 13]].T, atol=1e-7)
-    assert " Single members say " in " ".join(str(row) for row in found)
+    assert " Most members say " in " ".join(str(row) for row in found)
 
 
 def test_the_members_of_a_vote_are_all_there_are(fitted):
@@ -388,7 +388,7 @@ def test_an_audit_says_what_the_passes_are(fitted):
     )
     assert "the mean of 15 members, and each of them is a pass" in said
     said = str(howsure.audit(fitted["logistic regression"], X))
-    assert "Of such a model, howsure.assess(model, x) tells the plain prediction." in said
+    assert "For such a model, howsure.assess(model, x) gives the plain prediction." in said
 
 
 def test_a_comparison_calibrates_the_plain_prediction(fitted):

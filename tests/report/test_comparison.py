@@ -656,7 +656,7 @@ def test_the_report_beside_a_comparison_says_at_its_top_what_the_comparison_says
     said = " ".join(lead(comparison).replace("\u00a0", " ").split())
     assert f"A comparison of methods on 150 rows says: {said}" in top
     assert "A comparison of methods" not in Page(render(certainty)).words
-    assert "only a comparison can say" in Page(render(certainty)).words
+    assert "Only a comparison can say" in Page(render(certainty)).words
 
 
 def as_assessed(comparison: Comparison) -> Comparison:
@@ -676,7 +676,7 @@ def test_it_says_whether_the_method_shown_is_the_one_to_believe() -> None:
         certainty = make_certainty(40, method=dict(method.settings))
         words = Page(render(certainty, comparison=comparison)).words
         assert ("That is the method shown here." in words) == agrees
-        assert ("Where the two differ, believe the ensemble." in words) != agrees
+        assert ("If the two differ, believe the ensemble." in words) != agrees
     mended = make_certainty(40, method={**Softmax().settings, "calibration": {"temperature": 2.0}})
     too_sure = np.full(80, 0.999) * (np.arange(80) % 4 > 0) + 1e-4
     calibrated = as_assessed(of_true({"softmax": too_sure}, calibrated=True))

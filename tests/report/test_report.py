@@ -44,7 +44,7 @@ def test_the_headline_counts_what_the_certainty_counts() -> None:
     html = render(certainty, images(1_200))
     words = Page(html).words
     sure, flips = count[SURE], count[COIN_FLIP]
-    assert f"Of 1,200 images the model is sure of {sure:,}; on {flips:,} it is flipping a coin." in words
+    assert f"The model is sure of {sure:,} of 1,200 images; on {flips:,} it is flipping a coin." in words
     assert f"for {np.sum(~certainty.settled)} images" in words
     correct = certainty.label == certainty.truth
     for cells, word in zip(table_rows(html, "Verdicts"), VERDICTS, strict=True):
@@ -64,8 +64,8 @@ def test_the_headline_counts_what_the_certainty_counts() -> None:
         ([[0.51, 0.49]], "The model is flipping a coin on the one row it was given."),
         ([[0.99, 0.01]] * 2, "The model is sure of all 2 rows."),
         ([[0.51, 0.49]] * 2, "On all 2 rows the model is flipping a coin."),
-        ([[0.7, 0.3]] * 2, "Of 2 rows the model is sure of none; on none is it flipping a coin."),
-        ([[0.99, 0.01], [0.7, 0.3]], "Of 2 rows the model is sure of 1; on none is it flipping a coin."),
+        ([[0.7, 0.3]] * 2, "The model is sure of none of 2 rows; on none is it flipping a coin."),
+        ([[0.99, 0.01], [0.7, 0.3]], "The model is sure of 1 of 2 rows; on none is it flipping a coin."),
     ],
 )
 def test_the_lead_reads_well_for_few_rows(probabilities: list[list[float]], said: str) -> None:
@@ -342,13 +342,13 @@ def test_the_page_says_what_one_answer_would_get_and_which_class_it_misses() -> 
     said = Page(page).words.replace("\u00a0", " ")
     assert "is right on 98.0 % (96.9 to 98.8 %): no more" in said
     assert "Always saying '0' would be right on 97.0 %. " in said
-    assert "Of the 30 rows that are '1' it finds 10, 33 % (17 to 53 %)." in said
+    assert "The model finds 10 of the 30 rows that are '1', 33 % (17 to 53 %)." in said
     rows = table_rows(page, "Classes")
     assert [cells[8:] for cells in rows] == [["30", "33 % 17 to 53 %"], ["970", "100 % 99.62 to 100 %"]]
     blind = render(certainty_of([[0.97, 0.03]] * 1000, truth=truth))
     said = Page(blind).words.replace("\u00a0", " ")
     assert "Always saying '0' would be right on 97.0 %: the difference may be chance." in said
-    assert "Of the 30 rows that are '1' it finds 0, 0 % (0 to 12 %)." in said
+    assert "The model finds 0 of the 30 rows that are '1', 0 % (0 to 12 %)." in said
     assert [cells[0] for cells in table_rows(blind, "Classes")] == ["0", "1"]
     worse = Page(render(certainty_of([[0.9, 0.1]] * 900 + [[0.1, 0.9]] * 100, truth=truth[::-1]))).words
     assert "Always saying '0' would be right on 97.0 %, which is more." in worse.replace("\u00a0", " ")

@@ -213,7 +213,7 @@ def test_a_plan_and_an_audit_take_the_axis_as_an_assessment_does():
     with pytest.raises(howsure.ModelError, match="does not say which of its two axes"):
         howsure.plan(model, x, outputs="logits")
     said = str(howsure.audit(model, x, outputs="logits"))
-    assert "What to say before it is assessed: " in said
+    assert "Before you assess it, say what it puts out: " in said
     assert "class_axis=2 reads 4 classes at 7 positions" in said
     assert howsure.plan(model, x, outputs="logits", class_axis=2) == howsure.Plan()
     for axis, classes in ((1, 7), (2, 4), (-1, 4)):

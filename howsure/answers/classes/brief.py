@@ -104,14 +104,14 @@ def method_point(
     if words["shows"]:
         said += f" It is shown because {words['shows']}."
     if comparison is None:
-        said += f" Whether another method has {better} here, only a comparison can say."
+        said += f" Only a comparison can say whether another method has {better} here."
         return Point("Which method, and why?", said)
     best = chosen(comparison)
     believed = comparison.certainties[best].method
     agrees = believed.get("name") == result.method.get("name") and (
         ("calibration" in believed) == ("calibration" in result.method)
     )
-    which = f"Where the two differ, believe {the(comparison, best)}."
+    which = f"If the two differ, believe {the(comparison, best)}."
     if agrees:
         which = "That is the method shown here."
     rows = counted(comparison.rows, comparison.kind)
@@ -133,12 +133,12 @@ def _margin(certainty: Certainty) -> Point:
         said = "One pass has no ±: the percentages are the same every time, which does not make them true."
     else:
         said = (
-            "How far a percentage would move with endlessly many passes, at 95 %. It does not say whether "
-            "the model is right."
+            "± says how far a percentage would move with endlessly many passes, at 95 %. It does not say "
+            "whether the model is right."
         )
         low, _ = certainty.interval().T
         if np.isfinite(low).any():
             between = words_of(certainty.method)["between"]
-            said += f" How far single {between} lie apart is another matter: nine in ten lie within the "
-            said += f"percentages after ‘single {between} say’, or more where that is said there."
+            said += f" It is not the range of the {between}: nine in ten of them lie within the percentages "
+            said += f"after ‘most {between} say’, or more if a higher share stands there."
     return Point("What is ±?", said)

@@ -149,7 +149,7 @@ class Calibrator(Kept):
         verdict = {
             "better": "Taken together, they became better, by more than chance explains.",
             "worse": "Taken together, they became worse, by more than chance explains.",
-            "cannot tell": "Whether they became better, these rows cannot tell.",
+            "cannot tell": "These rows cannot tell whether they became better.",
         }[self.helps]
         return " ".join(
             [
@@ -160,7 +160,7 @@ class Calibrator(Kept):
                 f"before, and by {off_in_words(self.after.ece)} after.",
                 verdict,
                 *self.warnings,
-                "Whether the model was trained on these rows cannot be known; if so, none of this holds.",
+                "If the model was trained on these rows, none of this holds; howsure cannot know that.",
             ]
         )
 
@@ -169,7 +169,7 @@ class Calibrator(Kept):
         low, high = self._temperature_interval(temperature)
         shown = f"(temperature {temperature:.2f}, {low:.2f} to {high:.2f}, where 1 changes nothing)"
         if mistakes_of(self.before) < LEAST_MISTAKES:
-            return f"How far to change the model's percentages, these rows cannot say {shown}."
+            return f"These rows cannot say how far to change the model's percentages {shown}."
         return temperature_in_words(low, high, shown)
 
     def _temperature_interval(self, temperature: float) -> tuple[float, float]:

@@ -44,7 +44,7 @@ def lead(certainty: Certainty) -> str:
     on_flips = f"on {flips:,} it is flipping a coin" if flips else "on none is it flipping a coin"
     if unclear:
         on_flips += f", and for {unclear:,} it has no clear answer"
-    return f"Of {counted(rows, kind)} the model is sure of {f'{sure:,}' if sure else 'none'}; {on_flips}."
+    return f"The model is sure of {f'{sure:,}' if sure else 'none'} of {counted(rows, kind)}; {on_flips}."
 
 
 def lines(certainty: Certainty, count: int | None) -> Lines:
@@ -62,19 +62,19 @@ def summary(certainty: Certainty) -> str:
     """How many rows got which verdict, how often it was right, whether all is settled, what the doubt is."""
     if not len(certainty):
         return lead(certainty)
-    parts = []
+    parts, whole = list[str](), f" of {counted(len(certainty), certainty.kind)}"
     for verdict, phrase in _PHRASES.items():
         unclear = certainty.no_clear_answer
         chosen = unclear if verdict == verdicts.NO_CLEAR_ANSWER else (certainty.verdict == verdict) & ~unclear
         count = int(np.sum(chosen))
         if verdict == verdicts.NO_CLEAR_ANSWER and not count:
             continue
-        said = f"{phrase} {f'{count:,}' if count else 'none'}"
+        said = f"{phrase} {f'{count:,}' if count else 'none'}{'' if parts else whole}"
         if count and certainty.truth is not None:
             right = int(np.sum(chosen & (certainty.label == certainty.truth)))
             said += f" (right on {right:,}, {share_of(proportion(right, count))})"
         parts.append(said)
-    text = f"Of {counted(len(certainty), certainty.kind)} the model {listed(parts)}. "
+    text = f"The model {listed(parts)}. "
     if certainty.truth is not None:
         overall = proportion(int(np.sum(certainty.label == certainty.truth)), len(certainty))
         text += f"Over all it is right on {share_of(overall)} ({interval_of(overall)}). "

@@ -76,7 +76,7 @@ class Row(Displayed):
         return called(self.kind, self.row, self.id, self.id_name)
 
     def interval(self, level: float = between.SHOWN) -> tuple[float, float]:
-        """Between which probabilities of `label` single networks lie, as `Certainty.interval`."""
+        """The interval of networks' probabilities of `label`, as `Certainty.interval`."""
         if self.quantiles is None:
             return np.nan, np.nan
         low, high = between.interval_of(self.quantiles, level)
@@ -121,16 +121,16 @@ def sentence_of(row: Row) -> str:
 
 
 def single_in_words(row: Row) -> str:
-    """The interval of nine in ten networks: `between networks 40 to 62 %`; empty if it is unknown.
+    """The interval of nine in ten networks: `most networks say 40 to 62 %`; empty if it is unknown.
 
     If a few extreme networks pull the mean out of that interval, a wider one that contains the mean is given:
-    `single networks say 12 to > 99.9 % (99 % of them)`. If none contains it, the text is empty.
+    `most networks say 12 to > 99.9 % (99 % of them)`. If none contains it, the text is empty.
     """
     for level in between.TOLD:
         ends = _ends_in_words(*row.interval(level), row.probability)
         if ends:
             of_them = "" if level == between.SHOWN else f" ({100 * level:g} % of them)"
-            return f"single {words_of(row.method)['between']} say {ends} %{of_them}"
+            return f"most {words_of(row.method)['between']} say {ends} %{of_them}"
     return ""
 
 

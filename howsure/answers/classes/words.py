@@ -122,7 +122,7 @@ def rare_in_words(certainty: Certainty) -> str:
         worst = min(missed, key=lambda k: found[k].share)
         least = found[worst]
         there = counted(least.total, certainty.kind)
-        said += f" Of the {there} that are '{names[worst]}' it finds {least.count:,}, "
+        said += f" The model finds {least.count:,} of the {there} that are '{names[worst]}', "
         said += f"{share_of(least)} ({interval_of(least)})."
     return said
 

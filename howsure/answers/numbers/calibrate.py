@@ -149,7 +149,7 @@ class RegressionCalibrator(Kept):
             [
                 *said,
                 *self.warnings,
-                "Whether the model was trained on these rows cannot be known; if so, none of this holds.",
+                "If the model was trained on these rows, none of this holds; howsure cannot know that.",
             ]
         )
 
@@ -157,11 +157,11 @@ class RegressionCalibrator(Kept):
         """Coverage of the intervals of one target, in rows that it had not learnt from."""
         before, after = (of.of_target[name].coverage for of in (self.before, self.after))
         assert after is not None  # std is known now
-        was = "" if before is None else f" {rate(before.value)} before and"
-        now = " now" if before is not None else ""
+        now = "" if before is None else f" before and {rate(after.value)} now"
+        first = after if before is None else before
         return (
-            f"Of answers in rows that it had not learnt from, {100 * SHOWN:g}\u00a0% intervals held{was} "
-            f"{rate(after.value)}{now}."
+            f"In rows that it had not learnt from, {100 * SHOWN:g}\u00a0% intervals held "
+            f"{rate(first.value)} of the answers{now}."
         )
 
     def __repr__(self) -> str:

@@ -93,7 +93,7 @@ class NumberWords:
             return f"Take {than}: {rows} are too few to tell whether another method has a lower NLL."
         value, interval = apart(gap)
         return (
-            f"Take {than}: no other method here has a lower NLL by more than chance. That of {name} is "
+            f"Take {than}: no other method here has a lower NLL by more than chance. The NLL of {name} is "
             f"{value} (95\u00a0% interval {interval})."
         )
 

@@ -1,4 +1,4 @@
-"""Single networks of a result of numbers, and the share of all networks that each stands for."""
+"""Networks of a result of numbers, and the share of all networks that each stands for."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOST = 1e6
 
 @dataclass(frozen=True, eq=False)
 class SingleNetworks:
-    """Single networks for one target of N rows.
+    """Networks for one target of N rows.
 
     Attributes:
         numbers: (N, M) of each network.

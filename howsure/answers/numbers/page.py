@@ -214,11 +214,11 @@ def _margin(result: RegressionCertainty) -> Point:
         said = "There is none: how far these numbers would move with other passes is not known."
     else:
         said = (
-            f"How far a number would move with endlessly many passes, at 95{UNIT}. It does not say where a "
-            "new answer lies."
+            f"± says how far a number would move with endlessly many passes, at 95{UNIT}. It does not say "
+            "where a new answer lies."
         )
     if result.spread is not None:
-        said += f" How far {between} lie apart is told by itself; more passes do not make it smaller."
+        said += f" The spread between {between} is another number; more passes do not make it smaller."
     return Point(question, said)
 
 

@@ -185,7 +185,7 @@ def coverage_in_words(result: RegressionCertainty, k: int) -> str:
     found, verdict = levels[-1].found, verdict_of(levels)
     if found.total == 1:
         return f"Its true answer lies {'in' if found.count else 'outside'} the 95{UNIT} interval."
-    said = f"Of the true answers {share_of(found)} ({interval_of(found)}) lie in their 95{UNIT} intervals"
+    said = f"{share_of(found)} ({interval_of(found)}) of the true answers lie in their 95{UNIT} intervals"
     if not verdict:
         return f"{said}: no more of a difference than chance allows."
     return f"{said}. Intervals are {verdict}. {MENDED}"
@@ -221,15 +221,15 @@ def _coverages_in_words(result: RegressionCertainty) -> str:
     if len(known) < len(names):
         return ""
     shares = _by_name(names, [share_of(levels[-1].found) for levels in known])
-    said = f"Of the true answers {shares} lie in their 95{UNIT} intervals"
+    said = f"{shares} of the true answers lie in their 95{UNIT} intervals"
     verdicts = [
-        f"those of '{name}' are {verdict}"
+        f"the intervals of '{name}' are {verdict}"
         for name, levels in zip(names, known, strict=True)
         if (verdict := verdict_of(levels))
     ]
     if not verdicts:
         return f"{said}: no more of a difference than chance allows."
-    return f"{said}. Of the intervals, {listed(verdicts)}. {MENDED}"
+    return f"{said}. {upper(listed(verdicts))}. {MENDED}"
 
 
 def _made_of_by_name(result: RegressionCertainty) -> str:

@@ -112,7 +112,7 @@ COLUMNS = (
     ),
     _wide(
         "networks",
-        "numbers of single networks in ascending order: of each, or 64 quantiles where there are more; NaN "
+        "numbers of the networks in ascending order: of each, or 64 quantiles where there are more; NaN "
         "where a row has fewer, None where not told",
         WIDE_OF_NETWORKS,
         optional=True,
@@ -164,7 +164,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         quantiles: (N, K, 11) number that 0.5, 2.5, 5, 10, 25, 50, 75, 90, 95, 97.5 and 99.5 % of the networks
             stay below; NaN where unknown, None where not told. See `credible_interval`.
         quantiles_error: (N, K, 11) standard error of `quantiles`; NaN where unknown.
-        networks: (N, K, M) numbers of single networks in ascending order: of each, or 64 quantiles where
+        networks: (N, K, M) numbers of the networks in ascending order: of each, or 64 quantiles where
             there are more; NaN where a row has fewer, None where not told. See `above`.
         networks_noise: (N, K, M) the `noise` that each of `networks` puts out; None where it puts out none.
         independent: (N,) count, how many independent passes tell the share of networks above a limit as well;
@@ -192,9 +192,9 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         >>> print(result[0])
         4.227 ± 0.008; 95 % of networks between 4.09 and 4.26.
         >>> print(result.with_noise(0.5)[0])
-        4.227 ± 0.008; 95 % of answers between 3.2 and 5.2 (networks alone: 4.09 to 4.26). Most of the ...
+        4.227 ± 0.008; 95 % of answers between 3.2 and 5.2 (networks: 4.09 to 4.26). Most of the ...
         >>> print(result.with_noise(0.5).above(4.0)[0])
-        67.4 ± 0.9 % 'above 4.000', or 'at most 4.000' (33 %): leaning. Single networks say 57 to 70 %; ...
+        67.4 ± 0.9 % 'above 4.000', or 'at most 4.000' (33 %): leaning. Most networks say 57 to 70 %; ...
     """
 
     answer: ClassVar[str] = "numbers"
@@ -490,7 +490,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
     ) -> RegressionCertainty:
         """The result of means and standard deviations of new answers that something else computed.
 
-        They count as one pass: `mc_error` is 0, and nothing is known of single networks. `std` is kept as it
+        They count as one pass: `mc_error` is 0, and nothing is known of networks. `std` is kept as it
         is; `noise` stays unknown, as nobody says which part of it is noise.
 
         Args:

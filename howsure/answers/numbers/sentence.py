@@ -135,7 +135,7 @@ def _known(ends: Floats) -> tuple[float, float] | None:
 
 
 def number_in_words(row: NumbersRow, k: int) -> str:
-    """One number of a row: `4.21 ± 0.02; 95 % of answers between 2.9 and 5.5 (networks alone: 3.8 to 4.6)`.
+    """One number of a row: `4.21 ± 0.02; 95 % of answers between 2.9 and 5.5 (networks: 3.8 to 4.6)`.
 
     If passes are too few for an interval between networks, it gives their standard deviation.
     """
@@ -147,8 +147,7 @@ def number_in_words(row: NumbersRow, k: int) -> str:
     if told.answers is not None:
         said += f"; {OF_ANSWERS} {digits.between(told.answers)}"
         if told.networks is not None:
-            alone = words if level == SHOWN else of_networks
-            said += f" ({alone} alone: {digits.to(told.networks)})"
+            said += f" ({words if level == SHOWN else of_networks}: {digits.to(told.networks)})"
         elif np.isfinite(spread):
             said += f" ({deviation}: {significant(spread, 2)})"
     elif told.networks is not None:

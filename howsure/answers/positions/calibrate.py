@@ -84,7 +84,7 @@ class DenseCalibrator(Kept):
         """The same rows with calibrated probabilities, and what follows from them.
 
         Without offsets labels stay, and with them shares and overlap. With them labels may change: `share` is
-        then that of the new labels, and its errors and all that is of single networks are NaN, as they would
+        then that of the new labels, and its errors and all that is of networks are NaN, as they would
         need the passes. Errors are propagated. `expected_entropy` keeps its share of the entropy: how doubt
         is split is the model's, how much there is the calibration's. The maps of a row of a saved result are
         made when they are read.
@@ -116,7 +116,7 @@ class DenseCalibrator(Kept):
         """Sentences for a reader who knows no statistics."""
         shown = f"(temperature {self.temperature}, where 1 changes nothing)"
         change = temperature_in_words(self.temperature.low, self.temperature.high, shown)
-        better = "Whether they became better, these rows cannot tell."
+        better = "These rows cannot tell whether they became better."
         if self.difference.excludes_zero:
             better = "They became better" if self.difference.value < 0 else "They became worse"
             better += ", by more than chance explains."
@@ -373,7 +373,7 @@ def _calibrated(result: DenseCertainty, theta: Floats, *, relabelled: bool) -> d
 
 
 def _shares_of(result: DenseCertainty, label: Any) -> dict[str, Any]:
-    """Shares of labels (N, *P), without anything of single networks."""
+    """Shares of labels (N, *P), without anything of networks."""
     classes = len(result.class_names)
     share = np.empty((len(result), classes))
     for at in range(len(result)):

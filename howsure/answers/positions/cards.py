@@ -131,7 +131,7 @@ class ShareLine:
         colour: On the map.
         share: With what the finite number of passes leaves open, in words.
         amount: Area, volume or length of the positions; empty if their sides are unknown.
-        between: Ends of what nine in ten networks say; a dash where unknown.
+        between: Interval of nine in ten networks; a dash if unknown.
         overlap: Mean Dice of pairs of networks; a dash where no network has the class.
         truth: Share of the positions that count which are truly of the class; empty without labels.
         length: The share, in per cent.

@@ -170,11 +170,11 @@ class DenseEvaluation(Comparable, Displayed):
         found = [self.note] if self.note else []
         scores = [getattr(self, name) for name in GOOD if getattr(self, name) is not None]
         if any(math.isfinite(score.value) and math.isnan(score.low) for score in scores):
-            found.append(f"Where no interval stands, these {self._kind}s are too few or too unequal for one.")
+            found.append(f"Scores without an interval have too few {self._kind}s, or too unequal ones.")
         if self.shares_held is not None:
             found.append(
-                f"Of true shares {self.shares_held} lie between those of nine in ten networks, which say "
-                "what other networks would answer and promise nothing of the truth."
+                f"The interval of most networks holds the true share of a class in {self.shares_held} of the "
+                "cases. It says what other networks would answer, and promises nothing about the truth."
             )
         return found
 

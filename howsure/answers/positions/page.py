@@ -171,8 +171,8 @@ def _margin(result: DenseCertainty) -> Point:
         said = "There is none: how far these shares would move with other passes is not known."
     else:
         said = (
-            f"How far a share would move with endlessly many passes, at 95{UNIT}. It does not say whether "
-            "the model is right."
+            f"± says how far a share would move with endlessly many passes, at 95{UNIT}. It does not say "
+            "whether the model is right."
         )
     if np.isfinite(result.share_interval()).any():
         said += (

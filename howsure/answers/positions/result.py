@@ -246,7 +246,7 @@ class DenseCertainty(Result[DenseRow]):
         return slice(None) if self.counts is None else self.counts
 
     def share_interval(self, level: float = SHOWN) -> Floats:
-        """Between which shares single networks lie: (N, K, 2), an equal-tailed interval of each class.
+        """The interval of networks' shares: (N, K, 2), an equal-tailed interval of each class.
 
         It is of networks: what another thinned network, or another member, would say of the row. It does not
         say where the truth lies.

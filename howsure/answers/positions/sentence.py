@@ -30,7 +30,7 @@ class DenseRow(Displayed):
         row: Number of the row in the input, from 0.
         share: (K,) share of its positions that have each class, mean over networks.
         share_error: (K,) standard error of `share`.
-        share_interval: (K, 2) between which shares nine in ten networks lie; NaN where unknown.
+        share_interval: (K, 2) interval of nine in ten networks; NaN if unknown.
         overlap: (K,) mean Dice of pairs of networks.
         undecided: Share of its positions that are coin flips.
         unsettled: Share of its positions whose verdict is not settled.
@@ -76,10 +76,10 @@ class DenseRow(Displayed):
 
 
 def sentence_of(row: DenseRow) -> str:
-    """Shares of the largest classes with their intervals between networks; then the coin flips.
+    """Shares of the largest classes with the intervals of networks; then the coin flips.
 
     Example:
-        17 % 'tumour' (between networks 14 to 21 %); 3.1 % of the pixels are coin flips, the largest region
+        17 % 'tumour' (most networks say 14 to 21 %); 3.1 % of the pixels are coin flips, the largest region
         214 pixels between 'tumour' and 'oedema'.
     """
     order = np.argsort(-row.share, kind="stable")[:TOLD].tolist()
@@ -88,7 +88,7 @@ def sentence_of(row: DenseRow) -> str:
     said = []
     for number, k in enumerate(told):
         ends = ends_in_words(*row.share_interval[k].tolist())
-        inside = "" if not ends else f" (between {between} {ends} %)" if number == 0 else f" ({ends} %)"
+        inside = "" if not ends else f" (most {between} say {ends} %)" if number == 0 else f" ({ends} %)"
         said.append(f"{share_in_words(float(row.share[k]))} % '{row.class_names[k]}'{inside}")
     return f"{', '.join(said)}; {flips_in_words(row)}."
 

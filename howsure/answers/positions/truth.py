@@ -69,7 +69,7 @@ def _other_form(given: Any, shape: tuple[int, ...], classes: int) -> str | None:
     axes = {-1: (*shape, classes), 1: (rows, classes, *positions)}
     hot = [axis for axis, wanted in axes.items() if given.shape == wanted]
     if hot and given.size and given.dtype.kind in "biuf" and given.max() <= 1:
-        (axis, *_), said = hot, "Of one-hot labels take the class number: "
+        (axis, *_), said = hot, "If these are one-hot labels, take the class number: "
         if given.any(axis=axis).all():
             return f"{said}labels.argmax(axis={axis})"
         return f"{said}numpy.where(labels.any(axis={axis}), labels.argmax(axis={axis}), -1)"

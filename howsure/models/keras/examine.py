@@ -143,9 +143,9 @@ def examine(
         raise ModelError(
             f"Model '{model.name}' has {len(program.outputs)} outputs",
             expected="one output, or a mean and a variance",
-            hint="Say which one is meant, by name or place: howsure.assess(model, x, output=0). What has no "
-            "`output` takes a model of one: keras.Model(model.inputs, model.outputs[0]). Of a mean and a "
-            "variance say outputs='mean-variance', or 'mean-log-variance'",
+            hint="Say which one is meant, by name or place: howsure.assess(model, x, output=0). Functions "
+            "without `output` take a model of one: keras.Model(model.inputs, model.outputs[0]). For a mean "
+            "and a variance, say outputs='mean-variance', or 'mean-log-variance'",
         )
     look = _Look(model, program, rows, gaussian_noise, off)
     sides, count = look.drawn.leading, len(rows[0])

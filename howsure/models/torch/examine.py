@@ -219,7 +219,7 @@ def _is_steady(look: DryRun) -> bool:
         return False
     if not alike:
         raise ModelError(
-            f"What module '{name_of(look.module)}' says of a row depends on the rows beside it",
+            f"The answer of module '{name_of(look.module)}' for a row depends on the rows beside it",
             expected="a prediction of each row by itself",
             hint="Look for a norm without running statistics (track_running_stats=False), or for rows that "
             "lie on another axis than the first",

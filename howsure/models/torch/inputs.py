@@ -266,8 +266,8 @@ def output_of(outputs: Any, rows: int, name: str) -> Tensor:
             f"The output of module '{name}' has no axis of rows, or not as its first",
             expected=f"a tensor ({rows}, …) for {rows} rows",
             received=f"one of shape {tuple(found.shape)}",
-            hint="Where it works on one row at a time, wrap it in torch.vmap; where rows come second, swap "
-            "its axes. " + _WRAP,
+            hint="If it works on one row at a time, wrap it in torch.vmap; if rows come second, swap its "
+            "axes. " + _WRAP,
         )
     return found
 
