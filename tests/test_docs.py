@@ -52,7 +52,8 @@ def is_module(path):
 
 def shell_lines(text):
     blocks = re.findall(r"^```sh\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
-    return [line.split("#")[0].strip() for block in blocks for line in block.splitlines()]
+    lines = [line for block in blocks for line in block.replace("\\\n", " ").splitlines()]
+    return [line.split("#")[0].strip() for line in lines]
 
 
 def commands_in(text):

@@ -26,7 +26,7 @@ def page(figures: Figures) -> str:
     """The page in Markdown."""
     done = {name: figures[name] for name in NETWORKS if name in figures}
     parts = [
-        "# Segmentation: Bayesian SegNet's claims, and howsure's settings",
+        "# Segmentation on CamVid",
         *_answers(done),
         *_passes(done),
         *_kept(done),
