@@ -196,8 +196,7 @@ class Comparison(Displayed):
         Raises:
             InputError: The familiarity does not have this score.
         """
-        score: Score = getattr(self._evaluation(method, name, rows), name)
-        return score
+        return self._evaluation(method, name, rows)._found.scores[name]
 
     def difference(self, method: str, other: str, name: str, rows: str = AS_THEY_ARE) -> Score:
         """Paired difference of one score, the first method less the other, row by row.
@@ -278,15 +277,15 @@ class Comparison(Displayed):
         if count is None:
             raise InputError(
                 "These answers are not right or wrong, so there are no mistakes to count",
-                expected=f"`score` with one of {quoted(self.comparing.scores)}",
+                expected=f"`score` with one of {quoted([*self.comparing.metrics])}",
             )
         return {name: count(each, self.truth) for name, each in self.certainties.items()}
 
     def ranked(self, name: str, rows: str = AS_THEY_ARE) -> Ranking:
         """The best method in a score, and those that may be as good; also familiarities, if they have it."""
-        check_choice(name, self.comparing.scores, "name")
+        check_choice(name, [*self.comparing.metrics], "name")
         check_choice(rows, (*self.sets, *self.outside), "rows")
-        higher = name in self.comparing.higher
+        higher = self.comparing.metrics[name].higher
         values = {method: self.score(method, name, rows).value for method in self.rivals(name, rows)}
         defined = [method for method in values if np.isfinite(values[method])]
         best = min(defined, key=lambda method: -values[method] if higher else values[method], default=None)
@@ -302,7 +301,7 @@ class Comparison(Displayed):
         return self.methods + (self.familiarities if name in OF_FAMILIARITY and rows in self.outside else ())
 
     def _evaluation(self, method: str, name: str, rows: str) -> Comparable:
-        check_choice(name, self.comparing.scores, "name")
+        check_choice(name, [*self.comparing.metrics], "name")
         check_choice(rows, (*self.sets, *self.outside), "rows")
         check_choice(method, (*self.methods, *self.familiarities), "method")
         if method in self.familiarities:

@@ -163,7 +163,7 @@ def better(comparison: Comparison, name: str, rows: str = AS_THEY_ARE) -> list[s
     found = []
     for method in comparison.methods[1:]:
         gap = comparison.difference(method, comparison.methods[0], name, rows)
-        if gap.excludes_zero and (gap.value > 0) == (name in comparison.comparing.higher):
+        if gap.excludes_zero and (gap.value > 0) == comparison.comparing.metrics[name].higher:
             found.append(method)
     return found
 

@@ -31,7 +31,7 @@ def score_lines(comparison: Comparison) -> list[list[Any]]:
 
     for rows in (*comparison.sets, *comparison.outside):
         beside = rows in comparison.outside
-        for name in (each for each in comparison.comparing.scores if (each in OUTSIDE) == beside):
+        for name in (each for each in comparison.comparing.metrics if (each in OUTSIDE) == beside):
             for method in comparison.rivals(name, rows):
                 gap = comparison.difference(method, baseline, name, rows)
                 add(method, rows, name, comparison.score(method, name, rows), gap)

@@ -100,7 +100,7 @@ def besides(
         return ""
     if not gap.excludes_zero:
         return f"The {called} does not differ by more than chance."
-    better = (gap.value > 0) == (name in comparison.comparing.higher)
+    better = (gap.value > 0) == comparison.comparing.metrics[name].higher
     return f"{'Its' if better else 'But its'} {called} is {with_interval(*told(gap))}."
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from howsure.compare.findings import lead
 from howsure.compare.protocol import AS_THEY_ARE
+from howsure.words import UNIT
 
 if TYPE_CHECKING:
     from howsure.compare.comparison import Comparison
@@ -48,7 +49,7 @@ def lines_of(comparison: Comparison) -> list[MethodLine]:
     best = {name: method if is_known(comparison, name, method) else None for name, method in best.items()}
     found = []
     for method in comparison.methods:
-        values = [words.short_cell(comparison.score(method, name), name) for _, name in words.short]
+        values = [_cell(comparison, method, name) for _, name in words.short]
         marked = [best[name] == method for _, name in words.short]
         if comparison.has_costs:
             cost = comparison.costs[method]
@@ -58,13 +59,18 @@ def lines_of(comparison: Comparison) -> list[MethodLine]:
     return found
 
 
+def _cell(comparison: Comparison, method: str, name: str) -> str:
+    per_cent = comparison.comparing.metrics[name].per_cent
+    value, _ = comparison.words.cell(comparison.score(method, name), per_cent)
+    return f"{value}{UNIT}" if per_cent else value
+
+
 def is_known(comparison: Comparison, name: str, best: str | None, rows: str = AS_THEY_ARE) -> bool:
     """Whether a method may be marked as the best: not if too few rows decide its score."""
     if best is None:
         return False
-    words = comparison.words
-    always = name in words.always_known or rows in comparison.outside
-    decided = always or comparison.score(best, words.main, rows).known
+    always = comparison.comparing.metrics[name].alone or rows in comparison.outside
+    decided = always or comparison.score(best, comparison.words.main, rows).known
     return decided and comparison.score(best, name, rows).known
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from howsure.judge.metrics import Metric
 from howsure.judge.scores import Score
 from howsure.shifts import Shift
 
@@ -82,10 +83,8 @@ class Words(Protocol):
     Attributes:
         main: The score that decides which method to take.
         questions: By score, the most important first.
-        columns: Headings of the scores of a page.
-        changed: Headings of the scores of a page on changed rows.
+        changed: Scores of a page on changed rows.
         short: Headings and scores of the short table.
-        always_known: Scores that may be marked as the best even where `main` has no interval.
         better: A word for a method that is better in `main` than the baseline.
         worse: A word for one that is worse.
         given: Description of given results, a sentence.
@@ -101,10 +100,8 @@ class Words(Protocol):
 
     main: str
     questions: Mapping[str, Wording]
-    columns: Mapping[str, str]
-    changed: Mapping[str, str]
+    changed: Sequence[str]
     short: Sequence[tuple[str, str]]
-    always_known: frozenset[str]
     better: str
     worse: str
     given: str
@@ -139,11 +136,8 @@ class Words(Protocol):
     def note(self, comparison: Comparison, name: str) -> str:
         """The meaning of the technical term, or nothing."""
 
-    def cell(self, score: Score, name: str) -> tuple[str, str]:
-        """A score and its interval in a table of a page."""
-
-    def short_cell(self, score: Score, name: str) -> str:
-        """A score in the short table."""
+    def cell(self, score: Score, per_cent: bool) -> tuple[str, str]:
+        """A score and its interval in a table."""
 
     def shifted_value(self, comparison: Comparison, rows: str) -> str:
         """The value of the baseline on changed rows, in words."""
@@ -207,8 +201,7 @@ class Comparing:
         parts: From a result, the true answers and its evaluation to the `Parts` of its NLL, or None.
         claims: From the same to the `Claims` beside what came true, or None.
         alone: Scores of a network alone; see `howsure.compare.members.Alone`. None where it is not scored.
-        scores: Names of the scores.
-        higher: Those for which higher is better.
+        metrics: The scores by name.
         plain: Name of the plain prediction among the methods that a model allows.
         needs: Name of the true answers: `true classes`.
         shifts: Changes of images by default.
@@ -226,8 +219,7 @@ class Comparing:
     calibrated: Callable[..., tuple[list[Any], list[Any], list[Any]]]
     parts: Callable[[Any, Any, Any], Parts | None]
     claims: Callable[[Any, Any, Any], Claims | None]
-    scores: Sequence[str]
-    higher: frozenset[str]
+    metrics: Mapping[str, Metric]
     plain: str
     needs: str
     shifts: Mapping[str, Shift]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -45,7 +46,8 @@ class Paired:
         """The scores of the rows of a result that are `there`, with what is true of these."""
         return cls(measured, result.row[there], truth, called=called_of(result, there))
 
-    def scores(self) -> dict[str, Score]:
+    @cached_property
+    def scores(self) -> Mapping[str, Score]:
         """All scores with their intervals."""
         return {name: each.score(0.95) for name, each in self.measured.items()}
 
@@ -82,6 +84,13 @@ class Comparable:
         return self._found.measured[name]
 
 
+@dataclass(frozen=True)
+class Compared(Comparable):
+    """Scores in which methods are compared, where those are not the scores of an evaluation."""
+
+    _found: Paired = field(repr=False)
+
+
 Evaluated = TypeVar("Evaluated", bound=Comparable)
 
 
@@ -91,7 +100,7 @@ def with_outside(
     """An evaluation with the scores of rows from outside added; no other score is computed again.
 
     Args:
-        evaluation: Evaluation of n rows, with the fields `OUTSIDE`.
+        evaluation: Evaluation of n rows.
         near: (n,) the doubt of each of its rows, and (n,) the disagreement.
         far: (m,) those of the rows from outside.
         numbers: (m,) numbers of these.
@@ -101,8 +110,9 @@ def with_outside(
     )
     against = dict(zip(OUTSIDE, (area, accepted, by_disagreement), strict=True))
     found = replace(evaluation._found, measured={**evaluation._found.measured, **against}, outside=numbers)
-    fields: dict[str, Any] = {name: each.score(0.95) for name, each in against.items()}
-    return replace(evaluation, **fields, _found=found)  # type: ignore[type-var]
+    there = {each.name for each in fields(evaluation)}  # type: ignore[arg-type]
+    given: dict[str, Any] = {name: found.scores[name] for name in OUTSIDE if name in there}
+    return replace(evaluation, **given, _found=found)  # type: ignore[type-var]
 
 
 def check_enough(truth: NDArray[np.generic]) -> None:

@@ -25,13 +25,6 @@ LEAST_MISTAKES = 5
 OUTSIDE = ("outside_auroc", "outside_fpr95", "outside_auroc_by_disagreement")
 """Scores of telling OOD rows from others; a familiarity, which is no probability, has the first two."""
 
-SCORES = (
-    *("accuracy", "nll", "brier", "brier_reliability", "brier_resolution", "brier_uncertainty"),
-    *("ece", "ece_debiased", "classwise_ece", "aurc", "excess_aurc", "error_auroc", "error_fpr95"),
-    *OUTSIDE,
-)
-"""Scores of the probabilities of rows with one class each in which methods are compared."""
-
 SMALLEST = float(np.finfo(np.float64).eps)
 """Probabilities below count as this in the NLL, as in scikit-learn, so that a row costs 36 nats at most."""
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from howsure.atomic import write_whole
 from howsure.compare.comparison import Comparison
@@ -20,15 +21,14 @@ from howsure.compare.phrases import called, the
 from howsure.compare.printed import is_known
 from howsure.compare.protocol import AS_THEY_ARE
 from howsure.compare.reasons import WHOLE, reasons
-from howsure.judge.scores import LEAST_MISTAKES
+from howsure.judge.metrics import Metric
+from howsure.judge.scores import LEAST_MISTAKES, OUTSIDE
 from howsure.report.axes import TickedAxis, number_axis, share_axis
 from howsure.report.templates import environment
 from howsure.sampling.outcome import Floats
 from howsure.words import counted, rate, upper
 
 _TITLE = "Which method is better here?"
-
-OUTSIDE = {"outside_auroc": "AUROC", "outside_fpr95": "FPR95"}
 
 UNDEFINED = "–"
 
@@ -124,7 +124,18 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
         "version": first.version,
         "seed": first.seed,
     }
+    context |= _glossary(comparison, context)
     return environment().get_template(words.page).render(context)
+
+
+def _glossary(comparison: Comparison, context: Mapping[str, Any]) -> dict[str, dict[Markup, list[str]]]:
+    """Scores that the page shows by their explanations; those of OOD rows apart, as they come last."""
+    terms, of_outside = dict[Markup, list[str]](), dict[Markup, list[str]]()
+    for name, each in comparison.comparing.metrics.items():
+        if each.term is not None and (name not in OUTSIDE or comparison.outside):
+            said = Markup(environment().from_string(each.term).render(context))
+            (of_outside if name in OUTSIDE else terms).setdefault(said, []).append(each.compared)
+    return {"terms": terms, "outside_terms": of_outside}
 
 
 def _kinds_of_method(comparison: Comparison) -> dict[str, list[str]]:
@@ -161,18 +172,27 @@ Lines = list[tuple[str, tuple[Cell, ...]]]
 
 def _tables(comparison: Comparison) -> dict[str, list[tuple[str, list[tuple[str, str]], Lines]]]:
     """Tables by section: what each is of, headings of its columns and what is better there, and its lines."""
-    words, higher, sets = comparison.words, comparison.comparing.higher, comparison.sets
-
-    def table(of: str, columns: list[tuple[str, str, str]]) -> tuple[str, list[tuple[str, str]], Lines]:
-        better = [(each, f"{'higher' if name in higher else 'lower'} is better") for each, name, _ in columns]
-        return of, better, _table(comparison, [(name, rows) for _, name, rows in columns])
-
-    beside = [(f"{rows}: {OUTSIDE[name]}", name, rows) for rows in comparison.outside for name in OUTSIDE]
+    scores, sets = comparison.comparing.metrics, comparison.sets
+    shown = [each for each in scores.values() if each.term is not None]
     kinds = f"changed {comparison.kind}s"
-    changed = words.changed.items() if len(sets) > 1 else ()
+
+    def table(
+        of: str, columns: Sequence[tuple[str, Metric, str]]
+    ) -> tuple[str, list[tuple[str, str]], Lines]:
+        better = [(each, f"{'higher' if one.higher else 'lower'} is better") for each, one, _ in columns]
+        return of, better, _table(comparison, [(one.name, rows) for _, one, rows in columns])
+
+    beside = [
+        (each.heading.replace("outside", f"{rows}:"), each, rows)
+        for rows in comparison.outside
+        for each in shown
+        if each.name in OUTSIDE
+    ]
+    changed = [scores[name] for name in comparison.words.changed if len(sets) > 1]
+    usual = [(each.column, each, AS_THEY_ARE) for each in shown if each.name not in OUTSIDE]
     return {
-        "scores": [table("All scores", [(each, name, AS_THEY_ARE) for name, each in words.columns.items()])],
-        "changed": [table(f"{of} of {kinds}", [(rows, name, rows) for rows in sets]) for name, of in changed],
+        "scores": [table("All scores", usual)],
+        "changed": [table(f"{of.column} of {kinds}", [(rows, of, rows) for rows in sets]) for of in changed],
         "outside": [table("Scores on OOD rows", beside)] if beside else [],
     }
 
@@ -188,13 +208,13 @@ def _column(comparison: Comparison, name: str, rows: str) -> dict[str, Cell]:
     scores = {method: comparison.score(method, name, rows) for method in comparison.rivals(name, rows)}
     ranking = comparison.ranked(name, rows)
     values = {score.value for score in scores.values() if np.isfinite(score.value)}
-    known = is_known(comparison, name, ranking.best, rows)
+    known, definition = is_known(comparison, name, ranking.best, rows), comparison.comparing.metrics[name]
     cells = {}
     for method, score in scores.items():
         tells = known and len(values) > 1
         best = tells and score.value == scores[str(ranking.best)].value
         equal = tells and not best and method in ranking.tied
-        cells[method] = Cell(*comparison.words.cell(score, name), best, equal)
+        cells[method] = Cell(*comparison.words.cell(score, definition.per_cent), best, equal)
     return cells
 
 

@@ -5,28 +5,6 @@ from __future__ import annotations
 from howsure.report.figures import Proportion
 from howsure.words import UNIT, decimals_of, rate
 
-SCORES = {
-    "accuracy": ("accuracy", "higher is better; 1 is always right"),
-    "nll": ("NLL", "lower is better; 0 gives every true class 100 %"),
-    "brier": ("Brier", "lower is better; 0 gives every true class 100 %"),
-    "brier_reliability": ("Brier, reliability", "lower is better; 0 means percentages that are true"),
-    "brier_resolution": ("Brier, resolution", "higher is better; 0 gives all rows the same percentages"),
-    "brier_uncertainty": ("Brier, uncertainty", "depends on the rows alone, not on the model"),
-    "ece": ("ECE", "lower is better; chance alone makes it more than 0"),
-    "ece_debiased": ("ECE, debiased", "lower is better; 0 means percentages that are true"),
-    "classwise_ece": ("classwise ECE", "lower is better; chance alone makes it more than 0"),
-    "aurc": ("AURC", "lower is better; 0 is never wrong"),
-    "excess_aurc": ("E-AURC", "lower is better; 0 puts every mistake last"),
-    "error_auroc": ("error AUROC", "higher is better; 0.5 is a guess, 1 puts every mistake last"),
-    "error_fpr95": ("error FPR95", "lower is better; 0 lets no mistake pass"),
-    "outside_auroc": ("outside AUROC", "higher is better; 0.5 is a guess, 1 puts every OOD row last"),
-    "outside_fpr95": ("outside FPR95", "lower is better; 0 lets no OOD row pass"),
-    "outside_auroc_by_disagreement": (
-        *("outside AUROC, by disagreement", "higher is better; 0.5 is a guess, 1 puts every OOD row last"),
-    ),
-}
-"""The field's name of each score of an evaluation, and its good direction."""
-
 
 def decimals(found: Proportion) -> int:
     """Decimals of a share in per cent: as many as a `Score` with this interval has."""

@@ -265,10 +265,8 @@ def test_above_is_a_certainty_that_everything_takes():
 
 def test_all_scores_are_in_the_table():
     printed = str(howsure.evaluate(RESULT, Y, outside=RESULT[:9]))
-    from howsure.answers.numbers.evaluate import GOOD
-
-    for (heading, good), name in zip(GOOD.values(), GOOD, strict=True):
-        assert (heading in printed and good in printed) or name in (
+    for name, each in scores.METRICS.items():
+        assert (each.heading in printed and each.good in printed) or name in (
             "nll_mixture",
             "outside_auroc_by_disagreement",
         )

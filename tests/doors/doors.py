@@ -257,7 +257,7 @@ def compared(held):
     found = howsure.compare(case.model, {"x": case.x, "id": case.ids}, held.truth, methods=methods, **given)
     known = ("accuracy", "nll", "brier", "rmse", "crps", "dice")
     scores = {
-        name: numbers_of(found.score("dropout", name)) for name in known if name in found.comparing.scores
+        name: numbers_of(found.score("dropout", name)) for name in known if name in found.comparing.metrics
     }
     path, table = held.folder / "comparison.html", held.folder / "comparison.csv"
     found.report(path)

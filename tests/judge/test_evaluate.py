@@ -1,7 +1,7 @@
 """Scores agree with scikit-learn, torchmetrics and plain loops; intervals cover; bad input is said."""
 
 import itertools
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +15,6 @@ from howsure.answers.classes.evaluate import OUTSIDE, beside, told_apart
 from howsure.answers.classes.scores import DRAWS
 from howsure.errors import InputError
 from howsure.judge.scores import LEAST_MISTAKES, Score
-from howsure.judge.scores import SCORES as names
 from tests.made import certainty_of
 
 NAMES = (
@@ -442,12 +441,12 @@ def test_a_score_that_is_no_probability_is_paired_with_the_rows():
 
     value = metrics.roc_auc_score(is_near, by_score)
     one, other = (evaluated._found.measured["outside_auroc"] for evaluated in (told, evaluation))
-    assert told.outside_auroc.value == pytest.approx(value)
+    assert told.measured("outside_auroc").value == pytest.approx(value)
     assert np.linalg.norm(one.parts) == pytest.approx(error(without(by_score)))
     gaps = without(by_score) - without(by_entropy)
     assert np.linalg.norm(one.parts - other.parts) == pytest.approx(error(gaps))
     fpr, tpr, _ = metrics.roc_curve(is_near, by_score, drop_intermediate=False)
-    assert told.outside_fpr95.value == pytest.approx(fpr[np.argmax(tpr >= 0.95)])
+    assert told.measured("outside_fpr95").value == pytest.approx(fpr[np.argmax(tpr >= 0.95)])
     difference = told.minus(evaluation)
     assert set(difference) == set(OUTSIDE[:2])
     found = difference["outside_auroc"]
@@ -523,8 +522,3 @@ def test_the_recall_of_many_classes_is_that_of_the_worst():
     lines = [line for line in str(found).splitlines() if "recall" in line]
     assert lines[0].startswith("recall of '7' ")
     assert (len(lines), lines[-1]) == (11, "the recall of all other classes is not lower")
-
-
-def test_the_names_of_scores_are_those_of_an_evaluation():
-    own = [each.name for each in fields(howsure.Evaluation) if each.type == "Score"]
-    assert tuple(name for name in own if name not in ("constant_accuracy", "accuracy_gain")) == names

@@ -5,7 +5,6 @@ The map is in `howsure.answers.classes.maps`; here is the fitted `Calibrator`, a
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -27,6 +26,7 @@ from howsure.answers.classes.calibration_words import (
 from howsure.answers.classes.evaluate import Evaluation, evaluate_numbers
 from howsure.answers.classes.maps import Parameters
 from howsure.answers.classes.result import Certainty
+from howsure.answers.classes.scores import METRICS
 from howsure.answers.classes.truth import truth_of
 from howsure.answers.registry import CLASSES, check_kind
 from howsure.data.typed import SHARE, Range, numbers, typed, wrong
@@ -43,7 +43,7 @@ from howsure.judge.calibrator_files import (
 from howsure.judge.cross_fit import Through, through_fits
 from howsure.judge.learnt import LearntRows
 from howsure.judge.paired import Paired
-from howsure.judge.scores import LEAST_MISTAKES, SMALLEST, Score
+from howsure.judge.scores import LEAST_MISTAKES, Score
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import entropy_of
 
@@ -329,12 +329,8 @@ def _probabilities_of(certainty: Certainty) -> Floats:
 
 _SCORES = tuple(each.name for each in fields(Evaluation) if each.type == "Score")
 
-
-def _limits(score: str) -> Range:
-    """Range of a score: a share, a difference of shares, a sum of squares, or a log-probability."""
-    if score == "nll":
-        return Range(0, -math.log(SMALLEST))
-    return Range(-1, 2 if score.startswith("brier") else 1)
+DIFFERENCE = Range(-1, 1)
+"""Limits of the difference of two shares."""
 
 
 def _listed(parameters: Parameters) -> dict[str, Any]:
@@ -358,7 +354,8 @@ def _evaluation(given: Any, rows: int, names: tuple[str, ...], field: str) -> Ev
     )
     scores: dict[str, Any] = {}
     for name in _SCORES:
-        scores |= read_scores({name: given[name]}, field, limits=_limits(name))
+        limits = METRICS[name].limits if name in METRICS else DIFFERENCE
+        scores |= read_scores({name: given[name]}, field, limits=limits)
     return Evaluation(
         rows=rows,
         most_frequent=typed(Annotated[str, names], given["most_frequent"], f"{field}.most_frequent"),

@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 
 from howsure.answers.classes.calibrate import cross_calibrated
-from howsure.answers.classes.comparison_words import CLASS_WORDS, HIGHER_IS_BETTER
+from howsure.answers.classes.comparison_words import CLASS_WORDS
 from howsure.answers.classes.evaluate import beside, evaluate_numbers, told_apart
 from howsure.answers.classes.parts import claims, parts
 from howsure.answers.classes.result import Certainty
+from howsure.answers.classes.scores import METRICS
 from howsure.answers.classes.truth import truth_of
 from howsure.compare.protocol import Comparing
 from howsure.data.labels import check_labels, misread
 from howsure.data.rows import quoted
 from howsure.errors import InputError
-from howsure.judge.scores import SCORES, SMALLEST
+from howsure.judge.scores import SMALLEST
 from howsure.methods.choices import CHOICES
 from howsure.results.columns import WIDE
 from howsure.sampling.outcome import Floats, Integers
@@ -72,8 +73,7 @@ COMPARING = Comparing(
     claims=claims,
     alone=_alone,
     mistakes=lambda result, truth: int(np.sum(result.label != truth)),
-    scores=SCORES,
-    higher=HIGHER_IS_BETTER,
+    metrics=METRICS,
     plain=CHOICES[0].name,
     needs="true classes",
     shifts=STANDARD,

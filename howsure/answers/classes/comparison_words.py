@@ -23,11 +23,6 @@ from howsure.judge.scores import LEAST_MISTAKES, Score
 from howsure.judge.words import value_and_interval
 from howsure.words import UNIT, counted, rate, upper
 
-HIGHER_IS_BETTER = frozenset(
-    {"accuracy", "brier_resolution", "error_auroc", "outside_auroc", "outside_auroc_by_disagreement"}
-)
-"""Scores for which higher is better."""
-
 
 class ClassWords:
     """The words of one class per row; see `howsure.compare.protocol.Words`."""
@@ -50,22 +45,13 @@ class ClassWords:
             "Which method is right most often?", "the most right answers", "{it} is right on {value}", "above"
         ),
     }
-    columns: Mapping[str, str] = {
-        "accuracy": "Accuracy, %",
-        "nll": "NLL",
-        "brier": "Brier",
-        "ece": "ECE",
-        "aurc": "AURC",
-        "error_auroc": "Error AUROC",
-    }
-    changed: Mapping[str, str] = {"nll": "NLL", "accuracy": "Accuracy, %"}
+    changed: Sequence[str] = ("nll", "accuracy")
     short: Sequence[tuple[str, str]] = (
         ("right", "accuracy"),
         ("NLL", "nll"),
         ("ECE", "ece"),
         ("AURC", "aurc"),
     )
-    always_known = frozenset({"accuracy"})
     better, worse = "more accurate", "less accurate"
     given = "Percentages that were given."
     shift = ShiftWording(
@@ -142,14 +128,9 @@ class ClassWords:
             "of −NLL."
         )
 
-    def cell(self, score: Score, name: str) -> tuple[str, str]:
+    def cell(self, score: Score, per_cent: bool) -> tuple[str, str]:
         """See `Words`."""
-        return value_and_interval(score, per_cent=name == "accuracy")
-
-    def short_cell(self, score: Score, name: str) -> str:
-        """See `Words`."""
-        value, _ = self.cell(score, name)
-        return f"{value}{UNIT}" if name == "accuracy" else value
+        return value_and_interval(score, per_cent=per_cent)
 
     def shifted_value(self, comparison: Comparison, rows: str) -> str:
         """How often the baseline is right, beside what it claims."""
@@ -247,7 +228,7 @@ def gap_in_words(comparison: Comparison, gap: Score, name: str, than: str = "") 
             value, interval = in_numbers(factor, mark=1.0)
             said, word = f"{value} times as much", "as"
         return with_interval(joined(said, f"{word} {than}" if than else ""), interval)
-    sign = 100 if name in comparison.comparing.higher else -100
+    sign = 100 if comparison.comparing.metrics[name].higher else -100
     low, high = sorted((sign * gap.low, sign * gap.high))
     value, interval = in_numbers(Score(sign * gap.value, low, high))
     beside = comparison.words.questions[name].beside

@@ -18,7 +18,7 @@ from howsure.answers.registry import check_outside
 from howsure.displayed import Displayed
 from howsure.judge import scores
 from howsure.judge.cross_fit import Through
-from howsure.judge.paired import Comparable, Paired, check_enough, with_outside
+from howsure.judge.paired import Comparable, Compared, Paired, check_enough, with_outside
 from howsure.judge.scores import OUTSIDE, Measured, Score
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import proportion_interval
@@ -131,20 +131,6 @@ def lowest_recall(evaluation: Evaluation) -> list[tuple[str, Score]]:
     return found[:MOST_CLASSES]
 
 
-@dataclass(frozen=True)
-class OutsideEvaluation(Comparable):
-    """How well a score that is no probability, such as familiarity, detects rows from outside.
-
-    Attributes:
-        outside_auroc: As in `Evaluation`, of the score in the place of entropy.
-        outside_fpr95: As in `Evaluation`, of the score.
-    """
-
-    outside_auroc: Score
-    outside_fpr95: Score
-    _found: Paired = field(repr=False)
-
-
 def evaluate(certainty: Certainty, labels: Any, *, outside: Certainty | None, seed: int) -> Evaluation:
     """The part `evaluate` of one class per row; see `howsure.judge.evaluate.evaluate`."""
     truth = truth_of(certainty, labels)
@@ -171,7 +157,7 @@ def evaluate_numbers(
     hits, there = (each.tolist() for each in found_of(certainty.label, truth, len(names)))
     return Evaluation(
         rows=rows,
-        **found.scores(),
+        **found.scores,
         most_frequent=names[constant.label],
         constant_accuracy=_counted_share(constant.right, rows),
         accuracy_gain=constant.gain,
@@ -191,7 +177,7 @@ def beside(evaluation: Evaluation, certainty: Certainty, outside: Certainty) -> 
     return with_outside(evaluation, near, far, outside.row)
 
 
-def told_apart(evaluation: Evaluation, familiar: Floats, of_outside: Floats) -> OutsideEvaluation:
+def told_apart(evaluation: Evaluation, familiar: Floats, of_outside: Floats) -> Compared:
     """How well a score detects rows from outside, to be paired with an evaluation of both.
 
     Args:
@@ -200,8 +186,7 @@ def told_apart(evaluation: Evaluation, familiar: Floats, of_outside: Floats) -> 
         of_outside: (M,) those of the rows from outside.
     """
     measured = dict(zip(OUTSIDE[:2], scores.told_apart(familiar, of_outside), strict=True))
-    found = replace(evaluation._found, measured=measured)
-    return OutsideEvaluation(**found.scores(), _found=found)
+    return Compared(replace(evaluation._found, measured=measured))
 
 
 def score_lines(result: Certainty, evaluation: Evaluation) -> list[list[Any]]:

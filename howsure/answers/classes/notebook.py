@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from howsure.answers.classes.evaluate import Evaluation, lowest_recall
+from howsure.answers.classes.scores import METRICS
 from howsure.answers.classes.sentence import Row
 from howsure.answers.sentences import percent
 from howsure.judge.words import value_and_interval
 from howsure.report.notebook import View, ViewTable
-from howsure.report.words import SCORES
 from howsure.words import counted, rate
 
 
@@ -31,10 +31,10 @@ def of_row(row: Row) -> View:
 def of_evaluation(evaluation: Evaluation) -> View:
     """Every score that is defined, and what is good."""
     rows = []
-    for name, (heading, good) in SCORES.items():
+    for name, each in METRICS.items():
         score = getattr(evaluation, name)
         if np.isfinite(score.value):
-            rows.append([heading, *value_and_interval(score), good])
+            rows.append([each.heading, *value_and_interval(score), each.good])
     always = f"constant accuracy, always '{evaluation.most_frequent}'"
     rows.insert(1, [always, *value_and_interval(evaluation.constant_accuracy), ""])
     rows += [

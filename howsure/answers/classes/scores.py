@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
+from howsure.data.typed import Range
+from howsure.judge.metrics import Metric, by_name, of_outside
 from howsure.judge.scores import (
     SMALLEST,
     CalibrationError,
@@ -27,6 +30,81 @@ BINS = 15
 
 DRAWS = 500
 """Draws of the noise of a calibration error; the 95 % quantile of so many is the 94 to 96 % one."""
+
+BRIER_TERM = (
+    "Mean squared distance of the percentages from the truth, 0 to 2. It punishes confident mistakes less "
+    "than the NLL."
+)
+
+ECE_TERM = (
+    "Expected calibration error: the difference between the percentage of the answer and the share of right "
+    "answers, on average over 15 groups of similar certainty. 0.02 is 2 points. Chance alone makes it more "
+    "than 0."
+)
+
+
+METRICS = by_name(
+    Metric(
+        "accuracy",
+        "accuracy",
+        "higher is better; 1 is always right",
+        "Share of {{ kinds }} on which the most probable class is the true one.",
+        per_cent=True,
+        alone=True,
+    ),
+    Metric(
+        "nll",
+        "NLL",
+        "lower is better; 0 gives every true class 100 %",
+        "Negative log-likelihood, averaged over {{ kinds }}: a penalty that is 0 if the true class got "
+        "100 %, 0.69 if it got 50 %, and 4.6 if it got 1 %. Confident mistakes cost most. It is least "
+        "for percentages that are true, so it answers the main question.",
+        Range(0, -math.log(SMALLEST)),
+    ),
+    Metric("brier", "Brier", "lower is better; 0 gives every true class 100 %", BRIER_TERM, Range(0, 2)),
+    Metric(
+        "brier_reliability",
+        "Brier, reliability",
+        "lower is better; 0 means percentages that are true",
+        None,
+        Range(0, 2),
+    ),
+    Metric(
+        "brier_resolution",
+        "Brier, resolution",
+        "higher is better; 0 gives all rows the same percentages",
+        None,
+        Range(0, 2),
+    ),
+    Metric("brier_uncertainty", "Brier, uncertainty", "depends on the rows alone, not on the model", None),
+    Metric(
+        "ece",
+        "ECE",
+        "lower is better; chance alone makes it more than 0",
+        f"{ECE_TERM} The percentages are off by more than chance only if the interval begins above 0.",
+    ),
+    Metric("ece_debiased", "ECE, debiased", "lower is better; 0 means percentages that are true", None),
+    Metric("classwise_ece", "classwise ECE", "lower is better; chance alone makes it more than 0", None),
+    Metric(
+        "aurc",
+        "AURC",
+        "lower is better; 0 is never wrong",
+        "Area under the risk-coverage curve: the share of mistakes among the {{ kinds }} that a method "
+        "answers if it sets aside the most uncertain ones, averaged over how many it sets aside. It is "
+        "low if there are few mistakes and the method is most uncertain about them.",
+    ),
+    Metric("excess_aurc", "E-AURC", "lower is better; 0 puts every mistake last", None, Range(-1, 1)),
+    Metric(
+        "error_auroc",
+        "error AUROC",
+        "higher is better; 0.5 is a guess, 1 puts every mistake last",
+        "How often a method is more uncertain about a mistake than about a right answer: 0.5 is a guess, "
+        "1 is always. It depends on the order alone, not on the number of mistakes.",
+    ),
+    Metric("error_fpr95", "error FPR95", "lower is better; 0 lets no mistake pass", None),
+    *of_outside(),
+)
+"""The scores of an `Evaluation`, in which methods are compared too."""
 
 
 def of_probabilities(p: Floats, label: Integers, truth: Integers, seed: int) -> dict[str, Measured]:

@@ -81,7 +81,7 @@ def evaluate(certainty: MultilabelCertainty, labels: Any, *, outside: Any, seed:
         decided = mistaken if defined[0].mistakes < len(truth) else len(truth)
         means[name] = type(defined[0]).mean(defined, decided)
     mean = Paired.of(means, certainty, true)
-    return MultilabelEvaluation(rows=len(truth), of_label=of_label, mean=mean.scores(), _found=mean)
+    return MultilabelEvaluation(rows=len(truth), of_label=of_label, mean=mean.scores, _found=mean)
 
 
 def truth_of(certainty: MultilabelCertainty, labels: Any) -> NDArray[np.bool_]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from howsure.answers.classes.scores import METRICS
 from howsure.answers.labels.evaluate import MultilabelEvaluation
 from howsure.answers.labels.sentence import MultilabelRow, sentence_of_label
 from howsure.report.notebook import View, ViewTable
-from howsure.report.words import SCORES
 from howsure.words import counted
 
 _MOST_LABELS = 12
@@ -32,5 +32,5 @@ def of_evaluation(evaluation: MultilabelEvaluation) -> View:
         [label, *(str(getattr(each, name)) for name in names)] for label, each in evaluation.of_label.items()
     ]
     caption = f"Scores of {counted(evaluation.rows, 'row')}, {counted(len(evaluation.of_label), 'label')}"
-    head = ["label", *(SCORES[name][0] for name in names)]
+    head = ["label", *(METRICS[name].heading for name in names)]
     return View([], [ViewTable(caption, head, rows, numeric=(1, 2, 3, 4))])

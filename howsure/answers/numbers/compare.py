@@ -9,7 +9,7 @@ Fits are cross-fitted, so no row is scored with a noise that was learned from it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,21 +29,25 @@ from howsure.answers.numbers.calibrate import (
 from howsure.answers.numbers.comparison_words import NUMBER_WORDS
 from howsure.answers.numbers.parts import claims, parts
 from howsure.answers.numbers.result import RegressionCertainty
-from howsure.answers.numbers.scores import crps, nll
+from howsure.answers.numbers.scores import METRICS, crps, nll
 from howsure.answers.numbers.truth import truth_of
 from howsure.compare.protocol import Comparing
 from howsure.data.rows import quoted
 from howsure.data.targets import check_numbers
 from howsure.errors import InputError
 from howsure.judge.cross_fit import Through, through_fits
-from howsure.judge.paired import Comparable, Paired, check_enough, with_outside
-from howsure.judge.scores import OUTSIDE, Mean, Measured, Score, centred, through_cross_fits
+from howsure.judge.paired import Compared, Paired, check_enough, with_outside
+from howsure.judge.scores import OUTSIDE, Mean, Measured, centred, through_cross_fits
 from howsure.methods.choices import OWN
 from howsure.sampling.outcome import Floats, Integers
 from howsure.shifts import UNMOVED
 
-SCORES = ("nll", "crps", "rmse", "mae", *OUTSIDE)
-"""Scores of numbers, with rows from outside after them."""
+COMPARED = {name: METRICS[name] for name in ("nll", "crps", "rmse", "mae", *OUTSIDE)}
+"""Scores in which methods are compared, of several targets on average.
+
+CRPS, RMSE and MAE of one target are in its unit. Those of several are in standard deviations of the true
+numbers of each, as targets have units of their own.
+"""
 
 Fit = Callable[[RegressionCertainty, Floats], Floats]
 """From a result of some rows and their true numbers to one number for each target."""
@@ -58,36 +62,9 @@ CrossFitted = tuple[list[RegressionCertainty], list[RegressionCertainty], list[M
 # --- scores -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class NumberScores(Comparable):
-    """How good the numbers of some rows are, of several targets on average.
-
-    CRPS, RMSE and MAE of one target are in its unit. Those of several targets are in standard deviations of
-    the true numbers of each, as targets have units of their own.
-
-    Attributes:
-        nll: Mean negative log-likelihood, nats.
-        crps: Mean continuous ranked probability score.
-        rmse: Root of the mean squared error of `mean`.
-        mae: Mean absolute error of `mean`.
-        outside_auroc: Area under the ROC curve of `std`, for telling rows from outside; NaN without them.
-        outside_fpr95: Share of the rows from outside that are accepted where 95 % of the others are.
-        outside_auroc_by_disagreement: As outside_auroc, of `spread`; 0.5 where there is none.
-    """
-
-    nll: Score
-    crps: Score
-    rmse: Score
-    mae: Score
-    outside_auroc: Score
-    outside_fpr95: Score
-    outside_auroc_by_disagreement: Score
-    _found: Paired = field(repr=False)
-
-
 def _scored(
     result: RegressionCertainty, truth: Floats, seed: int, through: Mapping[str, Through] | None = None
-) -> NumberScores:
+) -> Compared:
     """Scores of N ≥ 2 rows with true numbers (N, K)."""
     del seed  # nothing is drawn
     check_enough(truth)
@@ -100,7 +77,7 @@ def _scored(
         **dict.fromkeys(OUTSIDE, _undefined(len(truth))),
     }
     found = Paired.of(through_cross_fits(measured, through or {}), result, truth)
-    return NumberScores(**found.scores(), _found=found)
+    return Compared(found)
 
 
 def _units(truth: Floats) -> Floats:
@@ -131,9 +108,7 @@ def _undefined(rows: int) -> Measured:
     return Measured(np.nan, np.zeros(rows), 0)
 
 
-def _beside(
-    evaluation: NumberScores, result: RegressionCertainty, outside: RegressionCertainty
-) -> NumberScores:
+def _beside(evaluation: Compared, result: RegressionCertainty, outside: RegressionCertainty) -> Compared:
     """An evaluation with the scores of rows from outside added; their `std` is of the fit to all rows."""
     alike = _by_one_fit(result)
     near, far = ((_width(each, alike, "std"), _width(each, alike, "spread")) for each in (alike, outside))
@@ -313,8 +288,7 @@ COMPARING = Comparing(
     parts=parts,
     claims=claims,
     alone=_alone,
-    scores=SCORES,
-    higher=frozenset({"outside_auroc", "outside_auroc_by_disagreement"}),
+    metrics=COMPARED,
     plain=OWN,
     needs="true numbers",
     shifts=UNMOVED,

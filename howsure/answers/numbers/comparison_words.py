@@ -15,8 +15,6 @@ from howsure.digits import measured, significant
 from howsure.judge.scores import Score
 from howsure.words import counted, listed, rate, upper
 
-NAMES = {"nll": "NLL", "crps": "CRPS", "rmse": "RMSE"}
-
 
 class NumberWords:
     """The words of numbers per row; see `howsure.compare.protocol.Words`."""
@@ -37,10 +35,8 @@ class NumberWords:
             "{it} has an RMSE of {value}",
         ),
     }
-    columns: Mapping[str, str] = {**NAMES, "mae": "MAE"}
-    changed: Mapping[str, str] = {"nll": "NLL", "rmse": "RMSE"}
-    short: Sequence[tuple[str, str]] = tuple((heading, name) for name, heading in NAMES.items())
-    always_known = frozenset({"crps", "rmse", "mae"})
+    changed: Sequence[str] = ("nll", "rmse")
+    short: Sequence[tuple[str, str]] = (("NLL", "nll"), ("CRPS", "crps"), ("RMSE", "rmse"))
     better, worse = "lower NLL", "higher NLL"
     given = "Numbers that were given."
     shift = ShiftWording(
@@ -147,17 +143,14 @@ class NumberWords:
             _learned(comparison),
         )
 
-    def cell(self, score: Score, name: str) -> tuple[str, str]:
+    def cell(self, score: Score, per_cent: bool) -> tuple[str, str]:
         """See `Words`."""
+        del per_cent  # none is a share
         return in_unit(score) if np.isfinite(score.value) else ("–", "")
-
-    def short_cell(self, score: Score, name: str) -> str:
-        """See `Words`."""
-        return self.cell(score, name)[0]
 
     def shifted_value(self, comparison: Comparison, rows: str) -> str:
         """The NLL of the baseline, and how large its errors are beside what it claims."""
-        value = self.cell(comparison.score(comparison.methods[0], "nll", rows), "nll")[0]
+        value, _ = in_unit(comparison.score(comparison.methods[0], "nll", rows))
         claims = comparison.claims.get((comparison.methods[0], rows))
         if claims is None:
             return value

@@ -13,7 +13,7 @@ import numpy as np
 
 from howsure.answers.classes.evaluate import ends_of
 from howsure.answers.numbers.result import FROM_HELD_OUT, NO_NOISE, RegressionCertainty
-from howsure.answers.numbers.scores import AT_LEVELS, LEVELS, by_chance, named_at, of_target
+from howsure.answers.numbers.scores import AT_LEVELS, LEVELS, METRICS, by_chance, named_at, of_target
 from howsure.answers.numbers.sentence import SHOWN
 from howsure.answers.numbers.truth import truth_of
 from howsure.answers.registry import check_outside
@@ -24,28 +24,6 @@ from howsure.judge.paired import Comparable, Paired, check_enough
 from howsure.judge.scores import Measured, Score, through_cross_fits
 from howsure.judge.words import in_columns
 from howsure.sampling.outcome import Floats
-
-GOOD = {
-    "rmse": ("RMSE", "lower is better; in the unit of the target"),
-    "mae": ("MAE", "lower is better; in the unit of the target"),
-    "bias": ("bias", "0 is best; mean of prediction − truth, in the unit of the target"),
-    "r2": ("R²", "higher is better; 0 is as good as always the mean"),
-    "nll": ("NLL", "lower is better; depends on the unit of the target"),
-    "nll_mixture": ("NLL of the networks", "lower is better; depends on the unit of the target"),
-    "crps": ("CRPS", "lower is better; in the unit of the target"),
-    "coverage": ("coverage", "as much as the intervals claim is best"),
-    "width": ("width", "lower is better, where the coverage is kept"),
-    "interval_score": ("interval score", "lower is better; width and misses in one"),
-    "miscalibration": ("miscalibration", "lower is better; chance alone makes it more than 0"),
-    "ause": ("AUSE", "lower is better; 0 orders rows by their errors"),
-    "aurg": ("AURG", "higher is better; 0 orders rows no better than chance"),
-    "outside_auroc": ("outside AUROC", "higher is better; 0.5 is a guess, 1 puts every OOD row last"),
-    "outside_fpr95": ("outside FPR95", "lower is better; 0 lets no OOD row pass"),
-    "outside_auroc_by_disagreement": (
-        *("outside AUROC, by spread", "higher is better; 0.5 is a guess, 1 puts every OOD row last"),
-    ),
-}
-"""The field's name of each score, and its good direction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,7 +115,7 @@ class TargetScores:
 
     def lines(self) -> Iterator[tuple[str, float | None, Score]]:
         """Name, level or None, and score of each that there is, in the order of a table."""
-        for name in GOOD:
+        for name in METRICS:
             score = getattr(self, name)
             if isinstance(score, ScoreAtLevels):
                 yield from ((name, level, each) for level, each in score.items())
@@ -145,7 +123,7 @@ class TargetScores:
                 yield name, None, score
 
 
-SCORES = tuple(each.name for each in fields(TargetScores))
+FIELDS = tuple(each.name for each in fields(TargetScores))
 
 
 @dataclass(frozen=True)
@@ -172,19 +150,19 @@ class RegressionEvaluation(Comparable, Displayed):
     _found: Paired = field(repr=False, kw_only=True)
 
     def __getattr__(self, name: str) -> Any:
-        if name not in SCORES:
+        if name not in FIELDS:
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
         each = {target: getattr(scores, name) for target, scores in self.of_target.items()}
         return each if len(each) > 1 else next(iter(each.values()))
 
     def __dir__(self) -> list[str]:
-        return [*super().__dir__(), *SCORES]
+        return [*super().__dir__(), *FIELDS]
 
     def cells(self, target: str) -> list[list[str]]:
         """Name, value and interval, and what is good, of every score of a target."""
         scores, found = self.of_target[target], []
         for name, level, score in scores.lines():
-            heading, good = GOOD[name]
+            heading, good = METRICS[name].heading, METRICS[name].good
             said = str(score)
             if scores.miscalibration_by_chance is not None and name == "miscalibration":
                 said += f", {significant(scores.miscalibration_by_chance, 2)} by chance"
@@ -243,7 +221,7 @@ def evaluate_numbers(
 
 def _scores(measured: Mapping[str, Measured], rows: int) -> TargetScores:
     found = {name: each.score(0.95) for name, each in measured.items()}
-    given: dict[str, Any] = {name: score for name, score in found.items() if name in SCORES}
+    given: dict[str, Any] = {name: score for name, score in found.items() if name in FIELDS}
     if named_at(AT_LEVELS[0], SHOWN) in found:
         for name in AT_LEVELS:
             at = {level: found[named_at(name, level)] for level in LEVELS}
@@ -262,7 +240,7 @@ def score_lines(result: RegressionCertainty, evaluation: RegressionEvaluation) -
     """The part `score_lines` of numbers: cells of a csv table, the names of its columns first."""
     del result
     found = [
-        [target, name, "" if level is None else level, *ends_of(score), GOOD[name][1]]
+        [target, name, "" if level is None else level, *ends_of(score), METRICS[name].good]
         for target, scores in evaluation.of_target.items()
         for name, level, score in scores.lines()
     ]

@@ -23,6 +23,8 @@ from scipy.special import logsumexp, ndtr, ndtri
 from howsure.answers.numbers.networks import networks_of
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.truth import scale_of
+from howsure.data.typed import FINITE, FROM_0, Range
+from howsure.judge.metrics import Metric, by_name, of_outside
 from howsure.judge.scores import (
     LEAST_MISTAKES,
     OUTSIDE,
@@ -45,6 +47,58 @@ LEVELS = (0.5, 0.8, 0.9, 0.95)
 
 AT_LEVELS = ("coverage", "width", "interval_score")
 """Scores of intervals, each at all `LEVELS`."""
+
+UNIT = "in the unit of the target"
+
+_ERRORS = "Root of the mean squared error, and mean absolute error, of the predictions alone."
+
+METRICS = by_name(
+    Metric("rmse", "RMSE", f"lower is better; {UNIT}", _ERRORS, FROM_0, alone=True),
+    Metric("mae", "MAE", f"lower is better; {UNIT}", _ERRORS, FROM_0, alone=True),
+    Metric("bias", "bias", f"0 is best; mean of prediction − truth, {UNIT}", None, FINITE),
+    Metric("r2", "R²", "higher is better; 0 is as good as always the mean", None, Range(most=1)),
+    Metric(
+        "nll",
+        "NLL",
+        "lower is better; depends on the unit of the target",
+        "Negative log-likelihood, averaged over {{ kinds }}, in nats: minus the logarithm of the "
+        "probability density that a method gives to the true number. The density is normal, with the "
+        "prediction as its mean and with the standard deviation of a new answer. A large error with a "
+        "small standard deviation costs most. The value of the NLL depends on the unit of the target; "
+        "differences between methods do not.",
+        FINITE,
+    ),
+    Metric(
+        "nll_mixture",
+        "NLL of the networks",
+        "lower is better; depends on the unit of the target",
+        None,
+        FINITE,
+    ),
+    Metric(
+        "crps",
+        "CRPS",
+        f"lower is better; {UNIT}",
+        "Continuous ranked probability score: how far that distribution lies from the true number. It "
+        "punishes large errors less than the NLL does. Without uncertainty it is the absolute error.",
+        FROM_0,
+        alone=True,
+    ),
+    Metric("coverage", "coverage", "as much as the intervals claim is best", None),
+    Metric("width", "width", "lower is better, where the coverage is kept", None, FROM_0),
+    Metric("interval_score", "interval score", "lower is better; width and misses in one", None, FROM_0),
+    Metric(
+        "miscalibration",
+        "miscalibration",
+        "lower is better; chance alone makes it more than 0",
+        None,
+        Range(0, 0.5),
+    ),
+    Metric("ause", "AUSE", "lower is better; 0 orders rows by their errors", None, FINITE),
+    Metric("aurg", "AURG", "higher is better; 0 orders rows no better than chance", None, Range(most=1)),
+    *of_outside("spread"),
+)
+"""The scores of `TargetScores`, which `of_target` computes."""
 
 LEAST_OUTSIDE = 2
 """Answers outside of their intervals below which an interval score has no interval: one alone does not show

@@ -31,53 +31,25 @@ from howsure.answers.positions.counts import Counts, counted_of, mean_dice, mean
 from howsure.answers.positions.kept import check_known, known_probabilities
 from howsure.answers.positions.parts import claims, parts
 from howsure.answers.positions.result import DenseCertainty
-from howsure.answers.positions.scores import calibration_error, loss_of, mean_of, of_rows
+from howsure.answers.positions.scores import COMPARED, calibration_error, loss_of, mean_of, of_rows
 from howsure.answers.positions.truth import check_given, truth_map, truths_of
 from howsure.compare.parts import Parts
 from howsure.compare.protocol import Comparing
 from howsure.data.rows import quoted
 from howsure.errors import InputError
 from howsure.judge.cross_fit import through_fits
-from howsure.judge.paired import Comparable, Paired, check_enough, with_outside
-from howsure.judge.scores import OUTSIDE, SMALLEST, Measured, Score, through_cross_fits
+from howsure.judge.paired import Compared, Paired, check_enough, with_outside
+from howsure.judge.scores import OUTSIDE, SMALLEST, Measured, through_cross_fits
 from howsure.methods.choices import CHOICES
 from howsure.request import KEEP_PROBABILITIES
 from howsure.sampling.outcome import Floats
 from howsure.shifts import UNMOVED
 
-SCORES = ("nll", "brier", "row_dice", "row_iou", "ece", "aurc", *OUTSIDE)
-"""Scores of rows, with those of rows from outside after them."""
-
 
 @dataclass(frozen=True)
-class RowScores(Comparable):
-    """How good the classes at the positions of some rows are, row by row.
+class RowScores(Compared):
+    """The scores `COMPARED` of rows with a position that counts, and the counts of these."""
 
-    Rows without a position that counts are left out.
-
-    Attributes:
-        nll: Mean over rows of the mean −log p(true class) of a row, nats.
-        brier: Mean over rows of the mean Σ (p − y)² of a row, 0 to 2.
-        row_dice: Mean over rows of the Dice of a row.
-        row_iou: Mean over rows of the IoU of a row.
-        ece: Mean |share right − probability of the label| over 15 bins of equal width, of all positions.
-        aurc: Mean 1 − Dice of the rows kept, over all numbers of rows kept, those with the least `doubt`
-            first.
-        outside_auroc: As in `DenseEvaluation`, likewise the next two; NaN without rows from outside.
-        outside_fpr95: As there.
-        outside_auroc_by_disagreement: As there.
-    """
-
-    nll: Score
-    brier: Score
-    row_dice: Score
-    row_iou: Score
-    ece: Score
-    aurc: Score
-    outside_auroc: Score
-    outside_fpr95: Score
-    outside_auroc_by_disagreement: Score
-    _found: Paired = field(repr=False)
     _counts: Counts = field(repr=False)
 
 
@@ -160,7 +132,7 @@ def _scored(
         through_them = {name: through_fits(*moved, *(of_rows / count)) for name, of_rows in by_score}
         measured = through_cross_fits(measured, through_them)
     found = Paired.of(measured, result, some.digest, there)
-    return RowScores(**found.scores(), _found=found, _counts=some)
+    return RowScores(found, some)
 
 
 def _slopes(row: DenseCertainty, truth: Any, beta: float) -> Floats:
@@ -264,8 +236,7 @@ COMPARING = Comparing(
     parts=_parts_of,
     alone=_alone,
     claims=lambda rows, truth, evaluation: claims(evaluation._counts),
-    scores=SCORES,
-    higher=frozenset({"row_dice", "row_iou", "outside_auroc", "outside_auroc_by_disagreement"}),
+    metrics=COMPARED,
     plain=CHOICES[0].name,
     needs="true classes",
     shifts=UNMOVED,

@@ -11,11 +11,7 @@ from howsure.compare.parts import ACCURACY
 from howsure.compare.phrases import besides, in_numbers, joined, the
 from howsure.compare.protocol import Wording
 from howsure.judge.scores import Score
-from howsure.judge.words import value_and_interval
-from howsure.words import UNIT, counted, rate
-
-SHARES = ("row_dice", "row_iou")
-"""Scores that are shown in per cent."""
+from howsure.words import counted, rate
 
 
 class PositionWords(ClassWords):
@@ -36,15 +32,7 @@ class PositionWords(ClassWords):
             "below",
         ),
     }
-    columns: Mapping[str, str] = {
-        "nll": "NLL",
-        "brier": "Brier",
-        "row_dice": "Dice, %",
-        "row_iou": "IoU, %",
-        "ece": "ECE",
-        "aurc": "AURC",
-    }
-    changed: Mapping[str, str] = {"nll": "NLL", "row_dice": "Dice, %"}
+    changed: Sequence[str] = ("nll", "row_dice")
     short: Sequence[tuple[str, str]] = (
         ("Dice", "row_dice"),
         ("IoU", "row_iou"),
@@ -52,7 +40,6 @@ class PositionWords(ClassWords):
         ("ECE", "ece"),
         ("AURC", "aurc"),
     )
-    always_known = frozenset(SHARES)
     shift = replace(ClassWords.shift, said="The mean Dice of {baseline}")
     reasons: Mapping[tuple[str, bool], str] = {
         **ClassWords.reasons,
@@ -102,15 +89,6 @@ class PositionWords(ClassWords):
             return f"This is the AURC of {kind}s, with the least doubtful ones first."
         said = super().note(comparison, name)
         return f"{said} It is the mean over the {where}s of each {kind}, and each {kind} counts the same."
-
-    def cell(self, score: Score, name: str) -> tuple[str, str]:
-        """See `Words`."""
-        return value_and_interval(score, per_cent=name in SHARES)
-
-    def short_cell(self, score: Score, name: str) -> str:
-        """See `Words`."""
-        value, _ = self.cell(score, name)
-        return f"{value}{UNIT}" if name in SHARES else value
 
     def shifted_value(self, comparison: Comparison, rows: str) -> str:
         """The mean Dice of the baseline, and how often its labels are right beside what it claims."""

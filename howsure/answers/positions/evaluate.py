@@ -16,7 +16,7 @@ from howsure.answers.classes.evaluate import ends_of
 from howsure.answers.positions.counts import counted_of, mean_dice, told_apart
 from howsure.answers.positions.kept import are_known
 from howsure.answers.positions.result import DenseCertainty
-from howsure.answers.positions.scores import held, mean_of, named_of, of_counts, of_rows
+from howsure.answers.positions.scores import METRICS, held, mean_of, named_of, of_counts, of_rows
 from howsure.answers.positions.truth import Ignored, truths_of
 from howsure.answers.registry import check_outside
 from howsure.arguments import check_whole
@@ -26,25 +26,6 @@ from howsure.judge.scores import Mean, Score
 from howsure.judge.words import in_columns
 from howsure.sampling.outcome import Integers
 from howsure.words import counted
-
-GOOD = {
-    "accuracy": ("accuracy", "higher is better; share of the {positions} that are right"),
-    "mean_dice": ("mean Dice", "higher is better; of {classes}, over all {positions}"),
-    "mean_iou": ("mean IoU", "higher is better; of {classes}, over all {positions}"),
-    "nll": ("NLL", "lower is better; nats at a {position}"),
-    "brier": ("Brier score", "lower is better; from 0 to 2"),
-    "ece": ("ECE", "lower is better; chance alone makes it more than 0"),
-    "error_auroc": ("error AUROC", "higher is better; 0.5 is a guess, 1 ranks every wrong {position} last"),
-    "row_dice": ("Dice of {a_row}", "higher is better; of {those} that it has, mean over {rows}"),
-    "aurc": ("AURC of {rows}", "lower is better; mean 1 − Dice of the {rows} kept, by `doubt`"),
-    "aurg": ("AURG of {rows}", "higher is better; 0 orders {rows} no better than chance"),
-    "outside_auroc": ("outside AUROC", "higher is better; 0.5 is a guess, 1 puts all OOD {rows} last"),
-    "outside_fpr95": ("outside FPR95", "lower is better; 0 lets no OOD {row} pass"),
-    "outside_auroc_by_disagreement": (
-        *("outside AUROC, by disagreement", "higher is better; 0.5 is a guess, 1 puts all OOD {rows} last"),
-    ),
-}
-"""The field's name of each score, and its good direction."""
 
 MOST_CLASSES = 10
 """Up to so many classes are printed; of more, those with the lowest Dice."""
@@ -148,9 +129,9 @@ class DenseEvaluation(Comparable, Displayed):
             "classes": f"the {self._averaged}",
             "those": self._averaged,
         }
-        scores = {name: getattr(self, name) for name in GOOD}
+        scores = {name: getattr(self, name) for name in METRICS}
         return [
-            [GOOD[name][0].format(**words), str(score), GOOD[name][1].format(**words)]
+            [METRICS[name].heading.format(**words), str(score), METRICS[name].good.format(**words)]
             for name, score in scores.items()
             if score is not None
         ]
@@ -168,7 +149,7 @@ class DenseEvaluation(Comparable, Displayed):
     def sentences(self) -> list[str]:
         """Further sentences."""
         found = [self.note] if self.note else []
-        scores = [getattr(self, name) for name in GOOD if getattr(self, name) is not None]
+        scores = [getattr(self, name) for name in METRICS if getattr(self, name) is not None]
         if any(math.isfinite(score.value) and math.isnan(score.low) for score in scores):
             found.append(f"Scores without an interval have too few {self._kind}s, or too unequal ones.")
         if self.shares_held is not None:
@@ -212,7 +193,7 @@ def evaluate(
     measured["error_auroc"] = Mean(area, parts[there], least, least=0.0, most=1.0, by_odds=True)
     measured |= of_rows(result.doubt[there], dice)
     found = Paired.of(measured, result, some.digest, there)
-    scores = found.scores()
+    scores = found.scores
     names = result.class_names
     whole = some.counted == np.prod(result.positions)
     intervals = result.share_interval()[there][whole]
@@ -222,7 +203,7 @@ def evaluate(
     alone = DenseEvaluation(
         rows=int(there.sum()),
         positions=int(some.counted.sum()),
-        **{name: scores.get(name) for name in GOOD},  # type: ignore[arg-type]
+        **{name: scores.get(name) for name in METRICS},  # type: ignore[arg-type]
         dice={name: scores[named_of("dice", name)] for name in names},
         iou={name: scores[named_of("iou", name)] for name in names},
         positions_of_class=dict(zip(names, some.there.sum(axis=0).astype(int).tolist(), strict=True)),
@@ -258,7 +239,7 @@ def _note(result: DenseCertainty, left_out: int, empty: int) -> str:
 def score_lines(result: DenseCertainty, evaluation: DenseEvaluation) -> list[list[Any]]:
     """The part `score_lines` of positions: cells of a csv table, the names of its columns first."""
     del result
-    scores = {name: getattr(evaluation, name) for name in (*GOOD, "shares_held")}
+    scores = {name: getattr(evaluation, name) for name in (*METRICS, "shares_held")}
     found = [["", name, *ends_of(score)] for name, score in scores.items() if score is not None]
     for of_class in ("dice", "iou"):
         each = getattr(evaluation, of_class)

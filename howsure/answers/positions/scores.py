@@ -20,10 +20,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from howsure.answers.classes.scores import BRIER_TERM, ECE_TERM
 from howsure.answers.numbers.scores import Loss, of_ranking
 from howsure.answers.positions.counts import Counts, rows_that_decide
+from howsure.data.typed import FROM_0, Range
+from howsure.judge.metrics import Metric, by_name, of_outside
 from howsure.judge.scores import (
     LEAST_MISTAKES,
+    OUTSIDE,
     CalibrationError,
     Mean,
     Measured,
@@ -36,6 +40,78 @@ from howsure.statistics import widening
 
 DRAWS = 500
 """Draws of chance behind the interval of `ece`."""
+
+_OVERLAP = (
+    "How far the labels overlap with the truth, in per cent: for each class, 2 TP / (2 TP + FP + FN) and "
+    "TP / (TP + FP + FN). The mean is over the classes that the truth or the label of one {{ kind }} has"
+    "{% if comparison.background is not none %}, without ‘{{ comparison.background }}’{% endif %}, then over "
+    "{{ kinds }}."
+)
+
+METRICS = by_name(
+    Metric("accuracy", "accuracy", "higher is better; share of the {positions} that are right", None),
+    Metric("mean_dice", "mean Dice", "higher is better; of {classes}, over all {positions}", None),
+    Metric("mean_iou", "mean IoU", "higher is better; of {classes}, over all {positions}", None),
+    Metric(
+        "nll",
+        "NLL",
+        "lower is better; nats at a {position}",
+        "Negative log-likelihood: the mean over the positions of a {{ kind }}, then over {{ kinds }}. It "
+        "is 0 if every true class got 100 %, 0.69 if it got 50 %, and 4.6 if it got 1 %. Confident "
+        "mistakes cost most. It is least for percentages that are true, so it answers the main question.",
+        FROM_0,
+    ),
+    Metric("brier", "Brier score", "lower is better; from 0 to 2", BRIER_TERM, Range(0, 2), called="Brier"),
+    Metric("ece", "ECE", "lower is better; chance alone makes it more than 0", ECE_TERM),
+    Metric(
+        "error_auroc",
+        "error AUROC",
+        "higher is better; 0.5 is a guess, 1 ranks every wrong {position} last",
+        None,
+    ),
+    Metric(
+        "row_dice",
+        "Dice of {a_row}",
+        "higher is better; of {those} that it has, mean over {rows}",
+        _OVERLAP,
+        per_cent=True,
+        alone=True,
+        called="Dice",
+    ),
+    Metric(
+        "aurc",
+        "AURC of {rows}",
+        "lower is better; mean 1 − Dice of the {rows} kept, by `doubt`",
+        "Area under the risk-coverage curve: the mean 1 − Dice of the {{ kinds }} that a method keeps if "
+        "it sets aside those with the largest doubt, averaged over how many it sets aside. It is low if "
+        "the labels are good and doubt is largest where they are not.",
+        called="AURC",
+    ),
+    Metric(
+        "aurg",
+        "AURG of {rows}",
+        "higher is better; 0 orders {rows} no better than chance",
+        None,
+        Range(most=1),
+    ),
+    *of_outside(last="all OOD {rows}", row="{row}"),
+)
+"""The scores of a `DenseEvaluation`; its kind of row and of position fill the gaps."""
+
+COMPARED = by_name(
+    *(METRICS[name] for name in ("nll", "brier", "row_dice")),
+    Metric(
+        "row_iou",
+        "IoU of {a_row}",
+        "higher is better; of {those} that it has, mean over {rows}",
+        _OVERLAP,
+        per_cent=True,
+        alone=True,
+        called="IoU",
+    ),
+    *(METRICS[name] for name in ("ece", "aurc", *OUTSIDE)),
+)
+"""Scores of rows in which methods are compared. NLL and Brier score are means over rows there."""
 
 LEAST_ROWS, LEAST_RANKED = 20, 30
 """Rows below which means over classes and `ece` have no interval, and rows below which scores of their order

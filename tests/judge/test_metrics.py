@@ -1,0 +1,99 @@
+"""What a score says of itself is what every place shows of it, so that none is forgotten."""
+
+import math
+from dataclasses import fields
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import howsure
+from howsure.answers.classes import scores as of_classes
+from howsure.answers.numbers import scores as of_numbers
+from howsure.answers.numbers.evaluate import TargetScores
+from howsure.answers.positions import scores as of_positions
+from howsure.compare.comparison import Comparison
+from howsure.judge.scores import OUTSIDE, Score
+from howsure.report.comparison import render_comparison
+from tests.golden.cases import CASES
+from tests.report.made import Page
+
+GLOSSARY = (Path(__file__).parents[2] / "docs" / "words.md").read_text(encoding="utf-8")
+
+KINDS = {
+    "classes": (of_classes.METRICS, howsure.Evaluation, ("constant_accuracy", "accuracy_gain")),
+    "numbers": (of_numbers.METRICS, TargetScores, ()),
+    "positions": (of_positions.METRICS, howsure.DenseEvaluation, ("shares_held",)),
+}
+"""By kind its scores, what holds them, and the fields there that are further scores."""
+
+
+@cache
+def evaluation_of(kind):
+    result = CASES[kind]().result
+    return howsure.evaluate(result, outside=CASES[kind]().result[3:9])
+
+
+@cache
+def comparison_of(kind):
+    case = CASES[kind]()
+    return Comparison.of_results({"one": case.result, "other": case.other}, case.truth)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_has_its_field_and_each_field_its_definition(kind):
+    scores, holder, further = KINDS[kind]
+    held = [each.name for each in fields(holder) if each.type.split(" | ")[0] in ("Score", "ScoreAtLevels")]
+    assert {*held} == {*scores, *further}
+    assert [*scores] == [each.name for each in scores.values()]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_is_explained(kind):
+    scores, holder, _ = KINDS[kind]
+    for name, each in scores.items():
+        assert f"\n        {name}: " in holder.__doc__
+        assert each.heading
+        assert each.good
+        assert kind != "classes" or f"`{name}`" in GLOSSARY
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_values_lie_within_their_limits(kind):
+    evaluation = evaluation_of(kind)
+    holders = evaluation.of_target.values() if kind == "numbers" else [evaluation]
+    for holder in holders:
+        for name, each in KINDS[kind][0].items():
+            score = getattr(holder, name)
+            if score is None:
+                continue
+            found = [score] if type(score) is Score else [*score.values()]
+            known = [one.value for one in found if math.isfinite(one.value)]
+            assert each.limits.holds(known), name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_notebook_shows_each(kind):
+    evaluation = evaluation_of(kind)
+    words = Page(evaluation._repr_html_()).words
+    for name, each in KINDS[kind][0].items():
+        if "{" not in each.heading + each.good:
+            shown = np.isfinite(getattr(evaluation, name).value) if kind == "classes" else True
+            assert (each.heading in words and each.good in words) or not shown, name
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_of_a_comparison_explains_each_that_it_shows(kind):
+    comparison = comparison_of(kind)
+    words = Page(render_comparison(comparison)).words
+    scores = comparison.comparing.metrics
+    for name, each in scores.items():
+        assert name in comparison.evaluations["one", "as they are"]._found.scores
+        if each.term is not None and name not in OUTSIDE:
+            assert each.column in words
+            assert each.term.split("{")[0] in words
+    assert {*comparison.words.questions} <= {name for name, each in scores.items() if each.term}
+    assert all(
+        heading == "right" or scores[name].compared == heading for heading, name in comparison.words.short
+    )
