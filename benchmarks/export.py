@@ -1,6 +1,6 @@
 """Exported graphs: how exact they are, how far from `assess`, how large, and how long they take.
 
-    python -m benchmarks.export                        everything, to docs/export.json and docs/export.md
+    python -m benchmarks.export                        all, to docs/export.json and docs/export-study.md
     python -m benchmarks.export question tensorflow    one source; the others stay as they were
 
 Sources are the networks of `benchmarks.networks` on a backend of Keras, and the modules of
@@ -35,7 +35,7 @@ Figures = dict[str, Any]
 
 ROOT = Path(__file__).parent.parent
 PAGE = Page("export")
-TEXT = ROOT / "docs" / "export.md"
+TEXT = ROOT / "docs" / "export-study.md"
 TITLES = (
     "| network | runs on | passes | counted cost | expected error | measured error | nodes | size | plain, "
     "one row | one row | 100 rows |"

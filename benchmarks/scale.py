@@ -1,4 +1,4 @@
-"""What rows cost in a folder of results, by one process and by workers; printed, for docs/scaling.md.
+"""What rows cost in a folder of results, by one process and by workers; printed, for docs/scaling-study.md.
 
     python -m benchmarks.scale small 20000        a network in numpy, alone and with 1 and 2 workers
     python -m benchmarks.scale digits 20000       the CNN of the question, on MNIST, its digits over and over

@@ -332,7 +332,11 @@ SECTIONS = {
             "validation.segmentation_models",
         ),
         Promise(
-            "An exported graph says what `assess` says, within 1e-4", of_export, "export", "benchmarks.export"
+            "An exported graph says what `assess` says, within 1e-4",
+            of_export,
+            "export",
+            "benchmarks.export",
+            "export-study.md",
         ),
     ),
     "Damage": (
@@ -370,7 +374,7 @@ BELOW = """## More measurements
 - Percentages: [networks that howsure was tuned on](coverage.md),
   [methods beside the exact truth](known-digits-methods.md), [last-layer Laplace](laplace.md).
 - Cost: [classification](performance.md), [regression](performance-regression.md),
-  [many rows](scaling.md#what-it-costs), [ONNX](export.md#measured-accuracy-size-and-time).
+  [many rows](scaling-study.md), [ONNX](export-study.md).
 - [Experiments](trials.md), [design decisions](decisions/README.md),
   [mistakes that new users found](mended.md).
 """

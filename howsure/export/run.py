@@ -47,7 +47,7 @@ answer at each position, as many rows as a block holds."""
 UNDECIDED = 8
 """Times the usual target error that a graph aims at where p is 0.5, unless it is told another: the least at
 which one row takes five times as long as a plain prediction, or less, in `mlp` and `transformer` of
-docs/export.md."""
+docs/export-study.md."""
 
 MADE_UP = 16
 """Rows that are made up where none are given."""
@@ -148,7 +148,7 @@ def export(
         target_error: Largest standard error that is acceptable where p is 0.5, in (0, 0.5); of numbers, as a
             share of their spread. None means 0.08, or 0.4 for numbers, with at most the passes that every row
             gets first in `assess`: so one row takes at most five times as long as a plain prediction in the
-            networks that were measured (docs/export.md). If passes follow no plan, as for a class at each
+            networks of docs/export-study.md. If passes follow no plan, as for a class at each
             position, all rows get the same first passes.
         seed: Seed of the masks, ≥ 0.
         outputs: As in `assess`.
