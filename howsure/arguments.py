@@ -42,7 +42,7 @@ def _can_be_a_name(text: str) -> bool:
 
 
 def check_choice(value: object, choices: Sequence[str | None], name: str) -> None:
-    """Raise an `InputError` unless `value` is one of some words, or None where that is among them."""
+    """Raise an `InputError` unless `value` is one of some words, or None if that is among them."""
     if not (value is None or isinstance(value, str)) or value not in choices:
         expected = f"one of {', '.join(map(repr, choices))}"
         raise InputError(f"`{name}` cannot be used", expected=expected, received=repr(value))

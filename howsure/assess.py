@@ -85,10 +85,10 @@ def assess(
         batch_size: Rows that run together, ≥ 1; changes speed and memory, not the result.
         outputs: `logits` or `probabilities` of classes, `label-logits` or `label-probabilities` of several
             labels per row; `values`, `mean-variance` or `mean-log-variance` of numbers: K numbers, or K means
-            and then K variances or their natural logarithms, in one output or two. None reads it from the
+            and then K variances or their natural logarithms, in one output or two. Default: read from the
             last layer, the loss, and what else the model says.
-        class_names: K names of classes, labels or numbers, in the order of the outputs; None takes those that
-            the model has, as a classifier does in `classes_`, or '0' … 'K−1'.
+        class_names: K names of classes, labels or numbers, in the order of the outputs. Default: those of the
+            model, such as `classes_` of a classifier, otherwise '0' … 'K−1'.
         thresholds: Thresholds of `sure` and `coin flip`. Default: 0.95 and 0.20.
         progress: True shows a bar, or lines where stderr is no terminal. A function is called with (rows
             done, rows in all); while batches are gathered, with (0, rows so far).
@@ -98,10 +98,10 @@ def assess(
         class_axis: Axis of the classes in the output of a model with a class at each position, counted with
             the axis of the rows, such as 1 or −1. Default: the last one in Keras, and the first one after the
             rows in PyTorch.
-        keep: `probabilities` to keep those of all K classes at each position; None keeps the two top classes.
+        keep: `probabilities` to keep those of all K classes at each position. Default: the two top classes.
         tile: Sides of tiles, for images or volumes too large for memory: one number, or one for each axis of
-            positions. Every tile is assessed by itself, and its inner part is kept.
-        overlap: Positions that neighbouring tiles share, along each axis, an even number; None for a quarter
+            positions. Every tile is assessed by itself, and its inner part is kept. Default: whole rows.
+        overlap: Positions that neighbouring tiles share, along each axis, an even number. Default: a quarter
             of the tile. It should be twice as wide as what the network sees to one side of a position.
         positions: The positions of each row that count, an array (N, *P) of booleans: words but no padding,
             pixels in the region of interest. All others are left out of shares, of `undecided`, `doubt` and
@@ -302,8 +302,8 @@ def plan(
         seed: Seed of the pilot's masks, ≥ 0.
         batch_size: Rows that run together.
         outputs: As in `assess`.
-        precision: `float32` for a plan that holds on every machine; None also tries bfloat16 for heavy
-            layers where the processor is faster in it, and such a plan is refused where it is not.
+        precision: `float32` for a plan that holds on every machine. Default: also bfloat16 for heavy layers
+            if the processor is faster in it; a machine that is not refuses such a plan.
         output: As in `assess`.
         outcome: As in `assess`.
         class_axis: As in `assess`.

@@ -37,9 +37,9 @@ class Written:
 
     Attributes:
         number: The mean, and its margin where that shows: `4.21 ± 0.02`.
-        answers: Ends of the interval of a new answer; None where it is unknown.
-        networks: Ends of the interval between networks; None where it is unknown.
-        truth: The true number; None where it is not given.
+        answers: Ends of the interval of a new answer; None if it is unknown.
+        networks: Ends of the interval between networks; None if it is unknown.
+        truth: The true number; None if it is not given.
     """
 
     number: str

@@ -67,8 +67,7 @@ def passes(
     Returns:
         (n, N, K) float32: probabilities of K classes, or that each of K labels holds, or K numbers; where a
         model puts out variances, (n, N, 2 K), the numbers first; (n, N, *P, K) where each of the positions P
-        has a class. Over the first axis `mean` is the
-        prediction, and `std` is how far networks lie apart.
+        has a class. Over the first axis `mean` is the prediction, and `std` is how far networks lie apart.
 
     Raises:
         InputError: Rows or arguments that cannot be used, or an array that does not fit into memory: this is
@@ -125,7 +124,7 @@ def _room_for(shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 
 def free_memory() -> int | None:
-    """Bytes that this process may still take, as Linux tells; None where that is not known."""
+    """Bytes that this process may still take, as Linux tells; None if that is not known."""
     found = []
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()

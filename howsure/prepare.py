@@ -143,7 +143,7 @@ def check_wrapped(model: Any, ready: Model, rows: Sequence[Array], outcome: Outc
 
 
 def _order_of_classes(own: ModelInfo, first: Job) -> list[int] | None:
-    """The places of a first job's classes in the outputs of a model; None where both are in order.
+    """The places of a first job's classes in the outputs of a model; None if both are in order.
 
     Raises:
         ModelError: Both name their classes, and they are others.

@@ -28,7 +28,7 @@ COMPILING = "compiling, and planning how many passes"
 """The words on a bar until the first rows are done."""
 
 Report = Callable[[float | None, str], None]
-"""Told the share that is done, in [0, 1], or None where that is not known, and what to say about it."""
+"""Told the share that is done, in [0, 1], or None if that is not known, and what to say about it."""
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from howsure.sampling.outcome import Booleans, Floats, Integers
 
 FAMILIARITY = Column(
     *("familiarity", PER_ROW, FLOAT, "0 to 1"),
-    "share of held-out rows that are no more familiar; None where it was not measured",
+    "share of held-out rows that are no more familiar; None if it was not measured",
     optional=True,
 )
 """The column of the results that keep it."""

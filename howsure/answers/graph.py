@@ -93,7 +93,7 @@ class DistributionGraph(ABC):
         """
 
     calibrated_names: tuple[str, ...] | None = None
-    """The names that a calibrator must be for; None where a graph cannot apply one."""
+    """The names that a calibrator must be for; None if a graph cannot apply one."""
 
     def calibrated(self, probabilities: Value, calibrator: Calibrator) -> Value:
         """(n, K) mapped by a calibrator for `calibrated_names`."""

@@ -58,13 +58,13 @@ ROW_AND_ID = (
     Column("row", PER_ROW, INTEGER, "row number", "place of the row in the input, from 0", least=0),
     Column(
         *("ids", PER_ROW, EITHER, "texts or numbers"),
-        "what the caller calls each row, in the table under `id_name`; None where that is not known",
+        "what the caller calls each row, in the table under `id_name`; None if that is not known",
         optional=True,
         called="id_name",
     ),
     Column(
         *("learnt_from", PER_ROW, BOOLEAN, "yes or no"),
-        "whether the calibrator or method of these rows is known to have learnt from the row; None where "
+        "whether the calibrator or method of these rows is known to have learnt from the row; None if "
         "it does not say",
         optional=True,
         lacking=False,
@@ -96,13 +96,13 @@ def predicted(said: str, covered: str) -> tuple[Column, ...]:
         Column(
             *("spread", WIDE, FLOAT, "0 to 1"),
             "standard deviation of a probability between networks, which more passes do not make smaller; "
-            "None where there is one pass",
+            "None if there is one pass",
             optional=True,
             unknown=True,
         ),
         Column(
             *("spread_error", WIDE, FLOAT, "at least 0"),
-            "standard error of `spread`; None where there is no spread",
+            "standard error of `spread`; None if there is no spread",
             optional=True,
             unknown=True,
         ),

@@ -75,7 +75,7 @@ def more_of(method: Mapping[str, Any], passes: int) -> str:
 def price_in_words(method: Mapping[str, Any], mc_error: float, passes: int) -> str:
     """The price of the usual error: `± 2 % would take 60 more plain predictions`.
 
-    Empty where no budget ended the passes, or where the error of a probability is told to be no larger.
+    Empty if no budget ended the passes, or if the error of a probability is told to be no larger.
 
     Args:
         method: Settings of the method; where it has a budget, `price` is the plain predictions of a pass.

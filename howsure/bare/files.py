@@ -48,7 +48,7 @@ class FileColumns:
 
     Attributes:
         class_names: Names of the classes, or labels: those of the columns that hold them, or of the columns
-            in their order; None where all columns that are left are classes. Or names of targets: their
+            in their order; None if all columns that are left are classes. Or names of targets: their
             columns are `mean.NAME` and `std.NAME`.
         roles: Columns of labels, of ids, and those that are left out.
         several: Whether each column is the probability of a label of its own.
@@ -77,7 +77,7 @@ class FileColumns:
         return replace(self, roles=replace(self.roles, needed=False), labelled=False)
 
     def truth_in(self, table: Table, columns: Sequence[int], read: Callable[[], Array]) -> Array | None:
-        """The true answers in some columns, or None where labels are not needed and a row has none.
+        """The true answers in some columns, or None if labels are not needed and a row has none.
 
         Args:
             table: The columns.

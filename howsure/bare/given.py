@@ -52,7 +52,7 @@ class Given:
     Attributes:
         values: (N, K) of any value.
         dtype: Name of the type they came in.
-        names: K names of the columns, or None where they have none.
+        names: K names of the columns, or None if they have none.
         ids: (N,) what the caller calls each row, or None.
         id_name: The caller's name for the ids, or None.
         labels: True classes that came with the rows, or None.

@@ -96,7 +96,7 @@ class Comparison(Displayed):
             results: By name, all of the same rows and classes. The first is the baseline. Classes are paired
                 by name. Rows are paired by id, or by position if a result has no ids. With a class at each
                 position, they hold the probabilities of all classes.
-            labels: (N,) true classes, (N, K) true numbers, or (N, *P) true classes at positions; None takes
+            labels: (N,) true classes, (N, K) true numbers, or (N, *P) true classes at positions. Default:
                 those of the results.
             calibrated: Whether to add each result after calibration (cross-fitted), as in `compare`. Needs
                 10 rows. Results that are calibrated already are not calibrated again.
@@ -223,7 +223,7 @@ class Comparison(Displayed):
             name: `calibration`, `accuracy`, `order` or `discrimination`.
 
         Returns:
-            The method less the baseline, nats: below 0 the method is better. None where it is not defined.
+            The method less the baseline, nats: below 0 the method is better. None if it is not defined.
 
         Example:
             >>> comparison = howsure.compare(model, x, labels, shifts={})

@@ -186,7 +186,7 @@ class Comparing:
             in the order of the baseline; an `InputError` if the classes differ.
         scored: From a result, the true answers, a seed, and what `calibrated` says of fits, or None, to an
             evaluation with a score by each name. With a class at each position, also without a `background`.
-        beside: From an evaluation, its result, and one of OOD rows, to an evaluation of both. None where OOD
+        beside: From an evaluation, its result, and one of OOD rows, to an evaluation of both. None if OOD
             rows are not scored.
         familiar: From such an evaluation, (N,) and (M,) familiarities, to how well these tell rows apart;
             None likewise.
@@ -195,12 +195,12 @@ class Comparing:
             what rows do to its scores through cross-fits, `howsure.judge.cross_fit.Through` by name, where
             the result itself does not tell. Takes `seed`.
         completed: The same for what a result lacks to be scored, which is learned from the other rows; it
-            returns a result that lacks nothing as it is. None where nothing can be missing.
-        mistakes: From a result and the true answers to the number of wrong ones; None where answers are not
+            returns a result that lacks nothing as it is. None if nothing can be missing.
+        mistakes: From a result and the true answers to the number of wrong ones; None if answers are not
             right or wrong.
         parts: From a result, the true answers and its evaluation to the `Parts` of its NLL, or None.
         claims: From the same to the `Claims` beside what came true, or None.
-        alone: Scores of a network alone; see `howsure.compare.members.Alone`. None where it is not scored.
+        alone: Scores of a network alone; see `howsure.compare.members.Alone`. None if it is not scored.
         metrics: The scores by name.
         plain: Name of the plain prediction among the methods that a model allows.
         needs: Name of the true answers: `true classes`.

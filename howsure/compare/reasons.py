@@ -131,7 +131,7 @@ def _compared(comparison: Comparison, name: str, other: str, about: str) -> Iter
 
 
 def _of_calibration(comparison: Comparison, name: str) -> Iterator[Claim]:
-    """As `_compared`; nothing where the folds hold fewer than two mistakes each on average.
+    """As `_compared`; nothing if the folds hold fewer than two mistakes each on average.
 
     Calibration gains where a mistake was sure. Few mistakes often hold none, and calibration seems to lose.
     """
@@ -176,7 +176,7 @@ def reasons(comparison: Comparison) -> dict[str, str]:
 
 
 def because(comparison: Comparison, method: str) -> str:
-    """Why a method is better than the baseline, a sentence or two; empty where no part is sure."""
+    """Why a method is better than the baseline, a sentence or two; empty if no part is sure."""
     own, words = comparison.calibrations.get(method, method), comparison.words
     told = [each for each in claims(comparison) if each.sure]
     better = [

@@ -96,14 +96,14 @@ def compare(
         model: A trained model, as for `assess`.
         x: (N, …) rows that it was not trained on, as for `assess`.
         labels: (N,) true classes, (N, K) true numbers, or (N, *P) true classes at positions, in any form that
-            `with_truth` of the result takes; None takes those in `x`.
-        methods: By name. The first is the baseline, best the plain prediction, `Softmax()`. None means that
-            one and, if the model has dropout, `MCDropout()`.
+            `with_truth` of the result takes. Default: those in `x`.
+        methods: By name. The first is the baseline, best the plain prediction, `Softmax()`. Default: that one
+            and, if the model has dropout, `MCDropout()`.
         shifts: By name, the same rows after a change: a function of the arrays of `x`, or the rows
             themselves. With a class at each position, a change that moves positions is a pair (do, undo),
-            'flip' or 'turn', as in `Augmentation`, and outputs are moved back. None means
-            `howsure.shifts.STANDARD` for images, of which numbers and positions get those that move nothing,
-            and no change otherwise; {} means no change.
+            'flip' or 'turn', as in `Augmentation`, and outputs are moved back. Default:
+            `howsure.shifts.STANDARD` for images (numbers and positions get those that move nothing),
+            otherwise no change; {} means no change.
         outside: By name, OOD rows: they belong to none of the model's classes, or are unlike its rows. With a
             class at each position, the doubt of each row tells them apart.
         familiarity: By name, results of `howsure.familiarity` on features of the model. On OOD rows they are

@@ -22,10 +22,10 @@ class Geometry:
     """The geometry of one row with D axes of positions.
 
     Attributes:
-        sides: (D,) lengths of a position along each axis, in `unit`; None where unknown.
+        sides: (D,) lengths of a position along each axis, in `unit`; None if unknown.
         unit: `mm` or `m`.
         affine: (D + 1, D + 1) from places and a 1 to coordinates x and y, or x, y and z; position i is from i
-            to i + 1. None where unknown.
+            to i + 1. None if unknown.
         system: The coordinate system of these, as rasterio has it, or None.
         lies: Directions of the axes of a volume, such as `RAS`; empty if unknown.
     """

@@ -407,7 +407,7 @@ def check_names(
         names: As `in_order` takes them.
         one: Kind of the names: `class` or `label`.
         called: The names in words, for the message.
-        count: How many there must be, or None where that is not known.
+        count: How many there must be, or None if that is not known.
         of: The thing that has so many.
     """
     expected = f"a list of names, one for each {one}" if count is None else f"a list of {count} names"

@@ -72,8 +72,8 @@ class Roles:
     """Purposes of the columns that are no features.
 
     Attributes:
-        label: Name of the column of true classes; None for `y`, if it exists.
-        id: Name of the column of row ids; None for `id`, if it exists.
+        label: Name of the column of true classes. Default: `y`, if it exists.
+        id: Name of the column of row ids. Default: `id`, if it exists.
         drop: Names of columns to leave out.
         needed: True if a named column must exist.
     """

@@ -51,7 +51,7 @@ def run(folder: Path, *, epochs: int | None, members: int, seed: int, console: C
 
     Args:
         folder: Folder of the files; it exists.
-        epochs: How long to train; None stands for two minutes.
+        epochs: Epochs of training. Default: as many as two minutes allow.
         members: Networks to train; more than one are an ensemble, and compared as such.
         seed: Fixes the initial weights, the order of the images and the masks.
         console: Console to print to.
@@ -211,7 +211,7 @@ def draw_digit(image: NDArray[np.uint8]) -> str:
         image: (H, W), ink is bright.
 
     Returns:
-        Lines without trailing blanks; empty where there is no ink.
+        Lines without trailing blanks; empty if there is no ink.
 
     Example:
         >>> print(draw_digit(np.array([[0, 9, 0], [9, 9, 9], [0, 9, 0]], dtype=np.uint8)))

@@ -68,7 +68,7 @@ class Exported:
         size: Bytes of the file.
         cost: Cost of the passes, counted in multiplications, in plain predictions; None without a design.
         expected_error: Standard error that a probability of 0.5 is expected to have, or that of a number as a
-            share of its spread; None where the plan does not tell.
+            share of its spread; None if the plan does not tell.
         of_what: Name of that number, in words.
     """
 
@@ -143,13 +143,13 @@ def export(
     Args:
         model: A trained network, as `assess` takes it.
         path: The file to write, `.onnx`; an earlier one stays until the new one has been compared.
-        plan: A plan of `howsure.plan`, in float32; None makes one from `x`.
-        x: (N, …) rows, as for `assess`, on up to 64 of which the graph is compared; None for made-up ones.
-        target_error: Largest standard error that is acceptable where p is 0.5, in (0, 0.5); of numbers, as a
-            share of their spread. None means 0.08, or 0.4 for numbers, with at most the passes that every row
-            gets first in `assess`: so one row takes at most five times as long as a plain prediction in the
-            networks of docs/export-study.md. If passes follow no plan, as for a class at each
-            position, all rows get the same first passes.
+        plan: A plan of `howsure.plan`, in float32. Default: one made from `x`.
+        x: (N, …) rows, as for `assess`, on up to 64 of which the graph is compared. Default: made-up rows.
+        target_error: Largest acceptable standard error at p = 0.5, in (0, 0.5); for numbers, as a share of
+            their spread. Default: 0.08, or 0.4 for numbers, with at most the passes that every row gets first
+            in `assess`. So one row takes at most five times as long as a plain prediction in the networks of
+            docs/export-study.md. If passes follow no plan, as for a class at each position, all rows get the
+            same first passes.
         seed: Seed of the masks, ≥ 0.
         outputs: As in `assess`.
         class_names: As in `assess`.

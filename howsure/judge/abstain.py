@@ -87,7 +87,7 @@ def abstain(
     Args:
         certainty: Result of n rows that the model was not trained on. Its top probability, or its `std`, only
             ranks them, and need not be true.
-        labels: (n,) true classes, or (n, K) true numbers, or (n, *P) true classes of positions; None takes
+        labels: (n,) true classes, or (n, K) true numbers, or (n, *P) true classes of positions. Default:
             `certainty.truth`.
         risk: In (0, 1), share of mistakes among accepted rows.
         confidence: In (0, 1), probability over the labelled rows drawn that the promise is kept.

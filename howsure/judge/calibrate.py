@@ -79,10 +79,10 @@ def calibrate(
     Args:
         certainty: Result of N rows that the model was not trained on, at least K and at least 10.
         labels: (N,) true classes in [0, K), or (N, K) yes or no for a `MultilabelCertainty`, or (N, K) true
-            numbers for a `RegressionCertainty`, or (N, *P) true classes for a `DenseCertainty`; None takes
+            numbers for a `RegressionCertainty`, or (N, *P) true classes for a `DenseCertainty`. Default:
             `certainty.truth`.
-        method: `temperature`, which None takes too; also `offsets` for a `DenseCertainty`; None or `shift`
-            for numbers.
+        method: `temperature`, the default for classes, labels and positions; `offsets` for a
+            `DenseCertainty`; `shift` or None, the default, for numbers.
         seed: Seed of the folds, the replicas and the draws of chance; the same seed gives the same result.
 
     Raises:

@@ -159,7 +159,7 @@ def check_rows(rows: int, folds: int, classes: int = 0) -> None:
 
 
 def plain_scores(scores: Mapping[str, Score]) -> dict[str, list[float | str | None]]:
-    """Scores by name as JSON can hold them: value and ends, None where one is not known, `inf` as a text."""
+    """Scores by name as JSON can hold them: value and ends, None if one is not known, `inf` as a text."""
 
     def plain(end: float) -> float | str | None:
         return None if math.isnan(end) else end if math.isfinite(end) else str(end)

@@ -60,7 +60,7 @@ def check_enough(
     Args:
         sizes: Number of labelled rows in each group.
         coverage: Promised share.
-        groups: Their names; empty where one group holds all rows.
+        groups: Their names; empty if one group holds all rows.
         of_every: Name of a group in messages: `class`.
     """
     least = least_rows(coverage)

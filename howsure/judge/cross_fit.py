@@ -2,9 +2,8 @@
 
 Each row is scored by a fit to the other folds. So a row counts twice: by its own loss, and because it moves
 the fits by which the rows of other folds are scored. Let rows have the weights 1 + ε, and let θ be what is
-fitted, ℓ_i the loss of a row and s_i its slope by θ. To first order a row moves a fit by
-m_i = −u_i / Σ ∂u/∂θ, with u the slope of what the fit minimises (Hampel 1974). The mean of N losses then
-changes by
+fitted, ℓ_i the loss of a row and s_i its slope by θ. To first order a row moves a fit by m_i = −u_i / Σ
+∂u/∂θ, with u the slope of what the fit minimises (Hampel 1974). The mean of N losses then changes by
 
     Σ φ_i ε_i + κ/2 (Σ m_i ε_i)²,   φ_i = (ℓ_i + Σ_folds m_i Σ_{j in fold} s_j) / N,
                                     κ = mean ∂s/∂θ + 2 Σ s_i m_i / (N Σ m_i²).

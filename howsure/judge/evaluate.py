@@ -78,7 +78,7 @@ def evaluate(
         certainty: Result of N ≥ 2 rows, by any method.
         labels: (N,) true classes, or (N, K) yes or no for a `MultilabelCertainty`, or (N, K) numbers for a
             `RegressionCertainty`, or (N, *P) true classes for a `DenseCertainty`, in any form that
-            `with_truth` takes; None takes `certainty.truth`.
+            `with_truth` takes. Default: `certainty.truth`.
         outside: Rows of the same method and classes, or targets, from outside the distribution. Not for a
             `MultilabelCertainty`, where a row may well have none of the labels.
         seed: Seed of the draws of chance behind the intervals of `ece`, `classwise_ece` and `miscalibration`.

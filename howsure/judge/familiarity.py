@@ -138,7 +138,7 @@ def familiarity(
             which is 99 for 0.01.
         score: The score; `density` needs the most rows.
         share: In (0, 1).
-        class_names: K names in the order of the outputs, where labels are names.
+        class_names: K names in the order of the outputs, if labels are names.
 
     Raises:
         InputError: Arguments that cannot be used, too few rows, or features that do not vary.

@@ -53,7 +53,7 @@ class HandoverLines:
         columns: Columns of the table, in order.
         cells: n lines, by column; unknown values are left out.
         suggested: n times what Label Studio shows as the suggested answer: one `Suggested`, several or none.
-        scores: n probabilities of these answers, or None where they have none.
+        scores: n probabilities of these answers, or None if they have none.
     """
 
     columns: Sequence[str]

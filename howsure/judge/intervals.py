@@ -33,7 +33,7 @@ def prediction_intervals(
 
     Args:
         result: Result of n rows that the model was not trained on.
-        labels: (n, K) true numbers, or (n,) for one target; None takes `result.truth`.
+        labels: (n, K) true numbers, or (n,) for one target. Default: `result.truth`.
         coverage: In (0, 1). Needs n ≥ coverage / (1 − coverage), or the threshold does not exist: 9 rows for
             0.9, 19 for 0.95; of every group with `by`.
         by: (n,) names or numbers of groups, for a threshold for each group, from its rows alone, so that the

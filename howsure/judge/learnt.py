@@ -144,7 +144,7 @@ def digests_of(numbers: NDArray[Any], bits: int = BITS) -> Digests:
 
 
 def in_words(result: Any) -> str | None:
-    """How many rows of a result its calibrator or method has learnt from; None where none is known."""
+    """How many rows of a result its calibrator or method has learnt from; None if none is known."""
     known = getattr(result, "learnt_from", None)
     if known is None or not known.any():
         return None

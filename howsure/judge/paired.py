@@ -26,7 +26,7 @@ class Paired:
     """The scores of some rows, and what they need of other scores to be compared with them row by row.
 
     Attributes:
-        measured: By name; empty where only the scores were kept.
+        measured: By name; empty if only the scores were kept.
         row: (N,) numbers of the rows.
         truth: (N, …) what is true of them.
         outside: (M,) numbers of the rows from outside of the distribution.

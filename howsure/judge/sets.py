@@ -62,7 +62,7 @@ def prediction_sets(
 
     Args:
         certainty: Result of n rows that the model was not trained on.
-        labels: (n,) true classes; None takes `certainty.truth`.
+        labels: (n,) true classes. Default: `certainty.truth`.
         coverage: In (0, 1). Needs n ≥ coverage / (1 − coverage), or the threshold does not exist: 19 rows
             for 0.95, 99 for 0.99; of every class with `by_class`.
         score: `lac`, `aps` or `raps`.

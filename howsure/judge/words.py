@@ -21,7 +21,7 @@ def in_columns(lines: Sequence[Sequence[str]]) -> list[str]:
 def value_and_interval(score: Score, *, per_cent: bool = False) -> tuple[str, str]:
     """A score, or a difference of two, as `0.0412` and `0.0371 to 0.0455`, or 100 times as much `per_cent`.
 
-    A dash replaces a value that is not defined; the interval is empty where there is none.
+    A dash replaces a value that is not defined; the interval is empty if there is none.
     """
     factor = 100 if per_cent else 1
     value, low, high = (factor * number for number in (score.value, score.low, score.high))

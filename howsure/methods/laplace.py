@@ -393,8 +393,8 @@ class LastLayerLaplace(Method):
 
     Args:
         posterior: Result of `fit_laplace`, or of `fit_laplace_of_numbers`.
-        passes: S, even and ≥ 4, since the error is estimated from differences between pairs; None means 100
-            for classes. Numbers have none, nor has `link_approx="probit"`.
+        passes: S, even and ≥ 4, since the error is estimated from differences between pairs. Default: 100 for
+            classes. Numbers have none, nor has `link_approx="probit"`.
         link_approx: For classes: `mc` draws passes; `probit` approximates their mean, see `Laplace.probit`.
             It is the same each time and has `mc_error` 0, but an error of its own that is not told: with more
             than two classes the top probability is too low, see docs/laplace.md. Only the mean is known:
@@ -524,7 +524,7 @@ class LastLayerLaplace(Method):
 
 
 def _outcome_of_numbers(info: ModelInfo, outputs: str | None, names: Sequence[str] | None) -> Outcome | None:
-    """The outcome of a model whose answers are numbers; None where they are classes.
+    """The outcome of a model whose answers are numbers; None if they are classes.
 
     Without `outputs`, labels may tell what outputs are of which the model does not say it.
     """

@@ -38,27 +38,27 @@ class MCDropout:
     each of its probabilities is at most `target_error` and its verdict is settled, or until `max_passes`.
 
     Args:
-        passes: T ≥ 2, or None for as many as each row needs.
+        passes: T ≥ 2. Default: as many as each row needs.
         balanced: Use stratified masks: over a small group of passes, each unit is dropped exactly as often
             as its rate says. This cuts the standard error of the mean two- to fourfold. False gives the
             independent passes of the textbook.
         target_error: Largest acceptable standard error, in (0, 0.5): of a probability, or of the mean of a
             number as a share of its standard deviation √(spread² + noise²), so that its unit does not matter.
-            None means 0.01 for a probability and 0.05 for a number. Not together with `passes`.
+            Default: 0.01 for a probability and 0.05 for a number. Not together with `passes`.
         max_error: For numbers, instead of `target_error`: the largest acceptable standard error of a mean, in
             the unit of the target, > 0.
-        max_passes: Most passes for one row, ≥ 2. None means 400; if late layers get more masks than early
-            ones, it means three balanced groups. Not together with `passes`.
+        max_passes: Most passes for one row, ≥ 2. Default: 400, or three balanced groups if late layers get
+            more masks than early ones. Not together with `passes`.
         gaussian_noise: True makes `GaussianNoise` layers random too. They usually model noise in the data,
             not uncertainty about the network.
         budget: Most plain predictions that a call may cost for each of its rows, on average, > 0. Everything
             is included, also the pilot. Rows whose verdict is not settled come first. With a plan, each row
-            gets passes for at most that price. Costs are counted in multiply-adds, so the same call gives
-            the same numbers. None means 20, or 4 million multiply-adds a row if that is more (at most 2
-            billion for the whole call, unless a plan is given); and no limit with `target_error`, `max_error`
-            or `max_passes`. Not together with `passes`.
-        plan: A plan from `howsure.plan`. With one, a row's numbers depend on no other row. None makes a plan
-            from the rows that are assessed. Not together with `passes`, which needs no plan.
+            gets passes for at most that price. Costs are counted in multiply-adds, so the same call gives the
+            same numbers. Default: 20, or 4 million multiply-adds a row if that is more (at most 2 billion for
+            the whole call, unless a plan is given); and no limit with `target_error`, `max_error` or
+            `max_passes`. Not together with `passes`.
+        plan: A plan from `howsure.plan`. With one, a row's numbers depend on no other row. Default: a plan
+            made from the rows that are assessed. Not together with `passes`, which needs no plan.
         keep_off: Names of random layers that stay fixed, as in predicting; `howsure.audit` shows the names.
             An example is dropout on the input that models noise in the data.
 

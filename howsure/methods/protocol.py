@@ -73,10 +73,10 @@ class Passes:
         draw: Maps the numbers (n,) of a block of rows to the estimates from their passes.
         plan: The plan that they follow, as saved with a result, or None.
         noise: (K,) standard deviation of answers around their mean, in the unit of the answers, where the
-            method learned it from the training rows; None where not.
+            method learned it from the training rows; None if not.
         price: Cost of one more pass of a row, in plain predictions, if a budget ends them; else None.
         learnt_from: Whether the method is known to have learnt from each row (n,) of the block that was drawn
-            last; None where it learns from none.
+            last; None if it learns from none.
     """
 
     draw: Callable[[Integers, Progress], Estimates]

@@ -69,7 +69,7 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
 
     Args:
         comparison: Comparison of one method or more.
-        title: A line above the heading; None stands for one that asks which method is better here.
+        title: A line above the heading. Default: the question which method is better here.
 
     Returns:
         HTML. Scores that are not defined are dashes, and the page says why.
@@ -156,7 +156,7 @@ class Cell:
 
     Attributes:
         value: As text; a dash where it is not defined.
-        interval: As text; empty where there is none.
+        interval: As text; empty if there is none.
         best: Whether no method has a better value.
         equal: Whether it is not the best, but the rows cannot tell it from the best.
     """
@@ -230,7 +230,7 @@ class Reason:
 
     Attributes:
         method: Its name.
-        said: A few sentences; empty where nothing is known.
+        said: A few sentences; empty if nothing is known.
         claimed: Its claims beside the truth, in short; empty if it claims nothing.
         points: The same of each dot, in sentences.
         dots: Dots of the method.
@@ -297,7 +297,7 @@ class Gain:
     Attributes:
         verdict: The better or worse part; empty if the interval contains 0.
         value: How much better it is, as text.
-        interval: As text; empty where it has no width.
+        interval: As text; empty if it has no width.
         places: Places of the value and the ends of its interval, in per cent of the width.
     """
 

@@ -126,10 +126,9 @@ class Reliability:
 def reliability(probability: Floats, correct: NDArray[np.bool_]) -> Reliability:
     """Group rows by top probability into bins of equal size and see how often each is right.
 
-    Bins of equal size ("equal mass", Nguyen & O'Connor 2015) give every interval the same worth,
-    where bins of equal width leave most of them empty. Up to 10 bins of at least 20 rows. Rows of
-    exactly the same probability are never parted, so that the order of rows does not matter; there
-    may be fewer bins for it.
+    Bins of equal size ("equal mass", Nguyen & O'Connor 2015) give every interval the same worth, where bins
+    of equal width leave most of them empty. Up to 10 bins of at least 20 rows. Rows of exactly the same
+    probability are never parted, so that the order of rows does not matter; there may be fewer bins for it.
 
     Args:
         probability: (N,) top probabilities.

@@ -40,7 +40,7 @@ class Looks:
 
     Attributes:
         images: (N, …) rows that are images, or None.
-        columns: Arrays (N, …) of other values with their names, which are empty where there are none.
+        columns: Arrays (N, …) of other values with their names, which are empty if there are none.
     """
 
     images: Pixels | None = None

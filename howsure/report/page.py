@@ -93,7 +93,7 @@ def render(
             numbers alone.
         audit: The random layers of the model, or None to leave that section out.
         comparison: A comparison of methods on rows like these, or None to leave that section out.
-        title: A line above the heading; None stands for one that asks how sure the model is.
+        title: A line above the heading. Default: the question how sure the model is.
         drawn_from: How many rows there are, where these were drawn from them by chance; else None.
         missing: A sentence on rows that should be in `result` and are not, or None.
         background: For a class at each position: the one that means over classes leave out, as
@@ -196,7 +196,7 @@ class MadeWith:
     Attributes:
         method: Name of the method.
         settings: Its settings in words; those that are None are left out.
-        seed: Seed of the passes, or None where that is not known.
+        seed: Seed of the passes, or None if that is not known.
         version: Version of howsure, or an empty text.
         others: Other settings that a result of this kind holds for all rows, in words.
     """

@@ -110,7 +110,7 @@ class Result(Shown, Generic[OneRow]):
 
     @property
     def positions(self) -> tuple[int, ...]:
-        """Shape *P of the positions of a row; empty where a row has one answer."""
+        """Shape *P of the positions of a row; empty if a row has one answer."""
         return ()
 
     @classmethod

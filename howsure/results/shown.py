@@ -43,10 +43,10 @@ class Shown(Displayed):
 
         Args:
             path: The HTML file.
-            rows: The N rows that were assessed, in their order, or with their index or ids: an array
-                (N, …), a data frame, or a dict of arrays by name. Images are shown as images, anything else
-                by its first values, with the names of their columns where there are any; None shows neither.
-            labels: True answers, as for `with_truth`; None takes those of the result.
+            rows: The N rows that were assessed, in their order, or with their index or ids: an array (N, …),
+                a data frame, or a dict of arrays by name. Images are shown as images, anything else by its
+                first values, with the names of their columns if there are any. Default: neither.
+            labels: True answers, as for `with_truth`. Default: those of the result.
             audit: The random layers of the model; the page ends with them.
             comparison: A comparison of methods on rows like these; the page shows its answer beside the
                 method.

@@ -66,7 +66,7 @@ def assess(
         model: The path of a model file, `package.module:function`, or a function without arguments that makes
             the model.
         plan: A plan of `howsure.plan(model, x, precision="float32")`; needed for `MCDropout()`.
-        method: As in `howsure.assess`; None stands for `MCDropout(plan=plan)`.
+        method: As in `howsure.assess`. Default: `MCDropout(plan=plan)`.
         weights: A state dict for what `package.module:function` makes, or None.
         workers: Processes, ≥ 1, each with the model in memory and one logical core.
         id_column: Column with a name for each row; texts or whole numbers.

@@ -69,10 +69,10 @@ class Manifest:
         columns: Columns of all files, in the order in which they form a row; None if rows have no columns.
         rows_per_part: Rows in a part at most.
         settings: Settings of the results, as each part has them.
-        plan_from: Rows from which the plan was made; None where one was given, or none is needed.
+        plan_from: Rows from which the plan was made; None if one was given, or none is needed.
         versions: Versions of howsure and its packages, when the folder was made.
         faults: By name of the part, or of the file of rows, why it is missing.
-        images: By name of the part a mark of its images; empty where rows are no images.
+        images: By name of the part a mark of its images; empty if rows are no images.
         probe: The answers of the model for a few rows.
     """
 
@@ -108,7 +108,7 @@ class Manifest:
 
 
 def read_manifest(folder: Path) -> tuple[Manifest, list[Part]] | None:
-    """The manifest of a folder with its parts; None where there is none.
+    """The manifest of a folder with its parts; None if there is none.
 
     Raises:
         FileError: It is damaged.
@@ -150,7 +150,7 @@ def save_images(folder: Path, names: Sequence[str]) -> None:
 
 
 def read_images(folder: Path, manifest: Manifest) -> tuple[str, ...] | None:
-    """Names of the images of which there are results, in their order; None where rows are no images.
+    """Names of the images of which there are results, in their order; None if rows are no images.
 
     Raises:
         FileError: They are missing or damaged.

@@ -162,7 +162,7 @@ def begun(
 
     Args:
         recipe: The settings, with a plan or without.
-        size: Rows in a part; None for `usual_size`, or what the folder has.
+        size: Rows in a part. Default: those of the folder, otherwise `usual_size`.
         load_models: Gives the model, and members.
         during: Shows what takes time.
         check: Raises where the result of a few rows is not what is wanted; then nothing is begun.

@@ -140,7 +140,7 @@ def _is_predicted(assessor: Assessor, piece: Rows) -> bool:
 
 
 def _predicted_of(assessor: Assessor, piece: Rows) -> Rows | None:
-    """The rows of which the model gives a plain prediction, or None where there is none."""
+    """The rows of which the model gives a plain prediction, or None if there is none."""
 
     def fails(start: int, stop: int) -> str | None:
         return None if _is_predicted(assessor, _some(piece, slice(start, stop))) else "no prediction"

@@ -51,12 +51,12 @@ class SourceFile:
 
     Attributes:
         name: Name of the file.
-        rows: How many it holds; None where that cannot be read.
+        rows: How many it holds; None if that cannot be read.
         size: Bytes.
         changed: When it was changed, in nanoseconds; of images a number made of their names.
         fault: Why it cannot be read, or None.
         digest: A short mark of what it holds; of images see `Reader.digest`.
-        content: A mark of all that it holds; empty where it cannot be read, and `ONE_BY_ONE` of images.
+        content: A mark of all that it holds; empty if it cannot be read, and `ONE_BY_ONE` of images.
         gone: Whether it is not there any more, while its results may be.
     """
 

@@ -67,7 +67,7 @@ class Calibrator(Kept):
         class_names: K names.
         before: Scores of the labelled rows as they were.
         after: Scores of the same rows calibrated, each by a fit to folds that it is not in.
-        warnings: Sentences; empty where nothing is amiss.
+        warnings: Sentences; empty if nothing is amiss.
         learnt_rows: The labelled rows, as it knows them again.
     """
 

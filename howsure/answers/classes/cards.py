@@ -31,7 +31,7 @@ class ClassBar:
         name: Name of the class.
         number: Its probability in words, `51 ± 1 %`.
         length: Probability in per cent.
-        low: Lower end of the 95 % interval in per cent, or None where the error is not known.
+        low: Lower end of the 95 % interval in per cent, or None if the error is not known.
         high: Upper end, or None.
         first: Whether it is the label.
         true: Whether it is the true class.
@@ -139,7 +139,7 @@ def cards(
 
 
 def row_and_label(position: int, answers: Certainty, asked: Sequence[str]) -> tuple[int, str | None]:
-    """Position of the row that an answer is about, and the name of the label, or None where there is one."""
+    """Position of the row that an answer is about, and the name of the label, or None if there is one."""
     if not asked:
         return position, None
     label, row = divmod(position, len(answers) // len(asked))

@@ -145,7 +145,7 @@ class RiskDrawing:
         across: Axis of the share kept.
         up: Axis of the share wrong among those kept.
         overall: Height of the share wrong among all rows.
-        sure: Place of the rows the model is sure of, (across, up), or None where it is sure of all or none.
+        sure: Place of the rows the model is sure of, (across, up), or None if it is sure of all or none.
         curve: The numbers.
         table: At some shares kept: the share, the least top probability, and the wrong among the kept.
     """

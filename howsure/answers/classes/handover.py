@@ -72,7 +72,7 @@ def choose(rows: Certainty, which: str | None, most: int | None = None) -> Integ
     Args:
         rows: N of them.
         which: The word, or None.
-        most: How many are wanted at the most; None for all.
+        most: Most rows to choose. Default: all.
 
     Raises:
         InputError: How familiar the rows are was not measured.

@@ -141,7 +141,7 @@ def propagated(change: Callable[[Floats], Floats], p: Floats, error: Floats) -> 
 
     Exact for two classes, and for any K where nothing changes; adding a constant to all slopes of a class
     changes nothing, as it must where probabilities sum to 1. Slopes are those of chords from p_a − σ_a, or 0,
-    to p_a + σ_a: a derivative says nothing where it changes within an error, near 0 and at corners.
+    to p_a + σ_a: a derivative says nothing if it changes within an error, near 0 and at corners.
     """
     classes = p.shape[1]
     eye = np.eye(classes)

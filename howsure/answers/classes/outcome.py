@@ -33,7 +33,7 @@ class Classes(OneOfClasses):
         dtype: Type of number in which the model computes its output.
         class_names: K names.
         thresholds: Thresholds of the verdicts.
-        order: Places of the K classes in the outputs of the model; None where they are in this order.
+        order: Places of the K classes in the outputs of the model; None if they are in this order.
     """
 
     model: str

@@ -59,13 +59,13 @@ COLUMNS = (
     Column(
         *("quantiles", AT_LEVELS, FLOAT, "0 to 1"),
         "probability of `label` that 0.5, 2.5, 5, 10, 25, 50, 75, 90, 95, 97.5 and 99.5 % of the networks "
-        "stay below; NaN where unknown, None where not told",
+        "stay below; NaN where unknown, None if not told",
         optional=True,
         unknown=True,
     ),
     Column(
         *("quantiles_error", AT_LEVELS, FLOAT, "0 to 1"),
-        "standard error of `quantiles`; NaN where unknown, None where not told",
+        "standard error of `quantiles`; NaN where unknown, None if not told",
         optional=True,
         unknown=True,
     ),
@@ -102,14 +102,13 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
         mc_error: (N, K) 0 to 3.24, standard error of `probabilities`, from the finite number of passes; ±
             1.96 of it covered 90 to 98 % of rows, by network, and 95 % in the median (`docs/fresh.md`).
         spread: (N, K) 0 to 1, standard deviation of a probability between networks, which more passes do not
-            make smaller; None where there is one pass. A network is a thinned one with MC dropout, a member
+            make smaller; None if there is one pass. A network is a thinned one with MC dropout, a member
             of an ensemble, the answer to one version of a row.
-        spread_error: (N, K) at least 0, standard error of `spread`; None where there is no spread. 0 for the
+        spread_error: (N, K) at least 0, standard error of `spread`; None if there is no spread. 0 for the
             members of an ensemble, which are all there are.
         quantiles: (N, 11) 0 to 1, probability of `label` that 0.5, 2.5, 5, 10, 25, 50, 75, 90, 95, 97.5 and
-            99.5 % of the networks stay below; NaN where unknown, None where not told. See `interval`.
-        quantiles_error: (N, 11) 0 to 1, standard error of `quantiles`; NaN where unknown, None where not
-            told.
+            99.5 % of the networks stay below; NaN where unknown, None if not told. See `interval`.
+        quantiles_error: (N, 11) 0 to 1, standard error of `quantiles`; NaN where unknown, None if not told.
         expected_entropy: (N,) nats, mean entropy of the passes: the doubt that they have by themselves.
         passes: (N,) count, passes spent on the row.
         class_names: K names.
@@ -123,7 +122,7 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
             unknown.
         mutual_information_error: (N,) nats, standard error of `mutual_information`, like `mc_error`; NaN
             where unknown.
-        familiarity: (N,) 0 to 1, share of held-out rows that are no more familiar; None where it was not
+        familiarity: (N,) 0 to 1, share of held-out rows that are no more familiar; None if it was not
             measured. See `with_familiarity`.
         unfamiliar_share: A row is unfamiliar where its familiarity is at most this.
         kind: Name of one row in sentences, `image` or `row`.
@@ -132,11 +131,11 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
         seed: Seed of the passes.
         plan: The plan the passes followed, or None.
         version: Version of howsure that made this.
-        ids: (N,) texts or numbers, what the caller calls each row, in the table under `id_name`; None where
+        ids: (N,) texts or numbers, what the caller calls each row, in the table under `id_name`; None if
             that is not known.
         id_name: Name of the column of `ids`.
         learnt_from: (N,) yes or no, whether the calibrator or method of these rows is known to have learnt
-            from the row; None where it does not say.
+            from the row; None if it does not say.
         frame_index: (N,) texts or numbers, what the index of a data frame calls each row, by which labels are
             aligned; None without an index.
     """
@@ -272,7 +271,7 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
         """Positions of the rows with the smallest gap between the two top probabilities, smallest first.
 
         Args:
-            count: How many rows at the most; None for all.
+            count: Most rows to give. Default: all.
         """
         if count is not None:
             check_whole(count, "count", least=0)
@@ -319,8 +318,7 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
             p: (N, K) 0 to 1, rows sum to 1; or (N,), the probability of the second of two classes. A list, an
                 array, a tensor, or a data frame, whose columns are the classes, or whose one column is the
                 second of two that `class_names` names; a column `y` holds true classes, and a column `id`, or
-                an index that is more than numbers from 0, is kept as `ids`.
-                Zero rows give zero rows.
+                an index that is more than numbers from 0, is kept as `ids`. Zero rows give zero rows.
             class_names: K names in the order of the columns. If a frame has columns of these names, the names
                 choose the columns and their order. Default: the names of the frame, otherwise '0' … 'K−1'.
             source: Their source in words, kept in `method`.

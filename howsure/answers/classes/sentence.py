@@ -137,7 +137,7 @@ def single_in_words(row: Row) -> str:
 def _ends_in_words(low: float, high: float, mean: float) -> str:
     """Two ends in whole per cent, or with a decimal if the rounded mean would lie outside them.
 
-    Empty where they are not known, or the mean does lie outside.
+    Empty if they are not known, or the mean does lie outside.
     """
     shown = round(100 * mean, 1)
     for decimals in (0, 1) if np.isfinite(low + high) else ():

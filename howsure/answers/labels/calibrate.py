@@ -42,7 +42,7 @@ class MultilabelCalibrator(Kept):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """Those of all labels, each after the label's name; empty where nothing is amiss."""
+        """Those of all labels, each after the label's name; empty if nothing is amiss."""
         return tuple(f"'{name}': {said}" for name, each in self.of_label.items() for said in each.warnings)
 
     def __call__(self, certainty: MultilabelCertainty) -> MultilabelCertainty:

@@ -53,7 +53,7 @@ class Labels(Distributions):
 
     @classmethod
     def of(cls, info: ModelInfo, request: Request) -> Labels | None:
-        """The outcome of a model, or None where its output is no yes or no for each of K labels.
+        """The outcome of a model, or None if its output is no yes or no for each of K labels.
 
         If the request does not say what the outputs are, K > 1 sigmoids are read as labels, and so are as
         many linear outputs of a model that was trained with binary cross-entropy.

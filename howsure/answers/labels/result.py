@@ -57,9 +57,7 @@ COLUMNS = (
     *doubt(WIDE, most=lambda labels: most_entropy(2)),
     verdict(WIDE),
     *settled(WIDE, "`doubt within passes`, `passes disagree`, `too few passes`"),
-    Column(
-        "truth", WIDE, BOOLEAN, "yes or no", "whether the label holds; None where not given", optional=True
-    ),
+    Column("truth", WIDE, BOOLEAN, "yes or no", "whether the label holds; None if not given", optional=True),
 )
 """The columns of a `MultilabelCertainty`, in the order of its table, which has lists for (N, K)."""
 
@@ -80,10 +78,10 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
         mc_error: (N, K) 0 to 3.24, standard error of `probabilities`, from the finite number of passes; ±
             1.96 of it covered 94 % of them on the network of `docs/labels.md`.
         spread: (N, K) 0 to 1, standard deviation of a probability between networks, which more passes do not
-            make smaller; None where there is one pass. There is no interval, as that would need a grid for
+            make smaller; None if there is one pass. There is no interval, as that would need a grid for
             each label of each row.
         label_names: K names.
-        truth: (N, K) yes or no, whether the label holds; None where not given.
+        truth: (N, K) yes or no, whether the label holds; None if not given.
         entropy_correction: (N, K) nats, what the entropy of a mean over finitely many passes lacks, at least
             0. By the delta method, se² / 2p(1 − p), se the standard error of p. 0 where not given.
         thresholds: Thresholds of the verdicts, for the two probabilities of yes and no.
@@ -195,7 +193,7 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
         """The answers with the smallest `gap`, smallest first: positions of their rows, and label numbers.
 
         Args:
-            count: How many answers at the most; None for all N · K.
+            count: Most answers to give. Default: all N · K.
 
         Returns:
             Two arrays of the same length, as of `numpy.nonzero`. Both together index what is (N, K), as in

@@ -137,7 +137,7 @@ def _named(row: MultilabelRow, members: list[int]) -> list[str]:
 
 
 def _reason(row: MultilabelRow, members: list[int]) -> str:
-    """The reason that some labels share, in words; empty where they have none."""
+    """The reason that some labels share, in words; empty if they have none."""
     return reason_in_words(
         row.reason[members[0]],
         row.method,

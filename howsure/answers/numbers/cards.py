@@ -49,9 +49,9 @@ class ListEntry:
         share: Share of the variance that is disagreement; a dash where unknown.
         truth: The true answer, or None.
         outside: Whether it lies outside its interval.
-        off: How many of its standard deviations it is off, in words; empty where unknown.
+        off: How many of its standard deviations it is off, in words; empty if unknown.
         strange: Whether the row is unfamiliar.
-        strip: Its drawing; None where numbers of several targets are listed.
+        strip: Its drawing; None if numbers of several targets are listed.
         axis: Axis of the drawings.
     """
 

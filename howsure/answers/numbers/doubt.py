@@ -70,7 +70,7 @@ def relative_width(std: Floats, spread: Floats | None) -> Floats:
 def target_share(method: Mapping[str, Any]) -> float | None:
     """Error of a mean, as a share of `scatter`, at which a row needs no more passes.
 
-    None where the method does not stop at one: the caller set the number of passes, or an error in a unit.
+    None if the method does not stop at one: the caller set the number of passes, or an error in a unit.
     """
     if method.get("max_error") is not None or "max_passes" not in words_of(method)["more"]:
         return None

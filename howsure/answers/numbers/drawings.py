@@ -51,7 +51,7 @@ class Intervals:
     """Numbers of rows with both intervals, side by side.
 
     Attributes:
-        answers: Path data of the intervals of new answers, in a square of 100 × 100; empty where unknown.
+        answers: Path data of the intervals of new answers, in a square of 100 × 100; empty if unknown.
         networks: The same of the intervals between networks; empty if unknown.
         means: Path data of the predictions, or of zero if the predictions are subtracted.
         truths: Path data of the true answers, a dot for each; empty if not given.
@@ -311,7 +311,7 @@ class Residuals:
 def draw_residuals(result: RegressionCertainty) -> Residuals | None:
     """Errors beside std for one target (`plot_residuals_vs_stds`), and their root mean squares in groups.
 
-    None where all rows have the same std but for `ALIKE`, or where fewer than two groups have enough rows.
+    None if all rows have the same std but for `ALIKE`, or if fewer than two groups have enough rows.
 
     Args:
         result: Result of one target and N rows with true answers and known `std`.

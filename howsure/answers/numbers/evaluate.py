@@ -86,7 +86,7 @@ class TargetScores:
         miscalibration_by_chance: Mean value of a perfectly calibrated model on so many rows.
         ause: Area under the sparsification error (Ilg and others 2018), as a share of `mae`: how much larger
             the mean error of the rows kept is than it would be if rows were left out in the order of their
-            errors. By `std`, or by `spread` where `std` is unknown. None where all rows have the same.
+            errors. By `std`, or by `spread` where `std` is unknown. None if all rows have the same.
         aurg: Area under the random gain (Poggi and others 2020), as a share of `mae`: how much smaller the
             mean error of the rows kept is than in a random order.
         outside_auroc: Area under the ROC curve of `std`, for telling rows from outside the distribution; None

@@ -35,7 +35,7 @@ class PredictionIntervals:
         by_std: Whether the width of a row is in proportion to its `std`. If that is unknown, all rows have
             equally wide intervals: `spread` alone says nothing of noise.
         threshold: By group, the K largest scores that lie in the interval: how many times the width it
-            reaches to either side. One group, None, where no groups were asked for.
+            reaches to either side. One group, None, if no groups were asked for.
         rows: By group, labelled rows that they were fitted on.
         target_names: K names; intervals are given for the same targets only.
         width: K mean widths of the intervals of the labelled rows, in the unit of the target.

@@ -69,7 +69,7 @@ class SingleNetworks:
 
 
 def networks_of(result: RegressionCertainty, k: int) -> SingleNetworks | None:
-    """The networks of one target; None where none are known.
+    """The networks of one target; None if none are known.
 
     If only the mean and the spread are known, they are taken from a normal distribution.
     """

@@ -74,7 +74,7 @@ class Numbers(Outcome):
 
     @classmethod
     def of(cls, info: ModelInfo, request: Request) -> Numbers | None:
-        """The outcome of a model, or None where its answers are no numbers.
+        """The outcome of a model, or None if its answers are no numbers.
 
         If the request does not say what the outputs are, those of a model that was trained for regression
         are numbers, and of no other.
@@ -257,7 +257,7 @@ def _read(info: ModelInfo) -> str | None:
 
 
 def _axis_of_variances(info: ModelInfo) -> int:
-    """The axis of the output of a row that holds means and then variances; an error where none shows it.
+    """The axis of the output of a row that holds means and then variances; an error if none shows it.
 
     It is the only one that holds 2, unless the last layer makes another one that can be halved; where none
     holds 2, the one that the last layer makes, or the only one that can be halved.

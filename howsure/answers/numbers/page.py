@@ -59,14 +59,14 @@ class Target:
 
     Attributes:
         name: Name of the target.
-        id: Part of anchors; empty where there is one target.
+        id: Part of anchors; empty if there is one target.
         half: Half of the median width of the intervals of answers, in words; a dash where unknown.
         spread: Median standard deviation between networks; a dash where unknown.
-        share: Median share of it in the variance; None where unknown.
-        levels: How many true answers lie in their intervals, level by level; empty where unknown.
-        verdict: Whether these are too narrow or wider than they need be; empty where chance may be all.
+        share: Median share of it in the variance; None if unknown.
+        levels: How many true answers lie in their intervals, level by level; empty if unknown.
+        verdict: Whether these are too narrow or wider than they need be; empty if chance may be all.
         by_prediction: Intervals in order of the prediction.
-        by_width: In order of their width; None where no row has an interval.
+        by_width: In order of their width; None if no row has an interval.
         along: Along a time or feature; None without one.
         made_of: The parts of the variance, a sentence.
         coverage: How many true answers lie in their intervals, a sentence.

@@ -20,7 +20,7 @@ wide. For normal errors this costs little power; docs/reasons.md covers errors w
 
 
 def parts(result: RegressionCertainty, truth: Floats, evaluation: Comparable) -> Parts | None:
-    """The parts of the NLL of normal distributions, targets on average; None where it is not defined.
+    """The parts of the NLL of normal distributions, targets on average; None if it is not defined.
 
     At the best factor f of the standard deviations, f² = mean ((y − μ)/σ)², and for the plain one, which has
     the same standard deviation in every row, σ² = mean (y − μ)².

@@ -100,7 +100,7 @@ def told_of(row: NumbersRow, k: int) -> str:
 
 
 def truth_of(row: NumbersRow) -> str | None:
-    """The true numbers, with the digits of the predicted ones; None where they are not given."""
+    """The true numbers, with the digits of the predicted ones; None if they are not given."""
     if row.truth is None:
         return None
     found = [str(written_of(row, k, level_of(row, k)).truth) for k in range(len(row.target_names))]
@@ -160,7 +160,7 @@ def levels_of(result: RegressionCertainty, k: int) -> tuple[LevelCoverage, ...]:
 
 
 def verdict_of(levels: Sequence[LevelCoverage]) -> str:
-    """Whether intervals are too narrow or wider than they need be; empty where chance may be all there is."""
+    """Whether intervals are too narrow or wider than they need be; empty if chance may be all there is."""
     said = [
         f"too narrow{_at(narrow)}" if (narrow := [each for each in levels if each.off < 0]) else "",
         f"wider than they need be{_at(wide)}" if (wide := [each for each in levels if each.off > 0]) else "",
@@ -178,7 +178,7 @@ def _at(levels: Sequence[LevelCoverage]) -> str:
 
 
 def coverage_in_words(result: RegressionCertainty, k: int) -> str:
-    """How many true answers lie in their 95 % intervals, in sentences; empty where that cannot be told."""
+    """How many true answers lie in their 95 % intervals, in sentences; empty if that cannot be told."""
     levels = levels_of(result, k)
     if not levels:
         return ""
@@ -248,7 +248,7 @@ def _made_of_by_name(result: RegressionCertainty) -> str:
 
 
 def passes_in_words(result: RegressionCertainty) -> str:
-    """Whether passes suffice, a sentence; empty where the method does not stop at an error of its own."""
+    """Whether passes suffice, a sentence; empty if the method does not stop at an error of its own."""
     target = target_share(result.method)
     if target is None or not len(result):
         return ""
@@ -269,7 +269,7 @@ def passes_in_words(result: RegressionCertainty) -> str:
 
 
 def strange_in_words(result: RegressionCertainty) -> str:
-    """How many rows are unfamiliar, a sentence; empty where none is, or where that was not measured."""
+    """How many rows are unfamiliar, a sentence; empty if none is, or where that was not measured."""
     strange = int(np.sum(result.unfamiliar))
     if not strange:
         return ""

@@ -68,14 +68,14 @@ COLUMNS = (
     _wide(
         "spread",
         "standard deviation of the number between networks (epistemic), which more passes do not make "
-        "smaller; None where no networks are known",
+        "smaller; None if no networks are known",
         optional=True,
         least=0,
         unknown=True,
     ),
     _wide(
         "spread_error",
-        "standard error of `spread`; None where there is no spread",
+        "standard error of `spread`; None if there is no spread",
         optional=True,
         least=0,
         unknown=True,
@@ -97,14 +97,14 @@ COLUMNS = (
     _wide(
         "quantiles",
         "number that 0.5, 2.5, 5, 10, 25, 50, 75, 90, 95, 97.5 and 99.5 % of the networks stay below; NaN "
-        "where unknown, None where not told",
+        "where unknown, None if not told",
         WIDE_AT_LEVELS,
         optional=True,
         unknown=True,
     ),
     _wide(
         "quantiles_error",
-        "standard error of `quantiles`; NaN where unknown, None where not told",
+        "standard error of `quantiles`; NaN where unknown, None if not told",
         WIDE_AT_LEVELS,
         optional=True,
         least=0,
@@ -113,14 +113,14 @@ COLUMNS = (
     _wide(
         "networks",
         "numbers of the networks in ascending order: of each, or 64 quantiles where there are more; NaN "
-        "where a row has fewer, None where not told",
+        "where a row has fewer, None if not told",
         WIDE_OF_NETWORKS,
         optional=True,
         unknown=True,
     ),
     _wide(
         "networks_noise",
-        "the `noise` that each of `networks` puts out; None where it puts out none",
+        "the `noise` that each of `networks` puts out; None if it puts out none",
         WIDE_OF_NETWORKS,
         optional=True,
         least=0,
@@ -128,13 +128,13 @@ COLUMNS = (
     ),
     Column(
         *("independent", PER_ROW, FLOAT, "count"),
-        "how many independent passes tell the share of networks above a limit as well; None where not told",
+        "how many independent passes tell the share of networks above a limit as well; None if not told",
         optional=True,
         least=0,
     ),
     Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row", least=1),
     FAMILIARITY,
-    _wide("truth", "the true number; None where not given", optional=True),
+    _wide("truth", "the true number; None if not given", optional=True),
 )
 """The columns of a `RegressionCertainty`, in the order of its table, which has lists for (N, K)."""
 
@@ -154,25 +154,25 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         target_names: K names.
         row: (N,) row number, place of the row in the input, from 0.
         spread: (N, K) standard deviation of the number between networks (epistemic), which more passes do not
-            make smaller; None where no networks are known, as in a plain prediction.
-        spread_error: (N, K) standard error of `spread`; None where there is no spread. 0 for the members of
+            make smaller; None if no networks are known, as in a plain prediction.
+        spread_error: (N, K) standard error of `spread`; None if there is no spread. 0 for the members of
             an ensemble, which are all there are.
         noise: (N, K) standard deviation of answers around the mean of their row (aleatoric): the root of the
             mean variance that a head of the model puts out, what last-layer Laplace learned from the training
             rows, or what `howsure.calibrate` learned from held-out answers. NaN where unknown.
         std: (N, K) standard deviation of a new answer, √(`spread`² + `noise`²); NaN where `noise` is unknown.
         quantiles: (N, K, 11) number that 0.5, 2.5, 5, 10, 25, 50, 75, 90, 95, 97.5 and 99.5 % of the networks
-            stay below; NaN where unknown, None where not told. See `credible_interval`.
+            stay below; NaN where unknown, None if not told. See `credible_interval`.
         quantiles_error: (N, K, 11) standard error of `quantiles`; NaN where unknown.
         networks: (N, K, M) numbers of the networks in ascending order: of each, or 64 quantiles where
-            there are more; NaN where a row has fewer, None where not told. See `above`.
-        networks_noise: (N, K, M) the `noise` that each of `networks` puts out; None where it puts out none.
+            there are more; NaN where a row has fewer, None if not told. See `above`.
+        networks_noise: (N, K, M) the `noise` that each of `networks` puts out; None if it puts out none.
         independent: (N,) count, how many independent passes tell the share of networks above a limit as well;
-            None where not told. Passes that share masks are worth fewer.
-        familiarity: (N,) 0 to 1, share of held-out rows that are no more familiar; None where it was not
+            None if not told. Passes that share masks are worth fewer.
+        familiarity: (N,) 0 to 1, share of held-out rows that are no more familiar; None if it was not
             measured. See `with_familiarity`.
         unfamiliar_share: A row is unfamiliar where its familiarity is at most this.
-        truth: (N, K) the true numbers; None where not given.
+        truth: (N, K) the true numbers; None if not given.
         noise_from: Source of `noise`, in words for sentences: `the model`, `the training rows` or `held-out
             rows`; None if it is unknown.
         kind: Name of one row in sentences, `image` or `row`.
@@ -180,10 +180,10 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         seed: Seed of the passes.
         plan: The plan the passes followed, or None.
         version: Version of howsure that made this.
-        ids: (N,) texts or numbers, what the caller calls each row; None where that is not known.
+        ids: (N,) texts or numbers, what the caller calls each row; None if that is not known.
         id_name: Name of the column of `ids`.
         learnt_from: (N,) yes or no, whether the calibrator or method of these rows is known to have learnt
-            from the row; None where it does not say.
+            from the row; None if it does not say.
         frame_index: (N,) texts or numbers, what the index of a data frame calls each row, by which labels are
             aligned; None without an index.
 
@@ -357,7 +357,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         return above(self, as_number(threshold, "threshold", "a number such as 3.0"), self.target(target))
 
     def target(self, target: int | str | None = None) -> int:
-        """Number of a target, given by its number or name; None where there is one.
+        """Number of a target, given by its number or name; None if there is one.
 
         Raises:
             InputError: There is no such target, or there are several and none is given.
@@ -398,7 +398,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         median over the rows, as targets have units of their own.
 
         Args:
-            count: How many rows at the most; None for all.
+            count: Most rows to give. Default: all.
         """
         if count is not None:
             check_whole(count, "count", least=0)
@@ -412,7 +412,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             mean: The number that training subtracted: one, or K of them; if a series, such as `y.mean()`, by
                 name.
             std: The number that training divided by, > 0, likewise.
-            truth: Unit of the true numbers, if there are some: `standardised` or `real`. None takes that in
+            truth: Unit of the true numbers, if there are some: `standardised` or `real`. Default: the one in
                 which the predictions lie close to them.
 
         Returns:
@@ -497,9 +497,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             mean: (N, K), or (N,) for one target.
             std: Of the same shape, or one number for all, ≥ 0: standard deviation of a new answer. If `mean`
                 and `std` have an index, `std` is aligned by it.
-            target_names: K names; None takes '0' … 'K−1', or 'value' for one. Names choose the columns of a
-                data frame, or give new names to all. Default: the names of the frame, otherwise '0' … 'K−1',
-                or 'value' for one.
+            target_names: K names. They choose the columns of a data frame, or give new names to all. Default:
+                the names of the frame, otherwise '0' … 'K−1', or 'value' for one.
             source: Their source in words, kept in `method`.
             kind: Name of one row in sentences.
             ids: (N,) what the caller calls each row, or None.

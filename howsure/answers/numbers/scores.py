@@ -320,7 +320,7 @@ def crps(mean: Floats, std: Floats, y: Floats) -> Floats:
 
 
 def nll_of_networks(result: RegressionCertainty, k: int, y: Floats) -> Loss | None:
-    """The NLL of the mixture of networks, each with its noise; None where either is unknown.
+    """The NLL of the mixture of networks, each with its noise; None if either is unknown.
 
     A result with quantiles in the place of its networks may have one between two groups of networks far
     apart.

@@ -130,7 +130,7 @@ def level_of(row: NumbersRow, k: int) -> float:
 
 
 def _known(ends: Floats) -> tuple[float, float] | None:
-    """Both ends, or None where one is unknown."""
+    """Both ends, or None if one is unknown."""
     return (float(ends[0]), float(ends[1])) if np.isfinite(ends).all() else None
 
 
@@ -165,7 +165,7 @@ def reasons_in_words(row: NumbersRow, k: int) -> tuple[str, str]:
 def disagreement_in_words(row: NumbersRow, k: int) -> str:
     """Whether noise or disagreement between networks is most of the variance of an answer, a clause.
 
-    Empty where the noise, or the error of the spread, is not known. It says neither where it cannot tell.
+    Empty if the noise, or the error of the spread, is not known. It says neither where it cannot tell.
     """
     if row.spread is None or row.spread_error is None:
         return ""
@@ -198,7 +198,7 @@ def _passes_in_words(row: NumbersRow, k: int) -> str:
 
 
 def unfamiliar_in_words(row: NumbersRow) -> str:
-    """That a row is unfamiliar, a clause; empty where it is not, or where that was not measured."""
+    """That a row is unfamiliar, a clause; empty if it is not, or where that was not measured."""
     if row.familiarity is None or row.familiarity > row.unfamiliar_share:
         return ""
     return (

@@ -1,10 +1,9 @@
 """Calibrate probabilities at positions by a temperature, and offsets of classes, learnt from labelled rows.
 
-q = p^(1/T) / Σ_k p_k^(1/T), with the T of least NLL over all positions that count (Guo and others 2017). In
-β = 1/T that NLL is convex, with the slope g = Σ_k q_k log p_k − log p_true and the curvature
-h = Σ_k q_k (log p_k)² − (Σ_k q_k log p_k)² at a position. Newton's method needs their sums over each row
-alone, so memory holds one row. Every label stays. `howsure.answers.positions.offsets` adds an offset for each
-class.
+q = p^(1/T) / Σ_k p_k^(1/T), with the T of least NLL over all positions that count (Guo and others 2017). In β
+= 1/T that NLL is convex, with the slope g = Σ_k q_k log p_k − log p_true and the curvature h = Σ_k q_k (log
+p_k)² − (Σ_k q_k log p_k)² at a position. Newton's method needs their sums over each row alone, so memory
+holds one row. Every label stays. `howsure.answers.positions.offsets` adds an offset for each class.
 
 A temperature for each class is left out: docs/positions.md shows that it helps less than offsets.
 """

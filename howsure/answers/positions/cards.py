@@ -49,7 +49,7 @@ _LONGEST_STRIP = 4096
 
 @dataclass(frozen=True)
 class MapPictures:
-    """The pictures of one row; each is a data URI, and empty where there is none.
+    """The pictures of one row; each is a data URI, and empty if there is none.
 
     Attributes:
         width: Positions across.
@@ -101,7 +101,7 @@ class WordRun:
         name: Name of the label; empty if the words do not count.
         colour: Colour of the label.
         truth: Name of the true class where it is another one, else empty.
-        words: Each with the verdict on it, which is empty where they do not count.
+        words: Each with the verdict on it, which is empty if they do not count.
     """
 
     name: str
@@ -154,7 +154,7 @@ class MapCard:
     Attributes:
         row: The row.
         said: The sentence of the row.
-        right: Share of its positions that are right, in words; empty where unknown.
+        right: Share of its positions that are right, in words; empty if unknown.
         facts: Other facts about it as a whole, in a few words each.
         maps: Its pictures; None for words.
         runs: Its words.
@@ -370,7 +370,7 @@ def _maps(
 
 
 def _truth(place: Integers, wrong: Booleans, palette: Sequence[str]) -> str:
-    """The true classes, pale where the label is right; nothing where `place` is −1."""
+    """The true classes, pale where the label is right; nothing if `place` is −1."""
     opacities = [RIGHT] * len(palette) + [1.0] * len(palette)
     return _where(place >= 0, place + len(palette) * wrong, [*palette, *palette], opacities)
 
@@ -378,7 +378,7 @@ def _truth(place: Integers, wrong: Booleans, palette: Sequence[str]) -> str:
 def _where(
     there: Booleans, numbers: Integers, colours: Sequence[str], opacities: Sequence[float] = ()
 ) -> str:
-    """A map in colours, and nothing where it is not `there`."""
+    """A map in colours, and nothing if it is not `there`."""
     if there.all():
         return in_colours(numbers, colours, opacities)
     clear = [*(opacities or [1.0] * len(colours)), 0.0]

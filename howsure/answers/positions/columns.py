@@ -54,7 +54,7 @@ COLUMNS = (
     _of_row("doubt", "mean of 1 − probability, each class found alike; ranks rows"),
     Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row", least=1),
     _map(
-        *("counts", BOOLEAN, "yes or no", "whether a position counts; None where all do"),
+        *("counts", BOOLEAN, "yes or no", "whether a position counts; None if all do"),
         optional=True,
         lacking=True,
     ),

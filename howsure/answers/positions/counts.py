@@ -41,8 +41,8 @@ class Counts:
         there: (N, K) positions truly of that class.
         taken: (N, K) positions with that label.
         bins: (N, BINS, 3) positions, right ones, and Σ probability, by the probability of the label.
-        nll: (N,) Σ −log p(true class), nats; None where it is not known.
-        brier: (N,) Σ Σ_k (p − y)²; None where it is not known.
+        nll: (N,) Σ −log p(true class), nats; None if it is not known.
+        brier: (N,) Σ Σ_k (p − y)²; None if it is not known.
         digest: (N,) of the true classes, to tell whether two evaluations are of the same.
     """
 

@@ -57,7 +57,7 @@ class DenseEvaluation(Comparable, Displayed):
             and never the label has a Dice of 0, which counts.
         mean_iou: Mean of `iou` likewise.
         positions_of_class: By name of each class, how many positions are truly of it.
-        nll: Mean −log p(true class), nats; lower is better. None where the probabilities of all classes are
+        nll: Mean −log p(true class), nats; lower is better. None if the probabilities of all classes are
             not known: they were not kept, and there are more than two classes.
         brier: Mean Σ (p − y)² over classes, 0 to 2; lower is better. None likewise.
         ece: Mean |share right − probability of the label| over 15 bins of equal width. Its lower end is above
@@ -70,10 +70,10 @@ class DenseEvaluation(Comparable, Displayed):
         aurc: Area under the risk-coverage curve of rows: mean 1 − Dice of the rows kept, over all numbers
             of rows kept, those with the least `doubt` first (Geifman and El-Yaniv 2017).
         aurg: How much smaller that is than in a random order, as a share of the mean 1 − Dice (Poggi and
-            others 2020). None where all rows have the same `doubt`, or a Dice of 1.
+            others 2020). None if all rows have the same `doubt`, or a Dice of 1.
         shares_held: How often the true share of a class lies in `share_interval(0.9)`: of the classes that
             a row has, mean over rows. Those intervals are of networks and promise nothing of the truth. None
-            where a position of every row is ignored, or passes are too few.
+            if a position of every row is ignored, or passes are too few.
         background: Name of the class that means over classes leave out, or None.
         note: Names missing scores and how to get them, sentences; empty if nothing is missing.
         outside_auroc: Area under the ROC curve of `doubt`, for telling rows from outside the distribution;

@@ -237,7 +237,7 @@ def _checked(rows: _Rows, row: int, outcome: Positions) -> Iterator[Floats]:
 
 
 def _hint(given: Floats, axis: int) -> str | None:
-    """On which other axis the classes lie, or what to do with sigmoids; None where it is neither."""
+    """On which other axis the classes lie, or what to do with sigmoids; None if it is neither."""
     if (other := _other_axis(given, axis)) is not None:
         return f"On another axis they sum to 1: class_axis={other}"
     if given.min() >= 0 and given.max() <= 1 and (given.sum(axis=axis) > 1.02).any():

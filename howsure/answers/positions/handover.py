@@ -40,7 +40,7 @@ def choose(rows: DenseCertainty, which: str | None, most: int | None = None) -> 
     Args:
         rows: N of them.
         which: One of `CHOSEN`, or None.
-        most: How many are wanted at the most; None for all.
+        most: Most rows to choose. Default: all.
 
     Raises:
         InputError: A word for verdicts, which a row with a class at each position does not have.

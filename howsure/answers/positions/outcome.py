@@ -70,16 +70,16 @@ class Positions(OneOfClasses):
         class_names: K names.
         thresholds: Thresholds of the verdicts.
         positions: Shape *P of the positions of a row.
-        class_axis: Axis of the classes in the output of one row; None where a position has one number, which
+        class_axis: Axis of the classes in the output of one row; None if a position has one number, which
             is of the second of two classes.
         keep: Whether the probabilities of all classes are kept.
         of_label: Place of the label whose map this is, if a position has several, with classes without and
             with it; else None.
-        counts: Maps row numbers (n,) to whether their positions count, (n, *P); None where all do.
+        counts: Maps row numbers (n,) to whether their positions count, (n, *P); None if all do.
         position_called: Name of a position; empty for the usual word.
         has_mask: Whether the model says of each row which positions count.
         undo: Moves outputs for moved rows back; None if none moved.
-        seen: Shape of the positions in the outputs for moved rows; empty where none moved.
+        seen: Shape of the positions in the outputs for moved rows; empty if none moved.
     """
 
     model: str
@@ -116,7 +116,7 @@ class Positions(OneOfClasses):
 
     @classmethod
     def of(cls, info: ModelInfo, request: Request) -> Positions | None:
-        """The outcome of a model with axes of positions, or None where its answers are of another kind.
+        """The outcome of a model with axes of positions, or None if its answers are of another kind.
 
         Raises:
             InputError: Names or a `class_axis` that do not fit, or `outputs` is unknown.

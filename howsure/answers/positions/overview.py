@@ -104,7 +104,7 @@ class VerdictPositions:
         share: Share of all positions.
         start: Start of its part of the bar, in per cent.
         right: Share of those that are right, in words; empty without labels, a dash where none is known.
-        interval: Its 95 % interval over rows, in words; empty where it is unknown.
+        interval: Its 95 % interval over rows, in words; empty if it is unknown.
     """
 
     verdict: str

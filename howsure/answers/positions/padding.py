@@ -59,7 +59,7 @@ class Own:
 
     Attributes:
         known: Whether it says that.
-        counts: (N, *P), or None where all do or nothing says it.
+        counts: (N, *P), or None if all do or nothing says it.
         called: Its name of a position: `token`; empty for the usual word.
     """
 
@@ -110,7 +110,7 @@ def _blocks(total: int, size: int) -> list[Any]:
 
 
 def _checked(counts: Booleans) -> Booleans | None:
-    """The same, None where all count, or an `InputError` where nothing of a row does."""
+    """The same, None if all count, or an `InputError` if nothing of a row does."""
     empty = np.flatnonzero(~counts.reshape(len(counts), -1).any(axis=1))
     if len(empty):
         raise InputError(

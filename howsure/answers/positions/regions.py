@@ -48,7 +48,7 @@ def regions_of(
         label: (*P) number of its most probable class.
         runner_up: (*P) number of the second most probable class.
         names: K names.
-        most: How many regions are told of; None for all.
+        most: Most regions to give. Default: all.
     """
     numbered = numbered_by_size(flips)
     sizes = np.bincount(numbered.reshape(-1))[1:]

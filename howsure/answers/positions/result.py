@@ -69,7 +69,7 @@ class DenseCertainty(Result[DenseRow]):
         class_names: K names.
         row: (N,) row number, place of the row in the input, from 0.
         truth: (N, *P) class number, the true class, −1 where a position is ignored; None without labels.
-        counts: (N, *P) yes or no, whether a position counts; None where all do. If it does not, class numbers
+        counts: (N, *P) yes or no, whether a position counts; None if all do. If it does not, class numbers
             are −1, other numbers NaN, and `verdict` is empty; it is in no number of the row.
         all_probabilities: (N, *P, K) 0 to 1; None unless `keep="probabilities"` asked for it.
         all_errors: (N, *P, K) their standard errors; None likewise.
@@ -82,7 +82,7 @@ class DenseCertainty(Result[DenseRow]):
         ids: (N,) texts or numbers, what the caller calls each row, or None.
         id_name: Name of the column of `ids`.
         learnt_from: (N,) yes or no, whether the calibrator or method of these rows is known to have learnt
-            from the row; None where it does not say.
+            from the row; None if it does not say.
         frame_index: (N,) texts or numbers, what the index of a data frame calls each row, by which labels are
             aligned; None without an index.
         position_called: Name of a position, such as `token`; empty for the usual word.
@@ -188,7 +188,7 @@ class DenseCertainty(Result[DenseRow]):
 
     @property
     def verdict(self) -> NDArray[np.object_]:
-        """(N, *P) words, `sure`, `leaning` or `coin flip`; empty where a position does not count."""
+        """(N, *P) words, `sure`, `leaning` or `coin flip`; empty if a position does not count."""
         return read_only(np.array([*verdicts.VERDICTS, ""], dtype=object)[self.verdict_number])
 
     @property
@@ -362,7 +362,7 @@ class DenseCertainty(Result[DenseRow]):
         """Positions of the rows with the largest `doubt`, largest first.
 
         Args:
-            count: How many rows at the most; None for all.
+            count: Most rows to give. Default: all.
         """
         if count is not None:
             check_whole(count, "count", least=0)
@@ -391,7 +391,7 @@ class DenseCertainty(Result[DenseRow]):
             p: (N, *P, K) 0 to 1 that sum to 1 over the classes, or (N, *P, 1) of the second of two; an array,
                 a tensor or a file. Or a list of N arrays (*P, K) or files of one size: .npy, or .npz with one
                 array or one called `probabilities`. Names of files become `ids`.
-            class_names: K names; None stands for '0' … 'K−1'.
+            class_names: K names. Default: '0' … 'K−1'.
             class_axis: Axis of the classes, counted with that of the rows: 1 where they come before the
                 positions, as in PyTorch and in the files of nnU-Net.
             positions: (N, *P) which positions count, as in `howsure.assess`; others may hold anything.

@@ -120,7 +120,7 @@ def share_in_words(share: float) -> str:
 
 
 def ends_in_words(low: float, high: float) -> str:
-    """Two ends in per cent: `14 to 21`; empty where they are not known."""
+    """Two ends in per cent: `14 to 21`; empty if they are not known."""
     if not np.isfinite(low + high):
         return ""
     first, last = share_in_words(low), share_in_words(high)

@@ -82,7 +82,7 @@ def shown_of(looks: Looks, positions: tuple[int, ...]) -> Shown | None:
 
 
 def _fitting(array: NDArray[Any], positions: tuple[int, ...]) -> tuple[bool, Shown] | None:
-    """Whether rows have just these positions, and how they are read; None where their axes do not fit."""
+    """Whether rows have just these positions, and how they are read; None if their axes do not fit."""
     axes, shape = len(positions), array.shape
     if axes == 1 and _are_words(array):
         words = ShownWords(array)

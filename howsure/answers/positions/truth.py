@@ -193,7 +193,7 @@ class Ignored:
     """True classes of which more numbers do not count.
 
     Attributes:
-        labels: As for `check_map`; None where they are not known.
+        labels: As for `check_map`; None if they are not known.
         ignore: These class numbers.
     """
 
@@ -238,7 +238,7 @@ def truths_of(result: DenseCertainty, labels: Any) -> Iterator[Integers]:
 
     Args:
         result: Result of N rows.
-        labels: As for `check_map`, or `Ignored`; None takes `result.truth`.
+        labels: As for `check_map`, or `Ignored`. Default: `result.truth`.
 
     Raises:
         InputError: No labels, or labels that do not fit.
