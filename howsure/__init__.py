@@ -44,9 +44,8 @@ from howsure.judge.calibrate import calibrate
 from howsure.judge.evaluate import evaluate
 from howsure.judge.familiarity import Familiarity, familiarity
 from howsure.judge.handover import hand_over
-from howsure.judge.intervals import prediction_intervals
 from howsure.judge.scores import Score
-from howsure.judge.sets import prediction_sets
+from howsure.judge.sets import prediction_intervals, prediction_sets
 from howsure.methods.augmentation import Augmentation
 from howsure.methods.classifiers import Members, PlainPrediction
 from howsure.methods.ensemble import Ensemble

@@ -11,6 +11,7 @@ import numpy as np
 
 from howsure.answers.registry import result_type_in
 from howsure.arguments import check_path
+from howsure.on_first_use import imported
 from howsure.results.maps import table_in
 from howsure.results.saved import read_table
 from howsure.sampling.outcome import Integers
@@ -75,15 +76,13 @@ def parts_of(path: str | os.PathLike[str]) -> Iterator[Any]:
 
 def _parts(folder: Path) -> list[Path]:
     """The parts of a folder, in the order of the rows."""
-    from howsure.scale.there import present  # a single file does not need it
-
-    return present(folder)
+    found: list[Path] = imported("howsure.scale.there:present")(folder)
+    return found
 
 
 def _ends(parts: Sequence[Path]) -> Integers:
     """After how many rows each part ends."""
-    from howsure.scale.there import rows_in  # a single file does not need it
-
+    rows_in = imported("howsure.scale.there:rows_in")
     return np.cumsum([rows_in(part) for part in parts], dtype=np.int64)
 
 

@@ -266,8 +266,8 @@ POSITIONS = Answer(
         "calibrate": "howsure.answers.positions.calibrate:calibrate",
         "read_calibrator": "howsure.answers.positions.calibrate:read",
         "compare": "howsure.answers.positions.compare:COMPARING",
-        "claims": "howsure.answers.positions.given:claims",
-        "given_columns": "howsure.answers.positions.given:read",
+        "claims": "howsure.answers.positions.given_maps:claims",
+        "given_columns": "howsure.answers.positions.given_maps:read",
     },
     instead={
         "classes": "`result.of_row(0)` is a `Certainty` whose rows are the positions of one row",

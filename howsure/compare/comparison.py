@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 
 from howsure.answers.registry import part_of
 from howsure.arguments import check_choice
-from howsure.compare.given import GIVEN
-from howsure.compare.lines import score_lines
 from howsure.compare.parts import DISCRIMINATION, PARTS, Claims, Parts
-from howsure.compare.printed import text_of
-from howsure.compare.protocol import AS_THEY_ARE, Comparing, Words
+from howsure.compare.printed import score_lines, text_of
+from howsure.compare.protocol import AS_THEY_ARE, GIVEN, Comparing, Words
 from howsure.data.rows import quoted
 from howsure.displayed import Displayed
 from howsure.errors import InputError

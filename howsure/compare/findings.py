@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from howsure.compare.given import GivenMethod
 from howsure.compare.phrases import CHEAP, called, joined, price_of, quoted_list, share_in_words, the
-from howsure.compare.protocol import AS_THEY_ARE
+from howsure.compare.protocol import AS_THEY_ARE, GivenMethod
 from howsure.compare.reasons import because, needed, one_alone, perhaps_better, reasons
 from howsure.methods.classifiers import is_plain
 from howsure.words import counted, listed, upper

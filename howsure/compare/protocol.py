@@ -1,4 +1,4 @@
-"""The part `compare` of a kind of answer, by which results of it can be compared."""
+"""The part `compare` of a kind of answer, by which results of it can be compared, and names that all use."""
 
 from __future__ import annotations
 
@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from howsure.errors import ModelError
 from howsure.judge.metrics import Metric
 from howsure.judge.scores import Score
+from howsure.methods.protocol import Job, Needs, Passes
+from howsure.models.protocol import Model
 from howsure.shifts import Shift
 
 if TYPE_CHECKING:
     from howsure.compare.comparison import Comparison
     from howsure.compare.members import Alone
     from howsure.compare.parts import Claims, Parts
+
 
 AS_THEY_ARE = "as they are"
 """Name of the unchanged rows."""
@@ -232,3 +236,32 @@ class Comparing:
     keep: str | None = None
     gathered: Callable[[Iterator[Any], int, Path], Any] = joined
     kept: Callable[[Any], Any] = lambda result: result
+
+
+GIVEN = "given"
+"""Name of the method of a result that existed before."""
+
+
+@dataclass(frozen=True)
+class GivenMethod:
+    """Stands in for the method of a given result. It cannot run.
+
+    Args:
+        in_words: Description of the results, a sentence.
+    """
+
+    in_words: str
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """A name."""
+        return {"name": GIVEN}
+
+    @property
+    def needs(self) -> Needs:
+        """Nothing that a model could have."""
+        return Needs(Model, fitted=True)
+
+    def begin(self, job: Job) -> Passes:
+        """Raise a `ModelError`."""
+        raise ModelError("A given result has no method that can run", expected="a method")

@@ -13,8 +13,7 @@ from howsure.answers.registry import answer_of, part_of
 from howsure.arguments import check_by_name, check_flag, check_whole
 from howsure.compare import noticed
 from howsure.compare.comparison import Comparison
-from howsure.compare.given import GivenMethod
-from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED, Comparing
+from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED, Comparing, GivenMethod
 from howsure.data.align import places
 from howsure.data.rows import quoted
 from howsure.errors import InputError, warn

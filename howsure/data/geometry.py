@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from howsure.digits import significant
 from howsure.errors import InputError
-from howsure.sampling.outcome import Floats
 
 PLANES = {"R": "sagittal", "L": "sagittal", "A": "coronal", "P": "coronal", "S": "axial", "I": "axial"}
 """Names of slices across an axis which points right, left, front, back, up or down."""
@@ -32,7 +32,7 @@ class Geometry:
 
     sides: tuple[float, ...] | None
     unit: str = "mm"
-    affine: Floats | None = None
+    affine: NDArray[np.float64] | None = None
     system: Any = None
     lies: str = ""
 

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from howsure.data import volumes
-from howsure.data.pngs import PNG_BEGINNING, check_png
+from howsure.data.image_headers import ORIENTATION, PNG_BEGINNING, check_png, orientation_of
 from howsure.data.rasters import is_raster, read_bands
 from howsure.data.rows import Array, InputSpec, Rows, counted, quoted
-from howsure.data.turned import ORIENTATION, orientation_of
 from howsure.data.volumes import is_volume, read_volume
 from howsure.errors import FileError, HowsureError, InputError, probing, warn
 

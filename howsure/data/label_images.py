@@ -12,10 +12,9 @@ from typing import Any, Self
 import numpy as np
 
 from howsure.data import rasters, volumes
+from howsure.data.image_headers import ORIENTATION, check_png, steps_of, turned
 from howsure.data.images import readable, without_ending
-from howsure.data.pngs import check_png, steps_of
 from howsure.data.rows import Array, quoted
-from howsure.data.turned import ORIENTATION, turned
 from howsure.errors import FileError, InputError, probing, warn
 
 KINDS = ((".png",), rasters.ENDINGS, volumes.ENDINGS)

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from howsure.data.claimed import check_claimed
 from howsure.data.geometry import Geometry
+from howsure.data.image_headers import orientation_of, turned
 from howsure.data.rows import Array
-from howsure.data.turned import orientation_of, turned
 from howsure.errors import FileError, InputError
 from howsure.optional import needs
-from howsure.sampling.outcome import Integers
 
 ENDINGS = (".tif", ".tiff")
 
@@ -115,7 +115,7 @@ def geometry_of(file: Path) -> Geometry:
     return Geometry(sides, "m", by_row, system)
 
 
-def polygons_of(numbered: Integers, geometry: Geometry) -> dict[int, Any]:
+def polygons_of(numbered: NDArray[np.int64], geometry: Geometry) -> dict[int, Any]:
     """The areas of a map along the sides of their pixels, as GeoJSON has it, by number.
 
     In longitude and latitude (RFC 7946) where the coordinate system is known; else in the coordinates of the

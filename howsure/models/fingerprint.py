@@ -7,12 +7,12 @@ it. It depends on no rows, batch size, device or session. A model that is saved 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from howsure.errors import InputError
-from howsure.models.protocol import Array, Model, WeightedModel
+from howsure.models.protocol import Array, Level, Model, WeightedModel
 
 COLUMNS = 4093
 """Columns in which the words of 8 bytes of a large array are added up. It is a prime, so rows of weights do
@@ -59,3 +59,12 @@ def check_fingerprint(what: str, known: str, found: str, hint: str) -> None:
             received=f"one whose weights have {found[:SHOWN]}…",
             hint=hint,
         )
+
+
+def described(levels: Sequence[Level]) -> tuple[str, ...]:
+    """The random calls of a model in words, without their names, which may change from run to run."""
+    return tuple(
+        f"{site.in_words} of {' × '.join(map(str, site.shape))} at level {number}"
+        for number, level in enumerate(levels)
+        for site in level.sites
+    )

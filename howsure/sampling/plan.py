@@ -11,7 +11,7 @@ from howsure.data.rows import listed
 from howsure.data.sealed_json import read_sealed, write_sealed
 from howsure.data.typed import COUNT, FROM_0, SHARE, typed
 from howsure.errors import InputError
-from howsure.models.fingerprint import check_fingerprint, fingerprint_of
+from howsure.models.fingerprint import check_fingerprint, described, fingerprint_of
 from howsure.models.protocol import BFLOAT16, FLOAT32, Level, PassModel
 from howsure.sampling.design import Design
 
@@ -162,12 +162,3 @@ def _plain(value: Any) -> Any:
     if not is_dataclass(value):
         return value
     return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}
-
-
-def described(levels: Sequence[Level]) -> tuple[str, ...]:
-    """The random calls of a model in words, without their names, which may change from run to run."""
-    return tuple(
-        f"{site.in_words} of {' × '.join(map(str, site.shape))} at level {number}"
-        for number, level in enumerate(levels)
-        for site in level.sites
-    )

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
+from howsure.models.networks import thinned
 from howsure.models.protocol import Array, Level, PassModel
 from howsure.sampling.design import Design
 from howsure.sampling.drawn import Booleans, Cells, Drawn
 from howsure.sampling.estimate import Sums, sum_up
 from howsure.sampling.masks import draw
-from howsure.sampling.networks import thinned
 from howsure.sampling.outcome import Estimates
 from howsure.sampling.run import Run, padded
 from howsure.sampling.sketch import with_networks

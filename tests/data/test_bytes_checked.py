@@ -12,9 +12,9 @@ from PIL import Image, ImageOps
 
 from howsure.data import claimed, rasters, volumes
 from howsure.data.files import read_rows
+from howsure.data.image_headers import ORIENTATION, turned
 from howsure.data.label_images import LabelFolder
 from howsure.data.rows import InputSpec
-from howsure.data.turned import ORIENTATION, turned
 from howsure.errors import FileError
 from tests import volumes as made
 

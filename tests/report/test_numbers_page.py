@@ -11,7 +11,6 @@ import pytest
 from scipy.stats import binomtest, norm
 
 from howsure import RegressionCertainty
-from howsure.answers.numbers.along import along_of
 from howsure.answers.numbers.drawings import (
     MOST_BARS,
     MOST_POINTS,
@@ -21,7 +20,7 @@ from howsure.answers.numbers.drawings import (
     draw_calibration,
     draw_residuals,
 )
-from howsure.answers.numbers.page import MOST_TARGETS, SHOWN_AT_ONCE
+from howsure.answers.numbers.page import MOST_TARGETS, SHOWN_AT_ONCE, along_of
 from howsure.answers.registry import NUMBERS
 from howsure.errors import InputError
 from howsure.report import render

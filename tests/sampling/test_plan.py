@@ -8,10 +8,11 @@ import pytest
 from howsure import InputError
 from howsure.data.sealed_json import digest
 from howsure.errors import FileError
+from howsure.models.fingerprint import described
 from howsure.models.protocol import BFLOAT16, Level
 from howsure.sampling.design import design_of
 from howsure.sampling.error import EarlyError
-from howsure.sampling.plan import Plan, Spent, described
+from howsure.sampling.plan import Plan, Spent
 from howsure.sites import Site
 
 SITES = (Site(0, "a", "dropout", 0.2, (6, 6, 8)), Site(1, "b", "dropout", 0.25, (16,)))

@@ -123,7 +123,7 @@ class PredictionIntervals:
 def prediction_intervals(
     result: RegressionCertainty, labels: Any, *, coverage: float, by: Any
 ) -> PredictionIntervals:
-    """The part `prediction_intervals` of numbers; see `howsure.judge.intervals.prediction_intervals`."""
+    """The part `prediction_intervals` of numbers; see `howsure.judge.sets.prediction_intervals`."""
     truth = truth_of(result, labels)
     groups = _groups_of(by, result)
     sizes = {name: len(members) for name, members in groups.items()}

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -28,6 +28,7 @@ from howsure.data.files import check_readable
 from howsure.data.labels import check_class_names, check_names
 from howsure.data.numpy_files import names_in_npz, open_npy, read_npz
 from howsure.data.rows import quoted
+from howsure.data.tables import Table
 from howsure.data.twice import mark_of_pass, warn_of_same_passes
 from howsure.errors import InputError
 from howsure.models.protocol import PROBABILITIES
@@ -252,3 +253,16 @@ def _other_axis(given: Floats, axis: int) -> int | None:
     """The axis, counted with that of the rows, along which numbers (…) of a row sum to 1, or None."""
     axes = (at for at in range(given.ndim) if at != axis and given.shape[at] > 1)
     return next((at + 1 for at in axes if np.allclose(given.sum(axis=at), 1, atol=1e-3)), None)
+
+
+def claims(table: Table, asked: Any) -> bool:
+    """The part `claims`: whether the columns of a table are those of such rows."""
+    return {"undecided", "doubt"} <= set(table.names)
+
+
+def read(table: Table, asked: Any, source: Path) -> NoReturn:
+    """The part `given_columns`: an `InputError`, as nothing is left of the positions."""
+    raise InputError(
+        f"'{source}' tells what the positions of each row add up to, and has no maps of them",
+        expected="the .parquet form of this table, with the folder of maps beside it, or a folder of results",
+    )

@@ -47,8 +47,8 @@ from howsure.models.keras.model_cache import forget, keep, kept, seen
 from howsure.models.keras.onnx_graph import passes_graph
 from howsure.models.keras.private import graph_of
 from howsure.models.keras.switch import quiet, switched, widens_itself
+from howsure.models.networks import Networks
 from howsure.models.protocol import BFLOAT16, FLOAT32, Level, Limits, ModelInfo
-from howsure.sampling.networks import Networks
 from howsure.sites import Site
 
 if keras.backend.backend() == "tensorflow":

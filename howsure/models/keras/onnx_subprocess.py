@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.errors import DependencyError, ModelError
-from howsure.sampling.plan import described
+from howsure.models.fingerprint import described
 
 if TYPE_CHECKING:
     from howsure.models.keras.model import KerasModel

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from howsure.errors import HowsureError, ModelError
+from howsure.models.fingerprint import described
 from howsure.models.keras.files import load
 from howsure.models.keras.model import adapt
 from howsure.models.keras.onnx_subprocess import GIVEN, GRAPH, MODEL, MODULES, REFUSED, SITES
-from howsure.sampling.plan import described
 
 
 def write_graph(folder: Path) -> None:

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from howsure import tuning
+from howsure.models.networks import Networks
 from howsure.models.processor import multiplies_bfloat16
 from howsure.models.protocol import BFLOAT16, FLOAT32, Array, Level, Limits
 from howsure.models.torch.bfloat16 import Reducing, reducible
@@ -33,7 +34,6 @@ from howsure.models.torch.steps import Runner, Sizes, Step, apart, widened
 from howsure.models.torch.thinned_linear import Dropped, WrittenDown, largest, thinned_linears
 from howsure.models.torch.tracer import Unsplittable
 from howsure.models.torch.value_kinds import tensors_in
-from howsure.sampling.networks import Networks
 
 IN_CACHES, OF_FEW_ROWS = 1 << 20, 1 << 22
 """Numbers, 4 and 16 MiB in float32. As many rows run at a time as fit into the first, since what lies in the

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from howsure import tuning
 from howsure.data.rows import check_rows
 from howsure.models.choose_output import Output
+from howsure.models.networks import Networks
 from howsure.models.protocol import FLOAT32, Level, Limits, ModelInfo
 from howsure.models.torch import model as whole_modules
 from howsure.models.torch.check_passes import Tried
@@ -34,7 +35,6 @@ from howsure.models.torch.probe_rows import probes
 from howsure.models.torch.recorded import record
 from howsure.models.torch.tracer import Notes
 from howsure.onnx.nodes import check_type_of
-from howsure.sampling.networks import Networks
 
 Array = NDArray[Any]
 

@@ -1,9 +1,9 @@
-"""Images that say how they are to be turned to stand upright (EXIF and TIFF, tag 274)."""
+"""The headers of images: how they are turned upright (EXIF and TIFF, tag 274); and the bits of a PNG."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -41,3 +41,29 @@ def orientation_of(file: Path) -> int:
             return int(tags.get(ORIENTATION, 1))
     except Exception:  # Pillow's readers may raise anything; whoever reads the numbers says so
         return 1
+
+
+PNG_BEGINNING = b"\x89PNG\r\n\x1a\n"
+
+_DEPTH, _COLOURS = 24, 25
+"""Places of the bits of a number, and of what the numbers mean: 0 for grey."""
+
+
+def check_png(file: BinaryIO) -> None:
+    """Compare all checksums of an open PNG image with its bytes; then it is at its beginning again.
+
+    Raises:
+        SyntaxError: They differ, or the file is too short, as Pillow says it.
+    """
+    from PIL import Image
+
+    Image.open(file, formats=["PNG"]).verify()
+    file.seek(0)
+
+
+def steps_of(file: BinaryIO) -> int:
+    """The factor of Pillow for the numbers of an open grey PNG image: 255 / (2^bits − 1) below 8 bits."""
+    header = file.read(_COLOURS + 1)
+    file.seek(0)
+    depth = header[_DEPTH]
+    return 255 // (2**depth - 1) if header[_COLOURS] == 0 and depth < 8 else 1
