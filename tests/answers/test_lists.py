@@ -73,7 +73,7 @@ def test_of_long_lists_the_page_says_how_many_it_shows() -> None:
     assert by_slug["leaning"].count == leaning
     assert by_slug["leaning"].shown == sum("leaning" in entry.slugs for entry in entries) < leaning
     html = render(certainty)
-    assert f"Of {leaning:,} that are leaning, {by_slug['leaning'].shown} are shown" in Page(html).words
+    assert f"The page shows {by_slug['leaning'].shown} of {leaning:,} that are leaning" in Page(html).words
     assert len(listed(html)) == len(entries)
     # Of wrong ones, those it is most certain of are there.
     wrong = np.flatnonzero(certainty.label != certainty.truth)

@@ -242,6 +242,6 @@ def test_no_clear_answer_among_many():
     )
     page = render(found)
     assert "'0', then '1': no clear answer" in page.replace("&#39;", "'")
-    assert "There are 2 coin flips, the most undecided first. Of 1 of them, the two most probable" in page
+    assert "There are 2 coin flips, the most undecided first. In 1 of them, the two most probable" in page
     assert "The one coin flip, then the one without a clear answer." in page
     assert "is flipping" not in render(found[:1])

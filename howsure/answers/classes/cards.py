@@ -78,7 +78,7 @@ def coin_flip_positions(certainty: Certainty) -> tuple[NDArray[np.int64], str]:
     positions, said = _flips_first(certainty)
     unclear = int(np.sum(certainty.no_clear_answer[positions]))
     if unclear:
-        which = "Of all that are shown" if unclear == len(positions) else f"Of {unclear:,} of them"
+        which = "In all that are shown" if unclear == len(positions) else f"In {unclear:,} of them"
         said += (
             f" {which}, the two most probable classes hold less than half together: there is no clear "
             "answer, and no coin flip between two."
