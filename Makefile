@@ -122,8 +122,9 @@ docs: .venv-docs/$(READY)       ## the site, into site/; a link that leads nowhe
 demo/report.html:
 	$(MAKE) demo
 
-pictures: demo/report.html    ## pictures of the demo's report and of passes, into docs/pictures/; needs Chromium or Chrome
+pictures: demo/report.html .venv/$(READY)    ## pictures of the demo's report, of passes and of maps, into docs/pictures/; needs Chromium or Chrome
 	.venv-demo/bin/python -m release.passes docs/pictures/passes.svg
+	.venv/bin/python -m release.maps docs/pictures/maps.webp
 	.venv-demo/bin/python -m release.pictures demo/report.html docs/pictures
 
 .venv-dist/$(READY):
