@@ -32,7 +32,7 @@ class HowsureError(Exception):
 
     Args:
         what: The problem, one sentence without the closing full stop.
-        expected: What would have been accepted.
+        expected: The accepted values.
         received: The rejected value.
         hint: A remedy, a sentence.
     """

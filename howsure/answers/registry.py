@@ -80,8 +80,8 @@ class Answer:
         outcome: The `Outcome`, or `module:name` of it.
         result: The `Result`, or `module:name` of it.
         parts: By the names in `PARTS`: a function, or `module:name` of one.
-        instead: What a caller can do instead of a missing part, a sentence; under `classes`, instead of
-            anything that takes one class per row. `{first}` becomes the first of the result's names.
+        instead: Advice for a caller if a part is missing, a sentence; under `classes`, instead of anything
+            that takes one class per row. `{first}` becomes the first of the result's names.
     """
 
     name: str

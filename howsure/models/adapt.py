@@ -124,7 +124,7 @@ def adapt(
     Raises:
         InputError: The rows do not fit, or a layer in `keep_off` does not exist.
         ModelError: Not a model, or one that cannot be examined.
-        Exception: What the model itself raises, with a note where other sides of the rows would do.
+        Exception: Raised by the model itself, with a note if other sides of the rows would do.
     """
     x = rows_for(model, x).x
     is_ready = isinstance(model, Model) or is_estimator(model)
@@ -229,7 +229,7 @@ def names_for(model: Any, rows: Rows, names: Sequence[str] | None, output: Outpu
         model: As for `adapt`.
         rows: Rows; labels may come from named folders.
         names: Class names from the caller, or None.
-        output: Which of several outputs is meant, or None.
+        output: Name or place of the output to use, if there are several, or None.
     """
     if names is not None or rows.class_names is None:
         return names
@@ -350,7 +350,7 @@ def capable(model: Model, wanted: Any, user: str) -> Any:
 
 
 def _without_passes(model: Model) -> str:
-    """What to do with a model that has no random layers."""
+    """The hint for a model that has no random layers."""
     if isinstance(model, MemberModel):
         return "Its members are passes: method=howsure.Members()"
     return "Its plain prediction can be assessed: method=howsure.PlainPrediction()"
@@ -463,7 +463,7 @@ MULTIPLES = (2, 4, 8, 16, 32, 64)
 
 
 def advice(x: Any, adapted: Callable[[Any], Any]) -> str | None:
-    """What to do with rows on which a model fails; None where their sides are not to blame.
+    """The hint for rows on which a model fails; None if their sides are not to blame.
 
     The model is tried on zeros whose sides are rounded up to multiples of 2, 4, … 64.
 

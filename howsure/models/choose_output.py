@@ -83,7 +83,7 @@ def places_of_pair(
     Names such as `mean` and `log_var` decide; without them the mean comes first.
 
     Args:
-        pair: What the caller said of the two.
+        pair: The caller's names or places of the two.
         shapes: Shape of each output.
         names: Names of the outputs, in order; may be empty.
         model: Name of the model.
@@ -132,7 +132,7 @@ def places_of_pair(
 
 
 def _said_by(name: str) -> str | None:
-    """What the name of an output says that it is, or None."""
+    """The meaning of the name of an output, or None."""
     plain = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^\w]", "_", name).lower()
     for said, words in (
         (MEAN_LOG_VARIANCE, _LOGARITHMS),

@@ -29,7 +29,7 @@ def made_by(name: str | os.PathLike[str], weights: Path | None, *, check: str = 
     Args:
         name: `package.module:function`. Python looks for the module on its path and in the current folder.
         weights: A state dict saved with `torch.save`, or None to leave the weights as they are.
-        check: What to give instead of an untrained network of PyTorch, in words; without it, none is told.
+        check: The hint for an untrained network of PyTorch, in words; without it, there is no warning.
 
     Raises:
         InputError: The function does not exist.
@@ -63,11 +63,11 @@ def made_by(name: str | os.PathLike[str], weights: Path | None, *, check: str = 
 
 
 def named(name: str | os.PathLike[str], expected: str) -> Any:
-    """What `package.module:name` stands for in a user's code.
+    """The object that `package.module:name` names in a user's code.
 
     Args:
         name: Python looks for the module on its path and in the current folder.
-        expected: What it should be, for messages.
+        expected: Expected kind of object, for messages.
 
     Raises:
         InputError: The module has no such name.
@@ -122,7 +122,7 @@ def _is_untrained(model: Any, drawn: bool) -> bool:
     Layers set them to 0 or 1; those of PyTorch also to random numbers, and its tensors count their changes.
 
     Args:
-        model: What was made.
+        model: The model that was made.
         drawn: Whether PyTorch drew random numbers meanwhile. If not, the module was read from a file.
     """
     if hasattr(model, "get_weights"):

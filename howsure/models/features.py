@@ -28,9 +28,9 @@ class Features:
     Attributes:
         features: (N, F) finite numbers.
         logits: (N, K) finite numbers; K = 1 if one sigmoid separates two classes.
-        called: What the rows are called.
-        fingerprint: Of the model, as `howsure.models.fingerprint` has it; empty if it is not known, as of
-            features that you make yourself. Then nobody notices if they are used with another model's.
+        called: Names of the rows.
+        fingerprint: Fingerprint of the model, as in `howsure.models.fingerprint`; empty if it is not known,
+            as of features that you make yourself. Then nobody notices if they are used with another model's.
 
     Raises:
         InputError: Not numbers, not two (N, …) arrays of the same N, or NaN or infinite values.

@@ -47,7 +47,7 @@ def check_fingerprint(what: str, known: str, found: str, hint: str) -> None:
     """Raise an `InputError` if two fingerprints are known and differ.
 
     Args:
-        what: What belongs to the known one, at the beginning of a sentence: `The plan was made for`.
+        what: Owner of the known one, at the beginning of a sentence: `The plan was made for`.
         known: The fingerprint of the model that it belongs to; empty if it was not kept.
         found: That of the model in use; empty if it is not known.
         hint: How to make another one.

@@ -1,4 +1,4 @@
-"""What a fitted regressor predicts, read from its parameters: a mean, or quantiles, or a mean and a variance.
+"""The prediction of a fitted regressor by its parameters: a mean, or quantiles, or a mean and a variance.
 
     scikit-learn   QuantileRegressor(quantile=q), loss='quantile' with `alpha` or `quantile`
     LightGBM       objective='quantile', alpha=q
@@ -32,7 +32,7 @@ _MEDIAN = 0.5
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a regressor was fitted for.
+    """The purpose of a fitted regressor.
 
     Attributes:
         trained_for: As in `ModelInfo`: `regression`, `quantiles` or `means and variances`.
@@ -46,7 +46,7 @@ class Fitted:
 
 
 def fitted_for(model: Any) -> Fitted:
-    """What a fitted regressor predicts; those that it wraps or averages decide."""
+    """The purpose of a fitted regressor; those that it wraps or averages decide."""
     for name in ("best_estimator_", "final_estimator_"):
         if hasattr(model, name):
             return fitted_for(getattr(model, name))

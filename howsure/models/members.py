@@ -46,7 +46,7 @@ def members_of(model: Any, answer: Answer) -> EstimatorMembers | None:
     Args:
         model: An estimator; it may be the last step of a pipeline, the best of a search, or the regressor of
             transformed targets.
-        answer: What is asked of it: `predict_proba`, or `predict` of a regressor.
+        answer: The function that is asked: `predict_proba`, or `predict` of a regressor.
     """
     if hasattr(model, "best_estimator_"):
         return members_of(model.best_estimator_, answer)

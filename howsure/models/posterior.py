@@ -30,7 +30,7 @@ AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Posterior:
-    """What a regressor knows of its answers.
+    """The uncertainty of a regressor about its answers.
 
     Attributes:
         knows_noise: Whether `noise` of `ask` is known.

@@ -1,4 +1,4 @@
-"""What an adapter must offer: protocols for models. The rest of howsure uses models only through them.
+"""The interface of models: protocols that adapters implement. howsure uses models only through them.
 
     Model                facts about the model, and the plain (deterministic) prediction
     ├── PassModel        forward passes with given dropout masks
@@ -65,7 +65,7 @@ class LayerInfo:
     Attributes:
         name: Path of the layer inside the model, for example `encoder/dropout`.
         kind: Class of the layer.
-        random: What the layer draws in each pass, for example `drops 25 %`; None for a fixed layer.
+        random: The draws of the layer in each pass, for example `drops 25 %`; None for a fixed layer.
         note: Why a layer stays fixed although it could vary, or why it could not be switched; else None.
         shape: Shape of its output for one row.
         multiply_adds: Multiply-adds for one row.
@@ -87,7 +87,7 @@ class Unswitchable:
 
     Attributes:
         name: Path of the layer.
-        what: What was found, in words.
+        what: The finding, in words.
         refused: True if leaving the layer fixed would give wrong results, so that the model is refused.
         hint: How to fix it, in words; None for the usual advice.
     """
@@ -104,7 +104,7 @@ class ModelInfo:
 
     Attributes:
         name: Name for messages.
-        framework: What the model runs on, in words: `tensorflow`, `numpy`.
+        framework: The framework or backend of the model, in words: `tensorflow`, `numpy`.
         inputs: Its inputs, in order.
         output_shape: Shape of its output for one row.
         output_dtype: Type of number in which it computes its output.
@@ -126,7 +126,7 @@ class ModelInfo:
             come first, as in most modules of PyTorch for images; −1 if classes come last, as in a classifier
             of tokens. None if the model does not show it.
         to_know: How a user can make such a model declare its loss, in words; None if it cannot.
-        says: What the model itself declares its outputs to be, in the words of `outputs`, whatever its last
+        says: The kind of outputs that the model itself declares, in the words of `outputs`, whatever its last
             layer is; None if it declares nothing.
         padding: Number of the token that fills up short texts; None if the model has none or does not say it.
         keeps_loss: True if the model knows its loss. PyTorch modules do not, nor does a Keras model before it
@@ -348,5 +348,5 @@ class PosteriorModel(Model, Protocol):
     """A regressor that knows a normal posterior of its answers, such as a Gaussian process."""
 
     def posterior(self, rows: Sequence[Array]) -> tuple[Array, Array]:
-        """What `predict` gives, and the standard deviation (n, K) of each number between functions."""
+        """The values of `predict`, and the standard deviation (n, K) of each number between functions."""
         ...

@@ -279,7 +279,7 @@ class WithPosterior(Estimator):
         return self.posterior(rows)[0]
 
     def posterior(self, rows: Sequence[Array]) -> tuple[Array, Array]:
-        """What `predict` gives, and the standard deviation between functions (n, K)."""
+        """The values of `predict`, and the standard deviation between functions (n, K)."""
         with _without_names():
             mean, spread, noise = self._posterior.ask(self._take(rows[0]))
         raw = np.concatenate([mean, noise**2], axis=-1) if self._posterior.knows_noise else mean

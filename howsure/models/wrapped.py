@@ -147,7 +147,7 @@ def _in_pipeline(model: Any, steps: list[Any]) -> Wrapped | None:
 
 
 def _of_skorch(net: Any, width: int) -> dict[str, Any]:
-    """What a net of skorch declares: its criterion decides how skorch itself predicts."""
+    """The outputs that a net of skorch declares: its criterion decides how skorch itself predicts."""
     criterion = getattr(net, "criterion_", None)
     criterion = getattr(criterion, "_orig_mod", criterion)
     facts: dict[str, Any] = {}

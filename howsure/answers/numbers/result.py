@@ -495,8 +495,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
 
         Args:
             mean: (N, K), or (N,) for one target.
-            std: Of the same shape, or one number for all, ≥ 0: standard deviation of a new answer. If `mean`
-                and `std` have an index, `std` is aligned by it.
+            std: In the shape of `mean`, or one number for all, ≥ 0: standard deviation of a new answer. If
+                `mean` and `std` have an index, `std` is aligned by it.
             target_names: K names. They choose the columns of a data frame, or give new names to all. Default:
                 the names of the frame, otherwise '0' … 'K−1', or 'value' for one.
             source: Their source in words, kept in `method`.
