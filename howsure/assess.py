@@ -62,11 +62,11 @@ def assess(
     positions: Any = None,
     of_label: str | int | None = None,
 ) -> Result:
-    """Say for each row what the model predicts, how certain that is, and where its doubt lies.
+    """Say for each row what the model predicts, how certain that is, and why it is in doubt.
 
-    The model is left exactly as found, also after an exception; what was compiled for it stays with it,
-    for the next call. Same plan, same seed, same row: same numbers, whatever the batch size, row order or
-    neighbours. Without a plan one is made from the rows given; `MCDropout(passes=T)` needs none.
+    The model is left exactly as found, also after an exception; compiled code stays with it, for the next
+    call. Same plan, same seed, same row: same numbers, whatever the batch size, row order or neighbours.
+    Without a plan one is made from the rows given; `MCDropout(passes=T)` needs none.
 
     Args:
         model: A trained Keras 3 model or module of PyTorch, also in skorch or scikeras; a fitted classifier
@@ -86,12 +86,12 @@ def assess(
         outputs: `logits` or `probabilities` of classes, `label-logits` or `label-probabilities` of several
             labels per row; `values`, `mean-variance` or `mean-log-variance` of numbers: K numbers, or K means
             and then K variances or their natural logarithms, in one output or two. Default: read from the
-            last layer, the loss, and what else the model says.
+            last layer, the loss, and other signs.
         class_names: K names of classes, labels or numbers, in the order of the outputs. Default: those of the
             model, such as `classes_` of a classifier, otherwise '0' … 'K−1'.
         thresholds: Thresholds of `sure` and `coin flip`. Default: 0.95 and 0.20.
-        progress: True shows a bar, or lines where stderr is no terminal. A function is called with (rows
-            done, rows in all); while batches are gathered, with (0, rows so far).
+        progress: True shows a bar, or lines if stderr is no terminal. A function is called with (rows done,
+            rows in all); while batches are gathered, with (0, rows so far).
         output: Name or place from 0 of the output to use, if a model has several.
         outcome: The kind of answer, if howsure should not read it from the model: an `Outcome`, or a class of
             them. See `docs/extend.md`.
@@ -102,7 +102,7 @@ def assess(
         tile: Sides of tiles, for images or volumes too large for memory: one number, or one for each axis of
             positions. Every tile is assessed by itself, and its inner part is kept. Default: whole rows.
         overlap: Positions that neighbouring tiles share, along each axis, an even number. Default: a quarter
-            of the tile. It should be twice as wide as what the network sees to one side of a position.
+            of the tile. It should be twice as wide as the network sees to one side of a position.
         positions: The positions of each row that count, an array (N, *P) of booleans: words but no padding,
             pixels in the region of interest. All others are left out of shares, of `undecided`, `doubt` and
             `overlap`, and of the rule by which passes end. Default: those that an input `attention_mask` or a
@@ -113,8 +113,8 @@ def assess(
             networks.
 
     Returns:
-        A `Certainty` of N rows; a `MultilabelCertainty` where a row has several labels; a
-        `RegressionCertainty` where it has numbers; a `DenseCertainty` where it has a class at each position.
+        A `Certainty` of N rows; a `MultilabelCertainty` if a row has several labels; a `RegressionCertainty`
+        if it has numbers; a `DenseCertainty` if it has a class at each position.
 
     Raises:
         InputError: Rows or arguments that cannot be used; names the rows.
@@ -310,8 +310,8 @@ def plan(
         of_label: As in `assess`.
 
     Returns:
-        A frozen `Plan`; an empty one where `method` asks for a fixed number of passes or independent ones,
-        and where there is a class at each position, as passes there follow no plan.
+        A frozen `Plan`; an empty one if `method` asks for a fixed number of passes or independent ones, or if
+        there is a class at each position, as passes there follow no plan.
     """
     at_positions: dict[str, Any] = {"class_axis": class_axis, "of_label": of_label}
     request = Request(seed, batch_size, outputs, output=output, outcome=outcome, **at_positions)

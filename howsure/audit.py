@@ -52,8 +52,8 @@ class Audit(Displayed):
         any_size: The size used for axes of any size, if no rows were given and the model has such; costs and
             shapes are for that size. Else None.
         outputs: The reading of its outputs, in words, if nothing but its last layer shows it. Else None.
-        prices: Half the width of a 95 % interval of a probability, and what it costs at most, in plain
-            predictions of a row; none where outputs are no probabilities of a row or nothing is random.
+        prices: Half the width of a 95 % interval of a probability, and its highest cost, in plain predictions
+            of a row; none if outputs are no probabilities of a row or nothing is random.
     """
 
     in_notebooks: ClassVar[str] = "howsure.report.notebook:of_audit"
@@ -169,13 +169,13 @@ def audit(
 
     Args:
         model: A built model, as `assess` takes it.
-        x: Rows as for `assess`; only their shape counts. Needed only where the model does not say
-            what it takes; where it takes any size, costs are for that of these rows.
+        x: Rows as for `assess`; only their shape counts. Needed only if the model does not declare its
+            inputs; if it takes any size, costs are for that of these rows.
         gaussian_noise: Whether `GaussianNoise` layers are to be random.
         plan: A plan of `howsure.plan` for this model, to be told in words.
         keep_off: Names of random layers that stay off, as in `MCDropout`.
         output: Name or place of the output to use, as in `assess`.
-        outputs: As in `assess`; matters where a mean and a variance are two outputs.
+        outputs: As in `assess`; matters if a mean and a variance are two outputs.
         class_axis: As in `assess`, for a model with a class at each position; the audit says how its output
             is read.
 

@@ -87,7 +87,7 @@ class DependencyError(HowsureError, ImportError):
 
 
 class HowsureWarning(UserWarning):
-    """The result stands, but the reader should know what the message says.
+    """The result stands, but read the message.
 
     Args:
         said: The message.

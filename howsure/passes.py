@@ -45,7 +45,7 @@ def passes(
 
     Pass t is the same thinned network for every row, so `passes(…)[t]` is one network's answer to all rows.
     They are those of `assess(…, method=MCDropout(passes=n, balanced=balanced), seed=seed)`, which keeps none,
-    takes any number of rows, and says how well mean and spread are known.
+    takes any number of rows, and tells the errors of mean and spread.
 
     Args:
         model: As in `assess`.
@@ -65,9 +65,9 @@ def passes(
         of_label: As in `assess`.
 
     Returns:
-        (n, N, K) float32: probabilities of K classes, or that each of K labels holds, or K numbers; where a
-        model puts out variances, (n, N, 2 K), the numbers first; (n, N, *P, K) where each of the positions P
-        has a class. Over the first axis `mean` is the prediction, and `std` is how far networks lie apart.
+        (n, N, K) float32: probabilities of K classes, or that each of K labels holds, or K numbers; if a
+        model puts out variances, (n, N, 2 K), the numbers first; (n, N, *P, K) if each of the positions P has
+        a class. Over the first axis `mean` is the prediction, and `std` is how far networks lie apart.
 
     Raises:
         InputError: Rows or arguments that cannot be used, or an array that does not fit into memory: this is

@@ -33,7 +33,7 @@ class Familiar:
 
     @property
     def unfamiliar(self) -> Booleans:
-        """(N,) yes or no, whether `familiarity` is at most `unfamiliar_share`; never where not measured."""
+        """(N,) yes or no, whether `familiarity` is at most `unfamiliar_share`; no if not measured."""
         if self.familiarity is None:
             return read_only(np.zeros(len(self.row), dtype=bool))
         return read_only(self.familiarity <= self.unfamiliar_share)

@@ -231,7 +231,7 @@ class OfProbabilities(Result[OneRow]):
     def disagreement(self) -> Floats:
         """(N,) or (N, K) 0 to 1, share of the doubt that is disagreement between passes.
 
-        mutual_information / entropy; 0 where there is no doubt.
+        mutual_information / entropy; 0 without doubt.
         """
         return read_only(verdicts.disagreement_of(self.expected_entropy, self.mutual_information))
 
@@ -272,8 +272,8 @@ class OfProbabilities(Result[OneRow]):
     def reason(self) -> NDArray[np.object_]:
         """(N,) or (N, K) words, `doubt within passes`, `passes disagree`, `too few passes`, or None.
 
-        The reason says what the passes show of an answer that is not sure. A single pass shows nothing. The
-        reason does not say where the doubt comes from: passes that agree do not prove that the input is
+        The reason names what the passes show about an answer that is not sure. A single pass shows nothing.
+        The reason does not name the cause of the doubt: passes that agree do not prove that the input is
         ambiguous.
         """
         reason = verdicts.give_reason(

@@ -56,7 +56,7 @@ class Comparison(Displayed):
         parts: Parts of the NLL of each method on the unchanged rows, if it is defined.
         claims: Claims of each method beside the truth, by method and set.
         members: By ensemble, its members, each alone.
-        noticed: Sentences on what is odd about the rows, results or models, as they were warned of.
+        noticed: The warnings about the rows, results or models.
     """
 
     in_notebooks: ClassVar[str] = "howsure.report.notebook:of_comparison"
@@ -200,8 +200,8 @@ class Comparison(Displayed):
         """Paired difference of one score, the first method less the other, row by row.
 
         The intervals of all pairs hold together in 95 % of cases, so the best may be picked from the same
-        rows that compare it. So do those of all methods against the baseline, which are fewer. Those of
-        changed rows hold together over all changes (Bonferroni), because sentences pick among all changes.
+        rows that compare it. So do the differences of all methods from the baseline, which are fewer. Those
+        of changed rows hold together over all changes (Bonferroni), because sentences pick among all changes.
 
         Raises:
             InputError: See `score`.
@@ -213,8 +213,8 @@ class Comparison(Displayed):
         """A part of the difference in NLL between a method and the baseline, on the unchanged rows.
 
         `calibration`, `accuracy` and `order` add up to the difference; `discrimination` is the sum of the
-        last two, what is left once both are calibrated. See `howsure.compare.parts`. The intervals of all
-        parts of all methods hold together in 95 % of cases.
+        last two, the rest once both are calibrated. See `howsure.compare.parts`. The intervals of all parts
+        of all methods hold together in 95 % of cases.
 
         Args:
             method: One of the methods.

@@ -64,11 +64,12 @@ class Exported:
         seed: Seed of their masks.
         rows: On how many rows the graph was held against `assess`.
         made_up: Whether these were made up, as none were given.
-        largest_difference: Between two numbers, over all columns; of a regression as a share of the spread.
+        largest_difference: Largest difference of two numbers, over all columns; for a regression, as a share
+            of the spread.
         size: Bytes of the file.
         cost: Cost of the passes, counted in multiplications, in plain predictions; None without a design.
-        expected_error: Standard error that a probability of 0.5 is expected to have, or that of a number as a
-            share of its spread; None if the plan does not tell.
+        expected_error: Expected standard error of a probability of 0.5, or of a number as a share of its
+            spread; None if the plan does not tell.
         of_what: Name of that number, in words.
     """
 
@@ -158,7 +159,7 @@ def export(
             (N, K) and `calibrated_verdict` (N,) too; all else is as without it.
         divide_by: Divisor of the rows in training, for example 255 for images. The graph then takes rows as
             they were before, divides them itself, and says so in its metadata; so is `x` given.
-        progress: Called with what is about to be done.
+        progress: Called with the next step, in words.
         class_axis: As in `assess`.
         of_label: As in `assess`.
 
@@ -167,9 +168,10 @@ def export(
 
     Raises:
         InputError: Arguments or rows that cannot be used, or neither a plan nor rows.
-        ModelError: The model holds what no graph can be written of, or the graph says something else.
+        ModelError: No graph can be written of the model, or the graph gives other numbers.
         FileError: The file cannot be written.
-        DependencyError: ONNX, or what writes its graphs, is missing: `pip install 'howsure[onnx]'`.
+        DependencyError: ONNX, or the package that writes its graphs, is missing: `pip install
+            'howsure[onnx]'`.
     """
     if check_place(path).suffix.lower() != ".onnx":
         raise InputError(f"'{path}' has the wrong ending", expected="a name that ends in .onnx")

@@ -64,21 +64,21 @@ def abstain(
     Unlike the search of Geifman and El-Yaniv (2017) it spends nothing on a union bound over thresholds.
 
     The k are fixed beforehand and the thresholds are not; but given the confidence of the most certain row
-    left out, the k rows above it are independent draws from all rows above it. So their mistakes are
-    binomial with the true risk of that threshold, and each test is exact. The sequence as a whole is right
-    at level δ if the true risk, as less certain rows are accepted, exceeds `risk` once and for good: where
-    the first k lies beyond that point, the rows up to the point are wrong as often as `risk`, those after it
-    more often on average. It need not rise steadily. If it crosses c times, the promise is broken with a
-    probability of c · δ at most.
+    left out, the k rows above it are independent draws from all rows above it. So their mistakes are binomial
+    with the true risk of that threshold, and each test is exact. The sequence as a whole is right at level δ
+    if the true risk, as less certain rows are accepted, exceeds `risk` once and for good: if the first k lies
+    beyond that point, the rows up to the point are wrong as often as `risk`, those after it more often on
+    average. It need not rise steadily. If it crosses c times, the promise is broken with a probability of c ·
+    δ at most.
 
     The least k that passes without a mistake is log δ / log(1 − risk), rounded up. One mistake among these
-    would end everything there. So further sequences start at n/2, n/4 and so on, where more mistakes pass,
-    down to twice that least k. J of them have δ/J each, and one that comes to the start of the next hands its
+    would end everything there. So further sequences start at n/2, n/4 and so on, down to twice that least k.
+    There, more mistakes pass. J of them have δ/J each, and one that comes to the start of the next hands its
     part on (the fallback procedure, Wiens 2003). A k that would part rows of equal confidence is passed over.
 
     A number is wrong if it is off by more than `tolerance`: |y − mean| > tolerance. Rows are accepted in the
-    order of tolerance / `std`, or of tolerance / `spread` where `std` is unknown. With several targets a row
-    is wrong if any of them is, and the target with the smallest of these ratios counts.
+    order of tolerance / `std`, or of tolerance / `spread` if `std` is unknown. With several targets a row is
+    wrong if any of them is, and the target with the smallest of these ratios counts.
 
     With a class at each position, a row is wrong if its Dice is below 1 − `tolerance`: the mean of
     2 TP / (2 TP + FP + FN) over the classes that its truth or its label has, at the positions that count.
@@ -97,7 +97,7 @@ def abstain(
 
     Raises:
         InputError: No labels, labels that do not fit, arguments out of range, or a promise that these rows do
-            not allow, with what would do. At least one row is accepted otherwise.
+            not allow; the message says what would do. At least one row is accepted otherwise.
 
     Example:
         >>> abstention = abstain(howsure.assess(model, x), labels, risk=0.05)

@@ -44,7 +44,7 @@ class Acceptance:
         threshold: Rows that are certain up to this are handed over, 0 for none; equals go the same way.
         handed_over: Share of the rows that this hands over, with its 95 % interval.
         risk: Promised largest share of mistakes among the accepted rows.
-        confidence: With what confidence.
+        confidence: Probability over the labelled rows drawn that the promise is kept.
         rows: Labelled rows it was decided on.
         accepted: How many of them are accepted.
         mistakes: How many of the accepted are wrong.
@@ -59,7 +59,7 @@ class Acceptance:
     mistakes: int
 
     def said(self, wrong: str, mistakes: str) -> str:
-        """The promise and what it rests on, in two sentences.
+        """The promise and its evidence, in two sentences.
 
         Args:
             wrong: Word for an accepted row that breaks the promise: `wrong`.

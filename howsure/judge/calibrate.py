@@ -61,16 +61,16 @@ def calibrate(
     A fit without mistakes would raise percentages without end. Two things limit it. One mistake's worth of
     rows is added that are as the model says itself, 1 to the m mistakes seen, or to those that it claims if
     these are more: a prior that nothing changes (Huang and others 2020). And no calibrated probability is
-    above (n + 1) / (n + 2), what the rule of succession (Laplace 1774) gives to the next answer after n right
-    ones: what lies above is spread evenly over classes.
+    above (n + 1) / (n + 2), which the rule of succession (Laplace 1774) gives to the next answer after n
+    right ones: the rest is spread evenly over classes.
 
     With a `MultilabelCertainty`, howsure calibrates each label by itself, as rows of the two classes `no` and
     `yes`. That stretches or shrinks the log-odds.
 
     With a `DenseCertainty`, it fits one `temperature` over all positions, with intervals and folds over rows.
     `offsets` adds an offset for each class, q = softmax(log p / T + b): bias-corrected temperature scaling
-    (Alexandari and others 2020). It mends what class weights in the loss do to probabilities, and may change
-    labels.
+    (Alexandari and others 2020). It corrects the effect of class weights in the loss on probabilities, and
+    may change labels.
 
     With a `RegressionCertainty`, it learns one noise for each target if `noise` is unknown, by maximum
     likelihood: Σ log N(y; mean, spread² + noise²). If `std` is known, it is multiplied by the factor of

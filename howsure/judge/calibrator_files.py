@@ -60,7 +60,7 @@ class Kept(ABC):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a JSON file; an earlier file stays until the new one is complete.
 
-        Kept are the maps, their replicas, and what they were worth. The labelled rows are not in it.
+        The file holds the maps, their replicas and scores. The labelled rows are not in it.
 
         Raises:
             FileError: The file cannot be written.
@@ -82,7 +82,7 @@ class Kept(ABC):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote.
+        """Read a file of `save`.
 
         Raises:
             FileError: Missing, damaged, changed, or no saved calibrator of this kind.

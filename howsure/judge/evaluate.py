@@ -80,12 +80,12 @@ def evaluate(
             `RegressionCertainty`, or (N, *P) true classes for a `DenseCertainty`, in any form that
             `with_truth` takes. Default: `certainty.truth`.
         outside: Rows of the same method and classes, or targets, from outside the distribution. Not for a
-            `MultilabelCertainty`, where a row may well have none of the labels.
+            `MultilabelCertainty`: its rows may well have none of the labels.
         seed: Seed of the draws of chance behind the intervals of `ece`, `classwise_ece` and `miscalibration`.
         ignore: For a `DenseCertainty` alone: one or more class numbers of positions that do not count, beside
             −1, −100 and 255.
         background: For a `DenseCertainty` alone: the class, by number or name, that means over classes leave
-            out (Dice, IoU, and what is made of them), so that they tell how well the others are found.
+            out (Dice, IoU, and scores made of them), so that they tell how well the others are found.
 
     Raises:
         InputError: No labels, labels that do not fit, fewer than two rows, or an argument that is not for

@@ -40,8 +40,8 @@ class Familiarity:
         width: F, the number of features.
         outputs: K, the number of logits.
         fingerprint: Fingerprint of the model, as in `howsure.models.fingerprint`. Features of another model,
-            or of this one trained further, are refused. Empty if it is not known: of features that you made
-            yourself, or pickled by a version that did not keep it.
+            or of this one trained further, are refused. Empty if it is not known: as for features that you
+            made yourself, or that an older version pickled.
         learnt_rows: The training rows, as it knows them again; None if they were not kept.
     """
 

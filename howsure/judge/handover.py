@@ -83,9 +83,9 @@ def hand_over(
 
     For a regression the columns are `mean`, `low` and `high`; 95 % of new answers lie between the last two.
     If the scatter of answers is unknown, `network_low` and `network_high` stand in their place; 95 % of the
-    networks lie between them. Each has a column for every target where there are several, `mean.NAME`. In
-    Label Studio the means are suggested, to `<Number name="number" toName="text"/>`, or to one `Number` for
-    each target, named like it.
+    networks lie between them. Each has a column for every target if there are several, `mean.NAME`. In Label
+    Studio the means are suggested, to `<Number name="number" toName="text"/>`, or to one `Number` for each
+    target, named like it.
 
     If each position has a class, the columns are `undecided`, `doubt` and the share of each class,
     `share.NAME`; with `sets` also `classes`, how many of them are in the set of a position on average.
@@ -98,7 +98,7 @@ def hand_over(
         path: Ends in `.csv` or `.json`. An earlier file stays until the new one is complete.
         sets: The result of `howsure.prediction_sets`: adds the prediction set of each row. For a regression
             the result of `howsure.prediction_intervals`: `low` and `high` are then the ends of its intervals.
-        names: (N,) where the person finds each row: a file, a URL, or the text itself.
+        names: (N,) place of each row for the person: a file, a URL, or the text itself.
 
     Raises:
         InputError: Rows or names that do not fit, another kind of file, or sets of other classes.

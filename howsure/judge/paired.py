@@ -80,7 +80,7 @@ class Comparable:
         return {name: one.measured[name].minus(two.measured[name]) for name in both}
 
     def measured(self, name: str) -> Measured:
-        """A score with what each row contributes to it."""
+        """A score with the contribution of each row."""
         return self._found.measured[name]
 
 

@@ -42,7 +42,7 @@ class Score:
 
     Attributes:
         value: Value for these rows; NaN if it is not defined, as for a ranking without mistakes.
-        low: Lower end; NaN where these rows cannot tell, as with too few mistakes.
+        low: Lower end; NaN if these rows cannot tell, as with too few mistakes.
         high: Upper end.
     """
 
@@ -73,12 +73,12 @@ class Score:
 
     @property
     def known(self) -> bool:
-        """Whether there is an interval: not where too few mistakes decide the score."""
+        """Whether there is an interval: not if too few mistakes decide the score."""
         return bool(np.isfinite(self.low + self.high))
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether 0 lies outside the interval: of a difference, whether the rows can tell."""
+        """Whether 0 lies outside the interval: for a difference, whether the rows can tell."""
         return bool(self.low > 0 or self.high < 0)
 
 

@@ -44,17 +44,17 @@ def prediction_sets(
 ) -> Any:
     """Fit sets of classes that hold the true class with a promised probability.
 
-    Split conformal prediction: of n labelled rows, take the score of the true class, and as threshold the
-    ⌈(n + 1) · coverage⌉-th smallest; a class is in the set where its score is not above that. A new row, of
-    the same kind as the labelled ones, then has its true class in its set with a probability of at least
-    `coverage`, however good the model is. It is an average over such rows and over labelled rows: not a
-    promise for one row, nor for rows of another kind, nor where the model was trained on the labelled rows.
+    Split conformal prediction: of n labelled rows, take the score of the true class, and as threshold the ⌈(n
+    + 1) · coverage⌉-th smallest; a class is in the set if its score is not above that. A new row, of the same
+    kind as the labelled ones, then has its true class in its set with a probability of at least `coverage`,
+    however good the model is. It is an average over such rows and over labelled rows: not a promise for one
+    row, nor for rows of another kind, nor if the model was trained on the labelled rows.
 
     The score of class y with probability p_y, in a row whose classes are ordered by probability:
 
     - `lac`: 1 − p_y (Sadinle and others 2019). The smallest sets on average.
-    - `aps`: Σ p of the more probable classes + u · p_y (Romano and others 2020). Sets grow where a row is
-      undecided; coverage is nearer to even between easy and hard rows.
+    - `aps`: Σ p of the more probable classes + u · p_y (Romano and others 2020). Sets of undecided rows are
+      larger; coverage is nearer to even between easy and hard rows.
     - `raps`: aps + 0.1 · max(rank of y − 2, 0) (Angelopoulos and others 2021). No long tails of classes. The
       constants are fixed, so that no labelled rows are spent on choosing them.
 
@@ -65,8 +65,8 @@ def prediction_sets(
     Args:
         certainty: Result of n rows that the model was not trained on.
         labels: (n,) true classes. Default: `certainty.truth`.
-        coverage: In (0, 1). Needs n ≥ coverage / (1 − coverage), or the threshold does not exist: 19 rows
-            for 0.95, 99 for 0.99; of every class with `by_class`.
+        coverage: In (0, 1). Needs n ≥ coverage / (1 − coverage), or the threshold does not exist: 19 rows for
+            0.95, 99 for 0.99; with `by_class`, of every class.
         score: `lac`, `aps` or `raps`.
         by_class: A threshold for every class, from its rows alone, so that the coverage holds for the rows
             of each class (Vovk 2012), rare ones too.
@@ -96,12 +96,12 @@ def prediction_intervals(
 ) -> PredictionIntervals:
     """Fit intervals of numbers that hold the true number with a promised probability.
 
-    Split conformal prediction: of n labelled rows, take the score |y − mean| / std, and as threshold the
-    ⌈(n + 1) · coverage⌉-th smallest. The interval of a row is mean ± threshold · std. A new row, of the same
-    kind as the labelled ones, then has its true number in its interval with a probability of at least
-    `coverage`, however answers scatter and however wrong `std` is. It is an average over such rows and over
-    labelled rows: not a promise for one row, nor for rows of another kind, nor where the model was trained on
-    the labelled rows.
+    Split conformal prediction: of n labelled rows, take the score |y − mean| / std, and as threshold the ⌈(n
+    + 1) · coverage⌉-th smallest. The interval of a row is mean ± threshold · std. A new row, of the same kind
+    as the labelled ones, then has its true number in its interval with a probability of at least `coverage`,
+    however answers scatter and however wrong `std` is. It is an average over such rows and over labelled
+    rows: not a promise for one row, nor for rows of another kind, nor if the model was trained on the
+    labelled rows.
 
     If `std` is unknown, all intervals are equally wide: `spread` alone says nothing of noise. Learn the noise
     first, on other rows, with `howsure.calibrate`. Several targets have a threshold each: the coverage is
@@ -111,7 +111,7 @@ def prediction_intervals(
         result: Result of n rows that the model was not trained on.
         labels: (n, K) true numbers, or (n,) for one target. Default: `result.truth`.
         coverage: In (0, 1). Needs n ≥ coverage / (1 − coverage), or the threshold does not exist: 9 rows for
-            0.9, 19 for 0.95; of every group with `by`.
+            0.9, 19 for 0.95; with `by`, of every group.
         by: (n,) names or numbers of groups, for a threshold for each group, from its rows alone, so that the
             coverage holds for the rows of each (Mondrian; Vovk 2012). New rows then need their groups too:
             `intervals(new, by=groups)`.

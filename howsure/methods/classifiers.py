@@ -25,8 +25,8 @@ class PlainPrediction(Softmax):
 
     It is like `Softmax` for networks: one pass, which has no error and cannot disagree with itself.
     `howsure.assess` uses it by default for scikit-learn estimators without `Members`. Gaussian processes and
-    Bayesian linear regressions also know how far functions of their posterior lie apart: that is `spread`,
-    which has no error, and quantiles are those of a normal distribution.
+    Bayesian linear regressions also know the standard deviation between functions of their posterior: it is
+    `spread`, without an error, and quantiles are those of a normal distribution.
     """
 
     in_words = "The model’s plain prediction: one pass."

@@ -105,7 +105,7 @@ class Ensemble:
         return replace(self.each.needs, fitted=True)
 
     def begin(self, job: Job, hear: Hear | None = None) -> Passes:
-        """Begin a prediction for each model; `hear` is called with what each of them says."""
+        """Begin a prediction for each model; `hear` is called with the answers of each."""
         jobs = [job]
         for number, model in enumerate(self.others, 1):
             with of_member(MEMBER, number):

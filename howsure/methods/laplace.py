@@ -95,8 +95,8 @@ class Laplace:
         factor: L (P, P) with L Lᵀ = (H + δ)⁻¹ in this basis, P being (K − 1) D; None if the curvature is a
             Kronecker product.
         fingerprint: Fingerprint of the model of the fit, as in `howsure.models.fingerprint`. Features of
-            another model, or of this one trained further, are refused. Empty if it is not known: of features
-            that you made yourself, or pickled by a version that did not keep it.
+            another model, or of this one trained further, are refused. Empty if it is not known: as for
+            features that you made yourself, or that an older version pickled.
         learnt_rows: The training rows, as it knows them again; None if they were not kept.
     """
 
@@ -389,7 +389,7 @@ class LastLayerLaplace(Method):
     It needs neither random layers nor a second training. It cannot see uncertainty in the layers before the
     last. For classes it draws passes, or approximates their mean in closed form. For numbers it is exact:
     `passes` is 1 in the result, `mc_error` is 0, `spread` and `quantiles` are those of a normal distribution,
-    and `noise` is what the training rows tell.
+    and `noise` comes from the training rows.
 
     Args:
         posterior: Result of `fit_laplace`, or of `fit_laplace_of_numbers`.
@@ -432,10 +432,10 @@ class LastLayerLaplace(Method):
     ) -> LastLayerLaplace:
         """Fit to a model and its (N, …) training rows, at the cost of one plain prediction for them.
 
-        Labels may come with the rows, as for `howsure.assess`. They are (N, K) numbers where the loss of the
-        model or `outputs="values"` says that its answers are numbers, and otherwise classes. A `ModelError`
-        is raised unless the model ends in a linear layer; activations may follow it, but none where answers
-        are numbers. For the rest see `fit_laplace` and `fit_laplace_of_numbers`; for numbers, `curvature` and
+        Labels may come with the rows, as for `howsure.assess`. They are (N, K) numbers if the loss of the
+        model or `outputs="values"` says that its answers are numbers, otherwise classes. A `ModelError` is
+        raised unless the model ends in a linear layer; activations may follow it, but none if answers are
+        numbers. For the rest see `fit_laplace` and `fit_laplace_of_numbers`; for numbers, `curvature` and
         `link_approx` have no effect, since all is exact, and are refused.
         """
         given = rows_for(model, x)
@@ -510,7 +510,7 @@ class LastLayerLaplace(Method):
         return Passes(draw, noise=self.posterior.noise, learnt_from=learnt)
 
     def assess(self, features: Features, seed: int = 0) -> Any:
-        """The result of N rows whose features are known; of none for zero rows."""
+        """The result of N ≥ 0 rows whose features are known."""
         width = self.posterior.width
         info = ModelInfo("", "", (), (width,), "float64", None, None, rescales=False, layers=())
         outcome = outcome_of(info, Request(seed, outputs=self.posterior.outputs))

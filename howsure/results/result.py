@@ -130,7 +130,7 @@ class Result(Shown, Generic[OneRow]):
 
     @classmethod
     def first_numbers(cls) -> str:
-        """Name of the first column of numbers, which says what the answer is: `probabilities`."""
+        """Name of the first column of numbers, which holds the answer: `probabilities`."""
         stored = [column for column in cls.columns if column.stored and column.type == FLOAT]
         return min(stored, key=lambda column: column.shape != WIDE).name
 
@@ -226,7 +226,8 @@ class Result(Shown, Generic[OneRow]):
         Maps that lie in files stay there.
 
         Args:
-            parts: At least one, with the same settings; only `version` may differ, and is that of the first.
+            parts: At least one, with the same settings; only `version` may differ, and the result has that of
+                the first.
 
         Raises:
             InputError: None at all, parts of another type, or that differ in settings or optional columns.
@@ -281,7 +282,7 @@ class Result(Shown, Generic[OneRow]):
 
     @classmethod
     def gathered(cls, parts: Iterable[Self], rows: int) -> Self:
-        """As `joined`, but only one part is in memory beside what is made of them; maps stay in their files.
+        """As `joined`, but only one part is in memory beside the result; maps stay in their files.
 
         Args:
             parts: At least one, with `rows` rows together.
@@ -327,7 +328,7 @@ class Result(Shown, Generic[OneRow]):
         return replace(first, **given)._knowing(_known_in_all(known))
 
     def with_ids(self, ids: ArrayLike, name: str = ID) -> Self:
-        """The same with what the caller calls each row.
+        """The same with the caller's names of the rows.
 
         Args:
             ids: (N,) texts or whole numbers; two rows may have the same.
@@ -419,7 +420,7 @@ class Result(Shown, Generic[OneRow]):
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote.
+        """Read a file of `save`.
 
         Raises:
             FileError: The file is missing, damaged, or not a saved result of this type.

@@ -24,7 +24,7 @@ class Abstention(Acceptance):
         threshold: Rows with a top probability up to this are handed over, 0 for none; equals go the same way.
         handed_over: Share of the rows that this hands over, with its 95 % interval.
         risk: Promised largest share of mistakes among the accepted rows.
-        confidence: With what confidence.
+        confidence: Probability over the labelled rows drawn that the promise is kept.
         rows: Labelled rows it was decided on.
         accepted: How many of them are accepted.
         mistakes: How many of the accepted are wrong.
@@ -46,7 +46,7 @@ class Abstention(Acceptance):
         return np.asarray(certainty.probability <= self.threshold)
 
     def in_words(self) -> str:
-        """The promise and what it rests on, in two sentences."""
+        """The promise and its evidence, in two sentences."""
         return self.said("wrong", f"with {counted(self.mistakes, 'mistake')} among them")
 
     __str__ = in_words

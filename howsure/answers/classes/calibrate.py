@@ -60,8 +60,8 @@ class Calibrator(Kept):
 
     Attributes:
         method: `temperature`.
-        parameters: Read-only arrays by name: `temperature` (), above 1 where percentages are lowered, and
-            `most` (), the largest probability that it gives, (n + 1) / (n + 2) for n labelled rows.
+        parameters: Read-only arrays by name: `temperature` (), above 1 if it lowers percentages, and `most`
+            (), the largest probability that it gives, (n + 1) / (n + 2) for n labelled rows.
         replicas: The same, fitted to rows with random weights (Bayesian bootstrap, Rubin 1981).
         rows: Number of labelled rows.
         class_names: K names.
@@ -103,7 +103,7 @@ class Calibrator(Kept):
 
     @property
     def helps(self) -> str:
-        """`better` or `worse` where the interval of the difference in NLL says so, else `cannot tell`.
+        """`better` or `worse` if the interval of the difference in NLL excludes 0, else `cannot tell`.
 
         Rows with fewer than five mistakes cannot tell.
         """

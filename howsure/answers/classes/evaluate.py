@@ -32,18 +32,18 @@ MOST_CLASSES = 10
 class Evaluation(Comparable, Displayed):
     """How good the probabilities of some rows are.
 
-    Intervals are over rows: where the score of all rows like these may be. The error of the finite number of
-    passes, which rows share, is not in them. Scores that mistakes decide have none where there are fewer than
-    five: their ends are NaN then. docs/intervals.md shows how often intervals hold.
+    Intervals are over rows: they are for the score of all rows like these. The error of the finite number of
+    passes, which rows share, is not in them. Scores that mistakes decide have no interval (NaN) with fewer
+    than five mistakes. docs/intervals.md shows how often intervals hold.
 
     Attributes:
         rows: How many.
         accuracy: Share of rows whose most probable class is true; higher is better.
-        most_frequent: Name of the class that most rows are truly of; of equals the first.
+        most_frequent: Name of the class that most rows are truly of; the first if several have as many.
         constant_accuracy: Accuracy of the constant answer `most_frequent`.
         accuracy_gain: accuracy less constant_accuracy, on the same rows (McNemar 1947).
         recall: By name of each class, the share of the rows truly of it that are taken for it; NaN, from 0 to
-            1, where there are none.
+            1, if there are none.
         rows_of_class: By name of each class, how many rows are truly of it.
         nll: Mean −log p(true class), nats (Good 1952); lower is better, as for all that follow but the
             resolution and the areas under ROC curves.
@@ -51,23 +51,22 @@ class Evaluation(Comparable, Displayed):
         brier_reliability: Its part from percentages that are not true, in bins of equal mass, summed over
             classes (Murphy 1973). Chance adds to it and to the next, so the parts have no interval.
         brier_resolution: Its gain from telling rows apart. brier = reliability − resolution + uncertainty,
-            except for what varies within a bin (Stephenson and others 2008).
+            except for the variation within bins (Stephenson and others 2008).
         brier_uncertainty: Its value if only the class shares were known.
         ece: Mean |share right − confidence| over 15 bins of equal width (Guo and others 2017). Chance alone
-            makes it larger than 0; its lower end is above 0 only where true percentages would come so far off
-            in less than 5 % of such rows.
-        ece_debiased: The same less what chance adds (Kumar and others 2019).
+            makes it larger than 0; its lower end is above 0 only if true percentages would come so far off in
+            less than 5 % of such rows.
+        ece_debiased: ece less the part that chance adds (Kumar and others 2019).
         classwise_ece: As ece, of each class's probability, averaged over classes (Kull and others 2019).
         aurc: Area under the risk-coverage curve: mean share of mistakes among the rows kept, over all numbers
             of rows kept, most certain first (Geifman and El-Yaniv 2017).
-        excess_aurc: aurc less that of a perfect ranking with as many mistakes (Geifman and others 2019).
+        excess_aurc: aurc less the aurc of a perfect ranking with as many mistakes (Geifman and others 2019).
         error_auroc: Area under the ROC curve of 1 − confidence, for telling mistakes from right answers.
-        error_fpr95: Share of mistakes still accepted where 95 % of the right answers are.
+        error_fpr95: Share of mistakes still accepted if 95 % of the right answers are.
         outside_auroc: Area under the ROC curve of entropy, for telling rows from outside the distribution
             (Hendrycks and Gimpel 2017; by entropy, Lakshminarayanan and others 2017); NaN without such rows.
-        outside_fpr95: Share of the rows from outside still accepted where 95 % of the others are.
-        outside_auroc_by_disagreement: As outside_auroc, of mutual information; 0.5 where passes cannot
-            disagree.
+        outside_fpr95: Share of the rows from outside still accepted if 95 % of the others are.
+        outside_auroc_by_disagreement: As outside_auroc, by mutual information; 0.5 if passes cannot disagree.
     """
 
     in_notebooks: ClassVar[str] = "howsure.answers.classes.notebook:of_evaluation"

@@ -124,7 +124,7 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
             where unknown.
         familiarity: (N,) 0 to 1, share of held-out rows that are no more familiar; None if it was not
             measured. See `with_familiarity`.
-        unfamiliar_share: A row is unfamiliar where its familiarity is at most this.
+        unfamiliar_share: A row is unfamiliar if its familiarity is at most this.
         kind: Name of one row in sentences, `image` or `row`.
         thresholds: Thresholds of the verdicts.
         method: Name and settings of the method that produced the passes.
@@ -196,7 +196,7 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
 
     @property
     def label(self) -> Integers:
-        """(N,) class number, the most probable class; of equals the lower number."""
+        """(N,) class number, the most probable class; the lower number if two are equal."""
         return self._top_two[0]
 
     @property
@@ -258,9 +258,9 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
     def reason(self) -> NDArray[np.object_]:
         """(N,) words, `doubt within passes`, `passes disagree`, `too few passes`, `unfamiliar`, or None.
 
-        It says what was seen of a row that should not be trusted. `unfamiliar` comes before all others, and
-        for sure rows too: a certain answer about a strange row is the dangerous one. The others are for rows
-        that are not sure, and a single pass has none. None of them says where the doubt comes from: passes
+        It names the observation for which a row should not be trusted. `unfamiliar` comes before all others,
+        and for sure rows too: a certain answer about a strange row is the dangerous one. The others are for
+        rows that are not sure, and a single pass has none. None of them names the cause of the doubt: passes
         that agree do not prove that the input is ambiguous.
         """
         return read_only(np.where(self.unfamiliar, verdicts.UNFAMILIAR, super().reason))
@@ -286,8 +286,8 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
         """(N,) class number of true classes that are given as for `with_truth`.
 
         Raises:
-            InputError: As there, and where an index is that of other rows; or class numbers agree with the
-                answers far better when they are counted from 1.
+            InputError: As there, or the index is that of other rows; or class numbers agree with the answers
+                far better when they are counted from 1.
         """
         labels = aligned(labels, self)
         truth = check_labels(labels, len(self), len(self.class_names), self.class_names)
@@ -307,8 +307,8 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
     ) -> Certainty:
         """The result of probabilities that something else computed: another library, a file, a person.
 
-        They count as one pass. So `mc_error` is 0 and `mutual_information` 0, with an error of NaN: whether
-        they are a mean, and of what, is not known. A row has no reason, and every verdict is settled.
+        They count as one pass. So `mc_error` is 0 and `mutual_information` 0, with an error of NaN: howsure
+        cannot know whether they are a mean. A row has no reason, and every verdict is settled.
 
         If rows do not quite sum to 1, howsure corrects what rounding explains, and nothing else. Numbers of a
         type of b bits are divided by their sum. If the numbers have d decimals, or d significant digits, the
@@ -349,10 +349,10 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
         """The result of S independent passes: of thinned networks, ensemble members, or posterior draws.
 
         `probabilities` is their mean, `mc_error` its standard error √(Σ (p_s − mean)² / (S (S − 1))), widened
-        by t₀.₉₇₅(S − 1)/1.96 so that ± 1.96 of it covers 95 %, and 0.0005 at least. It covers less where few
-        passes are skewed, as near 0. `expected_entropy` is the mean of their entropies, and what the entropy
-        of the mean has beyond it is `mutual_information`, with the correction for finitely many passes.
-        Passes that balance each other, as those of `MCDropout` do unless told otherwise, have less error.
+        by t₀.₉₇₅(S − 1)/1.96 so that ± 1.96 of it covers 95 %, and 0.0005 at least. It covers less if passes
+        are few and skewed, as near 0. `expected_entropy` is the mean of their entropies; `mutual_information`
+        is the entropy of the mean less that, with the correction for finitely many passes. Passes that
+        balance each other, as those of `MCDropout` do unless told otherwise, have less error.
 
         Args:
             passes: (S, N, K), S ≥ 2; or S times (N, K), each as `from_probabilities` takes it, and aligned by

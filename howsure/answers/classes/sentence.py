@@ -25,10 +25,10 @@ from howsure.sampling.outcome import Floats
 
 @dataclass(frozen=True)
 class Row(Displayed):
-    """One row of a `Certainty`; printed, it says what it is, how sure that is, and why.
+    """One row of a `Certainty`; printed, it says the answer, how sure it is, and why.
 
     An attribute that has the name of a column of `Certainty` holds that column's value for this row: a
-    number, a text or None, or an array where the column has several values for a row. NaN means unknown.
+    number, a text or None, or an array if the column has several values for a row. NaN means unknown.
 
     Attributes:
         kind: Name of one row in sentences, `image` or `row`.

@@ -41,7 +41,7 @@ class PredictionSets:
         seed: Seed of the scores `aps` and `raps`.
         size: Mean number of classes in the sets of the labelled rows.
         least: Share of rows whose sets hold the true class, at least, with 95 % confidence over draws of the
-            labelled rows; of those of every class with `by_class`.
+            labelled rows; with `by_class`, for the rows of every class.
         full: Share of these sets that hold all K classes, and so say nothing.
     """
 

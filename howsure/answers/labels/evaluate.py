@@ -23,13 +23,13 @@ from howsure.words import counted
 class MultilabelEvaluation(Comparable, Displayed):
     """How good the answers of a `MultilabelCertainty` are, label by label and on average.
 
-    Each label is scored as rows of the two classes `no` and `yes`. So `brier` is (p − y)² of both, twice that
-    of yes alone.
+    Each label is scored as rows of the two classes `no` and `yes`. So `brier` is the sum of (p − y)² over yes
+    and no, twice that of yes alone.
 
     Attributes:
         rows: How many.
         of_label: The `Evaluation` of each label, by name.
-        mean: Mean of every score over the labels where it is defined, by name. Its interval is over rows,
+        mean: Mean of every score over the labels for which it is defined, by name. Its interval is over rows,
             each with all of its labels, so labels that are wrong together make it wider.
     """
 

@@ -67,11 +67,11 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
     """The labels of each of N rows, the certainty of each answer, and the reason of its doubt.
 
     Each label is a question of its own, answered yes or no: any number of them may hold. All arrays are
-    read-only. Entropies are in nats and those of one yes or no, at most log 2. Label numbers and row numbers
+    read-only. Entropies are in nats; those of one yes or no are at most log 2. Label numbers and row numbers
     start at 0.
 
-    Attributes that are not listed are those of `Certainty`; where it has one number for a row, there is one
-    for each label, (N, K).
+    The other attributes are those of `Certainty`, with one number for each label, (N, K), instead of one for
+    a row.
 
     Attributes:
         probabilities: (N, K) 0 to 1, mean over the passes: probability that the label holds.
@@ -153,7 +153,7 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
             label: Its number, from 0, or its name.
 
         Returns:
-            Result of the same N rows. Its `label` is 1 where `yes` is true; its `method` names the label.
+            Result of the same N rows. Its `label` is 1 for `yes`; its `method` names the label.
 
         Raises:
             InputError: There is no such label.
@@ -196,7 +196,7 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
             count: Most answers to give. Default: all N · K.
 
         Returns:
-            Two arrays of the same length, as of `numpy.nonzero`. Both together index what is (N, K), as in
+            Two arrays of the same length, as of `numpy.nonzero`. Both together index arrays (N, K), as in
             `certainty.probabilities[certainty.most_undecided(5)]`; the first alone indexes rows.
         """
         if count is not None:
@@ -215,7 +215,7 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
         """(N, K) yes or no, which labels hold, given as for `with_truth`.
 
         Raises:
-            InputError: As there, and where an index is that of other rows.
+            InputError: As there, or the index is that of other rows.
         """
         labels = aligned(labels, self)
         return check_yes_or_no(labels, len(self), len(self.label_names), self.label_names)
@@ -229,7 +229,7 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
         thresholds: Thresholds | None = None,
         kind: str = "row",
     ) -> MultilabelCertainty:
-        """As `Certainty.from_probabilities`, where each of K labels holds or does not.
+        """As `Certainty.from_probabilities`, for K labels that each hold or do not.
 
         Args:
             p: (N, K) 0 to 1, the probability that each label holds; any sums. A list, array, tensor or frame.
@@ -254,7 +254,7 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
         thresholds: Thresholds | None = None,
         kind: str = "row",
     ) -> MultilabelCertainty:
-        """As `Certainty.from_passes`, where each of K labels holds or does not.
+        """As `Certainty.from_passes`, for K labels that each hold or do not.
 
         Args:
             passes: (S, N, K), or S times (N, K), S ≥ 2.

@@ -29,12 +29,12 @@ class RegressionAbstention(Acceptance):
             equals go the same way.
         handed_over: Share of the rows that this hands over, with its 95 % interval.
         risk: Promised largest share of accepted rows that are off by more than the tolerance.
-        confidence: With what confidence.
+        confidence: Probability over the labelled rows drawn that the promise is kept.
         rows: Labelled rows it was decided on.
         accepted: How many of them are accepted.
         mistakes: How many of the accepted are off by more.
         tolerance: By name of each target, how far it may be off, in its unit. A row is off if any target is.
-        ranked_by: `std`, or `spread` where `std` is unknown, or `nothing`: then all rows go the same way.
+        ranked_by: `std`, or `spread` if `std` is unknown, or `nothing`: then all rows go the same way.
     """
 
     tolerance: Mapping[str, float]
@@ -61,7 +61,7 @@ class RegressionAbstention(Acceptance):
         return np.asarray(_certain(scale, np.array([*self.tolerance.values()])) <= self.threshold)
 
     def in_words(self) -> str:
-        """The promise and what it rests on, in two sentences."""
+        """The promise and its evidence, in two sentences."""
         limits = [exactly(limit) for limit in self.tolerance.values()]
         if len(limits) > 1:
             limits = [f"{limit} in '{name}'" for name, limit in zip(self.tolerance, limits, strict=True)]

@@ -83,7 +83,7 @@ class RegressionCalibrator(Kept):
         before: Scores of the labelled rows as they were.
         after: Scores of the same rows calibrated, each by what folds teach that it is not in.
         warnings: Sentences; empty if nothing is amiss.
-        shifts: By name of each target what is added to `mean`, with its 95 % interval; empty without
+        shifts: By name of each target the number added to `mean`, with its 95 % interval; empty without
             `method="shift"`.
         learnt_rows: The labelled rows, as it knows them again.
     """

@@ -67,31 +67,31 @@ class TargetScores:
         rmse: √(mean e²) of the error e = y − mean; lower is better, as for all that follow but `r2`, `bias`,
             `coverage`, `aurg` and the areas under ROC curves.
         mae: Mean |e|.
-        r2: 1 − Σ e² / Σ (y − ȳ)²: what the numbers explain; NaN where all true numbers are the same.
-        bias: Mean of prediction − truth, −e, in the unit of the target: above 0 where predictions are too
-            high. None in calibrators that were saved before it was measured.
+        r2: 1 − Σ e² / Σ (y − ȳ)²: the share that the numbers explain; NaN if all true numbers are the same.
+        bias: Mean of prediction − truth, −e, in the unit of the target: above 0 if predictions are too high.
+            None in calibrators that were saved before it was measured.
         nll: Mean −log N(y; mean, std²), nats, as deep ensembles publish it (Lakshminarayanan and others
-            2017). Infinite where a `std` is 0.
+            2017). Infinite if a `std` is 0.
         nll_mixture: Mean −log of the mean over networks of N(y; y_t, noise²), as Gal and Ghahramani (2016)
             publish it. Here the networks are those of the quantiles, which lie between two groups of networks
             too. None if `noise` or the networks are unknown.
         crps: Mean continuous ranked probability score of the normal distribution (Gneiting and Raftery 2007).
         interval_score: At each level, mean width plus 2/(1 − level) times how far answers lie outside
-            (Gneiting and Raftery 2007). Without an interval where fewer than two answers lie outside.
+            (Gneiting and Raftery 2007). Without an interval if fewer than two answers lie outside.
         coverage: At each level, share of answers in their intervals, with its exact interval.
         width: At each level, mean width of the intervals.
         miscalibration: Area between the share of answers below each quantile and that quantile's level (Tran
-            and others 2020), 0 to 0.5. Its lower end is above 0 only where true quantiles would come so far
-            off by chance in less than 5 % of such rows.
+            and others 2020), 0 to 0.5. Its lower end is above 0 only if true quantiles would come so far off
+            by chance in less than 5 % of such rows.
         miscalibration_by_chance: Mean value of a perfectly calibrated model on so many rows.
         ause: Area under the sparsification error (Ilg and others 2018), as a share of `mae`: how much larger
             the mean error of the rows kept is than it would be if rows were left out in the order of their
-            errors. By `std`, or by `spread` where `std` is unknown. None if all rows have the same.
+            errors. By `std`, or by `spread` if `std` is unknown. None if all rows have the same.
         aurg: Area under the random gain (Poggi and others 2020), as a share of `mae`: how much smaller the
             mean error of the rows kept is than in a random order.
         outside_auroc: Area under the ROC curve of `std`, for telling rows from outside the distribution; None
             without such rows.
-        outside_fpr95: Share of the rows from outside still accepted where 95 % of the others are.
+        outside_fpr95: Share of the rows from outside still accepted if 95 % of the others are.
         outside_auroc_by_disagreement: As outside_auroc, of `spread`.
     """
 
@@ -133,7 +133,7 @@ class RegressionEvaluation(Comparable, Displayed):
     Every attribute of `TargetScores` is one of this too: `evaluation.rmse`. With several targets it is a
     mapping by their names: `evaluation.rmse["price"]`.
 
-    Intervals are over rows: where the score of all rows like these may be. docs/numbers.md shows how often
+    Intervals are over rows: they are for the score of all rows like these. docs/numbers.md shows how often
     they hold.
 
     Attributes:
@@ -159,7 +159,7 @@ class RegressionEvaluation(Comparable, Displayed):
         return [*super().__dir__(), *FIELDS]
 
     def cells(self, target: str) -> list[list[str]]:
-        """Name, value and interval, and what is good, of every score of a target."""
+        """Name, value, interval and good direction of every score of a target."""
         scores, found = self.of_target[target], []
         for name, level, score in scores.lines():
             heading, good = METRICS[name].heading, METRICS[name].good

@@ -31,7 +31,7 @@ class PredictionIntervals:
     """Fitted intervals; called with a `RegressionCertainty`, they say between which numbers answers lie.
 
     Attributes:
-        coverage: Promised share of rows whose interval holds the true number; of each target by itself.
+        coverage: Promised share of rows whose interval holds the true number, for each target by itself.
         by_std: Whether the width of a row is in proportion to its `std`. If that is unknown, all rows have
             equally wide intervals: `spread` alone says nothing of noise.
         threshold: By group, the K largest scores that lie in the interval: how many times the width it

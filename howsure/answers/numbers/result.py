@@ -171,7 +171,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             None if not told. Passes that share masks are worth fewer.
         familiarity: (N,) 0 to 1, share of held-out rows that are no more familiar; None if it was not
             measured. See `with_familiarity`.
-        unfamiliar_share: A row is unfamiliar where its familiarity is at most this.
+        unfamiliar_share: A row is unfamiliar if its familiarity is at most this.
         truth: (N, K) the true numbers; None if not given.
         noise_from: Source of `noise`, in words for sentences: `the model`, `the training rows` or `held-out
             rows`; None if it is unknown.
@@ -244,7 +244,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
     # --- intervals ----------------------------------------------------------------------------
 
     def credible_interval(self, level: float = between.SHOWN) -> Floats:
-        """Between which numbers the networks lie: an equal-tailed interval of what more training may change.
+        """The interval of the networks' numbers: equal-tailed, and more training may change it.
 
         It says nothing of how far a new answer scatters: see `prediction_interval`.
 
@@ -253,7 +253,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
                 0.99, but for the finite number of passes; interpolated elsewhere.
 
         Returns:
-            (N, K, 2) lower and upper end. NaN where passes are too few: 0.9 takes 10 and 0.99 a hundred.
+            (N, K, 2) lower and upper end. NaN if passes are too few: 0.9 takes 10 and 0.99 a hundred.
 
         Raises:
             InputError: Another level, or a result of numbers of which no networks are known.
@@ -339,12 +339,12 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         …`. Then it is the share of networks with y above the threshold, which is not P(answer > threshold).
         `howsure.calibrate` learns the noise.
 
-        `mc_error` is that of a share of so many networks. If none lies above, up to z²/(n + z²) of them may
-        (Wilson 1927, z = 1.96), but no more than 1/(1 + d²) of those that lie d spreads away (Cantelli).
+        `mc_error` is the error of a share of so many networks. If none lies above, up to z²/(n + z²) of them
+        may (Wilson 1927, z = 1.96), but no more than 1/(1 + d²) of those that lie d spreads away (Cantelli).
 
         Args:
             threshold: In the unit of the target.
-            target: Number or name of the target; may be left out where there is one.
+            target: Number or name of the target; may be left out if there is one.
 
         Returns:
             Result of the same N rows, with one class per row: verdicts, coin flips, `evaluate`, …
@@ -394,7 +394,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
     def widest(self, count: int | None = None) -> Integers:
         """Positions of the rows whose numbers are least certain, the least certain first.
 
-        By `std`, or `spread` where `noise` is unknown; of several targets by the largest, each divided by its
+        By `std`, or `spread` if `noise` is unknown; with several targets by the largest, each divided by its
         median over the rows, as targets have units of their own.
 
         Args:
@@ -406,7 +406,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         return np.argsort(-width, kind="stable")[:count].astype(np.int64)
 
     def rescaled(self, mean: ArrayLike, std: ArrayLike, *, truth: str | None = None) -> RegressionCertainty:
-        """The same in the unit of the target, where training used (y − mean)/std.
+        """The same in the unit of the target, if training used (y − mean)/std.
 
         Args:
             mean: The number that training subtracted: one, or K of them; if a series, such as `y.mean()`, by
@@ -416,7 +416,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
                 which the predictions lie close to them.
 
         Returns:
-            Numbers x of this result as x · std + mean; `truth` as well where it was standardised.
+            Numbers x of this result as x · std + mean; `truth` as well if it was standardised.
 
         Raises:
             InputError: Other shapes, or not finite, or `std` not above 0. Or the true numbers do not show
@@ -455,7 +455,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         """(N, K) true numbers, given as for `with_truth`.
 
         Raises:
-            InputError: As there, and where an index is that of other rows.
+            InputError: As there, or the index is that of other rows.
         """
         labels = aligned(labels, self)
         return check_numbers(labels, len(self), self.target_names)
@@ -557,7 +557,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         Args:
             samples: (S, N, K), or (S, N) for one target; S ≥ 2.
             target_names: K names, as in `from_mean_std`.
-            noise: Standard deviation of answers around the mean, where it is known: broadcasts to (N, K).
+            noise: Standard deviation of answers around the mean, if it is known: broadcasts to (N, K).
             source: The source of the samples in words.
             kind: Name of one row in sentences.
             ids: (N,) what the caller calls each row, or None.

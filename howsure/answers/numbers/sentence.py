@@ -46,7 +46,7 @@ class NumbersRow(Displayed):
 
     Attributes:
         target_names: K names.
-        unfamiliar_share: The row is unfamiliar where its familiarity is at most this.
+        unfamiliar_share: The row is unfamiliar if its familiarity is at most this.
         noise_from: Source of `noise`, in words; None if it is unknown.
         kind: Name of one row in sentences, `image` or `row`.
         method: Name and settings of the method that produced the passes.
@@ -82,13 +82,13 @@ class NumbersRow(Displayed):
         return called(self.kind, self.row, self.id, self.id_name)
 
     def credible_interval(self, level: float = between.SHOWN) -> Floats:
-        """(K, 2) between which numbers the networks lie; NaN where unknown."""
+        """(K, 2) interval of the networks; NaN where unknown."""
         if self.quantiles is None:
             return np.full((len(self.mean), 2), np.nan)
         return between.number_interval_of(self.quantiles, level)
 
     def prediction_interval(self, level: float = between.SHOWN) -> Floats:
-        """(K, 2) between which numbers a new answer lies; NaN where `noise` is unknown."""
+        """(K, 2) interval of a new answer; NaN where `noise` is unknown."""
         reach = ndtri((1 + level) / 2) * self.std
         return np.stack([self.mean - reach, self.mean + reach], axis=-1)
 

@@ -28,7 +28,7 @@ class DenseAbstention(Acceptance):
         threshold: Rows whose e^−`doubt` is at most this are handed over, 0 for none; equals go the same way.
         handed_over: Share of the rows that this hands over, with its 95 % interval.
         risk: Promised largest share of accepted rows whose Dice is below 1 − tolerance.
-        confidence: With what confidence.
+        confidence: Probability over the labelled rows drawn that the promise is kept.
         rows: Labelled rows it was decided on.
         accepted: How many of them are accepted.
         mistakes: How many of the accepted have a lower Dice.
@@ -52,7 +52,7 @@ class DenseAbstention(Acceptance):
         return np.asarray(_certain(result) <= self.threshold)
 
     def in_words(self) -> str:
-        """The promise and what it rests on, in two sentences."""
+        """The promise and its evidence, in two sentences."""
         return self.said(f"below a Dice of {1 - self.tolerance:.6g}", f"{self.mistakes:,} of them below it")
 
     __str__ = in_words

@@ -58,7 +58,7 @@ class DenseCalibrator(Kept):
     """A temperature for the probabilities at positions, maybe with offsets; call it with a `DenseCertainty`.
 
     Attributes:
-        temperature: T, above 1 where percentages are lowered, with its 95 % interval over rows.
+        temperature: T, above 1 if it lowers percentages, with its 95 % interval over rows.
         rows: Number of labelled rows with a position that counts.
         class_names: K names.
         before: NLL of the labelled rows as they were, nats at a position.

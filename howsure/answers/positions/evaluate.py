@@ -61,7 +61,7 @@ class DenseEvaluation(Comparable, Displayed):
             not known: they were not kept, and there are more than two classes.
         brier: Mean Σ (p − y)² over classes, 0 to 2; lower is better. None likewise.
         ece: Mean |share right − probability of the label| over 15 bins of equal width. Its lower end is above
-            0 only where true percentages would come so far off in less than 5 % of such rows.
+            0 only if true percentages would come so far off in less than 5 % of such rows.
         error_auroc: Area under the ROC curve of 1 − probability, for telling wrong positions from right ones.
         row_dice: Mean over rows of the Dice of a row: the mean over the classes that its truth or its label
             has, without `background`. So a class that a row has in neither is left out there, as in nnU-Net,
@@ -78,7 +78,7 @@ class DenseEvaluation(Comparable, Displayed):
         note: Names missing scores and how to get them, sentences; empty if nothing is missing.
         outside_auroc: Area under the ROC curve of `doubt`, for telling rows from outside the distribution;
             None without them.
-        outside_fpr95: Share of the rows from outside still accepted where 95 % of the others are.
+        outside_fpr95: Share of the rows from outside still accepted if 95 % of the others are.
         outside_auroc_by_disagreement: As outside_auroc, of the mean mutual information of a row's positions.
     """
 
@@ -119,7 +119,7 @@ class DenseEvaluation(Comparable, Displayed):
         return "classes" if self.background is None else f"classes but '{self.background}'"
 
     def cells(self) -> list[list[str]]:
-        """Name, value and interval, and what is good, of every score that is not of one class."""
+        """Name, value, interval and good direction of every score that is not of one class."""
         words = {
             "position": self._position_name,
             "positions": f"{self._position_name}s",

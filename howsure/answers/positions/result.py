@@ -211,10 +211,10 @@ class DenseCertainty(Result[DenseRow]):
     def doubt(self) -> Floats:
         """(N,) 0 to 1, how doubtful a row is; the largest is the row to check first.
 
-        The mean of 1 − probability where a class is the label, averaged over the classes found in the row, so
-        that a small class counts as much as a large one. A model whose probabilities are true is wrong at
-        this share of the positions it gives to a class. On CamVid, the mean over all positions ranks images
-        by Dice worse than chance does, and this one better. By accuracy, the mean over all positions is the
+        The mean of 1 − probability over the positions of each label, averaged over the labels of the row. So
+        a small class counts as much as a large one. A model whose probabilities are true is wrong at this
+        share of the positions it gives to a class. On CamVid, the mean over all positions ranks images by
+        Dice worse than chance does, and this one better. By accuracy, the mean over all positions is the
         better one (docs/segmentation-study.md).
         """
         return self._of_maps["doubt"]
@@ -248,8 +248,8 @@ class DenseCertainty(Result[DenseRow]):
     def share_interval(self, level: float = SHOWN) -> Floats:
         """The interval of networks' shares: (N, K, 2), an equal-tailed interval of each class.
 
-        It is of networks: what another thinned network, or another member, would say of the row. It does not
-        say where the truth lies.
+        It shows what another thinned network, or another member, would say of the row. It does not say where
+        the truth lies.
 
         Args:
             level: Share of the networks in it, above 0 and at most 0.99; 0.9 takes 10 passes or more, and
@@ -383,8 +383,8 @@ class DenseCertainty(Result[DenseRow]):
     ) -> DenseCertainty:
         """The result of maps of probabilities that something else computed, such as saved softmax maps.
 
-        They count as one pass. So `mc_error`, `share_error` and `mutual_information` are 0: whether they are
-        a mean, and of what, is not known. Spread, quantiles and `overlap` are NaN. Every verdict is settled.
+        They count as one pass. So `mc_error`, `share_error` and `mutual_information` are 0: howsure cannot
+        know whether they are a mean. Spread, quantiles and `overlap` are NaN. Every verdict is settled.
         Rounding is taken out as by `Certainty.from_probabilities`. All probabilities are kept.
 
         Args:
@@ -392,7 +392,7 @@ class DenseCertainty(Result[DenseRow]):
                 a tensor or a file. Or a list of N arrays (*P, K) or files of one size: .npy, or .npz with one
                 array or one called `probabilities`. Names of files become `ids`.
             class_names: K names. Default: '0' … 'K−1'.
-            class_axis: Axis of the classes, counted with that of the rows: 1 where they come before the
+            class_axis: Axis of the classes, counted with that of the rows: 1 if they come before the
                 positions, as in PyTorch and in the files of nnU-Net.
             positions: (N, *P) which positions count, as in `howsure.assess`; others may hold anything.
             source: Their source in words, kept in `method`.
@@ -428,7 +428,8 @@ class DenseCertainty(Result[DenseRow]):
         Args:
             passes: (T, N, *P, K), T ≥ 2; or a list of N arrays (T, *P, K) or files, one for each row.
             class_names: As in `from_probabilities`, like all that follow.
-            class_axis: Counted with the axis of the rows, but not with that of the passes.
+            class_axis: Axis of the classes, counted with the axis of the rows, but not with that of the
+                passes.
             positions: As there.
             source: As there.
             thresholds: As there.

@@ -24,7 +24,7 @@ LEAST_TOLD = 0.005
 
 @dataclass(frozen=True)
 class DenseRow(Displayed):
-    """One row of a `DenseCertainty`; printed, it says what it holds and how sure that is.
+    """One row of a `DenseCertainty`; printed, it says the shares of its classes and how sure they are.
 
     Attributes:
         row: Number of the row in the input, from 0.
