@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import howsure
+from howsure.answers.registry import answers
 from howsure.answers.verdict import NO_CLEAR_ANSWER, REASONS, VERDICTS
 from release.held_back import held_back
 
@@ -24,12 +25,7 @@ PAGES = [
     *sorted(page for page in (ROOT / "docs").rglob("*.md") if page.name != "words.md"),
 ]
 
-RESULTS = (
-    howsure.Certainty,
-    howsure.MultilabelCertainty,
-    howsure.RegressionCertainty,
-    howsure.DenseCertainty,
-)
+RESULTS = [answer.result_type for answer in answers()]
 COLUMNS = {column.name for result in RESULTS for column in result.columns}
 SETTINGS = {field.name for result in RESULTS for field in dataclasses.fields(result)} - COLUMNS
 SCORES = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.answers.registry import answers
 from howsure.data.row_numbers import row_number
 from howsure.data.rows import counted, in_rows
 from howsure.errors import InputError, ModelError, warn
@@ -40,9 +41,11 @@ def read_outputs(declared: str | None, info: ModelInfo) -> str:
     if declared not in (None, PROBABILITIES, LOGITS):
         raise InputError(
             "`outputs` is unknown",
-            expected="'probabilities' or 'logits' for one class per row, 'label-probabilities' or "
-            "'label-logits' for several labels per row, 'values', 'mean-variance' or 'mean-log-variance' for "
-            "numbers, or None",
+            expected="; ".join(
+                f"{' or '.join(map(repr, kind.outputs))} for {kind.in_words}"
+                for kind in reversed(answers())
+                if kind.outputs
+            ),
             received=repr(declared),
         )
     shape, ending = info.output_shape, info.ending

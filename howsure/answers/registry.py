@@ -24,7 +24,16 @@ from typing import Any, cast
 
 from howsure.data.rows import quoted
 from howsure.errors import FileError, InputError, ModelError, raised, warn
-from howsure.models.protocol import ModelInfo
+from howsure.models.protocol import (
+    LABEL_LOGITS,
+    LABEL_PROBABILITIES,
+    LOGITS,
+    MEAN_LOG_VARIANCE,
+    MEAN_VARIANCE,
+    PROBABILITIES,
+    VALUES,
+    ModelInfo,
+)
 from howsure.on_first_use import imported
 from howsure.request import Request
 from howsure.results.result import Result
@@ -82,6 +91,7 @@ class Answer:
         parts: By the names in `PARTS`: a function, or `module:name` of one.
         instead: Advice for a caller if a part is missing, a sentence; under `classes`, instead of anything
             that takes one class per row. `{first}` becomes the first of the result's names.
+        outputs: The words that `outputs` takes for a model with such answers, such as `logits`.
     """
 
     name: str
@@ -90,6 +100,7 @@ class Answer:
     result: str | type[Result[Any]]
     parts: Mapping[str, str | Callable[..., Any]] = field(default_factory=dict)
     instead: Mapping[str, str] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         unknown = sorted({*self.parts, *self.instead} - {*PARTS, "classes"})
@@ -145,6 +156,7 @@ CLASSES = Answer(
     "one class per row",
     "howsure.answers.classes.outcome:Classes",
     "howsure.answers.classes.result:Certainty",
+    outputs=(PROBABILITIES, LOGITS),
     parts={
         "evaluate": "howsure.answers.classes.evaluate:evaluate",
         "calibrate": "howsure.answers.classes.calibrate:calibrate",
@@ -175,6 +187,7 @@ LABELS = Answer(
     "several labels per row",
     "howsure.answers.labels.outcome:Labels",
     "howsure.answers.labels.result:MultilabelCertainty",
+    outputs=(LABEL_PROBABILITIES, LABEL_LOGITS),
     parts={
         "evaluate": "howsure.answers.labels.evaluate:evaluate",
         "calibrate": "howsure.answers.labels.calibrate:calibrate",
@@ -206,6 +219,7 @@ NUMBERS = Answer(
     "numbers per row",
     "howsure.answers.numbers.outcome:Numbers",
     "howsure.answers.numbers.result:RegressionCertainty",
+    outputs=(VALUES, MEAN_VARIANCE, MEAN_LOG_VARIANCE),
     parts={
         "compare": "howsure.answers.numbers.compare:COMPARING",
         "above": "howsure.answers.numbers.above:asked",
@@ -240,6 +254,7 @@ POSITIONS = Answer(
     "a class at each position",
     "howsure.answers.positions.outcome:Positions",
     "howsure.answers.positions.result:DenseCertainty",
+    outputs=(PROBABILITIES, LOGITS),
     parts={
         "tiled": "howsure.answers.positions.tiles:tiled",
         "first_tile": "howsure.answers.positions.tiles:first_tile",
@@ -281,6 +296,9 @@ POSITIONS = Answer(
 
 _ANSWERS = {POSITIONS.name: POSITIONS, NUMBERS.name: NUMBERS, LABELS.name: LABELS, CLASSES.name: CLASSES}
 """By name, in the order in which they are asked; `classes` comes last, as its error says what is wrong."""
+
+OUTPUTS = tuple(dict.fromkeys(word for each in reversed(_ANSWERS.values()) for word in each.outputs))
+"""The words that `outputs` takes for howsure's own kinds."""
 
 
 def answers() -> tuple[Answer, ...]:

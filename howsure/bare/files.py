@@ -140,6 +140,11 @@ def read_result(
     for kind in answers():
         if kind.has("claims") and kind.part("claims")(table, given):
             return _marked(kind.part("given_columns")(table, given, source), table)
+        if not (kind.has("claims") or kind.has("given")) and _was_written(kind, table):
+            raise InputError(
+                f"'{source}' is a table that howsure wrote as csv of {kind.in_words}, and reads no more",
+                expected="the .parquet form of this table",
+            )
     exported = _exported(table.names)
     if exported and any(name.startswith(_YES) for name in table.names):
         given = replace(given, several=True)
@@ -154,6 +159,13 @@ def read_result(
     values = _in_one(_numbers(table, chosen, source), given, source)
     made = _made(source, values, given, called, found)
     return _marked(made, table) if exported else made
+
+
+def _was_written(kind: Answer, table: Table) -> bool:
+    """Whether a table has every column that all results of a kind have in csv."""
+    needed = (each for each in kind.result_type.columns if each.stored and not each.optional)
+    there = {name.split(".")[0] for name in table.names}
+    return there.issuperset(each.name for each in needed if each.default is None)
 
 
 def _marked(result: Result, table: Table) -> Result:

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 import howsure
-from howsure.answers.registry import part_of
+from howsure.answers.registry import OUTPUTS, part_of
 from howsure.data.files import read_class_names
 from howsure.errors import InputError
 from howsure.methods.choices import CHOICES, ENSEMBLE, Choice, choice_of
@@ -30,16 +30,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only warnings 
 MethodName = StrEnum("MethodName", {choice.option: choice.option for choice in CHOICES})  # type: ignore[misc]
 
 
-class Outputs(StrEnum):
-    """Kinds of outputs of a model."""
-
-    logits = "logits"
-    probabilities = "probabilities"
-    label_logits = "label-logits"
-    label_probabilities = "label-probabilities"
-    values = "values"
-    mean_variance = "mean-variance"
-    mean_log_variance = "mean-log-variance"
+Outputs = StrEnum("Outputs", {word: word for word in OUTPUTS})  # type: ignore[misc]
 
 
 class Keep(StrEnum):

@@ -11,6 +11,7 @@ import pytest
 
 import howsure
 from howsure.answers import registry
+from howsure.bare.files import read_result
 from howsure.conformance import check_outcome
 from tests.answers.measures import MEASURES, Measures, Regression, known, linear, rows
 
@@ -52,6 +53,12 @@ def test_numbers_are_saved_and_loaded(numbers: Measures, tmp_path: Path) -> None
     assert type(again) is Measures
     np.testing.assert_array_equal(again.mean, numbers.mean)
     assert str(again[3]) == str(numbers[3])
+
+
+def test_its_own_csv_is_not_taken_for_probabilities_or_logits(numbers: Measures, tmp_path: Path) -> None:
+    numbers.save(tmp_path / "numbers.csv")
+    with pytest.raises(howsure.InputError, match="that howsure wrote as csv of measures per row"):
+        read_result(tmp_path / "numbers.csv")
 
 
 def test_a_file_of_a_kind_that_is_not_known_is_refused(tmp_path: Path) -> None:
