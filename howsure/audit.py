@@ -176,8 +176,7 @@ def audit(
         keep_off: Names of random layers that stay off, as in `MCDropout`.
         output: Name or place of the output to use, as in `assess`.
         outputs: As in `assess`; matters if a mean and a variance are two outputs.
-        class_axis: As in `assess`, for a model with a class at each position; the audit says how its output
-            is read.
+        class_axis: As in `assess`, for a class at each position; the audit says how the output is read.
 
     Returns:
         An `Audit`; printed, it is a table in words.

@@ -63,8 +63,7 @@ def listed(names: Sequence[str]) -> str:
 def no_formula(cell: Any) -> Any:
     """A text that a spreadsheet would run as a formula with a `'` before it, as OWASP advises for csv.
 
-    A number stays one. A text that begins with such a `'` gets one more, so that `before_no_formula` finds it
-    again.
+    A number stays one. A text with such a `'` gets one more, so that `before_no_formula` finds it again.
 
     Example:
         >>> [no_formula(cell) for cell in ("=1+1", "-1", "'=1", "it's", 2)]

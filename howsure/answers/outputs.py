@@ -104,8 +104,7 @@ def check_trained_for(info: ModelInfo, kind: str) -> None:
         kind: `logits` or `probabilities`, as the outputs are read.
 
     Raises:
-        ModelError: Trained for something other than classes, or one linear output whose loss does not say
-            what.
+        ModelError: Trained for something other than classes, or one linear output without a loss that says.
     """
     model, one = f"Model '{info.name}'", info.output_shape == (1,)
     labels = "label-" if info.trained_for == SEVERAL_LABELS else ""

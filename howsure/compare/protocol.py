@@ -93,8 +93,7 @@ class Words(Protocol):
         worse: A word for one that is worse.
         given: Description of given results, a sentence.
         shift: The words for changed rows.
-        reasons: Meaning of a part of the difference in `main`, by whether it is better: the end of a
-            sentence.
+        reasons: Meaning of a part of the difference in `main`, by whether it is better: end of a sentence.
         axes: Names of what is claimed and of what came true, as `Claims` have them in their curve.
         point: A sentence about how many `{rows}` of a point of the curve, what they `{claimed}`, and how much
             came `{true}`.
@@ -211,7 +210,7 @@ class Comparing:
         shifts: Changes of images by default.
         words: How the comparison is told.
         keep: Fields that results need for the scores, as `keep` of `howsure.assess`.
-        gathered: From blocks of a result, how many rows there are, and a folder for temporary files, to one
+        gathered: From blocks of a result, the number of rows, and a folder for temporary files, to one
             result.
         kept: From a scored result to what a comparison keeps of it.
     """

@@ -100,8 +100,7 @@ def rows_in(
     Args:
         source: The file or folder.
         inputs: The model's inputs, or None.
-        channels: Returns the number of channels of its images, or None; called if the model declares no
-            inputs.
+        channels: Returns the number of channels of its images, or None; for models that declare no inputs.
         skip_unreadable: True leaves unreadable images out.
         roles: Purposes of columns that are no features.
 

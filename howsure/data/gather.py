@@ -45,8 +45,7 @@ def gather(
         names: Returns the names of the model's inputs, if it declares only those; called only when needed.
 
     Raises:
-        InputError: No rows, an endless source, batches that differ or are ambiguous, or columns that cannot
-            be rows.
+        InputError: No rows, an endless source, batches that differ or are ambiguous, or unsuitable columns.
     """
     if isinstance(x, Rows):
         return x

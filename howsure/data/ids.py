@@ -35,8 +35,7 @@ def check_ids(ids: Any, rows: int, called: str = "The ids") -> NDArray[Any]:
         (rows,) int64, or Python texts as objects.
 
     Raises:
-        InputError: Ids are missing for some rows, are neither texts nor whole numbers, or have another
-            length.
+        InputError: Ids are missing, are neither texts nor whole numbers, or have another length.
     """
     check_unmasked(ids, called)
     given = as_array(ids, called)

@@ -60,8 +60,7 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
         names: K class names, if words are allowed.
 
     Raises:
-        InputError: Labels are missing, out of range, unknown, or not one class per row; the message names the
-            rows.
+        InputError: Labels are missing, out of range, unknown, or not one class per row; names the rows.
 
     Example:
         >>> check_labels(["dog", "cat"], 2, 2, ("cat", "dog")).tolist()

@@ -94,8 +94,7 @@ class Move:
 
     Attributes:
         do: From rows to as many rows.
-        undo: From outputs (n, …) of the model for changed rows to outputs for the rows; None if nothing
-            moves.
+        undo: From outputs (n, …) of the model for changed rows to those for the rows; None if nothing moves.
         name: Its name in messages.
     """
 

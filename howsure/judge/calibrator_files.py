@@ -40,8 +40,7 @@ class Kept(ABC):
     """A calibrator that can be saved to a JSON file and read again.
 
     Attributes:
-        answer: Name of the kind of answers that it calibrates. The part `read_calibrator` of that kind reads
-            it.
+        answer: Name of the kind of answers; the part `read_calibrator` of that kind reads the file.
         learnt_rows: The rows that it has learnt from.
     """
 

@@ -32,8 +32,7 @@ class Familiarity:
 
     Attributes:
         score: `density`, `mahalanobis`, `neighbours`, `energy` or `max_logit`.
-        share: Promised share: at most this share of rows like the held-out ones is called unfamiliar, on
-            average.
+        share: Promise: at most this share of rows like the held-out ones is called unfamiliar, on average.
         threshold: Least score of a row that is familiar.
         train_rows: Training rows it was fitted on.
         held_out: (M,) scores of the held-out rows, in order, the least familiar first.

@@ -46,8 +46,7 @@ class Ensemble:
     of the paper, section 2.4.
 
     Args:
-        others: At least one more model with the same inputs and outputs; the assessed model is the first
-            member.
+        others: At least one more model of the same inputs and outputs; the assessed model comes first.
         each: How each member predicts: `PlainPrediction()` or `MCDropout(…)`.
 
     Raises:

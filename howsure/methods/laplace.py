@@ -87,8 +87,7 @@ class Laplace:
             on the same training rows; higher is better.
         train_rows: N, number of rows used for the fit.
         bias: True if the layer has a bias.
-        class_vectors: U (K, K − 1), eigenvectors of A; each sums to 0. With the exact curvature any such
-            basis.
+        class_vectors: U (K, K − 1), eigenvectors of A; each sums to 0. Any such basis for exact curvature.
         input_vectors: V (D, D), eigenvectors of B; D is F, or F + 1 with a bias.
         variances: (K − 1, D) of the weights in this basis. They are 1 / (a_i b_j + δ), with a, b the
             eigenvalues, and independent, unless the curvature is exact.

@@ -92,8 +92,7 @@ class ArrayModel:
         trained_for: `classes`, `labels`, `regression` or None.
         fold: Most numbers in a tensor that holds several passes; 0 means `howsure.tuning.LARGEST_FOLD`, None
             means that passes must run one at a time.
-        fixed_batch: The only batch size it accepts, or None for any. With a fixed one, passes run one at a
-            time.
+        fixed_batch: The only batch size it accepts, or None for any. If fixed, passes run one at a time.
 
     Raises:
         ModelError: Steps do not fit together.

@@ -90,8 +90,8 @@ def places_of_pair(
         in_order: Whether the order of the outputs is the author's, which that of a dict may not be.
 
     Raises:
-        ModelError: They are not two of one shape, their names say something else, or nothing says which is
-            which.
+        ModelError: They are not two of one shape, their names say something else, or nothing tells them
+            apart.
     """
     if len(shapes) != 2 or shapes[0] != shapes[1]:
         raise ModelError(

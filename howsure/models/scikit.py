@@ -133,8 +133,7 @@ def input_specs(model: Any) -> Sequence[InputSpec]:
     """The input of a classifier: a row of numbers, if the classifier knows how many.
 
     Raises:
-        ModelError: It gives no probabilities, has not been fitted, or does not know how many numbers it
-            takes.
+        ModelError: It gives no probabilities, is not fitted, or does not know how many numbers it takes.
     """
     check_estimator(model)
     features = getattr(model, "n_features_in_", None)

@@ -38,8 +38,7 @@ class Shown(Displayed):
     ) -> None:
         """Write one HTML page that says which rows to check first, and whether to trust the percentages.
 
-        It holds all it shows and asks for nothing from outside. An earlier file stays until the new one is
-        complete.
+        It needs nothing from outside. An earlier file stays until the new one is complete.
 
         Args:
             path: The HTML file.
@@ -48,8 +47,7 @@ class Shown(Displayed):
                 first values, with the names of their columns if there are any. Default: neither.
             labels: True answers, as for `with_truth`. Default: those of the result.
             audit: The random layers of the model; the page ends with them.
-            comparison: A comparison of methods on rows like these; the page shows its answer beside the
-                method.
+            comparison: A comparison of methods on rows like these; the page shows its answer.
             title: A line above the heading.
             background: For a class at each position: the class, by number or name, that means over classes
                 leave out; see `howsure.evaluate`.

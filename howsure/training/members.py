@@ -327,8 +327,7 @@ _unused._is_default = True  # type: ignore[attr-defined]  # so Keras knows that 
 class _AtEpochs:
     """Reads the weights at the end of every so many epochs.
 
-    It does what Keras asks of a callback without being a `keras.callbacks.Callback`, since Keras may be
-    missing.
+    It does what Keras asks of a callback but is no `keras.callbacks.Callback`, since Keras may be missing.
     """
 
     def __init__(self, start: int, every: int = 1) -> None:

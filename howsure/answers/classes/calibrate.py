@@ -130,8 +130,7 @@ class Calibrator(Kept):
     def spread(self, certainty: Certainty) -> Floats:
         """(N, K) standard error of the calibrated probabilities owing to the finite number of labelled rows.
 
-        The standard deviation over `replicas`; `mc_error` is not in it. Argument and errors are those of a
-        call.
+        The standard deviation over `replicas`, without `mc_error`. Argument and errors are those of a call.
         """
         p = self._probabilities_of(certainty)
         centre = maps.mapped(self.parameters, p)

@@ -78,8 +78,7 @@ def warnings_of(
 ) -> list[str]:
     """Warnings about a calibration, in sentences.
 
-    The rows expected are a rule of thumb, ten times what each number learnt should have (Peduzzi and others
-    1996).
+    100 rows are a rule of thumb, ten times those of Peduzzi and others (1996) for one number.
     """
     rows, classes = int(counts.sum()), len(counts)
     sentences = []

@@ -130,8 +130,7 @@ def page_of(
 class VerdictGroup:
     """The rows of one verdict, and their share of all rows.
 
-    `start` is where their part of the bar of all rows begins, in per cent; `right` is how many are right, or
-    None.
+    `start` is where their part of the bar begins, in per cent; `right` is how many are right, or None.
     """
 
     verdict: str

@@ -70,8 +70,7 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
     read-only. Entropies are in nats; those of one yes or no are at most log 2. Label numbers and row numbers
     start at 0.
 
-    The other attributes are those of `Certainty`, with one number for each label, (N, K), instead of one for
-    a row.
+    The other attributes are those of `Certainty`, with a number for each label, (N, K), not one for a row.
 
     Attributes:
         probabilities: (N, K) 0 to 1, mean over the passes: probability that the label holds.

@@ -63,8 +63,7 @@ def choose(rows: RegressionCertainty, which: str | None, most: int | None = None
             depends on the other rows.
 
     Raises:
-        InputError: A word for verdicts, which numbers do not have; or the familiarity of the rows was not
-            measured.
+        InputError: A word for verdicts, which numbers do not have; or the familiarity is not measured.
     """
     if which is not None and which not in CHOSEN:
         raise InputError(

@@ -59,8 +59,7 @@ class Numbers(Outcome):
             or the natural logarithms of these.
         target_names: K names.
         rounding: Share of a number by which the model may be off.
-        axis: Axis of the output of a row that holds the means in its first half and the variances in its
-            second.
+        axis: Axis of the output of a row that holds the means in its first half, then the variances.
     """
 
     model: str

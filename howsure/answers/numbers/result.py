@@ -409,7 +409,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         """The same in the unit of the target, if training used (y − mean)/std.
 
         Args:
-            mean: The number that training subtracted: one, or K of them; if a series, such as `y.mean()`, by
+            mean: The number that training subtracted: one, or K of them; a series, such as `y.mean()`, by
                 name.
             std: The number that training divided by, > 0, likewise.
             truth: Unit of the true numbers, if there are some: `standardised` or `real`. Default: the one in
@@ -428,8 +428,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         """The same with another `noise`, and the `std` that follows from it and `spread`.
 
         Args:
-            noise: (N, K), (N,) for one target, or anything that broadcasts to (N, K); ≥ 0, in the unit of the
-                target.
+            noise: (N, K), (N,) for one target, or what broadcasts to (N, K); ≥ 0, in the unit of the target.
             noise_from: Its source, for sentences.
 
         Raises:

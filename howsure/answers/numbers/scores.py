@@ -322,8 +322,7 @@ def crps(mean: Floats, std: Floats, y: Floats) -> Floats:
 def nll_of_networks(result: RegressionCertainty, k: int, y: Floats) -> Loss | None:
     """The NLL of the mixture of networks, each with its noise; None if either is unknown.
 
-    A result with quantiles in the place of its networks may have one between two groups of networks far
-    apart.
+    A result with quantiles instead of networks may have one between two groups of networks far apart.
     """
     noise = result.noise[:, k]
     if result.spread is None or np.isnan(noise).any() or np.isnan(result.spread[:, k]).any():

@@ -428,8 +428,7 @@ class DenseCertainty(Result[DenseRow]):
         Args:
             passes: (T, N, *P, K), T ≥ 2; or a list of N arrays (T, *P, K) or files, one for each row.
             class_names: As in `from_probabilities`, like all that follow.
-            class_axis: Axis of the classes, counted with the axis of the rows, but not with that of the
-                passes.
+            class_axis: Axis of the classes, counted with the axis of the rows, but not that of the passes.
             positions: As there.
             source: As there.
             thresholds: As there.

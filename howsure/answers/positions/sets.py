@@ -75,8 +75,7 @@ class DensePredictionSets:
     """Fitted sets; called with a `DenseCertainty`, they say which classes each position could be of.
 
     Attributes:
-        coverage: Promised share of the positions of a row whose set holds the true class, on average over
-            rows.
+        coverage: Promised share of a row's positions whose set holds the true class, on average over rows.
         threshold: 0 to 1, the least probability of a class in a set.
         rows: Labelled rows with a position that counts.
         class_names: K names; sets are given for the same classes only.
@@ -93,8 +92,8 @@ class DensePredictionSets:
         """The sets of N ≥ 0 rows, made as they are asked for. The most probable class is always in.
 
         Raises:
-            InputError: Not a `DenseCertainty`, one of other classes, or the probabilities of all classes were
-                not kept.
+            InputError: Not a `DenseCertainty`, one of other classes, or without the probabilities of all
+                classes.
         """
         check_kind(result, POSITIONS, self.class_names)
         check_known(result)

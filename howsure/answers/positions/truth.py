@@ -30,8 +30,7 @@ def truth_map(labels: Any, shape: tuple[int, ...], names: Sequence[str], ignore:
     """As `check_map`, in 16 bits and with the wide numbers of one row at a time; labels may lie in a file.
 
     Raises:
-        InputError: As `check_map`; or they are 0 and 255 alone: 255, which does not count, may be meant as a
-            class.
+        InputError: As `check_map`; or 0 and 255 alone: 255, which does not count, may be meant as a class.
     """
     given, found = class_map(labels, shape, names), np.empty(shape, np.int16)
     try:
@@ -233,8 +232,7 @@ def check_given(result: DenseCertainty, labels: Any) -> None:
 def truths_of(result: DenseCertainty, labels: Any) -> Iterator[Integers]:
     """True classes (P,) of one row after the other, −1 where a position does not count, also of `counts`.
 
-    One row is held at a time, as labels may lie in a file. Their shape is checked at once, their values with
-    each row.
+    One row is held at a time, as labels may lie in a file. Shapes are checked at once, values with each row.
 
     Args:
         result: Result of N rows.
