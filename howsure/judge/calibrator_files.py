@@ -33,6 +33,9 @@ ELSEWHERE_HINT = (
     "docs/calibrate.md shows how, under 'Other calibrators'"
 )
 
+NOT_MEASURED = (None, None, None)
+"""A score that came later than the file: its value and both ends are not known."""
+
 AnyResult = TypeVar("AnyResult", bound=Result[Any])
 
 

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure import Calibrator, Certainty, MultilabelCalibrator, MultilabelCertainty
+from howsure import (
+    Calibrator,
+    Certainty,
+    DenseCertainty,
+    MultilabelCalibrator,
+    MultilabelCertainty,
+    RegressionCertainty,
+)
 from howsure.data.sealed_json import digest
 from howsure.judge import calibrator_files as files
 from howsure.judge.calibrator_files import read_calibrator
@@ -55,6 +62,83 @@ def test_every_kind_of_answer_has_a_calibrator_of_an_earlier_version():
     assert {json.loads(file.read_text())["answer"] for file in KEPT} == {
         kind.answer for kind in files.Kept.__subclasses__()
     }
+
+
+def scores_in(content):
+    """The scores of labelled rows in the content of a file: what holds each, and its name."""
+    for which in ("before", "after"):
+        if isinstance(held := content.get(which), dict):
+            found = held.values() if content.get("answer") == "numbers" else [held]
+            yield from ((each, name) for each in found for name in each if name not in OTHERS)
+    for each in content.get("of_label", {}).values():
+        yield from scores_in(each)
+
+
+OTHERS = ("most_frequent", "recall", "rows_of_class", "accuracy", "nll", "ece", "coverage")
+"""What is no score, and scores that a calibrator's words need."""
+
+
+@pytest.mark.parametrize("file", KEPT, ids=lambda file: file.stem)
+def test_a_score_that_is_measured_since_leaves_an_earlier_file_readable(file, tmp_path):
+    earlier, before = tmp_path / "earlier.json", read_calibrator(file)
+    content = json.loads(file.read_text())
+    del content["sha256"]
+    names = {name for _, name in scores_in(content)}
+    assert len(names) > 10 or content["answer"] == "positions"  # which keeps three scores of the fit alone
+    for left_out in names:
+        less = json.loads(json.dumps(content))
+        for held, name in list(scores_in(less)):
+            if name == left_out:
+                del held[name]
+        earlier.write_text(json.dumps({**less, "sha256": digest(less)}))
+        again = read_calibrator(earlier)
+        assert again.in_words() == before.in_words()
+        assert [str(row) for row in again(ROWS[content["answer"]])] == SAID[content["answer"]]
+
+
+ROWS = {
+    "classes": Certainty.from_probabilities([[0.7, 0.2, 0.1], [0.1, 0.5, 0.4]], ["a", "b", "c"]),
+    "labels": MultilabelCertainty.from_probabilities([[0.9, 0.4]], ["rain", "wind"]),
+    "numbers": RegressionCertainty.from_samples([[[1.0, 5.0]], [[1.5, 5.5]], [[2.0, 7.0]]], ["price", "age"]),
+}
+SAID = {
+    name: [str(row) for row in read_calibrator(file)(ROWS[name])]
+    for file in KEPT
+    if (name := file.stem) in ROWS
+}
+
+
+@pytest.mark.parametrize("file", KEPT, ids=lambda file: file.stem)
+def test_a_calibrator_of_an_earlier_version_does_what_its_numbers_say(file):
+    content, calibrator = json.loads(file.read_text()), read_calibrator(file)
+
+    def mapped(p, temperature, added=0.0, most=1.0):
+        q = np.exp(np.log(p) / temperature + added)
+        q, classes = q / q.sum(axis=-1, keepdims=True), p.shape[-1]
+        even = (1 - most) / (classes - 1)
+        return (1 - classes * even) * q + even
+
+    if file.stem == "classes":
+        found, p = calibrator(ROWS["classes"]).probabilities, ROWS["classes"].probabilities
+        np.testing.assert_allclose(found, mapped(p, **content["parameters"]), rtol=1e-6)
+    elif file.stem == "labels":
+        found, p = calibrator(ROWS["labels"]).probabilities, ROWS["labels"].probabilities
+        for k, each in enumerate(content["of_label"].values()):
+            expected = mapped(np.stack([1 - p[:, k], p[:, k]], axis=1), **each["parameters"])
+            np.testing.assert_allclose(found[:, k], expected[:, 1], rtol=1e-6)
+    elif file.stem == "positions":
+        maps = np.array([[[[0.7, 0.2, 0.1], [0.1, 0.5, 0.4]]]])
+        rows = DenseCertainty.from_probabilities(maps, content["class_names"])
+        expected = mapped(maps, content["scores"]["temperature"][0], content["offsets"])
+        np.testing.assert_allclose(calibrator(rows).all_probabilities, expected, rtol=1e-5)
+    else:
+        rows = ROWS["numbers"]
+        found = calibrator(rows)
+        for k, name in enumerate(content["target_names"]):
+            noise, shift = content["values"][name][0], content["shift"][name][0]
+            assert content["learnt"] == "shift and noise"
+            assert found.mean[0, k] == pytest.approx(rows.mean[0, k] + shift, rel=1e-6)
+            assert found.std[0, k] == pytest.approx(np.hypot(rows.spread[0, k], noise), rel=1e-6)
 
 
 def test_scores_without_rows_are_compared_with_nothing(calibrator, tmp_path):

@@ -32,6 +32,7 @@ from howsure.answers.registry import CLASSES, check_kind
 from howsure.data.typed import SHARE, Range, numbers, typed, wrong
 from howsure.errors import InputError, warn
 from howsure.judge.calibrator_files import (
+    NOT_MEASURED,
     Kept,
     check_method,
     check_not_calibrated,
@@ -328,6 +329,9 @@ def _probabilities_of(certainty: Certainty) -> Floats:
 
 _SCORES = tuple(each.name for each in fields(Evaluation) if each.type == "Score")
 
+TOLD = ("accuracy", "nll", "ece")
+"""Scores that the words of a calibrator need."""
+
 DIFFERENCE = Range(-1, 1)
 """Limits of the difference of two shares."""
 
@@ -354,7 +358,8 @@ def _evaluation(given: Any, rows: int, names: tuple[str, ...], field: str) -> Ev
     scores: dict[str, Any] = {}
     for name in _SCORES:
         limits = METRICS[name].limits if name in METRICS else DIFFERENCE
-        scores |= read_scores({name: given[name]}, field, limits=limits)
+        saved = given[name] if name in TOLD else given.get(name, NOT_MEASURED)
+        scores |= read_scores({name: saved}, field, limits=limits)
     return Evaluation(
         rows=rows,
         most_frequent=typed(Annotated[str, names], given["most_frequent"], f"{field}.most_frequent"),

@@ -30,7 +30,7 @@ from howsure.answers.numbers.evaluate import (
 )
 from howsure.answers.numbers.rescale import moved
 from howsure.answers.numbers.result import RegressionCertainty
-from howsure.answers.numbers.scores import LEVELS, Loss, root_of
+from howsure.answers.numbers.scores import LEVELS, METRICS, Loss, root_of
 from howsure.answers.numbers.sentence import SHOWN
 from howsure.answers.numbers.truth import truth_of
 from howsure.answers.registry import NUMBERS, check_kind
@@ -38,6 +38,7 @@ from howsure.data.rows import in_rows, quoted
 from howsure.data.typed import FINITE, FROM_0, typed, types_of, wrong
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import (
+    NOT_MEASURED,
     Kept,
     check_not_calibrated,
     check_rows,
@@ -491,15 +492,15 @@ def _read_evaluation(given: Any, rows: int, names: tuple[str, ...], field: str) 
 def _read_target(content: Mapping[str, Any], field: str) -> TargetScores:
     given: dict[str, Any] = {}
     for score, kind in types_of(TargetScores).items():
-        value, name = content.get(score), f"{field}.{score}"
+        value, name = content.get(score, NOT_MEASURED if kind is Score else None), f"{field}.{score}"
         if value is None and kind not in (Score, ScoreAtLevels, float):
             given[score] = None
         elif kind in (float, float | None):
             given[score] = typed(float, value, name)
         elif kind in (Score, Score | None):
-            given[score] = read_scores({score: value}, field)[score]
+            given[score] = read_scores({score: value}, field, limits=METRICS[score].limits)[score]
         else:
             found = {str(level): level for level in LEVELS}
-            each = read_scores(value, name, found)
+            each = read_scores(value, name, found, METRICS[score].limits)
             given[score] = at_levels({level: each[said] for said, level in found.items()})
     return TargetScores(**given)

@@ -69,7 +69,6 @@ class TargetScores:
         mae: Mean |e|.
         r2: 1 − Σ e² / Σ (y − ȳ)²: the share that the numbers explain; NaN if all true numbers are the same.
         bias: Mean of prediction − truth, −e, in the unit of the target: above 0 if predictions are too high.
-            None in calibrators that were saved before it was measured.
         nll: Mean −log N(y; mean, std²), nats, as deep ensembles publish it (Lakshminarayanan and others
             2017). Infinite if a `std` is 0.
         nll_mixture: Mean −log of the mean over networks of N(y; y_t, noise²), as Gal and Ghahramani (2016)
