@@ -16,6 +16,7 @@ from howsure.data.labels import check_names
 from howsure.data.sealed_json import read_sealed, write_sealed
 from howsure.data.typed import COUNT, Range, typed, wrong
 from howsure.errors import FileError, InputError
+from howsure.judge.cross_fit import FOLDS
 from howsure.judge.learnt import LearntRows
 from howsure.judge.scores import Score
 from howsure.results.result import Result
@@ -148,13 +149,13 @@ def check_not_calibrated(result: Any) -> None:
         )
 
 
-def check_rows(rows: int, folds: int, classes: int = 0) -> None:
+def check_rows(rows: int, classes: int = 0) -> None:
     """Raise an `InputError` unless there are two labelled rows for each fold, and one for each class."""
-    least = max(classes, 2 * folds)
+    least = max(classes, 2 * FOLDS)
     if rows < least:
         raise InputError(
             "Too few labelled rows to calibrate with",
-            expected=f"at least {least}, for {f'{classes} classes and ' if classes else ''}{folds} folds",
+            expected=f"at least {least}, for {f'{classes} classes and ' if classes else ''}{FOLDS} folds",
             received=rows,
             hint="Label more rows",
         )

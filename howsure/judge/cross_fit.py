@@ -14,11 +14,66 @@ loss is the one that the fit minimises, κ is minus its curvature.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from howsure.sampling.outcome import Floats, Integers
+from howsure.sampling.outcome import Booleans, Floats, Integers
+
+FOLDS = 5
+"""Parts of the rows; each is calibrated by a fit to the others."""
+
+
+def random_folds(rows: int, seed: int) -> Integers:
+    """(N,) the fold of each row, drawn at random."""
+    return np.random.default_rng(seed).permutation(rows) % FOLDS
+
+
+@dataclass(frozen=True, eq=False)
+class CrossFit:
+    """The fits to all rows and to the rows of all folds but one.
+
+    Attributes:
+        fold: (N,) the fold of each row.
+        overall: Fit to all rows.
+        of_folds: By fold, the fit to the rows of the others.
+    """
+
+    fold: Integers
+    overall: Any
+    of_folds: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, fit: Callable[[Booleans], Any], fold: Integers) -> CrossFit:
+        """Fit to all rows, and to those (N,) outside each fold."""
+        others = tuple(fit(fold != number) for number in range(FOLDS))
+        return cls(fold, fit(np.ones(len(fold), dtype=bool)), others)
+
+    def held_out(self, use: Callable[[Any, Any, int], Any], result: Any) -> Any:
+        """N rows of a result, each as `use` changes it by the fit that does not know it.
+
+        `use` takes some rows, a fit, and to how many rows it is. All rows tell the method of the first fold.
+        """
+        places = [np.flatnonzero(self.fold == number) for number in range(FOLDS)]
+        parts = [
+            use(result[place], fit, len(self.fold) - len(place))
+            for place, fit in zip(places, self.of_folds, strict=True)
+        ]
+        alike = [replace(part, method=parts[0].method) for part in parts]
+        return type(result).joined(alike)[np.argsort(np.concatenate(places))]
+
+    def moves(self, of_fit: Callable[[Any, Booleans], Floats]) -> Floats:
+        """(FOLDS, N, P) by how much each row moves the fit that scores a fold; 0 of the rows of the fold.
+
+        `of_fit` says it of the rows (N,) that a fit knows: (n, P).
+        """
+        found = [of_fit(fit, self.fold != number) for number, fit in enumerate(self.of_folds)]
+        moved = np.zeros((FOLDS, len(self.fold), found[0].shape[1]))
+        for number, each in enumerate(found):
+            moved[number, self.fold != number] = each
+        return moved
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
+from scipy import special
 
 from howsure.onnx.nodes import Nodes
 
@@ -177,7 +178,9 @@ def sigmoid(values: Value) -> Value:
 
 
 def softmax(values: Value) -> Value:
-    """Over the last axis."""
+    """Over the last axis; also of numpy's own arrays."""
+    if isinstance(values, np.ndarray):
+        return special.softmax(values, axis=-1)
     return values.like(values.apply("Softmax", axis=-1))
 
 

@@ -12,7 +12,8 @@ from scipy.stats import norm
 
 import howsure
 from howsure import Comparison, RegressionCertainty
-from howsure.answers.numbers.compare import COMPARING, _noise
+from howsure.answers.numbers.calibrate import NOISE
+from howsure.answers.numbers.compare import COMPARING
 from howsure.answers.numbers.scores import crps, nll
 from howsure.compare.findings import chosen, findings, lead
 from howsure.data.rows import InputSpec
@@ -57,10 +58,12 @@ def test_noise_is_that_of_the_greatest_likelihood():
         return float(-norm.logpdf(error, 0, np.hypot(spread, np.exp(logarithm))).sum())
 
     best = np.exp(optimize.minimize_scalar(loss, bounds=(-8, 4), method="bounded").x)
-    assert _noise(SAMPLES, Y[:, None])[0] == pytest.approx(best, rel=1e-3)
+    assert NOISE.fit(SAMPLES, Y[:, None] - SAMPLES.mean)[0] == pytest.approx(best, rel=1e-3)
     plain = replace(SAMPLES, spread=None, spread_error=None, quantiles=None, quantiles_error=None)
-    assert _noise(plain, Y[:, None])[0] == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-12)
-    assert _noise(SAMPLES, SAMPLES.mean)[0] == 0
+    assert NOISE.fit(plain, Y[:, None] - plain.mean)[0] == pytest.approx(
+        np.sqrt(np.mean(error**2)), rel=1e-12
+    )
+    assert NOISE.fit(SAMPLES, 0 * SAMPLES.mean)[0] == 0
 
 
 def test_no_row_is_scored_with_a_noise_learned_from_it():

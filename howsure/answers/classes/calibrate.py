@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -24,7 +24,7 @@ from howsure.answers.classes.calibration_words import (
     warnings_of,
 )
 from howsure.answers.classes.evaluate import Evaluation, evaluate_numbers
-from howsure.answers.classes.maps import Parameters
+from howsure.answers.classes.maps import Parameters, PercentageMap
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.scores import METRICS
 from howsure.answers.classes.truth import truth_of
@@ -41,7 +41,7 @@ from howsure.judge.calibrator_files import (
     read_rows_and_names,
     read_scores,
 )
-from howsure.judge.cross_fit import Through, through_fits
+from howsure.judge.cross_fit import CrossFit, Through, through_fits
 from howsure.judge.learnt import LearntRows
 from howsure.judge.paired import Paired
 from howsure.judge.scores import LEAST_MISTAKES, Score
@@ -125,7 +125,7 @@ class Calibrator(Kept):
             InputError: No `Certainty`, other classes, or calibrated already.
         """
         self._probabilities_of(certainty)
-        changed = _changed(certainty, self.parameters, self.rows)
+        changed = _changed(maps.METHODS[self.method], certainty, self.parameters, self.rows)
         return self._marked(certainty, changed)
 
     def spread(self, certainty: Certainty) -> Floats:
@@ -133,11 +133,11 @@ class Calibrator(Kept):
 
         The standard deviation over `replicas`, without `mc_error`. Argument and errors are those of a call.
         """
-        p = self._probabilities_of(certainty)
-        centre = maps.mapped(self.parameters, p)
+        p, apply = self._probabilities_of(certainty), maps.METHODS[self.method].apply
+        centre = apply(self.parameters, p)
         squares = np.zeros_like(p)
         for replica in self.replicas:
-            squares += (maps.mapped(replica, p) - centre) ** 2
+            squares += (apply(replica, p) - centre) ** 2
         return np.asarray(np.sqrt(squares / len(self.replicas)))
 
     def _probabilities_of(self, certainty: Certainty) -> Floats:
@@ -186,23 +186,24 @@ class Calibrator(Kept):
 
 def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: int) -> Calibrator:
     """The part `calibrate` of one class per row; see `howsure.judge.calibrate.calibrate`."""
-    method = maps.METHODS[0] if method is None else method
-    check_method(method, maps.METHODS)
+    method = maps.TEMPERATURE.name if method is None else method
+    check_method(method, [*maps.METHODS])
+    using = maps.METHODS[method]
     truth = truth_of(certainty, labels)
     p = _probabilities_of(certainty)
     classes = p.shape[1]
     counts = np.bincount(truth, minlength=classes)
-    check_rows(len(p), maps.FOLDS, classes)
+    check_rows(len(p), classes)
     if np.all(p == p[0]):
         raise InputError(
             "All rows have the same probabilities, so there is nothing to calibrate",
             expected="probabilities that differ between rows",
         )
-    parameters = maps.fitted(p, truth)
+    parameters = using.fit(p, truth)
     random = np.random.default_rng(seed)
     weights = (random.exponential(size=len(p)) for _ in range(REPLICAS))
-    replicas = tuple(maps.fitted(p, truth, each / each.mean()) for each in weights)
-    (held_out,), _, (through,) = cross_calibrated(certainty, truth, seed=seed)
+    replicas = tuple(using.fit(p, truth, each / each.mean()) for each in weights)
+    (held_out,), _, (through,) = cross_calibrated(certainty, truth, seed=seed, using=using)
     before = evaluate_numbers(certainty, truth, seed)
     if np.array_equal(certainty.label, truth):
         warn(too_few_mistakes(0, len(p)))
@@ -222,15 +223,18 @@ def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: in
 
 def read(content: Mapping[str, Any]) -> Calibrator:
     """The part `read_calibrator` of one class per row: the inverse of `Calibrator._plain`."""
-    method = typed(Annotated[str, maps.METHODS], content["method"], "method")
+    method = typed(Annotated[str, tuple(maps.METHODS)], content["method"], "method")
     rows, names = read_rows_and_names(content, "class")
+    learnt = maps.METHODS[method].learnt(len(names))
     replicas = typed(tuple[Any, ...], content["replicas"], "replicas")
     if len(replicas) < 2:
         raise wrong("replicas", "two fits or more", replicas)
     calibrator = Calibrator(
         method=method,
-        parameters=_parameters(content["parameters"], "parameters"),
-        replicas=tuple(_parameters(each, f"replicas[{place}]") for place, each in enumerate(replicas)),
+        parameters=_parameters(content["parameters"], learnt, "parameters"),
+        replicas=tuple(
+            _parameters(each, learnt, f"replicas[{place}]") for place, each in enumerate(replicas)
+        ),
         rows=rows,
         class_names=names,
         before=_evaluation(content["before"], rows, names, "before"),
@@ -244,10 +248,10 @@ def read(content: Mapping[str, Any]) -> Calibrator:
     return calibrator
 
 
-def _changed(certainty: Certainty, parameters: Parameters, rows: int) -> Certainty:
+def _changed(using: PercentageMap, certainty: Certainty, parameters: Parameters, rows: int) -> Certainty:
     """A `Certainty` with calibrated probabilities, and what follows from them; see `Calibrator.__call__`."""
     p = np.asarray(certainty.probabilities, dtype=np.float64)
-    q = maps.mapped(parameters, p)
+    q = using.apply(parameters, p)
     entropy = np.minimum(entropy_of(q) + certainty.entropy_correction, np.log(p.shape[1]))
     nothing = certainty.entropy == 0
     share = np.where(nothing, 1.0, certainty.expected_entropy / np.where(nothing, 1.0, certainty.entropy))
@@ -256,7 +260,7 @@ def _changed(certainty: Certainty, parameters: Parameters, rows: int) -> Certain
     return replace(
         certainty,
         probabilities=q,
-        mc_error=maps.propagated(lambda some: maps.mapped(parameters, some), p, certainty.mc_error),
+        mc_error=maps.propagated(partial(using.apply, parameters), p, certainty.mc_error),
         expected_entropy=share * entropy,
         entropy_error=unknown,
         expected_entropy_error=unknown,
@@ -265,7 +269,7 @@ def _changed(certainty: Certainty, parameters: Parameters, rows: int) -> Certain
         spread_error=None,
         quantiles=None,
         quantiles_error=None,
-        method={**certainty.method, "calibration": {"method": maps.METHODS[0], "rows": rows, **numbers}},
+        method={**certainty.method, "calibration": {"method": using.name, "rows": rows, **numbers}},
     )
 
 
@@ -276,8 +280,9 @@ def cross_calibrated(
     others: Sequence[Certainty] = (),
     *,
     seed: int = 0,
+    using: PercentageMap = maps.TEMPERATURE,
 ) -> tuple[list[Certainty], list[Certainty], list[Mapping[str, Through]]]:
-    """Temperature scaling with cross-fitting: each row is calibrated by a fit to the folds that it is not in.
+    """Calibration with cross-fitting: each row is calibrated by a fit to the folds that it is not in.
 
     Args:
         certainty: Result of N rows with known classes.
@@ -285,32 +290,25 @@ def cross_calibrated(
         changed: The same rows under shifts; each row gets the fit that has not seen it.
         others: Other rows; they get the fit to all N.
         seed: Seed of the folds.
+        using: Method of calibration.
 
     Returns:
         `certainty` and `changed` calibrated, `others` calibrated, and what rows do through the fits to the
         scores of `certainty` and `changed`, by name.
     """
     p = _probabilities_of(certainty)
-    fold = maps.folds(truth, seed)
-    known = [fold != number for number in range(maps.FOLDS)]
-    fits = [maps.fitted(p[each], truth[each]) for each in known]
-    moves = np.zeros((maps.FOLDS, len(p), 1))
-    for number, (fit, some) in enumerate(zip(fits, known, strict=True)):
-        moves[number, some, 0] = maps.moves(fit, p[some], truth[some])
-    order = np.argsort(np.argsort(fold, kind="stable"))
+    cross = CrossFit.of(lambda there: using.fit(p[there], truth[there]), maps.folds(truth, seed))
+    moves = cross.moves(lambda fit, known: using.moves(fit, p[known], truth[known]).reshape(sum(known), -1))
     calibrated, through = list[Certainty](), list[Mapping[str, Through]]()
     for each in (certainty, *changed):
-        parts, slopes = list[Certainty](), list[Floats]()
-        for fit, some in zip(fits, known, strict=True):
-            own = each[np.flatnonzero(~some)]
-            parts.append(_changed(own, fit, int(some.sum())))
-            slopes.append(maps.slopes(fit, _probabilities_of(own), truth[~some]))
-        alike = [replace(part, method=parts[0].method) for part in parts]
-        calibrated.append(Certainty.joined(alike)[order])
-        by_score = zip(maps.SLOPED, np.concatenate(slopes, axis=-1)[..., order, None], strict=True)
-        through.append({name: through_fits(fold, moves, *of_rows) for name, of_rows in by_score})
-    overall = maps.fitted(p, truth)
-    return calibrated, [_changed(each, overall, len(p)) for each in others], through
+        calibrated.append(cross.held_out(partial(_changed, using), each))
+        q, slopes = _probabilities_of(each), np.zeros((2, 2, *moves.shape[1:]))
+        for number, fit in enumerate(cross.of_folds):
+            own = cross.fold == number
+            slopes[:, :, own] = using.slopes(fit, q[own], truth[own]).reshape(2, 2, sum(own), -1)
+        by_score = zip(maps.SLOPED, slopes, strict=True)
+        through.append({name: through_fits(cross.fold, moves, *of_rows) for name, of_rows in by_score})
+    return calibrated, [_changed(using, each, cross.overall, len(p)) for each in others], through
 
 
 def _read_only(parameters: Parameters) -> Parameters:
@@ -370,8 +368,7 @@ def _evaluation(given: Any, rows: int, names: tuple[str, ...], field: str) -> Ev
     )
 
 
-def _parameters(given: Any, field: str) -> Parameters:
+def _parameters(given: Any, learnt: Mapping[str, tuple[tuple[int, ...], Range]], field: str) -> Parameters:
     """Read-only arrays in the ranges that a fit has, or an `InputError`."""
     given = typed(Mapping[str, Any], given, field)
-    limits = {"temperature": Range(1 / maps.LIMIT, maps.LIMIT), "most": SHARE}
-    return {name: numbers(given[name], (), of, f"{field}.{name}") for name, of in limits.items()}
+    return {name: numbers(given[name], *limits, f"{field}.{name}") for name, limits in learnt.items()}

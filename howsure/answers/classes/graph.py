@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from howsure.answers.classes import maps
 from howsure.answers.classes.result import Certainty
 from howsure.answers.graph import DistributionGraph, Wanted, codes_of, near_a_threshold
-from howsure.judge.scores import SMALLEST
 from howsure.models.protocol import LOGITS
 from howsure.onnx.traced import Value, softmax
 
@@ -51,11 +51,8 @@ class ClassesGraph(DistributionGraph):
         return {"label": kept[..., 0], "runner_up": kept[..., 1]}
 
     def calibrated(self, probabilities: Value, calibrator: Calibrator) -> Value:
-        """(n, K) mapped; see `howsure.answers.classes.maps.mapped`."""
-        parameters, classes = calibrator.parameters, self.outcome.width
-        logits = np.log(np.maximum(probabilities, SMALLEST)) / parameters["temperature"]
-        even = (1 - float(parameters["most"])) / (classes - 1)
-        return softmax(logits) * (1 - classes * even) + even
+        """(n, K) as the method of the calibrator changes them."""
+        return maps.METHODS[calibrator.method].apply(calibrator.parameters, probabilities)
 
 
 def words(result: Certainty, tolerance: float) -> Wanted:

@@ -1,24 +1,25 @@
-"""The map of a temperature: what it does to probabilities and their errors, and how it is fitted."""
+"""Maps of probabilities to calibrated ones: what they do to errors, and how they are fitted.
+
+A method of calibration is one `PercentageMap` in `METHODS`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.special import softmax
 
+from howsure.data.typed import SHARE, Range
+from howsure.judge.cross_fit import FOLDS
 from howsure.judge.scores import SMALLEST
 from howsure.judge.temperature import least, losses
+from howsure.onnx.traced import softmax
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import LARGEST_ERROR
 
 Parameters = Mapping[str, Floats]
-
-METHODS = ("temperature",)
-
-FOLDS = 5
-"""Parts of the rows, each class spread over them; each part is calibrated by a fit to the others."""
-
 
 LIMIT = 20.0
 """The temperature lies in [1/20, 20]: where every row is right, nothing else would stop a fit."""
@@ -35,9 +36,9 @@ NUMBERS_AT_ONCE = 2**20
 # --- the map: (N, K) probabilities to (N, K) probabilities --------------------------------------------
 
 
-def _log(probabilities: Floats) -> Floats:
+def _log(probabilities: Any) -> Any:
     """Logarithms, of at least `SMALLEST`: the floor that the NLL has as well."""
-    return np.asarray(np.log(np.maximum(probabilities, SMALLEST)))
+    return np.log(np.maximum(probabilities, SMALLEST))
 
 
 def supported(rows: int) -> float:
@@ -48,15 +49,15 @@ def supported(rows: int) -> float:
     return (rows + 1) / (rows + 2)
 
 
-def mapped(parameters: Parameters, probabilities: Floats) -> Floats:
-    """softmax(log p / T); every row sums to 1, and none is above `most`, where the parameters have it.
+def mapped(parameters: Parameters, probabilities: Any) -> Any:
+    """softmax(log p / T); every row sums to 1, and none is above `most`, if the parameters have it.
 
     To that end a small part of every probability is spread evenly over the classes, which keeps their order.
+    An exported graph is traced from this formula.
     """
-    q = softmax(_log(probabilities) / parameters["temperature"], axis=1)
-    classes = probabilities.shape[1]
-    even = (1 - parameters.get("most", 1.0)) / (classes - 1)
-    return np.asarray((1 - classes * even) * q + even)
+    q, classes = softmax(_log(probabilities) / parameters["temperature"]), probabilities.shape[-1]
+    even = (1 - float(parameters.get("most", 1.0))) / (classes - 1)
+    return (1 - classes * even) * q + even
 
 
 # --- fitting it ---------------------------------------------------------------------------------------
@@ -106,7 +107,7 @@ def moves(fit: Parameters, p: Floats, truth: Integers) -> Floats:
     if abs(np.log(fit["temperature"])) > np.log(LIMIT) - 1e-6:
         return np.zeros(len(p))
     z = _log(p)
-    q = softmax(z / fit["temperature"], axis=1)
+    q = softmax(z / fit["temperature"])
     u = np.sum((q - _targets(p, truth)) * z, axis=1)
     return np.asarray(-u / (np.sum(q * z**2) - np.sum(np.sum(q * z, axis=1) ** 2)))
 
@@ -114,7 +115,7 @@ def moves(fit: Parameters, p: Floats, truth: Integers) -> Floats:
 def slopes(fit: Parameters, p: Floats, truth: Integers) -> Floats:
     """(2, 2, N) first and second derivative by 1/T of the scores `SLOPED` of each row."""
     z, at = _log(p), np.arange(len(p))
-    q = softmax(z / fit["temperature"], axis=1)
+    q = softmax(z / fit["temperature"])
     share = 1 - p.shape[1] * (1 - fit.get("most", 1.0)) / (p.shape[1] - 1)
     away = z - np.sum(q * z, axis=1, keepdims=True)
     once = share * q * away
@@ -125,6 +126,36 @@ def slopes(fit: Parameters, p: Floats, truth: Integers) -> Floats:
     rising, bending = once[at, truth] / of_true, twice[at, truth] / of_true
     of_brier = 2 * np.sum(off * once, axis=1), 2 * np.sum(once**2 + off * twice, axis=1)
     return np.array([(-rising, rising**2 - bending), of_brier])
+
+
+@dataclass(frozen=True)
+class PercentageMap:
+    """A method of calibration of percentages.
+
+    Attributes:
+        name: Name in `howsure.calibrate` and in files.
+        learnt: By name of what it learns, the shape for K classes, as `()` or `(K,)`, and the range.
+        fit: From probabilities (N, K), true classes (N,), and weights (N,) or None, to such numbers.
+        apply: From such numbers and probabilities (N, K) to calibrated ones, in functions that a graph has.
+        moves: From a fit and the rows that it knows to how far each moves it: (N,), or (N, P) of P numbers.
+        slopes: From a fit and rows to the derivatives (2, 2, N), or (2, 2, N, P), of the scores `SLOPED`.
+    """
+
+    name: str
+    learnt: Callable[[int], Mapping[str, tuple[tuple[int, ...], Range]]]
+    fit: Callable[..., Parameters]
+    apply: Callable[[Parameters, Any], Any]
+    moves: Callable[[Parameters, Floats, Integers], Floats]
+    slopes: Callable[[Parameters, Floats, Integers], Floats]
+
+
+TEMPERATURE = PercentageMap(
+    "temperature",
+    lambda classes: {"temperature": ((), Range(1 / LIMIT, LIMIT)), "most": ((), SHARE)},
+    *(fitted, mapped, moves, slopes),
+)
+
+METHODS = {each.name: each for each in (TEMPERATURE,)}
 
 
 # --- what a map does to errors ------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
@@ -46,21 +46,18 @@ from howsure.judge.calibrator_files import (
     read_rows_and_names,
     read_scores,
 )
-from howsure.judge.cross_fit import Through, through_fits
+from howsure.judge.cross_fit import CrossFit, Through, random_folds, through_fits
 from howsure.judge.learnt import LearntRows
 from howsure.judge.paired import Paired
 from howsure.judge.scores import Score
-from howsure.sampling.outcome import Floats, Integers
+from howsure.sampling.outcome import Booleans, Floats
 from howsure.words import rate
 
-NOISE, FACTOR, SHIFT = "noise", "factor", "shift"
-"""The quantities learnt for a target: a standard deviation in its unit, a factor of `std`, and a shift."""
+SHIFT = "shift"
+"""The mean of y − mean, which is learnt beside the scatter if the caller asks for it."""
 
 WITH_SHIFT = f"{SHIFT} and "
 """Begins what was learnt in the file of a calibrator with a shift."""
-
-FOLDS = 5
-"""Parts of the rows; each is calibrated by what the others teach."""
 
 SLOPED = ("nll", "crps")
 """Scores that change with a noise or a factor."""
@@ -125,27 +122,25 @@ class RegressionCalibrator(Kept):
                 known where the noise was learnt, and the other way round.
         """
         check_kind(result, NUMBERS, self.target_names)
-        if len(result) and _learnt_of(result) != self.learnt:
+        scatter = SCATTERS[self.learnt]
+        if len(result) and _learnt_of(result) is not scatter:
             raise InputError(
                 "These rows say something else of the scatter of answers than the labelled ones",
-                expected="rows whose `std` is " + ("unknown" if self.learnt == NOISE else "known"),
+                expected=f"rows whose `std` is {scatter.std}",
                 hint="Give rows of the same method",
             )
-        values = np.array([score.value for score in self.values.values()])
-        shift = np.array([score.value for score in self.shifts.values()]) if self.shifts else None
-        return self._marked(result, _changed(result, self.learnt, values, shift, self.rows))
+        fit = [[score.value for score in each.values()] for each in (self.values, self.shifts) if each]
+        return self._marked(result, _calibrated(scatter, result, np.array(fit), self.rows))
 
     def in_words(self) -> str:
         """Sentences for a reader who knows no statistics."""
         one = len(self.values) == 1
         said = [f"Calibration of numbers, learnt from {self.rows:,} rows with known answers."]
         for name, score in self.values.items():
-            what = f"The noise{'' if one else f' of {name!r}'} is {score}"
-            if self.learnt == FACTOR:
-                what = f"The std{'' if one else f' of {name!r}'} is multiplied by {score}"
+            of = "" if one else f" of {name!r}"
             if self.shifts:
-                said.append(f"{self.shifts[name]} is added to the mean{'' if one else f' of {name!r}'}.")
-            said.append(f"{what}. {self._held_in_words(name)}")
+                said.append(f"{self.shifts[name]} is added to the mean{of}.")
+            said.append(f"{SCATTERS[self.learnt].said.format(of, score)}. {self._held_in_words(name)}")
         return " ".join(
             [
                 *said,
@@ -194,31 +189,37 @@ def calibrate(
             received=repr(method),
         )
     truth = truth_of(result, labels)
-    learnt = _learnt_of(result)
-    check_rows(len(truth), FOLDS)
-    error = truth - result.mean
-    values, shift = _fitted(result, learnt, error, shifted=method == SHIFT)
+    scatter, error = _learnt_of(result), truth - result.mean
+    check_rows(len(truth))
+    wrong = np.flatnonzero((result.std == 0).any(axis=-1))
+    if scatter is FACTOR and len(wrong):
+        raise InputError(
+            f"The `std` is 0 {in_rows(len(wrong), wrong[:5].tolist())}, so no factor makes it true",
+            expected="a `std` above 0",
+        )
+    values, *shift = _fitted(scatter, result, error, method == SHIFT)
 
     def held_out(shifted: bool) -> RegressionEvaluation:
-        return _held_out(result, learnt, truth, shifted, seed)
+        return _held_out(scatter, result, truth, shifted, seed)
 
     before, after = evaluate_numbers(result, truth, seed), held_out(method == SHIFT)
-    moved = error if shift is None else error - shift
+    left = error - shift[0] if shift else error
     scores = {
-        name: _score_of(result, learnt, k, moved[:, k], float(values[k]))
+        name: scatter.score(result, k, left[:, k], float(values[k]))
         for k, name in enumerate(result.target_names)
     }
-    warnings = _warnings_of(learnt, scores, {} if learnt == NOISE else after.minus(before), after, held_out)
-    shifts = {} if shift is None else {name: _bias(of, -1) for name, of in before.of_target.items()}
+    differences = {} if scatter is NOISE else after.minus(before)
+    warnings = _warnings_of(scatter, scores, differences, after, held_out)
+    shifts = {name: _bias(of, -1) for name, of in before.of_target.items()} if shift else {}
     told = (len(truth), before, after, tuple(warnings), shifts, LearntRows.of(result))
-    return RegressionCalibrator(learnt, scores, *told)
+    return RegressionCalibrator(scatter.name, scores, *told)
 
 
 def read(content: Mapping[str, Any]) -> RegressionCalibrator:
     """The part `read_calibrator` of numbers: the inverse of `RegressionCalibrator._plain`."""
     rows, names = read_rows_and_names(content, "target")
     with_shift = WITH_SHIFT if SHIFT in content else ""
-    kinds = (with_shift + NOISE, with_shift + FACTOR)
+    kinds = tuple(with_shift + name for name in SCATTERS)
     learnt = typed(Annotated[str, kinds], content["learnt"], "learnt").removeprefix(with_shift)
     values = read_scores(content["values"], "values", names, FROM_0, known=True)
     shifts = read_scores(content[SHIFT], SHIFT, names, FINITE, known=True) if with_shift else {}
@@ -236,7 +237,30 @@ def read(content: Mapping[str, Any]) -> RegressionCalibrator:
 # --- fitting ------------------------------------------------------------------------------------------
 
 
-def _learnt_of(result: RegressionCertainty) -> str:
+@dataclass(frozen=True)
+class Scatter:
+    """A quantity that is learnt of how far the answers of each target scatter.
+
+    Attributes:
+        name: Name in calibrators and their files.
+        std: Rows that teach it: those whose `std` is `known`, or `unknown`.
+        said: The sentence about its value, with places for the target and for the value.
+        fit: From N rows and their errors (N, K) to the number (K,) of maximum likelihood.
+        use: From rows and such a number to the calibrated rows.
+        variances: From rows and such a number to the variance (N, K) that it makes, and what is beside it.
+        score: From rows, a target, its errors (N,) and the number to the number with its 95 % interval.
+    """
+
+    name: str
+    std: str
+    said: str
+    fit: Callable[[RegressionCertainty, Floats], Floats]
+    use: Callable[[RegressionCertainty, Floats], RegressionCertainty]
+    variances: Callable[[RegressionCertainty, Floats], tuple[Floats, Any]]
+    score: Callable[[RegressionCertainty, int, Floats, float], Score]
+
+
+def _learnt_of(result: RegressionCertainty) -> Scatter:
     """The quantity that these rows can teach, or an `InputError`."""
     check_not_calibrated(result)
     unknown = np.isnan(result.std).any(axis=-1)
@@ -251,72 +275,68 @@ def _learnt_of(result: RegressionCertainty) -> str:
     return FACTOR
 
 
-def _fitted(
-    result: RegressionCertainty, learnt: str, error: Floats, *, shifted: bool
-) -> tuple[Floats, Floats | None]:
-    """(K,) the noise, or the factor, of each target, and the shift where asked for, from errors (N, K)."""
-    shift = error.mean(axis=0) if shifted else None
-    error = error if shift is None else error - shift
-    if learnt == NOISE:
-        pairs = zip(error.T, spread_of(result).T, strict=True)
-        return np.array([noise_of(*each) for each in pairs]), shift
-    wrong = np.flatnonzero((result.std == 0).any(axis=-1))
-    if len(wrong):
-        raise InputError(
-            f"The `std` is 0 {in_rows(len(wrong), wrong[:5].tolist())}, so no factor makes it true",
-            expected="a `std` above 0",
-        )
-    return np.asarray(np.sqrt(np.mean((error / result.std) ** 2, axis=0))), shift
+def _fitted(scatter: Scatter, result: RegressionCertainty, error: Floats, shifted: bool) -> Floats:
+    """(1, K) the quantity of each target, or (2, K) with the shift below it, from errors (N, K)."""
+    if not shifted:
+        return scatter.fit(result, error)[None]
+    shift = error.mean(axis=0)
+    return np.stack([scatter.fit(result, error - shift), shift])
+
+
+def _calibrated(scatter: Scatter, result: RegressionCertainty, fit: Floats, rows: int) -> RegressionCertainty:
+    """Rows calibrated by a fit to so many rows; see `RegressionCalibrator.__call__`."""
+    values, *shift = fit
+    told = zip((scatter.name, SHIFT), fit.tolist(), strict=False)
+    of_targets = {name: dict(zip(result.target_names, each, strict=True)) for name, each in told}
+    method = {**result.method, "calibration": {"rows": rows, **of_targets}}
+    if shift:
+        result = replace(result, **moved(result, shift[0], np.ones_like(values)))
+    return replace(scatter.use(result, values), method=method)
+
+
+def cross_fitted(
+    scatter: Scatter, result: RegressionCertainty, truth: Floats, seed: int, shifted: bool = False
+) -> CrossFit:
+    """Fits as of `_fitted`, cross-fitted over folds drawn at random."""
+    error = truth - result.mean
+    fold = random_folds(len(truth), seed)
+    return CrossFit.of(lambda there: _fitted(scatter, result[there], error[there], shifted), fold)
 
 
 def _held_out(
-    result: RegressionCertainty, learnt: str, truth: Floats, shifted: bool, seed: int
+    scatter: Scatter, result: RegressionCertainty, truth: Floats, shifted: bool, seed: int
 ) -> RegressionEvaluation:
     """Scores of the same rows, each calibrated by what folds teach that it is not in."""
-    error, names = truth - result.mean, result.target_names
-    fold = np.random.default_rng(seed).permutation(len(error)) % FOLDS
-    parts, fits = list[RegressionCertainty](), list[Floats]()
-    for number in range(FOLDS):
-        known = fold != number
-        fit = _fitted(result[known], learnt, error[known], shifted=shifted)
-        fits.append(fit[0])
-        parts.append(_changed(result[~known], learnt, *fit, int(known.sum())))
-    alike = [replace(part, method=parts[0].method) for part in parts]
-    order = np.argsort(np.concatenate([np.flatnonzero(fold == number) for number in range(FOLDS)]))
+    cross = cross_fitted(scatter, result, truth, seed, shifted)
     through: dict[str, dict[str, Through]] = {}
     if not shifted:  # a shift moves with rows as well
-        moved = moves(learnt, result, np.array(fits), fold, truth)
-        by_score = slopes(learnt, result, np.array(fits)[fold], truth)
-        for k, name in enumerate(names):
+        moved = moves(scatter, cross, result, truth)
+        by_score = slopes(scatter, result, np.array(cross.of_folds)[cross.fold, 0], truth)
+        for k, name in enumerate(result.target_names):
             of_target = zip(SLOPED, by_score[..., [k]], strict=True)
             through[name] = {
-                score: through_fits(fold, moved[..., [k]], *of, unbounded=True) for score, of in of_target
+                score: through_fits(cross.fold, moved[..., [k]], *of, unbounded=True)
+                for score, of in of_target
             }
-    return evaluate_numbers(RegressionCertainty.joined(alike)[order], truth, seed, through=through)
+    held_out = cross.held_out(partial(_calibrated, scatter), result)
+    return evaluate_numbers(held_out, truth, seed, through=through)
 
 
-def moves(learnt: str, result: RegressionCertainty, fits: Floats, fold: Integers, truth: Floats) -> Floats:
+def moves(scatter: Scatter, cross: CrossFit, result: RegressionCertainty, truth: Floats) -> Floats:
     """(FOLDS, N, K) by how much each row moves the logarithm of the fit that scores each fold.
 
     To first order, −u / Σ ∂u/∂θ with the slope u of the NLL (Hampel 1974); 0 of the rows of the fold.
-
-    Args:
-        learnt: The quantity learnt.
-        result: N rows as they were.
-        fits: (FOLDS, K) what the other folds teach.
-        fold: (N,) the fold of each row.
-        truth: (N, K).
     """
-    found = np.zeros((FOLDS, *truth.shape))
-    for number, fit in enumerate(fits):
-        others = fold != number
-        slope, curvature = slopes(learnt, result[others], fit, truth[others])[0]
+
+    def of_fit(fit: Floats, known: Booleans) -> Floats:
+        slope, curvature = slopes(scatter, result[known], fit[0], truth[known])[0]
         total = curvature.sum(axis=0)
-        found[number, others] = -np.divide(slope, total, out=np.zeros_like(slope), where=total > 0)
-    return found
+        return np.asarray(-np.divide(slope, total, out=np.zeros_like(slope), where=total > 0))
+
+    return cross.moves(of_fit)
 
 
-def slopes(learnt: str, result: RegressionCertainty, fit: Floats, truth: Floats) -> Floats:
+def slopes(scatter: Scatter, result: RegressionCertainty, fit: Floats, truth: Floats) -> Floats:
     """(2, 2, N, K) first and second derivative of the scores `SLOPED` by θ, the logarithm of a fit.
 
     With z = (y − mean)/std, r = noise²/std², 1 for a factor, and g = 2 φ(z) − 1/√π:
@@ -325,12 +345,12 @@ def slopes(learnt: str, result: RegressionCertainty, fit: Floats, truth: Floats)
         CRPS  r std g        r std ((2 − r) g + 2 r z² φ(z))
 
     Args:
-        learnt: The quantity learnt.
+        scatter: The quantity learnt.
         result: N rows as they were.
         fit: (K,) or (N, K) the noise, or the factor.
         truth: (N, K).
     """
-    own, between = (fit**2, spread_of(result) ** 2) if learnt == NOISE else ((result.std * fit) ** 2, 0.0)
+    own, between = scatter.variances(result, fit)
     variance = own + between
     known = variance > 0
     r = np.divide(own, variance, out=np.zeros_like(truth), where=known)
@@ -377,13 +397,15 @@ def noise_of(error: Floats, spread: Floats) -> float:
     return math.sqrt(found)
 
 
-def _score_of(result: RegressionCertainty, learnt: str, k: int, error: Floats, value: float) -> Score:
-    """The quantity learnt for a target, with its 95 % interval over rows: that of an M-estimator.
+def _noise(result: RegressionCertainty, error: Floats) -> Floats:
+    return np.array([noise_of(*each) for each in zip(error.T, spread_of(result).T, strict=True)])
 
-    For a noise, rows with a variance v = spread² + σ² count by (e² − v) / v²; an end below 0 is 0.
+
+def _score_of_noise(result: RegressionCertainty, k: int, error: Floats, value: float) -> Score:
+    """Its interval over rows is that of an M-estimator; an end below 0 is 0.
+
+    Rows with a variance v = spread² + σ² count by (e² − v) / v².
     """
-    if learnt == FACTOR:
-        return root_of((error / result.std[:, k]) ** 2).score(0.95)
     variance = spread_of(result)[:, k] ** 2 + value**2
     if not (variance > 0).all():
         return Score(value, np.nan, np.nan)
@@ -397,28 +419,46 @@ def _score_of(result: RegressionCertainty, learnt: str, k: int, error: Floats, v
     return Score(value, float(low), float(high))
 
 
-def _changed(
-    result: RegressionCertainty, learnt: str, values: Floats, shift: Floats | None, rows: int
-) -> RegressionCertainty:
-    """A calibrated result; see `RegressionCalibrator.__call__`."""
-    learned = {learnt: values} if shift is None else {learnt: values, SHIFT: shift}
-    of_targets = {
-        name: dict(zip(result.target_names, each.tolist(), strict=True)) for name, each in learned.items()
-    }
-    told = {**result.method, "calibration": {"rows": rows, **of_targets}}
-    if shift is not None:
-        result = replace(result, **moved(result, shift, np.ones_like(shift)))
-    if learnt == NOISE:
-        return replace(result.with_noise(values, FROM), method=told)
+NOISE = Scatter(
+    *("noise", "unknown", "The noise{} is {}", _noise),
+    use=lambda result, values: result.with_noise(values, FROM),
+    variances=lambda result, values: (values**2, spread_of(result) ** 2),
+    score=_score_of_noise,
+)
+
+
+def _factor(result: RegressionCertainty, error: Floats) -> Floats:
+    """The root of the mean of (e / std)² of rows with a std above 0; 1 where there is none, or no error."""
+    known = result.std > 0
+    away, count = np.divide(error, result.std, out=np.zeros_like(error), where=known), known.sum(axis=0)
+    square = np.divide((away**2).sum(axis=0), count, out=np.ones(error.shape[1]), where=count > 0)
+    return np.asarray(np.where(square > 0, np.sqrt(square), 1.0))
+
+
+def _multiplied(result: RegressionCertainty, values: Floats) -> RegressionCertainty:
     given = moved(result, result.mean * (1 - values), values)
-    given |= {"mean": result.mean, "mc_error": result.mc_error, "method": told}
+    given |= {"mean": result.mean, "mc_error": result.mc_error}
     if not np.isnan(result.noise).any():
         given["noise_from"] = FROM
     return replace(result, **given)
 
 
+def _score_of_factor(result: RegressionCertainty, k: int, error: Floats, value: float) -> Score:
+    found = root_of((error / result.std[:, k]) ** 2).score(0.95)
+    return found if found.value else Score(value, np.nan, np.nan)
+
+
+FACTOR = Scatter(
+    *("factor", "known", "The std{} is multiplied by {}", _factor, _multiplied),
+    variances=lambda result, values: ((result.std * values) ** 2, 0.0),
+    score=_score_of_factor,
+)
+
+SCATTERS = {each.name: each for each in (NOISE, FACTOR)}
+
+
 def _warnings_of(
-    learnt: str,
+    scatter: Scatter,
     values: Mapping[str, Score],
     differences: Mapping[str, Score],
     after: RegressionEvaluation,
@@ -442,7 +482,7 @@ def _warnings_of(
                 "explains: `howsure.prediction_intervals` gives intervals that hold all the same."
             )
     none_left = [name for name, score in values.items() if score.value == 0]
-    if none_left and learnt == NOISE:
+    if none_left and scatter is NOISE:
         sentences.append(
             f"No noise is left for {quoted(none_left)}: the networks lie further apart than answers lie from "
             "their mean, so intervals are too wide."

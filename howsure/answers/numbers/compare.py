@@ -8,24 +8,15 @@ Fits are cross-fitted, so no row is scored with a noise that was learned from it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from howsure.answers.classes.evaluate import told_apart
-from howsure.answers.numbers.calibrate import (
-    FACTOR,
-    FOLDS,
-    FROM,
-    NOISE,
-    SLOPED,
-    moves,
-    noise_of,
-    slopes,
-    spread_of,
-)
+from howsure.answers.numbers.calibrate import FACTOR, NOISE, SLOPED, Scatter, cross_fitted, moves, slopes
 from howsure.answers.numbers.comparison_words import NUMBER_WORDS
 from howsure.answers.numbers.parts import claims, parts
 from howsure.answers.numbers.result import RegressionCertainty
@@ -35,7 +26,7 @@ from howsure.compare.protocol import Comparing
 from howsure.data.rows import quoted
 from howsure.data.targets import check_numbers
 from howsure.errors import InputError
-from howsure.judge.cross_fit import Through, through_fits
+from howsure.judge.cross_fit import Through, random_folds, through_fits
 from howsure.judge.paired import Compared, Paired, check_enough, with_outside
 from howsure.judge.scores import OUTSIDE, Mean, Measured, centred, through_cross_fits
 from howsure.methods.choices import OWN
@@ -48,12 +39,6 @@ COMPARED = {name: METRICS[name] for name in ("nll", "crps", "rmse", "mae", *OUTS
 CRPS, RMSE and MAE of one target are in its unit. Those of several are in standard deviations of the true
 numbers of each, as targets have units of their own.
 """
-
-Fit = Callable[[RegressionCertainty, Floats], Floats]
-"""From a result of some rows and their true numbers to one number for each target."""
-
-Use = Callable[[RegressionCertainty, Floats], RegressionCertainty]
-"""From a result and such numbers to the result that they give."""
 
 CrossFitted = tuple[list[RegressionCertainty], list[RegressionCertainty], list[Mapping[str, Through]]]
 """See `Comparing.calibrated`."""
@@ -127,30 +112,6 @@ def _width(result: RegressionCertainty, usual: RegressionCertainty, name: str) -
 # --- noise and calibration ----------------------------------------------------------------------------
 
 
-def _noise(result: RegressionCertainty, truth: Floats) -> Floats:
-    """(K,) noise by maximum likelihood: s of √(spread² + s²), one for all rows."""
-    error, spread = truth - result.mean, spread_of(result)
-    return np.array([noise_of(*each) for each in zip(error.T, spread.T, strict=True)])
-
-
-def _with_noise(result: RegressionCertainty, noise: Floats) -> RegressionCertainty:
-    known = replace(result, spread=None if result.spread is None else np.nan_to_num(result.spread))
-    return known.with_noise(noise, FROM)
-
-
-def _factor(result: RegressionCertainty, truth: Floats) -> Floats:
-    """(K,) factor of `std` by maximum likelihood: the root of the mean of ((y − mean)/std)²."""
-    known = result.std > 0
-    away = np.divide(truth - result.mean, result.std, out=np.zeros_like(truth), where=known)
-    count = known.sum(axis=0)
-    square = np.divide((away**2).sum(axis=0), count, out=np.ones(truth.shape[1]), where=count > 0)
-    return np.where(square > 0, np.sqrt(square), 1.0)
-
-
-def _scaled(result: RegressionCertainty, factor: Floats) -> RegressionCertainty:
-    return replace(result, std=result.std * factor)
-
-
 def _completed(
     result: RegressionCertainty,
     truth: Floats,
@@ -162,10 +123,16 @@ def _completed(
     """The same with noise where none is known; see `Comparing.completed`."""
     if not np.isnan(result.std).all():
         return [result, *changed], list(others), [{} for _ in range(1 + len(changed))]
-    return _cross_fitted(NOISE, _noise, _with_noise, result, truth, changed, others, seed)
+
+    def known(each: RegressionCertainty) -> RegressionCertainty:  # a single pass tells no spread
+        return each if each.spread is None else replace(each, spread=np.nan_to_num(each.spread))
+
+    near, far = [*map(known, changed)], [*map(known, others)]
+    return _cross_fitted(NOISE, known(result), truth, near, far, seed=seed)
 
 
-def _calibrated(
+def _cross_fitted(
+    scatter: Scatter,
     result: RegressionCertainty,
     truth: Floats,
     changed: Sequence[RegressionCertainty] = (),
@@ -173,47 +140,30 @@ def _calibrated(
     *,
     seed: int = 0,
 ) -> CrossFitted:
-    """The same with `std` times a factor; see `Comparing.calibrated`."""
-    return _cross_fitted(FACTOR, _factor, _scaled, result, truth, changed, others, seed)
-
-
-def _cross_fitted(
-    name: str,
-    fit: Fit,
-    use: Use,
-    result: RegressionCertainty,
-    truth: Floats,
-    changed: Sequence[RegressionCertainty],
-    others: Sequence[RegressionCertainty],
-    seed: int,
-) -> CrossFitted:
-    """Each row by a fit to the folds that it is not in; rows without true numbers by a fit to all rows.
+    """Each row by the fit to folds that it is not in; rows without true numbers by the fit to all rows.
 
     `method` keeps the fit to all rows, and for the unchanged rows the fits of the folds.
     """
-    fold = _fold_of(len(truth), seed)
-    places = [np.flatnonzero(fold == number) for number in range(FOLDS)]
-    fits = [fit(result[fold != number], truth[fold != number]) for number in range(FOLDS)]
-    order = np.argsort(np.concatenate(places), kind="stable")
-    overall = fit(result, truth)
-    told = {"method": name, "rows": len(truth), name: overall.tolist()}
-    of_folds = {"folds": [each.tolist() for each in fits], "seed": seed}
+    cross = cross_fitted(scatter, result, truth, seed)
+    overall, *of_folds = (each[0] for each in (cross.overall, *cross.of_folds))
+    told = {"method": scatter.name, "rows": len(truth), scatter.name: overall.tolist()}
+    of_each = {"folds": [each.tolist() for each in of_folds], "seed": seed}
 
     def called(each: RegressionCertainty, more: Mapping[str, Any]) -> RegressionCertainty:
         return replace(each, method={**each.method, "calibration": {**told, **more}})
 
-    def fitted(each: RegressionCertainty) -> RegressionCertainty:
-        parts = [use(each[place], one) for place, one in zip(places, fits, strict=True)]
-        return RegressionCertainty.joined(parts)[order]
+    def use(rows: RegressionCertainty, fit: Floats, known: int) -> RegressionCertainty:
+        return scatter.use(rows, fit[0])
 
-    near = [called(fitted(result), of_folds), *(called(fitted(each), {}) for each in changed)]
-    through = _through(name, np.array(fits), fold, [result, *changed], truth)
-    return near, [called(use(each, overall), {}) for each in others], through
-
-
-def _fold_of(rows: int, seed: int) -> Integers:
-    """(N,) number of the fold of each row."""
-    return np.random.default_rng(seed).permutation(rows) % FOLDS
+    first, *shifted = (cross.held_out(use, each) for each in (result, *changed))
+    near = [called(first, of_each), *(called(each, {}) for each in shifted)]
+    moved, through = moves(scatter, cross, result, truth), list[Mapping[str, Through]]()
+    unit = np.stack([np.ones(truth.shape[1]), _units(truth)]) * truth.shape[1]
+    for each in (result, *changed):
+        by_score = slopes(scatter, each, np.array(of_folds)[cross.fold], truth) / unit[:, None, None]
+        pairs = zip(SLOPED, by_score, strict=True)
+        through.append({score: through_fits(cross.fold, moved, *of, unbounded=True) for score, of in pairs})
+    return near, [called(scatter.use(each, overall), {}) for each in others], through
 
 
 def _by_one_fit(result: RegressionCertainty) -> RegressionCertainty:
@@ -222,30 +172,10 @@ def _by_one_fit(result: RegressionCertainty) -> RegressionCertainty:
     if "folds" not in told:
         return result
     overall = np.array(told[told["method"]])
-    if told["method"] == NOISE:
-        return _with_noise(result, overall)
-    own = np.array(told["folds"])[_fold_of(len(result), told["seed"])]
-    return _scaled(result, overall / own)
-
-
-def _through(
-    name: str, fits: Floats, fold: Integers, results: Sequence[RegressionCertainty], truth: Floats
-) -> list[Mapping[str, Through]]:
-    """Influence of rows on NLL and CRPS of results, the first of which learned the `fits` (FOLDS, K)."""
-    moved, unit = (
-        moves(name, results[0], fits, fold, truth),
-        np.stack([np.ones_like(_units(truth)), _units(truth)]),
-    )
-    found = list[Mapping[str, Through]]()
-    for each in results:
-        by_score = slopes(name, each, fits[fold], truth) / (unit[:, None, None] * truth.shape[1])
-        found.append(
-            {
-                score: through_fits(fold, moved, *of, unbounded=True)
-                for score, of in zip(SLOPED, by_score, strict=True)
-            }
-        )
-    return found
+    if told["method"] == NOISE.name:
+        return NOISE.use(result, overall)
+    own = np.array(told["folds"])[random_folds(len(result), told["seed"])]
+    return FACTOR.use(result, overall / own)
 
 
 # --- what is compared ---------------------------------------------------------------------------------
@@ -283,7 +213,7 @@ COMPARING = Comparing(
     scored=_scored,
     beside=_beside,
     familiar=told_apart,
-    calibrated=_calibrated,
+    calibrated=partial(_cross_fitted, FACTOR),
     completed=_completed,
     parts=parts,
     claims=claims,

@@ -38,7 +38,7 @@ from howsure.judge.calibrator_files import (
     read_rows_and_names,
     read_scores,
 )
-from howsure.judge.cross_fit import Through, through_fits
+from howsure.judge.cross_fit import FOLDS, Through, random_folds, through_fits
 from howsure.judge.learnt import LearntRows
 from howsure.judge.scores import SMALLEST, Score, through_cross_fits
 from howsure.judge.temperature import least, losses
@@ -48,9 +48,6 @@ from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import entropy_of, symmetric_interval
 
 METHODS = ("temperature", "offsets")
-
-FOLDS = 5
-"""Parts of the rows; each is scored by what the others teach."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -158,7 +155,7 @@ def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: 
     as_given = sums(lambda at: 1.0)
     counted = as_given[:, 3]
     there = np.flatnonzero(counted)
-    check_rows(len(there), FOLDS)
+    check_rows(len(there))
     beta, at_best = _least(sums)
     through: dict[str, Through] = {}
     moved, added = at_best[:, 1] / at_best[:, 2].sum(), None
@@ -193,7 +190,7 @@ def _folds(counted: Floats, seed: int) -> Integers:
     """(N,) the fold of each row with positions that count (N,); 0 of others."""
     there = np.flatnonzero(counted)
     fold = np.zeros(len(counted), dtype=np.int64)
-    fold[there] = np.random.default_rng(seed).permutation(len(there)) % FOLDS
+    fold[there] = random_folds(len(there), seed)
     return fold
 
 
