@@ -24,16 +24,8 @@ from typing import Any, cast
 
 from howsure.data.rows import quoted
 from howsure.errors import FileError, InputError, ModelError, raised, warn
-from howsure.models.protocol import (
-    LABEL_LOGITS,
-    LABEL_PROBABILITIES,
-    LOGITS,
-    MEAN_LOG_VARIANCE,
-    MEAN_VARIANCE,
-    PROBABILITIES,
-    VALUES,
-    ModelInfo,
-)
+from howsure.models import protocol
+from howsure.models.protocol import LOGITS, PROBABILITIES, ModelInfo
 from howsure.on_first_use import imported
 from howsure.request import Request
 from howsure.results.result import Result
@@ -187,7 +179,7 @@ LABELS = Answer(
     "several labels per row",
     "howsure.answers.labels.outcome:Labels",
     "howsure.answers.labels.result:MultilabelCertainty",
-    outputs=(LABEL_PROBABILITIES, LABEL_LOGITS),
+    outputs=(protocol.LABEL_PROBABILITIES, protocol.LABEL_LOGITS),
     parts={
         "evaluate": "howsure.answers.labels.evaluate:evaluate",
         "calibrate": "howsure.answers.labels.calibrate:calibrate",
@@ -219,7 +211,7 @@ NUMBERS = Answer(
     "numbers per row",
     "howsure.answers.numbers.outcome:Numbers",
     "howsure.answers.numbers.result:RegressionCertainty",
-    outputs=(VALUES, MEAN_VARIANCE, MEAN_LOG_VARIANCE),
+    outputs=protocol.NUMBERS,
     parts={
         "compare": "howsure.answers.numbers.compare:COMPARING",
         "above": "howsure.answers.numbers.above:asked",

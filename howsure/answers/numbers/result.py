@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib.metadata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, ClassVar, NoReturn
 
 import numpy as np
@@ -56,43 +57,29 @@ def _wide(name: str, words: str, shape: str = WIDE, **more: Any) -> Column:
     return Column(name, shape, FLOAT, UNIT, words, **more)
 
 
+_deviation = partial(_wide, least=0, unknown=True)
+
+
 COLUMNS = (
     *ROW_AND_ID,
     _wide("mean", "mean over the passes: the prediction"),
-    _wide(
-        "mc_error",
-        "standard error of `mean`, from the finite number of passes; NaN where unknown",
-        least=0,
-        unknown=True,
-    ),
-    _wide(
+    _deviation("mc_error", "standard error of `mean`, from the finite number of passes; NaN where unknown"),
+    _deviation(
         "spread",
         "standard deviation of the number between networks (epistemic), which more passes do not make "
         "smaller; None if no networks are known",
         optional=True,
-        least=0,
-        unknown=True,
     ),
-    _wide(
-        "spread_error",
-        "standard error of `spread`; None if there is no spread",
-        optional=True,
-        least=0,
-        unknown=True,
-    ),
-    _wide(
+    _deviation("spread_error", "standard error of `spread`; None if there is no spread", optional=True),
+    _deviation(
         "noise",
         "standard deviation of answers around the mean of their row (aleatoric); NaN where unknown",
         default=np.nan,
-        least=0,
-        unknown=True,
     ),
-    _wide(
+    _deviation(
         "std",
         "standard deviation of a new answer, √(`spread`² + `noise`²); NaN where `noise` is unknown",
         default=np.nan,
-        least=0,
-        unknown=True,
     ),
     _wide(
         "quantiles",
@@ -102,13 +89,11 @@ COLUMNS = (
         optional=True,
         unknown=True,
     ),
-    _wide(
+    _deviation(
         "quantiles_error",
         "standard error of `quantiles`; NaN where unknown, None if not told",
         WIDE_AT_LEVELS,
         optional=True,
-        least=0,
-        unknown=True,
     ),
     _wide(
         "networks",
@@ -118,13 +103,11 @@ COLUMNS = (
         optional=True,
         unknown=True,
     ),
-    _wide(
+    _deviation(
         "networks_noise",
         "the `noise` that each of `networks` puts out; None if it puts out none",
         WIDE_OF_NETWORKS,
         optional=True,
-        least=0,
-        unknown=True,
     ),
     Column(
         *("independent", PER_ROW, FLOAT, "count"),

@@ -25,21 +25,22 @@ from typing import Any
 import numpy as np
 
 from howsure.answers.classes import maps
-from howsure.answers.positions.calibrate import Fits, cross_fitted, tempered
+from howsure.answers.classes.parts import claims_of, of_shares
+from howsure.answers.positions.calibrate import Fits, cross_fitted, sums_in, tempered
 from howsure.answers.positions.comparison_words import POSITION_WORDS
 from howsure.answers.positions.counts import Counts, counted_of, mean_dice, mean_iou
 from howsure.answers.positions.kept import check_known, known_probabilities
-from howsure.answers.positions.parts import claims, parts
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.scores import COMPARED, calibration_error, loss_of, mean_of, of_rows
 from howsure.answers.positions.truth import check_given, truth_map, truths_of
-from howsure.compare.parts import Parts
+from howsure.compare.parts import Claims, Parts, at_best, of_scale
 from howsure.compare.protocol import Comparing
 from howsure.data.rows import quoted
 from howsure.errors import InputError
 from howsure.judge.cross_fit import through_fits
 from howsure.judge.paired import Compared, Paired, check_enough, with_outside
 from howsure.judge.scores import OUTSIDE, SMALLEST, Measured, through_cross_fits
+from howsure.judge.temperature import least
 from howsure.methods.choices import CHOICES
 from howsure.request import KEEP_PROBABILITIES
 from howsure.sampling.outcome import Floats
@@ -144,8 +145,30 @@ def _slopes(row: DenseCertainty, truth: Any, beta: float) -> Floats:
 
 
 def _parts_of(rows: Rows, truth: Any, evaluation: RowScores) -> Parts:
-    """The parts of the NLL of N rows; see `howsure.compare.parts`."""
-    return parts(_untempered(rows), truth, evaluation._counts, evaluation.measured("nll"))
+    """The parts of the NLL of N rows, of which each counts the same; see `howsure.compare.parts`."""
+    counts = evaluation._counts
+    sums, number = sums_in(_untempered(rows), truth), counts.counted[:, None]
+
+    def at(beta: float) -> Floats:
+        found = sums(lambda row: beta)
+        return np.asarray(found[found[:, 3] > 0, :3] / number)
+
+    beta, found = least(at)
+    loss, slope, curvature = found.T
+    return Parts(
+        nll=evaluation.measured("nll"),
+        best=at_best(loss, slope, curvature, len(loss)),
+        plain=of_shares(counts.right / counts.counted, counts.both.shape[1], len(loss)),
+        scale=of_scale(-np.log(beta), -beta * slope, beta**2 * curvature, len(loss)),
+    )
+
+
+def _claims(rows: Rows, truth: Any, evaluation: RowScores) -> Claims:
+    """Percentages of the labels beside how often they are right, of rows with a position that counts."""
+    counts = evaluation._counts
+    claimed = counts.bins[:, :, 2].sum(axis=1) / counts.counted
+    sums = counts.bins.sum(axis=0)[:, [0, 2, 1]]
+    return claims_of(claimed, counts.right / counts.counted, sums)
 
 
 def _beside(evaluation: RowScores, rows: Rows, outside: Rows) -> RowScores:
@@ -235,7 +258,7 @@ COMPARING = Comparing(
     calibrated=_calibrated,
     parts=_parts_of,
     alone=_alone,
-    claims=lambda rows, truth, evaluation: claims(evaluation._counts),
+    claims=_claims,
     metrics=COMPARED,
     plain=CHOICES[0].name,
     needs="true classes",
