@@ -31,8 +31,8 @@ LARGEST_GROUP = 64
 """Passes in a group of a flat round at most; more would balance hardly better and leave fewer replicates."""
 
 FEW = 4
-"""Units that a pass drops on average. Of fewer, many passes drop none and look alike, and a unit that none of
-them has dropped may be the one that matters: then independent passes look exact by luck. docs/positions.md
+"""Units that a pass drops on average. With fewer, many passes drop none and look alike, and a unit that none
+of them has dropped may be the one that matters: then independent passes look exact by luck. docs/positions.md
 shows what errors cover on either side."""
 
 
@@ -112,8 +112,8 @@ def balanced_size(sites: Sequence[Site], largest: int | None = None) -> int:
 def are_few(sites: Sequence[Site], outcome: Outcome) -> bool:
     """Whether a pass drops fewer than `FEW` of the units that one answer needs, and draws nothing else.
 
-    Where a mask has several axes, a position may need only the units that lie there: as many as the axis of
-    the channels has, whichever that is. That has at least as many as the shortest axis, and mostly many more:
+    If a mask has several axes, a position may need only the units that lie there: as many as the axis of the
+    channels has, whichever that is. That has at least as many as the shortest axis, and mostly many more:
     those of the shortest count twice. Never for an outcome that follows plans: there a pilot measures what
     errors are.
     """
@@ -149,7 +149,7 @@ def first_groups(
 
     Args:
         sites: The random calls of the model.
-        outcome: What the passes are for.
+        outcome: The outcome of the passes.
         passes: How many, or None for that.
         most: Most passes for one row, or None for those of the outcome.
 

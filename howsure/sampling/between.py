@@ -1,4 +1,4 @@
-"""How far single networks lie apart: the spread of a probability between them, and its quantiles.
+"""How far networks lie apart: the spread of a probability between them, and its quantiles.
 
 The numbers of one row's K probabilities over T passes, each pass one network:
 
@@ -32,8 +32,8 @@ SHOWN = 0.9
 least, one lies below it and one above."""
 
 TOLD = (SHOWN, 0.95, 0.99)
-"""Whose interval a sentence tells: the first of these that holds the mean, which cannot be read outside of
-where its networks lie."""
+"""Levels of the interval in a sentence: the first of these that holds the mean, which cannot be read outside
+of where its networks lie."""
 
 MOST = LEVELS[-1] - LEVELS[0]
 """Share of the networks in the widest interval."""
@@ -191,10 +191,9 @@ def _of(values: Floats, label: Integers) -> Floats:
 def spread_error(mean: Floats, spread: Floats, passes: Floats, kurtosis: Floats) -> Floats:
     """(N, K) standard error of a spread.
 
-    The root of `spread_variance`, times t₀.₉₇₅(T − 1)/1.96, and at least `ERROR_FLOOR`. Where few passes lie
-    far away, a spread that is too small has an error that is too small as well. So the error is reckoned
-    twice, the second time as of a spread that is 1.96 errors larger. Fewer than `LEAST_PASSES` do not tell
-    it: NaN.
+    The root of `spread_variance`, times t₀.₉₇₅(T − 1)/1.96, and at least `ERROR_FLOOR`. If few passes lie far
+    away, a spread that is too small has an error that is too small as well. So the error is reckoned twice,
+    the second time as of a spread that is 1.96 errors larger. Fewer than `LEAST_PASSES` do not tell it: NaN.
 
     Args:
         mean: (N, K) probabilities.
@@ -256,8 +255,8 @@ def quantiles_error(
 ) -> Floats:
     """(N, 11) standard errors of quantiles (Woodruff 1952): the distance to those at levels an error away.
 
-    The larger of the two distances is taken, over 1.96. Where such a level lies beyond all passes, the
-    distance is that of a normal distribution with the largest spread there may be, but not beyond 0 or 1.
+    The larger of the two distances is taken, over 1.96. If such a level lies beyond all passes, the distance
+    is that of a normal distribution with the largest spread there may be, but not beyond 0 or 1.
 
     Args:
         quantiles: (N, 11); NaN where unknown.
@@ -278,14 +277,14 @@ def quantiles_error(
 
 
 class BetweenNetworks:
-    """What a `Certainty` says of single networks, from its quantiles."""
+    """The part of a `Certainty` about networks, from its quantiles."""
 
     row: Integers
     quantiles: Floats | None
     quantiles_error: Floats | None
 
     def interval(self, level: float = SHOWN) -> Floats:
-        """Between which percentages of `label` single networks lie: an equal-tailed interval.
+        """The interval of networks' probabilities of `label`, equal-tailed.
 
         With MC dropout, `level` of all thinned networks give `label` a probability in it, and as many of the
         others more as less. It does not say where the truth lies, nor what a network trained from another

@@ -1,8 +1,8 @@
-"""How far the numbers of single networks lie apart: their spread, and quantiles at `between.LEVELS`.
+"""How far the numbers of networks lie apart: their spread, and quantiles at `between.LEVELS`.
 
 As `howsure.sampling.between`, for numbers that have a unit and no range. Nothing here has a floor in a unit.
 
-Beside them single networks are kept, so that any limit can be asked for afterwards: each of them where they
+Beside them networks are kept, so that any limit can be asked for afterwards: each of them where they
 are few, and otherwise `KEPT` quantiles, close together in the tails.
 """
 
@@ -37,7 +37,7 @@ def shares_of(networks: Floats, passes: Floats) -> Floats:
 
     Args:
         networks: (N, M) numbers of one target, NaN where a row has fewer.
-        passes: (N,) of each row. Where as many networks are kept, each is one of the passes.
+        passes: (N,) of each row. If as many networks are kept, each is one of the passes.
     """
     kept = np.isfinite(networks)
     count = kept.sum(axis=-1, keepdims=True)

@@ -1,4 +1,4 @@
-"""What passes may cost, in plain predictions: by counted operations, never by a clock.
+"""The price of passes, in plain predictions: by counted operations, never by a clock.
 
     pilot ── first round of all rows ── rounds of the rows that need them most      budget × N in all
 
@@ -25,7 +25,7 @@ Integers = NDArray[np.int64]
 
 
 MARGINS = (0.1, 0.05, 0.02)
-"""Of probabilities; the last is the one that is usual."""
+"""Margins of probabilities; the last is the usual one."""
 
 
 def multiply_adds(model: Model) -> int:
@@ -50,7 +50,7 @@ def usual_budget(model: Model, rows: int | None) -> float:
 
 
 def prices(levels: Sequence[Level], design: Design | None) -> tuple[tuple[float, float], ...]:
-    """What precision costs a row in which networks disagree the most, in pairs.
+    """The price of a precision for a row in which networks disagree the most, in pairs.
 
     A variance between networks is at most 1/4. Without a design, passes count as independent ones, of which
     T have an error of ½/√T. With one, the constants that its pilot fitted for undecided rows count.
@@ -70,11 +70,11 @@ def prices(levels: Sequence[Level], design: Design | None) -> tuple[tuple[float,
 
 
 class Purse:
-    """What is left for all rows of a run together.
+    """The rest of the budget for all rows of a run together.
 
     Args:
         left: Plain predictions of one row.
-        outcome: What the passes are for.
+        outcome: The outcome of the passes.
     """
 
     def __init__(self, left: float, outcome: Outcome) -> None:

@@ -67,7 +67,7 @@ MOST_ALIKE = 1e8
 
 
 class Columns(Protocol):
-    """What the errors of C columns follow; an `Outcome` says it of its own columns."""
+    """The quantities that the errors of C columns follow; an `Outcome` gives them for its own columns."""
 
     @property
     def families(self) -> tuple[int, ...]:
@@ -153,7 +153,7 @@ class Pairs:
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """What the passes of one unit (cell or balanced group) say about n rows.
+    """The statistics of the passes of one unit (cell or balanced group) over n rows.
 
     Attributes:
         mean: (n, …, C) mean of the passes.
@@ -171,7 +171,7 @@ class Estimate:
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """What several units say about n rows, added up.
+    """The statistics of several units over n rows, added up.
 
     Attributes:
         count: R, number of units, or (n, …, 1) one for each row.
@@ -180,7 +180,7 @@ class Units:
         between: (n, …, C) Σ B (m − mean)² over units of B passes with mean m: between-unit sum of squares.
         within: (n, …, C) Σ B · variance over units: within-unit sum of squares.
         late: (n, …, C) Σ of the units' squared errors from the last branching.
-        pairs: Of balanced groups where few units are dropped; else None. See `seen`.
+        pairs: Pairs of balanced groups if few units are dropped; else None. See `seen`.
     """
 
     count: Any
@@ -216,9 +216,9 @@ class Units:
 def seen(units: Units) -> tuple[Floats, Any]:
     """(n, …, C) squared standard error of a mean by what its units show, and how many units that is worth.
 
-    The variance between the units. Where few units of a network are dropped, what balance leaves may have
-    missed all groups, which then agree by luck. So what they may have missed counts too, and is worth one
-    group more (Smyth 2004).
+    The variance between the units. If few units of a network are dropped, what balance leaves may have missed
+    all groups, which then agree by luck. So what they may have missed counts too, and is worth one group more
+    (Smyth 2004).
     """
     squared = replicated(units.between, units.count, units.passes)
     if units.pairs is None:
@@ -230,10 +230,10 @@ def error_of(units: Units, columns: Columns, design: Planned | None = None) -> t
     """The error of the mean over all passes of some rows.
 
     Args:
-        units: What their units say. With a design, `count` is a number: the same for all rows, less than
+        units: Statistics of their units. With a design, `count` is a number: the same for all rows, less than
             a group of cells or whole groups.
-        columns: What the errors of the columns follow.
-        design: Of the cells; None for replicates whose variance shows the error.
+        columns: The quantities that the errors of the columns follow.
+        design: Design of the cells; None for replicates whose variance shows the error.
 
     Returns:
         (n, …, C) the squared standard error as it is expected to be. And (n, …, C) the standard error that
@@ -288,8 +288,8 @@ class EarlyError:
 
     Balance leaves a share of a row's variance, and d is that share in all rows. In a network with few random
     units it differs much between rows. `alike` says how much: it is the degrees of freedom of a variance that
-    scatters as the rows of the pilot do around the constants (Smyth 2004). Where it is small, errors are
-    wider, and soon go by what the cells of the row itself show.
+    scatters as the rows of the pilot do around the constants (Smyth 2004). If it is small, errors are wider,
+    and soon go by what the cells of the row itself show.
 
     Near p = 0 or 1, an entropy changes by about log q when p changes by one. So for the entropy, the expected
     entropy and the mutual information, the usual errors are multiplied by log² q, and p and w are those of
@@ -337,7 +337,7 @@ class EarlyError:
             variance: (…, C) variance over passes.
             spread: (…, C) between-cell variance, within one group.
             freedom: Degrees of freedom of `spread`; 0 for one cell.
-            columns: What the errors of the columns follow.
+            columns: The quantities that the errors of the columns follow.
         """
         w = undecided(columns.goes_by(mean))
         share = freedom / (freedom + _worth(self.replicates - 1, _of_each(self.alike, columns)))
@@ -352,7 +352,7 @@ class EarlyError:
             late: (…, C) squared error of the late (inner) masks.
             own: (…, C) result of `own`.
             freedom: As for `own`.
-            columns: What the errors of the columns follow.
+            columns: The quantities that the errors of the columns follow.
         """
         w, q = undecided(columns.goes_by(mean)), unseen(mean, columns)
         v = np.minimum(w + w**2, 1)

@@ -128,7 +128,7 @@ class Sums:
         self.count(values, rows)
 
     def of_rows(self, rows: Integers | slice = slice(None)) -> Units:
-        """What the units of these rows say."""
+        """The statistics of the units of these rows."""
         return Units(
             self._wide(self.units[rows]),
             self._wide(self.passes[rows]),
@@ -156,7 +156,7 @@ class Sums:
             outcome: The outcome that defines the columns.
             rows: Which rows. With a design, all of them have had the same number of cells: less than a group,
                 or whole groups.
-            design: Of the cells; None if the variance between the units of a row gives its error.
+            design: Design of the cells; None if the variance between the units of a row gives its error.
             pairs: As `Units` has it.
         """
         units = replace(self.of_rows(rows), pairs=pairs)

@@ -53,7 +53,7 @@ def first_passes(plan: Plan, levels: Sequence[Level], seed: int, outcome: Outcom
         plan: A plan made for the model.
         levels: Levels of the model; at least one has random calls.
         seed: Seed of the masks.
-        outcome: What the passes are for.
+        outcome: The outcome of the passes.
     """
     if plan.design is not None:
         cells = [

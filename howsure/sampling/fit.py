@@ -79,7 +79,7 @@ def _alike(w: Floats, squared: Floats, expected: Floats, replicates: int) -> flo
     """Degrees of freedom of the squared errors of single rows around those that the constants expect.
 
     The logarithm of a variance with f degrees of freedom has variance ψ′(f/2), ψ′ being the trigamma
-    function. A pilot measures each row's with R − 1. What rows scatter beyond that is their own (Smyth 2004),
+    function. A pilot measures each row's with R − 1. Scatter of rows beyond that is their own (Smyth 2004),
     if it is more than twice its standard error: a small pilot shows a large scatter by chance.
 
     Args:

@@ -50,7 +50,7 @@ class Flat:
     Args:
         model: The model.
         seed: Seed of the masks.
-        outcome: What the passes are for.
+        outcome: The outcome of the passes.
         passes: T, the exact number for every row; None for as many as each row needs.
         most: Most passes for one row; None for those of the outcome.
         balanced: False for independent passes.

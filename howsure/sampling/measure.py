@@ -74,7 +74,7 @@ def _variance_of_one(values: Floats) -> Floats:
 def measure_design_effects(
     replicates: Sequence[Sequence[Floats]], outcome: Outcome
 ) -> tuple[DesignEffect, DesignEffect]:
-    """Design effects of the passes of one cell, and of a group, for estimates about single networks.
+    """Design effects of the passes of one cell, and of a group, for estimates about networks.
 
     Two variances over replicates are measured: of the variance over passes, and of the share of passes below
     each quantile. Each is divided by its value for as many independent passes (`spread_variance`, p(1 − p)/T)

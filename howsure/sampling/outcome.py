@@ -41,7 +41,7 @@ Booleans = NDArray[np.bool_]
 
 @dataclass(frozen=True, eq=False)
 class Estimates:
-    """What the passes over N rows say, in C columns.
+    """The statistics of the passes over N rows, in C columns.
 
     Attributes:
         mean: (N, C) mean over the passes.
@@ -54,7 +54,7 @@ class Estimates:
         quantiles: (N, L) of the largest value between networks, or (N, K, L) of each value that has a unit,
             at `howsure.sampling.between.LEVELS`; NaN where unknown, or None where they are not told.
         quantiles_error: (N, L) or (N, K, L) their standard errors, or None.
-        networks: (N, C, M) values of single networks that have a unit, as `between_numbers.networks_of` keeps
+        networks: (N, C, M) values of networks that have a unit, as `between_numbers.networks_of` keeps
             them, or None.
         independent: (N,) how many independent passes tell the share of networks above a limit as well, or
             None.
@@ -98,7 +98,7 @@ class Estimates:
 
 
 class Tally(ABC):
-    """What is counted of the passes of N rows beside their sums, where an outcome tells more of networks.
+    """Counts of the passes of N rows beside their sums, for outcomes that tell more of networks.
 
     Attributes:
         pairs: As `howsure.sampling.error.Units` has it; whoever draws the passes sets it.
@@ -123,11 +123,11 @@ class Tally(ABC):
 
 @dataclass(frozen=True)
 class Told:
-    """What a result tells of how it came about.
+    """Settings and row numbers that a result keeps.
 
     Attributes:
         row: (N,) number of each row in the input.
-        kind: What one row is, `image` or `row`.
+        kind: Name of one row in sentences, `image` or `row`.
         method: Name and settings of the method.
         seed: Seed of the passes.
         plan: The plan the passes followed, or None.
@@ -143,7 +143,7 @@ class Told:
 
 
 class Outcome(ABC):
-    """What the answer of a row is.
+    """The kind of answer of a row.
 
     A subclass says at least `width`, `values`, `is_enough` and `result`. The rest has defaults that hold
     for plain numbers, whose error goes by nothing but what the passes over a row show.
@@ -157,8 +157,8 @@ class Outcome(ABC):
         """The outcome of a model, or None where its answers are of another kind.
 
         Args:
-            info: Of the model.
-            request: What the caller wishes; `outputs`, `class_names` and `limits` matter here.
+            info: Description of the model.
+            request: The wishes of the caller; `outputs`, `class_names` and `limits` matter here.
         """
         return None
 
@@ -194,7 +194,7 @@ class Outcome(ABC):
 
     @abstractmethod
     def values(self, raw: NDArray[np.float32], rows: Integers) -> Floats:
-        """What is averaged over passes.
+        """The values that are averaged over passes.
 
         Args:
             raw: (W, n, …) outputs of the model in W passes.
@@ -211,7 +211,7 @@ class Outcome(ABC):
             model: The model.
             rows: Its inputs.
             total: N, how many rows there are.
-            positions: Which positions count, as the caller says it, or None.
+            positions: The caller's `positions`, or None.
 
         Raises:
             InputError: These `positions` cannot be used.
@@ -226,7 +226,7 @@ class Outcome(ABC):
 
     @property
     def layout(self) -> Layout | None:
-        """Where positions lie in rows and outputs; None if answers are of whole rows."""
+        """The axes of positions in rows and outputs; None if answers are of whole rows."""
         return None
 
     def moved_back(self, undo: Callable[[Any], Any]) -> Self:
@@ -248,7 +248,7 @@ class Outcome(ABC):
         """A sentence on how the output of a model is read, where several ways come into question; or None.
 
         Args:
-            shape: Of the output for one row.
+            shape: Shape of the output for one row.
         """
         return None
 
@@ -262,7 +262,7 @@ class Outcome(ABC):
         """(n,) whether a row needs no more passes.
 
         Args:
-            estimates: Of n rows, so far.
+            estimates: Estimates of n rows, so far.
             target_error: Largest standard error of a value that is good enough; of values that have a unit,
                 as a share of their scatter.
         """
@@ -277,7 +277,7 @@ class Outcome(ABC):
         return self
 
     def tally(self, rows: int, *, all_there: bool = False) -> Tally | None:
-        """What counts the passes of so many rows beside their sums; None for the usual histograms.
+        """The counter of the passes of so many rows beside their sums; None for the usual histograms.
 
         Args:
             rows: N.
@@ -287,7 +287,7 @@ class Outcome(ABC):
 
     @abstractmethod
     def result(self, estimates: Estimates, told: Told) -> Any:
-        """What `howsure.assess` returns for these rows."""
+        """The result of `howsure.assess` for these rows."""
 
     @property
     def truth_names(self) -> tuple[str, ...] | None:

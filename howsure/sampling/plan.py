@@ -21,11 +21,11 @@ FORMAT = 7
 
 @dataclass(frozen=True)
 class Spent:
-    """What a pilot spent.
+    """The passes and the price of a pilot.
 
     Attributes:
         passes: Passes, each of one row.
-        cost: What they cost, in plain predictions of single rows.
+        cost: Their price, in plain predictions of single rows.
     """
 
     passes: Annotated[int, COUNT]
@@ -55,9 +55,9 @@ class Plan:
             this machine is faster with it.
         made_for: The random calls of the model that the plan was made for, in words; empty if it fits any
             model.
-        pilot: What the pilot spent that made the plan; None where that is not known.
-        fingerprint: Of the model that the plan was made for, as `howsure.models.fingerprint` has it; empty if
-            it is not known, as in a file of a version that did not keep it.
+        pilot: The passes and the price of the pilot; None if not known.
+        fingerprint: Fingerprint of the model that the plan was made for, as in `howsure.models.fingerprint`;
+            empty if it is not known, as in a file of a version that did not keep it.
     """
 
     design: Design | None = None

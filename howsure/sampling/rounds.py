@@ -91,7 +91,7 @@ def draw_cells(
         is_enough: Tells which rows need no more passes.
         progress: Called with the number of rows that have just been finished.
         budget: As in `draw_rounds`.
-        purse: As in `draw_rounds`. Where trunks are kept, rows come block by block, and each gets the same.
+        purse: As in `draw_rounds`. If trunks are kept, rows come block by block, and each gets the same.
     """
     design, levels = tree.design, run.model.levels
     total, at_once = len(run.numbers), tree.rows_per_call
@@ -134,14 +134,14 @@ def draw_rounds(
 
     Args:
         source: Draws the passes.
-        rounds: What it draws, round by round.
+        rounds: Its draws, round by round.
         run: The model, the rows and the outcome.
         positions: (n,) positions of the rows in the run.
         chunks: Yields any of these rows.
         is_enough: Tells which rows need no more passes.
         progress: Called with the number of rows that have just been finished.
         budget: Plain predictions that the rounds of one row may cost. The first round is drawn in any case.
-        purse: What all rows together may cost, instead of each by itself; None for no such limit.
+        purse: Budget of all rows together, instead of each by itself; None for no such limit.
         trunk: Plain predictions of the trunk of a row, if it is kept from round to round.
     """
     count = len(positions)

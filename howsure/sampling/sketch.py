@@ -132,8 +132,8 @@ class NumberSketch:
 
     A number has no natural range. So bins are equal in ½ + arctan((y − location)/scale)/π, with the mean of a
     row's first unit, and the standard deviation of its passes around that mean: bins are 0.012 to 0.024
-    standard deviations wide in the middle, and a thousand times larger unit gives the same ones. Where later
-    passes lie apart farther than `WIDER` times as much, what was counted moves to wider bins.
+    standard deviations wide in the middle, and a thousand times larger unit gives the same ones. If later
+    passes lie apart farther than `WIDER` times as much, the counts move to wider bins.
 
     A bin also holds the sum of the numbers in it, and of what goes with each. So what stands for it is their
     mean, which is the number of a pass where there is one, or where several are the same.
@@ -174,7 +174,7 @@ class NumberSketch:
         np.add.at(self._sums.reshape(-1), at.reshape(-1), summed.reshape(-1))
 
     def _widen(self, rows: Integers, scale: Floats) -> None:
-        """Set the scale (n, P) of rows. What was counted moves to where the middle of its bin lies now."""
+        """Set the scale (n, P) of rows. Counts move to the bin that holds the middle of theirs now."""
         before = self._scale[rows]
         self._scale[rows] = scale
         of_rows, numbers = np.nonzero((before > 0) & (scale > before))
@@ -251,7 +251,7 @@ class NumberSketch:
 
 
 def sketch_of(rows: int, outcome: Outcome) -> Sketch | NumberSketch | Tally | None:
-    """What counts the passes of this many rows of an outcome, or None where nothing is told of networks."""
+    """The counter of the passes of this many rows of an outcome, or None if nothing is told of networks."""
     own = outcome.tally(rows)
     if own is not None:
         return own
@@ -303,7 +303,7 @@ def with_networks(
 
     Args:
         estimates: Estimates for n rows.
-        sketch: What counted their passes, or None.
+        sketch: The counter of their passes, or None.
         outcome: The outcome that defines the values.
         effect: Design effects of their passes.
         other: Design effects for the rows in `is_other`, or None for the same.

@@ -1,8 +1,8 @@
 """Check the names in a Keras model's configuration before Keras resolves them.
 
 Keras creates whatever a configuration names. That includes functions and classes of Keras that do more than
-compute, code stored as text, and files and modules of other frameworks. Which of these Keras itself refuses
-depends on its version. Here a name may refer to one of three things: a class of Keras that is created from
+compute, code stored as text, and files and modules of other frameworks. Keras itself refuses some of these,
+depending on its version. Here a name may refer to one of three things: a class of Keras that is created from
 its configuration, a function of Keras that only computes, or an object registered in this process.
 """
 

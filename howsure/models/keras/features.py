@@ -2,8 +2,8 @@
 
 features ── Dense, linear ── temperature, shift ── logits ── softmax ── output
 
-What lies between the `Dense` layer and the activation is tried on made-up numbers. If it maps sums to sums,
-it makes another linear layer of the `Dense` one: of W h + b, a temperature T makes (W h + b) / T.
+The operations between the `Dense` layer and the activation are tried on made-up numbers. If they map sums to
+sums, they make another linear layer of the `Dense` one: a temperature T makes (W h + b) / T of W h + b.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ ROUNDING = {"float32": 1e-5, "float16": 1e-2, "bfloat16": 5e-2}
 
 ACTIVATION_LAYERS = (keras.layers.Activation, keras.layers.Softmax)
 ACTIVATION_OPERATIONS = ("Softmax", "LogSoftmax", "Sigmoid", "Cast")
-"""What may follow the last layer with weights; operations by name, since their classes are private in Keras.
+"""Operations that may follow the last layer with weights; by name, since their classes are private in Keras.
 With mixed precision, older versions of Keras cast in steps of their own."""
 
 
@@ -123,7 +123,7 @@ def constants_after(program: Program) -> Iterator[Array]:
 
 
 def _rescaled(steps: Sequence[Step], logits: Tensor) -> Tensor:
-    """What some steps, one after the other, make of the output (n, K) of the last `Dense` layer."""
+    """The result of some steps, one after the other, for the output (n, K) of the last `Dense` layer."""
     if not steps:
         return logits
     values = {steps[0].inputs()[0]: Value(logits)}

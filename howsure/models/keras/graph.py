@@ -118,7 +118,7 @@ _CONCATENATE = Concatenate()
 def ending_in(program: Program, output: str | int | Pair, model: Any, rows: Sequence[Any]) -> Program:
     """The program for one of its outputs, without the steps that this output does not need.
 
-    Of a `Pair` that one (n, 2 K) is the mean and then the variance; a model with one output keeps it.
+    The output of a `Pair`, (n, 2 K), is the mean and then the variance; a model with one output keeps it.
 
     Args:
         program: Program of a model.
@@ -158,7 +158,7 @@ def ending_in(program: Program, output: str | int | Pair, model: Any, rows: Sequ
 
 
 def _returned(program: Program, rows: Sequence[Any]) -> Any:
-    """What the only step of a program returns, nested as its author wrote it, with `KerasTensor`s."""
+    """The result of the only step of a program, nested as its author wrote it, with `KerasTensor`s."""
     (step,) = program.steps
     given = (keras.KerasTensor((1, *each.shape[1:]), dtype=str(each.dtype)) for each in rows)
     of_slot = dict(zip(program.inputs, given, strict=True))

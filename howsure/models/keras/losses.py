@@ -108,7 +108,7 @@ def trained_for(loss: KerasLoss | None, activation: str | None, shape: tuple[int
 
 
 def loss_takes(loss: KerasLoss | None) -> str | None:
-    """What a loss expects as outputs, `logits` or `probabilities`; None if unknown."""
+    """The outputs that a loss expects, `logits` or `probabilities`; None if unknown."""
     if loss is None or loss.from_logits is None or loss.name not in _YES_OR_NO | _ONE_OF_MANY:
         return None
     return LOGITS if loss.from_logits else PROBABILITIES

@@ -80,7 +80,7 @@ def _plain(value: Any) -> Any:
 
 
 class Glance:
-    """What a model and its layers hold: attributes, and what is in containers and settings among them.
+    """The contents of a model and its layers: attributes, and what is in containers and settings among them.
 
     Args:
         layers: The model, and all its layers.
@@ -132,8 +132,8 @@ class Cached:
 
     Attributes:
         look: Everything that is compared.
-        glance: What is compared first; None if that does not show everything.
-        wishes: What the caller wished; part of what is compared.
+        glance: The first comparison; None if that does not show everything.
+        wishes: The wishes of the caller; part of what is compared.
         adapter: The adapter.
     """
 

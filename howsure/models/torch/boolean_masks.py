@@ -40,7 +40,7 @@ class Boolean:
 
 @dataclass(frozen=True, eq=False)
 class Done:
-    """What an operation did with a boolean.
+    """The result of an operation on a boolean.
 
     Attributes:
         boolean: The boolean that results, or None.
@@ -54,7 +54,7 @@ class Done:
 
 
 def done(one: Boolean, name: str, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Done:
-    """What an operation does with a boolean.
+    """The result of an operation on a boolean.
 
     Args:
         one: The boolean.

@@ -46,7 +46,7 @@ def axis_after(tensor: Noted, axis: int, operations: Sequence[Made]) -> int | No
     Args:
         tensor: A tensor (n, …).
         axis: One of its axes.
-        operations: What was made of it, in order, each of the result before it.
+        operations: Operations on it, in order, each on the result before it.
 
     Returns:
         The index, ≥ 1; None if the entries were mixed, picked or joined with others.

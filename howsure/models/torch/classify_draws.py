@@ -49,7 +49,7 @@ _DIGITS = 7
 
 @dataclass(frozen=True)
 class Use:
-    """What a module makes of drawn numbers.
+    """The use that a module makes of drawn numbers.
 
     Attributes:
         kind: `mask`, `added`, `multiplied`, `branch`, `compared` with more than one number, `several` if a

@@ -1,4 +1,4 @@
-"""What a module declares about its outputs: by its config, its criterion, or its number of classes.
+"""The outputs that a module declares: by its config, its criterion, or its number of classes.
 
     config.problem_type, config.num_labels    transformers
     a loss among its attributes               Lightning: `self.criterion = nn.CrossEntropyLoss()`

@@ -276,7 +276,7 @@ def _draws(operation: Any) -> bool:
 
 @dataclass(frozen=True)
 class Place:
-    """Where the mask of a site goes in a draw.
+    """The place of the mask of a site in a draw.
 
     Attributes:
         site: The site, with its shape for one row.
@@ -320,7 +320,7 @@ def place_of(
         draw: The draw.
         other: The same draw with another number of rows.
         rows: The two numbers of rows.
-        use: What the module makes of the numbers, if known.
+        use: The use that the module makes of the numbers, if known.
 
     Returns:
         The place, or None if it is ambiguous.

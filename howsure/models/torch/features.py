@@ -18,7 +18,7 @@ class Last(Draws):
     """A prediction that stores the input of its last linear layer, and the logits.
 
     Args:
-        place: Where it computes them.
+        place: The place of this layer in the run.
         name: Name of the module, for messages.
         fixed: As in `Draws`.
     """

@@ -34,7 +34,7 @@ class Cached:
         examination: Results of examining it, without the module.
         split: Its levels, or None if passes run whole.
         whole_because: As in `TorchModel`.
-        state: What the module looked like.
+        state: The state of the module.
     """
 
     examination: Examination

@@ -56,7 +56,7 @@ class NotedTensors:
     """The tensors of a run, each with its note for as long as it lives.
 
     Attributes:
-        elsewhere: What stands for the memory of tensors from elsewhere, by identity of the tensor.
+        elsewhere: Stand-ins for the memory of tensors from elsewhere, by identity of the tensor.
     """
 
     def __init__(self) -> None:

@@ -39,7 +39,7 @@ def graph_of(
         rows: Example rows of each input, at least two.
         names: Names of the inputs.
         model: Name of the model, for messages.
-        hint: What to do if no graph can be written.
+        hint: A hint if no graph can be written.
 
     Raises:
         ModelError: `torch.export` or the translation to ONNX does not know an operation.

@@ -53,12 +53,13 @@ _DONE = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class LastLayer:
-    """Where a prediction computes its last linear layer.
+    """The place of the last linear layer in a prediction.
 
     Attributes:
         product: Index of the linear operation among all linear ones.
-        logits: Which operation in `LINEAR` or `RESCALING` from that on makes the logits; 0 for itself.
-        constants: What rescales them, as far as it is no result of the run.
+        logits: Number of the operation in `LINEAR` or `RESCALING`, from that on, that makes the logits; 0 for
+            itself.
+        constants: The rescaling constants, as far as they are no results of the run.
     """
 
     product: int
@@ -98,7 +99,7 @@ class Endings:
             self._layers[id(made[0])] = layer
 
     def ending(self, output: Tensor) -> tuple[str | None, LastLayer | None]:
-        """What the output is, and the last linear layer before it.
+        """The kind of the output, and the last linear layer before it.
 
         Returns:
             `softmax`, another activation, or `linear`; None if unknown. And where the last linear layer is
@@ -172,7 +173,7 @@ class Endings:
         return axis_after(made.tensor, 1, after[::-1])
 
     def _rescaled(self, made: Made, output: Tensor) -> tuple[Noted, Any] | None:
-        """What an operation rescales, and by what, if that is the same for all rows (n, K) of the output."""
+        """The tensor that an operation rescales, and the factor, if that is the same for all rows (n, K)."""
         if made.name.removesuffix("_") not in RESCALING or len(made.args) != 2 or made.kwargs:
             return None
         for one, other in (made.args, made.args[::-1]):

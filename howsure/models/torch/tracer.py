@@ -24,7 +24,7 @@ class Unsplittable(Exception):
 
 @dataclass(frozen=True)
 class DrawnNumbers:
-    """What an operation draws.
+    """The numbers that an operation draws.
 
     Attributes:
         scaled: As in `Draw`.
@@ -45,7 +45,7 @@ class Operation:
             kept as they are.
         kwargs: Its keyword arguments, in the same form.
         results: Its results, in the same form.
-        draw: What it draws, or None.
+        draw: Its draw, or None.
         multiply_adds: Multiply-adds for all rows.
         place: The module call that it belongs to.
     """
@@ -68,7 +68,7 @@ class Notes:
         rows: Rows of each input.
         operations: Its operations, in order.
         output: Output of the run.
-        memory: What stands for the memory of tensors from elsewhere, by identity of the tensor.
+        memory: Stand-ins for the memory of tensors from elsewhere, by identity of the tensor.
     """
 
     count: int
