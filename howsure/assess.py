@@ -24,8 +24,8 @@ from howsure.data.rows import Rows, row_kind
 from howsure.errors import InputError
 from howsure.methods.choices import default_method
 from howsure.methods.mc_dropout import MCDropout
+from howsure.methods.misplaced_arguments import belongs_to_the_method, named_either_way
 from howsure.methods.protocol import Job, Method, Passes
-from howsure.misplaced_arguments import belongs_to_the_method, named_either_way
 from howsure.models.adapt import rows_for
 from howsure.models.protocol import FLOAT32
 from howsure.prepare import check_method, prepare

@@ -16,7 +16,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from howsure.answers.printed import id_name_of, lines_of, summary_of
+from howsure.answers.printed import id_name_of, lines_of
 from howsure.compare import printed as compared
 from howsure.compare.comparison import Comparison
 from howsure.results.result import Result
@@ -84,20 +84,6 @@ def say(console: Console, text: str) -> None:
 def paragraph(console: Console, text: str) -> None:
     """Print a paragraph, wrapped at the width of the terminal, but not between a number and its `%`."""
     say(console, textwrap.fill(text, console.width, break_long_words=False, break_on_hyphens=False))
-
-
-def summary(result: Result[Any]) -> str:
-    """How a result came out, a paragraph.
-
-    For classes it says how many rows got which verdict, how often it was right, whether all is settled, and
-    what the doubt is. With several labels per row it counts answers, one for each label of each row. If a
-    kind of answer brings no summary, it gives the number of rows.
-
-    Example:
-        >>> print(summary(howsure.assess(model, x).with_truth(labels)))
-        Of 500 images the model is sure of 232 (right on 232, ...
-    """
-    return summary_of(result)
 
 
 def undecided_table(result: Result[Any], count: int) -> Table:

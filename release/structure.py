@@ -46,7 +46,7 @@ PART = re.compile(rf"{PACKAGE}(\.\w+)+:\w+")
 ROOMS = (
     *("digits.py", "words.py", "statistics.py", "errors.py", "arguments.py", "atomic.py", "optional.py"),
     *("tuning.py", "displayed.py", "sites.py", "onnx", "data", "models", "sampling", "results"),
-    *("progress.py", "request.py", "answers", "judge", "misplaced_arguments.py", "methods", "prepare.py"),
+    *("progress.py", "request.py", "answers", "judge", "methods", "prepare.py"),
     *("shifts.py", "divide.py", "training", "audit.py", "passes.py", "assess.py", "scale", "compare"),
     *("report", "terminal.py", "bare", "answers/*", "export", "__init__.py", "conformance", "demo", "cli"),
     "__main__.py",

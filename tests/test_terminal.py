@@ -11,6 +11,7 @@ from rich.text import Text
 
 from howsure import terminal
 from howsure.answers.labels.result import MultilabelCertainty
+from howsure.answers.printed import summary_of
 from howsure.words import UNIT, printable
 from tests.made import certainty_of
 
@@ -30,7 +31,7 @@ SEVEN = [[0.99, 0.01], [0.02, 0.98], [0.97, 0.03], [0.8, 0.2], [0.3, 0.7], [0.51
 
 
 def test_the_summary_counts_each_verdict_and_how_often_it_was_right():
-    text = terminal.summary(made(SEVEN, [0, 1, 1, 0, 1, 0, 0], kind="image")).replace(UNIT, " %")
+    text = summary_of(made(SEVEN, [0, 1, 1, 0, 1, 0, 0], kind="image")).replace(UNIT, " %")
     assert text.startswith(
         "The model is sure of 3 of 7 images (right on 2, 67 %), leans towards an answer on 2 "
         "(right on 2, 100 %) and is flipping a coin on 2 (right on 1, 50 %). "
@@ -39,7 +40,7 @@ def test_the_summary_counts_each_verdict_and_how_often_it_was_right():
 
 
 def test_the_summary_without_truth_only_counts():
-    text = terminal.summary(made(SEVEN[:3]))
+    text = summary_of(made(SEVEN[:3]))
     assert text.startswith(
         "The model is sure of 3 of 3 rows, leans towards an answer on none and is flipping a coin on none. "
     )
@@ -47,7 +48,7 @@ def test_the_summary_without_truth_only_counts():
 
 
 def test_the_summary_of_nothing():
-    assert terminal.summary(made(np.zeros((0, 2)), kind="image")) == "There were no images to assess."
+    assert summary_of(made(np.zeros((0, 2)), kind="image")) == "There were no images to assess."
 
 
 def test_the_table_shows_the_most_undecided_first(page):
@@ -78,15 +79,15 @@ def weather():
 
 
 def test_the_summary_of_several_labels_counts_answers(weather):
-    text = terminal.summary(weather)
+    text = summary_of(weather)
     assert text.startswith(
         "There is one answer for each of 3 labels, for each of 2 images. The model is sure of 3 of "
         "6 answers, leans towards an answer on 1 and is flipping a coin on 2. Every verdict is settled"
     )
-    known = terminal.summary(weather.with_truth([[1, 1, 1], [0, 1, 1]])).replace(UNIT, " %")
+    known = summary_of(weather.with_truth([[1, 1, 1], [0, 1, 1]])).replace(UNIT, " %")
     assert "sure of 3 of 6 answers (right on 2, 67 %)" in known
     assert "flipping a coin on 2 (right on 1, 50 %). Over all it is right on 67 % (22 to 96 %)." in known
-    assert terminal.summary(weather[:0]) == "There were no images to assess."
+    assert summary_of(weather[:0]) == "There were no images to assess."
 
 
 def test_the_table_of_several_labels_shows_the_most_undecided_answers(page, weather):

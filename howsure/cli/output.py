@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.console import Console
 
-from howsure.answers.printed import kind_of, lines_of
+from howsure.answers.printed import kind_of, lines_of, summary_of
 from howsure.atomic import TEMPORARY
 from howsure.cli.hints import paragraph
 from howsure.cli.paths import check_output
@@ -22,7 +22,7 @@ from howsure.report import write_report
 from howsure.results.export import FORMS, write_csv
 from howsure.results.result import Result
 from howsure.scale.there import missing_in
-from howsure.terminal import say, summary, undecided_table
+from howsure.terminal import say, undecided_table
 from howsure.words import printable
 
 STDOUT = Path("-")
@@ -63,7 +63,7 @@ def write_table(result: Result[Any], path: Path) -> None:
 
 def say_result(result: Any, console: Console) -> None:
     """Print the summary and the most undecided rows."""
-    paragraph(console, summary(result))
+    paragraph(console, summary_of(result))
     if len(result):
         say(console, f"\n{lines_of(result, _SHOWN).which}:\n")
         console.print(undecided_table(result, _SHOWN))

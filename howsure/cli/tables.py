@@ -17,6 +17,7 @@ from howsure.answers.classes import maps
 from howsure.answers.classes.handover import CHOSEN
 from howsure.answers.classes.sets import SCORES
 from howsure.answers.numbers.handover import CHOSEN as OF_NUMBERS
+from howsure.answers.printed import summary_of
 from howsure.answers.registry import answer_of, part_of
 from howsure.bare.files import FileColumns, read_parts, read_sample
 from howsure.cli.grouped import given as given_of
@@ -30,7 +31,7 @@ from howsure.data.label_images import LabelFolder
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import read_calibrator
 from howsure.results.export import write_csv_file
-from howsure.terminal import say, summary
+from howsure.terminal import say
 from howsure.words import counted
 
 ScoreName = StrEnum("ScoreName", {name: name for name in SCORES})  # type: ignore[misc]
@@ -136,7 +137,7 @@ def calibrate_command(
     write_table(calibrated, out)
     if out == STDOUT:
         return
-    paragraph(given.console, summary(calibrated))
+    paragraph(given.console, summary_of(calibrated))
     say(given.console, f"\nTable:   {out}")
 
 

@@ -17,11 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 import howsure
+from howsure.answers.printed import summary_of
 from howsure.compare.findings import lead
 from howsure.compare.run import default_methods
 from howsure.demo import mnist
 from howsure.report import write_comparison, write_report
-from howsure.terminal import duration, paragraph, progress, say, summary
+from howsure.terminal import duration, paragraph, progress, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -201,7 +202,7 @@ def show(certainty: Certainty, images: NDArray[np.uint8], console: Console) -> N
     paragraph(console, f"The {len(positions)} digits it is most undecided about:")
     say(console, "")
     console.print(grid)
-    paragraph(console, summary(certainty))
+    paragraph(console, summary_of(certainty))
 
 
 def draw_digit(image: NDArray[np.uint8]) -> str:

@@ -25,8 +25,8 @@ from howsure.export.arithmetic import columns_graph
 from howsure.export.compared import check_graph
 from howsure.export.whole import described, note, whole_graph
 from howsure.methods.mc_dropout import MCDropout
+from howsure.methods.misplaced_arguments import named_either_way
 from howsure.methods.protocol import Job
-from howsure.misplaced_arguments import named_either_way
 from howsure.models.adapt import adapt, capable, declared_specs, rows_for
 from howsure.models.protocol import FLOAT32, Array, ExportModel
 from howsure.models.wrapped import network_in

@@ -34,8 +34,8 @@ from howsure.methods.laplace_of_numbers import (
     no_effect,
 )
 from howsure.methods.last_layer import FITTED, REFIT, check_features, chunks, inputs_of, squared_norm
+from howsure.methods.misplaced_arguments import named_either_way
 from howsure.methods.protocol import Job, Method, Needs, Passes, Progress
-from howsure.misplaced_arguments import named_either_way
 from howsure.models.adapt import adapt, capable, check_prediction, names_for, rows_for
 from howsure.models.features import Features, read_features
 from howsure.models.fingerprint import check_fingerprint, fingerprint_of

@@ -18,8 +18,8 @@ from howsure.data.table_files import parquet_columns
 from howsure.data.tables import ANY_VECTOR, Roles, rows_of
 from howsure.errors import HowsureError, InputError
 from howsure.methods.mc_dropout import MCDropout
+from howsure.methods.misplaced_arguments import named_either_way
 from howsure.methods.protocol import Method
-from howsure.misplaced_arguments import named_either_way
 from howsure.models.adapt import declared_specs
 from howsure.optional import needs
 from howsure.request import Request

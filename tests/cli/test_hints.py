@@ -22,7 +22,7 @@ NOT_OF_COMMANDS = (
     *("cli", "conformance", "training", "demo"),  # options already; or not called by a command
     *(
         "scale/dataset.py",
-        "misplaced_arguments.py",
+        "methods/misplaced_arguments.py",
         "passes.py",
         "judge/familiarity.py",
         "judge/familiarity_scores.py",

@@ -35,7 +35,7 @@ from howsure.data.rows import check_unmasked, in_rows, quoted
 from howsure.data.targets import by_target, check_finite, check_numbers, floats_of, target_names, targets_in
 from howsure.data.twice import mark_of_pass, warn_of_same_passes
 from howsure.errors import InputError
-from howsure.misplaced_arguments import named_either_way
+from howsure.methods.misplaced_arguments import named_either_way
 from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, WIDE_AT_LEVELS, WIDE_OF_NETWORKS, Column
 from howsure.results.result import Result
 from howsure.sampling import between
