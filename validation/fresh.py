@@ -2,7 +2,6 @@
 
     python -m validation.fresh             all ten, to docs/fresh.json and docs/fresh.md
     python -m validation.fresh lstm        one of them; the others stay as they were
-    python -m validation.fresh --budget 20 lstm    at a budget, without a plan; prints figures and keeps none
 
 Nothing is kept of a network but its figures. Nothing in howsure was chosen on nine of them; `branches` showed
 what its errors lacked (decision 30). Each is trained once, on its own few digits and with its own seed, and
@@ -21,7 +20,7 @@ import numpy as np
 from keras import layers, ops
 
 import howsure
-from benchmarks.docs import Page
+from benchmarks.docs import Page, table
 from benchmarks.networks import images
 from howsure.demo import question
 from validation.__main__ import ENTROPIES, LONG_FLAT, TOP, choose, errors_of, reference_for
@@ -35,6 +34,9 @@ ROWS = 80
 
 PLANNED_ON = 2_000
 """Test images from which a plan is made."""
+
+BUDGETS = (5, 20, 80)
+"""In plain predictions of all rows. At a budget there is no plan."""
 
 PAGE = Page("fresh")
 
@@ -155,8 +157,8 @@ NETWORKS = {
 }
 
 
-def look(name: str, seed: int, budget: float | None = None) -> dict[str, Any]:
-    """Train one network and look at its error bars, with a plan or at a budget."""
+def look(name: str, seed: int) -> dict[str, Any]:
+    """Train one network and look at its error bars: with a plan, and at each budget."""
     keras.utils.set_random_seed(seed)
     data, network = images(), NETWORKS[name]
     model = network.build()
@@ -167,19 +169,31 @@ def look(name: str, seed: int, budget: float | None = None) -> dict[str, Any]:
     rows = choose(plain, data.x_test, ROWS)
     print(f"{name}: reference …", file=sys.stderr, flush=True)
     reference = reference_for(model, data.x_test[:PLANNED_ON], rows.x)
-    runs = []
-    for number in network.seeds:
-        method = howsure.MCDropout(budget=budget)
-        if budget is None:
-            method = howsure.MCDropout(plan=howsure.plan(model, data.x_test[:PLANNED_ON], seed=number))
-        runs.append(howsure.assess(model, rows.x, method=method, seed=number))
-    errors = {kind: errors_of(runs, reference, where) for kind, where in rows.kinds.items()}
     doubtful = rows.kinds["all"] & (reference.probability < 0.99)
-    if doubtful.any():
-        errors["all below 99 %"] = errors_of(runs, reference, doubtful)
+
+    def figures(method: Callable[[int], howsure.MCDropout]) -> dict[str, Any]:
+        runs = [howsure.assess(model, rows.x, method=method(each), seed=each) for each in network.seeds]
+        errors = {kind: errors_of(runs, reference, where) for kind, where in rows.kinds.items()}
+        if doubtful.any():
+            errors["all below 99 %"] = errors_of(runs, reference, doubtful)
+        flipped = [np.mean((run.verdict != reference.verdict)[run.settled]) for run in runs]
+        return {
+            "errors": errors,
+            "settled": np.mean([run.settled.mean() for run in runs]),
+            "flipped": np.mean(flipped),
+        }
+
+    def with_plan(number: int) -> howsure.MCDropout:
+        return howsure.MCDropout(plan=howsure.plan(model, data.x_test[:PLANNED_ON], seed=number))
+
     accuracy = float(np.mean(plain.argmax(axis=1) == data.y_test))
-    flipped = [np.mean((run.verdict != reference.verdict)[run.settled]) for run in runs]
-    return {"accuracy": accuracy, "runs": len(runs), "errors": errors, "flipped": float(np.mean(flipped))}
+    found = {"accuracy": accuracy, "runs": len(network.seeds)} | figures(with_plan)
+    found["budgets"] = {}
+    for budget in BUDGETS:
+        each = figures(lambda _, budget=budget: howsure.MCDropout(budget=budget))
+        each["errors"] = {kind: {TOP: errors[TOP]} for kind, errors in each["errors"].items()}
+        found["budgets"][str(budget)] = each
+    return found
 
 
 KINDS = ("all", "all below 99 %", "5 % least certain")
@@ -222,6 +236,7 @@ def page(found: dict[str, dict[str, Any]]) -> str:
         "",
         *(f"- {_in_words(found, what)}" for what in (TOP, *ENTROPIES)),
         "",
+        *_at_budgets(found),
         f"{len(found)} networks were trained for a short time on few digits of MNIST, and are shown as they "
         "came. Nothing in howsure was chosen on nine of them. What errors of `branches` lacked was found on "
         "that network, trained again ([decision 30](decisions/0030-errors-of-what-a-row-shows.md)). "
@@ -233,6 +248,33 @@ def page(found: dict[str, dict[str, Any]]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _at_budgets(found: dict[str, dict[str, Any]]) -> list[str]:
+    """The section on runs at a budget."""
+    known = {name: each["budgets"] for name, each in found.items() if "budgets" in each}
+    if not known:
+        return []
+    flips = [100 * each["flipped"] for of_one in known.values() for each in of_one.values()]
+    heads = [f"{what} {budget}" for budget in BUDGETS for what in ("coverage at", "settled, flipped at")]
+    lines = []
+    for name, of_one in known.items():
+        cells = [name]
+        for budget in BUDGETS:
+            each = of_one[str(budget)]
+            shares = f"{100 * each['settled']:.0f} %, {100 * each['flipped']:.1f} %"
+            cells += [_cover(each["errors"]["all"][TOP]), shares]
+        lines.append(cells)
+    return [
+        "## At a budget",
+        "",
+        "A budget is in plain predictions of all rows, and there is no plan. *Settled* is the share of rows "
+        "whose verdict more passes should not change; *flipped* is the share of these whose verdict differs "
+        f"from the reference's: {min(flips):.1f} to {max(flips):.1f} %.",
+        "",
+        table(["network", *heads], *lines),
+        "",
+    ]
 
 
 def _cover(found: dict[str, float]) -> str:
@@ -255,11 +297,4 @@ def _of(found: dict[str, dict[str, Any]], what: str, key: str) -> list[float]:
 
 if __name__ == "__main__":
     seeds = {name: number for number, name in enumerate(NETWORKS, start=1)}
-    if "--budget" in sys.argv:
-        at = sys.argv.index("--budget")
-        for name in sys.argv[at + 2 :] or NETWORKS:
-            found = look(name, seeds[name], float(sys.argv[at + 1]))
-            covers = {kind: _cover(each[TOP]) for kind, each in found["errors"].items()}
-            print(f"{name}: settled and wrong {100 * found['flipped']:.2f} %; coverage {covers}", flush=True)
-    else:
-        PAGE.look_at(NETWORKS, lambda name: look(name, seeds[name]), page)
+    PAGE.look_at(NETWORKS, lambda name: look(name, seeds[name]), page)

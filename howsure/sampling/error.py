@@ -252,7 +252,8 @@ def error_of(units: Units, columns: Columns, design: Planned | None = None) -> t
     if freedom:
         spread = columns.spread(units.between * (cells / units.passes / freedom))
     own = error.own(units.mean, within, spread, freedom, columns)
-    told = error.squared(units.mean, late * (groups / cells), own, freedom, columns) / groups
+    late_of_group = late * (groups / cells)
+    told = error.squared(units.mean, late_of_group, own, freedom, units.passes, columns) / groups
     return late / cells + own / groups, np.maximum(np.sqrt(told), columns.least_error)
 
 
@@ -283,7 +284,8 @@ class EarlyError:
     w, v         w = 2√(p(1−p)), and v = w + w², at most 1
     F            what the constants are worth for one row: 1/F = 1/(R − 1) + 1/`alike`, R = `replicates`
     widened      (t/1.96)² of Student's t with f + 1/(1/(2(R − 1)) + 1/`alike`) degrees of freedom: the rows
-                 of a pilot share masks, so R groups of n rows have between R − 1 and n (R − 1) of them
+                 of a pilot share masks, so R groups of n rows have between R − 1 and n (R − 1) of them; at
+                 most T − 1, those of a variance over the T passes of the row
     widened'     the same with `alike`
 
     Balance leaves a share of a row's variance, and d is that share in all rows. In a network with few random
@@ -344,7 +346,9 @@ class EarlyError:
         own: Floats = _between(self.of_variance, 1 - share, w, columns) * variance
         return own + _between(self.of_spread, share, w, columns) * spread if freedom else own
 
-    def squared(self, mean: Floats, late: Floats, own: Floats, freedom: int, columns: Columns) -> Floats:
+    def squared(
+        self, mean: Floats, late: Floats, own: Floats, freedom: int, passes: int, columns: Columns
+    ) -> Floats:
         """(…, C) squared error of the columns.
 
         Args:
@@ -352,6 +356,7 @@ class EarlyError:
             late: (…, C) squared error of the late (inner) masks.
             own: (…, C) result of `own`.
             freedom: As for `own`.
+            passes: T of the row.
             columns: The quantities that the errors of the columns follow.
         """
         w, q = undecided(columns.goes_by(mean)), unseen(mean, columns)
@@ -359,7 +364,9 @@ class EarlyError:
         moved = columns.moves(q) ** 2
         late_usual = _usual(self.usual_late, q, moved, columns)
         early_usual = _usual(self.usual_early, q, moved, columns)
-        by_own, by_usual = _both_widened(self.replicates, self.alike, tuple(columns.families), freedom)
+        by_own, by_usual = _both_widened(
+            self.replicates, self.alike, tuple(columns.families), freedom, passes
+        )
         return by_own * (v * late + w * own) + by_usual * ((1 - v) * late_usual + (1 - w) * early_usual)
 
     @property
@@ -390,11 +397,12 @@ def widened(degrees: ArrayLike) -> Floats:
 
 @functools.lru_cache
 def _both_widened(
-    replicates: int, alike: tuple[float, ...], families: tuple[int, ...], freedom: int
+    replicates: int, alike: tuple[float, ...], families: tuple[int, ...], freedom: int, passes: int
 ) -> tuple[Floats, Floats]:
     """(C,) `widened` and `widened'` of `EarlyError`, which are the same in every round of every call."""
     of_each = _constants_of_each(alike, families)
-    return widened(freedom + _worth(2 * (replicates - 1), of_each)), widened(of_each)
+    of_own = np.minimum(freedom + _worth(2 * (replicates - 1), of_each), passes - 1)
+    return widened(of_own), widened(of_each)
 
 
 _UNKNOWN, _UNUSUAL = ((np.nan,) * 2,), ((np.nan,) * 3,)

@@ -79,15 +79,31 @@ def test_undecided_rows_go_by_what_they_tell_and_nearly_certain_ones_by_what_is_
     half, certain = columns(np.full((2, 2), 0.5)), columns(np.array([[1.0, 0.0], [1.0, 0.0]]))
     own = error.own(half, variance, np.zeros_like(variance), 0, outcome())
     assert own == pytest.approx(0.1 * variance)
-    assert error.squared(half, late, own, 0, outcome()) == pytest.approx(WIDENED * (late + own))
+    assert error.squared(half, late, own, 0, 1000, outcome()) == pytest.approx(WIDENED * (late + own))
     by_log = np.log(0.0001) ** 2
     usual = [0.5, 0.5, 0.07 * by_log, 0.09 * by_log, 0.11 * by_log]
-    assert error.squared(certain, late, own, 0, outcome()) == pytest.approx(np.array([usual, usual]) * 0.0001)
-    # Late masks are believed from p = 0.89 on, w + w^2 = 1.
-    early = error.squared(columns(np.full((2, 2), 0.8)), 0 * late, own, 0, outcome())
-    assert error.squared(columns(np.full((2, 2), 0.8)), late, own, 0, outcome()) - early == pytest.approx(
-        WIDENED * late
+    assert error.squared(certain, late, own, 0, 1000, outcome()) == pytest.approx(
+        np.array([usual, usual]) * 0.0001
     )
+    # Late masks are believed from p = 0.89 on, w + w^2 = 1.
+    early = error.squared(columns(np.full((2, 2), 0.8)), 0 * late, own, 0, 1000, outcome())
+    assert error.squared(
+        columns(np.full((2, 2), 0.8)), late, own, 0, 1000, outcome()
+    ) - early == pytest.approx(WIDENED * late)
+
+
+@pytest.mark.parametrize("passes", [2, 3, 4, 10])
+def test_errors_of_few_passes_cover_95_percent(random, passes):
+    """The constant is known, but the variance that it is multiplied with comes from these passes."""
+    drawn = random.normal(0.5, 0.02, size=(passes, 4000))
+    mean = np.stack([drawn.mean(axis=0), 1 - drawn.mean(axis=0)], axis=-1)
+    variance = np.repeat(drawn.var(axis=0)[:, None], 5, axis=1)
+    share = 1 / (passes - 1)
+    error = EarlyError(NOTHING_USUAL, NOTHING_USUAL, ((share, share),) * 4, (NONE,) * 4, replicates=1000)
+    own = error.own(columns(mean), variance, np.zeros_like(variance), 0, outcome())
+    told = np.sqrt(error.squared(columns(mean), 0 * own, own, 0, passes, outcome()))[:, 0]
+    # Four standard errors of a share of 4,000 rows are 1.4 points.
+    assert np.mean(abs(mean[:, 0] - 0.5) <= 1.96 * told) == pytest.approx(0.95, abs=0.014)
 
 
 def test_each_of_three_classes_goes_by_itself_and_entropies_by_the_top_class():
@@ -95,7 +111,7 @@ def test_each_of_three_classes_goes_by_itself_and_entropies_by_the_top_class():
     p = np.array([[0.99, 0.01, 0.0]])
     q = np.array([0.0099, 0.0099, 0.0]) + 0.0001
     w = 2 * np.sqrt(p[0] * (1 - p[0]))
-    squared = error.squared(columns(p), np.zeros((1, 6)), np.zeros((1, 6)), 0, outcome(3))[0]
+    squared = error.squared(columns(p), np.zeros((1, 6)), np.zeros((1, 6)), 0, 1000, outcome(3))[0]
     assert squared[:3] == pytest.approx((1 - w) * q)
     assert squared[3:] == pytest.approx([(1 - w[0]) * q[0] * np.log(0.01) ** 2] * 3)
 
@@ -127,7 +143,7 @@ def test_rows_that_look_certain_have_the_error_of_those_that_look_so(random):
     none = np.zeros((4_000, 5))
     found = fitted(columns(mean), squared, np.zeros_like(squared), none, none)
     certain = columns(np.array([[0.999, 0.001]]))
-    told = found.squared(certain, none[:1], none[:1], 0, outcome())[0, 0]
+    told = found.squared(certain, none[:1], none[:1], 0, 1000, outcome())[0, 0]
     w = 2 * np.sqrt(0.999 * 0.001)
     assert told == pytest.approx((1 - w) * (0.999 - p.mean()) ** 2 * widened(MOST_ALIKE), rel=0.05)
 
@@ -141,7 +157,7 @@ def test_rows_that_never_differ_have_no_error():
 def test_what_was_not_measured_is_not_nothing():
     half, of_all = columns(np.full((1, 2), 0.5)), np.full((1, 5), 0.5)
     assert np.isnan(UNMEASURED.own(half, of_all, of_all, 0, outcome())).all()
-    assert np.isnan(UNMEASURED.squared(half, of_all, of_all, 0, outcome())).all()
+    assert np.isnan(UNMEASURED.squared(half, of_all, of_all, 0, 1000, outcome())).all()
 
 
 @pytest.mark.parametrize(
