@@ -327,7 +327,7 @@ FACTS = (
     ("label verdict", "`coin flip` of a label, where settled", ENUMERATED, FACT),
     ("groups of labels", "`at most 12 ± 3 %`, `at least 61 ± 2 %` of several labels", ENUMERATED, FACT),
     ("unfamiliar", "`at most 0.4 % of held-out images are as unfamiliar`", "held-out rows", FACT),
-    ("false alarm", "`no more of a difference than chance allows`", DRAWN, FACT),
+    ("false alarm", "`chance may explain the difference`", DRAWN, FACT),
     ("direction", "`it is too sure`, `it is more modest than it need be`", FALSE, FACT),
     ("false groups", "`No group of the 10 is off the diagonal by more than chance`", DRAWN, FACT),
     ("direction of groups", "`2 below it (too sure)`", FALSE, FACT),

@@ -255,7 +255,7 @@ def test_the_summary_counts_what_lies_in_the_intervals() -> None:
     held = int(np.sum((low <= result.truth[:, 0]) & (result.truth[:, 0] <= high)))
     said = summary(result).replace("\u00a0", " ")
     assert f"{100 * held / 400:.1f} % (" in said
-    assert "no more of a difference than chance allows." in said
+    assert "chance may explain the difference." in said
     narrow = dataclasses.replace(result, std=result.std / 2)
     assert "Intervals are too narrow. howsure.calibrate corrects that" in summary(narrow)
     wide = dataclasses.replace(result, std=result.std * 3)

@@ -37,8 +37,8 @@ class ClassWords:
         "aurc": Wording(
             "Which method knows best when it is wrong?",
             "the best order from certain to doubtful",
-            "averaged over how many of its most certain {kind}s {it} answers, {value} of the answers are "
-            "wrong",
+            "on average over the shares of {kind}s that {it} may answer, the most certain first, {value} of "
+            "the answers are wrong",
             "below",
         ),
         "accuracy": Wording(

@@ -88,7 +88,7 @@ def claim_in_words(claim: float, right: Proportion) -> str:
     said += f"({interval_of(right)}): "
     off = differs_from_claim(claim, right)
     if not off:
-        return said + "no more of a difference than chance allows."
+        return said + "chance may explain the difference."
     words = "it is too sure" if off < 0 else "it is more modest than it need be"
     by = abs(100 * (claim - right.share))
     return (

@@ -268,9 +268,7 @@ def _trust(result: RegressionCertainty) -> Point:
     said = f"The intervals of {off:,} of {numbers} are too narrow, or wider than they need be, by more than "
     said += "chance allows."
     if not off:
-        said = (
-            f"Those of {numbers} hold as many true answers as they should, as far as chance lets it be seen."
-        )
+        said = f"The intervals of {numbers} hold as many true answers as they should, but for chance."
     return Point(question, said, link=("targets", "Number by number"))
 
 

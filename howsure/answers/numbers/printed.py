@@ -187,7 +187,7 @@ def coverage_in_words(result: RegressionCertainty, k: int) -> str:
         return f"Its true answer lies {'in' if found.count else 'outside'} the 95{UNIT} interval."
     said = f"{share_of(found)} ({interval_of(found)}) of the true answers lie in their 95{UNIT} intervals"
     if not verdict:
-        return f"{said}: no more of a difference than chance allows."
+        return f"{said}: chance may explain the difference."
     return f"{said}. Intervals are {verdict}. {MENDED}"
 
 
@@ -228,7 +228,7 @@ def _coverages_in_words(result: RegressionCertainty) -> str:
         if (verdict := verdict_of(levels))
     ]
     if not verdicts:
-        return f"{said}: no more of a difference than chance allows."
+        return f"{said}: chance may explain the difference."
     return f"{said}. {upper(listed(verdicts))}. {MENDED}"
 
 

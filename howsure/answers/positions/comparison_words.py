@@ -28,7 +28,8 @@ class PositionWords(ClassWords):
         "aurc": Wording(
             "Which method knows best where its labels are wrong?",
             "the best order from certain to doubtful",
-            "averaged over how many of its most certain {kind}s {it} keeps, their 1 − Dice is {value}",
+            "on average over the shares of {kind}s that {it} may keep, the most certain first, their 1 − "
+            "Dice is {value}",
             "below",
         ),
     }
