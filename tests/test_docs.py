@@ -62,6 +62,19 @@ def commands_in(text):
     return [line.removeprefix("howsure ").split() for line in lines if line.startswith("howsure ")]
 
 
+@pytest.mark.parametrize("name", ["README.md", "docs/index.md", "docs/choosing.md"])
+def test_a_page_is_called_by_its_heading_in_lists_of_pages(name):
+    page = ROOT / name
+    text = page.read_text(encoding="utf-8")
+    links = re.findall(r"^- \[([^\]]+)\]\(([^)#\s]+\.md)", text, re.MULTILINE)
+    links += re.findall(r"\| \[([^\]]+)\]\(([^)#\s]+\.md)", text)
+    assert links
+    headings = {
+        target: (page.parent / target).read_text(encoding="utf-8").split("\n")[0] for _, target in links
+    }
+    assert [title for title, target in links if headings[target] != f"# {title}"] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=relative)
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", without_blocks(page.read_text(encoding="utf-8"))):
