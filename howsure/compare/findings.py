@@ -292,7 +292,11 @@ def _ood(comparison: Comparison, rows: str) -> str:
         between = set(better(comparison, "outside_auroc", rows)).difference(
             ranking.tied, comparison.calibrations
         )
-        said.append(_better_than(comparison, baseline, [m for m in comparison.methods if m in between]))
+        also = [called(comparison, method) for method in comparison.methods if method in between]
+        if also:
+            are = "are" if len(also) > 1 else "is"
+            than = f"better than {the(comparison, baseline)} by more than chance"
+            said.append(f"{upper(listed(also))} {are} also {than}.")
     worse = [
         called(comparison, name)
         for name in comparison.rivals("outside_auroc", rows)

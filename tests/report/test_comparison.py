@@ -459,8 +459,8 @@ def test_a_familiarity_that_notices_strangers_best_is_named_and_what_may_be_as_g
     assert said == (
         "Given one of 'letters' and one of the images here, familiarity by density finds the former "
         f"less familiar in {pair_with(found, 'density')} of cases; a guess is right in half. The softmax "
-        f"finds the former more uncertain in {pair_with(found, 'softmax')}. Better than the softmax by more "
-        "than chance: MC dropout and the ensemble."
+        f"finds the former more uncertain in {pair_with(found, 'softmax')}. MC dropout and the ensemble are "
+        "also better than the softmax by more than chance."
     )
     for name in ("MC dropout", "ensemble"):
         assert found.difference(name, "softmax", "outside_auroc", "letters").low > 0
