@@ -373,7 +373,7 @@ SHOWN = (
 
 ABOVE = """# Between networks
 
-How far apart do single networks lie, and does `certainty.interval(0.9)` hold nine in ten of them? Yes: on
+How far apart do networks lie, and does `certainty.interval(0.9)` hold nine in ten of them? Yes: on
 digits it holds {INSIDE} % of the thinned networks, by verdict. This is not how well their mean is known.
 And it promises nothing about the truth, which lies outside of many intervals.
 """
@@ -387,7 +387,7 @@ EXPLAINED = """
   finite. It is 1.96 times `mc_error`, and is about the mean of all thinned networks. More passes make it as
   small as you like.
 - **Most networks say 40 to 62 %**. This is a 90 % interval of the posterior predictive distribution: how
-  far single networks lie apart. Each thinned network has its own percentage for '8'. One in twenty says less
+  far networks lie apart. Each thinned network has its own percentage for '8'. One in twenty says less
   than 40 %, one in twenty more than 62 %. More passes do not change this; they only measure it better.
   `certainty.interval(0.9)` has these ends. `certainty.spread` has the standard deviation between networks
   for every class.
