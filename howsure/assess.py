@@ -109,8 +109,7 @@ def assess(
             mask of Keras counts; without either, all.
         of_label: For a model with K sigmoids at each position, none of which excludes another: the label
             whose map is assessed, by its name in `class_names` or its place from 0. The result has two
-            classes, without and with the label. Each label is a call of its own, with the same thinned
-            networks.
+            classes, without and with the label. Each label takes a call, with the same thinned networks.
 
     Returns:
         A `Certainty` of N rows; a `MultilabelCertainty` if a row has several labels; a `RegressionCertainty`

@@ -20,8 +20,7 @@ TEMPORARY = ".howsure-"
 def write_whole(path: str | os.PathLike[str], write: Callable[[str], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then move it into place.
 
-    If `path` is a link, the target is written, and the link stays. A file that was there keeps its
-    permissions.
+    If `path` is a link, its target is written. A file that was there keeps its permissions.
 
     Args:
         path: Path of the finished file.

@@ -19,8 +19,7 @@ Progress = bool | Told | None
 def told(progress: Progress, task: str) -> Iterator[Told | None]:
     """The function to call with (rows done, rows in all), or None if nobody wants to know.
 
-    True stands for a bar on stderr where that is a terminal; elsewhere for a line every ten seconds, and one
-    at the end.
+    True shows a bar if stderr is a terminal, otherwise a line every ten seconds, and one at the end.
 
     Args:
         progress: As a caller gave it.

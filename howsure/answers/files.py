@@ -25,8 +25,7 @@ def load(path: str | os.PathLike[str], *, without: Collection[str] = ()) -> Any:
 
     Args:
         path: A file, a folder that `save` wrote, or one of parts that `howsure assess --out FOLDER` wrote.
-            All rows are read into memory, but maps of positions only when they are used. A warning names
-            missing parts.
+            Rows are read into memory, but maps of positions only when used. A warning names missing parts.
         without: Names of columns that may be None, such as `spread`. They are left out to save memory.
 
     Raises:

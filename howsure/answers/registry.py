@@ -450,8 +450,7 @@ def outcome_of(info: ModelInfo, request: Request, found: Sequence[str] | None = 
     Args:
         info: Description of the model.
         request: The arguments of the caller.
-        found: Names that came with the rows, for a model that has none. A model's own names give the order of
-            its outputs.
+        found: Names that came with the rows, for a model that has none. A model's own names give the order.
 
     Raises:
         InputError: Names that do not fit, or `outputs` is unknown.

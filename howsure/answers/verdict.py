@@ -130,8 +130,7 @@ def disagreement_error(
 ) -> Floats:
     """(...) standard error of `disagreement_of`, at most: (E · error of I + I · error of E) / (E + I)².
 
-    The delta method, with the two errors as if they always added up. NaN where one is unknown or there is no
-    doubt.
+    The delta method, with the two errors added up. NaN where one is unknown or there is no doubt.
     """
     total = expected_entropy + mutual_information
     changed = expected_entropy * mutual_information_error + mutual_information * expected_entropy_error

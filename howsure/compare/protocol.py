@@ -210,8 +210,7 @@ class Comparing:
         shifts: Changes of images by default.
         words: How the comparison is told.
         keep: Fields that results need for the scores, as `keep` of `howsure.assess`.
-        gathered: From blocks of a result, the number of rows, and a folder for temporary files, to one
-            result.
+        gathered: From blocks, the number of rows, and a folder for temporary files, to one result.
         kept: From a scored result to what a comparison keeps of it.
     """
 

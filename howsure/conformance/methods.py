@@ -30,8 +30,7 @@ def check_method(method: Method, model: Any, x: Array, outputs: str | None = Non
 
     Args:
         method: The method to check.
-        model: A model with the needs of the method, of any framework or behind the seam, and any kind of
-            answer.
+        model: A model with the needs of the method, of any framework, and any kind of answer.
         x: (N, …) rows for it, N ≥ 4, of which the first is not repeated.
         outputs: As in `howsure.assess`.
 

@@ -347,8 +347,7 @@ def _warn_of_turned(names: Sequence[str]) -> None:
 def _decode(file: Path) -> tuple[Image.Image | Array, bool]:
     """The image, upright, and True if it had to be turned.
 
-    A TIFF image that is not of 8 bits, or that Pillow does not know, gives its bands (H, W, C), if rasterio
-    is installed.
+    A TIFF image that is not of 8 bits, or that Pillow does not know, gives its bands (H, W, C), by rasterio.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 

@@ -255,9 +255,8 @@ def _is_lost(each: tuple[Array, ...], layout: Layout, share: float) -> bool:
     """Whether a spot left its place in rows of one array.
 
     Args:
-        each: Both rows with spots, the same with exchanged spots, and what became of these two. For a
-            function that draws at random also the results, in two draws, for rows without spots: what it
-            adds.
+        each: Both rows with spots, the same with exchanged spots, and these two after the change. For a
+            function that draws at random also two draws for rows without spots.
         layout: Layout of the rows.
         share: Least share of the brightest spot at which one is still in its place.
     """

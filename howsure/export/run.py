@@ -64,8 +64,8 @@ class Exported:
         seed: Seed of their masks.
         rows: On how many rows the graph was held against `assess`.
         made_up: Whether these were made up, as none were given.
-        largest_difference: Largest difference of two numbers, over all columns; for a regression, as a share
-            of the spread.
+        largest_difference: Largest difference of two numbers in all columns; for a regression, as a share of
+            the spread.
         size: Bytes of the file.
         cost: Cost of the passes, counted in multiplications, in plain predictions; None without a design.
         expected_error: Expected standard error of a probability of 0.5, or of a number as a share of its

@@ -58,7 +58,7 @@ def differs_from_claim(claim: float, right: Proportion, among: int = 1) -> int:
 
     An exact binomial test at 5 %, half of it for each side (Clopper & Pearson 1934). If the claims of rows
     differ, their number of right answers varies less than a binomial one (Hoeffding 1956), so it errs more
-    rarely still.
+    rarely.
 
     Args:
         claim: Mean claimed probability, in [0, 1].

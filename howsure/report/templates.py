@@ -46,8 +46,8 @@ def script(name: str = "report.js") -> Script:
 def environment() -> jinja2.Environment:
     """The environment of templates; those of a kind of answer are in its own folder: `classes/page.html.j2`.
 
-    It escapes all values, shows characters that would reorder the text around them, and raises an error for
-    missing ones.
+    It escapes all values, shows characters that would reorder the text, and raises an error for missing
+    values.
     """
     here = Path(__file__).parent
     found = jinja2.Environment(

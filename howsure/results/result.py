@@ -226,8 +226,7 @@ class Result(Shown, Generic[OneRow]):
         Maps that lie in files stay there.
 
         Args:
-            parts: At least one, with the same settings; only `version` may differ, and the result has that of
-                the first.
+            parts: At least one, with the same settings; `version` may differ, and the first counts.
 
         Raises:
             InputError: None at all, parts of another type, or that differ in settings or optional columns.

@@ -63,8 +63,7 @@ def assess(
     Args:
         dataset: Columns as in a Parquet file of rows: one for each feature, or one of lists or tensors; and
             one of ids, as the order of rows is not kept.
-        model: The path of a model file, `package.module:function`, or a function without arguments that makes
-            the model.
+        model: The path of a model file, `package.module:function`, or a function that makes the model.
         plan: A plan of `howsure.plan(model, x, precision="float32")`; needed for `MCDropout()`.
         method: As in `howsure.assess`. Default: `MCDropout(plan=plan)`.
         weights: A state dict for what `package.module:function` makes, or None.

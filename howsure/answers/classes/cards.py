@@ -127,8 +127,7 @@ def cards(
         looks: Pictures or values of the rows.
         positions: Places in `answers`.
         budget: Most characters that all pictures may take together.
-        asked: Names of the labels if rows have several: the answers of all rows for the first label come
-            first.
+        asked: Names of the labels if rows have several: answers of all rows for the first label come first.
     """
     places = [row_and_label(int(position), answers, asked) for position in positions]
     shown = looks.of([row for row, _ in places], budget)

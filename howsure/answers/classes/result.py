@@ -356,8 +356,7 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
 
         Args:
             passes: (S, N, K), S ≥ 2; or S times (N, K), each as `from_probabilities` takes it, and aligned by
-                index or `id`. An iterator of them is read once, and after its first 32 nothing is kept of
-                it but sums.
+                index or `id`. An iterator of them is read once; after the first 32, only sums are kept.
             class_names: As in `from_probabilities`.
             source: As there.
             thresholds: As there.

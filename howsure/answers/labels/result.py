@@ -66,9 +66,8 @@ COLUMNS = (
 class MultilabelCertainty(OfProbabilities[MultilabelRow]):
     """The labels of each of N rows, the certainty of each answer, and the reason of its doubt.
 
-    Each label is a question of its own, answered yes or no: any number of them may hold. All arrays are
-    read-only. Entropies are in nats; those of one yes or no are at most log 2. Label numbers and row numbers
-    start at 0.
+    Each label is a yes or no; any number may hold. All arrays are read-only. Entropies are in nats; those of
+    one yes or no are at most log 2. Label numbers and row numbers start at 0.
 
     The other attributes are those of `Certainty`, with a number for each label, (N, K), not one for a row.
 

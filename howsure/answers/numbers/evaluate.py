@@ -132,8 +132,7 @@ class RegressionEvaluation(Comparable, Displayed):
     Every attribute of `TargetScores` is one of this too: `evaluation.rmse`. With several targets it is a
     mapping by their names: `evaluation.rmse["price"]`.
 
-    Intervals are over rows: they are for the score of all rows like these. docs/numbers.md shows how often
-    they hold.
+    Intervals are for the score of all rows like these. docs/numbers.md shows how often they hold.
 
     Attributes:
         rows: How many.

@@ -392,8 +392,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         """The same in the unit of the target, if training used (y − mean)/std.
 
         Args:
-            mean: The number that training subtracted: one, or K of them; a series, such as `y.mean()`, by
-                name.
+            mean: The number that training subtracted: one, or K; a series, such as `y.mean()`, by name.
             std: The number that training divided by, > 0, likewise.
             truth: Unit of the true numbers, if there are some: `standardised` or `real`. Default: the one in
                 which the predictions lie close to them.

@@ -452,8 +452,7 @@ class DenseCertainty(Result[DenseRow]):
         """The same with true classes beside it.
 
         Args:
-            labels: (N, *P) class numbers; −1, −100 and 255 (of up to 255 classes) mark positions that do not
-                count.
+            labels: (N, *P) class numbers; −1, −100 and 255 (of up to 255 classes) do not count.
             ignore: One or more numbers of positions that do not count, or None.
 
         Raises:

@@ -92,8 +92,7 @@ class DensePredictionSets:
         """The sets of N ≥ 0 rows, made as they are asked for. The most probable class is always in.
 
         Raises:
-            InputError: Not a `DenseCertainty`, one of other classes, or without the probabilities of all
-                classes.
+            InputError: Not a `DenseCertainty`, or of other classes, or without all probabilities.
         """
         check_kind(result, POSITIONS, self.class_names)
         check_known(result)
