@@ -259,8 +259,8 @@ def check_levels(model: PassModel) -> None:
     repeated = [layer.name for layer in model.info.layers if layer.repeated]
     require(sites or not repeated, "Without sites no layer is repeated", repeated)
     costs = [level.cost for level in levels]
-    right = all(0 <= cost <= 1 for cost in costs) and abs(sum(costs) - 1) < 1e-6
-    require(right, "The levels' costs are shares of a plain prediction and add up to 1", costs)
+    right = all(0 <= cost < np.inf for cost in costs) and sum(costs) > 1 - 1e-6
+    require(right, "The levels' costs are in plain predictions and add up to 1 or more", costs)
     sizes = [level.size for level in levels]
     enough = min(sizes) >= 1 and max(sizes) >= np.prod(model.info.output_shape)
     require(enough, "The levels' sizes are those of their largest tensors, the output among them", sizes)

@@ -163,7 +163,8 @@ class Level:
 
     Attributes:
         sites: The random calls at its start; empty at the first level, which all passes share.
-        cost: Its cost as a share of one plain prediction, in [0, 1].
+        cost: Its cost in plain predictions of one row, ≥ 0. All levels together cost 1, or more where a pass
+            does what a plain prediction does not, such as multiplying by masks.
         size: Numbers in its largest tensor, for one row.
     """
 

@@ -346,12 +346,13 @@ def flat_design(levels: Sequence[Level], most: int | None = None, budget: float 
     Args:
         levels: As in `cell_ratios`.
         most: As in `cell_ratios`.
-        budget: Plain predictions for a row on average. A cell costs half of it at most, and the other half is
-            left for rows that need more.
+        budget: Plain predictions for a row on average. A cell costs half of it at most, or has half as many
+            passes if these cost more; what is left is for rows that need more.
     """
     shared, *others = levels
     repeated = sum(level.cost for level in others)
-    first = int(min(tuning.FIRST_FLAT, (budget / 2 - shared.cost) / repeated + 1e-9))
+    half = min(budget, budget / 2 * max(1.0, shared.cost + repeated))
+    first = int(min(tuning.FIRST_FLAT, (half - shared.cost) / repeated + 1e-9))
     if first < 2:
         return None
     size = balanced_size(_between(1, len(levels), levels), min(LARGEST_FLAT_GROUP, first))

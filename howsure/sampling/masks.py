@@ -54,15 +54,16 @@ def _kept(random: np.random.Generator, rate: float, shape: tuple[int, ...]) -> N
     """Selection sampling (Knuth, TAOCP 2, 3.4.2): each unit's drops are a uniformly random subset."""
     size, units = shape[0], shape[1:]
     whole, part = whole_and_part(rate * size)
-    left = np.full(units, whole, dtype=np.int32)
+    left = np.full(units, whole, dtype=np.float32)
     if part:
         left += random.random(units) < part
-    kept = np.empty(shape, dtype=np.bool_)
+    dropped, numbers = np.empty(shape, dtype=np.bool_), np.empty(units, dtype=np.float32)
     for index in range(size):
-        drop = random.random(units, dtype=np.float32) * np.float32(size - index) < left
-        left -= drop
-        kept[index] = ~drop
-    return kept
+        random.random(dtype=np.float32, out=numbers)
+        numbers *= size - index
+        np.less(numbers, left, out=dropped[index, ...])
+        left -= dropped[index]
+    return np.logical_not(dropped, out=dropped)
 
 
 def whole_and_part(count: float) -> tuple[int, float]:

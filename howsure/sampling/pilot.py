@@ -171,9 +171,9 @@ def make_plan(
         means.trunk(len(sample))
         kept, found = ((run.numbers[sample], trunk),), FLOAT32
         chunks_of = run.chunks_of(sample, trunk, rows_per_call(model, widest))
-        first = _first_cell(design, run, sample, list(chunks_of(sample)), means)
+        first = _first_cell(design, run, sample, list(chunks_of(sample)), means, drawn)
     else:
-        run, found, first = _in_best_precision(run, design, sample, target_error, precision, means)
+        run, found, first = _in_best_precision(run, design, sample, target_error, precision, means, drawn)
     drawn.keep(FIRST_STAGE, 0, run.numbers[sample], first)
     _, count = means.replicates(design, most, drawn, int(design.is_flat))
     doubt = run.outcome.doubt(first.mean(axis=0))
@@ -246,7 +246,13 @@ def _product(design: Design, groups: Sequence[Sequence[Estimate]], shared: float
 
 
 def _in_best_precision(
-    run: Run, design: Design, sample: Integers, target_error: float, precision: str | None, means: _Means
+    run: Run,
+    design: Design,
+    sample: Integers,
+    target_error: float,
+    precision: str | None,
+    means: _Means,
+    drawn: Drawn,
 ) -> tuple[Run, str, Floats]:
     """The run in the best precision on this machine, its name, and the first cell (W, n, K) of a sample."""
 
@@ -254,7 +260,7 @@ def _in_best_precision(
         here = replace(run, model=model)
         means.trunk(len(rows))
         chunks = here.chunks(rows, rows_per_call(model, design.widths))
-        return _first_cell(design, here, rows, chunks, means)
+        return _first_cell(design, here, rows, chunks, means, drawn)
 
     # How far a number may be off depends on its unit, so numbers stay in single precision.
     if precision == FLOAT32 or run.outcome.has_unit or BFLOAT16 not in run.model.limits.precisions:
@@ -268,9 +274,11 @@ def _in_best_precision(
     return run, FLOAT32, first_cell(run.model, sample)
 
 
-def _first_cell(design: Design, run: Run, rows: Integers, chunks: Iterable[Chunk], means: _Means) -> Floats:
+def _first_cell(
+    design: Design, run: Run, rows: Integers, chunks: Iterable[Chunk], means: _Means, drawn: Drawn
+) -> Floats:
     """(W, n, K) passes of the first cell of some rows whose trunk is counted already."""
-    tree = Tree(design, run.model, run.seed)
+    tree = Tree(design, run.model, run.seed, drawn)
     means.cells(design, len(rows), 1)
     cells = [tree.values((FIRST_STAGE, range(1)), run, *chunk, len(rows))[0] for chunk in chunks]
     return np.concatenate(cells, axis=1)

@@ -61,7 +61,7 @@ class Tree:
     def __init__(self, design: Design, model: PassModel, seed: int, drawn: Drawn | None = None) -> None:
         self.design, self.drawn = design, Drawn() if drawn is None else drawn
         self._model, self._seed = model, seed
-        self._masks: dict[int, list[list[Array]]] = {}
+        self._masks = self.drawn.masks
         self._thinned: OrderedDict[tuple[int, int], Any] = OrderedDict()
 
     @property

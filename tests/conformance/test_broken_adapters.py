@@ -204,7 +204,7 @@ BROKEN = {
     "cost": (
         Facts,
         {"levels": lambda all_: (replace(all_[0], cost=0), *all_[1:])},
-        "shares of a plain prediction and add up to 1",
+        "in plain predictions and add up to 1 or more",
     ),
     "size": (Facts, {"levels": lambda all_: tuple(replace(one, size=1) for one in all_)}, "largest tensors"),
     "limits": (Facts, {"limits": {"fold": 0}}, "Limits are at least 1"),

@@ -349,7 +349,7 @@ def test_printed_audit(digits):
         f"{audit.largest_difference:.3g}. One plain prediction takes 911 multiply-adds a row, of which each "
         "further pass repeats 36.8 %.\n"
         "Plain predictions a row for the precision of a percentage, with independent passes; balanced ones "
-        "need fewer: ± 10 % takes up to 48, ± 5 % takes up to 187, ± 2 % takes up to 1,164. By default a "
+        "need fewer: ± 10 % takes up to 57, ± 5 % takes up to 224, ± 2 % takes up to 1,394. By default a "
         "call spends at most 20 a row, or 4,000,000 multiply-adds a row (2,000,000,000 in all) if that is "
         "more."
     )

@@ -8,8 +8,9 @@ import pytest
 from keras import layers
 
 import howsure
+from howsure.models import networks
 from howsure.models.adapt import adapt
-from howsure.sampling import flat, networks, tree
+from howsure.sampling import flat, tree
 
 from .networks import build, rows_for
 

@@ -2,6 +2,7 @@
 
 import re
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from howsure.answers.classes.outcome import Classes
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dropout
 from howsure.sampling.budget import Purse, multiply_adds, usual_budget
+from howsure.sampling.design import flat_design
 from howsure.sampling.outcome import Estimates
 from tests.sampling.networks import dense, late_is_cheap, same, trunk_is_dear
 
@@ -82,6 +84,38 @@ def test_a_call_costs_the_budget_pilot_included(rate, budget, rows):
     result, cost = spent(model, x[:rows], method)
     assert 0.9 * budget <= cost <= 1.1 * budget
     assert result.passes.min() >= 2
+
+
+def dearer(model, times):
+    """The same model, whose passes cost more than a plain prediction."""
+    model.levels = tuple(replace(level, cost=times * level.cost) for level in model.levels)
+    return model
+
+
+@pytest.mark.parametrize("rows", COUNTS)
+@pytest.mark.parametrize("times", [1.2, 1.5])
+def test_so_it_does_where_a_pass_costs_more_than_a_plain_prediction(times, rows):
+    model, x = flat(0.1)
+    method = howsure.MCDropout(budget=20, target_error=1e-6)
+    result, cost = spent(dearer(model, times), x[:rows], method)
+    assert 0.85 * 20 <= cost <= 1.1 * 20
+    assert result.passes.min() == 10  # which balance each other
+
+
+def test_a_cell_costs_no_more_than_the_budget():
+    levels = flat(0.1)[0].levels
+    for times, budget, passes in (
+        (1, 20, 10),
+        (1.5, 20, 10),
+        (2.5, 20, 9),
+        (1, 5, 2),
+        (1.5, 5, 2),
+        (3, 5, None),
+    ):
+        dear = [replace(level, cost=times * level.cost) for level in levels]
+        design = flat_design(dear, budget=budget)
+        assert (design and design.passes) == passes
+        assert design is None or design.cost <= budget
 
 
 @pytest.mark.parametrize("network", [late_is_cheap, trunk_is_dear])

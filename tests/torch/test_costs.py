@@ -8,7 +8,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode  # loads triton, which conftest.py hides
 
 import howsure
-from howsure.models.torch.costs import multiply_adds
+from howsure.models.adapt import adapt
+from howsure.models.torch.costs import multiply_adds, work
+from howsure.models.torch.tracer import results_of
 
 T, IN, H = 6, 5, 8
 
@@ -108,3 +110,31 @@ def test_multiply_adds_are_half_of_what_pytorch_counts(layer, shapes):
     with torch.no_grad(), Count() as ours:
         layer(*inputs)
     assert 0 < pytorch.get_total_flops() == 2 * ours.total
+
+
+def test_a_pass_costs_what_it_writes_beyond_a_prediction():
+    module = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3)).eval()
+    model, _ = adapt(module, np.random.default_rng(0).normal(size=(3, 4)).astype("float32"))
+    products, written = 4 * 8 + 8 * 3, 8 + 8 + 3
+    expected = (products + 8 * (written + 8)) / (products + 8 * written)  # masks make 8 numbers more
+    assert sum(level.cost for level in model.levels) == pytest.approx(expected)
+
+
+def test_what_an_encoder_writes_inside_counts_where_it_runs_as_one_operation():
+    layer, x = encoder(0.0).eval(), torch.randn(3, T, H)
+    counted = []
+
+    class Counting(TorchDispatchMode):
+        def __torch_dispatch__(self, op, types, args=(), kwargs=None):
+            result = op(*args, **(kwargs or {}))
+            counted.append((op, work(op, args, results_of(result))))
+            return result
+
+    with torch.no_grad(), Counting():
+        layer(x)
+    ((op, found),) = [each for each in counted if each[1]]
+    assert op is torch.ops.aten._transformer_encoder_layer_fwd.default
+    # In each place twice the queries, keys and values, scores of two heads, what these weigh, what becomes of
+    # it, a sum, two norms, 16 numbers between two products, and the result.
+    written = T * (2 * 3 * H + 2 * T + 3 * H + 16 + H + H)
+    assert found == 3 * (ENCODER + 8 * written)

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from howsure.models.torch.model import TorchModel
-from howsure.models.torch.split import SplitModel, adapt
+from howsure.models.torch.split import AskingModel, SplitModel, adapt
 from howsure.sampling.masks import draw
 
 ROUNDING = 1e-5
@@ -122,3 +122,29 @@ def test_chunks_of_rows_are_all_there(function, place, random):
 def test_all_of_the_rows_may_be_cut_out(random):
     x = random.normal(size=(150, 8)).astype("float32")
     assert_right(Chunks(after=lambda h: h[0:] + h[: len(h)] + h[:, :1]), [x], SplitModel)
+
+
+class Asking(nn.Module):
+    """Turns the signs where any number of its rows is below 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.drop, self.last = nn.Linear(8, 8), nn.Dropout(0.4), nn.Linear(8, 3)
+
+    def forward(self, x):
+        h = self.drop(self.layer(x))
+        return self.last(-h if (x < 0).any() else h)
+
+
+def test_passes_run_whole_only_where_a_module_reads_another_number_of_its_rows(random):
+    module, x = Asking().eval(), random.normal(size=(6, 8)).astype("float32")
+    model, _ = adapt(module, x, gaussian_noise=False)
+    assert type(model) is AskingModel
+    assert [trunk.split is None for trunk in (model.trunk([x]), model.trunk([np.abs(x)]))] == [False, True]
+    masks = [draw(site, seed=3, group=0, size=4) for level in model.levels for site in level.sites]
+    for rows in (x, np.abs(x), x[:1]):
+        found, expected = outputs_of(model, module, [rows], masks)
+        assert found == pytest.approx(expected, abs=ROUNDING)
+    both = model.trunk([x]).join([model.trunk([np.abs(x)])]).take(np.array([7, 0, 1]))
+    _, expected = outputs_of(model, module, [np.concatenate([np.abs(x[1:2]), x[:2]])], masks)
+    assert model.thin(masks, 3)(both) == pytest.approx(expected, abs=ROUNDING)

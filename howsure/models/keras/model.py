@@ -299,15 +299,17 @@ class KerasModel:
     def levels(self) -> tuple[Level, ...]:
         """The shared level, then one level for each random step."""
         found = self.examination
-        costs = np.zeros(len(found.sizes))
+        costs, plain = np.zeros(len(found.sizes)), 0
         for call in counted_calls(found.calls):
-            level = found.level_of[id(call.step)]
-            costs[level] += multiply_adds(call) + tuning.ELEMENTWISE * int(np.prod(call.shape))
+            products, written = multiply_adds(call), tuning.ELEMENTWISE * int(np.prod(call.shape))
+            costs[found.level_of[id(call.step)]] += products + written
+            if products or not call.sites:  # a prediction passes dropout by
+                plain += products + written
         of_level = [
             tuple(site for site, level in zip(found.sites, found.levels, strict=True) if level == number)
             for number in range(len(found.sizes))
         ]
-        shares = costs / max(1.0, costs.sum())
+        shares = costs / max(1, plain)
         return tuple(map(Level, of_level, shares.tolist(), found.sizes))
 
     @functools.cached_property

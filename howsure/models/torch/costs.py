@@ -9,6 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from howsure import tuning
+from howsure.models.torch.value_kinds import ground, tensors_in
+
 aten = torch.ops.aten
 
 _PRODUCTS = {aten.mm: 0, aten.bmm: 0, aten.addmm: 1, aten.baddbmm: 1}
@@ -56,6 +59,33 @@ def multiply_adds(op: Any, args: Any, results: Sequence[Any]) -> float:
     if packet is aten.mv:
         return float(args[0].numel())
     return 0.0
+
+
+def work(op: Any, args: Any, results: Sequence[Any]) -> float:
+    """Multiply-adds of an operation, and `tuning.ELEMENTWISE` for each number that it writes anew.
+
+    Attention and encoder layers that run as one operation also count what they write inside. Views and
+    numbers that are written into given memory do not count.
+
+    Args:
+        op: An operation of ATen.
+        args: Its arguments.
+        results: Its results.
+    """
+    if any(each.is_nested or each.layout != torch.strided for each in tensors_in([args, results])):
+        return multiply_adds(op, args, results)  # such tensors have no shape, or fewer numbers
+    given = {ground(each) for each in tensors_in(args)}
+    new = sum(each.numel() for each in tensors_in(results) if ground(each) not in given)
+    packet = op.overloadpacket
+    if packet in (aten._native_multi_head_attention, aten._transformer_encoder_layer_fwd):
+        encodes = packet is aten._transformer_encoder_layer_fwd
+        queries, keys = args[0], args[0 if encodes else 1]
+        places, width = math.prod(queries.shape[:2]), queries.shape[2]
+        # Queries, keys and values twice, scores, and what they weigh; around these a layer has two norms,
+        # its two products, and the numbers between these.
+        new += places * (7 * width + args[2 if encodes else 4] * keys.shape[1])
+        new += places * (3 * width + args[14].shape[0]) if encodes else 0
+    return multiply_adds(op, args, results) + tuning.ELEMENTWISE * new
 
 
 def _attention(queries: Tensor, keys: Tensor, weights: Sequence[Tensor]) -> float:

@@ -61,6 +61,8 @@ class Examination:
         calls: Calls of modules in a pass.
         foldable: True if passes can be folded into the batch axis.
         largest: Numbers in the largest tensor, for one row.
+        work: Work of a prediction of one row, as `howsure.models.torch.costs.work` counts it.
+        of_pass: Work of a pass over one row.
         output_shape: Shape of the output, for one row.
         output_dtype: Type of its numbers.
         ending: As in `ModelInfo`.
@@ -90,6 +92,8 @@ class Examination:
     calls: tuple[ModuleCall, ...]
     foldable: bool
     largest: int
+    work: float
+    of_pass: float
     output_shape: tuple[int, ...]
     output_dtype: str
     ending: str | None
@@ -178,6 +182,8 @@ def examine(look: DryRun) -> Examination:
         calls=passes.calls or tuple(predicted.calls),
         foldable=passes.foldable,
         largest=-(-max(predicted.largest, passes.largest) // ROWS),
+        work=predicted.work / ROWS,
+        of_pass=passes.work / ROWS,
         output_shape=tuple(plain.shape[1:]),
         output_dtype=str(plain.dtype).removeprefix("torch."),
         ending=ending,

@@ -60,6 +60,7 @@ class Found:
     kept_off: frozenset[str] = frozenset()
     foldable: bool = True
     largest: int = 1
+    work: float = 0.0
 
 
 class PassFinder:
@@ -272,7 +273,7 @@ class PassFinder:
 
     def _placed(self, training: frozenset[int], output: Tensor, seen: Watching) -> Found:
         """Find where the masks of each site go, and try them out."""
-        found = Found(training=training, calls=tuple(seen.calls), largest=seen.largest)
+        found = Found(training=training, calls=tuple(seen.calls), largest=seen.largest, work=seen.work)
         beside, more = self.look.note(training, UNEVEN)
         drawn: list[Place | float | None] = []
         sites = 0

@@ -12,9 +12,10 @@ operations, values with fewer passes are repeated.
 from __future__ import annotations
 
 import copy
+import functools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -30,16 +31,16 @@ from howsure.models.torch.bfloat16 import Reducing, reducible
 from howsure.models.torch.draws import Place
 from howsure.models.torch.levels import MADE, leveled, needed
 from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times
-from howsure.models.torch.steps import Runner, Sizes, Step, apart, widened
-from howsure.models.torch.thinned_linear import Dropped, WrittenDown, largest, thinned_linears
-from howsure.models.torch.tracer import Unsplittable
+from howsure.models.torch.steps import Bound, Runner, Sizes, Step, apart, widened
+from howsure.models.torch.thinned_linear import Dropped, WrittenDown, thinned_linears
+from howsure.models.torch.tracer import Unsplittable, results_of
 from howsure.models.torch.value_kinds import tensors_in
 
-IN_CACHES, OF_FEW_ROWS = 1 << 20, 1 << 22
-"""Numbers, 4 and 16 MiB in float32. As many rows run at a time as fit into the first, since what lies in the
+IN_CACHES, OF_FEW_ROWS = 1 << 18, 1 << 22
+"""Numbers, 1 and 16 MiB in float32. As many rows run at a time as fit into the first, since what lies in the
 caches of the processor is read faster; or up to 32 that fit into the second, since for fewer rows weights
-would not be worth reading. 2,000 rows of an MLP 128–128–64 with `passes=100` take 0.72 of the time that the
-second takes for all, a transformer 0.78."""
+would not be worth reading. With 4 MiB for the first, 2,000 rows of an MLP 128–128–64 with `passes=100` take
+1.7 times as long, and a small BERT 1.4 times (AMD EPYC, 1 MiB of L2 a core)."""
 
 __all__ = ["Split", "SplitTrunk", "Unsplittable"]
 
@@ -105,18 +106,24 @@ class Split:
     Args:
         program: The recorded run. It drew as in training; all else was as in predicting.
         drawn: For each draw in order: the place of a site, or a number that replaces it.
+        work: Work of a plain prediction of one row, as `howsure.models.torch.costs.work` counts it; None for
+            that of a pass.
 
     Attributes:
         levels: Level 0, which all passes share, then one level for each site.
         limits: How much may run at once.
         repeated: Names of the module calls that passes repeat.
         networks: Thinned networks for few rows, kept for later calls; None if they hold more than masks.
+        asks: The operation that reads a number out of a tensor, in words; then `fits` tells for which rows
+            the module runs like this. None if there is no such operation.
 
     Raises:
         Unsplittable: The module must run whole; the message gives the reason.
     """
 
-    def __init__(self, program: Program, drawn: Sequence[Place | float | None]) -> None:
+    def __init__(
+        self, program: Program, drawn: Sequence[Place | float | None], work: float | None = None
+    ) -> None:
         self._places = [each for each in drawn if isinstance(each, Place)]
         program = _placed(program, drawn)
         self._found = leveled(program)
@@ -124,6 +131,8 @@ class Split:
         self._output = program.output
         self._draws = {call.draw: call for call in (one.call for one in self._found) if call.draw is not None}
         self._check_masks()
+        self.asks = next((_asks(call) for call, _ in program.asked), None)
+        self._asked = [(call, number, self._leading_to(call)) for call, number in program.asked]
         made = [self._runner.step(one) for one in self._found if one.level == MADE]
         steps = [self._runner.step(one) for one in self._found if one.level > MADE and one.call.draw is None]
         self._shared = [step for step in steps if step.level == 0]
@@ -137,7 +146,7 @@ class Split:
         self._made = self._find_made(made, steps)
         self._linears = thinned_linears(self._runner, self._thinned, self._output)
         self._reducible = reducible(program, self._thinned, self._shared)
-        self.levels = self._measured(steps)
+        self.levels = self._measured(steps, work)
         self.repeated = frozenset(step.call.place for step in self._thinned)
         self.limits = Limits(
             fold=tuning.LARGEST_FOLD,
@@ -150,6 +159,27 @@ class Split:
     def types(self) -> frozenset[str]:
         """Types of the numbers that any operation reads or returns, such as `float32`."""
         return frozenset(str(value.dtype).removeprefix("torch.") for value in self._program.values.values())
+
+    def fits(self, rows: Sequence[Tensor]) -> bool:
+        """True if the module reads the same numbers of these rows as when it was recorded."""
+        values: dict[Slot, Any] = dict(zip(self._program.inputs, rows, strict=True))
+
+        def given(item: Any) -> Any:
+            if isinstance(item, Times):
+                return item.each * len(rows[0])
+            if isinstance(item, (list, tuple)):
+                return [given(each) for each in item]
+            return values[item] if isinstance(item, Slot) else item
+
+        with torch.no_grad():
+            for asking, number, before in self._asked:
+                for call in (*(call for call in before if call.outputs[0] not in values), asking):
+                    named = {name: given(item) for name, item in call.kwargs.items()}
+                    results = results_of(call.op(*given(call.args), **named))
+                    values |= {slot: each for slot, each in zip(call.outputs, results, strict=True) if slot}
+                if results != (number,):
+                    return False
+        return True
 
     def trunk(self, rows: Sequence[Tensor]) -> SplitTrunk:
         """The part that all passes over these rows share, computed in pieces that fit into caches."""
@@ -204,13 +234,26 @@ class Split:
             found.append(linear.prepared(drawn[linear.mask], weight, bias, widths[level], rows))
         return [one for one in found if one is not None]
 
-    def passes(self, thinned: Thinned, trunk: SplitTrunk) -> Tensor:
-        """Outputs (W, n, …) of thinned networks for the n rows of a trunk."""
+    def passes(
+        self,
+        thinned: Thinned,
+        trunk: SplitTrunk,
+        made: _Made | None = None,
+        bound: dict[Step, Bound] | None = None,
+    ) -> Tensor:
+        """Outputs (W, n, …) of thinned networks for the n rows of a trunk.
+
+        Args:
+            thinned: The networks.
+            trunk: The trunk.
+            made: Values that depend on neither rows nor masks, for pieces with as many rows; None makes them.
+            bound: As in `Runner.run`.
+        """
         count, widths = trunk.rows, thinned.widths
         sizes = Sizes(count, widths)
         values = {**thinned.drawn, **dict(zip(self._crossing, trunk.values, strict=True))}
-        made = _Made(self, sizes)
-        self._runner.run(thinned.steps, values, made, sizes, thinned.instead)
+        made = _Made(self, sizes) if made is None else made
+        self._runner.run(thinned.steps, values, made, sizes, thinned.instead, bound)
         output = values[self._output]
         have = widths[max(0, self._runner.level[self._output])]
         return widened(output, Axis(0), have, widths[-1], count, count).reshape(
@@ -219,7 +262,7 @@ class Split:
 
     def rows_at_once(self, steps: Sequence[Step], widths: Sequence[int]) -> int:
         """Number of rows whose tensors fit into the processor's caches."""
-        of_row = largest(self._runner, steps, widths)
+        of_row = max((widths[step.level] * self._runner.largest(step) for step in steps), default=1)
         return max(1, IN_CACHES // of_row, min(tuning.MANY_ROWS, OF_FEW_ROWS // of_row))
 
     def in_precision(self, precision: str) -> Split:
@@ -255,6 +298,13 @@ class Split:
                 raise Unsplittable(f"a mask of {site.shape} for numbers of {value.shape}")
         if self._runner.level[self._output] == MADE or self._runner.drawn[self._output]:
             raise Unsplittable("an output that does not depend on the rows")
+
+    def _leading_to(self, asking: Call) -> list[Call]:
+        """The calls that lead to one that reads a number; quick ones on rows, since they are done twice."""
+        calls = needed(self._program, self._program.calls, asking.reads)
+        if any(call.draw is not None or call.writes is not None or call.multiply_adds for call in calls):
+            raise Unsplittable(_asks(asking))
+        return calls
 
     def _follows_masks(self, step: Step) -> bool:
         """True if a step reads masks and plain numbers only, such as no weights."""
@@ -303,7 +353,7 @@ class Split:
         numbers = numbers.reshape(-1, *before, axis.outer, axis.inner, *after).movedim(0, axis.place + 1)
         return {slot: numbers.reshape(*before, len(mask) * axis.times, *after)}
 
-    def _measured(self, steps: Sequence[Step]) -> tuple[Level, ...]:
+    def _measured(self, steps: Sequence[Step], work: float | None) -> tuple[Level, ...]:
         """The levels with their costs and sizes."""
         sites = [place.site for place in self._places]
         costs, sizes = np.zeros(len(sites) + 1), [1] * (len(sites) + 1)
@@ -320,7 +370,7 @@ class Split:
             held += [values[slot].size for slot in read if not self._runner.drawn[slot]]
             sizes[step.level] = max(sizes[step.level], *held)
         starts = [(), *((site,) for site in sites)]
-        shares = costs / max(1.0, costs.sum())
+        shares = costs / max(1.0, min(costs.sum(), work or np.inf))
         return tuple(map(Level, starts, shares.tolist(), sizes))
 
 
@@ -334,6 +384,7 @@ class Thinned:
         steps: The steps to run.
         drawn: The masks, and the values made of them.
         instead: Replacements for some steps.
+        bound: Arguments of the steps, by the number of rows.
     """
 
     of: Split
@@ -341,17 +392,25 @@ class Thinned:
     steps: Sequence[Step]
     drawn: dict[Slot, Tensor]
     instead: dict[Step, Dropped]
+    bound: dict[int, dict[Step, Bound]] = field(default_factory=dict)
 
     def __call__(self, trunk: SplitTrunk) -> Tensor:
         """Outputs (W, n, …) for the n rows of a trunk."""
-        steps = [step for step in self.steps if step not in self.instead]
-        at_once = self.of.rows_at_once(steps, self.widths)
+        count, at_once = len(trunk), self._rows_at_once
+        made: dict[int, _Made] = {}
+        parts = []
         with torch.no_grad():
-            if len(trunk) <= at_once:
-                return self.of.passes(self, trunk)
-            starts = range(0, len(trunk), at_once)
-            parts = [trunk.take(np.arange(start, min(start + at_once, len(trunk)))) for start in starts]
-            return torch.cat([self.of.passes(self, part) for part in parts], dim=1)
+            for start in range(0, max(1, count), at_once):
+                rows = min(at_once, count - start)
+                part = trunk if rows == count else trunk.take(np.arange(start, start + rows))
+                if rows not in made:
+                    made[rows] = _Made(self.of, Sizes(rows, self.widths))
+                parts.append(self.of.passes(self, part, made[rows], self.bound.setdefault(rows, {})))
+            return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+    @functools.cached_property
+    def _rows_at_once(self) -> int:
+        return self.of.rows_at_once([step for step in self.steps if step not in self.instead], self.widths)
 
     def written_down(self, rows: Sequence[Tensor]) -> Tensor:
         """Outputs (W, n, …) for any number of rows at once, by operations that are fast in an ONNX graph."""
@@ -395,6 +454,10 @@ def _placed(program: Program, drawn: Sequence[Place | float | None]) -> Program:
             kwargs = {"dtype": value.dtype, "device": value.device}
             calls.append(Call(torch.ops.aten.full.default, (size, number), kwargs, call.outputs))
     return replace(program, calls=tuple(calls))
+
+
+def _asks(call: Call) -> str:
+    return f"{call.op} reads a number out of a tensor"
 
 
 def _first(call: Call) -> Slot:

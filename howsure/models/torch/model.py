@@ -293,7 +293,8 @@ class TorchModel:
         sites = tuple(place.site for place in self.examination.places)
         if not sites:
             return (Level((), 1.0, self.examination.largest),)
-        return (Level((), 0.0, self._row_size), Level(sites, 1.0, self.examination.largest))
+        cost = max(1.0, self.examination.of_pass / max(1.0, self.examination.work))
+        return (Level((), 0.0, self._row_size), Level(sites, cost, self.examination.largest))
 
     @functools.cached_property
     def limits(self) -> Limits:

@@ -16,7 +16,7 @@ from howsure.models.source_lines import frames, innermost_of_a_user, innermost_o
 from howsure.models.torch.boolean_masks import Boolean, Done, ZerosAndOnes, done
 from howsure.models.torch.call_stack import ModuleCall, UnderWay
 from howsure.models.torch.classify_draws import ADDED, BRANCH, BRANCHING, MASK, NUMBERS, Steps, Trace, Use
-from howsure.models.torch.costs import multiply_adds
+from howsure.models.torch.costs import multiply_adds, work
 from howsure.models.torch.draws import Draw, Draws, Numbers
 from howsure.models.torch.output_activation import Endings
 from howsure.models.torch.snapshot import is_seeded_by_us
@@ -73,6 +73,7 @@ class Watching(Draws):
         seen: The draws, in order.
         the_same: Draws that are the same in every run, by state of their generator; not in `seen`.
         largest: Numbers in the largest tensor.
+        work: Work of all operations that draw nothing, as `howsure.models.torch.costs.work` counts it.
         early: The first operations that compute.
         endings: What the output is made of, or None.
         uses: What the module made of the numbers, by number of the draw, as far as known.
@@ -94,6 +95,7 @@ class Watching(Draws):
         self.seen: list[Seen] = []
         self.the_same: dict[bytes, Seen] = {}
         self.largest = 1
+        self.work = 0.0
         self.early: list[str] = []
         self.seeded = False
         self.notes: Notes | Exception | None = None
@@ -181,8 +183,9 @@ class Watching(Draws):
             self.endings.ran(operation, args, kwargs, outputs, self.place())
         if len(self.early) < 4 and name not in SAME_NUMBERS:
             self.early.append(name)
+        results = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
+        self.work += work(operation, args, results)
         if self._under_way.stack:
-            results = outputs if isinstance(outputs, (tuple, list)) else (outputs,)
             self._under_way.stack[-1].multiply_adds += multiply_adds(operation, args, results)
         return outputs
 

@@ -12,6 +12,7 @@ on values of the rows, or a number read out of a tensor.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -80,7 +81,7 @@ class ValueProperties:
     in_order: bool
     memory: object
 
-    @property
+    @functools.cached_property
     def size(self) -> int:
         """Numbers for one row."""
         return math.prod(self.shape)
@@ -113,7 +114,7 @@ class Call:
     multiply_adds: float = 0.0
     place: str = ""
 
-    @property
+    @functools.cached_property
     def reads(self) -> tuple[Slot, ...]:
         """The values whose numbers it needs."""
         return tuple(_slots((self.args, tuple(self.kwargs.values()))))
@@ -130,6 +131,8 @@ class Program:
         values: Properties of the value in every slot.
         kept: Memory of the rows, and memory that outlasts a run, such as weights.
         draws: Number of draws.
+        asked: Calls by which the module reads a number out of a tensor, each with the number; for rows of
+            which it reads another one, its operations may be others.
     """
 
     inputs: tuple[Slot, ...]
@@ -138,6 +141,7 @@ class Program:
     values: dict[Slot, ValueProperties]
     kept: frozenset[object]
     draws: int
+    asked: tuple[tuple[Call, Any], ...] = ()
 
 
 def record(one: Notes, other: Notes) -> Program:
@@ -186,6 +190,7 @@ class _Match:
         self._slots: tuple[dict[int, Slot], dict[int, Slot]] = ({}, {})
         self._values: dict[Slot, ValueProperties] = {}
         self._calls: list[Call] = []
+        self._asked: list[tuple[Call, Any]] = []
         self._draws = 0
         self._kept: set[object] = {each.memory for each in one.rows}
 
@@ -204,7 +209,8 @@ class _Match:
         output = self._merged(self.one.output, self.other.output)
         if not isinstance(output, Slot) or self._values[output].axis != Axis(0):
             raise Unsplittable("an output without rows on its first axis")
-        return Program(inputs, tuple(self._calls), output, self._values, frozenset(self._kept), self._draws)
+        calls, kept, asked = tuple(self._calls), frozenset(self._kept), tuple(self._asked)
+        return Program(inputs, calls, output, self._values, kept, self._draws, asked)
 
     def _add(self, one: Operation, other: Operation) -> None:
         """Add one operation of both runs."""
@@ -212,6 +218,10 @@ class _Match:
         if len(one.results) != len(other.results):
             raise Unsplittable(f"{op} returns {len(one.results)} and {len(other.results)} results")
         pairs = list(zip(one.results, other.results, strict=True))
+        if op is aten._local_scalar_dense.default and one.results == other.results:
+            call = Call(op, self._merged(args, other.args), {}, (None,))
+            self._asked.append((call, one.results[0]))
+            return
         for tag, what in _UNFIT_TAGS:
             if tag in op.tags and not _picks_by_number(op, args):
                 raise Unsplittable(f"{op} {what}")

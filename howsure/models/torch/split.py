@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from howsure import tuning
+from howsure.data.dummy_rows import made_up_rows
 from howsure.data.rows import check_rows
 from howsure.models.choose_output import Output
 from howsure.models.networks import Networks
@@ -26,12 +27,11 @@ from howsure.models.torch.check_passes import Tried
 from howsure.models.torch.dry_run import same
 from howsure.models.torch.examine import Examination
 from howsure.models.torch.find_draws import in_words
-from howsure.models.torch.graph import Split, Unsplittable
+from howsure.models.torch.graph import Split, SplitTrunk, Unsplittable
 from howsure.models.torch.inputs import calls_for
-from howsure.models.torch.model import TorchModel
+from howsure.models.torch.model import TorchModel, TorchTrunk
 from howsure.models.torch.model_cache import Cached, forget, keep, kept
 from howsure.models.torch.onnx_graph import graph_of
-from howsure.models.torch.probe_rows import probes
 from howsure.models.torch.recorded import record
 from howsure.models.torch.tracer import Notes
 from howsure.onnx.nodes import check_type_of
@@ -85,12 +85,15 @@ def _again(found: Cached, rows: Sequence[Array]) -> TorchModel | None:
     model, tried = TorchModel(found.examination), found.examination.tried
     model.whole_because = found.whole_because
     try:
-        model.predict([array[:1] for array in probes(model.call.specs, rows, lambda some: False)])
+        some = rows if len(rows[0]) else made_up_rows(model.call.specs, rows)
+        model.predict([array[:1] for array in some])
         if tried is not None and not _agree(model, tried):
             return None
     except Exception:  # examining says why
         return None
-    return model if found.split is None else SplitModel(model, found.split.again())
+    if found.split is None:
+        return model
+    return (SplitModel if found.split.asks is None else AskingModel)(model, found.split.again())
 
 
 def split_or_whole(model: TorchModel) -> TorchModel:
@@ -105,7 +108,8 @@ def split_or_whole(model: TorchModel) -> TorchModel:
         model.whole_because = "it draws by a generator that it seeds anew in every call"
         return model
     try:
-        ready = SplitModel(model, _recorded(found, tried))
+        split = _recorded(found, tried)
+        ready = (SplitModel if split.asks is None else AskingModel)(model, split)
         if _agree(ready, tried):
             return ready
         model.whole_because = "passes that run level by level are others than whole ones"
@@ -189,6 +193,69 @@ class SplitModel(TorchModel):
         return reduced
 
 
+@dataclass(frozen=True, eq=False)
+class AskedTrunk:
+    """Rows on the device, and what passes level by level share of them.
+
+    Attributes:
+        whole: The rows.
+        split: The part that passes share; None if the module does something else with these rows.
+    """
+
+    whole: TorchTrunk
+    split: SplitTrunk | None
+
+    def __len__(self) -> int:
+        return len(self.whole)
+
+    def take(self, positions: NDArray[np.int64]) -> AskedTrunk:
+        """The trunk of the rows at these positions."""
+        return AskedTrunk(self.whole.take(positions), self.split and self.split.take(positions))
+
+    def join(self, others: Sequence[AskedTrunk]) -> AskedTrunk:
+        """This trunk and others as one, in order."""
+        parts = [each.split for each in others if each.split is not None]
+        split = self.split.join(parts) if self.split is not None and len(parts) == len(others) else None
+        return AskedTrunk(self.whole.join([each.whole for each in others]), split)
+
+
+class AskingModel(SplitModel):
+    """A module that reads numbers out of tensors, such as whether any row is padded.
+
+    Passes run whole over rows of which it reads other numbers than those with which it was recorded.
+    """
+
+    networks = None  # they would keep the module alive
+
+    def __init__(self, whole: TorchModel, split: Split) -> None:
+        super().__init__(whole, split)
+        self.whole_because = split.asks or ""
+
+    def trunk(self, rows: Sequence[Array]) -> Any:
+        """The part that all passes over these rows share, if they run level by level."""
+        tensors = self.call.tensors(rows)
+        return AskedTrunk(
+            TorchTrunk(tuple(tensors)), self.split.trunk(tensors) if self.split.fits(tensors) else None
+        )
+
+    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[Any], NDArray[np.float32]]:
+        """The thinned networks: a function from a trunk to outputs (W, n, …); see `PassModel`."""
+        passes = super().thin(masks, rows)
+        width = len(masks[-1])
+
+        def run(trunk: AskedTrunk) -> NDArray[np.float32]:
+            if trunk.split is not None:
+                return passes(trunk.split)
+            whole = [np.repeat(mask, width // len(mask), axis=0) for mask in masks]
+            return TorchModel.thin(self, whole, rows)(trunk.whole)
+
+        return run
+
+    def graph(self, masks: Sequence[Array], like: Sequence[Array]) -> Any:
+        """Always a `ModelError`: a graph could not run whole where numbers are others."""
+        return TorchModel.graph(self, masks, like)
+
+
 def _recorded(found: Examination, tried: Tried) -> Split:
     """The levels of a module, from notes of two passes."""
     notes = []
@@ -196,7 +263,7 @@ def _recorded(found: Examination, tried: Tried) -> Split:
         if not isinstance(each, Notes):
             raise each or AssertionError("notes were asked for")
         notes.append(each)
-    return Split(record(*notes), found.drawn)
+    return Split(record(*notes), found.drawn, found.work)
 
 
 def _agree(model: TorchModel, tried: Tried) -> bool:

@@ -8,6 +8,7 @@ widened            all other operations: values with fewer passes are repeated
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections import Counter
@@ -22,8 +23,11 @@ from torch import Tensor
 from howsure.models.torch.levels import MADE, Leveled
 from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times
 from howsure.models.torch.tracer import Unsplittable, is_view
+from howsure.models.torch.value_kinds import items_in, tensors_in
 
 aten = torch.ops.aten
+
+_SAFE = aten._safe_softmax.default
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,18 @@ class Step:
     spread: tuple[int, ...] | None
     ends: list[Slot] = field(default_factory=list)
 
+    @functools.cached_property
+    def given(self) -> list[Any]:
+        """The recorded arguments, and the keyword arguments last."""
+        return [*self.call.args, self.call.kwargs]
+
+    @functools.cached_property
+    def varying(self) -> list[tuple[int, Any]]:
+        """Those that hold tensors, with their places."""
+        return [
+            (at, item) for at, item in enumerate(self.given) if [*items_in(item, Slot), *tensors_in(item)]
+        ]
+
 
 class Runner:
     """Runs the steps of a program.
@@ -92,6 +108,7 @@ class Runner:
         }
 
         self._sole = self._sole_uses(found)
+        self._largest: dict[Step, int] = {}
 
     def _sole_uses(self, found: Sequence[Leveled]) -> frozenset[Slot]:
         """Values that have memory of their own and are read once, so that the reader may overwrite them."""
@@ -114,6 +131,14 @@ class Runner:
             op = aten.relu_.default if same and read in self._sole else op
         return Step(one.call, op, one.level, one.drawn, self._spread(one))
 
+    def largest(self, step: Step) -> int:
+        """Numbers in the largest tensor that a step reads or returns, for one row of one pass."""
+        if step not in self._largest:
+            slots = [slot for slot in (*step.call.reads, *step.call.outputs) if slot is not None]
+            sizes = [self.program.values[slot].size for slot in slots if self.level.get(slot, MADE) > MADE]
+            self._largest[step] = max(sizes, default=1)
+        return self._largest[step]
+
     def run(
         self,
         steps: Sequence[Step],
@@ -121,6 +146,7 @@ class Runner:
         made: Callable[[Step], Mapping[Slot, Tensor]],
         sizes: Sizes,
         instead: Mapping[Step, Callable[[Mapping[Slot, Tensor], Sizes], Tensor]] = MappingProxyType({}),
+        bound: dict[Step, Bound] | None = None,
     ) -> None:
         """Run steps on `values`: add their results, and drop values that are no longer needed.
 
@@ -130,15 +156,19 @@ class Runner:
             made: Maps a step to the values of level `MADE` that it reads.
             sizes: How much runs.
             instead: Replacements for some steps, which return their one result.
+            bound: Keeps the arguments of steps for later runs of these sizes; None keeps none.
         """
+        bound = {} if bound is None else bound
         for step in steps:
             if step in instead:
                 (output,) = step.call.outputs
                 assert output is not None
                 values[output] = instead[step](values, sizes)
                 continue
-            given = _Given(self, step, values, made(step), sizes)
-            results = self.call(step, [given(item) for item in step.call.args], given(step.call.kwargs))
+            if step not in bound:
+                bound[step] = Bound(self, step, sizes)
+            *args, kwargs = bound[step].arguments(values, made)
+            results = self.call(step, args, kwargs)
             for slot, result in zip(step.call.outputs, results, strict=True):
                 if slot is not None:
                     values[slot] = (
@@ -149,7 +179,7 @@ class Runner:
 
     def call(self, step: Step, args: list[Any], kwargs: dict[str, Any]) -> Sequence[Any]:
         """The results of a call."""
-        results: Any = step.op(*args, **kwargs)
+        results: Any = _softmax(*args, **kwargs) if step.op is _SAFE else step.op(*args, **kwargs)
         if not isinstance(results, (tuple, list)):
             results = (results,)
         if step.op is step.call.op:
@@ -209,19 +239,19 @@ class Runner:
                 return None
         return tuple(sorted({level for level, _ in met} - {0} | {one.level}))
 
-    def brought(self, tensor: Tensor, slot: Slot, step: Step, sizes: Sizes) -> Tensor:
-        """A value of the run, in the shape that a step needs."""
+    def brought(self, slot: Slot, step: Step, sizes: Sizes) -> Callable[[Tensor], Tensor] | None:
+        """A function that brings a value of the run into the shape that a step needs; None if it has that."""
         level, drawn = self.level[slot], self.drawn[slot]
         axis = self.axis(slot)
         rows = 1 if drawn else sizes.rows
         if step.spread is not None:
-            widths = _factors(step.spread, level, sizes)
-            return apart(tensor, axis, (axis.outer, *widths, rows, axis.inner))
+            sides = (axis.outer, *_factors(step.spread, level, sizes), rows, axis.inner)
+            return lambda tensor: apart(tensor, axis, sides)
         have, want = sizes.widths[level], sizes.widths[step.level]
         wanted_rows = 1 if step.drawn else sizes.rows
         if have == want and rows == wanted_rows:
-            return tensor
-        return widened(tensor, axis, have, want, rows, wanted_rows)
+            return None
+        return lambda tensor: widened(tensor, axis, have, want, rows, wanted_rows)
 
     def placed(self, tensor: Tensor, slot: Slot | None, step: Step, sizes: Sizes) -> Tensor:
         """A constant or made value, in the shape that a step needs beside axes that are split."""
@@ -238,32 +268,50 @@ class Runner:
         return tensor if place < 0 else apart(tensor, Axis(place), (1,) * (len(step.spread) + 3))
 
 
-class _Given:
-    """Replaces the recorded arguments of a call by the present values."""
+class Bound:
+    """The arguments of a step for given sizes: what does not change from run to run is found once.
 
-    def __init__(
-        self,
-        runner: Runner,
-        step: Step,
-        values: Mapping[Slot, Tensor],
-        made: Mapping[Slot, Tensor],
-        sizes: Sizes,
-    ) -> None:
+    Args:
+        runner: Runs the step.
+        step: The step.
+        sizes: How much runs.
+    """
+
+    def __init__(self, runner: Runner, step: Step, sizes: Sizes) -> None:
         self._runner, self._step, self._sizes = runner, step, sizes
-        self._values, self._made = values, made
         self._batch = sizes.batch(step.level, drawn=step.drawn)
+        self._brought = {
+            slot: runner.brought(slot, step, sizes) for slot in step.call.reads if runner.level[slot] > MADE
+        }
+        self._makes = any(runner.level[slot] == MADE for slot in step.call.reads)
+        varying = {at for at, _ in step.varying}
+        self._fixed = [
+            None if at in varying else self._filled(item, {}, {}) for at, item in enumerate(step.given)
+        ]
 
-    def __call__(self, item: Any) -> Any:
+    def arguments(
+        self, values: Mapping[Slot, Tensor], made: Callable[[Step], Mapping[Slot, Tensor]]
+    ) -> list[Any]:
+        """The arguments for these values, and the keyword arguments last; see `Runner.run`."""
+        of_level = made(self._step) if self._makes else {}
+        found = self._fixed.copy()
+        for at, item in self._step.varying:
+            found[at] = self._filled(item, values, of_level)
+        return found
+
+    def _filled(self, item: Any, values: Mapping[Slot, Tensor], made: Mapping[Slot, Tensor]) -> Any:
+        """A recorded argument with the present values."""
         if isinstance(item, Slot):
-            if item in self._made:
-                return self._runner.placed(self._made[item], item, self._step, self._sizes)
-            return self._runner.brought(self._values[item], item, self._step, self._sizes)
+            if item not in self._brought:
+                return self._runner.placed(made[item], item, self._step, self._sizes)
+            bring = self._brought[item]
+            return values[item] if bring is None else bring(values[item])
         if isinstance(item, Times):
             return item.each * self._batch
         if isinstance(item, (list, tuple)):
-            return [self(each) for each in item]
+            return [self._filled(each, values, made) for each in item]
         if isinstance(item, dict):
-            return {name: self(each) for name, each in item.items()}
+            return {name: self._filled(each, values, made) for name, each in item.items()}
         if isinstance(item, Tensor):
             return self._runner.placed(item, None, self._step, self._sizes)
         return item
@@ -289,3 +337,11 @@ def widened(tensor: Tensor, axis: Axis, have: int, want: int, rows: int, wanted_
     shape = (*tensor.shape[: axis.place], *sides, *tensor.shape[axis.place + 1 :])
     count = math.prod(sides)
     return split.expand(shape).reshape(*tensor.shape[: axis.place], count, *tensor.shape[axis.place + 1 :])
+
+
+def _softmax(scores: Tensor, axis: int, dtype: torch.dtype | None = None) -> Tensor:
+    """`_safe_softmax`, without a search of all scores for rows that are all −∞; these would be NaN here."""
+    found = torch.softmax(scores, axis, dtype)
+    if torch.compiler.is_compiling() or not len(found) or found.select(axis, 0).isnan().any():
+        found = _SAFE(scores, axis, dtype)
+    return found

@@ -8,7 +8,7 @@ five for a group of five masks of rate 0.2. No thinned copies of the inputs are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -222,13 +222,3 @@ def _linear(runner: Runner, chain: Sequence[Step]) -> ThinnedLinear | None:
         return None
     size = values[thinned].size * values[output].size
     return ThinnedLinear(tuple(chain), thinned, mask, bias, weight) if size >= tuning.WORTHWHILE else None
-
-
-def largest(runner: Runner, steps: Iterable[Step], widths: Sequence[int]) -> int:
-    """Numbers in the largest tensor of some steps, for one row, with these widths at each level."""
-    values, most = runner.program.values, 1
-    for step in steps:
-        slots = [slot for slot in (*step.call.reads, *step.call.outputs) if slot is not None]
-        sizes = [values[slot].size for slot in slots if runner.level.get(slot, MADE) > MADE]
-        most = max(most, widths[step.level] * max(sizes, default=1))
-    return most
