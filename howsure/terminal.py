@@ -1,4 +1,4 @@
-"""The output of the commands: progress, findings in words, and the most undecided rows as a table."""
+"""Output on a terminal: progress, lines and paragraphs."""
 
 from __future__ import annotations
 
@@ -7,19 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager
-from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
-from rich.table import Table
 from rich.text import Text
 
-from howsure.answers.printed import id_name_of, lines_of
-from howsure.compare import printed as compared
-from howsure.compare.comparison import Comparison
-from howsure.results.result import Result
 from howsure.words import printable
 
 SECONDS_BETWEEN_LINES = 10.0
@@ -84,50 +77,6 @@ def say(console: Console, text: str) -> None:
 def paragraph(console: Console, text: str) -> None:
     """Print a paragraph, wrapped at the width of the terminal, but not between a number and its `%`."""
     say(console, textwrap.fill(text, console.width, break_long_words=False, break_on_hyphens=False))
-
-
-def undecided_table(result: Result[Any], count: int) -> Table:
-    """The rows to look at first: number, id, sentences, and the truth, where these are known.
-
-    With several labels per row it has one line for each of the most undecided answers. If a kind of answer
-    does not say which rows are undecided, it has the first.
-
-    Args:
-        result: The result.
-        count: How many rows, or answers, at the most.
-    """
-    told, id_name = lines_of(result, count).lines, id_name_of(result)
-    with_truth = any(line.truth is not None for line in told)
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("row", justify="right", no_wrap=True)
-    if id_name is not None:
-        table.add_column(Text(printable(id_name)), overflow="fold", max_width=24)
-    table.add_column("what the model says", overflow="fold")
-    if with_truth:
-        table.add_column("truth", overflow="fold")
-    for line in told:
-        ids = [] if id_name is None else [f"{line.id}"]
-        truth = [str(line.truth)] if with_truth else []
-        table.add_row(*(Text(printable(cell)) for cell in (f"{line.row}", *ids, line.said, *truth)))
-    return table
-
-
-def comparison_table(comparison: Comparison) -> Table:
-    """Methods with their scores on the rows as they are, best of each in bold, and what they cost."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    method, *headings = compared.head_of(comparison)
-    table.add_column(method, overflow="fold")
-    for heading in headings:
-        table.add_column(
-            heading, justify="right", overflow="fold" if heading == compared.COST else "ellipsis"
-        )
-    for line in compared.lines_of(comparison):
-        cells = [
-            Text(value, style="bold" if best else "")
-            for value, best in zip(line.values, line.best, strict=True)
-        ]
-        table.add_row(Text(printable(line.method)), *cells)
-    return table
 
 
 def duration(seconds: float) -> str:

@@ -44,11 +44,11 @@ PART = re.compile(rf"{PACKAGE}(\.\w+)+:\w+")
 """A text that names a part, which is imported on first use."""
 
 ROOMS = (
-    *("digits.py", "words.py", "statistics.py", "errors.py", "arguments.py", "atomic.py", "optional.py"),
-    *("tuning.py", "displayed.py", "sites.py", "onnx", "data", "models", "sampling", "results"),
-    *("progress.py", "request.py", "answers", "judge", "methods", "prepare.py"),
-    *("shifts.py", "divide.py", "training", "audit.py", "passes.py", "assess.py", "scale", "compare"),
-    *("report", "terminal.py", "bare", "answers/*", "export", "__init__.py", "conformance", "demo", "cli"),
+    *("on_first_use.py", "digits.py", "words.py", "terminal.py", "statistics.py", "errors.py"),
+    *("arguments.py", "atomic.py", "optional.py", "tuning.py", "displayed.py", "sites.py", "onnx", "data"),
+    *("models", "sampling", "results", "progress.py", "request.py", "answers", "judge", "methods"),
+    *("prepare.py", "shifts.py", "divide.py", "training", "audit.py", "passes.py", "assess.py", "scale"),
+    *("compare", "report", "bare", "answers/*", "export", "__init__.py", "conformance", "demo", "cli"),
     "__main__.py",
 )
 

@@ -10,7 +10,7 @@ import howsure
 from howsure.answers.registry import answers
 from howsure.cli.app import app
 from release.oldest import floors
-from release.structure import Package, circles, doubled, longest, recorded, upward
+from release.structure import ROOMS, Package, circles, doubled, longest, recorded, room_of, upward
 from release.wheel import ROOT, blocks, check_contents
 
 FILES = [
@@ -132,3 +132,9 @@ def test_structure_counts_bodies_without_docstrings(tmp_path):
 def test_no_files_of_the_package_import_each_other_in_a_circle_also_in_functions():
     pairs = {(each.by, each.of) for each in Package.read(ROOT).imports()}
     assert circles(pairs) == (0, 0)
+
+
+def test_no_import_of_the_package_runs_up():
+    found = Package.read(ROOT)
+    assert {room_of(file) for file in found.trees} == set(ROOMS)
+    assert not upward(found)

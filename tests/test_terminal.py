@@ -12,6 +12,7 @@ from rich.text import Text
 from howsure import terminal
 from howsure.answers.labels.result import MultilabelCertainty
 from howsure.answers.printed import summary_of
+from howsure.cli.output import undecided_table
 from howsure.words import UNIT, printable
 from tests.made import certainty_of
 
@@ -52,7 +53,7 @@ def test_the_summary_of_nothing():
 
 
 def test_the_table_shows_the_most_undecided_first(page):
-    page.print(terminal.undecided_table(made(SEVEN, [0, 1, 1, 0, 1, 0, 0]), 3))
+    page.print(undecided_table(made(SEVEN, [0, 1, 1, 0, 1, 0, 0]), 3))
     lines = [line for line in page.file.getvalue().splitlines() if "or '" in line]
     assert [line.split()[0] for line in lines] == ["5", "6", "4"]
     assert lines[0].rstrip().endswith("'a'")
@@ -60,7 +61,7 @@ def test_the_table_shows_the_most_undecided_first(page):
 
 def test_the_table_names_the_files_and_leaves_brackets_alone(page):
     certainty = made(SEVEN[:1], class_names=("[red]", "[/]")).with_ids(["[bold]1.png"], "file")
-    page.print(terminal.undecided_table(certainty, 10))
+    page.print(undecided_table(certainty, 10))
     assert page.file.getvalue().split()[:2] == ["row", "file"]
     assert "[bold]1.png" in page.file.getvalue()
     assert "'[red]'" in page.file.getvalue()
@@ -92,7 +93,7 @@ def test_the_summary_of_several_labels_counts_answers(weather):
 
 def test_the_table_of_several_labels_shows_the_most_undecided_answers(page, weather):
     known = weather.with_truth([[1, 1, 1], [0, 1, 1]]).with_ids(["a.png", "b.png"], "file")
-    page.print(terminal.undecided_table(known, 2))
+    page.print(undecided_table(known, 2))
     lines = page.file.getvalue().splitlines()
     assert lines[2].split()[:5] == ["4", "a.png", "'wind':", "52.0", "±"]
     assert lines[2].split()[-1] == "yes"

@@ -19,6 +19,7 @@ from howsure.cli.grouped import given
 from howsure.cli.hints import paragraph
 from howsure.cli.models import check_models, load_model, rows_of
 from howsure.cli.options import Above, Background, KeepOff, Opening, Quiet, Wishes, consoles
+from howsure.cli.output import comparison_table
 from howsure.cli.paths import check_exists, check_output
 from howsure.cli.stopping import INTERRUPTIONS
 from howsure.cli.table_input import (
@@ -44,7 +45,7 @@ from howsure.request import Request
 from howsure.results.maps import table_in
 from howsure.scale.folder import is_results
 from howsure.scale.recipe import Asked
-from howsure.terminal import COMPILING, comparison_table, progress, say
+from howsure.terminal import COMPILING, progress, say
 
 
 @dataclass(frozen=True)

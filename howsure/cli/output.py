@@ -1,4 +1,4 @@
-"""Write the table of a command: as Parquet, CSV or JSON lines, or as CSV to stdout."""
+"""The tables of a command: as Parquet, CSV or JSON lines, as CSV to stdout, and in short on the terminal."""
 
 from __future__ import annotations
 
@@ -11,18 +11,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-from howsure.answers.printed import kind_of, lines_of, summary_of
+from howsure.answers.printed import id_name_of, kind_of, lines_of, summary_of
 from howsure.atomic import TEMPORARY
 from howsure.cli.hints import paragraph
 from howsure.cli.paths import check_output
+from howsure.compare import printed as compared
+from howsure.compare.comparison import Comparison
 from howsure.errors import FileError, warn
 from howsure.report import write_report
 from howsure.results.export import FORMS, write_csv
 from howsure.results.result import Result
 from howsure.scale.there import missing_in
-from howsure.terminal import say, undecided_table
+from howsure.terminal import say
 from howsure.words import printable
 
 STDOUT = Path("-")
@@ -121,3 +126,47 @@ class _Shown:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def undecided_table(result: Result[Any], count: int) -> Table:
+    """The rows to look at first: number, id, sentences, and the truth, where these are known.
+
+    With several labels per row it has one line for each of the most undecided answers. If a kind of answer
+    does not say which rows are undecided, it has the first.
+
+    Args:
+        result: The result.
+        count: How many rows, or answers, at the most.
+    """
+    told, id_name = lines_of(result, count).lines, id_name_of(result)
+    with_truth = any(line.truth is not None for line in told)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("row", justify="right", no_wrap=True)
+    if id_name is not None:
+        table.add_column(Text(printable(id_name)), overflow="fold", max_width=24)
+    table.add_column("what the model says", overflow="fold")
+    if with_truth:
+        table.add_column("truth", overflow="fold")
+    for line in told:
+        ids = [] if id_name is None else [f"{line.id}"]
+        truth = [str(line.truth)] if with_truth else []
+        table.add_row(*(Text(printable(cell)) for cell in (f"{line.row}", *ids, line.said, *truth)))
+    return table
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Methods with their scores on the rows as they are, best of each in bold, and what they cost."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    method, *headings = compared.head_of(comparison)
+    table.add_column(method, overflow="fold")
+    for heading in headings:
+        table.add_column(
+            heading, justify="right", overflow="fold" if heading == compared.COST else "ellipsis"
+        )
+    for line in compared.lines_of(comparison):
+        cells = [
+            Text(value, style="bold" if best else "")
+            for value, best in zip(line.values, line.best, strict=True)
+        ]
+        table.add_row(Text(printable(line.method)), *cells)
+    return table

@@ -14,10 +14,10 @@ import howsure
 from howsure import RegressionCertainty
 from howsure.answers.numbers.doubt import disagreement, disagreement_error
 from howsure.answers.numbers.printed import lead, levels_of
+from howsure.answers.printed import summary_of
 from howsure.digits import significant, to, written
 from howsure.methods.mc_dropout import MCDropout
 from howsure.report.notebook import html_of
-from howsure.terminal import summary
 from tests.report.made import Page, make_numbers
 
 LEVELS = np.array([0.005, 0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975, 0.995])
@@ -253,16 +253,16 @@ def test_the_summary_counts_what_lies_in_the_intervals() -> None:
     result = make_numbers(400)
     low, high = result.prediction_interval(0.95)[:, 0].T
     held = int(np.sum((low <= result.truth[:, 0]) & (result.truth[:, 0] <= high)))
-    said = summary(result).replace("\u00a0", " ")
+    said = summary_of(result).replace("\u00a0", " ")
     assert f"{100 * held / 400:.1f} % (" in said
     assert "chance may explain the difference." in said
     narrow = dataclasses.replace(result, std=result.std / 2)
-    assert "Intervals are too narrow. howsure.calibrate corrects that" in summary(narrow)
+    assert "Intervals are too narrow. howsure.calibrate corrects that" in summary_of(narrow)
     wide = dataclasses.replace(result, std=result.std * 3)
-    assert "Intervals are wider than they need be. " in summary(wide)
+    assert "Intervals are wider than they need be. " in summary_of(wide)
     shares = disagreement(result.spread[:, 0], result.noise[:, 0])
     assert f"In {np.sum(shares > 0.5)} it is more than half of it" in said
-    three = summary(make_numbers(50, 3)).replace("\u00a0", " ")
+    three = summary_of(make_numbers(50, 3)).replace("\u00a0", " ")
     told = r"\d+ % \('target 0'\), \d+ % \('target 1'\) and \d+ % \('target 2'\) of the true answers"
     assert re.search(told, three)
 
@@ -276,14 +276,14 @@ def test_the_summary_counts_rows_without_enough_passes() -> None:
     result = make_numbers(10)
     error = np.where(np.arange(10) < 3, 0.2, 0.01)[:, None] * result.std
     given = dataclasses.replace(result, mc_error=error, method=dict(MCDropout().settings))
-    said = summary(given).replace("\u00a0", " ")
+    said = summary_of(given).replace("\u00a0", " ")
     assert (
         "With 40 passes the error of the mean is at most 0.05 standard deviations, but for 3 rows (30.0 %)"
         in said
     )
     assert "Try max_passes=640." in said
     enough = dataclasses.replace(given, mc_error=0.01 * result.std)
-    assert "is at most 0.05 standard deviations." in summary(enough)
+    assert "is at most 0.05 standard deviations." in summary_of(enough)
 
 
 def test_a_notebook_shows_the_sentence_and_both_intervals() -> None:

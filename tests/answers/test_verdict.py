@@ -4,6 +4,7 @@ from scipy.stats import norm
 
 import howsure
 from howsure.answers.printed import lead_of as lead
+from howsure.answers.printed import summary_of
 from howsure.answers.verdict import (
     COIN_FLIP,
     DISAGREEMENT,
@@ -24,7 +25,6 @@ from howsure.answers.verdict import (
 from howsure.errors import InputError
 from howsure.report import render
 from howsure.results.thresholds import Thresholds
-from howsure.terminal import summary
 
 
 def words(probabilities, mc_error=0.0, thresholds=None):
@@ -236,7 +236,7 @@ def test_no_clear_answer_among_many():
     )
     assert lead(found[:1]) == "The model has no clear answer for the one row it was given."
     assert lead(found[[0, 0]]) == "The model has no clear answer for any of 2 rows."
-    assert summary(found).startswith(
+    assert summary_of(found).startswith(
         "The model is sure of none of 2 rows, leans towards an answer on none, is flipping a coin on 1 and "
         "has no clear answer for 1. "
     )

@@ -8,9 +8,9 @@ from sklearn import metrics
 
 import howsure
 from howsure import Certainty, Comparison
+from howsure.cli.output import comparison_table
 from howsure.compare.findings import findings, lead
 from howsure.report.comparison import render_comparison
-from howsure.terminal import comparison_table
 
 RANDOM = np.random.default_rng(0)
 GOOD = RANDOM.dirichlet([0.5, 0.5, 0.5], size=800)

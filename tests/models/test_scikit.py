@@ -27,11 +27,11 @@ from sklearn import (
 )
 
 import howsure
+from howsure.answers.printed import summary_of
 from howsure.compare.findings import findings, lead
 from howsure.conformance import check_adapter, check_method
 from howsure.models.adapt import adapt
 from howsure.report import render
-from howsure.terminal import summary
 
 X, Y = datasets.load_iris(return_X_y=True)
 NAMES = np.array(["setosa", "versicolor", "virginica"])
@@ -366,7 +366,7 @@ def test_nothing_is_said_of_networks(name, fitted):
     found = howsure.assess(model, X).with_truth(Y)
     comparison = howsure.compare(model, X, Y)
     audit = howsure.audit(model)
-    told = [summary(found), str(audit), lead(comparison), *(each.answer for each in findings(comparison))]
+    told = [summary_of(found), str(audit), lead(comparison), *(each.answer for each in findings(comparison))]
     told += [str(found[int(row)]) for row in found.most_undecided(10)]
     page = render(found, X, audit=audit, comparison=comparison)
     told.append(page[page.index("<body>") :])

@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 import howsure
-from howsure import terminal
+from howsure.answers.printed import summary_of
+from howsure.cli.output import undecided_table
 from howsure.report import render
 from tests.answers.measures import Measures, known, linear, rows
 from tests.report.comparisons import full
@@ -54,10 +55,10 @@ def test_a_notebook_shows_the_same(numbers: Measures) -> None:
 
 
 def test_the_terminal_counts_rows_and_shows_the_first_ten(numbers: Measures) -> None:
-    assert terminal.summary(numbers) == "There are 12 rows."
-    assert terminal.summary(numbers[:1]) == "There is 1 row."
+    assert summary_of(numbers) == "There are 12 rows."
+    assert summary_of(numbers[:1]) == "There is 1 row."
     console = Console(file=io.StringIO(), width=100)
-    console.print(terminal.undecided_table(numbers, 10))
+    console.print(undecided_table(numbers, 10))
     _, _, *lines = console.file.getvalue().splitlines()
     assert [line.strip().split(maxsplit=1) for line in lines] == [[str(k), numbers[k]] for k in range(10)]
 

@@ -12,6 +12,7 @@ import howsure
 from howsure.answers.classes.cards import line_of
 from howsure.answers.classes.drawings import draw_reliability
 from howsure.answers.classes.words import WHAT_A_REASON_MEANS
+from howsure.answers.printed import summary_of
 from howsure.answers.sentences import percent
 from howsure.answers.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS
 from howsure.errors import FileError, InputError
@@ -23,7 +24,6 @@ from howsure.report import render, write_report
 from howsure.report.figures import differs_from_claim
 from howsure.results.thresholds import Thresholds
 from howsure.statistics import entropy_of
-from howsure.terminal import summary
 from tests.made import certainty_of
 from tests.report.made import Page, make_certainty
 from tests.report.pages import AUDIT, PAGES, images
@@ -370,6 +370,6 @@ def test_a_share_has_the_digits_and_the_interval_of_its_score() -> None:
     page = Page(render(certainty)).words.replace("\u00a0", " ")
     first, last = interval.split(" to ")
     assert f"is right on {value} % ({first} to {last} %)" in page
-    assert f"Over all it is right on {value} % ({first} to {last} %)" in summary(certainty).replace(
+    assert f"Over all it is right on {value} % ({first} to {last} %)" in summary_of(certainty).replace(
         "\u00a0", " "
     )

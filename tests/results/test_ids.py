@@ -14,7 +14,7 @@ from rich.console import Console
 
 import howsure
 from howsure import Certainty, InputError, MultilabelCertainty
-from howsure.terminal import undecided_table
+from howsure.cli.output import undecided_table
 
 NAMES = {
     Certainty: {"class_names": ["cat", "dog"], "probabilities": [[0.9, 0.1], [0.55, 0.45], [0.2, 0.8]]},

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import howsure
+from howsure.answers.printed import summary_of
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dropout
 from howsure.sampling.pilot import _choose
 from howsure.sampling.run import Run
-from howsure.terminal import summary
 from tests.examples import namespace
 from tests.sampling.networks import dense, late_is_cheap, same, trunk_is_dear
 
@@ -125,12 +125,12 @@ def test_what_the_pilot_spent_is_told_where_it_was_spent(tmp_path):
     assert said in str(howsure.audit(model, plan=plan))
     found = howsure.assess(model, x)
     assert found.plan["pilot"] == asdict(plan.pilot)
-    assert said in summary(found)
+    assert said in summary_of(found)
     found.save(tmp_path / "c.parquet")
     assert howsure.load(tmp_path / "c.parquet").plan["pilot"] == found.plan["pilot"]
     spared = howsure.assess(model, x, method=howsure.MCDropout(plan=plan))
     assert "pilot" not in spared.plan
-    assert "pilot" not in summary(spared)
+    assert "pilot" not in summary_of(spared)
     assert np.array_equal(spared.probabilities, found.probabilities)
 
 
