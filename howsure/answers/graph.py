@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from howsure.answers.classes.calibrate import Calibrator
 
 CODES = {SURE: 0, LEANING: 1, COIN_FLIP: 2}
-"""Codes of the verdicts."""
 
 NOT_A_NUMBER = 3
 """Code of rows for which the model puts out NaN. Those have no class either: their `label` and `runner_up`

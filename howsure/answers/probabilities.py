@@ -208,7 +208,6 @@ class OfProbabilities(Result[OneRow]):
 
     @property
     def _distribution_errors(self) -> Floats:
-        """Standard errors of `_distributions`."""
         raise NotImplementedError
 
     @cached_property
@@ -244,7 +243,6 @@ class OfProbabilities(Result[OneRow]):
 
     @cached_property
     def _judged(self) -> tuple[NDArray[np.str_], Booleans]:
-        """Verdicts, and whether they are settled."""
         found = verdicts.judge(self._distributions, self._distribution_errors, self.thresholds)
         return read_only(found[0]), read_only(found[1])
 

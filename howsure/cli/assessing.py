@@ -111,8 +111,6 @@ def assess_command(
 
 @dataclass(frozen=True)
 class _Run:
-    """One call of the command, with its options."""
-
     model: Path
     data: Path
     results: Results
@@ -257,7 +255,6 @@ class _Run:
 
 
 def _say_left_out(rows: Rows) -> None:
-    """Print the images that could not be read."""
     if not rows.left_out:
         return
     loud = Console(stderr=True)

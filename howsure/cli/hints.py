@@ -151,7 +151,6 @@ def _argument(given: str) -> str:
 
 
 def _option(name: str, value: str) -> str:
-    """An option with its value."""
     option = options()[name]
     if value in ("True", "False", "None", ""):
         return f"no {option}" if value in ("False", "None") else option

@@ -81,7 +81,6 @@ class Interruptions:
 
 
 INTERRUPTIONS = Interruptions()
-"""The interruptions of this process."""
 
 
 @contextmanager

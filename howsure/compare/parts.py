@@ -65,7 +65,6 @@ class Parts:
     scale: Measured
 
     def __getitem__(self, name: str) -> Measured:
-        """A part by its name."""
         if name == CALIBRATION:
             return less(self.nll, self.best)
         if name == ORDER:

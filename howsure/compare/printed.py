@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 
 COST = "plain predictions"
-"""Heading of the costs."""
 
 
 @dataclass(frozen=True)

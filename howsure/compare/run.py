@@ -311,7 +311,6 @@ def _sets_of(
     layout: Layout | None,
     progress: Callable[[int, int], None] | None,
 ) -> _Sets:
-    """All sets of rows, or an `InputError`."""
     x = given.x
     alike, moves = {AS_THEY_ARE: x}, dict[str, Way]()
     for name, each in check_by_name(shifts, "shifts").items():

@@ -361,7 +361,6 @@ def _numbered(
 
 
 def _nearest(word: str, names: Sequence[str]) -> str:
-    """Suggestions for an unknown name."""
     if all(name.isdecimal() for name in names):
         return "Name the classes in the order of the model's outputs: `class_names=[…]`"
     if means_yes_or_no(word) and len(names) == 2:

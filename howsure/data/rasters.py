@@ -198,7 +198,6 @@ def write_raster(
 
 @contextmanager
 def _opened(file: Path) -> Iterator[Any]:
-    """A TIFF image that is open for reading."""
     with needs("rasterio", "A TIFF image of many bands, of more than 8 bits, or with geometry", extra="maps"):
         import rasterio
         from rasterio.errors import RasterioError

@@ -173,7 +173,6 @@ def short(value: Any) -> str:
 
 
 def _called(kind: Any) -> str:
-    """Name of a type."""
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Annotated:
         return _called(parts[0])

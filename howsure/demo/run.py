@@ -138,7 +138,6 @@ def _trained(
     took: dict[str, float],
     console: Console,
 ) -> Any:
-    """The question's network, trained and saved."""
     from howsure.demo import question
 
     model = question.build(seed)

@@ -107,7 +107,6 @@ def check_graph(path: str, rows: Mapping[str, Array], expected: Any, calibrated:
 
 
 def _compared(found: dict[str, Array], expected: Any, calibrated: Any) -> float:
-    """The largest difference, or a `ModelError`."""
     largest = 0.0
     numbers = dict(part_of(expected, "graph_numbers")(expected, TOLERANCE))
     if calibrated is not None:

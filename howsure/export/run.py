@@ -343,7 +343,6 @@ def _some(rows: Sequence[Any], total: int, count: int) -> list[Array]:
 
 
 def _assessed(job: Job, rows: Sequence[Array], method: MCDropout) -> Any:
-    """The result of `assess` for these rows."""
     count = len(rows[0])
     casted = cast_rows(rows, job.model.info.inputs)
     outcome = job.outcome.of_rows(job.model, casted, count, None)

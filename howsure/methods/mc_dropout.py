@@ -258,7 +258,6 @@ class MCDropout:
         return self._pilot(job, self._budget(job, job.total), precision, thrifty=False).plan
 
     def _pilot(self, job: Job, budget: float, precision: str | None = None, thrifty: bool = True) -> Pilot:
-        """Run the pilot on the job's rows."""
         if not self._may_follow_a_plan:
             return Pilot()
         run = Run(job.model, job.rows, np.arange(job.total), job.outcome, job.seed, job.batch_size)

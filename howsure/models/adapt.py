@@ -309,7 +309,6 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
 
 
 def _not_a_model(file: Path) -> FileError:
-    """The error for a file that no adapter opens."""
     expected = "a .keras file, a legacy .h5 file, a .pt2 file of torch.export, or a .joblib file"
     if file.is_dir() and (file / "saved_model.pb").exists():
         return FileError(

@@ -87,7 +87,6 @@ def named(name: str | os.PathLike[str], expected: str) -> Any:
 
 
 def _called(maker: Any, name: str) -> Any:
-    """The result of a function without arguments."""
     try:
         inspect.signature(maker).bind()
     except TypeError as error:

@@ -194,9 +194,7 @@ class Limits:
 class Trunk(Protocol):
     """The part of the computation that all passes over some rows share, computed once."""
 
-    def __len__(self) -> int:
-        """Number of rows."""
-        ...
+    def __len__(self) -> int: ...
 
     def take(self, positions: NDArray[np.int64]) -> Self:
         """The trunk of the rows at these positions; positions may repeat."""

@@ -147,8 +147,6 @@ def _made_by(
 
 @dataclass(frozen=True)
 class _Recipe:
-    """The settings of each worker."""
-
     source: ModelSource | Callable[[], Any]
     method: Method
     roles: Roles

@@ -245,7 +245,6 @@ def locked(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _lock_file(folder: Path) -> Iterator[int]:
-    """The lock file of a folder, open."""
     try:
         handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:

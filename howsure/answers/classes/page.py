@@ -34,7 +34,6 @@ _WORDING = {
     "two_numbers": "the two top probabilities",
     "entropy": "0 when one class has everything, log K when all K classes are equally likely",
 }
-"""Names on the page, for classes."""
 
 
 def page(certainty: Certainty, asked: PageOptions) -> str:

@@ -26,7 +26,6 @@ _WORDING = {
     "two_numbers": "yes and no",
     "entropy": "0 when yes or no is certain, log 2 when both are equally likely",
 }
-"""Names on the page, for labels."""
 
 
 def page(certainty: MultilabelCertainty, asked: PageOptions) -> str:

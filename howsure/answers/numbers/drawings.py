@@ -115,7 +115,6 @@ def level_of_all(result: RegressionCertainty) -> float:
 
 
 def _numbers(result: RegressionCertainty) -> _DrawnRows:
-    """The numbers of a result of one target."""
     answers = networks = None
     if np.isfinite(result.std).any():
         known = np.isfinite(result.std[:, 0])

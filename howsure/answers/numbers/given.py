@@ -108,7 +108,6 @@ def _by_target(table: Table, word: str) -> dict[str, str]:
 
 
 def _targets(found: list[str], asked: FileColumns, source: Path) -> list[str]:
-    """The targets that are wanted, in their order."""
     wanted = asked.class_names
     if wanted is None or (found == [""] and len(wanted) == 1):
         return found

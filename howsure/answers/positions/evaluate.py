@@ -221,7 +221,6 @@ def evaluate(
 
 
 def _note(result: DenseCertainty, left_out: int, empty: int) -> str:
-    """The missing scores and how to get them."""
     found = [] if are_known(result) else [NOT_KEPT]
     if left_out:
         found.append(

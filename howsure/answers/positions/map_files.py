@@ -206,7 +206,6 @@ def _check_grey(name: str, values: Map) -> None:
 
 
 def _about(result: DenseCertainty, form: str, names: Sequence[str]) -> dict[str, Any]:
-    """The meaning of the maps, as JSON holds it."""
     classes = len(result.class_names)
     kinds = {name: MAPS[name] for name in names}
     grey = {name: {"0": 0.0, "255": each.most(classes)} for name, each in kinds.items() if _is_grey(each)}

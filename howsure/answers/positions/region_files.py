@@ -99,7 +99,6 @@ def write_regions(parts: Iterable[DenseCertainty], path: Path, geometry: Any) ->
 
 
 def _columns(result: DenseCertainty) -> list[str]:
-    """Names of the cells of a region."""
     names = AXES[len(result.positions) - 1]
     places = [f"{name}_{end}" for end in ("first", "last") for name in names]
     known = ["row", *([] if result.ids is None else [result.id_name]), "region", "size", "label", "runner_up"]
