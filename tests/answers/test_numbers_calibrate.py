@@ -258,3 +258,11 @@ def test_warnings_say_what_is_amiss():
 def test_bad_input_is_said(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+def test_rows_that_are_all_exactly_right_teach_no_factor():
+    result = howsure.RegressionCertainty.from_mean_std(np.arange(20.0), np.ones(20), ["a"])
+    calibrator = howsure.calibrate(result, np.arange(20.0))
+    assert calibrator.values["a"].value == 1
+    assert not calibrator.values["a"].known
+    np.testing.assert_array_equal(calibrator(result).std, result.std)

@@ -12,6 +12,7 @@ from scipy.stats import norm
 
 from howsure.answers.classes.comparison_words import CLASS_WORDS
 from howsure.answers.classes.result import Certainty
+from howsure.answers.classes.scores import METRICS
 from howsure.compare.comparison import Comparison
 from howsure.compare.findings import WHY, better, chosen, findings, lead, leading
 from howsure.compare.parts import PARTS
@@ -19,7 +20,7 @@ from howsure.compare.phrases import in_numbers, the
 from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED
 from howsure.compare.reasons import WHOLE, reasons
 from howsure.errors import FileError
-from howsure.judge.scores import Score
+from howsure.judge.scores import OUTSIDE, Score
 from howsure.judge.words import value_and_interval
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
@@ -56,6 +57,11 @@ def cells(html: str, label: str) -> dict[str, list[str]]:
         method, *values = (Page(cell).words for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL))
         found[method] = values
     return found
+
+
+SHOWN = [name for name, each in METRICS.items() if each.term is not None and name not in OUTSIDE]
+"""Scores of the table of all scores, in its order."""
+assert {"accuracy", "nll", "brier", "ece", "aurc", "error_auroc"} <= {*SHOWN}
 
 
 def numbers(said: str) -> list[str]:
@@ -138,10 +144,7 @@ def test_every_method_and_score_is_in_the_table_with_its_interval() -> None:
     found = cells(PAGES["full"], "All scores")
     assert tuple(found) == full().methods
     for method, values in found.items():
-        scores = [
-            text(full().score(method, name), 100 if name == "accuracy" else 1)
-            for name in ("accuracy", "nll", "brier", "ece", "aurc", "error_auroc")
-        ]
+        scores = [text(full().score(method, name), 100 if name == "accuracy" else 1) for name in SHOWN]
         shown = [value.removeprefix("≈ ") for value in values]
         assert shown == [*scores, f"{full().costs[method]:.1f}"]
 
@@ -298,7 +301,8 @@ def test_dots_of_few_rows_are_one() -> None:
 
 def test_rankings_without_mistakes_are_dashes_with_an_explanation() -> None:
     for name in ("no mistakes", "all wrong"):
-        assert all(row[5] == "–" for row in cells(PAGES[name], "All scores").values())
+        place = SHOWN.index("error_auroc")
+        assert all(row[place] == "–" for row in cells(PAGES[name], "All scores").values())
         assert "– means not defined" in Page(PAGES[name]).words
         assert "A score without an interval" in Page(PAGES[name]).words
     # Exact: 40 right of 40 leave at least 0.025^(1/40).
