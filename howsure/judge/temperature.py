@@ -1,8 +1,13 @@
-"""The best temperature of probabilities: the exponent 1/T of least mean loss, by Newton's method."""
+"""The tempering q = softmax(β log p + b) of probabilities with the least loss, by Newton's method.
+
+θ = (β) is a temperature of 1/β alone (Guo and others 2017). θ = (β, b) adds an offset for each class:
+bias-corrected temperature scaling (Alexandari, Kundaje and Shrikumar 2020). The loss is convex in both.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,43 +16,102 @@ from howsure.sampling.outcome import Floats
 LIMIT = 100.0
 """The largest exponent; its inverse is the smallest. No network that anyone has shown is off by as much."""
 
-STEPS = 60
-"""Steps at most: halving a bracket so often leaves nothing of it."""
+STEPS, HALVINGS = 60, 30
+"""Steps of Newton's method at most, and how often one is halved at most."""
+
+CLOSE = 1e-7
+"""Share of the loss that a step has to gain. One that gains less is the last, and leaves its square."""
+
+SHORT = 1e-3
+"""Share of β that a last step changes at most: if every row is right, all steps gain little, to the limit."""
 
 
-def losses(beta: float, logs: Floats, of_target: Floats) -> Floats:
-    """(N, 3) the loss −log softmax(β z) of what is true, and its slope and curvature in β.
+@dataclass(frozen=True, eq=False)
+class Losses:
+    """The losses −Σ target log q of N rows at one θ of P numbers.
+
+    Attributes:
+        value: (N,).
+        slope: (N, P) by θ.
+        curvature: (N, P, P), or (1, P, P) of all rows together.
+    """
+
+    value: Floats
+    slope: Floats
+    curvature: Floats
+
+    def weighted(self, weight: Floats) -> Losses:
+        """The losses of rows that count (N,) times."""
+        return Losses(
+            weight * self.value, weight[:, None] * self.slope, weight[:, None, None] * self.curvature
+        )
+
+    def step(self, slope: Floats) -> Floats:
+        """(…, P) the change by Newton's method that takes slopes (…, P) off.
+
+        A constant added to all offsets changes nothing; it is kept at 0.
+        """
+        curvature = self.curvature.sum(axis=0)
+        if len(curvature) == 1:
+            return np.asarray(slope / max(float(curvature[0, 0]), np.finfo(float).tiny))
+        scale = float(np.trace(curvature[1:, 1:])) / len(curvature) or 1.0
+        curvature[1:, 1:] += scale / len(curvature)
+        curvature += 1e-12 * scale * np.eye(len(curvature))  # if all classes are alike
+        return np.asarray(np.linalg.solve(curvature, slope.T).T)
+
+
+def changed(logs: Floats, theta: Floats) -> Floats:
+    """(N, K) probabilities softmax(β log p + b) from log p."""
+    scores = theta[0] * logs + (theta[1:] if len(theta) > 1 else 0.0)
+    q = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(q / q.sum(axis=1, keepdims=True))
+
+
+def losses(theta: Floats, logs: Floats, of_target: Floats, target: Floats | None = None) -> Losses:
+    """The losses of rows at θ.
 
     Args:
-        beta: The exponent.
-        logs: (N, K) logarithms z of probabilities.
-        of_target: (N,) that of the true class, or the mean over what is to be come near.
+        theta: (P,).
+        logs: (N, K) logarithms of probabilities.
+        of_target: (N,) Σ target · logs: that of the true class, or the mean over what is to be come near.
+        target: (N, K) shares of the classes, which offsets need.
     """
-    top = logs.max(axis=1)
-    q = np.exp(beta * (logs - top[:, None]))
+    scores = theta[0] * logs + (theta[1:] if len(theta) > 1 else 0.0)
+    top = scores.max(axis=1)
+    q = np.exp(scores - top[:, None])
     total = q.sum(axis=1)
     q /= total[:, None]
     mean = np.einsum("nk,nk->n", q, logs)
-    curvature = np.einsum("nk,nk,nk->n", q, logs, logs) - mean**2
-    return np.stack([np.log(total) + beta * (top - of_target), mean - of_target, curvature], axis=1)
+    value, slope = np.log(total) + top - theta[0] * of_target, (mean - of_target)[:, None]
+    first = np.einsum("nk,nk,nk->n", q, logs, logs) - mean**2
+    if target is None:
+        return Losses(value, slope, first[:, None, None])
+    curvature = np.empty((len(theta), len(theta)))
+    curvature[0, 0] = first.sum()
+    curvature[0, 1:] = curvature[1:, 0] = np.sum(q * (logs - mean[:, None]), axis=0)
+    curvature[1:, 1:] = np.diag(q.sum(axis=0)) - q.T @ q
+    return Losses(value - target @ theta[1:], np.hstack([slope, q - target]), curvature[None])
 
 
-def least(at: Callable[[float], Floats], limit: float = LIMIT) -> tuple[float, Floats]:
-    """The exponent of least mean loss, within 1/limit and the limit, and what `at` says of it.
-
-    Args:
-        at: From an exponent to (N, 3): loss, slope and curvature of each row, a convex function of it.
-        limit: Largest exponent, and largest inverse of it.
-    """
-    low, high, beta = 1 / limit, limit, 1.0
-    found = at(beta)
+def least(at: Callable[[Floats], Losses], start: Floats, limit: float = LIMIT) -> tuple[Floats, Losses]:
+    """θ of least loss from a start, with β within 1/limit and the limit, and the losses there."""
+    theta, found = start, at(start)
     for _ in range(STEPS):
-        slope, curvature = found[:, 1].sum(), found[:, 2].sum()
-        low, high = (beta, high) if slope < 0 else (low, beta)
-        step = beta - slope / curvature if curvature > 0 else low
-        following = float(step) if low < step < min(high, 4 * beta) else float(np.sqrt(low * high))
-        if abs(following - beta) <= 1e-9 * beta:
+        slope = found.slope.sum(axis=0)
+        step = found.step(slope)
+        gain, value = float(slope @ step), float(found.value.sum())
+        least_gain = CLOSE * max(abs(value), 1.0)
+        close = gain <= least_gain and abs(step[0]) <= SHORT * theta[0]
+        for halving in range(HALVINGS):
+            following = theta - 0.5**halving * step
+            following[0] = np.clip(following[0], 1 / limit, limit)
+            tried = at(following)
+            enough = -least_gain if close else 1e-4 * 0.5**halving * gain  # Armijo 1966
+            if float(tried.value.sum()) <= value - enough:
+                break
+            if following[0] == theta[0]:
+                return theta, found
+        theta, found = following, tried
+        if close:
             break
-        beta = following
-        found = at(beta)
-    return beta, found
+    return theta, found

@@ -68,8 +68,8 @@ def fitted(p: Floats, truth: Integers, weight: Floats | None = None) -> Paramete
     weight = np.ones(len(p)) if weight is None else weight
     z = _log(p)
     of_target = np.sum(_targets(p, truth) * z, axis=1)
-    beta, _ = least(lambda beta: weight[:, None] * losses(beta, z, of_target), LIMIT)
-    return {"temperature": np.asarray(1 / beta), "most": np.asarray(supported(len(p)))}
+    theta, _ = least(lambda theta: losses(theta, z, of_target).weighted(weight), np.ones(1), LIMIT)
+    return {"temperature": np.asarray(1 / theta[0]), "most": np.asarray(supported(len(p)))}
 
 
 def _targets(p: Floats, truth: Integers) -> Floats:

@@ -18,8 +18,8 @@ def parts(result: Certainty, truth: Integers, evaluation: Evaluation) -> Parts:
     nll = evaluation.measured("nll")
     logs = np.log(np.maximum(np.asarray(result.probabilities, dtype=np.float64), SMALLEST))
     of_true = logs[np.arange(len(logs)), truth]
-    beta, found = least(lambda beta: losses(beta, logs, of_true))
-    loss, slope, curvature = found.T
+    (beta,), found = least(lambda theta: losses(theta, logs, of_true), np.ones(1))
+    loss, slope, curvature = found.value, found.slope[:, 0], found.curvature[:, 0, 0]
     right = (result.label == truth).astype(np.float64)
     return Parts(
         nll=nll,

@@ -1,9 +1,7 @@
 """Calibrate probabilities at positions by a temperature, and offsets of classes, learnt from labelled rows.
 
-q = p^(1/T) / Σ_k p_k^(1/T), with the T of least NLL over all positions that count (Guo and others 2017). In β
-= 1/T that NLL is convex, with the slope g = Σ_k q_k log p_k − log p_true and the curvature h = Σ_k q_k (log
-p_k)² − (Σ_k q_k log p_k)² at a position. Newton's method needs their sums over each row alone, so memory
-holds one row. Every label stays. `howsure.answers.positions.offsets` adds an offset for each class.
+Both have the least NLL over all positions that count; see `howsure.judge.temperature`. Newton's method needs
+the sums over each row alone, so memory holds one row. A temperature keeps every label.
 
 A temperature for each class is left out: docs/positions.md shows that it helps less than offsets.
 """
@@ -19,7 +17,6 @@ import numpy as np
 
 from howsure.answers.classes import maps
 from howsure.answers.classes.calibration_words import temperature_in_words
-from howsure.answers.positions import offsets
 from howsure.answers.positions.columns import of_counted
 from howsure.answers.positions.kept import check_known, known_probabilities
 from howsure.answers.positions.result import DenseCertainty
@@ -41,13 +38,11 @@ from howsure.judge.calibrator_files import (
 from howsure.judge.cross_fit import FOLDS, Through, random_folds, through_fits
 from howsure.judge.learnt import LearntRows
 from howsure.judge.scores import SMALLEST, Score, through_cross_fits
-from howsure.judge.temperature import least, losses
+from howsure.judge.temperature import Losses, changed, least, losses
 from howsure.results.columns import is_in_files
 from howsure.results.lazy_maps import MadeMap
-from howsure.sampling.outcome import Floats, Integers
+from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import entropy_of, symmetric_interval
-
-METHODS = ("temperature", "offsets")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -98,15 +93,14 @@ class DenseCalibrator(Kept):
         if self.offsets is not None:
             told["offsets"] = list(self.offsets)
         method = {**result.method, "calibration": told}
-        added = np.zeros(len(self.class_names)) if self.offsets is None else np.array(self.offsets)
-        theta = np.append(1 / self.temperature.value, added)
+        theta = np.append(1 / self.temperature.value, self.offsets or ())
         given = _calibrated(result, theta, relabelled=self.offsets is not None)
         return self._marked(result, replace(result, **given, method=method))
 
     @property
     def method(self) -> str:
         """`temperature` or `offsets`."""
-        return METHODS[0] if self.offsets is None else METHODS[1]
+        return "temperature" if self.offsets is None else "offsets"
 
     def in_words(self) -> str:
         """Sentences for a reader who knows no statistics."""
@@ -146,44 +140,67 @@ class DenseCalibrator(Kept):
 
 def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: int) -> DenseCalibrator:
     """The part `calibrate` of positions; see `howsure.judge.calibrate.calibrate`."""
-    method = METHODS[0] if method is None else method
-    check_method(method, METHODS)
+    method = "temperature" if method is None else method
+    check_method(method, [*METHODS])
     truths_of(result, labels)  # raises where the labels do not fit
     _check_usable(result)
 
-    sums = sums_in(result, labels)
-    as_given = sums(lambda at: 1.0)
-    counted = as_given[:, 3]
+    counted = counted_in(result, labels)[:, 0]
     there = np.flatnonzero(counted)
     check_rows(len(there))
-    beta, at_best = _least(sums)
-    through: dict[str, Through] = {}
-    moved, added = at_best[:, 1] / at_best[:, 2].sum(), None
-    if method == METHODS[0]:
-        fits = _cross_fitted(sums, beta, at_best, seed)
-        at_fits = sums(lambda at: float(fits.of_folds[at]))
-        held_out, slopes = at_fits[:, 0], at_fits[there, 1:3].T[..., None] * len(there) / counted.sum()
-        through = {"nll": through_fits(fits.fold[there], fits.moves[:, there], *slopes)}
-    else:
-        start, some = np.append(beta, np.zeros(len(result.class_names))), counted > 0
-        theta, found = offsets.least(result, labels, start, some)
-        thetas = offsets.without_folds(result, labels, theta, some, _folds(counted, seed))
-        held_out = offsets.sums(result, labels, lambda at: thetas[at], some).nll
-        moved = offsets.step_of(found, found.slope)[:, 0]
-        beta, added = float(theta[0]), tuple(theta[1:].tolist())
-    before, after = (loss_of(each[there], counted[there]) for each in (as_given[:, 0], held_out))
-    parts = moved[there] / beta * math.sqrt(len(there) / (len(there) - 1))
-    low, high = np.exp(symmetric_interval(-math.log(beta), parts))
+    as_given = losses_in(result, labels, lambda at: np.ones(1)).value
+    theta, moved, held_out, through = METHODS[method](result, labels, counted, seed)
+    before, after = (loss_of(each[there], counted[there]) for each in (as_given, held_out))
+    parts = moved[there] / theta[0] * math.sqrt(len(there) / (len(there) - 1))
+    low, high = np.exp(symmetric_interval(-math.log(theta[0]), parts))
     return DenseCalibrator(
-        temperature=Score(1 / beta, float(low), float(high)),
+        temperature=Score(1 / float(theta[0]), float(low), float(high)),
         rows=len(there),
         class_names=result.class_names,
         before=before.score(0.95),
         after=after.score(0.95),
         difference=through_cross_fits({"nll": after}, through)["nll"].minus(before),
-        offsets=added,
+        offsets=tuple(theta[1:].tolist()) or None,
         learnt_rows=LearntRows.of(result, there),
     )
+
+
+LearntTheta = tuple[Floats, Floats, Floats, Mapping[str, Through]]
+"""θ; (N,) how far each row moves β; (N,) its NLL by the fit that does not know it; `Through` of the fits."""
+
+
+def _by_temperature(result: DenseCertainty, labels: Any, counted: Floats, seed: int) -> LearntTheta:
+    """θ = (β): the temperature alone."""
+    theta, best = _least(result, labels)
+    fits, there = _cross_fitted(result, labels, theta, best, counted, seed), counted > 0
+    found = losses_in(result, labels, lambda at: fits.of_folds[at : at + 1])
+    to_mean = there.sum() / counted.sum()
+    slopes = found.slope[there] * to_mean, found.curvature[there, 0] * to_mean
+    through = {"nll": through_fits(fits.fold[there], fits.moves[:, there], *slopes)}
+    return theta, best.step(best.slope)[:, 0], found.value, through
+
+
+def _by_offsets(result: DenseCertainty, labels: Any, counted: Floats, seed: int) -> LearntTheta:
+    """θ = (β, b): offsets mend what a loss with class weights does to the probabilities of whole classes.
+
+    The labelled rows count as one more row that is as the model says itself: a prior that sits where nothing
+    changes (catalytic prior, Huang and others 2020). So a class that no label has keeps a finite offset.
+    """
+
+    def fitted(start: Floats, rows: Booleans) -> tuple[Floats, Losses]:
+        prior = 1 / max(int(rows.sum()), 1)
+        return least(lambda theta: losses_in(result, labels, lambda at: theta, rows, prior), start)
+
+    there, fold = counted > 0, _folds(counted, seed)
+    start = np.append(_least(result, labels)[0], np.zeros(len(result.class_names)))
+    theta, best = fitted(start, there)
+    thetas = np.array([fitted(theta, there & (fold != number))[0] for number in range(FOLDS)])[fold]
+    theta = np.append(theta[0], theta[1:] - theta[1:].mean())
+    held_out = losses_in(result, labels, lambda at: thetas[at], there).value
+    return theta, best.step(best.slope)[:, 0], held_out, {}
+
+
+METHODS = {"temperature": _by_temperature, "offsets": _by_offsets}
 
 
 def _folds(counted: Floats, seed: int) -> Integers:
@@ -211,57 +228,51 @@ class Fits:
     moves: Floats
 
 
-def _cross_fitted(sums: Sums, beta: float, at_best: Floats, seed: int) -> Fits:
+def _cross_fitted(
+    result: DenseCertainty, labels: Any, theta: Floats, best: Losses, counted: Floats, seed: int
+) -> Fits:
     """For each row the β of least NLL of the folds that it is not in.
 
-    Two steps of Newton's method away from the best of all rows: to fourth order in what a fold changes.
-
-    Args:
-        sums: As in `_least`.
-        beta: β of all rows.
-        at_best: (N, 5) the sums of each row there.
-        seed: Seed of the folds.
+    Two steps of Newton's method away from θ of all rows: to fourth order in what a fold changes.
     """
-    fold = _folds(at_best[:, 3], seed)
+    fold = _folds(counted, seed)
 
-    def stepped(start: float, found: Floats, number: int) -> float:
-        slope, curvature = found[fold != number, 1:3].sum(axis=0)
-        return max(float(start - slope / curvature), start / 2)
+    def stepped(start: float, found: Losses, others: Booleans) -> float:
+        return max(float(start - found.slope[others].sum() / found.curvature[others].sum()), start / 2)
 
     second, moves = np.ones(FOLDS), np.zeros((FOLDS, len(fold), 1))
     for number in range(FOLDS):
-        start = stepped(beta, at_best, number)
-        found = sums(lambda at, start=start: start)  # type: ignore[misc]
-        second[number] = stepped(start, found, number)
         others = fold != number
-        moves[number, others, 0] = -found[others, 1] / found[others, 2].sum()
-    return Fits(beta, second[fold], fold, moves)
+        start = stepped(theta[0], best, others)
+        found = losses_in(result, labels, lambda at, start=start: np.array([start]))  # type: ignore[misc]
+        second[number] = stepped(start, found, others)
+        moves[number, others] = -found.slope[others] / found.curvature[others].sum()
+    return Fits(float(theta[0]), second[fold], fold, moves)
 
 
 def cross_fitted(result: DenseCertainty, truth: Any, seed: int) -> Fits:
     """β of least NLL, cross-fitted over rows.
 
-    All are 1 where there is none, or where fewer rows have a position that counts than `calibrate` takes.
+    All are 1 if there is none, or if fewer rows have a position that counts than `calibrate` takes.
 
     Args:
         result: N rows.
         truth: As for `truths_of`.
         seed: Seed of the folds.
     """
-    sums, rows = sums_in(result, truth), len(result)
-    unchanged = Fits(1.0, np.ones(rows), np.zeros(rows, dtype=np.int64), np.zeros((FOLDS, rows, 1)))
+    rows, counted = len(result), counted_in(result, truth)[:, 0]
     try:
-        beta, at_best = _least(sums)
+        theta, best = _least(result, truth)
     except InputError:  # no label is wrong, or the probabilities say nothing
-        return unchanged
-    if np.count_nonzero(at_best[:, 3]) < 2 * FOLDS:
-        return unchanged
-    return _cross_fitted(sums, beta, at_best, seed)
+        counted = np.zeros(rows)
+    if np.count_nonzero(counted) < 2 * FOLDS:
+        return Fits(1.0, np.ones(rows), np.zeros(rows, dtype=np.int64), np.zeros((FOLDS, rows, 1)))
+    return _cross_fitted(result, truth, theta, best, counted, seed)
 
 
 def tempered(row: DenseCertainty, beta: float) -> DenseCertainty:
     """One row with the probabilities p^β / Σ p^β, and without errors: enough to be scored."""
-    q = _tempered(np.log(np.maximum(known_probabilities(row, 0), SMALLEST)), beta)
+    q = changed(np.log(np.maximum(known_probabilities(row, 0), SMALLEST)), np.array([beta]))
     label, runner_up = (np.reshape(each, -1).astype(np.int64) for each in (row.label, row.runner_up))
     top = pick(q, label)
     given: dict[str, Any] = {
@@ -289,61 +300,76 @@ def read(content: Mapping[str, Any]) -> DenseCalibrator:
     )
 
 
-Sums = Callable[[Callable[[int], float]], Floats]
-"""From the β of each row, given its place, to (N, 5) sums over the positions of each; see `_sums_of`."""
+def counted_in(result: DenseCertainty, labels: Any) -> Floats:
+    """(N, 2) how many positions of each row count, and how many of these have a wrong label."""
+    found = np.zeros((len(result), 2))
+    for at, truth in enumerate(truths_of(result, labels)):
+        counts = truth >= 0
+        wrong = np.asarray(result.label[at]).reshape(-1)[counts] != truth[counts]
+        found[at] = np.count_nonzero(counts), np.count_nonzero(wrong)
+    return found
 
 
-def sums_in(result: DenseCertainty, labels: Any) -> Sums:
-    """The sums over a result with labels as `truths_of` takes them."""
+def losses_in(
+    result: DenseCertainty,
+    labels: Any,
+    theta: Callable[[int], Floats],
+    rows: Booleans | None = None,
+    prior: float = 0.0,
+) -> Losses:
+    """The losses of rows, each the sum over its positions that count; memory holds one row.
 
-    def sums(of_row: Callable[[int], float]) -> Floats:
-        each = enumerate(truths_of(result, labels))
-        return np.array([_sums_of(result, at, truth, of_row(at)) for at, truth in each]).reshape(-1, 5)
+    Args:
+        result: N rows.
+        labels: As for `truths_of`.
+        theta: From the place of a row to its θ.
+        rows: (N,) those that count; the others have a loss of 0.
+        prior: Weight of what the model says itself beside the truth, for offsets.
+    """
+    size = len(theta(0)) if len(result) else 1
+    value, slope = np.zeros(len(result)), np.zeros((len(result), size))
+    curvature = np.zeros((len(result) if size == 1 else 1, size, size))
+    for at, truth in enumerate(truths_of(result, labels)):
+        counts = truth >= 0
+        if not counts.any() or (rows is not None and not rows[at]):
+            continue
+        p, true, target = known_probabilities(result, at)[counts], truth[counts], None
+        logs = np.log(np.maximum(p, SMALLEST))
+        of_target = np.take_along_axis(logs, true[:, None], axis=1)[:, 0]
+        if size > 1:
+            target = prior * p / p.sum(axis=1, keepdims=True)
+            target[np.arange(len(true)), true] += 1
+            target /= 1 + prior
+            of_target = np.einsum("nk,nk->n", target, logs)
+        found = losses(theta(at), logs, of_target, target)
+        value[at], slope[at] = found.value.sum(), found.slope.sum(axis=0)
+        curvature[at if size == 1 else 0] += found.curvature.sum(axis=0)
+    return Losses(value, slope, curvature)
 
-    return sums
 
-
-def _least(sums: Sums) -> tuple[float, Floats]:
-    """β of least NLL, and the sums of each row there.
+def _least(result: DenseCertainty, labels: Any) -> tuple[Floats, Losses]:
+    """θ = (β) of least NLL, and the losses there.
 
     Raises:
         InputError: There is none: no label is wrong, or the probabilities say nothing of the truth.
     """
 
-    def at(beta: float) -> Floats:
-        return sums(lambda row: beta)
+    def at(theta: Floats) -> Losses:
+        return losses_in(result, labels, lambda row: theta)
 
-    if at(0.0)[:, 1].sum() >= 0:
+    if at(np.zeros(1)).slope.sum() >= 0:
         raise InputError(
             "The probabilities say nothing of the true classes, so no temperature makes them true",
             expected="probabilities that are higher for true classes than for others",
             hint="Are the labels in the order of the model's outputs?",
         )
-    if not at(1.0)[:, 4].sum():
+    if not counted_in(result, labels)[:, 1].sum():
         raise InputError(
             "Every label is right, so these rows do not say how far to change percentages",
             expected="rows with a position whose label is wrong",
             hint="Label more rows",
         )
-    return least(at)
-
-
-def _sums_of(result: DenseCertainty, at: int, truth: Integers, beta: float) -> tuple[float, ...]:
-    """NLL, its slope and curvature in β, positions that count, and wrong ones, of one row."""
-    counts = truth >= 0
-    true = truth[counts]
-    if not len(true):
-        return (0.0,) * 5
-    logs = np.log(np.maximum(known_probabilities(result, at)[counts], SMALLEST))
-    of_true = np.take_along_axis(logs, true[:, None], axis=1)[:, 0]
-    wrong = np.count_nonzero(np.asarray(result.label[at]).reshape(-1)[counts] != true)
-    return (*losses(beta, logs, of_true).sum(axis=0).tolist(), float(len(true)), float(wrong))
-
-
-def _tempered(logs: Floats, beta: float) -> Floats:
-    """(P, K) p^β / Σ p^β from log p."""
-    q = np.exp(beta * (logs - logs.max(axis=1, keepdims=True)))
-    return np.asarray(q / q.sum(axis=1, keepdims=True))
+    return least(at, np.ones(1))
 
 
 def _calibrated(result: DenseCertainty, theta: Floats, *, relabelled: bool) -> dict[str, Any]:
@@ -401,20 +427,20 @@ class _Calibrated:
 
 
 def _maps_of_row(result: DenseCertainty, at: int, theta: Floats, relabelled: bool) -> dict[str, Any]:
-    def changed(p: Floats) -> Floats:
-        return offsets.changed(np.log(np.maximum(p, SMALLEST)), theta)
+    def change(p: Floats) -> Floats:
+        return changed(np.log(np.maximum(p, SMALLEST)), theta)
 
     classes, p = len(result.class_names), known_probabilities(result, at)
     flat = {name: np.asarray(getattr(result, name)[at]).reshape(-1) for name in ("label", "runner_up")}
     label, runner_up = (each.astype(np.int64) for each in flat.values())
-    q = changed(p)
+    q = change(p)
     if relabelled:
         label, runner_up = top_two(q)
     if result.all_errors is None:
         error = np.repeat(np.reshape(result.mc_error[at], (-1, 1)).astype(np.float64), classes, axis=1)
     else:
         error = np.reshape(result.all_errors[at], p.shape).astype(np.float64)
-    error = maps.propagated(changed, p, error)
+    error = maps.propagated(change, p, error)
     old = np.reshape(result.entropy[at], -1).astype(np.float64)
     correction = np.maximum(old - entropy_of(p), 0)
     entropy = np.minimum(entropy_of(q) + correction, np.log(classes))

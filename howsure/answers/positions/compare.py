@@ -26,7 +26,7 @@ import numpy as np
 
 from howsure.answers.classes import maps
 from howsure.answers.classes.parts import claims_of, of_shares
-from howsure.answers.positions.calibrate import Fits, cross_fitted, sums_in, tempered
+from howsure.answers.positions.calibrate import Fits, cross_fitted, losses_in, tempered
 from howsure.answers.positions.comparison_words import POSITION_WORDS
 from howsure.answers.positions.counts import Counts, counted_of, mean_dice, mean_iou
 from howsure.answers.positions.kept import check_known, known_probabilities
@@ -40,7 +40,7 @@ from howsure.errors import InputError
 from howsure.judge.cross_fit import through_fits
 from howsure.judge.paired import Compared, Paired, check_enough, with_outside
 from howsure.judge.scores import OUTSIDE, SMALLEST, Measured, through_cross_fits
-from howsure.judge.temperature import least
+from howsure.judge.temperature import Losses, least
 from howsure.methods.choices import CHOICES
 from howsure.request import KEEP_PROBABILITIES
 from howsure.sampling.outcome import Floats
@@ -146,15 +146,15 @@ def _slopes(row: DenseCertainty, truth: Any, beta: float) -> Floats:
 
 def _parts_of(rows: Rows, truth: Any, evaluation: RowScores) -> Parts:
     """The parts of the NLL of N rows, of which each counts the same; see `howsure.compare.parts`."""
-    counts = evaluation._counts
-    sums, number = sums_in(_untempered(rows), truth), counts.counted[:, None]
+    result, counts = _untempered(rows), evaluation._counts
+    there, share = np.isin(result.row, evaluation._found.row), np.zeros(len(result))
+    share[there] = 1 / counts.counted
 
-    def at(beta: float) -> Floats:
-        found = sums(lambda row: beta)
-        return np.asarray(found[found[:, 3] > 0, :3] / number)
+    def at(theta: Floats) -> Losses:
+        return losses_in(result, truth, lambda row: theta).weighted(share)
 
-    beta, found = least(at)
-    loss, slope, curvature = found.T
+    (beta,), found = least(at, np.ones(1))
+    loss, slope, curvature = found.value[there], found.slope[there, 0], found.curvature[there, 0, 0]
     return Parts(
         nll=evaluation.measured("nll"),
         best=at_best(loss, slope, curvature, len(loss)),
