@@ -22,7 +22,7 @@ from scipy.special import ndtri
 
 import howsure
 from benchmarks.docs import Page, table
-from howsure.answers.numbers.calibrate import _score_of, noise_of
+from howsure.answers.numbers.calibrate import FACTOR, NOISE, noise_of
 from howsure.answers.numbers.scores import of_target
 from howsure.errors import InputError
 from howsure.sampling.outcome import Floats
@@ -229,11 +229,11 @@ def look_at_fits() -> dict[str, float]:
         assert result.spread is not None
         error = np.sqrt(1 + result.spread**2) * random.normal(size=(ROWS, 1))
         value = noise_of(error[:, 0], result.spread[:, 0])
-        score = _score_of(result, "noise", 0, error[:, 0], value)
+        score = NOISE.score(result, 0, error[:, 0], value)
         noise.append(score.low <= 1 <= score.high)
         known, _ = WORLDS[4].draw(random, ROWS)
         assert known.truth is not None
-        score = _score_of(known, "factor", 0, (known.truth - known.mean)[:, 0], 2.0)
+        score = FACTOR.score(known, 0, (known.truth - known.mean)[:, 0], 2.0)
         factor.append(score.low <= 2 <= score.high)
     return {"noise": float(np.mean(noise)), "factor": float(np.mean(factor))}
 
