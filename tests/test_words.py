@@ -58,8 +58,8 @@ OURS = (
 """Words that howsure uses in a sense of its own, or that the literature calls something else."""
 
 
-MOST_HELD_BACK = 20
-"""Of 1,112 before they were rewritten; lower it with every one that goes."""
+MOST_HELD_BACK = 10
+"""A sentence that slips in stops nobody at once; the list says which to rewrite."""
 
 
 def without_code(text):

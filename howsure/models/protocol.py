@@ -48,8 +48,8 @@ VALUES = "values"
 MEAN_VARIANCE = "mean-variance"
 MEAN_LOG_VARIANCE = "mean-log-variance"
 NUMBERS = (VALUES, MEAN_VARIANCE, MEAN_LOG_VARIANCE)
-"""The same for a regression: K numbers per row; or K means and then K variances, or the natural logarithms of
-these."""
+"""The same for a regression: K numbers per row; or K means and then K variances, or their natural
+logarithms."""
 
 ASKED_FOR = "gaussian_noise=True"
 """The argument that makes noise layers random. The note about a noise layer that stays fixed names it."""

@@ -1,10 +1,14 @@
 """Self-contained HTML pages: what a result says, and how methods compare.
 
 page        render and write_report: what all pages of results have, and the page of a kind that brings none
-comparison  render_comparison and write_comparison: the page of a `Comparison` notebook    what notebooks show
-words       counted shares and scores as pages write them figures     the numbers behind the figures, pure
-functions axes        where those numbers lie in a drawing looks       what a row looks like images      rows
-as pictures templates   what all pages are made with
+comparison  render_comparison and write_comparison: the page of a `Comparison`
+notebook    what notebooks show
+words       counted shares and scores as pages write them
+figures     the numbers behind the figures, pure functions
+axes        where those numbers lie in a drawing
+looks       what a row looks like
+images      rows as pictures
+templates   what all pages are made with
 
 The folder of a kind of answer makes its page, for example `howsure/answers/classes/page.py`.
 """

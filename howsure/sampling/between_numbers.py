@@ -94,8 +94,7 @@ def of_members(values: Floats) -> dict[str, Any]:
 def of_passes(values: Floats) -> dict[str, Any]:
     """Spread and quantiles of the networks of which T independent passes were drawn, and their errors.
 
-    The spread is √(Σ (y − mean)² / (T − 1)). The k-th smallest pass is the quantile at (k − ½)/T (Hazen
-    1914).
+    The spread is √(Σ (y − mean)²/(T − 1)). The k-th smallest pass is the quantile at (k − ½)/T (Hazen 1914).
 
     Args:
         values: (T, N, K) numbers, T ≥ 2.

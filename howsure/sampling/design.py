@@ -57,13 +57,12 @@ PASSES, CELLS, FIRST = Range(1, MOST_PASSES), Range(1, LARGEST_EARLY_GROUP), Ran
 
 @dataclass(frozen=True)
 class DesignEffect:
-    """Design effects (Kish 1965) for estimates about single networks.
+    """Design effects (Kish 1965) for estimates about networks.
 
     A design effect is a variance, divided by the variance from as many independent passes.
 
     Attributes:
-        quantiles: For each of `howsure.sampling.between.LEVELS`, that of the share of passes below the
-            quantile.
+        quantiles: For each of `howsure.sampling.between.LEVELS`, that of the share below the quantile.
         spread: That of the squared standard deviation between networks.
     """
 
@@ -147,7 +146,7 @@ class Design:
 def of_fewer(design: Design, passes: int, levels: Sequence[Level]) -> Design:
     """The design of at most `passes` first passes: fewer are balanced against each other.
 
-    Of the squared error of one member (cell, or flat pass), the mean of k balanced ones leaves the share a of
+    The mean of k balanced members (cells, or flat passes) leaves, of the squared error of one, the share a of
     what units do alone (`remaining_variance` / k), and (1 − a)² / (k − 1) + a² of what two do together: that
     is the variance of the mean product of two columns of masks, each put in a random order. The pilot
     measured one member and a whole group. Both tell how large the two parts are, so the constants of k
@@ -196,7 +195,7 @@ def _of_group(one: EarlyError, group: EarlyError, size: int, whole: int, sites: 
 
 
 def _together(alone: float, size: int) -> float:
-    """What balance leaves of what two units do together, beyond what it leaves of what they do alone."""
+    """The share that balance leaves of what two units do together, beyond that of what they do alone."""
     return (1 - alone) ** 2 / (size - 1) + alone**2 - alone
 
 

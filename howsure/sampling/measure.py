@@ -82,8 +82,7 @@ def measure_design_effects(
     Beyond the quantiles 0.05 and 0.95 a pilot has few passes; there the effect at 0.05 or 0.95 is used.
 
     Args:
-        replicates: Independent groups of cells on the same rows; for each group the passes (W, n, K) of every
-            cell.
+        replicates: Independent groups of cells on the same rows; for each the passes (W, n, K) of every cell.
         outcome: The outcome that defines the values.
     """
     if outcome.has_unit:
@@ -135,8 +134,7 @@ def measure_shares(passes: Sequence[Floats], ratios: Sequence[int]) -> tuple[flo
         ratios: Masks at each level for each mask at the level before.
 
     Returns:
-        One share for each level: that of its branching. The share of level 1 includes the between-cell
-        variance.
+        One share for each level: that of its branching. That of level 1 includes the between-cell variance.
     """
     sides = (len(passes), *ratios)
     means, brought = np.asarray(passes), np.zeros(len(sides))

@@ -56,8 +56,7 @@ class Estimates:
         quantiles_error: (N, L) or (N, K, L) their standard errors, or None.
         networks: (N, C, M) values of networks that have a unit, as `between_numbers.networks_of` keeps
             them, or None.
-        independent: (N,) how many independent passes tell the share of networks above a limit as well, or
-            None.
+        independent: (N,) how many independent passes tell a share of networks as well, or None.
         of_rows: (N, …) numbers of whole rows that the outcome's own `Tally` tells, or None. Then `spread` and
             `quantiles` are of these as well.
     """

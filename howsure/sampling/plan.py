@@ -53,8 +53,7 @@ class Plan:
             where a cell branches. Empty if not measured.
         precision: `float32`; or `bfloat16` if the pilot found it accurate enough for the heavy layers and
             this machine is faster with it.
-        made_for: The random calls of the model that the plan was made for, in words; empty if it fits any
-            model.
+        made_for: The random calls of the model of the plan, in words; empty if it fits any model.
         pilot: The passes and the price of the pilot; None if not known.
         fingerprint: Fingerprint of the model that the plan was made for, as in `howsure.models.fingerprint`;
             empty if it is not known, as in a file of a version that did not keep it.

@@ -6,7 +6,7 @@
     plot_residuals_vs_stds      sizes of errors beside the standard deviations that were said
 
 These are the names that uncertainty-toolbox (Chung et al. 2021) gives such figures. Dots and bars are pieces
-of one path, so that a thousand of them cost little. Of many rows, it draws an even part.
+of one path, so that a thousand of them cost little. It draws an even part of many rows.
 """
 
 from __future__ import annotations

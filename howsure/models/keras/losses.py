@@ -60,8 +60,7 @@ class KerasLoss:
 
 
 _in_files: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
-"""Losses of models that were loaded without compiling, as their files store them: compiling may run code from
-the file."""
+"""Losses of models that were loaded without compiling, as their files store them: compiling may run code."""
 
 
 def loss_of(model: Any, output: str | int | None = None) -> KerasLoss | None:

@@ -65,7 +65,7 @@ LEAST_ROWS = 128
 1.7 times as long, since its kernels are read too often."""
 
 SHARED_FOLDS = {"tensorflow": 2}
-"""How many times `LARGEST_FOLD` a tensor of what all passes share may hold, by backend; 1 where that runs no
+"""How many times `LARGEST_FOLD` a tensor that all passes share may hold, by backend; 1 if that is no
 faster."""
 
 Array = NDArray[Any]

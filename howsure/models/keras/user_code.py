@@ -20,8 +20,7 @@ Layer = Any
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
 CALLS = 8
-"""Number of calls of a layer that are compared to see whether it draws. Two calls of a small layer may agree
-by chance."""
+"""Calls of a layer that are compared to see whether it draws. Two of a small layer may agree by chance."""
 
 
 ROUNDING = 1e-5
@@ -59,8 +58,7 @@ def draws_of_its_own(layer: Layer, arguments: Arguments, *, training: bool) -> b
     """True if a layer draws random numbers outside Keras.
 
     The layer is called several times on the same inputs. When it trains, sites that accept masks give the
-    middle of their distribution; when it predicts, nothing is drawn. Outputs that differ then show another
-    draw.
+    middle of their distribution; when it predicts, nothing is drawn. Different outputs show another draw.
     """
     first, *others = _outputs(layer, arguments, [training] * CALLS, Middle() if training else Still())
     return any(not _same(first, other) for other in others)

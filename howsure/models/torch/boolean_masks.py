@@ -1,8 +1,7 @@
 """Boolean dropout masks (`masked_fill`, `where`): replace the masked result by its expectation.
 
 A mask of 0 and 1 has a mean that can replace it in a product. True and false have none, so the result of the
-masking operation gets its mean instead: for `h.masked_fill(rand < p, 0)` this is (1 − p) · h, as for h times
-a mask.
+masking operation gets its mean instead: for `h.masked_fill(rand < p, 0)` this is (1 − p) · h.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Keep PyTorch from loading triton.
 
 PyTorch loads triton together with its compiler, `torch._dynamo`. In a process that has loaded TensorFlow,
-this aborts the interpreter: both bring LLVM, and the second one registers LLVM's options again. howsure needs
-no triton.
+this aborts the interpreter: both bring LLVM, and the second registers LLVM's options again.
 """
 
 from __future__ import annotations

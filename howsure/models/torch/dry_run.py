@@ -167,8 +167,7 @@ class DryRun:
     def find_fixed(self, training: Collection[int]) -> None:
         """Find draws from generators that are seeded in every run.
 
-        Two consecutive runs with real draws start from different seeds; such a generator has the same state
-        in both.
+        Two runs with real draws start from different seeds; such a generator has the same state in both.
         """
 
         def note(number: int, draw: Draw) -> None:
@@ -261,8 +260,7 @@ def same(one: Tensor, other: Tensor) -> bool:
     """True if two outputs are equal up to rounding, number by number.
 
     The rounding error of a number near 0 depends on the size of the other numbers; the median over the
-    columns stands in for that size. Columns that are equal for all rows do not count, such as classes masked
-    with −1e9.
+    columns stands in for that size. Columns equal for all rows do not count, such as masked classes.
     """
     if one.shape != other.shape:
         return False

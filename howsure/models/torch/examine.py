@@ -68,7 +68,7 @@ class Examination:
         ending: As in `ModelInfo`.
         heads: As in `ModelInfo`.
         class_axis: As in `ModelInfo`.
-        last_linear: Where a prediction computes its last linear layer, or None.
+        last_linear: The last linear layer of a prediction, or None.
         rescales: True if the first operations rescale raw values.
         restless: Names of parameters that a run changes.
         elsewhere: True if a run draws from Python's or numpy's generators.

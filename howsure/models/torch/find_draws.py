@@ -48,7 +48,7 @@ _NORMS = nn.modules.batchnorm._NormBase
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What passes were found to be; for the attributes see `Examination`."""
+    """The results of examining passes; for the attributes see `Examination`."""
 
     training: frozenset[int] = frozenset()
     places: tuple[Place, ...] = ()

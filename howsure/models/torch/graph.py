@@ -1,4 +1,4 @@
-"""Split a module into levels. What depends on no draw runs once for the rows; the rest once for each pass.
+"""Split a module into levels. Operations that depend on no draw run once for the rows, others in each pass.
 
     rows (n) ─ shared ─ trunk ─┬─ × masks (W₁) ─ W₁·n rows ─┬─ × masks (W₂) ─ W₂·n rows ─ output
                level 0         ┊                  level 1   ┊                   level 2

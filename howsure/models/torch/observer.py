@@ -75,8 +75,8 @@ class Watching(Draws):
         largest: Numbers in the largest tensor.
         work: Work of all operations that draw nothing, as `howsure.models.torch.costs.work` counts it.
         early: The first operations that compute.
-        endings: What the output is made of, or None.
-        uses: What the module made of the numbers, by number of the draw, as far as known.
+        endings: The operations that the output is made of, or None.
+        uses: The uses of the numbers in the module, by number of the draw, as far as known.
         seeded: True if a draw was not from a generator as howsure has seeded it.
         notes: Notes of its operations, or the reason why there are none; None if they were not asked for.
     """

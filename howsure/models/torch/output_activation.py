@@ -57,7 +57,7 @@ class LastLayer:
 
     Attributes:
         product: Index of the linear operation among all linear ones.
-        logits: Number of the operation in `LINEAR` or `RESCALING`, from that on, that makes the logits; 0 for
+        logits: Number of the operation in `LINEAR` or `RESCALING`, from that on, for the logits; 0 for
             itself.
         constants: The rescaling constants, as far as they are no results of the run.
     """

@@ -93,8 +93,7 @@ class Call:
 
     Attributes:
         op: The operation.
-        args: Its arguments, with a `Slot` for every value of the run and `Times` for numbers that follow the
-            rows.
+        args: Its arguments, with a `Slot` for every value of the run and `Times` for multiples of rows.
         kwargs: Its keyword arguments, in the same form.
         outputs: Slots of its results; None for a result that is no tensor.
         writes: The value that it writes into, or None.

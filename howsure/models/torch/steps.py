@@ -56,8 +56,7 @@ class Step:
         op: The operation to run.
         level: Its level.
         drawn: True if its results are the same for all rows.
-        spread: The levels whose passes are combined by broadcasting; None if values with fewer passes are
-            repeated.
+        spread: The levels whose passes are combined by broadcasting; None if values are repeated instead.
         ends: Values that no later step reads.
     """
 
