@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -13,11 +13,14 @@ from howsure.answers.registry import answer_of, part_of
 from howsure.arguments import check_by_name, check_flag, check_whole
 from howsure.compare import noticed
 from howsure.compare.comparison import Comparison
+from howsure.compare.members import MemberLosses
+from howsure.compare.parts import Claims, Parts
 from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED, Comparing, GivenMethod
 from howsure.data.align import places
 from howsure.data.rows import quoted
 from howsure.errors import InputError, warn
 from howsure.judge.learnt import in_words
+from howsure.judge.paired import Comparable
 
 _IN_ORDER = "Give both in the same order, or with ids that are the same in both and distinct"
 
@@ -33,6 +36,92 @@ def without(comparing: Comparing, result: Any, background: int | str | None) -> 
     number = part_of(result, "background")(result, background)
     scored = partial(comparing.scored, background=number)
     return replace(comparing, scored=scored), result.class_names[number]
+
+
+class Scored:
+    """Scores of methods, one method after the other, with and without calibration.
+
+    Attributes:
+        evaluations: By method and set of the same rows.
+        against: By method and OOD set.
+        kept: The kept part of each method on the unchanged rows.
+        calibrations: For each calibrated version, the name of the method.
+        parts: As in `Comparison`, likewise the next two.
+        claims: As there.
+        members: As there.
+        learnt: By method, that it has learnt from these rows, or None.
+    """
+
+    def __init__(
+        self,
+        comparing: Comparing,
+        truth: Any,
+        seed: int,
+        calibrated: bool,
+        alike: Mapping[str, Any],
+        outside: Collection[str] = (),
+        moved: Collection[str] = (),
+    ) -> None:
+        self.comparing, self.truth = comparing, truth
+        self.alike, self.outside, self.moved = alike, outside, moved
+        self._seed, self._fits = seed, len(truth) >= LEAST_CALIBRATED
+        self._calibrated = calibrated and self._fits
+        self.evaluations: dict[tuple[str, str], Comparable] = {}
+        self.against: dict[tuple[str, str], Comparable] = {}
+        self.kept: dict[str, Any] = {}
+        self.calibrations: dict[str, str] = {}
+        self.parts: dict[str, Parts] = {}
+        self.claims: dict[tuple[str, str], Claims] = {}
+        self.members: dict[str, MemberLosses] = {}
+        self.learnt: dict[str, str | None] = {}
+
+    def add(self, name: str, said: Mapping[str, Any]) -> None:
+        """Score a method by its results on all sets, with what these lack learned from the rows."""
+        through: Mapping[str, Any] = {}
+        if self._fits and self.comparing.completed is not None:
+            said, through = self._fitted(self.comparing.completed, said)
+        self._score(name, said, through)
+        self.learnt[name] = in_words(said[AS_THEY_ARE])
+        if len(self.kept) == 1:
+            evaluation, x = self.evaluations[name, AS_THEY_ARE], self.alike[AS_THEY_ARE]
+            # Maps that were moved back may well be the same.
+            seen = {which: each for which, each in said.items() if which not in self.moved}
+            noticed.of_rows(self.comparing, name, seen, self.truth, evaluation, self.outside, x)
+        if self._calibrated and "calibration" not in said[AS_THEY_ARE].method:
+            self.calibrations[CALIBRATED.format(name)] = name
+            self._score(CALIBRATED.format(name), *self._fitted(self.comparing.calibrated, said))
+
+    def _score(self, name: str, said: Mapping[str, Any], through: Mapping[str, Any]) -> None:
+        comparing = self.comparing
+        self.kept[name] = comparing.kept(said[AS_THEY_ARE])
+        for which in self.alike:
+            evaluation = comparing.scored(said[which], self.truth, self._seed, through.get(which))
+            self.evaluations[name, which] = evaluation
+            claims = comparing.claims(said[which], self.truth, evaluation)
+            if claims is not None:
+                self.claims[name, which] = claims
+        for which in self.outside if comparing.beside is not None else ():
+            self.against[name, which] = comparing.beside(  # type: ignore[misc]
+                self.evaluations[name, AS_THEY_ARE], said[AS_THEY_ARE], said[which]
+            )
+        if name in self.calibrations:
+            return
+        parts = comparing.parts(said[AS_THEY_ARE], self.truth, self.evaluations[name, AS_THEY_ARE])
+        if parts is not None:
+            self.parts[name] = parts
+
+    def _fitted(
+        self, fit: Callable[..., tuple[list[Any], list[Any], list[Any]]], said: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Results of a method, calibrated or completed; each row uses a fit to the other folds.
+
+        Beside them, by set, what rows do to its scores through these fits.
+        """
+        own, *others = (said[which] for which in self.alike)
+        outside = [said[each] for each in self.outside]
+        near, far, through = fit(own, self.truth, others, outside, seed=self._seed)
+        fitted = dict(zip([*self.alike, *self.outside], [*near, *far], strict=True))
+        return fitted, dict(zip(self.alike, through, strict=True))
 
 
 @noticed.keeping_what_is_said
@@ -58,8 +147,7 @@ def compared(
     said = check_by_name(results, "results")
     if not said:
         raise InputError("There is no result to compare", expected="at least one, by name", received="none")
-    names = {CALIBRATED.format(name): name for name in said}
-    taken = [name for name in said if name in names]
+    taken = [name for name in said if name in {CALIBRATED.format(each) for each in said}]
     if taken:
         raise InputError(f"'{taken[0]}' is the name of a calibrated result", expected="distinct names")
     first = next(iter(said))
@@ -81,39 +169,24 @@ def compared(
     noticed.of_learnt({name: in_words(each) for name, each in said.items()})
     comparing, left_out = without(comparing, said[first], background)
     truth = comparing.known(said[first], _labels_among(said, labels))
-    through: dict[str, Any] = {}
-    if comparing.completed is not None and len(truth) >= LEAST_CALIBRATED:
-        for name, each in said.items():
-            (said[name],), _, (through[name],) = comparing.completed(each, truth, seed=seed)
-    # Results that are calibrated already are not calibrated again.
-    fresh = [name for name in said if "calibration" not in said[name].method]
-    shown = dict(said)
-    if calibrated and len(truth) >= LEAST_CALIBRATED:
-        for name in fresh:
-            new = CALIBRATED.format(name)
-            (shown[new],), _, (through[new],) = comparing.calibrated(said[name], truth, seed=seed)
-    evaluations = {
-        (name, AS_THEY_ARE): comparing.scored(each, truth, seed, through.get(name))
-        for name, each in shown.items()
-    }
-    parts = {name: comparing.parts(said[name], truth, evaluations[name, AS_THEY_ARE]) for name in said}
-    claims = {at: comparing.claims(shown[at[0]], truth, each) for at, each in evaluations.items()}
-    noticed.of_rows(comparing, first, {AS_THEY_ARE: said[first]}, truth, evaluations[first, AS_THEY_ARE])
-    shown = {name: comparing.kept(each) for name, each in shown.items()}
+    scored = Scored(comparing, truth, seed, calibrated, {AS_THEY_ARE: None})
+    for name, each in said.items():
+        scored.add(name, {AS_THEY_ARE: each})
+    methods = (*said, *scored.calibrations)
     return Comparison(
-        methods=tuple(shown),
+        methods=methods,
         sets=(AS_THEY_ARE,),
         outside=(),
-        evaluations=evaluations,
+        evaluations=scored.evaluations,
         against={},
-        costs=dict.fromkeys(shown, np.nan),
-        certainties=shown,
+        costs=dict.fromkeys(methods, np.nan),
+        certainties={name: scored.kept[name] for name in methods},
         truth=truth,
-        kinds={name: GivenMethod(comparing.words.given) for name in shown},
-        calibrations={name: base for name, base in names.items() if name in shown},
+        kinds={name: GivenMethod(comparing.words.given) for name in methods},
+        calibrations=scored.calibrations,
         background=left_out,
-        parts={name: each for name, each in parts.items() if each is not None},
-        claims={at: each for at, each in claims.items() if each is not None},
+        parts=scored.parts,
+        claims=scored.claims,
     )
 
 

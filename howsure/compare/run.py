@@ -20,10 +20,9 @@ from howsure.arguments import check_by_name, check_flag, check_progress
 from howsure.assess import streamed
 from howsure.compare import noticed
 from howsure.compare.comparison import Comparison
-from howsure.compare.members import Heard, Hearing, MemberLosses
-from howsure.compare.parts import Claims, Parts
-from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED, Comparing
-from howsure.compare.results import without
+from howsure.compare.members import Heard, Hearing
+from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED
+from howsure.compare.results import Scored, without
 from howsure.data.align import Called, aligned, places
 from howsure.data.gather import first, in_order, length
 from howsure.data.images import FILE
@@ -31,8 +30,6 @@ from howsure.data.moves import Layout, Move, Way, check_unmoved, is_way
 from howsure.data.rows import Rows
 from howsure.errors import HowsureWarning, InputError, about, hearing, warn
 from howsure.judge.familiarity import Familiarity
-from howsure.judge.learnt import in_words
-from howsure.judge.paired import Comparable
 from howsure.methods.augmentation import Changed
 from howsure.methods.choices import CHOICES, possible_methods
 from howsure.methods.classifiers import is_plain
@@ -192,9 +189,10 @@ def compare(
         if known:
             total += sum(counted_of[name] for name in (AS_THEY_ARE, *sets.outside))
         course = _Course(tell, total)
-        scored = _Scored(comparing, truth, sets, seed, calibrated)
+        scored = Scored(comparing, truth, seed, calibrated, sets.alike, sets.outside, sets.moves)
         seconds = {
-            name: _assessed(name, method, model, request, course, scored) for name, method in chosen.items()
+            name: _assessed(name, method, model, request, course, scored, sets)
+            for name, method in chosen.items()
         }
         noticed.of_learnt(scored.learnt)
         noticed.of_members(comparing, scored.members, truth)
@@ -367,88 +365,11 @@ class _Course:
         return lambda done, total: self.passed(before + rows * done // max(1, total) - self._done)
 
 
-class _Scored:
-    """Scores of methods, one method after the other, with and without calibration.
-
-    Attributes:
-        evaluations: By method and set of the same rows.
-        against: By method and OOD set.
-        kept: The kept part of each method on the unchanged rows.
-        calibrations: For each calibrated version, the name of the method.
-        parts: As in `Comparison`, likewise the next two.
-        claims: As there.
-        members: As there.
-        learnt: By method, that it has learnt from these rows, or None.
-    """
-
-    def __init__(self, comparing: Comparing, truth: Any, sets: _Sets, seed: int, calibrated: bool) -> None:
-        self.comparing, self.truth, self.sets = comparing, truth, sets
-        self._seed, self._fits = seed, len(truth) >= LEAST_CALIBRATED
-        self._calibrated = calibrated and self._fits
-        self.evaluations: dict[tuple[str, str], Comparable] = {}
-        self.against: dict[tuple[str, str], Comparable] = {}
-        self.kept: dict[str, Any] = {}
-        self.calibrations: dict[str, str] = {}
-        self.parts: dict[str, Parts] = {}
-        self.claims: dict[tuple[str, str], Claims] = {}
-        self.members: dict[str, MemberLosses] = {}
-        self.learnt: dict[str, str | None] = {}
-
-    def add(self, name: str, said: Mapping[str, Any]) -> None:
-        """Score a method by its results on all sets, with what these lack learned from the rows."""
-        through: Mapping[str, Any] = {}
-        if self._fits and self.comparing.completed is not None:
-            said, through = self._fitted(self.comparing.completed, said)
-        self._score(name, said, through)
-        self.learnt[name] = in_words(said[AS_THEY_ARE])
-        if len(self.kept) == 1:
-            evaluation, sets = self.evaluations[name, AS_THEY_ARE], self.sets
-            x = sets.alike[AS_THEY_ARE]
-            # Maps that were moved back may well be the same.
-            seen = {which: each for which, each in said.items() if which not in sets.moves}
-            noticed.of_rows(self.comparing, name, seen, self.truth, evaluation, sets.outside, x)
-        if self._calibrated and "calibration" not in said[AS_THEY_ARE].method:
-            self.calibrations[CALIBRATED.format(name)] = name
-            self._score(CALIBRATED.format(name), *self._fitted(self.comparing.calibrated, said))
-
-    def _score(self, name: str, said: Mapping[str, Any], through: Mapping[str, Any]) -> None:
-        comparing = self.comparing
-        self.kept[name] = comparing.kept(said[AS_THEY_ARE])
-        for which in self.sets.alike:
-            evaluation = comparing.scored(said[which], self.truth, self._seed, through.get(which))
-            self.evaluations[name, which] = evaluation
-            claims = comparing.claims(said[which], self.truth, evaluation)
-            if claims is not None:
-                self.claims[name, which] = claims
-        for which in self.sets.outside if comparing.beside is not None else ():
-            self.against[name, which] = comparing.beside(  # type: ignore[misc]
-                self.evaluations[name, AS_THEY_ARE], said[AS_THEY_ARE], said[which]
-            )
-        if name in self.calibrations:
-            return
-        parts = comparing.parts(said[AS_THEY_ARE], self.truth, self.evaluations[name, AS_THEY_ARE])
-        if parts is not None:
-            self.parts[name] = parts
-
-    def _fitted(
-        self, fit: Callable[..., tuple[list[Any], list[Any], list[Any]]], said: Mapping[str, Any]
-    ) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Results of a method, calibrated or completed; each row uses a fit to the other folds.
-
-        Beside them, by set, what rows do to its scores through these fits.
-        """
-        own, *others = (said[which] for which in self.sets.alike)
-        outside = [said[each] for each in self.sets.outside]
-        near, far, through = fit(own, self.truth, others, outside, seed=self._seed)
-        fitted = dict(zip([*self.sets.alike, *self.sets.outside], [*near, *far], strict=True))
-        return fitted, dict(zip(self.sets.alike, through, strict=True))
-
-
 def _assessed(
-    name: str, method: Method, model: Any, request: Request, course: _Course, scored: _Scored
+    name: str, method: Method, model: Any, request: Request, course: _Course, scored: Scored, sets: _Sets
 ) -> float:
     """Assess all sets by a method and score it; its shortest time in seconds for the same rows."""
-    sets, said, shortest, alone = scored.sets, dict[str, Any](), np.inf, scored.comparing.alone
+    said, shortest, alone = dict[str, Any](), np.inf, scored.comparing.alone
     hearing = Hearing(alone, scored.truth) if type(method) is Ensemble and alone is not None else None
     with about(method=name):
         next(streamed(model, first(sets.alike[AS_THEY_ARE], WARM_UP), method, request))
