@@ -87,7 +87,7 @@ def test_a_table_on_stdout_is_all_there(model_file, flowers, tmp_path):
     lines = list(csv.reader(io.StringIO(done.stdout)))
     assert lines[0][:4] == ["row", "plant", "label", "label_name"]
     assert [line[1] for line in lines[1:]] == [f"{row + 7:03}" for row in range(ROWS)]
-    assert "the model is sure of" in " ".join(done.stderr.split())
+    assert "The model is sure of" in " ".join(done.stderr.split())
     assert "Report:" in done.stderr
     assert not list(tmp_path.glob("-*"))
 

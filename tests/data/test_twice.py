@@ -30,9 +30,9 @@ def test_marks_tell_content_shape_and_type():
 
 @pytest.mark.parametrize("kind", MAKE)
 def test_the_same_pass_twice(kind):
-    with pytest.warns(HowsureWarning, match="2 and 6 are the same in every row.*counts twice"):
+    with pytest.warns(HowsureWarning, match="2 and 6 are the same in every row.*They count twice"):
         MAKE[kind]([*P, P[2]])
-    with pytest.warns(HowsureWarning, match="0 and 6 are the same in every row.*counts twice"):
+    with pytest.warns(HowsureWarning, match="0 and 6 are the same in every row.*They count twice"):
         MAKE[kind]([*P, *P])
 
 
