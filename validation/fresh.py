@@ -171,26 +171,27 @@ def look(name: str, seed: int) -> dict[str, Any]:
     reference = reference_for(model, data.x_test[:PLANNED_ON], rows.x)
     doubtful = rows.kinds["all"] & (reference.probability < 0.99)
 
-    def figures(method: Callable[[int], howsure.MCDropout]) -> dict[str, Any]:
-        runs = [howsure.assess(model, rows.x, method=method(each), seed=each) for each in network.seeds]
+    def figures(method: Callable[[int], howsure.MCDropout], seeds: range) -> dict[str, Any]:
+        runs = [howsure.assess(model, rows.x, method=method(each), seed=each) for each in seeds]
         errors = {kind: errors_of(runs, reference, where) for kind, where in rows.kinds.items()}
         if doubtful.any():
             errors["all below 99 %"] = errors_of(runs, reference, doubtful)
-        flipped = [np.mean((run.verdict != reference.verdict)[run.settled]) for run in runs]
+        settled = np.concatenate([run.settled for run in runs])
+        flipped = np.concatenate([run.verdict != reference.verdict for run in runs])[settled]
         return {
             "errors": errors,
-            "settled": np.mean([run.settled.mean() for run in runs]),
-            "flipped": np.mean(flipped),
+            "settled": float(settled.mean()),
+            "flipped": float(flipped.mean()) if len(flipped) else 0.0,
         }
 
     def with_plan(number: int) -> howsure.MCDropout:
         return howsure.MCDropout(plan=howsure.plan(model, data.x_test[:PLANNED_ON], seed=number))
 
     accuracy = float(np.mean(plain.argmax(axis=1) == data.y_test))
-    found = {"accuracy": accuracy, "runs": len(network.seeds)} | figures(with_plan)
+    found = {"accuracy": accuracy, "runs": len(network.seeds)} | figures(with_plan, network.seeds)
     found["budgets"] = {}
     for budget in BUDGETS:
-        each = figures(lambda _, budget=budget: howsure.MCDropout(budget=budget))
+        each = figures(lambda _, budget=budget: howsure.MCDropout(budget=budget), MORE_SEEDS)
         each["errors"] = {kind: {TOP: errors[TOP]} for kind, errors in each["errors"].items()}
         found["budgets"][str(budget)] = each
     return found
@@ -268,7 +269,7 @@ def _at_budgets(found: dict[str, dict[str, Any]]) -> list[str]:
     return [
         "## At a budget",
         "",
-        "A budget is in plain predictions of all rows, and there is no plan. *Settled* is the share of rows "
+        f"A budget is in plain predictions of all rows, and there is no plan; {len(MORE_SEEDS)} runs each. *Settled* is the share of rows "
         "whose verdict more passes should not change; *flipped* is the share of these whose verdict differs "
         f"from the reference's: {min(flips):.1f} to {max(flips):.1f} %.",
         "",

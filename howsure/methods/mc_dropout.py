@@ -53,10 +53,10 @@ class MCDropout:
             not uncertainty about the network.
         budget: Most plain predictions that a call may cost for each of its rows, on average, > 0. Everything
             is included, also the pilot. Rows whose verdict is not settled come first. With a plan, each row
-            gets passes for at most that price. Costs are counted in multiply-adds, so the same call gives the
-            same numbers. Default: 20, or 4 million multiply-adds a row if that is more (at most 2 billion for
-            the whole call, unless a plan is given); and no limit with `target_error`, `max_error` or
-            `max_passes`. Not together with `passes`.
+            gets passes for at most that price and a twentieth. Costs are counted in multiply-adds, so the
+            same call gives the same numbers. Default: 20, or 4 million multiply-adds a row if that is more
+            (at most 2 billion for the whole call, unless a plan is given); and no limit with `target_error`,
+            `max_error` or `max_passes`. Not together with `passes`.
         plan: A plan from `howsure.plan`. With one, a row's numbers depend on no other row. Default: a plan
             made from the rows that are assessed. Not together with `passes`, which needs no plan.
         keep_off: Names of random layers that stay fixed, as in predicting; `howsure.audit` shows the names.
