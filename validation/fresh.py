@@ -269,7 +269,8 @@ def _at_budgets(found: dict[str, dict[str, Any]]) -> list[str]:
     return [
         "## At a budget",
         "",
-        f"A budget is in plain predictions of all rows, and there is no plan; {len(MORE_SEEDS)} runs each. *Settled* is the share of rows "
+        f"A budget is in plain predictions of all rows. Each has {len(MORE_SEEDS)} runs without a plan, with "
+        "seeds of their own. *Settled* is the share of rows "
         "whose verdict more passes should not change; *flipped* is the share of these whose verdict differs "
         f"from the reference's: {min(flips):.1f} to {max(flips):.1f} %.",
         "",
