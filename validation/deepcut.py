@@ -95,9 +95,9 @@ character its network says whether a word begins there. It comes with its weight
 The bar stands before the character in question. Of the 5 most undecided characters, {five} lie at ตากลม.
 People read it in two ways: ตา|กลม means "round eyes", and ตาก|ลม means "in the wind". Of all {count}
 characters, {len(doubt)} are in doubt, {doubted} of them at ตากลม. {len(flips)} are coin flips, {flipped} of
-them at ตากลม. This is the question of [the 8 and the 6](from-the-question.md), asked of another's network.
-{[*flips.values()].count(False)} of the coin flips are not settled: more passes may call them leaning.
-The sentences were written for this page, three of them with ตากลม.
+them at ตากลม. This is the question of [the 8 and the 6](from-the-question.md), asked of a network of others.
+Of the {len(flips)} coin flips, {[*flips.values()].count(False)} are not settled: more passes may call them
+leaning. The sentences were written for this page, three of them with ตากลม.
 
 **What it cost.** The {count} characters took {passes:,} passes. A pass costs one plain prediction here,
 because the dropout comes first. So a character cost {passes / count:.1f} plain predictions on average. The
