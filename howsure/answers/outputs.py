@@ -11,6 +11,7 @@ from howsure.data.rows import counted, in_rows
 from howsure.errors import InputError, ModelError, warn
 from howsure.models.protocol import EMBEDDINGS, LOGITS, MARGINS, PROBABILITIES, SEVERAL_LABELS, ModelInfo
 from howsure.sampling.outcome import Floats
+from howsure.words import listed
 
 _SAY_SO = "If it puts out logits of classes, say so: outputs='logits'"
 
@@ -42,7 +43,7 @@ def read_outputs(declared: str | None, info: ModelInfo) -> str:
         raise InputError(
             "`outputs` is unknown",
             expected="; ".join(
-                f"{' or '.join(map(repr, kind.outputs))} for {kind.in_words}"
+                f"{listed([*map(repr, kind.outputs)]).replace(' and ', ' or ')} for {kind.in_words}"
                 for kind in reversed(answers())
                 if kind.outputs
             ),
