@@ -1,5 +1,6 @@
 """What a score says of itself is what every place shows of it, so that none is forgotten."""
 
+import inspect
 import math
 from dataclasses import fields
 from functools import cache
@@ -53,7 +54,7 @@ def test_each_has_its_field_and_each_field_its_definition(kind):
 def test_each_is_explained(kind):
     scores, holder, _ = KINDS[kind]
     for name, each in scores.items():
-        assert f"\n        {name}: " in holder.__doc__
+        assert f"\n    {name}: " in inspect.getdoc(holder)
         assert each.heading
         assert each.good
         assert kind != "classes" or f"`{name}`" in GLOSSARY
