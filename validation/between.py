@@ -2,18 +2,15 @@
 
     python -m validation.between law        against all thinned networks of small ones, 5 minutes
     python -m validation.between digits     on digits with known answers, 10 minutes
-    python -m validation.between cost       what they cost beside `assess`, 5 minutes
 
-Without arguments all three, with `--page` the page alone. Figures of what was not run stay in
+Without arguments both, with `--page` the page alone. Figures of what was not run stay in
 docs/between.json, and on the page.
 """
 
 from __future__ import annotations
 
 import itertools
-import statistics
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -307,62 +304,11 @@ def page_of_digits(found: Figures) -> list[str]:
     ]
 
 
-# --- what they cost -----------------------------------------------------------------------------------
-
-REPEATS = 7
-
-
-def look_at_cost() -> Figures:
-    """Seconds of `assess` on the question's CNN with and without, in turn."""
-    from benchmarks.networks import NETWORKS as KERAS_NETWORKS
-    from benchmarks.networks import load
-    from howsure.sampling import flat, pilot, tree
-    from howsure.sampling.design import INDEPENDENT
-    from howsure.sampling.estimate import Sums
-
-    model, x = load("question"), KERAS_NETWORKS["question"].data().x_test
-    kept = (Sums.count, tree.with_networks, flat.with_networks, pilot.measure_design_effects)
-
-    def without(on: bool) -> None:
-        nothing = (lambda *_: None, lambda estimates, *_: estimates, lambda estimates, *_: estimates)
-        count, of_tree, of_flat, effects = kept if on else (*nothing, lambda *_: (INDEPENDENT,) * 2)
-        setattr(Sums, "count", count)  # noqa: B010 (mypy takes no assignment to a method)
-        setattr(tree, "with_networks", of_tree)  # noqa: B010
-        setattr(flat, "with_networks", of_flat)  # noqa: B010
-        setattr(pilot, "measure_design_effects", effects)  # noqa: B010
-
-    seconds: dict[str, list[float]] = {"with": [], "without": []}
-    howsure.assess(model, x)
-    for _ in range(REPEATS):
-        for name, times in seconds.items():
-            without(name == "with")
-            start, used = time.perf_counter(), time.process_time()
-            howsure.assess(model, x)
-            times.append(time.process_time() - used)
-            print(f"{name}: {time.perf_counter() - start:.2f} s", file=sys.stderr, flush=True)
-    without(True)
-    return {"rows": len(x), **seconds}
-
-
-def page_of_cost(found: Figures) -> list[str]:
-    """One sentence."""
-    with_them, without = (statistics.median(found[name]) for name in ("with", "without"))
-    least = min(found["with"]) / min(found["without"])
-    return [
-        "## What spread and interval cost",
-        "",
-        f"On {found['rows']:,} digits and the question's CNN, `assess` takes {with_them / without:.3f} times "
-        f"the processor time that it takes without them. This is the ratio of medians of "
-        f"{len(found['with'])} calls in turn; the ratio of the least is {least:.3f}.",
-    ]
-
-
 # --- the page -----------------------------------------------------------------------------------------
 
 PARTS: dict[str, tuple[Callable[[], Figures], Callable[[Figures], list[str]]]] = {
     "law": (look_at_laws, page_of_laws),
     "digits": (look_at_digits, page_of_digits),
-    "cost": (look_at_cost, page_of_cost),
 }
 
 SHOWN = (

@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,24 +161,24 @@ def is_too_often(share: float, draws: int) -> bool:
     return bool(binom.sf(round(share * draws) - 1, draws, 0.05) < 0.001)
 
 
-def main() -> None:
-    """Draw all worlds, print and keep the shares."""
-    found = {}
-    for name, world in WORLDS.items():
-        found[name] = {
-            "rows": world.rows,
-            "draws": DRAWS,
-            "taken": share_of(world, DRAWS),
-            "is_better": world.better is not None,
-        }
-        print(f"{name}: {found[name]['taken']:.1%}", flush=True)
-    PAGE.keep(found)
-    wrong = [
-        name for name, each in found.items() if not each["is_better"] and is_too_often(each["taken"], DRAWS)
-    ]
+def count(
+    page: Page, worlds: Mapping[str, Any], unit: str, draws: int, share: Callable[[Any, int], float]
+) -> None:
+    """Draw all worlds of so many rows, or images, each; print and keep the shares.
+
+    Raises:
+        SystemExit: A method that is no better is taken too often.
+    """
+    found, wrong = {}, []
+    for name, world in worlds.items():
+        taken, is_better = share(world, draws), world.better is not None
+        found[name] = {unit: getattr(world, unit), "draws": draws, "taken": taken, "is_better": is_better}
+        print(f"{name}: {taken:.1%}", flush=True)
+        wrong += [name] if not is_better and is_too_often(taken, draws) else []
+    page.keep(found)
     if wrong:
         sys.exit(f"A method that is no better is taken in more than 5 % of draws: {', '.join(wrong)}")
 
 
 if __name__ == "__main__":
-    main()
+    count(PAGE, WORLDS, "rows", DRAWS, share_of)

@@ -12,7 +12,6 @@ error. In the last world a method is better, and it is counted how often it is t
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -24,7 +23,7 @@ import howsure
 from benchmarks.docs import Page
 from howsure.compare.findings import chosen
 from howsure.sampling.outcome import Floats, Integers
-from validation.compare_numbers import is_too_often
+from validation.compare_numbers import count
 from validation.positions import result_of
 
 FIGURES = Page("compare-positions")
@@ -143,24 +142,5 @@ def share_of(world: World, draws: int) -> float:
     return float(np.mean([name != world.first for name in names]))
 
 
-def main() -> None:
-    """Draw all worlds, print and keep the shares."""
-    found = {}
-    for name, world in WORLDS.items():
-        found[name] = {
-            "images": world.images,
-            "draws": DRAWS,
-            "taken": share_of(world, DRAWS),
-            "is_better": world.better is not None,
-        }
-        print(f"{name}: {found[name]['taken']:.1%}", flush=True)
-    FIGURES.keep(found)
-    wrong = [
-        name for name, each in found.items() if not each["is_better"] and is_too_often(each["taken"], DRAWS)
-    ]
-    if wrong:
-        sys.exit(f"A method that is no better is taken in more than 5 % of draws: {', '.join(wrong)}")
-
-
 if __name__ == "__main__":
-    main()
+    count(FIGURES, WORLDS, "images", DRAWS, share_of)

@@ -176,12 +176,14 @@ def told_of(words: list[str]) -> str:
     return f"{right} right, {refused} refused{warned}; wrong: {rate(wrong, len(words))}"
 
 
-def of_flips(found: Any) -> str:
-    """How many changed bits came back as other numbers."""
-    saved = [counts for name, counts in found["flips"].items() if name.startswith("a saved")]
-    bits = sum(sum(counts.values()) for counts in saved)
-    let_in = sum(count for counts in saved for kind, count in counts.items() if kind in ("other", "raw"))
-    return f"{rate(let_in, bits)} changed bits came back as other numbers"
+def of_changes(found: Any) -> str:
+    """How many changes of files that howsure seals were not refused in words of its own, nor harmless."""
+    from validation import mutation
+
+    sealed = [each for each in found["formats"].values() if each["checksum"] == "SHA-256"]
+    changes = sum(each[kind] for each in sealed for kind in mutation.KINDS)
+    let_in = sum(each[kind] for each in sealed for kind in (mutation.WRONG, mutation.RAW))
+    return f"{rate(let_in, changes)} changes of sealed files came back as something else"
 
 
 def of_saves(found: Any) -> str:
@@ -340,7 +342,13 @@ SECTIONS = {
         ),
     ),
     "Damage": (
-        Promise("A damaged result or plan is refused", of_flips, "faults", "validation.faults"),
+        Promise(
+            "A damaged result, calibrator or plan is refused",
+            of_changes,
+            "mutation",
+            "validation.mutation",
+            "faults.md",
+        ),
         Promise(
             "A stopped save leaves the earlier file or the new one", of_saves, "saves", "validation.saves"
         ),

@@ -1,10 +1,10 @@
 """Nothing lost, nothing let in: what faults of all kinds came to; written to docs/faults.md.
 
-    python -m validation.faults                          bits changed, and nonsense as arguments
+    python -m validation.faults                          nonsense as arguments
     python -m validation.faults tensorflow jax torch     stops of `howsure assess` on these backends
 
 Figures of what was not run stay in docs/faults.json, and on the page, as they were. With `--page`, only the
-page is written.
+page is written. Files are changed by `validation.mutation`.
 """
 
 from __future__ import annotations
@@ -17,17 +17,14 @@ import hypothesis
 from hypothesis import strategies as some
 
 from benchmarks.docs import Page, table
-from validation import flips, mutation, stops
+from validation import mutation, stops
 from validation.nonsense import answer, functions, nonsense
 
-FLIPS = 2_000
 CALLS = 200
 """Of each function; a tenth of those that take longer."""
 
 SLOW = ("compare", "calibrate", "evaluate", "evaluate, labels")
 STOPS = 20
-
-KINDS = (flips.REFUSED, flips.SAME, flips.OTHER, flips.RAW)
 
 PAGE = Page("faults")
 
@@ -62,10 +59,6 @@ def _called(name: str, count: int) -> tuple[int, int]:
 def page(figures: Mapping[str, Any]) -> str:
     """docs/faults.md."""
     calls = figures["calls"]
-    rows = {name: [counts.get(kind, 0) for kind in KINDS] for name, counts in figures["flips"].items()}
-    saved = [counts for name, counts in rows.items() if name.startswith("a saved")]
-    let_in = sum(sum(counts[KINDS.index(kind)] for kind in (flips.OTHER, flips.RAW)) for counts in saved)
-    guarded = {name: counts for name, counts in rows.items() if not counts[KINDS.index(flips.OTHER)]}
     stopped = [
         (backend, signal, signals[signal])
         for backend, signals in figures.get("stops", {}).items()
@@ -74,18 +67,11 @@ def page(figures: Mapping[str, Any]) -> str:
     ]
     outcomes = list(dict.fromkeys(said for *_, found in stopped for said in found))
     return _PAGE.format(
-        saved=sum(map(sum, saved)),
-        let_in=f"{let_in:,}" if let_in else "none",
         calls=calls["calls"],
         functions=calls["functions"],
         raw=f"{calls['raw']:,}" if calls["raw"] else "none",
         stopped_times=sum(found["stops"] for *_, found in stopped),
         intact=sum(found["earlier table intact"] for *_, found in stopped),
-        flips=FLIPS,
-        guarded=table(("file", "bits", *KINDS), *(_counted(*item) for item in guarded.items())),
-        unguarded=table(
-            ("file", "bits", *KINDS), *(_counted(*item) for item in rows.items() if item[0] not in guarded)
-        ),
         fields=mutation.section(mutation.PAGE.figures()),
         block=stops.BLOCK,
         stopped=table(
@@ -98,32 +84,13 @@ def page(figures: Mapping[str, Any]) -> str:
     )
 
 
-def _counted(name: str, counts: list[int]) -> list[str]:
-    return [name, f"{sum(counts):,}", *(f"{count:,}" for count in counts)]
-
-
 _PAGE = """\
 # Failure tests
 
-What happens if a file is damaged, an argument is nonsense, or a run is stopped? Of {saved:,} changed bits
-in saved results and plans, {let_in} came back as other numbers. Of {calls:,} calls with nonsense, {raw}
-raised an error that is not howsure's own. Of {stopped_times:,} stopped runs, {intact} left the earlier
-table intact. Only files of rows without checksums cannot be guarded.
-
-{guarded}
-
-## Changed bits
-
-Up to {flips:,} bits of each file were changed, one at a time, and the file was read. *Refused* means that
-howsure raised an error. *The same* means that the bit does not matter, such as the date of an entry in a
-zip archive. *Other* means that other numbers came without an error. *Raw* means an exception that is not
-howsure's.
-
-The files below have no checksum of what they hold, so nobody can tell a changed number from another. For a
-`.npy` file, howsure checks the header against the length. To be safe, store rows with `numpy.savez`, or as
-Parquet with `write_page_checksum=True`.
-
-{unguarded}
+What happens if a file is damaged, an argument is nonsense, or a run is stopped? Of {calls:,} calls with
+nonsense, {raw} raised an error that is not howsure's own. Of {stopped_times:,} stopped runs, {intact} left
+the earlier table intact. Only files of rows without checksums cannot be guarded. To be safe, store rows with
+`numpy.savez`, or as Parquet with `write_page_checksum=True`.
 
 {fields}
 ## Nonsense as arguments
@@ -143,8 +110,8 @@ howsure assesses rows in blocks of {block:,}. It keeps finished blocks if a run 
 were compared with those of a whole run. *Before the command began* means that Python was still importing
 howsure.
 
-All figures are in [faults.json](faults.json). `python -m validation.faults` damages files and passes
-nonsense again; `python -m validation.faults tensorflow jax torch` stops runs again. With `--page` it only
+All figures are in [faults.json](faults.json). `python -m validation.faults` passes nonsense again;
+`python -m validation.faults tensorflow jax torch` stops runs again. With `--page` it only
 writes this page.
 """
 
@@ -153,7 +120,7 @@ def main(backends: list[str]) -> None:
     """Run, and write figures and page after each part."""
     figures = PAGE.figures()
     if not backends or "calls" not in figures:
-        figures |= {"flips": flips.all_kinds(FLIPS), "calls": called()}
+        figures["calls"] = called()
     _write(figures)
     if backends == ["--page"]:
         return

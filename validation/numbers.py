@@ -3,13 +3,11 @@
     python -m validation.numbers             everything, to docs/numbers.json and docs/numbers.md
     python -m validation.numbers --page      the page alone, from the figures
 
-Simulated rows whose truth is known, numpy only. MAPIE is asked for intervals on the same rows where it is
-installed. Takes about three minutes.
+Simulated rows whose truth is known, numpy only. Takes about three minutes.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import math
 import sys
 import warnings
@@ -121,40 +119,13 @@ EXACT = {
 # --- promises -----------------------------------------------------------------------------------------
 
 
-def of_mapie(known: howsure.RegressionCertainty, new: howsure.RegressionCertainty) -> Floats | None:
-    """(N, 2) the intervals of MAPIE, scaled by the same std; None where it is not installed."""
-    if importlib.util.find_spec("mapie") is None:
-        return None
-    from mapie.conformity_scores import ResidualNormalisedScore
-    from mapie.regression import SplitConformalRegressor
-    from sklearn.base import BaseEstimator, RegressorMixin
-
-    class Told(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-        def __init__(self, column: int = 0) -> None:
-            self.column = column
-            self.fitted_ = True
-
-        def fit(self, x: Any, y: Any) -> Any:
-            return self
-
-        def predict(self, x: Floats) -> Floats:
-            return x[:, self.column]
-
-    score = ResidualNormalisedScore(residual_estimator=Told(1), prefit=True)
-    fitted = SplitConformalRegressor(Told(0), COVERAGE, score, prefit=True)
-    tables = [np.hstack([each.mean, each.std]) for each in (known, new)]
-    assert known.truth is not None
-    fitted.conformalize(tables[0], known.truth[:, 0])
-    return np.asarray(fitted.predict_interval(tables[1])[1][:, :, 0])
-
-
 def look_at_promises(world: World) -> dict[str, Any]:
     """How often promises are kept over all splits, on many new rows."""
     new, group = world.draw(np.random.default_rng(0), MANY)
     assert new.truth is not None
     truth = new.truth
     error = np.abs(truth - new.mean)[:, 0]
-    covered, at_least, of_groups, ratio, broken, promised = [], [], [], [], [], 0
+    covered, at_least, of_groups, broken, promised = [], [], [], [], 0
     for seed in range(SPLITS):
         known, known_group = world.draw(np.random.default_rng([1, seed]), world.rows)
         intervals = howsure.prediction_intervals(known, coverage=COVERAGE)
@@ -165,8 +136,6 @@ def look_at_promises(world: World) -> dict[str, Any]:
             found = howsure.prediction_intervals(known, coverage=COVERAGE, by=known_group)(new, group)[:, 0]
             inside = (found[:, 0] <= truth[:, 0]) & (truth[:, 0] <= found[:, 1])
             of_groups.append([inside[group == each].mean() for each in range(len(GROUPS))])
-        if seed < SPLITS // 3 and (theirs := of_mapie(known, new[:500])) is not None:
-            ratio.append((high - low)[:500].mean() / np.diff(theirs, axis=1).mean())
         try:
             rule = howsure.abstain(known, risk=RISK, tolerance=TOLERANCE)
         except InputError:
@@ -179,8 +148,6 @@ def look_at_promises(world: World) -> dict[str, Any]:
         "coverage_error": float(np.std(covered) / np.sqrt(SPLITS)),
         "least_kept": float(np.mean(at_least)),
         "by_group": np.mean(of_groups, axis=0).tolist() if of_groups else None,
-        "beside_mapie": float(np.mean(ratio)) if ratio else None,
-        "largest_difference": float(np.max(np.abs(np.array(ratio) - 1))) if ratio else None,
         "promised": promised / SPLITS,
         "broken": float(np.sum(broken) / SPLITS),
     }
@@ -287,12 +254,10 @@ def page(figures: Mapping[str, Any]) -> str:
             if often >= 0.1
         ]
         shares += [share for share, _, _ in told]
-        beside = promise["beside_mapie"]
         lines.append(
             [
                 name,
                 f"{100 * promise['coverage']:.1f} ± {196 * promise['coverage_error']:.1f} %",
-                "not installed" if beside is None else f"{beside:.3f}",
                 f"{100 * promise['broken']:.1f} of {100 * promise['promised']:.0f} %",
                 f"{100 * min(told)[0]:.0f} %",
             ]
@@ -319,15 +284,13 @@ def page(figures: Mapping[str, Any]) -> str:
                 [
                     "world",
                     f"coverage of {100 * COVERAGE:g} % intervals",
-                    "width ÷ MAPIE's",
                     "abstention: broken of promised",
                     "scores: lowest coverage",
                 ],
                 *lines,
             ),
-            "`prediction_intervals` promise the coverage on average over splits. MAPIE gets the same "
-            "rows and "
-            f"the same std. `abstain` promises that at most {100 * RISK:g} % of the rows kept are off by "
+            "`prediction_intervals` promise the coverage on average over splits. "
+            f"`abstain` promises that at most {100 * RISK:g} % of the rows kept are off by "
             "more "
             f"than {TOLERANCE:g}, with 95 % confidence. The column says in how many splits that was false, "
             "which may be 5 %, and in how many a promise was possible.",

@@ -5,7 +5,8 @@
 
 Sentences about passes are held against networks so small that all their thinned networks can be run;
 sentences about shares and percentages, against drawn answers whose probabilities are known; what a reason
-does and does not tell, against networks trained on few and on many rows whose p(y|x) is known.
+does and does not tell, against networks trained on few and on many rows whose p(y|x) is known. Sentences of
+comparisons are held against known worlds in `validation.reasons`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import itertools
 import re
 import sys
+import textwrap
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,8 +33,7 @@ from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.report.figures import differs_from_claim, proportion, reliability
 from howsure.results.thresholds import Thresholds
 from howsure.statistics import entropy_of
-from validation import compared, judged, learned
-from validation.judged import FACT, INTERVAL, Tally, found_in
+from validation import learned
 
 PAGE = Page("sentences")
 
@@ -43,6 +44,14 @@ SETS, SIZES, GROUPS = 1_000, (100, 1_000), 20
 """Sets of rows with drawn answers, their sizes, and how many labels are told side by side."""
 
 Floats = NDArray[np.float64]
+Tally = dict[str, list[bool]]
+
+
+def found_in(pattern: str, text: str) -> str:
+    """What the first group of a pattern is in a text that has it."""
+    match = re.search(pattern, text)
+    assert match is not None, (pattern, text)
+    return match[1]
 
 
 # --- passes: all thinned networks are run -------------------------------------------------------------
@@ -312,7 +321,7 @@ def told_by_audits(tally: Tally) -> None:
 ENUMERATED, BY_HAND = "all thinned networks", "networks put together by hand"
 DRAWN = "drawn answers, claims true"
 FALSE = "drawn answers, claims false"
-HALF = "half or more"
+FACT, INTERVAL, HALF = "fact", "95 % interval", "half or more"
 FACTS = (
     ("top", "`51 ± 1 % '8'`", ENUMERATED, INTERVAL),
     ("rival", "`or '6' (46 %)`", ENUMERATED, "within 1.96 `mc_error`"),
@@ -340,10 +349,7 @@ FACTS = (
 ABOVE = f"""# Is each sentence true?
 
 howsure prints sentences. Is each as true as it claims? Each was compared with known answers, many times.
-Nearly all are true as often as they claim. Sentences that rank methods are true least often. And a reason
-does not say where the doubt comes from.
-
-{{summary}}
+{{summary}} But a reason does not say where the doubt comes from.
 
 *Facts* should be true always, and sentences with a 95 % interval 95 times in a hundred.
 
@@ -357,34 +363,8 @@ known probabilities: as claimed, or fewer, or more.
 
 Other sentences of the report and the terminal count rows. `tests/report/test_report.py` and
 `tests/test_terminal.py` count them again. How well `mc_error` covers on trained networks is in [fresh
-networks](fresh.md).
-
-## Scores, calibration and promises
-
-Rows have known true probabilities. Models claim as much, too much or too little: their logits are the true
-ones times {judged.SHARPNESS[2]} or {judged.SHARPNESS[0]}. For rows to come, everything is computed from the
-true probabilities. A calibrator of several labels says the same about each label.
-
-{{scores}}
-
-How often intervals of scores hold is in [intervals](intervals.md). Sentences that count are counted again
-in `tests/judge/`. `hand_over` prints no sentence of its own, and `tests/judge/test_handover.py` reads what
-it writes.
-
-## Comparisons
-
-Four methods, of which A is the baseline, are compared on {compared.SIZES[0]} and {compared.SIZES[1]:,}
-rows. All are equally good, or the others claim more, claim less, or see the rows less clearly. True scores
-are those of {compared.MANY:,} rows. "Take B" of 2 to 16 methods is in
-[intervals](intervals.md#how-often-equal-methods-are-told-apart).
-
-If methods are equally good, every "better" is false. So how often a sentence is true depends on how many
-methods are equal. *Told falsely* is how often something false is said at all. Intervals of differences hold
-together for all methods, or for all changes of the rows, in 95 % of answers.
-
-{{comparisons}}
-
-Sentences of a comparison that count are counted again in `tests/report/test_comparison.py`.
+networks](fresh.md). Sentences of comparisons are in [reasons](reasons.md), intervals of scores and promises
+in [intervals](intervals.md).
 
 ## What a reason does not tell
 
@@ -405,11 +385,6 @@ All figures, and what each sentence was compared with, are in [sentences.json](s
 
 HEADS = {
     "measured": ("sentence", "held against", "stated as", "told", "true"),
-    "scores": ("sentence", "held against", "stated as", "told", "true"),
-    "comparisons": (
-        *("sentence", "held against", "stated as", "told", "true"),
-        *("true where methods differ", "told falsely"),
-    ),
     "reasons": (
         *("rows", "method", "trained on", "reason", "told of"),
         *("truly ambiguous", "sure later", "unsure again"),
@@ -417,31 +392,11 @@ HEADS = {
 }
 """Columns of each table, as they are kept."""
 
-SHOWN = (
-    *("sentence", "stated as", "told", "true", "true where methods differ", "told falsely"),
-    *HEADS["reasons"],
-)
-"""Columns that the page shows."""
-
-
 TOLD = (told_of_passes, told_of_labels, told_of_shares, told_of_strangers, told_by_audits)
 
 
 def _share(told: Sequence[bool]) -> str:
     return f"{100 * float(np.mean(told)):.1f} %" if told else "–"
-
-
-def _line(
-    tally: Tally, key: str, sentence: str, against: str, stated: str, among: str | None = None
-) -> list[str]:
-    line = [sentence, against, stated, f"{len(tally[key]):,}", _share(tally[key])]
-    if among is None:
-        return line
-    line.append(_share(tally[compared.UNALIKE.format(key)]))
-    if not among:
-        return [*line, "–"]
-    wrong = tally[key].count(False)
-    return [*line, f"{wrong:,} of {len(tally[among]):,} {among}, {100 * wrong / len(tally[among]):.1f} %"]
 
 
 def shares_of(lines: list[list[str]]) -> list[tuple[float, str]]:
@@ -455,25 +410,20 @@ def shares_of(lines: list[list[str]]) -> list[tuple[float, str]]:
 
 def page(figures: dict[str, list[list[str]]]) -> str:
     """The page in Markdown."""
-    tables, summary = {}, []
-    for part, lines in figures.items():
-        kept = [column for column, head in enumerate(HEADS[part]) if head in SHOWN]
-        shown = table(*([line[column] for column in kept] for line in (HEADS[part], *lines)))
-        tables[part] = shown if part == "reasons" else "\n\n".join(fold("All sentences", shown))
-        told = shares_of(lines)
-        if part != "reasons":
-            least = min(told)
-            median = float(np.median([share for share, _ in told]))
-            summary.append([part, f"{len(lines)}", f"{median:.1f} %", f"{least[0]} %: {least[1]}"])
-    head = (
-        "sentences about",
-        "how many",
-        "true, median",
-        "true least often, of those told ten times or more",
+    measured = figures["measured"]
+    shares = [share for share, _ in shares_of(measured)]
+    least, said = min(shares_of(measured))
+    summary = (
+        f"The {len(measured)} sentences about what was measured are true in {np.median(shares):.1f} % of "
+        f"times in the median. True least often, of those told ten times or more, is {said}: {least} %."
     )
-    names = {"measured": "what was measured", "scores": "scores and calibration"}
-    rows = [[names.get(part, part), *more] for part, *more in summary]
-    return ABOVE.format(summary=table(head, *rows), **tables)
+    shown = [column for column, head in enumerate(HEADS["measured"]) if head != "held against"]
+    sentences = table(*([line[column] for column in shown] for line in (HEADS["measured"], *measured)))
+    return ABOVE.format(
+        summary="\n".join(textwrap.wrap(summary, 110)),
+        measured="\n\n".join(fold("All sentences", sentences)),
+        reasons=table(HEADS["reasons"], *figures["reasons"]),
+    )
 
 
 def main() -> None:
@@ -486,15 +436,13 @@ def main() -> None:
 def look() -> dict[str, list[list[str]]]:
     """The lines of all tables."""
     tally: Tally = defaultdict(list)
-    for told in (*TOLD, *judged.TOLD, *compared.TOLD):
+    for told in TOLD:
         told(tally)
         print(told.__name__, flush=True)
     least, mean = (f"{100 * share:.1f} %" for share in coverage_of_shares())
     intervals = "`right for 94.1 % of them (95 % interval 92.5 to 95.4 %)`, 1 to 100 mistakes expected"
     lines = {
-        "measured": [_line(tally, *fact) for fact in FACTS],
-        "scores": [_line(tally, *fact) for fact in judged.FACTS],
-        "comparisons": [_line(tally, *fact[:4], "".join(fact[4:])) for fact in compared.FACTS],
+        "measured": [[*told, f"{len(tally[key]):,}", _share(tally[key])] for key, *told in FACTS],
         "reasons": [],
     }
     lines["measured"].append([intervals, "binomial distribution", INTERVAL, "exact", f"{least} to {mean}"])

@@ -15,7 +15,8 @@ from howsure.compare.findings import chosen, findings, lead
 from howsure.report.comparison import render_comparison
 from tests import pixels
 from tests.answers.maps import NAMES, certainty_of, drawn
-from validation.compare_positions import WORLDS, World, is_too_often, share_of, taken
+from validation.compare_numbers import is_too_often
+from validation.compare_positions import WORLDS, World, share_of, taken
 
 N = 40
 P, TRUTH = drawn(N, sharp=3.0)
