@@ -34,6 +34,9 @@ ELSEWHERE_HINT = (
     "docs/calibrate.md shows how, under 'Other calibrators'"
 )
 
+MEASURED = "measured"
+"""Names of the scores of labelled rows in a file, which must hold all of them: it may lack later ones."""
+
 NOT_MEASURED = (None, None, None)
 """A score that came later than the file: its value and both ends are not known."""
 
@@ -172,6 +175,18 @@ def plain_scores(scores: Mapping[str, Score]) -> dict[str, list[float | str | No
     }
 
 
+def check_measured(given: Mapping[str, Any], field: str) -> None:
+    """Raise an `InputError` if a score is missing that `MEASURED` names. Older files name none."""
+    for name in typed(tuple[str, ...], given.get(MEASURED, ()), f"{field}.{MEASURED}"):
+        if name not in given:
+            raise missing(f"{field}.{name}")
+
+
+def missing(field: str) -> InputError:
+    """The error of a field that a file lacks."""
+    return InputError(f"`{field}` is missing", expected="all that is saved")
+
+
 def read_rows_and_names(content: Mapping[str, Any], of: str) -> tuple[int, tuple[str, ...]]:
     """How many rows a calibrator has learnt from, and the names of its classes or targets.
 
@@ -209,7 +224,7 @@ def read_scores(
     listed, found = typed(Mapping[str, tuple[Any, Any, Any]], given, field), dict[str, Score]()
     for name in listed if names is None else names:
         if name not in listed:
-            raise InputError(f"`{field}.{name}` is missing", expected="all that is saved")
+            raise missing(f"{field}.{name}")
         ends = [_end(end, f"{field}.{name}") for end in listed[name]]
         checked = ends if known else ends[:1]
         there = [end for end in checked[known:] if math.isfinite(end)] + checked[:known]

@@ -74,6 +74,22 @@ def scores_in(content):
         yield from scores_in(each)
 
 
+@pytest.mark.parametrize("file", KEPT, ids=lambda file: file.stem)
+def test_a_file_without_a_score_that_it_measured_is_refused(file, tmp_path):
+    saved = tmp_path / "saved.json"
+    read_calibrator(file).save(saved)
+    content = json.loads(saved.read_text())
+    del content["sha256"]
+    told = [(held, name) for held, name in scores_in(content) if name != "measured"]
+    assert len(told) > 10 or content["answer"] == "positions"
+    for held, name in told:
+        score = held.pop(name)
+        saved.write_text(json.dumps({**content, "sha256": digest(content)}))
+        with pytest.raises(howsure.FileError, match=name):
+            read_calibrator(saved)
+        held[name] = score
+
+
 OTHERS = ("most_frequent", "recall", "rows_of_class", "accuracy", "nll", "ece", "coverage")
 """What is no score, and scores that a calibrator's words need."""
 

@@ -32,8 +32,10 @@ from howsure.answers.registry import CLASSES, check_kind
 from howsure.data.typed import SHARE, Range, numbers, typed, wrong
 from howsure.errors import InputError, warn
 from howsure.judge.calibrator_files import (
+    MEASURED,
     NOT_MEASURED,
     Kept,
+    check_measured,
     check_method,
     check_not_calibrated,
     check_rows,
@@ -340,6 +342,7 @@ def _listed(parameters: Parameters) -> dict[str, Any]:
 
 def _plain_evaluation(evaluation: Evaluation) -> dict[str, Any]:
     return {
+        MEASURED: list(_SCORES),
         **plain_scores({name: getattr(evaluation, name) for name in _SCORES}),
         "most_frequent": evaluation.most_frequent,
         "recall": plain_scores(evaluation.recall),
@@ -350,6 +353,7 @@ def _plain_evaluation(evaluation: Evaluation) -> dict[str, Any]:
 def _evaluation(given: Any, rows: int, names: tuple[str, ...], field: str) -> Evaluation:
     """Scores without their rows, so that nothing can be compared with them row by row."""
     given = typed(Mapping[str, Any], given, field)
+    check_measured(given, field)
     counts = typed(
         Mapping[str, Annotated[int, Range(0, rows)]], given["rows_of_class"], f"{field}.rows_of_class"
     )

@@ -38,8 +38,10 @@ from howsure.data.rows import in_rows, quoted
 from howsure.data.typed import FINITE, FROM_0, typed, types_of, wrong
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import (
+    MEASURED,
     NOT_MEASURED,
     Kept,
+    check_measured,
     check_not_calibrated,
     check_rows,
     plain_scores,
@@ -519,7 +521,7 @@ def _plain_target(scores: TargetScores) -> dict[str, Any]:
             found[each.name] = plain_scores({each.name: value})[each.name]
         elif value is not None:
             found[each.name] = value
-    return found
+    return {MEASURED: list(found), **found}
 
 
 def _read_evaluation(given: Any, rows: int, names: tuple[str, ...], field: str) -> RegressionEvaluation:
@@ -530,6 +532,7 @@ def _read_evaluation(given: Any, rows: int, names: tuple[str, ...], field: str) 
 
 
 def _read_target(content: Mapping[str, Any], field: str) -> TargetScores:
+    check_measured(content, field)
     given: dict[str, Any] = {}
     for score, kind in types_of(TargetScores).items():
         value, name = content.get(score, NOT_MEASURED if kind is Score else None), f"{field}.{score}"
