@@ -26,7 +26,7 @@ from howsure.methods.choices import default_method
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.misplaced_arguments import belongs_to_the_method, named_either_way
 from howsure.methods.protocol import Job, Method, Passes
-from howsure.models.adapt import rows_for
+from howsure.models.adapt import opened
 from howsure.models.protocol import FLOAT32
 from howsure.prepare import check_method, prepare
 from howsure.progress import Progress, told
@@ -195,14 +195,15 @@ def streamed(
 ) -> Iterator[Result]:
     """As `stream`, with all that is wished in one object."""
     check_progress(progress)
-    given = rows_for(model, x, None if isinstance(progress, bool) else progress)
-    chosen: Method = default_method(model, given) if method is None else method
+    door = opened(model)
+    given = door.rows(x, None if isinstance(progress, bool) else progress)
+    chosen: Method = default_method(door, given) if method is None else method
     check_method(chosen)
     blocks: Iterator[Result]
     if request.tile is None:
-        job = prepare(model, given, chosen, request)
+        job = prepare(door, given, chosen, request)
     else:
-        job, blocks = tiled_by()(model, given, chosen, request, progress)
+        job, blocks = tiled_by()(door, given, chosen, request, progress)
     truth = _truth_of(given, job, came_along=given is not x)
     if given.ids is not None:
         given = replace(given, ids=check_ids(given.ids, job.total))

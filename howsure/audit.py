@@ -12,12 +12,12 @@ from howsure import tuning
 from howsure.answers.registry import outcome_of
 from howsure.arguments import check_type
 from howsure.data.dummy_rows import ANY_SIZE, made_up_rows
-from howsure.data.rows import listed
+from howsure.data.rows import InputSpec, listed
 from howsure.displayed import Displayed
 from howsure.errors import HowsureError, ModelError, probing
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Needs
-from howsure.models.adapt import adapt, input_specs, is_estimator, rows_for
+from howsure.models.adapt import Opened, opened
 from howsure.models.choose_output import Output
 from howsure.models.protocol import (
     CLASSES,
@@ -28,7 +28,6 @@ from howsure.models.protocol import (
     ModelInfo,
     PassModel,
 )
-from howsure.models.wrapped import holds_network
 from howsure.request import Request
 from howsure.sampling.budget import prices
 from howsure.sampling.outcome import Outcome
@@ -188,25 +187,25 @@ def audit(
     check_type(plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made, or None")
     method = MCDropout(gaussian_noise=gaussian_noise, keep_off=keep_off)
     request = Request(outputs=outputs, output=output, class_axis=class_axis)
-    chosen = request.assessed_output
+    chosen, door = request.assessed_output, opened(model)
     if x is None:
-        quiet = warnings.catch_warnings(action="ignore" if is_estimator(model) else None)
+        quiet = warnings.catch_warnings(action="ignore" if door.is_estimator else None)
         with quiet, probing():  # of made-up rows
-            looked_at, any_size = _with_made_up_rows(model, method.needs, chosen)
+            looked_at, any_size = _with_made_up_rows(door, method.needs, chosen)
     else:
-        looked_at, any_size = _looked_at(model, rows_for(model, x, most=1), method.needs, chosen), None
+        looked_at, any_size = _looked_at(door, door.rows(x, most=1), method.needs, chosen), None
     adapted, difference = looked_at
     info = adapted.info
     random = isinstance(adapted, PassModel) and bool(sites_of(adapted))
     return Audit(
         model=info.name,
         backend=info.framework,
-        layers=() if is_estimator(model) else info.layers,
+        layers=() if door.is_estimator else info.layers,
         passes_differ=difference > 0,
         largest_difference=difference,
         warnings=tuple(f"'{found.name}': {found.what}" for found in info.unswitchable),
-        advice=_of_estimator(adapted, holds_network(model))
-        if is_estimator(model)
+        advice=_of_estimator(adapted, door.holds_network)
+        if door.is_estimator
         else _advice(info, random, difference > 0),
         plan=None if plan is None or not isinstance(adapted, PassModel) else plan.in_words(adapted.levels),
         any_size=any_size,
@@ -259,17 +258,17 @@ def _read_at_positions(info: ModelInfo, request: Request) -> str | None:
     return outcome.read_as(info.output_shape)
 
 
-def _looked_at(model: Any, x: Any, needs: Needs, output: Output) -> tuple[Model, float]:
+def _looked_at(model: Opened, x: Any, needs: Needs, output: Output) -> tuple[Model, float]:
     """The model behind the seam, and the largest difference between two passes over rows like these."""
-    adapted, rows = adapt(
-        model, x, gaussian_noise=needs.gaussian_noise, keep_off=needs.keep_off, output=output
+    adapted, rows = model.adapt(
+        x, gaussian_noise=needs.gaussian_noise, keep_off=needs.keep_off, output=output
     )
     return adapted, largest_difference(adapted, rows) if isinstance(adapted, PassModel) else 0.0
 
 
-def _with_made_up_rows(model: Any, needs: Needs, output: Output) -> tuple[tuple[Model, float], int | None]:
+def _with_made_up_rows(model: Opened, needs: Needs, output: Output) -> tuple[tuple[Model, float], int | None]:
     """As `_looked_at`, with rows made up, and what stands in them for axes of any size."""
-    specs = input_specs(model)
+    specs = model.specs()
     whole = [replace(spec, dtype="int32") if spec.dtype.startswith("float") else spec for spec in specs]
     sizes: tuple[int | None, ...] = ANY_SIZE if any(None in spec.shape for spec in specs) else (None,)
     failed: list[Exception] = []
@@ -277,7 +276,7 @@ def _with_made_up_rows(model: Any, needs: Needs, output: Output) -> tuple[tuple[
     for inputs, size in [*((specs, size) for size in sizes), (whole, sizes[0])]:
         rows = made_up_rows(inputs, any_size=size or ANY_SIZE[0])
         try:
-            return _looked_at(model, _as_given(rows, model), needs, output), size
+            return _looked_at(model, _as_given(rows, specs), needs, output), size
         except HowsureError:
             raise
         except Exception as error:  # whatever a framework raises where rows do not fit
@@ -286,16 +285,16 @@ def _with_made_up_rows(model: Any, needs: Needs, output: Output) -> tuple[tuple[
         raise failed[0]
     reason = " ".join(str(failed[0]).split())[:200]
     raise ModelError(
-        f"It is not known which sizes model '{model.name}' takes where it says any: none of "
+        f"It is not known which sizes model '{model.inside.network.name}' takes where it says any: none of "
         f"{', '.join(map(str, ANY_SIZE))} fits ({type(failed[0]).__name__}: {reason})",
         expected="rows, whose sizes are known",
         hint="Give some: howsure.audit(model, x)",
     ) from failed[0]
 
 
-def _as_given(rows: list[Any], model: Any) -> Any:
+def _as_given(rows: list[Any], specs: Sequence[InputSpec]) -> Any:
     """Rows of each input as a caller gives them: one array, or a dict by name."""
-    names = [spec.name for spec in input_specs(model)]
+    names = [spec.name for spec in specs]
     return rows[0] if len(rows) == 1 else dict(zip(names, rows, strict=True))
 
 

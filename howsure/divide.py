@@ -11,7 +11,7 @@ from howsure.data.batches import numpy_of
 from howsure.data.frames import is_frame
 from howsure.data.rows import Array
 from howsure.errors import InputError, warn
-from howsure.models.adapt import adapt
+from howsure.models.adapt import opened
 from howsure.request import Request
 
 _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
@@ -50,7 +50,7 @@ def divided(x: Any, divisor: float | None, network: Any, request: Request | None
             expected="rows as it was fitted on",
             hint="Divide the columns in the file, where it was fitted on divided ones",
         )
-    first = adapt(network, x if request is None else fed(x, request))[0].info.layers[:_FIRST]
+    first = opened(network).adapt(x if request is None else fed(x, request))[0].info.layers[:_FIRST]
     rescaling = next((layer for layer in first if layer.kind == "Rescaling"), None)
     if rescaling is not None:
         said = (

@@ -15,9 +15,8 @@ from howsure.data.moves import Change
 from howsure.data.rows import cast_rows, quoted
 from howsure.errors import InputError, ModelError
 from howsure.methods.protocol import Job, Method, is_method
-from howsure.models.adapt import adapt, capable, check_prediction, rows_for, warn_of_raw_images
+from howsure.models.adapt import Opened, opened, warn_of_raw_images
 from howsure.models.protocol import LABEL_LOGITS, LOGITS, PROBABILITIES, Array, Model, ModelInfo, PassModel
-from howsure.models.wrapped import network_in
 from howsure.request import Request
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.randomness import check_random
@@ -47,7 +46,7 @@ def prepare(
     """Everything a method begins with.
 
     Args:
-        model: As a caller gives it.
+        model: As a caller gives it, or opened.
         x: The rows, as a caller gives them.
         method: The method that will begin.
         request: The wishes of the caller.
@@ -60,19 +59,18 @@ def prepare(
         ModelError: The model cannot do what the method needs, or does not say what its outputs are.
     """
     needs = method.needs
-    given = rows_for(model, x)
-    adapted, rows = adapt(
-        model,
+    door = opened(model)
+    given = door.rows(x)
+    ready, rows = door.ready(
         given,
+        needs.model,
+        type(method).__name__,
         gaussian_noise=needs.gaussian_noise,
         keep_off=needs.keep_off,
         output=request.assessed_output,
     )
-    ready = capable(adapted, needs.model, type(method).__name__)
-    if isinstance(ready, PassModel) and needs.model is PassModel:
+    if needs.model is PassModel:
         check_random(ready)
-    else:
-        check_prediction(ready)
     warn_of_raw_images(ready, rows)
     order = None if first is None else _order_of_classes(ready.info, first)
     if order is not None:  # names in the request are in the order of the first model
@@ -88,7 +86,7 @@ def prepare(
         if request.outputs in (LOGITS, LABEL_LOGITS) and request.outcome is None and not alike:
             check_logits(ready, rows, request.batch_size, outcome, request.outputs)
         if request.outputs is None and request.outcome is None:
-            check_wrapped(model, ready, rows, outcome)
+            check_wrapped(door, ready, rows, outcome)
             if first is None:
                 check_meant(ready, rows, request.batch_size, told=named or given.labels is not None)
     wished = request
@@ -98,7 +96,7 @@ def prepare(
     before = undo
 
     def again(
-        method: Method, *, model: Any = model, change: Change | None = None, undo: Change | None = None
+        method: Method, *, model: Any = door, change: Change | None = None, undo: Change | None = None
     ) -> Job:
         x = given.x if change is None else change(given.x)
         both = before if undo is None else undo if before is None else lambda raw: before(undo(raw))
@@ -117,12 +115,11 @@ def prepare(
     return job
 
 
-def check_wrapped(model: Any, ready: Model, rows: Sequence[Array], outcome: Outcome) -> None:
+def check_wrapped(door: Opened, ready: Model, rows: Sequence[Array], outcome: Outcome) -> None:
     """Raise a `ModelError` where what wraps a network predicts something else than is read of the network."""
-    wrapped = network_in(model)
-    if wrapped is not None and outcome.has_unit and hasattr(model, "classes_"):
+    if door.is_wrapped and outcome.has_unit and hasattr(door.given, "classes_"):
         raise ModelError(
-            f"This {type(model).__name__} tells classes apart, and its network '{ready.info.name}' was "
+            f"This {type(door.given).__name__} tells classes apart, and its network '{ready.info.name}' was "
             "trained for regression",
             expected="a loss of classes, or outputs=…",
             hint="outputs='values' reads the outputs of the network as numbers, outputs='logits' as logits",
@@ -131,9 +128,9 @@ def check_wrapped(model: Any, ready: Model, rows: Sequence[Array], outcome: Outc
     def values(raw: Array) -> Array:
         return outcome.values(raw, np.arange(raw.shape[1]))
 
-    if wrapped is not None and not wrapped.is_predicted(ready, rows, values):
+    if not door.inside.is_predicted(ready, rows, values):
         raise ModelError(
-            f"`predict_proba` of this {type(model).__name__} says something else than its network "
+            f"`predict_proba` of this {type(door.given).__name__} says something else than its network "
             f"'{ready.info.name}' does",
             expected="a wrapper that makes of the outputs of its network what its loss says",
             received="other probabilities for the same rows",

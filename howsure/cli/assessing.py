@@ -18,7 +18,7 @@ from howsure.cli import folders
 from howsure.cli.columns import RowOptions
 from howsure.cli.folders import FolderOptions
 from howsure.cli.map_options import MapOptions
-from howsure.cli.models import Model, check_models, load_model, rows_of
+from howsure.cli.models import Model, check_models, load_model
 from howsure.cli.options import (
     LEFT_OUT,
     Above,
@@ -49,7 +49,7 @@ from howsure.data.tables import Roles
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError
 from howsure.methods.mc_dropout import MCDropout
-from howsure.models.adapt import PICKLES, is_estimator, names_for
+from howsure.models.adapt import PICKLES, opened
 from howsure.report import write_report
 from howsure.request import Request
 from howsure.scale.recipe import Asked
@@ -200,15 +200,15 @@ class _Run:
         """Assess rows, write the table and the report; True if all rows could be read."""
         errors, console = self.results.consoles()
         out, labels = self.results.out, self.rows.labels
-        network = load_model(self.model, self.opening, errors)
+        network = opened(load_model(self.model, self.opening, errors))
         others = [load_model(path, self.opening, errors, like=self.model) for path in self.passes.members]
-        rows = rows_of(self.data, network, self.many.skip_unreadable, roles)
+        rows = network.read(self.data, skip_unreadable=self.many.skip_unreadable, roles=roles)
         if labels is not None:
-            names = names_for(network, rows, request.class_names, request.assessed_output)
+            names = network.class_names(rows, request.class_names, request.assessed_output)
             request = replace(request, class_names=names)
             rows = replace(rows, labels=self.rows.labels_of(rows, names), class_names=None)
         rows_in = replace(rows, x=divided(rows.x, self.rows.divide_by, network, request))
-        own = self.passes.method is None and not others and is_estimator(network)
+        own = self.passes.method is None and not others and network.is_estimator
         if own and dropout != MCDropout():
             raise InputError(
                 "Passes and plans have no effect with a classifier of scikit-learn",

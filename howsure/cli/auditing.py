@@ -14,12 +14,13 @@ from howsure.assess import planned
 from howsure.cli.columns import RowColumns, check_rows_given
 from howsure.cli.grouped import given
 from howsure.cli.hints import in_options
-from howsure.cli.models import Model, check_models, load_model, rows_of
+from howsure.cli.models import Model, check_models, load_model
 from howsure.cli.options import DivideBy, KeepOff, Opening, Quiet, Running, consoles
 from howsure.cli.paths import check_exists, check_output
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError
 from howsure.methods.mc_dropout import MCDropout
+from howsure.models.adapt import opened
 from howsure.terminal import progress, say
 
 
@@ -69,10 +70,10 @@ def audit_command(
             raise InputError("--save-plan needs rows for the plan", expected="--data with --save-plan")
         check_output(save_plan, ".json", [*inputs, data])
     request = asked.wished()
-    network = load_model(model, opening, errors)
+    network = opened(load_model(model, opening, errors))
     plan, x = None, None
     if data is not None:
-        x = divided(rows_of(data, network, False, roles).x, planning.divide_by, network)
+        x = divided(network.read(data, roles=roles).x, planning.divide_by, network)
         with progress(errors, "Planning", waiting="compiling, and passes over a few rows"):
             method = MCDropout(keep_off=keep_off or ())
             plan = planned(network, x, method, request, precision and precision.value)

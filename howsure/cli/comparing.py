@@ -17,7 +17,7 @@ from howsure.bare.files import ENDINGS
 from howsure.cli.columns import RowOptions
 from howsure.cli.grouped import given
 from howsure.cli.hints import paragraph
-from howsure.cli.models import check_models, load_model, rows_of
+from howsure.cli.models import check_models, load_model
 from howsure.cli.options import Above, Background, KeepOff, Opening, Quiet, Wishes, consoles
 from howsure.cli.output import comparison_table
 from howsure.cli.paths import check_exists, check_output
@@ -40,7 +40,7 @@ from howsure.divide import check_divisor, divided
 from howsure.errors import InputError
 from howsure.methods.choices import CHOICES
 from howsure.methods.mc_dropout import MCDropout
-from howsure.models.adapt import adapt, names_for
+from howsure.models.adapt import opened
 from howsure.request import Request
 from howsure.results.maps import table_in
 from howsure.scale.folder import is_results
@@ -214,9 +214,9 @@ def compared_methods(
     if labels is not None:
         read_label_file(labels, column=rows.label_column, names=asked.request.class_names)  # before work
     request = asked.wished()
-    network = load_model(model, opening, errors)
-    found = rows_of(data, network, False, roles)
-    names = names_for(network, found, request.class_names, request.assessed_output)
+    network = opened(load_model(model, opening, errors))
+    found = network.read(data, roles=roles)
+    names = network.class_names(found, request.class_names, request.assessed_output)
     request = replace(request, class_names=names)
     truth = found.truth(names) if labels is None else rows.labels_of(found, names)
     if truth is None:
@@ -235,7 +235,7 @@ def compared_methods(
         return replace(read, x=divided(read.x, rows.divide_by, network, request), labels=None)
 
     def named(paths: Sequence[Path]) -> dict[str, Any]:
-        read = {path.name: rows_of(path, network, False, replace(roles, needed=False)) for path in paths}
+        read = {path.name: network.read(path, roles=replace(roles, needed=False)) for path in paths}
         if len(read) < len(paths):
             raise InputError(
                 "Two files of rows have the same name",
@@ -263,7 +263,7 @@ def compared_methods(
 
 def _checked(truth: Any, rows: Rows, network: Any, request: Request) -> str:
     """Name of the plain prediction of such a model; raises for labels that do not fit before the passes."""
-    adapted, checked = adapt(network, fed(rows.x, request), output=request.assessed_output)
+    adapted, checked = network.adapt(fed(rows.x, request), output=request.assessed_output)
     with warnings.catch_warnings(action="ignore"):  # they come again when the rows are assessed
         outcome = outcome_of(adapted.info, request)
     if request.tile is None:

@@ -11,12 +11,13 @@ import typer
 import howsure
 from howsure.cli.columns import RowColumns, check_rows_given
 from howsure.cli.grouped import given
-from howsure.cli.models import Model, check_models, load_model, rows_of
+from howsure.cli.models import Model, check_models, load_model
 from howsure.cli.options import GraphWishes, Opening, Quiet, consoles
 from howsure.cli.paths import check_exists, check_output
 from howsure.cli.stopping import INTERRUPTIONS
 from howsure.divide import check_divisor
 from howsure.errors import InputError
+from howsure.models.adapt import opened
 from howsure.terminal import progress, say
 
 
@@ -72,10 +73,10 @@ def export_command(
     known = None if plan is None else howsure.Plan.load(plan)
     learnt = None if calibrator is None else howsure.Calibrator.load(calibrator)
     request = wishes.request
-    network = load_model(model, opening, errors)
+    network = opened(load_model(model, opening, errors))
     x = None
     if data is not None:
-        x = rows_of(data, network, False, columns.roles(data)).x
+        x = network.read(data, roles=columns.roles(data)).x
     with progress(errors, "Exporting", waiting="looking at the model") as shown:
 
         def tell(said: str) -> None:

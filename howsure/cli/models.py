@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,20 +11,8 @@ from rich.console import Console
 from howsure.cli.options import Opening
 from howsure.cli.paths import check_exists
 from howsure.cli.stopping import INTERRUPTIONS
-from howsure.data.files import rows_in
-from howsure.data.rows import Rows
-from howsure.data.table_files import read_named
-from howsure.data.tables import Roles
 from howsure.errors import InputError
-from howsure.models.adapt import (
-    FILES,
-    PICKLES,
-    channels_of,
-    declared_specs,
-    load,
-    names_of_features,
-    takes_names,
-)
+from howsure.models.adapt import FILES, PICKLES, load
 from howsure.models.factory import is_factory, made_by
 from howsure.models.import_keras import load_keras
 from howsure.terminal import progress
@@ -89,11 +76,3 @@ def load_model(path: Path, opening: Opening, errors: Console, *, like: Path | No
             load_keras()
         shown(None, path.name)
         return load(path, allow_code=allow_code)
-
-
-def rows_of(data: Path, model: Any, skip_unreadable: bool, roles: Roles | None = None) -> Rows:
-    """The rows in a file or folder, in the form that the model takes."""
-    if takes_names(model, data):
-        return read_named(data, names_of_features(model), roles)
-    specs, channels = declared_specs(model), partial(channels_of, model)
-    return rows_in(data, specs, channels, skip_unreadable=skip_unreadable, roles=roles)

@@ -27,9 +27,8 @@ from howsure.export.whole import described, note, whole_graph
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.misplaced_arguments import named_either_way
 from howsure.methods.protocol import Job
-from howsure.models.adapt import adapt, capable, declared_specs, rows_for
+from howsure.models.adapt import Opened, capable, opened
 from howsure.models.protocol import FLOAT32, Array, ExportModel
-from howsure.models.wrapped import network_in
 from howsure.optional import needs
 from howsure.prepare import prepare
 from howsure.request import Request
@@ -194,16 +193,16 @@ def export(
         )
     check_divisor(divide_by)
     MCDropout(target_error=target_error)  # or a refusal
-    wrapped = network_in(model)
-    if wrapped is not None and wrapped.before is not None:
+    door = opened(model)
+    if door.inside.before is not None:
         raise ModelError(
-            f"A graph cannot hold what {type(model).__name__} does to rows before its network gets them",
+            f"A graph cannot hold what {type(door.given).__name__} does to rows before its network gets them",
             expected="a network that gets rows as they are",
             hint="Export its last step, and do to the rows what the earlier steps do before the graph runs",
         )
-    raw = rows_for(model, _made_up(model, divide_by) if x is None else x)
-    rows = replace(raw, x=divided(raw.x, divide_by, model))
-    job = prepare(model, rows, MCDropout(), request)
+    raw = door.rows(_made_up(door, divide_by) if x is None else x)
+    rows = replace(raw, x=divided(raw.x, divide_by, door))
+    job = prepare(door, rows, MCDropout(), request)
     job = replace(job, outcome=job.outcome.keeping_all())  # by which near ties are known
     named(job.outcome.name).part("graph")  # or a refusal that names the kind of answer
     ready: ExportModel = capable(job.model, ExportModel, "howsure.export")
@@ -234,7 +233,7 @@ def export(
     calibrated = None if calibrator is None else calibrator(expected)
     fed = some
     if divide_by is not None:
-        fed = _some(cast_rows(adapt(model, raw.x)[1], ready.info.inputs), job.total, count)
+        fed = _some(cast_rows(door.adapt(raw.x)[1], ready.info.inputs), job.total, count)
     inputs = {spec.name: array for spec, array in zip(ready.info.inputs, fed, strict=True)}
     apart: list[float] = []
 
@@ -352,9 +351,9 @@ def _assessed(job: Job, rows: Sequence[Array], method: MCDropout) -> Any:
     return job.outcome.result(method.begin(job).draw(numbers, lambda done: None), told)
 
 
-def _made_up(model: Any, divide_by: float | None) -> Any:
+def _made_up(model: Opened, divide_by: float | None) -> Any:
     """Rows that are made up for a model that says what it takes, as they are before they are divided."""
-    specs = declared_specs(model)
+    specs = model.declared_specs()
     if specs is None:
         raise InputError(
             "The model does not say what rows it takes",

@@ -13,9 +13,8 @@ from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
 from howsure.methods.softmax import Softmax
-from howsure.models.adapt import adapt, is_estimator
+from howsure.models.adapt import Opened
 from howsure.models.protocol import LABEL_PROBABILITIES, NUMBERS, PROBABILITIES, MemberModel, Model, PassModel
-from howsure.models.wrapped import holds_network
 from howsure.sampling.randomness import sites_of
 
 
@@ -66,26 +65,26 @@ def choice_of(option: str | None) -> Choice:
     return DEFAULT if option is None else next(each for each in CHOICES if each.option == option)
 
 
-def default_method(model: Any, x: Any) -> Method:
+def default_method(model: Opened, x: Any) -> Method:
     """The method that `assess` uses for a model if none is named.
 
     Args:
-        model: The caller's model.
+        model: The caller's model, opened.
         x: The caller's rows.
 
     Raises:
         InputError: A classifier or regressor does not accept the rows.
         ModelError: It gives no probabilities or numbers.
     """
-    if not is_estimator(model):
+    if not model.is_estimator:
         return MCDropout()
     with warnings.catch_warnings(action="ignore"):  # the warning comes when the rows are assessed
-        own = own_prediction(adapt(model, x)[0])
-    if holds_network(model):
+        own = own_prediction(model.adapt(x)[0])
+    if model.holds_network:
         warn(
-            f"{type(model).__name__} holds a network and is asked for its own prediction, so that dropout in "
-            "the network stays off. For MC dropout, assess the network, or what holds nothing else, and "
-            "calibrate that with howsure.calibrate."
+            f"{type(model.given).__name__} holds a network and is asked for its own prediction, so that "
+            "dropout in the network stays off. For MC dropout, assess the network, or what holds nothing "
+            "else, and calibrate that with howsure.calibrate."
         )
     return own
 

@@ -36,7 +36,7 @@ from howsure.methods.laplace_of_numbers import (
 from howsure.methods.last_layer import FITTED, REFIT, check_features, chunks, inputs_of, squared_norm
 from howsure.methods.misplaced_arguments import named_either_way
 from howsure.methods.protocol import Job, Method, Needs, Passes, Progress
-from howsure.models.adapt import adapt, capable, check_prediction, names_for, rows_for
+from howsure.models.adapt import opened
 from howsure.models.features import Features, read_features
 from howsure.models.fingerprint import check_fingerprint, fingerprint_of
 from howsure.models.protocol import PROBABILITIES, FeatureModel, ModelInfo
@@ -437,12 +437,11 @@ class LastLayerLaplace(Method):
         numbers. For the rest see `fit_laplace` and `fit_laplace_of_numbers`; for numbers, `curvature` and
         `link_approx` have no effect, since all is exact, and are refused.
         """
-        given = rows_for(model, x)
-        adapted, rows = adapt(model, given)
-        reader = capable(adapted, FeatureModel, cls.__name__)
-        check_prediction(reader)
+        door = opened(model)
+        given = door.rows(x)
+        reader, rows = door.ready(given, FeatureModel, cls.__name__)
         outcome = _outcome_of_numbers(reader.info, outputs, class_names)
-        names = names_for(model, given, class_names)
+        names = door.class_names(given, class_names)
         labels = given.truth(names) if labels is None else aligned(labels, given, of="x.index")
         if labels is None:
             raise InputError("The true answers are not known", expected="labels, one for each row")

@@ -1,7 +1,11 @@
-"""Adapt the caller's model to `howsure.models.protocol`. One line in `ADAPTERS` adds a framework.
+"""The door for models: a caller's model is opened once, then adapted to `howsure.models.protocol`.
 
-An adapter is a module with three functions: `adapt(model, x, gaussian_noise=…)` for a model and its rows,
-`input_specs(model)` for the model's inputs, and `load(path, allow_code=…)` for its files.
+    caller's model ── opened ──> Opened ─┬─ rows, read: in the form that the model takes
+                                         └─ adapt:      the model behind the protocol
+
+One line in `ADAPTERS` adds a framework. An adapter is a module with three functions: `adapt(model, x,
+gaussian_noise=…)` for a model and its rows, `input_specs(model)` for the model's inputs, and
+`load(path, allow_code=…)` for its files.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ import math
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +30,7 @@ from howsure.data.gather import first, gather
 from howsure.data.reading import reading
 from howsure.data.rows import InputSpec, Rows, check_rows
 from howsure.data.table_files import read_named
+from howsure.data.tables import Roles
 from howsure.errors import FileError, HowsureError, InputError, ModelError, probing, warn
 from howsure.models.choose_output import Output, Pair
 from howsure.models.input_scale import some_of
@@ -38,7 +44,7 @@ from howsure.models.protocol import (
     PosteriorModel,
     ScaledModel,
 )
-from howsure.models.wrapped import network_in, roots_of
+from howsure.models.wrapped import Wrapped, holds_network, network_in, roots_of
 from howsure.optional import needs, needs_keras
 
 ESTIMATORS = "sklearn"
@@ -103,179 +109,229 @@ _CAPABILITIES: dict[type, str] = {
 }
 
 
-def adapt(
-    model: Any,
-    x: Any,
-    *,
-    gaussian_noise: bool = False,
-    keep_off: Sequence[str] = (),
-    output: Output = None,
-) -> tuple[Model, list[Array]]:
-    """The adapted model, and its checked rows in the order of its inputs.
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A model as a caller gives it, unwrapped once; see `opened`. All that is asked of it is asked here.
+
+    Attributes:
+        given: The caller's model.
+        inside: Its network, with what a wrapper says of it; the model itself if nothing wraps it.
+        adapter: The module of its framework in `ADAPTERS`; None for a model behind `howsure.models.protocol`.
+        is_estimator: True for a classifier or regressor of which howsure uses only the answers.
+    """
+
+    given: Any
+    inside: Wrapped
+    adapter: Any = None
+    is_estimator: bool = False
+
+    @property
+    def is_wrapped(self) -> bool:
+        """True for a network in a wrapper, such as skorch or a pipeline."""
+        return self.inside.network is not self.given
+
+    @property
+    def holds_network(self) -> bool:
+        """True if a network is somewhere inside, even if the model answers differently from it alone."""
+        return self.is_wrapped or holds_network(self.given)
+
+    # --- rows -------------------------------------------------------------------------------------
+
+    def rows(
+        self, x: Any, progress: Callable[[int, int], None] | None = None, *, most: int | None = None
+    ) -> Rows:
+        """Rows in the form that adapters take, with the labels and ids that came with them.
+
+        Args:
+            x: (N, …) rows for the model: an array, tensor or series; a list or dict of arrays for several
+                inputs; a data frame, a file or folder; or a source of batches: a DataLoader, a
+                `tf.data.Dataset`, a `PyDataset`, an iterator. `Rows` are returned unchanged.
+            progress: Called with (0, rows so far) while batches are gathered.
+            most: Number of batches to read, if the first ones are enough; None for all.
+
+        Raises:
+            InputError: As in `howsure.data.gather.gather`.
+            FileError: A file or folder cannot be read.
+        """
+        if self._has_columns and is_frame(x):
+            return labelled_frame(x, self.feature_names)
+        if isinstance(x, (str, os.PathLike)):
+            return self.read(check_path(x))
+        return gather(x, self._specs_or_none, progress, most, self._input_names)
+
+    def read(self, path: Path, *, skip_unreadable: bool = False, roles: Roles | None = None) -> Rows:
+        """The rows in a file or folder, in the form that the model takes."""
+        if self.feature_names and kind_of(path) in (CSV, ".parquet"):
+            return read_named(path, self.feature_names, roles)
+        specs = self._specs_or_none()
+        return rows_in(path, specs, self.channels, skip_unreadable=skip_unreadable, roles=roles)
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the columns that an estimator or a pipeline was fitted on; empty without names."""
+        names = getattr(self.given, "feature_names_in_", ()) if self._has_columns else ()
+        return [str(name) for name in names]
+
+    def specs(self) -> Sequence[InputSpec]:
+        """The inputs of the model, in order.
+
+        Raises:
+            ModelError: It does not declare them.
+        """
+        found: Sequence[InputSpec] = self._ask("input_specs")
+        return found
+
+    def declared_specs(self) -> Sequence[InputSpec] | None:
+        """The inputs that the model declares, in order; None if only its rows show them."""
+        found: Sequence[InputSpec] | None = self._ask("declared_specs", "input_specs")
+        return found
+
+    def channels(self) -> int | None:
+        """Number of image channels for a model without declared inputs, or None."""
+        found: int | None = self._ask("channels_of")
+        return found
+
+    @property
+    def _has_columns(self) -> bool:
+        """True if rows are columns of a table: for an estimator, or a pipeline that ends in a network."""
+        return self.is_estimator or self.inside.before is not None
+
+    def _ask(self, *names: str) -> Any:
+        """Ask the adapter that knows the rows: that of the network, or of the first step of a pipeline."""
+        if self.adapter is None:
+            return None if "channels_of" in names else self.given.info.inputs
+        adapter = _scikit() if self._has_columns else self.adapter
+        ask = next((getattr(adapter, name) for name in names if hasattr(adapter, name)), None)
+        return None if ask is None else ask(self.given if self._has_columns else self.inside.network)
+
+    def _specs_or_none(self) -> Sequence[InputSpec] | None:
+        try:
+            return self.declared_specs()
+        except ModelError:  # `adapt` reports the fault
+            return None
+
+    def _input_names(self) -> Sequence[str]:
+        return () if self.adapter is None else self._ask("input_names") or ()
+
+    # --- the model behind the protocol -------------------------------------------------------------
+
+    def adapt(
+        self,
+        x: Any,
+        *,
+        gaussian_noise: bool = False,
+        keep_off: Sequence[str] = (),
+        output: Output = None,
+    ) -> tuple[Model, list[Array]]:
+        """The adapted model, and its checked rows in the order of its inputs.
+
+        Args:
+            x: Rows as for `rows`.
+            gaussian_noise: True makes layers that add noise random too.
+            keep_off: Names of random layers that stay fixed, as in predicting.
+            output: The output to assess if there are several, by name or index; a `Pair` joins two; None for
+                the only one.
+
+        Raises:
+            InputError: The rows do not fit, or a layer in `keep_off` does not exist.
+            ModelError: One that cannot be examined.
+            Exception: Raised by the model itself, with a note if other sides of the rows would do.
+        """
+        x, network = self.rows(x).x, self.inside.network
+        if self.adapter is None or self.is_estimator:
+            output = None if isinstance(output, Pair) else output
+            if keep_off or output is not None:
+                name = "keep_off" if keep_off else "output"
+                raise InputError(
+                    f"`{name}` is for models of Keras and modules of PyTorch",
+                    expected=f"one of these, or no `{name}`",
+                    received=type(self.given).__name__,
+                )
+        if self.adapter is None:
+            return network, check_rows(x, network.info.inputs)
+        if self.inside.before is not None:
+            x = self.inside.before(_scikit().rows_as_fitted(self.given, x))
+        wanted: dict[str, Any] = {"gaussian_noise": gaussian_noise}
+        if keep_off:
+            wanted["keep_off"] = frozenset(keep_off)
+        if output is not None:
+            wanted["output"] = output
+        adapted: Any
+        try:
+            with probing():
+                adapted, rows = self.adapter.adapt(network, x, **wanted)
+        except HowsureError:
+            raise
+        except Exception as error:  # the model's own, which goes on as it is
+            if (told := advice(x, lambda other: self.adapter.adapt(network, other, **wanted)[0])) is not None:
+                error.add_note(told)
+            raise
+        if hasattr(adapted, "told"):  # the adapter may be a cached one from an earlier call
+            shape = adapted.info.output_shape
+            adapted.told = self.inside.facts(shape[0] if len(shape) == 1 else 0)
+        return adapted, rows
+
+    def ready(self, x: Any, wanted: Any, user: str, **wishes: Any) -> tuple[Any, list[Array]]:
+        """As `adapt`, of a model with the capability `wanted`, such as `PassModel`, that `user` needs.
+
+        Raises:
+            ModelError: The model lacks it, or is random even where it only predicts.
+        """
+        adapted, rows = self.adapt(x, **wishes)
+        info = adapted.info
+        model = capable(adapted, wanted, user)
+        if wanted is not PassModel and info.always_random is not None:
+            raise ModelError(
+                f"Layer '{info.always_random}' draws random numbers also when predicting, so model "
+                f"'{info.name}' has no plain prediction",
+                expected="dropout, or other draws that can be switched off",
+                hint="Use a Dropout layer there, or draw only in training",
+            )
+        return model, rows
+
+    def class_names(self, rows: Rows, names: Sequence[str] | None, output: Output = None) -> Any:
+        """Class names: those of the caller, else those of the model, else those that came with the rows.
+
+        Args:
+            rows: Rows; labels may come from named folders.
+            names: Class names from the caller, or None.
+            output: Name or place of the output to use, if there are several, or None.
+        """
+        if names is not None or rows.class_names is None:
+            return names
+        own = self.adapt(first(rows.x, 1), output=output)[0].info.class_names
+        return rows.class_names if own is None else own
+
+
+def opened(model: Any) -> Opened:
+    """A model at the door: the network in it is found, and the adapter of its framework.
 
     Args:
-        model: A model of a framework in `ADAPTERS`, or one that already follows `howsure.models.protocol`.
-        x: Rows in any form that `rows_for` accepts.
-        gaussian_noise: True makes layers that add noise random too.
-        keep_off: Names of random layers that stay fixed, as in predicting.
-        output: The output to assess if there are several, by name or index; a `Pair` joins two; None for
-            the only one.
+        model: A model of a framework in `ADAPTERS`, also in a wrapper, or one that already follows
+            `howsure.models.protocol`. One that is opened already is returned unchanged.
 
     Raises:
-        InputError: The rows do not fit, or a layer in `keep_off` does not exist.
-        ModelError: Not a model, or one that cannot be examined.
-        Exception: Raised by the model itself, with a note if other sides of the rows would do.
+        ModelError: Not a model.
     """
-    x = rows_for(model, x).x
-    is_ready = isinstance(model, Model) or is_estimator(model)
-    if is_ready and isinstance(output, Pair):
-        output = None
-    if is_ready and (keep_off or output is not None):
-        name = "keep_off" if keep_off else "output"
-        raise InputError(
-            f"`{name}` is for models of Keras and modules of PyTorch",
-            expected=f"one of these, or no `{name}`",
-            received=type(model).__name__,
-        )
+    if isinstance(model, Opened):
+        return model
     if isinstance(model, Model):
-        return model, check_rows(x, model.info.inputs)
-    wrapped = network_in(model)
-    network = model if wrapped is None else wrapped.network
-    if wrapped is not None and wrapped.before is not None:
-        x = wrapped.before(_scikit().rows_as_fitted(model, x))
-    wanted: dict[str, Any] = {"gaussian_noise": gaussian_noise}
-    if keep_off:
-        wanted["keep_off"] = frozenset(keep_off)
-    if output is not None:
-        wanted["output"] = output
-    adapted: Any
-    adapter = _adapter_of(network)
-    try:
-        with probing():
-            adapted, rows = adapter.adapt(network, x, **wanted)
-    except HowsureError:
-        raise
-    except Exception as error:  # the model's own, which goes on as it is
-        if (told := advice(x, lambda other: adapter.adapt(network, other, **wanted)[0])) is not None:
-            error.add_note(told)
-        raise
-    if hasattr(adapted, "told"):  # the adapter may be a cached one from an earlier call
-        adapted.told = {}
-    if wrapped is not None:
-        shape = adapted.info.output_shape
-        adapted.told = wrapped.facts(shape[0] if len(shape) == 1 else 0)
-    return adapted, rows
+        return Opened(model, Wrapped(model))
+    inside = network_in(model) or Wrapped(model)
+    adapter = _adapter_of(inside.network)
+    return Opened(model, inside, adapter, adapter.__name__ == ADAPTERS[ESTIMATORS])
+
+
+def adapt(model: Any, x: Any, **wishes: Any) -> tuple[Model, list[Array]]:
+    """As `opened(model).adapt(x, …)`."""
+    return opened(model).adapt(x, **wishes)
 
 
 def rows_for(
     model: Any, x: Any, progress: Callable[[int, int], None] | None = None, *, most: int | None = None
 ) -> Rows:
-    """Rows in the form that adapters take, with the labels and ids that came with them.
-
-    Args:
-        model: As for `adapt`.
-        x: (N, …) rows for the model: an array, tensor or series; a list or dict of arrays for several inputs;
-            a data frame, a file or folder; or a source of batches: a DataLoader, a `tf.data.Dataset`, a
-            `PyDataset`, an iterator.
-        progress: Called with (0, rows so far) while batches are gathered.
-        most: Number of batches to read, if the first ones are enough; None for all.
-
-    Raises:
-        InputError: As in `howsure.data.gather.gather`.
-        FileError: A file or folder cannot be read.
-    """
-
-    def inputs() -> Sequence[InputSpec] | None:
-        try:
-            return declared_specs(model)
-        except ModelError:  # it declares no inputs, or `adapt` reports the fault
-            return None
-
-    if _has_columns(model):
-        if is_frame(x):
-            return labelled_frame(x, names_of_features(model))
-        if isinstance(x, (str, os.PathLike)) and takes_names(model, Path(x)):
-            return read_named(check_path(x), names_of_features(model))
-    if isinstance(x, (str, os.PathLike)):
-        return rows_in(check_path(x), inputs(), lambda: channels_of(model))
-
-    def names() -> Sequence[str]:
-        adapter: Any = None if isinstance(model, Model) else _adapter_of(model)
-        return adapter.input_names(model) if hasattr(adapter, "input_names") else ()
-
-    return gather(x, inputs, progress, most, names)
-
-
-def names_of_features(model: Any) -> list[str]:
-    """Names of the columns that a classifier was fitted on; empty without names, or for another model."""
-    return [str(name) for name in getattr(model, "feature_names_in_", ())] if _has_columns(model) else []
-
-
-def _has_columns(model: Any) -> bool:
-    """True if rows are columns of a table: for a classifier, or a pipeline that ends in a network."""
-    wrapped = network_in(model)
-    return is_estimator(model) or (wrapped is not None and wrapped.before is not None)
-
-
-def takes_names(model: Any, path: Path) -> bool:
-    """True if the columns of a file are matched by name."""
-    return bool(names_of_features(model)) and kind_of(path) in (CSV, ".parquet")
-
-
-def names_for(model: Any, rows: Rows, names: Sequence[str] | None, output: Output = None) -> Any:
-    """Class names: those of the caller, else those of the model, else those that came with the rows.
-
-    Args:
-        model: As for `adapt`.
-        rows: Rows; labels may come from named folders.
-        names: Class names from the caller, or None.
-        output: Name or place of the output to use, if there are several, or None.
-    """
-    if names is not None or rows.class_names is None:
-        return names
-    own = adapt(model, first(rows.x, 1), output=output)[0].info.class_names
-    return rows.class_names if own is None else own
-
-
-def input_specs(model: Any) -> Sequence[InputSpec]:
-    """The inputs of a model, in order.
-
-    Raises:
-        ModelError: Not a model, or a model that does not declare its inputs.
-    """
-    if isinstance(model, Model):
-        return model.info.inputs
-    specs: Sequence[InputSpec] = _as_taken(model, "input_specs")
-    return specs
-
-
-def declared_specs(model: Any) -> Sequence[InputSpec] | None:
-    """The inputs that a model declares, in order; None if only its rows show them.
-
-    Raises:
-        ModelError: Not a model.
-    """
-    if isinstance(model, Model):
-        return model.info.inputs
-    specs: Sequence[InputSpec] | None = _as_taken(model, "declared_specs")
-    return specs
-
-
-def channels_of(model: Any) -> int | None:
-    """Number of image channels for a model without declared inputs, or None."""
-    channels: int | None = _as_taken(model, "channels_of")
-    return channels
-
-
-def _as_taken(model: Any, what: str) -> Any:
-    """Ask an adapter about a model's rows. A wrapper that leaves rows unchanged counts as its network."""
-    wrapped = network_in(model)
-    if wrapped is not None and wrapped.before is None:
-        model = wrapped.network
-    adapter = _scikit() if wrapped is not None and wrapped.before is not None else _adapter_of(model)
-    if what == "channels_of" and not hasattr(adapter, what):
-        return None
-    return getattr(adapter, what, adapter.input_specs)(model)
+    """As `opened(model).rows(x, …)`."""
+    return opened(model).rows(x, progress, most=most)
 
 
 def _scikit() -> Any:
@@ -355,17 +411,6 @@ def _without_passes(model: Model) -> str:
     return "Its plain prediction can be assessed: method=howsure.PlainPrediction()"
 
 
-def check_prediction(model: Model) -> None:
-    """Raise a `ModelError` if a layer draws even when predicting and cannot be switched off."""
-    if model.info.always_random is not None:
-        raise ModelError(
-            f"Layer '{model.info.always_random}' draws random numbers also when predicting, so model "
-            f"'{model.info.name}' has no plain prediction",
-            expected="dropout, or other draws that can be switched off",
-            hint="Use a Dropout layer there, or draw only in training",
-        )
-
-
 def warn_of_raw_images(model: Model, rows: Sequence[Array]) -> None:
     """Warn if rows seem to be on another scale than the training rows.
 
@@ -436,17 +481,6 @@ def _adapter_of(model: Any) -> Any:
         received=f"{type(model).__module__}.{type(model).__qualname__}",
         hint=hint,
     )
-
-
-def is_estimator(model: Any) -> bool:
-    """True for classifiers and regressors of which howsure uses only the answers; imports no framework.
-
-    Wrappers around a network, such as skorch, do not count.
-    """
-    roots = roots_of(model)
-    first = next((framework for framework in ADAPTERS if framework in roots), None)
-    known = first == ESTIMATORS or (first is None and _answers_as_estimators_do(model))
-    return known and not isinstance(model, Model) and network_in(model) is None
 
 
 def _answers_as_estimators_do(model: Any) -> bool:

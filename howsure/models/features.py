@@ -14,7 +14,7 @@ from howsure.data.align import Called, called_of
 from howsure.data.dummy_rows import made_up_rows
 from howsure.data.rows import cast_rows, check_unmasked, in_rows
 from howsure.errors import InputError, ModelError
-from howsure.models.adapt import adapt, capable, check_prediction, rows_for
+from howsure.models.adapt import opened
 from howsure.models.fingerprint import fingerprint_of
 from howsure.models.protocol import FeatureModel
 
@@ -77,10 +77,9 @@ def features_of(model: Any, x: Any, batch_size: int = 256) -> Features:
         39 of 100
     """
     check_whole(batch_size, "batch_size", least=1)
-    given = rows_for(model, x)
-    adapted, rows = adapt(model, given)
-    reader = capable(adapted, FeatureModel, "howsure.features_of")
-    check_prediction(reader)
+    door = opened(model)
+    given = door.rows(x)
+    reader, rows = door.ready(given, FeatureModel, "howsure.features_of")
     found = read_features(reader, cast_rows(rows, reader.info.inputs), int(batch_size))
     return replace(found, called=called_of(given), fingerprint=fingerprint_of(reader))
 

@@ -111,10 +111,9 @@ def network_in(model: Any) -> Wrapped | None:
 
 
 def holds_network(model: Any, depth: int = 3) -> bool:
-    """True if a classifier contains a network but answers differently from that network alone."""
-    if network_in(model) is not None:
-        return True
-    return depth > 0 and any(holds_network(each, depth - 1) for each in _parts(model))
+    """True if a part of a classifier, or a part of a part, is a network in a wrapper."""
+    parts = _parts(model) if depth else ()
+    return any(network_in(each) is not None or holds_network(each, depth - 1) for each in parts)
 
 
 def _parts(model: Any) -> Iterator[Any]:

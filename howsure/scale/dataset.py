@@ -20,7 +20,7 @@ from howsure.errors import HowsureError, InputError
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.misplaced_arguments import named_either_way
 from howsure.methods.protocol import Method
-from howsure.models.adapt import declared_specs
+from howsure.models.adapt import opened
 from howsure.optional import needs
 from howsure.request import Request
 from howsure.results.thresholds import Thresholds
@@ -167,7 +167,7 @@ class _Batches:
         try:
             model = recipe.source.load() if isinstance(recipe.source, ModelSource) else recipe.source()
             self._assessor = Assessor(model, recipe.method, recipe.asked)
-            self._specs = declared_specs(model) or [ANY_VECTOR]
+            self._specs = opened(model).declared_specs() or [ANY_VECTOR]
         except HowsureError as error:  # Ray would start an actor that fails again and again
             self._error = error
 

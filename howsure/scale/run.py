@@ -25,7 +25,7 @@ from howsure.data.label_files import read_label_file
 from howsure.data.label_images import LabelFolder
 from howsure.errors import FileError, InputError, probing
 from howsure.methods.protocol import Method
-from howsure.models.adapt import channels_of, declared_specs, names_for
+from howsure.models.adapt import opened
 from howsure.results.saved import METADATA_KEY
 from howsure.sampling.plan import Plan
 from howsure.scale import folder as folders
@@ -182,9 +182,10 @@ def begun(
         if listed is not None and reader.names is not None:
             reader = replace(rows, files=folders.with_new(folder, listed, reader.names)).open()
         models = load_models()
-        specs = declared_specs(models[0])
+        model = opened(models[0])
+        specs = model.declared_specs()
         if specs is None and reader.names is not None:
-            rows = replace(rows, channels=channels_of(models[0]), files=reader.names)
+            rows = replace(rows, channels=model.channels(), files=reader.names)
             reader = rows.open()
         files: Sequence[SourceFile] = reader.survey(specs)
         sources = (recipe.model, *recipe.members)
@@ -212,7 +213,7 @@ def begun(
         if wanted:
             pieces = list(readable(worker, files))
         wished = recipe.asked.request
-        class_names = names_for(models[0], pieces[0][1], wished.class_names, wished.output)
+        class_names = model.class_names(pieces[0][1], wished.class_names, wished.output)
         recipe = replace(
             recipe, asked=replace(recipe.asked, request=replace(wished, class_names=class_names))
         )

@@ -29,7 +29,7 @@ from howsure.errors import (
 from howsure.methods.choices import choice_of
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
-from howsure.models.adapt import adapt, declared_specs
+from howsure.models.adapt import opened
 from howsure.scale.parts import About, save_part
 from howsure.scale.recipe import Asked, Assessor, ModelSource
 from howsure.scale.sources import RowSource
@@ -147,7 +147,7 @@ class Worker:
             if recipe.labels is None
             else read_label_file(recipe.labels, names=self._names).decided(self._names)
         )
-        self._specs = declared_specs(self._assessor.model)
+        self._specs = opened(self._assessor.model).declared_specs()
         self._skips_rows = recipe.rows.skip_rows
 
     @property
@@ -203,7 +203,7 @@ class Worker:
                 x = self._assessor.divided(rows.x)
                 rows = replace(rows, x=x, labels=None, ids=None, frame_index=None)
                 request = self._assessor.asked.request
-                adapt(self._assessor.model, fed(x, request), output=request.assessed_output)
+                opened(self._assessor.model).adapt(fed(x, request), output=request.assessed_output)
         return rows
 
     def check(self, part: Part, without: Collection[int] = ()) -> Any:

@@ -19,7 +19,7 @@ import numpy as np
 
 from howsure.arguments import check_whole
 from howsure.errors import HowsureError, InputError, ModelError, warn
-from howsure.models.adapt import rows_for
+from howsure.models.adapt import opened
 from howsure.models.wrapped import roots_of
 from howsure.training.swag import Moments, add_epoch, draw_weights
 from howsure.training.weights import Array, Weight, changed, joined, replaced
@@ -558,7 +558,7 @@ class Swag(_AtEpochs):
                 received="None",
                 hint="swag.members(model, count, x)",
             )
-        batches = half.batches(model, rows_for(model, x).x) if any(needed) else []
+        batches = half.batches(model, opened(model).rows(x).x) if any(needed) else []
         members: list[Any] = []
         for number, drawn in enumerate(draw_weights(moments, count, scale=scale, seed=seed)):
             member = _clone(model, replaced(self._last, trained, drawn), build, number, members)

@@ -65,10 +65,8 @@ class Classifier:
 
 
 def test_what_has_predict_proba_is_a_classifier():
-    assert seam.is_estimator(Classifier())
-    assert seam.is_estimator(instance("sklearn.ensemble", "Forest"))
-    assert not seam.is_estimator(KerasModel())
-    assert not seam.is_estimator(None)
+    assert seam.opened(Classifier()).is_estimator
+    assert seam.opened(instance("sklearn.ensemble", "Forest")).is_estimator
     assert set(howsure.assess(Classifier(), np.zeros((2, 3))).verdict) == {"coin flip"}
 
 
