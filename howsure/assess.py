@@ -124,11 +124,7 @@ def assess(
         >>> print(certainty[89])
         45 ± 1 % '6', or '8' (40 %): coin flip. Most networks say 1 to 97 %; most of ...
     """
-    request = Request(
-        *(seed, batch_size, outputs, class_names, thresholds, output, outcome),
-        *(class_axis, keep, tile, overlap, positions, of_label),
-    )
-    return assessed(model, x, method, request, progress)
+    return assessed(model, x, method, Request.of(locals()), progress)
 
 
 @named_either_way
@@ -174,11 +170,7 @@ def stream(
         >>> print(howsure.load("certainty-0000.parquet")[0])
         99.6 ± 1.8 % '4': sure. Most networks say 92 to > 99.9 %.
     """
-    request = Request(
-        *(seed, batch_size, outputs, class_names, thresholds, output, outcome),
-        *(class_axis, keep, tile, overlap, positions, of_label),
-    )
-    return streamed(model, x, method, request, progress)
+    return streamed(model, x, method, Request.of(locals()), progress)
 
 
 def assessed(
@@ -313,9 +305,7 @@ def plan(
         A frozen `Plan`; an empty one if `method` asks for a fixed number of passes or independent ones, or if
         there is a class at each position, as passes there follow no plan.
     """
-    at_positions: dict[str, Any] = {"class_axis": class_axis, "of_label": of_label}
-    request = Request(seed, batch_size, outputs, output=output, outcome=outcome, **at_positions)
-    return planned(model, x, method, request, precision)
+    return planned(model, x, method, Request.of(locals()), precision)
 
 
 def planned(
@@ -349,6 +339,6 @@ def predict_with_uncertainty(
     """
     check_whole(n_iter, "n_iter", least=2)
     method = MCDropout(passes=n_iter, balanced=False)
-    job = prepare(model, x, method, Request(seed=seed, batch_size=batch_size), raw=True)
+    job = prepare(model, x, method, Request.of(locals()), raw=True)
     mean, variance = zip(*_blocks(job, method, method.begin(job), None), strict=True)
     return np.concatenate(mean), np.concatenate(variance)

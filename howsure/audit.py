@@ -186,7 +186,7 @@ def audit(
     """
     check_type(plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made, or None")
     method = MCDropout(gaussian_noise=gaussian_noise, keep_off=keep_off)
-    request = Request(outputs=outputs, output=output, class_axis=class_axis)
+    request = Request.of(locals())
     chosen, door = request.assessed_output, opened(model)
     if x is None:
         quiet = warnings.catch_warnings(action="ignore" if door.is_estimator else None)

@@ -84,9 +84,7 @@ def passes(
     check_whole(n, "n", least=1)
     check_progress(progress)
     method = MCDropout(balanced=balanced, gaussian_noise=gaussian_noise, keep_off=keep_off)
-    at_positions: dict[str, Any] = {"class_axis": class_axis, "of_label": of_label}
-    request = Request(seed, batch_size, outputs, output=output, outcome=outcome, **at_positions)
-    job = prepare(model, x, method, request)
+    job = prepare(model, x, method, Request.of(locals()))
     found = _room_for((int(n), job.total, *job.outcome.columns[:-1], job.outcome.width))
     flat = Flat(job.model, job.seed, job.outcome, passes=int(n), balanced=bool(balanced))
     run = Run(job.model, job.rows, np.arange(job.total), job.outcome, job.seed, job.batch_size)

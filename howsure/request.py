@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
 from howsure.arguments import check_choice, check_type, check_whole
 from howsure.data.rows import MOST_AXES
@@ -89,6 +89,11 @@ class Request:
                 expected="a `howsure.sampling.outcome.Outcome`, a class of them, or None",
                 received=repr(self.outcome),
             )
+
+    @classmethod
+    def of(cls, arguments: Mapping[str, Any]) -> Self:
+        """The request in the arguments of a function, such as its `locals()`: those named like a wish."""
+        return cls(**{each.name: arguments[each.name] for each in fields(cls) if each.name in arguments})
 
     @property
     def assessed_output(self) -> Output:

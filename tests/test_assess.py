@@ -4,12 +4,17 @@ The engine knows of no framework, so a network in numpy shows it once; `tests/ke
 what a framework could break.
 """
 
+import inspect
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
 import howsure
+from howsure.cli.options import AssessWishes
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
+from howsure.request import Request
 from tests.conformance.cases import ROWS, array_cases, arrays, dense, two_layers
 from tests.sampling.networks import same as close
 
@@ -170,3 +175,45 @@ def test_no_rows_are_one_empty_block(network, many):
     (block,) = howsure.stream(network, many[:0])
     assert len(block) == 0
     assert block.probabilities.shape == (0, 3)
+
+
+WISHES = {
+    "seed": 3,
+    "batch_size": 7,
+    "outputs": "logits",
+    "class_names": ["a", "b"],
+    "thresholds": howsure.Thresholds(sure=0.9),
+    "output": 1,
+    "outcome": None,
+    "class_axis": 1,
+    "keep": "probabilities",
+    "tile": 8,
+    "overlap": 2,
+    "positions": [True],
+    "of_label": "b",
+}
+
+
+@pytest.mark.parametrize(("function", "inner"), [("assess", "assessed"), ("stream", "streamed")])
+def test_every_wish_is_an_argument_that_reaches_the_request(function, inner, monkeypatch):
+    received = []
+    monkeypatch.setattr(
+        f"howsure.assess.{inner}", lambda model, x, method, request, *_: received.append(request)
+    )
+    defaults = {each.name: each.default for each in fields(Request)}
+    assert set(WISHES) == set(defaults)
+    taken = inspect.signature(getattr(howsure, function)).parameters
+    assert {name: taken[name].default for name in defaults} == defaults
+    getattr(howsure, function)(None, None, **WISHES)
+    assert vars(received[0]) == WISHES
+
+
+def test_every_wish_but_an_array_is_an_option_of_the_command_line():
+    assert {each.name for each in fields(Request)} - {each.name for each in fields(AssessWishes)} == {
+        "thresholds",  # --sure and --coin-flip
+        "positions",
+    }
+    given = AssessWishes(class_names="a,b", sure=0.9, output="1", class_axis=1, tile="8,4", overlap=2)
+    request = given.request
+    assert (request.class_names, request.thresholds.sure, request.output) == (["a", "b"], 0.9, 1)
+    assert (request.tile, request.overlap, request.keep, request.seed) == ([8, 4], 2, None, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -139,11 +140,6 @@ class Names(VerdictLimits):
         ),
     ] = None
 
-    def named(self, request: Request) -> Request:
-        """The request with these names and thresholds."""
-        names = None if self.class_names is None else read_class_names(self.class_names)
-        return replace(request, class_names=names, thresholds=self.thresholds)
-
 
 @dataclass(frozen=True)
 class Asking:
@@ -170,18 +166,15 @@ class Asking:
 
     @property
     def request(self) -> Request:
-        """The request, without the outcome from a module of the user.
+        """The request of all options that are named like a wish, but for the outcome in a user's module.
 
         Raises:
             InputError: A value that cannot be used.
             FileError: The file of class names cannot be read.
         """
-        return Request(
-            seed=self.seed,
-            outputs=None if self.outputs is None else self.outputs.value,
-            class_axis=self.class_axis,
-            of_label=named_or_placed(self.of_label),
-        )
+        given = {name: value for name, value in vars(self).items() if value is not None and name != "outcome"}
+        read = {name: _READ[name](value) for name, value in given.items() if name in _READ}
+        return Request.of(given | read | {"thresholds": getattr(self, "thresholds", None)})
 
 
 @dataclass(frozen=True)
@@ -199,11 +192,6 @@ class Running(Asking):
         ),
     ] = None
     batch_size: Annotated[int, typer.Option(min=1, help="Number of rows that run together.")] = 256
-
-    @property
-    def request(self) -> Request:
-        """The whole request; see `Asking`."""
-        return replace(super().request, batch_size=self.batch_size, output=named_or_placed(self.output))
 
     def asked(self, divide_by: float | None) -> Asked:
         """The request and the place of the outcome, also for workers in another folder.
@@ -232,11 +220,6 @@ class Wishes(Running, Names):
         typer.Option(min=0, help="Positions that neighbouring tiles share (default a quarter of the tile)."),
     ] = None
 
-    @property
-    def request(self) -> Request:
-        """The whole request; see `Asking`."""
-        return replace(self.named(super().request), tile=sides_in(self.tile), overlap=self.overlap)
-
 
 @dataclass(frozen=True)
 class AssessWishes(Wishes):
@@ -249,21 +232,10 @@ class AssessWishes(Wishes):
         ),
     ] = None
 
-    @property
-    def request(self) -> Request:
-        """The whole request; see `Asking`."""
-        keep = None if self.keep is None else self.keep.value
-        return replace(super().request, keep=keep)
-
 
 @dataclass(frozen=True)
 class GraphWishes(Asking, Names):
     """Options of `howsure export`."""
-
-    @property
-    def request(self) -> Request:
-        """The whole request; see `Asking`."""
-        return self.named(super().request)
 
 
 @dataclass(frozen=True)
@@ -367,25 +339,34 @@ class Opening:
     allow_code: AllowCode = False
 
 
-def named_or_placed(output: str | None) -> str | int | None:
+def named_or_placed(output: str) -> str | int:
     """An output as Python names it: a whole number is a position."""
-    return int(output) if output is not None and output.isdecimal() else output
+    return int(output) if output.isdecimal() else output
 
 
-def sides_in(text: str | None) -> int | list[int] | None:
+def sides_in(text: str) -> int | list[int]:
     """Sides of tiles: `512` is one for all axes, `512,512` one for each.
 
     Raises:
         InputError: Anything but whole numbers from 1 on.
     """
-    if text is None:
-        return None
     sides = [side.strip() for side in text.split(",")]
     if not all(side.isascii() and side.isdecimal() and int(side) for side in sides):
         raise InputError(
             "--tile takes whole numbers", expected="512, or one for each axis: 512,512", received=text
         )
     return int(sides[0]) if len(sides) == 1 else [int(side) for side in sides]
+
+
+_READ: dict[str, Callable[[Any], Any]] = {
+    "outputs": str,
+    "keep": str,
+    "output": named_or_placed,
+    "of_label": named_or_placed,
+    "class_names": read_class_names,
+    "tile": sides_in,
+}
+"""What is read of the text of an option, if the wish of its name takes something else."""
 
 
 def consoles(quiet: bool) -> tuple[Console, Console]:

@@ -176,9 +176,7 @@ def export(
         raise InputError(f"'{path}' has the wrong ending", expected="a name that ends in .onnx")
     with needs("onnx", "An export", "onnx"):
         import onnx
-    request = Request(
-        seed, COMPARED, outputs, class_names, thresholds, class_axis=class_axis, of_label=of_label
-    )
+    request = Request.of(locals() | {"batch_size": COMPARED})
     check_type(plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made, or None")
     if plan is not None and plan.precision != FLOAT32:
         raise InputError(

@@ -88,6 +88,7 @@ def assess(
         InputError: No column of ids, or no plan where one is needed.
         DependencyError: Ray is not installed.
     """
+    request = Request.of(locals())
     with needs("ray", "`howsure.scale.assess`"):
         import ray.data
     check_type(dataset, ray.data.Dataset, "dataset", "a ray.data.Dataset")
@@ -104,7 +105,7 @@ def assess(
         _made_by(model, weights, allow_code),
         chosen,
         Roles(label_column, id_column, tuple(drop)),
-        Asked(Request(seed, batch_size, outputs, class_names, thresholds, output, outcome)),
+        Asked(request),
         tuple((name, "") for name in columns),
     )
     return dataset.map_batches(
