@@ -5,6 +5,7 @@ what a framework could break.
 """
 
 import inspect
+import sys
 from dataclasses import fields
 
 import numpy as np
@@ -197,9 +198,8 @@ WISHES = {
 @pytest.mark.parametrize(("function", "inner"), [("assess", "assessed"), ("stream", "streamed")])
 def test_every_wish_is_an_argument_that_reaches_the_request(function, inner, monkeypatch):
     received = []
-    monkeypatch.setattr(
-        f"howsure.assess.{inner}", lambda model, x, method, request, *_: received.append(request)
-    )
+    module = sys.modules["howsure.assess"]  # the name of the module is that of the function, too
+    monkeypatch.setattr(module, inner, lambda model, x, method, request, *_: received.append(request))
     defaults = {each.name: each.default for each in fields(Request)}
     assert set(WISHES) == set(defaults)
     taken = inspect.signature(getattr(howsure, function)).parameters
@@ -215,5 +215,5 @@ def test_every_wish_but_an_array_is_an_option_of_the_command_line():
     }
     given = AssessWishes(class_names="a,b", sure=0.9, output="1", class_axis=1, tile="8,4", overlap=2)
     request = given.request
-    assert (request.class_names, request.thresholds.sure, request.output) == (["a", "b"], 0.9, 1)
+    assert (request.class_names, request.thresholds.sure, request.output) == (("a", "b"), 0.9, 1)
     assert (request.tile, request.overlap, request.keep, request.seed) == ([8, 4], 2, None, 0)
