@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from howsure.data.rows import Array
-from howsure.errors import probing
+from howsure.errors import FileError, probing
 
 ORIENTATION = 0x0112
 """Tag with the turn that shows an image upright; 1 for none."""
@@ -67,3 +69,27 @@ def steps_of(file: BinaryIO) -> int:
     file.seek(0)
     depth = header[_DEPTH]
     return 255 // (2**depth - 1) if header[_COLOURS] == 0 and depth < 8 else 1
+
+
+# --- claims -------------------------------------------------------------------------------------------
+
+
+MOST = 2**29
+"""Numbers in one image or volume: 512 × 512 × 2,048 voxels, as the longest scans of a whole body have."""
+
+
+def check_claimed(file: Path, sides: Sequence[int]) -> None:
+    """Raise a `FileError` for a file whose header claims more numbers than `MOST`, or none.
+
+    Args:
+        file: The file.
+        sides: As its header says.
+    """
+    count = math.prod(map(int, sides))
+    if not 0 < count <= MOST or min(map(int, sides)) < 1:
+        raise FileError(
+            f"'{file}' claims to hold {count:,} numbers",
+            expected=f"1 to {MOST:,}",
+            received=" × ".join(map(str, map(int, sides))),
+            hint="`howsure assess` leaves such files out with --skip-unreadable. Cut larger ones into parts",
+        )

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.data.claimed import check_claimed
 from howsure.data.geometry import Geometry
-from howsure.data.image_headers import orientation_of, turned
+from howsure.data.image_headers import check_claimed, orientation_of, turned
 from howsure.data.rows import Array
 from howsure.errors import FileError, InputError
 from howsure.optional import needs

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from howsure.data.claimed import check_claimed
 from howsure.data.geometry import Geometry
+from howsure.data.image_headers import check_claimed
 from howsure.data.rows import Array
 from howsure.errors import FileError, HowsureError, InputError, probing
 from howsure.optional import needs

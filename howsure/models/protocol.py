@@ -14,14 +14,15 @@ Adapters take and return numpy arrays; tensors stay inside. `howsure/models/arra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.data.rows import InputSpec
+from howsure.data.rows import InputSpec, quoted
+from howsure.errors import InputError
 from howsure.sites import Site
 
 Array = NDArray[Any]
@@ -349,3 +350,30 @@ class PosteriorModel(Model, Protocol):
     def posterior(self, rows: Sequence[Array]) -> tuple[Array, Array]:
         """The values of `predict`, and the standard deviation (n, K) of each number between functions."""
         ...
+
+
+# --- layers that are kept off -------------------------------------------------------------------------
+
+
+KEPT_OFF = "stays fixed: `keep_off` names it"
+"""The note about such a layer."""
+
+
+def check_kept_off(keep_off: Collection[str], random: Collection[str]) -> None:
+    """Raise an `InputError` if `keep_off` names something that is no random layer, or names all of them."""
+    unknown = sorted(set(keep_off) - set(random))
+    if keep_off and random and not set(random) - set(keep_off):
+        raise InputError(
+            "`keep_off` leaves nothing random, so all passes would be the same",
+            expected=f"some of {quoted(sorted(random))}, and not all",
+            received=quoted(sorted(keep_off)),
+            hint="The plain prediction is method=howsure.PlainPrediction()",
+        )
+    if unknown:
+        verb = "is" if len(unknown) == 1 else "are"
+        raise InputError(
+            f"`keep_off` names {quoted(unknown)}, which {verb} no random layer",
+            expected=f"some of {quoted(sorted(random))}" if random else "a model with random layers",
+            received=quoted(sorted(keep_off)),
+            hint="howsure.audit(model) shows their names",
+        )

@@ -24,9 +24,7 @@ from howsure.arguments import as_array
 from howsure.data.frames import in_memory, is_frame
 from howsure.data.rows import InputSpec, check_rows, check_unmasked, in_rows, quoted
 from howsure.errors import FileError, InputError, ModelError, probing, warn
-from howsure.models.fitted_for import fitted_for
 from howsure.models.members import PREDICT, PROBABILITIES_BY, EstimatorMembers, as_columns, members_of
-from howsure.models.posterior import Posterior, posterior_of
 from howsure.models.protocol import (
     CLASSES,
     LABEL_PROBABILITIES,
@@ -39,6 +37,7 @@ from howsure.models.protocol import (
     ModelInfo,
 )
 from howsure.models.protocol import NUMBERS as OF_NUMBERS
+from howsure.models.regressors import Posterior, fitted_for, posterior_of
 from howsure.optional import needs
 
 Array = NDArray[Any]

@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import binomtest
 
 import howsure
-from howsure.answers.classes.lists import MOST_LISTED, classes_of, lists_of
+from howsure.answers.classes.page import MOST_LISTED, classes_of, lists_of
 from howsure.answers.labels.printed import answers_of
 from howsure.answers.verdict import COIN_FLIP, LEANING, SURE
 from howsure.errors import InputError

@@ -12,7 +12,7 @@ from scipy import ndimage
 
 import howsure
 from howsure.answers.positions.map_files import FORMS, MAPS, NII, TIF, write_map_files
-from howsure.answers.positions.overview import counts_of
+from howsure.answers.positions.page import counts_of
 from howsure.answers.positions.printed import lead, lines, summary
 from howsure.answers.positions.result import DenseCertainty
 from howsure.report import render

@@ -28,7 +28,7 @@ from howsure.answers.positions.drawings import (
     names_on,
     outline,
 )
-from howsure.answers.positions.overview import counts_of, curve_of, share_over_rows
+from howsure.answers.positions.page import counts_of, curve_of, share_over_rows
 from howsure.answers.positions.regions import numbered_by_size
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.sentence import share_in_words

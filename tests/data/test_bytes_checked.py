@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from howsure.data import claimed, rasters, volumes
+from howsure.data import image_headers, rasters, volumes
 from howsure.data.files import read_rows
 from howsure.data.image_headers import ORIENTATION, turned
 from howsure.data.label_images import LabelFolder
@@ -54,7 +54,7 @@ def test_a_compressed_volume_that_is_cut_short_is_refused(tmp_path):
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
 def test_a_volume_that_claims_too_much_is_refused_before_it_is_read(ending, tmp_path, monkeypatch):
-    monkeypatch.setattr(claimed, "MOST", 500)
+    monkeypatch.setattr(image_headers, "MOST", 500)
     made.save(tmp_path / f"a{ending}", np.ones((9, 8, 7), "float32"))
     made.save(tmp_path / f"b{ending}", np.ones((9, 8, 6), "float32"))
     with pytest.raises(FileError, match=r"claims to hold 504 numbers.*9 × 8 × 7"):

@@ -5,8 +5,7 @@ import pytest
 
 from howsure.data.rows import InputSpec
 from howsure.errors import ModelError
-from howsure.models.array_layers import Add, Dense, Dropout, Network
-from howsure.models.arrays import ArrayModel
+from howsure.models.arrays import Add, ArrayModel, Dense, Dropout, Network
 from howsure.sites import ALPHA_DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
 
 TWO_BY_THREE = Dense(np.ones((2, 3)))

@@ -7,7 +7,7 @@ from torch import nn
 
 import howsure
 from howsure.data.rows import InputSpec
-from howsure.models.torch.probe_rows import probes
+from howsure.models.torch.inputs import probes
 from tests.torch.modules import numbers
 from tests.torch.textbook import assert_as_textbook
 

@@ -8,7 +8,7 @@ from torch import nn
 import howsure
 from howsure.data.rows import InputSpec
 from howsure.models.torch.dry_run import same
-from howsure.models.torch.probe_rows import probes
+from howsure.models.torch.inputs import probes
 from tests.torch.modules import mlp, numbers
 
 

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.errors import HowsureError, ModelError
-from howsure.models.keep_off import check_kept_off
 from howsure.models.keras import private
 from howsure.models.keras.draws import ROWS_NOT_FIRST, Recording
 from howsure.models.keras.graph import Program, Slot, Step, Value, run
@@ -31,7 +30,7 @@ from howsure.models.keras.user_code import (
     runs_code_of_a_user,
     symbolic,
 )
-from howsure.models.protocol import Unswitchable
+from howsure.models.protocol import Unswitchable, check_kept_off
 from howsure.sites import Site
 
 Array = NDArray[Any]

@@ -24,8 +24,8 @@ from howsure import tuning
 from howsure.data.dummy_rows import made_up_rows
 from howsure.data.rows import InputSpec, check_rows
 from howsure.models.choose_output import Output, Pair
+from howsure.models.input_scale import times_larger, untouched
 from howsure.models.keras import private
-from howsure.models.keras.costs import counted_calls, multiply_adds
 from howsure.models.keras.draws import Masked, Still
 from howsure.models.keras.examine import examine, layers_kept_off, random_when_predicting, unswitchable
 from howsure.models.keras.fast.bfloat16 import bfloat16_is_faster, computing_in, reducible_steps
@@ -33,7 +33,6 @@ from howsure.models.keras.fast.convolutions import without_copies
 from howsure.models.keras.fast.thinned_dense import Dropped, Folded, thinned_dense_layers
 from howsure.models.keras.features import constants_after, head, to_last_layer
 from howsure.models.keras.graph import Program, Slot, Step, Value, ending_in, flatten, run, widen
-from howsure.models.keras.input_scale import first_kept, times_larger_than_kept
 from howsure.models.keras.inputs import (
     check_backend,
     check_model,
@@ -41,7 +40,7 @@ from howsure.models.keras.inputs import (
     specs_from_rows,
     warn_of_states,
 )
-from howsure.models.keras.layers import layer_infos
+from howsure.models.keras.layers import counted_calls, layer_infos, multiply_adds
 from howsure.models.keras.losses import KerasLoss, loss_of, loss_takes, trained_for
 from howsure.models.keras.model_cache import forget, keep, kept, seen
 from howsure.models.keras.onnx_graph import passes_graph
@@ -724,3 +723,49 @@ class Thinned:
             output = trunk.through(self)
             values = np.asarray(keras.ops.convert_to_numpy(output), dtype=np.float32)
         return values.reshape(self.width, -1, *values.shape[1:])
+
+
+# --- the scale of rows --------------------------------------------------------------------------------
+
+
+FIRST_STEPS = 8
+"""Number of first steps that are searched, which keeps the cost low: these steps run on a few rows."""
+
+
+def first_kept(program: Program) -> int | None:
+    """Index of the first step that normalises with stored statistics, if it is among the first steps."""
+    first = enumerate(program.steps[:FIRST_STEPS])
+    return next((at for at, step in first if _kept_by(step.operation) is not None), None)
+
+
+def times_larger_than_kept(program: Program, at: int, rows: Sequence[Array]) -> float:
+    """How many times larger rows (n, …) are than the training rows, by the statistics of one step.
+
+    Args:
+        program: The model; its steps before `at` run without randomness.
+        at: Index from `first_kept`.
+        rows: The inputs, flattened, in their types.
+    """
+    tensors = map(keras.ops.convert_to_tensor, rows)
+    values = {slot: Value(each) for slot, each in zip(program.inputs, tensors, strict=True)}
+    run(program.steps[:at], values, lambda step: 1)
+    step = program.steps[at]
+    seen = np.asarray(keras.ops.convert_to_numpy(values[step.inputs()[0]].tensor))
+    found = _kept_by(step.operation)
+    assert found is not None
+    axis, mean, variance = found
+    return times_larger(np.moveaxis(seen, axis, -1), mean, variance)
+
+
+def _kept_by(layer: Any) -> tuple[int, Array, Array] | None:
+    """Unit axis, mean (C,) and variance (C,) that a layer stored in training, or None."""
+    if isinstance(layer, keras.layers.BatchNormalization):
+        axis, kept = layer.axis, (layer.moving_mean, layer.moving_variance)
+    elif isinstance(layer, keras.layers.Normalization) and len(layer.axis) == 1:
+        axis, kept = layer.axis[0], (layer.mean, layer.variance)
+    else:
+        return None
+    if any(each is None for each in kept):
+        return None
+    mean, variance = (np.ravel(keras.ops.convert_to_numpy(getattr(each, "value", each))) for each in kept)
+    return None if untouched(mean, variance) else (int(axis), mean, variance)

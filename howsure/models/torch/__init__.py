@@ -1,9 +1,8 @@
 """The PyTorch adapter, for any `torch.nn.Module`."""
 
 from howsure.models.torch.files import load
-from howsure.models.torch.inputs import input_names
+from howsure.models.torch.inputs import channels_of, declared_specs, input_names, input_specs
 from howsure.models.torch.model import TorchModel, weights_of
-from howsure.models.torch.specs import channels_of, declared_specs, input_specs
 from howsure.models.torch.split import adapt
 
 __all__ = [

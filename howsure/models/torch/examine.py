@@ -22,9 +22,8 @@ from howsure.models.torch.check_passes import Tried
 from howsure.models.torch.draws import Draw, Place
 from howsure.models.torch.dry_run import ROWS, UNEVEN, DryRun, let_draw, middle, same, stand_in
 from howsure.models.torch.find_draws import PassFinder
-from howsure.models.torch.inputs import InputForm, name_of
+from howsure.models.torch.inputs import InputForm, name_of, probes
 from howsure.models.torch.output_activation import LastLayer
-from howsure.models.torch.probe_rows import probes
 from howsure.models.torch.snapshot import Snapshot, numbers_drawn_elsewhere
 
 Array = NDArray[Any]

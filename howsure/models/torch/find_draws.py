@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 
 from howsure.errors import HowsureError
-from howsure.models.keep_off import check_kept_off
-from howsure.models.protocol import Unswitchable
+from howsure.models.protocol import Unswitchable, check_kept_off
 from howsure.models.torch.call_stack import ModuleCall
 from howsure.models.torch.check_passes import BY_LENGTH, Trial, Tried
 from howsure.models.torch.classify_draws import ADDED, BRANCH, COMPARED, MASK, SEVERAL
 from howsure.models.torch.draws import Draw, Place, place_of
 from howsure.models.torch.dry_run import OFTEN, ROWS, TWICE, UNEVEN, DryRun, alike, middle, same, stand_in
-from howsure.models.torch.frozen_dropout import baked_in
 from howsure.models.torch.inputs import name_of
 from howsure.models.torch.observer import Seen, Watching
 from howsure.models.torch.snapshot import numbers_drawn_elsewhere
@@ -334,3 +332,42 @@ def in_words(error: Exception) -> str:
     if isinstance(error, HowsureError):
         return error.what[:1].lower() + error.what[1:]
     return f"{type(error).__name__}: {' '.join(str(error).split()):.120}"
+
+
+# --- dropout that was switched off for good -----------------------------------------------------------
+
+
+_HINT = "Give the module that it was made from, with its weights, or do it again in training mode"
+
+
+def baked_in(module: nn.Module) -> Iterator[Unswitchable]:
+    """Dropout in a module that no training flag can switch on any more."""
+    for path, each in module.named_modules():
+        how = None
+        if isinstance(each, torch.jit.ScriptModule) and _traced_off(each):
+            how = "traced"
+        elif isinstance(each, fx.GraphModule) and _exported_off(each):
+            how = "exported"
+        if how is not None:
+            what = f"it was {how} in eval mode, which left its dropout switched off for good"
+            yield Unswitchable(path or name_of(module), what, True, _HINT)
+            return
+
+
+def _traced_off(module: Any) -> bool:
+    """True if the graph of a script contains dropout with a constant train=False."""
+    graph = module.inlined_graph  # a variable, since its nodes live only as long as it
+    for kind in ("aten::dropout", "aten::feature_dropout", "aten::alpha_dropout"):
+        for node in graph.findAllNodes(kind):
+            if list(node.inputs())[2].toIValue() is False:
+                return True
+    return False
+
+
+def _exported_off(module: fx.GraphModule) -> bool:
+    """True if an exported graph contains dropout with a constant train=False."""
+    for node in module.graph.nodes:
+        name = getattr(getattr(node.target, "_schema", None), "name", "")
+        if "dropout" in name and len(node.args) > 2 and node.args[2] is False:
+            return True
+    return False

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import fx, nn
 
 from howsure.data.batches import numpy_of
+from howsure.data.dummy_rows import made_up_rows
 from howsure.data.rows import InputSpec
 from howsure.errors import InputError, ModelError
 from howsure.models.choose_output import Output, Pair, place_of, places_of_pair
@@ -303,3 +304,167 @@ def _described(outputs: Any) -> str:
     if isinstance(outputs, (list, tuple)):
         return f"a {type(outputs).__name__} of {len(outputs)}"
     return type(outputs).__name__
+
+
+# --- what a module declares ---------------------------------------------------------------------------
+
+
+_CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
+
+
+def input_specs(model: Any) -> list[InputSpec]:
+    """The inputs of a module, in order: declared ones, else the input of its first layer.
+
+    Raises:
+        ModelError: Neither is known.
+    """
+    found = declared_specs(model) or _examples(model) or _of_first_layer(model)
+    if found is None:
+        raise ModelError(
+            f"Module '{name_of(model)}' does not say what input it takes",
+            expected="rows, from which it is known",
+            hint="Give some: howsure.audit(model, x)",
+        )
+    return found
+
+
+def declared_specs(model: Any) -> list[InputSpec] | None:
+    """The inputs of an exported program; other modules declare none."""
+    found = [
+        InputSpec(
+            name,
+            tuple(side if isinstance(side, int) else None for side in value.shape[1:]),
+            str(value.dtype).removeprefix("torch."),
+        )
+        for name, value in _exported(model)
+    ]
+    return found or None
+
+
+def exported_for(model: Any) -> int | None:
+    """The only batch size that an exported program accepts, or None for any."""
+    sides = (value.shape[0] for _, value in _exported(model) if value.ndim)
+    return next((int(side) for side in sides if isinstance(side, int)), None)
+
+
+def _exported(model: Any) -> list[tuple[str, torch.Tensor]]:
+    """Inputs of an exported program by name, as example tensors."""
+    if isinstance(model, torch.export.ExportedProgram):
+        model = model.module()
+    if not isinstance(model, fx.GraphModule):
+        return []
+    nodes = [node for node in model.graph.nodes if node.op == "placeholder"]
+    values = [(str(node.target), node.meta.get("val")) for node in nodes]
+    return [(name, value) for name, value in values if isinstance(value, torch.Tensor)]
+
+
+def _examples(model: Any) -> list[InputSpec] | None:
+    """Inputs from the examples that libraries store: those of Lightning or of transformers."""
+    example = getattr(model, "example_input_array", None)
+    if example is None:
+        example = getattr(model, "dummy_inputs", None)
+    if isinstance(example, torch.Tensor):
+        example = {"x": example}
+    if not isinstance(example, Mapping) or not example:
+        return None
+    if not all(isinstance(each, torch.Tensor) for each in example.values()):
+        return None
+    return [
+        InputSpec(
+            str(name),
+            tuple(each.shape[1:]) if each.is_floating_point() else (None,) * (each.ndim - 1),
+            str(each.dtype).removeprefix("torch."),
+        )
+        for name, each in example.items()
+    ]
+
+
+def _of_first_layer(model: nn.Module) -> list[InputSpec] | None:
+    first = next((each for each in model.modules() if [*each.parameters(recurse=False)]), None)
+    if isinstance(first, nn.Linear):
+        return [InputSpec("x", (first.in_features,), "float32")]
+    if isinstance(first, nn.Embedding):
+        return [InputSpec("x", (None,), "int64")]
+    if isinstance(first, nn.RNNBase):
+        return [InputSpec("x", (None, first.input_size), "float32")]
+    for kind, axes in _CONVOLUTIONS.items():
+        if isinstance(first, kind):
+            return [InputSpec("x", (first.in_channels, *[None] * axes), "float32")]
+    return None
+
+
+def channels_of(model: nn.Module) -> int | None:
+    """Channels of the images, or volumes, that the first layer takes; None if it is no such convolution."""
+    first = _of_first_layer(model)
+    shape = first[0].shape if first else ()
+    return shape[0] if len(shape) in (3, 4) else None
+
+
+# --- rows for examining -------------------------------------------------------------------------------
+# Two different ones, so that any mixing of rows shows: if a module swaps two equal rows, nothing does. With a
+# row of zeros, a layer that multiplies shows nothing.
+
+SEARCHED = 256
+"""Number of rows among which the two are searched."""
+
+
+def probes(
+    specs: Sequence[InputSpec], rows: Sequence[Array], runs: Callable[[list[Array]], bool]
+) -> list[Array]:
+    """Two rows of each input, different if possible.
+
+    Args:
+        specs: Inputs of the module.
+        rows: Checked rows of each input, any number.
+        runs: Tells whether the module returns finite numbers for some rows.
+
+    Returns:
+        The first given row that is not constant, and the first one that differs from it in every input, if
+        possible also in the length of its padding. If there is no second row, a made-up one is used, provided
+        the module runs on it: normal numbers, or the same whole numbers in reverse order.
+    """
+    if not len(rows[0]):
+        return made_up_rows(specs, rows)
+    searched = range(min(SEARCHED, len(rows[0])))
+    first, second, best = next((at for at in searched if _varied(rows, at)), 0), 0, (0, False, False)
+    for at in searched:
+        unlike = sum(not np.array_equal(array[at], array[first]) for array in rows)
+        longer = any(_padding(array[at]) != _padding(array[first]) for array in rows)
+        if (unlike, _varied(rows, at), longer) > best:
+            second, best = at, (unlike, _varied(rows, at), longer)
+        if best == (len(rows), True, True):
+            break
+    real = [array[[first, second]] for array in rows]
+    beside = _beside(specs, real)
+    changed = any(one is not other for one, other in zip(beside, real, strict=True))
+    return beside if changed and runs(beside) else real
+
+
+def _varied(rows: Sequence[Array], at: int) -> bool:
+    """True if a row is not constant in any floating-point input with more than one number."""
+    return all(
+        array.dtype.kind != "f" or array[at].size < 2 or bool((array[at] != array[at].flat[0]).any())
+        for array in rows
+    )
+
+
+def _padding(row: Array) -> int:
+    """Length of the constant end of a sequence of word numbers, or of a series of vectors."""
+    words = row.ndim == 1 and row.dtype.kind in "iu"
+    if not (words or row.ndim == 2) or not row.size:
+        return 0
+    others = np.flatnonzero((row != row[-1]).reshape(len(row), -1).any(axis=1))
+    return len(row) - 1 - int(others[-1]) if len(others) else len(row)
+
+
+def _beside(specs: Sequence[InputSpec], real: Sequence[Array]) -> list[Array]:
+    """Two rows; one or both are made up if they are equal or constant."""
+    alike = all(np.array_equal(*array) for array in real)
+    found = []
+    for array, made in zip(real, made_up_rows(specs, real), strict=True):
+        if array.dtype.kind == "f" and (np.array_equal(*array) or not _varied([array], 1)):
+            array = np.stack([array[0] if _varied([array], 0) else made[0], made[1]])
+        elif array.dtype.kind in "iu" and alike and array.ndim > 1:
+            array = np.stack([array[0], np.flip(array[0], axis=-1)])
+        found.append(array)
+    return found

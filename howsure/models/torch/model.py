@@ -26,20 +26,18 @@ from howsure.data.reading import is_out_of_memory
 from howsure.data.rows import check_rows
 from howsure.errors import InputError, ModelError
 from howsure.models.choose_output import Output
-from howsure.models.keep_off import KEPT_OFF as KEPT_OFF_BY_CALLER
+from howsure.models.input_scale import times_larger, untouched
 from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits, ModelInfo
+from howsure.models.protocol import KEPT_OFF as KEPT_OFF_BY_CALLER
 from howsure.models.torch.call_stack import ModuleCall
 from howsure.models.torch.declared_outputs import names_of_a_user, padding_of, said_of
 from howsure.models.torch.draws import Draws, Masks
 from howsure.models.torch.dry_run import ROWS, DryRun, middle
 from howsure.models.torch.examine import Examination, examine, first_look
-from howsure.models.torch.features import Last
 from howsure.models.torch.find_draws import KEPT_OFF
-from howsure.models.torch.input_scale import times_larger_than_kept
-from howsure.models.torch.inputs import InputForm, calls_for, name_of
-from howsure.models.torch.probe_rows import probes
+from howsure.models.torch.inputs import InputForm, calls_for, exported_for, name_of, probes
+from howsure.models.torch.output_activation import LINEAR, RESCALING, LastLayer
 from howsure.models.torch.snapshot import Snapshot, as_found, drawing_in_the_open, switch
-from howsure.models.torch.specs import exported_for
 from howsure.models.torch.value_kinds import tensors_in
 from howsure.sites import Site
 from howsure.words import listed
@@ -414,3 +412,100 @@ def _note(call: ModuleCall) -> str | None:
     if isinstance(call.module, nn.modules.dropout._DropoutNd) and rate == 0:
         return "stays fixed: its rate is 0"
     return None
+
+
+# --- features -----------------------------------------------------------------------------------------
+
+
+class Last(Draws):
+    """A prediction that stores the input of its last linear layer, and the logits.
+
+    Args:
+        place: The place of this layer in the run.
+        name: Name of the module, for messages.
+        fixed: As in `Draws`.
+    """
+
+    def __init__(self, place: LastLayer | None, name: str, fixed: frozenset[bytes]) -> None:
+        if place is None:
+            raise ends_otherwise(name)
+        super().__init__(middle, fixed)
+        self._place, self._name, self._linears, self._since = place, name, 0, 0
+        self._found: list[Tensor] = []
+
+    @property
+    def found(self) -> tuple[Tensor, Tensor]:
+        """Features (n, F) and logits (n, K)."""
+        if len(self._found) < 2:
+            raise ends_otherwise(self._name)
+        features, logits = self._found
+        return features, logits
+
+    def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
+        """Store the input of the layer, and the logits."""
+        name = operation._schema.name.removeprefix("aten::").removesuffix("_")
+        if name in LINEAR:
+            if self._linears == self._place.product:
+                self._found.append(args[1] if name == "addmm" else args[0])
+            self._linears += 1
+        if self._found and name in (*LINEAR, *RESCALING):
+            if self._since == self._place.logits:
+                self._found.append(outputs)
+            self._since += 1
+        return outputs
+
+
+def ends_otherwise(name: str) -> ModelError:
+    """The error for a module that does not end in a linear layer."""
+    return ModelError(
+        f"The features of module '{name}' cannot be read",
+        expected="a module that ends in a linear layer, one number for each class, with nothing but a "
+        "temperature and a softmax or sigmoid after it",
+        received="one that ends otherwise",
+        hint="Make `howsure.Features` of what its last layer gets and puts out",
+    )
+
+
+# --- the scale of rows --------------------------------------------------------------------------------
+
+
+class _Reached(Exception):
+    """The first normalisation was reached; the rest of the module need not run."""
+
+
+def times_larger_than_kept(module: nn.Module, call: InputForm, rows: Sequence[Array]) -> float | None:
+    """How many times larger rows (n, …) are than the training rows; None if no statistics were stored.
+
+    The module runs as in predicting up to its first batch normalisation, and is left as found.
+    """
+    kept = [
+        each
+        for each in module.modules()
+        if isinstance(each, nn.modules.batchnorm._BatchNorm) and each.running_mean is not None
+    ]
+    if not kept or isinstance(module, torch.jit.ScriptModule):
+        return None
+    seen: list[tuple[Any, torch.Tensor]] = []
+
+    def look(norm: nn.Module, args: tuple[Any, ...]) -> None:
+        if not seen and args and isinstance(args[0], torch.Tensor):
+            seen.append((norm, args[0].detach().clone()))
+        raise _Reached
+
+    with as_found(module, None):
+        switch(module, ())
+        hooks = [each.register_forward_pre_hook(look) for each in kept]
+        try:
+            call.run(module, call.tensors(rows))
+        except _Reached:
+            pass
+        finally:
+            for hook in hooks:
+                hook.remove()
+    if not seen:
+        return None
+    norm, values = seen[0]
+    mean, variance = (each.float().cpu().numpy() for each in (norm.running_mean, norm.running_var))
+    if untouched(mean, variance):
+        return None
+    return times_larger(np.moveaxis(values.float().cpu().numpy(), 1, -1), mean, variance)

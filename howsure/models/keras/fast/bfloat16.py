@@ -13,9 +13,9 @@ from typing import Any
 import keras
 
 from howsure import tuning
-from howsure.models.keras.costs import counted_calls, multiply_adds
 from howsure.models.keras.examine import Examination
 from howsure.models.keras.graph import Slot, Step
+from howsure.models.keras.layers import counted_calls, multiply_adds
 from howsure.models.processor import multiplies_bfloat16
 
 _HEAVY = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.Dense)
