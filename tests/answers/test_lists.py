@@ -191,7 +191,7 @@ def test_a_card_says_once_where_most_networks_lie() -> None:
         assert re.findall(r"&#39;(\d)&#39;: most passes say (\d+) to (\d+) %", card) == [
             (row.label_name, low, high)
         ]
-    assert "nine in ten of them lie within the percentages" in top(html)["What is ±?"]
+    assert "about nine in ten of them lie within the percentages" in top(html)["What is ±?"]
     without = render(make_certainty(40))
     assert "ost networks say" not in Page(without).words
 

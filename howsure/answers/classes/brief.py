@@ -139,6 +139,6 @@ def _margin(certainty: Certainty) -> Point:
         low, _ = certainty.interval().T
         if np.isfinite(low).any():
             between = words_of(certainty.method)["between"]
-            said += f" It is not the range of the {between}: at least nine in ten of them lie within the "
-            said += f"percentages after ‘most {between} say’."
+            said += f" It is not the range of the {between}: about nine in ten of them lie within the "
+            said += f"percentages after ‘most {between} say’, or more if a higher share stands there."
     return Point("What is ±?", said)

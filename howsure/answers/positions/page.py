@@ -170,9 +170,8 @@ def _margin(result: DenseCertainty) -> Point:
             "whether the model is right."
         )
     if np.isfinite(result.share_interval()).any():
-        said += (
-            f" Nine in ten {between} give a share in the interval beside it; more passes do not narrow it."
-        )
+        said += f" About nine in ten {between} give a share in the interval beside it; more passes do not "
+        said += "narrow it."
     return Point(question, said)
 
 
