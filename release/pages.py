@@ -11,7 +11,7 @@ from mkdocs.structure.pages import Page
 ROOT = Path(__file__).parent.parent
 PAGES = ("CONTRIBUTING.md", "CHANGELOG.md")
 
-LAST = ("Words and evidence", "Reference", "Project")
+LAST = ("Evidence", "Reference", "Project")
 """Parts of the navigation that search shows after the pages for users."""
 
 LOADS = re.compile(

@@ -25,7 +25,7 @@ def site(tmp_path_factory):
 
 @pytest.mark.parametrize("wanted", asked.QUESTIONS.values(), ids=[*asked.QUESTIONS])
 def test_answers_are_pages_for_users(wanted):
-    for_users = SITE.partition("  - Start:")[2].partition("  - Words and evidence:")[0]
+    for_users = SITE.partition("  - Start:")[2].partition("  - Evidence:")[0]
     assert {*wanted} <= {*re.findall(r"- ([\w-]+)\.md$", for_users, re.MULTILINE)}
 
 
