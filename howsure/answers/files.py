@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +20,27 @@ SAMPLE = 1_000_000
 """Rows of a folder that scores and pages look at: with so many, a share is known to 0.1 % (95 %)."""
 
 
-def load(path: str | os.PathLike[str], *, without: Collection[str] = ()) -> Any:
+def load(path: str | os.PathLike[str]) -> Any:
     """Read a result that was saved, such as a `Certainty`; the file says which kind it holds.
 
     Args:
         path: A file, a folder that `save` wrote, or one of parts that `howsure assess --out FOLDER` wrote.
             Rows are read into memory, but maps of positions only when used. A warning names missing parts.
-        without: Names of columns that may be None, such as `spread`. They are left out to save memory.
 
     Raises:
         FileError: The file is missing, damaged, or not a saved result.
     """
-    return _whole(check_path(path), without)
+    return _whole(check_path(path))
 
 
-def _whole(source: Path, without: Collection[str] = (), for_scores: bool = False) -> Any:
+def _whole(source: Path, for_scores: bool = False) -> Any:
     """As `load`; with `for_scores` as `load_sample`."""
     source = table_in(source)
     if not os.path.isdir(source):
-        return _load(source, without, for_scores)
+        return _load(source, for_scores)
     parts = _parts(source)
-    results = (_load(part, without, for_scores) for part in parts)
-    return type(_load(parts[0], without, for_scores)).gathered(results, int(_ends(parts)[-1]))
+    results = (_load(part, for_scores) for part in parts)
+    return type(_load(parts[0], for_scores)).gathered(results, int(_ends(parts)[-1]))
 
 
 def load_sample(path: str | os.PathLike[str], *, for_scores: bool = False) -> tuple[Any, int]:
@@ -53,17 +52,17 @@ def load_sample(path: str | os.PathLike[str], *, for_scores: bool = False) -> tu
     parts = _parts(source) if os.path.isdir(source) else []
     ends = _ends(parts)
     if not parts or ends[-1] <= SAMPLE:
-        found = _whole(source, for_scores=for_scores)
+        found = _whole(source, for_scores)
         return found, len(found)
     total = int(ends[-1])
     chosen = np.sort(np.random.default_rng(0).choice(total, SAMPLE, replace=False))
     of_part = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
     starts = np.concatenate([[0], ends[:-1]])
     results = (
-        _load(part, for_scores=for_scores)[places - start]
+        _load(part, for_scores)[places - start]
         for part, places, start in zip(parts, of_part, starts, strict=True)
     )
-    return type(_load(parts[0], for_scores=for_scores)).gathered(results, SAMPLE), total
+    return type(_load(parts[0], for_scores)).gathered(results, SAMPLE), total
 
 
 def parts_of(path: str | os.PathLike[str]) -> Iterator[Any]:
@@ -85,10 +84,10 @@ def _ends(parts: Sequence[Path]) -> Integers:
     return np.cumsum([rows_in(part) for part in parts], dtype=np.int64)
 
 
-def _load(path: Path, without: Collection[str] = (), for_scores: bool = False) -> Any:
+def _load(path: Path, for_scores: bool = False) -> Any:
     def left_out(settings: Mapping[str, Any]) -> list[str]:
         kind = result_type_in(settings, path)
-        left = {*without, *(kind.unscored if for_scores else ())}
+        left = kind.unscored if for_scores else ()
         return [
             each.name
             for each in kind.columns

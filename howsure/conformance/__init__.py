@@ -11,7 +11,6 @@ numbers are right: compare them with something outside once.
 
 from howsure.conformance.adapters import check_adapter
 from howsure.conformance.methods import check_method
-from howsure.conformance.outcomes import check_outcome
-from howsure.conformance.results import check_result
+from howsure.conformance.outcomes import check_outcome, check_result
 
 __all__ = ["check_adapter", "check_method", "check_outcome", "check_result"]

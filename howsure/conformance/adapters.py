@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, softmax
 
-from howsure.conformance.promises import require
+from howsure.conformance.outcomes import require
 from howsure.data.rows import InputSpec
 from howsure.errors import InputError, ModelError
 from howsure.models.protocol import (

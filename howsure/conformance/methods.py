@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.assess import assess, stream
-from howsure.conformance.promises import require
+from howsure.conformance.outcomes import require
 from howsure.methods.protocol import Job, Method, Needs, Passes
 from howsure.prepare import prepare
 from howsure.request import Request

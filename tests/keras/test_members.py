@@ -12,8 +12,16 @@ import pytest
 from keras import layers
 
 import howsure
-from howsure.training.members import Snapshots, Swag, _train_as_worker, _with_weights, train_members
-from howsure.training.swag import Moments, add_epoch, draw_weights
+from howsure.training.members import (
+    Moments,
+    Snapshots,
+    Swag,
+    _train_as_worker,
+    _with_weights,
+    add_epoch,
+    draw_weights,
+    train_members,
+)
 
 from . import networks
 

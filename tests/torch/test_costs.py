@@ -9,8 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode  # loads triton, which conf
 
 import howsure
 from howsure.models.adapt import adapt
-from howsure.models.torch.costs import multiply_adds, work
-from howsure.models.torch.tracer import results_of
+from howsure.models.torch.tracer import multiply_adds, results_of, work
 
 T, IN, H = 6, 5, 8
 

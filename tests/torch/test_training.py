@@ -15,8 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 import howsure
 from howsure.training import Snapshots, Swag, train_members
-from howsure.training.members import _train_as_worker, _with_weights
-from howsure.training.swag import draw_weights
+from howsure.training.members import _train_as_worker, _with_weights, draw_weights
 
 RANDOM = np.random.default_rng(5)
 X = RANDOM.normal(1.0, 2.0, size=(40, 4)).astype("float32")

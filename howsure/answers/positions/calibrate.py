@@ -18,7 +18,7 @@ import numpy as np
 from howsure.answers.classes import maps
 from howsure.answers.classes.calibration_words import temperature_in_words
 from howsure.answers.positions.columns import of_counted
-from howsure.answers.positions.kept import check_known, known_probabilities
+from howsure.answers.positions.counts import check_known, known_probabilities
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.scores import loss_of
 from howsure.answers.positions.truth import truths_of

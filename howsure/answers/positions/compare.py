@@ -28,8 +28,14 @@ from howsure.answers.classes import maps
 from howsure.answers.classes.parts import claims_of, of_shares
 from howsure.answers.positions.calibrate import Fits, cross_fitted, losses_in, tempered
 from howsure.answers.positions.comparison_words import POSITION_WORDS
-from howsure.answers.positions.counts import Counts, counted_of, mean_dice, mean_iou
-from howsure.answers.positions.kept import check_known, known_probabilities
+from howsure.answers.positions.counts import (
+    Counts,
+    check_known,
+    counted_of,
+    known_probabilities,
+    mean_dice,
+    mean_iou,
+)
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.scores import COMPARED, calibration_error, loss_of, mean_of, of_rows
 from howsure.answers.positions.truth import check_given, truth_map, truths_of

@@ -13,8 +13,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from howsure.answers.classes.evaluate import ends_of
-from howsure.answers.positions.counts import counted_of, mean_dice, told_apart
-from howsure.answers.positions.kept import are_known
+from howsure.answers.positions.counts import are_known, counted_of, mean_dice, told_apart
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.scores import METRICS, held, mean_of, named_of, of_counts, of_rows
 from howsure.answers.positions.truth import Ignored, truths_of

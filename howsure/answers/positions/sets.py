@@ -16,8 +16,7 @@ from typing import Any, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.answers.positions.counts import DROPPED, MOST
-from howsure.answers.positions.kept import check_known, known_probabilities
+from howsure.answers.positions.counts import DROPPED, MOST, check_known, known_probabilities
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.truth import truths_of
 from howsure.answers.registry import POSITIONS, check_kind

@@ -60,7 +60,7 @@ class Examination:
         calls: Calls of modules in a pass.
         foldable: True if passes can be folded into the batch axis.
         largest: Numbers in the largest tensor, for one row.
-        work: Work of a prediction of one row, as `howsure.models.torch.costs.work` counts it.
+        work: Work of a prediction of one row, as `howsure.models.torch.tracer.work` counts it.
         of_pass: Work of a pass over one row.
         output_shape: Shape of the output, for one row.
         output_dtype: Type of its numbers.

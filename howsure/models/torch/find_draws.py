@@ -252,7 +252,7 @@ class PassFinder:
         self._refuse(sites[0], f"it cannot be told apart from what else training does ({failed})")
         return None
 
-    def _leave(self, draws: Sequence[Seen], run: Watching, *, refused: bool = False) -> None:
+    def _leave(self, draws: Sequence[Seen], run: Watching) -> None:
         """Report draws of training that stay as in predicting."""
         for each in draws:
             if each.key in self._refused or _module_of(each) in self.look.keep_off:
@@ -265,9 +265,7 @@ class PassFinder:
                 what = f"{each.in_words} chooses a branch, as augmentation and dropped layers do"
             elif each.draw.kind == NORMAL:
                 what = f"{each.in_words} adds noise, which is random with MCDropout(gaussian_noise=True)"
-            if refused:
-                what += ", and cannot be told apart from what else its module does in training"
-            self.left.append(Unswitchable(each.name, what, refused))
+            self.left.append(Unswitchable(each.name, what, refused=False))
 
     def _placed(self, training: frozenset[int], output: Tensor, seen: Watching) -> Found:
         """Find where the masks of each site go, and try them out."""

@@ -106,7 +106,7 @@ class Split:
     Args:
         program: The recorded run. It drew as in training; all else was as in predicting.
         drawn: For each draw in order: the place of a site, or a number that replaces it.
-        work: Work of a plain prediction of one row, as `howsure.models.torch.costs.work` counts it; None for
+        work: Work of a plain prediction of one row, as `howsure.models.torch.tracer.work` counts it; None for
             that of a pass.
 
     Attributes:

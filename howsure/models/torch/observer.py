@@ -15,11 +15,10 @@ from torch import nn
 from howsure.models.source_lines import frames, innermost_of_a_user, innermost_outside
 from howsure.models.torch.call_stack import ModuleCall, UnderWay
 from howsure.models.torch.classify_draws import ADDED, BRANCH, BRANCHING, MASK, NUMBERS, Steps, Trace, Use
-from howsure.models.torch.costs import multiply_adds, work
 from howsure.models.torch.draws import Draw, Draws, Numbers
 from howsure.models.torch.output_activation import Endings
 from howsure.models.torch.snapshot import is_seeded_by_us
-from howsure.models.torch.tracer import Notes
+from howsure.models.torch.tracer import Notes, multiply_adds, work
 from howsure.models.torch.value_kinds import SAME_NUMBERS, ground, tensors_in
 from howsure.sites import DROPOUT, NORMAL, UNIFORM
 
@@ -72,7 +71,7 @@ class Watching(Draws):
         seen: The draws, in order.
         the_same: Draws that are the same in every run, by state of their generator; not in `seen`.
         largest: Numbers in the largest tensor.
-        work: Work of all operations that draw nothing, as `howsure.models.torch.costs.work` counts it.
+        work: Work of all operations that draw nothing, as `howsure.models.torch.tracer.work` counts it.
         early: The first operations that compute.
         endings: The operations that the output is made of, or None.
         uses: The uses of the numbers in the module, by number of the draw, as far as known.
