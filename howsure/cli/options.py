@@ -366,7 +366,7 @@ _READ: dict[str, Callable[[Any], Any]] = {
     "class_names": read_class_names,
     "tile": sides_in,
 }
-"""What is read of the text of an option, if the wish of its name takes something else."""
+"""Readers of the texts of options, for wishes that take something else than the text."""
 
 
 def consoles(quiet: bool) -> tuple[Console, Console]:
