@@ -16,11 +16,11 @@ LEAST_SHARE = 1e-9
 """The least share that is told from 0, and 1 from the largest: more takes a thousand million rows to see."""
 
 
-def check_whole(value: object, name: str, *, least: int, even: bool = False) -> None:
+def check_whole(value: object, name: str, *, least: int, even: bool = False, why: str = "") -> None:
     """Raise an `InputError` unless `value` is a whole number of at least `least`, even if asked for."""
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or value < least or (even and value % 2):  # type: ignore[operator]
-        expected = f"{'an even' if even else 'a whole'} number of at least {least}"
+        expected = f"{'an even' if even else 'a whole'} number of at least {least}{why}"
         raise InputError(f"`{name}` cannot be used", expected=expected, received=repr(value))
 
 

@@ -28,7 +28,7 @@ from howsure.scale.recipe import ModelSource
 from howsure.scale.run import FolderJob, Told, begun
 from howsure.scale.sources import parquet_files
 from howsure.scale.there import left_out_in, verdicts_in
-from howsure.scale.worker import PartOutcome, Recipe, Worker
+from howsure.scale.worker import PartOutcome, Recipe
 from howsure.terminal import Report, duration, paragraph, progress, say
 
 
@@ -252,7 +252,7 @@ def one_process(job: FolderJob, told: Told) -> Iterator[PartOutcome]:
         job: The job.
         told: Called with (rows done, rows in all), also within a part.
     """
-    worker, done = Worker(job.recipe, job.assessor), job.rows_before
+    worker, done = job.worker, job.rows_before
     for part in job.pending:
         yield worker.do(part, partial(_within, told, done, job.rows))
         done += len(part)

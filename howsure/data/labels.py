@@ -116,6 +116,12 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
             received=f"dtype {given.dtype}, for example {given[:3].tolist()}",
             hint=_ARE_NUMBERS if given.dtype.kind == "f" else None,
         )
+    _check_range(whole, classes, names)
+    return whole
+
+
+def _check_range(whole: Integers, classes: int, names: Sequence[str] | None) -> None:
+    """Raise an `InputError` for class numbers of which some are none, with the likely reason."""
     wrong = np.flatnonzero((whole < 0) | (whole >= classes))
     if len(wrong):
         hint = None
@@ -129,7 +135,6 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
             received=int(whole[wrong[0]]),
             hint=hint,
         )
-    return whole
 
 
 def _number_names(labels: NDArray[Any], names: Sequence[str] | None) -> Integers | None:

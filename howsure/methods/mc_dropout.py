@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
+from howsure.arguments import check_flag, check_type, check_whole
 from howsure.errors import InputError
 from howsure.methods.protocol import Job, Needs, Passes, Progress
 from howsure.models.protocol import FLOAT32, PassModel
@@ -28,6 +29,19 @@ from howsure.sampling.tree import Tree
 
 _ROUNDING = 1e-20
 """Variances up to this are rounding of the sums over passes; of numbers, times their square."""
+
+_WHY_TWO = ", as the error of a mean cannot be estimated from fewer passes"
+_LIMITS: dict[str, tuple[float, str, str | None]] = {
+    "target_error": (
+        0.5,
+        "a number above 0 and below 0.5: the standard error of a probability, such as 0.01, or that of a "
+        "number as a share of its standard deviation, such as 0.05",
+        "`max_error` takes an error in the unit of the target",
+    ),
+    "max_error": (math.inf, "a standard error above 0, in the unit of the target", None),
+    "budget": (math.inf, "a number of plain predictions above 0, such as 20", None),
+}
+"""Numbers above 0: below what, the expected value in words, and a hint."""
 
 
 @dataclass(frozen=True)
@@ -90,53 +104,23 @@ class MCDropout:
             )
         object.__setattr__(self, "keep_off", tuple(sorted(set(self.keep_off))))
         for name in ("passes", "max_passes"):
-            value = getattr(self, name)
-            if value is None:
-                continue
-            if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 2:
-                raise InputError(
-                    f"`{name}` cannot be used",
-                    expected="a whole number of at least 2, as the error of a mean cannot be estimated "
-                    "from fewer passes",
-                    received=repr(value),
-                )
+            if getattr(self, name) is not None:
+                check_whole(getattr(self, name), name, least=2, why=_WHY_TWO)
         for name in ("balanced", "gaussian_noise"):
-            if not isinstance(getattr(self, name), (bool, np.bool_)):
+            check_flag(getattr(self, name), name)
+        for name, (most, expected, hint) in _LIMITS.items():
+            value = getattr(self, name)
+            number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+            if value is not None and not (number and 0 < value < most):
                 raise InputError(
-                    f"`{name}` cannot be used", expected="True or False", received=repr(getattr(self, name))
+                    f"`{name}` is out of range", expected=expected, received=repr(value), hint=hint
                 )
-        number = isinstance(self.target_error, (int, float, np.floating))
-        if self.target_error is not None and not (number and 0 < self.target_error < 0.5):
-            raise InputError(
-                "`target_error` is out of range",
-                expected="a number above 0 and below 0.5: the standard error of a probability, such as 0.01, "
-                "or that of a number as a share of its standard deviation, such as 0.05",
-                received=repr(self.target_error),
-                hint="`max_error` takes an error in the unit of the target",
-            )
-        number = isinstance(self.max_error, (int, float, np.number)) and not isinstance(self.max_error, bool)
-        if self.max_error is not None and not (number and 0 < self.max_error < np.inf):
-            raise InputError(
-                "`max_error` is out of range",
-                expected="a standard error above 0, in the unit of the target",
-                received=repr(self.max_error),
-            )
-        number = isinstance(self.budget, (int, float, np.number)) and not isinstance(self.budget, bool)
-        if self.budget is not None and not (number and 0 < self.budget < np.inf):
-            raise InputError(
-                "`budget` is out of range",
-                expected="a number of plain predictions above 0, such as 20",
-                received=repr(self.budget),
-            )
+        check_type(self.plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made")
         if self.max_error is not None and self.target_error is not None:
             raise InputError(
                 "`target_error` and `max_error` cannot both say when a row has enough passes",
                 expected="one of them: a share of the standard deviation, or an error in the unit of the "
                 "target",
-            )
-        if self.plan is not None and not isinstance(self.plan, Plan):
-            raise InputError(
-                "`plan` cannot be used", expected="what howsure.plan(model, x) made", received=repr(self.plan)
             )
         names = ("target_error", "max_error", "max_passes", "budget", "plan")
         void = [name for name in names if getattr(self, name) is not None]

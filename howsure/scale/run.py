@@ -9,13 +9,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import importlib.metadata
-import itertools
 import json
 import math
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -27,25 +26,20 @@ from howsure.errors import FileError, InputError, probing
 from howsure.methods.protocol import Method
 from howsure.models.adapt import opened
 from howsure.results.saved import METADATA_KEY
-from howsure.sampling.plan import Plan
 from howsure.scale import folder as folders
 from howsure.scale.digests import of_content, of_file
 from howsure.scale.folder import PLAN, Manifest
 from howsure.scale.parts import about_of, is_whole, remove_part, save_part
-from howsure.scale.recipe import Assessor
 from howsure.scale.same import Probe, changed_images, check_probe, digests_of, lacking
-from howsure.scale.sample import PROBED, follows_a_plan, planned, readable, tried, with_plan
-from howsure.scale.sources import Reader, SourceFile
-from howsure.scale.work import PLACES, Part, divided, rows_at_once, usual_size
+from howsure.scale.sample import During, Trial, tried_out
+from howsure.scale.sources import Reader, RowSource, SourceFile
+from howsure.scale.work import Part, divided, rows_at_once, usual_size
 from howsure.scale.worker import PartOutcome, Recipe, Worker
 
 _SECONDS_BETWEEN_MANIFESTS = 1.0
 """If many parts are faulty one after the other, the manifest is not written for each."""
 
 _PACKAGES = ("howsure", "numpy", "pyarrow", "keras", "tensorflow", "tensorflow-cpu", "jax", "torch", "ray")
-
-During = Callable[..., AbstractContextManager[Any]]
-"""Shows that something takes time: called with its name and, as `waiting`, what is waited for."""
 
 Told = Callable[[int, int], None]
 """Called with (rows done, rows in all)."""
@@ -60,7 +54,7 @@ class FolderJob:
         manifest: As it was written.
         parts: All of them.
         pending: Those that are not there yet.
-        assessor: The model, as it is here.
+        worker: The model as it is here, with those settings.
         probe: A few rows that can be read.
         left_out: Unreadable images that parts from before do not hold, each with the reason.
         passed_over: Entries among the rows that are not read, each with the reason.
@@ -72,7 +66,7 @@ class FolderJob:
     manifest: Manifest
     parts: list[Part]
     pending: list[Part]
-    assessor: Assessor
+    worker: Worker
     probe: Part
     left_out: list[str] = field(default_factory=list)
     passed_over: Sequence[str] = ()
@@ -176,81 +170,37 @@ def begun(
     with folders.locked(folder):
         manifest = folders.read_manifest(folder)
         before = None if manifest is None else manifest[0]
-        rows = replace(recipe.rows, columns=None if before is None else before.columns)
-        reader = rows.open()
-        listed = None if before is None else folders.read_images(folder, before)
-        if listed is not None and reader.names is not None:
-            reader = replace(rows, files=folders.with_new(folder, listed, reader.names)).open()
+        source, reader = _opened(recipe, before)
         models = load_models()
-        model = opened(models[0])
-        specs = model.declared_specs()
+        specs = opened(models[0]).declared_specs()
         if specs is None and reader.names is not None:
-            rows = replace(rows, channels=model.channels(), files=reader.names)
-            reader = rows.open()
-        files: Sequence[SourceFile] = reader.survey(specs)
+            source = replace(source, channels=opened(models[0]).channels(), files=reader.names)
+            reader = source.open()
+        surveyed = reader.survey(specs)
         sources = (recipe.model, *recipe.members)
         sums = tuple(source.checksum(model) for source, model in zip(sources, models, strict=True))
-        recipe = replace(recipe, checksums=sums)
         if before is not None:
-            folders.check_made_with(
-                folder, before, {"model": ", ".join(sums), "seed": recipe.asked.request.seed}
-            )
+            seed = recipe.asked.request.seed
+            folders.check_made_with(folder, before, {"model": ", ".join(sums), "seed": seed})
         with during("Checking", waiting="what files of rows hold"):
-            files = _with_content(reader, files, before)
+            files = _with_content(reader, surveyed, before)
         if before is not None:
             files = folders.grown(folder, before, files, reader.may_grow)
         names = tuple(file.name for file in files) if reader.may_grow else reader.names
-        recipe = replace(recipe, rows=replace(rows, columns=reader.columns, files=names))
-        _check_labels(recipe, files)
-        assessor = Assessor(models[0], recipe.method(models[1:]), recipe.asked)
-        kept = before is not None and before.plan_from is not None and recipe.dropout.plan is None
-        if kept:
-            recipe = with_plan(recipe, Plan.load(folder / PLAN))
-        worker = Worker(recipe, assessor)
-        found = readable(worker, files, PROBED * PLACES)
-        pieces = [next(found)]
-        wanted = follows_a_plan(assessor, pieces[0][1]) and recipe.needs_plan
-        if wanted:
-            pieces = list(readable(worker, files))
-        wished = recipe.asked.request
-        class_names = model.class_names(pieces[0][1], wished.class_names, wished.output)
-        recipe = replace(
-            recipe, asked=replace(recipe.asked, request=replace(wished, class_names=class_names))
-        )
-        plan_from = None if before is None else before.plan_from
-        if wanted:
-            with during("Planning", waiting="compiling, and passes over a few rows"):
-                recipe, plan_from = planned(recipe, assessor, [rows for _, rows in pieces])
-        assessor = replace(assessor, method=recipe.method(models[1:]), asked=recipe.asked)
-        worker = Worker(recipe, assessor)
-        with during("Assessing", waiting="compiling"):
-            probe, first = tried(worker, (place for place, _ in itertools.chain(pieces, found)))
-        check(first)
-        settings = json.loads(first.to_arrow().schema.metadata[METADATA_KEY])
-        total = sum(file.rows or 0 for file in files)
-        if size is None:
-            size = usual_size(total, rows_at_once(first)) if before is None else before.rows_per_part
-        parts = divided(files, size)
-        now = Manifest(
-            _made_with(recipe, assessor.method, first, size, total),
-            tuple(files),
-            reader.columns,
-            size,
-            settings,
-            plan_from,
-            _versions() if before is None else before.versions,
-            {file.name: file.fault for file in files if file.fault is not None},
-            digests_of(reader, parts),
-            Probe.of(probe, first),
-        )
+        told = replace(recipe, checksums=sums, rows=replace(source, columns=reader.columns, files=names))
+        _check_labels(told, files)
+        trial = tried_out(told, models, files, before, during)
+        check(trial.result)
+        now = _manifest(trial, reader, files, size, before)
+        parts = divided(files, now.rows_per_part)
         repaired = list[Part]()
         if before is not None:
             folders.check_made_with(folder, before, now.made_with)
             repaired = changed_images(folder, before.images, now.images, parts, reader)
-            known = check_probe(folder, (before.probe, before.files), (now.probe, files), worker.check)
-            now = replace(now, probe=known)
-        elif wanted and recipe.dropout.plan is not None:
-            recipe.dropout.plan.save(folder / PLAN)
+            probes = (before.probe, before.files), (now.probe, files)
+            now = replace(now, probe=check_probe(folder, *probes, trial.worker.check))
+        elif trial.made is not None:
+            trial.made.save(folder / PLAN)
         with during("Checking", waiting="the seals of parts that are there"):
             pending, left_out = _pending(folder, before, now, parts, repaired, reader)
         missing = {part.name for part in pending}
@@ -260,7 +210,40 @@ def begun(
         if reader.names is not None:
             folders.save_images(folder, reader.names)
         now.save(folder, parts)
-        yield FolderJob(recipe, now, parts, pending, assessor, probe, left_out, reader.passed_over)
+        of_trial = trial.worker, trial.probe, left_out
+        yield FolderJob(trial.recipe, now, parts, pending, *of_trial, reader.passed_over)
+
+
+def _opened(recipe: Recipe, before: Manifest | None) -> tuple[RowSource, Reader]:
+    """The rows with the columns, and the order of the images, that a folder knows."""
+    source = replace(recipe.rows, columns=None if before is None else before.columns)
+    reader = source.open()
+    listed = None if before is None else folders.read_images(recipe.folder, before)
+    if listed is None or reader.names is None:
+        return source, reader
+    source = replace(source, files=folders.with_new(recipe.folder, listed, reader.names))
+    return source, source.open()
+
+
+def _manifest(
+    trial: Trial, reader: Reader, files: Sequence[SourceFile], size: int | None, before: Manifest | None
+) -> Manifest:
+    """The manifest of this run, in parts of `size` rows, or as before, or as is usual."""
+    total = sum(file.rows or 0 for file in files)
+    if size is None:
+        size = usual_size(total, rows_at_once(trial.result)) if before is None else before.rows_per_part
+    return Manifest(
+        _made_with(trial.recipe, trial.worker.assessor.method, trial.result, size, total),
+        tuple(files),
+        reader.columns,
+        size,
+        json.loads(trial.result.to_arrow().schema.metadata[METADATA_KEY]),
+        trial.plan_from,
+        _versions() if before is None else before.versions,
+        {file.name: file.fault for file in files if file.fault is not None},
+        digests_of(reader, divided(files, size)),
+        Probe.of(trial.probe, trial.result),
+    )
 
 
 def _with_content(

@@ -6,28 +6,99 @@ when their turn comes, so one of them does not keep the others from being assess
 
 from __future__ import annotations
 
+import itertools
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from howsure.data.rows import Array, Rows
+from howsure.data.gather import length, of_each
+from howsure.data.rows import Rows
 from howsure.errors import InputError
 from howsure.methods.softmax import Softmax
+from howsure.models.adapt import opened
 from howsure.prepare import prepare
 from howsure.sampling.plan import Plan
+from howsure.scale.folder import PLAN, Manifest
 from howsure.scale.recipe import Assessor
 from howsure.scale.sources import SourceFile
-from howsure.scale.work import SAMPLE, Part, spread
-from howsure.scale.worker import Recipe, Worker, failing_alone
+from howsure.scale.work import PLACES, SAMPLE, Part, spread
+from howsure.scale.worker import Recipe, Worker, failing_alone, joined
 
 PROBED = 2
 """Rows on which every worker tries model and plan before it begins."""
 
 
-def readable(worker: Worker, files: Sequence[SourceFile], count: int = SAMPLE) -> Iterator[tuple[Part, Rows]]:
+During = Callable[..., AbstractContextManager[Any]]
+"""Shows that something takes time: called with its name and, as `waiting`, what is waited for."""
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """Model, plan and options, tried on a few rows.
+
+    Attributes:
+        recipe: The settings, with the plan and the class names.
+        worker: Reads and assesses as they say.
+        probe: The rows.
+        result: Their result.
+        plan_from: Rows from which the plan was made; None if one was given, or none is needed.
+        made: The plan, if it was made here; else None.
+    """
+
+    recipe: Recipe
+    worker: Worker
+    probe: Part
+    result: Any
+    plan_from: int | None
+    made: Plan | None
+
+
+def tried_out(
+    recipe: Recipe, models: list[Any], files: Sequence[SourceFile], before: Manifest | None, during: During
+) -> Trial:
+    """The trial of a model on rows from many places. Without a plan, the folder's is taken, or one is made.
+
+    Args:
+        recipe: The settings.
+        models: The model, and members.
+        files: Files of rows.
+        before: The manifest that is there, or None.
+        during: Shows what takes time.
+
+    Raises:
+        Exception: The fault of the first place, if no row can be read or assessed.
+    """
+    assessor = Assessor(models[0], recipe.method(models[1:]), recipe.asked)
+    plan, plan_from, made = recipe.dropout.plan, None if before is None else before.plan_from, None
+    if plan is None and plan_from is not None:
+        plan = Plan.load(recipe.folder / PLAN)
+    worker = Worker(recipe, assessor)
+    found = _readable(worker, files, PROBED * PLACES)
+    pieces = [next(found)]
+    if plan is None and _follows_a_plan(assessor, pieces[0][1]) and recipe.needs_plan:
+        pieces = list(_readable(worker, files))
+        with during("Planning", waiting="compiling, and passes over a few rows"):
+            made, plan_from = _planned(recipe, assessor, [rows for _, rows in pieces])
+    request = recipe.asked.request
+    names = opened(models[0]).class_names(pieces[0][1], request.class_names, request.output)
+    ready = replace(
+        recipe,
+        asked=replace(recipe.asked, request=replace(request, class_names=names)),
+        dropout=replace(recipe.dropout, plan=made or plan),
+    )
+    worker = Worker(ready, Assessor(models[0], ready.method(models[1:]), ready.asked))
+    with during("Assessing", waiting="compiling"):
+        probe, result = _tried(worker, (place for place, _ in itertools.chain(pieces, found)))
+    return Trial(ready, worker, probe, result, plan_from, made)
+
+
+def _readable(
+    worker: Worker, files: Sequence[SourceFile], count: int = SAMPLE
+) -> Iterator[tuple[Part, Rows]]:
     """Places spread over all rows, each with its rows, divided and without labels.
 
     Args:
@@ -49,14 +120,15 @@ def readable(worker: Worker, files: Sequence[SourceFile], count: int = SAMPLE) -
             if not 0 < len(failing) < len(place):
                 continue
             rows = worker.fitting(place, failing)
-        if shape is None or _shape(rows.x) == shape:
-            shape = _shape(rows.x)
+        found = of_each(rows.x, lambda part: part.shape[1:])
+        if shape is None or found == shape:
+            shape = found
             yield place, rows
     if shape is None:
         raise fault or InputError("There are no rows", expected="at least one")
 
 
-def follows_a_plan(assessor: Assessor, rows: Rows) -> bool:
+def _follows_a_plan(assessor: Assessor, rows: Rows) -> bool:
     """Whether passes over such rows may follow a plan: those at positions, and in tiles, never do.
 
     Args:
@@ -73,7 +145,7 @@ def follows_a_plan(assessor: Assessor, rows: Rows) -> bool:
         return True
 
 
-def tried(worker: Worker, places: Iterable[Part]) -> tuple[Part, Any]:
+def _tried(worker: Worker, places: Iterable[Part]) -> tuple[Part, Any]:
     """A part of a few rows, and their result, so that what is wrong with plan or options shows at once.
 
     Args:
@@ -94,8 +166,8 @@ def tried(worker: Worker, places: Iterable[Part]) -> tuple[Part, Any]:
     raise fault or InputError("There are no rows", expected="at least one")
 
 
-def planned(recipe: Recipe, assessor: Assessor, pieces: Sequence[Rows]) -> tuple[Recipe, int]:
-    """The recipe with a plan that is made from a sample, and how many rows that has.
+def _planned(recipe: Recipe, assessor: Assessor, pieces: Sequence[Rows]) -> tuple[Plan, int]:
+    """A plan that is made from a sample, and how many rows that has.
 
     It is made in float32, so that it holds on every machine.
 
@@ -109,23 +181,14 @@ def planned(recipe: Recipe, assessor: Assessor, pieces: Sequence[Rows]) -> tuple
         Exception: The common fault of all of them.
     """
     try:
-        return with_plan(recipe, _plan_from(recipe, assessor, pieces)), sum(map(_count, pieces))
+        return assessor.plan(joined(pieces), recipe.dropout), _count(pieces)
     except Exception:  # whatever the model itself may raise
         kept = [piece for piece in pieces if _is_predicted(assessor, piece)]
         if recipe.rows.skip_rows:
             kept = [piece for each in pieces if (piece := _predicted_of(assessor, each)) is not None]
-        if not 0 < sum(map(_count, kept)) < sum(map(_count, pieces)):
+        if not 0 < _count(kept) < _count(pieces):
             raise
-    return with_plan(recipe, _plan_from(recipe, assessor, kept)), sum(map(_count, kept))
-
-
-def with_plan(recipe: Recipe, plan: Plan) -> Recipe:
-    """The recipe with a plan."""
-    return replace(recipe, dropout=replace(recipe.dropout, plan=plan))
-
-
-def _plan_from(recipe: Recipe, assessor: Assessor, pieces: Sequence[Rows]) -> Plan:
-    return assessor.plan(replace(pieces[0], x=_joined([piece.x for piece in pieces])), recipe.dropout)
+    return assessor.plan(joined(kept), recipe.dropout), _count(kept)
 
 
 def _is_predicted(assessor: Assessor, piece: Rows) -> bool:
@@ -133,7 +196,7 @@ def _is_predicted(assessor: Assessor, piece: Rows) -> bool:
     plain = replace(assessor, method=Softmax(), asked=replace(assessor.asked, divide_by=None))
     try:
         with warnings.catch_warnings(action="ignore"):  # said when the rows are assessed
-            plain.assess(piece, np.arange(_count(piece)))
+            plain.assess(piece, np.arange(length(piece.x)))
     except Exception:  # whatever the model itself may raise
         return False
     return True
@@ -143,27 +206,15 @@ def _predicted_of(assessor: Assessor, piece: Rows) -> Rows | None:
     """The rows of which the model gives a plain prediction, or None if there is none."""
 
     def fails(start: int, stop: int) -> str | None:
-        return None if _is_predicted(assessor, _some(piece, slice(start, stop))) else "no prediction"
+        return None if _is_predicted(assessor, some(slice(start, stop))) else "no prediction"
 
-    failing = failing_alone(0, _count(piece), fails)
-    kept = [row for row in range(_count(piece)) if row not in failing]
-    return _some(piece, kept) if kept else None
+    def some(which: Any) -> Rows:
+        return replace(piece, x=of_each(piece.x, lambda part: part[which]))
 
-
-def _some(rows: Rows, which: Any) -> Rows:
-    x = rows.x
-    return replace(rows, x={name: a[which] for name, a in x.items()} if isinstance(x, dict) else x[which])
+    failing = failing_alone(0, length(piece.x), fails)
+    kept = [row for row in range(length(piece.x)) if row not in failing]
+    return some(kept) if kept else None
 
 
-def _shape(x: Array | dict[str, Array]) -> Any:
-    return {name: a.shape[1:] for name, a in x.items()} if isinstance(x, dict) else x.shape[1:]
-
-
-def _joined(parts: Sequence[Any]) -> Any:
-    if isinstance(parts[0], dict):
-        return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    return np.concatenate(parts)
-
-
-def _count(rows: Rows) -> int:
-    return len(next(iter(rows.x.values())) if isinstance(rows.x, dict) else rows.x)
+def _count(pieces: Sequence[Rows]) -> int:
+    return sum(length(piece.x) for piece in pieces)

@@ -139,7 +139,7 @@ class Worker:
 
     def __init__(self, recipe: Recipe, assessor: Assessor | None = None) -> None:
         self._folder = recipe.folder
-        self._assessor = recipe.load() if assessor is None else assessor
+        self.assessor = recipe.load() if assessor is None else assessor
         self._reader = recipe.rows.open()
         self._names = recipe.asked.request.class_names
         self._labels = (
@@ -147,7 +147,7 @@ class Worker:
             if recipe.labels is None
             else read_label_file(recipe.labels, names=self._names).decided(self._names)
         )
-        self._specs = opened(self._assessor.model).declared_specs()
+        self._specs = opened(self.assessor.model).declared_specs()
         self._skips_rows = recipe.rows.skip_rows
 
     @property
@@ -200,10 +200,10 @@ class Worker:
         with warnings.catch_warnings(action="ignore", category=HowsureWarning):
             rows, places = self.read(part, without)
             with numbered(part.start + places):
-                x = self._assessor.divided(rows.x)
+                x = self.assessor.divided(rows.x)
                 rows = replace(rows, x=x, labels=None, ids=None, frame_index=None)
-                request = self._assessor.asked.request
-                opened(self._assessor.model).adapt(fed(x, request), output=request.assessed_output)
+                request = self.assessor.asked.request
+                opened(self.assessor.model).adapt(fed(x, request), output=request.assessed_output)
         return rows
 
     def check(self, part: Part, without: Collection[int] = ()) -> Any:
@@ -217,7 +217,7 @@ class Worker:
         with warnings.catch_warnings(action="ignore", category=HowsureWarning):
             rows, places = self.read(part, without)
             with numbered(part.start + places):
-                return self._assessor.assess(rows, part.first_row + places)
+                return self.assessor.assess(rows, part.first_row + places)
 
     def do(self, part: Part, progress: Callable[[int, int], None] | None = None) -> PartOutcome:
         """Write the results of a part, or say why that cannot be.
@@ -251,7 +251,7 @@ class Worker:
         try:
             rows, places = self.read(part, without)
             with numbered(part.start + places):
-                return rows, self._assessor.assess(rows, part.first_row + places, progress)
+                return rows, self.assessor.assess(rows, part.first_row + places, progress)
         except (FileError, InputError, ModelError) as error:
             return PartOutcome(part, 0, fault=str(error))
         except HowsureError:

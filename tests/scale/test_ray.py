@@ -204,7 +204,7 @@ def test_what_the_model_raises_is_a_fault_also_in_a_worker(tmp_path, rows, plan,
         def fail(*_):
             raise IndexError("index out of range")
 
-        monkeypatch.setattr(worker._worker._assessor.model, "trunk", fail, raising=False)
+        monkeypatch.setattr(worker._worker.assessor.model, "trunk", fail, raising=False)
         said = worker({name: [value] for name, value in vars(job.pending[0]).items()})
         assert (said["fault"], said["refused"]) == (["IndexError: index out of range"], [""])
         assert "in fail" in said["traceback"][0]
