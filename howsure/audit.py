@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from howsure import tuning
+from howsure.answers.meant import evidence
 from howsure.answers.registry import outcome_of
 from howsure.arguments import check_type
 from howsure.data.dummy_rows import ANY_SIZE, made_up_rows
@@ -30,7 +31,6 @@ from howsure.models.protocol import (
 )
 from howsure.request import Request
 from howsure.sampling.budget import prices
-from howsure.sampling.outcome import Outcome
 from howsure.sampling.plan import Plan
 from howsure.sampling.randomness import largest_difference, plain_method, sites_of
 
@@ -50,7 +50,7 @@ class Audit(Displayed):
         plan: The given plan in words, or None.
         any_size: The size used for axes of any size, if no rows were given and the model has such; costs and
             shapes are for that size. Else None.
-        outputs: The reading of its outputs, in words, if nothing but its last layer shows it. Else None.
+        outputs: How its outputs are read, and what shows it, in words.
         prices: Half the width of a 95 % interval of a probability, and its highest cost, in plain predictions
             of a row; none if outputs are no probabilities of a row or nothing is random.
     """
@@ -66,7 +66,7 @@ class Audit(Displayed):
     advice: str | None
     plan: str | None = None
     any_size: int | None = None
-    outputs: str | None = None
+    outputs: str = ""
     prices: tuple[tuple[float, float], ...] = ()
 
     @property
@@ -100,8 +100,7 @@ class Audit(Displayed):
         lines += ["", self.in_words]
         if self.prices:
             lines.append(self.prices_in_words)
-        if self.outputs is not None:
-            lines.append(self.outputs)
+        lines += [self.outputs] if self.outputs else []
         if self.plan is not None:
             lines.append(f"The plan: {self.plan}")
         lines += [f"Not switched on: {warning}" for warning in self.warnings]
@@ -223,39 +222,24 @@ def _prices(model: Model, plan: Plan | None) -> tuple[tuple[float, float], ...]:
     return prices(model.levels, None if plan is None else plan.design)
 
 
-def _read_as(info: ModelInfo, request: Request) -> str | None:
-    """The reading of linear outputs, if no loss shows what they are; and of outputs at positions."""
-    if request.class_axis is not None or len(info.output_shape) > 1:
-        return _read_at_positions(info, request)
-    several = len(info.output_shape) == 1 and info.output_shape[0] > 1
-    said = (info.loss, info.trained_for, info.class_names, info.says)
-    if info.ending != "linear" or not several or any(each is not None for each in said):
-        return None
-    return (
-        f"Its {info.output_shape[0]} linear outputs are read as logits of classes; if they are something "
-        "else, outputs=… says so, such as outputs='values' for numbers."
-    )
-
-
-def _read_at_positions(info: ModelInfo, request: Request) -> str | None:
-    """On which axis the classes lie; where that is not known, what to say. None of other answers.
+def _read_as(info: ModelInfo, request: Request) -> str:
+    """How the outputs are read, and what shows it; where that is not known, what to say.
 
     Raises:
         HowsureError: The `class_axis` that was given does not fit.
     """
-    outcome: Outcome | None = None
-    for wished in (request, replace(request, of_label=0)):
+    some_label = [replace(request, of_label=0)] if len(info.output_shape) > 1 else []
+    for wished in (request, *some_label):
         try:
             with warnings.catch_warnings(action="ignore"):  # they come when rows are assessed
                 outcome = outcome_of(info, wished)
-            break
         except HowsureError as error:
             fault = error
-    if outcome is None and request.class_axis is not None:
+        else:
+            return f"{outcome.read_as(info.output_shape)} {evidence(info, request.outputs)}".rstrip()
+    if request.class_axis is not None:
         raise fault
-    if outcome is None:
-        return f"Before you assess it, say what it puts out: {fault}"
-    return outcome.read_as(info.output_shape)
+    return f"Before you assess it, say what it puts out: {fault}"
 
 
 def _looked_at(model: Opened, x: Any, needs: Needs, output: Output) -> tuple[Model, float]:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from howsure.answers.meant import check_logits, check_meant, check_no_steps
+from howsure.answers.meant import meant
 from howsure.answers.raw import Raw
-from howsure.answers.registry import outcome_of
 from howsure.data.moves import Change
 from howsure.data.rows import cast_rows, quoted
 from howsure.errors import InputError, ModelError
 from howsure.methods.protocol import Job, Method, is_method
-from howsure.models.adapt import Opened, opened, warn_of_raw_images
-from howsure.models.protocol import LABEL_LOGITS, LOGITS, PROBABILITIES, Array, Model, ModelInfo, PassModel
+from howsure.models.adapt import opened, warn_of_raw_images
+from howsure.models.protocol import ModelInfo, PassModel
 from howsure.request import Request
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.randomness import check_random
@@ -78,17 +74,7 @@ def prepare(
     if raw:
         outcome: Outcome = Raw(ready.info.output_shape)
     else:
-        outcome = outcome_of(ready.info, request, given.class_names)
-        named = request.class_names is not None or given.class_names is not None
-        if first is None and request.outputs in (None, LOGITS, PROBABILITIES) and not named:
-            check_no_steps(ready, rows, outcome)
-        alike = first is not None and first.model.info.ending == ready.info.ending
-        if request.outputs in (LOGITS, LABEL_LOGITS) and request.outcome is None and not alike:
-            check_logits(ready, rows, request.batch_size, outcome, request.outputs)
-        if request.outputs is None and request.outcome is None:
-            check_wrapped(door, ready, rows, outcome)
-            if first is None:
-                check_meant(ready, rows, request.batch_size, told=named or given.labels is not None)
+        outcome = meant(door, ready, rows, request, given, None if first is None else first.model.info)
     wished = request
     if request.class_names is None and ready.info.class_names is None:
         wished = replace(request, class_names=given.class_names)
@@ -113,30 +99,6 @@ def prepare(
     if first is not None:
         _check_alike(job, first)
     return job
-
-
-def check_wrapped(door: Opened, ready: Model, rows: Sequence[Array], outcome: Outcome) -> None:
-    """Raise a `ModelError` where what wraps a network predicts something else than is read of the network."""
-    if door.is_wrapped and outcome.has_unit and hasattr(door.given, "classes_"):
-        raise ModelError(
-            f"This {type(door.given).__name__} tells classes apart, and its network '{ready.info.name}' was "
-            "trained for regression",
-            expected="a loss of classes, or outputs=…",
-            hint="outputs='values' reads the outputs of the network as numbers, outputs='logits' as logits",
-        )
-
-    def values(raw: Array) -> Array:
-        return outcome.values(raw, np.arange(raw.shape[1]))
-
-    if not door.inside.is_predicted(ready, rows, values):
-        raise ModelError(
-            f"`predict_proba` of this {type(door.given).__name__} says something else than its network "
-            f"'{ready.info.name}' does",
-            expected="a wrapper that makes of the outputs of its network what its loss says",
-            received="other probabilities for the same rows",
-            hint="Say what the network puts out: outputs='logits' if a softmax or sigmoid is still due, "
-            "outputs='probabilities' if not",
-        )
 
 
 def _order_of_classes(own: ModelInfo, first: Job) -> list[int] | None:

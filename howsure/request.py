@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
@@ -22,26 +23,7 @@ KEEP_PROBABILITIES = "probabilities"
 class Request:
     """The wishes for an assessment, apart from the model, the rows and the method.
 
-    Attributes:
-        seed: Seed of the passes, ≥ 0.
-        batch_size: Rows that run together, ≥ 1. It changes speed and memory, not the result.
-        outputs: The kind of numbers that the model puts out, such as `logits`. Default: read from the model.
-        class_names: K names of the classes, labels or numbers, in the order of the outputs. Default: those of
-            the model or the rows.
-        thresholds: Thresholds of the verdicts. Default: 0.95 and 0.20.
-        output: Name or place of the output to use, if the model has several.
-        outcome: The kind of answer: an `Outcome`, or a class of them that is asked whether the model fits;
-            Default: all that howsure knows.
-        class_axis: Axis of the classes in the output of one row, if there is an answer at each position.
-            Default: the last one in Keras and the first one in PyTorch.
-        tile: Sides of the tiles in which rows are assessed that have an answer at each position: one number
-            for all axes of positions, or one for each. Default: whole rows.
-        overlap: Positions that neighbouring tiles share, along each axis. Default: a quarter of the tile.
-        positions: The positions of each row that count, an array (N, *P) of yes or no. Default: those that
-            the model itself counts, otherwise all.
-        keep: `probabilities` to keep those of all classes at each position. Default: the two top classes.
-        of_label: For a model with several labels at each position: the label whose map is assessed, yes or no
-            at each position, by its name or its place; None if a position has one class.
+    Attributes have the names of the arguments of `howsure.assess`, which says what each of them means.
 
     Raises:
         InputError: A value that cannot be used.
@@ -94,6 +76,11 @@ class Request:
     def of(cls, arguments: Mapping[str, Any]) -> Self:
         """The request in the arguments of a function, such as its `locals()`: those named like a wish."""
         return cls(**{each.name: arguments[each.name] for each in fields(cls) if each.name in arguments})
+
+    def arguments_of(self, function: Callable[..., Any]) -> dict[str, Any]:
+        """The wishes that a function takes, as its arguments."""
+        taken = inspect.signature(function).parameters
+        return {name: value for name, value in vars(self).items() if name in taken}
 
     @property
     def assessed_output(self) -> Output:

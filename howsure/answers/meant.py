@@ -1,8 +1,9 @@
-"""Whether the linear outputs of a model are logits of classes, if neither a loss nor the caller says so.
+"""What the outputs of a model mean: the one place that decides, and the evidence that it goes by.
 
-Without a loss, as in PyTorch or before a Keras model is compiled, K linear outputs may be logits, a
-regression, an embedding, or a reconstruction of the row. Names, and values over a few rows, decide many
-cases. For the others a warning says how the outputs are read.
+The caller's word counts first, then the model's own, its loss, and its last layer (`outcome_of`). Without a
+loss, as in PyTorch or before a Keras model is compiled, K linear outputs may be logits, a regression, an
+embedding, or a reconstruction of the row. Names, and values over a few rows, decide many of these cases. For
+the others a warning says how the outputs are read. `howsure.audit` shows the evidence.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from howsure.answers.outputs import SAY_NUMBERS, SUM_OFF, SUMS_OFF
-from howsure.data.rows import cast_rows, counted
+from howsure.answers.registry import outcome_of
+from howsure.data.rows import Rows, cast_rows, counted
 from howsure.errors import ModelError, warn
+from howsure.models.adapt import Opened
 from howsure.models.protocol import (
     CLASSES,
     LABEL_LOGITS,
@@ -27,7 +30,9 @@ from howsure.models.protocol import (
     Model,
     ModelInfo,
 )
+from howsure.request import Request
 from howsure.sampling.outcome import Floats, Outcome
+from howsure.words import listed
 
 LOOKED_AT = 64
 """Rows whose plain prediction is looked at."""
@@ -88,7 +93,91 @@ _AS_NUMBERS = {
 _SAY_SO = "If it does tell classes apart, say so: outputs='logits'"
 
 
-def check_meant(model: Model, rows: Sequence[Array], batch_size: int, *, told: bool) -> None:
+def evidence(info: ModelInfo, declared: str | None) -> str:
+    """What shows the meaning of outputs, in the order in which it counts; a sentence or two.
+
+    Args:
+        info: Description of the model.
+        declared: The caller's `outputs`.
+    """
+    task = "" if info.trained_for is None else f" ({info.trained_for})"
+    what, name = _by_name(info)
+    found = {
+        f"outputs='{declared}'": declared,
+        f"the model, which declares {info.says}": info.says,
+        f"its loss, '{info.loss}'{task}": info.loss,
+        f"what it was trained for{task}": info.trained_for if info.loss is None else None,
+        "its names of classes": info.class_names,
+        f"the name '{name}'": name if what == CLASSES and not info.keeps_loss else None,
+        f"its last layer, '{info.ending}'": info.ending,
+    }
+    shown = [said for said, there in found.items() if there is not None]
+    if shown == [f"its last layer, '{info.ending}'"] and info.ending == "linear":
+        return (
+            "Only its last layer, 'linear', shows it. If it is something else, outputs=… says so, such as "
+            "outputs='values' for numbers."
+        )
+    return f"What shows it: {listed(shown)}." if shown else ""
+
+
+def meant(
+    door: Opened, model: Model, rows: Sequence[Array], request: Request, given: Rows, like: ModelInfo | None
+) -> Outcome:
+    """The kind of answer in the outputs of a model, from all that shows it.
+
+    Args:
+        door: The caller's model.
+        model: The same, adapted.
+        rows: Its checked rows.
+        request: The wishes of the caller.
+        given: The rows, with what came with them.
+        like: Description of the first model, if the outputs are to be read as its outputs were; or None.
+
+    Raises:
+        InputError: Names that do not fit, or `outputs` is unknown.
+        ModelError: The outputs are something else, or nothing shows what they are.
+    """
+    outcome = outcome_of(model.info, request, given.class_names)
+    declared, size = request.outputs, request.batch_size
+    told = request.class_names is not None or given.class_names is not None
+    if like is None and declared in (None, LOGITS, PROBABILITIES) and not told:
+        _check_no_steps(model, rows, outcome)
+    if request.outcome is not None:
+        return outcome
+    if declared in (LOGITS, LABEL_LOGITS) and (like is None or like.ending != model.info.ending):
+        _check_logits(model, rows, size, outcome, declared)
+    if declared is None:
+        _check_wrapped(door, model, rows, outcome)
+        if like is None:
+            _check_meant(model, rows, size, told=told or given.labels is not None)
+    return outcome
+
+
+def _check_wrapped(door: Opened, ready: Model, rows: Sequence[Array], outcome: Outcome) -> None:
+    """Raise a `ModelError` where what wraps a network predicts something else than is read of the network."""
+    if door.is_wrapped and outcome.has_unit and hasattr(door.given, "classes_"):
+        raise ModelError(
+            f"This {type(door.given).__name__} tells classes apart, and its network '{ready.info.name}' was "
+            "trained for regression",
+            expected="a loss of classes, or outputs=…",
+            hint="outputs='values' reads the outputs of the network as numbers, outputs='logits' as logits",
+        )
+
+    def values(raw: Array) -> Array:
+        return outcome.values(raw, np.arange(raw.shape[1]))
+
+    if not door.inside.is_predicted(ready, rows, values):
+        raise ModelError(
+            f"`predict_proba` of this {type(door.given).__name__} says something else than its network "
+            f"'{ready.info.name}' does",
+            expected="a wrapper that makes of the outputs of its network what its loss says",
+            received="other probabilities for the same rows",
+            hint="Say what the network puts out: outputs='logits' if a softmax or sigmoid is still due, "
+            "outputs='probabilities' if not",
+        )
+
+
+def _check_meant(model: Model, rows: Sequence[Array], batch_size: int, *, told: bool) -> None:
     """Refuse outputs that are neither classes nor labels, and warn if nothing shows that they are.
 
     Args:
@@ -138,7 +227,7 @@ def check_meant(model: Model, rows: Sequence[Array], batch_size: int, *, told: b
     )
 
 
-def check_logits(
+def _check_logits(
     model: Model, rows: Sequence[Array], batch_size: int, outcome: Outcome, declared: str
 ) -> None:
     """Refuse probabilities that the caller declared logits; warn where values alone leave it open.
@@ -190,7 +279,7 @@ def check_logits(
     )
 
 
-def check_no_steps(model: Model, rows: Sequence[Array], outcome: Outcome) -> None:
+def _check_no_steps(model: Model, rows: Sequence[Array], outcome: Outcome) -> None:
     """Refuse outputs of which there is one for each step of a row, so that more steps make more of them.
 
     Rows that are one step shorter show it, or else the shape of the last layer that multiplies: one for each

@@ -243,9 +243,7 @@ class _Run:
                     network,
                     replace(rows_in, x=fed(rows_in.x, request)),
                     keep_off=dropout.keep_off,
-                    output=request.output,
-                    outputs=request.outputs,
-                    class_axis=request.class_axis,
+                    **request.arguments_of(howsure.audit),
                 )
                 wishes: dict[str, Any] = {"audit": audit, "background": self.results.background}
                 wishes["geometry"] = self.maps.geometry(self.data)

@@ -77,15 +77,8 @@ def audit_command(
         with progress(errors, "Planning", waiting="compiling, and passes over a few rows"):
             method = MCDropout(keep_off=keep_off or ())
             plan = planned(network, x, method, request, precision and precision.value)
-    audit = howsure.audit(
-        network,
-        x,
-        plan=plan,
-        keep_off=keep_off or (),
-        output=request.output,
-        outputs=request.outputs,
-        class_axis=request.class_axis,
-    )
+    wished = request.arguments_of(howsure.audit)
+    audit = howsure.audit(network, x, plan=plan, keep_off=keep_off or (), **wished)
     say(console, in_options(str(audit)))
     if plan is not None and save_plan is not None:
         plan.save(save_plan)

@@ -246,7 +246,6 @@ def compared_methods(
         return {name: in_unit(each) for name, each in read.items()}
 
     changed = others.shifted or []
-    wishes = {name: wish for name, wish in vars(request).items() if name not in ("keep", "positions")}
     with progress(errors, "Comparing", waiting=COMPILING) as shown:
         return howsure.compare(
             network,
@@ -257,7 +256,7 @@ def compared_methods(
             outside=named(others.outside or ()),
             background=background,
             progress=INTERRUPTIONS.told(shown),
-            **wishes,
+            **request.arguments_of(howsure.compare),
         )
 
 

@@ -89,14 +89,9 @@ def export_command(
             plan=known,
             x=x,
             target_error=target_error,
-            seed=request.seed,
-            outputs=request.outputs,
-            class_names=request.class_names,
-            thresholds=request.thresholds,
             calibrator=learnt,
             divide_by=divide_by,
             progress=tell,
-            class_axis=request.class_axis,
-            of_label=request.of_label,
+            **request.arguments_of(howsure.export),
         )
     say(console, str(exported))

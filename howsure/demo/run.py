@@ -119,11 +119,15 @@ def run(folder: Path, *, epochs: int | None, members: int, seed: int, console: C
     show(certainty, digits.x_test, console)
     say(console, "")
     paragraph(console, lead(comparison))
+    _say_where(folder, took, console)
+
+
+def _say_where(folder: Path, took: dict[str, float], console: Console) -> None:
+    """Print the files and the times, and open the report where there are a terminal and a screen."""
     say(console, "")
-    say(console, f"Report:  {folder / 'report.html'}")
-    say(console, f"Methods: {folder / 'comparison.html'}")
-    say(console, f"Table:   {folder / 'certainty.parquet'}")
-    say(console, f"Model:   {folder / 'model.keras'}")
+    files = {"Report": "report.html", "Methods": "comparison.html", "Table": "certainty.parquet"}
+    for name, file in {**files, "Model": "model.keras"}.items():
+        say(console, f"{name + ':':9}{folder / file}")
     say(console, "Time:    " + ", ".join(f"{name} {duration(spent)}" for name, spent in took.items()))
     if console.is_terminal and has_screen():
         webbrowser.open((folder / "report.html").resolve().as_uri())

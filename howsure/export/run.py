@@ -177,27 +177,8 @@ def export(
     with needs("onnx", "An export", "onnx"):
         import onnx
     request = Request.of(locals() | {"batch_size": COMPARED})
-    check_type(plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made, or None")
-    if plan is not None and plan.precision != FLOAT32:
-        raise InputError(
-            "The plan runs heavy layers in bfloat16, and graphs compute in float32",
-            expected="a plan in float32",
-            received=plan.precision,
-            hint="Make one with howsure.plan(model, x, precision='float32')",
-        )
-    if plan is None and x is None:
-        raise InputError(
-            "There is neither a plan nor rows to make one from", expected="plan=howsure.plan(model, x), or x="
-        )
-    check_divisor(divide_by)
-    MCDropout(target_error=target_error)  # or a refusal
     door = opened(model)
-    if door.inside.before is not None:
-        raise ModelError(
-            f"A graph cannot hold what {type(door.given).__name__} does to rows before its network gets them",
-            expected="a network that gets rows as they are",
-            hint="Export its last step, and do to the rows what the earlier steps do before the graph runs",
-        )
+    _check_wishes(door, plan, x, divide_by, target_error)
     raw = door.rows(_made_up(door, divide_by) if x is None else x)
     rows = replace(raw, x=divided(raw.x, divide_by, door))
     job = prepare(door, rows, MCDropout(), request)
@@ -248,6 +229,32 @@ def export(
     return Exported(
         Path(path), first.passes, plan, job.seed, len(some[0]), made_up, apart[0], size, cost, error, what
     )
+
+
+def _check_wishes(
+    door: Opened, plan: Plan | None, x: Any, divide_by: float | None, target_error: float | None
+) -> None:
+    """Raise an error where there is nothing to plan from, or what a graph cannot follow."""
+    check_type(plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made, or None")
+    if plan is not None and plan.precision != FLOAT32:
+        raise InputError(
+            "The plan runs heavy layers in bfloat16, and graphs compute in float32",
+            expected="a plan in float32",
+            received=plan.precision,
+            hint="Make one with howsure.plan(model, x, precision='float32')",
+        )
+    if plan is None and x is None:
+        raise InputError(
+            "There is neither a plan nor rows to make one from", expected="plan=howsure.plan(model, x), or x="
+        )
+    check_divisor(divide_by)
+    MCDropout(target_error=target_error)  # or a refusal
+    if door.inside.before is not None:
+        raise ModelError(
+            f"A graph cannot hold what {type(door.given).__name__} does to rows before its network gets them",
+            expected="a network that gets rows as they are",
+            hint="Export its last step, and do to the rows what the earlier steps do before the graph runs",
+        )
 
 
 def _for_error(plan: Plan, target_error: float | None, job: Job) -> Plan:

@@ -243,13 +243,11 @@ class Outcome(ABC):
             expected="models that put them out in one order",
         )
 
-    def read_as(self, shape: tuple[int, ...]) -> str | None:
-        """A sentence on how the output of a model is read, where several ways come into question; or None.
-
-        Args:
-            shape: Shape of the output for one row.
-        """
-        return None
+    def read_as(self, shape: tuple[int, ...]) -> str:
+        """A sentence on how the output of a model is read, of this shape for one row."""
+        output, declared = ", ".join(["rows", *map(str, shape)]), getattr(self, "outputs", None)
+        how = "" if declared is None else f", as with outputs='{declared}'"
+        return f"Its output ({output}) is read as {self.answers} {self.name}{how}."
 
     @property
     def answers(self) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -21,12 +20,11 @@ from howsure.divide import divided
 from howsure.errors import FileError, InputError
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
-from howsure.models.adapt import ADAPTERS, FILES, load
+from howsure.models.adapt import FILES, load, opened
 from howsure.models.factory import is_factory, made_by, named
 from howsure.models.fingerprint import digest, fingerprint_of
 from howsure.models.import_keras import load_keras
 from howsure.models.protocol import FLOAT32, WeightedModel
-from howsure.models.wrapped import NETWORKS, roots_of
 from howsure.request import Request
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.plan import Plan
@@ -108,9 +106,9 @@ def checksum_of(model: Any) -> str:
     Args:
         model: As its framework has it, or adapted.
     """
-    package = next((name for name in NETWORKS if name in roots_of(model)), None)
-    if package is not None:
-        return digest(importlib.import_module(ADAPTERS[package]).weights_of([model]))
+    door = opened(model)
+    if hasattr(door.adapter, "weights_of") and not door.is_wrapped:
+        return digest(door.adapter.weights_of([model]))
     if isinstance(model, WeightedModel):
         return fingerprint_of(model)
     return digest([np.frombuffer(cloudpickle.dumps(model), np.uint8)])

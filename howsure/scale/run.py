@@ -32,7 +32,7 @@ from howsure.scale.folder import PLAN, Manifest
 from howsure.scale.parts import about_of, is_whole, remove_part, save_part
 from howsure.scale.same import Probe, changed_images, check_probe, digests_of, lacking
 from howsure.scale.sample import During, Trial, tried_out
-from howsure.scale.sources import Reader, RowSource, SourceFile
+from howsure.scale.sources import Reader, SourceFile
 from howsure.scale.work import Part, divided, rows_at_once, usual_size
 from howsure.scale.worker import PartOutcome, Recipe, Worker
 
@@ -170,7 +170,12 @@ def begun(
     with folders.locked(folder):
         manifest = folders.read_manifest(folder)
         before = None if manifest is None else manifest[0]
-        source, reader = _opened(recipe, before)
+        source = replace(recipe.rows, columns=None if before is None else before.columns)
+        reader = source.open()
+        listed = None if before is None else folders.read_images(folder, before)
+        if listed is not None and reader.names is not None:
+            source = replace(source, files=folders.with_new(folder, listed, reader.names))
+            reader = source.open()
         models = load_models()
         specs = opened(models[0]).declared_specs()
         if specs is None and reader.names is not None:
@@ -212,17 +217,6 @@ def begun(
         now.save(folder, parts)
         of_trial = trial.worker, trial.probe, left_out
         yield FolderJob(trial.recipe, now, parts, pending, *of_trial, reader.passed_over)
-
-
-def _opened(recipe: Recipe, before: Manifest | None) -> tuple[RowSource, Reader]:
-    """The rows with the columns, and the order of the images, that a folder knows."""
-    source = replace(recipe.rows, columns=None if before is None else before.columns)
-    reader = source.open()
-    listed = None if before is None else folders.read_images(recipe.folder, before)
-    if listed is None or reader.names is None:
-        return source, reader
-    source = replace(source, files=folders.with_new(recipe.folder, listed, reader.names))
-    return source, source.open()
 
 
 def _manifest(

@@ -62,13 +62,6 @@ def tried_out(
 ) -> Trial:
     """The trial of a model on rows from many places. Without a plan, the folder's is taken, or one is made.
 
-    Args:
-        recipe: The settings.
-        models: The model, and members.
-        files: Files of rows.
-        before: The manifest that is there, or None.
-        during: Shows what takes time.
-
     Raises:
         Exception: The fault of the first place, if no row can be read or assessed.
     """
@@ -169,13 +162,8 @@ def _tried(worker: Worker, places: Iterable[Part]) -> tuple[Part, Any]:
 def _planned(recipe: Recipe, assessor: Assessor, pieces: Sequence[Rows]) -> tuple[Plan, int]:
     """A plan that is made from a sample, and how many rows that has.
 
-    It is made in float32, so that it holds on every machine.
-
-    Args:
-        recipe: The settings.
-        assessor: The model.
-        pieces: Rows from many places; where the model fails on some, the plan is made from the others, and
-            where rows are skipped, from all rows on which it does not.
+    It is made in float32, so that it holds on every machine. Where the model fails on some pieces, it is made
+    from the others, and where rows are skipped, from all rows on which the model does not fail.
 
     Raises:
         Exception: The common fault of all of them.

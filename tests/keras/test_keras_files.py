@@ -351,7 +351,9 @@ def test_printed_audit(digits):
         "Plain predictions a row for the precision of a percentage, with independent passes; balanced ones "
         "need fewer: ± 10 % takes up to 57, ± 5 % takes up to 224, ± 2 % takes up to 1,394. By default a "
         "call spends at most 20 a row, or 4,000,000 multiply-adds a row (2,000,000,000 in all) if that is "
-        "more."
+        "more.\n"
+        "Its output (rows, 3) is read as 3 classes, as with outputs='probabilities'. What shows it: its last "
+        "layer, 'softmax'."
     )
 
 

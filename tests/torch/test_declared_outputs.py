@@ -250,8 +250,14 @@ def test_a_head_that_was_taken_off():
 
 
 def test_an_audit_says_so_where_nobody_else_does():
-    assert "are read as logits of classes" in howsure.audit(mlp(), ROWS).outputs
-    assert howsure.audit(Keeps(nn.CrossEntropyLoss()).eval(), ROWS).outputs is None
+    read = "Its output (rows, 3) is read as 3 classes, as with outputs='logits'. "
+    alone = read + "Only its last layer, 'linear', shows it. If it is something else, outputs=… says so"
+    assert howsure.audit(mlp(), ROWS).outputs.startswith(alone)
+    kept = howsure.audit(Keeps(nn.CrossEntropyLoss()).eval(), ROWS).outputs
+    assert (
+        kept == f"{read}What shows it: its loss, 'CrossEntropyLoss' (classes) and its last layer, 'linear'."
+    )
+    assert "What shows it: outputs='logits' and" in howsure.audit(mlp(), ROWS, outputs="logits").outputs
 
 
 def test_a_property_that_fails_says_nothing():

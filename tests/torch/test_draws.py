@@ -330,7 +330,7 @@ def test_an_audit_names_every_call_and_what_it_costs():
     audit = howsure.audit(build("convolutions"), rows_for("convolutions"))
     assert [layer.random for layer in audit.layers if layer.random] == ["drops 30 %", "drops 20 %"]
     assert audit.multiply_adds == 16 * 4 * 9 + 64 * 10 + 10 * 3
-    assert "Its 3 linear outputs are read as logits of classes" in str(audit)
+    assert "Its output (rows, 3) is read as 3 classes, as with outputs='logits'." in str(audit)
 
 
 def test_the_second_call_of_a_layer_is_a_site_of_its_own():

@@ -79,19 +79,7 @@ def adapt(
     keep_off: frozenset[str] = frozenset(),
     output: Output = None,
 ) -> tuple[KerasModel, list[Array]]:
-    """Examine a model, and check its rows.
-
-    Args:
-        model: A built Keras model.
-        x: Rows as `howsure.assess` takes them.
-        gaussian_noise: True makes `GaussianNoise` layers random.
-        keep_off: Names of random layers that stay fixed, as in predicting.
-        output: The output to assess if there are several, by name or index; a `Pair` joins two; None for
-            the only one.
-
-    Returns:
-        The adapter, and the checked rows in the order of the inputs.
-    """
+    """Examine a model, and check its rows; see `howsure.models.adapt.Opened.adapt`."""
     check_model(model)
     if graph_of(model) is not None or getattr(model, "inputs", None):
         specs = input_specs(model)

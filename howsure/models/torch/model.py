@@ -56,19 +56,7 @@ def adapt(
     keep_off: frozenset[str] = frozenset(),
     output: Output = None,
 ) -> tuple[TorchModel, list[Array]]:
-    """Examine a module, and check its rows.
-
-    Args:
-        model: A `torch.nn.Module`.
-        x: Rows as `howsure.assess` takes them.
-        gaussian_noise: True makes added noise random.
-        keep_off: Names of random modules that stay fixed, as in predicting.
-        output: The output to assess if there are several, by name or index; a `Pair` joins two; None for
-            the only one.
-
-    Returns:
-        The adapter, and the checked rows in the order of the inputs.
-    """
+    """Examine a module, and check its rows; see `howsure.models.adapt.Opened.adapt`."""
     module = check_module(model)
     with contextlib.ExitStack() as examining:
 
