@@ -177,8 +177,7 @@ def export(
     with needs("onnx", "An export", "onnx"):
         import onnx
     request = Request.of(locals() | {"batch_size": COMPARED})
-    door = opened(model)
-    _check_wishes(door, plan, x, divide_by, target_error)
+    door = _opened(model, plan, x, divide_by, target_error)
     raw = door.rows(_made_up(door, divide_by) if x is None else x)
     rows = replace(raw, x=divided(raw.x, divide_by, door))
     job = prepare(door, rows, MCDropout(), request)
@@ -231,10 +230,10 @@ def export(
     )
 
 
-def _check_wishes(
-    door: Opened, plan: Plan | None, x: Any, divide_by: float | None, target_error: float | None
-) -> None:
-    """Raise an error where there is nothing to plan from, or what a graph cannot follow."""
+def _opened(
+    model: Any, plan: Plan | None, x: Any, divide_by: float | None, target_error: float | None
+) -> Opened:
+    """The model, opened; an error where there is nothing to plan from, or what a graph cannot follow."""
     check_type(plan, (Plan, type(None)), "plan", "what howsure.plan(model, x) made, or None")
     if plan is not None and plan.precision != FLOAT32:
         raise InputError(
@@ -249,12 +248,14 @@ def _check_wishes(
         )
     check_divisor(divide_by)
     MCDropout(target_error=target_error)  # or a refusal
+    door = opened(model)
     if door.inside.before is not None:
         raise ModelError(
             f"A graph cannot hold what {type(door.given).__name__} does to rows before its network gets them",
             expected="a network that gets rows as they are",
             hint="Export its last step, and do to the rows what the earlier steps do before the graph runs",
         )
+    return door
 
 
 def _for_error(plan: Plan, target_error: float | None, job: Job) -> Plan:
