@@ -290,13 +290,7 @@ class Opened:
         return model, rows
 
     def class_names(self, rows: Rows, names: Sequence[str] | None, output: Output = None) -> Any:
-        """Class names: those of the caller, else those of the model, else those that came with the rows.
-
-        Args:
-            rows: Rows; labels may come from named folders.
-            names: Class names from the caller, or None.
-            output: Name or place of the output to use, if there are several, or None.
-        """
+        """Class names: `names` of the caller, else those of the model, else those that came with the rows."""
         if names is not None or rows.class_names is None:
             return names
         own = self.adapt(first(rows.x, 1), output=output)[0].info.class_names
@@ -304,11 +298,7 @@ class Opened:
 
 
 def opened(model: Any) -> Opened:
-    """A model at the door: the network in it is found, and the adapter of its framework.
-
-    Args:
-        model: A model of a framework in `ADAPTERS`, also in a wrapper, or one that already follows
-            `howsure.models.protocol`. One that is opened already is returned unchanged.
+    """A caller's model, unwrapped, with the adapter of its framework; one that is opened stays as it is.
 
     Raises:
         ModelError: Not a model.
@@ -382,12 +372,7 @@ def _not_a_model(file: Path) -> FileError:
 
 
 def capable(model: Model, wanted: Any, user: str) -> Any:
-    """The model, if it offers a capability.
-
-    Args:
-        model: An adapted model.
-        wanted: `Model`, `PassModel`, `FeatureModel` or another protocol.
-        user: Name of the method or function that needs it, for the message.
+    """The model, if it offers the capability `wanted`, such as `PassModel`, that `user` needs.
 
     Raises:
         ModelError: The model does not offer it.
@@ -498,11 +483,8 @@ MULTIPLES = (2, 4, 8, 16, 32, 64)
 def advice(x: Any, adapted: Callable[[Any], Any]) -> str | None:
     """The hint for rows on which a model fails; None if their sides are not to blame.
 
-    The model is tried on zeros whose sides are rounded up to multiples of 2, 4, … 64.
-
-    Args:
-        x: (N, *sides, C) or (N, C, *sides) rows with two or three sides.
-        adapted: Adapts the model to rows; raises what the model raises.
+    The model is tried on zeros whose two or three sides are rounded up to multiples of 2, 4, … 64. `adapted`
+    adapts it to rows, and raises what it raises.
     """
     if not isinstance(x, np.ndarray) or x.ndim not in (4, 5) or x.dtype.kind not in "biuf":
         return None

@@ -67,13 +67,7 @@ class Wrapped:
     predict_proba: Callable[[Any], Any] | None = None
 
     def is_predicted(self, model: Any, rows: Sequence[Array], probabilities: Callable[[Any], Any]) -> bool:
-        """True if the probabilities read from the network are those that the wrapper predicts, if comparable.
-
-        Args:
-            model: The adapted network.
-            rows: Rows of each input, as the network gets them.
-            probabilities: Maps raw outputs (1, n, …) to probabilities (1, n, K).
-        """
+        """True if the wrapper predicts what `probabilities` makes of raw outputs, if that can be compared."""
         if self.predict_proba is None or not len(rows[0]):
             return True
         specs = model.info.inputs

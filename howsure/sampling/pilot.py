@@ -133,17 +133,8 @@ def make_plan(
 
     The pilot draws a sample of rows by their content, not by their order. From it, it takes up to
     `PILOT_ROWS` or `FLAT_PILOT_ROWS` rows, from the most undecided to nearly certain ones. It runs up to
-    `REPLICATES` groups of cells on them: the first groups that these rows get.
-
-    Args:
-        run: The run over all rows; the pilot uses few of them.
-        target_error: Largest acceptable standard error of a value.
-        max_passes: Most passes for one row, or None.
-        precision: Precision that the plan must use, or None for the best one on this machine.
-        budget: Plain predictions for a row on average, the pilot included; infinite for no limit.
-        thrifty: Whether the pilot is to cost little beside the run: at most `SHARE_OF_RUN` of the first cells
-            of all rows, those of `PILOT_ROWS` rows, or a tenth of `LEAST_OPERATIONS` if that is less than
-            half of what is left.
+    `REPLICATES` groups of cells on them: the first groups that these rows get. The arguments
+    are those of `MCDropout`, `howsure.plan` and `_Means`; `budget` includes the pilot.
     """
     model = run.model
     if model.limits.fold is None or not len(run.numbers) or not run.outcome.follows_plans:
@@ -158,34 +149,11 @@ def make_plan(
         return Pilot()
     widest = [max(pair) for pair in zip(design.widths, (flat or design).widths, strict=True)]
     shared = levels[0].cost
-    dear = shared > design.cost / 2
-    share, least = SHARE_OF_ROWS, LEAST_CANDIDATES
-    if dear:
-        share, least = SHARE_OF_DEAR_ROWS, LEAST_DEAR_CANDIDATES
     most = tuning.FLAT_PILOT_ROWS if design.is_flat else tuning.PILOT_ROWS
-    sample = _sample(run, min(CANDIDATES, max(least, int(share * len(run.numbers)))))
-    kept: Kept = ()
-    if dear:
-        # The trunk is computed once for the whole sample, and reused for its rows later.
-        trunk = run.trunk(sample)
-        means.trunk(len(sample))
-        kept, found = ((run.numbers[sample], trunk),), FLOAT32
-        chunks_of = run.chunks_of(sample, trunk, rows_per_call(model, widest))
-        first = _first_cell(design, run, sample, list(chunks_of(sample)), means, drawn)
-    else:
-        run, found, first = _in_best_precision(run, design, sample, target_error, precision, means, drawn)
-    drawn.keep(FIRST_STAGE, 0, run.numbers[sample], first)
+    found = _candidates(run, design, widest, target_error, precision, means, drawn)
+    run = found.run
     _, count = means.replicates(design, most, drawn, int(design.is_flat))
-    doubt = run.outcome.doubt(first.mean(axis=0))
-
-    def chosen(count: int) -> tuple[Integers, Floats, list[Chunk]]:
-        rows, stands_for = _choose(sample, doubt, max(1, count))
-        if dear:
-            return rows, stands_for, list(chunks_of(rows))
-        means.trunk(len(rows))
-        return rows, stands_for, list(run.chunks(rows, rows_per_call(run.model, widest)))
-
-    rows, stands_for, chunks = chosen(count)
+    rows, stands_for, chunks = found.chosen(count, means)
     tree = Tree(design, run.model, run.seed, drawn)
     groups = [_passes(tree, run, chunks, FIRST_STAGE, means)]
     usual = _usual_size(groups[0], run.outcome)
@@ -199,7 +167,8 @@ def make_plan(
         compares = means.replicates(flat, len(rows), Drawn())[0] == tuning.REPLICATES
     if flat is not None and (too_dear or (in_doubt and not compares)):
         design, groups, drawn = flat, [], Drawn()
-        rows, stands_for, chunks = chosen(means.replicates(flat, tuning.FLAT_PILOT_ROWS, drawn)[1])
+        count = means.replicates(flat, tuning.FLAT_PILOT_ROWS, drawn)[1]
+        rows, stands_for, chunks = found.chosen(count, means)
     elif better is not None and better != design.ratios:
         design, groups, drawn = design_of(better, levels), [], Drawn()
     tree = Tree(design, run.model, run.seed, drawn)
@@ -214,21 +183,107 @@ def make_plan(
         others = _summed_up(flat_passes, other, run)
         if _product(flat, others, shared, usual) <= _product(design, estimates, shared, usual):
             design, estimates, passes, drawn = flat, others, flat_passes, of_flat
-    one, group = measure_early_errors(estimates, run.outcome, stands_for)
-    one_effect, group_effect = measure_design_effects(passes, run.outcome)
+    design = _with_constants(design, estimates, passes, stands_for, run.outcome)
     first_cells = design.cells if early > EARLY_ENOUGH and not too_dear else 1
     if design.is_flat:
         left = (budget - means.cost / len(run.numbers)) if thrifty else budget
         most = min(
             (max_passes or tuning.MOST_FLAT) // design.passes, int(min(left / (design.cost - shared), 1e9))
         )
-        first_cells = max(1, min(one.units_until_known, most))
-    design = replace(design, first=first_cells, one=one, group=group)
-    design = replace(design, one_effect=one_effect, group_effect=group_effect)
-    spent = Spent(means.passes, means.cost)
+        first_cells = max(1, min(design.one.units_until_known, most))
+    design, spent = replace(design, first=first_cells), Spent(means.passes, means.cost)
     shares = () if design.is_flat else shares
-    plan = Plan(design, shares, found, described(levels), spent, fingerprint_of(model))
-    return Pilot(plan, kept, drawn)
+    plan = Plan(design, shares, found.precision, described(levels), spent, fingerprint_of(model))
+    return Pilot(plan, found.kept, drawn)
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """Rows of which some become those of the pilot.
+
+    Attributes:
+        run: The run, in the precision of the plan.
+        precision: Its name.
+        rows: (m,) their positions.
+        doubt: (m,) how undecided each is after its first cell.
+        kept: Their trunk, if that is expensive: it is computed once for all of them, and reused later.
+        rows_per_call: Rows that run together.
+    """
+
+    run: Run
+    precision: str
+    rows: Integers
+    doubt: Floats
+    kept: Kept
+    rows_per_call: int
+
+    def chosen(self, count: int, means: _Means) -> tuple[Integers, Floats, list[Chunk]]:
+        """Rows of the pilot, how many candidates each stands for, and the rows with their trunks."""
+        rows, stands_for = _choose(self.rows, self.doubt, max(1, count))
+        for _, trunk in self.kept:
+            return rows, stands_for, list(self.run.chunks_of(self.rows, trunk, self.rows_per_call)(rows))
+        means.trunk(len(rows))
+        return rows, stands_for, list(self.run.chunks(rows, self.rows_per_call))
+
+
+def _candidates(
+    run: Run,
+    design: Design,
+    widest: Sequence[int],
+    target_error: float,
+    precision: str | None,
+    means: _Means,
+    drawn: Drawn,
+) -> _Candidates:
+    """A sample of rows, of which the first cell is drawn in the best precision on this machine."""
+    dear = run.model.levels[0].cost > design.cost / 2
+    share, least = SHARE_OF_ROWS, LEAST_CANDIDATES
+    if dear:
+        share, least = SHARE_OF_DEAR_ROWS, LEAST_DEAR_CANDIDATES
+    sample = _sample(run, min(CANDIDATES, max(least, int(share * len(run.numbers)))))
+    kept: Kept = ()
+    found = FLOAT32
+
+    def first_cell(model: PassModel, rows: Integers) -> Floats:
+        here = replace(run, model=model)
+        means.trunk(len(rows))
+        chunks = here.chunks(rows, rows_per_call(model, design.widths))
+        return _first_cell(design, here, rows, chunks, means, drawn)
+
+    if dear:
+        trunk = run.trunk(sample)
+        means.trunk(len(sample))
+        kept = ((run.numbers[sample], trunk),)
+        chunks = run.chunks_of(sample, trunk, rows_per_call(run.model, widest))(sample)
+        first = _first_cell(design, run, sample, list(chunks), means, drawn)
+    # How far a number may be off depends on its unit, so numbers stay in single precision.
+    elif precision == FLOAT32 or run.outcome.has_unit or BFLOAT16 not in run.model.limits.precisions:
+        first = first_cell(run.model, sample)
+    else:
+        reduced = run.model.in_precision(BFLOAT16)
+        first = first_cell(reduced, sample)
+        hardest = np.argsort(run.outcome.doubt(first.mean(axis=0)), kind="stable")[:HARDEST]
+        off = (first[:, hardest] - first_cell(run.model, sample[hardest])).mean(axis=0)
+        if np.sqrt(np.mean(off**2)) <= GOOD_ENOUGH * target_error:
+            run, found = replace(run, model=reduced), BFLOAT16
+        else:
+            first = first_cell(run.model, sample)
+    drawn.keep(FIRST_STAGE, 0, run.numbers[sample], first)
+    doubt = run.outcome.doubt(first.mean(axis=0))
+    return _Candidates(run, found, sample, doubt, kept, rows_per_call(run.model, widest))
+
+
+def _with_constants(
+    design: Design,
+    estimates: Sequence[Sequence[Estimate]],
+    passes: Sequence[Sequence[Floats]],
+    stands_for: Floats,
+    outcome: Outcome,
+) -> Design:
+    """The design with the constants of its error, from groups of cells."""
+    one, group = measure_early_errors(estimates, outcome, stands_for)
+    one_effect, group_effect = measure_design_effects(passes, outcome)
+    return replace(design, one=one, group=group, one_effect=one_effect, group_effect=group_effect)
 
 
 def _usual_size(cells: Sequence[Floats], outcome: Outcome) -> Floats:
@@ -243,35 +298,6 @@ def _product(design: Design, groups: Sequence[Sequence[Estimate]], shared: float
     """Variance of the mean over a group, times the cost of a group: lower is more efficient."""
     means = [np.mean([cell.mean[..., : len(usual)] for cell in group], axis=0) / usual for group in groups]
     return float(np.mean(np.var(means, axis=0, ddof=1)) * (shared + design.cells * (design.cost - shared)))
-
-
-def _in_best_precision(
-    run: Run,
-    design: Design,
-    sample: Integers,
-    target_error: float,
-    precision: str | None,
-    means: _Means,
-    drawn: Drawn,
-) -> tuple[Run, str, Floats]:
-    """The run in the best precision on this machine, its name, and the first cell (W, n, K) of a sample."""
-
-    def first_cell(model: PassModel, rows: Integers) -> Floats:
-        here = replace(run, model=model)
-        means.trunk(len(rows))
-        chunks = here.chunks(rows, rows_per_call(model, design.widths))
-        return _first_cell(design, here, rows, chunks, means, drawn)
-
-    # How far a number may be off depends on its unit, so numbers stay in single precision.
-    if precision == FLOAT32 or run.outcome.has_unit or BFLOAT16 not in run.model.limits.precisions:
-        return run, FLOAT32, first_cell(run.model, sample)
-    reduced = run.model.in_precision(BFLOAT16)
-    found = first_cell(reduced, sample)
-    hardest = np.argsort(run.outcome.doubt(found.mean(axis=0)), kind="stable")[:HARDEST]
-    off = (found[:, hardest] - first_cell(run.model, sample[hardest])).mean(axis=0)
-    if np.sqrt(np.mean(off**2)) <= GOOD_ENOUGH * target_error:
-        return replace(run, model=reduced), BFLOAT16, found
-    return run, FLOAT32, first_cell(run.model, sample)
 
 
 def _first_cell(
