@@ -31,7 +31,7 @@ from howsure.scale.digests import of_content, of_file
 from howsure.scale.folder import PLAN, Manifest
 from howsure.scale.parts import about_of, is_whole, remove_part, save_part
 from howsure.scale.same import Probe, changed_images, check_probe, digests_of, lacking
-from howsure.scale.sample import During, Trial, tried_out
+from howsure.scale.sample import During, TriedOut, tried_out
 from howsure.scale.sources import Reader, SourceFile
 from howsure.scale.work import Part, divided, rows_at_once, usual_size
 from howsure.scale.worker import PartOutcome, Recipe, Worker
@@ -220,7 +220,7 @@ def begun(
 
 
 def _manifest(
-    trial: Trial, reader: Reader, files: Sequence[SourceFile], size: int | None, before: Manifest | None
+    trial: TriedOut, reader: Reader, files: Sequence[SourceFile], size: int | None, before: Manifest | None
 ) -> Manifest:
     """The manifest of this run, in parts of `size` rows, or as before, or as is usual."""
     total = sum(file.rows or 0 for file in files)

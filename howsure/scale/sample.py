@@ -37,7 +37,7 @@ During = Callable[..., AbstractContextManager[Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class Trial:
+class TriedOut:
     """Model, plan and options, tried on a few rows.
 
     Attributes:
@@ -59,7 +59,7 @@ class Trial:
 
 def tried_out(
     recipe: Recipe, models: list[Any], files: Sequence[SourceFile], before: Manifest | None, during: During
-) -> Trial:
+) -> TriedOut:
     """The trial of a model on rows from many places. Without a plan, the folder's is taken, or one is made.
 
     Raises:
@@ -86,7 +86,7 @@ def tried_out(
     worker = Worker(ready, Assessor(models[0], ready.method(models[1:]), ready.asked))
     with during("Assessing", waiting="compiling"):
         probe, result = _tried(worker, (place for place, _ in itertools.chain(pieces, found)))
-    return Trial(ready, worker, probe, result, plan_from, made)
+    return TriedOut(ready, worker, probe, result, plan_from, made)
 
 
 def _readable(
