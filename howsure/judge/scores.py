@@ -384,7 +384,7 @@ def of_ranking(confidence: Floats, right: Floats) -> dict[str, Measured]:
     area, parts = area_under_risk(confidence, 1 - right)
     wrong = mistakes / rows
     slope = np.log1p(-wrong) if wrong < 1 else 0.0  # of e + (1 − e) log(1 − e), least area at error rate e
-    excess = area - _least_area(rows - mistakes, mistakes)
+    excess = round(area - _least_area(rows - mistakes, mistakes), 14) + 0.0  # rounding errors are no excess
     auroc, fpr95 = told_apart(confidence[right == 1], confidence[right == 0])
     place = np.argsort(right == 0, kind="stable")
 

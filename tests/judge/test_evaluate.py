@@ -93,6 +93,12 @@ def test_areas_agree_with_a_loop_over_random_orders_of_equals():
     assert found.excess_aurc.value == pytest.approx(found.aurc.value - best)
 
 
+def test_a_perfect_order_has_no_excess_whatever_rounding_leaves():
+    answers = howsure.Certainty.from_probabilities([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], ["a", "b"])
+    found = howsure.evaluate(answers, ["a", "b", "b"])
+    assert str(found.excess_aurc) == "0"
+
+
 def test_the_parts_of_the_brier_score_add_up_where_bins_hold_one_value():
     random = np.random.default_rng(0)
     first = random.choice([0.1, 0.3, 0.6, 0.9], size=2000)
