@@ -13,7 +13,7 @@ These compute the numbers:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, ClassVar, Self, TypeVar
@@ -200,15 +200,16 @@ class OfProbabilities(Result[OneRow]):
     expected_entropy_error: Floats
     mutual_information_error: Floats
     thresholds: Thresholds
+    method: Mapping[str, Any]
 
     @property
     def _distributions(self) -> Floats:
         """(N, K) probabilities of the classes, or (N, K, 2) those of no and yes for each label."""
-        raise NotImplementedError
+        return self.probabilities
 
     @property
     def _distribution_errors(self) -> Floats:
-        raise NotImplementedError
+        return self.mc_error
 
     @cached_property
     def entropy(self) -> Floats:
@@ -243,7 +244,8 @@ class OfProbabilities(Result[OneRow]):
 
     @cached_property
     def _judged(self) -> tuple[NDArray[np.str_], Booleans]:
-        found = verdicts.judge(self._distributions, self._distribution_errors, self.thresholds)
+        few = verdicts.too_few(self.method, self.passes)
+        found = verdicts.judge(self._distributions, self._distribution_errors, self.thresholds, few)
         return read_only(found[0]), read_only(found[1])
 
     @property
@@ -264,7 +266,9 @@ class OfProbabilities(Result[OneRow]):
         """
         times = verdicts.times_to_settle(self._distributions, self._distribution_errors, self.thresholds)
         passes = np.broadcast_to(self.passes, times.T.shape).T
-        return read_only(np.where(self.settled, passes, np.ceil(times * passes).astype(np.int64)))
+        least = verdicts.LEAST_DRAWN * verdicts.too_few(self.method, passes)
+        more = np.maximum(np.ceil(times * passes), least).astype(np.int64)
+        return read_only(np.where(self.settled, passes, more))
 
     @cached_property
     def reason(self) -> NDArray[np.object_]:

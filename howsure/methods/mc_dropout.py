@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
+from howsure.answers.verdict import DRAWN
 from howsure.arguments import check_flag, check_type, check_whole
 from howsure.errors import InputError
 from howsure.methods.protocol import Job, Needs, Passes, Progress
@@ -145,7 +146,7 @@ class MCDropout:
             "more": "max_passes={passes}" if self.passes is None else "passes={passes}",
             "shows": "its passes tell how far thinned networks disagree, which one plain prediction cannot",
         }
-        return {"name": "MC dropout", **given, "words": words}
+        return {"name": DRAWN, **given, "words": words}
 
     @property
     def needs(self) -> Needs:

@@ -96,12 +96,11 @@ def _divided(passes: int, groups: int) -> tuple[int, ...]:
     return (size + 1,) * larger + (size,) * (groups - larger)
 
 
-def balanced_size(sites: Sequence[Site], largest: int | None = None) -> int:
+def balanced_size(sites: Sequence[Site], largest: int = LARGEST_EARLY_GROUP) -> int:
     """Smallest group size with a whole number of drops at every site, or the closest to that."""
-    largest = LARGEST_EARLY_GROUP if largest is None else largest
     rates = [site.rate for site in sites if site.kind in BERNOULLI_KINDS and site.rate < 1]
     if not rates:
-        return LARGEST_EARLY_GROUP
+        return min(LARGEST_EARLY_GROUP, largest)
     uneven = {
         size: sum(part * (1 - part) for part in (whole_and_part(rate * size)[1] for rate in rates))
         for size in range(2, largest + 1)

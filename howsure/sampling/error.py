@@ -30,7 +30,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Protocol
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -38,6 +38,9 @@ from numpy.typing import ArrayLike, NDArray
 from howsure import tuning
 from howsure.data.typed import COUNT, FROM_0, POSITIVE
 from howsure.statistics import widening
+
+if TYPE_CHECKING:
+    from howsure.sampling.design import Design
 
 UNSEEN = 0.0001
 """Added to p (1 − p) for nearly certain rows: one that happens to have seen none of the rare passes that
@@ -89,30 +92,6 @@ class Columns(Protocol):
 
     def spread(self, spread: Any) -> Any:
         """(…, C) as `Outcome.spread`."""
-        ...
-
-
-class Planned(Protocol):
-    """The part of a `Design` that its error follows."""
-
-    @property
-    def cells(self) -> int:
-        """Cells in a group."""
-        ...
-
-    @property
-    def is_flat(self) -> bool:
-        """True if every pass has its own masks at all levels."""
-        ...
-
-    @property
-    def one(self) -> EarlyError:
-        """Constants of one cell."""
-        ...
-
-    @property
-    def group(self) -> EarlyError:
-        """Constants of the mean over a group."""
         ...
 
 
@@ -226,7 +205,7 @@ def seen(units: Units) -> tuple[Floats, Any]:
     return squared * ((units.count - 1) / units.count) + units.pairs.missed(units), units.count + 1
 
 
-def error_of(units: Units, columns: Columns, design: Planned | None = None) -> tuple[Floats, Floats]:
+def error_of(units: Units, columns: Columns, design: Design | None = None) -> tuple[Floats, Floats]:
     """The error of the mean over all passes of some rows.
 
     Args:

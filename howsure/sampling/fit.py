@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq, nnls
 from scipy.special import polygamma
 
+from howsure import tuning
 from howsure.sampling.error import MOST_ALIKE, NONE, ONE, EarlyError, Ends, Floats, Usual, undecided, unseen
 from howsure.sampling.outcome import Outcome
 
@@ -18,6 +19,16 @@ LEAST_ALIKE = 3.0
 whose own are far smaller than expected."""
 
 
+def missed_by(passes: int, seen: int) -> float:
+    """Squared error of rows that look certain by luck, as far as a pilot meets fewer than a whole one.
+
+    If a share π of all passes differs, T flat `passes` miss it with probability (1 − π)^T, and are off by π
+    then: that weighs most at π = 2 / (T + 2). Where none of n `seen` rows is one, ½ may be (Jeffreys).
+    """
+    whole = tuning.FLAT_PILOT_ROWS * tuning.REPLICATES
+    return 0.5 * (2 / (passes + 2)) ** 2 * max(0.0, 1 / seen - 1 / whole)
+
+
 def fit_early_error(
     mean: Floats,
     squared: Floats,
@@ -27,6 +38,7 @@ def fit_early_error(
     outcome: Outcome,
     stands_for: Floats,
     replicates: int,
+    missed: float = 0.0,
 ) -> EarlyError:
     """Fit the constants to what a pilot measured.
 
@@ -44,6 +56,7 @@ def fit_early_error(
         outcome: The outcome that defines the columns.
         stands_for: (n,) how many rows each of these stands for.
         replicates: How many independent groups there are.
+        missed: Added to the usual errors; see `missed_by`.
     """
     families, usable = np.array(outcome.families), outcome.fitted_on(mean.mean(axis=0))
     fitted = [usable & (families == family) for family in range(max(outcome.families) + 1)]
@@ -63,6 +76,7 @@ def fit_early_error(
         own = ((1 - w) * low + w * high)[:, of] * variance[of]
         expected = late_of_rows + (w[:, of] * own + (1 - w[:, of]) * (terms[:, of] @ usual)).mean(axis=0)
         alike = _alike(undecided, of_rows, expected, replicates)
+        usual = (*usual[:2], usual[2] + missed)
         return usual, usual_late, of_variance, of_spread, alike
 
     of = np.broadcast_to(fitted[0], mean.shape)

@@ -11,7 +11,7 @@ from howsure.sampling.between import LEVELS, SMALLEST, spread_variance
 from howsure.sampling.between_numbers import spread_variance as number_spread_variance
 from howsure.sampling.design import INDEPENDENT, DesignEffect
 from howsure.sampling.error import EarlyError, Estimate, widened
-from howsure.sampling.fit import fit_early_error
+from howsure.sampling.fit import fit_early_error, missed_by
 from howsure.sampling.outcome import Outcome
 
 Floats = NDArray[np.float64]
@@ -45,9 +45,10 @@ def measure_early_errors(
     group = _squares(of_groups, of_groups.var(axis=0, ddof=1))
     of_one, one, late_of_one = (each.reshape(-1, *variance.shape) for each in (of_cells, one, late))
     of_group, more = late.mean(axis=1) / cells, (outcome, stands_for, len(replicates))
+    missed = 0.0 if late.any() else missed_by(replicates[0][0].passes, len(replicates) * len(stands_for))
     return (
-        fit_early_error(of_one, one, late_of_one, variance, np.zeros_like(between), *more),
-        fit_early_error(of_groups, group, of_group, variance, between, *more),
+        fit_early_error(of_one, one, late_of_one, variance, np.zeros_like(between), *more, missed),
+        fit_early_error(of_groups, group, of_group, variance, between, *more, missed),
     )
 
 

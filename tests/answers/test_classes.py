@@ -360,6 +360,23 @@ def test_what_is_not_settled_names_the_option_of_its_method(method, said):
     assert row.passes_to_settle.tolist() == [126]
 
 
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        (howsure.MCDropout(passes=9), "9 passes do not settle it: try passes=18."),
+        (howsure.MCDropout(budget=5), "4 passes do not settle it: try max_passes=10."),
+        (howsure.Ensemble([object()]), None),
+        (howsure.Ensemble([object()], each=howsure.MCDropout()), None),
+    ],
+)
+def test_nine_passes_that_were_drawn_settle_nothing_and_nine_members_do(method, said):
+    passes = np.array([4 if method == howsure.MCDropout(budget=5) else 9])
+    row = make([[0.99, 0.01]], 0.001, method=dict(method.settings), passes=passes)
+    assert row.settled.tolist() == [said is None]
+    assert str(row[0]).endswith(said or "sure.")
+    assert row.verdict.tolist() == ["sure"]
+
+
 def test_what_is_seen_of_doubt_is_said_of_what_the_passes_are():
     settings = dict(howsure.Ensemble([object()]).settings)
     text = sentence([0.55, 0.45], share=0.8, method=settings, expected_entropy_error=np.array([0.005]))

@@ -274,6 +274,14 @@ def test_overlap_is_the_mean_dice_of_pairs_from_different_groups():
     assert np.isnan(counts.overlap[2])
 
 
+def test_nine_passes_settle_no_position_and_ten_do():
+    few, enough = (
+        howsure.assess(network(), rows(), method=howsure.MCDropout(passes=each)) for each in (9, 10)
+    )
+    assert few.unsettled.tolist() == [1.0] * N
+    assert (enough.unsettled < 1).any()
+
+
 def test_overlap_is_known_of_thousands_of_passes_whose_groups_are_large():
     found = howsure.assess(network(), rows(), method=howsure.MCDropout(passes=2000))
     few = howsure.assess(network(), rows(), method=howsure.MCDropout(passes=24, balanced=False))

@@ -20,6 +20,7 @@ from howsure.answers.verdict import (
     judge,
     pick,
     times_to_settle,
+    too_few,
     top_two,
 )
 from howsure.errors import InputError
@@ -102,6 +103,18 @@ def test_threshold_for_coin_flip_out_of_range_or_overlapping(sure, coin_flip):
 )
 def test_settled_where_no_threshold_is_within_the_margin(probabilities, mc_error, settled):
     assert words(probabilities, mc_error)[1].tolist() == [settled]
+
+
+def test_fewer_than_ten_drawn_passes_settle_nothing():
+    p, error = np.tile([0.99, 0.01], (3, 4, 5, 1)), np.full((3, 4, 5, 2), 0.001)
+    few = too_few({"name": "MC dropout"}, np.array([2, 9, 10]))
+    assert few.tolist() == [True, True, False]
+    assert not too_few({"name": "ensemble"}, np.array([2, 9, 10])).any()
+    for at in ((slice(None), 0, 0), (slice(None), 0), slice(None)):  # classes, labels, positions
+        settled = judge(p[at], error[at], Thresholds(), few)[1]
+        assert settled.shape == p[at].shape[:-1]
+        assert not settled[:2].any()
+        assert settled[2].all()
 
 
 def test_settled_means_that_no_error_within_the_margin_changes_the_verdict():

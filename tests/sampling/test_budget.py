@@ -14,6 +14,7 @@ from howsure.models.arrays import ArrayModel, Dropout
 from howsure.sampling.budget import Purse, multiply_adds, usual_budget
 from howsure.sampling.design import flat_design
 from howsure.sampling.outcome import Estimates
+from howsure.sites import GAUSSIAN_NOISE, UNIFORM
 from tests.sampling.networks import dense, late_is_cheap, same, trunk_is_dear
 
 COUNTS = (20, 120)
@@ -116,6 +117,18 @@ def test_a_cell_costs_no_more_than_the_budget():
         design = flat_design(dear, budget=budget)
         assert (design and design.passes) == passes
         assert design is None or design.cost <= budget
+
+
+@pytest.mark.parametrize("kind", [UNIFORM, GAUSSIAN_NOISE])
+@pytest.mark.parametrize(("budget", "passes"), [(5, 2), (8, 4), (20, 10)])
+def test_nor_does_one_of_draws_that_are_no_dropout(kind, budget, passes):
+    levels = [
+        replace(level, sites=tuple(replace(site, kind=kind) for site in level.sites))
+        for level in flat(0.1)[0].levels
+    ]
+    design = flat_design(levels, budget=budget)
+    assert design.passes == passes
+    assert design.cost <= budget / 2 + 1e-9
 
 
 @pytest.mark.parametrize("network", [late_is_cheap, trunk_is_dear])

@@ -13,7 +13,7 @@ from howsure.answers.classes.result import Certainty
 from howsure.answers.distributions import OneOfClasses
 from howsure.answers.elsewhere import GIVEN_PROBABILITIES
 from howsure.answers.outputs import read_outputs, to_probabilities
-from howsure.answers.verdict import judge
+from howsure.answers.verdict import LEAST_DRAWN, judge
 from howsure.bare.given import Kind
 from howsure.bare.rounding import distributions
 from howsure.data.labels import check_class_names, check_labels
@@ -91,7 +91,7 @@ class Classes(OneOfClasses):
     def is_enough(self, estimates: Estimates, target_error: float) -> Booleans:
         """(n,) whether every probability is known to `target_error` and the verdict is settled."""
         p, mc_error = estimates.mean[:, : self.width], estimates.error[:, : self.width]
-        _, settled = judge(p, mc_error, self.thresholds)
+        _, settled = judge(p, mc_error, self.thresholds, estimates.passes < LEAST_DRAWN)
         return np.asarray(np.all(mc_error <= target_error, axis=-1) & settled)
 
     def check_truth(self, labels: Any, rows: int) -> Integers:

@@ -246,14 +246,6 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
         runner_up = self.probability - self.gap
         return read_only(verdicts.has_no_clear_answer(self.verdict, self.probability, runner_up))
 
-    @property
-    def _distributions(self) -> Floats:
-        return self.probabilities
-
-    @property
-    def _distribution_errors(self) -> Floats:
-        return self.mc_error
-
     @cached_property
     def reason(self) -> NDArray[np.object_]:
         """(N,) words, `doubt within passes`, `passes disagree`, `too few passes`, `unfamiliar`, or None.

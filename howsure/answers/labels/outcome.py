@@ -13,7 +13,7 @@ from howsure.answers.distributions import SMALLEST, Distributions
 from howsure.answers.elsewhere import GIVEN_PROBABILITIES
 from howsure.answers.labels.result import MultilabelCertainty, no_and_yes
 from howsure.answers.outputs import SUM_OFF, check_trained_for
-from howsure.answers.verdict import judge
+from howsure.answers.verdict import LEAST_DRAWN, judge
 from howsure.bare.given import Kind
 from howsure.bare.rounding import check_range
 from howsure.data.labels import check_class_names, check_yes_or_no
@@ -149,7 +149,8 @@ class Labels(Distributions):
     def is_enough(self, estimates: Estimates, target_error: float) -> Booleans:
         """(n,) whether every probability is known to `target_error` and every verdict is settled."""
         p, mc_error = estimates.mean[:, : self.width], estimates.error[:, : self.width]
-        _, settled = judge(no_and_yes(p), np.stack([mc_error, mc_error], axis=-1), self.thresholds)
+        errors = np.stack([mc_error, mc_error], axis=-1)
+        _, settled = judge(no_and_yes(p), errors, self.thresholds, estimates.passes < LEAST_DRAWN)
         return np.asarray(np.all((mc_error <= target_error) & settled, axis=-1))
 
     def check_truth(self, labels: Any, rows: int) -> Booleans:

@@ -23,7 +23,7 @@ from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.scores import loss_of
 from howsure.answers.positions.truth import truths_of
 from howsure.answers.registry import POSITIONS, check_kind
-from howsure.answers.verdict import judge, pick, top_two
+from howsure.answers.verdict import judge, pick, too_few, top_two
 from howsure.data.typed import FINITE, POSITIVE, numbers
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import (
@@ -454,7 +454,7 @@ def _maps_of_row(result: DenseCertainty, at: int, theta: Floats, relabelled: boo
         "mc_error": pick(error, label),
         "entropy": entropy,
         "expected_entropy": np.minimum(share, 1) * entropy,
-        "settled": judge(q, error, result.thresholds)[1],
+        "settled": judge(q, error, result.thresholds, too_few(result.method, result.passes[at]))[1],
         "all_probabilities": q,
         "all_errors": error,
     }

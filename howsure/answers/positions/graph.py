@@ -14,9 +14,8 @@ import numpy as np
 from howsure.answers.classes.graph import ClassesGraph
 from howsure.answers.graph import CODES, Numbers, UnitsOf, Wanted, near_a_threshold
 from howsure.answers.positions.result import DenseCertainty
-from howsure.answers.verdict import COIN_FLIP, pick, top_two
+from howsure.answers.verdict import COIN_FLIP, margin_of, pick, top_two
 from howsure.onnx.traced import Value, place_of_largest
-from howsure.results.thresholds import Thresholds
 from howsure.sampling.error import seen
 from howsure.statistics import ERROR_FLOOR, widening
 
@@ -106,24 +105,6 @@ class PositionsGraph(ClassesGraph):
             "share_error": np.maximum(np.sqrt(squared) * float(widening(count)), ERROR_FLOOR),
             "share_spread": np.sqrt(shares.var(axis=0) + squared),
         }
-
-
-def margin_of(top: Any, gap: Any, top_error: Any, other_error: Any, limits: Thresholds) -> Any:
-    """(…) how far a verdict is from not being settled; below 0 it is not settled.
-
-    The conditions of `howsure.answers.verdict.judge`, as numbers.
-
-    Args:
-        top: (…) probability of the label.
-        gap: (…) its lead over the runner-up.
-        top_error: (…) standard error of `top`.
-        other_error: (…) that of the runner-up.
-        limits: Thresholds of the verdicts.
-    """
-    of_top, of_gap = 1.96 * top_error, 1.96 * (top_error + other_error)
-    leaning = np.minimum(limits.sure - top - of_top, gap - limits.coin_flip - of_gap)
-    undecided = np.where(gap <= limits.coin_flip, limits.coin_flip - gap - of_gap, leaning)
-    return np.where(top >= limits.sure, top - limits.sure - of_top, undecided)
 
 
 def numbers(result: DenseCertainty, tolerance: float) -> Numbers:

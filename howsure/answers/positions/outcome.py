@@ -26,7 +26,7 @@ from howsure.answers.positions.padding import given_counts, own_counts
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.tally import PassesTally
 from howsure.answers.positions.truth import IGNORED, truth_map
-from howsure.answers.verdict import judge, pick, top_two
+from howsure.answers.verdict import LEAST_DRAWN, judge, pick, too_few, top_two
 from howsure.data.labels import check_class_names
 from howsure.data.moves import Change, Layout
 from howsure.data.row_numbers import row_number
@@ -301,7 +301,7 @@ class Positions(OneOfClasses):
         """(n,) whether `SHARE_KNOWN` of the positions that count are settled and known to `target_error`."""
         signed, error, *_ = *self.parts(estimates.mean)[:1], *self.parts(estimates.error)[:1]
         p = signed if self.counts is None else np.abs(signed)
-        _, settled = judge(p, error, self.thresholds)
+        _, settled = judge(p, error, self.thresholds, estimates.passes < LEAST_DRAWN)
         known = settled & (pick(error, p.argmax(axis=-1)) <= target_error)
         there = signed.sum(axis=-1) > 0
         known, there = ((each & there).reshape(len(known), -1).sum(axis=1) for each in (known, there))
@@ -336,7 +336,7 @@ class Positions(OneOfClasses):
         fields = self.told(estimates, told)
         p, error = fields["probabilities"], fields["mc_error"]
         label, runner_up = top_two(p)
-        _, settled = judge(p, error, self.thresholds)
+        _, settled = judge(p, error, self.thresholds, too_few(told.method, estimates.passes))
         top, expected = pick(p, label), fields["expected_entropy"][..., 0]
         share, share_error, overlap = np.moveaxis(np.asarray(estimates.of_rows), 1, 0)
         kept: dict[str, Any] = {"all_probabilities": p, "all_errors": error} if self.keep else {}
