@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq, nnls
 from scipy.special import polygamma
 
-from howsure import tuning
 from howsure.sampling.error import MOST_ALIKE, NONE, ONE, EarlyError, Ends, Floats, Usual, undecided, unseen
 from howsure.sampling.outcome import Outcome
 
@@ -19,14 +18,17 @@ LEAST_ALIKE = 3.0
 whose own are far smaller than expected."""
 
 
+WHOLE = 300
+"""Rows times replicates of a whole pilot, at least. With its constants errors hold (docs/fresh.md)."""
+
+
 def missed_by(passes: int, seen: int) -> float:
     """Squared error of rows that look certain by luck, as far as a pilot meets fewer than a whole one.
 
     If a share π of all passes differs, T flat `passes` miss it with probability (1 − π)^T, and are off by π
     then: that weighs most at π = 2 / (T + 2). Where none of n `seen` rows is one, ½ may be (Jeffreys).
     """
-    whole = tuning.FLAT_PILOT_ROWS * tuning.REPLICATES
-    return 0.5 * (2 / (passes + 2)) ** 2 * max(0.0, 1 / seen - 1 / whole)
+    return 0.5 * (2 / (passes + 2)) ** 2 * max(0.0, 1 / seen - 1 / WHOLE)
 
 
 def fit_early_error(

@@ -19,9 +19,9 @@ from howsure.sampling.error import (
     error_of,
     widened,
 )
-from howsure.sampling.fit import LEAST_ALIKE, fit_early_error, missed_by
+from howsure.sampling.fit import LEAST_ALIKE, WHOLE, fit_early_error, missed_by
 from howsure.sampling.measure import measure_early_errors
-from howsure.tuning import FLAT_PILOT_ROWS, REPLICATES
+from howsure.tuning import REPLICATES
 
 WIDENED = widened(2 * (REPLICATES - 1))
 NOTHING_USUAL = ((0.0, 0.0, 0.0),) * 4
@@ -150,7 +150,7 @@ def test_rows_that_look_certain_have_the_error_of_those_that_look_so(random):
     assert told == pytest.approx((1 - w) * (0.999 - p.mean()) ** 2 * widened(MOST_ALIKE), rel=0.05)
 
 
-@pytest.mark.parametrize(("passes", "rows"), [(10, 7), (20, 7), (20, 20)])
+@pytest.mark.parametrize(("passes", "rows"), [(10, 7), (20, 7), (20, 12)])
 def test_a_small_pilot_allows_for_rows_that_look_certain_by_luck_which_it_did_not_meet(random, passes, rows):
     """In two of a hundred rows a share of the passes differs, and all that are drawn agree by luck."""
     share = np.where(random.random(50_000) < 0.02, random.uniform(0.02, 0.2, size=50_000), 0.0)
@@ -170,12 +170,11 @@ def test_a_small_pilot_allows_for_rows_that_look_certain_by_luck_which_it_did_no
 
 
 def test_a_whole_pilot_needs_no_allowance():
-    whole = FLAT_PILOT_ROWS * REPLICATES
-    assert missed_by(20, whole) == missed_by(20, 2 * whole) == 0
+    assert missed_by(20, WHOLE) == missed_by(20, 2 * WHOLE) == 0
     assert missed_by(10, 50) > missed_by(20, 50) > missed_by(20, 100) > 0
     share = np.linspace(0, 1, 100_001)
     worst = share[np.argmax(share**2 * (1 - share) ** 20)]
-    assert missed_by(20, 50) == pytest.approx(worst**2 / 2 * (1 / 50 - 1 / whole), rel=1e-3)
+    assert missed_by(20, 50) == pytest.approx(worst**2 / 2 * (1 / 50 - 1 / WHOLE), rel=1e-3)
 
 
 def test_rows_that_never_differ_have_no_error():
