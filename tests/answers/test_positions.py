@@ -13,7 +13,7 @@ from howsure.answers.positions.outcome import Positions
 from howsure.answers.positions.regions import regions_of
 from howsure.answers.positions.tally import PassCounts, PassesTally
 from howsure.answers.positions.tiles import Tiling
-from howsure.conformance import check_outcome, check_result
+from howsure.conformance import check_result
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.results.thresholds import Thresholds
@@ -55,11 +55,6 @@ def test_there_may_be_one_to_three_axes_of_positions(sides):
     assert result.share.shape == result.overlap.shape == (N, K)
     np.testing.assert_allclose(result.share.sum(axis=1), 1)
     check_result(result)
-
-
-def test_an_outcome_keeps_its_promises():
-    outcome = Positions("u", "logits", "float32", tuple(NAMES), Thresholds(), (H, W), 2)
-    check_outcome(outcome, np.random.default_rng(0).normal(size=(5, 9, H, W, K)).astype(np.float32))
 
 
 def test_maps_follow_from_the_probabilities(result):

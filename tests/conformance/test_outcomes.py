@@ -7,6 +7,8 @@ import howsure
 from howsure.answers.classes.outcome import Classes
 from howsure.answers.labels.outcome import Labels
 from howsure.answers.numbers.outcome import Numbers
+from howsure.answers.positions.outcome import Positions
+from howsure.answers.registry import answers
 from howsure.conformance import check_outcome
 
 LIMITS = howsure.Thresholds()
@@ -35,6 +37,10 @@ OUTCOMES = {
     "labels of logits": (Labels("m", "label-logits", NAMES, LIMITS), raw(5, "linear")),
     "numbers": (Numbers("m", "values", NAMES), 1e6 * raw(5, "linear")),
     "means and variances": (Numbers("m", "mean-variance", NAMES[:2]), raw(4, "sigmoid")),
+    "positions": (
+        Positions("m", "logits", "float32", NAMES, LIMITS, (2, 3), 2),
+        raw(30, "linear").reshape(7, 9, 2, 3, 5),
+    ),
     "means and log variances": (Numbers("m", "mean-log-variance", NAMES[:2]), raw(4, "linear")),
 }
 
@@ -42,3 +48,7 @@ OUTCOMES = {
 @pytest.mark.parametrize("name", OUTCOMES)
 def test_an_outcome_keeps_to_the_seam(name):
     check_outcome(*OUTCOMES[name])
+
+
+def test_every_kind_has_its_outcome_here():
+    assert {each.outcome_type for each in answers()} == {type(outcome) for outcome, _ in OUTCOMES.values()}

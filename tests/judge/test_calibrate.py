@@ -3,6 +3,7 @@
 import json
 import pickle
 from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,6 +134,41 @@ def test_classes_and_rows_may_come_in_any_order():
     one = maps.fitted(p, labels)
     other = maps.fitted(p[rows][:, order], np.argsort(order)[labels[rows]])
     np.testing.assert_allclose(maps.mapped(other, p[:, order]), maps.mapped(one, p)[:, order], atol=1e-8)
+
+
+@pytest.mark.parametrize("name", maps.METHODS)
+def test_each_method_is_explained_saved_and_learns_what_it_says(name, tmp_path):
+    docs = (Path(__file__).parents[2] / "docs" / "calibrate.md").read_text(encoding="utf-8")
+    (row,) = (line for line in docs.splitlines() if line.startswith("| classes, several labels |"))
+    assert f"`{name}`" in row
+    p, labels = draw()
+    learnt = calibrate(certainty_of(p), labels, method=name)
+    shapes = {key: shape for key, (shape, _) in maps.METHODS[name].learnt(3).items()}
+    assert {key: each.shape for key, each in learnt.parameters.items()} == shapes
+    learnt.save(tmp_path / "learnt.json")
+    again = Calibrator.load(tmp_path / "learnt.json")
+    for found in (again, pickle.loads(pickle.dumps(learnt))):
+        changed = found(certainty_of(p)).probabilities
+        np.testing.assert_array_equal(changed, learnt(certainty_of(p)).probabilities)
+
+
+@pytest.mark.parametrize("name", maps.METHODS)
+def test_the_rows_move_a_fit_as_leaving_each_out_does(name):
+    """The jackknife of the NLL of all rows, which knows nothing of slopes (Efron 1982)."""
+    p, labels = draw(rows=120)
+    using = maps.METHODS[name]
+    fit = using.fit(p, labels)
+
+    def mean_nll(parameters):
+        return nll_of(using.apply(parameters, fresh), of_fresh)
+
+    fresh, of_fresh = draw(rows=500, temperature=0.8, seed=5)
+    without = [using.fit(np.delete(p, row, axis=0), np.delete(labels, row)) for row in range(120)]
+    jackknifed = mean_nll(fit) - np.array([mean_nll(each) for each in without])
+    slopes = using.slopes(fit, fresh, of_fresh)[0, 0].reshape(500, -1).mean(axis=0)
+    moved = using.moves(fit, p, labels).reshape(120, -1) @ slopes
+    assert np.corrcoef(moved, jackknifed)[0, 1] > 0.99
+    assert np.linalg.norm(moved) == pytest.approx(np.linalg.norm(jackknifed), rel=0.1)
 
 
 # --- its own uncertainty ------------------------------------------------------------------------------

@@ -1,6 +1,8 @@
 """Scores agree with scikit-learn, torchmetrics and plain loops; intervals cover; bad input is said."""
 
+import inspect
 import itertools
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +14,7 @@ from sklearn.metrics import recall_score
 
 import howsure
 from howsure.answers.classes.evaluate import OUTSIDE, beside, told_apart
-from howsure.answers.classes.scores import DRAWS
+from howsure.answers.classes.scores import DRAWS, METRICS
 from howsure.errors import InputError
 from howsure.judge.scores import LEAST_MISTAKES, Score
 from tests.made import certainty_of
@@ -97,6 +99,14 @@ def test_a_perfect_order_has_no_excess_whatever_rounding_leaves():
     answers = howsure.Certainty.from_probabilities([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], ["a", "b"])
     found = howsure.evaluate(answers, ["a", "b", "b"])
     assert str(found.excess_aurc) == "0"
+
+
+def test_the_value_of_each_score_is_compared_with_what_something_else_finds():
+    """A new score is named here until a test of this file has an oracle for it."""
+    text = inspect.getsource(sys.modules[__name__])
+    without = {name for name in METRICS if f".{name}.value == pytest.approx(" not in text}
+    # Tests compare the first three by their sum, and the areas in a loop over their names.
+    assert without == {"brier_reliability", "brier_resolution", "brier_uncertainty", *OUTSIDE} - {OUTSIDE[1]}
 
 
 def test_the_parts_of_the_brier_score_add_up_where_bins_hold_one_value():
