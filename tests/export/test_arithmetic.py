@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
+from howsure.answers.classes import maps
 from howsure.answers.classes.outcome import Classes
 from howsure.answers.labels.outcome import Labels
 from howsure.judge.calibrate import calibrate
@@ -136,14 +137,15 @@ def test_nodes_do_not_grow_with_passes(few, many):
     assert nodes[0] == nodes[1] < 200
 
 
-def test_calibrated_probabilities_are_those_of_the_calibrator(random):
+@pytest.mark.parametrize("method", maps.METHODS)
+def test_calibrated_probabilities_are_those_of_the_calibrator(random, method):
     outcome, outputs = OUTCOMES["logits"]
     first = first_passes(Plan(DESIGNS["one cell of two"]), LEVELS, 0, outcome)
     raw = raw_outputs(outcome, outputs, first.passes, random)
     expected = in_numpy(outcome, first, raw)
     truth = [random.choice(4, p=p / p.sum()) for p in expected.probabilities**0.5]
     with warnings.catch_warnings(action="ignore"):  # so few rows teach little
-        calibrator = calibrate(expected, truth)
+        calibrator = calibrate(expected, truth, method=method)
     found = run(columns_graph(outcome, first, (outputs,), calibrator), raw)
     calibrated = calibrator(expected)
     assert np.abs(found["calibrated"] - calibrated.probabilities).max() < 5e-6

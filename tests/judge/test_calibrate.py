@@ -511,10 +511,11 @@ def test_in_words():
 def test_what_cannot_be_calibrated():
     p, labels = draw(rows=50)
     certainty = certainty_of(p)
-    with pytest.raises(InputError, match=r"cannot be used\. Expected: one of 'temperature'\. .*'platt'"):
+    known = ", ".join(map(repr, maps.METHODS))
+    with pytest.raises(InputError, match=rf"cannot be used\. Expected: one of {known}\. .*'platt'"):
         calibrate(certainty, labels, method="platt")
     for method in ("vector", "isotonic"):
-        with pytest.raises(InputError, match=rf"by '{method}'\. .*'temperature'\. .*docs/calibrate\.md"):
+        with pytest.raises(InputError, match=rf"by '{method}'\. .*{known}\. .*docs/calibrate\.md"):
             calibrate(certainty, labels, method=method)
     with pytest.raises(InputError, match=r"not an assessed set.*Received: ndarray"):
         calibrate(p, labels)
