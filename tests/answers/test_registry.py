@@ -53,6 +53,7 @@ def test_a_word_of_other_kinds_gives_one_of_them_or_is_refused(kind, word):
 @pytest.mark.filterwarnings("ignore:.*wrote as csv")
 def test_its_csv_is_read_as_the_same_answers_or_refused(kind, tmp_path):
     result = case_of(kind.name).result
+    assert type(result) is kind.result_type
     result.save(tmp_path / "rows.csv")
     try:
         again = read_result(tmp_path / "rows.csv")
