@@ -184,12 +184,14 @@ class Limits:
         trunk: Most numbers in a tensor while the shared first part (trunk) is computed.
         trunk_size: Numbers in a trunk, for one row.
         precisions: Types of number in which passes can run. The first is used unless a plan names another.
+        compiles: Whether each new number of rows takes compiling, so that few of them should occur.
     """
 
     fold: int | None
     trunk: int
     trunk_size: int
     precisions: tuple[str, ...] = (FLOAT32,)
+    compiles: bool = True
 
 
 class Trunk(Protocol):

@@ -289,6 +289,7 @@ class TorchModel:
             fold=tuning.LARGEST_FOLD if self.examination.foldable else None,
             trunk=tuning.LARGEST_FOLD,
             trunk_size=self._row_size,
+            compiles=False,
         )
 
     @property
