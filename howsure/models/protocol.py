@@ -133,6 +133,7 @@ class ModelInfo:
         keeps_loss: True if the model knows its loss. PyTorch modules do not, nor does a Keras model before it
             is compiled; then K linear outputs alone do not show that they are logits.
         heads: Paths of the layers whose products form the outputs, as far as howsure can see.
+        compiles: True if each new number of rows takes compiling, so that few of them should occur.
     """
 
     name: str
@@ -156,6 +157,7 @@ class ModelInfo:
     padding: int | None = None
     keeps_loss: bool = True
     heads: tuple[str, ...] = ()
+    compiles: bool = True
 
 
 @dataclass(frozen=True)
@@ -184,14 +186,12 @@ class Limits:
         trunk: Most numbers in a tensor while the shared first part (trunk) is computed.
         trunk_size: Numbers in a trunk, for one row.
         precisions: Types of number in which passes can run. The first is used unless a plan names another.
-        compiles: Whether each new number of rows takes compiling, so that few of them should occur.
     """
 
     fold: int | None
     trunk: int
     trunk_size: int
     precisions: tuple[str, ...] = (FLOAT32,)
-    compiles: bool = True
 
 
 class Trunk(Protocol):

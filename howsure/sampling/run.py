@@ -90,7 +90,7 @@ class Run:
         size = fixed or min(self.batch_size, rows_per_call)
         for start in range(0, len(positions), size):
             chunk = positions[start : start + size]
-            wanted = fixed or (min(size, padded(len(chunk))) if self.model.limits.compiles else len(chunk))
+            wanted = fixed or (min(size, padded(len(chunk))) if self.model.info.compiles else len(chunk))
             yield chunk, np.concatenate([chunk, np.full(wanted - len(chunk), chunk[-1])])
 
 

@@ -153,7 +153,6 @@ class Split:
             trunk=tuning.LARGEST_FOLD,
             trunk_size=sum(program.values[slot].size for slot in self._crossing),
             precisions=(FLOAT32, BFLOAT16) if self._reducible and multiplies_bfloat16() else (FLOAT32,),
-            compiles=False,
         )
 
     @property

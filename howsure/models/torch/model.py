@@ -235,6 +235,7 @@ class TorchModel:
             padding=padding_of(self.module),
             keeps_loss=False,
             heads=tuple(names_of_a_user(self.module, head) for head in found.heads),
+            compiles=False,
         )
 
     def _layers(self) -> list[LayerInfo]:
@@ -289,7 +290,6 @@ class TorchModel:
             fold=tuning.LARGEST_FOLD if self.examination.foldable else None,
             trunk=tuning.LARGEST_FOLD,
             trunk_size=self._row_size,
-            compiles=False,
         )
 
     @property
