@@ -25,8 +25,8 @@ WHOLE = 300
 def missed_by(passes: int, seen: int) -> float:
     """Squared error of rows that look certain by luck, as far as a pilot meets fewer than a whole one.
 
-    If a share π of all passes differs, T flat `passes` miss it with probability (1 − π)^T, and are off by π
-    then: that weighs most at π = 2 / (T + 2). Where none of n `seen` rows is one, ½ may be (Jeffreys).
+    T flat `passes` miss a share π of all passes with probability (1 − π)^T. Then they are off by π, which
+    weighs most at π = 2 / (T + 2). If none of n `seen` rows is one, ½ may be (Jeffreys).
     """
     return 0.5 * (2 / (passes + 2)) ** 2 * max(0.0, 1 / seen - 1 / WHOLE)
 

@@ -133,8 +133,8 @@ def make_plan(
 
     The pilot draws a sample of rows by their content, not by their order. From it, it takes up to
     `PILOT_ROWS` or `FLAT_PILOT_ROWS` rows, from the most undecided to nearly certain ones. It runs up to
-    `REPLICATES` groups of cells on them: the first groups that these rows get. The arguments
-    are those of `MCDropout`, `howsure.plan` and `_Means`; `budget` includes the pilot.
+    `REPLICATES` groups of cells on them: the first groups that these rows get. The arguments are those of
+    `MCDropout`, `howsure.plan` and `_Means`; `budget` includes the pilot.
     """
     model = run.model
     if model.limits.fold is None or not len(run.numbers) or not run.outcome.follows_plans:

@@ -162,11 +162,8 @@ def _tried(worker: Worker, places: Iterable[Part]) -> tuple[Part, Any]:
 def _planned(recipe: Recipe, assessor: Assessor, pieces: Sequence[Rows]) -> tuple[Plan, int]:
     """A plan that is made from a sample, and how many rows that has.
 
-    It is made in float32, so that it holds on every machine. Where the model fails on some pieces, it is made
-    from the others, and where rows are skipped, from all rows on which the model does not fail.
-
-    Raises:
-        Exception: The common fault of all of them.
+    Float32 lets it hold on every machine. Pieces, or rows, on which the model fails are left out. If it
+    fails on all, their common fault is raised.
     """
     try:
         return assessor.plan(joined(pieces), recipe.dropout), _count(pieces)
