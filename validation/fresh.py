@@ -4,9 +4,9 @@
     python -m validation.fresh lstm        one of them; the others stay as they were
     python -m validation.fresh --budgets   at budgets alone
 
-Nothing is kept of a network but its figures. Nothing in howsure was chosen on nine of them; `branches` showed
-what its errors lacked (decision 30). Each is trained once, on its own few digits and with its own seed, and
-looked at as `python -m validation` does.
+Nothing is kept of a network but its figures. With plans, nothing in howsure was chosen on nine of them;
+`branches` showed what its errors lacked (decision 30). Budgets showed what decision 38 mends. Each is trained
+once, on its own few digits and with its own seed, and looked at as `python -m validation` does.
 """
 
 from __future__ import annotations
@@ -271,8 +271,12 @@ def page(found: dict[str, dict[str, Any]]) -> str:
         "",
         *_at_budgets(found),
         f"{len(found)} networks were trained for a short time on few digits of MNIST, and are shown as they "
-        "came. Nothing in howsure was chosen on nine of them. What errors of `branches` lacked was found on "
-        "that network, trained again ([decision 30](decisions/0030-errors-of-what-a-row-shows.md)). "
+        "came. With plans, nothing in howsure was chosen on nine of them. What errors of `branches` lacked "
+        "was found on that network, trained again ([decision 30](decisions/"
+        "0030-errors-of-what-a-row-shows.md)). "
+        "The table at budgets is no such test: its faults were found on networks of these forms, and a "
+        "constant was changed after a first run on these ([decision 38](decisions/"
+        "0038-what-few-passes-cannot-show.md)). "
         "[coverage.md](coverage.md) has the networks howsure was tuned on. Each run has a seed and a plan of "
         f"its own, and {ROWS} rows of each kind. The "
         f"reference has at least {LONG_FLAT:,} passes, with TensorFlow. The same table for the entropies is "
