@@ -172,7 +172,6 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	.venv/bin/python -m validation.numbers
 	.venv/bin/python -m validation.offsets
 	.venv/bin/python -m validation.rare
-	.venv/bin/python -m validation.surrogate
 	.venv/bin/python -m validation.positions
 	.venv/bin/python -m validation.sentences
 	.venv/bin/python -m validation.reasons
@@ -180,10 +179,7 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	.venv/bin/python -m validation.compare_positions
 	.venv/bin/python -m validation.real_comparisons
 	.venv/bin/python -m validation.mutation
-	.venv/bin/python -m validation.faults
 	.venv/bin/python -m validation.saves
-	.venv/bin/python -m validation.faults tensorflow jax torch
-	.venv/bin/python -m validation.scale
 	.venv/bin/python -m validation.reproduction
 	.venv/bin/python -m validation.segmentation
 	.venv/bin/python -m validation.evidence

@@ -1,15 +1,22 @@
-"""Pages of measurements in docs/: the figures that they are written from, tables, and what is folded away."""
+"""Pages of measurements in docs/: the figures that they are written from, tables, and what is folded away.
+
+Words of a page stand in it. Figures and tables stand between `<!-- NAME -->` and `<!-- / -->`, where
+`Page.fill` writes them anew. No line of words begins with a marker: Markdown would take the rest for HTML.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 DOCS = Path(__file__).parent.parent / "docs"
+
+_PART = re.compile(r"<!-- (\w+) -->.*?<!-- / -->", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -37,6 +44,24 @@ class Page:
         file = DOCS / f"{self.name}.md"
         file.write_text(text, encoding="utf-8")
         print(f"written: {file}")
+
+    def fill(self, parts: Mapping[str, object]) -> None:
+        """Write figures and tables of the page anew, by the names of their markers.
+
+        Raises:
+            ValueError: Markers and parts have other names.
+        """
+        file = DOCS / f"{self.name}.md"
+        text = file.read_text(encoding="utf-8")
+        if unlike := {*_PART.findall(text)} ^ {*parts}:
+            raise ValueError(f"{file} and its figures differ in {sorted(unlike)}")
+
+        def put(found: re.Match[str]) -> str:
+            said = str(parts[found[1]])
+            around = "\n\n" if "\n" in said else ""
+            return f"<!-- {found[1]} -->{around}{said}{around}<!-- / -->"
+
+        self.write(_PART.sub(put, text))
 
     def look_at(
         self,

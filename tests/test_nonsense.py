@@ -5,7 +5,7 @@ import pytest
 from hypothesis import strategies as some
 
 import howsure
-from validation.nonsense import answer, functions, nonsense
+from tests.nonsense import answer, functions, nonsense
 
 NOT_CALLED = {
     *("Audit", "Abstention", "Calibrator", "MultilabelCalibrator", "Comparison", "Evaluation"),

@@ -23,7 +23,7 @@ import time
 import warnings
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -142,41 +142,26 @@ def damaged(whole: bytes, random: np.random.Generator) -> tuple[bytes, str]:
     return changed[str(kind)], f"{kind} at byte {place}"
 
 
-def section(figures: Mapping[str, Any]) -> str:
-    """The part of docs/faults.md about these changes."""
+def parts(figures: Mapping[str, Any]) -> dict[str, object]:
+    """The figures of docs/faults.md."""
     found: Mapping[str, Mapping[str, Any]] = figures["formats"]
-    own = [each for each in found.values() if each["checksum"] == "SHA-256"]
-    lines = table(
-        ("file", "checksum", "changes", *KINDS, WARNED),
-        *(
-            (name, each["checksum"] or "none", f"{sum(each[kind] for kind in KINDS):,}")
-            + tuple(f"{each[kind]:,}" for kind in (*KINDS, WARNED))
-            for name, each in found.items()
-        ),
+
+    def count(formats: Iterable[Mapping[str, Any]], *kinds: str) -> str:
+        return f"{sum(each[kind] for each in formats for kind in kinds):,}"
+
+    sealed = [each for each in found.values() if each["checksum"] == "SHA-256"]
+    lines = (
+        [name, each["checksum"] or "none", count([each], *KINDS)]
+        + [count([each], kind) for kind in (*KINDS, WARNED)]
+        for name, each in found.items()
     )
-    total = sum(each[kind] for each in found.values() for kind in KINDS)
-    others = sum(each[WRONG] for each in own)
-    raw = sum(each[RAW] for each in found.values())
-    sealed = sum(each[kind] for each in own for kind in KINDS)
-    return _SECTION.format(total=total, sealed=sealed, wrong=others or "none", raw=raw or "none", lines=lines)
-
-
-_SECTION = """\
-## Changed fields
-
-These files were changed {total:,} times: bits, bytes and lengths. In files that howsure seals, half of the
-changes are forged: one field gets a value that it cannot have, such as a temperature of −1 or a list for a
-name, and the file a right checksum. Of {sealed:,} changes of sealed files, {wrong} came back as something
-else without an error. Of all changes, {raw} raised an error that is not howsure's own.
-
-*Not noticeable* means that other numbers came, and that nothing in the file could have told. A csv table, an
-array in `.npy`, a TIFF image, a NIfTI volume and a model in `.h5` have no checksum, so nobody can notice
-changed numbers in them. PyTorch does not compare that of weights.
-
-{lines}
-
-The figures are in [mutation.json](mutation.json). `python -m validation.mutation` makes the changes again.
-"""
+    return {
+        "total": count(found.values(), *KINDS),
+        "sealed": count(sealed, *KINDS),
+        "wrong": count(sealed, WRONG),
+        "raw": count(found.values(), RAW),
+        "formats": table(("file", "checksum", "changes", *KINDS, WARNED), *lines),
+    }
 
 
 # --- fields ------------------------------------------------------------------------------------------
@@ -727,10 +712,8 @@ def main() -> None:
         elif of.name in kept["formats"]:
             found[of.name] = kept["formats"][of.name]
     print(f"{time.monotonic() - begun:.0f} s")
-    from validation import faults
-
     PAGE.keep({"each": given.each, "seed": given.seed, "formats": found})
-    faults.PAGE.write(faults.page(faults.PAGE.figures()))
+    Page("faults").fill(parts(PAGE.figures()))
 
 
 if __name__ == "__main__":

@@ -52,7 +52,6 @@ MADE_AT_RANDOM = Page("torch-random")
 
 MODULES = ZOO | HANDWRITTEN | LIBRARIES
 
-PEERS = ("torch-uncertainty", "baal", "lightning-uq-box")
 
 Floats = NDArray[np.float64]
 
@@ -293,18 +292,6 @@ All figures, errors and warnings are in [torch-models.json](torch-models.json). 
 validation.torch_models` measures them again; with `--page` it only writes this page.
 """
 
-OF_PEERS = """
-## What other packages switch on
-
-Three other packages switch dropout on in the same modules. Their own code was run (`python -m
-validation.torch_peers FOLDER`). The table counts the modules in which all, some or none of the random draws
-of a training call are made. Draws include augmentation and noise. howsure leaves augmentation off, and
-noise too unless `gaussian_noise=True`. Dropout that is always on counts, although no package switched it
-on.
-
-| package | all draws | some | none | an error | leaves batch norm in training mode |
-|---|---|---|---|---|---|"""
-
 AT_RANDOM = """
 ## Modules made at random
 
@@ -350,34 +337,16 @@ def write_page(figures: dict[str, Any]) -> None:
             table="\n".join(table),
             folded="\n\n".join(fold("Names of all modules", *lists)),
         ).rstrip(),
-        OF_PEERS,
-        *(_of_peer(name, figures) for name in PEERS),
     ]
     if at_random := MADE_AT_RANDOM.figures():
         lines.append(AT_RANDOM.format(**at_random))
     PAGE.write("\n".join(lines) + "\n")
 
 
-def _of_peer(name: str, figures: dict[str, Any]) -> str:
-    """One package in one line."""
-    asked = [found["peers"] for found in figures.values() if found.get("peers")]
-    seen = [(found["all"], found[name]) for found in asked if found["all"]]
-    drawn = [(most, each["drawn"]) for most, each in seen if not isinstance(each, str)]
-    counts = (
-        sum(some >= most for most, some in drawn),
-        sum(0 < some < most for most, some in drawn),
-        sum(some == 0 for _, some in drawn),
-        len(seen) - len(drawn),
-        sum(not isinstance(each, str) and each["norms"] for _, each in seen),
-    )
-    return f"| {name} {figures.get('versions', {}).get(name, '')} | {' | '.join(map(str, counts))} |"
-
-
 def main(names: list[str]) -> None:
     """Look at modules, and write both files."""
     figures = PAGE.figures()
-    known = ("versions", *MODULES)
-    figures = {name: found for name, found in figures.items() if name in known}
+    figures = {name: found for name, found in figures.items() if name in MODULES}
     for name, kind in MODULES.items():
         if names and not any(name.startswith(each) for each in names):  # none does, of `--page`
             continue
@@ -385,7 +354,7 @@ def main(names: list[str]) -> None:
             found = compare(kind)
         except Exception as error:  # a traceback is a finding too
             found = {"crashed": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"}
-        figures[name] = {"peers": figures.get(name, {}).get("peers")} | found
+        figures[name] = found
         told = {key: value for key, value in found.items() if value not in ([], None)}
         print(f"{name}: {verdict(found)} {told}", file=sys.stderr, flush=True)
         PAGE.keep(figures)

@@ -20,8 +20,8 @@ from howsure.scale.there import verdicts_in
 from howsure.scale.work import Part
 from howsure.scale.worker import Worker
 from tests.commands import run
+from tests.scale import kills
 from tests.scale.conftest import FILES, MODEL, PER_PART, ROWS, asked, check_same, into, table_of
-from validation import scale as kills
 from validation import small_network
 
 

@@ -13,8 +13,8 @@ import howsure
 from howsure.scale.parts import save_part
 from howsure.scale.worker import Worker
 from tests.commands import run
+from tests.scale import kills
 from tests.scale.conftest import FILES, ROWS, asked, check_same, into, table_of
-from validation import scale as kills
 from validation import small_network
 
 

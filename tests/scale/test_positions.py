@@ -11,7 +11,7 @@ from howsure.results import result
 from tests.commands import done, run
 from tests.made import maps_beside
 from tests.pixels import GIVEN, MODEL, NAMES, folder_of, images, make
-from validation import scale as kills
+from tests.scale import kills
 
 N = 7
 FIELDS = (

@@ -25,8 +25,8 @@ from howsure.scale.worker import Recipe
 from tests.answers import measures
 from tests.cli.test_hostile_rows import RAN, a_parquet
 from tests.commands import run
+from tests.scale import kills
 from tests.scale.conftest import FILES, MODEL, ROWS, asked, check_same, into, table_of
-from validation import scale as kills
 from validation import small_network
 
 ROOT = Path(__file__).parent.parent.parent

@@ -1,7 +1,7 @@
 """Every public function with arguments that are right, and nonsense to put in the place of each of them.
 
-`tests/test_nonsense.py` and `validation.faults` call the functions with it. What comes back has to be a
-result, or an error of howsure, in which the caller reads what is wrong.
+What comes back from a call with it has to be a result, or an error of howsure, in which the caller reads
+what is wrong.
 """
 
 from __future__ import annotations
