@@ -16,7 +16,7 @@ from typing import Any
 
 DOCS = Path(__file__).parent.parent / "docs"
 
-_PART = re.compile(r"<!-- (\w+) -->.*?<!-- / -->", re.DOTALL)
+_PART = re.compile(r"<!-- (\w+) -->(\s*).*?(\s*)<!-- / -->", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,10 @@ class Page:
         """Those that were kept; an empty dict before the first run."""
         file = DOCS / f"{self.name}.json"
         return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+    def text(self) -> str:
+        """The page in Markdown, as it is."""
+        return (DOCS / f"{self.name}.md").read_text(encoding="utf-8")
 
     def keep(self, figures: Any) -> None:
         """Write the figures, from which the page can be written anew."""
@@ -51,15 +55,12 @@ class Page:
         Raises:
             ValueError: Markers and parts have other names.
         """
-        file = DOCS / f"{self.name}.md"
-        text = file.read_text(encoding="utf-8")
-        if unlike := {*_PART.findall(text)} ^ {*parts}:
-            raise ValueError(f"{file} and its figures differ in {sorted(unlike)}")
+        text = self.text()
+        if unlike := {found[1] for found in _PART.finditer(text)} ^ {*parts}:
+            raise ValueError(f"{self.name}.md and its figures differ in {sorted(unlike)}")
 
         def put(found: re.Match[str]) -> str:
-            said = str(parts[found[1]])
-            around = "\n\n" if "\n" in said else ""
-            return f"<!-- {found[1]} -->{around}{said}{around}<!-- / -->"
+            return f"<!-- {found[1]} -->{found[2]}{parts[found[1]]}{found[3]}<!-- / -->"
 
         self.write(_PART.sub(put, text))
 
@@ -67,7 +68,7 @@ class Page:
         self,
         known: Iterable[str],
         look: Callable[[str], dict[str, Any]],
-        page: Callable[[dict[str, Any]], str],
+        page: Callable[[dict[str, Any]], Mapping[str, object]],
     ) -> None:
         """Look at what is named on the command line, or at all, keeping figures and page after each.
 
@@ -76,7 +77,7 @@ class Page:
         Args:
             known: Names of all, in the order of the page.
             look: What is found of one.
-            page: The text of the page, from what was found.
+            page: Its figures and tables, from what was found.
         """
         order, found = list(known), self.figures()
         for name in sys.argv[1:] or order:
@@ -84,13 +85,23 @@ class Page:
                 found[name] = look(name)
                 found = {each: found[each] for each in order if each in found}
                 self.keep(found)
-            self.write(page(found))
+            self.fill(page(found))
 
 
 def table(head: Sequence[object], *lines: Sequence[object]) -> str:
     """In Markdown."""
     rows = [head, ["---"] * len(head), *lines]
     return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
+
+
+def percent(share: float, decimals: int = 1) -> str:
+    """A share in per cent."""
+    return f"{100 * share:.{decimals}f} %"
+
+
+def shares(values: Sequence[float], decimals: int = 0) -> str:
+    """The lowest and the highest of some shares, in per cent."""
+    return f"{100 * min(values):.{decimals}f} to {percent(max(values), decimals)}"
 
 
 def fold(summary: str, *parts: str) -> list[str]:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import howsure
 from benchmarks import networks
-from benchmarks.docs import Page
+from benchmarks.docs import Page, percent, shares, table
 from howsure.answers.verdict import judge
 
 SEEDS = range(200, 230)
@@ -225,102 +225,54 @@ def verdicts_of(
     }
 
 
-def _summary_row(name: str, network: dict[str, Any]) -> str:
-    """One network in one line of the first table."""
-    each = [network["errors"][rows][what] for what, rows in SUMMARY]
-    covers = [
-        f"{100 * one['cover']:.1f} ± {100 * one['cover error']:.1f} % ({one['ratio']:.2f})" for one in each
-    ]
-    settled = f"{100 * network['verdicts']['all']['settled']:.1f} %"
-    return f"| {name} | {' | '.join(covers)} | {settled} | {network['flat plans']} of {len(SEEDS)} |"
+def coverage(found: dict[str, float]) -> str:
+    """A coverage with its standard error."""
+    return f"{100 * found['cover']:.1f} ± {percent(found['cover error'])}"
 
 
-def page(found: dict[str, dict[str, Any]]) -> str:
-    """The tables in Markdown, what they come to first."""
+def parts(found: dict[str, dict[str, Any]]) -> dict[str, object]:
+    """Figures and tables of the page."""
     covers = [
-        (100 * network["errors"][rows][what]["cover"], name, f"{what}, {rows} rows")
+        (network["errors"][rows][what]["cover"], name, f"{what}, {rows} rows")
         for what, rows in SUMMARY
         for name, network in found.items()
     ]
-    least, worst, of_what = min(covers)
-    lines = [
-        "# Error bars on the networks howsure was tuned on",
-        "",
-        "Are the error bars honest? For an honest error, estimate ± 1.96 errors covers 95 % of the rows. On "
-        f"the {len(found)} networks that howsure was tuned on, the errors in the table cover {least:.1f} to "
-        f"{max(covers)[0]:.1f} % of the rows, and {np.median([cover for cover, *_ in covers]):.1f} % in the "
-        f"median. The least covered is `{worst}`: {of_what}. For your own network, expect the figures of "
-        "[fresh networks](fresh.md), on which nothing was tuned.",
-        "",
-        f"| network | {' | '.join(f'{what}, {rows}' for what, rows in SUMMARY)} | settled | flat plans |",
-        "|---" * (len(SUMMARY) + 3) + "|",
-        *(_summary_row(name, network) for name, network in found.items()),
-        "",
-        "Every cell shows the coverage with its standard error, and the ratio in brackets.",
-        "",
-        "- *Coverage* is the share of rows and seeds with |estimate − reference| ≤ 1.96 · error. Its "
-        "standard error allows for the masks that the rows of one seed share.",
-        "- *Ratio* is the true root mean squared error over the reported one. Above 1 is too optimistic.",
-        "- *Settled* is the share of all rows whose error is small enough for their verdict.",
-        f"- *Flat plans* are plans that do not split late layers, counted among {len(SEEDS)} seeds.",
-        "",
-        f"Settings are the defaults, with TensorFlow. There are {len(SEEDS)} seeds, and each has its own "
-        "plan. Each kind has "
-        f"{found[worst]['rows']} rows: random test images of MNIST, and random ones of the "
-        f"{100 * LEAST_CERTAIN:.0f} % that a plain prediction is least certain of. References have at least "
-        f"{min(network['reference']['passes'] for network in found.values()):,} passes. howsure's constants "
-        "were chosen on these networks, but on other rows and with other seeds "
-        "([decision 6](decisions/0006-an-error-from-the-row-and-the-pilot.md)).",
-        "",
-        "## Rows close to certainty",
-        "",
-        "Errors of nearly certain rows are usually small, and rarely large. An error that is right on "
-        "average therefore covers nearly all of them. A little farther from certainty it covers too few "
-        "rows, because some of them only look more certain than they are.",
-        "",
-        f"| coverage of the {TOP}, where it is | {' | '.join(found)} |",
-        "|---" * (1 + len(found)) + "|",
-    ]
+    _, worst, of_what = min(covers)
+    lines = []
+    for name, network in found.items():
+        each = (network["errors"][rows][what] for what, rows in SUMMARY)
+        cells = [f"{coverage(one)} ({one['ratio']:.2f})" for one in each]
+        settled = percent(network["verdicts"]["all"]["settled"])
+        lines.append([name, *cells, settled, f"{network['flat plans']} of {len(SEEDS)}"])
+    near = []
     for low, high in itertools.pairwise(EDGES):
-        cells = [
-            next((f"{100 * each['cover']:.1f} %" for each in parts if each["low"] == low), "–")
-            for parts in (network["by probability"][TOP] for network in found.values())
-        ]
-        lines.append(f"| {low:g} to {high:g} | {' | '.join(cells)} |")
-    lines += [
-        "",
-        f"## {worst}",
-        "",
-        f"This network has the least covered errors. {found[worst]['flat plans']} of its {len(SEEDS)} plans "
-        "are flat. *Bias* is the mean of estimate − reference.",
-        "",
-        "| rows | what | true error | reported | ratio | coverage | bias |",
-        "|---|---|---|---|---|---|---|",
+        of = (network["by probability"][TOP] for network in found.values())
+        cells = [next((percent(each["cover"]) for each in one if each["low"] == low), "–") for one in of]
+        near.append([f"{low:g} to {high:g}", *cells])
+    of_worst = [
+        [kind, what, f"{each['true']:.5f}", f"{each['reported']:.5f}", f"{each['ratio']:.2f}", coverage(each)]
+        + [f"{each['bias']:+.5f}"]
+        for kind, of_kind in found[worst]["errors"].items()
+        for what, each in of_kind.items()
     ]
-    for kind, of_kind in found[worst]["errors"].items():
-        for what, each in of_kind.items():
-            lines.append(
-                f"| {kind} | {what} | {each['true']:.5f} | {each['reported']:.5f} | "
-                f"{each['ratio']:.2f} | {100 * each['cover']:.1f} ± {100 * each['cover error']:.1f} % | "
-                f"{each['bias']:+.5f} |"
-            )
-    lines += [
-        "",
-        f"| all rows, where the {TOP} is | entropy, mean | bias | mutual information, mean | bias |",
-        "|---|---|---|---|---|",
+    by = found[worst]["by probability"]
+    entropies = [
+        [f"{both[0]['low']:g} to {both[0]['high']:g}"]
+        + [cell for each in both for cell in (f"{each['mean']:.4f}", f"{each['bias']:+.4f}")]
+        for both in zip(by["entropy"], by["mutual information"], strict=True)
     ]
-    parts = found[worst]["by probability"]
-    for both in zip(parts["entropy"], parts["mutual information"], strict=True):
-        cells = [f"{each['mean']:.4f} | {each['bias']:+.4f}" for each in both]
-        lines.append(f"| {both[0]['low']:g} to {both[0]['high']:g} | {' | '.join(cells)} |")
-    lines += [
-        "",
-        "The same figures of the other networks, all plans, and more by probability are in "
-        "[coverage.json](coverage.json). `python -m validation` measures them again; with `--page` it only "
-        "writes this page.",
-    ]
-    return "\n".join([*lines, ""])
+    heads = ["rows", "what", "true error", "reported", "ratio", "coverage", "bias"]
+    where = f"all rows, where the {TOP} is"
+    return {
+        "covers": shares([cover for cover, *_ in covers], 1),
+        "median": percent(float(np.median([cover for cover, *_ in covers]))),
+        "worst": f"`{worst}`: {of_what}",
+        "networks": table(["network", *map(", ".join, SUMMARY), "settled", "flat plans"], *lines),
+        "near": table([f"coverage of the {TOP}, where it is", *found], *near),
+        "of_worst": table(heads, *of_worst),
+        "entropies": table([where, "entropy, mean", "bias", "mutual information, mean", "bias"], *entropies),
+    }
 
 
 if __name__ == "__main__":
-    PAGE.look_at(NETWORKS, compare, page)
+    PAGE.look_at(NETWORKS, compare, parts)

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import howsure
-from benchmarks.docs import Page, fold
+from benchmarks.docs import Page, percent, shares, table
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.models.protocol import Level
@@ -168,44 +168,42 @@ def _summed_up(parts: list[Floats]) -> dict[str, float] | None:
     }
 
 
-def page_of_laws(found: Figures) -> list[str]:
-    """The tables."""
-    covers = [
-        100 * each["cover"] for design in found.values() for each in design.values() if each is not None
+def parts(found: Figures) -> dict[str, object]:
+    """Figures and tables of the page."""
+    laws, of_digits = found["law"], found["digits"]
+    covers = [each["cover"] for design in laws.values() for each in design.values() if each is not None]
+    lines = []
+    for name, design in laws.items():
+        told = (design[what] for what in ("spread", *map(str, LEVELS)))
+        lines.append(
+            [name]
+            + [
+                "–" if each is None else f"{percent(each['cover'])}, {each['off'] / each['told']:.2f}"
+                for each in told
+            ]
+        )
+    verdicts = [
+        [
+            verdict,
+            f"{each['rows']:,}",
+            ", ".join(f"{100 * width:.1f}" for width in each["widths"]),
+            *(percent(each[name], 0) for name in ("thinned", "others", "truth")),
+            ", ".join(percent(cover, 0) for cover in each["covers"]),
+        ]
+        for verdict, each in of_digits["verdicts"].items()
     ]
-    of_shown = [design["0.9"]["cover"] * 100 for design in found.values() if design["0.9"] is not None]
-    of_spread = [design["spread"]["cover"] * 100 for design in found.values()]
-    units = sum(count for count, _ in UNITS)
+    heads = ["verdict", "digits", "interval width in points: 10, 50, 90 % of digits below"]
+    heads += ["thinned networks inside", "other seeds inside", "the truth inside"]
     ends = (f"ends of {level}: coverage, ratio" for level in LEVELS)
-    lines = [
-        f"| passes | spread: coverage, ratio | {' | '.join(ends)} |",
-        "|---" * (2 + len(LEVELS)) + "|",
-    ]
-    for name, design in found.items():
-        cells = [name]
-        for what in ("spread", *map(str, LEVELS)):
-            each = design[what]
-            cells.append(
-                "–" if each is None else f"{100 * each['cover']:.1f} %, {each['off'] / each['told']:.2f}"
-            )
-        lines.append(f"| {' | '.join(cells)} |")
-    return [
-        "## Against all thinned networks",
-        "",
-        f"{NETWORKS} networks with random weights have {units} units of dropout in two layers. All "
-        f"{2**units:,} thinned networks can be run, so spread and quantiles are known exactly. There are "
-        f"{ROWS} rows and {SEEDS} seeds for each. ± 1.96 errors should cover 95 %. They cover "
-        f"{min(of_spread):.0f} to {max(of_spread):.0f} % of spreads, and {min(of_shown):.0f} to "
-        f"{max(of_shown):.0f} % of the ends of the interval that sentences show. No coverage in the table is "
-        f"below {min(covers):.0f} %.",
-        "",
-        "*Ratio* is the true root mean squared error over the reported one. Above 1 is too optimistic. "
-        "Errors of quantiles are often too large here. With so few units, distributions have jumps, and the "
-        "extra precision of balanced masks is ignored. A dash means that less than one pass is expected "
-        "outside.",
-        "",
-        *"\n\n".join(fold("Coverage for each number of passes", "\n".join(lines))).split("\n"),
-    ]
+    return {
+        "inside": shares([each["thinned"] for each in of_digits["verdicts"].values()]),
+        "verdicts": table([*heads, "errors cover the spread, lower end, upper end"], *verdicts),
+        "accuracy": percent(of_digits["accuracy"]),
+        "of_spreads": shares([design["spread"]["cover"] for design in laws.values()]),
+        "of_ends": shares([design["0.9"]["cover"] for design in laws.values() if design["0.9"] is not None]),
+        "least": percent(min(covers), 0),
+        "passes": table(["passes", "spread: coverage, ratio", *ends], *lines),
+    }
 
 
 # --- on digits with known answers ---------------------------------------------------------------------
@@ -279,142 +277,8 @@ def _covers(run: howsure.Certainty, reference: howsure.Certainty, verdict: str) 
     return [float(off.mean()), *ends[rows].mean(axis=0).tolist()]
 
 
-def page_of_digits(found: Figures) -> list[str]:
-    """The table, and what it comes to."""
-    lines = [
-        "| verdict | digits | interval width in points: 10, 50, 90 % of digits below | "
-        "thinned networks inside | other seeds inside | the truth inside | "
-        "errors cover the spread, lower end, upper end |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for verdict, each in found["verdicts"].items():
-        widths = ", ".join(f"{100 * width:.1f}" for width in each["widths"])
-        shares = " | ".join(f"{100 * each[name]:.0f} %" for name in ("thinned", "others", "truth"))
-        shares += " | " + ", ".join(f"{100 * cover:.0f} %" for cover in each["covers"])
-        lines.append(f"| {verdict} | {each['rows']:,} | {widths} | {shares} |")
-    return [
-        *lines,
-        "",
-        "*Inside* is how often the probability of the top class lies in `certainty.interval(0.9)`. A small "
-        f"network was trained on {DIGITS:,} [digits with known answers](known-digits-methods.md), and "
-        f"{OTHERS} others on the same digits from other seeds. On {TEST:,} test digits its accuracy is "
-        f"{100 * found['accuracy']:.1f} %. The last column compares with {REFERENCE:,} passes. If the first "
-        "few passes over a digit look sure, howsure has seen few of the networks that differ. For such "
-        "digits the spread is often too small by more than its error says.",
-    ]
-
-
-# --- the page -----------------------------------------------------------------------------------------
-
-PARTS: dict[str, tuple[Callable[[], Figures], Callable[[Figures], list[str]]]] = {
-    "law": (look_at_laws, page_of_laws),
-    "digits": (look_at_digits, page_of_digits),
-}
-
-SHOWN = (
-    "43 ± 2 % '0', or '1' (42 %): coin flip. Most networks say 8 to 83 %; "
-    "most of the doubt is in every pass (23 ± 2 % is disagreement)."
-)
-"""What the block above prints; the page is a test."""
-
-ABOVE = """# Between networks
-
-How far apart do networks lie, and does `certainty.interval(0.9)` hold nine in ten of them? Yes: on
-digits it holds {INSIDE} % of the thinned networks, by verdict. This is not how well their mean is known.
-And it promises nothing about the truth, which lies outside of many intervals.
-"""
-
-EXPLAINED = """
-## Two numbers beside a percentage
-
-> 51 ± 1 % '8', or '6' (46 %): coin flip. Most networks say 40 to 62 %.
-
-- **± 1 %** is the Monte Carlo error: how far the percentage may be off because the number of passes is
-  finite. It is 1.96 times `mc_error`, and is about the mean of all thinned networks. More passes make it as
-  small as you like.
-- **Most networks say 40 to 62 %**. This is a 90 % interval of the posterior predictive distribution: how
-  far networks lie apart. Each thinned network has its own percentage for '8'. One in twenty says less
-  than 40 %, one in twenty more than 62 %. More passes do not change this; they only measure it better.
-  `certainty.interval(0.9)` has these ends. `certainty.spread` has the standard deviation between networks
-  for every class.
-
-For an ensemble the text is *most members say*. The given members are all there are, so their standard
-deviation is that of a whole population (divided by n), and errors are 0. Up to 19 members, the interval
-reaches from the smallest to the largest. A plain prediction has no interval and no spread. Calibration
-drops both, because it would need the passes. With several labels per row, each label has a spread, but no
-interval: that would need a grid for each label.
-
-## How they are computed
-
-- Every pass is one thinned network, drawn with its own probability, also if masks are balanced or split. So
-  all passes of a row have the same weight.
-- The squared spread is the variance over the passes plus the squared error of their mean. The passes miss
-  that part because the mean moves with them.
-- howsure keeps no pass. It counts the passes of the leading classes of a row in 256 bins. A bin is 0.6
-  points wide at 50 % and 0.04 points at 99.9 %. `quantiles` come from the counts, at eleven levels.
-- Quantiles are interpolated linearly within a bin. The error includes the width of the bin, which more
-  passes do not reduce.
-- If late masks are split, passes share early masks. A pilot measures how much less such passes tell than
-  independent ones (the design effect, Kish 1965), and the errors allow for it. The extra precision of
-  balanced masks is ignored, so the errors are conservative.
-- The error of a quantile is the distance to the quantiles whose levels are one standard error away
-  (Woodruff 1952). If these lie beyond all passes, the error is that of a normal distribution.
-- The error of the spread follows from the kurtosis of the passes, and is at least that of a Beta
-  distribution. It is computed for a spread 1.96 errors larger, because few passes see little of what is
-  rare. Below ten passes it is NaN.
-- Ends are NaN if less than one pass is expected outside: level 0.9 needs 10 passes, 0.99 needs 100.
-
-`howsure.passes(model, x, 100)` returns the passes themselves, as an array (100, N, K):
-
-```python
-import numpy as np
-
-import howsure
-from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dense, Dropout
-
-random = np.random.default_rng(0)
-steps = {
-    "hidden": (Dense(random.normal(size=(4, 64)), 0.0, "relu"), "x"),
-    "drop": (Dropout(0.5), "hidden"),
-    "output": (Dense(random.normal(size=(64, 3)) / 12, 0.0, "softmax"), "drop"),
-}
-model = ArrayModel("small", [InputSpec("x", (4,), "float32")], steps)
-x = random.normal(size=(5, 4)).astype("float32")
-
-certainty = howsure.assess(model, x, method=howsure.MCDropout(passes=500, balanced=False))
-print(certainty[2])
-
-p = howsure.passes(model, x, 500)  # the same passes
-print(np.round(100 * p[:, 2].std(axis=0, ddof=1), 1), np.round(100 * certainty.spread[2], 1))
-print(np.round(100 * np.quantile(p[:, 2, certainty.label[2]], [0.05, 0.95])))
-```
-
-```text
-{SHOWN}
-[23.6 27.5 14.8] [23.6 27.5 14.8]
-[ 8. 83.]
-```
-"""
-
-
-def page(figures: Figures) -> str:
-    """The page in Markdown."""
-    inside = [100 * each["thinned"] for each in figures["digits"]["verdicts"].values()]
-    held = f"{min(inside):.0f} to {max(inside):.0f}"
-    shown = {part: "\n".join(write(figures[part])) for part, (_, write) in PARTS.items() if part in figures}
-    parts = [
-        ABOVE.replace("{INSIDE}", held),
-        shown.pop("digits"),
-        EXPLAINED.replace("{SHOWN}", SHOWN).rstrip(),
-    ]
-    parts += [f"\n{each}" for each in shown.values()]
-    parts.append(
-        "\nAll figures are in [between.json](between.json). `python -m validation.between` measures them "
-        "again; with `--page` it only writes this page."
-    )
-    return "\n".join(parts) + "\n"
+LOOKS = {"law": look_at_laws, "digits": look_at_digits}
 
 
 if __name__ == "__main__":
-    PAGE.look_at(PARTS, lambda name: PARTS[name][0](), page)
+    PAGE.look_at(LOOKS, lambda name: LOOKS[name](), parts)

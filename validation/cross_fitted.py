@@ -19,7 +19,7 @@ import numpy as np
 from scipy.special import softmax
 
 import howsure
-from benchmarks.docs import Page, fold, table
+from benchmarks.docs import Page, percent, table
 from howsure.answers.classes import maps
 from howsure.answers.classes.calibrate import cross_calibrated
 from howsure.answers.numbers.compare import COMPARING as OF_NUMBERS
@@ -313,37 +313,32 @@ def told_apart(own: float, rows: int, ahead: float = 0.0) -> dict[str, dict[str,
 # --- the section --------------------------------------------------------------------------------------
 
 
-def told() -> str:
-    """The section, from what was looked at."""
-    figures = PAGE.figures()
+def parts(figures: dict[str, Any]) -> dict[str, object]:
+    """Figures and tables of docs/intervals.md, from what was looked at."""
     gains = figures["gains"]
-    kinds = dict.fromkeys((each["kind"], each["rows"]) for each in gains)
     lowest, all_cells = [], []
-    for kind, rows in kinds:
+    for kind, rows in dict.fromkeys((each["kind"], each["rows"]) for each in gains):
         here = [each for each in gains if (each["kind"], each["rows"]) == (kind, rows)]
         first, second = here[0]["scores"]
         of_fits = [of["held_of_fits"] for each in here for of in each["scores"].values()]
-        lowest.append(
-            [
-                kind,
-                rows,
-                *(percent(min(each["scores"][name]["held"] for each in here)) for name in (first, second)),
-                percent(min(of_fits)) if of_fits[0] is not None else "–",
-                percent(max(of["false"] for each in here for of in each["scores"].values())),
-            ]
-        )
+        least = (min(each["scores"][name]["held"] for each in here) for name in (first, second))
+        told_falsely = max(of["false"] for each in here for of in each["scores"].values())
+        of_fit = percent(min(of_fits)) if of_fits[0] is not None else "–"
+        lowest.append([kind, rows, *map(percent, least), of_fit, percent(told_falsely)])
         for each in here:
-            cells_of = [[percent(of[what]) for what in ("held", "better")] for of in each["scores"].values()]
+            cells_of = [percent(of[what]) for of in each["scores"].values() for what in ("held", "better")]
             known = percent(each["scores"][first]["told"])
-            all_cells.append([kind, rows, f"{each['factor']:g}", known, *cells_of[0], *cells_of[1]])
-    shares = [of["held"] for each in gains for of in each["scores"].values()]
-    few = sorted(
+            all_cells.append([kind, rows, f"{each['factor']:g}", known, *cells_of])
+    held = sorted(
         (of["held"], each["kind"], each["rows"], each["factor"])
         for each in gains
         for of in each["scores"].values()
     )
-    low = [each for each in few if each[0] < 0.92]
-    where = "; ".join(f"{percent(held)} in {kind}, {rows} rows, times {by:g}" for held, kind, rows, by in low)
+    low = [
+        f"{percent(share)} in {kind}, {rows} rows, times {by:g}"
+        for share, kind, rows, by in held
+        if share < 0.92
+    ]
     equal = [
         [name, rows, *(percent(of[kind][score]) for kind in of for score in SCORES)]
         for name, rows, of in figures["equal"]
@@ -352,58 +347,27 @@ def told() -> str:
         [name, rows, f"{errors:g}", *(percent(of[kind]["nll"]) for kind in of)]
         for name, rows, errors, of in figures["ahead"]
     ]
-    return "\n\n".join(
-        [
-            "howsure adds each method after calibration, cross-fitted in five folds. What that gains is "
-            "told with an interval. The table shows how often it holds the expected gain: its mean over "
-            f"{DRAWS:,} simulated sets of rows of the same size ({DRAWS_OF_MAPS} of maps). That is what a "
-            "fit to four fifths of so many rows gains on new ones. Claims are off by factors from "
-            f"{SHARP[0]:g} to {SHARP[-1]:g} of the logits, or of the standard deviation. The lowest "
-            f"coverage of {len(shares)} kinds of interval is {percent(min(shares))}, the mean "
-            f"{percent(float(np.mean(shares)))}. Below 92 % are {len(low)}: {where or 'none'}. Squares of "
-            "errors with heavy tails (Student's t with 4 degrees of freedom) have no finite variance, so no "
-            "interval can hold as often with few rows.",
-            table(
-                [
-                    *("kind", "rows", "lowest coverage, NLL", "Brier score or CRPS"),
-                    *("of the gain of the fits themselves", "sign told falsely, at most"),
-                ],
-                *lowest,
-            ),
-            f"The fifth column is about the fits of single sets instead: what they gain on {MANY:,} new "
-            f"rows, in {OWN_FITS} sets.",
-            *fold(
-                "Coverage, and how often calibration is told to be better",
-                table(
-                    [
-                        *("kind", "rows", "times", "with interval", "NLL holds", "told better"),
-                        *("Brier score or CRPS holds", "told better"),
-                    ],
-                    *all_cells,
-                ),
-            ),
-            f"{METHODS} methods that are equally good, with noise of their own, should be told apart in at "
-            "most 5 % of comparisons: any two of them, by intervals that hold together. The table shows how "
-            f"often that happens, of {COMPARISONS} comparisons of methods as given, and of the same after "
-            f"calibration. Methods that are alike share {100 * (1 - OWN['alike']):g} % of their noise.",
-            table(
-                [
-                    *("noise", "rows", "NLL", "Brier score", "accuracy", "AURC"),
-                    *("NLL, calibrated", "Brier score", "accuracy", "AURC"),
-                ],
-                *equal,
-            ),
-            "If one of them is better in NLL by some standard errors of the difference, it is told from the "
-            "first so often:",
-            table(["noise", "rows", "standard errors", "as given", "calibrated"], *ahead),
-            "`python -m validation.cross_fitted` simulates it again.",
-        ]
-    )
-
-
-def percent(share: float) -> str:
-    """A share in per cent."""
-    return f"{100 * share:.1f} %"
+    heads = ["kind", "rows", "lowest coverage, NLL", "Brier score or CRPS"]
+    of_all = [
+        "kind",
+        "rows",
+        "times",
+        "with interval",
+        "NLL holds",
+        "told better",
+        "Brier score or CRPS holds",
+    ]
+    scores = ["NLL", "Brier score", "accuracy", "AURC"]
+    return {
+        "gains_known": len(held),
+        "gains_least": percent(held[0][0]),
+        "gains_mean": percent(float(np.mean([share for share, *_ in held]))),
+        "gains_low": f"{len(low)}: {'; '.join(low) or 'none'}",
+        "gains": table([*heads, "of the gain of the fits themselves", "sign told falsely, at most"], *lowest),
+        "gains_of_all": table([*of_all, "told better"], *all_cells),
+        "told_apart": table(["noise", "rows", *scores, "NLL, calibrated", *scores[1:]], *equal),
+        "ahead": table(["noise", "rows", "standard errors", "as given", "calibrated"], *ahead),
+    }
 
 
 def main() -> None:

@@ -21,10 +21,10 @@ import numpy as np
 from keras import layers, ops
 
 import howsure
-from benchmarks.docs import Page, table
+from benchmarks.docs import Page, percent, shares, table
 from benchmarks.networks import images
 from howsure.demo import question
-from validation.__main__ import ENTROPIES, LONG_FLAT, TOP, choose, errors_of, reference_for
+from validation.__main__ import ENTROPIES, TOP, choose, coverage, errors_of, reference_for
 
 SEEDS, MORE_SEEDS = range(300, 310), range(300, 360)
 """All rows of a run share their masks, so the error of a coverage goes with the number of runs. With few
@@ -232,100 +232,39 @@ def at_budgets(name: str, seed: int) -> dict[str, Any]:
 KINDS = ("all", "all below 99 %", "5 % least certain")
 
 
-def page(found: dict[str, dict[str, Any]]) -> str:
-    """The table in Markdown, what it comes to first."""
-    covers = [100 * cover for cover in _of(found, TOP, "cover")]
+def parts(found: dict[str, dict[str, Any]]) -> dict[str, object]:
+    """Figures and tables of the page."""
+    covers = _of(found, TOP, "cover")
     name, worst = min(found.items(), key=lambda item: item[1]["errors"]["all"][TOP]["cover"])
     least = worst["errors"]["all"][TOP]
-    lines = [
-        "# Error bars on networks nothing was tuned on",
-        "",
-        "Can you trust the error bars on your own network? For an honest error, estimate ± 1.96 errors "
-        f"covers 95 % of the rows. On {len(found)} fresh networks, ± 1.96 `mc_error` of the top class covers "
-        f"{min(covers):.0f} to {max(covers):.0f} % of the rows, by network and kind of rows, and "
-        f"{np.median(covers):.0f} % in the median. Most errors are honest; on some networks they are too "
-        f"small. The least coverage of all rows has `{name}`, {_cover(least)}: there the true error is "
-        f"{least['ratio']:.2f} times the reported one.",
-        "",
-        f"| network | runs | accuracy | {' | '.join(f'coverage, {kind} | ratio' for kind in KINDS)} |",
-        "|---" * (3 + 2 * len(KINDS)) + "|",
-    ]
-    for name, network in found.items():
-        cells = []
+    lines = []
+    for called, network in found.items():
+        lines.append([called, network["runs"], percent(network["accuracy"])])
         for kind in KINDS:
             each = network["errors"].get(kind, {}).get(TOP)
-            cells += ["–", "–"] if each is None else [_cover(each), f"{each['ratio']:.2f}"]
-        lines.append(
-            f"| {name} | {network['runs']} | {100 * network['accuracy']:.1f} % | {' | '.join(cells)} |"
-        )
-    lines += [
-        "",
-        "The table is for the probability of the top class. *Coverage* is the share of rows and seeds with "
-        "|estimate − reference| ≤ 1.96 · error, ± its standard error over runs, as all rows of a run share "
-        "their masks. *Ratio* is the true root mean squared error over the reported one. Above 1 is too "
-        "optimistic.",
-        "",
-        "In the same way, over all networks and kinds of rows:",
-        "",
-        *(f"- {_in_words(found, what)}" for what in (TOP, *ENTROPIES)),
-        "",
-        *_at_budgets(found),
-        f"{len(found)} networks were trained for a short time on few digits of MNIST, and are shown as they "
-        "came. With plans, nothing in howsure was chosen on nine of them. What errors of `branches` lacked "
-        "was found on that network, trained again ([decision 30](decisions/"
-        "0030-errors-of-what-a-row-shows.md)). "
-        "The table at budgets is no such test: its faults were found on networks of these forms, and a "
-        "constant was changed after a first run on these ([decision 38](decisions/"
-        "0038-what-few-passes-cannot-show.md)). "
-        "[coverage.md](coverage.md) has the networks howsure was tuned on. Each run has a seed and a plan of "
-        f"its own, and {ROWS} rows of each kind. The "
-        f"reference has at least {LONG_FLAT:,} passes, with TensorFlow. The same table for the entropies is "
-        "in [fresh.json](fresh.json). `python -m validation.fresh` measures all again; with `--page` it only "
-        "writes this page.",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _at_budgets(found: dict[str, dict[str, Any]]) -> list[str]:
-    """The section on runs at a budget."""
-    known = {name: each["budgets"] for name, each in found.items() if "budgets" in each}
-    if not known:
-        return []
-    flips = [100 * each["flipped"] for of_one in known.values() for each in of_one.values()]
-    of_top = [each["errors"]["all"][TOP] for of_one in known.values() for each in of_one.values()]
-    covers = [100 * each["cover"] for each in of_top]
-    heads = [f"{what} {budget}" for budget in BUDGETS for what in ("coverage at", "settled, flipped at")]
-    lines = []
-    for name, of_one in known.items():
-        cells = [name]
+            lines[-1] += ["–", "–"] if each is None else [coverage(each), f"{each['ratio']:.2f}"]
+    budgets = {name: each["budgets"] for name, each in found.items() if "budgets" in each}
+    runs = [each for of_one in budgets.values() for each in of_one.values()]
+    of_budgets = []
+    for called, of_one in budgets.items():
+        of_budgets.append([called])
         for budget in BUDGETS:
             each = of_one[str(budget)]
-            shares = f"{100 * each['settled']:.0f} %, {100 * each['flipped']:.1f} %"
-            cells += [_cover(each["errors"]["all"][TOP]), shares]
-        lines.append(cells)
-    return [
-        "## At a budget",
-        "",
-        f"A budget is in plain predictions of all rows. Each has {len(MORE_SEEDS)} runs without a plan, with "
-        "seeds of their own. *Settled* is the share of rows "
-        "whose verdict more passes should not change; *flipped* is the share of these whose verdict differs "
-        f"from the reference's: {min(flips):.1f} to {max(flips):.1f} %. Errors cover {min(covers):.0f} to "
-        f"{max(covers):.0f} %. Fewer than ten passes settle nothing. So at 5, few verdicts of most networks "
-        "are settled, and one row may be all of the flips.",
-        "",
-        "These networks have the same forms as those above, other digits and other weights. What errors of "
-        "small pilots lacked was found on the first ones ([decision "
-        "38](decisions/0038-what-few-passes-cannot-show.md)).",
-        "",
-        table(["network", *heads], *lines),
-        "",
-    ]
-
-
-def _cover(found: dict[str, float]) -> str:
-    """A coverage with its standard error."""
-    return f"{100 * found['cover']:.1f} ± {100 * found['cover error']:.1f} %"
+            told = f"{percent(each['settled'], 0)}, {percent(each['flipped'])}"
+            of_budgets[-1] += [coverage(each["errors"]["all"][TOP]), told]
+    heads = [f"{what} {budget}" for budget in BUDGETS for what in ("coverage at", "settled, flipped at")]
+    kinds = [head for kind in KINDS for head in (f"coverage, {kind}", "ratio")]
+    return {
+        "covers": shares(covers),
+        "median": percent(float(np.median(covers)), 0),
+        "worst": f"`{name}`, {coverage(least)}",
+        "ratio": f"{least['ratio']:.2f}",
+        "networks": table(["network", "runs", "accuracy", *kinds], *lines),
+        "numbers": "\n".join(f"- {_in_words(found, what)}" for what in (TOP, *ENTROPIES)),
+        "flips": shares([each["flipped"] for each in runs], 1),
+        "covers_at_budgets": shares([each["errors"]["all"][TOP]["cover"] for each in runs]),
+        "budgets": table(["network", *heads], *of_budgets),
+    }
 
 
 def _in_words(found: dict[str, dict[str, Any]], what: str) -> str:
@@ -349,4 +288,4 @@ def look(name: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    PAGE.look_at(NETWORKS, look, page)
+    PAGE.look_at(NETWORKS, look, parts)

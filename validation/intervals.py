@@ -22,7 +22,7 @@ from scipy.special import softmax
 from scipy.stats import ttest_rel
 
 import howsure
-from benchmarks.docs import Page, fold, table
+from benchmarks.docs import Page, table
 from howsure.answers.classes import maps
 from howsure.answers.classes.evaluate import OUTSIDE
 from howsure.answers.classes.scores import of_probabilities
@@ -335,8 +335,8 @@ def look_at_claims() -> list[list[Any]]:
 # --- the page -----------------------------------------------------------------------------------------
 
 
-def page(figures: dict[str, Any]) -> str:
-    """The page, from what was looked at."""
+def parts(figures: dict[str, Any]) -> dict[str, object]:
+    """Figures and tables of the page."""
     found = figures["intervals"]
     cells: list[tuple[int, str, str, str, str]] = []
     for rows, (head, *lines) in found["tables"].items():
@@ -344,7 +344,7 @@ def page(figures: dict[str, Any]) -> str:
             for mistakes, cell in zip(head[2:], told, strict=True):
                 if cell != "cannot tell":
                     cells.append((int(cell.split()[0]), score, of, rows, mistakes))
-    share, score, of, rows, mistakes = min(cells)
+    share, *least = min(cells)
     by_mistakes, by_score = [], []
     for number in MISTAKES:
         here = [each for each, *_, known in cells if known == counted(number, "mistake")]
@@ -356,51 +356,19 @@ def page(figures: dict[str, Any]) -> str:
         by_score.append([name, *(f"{each} %" for each in lowest)])
     head, *lines = figures["claims"]
     some = [line for line in lines if line[1] != "200" and line[2] in (1, 3)]
-    return "\n\n".join(
-        [
-            "# How often intervals hold",
-            "howsure prints 95 % intervals beside scores such as accuracy and NLL. Do they hold the true "
-            f"score? Yes, nearly always. Of {found['cells']} kinds of interval, {found['hold']} hold in at "
-            f"least 90 % of simulated sets of rows, and the mean is {found['mean']} %. With fewer than "
-            f"{scores.LEAST_MISTAKES} mistakes, howsure says of many scores that it cannot tell. Methods "
-            "that are equally good are told apart falsely in fewer than 5 % of comparisons. Percentages that "
-            "were calibrated on few rows claim too little, not too much.",
-            table(
-                ["mistakes expected", "kinds of interval", "lowest coverage", "median", "below 90 %"],
-                *by_mistakes,
-            ),
-            "[Scores](words.md#scores) says how the intervals are made. All figures are in "
-            "[intervals.json](intervals.json). `python -m validation.intervals` simulates them again; with "
-            "`--page` it only writes this page.",
-            "## How often 95 % intervals hold the truth",
-            "A kind of interval is one score, one number of rows "
-            f"({', '.join(f'{size:,}' for size in SIZES)}) and one number of expected mistakes. It is for a "
-            "method with the true percentages, for one that is too sharp, or for the difference of the two. "
-            f"Coverage is counted over those of {SETS} simulated sets of rows that have an interval. A kind "
-            f"that truly covers 95 % is known to ± {196 * np.sqrt(0.95 * 0.05 / SETS):.0f} points from all "
-            "sets. It is known less well if few sets have an interval. In half of the sets, rows are alike; "
-            "in the other half, they are very different.",
-            f"The lowest coverage is {share} %: {score}, {of}, {rows}, {mistakes} expected. The truth is the "
-            f"score of {MANY:,} rows.",
-            *fold("Lowest coverage by score", table(["score", *kinds], *by_score)),
-            "## How often equal methods are told apart",
-            f"howsure compared 2 to 16 methods in {COMPARISONS} simulated comparisons. The table shows how "
-            'often, in per cent, it said "Take the …" of another method than the baseline. If all methods '
-            "are as good, this is false each time, and may happen in at most 5 %. If one is better (the "
-            f"others are too sharp by a factor of {SLIGHT:g}), this is the power, over {POWER} comparisons. "
-            "The last column is the power of a paired t-test of the two, without any correction.",
-            table(*figures["comparisons"]),
-            "## What calibrated percentages are worth",
-            "Temperature scaling was fitted on few rows with exactly so many mistakes, and judged on 2,000 "
-            "fresh rows. Figures are means over 50 fits. The true NLL is that of the true probabilities. "
-            "The last columns are the mean claim after calibration, the accuracy, and the highest claim.",
-            table(head, *some),
-            "## What calibration gains",
-            cross_fitted.told(),
-            "## Promises after calibration",
-            promises.told(),
-        ]
-    )
+    heads = ["mistakes expected", "kinds of interval", "lowest coverage", "median", "below 90 %"]
+    return {
+        "cells": found["cells"],
+        "hold": found["hold"],
+        "mean": f"{found['mean']} %",
+        "by_mistakes": table(heads, *by_mistakes),
+        "least": f"{share} %: {', '.join(least)} expected",
+        "by_score": table(["score", *kinds], *by_score),
+        "comparisons": table(*figures["comparisons"]),
+        "claims": table(head, *some),
+        **cross_fitted.parts(cross_fitted.PAGE.figures()),
+        "promises": promises.in_table(promises.PAGE.figures()),
+    }
 
 
 def main() -> None:
@@ -412,7 +380,7 @@ def main() -> None:
             "claims": look_at_claims(),
         }
         PAGE.keep(figures)
-    PAGE.write(page(PAGE.figures()) + "\n")
+    PAGE.fill(parts(PAGE.figures()))
 
 
 if __name__ == "__main__":

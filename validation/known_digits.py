@@ -20,7 +20,7 @@ import numpy as np
 from keras import layers
 
 import howsure
-from benchmarks.docs import Page, fold, table
+from benchmarks.docs import Page, table
 from howsure.compare.run import default_methods
 from howsure.demo import mnist
 from howsure.judge.scores import Score
@@ -94,61 +94,34 @@ def look_at(digits: KnownDigits, size: int) -> dict[str, Any]:
     return {"best NLL": round(least, 3), "methods": methods}
 
 
-def page(figures: dict[str, Any]) -> str:
-    """The page in Markdown."""
+def parts(figures: dict[str, Any]) -> dict[str, object]:
+    """Figures and tables of the page."""
     sizes = {int(size): found["methods"] for size, found in figures["sizes"].items()}
-    nearest: dict[str, list[str]] = {}
+    nearest = []
     for size, methods in sizes.items():
-        off = {name: float(each["KL"].split()[0]) for name, each in methods.items()}
-        first = min(off, key=off.__getitem__)
-        nearest.setdefault(first, []).append(f"{off[first]:.3f} nats after {size:,} digits")
-    told = "; ".join(f"{name} ({', '.join(each)})" for name, each in nearest.items())
-    least = figures["sizes"][str(SIZES[-1])]["best NLL"]
+        off, name = min((float(each["KL"].split()[0]), name) for name, each in methods.items())
+        nearest.append(f"{name} after {size:,} digits ({off:.3f} nats)")
 
     def by_method(heads: Sequence[str], rows: Mapping[str, Iterable[str]]) -> str:
         return table(["method", *heads], *([name, *rows[name]] for name in rows))
 
     trained = [f"{size:,} digits" for size in sizes]
-    kinds = ("precision", "recall", "accuracy")
-    every = list(sizes[SIZES[0]])
-    split = [name for name in every if sizes[SIZES[0]][name]["expected entropy"] != "–"]
-    parts = [
-        "# Methods beside the exact truth",
-        "Which method comes closest to the true probabilities? Real labels cannot tell, so digits are drawn "
-        f"here from known distributions. Closest: {told}. No method finds half of the "
-        "true coin flips, and most rows that methods call coin flips are not. The table shows the "
-        "Kullback–Leibler divergence from the truth in nats (0 is perfect), with 95 % intervals over digits.",
-        by_method(trained, {name: [of[name]["KL"] for of in sizes.values()] for name in every}),
-        "Digits come from one Gaussian per digit, fitted to the principal components of MNIST. So Bayes' "
-        "rule gives p(digit | image) exactly (`validation/digits.py`). They are blurred: a Gaussian draws no "
-        f"sharp strokes. The Bayes error is {figures['Bayes error']}, the mean true entropy of the "
-        f"{TEST:,} test digits is {figures['entropy']} nats, and {figures['coin flips']} of them are true "
-        f"coin flips. The best possible NLL is {least}. On each number of digits, {MEMBERS} small networks "
-        "were trained.",
-        "All figures are in [known-digits-methods.json](known-digits-methods.json). "
-        "`python -m validation.known_digits` measures them again; with `--page` it only writes this page.",
-        *fold(
-            f"Coin flips and accuracy after {SIZES[-1]:,} digits",
-            "*Precision* is the share of a method's coin flips that are true ones. *Recall* is the share of "
-            "the true ones that it finds.",
-            by_method(kinds, {name: [sizes[SIZES[-1]][name][kind] for kind in kinds] for name in every}),
-        ),
-        *fold(
-            "The two parts of the entropy",
-            "Mean expected entropy, then mean mutual information, in nats.",
-            by_method(
-                trained,
-                {
-                    name: [
-                        f"{of[name]['expected entropy']}, {of[name]['mutual information']}"
-                        for of in sizes.values()
-                    ]
-                    for name in split
-                },
-            ),
-        ),
-    ]
-    return "\n\n".join(parts) + "\n"
+    kinds, most = ("precision", "recall", "accuracy"), sizes[SIZES[-1]]
+    split = [name for name, each in most.items() if each["expected entropy"] != "–"]
+    doubt = {
+        name: [f"{of[name]['expected entropy']}, {of[name]['mutual information']}" for of in sizes.values()]
+        for name in split
+    }
+    return {
+        "nearest": "; ".join(nearest),
+        "divergence": by_method(trained, {name: [of[name]["KL"] for of in sizes.values()] for name in most}),
+        "bayes_error": figures["Bayes error"],
+        "entropy": figures["entropy"],
+        "coin_flips": figures["coin flips"],
+        "best": figures["sizes"][str(SIZES[-1])]["best NLL"],
+        "found": by_method(kinds, {name: [each[kind] for kind in kinds] for name, each in most.items()}),
+        "doubt": by_method(trained, doubt),
+    }
 
 
 def main() -> None:
@@ -165,7 +138,7 @@ def main() -> None:
             "sizes": {size: look_at(digits, size) for size in SIZES},
         }
         PAGE.keep(figures)
-    PAGE.write(page(PAGE.figures()))
+    PAGE.fill(parts(PAGE.figures()))
 
 
 if __name__ == "__main__":

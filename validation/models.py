@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.docs import Page, fold
+from benchmarks.docs import Page, table
 
 ROWS = 3
 CALLS = 1000
@@ -224,84 +224,47 @@ def verdict(found: dict[str, Any]) -> str:
     return "refused" if "refused" in found else "right"
 
 
-INTRODUCTION = """# Keras models tested
-
-Which Keras models does howsure handle correctly? It was tested on small networks of {count} architectures,
-on up to three backends: {cells} networks. {right} were right, {refused} were refused with an error, {said}
-gave numbers with a warning, and {wrong} were wrong.
-
-| backend | networks | right | largest distance | refused | with a warning |
-|---|---|---|---|---|---|
-{table}
-
-A network is *right* if two things hold. Its plain prediction is that of the same network built without
-anything random. And {passes} balanced passes agree with Keras's own random numbers in training mode, with
-running statistics frozen. The means of the probabilities and of the entropies must agree within {most}
-standard errors. The table shows the largest distance over rows and classes.
-
-{refusals}
-
-{folded}
-
-All figures, errors and warnings are in [models.json](models.json). `python -m validation.models
-tensorflow`, then `jax` and `torch`, measures them again; with `--page` it only writes this page.
-"""
-
-
 def write_page(figures: dict[str, Any]) -> None:
-    """Write docs/models.md."""
+    """Write the figures and tables of docs/models.md."""
     words = {
         (name, backend): verdict(of[backend])
         for name, of in figures.items()
         for backend in BACKENDS
         if backend in of
     }
-    verdicts = list(words.values())
-    table = []
+    lines = []
     for backend in BACKENDS:
         here = {name: word for (name, on), word in words.items() if on == backend}
         right = [figures[name][backend] for name, word in here.items() if word == "right"]
         farthest = max((max(each["mean"], each["entropy"]) for each in right), default=0.0)
         counts = (list(here.values()).count(word) for word in ("refused", "said"))
-        table.append(
-            f"| {backend} | {len(here)} | {len(right)} | {farthest:.1f} | {' | '.join(map(str, counts))} |"
+        lines.append([backend, len(here), len(right), f"{farthest:.1f}", *counts])
+    named: dict[str, dict[str, list[str]]] = {}
+    for (name, backend), word in words.items():
+        kind = word if word in ("right", "refused", "said") else "wrong"
+        named.setdefault(kind, {}).setdefault(figures[name]["what"], []).append(backend)
+
+    def listing(kind: str) -> str:
+        return (
+            "\n".join(f"- {what} ({', '.join(on)})" for what, on in named.get(kind, {}).items()) or "- none"
         )
-    others = {pair: word for pair, word in words.items() if word not in ("right", "refused", "said")}
-    refusals = [
-        _named(figures, words, "refused", "Refused"),
-        _named(figures, words, "said", "With a warning"),
-    ]
-    refusals += [f"{word}: {figures[name]['what']} ({backend})" for (name, backend), word in others.items()]
-    named = [figures[name]["what"] for (name, _), word in words.items() if word == "right"]
+
     sources = dict.fromkeys(of["source"] for of in figures.values() if of["source"])
-    folded = fold(
-        "Names of all that were right",
-        f"{'; '.join(dict.fromkeys(named))}.",
-        f"Many follow the structure of published networks: {'; '.join(sources)}.",
+    heads = ["backend", "networks", "right", "largest distance", "refused", "with a warning"]
+    PAGE.fill(
+        {
+            "count": len(figures),
+            "cells": len(words),
+            **{
+                kind: sum(map(len, named.get(kind, {}).values()))
+                for kind in ("right", "refused", "said", "wrong")
+            },
+            "backends": table(heads, *lines),
+            **{f"list_of_{kind}": listing(kind) for kind in ("refused", "said", "wrong")},
+            "names": f"{'; '.join(named['right'])}.",
+            "sources": f"{'; '.join(sources)}.",
+        }
     )
-    text = INTRODUCTION.format(
-        count=len(figures),
-        cells=len(words),
-        right=verdicts.count("right"),
-        refused=verdicts.count("refused"),
-        said=verdicts.count("said"),
-        wrong=len(others) or "none",
-        passes=PASSES,
-        most=MOST,
-        table="\n".join(table),
-        refusals="\n\n".join(refusals),
-        folded="\n\n".join(folded),
-    )
-    PAGE.write(text)
-
-
-def _named(figures: dict[str, Any], words: dict[tuple[str, str], str], word: str, heading: str) -> str:
-    """A list of what has this verdict, and on which backends."""
-    on: dict[str, list[str]] = {}
-    for (name, backend), found in words.items():
-        if found == word:
-            on.setdefault(figures[name]["what"], []).append(backend)
-    return "\n".join([f"{heading}:", "", *(f"- {what} ({', '.join(on[what])})" for what in on)])
 
 
 def main(arguments: list[str]) -> None:

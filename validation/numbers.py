@@ -19,7 +19,7 @@ import numpy as np
 from scipy.special import ndtri
 
 import howsure
-from benchmarks.docs import Page, table
+from benchmarks.docs import Page, percent, table
 from howsure.answers.numbers.calibrate import FACTOR, NOISE, noise_of
 from howsure.answers.numbers.scores import of_target
 from howsure.errors import InputError
@@ -242,75 +242,31 @@ def look_at_quantiles(world: World) -> dict[str, float]:
 # --- the page -----------------------------------------------------------------------------------------
 
 
-def page(figures: Mapping[str, Any]) -> str:
-    """The whole page in Markdown."""
+def parts(figures: Mapping[str, Any]) -> dict[str, object]:
+    """Figures and tables of the page."""
     lines, shares = [], []
     for name, of in figures["worlds"].items():
         promise = of["promises"]
-        told = [
-            (share, score, rows)
-            for rows, scores in of["scores"].items()
-            for score, (often, share) in scores.items()
-            if often >= 0.1
-        ]
-        shares += [share for share, _, _ in told]
-        lines.append(
-            [
-                name,
-                f"{100 * promise['coverage']:.1f} ± {196 * promise['coverage_error']:.1f} %",
-                f"{100 * promise['broken']:.1f} of {100 * promise['promised']:.0f} %",
-                f"{100 * min(told)[0]:.0f} %",
-            ]
-        )
+        told = [share for scores in of["scores"].values() for often, share in scores.values() if often >= 0.1]
+        shares += told
+        coverage = f"{100 * promise['coverage']:.1f} ± {196 * promise['coverage_error']:.1f} %"
+        broken = f"{100 * promise['broken']:.1f} of {percent(promise['promised'], 0)}"
+        lines.append([name, coverage, broken, percent(min(told), 0)])
     grouped = next(of["promises"] for of in figures["worlds"].values() if of["promises"]["by_group"])
-    beyond = figures["beyond"]
-    worst = {
-        name: min(scores[name][1] for scores in beyond.values()) for name in ("rmse", "nll", "mae", "crps")
+    heads = ["world", f"coverage of {100 * COVERAGE:g} % intervals", "abstention: broken of promised"]
+    found: dict[str, object] = {
+        "worlds": table([*heads, "scores: lowest coverage"], *lines),
+        "kinds": len(shares),
+        "hold": int(np.sum(np.array(shares) >= 0.9)),
+        "groups": f"{', '.join(f'{100 * share:.1f}' for share in grouped['by_group'])} %",
     }
-    quantiles, fits = figures["quantiles"], figures["fits"]
-
-    def changes(name: str) -> str:
-        crps, score = (100 * quantiles[name][each] for each in ("crps", "interval_score"))
-        return f"{crps:+.1f} % and {score:+.1f} %".replace("-", "−")
-
-    hold = int(np.sum(np.array(shares) >= 0.9))
-    return "\n\n".join(
-        [
-            "# Do numbers keep their promises?",
-            f"Yes, in {len(figures['worlds'])} simulated worlds, each with {SPLITS} splits of {ROWS} "
-            "labelled "
-            "rows.",
-            table(
-                [
-                    "world",
-                    f"coverage of {100 * COVERAGE:g} % intervals",
-                    "abstention: broken of promised",
-                    "scores: lowest coverage",
-                ],
-                *lines,
-            ),
-            "`prediction_intervals` promise the coverage on average over splits. "
-            f"`abstain` promises that at most {100 * RISK:g} % of the rows kept are off by "
-            "more "
-            f"than {TOLERANCE:g}, with 95 % confidence. The column says in how many splits that was false, "
-            "which may be 5 %, and in how many a promise was possible.",
-            "The last column is about the 95 % intervals of all scores, with "
-            f"{', '.join(map(str, SIZES))} rows: of {len(shares)} kinds, {hold} hold in at least 90 % of "
-            "splits. An interval score has no interval where fewer than two answers lie outside.",
-            "By group, the coverage of the three groups is "
-            + ", ".join(f"{100 * share:.1f}" for share in grouped["by_group"])
-            + " %. `calibrate` gives an interval for what it learns: it holds a noise in "
-            f"{100 * fits['noise']:.0f} % of splits, and a factor in {100 * fits['factor']:.0f} %.",
-            "Errors without a fourth moment (t, 3 degrees) are the exception. There the interval of RMSE "
-            f"holds in {100 * worst['rmse']:.0f} %, and that of NLL in {100 * worst['nll']:.0f} %. Take MAE "
-            f"({100 * worst['mae']:.0f} %) or CRPS ({100 * worst['crps']:.0f} %).",
-            "`calibrate` does not recalibrate quantiles (Kuleshov 2018), as a result holds a mean and a std. "
-            f"That would change CRPS and the 95 % interval score by {changes('normal')} for normal noise, "
-            f"{changes('heavy')} for heavy tails, and {changes('skewed')} for skewed noise. `calibrate` "
-            "warns where answers are not normal.",
-            "`python -m validation.numbers` simulates all again, and writes [numbers.json](numbers.json).",
-        ]
-    )
+    found |= {name: percent(share, 0) for name, share in figures["fits"].items()}
+    for name in ("rmse", "nll", "mae", "crps"):
+        found[name] = percent(min(scores[name][1] for scores in figures["beyond"].values()), 0)
+    for name, change in figures["quantiles"].items():
+        crps, score = (100 * change[each] for each in ("crps", "interval_score"))
+        found[name] = f"{crps:+.1f} % and {score:+.1f} %".replace("-", "−")
+    return found
 
 
 def main() -> None:
@@ -331,7 +287,7 @@ def main() -> None:
             },
         }
         PAGE.keep(figures)
-    PAGE.write(page(PAGE.figures()) + "\n")
+    PAGE.fill(parts(PAGE.figures()))
 
 
 if __name__ == "__main__":

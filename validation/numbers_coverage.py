@@ -21,7 +21,7 @@ from sklearn.datasets import make_friedman1, make_friedman2, make_friedman3
 from torch import nn
 
 import howsure
-from benchmarks.docs import Page
+from benchmarks.docs import Page, percent, shares, table
 from howsure.answers.numbers.rescale import moved
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
@@ -199,72 +199,45 @@ def measure(network: Network) -> dict[str, Any]:
     return found
 
 
-def page(figures: dict[str, dict[str, Any]]) -> str:
-    """The page."""
+def parts(figures: dict[str, dict[str, Any]]) -> dict[str, object]:
+    """Figures and tables of the page."""
 
-    def ends(name: str) -> str:
-        values = [each[f"{name} covered at 0.05"] for each in figures.values()]
-        return f"{100 * min(values):.1f} to {100 * max(values):.1f} %"
+    def covered(name: str) -> list[float]:
+        return [each[f"{name} covered at 0.05"] for each in figures.values()]
 
     def times(name: str, target: float) -> list[float]:
         return [each[f"{name} at {target}"] / each[f"{name} at 0.05"] for each in figures.values()]
 
-    rows = "".join(
-        f"| {name} | {100 * each['mean covered at 0.05']:.1f} % | "
-        f"{100 * each['spread covered at 0.05']:.1f} % | "
-        f"{each['passes at 0.05']:.0f} | {each['error over spread at 0.05']:.3f} |\n"
+    rows = [
+        [name, *(percent(each[f"{what} covered at 0.05"]) for what in ("mean", "spread"))]
+        + [f"{each['passes at 0.05']:.0f}", f"{each['error over spread at 0.05']:.3f}"]
         for name, each in figures.items()
-    )
+    ]
     lines, lowest = [], []
     for name in dict.fromkeys(key for each in figures.values() for key in each if ", " in key):
         of_networks = np.array([each[name] for each in figures.values() if name in each])
         held, count = np.moveaxis(of_networks.sum(axis=0), -1, 0)
-        lines.append(f"| {name} | " + " | ".join(f"{100 * share:.0f}" for share in held / count) + " |\n")
+        lines.append([name, *(f"{100 * share:.0f}" for share in held / count)])
         asked = of_networks[..., 1] >= LEAST
         lowest += (of_networks[asked][:, 0] / of_networks[asked][:, 1]).tolist()
-    half, twice = (
-        (times("passes", target), times("error over spread", target)) for target in (TARGETS[0], TARGETS[2])
-    )
-    return f"""# Coverage of the errors of numbers
-
-Does `mean` ± 1.96 `mc_error` hold the mean of all thinned networks, and `spread` ± 1.96 `spread_error` their
-standard deviation, in 95 % of rows? On eight regressions, on which nothing was tuned: the mean in
-{ends("mean")}, the spread in {ends("spread")}.
-
-| network | mean covered | spread covered | passes per row | error of the mean / spread |
-|---|---|---|---|---|
-{rows}
-Each network is small, trained on {TRAINING_ROWS} rows of one of Friedman's functions, and assessed on {ROWS}
-others with {len(SEEDS)} seeds and the default target: an error of 5 % of the standard deviation. The truth is
-{PASSES:,} independent passes in PyTorch. Where dropout comes before a linear layer alone, balanced masks
-cancel its error, and only rounding is left. With a log variance, the target is a share of
-√(spread² + noise²), so fewer passes suffice.
-
-## Above a limit
-
-Does `above(limit).probabilities[:, 1]` ± 1.96 `mc_error` hold the true share of networks, or of answers,
-above the limit? In per cent of all questions, by the true share:
-
-| | 0.5 to 4 % or 96 to 99.5 % | {" | ".join(f"{10 * n} to {10 * n + 10} %" for n in range(10))} |
-|---|{"---|" * 11}
-{"".join(lines)}
-There are {ASKED} results of each network, and {2 * len(SHARES)} limits for each row. Members are {MEMBERS}
-independent networks, and the truth is that of all such networks. The noise is known, as after `calibrate`, or
-each network puts out its own. In no column of any one network are less than {100 * min(lowest):.0f} %
-covered, where it has at least {LEAST:,} questions. Where few networks lie above, errors are rather too large:
-if none of 40 passes does, 1 in 11 networks may.
-
-## Other targets
-
-Half the target takes up to {max(half[0]):.1f} times the passes and leaves down to {min(half[1]):.1f} of the
-error. Twice the target takes down to {min(twice[0]):.1f} of the passes and gives up to {max(twice[1]):.1f}
-times the error.
-
-All figures are in [numbers-coverage.json](numbers-coverage.json). `python -m validation.numbers_coverage`
-measures them again; with `--page` it only writes this page.
-"""
+    half, twice = TARGETS[0], TARGETS[2]
+    parts_of_ten = (f"{10 * n} to {10 * n + 10} %" for n in range(10))
+    return {
+        "of_mean": shares(covered("mean"), 1),
+        "of_spread": shares(covered("spread"), 1),
+        "networks": table(
+            ["network", "mean covered", "spread covered", "passes per row", "error of the mean / spread"],
+            *rows,
+        ),
+        "above": table(["", "0.5 to 4 % or 96 to 99.5 %", *parts_of_ten], *lines),
+        "lowest": percent(min(lowest), 0),
+        "half_passes": f"{max(times('passes', half)):.1f}",
+        "half_error": f"{min(times('error over spread', half)):.1f}",
+        "twice_passes": f"{min(times('passes', twice)):.1f}",
+        "twice_error": f"{max(times('error over spread', twice)):.1f}",
+    }
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    PAGE.look_at(NETWORKS, lambda name: measure(NETWORKS[name]), page)
+    PAGE.look_at(NETWORKS, lambda name: measure(NETWORKS[name]), parts)

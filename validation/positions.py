@@ -12,7 +12,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 import howsure
-from benchmarks.docs import Page, table
+from benchmarks.docs import Page, percent, table
 from howsure.answers.positions.calibrate import METHODS
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.verdict import top_two
@@ -120,7 +120,7 @@ def temperatures(result: DenseCertainty, truth: Integers) -> str:
             found = howsure.calibrate(result[rows], truth[rows])
             held += bool(found.temperature.low <= true.value <= found.temperature.high)
             better += found.after.value < found.before.value
-        lines.append([size, _share(held, SETS // 2, SETS // 2), f"{100 * better / (SETS // 2):.0f} %"])
+        lines.append([size, _share(held, SETS // 2, SETS // 2), percent(better / (SETS // 2), 0)])
     head = ["labelled images", f"intervals that hold {true.value:.3f}", "held-out NLL lower than before"]
     return table(head, *lines)
 
@@ -139,45 +139,17 @@ def offsets() -> str:
     return table(["calibration", *(f"learnt from {part}: NLL, accuracy, Dice" for part in found)], *lines)
 
 
-def page() -> str:
-    """The page."""
+def parts() -> dict[str, object]:
+    """Figures and tables of the page."""
     result, truth = population()
-    accuracy = np.mean(result.label == truth)
-    return f"""# Promises for a class at each position
-
-`python -m validation.positions` writes this page. A made population of {IMAGES:,} images of {SIDE} × {SIDE}
-pixels stands for all images, so that its scores are known exactly. Neighbouring pixels are alike, some images
-are much harder than others, and '{NAMES[-1]}' is in a quarter of them. The model is right on
-{100 * accuracy:.0f} % of the pixels. Sets of images are drawn from it at random.
-
-## Intervals of scores
-
-How often a 95 % interval of `howsure.evaluate` holds the score of the population, in {SETS} sets of each
-size. A `DenseEvaluation` gives no interval where too few images decide a score.
-
-{coverage_of_scores(result, truth)}
-
-## Errors of maps
-
-{rare.told()}
-
-Sets of classes and abstention are in [promises](intervals.md#promises-after-calibration).
-
-## Calibration
-
-`howsure.calibrate` gives a `DenseCalibrator` with one temperature, unless you ask for more.
-
-{temperatures(result, truth)}
-
-`method="offsets"` adds an offset for each class. That helps where whole classes are too probable, as after
-training with class weights. A small U-Net on CamVid was trained so; a temperature does nothing for it. The
-table shows the mean NLL of other test images, in brackets how much more that is than without calibration
-(95 % of images resampled in blocks of neighbours), and the accuracy and the Dice of an image in per cent.
-`python -m validation.offsets` measures it again, on data that are not part of this repository.
-
-{offsets()}
-"""
+    return {
+        "accuracy": percent(float(np.mean(result.label == truth)), 0),
+        "scores": coverage_of_scores(result, truth),
+        "maps": rare.maps(),
+        "temperatures": temperatures(result, truth),
+        "offsets": offsets(),
+    }
 
 
 if __name__ == "__main__":
-    Page("positions").write(page())
+    Page("positions").fill(parts())

@@ -213,30 +213,10 @@ def lines(figures: dict[str, Any]) -> list[list[str]]:
     return found
 
 
-def told() -> str:
-    """The section, from what was looked at."""
-    heads = [
-        "kind",
-        "calibrated by",
-        "promise",
-        "other labels",
-        "the same labels",
-        "warned",
-        "warned, the same",
-    ]
-    return "\n\n".join(
-        [
-            f"A calibrator learns from {ROWS} labelled rows. Then a promise is made with {ROWS} other "
-            f"labelled rows, or with the same, and looked at on {MANY:,} new rows ({MANY // 8:,} images), in "
-            f"{RUNS} simulated runs. Sets and intervals promise a coverage of {100 * COVERAGE:g} % on "
-            f"average, known to ± {196 * np.sqrt(COVERAGE * (1 - COVERAGE) / MANY):.1f} points by so many "
-            f"new rows. Abstention promises a risk of at most {100 * RISK:g} %, which may be broken in 5 % "
-            "of runs. With the same labels howsure warns each time. The last columns count warnings of the "
-            "promises that were possible.",
-            table(heads, *lines(PAGE.figures())),
-            "`python -m validation.promises` simulates it again.",
-        ]
-    )
+def in_table(figures: dict[str, Any]) -> str:
+    """The table of docs/intervals.md, from what was looked at."""
+    heads = ["kind", "calibrated by", "promise", "other labels", "the same labels"]
+    return table([*heads, "warned", "warned, the same"], *lines(figures))
 
 
 def main() -> None:

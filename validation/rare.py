@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import howsure
-from benchmarks.docs import Page, table
+from benchmarks.docs import Page, percent, table
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.sampling.masks import draw
@@ -106,43 +106,19 @@ def look_at(rate: float, channels: int, kind: str) -> dict[str, float]:
     }
 
 
-def told() -> str:
-    """The section, from what was looked at."""
+def maps() -> str:
+    """The table of docs/positions.md, from what was looked at."""
     lines = [
         [
             *name.split(", "),
-            f"{100 * of['within']:.0f} %",
-            f"{100 * of['beyond']:.1f} %",
-            f"{of['error']:.4f}",
-            f"{of['ratio']:.2f}",
-            f"{100 * of['shares']:.0f} %",
-            f"{100 * of['shares_beyond']:.1f} %",
-            f"{of['passes']:.0f}",
+            *(percent(of["within"], 0), percent(of["beyond"])),
+            *(f"{of['error']:.4f}", f"{of['ratio']:.2f}"),
+            *(percent(of["shares"], 0), percent(of["shares_beyond"]), f"{of['passes']:.0f}"),
         ]
         for name, of in PAGE.figures().items()
     ]
     heads = ["rate", "channels", "drops", "map: within 1.96", "beyond 4", "true error", "true ÷ told"]
-    return "\n\n".join(
-        [
-            f"{NETWORKS} networks in numpy have one dropout, of whole channels or of single units, before "
-            f"the layer that makes the output. {ROWS} images of {SIDE} × {SIDE} pixels get `howsure.assess` "
-            f"with {SEEDS} seeds. Up to 16 channels all thinned networks are enumerated, so the truth is "
-            "exact. *Within 1.96* is how often the truth lies within ± 1.96 errors; 95 % is right. Where the "
-            "ratio of the true error to the one that is told is below 1, errors are wide.",
-            "Where a pass drops fewer than four units on average, many passes drop none, and independent "
-            "passes look exact by luck. So such images get whole balanced groups first. In these, each unit "
-            "is dropped as often as its rate says, and the error that is left comes from units that are "
-            "dropped together. The groups show it for pairs that they have dropped. For pairs that they have "
-            "not, the error follows from what single units do, as units usually add up in a logit.",
-            "That guess is right within a factor, and few pixels are off by as much as it says. So up to a "
-            "rate of 0.1 errors of so few units are up to three times too wide, and cover 97 to 100 % "
-            "instead of 95 %. At 0.02 and 4 channels even the least error ever told, "
-            f"{ERROR_FLOOR:g}, is about as large as the true one. The constant in the guess was chosen on "
-            "other networks.",
-            table([*heads, "shares: within 1.96", "beyond 4", "passes"], *lines),
-            "`python -m validation.rare` measures it again.",
-        ]
-    )
+    return table([*heads, "shares: within 1.96", "beyond 4", "passes"], *lines)
 
 
 if __name__ == "__main__":

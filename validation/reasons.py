@@ -21,7 +21,7 @@ from scipy.interpolate import CubicSpline
 from scipy.special import log_softmax, logsumexp, softmax
 
 import howsure
-from benchmarks.docs import Page, fold, table
+from benchmarks.docs import Page, table
 from howsure.answers.classes import maps as maps_of
 from howsure.compare.comparison import Comparison
 from howsure.compare.findings import chosen
@@ -570,8 +570,8 @@ def too_often(found: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def page(found: Mapping[str, Any]) -> str:
-    """The page in Markdown."""
+def parts(found: Mapping[str, Any]) -> dict[str, object]:
+    """Figures and tables of the page."""
     usual = {name: each for name, each in found.items() if HEAVY not in name}
     lines, guesses = [], []
     for about in ABOUT:
@@ -625,14 +625,6 @@ def page(found: Mapping[str, Any]) -> str:
     ]
     heavy = _cells({name: each for name, each in found.items() if HEAVY in name}, SCALE)
     tails = listed([f"{_per_cent(each['false'], draws)} with {rows:,}" for _, rows, draws, each in heavy])
-    missed = too_often(found)
-    least = next(count for count in range(DRAWS) if is_too_often(count / DRAWS, DRAWS))
-    verdict = (
-        "No kind of sentence was false in more than 5 % of the comparisons of a world and size by more than "
-        f"chance. {least} of {DRAWS} would count as more; chance alone comes so far once in 1,000."
-        if not missed
-        else f"False in more than 5 % by more than chance: {'; '.join(missed)}."
-    )
     alike = [
         (each["lead"]["guesses"], each["draws"])
         for name, of in usual.items()
@@ -642,69 +634,20 @@ def page(found: Mapping[str, Any]) -> str:
     sizes = [f"{rows:,} rows" for rows in SIZES]
     told = ("guesses where there is a difference", "right", "told where there is none")
     comes = ("no difference has an interval", "reasons in the lead", "the largest true part comes first")
-    return ABOVE.format(
-        verdict=verdict,
-        heavy=tails,
-        sure=table(("sentence", "told as sure", "false, of all comparisons", "false most often"), *lines),
-        guesses=table(("sentence", *told), *guesses),
-        leads=table(("rows", *comes), *leads),
-        perhaps=_per_cent(sum(each for each, _ in alike), sum(draws for _, draws in alike)),
-        power="\n\n".join(fold("All true reasons", table(("world", "what is true", *sizes), *power))),
-    )
-
-
-ABOVE = f"""# Are the reasons of a comparison true?
-
-howsure says why one method is better than another. Here the true reason is known: methods claim too much
-or too little, see the rows more or less clearly, or are alike. Networks of an ensemble share their mistakes,
-make their own, or are copies. Each world was drawn {DRAWS} times with 30, 100, 300 and 1,000 rows, and
-maps with 30 and 100. True effects are those of {MANY:,} rows, by definition. If these cannot tell an effect
-from 0, it counts as 0, and a claim in either direction is false.
-
-{{verdict}}
-
-## Reasons that are told as sure
-
-A sentence should be false in at most 5 % of the comparisons.
-
-{{sure}}
-
-Errors with heavy tails (Student's t with 3 degrees of freedom) are a known limit, and are not in this table.
-The largest errors decide how wide standard deviations have to be, and most samples hold too few of them. So
-standard deviations are called too wide only if fewer answers than claimed lie outside the 99 % intervals,
-too. With 100 rows or fewer that seldom helps. `too modest` was told falsely in {{heavy}} rows.
-
-## Guesses
-
-`The best guess is` is said of an effect whose 80 % interval excludes 0. Where there is no difference, up to
-one such effect in five may get a guess. Where there is one, most guesses have the right sign.
-
-{{guesses}}
-
-The first sentences also name a method that is `likely better`. If all are alike, they did so in {{perhaps}}
-of the comparisons.
-
-## Which reason comes first
-
-With fewer than 5 mistakes a comparison of classes has no intervals, and no reason is told.
-
-{{leads}}
-
-## How often a true reason is found
-
-The share of comparisons in which it is told as sure. Accuracy and order can each be unsure while their sum,
-`discrimination`, is sure; then the sum is told.
-
-{{power}}
-
-All counts are in [reasons.json](reasons.json). `python -m validation.reasons` counts them again in about ten
-minutes on one core. With `--page` it only writes this page, and with names of worlds it draws only these.
-"""
+    return {
+        "too_often": "; ".join(too_often(found)) or "none",
+        "heavy": tails,
+        "sure": table(("sentence", "told as sure", "false, of all comparisons", "false most often"), *lines),
+        "guesses": table(("sentence", *told), *guesses),
+        "leads": table(("rows", *comes), *leads),
+        "perhaps": _per_cent(sum(each for each, _ in alike), sum(draws for _, draws in alike)),
+        "power": table(("world", "what is true", *sizes), *power),
+    }
 
 
 def main() -> None:
     """Draw all worlds, or those that are named, and write."""
-    PAGE.look_at(WORLDS, figures_of, page)
+    PAGE.look_at(WORLDS, figures_of, parts)
     missed = [each for each in too_often(PAGE.figures()) if HEAVY not in each]
     if missed:
         sys.exit(f"False in more than 5 %: {'; '.join(missed)}")

@@ -426,8 +426,8 @@ def _mounted(folder: Path) -> Iterator[Path | None]:
         subprocess.run(["umount", disk], check=True)
 
 
-def page(figures: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str:
-    """The page."""
+def parts(figures: Mapping[str, Mapping[str, Mapping[str, int]]]) -> dict[str, object]:
+    """Figures and the table of the page."""
     left, lines = (EARLIER, NEW, PARTS, NEITHER, RAW), list[list[str]]()
     total = Counter[str]()
     for name, by_stop in figures.items():
@@ -437,33 +437,11 @@ def page(figures: Mapping[str, Mapping[str, Mapping[str, int]]]) -> str:
         lines.append([name, *map(str, tries), *(str(counts[each]) for each in left)])
     stops = [str(sum(int(line[1 + at]) for line in lines)) for at in range(len(TRIES))]
     lines.append(["all", *stops, *(f"{total[each]:,}" for each in left)])
-    skipped = "" if int(stops[list(TRIES).index(FULL)]) else " (here none may be mounted, so none was filled)"
-    return _PAGE.format(
-        tries=total.total(),
-        lost=total[NEITHER] + total[RAW],
-        skipped=skipped,
-        lines=table(["what is saved", *TRIES, *left], *lines),
-    )
-
-
-_PAGE = """\
-# Saves that are stopped
-
-Each kind of file was saved over an earlier one, and stopped. The process was killed, at a random moment or
-as it opened, moved or removed one of its files. Or it met a limit on the size of files. Or the disk was full,
-a small file system of its own{skipped}. Or two processes saved to the same place at once. Of {tries:,}
-tries {lost:,} left something else than the earlier content or the new one, or raised an error that is not
-howsure's.
-
-`save` is a function, `export` is `howsure.export`, and the others are commands. A `folder` is one of results,
-for rows to which more were added. *Parts* of it means that it held the earlier rows, some of the new ones,
-and nothing else. Of maps it means that `maps.json` was missing, as it is while they move into their place.
-The same command was then given again, and all was whole.
-
-{lines}
-
-`python -m validation.saves` tries it again.
-"""
+    return {
+        "tries": f"{total.total():,}",
+        "lost": f"{total[NEITHER] + total[RAW]:,}",
+        "stops": table(["what is saved", *TRIES, *left], *lines),
+    }
 
 
 def main(names: list[str]) -> None:
@@ -492,7 +470,7 @@ def main(names: list[str]) -> None:
                 PAGE.keep(figures)
         figures = {name: figures[name] for name in known if name in figures}
     PAGE.keep(figures)
-    PAGE.write(page(figures))
+    PAGE.fill(parts(figures))
 
 
 if __name__ == "__main__":

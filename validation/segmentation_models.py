@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import howsure
-from benchmarks.docs import Page, fold
+from benchmarks.docs import Page, percent, table
 
 WIDTHS = (2, 4)
 """Passes at the first random level and at all later ones: masks of early levels serve several passes."""
@@ -167,71 +167,37 @@ def verdict(found: dict[str, Any], refused: str | None) -> str:
     return "right" if near else "WRONG"
 
 
-INTRODUCTION = """# Networks for segmentation and tagging tested
-
-Are the passes right if a network tells a class at each position of an image, a volume or a text? {count}
-networks were tested, with random weights and small inputs: {counted}.
-
-A network is *right* if every pass of howsure equals a pass of the framework itself with the same masks. The
-framework's own network runs in training mode with frozen norms, and its functions that drop take the masks.
-The column *difference* is the largest difference of an output over four passes, as a share of the standard
-deviation of the outputs. A difference in σ compares means of {passes:,} passes instead, in standard errors;
-{most} are allowed. After the passes, the network must be as it was: weights, buffers, flags, hooks and seeds.
-
-*Shared* is the share of the cost of one plain prediction that all passes share: the layers before the first
-random one. *Ends in* is what howsure reads from the last operation, and *axis* is the axis of the classes in
-the output for one row. A softmax over another axis is not read as a distribution over classes.
-"""
-
-AFTER = """
-A module that runs whole shares no layer between passes. A transformer of transformers does so if it is given
-an attention mask, because it looks at the values of the mask in Python. A subclassed network of Keras is one
-step for howsure, so that nothing of it is shared.
-
-`python -m validation.segmentation_models torch`, then `tensorflow` and `jax`, measures the table again; with
-`--page` it only writes this page. All figures are in [segmentation-models.json](segmentation-models.json).
-"""
-
-
 def write_page(figures: dict[str, Any]) -> None:
-    """Print the table, and write docs/segmentation-models.md."""
+    """Write the figures and tables of docs/segmentation-models.md."""
     networks = {name: found for name, found in figures.items() if name != "versions"}
     words = [found["verdict"] for found in networks.values()]
-    counted = ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words))
-    tables = []
-    for package in dict.fromkeys(found["package"] for found in networks.values()):
-        version = figures.get("versions", {}).get(package, "")
-        told = [_line(name, each) for name, each in networks.items() if each["package"] == package]
-        tables += [f"## {package} {version}".rstrip(), "\n".join([_HEAD, *told])]
-    lines = [INTRODUCTION.format(count=len(networks), counted=counted, passes=PASSES, most=MOST)]
-    lines += ["\n\n".join(fold("All networks", *tables)), "", _refusals(networks), AFTER]
-    text = "\n".join(lines)
-    print("\n".join(lines[1:-1]))
-    PAGE.write(text)
+    heads = ["package", "network", "random layers", "shared", "ends in", "axis", "passes", "difference"]
+    refused = {name: found["refused"] for name, found in networks.items() if "refused" in found}
+    PAGE.fill(
+        {
+            "count": len(networks),
+            "counted": ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words)),
+            "networks": table(heads, *(_line(figures["versions"], *each) for each in networks.items())),
+            "refused": "\n".join(
+                f"- {name.partition(': ')[2]}: {said.partition('. ')[0]}." for name, said in refused.items()
+            ),
+        }
+    )
 
 
-_HEAD = "| network | random layers | shared | ends in | axis | passes | difference |\n" + "|---" * 7 + "|"
-
-
-def _line(name: str, found: dict[str, Any]) -> str:
-    called = name.partition(": ")[2]
-    backend = f" ({found['backend']})" if "backend" in found else ""
+def _line(versions: dict[str, str], name: str, found: dict[str, Any]) -> list[object]:
+    package = f"{found['package']} {versions.get(found['package'], '')}".rstrip()
+    called = name.partition(": ")[2] + (f" ({found['backend']})" if "backend" in found else "")
     if "ending" not in found:
-        return f"| {called}{backend} | | | | | {found['verdict']} | |"
-    shared = "runs whole" if found["whole"] else f"{100 * found['shared']:.0f} %"
+        return [package, called, "", "", "", "", found["verdict"], ""]
+    shared = "runs whole" if found["whole"] else percent(found["shared"], 0)
     if "errors" in found:
         difference = f"{found['errors']:.1f} σ"
     else:
         difference = f"{found['difference']:.0e}" if found["difference"] else "0"
     axis = "" if found["axis"] is None else str(found["axis"]).replace("-", "−")
-    cells = (found["random"], shared, found["ending"] or "not known", axis, found["verdict"], difference)
-    return f"| {called}{backend} | {' | '.join(map(str, cells))} |"
-
-
-def _refusals(networks: dict[str, Any]) -> str:
-    refused = {name: found["refused"] for name, found in networks.items() if "refused" in found}
-    lines = [f"- {name.partition(': ')[2]}: {said.partition('. ')[0]}." for name, said in refused.items()]
-    return "\n".join(["## Refused", "", *lines, ""])
+    ends = found["ending"] or "not known"
+    return [package, called, found["random"], shared, ends, axis, found["verdict"], difference]
 
 
 def _versions() -> dict[str, str]:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import itertools
 import re
 import sys
-import textwrap
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from scipy.special import expit, logit
 from scipy.stats import binom
 
 import howsure
-from benchmarks.docs import Page, fold, table
+from benchmarks.docs import Page, table
 from howsure.answers.classes.words import doubt_in_words, reliability_in_words
 from howsure.answers.verdict import DISAGREEMENT, WITHIN_PASSES, judge
 from howsure.data.rows import InputSpec
@@ -346,42 +345,6 @@ FACTS = (
 )
 """Key of the tally, the sentence, what it is held against, and as what it is stated."""
 
-ABOVE = f"""# Is each sentence true?
-
-howsure prints sentences. Is each as true as it claims? Each was compared with known answers, many times.
-{{summary}} But a reason does not say where the doubt comes from.
-
-*Facts* should be true always, and sentences with a 95 % interval 95 times in a hundred.
-
-## Sentences that say what was measured
-
-In enumerated networks all thinned networks are run: {UNITS} units of dropout and random weights. So
-predictive means, entropies and verdicts are known exactly. For the other sentences, answers are drawn with
-known probabilities: as claimed, or fewer, or more.
-
-{{measured}}
-
-Other sentences of the report and the terminal count rows. `tests/report/test_report.py` and
-`tests/test_terminal.py` count them again. How well `mc_error` covers on trained networks is in [fresh
-networks](fresh.md). Sentences of comparisons are in [reasons](reasons.md), intervals of scores and promises
-in [intervals](intervals.md).
-
-## What a reason does not tell
-
-Networks with dropout were trained on {learned.FEW[0]} and on {learned.MANY[0]:,} rows of three classes
-whose true probabilities are known. A row is truly ambiguous if no class has 95 %: 5 % of the *clear* rows,
-and half of the *overlapping* ones. *Sure later* is after training on {learned.MANY[0]:,} rows. *Unsure
-again* is after training on the same rows from other seeds.
-
-{{reasons}}
-
-A reason says where the doubt lies, and no more. If the passes of one network agree, the row need not be
-ambiguous, and more training data may still settle it. howsure says only of ensembles that another ensemble
-would be in doubt as well, and there it holds.
-
-All figures, and what each sentence was compared with, are in [sentences.json](sentences.json).
-`python -m validation.sentences` measures them again; with `--page` it only writes this page.
-"""
 
 HEADS = {
     "measured": ("sentence", "held against", "stated as", "told", "true"),
@@ -408,29 +371,25 @@ def shares_of(lines: list[list[str]]) -> list[tuple[float, str]]:
     ]
 
 
-def page(figures: dict[str, list[list[str]]]) -> str:
-    """The page in Markdown."""
+def parts(figures: dict[str, list[list[str]]]) -> dict[str, object]:
+    """Figures and tables of the page."""
     measured = figures["measured"]
     shares = [share for share, _ in shares_of(measured)]
     least, said = min(shares_of(measured))
-    summary = (
-        f"The {len(measured)} sentences about what was measured are true in {np.median(shares):.1f} % of "
-        f"times in the median. True least often, of those told ten times or more, is {said}: {least} %."
-    )
     shown = [column for column, head in enumerate(HEADS["measured"]) if head != "held against"]
-    sentences = table(*([line[column] for column in shown] for line in (HEADS["measured"], *measured)))
-    return ABOVE.format(
-        summary="\n".join(textwrap.wrap(summary, 110)),
-        measured="\n\n".join(fold("All sentences", sentences)),
-        reasons=table(HEADS["reasons"], *figures["reasons"]),
-    )
+    return {
+        "median": f"{np.median(shares):.1f} %",
+        "least": f"{said}: {least} %",
+        "measured": table(*([line[column] for column in shown] for line in (HEADS["measured"], *measured))),
+        "reasons": table(HEADS["reasons"], *figures["reasons"]),
+    }
 
 
 def main() -> None:
     """Simulate, hold against, write."""
     if sys.argv[1:] != ["--page"]:
         PAGE.keep(look())
-    PAGE.write(page(PAGE.figures()))
+    PAGE.fill(parts(PAGE.figures()))
 
 
 def look() -> dict[str, list[list[str]]]:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 import howsure
-from benchmarks.docs import Page, fold
+from benchmarks.docs import Page, table
 from validation.models import against
 from validation.torch_handwritten import HANDWRITTEN
 from validation.torch_libraries import LIBRARIES
@@ -267,40 +267,6 @@ def verdict(found: dict[str, Any]) -> str:
     return "right"
 
 
-INTRODUCTION = """# PyTorch modules tested
-
-Which PyTorch modules does howsure handle correctly? It was tested on {count} modules. {right} were right,
-{refused} were refused with an error, and {wrong} were wrong. [Use a module of PyTorch](torch.md) says what
-howsure refuses, and what to change.
-
-{table}
-
-A module is *right* if its plain prediction is that of `eval()`, and if {passes} balanced passes agree with
-PyTorch's own dropout. The oracle is plain PyTorch: dropout in training mode, norms frozen, and thousands of
-copies of each row. The means of the probabilities and of the entropies must agree within {most} standard
-errors. The table shows the largest distance over rows and classes.
-
-howsure must also leave the module as it was: weights, buffers, attributes, flags, hooks, gradients and all
-seeds. For attributes that are numbers, strings or tensors, the test compares values. For others it checks
-that they are the same object. If training does more than draw random numbers, such as augmentation or a
-second head, the module is compared without that part. Modules of timm, torchvision, transformers and
-lightning are small and have random weights.
-
-{folded}
-
-All figures, errors and warnings are in [torch-models.json](torch-models.json). `python -m
-validation.torch_models` measures them again; with `--page` it only writes this page.
-"""
-
-AT_RANDOM = """
-## Modules made at random
-
-{count} more modules were assembled at random from layers, all kinds of dropout, slices, branches, loops,
-shared layers, residuals, attention, norms and recurrent layers. They were compared like those above, and
-assessed with default settings: {verdicts}. The largest distance was {farthest:.1f} standard errors. howsure
-split {split} of them at the random layers; it ran the others whole in every pass. `python -m
-validation.torch_random {count} --seed {seed} --page` repeats this and prints the seed of each module."""
-
 GROUPS = {
     "dropout in many forms": ZOO,
     "written by hand": HANDWRITTEN,
@@ -309,38 +275,30 @@ GROUPS = {
 
 
 def write_page(figures: dict[str, Any]) -> None:
-    """Write docs/torch-models.md."""
+    """Write the figures and tables of docs/torch-models.md."""
     modules = {name: figures[name] for name in MODULES if name in figures}
     verdicts = {name: verdict(found) for name, found in modules.items()}
     right, refused = ([name for name in modules if verdicts[name] == word] for word in ("right", "refused"))
     others = [f"{name} ({verdicts[name]})" for name in modules if name not in {*right, *refused}]
-    table = ["| modules | tested | right | largest distance | refused |", "|---|---|---|---|---|"]
-    lists = []
+    lines, names = [], []
     for group, known in GROUPS.items():
-        good, bad = ([name for name in names if name in known] for names in (right, refused))
+        good, bad = ([name for name in of if name in known] for of in (right, refused))
         farthest = max(max(modules[name]["mean"], modules[name]["entropy"]) for name in good)
-        tested = sum(name in known for name in modules)
-        table.append(f"| {group} | {tested} | {len(good)} | {farthest:.1f} | {len(bad)} |")
-        lists.append(f"Right, {group}: {'; '.join(good)}.")
+        lines.append([group, sum(name in known for name in modules), len(good), f"{farthest:.1f}", len(bad)])
+        names.append(f"- Right, {group}: {'; '.join(good)}.")
     said = [name for name in modules if modules[name].get("said")]
-    lists.append(f"Refused: {'; '.join(refused)}.")
-    lists.append(f"Right, with a warning that some random numbers stay off: {'; '.join(said)}.")
-    lists += [f"Wrong: {'; '.join(others)}."] if others else []
-    lines = [
-        INTRODUCTION.format(
-            count=len(modules),
-            right=len(right),
-            refused=len(refused),
-            wrong=len(others) or "none",
-            passes=PASSES,
-            most=MOST,
-            table="\n".join(table),
-            folded="\n\n".join(fold("Names of all modules", *lists)),
-        ).rstrip(),
-    ]
-    if at_random := MADE_AT_RANDOM.figures():
-        lines.append(AT_RANDOM.format(**at_random))
-    PAGE.write("\n".join(lines) + "\n")
+    names += [f"- Refused: {'; '.join(refused)}.", f"- Wrong: {'; '.join(others) or 'none'}."]
+    names.append(f"- Right, with a warning that some random numbers stay off: {'; '.join(said)}.")
+    made = MADE_AT_RANDOM.figures()
+    PAGE.fill(
+        {
+            **{"count": len(modules), "right": len(right), "refused": len(refused), "wrong": len(others)},
+            "groups": table(["modules", "tested", "right", "largest distance", "refused"], *lines),
+            "names": "\n".join(names),
+            **{f"random_{key}": made[key] for key in ("count", "verdicts", "split", "seed")},
+            "random_farthest": f"{made['farthest']:.1f}",
+        }
+    )
 
 
 def main(names: list[str]) -> None:
