@@ -357,7 +357,7 @@ def main(arguments: list[str]) -> None:
         for name in wanted or NETWORKS:
             figures[name] = measure(name)
             PAGE.keep(figures)
-    PAGE.write(segmentation_page.page(figures))
+    PAGE.fill(segmentation_page.parts({name: figures[name] for name in NETWORKS}))
 
 
 if __name__ == "__main__":
