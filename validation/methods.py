@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 import howsure
 from benchmarks import networks
-from benchmarks.docs import Page, fold
+from benchmarks.docs import Page, table
 from howsure import shifts
 from howsure.answers.classes.evaluate import OUTSIDE
 from howsure.compare.comparison import OF_FAMILIARITY
@@ -173,9 +173,6 @@ SCORES = (
 CALIBRATED_HERE = ("softmax", "MC dropout", "ensemble")
 FAMILIARITIES, FAMILIAR_ROWS = ("density", "mahalanobis", "neighbours", "energy", "max_logit"), 10_000
 
-PUBLISHED = {"nll": 0.016, "ece": 0.005}
-"""Of an ensemble of ten LeNets (uncertainty-baselines)."""
-
 
 def outside() -> dict[str, NDArray[np.float32]]:
     """Images that are no digits, as the network takes them; none where the files are not there."""
@@ -187,126 +184,69 @@ def outside() -> dict[str, NDArray[np.float32]]:
     return found
 
 
-def calibrators(comparison: howsure.Comparison) -> list[str]:
+def calibrators(comparison: howsure.Comparison) -> str:
     """A table: temperature scaling of some methods, each scored on rows it was not fitted to."""
-    lines = [
-        "| method | NLL | less than before by | ECE |",
-        "|---|---|---|---|",
-    ]
+    lines = []
     for method in CALIBRATED_HERE:
         fitted = howsure.calibrate(comparison.certainties[method], comparison.truth)
         less = fitted.before.minus(fitted.after)["nll"]
-        lines.append(f"| {method} | {fitted.after.nll} | {less} | {fitted.after.ece} |")
-    return lines
+        lines.append([method, fitted.after.nll, less, fitted.after.ece])
+    return table(["method", "NLL", "less than before by", "ECE"], *lines)
 
 
-def page(comparison: howsure.Comparison, trained: int, epochs: int) -> str:
-    """docs/methods.md."""
+SHOWN = {"accuracy": 4, "brier": 4, "ece": 4, "aurc": 6, "error_auroc": 4}
+HEADS = ("method", "NLL", "NLL, calibrated", "accuracy", "Brier", "ECE", "AURC", "error AUROC", "cost")
+
+
+def parts(comparison: howsure.Comparison) -> dict[str, object]:
+    """Figures and tables of docs/methods.md."""
+
+    def shown(method: str, name: str, rows: str, digits: int = 3) -> str:
+        return f"{comparison.score(method, name, rows).value:.{digits}f}"
 
     def best(name: str) -> str:
         first = min(comparison.methods, key=lambda method: comparison.score(method, name).value)
         return f"{comparison.score(first, name).value:.4f} ({first})"
 
+    as_given, *_ = comparison.sets
     plain = [name for name in comparison.methods if name not in comparison.calibrations]
     calibrated = {base: name for name, base in comparison.calibrations.items()}
-    names = {"accuracy": 4, "brier": 4, "ece": 4, "aurc": 6, "error_auroc": 4}
     lines = [
-        "# Which method is better on MNIST",
-        "",
-        f"Which method should you use? On {len(comparison.truth):,} test digits of MNIST, howsure says: "
-        f"**{lead(comparison)}** Intervals are 95 % intervals over images.",
-        "",
-        "| method | NLL | NLL, calibrated | " + " | ".join(_heading(name) for name in names) + " | cost |",
-        "|---" * (len(names) + 4) + "|",
+        [method, comparison.score(method, "nll")]
+        + [shown(calibrated[method], "nll", as_given, 4) if method in calibrated else "–"]
+        + [shown(method, name, as_given, digits) for name, digits in SHOWN.items()]
+        + [f"{comparison.costs[method]:.1f}"]
+        for method in plain
     ]
-    for method in plain:
-        after = f"{comparison.score(calibrated[method], 'nll').value:.4f}" if method in calibrated else "–"
-        scores = " | ".join(
-            f"{comparison.score(method, name).value:.{digits}f}" for name, digits in names.items()
-        )
-        lines.append(
-            f"| {method} | {comparison.score(method, 'nll')} | {after} | {scores} | "
-            f"{comparison.costs[method]:.1f} |"
-        )
-    lines += [
-        "",
-        "*Cost* is how many times as long as a plain prediction it takes. "
-        f"A published ensemble of ten LeNets has an accuracy of 99.4 %, an NLL of {PUBLISHED['nll']} and an "
-        f"ECE of {PUBLISHED['ece']} (uncertainty-baselines). The best here are NLL {best('nll')} and ECE "
-        f"{best('ece')}.",
-        "",
-        f"`python -m validation.methods {trained} {epochs}` trains the question's network {trained} times "
-        f"from different seeds, and writes this page. The networks saw every digit {epochs} times, each time "
-        f"moved by up to {FARTHEST} pixels. The snapshot ensemble has the first network, and copies "
-        f"of it from the ends of {CYCLES} further cycles of {CYCLE_EPOCHS} epochs each. SWAG "
-        f"has the first network, and {SWAG_MEMBERS} draws around the weights of "
-        f"{SWAG_EPOCHS * SWAG_SHARE:g} further epochs. These two were trained longer than "
-        "the softmax, and cost less to train than the ensemble. "
-        "[Decision 9](decisions/0009-the-networks-behind-the-comparison.md) says how the networks were "
-        "chosen, and what this page can tell. All scores with their intervals, also of the calibrated "
-        "methods, are in [methods.json](methods.json).",
-        "",
+    turned = [
+        [
+            method,
+            *(f"{shown(method, 'nll', rows)}, {shown(method, 'accuracy', rows)}" for rows in comparison.sets),
+        ]
+        for method in plain
     ]
+    strange = []
+    for method in comparison.rivals("outside_auroc", comparison.outside[0]) if comparison.outside else ():
+        if method not in comparison.calibrations:
+            familiar = method in comparison.familiarities
+            names = [name for name in OUTSIDE if not familiar or name in OF_FAMILIARITY]
+            cells = ["; ".join(shown(method, name, rows) for name in names) for rows in comparison.outside]
+            called = f"familiarity by {method}" if familiar else method
+            strange.append([called, *cells, f"{comparison.costs[method]:.1f}"])
     said = []
     for finding in findings(comparison):
         said += [f"- **{finding.question}** {finding.said} {finding.note}".rstrip()]
         said += [f"    - {rows}: {words}" for rows, words in finding.points]
-    lines += ["\n\n".join(fold("What howsure prints about this comparison", "\n".join(said)))]
-    lines += [
-        "",
-        "## Temperature scaling",
-        "",
-        "A temperature is fitted to four fifths of the digits and scored on the other fifth, five times in "
-        "all.",
-        "",
-        *calibrators(comparison),
-        "",
-        "## Digits turned around",
-        "",
-        "Every cell has the NLL, then the accuracy.",
-        "",
-        "| method | " + " | ".join(comparison.sets) + " |",
-        "|---" * (len(comparison.sets) + 1) + "|",
-    ]
-    for method in plain:
-        cells = [
-            f"{comparison.score(method, 'nll', rows).value:.3f}, "
-            f"{comparison.score(method, 'accuracy', rows).value:.3f}"
-            for rows in comparison.sets
-        ]
-        lines.append(f"| {method} | {' | '.join(cells)} |")
-    if comparison.outside:
-        lines += [
-            "",
-            "## Images that are no digits",
-            "",
-            "How well does each score detect out-of-distribution images? For a method, every cell has AUROC "
-            "and FPR95 of the entropy, then the AUROC of the mutual information. For a familiarity score, it "
-            "has AUROC and FPR95.",
-            "",
-        ]
-        lines.append("| method | " + " | ".join(comparison.outside) + " | cost |")
-        lines.append("|---" * (len(comparison.outside) + 2) + "|")
-        for method in comparison.rivals("outside_auroc", comparison.outside[0]):
-            if method in comparison.calibrations:
-                continue
-            familiar = method in comparison.familiarities
-            cells = [
-                "; ".join(
-                    f"{comparison.score(method, name, rows).value:.3f}"
-                    for name in OUTSIDE
-                    if not familiar or name in OF_FAMILIARITY
-                )
-                for rows in comparison.outside
-            ]
-            cost = f"{comparison.costs[method]:.1f}"
-            name = f"familiarity by {method}" if familiar else method
-            lines.append(f"| {name} | {' | '.join(cells)} | {cost} |")
-    return "\n".join(lines) + "\n"
-
-
-def _heading(name: str) -> str:
-    return {"brier": "Brier", "error_auroc": "error AUROC"}.get(name, name if len(name) > 5 else name.upper())
+    return {
+        "lead": f"**{lead(comparison)}**",
+        "methods": table(HEADS, *lines),
+        "best_nll": best("nll"),
+        "best_ece": best("ece"),
+        "findings": "\n".join(said),
+        "calibrators": calibrators(comparison),
+        "turned": table(["method", *comparison.sets], *turned),
+        "strange": table(["method", *comparison.outside, "cost"], *strange),
+    }
 
 
 def figures(comparison: howsure.Comparison) -> dict[str, Any]:
@@ -361,7 +301,7 @@ def main() -> None:
         progress=lambda done, total: print(f"{done:,} of {total:,} rows", end="\r", flush=True),
     )
     PAGE.keep(figures(comparison))
-    PAGE.write(page(comparison, count, epochs))
+    PAGE.fill(parts(comparison))
     write_comparison(networks.folder() / "methods.html", comparison)
     print(lead(comparison))
 

@@ -1,10 +1,13 @@
 """Figures and tables of pages are written where their markers stand."""
 
+import importlib
 import re
 
 import pytest
 
 from benchmarks import docs
+
+STUDIES = ("between", "intervals", "numbers", "numbers_coverage", "reasons", "saves", "sentences")
 
 
 @pytest.fixture(name="page")
@@ -32,3 +35,11 @@ def test_a_figure_without_a_place_and_a_place_without_a_figure(page, parts):
 def test_no_line_of_words_begins_with_a_figure():
     first = re.compile(r"^ {0,3}<!-- [\w/]+ -->[^\n]", re.MULTILINE)
     assert not [file for file in docs.DOCS.glob("*.md") if first.search(file.read_text(encoding="utf-8"))]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_page_is_what_the_figures_beside_it_say(name, monkeypatch):
+    study, said = importlib.import_module(f"validation.{name}"), []
+    monkeypatch.setattr(docs.Page, "write", lambda page, text: said.append(text))
+    study.PAGE.fill(study.parts(study.PAGE.figures()))
+    assert said == [study.PAGE.text()]
