@@ -21,12 +21,10 @@ from rich.console import Console
 from howsure.atomic import check_folder, folder_made
 from howsure.cli import tables
 from howsure.cli.assessing import assess_command
-from howsure.cli.auditing import audit_command
 from howsure.cli.comparing import compare_command
-from howsure.cli.exporting import export_command
-from howsure.cli.grouped import grouped
 from howsure.cli.hints import in_options, told
-from howsure.cli.options import INTERRUPTED, WRONG, Quiet, Seed, consoles, say_version
+from howsure.cli.models import audit_command, export_command
+from howsure.cli.options import INTERRUPTED, WRONG, Quiet, Seed, consoles, grouped, say_version
 from howsure.cli.stopping import INTERRUPTIONS, Unbreakable, open_the_closed
 from howsure.errors import HowsureError, HowsureWarning, is_of_a_model, raised
 from howsure.models.import_keras import load_keras

@@ -9,8 +9,7 @@ from typing import Annotated
 
 import typer
 
-from howsure.cli.grouped import given
-from howsure.cli.options import DivideBy
+from howsure.cli.options import DivideBy, given
 from howsure.data.csv_form import CSV, kind_of
 from howsure.data.label_files import read_labels
 from howsure.data.rows import Array, Rows

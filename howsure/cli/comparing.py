@@ -15,12 +15,21 @@ import howsure
 from howsure.answers.registry import fed, named, outcome_of, part_of
 from howsure.bare.files import ENDINGS
 from howsure.cli.columns import RowOptions
-from howsure.cli.grouped import given
 from howsure.cli.hints import paragraph
 from howsure.cli.models import check_models, load_model
-from howsure.cli.options import Above, Background, KeepOff, Opening, Quiet, Wishes, consoles
+from howsure.cli.options import (
+    Above,
+    Background,
+    KeepOff,
+    Opening,
+    Quiet,
+    Wishes,
+    check_exists,
+    check_output,
+    consoles,
+    given,
+)
 from howsure.cli.output import comparison_table
-from howsure.cli.paths import check_exists, check_output
 from howsure.cli.stopping import INTERRUPTIONS
 from howsure.cli.table_input import (
     JudgedOptions,

@@ -1,21 +1,24 @@
-"""Options that several commands share."""
+"""Options that several commands share, several of them as one parameter, and checks of the paths in them."""
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 from rich.console import Console
 
 import howsure
 from howsure.answers.registry import OUTPUTS, part_of
+from howsure.atomic import check_place
 from howsure.data.files import read_class_names
-from howsure.errors import InputError
+from howsure.errors import FileError, InputError
 from howsure.methods.choices import CHOICES, ENSEMBLE, Choice, choice_of
 from howsure.methods.mc_dropout import MCDropout
 from howsure.request import KEEP_PROBABILITIES, Request
@@ -34,10 +37,7 @@ MethodName = StrEnum("MethodName", {choice.option: choice.option for choice in C
 Outputs = StrEnum("Outputs", {word: word for word in OUTPUTS})  # type: ignore[misc]
 
 
-class Keep(StrEnum):
-    """Further maps that are kept at each position."""
-
-    probabilities = KEEP_PROBABILITIES
+Keep = StrEnum("Keep", [KEEP_PROBABILITIES])  # type: ignore[misc]
 
 
 Seed = Annotated[
@@ -379,3 +379,74 @@ def say_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"howsure {howsure.__version__}")
         raise typer.Exit
+
+
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """The command in the form for typer: each group is replaced by its options.
+
+    Args:
+        command: A function. Some of its parameters may be dataclasses whose fields are options.
+    """
+    given = inspect.signature(command, eval_str=True).parameters.values()
+    groups: dict[str, Any] = {each.name: each.annotation for each in given if is_dataclass(each.annotation)}
+    spread = list[inspect.Parameter]()
+    for each in given:
+        if each.name in groups:
+            hints = get_type_hints(each.annotation, include_extras=True)
+            spread += [
+                inspect.Parameter(
+                    option.name,
+                    each.KEYWORD_ONLY,
+                    default=each.empty if option.default is MISSING else option.default,
+                    annotation=hints[option.name],
+                )
+                for option in fields(each.annotation)
+            ]
+        else:
+            spread.append(each.replace(kind=each.KEYWORD_ONLY))
+
+    @functools.wraps(command)
+    def run(**options: Any) -> None:
+        made = {
+            name: group(**{option.name: options.pop(option.name) for option in fields(group)})
+            for name, group in groups.items()
+        }
+        command(**options, **made)
+
+    run.__signature__ = inspect.Signature(spread)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in spread}
+    return run
+
+
+def given(options: Any) -> dict[str, object]:
+    """The options of a group that do not have their default: values by the names that a user types."""
+    found = dict[str, object]()
+    for option in fields(options):
+        value = getattr(options, option.name)
+        if value != option.default:
+            no = "no-" if value is False else ""
+            found[f"--{no}{option.name.replace('_', '-')}"] = value
+    return found
+
+
+def check_exists(path: Path, what: str) -> None:
+    """Raise a `FileError` if there is nothing at a path. The message calls it `what`."""
+    try:
+        path.stat()
+    except FileNotFoundError as error:
+        raise FileError(f"The {what} does not exist", received=path) from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FileError(f"The {what} cannot be read ({reason})", received=path) from error
+
+
+def check_output(path: Path, suffix: str | tuple[str, ...], taken: Sequence[Path]) -> None:
+    """Raise if the path has another ending, cannot be written, or is one of the paths in `taken`."""
+    endings = (suffix,) if isinstance(suffix, str) else suffix
+    if path.suffix.lower() not in endings:
+        expected = f"a name that ends in {' or '.join(endings)}"
+        raise InputError(f"'{path}' has the wrong ending", expected=expected)
+    place = check_place(path)
+    for other in taken:
+        if place == other.resolve() or (place.exists() and other.exists() and place.samefile(other)):
+            raise InputError(f"'{path}' would overwrite '{other}'", expected="another name for the output")

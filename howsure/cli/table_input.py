@@ -16,8 +16,7 @@ from howsure.answers.registry import answer_of, part_of
 from howsure.bare.files import FileColumns, read_result, read_sample
 from howsure.cli.columns import RowColumns
 from howsure.cli.hints import paragraph
-from howsure.cli.options import Above, VerdictLimits, consoles, named_or_placed
-from howsure.cli.paths import check_exists
+from howsure.cli.options import Above, VerdictLimits, check_exists, consoles, named_or_placed
 from howsure.data.files import read_class_names
 from howsure.data.label_files import LabelFile, read_label_file
 from howsure.data.label_images import LabelFolder

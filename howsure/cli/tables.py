@@ -20,11 +20,10 @@ from howsure.answers.numbers.handover import CHOSEN as OF_NUMBERS
 from howsure.answers.printed import summary_of
 from howsure.answers.registry import answer_of, part_of
 from howsure.bare.files import FileColumns, read_parts, read_sample
-from howsure.cli.grouped import given as given_of
 from howsure.cli.hints import in_options, paragraph
-from howsure.cli.options import Background, Quiet
+from howsure.cli.options import Background, Quiet, check_output
+from howsure.cli.options import given as given_of
 from howsure.cli.output import STDOUT, check_table, say_result, write_page, write_table
-from howsure.cli.paths import check_output
 from howsure.cli.table_input import Input, JudgedOptions, Table, TableOptions, label_file_of, labels_of, read
 from howsure.data.label_files import LabelFile
 from howsure.data.label_images import LabelFolder
@@ -36,9 +35,7 @@ from howsure.words import counted
 
 ScoreName = StrEnum("ScoreName", {name: name for name in SCORES})  # type: ignore[misc]
 MapName = StrEnum("MapName", {name: name for name in (*maps.METHODS, "offsets", "shift")})  # type: ignore[misc]
-Which = StrEnum(  # type: ignore[misc]
-    "Which", {name.replace("-", "_"): name for name in dict.fromkeys((*CHOSEN, *OF_NUMBERS))}
-)
+Which = StrEnum("Which", list(dict.fromkeys((*CHOSEN, *OF_NUMBERS))))  # type: ignore[misc]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import pytest
 import howsure
 import howsure.scale.recipe
 from howsure.answers import registry
-from howsure.cli.grouped import grouped
+from howsure.cli.options import grouped
 from howsure.models.arrays import ArrayModel, Dense, Dropout
 from tests.answers.measures import MEASURES, Measures, Regression, known, linear, rows
 from tests.commands import run
@@ -110,7 +110,7 @@ def test_another_model_says_other_numbers(folder, monkeypatch):
     )
     source = howsure.scale.recipe.ModelSource
     monkeypatch.setattr(source, "load", lambda self: other)
-    monkeypatch.setattr("howsure.cli.folders.load_model", lambda *_, **__: other)
+    monkeypatch.setattr("howsure.cli.assessing.load_model", lambda *_, **__: other)
     monkeypatch.setattr(source, "checksum", lambda self, model: "the same")
     done = run("assess", *folder, "--outcome", OUTCOME)
     assert done.exit_code == 2

@@ -15,7 +15,7 @@ import pytest
 
 import howsure
 import howsure.scale
-from howsure.cli.folders import one_process
+from howsure.cli.assessing import one_process
 from howsure.scale import ray as workers
 from howsure.scale.recipe import Asked, ModelSource
 from howsure.scale.run import begun
