@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from howsure.errors import DependencyError, HowsureError
 
@@ -79,6 +80,15 @@ def install_a_backend() -> str:
     """How Keras is installed together with a backend."""
     extras = ["keras,torch" if name == "torch" else name for name in BACKENDS]
     return "Choose one: " + ", ".join(f"pip install 'howsure[{extra}]'" for extra in extras)
+
+
+def versions(packages: Sequence[str]) -> dict[str, str]:
+    """Versions of those packages that are installed."""
+    found = {}
+    for package in packages:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
 
 
 def _is_absent(error: ImportError, package: str) -> bool:

@@ -44,8 +44,8 @@ from howsure.judge.calibrator_files import read_calibrator
 from howsure.results.saved import METADATA_KEY, maps_of
 from howsure.results.seal import seal
 from howsure.scale.folder import read_images, read_manifest
-from howsure.scale.parts import PART_KEY, about_of
 from howsure.scale.there import missing_in
+from howsure.scale.work import PART_KEY, about_of
 from tests import pixels
 from validation import small_network
 

@@ -16,6 +16,7 @@ from howsure.export.arithmetic import RAW, ROWS
 from howsure.methods.protocol import Job
 from howsure.models.fingerprint import fingerprint_of
 from howsure.onnx.nodes import IR_VERSION, Nodes
+from howsure.optional import versions
 from howsure.sampling.first_passes import First
 from howsure.sampling.plan import Plan
 
@@ -24,6 +25,9 @@ LARGEST = 2**31 - 1
 
 FORMAT = 1
 """Version of the format of the metadata."""
+
+_PACKAGES = ("keras", "tensorflow-cpu", "tensorflow", "jax", "torch", "onnx", "onnxruntime", "numpy")
+"""Packages that may have taken part."""
 
 
 def whole_graph(passes: Any, columns: Any, name: str, divide_by: float | None = None) -> Any:
@@ -133,7 +137,7 @@ def described(
         "outcome": outcome.name,
         **named(outcome.name).part("graph")(outcome).metadata,
         "plan": plan.settings,
-        "versions": _versions(),
+        "versions": versions(_PACKAGES),
     }
     if calibrator is not None:
         numbers = {name: np.asarray(array).tolist() for name, array in calibrator.parameters.items()}
@@ -161,14 +165,3 @@ def note(graph: Any, metadata: dict[str, str]) -> None:
     del graph.metadata_props[:]
     helper.set_model_props(graph, metadata)
     graph.producer_name, graph.producer_version = "howsure", metadata["howsure"]
-
-
-def _versions() -> dict[str, str]:
-    """Versions of the packages that may have taken part, those that are installed."""
-    versions = {}
-    for package in ("keras", "tensorflow-cpu", "tensorflow", "jax", "torch", "onnx", "onnxruntime", "numpy"):
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions

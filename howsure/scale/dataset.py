@@ -26,8 +26,8 @@ from howsure.request import Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.plan import Plan
-from howsure.scale.columns import Columns, in_order
 from howsure.scale.recipe import Asked, Assessor, ModelSource
+from howsure.scale.sources import Columns, in_order
 
 if TYPE_CHECKING:
     import pyarrow as pa

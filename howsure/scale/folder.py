@@ -25,10 +25,9 @@ from howsure.data.typed import COUNT, FROM_0, FileName, typed, wrong
 from howsure.errors import DependencyError, FileError, InputError
 from howsure.results.maps import ENDING
 from howsure.results.saved import maps_of
-from howsure.scale.columns import Columns
 from howsure.scale.digests import of_names
 from howsure.scale.same import Probe
-from howsure.scale.sources import ONE_BY_ONE, SourceFile
+from howsure.scale.sources import ONE_BY_ONE, Columns, SourceFile
 from howsure.scale.work import Part
 
 MANIFEST, PLAN, IMAGES, LOCK = "manifest.json", "plan.json", "images.json", ".lock"

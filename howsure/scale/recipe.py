@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ from howsure.models.protocol import FLOAT32, WeightedModel
 from howsure.request import Request
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.plan import Plan
+from howsure.scale.digests import of_file
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,7 @@ class ModelSource:
         if is_factory(self.path):
             return checksum_of(model)
         try:
-            with self.path.open("rb") as file:
-                return hashlib.file_digest(file, "sha256").hexdigest()
+            return of_file(self.path)
         except OSError as error:
             raise FileError(f"'{self.path}' cannot be read ({error.strerror or error})") from error
 

@@ -12,9 +12,8 @@ import numpy as np
 from howsure.data.reading import open_native, reading
 from howsure.data.typed import FROM_0, wrong
 from howsure.errors import FileError, InputError
-from howsure.scale.parts import about_of
 from howsure.scale.sources import Reader, SourceFile
-from howsure.scale.work import Part, by_name
+from howsure.scale.work import Part, about_of, by_name
 
 RELATIVE = 0.02
 """By what share a number may differ: TF32 of graphics processors keeps 10 bits, so a logit of 30 differs

@@ -12,6 +12,7 @@ import functools
 import itertools
 import os
 import stat
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,12 +24,11 @@ from howsure.data import images
 from howsure.data.files import check_lengths, check_readable, rows_in_npz
 from howsure.data.numpy_files import map_npz, open_npy
 from howsure.data.reading import open_native, reading
-from howsure.data.rows import Array, InputSpec, Rows
+from howsure.data.rows import Array, InputSpec, Rows, quoted
 from howsure.data.table_files import parquet_columns
-from howsure.data.tables import ANY_VECTOR, Roles, rows_of
+from howsure.data.tables import ANY_VECTOR, Roles, is_numeric, rows_of
 from howsure.data.typed import FROM_0, FileName
 from howsure.errors import FileError, InputError
-from howsure.scale.columns import Columns, columns_in, in_order
 from howsure.scale.digests import of_archive, of_array, of_content, of_file, of_footer, of_images, of_names
 
 if TYPE_CHECKING:
@@ -40,6 +40,9 @@ _PARQUET_TOO = (".pq", ".parq")
 
 ONE_BY_ONE = "images, one by one"
 """The content of a folder of images: they are compared part by part, see `howsure.scale.same`."""
+
+Columns = tuple[tuple[str, str], ...]
+"""Name and kind of each column, in the order in which they form a row; a kind that is "" is not compared."""
 
 Specs = Sequence[InputSpec] | None
 """The inputs of a model, or None if it does not declare them."""
@@ -502,3 +505,63 @@ class Cursor:
             self._left = batch.slice(last) if last < len(batch) else None
             self._place += last
         return pa.Table.from_batches(taken, self._file.schema_arrow)
+
+
+# --- columns of rows in several files or blocks: the same in all of them, found by name -----------------
+
+
+def columns_in(schema: pa.Schema) -> Columns:
+    """The columns of a table, each with its kind: numbers, texts, lists, or Arrow's name for it.
+
+    Args:
+        schema: Schema of the table.
+    """
+    return tuple((field.name, _kind(field.type)) for field in schema)
+
+
+def _kind(of: pa.DataType) -> str:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(of):
+        return _kind(of.value_type)
+    if isinstance(of, pa.BaseExtensionType) or hasattr(of, "value_type"):
+        return "lists"
+    if pa.types.is_string(of) or pa.types.is_large_string(of) or pa.types.is_string_view(of):
+        return "texts"
+    return "numbers" if is_numeric(of) else str(of)
+
+
+def in_order(called: str, table: pa.Table, wanted: Columns, drop: tuple[str, ...] = ()) -> pa.Table:
+    """A table with its columns in the order that is wanted.
+
+    Args:
+        called: Name of the table in messages.
+        table: Its columns stand in any order.
+        wanted: All columns that there should be.
+        drop: Names of those that are left out later, whose kind does not matter.
+
+    Raises:
+        InputError: It has other columns, or of another kind.
+    """
+    found = columns_in(table.schema)
+    names, expected = [name for name, _ in found], [name for name, _ in wanted]
+    missing, more = Counter(expected) - Counter(names), Counter(names) - Counter(expected)
+    received = None
+    if missing or more:
+        kinds = [("no", [*missing]), ("also", [*more])]
+        received = ", ".join(f"{word} {quoted(which)}" for word, which in kinds if which)
+    elif names != expected and len(set(names)) < len(names):
+        received = "two columns of one name, in another order"
+    if received is None:
+        kind = dict(found)
+        other = [name for name, was in wanted if was and was != kind[name] and name not in drop]
+        if other:
+            received = f"{kind[other[0]]} in '{other[0]}', which elsewhere holds {dict(wanted)[other[0]]}"
+    if received is not None:
+        raise InputError(
+            f"{called} does not have the columns of the other rows",
+            expected=f"columns {quoted(expected)}, in any order",
+            received=received,
+            hint="Give rows whose columns have the same names and kinds in all files",
+        )
+    return table if names == expected else table.select(expected)

@@ -9,8 +9,7 @@ from pathlib import Path
 from howsure.data.reading import open_native, reading
 from howsure.errors import FileError, InputError, warn
 from howsure.scale.folder import MANIFEST, Manifest, read_images, read_manifest
-from howsure.scale.parts import about_of
-from howsure.scale.work import Part
+from howsure.scale.work import Part, about_of
 
 _GO_ON = "The command that began it continues a stopped run"
 

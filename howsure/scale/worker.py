@@ -30,10 +30,9 @@ from howsure.methods.choices import choice_of
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
 from howsure.models.adapt import opened
-from howsure.scale.parts import About, save_part
 from howsure.scale.recipe import Asked, Assessor, ModelSource
 from howsure.scale.sources import RowSource
-from howsure.scale.work import Part
+from howsure.scale.work import About, Part, save_part
 
 Attempt = Callable[[Part, Collection[int]], object]
 """A trial that may fail for rows of a part without some of them."""
@@ -135,6 +134,9 @@ class Worker:
     Args:
         recipe: Its settings.
         assessor: The model, where that is there already.
+
+    Attributes:
+        skips_rows: Whether rows are left out on which the data or the model fails.
     """
 
     def __init__(self, recipe: Recipe, assessor: Assessor | None = None) -> None:
@@ -148,12 +150,7 @@ class Worker:
             else read_label_file(recipe.labels, names=self._names).decided(self._names)
         )
         self._specs = opened(self.assessor.model).declared_specs()
-        self._skips_rows = recipe.rows.skip_rows
-
-    @property
-    def skips_rows(self) -> bool:
-        """Whether rows are left out on which the data or the model fails."""
-        return self._skips_rows
+        self.skips_rows = recipe.rows.skip_rows
 
     def read(self, part: Part, without: Collection[int] = ()) -> tuple[Rows, Array]:
         """The rows of a part, with the labels of each, and where in the part they are.
@@ -231,7 +228,7 @@ class Worker:
         """
         left_out: dict[int, str] = {}
         found = self._assessed(part, left_out, progress)
-        for attempt in (self.fitting, self.check) if self._skips_rows else ():  # the first computes nothing
+        for attempt in (self.fitting, self.check) if self.skips_rows else ():  # the first computes nothing
             if isinstance(found, PartOutcome):
                 left_out |= self.failing(part, attempt, left_out)
                 if 0 < len(left_out) < len(part):

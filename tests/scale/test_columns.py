@@ -7,9 +7,9 @@ import pytest
 
 import howsure
 from howsure.data.tables import Roles
-from howsure.scale.columns import columns_in, in_order
 from howsure.scale.dataset import _Batches, _chosen, _Recipe
 from howsure.scale.recipe import Asked
+from howsure.scale.sources import columns_in, in_order
 from tests.scale.conftest import ROWS, asked, check_same, into, table_of
 from validation import small_network
 

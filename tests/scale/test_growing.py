@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import howsure
-from howsure.scale.parts import save_part
+from howsure.scale.work import save_part
 from howsure.scale.worker import Worker
 from tests.commands import run
 from tests.scale import kills
