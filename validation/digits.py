@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -21,8 +20,6 @@ from scipy.stats import binomtest
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.verdict import COIN_FLIP, judge
-from howsure.arguments import as_array
-from howsure.errors import InputError
 from howsure.judge.scores import SMALLEST, Score
 from howsure.results.thresholds import Thresholds
 from howsure.statistics import entropy_of
@@ -41,9 +38,6 @@ REGULARISED = 0.01
 DRAWS = 50_000
 """Draws behind a Bayes error; at 5 %, its standard error is then about 0.05 points."""
 
-OFF_THE_PLANE = 1e-4
-"""How far a pixel may be from that of an image drawn here; 32-bit rounding moves it by 1e-6 or less."""
-
 
 @dataclass(frozen=True, eq=False)
 class KnownDigits:
@@ -53,12 +47,9 @@ class KnownDigits:
     that is clipped, or rounded to bytes, has another posterior.
 
     Attributes:
-        x_train: (N, 28, 28) images to train on.
-        y_train: (N,) the digits they were drawn as.
-        p_train: (N, 10) p(digit | image), exact.
-        x_test: (M, 28, 28) images to judge a model by.
-        y_test: (M,) the digits they were drawn as.
-        p_test: (M, 10) p(digit | image), exact.
+        x_train, y_train, p_train: (N, 28, 28) images, (N,) the digits they were drawn as, (N, 10) exact
+            p(digit | image).
+        x_test, y_test, p_test: The same of M images to judge a model by.
         bayes_error: Share of mistakes of the best classifier there can be, measured on draws of its own.
         standard_error: That of `bayes_error`.
         ambiguity: Share of the variance that knows nothing of the digit, 0 to 1; it sets `bayes_error`.
@@ -73,7 +64,6 @@ class KnownDigits:
     bayes_error: float
     standard_error: float
     ambiguity: float
-    _gaussians: _Gaussians
 
     @cached_property
     def entropy(self) -> Floats:
@@ -84,14 +74,6 @@ class KnownDigits:
     def coin_flips(self) -> NDArray[np.bool_]:
         """(M,) whether the two largest of `p_test` differ by at most 0.20: what a `coin flip` truly is."""
         return _are_coin_flips(self.p_test, Thresholds())
-
-    def posterior(self, images: ArrayLike) -> Floats:
-        """(N, 10) exact p(digit | image) of images (N, 28, 28) drawn here; of others it is not known.
-
-        Raises:
-            InputError: Images of another shape, of bytes, or not as they were drawn.
-        """
-        return self._gaussians.posterior_of_images(as_array(images, "The images"))
 
     def kl_from(self, probabilities: ArrayLike) -> Floats:
         """How far a model is from the truth on `x_test`: KL(p ‖ q) = Σ p log(p/q) (Kullback, Leibler 1951).
@@ -140,8 +122,7 @@ def known_digits(
         seed: Seed of all draws.
 
     Raises:
-        InputError: A Bayes error that these images cannot have.
-
+        ValueError: A Bayes error that these images cannot have.
     """
     fitted = _fit(np.asarray(images), np.asarray(labels, np.int64), components)
     ambiguity = _ambiguity_for(bayes_error, fitted, seed)
@@ -159,7 +140,6 @@ def known_digits(
         bayes_error=reached,
         standard_error=standard_error,
         ambiguity=ambiguity,
-        _gaussians=gaussians,
     )
 
 
@@ -230,21 +210,6 @@ class _Gaussians:
             flat[rows] = self.center + z[rows] @ self.basis.T
         return flat.reshape(-1, SIDE, SIDE)
 
-    def posterior_of_images(self, images: NDArray[Any]) -> Floats:
-        z = np.empty((len(images), len(self.variances)))
-        for rows in _blocks(len(images)):
-            centred = images[rows].reshape(-1, SIDE * SIDE) - self.center
-            z[rows] = centred @ self.basis
-            off = np.max(np.abs(centred - z[rows] @ self.basis.T))
-            if not off <= OFF_THE_PLANE:
-                raise InputError(
-                    "These images were not drawn here, or were changed since: their posterior is not known",
-                    expected=f"pixels within {OFF_THE_PLANE:g} of those of an image that can be drawn",
-                    received=f"{off:.2g} away",
-                    hint="Give them as they were drawn, neither clipped nor rounded nor scaled",
-                )
-        return self.posterior(z)
-
 
 def _fit(pixels: NDArray[np.uint8], labels: Integers, components: int) -> _Gaussians:
     flat = pixels.reshape(-1, SIDE * SIDE)
@@ -278,13 +243,8 @@ def _bayes_error(gaussians: _Gaussians, seed: Sequence[int]) -> tuple[float, flo
 
 def _ambiguity_for(wanted: float, fitted: _Gaussians, seed: int) -> float:
     least, most = _bayes_error(fitted, [seed, 0])[0], 1 - float(fitted.prior.max())
-    if not isinstance(wanted, (int, float, np.number)) or not least <= wanted < most:
-        raise InputError(
-            "These images cannot have that Bayes error",
-            expected=f"{least:.2g} or more, with {len(fitted.variances)} components, and below {most:.2g}",
-            received=repr(wanted),
-            hint="For a smaller one, allow more components",
-        )
+    if not least <= wanted < most:
+        raise ValueError(f"These images cannot have a Bayes error of {wanted}, but {least:.2g} to {most:.2g}")
     return float(brentq(lambda a: _bayes_error(fitted.at(a), [seed, 0])[0] - wanted, 0.0, 1.0, xtol=1e-5))
 
 

@@ -9,7 +9,6 @@ from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 
 import howsure
-from howsure.errors import InputError
 from tests.made import certainty_of
 from validation import digits as module
 from validation.digits import REGULARISED, coin_flip_scores, known_digits
@@ -65,14 +64,6 @@ def test_shapes_and_types(digits):
     np.testing.assert_allclose(digits.p_train.sum(axis=1), 1, rtol=1e-12)
     np.testing.assert_allclose(digits.p_test.sum(axis=1), 1, rtol=1e-12)
     assert digits.p_test.min() >= 0
-
-
-def test_the_image_alone_gives_the_posterior_back(digits):
-    np.testing.assert_allclose(digits.posterior(digits.x_train), digits.p_train, atol=1e-4)
-    np.testing.assert_allclose(digits.posterior(digits.x_test), digits.p_test, atol=1e-4)
-    order = np.random.default_rng(0).permutation(8_000)[:100]
-    np.testing.assert_allclose(digits.posterior(digits.x_test[order]), digits.p_test[order], atol=1e-4)
-    assert digits.posterior(digits.x_test[:0]).shape == (0, 10)
 
 
 def test_the_posterior_is_that_of_scikit_learn_and_scipy(source, digits):
@@ -252,16 +243,6 @@ def test_coin_flips_counted_by_hand():
     assert np.isnan(coin_flip_scores(truth, certainty_of(said, thresholds=strict))[1].value)
 
 
-# --- blending ---------------------------------------------------------------------------------
-
-
-# --- what cannot be used ----------------------------------------------------------------------
-
-IMAGES, LABELS = scribbles(500)
-
-
-def test_changed_images_have_no_known_posterior(digits, source):
-    x = digits.x_test[:100]
-    for changed in (np.clip(x, 0, 1), np.round(255 * x) / 255, 1.1 * x, source[0][:100] / 255, x + np.nan):
-        with pytest.raises(InputError, match=r"changed since.*Received.*away.*neither clipped"):
-            digits.posterior(changed)
+def test_a_bayes_error_that_images_cannot_have(source):
+    with pytest.raises(ValueError, match=r"cannot have a Bayes error of 0\.99"):
+        known_digits(*source, bayes_error=0.99, components=5, train=1, test=1)
