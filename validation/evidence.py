@@ -1,6 +1,6 @@
-"""All promises of howsure on one page, each with its figure, its command and the page of details.
+"""The figures of docs/evidence.md, which has all promises of howsure, their commands and pages of details.
 
-    python -m validation.evidence            writes docs/evidence.md from the JSON files beside it
+    python -m validation.evidence            fills them in from the JSON files beside it
 
 Nothing is measured here. Each figure comes from the JSON file that its command writes.
 """
@@ -8,43 +8,17 @@ Nothing is measured here. Each figure comes from the JSON file that its command 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from benchmarks.docs import Page, table
+from benchmarks.docs import Page
 from howsure.statistics import proportion_interval
 from validation import promises
 
 PAGE = Page("evidence")
 
 TOP = "probability of the top class"
-
-
-@dataclass(frozen=True)
-class Promise:
-    """One row.
-
-    Attributes:
-        claim: What howsure says.
-        figure: What was found, from the figures that were kept.
-        kept: Name of the JSON file with the figures.
-        command: What measures them again, after `python -m`.
-        details: The file with all figures, if it is not the page of that name.
-    """
-
-    claim: str
-    figure: Callable[[Any], str]
-    kept: str
-    command: str
-    details: str | None = None
-
-    def cells(self) -> list[str]:
-        """Of the table."""
-        page = self.details or f"{self.kept}.md"
-        figure = self.figure(Page(self.kept).figures())
-        return [self.claim, figure, f"`python -m {self.command}`", f"[figures]({page})"]
 
 
 def rate(count: int, of: int) -> str:
@@ -237,165 +211,36 @@ def of_export(found: Any) -> str:
     return f"largest difference {max(told):.0e}, {len(told)} graphs"
 
 
-SECTIONS = {
-    "Errors of passes": (
-        Promise(
-            "± 1.96 `mc_error` of a percentage should cover 95 % of rows (networks not used for tuning)",
-            of_fresh,
-            "fresh",
-            "validation.fresh",
-        ),
-        Promise(
-            "± 1.96 `mc_error` of a number should cover 95 % of rows",
-            of_numbers,
-            "numbers-coverage",
-            "validation.numbers_coverage",
-        ),
-        Promise(
-            "± 1.96 `mc_error` at a position should cover 95 %, also where few channels are dropped",
-            of_maps,
-            "rare",
-            "validation.rare",
-            "positions.md",
-        ),
-        Promise(
-            "`interval(0.9)` holds nine in ten thinned networks", of_networks, "between", "validation.between"
-        ),
-        Promise(
-            "A sentence about passes is true as often as it claims: always, or 95 times in a hundred",
-            of_sentences,
-            "sentences",
-            "validation.sentences",
-        ),
-    ),
-    "Promises with labelled rows": (
-        Promise(
-            "Prediction sets and intervals hold the truth in 90 % of new rows on average, after calibration "
-            "with other rows (10,000 new rows show that to ± 0.6)",
-            kept("coverage"),
-            "promises-kept",
-            "validation.promises",
-            "intervals.md",
-        ),
-        Promise(
-            "Abstention breaks its risk in at most 5 % of runs, after calibration with other rows",
-            kept("abstention"),
-            "promises-kept",
-            "validation.promises",
-            "intervals.md",
-        ),
-        Promise(
-            "Prediction intervals keep a coverage of 90 % with any noise",
-            of_worlds,
-            "numbers",
-            "validation.numbers",
-        ),
-    ),
-    "Scores and comparisons": (
-        Promise(
-            "A 95 % interval of a score holds the true score",
-            of_intervals,
-            "intervals",
-            "validation.intervals",
-        ),
-        Promise(
-            "If all methods for numbers are equally good, another one is recommended in at most 5 %",
-            of_equal_methods,
-            "compare-numbers",
-            "validation.compare_numbers",
-            "compare-numbers.json",
-        ),
-        Promise(
-            "If all methods for positions are equally good, another one is recommended in at most 5 %",
-            of_equal_methods,
-            "compare-positions",
-            "validation.compare_positions",
-            "compare-positions.json",
-        ),
-        Promise(
-            "A reason why a method is better is false in at most 5 % of comparisons",
-            of_reasons,
-            "reasons",
-            "validation.reasons",
-        ),
-    ),
-    "Models that were tested": (
-        Promise("A Keras model gets the right answer or an error", of_keras, "models", "validation.models"),
-        Promise(
-            "A PyTorch module gets the right answer or an error",
-            of_modules,
-            "torch-models",
-            "validation.torch_models",
-        ),
-        Promise(
-            "A network for segmentation or tagging gets the right answer or an error",
-            of_segmentation,
-            "segmentation-models",
-            "validation.segmentation_models",
-        ),
-        Promise(
-            "An exported graph says what `assess` says, within 1e-4",
-            of_export,
-            "export",
-            "benchmarks.export",
-            "export-study.md",
-        ),
-    ),
-    "Damage": (
-        Promise(
-            "A damaged result, calibrator or plan is refused",
-            of_changes,
-            "mutation",
-            "validation.mutation",
-            "faults.md",
-        ),
-        Promise(
-            "A stopped save leaves the earlier file or the new one", of_saves, "saves", "validation.saves"
-        ),
-    ),
-    "Which method, and what it costs": (
-        Promise(
-            "MC dropout is not the best method on MNIST (NLL)", of_methods, "methods", "validation.methods"
-        ),
-        Promise(
-            "The table of Gal and Ghahramani (2016), as corrected in 2018, is reproduced",
-            of_table_one,
-            "reproduction",
-            "validation.reproduction",
-        ),
-        Promise("Time of `assess`, beside that of a plain prediction", of_cost, "performance", "benchmarks"),
-    ),
+FIGURES: dict[str, tuple[str, Callable[[Any], str]]] = {
+    "fresh": ("fresh", of_fresh),
+    "numbers_coverage": ("numbers-coverage", of_numbers),
+    "rare": ("rare", of_maps),
+    "between": ("between", of_networks),
+    "sentences": ("sentences", of_sentences),
+    "sets": ("promises-kept", kept("coverage")),
+    "abstention": ("promises-kept", kept("abstention")),
+    "numbers": ("numbers", of_worlds),
+    "intervals": ("intervals", of_intervals),
+    "compare_numbers": ("compare-numbers", of_equal_methods),
+    "compare_positions": ("compare-positions", of_equal_methods),
+    "reasons": ("reasons", of_reasons),
+    "models": ("models", of_keras),
+    "torch_models": ("torch-models", of_modules),
+    "segmentation_models": ("segmentation-models", of_segmentation),
+    "export": ("export", of_export),
+    "mutation": ("mutation", of_changes),
+    "saves": ("saves", of_saves),
+    "methods": ("methods", of_methods),
+    "reproduction": ("reproduction", of_table_one),
+    "performance": ("performance", of_cost),
 }
-
-ABOVE = """# Evidence
-
-Each promise of howsure, with what was measured. Each line has the command that measures it again, and a link
-to all figures. Intervals in brackets are 95 % intervals. `make validate` runs these commands, and
-`python -m validation.evidence` writes this page.
-
-Two studies answer questions of their own: [segmentation on CamVid](segmentation-study.md) and
-[Gal's tables](reproduction.md).
-"""
-
-BELOW = """## More measurements
-
-- Percentages: [networks that howsure was tuned on](coverage.md),
-  [methods beside the exact truth](known-digits-methods.md), [last-layer Laplace](laplace.md).
-- Cost: [classification](performance.md), [regression](performance-regression.md),
-  [many rows](scaling-study.md), [ONNX](export-study.md).
-- [Experiments](trials.md), [design decisions](decisions/README.md),
-  [mistakes that new users found](mended.md).
-"""
+"""By marker in docs/evidence.md: the JSON file of the figures, and what is told of them."""
 
 
-def page() -> str:
-    """The page in Markdown."""
-    head = ("promise", "measured", "command", "details")
-    parts = [ABOVE]
-    for name, told in SECTIONS.items():
-        parts += [f"## {name}\n", table(head, *(each.cells() for each in told)), ""]
-    return "\n".join([*parts, BELOW])
+def parts() -> dict[str, object]:
+    """The figures of the page."""
+    return {name: figure(Page(kept).figures()) for name, (kept, figure) in FIGURES.items()}
 
 
 if __name__ == "__main__":
-    PAGE.write(page())
+    PAGE.fill(parts())
