@@ -49,6 +49,12 @@ def test_the_noise_of_one_target_may_be_a_plain_array():
         both.with_noise(noise)
 
 
+def test_names_may_be_an_array_beside_a_list_of_samples():
+    samples = [np.stack([each, each], axis=-1) for each in SAMPLES]
+    for given in (samples, np.stack(samples)):
+        assert RegressionCertainty.from_samples(given, np.array(["a", "b"])).target_names == ("a", "b")
+
+
 def test_names_of_targets_may_be_called_class_names_and_the_other_way_round(tmp_path):
     x = rows(40)
     truth = linear().predict([x])[:, 0] + np.random.default_rng(0).normal(size=40)

@@ -551,9 +551,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         parts, index = together(dict(enumerate(listed)) if one_by_one else {}, "samples")
         if one_by_one:
             alike = next((tuple(map(str, part.columns)) for part in parts.values() if has_columns(part)), ())
-            found = [
-                targets_in(part, target_names or alike or None, "The samples") for part in parts.values()
-            ]
+            asked = alike or None if target_names is None else target_names
+            found = [targets_in(part, asked, "The samples") for part in parts.values()]
             listed = [part for part, _ in found]
             target_names = found[0][1] if found else target_names
         values = floats_of(listed, "The samples")

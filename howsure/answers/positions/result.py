@@ -17,7 +17,7 @@ from howsure.answers.positions.regions import Region, regions_of
 from howsure.answers.positions.sentence import DenseRow
 from howsure.answers.positions.truth import IGNORED, Ignore, truth_map
 from howsure.answers.registry import part_of
-from howsure.arguments import check_path, check_whole
+from howsure.arguments import as_array, check_path, check_whole
 from howsure.data.align import aligned
 from howsure.data.ids import ID
 from howsure.errors import InputError
@@ -130,7 +130,7 @@ class DenseCertainty(Result[DenseRow]):
         """As of all results, but that positions which do not count hold nothing, whatever is given there."""
         counts = vars(self)["counts"]  # checked before the other maps
         left_out = column.is_map and column.name != "counts" and counts is not None
-        if not left_out or is_in_files(values) or np.shape(values) != shape:
+        if not left_out or is_in_files(values) or as_array(values, "The maps").shape != shape:
             return super()._checked(column, values, shape, names)
         there = counts[..., None] if column.shape == WIDE_MAP else counts
         zeros = np.zeros_like(values, shape=())
@@ -140,7 +140,8 @@ class DenseCertainty(Result[DenseRow]):
     @property
     def positions(self) -> tuple[int, ...]:
         """Shape *P of the positions of a row."""
-        return tuple(np.shape(self.label)[1:])
+        label: Any = self.label  # which may be anything until it has been checked
+        return tuple((label if hasattr(label, "shape") else as_array(label, "The maps of `label`")).shape[1:])
 
     @property
     def position_name(self) -> str:
