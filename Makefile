@@ -116,7 +116,7 @@ format: .venv/$(READY)
 	touch $@
 
 docs: .venv-docs/$(READY)       ## the site, into site/; a link that leads nowhere is an error, and so is a search that finds no page for users
-	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --strict
 	.venv-docs/bin/python -m release.asked site
 
 demo/report.html:

@@ -1,4 +1,4 @@
-"""How sure is your model, row by row: of a class, labels, numbers, or a class at each position."""
+"""How sure is your model, row by row, and what else could the answer be?"""
 
 import typing as _typing
 

@@ -112,12 +112,12 @@ def assess(
             classes, without and with the label. Each label takes a call, with the same thinned networks.
 
     Returns:
-        A `Certainty` of N rows; a `MultilabelCertainty` if a row has several labels; a `RegressionCertainty`
-        if it has numbers; a `DenseCertainty` if it has a class at each position.
+        N rows of the model's kind of answer, such as a `Certainty` for one class per row, a
+        `MultilabelCertainty` for several labels, or a `RegressionCertainty` for numbers.
 
     Raises:
         InputError: Rows or arguments that cannot be used; names the rows.
-        ModelError: The output is none of these, or, with `MCDropout`, nothing in the model is random.
+        ModelError: The output is of no known kind, or, with `MCDropout`, nothing in the model is random.
 
     Example:
         >>> certainty = howsure.assess(model, x)

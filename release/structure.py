@@ -26,14 +26,8 @@ from scipy.sparse.csgraph import connected_components
 
 PACKAGE = "howsure"
 
-KINDS = {
-    *("Certainty", "Classes", "Evaluation", "Row", "Calibrator", "PredictionSets"),
-    *("MultilabelCertainty", "Labels", "MultilabelEvaluation", "MultilabelRow", "MultilabelCalibrator"),
-}
-"""Names of classes that belong to one kind of answer."""
-
-KIND_FOLDERS = ("answers/",)
-"""Where these may be named."""
+OF_A_KIND = re.compile(r"answers/\w+/")
+"""Where the files of each kind of answer begin."""
 
 MOST_PARAMETERS = 8
 
@@ -124,6 +118,10 @@ class Package:
                 if isinstance(node, ast.ClassDef):
                     found[node.name].append(file)
         return found
+
+    def kinds(self) -> set[str]:
+        """Names of classes that belong to one kind of answer."""
+        return {name for name, files in self.classes().items() if all(map(OF_A_KIND.match, files))}
 
     def _file(self, module: str, name: str) -> str | None:
         parts = module.split(".")
@@ -226,15 +224,16 @@ def _told(pairs: set[tuple[str, str]]) -> str:
 
 
 def _is_of_a_kind(file: str) -> bool:
-    return file.startswith(KIND_FOLDERS) or file == "__init__.py"
+    return file.startswith("answers/") or file == "__init__.py"
 
 
 def _type_tests(package: Package) -> int:
     """`isinstance` on a class of one kind, outside the folders of kinds."""
+    kinds = package.kinds()
     return sum(
         isinstance(node, ast.Call)
         and ast.unparse(node.func) == "isinstance"
-        and any(isinstance(part, ast.Name) and part.id in KINDS for part in ast.walk(node.args[1]))
+        and any(isinstance(part, ast.Name) and part.id in kinds for part in ast.walk(node.args[1]))
         for file, tree in package.trees.items()
         if not _is_of_a_kind(file)
         for node in ast.walk(tree)
@@ -243,10 +242,11 @@ def _type_tests(package: Package) -> int:
 
 def _name_a_kind(package: Package) -> int:
     """Files outside the folders of kinds whose code names a class of one kind."""
+    kinds = package.kinds()
     return sum(
         any(
-            (isinstance(node, ast.Name) and node.id in KINDS)
-            or (isinstance(node, ast.alias) and node.name in KINDS)
+            (isinstance(node, ast.Name) and node.id in kinds)
+            or (isinstance(node, ast.alias) and node.name in kinds)
             for node in ast.walk(tree)
         )
         for file, tree in package.trees.items()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import inspect
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ import howsure
 from howsure import shifts
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
+from tests.kinds import KINDS, of_kind
 
 ROWS, CLASSES, LABELS = 60, 3, 2
 
@@ -173,9 +175,6 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
     def stream(**given: Any) -> list[Any]:
         return list(howsure.stream(**given))
 
-    def fields(result: Any) -> dict[str, Any]:
-        return {each.name: getattr(result, each.name) for each in dataclasses.fields(result)}
-
     few = {"model": model, "x": x[:3]}
     run = {"seed": 0, "batch_size": 8, "outputs": None, "class_names": None, "progress": None}
     without_names = {"seed": 0, "batch_size": 8, "outputs": None}
@@ -204,7 +203,7 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
             | {"outputs": None, "class_names": None, "thresholds": None},
         ),
         "features_of": (howsure.features_of, {**few, "batch_size": 8}),
-        "Features": (howsure.Features, fields(features)),
+        "Features": (howsure.Features, _fields(features)),
         "familiarity": (howsure.familiarity, learn),
         "Familiarity.percentile": (known.percentile, {"features": features}),
         "Familiarity.unfamiliar": (known.unfamiliar, {"features": features}),
@@ -243,12 +242,7 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
             {"certainty": means, "labels": means.truth, "method": None, "seed": 0},
         ),
         "RegressionCalibrator": (priced, {"result": means}),
-        "evaluate, numbers": (
-            howsure.evaluate,
-            {"certainty": means, "labels": means.truth, "outside": None, "seed": 0},
-        ),
         "evaluate": (howsure.evaluate, {"certainty": certainty, "labels": y, "outside": None, "seed": 0}),
-        "evaluate, labels": (howsure.evaluate, {"certainty": labelled, "labels": labelled.truth, "seed": 0}),
         "Evaluation.minus": (evaluation.minus, {"other": evaluation}),
         "MultilabelEvaluation.minus": (of_labels.minus, {"other": of_labels}),
         "hand_over": (
@@ -267,10 +261,6 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
             howsure.Certainty.from_probabilities,
             {"p": certainty.probabilities, **elsewhere},
         ),
-        "Certainty.from_passes": (
-            howsure.Certainty.from_passes,
-            {"passes": [certainty.probabilities] * 2, **elsewhere},
-        ),
         "MultilabelCertainty.from_probabilities": (
             howsure.MultilabelCertainty.from_probabilities,
             {"p": labelled.probabilities, "label_names": None},
@@ -278,15 +268,9 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
         "Certainty.load": (howsure.Certainty.load, {"path": saved}),
         "Plan.load": (howsure.Plan.load, {"path": plan}),
         "Plan.save": (howsure.Plan().save, {"path": plan}),
-        "Certainty": (howsure.Certainty, fields(certainty)),
-        "RegressionCertainty": (howsure.RegressionCertainty, fields(numbers)),
         "RegressionCertainty.from_mean_std": (
             howsure.RegressionCertainty.from_mean_std,
             {"mean": numbers.mean, "std": numbers.std, "target_names": None, "source": None, "ids": None},
-        ),
-        "RegressionCertainty.from_samples": (
-            howsure.RegressionCertainty.from_samples,
-            {"samples": [numbers.mean, numbers.std], "target_names": None, "noise": None, "ids": None},
         ),
         "RegressionCertainty.above": (numbers.above, {"threshold": 3.0, "target": 0}),
         "RegressionCertainty.of_target": (numbers.of_target, {"target": 0}),
@@ -294,17 +278,14 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
         "RegressionCertainty.prediction_interval": (numbers.prediction_interval, {"level": 0.9}),
         "RegressionCertainty.rescaled": (numbers.rescaled, {"mean": 1.0, "std": 2.0}),
         "RegressionCertainty.with_noise": (numbers.with_noise, {"noise": 1.0, "noise_from": None}),
-        "RegressionCertainty.with_truth": (numbers.with_truth, {"labels": numbers.mean}),
         "RegressionCertainty.with_familiarity": (
             numbers.with_familiarity,
             {"familiarity": np.full(len(numbers), 0.5), "share": 0.01},
         ),
         "RegressionCertainty.widest": (numbers.widest, {"count": 3}),
-        "MultilabelCertainty": (howsure.MultilabelCertainty, fields(labelled)),
         "Certainty.save": (certainty.save, {"path": saved}),
         "Certainty.joined": (howsure.Certainty.joined, {"parts": [certainty, certainty]}),
         "Certainty[…]": (certainty.__getitem__, {"index": [0]}),
-        "Certainty.with_truth": (certainty.with_truth, {"labels": y}),
         "Certainty.with_familiarity": (
             certainty.with_familiarity,
             {"familiarity": certainty.familiarity, "share": 0.01},
@@ -313,7 +294,6 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
         "Certainty.interval_error": (certainty.interval_error, {"level": 0.9}),
         "Certainty.most_undecided": (certainty.most_undecided, {"count": 3}),
         "MultilabelCertainty.of_label": (labelled.of_label, {"label": 0}),
-        "MultilabelCertainty.with_truth": (labelled.with_truth, {"labels": labelled.truth}),
         "MultilabelCertainty.most_undecided": (labelled.most_undecided, {"count": 3}),
         "MCDropout": (howsure.MCDropout, {**dropout, "gaussian_noise": False}),
         "Ensemble": (howsure.Ensemble, {"others": [model], "each": howsure.Softmax()}),
@@ -327,7 +307,28 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
         ),
         "RegressionCertainty.interval": (numbers.interval, {"level": 0.9}),
         "Thresholds": (howsure.Thresholds, {"sure": 0.9, "coin_flip": 0.1}),
+        **{name: each for kind in KINDS for name, each in _of_kind(kind).items()},
     }
+
+
+def _of_kind(name: str) -> dict[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
+    """What every kind of answer has: a result and its constructor, true answers, and scores."""
+    kind, random = of_kind(name), np.random.default_rng(0)
+    values = random.normal(size=(2, ROWS, *kind.shape[:-1], len(kind.names)))
+    passes, truth = kind.drawn(values, random)
+    result = kind.made(passes, kind.names).with_truth(truth)
+    called, constructor = type(result).__name__, getattr(type(result), kind.constructor)
+    given = dict(zip(inspect.signature(constructor).parameters, ([*passes], None), strict=False))
+    return {
+        called: (type(result), _fields(result)),
+        f"{called}.{kind.constructor}": (constructor, given),
+        f"{called}.with_truth": (result.with_truth, {"labels": truth}),
+        f"evaluate, {name}": (howsure.evaluate, {"certainty": result, "labels": truth, "seed": 0}),
+    }
+
+
+def _fields(result: Any) -> dict[str, Any]:
+    return {each.name: getattr(result, each.name) for each in dataclasses.fields(result)}
 
 
 def answer(name: str, changes: Mapping[str, Any]) -> Exception | None:

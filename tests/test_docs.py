@@ -9,6 +9,7 @@ import typer.main
 
 import howsure
 from howsure.cli.app import app
+from release.reference import described, pages_of_kinds
 
 ROOT = Path(__file__).parent.parent
 PAGES = [
@@ -39,10 +40,6 @@ def anchors(page):
     """The anchors GitHub gives to the headings of a page."""
     headings = re.findall(r"^#+ +(.+)$", without_blocks(page.read_text(encoding="utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def described(page):
-    return re.findall(r"^::: (howsure(?:\.\w+)+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 def is_module(path):
@@ -94,13 +91,15 @@ def test_every_public_name_is_on_a_page(name):
 
 
 def test_the_reference_has_every_public_name_once():
-    paths = [path for page in REFERENCE if page.name != "modules.md" for path in described(page)]
+    texts = [page.read_text(encoding="utf-8") for page in REFERENCE if page.name != "modules.md"]
+    paths = [path for text in [*texts, *pages_of_kinds().values()] for path in described(text)]
     assert sorted(path.rpartition(".")[2] for path in paths) == sorted(howsure.__all__)
 
 
 @pytest.mark.parametrize("page", REFERENCE, ids=relative)
 def test_the_reference_describes_no_whole_module(page):
-    for path in described(page):  # of a function that is called as its module, the site would show the module
+    paths = described(page.read_text(encoding="utf-8"))
+    for path in paths:  # of a function that is called as its module, the site would show the module
         assert not is_module(path), f"{path} is a module; write the path of the function, and a heading"
 
 
@@ -112,6 +111,13 @@ def test_the_site_names_every_page_once():
     assert all((ROOT / "docs" / each).exists() for each in linked)
     hidden = [page for page in pages if any(page == each or page.startswith(each) for each in linked)]
     assert sorted([*named, *hidden]) == sorted([*pages, "CONTRIBUTING.md", "CHANGELOG.md"])
+
+
+def test_pages_of_kinds_are_in_the_navigation_and_say_where_a_result_is_at_work():
+    assert "- reference/{kind}.md" in SITE.partition("- Reference:")[2].partition("- Project:")[0]
+    found = pages_of_kinds()["reference/numbers.md"]
+    assert found.startswith("# RegressionCertainty: numbers per row\n\n[Regression](../regression.md) shows")
+    assert described(found) == ["howsure.RegressionCertainty", "howsure.NumbersRow"]
 
 
 def test_the_navigation_takes_the_title_of_a_page_from_its_heading():

@@ -6,9 +6,6 @@ from pathlib import Path
 
 import pytest
 
-import howsure
-from howsure.answers.registry import answers
-from howsure.cli.app import app
 from release.oldest import floors
 from release.structure import ROOMS, Package, circles, doubled, longest, recorded, room_of, upward
 from release.wheel import ROOT, blocks, check_contents
@@ -67,29 +64,6 @@ def test_the_oldest_versions_are_the_lower_ends_of_the_ranges():
         "optional-dependencies": {"many": ["ray[data]>=2.52 ; os_name == 'posix'"], "dev": ["ruff>=0.8"]},
     }
     assert floors(project) == {"numpy": "1.26", "narwhals": "1.20", "ray": "2.52"}
-
-
-def part_of(path: str, begin: str, end: str) -> str:
-    return (ROOT / path).read_text(encoding="utf-8").split(begin)[1].split(end)[0]
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        part_of("pyproject.toml", 'description = "', '"'),
-        part_of("CITATION.cff", "abstract:", "type:"),
-        part_of("mkdocs.yml", "site_description: ", "\n"),
-        part_of("docs/reference/assess.md", "Every result has ", ". `plan`"),
-        part_of("docs/extend.md", "howsure itself has ", "The outcome"),
-        howsure.__doc__,
-        app.registered_callback.callback.__doc__,
-    ],
-    ids=["pyproject", "citation", "site", "reference", "extend", "package", "command line"],
-)
-def test_each_description_names_every_kind_of_answer(text):
-    kinds = {"classes": "class", "labels": "label", "numbers": "number", "positions": "position"}
-    assert {answer.name for answer in answers()} == kinds.keys()
-    assert [word for word in kinds.values() if word not in text.lower()] == []
 
 
 def package(folder, **files):

@@ -10,16 +10,17 @@ import pytest
 from release import asked
 
 ROOT = Path(__file__).parent.parent
-MKDOCS = ROOT / ".venv-docs" / "bin" / "mkdocs"
+DOCS_PYTHON = ROOT / ".venv-docs" / "bin" / "python"
 SITE = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    if not MKDOCS.exists() or shutil.which("node") is None:
+    if not DOCS_PYTHON.exists() or shutil.which("node") is None:
         pytest.skip("`make docs` was not run here, or there is no Node.js")
     folder = tmp_path_factory.mktemp("site")
-    subprocess.run([MKDOCS, "build", "--quiet", "--strict", "--site-dir", folder], cwd=ROOT, check=True)
+    build = [DOCS_PYTHON, "-m", "mkdocs", "build", "--quiet", "--strict", "--site-dir", folder]
+    subprocess.run(build, cwd=ROOT, check=True)
     return folder
 
 

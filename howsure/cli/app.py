@@ -47,7 +47,7 @@ def all_commands(
         typer.Option("--version", callback=say_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
-    """How sure is your model, row by row: of a class, labels, numbers, or a class at each position?"""
+    """How sure is your model, row by row, and what else could the answer be?"""
 
 
 def demo_command(

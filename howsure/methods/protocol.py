@@ -47,7 +47,7 @@ class Job:
         model: The model; it offers what the method needs.
         rows: Its inputs. Each maps row numbers (n,) to rows (n, …) in the input's type.
         total: N, number of rows.
-        outcome: The kind of answer for a row: a class, labels, numbers, or a class at each position.
+        outcome: The kind of answer for a row.
         seed: Seed of the passes.
         batch_size: Rows that run together.
         again: Makes the same job for another method, with another model, or with changed rows and what

@@ -6,7 +6,7 @@ import pytest
 import howsure
 from howsure.answers.classes.outcome import Classes
 from howsure.conformance import check_outcome
-from tests.conformance.test_outcomes import LIMITS, NAMES, raw
+from tests.kinds.kind import LIMITS, OUTCOME_NAMES, raw
 
 RAW = raw(5, "softmax")
 
@@ -62,7 +62,7 @@ def made(**broken):
         return changed
 
     members = {name: method(name, change) if callable(change) else change for name, change in broken.items()}
-    return type("Broken", (Classes,), members)("m", "probabilities", "float32", NAMES, LIMITS)
+    return type("Broken", (Classes,), members)("m", "probabilities", "float32", OUTCOME_NAMES, LIMITS)
 
 
 def overwritten(outcome, values, raw, rows):
@@ -70,7 +70,7 @@ def overwritten(outcome, values, raw, rows):
     return values
 
 
-COLUMNS = len(NAMES) + 3
+COLUMNS = len(OUTCOME_NAMES) + 3
 BROKEN = {
     "no name": (made(name=""), "An outcome has a name"),
     "shape": (made(values=lambda self, values, raw, rows: values[0]), "Values have shape"),
@@ -97,8 +97,8 @@ BROKEN = {
         made(derived=lambda self, derived, values, reference: derived[..., 1:]),
         "have a family each",
     ),
-    "families": (made(families=(0,) * len(NAMES) + (1, 2, 4)), "Families count from 0"),
-    "no least error": (made(least_error=(0.0,) * len(NAMES)), "Every column has a least error"),
+    "families": (made(families=(0,) * len(OUTCOME_NAMES) + (1, 2, 4)), "Families count from 0"),
+    "no least error": (made(least_error=(0.0,) * len(OUTCOME_NAMES)), "Every column has a least error"),
     "negative least error": (made(least_error=(-0.1,) * COLUMNS), "Least errors are not below 0"),
     "goes by": (made(goes_by=lambda self, by, mean: 1 + by), "is between 0 and 1"),
     "goes by too few": (made(goes_by=lambda self, by, mean: by[..., 1:]), "Every column goes by"),

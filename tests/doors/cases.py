@@ -13,9 +13,11 @@ import numpy as np
 
 import howsure
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dense, Dropout
+from howsure.models.arrays import ArrayModel, Dense
+from tests.kinds import KINDS, of_kind
+from tests.kinds.kind import dropped
 
-N, UNITS, SIDE = 48, 6, 4
+N, UNITS = 48, 6
 DROPOUT = howsure.MCDropout(passes=20)
 
 
@@ -65,85 +67,36 @@ class Case:
 @functools.cache
 def network(kind, turn=None, unit=(1.0, 0.0)):
     """Three dense layers with dropout after the first; at positions each position for itself."""
-    random = np.random.default_rng(5)
-    at_positions = kind == "positions"
-    shape = (SIDE, SIDE, 3) if at_positions else (4,)
-    outputs = {"numbers": 4}.get(kind, 3)
-    first = 2 * random.normal(size=(shape[-1], UNITS)), random.normal(size=UNITS)
+    random, of = np.random.default_rng(5), of_kind(kind)
+    first = 2 * random.normal(size=(of.shape[-1], UNITS)), random.normal(size=UNITS)
     mixed = random.normal(size=(UNITS, UNITS)), random.normal(size=UNITS)
-    last, bias = 2.5 * random.normal(size=(UNITS, outputs)), 0.3 * random.normal(size=outputs)
-    ending = {"labels": "sigmoid", "numbers": "linear"}.get(kind, "softmax")
-    if kind == "numbers":  # two means, and two logarithms of variances
-        last[:, 2:] *= 0.1
-        last[:, :2] *= unit[0]
-        bias[:2] = bias[:2] * unit[0] + unit[1]
-        bias[2:] += 2 * np.log(unit[0])
+    last, bias = 2.5 * random.normal(size=(UNITS, of.outputs)), 0.3 * random.normal(size=of.outputs)
+    last, bias = of.in_unit(last, bias, unit)
     if turn is not None:
-        order = [*turn, *(2 + each for each in turn)] if kind == "numbers" else [*turn]
-        last, bias = last[:, order], bias[order]
-    drop = Dropout(0.5, mask_shape=(1, 1, UNITS)) if at_positions else Dropout(0.5)
+        last, bias = last[:, of.order(turn)], bias[of.order(turn)]
     steps = {
         "hidden": (Dense(*first, "relu"), "x"),
-        "drop": (drop, "hidden"),
+        "drop": (dropped(of, UNITS), "hidden"),
         "mixed": (Dense(*mixed, "tanh"), "drop"),
-        "output": (Dense(last, bias, ending), "mixed"),
+        "output": (Dense(last, bias, of.ending), "mixed"),
     }
-    wanted = "regression" if kind == "numbers" else "labels" if kind == "labels" else None
-    return ArrayModel(kind, [InputSpec("x", shape, "float32")], steps, trained_for=wanted)
+    return ArrayModel(kind, [InputSpec("x", of.shape, "float32")], steps, trained_for=of.trained_for)
 
 
-def classes():
-    return network("classes")
-
-
-def labels():
-    return network("labels")
-
-
-def numbers():
-    return network("numbers")
-
-
-def positions():
-    return network("positions")
-
-
-def _truth(kind, said, random):
-    """True answers as the network's own probabilities draw them, so that it is often wrong."""
-    if kind == "classes":
-        return np.array([random.choice(3, p=p / p.sum()) for p in said.probabilities])
-    if kind == "labels":
-        return random.random(said.probabilities.shape) < said.probabilities
-    if kind == "numbers":
-        return said.mean + 1.5 * said.std * random.normal(size=said.mean.shape)
-    p = said.probabilities.reshape(-1, 3).astype(float)
-    drawn = (p.cumsum(axis=1) / p.sum(axis=1, keepdims=True) < random.random((len(p), 1))).sum(axis=1)
-    return np.minimum(drawn, 2).reshape(said.label.shape)
-
-
-_NAMES = {"numbers": ("width", "depth")}
-_SETTINGS = {
-    "labels": {"outputs": "label-probabilities"},
-    "numbers": {"outputs": "mean-log-variance"},
-    "positions": {"keep": "probabilities"},
-}
+globals().update({kind: functools.partial(network, kind) for kind in KINDS})  # as commands name a model
 
 
 @functools.cache
 def case_of(kind):
-    random = np.random.default_rng(11)
-    shape = (SIDE, SIDE, 3) if kind == "positions" else (4,)
-    names = _NAMES.get(kind, ("cat", "dog", "emu"))
+    """The example of a kind; its true answers are drawn as the network says, so that it is often wrong."""
+    random, of = np.random.default_rng(11), of_kind(kind)
     made = Case(
         kind,
-        random.normal(size=(N, *shape)).astype(np.float32),
+        random.normal(size=(N, *of.shape)).astype(np.float32),
         np.zeros(N),
         np.array([f"r{number}" for number in random.permutation(N)]),
-        names,
-        tuple(range(len(names))),
-        settings=_SETTINGS.get(kind, {}),
+        of.names,
+        tuple(range(len(of.names))),
+        settings=of.settings,
     )
-    return replace(made, truth=_truth(kind, made.result, random))
-
-
-case_of.kinds = ("classes", "labels", "numbers", "positions")
+    return replace(made, truth=of.truth(made.result, random))

@@ -21,6 +21,8 @@ from howsure.answers.registry import answer_of
 from tests.commands import done, flat
 from tests.doors.cases import DROPOUT, Case, network
 from tests.doors.said import Said, numbers_of, of_lines, of_result, of_table, words_of
+from tests.kinds import KINDS, of_kind
+from tests.kinds.kind import typed_tolerance
 
 COVERAGE = 0.8
 
@@ -41,9 +43,10 @@ class Door:
 
     Attributes:
         call: What is done there.
-        of: Names of the public functions and methods of results that it walks through.
+        of: Names of the public functions and methods of results that it walks through; a kind without any of
+            the methods has no such door.
         part: The part of the registry that it needs; a kind without it refuses.
-        kinds: The kinds that have it, where no part says so.
+        of_tables: Whether it is for rows without positions only.
         truth: Whether it takes true answers.
         fits: Whether what it says of a row depends on the other rows.
         counts: Whether it also says what belongs to the place of a row in the call.
@@ -56,7 +59,7 @@ class Door:
     call: Callable[[Held], Said]
     of: tuple[str, ...]
     part: str | None = None
-    kinds: tuple[str, ...] | None = None
+    of_tables: bool = False
     truth: bool = False
     fits: bool = False
     counts: bool = False
@@ -67,8 +70,11 @@ class Door:
 
     def has(self, result):
         """Whether the kind of a result has it."""
-        kind = answer_of(result)
-        return kind.has(self.part) if self.part else self.kinds is None or kind.name in self.kinds
+        if self.part:
+            return answer_of(result).has(self.part)
+        methods = [name for name in self.of if not hasattr(howsure, name)]
+        has_one = not methods or any(hasattr(type(result), name) for name in methods)
+        return has_one and not (self.of_tables and result.positions)
 
 
 # --- out -------------------------------------------------------------------------------------------
@@ -131,24 +137,21 @@ def joined(held):
 def first_ones(held):
     """The rows that a person should look at first, by what they are called."""
     result = held.result
-    order = {
-        "classes": lambda: (result.coin_flips(), result.most_undecided(5)),
-        "labels": lambda: (result.coin_flips()[0], result.most_undecided(5)[0]),
-        "numbers": lambda: (result.widest(5),),
-        "positions": lambda: (result.most_undecided(5),),
-    }[held.case.kind]()
+    asked = {"coin_flips": (), "most_undecided": (5,), "widest": (5,)}
+    order = [getattr(result, name)(*given) for name, given in asked.items() if hasattr(result, name)]
+    order = [each[0] if isinstance(each, tuple) else each for each in order]  # of labels, without which
     return Said(whole={"ids": [held.case.ids[np.asarray(each, dtype=int)].tolist() for each in order]})
 
 
 def own_intervals(held):
     result = held.result
-    if held.case.kind == "numbers":
+    if hasattr(result, "prediction_interval"):
         said = {
             "networks": result.credible_interval(0.9),
             "errors": result.credible_interval_error(0.9),
             "answers": result.prediction_interval(0.9),
         }
-    elif held.case.kind == "classes":
+    elif not result.positions:
         said = {"interval": result.interval(0.9), "error": result.interval_error(0.9)}
     else:
         said = {"share": result.share_interval(0.9)}
@@ -174,7 +177,7 @@ def in_parts(held):
 def of_one(held):
     """One label, or one number, by its name."""
     result, last = held.result, held.case.names[-1]
-    if held.case.kind == "labels":
+    if hasattr(result, "of_label"):
         return of_result(result.of_label("dog"), answers=len(result.answers()) - len(result))
     return of_result(result.of_target("depth"), place=last if result.target("depth") is None else "there")
 
@@ -188,9 +191,9 @@ def with_more(held):
     count = len(held.result)
     named = held.result.with_ids(np.arange(count) + 100, "scan")
     said = {"ids": named.ids - 100 - np.arange(count), "text": [str(row) for row in named]}
-    if held.case.kind in ("classes", "numbers"):
+    if hasattr(held.result, "with_familiarity"):
         said["known"] = held.result.with_familiarity(np.full(count, 0.5)).familiarity
-    if held.case.kind == "numbers":
+    if hasattr(held.result, "with_noise"):
         said["noise"] = held.result.with_noise(1.5).noise
     return Said(said)
 
@@ -220,7 +223,7 @@ def calibrated(held):
 def sets(held):
     fitted = howsure.prediction_sets(held.result, held.truth, coverage=COVERAGE)
     found = fitted(held.result)
-    if held.case.kind == "positions":
+    if held.result.positions:
         return Said({"sets": [np.asarray(each).tolist() for each in found]}, whole={"text": str(fitted)})
     return Said({"sets": np.asarray(found)}, frozenset({"sets"}), {"text": fitted.in_words(held.result)[:0]})
 
@@ -230,17 +233,9 @@ def intervals(held):
     return Said({"intervals": fitted(held.result)}, whole={"text": str(fitted)})
 
 
-TOLERANCES = {"numbers": {"width": 8.0, "depth": 7.0}, "positions": 0.8}
-RISKS = {"classes": 0.6, "positions": 0.4, "numbers": 0.4}
-
-
 def abstained(held):
-    rule = howsure.abstain(
-        held.result,
-        held.truth,
-        risk=RISKS.get(held.case.kind, 0.5),
-        tolerance=TOLERANCES.get(held.case.kind),
-    )
+    of = of_kind(held.case.kind)
+    rule = howsure.abstain(held.result, held.truth, risk=of.risk, tolerance=of.tolerance)
     return Said({"to a person": np.asarray(rule(held.result))}, whole={"text": str(rule)})
 
 
@@ -344,34 +339,22 @@ def single_passes(held):
     found = howsure.passes(case.model, case.x, 3, **given)
     mean, variance = howsure.predict_with_uncertainty(case.model, case.x, n_iter=3)
     said = {"passes": np.moveaxis(found, 0, 1), "mean": mean, "variance": variance}
-    wide = frozenset(said) if held.case.kind != "numbers" else frozenset()
-    return Said(said, wide, {"audit": str(howsure.audit(case.model, case.x, **given))})
+    return Said(said, frozenset(said), {"audit": str(howsure.audit(case.model, case.x, **given))})
 
 
 def from_passes(held):
     case, given = held.case, {"outputs": held.case.settings.get("outputs")}
-    found = howsure.passes(case.model, case.x, 8, **given)
-    names = {"class_names": case.names}
-    if case.kind == "numbers":
-        result = howsure.RegressionCertainty.from_samples(found[..., :2], target_names=case.names)
-    elif case.kind == "labels":
-        result = howsure.MultilabelCertainty.from_passes(found, label_names=case.names)
-    else:
-        result = answer_of(held.result).result_type.from_passes(found, **names, **_counting(case))
-    return of_result(result)
+    found = howsure.passes(case.model, case.x, 8, **given)[..., : len(case.names)]
+    return of_result(of_kind(case.kind).made(found, case.names, **_counting(case)))
 
 
 def from_a_table(held):
     """A result of what another program computed once: probabilities, or means and deviations."""
     case, result = held.case, held.result
-    if case.kind == "numbers":
-        made = howsure.RegressionCertainty.from_mean_std(result.mean, result.std, target_names=case.names)
-    elif case.kind == "labels":
-        made = howsure.MultilabelCertainty.from_probabilities(result.probabilities, label_names=case.names)
-    else:
-        p = np.asarray(result.probabilities)
-        made = type(result).from_probabilities(p, class_names=case.names, **_counting(case))
-    return of_result(made)
+    if hasattr(result, "from_mean_std"):
+        return of_result(type(result).from_mean_std(result.mean, result.std, case.names))
+    p = np.asarray(result.probabilities)
+    return of_result(type(result).from_probabilities(p, case.names, **_counting(case)))
 
 
 def in_its_unit(held):
@@ -382,9 +365,6 @@ def in_its_unit(held):
     )
     return of_result(found.rescaled(mean, deviation))
 
-
-ONE_VALUE = ("classes", "labels", "numbers")
-HAVE_INTERVALS = ("classes", "numbers", "positions")
 
 DOORS = {
     "columns": Door(columns, ()),
@@ -409,14 +389,11 @@ DOORS = {
             "prediction_interval",
             "share_interval",
         ),
-        kinds=HAVE_INTERVALS,
     ),
-    "regions and positions": Door(in_parts, ("regions", "of_row", "save_regions"), kinds=("positions",)),
-    "one label or number": Door(
-        of_one, ("of_label", "answers", "of_target", "target"), kinds=("labels", "numbers"), named=True
-    ),
+    "regions and positions": Door(in_parts, ("regions", "of_row", "save_regions")),
+    "one label or number": Door(of_one, ("of_label", "answers", "of_target", "target"), named=True),
     "above": Door(above, ("above",), part="above", named=True, in_the_unit=True),
-    "rescaled": Door(in_its_unit, ("rescaled",), kinds=("numbers",), in_the_unit=True),
+    "rescaled": Door(in_its_unit, ("rescaled",), in_the_unit=True),
     "beside a result": Door(with_more, ("with_ids", "with_familiarity", "with_noise"), in_the_unit=True),
     "with_truth": Door(with_truth, ("with_truth", "numbered"), truth=True),
     "evaluate": Door(evaluated, ("evaluate",), truth=True, fits=True, part="evaluate"),
@@ -432,16 +409,17 @@ DOORS = {
     ),
     "hand_over": Door(handed_over, ("hand_over",), part="hand_over"),
     "compare": Door(compared, ("compare",), truth=True, fits=True, part="compare", by_the_model=True),
-    "familiarity": Door(familiar, ("familiarity", "features_of"), kinds=ONE_VALUE, by_the_model=True),
+    "familiarity": Door(familiar, ("familiarity", "features_of"), of_tables=True, by_the_model=True),
     "assess": Door(assessed, ("assess",), by_the_model=True),
-    "assess a frame": Door(assessed_frame, ("assess",), kinds=ONE_VALUE, by_the_model=True),
+    "assess a frame": Door(assessed_frame, ("assess",), of_tables=True, by_the_model=True),
     "assess with truth": Door(assessed_with_truth, ("assess",), truth=True, by_the_model=True),
     "other methods": Door(by_other_methods, ("Softmax", "Ensemble", "Augmentation"), by_the_model=True),
     "stream": Door(streamed, ("stream",), by_the_model=True),
     "plan": Door(by_a_plan, ("plan",), by_the_model=True),
     "passes": Door(single_passes, ("passes", "predict_with_uncertainty", "audit"), by_the_model=True),
-    "from passes": Door(from_passes, ("from_passes", "from_samples"), by_the_model=True),
+    "from passes": Door(from_passes, tuple(of_kind(each).constructor for each in KINDS), by_the_model=True),
     "from a table": Door(from_a_table, ("from_probabilities", "from_mean_std")),
+    **{name: Door(call, (name,)) for kind in KINDS for name, call in of_kind(kind).doors.items()},
 }
 
 NOT_WALKED = {
@@ -467,10 +445,9 @@ NOT_WALKED = {
 def table_of(held, name="table"):
     """The result and its truth in a file, as commands take them."""
     path = held.folder / name
-    held.result.with_truth(held.truth).save(
-        path if held.case.kind == "positions" else path.with_suffix(".parquet")
-    )
-    return path if held.case.kind == "positions" else path.with_suffix(".parquet")
+    path = path if held.result.positions else path.with_suffix(".parquet")
+    held.result.with_truth(held.truth).save(path)
+    return path
 
 
 def rows_of(held):
@@ -481,7 +458,7 @@ def rows_of(held):
 
 def model_of(held):
     """The arguments that name the model and what its outputs mean."""
-    keep = ("--keep", "probabilities") if held.case.kind == "positions" else ()
+    keep = ("--keep", held.case.settings["keep"]) if "keep" in held.case.settings else ()
     outputs = held.case.settings.get("outputs")
     said = () if outputs is None else ("--outputs", outputs)
     return f"tests.doors.cases:{held.case.kind}", ("--class-names", ",".join(held.case.names), *said), keep
@@ -489,7 +466,7 @@ def model_of(held):
 
 def command_assess(held):
     model, said, keep = model_of(held)
-    out = held.folder / ("out" if held.case.kind == "positions" else "out.parquet")
+    out = held.folder / ("out" if held.result.positions else "out.parquet")
     done("assess", model, rows_of(held), "--out", out, "--passes", 20, *said, *keep)
     return of_result(howsure.load(out)), assessed_with_truth(held)
 
@@ -550,11 +527,11 @@ def command_sets(held):
 
 def command_abstain(held):
     """The command writes the rows for a person; it takes one tolerance for all targets."""
-    table, out, kind = table_of(held), held.folder / "for a person.csv", held.case.kind
-    tolerance = {"numbers": 8.0}.get(kind, TOLERANCES.get(kind))
-    given = () if tolerance is None else ("--tolerance", tolerance)
-    done("abstain", table, "--risk", RISKS.get(kind, 0.5), *given, "--new", table, "--out", out)
-    rule = howsure.abstain(held.result, held.truth, risk=RISKS.get(kind, 0.5), tolerance=tolerance)
+    table, out, of = table_of(held), held.folder / "for a person.csv", of_kind(held.case.kind)
+    given = typed_tolerance(of.tolerance).split()
+    done("abstain", table, "--risk", of.risk, *given, "--new", table, "--out", out)
+    tolerance = float(given[1]) if given else None
+    rule = howsure.abstain(held.result, held.truth, risk=of.risk, tolerance=tolerance)
     with out.open(newline="", encoding="utf-8") as file:
         found = sorted(row["id"] for row in csv.DictReader(file))
     return tuple(

@@ -16,15 +16,16 @@ import pandas
 import pytest
 
 import howsure
-from howsure.answers.registry import answers
+from howsure.answers.registry import answers, named
 from howsure.errors import HowsureError
 from howsure.results.export import FORMS
 from tests.answers.answers_or_refuses import commands, functions, methods_of
-from tests.doors.cases import DROPOUT, SIDE, N, case_of
+from tests.doors.cases import DROPOUT, N, case_of
 from tests.doors.doors import COMMANDS, COMMANDS_NOT_WALKED, DOORS, NOT_WALKED, held_of
 from tests.doors.said import check_same
+from tests.kinds import KINDS, of_kind
+from tests.kinds.kind import SIDE
 
-KINDS = tuple(case_of.kinds)
 ORDER = np.random.default_rng(1).permutation(N)
 SOME = np.random.default_rng(2).permutation(N)[: N // 2]
 
@@ -56,6 +57,11 @@ def cells(where=lambda kind, door: True):
     return [(kind, name) for kind, name in pairs if DOORS[name].has(plain(kind)) and where(kind, DOORS[name])]
 
 
+def having(part):
+    """Kinds that have a part."""
+    return [kind for kind in KINDS if named(kind).has(part)]
+
+
 def every(where=lambda kind, door: True):
     return pytest.mark.parametrize(("kind", "door"), cells(where))
 
@@ -82,10 +88,6 @@ def folders(path):
 
 
 # --- the list is complete --------------------------------------------------------------------------
-
-
-def test_every_kind_has_an_example():
-    assert set(KINDS) == {kind.name for kind in answers()}
 
 
 def test_every_name_has_its_door():
@@ -145,7 +147,7 @@ def test_a_subset_says_of_a_row_what_all_rows_say(kind, door, tmp_path):
 
 # --- 2: what comes in two parts --------------------------------------------------------------------
 
-ONE_TRUTH_PER_ROW = ("classes", "labels", "numbers")
+ONE_TRUTH_PER_ROW = [kind for kind in KINDS if len(of_kind(kind).shape) == 1]
 
 
 def series(kind, truth, index):
@@ -256,7 +258,11 @@ def test_a_result_says_the_same_however_it_came_about(kind, door, way, tmp_path)
 CALIBRATED_FIRST = {}
 
 
-@every(lambda kind, door: not (door.by_the_model or door.learns or door.of == ("calibrate",)))
+@every(
+    lambda kind, door: (
+        kind in having("calibrate") and not (door.by_the_model or door.learns or door.of == ("calibrate",))
+    )
+)
 def test_a_calibrated_result_goes_through_every_door(kind, door, tmp_path):
     """And through files, with the same words."""
     one, other = folders(tmp_path)
@@ -356,7 +362,7 @@ def test_outputs_in_another_order_are_the_same_outputs(kind, door, tmp_path):
     turn = np.array([2, 0, 1] if len(case.names) == 3 else [1, 0])
     place = np.argsort(turn)
     names = tuple(case.names[each] for each in turn)
-    truth = case.truth[:, turn] if kind in ("labels", "numbers") else place[case.truth]
+    truth = place[case.truth] if of_kind(kind).one_of_names else case.truth[:, turn]
     turned = replace(case, turn=tuple(turn), names=names, truth=truth)
     before = said(kind, door, one)
     after = said(kind, door, other, turned, result_of(turned, (kind, "other outputs")))
@@ -370,7 +376,12 @@ def test_outputs_in_another_order_are_the_same_outputs(kind, door, tmp_path):
             check_same(found, values, name)
 
 
-@every(lambda kind, door: not (door.named or (kind == "numbers" and door.part == "abstain")))
+def by_name(kind, door):
+    """Whether a door is told something by the names of the outputs."""
+    return door.named or (door.part == "abstain" and isinstance(of_kind(kind).tolerance, dict))
+
+
+@every(lambda kind, door: not by_name(kind, door))
 def test_other_names_change_nothing_but_names(kind, door, tmp_path):
     one, other = folders(tmp_path)
     case = case_of(kind)
@@ -423,7 +434,7 @@ def test_rows_and_labels_that_are_moved_together_score_the_same(kind, door, tmp_
 # --- 10 and 11: labels that were learnt from, and what is not known --------------------------------
 
 
-@every(lambda kind, door: door.learns)
+@every(lambda kind, door: door.learns and kind in having("calibrate"))
 def test_a_promise_on_rows_of_the_calibrator_warns(kind, door, tmp_path):
     case = case_of(kind)
     result = howsure.calibrate(plain(kind), case.truth)(plain(kind))
@@ -510,26 +521,17 @@ SIZES = {
 def drawn(kind, size):
     """A result of drawn passes, and true answers: (T, N, K), or at 2 × 2 positions."""
     passes, rows, classes = SIZES[size]
-    if kind in ("labels", "numbers"):  # each of which has a calibrator of its own
+    if not of_kind(kind).one_of_names:  # each of which has a calibrator of its own
         classes = min(classes, 30)
     random = np.random.default_rng(7)
-    shape = () if kind != "positions" else (1,) if size == "one position" else (2, 2)
+    places = len(of_kind(kind).shape) - 1
+    shape = (1,) if places and size == "one position" else (2,) * places
     values = random.normal(size=(1, rows, *shape, classes)) + random.normal(
         size=(passes, 1, *(1,) * len(shape), classes)
     )
     names = tuple(f"c{number}" for number in range(classes))
-    made = next(answer for answer in answers() if answer.name == kind).result_type
-    if kind == "numbers":
-        result, truth = (
-            made.from_samples(values, target_names=names),
-            values[0] + random.normal(size=values[0].shape),
-        )
-    elif kind == "labels":
-        result, truth = made.from_passes(1 / (1 + np.exp(-values)), label_names=names), values[0] > 0
-    else:
-        odds = np.exp(values)
-        result = made.from_passes(odds / odds.sum(axis=-1, keepdims=True), class_names=names)
-        truth = random.integers(0, classes, (rows, *shape))
+    passed, truth = of_kind(kind).drawn(values, random)
+    result = of_kind(kind).made(passed, names)
     return replace(case_of(kind).taken(np.arange(rows)), names=names, truth=truth), result
 
 
@@ -537,7 +539,7 @@ OF_SIZES = [
     (*cell, size)
     for cell in cells(lambda kind, door: not (door.by_the_model or door.named or door.in_the_unit))
     for size in SIZES
-    if cell[0] == "positions" or size != "one position"
+    if cell[0] not in ONE_TRUTH_PER_ROW or size != "one position"
 ]
 
 
@@ -570,15 +572,13 @@ def test_a_network_that_is_given_twice_is_seen(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_pass_that_is_given_twice_is_seen(kind):
-    case, (_, result) = case_of(kind), drawn(kind, "two passes")
+    case = case_of(kind)
     passes = howsure.passes(case.model, case.x, 6, outputs=case.settings.get("outputs"))
-    passes = passes[..., :2] if kind == "numbers" else passes
-    make = type(result).from_samples if kind == "numbers" else type(result).from_passes
     with pytest.warns(howsure.HowsureWarning, match=r"twice|same"):
-        make(passes[[0, 1, 2, 3, 4, 5, 2]])
+        of_kind(kind).made(passes[[0, 1, 2, 3, 4, 5, 2], ..., : len(case.names)])
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "labels"])
+@pytest.mark.parametrize("kind", having("compare"))
 def test_a_method_that_is_compared_twice_is_seen(kind):
     case = case_of(kind)
     methods = {"one": DROPOUT, "other": howsure.MCDropout(passes=20)}

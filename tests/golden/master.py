@@ -26,7 +26,9 @@ import howsure
 from howsure.answers.registry import answer_of
 from howsure.compare.findings import findings, lead
 from tests.commands import run
-from tests.golden.cases import CASES, N, network, rows
+from tests.golden.cases import CASES, network, rows
+from tests.kinds import of_kind
+from tests.kinds.kind import N, typed_tolerance
 from tests.report.made import Parsed
 
 HERE = Path(__file__).parent / "said"
@@ -240,7 +242,7 @@ def text_of(html):
 
 def page(kind):
     held, count = case(kind), 14
-    inputs = rows(kind, count) if kind != "positions" else rows(kind, count)[..., :3]
+    inputs = rows(kind, count)[..., : of_kind(kind).shape[-1]]
     with somewhere():
         held.result[-count:].report("page.html", rows=inputs, title="golden")
         with_rows = Path("page.html").read_text(encoding="utf-8")
@@ -263,13 +265,18 @@ def elements(html):
 
 
 def assessed(kind):
-    model, x = network(kind), rows(kind)
+    model, x, outputs = network(kind), rows(kind), case(kind).outputs
+    dropout, plain = (
+        howsure.assess(model, x, method=method, outputs=outputs)
+        for method in (howsure.MCDropout(passes=16), howsure.Softmax())
+    )
+    assert type(dropout) is type(case(kind).result), "say in the `Golden` example what the outputs mean"
     return sections(
-        audit=lambda: howsure.audit(model, x),
-        dropout=lambda: "\n".join(map(str, howsure.assess(model, x, method=howsure.MCDropout(passes=16)))),
-        plain=lambda: "\n".join(map(str, howsure.assess(model, x, method=howsure.Softmax()))),
-        method=lambda: howsure.assess(model, x, method=howsure.MCDropout(passes=16)).method,
-        passes=lambda: listed(howsure.passes(model, x[:2], 2)),
+        audit=lambda: howsure.audit(model, x, outputs=outputs),
+        dropout=lambda: "\n".join(map(str, dropout)),
+        plain=lambda: "\n".join(map(str, plain)),
+        method=lambda: dropout.method,
+        passes=lambda: listed(howsure.passes(model, x[:2], 2, outputs=outputs)),
     )
 
 
@@ -356,8 +363,11 @@ LINES = (
 
 def command_line(kind):
     held = case(kind)
-    tolerance = {"numbers": "--tolerance 3", "positions": "--tolerance 0.5"}.get(kind, "")
-    given = {"tolerance": tolerance, "network": f"tests.golden.cases:{kind}_network"}
+    outputs = "" if held.outputs is None else f" --outputs {held.outputs}"
+    given = {
+        "tolerance": typed_tolerance(held.tolerance),
+        "network": f"tests.golden.cases:{kind}_network{outputs}",
+    }
     texts = []
     with somewhere():
         held.result.save("saved.parquet")
