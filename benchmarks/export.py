@@ -144,7 +144,7 @@ def measure(name: str, backend: str) -> Figures:
 
     import howsure
     from howsure.answers.graph import NUMBERS
-    from howsure.export.compared import runner
+    from howsure.export.run import runner
     from howsure.models.adapt import adapt
 
     model, x, outputs = prepared(name, backend)

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.answers.registry import answers
-from howsure.data.row_numbers import row_number
-from howsure.data.rows import counted, in_rows
+from howsure.data.rows import counted, in_rows, row_number
 from howsure.errors import InputError, ModelError, warn
 from howsure.models.protocol import EMBEDDINGS, LOGITS, MARGINS, PROBABILITIES, SEVERAL_LABELS, ModelInfo
 from howsure.sampling.outcome import Floats

@@ -19,7 +19,6 @@ from howsure.answers.files import parts_of
 from howsure.answers.registry import fed, part_of
 from howsure.answers.verdict import VERDICTS
 from howsure.bare.files import FileColumns, read_sample
-from howsure.cli.columns import RowOptions
 from howsure.cli.models import Model, check_models, load_model, placed
 from howsure.cli.options import (
     LEFT_OUT,
@@ -29,6 +28,7 @@ from howsure.cli.options import (
     MethodOptions,
     Opening,
     Quiet,
+    RowOptions,
     check_exists,
     check_output,
     consoles,
@@ -213,8 +213,7 @@ class _Run:
         if not to_folder:
             check_unused(self.many, data)
             check_table(out, inputs)
-        if report is not None:
-            check_output(report, ".html", inputs if out == STDOUT else [*inputs, out])
+        check_output(report, ".html", inputs if out == STDOUT else [*inputs, out])
         roles = self.rows.roles(data, labels)
         self.maps.check(data, [*inputs, out])
         if to_folder:

@@ -14,7 +14,6 @@ from rich.console import Console
 import howsure
 from howsure.answers.registry import fed, named, outcome_of, part_of
 from howsure.bare.files import ENDINGS
-from howsure.cli.columns import RowOptions
 from howsure.cli.hints import paragraph
 from howsure.cli.models import check_models, load_model
 from howsure.cli.options import (
@@ -23,6 +22,7 @@ from howsure.cli.options import (
     KeepOff,
     Opening,
     Quiet,
+    RowOptions,
     Wishes,
     check_exists,
     check_output,
@@ -92,8 +92,7 @@ class Page:
     def check(self, taken: Sequence[Path]) -> None:
         """Raise if a file cannot be written, or is one of the paths in `taken`."""
         for path, suffix in ((self.report, ".html"), (self.out, ".csv")):
-            if path is not None:
-                check_output(path, suffix, taken)
+            check_output(path, suffix, taken)
 
 
 def compare_command(

@@ -12,7 +12,6 @@ from rich.console import Console
 
 import howsure
 from howsure.assess import planned
-from howsure.cli.columns import RowColumns, check_rows_given
 from howsure.cli.hints import in_options
 from howsure.cli.options import (
     DivideBy,
@@ -20,9 +19,11 @@ from howsure.cli.options import (
     KeepOff,
     Opening,
     Quiet,
+    RowColumns,
     Running,
     check_exists,
     check_output,
+    check_rows_given,
     consoles,
     given,
 )

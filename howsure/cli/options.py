@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from enum import StrEnum
 from pathlib import Path
@@ -17,13 +17,18 @@ from rich.console import Console
 import howsure
 from howsure.answers.registry import OUTPUTS, part_of
 from howsure.atomic import check_place
+from howsure.data.csv_form import CSV, kind_of
 from howsure.data.files import read_class_names
+from howsure.data.label_files import read_labels
+from howsure.data.rows import Array, Rows
+from howsure.data.tables import Roles
 from howsure.errors import FileError, InputError
 from howsure.methods.choices import CHOICES, ENSEMBLE, Choice, choice_of
 from howsure.methods.mc_dropout import MCDropout
 from howsure.request import KEEP_PROBABILITIES, Request
 from howsure.sampling.plan import Plan
 from howsure.scale.recipe import Asked, OutcomeSource
+from howsure.scale.sources import parquet_files
 
 LEFT_OUT, WRONG, INTERRUPTED = 1, 2, 130
 """Exit codes other than 0."""
@@ -239,6 +244,85 @@ class GraphWishes(Asking, Names):
 
 
 @dataclass(frozen=True)
+class RowColumns:
+    """Meaning of the columns in a file of rows."""
+
+    label_column: Annotated[
+        str | None,
+        typer.Option(
+            help="Column with the true answers, if it is not called y. It is in --labels or in the rows."
+        ),
+    ] = None
+    id_column: Annotated[
+        str | None,
+        typer.Option(
+            help="Column with the id of each row in a .csv or .parquet file, if it is not called id."
+        ),
+    ] = None
+    drop: Annotated[
+        str | None,
+        typer.Option(help="Columns of a .csv or .parquet file to ignore: a,b,c.", metavar="COLUMNS"),
+    ] = None
+
+    def roles(self, data: Path, labels: Path | None = None) -> Roles:
+        """The meaning of the columns in a file of rows.
+
+        Raises:
+            InputError: The file has no columns, labels come from two places, or a name in --drop is empty.
+                With a csv file of labels, --label-column is a column of that file.
+        """
+        label_column = self.label_column
+        if label_column is not None and labels is not None and kind_of(labels) != CSV:
+            raise InputError(
+                "--labels and --label-column both say where the labels are",
+                expected="one of the two, or a .csv file as --labels, of which --label-column names a column",
+                received=f"--labels {labels} --label-column {label_column}",
+                hint="Leave one of them out",
+            )
+        if labels is not None:
+            label_column = None  # it is a column of that file
+        named = given(RowColumns(label_column, self.id_column, self.drop))
+        has_columns = kind_of(data) in (CSV, ".parquet") or (data.is_dir() and parquet_files(data))
+        if named and not has_columns:
+            raise InputError(
+                f"{next(iter(named))} names columns, but '{data}' has no columns",
+                expected="a .csv or .parquet file",
+            )
+        dropped = () if self.drop is None else tuple(name.strip() for name in self.drop.split(","))
+        if "" in dropped:
+            raise InputError(
+                "--drop contains an empty name",
+                expected="names of columns separated by commas",
+                received=self.drop,
+            )
+        return Roles(label_column, self.id_column, tuple(dict.fromkeys(dropped)))
+
+
+@dataclass(frozen=True)
+class RowOptions(RowColumns):
+    """Options of rows, and the place of their labels."""
+
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            help="File with the true classes or numbers, .npy or .csv; or, for a class of each pixel, a "
+            "folder of .png, .tif or NIfTI files named like the images."
+        ),
+    ] = None
+    divide_by: DivideBy = None
+
+    def labels_of(self, rows: Rows, names: Sequence[str] | None) -> Array | None:
+        """The labels in the file of labels, in the order of the rows; None without such a file.
+
+        Raises:
+            HowsureError: The file cannot be read, or holds labels of other rows.
+        """
+        if self.labels is None:
+            return None
+        return read_labels(self.labels, rows, column=self.label_column, id_column=rows.id_name, names=names)
+
+
+@dataclass(frozen=True)
 class MethodOptions:
     """Options of the method that draws the passes."""
 
@@ -440,8 +524,10 @@ def check_exists(path: Path, what: str) -> None:
         raise FileError(f"The {what} cannot be read ({reason})", received=path) from error
 
 
-def check_output(path: Path, suffix: str | tuple[str, ...], taken: Sequence[Path]) -> None:
-    """Raise if the path has another ending, cannot be written, or is one of the paths in `taken`."""
+def check_output(path: Path | None, suffix: str | tuple[str, ...], taken: Sequence[Path]) -> None:
+    """Raise if a path has another ending, cannot be written, or is one of the paths in `taken`."""
+    if path is None:
+        return
     endings = (suffix,) if isinstance(suffix, str) else suffix
     if path.suffix.lower() not in endings:
         expected = f"a name that ends in {' or '.join(endings)}"
@@ -450,3 +536,10 @@ def check_output(path: Path, suffix: str | tuple[str, ...], taken: Sequence[Path
     for other in taken:
         if place == other.resolve() or (place.exists() and other.exists() and place.samefile(other)):
             raise InputError(f"'{path}' would overwrite '{other}'", expected="another name for the output")
+
+
+def check_rows_given(data: Path | None, options: Iterable[str]) -> None:
+    """Raise an `InputError` if an option needs rows and there are none."""
+    first = next(iter(options), None)
+    if data is None and first is not None:
+        raise InputError(f"{first} has no effect without rows", expected=f"--data with {first}")

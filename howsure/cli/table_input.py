@@ -14,9 +14,8 @@ import howsure
 from howsure.answers.printed import kind_of
 from howsure.answers.registry import answer_of, part_of
 from howsure.bare.files import FileColumns, read_result, read_sample
-from howsure.cli.columns import RowColumns
 from howsure.cli.hints import paragraph
-from howsure.cli.options import Above, VerdictLimits, check_exists, consoles, named_or_placed
+from howsure.cli.options import Above, RowColumns, VerdictLimits, check_exists, consoles, named_or_placed
 from howsure.data.files import read_class_names
 from howsure.data.label_files import LabelFile, read_label_file
 from howsure.data.label_images import LabelFolder
@@ -78,9 +77,6 @@ class TableOptions(RowColumns, Above):
 
     def columns(self, table: Path) -> FileColumns:
         """The meaning of the columns in a table.
-
-        Args:
-            table: The file.
 
         Raises:
             InputError: Options that do not fit the table.

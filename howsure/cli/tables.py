@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -73,8 +73,7 @@ def evaluate_command(
 ) -> None:
     """Check percentages, or numbers, against the true answers: scores, each with its 95 % interval."""
     given = Input.of(table, options, quiet, outside)
-    if out is not None:
-        check_output(out, ".csv", given.taken)
+    check_output(out, ".csv", given.taken)
     result = given.labelled("evaluate")
     strangers: Any = None
     if outside is not None:
@@ -151,8 +150,7 @@ def sets_command(
     """Fit prediction sets, or intervals of numbers, with a promised coverage; and give them for new rows."""
     given = Input.of(table, options, quiet, new)
     _check_new(new, out)
-    if out is not None:
-        check_output(out, ".csv", given.taken)
+    check_output(out, ".csv", given.taken)
     known = given.labelled("prediction_sets", "prediction_intervals")
     if answer_of(known).has("prediction_sets"):
         fitted: Any = howsure.prediction_sets(known, **vars(promise) | {"score": promise.score.value})
@@ -209,7 +207,7 @@ def abstain_command(
     """Learn from labelled rows which rows to give to a person, so that few of the others are wrong."""
     given = Input.of(table, options, quiet, new)
     _check_new(new, out)
-    _check_handed(out, given.taken)
+    check_output(out, (".csv", ".json"), given.taken)
     known = given.labelled("abstain")
     rule: Any = howsure.abstain(known, risk=risk, confidence=confidence, tolerance=tolerance)
     paragraph(given.console, rule.in_words())
@@ -241,7 +239,7 @@ def handover_command(
 ) -> None:
     """Write the rows that a person should look at, the most undecided or the least certain first."""
     given = Input.of(table, options, quiet)
-    _check_handed(out, given.taken)
+    check_output(out, (".csv", ".json"), given.taken)
     word = None if which is None else which.value
 
     def first(rows: Any) -> Any:
@@ -290,11 +288,6 @@ def _check_new(new: Path | None, out: Path | None) -> None:
             expected="--new TABLE with --out",
             hint="howsure prints what it learns without --out",
         )
-
-
-def _check_handed(out: Path | None, taken: Sequence[Path]) -> None:
-    if out is not None:
-        check_output(out, (".csv", ".json"), taken)
 
 
 def _kept(

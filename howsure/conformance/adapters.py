@@ -1,13 +1,4 @@
-"""The promises of every adapter, as checks that run without a test framework.
-
-    from howsure.conformance import check_adapter
-
-    def test_my_adapter():
-        check_adapter(lambda: MyAdapter(network), [rows])
-
-A check raises an `AssertionError` that says which promise of `howsure.models.protocol` is broken. No check
-can know whether the numbers are those of the network: compare them with its own framework once.
-"""
+"""The promises of every adapter, which `howsure.models.protocol` makes."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def form_of(source: Path) -> Form:
     return Form(separator, decimal, encoding, packed)
 
 
-def read_lines(source: Path, form: Form | None = None) -> Iterator[tuple[int, list[str]]]:
+def read_lines(source: Path, form: Form | None = None) -> Generator[tuple[int, list[str]]]:
     """The lines of a csv file: number, from 1, and cells; an empty line has no cells.
 
     Args:
@@ -103,7 +103,20 @@ def read_lines(source: Path, form: Form | None = None) -> Iterator[tuple[int, li
     Raises:
         FileError: The file is missing, damaged, or not text.
     """
-    yield from _cells(source, form_of(source) if form is None else form)
+    form = form_of(source) if form is None else form
+    with _text(source, form) as text:
+        reader = csv.reader(text, delimiter=form.separator)
+        try:
+            for cells in reader:
+                yield reader.line_num, cells
+        except csv.Error as error:
+            if "field limit" not in str(error):
+                raise
+            raise InputError(
+                f"Line {reader.line_num} of '{source}' has a cell that is too long for csv",
+                expected=f"at most {csv.field_size_limit():,} characters",
+                hint="Give the rows as a .parquet file, or close a quotation mark that was left open",
+            ) from error
 
 
 @contextlib.contextmanager
@@ -131,7 +144,7 @@ def first_lines(source: Path, form: Form, count: int) -> list[list[str]]:
     Raises:
         FileError: The file is missing, damaged, or not text.
     """
-    with contextlib.closing(_cells(source, form)) as lines:
+    with contextlib.closing(read_lines(source, form)) as lines:
         return list(itertools.islice((cells for _, cells in lines if cells), count))
 
 
@@ -184,22 +197,6 @@ def _encoding(source: Path, packed: bool) -> str:
 
 def _no_text(source: Path) -> FileError:
     return FileError(f"'{source}' is not text in UTF-8", hint="Save it as UTF-8")
-
-
-def _cells(source: Path, form: Form) -> Generator[tuple[int, list[str]]]:
-    with _text(source, form) as text:
-        reader = csv.reader(text, delimiter=form.separator)
-        try:
-            for cells in reader:
-                yield reader.line_num, cells
-        except csv.Error as error:
-            if "field limit" not in str(error):
-                raise
-            raise InputError(
-                f"Line {reader.line_num} of '{source}' has a cell that is too long for csv",
-                expected=f"at most {csv.field_size_limit():,} characters",
-                hint="Give the rows as a .parquet file, or close a quotation mark that was left open",
-            ) from error
 
 
 @contextlib.contextmanager

@@ -288,17 +288,13 @@ def check_label_shape(labels: Array, source: Path) -> Array:
 # --- numpy files ----------------------------------------------------------------------------------
 
 
-def rows_in_npz(
-    source: Path,
-    inputs: Sequence[InputSpec] | None,
-    read: Callable[[Path, list[str]], dict[str, Array]] = read_npz,
-) -> Rows:
+def rows_in_npz(source: Path, inputs: Sequence[InputSpec] | None, *, mapped: bool = False) -> Rows:
     """The rows of a .npz file as found, with the labels and ids in it.
 
     Args:
         source: The file.
         inputs: The model's inputs; None if it does not declare them: then the array `x`, or all by name.
-        read: `read_npz`, or `map_npz` for arrays that stay on disk.
+        mapped: Whether arrays stay on disk; see `read_npz`.
 
     Raises:
         FileError: The file is damaged.
@@ -325,7 +321,7 @@ def rows_in_npz(
             received=f"arrays {quoted(present)}" if present else "no array",
             hint="Save the one you mean: `numpy.savez(file, x=…, y=…)`",
         )
-    arrays = read(source, [*names, _LABELS, ID])
+    arrays = read_npz(source, [*names, _LABELS, ID], mapped=mapped)
     x = arrays[names[0]] if len(names) == 1 else {name: arrays[name] for name in names}
     labels, ids = (None if name in names else arrays.get(name) for name in (_LABELS, ID))
     return Rows(x, labels, ids=ids)

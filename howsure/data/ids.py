@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from howsure.arguments import as_array
 from howsure.data.labels import is_missing
-from howsure.data.row_numbers import row_number
-from howsure.data.rows import check_unmasked, in_rows
+from howsure.data.rows import check_unmasked, in_rows, row_number
 from howsure.errors import InputError
 
 ID = "id"

@@ -79,12 +79,7 @@ MOST = 2**29
 
 
 def check_claimed(file: Path, sides: Sequence[int]) -> None:
-    """Raise a `FileError` for a file whose header claims more numbers than `MOST`, or none.
-
-    Args:
-        file: The file.
-        sides: As its header says.
-    """
+    """Raise a `FileError` for a file whose header claims more numbers than `MOST`, or none."""
     count = math.prod(map(int, sides))
     if not 0 < count <= MOST or min(map(int, sides)) < 1:
         raise FileError(

@@ -122,9 +122,6 @@ class LabelFile:
 
         Only all labels together show which of the two they are.
 
-        Args:
-            names: Class names, or None.
-
         Raises:
             InputError: They are ambiguous, or no labels of these classes.
         """

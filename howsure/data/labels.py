@@ -20,8 +20,7 @@ from howsure.data.by_name import (
     only_count,
     places_of_names,
 )
-from howsure.data.row_numbers import row_number
-from howsure.data.rows import check_unmasked, in_rows, quoted
+from howsure.data.rows import check_unmasked, in_rows, quoted, row_number
 from howsure.errors import InputError
 from howsure.words import is_printable
 

@@ -49,28 +49,21 @@ def open_npy(source: Path) -> Array:
         return np.lib.format.open_memmap(source, mode="r")
 
 
-def read_npz(source: Path, wanted: Iterable[str]) -> dict[str, Array]:
+def read_npz(source: Path, wanted: Iterable[str], *, mapped: bool = False) -> dict[str, Array]:
     """Arrays in a .npz file, by name; wanted arrays that do not exist are left out.
 
-    Raises:
-        FileError: The file is damaged or encrypted.
-        InputError: Pickled Python objects.
-    """
-    names = set(wanted)
-    return {name: _read(source, name) for name in names_in_npz(source) if name in names}
-
-
-def map_npz(source: Path, wanted: Iterable[str]) -> dict[str, Array]:
-    """As `read_npz`, but arrays that are not compressed stay on disk and are memory-mapped.
-
-    Their checksums are still compared, which reads each array once.
+    Args:
+        source: The file.
+        wanted: Names.
+        mapped: Whether arrays that are not compressed stay on disk and are memory-mapped. Their checksums are
+            still compared, which reads each array once.
 
     Raises:
         FileError: The file is damaged or encrypted.
         InputError: Pickled Python objects.
     """
-    names = set(wanted)
-    return {name: _mapped(source, name) for name in names_in_npz(source) if name in names}
+    names, read = set(wanted), _mapped if mapped else _read
+    return {name: read(source, name) for name in names_in_npz(source) if name in names}
 
 
 def names_in_npz(source: Path) -> list[str]:

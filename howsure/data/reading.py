@@ -77,12 +77,7 @@ def is_out_of_memory(error: Exception) -> bool:
 
 
 def not_for_its_content(source: str | os.PathLike[str], error: Exception) -> FileError | None:
-    """The error if the system could not read a file; None if the file's content may be the cause.
-
-    Args:
-        source: The file.
-        error: The error of its reader.
-    """
+    """The error if the system could not read a file; None if the file's content may be the cause."""
     said = " ".join(str(error).split()).rstrip(".")
     number = error.errno if isinstance(error, OSError) else None
     if is_out_of_memory(error):

@@ -8,6 +8,8 @@ on disk, 8-bit images stay 8-bit. The code that runs the model casts to its dtyp
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.data.row_numbers import row_number
 from howsure.errors import FileError, InputError
 
 Array = NDArray[Any]
@@ -510,6 +511,41 @@ def _refuse(array: Array, bad: Callable[[Array], Array], called: str, what: str,
 
 
 # --- words ----------------------------------------------------------------------------------------
+
+
+_NUMBERS: ContextVar[Sequence[int] | NDArray[Any] | None] = ContextVar("_NUMBERS", default=None)
+"""Numbers of the rows in their file, while only a part of it is checked."""
+
+
+@contextmanager
+def numbered(numbers: Sequence[int] | NDArray[Any]) -> Iterator[None]:
+    """In this scope, messages give rows the numbers that they have in their file.
+
+    Args:
+        numbers: (N,) numbers of the rows that are checked in this scope, in order.
+    """
+    before = _NUMBERS.set(numbers)
+    try:
+        yield
+    finally:
+        _NUMBERS.reset(before)
+
+
+def row_number(place: int | np.integer[Any]) -> int:
+    """The number of a row in a message, from 0.
+
+    Args:
+        place: Its position among the rows that are checked.
+
+    Example:
+        >>> with numbered(range(100, 200)):
+        ...     print(row_number(5))
+        105
+        >>> row_number(5)
+        5
+    """
+    numbers = _NUMBERS.get()
+    return int(place) if numbers is None or place >= len(numbers) else int(numbers[int(place)])
 
 
 def in_rows(count: int, numbers: Sequence[int]) -> str:

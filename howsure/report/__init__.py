@@ -3,8 +3,7 @@
 page        render and write_report: what all pages of results have, and the page of a kind that brings none
 comparison  render_comparison and write_comparison: the page of a `Comparison`
 notebook    what notebooks show
-words       counted shares and scores as pages write them
-figures     the numbers behind the figures, pure functions
+figures     the numbers behind the figures, pure functions, and counted shares as pages write them
 axes        where those numbers lie in a drawing
 looks       what a row looks like
 images      rows as pictures

@@ -145,11 +145,7 @@ def odds_axis(low: float, high: float) -> TickedAxis:
 
 
 def count_axis(counts: list[int]) -> TickedAxis:
-    """An axis of counts from 0, logarithmic where the largest dwarfs the others.
-
-    Args:
-        counts: All counts to be shown.
-    """
+    """An axis of counts from 0, logarithmic where the largest dwarfs the others."""
     shown = sorted(count for count in counts if count > 0)
     largest = shown[-1] if shown else 1
     typical = shown[len(shown) // 2] if shown else 1

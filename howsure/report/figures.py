@@ -1,4 +1,4 @@
-"""The numbers behind the report's figures: pure functions on arrays, no drawing and no words."""
+"""The numbers behind the report's figures, pure functions on arrays, and counted shares in words."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from howsure.answers.verdict import VERDICTS
 from howsure.statistics import at_least, at_most, proportion_interval
+from howsure.words import UNIT, decimals_of, rate
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -247,3 +248,39 @@ def risk_coverage(probability: Floats, correct: NDArray[np.bool_]) -> RiskCovera
     kept = np.flatnonzero(last_of_its_kind) + 1
     wrong = np.cumsum(~correct[order])[kept - 1]
     return RiskCoverage(kept.astype(np.int64), wrong.astype(np.int64), ordered[kept - 1])
+
+
+# --- counted shares as pages write them ----------------------------------------------------------------
+
+
+def decimals(found: Proportion) -> int:
+    """Decimals of a share in per cent: as many as a `Score` with this interval has."""
+    return decimals_of(100 * (found.high - found.low))
+
+
+def _decimals_of_ends(found: Proportion) -> int:
+    """The same, and up to 3 where an end, or the share, would else be rounded to 0 or 100 %."""
+    least = decimals(found)
+    ends = [end for end in (found.low, found.high, found.share) if 0 < end < 1]
+    while least < 3 and not all(0 < round(100 * end, least) < 100 for end in ends):
+        least += 1
+    return least
+
+
+def beside(claim: float, found: Proportion) -> str:
+    """A claim with as many decimals as the interval of the share that it is held against allows."""
+    return rate(claim, decimals(found))
+
+
+def share_of(found: Proportion) -> str:
+    """A counted share, with as many decimals as its interval allows; a dash for a share of nothing."""
+    return rate(found.share, _decimals_of_ends(found)) if found.total else "–"
+
+
+def interval_of(found: Proportion) -> str:
+    """The 95 % interval of a counted share: `98.0 to 99.1 %`; a dash for a share of nothing."""
+    if not found.total:
+        return "–"
+    shown = _decimals_of_ends(found)
+    low, high = rate(found.low, shown), rate(found.high, shown)
+    return f"{low.removesuffix(UNIT)} to {high}"

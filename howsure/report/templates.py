@@ -12,7 +12,7 @@ import jinja2
 
 from howsure import words as in_sentences
 from howsure.digits import significant
-from howsure.report import words
+from howsure.report.figures import beside, interval_of, share_of
 from howsure.words import printable
 
 
@@ -61,13 +61,13 @@ def environment() -> jinja2.Environment:
     found.filters |= {
         "counted": in_sentences.counted,
         "digits": lambda number: significant(number, 2),
-        "interval": words.interval_of,
+        "interval": interval_of,
         "place": lambda position: f"{position:.2f}%",
         "points": in_sentences.points,
-        "beside": words.beside,
+        "beside": beside,
         "slug": lambda word: word.replace(" ", "-"),
         "rate": in_sentences.rate,
-        "share": words.share_of,
+        "share": share_of,
         "thousands": lambda number: f"{number:,}",
     }
     return found

@@ -61,12 +61,7 @@ def write_csv_file(lines: Iterable[Iterable[Any]], path: str | os.PathLike[str])
     Raises:
         FileError: The file cannot be written.
     """
-
-    def write(temporary: str) -> None:
-        with open(temporary, "w", encoding="utf-8", newline="") as file:
-            write_csv_lines(lines, file)
-
-    write_whole(path, write)
+    write_whole(path, partial(_to_file, write_csv_lines, lines))
 
 
 class _Lines:
@@ -131,9 +126,9 @@ def _known(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _to_file(write: Callable[[Result[Any], Any], None], result: Result[Any], path: str) -> None:
+def _to_file(write: Callable[[Any, Any], None], told: Any, path: str) -> None:
     with open(path, "w", encoding="utf-8", newline="") as file:
-        write(result, file)
+        write(told, file)
 
 
 FORMS: dict[str, Callable[[Result[Any], str], None]] = {

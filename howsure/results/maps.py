@@ -72,18 +72,9 @@ class Maps:
             raise wrong("maps.checksums", "names of maps", list(checksums))
         return cls(name, checksums)
 
-    @property
-    def plain(self) -> dict[str, Any]:
-        """The entry `maps` of the settings of a table."""
-        return {"folder": self.folder, "checksums": dict(self.checksums)}
-
     @probing()
     def read(self, table: str | os.PathLike[str], name: str) -> Any:
         """A map, memory-mapped.
-
-        Args:
-            table: The file of the table.
-            name: Name of the map.
 
         Raises:
             FileError: It is missing or damaged.

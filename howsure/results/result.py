@@ -24,7 +24,9 @@ from howsure.data.align import aligned
 from howsure.data.ids import ID
 from howsure.data.labels import check_names
 from howsure.data.typed import typed, types_of
+from howsure.displayed import Displayed
 from howsure.errors import FileError, InputError
+from howsure.on_first_use import imported
 from howsure.optional import needs
 from howsure.results.columns import FLOAT, WIDE, WIDE_OF_NETWORKS, Column, rows_at_a_time
 from howsure.results.export import FORMS
@@ -33,12 +35,15 @@ from howsure.results.maps import TABLE, Maps, table_in, write_maps
 from howsure.results.row_index import Positions, one_position, several_positions
 from howsure.results.saved import FORMAT, METADATA_KEY, complete, maps_of, read_table
 from howsure.results.seal import seal
-from howsure.results.shown import Shown
 from howsure.words import is_printable
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    from numpy.typing import ArrayLike
+
+    from howsure.audit import Audit
+    from howsure.compare.comparison import Comparison
 
 OneRow = TypeVar("OneRow")
 
@@ -50,6 +55,61 @@ _ROWS_AT_A_TIME = 2**20
 
 _READ_AT_A_TIME = 2**22
 """Most positions of maps that are looked at together, 16 MB of a map."""
+
+
+class Shown(Displayed):
+    """Prints and reports a result. The code that shows it is imported on first use."""
+
+    in_notebooks: ClassVar[str] = "howsure.report.notebook:of_result"
+
+    def __str__(self) -> str:
+        text: str = imported("howsure.answers.printed:text_of")(self)
+        return text
+
+    def report(
+        self,
+        path: str | os.PathLike[str],
+        rows: Any = None,
+        labels: ArrayLike | None = None,
+        *,
+        audit: Audit | None = None,
+        comparison: Comparison | None = None,
+        title: str | None = None,
+        background: int | str | None = None,
+        geometry: Any = None,
+    ) -> None:
+        """Write one HTML page that says which rows to check first, and whether to trust the percentages.
+
+        It needs nothing from outside. An earlier file stays until the new one is complete.
+
+        Args:
+            path: The HTML file.
+            rows: The N rows that were assessed, in their order, or with their index or ids: an array (N, …),
+                a data frame, or a dict of arrays by name. Images are shown as images, anything else by its
+                first values, with the names of their columns if there are any. Default: neither.
+            labels: True answers, as for `with_truth`. Default: those of the result.
+            audit: The random layers of the model; the page ends with them.
+            comparison: A comparison of methods on rows like these; the page shows its answer.
+            title: A line above the heading.
+            background: For a class at each position: the class, by number or name, that means over classes
+                leave out; see `howsure.evaluate`.
+            geometry: For a class at each position: the GeoTIFF image, NIfTI volume or folder of them that was
+                assessed, or the sides of a position in mm. The page then measures areas and volumes, and
+                draws volumes as they lie.
+
+        Raises:
+            InputError: `rows` or `labels` do not fit, or this kind of answer keeps no true answers.
+            FileError: The file cannot be written.
+
+        Example:
+            >>> howsure.assess(model, x).report("report.html", rows=x, labels=labels)
+        """
+        result: Any = self
+        if labels is not None:
+            result = result.with_truth(labels)
+        asked: dict[str, Any] = {"audit": audit, "comparison": comparison, "title": title}
+        write = imported("howsure.report.page:write_report")
+        write(path, result, rows, background=background, geometry=geometry, **asked)
 
 
 @dataclass(frozen=True, eq=False)
@@ -500,7 +560,7 @@ def save_sealed(result: Result[Any], path: str | os.PathLike[str], beside: Mappi
     place = check_place(path)
     if result._maps:
         new = write_maps(result._maps, place)
-        settings = json.loads(metadata[METADATA_KEY]) | {"maps": new.plain}
+        settings = json.loads(metadata[METADATA_KEY]) | {"maps": asdict(new)}
         metadata[METADATA_KEY] = json.dumps(settings).encode()
     table = table.replace_schema_metadata(metadata)
     # A part of a file is read into one Arrow array, so it holds no more than one does.

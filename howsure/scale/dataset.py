@@ -156,11 +156,7 @@ class _Recipe:
 
 
 class _Batches:
-    """An actor: the model, loaded once, and whatever batch comes next.
-
-    Args:
-        recipe: The settings.
-    """
+    """An actor: the model, loaded once, and whatever batch comes next."""
 
     def __init__(self, recipe: _Recipe) -> None:
         self._roles, self._columns = recipe.roles, recipe.columns

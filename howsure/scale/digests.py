@@ -42,11 +42,7 @@ def of_footer(file: pa.NativeFile) -> str:
 
 
 def of_archive(path: Path) -> str:
-    """Digest of the checksums that a .npz file keeps of its arrays.
-
-    Args:
-        path: Path of the file.
-    """
+    """Digest of the checksums that a .npz file keeps of its arrays."""
     with zipfile.ZipFile(path) as archive:
         entries = [(entry.filename, entry.file_size, entry.CRC) for entry in archive.infolist()]
     return hashlib.sha256(repr(sorted(entries)).encode()).hexdigest()
@@ -66,9 +62,6 @@ def of_array(array: Array) -> str:
 
 def of_file(path: Path) -> str:
     """The SHA-256 of all that a file holds.
-
-    Args:
-        path: Path of the file.
 
     Raises:
         OSError: It cannot be read.

@@ -67,9 +67,6 @@ def cluster(workers: int) -> Iterator[None]:
     and who connects needs a token that is made for this cluster; settings of Ray in the environment come
     first. It is started before anything loads JAX, which does not bear to be forked.
 
-    Args:
-        workers: How many.
-
     Raises:
         DependencyError: Ray is not installed.
         InputError: There is no cluster at that address.
@@ -162,11 +159,7 @@ def _signals_kept() -> Iterator[None]:
 
 
 def several(workers: int) -> Callable[[FolderJob, Told], Iterator[PartOutcome]]:
-    """The function that does parts with so many workers; within `cluster`.
-
-    Args:
-        workers: How many.
-    """
+    """The function that does parts with so many workers; within `cluster`."""
     return partial(_several, workers)
 
 

@@ -71,9 +71,6 @@ class ModelSource:
     def checksum(self, model: Any) -> str:
         """The SHA-256 by which it is known again: of its file; of what a function makes, of its weights.
 
-        Args:
-            model: As it was loaded.
-
         Raises:
             FileError: The file cannot be read.
         """

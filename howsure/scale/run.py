@@ -112,10 +112,6 @@ class FolderJob:
     def run(self, workers: Callable[[FolderJob, Told], Iterator[PartOutcome]], told: Told) -> None:
         """Do all parts that are not there yet; what is wrong with some stops none of the others.
 
-        Args:
-            workers: Do the work.
-            told: Of progress.
-
         Raises:
             FileError: Results cannot be written, as where the disk is full.
             InputError: No part of the rows can be assessed.

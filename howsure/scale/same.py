@@ -51,12 +51,7 @@ class Probe:
 
     @classmethod
     def of(cls, part: Part, result: Any) -> Probe:
-        """The noted numbers of a result.
-
-        Args:
-            part: The rows.
-            result: Of them.
-        """
+        """The noted numbers of a result."""
         column = result.first_numbers()
         return cls(
             part.file,
@@ -69,11 +64,7 @@ class Probe:
         )
 
     def part(self, files: Sequence[SourceFile]) -> Part:
-        """The place of the rows.
-
-        Args:
-            files: Of rows.
-        """
+        """The place of the rows."""
         before = next(first for number, first, _ in by_name(files) if number == self.file)
         return Part(self.file, self.start, self.stop, before + self.start)
 
@@ -82,9 +73,6 @@ class Probe:
 
         Passes end when an error is small enough. Rounding may end those of one row elsewhere, which is then
         not compared; hardly ever those of more than half of them.
-
-        Args:
-            other: Its present answers.
         """
         place = {row: number for number, row in enumerate(other.rows)}
         both = [(number, place[row]) for number, row in enumerate(self.rows) if row in place]
@@ -146,22 +134,13 @@ def _shown(probe: Probe) -> str:
 
 
 def digests_of(reader: Reader, parts: Sequence[Part]) -> dict[str, str]:
-    """Marks of the images in each part, by its name; none where rows are no images.
-
-    Args:
-        reader: Of rows.
-        parts: All of them.
-    """
+    """Marks of the images in each part, by its name; none where rows are no images."""
     found = {part.name: reader.digest(part.start, part.stop) for part in parts}
     return {name: digest for name, digest in found.items() if digest is not None}
 
 
 def lacking(folder: Path, part: Part) -> list[int]:
     """Rows that a part which is there does not hold, as places in the file of rows.
-
-    Args:
-        folder: Of results.
-        part: Which.
 
     Raises:
         FileError: It cannot be read.

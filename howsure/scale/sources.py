@@ -22,7 +22,7 @@ import numpy as np
 
 from howsure.data import images
 from howsure.data.files import check_lengths, check_readable, rows_in_npz
-from howsure.data.numpy_files import map_npz, open_npy
+from howsure.data.numpy_files import open_npy
 from howsure.data.reading import open_native, reading
 from howsure.data.rows import Array, InputSpec, Rows, quoted
 from howsure.data.table_files import parquet_columns
@@ -387,7 +387,7 @@ class _Arrays(Reader):
         if self._path.suffix.lower() == ".npy":
             found = Rows(open_npy(self._path))
         else:
-            found = rows_in_npz(self._path, specs, map_npz)
+            found = rows_in_npz(self._path, specs, mapped=True)
         return check_lengths(found, self._path)
 
 
@@ -511,11 +511,7 @@ class Cursor:
 
 
 def columns_in(schema: pa.Schema) -> Columns:
-    """The columns of a table, each with its kind: numbers, texts, lists, or Arrow's name for it.
-
-    Args:
-        schema: Schema of the table.
-    """
+    """The columns of a table, each with its kind: numbers, texts, lists, or Arrow's name for it."""
     return tuple((field.name, _kind(field.type)) for field in schema)
 
 

@@ -15,8 +15,7 @@ import numpy as np
 from howsure.answers.registry import fed
 from howsure.data.label_files import read_label_file
 from howsure.data.labels import are_numbers_or_names
-from howsure.data.row_numbers import numbered
-from howsure.data.rows import Array, Rows, quoted
+from howsure.data.rows import Array, Rows, numbered, quoted
 from howsure.errors import (
     DependencyError,
     FileError,

@@ -7,8 +7,8 @@ import pytest
 
 import howsure
 from howsure.errors import ModelError
-from howsure.export.compared import check_graph
-from howsure.export.whole import whole_graph
+from howsure.export.arithmetic import whole_graph
+from howsure.export.run import check_graph
 from tests.examples import digit_reader
 from tests.made import certainty_of
 

@@ -8,8 +8,7 @@ from howsure.answers import verdict as verdicts
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.words import doubt_in_words, settled_in_words
 from howsure.answers.printed import NONE, Line, Lines
-from howsure.report.figures import proportion
-from howsure.report.words import interval_of, share_of
+from howsure.report.figures import interval_of, proportion, share_of
 from howsure.words import counted, listed
 
 _PHRASES = {

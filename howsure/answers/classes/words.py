@@ -9,8 +9,17 @@ from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.scores import constant_of, found_of
 from howsure.answers.elsewhere import are_alone, nothing_drawn
 from howsure.answers.sentences import compared, more_of, percent, words_of
-from howsure.report.figures import Proportion, Reliability, RiskCoverage, differs_from_claim, proportion
-from howsure.report.words import beside, decimals, interval_of, share_of
+from howsure.report.figures import (
+    Proportion,
+    Reliability,
+    RiskCoverage,
+    beside,
+    decimals,
+    differs_from_claim,
+    interval_of,
+    proportion,
+    share_of,
+)
 from howsure.words import counted, rate
 
 WHAT_A_REASON_MEANS = {

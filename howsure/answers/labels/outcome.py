@@ -17,8 +17,7 @@ from howsure.answers.verdict import LEAST_DRAWN, judge
 from howsure.bare.given import Kind
 from howsure.bare.rounding import check_range
 from howsure.data.labels import check_class_names, check_yes_or_no
-from howsure.data.row_numbers import row_number
-from howsure.data.rows import in_rows
+from howsure.data.rows import in_rows, row_number
 from howsure.errors import ModelError
 from howsure.models.protocol import (
     LABEL_LOGITS,

@@ -29,8 +29,7 @@ from howsure.answers.numbers.sentence import (
 from howsure.answers.printed import NONE, Line, Lines
 from howsure.answers.sentences import compared, explained, more_of, words_of
 from howsure.digits import significant
-from howsure.report.figures import Proportion, differs_from_claim, proportion
-from howsure.report.words import interval_of, share_of
+from howsure.report.figures import Proportion, differs_from_claim, interval_of, proportion, share_of
 from howsure.words import UNIT, counted, listed, rate, upper
 
 ALONE = "Nothing says how far {it} may be off."
