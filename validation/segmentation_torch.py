@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from howsure.sites import Site
+from validation.torch_zoo import imported, is_there
 
 CLASSES, ROWS = 3, 3
 NAMES = {0: "road", 1: "sky", 2: "tree"}
@@ -177,15 +178,11 @@ CASES: dict[str, Case] = {
 
 # --- packages -------------------------------------------------------------------------------------
 
+SMP, VISION, MONAI, WORDS = "segmentation_models_pytorch", "torchvision", "monai", "transformers"
 
-def _smp(name: str, encoder: str = "resnet18", **settings: Any) -> Callable[[], nn.Module]:
-    def make() -> nn.Module:
-        import segmentation_models_pytorch as smp
 
-        made: nn.Module = getattr(smp, name)(encoder, encoder_weights=None, classes=CLASSES, **settings)
-        return made
-
-    return make
+def _smp(name: str, encoder: str = "resnet18", classes: int = CLASSES, **settings: Any) -> Any:
+    return imported(SMP, name, encoder, encoder_weights=None, classes=classes, **settings)
 
 
 def _dropped_before_head() -> nn.Module:
@@ -194,25 +191,10 @@ def _dropped_before_head() -> nn.Module:
     return network
 
 
-def _torchvision(name: str, **settings: Any) -> Callable[[], nn.Module]:
-    def make() -> nn.Module:
-        from torchvision.models import segmentation
-
-        settings_of_all = {"weights": None, "weights_backbone": None, "num_classes": CLASSES}
-        made: nn.Module = getattr(segmentation, name)(**settings_of_all, **settings)
-        return made
-
-    return make
-
-
-def _monai(name: str, *positional: Any, **settings: Any) -> Callable[[], nn.Module]:
-    def make() -> nn.Module:
-        from monai.networks import nets
-
-        made: nn.Module = getattr(nets, name)(*positional, **settings)
-        return made
-
-    return make
+_torchvision = partial(
+    imported, "torchvision.models.segmentation", weights=None, weights_backbone=None, num_classes=CLASSES
+)
+_monai = partial(imported, "monai.networks.nets")
 
 
 def _transformer(name: str, **settings: Any) -> Callable[[], nn.Module]:
@@ -246,21 +228,7 @@ def _upernet() -> nn.Module:
     )  # fmt: skip
 
 
-def _has(package: str) -> bool:
-    return importlib.util.find_spec(package) is not None
-
-
-SMP, VISION, MONAI, WORDS = "segmentation_models_pytorch", "torchvision", "monai", "transformers"
-
-
-def _smp_of_one() -> nn.Module:
-    import segmentation_models_pytorch as smp
-
-    made: nn.Module = smp.FPN("resnet18", encoder_weights=None, classes=1, activation="sigmoid")
-    return made
-
-
-if _has(SMP):
+if is_there(SMP):
     CASES |= {
         "Unet, Dropout2d before the head": Case(SMP, _dropped_before_head, images()),
         "Unet, efficientnet-b0": Case(SMP, _smp("Unet", "efficientnet-b0"), images()),
@@ -270,7 +238,7 @@ if _has(SMP):
         ),
         "UnetPlusPlus, efficientnet-b0": Case(SMP, _smp("UnetPlusPlus", "efficientnet-b0"), images()),
         "FPN": Case(SMP, _smp("FPN"), images()),
-        "FPN, one sigmoid": Case(SMP, _smp_of_one, images()),
+        "FPN, one sigmoid": Case(SMP, _smp("FPN", classes=1, activation="sigmoid"), images()),
         "PSPNet": Case(SMP, _smp("PSPNet"), images()),
         "DeepLabV3": Case(SMP, _smp("DeepLabV3"), images()),
         "DeepLabV3Plus, softmax2d": Case(SMP, _smp("DeepLabV3Plus", activation="softmax2d"), images()),
@@ -278,7 +246,7 @@ if _has(SMP):
         "Segformer, mit_b0": Case(SMP, _smp("Segformer", "mit_b0"), images()),
     }
 
-if _has(VISION):
+if is_there(VISION):
     CASES |= {
         "DeepLabV3, MobileNetV3": Case(VISION, _torchvision("deeplabv3_mobilenet_v3_large"), images()),
         "DeepLabV3, MobileNetV3, aux_loss": Case(
@@ -292,7 +260,7 @@ if _has(VISION):
             refused="has no random layer",
         ),
     }
-if _has(MONAI):
+if is_there(MONAI):
     small, units = (8, 16, 32), {"num_res_units": 2, "dropout": 0.2}
     CASES |= {
         "UNet": Case(MONAI, _monai("UNet", 2, 1, CLASSES, small, (2, 2), **units), images(1)),
@@ -318,7 +286,7 @@ if _has(MONAI):
         "VNet, 3-D": Case(MONAI, _monai("VNet", 3, 1, CLASSES), images(1, 16, 16, 16)),
         "FlexibleUNet": Case(MONAI, _monai("FlexibleUNet", 1, CLASSES, "resnet18", dropout=0.2), images(1)),
     }  # fmt: skip
-if _has(MONAI) and _has("einops"):
+if is_there(MONAI) and is_there("einops"):
     CASES |= {
         "UNETR": Case(
             MONAI,
@@ -334,7 +302,7 @@ if _has(MONAI) and _has("einops"):
             images(1),
         ),
     }  # fmt: skip
-if _has(WORDS):
+if is_there(WORDS):
     tiny: dict[str, Any] = {
         "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
         "hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0.2,
@@ -380,8 +348,6 @@ if _has(WORDS):
             pixels(),
         ),
     }  # fmt: skip
-
-MISSING = [each for each in (SMP, VISION, MONAI, WORDS) if not _has(each)]
 
 
 # --- the oracle -----------------------------------------------------------------------------------

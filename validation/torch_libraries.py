@@ -6,13 +6,12 @@ Small ones, made from a configuration with weights drawn. What is not installed 
 from __future__ import annotations
 
 import functools
-import importlib.util
 from typing import Any
 
 import torch
 from torch import nn
 
-from validation.torch_zoo import CLASSES, mlp
+from validation.torch_zoo import CLASSES, imported, is_there, mlp
 from validation.torch_zoo import Kind as AnyKind
 
 LIBRARIES: dict[str, AnyKind] = {}
@@ -20,26 +19,8 @@ Kind = functools.partial(AnyKind, copies=1000, louder=None)
 IMAGE = (3, 32, 32)
 
 
-def _has(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None
-
-
-def _timm(name: str, **settings: Any) -> Any:
-    def make() -> nn.Module:
-        import timm
-
-        return timm.create_model(name, num_classes=CLASSES, **settings)
-
-    return make
-
-
-def _torchvision(name: str, **settings: Any) -> Any:
-    def make() -> nn.Module:
-        from torchvision import models
-
-        return getattr(models, name)(num_classes=CLASSES, **settings)
-
-    return make
+_timm = functools.partial(imported, "timm", "create_model", num_classes=CLASSES)
+_torchvision = functools.partial(imported, "torchvision.models", num_classes=CLASSES)
 
 
 TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
@@ -58,33 +39,40 @@ def _transformer(name: str, **settings: Any) -> Any:
     return make
 
 
-if _has("timm"):
+if is_there("timm"):
     small = {"img_size": 32, "drop_rate": 0.2, "drop_path_rate": 0.2}
     LIBRARIES["timm vit_tiny"] = Kind(
-        _timm("vit_tiny_patch16_224", depth=3, attn_drop_rate=0.2, proj_drop_rate=0.2, **small), IMAGE
+        _timm(model_name="vit_tiny_patch16_224", depth=3, attn_drop_rate=0.2, proj_drop_rate=0.2, **small),
+        IMAGE,
     )
     LIBRARIES["timm efficientnet_b0"] = Kind(
-        _timm("efficientnet_b0", drop_rate=0.2, drop_path_rate=0.2), IMAGE
+        _timm(model_name="efficientnet_b0", drop_rate=0.2, drop_path_rate=0.2), IMAGE
     )
     LIBRARIES["timm swin_tiny"] = Kind(
         _timm(
-            "swin_tiny_patch4_window7_224", window_size=4, depths=(1, 1, 1, 1), attn_drop_rate=0.2, **small
+            model_name="swin_tiny_patch4_window7_224",
+            window_size=4,
+            depths=(1, 1, 1, 1),
+            attn_drop_rate=0.2,
+            **small,
         ),
         IMAGE,
     )
-    LIBRARIES["timm convnext_atto"] = Kind(_timm("convnext_atto", drop_rate=0.2, drop_path_rate=0.3), IMAGE)
+    LIBRARIES["timm convnext_atto"] = Kind(
+        _timm(model_name="convnext_atto", drop_rate=0.2, drop_path_rate=0.3), IMAGE
+    )
     LIBRARIES["timm resnet18, drop path"] = Kind(
-        _timm("resnet18", drop_path_rate=0.2, zero_init_last=False), (3, 64, 64)
+        _timm(model_name="resnet18", drop_path_rate=0.2, zero_init_last=False), (3, 64, 64)
     )
     LIBRARIES["timm resnet18, drop block"] = Kind(
-        _timm("resnet18", drop_block_rate=0.2, zero_init_last=False),
+        _timm(model_name="resnet18", drop_block_rate=0.2, zero_init_last=False),
         (3, 64, 64),
         refused="depends on those for others beside it",
     )
     LIBRARIES["timm mixer"] = Kind(
-        _timm("mixer_s32_224", img_size=64, proj_drop_rate=0.2, drop_path_rate=0.2), (3, 64, 64)
+        _timm(model_name="mixer_s32_224", img_size=64, proj_drop_rate=0.2, drop_path_rate=0.2), (3, 64, 64)
     )
-if _has("torchvision"):
+if is_there("torchvision"):
     LIBRARIES["torchvision alexnet"] = Kind(_torchvision("alexnet"), (3, 64, 64))
     LIBRARIES["torchvision vgg11_bn"] = Kind(_torchvision("vgg11_bn"), IMAGE)
     LIBRARIES["torchvision googlenet"] = Kind(_torchvision("googlenet", init_weights=False), (3, 64, 64))
@@ -96,7 +84,7 @@ if _has("torchvision"):
     )
     LIBRARIES["torchvision swin_t"] = Kind(_torchvision("swin_t", dropout=0.1, attention_dropout=0.1), IMAGE)
     LIBRARIES["torchvision densenet121"] = Kind(_torchvision("densenet121", drop_rate=0.2), IMAGE)
-if _has("transformers"):
+if is_there("transformers"):
     drops = {"hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0.2}
     words: dict[str, Any] = {"shape": {"input_ids": (10,), "attention_mask": (10,)}, "whole": 2}
     for name, more in {
@@ -154,7 +142,7 @@ if _has("transformers"):
         },
     }.items():  # fmt: skip
         LIBRARIES[name] = Kind(_transformer(name, **more), **pictures)
-if _has("lightning"):
+if is_there("lightning"):
 
     def _lightning() -> nn.Module:
         import lightning

@@ -171,6 +171,8 @@ class Grammar:
 
     def _written(self, shape: tuple[int, ...]) -> Said:
         half = shape[-1] // 2
+        places = self.random.sample(range(shape[-1]), half)
+        at = self._layer(nn.Bilinear(shape[-1], shape[-1], shape[-1])) if shape == VECTOR else 0
 
         def shifted(m: Made, h: Tensor) -> Tensor:
             out = torch.zeros_like(h)
@@ -187,9 +189,6 @@ class Grammar:
             h = h + 0.5
             h.add_(before.flip(-1), alpha=0.3)
             return h
-
-        places = self.random.sample(range(shape[-1]), half)
-        at = self._layer(nn.Bilinear(shape[-1], shape[-1], shape[-1])) if shape == VECTOR else 0
 
         def put(m: Made, h: Tensor) -> Tensor:
             h = h.clone()
@@ -218,70 +217,44 @@ class Grammar:
             torch.mul(h, 1.2, out=out)
             return out
 
-        def mapped(m: Made, h: Tensor) -> Tensor:
-            return torch.vmap(lambda row: row - row.mean())(h)
-
-        def by_data(m: Made, h: Tensor) -> Tensor:
-            return h * 2 if bool((h[:, 0] > 1e6).any()) else h
-
-        def spectrum(m: Made, h: Tensor) -> Tensor:
-            return torch.fft.irfft(torch.fft.rfft(h), n=h.shape[-1])
-
         def greatest(m: Made, h: Tensor) -> Tensor:
             found, where = h.max(-1, keepdim=True)
             return h - 0.3 * found + 0.01 * where
-
-        def sorted_some(m: Made, h: Tensor) -> Tensor:
-            return h + 0.3 * h.sort(-1).values
-
-        def padded(m: Made, h: Tensor) -> Tensor:
-            return F.pad(h, (1, 0))[..., :-1]
-
-        def folded(m: Made, h: Tensor) -> Tensor:
-            return torch.tanh(h.reshape(-1, shape[-1])).view(-1, *shape)
 
         def chosen(m: Made, h: Tensor) -> Tensor:
             h = h + 0
             h[h < 0] *= 0.5
             return h
 
-        def masked(m: Made, h: Tensor) -> Tensor:
-            h = h.clone()
-            h.masked_fill_(h > 1.5, 1.5)
-            return h
-
-        def averaged(m: Made, h: Tensor) -> Tensor:
-            return h - 0.5 * torch.einsum("n...->n", h).reshape(-1, *[1] * len(shape)) / 10
-
-        return self.random.choice(
-            [
-                ("put at places", put),
-                ("scattered", scattered),
-                ("twice in a batch", twice),
-                ("rows last, in place", rows_last),
-                ("autocast", in_bfloat16),
-                ("out=", by_out),
-                ("vmap", mapped),
-                ("a branch by data", by_data),
-                ("a spectrum", spectrum),
-                ("less the greatest", greatest),
-                ("sorted", sorted_some),
-                ("padded", padded),
-                ("folded", folded),
-                ("where below 0", chosen),
-                ("masked in place", masked),
-                ("einsum", averaged),
-                *([("Bilinear", lambda m, h: torch.tanh(m.layers[at](h, h)))] if shape == VECTOR else []),
-                ("halves exchanged in new memory", shifted),
-                ("half scaled in place", scaled),
-                ("flipped, added in place", added),
-                ("clamped in place", lambda m, h: h.clamp_(-2, 2)),
-                ("cloned", lambda m, h: h.clone()),
-                ("centred", lambda m, h: h - h.mean(-1, keepdim=True)),
-                ("cumulated", lambda m, h: 0.5 * h.cumsum(-1)),
-                ("rolled", lambda m, h: torch.roll(h, 1, -1)),
-            ]
-        )
+        of_all = [-1, *[1] * len(shape)]
+        steps: dict[str, Step] = {
+            "put at places": put,
+            "scattered": scattered,
+            "twice in a batch": twice,
+            "rows last, in place": rows_last,
+            "autocast": in_bfloat16,
+            "out=": by_out,
+            "vmap": lambda m, h: torch.vmap(lambda row: row - row.mean())(h),
+            "a branch by data": lambda m, h: h * 2 if bool((h[:, 0] > 1e6).any()) else h,
+            "a spectrum": lambda m, h: torch.fft.irfft(torch.fft.rfft(h), n=h.shape[-1]),
+            "less the greatest": greatest,
+            "sorted": lambda m, h: h + 0.3 * h.sort(-1).values,
+            "padded": lambda m, h: F.pad(h, (1, 0))[..., :-1],
+            "folded": lambda m, h: torch.tanh(h.reshape(-1, shape[-1])).view(-1, *shape),
+            "where below 0": chosen,
+            "masked in place": lambda m, h: h.clone().masked_fill_(h > 1.5, 1.5),
+            "einsum": lambda m, h: h - 0.5 * torch.einsum("n...->n", h).reshape(of_all) / 10,
+            **({"Bilinear": lambda m, h: torch.tanh(m.layers[at](h, h))} if shape == VECTOR else {}),
+            "halves exchanged in new memory": shifted,
+            "half scaled in place": scaled,
+            "flipped, added in place": added,
+            "clamped in place": lambda m, h: h.clamp_(-2, 2),
+            "cloned": lambda m, h: h.clone(),
+            "centred": lambda m, h: h - h.mean(-1, keepdim=True),
+            "cumulated": lambda m, h: 0.5 * h.cumsum(-1),
+            "rolled": lambda m, h: torch.roll(h, 1, -1),
+        }
+        return self.random.choice(list(steps.items()))
 
     # --- what is made of parts ----------------------------------------------------------------------
 
@@ -427,12 +400,6 @@ class Grammar:
             one, *others = (2 * h).unbind(1)
             return torch.stack([*others, drop(m, one)], 1)
 
-        def turned(m: Made, h: Tensor) -> Tensor:
-            return drop(m, h.transpose(1, -1)).transpose(1, -1)
-
-        def half_of_it(m: Made, h: Tensor) -> Tensor:
-            return torch.cat([h[..., :half], drop(m, h[..., half:] + 0)], -1)
-
         places = self.random.sample(range(shape[-1]), half)
 
         def at_places(m: Made, h: Tensor) -> Tensor:
@@ -489,8 +456,8 @@ class Grammar:
             "on a chunk, which is left": chunk_alone,
             "on a part of a split": split,
             "on one unbound": unbound,
-            "turned": turned,
-            "on half": half_of_it,
+            "turned": lambda m, h: drop(m, h.transpose(1, -1)).transpose(1, -1),
+            "on half": lambda m, h: torch.cat([h[..., :half], drop(m, h[..., half:] + 0)], -1),
             "beside what it was": both,
             "put at places": at_places,
             "twice in a batch": twins,
@@ -554,16 +521,16 @@ class Grammar:
         """A drop of whole rows, words or channels."""
         rate = self.random.choice([0.1, 0.2, 0.3])
 
-        def path(m: Made, h: Tensor) -> Tensor:
-            if not m.training:
-                return h
-            return h * h.new_empty(len(h), *[1] * (h.dim() - 1)).bernoulli_(1 - rate) / (1 - rate)
+        def whole(kept: Callable[[Tensor], list[int]]) -> Step:
+            def drop(m: Made, h: Tensor) -> Tensor:
+                return h * h.new_empty(kept(h)).bernoulli_(1 - rate) / (1 - rate) if m.training else h
 
-        def locked(m: Made, h: Tensor) -> Tensor:
-            if not m.training:
-                return h
-            return h * h.new_empty(len(h), 1, *h.shape[2:]).bernoulli_(1 - rate) / (1 - rate)
+            return drop
 
+        path, locked = (
+            whole(lambda h: [len(h), *[1] * (h.dim() - 1)]),
+            whole(lambda h: [len(h), 1, *h.shape[2:]]),
+        )
         choices: list[Said] = [(f"drop path({rate})", path)]
         if shape != VECTOR:
             kind = nn.Dropout1d if shape == WORDS else nn.Dropout2d

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -53,19 +55,34 @@ class Kind:
 ZOO: dict[str, Kind] = {}
 
 
-def zoo(name: str, **settings: Any) -> Callable[[Callable[[], nn.Module]], Callable[[], nn.Module]]:
-    """Put a module into the zoo."""
-
-    def put(make: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
-        ZOO[name] = Kind(make, **settings)
-        return make
-
-    return put
-
-
 def mlp(*between: nn.Module, width: int = 16, inputs: int = 8) -> nn.Module:
     """Two linear layers with something between."""
     return nn.Sequential(nn.Linear(inputs, width), nn.ReLU(), *between, nn.Linear(width, CLASSES))
+
+
+def convolved(layer: nn.Module, activation: nn.Module, drop: nn.Module, width: int) -> nn.Module:
+    """A convolution, an activation, a drop and a linear layer of so many inputs."""
+    return nn.Sequential(layer, activation, drop, nn.Flatten(), nn.Linear(width, CLASSES))
+
+
+def normed(norm: Callable[[nn.Module], nn.Module]) -> nn.Module:
+    """A linear layer with a norm of its weights, dropout, and another one."""
+    return nn.Sequential(norm(nn.Linear(8, 16)), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, CLASSES))
+
+
+def imported(module: str, name: str, *given: Any, **settings: Any) -> Callable[[], nn.Module]:
+    """What a class or function of another package makes."""
+
+    def make() -> nn.Module:
+        made: nn.Module = getattr(importlib.import_module(module), name)(*given, **settings)
+        return made
+
+    return make
+
+
+def is_there(package: str) -> bool:
+    """Whether a package is installed."""
+    return importlib.util.find_spec(package) is not None
 
 
 class Through(nn.Module):
@@ -107,32 +124,14 @@ ZOO["several Dropouts"] = Kind(
         nn.Dropout(0.1), nn.Linear(8, 16), nn.Tanh(), nn.Dropout(0.2), mlp(nn.Dropout(0.4), inputs=16)
     )
 )
-ZOO["Dropout1d"] = Kind(
-    lambda: nn.Sequential(
-        nn.Conv1d(2, 6, 3), nn.ReLU(), nn.Dropout1d(0.3), nn.Flatten(), nn.Linear(36, CLASSES)
-    ),
-    (2, 8),
-)
-ZOO["Dropout2d"] = Kind(
-    lambda: nn.Sequential(
-        nn.Conv2d(1, 6, 3), nn.ReLU(), nn.Dropout2d(0.3), nn.Flatten(), nn.Linear(96, CLASSES)
-    ),
-    (1, 6, 6),
-)
-ZOO["Dropout3d"] = Kind(
-    lambda: nn.Sequential(
-        nn.Conv3d(1, 6, 3), nn.ReLU(), nn.Dropout3d(0.3), nn.Flatten(), nn.Linear(48, CLASSES)
-    ),
-    (1, 4, 4, 4),
-)
+ZOO["Dropout1d"] = Kind(lambda: convolved(nn.Conv1d(2, 6, 3), nn.ReLU(), nn.Dropout1d(0.3), 36), (2, 8))
+ZOO["Dropout2d"] = Kind(lambda: convolved(nn.Conv2d(1, 6, 3), nn.ReLU(), nn.Dropout2d(0.3), 96), (1, 6, 6))
+ZOO["Dropout3d"] = Kind(lambda: convolved(nn.Conv3d(1, 6, 3), nn.ReLU(), nn.Dropout3d(0.3), 48), (1, 4, 4, 4))
 ZOO["AlphaDropout"] = Kind(
     lambda: nn.Sequential(nn.Linear(8, 16), nn.SELU(), nn.AlphaDropout(0.2), nn.Linear(16, CLASSES))
 )
 ZOO["FeatureAlphaDropout"] = Kind(
-    lambda: nn.Sequential(
-        nn.Conv1d(2, 6, 3), nn.SELU(), nn.FeatureAlphaDropout(0.2), nn.Flatten(), nn.Linear(36, CLASSES)
-    ),
-    (2, 8),
+    lambda: convolved(nn.Conv1d(2, 6, 3), nn.SELU(), nn.FeatureAlphaDropout(0.2), 36), (2, 8)
 )
 ZOO["F.dropout"] = Kind(lambda: Through(lambda m, h: F.dropout(h, 0.3, m.training)))
 ZOO["F.dropout, always on"] = Kind(lambda: Through(lambda m, h: F.dropout(h, 0.3)), plain=_without)
@@ -160,13 +159,14 @@ ZOO["subclass of Dropout"] = Kind(lambda: mlp(Twice(0.3)))
 ZOO["rate 0 beside another"] = Kind(lambda: mlp(nn.Dropout(0.0), nn.Dropout(0.3)))
 
 
-@zoo("one Dropout called three times")
-def _() -> nn.Module:
+def _called_three_times() -> nn.Module:
     drop = nn.Dropout(0.2)
     return nn.Sequential(
         drop, nn.Linear(8, 16), nn.Tanh(), drop, nn.Linear(16, 16), nn.Tanh(), drop, nn.Linear(16, CLASSES)
     )
 
+
+ZOO["one Dropout called three times"] = Kind(_called_three_times)
 
 # --- drawn by hand -------------------------------------------------------------------------------------
 
@@ -426,27 +426,9 @@ ZOO["BatchNorm and Dropout"] = Kind(Question, (1, 8, 8))
 ZOO["BatchNorm without statistics"] = Kind(
     lambda: Question(track_running_stats=False), (1, 8, 8), refused="depends on the rows beside it"
 )
-ZOO["spectral norm"] = Kind(
-    lambda: nn.Sequential(
-        nn.utils.parametrizations.spectral_norm(nn.Linear(8, 16)),
-        nn.ReLU(),
-        nn.Dropout(0.3),
-        nn.Linear(16, CLASSES),
-    )
-)
-ZOO["spectral norm, old way"] = Kind(
-    lambda: nn.Sequential(
-        nn.utils.spectral_norm(nn.Linear(8, 16)), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, CLASSES)
-    )
-)
-ZOO["weight norm"] = Kind(
-    lambda: nn.Sequential(
-        nn.utils.parametrizations.weight_norm(nn.Linear(8, 16)),
-        nn.ReLU(),
-        nn.Dropout(0.3),
-        nn.Linear(16, CLASSES),
-    )
-)
+ZOO["spectral norm"] = Kind(lambda: normed(nn.utils.parametrizations.spectral_norm))
+ZOO["spectral norm, old way"] = Kind(lambda: normed(nn.utils.spectral_norm))
+ZOO["weight norm"] = Kind(lambda: normed(nn.utils.parametrizations.weight_norm))
 
 
 class Counting(nn.Module):
@@ -555,15 +537,13 @@ class Auxiliary(nn.Module):
         return y
 
 
-ZOO["auxiliary head"] = Kind(
-    lambda: Auxiliary("tuple"), oracle=lambda m: nn.Sequential(m.first, nn.ReLU(), m.drop, m.last)
-)
-ZOO["auxiliary head, own dropout"] = Kind(
-    lambda: Auxiliary("own tuple"), oracle=lambda m: nn.Sequential(m.first, nn.ReLU(), m.drop, m.last)
-)
-ZOO["a loss in training"] = Kind(
-    lambda: Auxiliary("loss"), oracle=lambda m: nn.Sequential(m.first, nn.ReLU(), m.drop, m.last)
-)
+def _with_one_head(module: nn.Module) -> nn.Module:
+    return nn.Sequential(module.first, nn.ReLU(), module.drop, module.last)
+
+
+ZOO["auxiliary head"] = Kind(lambda: Auxiliary("tuple"), oracle=_with_one_head)
+ZOO["auxiliary head, own dropout"] = Kind(lambda: Auxiliary("own tuple"), oracle=_with_one_head)
+ZOO["a loss in training"] = Kind(lambda: Auxiliary("loss"), oracle=_with_one_head)
 ZOO["a loss in training, own dropout"] = Kind(
     lambda: Auxiliary("own loss"), refused="cannot be told apart from what else training does"
 )
@@ -635,13 +615,7 @@ ZOO["dropout on some rows"] = Kind(
     lambda: Through(_chosen), refused="does not go by the number of rows alone"
 )
 ZOO["FractionalMaxPool2d"] = Kind(
-    lambda: nn.Sequential(
-        nn.Conv2d(1, 3, 3),
-        nn.FractionalMaxPool2d(2, 3),
-        nn.Dropout(0.3),
-        nn.Flatten(),
-        nn.Linear(27, CLASSES),
-    ),
+    lambda: convolved(nn.Conv2d(1, 3, 3), nn.FractionalMaxPool2d(2, 3), nn.Dropout(0.3), 27),
     (1, 10, 10),
     plain=lambda m: None,
 )
@@ -655,24 +629,20 @@ ZOO["nothing random"] = Kind(lambda: mlp(), refused="no random layer")
 
 # --- wrapped, compiled, scripted -----------------------------------------------------------------------
 
+
+def _exported(training: bool) -> nn.Module:
+    network, sides = mlp(nn.Dropout(0.3)).train(training), ({0: torch.export.Dim("n")},)
+    return torch.export.export(network, (torch.zeros(2, 8),), dynamic_shapes=sides).module()
+
+
 ZOO["torch.compile"] = Kind(lambda: torch.compile(mlp(nn.Dropout(0.3)), backend="eager"))
 ZOO["DataParallel"] = Kind(lambda: nn.DataParallel(mlp(nn.Dropout(0.3))))
 ZOO["jit.script"] = Kind(lambda: torch.jit.script(mlp(nn.Dropout(0.3))))
 ZOO["jit.trace in eval"] = Kind(
     lambda: torch.jit.trace(mlp(nn.Dropout(0.3)).eval(), torch.zeros(2, 8)), refused="traced"
 )
-ZOO["export in eval"] = Kind(
-    lambda: torch.export.export(
-        mlp(nn.Dropout(0.3)).eval(), (torch.zeros(2, 8),), dynamic_shapes=({0: torch.export.Dim("n")},)
-    ).module(),
-    refused="exported",
-)
-ZOO["export in training"] = Kind(
-    lambda: torch.export.export(
-        mlp(nn.Dropout(0.3)).train(), (torch.zeros(2, 8),), dynamic_shapes=({0: torch.export.Dim("n")},)
-    ).module(),
-    plain=lambda m: None,
-)
+ZOO["export in eval"] = Kind(lambda: _exported(training=False), refused="exported")
+ZOO["export in training"] = Kind(lambda: _exported(training=True), plain=lambda m: None)
 ZOO["bfloat16"] = Kind(lambda: mlp(nn.Dropout(0.3)).bfloat16())
 ZOO["float64"] = Kind(lambda: mlp(nn.Dropout(0.3)).double())
 
