@@ -302,45 +302,31 @@ def forge_json(path: Path) -> Forge:
 
 # --- tables ------------------------------------------------------------------------------------------
 
+_SHARES, _ERRORS = (-1, 2), (-1, np.inf)
+
 NUMBERS: Mapping[str, tuple[float, ...]] = {
+    **dict.fromkeys(("entropy_error", "expected_entropy_error", "mutual_information_error"), _ERRORS),
+    **dict.fromkeys(("spread", "spread_error", "quantiles_error", "noise", "std", "share_error"), _ERRORS),
+    **dict.fromkeys(("share_spread", "share_quantiles", "overlap", "undecided", "doubt"), _SHARES),
+    **dict.fromkeys(("familiarity", "share"), (-1, 2, np.nan)),
+    **dict.fromkeys(("row", "independent"), (-1,)),
     "probabilities": (-0.2, 1.5, np.nan, np.inf),
     "mc_error": (-1, 5, np.inf),
     "expected_entropy": (-1, 9, np.nan),
     "entropy_correction": (-1, np.nan, np.inf),
-    "entropy_error": (-1, np.inf),
-    "expected_entropy_error": (-1, np.inf),
-    "mutual_information_error": (-1, np.inf),
-    "spread": (-1, np.inf),
-    "spread_error": (-1, np.inf),
     "quantiles": (np.inf, -np.inf),
-    "quantiles_error": (-1, np.inf),
-    "familiarity": (-1, 2, np.nan),
     "passes": (0, -3),
-    "row": (-1,),
     "truth": (99, -7),
     "mean": (np.nan, np.inf),
-    "noise": (-1, np.inf),
-    "std": (-1, np.inf),
     "networks": (np.inf,),
-    "independent": (-1,),
-    "share": (-1, 2, np.nan),
-    "share_error": (-1, np.inf),
-    "share_spread": (-1, 2),
-    "share_quantiles": (-1, 2),
-    "overlap": (-1, 2),
-    "undecided": (-1, 2),
-    "doubt": (-1, 2),
 }
 """Numbers that columns of these names cannot hold."""
 
 MAPS: Mapping[str, tuple[float, ...]] = {
-    "label": (7, -5),
-    "runner_up": (7, -5),
-    "probability": (2, -1, np.nan),
-    "gap": (2, -1, np.nan),
+    **dict.fromkeys(("label", "runner_up"), (7, -5)),
+    **dict.fromkeys(("probability", "gap"), (2, -1, np.nan)),
+    **dict.fromkeys(("entropy", "expected_entropy"), (-1, 9, np.nan)),
     "mc_error": (-1, 5, np.inf),
-    "entropy": (-1, 9, np.nan),
-    "expected_entropy": (-1, 9, np.nan),
     "truth": (9, -3),
     "all_probabilities": (2, -1),
     "all_errors": (5, -1),

@@ -248,12 +248,22 @@ def _by_hand(
     }
 
 
-def _three(networks: Sequence[nn.Module]) -> dict[str, Any]:
-    return {
+def _ensemble(
+    networks: Sequence[nn.Module],
+    x: Rows,
+    truth: Rows,
+    changes: Mapping[str, Callable[[Rows], Rows]] | None = None,
+    read: Callable[[Floats], Floats] = _classes,
+    **settings: Any,
+) -> Compared:
+    """Softmax and MC dropout of the first network, and the ensemble of all."""
+    methods = {
         "softmax": howsure.Softmax(),
         "MC dropout": howsure.MCDropout(),
         "ensemble": howsure.Ensemble(networks[1:]),
     }
+    hands = _by_hand(networks, read)
+    return _compared(networks[0], x, truth, hands, methods, changes, members=["ensemble"], **settings)
 
 
 # --- classes --------------------------------------------------------------------------------------------
@@ -290,23 +300,21 @@ def digits() -> Compared:
     x, new, y, truth = _digits()
     networks = [_trained(lambda: _cnn(8, 16, 0.25), x, y, 30, seed=seed) for seed in range(4)]
     changes = {"rotated by 30°": shifts.rotated(30), "with noise": shifts.noisy(0.2)}
-    return _compared(
-        networks[0], new, truth, _by_hand(networks), _three(networks), changes, members=["ensemble"]
-    )
+    return _ensemble(networks, new, truth, changes)
 
 
 def breast_cancer() -> Compared:
     """Breast cancer of scikit-learn, 114 test rows: an MLP with dropout, and an ensemble of four."""
     x, new, y, truth = _bundled(datasets.load_breast_cancer, 0.2)
     networks = [_trained(lambda: _mlp(30, 32, 2, 0.3), x, y, 60, seed=seed) for seed in range(4)]
-    return _compared(networks[0], new, truth, _by_hand(networks), _three(networks), members=["ensemble"])
+    return _ensemble(networks, new, truth)
 
 
 def wine() -> Compared:
     """Wine of scikit-learn, 60 test rows: a tiny MLP with dropout, and an ensemble of four."""
     x, new, y, truth = _bundled(datasets.load_wine, 60)
     networks = [_trained(lambda: _mlp(13, 8, 3, 0.2), x, y, 200, seed=seed) for seed in range(4)]
-    return _compared(networks[0], new, truth, _by_hand(networks), _three(networks), members=["ensemble"])
+    return _ensemble(networks, new, truth)
 
 
 def _fashion() -> tuple[Rows, Rows, Rows, Rows]:
@@ -320,9 +328,7 @@ def fashion() -> Compared:
     x, new, y, truth = _fashion()
     networks = [_trained(lambda: _cnn(28, 16, 0.4), x, y, 10, seed=seed) for seed in range(3)]
     changes = {name: shifts.STANDARD[name] for name in ("moved by a tenth", "blurred")}
-    return _compared(
-        networks[0], new, truth, _by_hand(networks), _three(networks), changes, members=["ensemble"]
-    )
+    return _ensemble(networks, new, truth, changes)
 
 
 def _functions() -> tuple[list[str], Rows, Rows]:
@@ -364,10 +370,7 @@ def text() -> Compared:
         )
         for seed in range(4)
     ]
-    return _compared(
-        networks[0], x[~known], package[~known], _by_hand(networks), _three(networks),
-        members=["ensemble"], class_names=PACKAGES,
-    )  # fmt: skip
+    return _ensemble(networks, x[~known], package[~known], class_names=PACKAGES)
 
 
 def forest() -> Compared:
@@ -483,10 +486,7 @@ def concrete() -> Compared:
     networks = [
         _trained(lambda: _mlp(8, 50, 2, 0.05), x, y, 200, seed=seed, loss=_gaussian) for seed in range(5)
     ]
-    return _compared(
-        networks[0], new, truth, _by_hand(networks, _mean_std), _three(networks),
-        members=["ensemble"], outputs="mean-log-variance",
-    )  # fmt: skip
+    return _ensemble(networks, new, truth, read=_mean_std, outputs="mean-log-variance")
 
 
 def red_wine() -> Compared:
@@ -496,10 +496,8 @@ def red_wine() -> Compared:
         _trained(lambda: _mlp(11, 50, 1, 0.1), x, y, 60, seed=seed, loss=_squared) for seed in range(5)
     ]
     noise = np.random.default_rng(0).normal(size=new.shape).astype(np.float32)
-    return _compared(
-        networks[0], new, truth, _by_hand(networks, _values), _three(networks),
-        {"with noise": lambda rows: rows + 0.5 * noise}, members=["ensemble"], outputs="values",
-    )  # fmt: skip
+    changes = {"with noise": lambda rows: rows + 0.5 * noise}
+    return _ensemble(networks, new, truth, changes, _values, outputs="values")
 
 
 def power_plant() -> Compared:
@@ -688,28 +686,18 @@ def class_parts(points: Points) -> str:
         known = of_accuracy(points.weight @ right, points.classes)
         of_all = np.array([points.weight @ nll, least, known, points.weight @ right])
         rights = share @ points.by_row(right)
-        of_each = np.stack(
-            [
-                share @ points.by_row(nll),
-                (share @ at.T).min(axis=1),
-                of_accuracy(rights, points.classes),
-                rights,
-            ],
-            axis=1,
-        )
-        found[name] = of_all, of_each
+        of_each = [
+            share @ points.by_row(nll),
+            (share @ at.T).min(axis=1),
+            of_accuracy(rights, points.classes),
+        ]
+        found[name] = np.column_stack([of_all, np.stack([*of_each, rights])])
     baseline, *others = found
     lines = []
     for name in others:
-        one, each = (mine - its for mine, its in zip(found[name], found[baseline], strict=True))
-        pieces = [
-            (one[0], each[:, 0]),
-            (one[0] - one[1], each[:, 0] - each[:, 1]),
-            (one[2], each[:, 2]),
-            (one[1] - one[2], each[:, 1] - each[:, 2]),
-            (one[3], each[:, 3]),
-        ]
-        lines.append([f"{name} − {baseline}", *(_interval(*piece) for piece in pieces)])
+        nll, least, known, right = found[name] - found[baseline]
+        pieces = (nll, nll - least, known, least - known, right)
+        lines.append([f"{name} − {baseline}", *(_interval(each[0], each[1:]) for each in pieces)])
     head = ("difference", "NLL", "= calibration", "+ accuracy", "+ order", "share right")
     return table(head, *lines) if lines else ""
 
