@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,10 +21,11 @@ from howsure.data.rows import quoted
 from howsure.displayed import Displayed
 from howsure.errors import InputError
 from howsure.judge.paired import Comparable
-from howsure.judge.scores import OUTSIDE, Score
+from howsure.judge.scores import OUTSIDE, Measured, Score
 from howsure.methods.protocol import Method
 from howsure.on_first_use import imported
 from howsure.results.export import write_csv_file
+from howsure.sampling.outcome import Floats
 from howsure.statistics import simultaneous_reach
 from howsure.words import counted
 
@@ -57,6 +58,8 @@ class Comparison(Displayed):
         claims: Claims of each method beside the truth, by method and set.
         members: By ensemble, its members, each alone.
         noticed: The warnings about the rows, results or models.
+        masks: By method that draws masks, then by score and set, (G,) what groups of masks contribute to the
+            score; see `howsure.compare.masks`.
     """
 
     in_notebooks: ClassVar[str] = "howsure.report.notebook:of_comparison"
@@ -78,6 +81,7 @@ class Comparison(Displayed):
     claims: Mapping[tuple[str, str], Claims] = field(default_factory=dict)
     members: Mapping[str, MemberLosses] = field(default_factory=dict)
     noticed: tuple[str, ...] = ()
+    masks: Mapping[str, Mapping[tuple[str, str], Floats]] = field(default_factory=dict)
 
     @staticmethod
     def of_results(
@@ -202,11 +206,12 @@ class Comparison(Displayed):
         The intervals of all pairs hold together in 95 % of cases, so the best may be picked from the same
         rows that compare it. So do the differences of all methods from the baseline, which are fewer. Those
         of changed rows hold together over all changes (Bonferroni), because sentences pick among all changes.
+        They allow for other rows, and for other masks of MC dropout, which all rows share.
 
         Raises:
             InputError: See `score`.
         """
-        one, two = (self._evaluation(each, name, rows).measured(name) for each in (method, other))
+        one, two = (self.measured(each, name, rows) for each in (method, other))
         return one.minus(two, self._reach(name, rows, self.methods[0] in (method, other)))
 
     def part(self, method: str, name: str) -> Score | None:
@@ -233,12 +238,40 @@ class Comparison(Displayed):
         baseline = self.methods[0]
         if method not in self.parts or baseline not in self.parts:
             return None
-        return self.parts[method][name].minus(self.parts[baseline][name], self._reach_of_parts)
+        one, two = (self.parts_of(each)[name] for each in (method, baseline))
+        return one.minus(two, self._reach_of_parts)
+
+    def measured(self, method: str, name: str, rows: str = AS_THEY_ARE) -> Measured:
+        """A score with the contribution of each row, and then of each group of masks, of any method."""
+        found = self._evaluation(method, name, rows).measured(name)
+        return found.with_masks(self._of_masks(method, name, rows))
+
+    def parts_of(self, method: str) -> Parts:
+        """The parts of the NLL of a method, with contributions as `measured` has them."""
+        parts = self.parts[method]
+        return Parts(
+            **{
+                each.name: getattr(parts, each.name).with_masks(
+                    self._of_masks(method, each.name, AS_THEY_ARE)
+                )
+                for each in fields(parts)
+            }
+        )
+
+    def _of_masks(self, method: str, name: str, rows: str) -> Floats:
+        """(G,) what each group of masks of all methods contributes to a score of one; 0 of other methods."""
+        own, found = self.calibrations.get(method, method), [np.zeros(0)]
+        if own != method and (name, rows) == ("nll", AS_THEY_ARE):
+            name = "best"  # the NLL at the best temperature or factor
+        for drawn, by_score in self.masks.items():
+            none = np.zeros(len(next(iter(by_score.values()), ())))
+            found.append(by_score.get((name, rows), none) if drawn == own else none)
+        return np.concatenate(found)
 
     @cached_property
     def _reach_of_parts(self) -> float:
         """Half-width of the simultaneous intervals of all parts, in standard errors."""
-        baseline, others = self.parts[self.methods[0]], [*self.parts.values()][1:]
+        baseline, *others = (self.parts_of(method) for method in self.parts)
         names = (*PARTS, DISCRIMINATION)
         added = [each[name].added for name in names for each in (baseline, *others)]
         width = 1 + len(others)
@@ -250,7 +283,7 @@ class Comparison(Displayed):
         key = name, rows, against_baseline
         if key not in self._reaches:
             rivals = self.rivals(name, rows)
-            added = np.stack([self._evaluation(each, name, rows).measured(name).added for each in rivals])
+            added = np.stack([self.measured(each, name, rows).added for each in rivals])
             pairs = [*combinations(range(len(rivals)), 2)]
             among = pairs[: len(rivals) - 1] if against_baseline else pairs
             known = [pair for pair in among if np.isfinite(added[list(pair)]).all()]

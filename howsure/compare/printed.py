@@ -116,7 +116,8 @@ def score_lines(comparison: Comparison) -> list[list[Any]]:
             for method in comparison.rivals(name, rows):
                 gap = comparison.difference(method, baseline, name, rows)
                 add(method, rows, name, comparison.score(method, name, rows), gap)
-    for method, parts in comparison.parts.items():
+    for method in comparison.parts:
+        parts = comparison.parts_of(method)
         for name in (*PARTS, DISCRIMINATION):
             part = parts[name].score(0.95)
             add(method, AS_THEY_ARE, f"nll_{name}", part, comparison.part(method, name))

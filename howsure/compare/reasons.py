@@ -93,6 +93,7 @@ def claims(comparison: Comparison) -> list[Claim]:
 
 
 def _claim(
+    rows: int,
     method: str,
     about: str,
     effect: Score,
@@ -103,31 +104,36 @@ def _claim(
     """The claim of an effect, if it is sure or likely.
 
     Args:
+        rows: N, how many rows there are.
         method: See `Claim`.
         about: See `Claim`.
         effect: See `Claim`.
-        parts: (N,) what each row contributes to it.
+        parts: (N + G,) what each row contributes to it, and then each group of masks.
         likely: Ends of the interval of a guess.
         size: Size of the effect, if its interval is as wide to either side; None for its value.
     """
     if effect.known and parts.any() and (effect.excludes_zero or likely[0] > 0 or likely[1] < 0):
-        needed = (POWER * float(np.linalg.norm(parts)) / (effect.value if size is None else size)) ** 2
-        yield Claim(method, about, effect, effect.excludes_zero, len(parts) * needed)
+        of_rows, of_masks = (float(np.sum(each**2)) for each in (parts[:rows], parts[rows:]))
+        left = ((effect.value if size is None else size) / POWER) ** 2 - of_masks
+        needed = rows * of_rows / left if left > 0 else np.inf  # more rows do not tell what masks hide
+        yield Claim(method, about, effect, effect.excludes_zero, needed)
 
 
 def _of_scale(comparison: Comparison, name: str) -> Iterator[Claim]:
     if name not in comparison.parts or name in comparison.calibrations:
         return
-    scale = comparison.parts[name].scale
+    scale = comparison.parts_of(name).scale
     confidence = 1 - 0.05 / (len(comparison.methods) - len(comparison.calibrations))
     effect, likely = scale.score(confidence), scale.interval(LIKELY)
-    yield from _claim(name, SCALE, effect, scale.parts, likely, float(np.expm1(scale.value)))
+    size = float(np.expm1(scale.value))
+    yield from _claim(comparison.rows, name, SCALE, effect, scale.parts, likely, size)
 
 
 def _compared(comparison: Comparison, name: str, other: str, about: str) -> Iterator[Claim]:
     main = comparison.words.main
-    one, two = (comparison.evaluations[each, AS_THEY_ARE].measured(main) for each in (name, other))
-    yield from _of_difference(name, about, comparison.difference(name, other, main), one, two)
+    one, two = (comparison.measured(each, main) for each in (name, other))
+    effect = comparison.difference(name, other, main)
+    yield from _of_difference(comparison.rows, name, about, effect, one, two)
 
 
 def _of_calibration(comparison: Comparison, name: str) -> Iterator[Claim]:
@@ -143,20 +149,22 @@ def _of_calibration(comparison: Comparison, name: str) -> Iterator[Claim]:
 def _of_part(comparison: Comparison, name: str, part: str) -> Iterator[Claim]:
     effect = comparison.part(name, part)
     if effect is not None:
-        one, two = (comparison.parts[each][part] for each in (name, comparison.methods[0]))
-        yield from _of_difference(name, part, effect, one, two)
+        one, two = (comparison.parts_of(each)[part] for each in (name, comparison.methods[0]))
+        yield from _of_difference(comparison.rows, name, part, effect, one, two)
 
 
-def _of_difference(name: str, about: str, effect: Score, one: Measured, two: Measured) -> Iterator[Claim]:
+def _of_difference(
+    rows: int, name: str, about: str, effect: Score, one: Measured, two: Measured
+) -> Iterator[Claim]:
     parts = one.parts - two.parts
-    yield from _claim(name, about, effect, parts, ends_of(effect.value, parts, LIKELY))
+    yield from _claim(rows, name, about, effect, parts, ends_of(effect.value, parts, LIKELY))
 
 
 def _together(comparison: Comparison, name: str) -> Iterator[Claim]:
     members = comparison.members.get(name)
     if members is not None:
         (effect, parts), (likely, _) = members.beside_the_best(), members.beside_the_best(LIKELY)
-        yield from _claim(name, TOGETHER, effect, parts, (likely.low, likely.high))
+        yield from _claim(len(parts), name, TOGETHER, effect, parts, (likely.low, likely.high))
 
 
 # --- sentences ----------------------------------------------------------------------------------------
@@ -220,7 +228,7 @@ def _of_baseline(comparison: Comparison, told: Mapping[str, Mapping[str, Claim]]
             needed(comparison, scale),
         )
     elif "calibration" not in comparison.certainties[baseline].method:  # whose rows say nothing new of it
-        own = comparison.parts[baseline].scale.score(0.95)
+        own = comparison.parts_of(baseline).scale.score(0.95)
         if own.known:
             yield (
                 f"Nothing in {_rows(comparison)} shows that {the(comparison, baseline)} is too sure, or too "
@@ -270,6 +278,7 @@ def _of_method(comparison: Comparison, name: str, told: Mapping[str, Claim]) -> 
     if scale is not None and scale.sure:
         said.append(f"{upper(words.of_scale(comparison, name, scale.effect, 'it' if said else it))}.")
     said.append(_once_calibrated(comparison, name, told))
+    said.append(_of_masks(comparison, name))
     said += _of_members(comparison, name, told.get(TOGETHER), "it" if any(said) else it)
     yield from said
 
@@ -311,6 +320,19 @@ def _why_unknown(comparison: Comparison, guesses: list[Claim]) -> str:
     return (
         f"{_too_few(comparison)} to be sure why. The best guess is that "
         f"{listed(_clauses(comparison, guesses))}."
+    )
+
+
+def _of_masks(comparison: Comparison, name: str) -> str:
+    """That other masks would move the difference farther than other rows, if it is so."""
+    one, two = (comparison.measured(each, comparison.words.main) for each in (name, comparison.methods[0]))
+    of_rows, of_masks = np.split(one.parts - two.parts, [comparison.rows])
+    if np.linalg.norm(of_masks) <= np.linalg.norm(of_rows):
+        return ""
+    kinds = f"{comparison.kind}s"
+    return (
+        f"Most of this uncertainty comes from its masks, which all {kinds} share: more passes would tell "
+        f"more than more {kinds}."
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from typing import Any
 
@@ -13,14 +14,16 @@ from howsure.answers.registry import answer_of, part_of
 from howsure.arguments import check_by_name, check_flag, check_whole
 from howsure.compare import noticed
 from howsure.compare.comparison import Comparison
+from howsure.compare.masks import Groups, contributions
 from howsure.compare.members import MemberLosses
 from howsure.compare.parts import Claims, Parts
 from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED, Comparing, GivenMethod
 from howsure.data.align import places
 from howsure.data.rows import quoted
-from howsure.errors import InputError, warn
+from howsure.errors import HowsureWarning, InputError, hearing, warn
 from howsure.judge.learnt import in_words
 from howsure.judge.paired import Comparable
+from howsure.sampling.outcome import Floats
 
 _IN_ORDER = "Give both in the same order, or with ids that are the same in both and distinct"
 
@@ -50,6 +53,7 @@ class Scored:
         claims: As there.
         members: As there.
         learnt: By method, that it has learnt from these rows, or None.
+        masks: As in `Comparison`.
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class Scored:
         self.claims: dict[tuple[str, str], Claims] = {}
         self.members: dict[str, MemberLosses] = {}
         self.learnt: dict[str, str | None] = {}
+        self.masks: dict[str, dict[tuple[str, str], Floats]] = {}
 
     def add(self, name: str, said: Mapping[str, Any]) -> None:
         """Score a method by its results on all sets, with what these lack learned from the rows."""
@@ -90,6 +95,36 @@ class Scored:
         if self._calibrated and "calibration" not in said[AS_THEY_ARE].method:
             self.calibrations[CALIBRATED.format(name)] = name
             self._score(CALIBRATED.format(name), *self._fitted(self.comparing.calibrated, said))
+
+    def add_masks(self, name: str, said: Mapping[str, Any], groups: Mapping[str, Groups]) -> None:
+        """Find what the masks of a method contribute to its scores, by its results and passes."""
+        count = min((each.count for each in groups.values()), default=0)
+        if count < 2:
+            return
+        with hearing(), warnings.catch_warnings(action="ignore", category=HowsureWarning):
+            without = [
+                self._values({which: each.without(group, said[which]) for which, each in groups.items()})
+                for group in range(count)
+            ]
+        self.masks[name] = contributions(without, groups[AS_THEY_ARE].balance)
+
+    def _values(self, said: Mapping[str, Any]) -> dict[tuple[str, str], float]:
+        """Scores of some rows, by name and set, and the parts of the NLL of the unchanged ones."""
+        comparing, own = self.comparing, said[AS_THEY_ARE]
+        truth = self.truth[own.row]
+        if comparing.completed is not None and len(truth) >= LEAST_CALIBRATED:
+            others = [each for which, each in said.items() if which != AS_THEY_ARE]
+            near, _, _ = comparing.completed(own, truth, others, [], seed=self._seed)
+            said = dict(zip([AS_THEY_ARE, *(w for w in said if w != AS_THEY_ARE)], near, strict=True))
+        found = dict[tuple[str, str], float]()
+        for which, result in said.items():
+            evaluation = comparing.scored(result, truth, self._seed, None)
+            for name, each in evaluation._found.measured.items():
+                found[name, which] = each.value
+            parts = comparing.parts(result, truth, evaluation) if which == AS_THEY_ARE else None
+            if parts is not None:
+                found |= {(each.name, which): getattr(parts, each.name).value for each in fields(parts)}
+        return found
 
     def _score(self, name: str, said: Mapping[str, Any], through: Mapping[str, Any]) -> None:
         comparing = self.comparing

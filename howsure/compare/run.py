@@ -20,6 +20,7 @@ from howsure.arguments import check_by_name, check_flag, check_progress
 from howsure.assess import streamed
 from howsure.compare import noticed
 from howsure.compare.comparison import Comparison
+from howsure.compare.masks import Groups, in_groups
 from howsure.compare.members import Heard, Hearing
 from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED
 from howsure.compare.results import Scored, without
@@ -227,6 +228,7 @@ def compare(
         parts=scored.parts,
         claims=scored.claims,
         members=scored.members,
+        masks=scored.masks,
     )
 
 
@@ -371,6 +373,7 @@ def _assessed(
     """Assess all sets by a method and score it; its shortest time in seconds for the same rows."""
     said, shortest, alone = dict[str, Any](), np.inf, scored.comparing.alone
     hearing = Hearing(alone, scored.truth) if type(method) is Ensemble and alone is not None else None
+    groups = dict[str, Groups]()
     with about(method=name):
         next(streamed(model, first(sets.alike[AS_THEY_ARE], WARM_UP), method, request))
     with tempfile.TemporaryDirectory(prefix="howsure-") as folder:
@@ -378,6 +381,8 @@ def _assessed(
             rows = sets.called if which == AS_THEY_ARE else of_set
             told_of = course.of_one(sets.lengths[which])
             asked = Changed(sets.moves[which], method) if which in sets.moves else method
+            if which in sets.alike and which not in sets.moves and request.tile is None:
+                asked = in_groups(method, groups.setdefault(which, Groups()))
             if hearing is not None and which == AS_THEY_ARE:
                 asked = Heard(method.others, method.each, hearing)  # type: ignore[attr-defined]
             blocks = _Timed(partial(streamed, model, rows, asked, request, told_of))
@@ -388,6 +393,7 @@ def _assessed(
             if which in sets.alike:
                 shortest = min(shortest, blocks.seconds)
         scored.add(name, said)
+        scored.add_masks(name, said, groups)
         said.clear()  # before the files go
     members = None if hearing is None else hearing.members()
     if members is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,6 +118,10 @@ class Measured:
         del other, reach
         return UNKNOWN
 
+    def with_masks(self, parts: Floats) -> Self:
+        """The same with what groups of masks contribute (G,), after the rows."""
+        return replace(self, parts=np.concatenate([self.parts, parts]))
+
     def score(self, confidence: float) -> Score:
         """Value and interval."""
         return Score(self.value, *self.interval(confidence))
@@ -164,6 +169,14 @@ class Mean(Measured):
             low, high = skewed_interval(self.value, self.parts, confidence)
             return max(low, self.least), min(high, self.most)
         return interval_by_odds(self.value, self.parts, confidence) if 0 < self.value < 1 else UNKNOWN
+
+    def with_masks(self, parts: Floats) -> Self:
+        """See `Measured`: fits do not depend on masks."""
+        found, through = super().with_masks(parts), self.through
+        if through is None:
+            return found
+        bends = np.pad(through.bends, ((0, 0), (0, len(parts))))
+        return replace(found, through=replace(through, bends=bends))
 
     def minus(self, other: Measured, reach: float | None = None) -> Score:
         """See `Measured`; exactly 0 where each row adds the same to both, but for rounding of float32."""

@@ -206,7 +206,7 @@ class MCDropout:
         enough = _Enough(job.outcome, self.target_error, self.max_error, exact=self.passes is not None)
 
         def draw(numbers: Integers, progress: Progress) -> Estimates:
-            run = Run(model, job.rows, numbers, job.outcome, job.seed, job.batch_size)
+            run = Run(model, job.rows, numbers, job.outcome, job.seed, job.batch_size, job.hear)
             limits: tuple[float, Purse | None] = budget, None
             if self.plan is None and len(numbers) == job.total and budget < math.inf:
                 # Rows of one block share what is left. Those of several would do so in their order.

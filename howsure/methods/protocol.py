@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
-from howsure.sampling.run import InputRows
+from howsure.sampling.run import Hear, InputRows
 
 Progress = Callable[[int], None]
 """Called with the number of rows that have just been finished."""
@@ -53,6 +53,7 @@ class Job:
         again: Makes the same job for another method, with another model, or with changed rows and what
             moves outputs for these back (`change`, `undo`).
         derived: True if another job made it by `again`.
+        hear: As `howsure.sampling.run.Run` has it; jobs made by `again` have none.
     """
 
     model: Any
@@ -63,6 +64,7 @@ class Job:
     batch_size: int
     again: Callable[..., Job]
     derived: bool = False
+    hear: Hear | None = None
 
 
 @dataclass(frozen=True)

@@ -125,6 +125,8 @@ class Flat:
         for sizes, values in self.values(groups, run, chunk, trunk):
             for group in np.split(values, np.cumsum(sizes)[:-1]):
                 sums.add_group(group, run.outcome, at)
+                if run.hear is not None:
+                    run.hear(run.numbers[chunk], group, len(group))
 
     def values(
         self, groups: Groups, run: Run, chunk: Integers, trunk: Any

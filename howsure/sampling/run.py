@@ -23,6 +23,10 @@ Integers = NDArray[np.int64]
 Chunk = tuple[Integers, Any]
 """Positions of rows that run together, and the trunk of all passes over them."""
 
+Hear = Callable[[Integers, Floats, int], None]
+"""Called with the numbers (n,) of rows, passes (W, n, …, K) over them, and into how many parts these divide,
+one after the other, that have no mask in common."""
+
 ChunksOf = Callable[[Integers], Iterator[Chunk]]
 """Yields the rows at given positions, chunk by chunk."""
 
@@ -46,6 +50,7 @@ class Run:
         outcome: The kind of answer for a row.
         seed: Seed of the masks.
         batch_size: Most rows that run together.
+        hear: Called with all passes that are added to the sums, or None.
     """
 
     model: PassModel
@@ -54,6 +59,7 @@ class Run:
     outcome: Outcome
     seed: int
     batch_size: int
+    hear: Hear | None = None
 
     def values(self, raw: NDArray[np.float32], chunk: Integers) -> Floats:
         """Values (W, n, K) from raw outputs (W, ≥ n, …) of passes over a chunk, without padding."""

@@ -100,7 +100,7 @@ class Tree:
         """Add the passes of a round that a pilot drew to the sums of rows; see `draw`."""
         for stage, cells in what:
             for cell in cells:
-                self._add(self.drawn.values(stage, cell, rows), run, sums, at)
+                self._add(self.drawn.values(stage, cell, rows), run, sums, at, rows)
 
     def draw(
         self,
@@ -125,12 +125,15 @@ class Tree:
         """
         for cells in what:
             for values in self.values(cells, run, chunk, trunk, rows):
-                self._add(values, run, sums, at)
+                self._add(values, run, sums, at, run.numbers[chunk])
 
-    def _add(self, values: Floats, run: Run, sums: Sums, at: Integers) -> None:
-        """Add the passes (W, n, K) of one cell to the sums of rows."""
+    def _add(self, values: Floats, run: Run, sums: Sums, at: Integers, rows: Integers) -> None:
+        """Add the passes (W, n, K) of one cell to the sums of rows with these numbers."""
         sums.add(sum_up(values, self.late, run.outcome), at)
         sums.count(values, at)
+        if run.hear is not None:
+            branchings = self.design.branchings
+            run.hear(rows, values, self.design.widths[branchings[0] - 1] if branchings else 1)
 
     def values(self, cells: Cells, run: Run, chunk: Integers, trunk: Any, rows: int) -> list[Floats]:
         """For each of these cells, its passes (W, n, K) over a chunk."""

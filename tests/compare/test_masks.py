@@ -1,0 +1,130 @@
+"""The error that all rows share as they share the masks, against exact formulas and other seeds."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import softmax
+from scipy.stats import t
+
+import howsure
+from howsure.compare.masks import GROUPS, Groups, contributions
+from howsure.compare.parts import PARTS
+from howsure.compare.protocol import AS_THEY_ARE
+from howsure.compare.reasons import reasons
+from howsure.sampling.outcome import Estimates
+
+ROWS, CLASSES, PASSES = 400, 3, 10
+
+
+def network(dropped=0.3):
+    """Few hidden units before the last layer, so that single masks matter to all rows alike."""
+    torch.manual_seed(0)
+    made = torch.nn.Sequential(
+        torch.nn.Linear(5, 12), torch.nn.ReLU(), torch.nn.Dropout(dropped), torch.nn.Linear(12, CLASSES)
+    )
+    for weights in made.parameters():
+        weights.data *= 3
+    return made.eval()
+
+
+@pytest.fixture(scope="module")
+def rows():
+    random = np.random.default_rng(0)
+    x = random.normal(size=(ROWS, 5)).astype(np.float32)
+    p = softmax(network()(torch.tensor(x)).detach().numpy() / 2, axis=1)
+    return x, np.array([random.choice(CLASSES, p=each / each.sum()) for each in p.astype(float)])
+
+
+def compared(rows, seed=0, **settings):
+    methods = {"softmax": howsure.Softmax(), "MC dropout": howsure.MCDropout(**settings)}
+    return howsure.compare(network(), *rows, methods=methods, shifts={}, seed=seed)
+
+
+def of_masks(comparison, name):
+    return float(np.linalg.norm(comparison.masks["MC dropout"][name, AS_THEY_ARE]))
+
+
+def test_groups_give_the_jackknife_of_independent_passes():
+    """Of a mean over passes it is their standard error exactly, times t/1.96."""
+    values = np.random.default_rng(0).normal(size=PASSES)
+    without = [{"mean": float(np.delete(values, g).mean())} for g in range(PASSES)]
+    found = contributions(without, 1.0)["mean"]
+    error = values.std(ddof=1) / np.sqrt(PASSES)
+    assert np.linalg.norm(found) == pytest.approx(error * t.ppf(0.975, PASSES - 1) / 1.959964, rel=1e-6)
+
+
+def test_balance_is_the_error_of_the_answers_beside_that_of_independent_passes():
+    values = np.random.default_rng(0).dirichlet(np.ones(CLASSES), size=(PASSES, ROWS))
+    groups = Groups()
+
+    class Job:
+        total = ROWS
+        outcome = type("Outcome", (), {"columns": (CLASSES,), "width": CLASSES, "precision": np.float64})
+
+    groups.begin(Job)
+    groups.hear(np.arange(ROWS), values, PASSES)
+    squared = values.var(axis=0, ddof=1) / PASSES
+    nothing = np.zeros_like(squared)
+    passes = np.full(ROWS, PASSES)
+    groups.keep(np.arange(ROWS), Estimates(values.mean(axis=0), nothing, squared / 4, nothing, passes))
+    assert (groups.count, groups.balance) == (PASSES, pytest.approx(0.5))
+
+
+@pytest.mark.parametrize("balanced", [False, True])
+def test_the_error_is_that_of_other_seeds(rows, balanced):
+    settings = {"passes": PASSES, "balanced": balanced}
+    found = [compared(rows, seed, **settings) for seed in range(16)]
+    for name in ("nll", "brier"):
+        apart = np.std([each.score("MC dropout", name).value for each in found], ddof=1)
+        told = np.mean([of_masks(each, name) for each in found])
+        assert 0.7 * apart < told < 3 * apart  # a deviation of 16 is known to ± 18 %, and t/1.96 is 1.15
+
+
+def by_rows_alone(comparison, labels):
+    """The same results, of which no passes are known."""
+    plain = {name: comparison.certainties[name] for name in ("softmax", "MC dropout")}
+    return howsure.Comparison.of_results(plain, labels, calibrated=False)
+
+
+def test_intervals_hold_the_difference_of_very_many_passes(rows):
+    """Only masks differ between seeds, so intervals over rows hold it far too rarely."""
+    many = compared(rows, passes=2000)
+    exact = many.difference("MC dropout", "softmax", "nll").value
+    held, by_rows = 0, 0
+    for seed in range(30):
+        one = compared(rows, seed, passes=4, balanced=False)
+        both = (
+            each.difference("MC dropout", "softmax", "nll") for each in (one, by_rows_alone(one, rows[1]))
+        )
+        (low, high), (narrow, wide) = ((each.low, each.high) for each in both)
+        held += low <= exact <= high
+        by_rows += narrow <= exact <= wide
+    assert held >= 27 > by_rows
+
+
+def test_masks_count_in_all_that_is_told(rows):
+    comparison = compared(rows, passes=4, balanced=False)
+    masks = len(comparison.masks["MC dropout"]["nll", AS_THEY_ARE])
+    assert len(comparison.measured("MC dropout", "nll").parts) == ROWS + masks
+    assert not comparison.measured("softmax", "nll").parts[ROWS:].any()
+    names = "MC dropout", "MC dropout, calibrated"
+    own, calibrated = (comparison.measured(each, "error_auroc").parts[ROWS:] for each in names)
+    assert own.any()
+    assert np.array_equal(own, calibrated)
+    over_rows = by_rows_alone(comparison, rows[1])
+    for part in PARTS:
+        wide, narrow = (each.part("MC dropout", part) for each in (comparison, over_rows))
+        assert wide.value == pytest.approx(narrow.value)
+        assert wide.high - wide.low > narrow.high - narrow.low
+    assert "more passes would tell more than more rows" in reasons(comparison)["MC dropout"]
+
+
+def test_a_plain_prediction_has_none(rows):
+    comparison = howsure.compare(network(), *rows, methods={"softmax": howsure.Softmax()}, shifts={})
+    assert not comparison.masks
+    assert len(comparison.measured("softmax", "nll").parts) == ROWS
+
+
+def test_more_units_than_groups_are_divided_among_them(rows):
+    comparison = compared(rows, passes=3 * GROUPS, balanced=False)
+    assert len(comparison.masks["MC dropout"]["nll", AS_THEY_ARE]) == GROUPS
