@@ -7,7 +7,9 @@ out. Passes are divided into G groups. With S₍g₎ the score without group g, 
 
 whose sum of squares is the squared error owing to masks (Tukey 1958), widened as few groups tell it. Groups
 count as independent there, and balanced masks make errors smaller. So b² is how much smaller: the squared
-errors that the answers have, beside those that the same jackknife gives them, over all rows.
+errors that the answers have, beside those that the same jackknife gives them, over all rows. Scores of
+numbers also depend on the spread between networks, which balance makes no better known. What its groups
+contribute is found likewise, with b = 1, and added.
 """
 
 from __future__ import annotations
@@ -43,14 +45,14 @@ class Groups:
 
     rows: Integers = field(default_factory=lambda: np.arange(0))
     _outcome: Outcome | None = None
-    _sums: Floats = field(default_factory=lambda: np.zeros(0))
+    _sums: Floats = field(default_factory=lambda: np.zeros(0))  # of values, then of their squares
     _parts: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
     _found: list[Estimates] = field(default_factory=list)
 
     def begin(self, job: Job) -> None:
         """Choose rows of a job, spread evenly."""
         outcome = self._outcome = job.outcome
-        shape = (*outcome.columns[:-1], outcome.width)
+        shape = (*outcome.columns[:-1], outcome.width * (1 + outcome.has_unit))
         fit = KEPT // (GROUPS * int(np.prod(shape)) * np.dtype(outcome.precision).itemsize)
         most = min(job.total, MOST_ROWS, max(fit, LEAST_ROWS))
         self.rows = np.arange(most) * job.total // max(most, 1)
@@ -63,7 +65,10 @@ class Groups:
         if not there.any():
             return
         at = np.searchsorted(self.rows, numbers[there])
-        for part in np.split(values[:, there], parts):
+        values = values[:, there]
+        if self.has_spread:
+            values = np.concatenate([values, values**2], axis=-1)
+        for part in np.split(values, parts):
             group = self._parts[:, at].sum(axis=0) % GROUPS
             self._sums[group, at] += part.mean(axis=0)
             self._parts[group, at] += 1
@@ -78,27 +83,45 @@ class Groups:
         return int(np.sum(self._parts.any(axis=1))) if len(self.rows) else 0
 
     @property
+    def has_spread(self) -> bool:
+        """Whether scores depend on the spread between networks."""
+        return self._outcome is not None and self._outcome.has_unit
+
+    @property
     def balance(self) -> float:
         """b, the errors of the answers in units of those of independent groups; 1 where unknown."""
-        whole, squares = self._mean_without(), 0.0
+        (whole, _), squares = self._moments(), 0.0
         for group in range(self.count):
-            squares += float(np.sum((self._mean_without(group) - whole) ** 2, dtype=np.float64))
+            squares += float(np.sum((self._moments(group)[0] - whole) ** 2, dtype=np.float64))
         width = whole.shape[-1]
         known = sum(np.sum(each.squared_error[..., :width], dtype=np.float64) for each in self._found)
         independent = squares * (self.count - 1) / self.count
         return float(np.sqrt(known / independent)) if known > 0 and independent > 0 else 1.0
 
-    def _mean_without(self, group: int | None = None) -> Floats:
-        """(n, …, K) the answers from all groups but one."""
+    def _moments(self, group: int | None = None) -> tuple[Floats, Floats]:
+        """(n, …, K) mean and variance of the passes of all groups, or of all but one."""
         sums, parts = self._sums.sum(axis=0), self._parts.sum(axis=0)
         if group is not None:
             sums, parts = sums - self._sums[group], parts - self._parts[group]
-        return np.asarray(sums / parts.reshape(-1, *[1] * (sums.ndim - 1)).astype(sums.dtype))
+        moments = sums / parts.reshape(-1, *[1] * (sums.ndim - 1)).astype(sums.dtype)
+        mean, squares = np.split(moments, [self._outcome.width], axis=-1)  # type: ignore[union-attr]
+        return mean, np.maximum(squares - mean**2, 0.0) if self.has_spread else np.zeros_like(mean)
 
-    def without(self, group: int, result: Any) -> Any:
-        """The result of the kept rows without one group of passes; all else is as in the whole result."""
-        mean, found = self._mean_without(group), Estimates.joined(self._found)
-        found = replace(found, mean=np.concatenate([mean, found.mean[..., mean.shape[-1] :]], axis=-1))
+    def without(self, group: int, result: Any, *, spread: bool = False) -> Any:
+        """The result of the kept rows without one group of passes; all else is as in the whole result.
+
+        Args:
+            group: Its number.
+            result: The whole result.
+            spread: Whether the spread between networks is without the group, instead of the answers.
+        """
+        (mean, variance), found = self._moments(group), Estimates.joined(self._found)
+        if not spread:
+            found = replace(found, mean=np.concatenate([mean, found.mean[..., mean.shape[-1] :]], axis=-1))
+        elif found.spread is not None:
+            whole = self._moments()[1]
+            ratio = np.sqrt(np.divide(variance, whole, out=np.ones_like(whole), where=whole > 0))
+            found = replace(found, spread=found.spread * ratio[..., : found.spread.shape[-1]])
         settings = (getattr(result, name) for name in ("kind", "method", "seed", "plan", "version"))
         return self._outcome.result(found, Told(self.rows, *settings))  # type: ignore[union-attr]
 

@@ -53,13 +53,37 @@ def test_groups_give_the_jackknife_of_independent_passes():
     assert np.linalg.norm(found) == pytest.approx(error * t.ppf(0.975, PASSES - 1) / 1.959964, rel=1e-6)
 
 
+def test_scores_of_numbers_count_the_spread_too():
+    """It differs between seeds also where balanced masks make the mean exact, as the last layer is linear."""
+    random = np.random.default_rng(0)
+    x, model = random.normal(size=(ROWS, 5)).astype(np.float32), network()
+    y = model(torch.tensor(x)).detach().numpy() + random.normal(size=(ROWS, CLASSES))
+    methods = {"plain": howsure.Softmax(), "MC dropout": howsure.MCDropout(passes=20)}
+    settings = {"outputs": "values", "methods": methods, "shifts": {}, "calibrated": False}
+    told = of_masks(howsure.compare(model, x, y, **settings), "nll")
+    scored = []
+    for seed in range(16):
+        both = {
+            name: howsure.assess(model, x, outputs="values", method=method, seed=seed)
+            for name, method in methods.items()
+        }
+        comparison = howsure.Comparison.of_results(both, y, calibrated=False)
+        scored.append(comparison.score("MC dropout", "nll").value)
+    apart = np.std(scored, ddof=1)
+    assert 0.6 * apart < told < 3 * apart
+
+
 def test_balance_is_the_error_of_the_answers_beside_that_of_independent_passes():
     values = np.random.default_rng(0).dirichlet(np.ones(CLASSES), size=(PASSES, ROWS))
     groups = Groups()
 
     class Job:
         total = ROWS
-        outcome = type("Outcome", (), {"columns": (CLASSES,), "width": CLASSES, "precision": np.float64})
+        outcome = type(
+            "Outcome",
+            (),
+            {"columns": (CLASSES,), "width": CLASSES, "precision": np.float64, "has_unit": False},
+        )
 
     groups.begin(Job)
     groups.hear(np.arange(ROWS), values, PASSES)
