@@ -123,7 +123,7 @@ def test_intervals_hold_the_difference_of_very_many_passes(rows):
         (low, high), (narrow, wide) = ((each.low, each.high) for each in both)
         held += low <= exact <= high
         by_rows += narrow <= exact <= wide
-    assert held >= 27 > by_rows
+    assert held >= 22 > by_rows  # 27 and 12 here; so few passes are also worse on average
 
 
 def test_masks_count_in_all_that_is_told(rows):
