@@ -47,6 +47,7 @@ class Groups:
     _outcome: Outcome | None = None
     _sums: Floats = field(default_factory=lambda: np.zeros(0))  # of values, then of their squares
     _parts: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
+    _of_member: dict[int, Integers] = field(default_factory=dict)
     _found: list[Estimates] = field(default_factory=list)
 
     def begin(self, job: Job) -> None:
@@ -59,8 +60,8 @@ class Groups:
         self._sums = np.zeros((GROUPS, most, *shape), outcome.precision)
         self._parts = np.zeros((GROUPS, most), np.int64)
 
-    def hear(self, numbers: Integers, values: Floats, parts: int) -> None:
-        """Add passes (W, n, …, K); see `howsure.sampling.run.Hear`."""
+    def hear(self, numbers: Integers, values: Floats, parts: int, member: int = 0) -> None:
+        """Add passes (W, n, …, K); see `howsure.sampling.run.Hear`. Members have the same masks."""
         there = np.isin(numbers, self.rows)
         if not there.any():
             return
@@ -68,8 +69,10 @@ class Groups:
         values = values[:, there]
         if self.has_spread:
             values = np.concatenate([values, values**2], axis=-1)
+        had = self._of_member.setdefault(member, np.zeros_like(self.rows))
         for part in np.split(values, parts):
-            group = self._parts[:, at].sum(axis=0) % GROUPS
+            group = had[at] % GROUPS
+            had[at] += 1
             self._sums[group, at] += part.mean(axis=0)
             self._parts[group, at] += 1
 
@@ -89,7 +92,12 @@ class Groups:
 
     @property
     def balance(self) -> float:
-        """b, the errors of the answers in units of those of independent groups; 1 where unknown."""
+        """b, the errors of the answers in units of those of independent groups; 1 where unknown.
+
+        So it is of several members, whose answers also have the error that there are few of them.
+        """
+        if len(self._of_member) > 1:
+            return 1.0
         (whole, _), squares = self._moments(), 0.0
         for group in range(self.count):
             squares += float(np.sum((self._moments(group)[0] - whole) ** 2, dtype=np.float64))
@@ -128,9 +136,9 @@ class Groups:
 
 @dataclass(frozen=True)
 class InGroups:
-    """MC dropout whose passes are kept in groups."""
+    """A method that draws masks, with its passes kept in groups."""
 
-    method: MCDropout
+    method: Method
     groups: Groups
 
     @property
@@ -172,5 +180,6 @@ def contributions(without: Sequence[Mapping[Any, float]], balance: float) -> dic
 
 
 def in_groups(method: Method, groups: Groups) -> Method:
-    """The method with its passes kept in groups, if it draws masks; else as it is."""
-    return InGroups(method, groups) if type(method) is MCDropout else method
+    """The method with its passes kept in groups, if it or each of its members draws masks; else as it is."""
+    drawn = isinstance(getattr(method, "each", method), MCDropout)
+    return InGroups(method, groups) if drawn else method

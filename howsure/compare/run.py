@@ -381,10 +381,10 @@ def _assessed(
             rows = sets.called if which == AS_THEY_ARE else of_set
             told_of = course.of_one(sets.lengths[which])
             asked = Changed(sets.moves[which], method) if which in sets.moves else method
-            if which in sets.alike and which not in sets.moves and request.tile is None:
-                asked = in_groups(method, groups.setdefault(which, Groups()))
             if hearing is not None and which == AS_THEY_ARE:
                 asked = Heard(method.others, method.each, hearing)  # type: ignore[attr-defined]
+            if which in sets.alike and which not in sets.moves and request.tile is None:
+                asked = in_groups(asked, groups.setdefault(which, Groups()))
             blocks = _Timed(partial(streamed, model, rows, asked, request, told_of))
             place = Path(folder) / str(number)
             place.mkdir()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,8 @@ def begin_members(
     begun = list[Passes]()
     for number, job in enumerate(jobs):
         with of_member(called, number):
-            begun.append(each.begin(job))
+            heard = None if jobs[0].hear is None else partial(jobs[0].hear, member=number)
+            begun.append(each.begin(replace(job, hear=heard)))
     outcome, looked = jobs[0].outcome, False
 
     def draw(numbers: Integers, progress: Progress) -> Estimates:

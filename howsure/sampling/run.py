@@ -23,9 +23,10 @@ Integers = NDArray[np.int64]
 Chunk = tuple[Integers, Any]
 """Positions of rows that run together, and the trunk of all passes over them."""
 
-Hear = Callable[[Integers, Floats, int], None]
+Hear = Callable[..., None]
 """Called with the numbers (n,) of rows, passes (W, n, …, K) over them, and into how many parts these divide,
-one after the other, that have no mask in common."""
+one after the other, that have no mask in common; and with the `member` whose passes they are, where there are
+several."""
 
 ChunksOf = Callable[[Integers], Iterator[Chunk]]
 """Yields the rows at given positions, chunk by chunk."""

@@ -126,6 +126,19 @@ def test_intervals_hold_the_difference_of_very_many_passes(rows):
     assert held >= 22 > by_rows  # 27 and 12 here; so few passes are also worse on average
 
 
+def test_members_share_masks_too(rows):
+    """An ensemble of twice the same network has the error of the network alone, but for the balance."""
+    settings = {"passes": PASSES, "balanced": False}
+    one = compared(rows, **settings)
+    ensemble = howsure.Ensemble([network()], each=howsure.MCDropout(**settings))
+    with pytest.warns(howsure.HowsureWarning, match="the same network"):
+        two = howsure.compare(
+            network(), *rows, methods={"softmax": howsure.Softmax(), "MC dropout": ensemble}, shifts={}
+        )
+    ratio = of_masks(two, "nll") / of_masks(one, "nll")
+    assert ratio == pytest.approx(1, abs=0.15)  # what independent passes show of their balance
+
+
 def test_masks_count_in_all_that_is_told(rows):
     comparison = compared(rows, passes=4, balanced=False)
     masks = len(comparison.masks["MC dropout"]["nll", AS_THEY_ARE])
