@@ -60,8 +60,8 @@ class Comparable:
     def minus(self, other: Comparable) -> dict[str, Score]:
         """Paired differences of all scores that both have, this less the other, row by row.
 
-        Each interval holds in 95 % of cases by itself. To pick the best of several, use `howsure.compare`:
-        its intervals hold together.
+        Each interval holds in 95 % of cases by itself, over rows, with the masks that were drawn. To pick the
+        best of several, use `howsure.compare`: its intervals hold together, and allow for other masks.
 
         Raises:
             InputError: The two are not of the same rows with the same labels.
