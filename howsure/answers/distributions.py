@@ -12,6 +12,7 @@ each of them has the error of a plain mean.
 from __future__ import annotations
 
 from abc import abstractmethod
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -54,13 +55,13 @@ class Distributions(Outcome):
         total, own = self.cross_entropy(values, reference), self.entropy(values)
         return np.concatenate([total, own, total - own], axis=-1)
 
-    @property
+    @cached_property
     def families(self) -> tuple[int, ...]:
         """(C,) 0 for probabilities, 1 to 3 for the entropies."""
         of_entropies = (number for number in (1, 2, 3) for _ in range(self.distributions))
         return (*(0 for _ in range(self.width)), *of_entropies)
 
-    @property
+    @cached_property
     def least_error(self) -> tuple[float, ...]:
         """(C,) the floors of probabilities and of entropies."""
         return tuple(ENTROPY_ERROR_FLOOR if family else ERROR_FLOOR for family in self.families)

@@ -26,7 +26,8 @@ training steps show less of it. Rows that are less far off may just be of anothe
 def some_of(rows: Sequence[Array], count: int = ROWS) -> list[Array]:
     """A few rows (n, …) of all inputs, spread evenly over them."""
     total = len(rows[0])
-    return [array[np.linspace(0, total - 1, min(count, total)).astype(np.int64)] for array in rows]
+    at = slice(None) if total <= count else np.linspace(0, total - 1, count).astype(np.int64)
+    return [array[at] for array in rows]
 
 
 def untouched(mean: Array, variance: Array) -> bool:

@@ -39,9 +39,9 @@ class Networks:
             thin: Makes the networks.
         """
         with self._one_at_a_time:
-            if key in self._found:
+            if (found := self._found.get(key)) is not None:
                 self._found.move_to_end(key)
-                return self._found[key][0]
+                return found[0]
         drawn = masks()
         networks, size = thin(drawn), sum(mask.nbytes for mask in drawn)
         with self._one_at_a_time:

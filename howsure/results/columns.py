@@ -157,12 +157,11 @@ class Column:
         if given.dtype.kind not in _KINDS[self.type]:
             raise self._wrong(self.type, f"values of type {given.dtype}")
         if self.type in _NUMBERS:
-            low, high = np.fmin.reduce(given, axis=None), np.fmax.reduce(given, axis=None)
-            if not self.unknown and given.dtype.kind == "f" and np.isnan(given.max()):
-                low = np.nan
+            least = np.fmin if self.unknown else np.minimum
+            low, high = float(least.reduce(given, axis=None)), float(np.fmax.reduce(given, axis=None))
             most = self.most(names) if callable(self.most) else self.most
             inside = self.least - ROUNDING <= low and high <= most + ROUNDING * max(1.0, abs(most))
-            if not (inside or (self.unknown and np.isnan(low))) or np.isinf([low, high]).any():
+            if not (inside or (self.unknown and math.isnan(low))) or math.isinf(low) or math.isinf(high):
                 raise self._wrong(self._range(most), f"values from {low:.6g} to {high:.6g}")
         return np.asarray(given, dtype=None if self.type == STRING else self.type)
 

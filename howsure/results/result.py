@@ -296,6 +296,8 @@ class Result(Shown, Generic[OneRow]):
         if not parts or not all(isinstance(part, cls) and type(part) is type(parts[0]) for part in parts):
             received = ", ".join(sorted({type(part).__name__ for part in parts})) or "none"
             raise InputError("These parts cannot be joined", expected=expected, received=received)
+        if len(parts) == 1:
+            return parts[0]
         most = max(parts, key=lambda part: len(part._arrays))
         parts = [part._with_columns_of(most) for part in parts]
         optional = " or ".join(
@@ -319,8 +321,6 @@ class Result(Shown, Generic[OneRow]):
                     received=_as_json(getattr(other, name))[:100],
                     hint="Assess their rows with one and the same plan" if name == "plan" else None,
                 )
-        if len(parts) == 1:
-            return parts[0]
         shared = [name for name in parts[0]._arrays if all(name in part._arrays for part in parts)]
         each = {name: [part._arrays[name] for part in parts] for name in shared}
         each |= {name: _as_wide(each[name]) for name in cls._of_networks() if name in each}

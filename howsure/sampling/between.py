@@ -204,9 +204,10 @@ def spread_error(mean: Floats, spread: Floats, passes: Floats, kurtosis: Floats)
     known = passes >= LEAST_PASSES - 1e-9
     count = np.where(known, passes, LEAST_PASSES)
     error, most = np.zeros_like(spread), np.sqrt(mean * (1 - mean))
+    wider = widening(np.rint(count))[:, None]
     for _ in range(2):
         reached = np.minimum(spread + 1.96 * error, most)
-        again = np.sqrt(spread_variance(mean, reached, count, kurtosis)) * widening(np.rint(count))[:, None]
+        again = np.sqrt(spread_variance(mean, reached, count, kurtosis)) * wider
         error = np.maximum(np.maximum(again, error), ERROR_FLOOR)
     return np.where(known[:, None], error, np.nan)
 

@@ -46,8 +46,9 @@ def sum_up(values: Floats, late: Sequence[int], outcome: Outcome) -> Estimate:
 def mean_late_variance(values: Floats, late: Sequence[int]) -> tuple[Floats, Floats, Floats]:
     """(n, …, C) mean, squared error from the last branching, and variance of one cell; see `sum_up`."""
     mean = values.mean(axis=0)
+    variance = ((values - mean) ** 2).mean(axis=0)  # as `var`, which computes the mean again
     if not late:
-        return mean, np.zeros_like(mean), values.var(axis=0)
+        return mean, np.zeros_like(mean), variance
     runs, total = len(values) // sum(late), sum(late)
     grouped = values.reshape(runs, total, *values.shape[1:])
     of_run = grouped.mean(axis=1)
@@ -59,7 +60,7 @@ def mean_late_variance(values: Floats, late: Sequence[int]) -> tuple[Floats, Flo
         start = stop
     # For each run of the late masks; then the mean over the runs.
     left = replicated(between, len(late), total).mean(axis=0) / runs
-    return of_run.mean(axis=0), left, values.var(axis=0)
+    return of_run.mean(axis=0), left, variance
 
 
 class Sums:

@@ -85,6 +85,30 @@ def test_a_module_is_examined_once(x):
     assert sum(ROWS) < once / 3
 
 
+class Counted(nn.Module):
+    """Counts its calls, and its answer goes by the count."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.calls = 0
+        self.net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3))
+
+    def forward(self, x):
+        ROWS.append(len(x))
+        self.calls += 1
+        return self.net(x) * self.calls
+
+
+def test_a_prediction_changes_nothing_for_the_passes_that_are_compared_after_it(x):
+    model = Counted().eval()
+    first = probabilities(model, x)
+    ROWS.clear()
+    assert np.array_equal(probabilities(model, x), first)
+    assert len(ROWS) < 5  # else it was examined again
+    assert not model.calls
+
+
 def test_rows_of_another_form_are_examined(x):
     model = Counting().eval()
     probabilities(model, x)

@@ -14,8 +14,9 @@ from __future__ import annotations
 import json
 import operator
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import keras
@@ -63,16 +64,10 @@ class Dependencies:
 
     def is_still(self, model: Any, program: Program, settings: Sequence[Any]) -> bool:
         """True if the model still has this state."""
-        operations = [step.operation for step in program.steps]
-        if any(a is not b for a, b in zip(operations, self.objects, strict=False)):
+        if any(step.operation is not one for step, one in zip(program.steps, self.objects, strict=False)):
             return False
         now = Dependencies.at(model, program, settings)
-        same = len(now.objects) == len(self.objects)
-        return (
-            same
-            and all(a is b for a, b in zip(now.objects, self.objects, strict=True))
-            and now.settings == self.settings
-        )
+        return list(map(id, now.objects)) == list(map(id, self.objects)) and now.settings == self.settings
 
 
 def _plain(value: Any) -> Any:
@@ -90,7 +85,7 @@ class Glance:
     """
 
     def __init__(self, layers: Sequence[Any]) -> None:
-        self._held: list[tuple[Collection[Any], list[Any]]] = []
+        self._holders, self._held = list[Collection[Any]](), list[list[Any]]()
         self.sees_all = True
         self._cache = vars(layers[0]).get(ATTRIBUTE)
         for layer in layers:
@@ -98,14 +93,15 @@ class Glance:
 
     def is_still(self) -> bool:
         """True if all of it holds the same objects as before."""
-        return all(
-            len(holder) == len(held) and all(map(operator.is_, _inside(holder), held))
-            for holder, held in self._held
+        return list(map(len, self._holders)) == list(map(len, self._held)) and all(
+            map(operator.is_, chain.from_iterable(self._holders), chain.from_iterable(self._held))
         )
 
     def _hold(self, holder: Any, depth: int) -> None:
-        held = list(_inside(holder))
-        self._held.append((holder, held))
+        inside = holder.values() if isinstance(holder, dict) else holder
+        held = list(inside)
+        self._holders.append(inside)
+        self._held.append(held)
         for value in held:
             if isinstance(value, np.ndarray):  # its numbers may change in place
                 self.sees_all = False
@@ -113,10 +109,6 @@ class Glance:
                 self._hold(value, depth - 1)
             elif depth and type(value).__module__.startswith("keras.") and not _is_looked_at(value):
                 self._hold(vars(value), depth - 1)
-
-
-def _inside(holder: Collection[Any]) -> Iterable[Any]:
-    return holder.values() if isinstance(holder, dict) else holder
 
 
 def _is_looked_at(value: Any) -> bool:

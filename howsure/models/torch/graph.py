@@ -32,7 +32,7 @@ from howsure.models.torch.draws import Place
 from howsure.models.torch.levels import MADE, leveled, needed
 from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times
 from howsure.models.torch.steps import Bound, Runner, Sizes, Step, apart, widened
-from howsure.models.torch.thinned_linear import Dropped, WrittenDown, thinned_linears
+from howsure.models.torch.thinned_linear import Dropped, ThinnedLinear, WrittenDown, thinned_linears
 from howsure.models.torch.tracer import Unsplittable, results_of
 from howsure.models.torch.value_kinds import tensors_in
 
@@ -65,6 +65,8 @@ class SplitTrunk:
     def take(self, positions: NDArray[np.int64]) -> SplitTrunk:
         """The trunk of the rows at these positions; positions may repeat."""
         start, count = int(positions[0]) if len(positions) else 0, len(positions)
+        if count == self.rows and (positions == np.arange(count)).all():
+            return self
         in_order = bool((np.diff(positions) == 1).all())
         index = torch.from_numpy(np.array(positions, dtype=np.int64))
 
@@ -144,7 +146,6 @@ class Split:
         self._forget(self._shared, keep={*self._crossing})
         self._forget(self._thinned, keep={self._output})
         self._made = self._find_made(made, steps)
-        self._linears = thinned_linears(self._runner, self._thinned, self._output)
         self._reducible = reducible(program, self._thinned, self._shared)
         self.levels = self._measured(steps, work)
         self.repeated = frozenset(step.call.place for step in self._thinned)
@@ -277,8 +278,12 @@ class Split:
     def again(self) -> Split:
         """The same levels for another call, with nothing remembered of weights."""
         other = copy.copy(self)
-        other._linears = thinned_linears(self._runner, self._thinned, self._output)
+        vars(other).pop("_linears", None)
         return other
+
+    @functools.cached_property
+    def _linears(self) -> list[ThinnedLinear]:
+        return thinned_linears(self._runner, self._thinned, self._output)
 
     def made(self, level: int, drawn: bool, sizes: Sizes) -> dict[Slot, Tensor]:
         """The values that steps of a level read, but that depend on neither rows nor masks."""

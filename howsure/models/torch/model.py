@@ -39,7 +39,6 @@ from howsure.models.torch.inputs import InputForm, calls_for, exported_for, name
 from howsure.models.torch.output_activation import LINEAR, RESCALING, LastLayer
 from howsure.models.torch.snapshot import Snapshot, as_found, drawing_in_the_open, switch
 from howsure.models.torch.value_kinds import tensors_in
-from howsure.sites import Site
 from howsure.words import listed
 
 Array = NDArray[Any]
@@ -90,8 +89,7 @@ def check_module(model: Any) -> nn.Module:
             expected="a program for any number of rows",
             hint="Export it with dynamic_shapes=({0: torch.export.Dim('rows')},)",
         )
-    tensors = dict([*module.named_parameters(), *module.named_buffers()])
-    for name, tensor in tensors.items():
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
         if torch.nn.parameter.is_lazy(tensor) or tensor.is_meta:
             raise ModelError(
                 f"Module '{name_of(module)}' has no weights yet: '{name}' is empty",
@@ -178,11 +176,8 @@ class TorchTrunk:
 
     def join(self, others: Sequence[TorchTrunk]) -> TorchTrunk:
         """These rows and others, in order."""
-        return TorchTrunk(
-            tuple(
-                torch.cat(parts) for parts in zip(self.parts, *(each.parts for each in others), strict=True)
-            )
-        )
+        parts = zip(self.parts, *(each.parts for each in others), strict=True)
+        return TorchTrunk(tuple(map(torch.cat, parts)))
 
 
 class TorchModel:
@@ -194,6 +189,7 @@ class TorchModel:
     Attributes:
         whole_because: Why passes run through the whole module.
         told: Facts from elsewhere, such as a wrapper, as fields of `ModelInfo`.
+        inside: Snapshot of the scope in which several runs follow one another, or None.
     """
 
     def __init__(self, examination: Examination) -> None:
@@ -202,6 +198,7 @@ class TorchModel:
         self.name = name_of(self.module)
         self.whole_because = "what it draws is not drawn for each row by itself"
         self.told: dict[str, Any] = {}
+        self.inside: Snapshot | None = None
 
     # --- what it is ---------------------------------------------------------------------------
 
@@ -225,7 +222,7 @@ class TorchModel:
             ending=found.ending,
             trained_for=said.trained_for,
             rescales=found.rescales,
-            layers=tuple(self._layers()),
+            layers=self.layers,
             unswitchable=found.left,
             loss=said.loss,
             loss_takes=said.loss_takes,
@@ -238,25 +235,21 @@ class TorchModel:
             compiles=False,
         )
 
-    def _layers(self) -> list[LayerInfo]:
+    @functools.cached_property
+    def layers(self) -> tuple[LayerInfo, ...]:
         """The calls of modules that compute something themselves."""
         found = self.examination
-        sites: dict[str, Site] = {}
-        for place in found.places:
-            sites.setdefault(place.site.name.partition(":")[0], place.site)
-        notes = {
-            each.name.partition(":")[
-                0
-            ]: f"{'cannot be done right' if each.refused else 'stays fixed'}: {each.what}"
-            for each in found.left
-        } | {name.partition(":")[0]: f"stays fixed: {KEPT_OFF}" for name in found.kept_off}
+        sites = {place.site.name.partition(":")[0]: place.site for place in reversed(found.places)}
+        how = {True: "cannot be done right", False: "stays fixed"}
+        notes = {each.name.partition(":")[0]: f"{how[each.refused]}: {each.what}" for each in found.left}
+        notes |= {name.partition(":")[0]: f"{how[False]}: {KEPT_OFF}" for name in found.kept_off}
         notes |= dict.fromkeys(found.keep_off, KEPT_OFF_BY_CALLER)
         calls = [
             each
             for each in found.calls
             if not each.holds or each.draws or each.multiply_adds or each.name in sites
         ]
-        return [
+        return tuple(
             LayerInfo(
                 name=each.name,
                 kind=name_of(each.module),
@@ -267,7 +260,7 @@ class TorchModel:
                 repeated=bool(found.places),
             )
             for each in calls
-        ]
+        )
 
     def times_larger(self, rows: Sequence[Array]) -> float | None:
         """How many times larger rows are than the training rows; see `ScaledModel`."""
@@ -301,12 +294,10 @@ class TorchModel:
     def predict(self, rows: Sequence[Array]) -> NDArray[np.float32]:
         """Raw outputs (n, …) without randomness, for inputs (n, …) in the module's input types."""
         tensors = self._tensors(rows)
-        with self.as_found():
+        found = self.examination
+        with self.as_found(), Draws(middle, found.fixed) if found.always else contextlib.nullcontext():
             switch(self.module, ())
-            if not self.examination.always:
-                return _in_numpy(self.call.run(self.module, tensors))
-            with Draws(middle, self.examination.fixed):
-                return _in_numpy(self.call.run(self.module, tensors))
+            return _in_numpy(self.call.run(self.module, tensors))
 
     def features(self, rows: Sequence[Array]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Input (n, F) of the last linear layer, and the logits (n, K) before the activation."""
@@ -349,7 +340,7 @@ class TorchModel:
     def as_found(self) -> AbstractContextManager[Snapshot]:
         """A scope without gradients; module and seeds are restored at its end."""
         found = self.examination
-        return as_found(self.module, found.restless, elsewhere=found.elsewhere)
+        return self.inside or as_found(self.module, found.restless, elsewhere=found.elsewhere)
 
     def in_precision(self, precision: str) -> TorchModel:
         """The adapter itself, since it has one precision."""
@@ -397,10 +388,8 @@ def _in_numpy(tensor: Tensor) -> NDArray[np.float32]:
 
 def _note(call: ModuleCall) -> str | None:
     """Why a module that could drop stays fixed, or None."""
-    rate = getattr(call.module, "p", None)
-    if isinstance(call.module, nn.modules.dropout._DropoutNd) and rate == 0:
-        return "stays fixed: its rate is 0"
-    return None
+    off = isinstance(call.module, nn.modules.dropout._DropoutNd) and call.module.p == 0
+    return "stays fixed: its rate is 0" if off else None
 
 
 # --- features -----------------------------------------------------------------------------------------

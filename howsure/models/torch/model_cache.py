@@ -18,8 +18,10 @@ import torch
 from torch import nn
 
 from howsure import tuning
+from howsure.models.protocol import LayerInfo
 from howsure.models.torch.examine import Examination
 from howsure.models.torch.inputs import InputForm
+from howsure.models.torch.model import TorchModel
 from howsure.models.torch.snapshot import one_at_a_time
 
 DEPTH = 3
@@ -34,12 +36,14 @@ class Cached:
         examination: Results of examining it, without the module.
         split: Its levels, or None if passes run whole.
         whole_because: As in `TorchModel`.
+        layers: As in `TorchModel`.
         state: The state of the module.
     """
 
     examination: Examination
     split: Any
     whole_because: str
+    layers: tuple[LayerInfo, ...]
     state: Any
 
 
@@ -56,31 +60,29 @@ def kept(module: nn.Module, ways: Iterable[Way]) -> tuple[InputForm, Cached] | N
         ref, of_module = _KEPT.get(id(module), (None, OrderedDict()))
         if ref is None or ref() is not module:
             return None
-        way = next((each for each in ways if each in of_module), None)
-        if way is None:
-            return None
-        found = of_module[way]
-        if found.state != state_of(module):
-            forget(module)
-            return None
-        of_module.move_to_end(way)
-    call = replace(found.examination, module=module, calls=_calls(found.examination, None, module))
-    return way[0], replace(found, examination=call)
+        for way in ways:
+            if (found := of_module.get(way)) is not None:
+                if found.state == state_of(module):
+                    of_module.move_to_end(way)
+                    return way[0], replace(found, examination=_moved(found.examination, None, module))
+                forget(module)
+                break
+    return None
 
 
-def keep(way: Way, examination: Examination, split: Any, whole_because: str) -> None:
+def keep(way: Way, model: TorchModel) -> None:
     """Keep findings about a module; if there are too many, those not used for longest go."""
-    module = examination.module
+    module, examination = model.module, model.examination
     if isinstance(module, torch.jit.ScriptModule):
         return
-    number, nothing = id(module), None
-    without: Any = {"module": nothing, "calls": _calls(examination, module, nothing)}
-    bare = replace(examination, **without)
+    number, bare = id(module), _moved(examination, module, None)
     with one_at_a_time:
         if number not in _KEPT:
             _KEPT[number] = weakref.ref(module, lambda _: _KEPT.pop(number, None)), OrderedDict()
         of_module = _KEPT[number][1]
-        of_module[way] = Cached(bare, split, whole_because, state_of(module))
+        of_module[way] = Cached(
+            bare, getattr(model, "split", None), model.whole_because, model.layers, state_of(module)
+        )
         if len(of_module) > tuning.KEPT_GRAPHS:
             of_module.popitem(last=False)
 
@@ -90,36 +92,39 @@ def forget(module: nn.Module) -> None:
     _KEPT.pop(id(module), None)
 
 
-def _calls(examination: Examination, before: Any, after: Any) -> Any:
-    """The calls of modules, with one module in place of another."""
-    return tuple(replace(each, module=after) if each.module is before else each for each in examination.calls)
+def _moved(examination: Examination, before: Any, after: Any) -> Examination:
+    """The findings about one module as those about another one."""
+    calls = (replace(each, module=after) if each.module is before else each for each in examination.calls)
+    return replace(examination, module=after, calls=tuple(calls))
 
 
 def state_of(module: nn.Module) -> Any:
     """All that is compared of a module: its modules, and their attributes except training flags."""
     return [
-        (path, type(each), [(name, _shown(value, DEPTH)) for name, value in _attributes(each)])
+        (
+            path,
+            type(each),
+            [(name, _shown(value, DEPTH)) for name, value in vars(each).items() if name != "training"],
+        )
         for path, each in module.named_modules()
     ]
 
 
-def _attributes(module: nn.Module) -> list[tuple[str, Any]]:
-    return [(name, value) for name, value in vars(module).items() if name != "training"]
-
-
 def _shown(value: Any, depth: int) -> Any:
     """Something that is equal if a value is the same as before."""
+    kind = type(value)
+    if depth and isinstance(value, dict):
+        pairs = value.items() if value else ()
+        return kind, [(_shown(name, 0), _shown(each, depth - 1)) for name, each in pairs]
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
-        return type(value), value
-    if isinstance(value, torch.Tensor):
+        return kind, value
+    if depth and isinstance(value, (list, tuple)):
+        return kind, [_shown(each, depth - 1) for each in value]
+    if isinstance(value, torch._C.TensorBase):  # of a torch.Tensor, PyTorch asks in Python
         version = -1 if value.is_inference() else value._version
-        return id(value), version, value.dtype, value.device, tuple(value.shape), value.requires_grad
+        return id(value), version, value.dtype, value.device, value.shape, value.requires_grad
     if isinstance(value, nn.Module) or depth == 0:
         return id(value)
-    if isinstance(value, (list, tuple)):
-        return type(value), [_shown(each, depth - 1) for each in value]
-    if isinstance(value, dict):
-        return type(value), [(_shown(name, 0), _shown(each, depth - 1)) for name, each in value.items()]
     if isinstance(value, type) or callable(value) or not hasattr(value, "__dict__"):
         return id(value)
     return id(value), [(name, _shown(each, depth - 1)) for name, each in vars(value).items()]

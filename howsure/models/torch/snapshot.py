@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import operator
 import pickle
 import random
 import sys
 import threading
 from collections.abc import Collection, Iterator
 from types import CellType, FunctionType
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ _Kind = TypeVar("_Kind")
 
 
 class Snapshot:
-    """The state of a module before it runs.
+    """The state of a module before it runs; a scope that seeds its generators, and restores it at its end.
 
     Args:
         module: The module.
@@ -53,14 +54,15 @@ class Snapshot:
     """
 
     def __init__(self, module: nn.Module, parameters: Collection[str] | None) -> None:
-        modules = list(module.modules())
+        self._module, modules = module, list(module.modules())
         self._flags = [(each, each.training) for each in modules]
         self._learns = [(each, each.requires_grad) for each in module.parameters()]
         self._dicts: list[tuple[dict[str, Any], dict[str, Any]]] = []
         for each in modules:
             if not isinstance(each, torch.jit.ScriptModule):
-                of_torch = (vars(each)[name] for name in _DICTS if name in vars(each))
-                self._dicts += [(found, dict(found)) for found in (vars(each), *of_torch)]
+                held = vars(each)
+                found = (held, *(held[name] for name in _DICTS if name in held))
+                self._dicts += [(one, dict(one) if one else {}) for one in found]
         named, plain = module.named_parameters(), attributes(module, torch.Tensor)
         wanted = [pair for pair in named if parameters is None or pair[0] in parameters]
         self._tensors = [
@@ -71,19 +73,24 @@ class Snapshot:
         self.changed: set[str] = set()
         self.sets = False
 
+    def __enter__(self) -> Self:
+        seed(self._module, OUR_SEED)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.restore()
+
     def restore(self) -> None:
         """Restore everything that has changed."""
         for now, before in self._dicts:
-            for key in [key for key in now if key not in before]:
-                del now[key]
-                self.sets = True
-            for key, value in before.items():
-                if now.get(key, _MISSING) is not value:
-                    now[key] = value
-                    self.sets = self.sets or key != "training"
-            if list(now) != list(before):  # the order matters: hooks run in it, and weights are saved in it
-                now.clear()
-                now.update(before)
+            if not (now or before) or (
+                list(now) == list(before) and all(map(operator.is_, now.values(), before.values()))
+            ):
+                continue
+            names = (now.keys() | before.keys()) - {"training"}
+            self.sets |= any(now.get(name, _MISSING) is not before.get(name, _MISSING) for name in names)
+            now.clear()  # the order matters: hooks run in it, and weights are saved in it
+            now.update(before)
         for module, flag in self._flags:
             if module.training is not flag:
                 module.training = flag
@@ -112,13 +119,8 @@ def as_found(
     """
     moving = elsewhere or parameters is None
     others = seeds_of_others_kept() if moving else contextlib.nullcontext()
-    with one_at_a_time, others, _seeds_kept(module), torch.inference_mode(False), torch.no_grad():
-        seed(module, OUR_SEED)
-        snapshot = Snapshot(module, parameters)
-        try:
-            yield snapshot
-        finally:
-            snapshot.restore()
+    with one_at_a_time, others, _without_gradients(module), Snapshot(module, parameters) as snapshot:
+        yield snapshot
 
 
 def switch(module: nn.Module, training: Collection[int]) -> None:
@@ -167,7 +169,8 @@ def drawing_in_the_open(module: nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _seeds_kept(module: nn.Module) -> Iterator[None]:
+def _without_gradients(module: nn.Module) -> Iterator[None]:
+    """A scope without gradients; the seeds of PyTorch and of the module are restored at its end."""
     device = device_of(module)
     ours = torch.get_rng_state()
     theirs = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
@@ -177,7 +180,8 @@ def _seeds_kept(module: nn.Module) -> Iterator[None]:
         (each, each.bit_generator.state) for _, each in generators if isinstance(each, np.random.Generator)
     ]
     try:
-        yield
+        with torch.inference_mode(False), torch.no_grad():
+            yield
     finally:
         torch.set_rng_state(ours)
         for of_module, state in of_torch:
@@ -241,7 +245,7 @@ def attributes(module: nn.Module, kind: type[_Kind] | tuple[type[_Kind], ...]) -
         for path, each in module.named_modules()
         if not isinstance(each, torch.jit.ScriptModule)
         for name, value in vars(each).items()
-        if isinstance(value, kind)
+        if issubclass(type(value), kind)  # `isinstance` of a generator takes PyTorch long
     ]
 
 

@@ -21,7 +21,7 @@ from howsure.data.dummy_rows import made_up_rows
 from howsure.data.rows import check_rows
 from howsure.models.choose_output import Output
 from howsure.models.networks import Networks
-from howsure.models.protocol import FLOAT32, Level, Limits, ModelInfo
+from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits
 from howsure.models.torch import model as whole_modules
 from howsure.models.torch.check_passes import Tried
 from howsure.models.torch.dry_run import same
@@ -71,8 +71,7 @@ def adapt(
         model, x, gaussian_noise=gaussian_noise, keep_off=keep_off, output=output
     )
     ready = split_or_whole(adapted)
-    split = ready.split if isinstance(ready, SplitModel) else None
-    keep((ready.call, gaussian_noise, keep_off), ready.examination, split, ready.whole_because)
+    keep((ready.call, gaussian_noise, keep_off), ready)
     return ready, rows
 
 
@@ -86,14 +85,16 @@ def _again(found: Cached, rows: Sequence[Array]) -> TorchModel | None:
     model.whole_because = found.whole_because
     try:
         some = rows if len(rows[0]) else made_up_rows(model.call.specs, rows)
-        model.predict([array[:1] for array in some])
-        if tried is not None and not _agree(model, tried):
-            return None
+        with model.as_found() as model.inside:
+            model.predict([array[:1] for array in some])
+            if tried is not None and not _agree(model, tried):
+                return None
     except Exception:  # examining says why
         return None
-    if found.split is None:
-        return model
-    return (SplitModel if found.split.asks is None else AskingModel)(model, found.split.again())
+    if found.split is not None:
+        model = (SplitModel if found.split.asks is None else AskingModel)(model, found.split.again())
+    model.inside, model.layers = None, found.layers
+    return model
 
 
 def split_or_whole(model: TorchModel) -> TorchModel:
@@ -136,9 +137,9 @@ class SplitModel(TorchModel):
         self.split = split
 
     @functools.cached_property
-    def _facts(self) -> ModelInfo:
-        info, again = super()._facts, self.split.repeated
-        return replace(info, layers=tuple(replace(one, repeated=one.name in again) for one in info.layers))
+    def layers(self) -> tuple[LayerInfo, ...]:
+        """The calls of modules that compute something themselves."""
+        return tuple(replace(one, repeated=one.name in self.split.repeated) for one in super().layers)
 
     @functools.cached_property
     def levels(self) -> tuple[Level, ...]:

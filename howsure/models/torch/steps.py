@@ -182,7 +182,7 @@ class Runner:
         if not isinstance(results, (tuple, list)):
             results = (results,)
         if step.op is step.call.op:
-            return list(results)
+            return results  # type: ignore[no-any-return]
         # An operation that writes in place keeps the type of its target.
         kept = [slot if slot is None else self.program.values[slot].dtype for slot in step.call.outputs]
         return [
