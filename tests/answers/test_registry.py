@@ -18,10 +18,11 @@ KINDS = pytest.mark.parametrize("kind", answers(), ids=lambda kind: kind.name)
 
 
 @KINDS
-def test_the_result_and_what_is_fitted_to_it_are_public_names(kind):
+def test_the_result_its_rows_and_what_is_fitted_to_it_are_public_names(kind):
     parts = ("evaluate", "calibrate", "prediction_sets", "prediction_intervals", "abstain")
     fitted = [inspect.signature(kind.part(name)).return_annotation for name in parts if kind.has(name)]
-    assert {kind.result_type.__name__, *fitted} <= set(howsure.__all__)
+    row = type(case_of(kind.name).result[0])
+    assert {kind.result_type.__name__, row.__name__, *fitted} <= set(howsure.__all__)
 
 
 @KINDS
