@@ -4,28 +4,29 @@ import inspect
 import math
 from dataclasses import fields
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import howsure
-from howsure.answers.classes import scores as of_classes
-from howsure.answers.numbers import scores as of_numbers
-from howsure.answers.numbers.evaluate import TargetScores
-from howsure.answers.positions import scores as of_positions
+from howsure.answers.registry import named
 from howsure.compare.comparison import Comparison
 from howsure.judge.scores import OUTSIDE, Score
 from howsure.report.comparison import render_comparison
 from tests.golden.cases import CASES
+from tests.kinds import KINDS as ALL_KINDS
+from tests.kinds import of_kind
 from tests.report.made import Page
 
 GLOSSARY = (Path(__file__).parents[2] / "docs" / "words.md").read_text(encoding="utf-8")
 
 KINDS = {
-    "classes": (of_classes.METRICS, howsure.Evaluation, ("constant_accuracy", "accuracy_gain")),
-    "numbers": (of_numbers.METRICS, TargetScores, ()),
-    "positions": (of_positions.METRICS, howsure.DenseEvaluation, ("shares_held",)),
+    kind: (import_module(f"howsure.answers.{kind}.scores").METRICS, *of_kind(kind).scores)
+    for kind in ALL_KINDS
+    if find_spec(f"howsure.answers.{kind}.scores")
 }
 """By kind its scores, what holds them, and the fields there that are further scores."""
 
@@ -84,7 +85,7 @@ def test_the_notebook_shows_each(kind):
             assert (each.heading in words and each.good in words) or not shown, name
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if named(kind).has("compare")])
 def test_the_page_of_a_comparison_explains_each_that_it_shows(kind):
     comparison = comparison_of(kind)
     words = Page(render_comparison(comparison)).words

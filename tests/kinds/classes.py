@@ -10,6 +10,7 @@ from tests.kinds.kind import LIMITS, OUTCOME_NAMES, Golden, Kind, N, raw, shares
 class OneClass(Kind):
     name = "classes"
     risk = 0.6
+    scores = (howsure.Evaluation, ("constant_accuracy", "accuracy_gain"))
 
     def truth(self, said, random):
         return np.array([random.choice(3, p=p / p.sum()) for p in said.probabilities])

@@ -33,6 +33,7 @@ class Kind(ABC):
         constructor: The constructor that takes passes (S, N, …, K) and names.
         tolerance: The `tolerance` of `abstain`, or None.
         risk: The `risk` of `abstain`.
+        scores: The class whose fields are the scores that its `scores.py` defines, and fields beside them.
         doors: By names of methods that no other kind has, what is done there: see `tests/doors/doors.py`.
     """
 
@@ -46,6 +47,7 @@ class Kind(ABC):
     constructor: ClassVar[str] = "from_passes"
     tolerance: ClassVar[Any] = None
     risk: ClassVar[float] = 0.5
+    scores: ClassVar[tuple[type, tuple[str, ...]]]
     doors: ClassVar[dict[str, Any]] = {}
 
     @property

@@ -19,6 +19,7 @@ class SomeNumbers(Kind):
     constructor = "from_samples"
     tolerance: ClassVar = {"width": 8.0, "depth": 7.0}
     risk = 0.4
+    scores = (howsure.TargetScores, ())
 
     @property
     def outputs(self):

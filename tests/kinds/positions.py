@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 
+import howsure
 from howsure.answers.positions.outcome import Positions
 from tests.kinds.kind import LIMITS, OUTCOME_NAMES, SIDE, Golden, Kind, N, raw, shares, softmax, true_class
 
@@ -14,6 +15,7 @@ class ClassAtEachPosition(Kind):
     settings: ClassVar = {"keep": "probabilities"}
     tolerance = 0.8
     risk = 0.4
+    scores = (howsure.DenseEvaluation, ("shares_held",))
 
     def truth(self, said, random):
         p = said.probabilities.reshape(-1, 3).astype(float)
