@@ -80,6 +80,8 @@ class Page:
             page: Its figures and tables, from what was found.
         """
         order, found = list(known), self.figures()
+        if unknown := {*sys.argv[1:]} - {*order, "--page"}:
+            sys.exit(f"Not known: {', '.join(sorted(unknown))}. Known: {', '.join(order)}, --page.")
         for name in sys.argv[1:] or order:
             if name != "--page":
                 found[name] = look(name)

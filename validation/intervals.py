@@ -28,10 +28,7 @@ from howsure.answers.classes.evaluate import OUTSIDE
 from howsure.answers.classes.scores import of_probabilities
 from howsure.compare.comparison import Comparison
 from howsure.compare.findings import lead
-from howsure.compare.protocol import AS_THEY_ARE
 from howsure.judge import scores
-from howsure.judge.evaluate import evaluate
-from howsure.methods.softmax import Softmax
 from howsure.words import counted
 from validation import cross_fitted, promises
 
@@ -209,27 +206,10 @@ def look_at_intervals() -> dict[str, Any]:
 def compared(truth: Integers, logits: Sequence[Floats]) -> Comparison:
     """A comparison of methods that say this of the same rows; the first is the baseline."""
     said = {
-        f"method {number}": howsure.Certainty(
-            probabilities=softmax(each, axis=1),
-            mc_error=np.zeros_like(each),
-            expected_entropy=np.zeros(len(each)),
-            passes=np.ones(len(each), dtype=np.int64),
-            class_names=tuple("abcdefghij"[: each.shape[1]]),
-            row=np.arange(len(each)),
-        )
+        f"method {number}": howsure.Certainty.from_probabilities(softmax(each, axis=1))
         for number, each in enumerate(logits)
     }
-    return Comparison(
-        methods=tuple(said),
-        sets=(AS_THEY_ARE,),
-        outside=(),
-        evaluations={(name, AS_THEY_ARE): evaluate(each, truth) for name, each in said.items()},
-        against={},
-        costs={name: float(number) for number, name in enumerate(said)},
-        certainties=said,
-        truth=truth,
-        kinds=dict.fromkeys(said, Softmax()),
-    )
+    return Comparison.of_results(said, truth, calibrated=False)
 
 
 def taken(comparison: Comparison) -> bool:

@@ -343,22 +343,8 @@ def measure(name: str) -> Figures:
     return found
 
 
-def main(arguments: list[str]) -> None:
-    """Measure the networks that are named, or all, and write figures and page."""
-    figures = PAGE.figures()
-    wanted = [each for each in arguments if each != "--page"]
-    if unknown := sorted({*wanted} - {*NETWORKS}):
-        sys.exit(f"Not known: {', '.join(unknown)}. Known: {', '.join(NETWORKS)}, --page.")
-    if "--page" not in arguments:
-        if not camvid.DATA.exists():
-            print(f"CamVid was not run: there is no {camvid.DATA}.")
-            return
-        FOLDER.mkdir(exist_ok=True)
-        for name in wanted or NETWORKS:
-            figures[name] = measure(name)
-            PAGE.keep(figures)
-    PAGE.fill(segmentation_page.parts({name: figures[name] for name in NETWORKS}))
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    if "--page" not in sys.argv and not camvid.DATA.exists():
+        sys.exit(f"CamVid was not run: there is no {camvid.DATA}.")
+    FOLDER.mkdir(exist_ok=True)
+    PAGE.look_at(NETWORKS, measure, segmentation_page.parts)
