@@ -24,7 +24,6 @@ from benchmarks.docs import Page
 from howsure.compare.findings import chosen
 from howsure.sampling.outcome import Floats, Integers
 from validation.compare_numbers import count
-from validation.positions import result_of
 
 FIGURES = Page("compare-positions")
 DRAWS = 300
@@ -71,7 +70,10 @@ class World:
         names = [self.first, *(name for name in p if name != self.first)][: 2 if self.calibrated else None]
         partly = random.random(self.images) < self.left_out
         truth = np.where(partly[:, None, None] & (np.arange(SIDE) >= SIDE // 4), -1, truth)
-        return {name: result_of(np.stack([1 - p[name], p[name]], axis=-1), NAMES) for name in names}, truth
+        return {
+            name: howsure.DenseCertainty.from_probabilities(np.stack([1 - p[name], p[name]], axis=-1), NAMES)
+            for name in names
+        }, truth
 
     def _seen(self, random: np.random.Generator) -> tuple[dict[str, Floats], Integers]:
         """Each method sees a part of the log-odds, and averages over what it does not see."""

@@ -38,7 +38,6 @@ from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import simultaneous_reach
 from validation import intervals
 from validation.compare_positions import World as Images
-from validation.positions import result_of
 
 PAGE = Page("cross-fitted")
 
@@ -199,7 +198,9 @@ def images(rows: int, sharp: float) -> Iterator[Gains]:
     for draw in range(DRAWS_OF_MAPS):
         results, truth = of.draw(random)
         p = np.asarray(next(iter(results.values())).all_probabilities, dtype=np.float64) ** sharp
-        said = result_of(p / p.sum(axis=-1, keepdims=True), ("ground", "object"))
+        said = howsure.DenseCertainty.from_probabilities(
+            p / p.sum(axis=-1, keepdims=True), ("ground", "object")
+        )
         (mended,), *_ = OF_POSITIONS.calibrated(said, truth, seed=draw)
         scored = (OF_POSITIONS.scored(each, truth, 0) for each in (said, mended))
         yield gains_of(*scored, ("nll", "brier"))

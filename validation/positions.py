@@ -15,9 +15,8 @@ import howsure
 from benchmarks.docs import Page, percent, table
 from howsure.answers.positions.calibrate import METHODS
 from howsure.answers.positions.result import DenseCertainty
-from howsure.answers.verdict import top_two
-from howsure.sampling.outcome import Floats, Integers
-from howsure.statistics import entropy_of, proportion_interval
+from howsure.sampling.outcome import Integers
+from howsure.statistics import proportion_interval
 from validation import rare
 
 IMAGES, SIDE = 1500, 12
@@ -46,38 +45,7 @@ def population(seed: int = 0) -> tuple[DenseCertainty, Integers]:
     logits += 5 * gaussian_filter(random.normal(size=shape), (0, 0, 2, 2))
     logits += 0.5 * random.normal(size=(*shape[:2], 1, 1))
     p = np.exp(np.moveaxis(logits, 1, -1))
-    return result_of(p / p.sum(axis=-1, keepdims=True), NAMES), truth
-
-
-def result_of(p: Floats, names: tuple[str, ...]) -> DenseCertainty:
-    """A result with these probabilities (N, *P, K), as of one pass."""
-    p = p.astype(np.float32)  # type: ignore[assignment]
-    label, runner_up = top_two(p)
-    top, second = (np.take_along_axis(p, each[..., None], -1)[..., 0] for each in (label, runner_up))
-    share = np.stack([(label == k).mean(axis=(1, 2)) for k in range(len(names))], axis=1)
-    unknown, entropy = np.full(share.shape, np.nan), entropy_of(p.astype(np.float64)).astype(np.float32)
-    return DenseCertainty(
-        label=label.astype(np.int16),
-        runner_up=runner_up.astype(np.int16),
-        probability=top,
-        gap=top - second,
-        mc_error=np.zeros_like(top),
-        entropy=entropy,
-        expected_entropy=entropy,
-        settled=np.ones(top.shape, dtype=bool),
-        share=share,
-        share_error=unknown,
-        share_spread=unknown,
-        share_spread_error=unknown,
-        share_quantiles=np.repeat(unknown[..., None], 11, axis=-1),
-        overlap=unknown,
-        passes=np.ones(len(p), dtype=np.int64),
-        class_names=names,
-        row=np.arange(len(p)),
-        all_probabilities=p,
-        all_errors=np.zeros_like(p),
-        kind="image",
-    )
+    return howsure.DenseCertainty.from_probabilities(p / p.sum(axis=-1, keepdims=True), NAMES), truth
 
 
 def coverage_of_scores(result: DenseCertainty, truth: Integers) -> str:

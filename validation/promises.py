@@ -22,7 +22,6 @@ from howsure.answers.positions.result import DenseCertainty
 from howsure.errors import InputError
 from howsure.sampling.outcome import Floats
 from howsure.statistics import proportion_interval
-from validation.positions import result_of
 
 PAGE = Page("promises-kept")
 
@@ -82,7 +81,9 @@ def positions(random: np.random.Generator, rows: int) -> DenseCertainty:
     logit = 2 * hard * random.normal(size=(rows, SIDE, SIDE))
     truth = (random.random(logit.shape) < 1 / (1 + np.exp(-logit))).astype(np.int64)
     p = 1 / (1 + np.exp(-2 * logit))
-    result = result_of(np.stack([1 - p, p], axis=-1).astype(np.float32), ("no", "yes"))
+    result = howsure.DenseCertainty.from_probabilities(
+        np.stack([1 - p, p], axis=-1).astype(np.float32), ("no", "yes")
+    )
     return result.with_truth(truth)
 
 

@@ -32,7 +32,6 @@ from howsure.words import listed
 from validation.compare_numbers import is_too_often
 from validation.compared import Effect, Kind, Percentages, logits_of, mean_of
 from validation.intervals import world
-from validation.positions import result_of
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -326,7 +325,7 @@ def _together(networks: Sequence[Floats], truth: NDArray[Any]) -> Floats:
 def result_from(said: Floats, of: World, truth: NDArray[Any]) -> Any:
     """The result of one method."""
     if of.of_maps:
-        return result_of(softmax(said, axis=-1), tuple("012"))
+        return howsure.DenseCertainty.from_probabilities(softmax(said, axis=-1), tuple("012"))
     if truth.dtype == np.float64:
         return howsure.RegressionCertainty.from_mean_std(*said.T)
     return howsure.Certainty.from_probabilities(softmax(said, axis=1))
