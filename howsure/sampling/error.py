@@ -338,7 +338,8 @@ class EarlyError:
             passes: T of the row.
             columns: The quantities that the errors of the columns follow.
         """
-        w, q = undecided(columns.goes_by(mean)), unseen(mean, columns)
+        p = columns.goes_by(mean)
+        w, q = undecided(p), unseen(p)
         v = np.minimum(w + w**2, 1)
         moved = columns.moves(q) ** 2
         late_usual = _usual(self.usual_late, q, moved, columns)
@@ -394,9 +395,8 @@ def undecided(p: Floats) -> Floats:
     return 2 * np.sqrt(np.maximum(p * (1 - p), 0))
 
 
-def unseen(mean: Floats, columns: Columns) -> Floats:
+def unseen(p: Floats) -> Floats:
     """(…, C) q = p (1 − p) + `UNSEEN`, by which the usual errors of nearly certain rows go."""
-    p = columns.goes_by(mean)
     q: Floats = p * (1 - p) + UNSEEN
     return q
 

@@ -128,7 +128,7 @@ class Sums:
         self.add(Estimate(means, np.zeros_like(means), variances, len(values)), rows)
         self.count(values, rows)
 
-    def of_rows(self, rows: Integers | slice = slice(None)) -> Units:
+    def of_rows(self, rows: Integers | slice = slice(None), pairs: Pairs | None = None) -> Units:
         """The statistics of the units of these rows."""
         return Units(
             self._wide(self.units[rows]),
@@ -137,6 +137,7 @@ class Sums:
             self.between[rows],
             self.within[rows],
             self.late[rows],
+            pairs,
         )
 
     def variance(self, rows: Integers | slice = slice(None)) -> Floats:
@@ -160,7 +161,7 @@ class Sums:
             design: Design of the cells; None if the variance between the units of a row gives its error.
             pairs: As `Units` has it.
         """
-        units = replace(self.of_rows(rows), pairs=pairs)
+        units = self.of_rows(rows, pairs)
         if design is not None:
             cells = int(units.count.flat[0]) if units.count.size else design.cells
             units = replace(units, count=cells, passes=cells * design.passes)

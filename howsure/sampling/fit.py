@@ -62,7 +62,8 @@ def fit_early_error(
     """
     families, usable = np.array(outcome.families), outcome.fitted_on(mean.mean(axis=0))
     fitted = [usable & (families == family) for family in range(max(outcome.families) + 1)]
-    w, q = undecided(outcome.goes_by(mean)), unseen(mean, outcome)
+    p = outcome.goes_by(mean)
+    w, q = undecided(p), unseen(p)
     terms = (outcome.moves(q) ** 2)[..., None] * np.stack([q**2, q, np.ones_like(q)], axis=-1)
     weights = (1 - w) * stands_for.reshape(-1, *[1] * (variance.ndim - 1))
 

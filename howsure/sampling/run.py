@@ -81,7 +81,8 @@ class Run:
 
         def chunks(positions: Integers) -> Iterator[Chunk]:
             for chunk, filled in self._filled_up(positions, rows_per_call):
-                yield chunk, trunk.take(places(rows, filled))
+                all_rows = np.array_equal(filled, rows)
+                yield chunk, trunk if all_rows else trunk.take(places(rows, filled))
 
         return chunks
 

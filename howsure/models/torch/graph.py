@@ -65,8 +65,6 @@ class SplitTrunk:
     def take(self, positions: NDArray[np.int64]) -> SplitTrunk:
         """The trunk of the rows at these positions; positions may repeat."""
         start, count = int(positions[0]) if len(positions) else 0, len(positions)
-        if count == self.rows and (positions == np.arange(count)).all():
-            return self
         in_order = bool((np.diff(positions) == 1).all())
         index = torch.from_numpy(np.array(positions, dtype=np.int64))
 
