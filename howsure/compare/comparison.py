@@ -58,8 +58,8 @@ class Comparison(Displayed):
         claims: Claims of each method beside the truth, by method and set.
         members: By ensemble, its members, each alone.
         noticed: The warnings about the rows, results or models.
-        masks: By method that draws masks, then by score and set, (G,) what groups of masks contribute to the
-            score; see `howsure.compare.masks`.
+        masks: By method that draws masks, then by score and set, (R,) what these contribute to the score; see
+            `howsure.compare.masks`.
     """
 
     in_notebooks: ClassVar[str] = "howsure.report.notebook:of_comparison"
@@ -242,7 +242,7 @@ class Comparison(Displayed):
         return one.minus(two, self._reach_of_parts)
 
     def measured(self, method: str, name: str, rows: str = AS_THEY_ARE) -> Measured:
-        """A score with the contribution of each row, and then of each group of masks, of any method."""
+        """A score with the contribution of each row, and then of the masks of each method."""
         found = self._evaluation(method, name, rows).measured(name)
         return found.with_masks(self._of_masks(method, name, rows))
 
@@ -259,7 +259,7 @@ class Comparison(Displayed):
         )
 
     def _of_masks(self, method: str, name: str, rows: str) -> Floats:
-        """(G,) what each group of masks of all methods contributes to a score of one; 0 of other methods."""
+        """(R,) what the masks of each method contribute to a score of one; 0 of other methods."""
         own, found = self.calibrations.get(method, method), [np.zeros(0)]
         if own != method and (name, rows) == ("nll", AS_THEY_ARE):
             name = "best"  # the NLL at the best temperature or factor

@@ -102,17 +102,10 @@ class Scored:
         if count < 2:
             return
         with hearing(), warnings.catch_warnings(action="ignore", category=HowsureWarning):
-            own, found = groups[AS_THEY_ARE], dict[tuple[str, str], Floats]()
-            for spread in (False, True)[: 1 + own.has_spread]:
-                without = [
-                    self._values(
-                        {which: of.without(group, said[which], spread=spread) for which, of in groups.items()}
-                    )
-                    for group in range(count)
-                ]
-                for key, each in contributions(without, 1.0 if spread else own.balance).items():
-                    found[key] = found.get(key, 0.0) + each
-        self.masks[name] = found
+            moved = zip(*(each.moved(said[which], count) for which, each in groups.items()), strict=True)
+            self.masks[name] = contributions(
+                [self._values(dict(zip(groups, each, strict=True))) for each in moved]
+            )
 
     def _values(self, said: Mapping[str, Any]) -> dict[tuple[str, str], float]:
         """Scores of some rows, by name and set, and the parts of the NLL of the unchanged ones."""

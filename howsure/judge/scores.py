@@ -119,7 +119,7 @@ class Measured:
         return UNKNOWN
 
     def with_masks(self, parts: Floats) -> Self:
-        """The same with what groups of masks contribute (G,), after the rows."""
+        """The same with what masks contribute (R,), after the rows."""
         return replace(self, parts=np.concatenate([self.parts, parts]))
 
     def score(self, confidence: float) -> Score:
