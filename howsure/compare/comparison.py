@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -248,15 +248,11 @@ class Comparison(Displayed):
 
     def parts_of(self, method: str) -> Parts:
         """The parts of the NLL of a method, with contributions as `measured` has them."""
-        parts = self.parts[method]
-        return Parts(
-            **{
-                each.name: getattr(parts, each.name).with_masks(
-                    self._of_masks(method, each.name, AS_THEY_ARE)
-                )
-                for each in fields(parts)
-            }
-        )
+
+        def counted(name: str, each: Measured) -> Measured:
+            return each.with_masks(self._of_masks(method, name, AS_THEY_ARE))
+
+        return Parts(**{name: counted(name, each) for name, each in vars(self.parts[method]).items()})
 
     def _of_masks(self, method: str, name: str, rows: str) -> Floats:
         """(R,) what the masks of each method contribute to a score of one; 0 of other methods."""

@@ -24,8 +24,7 @@ from typing import Any
 import numpy as np
 from scipy.linalg import hadamard
 
-from howsure.methods.mc_dropout import MCDropout
-from howsure.methods.protocol import Job, Method, Needs, Passes, Progress
+from howsure.methods.protocol import Around, Job, Method, Passes, Progress
 from howsure.sampling.outcome import Estimates, Floats, Integers, Outcome, Told
 from howsure.statistics import widening
 
@@ -155,26 +154,11 @@ def _above_zero(values: Floats, off: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class InGroups:
+class InGroups(Around):
     """A method that draws masks, with its passes kept in groups."""
 
     method: Method
     groups: Groups
-
-    @property
-    def in_words(self) -> str:
-        """As the method has it."""
-        return self.method.in_words
-
-    @property
-    def needs(self) -> Needs:
-        """As the method has it."""
-        return self.method.needs
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """As the method has it."""
-        return self.method.settings
 
     def begin(self, job: Job) -> Passes:
         """As the method does."""
@@ -200,9 +184,3 @@ def contributions(moved: Sequence[Mapping[Any, float]]) -> dict[Any, Floats]:
     return {
         key: (values - values.mean()) * widened for key, values in found.items() if np.isfinite(values).all()
     }
-
-
-def in_groups(method: Method, groups: Groups) -> Method:
-    """The method with its passes kept in groups, if it or each of its members draws masks; else as it is."""
-    drawn = isinstance(getattr(method, "each", method), MCDropout)
-    return InGroups(method, groups) if drawn else method

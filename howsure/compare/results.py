@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -109,12 +109,11 @@ class Scored:
 
     def _values(self, said: Mapping[str, Any]) -> dict[tuple[str, str], float]:
         """Scores of some rows, by name and set, and the parts of the NLL of the unchanged ones."""
-        comparing, own = self.comparing, said[AS_THEY_ARE]
+        comparing, (own, *others) = self.comparing, said.values()  # the unchanged rows come first
         truth = self.truth[own.row]
         if comparing.completed is not None and len(truth) >= LEAST_CALIBRATED:
-            others = [each for which, each in said.items() if which != AS_THEY_ARE]
             near, _, _ = comparing.completed(own, truth, others, [], seed=self._seed)
-            said = dict(zip([AS_THEY_ARE, *(w for w in said if w != AS_THEY_ARE)], near, strict=True))
+            said = dict(zip(said, near, strict=True))
         found = dict[tuple[str, str], float]()
         for which, result in said.items():
             evaluation = comparing.scored(result, truth, self._seed, None)
@@ -122,7 +121,7 @@ class Scored:
                 found[name, which] = each.value
             parts = comparing.parts(result, truth, evaluation) if which == AS_THEY_ARE else None
             if parts is not None:
-                found |= {(each.name, which): getattr(parts, each.name).value for each in fields(parts)}
+                found |= {(name, which): each.value for name, each in vars(parts).items()}
         return found
 
     def _score(self, name: str, said: Mapping[str, Any], through: Mapping[str, Any]) -> None:

@@ -20,7 +20,7 @@ from howsure.arguments import check_by_name, check_flag, check_progress
 from howsure.assess import streamed
 from howsure.compare import noticed
 from howsure.compare.comparison import Comparison
-from howsure.compare.masks import Groups, in_groups
+from howsure.compare.masks import Groups, InGroups
 from howsure.compare.members import Heard, Hearing
 from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED
 from howsure.compare.results import Scored, without
@@ -383,8 +383,9 @@ def _assessed(
             asked = Changed(sets.moves[which], method) if which in sets.moves else method
             if hearing is not None and which == AS_THEY_ARE:
                 asked = Heard(method.others, method.each, hearing)  # type: ignore[attr-defined]
-            if which in sets.alike and which not in sets.moves and request.tile is None:
-                asked = in_groups(asked, groups.setdefault(which, Groups()))
+            draws = isinstance(getattr(asked, "each", asked), MCDropout)  # it, or each of its members
+            if draws and which in sets.alike and which not in sets.moves and request.tile is None:
+                asked = InGroups(asked, groups.setdefault(which, Groups()))
             blocks = _Timed(partial(streamed, model, rows, asked, request, told_of))
             place = Path(folder) / str(number)
             place.mkdir()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from howsure.data.moves import EXPECTED, TURN, Move, Way, is_way
 from howsure.data.twice import first_twice
 from howsure.errors import InputError, warn
 from howsure.methods.members import begin_members
-from howsure.methods.protocol import Job, Method, Needs, Passes, is_method
+from howsure.methods.protocol import Around, Job, Method, Needs, Passes, is_method
 from howsure.methods.softmax import Softmax
 
 
@@ -92,7 +92,7 @@ class Augmentation(Method):
 
 
 @dataclass(frozen=True)
-class Changed(Method):
+class Changed(Around):
     """A method for changed rows, whose outputs are moved back where positions were moved.
 
     Args:
@@ -102,18 +102,6 @@ class Changed(Method):
 
     way: Way
     method: Method
-
-    in_words = "A method for changed rows."
-
-    @property
-    def settings(self) -> Mapping[str, Any]:
-        """Those of the method."""
-        return self.method.settings
-
-    @property
-    def needs(self) -> Needs:
-        """The needs of the method."""
-        return self.method.needs
 
     def begin(self, job: Job) -> Passes:
         """Begin with the changed rows."""

@@ -125,6 +125,27 @@ class Method(Protocol):
         """Prepare what all blocks share, such as a plan."""
 
 
+class Around:
+    """Base of a method that runs another one, and has its words, needs and settings."""
+
+    method: Method
+
+    @property
+    def in_words(self) -> str:
+        """Those of the method."""
+        return self.method.in_words
+
+    @property
+    def needs(self) -> Needs:
+        """Those of the method."""
+        return self.method.needs
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """Those of the method."""
+        return self.method.settings
+
+
 def is_method(value: object) -> bool:
     """True for an instance of a method, False for a method's class."""
     return isinstance(value, Method) and not isinstance(value, type)
