@@ -135,7 +135,8 @@ class Groups:
         mean, others = np.split(found.mean, [outcome.width], axis=-1)
         free = outcome.answers if outcome.has_unit else 0
         settings = [getattr(result, name) for name in ("kind", "method", "seed", "plan", "version")]
-        for signs in (count - 1) / count * hadamard(count)[1:]:
+        rows = (count - 1) / count * hadamard(count)[1:]
+        for signs in rows if count > 2 else np.concatenate([rows, -rows]):  # a mean needs two
             off = np.tensordot(signs, moves, 1)
             now = np.concatenate([(mean + off)[..., :free], _above_zero(mean, off)[..., free:]], axis=-1)
             if outcome.are_probabilities:
@@ -173,14 +174,13 @@ class InGroups(Around):
         return replace(passes, draw=draw)
 
 
-def contributions(moved: Sequence[Mapping[Any, float]]) -> dict[Any, Floats]:
+def contributions(moved: Sequence[Mapping[Any, float]], count: int) -> dict[Any, Floats]:
     """By score, (R,) what masks contribute, from R scores as other masks might have them.
 
-    The sum of squares is the mean square of what they differ by, times t/1.96 squared, with R degrees of
-    freedom, as few groups of passes tell it.
+    The sum of squares is the mean square of what they differ by, times (t/1.96)² for `count` groups.
     """
     found = {key: np.array([each[key] for each in moved]) for key in moved[0]}
-    widened = float(widening(len(moved) + 1)) / np.sqrt(len(moved))
+    widened = float(widening(count)) / np.sqrt(len(moved))
     return {
         key: (values - values.mean()) * widened for key, values in found.items() if np.isfinite(values).all()
     }

@@ -104,7 +104,7 @@ class Scored:
         with hearing(), warnings.catch_warnings(action="ignore", category=HowsureWarning):
             moved = zip(*(each.moved(said[which], count) for which, each in groups.items()), strict=True)
             self.masks[name] = contributions(
-                [self._values(dict(zip(groups, each, strict=True))) for each in moved]
+                [self._values(dict(zip(groups, each, strict=True))) for each in moved], count
             )
 
     def _values(self, said: Mapping[str, Any]) -> dict[tuple[str, str], float]:

@@ -85,9 +85,17 @@ def test_answers_move_by_their_errors():
     values = np.random.default_rng(0).dirichlet(np.full(CLASSES, 50), size=(GROUPS, ROWS))
     groups = groups_of(values, values.var(axis=0, ddof=1) / GROUPS)
     moved = [{"mean": float(each[:, 0].mean())} for each in groups.moved(Result, groups.count)]
-    found = np.linalg.norm(contributions(moved)["mean"])
+    found = np.linalg.norm(contributions(moved, GROUPS)["mean"])
     error = values[..., 0].mean(axis=1).std(ddof=1) / np.sqrt(GROUPS)
     assert found == pytest.approx(error * t.ppf(0.975, GROUPS - 1) / 1.959964, rel=0.03)
+
+
+def test_two_passes_tell_an_error_too(rows):
+    """With one degree of freedom t/1.96 is 6.5."""
+    comparison = compared(rows, passes=2, balanced=False)
+    found = comparison.masks["MC dropout"]["nll", AS_THEY_ARE]
+    assert found[0] == -found[1] != 0
+    assert not comparison.difference("MC dropout", "softmax", "nll").excludes_zero
 
 
 def test_answers_move_less_where_masks_are_balanced():
