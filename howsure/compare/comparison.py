@@ -231,7 +231,7 @@ class Comparison(Displayed):
         Example:
             >>> comparison = howsure.compare(model, x, labels, shifts={})
             >>> print(comparison.part("MC dropout", "calibration"))
-            0.035 (0.022 to 0.045)
+            0.035 (0.021 to 0.047)
         """
         check_choice(method, self.methods, "method")
         check_choice(name, (*PARTS, DISCRIMINATION), "name")
