@@ -9,7 +9,7 @@ replication, McCarthy 1969):
 
 Of a linear score, the mean square of what they move it by is its squared error as the jackknife tells it
 (Tukey 1958). A share of right answers needs the whole move: a jackknife, which moves answers far less, tells
-too much of it. Groups count as independent, and balanced masks make errors smaller. So b² is how much
+too much of it. PassGroups count as independent, and balanced masks make errors smaller. So b² is how much
 smaller: the squared errors that the answers have, beside those that independent groups give them, over all
 rows. The spread between networks, which balance makes no better known, is moved likewise, by its logarithm
 and with b = 1.
@@ -41,7 +41,7 @@ SMALLEST = float(np.finfo(np.float32).tiny)
 
 
 @dataclass(eq=False)
-class Groups:
+class PassGroups:
     """The answers to some rows from each group of passes.
 
     Attributes:
@@ -66,7 +66,7 @@ class Groups:
         self._parts = np.zeros((GROUPS, most), np.int64)
 
     def hear(self, numbers: Integers, values: Floats, parts: int, member: int = 0) -> None:
-        """Add passes (W, n, …, K); see `howsure.sampling.run.Hear`. Members have the same masks."""
+        """Add passes (W, n, …, K); see `howsure.sampling.run.HearPasses`. Members have the same masks."""
         there = np.isin(numbers, self.rows)
         if not there.any():
             return
@@ -159,7 +159,7 @@ class InGroups(Around):
     """A method that draws masks, with its passes kept in groups."""
 
     method: Method
-    groups: Groups
+    groups: PassGroups
 
     def begin(self, job: Job) -> Passes:
         """As the method does."""

@@ -14,7 +14,7 @@ from howsure.answers.registry import answer_of, part_of
 from howsure.arguments import check_by_name, check_flag, check_whole
 from howsure.compare import noticed
 from howsure.compare.comparison import Comparison
-from howsure.compare.masks import Groups, contributions
+from howsure.compare.masks import PassGroups, contributions
 from howsure.compare.members import MemberLosses
 from howsure.compare.parts import Claims, Parts
 from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED, Comparing, GivenMethod
@@ -96,7 +96,7 @@ class Scored:
             self.calibrations[CALIBRATED.format(name)] = name
             self._score(CALIBRATED.format(name), *self._fitted(self.comparing.calibrated, said))
 
-    def add_masks(self, name: str, said: Mapping[str, Any], groups: Mapping[str, Groups]) -> None:
+    def add_masks(self, name: str, said: Mapping[str, Any], groups: Mapping[str, PassGroups]) -> None:
         """Find what the masks of a method contribute to its scores, by its results and passes."""
         count = min((each.count for each in groups.values()), default=0)
         if count < 2:

@@ -20,7 +20,7 @@ from howsure.arguments import check_by_name, check_flag, check_progress
 from howsure.assess import streamed
 from howsure.compare import noticed
 from howsure.compare.comparison import Comparison
-from howsure.compare.masks import Groups, InGroups
+from howsure.compare.masks import InGroups, PassGroups
 from howsure.compare.members import Heard, Hearing
 from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED
 from howsure.compare.results import Scored, without
@@ -373,7 +373,7 @@ def _assessed(
     """Assess all sets by a method and score it; its shortest time in seconds for the same rows."""
     said, shortest, alone = dict[str, Any](), np.inf, scored.comparing.alone
     hearing = Hearing(alone, scored.truth) if type(method) is Ensemble and alone is not None else None
-    groups = dict[str, Groups]()
+    groups = dict[str, PassGroups]()
     with about(method=name):
         next(streamed(model, first(sets.alike[AS_THEY_ARE], WARM_UP), method, request))
     with tempfile.TemporaryDirectory(prefix="howsure-") as folder:
@@ -385,7 +385,7 @@ def _assessed(
                 asked = Heard(method.others, method.each, hearing)  # type: ignore[attr-defined]
             draws = isinstance(getattr(asked, "each", asked), MCDropout)  # it, or each of its members
             if draws and which in sets.alike and which not in sets.moves and request.tile is None:
-                asked = InGroups(asked, groups.setdefault(which, Groups()))
+                asked = InGroups(asked, groups.setdefault(which, PassGroups()))
             blocks = _Timed(partial(streamed, model, rows, asked, request, told_of))
             place = Path(folder) / str(number)
             place.mkdir()

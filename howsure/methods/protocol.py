@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
-from howsure.sampling.run import Hear, InputRows
+from howsure.sampling.run import HearPasses, InputRows
 
 Progress = Callable[[int], None]
 """Called with the number of rows that have just been finished."""
@@ -64,7 +64,7 @@ class Job:
     batch_size: int
     again: Callable[..., Job]
     derived: bool = False
-    hear: Hear | None = None
+    hear: HearPasses | None = None
 
 
 @dataclass(frozen=True)

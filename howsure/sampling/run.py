@@ -23,7 +23,7 @@ Integers = NDArray[np.int64]
 Chunk = tuple[Integers, Any]
 """Positions of rows that run together, and the trunk of all passes over them."""
 
-Hear = Callable[..., None]
+HearPasses = Callable[..., None]
 """Called with the numbers (n,) of rows, passes (W, n, …, K) over them, and into how many parts these divide,
 one after the other, that have no mask in common; and with the `member` whose passes they are, where there are
 several."""
@@ -60,7 +60,7 @@ class Run:
     outcome: Outcome
     seed: int
     batch_size: int
-    hear: Hear | None = None
+    hear: HearPasses | None = None
 
     def values(self, raw: NDArray[np.float32], chunk: Integers) -> Floats:
         """Values (W, n, K) from raw outputs (W, ≥ n, …) of passes over a chunk, without padding."""

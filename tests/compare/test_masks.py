@@ -9,7 +9,7 @@ from scipy.special import softmax
 from scipy.stats import t
 
 import howsure
-from howsure.compare.masks import GROUPS, Groups, contributions
+from howsure.compare.masks import GROUPS, PassGroups, contributions
 from howsure.compare.parts import PARTS
 from howsure.compare.protocol import AS_THEY_ARE
 from howsure.compare.reasons import reasons
@@ -72,7 +72,7 @@ class Result:
 
 def groups_of(values, squared):
     """What is heard of passes (W, n, K), whose mean has these squared errors."""
-    groups, nothing = Groups(), np.zeros_like(squared)
+    groups, nothing = PassGroups(), np.zeros_like(squared)
     groups.begin(Job)
     groups.hear(np.arange(ROWS), values, len(values))
     passes = np.full(ROWS, len(values))
