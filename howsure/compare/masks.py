@@ -9,7 +9,7 @@ replication, McCarthy 1969):
 
 Of a linear score, the mean square of what they move it by is its squared error as the jackknife tells it
 (Tukey 1958). A share of right answers needs the whole move: a jackknife, which moves answers far less, tells
-too much of it. PassGroups count as independent, and balanced masks make errors smaller. So b² is how much
+too much of it. Groups count as independent, and balanced masks make errors smaller. So b² is how much
 smaller: the squared errors that the answers have, beside those that independent groups give them, over all
 rows. The spread between networks, which balance makes no better known, is moved likewise, by its logarithm
 and with b = 1.
@@ -28,14 +28,14 @@ from howsure.methods.protocol import Around, Job, Method, Passes, Progress
 from howsure.sampling.outcome import Estimates, Floats, Integers, Outcome, Told
 from howsure.statistics import widening
 
-GROUPS = 16
-"""Most groups of passes, a power of 2. With 15 degrees of freedom, intervals are 9 % wider than with many."""
+GROUPS, FEWEST_GROUPS = 16, 4
+"""Groups of passes, powers of 2. With 15 degrees of freedom, intervals are 9 % wider than with many."""
 
-MOST_ROWS, LEAST_ROWS = 5000, 10
-"""Rows whose passes are kept. Fewer rows only make the error from masks seem larger than it is."""
+MOST_ROWS, ENOUGH_ROWS = 5000, 10
+"""Rows whose passes are kept, and so few that groups are fewer instead. Few rows exaggerate errors."""
 
 KEPT = 1 << 28
-"""Bytes of passes that are kept, unless so few rows need more."""
+"""Bytes of passes that are kept, at most. Where not even two rows fit, nothing is told of masks."""
 
 SMALLEST = float(np.finfo(np.float32).tiny)
 
@@ -59,11 +59,13 @@ class PassGroups:
         """Choose rows of a job, spread evenly."""
         outcome = self._outcome = job.outcome
         shape = (*outcome.columns[:-1], outcome.width * (1 + outcome.has_unit))
-        fit = KEPT // (GROUPS * int(np.prod(shape)) * np.dtype(outcome.precision).itemsize)
-        most = min(job.total, MOST_ROWS, max(fit, LEAST_ROWS))
-        self.rows = np.arange(most) * job.total // max(most, 1)
-        self._sums = np.zeros((GROUPS, most, *shape), outcome.precision)
-        self._parts = np.zeros((GROUPS, most), np.int64)
+        fit, groups = KEPT // (int(np.prod(shape)) * np.dtype(outcome.precision).itemsize), GROUPS
+        while groups > FEWEST_GROUPS and fit // groups < ENOUGH_ROWS:
+            groups //= 2
+        most = min(job.total, MOST_ROWS, fit // groups)
+        self.rows = np.arange(most if most > 1 else 0) * job.total // max(most, 1)
+        self._sums = np.zeros((groups, len(self.rows), *shape), outcome.precision)
+        self._parts = np.zeros((groups, len(self.rows)), np.int64)
 
     def hear(self, numbers: Integers, values: Floats, parts: int, member: int = 0) -> None:
         """Add passes (W, n, …, K); see `howsure.sampling.run.HearPasses`. Members have the same masks."""
@@ -76,7 +78,7 @@ class PassGroups:
             values = np.concatenate([values, values**2], axis=-1)
         had = self._of_member.setdefault(member, np.zeros_like(self.rows))
         for part in np.split(values, parts):
-            group = had[at] % GROUPS
+            group = had[at] % len(self._sums)
             had[at] += 1
             self._sums[group, at] += part.mean(axis=0)
             self._parts[group, at] += 1
@@ -111,10 +113,7 @@ class PassGroups:
         return mean - whole, np.log(ratio) / 2
 
     def _balance(self, moves: Floats) -> float:
-        """b, the errors of the answers in units of those of independent groups; 1 where unknown.
-
-        So it is of several members, whose answers also have the error that there are few of them.
-        """
+        """b; 1 where unknown, as of members: the errors of their answers also come from how few there are."""
         independent = np.sum(moves**2, dtype=np.float64) * (len(moves) - 1) / len(moves)
         errors = [each.squared_error[..., : moves.shape[-1]] for each in self._found]
         known = sum(np.sum(each, dtype=np.float64) for each in errors)
@@ -123,12 +122,7 @@ class PassGroups:
         return float(np.sqrt(known / independent))
 
     def moved(self, result: Any, count: int) -> Iterator[Any]:
-        """The results of the kept rows as other masks might have them; all else is as in the whole result.
-
-        Args:
-            result: The whole result.
-            count: G, at most `count`.
-        """
+        """The results of the kept rows as other masks might have them, from G groups; all else stays."""
         outcome: Outcome = self._outcome  # type: ignore[assignment]
         (moves, of_spread), found = self._moves(count), Estimates.joined(self._found)
         moves = moves * self._balance(moves)

@@ -108,7 +108,7 @@ def _claim(
         method: See `Claim`.
         about: See `Claim`.
         effect: See `Claim`.
-        parts: (N + G,) what each row contributes to it, and then each group of masks.
+        parts: (N + R,) what each row contributes to it, and then what masks do.
         likely: Ends of the interval of a guess.
         size: Size of the effect, if its interval is as wide to either side; None for its value.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -101,7 +102,12 @@ class Scored:
         count = min((each.count for each in groups.values()), default=0)
         if count < 2:
             return
-        with hearing(), warnings.catch_warnings(action="ignore", category=HowsureWarning):
+        # Where nothing counts in the few rows that are kept, they have no scores.
+        with (
+            suppress(InputError),
+            hearing(),
+            warnings.catch_warnings(action="ignore", category=HowsureWarning),
+        ):
             moved = zip(*(each.moved(said[which], count) for which, each in groups.items()), strict=True)
             self.masks[name] = contributions(
                 [self._values(dict(zip(groups, each, strict=True))) for each in moved], count

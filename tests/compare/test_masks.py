@@ -9,7 +9,7 @@ from scipy.special import softmax
 from scipy.stats import t
 
 import howsure
-from howsure.compare.masks import GROUPS, PassGroups, contributions
+from howsure.compare.masks import FEWEST_GROUPS, GROUPS, KEPT, PassGroups, contributions
 from howsure.compare.parts import PARTS
 from howsure.compare.protocol import AS_THEY_ARE
 from howsure.compare.reasons import reasons
@@ -196,6 +196,26 @@ def test_a_reason_says_where_masks_are_most_of_the_doubt(rows, size, told):
     masks = {"MC dropout": {("nll", AS_THEY_ARE): size * np.array([1.0, -1.0, 0.0])}}
     comparison = replace(compared(rows, passes=8), masks=masks)
     assert ("more passes would tell more than more rows" in reasons(comparison)["MC dropout"]) is told
+
+
+class Maps(Job):
+    """Maps of 400 × 500 positions and 20 classes, of which few fit into memory."""
+
+    outcome = type(
+        "Outcome",
+        (),
+        {"columns": (400, 500, 20), "width": 20, "precision": np.float32, "has_unit": False},
+    )()
+
+
+def test_large_maps_get_fewer_groups_and_no_more_memory():
+    groups = PassGroups()
+    groups.begin(Maps)
+    assert groups._sums.nbytes <= KEPT
+    assert (len(groups._sums), len(groups.rows)) == (FEWEST_GROUPS, 4)
+    Maps.outcome.columns = (4000, 5000, 20)
+    groups.begin(Maps)
+    assert len(groups.rows) == groups.count == 0
 
 
 def test_a_plain_prediction_has_none(rows):
