@@ -155,7 +155,6 @@ bench: .venv/$(READY) .venv-peers/$(READY)    ## slow: what certainty costs, wri
 	.venv/bin/python -m benchmarks.scale small 1000000 0
 
 validate: .venv/$(READY)        ## slow: are the error bars honest, which method is better? writes pages into docs/
-	KERAS_BACKEND=tensorflow .venv/bin/python -m validation
 	.venv/bin/python -m validation.models tensorflow
 	.venv/bin/python -m validation.models jax
 	.venv/bin/python -m validation.models torch
@@ -167,17 +166,15 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.known_digits
 	.venv/bin/python -m validation.numbers_coverage
 	.venv/bin/python -m validation.promises
-	.venv/bin/python -m validation.cross_fitted
 	.venv/bin/python -m validation.intervals
 	.venv/bin/python -m validation.numbers
-	.venv/bin/python -m validation.offsets
 	.venv/bin/python -m validation.rare
 	.venv/bin/python -m validation.positions
+	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.between
 	.venv/bin/python -m validation.sentences
 	.venv/bin/python -m validation.reasons
 	.venv/bin/python -m validation.compare_numbers
 	.venv/bin/python -m validation.compare_positions
-	.venv/bin/python -m validation.real_comparisons
 	.venv/bin/python -m validation.mutation
 	.venv/bin/python -m validation.saves
 	.venv/bin/python -m validation.reproduction

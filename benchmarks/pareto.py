@@ -32,9 +32,9 @@ from numpy.typing import NDArray
 import howsure
 from benchmarks.__main__ import PAGE, ROOT, figures_of, machine, versions
 from benchmarks.docs import DOCS, Page
+from benchmarks.drawing import Key, Panel, draw
 from benchmarks.page import page
 from howsure.models.adapt import adapt
-from validation.drawing import Key, Panel, draw
 
 Array = NDArray[Any]
 Figures = dict[str, Any]

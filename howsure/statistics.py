@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 ERROR_FLOOR = 0.0005
 """Least error of a probability ever reported. If nearly all passes agree, their distribution is so skewed
-that the spread of the few seen says nothing. Whether it suffices, docs/coverage.md says for random rows."""
+that the spread of the few seen says nothing. Whether it suffices, docs/fresh.md says for random rows."""
 
 FLIPS, FLIPS_AT_ONCE = 2000, 100
 """Draws of the signs of differences, and how many are held at a time; 95 % of so many is 94 to 96 %."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.docs import Page
 from howsure.statistics import proportion_interval
-from validation import promises
+from validation import deepcut, positions, promises
 
 PAGE = Page("evidence")
 
@@ -101,6 +101,11 @@ def of_equal_methods(found: Any) -> str:
     return f"{ends([each['taken'] for each in equal], draws)}, in {len(equal)} cases"
 
 
+def of_scores_of_maps(found: Any) -> str:
+    """Coverage of intervals of scores at positions."""
+    return ends(positions.shares_of(found), "of simulated sets")
+
+
 def of_sentences(found: Any) -> str:
     """How often sentences about passes are true."""
     from validation import sentences
@@ -171,6 +176,22 @@ def of_saves(found: Any) -> str:
     return f"{rate(lost, sum(counts.values()))} stopped saves left something else"
 
 
+def of_truth(found: Any) -> str:
+    """How far three methods are from the exact truth, and how many true coin flips the best one finds."""
+    methods = found["sizes"]["4000"]["methods"]
+    told = [f"{name} {methods[name]['KL']}" for name in ("softmax", "MC dropout", "ensemble")]
+    most = max(
+        float(each["recall"].split()[0]) for of in found["sizes"].values() for each in of["methods"].values()
+    )
+    return f"KL in nats: {', '.join(told)}; most true coin flips found: {100 * most:.0f} %"
+
+
+def of_published(found: Any) -> str:
+    """How many coin flips of a published network lie where people read in two ways."""
+    told = deepcut.parts(found)
+    return f"{told['flipped']} of {told['flips']} coin flips, among {told['count']} characters"
+
+
 def of_methods(found: Any) -> str:
     """NLL of three methods on MNIST."""
     names = ("softmax", "MC dropout", "ensemble")
@@ -185,8 +206,8 @@ def of_table_one(found: Any) -> str:
     """On how many sets the RMSE is as good as published."""
     from validation import reproduction
 
-    good = [name for name, each in found["sets"].items() if reproduction.is_as_good(each, "rmse", "2018")]
-    return f"RMSE within the published error, or better, on {len(good)} of {len(found['sets'])} sets"
+    good = [name for name, each in found.items() if reproduction.is_as_good(each, "rmse", "2018")]
+    return f"RMSE within the published error, or better, on {len(good)} of {len(found)} sets"
 
 
 def of_cost(found: Any) -> str:
@@ -221,16 +242,19 @@ FIGURES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "abstention": ("promises-kept", kept("abstention")),
     "numbers": ("numbers", of_worlds),
     "intervals": ("intervals", of_intervals),
+    "positions": ("positions", of_scores_of_maps),
     "compare_numbers": ("compare-numbers", of_equal_methods),
     "compare_positions": ("compare-positions", of_equal_methods),
     "reasons": ("reasons", of_reasons),
     "models": ("models", of_keras),
     "torch_models": ("torch-models", of_modules),
     "segmentation_models": ("segmentation-models", of_segmentation),
+    "deepcut": ("deepcut", of_published),
     "export": ("export", of_export),
     "mutation": ("mutation", of_changes),
     "saves": ("saves", of_saves),
     "methods": ("methods", of_methods),
+    "known_digits": ("known-digits-methods", of_truth),
     "reproduction": ("reproduction", of_table_one),
     "performance": ("performance", of_cost),
 }

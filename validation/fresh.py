@@ -6,7 +6,8 @@
 
 Nothing is kept of a network but its figures. With plans, nothing in howsure was chosen on nine of them;
 `branches` showed what its errors lacked (decision 30). Budgets showed what decision 38 mends. Each is trained
-once, on its own few digits and with its own seed, and looked at as `python -m validation` does.
+once, on its own few digits and with its own seed. A reference of at least 10,000 passes is the truth about
+random test images, and about random ones of the 5 % that a plain prediction is least certain of.
 """
 
 from __future__ import annotations
@@ -19,31 +20,43 @@ from typing import Any
 import keras
 import numpy as np
 from keras import layers, ops
+from numpy.typing import NDArray
 
 import howsure
 from benchmarks.docs import Page, percent, shares, table
 from benchmarks.networks import images
 from howsure.demo import question
-from validation.__main__ import ENTROPIES, TOP, choose, coverage, errors_of, reference_for
 
 SEEDS, MORE_SEEDS = range(300, 310), range(300, 360)
 """All rows of a run share their masks, so the error of a coverage goes with the number of runs. With few
 random units it is the largest, so there are more runs."""
 
-ROWS = 80
-"""Of each kind."""
+ROWS, ROWS_SEED, LEAST_CERTAIN = 80, 2, 0.05
+"""Of each kind, the seed that draws them, and which share of the test images is least certain."""
 
 PLANNED_ON = 2_000
 """Test images from which a plan is made."""
 
+LONG, LONG_FLAT = 20_000, 10_000
+"""Passes of the reference, about; flat ones are dearer and each tells more."""
+
 BUDGETS = (5, 20, 80)
 """In plain predictions of all rows. At a budget there is no plan."""
+
+TOP = "probability of the top class"
+ENTROPIES = ("entropy", "expected entropy", "mutual information")
+KINDS = ("all", "all below 99 %", "5 % least certain")
 
 PAGE = Page("fresh")
 
 ONLY_BUDGETS = "--budgets" in sys.argv
 if ONLY_BUDGETS:
     sys.argv.remove("--budgets")
+
+Where = NDArray[np.bool_]
+
+
+# --- networks -----------------------------------------------------------------------------------------
 
 
 class StochasticDepth(layers.Layer):
@@ -63,50 +76,30 @@ class StochasticDepth(layers.Layer):
         return inputs / (1 - self.rate) * kept
 
 
-def dense(*sides: int, rate: float, first: float = 0.0) -> Callable[[], keras.Model]:
+def sequence(*between: keras.Layer) -> keras.Model:
+    """A network of an image with these layers between, ten classes at the end."""
+    return keras.Sequential([keras.Input((28, 28, 1)), *between, layers.Dense(10, "softmax")])
+
+
+def dense(*sides: int, rate: float, first: float = 0.0) -> keras.Model:
     """Dense layers with dropout behind each, and some on the input."""
-
-    def build() -> keras.Model:
-        parts = [layers.Flatten(), layers.Dropout(first)]
-        for side in sides:
-            parts += [layers.Dense(side, "relu"), layers.Dropout(rate)]
-        return keras.Sequential([keras.Input((28, 28, 1)), *parts, layers.Dense(10, "softmax")])
-
-    return build
+    parts = [layers.Flatten(), layers.Dropout(first)]
+    for side in sides:
+        parts += [layers.Dense(side, "relu"), layers.Dropout(rate)]
+    return sequence(*parts)
 
 
-def convolutions(dropout: Callable[[], keras.Layer], rate: float) -> Callable[[], keras.Model]:
+def convolutions(dropout: type[keras.Layer], at: float, rate: float) -> keras.Model:
     """Two convolutions with one kind of dropout behind each, and a dense layer."""
-
-    def build() -> keras.Model:
-        return keras.Sequential(
-            [
-                keras.Input((28, 28, 1)),
-                layers.Conv2D(12, 5, activation="relu"),
-                dropout(),
-                layers.MaxPooling2D(),
-                layers.Conv2D(24, 3, activation="relu"),
-                dropout(),
-                layers.MaxPooling2D(),
-                layers.Flatten(),
-                layers.Dense(64, "relu"),
-                layers.Dropout(rate),
-                layers.Dense(10, "softmax"),
-            ]
-        )
-
-    return build
+    parts = []
+    for units, side in ((12, 5), (24, 3)):
+        parts += [layers.Conv2D(units, side, activation="relu"), dropout(at), layers.MaxPooling2D()]
+    return sequence(*parts, layers.Flatten(), layers.Dense(64, "relu"), layers.Dropout(rate))
 
 
-def recurrent(layer: Callable[[], keras.Layer]) -> Callable[[], keras.Model]:
+def recurrent() -> keras.Model:
     """An image as a sequence of 28 lines."""
-
-    def build() -> keras.Model:
-        return keras.Sequential(
-            [keras.Input((28, 28, 1)), layers.Reshape((28, 28)), layer(), layers.Dense(10, "softmax")]
-        )
-
-    return build
+    return sequence(layers.Reshape((28, 28)), layers.LSTM(32, dropout=0.2, recurrent_dropout=0.2))
 
 
 def branches() -> keras.Model:
@@ -129,107 +122,163 @@ def attention() -> keras.Model:
     return keras.Model(inputs, layers.Dense(10, "softmax")(x))
 
 
-@dataclass(frozen=True)
-class Fresh:
-    """One network.
-
-    Attributes:
-        build: Makes it.
-        digits: How many it is trained on.
-        epochs: Passes through them.
-        seeds: Of its runs.
-    """
-
-    build: Callable[[], keras.Model]
-    digits: int
-    epochs: int
-    seeds: range = SEEDS
-
-
-NETWORKS = {
-    "question, 20,000 digits, 1 epoch": Fresh(question.build, 20_000, 1),
-    "question, 2,000 digits, 4 epochs": Fresh(question.build, 2_000, 4),
-    "dense 64": Fresh(dense(64, rate=0.5), 5_000, 3),
-    "dense 400-400": Fresh(dense(400, 400, rate=0.3, first=0.2), 20_000, 2),
-    "dense 64-64-64": Fresh(dense(64, 64, 64, rate=0.2), 20_000, 3),
-    "convolutions, dropout": Fresh(convolutions(lambda: layers.Dropout(0.25), 0.5), 10_000, 2),
-    "convolutions, spatial dropout": Fresh(
-        convolutions(lambda: layers.SpatialDropout2D(0.2), 0.3), 10_000, 2, MORE_SEEDS
-    ),
-    "lstm": Fresh(recurrent(lambda: layers.LSTM(32, dropout=0.2, recurrent_dropout=0.2)), 10_000, 2),
-    "branches": Fresh(branches, 10_000, 2, MORE_SEEDS),
-    "attention": Fresh(attention, 10_000, 3),
+SPATIAL = layers.SpatialDropout2D
+NETWORKS: dict[str, tuple[Callable[[], keras.Model], int, int, range]] = {
+    "question, 20,000 digits, 1 epoch": (question.build, 20_000, 1, SEEDS),
+    "question, 2,000 digits, 4 epochs": (question.build, 2_000, 4, SEEDS),
+    "dense 64": (lambda: dense(64, rate=0.5), 5_000, 3, SEEDS),
+    "dense 400-400": (lambda: dense(400, 400, rate=0.3, first=0.2), 20_000, 2, SEEDS),
+    "dense 64-64-64": (lambda: dense(64, 64, 64, rate=0.2), 20_000, 3, SEEDS),
+    "convolutions, dropout": (lambda: convolutions(layers.Dropout, 0.25, 0.5), 10_000, 2, SEEDS),
+    "convolutions, spatial dropout": (lambda: convolutions(SPATIAL, 0.2, 0.3), 10_000, 2, MORE_SEEDS),
+    "lstm": (recurrent, 10_000, 2, SEEDS),
+    "branches": (branches, 10_000, 2, MORE_SEEDS),
+    "attention": (attention, 10_000, 3, SEEDS),
 }
+"""What makes a network, how many digits it is trained on, how often, and the seeds of its runs."""
 
 
+# --- runs ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
 class Trained:
     """One network, trained once, and what many passes say of some of its rows.
 
-    Args:
-        name: Of `NETWORKS`.
-        seed: Of its digits and its weights.
-
     Attributes:
         model: The network.
-        data: Images.
+        images: Test images, from which plans are made.
         accuracy: On the test images.
-        rows: The rows that are looked at.
+        rows: The rows that are looked at: the first `ROWS` any, the others among the least certain.
         reference: What many passes say of them.
     """
 
-    def __init__(self, name: str, seed: int) -> None:
-        keras.utils.set_random_seed(seed)
-        self.data, network = images(), NETWORKS[name]
-        self.model = network.build()
-        chosen = np.random.default_rng(seed).choice(len(self.data.x_train), network.digits, replace=False)
-        self.model.compile("adam", "sparse_categorical_crossentropy")
-        digits, labels = self.data.x_train[chosen], self.data.y_train[chosen]
-        self.model.fit(digits, labels, epochs=network.epochs, batch_size=64, verbose=0)
-        plain = self.model.predict(self.data.x_test, batch_size=500, verbose=0)
-        self.accuracy = float(np.mean(plain.argmax(axis=1) == self.data.y_test))
-        self.rows = choose(plain, self.data.x_test, ROWS)
-        print(f"{name}: reference …", file=sys.stderr, flush=True)
-        self.reference = reference_for(self.model, self.data.x_test[:PLANNED_ON], self.rows.x)
+    model: keras.Model
+    images: NDArray[Any]
+    accuracy: float
+    rows: NDArray[Any]
+    reference: howsure.Certainty
 
     def figures(self, method: Callable[[int], howsure.MCDropout], seeds: range) -> dict[str, Any]:
         """Errors, settled and flipped verdicts of runs by a method that a seed makes."""
-        rows, reference = self.rows, self.reference
-        runs = [howsure.assess(self.model, rows.x, method=method(each), seed=each) for each in seeds]
-        errors = {kind: errors_of(runs, reference, where) for kind, where in rows.kinds.items()}
-        doubtful = rows.kinds["all"] & (reference.probability < 0.99)
-        if doubtful.any():
-            errors["all below 99 %"] = errors_of(runs, reference, doubtful)
+        reference = self.reference
+        runs = [howsure.assess(self.model, self.rows, method=method(each), seed=each) for each in seeds]
+        of_all = np.arange(len(self.rows)) < ROWS
+        kinds = {"all": of_all, "5 % least certain": ~of_all}
+        doubtful = of_all & (reference.probability < 0.99)
+        kinds |= {"all below 99 %": doubtful} if doubtful.any() else {}
         settled = np.concatenate([run.settled for run in runs])
         flipped = np.concatenate([run.verdict != reference.verdict for run in runs])[settled]
         return {
-            "errors": errors,
+            "errors": {kind: errors_of(runs, reference, where) for kind, where in kinds.items()},
             "settled": float(settled.mean()),
             "flipped": float(flipped.mean()) if len(flipped) else 0.0,
         }
 
 
-def with_plans(name: str, seed: int) -> dict[str, Any]:
-    """The error bars of one network with a plan for each run."""
-    trained, seeds = Trained(name, seed), NETWORKS[name].seeds
+def trained(name: str, seed: int) -> Trained:
+    """A network of `NETWORKS`, whose digits and weights the seed draws."""
+    keras.utils.set_random_seed(seed)
+    data, (build, count, epochs, _) = images(), NETWORKS[name]
+    model = build()
+    chosen = np.random.default_rng(seed).choice(len(data.x_train), count, replace=False)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    model.fit(data.x_train[chosen], data.y_train[chosen], epochs=epochs, batch_size=64, verbose=0)
+    plain = model.predict(data.x_test, batch_size=500, verbose=0)
+    accuracy = float(np.mean(plain.argmax(axis=1) == data.y_test))
+    random, two = np.random.default_rng(ROWS_SEED), np.sort(plain, axis=1)
+    order = np.argsort(two[:, -1] - two[:, -2])
+    rows = random.choice(len(plain), ROWS, replace=False)
+    hard = random.choice(order[: int(LEAST_CERTAIN * len(plain))], ROWS, replace=False)
+    looked_at, planned_on = data.x_test[np.concatenate([rows, hard])], data.x_test[:PLANNED_ON]
+    print(f"{name}: reference …", file=sys.stderr, flush=True)
+    plan = howsure.plan(model, planned_on, seed=999)
+    if plan.design is None or plan.design.is_flat:
+        long = howsure.MCDropout(passes=LONG_FLAT)
+    else:  # in float32, and no row is ever done
+        exact, group = howsure.Plan(plan.design, plan.shares), plan.design.cells * plan.design.passes
+        long = howsure.MCDropout(target_error=1e-9, max_passes=-(-LONG // group) * group, plan=exact)
+    reference = howsure.assess(model, looked_at, method=long, seed=1_000_003)
+    return Trained(model, planned_on, accuracy, looked_at, reference)
 
-    def with_plan(number: int) -> howsure.MCDropout:
-        plan = howsure.plan(trained.model, trained.data.x_test[:PLANNED_ON], seed=number)
-        return howsure.MCDropout(plan=plan)
 
-    return {"accuracy": trained.accuracy, "runs": len(seeds)} | trained.figures(with_plan, seeds)
+def errors_of(
+    runs: list[howsure.Certainty], reference: howsure.Certainty, where: Where
+) -> dict[str, dict[str, float]]:
+    """True and reported error, their ratio and the coverage, of each number."""
+    top, p = np.eye(reference.probabilities.shape[1], dtype=bool)[reference.label], reference.probabilities
+    middle = (p > 0.01) & (p < 0.99)
+    return {
+        TOP: figures(runs, reference, "probabilities", "mc_error", top & where[:, None]),
+        "probabilities in 0.01 to 0.99": figures(
+            runs, reference, "probabilities", "mc_error", middle & where[:, None]
+        ),
+        **{
+            what: figures(runs, reference, name := what.replace(" ", "_"), f"{name}_error", where)
+            for what in ENTROPIES
+        },
+    }
 
 
-def at_budgets(name: str, seed: int) -> dict[str, Any]:
-    """The error bars of one network at each budget."""
-    trained, found = Trained(name, seed), dict[str, Any]()
+def figures(
+    runs: list[howsure.Certainty], reference: howsure.Certainty, name: str, error: str, where: Where
+) -> dict[str, float]:
+    """Mean in the reference; true and reported root mean squared error, coverage and bias over seeds."""
+    off = np.array([(getattr(run, name) - getattr(reference, name))[where] for run in runs])
+    reported = np.array([getattr(run, error)[where] for run in runs])
+    true, said = np.sqrt(np.mean(off**2)), np.sqrt(np.mean(reported**2))
+    covered = np.abs(off) <= 1.96 * reported
+    found = {
+        "mean": getattr(reference, name)[where].mean(),
+        "true": true,
+        "reported": said,
+        "ratio": true / said,
+        "cover": covered.mean(),
+        "cover error": error_of_share(covered),
+        "bias": off.mean(),
+    }
+    return {key: float(value) for key, value in found.items()}
+
+
+def error_of_share(covered: Where) -> float:
+    """Standard error of the mean of (S, R) over both seeds and rows, as other seeds and rows would have it.
+
+    Rows of one seed share masks and seeds share rows, so neither are S · R independent: the variances of the
+    means of seeds and of rows add up, less what both count (a two-way random effects model).
+    """
+    seeds, rows = covered.shape
+    of_seeds = covered.mean(axis=1).var(ddof=1) / seeds
+    of_rows = covered.mean(axis=0).var(ddof=1) / rows
+    both = covered.var() / covered.size
+    return float(np.sqrt(max(of_seeds + of_rows - both, both)))
+
+
+def look(name: str) -> dict[str, Any]:
+    """Look at the error bars of one network: with plans, and of another one of its form at each budget."""
+    seed, seeds = 1 + list(NETWORKS).index(name), NETWORKS[name][-1]
+    if ONLY_BUDGETS:
+        found = PAGE.figures()[name]
+    else:
+        one = trained(name, seed)
+
+        def with_plan(number: int) -> howsure.MCDropout:
+            return howsure.MCDropout(plan=howsure.plan(one.model, one.images, seed=number))
+
+        found = {"accuracy": one.accuracy, "runs": len(seeds)} | one.figures(with_plan, seeds)
+    other, found["budgets"] = trained(name, seed + len(NETWORKS)), {}
     for budget in BUDGETS:
-        each = trained.figures(lambda _, budget=budget: howsure.MCDropout(budget=budget), MORE_SEEDS)
+        each = other.figures(lambda _, budget=budget: howsure.MCDropout(budget=budget), MORE_SEEDS)
         each["errors"] = {kind: {TOP: errors[TOP]} for kind, errors in each["errors"].items()}
-        found[str(budget)] = each
+        found["budgets"][str(budget)] = each
     return found
 
 
-KINDS = ("all", "all below 99 %", "5 % least certain")
+# --- the page -----------------------------------------------------------------------------------------
+
+
+def coverage(found: dict[str, float]) -> str:
+    """A coverage with its standard error."""
+    return f"{100 * found['cover']:.1f} ± {percent(found['cover error'])}"
 
 
 def parts(found: dict[str, dict[str, Any]]) -> dict[str, object]:
@@ -237,21 +286,17 @@ def parts(found: dict[str, dict[str, Any]]) -> dict[str, object]:
     covers = _of(found, TOP, "cover")
     name, worst = min(found.items(), key=lambda item: item[1]["errors"]["all"][TOP]["cover"])
     least = worst["errors"]["all"][TOP]
-    lines = []
+    lines, of_budgets = [], []
     for called, network in found.items():
         lines.append([called, network["runs"], percent(network["accuracy"])])
         for kind in KINDS:
             each = network["errors"].get(kind, {}).get(TOP)
             lines[-1] += ["–", "–"] if each is None else [coverage(each), f"{each['ratio']:.2f}"]
-    budgets = {name: each["budgets"] for name, each in found.items() if "budgets" in each}
-    runs = [each for of_one in budgets.values() for each in of_one.values()]
-    of_budgets = []
-    for called, of_one in budgets.items():
         of_budgets.append([called])
-        for budget in BUDGETS:
-            each = of_one[str(budget)]
+        for each in network["budgets"].values():
             told = f"{percent(each['settled'], 0)}, {percent(each['flipped'])}"
             of_budgets[-1] += [coverage(each["errors"]["all"][TOP]), told]
+    runs = [each for network in found.values() for each in network["budgets"].values()]
     heads = [f"{what} {budget}" for budget in BUDGETS for what in ("coverage at", "settled, flipped at")]
     kinds = [head for kind in KINDS for head in (f"coverage, {kind}", "ratio")]
     return {
@@ -268,7 +313,7 @@ def parts(found: dict[str, dict[str, Any]]) -> dict[str, object]:
 
 
 def _in_words(found: dict[str, dict[str, Any]], what: str) -> str:
-    covers, ratios = ([each for each in _of(found, what, key)] for key in ("cover", "ratio"))
+    covers, ratios = (_of(found, what, key) for key in ("cover", "ratio"))
     low, middle, high = (100 * float(find(covers)) for find in (min, np.median, max))
     return (
         f"{what[0].upper()}{what[1:]}: coverage {low:.0f} to {high:.0f} % (median {middle:.0f} %), ratio "
@@ -278,13 +323,6 @@ def _in_words(found: dict[str, dict[str, Any]], what: str) -> str:
 
 def _of(found: dict[str, dict[str, Any]], what: str, key: str) -> list[float]:
     return [kind[what][key] for network in found.values() for kind in network["errors"].values()]
-
-
-def look(name: str) -> dict[str, Any]:
-    """Look at the error bars of one network: with a plan, and of another one of its form at each budget."""
-    seed = 1 + list(NETWORKS).index(name)
-    found = PAGE.figures()[name] if ONLY_BUDGETS else with_plans(name, seed)
-    return found | {"budgets": at_budgets(name, seed + len(NETWORKS))}
 
 
 if __name__ == "__main__":

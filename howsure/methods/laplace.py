@@ -396,7 +396,7 @@ class LastLayerLaplace(Method):
             classes. Numbers have none, nor has `link_approx="probit"`.
         link_approx: For classes: `mc` draws passes; `probit` approximates their mean, see `Laplace.probit`.
             It is the same each time and has `mc_error` 0, but an error of its own that is not told: with more
-            than two classes the top probability is too low, see docs/laplace.md. Only the mean is known:
+            than two classes the top probability is too low. Only the mean is known:
             `mutual_information` is 0 with an error of NaN, `spread` is None, and no row has a `reason`.
     """
 

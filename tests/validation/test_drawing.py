@@ -4,8 +4,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import pareto
-from validation import drawing
+from benchmarks import drawing, pareto
 
 SPACE = "{http://www.w3.org/2000/svg}"
 

@@ -7,7 +7,16 @@ import pytest
 
 from benchmarks import docs
 
-STUDIES = ("between", "intervals", "numbers", "numbers_coverage", "reasons", "saves", "sentences")
+STUDIES = (
+    "between",
+    "intervals",
+    "numbers",
+    "numbers_coverage",
+    "positions",
+    "reasons",
+    "saves",
+    "sentences",
+)
 
 
 @pytest.fixture(name="page")

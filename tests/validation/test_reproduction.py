@@ -6,9 +6,9 @@ import pytest
 from scipy.stats import norm
 
 import howsure
-from validation import stacked, table_one
+from validation import reproduction, stacked
 
-FOUND = table_one.DATA.exists()
+FOUND = reproduction.DATA.exists()
 
 
 @pytest.fixture
@@ -19,12 +19,12 @@ def random():
 def test_the_log_likelihood_is_that_of_a_mixture_of_normal_distributions(random):
     y, passes = random.normal(size=5), random.normal(size=(7, 5))
     density = norm.pdf(y, passes, 1 / np.sqrt(2.5)).mean(axis=0)
-    np.testing.assert_allclose(table_one.log_likelihood(y, passes, 2.5), np.log(density))
+    np.testing.assert_allclose(reproduction.log_likelihood(y, passes, 2.5), np.log(density))
 
 
 def test_a_free_tau_is_one_over_the_mean_squared_error_where_passes_agree(random):
     y, said = random.normal(size=50), random.normal(size=50)
-    tau, found = table_one.free_tau(y, np.tile(said, (3, 1)))
+    tau, found = reproduction.free_tau(y, np.tile(said, (3, 1)))
     assert tau == pytest.approx(1 / np.mean((y - said) ** 2), rel=1e-2)
     assert found == pytest.approx(norm.logpdf(y, said, np.sqrt(np.mean((y - said) ** 2))).mean(), abs=1e-4)
 
@@ -71,17 +71,17 @@ def test_howsure_runs_the_network_that_was_trained(random):
 
 @pytest.mark.skipif(not FOUND, reason="the data sets of UCI lie beside the repository, and not here")
 def test_the_validation_part_is_the_end_of_the_published_order():
-    split = table_one.splits("yacht")[0]
+    split = reproduction.splits("yacht")[0]
     assert (len(split.y), len(split.y_test), split.first) == (277, 31, 221)
-    with np.load(table_one.DATA / "yacht.npz") as data:
+    with np.load(reproduction.DATA / "yacht.npz") as data:
         rows = np.concatenate([split.x, split.x_test])
         np.testing.assert_array_equal(np.sort(rows, axis=0), np.sort(data["x"], axis=0))
 
 
 @pytest.mark.skipif(not FOUND, reason="the data sets of UCI lie beside the repository, and not here")
-@pytest.mark.parametrize("name", table_one.SETS)
+@pytest.mark.parametrize("name", reproduction.SETS)
 def test_the_grid_holds_what_was_chosen_in_2018(name):
-    pairs = set(zip(*table_one.grid(name), strict=True))
-    splits = table_one.published(name)["splits"]
-    assert len(splits) == table_one.SPLITS
+    pairs = set(zip(*reproduction.grid(name), strict=True))
+    splits = reproduction.published(name)["splits"]
+    assert len(splits) == reproduction.SPLITS
     assert {(split["rate"], split["tau"]) for split in splits} <= pairs

@@ -2,8 +2,6 @@
 
 Both have the least NLL over all positions that count; see `howsure.judge.temperature`. Newton's method needs
 the sums over each row alone, so memory holds one row. A temperature keeps every label.
-
-A temperature for each class is left out: docs/positions.md shows that it helps less than offsets.
 """
 
 from __future__ import annotations
