@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from howsure import tuning
 from howsure.answers.classes.calibrate import Calibrator
@@ -28,7 +29,7 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.misplaced_arguments import named_either_way
 from howsure.methods.protocol import Job
 from howsure.models.adapt import Opened, capable, opened
-from howsure.models.protocol import FLOAT32, Array, ExportModel
+from howsure.models.protocol import FLOAT32, Array, BranchingModel, ExportModel
 from howsure.optional import needs
 from howsure.prepare import prepare
 from howsure.request import Request
@@ -45,7 +46,7 @@ answer at each position, as many rows as a block holds."""
 
 UNDECIDED = 8
 """Times the usual target error that a graph aims at where p is 0.5, unless it is told another: the least at
-which one row takes five times as long as a plain prediction, or less, in `mlp` and `transformer` of
+which one row takes five times as long as a plain prediction, or less, in all networks of
 docs/export-study.md."""
 
 MADE_UP = 16
@@ -57,7 +58,8 @@ aimed at, so that it never shows. For numbers that have a unit it is a share of 
 float32 comes to some 1e-6."""
 
 ALONE = 2
-"""Rows that also run by themselves, as a row's numbers may not depend on its neighbours."""
+"""Rows that also run by themselves, as a row's numbers may not depend on its neighbours. If a model does
+other operations for other rows, there is one of each among them."""
 
 SMALLEST = float(np.finfo(np.float64).tiny)
 
@@ -208,8 +210,8 @@ def export(
     plan.check_fits(ready)
     plan = _for_error(plan, target_error, job)
     first = first_passes(plan, ready.levels, job.seed, job.outcome)
-    count = _most_compared(job.outcome)
-    some = _some(job.rows, job.total, count)
+    numbers = _compared_rows(ready, job)
+    some = [np.ascontiguousarray(each[numbers]) for each in job.rows]
 
     tell("writing the graph")
     passes = ready.graph(first.masks, some)
@@ -220,18 +222,25 @@ def export(
     error = None if design is None else design.expected_error or None
     said = {name: json.dumps(told) for name, told in (("cost", cost), ("expected_error", error)) if told}
     note(graph, described(job, plan, first, calibrator, divide_by) | said)
-    expected = _assessed(job, some, MCDropout(plan=plan, max_passes=first.passes))
-    calibrated = None if calibrator is None else calibrator(expected)
+    method = MCDropout(plan=plan, max_passes=first.passes)
+
+    def of_rows(these: slice) -> tuple[Any, Any]:
+        expected = _assessed(job, [each[these] for each in some], method, these.start or 0)
+        return expected, None if calibrator is None else calibrator(expected)
+
+    said_of_all = of_rows(slice(None))
+    alone = [of_rows(slice(row, row + 1)) for row in range(min(ALONE, len(numbers)))]
     fed = some
     if divide_by is not None:
-        fed = _some(cast_rows(door.adapt(raw.x)[1], ready.info.inputs), job.total, count)
+        undivided = cast_rows(door.adapt(raw.x)[1], ready.info.inputs)
+        fed = [np.ascontiguousarray(each[numbers]) for each in undivided]
     inputs = {spec.name: array for spec, array in zip(ready.info.inputs, fed, strict=True)}
     apart: list[float] = []
 
     def write(temporary: str) -> None:
         onnx.save(graph, temporary)
         tell("comparing it")
-        apart.append(check_graph(temporary, inputs, expected, calibrated))
+        apart.append(check_graph(temporary, inputs, *said_of_all, alone=alone))
         tell("moving it into place")
 
     write_whole(path, write)
@@ -239,7 +248,7 @@ def export(
     what = "a mean, as a share of its spread," if job.outcome.has_unit else "a probability of 0.5"
     made_up = x is None
     return Exported(
-        Path(path), first.passes, plan, job.seed, len(some[0]), made_up, apart[0], size, cost, error, what
+        Path(path), first.passes, plan, job.seed, len(numbers), made_up, apart[0], size, cost, error, what
     )
 
 
@@ -352,22 +361,30 @@ def _most_compared(outcome: Outcome) -> int:
     return min(COMPARED, max(2, tuning.BLOCK_AT_POSITIONS // math.prod(outcome.columns)))
 
 
-def _some(rows: Sequence[Any], total: int, count: int) -> list[Array]:
-    """So many rows of each input in its type, spread over all."""
-    if not total:
+def _compared_rows(model: ExportModel, job: Job) -> NDArray[np.int64]:
+    """Numbers of the rows on which a graph is compared, spread over all; first one of each branch."""
+    if not job.total:
         raise InputError("There are no rows to compare the graph on", expected="one row or more")
-    numbers = np.unique(np.linspace(0, total - 1, count).astype(np.int64))
-    return [np.ascontiguousarray(each[numbers]) for each in rows]
+    branches: dict[bool, int] = {}
+    if isinstance(model, BranchingModel):
+        for number in range(job.total):
+            one = cast_rows([each[number : number + 1] for each in job.rows], model.info.inputs)
+            branches.setdefault(model.branch([each[:] for each in one]), number)
+            if len(branches) == 2:
+                break
+    count = _most_compared(job.outcome)
+    spread = np.linspace(0, job.total - 1, count).astype(np.int64).tolist()
+    return np.array([*dict.fromkeys([*branches.values(), *spread])][:count])
 
 
-def _assessed(job: Job, rows: Sequence[Array], method: MCDropout) -> Any:
+def _assessed(job: Job, rows: Sequence[Array], method: MCDropout, first: int) -> Any:
+    """The result of `assess` for rows, of which the first has this number."""
     count = len(rows[0])
     casted = cast_rows(rows, job.model.info.inputs)
     outcome = job.outcome.of_rows(job.model, casted, count, None)
     job = replace(job, rows=casted, total=count, outcome=outcome)
-    numbers = np.arange(count)
-    told = Told(numbers, "row", method.settings, job.seed, None, "")
-    return job.outcome.result(method.begin(job).draw(numbers, lambda done: None), told)
+    told = Told(np.arange(first, first + count), "row", method.settings, job.seed, None, "")
+    return job.outcome.result(method.begin(job).draw(np.arange(count), lambda done: None), told)
 
 
 def _made_up(model: Opened, divide_by: float | None) -> Any:
@@ -435,7 +452,13 @@ def _refusals(path: str) -> Iterator[None]:
         ) from error
 
 
-def check_graph(path: str, rows: Mapping[str, Array], expected: Any, calibrated: Any = None) -> float:
+def check_graph(
+    path: str,
+    rows: Mapping[str, Array],
+    expected: Any,
+    calibrated: Any = None,
+    alone: Sequence[tuple[Any, Any]] = (),
+) -> float:
     """Hold a graph against a result.
 
     Args:
@@ -443,6 +466,7 @@ def check_graph(path: str, rows: Mapping[str, Array], expected: Any, calibrated:
         rows: For each input by its name (n, …) in its type.
         expected: The result of `assess` for these rows.
         calibrated: The same calibrated, where the graph calibrates.
+        alone: Both for each of the first rows, of which each was assessed by itself.
 
     Returns:
         The largest difference between two numbers; of numbers that have a unit, as a share of their spread.
@@ -462,11 +486,9 @@ def check_graph(path: str, rows: Mapping[str, Array], expected: Any, calibrated:
             received="the same answer in every pass",
         )
     largest = _compared(found, expected, calibrated)
-    for row in range(min(ALONE, len(expected))):
-        alone = run({name: array[row : row + 1] for name, array in rows.items()})
-        this = slice(row, row + 1)
-        of_it = None if calibrated is None else calibrated[this]
-        largest = max(largest, _compared(alone, expected[this], of_it))
+    for row, said in enumerate(alone):
+        of_it = run({name: array[row : row + 1] for name, array in rows.items()})
+        largest = max(largest, _compared(of_it, *said))
     return largest
 
 

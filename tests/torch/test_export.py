@@ -243,6 +243,74 @@ def test_rows_are_needed_where_the_module_does_not_say_what_it_takes(path):
         howsure.export(nn.Sequential(nn.Dropout(0.3), nn.LazyLinear(3)), path, plan=howsure.Plan())
 
 
+def words(rows, padded):
+    """Tokens and their mask; `padded` says of which rows the last ones are padding."""
+    random = np.random.default_rng(3)
+    mask = np.ones((rows, 9), np.int64)
+    mask[padded] = np.arange(9) < random.integers(4, 8, (len(mask[padded]), 1))
+    return {"input_ids": random.integers(1, 30, (rows, 9)) * mask, "attention_mask": mask}
+
+
+@pytest.mark.parametrize("recorded", ["padded", "whole"])
+def test_a_bert_that_leaves_out_its_mask_where_no_row_is_padded(recorded, path):
+    transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64}
+    config = transformers.BertConfig(vocab_size=30, max_position_embeddings=9, num_labels=3, **sizes)
+    module = transformers.BertForSequenceClassification(config)
+    x = words(200, np.arange(200) != 130 if recorded == "padded" else np.arange(200) == 130)
+    exported = howsure.export(module, path, x=x, outputs="logits")
+    assert exported.largest_difference < 1e-5
+    method = howsure.MCDropout(plan=exported.plan, max_passes=exported.passes)
+    for padded in (slice(None), slice(0), slice(5)):  # all rows, none, and five of ten
+        others = words(10, padded)
+        expected = howsure.assess(module, others, method=method, outputs="logits")
+        assert np.abs(run(path, others)["probabilities"] - expected.probabilities).max() < 1e-5
+        assert np.abs(run(path, others)["mc_error"] - expected.mc_error).max() < 1e-5
+
+
+class Masked(nn.Module):
+    """Averages the tokens that are there, and adds something where all are; in an export it never does."""
+
+    def __init__(self, added):
+        super().__init__()
+        torch.manual_seed(0)
+        self.tokens, self.drop, self.last = nn.Embedding(30, 16), nn.Dropout(0.3), nn.Linear(16, 3)
+        self.added = added
+
+    def forward(self, input_ids, attention_mask):
+        shares = attention_mask / attention_mask.sum(1, keepdim=True)
+        found = (self.tokens(input_ids) * shares[..., None]).sum(1)
+        if not torch.compiler.is_exporting() and attention_mask.all():
+            found = found + self.added
+        return self.last(self.drop(found))
+
+
+def test_a_branch_that_an_export_leaves_out_is_tried_on_a_row_that_takes_it(path):
+    x = words(500, np.arange(500) != 333)  # which is not among 64 rows spread over all
+    howsure.export(Masked(0.0), path, x=x, outputs="logits")
+    path.unlink()
+    with pytest.raises(howsure.ModelError, match=r"something else than `assess` \(column 'probabilities'"):
+        howsure.export(Masked(0.1), path, x=x, outputs="logits")
+    assert not list(path.parent.iterdir())
+
+
+class Failing(Masked):
+    """Cannot run in an export."""
+
+    def forward(self, input_ids, attention_mask):
+        if torch.compiler.is_exporting():
+            raise RuntimeError("not here")
+        return super().forward(input_ids, attention_mask)
+
+
+def test_a_module_that_fails_in_an_export_is_refused_with_the_reason(path):
+    said = r"'Failing' run whole.*in an export, RuntimeError: not here"
+    with pytest.raises(howsure.ModelError, match=said):
+        howsure.export(Failing(0.0), path, x=words(20, slice(10)), outputs="logits")
+    assert not torch.compiler.is_exporting()
+
+
 class Recurrent(nn.Module):
     """An LSTM in both directions, which PyTorch runs as one operation that ONNX does not know."""
 

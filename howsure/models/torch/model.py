@@ -324,11 +324,16 @@ class TorchModel:
 
     def graph(self, masks: Sequence[Array], like: Sequence[Array]) -> Any:
         """Always a `ModelError`: only modules whose operations were recorded can be exported."""
-        raise ModelError(
+        raise self.no_graph(self.whole_because)
+
+    def no_graph(self, because: str) -> ModelError:
+        """The error for a module of which no graph can be written."""
+        return ModelError(
             f"Passes of module '{self.name}' run whole, and no graph can be written of those",
             expected="a module that does the same operations for any rows, whatever is in them",
-            received=self.whole_because,
-            hint="Mend that in its forward, and its passes will also be faster",
+            received=because,
+            hint="Mend that in its forward, and its passes will also be faster. Many models of transformers "
+            "can be exported if they are made with attn_implementation='eager'",
         )
 
     def weights(self) -> Iterator[Array]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -20,6 +20,9 @@ from howsure.errors import ModelError
 from howsure.models.torch.dispatch_mode import without_triton
 from howsure.onnx.nodes import OPSET, quiet
 from howsure.optional import needs
+
+_EXPORTING = ("_is_compiling_flag", "_is_exporting_flag")
+"""What `torch.compiler.is_compiling()` and `torch.compiler.is_exporting()` return."""
 
 LONGEST = 300
 """Characters of PyTorch's error message that are quoted; the rest explains how to fix PyTorch."""
@@ -79,6 +82,21 @@ def graph_of(
             ) from error
     assert written is not None
     return written.model_proto
+
+
+@contextlib.contextmanager
+def in_export() -> Iterator[None]:
+    """In this scope, a module runs as `torch.export` runs it, on real numbers.
+
+    Libraries such as transformers then take no shortcut that numbers decide, such as leaving out a mask where
+    no row is padded.
+    """
+    flags: dict[str, bool] = {name: getattr(torch.compiler, name) for name in _EXPORTING}
+    try:
+        vars(torch.compiler).update(dict.fromkeys(flags, True))
+        yield
+    finally:
+        vars(torch.compiler).update(flags)
 
 
 def _free(name: str, taken: Sequence[str]) -> str:

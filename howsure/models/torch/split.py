@@ -24,14 +24,14 @@ from howsure.models.networks import Networks
 from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits
 from howsure.models.torch import model as whole_modules
 from howsure.models.torch.check_passes import Tried
-from howsure.models.torch.dry_run import same
-from howsure.models.torch.examine import Examination
+from howsure.models.torch.draws import Place
+from howsure.models.torch.dry_run import ROWS, UNEVEN, DryRun, same
 from howsure.models.torch.find_draws import in_words
 from howsure.models.torch.graph import Split, SplitTrunk, Unsplittable
 from howsure.models.torch.inputs import calls_for
 from howsure.models.torch.model import TorchModel, TorchTrunk
 from howsure.models.torch.model_cache import Cached, forget, keep, kept
-from howsure.models.torch.onnx_graph import graph_of
+from howsure.models.torch.onnx_graph import graph_of, in_export
 from howsure.models.torch.recorded import record
 from howsure.models.torch.tracer import Notes
 from howsure.onnx.nodes import check_type_of
@@ -109,7 +109,7 @@ def split_or_whole(model: TorchModel) -> TorchModel:
         model.whole_because = "it draws by a generator that it seeds anew in every call"
         return model
     try:
-        split = _recorded(found, tried)
+        split = _recorded(tried.notes, found.drawn, found.work)
         ready = (SplitModel if split.asks is None else AskingModel)(model, split)
         if _agree(ready, tried):
             return ready
@@ -252,19 +252,35 @@ class AskingModel(SplitModel):
 
         return run
 
+    def branch(self, rows: Sequence[Array]) -> bool:
+        """True if the module does with these rows what was recorded; see `BranchingModel`."""
+        return self.split.fits(self.call.tensors(rows))
+
     def graph(self, masks: Sequence[Array], like: Sequence[Array]) -> Any:
-        """Always a `ModelError`: a graph could not run whole where numbers are others."""
-        return TorchModel.graph(self, masks, like)
+        """The passes as the module runs in an export, if it then reads no numbers; see `ExportModel`."""
+        found = self.examination
+        try:
+            with self.as_found() as snapshot, in_export():
+                look = DryRun(found.module, found.call, found.rows, snapshot, False, found.keep_off)
+                look.fixed, look.writes = found.fixed, found.writes
+                notes = [look.note(found.training, count)[1].notes for count in (ROWS, UNEVEN)]
+                split = _recorded(notes, found.drawn, found.work)
+        except Exception as error:  # a module may do anything in an export
+            said = str(error) if isinstance(error, Unsplittable) else in_words(error)
+            raise self.no_graph(f"in an export, {said}") from error
+        if split.asks is not None:
+            raise self.no_graph(split.asks)
+        return SplitModel(self, split).graph(masks, like)
 
 
-def _recorded(found: Examination, tried: Tried) -> Split:
-    """The levels of a module, from notes of two passes."""
-    notes = []
-    for each in tried.notes:
+def _recorded(
+    notes: Sequence[Notes | Exception | None], drawn: Sequence[Place | float | None], work: float
+) -> Split:
+    """The levels of a module, from notes of two runs."""
+    for each in notes:
         if not isinstance(each, Notes):
             raise each or AssertionError("notes were asked for")
-        notes.append(each)
-    return Split(record(*notes), found.drawn, found.work)
+    return Split(record(*notes), drawn, work)  # type: ignore[arg-type]
 
 
 def _agree(model: TorchModel, tried: Tried) -> bool:
