@@ -121,6 +121,11 @@ class Design:
         error, groups = (self.one, 1) if self.first < self.cells else (self.group, self.first // self.cells)
         return math.sqrt(error.undecided / groups)
 
+    @functools.cached_property
+    def unmeasured(self) -> Design:
+        """All that masks follow from: the design without constants."""
+        return Design(self.widths, self.late, self.cells, 1, self.cost)
+
     @property
     def passes(self) -> int:
         """Thinned networks in a cell."""

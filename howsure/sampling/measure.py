@@ -46,10 +46,10 @@ def measure_early_errors(
     of_one, one, late_of_one = (each.reshape(-1, *variance.shape) for each in (of_cells, one, late))
     of_group, more = late.mean(axis=1) / cells, (outcome, stands_for, len(replicates))
     missed = 0.0 if late.any() else missed_by(replicates[0][0].passes, len(replicates) * len(stands_for))
-    return (
-        fit_early_error(of_one, one, late_of_one, variance, np.zeros_like(between), *more, missed),
-        fit_early_error(of_groups, group, of_group, variance, between, *more, missed),
-    )
+    whole = fit_early_error(of_groups, group, of_group, variance, between, *more, missed)
+    if cells == 1:
+        return whole, whole
+    return fit_early_error(of_one, one, late_of_one, variance, np.zeros_like(between), *more, missed), whole
 
 
 def _squares(values: Floats, variance: Floats) -> Floats:

@@ -15,7 +15,7 @@ import copy
 import functools
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,7 @@ from howsure.models.torch.bfloat16 import Reducing, reducible
 from howsure.models.torch.draws import Place
 from howsure.models.torch.levels import MADE, leveled, needed
 from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times
-from howsure.models.torch.steps import Bound, Runner, Sizes, Step, apart, widened
+from howsure.models.torch.steps import Runner, Sizes, Step, apart, widened
 from howsure.models.torch.thinned_linear import Dropped, ThinnedLinear, WrittenDown, thinned_linears
 from howsure.models.torch.tracer import Unsplittable, results_of
 from howsure.models.torch.value_kinds import tensors_in
@@ -238,7 +238,6 @@ class Split:
         thinned: Thinned,
         trunk: SplitTrunk,
         made: _Made | None = None,
-        bound: dict[Step, Bound] | None = None,
     ) -> Tensor:
         """Outputs (W, n, …) of thinned networks for the n rows of a trunk.
 
@@ -246,13 +245,12 @@ class Split:
             thinned: The networks.
             trunk: The trunk.
             made: Values that depend on neither rows nor masks, for pieces with as many rows; None makes them.
-            bound: As in `Runner.run`.
         """
         count, widths = trunk.rows, thinned.widths
         sizes = Sizes(count, widths)
         values = {**thinned.drawn, **dict(zip(self._crossing, trunk.values, strict=True))}
         made = _Made(self, sizes) if made is None else made
-        self._runner.run(thinned.steps, values, made, sizes, thinned.instead, bound)
+        self._runner.run(thinned.steps, values, made, sizes, thinned.instead)
         output = values[self._output]
         have = widths[max(0, self._runner.level[self._output])]
         return widened(output, Axis(0), have, widths[-1], count, count).reshape(
@@ -387,7 +385,6 @@ class Thinned:
         steps: The steps to run.
         drawn: The masks, and the values made of them.
         instead: Replacements for some steps.
-        bound: Arguments of the steps, by the number of rows.
     """
 
     of: Split
@@ -395,7 +392,6 @@ class Thinned:
     steps: Sequence[Step]
     drawn: dict[Slot, Tensor]
     instead: dict[Step, Dropped]
-    bound: dict[int, dict[Step, Bound]] = field(default_factory=dict)
 
     def __call__(self, trunk: SplitTrunk) -> Tensor:
         """Outputs (W, n, …) for the n rows of a trunk."""
@@ -408,7 +404,7 @@ class Thinned:
                 part = trunk if rows == count else trunk.take(np.arange(start, start + rows))
                 if rows not in made:
                     made[rows] = _Made(self.of, Sizes(rows, self.widths))
-                parts.append(self.of.passes(self, part, made[rows], self.bound.setdefault(rows, {})))
+                parts.append(self.of.passes(self, part, made[rows]))
             return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
 
     @functools.cached_property

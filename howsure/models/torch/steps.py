@@ -29,6 +29,9 @@ aten = torch.ops.aten
 
 _SAFE = aten._safe_softmax.default
 
+KEPT_SIZES = 64
+"""Numbers of rows and passes of which the form of arguments is kept; a call has about a dozen."""
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -67,18 +70,6 @@ class Step:
     spread: tuple[int, ...] | None
     ends: list[Slot] = field(default_factory=list)
 
-    @functools.cached_property
-    def given(self) -> list[Any]:
-        """The recorded arguments, and the keyword arguments last."""
-        return [*self.call.args, self.call.kwargs]
-
-    @functools.cached_property
-    def varying(self) -> list[tuple[int, Any]]:
-        """Those that hold tensors, with their places."""
-        return [
-            (at, item) for at, item in enumerate(self.given) if [*items_in(item, Slot), *tensors_in(item)]
-        ]
-
 
 class Runner:
     """Runs the steps of a program.
@@ -108,6 +99,7 @@ class Runner:
 
         self._sole = self._sole_uses(found)
         self._largest: dict[Step, int] = {}
+        self._bound = functools.lru_cache(KEPT_SIZES)(self._binder)
 
     def _sole_uses(self, found: Sequence[Leveled]) -> frozenset[Slot]:
         """Values that have memory of their own and are read once, so that the reader may overwrite them."""
@@ -145,7 +137,6 @@ class Runner:
         made: Callable[[Step], Mapping[Slot, Tensor]],
         sizes: Sizes,
         instead: Mapping[Step, Callable[[Mapping[Slot, Tensor], Sizes], Tensor]] = MappingProxyType({}),
-        bound: dict[Step, Bound] | None = None,
     ) -> None:
         """Run steps on `values`: add their results, and drop values that are no longer needed.
 
@@ -155,18 +146,15 @@ class Runner:
             made: Maps a step to the values of level `MADE` that it reads.
             sizes: How much runs.
             instead: Replacements for some steps, which return their one result.
-            bound: Keeps the arguments of steps for later runs of these sizes; None keeps none.
         """
-        bound = {} if bound is None else bound
+        bound = (self._bound if isinstance(sizes.rows, int) else self._binder)(sizes)  # or a SymInt
         for step in steps:
             if step in instead:
                 (output,) = step.call.outputs
                 assert output is not None
                 values[output] = instead[step](values, sizes)
                 continue
-            if step not in bound:
-                bound[step] = Bound(self, step, sizes)
-            *args, kwargs = bound[step].arguments(values, made)
+            *args, kwargs = bound(step).arguments(values, made)
             results = self.call(step, args, kwargs)
             for slot, result in zip(step.call.outputs, results, strict=True):
                 if slot is not None:
@@ -175,6 +163,10 @@ class Runner:
                     )
             for slot in step.ends:
                 values.pop(slot, None)
+
+    def _binder(self, sizes: Sizes) -> Callable[[Step], Bound]:
+        """Finds what the arguments of a step are for given sizes, once for each step."""
+        return functools.cache(lambda step: Bound(self, step, sizes))
 
     def call(self, step: Step, args: list[Any], kwargs: dict[str, Any]) -> Sequence[Any]:
         """The results of a call."""
@@ -283,19 +275,28 @@ class Bound:
             slot: runner.brought(slot, step, sizes) for slot in step.call.reads if runner.level[slot] > MADE
         }
         self._makes = any(runner.level[slot] == MADE for slot in step.call.reads)
-        varying = {at for at, _ in step.varying}
-        self._fixed = [
-            None if at in varying else self._filled(item, {}, {}) for at, item in enumerate(step.given)
-        ]
+        self._fixed: list[Any] = [*step.call.args, step.call.kwargs]
+        self._direct: list[tuple[int, Slot, Callable[[Tensor], Tensor] | None]] = []
+        self._others: list[tuple[int, Any]] = []
+        for at, item in enumerate(self._fixed):
+            if isinstance(item, Slot) and item in self._brought:
+                self._direct.append((at, item, self._brought[item]))
+            elif [*items_in(item, Slot), *tensors_in(item)]:
+                self._others.append((at, item))
+            else:
+                self._fixed[at] = self._filled(item, {}, {})
 
     def arguments(
         self, values: Mapping[Slot, Tensor], made: Callable[[Step], Mapping[Slot, Tensor]]
     ) -> list[Any]:
         """The arguments for these values, and the keyword arguments last; see `Runner.run`."""
-        of_level = made(self._step) if self._makes else {}
         found = self._fixed.copy()
-        for at, item in self._step.varying:
-            found[at] = self._filled(item, values, of_level)
+        for at, slot, bring in self._direct:
+            found[at] = values[slot] if bring is None else bring(values[slot])
+        if self._others:
+            of_level = made(self._step) if self._makes else {}
+            for at, item in self._others:
+                found[at] = self._filled(item, values, of_level)
         return found
 
     def _filled(self, item: Any, values: Mapping[Slot, Tensor], made: Mapping[Slot, Tensor]) -> Any:
