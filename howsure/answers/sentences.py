@@ -72,24 +72,56 @@ def more_of(method: Mapping[str, Any], passes: int) -> str:
     return words_of(method)["more"].replace("{passes}", str(math.ceil(passes / step) * step))
 
 
-def price_in_words(method: Mapping[str, Any], mc_error: float, passes: int) -> str:
-    """The price of the usual error: `± 2 % would take 60 more plain predictions`.
-
-    Empty if no budget ended the passes, or if the error of a probability is told to be no larger.
+def passes_needed(passes: Any, error: Any, target: Any) -> int:
+    """Most passes that a smaller error takes, as errors fall with the root of their number.
 
     Args:
-        method: Settings of the method; where it has a budget, `price` is the plain predictions of a pass.
+        passes: (…) passes spent on some rows.
+        error: (…) standard error of each.
+        target: (…) the smaller error.
+    """
+    return math.ceil(float(np.max(passes * np.square(error / target))))
+
+
+def price_in_words(method: Mapping[str, Any], passes: Any, error: Any, target: Any, said: str) -> str:
+    """The price of a smaller error: `± 2 % would take up to 60 more plain predictions`.
+
+    The error of few passes is widened, so that often fewer do. Empty without a budget.
+
+    Args:
+        method: Settings of the method; those of a budget are `howsure.methods.protocol.Passes.price`.
+        passes: (…) as in `passes_needed`.
+        error: (…)
+        target: (…)
+        said: The smaller error in words.
+    """
+    if (price := method.get("price")) is None:
+        return ""
+    needed, size, most = passes_needed(passes, error, target), method.get("round", 1), method.get("most")
+    reached, beyond = math.ceil(needed / size) * size if size else 2 * needed, ""
+    if most is not None and needed > most:
+        beyond = f", and more than {more_of(method, most)}"
+    elif most is not None:
+        reached = min(reached, most)
+    more = max(1.0, price * float(reached - np.min(passes)))
+    step = 10 ** max(0, math.floor(math.log10(more)) - 1)
+    said += f" would take up to {counted(math.ceil(more / step) * step, 'more plain prediction')}"
+    return said + beyond
+
+
+def usual_price(method: Mapping[str, Any], mc_error: float, passes: int, where: str = "") -> str:
+    """The same for the usual error of a probability; empty if its error is told to be no larger.
+
+    Args:
+        method: As in `price_in_words`.
         mc_error: Standard error of a probability.
         passes: Passes spent on the row.
+        where: Of which probability, with a space before it, if it is not the one of the row.
     """
-    price, usual = method.get("price"), method.get("target_error") or tuning.TARGET_ERROR
-    if price is None or not round(196 * mc_error) > round(196 * usual):
+    usual = method.get("target_error") or tuning.TARGET_ERROR
+    if "price" not in method or not round(196 * mc_error) > round(196 * usual):
         return ""
-    more = price * passes * ((mc_error / usual) ** 2 - 1)
-    step = 10 ** max(0, math.floor(math.log10(max(1, more))) - 1)
-    return (
-        f"± {196 * usual:.0f} % would take {counted(math.ceil(more / step) * step, 'more plain prediction')}"
-    )
+    return price_in_words(method, passes, mc_error, usual, f"± {196 * usual:.2g} %{where}")
 
 
 def explained(answer: str, *clauses: str) -> str:

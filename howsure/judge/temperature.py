@@ -41,7 +41,9 @@ class Losses:
     curvature: Floats
 
     def weighted(self, weight: Floats) -> Losses:
-        """The losses of rows that count (N,) times."""
+        """The losses of rows that count (N,) times; not of offsets, which have one curvature of all rows."""
+        if len(self.curvature) != len(weight):
+            raise ValueError("The curvature is of all rows together, so no row can count more than another")
         return Losses(
             weight * self.value, weight[:, None] * self.slope, weight[:, None, None] * self.curvature
         )

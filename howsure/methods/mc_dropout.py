@@ -225,9 +225,11 @@ class MCDropout:
         settings = pilot.plan.settings
         if self.plan is None and pilot.plan.pilot is not None:
             settings["pilot"] = asdict(pilot.plan.pilot)  # spent for this call
-        cost = flat.price if tree is None else tree.price
         is_limited = self.budget is not None or budget == tuning.BUDGET
-        return Passes(draw, settings or None, price=cost if is_limited else None)
+        price = flat.price_of_more if tree is None else tree.price(self.max_passes)
+        if "pilot" in settings:  # of a larger budget a pilot takes the same share, or half of it
+            price["price"] /= 1 - min(0.5, settings["pilot"]["cost"] / (job.total * budget))
+        return Passes(draw, settings or None, price=price if is_limited else None)
 
     def _budget(self, job: Job, rows: int | None) -> float:
         """Plain predictions that a row may cost on average, or each row where `rows` is None."""

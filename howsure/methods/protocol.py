@@ -76,7 +76,9 @@ class Passes:
         plan: The plan that they follow, as saved with a result, or None.
         noise: (K,) standard deviation of answers around their mean, in the unit of the answers, where the
             method learned it from the training rows; None if not.
-        price: Cost of one more pass of a row, in plain predictions, if a budget ends them; else None.
+        price: Settings that a result keeps if a budget ends the passes, else None: `price`, the plain
+            predictions of one more pass of a row; `round`, the passes of a further round, 0 where each round
+            has as many as all before it; and `most`, the passes of a row, whatever the budget.
         learnt_from: Whether the method is known to have learnt from each row (n,) of the block that was drawn
             last; None if it learns from none.
     """
@@ -85,7 +87,7 @@ class Passes:
     plan: Mapping[str, Any] | None = None
     noise: Floats | None = None
     learnt_from: Callable[[], Booleans] | None = None
-    price: float | None = None
+    price: Mapping[str, float] | None = None
 
     def result(self, numbers: Integers, progress: Progress, outcome: Outcome, told: Told) -> Any:
         """The result of a block of rows.

@@ -189,6 +189,10 @@ def scores_of(result: Any, **wishes: Any) -> list[dict[str, str]]:
     return found
 
 
+NO_SETTINGS = ("name", "words", "price", "round", "most")
+"""Keys of a method that are not its settings: its name, its words, and the price of more passes."""
+
+
 @dataclass(frozen=True)
 class MadeWith:
     """How a result was made.
@@ -213,7 +217,7 @@ def made_with(result: Any) -> MadeWith:
     columns = {column.name for column in result.columns}
     given = {each.name: getattr(result, each.name) for each in fields(result) if each.name not in columns}
     method, seed, version = given.pop("method", {}), given.pop("seed", None), given.pop("version", "")
-    settings = {key: value for key, value in method.items() if key not in ("name", "words")}
+    settings = {key: value for key, value in method.items() if key not in NO_SETTINGS}
     for shown_elsewhere in ("plan", "kind", "id_name"):
         given.pop(shown_elsewhere, None)
     name = str(method.get("name", "not stated"))

@@ -77,10 +77,7 @@ class Tree:
 
     def rounds(self, max_passes: int | None) -> Iterator[list[Cells]]:
         """The cells of each round, at most as many as `max_passes` allows."""
-        design = self.design
-        most = design.cells * tuning.MOST_GROUPS
-        if max_passes is not None or design.is_flat:
-            most = (max_passes or tuning.MOST_FLAT) // design.passes
+        design, most = self.design, self._most(max_passes)
         had, until = 0, min(design.first, max(most, design.cells))
         while True:
             yield cells_of(design, had, until)
@@ -88,10 +85,18 @@ class Tree:
             if until > most:
                 return
 
-    @property
-    def price(self) -> float:
-        """Plain predictions that one pass costs in a further group of cells."""
-        return (self.design.cost - self._model.levels[0].cost) / self.design.passes
+    def _most(self, max_passes: int | None) -> int:
+        """Cells of a row at most."""
+        if max_passes is not None or self.design.is_flat:
+            return (max_passes or tuning.MOST_FLAT) // self.design.passes
+        return self.design.cells * tuning.MOST_GROUPS
+
+    def price(self, max_passes: int | None) -> dict[str, float]:
+        """As `howsure.methods.protocol.Passes.price`: a further round is a group of cells."""
+        design, most = self.design, self._most(max_passes)
+        size = design.cells * design.passes
+        most = max(most // design.cells * size, min(design.first, max(most, design.cells)) * design.passes)
+        return {"price": self.cost(cells_of(design, 0, design.cells)) / size, "round": size, "most": most}
 
     def cost(self, what: Sequence[Cells]) -> float:
         """Plain predictions that a round costs a row."""

@@ -41,6 +41,16 @@ def test_the_least_is_that_of_scipy(start):
     assert theta[0] == pytest.approx(expected.x[0], rel=1e-4)
 
 
+def test_only_rows_with_curvatures_of_their_own_have_weights():
+    weight = RANDOM.integers(1, 4, len(LOGS))
+    found, apart = at(np.array([0.6])).weighted(weight), np.repeat(LOGS, weight, axis=0)
+    expected = losses(np.array([0.6]), apart, np.repeat(OF_TARGET, weight))
+    for name in ("value", "slope", "curvature"):
+        np.testing.assert_allclose(getattr(found, name).sum(axis=0), getattr(expected, name).sum(axis=0))
+    with pytest.raises(ValueError, match="of all rows together"):
+        at(np.array([1.4, 0.3, -0.5, 0.2])).weighted(weight)
+
+
 def test_it_stops_at_the_limit_where_nothing_else_stops_it():
     logs = np.log([[0.6, 0.4], [0.51, 0.49]])
     assert least(lambda theta: losses(theta, logs, logs[:, 0]), np.ones(1))[0] == pytest.approx(LIMIT)

@@ -13,8 +13,8 @@ from howsure.answers.sentences import (
     called,
     explained,
     percent,
-    price_in_words,
     reason_in_words,
+    usual_price,
     words_of,
 )
 from howsure.data.ids import ID
@@ -116,7 +116,7 @@ def sentence_of(row: Row) -> str:
         kind=row.kind,
         familiarity=row.familiarity,
     )
-    price = price_in_words(row.method, float(row.mc_error[row.label]), row.passes)
+    price = usual_price(row.method, float(row.mc_error[row.label]), row.passes)
     return explained(f"{answer}: {said}", single_in_words(row), reason, price)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.answers import verdict as verdicts
-from howsure.answers.sentences import called, compared, explained, percent, reason_in_words
+from howsure.answers.sentences import called, compared, explained, percent, reason_in_words, usual_price
 from howsure.data.ids import ID
 from howsure.displayed import Displayed
 from howsure.sampling.outcome import Booleans, Floats, Integers
@@ -90,12 +90,15 @@ def sentences_of(row: MultilabelRow) -> str:
         members = [k for k in (labels if few else order) if row.reason[k] == reason]
         if members:
             sentences.append(f"For {listed(_named(row, members))}, {_reason(row, members)}.")
-    return " ".join(sentences)
+    price = usual_price(row.method, float(row.mc_error.max()), row.passes)
+    return " ".join([*sentences, f"{price}."] if price else sentences)
 
 
 def sentence_of_label(row: MultilabelRow, k: int) -> str:
     """The sentence about label k, as in `'wind': 52 ± 3 % yes, coin flip. The passes disagree: …`."""
-    return explained(_answer(row, k), _reason(row, [k]))
+    return explained(
+        _answer(row, k), _reason(row, [k]), usual_price(row.method, float(row.mc_error[k]), row.passes)
+    )
 
 
 def _answer(row: MultilabelRow, k: int) -> str:

@@ -77,6 +77,12 @@ def target_share(method: Mapping[str, Any]) -> float | None:
     return float(method.get("target_error") or TARGET_SHARE)
 
 
+def target_error(width: Floats, method: Mapping[str, Any]) -> Floats:
+    """(…) the same in the unit of the number, or `max_error`; infinite if passes are set."""
+    share = target_share(method)
+    return np.full(np.shape(width), method.get("max_error") or np.inf) if share is None else share * width
+
+
 def needs_passes(mean: Floats, error: Floats, width: Floats, method: Mapping[str, Any]) -> Booleans:
     """(…) whether the error of a mean is larger than it should be; not where it is rounding.
 
@@ -86,15 +92,9 @@ def needs_passes(mean: Floats, error: Floats, width: Floats, method: Mapping[str
         width: (…) as `scatter` gives it.
         method: Settings of the method.
     """
-    target = target_share(method)
+    target, rounding = target_share(method), ROUNDING * (np.abs(mean) + np.nan_to_num(width))
     if target is None:
-        return np.zeros(np.shape(mean), dtype=bool)
+        return np.asarray((error > target_error(width, method)) & (error > rounding))
     share = np.divide(error, width, out=np.zeros(np.shape(mean)), where=width > 0)
     decimals = -int(np.floor(np.log10(target)))
-    rounding = ROUNDING * (np.abs(mean) + np.nan_to_num(width))
     return np.asarray((np.round(share, decimals) > target + 1e-12) & (error > rounding))
-
-
-def passes_needed(passes: ArrayLike, error: ArrayLike, width: ArrayLike, target: float) -> Floats:
-    """(…) passes that give the target, as errors fall with the root of their number."""
-    return np.asarray(np.ceil(np.asarray(passes) * (np.asarray(error) / (target * np.asarray(width))) ** 2))

@@ -10,9 +10,9 @@ import numpy as np
 from howsure.answers.numbers.doubt import (
     disagreement,
     needs_passes,
-    passes_needed,
     relative_width,
     scatter,
+    target_error,
     target_share,
 )
 from howsure.answers.numbers.result import RegressionCertainty
@@ -27,7 +27,7 @@ from howsure.answers.numbers.sentence import (
     written_of,
 )
 from howsure.answers.printed import NONE, Line, Lines
-from howsure.answers.sentences import compared, explained, more_of, words_of
+from howsure.answers.sentences import compared, explained, more_of, passes_needed, price_in_words, words_of
 from howsure.digits import significant
 from howsure.report.figures import Proportion, differs_from_claim, interval_of, proportion, share_of
 from howsure.words import UNIT, counted, listed, rate, upper
@@ -259,12 +259,15 @@ def passes_in_words(result: RegressionCertainty) -> str:
     small = f"the error of the mean is at most {target:g} standard deviations"
     if not len(rows):
         return f"With {spent} {passes} {small}."
-    needed = passes_needed(
-        result.passes[:, None], result.mc_error, np.where(width > 0, width, np.inf), target
+    of_open = (
+        np.broadcast_to(result.passes[:, None], width.shape)[open_ones],
+        result.mc_error[open_ones],
+        target_error(width, result.method)[open_ones],
     )
-    more = more_of(result.method, int(needed[open_ones].max()))
+    price = price_in_words(result.method, *of_open, "That" if len(rows) == 1 else "For each, that")
+    more = price or f"Try {more_of(result.method, passes_needed(*of_open))}"
     missing = f"{counted(len(rows), kind)} ({rate(len(rows) / len(result))})"
-    return f"With {spent} {passes} {small}, but for {missing}. Try {more}."
+    return f"With {spent} {passes} {small}, but for {missing}. {more}."
 
 
 def strange_in_words(result: RegressionCertainty) -> str:

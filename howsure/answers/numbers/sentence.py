@@ -14,11 +14,20 @@ from howsure.answers.numbers.doubt import (
     disagreement,
     disagreement_error,
     needs_passes,
-    passes_needed,
     scatter,
+    target_error,
     target_share,
 )
-from howsure.answers.sentences import at_most, called, explained, more_of, percent, words_of
+from howsure.answers.sentences import (
+    at_most,
+    called,
+    explained,
+    more_of,
+    passes_needed,
+    percent,
+    price_in_words,
+    words_of,
+)
 from howsure.data.ids import ID
 from howsure.digits import Written, significant, written
 from howsure.displayed import Displayed
@@ -185,15 +194,18 @@ def _passes_in_words(row: NumbersRow, k: int) -> str:
     """How large the error of too few passes is, and how many make it small enough; empty if they suffice."""
     mean, error = row.mean[[k]], row.mc_error[[k]]
     width = scatter(row.std[[k]], None if row.spread is None else row.spread[[k]])
-    target = target_share(row.method)
-    if target is None or not needs_passes(mean, error, width, row.method)[0]:
+    share, target = target_share(row.method), target_error(width, row.method)
+    if not needs_passes(mean, error, width, row.method)[0]:
         return ""
-    share = float(error[0] / width[0])
-    more = more_of(row.method, int(passes_needed(row.passes, error[0], width[0], target)))
+    smaller = f"± {significant(1.96 * float(target[0]), 2)}"
+    price = price_in_words(row.method, row.passes, error, target, smaller)
+    if share is None:
+        return price
+    more = price or f"try {more_of(row.method, passes_needed(row.passes, error, target))}"
     called = words_of(row.method)["passes"]
     return (
-        f"with {row.passes:,} {called} the error of the mean is {share:.2g} standard deviations, "
-        f"more than {target:g}: try {more}"
+        f"with {row.passes:,} {called} the error of the mean is {float(error[0] / width[0]):.2g} standard "
+        f"deviations, more than {share:g}: {more}"
     )
 
 

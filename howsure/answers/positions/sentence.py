@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from howsure.answers.positions.regions import Region
-from howsure.answers.sentences import called, words_of
+from howsure.answers.sentences import called, explained, usual_price, words_of
 from howsure.data.ids import ID
 from howsure.displayed import Displayed
 from howsure.sampling.outcome import Floats
@@ -90,7 +90,8 @@ def sentence_of(row: DenseRow) -> str:
         ends = ends_in_words(*row.share_interval[k].tolist())
         inside = "" if not ends else f" (most {between} say {ends} %)" if number == 0 else f" ({ends} %)"
         said.append(f"{share_in_words(float(row.share[k]))} % '{row.class_names[k]}'{inside}")
-    return f"{', '.join(said)}; {flips_in_words(row)}."
+    price = usual_price(row.method, row.mc_error, row.passes, f" at the average {row.position_name}")
+    return explained(f"{', '.join(said)}; {flips_in_words(row)}", price)
 
 
 def flips_in_words(row: DenseRow) -> str:
