@@ -51,7 +51,7 @@ def compare(name: str) -> dict[str, Any]:
     import keras
 
     import howsure
-    from validation.architectures import ARCHITECTURES
+    from validation.keras_zoo import ARCHITECTURES
 
     architecture = ARCHITECTURES[name]
     keras.utils.clear_session()  # so that names do not depend on what came before
@@ -276,7 +276,7 @@ def main(arguments: list[str]) -> None:
         raise SystemExit(f"The first argument is a backend: {', '.join(BACKENDS)}")
     os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from validation.architectures import ARCHITECTURES
+    from validation.keras_zoo import ARCHITECTURES
 
     figures = PAGE.figures()
     for name, architecture in ARCHITECTURES.items():

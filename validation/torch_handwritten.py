@@ -10,21 +10,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from validation.torch_zoo import CLASSES, Kind, Layer, Through, mlp
+from validation.torch_zoo import CLASSES, Kind, Made, in_training, mlp, stack, through, usual
 
 Tensor = torch.Tensor
-
-HANDWRITTEN: dict[str, Kind] = {}
-
-MANY = 150
-"""Rows of modules that work on 64 at a time."""
-
-TWO_ALIKE = "rows of which the first two are alike"
-
-
-def _in_training(function: Callable[[Tensor], Tensor]) -> Callable[[nn.Module, Tensor], Tensor]:
-    return lambda module, h: function(h) if module.training else h
-
 
 # --- masks of true and false --------------------------------------------------------------------------
 
@@ -44,8 +32,6 @@ BY_HAND: dict[str, Callable[[Tensor], Tensor]] = {
     "a rate in a tensor": lambda h: h * (torch.tensor(0.3) < torch.rand_like(h)) / 0.7,
     "a rate in a vector of one": lambda h: h * (torch.rand_like(h) > torch.tensor([0.3])) / 0.7,
 }
-for _name, _function in BY_HAND.items():
-    HANDWRITTEN[f"by hand: {_name}"] = Kind(lambda f=_function: Through(_in_training(f)))  # type: ignore[misc]
 
 
 def _two_masks(h: Tensor) -> Tensor:
@@ -64,8 +50,7 @@ def _bernoulli_of_units(h: Tensor) -> Tensor:
 
 
 def _of_python(h: Tensor) -> Tensor:
-    kept = [[float(random.random() > 0.5) for _ in row] for row in h]
-    return h * torch.tensor(kept) / 0.5
+    return h * torch.tensor([[float(random.random() > 0.5) for _ in row] for row in h]) / 0.5
 
 
 def _of_numpy(h: Tensor) -> Tensor:
@@ -79,31 +64,24 @@ BESIDE: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
     "a layer that draws by numpy": (_of_numpy, "numbers of numpy or Python"),
     "a layer that draws by Python": (_of_python, "numbers of numpy or Python"),
 }
-for _name, (_function, _words) in BESIDE.items():
-    HANDWRITTEN[f"{_name}, beside Dropout"] = Kind(
-        lambda f=_function: nn.Sequential(Layer(_in_training(f)), mlp(nn.Dropout(0.3))),  # type: ignore[misc]
-        refused=_words,
-    )
+"""In training, before a dropout, and what its refusal says."""
 
 
 # --- what is the same in every call -----------------------------------------------------------------------
 
 
-def _projected(module: nn.Module, h: Tensor) -> Tensor:
+def _projected(m: nn.Module, h: Tensor) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     return h + h @ torch.randn(h.shape[1], h.shape[1], generator=generator) / 3
 
 
-HANDWRITTEN["a projection by a seeded generator"] = Kind(lambda: mlp(nn.Dropout(0.3), Layer(_projected)))
-
-
-def _seeded(fork: bool) -> Callable[[nn.Module, Tensor], Tensor]:
-    def projected(module: nn.Module, h: Tensor) -> Tensor:
+def _seeded(fork: bool) -> nn.Module:
+    def projected(m: nn.Module, h: Tensor) -> Tensor:
         with torch.random.fork_rng(enabled=fork):
             torch.manual_seed(0)
             return h + h @ torch.randn(h.shape[1], h.shape[1]) / 3
 
-    return projected
+    return Made(projected)
 
 
 def _masked_by_a_seed(h: Tensor) -> Tensor:
@@ -112,29 +90,10 @@ def _masked_by_a_seed(h: Tensor) -> Tensor:
         return h * (torch.rand(h.shape[1]) > 0.3) / 0.7
 
 
-def _kept(module: nn.Module, h: Tensor) -> Tensor:
-    if not hasattr(module, "projection"):
-        module.projection = torch.randn(h.shape[1], h.shape[1])
-    return h @ module.projection
-
-
-HANDWRITTEN["a projection by a seed, forked"] = Kind(lambda: mlp(nn.Dropout(0.3), Layer(_seeded(True))))
-HANDWRITTEN["a projection by a seed, then Dropout"] = Kind(
-    lambda: mlp(Layer(_seeded(False)), nn.Dropout(0.3)), refused="seeded anew in every call"
-)
-HANDWRITTEN["a mask by a seed, in training alone"] = Kind(
-    lambda: mlp(Layer(_in_training(_masked_by_a_seed)), nn.Dropout(0.3)), refused="seeded anew in every call"
-)
-HANDWRITTEN["a projection drawn at the first call"] = Kind(
-    lambda: mlp(Layer(_kept), nn.Dropout(0.3)), refused="in its first call that later ones use again"
-)
-HANDWRITTEN["noise times a weight"] = Kind(
-    lambda: nn.Sequential(
-        Layer(_in_training(lambda h: h + torch.tensor(0.7) * torch.randn_like(h))), mlp(nn.Dropout(0.3))
-    ),
-    left="adds noise",
-    oracle=lambda m: m[1],
-)
+def _kept(m: nn.Module, h: Tensor) -> Tensor:
+    if not hasattr(m, "projection"):
+        m.projection = torch.randn(h.shape[1], h.shape[1])
+    return h @ m.projection
 
 
 # --- noise -----------------------------------------------------------------------------------------------
@@ -148,35 +107,9 @@ class NoisedWeights(nn.Linear):
         return nn.functional.linear(x, self.weight + noise, self.bias)
 
 
-class NoisedWords(nn.Module):
-    """Noise on rows that lie second, in training."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net = mlp(nn.Dropout(0.3))
-
-    def forward(self, x: Tensor) -> Tensor:
-        words = x.transpose(0, 1)
-        if self.training:
-            words = words + 0.5 * torch.randn_like(words)
-        return self.net(words).mean(0)
-
-
-def _quiet(module: nn.Module) -> nn.Module:
-    """The same without noise: words are rows."""
-    return nn.Sequential(module.net, Layer(lambda m, h: h.mean(1)))
-
-
-for _count in (4, 6):
-    HANDWRITTEN[f"noise on weights, {_count} units"] = Kind(
-        lambda n=_count: nn.Sequential(  # type: ignore[misc]
-            NoisedWeights(8, n), nn.Tanh(), nn.Dropout(0.2), nn.Linear(n, CLASSES)
-        ),
-        calls=True,
-    )
-    HANDWRITTEN[f"noise on rows that lie second, {_count} words"] = Kind(
-        NoisedWords, (_count, 8), left="adds noise", oracle=_quiet
-    )
+def _noised_words(m: nn.Module, x: Tensor) -> Tensor:
+    words = x.transpose(0, 1)
+    return m.net(words + 0.5 * torch.randn_like(words) if m.training else words).mean(0)
 
 
 # --- rows by their number -------------------------------------------------------------------------------
@@ -196,37 +129,16 @@ class Words(nn.Module):
         return self.last(self.picked(self.drop(torch.relu(self.first(x))), n, words, last))
 
 
-def _flat(h: Tensor, n: int, words: int, last: Tensor) -> Tensor:
-    return h.reshape(n * words, -1)[torch.arange(n) * words + last]
-
-
-def _taken(h: Tensor, n: int, words: int, last: Tensor) -> Tensor:
-    return h[torch.arange(n), last]
-
-
 def _added(h: Tensor, n: int, words: int, last: Tensor) -> Tensor:
     row = torch.arange(n).repeat_interleave(words) + 0 * last.repeat_interleave(words)
     return h.new_zeros(n, 16).index_add(0, row, h.reshape(n * words, -1))
 
 
-for _name, _picked in {"flat": _flat, "two indices": _taken, "added up": _added}.items():
-    HANDWRITTEN[f"rows by their number, {_name}"] = Kind(
-        lambda f=_picked: Words(f),  # type: ignore[misc]
-        {"x": (5, 4), "lengths": (1,)},
-    )
-
-
-class Chunks(nn.Module):
-    """It works on 64 rows at a time."""
-
-    def __init__(self, function: Callable[[Tensor], Tensor], *, before: bool) -> None:
-        super().__init__()
-        self.first, self.last, self.drop = nn.Linear(8, 16), nn.Linear(16, CLASSES), nn.Dropout(0.3)
-        self.function, self.before = function, before
-
-    def forward(self, x: Tensor) -> Tensor:
-        h = torch.relu(self.first(x))
-        return self.last(self.drop(self.function(h)) if self.before else self.function(self.drop(h)))
+PICKED: dict[str, Callable[[Tensor, int, int, Tensor], Tensor]] = {
+    "flat": lambda h, n, words, last: h.reshape(n * words, -1)[torch.arange(n) * words + last],
+    "two indices": lambda h, n, words, last: h[torch.arange(n), last],
+    "added up": _added,
+}
 
 
 def _multiplied(h: Tensor) -> Tensor:
@@ -242,17 +154,18 @@ def _put(h: Tensor) -> Tensor:
     return out
 
 
-def _parts(h: Tensor) -> Tensor:
+def _split(h: Tensor) -> Tensor:
     return torch.cat([torch.tanh(part) for part in h.split(64)])
 
 
-for _name, _cut in {"multiplied": _multiplied, "put": _put, "split": _parts}.items():
-    for _before in (True, False):
-        HANDWRITTEN[f"64 rows at a time, {_name} {'before' if _before else 'after'} Dropout"] = Kind(
-            lambda f=_cut, before=_before: Chunks(f, before=before),  # type: ignore[misc]
-            rows=MANY,
-            copies=1000,
-        )
+def _in_chunks(function: Callable[[Tensor], Tensor], before: str) -> nn.Module:
+    """It works on 64 rows at a time."""
+
+    def forward(m: nn.Module, x: Tensor) -> Tensor:
+        h = torch.relu(m.first(x))
+        return m.last(m.drop(function(h)) if before == "before" else function(m.drop(h)))
+
+    return Made(forward, first=nn.Linear(8, 16), last=nn.Linear(16, CLASSES), drop=nn.Dropout(0.3))
 
 
 # --- rows beside the usual order ------------------------------------------------------------------------
@@ -271,17 +184,16 @@ class Twins(nn.Module):
         return self.last((one - other).abs())
 
 
-class PackedWords(nn.Module):
+def _packed() -> nn.Module:
     """A recurrent layer over packed sequences, with dropout between its layers."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.body, self.last = nn.LSTM(4, 8, 2, batch_first=True, dropout=0.4), nn.Linear(8, CLASSES)
-
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(m: nn.Module, x: Tensor) -> Tensor:
         lengths = (x[:, :, 0] != 0).sum(1)
         packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
-        return self.last(4 * self.body(packed)[1][0][-1])
+        return m.last(4 * m.body(packed)[1][0][-1])
+
+    body = nn.LSTM(4, 8, 2, batch_first=True, dropout=0.4)
+    return Made(forward, body=body, last=nn.Linear(8, CLASSES))
 
 
 def _of_other_lengths(x: Any) -> Any:
@@ -290,14 +202,7 @@ def _of_other_lengths(x: Any) -> Any:
     return x
 
 
-HANDWRITTEN["twins in one batch"] = Kind(Twins, {"one": (8,), "other": (8,)})
-HANDWRITTEN["packed sequences of one length"] = Kind(PackedWords, (5, 4))
-HANDWRITTEN["packed sequences of other lengths"] = Kind(
-    PackedWords, (5, 4), changed=_of_other_lengths, refused="assess rows of one length at a time"
-)
-
-
-# --- endings --------------------------------------------------------------------------------------------
+# --- endings, and rows of other types -------------------------------------------------------------------
 
 
 def _sigmoids(logits: Tensor) -> Tensor:
@@ -318,26 +223,13 @@ ENDINGS: dict[str, Callable[[Tensor], Tensor]] = {
         "nm,nmk->nk", logits[:, :2].softmax(1), torch.stack([logits, 2 * logits], 1).sigmoid()
     ),
 }
-for _name, _end in ENDINGS.items():
-    HANDWRITTEN[f"ends in {_name}"] = Kind(
-        lambda f=_end: nn.Sequential(mlp(nn.Dropout(0.3)), Layer(lambda m, h: f(h))),  # type: ignore[misc]
-        refused="does not end in a distribution over classes",
-    )
 
 
-HANDWRITTEN["distances turned"] = Kind(
-    lambda: nn.Sequential(mlp(nn.Dropout(0.3)), Layer(lambda m, h: -torch.cdist(h, torch.eye(CLASSES))))
-)
-
-
-# --- rows of other types ------------------------------------------------------------------------------------
-
-
-def _bag(module: nn.Module, words: Tensor) -> Tensor:
+def _bag(m: nn.Module, words: Tensor) -> Tensor:
     return torch.zeros(len(words), 20).scatter_add_(1, words, torch.ones_like(words, dtype=torch.float))
 
 
-def _loudness(module: nn.Module, x: Tensor) -> Tensor:
+def _loudness(m: nn.Module, x: Tensor) -> Tensor:
     return torch.stft(x, 16, 8, window=torch.hann_window(16), return_complex=True).abs().flatten(1)
 
 
@@ -347,27 +239,22 @@ ROWS_OF: dict[str, tuple[Callable[[nn.Module, Tensor], Tensor], tuple[int, ...],
     "words counted": (_bag, (9,), 20, 20),
     "a complex spectrum": (_loudness, (40,), 0, 54),
 }
-for _name, (_first, _shape, _whole, _inputs) in ROWS_OF.items():
-    HANDWRITTEN[f"rows as {_name}"] = Kind(
-        lambda f=_first, inputs=_inputs: nn.Sequential(Layer(f), mlp(nn.Dropout(0.3), inputs=inputs)),  # type: ignore[misc]
-        _shape,
-        whole=_whole,
-    )
+"""What is made of rows, their shape, the integers that they are below, and how many numbers are made."""
 
 
 # --- what two rows may hide --------------------------------------------------------------------------------
 
 
-def _masked(module: nn.Module, h: Tensor) -> Tensor:
+def _ending(function: Callable[[Tensor], Tensor], network: nn.Module | None = None) -> nn.Module:
+    return nn.Sequential(network or usual(), Made(lambda m, h: function(h)))
+
+
+def _masked(h: Tensor) -> Tensor:
     return torch.cat([h, torch.full_like(h[:, :1], -1e9)], 1)
 
 
-def _louder(module: nn.Module, h: Tensor) -> Tensor:
-    return nn.functional.dropout(3 * h if module.training else h, 0.3, module.training)
-
-
-def _norm() -> nn.Module:
-    return nn.BatchNorm1d(16, track_running_stats=False)
+def _by_the_batch() -> nn.Module:
+    return mlp(nn.BatchNorm1d(16, track_running_stats=False), nn.Dropout(0.3))
 
 
 def _alike(x: Any) -> Any:
@@ -375,18 +262,10 @@ def _alike(x: Any) -> Any:
     return x
 
 
-class Inferring(nn.Module):
-    """A backbone in inference mode, and dropout behind it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.backbone = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.4))
-        self.drop, self.last = nn.Dropout(0.2), nn.Linear(16, CLASSES)
-
-    def forward(self, x: Tensor) -> Tensor:
-        with torch.inference_mode():
-            h = self.backbone(x)
-        return self.last(self.drop(h))
+def _inferring(m: nn.Module, x: Tensor) -> Tensor:
+    with torch.inference_mode():
+        h = m.backbone(x)
+    return m.last(m.drop(h))
 
 
 class Inferred(nn.Module):
@@ -394,15 +273,11 @@ class Inferred(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.net = mlp(nn.Dropout(0.3))
+        self.net = usual()
 
     @torch.inference_mode()
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x)
-
-
-HANDWRITTEN["a backbone in inference mode"] = Kind(Inferring)
-HANDWRITTEN["a forward in inference mode"] = Kind(Inferred)
 
 
 class DroppingNorm(nn.BatchNorm1d):
@@ -412,31 +287,105 @@ class DroppingNorm(nn.BatchNorm1d):
         return nn.functional.dropout(super().forward(x), 0.5, self.training)
 
 
-HANDWRITTEN["a norm that drops, beside Dropout"] = Kind(
-    lambda: mlp(DroppingNorm(16), nn.Dropout(0.1)), refused="a norm draws it"
-)
-HANDWRITTEN["a class masked with −1e9"] = Kind(lambda: nn.Sequential(mlp(nn.Dropout(0.3)), Layer(_masked)))
-HANDWRITTEN["a class masked, a norm by the batch"] = Kind(
-    lambda: nn.Sequential(mlp(_norm(), nn.Dropout(0.3)), Layer(_masked)), refused="on the rows beside it"
-)
-HANDWRITTEN[f"a norm by the batch, {TWO_ALIKE}"] = Kind(
-    lambda: mlp(_norm(), nn.Dropout(0.3)), refused="on the rows beside it", changed=_alike
-)
-HANDWRITTEN["louder in training, rows of zeros"] = Kind(
-    lambda: Through(_louder), refused="in training more is computed", changed=np.zeros_like
-)
-
-
-class Remembers(nn.Module):
+def _counting(m: nn.Module, x: Tensor) -> Tensor:
     """It counts its calls in a tensor that is no buffer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.net, self.calls = mlp(nn.Dropout(0.3)), torch.zeros(1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        self.calls += 1
-        return self.net(x)
+    m.calls += 1
+    return m.net(x)
 
 
-HANDWRITTEN["a counter that is no buffer"] = Kind(Remembers)
+SEEDED = "seeded anew in every call"
+HANDWRITTEN: dict[str, Kind] = {
+    **{
+        f"by hand: {name}": Kind(lambda f=function: through(in_training(f)))
+        for name, function in BY_HAND.items()
+    },
+    **{
+        f"{name}, beside Dropout": Kind(lambda f=function: usual(Made(in_training(f))), refused=words)
+        for name, (function, words) in BESIDE.items()
+    },
+    "a projection by a seeded generator": Kind(lambda: mlp(nn.Dropout(0.3), Made(_projected))),
+    "a projection by a seed, forked": Kind(lambda: mlp(nn.Dropout(0.3), _seeded(True))),
+    "a projection by a seed, then Dropout": Kind(
+        lambda: mlp(_seeded(False), nn.Dropout(0.3)), refused=SEEDED
+    ),
+    "a mask by a seed, in training alone": Kind(
+        lambda: mlp(Made(in_training(_masked_by_a_seed)), nn.Dropout(0.3)), refused=SEEDED
+    ),
+    "a projection drawn at the first call": Kind(
+        lambda: mlp(Made(_kept), nn.Dropout(0.3)), refused="in its first call that later ones use again"
+    ),
+    "noise times a weight": Kind(
+        lambda: usual(Made(in_training(lambda h: h + torch.tensor(0.7) * torch.randn_like(h)))),
+        left="adds noise",
+        oracle=lambda m: m[1],
+    ),
+    **{
+        name: kind
+        for n in (4, 6)
+        for name, kind in {
+            f"noise on weights, {n} units": Kind(
+                lambda n=n: stack(NoisedWeights(8, n), nn.Tanh(), nn.Dropout(0.2), width=n), calls=True
+            ),
+            f"noise on rows that lie second, {n} words": Kind(
+                lambda: Made(_noised_words, net=usual()),
+                (n, 8),
+                left="adds noise",
+                oracle=lambda m: nn.Sequential(m.net, Made(lambda m, h: h.mean(1))),  # words are rows
+            ),
+        }.items()
+    },
+    **{
+        f"rows by their number, {name}": Kind(lambda f=picked: Words(f), {"x": (5, 4), "lengths": (1,)})
+        for name, picked in PICKED.items()
+    },
+    **{
+        f"64 rows at a time, {name} {before} Dropout": Kind(
+            lambda f=function, before=before: _in_chunks(f, before), rows=150, copies=1000
+        )
+        for name, function in {"multiplied": _multiplied, "put": _put, "split": _split}.items()
+        for before in ("before", "after")
+    },
+    "twins in one batch": Kind(Twins, {"one": (8,), "other": (8,)}),
+    "packed sequences of one length": Kind(_packed, (5, 4)),
+    "packed sequences of other lengths": Kind(
+        _packed, (5, 4), changed=_of_other_lengths, refused="assess rows of one length at a time"
+    ),
+    **{
+        f"ends in {name}": Kind(
+            lambda f=end: _ending(f), refused="does not end in a distribution over classes"
+        )
+        for name, end in ENDINGS.items()
+    },
+    "distances turned": Kind(lambda: _ending(lambda h: -torch.cdist(h, torch.eye(CLASSES)))),
+    **{
+        f"rows as {name}": Kind(
+            lambda f=first, inputs=inputs: usual(Made(f), inputs=inputs), shape, whole=whole
+        )
+        for name, (first, shape, whole, inputs) in ROWS_OF.items()
+    },
+    "a backbone in inference mode": Kind(
+        lambda: Made(
+            _inferring,
+            backbone=nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.4)),
+            drop=nn.Dropout(0.2),
+            last=nn.Linear(16, CLASSES),
+        )
+    ),
+    "a forward in inference mode": Kind(Inferred),
+    "a norm that drops, beside Dropout": Kind(
+        lambda: mlp(DroppingNorm(16), nn.Dropout(0.1)), refused="a norm draws it"
+    ),
+    "a class masked with −1e9": Kind(lambda: _ending(_masked)),
+    "a class masked, a norm by the batch": Kind(
+        lambda: _ending(_masked, _by_the_batch()), refused="on the rows beside it"
+    ),
+    "a norm by the batch, rows of which the first two are alike": Kind(
+        _by_the_batch, refused="on the rows beside it", changed=_alike
+    ),
+    "louder in training, rows of zeros": Kind(
+        lambda: through(lambda m, h: nn.functional.dropout(3 * h if m.training else h, 0.3, m.training)),
+        refused="in training more is computed",
+        changed=np.zeros_like,
+    ),
+    "a counter that is no buffer": Kind(lambda: Made(_counting, net=usual(), calls=torch.zeros(1))),
+}

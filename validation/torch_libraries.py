@@ -11,158 +11,146 @@ from typing import Any
 import torch
 from torch import nn
 
-from validation.torch_zoo import CLASSES, imported, is_there, mlp
+from validation.torch_zoo import CLASSES, imported, is_there, usual
 from validation.torch_zoo import Kind as AnyKind
 
-LIBRARIES: dict[str, AnyKind] = {}
 Kind = functools.partial(AnyKind, copies=1000, louder=None)
-IMAGE = (3, 32, 32)
+SMALL, LARGER = (3, 32, 32), (3, 64, 64)
+
+RATES = {"drop_rate": 0.2, "drop_path_rate": 0.2}
+REFUSED = {"refused": "depends on those for others beside it"}
+TIMM: dict[str, tuple[str, tuple[int, ...], dict[str, Any], dict[str, str]]] = {
+    "vit_tiny": (
+        *("vit_tiny_patch16_224", SMALL),
+        {"img_size": 32, **RATES, "depth": 3, "attn_drop_rate": 0.2, "proj_drop_rate": 0.2},
+        {},
+    ),
+    "efficientnet_b0": ("efficientnet_b0", SMALL, RATES, {}),
+    "swin_tiny": (
+        *("swin_tiny_patch4_window7_224", SMALL),
+        {"img_size": 32, **RATES, "window_size": 4, "depths": (1, 1, 1, 1), "attn_drop_rate": 0.2},
+        {},
+    ),
+    "convnext_atto": ("convnext_atto", SMALL, {"drop_rate": 0.2, "drop_path_rate": 0.3}, {}),
+    "resnet18, drop path": ("resnet18", LARGER, {"drop_path_rate": 0.2, "zero_init_last": False}, {}),
+    "resnet18, drop block": ("resnet18", LARGER, {"drop_block_rate": 0.2, "zero_init_last": False}, REFUSED),
+    "mixer": (
+        *("mixer_s32_224", LARGER),
+        {"img_size": 64, "proj_drop_rate": 0.2, "drop_path_rate": 0.2},
+        {},
+    ),
+}
+"""Name of the model, shape of a row, settings, and what is expected."""
+
+TORCHVISION: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
+    "alexnet": (LARGER, {}),
+    "vgg11_bn": (SMALL, {}),
+    "googlenet": (LARGER, {"init_weights": False}),
+    "squeezenet1_1": (LARGER, {}),
+    "mobilenet_v3_small": (SMALL, {"dropout": 0.3}),
+    "efficientnet_b0": (SMALL, {}),
+    "convnext_tiny": (SMALL, {"stochastic_depth_prob": 0.3, "layer_scale": 1.0}),
+    "swin_t": (SMALL, {"dropout": 0.1, "attention_dropout": 0.1}),
+    "densenet121": (SMALL, {"drop_rate": 0.2}),
+}
+
+DROPS = {"hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0.2}
+TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32} | DROPS
+TEXTS: dict[str, dict[str, Any]] = {
+    "Bert": TINY,
+    "Roberta": TINY | {"max_position_embeddings": 20},
+    "Electra": TINY,
+    "Albert": TINY | {"embedding_size": 8, "classifier_dropout_prob": 0.2},
+    "DistilBert": {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32},
+    "DebertaV2": TINY,
+    "GPT2": {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 16},
+    "Bart": {
+        **{"d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2},
+        **{"decoder_attention_heads": 2, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "eos_token_id": 1},
+        **{"dropout": 0.2, "bos_token_id": 2},
+    },
+    "Bert, eager": TINY | {"attn_implementation": "eager"},
+    "Bert, hidden states": TINY | {"output_hidden_states": True},
+}
+SOUND = {
+    **{key: value for key, value in TINY.items() if key not in DROPS},
+    **{"conv_dim": [8, 8], "conv_stride": [4, 4], "conv_kernel": [8, 8], "num_feat_extract_layers": 2},
+    **{"num_conv_pos_embeddings": 4, "num_conv_pos_embedding_groups": 2, "classifier_proj_size": 8},
+    **{"mask_time_prob": 0.0, "layerdrop": 0.0, "hidden_dropout": 0.2, "num_labels": CLASSES},
+}
+PATCHES = {"image_size": 32, "patch_size": 8, "num_labels": CLASSES}
+PICTURES: dict[str, dict[str, Any]] = {
+    "ViT": TINY | PATCHES,
+    "Beit": TINY | PATCHES | {"drop_path_rate": 0.3, "vocab_size": 8},
+    "Swin": {
+        **(PATCHES | DROPS | {"patch_size": 4, "embed_dim": 8, "depths": [1, 1], "num_heads": [1, 2]}),
+        **{"window_size": 4, "drop_path_rate": 0.3},
+    },
+    "ConvNext": {
+        **{"hidden_sizes": [8] * 4, "depths": [1] * 4, "drop_path_rate": 0.4},
+        **{"layer_scale_init_value": 1.0, "num_labels": CLASSES},
+    },
+}
+"""By the name of a configuration of transformers, its settings."""
 
 
-_timm = functools.partial(imported, "timm", "create_model", num_classes=CLASSES)
-_torchvision = functools.partial(imported, "torchvision.models", num_classes=CLASSES)
-
-
-TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
-WORDS = {"vocab_size": 50, "max_position_embeddings": 16, "num_labels": CLASSES, "pad_token_id": 0}
-
-
-def _transformer(name: str, **settings: Any) -> Any:
+def _transformer(name: str, task: str, settings: dict[str, Any]) -> Any:
     """A classifier of transformers, tiny, from its configuration."""
 
     def make() -> nn.Module:
         import transformers
 
-        config = getattr(transformers, f"{name.partition('For')[0]}Config")(**settings)
-        return getattr(transformers, name)(config)
+        config = getattr(transformers, f"{name}Config")(**settings)
+        return getattr(transformers, f"{name}For{task}")(config)
 
     return make
 
 
+def _lightning() -> nn.Module:
+    import lightning
+
+    class Classifier(lightning.LightningModule):
+        """As its documentation has it."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = usual()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            """The logits."""
+            return self.net(x)
+
+        def training_step(self, batch: Any, number: int) -> torch.Tensor:
+            """The loss."""
+            x, y = batch
+            return nn.functional.cross_entropy(self(x), y)
+
+    return Classifier()
+
+
+LIBRARIES: dict[str, AnyKind] = {}
 if is_there("timm"):
-    small = {"img_size": 32, "drop_rate": 0.2, "drop_path_rate": 0.2}
-    LIBRARIES["timm vit_tiny"] = Kind(
-        _timm(model_name="vit_tiny_patch16_224", depth=3, attn_drop_rate=0.2, proj_drop_rate=0.2, **small),
-        IMAGE,
-    )
-    LIBRARIES["timm efficientnet_b0"] = Kind(
-        _timm(model_name="efficientnet_b0", drop_rate=0.2, drop_path_rate=0.2), IMAGE
-    )
-    LIBRARIES["timm swin_tiny"] = Kind(
-        _timm(
-            model_name="swin_tiny_patch4_window7_224",
-            window_size=4,
-            depths=(1, 1, 1, 1),
-            attn_drop_rate=0.2,
-            **small,
-        ),
-        IMAGE,
-    )
-    LIBRARIES["timm convnext_atto"] = Kind(
-        _timm(model_name="convnext_atto", drop_rate=0.2, drop_path_rate=0.3), IMAGE
-    )
-    LIBRARIES["timm resnet18, drop path"] = Kind(
-        _timm(model_name="resnet18", drop_path_rate=0.2, zero_init_last=False), (3, 64, 64)
-    )
-    LIBRARIES["timm resnet18, drop block"] = Kind(
-        _timm(model_name="resnet18", drop_block_rate=0.2, zero_init_last=False),
-        (3, 64, 64),
-        refused="depends on those for others beside it",
-    )
-    LIBRARIES["timm mixer"] = Kind(
-        _timm(model_name="mixer_s32_224", img_size=64, proj_drop_rate=0.2, drop_path_rate=0.2), (3, 64, 64)
-    )
+    for name, (model, shape, settings, expected) in TIMM.items():
+        make = imported("timm", "create_model", model_name=model, num_classes=CLASSES, **settings)
+        LIBRARIES[f"timm {name}"] = Kind(make, shape, **expected)
 if is_there("torchvision"):
-    LIBRARIES["torchvision alexnet"] = Kind(_torchvision("alexnet"), (3, 64, 64))
-    LIBRARIES["torchvision vgg11_bn"] = Kind(_torchvision("vgg11_bn"), IMAGE)
-    LIBRARIES["torchvision googlenet"] = Kind(_torchvision("googlenet", init_weights=False), (3, 64, 64))
-    LIBRARIES["torchvision squeezenet1_1"] = Kind(_torchvision("squeezenet1_1"), (3, 64, 64))
-    LIBRARIES["torchvision mobilenet_v3_small"] = Kind(_torchvision("mobilenet_v3_small", dropout=0.3), IMAGE)
-    LIBRARIES["torchvision efficientnet_b0"] = Kind(_torchvision("efficientnet_b0"), IMAGE)
-    LIBRARIES["torchvision convnext_tiny"] = Kind(
-        _torchvision("convnext_tiny", stochastic_depth_prob=0.3, layer_scale=1.0), IMAGE
-    )
-    LIBRARIES["torchvision swin_t"] = Kind(_torchvision("swin_t", dropout=0.1, attention_dropout=0.1), IMAGE)
-    LIBRARIES["torchvision densenet121"] = Kind(_torchvision("densenet121", drop_rate=0.2), IMAGE)
+    for name, (shape, settings) in TORCHVISION.items():
+        make = imported("torchvision.models", name, num_classes=CLASSES, **settings)
+        LIBRARIES[f"torchvision {name}"] = Kind(make, shape)
 if is_there("transformers"):
-    drops = {"hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0.2}
-    words: dict[str, Any] = {"shape": {"input_ids": (10,), "attention_mask": (10,)}, "whole": 2}
-    for name, more in {
-        "BertForSequenceClassification": TINY | drops,
-        "RobertaForSequenceClassification": TINY | drops | {"max_position_embeddings": 20},
-        "ElectraForSequenceClassification": TINY | drops,
-        "AlbertForSequenceClassification": TINY
-        | drops
-        | {"embedding_size": 8, "classifier_dropout_prob": 0.2},
-        "DistilBertForSequenceClassification": {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32},
-        "DebertaV2ForSequenceClassification": TINY | drops,
-        "GPT2ForSequenceClassification": {"n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 16},
-        "BartForSequenceClassification": {
-            "d_model": 16, "encoder_layers": 1, "decoder_layers": 1, "encoder_attention_heads": 2,
-            "decoder_attention_heads": 2, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "eos_token_id": 1,
-            "dropout": 0.2, "bos_token_id": 2,
-        },
-    }.items():  # fmt: skip
-        LIBRARIES[name] = Kind(_transformer(name, **(WORDS | more)), **words)
-    eager = _transformer(
-        "BertForSequenceClassification", **(WORDS | TINY | drops), attn_implementation="eager"
-    )
-    LIBRARIES["BertForSequenceClassification, eager"] = Kind(eager, **words)
+    words = {"vocab_size": 50, "max_position_embeddings": 16, "num_labels": CLASSES, "pad_token_id": 0}
     # As found is what was never called: transformers puts hooks into a module at its first call.
-    never_called = functools.partial(AnyKind, copies=1000, louder=8.0)
-    LIBRARIES["BertForSequenceClassification, hidden states"] = never_called(
-        _transformer("BertForSequenceClassification", **(WORDS | TINY | drops), output_hidden_states=True),
-        **words,
-    )
-    LIBRARIES["Wav2Vec2ForSequenceClassification"] = never_called(
-        _transformer(
-            "Wav2Vec2ForSequenceClassification",
-            **(TINY | {"conv_dim": [8, 8], "conv_stride": [4, 4], "conv_kernel": [8, 8]}),
-            **{"num_feat_extract_layers": 2, "num_conv_pos_embeddings": 4, "num_labels": CLASSES},
-            **{"num_conv_pos_embedding_groups": 2, "classifier_proj_size": 8, "mask_time_prob": 0.0},
-            **{"layerdrop": 0.0, "hidden_dropout": 0.2},
-        ),
-        {"input_values": (800,)},
-    )
-    pictures: dict[str, Any] = {"shape": {"pixel_values": IMAGE}}
-    patches = {"image_size": 32, "patch_size": 8, "num_labels": CLASSES}
-    for name, more in {
-        "ViTForImageClassification": TINY | drops | patches,
-        "BeitForImageClassification": TINY | drops | patches | {"drop_path_rate": 0.3, "vocab_size": 8},
-        "SwinForImageClassification": patches
-        | drops
-        | {"patch_size": 4, "embed_dim": 8, "depths": [1, 1], "num_heads": [1, 2], "window_size": 4}
-        | {"drop_path_rate": 0.3},
-        "ConvNextForImageClassification": {
-            "hidden_sizes": [8, 8, 8, 8],
-            "depths": [1, 1, 1, 1],
-            "drop_path_rate": 0.4,
-            "layer_scale_init_value": 1.0,
-            "num_labels": CLASSES,
-        },
-    }.items():  # fmt: skip
-        LIBRARIES[name] = Kind(_transformer(name, **more), **pictures)
+    never_called, task = functools.partial(AnyKind, copies=1000, louder=8.0), "SequenceClassification"
+    for name, settings in TEXTS.items():
+        called, *more = name.split(", ")
+        kind = never_called if more == ["hidden states"] else Kind
+        shape = {"input_ids": (10,), "attention_mask": (10,)}
+        made = kind(_transformer(called, task, words | settings), shape, 2)
+        LIBRARIES[", ".join([f"{called}For{task}", *more])] = made
+    sound = _transformer("Wav2Vec2", task, SOUND)
+    LIBRARIES[f"Wav2Vec2For{task}"] = never_called(sound, {"input_values": (800,)})
+    for name, settings in PICTURES.items():
+        made = Kind(_transformer(name, "ImageClassification", settings), {"pixel_values": SMALL})
+        LIBRARIES[f"{name}ForImageClassification"] = made
 if is_there("lightning"):
-
-    def _lightning() -> nn.Module:
-        import lightning
-
-        class Classifier(lightning.LightningModule):
-            """As its documentation has it."""
-
-            def __init__(self) -> None:
-                super().__init__()
-                self.net = mlp(nn.Dropout(0.3))
-
-            def forward(self, x: torch.Tensor) -> torch.Tensor:
-                """The logits."""
-                return self.net(x)
-
-            def training_step(self, batch: Any, number: int) -> torch.Tensor:
-                """The loss."""
-                x, y = batch
-                return nn.functional.cross_entropy(self(x), y)
-
-        return Classifier()
-
     LIBRARIES["LightningModule"] = Kind(_lightning)
