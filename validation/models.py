@@ -224,74 +224,65 @@ def verdict(found: dict[str, Any]) -> str:
     return "refused" if "refused" in found else "right"
 
 
-def write_page(figures: dict[str, Any]) -> None:
-    """Write the figures and tables of docs/models.md."""
-    words = {
-        (name, backend): verdict(of[backend])
-        for name, of in figures.items()
-        for backend in BACKENDS
-        if backend in of
-    }
+def tried(name: str, compare: Callable[[], dict[str, Any]], verdict: Callable[[Any], str]) -> dict[str, Any]:
+    """What is found of a network, with a verdict; a traceback is a finding too."""
+    try:
+        found = compare()
+    except Exception as error:
+        found = {"crashed": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"}
+    found["verdict"] = verdict(found)
+    told = {key: value for key, value in found.items() if value not in ([], None)}
+    print(f"{name}: {told}", file=sys.stderr, flush=True)
+    return found
+
+
+def parts(figures: dict[str, Any]) -> dict[str, object]:
+    """Figures and tables of the page."""
+    every = [
+        (of["what"], on, of[on]["verdict"], of[on]) for of in figures.values() for on in BACKENDS if on in of
+    ]
     lines = []
     for backend in BACKENDS:
-        here = {name: word for (name, on), word in words.items() if on == backend}
-        right = [figures[name][backend] for name, word in here.items() if word == "right"]
-        farthest = max((max(each["mean"], each["entropy"]) for each in right), default=0.0)
-        counts = (list(here.values()).count(word) for word in ("refused", "said"))
-        lines.append([backend, len(here), len(right), f"{farthest:.1f}", *counts])
-    named: dict[str, dict[str, list[str]]] = {}
-    for (name, backend), word in words.items():
-        kind = word if word in ("right", "refused", "said") else "wrong"
-        named.setdefault(kind, {}).setdefault(figures[name]["what"], []).append(backend)
-
-    def listing(kind: str) -> str:
-        return (
-            "\n".join(f"- {what} ({', '.join(on)})" for what, on in named.get(kind, {}).items()) or "- none"
-        )
-
-    sources = dict.fromkeys(of["source"] for of in figures.values() if of["source"])
+        here = [(word, found) for _, on, word, found in every if on == backend]
+        right = [max(found["mean"], found["entropy"]) for word, found in here if word == "right"]
+        counts = (sum(each == word for each, _ in here) for word in ("refused", "said"))
+        lines.append([backend, len(here), len(right), f"{max(right, default=0.0):.1f}", *counts])
+    named: dict[str, dict[str, list[str]]] = {"right": {}, "refused": {}, "said": {}, "wrong": {}}
+    for what, backend, word, _ in every:
+        named[word if word in named else "wrong"].setdefault(what, []).append(backend)
+    listing = {
+        kind: "\n".join(f"- {what} ({', '.join(on)})" for what, on in named[kind].items()) or "- none"
+        for kind in ("refused", "said", "wrong")
+    }
     heads = ["backend", "networks", "right", "largest distance", "refused", "with a warning"]
-    PAGE.fill(
-        {
-            "count": len(figures),
-            "cells": len(words),
-            **{
-                kind: sum(map(len, named.get(kind, {}).values()))
-                for kind in ("right", "refused", "said", "wrong")
-            },
-            "backends": table(heads, *lines),
-            **{f"list_of_{kind}": listing(kind) for kind in ("refused", "said", "wrong")},
-            "names": f"{'; '.join(named['right'])}.",
-            "sources": f"{'; '.join(sources)}.",
-        }
-    )
+    return {
+        "count": len(figures),
+        "cells": len(every),
+        **{kind: sum(map(len, of.values())) for kind, of in named.items()},
+        "backends": table(heads, *lines),
+        **{f"list_of_{kind}": told for kind, told in listing.items()},
+        "names": f"{'; '.join(named['right'])}.",
+        "sources": f"{'; '.join(dict.fromkeys(of['source'] for of in figures.values() if of['source']))}.",
+    }
 
 
 def main(arguments: list[str]) -> None:
     """Look at networks on one backend, and write both files."""
-    if arguments == ["--page"]:
-        return write_page(PAGE.figures())
-    backend, *names = arguments
-    if backend not in BACKENDS:
-        raise SystemExit(f"The first argument is a backend: {', '.join(BACKENDS)}")
-    os.environ["KERAS_BACKEND"] = backend
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from validation.keras_zoo import ARCHITECTURES
-
     figures = PAGE.figures()
-    for name, architecture in ARCHITECTURES.items():
-        if (names and name not in names) or (architecture.backends and backend not in architecture.backends):
-            continue
-        try:
-            found = compare(name)
-        except Exception as error:  # a traceback is a finding too
-            found = {"crashed": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"}
-        figures.setdefault(name, {})[backend] = found
-        figures[name] |= {"what": architecture.what, "source": architecture.source}
-        told = {key: value for key, value in found.items() if value not in ([], None)}
-        print(f"{backend} {name}: {verdict(found)} {told}", file=sys.stderr, flush=True)
-        PAGE.keep(figures)
-    write_page(figures)
+    if arguments != ["--page"]:
+        backend, *names = arguments
+        if backend not in BACKENDS:
+            raise SystemExit(f"The first argument is a backend: {', '.join(BACKENDS)}")
+        os.environ["KERAS_BACKEND"] = backend
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        from validation.keras_zoo import ARCHITECTURES
+
+        for name, of in ARCHITECTURES.items():
+            if (not names or name in names) and (not of.backends or backend in of.backends):
+                found = tried(f"{backend} {name}", lambda name=name: compare(name), verdict)
+                figures[name] = figures.get(name, {}) | {backend: found, "what": of.what, "source": of.source}
+                PAGE.keep(figures)
+    PAGE.fill(parts(figures))
 
 
 if __name__ == "__main__":

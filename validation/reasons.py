@@ -10,6 +10,7 @@ cannot tell from 0 counts as 0, and a claim of either sign is then false.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, cached_property, partial
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
+from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, logsumexp, softmax
 
 import howsure
@@ -30,8 +32,8 @@ from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, 
 from howsure.compare.reasons import CALIBRATING, SCALE, TOGETHER, WHOLE, because, claims, perhaps_better
 from howsure.words import listed
 from validation.compare_numbers import is_too_often
-from validation.compared import Effect, Kind, Percentages, logits_of, mean_of
-from validation.intervals import world
+from validation.intervals import OWN, world
+from validation.intervals import World as Rows
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -72,6 +74,31 @@ class Said:
 
 
 Draw = Callable[[np.random.Generator, int], Said]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How good a method is.
+
+    Attributes:
+        sharp: What it multiplies true logits by.
+        blur: Standard deviation of noise of its own, unknown to its claims, beside the 1 that all have.
+    """
+
+    sharp: float
+    blur: float = 0.0
+
+
+def logits_of(of: Rows, truth: Integers, kinds: Sequence[Kind], random: np.random.Generator) -> list[Floats]:
+    """(N, K) of each method; a truth of −1 is a stranger."""
+    m = of.mean * np.exp(of.uneven * random.normal(size=len(truth)))[:, None]
+    shared = np.sqrt(1 - OWN) * random.normal(size=(len(truth), of.classes))
+    clear = m * np.concatenate([np.eye(of.classes), np.zeros((1, of.classes))])[truth] + shared
+    spread = [np.sqrt(OWN + kind.blur**2) for kind in kinds]
+    return [
+        kind.sharp * m * (clear + each * random.normal(size=clear.shape))
+        for kind, each in zip(kinds, spread, strict=True)
+    ]
 
 
 def sees(blur: float) -> Kind:
@@ -167,13 +194,7 @@ def ensemble_of_numbers(own: float, *, random: np.random.Generator, rows: int) -
 
 @dataclass(frozen=True)
 class World:
-    """One in which the true reason is known.
-
-    Attributes:
-        draw: What methods say.
-        calibrated: Whether they are compared calibrated, too.
-        of_maps: Whether there is a class at each position.
-    """
+    """What methods say, whether they are compared calibrated, too, and whether at each position."""
 
     draw: Callable[..., Said]
     calibrated: bool = False
@@ -224,6 +245,61 @@ WORLDS: Mapping[str, World] = {
 
 
 @dataclass(frozen=True)
+class Effect:
+    """A true effect of many rows, and its standard error."""
+
+    value: float
+    error: float
+
+    @property
+    def sign(self) -> int:
+        """0 where the rows cannot tell it from 0."""
+        return 0 if abs(self.value) <= max(3 * self.error, 1e-9) else int(np.sign(self.value))
+
+
+def mean_of(losses: Floats) -> Effect:
+    """The mean of what rows lose."""
+    return Effect(float(losses.mean()), float(losses.std() / np.sqrt(len(losses))))
+
+
+@dataclass(frozen=True)
+class Percentages:
+    """The parts of the NLL of (N, P, K) logits with true classes (N, P), each (N,)."""
+
+    logits: Floats
+    truth: Integers
+
+    def losses(self, beta: float = 1.0) -> Floats:
+        """The NLL of each row at p^β / Σ p^β."""
+        given = beta * self.logits
+        of_true = np.take_along_axis(given, self.truth[..., None], axis=-1)[..., 0]
+        return np.asarray((logsumexp(given, axis=-1) - of_true).mean(axis=1))
+
+    @cached_property
+    def beta(self) -> float:
+        """The exponent of least NLL."""
+        found = minimize_scalar(lambda log: self.losses(np.exp(log)).mean(), bounds=(-3, 3), method="bounded")
+        return float(np.exp(found.x))
+
+    @property
+    def scale(self) -> Effect:
+        """Logarithm of the best temperature."""
+        logs = log_softmax(self.logits, axis=-1)
+        q = softmax(self.beta * logs, axis=-1)
+        mean = np.sum(q * logs, axis=-1)
+        slope = (mean - np.take_along_axis(logs, self.truth[..., None], axis=-1)[..., 0]).mean(axis=1)
+        curvature = float(np.mean(np.sum(q * logs**2, axis=-1) - mean**2))
+        return Effect(-np.log(self.beta), mean_of(slope).error / (self.beta * curvature))
+
+    @property
+    def plain(self) -> Floats:
+        """The NLL of saying of every answer that it is right as often as all are."""
+        right = (self.logits.argmax(axis=-1) == self.truth).mean(axis=1)
+        share, others = right.mean(), self.logits.shape[-1] - 1
+        return np.asarray(-right * np.log(share) - (1 - right) * np.log((1 - share) / others))
+
+
+@dataclass(frozen=True)
 class Normal:
     """The parts of the NLL of (N, 2) means and standard deviations with true numbers (N,), each (N,)."""
 
@@ -271,12 +347,7 @@ def made_of(said: Floats, truth: NDArray[Any]) -> Percentages | Normal:
 
 @dataclass(frozen=True)
 class Truth:
-    """All true effects of a world.
-
-    Attributes:
-        effects: By method and what a claim is about.
-        made: What the NLL of each method is made of.
-    """
+    """All true effects of a world, by method and what a claim is about, and what the NLL is made of."""
 
     effects: Mapping[tuple[str, str], Effect]
     made: Mapping[str, Percentages | Normal]
@@ -397,37 +468,26 @@ class Tally:
     """How often something is told in draws of a world, and how often that is false.
 
     Attributes:
-        told: By what it is about, its sign, and whether it is sure: in how many draws it is told.
-        false: By the same, in how many draws it is told falsely.
-        real: By what it is about and its sign, in how many draws it is true of a method.
-        found: By the same, in how many of these it is told, as sure, of a method of which it is true.
+        counts: Of draws, by `told`, `false`, `true` or `found`, what it is about, its sign, and whether it is
+            sure. What is true is `found` where it is told of a method of which it is true.
         guesses_of: By what it is about, and whether there is a true effect: how many effects there are, how
             many have a guess, and of how many of these the sign is right.
-        unknown: In how many draws no difference has an interval.
-        leads: In how many a method is taken with a reason.
-        right: In how many of these the reason that comes first is the largest true part.
-        guesses: In how many another method than the one to take is called likely better; not counted where
-            they are compared calibrated, too.
-        wrong: In how many of these it is not.
+        lead: In how many draws no difference has an interval (`unknown`), a method is taken with a reason
+            (`told`), the reason that comes first is the largest true part (`right`), another method than the
+            one to take is called likely better (`guesses`; not where they are calibrated, too), and is not
+            (`wrong`).
     """
 
-    told: dict[tuple[str, int, bool], int] = field(default_factory=dict)
-    false: dict[tuple[str, int, bool], int] = field(default_factory=dict)
-    real: dict[tuple[str, int], int] = field(default_factory=dict)
-    found: dict[tuple[str, int], int] = field(default_factory=dict)
+    counts: Counter[tuple[str, str, int, bool]] = field(default_factory=Counter)
     guesses_of: dict[tuple[str, bool], list[int]] = field(default_factory=dict)
-    unknown: int = 0
-    leads: int = 0
-    right: int = 0
-    guesses: int = 0
-    wrong: int = 0
+    lead: Counter[str] = field(default_factory=Counter)
 
     def add(self, comparison: Comparison, of: str) -> None:
         """Count one draw."""
         effects = dict(truth_of(of).effects)
         for name in comparison.calibrations:
             effects[name, CALIBRATING] = _true_calibrating(comparison, name, of)
-        told, false, found = set(), set(), set()
+        told = {("true", about, each.sign, True) for (_, about), each in effects.items() if each.sign}
         for (_, about), each in effects.items():
             self.guesses_of.setdefault((about, each.sign != 0), [0, 0, 0])[0] += 1
         for claim in claims(comparison):
@@ -436,22 +496,11 @@ class Tally:
                 counts = self.guesses_of[claim.about, true != 0]
                 counts[1] += 1
                 counts[2] += sign == true
-            told.add((claim.about, sign, claim.sure))
-            if sign != true:
-                false.add((claim.about, sign, claim.sure))
-            elif claim.sure:
-                found.add((claim.about, sign))
-        real = {(about, each.sign) for (_, about), each in effects.items() if each.sign}
-        for kept, these in (
-            (self.told, told),
-            (self.false, false),
-            (self.real, real),
-            (self.found, found),
-        ):
-            for key in these:
-                kept[key] = kept.get(key, 0) + 1
+            kinds = ("told", "false" if sign != true else "found")
+            told |= {(each, claim.about, sign, claim.sure) for each in kinds}
+        self.counts.update(told)
         others = [name for name in comparison.methods[1:] if name not in comparison.calibrations]
-        self.unknown += not any(comparison.difference(each, "a", "nll").known for each in others)
+        self.lead["unknown"] += not any(comparison.difference(each, "a", "nll").known for each in others)
         self._add_lead(comparison, effects)
 
     def _add_lead(self, comparison: Comparison, effects: Mapping[tuple[str, str], Effect]) -> None:
@@ -460,15 +509,15 @@ class Tally:
         claim = None if comparison.calibrations else perhaps_better(comparison, best)
         if claim is not None:
             gap = effects[claim.method, WHOLE].value - (effects[best, WHOLE].value if best != "a" else 0.0)
-            self.guesses += 1
-            self.wrong += gap > -0.003
+            self.lead["guesses"] += 1
+            self.lead["wrong"] += gap > -0.003
         said = because(comparison, best) if best != "a" else ""
         if not said:
             return
-        self.leads += 1
+        self.lead["told"] += 1
         words = comparison.words.reasons
         if "The reason is" not in said:
-            self.right += effects["a", SCALE].sign == (1 if "too sure" in said else -1)
+            self.lead["right"] += effects["a", SCALE].sign == (1 if "too sure" in said else -1)
             return
         first = min(
             (about for about in (*PARTS, DISCRIMINATION) if words[about, True] in said),
@@ -477,7 +526,7 @@ class Tally:
         parts = (CALIBRATION, DISCRIMINATION) if first == DISCRIMINATION else PARTS
         bare = comparison.calibrations.get(best, best)
         among = [each for each in parts if bare == best or each != CALIBRATION]
-        self.right += first == min(among, key=lambda about: effects[bare, about].value)
+        self.lead["right"] += first == min(among, key=lambda about: effects[bare, about].value)
 
 
 def look(name: str, sizes: Sequence[int] = SIZES, draws: int = DRAWS) -> dict[int, Tally]:
@@ -505,25 +554,29 @@ def figures_of(name: str) -> dict[str, Any]:
 
 
 COUNTS = ("sure", "false", "guesses", "wrong guesses", "true", "found")
-NOTHING = dict.fromkeys(COUNTS, 0)
 
 
 def _counts(tally: Tally) -> dict[str, Any]:
+    kinds = [
+        ("told", True),
+        ("false", True),
+        ("told", False),
+        ("false", False),
+        ("true", True),
+        ("found", True),
+    ]
     claimed = {}
     for about in ABOUT:
         for sign, word in zip((-1, 1), SIGNS[about], strict=True):
-            key = (about, sign)
-            counts = [
-                each.get((*key, sure), 0) for sure in (True, False) for each in (tally.told, tally.false)
-            ]
-            counts += [tally.real.get(key, 0), tally.found.get(key, 0)]
+            counts = [tally.counts[kind, about, sign, sure] for kind, sure in kinds]
             if any(counts):
                 claimed[f"{about}: {word}"] = dict(zip(COUNTS, counts, strict=True))
     guesses = {
         f"{about}, {'some' if real else 'none'}": each for (about, real), each in tally.guesses_of.items()
     }
-    leads = {"told": tally.leads, "right": tally.right, "guesses": tally.guesses, "wrong": tally.wrong}
-    return {"draws": DRAWS, "unknown": tally.unknown, "claims": claimed, "guesses": guesses, "lead": leads}
+    leads = {key: tally.lead[key] for key in ("told", "right", "guesses", "wrong")}
+    unknown = tally.lead["unknown"]
+    return {"draws": DRAWS, "unknown": unknown, "claims": claimed, "guesses": guesses, "lead": leads}
 
 
 # --- the page -----------------------------------------------------------------------------------------
@@ -543,16 +596,14 @@ SENTENCES = {
 }
 
 
-def _cells(found: Mapping[str, Any], about: str) -> list[tuple[str, int, int, dict[str, int]]]:
+def cells(found: Mapping[str, Any], about: str) -> list[tuple[str, int, int, dict[str, int]]]:
     """World, rows, draws and counts of a kind of sentence, of both signs together."""
-    cells = []
-    for name, of in found.items():
-        for rows, each in of["rows"].items():
-            both = [each["claims"].get(f"{about}: {word}", NOTHING) for word in SIGNS[about]]
-            cells.append(
-                (name, int(rows), each["draws"], {key: sum(one[key] for one in both) for key in COUNTS})
-            )
-    return cells
+    found_of = [(name, int(rows), each) for name, of in found.items() for rows, each in of["rows"].items()]
+    return [
+        (name, rows, each["draws"], {key: sum(one.get(key, 0) for one in both) for key in COUNTS})
+        for name, rows, each in found_of
+        for both in [[each["claims"].get(f"{about}: {word}", {}) for word in SIGNS[about]]]
+    ]
 
 
 def _per_cent(count: float, of: float) -> str:
@@ -564,7 +615,7 @@ def too_often(found: Mapping[str, Any]) -> list[str]:
     return [
         f"{about}, {name}, {rows:,} rows: {_per_cent(each['false'], draws)}"
         for about in ABOUT
-        for name, rows, draws, each in _cells(found, about)
+        for name, rows, draws, each in cells(found, about)
         if is_too_often(each["false"] / draws, draws)
     ]
 
@@ -574,10 +625,10 @@ def parts(found: Mapping[str, Any]) -> dict[str, object]:
     usual = {name: each for name, each in found.items() if HEAVY not in name}
     lines, guesses = [], []
     for about in ABOUT:
-        cells = _cells(usual, about)
-        name, rows, draws, worst = max(cells, key=lambda cell: cell[3]["false"] / cell[2])
-        pooled = sum(each["false"] for *_, each in cells), sum(draws for _, _, draws, _ in cells)
-        sure = sum(each["sure"] for *_, each in cells)
+        of_about = cells(usual, about)
+        name, rows, draws, worst = max(of_about, key=lambda cell: cell[3]["false"] / cell[2])
+        pooled = sum(each["false"] for *_, each in of_about), sum(draws for _, _, draws, _ in of_about)
+        sure = sum(each["sure"] for *_, each in of_about)
         lines.append(
             [
                 SENTENCES[about],
@@ -607,8 +658,7 @@ def parts(found: Mapping[str, Any]) -> dict[str, object]:
         for name, of in ((name, [*each["rows"].values()]) for name, each in usual.items())
         for about in ABOUT
         for word in SIGNS[about]
-        if about != CALIBRATING
-        and all(each["claims"].get(f"{about}: {word}", NOTHING)["true"] for each in of)
+        if about != CALIBRATING and all(each["claims"].get(f"{about}: {word}", {}).get("true") for each in of)
     ]
     by_rows = [
         [each["rows"][str(rows)] for each in usual.values() if str(rows) in each["rows"]] for rows in SIZES
@@ -622,7 +672,7 @@ def parts(found: Mapping[str, Any]) -> dict[str, object]:
         ]
         for rows, of in zip(SIZES, by_rows, strict=True)
     ]
-    heavy = _cells({name: each for name, each in found.items() if HEAVY in name}, SCALE)
+    heavy = cells({name: each for name, each in found.items() if HEAVY in name}, SCALE)
     tails = listed([f"{_per_cent(each['false'], draws)} with {rows:,}" for _, rows, draws, each in heavy])
     alike = [
         (each["lead"]["guesses"], each["draws"])

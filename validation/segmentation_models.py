@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 import howsure
 from benchmarks.docs import Page, percent, table
+from validation.models import tried
 
 WIDTHS = (2, 4)
 """Passes at the first random level and at all later ones: masks of early levels serve several passes."""
@@ -167,22 +168,20 @@ def verdict(found: dict[str, Any], refused: str | None) -> str:
     return "right" if near else "WRONG"
 
 
-def write_page(figures: dict[str, Any]) -> None:
-    """Write the figures and tables of docs/segmentation-models.md."""
+def parts(figures: dict[str, Any]) -> dict[str, object]:
+    """Figures and tables of the page."""
     networks = {name: found for name, found in figures.items() if name != "versions"}
     words = [found["verdict"] for found in networks.values()]
     heads = ["package", "network", "random layers", "shared", "ends in", "axis", "passes", "difference"]
     refused = {name: found["refused"] for name, found in networks.items() if "refused" in found}
-    PAGE.fill(
-        {
-            "count": len(networks),
-            "counted": ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words)),
-            "networks": table(heads, *(_line(figures["versions"], *each) for each in networks.items())),
-            "refused": "\n".join(
-                f"- {name.partition(': ')[2]}: {said.partition('. ')[0]}." for name, said in refused.items()
-            ),
-        }
-    )
+    return {
+        "count": len(networks),
+        "counted": ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words)),
+        "networks": table(heads, *(_line(figures["versions"], *each) for each in networks.items())),
+        "refused": "\n".join(
+            f"- {name.partition(': ')[2]}: {said.partition('. ')[0]}." for name, said in refused.items()
+        ),
+    }
 
 
 def _line(versions: dict[str, str], name: str, found: dict[str, Any]) -> list[object]:
@@ -214,7 +213,7 @@ def main(arguments: list[str]) -> None:
     """Look at networks, and write both files."""
     figures: dict[str, Any] = PAGE.figures()
     if arguments == ["--page"]:
-        return write_page(figures)
+        return PAGE.fill(parts(figures))
     framework, *names = arguments
     cases: dict[str, Any]
     if framework == "torch":
@@ -228,23 +227,19 @@ def main(arguments: list[str]) -> None:
 
         cases, compare = dict(OF_KERAS), compare_keras
     figures["versions"] = figures.get("versions", {}) | _versions()
+    warnings.simplefilter("ignore")
     for name, case in cases.items():
         if names and not any(name.startswith(each) for each in names):
             continue
-        package = getattr(case, "package", "keras")
-        try:
-            with warnings.catch_warnings(action="ignore"):
-                found = compare(name)
-        except Exception as error:  # a traceback is a finding too
-            found = {"crashed": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"}
-        found = {"package": package, "changed": []} | found
-        if framework != "torch":
-            found["backend"] = framework
-        found["verdict"] = verdict(found, getattr(case, "refused", None))
-        figures[f"{framework if package == 'keras' else package}: {name}"] = found
-        print(f"{name}: {found}", file=sys.stderr, flush=True)
+        package, expected = getattr(case, "package", "keras"), getattr(case, "refused", None)
+        found = tried(name, lambda name=name: compare(name), lambda found, of=expected: verdict(found, of))
+        figures[f"{framework if package == 'keras' else package}: {name}"] = (
+            {"package": package, "changed": []}
+            | found
+            | ({} if framework == "torch" else {"backend": framework})
+        )
         PAGE.keep(figures)
-    write_page(figures)
+    PAGE.fill(parts(figures))
 
 
 if __name__ == "__main__":

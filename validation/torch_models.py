@@ -24,7 +24,7 @@ from torch import nn
 
 import howsure
 from benchmarks.docs import Page, table
-from validation.models import against
+from validation.models import against, tried
 from validation.torch_handwritten import HANDWRITTEN
 from validation.torch_libraries import LIBRARIES
 from validation.torch_zoo import CLASSES, ZOO, Kind
@@ -272,12 +272,12 @@ GROUPS = {
 }
 
 
-def write_page(figures: dict[str, Any]) -> None:
-    """Write the figures and tables of docs/torch-models.md."""
-    modules = {name: figures[name] for name in MODULES if name in figures}
-    verdicts = {name: verdict(found) for name, found in modules.items()}
-    right, refused = ([name for name in modules if verdicts[name] == word] for word in ("right", "refused"))
-    others = [f"{name} ({verdicts[name]})" for name in modules if name not in {*right, *refused}]
+def parts(modules: dict[str, Any]) -> dict[str, object]:
+    """Figures and tables of the page."""
+    right, refused = (
+        [name for name, found in modules.items() if found["verdict"] == word] for word in ("right", "refused")
+    )
+    others = [f"{name} ({modules[name]['verdict']})" for name in modules if name not in {*right, *refused}]
     lines, names = [], []
     for group, known in GROUPS.items():
         good, bad = ([name for name in of if name in known] for of in (right, refused))
@@ -287,31 +287,22 @@ def write_page(figures: dict[str, Any]) -> None:
     said = [name for name in modules if modules[name].get("said")]
     names += [f"- Refused: {'; '.join(refused)}.", f"- Wrong: {'; '.join(others) or 'none'}."]
     names.append(f"- Right, with a warning that some random numbers stay off: {'; '.join(said)}.")
-    PAGE.fill(
-        {
-            **{"count": len(modules), "right": len(right), "refused": len(refused), "wrong": len(others)},
-            "groups": table(["modules", "tested", "right", "largest distance", "refused"], *lines),
-            "names": "\n".join(names),
-        }
-    )
+    return {
+        **{"count": len(modules), "right": len(right), "refused": len(refused), "wrong": len(others)},
+        "groups": table(["modules", "tested", "right", "largest distance", "refused"], *lines),
+        "names": "\n".join(names),
+    }
 
 
 def main(names: list[str]) -> None:
     """Look at modules, and write both files."""
     figures = PAGE.figures()
-    figures = {name: found for name, found in figures.items() if name in MODULES}
     for name, kind in MODULES.items():
-        if names and not any(name.startswith(each) for each in names):  # none does, of `--page`
-            continue
-        try:
-            found = compare(kind)
-        except Exception as error:  # a traceback is a finding too
-            found = {"crashed": f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"}
-        figures[name] = found
-        told = {key: value for key, value in found.items() if value not in ([], None)}
-        print(f"{name}: {verdict(found)} {told}", file=sys.stderr, flush=True)
-        PAGE.keep(figures)
-    write_page(figures)
+        if not names or any(name.startswith(each) for each in names):  # none does, of `--page`
+            figures[name] = tried(name, lambda kind=kind: compare(kind), verdict)
+            figures = {each: figures[each] for each in MODULES if each in figures}
+            PAGE.keep(figures)
+    PAGE.fill(parts(figures))
 
 
 if __name__ == "__main__":

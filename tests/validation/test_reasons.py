@@ -21,14 +21,18 @@ def test_the_truth_of_a_world_is_what_its_methods_were_made_to_be():
 
 def test_reasons_of_methods_that_are_alike_are_seldom_told():
     tally = look("numbers, alike", (100,), DRAWS)[100]
-    told = {about for about, _, sure in tally.false if sure}
-    for about in told:
-        wrong = sum(count for (name, _, sure), count in tally.false.items() if sure and name == about)
+    false = {
+        (about, sign): tally.counts[kind, about, sign, sure]
+        for kind, about, sign, sure in tally.counts
+        if kind == "false" and sure
+    }
+    for about in {about for about, _ in false}:
+        wrong = sum(count for (name, _), count in false.items() if name == about)
         assert not is_too_often(wrong / DRAWS, DRAWS)
 
 
 def test_a_true_reason_is_found():
     tally = look("numbers, too narrow by 0.6", (300,), DRAWS)[300]
-    assert tally.found[SCALE, 1] == DRAWS
-    assert tally.found[CALIBRATION, -1] == DRAWS
-    assert tally.right == tally.leads > DRAWS / 2
+    assert tally.counts["found", SCALE, 1, True] == DRAWS
+    assert tally.counts["found", CALIBRATION, -1, True] == DRAWS
+    assert tally.lead["right"] == tally.lead["told"] > DRAWS / 2
