@@ -40,6 +40,7 @@ def check_outcome(outcome: Outcome, raw: Array) -> None:
     """
     require(bool(outcome.name), "An outcome has a name", outcome.name)
     numbers, given = np.arange(raw.shape[1]), raw.copy()
+    outcome = outcome.take(numbers)
     values = outcome.values(raw, numbers)
     require(
         values.shape == (*raw.shape[:2], *outcome.columns[:-1], outcome.width),

@@ -90,11 +90,11 @@ class Members(Method):
             found = []
             for chunk, inputs in run.batches(np.arange(len(numbers)), size):
                 values = run.values(job.model.ask_members(inputs), chunk)
-                found.append(mean_over(values, job.outcome, all_there=True))
+                found.append(mean_over(values, job.outcome.take(numbers[chunk]), all_there=True))
                 progress(len(chunk))
             if not found:
                 nothing = np.zeros((job.model.members, 0, job.outcome.width))
-                found.append(mean_over(nothing, job.outcome, all_there=True))
+                found.append(mean_over(nothing, job.outcome.take(numbers), all_there=True))
             told = Estimates.joined(found)
             if job.model.alike:
                 return told

@@ -203,7 +203,7 @@ class MCDropout:
                     received=f"{self.budget:g}",
                     hint="Give no plan, and the call makes one that its budget pays for",
                 )
-        enough = _Enough(job.outcome, self.target_error, self.max_error, exact=self.passes is not None)
+        enough = _Enough(self.target_error, self.max_error, exact=self.passes is not None)
 
         def draw(numbers: Integers, progress: Progress) -> Estimates:
             run = Run(model, job.rows, numbers, job.outcome, job.seed, job.batch_size, job.hear)
@@ -211,7 +211,7 @@ class MCDropout:
             if self.plan is None and len(numbers) == job.total and budget < math.inf:
                 # Rows of one block share what is left. Those of several would do so in their order.
                 spent = 0.0 if pilot.plan.pilot is None else pilot.plan.pilot.cost
-                limits = math.inf, Purse(budget * job.total - spent, job.outcome)
+                limits = math.inf, Purse(budget * job.total - spent)
             if tree is not None:
                 found = draw_cells(tree, run, pilot.kept, self.max_passes, enough, progress, *limits)
             else:
@@ -262,19 +262,16 @@ class MCDropout:
 class _Enough:
     """Stopping rule: which rows need no more passes. A fixed number of passes stops after the first round."""
 
-    outcome: Outcome
     target: float | None
     bound: float | None
     exact: bool
 
-    def __call__(self, estimates: Estimates) -> NDArray[np.bool_]:
+    def __call__(self, estimates: Estimates, outcome: Outcome) -> NDArray[np.bool_]:
         if self.exact:
             return np.ones(len(estimates), dtype=bool)
         if self.bound is not None:
-            return self.outcome.is_within(estimates, self.bound)
-        return self.outcome.is_enough(
-            estimates, self.outcome.usual_target if self.target is None else self.target
-        )
+            return outcome.is_within(estimates, self.bound)
+        return outcome.is_enough(estimates, outcome.usual_target if self.target is None else self.target)
 
 
 def _are_all_the_same(found: Estimates, outcome: Outcome) -> bool:

@@ -76,7 +76,7 @@ def begin_members(
             look(members)
         if hear is not None:
             hear(numbers, [member.mean[..., : outcome.width] for member in members])
-        return combined(members, outcome)
+        return combined(members, outcome.take(numbers))
 
     return Passes(draw)
 

@@ -55,7 +55,7 @@ class Softmax(Method):
                 progress(len(chunk))
             exact = np.zeros_like(mean)
             found = Estimates(mean, exact, exact, exact, np.ones(len(numbers), dtype=np.int64))
-            told = tallied(found, mean[None, ..., : job.outcome.width], job.outcome)
+            told = tallied(found, mean[None, ..., : job.outcome.width], run.outcome.take(numbers))
             return found if told is None else told
 
         return Passes(draw)

@@ -74,27 +74,27 @@ class Purse:
 
     Args:
         left: Plain predictions of one row.
-        outcome: The outcome of the passes.
     """
 
-    def __init__(self, left: float, outcome: Outcome) -> None:
-        self.left, self._outcome = left, outcome
+    def __init__(self, left: float) -> None:
+        self.left = left
 
     def pay(self, cost: float) -> None:
         """Spend so many plain predictions of one row."""
         self.left -= cost
 
-    def affordable(self, costs: Floats, estimates: Estimates) -> NDArray[np.bool_]:
+    def affordable(self, costs: Floats, estimates: Estimates, outcome: Outcome) -> NDArray[np.bool_]:
         """(n,) which rows can have a round at these costs (n,): the unsettled ones with large errors first.
 
-        Rows that need it equally all get it, or none of them, so that their order does not matter.
+        The outcome is that of these rows. Rows that need it equally all get it, or none of them, so that
+        their order does not matter.
         """
-        answers = slice(self._outcome.answers)
+        answers = slice(outcome.answers)
         error = np.nan_to_num(estimates.error[..., answers], nan=np.inf)
-        if self._outcome.has_unit:
+        if outcome.has_unit:
             error = error / np.sqrt(np.maximum(estimates.variance[..., answers], np.finfo(float).tiny))
         error = error.reshape(len(error), -1).max(axis=1)
-        settled = self._outcome.is_enough(estimates, 0.5)
+        settled = outcome.is_enough(estimates, 0.5)
         order = np.lexsort((-error, settled))
         within = np.cumsum(costs[order]) <= self.left
         if within.all():

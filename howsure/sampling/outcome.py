@@ -57,8 +57,7 @@ class Estimates:
         networks: (N, C, M) values of networks that have a unit, as `between_numbers.networks_of` keeps
             them, or None.
         independent: (N,) how many independent passes tell a share of networks as well, or None.
-        of_rows: (N, …) numbers of whole rows that the outcome's own `Tally` tells, or None. Then `spread` and
-            `quantiles` are of these as well.
+        of_rows: (N,) what the outcome's own `Tally` tells of each row, or None.
     """
 
     mean: Floats
@@ -72,7 +71,7 @@ class Estimates:
     quantiles_error: Floats | None = None
     networks: Floats | None = None
     independent: Floats | None = None
-    of_rows: Floats | None = None
+    of_rows: Any = None
 
     def __len__(self) -> int:
         return len(self.mean)
@@ -221,6 +220,13 @@ class Outcome(ABC):
                 expected="a model with a class at each position",
                 received=f"one whose answers are {self.name}",
             )
+        return self
+
+    def take(self, rows: Integers) -> Self:
+        """The same for some rows, by their numbers: row i of every array is then `rows[i]`.
+
+        The engine calls `tally` and `is_enough` of such an outcome, where an answer depends on its row.
+        """
         return self
 
     @property

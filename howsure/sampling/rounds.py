@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from howsure import tuning
 from howsure.sampling.budget import Purse
 from howsure.sampling.estimate import Sums
-from howsure.sampling.outcome import Estimates
+from howsure.sampling.outcome import Estimates, Outcome
 from howsure.sampling.run import Chunk, ChunksOf, Run, places
 from howsure.sampling.tree import Tree
 
@@ -31,8 +31,8 @@ PROGRESS_ROWS = 1024
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
-IsEnough = Callable[[Estimates], NDArray[np.bool_]]
-"""Maps the estimates of n rows to whether each needs no more passes."""
+IsEnough = Callable[[Estimates, Outcome], NDArray[np.bool_]]
+"""Maps the estimates of n rows, and the outcome of these, to whether each needs no more passes."""
 
 SLACK = 1.05
 """Times its budget that a row may cost: twenty passes of a dense network, two balanced groups, cost 20.4."""
@@ -144,14 +144,12 @@ def draw_rounds(
         purse: Budget of all rows together, instead of each by itself; None for no such limit.
         trunk: Plain predictions of the trunk of a row, if it is kept from round to round.
     """
-    count = len(positions)
-    sums = Sums.of(count, run.outcome)
+    count, numbers = len(positions), run.numbers[positions]
+    outcome = run.outcome.take(numbers)
+    sums = Sums.of(count, outcome)
     named = [item.name for item in fields(Estimates) if item.default is MISSING]
-    found: dict[str, Any] = {
-        name: np.zeros((count, *run.outcome.columns), run.outcome.precision) for name in named
-    }
+    found: dict[str, Any] = {name: np.zeros((count, *outcome.columns), outcome.precision) for name in named}
     found["passes"] = np.zeros(count, dtype=np.int64)
-    numbers = run.numbers[positions]
     going_on, spent = np.arange(count), 0.0
     for what in rounds:
         cost = source.cost(what) - (trunk if spent else 0.0)
@@ -161,7 +159,7 @@ def draw_rounds(
             costs = np.where(source.holds(what, numbers[going_on]), 0.0, cost)
             if spent:
                 so_far = Estimates(**{name: array[going_on] for name, array in found.items()})
-                affordable = purse.affordable(costs, so_far)
+                affordable = purse.affordable(costs, so_far, outcome.take(going_on))
                 progress(int(np.sum(~affordable)))
                 going_on, costs = going_on[affordable], costs[affordable]
             purse.pay(float(costs.sum()))
@@ -179,7 +177,7 @@ def draw_rounds(
             now = source.estimates(run, sums, at)
             for name, array in found.items():
                 array[at] = getattr(now, name)
-            enough = is_enough(now)
+            enough = is_enough(now, outcome.take(at))
             progress(int(enough.sum()))
             not_yet.append(at[~enough])
         going_on = np.concatenate([going_on[:0], *not_yet])

@@ -17,6 +17,7 @@ from howsure.conformance import check_result
 from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.results.thresholds import Thresholds
+from howsure.sampling.outcome import Estimates
 from tests.made import maps_beside
 
 NAMES = ["sky", "road", "car"]
@@ -163,6 +164,19 @@ def test_a_damaged_map_is_noticed(result, tmp_path, fault):
         howsure.load(tmp_path / "r.parquet")
 
 
+def test_a_run_in_tiles_changes_nothing_in_its_outcome():
+    seen = []
+
+    class Watched(howsure.MCDropout):
+        def begin(self, job):
+            seen.append((job.outcome, repr(job.outcome)))
+            return super().begin(job)
+
+    howsure.assess(network((5, 5)), rows((11, 14), 2), tile=5, overlap=2, method=Watched(passes=20))
+    ((outcome, before),) = seen
+    assert repr(outcome) == before
+
+
 @pytest.mark.parametrize("method", [howsure.PlainPrediction(), howsure.MCDropout(passes=20)])
 def test_tiles_have_the_numbers_of_the_whole(method):
     """Each position sees itself alone, and masks are of channels, so no overlap is needed."""
@@ -281,12 +295,15 @@ def test_overlap_is_known_of_thousands_of_passes_whose_groups_are_large():
     found = howsure.assess(network(), rows(), method=howsure.MCDropout(passes=2000))
     few = howsure.assess(network(), rows(), method=howsure.MCDropout(passes=24, balanced=False))
     assert np.isfinite(found.overlap).tolist() == np.isfinite(few.overlap).tolist()
-    tally, p = PassesTally(1, 2), np.random.default_rng(0).dirichlet([1, 1], size=(60, 1, 50))
+    tally = PassesTally(2, np.ones((1, 50), dtype=bool))
+    p = np.random.default_rng(0).dirichlet([1, 1], size=(60, 1, 50))
     for group in np.split(p, 2):
         tally.add(group, p.mean(axis=0), np.array([0]))
     first, second = (group[:12, 0].argmax(axis=-1) == 1 for group in np.split(p, 2))
     dice = [2 * np.sum(a & b) / (np.sum(a) + np.sum(b)) for a in first for b in second]
-    np.testing.assert_allclose(tally.counts()[0].overlap[1], np.mean(dice))
+    nothing = np.zeros((1, 50, 5))
+    (counts,) = tally.told(Estimates(*[nothing] * 4, np.array([60]))).of_rows
+    np.testing.assert_allclose(counts.overlap[1], np.mean(dice))
 
 
 @pytest.mark.parametrize(

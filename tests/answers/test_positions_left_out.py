@@ -12,15 +12,17 @@ from scipy import ndimage
 
 import howsure
 from howsure.answers.positions.map_files import FORMS, MAPS, NII, TIF, write_map_files
+from howsure.answers.positions.outcome import Positions
 from howsure.answers.positions.page import counts_of
 from howsure.answers.positions.printed import lead, lines, summary
 from howsure.answers.positions.result import DenseCertainty
 from howsure.report import render
 from howsure.report.notebook import html_of
 from howsure.results.saved import METADATA_KEY
+from howsure.sampling.outcome import Estimates
 from tests import rasters, volumes
 from tests.answers.maps import certainty_of, drawn
-from tests.pixels import SIDE, assessed, images
+from tests.pixels import SIDE, assessed, images, make
 from tests.report.made import Page
 from tests.report.test_report import table_rows
 
@@ -146,6 +148,48 @@ def test_nor_does_what_a_model_is_fed_with_there():
     one, other = (assessed(rows, positions=there, keep="probabilities") for rows in (x, others))
     assert same(one._arrays, other._arrays)
     assert render(one) == render(other)
+
+
+def test_nor_which_rows_a_budget_pays_for():
+    x, there = images(12), np.ones((12, SIDE, SIDE), dtype=bool)
+    there[:, : SIDE // 2] = False
+    method = howsure.MCDropout(budget=40)
+    one, *others = (
+        howsure.assess(make(), np.where(there[..., None], x, beside) / 255, positions=there, method=method)
+        for beside in (x, images(12, seed=1), 0, 255)
+    )
+    assert len(set(one.passes)) > 1
+    for other in others:
+        assert same(one._arrays, other._arrays)
+
+
+def test_passes_are_probabilities_where_a_model_says_that_positions_do_not_count():
+    model = make()
+    model.counted = lambda rows: inside((SIDE, SIDE), len(rows[0]))
+    p = howsure.passes(model, images(3) / 255, 12)
+    assert (p >= 0).all()
+    np.testing.assert_allclose(p.sum(axis=-1), 1, atol=1e-6)
+    np.testing.assert_array_equal(p[:, ~inside((SIDE, SIDE), 3)], np.float32(1 / 3))
+
+
+def test_of_no_rows_no_position_is_left_out():
+    none = assessed(images(3)[:0], positions=inside((SIDE, SIDE), 0))
+    assert (len(none), none.counts) == (0, None)
+
+
+def test_an_outcome_answers_for_no_other_rows_than_those_whose_positions_it_knows():
+    outcome = Positions(
+        *("a model", "probabilities", "float32", ("a", "b", "c"), howsure.Thresholds(), SHAPE, 2),
+        counts=inside(),
+    )
+    nothing = np.zeros((4, *SHAPE, 6), dtype=np.float32)
+    estimates = Estimates(nothing, nothing, nothing, nothing, np.full(4, 20))
+    some = np.array([9, 3, 0, 7])
+    assert outcome.take(some).is_enough(estimates, 0.02).shape == (4,)
+    np.testing.assert_array_equal(outcome.take(some).take(np.array([1, 2])).counts, inside()[[3, 0]])
+    for answer in (lambda: outcome.is_enough(estimates, 0.02), lambda: outcome.tally(4)):
+        with pytest.raises(ValueError, match="reshape"):
+            answer()
 
 
 # --- what they are, beside others -------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -403,22 +403,20 @@ def _shares_of(result: DenseCertainty, label: Any) -> dict[str, Any]:
     return {"share": share} | {name: np.full_like(getattr(result, name), np.nan) for name in unknown}
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class _Calibrated:
     """Makes the maps of one row; it keeps those of the last one."""
 
     result: DenseCertainty
     theta: Floats
     relabelled: bool
-    last: dict[int, dict[str, Any]] = field(default_factory=dict, repr=False)
+    last: tuple[int, dict[str, Any]] | None = None
 
     def __call__(self, at: int) -> dict[str, Any]:
-        if at not in self.last:
-            found = _maps_of_row(self.result, at, self.theta, self.relabelled)
-            self.last.clear()
-            self.last[at] = found
-            return found
-        return self.last[at]
+        last = self.last
+        if last is None or last[0] != at:
+            self.last = last = at, _maps_of_row(self.result, at, self.theta, self.relabelled)
+        return last[1]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.result, self.theta, self.relabelled)

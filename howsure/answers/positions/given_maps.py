@@ -98,7 +98,7 @@ def of_maps(
     marks = list[tuple[Hashable, ...]]()
 
     def of_rows(numbers: Integers) -> DenseCertainty:
-        sums = Sums.of(len(numbers), outcome)
+        sums = Sums.of(len(numbers), outcome.take(numbers))
         for row in numbers.tolist():
             of_row = []
             for number, values in enumerate(_checked(rows, row, outcome)):

@@ -6,8 +6,7 @@ raw outputs (W, n, K, *P) or (W, n, *P, K)
 columns (W, n, *P, K + 3)   sums over passes, as for one class per row
 maps of labels (W, n, *P)   `PassesTally`: what each network says of the whole row
 
-At positions that do not count, probabilities have a minus sign from `values` to `result`: so whatever sees a
-mean knows them, without a word about rows.
+Which positions count is a mask, `Positions.counts`, by row number. `take` gives the outcome of some rows.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from howsure.answers.labels.outcome import Labels
 from howsure.answers.outputs import SUM_OFF, SUMS_OFF, read_outputs
 from howsure.answers.positions.padding import given_counts, own_counts
 from howsure.answers.positions.result import DenseCertainty
-from howsure.answers.positions.tally import PassesTally
+from howsure.answers.positions.tally import PassesTally, columns_of
 from howsure.answers.positions.truth import IGNORED, truth_map
 from howsure.answers.verdict import LEAST_DRAWN, judge, pick, too_few, top_two
 from howsure.data.labels import check_class_names
@@ -184,6 +183,10 @@ class Positions(OneOfClasses):
             counts = np.squeeze(self._back(np.expand_dims(counts, axis)), axis)
         return replace(self, counts=counts, position_called=own.called, has_mask=own.known)
 
+    def take(self, rows: Integers) -> Self:
+        """The same for some rows, with the positions that count in these."""
+        return self if self.counts is None else replace(self, counts=self.counts[rows])
+
     @property
     def layout(self) -> Layout:
         """The axes of positions in rows and outputs."""
@@ -235,11 +238,9 @@ class Positions(OneOfClasses):
             np.exp(values, out=values)
         elif one:
             values = np.concatenate([1 - values, values], axis=-1)
+        if self.counts is not None:  # anything may stand where positions do not count
+            values = np.where(self.counts[rows][..., None], values, np.float32(1 / self.width))
         total = values.sum(axis=-1, keepdims=True)
-        if self.counts is not None:
-            there = np.asarray(self.counts[rows])[..., None]
-            values = np.where(there | (np.isfinite(total) & (total > 0)), values, np.float32(1))
-            total = values.sum(axis=-1, keepdims=True)
         if not np.isfinite(total).all():
             bad = ~np.isfinite(total).all(axis=(0, *range(2, total.ndim)))
             raise ModelError(
@@ -253,16 +254,12 @@ class Positions(OneOfClasses):
             np.maximum(values, 0, out=values)
             total = values.sum(axis=-1, keepdims=True)
         values /= total
-        if self.counts is not None:
-            values *= np.where(there, 1, -1).astype(np.float32)
         return values  # type: ignore[return-value]  # in single precision
 
     def _check_distributions(self, values: Any, total: Any, rows: Integers) -> None:
         """Raise a `ModelError` unless these are probabilities that add up to 1 at every position."""
         off = np.abs(total[..., 0] - 1) > SUMS_OFF.get(self.dtype, SUM_OFF)
         off |= (values < -1e-6).any(axis=-1) | (values > 1 + 1e-3).any(axis=-1)
-        if self.counts is not None:
-            off &= np.asarray(self.counts[rows])
         if not off.any():
             return
         where = tuple(np.argwhere(off)[0].tolist())
@@ -275,34 +272,25 @@ class Positions(OneOfClasses):
             "ends in logits, say so: outputs='logits'",
         )
 
-    def derived(self, values: Floats, reference: Floats) -> Floats:
-        """(W, n, *P, 3) as of all distributions, whatever the sign."""
-        if self.counts is None:
-            return super().derived(values, reference)
-        return super().derived(np.abs(values), np.abs(reference))
-
-    def regrouped(self, columns: Floats, mean: Floats) -> Floats:
-        """(…, C) as of all distributions; probabilities keep their sign."""
-        if self.counts is None:
-            return super().regrouped(columns, mean)
-        found = super().regrouped(np.abs(columns), np.abs(mean))
-        return np.concatenate([columns[..., : self.width], found[..., self.width :]], axis=-1)
-
     def keeping_all(self) -> Self:
         """The same, with the probabilities of all classes."""
         return replace(self, keep=True)
 
     def tally(self, rows: int, *, all_there: bool = False) -> PassesTally:
-        """The shares of each network over whole rows."""
-        return PassesTally(rows, self.width, all_there=all_there)
+        """The shares of each network over the positions of whole rows that count."""
+        return PassesTally(self.width, self._there(rows), all_there=all_there)
+
+    def _there(self, rows: int) -> Booleans:
+        """(n, *P) which positions count; an error unless `counts` is of so many rows."""
+        shape = (rows, *self.positions)
+        return np.broadcast_to(True, shape) if self.counts is None else np.reshape(self.counts, shape)
 
     def is_enough(self, estimates: Estimates, target_error: float) -> Booleans:
         """(n,) whether `SHARE_KNOWN` of the positions that count are settled and known to `target_error`."""
-        signed, error, *_ = *self.parts(estimates.mean)[:1], *self.parts(estimates.error)[:1]
-        p = signed if self.counts is None else np.abs(signed)
+        p, error = self.parts(estimates.mean)[0], self.parts(estimates.error)[0]
         _, settled = judge(p, error, self.thresholds, estimates.passes < LEAST_DRAWN)
         known = settled & (pick(error, p.argmax(axis=-1)) <= target_error)
-        there = signed.sum(axis=-1) > 0
+        there = self._there(len(known))
         known, there = ((each & there).reshape(len(known), -1).sum(axis=1) for each in (known, there))
         return np.asarray(known >= SHARE_KNOWN * there)
 
@@ -330,14 +318,11 @@ class Positions(OneOfClasses):
 
     def result(self, estimates: Estimates, told: Told) -> DenseCertainty:
         """A `DenseCertainty` of N rows."""
-        if self.counts is not None:
-            estimates = replace(estimates, mean=np.abs(estimates.mean))
         fields = self.told(estimates, told)
         p, error = fields["probabilities"], fields["mc_error"]
         label, runner_up = top_two(p)
         _, settled = judge(p, error, self.thresholds, too_few(told.method, estimates.passes))
         top, expected = pick(p, label), fields["expected_entropy"][..., 0]
-        share, share_error, overlap = np.moveaxis(np.asarray(estimates.of_rows), 1, 0)
         kept: dict[str, Any] = {"all_probabilities": p, "all_errors": error} if self.keep else {}
         return DenseCertainty(
             label=label.astype(np.int16),  # maps are in the types that their columns have
@@ -348,17 +333,12 @@ class Positions(OneOfClasses):
             entropy=total_entropy(p, fields["entropy_correction"][..., 0], expected),
             expected_entropy=expected,
             settled=settled,
-            share=share,
-            share_error=share_error,
-            share_spread=np.asarray(estimates.spread),
-            share_spread_error=np.asarray(estimates.spread_error),
-            share_quantiles=np.asarray(estimates.quantiles),
-            overlap=overlap,
             passes=estimates.passes,
             counts=None if self.counts is None else np.asarray(self.counts[told.row]),
             position_called=self.position_called,
             class_names=self.class_names,
             thresholds=self.thresholds,
+            **columns_of(estimates.of_rows, self.width),
             **{name: fields[name] for name in ("row", "kind", "method", "seed", "plan", "version")},
             **kept,
         )

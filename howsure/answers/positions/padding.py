@@ -111,7 +111,7 @@ def _blocks(total: int, size: int) -> list[Any]:
 
 def _checked(counts: Booleans) -> Booleans | None:
     """The same, None if all count, or an `InputError` if nothing of a row does."""
-    empty = np.flatnonzero(~counts.reshape(len(counts), -1).any(axis=1))
+    empty = np.flatnonzero(~counts.any(axis=tuple(range(1, counts.ndim))))
     if len(empty):
         raise InputError(
             f"No position counts {in_rows(len(empty), empty[:5].tolist())}",

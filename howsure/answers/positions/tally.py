@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from howsure.sampling import between_numbers
-from howsure.sampling.between import LEVELS
 from howsure.sampling.error import Pairs, Units, seen
-from howsure.sampling.outcome import Estimates, Floats, Integers, Tally
+from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Tally
 from howsure.statistics import ERROR_FLOOR, widening
 
 COMPARED = 24
@@ -25,7 +25,7 @@ COMPARED = 24
 only passes of different groups make a pair."""
 
 Area = tuple[slice, ...]
-"""Positions of a row that count, a slice for each axis."""
+"""Positions of a row, a slice for each axis."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,12 +38,14 @@ class PassCounts:
             group no more than half of `COMPARED`.
         positions: How many positions count.
         pairs: As `howsure.sampling.error.Units` has it.
+        all_there: As `PassesTally` has it.
     """
 
     units: tuple[Integers, ...]
     common: Floats
     positions: int
     pairs: Pairs | None = None
+    all_there: bool = False
 
     @classmethod
     def added(cls, parts: Sequence[PassCounts]) -> PassCounts:
@@ -52,10 +54,10 @@ class PassCounts:
         Rounds are the same for all tiles, so the groups that all have are the first ones.
         """
         groups = min(len(part.units) for part in parts)
-        units = tuple(sum(part.units[at] for part in parts) for at in range(groups))
+        units = tuple(np.sum([part.units[at] for part in parts], axis=0) for at in range(groups))
         compared = min(len(part.common) for part in parts)
         common = np.sum([part.common[:compared, :compared] for part in parts], axis=0)
-        return cls(units, common, sum(part.positions for part in parts), parts[0].pairs)  # type: ignore[arg-type]
+        return replace(parts[0], units=units, common=common, positions=sum(part.positions for part in parts))
 
     @property
     def passes(self) -> int:
@@ -79,31 +81,36 @@ class PassCounts:
         count = pairs.sum(axis=(0, 1))
         return np.where(count > 0, dice.sum(axis=(0, 1)) / np.maximum(count, 1), np.nan)
 
-    def told(self, *, all_there: bool) -> dict[str, Floats]:
-        """`of_rows` (1, 3, K), and spread and quantiles of the shares as `Estimates` has them."""
+    @cached_property
+    def columns(self) -> dict[str, Any]:
+        """Columns (1, K, …) of a result: the shares of the classes, and how far networks overlap.
+
+        The error of a mean share comes from the variance between balanced groups. Spread and quantiles are
+        between networks.
+        """
         count = max(1, self.positions)  # in a part of a row none may count
         shares = np.concatenate(self.units)[:, None] / count
-        mean, overlap = shares.mean(axis=0), self.overlap[None]
-        if all_there or self.passes == 1:
+        mean = shares.mean(axis=0)
+        error = nothing = np.zeros_like(mean)
+        if self.all_there or self.passes == 1:
             found = between_numbers.of_members(shares)
             if self.passes == 1:
                 found = {name: np.full_like(each, np.nan) for name, each in found.items()}
-            return {"of_rows": np.stack([mean, np.zeros_like(mean), overlap], axis=1), **found}
-        groups = np.array([unit.mean(axis=0) for unit in self.units]) / count
-        sizes = np.array([len(unit) for unit in self.units])[:, None]
-        between = np.sum(sizes * (groups - mean) ** 2, axis=0)
-        within, nothing = self.passes * shares.var(axis=0)[0] - between, np.zeros_like(mean)
-        of_groups = Units(len(groups), self.passes, mean[0], between, within, nothing, self.pairs)
-        squared, count = seen(of_groups)
-        found = between_numbers.of_passes(shares)
-        # Balanced passes lie farther apart than independent ones, so their number is the divisor.
-        spread = np.sqrt(shares.var(axis=0) + np.nan_to_num(squared))
-        alone = found["spread"]
-        found["spread_error"] = found["spread_error"] * np.where(
-            alone > 0, spread / np.where(alone > 0, alone, 1.0), 1.0
-        )
-        error = np.maximum(np.sqrt(squared)[None] * widening(count), ERROR_FLOOR)
-        return {**found, "spread": spread, "of_rows": np.stack([mean, error, overlap], axis=1)}
+        else:
+            groups = np.array([unit.mean(axis=0) for unit in self.units]) / count
+            sizes = np.array([len(unit) for unit in self.units])[:, None]
+            between = np.sum(sizes * (groups - mean) ** 2, axis=0)
+            within = self.passes * shares.var(axis=0)[0] - between
+            of_groups = Units(len(groups), self.passes, mean[0], between, within, nothing, self.pairs)
+            squared, count = seen(of_groups)
+            found = between_numbers.of_passes(shares)
+            # Balanced passes lie farther apart than independent ones, so their number is the divisor.
+            spread, alone = np.sqrt(shares.var(axis=0) + np.nan_to_num(squared)), found["spread"]
+            wider = np.where(alone > 0, spread / np.where(alone > 0, alone, 1.0), 1.0)
+            found |= {"spread": spread, "spread_error": found["spread_error"] * wider}
+            error = np.maximum(np.sqrt(squared)[None] * widening(count), ERROR_FLOOR)
+        told = {f"share_{name}": found[name] for name in ("spread", "spread_error", "quantiles")}
+        return {"share": mean, "share_error": error, **told, "overlap": self.overlap[None]}
 
 
 class PassesTally(Tally):
@@ -113,62 +120,41 @@ class PassesTally(Tally):
     probability, divided by all positions that count.
 
     Args:
-        rows: N.
         classes: K.
+        there: (N, *P) which positions count.
         all_there: True if the passes are the members of an ensemble, so that nothing is left to sample.
-        areas: For each row the part of it that counts, or None for all of it.
     """
 
-    def __init__(
-        self, rows: int, classes: int, *, all_there: bool = False, areas: Sequence[Area] | None = None
-    ) -> None:
-        self._classes, self._areas, self.all_there = classes, areas, all_there
-        self._units: list[list[Integers]] = [[] for _ in range(rows)]
-        self._maps: list[list[NDArray[np.uint16]]] = [[] for _ in range(rows)]
+    def __init__(self, classes: int, there: Booleans, *, all_there: bool = False) -> None:
+        self._classes, self._all_there = classes, all_there
+        self._places = [slice(None) if each.all() else np.flatnonzero(each) for each in there]
+        self._units: list[list[Integers]] = [[] for _ in there]
+        self._maps: list[list[NDArray[np.uint16]]] = [[] for _ in there]
 
     def add(self, values: Floats, mean: Floats, rows: Integers) -> None:
-        """Count the passes (B, n, *P, K) of one unit, but where the `mean` (n, *P, K) is negative."""
-        left_out = mean.sum(axis=-1) < 0
-        some = bool(left_out.any())
-        labels = (np.abs(values) if some else values).argmax(axis=-1).astype(np.uint16)
+        """Count the passes (B, n, *P, K) of one unit, where positions count."""
+        labels = values.argmax(axis=-1).astype(np.uint16).reshape(*values.shape[:2], -1)
         for number, row in enumerate(rows.tolist()):
-            area = () if self._areas is None else self._areas[row]
-            maps = labels[:, number][(slice(None), *area)].reshape(len(labels), -1)
-            if some:
-                maps = maps[:, ~left_out[number][area].reshape(-1)]
+            maps = labels[:, number, self._places[row]]
             self._units[row].append(_counts(maps, self._classes))
             if (left := COMPARED - sum(map(len, self._maps[row]))) > 0:
                 self._maps[row].append(maps[: min(left, COMPARED // 2)])
 
-    def counts(self) -> list[PassCounts]:
-        """The counts of each row."""
-        found = []
-        for units, maps in zip(self._units, self._maps, strict=True):
-            together = np.concatenate(maps)
-            found.append(
-                PassCounts(tuple(units), _common(together, self._classes), together.shape[1], self.pairs)
-            )
-        return found
-
     def told(self, estimates: Estimates) -> Estimates:
-        """The estimates with `of_rows` (N, 3, K): mean share, its standard error, mean overlap.
+        """The estimates with `of_rows` (N,): the `PassCounts` of each row."""
+        found = np.empty(len(self._units), dtype=object)
+        for row, (units, maps) in enumerate(zip(self._units, self._maps, strict=True)):
+            together = np.concatenate(maps)
+            common = _common(together, self._classes)
+            found[row] = PassCounts(tuple(units), common, together.shape[1], self.pairs, self._all_there)
+        return replace(estimates, of_rows=found)
 
-        The error comes from the variance between balanced groups. Spread and quantiles are between networks.
-        """
-        rows = [each.told(all_there=self.all_there) for each in self.counts()]
-        if not rows:
-            none = np.zeros((0, self._classes))
-            levels = np.zeros((0, self._classes, len(LEVELS)))
-            return replace(
-                estimates,
-                of_rows=np.zeros((0, 3, self._classes)),
-                spread=none,
-                spread_error=none,
-                quantiles=levels,
-                quantiles_error=levels,
-            )
-        told: dict[str, Any] = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-        return replace(estimates, **told)
+
+def columns_of(rows: Sequence[PassCounts], classes: int) -> dict[str, Any]:
+    """Columns (N, K, …) of N rows; see `PassCounts.columns`."""
+    none = PassCounts((np.ones((1, classes), dtype=int),), np.ones((1, 1, classes)), 1)
+    found = [each.columns for each in rows] or [none.columns]
+    return {name: np.concatenate([row[name] for row in found])[: len(rows)] for name in found[0]}
 
 
 def _counts(maps: NDArray[np.uint16], classes: int) -> Integers:

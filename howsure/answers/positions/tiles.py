@@ -14,8 +14,8 @@ import importlib.metadata
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +31,7 @@ from howsure.methods.protocol import Job, Method
 from howsure.prepare import prepare
 from howsure.progress import Progress, told
 from howsure.request import Request
-from howsure.sampling.outcome import Integers, Outcome, Told
+from howsure.sampling.outcome import Integers, Told
 
 
 @dataclass(frozen=True)
@@ -74,19 +74,23 @@ class Tiling:
 class _InTiles(Positions):
     """A class at each position of tiles, of which the inner parts count.
 
-    Attributes:
-        areas: Inner parts of the tiles of the block to come.
-        tallies: Tallies of the passes of the block, the last of them those of all members.
+    Args:
+        inner: Inner parts of the tiles of a row.
     """
 
-    areas: list[Area] = field(default_factory=list)
-    tallies: list[PassesTally] = field(default_factory=list)
+    inner: tuple[Area, ...] = ()
+
+    def take(self, rows: Integers) -> Self:
+        """The same for some tiles."""
+        inner = tuple(self.inner[row % len(self.inner)] for row in rows.tolist())
+        return replace(super().take(rows), inner=inner)
 
     def tally(self, rows: int, *, all_there: bool = False) -> PassesTally:
-        """The counts of each network over the inner parts of tiles."""
-        found = PassesTally(rows, self.width, all_there=all_there, areas=self.areas)
-        self.tallies.append(found)
-        return found
+        """The shares of each network over the inner parts of tiles."""
+        inside = np.zeros((rows, *self.positions), dtype=bool)
+        for each, area in zip(inside, self.inner, strict=True):
+            each[area] = True
+        return PassesTally(self.width, inside & self._there(rows), all_there=all_there)
 
 
 class _TileRows:
@@ -149,11 +153,11 @@ def tiled(
     counts = None if request.positions is None else given_counts(request.positions, (len(x), *whole))
     of_tiles_alone = [area for area, _, _ in tiles]
     settings["counts"] = None if counts is None else _TileRows(counts, of_tiles_alone, "bool")
-    outcome = _InTiles(**settings)
+    outcome = _InTiles(**settings, inner=tuple(inside for _, inside, _ in tiles))
     source = _TileRows(x, areas, job.model.info.inputs[0].array_dtype)
     of_tiles = _on_tiles(job, source, len(x) * len(tiles), outcome)
     of_rows = replace(job, total=len(x), outcome=replace(job.outcome, positions=whole, counts=counts))
-    return of_rows, _results(of_tiles, outcome, method, tiling, len(x), progress)
+    return of_rows, _results(of_tiles, method, tiling, len(x), progress)
 
 
 def first_tile(x: Any, request: Request) -> NDArray[Any]:
@@ -180,25 +184,25 @@ def _cut(x: Any, request: Request) -> tuple[Tiling, list[Area]]:
     return tiling, [_with_channels(area, axes, x.ndim - 1) for area, _, _ in tiling.tiles]
 
 
-def _on_tiles(job: Job, source: _TileRows, total: int, outcome: Outcome) -> Job:
+def _on_tiles(job: Job, source: _TileRows, total: int, outcome: _InTiles) -> Job:
     """The same job on tiles, also when a method asks for it again."""
 
     def again(method: Method, *, change: Callable[[Any], Any] | None = None, **others: Any) -> Job:
         other = job.again(method, **others)
         settings = {each.name: getattr(other.outcome, each.name) for each in fields(Positions)}
-        kept = {name: getattr(outcome, name) for name in ("counts", "positions", "areas", "tallies")}
+        kept = {name: getattr(outcome, name) for name in ("counts", "positions", "inner")}
         return _on_tiles(other, source.changed(change), total, _InTiles(**settings | kept))
 
     return replace(job, rows=[source], total=total, outcome=outcome, again=again)
 
 
 def _results(
-    job: Job, outcome: _InTiles, method: Method, tiling: Tiling, rows: int, progress: Progress
+    job: Job, method: Method, tiling: Tiling, rows: int, progress: Progress
 ) -> Iterator[DenseCertainty]:
     """The results of rows one by one; one of none for no rows."""
     tiles = tiling.tiles
     passes, version = method.begin(job), importlib.metadata.version("howsure")
-    size = max(1, tuning.BLOCK_AT_POSITIONS // math.prod(outcome.columns))
+    size = max(1, tuning.BLOCK_AT_POSITIONS // math.prod(job.outcome.columns))
     settings = {**method.settings, "tile": list(tiling.tile), "overlap": tiling.overlap}
     with told(progress, "Assessing") as tell:
         done = 0
@@ -215,39 +219,26 @@ def _results(
             numbers: Integers = np.arange(min(rows, 1) * len(tiles)) + row * len(tiles)
             for start in range(0, max(1, len(numbers)), size):
                 block = numbers[start : start + size]
-                outcome.areas[:] = [inside for _, inside, _ in tiles[start : start + size]]
-                outcome.tallies.clear()
                 of_block = Told(block, "image", settings, job.seed, None, version)
-                part = passes.result(block, finished, outcome, of_block)
-                tally = outcome.tallies[-1]
-                counts += tally.counts()
+                found = passes.draw(block, finished)
+                part = job.outcome.result(found, of_block)
+                counts.extend(found.of_rows)
                 for number, (_, inside, place) in enumerate(tiles[start : start + len(part)]):
                     for name, array in part._maps.items():
                         if name not in maps:
                             beyond = array.shape[1 + len(tiling.whole) :]
                             maps[name] = np.empty((1, *tiling.whole, *beyond), array.dtype)
                         maps[name][0][place] = array[number][inside]
-            yield part if not rows else _put_together(part, maps, counts, tally.all_there, row)
+            yield part if not rows else _put_together(part, maps, counts, row)
 
 
 def _put_together(
-    part: DenseCertainty, maps: dict[str, Any], counts: list[PassCounts], all_there: bool, row: int
+    part: DenseCertainty, maps: dict[str, Any], counts: list[PassCounts], row: int
 ) -> DenseCertainty:
     """One row from the maps and counts of its tiles; the settings are those of one of them."""
     together = PassCounts.added(counts)
-    found = together.told(all_there=all_there)
-    share, share_error, overlap = np.moveaxis(found["of_rows"], 1, 0)
-    of_rows: dict[str, Any] = {
-        "share": share,
-        "share_error": share_error,
-        "share_spread": found["spread"],
-        "share_spread_error": found["spread_error"],
-        "share_quantiles": found["quantiles"],
-        "overlap": overlap,
-        "passes": np.array([max(1, together.passes)]),
-        "row": np.array([row]),
-    }
-    return replace(part[:1], **maps, **of_rows)
+    of_row: dict[str, Any] = {"passes": np.array([max(1, together.passes)]), "row": np.array([row])}
+    return replace(part[:1], **maps, **together.columns, **of_row)
 
 
 def _axes_and_tile(
