@@ -1,7 +1,7 @@
-"""Thinned networks that are ready for few rows, kept with their model for later calls.
+"""Keep masks, and thinned networks that are ready for few rows, for later calls.
 
-For one row it takes longer to draw masks and to hand them over than to run the passes. Masks follow from seed
-and plan, so they need not be drawn again.
+For few rows it takes longer to draw masks and to hand them over than to run the passes. Masks follow from
+seed and plan, so they need not be drawn again.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ KEPT_BYTES = 1 << 24
 
 
 class Networks:
-    """Thinned networks of one model that hold masks and no weights, as those for few rows.
+    """Thinned networks of one model that hold masks and no weights, as those for few rows; or masks alone.
 
-    They take `KEPT_BYTES` bytes at most; those that were not used for longest go.
+    Their masks take `most` bytes at most, by default `KEPT_BYTES`; those that were not used for longest go.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: int = 0) -> None:
         self._found: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
-        self._bytes, self._one_at_a_time = 0, threading.Lock()
+        self._most, self._bytes, self._one_at_a_time = most, 0, threading.Lock()
 
     def thinned(
         self, key: Hashable, masks: Callable[[], Sequence[Array]], thin: Callable[[Sequence[Array]], Any]
@@ -44,11 +44,12 @@ class Networks:
                 return found[0]
         drawn = masks()
         networks, size = thin(drawn), sum(mask.nbytes for mask in drawn)
+        most = self._most or KEPT_BYTES
         with self._one_at_a_time:
-            if key not in self._found:
+            if key not in self._found and size <= most:
                 self._found[key] = networks, size
                 self._bytes += size
-            while self._bytes > KEPT_BYTES:
+            while self._bytes > most:
                 self._bytes -= self._found.popitem(last=False)[1][1]
         return networks
 

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.models.protocol import Array
 from howsure.sampling.run import places
 
 Floats = NDArray[np.float64]
@@ -26,14 +25,12 @@ class Drawn:
 
     Attributes:
         rows: (n,) numbers of the rows that have at least their first cell here.
-        masks: Masks of groups of cells, by stage, so that the run need not draw them again.
     """
 
     def __init__(self) -> None:
         self._cells: dict[tuple[int, int], tuple[Integers, Floats]] = {}
         self._bytes = 0
         self.rows: Integers = np.arange(0)
-        self.masks: dict[int, list[list[Array]]] = {}
 
     def keep(self, stage: int, cell: int, rows: Integers, values: Floats) -> None:
         """Keep the passes (W, n, K) of a cell over these rows (n,), unless they take too much memory."""

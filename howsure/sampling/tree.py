@@ -9,8 +9,6 @@ A row never stops inside a group: that would favour rows whose few early masks h
 
 from __future__ import annotations
 
-import functools
-import math
 from collections import OrderedDict
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
@@ -19,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.models.networks import thinned
+from howsure.models.networks import Networks, thinned
 from howsure.models.protocol import Array, Level, PassModel
 from howsure.sampling.design import Design
 from howsure.sampling.drawn import Booleans, Cells, Drawn
@@ -29,12 +27,9 @@ from howsure.sampling.outcome import Estimates
 from howsure.sampling.run import Run, padded
 from howsure.sampling.sketch import with_networks
 
-KEPT_MASKS_OF_A_GROUP = 1 << 24
-"""Bytes of masks of a group of cells that are kept for the next chunk of rows, and not drawn again."""
-
-KEPT_GROUPS, OF_SMALL_GROUPS = 64, 1 << 18
-"""Groups of cells whose masks are kept for the next call, and the most numbers in the masks of each: over 20
-rows of a small BERT, drawing them takes a tenth of a call."""
+KEPT_MASKS = Networks(1 << 26)
+"""Masks of groups of cells, for the next chunk of rows or the next call: over 20 rows of a small BERT,
+drawing them takes a tenth of a call. 64 MiB at most."""
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -67,7 +62,6 @@ class Tree:
     def __init__(self, design: Design, model: PassModel, seed: int, drawn: Drawn | None = None) -> None:
         self.design, self.drawn = design, Drawn() if drawn is None else drawn
         self._model, self._seed = model, seed
-        self._masks = self.drawn.masks
         self._thinned: OrderedDict[tuple[int, int], Any] = OrderedDict()
 
     @property
@@ -191,17 +185,16 @@ class Tree:
         return self.design.unmeasured, self._seed, stage, numbers
 
     def _masks_of(self, stage: int) -> list[list[Array]]:
-        """The masks of each cell of one group, stored if they are small."""
-        if stage in self._masks:
-            return self._masks[stage]
-        sides = zip(self.design.widths, self._model.levels[1:], strict=True)
-        numbers = sum(width * math.prod(site.shape) for width, level in sides for site in level.sites)
-        small = self.design.cells * numbers <= OF_SMALL_GROUPS
-        drawn = _kept_masks if small else masks_of
-        masks = drawn(self.design.unmeasured, tuple(self._model.levels), seed=self._seed, stage=stage)
-        if sum(mask.nbytes for cell in masks for mask in cell) <= KEPT_MASKS_OF_A_GROUP:
-            self._masks[stage] = masks
-        return masks
+        """The masks of each cell of one group, drawn once."""
+        key = self.design.unmeasured, tuple(level.sites for level in self._model.levels), self._seed, stage
+
+        def drawn() -> list[Array]:
+            cells = masks_of(self.design, self._model.levels, seed=self._seed, stage=stage)
+            return [mask for masks in cells for mask in masks]
+
+        masks = KEPT_MASKS.thinned(key, drawn, list)
+        count = len(masks) // self.design.cells
+        return [masks[at : at + count] for at in range(0, len(masks), count)]
 
 
 def masks_of(design: Design, levels: Sequence[Level], *, seed: int, stage: int) -> list[list[Array]]:
@@ -240,9 +233,6 @@ def masks_of(design: Design, levels: Sequence[Level], *, seed: int, stage: int) 
             ]
             masks.append(np.concatenate(groups))
     return cells
-
-
-_kept_masks = functools.lru_cache(KEPT_GROUPS)(masks_of)
 
 
 def rows_per_call(model: PassModel, widths: Sequence[int]) -> int:
