@@ -113,6 +113,37 @@ class Scored:
                 [self._values(dict(zip(groups, each, strict=True))) for each in moved], count
             )
 
+    def familiar(self, scores: Mapping[str, Mapping[str, Floats]]) -> dict[tuple[str, str], Comparable]:
+        """Scores of familiarities by name and OOD set, from those of all rows by name and set."""
+        baseline, comparing = next(iter(self.kept)), self.comparing
+        return {
+            (name, which): comparing.familiar(self.against[baseline, which], each[AS_THEY_ARE], each[which])
+            for name, each in scores.items()
+            for which in self.outside
+            if comparing.familiar is not None
+        }
+
+    def comparison(self, costs: Mapping[str, float], kinds: Mapping[str, Any], **others: Any) -> Comparison:
+        """The comparison of what was scored, with costs and kinds by name; calibration changes neither."""
+        of = {name: name for name in self.kept if name not in self.calibrations} | self.calibrations
+        return Comparison(
+            methods=tuple(of),
+            sets=tuple(self.alike),
+            outside=tuple(self.outside),
+            evaluations=self.evaluations,
+            against=self.against,
+            costs={**costs, **{name: costs[of[name]] for name in self.calibrations}},
+            certainties={name: self.kept[name] for name in of},
+            truth=self.truth,
+            kinds={name: kinds[of[name]] for name in of},
+            calibrations=self.calibrations,
+            parts=self.parts,
+            claims=self.claims,
+            members=self.members,
+            masks=self.masks,
+            **others,
+        )
+
     def _values(self, said: Mapping[str, Any]) -> dict[tuple[str, str], float]:
         """Scores of some rows, by name and set, and the parts of the NLL of the unchanged ones."""
         comparing, (own, *others) = self.comparing, said.values()  # the unchanged rows come first
@@ -211,21 +242,10 @@ def compared(
     scored = Scored(comparing, truth, seed, calibrated, {AS_THEY_ARE: None})
     for name, each in said.items():
         scored.add(name, {AS_THEY_ARE: each})
-    methods = (*said, *scored.calibrations)
-    return Comparison(
-        methods=methods,
-        sets=(AS_THEY_ARE,),
-        outside=(),
-        evaluations=scored.evaluations,
-        against={},
-        costs=dict.fromkeys(methods, np.nan),
-        certainties={name: scored.kept[name] for name in methods},
-        truth=truth,
-        kinds={name: GivenMethod(comparing.words.given) for name in methods},
-        calibrations=scored.calibrations,
+    return scored.comparison(
+        costs=dict.fromkeys(said, np.nan),
+        kinds=dict.fromkeys(said, GivenMethod(comparing.words.given)),
         background=left_out,
-        parts=scored.parts,
-        claims=scored.claims,
     )
 
 

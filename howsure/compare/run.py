@@ -178,17 +178,10 @@ def compare(
         sets = _sets_of(model, given, shifts, outside, layout, tell)
         truth = comparing.truth(labels, sets.lengths[AS_THEY_ARE], probe)
         sets.check_alike(len(truth))
-        if known and comparing.familiar is None:
-            raise InputError(
-                f"Familiarity is not compared with answers of {answer_of(probe).in_words}",
-                expected="familiarity=None",
-                hint="`outside` compares how well the doubt of each method tells OOD rows apart",
-            )
-        _check_familiarity(model, given.x, known, chosen, sets.outside)
-        counted_of = sets.lengths
-        total = len(chosen) * sum(counted_of.values())
         if known:
-            total += sum(counted_of[name] for name in (AS_THEY_ARE, *sets.outside))
+            _check_familiarity(model, given.x, known, chosen, sets.outside, probe)
+        total = len(chosen) * sum(sets.lengths.values())
+        total += sum(sets.lengths[name] for name in (AS_THEY_ARE, *sets.outside) if known)
         course = _Course(tell, total)
         scored = Scored(comparing, truth, seed, calibrated, sets.alike, sets.outside, sets.moves)
         seconds = {
@@ -200,35 +193,12 @@ def compare(
         scores, of_scores = _familiar(model, sets, known, batch_size, course)
     seconds |= of_scores
     plain = seconds.get(next((name for name, each in chosen.items() if is_plain(each)), ""), np.nan)
-    costs = {name: spent / plain for name, spent in seconds.items()}
-    costs |= {new: costs[name] for new, name in scored.calibrations.items()}
-    all_methods = (*chosen, *scored.calibrations)
-    familiar = {
-        (name, which): comparing.familiar(
-            scored.against[all_methods[0], which], each[AS_THEY_ARE], each[which]
-        )
-        for name, each in scores.items()
-        for which in sets.outside
-        if comparing.familiar is not None
-    }
-    return Comparison(
-        methods=all_methods,
-        sets=tuple(sets.alike),
-        outside=tuple(sets.outside),
-        evaluations=scored.evaluations,
-        against=scored.against,
-        costs=costs,
-        certainties={name: scored.kept[name] for name in all_methods},
-        truth=truth,
-        kinds={name: chosen[scored.calibrations.get(name, name)] for name in all_methods},
-        calibrations=scored.calibrations,
+    return scored.comparison(
+        costs={name: spent / plain for name, spent in seconds.items()},
+        kinds=chosen,
         familiarities=tuple(known),
-        familiar=familiar,
+        familiar=scored.familiar(scores),
         background=left_out,
-        parts=scored.parts,
-        claims=scored.claims,
-        members=scored.members,
-        masks=scored.masks,
     )
 
 
@@ -461,10 +431,15 @@ def _check_familiarity(
     known: Mapping[str, Familiarity],
     methods: Mapping[str, Method],
     outside: Mapping[str, Any],
+    probe: Any,
 ) -> None:
     """Raise errors of familiarities before work begins."""
-    if not known:
-        return
+    if part_of(probe, "compare").familiar is None:
+        raise InputError(
+            f"Familiarity is not compared with answers of {answer_of(probe).in_words}",
+            expected="familiarity=None",
+            hint="`outside` compares how well the doubt of each method tells OOD rows apart",
+        )
     if not outside:
         raise InputError("`familiarity` needs OOD rows", expected="`outside`, by name")
     for name, each in known.items():
