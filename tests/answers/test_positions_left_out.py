@@ -173,8 +173,10 @@ def test_passes_are_probabilities_where_a_model_says_that_positions_do_not_count
 
 
 def test_of_no_rows_no_position_is_left_out():
-    none = assessed(images(3)[:0], positions=inside((SIDE, SIDE), 0))
-    assert (len(none), none.counts) == (0, None)
+    for method in (howsure.PlainPrediction(), howsure.MCDropout(passes=20)):
+        there = inside((SIDE, SIDE), 0)
+        none = howsure.assess(make(), images(3)[:0] / 255, positions=there, method=method)
+        assert (len(none), none.counts, none.share.shape) == (0, None, (0, 3))
 
 
 def test_an_outcome_answers_for_no_other_rows_than_those_whose_positions_it_knows():

@@ -7,6 +7,7 @@ maps of a balanced group (B, P) ── counts (B, K) ─────────
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -133,7 +134,8 @@ class PassesTally(Tally):
 
     def add(self, values: Floats, mean: Floats, rows: Integers) -> None:
         """Count the passes (B, n, *P, K) of one unit, where positions count."""
-        labels = values.argmax(axis=-1).astype(np.uint16).reshape(*values.shape[:2], -1)
+        shape = (*values.shape[:2], math.prod(values.shape[2:-1]))
+        labels = values.argmax(axis=-1).astype(np.uint16).reshape(shape)
         for number, row in enumerate(rows.tolist()):
             maps = labels[:, number, self._places[row]]
             self._units[row].append(_counts(maps, self._classes))
