@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 import howsure
 from benchmarks.docs import Page, percent, shares, table
-from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.models.protocol import Level
+from validation.small_network import chain, thinned
 
 Floats = NDArray[np.float64]
 Figures = dict[str, Any]
@@ -69,30 +70,21 @@ class Law:
         ]
         biases = [0.3 * random.standard_normal(count) for count, _ in UNITS]
         last = random.uniform(0.5, 2) * random.standard_normal((second, 3))
-        steps = {
-            "first": (Dense(weights[0], biases[0], "relu"), "x"),
-            "early": (Dropout(UNITS[0][1]), "first"),
-            "second": (Dense(weights[1], biases[1], "relu"), "early"),
-            "late": (Dropout(UNITS[1][1]), "second"),
-            "output": (Dense(last, activation="softmax"), "late"),
-        }
-        inputs = [InputSpec("x", (4,), "float32")]
-        self.flat, self.priced = ArrayModel("small", inputs, steps), Priced("small", inputs, steps)
+        layers = [
+            part
+            for weight, bias, (_, rate) in zip(weights, biases, UNITS, strict=True)
+            for part in (Dense(weight, bias, "relu"), Dropout(rate))
+        ]
+        self.flat = chain((4,), *layers, Dense(last, activation="softmax"))
+        self.priced = Priced("small", self.flat.inputs, self.flat.steps)
         self.x = (2 * random.standard_normal((ROWS, 4))).astype(np.float32)
-        early, late = (
-            np.array(list(itertools.product([False, True], repeat=count))) / (1 - rate)
-            for count, rate in UNITS
-        )
+        masks = [thinned(*units) for units in UNITS]
+        early, late = (kept / (1 - rate) for (kept, _), (_, rate) in zip(masks, UNITS, strict=True))
         hidden = np.maximum(self.x.astype(np.float64) @ weights[0] + biases[0], 0)
         hidden = np.maximum((hidden * early[:, None]) @ weights[1] + biases[1], 0)
         logits = (hidden[:, None] * late[None, :, None]) @ last
-        p = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        self.p = (p / p.sum(axis=-1, keepdims=True)).reshape(-1, ROWS, 3)
-        of_early, of_late = (
-            np.prod(np.where(masks > 0, 1 - rate, rate), axis=1)
-            for masks, (_, rate) in zip((early, late), UNITS, strict=True)
-        )
-        self.weights = np.outer(of_early, of_late).reshape(-1)
+        self.p = softmax(logits, axis=-1).reshape(-1, ROWS, 3)
+        self.weights = np.outer(masks[0][1], masks[1][1]).reshape(-1)
 
     @property
     def spread(self) -> Floats:
@@ -136,8 +128,6 @@ def look_at_laws() -> Figures:
             for seed in range(SEEDS):
                 found = run(100 * number + seed)
                 every = np.arange(len(found))
-                assert found.spread is not None
-                assert found.spread_error is not None
                 _add(of_design, "spread", found.spread - spread, found.spread_error, spread)
                 of_label = exact[every, found.label].reshape(len(found), len(LEVELS), 2)
                 for place, level in enumerate(LEVELS):
@@ -172,16 +162,14 @@ def parts(found: Figures) -> dict[str, object]:
     """Figures and tables of the page."""
     laws, of_digits = found["law"], found["digits"]
     covers = [each["cover"] for design in laws.values() for each in design.values() if each is not None]
-    lines = []
-    for name, design in laws.items():
-        told = (design[what] for what in ("spread", *map(str, LEVELS)))
-        lines.append(
-            [name]
-            + [
-                "–" if each is None else f"{percent(each['cover'])}, {each['off'] / each['told']:.2f}"
-                for each in told
-            ]
-        )
+
+    def cell(each: dict[str, float] | None) -> str:
+        return "–" if each is None else f"{percent(each['cover'])}, {each['off'] / each['told']:.2f}"
+
+    lines = [
+        [name, *(cell(design[what]) for what in ("spread", *map(str, LEVELS)))]
+        for name, design in laws.items()
+    ]
     verdicts = [
         [
             verdict,
@@ -259,19 +247,13 @@ def look_at_digits() -> Figures:
             "truth": float(np.mean(inside(digits.p_test[every, label])[rows])),
             "covers": np.mean([_covers(run, reference, verdict) for run in runs], axis=0).tolist(),
         }
-    return {
-        "verdicts": found,
-        "accuracy": float(np.mean(label == digits.y_test)),
-    }
+    return {"verdicts": found, "accuracy": float(np.mean(label == digits.y_test))}
 
 
 def _covers(run: howsure.Certainty, reference: howsure.Certainty, verdict: str) -> list[float]:
     """How often ± 1.96 errors hold the spread, the lower and the upper end of a reference."""
     rows = np.flatnonzero((run.verdict == verdict) & (run.label == reference.label))
     of_label = rows, run.label[rows]
-    assert run.spread is not None
-    assert run.spread_error is not None
-    assert reference.spread is not None
     off = np.abs(run.spread - reference.spread)[of_label] <= 1.96 * run.spread_error[of_label]
     ends = np.abs(run.interval() - reference.interval()) <= 1.96 * run.interval_error()
     return [float(off.mean()), *ends[rows].mean(axis=0).tolist()]

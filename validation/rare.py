@@ -14,15 +14,16 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from scipy.special import softmax
 
 import howsure
 from benchmarks.docs import Page, percent, table
-from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.sampling.masks import draw
 from howsure.sampling.outcome import Floats
 from howsure.sites import DROPOUT, Site
 from howsure.statistics import ERROR_FLOOR
+from validation.small_network import chain, thinned
 
 PAGE = Page("rare")
 RATES, CHANNELS, KINDS = (0.02, 0.05, 0.1, 0.3), (4, 16, 64), ("channels", "units")
@@ -44,20 +45,14 @@ def network(rate: float, channels: int, kind: str, number: int) -> ArrayModel:
     """A network whose dropout leaves out whole channels, or single units."""
     w1, b1, w2, b2, _ = weights(channels, number)
     mask = (1, 1, channels) if kind == KINDS[0] else None
-    steps = {
-        "one": (Dense(w1, b1, "relu"), "x"),
-        "drop": (Dropout(rate, mask_shape=mask), "one"),
-        "output": (Dense(w2, b2, "softmax"), "drop"),
-    }
-    return ArrayModel("maps", [InputSpec("x", (SIDE, SIDE, 5), "float32")], steps)
+    layers = Dense(w1, b1, "relu"), Dropout(rate, mask_shape=mask), Dense(w2, b2, "softmax")
+    return chain((SIDE, SIDE, 5), *layers)
 
 
 def masks(rate: float, channels: int) -> Iterator[tuple[Floats, float]]:
     """Masks of the channels and how much each weighs."""
     if channels <= 16:
-        for each in itertools.product([0.0, 1.0], repeat=channels):
-            mask = np.array(each)
-            yield mask, float(np.prod(np.where(mask > 0, 1 - rate, rate)))
+        yield from zip(*thinned(channels, rate), strict=True)
         return
     site = Site(0, "drop", DROPOUT, rate, (channels,))
     for group in range(LONG // 50):
@@ -73,8 +68,7 @@ def truth(rate: float, channels: int, number: int) -> tuple[Floats, Floats]:
     p, share = np.zeros((ROWS, SIDE, SIDE, CLASSES)), np.zeros((ROWS, CLASSES))
     for mask, weight in masks(rate, channels):
         logits = (hidden * mask / (1 - rate)) @ w2 + b2
-        each = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        each /= each.sum(axis=-1, keepdims=True)
+        each = softmax(logits, axis=-1)
         p += weight * each
         share += weight * np.eye(CLASSES)[each.argmax(axis=-1)].mean(axis=(1, 2))
     return p, share
@@ -94,16 +88,13 @@ def look_at(rate: float, channels: int, kind: str) -> dict[str, float]:
             squares.append([np.mean(away**2), np.mean(np.asarray(found.mc_error, np.float64) ** 2)])
             of_shares.append(np.abs(found.share - share) / np.maximum(found.share_error, ERROR_FLOOR))
             passes.append(found.passes.mean())
-    true_square, told = np.mean(squares, axis=0)
-    return {
-        "within": float(np.mean(np.array(off) <= 1.96)),
-        "beyond": float(np.mean(np.array(off) > 4)),
-        "shares": float(np.mean(np.array(of_shares) <= 1.96)),
-        "shares_beyond": float(np.mean(np.array(of_shares) > 4)),
-        "ratio": float(np.sqrt(true_square / told)),
-        "error": float(np.sqrt(true_square)),
-        "passes": float(np.mean(passes)),
+    (true_square, told), maps, shares = np.mean(squares, axis=0), np.array(off), np.array(of_shares)
+    found = {
+        **{"within": np.mean(maps <= 1.96), "beyond": np.mean(maps > 4)},
+        **{"shares": np.mean(shares <= 1.96), "shares_beyond": np.mean(shares > 4)},
+        **{"ratio": np.sqrt(true_square / told), "error": np.sqrt(true_square), "passes": np.mean(passes)},
     }
+    return {name: float(each) for name, each in found.items()}
 
 
 def maps() -> str:

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import expit, logit, softmax
 from scipy.stats import binom
 
 import howsure
@@ -33,6 +33,7 @@ from howsure.report.figures import differs_from_claim, proportion, reliability
 from howsure.results.thresholds import Thresholds
 from howsure.statistics import entropy_of
 from validation import learned
+from validation.small_network import chain, thinned
 
 PAGE = Page("sentences")
 
@@ -41,6 +42,8 @@ NETWORKS, ROWS, FEATURES, UNITS, RATE = 40, 200, 8, 10, 0.3
 
 SETS, SIZES, GROUPS = 1_000, (100, 1_000), 20
 """Sets of rows with drawn answers, their sizes, and how many labels are told side by side."""
+
+ENDS = ("softmax", "sigmoid")
 
 Floats = NDArray[np.float64]
 Tally = dict[str, list[bool]]
@@ -92,28 +95,17 @@ class Known:
 def known(seed: int, outputs: int, *, labels: bool = False) -> Known:
     """A network of random weights, 10 of whose units are dropped, with all its 1,024 thinned networks."""
     random = np.random.default_rng(seed)
-    units = UNITS
-    first = random.standard_normal((FEATURES, units)) / np.sqrt(FEATURES)
-    last = random.uniform(0.5, 2) * random.standard_normal((units, outputs))
-    steps = {
-        "first": (Dense(first, 0.3 * random.standard_normal(units), "relu"), "x"),
-        "drop": (Dropout(RATE), "first"),
-        "output": (Dense(last, activation="sigmoid" if labels else "softmax"), "drop"),
-    }
-    inputs = [InputSpec("x", (FEATURES,), "float32")]
-    model = ArrayModel("small", inputs, steps, trained_for="labels" if labels else "classes")
+    first = random.standard_normal((FEATURES, UNITS)) / np.sqrt(FEATURES)
+    last = random.uniform(0.5, 2) * random.standard_normal((UNITS, outputs))
+    bias = 0.3 * random.standard_normal(UNITS)
+    layers = Dense(first, bias, "relu"), Dropout(RATE), Dense(last, activation=ENDS[labels])
+    model = chain((FEATURES,), *layers, trained_for="labels" if labels else "classes")
     x = (1.5 * random.standard_normal((ROWS, FEATURES))).astype(np.float32)
-    kept = np.array(list(itertools.product([False, True], repeat=units)))
-    weights = np.prod(np.where(kept, 1 - RATE, RATE), axis=1)
-    hidden = np.maximum(x.astype(np.float64) @ first + steps["first"][0].bias, 0)
+    kept, weights = thinned(UNITS, RATE)
+    hidden = np.maximum(x.astype(np.float64) @ first + bias, 0)
     logits = (hidden * kept[:, None] / (1 - RATE)) @ last
-    if labels:
-        passes = expit(logits)
-        doubt = entropy_of(_no_and_yes(passes))
-    else:
-        passes = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        passes /= passes.sum(axis=-1, keepdims=True)
-        doubt = entropy_of(passes)
+    passes = expit(logits) if labels else softmax(logits, axis=-1)
+    doubt = entropy_of(_no_and_yes(passes) if labels else passes)
     means = np.tensordot(weights, passes, 1), np.tensordot(weights, doubt, 1)
     return Known(model, x, *means, passes, weights)
 
