@@ -64,6 +64,12 @@ class Page:
 
         self.write(_PART.sub(put, text))
 
+    def measure(self, look: Callable[[], Any], page: Callable[[Any], Mapping[str, object]]) -> None:
+        """Look at all there is and keep the figures, unless `--page` is given, and write the page."""
+        if sys.argv[1:] != ["--page"]:
+            self.keep(look())
+        self.fill(page(self.figures()))
+
     def look_at(
         self,
         known: Iterable[str],

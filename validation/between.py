@@ -75,8 +75,8 @@ class Law:
             for weight, bias, (_, rate) in zip(weights, biases, UNITS, strict=True)
             for part in (Dense(weight, bias, "relu"), Dropout(rate))
         ]
-        self.flat = chain((4,), *layers, Dense(last, activation="softmax"))
-        self.priced = Priced("small", self.flat.inputs, self.flat.steps)
+        layers.append(Dense(last, activation="softmax"))
+        self.flat, self.priced = chain((4,), *layers), chain((4,), *layers, of=Priced)
         self.x = (2 * random.standard_normal((ROWS, 4))).astype(np.float32)
         masks = [thinned(*units) for units in UNITS]
         early, late = (kept / (1 - rate) for (kept, _), (_, rate) in zip(masks, UNITS, strict=True))

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-import sys
 from typing import Any
 
 import numpy as np
@@ -73,6 +72,4 @@ def parts(found: dict[str, Any]) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] != ["--page"]:
-        PAGE.keep(look())
-    PAGE.fill(parts(PAGE.figures()))
+    PAGE.measure(look, parts)

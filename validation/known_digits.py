@@ -11,7 +11,6 @@ kinds of doubt change with more training rows.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -38,18 +37,9 @@ PAGE = Page("known-digits-methods")
 
 def build(seed: int) -> keras.Model:
     """A small convolutional network with dropout in its head."""
-    return keras.Sequential(
-        [
-            keras.Input((28, 28, 1)),
-            layers.Conv2D(16, 5, strides=2, activation="relu"),
-            layers.Conv2D(32, 3, strides=2, activation="relu"),
-            layers.Flatten(),
-            layers.Dropout(0.25),
-            layers.Dense(64, activation="relu"),
-            layers.Dropout(0.5),
-            layers.Dense(10, activation="softmax"),
-        ]
-    )
+    convolutions = [layers.Conv2D(*of, strides=2, activation="relu") for of in ((16, 5), (32, 3))]
+    steps = layers.Flatten(), layers.Dropout(0.25), layers.Dense(64, "relu"), layers.Dropout(0.5)
+    return keras.Sequential([keras.Input((28, 28, 1)), *convolutions, *steps, layers.Dense(10, "softmax")])
 
 
 def compare(digits: KnownDigits, size: int) -> tuple[howsure.Comparison, float]:
@@ -124,22 +114,17 @@ def parts(figures: dict[str, Any]) -> dict[str, object]:
     }
 
 
-def main() -> None:
-    """Draw, train, compare, keep the figures, write the page."""
-    if sys.argv[1:] != ["--page"]:
-        data = mnist.load()
-        digits = known_digits(
-            data.x_train, data.y_train, bayes_error=BAYES_ERROR, train=max(SIZES), test=TEST
-        )
-        figures = {
-            "Bayes error": f"{100 * digits.bayes_error:.1f} %",
-            "coin flips": int(digits.coin_flips.sum()),
-            "entropy": round(float(digits.entropy.mean()), 3),
-            "sizes": {size: look_at(digits, size) for size in SIZES},
-        }
-        PAGE.keep(figures)
-    PAGE.fill(parts(PAGE.figures()))
+def look() -> dict[str, Any]:
+    """Draw, train, compare."""
+    data, most = mnist.load(), max(SIZES)
+    digits = known_digits(data.x_train, data.y_train, bayes_error=BAYES_ERROR, train=most, test=TEST)
+    return {
+        "Bayes error": f"{100 * digits.bayes_error:.1f} %",
+        "coin flips": int(digits.coin_flips.sum()),
+        "entropy": round(float(digits.entropy.mean()), 3),
+        "sizes": {size: look_at(digits, size) for size in SIZES},
+    }
 
 
 if __name__ == "__main__":
-    main()
+    PAGE.measure(look, parts)

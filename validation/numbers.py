@@ -9,14 +9,12 @@ Simulated rows whose truth is known, numpy only. Takes about three minutes.
 from __future__ import annotations
 
 import math
-import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
 
 import howsure
 from benchmarks.docs import Page, percent, table
@@ -122,7 +120,6 @@ EXACT = {
 def look_at_promises(world: World) -> dict[str, Any]:
     """How often promises are kept over all splits, on many new rows."""
     new, group = world.draw(np.random.default_rng(0), MANY)
-    assert new.truth is not None
     truth = new.truth
     error = np.abs(truth - new.mean)[:, 0]
     covered, at_least, of_groups, broken, promised = [], [], [], [], 0
@@ -164,7 +161,6 @@ def look_at_scores(
     The truth is that of many rows, but for what is known exactly.
     """
     many, _ = world.draw(np.random.default_rng(2), 4 * MANY)
-    assert many.truth is not None
     true = {name: each.value for name, each in of_target(many, 0, many.truth[:, 0], 0, None).items()}
     true |= exact or {}
     found: dict[str, dict[str, list[float]]] = {}
@@ -172,7 +168,6 @@ def look_at_scores(
         held: dict[str, list[bool]] = {name: [] for name in true}
         for seed in range(SPLITS):
             known, _ = world.draw(np.random.default_rng([3, rows, seed]), rows)
-            assert known.truth is not None
             for name, each in of_target(known, 0, known.truth[:, 0], seed, None).items():
                 low, high = each.interval(0.95)
                 if np.isfinite(low + high):
@@ -193,50 +188,14 @@ def look_at_fits() -> dict[str, float]:
         mean, spread = random.normal(size=ROWS), 0.5 * _uneven(random, ROWS)
         samples = mean + spread * random.normal(size=(NETWORKS, ROWS))
         result = howsure.RegressionCertainty.from_samples(samples)
-        assert result.spread is not None
         error = np.sqrt(1 + result.spread**2) * random.normal(size=(ROWS, 1))
         value = noise_of(error[:, 0], result.spread[:, 0])
         score = NOISE.score(result, 0, error[:, 0], value)
         noise.append(score.low <= 1 <= score.high)
         known, _ = WORLDS[4].draw(random, ROWS)
-        assert known.truth is not None
         score = FACTOR.score(known, 0, (known.truth - known.mean)[:, 0], 2.0)
         factor.append(score.low <= 2 <= score.high)
     return {"noise": float(np.mean(noise)), "factor": float(np.mean(factor))}
-
-
-def look_at_quantiles(world: World) -> dict[str, float]:
-    """What recalibrated quantiles would change of the mean pinball loss and of the 95 % interval score.
-
-    Kuleshov and others (2018) make the quantiles of a new answer those of z = e / std in labelled rows. Both
-    are relative to a normal distribution with the factor of `howsure.calibrate`.
-    """
-    levels = np.arange(1, 100) / 100
-    ends = np.array([0.025, 0.975])
-    changes = []
-    for seed in range(SPLITS):
-        random = np.random.default_rng([5, seed])
-        known, new = world.noise(random, ROWS), world.noise(random, 2000)
-
-        def pinball(quantiles: Floats, new: Floats = new) -> float:
-            away = new[:, None] - quantiles
-            return float(np.maximum(levels * away, (levels - 1) * away).mean())
-
-        def interval_score(low: float, high: float, new: Floats = new) -> float:
-            outside = np.maximum(low - new, 0) + np.maximum(new - high, 0)
-            return float(high - low + 40 * outside.mean())
-
-        factor = np.sqrt(np.mean(known**2))
-        changes.append(
-            [
-                pinball(np.quantile(known, levels)) / pinball(factor * ndtri(levels)) - 1,
-                interval_score(*np.quantile(known, ends, method="weibull"))
-                / interval_score(*(factor * ndtri(ends)))
-                - 1,
-            ]
-        )
-    crps, score = np.mean(changes, axis=0)
-    return {"crps": float(crps), "interval_score": float(score)}
 
 
 # --- the page -----------------------------------------------------------------------------------------
@@ -263,32 +222,18 @@ def parts(figures: Mapping[str, Any]) -> dict[str, object]:
     found |= {name: percent(share, 0) for name, share in figures["fits"].items()}
     for name in ("rmse", "nll", "mae", "crps"):
         found[name] = percent(min(scores[name][1] for scores in figures["beyond"].values()), 0)
-    for name, change in figures["quantiles"].items():
-        crps, score = (100 * change[each] for each in ("crps", "interval_score"))
-        found[name] = f"{crps:+.1f} % and {score:+.1f} %".replace("-", "−")
     return found
 
 
-def main() -> None:
-    """Look, keep the figures, write the page."""
+def look() -> dict[str, Any]:
+    """Everything."""
     warnings.simplefilter("ignore")
-    if sys.argv[1:] != ["--page"]:
-        worlds = {}
-        for world in WORLDS:
-            worlds[world.name] = {"promises": look_at_promises(world), "scores": look_at_scores(world)}
-            print(world.name, worlds[world.name]["promises"], flush=True)
-        figures = {
-            "worlds": worlds,
-            "beyond": look_at_scores(BEYOND, EXACT),
-            "fits": look_at_fits(),
-            "quantiles": {
-                name: look_at_quantiles(WORLDS[place])
-                for name, place in (("normal", 0), ("heavy", 2), ("skewed", 3))
-            },
-        }
-        PAGE.keep(figures)
-    PAGE.fill(parts(PAGE.figures()))
+    worlds = {}
+    for world in WORLDS:
+        worlds[world.name] = {"promises": look_at_promises(world), "scores": look_at_scores(world)}
+        print(world.name, worlds[world.name]["promises"], flush=True)
+    return {"worlds": worlds, "beyond": look_at_scores(BEYOND, EXACT), "fits": look_at_fits()}
 
 
 if __name__ == "__main__":
-    main()
+    PAGE.measure(look, parts)

@@ -9,7 +9,6 @@ pixels are strongly correlated. Takes about two minutes.
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -96,6 +95,4 @@ def parts(found: dict[str, Any]) -> dict[str, object]:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] != ["--page"]:
-        PAGE.keep(look())
-    PAGE.fill(parts(PAGE.figures()))
+    PAGE.measure(look, parts)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import itertools
 import re
-import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -377,13 +376,6 @@ def parts(figures: dict[str, list[list[str]]]) -> dict[str, object]:
     }
 
 
-def main() -> None:
-    """Simulate, hold against, write."""
-    if sys.argv[1:] != ["--page"]:
-        PAGE.keep(look())
-    PAGE.fill(parts(PAGE.figures()))
-
-
 def look() -> dict[str, list[list[str]]]:
     """The lines of all tables."""
     tally: Tally = defaultdict(list)
@@ -406,4 +398,4 @@ def look() -> dict[str, list[list[str]]]:
 
 
 if __name__ == "__main__":
-    main()
+    PAGE.measure(look, parts)
