@@ -111,19 +111,16 @@ def closer(random: np.random.Generator, rows: int) -> tuple[Results, Floats]:
 
 @dataclass(frozen=True)
 class World:
-    """Draws of methods and true numbers.
+    """Draws of methods and true numbers of so many rows; with calibrated methods, too, or a better one."""
 
-    Attributes:
-        draw: Makes one, of so many rows.
-        rows: How many.
-        calibrated: Whether calibrated methods are compared, too.
-        better: The method that is better, or None.
-    """
-
-    draw: Draw
-    rows: int
+    of: Draw
+    size: int
     calibrated: bool = False
     better: str | None = None
+
+    def draw(self, random: np.random.Generator) -> tuple[Results, Floats]:
+        """One draw, with the baseline first."""
+        return self.of(random, self.size)
 
 
 WORLDS: Mapping[str, World] = {
@@ -143,17 +140,19 @@ WORLDS: Mapping[str, World] = {
 }
 
 
-def taken(world: World, seed: int) -> str:
-    """The method that the comparison says to take."""
-    results, y = world.draw(np.random.default_rng([seed, world.rows]), world.rows)
-    return chosen(howsure.Comparison.of_results(results, y, calibrated=world.calibrated, seed=seed))
+def taken(world: Any, seed: int) -> tuple[str, str]:
+    """The method that the comparison says to take, and the baseline."""
+    results, truth = world.draw(np.random.default_rng([seed, world.size]))
+    comparison = howsure.Comparison.of_results(results, truth, calibrated=world.calibrated, seed=seed)
+    return chosen(comparison), next(iter(results))
 
 
-def share_of(world: World, draws: int) -> float:
+def share_of(world: Any, draws: int) -> float:
     """How often another method than the baseline is taken; where one is better, how often that one is."""
-    names = [taken(world, seed) for seed in range(draws)]
-    first = next(iter(world.draw(np.random.default_rng(0), world.rows)[0]))
-    return float(np.mean([name != first if world.better is None else name == world.better for name in names]))
+    each = (taken(world, seed) for seed in range(draws))
+    return float(
+        np.mean([name != first if world.better is None else name == world.better for name, first in each])
+    )
 
 
 def is_too_often(share: float, draws: int) -> bool:
@@ -161,9 +160,7 @@ def is_too_often(share: float, draws: int) -> bool:
     return bool(binom.sf(round(share * draws) - 1, draws, 0.05) < 0.001)
 
 
-def count(
-    page: Page, worlds: Mapping[str, Any], unit: str, draws: int, share: Callable[[Any, int], float]
-) -> None:
+def count(page: Page, worlds: Mapping[str, Any], unit: str, draws: int) -> None:
     """Draw all worlds of so many rows, or images, each; print and keep the shares.
 
     Raises:
@@ -171,14 +168,14 @@ def count(
     """
     found, wrong = {}, []
     for name, world in worlds.items():
-        taken, is_better = share(world, draws), world.better is not None
-        found[name] = {unit: getattr(world, unit), "draws": draws, "taken": taken, "is_better": is_better}
-        print(f"{name}: {taken:.1%}", flush=True)
-        wrong += [name] if not is_better and is_too_often(taken, draws) else []
+        often, is_better = share_of(world, draws), world.better is not None
+        found[name] = {unit: world.size, "draws": draws, "taken": often, "is_better": is_better}
+        print(f"{name}: {often:.1%}", flush=True)
+        wrong += [name] if not is_better and is_too_often(often, draws) else []
     page.keep(found)
     if wrong:
         sys.exit(f"A method that is no better is taken in more than 5 % of draws: {', '.join(wrong)}")
 
 
 if __name__ == "__main__":
-    count(PAGE, WORLDS, "rows", DRAWS, share_of)
+    count(PAGE, WORLDS, "rows", DRAWS)

@@ -21,7 +21,6 @@ from scipy.special import expit, ndtr
 
 import howsure
 from benchmarks.docs import Page
-from howsure.compare.findings import chosen
 from howsure.sampling.outcome import Floats, Integers
 from validation.compare_numbers import count
 
@@ -39,19 +38,14 @@ Drawn = tuple[dict[str, howsure.DenseCertainty], Integers]
 
 @dataclass(frozen=True)
 class World:
-    """Draws of methods and true classes.
+    """Draws of so many images, as three methods see them.
 
-    Attributes:
-        images: How many.
-        offset: Log-odds of the second class where nothing is seen.
-        uneven: Standard deviation of the logarithm by which images differ in how much there is to see.
-        smooth: Standard deviation in pixels over which evidence is smoothed; inf: the same in an image.
-        left_out: Share of the images of which three quarters of the pixels do not count.
-        calibrated: Whether calibrated methods are compared, too; then of two methods, as that takes longer.
-        better: The method that sees twice as much, or None.
-        off: The share of the images on which the other methods are off, as much in all as the baseline is on
-            all images; 0 for methods that see parts of the evidence.
-        first: The baseline.
+    `offset` is the log-odds of the second class where nothing is seen, and `uneven` the standard deviation of
+    the logarithm by which images differ in how much there is to see. Evidence is smoothed over `smooth`
+    pixels (inf: the same in an image). Of a share of the images `left_out`, three quarters of the pixels do
+    not count. Calibrated methods are compared, too, if `calibrated`; then of two methods, as that is slow.
+    `better` sees twice as much. With `off`, methods do not see parts of the evidence: on this share of the
+    images the other methods are off, as much in all as the baseline `first` is on all images.
     """
 
     images: int
@@ -63,6 +57,11 @@ class World:
     better: str | None = None
     off: float = 0.0
     first: str = METHODS[0]
+
+    @property
+    def size(self) -> int:
+        """How many rows: images."""
+        return self.images
 
     def draw(self, random: np.random.Generator) -> Drawn:
         """One draw, with the baseline first."""
@@ -130,19 +129,5 @@ WORLDS: Mapping[str, World] = {
 }
 
 
-def taken(world: World, seed: int) -> str:
-    """The method that the comparison says to take."""
-    results, truth = world.draw(np.random.default_rng([seed, world.images]))
-    return chosen(howsure.Comparison.of_results(results, truth, calibrated=world.calibrated, seed=seed))
-
-
-def share_of(world: World, draws: int) -> float:
-    """How often another method than the baseline is taken; where one is better, how often that one is."""
-    names = [taken(world, seed) for seed in range(draws)]
-    if world.better is not None:
-        return float(np.mean([name == world.better for name in names]))
-    return float(np.mean([name != world.first for name in names]))
-
-
 if __name__ == "__main__":
-    count(FIGURES, WORLDS, "images", DRAWS, share_of)
+    count(FIGURES, WORLDS, "images", DRAWS)

@@ -13,8 +13,8 @@ from scipy.special import softmax
 
 import howsure
 from howsure.answers.verdict import DISAGREEMENT, WITHIN_PASSES
-from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
+from validation.small_network import chain
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -29,17 +29,14 @@ FEW, MANY, DATA, MEMBERS = (150, 300), (6_000, 1_500), 2, 8
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows with their classes and what is known of them.
-
-    Attributes:
-        x: (N, F).
-        y: (N,) classes, drawn from `p`.
-        p: (N, K) the true probabilities p(y|x).
-    """
+    """(N, F) rows with their (N,) classes, drawn from the true probabilities p(y|x) (N, K)."""
 
     x: NDArray[np.float32]
     y: Integers
     p: Floats
+
+    def __getitem__(self, some: slice) -> Rows:
+        return Rows(self.x[some], self.y[some], self.p[some])
 
 
 def draw(count: int, apart: float, random: np.random.Generator) -> Rows:
@@ -72,19 +69,12 @@ def trained(rows: Rows, steps: int, seed: int) -> ArrayModel:
             second[number] += 0.001 * (gradient**2 - second[number])
             scaled = np.sqrt(second[number] / (1 - 0.999**step)) + 1e-8
             weights[number] -= rate * (first[number] / (1 - 0.9**step) / scaled + DECAY * weights[number])
-    return network(weights)
-
-
-def network(weights: list[Floats]) -> ArrayModel:
-    """The network with these weights: three kernels, then three biases."""
-    steps = {
-        "first": (Dense(weights[0], weights[3], "relu"), "x"),
-        "drop_first": (Dropout(RATE), "first"),
-        "second": (Dense(weights[1], weights[4], "relu"), "drop_first"),
-        "drop_second": (Dropout(RATE), "second"),
-        "output": (Dense(weights[2], weights[5], "softmax"), "drop_second"),
-    }
-    return ArrayModel("learned", [InputSpec("x", (FEATURES,), "float32")], steps, trained_for="classes")
+    dense = [
+        Dense(kernel, bias, end)
+        for kernel, bias, end in zip(weights, weights[3:], ("relu", "relu", "softmax"), strict=False)
+    ]
+    layers = dense[0], Dropout(RATE), dense[1], Dropout(RATE), dense[2]
+    return chain((FEATURES,), *layers, trained_for="classes")
 
 
 def _gradients(
@@ -109,46 +99,27 @@ def _gradients(
     return [*of_kernels, *of_biases]
 
 
-@dataclass(frozen=True)
-class Told:
-    """What was true of rows with one reason, each a share.
+def told_by_reasons() -> Iterator[tuple[str, str, int, str, int, list[float]]]:
+    """Kind of rows, method, training rows and reason, with how many rows and what was true of them.
 
-    Attributes:
-        rows: How many.
-        ambiguous: Truly ambiguous: no class has 95 % of p(y|x).
-        settled_by_data: Sure, once the network was trained on many rows.
-        again: Not sure either, in another training on the same rows by the same method.
+    That are three shares: truly ambiguous, as no class has 95 % of p(y|x); sure, once the network was trained
+    on many rows; and not sure either, in another training on the same rows by the same method.
     """
-
-    rows: int
-    ambiguous: float
-    settled_by_data: float
-    again: float
-
-
-def told_by_reasons() -> Iterator[tuple[str, str, int, str, Told]]:
-    """Kind of rows, method, training rows and reason, with what was true of such rows."""
     for kind, apart in (("clear", 5.0), ("overlapping", 3.0)):
         found: dict[tuple[str, int, str], list[NDArray[np.bool_]]] = defaultdict(list)
         for data in range(DATA):
             random = np.random.default_rng([data, int(apart)])
             rows, test = draw(MANY[0], apart, random), draw(2_000, apart, random)
-            few = Rows(rows.x[: FEW[0]], rows.y[: FEW[0]], rows.p[: FEW[0]])
-            networks = {}
-            for (count, steps), part in ((FEW, few), (MANY, rows)):
-                networks[count] = [trained(part, steps, seed) for seed in range(2 * MEMBERS)]
+            networks = {
+                count: [trained(rows[:count], steps, seed) for seed in range(2 * MEMBERS)]
+                for count, steps in (FEW, MANY)
+            }
             for ensemble in (False, True):
                 first, again = {}, {}
                 for count, models in networks.items():
-                    halves = (models[:MEMBERS], models[MEMBERS:])
-                    first[count], again[count] = (
-                        howsure.assess(
-                            half[0],
-                            test.x,
-                            method=howsure.Ensemble(half[1:]) if ensemble else howsure.MCDropout(),
-                        )
-                        for half in halves
-                    )
+                    for seen, half in ((first, models[:MEMBERS]), (again, models[MEMBERS:])):
+                        method = howsure.Ensemble(half[1:]) if ensemble else howsure.MCDropout()
+                        seen[count] = howsure.assess(half[0], test.x, method=method)
                 name = f"ensemble of {MEMBERS}" if ensemble else "MC dropout"
                 for count, one in first.items():
                     for reason in (WITHIN_PASSES, DISAGREEMENT):
@@ -162,5 +133,4 @@ def told_by_reasons() -> Iterator[tuple[str, str, int, str, Told]]:
         for (method, count, reason), parts in found.items():
             seen_of_all = np.concatenate(parts, axis=1)
             if seen_of_all.shape[1]:
-                shares = (float(share) for share in seen_of_all.mean(axis=1))
-                yield kind, method, count, reason, Told(seen_of_all.shape[1], *shares)
+                yield kind, method, count, reason, seen_of_all.shape[1], seen_of_all.mean(axis=1).tolist()

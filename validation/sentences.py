@@ -60,15 +60,10 @@ def found_in(pattern: str, text: str) -> str:
 
 @dataclass(frozen=True)
 class Known:
-    """A network, rows, and what all its thinned networks say together.
+    """A network, (N, F) rows, and what all its thinned networks say together.
 
-    Attributes:
-        model: The network.
-        x: (N, F) rows.
-        p: (N, K) exact predictive means.
-        expected: (N,) or (N, K) exact expected entropy, nats.
-        passes: (M, N, K) what every thinned network says.
-        weights: (M,) how probable each is.
+    `p` (N, K) are the exact predictive means, `expected` (N,) or (N, K) the exact expected entropy in nats,
+    `passes` (M, N, K) what every thinned network says, and `weights` (M,) how probable each is.
     """
 
     model: ArrayModel
@@ -264,7 +259,7 @@ def coverage_of_shares() -> tuple[float, float]:
 def told_of_strangers(tally: Tally) -> None:
     """How unfamiliar rows are: counted again among the held-out rows."""
     rows = learned.draw(3_000, 3, np.random.default_rng(5))
-    model = learned.trained(learned.Rows(rows.x[:1_000], rows.y[:1_000], rows.p[:1_000]), 500, 0)
+    model = learned.trained(rows[:1_000], 500, 0)
     features = howsure.features_of(model, rows.x)
     part = [howsure.features_of(model, each) for each in np.split(rows.x, [1_000, 2_000])]
     fitted = howsure.familiarity(part[0], rows.y[:1_000], part[1], score="mahalanobis", share=0.05)
@@ -389,11 +384,11 @@ def look() -> dict[str, list[list[str]]]:
         "reasons": [],
     }
     lines["measured"].append([intervals, "binomial distribution", INTERVAL, "exact", f"{least} to {mean}"])
-    for kind, method, count, reason, told_of in learned.told_by_reasons():
+    for kind, method, count, reason, told_of, shares in learned.told_by_reasons():
         print(kind, method, count, reason, flush=True)
-        later = "–" if count == learned.MANY[0] else f"{100 * told_of.settled_by_data:.0f} %"
-        shares = [f"{100 * told_of.ambiguous:.0f} %", later, f"{100 * told_of.again:.0f} %"]
-        lines["reasons"].append([kind, method, f"{count:,}", f"`{reason}`", f"{told_of.rows:,}", *shares])
+        cells = [f"{100 * share:.0f} %" for share in shares]
+        cells[1] = "–" if count == learned.MANY[0] else cells[1]
+        lines["reasons"].append([kind, method, f"{count:,}", f"`{reason}`", f"{told_of:,}", *cells])
     return lines
 
 
