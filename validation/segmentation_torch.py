@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from howsure.sites import Site
-from validation.torch_zoo import imported, is_there
+from validation.torch_libraries import TINY
+from validation.torch_zoo import Made, imported, is_there
 
 CLASSES, ROWS = 3, 3
 NAMES = {0: "road", 1: "sky", 2: "tree"}
@@ -100,38 +101,36 @@ class UNet(nn.Module):
         return self.end(self.head(up)[..., :high, :wide])
 
 
-class SegNet(nn.Module):
+def _segnet() -> nn.Module:
     """Convolutions whose pooled places are put back, as in SegNet."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.down, self.inner = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
-        self.pool, self.unpool = nn.MaxPool2d(2, return_indices=True), nn.MaxUnpool2d(2)
-        self.drop, self.head = nn.Dropout(0.5), nn.Conv2d(8, CLASSES, 3, padding=1)
+    def forward(m: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        pooled, places = m.pool(F.relu(m.down(x)))
+        return m.head(m.unpool(m.drop(F.relu(m.inner(pooled))), places))
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (N, K, H, W)."""
-        pooled, places = self.pool(F.relu(self.down(x)))
-        return self.head(self.unpool(self.drop(F.relu(self.inner(pooled))), places))
+    down, inner = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+    pools = {"pool": nn.MaxPool2d(2, return_indices=True), "unpool": nn.MaxUnpool2d(2)}
+    head = nn.Conv2d(8, CLASSES, 3, padding=1)
+    return Made(forward, down=down, inner=inner, **pools, drop=nn.Dropout(0.5), head=head)
 
 
-class Tagger(nn.Module):
-    """Words to a class each, by an LSTM with dropout between its layers, or by convolutions."""
+def _words_to(tag: Callable[..., torch.Tensor], **parts: nn.Module) -> nn.Module:
+    """Words, dropout, and a class of each."""
+    embedded = {"words": nn.Embedding(50, 8, padding_idx=0), "drop": nn.Dropout(0.2)}
+    return Made(lambda m, x: tag(m, m.drop(m.words(x))), **embedded, **parts)
 
-    def __init__(self, *, convolutions: bool = False) -> None:
-        super().__init__()
-        self.words, self.drop = nn.Embedding(50, 8, padding_idx=0), nn.Dropout(0.2)
-        self.lstm = nn.LSTM(8, 8, 2, batch_first=True, bidirectional=True, dropout=0.2)
-        self.head = nn.Linear(16, CLASSES)
-        self.net = nn.Sequential(
-            nn.Conv1d(8, 16, 3, padding=1), nn.ReLU(), nn.Dropout1d(0.3), nn.Conv1d(16, CLASSES, 1)
-        )
-        self.convolutions = convolutions
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Logits (N, T, K) of the LSTM, (N, K, T) of the convolutions."""
-        found = self.drop(self.words(x))
-        return self.net(found.transpose(1, 2)) if self.convolutions else self.head(self.lstm(found)[0])
+def _lstm_tagger() -> nn.Module:
+    """Logits (N, T, K) by an LSTM with dropout between its layers."""
+    lstm = nn.LSTM(8, 8, 2, batch_first=True, bidirectional=True, dropout=0.2)
+    return _words_to(lambda m, x: m.head(m.lstm(x)[0]), lstm=lstm, head=nn.Linear(16, CLASSES))
+
+
+def _conv_tagger() -> nn.Module:
+    """Logits (N, K, T) by convolutions."""
+    first, last = nn.Conv1d(8, 16, 3, padding=1), nn.Conv1d(16, CLASSES, 1)
+    net = nn.Sequential(first, nn.ReLU(), nn.Dropout1d(0.3), last)
+    return _words_to(lambda m, x: m.net(x.transpose(1, 2)), net=net)
 
 
 class PackedTagger(nn.Module):
@@ -168,10 +167,10 @@ CASES: dict[str, Case] = {
     "U-Net, softmax over the width": Case(HAND, lambda: UNet(nn.Softmax(3)), images()),
     "U-Net, channels put last": Case(HAND, lambda: UNet(lambda y: y.permute(0, 2, 3, 1)), images()),
     "U-Net, sigmoids": Case(HAND, lambda: UNet(nn.Sigmoid()), images()),
-    "SegNet": Case(HAND, SegNet, images()),
-    "LSTM tagger": Case(HAND, Tagger, words, by_statistics=True),
+    "SegNet": Case(HAND, _segnet, images()),
+    "LSTM tagger": Case(HAND, _lstm_tagger, words, by_statistics=True),
     "LSTM tagger, packed": Case(HAND, PackedTagger, tokens),
-    "Conv1d tagger": Case(HAND, lambda: Tagger(convolutions=True), words),
+    "Conv1d tagger": Case(HAND, _conv_tagger, words),
     "U-Net with torch.cond": Case(HAND, Conditional, images(), refused="torch.cond"),
 }
 
@@ -212,142 +211,89 @@ def _transformer(name: str, **settings: Any) -> Callable[[], nn.Module]:
 def _upernet() -> nn.Module:
     import transformers
 
-    stages = [f"stage{number}" for number in (1, 2, 3, 4)]
-    backbone = transformers.ConvNextConfig(
-        hidden_sizes=[8] * 4,
-        depths=[1] * 4,
-        out_features=stages,
-        drop_path_rate=0.3,
-        layer_scale_init_value=1.0,
-    )
-    return transformers.UperNetForSemanticSegmentation(
-        transformers.UperNetConfig(
-            backbone_config=backbone, hidden_size=16, id2label=NAMES, pool_scales=[1, 2],
-            auxiliary_channels=8, auxiliary_in_channels=8,
-        )
-    )  # fmt: skip
+    stages = {"out_features": [f"stage{number}" for number in (1, 2, 3, 4)], "drop_path_rate": 0.3}
+    sizes = {"hidden_sizes": [8] * 4, "depths": [1] * 4, "layer_scale_init_value": 1.0}
+    head = {"hidden_size": 16, "id2label": NAMES, "pool_scales": [1, 2], "auxiliary_channels": 8}
+    backbone = transformers.ConvNextConfig(**sizes, **stages)
+    config = transformers.UperNetConfig(backbone_config=backbone, auxiliary_in_channels=8, **head)
+    return transformers.UperNetForSemanticSegmentation(config)
 
 
 if is_there(SMP):
     CASES |= {
-        "Unet, Dropout2d before the head": Case(SMP, _dropped_before_head, images()),
-        "Unet, efficientnet-b0": Case(SMP, _smp("Unet", "efficientnet-b0"), images()),
-        "Unet, mit_b0": Case(SMP, _smp("Unet", "mit_b0"), images()),
-        "Unet, beside a classifier": Case(
-            SMP, _smp("Unet", aux_params={"classes": 2, "dropout": 0.3}), images(), refused="a tuple of 2"
-        ),
-        "UnetPlusPlus, efficientnet-b0": Case(SMP, _smp("UnetPlusPlus", "efficientnet-b0"), images()),
-        "FPN": Case(SMP, _smp("FPN"), images()),
-        "FPN, one sigmoid": Case(SMP, _smp("FPN", classes=1, activation="sigmoid"), images()),
-        "PSPNet": Case(SMP, _smp("PSPNet"), images()),
-        "DeepLabV3": Case(SMP, _smp("DeepLabV3"), images()),
-        "DeepLabV3Plus, softmax2d": Case(SMP, _smp("DeepLabV3Plus", activation="softmax2d"), images()),
-        "UPerNet, efficientnet-b0": Case(SMP, _smp("UPerNet", "efficientnet-b0"), images()),
-        "Segformer, mit_b0": Case(SMP, _smp("Segformer", "mit_b0"), images()),
+        name: Case(SMP, make, images(), refused="a tuple of 2" if name.endswith("a classifier") else None)
+        for name, make in {
+            "Unet, Dropout2d before the head": _dropped_before_head,
+            "Unet, efficientnet-b0": _smp("Unet", "efficientnet-b0"),
+            "Unet, mit_b0": _smp("Unet", "mit_b0"),
+            "Unet, beside a classifier": _smp("Unet", aux_params={"classes": 2, "dropout": 0.3}),
+            "UnetPlusPlus, efficientnet-b0": _smp("UnetPlusPlus", "efficientnet-b0"),
+            "FPN": _smp("FPN"),
+            "FPN, one sigmoid": _smp("FPN", classes=1, activation="sigmoid"),
+            "PSPNet": _smp("PSPNet"),
+            "DeepLabV3": _smp("DeepLabV3"),
+            "DeepLabV3Plus, softmax2d": _smp("DeepLabV3Plus", activation="softmax2d"),
+            "UPerNet, efficientnet-b0": _smp("UPerNet", "efficientnet-b0"),
+            "Segformer, mit_b0": _smp("Segformer", "mit_b0"),
+        }.items()
     }
-
 if is_there(VISION):
+    mobile = "deeplabv3_mobilenet_v3_large"
     CASES |= {
-        "DeepLabV3, MobileNetV3": Case(VISION, _torchvision("deeplabv3_mobilenet_v3_large"), images()),
-        "DeepLabV3, MobileNetV3, aux_loss": Case(
-            VISION, _torchvision("deeplabv3_mobilenet_v3_large", aux_loss=True), images()
-        ),
+        "DeepLabV3, MobileNetV3": Case(VISION, _torchvision(mobile), images()),
+        "DeepLabV3, MobileNetV3, aux_loss": Case(VISION, _torchvision(mobile, aux_loss=True), images()),
         "FCN, ResNet-50, aux_loss": Case(VISION, _torchvision("fcn_resnet50", aux_loss=True), images()),
         "LR-ASPP, MobileNetV3": Case(
-            VISION,
-            _torchvision("lraspp_mobilenet_v3_large"),
-            images(),
-            refused="has no random layer",
+            VISION, _torchvision("lraspp_mobilenet_v3_large"), images(), refused="has no random layer"
         ),
     }
 if is_there(MONAI):
-    small, units = (8, 16, 32), {"num_res_units": 2, "dropout": 0.2}
+    two, units = (2, 1, CLASSES, (8, 16, 32), (2, 2)), {"num_res_units": 2, "dropout": 0.2}
+    dynamic = [[3, 3, 3], [1, 2, 2], [2, 2]]
+    deep = {"filters": [8, 16, 32], "dropout": 0.2, "deep_supervision": True}
+    MADE = {
+        "UNet": (_monai("UNet", *two, **units), images(1)),
+        "UNet, 3-D": (_monai("UNet", 3, *two[1:], norm="BATCH", **units), images(1, 32, 32, 32)),
+        "AttentionUnet": (_monai("AttentionUnet", *two, dropout=0.2), images(1)),
+        "BasicUNet": (_monai("BasicUNet", 2, 1, CLASSES, (8, 8, 16, 16, 32, 8), dropout=0.2), images(1)),
+        "DynUNet, deep supervision": (_monai("DynUNet", 2, 1, CLASSES, *dynamic, **deep), images(1)),
+        "SegResNet": (_monai("SegResNet", 2, 8, 1, CLASSES, dropout_prob=0.2), images(1)),
+        "VNet, 3-D": (_monai("VNet", 3, 1, CLASSES), images(1, 16, 16, 16)),
+        "FlexibleUNet": (_monai("FlexibleUNet", 1, CLASSES, "resnet18", dropout=0.2), images(1)),
+    }
+    if is_there("einops"):
+        unetr = _monai("UNETR", 1, CLASSES, (32, 32), 8, 48, 96, 4, dropout_rate=0.1, spatial_dims=2)
+        drops = {"drop_rate": 0.1, "attn_drop_rate": 0.1, "dropout_path_rate": 0.1}
+        sides = {"spatial_dims": 2, "depths": (1, 1, 1, 1), "num_heads": (1, 2, 3, 4), "feature_size": 12}
+        MADE |= {"UNETR": (unetr, images(1, 32, 32))}
+        MADE |= {"SwinUNETR": (_monai("SwinUNETR", 1, CLASSES, **drops, **sides), images(1))}
     CASES |= {
-        "UNet": Case(MONAI, _monai("UNet", 2, 1, CLASSES, small, (2, 2), **units), images(1)),
-        "UNet, 3-D": Case(
-            MONAI, _monai("UNet", 3, 1, CLASSES, small, (2, 2), norm="BATCH", **units), images(1, 32, 32, 32)
-        ),
-        "AttentionUnet": Case(
-            MONAI, _monai("AttentionUnet", 2, 1, CLASSES, small, (2, 2), dropout=0.2), images(1)
-        ),
-        "BasicUNet": Case(
-            MONAI, _monai("BasicUNet", 2, 1, CLASSES, (8, 8, 16, 16, 32, 8), dropout=0.2), images(1)
-        ),
-        "DynUNet, deep supervision": Case(
-            MONAI,
-            _monai(
-                "DynUNet", 2, 1, CLASSES, [3, 3, 3], [1, 2, 2], [2, 2],
-                filters=[8, 16, 32], dropout=0.2, deep_supervision=True,
-            ),
-            images(1),
-            only_dropouts=True,
-        ),
-        "SegResNet": Case(MONAI, _monai("SegResNet", 2, 8, 1, CLASSES, dropout_prob=0.2), images(1)),
-        "VNet, 3-D": Case(MONAI, _monai("VNet", 3, 1, CLASSES), images(1, 16, 16, 16)),
-        "FlexibleUNet": Case(MONAI, _monai("FlexibleUNet", 1, CLASSES, "resnet18", dropout=0.2), images(1)),
-    }  # fmt: skip
-if is_there(MONAI) and is_there("einops"):
-    CASES |= {
-        "UNETR": Case(
-            MONAI,
-            _monai("UNETR", 1, CLASSES, (32, 32), 8, 48, 96, 4, dropout_rate=0.1, spatial_dims=2),
-            images(1, 32, 32),
-        ),
-        "SwinUNETR": Case(
-            MONAI,
-            _monai(
-                "SwinUNETR", 1, CLASSES, feature_size=12, drop_rate=0.1, attn_drop_rate=0.1,
-                dropout_path_rate=0.1, spatial_dims=2, depths=(1, 1, 1, 1), num_heads=(1, 2, 3, 4),
-            ),
-            images(1),
-        ),
-    }  # fmt: skip
+        name: Case(MONAI, make, rows, only_dropouts=name.endswith("supervision"))
+        for name, (make, rows) in MADE.items()
+    }
 if is_there(WORDS):
-    tiny: dict[str, Any] = {
-        "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32,
-        "hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0.2,
-    }  # fmt: skip
-    text = tiny | {"vocab_size": 50, "max_position_embeddings": 20, "pad_token_id": 0}
-    for kind in ("Bert", "Roberta", "Electra", "Albert", "DebertaV2"):
-        whole = f"{kind}ForTokenClassification"
-        CASES[whole] = Case(WORDS, _transformer(whole, **text), tokens)
+    text = TINY | {"vocab_size": 50, "max_position_embeddings": 20, "pad_token_id": 0}
+    small = {"dim": 16, "n_layers": 2, "n_heads": 2, "hidden_dim": 32, "vocab_size": 50}
+    names = ("Bert", "Roberta", "Electra", "Albert", "DebertaV2", "DistilBert")
+    for name in (f"{each}ForTokenClassification" for each in names):
+        CASES[name] = Case(WORDS, _transformer(name, **(small if "Distil" in name else text)), tokens)
+    stages = {"depths": [1] * 4, "hidden_sizes": [8, 16, 16, 16], "num_attention_heads": [1, 1, 2, 2]}
+    drops = {"hidden_dropout_prob": 0.1, "drop_path_rate": 0.2}
+    whole = {"decoder_hidden_size": 16, "attention_probs_dropout_prob": 0.1}
+    patches = {"image_size": 32, "patch_size": 4, "out_indices": [1, 2, 3, 4], "pool_scales": [1, 2]}
+    tiny = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 32}
+    mobile = {"hidden_sizes": [16] * 3, "neck_hidden_sizes": [8] * 7, "image_size": 64}
+    beit = patches | tiny | drops | {"auxiliary_channels": 8}
+    more = {"num_attention_heads": 2, "aspp_out_channels": 16}
+    task = "ForSemanticSegmentation"
     CASES |= {
-        "DistilBertForTokenClassification": Case(
-            WORDS,
-            _transformer(
-                "DistilBertForTokenClassification", dim=16, n_layers=2, n_heads=2, hidden_dim=32,
-                vocab_size=50,
-            ),
-            tokens,
+        f"Segformer{task}": Case(
+            WORDS, _transformer(f"Segformer{task}", **stages, **drops, **whole), pixels()
         ),
-        "SegformerForSemanticSegmentation": Case(
-            WORDS,
-            _transformer(
-                "SegformerForSemanticSegmentation", depths=[1] * 4, hidden_sizes=[8, 16, 16, 16],
-                num_attention_heads=[1, 1, 2, 2], decoder_hidden_size=16, hidden_dropout_prob=0.1,
-                attention_probs_dropout_prob=0.1, drop_path_rate=0.2,
-            ),
-            pixels(),
-        ),
-        "UperNetForSemanticSegmentation, ConvNext": Case(WORDS, _upernet, pixels()),
-        "BeitForSemanticSegmentation": Case(
-            WORDS,
-            _transformer(
-                "BeitForSemanticSegmentation", hidden_size=16, num_hidden_layers=4, num_attention_heads=2,
-                intermediate_size=32, image_size=32, patch_size=4, out_indices=[1, 2, 3, 4],
-                pool_scales=[1, 2], drop_path_rate=0.2, hidden_dropout_prob=0.1, auxiliary_channels=8,
-            ),
-            pixels(32),
-        ),
-        "MobileViTForSemanticSegmentation": Case(
-            WORDS,
-            _transformer(
-                "MobileViTForSemanticSegmentation", hidden_sizes=[16] * 3, neck_hidden_sizes=[8] * 7,
-                image_size=64, num_attention_heads=2, aspp_out_channels=16,
-            ),
-            pixels(),
-        ),
-    }  # fmt: skip
+        f"UperNet{task}, ConvNext": Case(WORDS, _upernet, pixels()),
+        f"Beit{task}": Case(WORDS, _transformer(f"Beit{task}", **beit), pixels(32)),
+        f"MobileViT{task}": Case(WORDS, _transformer(f"MobileViT{task}", **mobile, **more), pixels()),
+    }
 
 
 # --- the oracle -----------------------------------------------------------------------------------
