@@ -22,17 +22,8 @@ from torch import Tensor, nn
 DATA = Path(__file__).parents[2] / "shared" / "data" / "camvid_160x120.npz"
 
 NAMES = (
-    "sky",
-    "building",
-    "pole",
-    "road",
-    "pavement",
-    "tree",
-    "sign",
-    "fence",
-    "car",
-    "pedestrian",
-    "bicyclist",
+    *("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car"),
+    *("pedestrian", "bicyclist"),
 )
 """Classes in the order of the SegNet tutorial's files."""
 
@@ -105,16 +96,14 @@ class SegNet(nn.Module):
         kept = []
         for level, encoder in enumerate(self.encoders):
             x = encoder(x)
-            size = x.shape[2:]
+            kept.append(x.shape[2:])
             x, places = self.pool(x)
-            kept.append((places, size))
-            if level >= CENTRAL:
-                x = self.drop(x)
+            kept[-1] = places, kept[-1]
+            x = self.drop(x) if level >= CENTRAL else x
         for level in (3, 2, 1, 0):
             places, size = kept[level]
             x = self.decoders[level](self.unpool(x, places, output_size=size))
-            if level >= CENTRAL:
-                x = self.drop(x)
+            x = self.drop(x) if level >= CENTRAL else x
         return self.output(x)
 
 
@@ -131,12 +120,9 @@ class UNet(nn.Module):
         before, deep = (3, *WIDTHS[:-1]), WIDTHS[-1]
         self.encoders = nn.ModuleList(map(_conv, before, WIDTHS, (5, 3, 3, 3)))
         self.bottom, self.drop = _conv(deep, deep, 3), nn.Dropout2d(bottom)
-        wide = (WIDTHS[1], WIDTHS[2], WIDTHS[3], deep)
-        self.decoders = nn.ModuleList(
-            _conv(below + own, own, 3) for below, own in zip(wide, WIDTHS, strict=True)
-        )
-        drops = (nn.Identity() if each is None else nn.Dropout2d(each) for _ in range(8))
-        self.drops = nn.ModuleList(drops)
+        wide = (*WIDTHS[1:], deep)
+        self.decoders = nn.ModuleList(_conv(sum(both), both[1], 3) for both in zip(wide, WIDTHS, strict=True))
+        self.drops = nn.ModuleList(nn.Identity() if each is None else nn.Dropout2d(each) for _ in range(8))
         self.output = nn.Conv2d(WIDTHS[0], len(NAMES), 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -153,11 +139,7 @@ class UNet(nn.Module):
         return self.output(x)
 
 
-NETWORKS = {
-    "segnet": SegNet,
-    "unet": UNet,
-    "unet_each": lambda: UNet(bottom=0.2, each=0.2),
-}
+NETWORKS = {"segnet": SegNet, "unet": UNet, "unet_each": lambda: UNet(bottom=0.2, each=0.2)}
 
 
 def weights(y: NDArray[np.int64]) -> Tensor:

@@ -221,7 +221,10 @@ def parts(comparison: howsure.Comparison) -> dict[str, object]:
     turned = [
         [
             method,
-            *(f"{shown(method, 'nll', rows)}, {shown(method, 'accuracy', rows)}" for rows in comparison.sets),
+            *(
+                ", ".join(shown(method, name, rows) for name in ("nll", "accuracy"))
+                for rows in comparison.sets
+            ),
         ]
         for method in plain
     ]
@@ -252,18 +255,15 @@ def parts(comparison: howsure.Comparison) -> dict[str, object]:
 def figures(comparison: howsure.Comparison) -> dict[str, Any]:
     """All scores as plain numbers."""
     found: dict[str, Any] = {}
-    for (method, rows), evaluation in {**comparison.evaluations, **comparison.against}.items():
-        scores = {name: getattr(evaluation, name) for name in SCORES}
-        found.setdefault(method, {})[rows] = {
-            name: [score.value, score.low, score.high]
-            for name, score in scores.items()
-            if np.isfinite(score.value)
-        }
-    for (name, rows), evaluation in comparison.familiar.items():
-        scores = {score: getattr(evaluation, score) for score in OF_FAMILIARITY}
-        found.setdefault(f"familiarity by {name}", {})[rows] = {
-            score: [each.value, each.low, each.high] for score, each in scores.items()
-        }
+    familiar = {(f"familiarity by {name}", rows): each for (name, rows), each in comparison.familiar.items()}
+    for of, names in (({**comparison.evaluations, **comparison.against}, SCORES), (familiar, OF_FAMILIARITY)):
+        for (method, rows), evaluation in of.items():
+            scores = {name: getattr(evaluation, name) for name in names}
+            found.setdefault(method, {})[rows] = {
+                name: [score.value, score.low, score.high]
+                for name, score in scores.items()
+                if np.isfinite(score.value) or names is OF_FAMILIARITY
+            }
     return {"scores": found, "plain predictions": dict(comparison.costs)}
 
 

@@ -12,9 +12,11 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
+from scipy.special import expit, softmax
 
 import howsure
 from benchmarks.docs import Page, table
@@ -40,23 +42,16 @@ DICE_OFF = 0.3
 def classes(random: np.random.Generator, rows: int) -> Any:
     """Rows of two classes."""
     logits = random.normal(size=(rows, 2))
-    p = np.exp(3 * logits) / np.exp(3 * logits).sum(axis=1, keepdims=True)
-    true = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    truth = (random.random(rows) < true[:, 1]).astype(np.int64)
-    return howsure.Certainty.from_probabilities(p, ["no", "yes"]).with_truth(truth)
+    truth = (random.random(rows) < softmax(logits, axis=1)[:, 1]).astype(np.int64)
+    return howsure.Certainty.from_probabilities(softmax(3 * logits, axis=1), ["no", "yes"]).with_truth(truth)
 
 
 def labels(random: np.random.Generator, rows: int) -> Any:
     """Rows of two labels."""
     logits = 1.5 * random.normal(size=(rows, 2))
-    truth = random.random((rows, 2)) < 1 / (1 + np.exp(-logits))
-    p = 1 / (1 + np.exp(-2 * logits))
-    return howsure.MultilabelCertainty.from_probabilities(p, ["rain", "wind"]).with_truth(truth)
-
-
-def of_one_label(result: Any) -> Any:
-    """What promises are made of: one label."""
-    return result.of_label("wind")
+    truth = random.random((rows, 2)) < expit(logits)
+    result = howsure.MultilabelCertainty.from_probabilities(expit(2 * logits), ["rain", "wind"])
+    return result.with_truth(truth)
 
 
 def claimed(random: np.random.Generator, rows: int) -> Any:
@@ -79,23 +74,16 @@ def positions(random: np.random.Generator, rows: int) -> DenseCertainty:
     rows = rows // 8 if rows == MANY else rows
     hard = np.exp(0.5 * random.normal(size=(rows, 1, 1)))
     logit = 2 * hard * random.normal(size=(rows, SIDE, SIDE))
-    truth = (random.random(logit.shape) < 1 / (1 + np.exp(-logit))).astype(np.int64)
-    p = 1 / (1 + np.exp(-2 * logit))
-    result = howsure.DenseCertainty.from_probabilities(
-        np.stack([1 - p, p], axis=-1).astype(np.float32), ("no", "yes")
-    )
-    return result.with_truth(truth)
+    truth, p = (random.random(logit.shape) < expit(logit)).astype(np.int64), expit(2 * logit)
+    both = np.stack([1 - p, p], axis=-1).astype(np.float32)
+    return howsure.DenseCertainty.from_probabilities(both, ("no", "yes")).with_truth(truth)
 
 
 @dataclass(frozen=True)
 class Promise:
-    """A promise and how it is broken.
+    """What makes of labelled rows what keeps a promise, and of that and new rows its share.
 
-    Attributes:
-        name: In the table.
-        make: From labelled rows to what keeps it.
-        kept: From that and new rows to the share that it is about.
-        of_mean: Whether a coverage is promised on average, and not a risk with some confidence.
+    A coverage is promised on average (`of_mean`), a risk with some confidence.
     """
 
     name: str
@@ -143,10 +131,7 @@ def _in_intervals(intervals: Any, new: Any) -> float:
 SETS = Promise("sets", lambda known: howsure.prediction_sets(known, coverage=COVERAGE), _in_sets, True)
 OF_NUMBERS = (
     Promise(
-        "intervals",
-        lambda known: howsure.prediction_intervals(known, coverage=COVERAGE),
-        _in_intervals,
-        True,
+        "intervals", lambda rows: howsure.prediction_intervals(rows, coverage=COVERAGE), _in_intervals, True
     ),
     Promise("abstention", _abstain(1.0), _mistakes(lambda new: np.abs(new.mean - new.truth)[:, 0] > 1)),
 )
@@ -166,7 +151,7 @@ def look_at(
     make: Callable[..., Any], method: str | None, promises: tuple[Promise, ...]
 ) -> dict[str, dict[str, Any]]:
     """For each promise, what it came to in each run, and how often it warned, by whose labels it was made."""
-    asked = of_one_label if make is labels else (lambda result: result)
+    asked = (lambda result: result.of_label("wind")) if make is labels else (lambda result: result)
     new = make(np.random.default_rng(0), MANY)
     found: dict[str, dict[str, Any]] = {}
     for seed in range(RUNS):
@@ -203,14 +188,12 @@ def lines(figures: dict[str, Any]) -> list[list[str]]:
     """The table, without its heading."""
     found = []
     for kind, _, methods, promises in KINDS:
-        for method in methods:
-            for promise in promises:
-                of = figures[f"{kind}, {method}"]
-                each = [of[f"{promise.name}, {name}"] for name in ("others", "the same")]
-                told = [f"{one['warned']} of {len(one['shares'])}" for one in each]
-                found.append(
-                    [kind, method or "calibrate", promise.name, *(cells(promise, one) for one in each), *told]
-                )
+        for method, promise in product(methods, promises):
+            of = figures[f"{kind}, {method}"]
+            each = [of[f"{promise.name}, {name}"] for name in ("others", "the same")]
+            told = [f"{one['warned']} of {len(one['shares'])}" for one in each]
+            shares = [cells(promise, one) for one in each]
+            found.append([kind, method or "calibrate", promise.name, *shares, *told])
     return found
 
 
@@ -220,19 +203,12 @@ def in_table(figures: dict[str, Any]) -> str:
     return table([*heads, "warned", "warned, the same"], *lines(figures))
 
 
-def main() -> None:
-    """Look, and keep the figures."""
+if __name__ == "__main__":
     figures = {}
+    warnings.simplefilter("ignore")
     for kind, make, methods, promises in KINDS:
         for method in methods:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                figures[f"{kind}, {method}"] = look_at(make, method, promises)
+            figures[f"{kind}, {method}"] = look_at(make, method, promises)
             print(kind, method, flush=True)
     PAGE.keep(figures)
-    for line in lines(figures):
-        print(*line, sep=" | ")
-
-
-if __name__ == "__main__":
-    main()
+    print(in_table(figures))

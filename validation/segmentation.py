@@ -59,6 +59,9 @@ EDGES = ((0, 1), (1, 2), (2, 4), (4, 8), (8, np.inf))
 """Pixels from the nearest pixel of another class."""
 
 
+OPTIONS: dict[str, Any] = {"outputs": "logits", "class_names": NAMES, "keep": "probabilities"}
+
+
 # --- intervals and scores of images -------------------------------------------------------------------
 
 
@@ -89,6 +92,16 @@ def iou(counted: Floats) -> Floats:
     both = np.diagonal(counted, axis1=-2, axis2=-1)
     union = counted.sum(axis=-1) + counted.sum(axis=-2) - both
     return np.where(union > 0, both / np.where(union > 0, union, 1), np.nan)
+
+
+def mean_iou(counted: Floats) -> float:
+    """Of (N, K, K) counts of images, over classes."""
+    return float(np.nanmean(iou(counted.sum(axis=0))))
+
+
+def told_of(counted: Floats) -> dict[str, Any]:
+    """Accuracy and mean IoU of (N, K, K) counts of images."""
+    return {"accuracy": float(accuracy(counted.sum(axis=0))), "mean IoU": mean_iou(counted)}
 
 
 def dice(counted: Floats) -> Floats:
@@ -131,9 +144,8 @@ def doubts(result: howsure.DenseCertainty) -> dict[str, Floats]:
         found["mean mutual information"] = result.mutual_information.mean(axis=(1, 2))
         found["1 − overlap, by share"] = 1 - np.nansum(result.overlap * result.share, axis=1)
         there = (result.share >= 1 / entropy[0].size) & np.isfinite(result.overlap)
-        found["1 − overlap, over classes"] = 1 - np.sum(
-            np.where(there, result.overlap, 0), axis=1
-        ) / there.sum(axis=1)
+        overlap = np.sum(np.where(there, result.overlap, 0), axis=1) / there.sum(axis=1)
+        found["1 − overlap, over classes"] = 1 - overlap
     if result.all_probabilities is not None:
         found["1 − expected Dice"] = 1 - expected_dice(result.all_probabilities, result.label)
     return {name: np.asarray(each, np.float64) for name, each in found.items()}
@@ -193,15 +205,8 @@ def by_passes(module: nn.Module, test: camvid.Part) -> Figures:
     module.eval()
     draws, found = resampled(len(test.y)), {}
     for number, counted in known.items():
-        gained = [
-            np.nanmean(iou(counted[at].sum(axis=0))) - np.nanmean(iou(known[0][at].sum(axis=0)))
-            for at in draws
-        ]
-        found[str(number)] = {
-            "accuracy": float(accuracy(counted.sum(axis=0))),
-            "mean IoU": float(np.nanmean(iou(counted.sum(axis=0)))),
-            "gained": interval(np.array(gained)),
-        }
+        gained = [mean_iou(counted[at]) - mean_iou(known[0][at]) for at in draws]
+        found[str(number)] = told_of(counted) | {"gained": interval(np.array(gained))}
     return found
 
 
@@ -215,21 +220,25 @@ def kept(truth: NDArray[Any], label: NDArray[Any], doubt: NDArray[Any]) -> list[
 
 def where(truth: NDArray[Any], result: howsure.DenseCertainty) -> Figures:
     """Doubt by the distance to the nearest edge between true classes, and by class."""
-    edges = []
     far = np.stack([_from_edge(each) for each in truth])
     counts, right, mutual = truth != VOID, truth == result.label, result.mutual_information
-    for low, high in EDGES:
-        there = counts & (far > low) & (far <= high)
-        edges.append(_told(there, right, mutual, result) | {"low": low, "high": min(high, 99)})
+
+    def told(there: NDArray[np.bool_], **more: Any) -> Figures:
+        each = {"accuracy": right, "entropy": result.entropy, "mutual information": mutual}
+        each["coin flips"] = result.is_coin_flip
+        return {name: float(values[there].mean()) for name, values in each.items()} | more
+
     overlap = iou(confusion(truth, result.label).sum(axis=0))
-    classes = []
-    for k, name in enumerate(NAMES):
-        there = truth == k
-        classes.append(
-            _told(there, right, mutual, result)
-            | {"class": name, "share": float(there.sum() / counts.sum()), "IoU": float(overlap[k])}
-        )
-    return {"edges": edges, "classes": classes}
+    return {
+        "edges": [
+            told(counts & (far > low) & (far <= high), low=low, high=min(high, 99)) for low, high in EDGES
+        ],
+        "classes": [
+            told(truth == k, share=float(np.sum(truth == k) / counts.sum()), IoU=float(overlap[k]))
+            | {"class": name}
+            for k, name in enumerate(NAMES)
+        ],
+    }
 
 
 def _from_edge(truth: NDArray[Any]) -> Floats:
@@ -241,40 +250,19 @@ def _from_edge(truth: NDArray[Any]) -> Floats:
     return far
 
 
-def _told(
-    there: NDArray[np.bool_], right: NDArray[np.bool_], mutual: Any, result: howsure.DenseCertainty
-) -> Figures:
-    return {
-        "accuracy": float(right[there].mean()),
-        "entropy": float(result.entropy[there].mean()),
-        "mutual information": float(mutual[there].mean()),
-        "coin flips": float(result.is_coin_flip[there].mean()),
-    }
-
-
 def errors(module: nn.Module, test: camvid.Part) -> Figures:
     """Coverage of the errors of maps and shares, and what changes with the number of passes."""
     numbers = np.linspace(0, len(test.x) - 1, CHECKED).round().astype(int)
     x, truth = test.x[numbers], test.y[numbers]
 
     def run(seed: int, method: howsure.MCDropout) -> howsure.DenseCertainty:
-        return howsure.assess(
-            module,
-            x,
-            outputs="logits",
-            class_names=NAMES,
-            method=method,
-            seed=seed,
-            keep="probabilities",
-        )
+        return howsure.assess(module, x, method=method, seed=seed, **OPTIONS)
 
     reference = run(1_000_003, howsure.MCDropout(passes=REFERENCE))
     found = {}
     methods = {str(passes): howsure.MCDropout(passes=passes) for passes in FIXED}
-    methods |= {
-        "20, independent": howsure.MCDropout(passes=20, balanced=False),
-        "default": howsure.MCDropout(),
-    }
+    methods["20, independent"] = howsure.MCDropout(passes=20, balanced=False)
+    methods["default"] = howsure.MCDropout()
     for called, method in methods.items():
         each = [_beside(run(seed, method), reference, truth) for seed in (1, 2, 3)]
         found[called] = {name: float(np.mean([one[name] for one in each])) for name in each[0]}
@@ -293,23 +281,25 @@ def _beside(run: howsure.DenseCertainty, reference: howsure.DenseCertainty, trut
     known = np.asarray(run.settled) & (error <= Positions.usual_target)
     known = known.mean(axis=(1, 2))
     between = (there > 0.1) & (there < 0.9)
-    return {
-        "passes": float(run.passes.mean()),
-        "unsettled": float(run.unsettled.mean()),
-        "known": float(known.mean()),
-        "done at 0.9": float(np.mean(known >= 0.9)),
-        "done at 0.95": float(np.mean(known >= 0.95)),
-        "off": float(np.sqrt(np.mean(off**2))),
-        "said": float(np.sqrt(np.mean(error**2))),
-        "map covers": float(np.mean(np.abs(off) <= 1.96 * error)),
-        "map covers, 0.1 to 0.9": float(np.mean((np.abs(off) <= 1.96 * error)[between])),
-        "share covers": float(np.mean((missed <= 1.96 * run.share_error)[large])),
-        "spread covers": float(np.mean(spread[large])),
-        "label differs": float(np.mean(run.label != reference.label)),
-        "verdict differs": float(np.mean((run.verdict != reference.verdict)[np.asarray(run.settled)])),
-        "accuracy": float(np.mean((run.label == truth)[counts])),
-        "NLL": float(-np.mean(np.log(np.maximum(of_true[counts], 1e-12)))),
+    covered = np.abs(off) <= 1.96 * error
+    found = {
+        "passes": run.passes.mean(),
+        "unsettled": run.unsettled.mean(),
+        "known": known.mean(),
+        "done at 0.9": np.mean(known >= 0.9),
+        "done at 0.95": np.mean(known >= 0.95),
+        "off": np.sqrt(np.mean(off**2)),
+        "said": np.sqrt(np.mean(error**2)),
+        "map covers": covered.mean(),
+        "map covers, 0.1 to 0.9": covered[between].mean(),
+        "share covers": np.mean((missed <= 1.96 * run.share_error)[large]),
+        "spread covers": spread[large].mean(),
+        "label differs": np.mean(run.label != reference.label),
+        "verdict differs": np.mean((run.verdict != reference.verdict)[np.asarray(run.settled)]),
+        "accuracy": np.mean((run.label == truth)[counts]),
+        "NLL": -np.mean(np.log(np.maximum(of_true[counts], 1e-12))),
     }
+    return {name: float(each) for name, each in found.items()}
 
 
 def measure(name: str) -> Figures:
@@ -317,15 +307,13 @@ def measure(name: str) -> Figures:
     test = camvid.Part(*(each[::EVERY] for each in camvid.load()["test"]))
     module = camvid.trained(name, FOLDER)
     found: Figures = {"by passes": by_passes(module, test)}
-    options: dict[str, Any] = {"outputs": "logits", "class_names": NAMES, "keep": "probabilities"}
-    result = howsure.assess(module, test.x, **options)
-    single = howsure.assess(module, test.x, method=howsure.PlainPrediction(), **options)
+    result = howsure.assess(module, test.x, **OPTIONS)
+    single = howsure.assess(module, test.x, method=howsure.PlainPrediction(), **OPTIONS)
     counted = confusion(test.y, result.label)
     found["assess"] = {
         "passes": float(result.passes.mean()),
         "unsettled": float(result.unsettled.mean()),
-        "accuracy": float(accuracy(counted.sum(axis=0))),
-        "mean IoU": float(np.nanmean(iou(counted.sum(axis=0)))),
+        **told_of(counted),
         "dice": float(dice(counted).mean()),
     }
     found["kept"] = {
