@@ -41,18 +41,15 @@ DRAWS = 50_000
 
 @dataclass(frozen=True, eq=False)
 class KnownDigits:
-    """Images drawn from a known distribution, and the truth about each.
+    """Images drawn from a known distribution, and the truth about each, to train on and to judge a model by.
 
     Pixels are brightness, about 0 to 1. Some lie outside, most by less than 0.1, and are left there: an image
     that is clipped, or rounded to bytes, has another posterior.
 
-    Attributes:
-        x_train, y_train, p_train: (N, 28, 28) images, (N,) the digits they were drawn as, (N, 10) exact
-            p(digit | image).
-        x_test, y_test, p_test: The same of M images to judge a model by.
-        bayes_error: Share of mistakes of the best classifier there can be, measured on draws of its own.
-        standard_error: That of `bayes_error`.
-        ambiguity: Share of the variance that knows nothing of the digit, 0 to 1; it sets `bayes_error`.
+    `x` (N, 28, 28) are images, `y` (N,) the digits that they were drawn as, and `p` (N, 10) the exact
+    p(digit | image). `bayes_error` is the share of mistakes of the best classifier there can be, measured on
+    draws of its own, with its `standard_error`. It is set by `ambiguity`, the share of the variance that
+    knows nothing of the digit, 0 to 1.
     """
 
     x_train: Images
@@ -76,14 +73,9 @@ class KnownDigits:
         return _are_coin_flips(self.p_test, Thresholds())
 
     def kl_from(self, probabilities: ArrayLike) -> Floats:
-        """How far a model is from the truth on `x_test`: KL(p ‖ q) = Σ p log(p/q) (Kullback, Leibler 1951).
+        """(M,) nats from the truth on `x_test`: KL(p ‖ q) = Σ p log(p/q) (Kullback, Leibler 1951).
 
-        Args:
-            probabilities: (M, 10) q, a model's. Below 2·10⁻¹⁶ they count as that, so that a digit that the
-                model rules out costs 36 nats at most.
-
-        Returns:
-            (M,) nats, 0 where the model says the truth.
+        Below 2·10⁻¹⁶ a model's (M, 10) q count as that: a digit that it rules out costs 36 nats at most.
         """
         crossed = -np.sum(self.p_test * np.log(np.maximum(probabilities, SMALLEST)), axis=1)
         return np.asarray(np.maximum(crossed - self.entropy, 0.0))
@@ -111,15 +103,8 @@ def known_digits(
     to that of a guess. a is found by bracketing (Brent 1973), with the same random numbers for each a; the
     error it comes to is measured with others.
 
-    Args:
-        images: (N, 28, 28) bytes, such as MNIST's.
-        labels: (N,) their digits, 0 to 9.
-        bayes_error: Share of mistakes of the best classifier there can be.
-        components: D. More allow smaller errors, but what is drawn then looks less like digits; with MNIST's,
-            30 allow an error of 1 %.
-        train: Number of images to train on.
-        test: Number of images to judge by, independent of the others.
-        seed: Seed of all draws.
+    Given are (N, 28, 28) bytes, such as MNIST's. More components D allow smaller errors, but what is drawn
+    then looks less like digits; with MNIST's, 30 allow an error of 1 %.
 
     Raises:
         ValueError: A Bayes error that these images cannot have.
@@ -131,28 +116,16 @@ def known_digits(
     y_train, z_train = gaussians.draw(train, [seed, 2])
     y_test, z_test = gaussians.draw(test, [seed, 3])
     return KnownDigits(
-        x_train=gaussians.images(z_train),
-        y_train=y_train,
-        p_train=gaussians.posterior(z_train),
-        x_test=gaussians.images(z_test),
-        y_test=y_test,
-        p_test=gaussians.posterior(z_test),
-        bayes_error=reached,
-        standard_error=standard_error,
-        ambiguity=ambiguity,
+        *(gaussians.images(z_train), y_train, gaussians.posterior(z_train)),
+        *(gaussians.images(z_test), y_test, gaussians.posterior(z_test)),
+        *(reached, standard_error, ambiguity),
     )
 
 
 def coin_flip_scores(truth: ArrayLike, certainty: Certainty) -> tuple[Score, Score]:
-    """Are the coin flips that a method finds true ones, and does it find all of them?
+    """Precision and recall of the rows called `coin flip`, given (N, K) exact p(class | row).
 
-    Args:
-        truth: (N, K) exact p(class | row), as `KnownDigits.p_test`; judged by the threshold of `certainty`.
-        certainty: Of the same N rows.
-
-    Returns:
-        Precision, the share of the rows called `coin flip` that are one, and recall, the share of the true
-        coin flips that are called so. Intervals are Wilson's at 95 % (1927). Of no rows: NaN, from 0 to 1.
+    Intervals are Wilson's at 95 % (1927). Of no rows: NaN, from 0 to 1.
     """
     true = _are_coin_flips(np.asarray(truth), certainty.thresholds)
     called = certainty.verdict == COIN_FLIP
@@ -225,14 +198,9 @@ def _fit(pixels: NDArray[np.uint8], labels: Integers, components: int) -> _Gauss
     z = np.concatenate([(flat[rows] / 255 - center) @ basis for rows in _blocks(len(flat))])
     each = [z[labels == digit] for digit in range(DIGITS)]
     own = np.stack([np.cov(of_digit.T, bias=True).reshape(components, components) for of_digit in each])
-    return _Gaussians(
-        center=center,
-        basis=basis,
-        variances=variances,
-        prior=np.bincount(labels) / len(labels),
-        means=np.stack([of_digit.mean(axis=0) for of_digit in each]),
-        covariances=(1 - REGULARISED) * own + REGULARISED * np.diag(variances),
-    )
+    prior, means = np.bincount(labels) / len(labels), np.stack([of_digit.mean(axis=0) for of_digit in each])
+    covariances = (1 - REGULARISED) * own + REGULARISED * np.diag(variances)
+    return _Gaussians(center, basis, variances, prior, means, covariances)
 
 
 def _bayes_error(gaussians: _Gaussians, seed: Sequence[int]) -> tuple[float, float]:

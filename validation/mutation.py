@@ -14,6 +14,7 @@ import argparse
 import contextlib
 import copy
 import importlib.util
+import io
 import json
 import os
 import pickle
@@ -63,12 +64,9 @@ Forge = Callable[[np.random.Generator], str]
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of file.
+    """A kind of file, which `read` reads and uses, and gives what can be compared by its `repr`.
 
     Attributes:
-        name: In the table.
-        path: The file that is changed.
-        read: Reads and uses it, and gives what can be compared by its `repr`.
         checksum: What guards its content; empty where nothing does.
         forge: Changes a field of it and seals it again; None for files of other programs.
         most: How often it is changed at most, where reading takes long.
@@ -187,53 +185,33 @@ OF_TYPE: Mapping[type, tuple[Any, ...]] = {
 }
 """What cannot stand in the place of a value of each type."""
 
-_BELOW_0 = (-1, -0.5)
 _NAMES = ([], ["a"], ["a"] * 3, ["a", "b", "c\ud800"], ["a", "b", "c\n"], ["a", "b", 3], "abc")
 
 IMPOSSIBLE: Mapping[str, tuple[Any, ...]] = {
+    **dict.fromkeys(("class_names", "label_names", "target_names"), _NAMES),
+    **dict.fromkeys(("cells", "first", "passes", "rows_per_part"), (0, -1)),
+    **dict.fromkeys(("first_row", "size", "plan_from"), (-1,)),
+    **dict.fromkeys(("replicas", "files"), ([],)),
+    **dict.fromkeys(("cost", "spread"), (-1, -0.5)),
+    **{"total": (-1, 2**64), "most": (-1, 2), "file": (-1, 9), "start": (-1, 10**6), "stop": (-1, 0)},
+    **{"sure": (-1, 0.3, 1.5), "coin_flip": (-0.1, 1.0), "unfamiliar_share": (-1, 0, 2)},
+    **{"answer": ("numbers!", ""), "format": (-1, 99, "3"), "learnt": ("nothing", "shift")},
+    **{"precision": ("float8", ""), "nll": ([1, 1],), "rows": (-1, 0.5, 2**70)},
     "temperature": (-1, 0, 1e9, [-1, -2, -1], [None, None, None]),
-    "most": (-1, 2),
     "offsets": ([0.0], [0.0] * 9, [float("inf")] * 3),
-    "replicas": ([],),
-    "rows": (-1, 0.5, 2**70),
-    "class_names": _NAMES,
-    "label_names": _NAMES,
-    "target_names": _NAMES,
-    "learnt": ("nothing", "shift"),
     "values": ({}, {"price": [-1, -1, -1]}),
     "kept": ("xyz", "00", "f" * 32 + "0" * 32),
-    "total": (-1, 2**64),
     "accuracy": ([2, 2, 2], [1, 1], [1, 1, 1, 1], ["one", 1, 1]),
-    "nll": ([1, 1],),
     "thresholds": ({}, {"sure": 0.95}),
-    "sure": (-1, 0.3, 1.5),
-    "coin_flip": (-0.1, 1.0),
-    "unfamiliar_share": (-1, 0, 2),
-    "answer": ("numbers!", ""),
-    "format": (-1, 99, "3"),
     "folder": ("../positions.maps", "/tmp", "..", "positions.maps/"),
     "checksums": ({"../../label": 1}, {"label": 1}),
     "widths": ([], [0], [-4], [3, 2]),
     "late": ([], [0], [1]),
-    "cells": (0, -1),
-    "first": (0, -1),
-    "cost": _BELOW_0,
-    "passes": (0, -1),
     "shares": ([-1.0], [2.0]),
-    "precision": ("float8", ""),
     "quantiles": ([], [1.0], [-1.0] * 11),
-    "spread": _BELOW_0,
     "usual_early": ([[0.0, 0.0]] * 4, [[-1.0, 0.0, 0.0]] * 4),
     "of_variance": ([[0.0] * 3] * 4, [[-1.0, 0.0]] * 4),
     "alike": ([0.0] * 4, [-1.0] * 4),
-    "file": (-1, 9),
-    "start": (-1, 10**6),
-    "stop": (-1, 0),
-    "first_row": (-1,),
-    "size": (-1,),
-    "rows_per_part": (0, -1),
-    "plan_from": (-1,),
-    "files": ([],),
     "frame_index": ("nowhere", [1], {"a": 1}),
 }
 """Values of the right type that fields of these names cannot have."""
@@ -366,31 +344,35 @@ def forge_table(path: Path) -> Forge:
 def _other_column(table: pa.Table, random: np.random.Generator) -> tuple[pa.Table, str]:
     names = [name for name in table.column_names if name in NUMBERS]
     name = names[random.integers(len(names))]
-    at = table.column_names.index(name)
     values = table[name].to_pylist()
     row = int(random.integers(len(values)))
     kind, cell = random.choice(["range", "range", "type", "missing", "length", "left out"]), values[row]
+
+    def with_column(what: str, column: Any = None) -> tuple[pa.Table, str]:
+        new = pa.array(values, table[name].type) if column is None else pa.array(column)
+        return table.set_column(table.column_names.index(name), name, new), what
+
     if kind == "left out" and name in ("probabilities", "mean", "share", "passes", "row"):
         return table.drop_columns([name]), f"{name} left out"
     if kind == "type":
-        return table.set_column(at, name, pa.array([str(each) for each in values])), f"{name} as texts"
+        return with_column(f"{name} as texts", [str(each) for each in values])
     if kind == "missing":
         values[row] = None
-        return table.set_column(at, name, pa.array(values, table[name].type)), f"{name}[{row}] is missing"
+        return with_column(f"{name}[{row}] is missing")
     if kind == "length" and isinstance(cell, list):
         values[row] = cell[:-1]
-        return table.set_column(at, name, pa.array(values, table[name].type)), f"{name}[{row}] is shorter"
+        return with_column(f"{name}[{row}] is shorter")
     boolean = isinstance(cell[0] if isinstance(cell, list) else cell, bool)
     unit = "mean" in table.column_names  # in which any error is possible
     of_name = (-1, np.inf) if unit and name == "mc_error" else NUMBERS[name]
     bad = of_name[random.integers(len(of_name))]
     if boolean or (name == "truth" and not isinstance(cell, int)):
-        return table.set_column(at, name, pa.array([7] * len(values))), f"{name} as whole numbers"
+        return with_column(f"{name} as whole numbers", [7] * len(values))
     if isinstance(cell, list):
         cell[random.integers(len(cell))] = bad
     else:
         values[row] = bad
-    return table.set_column(at, name, pa.array(values, table[name].type)), f"{name}[{row}] with {bad}"
+    return with_column(f"{name}[{row}] with {bad}")
 
 
 def _other_map(table: Path, told: dict[str, Any], random: np.random.Generator) -> str:
@@ -402,12 +384,11 @@ def _other_map(table: Path, told: dict[str, Any], random: np.random.Generator) -
     if kind == "range":
         bad = MAPS[name][random.integers(len(MAPS[name]))]
         found[tuple(random.integers(side) for side in found.shape)] = bad
-    changed = {"range": found, "rows": found[1:], "sides": found[:, :1], "type": found.astype("U9")}[
-        str(kind)
-    ]
-    new = path.with_name(".new.npy")
-    np.save(new, changed)
-    os.replace(new, path)
+    kinds = {"range": found, "rows": found[1:], "sides": found[:, :1], "type": found.astype("U9")}
+    changed = kinds[str(kind)]
+    with io.BytesIO() as new:
+        np.save(new, changed)
+        put(path, new.getvalue())
     told["checksums"][name] = zlib.crc32(path.read_bytes())
     return f"map {name} with other {kind}"
 
@@ -422,16 +403,16 @@ def formats(folder: Path) -> Iterator[Format]:
     plan = howsure.plan(small_network.make(), small_network.rows(64), precision="float32")
     x = small_network.rows(16)
     plan.save(place("plan.json"))
-    yield Format(
-        "plan",
-        place("plan.json"),
-        lambda: _used_plan(place("plan.json"), x),
-        "SHA-256",
-        forge_json(place("plan.json")),
-    )
+    yield _sealed("plan", place("plan.json"), partial(_used_plan, place("plan.json"), x))
     yield from _of_folder(folder / "results", plan, x)
     yield from of_rows(place, random)
     yield from of_pictures(place, random)
+
+
+def _sealed(name: str, path: Path, read: Callable[[], Any]) -> Format:
+    """A file that howsure seals."""
+    forge = forge_table if path.suffix == ".parquet" else forge_json
+    return Format(name, path, read, "SHA-256", forge(path))
 
 
 def placed_in(folder: Path) -> Callable[[str], Path]:
@@ -474,36 +455,30 @@ def _of_results(place: Callable[[str], Path], random: np.random.Generator) -> It
             known = known.with_familiarity([0.2, 0.4, 0.6, 0.8, 1.0])
         known.save(path)
         maps_too = " with its maps" if maps_of(path) else ""
-        yield Format(f"result of {name}{maps_too}", path, _result_of(path), "SHA-256", forge_table(path))
+        yield _sealed(f"result of {name}{maps_too}", path, partial(_used_result, path))
         if maps_too:
             label = path.parent / maps_of(path).folder / "label.npy"  # type: ignore[union-attr]
-            yield Format("map of labels", label, _result_of(path), "CRC-32")
+            yield Format("map of labels", label, partial(_used_result, path), "CRC-32")
         for method in methods:
             path = place(f"{name}-{method}.json")
             howsure.calibrate(result, labelled, method=method).save(path)
             called = f"calibrator of {name}" + (f", {method}" if method else "")
-            yield Format(called, path, _calibrator_of(path, result), "SHA-256", forge_json(path))
+            yield _sealed(called, path, partial(_used_calibrator, path, result))
 
 
-def _result_of(path: Path) -> Callable[[], Any]:
-    def read() -> Any:
-        found = howsure.load(path)
-        said = [str(found), *(str(row) for row in found)]
-        found.to_arrow()
-        settings = [getattr(found, name) for name in (found.names, "kind", "seed", "version")]
-        return said, settings, {each.name: plain(getattr(found, each.name, None)) for each in found.columns}
-
-    return read
+def _used_result(path: Path) -> Any:
+    found = howsure.load(path)
+    said = [str(found), *(str(row) for row in found)]
+    found.to_arrow()
+    settings = [getattr(found, name) for name in (found.names, "kind", "seed", "version")]
+    return said, settings, {each.name: plain(getattr(found, each.name, None)) for each in found.columns}
 
 
-def _calibrator_of(path: Path, result: Any) -> Callable[[], Any]:
-    def read() -> Any:
-        found = read_calibrator(path)
-        changed = found(result)
-        numbers = getattr(changed, changed.first_numbers())
-        return found.in_words(), repr(found), found._plain(), plain(numbers), plain(changed.learnt_from)
-
-    return read
+def _used_calibrator(path: Path, result: Any) -> Any:
+    found = read_calibrator(path)
+    changed = found(result)
+    numbers = getattr(changed, changed.first_numbers())
+    return found.in_words(), repr(found), found._plain(), plain(numbers), plain(changed.learnt_from)
 
 
 def _of_folder(folder: Path, plan: howsure.Plan, x: Any) -> Iterator[Format]:
@@ -524,8 +499,8 @@ def _of_folder(folder: Path, plan: howsure.Plan, x: Any) -> Iterator[Format]:
         about = {each: about_of(out / each.name) for each in said[1]} if said else None
         return said, names, about, missing_in(out), plain(found.probabilities), plain(found.row)
 
-    yield Format("manifest of a folder", manifest, read, "SHA-256", forge_json(manifest))
-    yield Format("part of a folder", part, read, "SHA-256", forge_table(part))
+    yield _sealed("manifest of a folder", manifest, read)
+    yield _sealed("part of a folder", part, read)
     pictures, of_pictures = pixels.folder_of(folder / "pictures", pixels.images(3)), folder / "of_pictures"
     given = (*pixels.GIVEN, "--passes", 8, "--part-rows", 2)
     done("assess", pixels.MODEL, pictures, "--out", of_pictures, *given)
@@ -559,7 +534,7 @@ def of_rows(place: Callable[[str], Path], random: np.random.Generator) -> Iterat
         ("x.npy", "rows in .npy", ""),
         ("x.csv", "rows in .csv", ""),
     ):
-        yield Format(called, place(name), _rows_of(place(name), inputs), checksum)
+        yield Format(called, place(name), partial(_used_rows, place(name), inputs), checksum)
     for name, called in (("y.csv", "labels in .csv"), ("y.npy", "labels in .npy")):
         yield Format(called, place(name), lambda name=name: plain(read_label_file(place(name)).labels))  # type: ignore[misc]
 
@@ -573,7 +548,7 @@ def of_pictures(place: Callable[[str], Path], random: np.random.Generator) -> It
     for ending, checksum in (("png", "CRC-32"), ("jpg", ""), ("tif", ""), ("bmp", "")):
         Image.fromarray(pixels).save(place(f"a.{ending}"))
         path = place(f"a.{ending}")
-        yield Format(f"image in .{ending}", path, _rows_of(path, image), checksum)
+        yield Format(f"image in .{ending}", path, partial(_used_rows, path, image), checksum)
     labels = place("labels.png")
     Image.fromarray(pixels[..., 0] % 3).save(labels)
 
@@ -593,9 +568,8 @@ def of_pictures(place: Callable[[str], Path], random: np.random.Generator) -> It
     for ending, checksum in ((".nii", ""), (".nii.gz", "CRC-32")):
         path = place(f"v{ending}")
         nibabel.save(nibabel.Nifti1Image(random.normal(size=(4, 4, 4)).astype(np.float32), np.eye(4)), path)
-        yield Format(
-            f"volume in {ending}", path, _rows_of(path, [InputSpec("x", (4, 4, 4, 1), "float32")]), checksum
-        )
+        volume = [InputSpec("x", (4, 4, 4, 1), "float32")]
+        yield Format(f"volume in {ending}", path, partial(_used_rows, path, volume), checksum)
 
 
 def _weights(path: Path) -> Format:
@@ -664,12 +638,9 @@ def apart(read: Callable[[], Any]) -> Any:
     return found
 
 
-def _rows_of(path: Path, inputs: list[InputSpec]) -> Callable[[], Any]:
-    def read() -> Any:
-        found = read_rows(path, inputs)
-        return plain(found.x), plain(found.labels), plain(found.ids)
-
-    return read
+def _used_rows(path: Path, inputs: list[InputSpec]) -> Any:
+    found = read_rows(path, inputs)
+    return plain(found.x), plain(found.labels), plain(found.ids)
 
 
 def plain(array: Any) -> Any:

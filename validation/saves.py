@@ -43,9 +43,8 @@ from tests.commands import run
 from validation import small_network
 from validation.mutation import plain
 
-KILLED, AT_A_STEP, LIMIT, FULL, WRITERS = (
-    *("killed", "killed at a step", "limit of bytes", "full disk", "two writers"),
-)
+KILLED, AT_A_STEP, LIMIT = "killed", "killed at a step", "limit of bytes"
+FULL, WRITERS = "full disk", "two writers"
 TRIES = {KILLED: 20, AT_A_STEP: 20, LIMIT: 20, FULL: 20, WRITERS: 10}
 OF_A_COMMAND = {KILLED: 6, AT_A_STEP: 14, LIMIT: 8, FULL: 8, WRITERS: 4}
 OF_A_GRAPH = {KILLED: 2, AT_A_STEP: 6, LIMIT: 3, FULL: 3, WRITERS: 2}
@@ -54,7 +53,7 @@ OF_A_GRAPH = {KILLED: 2, AT_A_STEP: 6, LIMIT: 3, FULL: 3, WRITERS: 2}
 SAVES = 2
 """Of each of two writers, one after the other."""
 
-EARLIER, NEW, PARTS, NEITHER, RAW = (
+EARLIER, NEW, PARTS, NEITHER, RAW = LEFT = (
     *("earlier", "new", "parts", "neither", "another error than howsure's own"),
 )
 
@@ -71,12 +70,9 @@ PAGE = Page("saves")
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of file, or of a folder of them.
+    """A kind of file, or of a folder of them, of which one of two contents is saved to a path.
 
     Attributes:
-        name: Of the file.
-        save: Saves the first or the second of two contents to a path.
-        read: What a path holds, to be compared.
         tries: How often each thing happens to it.
         continued: Whether the second content is the first and more, made part by part: `read` gives what
             there is by row, and saving again makes the rest.
@@ -247,19 +243,17 @@ def _of_graphs() -> Iterator[tuple[str, Kind]]:
         "positions": (torch.nn.Softmax(1),),
     }
     for of, end in ends.items():
-        layer: Any = torch.nn.Linear
-        drop: Any = torch.nn.Dropout
-        if of == "positions":
-            layer, drop = partial(torch.nn.Conv2d, kernel_size=1), torch.nn.Dropout2d
+        of_maps = of == "positions"
+        layer = partial(torch.nn.Conv2d, kernel_size=1) if of_maps else torch.nn.Linear
+        drop = torch.nn.Dropout2d if of_maps else torch.nn.Dropout
         network = torch.nn.Sequential(layer(3, 8), torch.nn.ReLU(), drop(0.5), layer(8, 3), *end).eval()
-        x = random.normal(size=(60, 3, *((8, 8) if of == "positions" else ()))).astype(np.float32)
-        wishes: dict[str, Any] = {"class_axis": 1} if of == "positions" else {"outputs": OUTPUTS[of]}
-        save = partial(_exported, network, x, wishes)
+        x = random.normal(size=(60, 3, *((8, 8) if of_maps else ()))).astype(np.float32)
+        wishes: dict[str, Any] = {"class_axis": 1} if of_maps else {"outputs": OUTPUTS[of]}
+
+        def save(which: int, path: Path, network: Any = network, x: Any = x, wishes: Any = wishes) -> None:
+            howsure.export(network, path, x=x, seed=which, **wishes)
+
         yield f"export: {of}", Kind("m.onnx", save, _files, OF_A_GRAPH)
-
-
-def _exported(network: Any, x: Any, wishes: Mapping[str, Any], which: int, path: Path) -> None:
-    howsure.export(network, path, x=x, seed=which, **wishes)
 
 
 # --- trying ------------------------------------------------------------------------------------------
@@ -308,12 +302,7 @@ def _counting(save: Callable[[], object], folder: Path, steps: mmap.mmap, last: 
 
 
 class Tried:
-    """A kind of file with both contents, made once, and what comes of saving one over the other.
-
-    Args:
-        kind: Of the file.
-        folder: Which is empty.
-    """
+    """A kind of file with both contents, made once in an empty folder, and what comes of saving over one."""
 
     def __init__(self, kind: Kind, folder: Path) -> None:
         self._kind, self._folder = kind, folder
@@ -341,13 +330,7 @@ class Tried:
         return place / self._kind.name
 
     def after(self, happens: str, random: np.random.Generator, disk: Path | None = None) -> str:
-        """What is there after one try.
-
-        Args:
-            happens: To the save.
-            random: Says when.
-            disk: Where the disk is full, else None.
-        """
+        """What is there after something happened to a save, at a random time, on a disk if that is full."""
         kind, path = self._kind, self._place(disk or self._folder)
         save, statuses = partial(kind.save, 1, path), list[int]()
         if happens == KILLED:
@@ -428,19 +411,20 @@ def _mounted(folder: Path) -> Iterator[Path | None]:
 
 def parts(figures: Mapping[str, Mapping[str, Mapping[str, int]]]) -> dict[str, object]:
     """Figures and the table of the page."""
-    left, lines = (EARLIER, NEW, PARTS, NEITHER, RAW), list[list[str]]()
-    total = Counter[str]()
-    for name, by_stop in figures.items():
-        counts: Counter[str] = sum(map(Counter, by_stop.values()), Counter())
-        total += counts
-        tries = [sum(by_stop.get(stop, {}).values()) for stop in TRIES]
-        lines.append([name, *map(str, tries), *(str(counts[each]) for each in left)])
-    stops = [str(sum(int(line[1 + at]) for line in lines)) for at in range(len(TRIES))]
-    lines.append(["all", *stops, *(f"{total[each]:,}" for each in left)])
+    numbers = np.array(
+        [
+            [sum(by_stop.get(stop, {}).values()) for stop in TRIES]
+            + [sum(ways.get(left, 0) for ways in by_stop.values()) for left in LEFT]
+            for by_stop in figures.values()
+        ]
+    )
+    lines = [[name, *each] for name, each in zip(figures, numbers, strict=True)]
+    *stops, earlier, new, parted, neither, raw = numbers.sum(axis=0)
+    lines.append(["all", *stops, *(f"{each:,}" for each in (earlier, new, parted, neither, raw))])
     return {
-        "tries": f"{total.total():,}",
-        "lost": f"{total[NEITHER] + total[RAW]:,}",
-        "stops": table(["what is saved", *TRIES, *left], *lines),
+        "tries": f"{sum(stops):,}",
+        "lost": f"{neither + raw:,}",
+        "stops": table(["what is saved", *TRIES, *LEFT], *lines),
     }
 
 
