@@ -240,18 +240,23 @@ def _type_tests(package: Package) -> int:
     )
 
 
-def _name_a_kind(package: Package) -> int:
-    """Files outside the folders of kinds whose code names a class of one kind."""
-    kinds = package.kinds()
-    return sum(
-        any(
-            (isinstance(node, ast.Name) and node.id in kinds)
-            or (isinstance(node, ast.alias) and node.name in kinds)
-            for node in ast.walk(tree)
-        )
+def know_a_kind(package: Package) -> tuple[list[str], list[str]]:
+    """Files outside `answers/` that import from the folder of one kind: to run, and for type checkers alone.
+
+    A name alone counts for nothing: a class of a kind may have the name of something else. The latter are
+    signatures that say which result a function takes and gives; when it runs, it asks the registry.
+    """
+    running = {each.by for each in package.imports() if OF_A_KIND.match(each.of)}
+    found = {
+        file
         for file, tree in package.trees.items()
-        if not _is_of_a_kind(file)
-    )
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+        for pair in _imported(node)
+        if OF_A_KIND.match(package._file(*pair) or "")
+    }
+    outside = sorted(file for file in found if not _is_of_a_kind(file))
+    return [file for file in outside if file in running], [file for file in outside if file not in running]
 
 
 def _long_signatures(package: Package) -> int:
@@ -274,7 +279,8 @@ ROWS: dict[str, Callable[[Package], object]] = {
     "circles of folders, imports at the top": lambda package: _of_folders(package, lazy=False),
     "circles of folders, with imports in functions": lambda package: _of_folders(package, lazy=True),
     "`isinstance` on a kind outside `answers/`": _type_tests,
-    "files outside `answers/` that name a kind": _name_a_kind,
+    "files outside `answers/` that import from a kind": lambda package: len(know_a_kind(package)[0]),
+    "files that do so for type checkers alone": lambda package: len(know_a_kind(package)[1]),
     f"functions with more than {MOST_PARAMETERS} parameters": _long_signatures,
     "private imports across folders": lambda package: _across(package, lambda each: each.private),
     "imports in functions across folders": lambda package: _across(package, lambda each: each.lazy),

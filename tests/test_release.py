@@ -7,7 +7,17 @@ from pathlib import Path
 import pytest
 
 from release.oldest import floors
-from release.structure import ROOMS, Package, circles, doubled, longest, recorded, room_of, upward
+from release.structure import (
+    ROOMS,
+    Package,
+    circles,
+    doubled,
+    know_a_kind,
+    longest,
+    recorded,
+    room_of,
+    upward,
+)
 from release.wheel import ROOT, blocks, check_contents
 
 FILES = [
@@ -96,6 +106,18 @@ def test_structure_counts_names_of_two_classes_but_for_one_idea_in_both_framewor
     one = "class Graph: ...\n"
     assert not doubled(package(tmp_path, models__keras__graph=one, models__torch__graph=one))
     assert doubled(package(tmp_path, models__other__graph=one))["Graph"][1] == "models/other/graph.py"
+
+
+def test_structure_counts_files_that_import_from_a_kind_and_not_what_has_the_same_name(tmp_path):
+    found = package(
+        tmp_path,
+        answers__numbers__outcome="class Numbers: ...\n",
+        answers__registry="from howsure.answers.numbers.outcome import Numbers\n",
+        models__shapes="Numbers = tuple[int, ...]\n",
+        judge__signatures="if TYPE_CHECKING:\n    from howsure.answers.numbers.outcome import Numbers\n",
+        cli__words="def say():\n    from howsure.answers.numbers.outcome import Numbers\n",
+    )
+    assert know_a_kind(found) == (["cli/words.py"], ["judge/signatures.py"])
 
 
 def test_structure_counts_bodies_without_docstrings(tmp_path):

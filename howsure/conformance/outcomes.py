@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import howsure
 from howsure.answers.registry import answer_of
 from howsure.results.result import Result
 from howsure.sampling.estimate import Sums, sum_up
@@ -214,8 +215,6 @@ def _check_parts(result: Result[Any]) -> None:
 
 def _check_files(result: Result[Any]) -> None:
     """A saved result loads as it was, whoever asks."""
-    import howsure
-
     table = result.to_arrow()
     require(table.num_rows == len(result), "The table has a row for each row", table.num_rows)
     with tempfile.TemporaryDirectory() as folder:

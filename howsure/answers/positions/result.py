@@ -6,12 +6,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from howsure.answers import verdict as verdicts
+from howsure.answers.classes.result import Certainty
 from howsure.answers.positions.columns import COLUMNS, of_counted
 from howsure.answers.positions.regions import Region, regions_of
 from howsure.answers.positions.sentence import DenseRow
@@ -29,9 +30,6 @@ from howsure.results.thresholds import Thresholds
 from howsure.sampling.between import SHOWN, number_interval_of
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import entropy_of
-
-if TYPE_CHECKING:
-    from howsure.answers.classes.result import Certainty
 
 Singles = NDArray[np.floating[Any]]
 
@@ -303,8 +301,6 @@ class DenseCertainty(Result[DenseRow]):
         Raises:
             InputError: There is no such row, or the probabilities of all classes were not kept.
         """
-        from howsure.answers.classes.result import Certainty  # a kind beside this one
-
         at = self._position(row)
         there = np.arange(np.prod(self.positions)) if self.counts is None else np.flatnonzero(self.counts[at])
 
