@@ -178,17 +178,7 @@ def _check_wrapped(door: Opened, ready: Model, rows: Sequence[Array], outcome: O
 
 
 def _check_meant(model: Model, rows: Sequence[Array], batch_size: int, *, told: bool) -> None:
-    """Refuse outputs that are neither classes nor labels, and warn if nothing shows that they are.
-
-    Args:
-        model: The adapted model; the caller did not declare its outputs.
-        rows: Checked rows of each input.
-        batch_size: Rows that run together.
-        told: Whether class names or labels were given, so that the outputs are classes or labels.
-
-    Raises:
-        ModelError: The outputs are something else.
-    """
+    """Refuse outputs that are neither classes nor labels, and warn if nothing shows that they are."""
     info = model.info
     several, at_positions = math.prod(info.output_shape) > 1, len(info.output_shape) > 1
     if info.keeps_loss or told or not several or info.ending not in ("linear", "sigmoid") or info.says:
@@ -230,18 +220,7 @@ def _check_meant(model: Model, rows: Sequence[Array], batch_size: int, *, told: 
 def _check_logits(
     model: Model, rows: Sequence[Array], batch_size: int, outcome: Outcome, declared: str
 ) -> None:
-    """Refuse probabilities that the caller declared logits; warn where values alone leave it open.
-
-    Args:
-        model: The adapted model.
-        rows: Checked rows of each input.
-        batch_size: Rows that run together.
-        outcome: How its outputs are read.
-        declared: `logits` or `label-logits`.
-
-    Raises:
-        ModelError: The model ends in a softmax or in sigmoids, or its numbers add up to 1 in all rows.
-    """
+    """Refuse probabilities that the caller declared logits; warn where values alone leave it open."""
     info, axis = model.info, getattr(outcome, "class_axis", None) or 0
     if info.loss_takes == LOGITS:  # training put a softmax or sigmoid on top of them
         return
@@ -284,14 +263,6 @@ def _check_no_steps(model: Model, rows: Sequence[Array], outcome: Outcome) -> No
 
     Rows that are one step shorter show it, or else the shape of the last layer that multiplies: one for each
     step, or pixel. If none multiplies, a row of nothing but numbers has columns, and no steps.
-
-    Args:
-        model: The adapted model; the caller did not declare that its outputs are labels or numbers.
-        rows: Checked rows of each input.
-        outcome: How its outputs would be read.
-
-    Raises:
-        ModelError: There is one for each step.
     """
     info, some = model.info, [each[:2] for each in cast_rows(rows, model.info.inputs)]
     steps = info.output_shape[0] if info.output_shape else 1

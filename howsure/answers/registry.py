@@ -460,7 +460,14 @@ def outcome_of(info: ModelInfo, request: Request, found: Sequence[str] | None = 
         return _at_positions(request.outcome, request, "these answers")
     names = request.class_names
     if names is not None and info.class_names is not None:
-        _check_order(tuple(map(str, names)), info.class_names)
+        own, given = info.class_names, tuple(map(str, names))
+        if given != own and sorted(given) == sorted(own):  # so every answer would be another
+            raise InputError(
+                "The class names are the model's own in another order",
+                expected=f"{quoted(own)}, the order of its outputs",
+                received=quoted(given),
+                hint="Leave `class_names` out: the model has them",
+            )
     if names is None:
         request = replace(request, class_names=found if info.class_names is None else info.class_names)
     chosen = request.outcome
@@ -489,14 +496,3 @@ def _at_positions(outcome: Outcome, request: Request, in_words: str) -> Outcome:
             received=getattr(request, given[0]),
         )
     return outcome
-
-
-def _check_order(names: tuple[str, ...], own: tuple[str, ...]) -> None:
-    """Raise an `InputError` for a model's own names in another order: every answer would be another."""
-    if names != own and sorted(names) == sorted(own):
-        raise InputError(
-            "The class names are the model's own in another order",
-            expected=f"{quoted(own)}, the order of its outputs",
-            received=quoted(names),
-            hint="Leave `class_names` out: the model has them",
-        )

@@ -4,13 +4,43 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from howsure import tuning
 from howsure.answers import verdict as verdicts
+from howsure.data.ids import ID
+from howsure.displayed import Displayed
 from howsure.words import counted, printable, upper
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AnswerRow(Displayed):
+    """One row of a result, of whatever kind its answers are.
+
+    Attributes:
+        row: Number of the row in the input, from 0.
+        passes: Passes spent on it.
+        kind: Name of one row in sentences, `image` or `row`.
+        method: Name and settings of the method that produced the passes.
+        id: The caller's name for the row, or None.
+        id_name: Name of the column of ids.
+    """
+
+    row: int
+    passes: int
+    kind: str
+    method: Mapping[str, Any] = field(default_factory=dict)
+    id: int | str | None = None
+    id_name: str = ID
+
+    @property
+    def called(self) -> str:
+        """Name of the row in a text: `customer A17` by its id, or without one `row 17`."""
+        return called(self.kind, self.row, self.id, self.id_name)
+
 
 REASON_IN_WORDS = {
     verdicts.WITHIN_PASSES: "most of the doubt is in {every} ({share} is disagreement)",

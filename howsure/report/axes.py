@@ -77,24 +77,17 @@ def number_axis(low: float, high: float) -> TickedAxis:
     least = (high - low) / 5
     magnitude = 10.0 ** math.floor(math.log10(least))
     step = next(s * magnitude for s in (1, 2, 5, 10) if s * magnitude >= least * (1 - 1e-9))
-    power = _power_of(max(abs(low), abs(high)), step)
+    largest, power = max(abs(low), abs(high)), 0
+    if max(step / _SMALLEST, largest) < 1 or min(largest, 10 * step) >= _LARGEST:  # very many digits
+        power = 3 * math.floor(math.log10(largest) / 3 + 1e-9)
     decimals = max(0, power - math.floor(math.log10(step) + 1e-9))
     place = _linear(low, high)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     labels = {n: f"{n * step / 10.0**power:,.{decimals}f}".replace("-", "−") for n in range(first, last + 1)}
     ticks = tuple((place(n * step), label if n else "0") for n, label in labels.items())
-    return TickedAxis(place, ticks, f"Numbers are multiples of 10{_raised(power)}." if power else "")
-
-
-def _power_of(largest: float, step: float) -> int:
-    """0, or the power of ten, a multiple of 3, of ticks that would have very many digits."""
-    if max(step / _SMALLEST, largest) >= 1 and (largest < _LARGEST or step < _LARGEST / 10):
-        return 0
-    return 3 * math.floor(math.log10(largest) / 3 + 1e-9)
-
-
-def _raised(power: int) -> str:
-    return str(power).translate(_SUPERSCRIPT)
+    return TickedAxis(
+        place, ticks, f"Numbers are multiples of 10{str(power).translate(_SUPERSCRIPT)}." if power else ""
+    )
 
 
 def time_axis(low: float, high: float) -> TickedAxis:

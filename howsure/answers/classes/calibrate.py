@@ -168,18 +168,13 @@ class Calibrator(Kept):
 
     def _temperature_in_words(self) -> str:
         temperature = float(self.parameters["temperature"])
-        low, high = self._temperature_interval(temperature)
+        logs = np.log([each["temperature"] for each in self.replicas])  # as a temperature is a factor
+        reach = stdtrit(len(logs) - 1, 0.975) * np.std(logs, ddof=1)
+        low, high = (temperature * np.exp([-reach, reach])).tolist()
         shown = f"(temperature {temperature:.2f}, {low:.2f} to {high:.2f}, where 1 changes nothing)"
         if mistakes_of(self.before) < LEAST_MISTAKES:
             return f"These rows cannot say how far to change the model's percentages {shown}."
         return temperature_in_words(low, high, shown)
-
-    def _temperature_interval(self, temperature: float) -> tuple[float, float]:
-        """95 % ends, by the spread of its logarithm over replicas: a temperature is a factor."""
-        logs = np.log([each["temperature"] for each in self.replicas])
-        reach = stdtrit(len(logs) - 1, 0.975) * np.std(logs, ddof=1)
-        low, high = temperature * np.exp([-reach, reach])
-        return float(low), float(high)
 
     def __repr__(self) -> str:
         made_from = f"{self.rows:,} rows, {len(self.class_names)} classes"

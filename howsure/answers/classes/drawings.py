@@ -171,7 +171,10 @@ def draw_curve(curve: RiskCoverage, sure: int) -> RiskDrawing:
     # The first few rows alone would set the scale: one wrong answer among them is a risk of a half.
     top = float(max(risk[coverage >= min(0.1, coverage[-1])].max(), risk[-1]))
     end = int(np.searchsorted(curve.kept, sure))
-    begin = _first_share_shown(curve, float(coverage[end]))
+    # Nearly all mistakes may be among the last rows; all the rows it is not sure of are shown.
+    rises = coverage[np.flatnonzero(risk > 0.1 * risk[-1])]
+    first = min(float(rises[0]), float(coverage[end])) if len(rises) else 0.0
+    begin = next((begin for begin in (0.9, 0.8, 0.5) if begin < first), 0.0)
     note = f"The horizontal axis begins at {100 * begin:.0f}\u00a0%." if begin else ""
     across, up = share_axis(begin, 1.0, note), share_axis(0.0, 1.1 * top if top else 0.05)
     visible = np.flatnonzero(coverage >= begin)
@@ -186,13 +189,6 @@ def draw_curve(curve: RiskCoverage, sure: int) -> RiskDrawing:
         curve=curve,
         table=_risk_table(curve),
     )
-
-
-def _first_share_shown(curve: RiskCoverage, sure: float) -> float:
-    """0, or a later share where nearly all mistakes are among the last rows, but before `sure`."""
-    rises = curve.coverage[np.flatnonzero(curve.risk > 0.1 * curve.risk[-1])]
-    first = min(float(rises[0]), sure) if len(rises) else 0.0
-    return next((begin for begin in (0.9, 0.8, 0.5) if begin < first), 0.0)
 
 
 def _risk_table(curve: RiskCoverage) -> tuple[tuple[float, float, Proportion], ...]:

@@ -2,44 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from howsure.answers import verdict as verdicts
 from howsure.answers.sentences import (
-    called,
+    AnswerRow,
     explained,
     percent,
     reason_in_words,
     usual_price,
     words_of,
 )
-from howsure.data.ids import ID
-from howsure.displayed import Displayed
 from howsure.sampling import between
 from howsure.sampling.outcome import Floats
 
 
 @dataclass(frozen=True)
-class Row(Displayed):
+class Row(AnswerRow):
     """One row of a `Certainty`; printed, it says the answer, how sure it is, and why.
 
     An attribute that has the name of a column of `Certainty` holds that column's value for this row: a
     number, a text or None, or an array if the column has several values for a row. NaN means unknown.
-
-    Attributes:
-        kind: Name of one row in sentences, `image` or `row`.
-        method: Name and settings of the method that produced the passes.
-        id: The caller's name for the row, or None.
-        id_name: Name of the column of ids.
     """
 
     in_notebooks: ClassVar[str] = "howsure.answers.classes.notebook:of_row"
 
-    row: int
     label: int
     runner_up: int
     label_name: str
@@ -56,24 +46,14 @@ class Row(Displayed):
     disagreement_error: float
     verdict: str
     settled: bool
-    passes: int
     passes_to_settle: int
     reason: str | None
-    kind: str
     truth: int | None
     familiarity: float | None = None
-    method: Mapping[str, Any] = field(default_factory=dict)
-    id: int | str | None = None
-    id_name: str = ID
     spread: Floats | None = None
     spread_error: Floats | None = None
     quantiles: Floats | None = None
     quantiles_error: Floats | None = None
-
-    @property
-    def called(self) -> str:
-        """Name of the row in a text: `customer A17` by its id, or without one `row 17`."""
-        return called(self.kind, self.row, self.id, self.id_name)
 
     def interval(self, level: float = between.SHOWN) -> tuple[float, float]:
         """The interval of networks' probabilities of `label`, as `Certainty.interval`."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from howsure.answers import verdict as verdicts
-from howsure.answers.sentences import called, compared, explained, percent, reason_in_words, usual_price
-from howsure.data.ids import ID
-from howsure.displayed import Displayed
+from howsure.answers.sentences import AnswerRow, compared, explained, percent, reason_in_words, usual_price
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.words import listed
 
@@ -24,7 +21,7 @@ MOST_NAMED = 8
 
 
 @dataclass(frozen=True, eq=False)
-class MultilabelRow(Displayed):
+class MultilabelRow(AnswerRow):
     """One row of a `MultilabelCertainty`; printed, it says which labels hold and which are undecided.
 
     An attribute that has the name of a column of `MultilabelCertainty` holds that column's value for this
@@ -32,15 +29,10 @@ class MultilabelRow(Displayed):
 
     Attributes:
         label_names: K names.
-        kind: Name of one row in sentences, `image` or `row`.
-        method: Name and settings of the method that produced the passes.
-        id: The caller's name for the row, or None.
-        id_name: Name of the column of ids.
     """
 
     in_notebooks: ClassVar[str] = "howsure.answers.labels.notebook:of_row"
 
-    row: int
     label_names: tuple[str, ...]
     yes: Booleans
     probabilities: Floats
@@ -55,21 +47,11 @@ class MultilabelRow(Displayed):
     disagreement_error: Floats
     verdict: NDArray[np.str_]
     settled: Booleans
-    passes: int
     passes_to_settle: Integers
     reason: NDArray[np.object_]
-    kind: str
     truth: Booleans | None
-    method: Mapping[str, Any] = field(default_factory=dict)
-    id: int | str | None = None
-    id_name: str = ID
     spread: Floats | None = None
     spread_error: Floats | None = None
-
-    @property
-    def called(self) -> str:
-        """As of a `howsure.Row`."""
-        return called(self.kind, self.row, self.id, self.id_name)
 
     def __str__(self) -> str:
         return sentences_of(self)
@@ -140,22 +122,15 @@ def _named(row: MultilabelRow, members: list[int]) -> list[str]:
 
 
 def _reason(row: MultilabelRow, members: list[int]) -> str:
-    """The reason that some labels share, in words; empty if they have none."""
+    """The reason that some labels share, with the share of the doubt nearest to a half; empty without one."""
+    about, of = ("at least", min) if row.reason[members[0]] == verdicts.DISAGREEMENT else ("at most", max)
+    nearest = of(members, key=lambda k: float(row.disagreement[k]))
+    share = percent(float(row.disagreement[nearest]), float(row.disagreement_error[nearest]))
     return reason_in_words(
         row.reason[members[0]],
         row.method,
-        share=_share_of_several(row, members),
+        share=share if len(members) == 1 else compared(about, share),
         passes=row.passes,
         passes_to_settle=int(row.passes_to_settle[members].max()),
         kind=row.kind,
     )
-
-
-def _share_of_several(row: MultilabelRow, members: list[int]) -> str:
-    """The share of the doubt nearest to a half: `at most 12 ± 1 %`, or `at least 61 ± 2 %`."""
-    if row.reason[members[0]] == verdicts.DISAGREEMENT:
-        about, nearest = "at least", min(members, key=lambda k: float(row.disagreement[k]))
-    else:
-        about, nearest = "at most", max(members, key=lambda k: float(row.disagreement[k]))
-    share = percent(float(row.disagreement[nearest]), float(row.disagreement_error[nearest]))
-    return share if len(members) == 1 else compared(about, share)

@@ -70,7 +70,10 @@ def read(table: Table, asked: FileColumns, source: Path) -> RegressionCertainty:
         _check_std(table, stds.get(target), means[target], source)
     names = asked.class_names if targets == [""] else targets
     exported = any(name.split(".")[0] == "mc_error" for name in table.names)  # which nothing else writes
-    identity = _identity(table, asked, exported)
+    _, identity, _ = asked.roles.of(table, None)
+    own = [name for name in table.names if RegressionCertainty.can_call(before_no_formula(name))]
+    if exported and identity is None and len(own) == 1:
+        identity = table.names.index(own[0])
     called = called_in(table, identity)
     ids, id_name = called.ids, before_no_formula(called.id_name)
     if exported and ids is not None and ids.dtype.kind == "O":
@@ -156,15 +159,6 @@ def _check_options(asked: FileColumns) -> None:
             expected="no such option",
             hint="`result.above(3.0)` asks whether each number is above 3; the answer has a verdict",
         )
-
-
-def _identity(table: Table, asked: FileColumns, exported: bool) -> int | None:
-    """Number of the column of ids, or None."""
-    _, identity, _ = asked.roles.of(table, None)
-    own = [name for name in table.names if RegressionCertainty.can_call(before_no_formula(name))]
-    if exported and identity is None and len(own) == 1:
-        return table.names.index(own[0])
-    return identity
 
 
 def _truth(table: Table, asked: FileColumns, targets: list[str]) -> Any:

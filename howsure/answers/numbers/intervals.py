@@ -68,7 +68,12 @@ class PredictionIntervals:
                 or groups that were not among the labelled rows.
         """
         check_kind(result, NUMBERS, self.target_names)
-        scale = self._scale_of(result)
+        if self.by_std and np.isnan(result.std).any():
+            raise InputError(
+                "The `std` of these rows is unknown, and the intervals are scaled by it",
+                expected="rows of the same method, calibrated alike, as the labelled ones",
+            )
+        scale = result.std if self.by_std else np.ones_like(result.mean)
         reach = np.empty_like(result.mean)
         if self.by_group != (by is not None):
             raise InputError(
@@ -88,16 +93,6 @@ class PredictionIntervals:
             # A number that was at the threshold stays in its interval, whatever rounding does.
             reach[members] = np.array(self.threshold[name]) * scale[members] * (1 + TOLERANCE)
         return np.stack([result.mean - reach, result.mean + reach], axis=-1)
-
-    def _scale_of(self, result: RegressionCertainty) -> Floats:
-        if not self.by_std:
-            return np.ones_like(result.mean)
-        if np.isnan(result.std).any():
-            raise InputError(
-                "The `std` of these rows is unknown, and the intervals are scaled by it",
-                expected="rows of the same method, calibrated alike, as the labelled ones",
-            )
-        return result.std
 
     def __str__(self) -> str:
         one = len(self.target_names) == 1

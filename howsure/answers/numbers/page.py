@@ -125,17 +125,32 @@ _PICTURES = 400_000
 
 
 @dataclass(frozen=True)
-class Target:
-    """One target on the page.
+class TargetLine:
+    """One target in the table of all.
 
     Attributes:
         name: Name of the target.
-        id: Part of anchors; empty if there is one target.
         half: Half of the median width of the intervals of answers, in words; a dash where unknown.
         spread: Median standard deviation between networks; a dash where unknown.
         share: Median share of it in the variance; None if unknown.
         levels: How many true answers lie in their intervals, level by level; empty if unknown.
         verdict: Whether these are too narrow or wider than they need be; empty if chance may be all.
+    """
+
+    name: str
+    half: str
+    spread: str
+    share: float | None
+    levels: tuple[LevelCoverage, ...]
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Target(TargetLine):
+    """One target with its figures.
+
+    Attributes:
+        id: Part of anchors; empty if there is one target.
         by_prediction: Intervals in order of the prediction.
         by_width: In order of their width; None if no row has an interval.
         along: Along a time or feature; None without one.
@@ -146,13 +161,7 @@ class Target:
         unknown: Rows whose noise is unknown, if that of others is known.
     """
 
-    name: str
     id: str
-    half: str
-    spread: str
-    share: float | None
-    levels: tuple[LevelCoverage, ...]
-    verdict: str
     by_prediction: Intervals
     by_width: Intervals | None
     along: Intervals | None
@@ -205,7 +214,9 @@ def page(result: RegressionCertainty, asked: PageOptions) -> str:
             context["not_listed"] = len(names) - len(context["table"])
             sections["targets"] = "Number by number"
             if len(result) > 1:
-                sections |= {f"target{each.id}": _heading(each.name) for each in targets}
+                for each in targets:  # a number alone is no heading
+                    name = f"Number {each.name}" if each.name.isdecimal() else each.name
+                    sections[f"target{each.id}"] = name
         elif len(result) > 1:
             sections["intervals"] = (
                 f"Where answers and {words['between']} lie"
@@ -224,11 +235,6 @@ def page(result: RegressionCertainty, asked: PageOptions) -> str:
             details["passes"] = "Passes and their error"
     details["reading"] = "How to read this page"
     return whole("numbers/page.html.j2", result, asked, sections, details, **context)
-
-
-def _heading(name: str) -> str:
-    """Name of a target as a heading: a number alone would be none."""
-    return f"Number {name}" if name.isdecimal() else name
 
 
 def brief(result: RegressionCertainty, asked: PageOptions) -> list[Point]:
@@ -310,18 +316,6 @@ def target_of(result: RegressionCertainty, k: int, along: Along | None) -> Targe
         residuals=None if checked is None else draw_residuals(checked),
         unknown=len(one) - len(known) if len(known) else 0,
     )
-
-
-@dataclass(frozen=True)
-class TargetLine:
-    """One target in the table of all; attributes as of a `Target`."""
-
-    name: str
-    half: str
-    spread: str
-    share: float | None
-    levels: tuple[LevelCoverage, ...]
-    verdict: str
 
 
 def _line(result: RegressionCertainty, k: int) -> TargetLine:

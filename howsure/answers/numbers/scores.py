@@ -14,7 +14,6 @@ With e = y − mean, z = e / std, and Φ and φ the normal distribution function
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -201,7 +200,11 @@ def of_target(
     if ranked_by != "nothing":
         found |= of_ranking(scale[:, k], np.abs(error))
     if outside is not None:
-        found |= _of_outside(result, outside, k)
+        one, other = result.std[:, k], outside.std[:, k]
+        if not (np.isnan(one).any() or np.isnan(other).any()):
+            found |= dict(zip(OUTSIDE[:2], told_apart(-one, -other), strict=True))
+        if result.spread is not None and outside.spread is not None:
+            found[OUTSIDE[2]] = told_apart(-result.spread[:, k], -outside.spread[:, k])[0]
     return found
 
 
@@ -408,14 +411,3 @@ def of_ranking(scale: Floats, error: Floats) -> dict[str, Measured]:
         "ause": share(area - least, parts - of_least, 0.0, np.inf),
         "aurg": share(usual - area, of_usual - parts, -np.inf, 1.0),
     }
-
-
-def _of_outside(result: RegressionCertainty, outside: RegressionCertainty, k: int) -> Mapping[str, Measured]:
-    """How well the width of a row tells rows from outside: by `std`, and by the spread between networks."""
-    found: dict[str, Measured] = {}
-    one, other = result.std[:, k], outside.std[:, k]
-    if not (np.isnan(one).any() or np.isnan(other).any()):
-        found |= dict(zip(OUTSIDE[:2], told_apart(-one, -other), strict=True))
-    if result.spread is not None and outside.spread is not None:
-        found[OUTSIDE[2]] = told_apart(-result.spread[:, k], -outside.spread[:, k])[0]
-    return found

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from scipy.special import ndtri
@@ -19,8 +18,8 @@ from howsure.answers.numbers.doubt import (
     target_share,
 )
 from howsure.answers.sentences import (
+    AnswerRow,
     at_most,
-    called,
     explained,
     more_of,
     passes_needed,
@@ -28,9 +27,7 @@ from howsure.answers.sentences import (
     price_in_words,
     words_of,
 )
-from howsure.data.ids import ID
 from howsure.digits import Written, significant, written
-from howsure.displayed import Displayed
 from howsure.sampling import between
 from howsure.sampling.outcome import Floats
 from howsure.words import upper
@@ -48,7 +45,7 @@ FEW_TARGETS = 5
 
 
 @dataclass(frozen=True)
-class NumbersRow(Displayed):
+class NumbersRow(AnswerRow):
     """One row of a `RegressionCertainty`; printed, it says how far answers may lie from its numbers, and why.
 
     An attribute that has the name of a column of `RegressionCertainty` holds its values for this row.
@@ -57,38 +54,23 @@ class NumbersRow(Displayed):
         target_names: K names.
         unfamiliar_share: The row is unfamiliar if its familiarity is at most this.
         noise_from: Source of `noise`, in words; None if it is unknown.
-        kind: Name of one row in sentences, `image` or `row`.
-        method: Name and settings of the method that produced the passes.
-        id: The caller's name for the row, or None.
-        id_name: Name of the column of ids.
     """
 
     in_notebooks: ClassVar[str] = "howsure.answers.numbers.notebook:of_row"
 
-    row: int
     target_names: tuple[str, ...]
     mean: Floats
     mc_error: Floats
     noise: Floats
     std: Floats
-    passes: int
-    kind: str
     truth: Floats | None
     familiarity: float | None = None
     unfamiliar_share: float = 0.01
     noise_from: str | None = None
-    method: Mapping[str, Any] = field(default_factory=dict)
-    id: int | str | None = None
-    id_name: str = ID
     spread: Floats | None = None
     spread_error: Floats | None = None
     quantiles: Floats | None = None
     quantiles_error: Floats | None = None
-
-    @property
-    def called(self) -> str:
-        """Name of the row in a text: `customer A17` by its id, or without one `row 17`."""
-        return called(self.kind, self.row, self.id, self.id_name)
 
     def credible_interval(self, level: float = between.SHOWN) -> Floats:
         """(K, 2) interval of the networks; NaN where unknown."""

@@ -346,11 +346,7 @@ def losses_in(
 
 
 def _least(result: DenseCertainty, labels: Any) -> tuple[Floats, Losses]:
-    """θ = (β) of least NLL, and the losses there.
-
-    Raises:
-        InputError: There is none: no label is wrong, or the probabilities say nothing of the truth.
-    """
+    """θ = (β) of least NLL, and the losses there."""
 
     def at(theta: Floats) -> Losses:
         return losses_in(result, labels, lambda row: theta)

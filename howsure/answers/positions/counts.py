@@ -120,7 +120,8 @@ def counted_of(result: DenseCertainty, truths: Truths) -> Counts:
     both, there, taken = np.zeros((3, rows, classes))
     bins, digest = np.zeros((rows, BINS, 3)), np.zeros(rows, dtype=np.int64)
     for at, truth in enumerate(truths()):
-        digest[at] = _digest_of(truth)
+        found = hashlib.blake2b(truth.astype(np.int16).tobytes(), digest_size=8).digest()
+        digest[at] = int.from_bytes(found, "little", signed=True)
         counts = truth >= 0
         true, label, top = truth[counts], _of(result.label, at)[counts], _of(result.probability, at)[counts]
         hit = label == true
@@ -226,8 +227,3 @@ def doubt_bin(probability: Floats) -> Integers:
 def _of(maps: Any, at: int) -> Any:
     """(P,) one row of maps."""
     return np.asarray(maps[at]).reshape(-1)
-
-
-def _digest_of(truth: Integers) -> int:
-    digest = hashlib.blake2b(truth.astype(np.int16).tobytes(), digest_size=8).digest()
-    return int.from_bytes(digest, "little", signed=True)

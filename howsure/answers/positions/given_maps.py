@@ -117,11 +117,7 @@ def of_maps(
 
 
 def _rows_of(given: Any, axis: int, are_passes: bool) -> _Rows:
-    """The rows of an array, or of a list of arrays or of paths.
-
-    Raises:
-        InputError: Something else.
-    """
+    """The rows of an array, or of a list of arrays or of paths."""
     given = _opened(given)
     one_by_one = isinstance(given, (list, tuple)) and not all(isinstance(e, (list, tuple)) for e in given)
     if not one_by_one:
@@ -147,11 +143,7 @@ def _array(given: Any, called: str) -> Any:
 
 
 def _place(shape: tuple[int, ...], axis: int, are_passes: bool, received: str) -> int:
-    """The axis of the classes in one pass over a row, from that counted with the axis of the rows.
-
-    Raises:
-        InputError: Too few or too many axes, an empty one, or no such axis.
-    """
+    """The axis of the classes in one pass over a row, from that counted with the axis of the rows."""
     if not 2 <= len(shape) <= MOST_AXES + 1 or not min(shape):
         called, form = ("passes", "(passes, rows, …)") if are_passes else ("probabilities", "(rows, …)")
         raise InputError(

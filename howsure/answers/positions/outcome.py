@@ -345,12 +345,7 @@ class Positions(OneOfClasses):
 
 
 def _place_of_label(info: ModelInfo, names: Sequence[str], of_label: str | int | None) -> int:
-    """The place of the label whose map is wanted.
-
-    Raises:
-        InputError: There is no such label.
-        ModelError: There are several, and none was chosen.
-    """
+    """The place of the label whose map is wanted."""
     if of_label is None and len(names) == 1:
         return 0
     if of_label is None:
@@ -384,12 +379,7 @@ def _has_positions_of(info: ModelInfo, given: tuple[int | None, ...]) -> bool:
 
 
 def _class_axis(info: ModelInfo, request: Request) -> int:
-    """Axis of the classes in the output of one row: declared, known of the model, or as its framework has it.
-
-    Raises:
-        InputError: No such axis.
-        ModelError: It could be either of two, or there is none.
-    """
+    """Axis of the classes in the output of a row: declared, known of the model, or as its framework has."""
     shape, axes = info.output_shape, len(info.output_shape)
     if request.class_axis is not None:
         axis = request.class_axis

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from howsure.answers.positions.regions import Region
-from howsure.answers.sentences import called, explained, usual_price, words_of
-from howsure.data.ids import ID
-from howsure.displayed import Displayed
+from howsure.answers.sentences import AnswerRow, explained, usual_price, words_of
 from howsure.sampling.outcome import Floats
 from howsure.words import counted
 
@@ -23,11 +20,10 @@ LEAST_TOLD = 0.005
 
 
 @dataclass(frozen=True)
-class DenseRow(Displayed):
+class DenseRow(AnswerRow):
     """One row of a `DenseCertainty`; printed, it says the shares of its classes and how sure they are.
 
     Attributes:
-        row: Number of the row in the input, from 0.
         share: (K,) share of its positions that have each class, mean over networks.
         share_error: (K,) standard error of `share`.
         share_interval: (K, 2) interval of nine in ten networks; NaN if unknown.
@@ -37,18 +33,12 @@ class DenseRow(Displayed):
         doubt: How doubtful it is, 0 to 1: mean of 1 − probability, each class found alike.
         mc_error: Mean over its positions of the standard error of the top probability; NaN where unknown.
         regions: Connected coin flips, largest first.
-        passes: Passes spent on it.
         class_names: K names.
         position_name: Name of a position: `pixel`.
-        kind: Name of one row in sentences, `image` or `row`.
-        method: Name and settings of the method that produced the passes.
-        id: The caller's name for the row, or None.
-        id_name: Name of the column of ids.
     """
 
     in_notebooks: ClassVar[str] = "howsure.answers.positions.notebook:of_row"
 
-    row: int
     share: Floats
     share_error: Floats
     share_interval: Floats
@@ -58,18 +48,8 @@ class DenseRow(Displayed):
     doubt: float
     mc_error: float
     regions: tuple[Region, ...]
-    passes: int
     class_names: tuple[str, ...]
     position_name: str
-    kind: str
-    method: Mapping[str, Any] = field(default_factory=dict)
-    id: int | str | None = None
-    id_name: str = ID
-
-    @property
-    def called(self) -> str:
-        """Name of the row in a text: `scan A17` by its id, or without one `image 17`."""
-        return called(self.kind, self.row, self.id, self.id_name)
 
     def __str__(self) -> str:
         return sentence_of(self)

@@ -86,7 +86,14 @@ def _fitting(array: NDArray[Any], positions: tuple[int, ...]) -> tuple[bool, Sho
     axes, shape = len(positions), array.shape
     if axes == 1 and _are_words(array):
         words = ShownWords(array)
-        _check_lengths(words, len(array), positions[0])
+        for at in range(len(array)):
+            if len(words.of(at)) > positions[0]:
+                raise InputError(
+                    f"Row {at} has more words than the result has positions",
+                    expected=f"at most {positions[0]} words",
+                    received=len(words.of(at)),
+                    hint="Give the words that the model was given: `rows` with those cut off left out",
+                )
         return True, words
     if array.dtype.kind not in "buif" or 0 in shape[1:] or len(shape) not in (axes + 1, axes + 2):
         return None
@@ -101,14 +108,3 @@ def _are_words(array: NDArray[Any]) -> bool:
     if array.dtype.kind in "OUT":
         return array.ndim <= 2
     return array.dtype.kind in "iu" and array.ndim == 2 and array.shape[1] <= MOST_WORDS
-
-
-def _check_lengths(words: ShownWords, rows: int, positions: int) -> None:
-    for at in range(rows):
-        if len(words.of(at)) > positions:
-            raise InputError(
-                f"Row {at} has more words than the result has positions",
-                expected=f"at most {positions} words",
-                received=len(words.of(at)),
-                hint="Give the words that the model was given: `rows` with those cut off left out",
-            )

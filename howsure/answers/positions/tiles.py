@@ -180,7 +180,12 @@ def _cut(x: Any, request: Request) -> tuple[Tiling, list[Area]]:
     axes, tile = _axes_and_tile(x.shape[1:], request.tile, request.class_axis)
     whole = tuple(x.shape[1 + axis] for axis in axes)
     tile = tuple(min(sides) for sides in zip(tile, whole, strict=True))
-    tiling = Tiling(whole, tile, _checked_overlap(request.overlap, tile))
+    overlap = min(tile) // 4 // 2 * 2 if request.overlap is None else request.overlap
+    if overlap >= min(tile):
+        raise InputError(
+            "`overlap` leaves nothing of a tile", expected=f"less than {min(tile)}", received=overlap
+        )
+    tiling = Tiling(whole, tile, overlap)
     return tiling, [_with_channels(area, axes, x.ndim - 1) for area, _, _ in tiling.tiles]
 
 
@@ -266,17 +271,6 @@ def _axes_and_tile(
         first = class_axis in (1, -len(shape))
     channels = 0 if first else len(shape) - 1
     return tuple(np.delete(np.arange(len(shape)), channels).tolist()), sides
-
-
-def _checked_overlap(overlap: int | None, tile: tuple[int, ...]) -> int:
-    """The overlap, or a quarter of the tile."""
-    if overlap is None:
-        return min(tile) // 4 // 2 * 2
-    if overlap >= min(tile):
-        raise InputError(
-            "`overlap` leaves nothing of a tile", expected=f"less than {min(tile)}", received=overlap
-        )
-    return overlap
 
 
 def _with_channels(area: Area, axes: tuple[int, ...], ndim: int) -> Area:
