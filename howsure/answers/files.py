@@ -73,7 +73,6 @@ def parts_of(path: str | os.PathLike[str]) -> Iterator[Any]:
 
 
 def _parts(folder: Path) -> list[Path]:
-    """The parts of a folder, in the order of the rows."""
     found: list[Path] = imported("howsure.scale.there:present")(folder)
     return found
 

@@ -342,7 +342,6 @@ def _looked_at(
 
 
 def _check_values(info: ModelInfo, values: Floats, given: Floats | None) -> None:
-    """Raise where the outputs are the rows themselves, or all of length 1."""
     if given is not None and given.shape == values.shape and values.size >= ENOUGH:
         missed = float(((values - given) ** 2).sum()) / max(float(((given - given.mean()) ** 2).sum()), 1e-30)
         if missed < REBUILT:

@@ -106,7 +106,6 @@ NONE = "There were no {}s to assess."
 
 
 def _in_order(result: Any, count: int | None) -> Lines:
-    """The first rows as they print."""
     kind, id_name = kind_of(result), id_name_of(result)
     lines = []
     for position in range(len(result) if count is None else min(count, len(result))):

@@ -204,7 +204,6 @@ class OfProbabilities(Result[OneRow]):
 
     @property
     def _distributions(self) -> Floats:
-        """(N, K) probabilities of the classes, or (N, K, 2) those of no and yes for each label."""
         return self.probabilities
 
     @property

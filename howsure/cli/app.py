@@ -101,7 +101,6 @@ def main() -> None:
 
 
 def _here() -> bool:
-    """Whether the current folder exists."""
     try:
         return bool(os.getcwd())
     except FileNotFoundError:

@@ -322,7 +322,6 @@ class _Run:
 
 
 def _say_lines(what: str, lines: Sequence[str]) -> None:
-    """Print what the lines are, and below it the lines, also with --quiet; nothing where there are none."""
     for line in (what, *(f"  {line}" for line in lines)) if lines else ():
         say(Console(stderr=True), line)
 
@@ -421,7 +420,6 @@ def _say_faults(job: FolderJob) -> None:
 
 
 def _told(shown: Report, check: Callable[[], None]) -> Callable[[int, int], None]:
-    """A progress function that shows rows per second and the time left."""
     first: tuple[float, int] | None = None
 
     def tell(done: int, total: int) -> None:

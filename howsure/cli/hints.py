@@ -144,7 +144,6 @@ def _said(found: re.Match[str]) -> str:
 
 
 def _argument(given: str) -> str:
-    """An argument of a function, as its command takes it."""
     place, said = re.match(r"\w*", given), _PYTHON.sub(_said, given)
     known = "" if place is None or "=" in given else PLACES.get(place[0], "")
     return f"{known} {said}" if said.startswith("--") and known else known or said

@@ -230,7 +230,6 @@ def _in_words(settings: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
 
 
 def _setting(value: Any) -> str:
-    """A setting as text; of another method, its name."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):

@@ -26,7 +26,6 @@ from howsure.shifts import STANDARD
 
 
 def _truth(labels: Any, rows: int, probe: Certainty) -> Integers:
-    """(N,) true classes, or an `InputError`, also where labels seem to be counted from 1."""
     truth = check_labels(labels, rows, len(probe.class_names), probe.class_names)
     if np.size(labels) == len(truth):
         seen = slice(len(probe))
@@ -56,7 +55,6 @@ def _aligned(name: str, result: Certainty, first: str, baseline: Certainty) -> C
 
 
 def _alone(p: Floats, truth: Integers, rows: Integers) -> tuple[Floats, Floats]:
-    """NLL and mistakes of one network; see `howsure.compare.members.Alone`."""
     wrong = p.argmax(axis=1) != truth[rows]
     return -np.log(np.maximum(p[np.arange(len(rows)), truth[rows]], SMALLEST)), wrong.astype(np.float64)
 

@@ -203,7 +203,6 @@ def _reasons(certainty: Certainty, kind: str, outcome: str) -> list[ReasonCount]
 
 
 def _passes(certainty: Certainty) -> dict[str, Any]:
-    """Passes per row and, for the label's probability, the half-width 1.96 · mc_error of its interval."""
     margin = 1.96 * np.take_along_axis(certainty.mc_error, certainty.label[:, None], axis=1)[:, 0]
     margin = np.minimum(margin, 1.0)  # no probability is farther off
     known = margin[np.isfinite(margin)]

@@ -49,7 +49,6 @@ def _answer(row: MultilabelRow, k: int) -> tuple[MultilabelRow, str, str | None]
 
 
 def _holding(row: MultilabelRow) -> str | None:
-    """The names of the labels that hold; None if that is not known."""
     if row.truth is None:
         return None
     held = [f"'{name}'" for name, holds in zip(row.label_names, row.truth, strict=True) if holds]

@@ -116,7 +116,6 @@ def _in_groups(row: MultilabelRow, order: list[int]) -> list[str]:
 
 
 def _named(row: MultilabelRow, members: list[int]) -> list[str]:
-    """Names of some labels; if there are many, the last text counts the others."""
     named = [f"'{row.label_names[k]}'" for k in members[:MOST_NAMED]]
     return [*named, f"{len(members) - MOST_NAMED} more"] if len(members) > MOST_NAMED else named
 

@@ -152,7 +152,6 @@ class RegressionCalibrator(Kept):
         )
 
     def _held_in_words(self, name: str) -> str:
-        """Coverage of the intervals of one target, in rows that it had not learnt from."""
         before, after = (of.of_target[name].coverage for of in (self.before, self.after))
         assert after is not None  # std is known now
         now = "" if before is None else f" before and {rate(after.value)} now"
@@ -500,7 +499,6 @@ def _warnings_of(
 
 
 def _is_off(scores: TargetScores) -> bool:
-    """Whether quantiles are off by more than chance explains."""
     return scores.miscalibration is not None and scores.miscalibration.low > 0
 
 

@@ -50,7 +50,6 @@ CrossFitted = tuple[list[RegressionCertainty], list[RegressionCertainty], list[M
 def _scored(
     result: RegressionCertainty, truth: Floats, seed: int, through: Mapping[str, Through] | None = None
 ) -> Compared:
-    """Scores of N ≥ 2 rows with true numbers (N, K)."""
     del seed  # nothing is drawn
     check_enough(truth)
     mean, std, unit = result.mean, result.std, _units(truth)
@@ -201,7 +200,6 @@ def _aligned(
 
 
 def _alone(values: Floats, truth: Floats, rows: Integers) -> tuple[Floats, Floats]:
-    """Squared errors of one network, targets on average; see `howsure.compare.members.Alone`."""
     losses = (((values[:, : truth.shape[1]] - truth[rows]) / _units(truth)) ** 2).mean(axis=1)
     return losses, np.full(len(losses), np.nan)
 

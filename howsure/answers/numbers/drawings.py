@@ -394,7 +394,6 @@ def _dots(at: Floats, values: Floats | None, up: TickedAxis) -> str:
 
 
 def _bars(at: Floats, ends: Floats | None, up: TickedAxis) -> str:
-    """An upright bar for each interval that is known."""
     if ends is None:
         return ""
     known, half = np.isfinite(ends).all(axis=1), _OF_PLACE * 50 / len(at)
@@ -408,7 +407,6 @@ def _line(at: Floats, values: Floats, up: TickedAxis) -> str:
 
 
 def _band(at: Floats, ends: Floats | None, up: TickedAxis) -> str:
-    """The area between both ends, where they are known."""
     if ends is None:
         return ""
     known = np.isfinite(ends).all(axis=1)

@@ -125,7 +125,6 @@ def _targets(found: list[str], asked: FileColumns, source: Path) -> list[str]:
 
 
 def _check_std(table: Table, std: str | None, mean: str, source: Path) -> None:
-    """Raise an `InputError` for a mean without a standard deviation."""
     empty = (
         std is not None and table.rows > 0 and table.columns[table.names.index(std)].null_count == table.rows
     )
@@ -144,7 +143,6 @@ def _check_std(table: Table, std: str | None, mean: str, source: Path) -> None:
 
 
 def _check_options(asked: FileColumns) -> None:
-    """Raise an `InputError` for options of percentages."""
     given = {
         "--several-labels": asked.several,
         "--normalise": asked.normalise,
@@ -162,7 +160,6 @@ def _check_options(asked: FileColumns) -> None:
 
 
 def _truth(table: Table, asked: FileColumns, targets: list[str]) -> Any:
-    """(N,) or (N, K) true numbers that came along, or None."""
     label, _, _ = asked.roles.of(table, None)
     if label is not None:
         return asked.truth_in(table, [label], lambda: labels_of(table, label))

@@ -155,6 +155,5 @@ def _named(
 
 
 def _columns(name: str, result: RegressionCertainty) -> list[str]:
-    """Names of the columns of all targets: `mean` of one, `mean.NAME` of several."""
     names = result.target_names
     return [name] if len(names) == 1 else [f"{name}.{each}" for each in names]

@@ -232,7 +232,6 @@ _TO_BE_SAID = {
 
 
 def _read(info: ModelInfo) -> str | None:
-    """The kind of numbers that a model declares, or None if it declares none."""
     if info.says in NUMBERS:
         return info.says
     if info.trained_for in _TO_BE_SAID:

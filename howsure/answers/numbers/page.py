@@ -332,7 +332,6 @@ def _line(result: RegressionCertainty, k: int) -> TargetLine:
 
 
 def _passes(result: RegressionCertainty) -> dict[str, Any]:
-    """Passes per row, and 1.96 errors of the mean as a share of the standard deviation."""
     width = scatter(result.std, result.spread)
     shares = np.divide(result.mc_error, width, out=np.full_like(width, np.nan), where=width > 0)
     known = shares[np.isfinite(shares)]
@@ -473,7 +472,6 @@ def entries_of(
 
 
 def _networks(row: NumbersRow, k: int) -> str:
-    """The standard deviation between networks, where passes are too few for an interval."""
     known = row.spread is not None and np.isfinite(row.spread[k])
     return f"s.d. {significant(float(row.spread[k]), 2)}" if known else UNKNOWN  # type: ignore[index]
 

@@ -168,7 +168,6 @@ def verdict_of(levels: Sequence[LevelCoverage]) -> str:
 
 
 def _at(levels: Sequence[LevelCoverage]) -> str:
-    """The levels in words, unless all are meant."""
     return (
         ""
         if len(levels) == len(LEVELS)

@@ -589,7 +589,6 @@ def _told(
     called: Called,
     passes: int = 1,
 ) -> dict[str, Any]:
-    """Fields of a result of numbers from elsewhere."""
     check_type(source, (str, type(None)), "source", "a text that says where they come from, or None")
     method: dict[str, Any] = {"name": name, "words": words}
     if source is not None:
@@ -606,7 +605,6 @@ def _told(
 
 
 def _called(index: Called, ids: Any) -> Called:
-    """Names of rows: the given ids, and the index of their data frame."""
     return (
         index
         if ids is None
@@ -615,7 +613,6 @@ def _called(index: Called, ids: Any) -> Called:
 
 
 def _given(values: Any, names: Sequence[str] | None, called: str) -> tuple[Floats, tuple[str, ...]]:
-    """(N, K) finite numbers, and K names."""
     check_unmasked(values, called)
     given = floats_of(values, called)
     given = given[:, None] if given.ndim == 1 else given

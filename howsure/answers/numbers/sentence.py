@@ -121,7 +121,6 @@ def level_of(row: NumbersRow, k: int) -> float:
 
 
 def _known(ends: Floats) -> tuple[float, float] | None:
-    """Both ends, or None if one is unknown."""
     return (float(ends[0]), float(ends[1])) if np.isfinite(ends).all() else None
 
 

@@ -168,7 +168,6 @@ LearntTheta = tuple[Floats, Floats, Floats, Mapping[str, Through]]
 
 
 def _by_temperature(result: DenseCertainty, labels: Any, counted: Floats, seed: int) -> LearntTheta:
-    """θ = (β): the temperature alone."""
     theta, best = _least(result, labels)
     fits, there = _cross_fitted(result, labels, theta, best, counted, seed), counted > 0
     found = losses_in(result, labels, lambda at: fits.of_folds[at : at + 1])
@@ -346,8 +345,6 @@ def losses_in(
 
 
 def _least(result: DenseCertainty, labels: Any) -> tuple[Floats, Losses]:
-    """θ = (β) of least NLL, and the losses there."""
-
     def at(theta: Floats) -> Losses:
         return losses_in(result, labels, lambda row: theta)
 
@@ -457,6 +454,5 @@ def _maps_of_row(result: DenseCertainty, at: int, theta: Floats, relabelled: boo
 
 
 def _check_usable(result: DenseCertainty) -> None:
-    """An `InputError` for what is calibrated already, or lacks probabilities."""
     check_not_calibrated(result)
     check_known(result)

@@ -316,7 +316,6 @@ def _maps(
     top: float,
     listed: int,
 ) -> MapPictures:
-    """Pictures of one row, at the longest edge at which they do not take too much."""
     label, entropy, areas = one.view.of(one.label), one.view.of(one.entropy), one.view.of(numbered)
     truth = None if one.part.truth is None else one.view.of(np.asarray(one.part.truth[0]))
     palette = list(dict.fromkeys(colours))

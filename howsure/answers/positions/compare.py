@@ -104,7 +104,6 @@ def _untempered(rows: Rows) -> DenseCertainty:
 def _scored(
     rows: Rows, truth: Any, seed: int, through: None = None, *, background: int | None = None
 ) -> RowScores:
-    """Scores of N rows with true classes (N, *P), of which one row is read at a time."""
     del through  # which calibrated rows tell themselves
     result = _untempered(rows)
     check_known(result)
@@ -170,7 +169,6 @@ def _parts_of(rows: Rows, truth: Any, evaluation: RowScores) -> Parts:
 
 
 def _claims(rows: Rows, truth: Any, evaluation: RowScores) -> Claims:
-    """Percentages of the labels beside how often they are right, of rows with a position that counts."""
     counts = evaluation._counts
     claimed = counts.bins[:, :, 2].sum(axis=1) / counts.counted
     sums = counts.bins.sum(axis=0)[:, [0, 2, 1]]
@@ -237,14 +235,12 @@ def _gathered(blocks: Iterator[DenseCertainty], rows: int, folder: Path) -> Dens
 
 
 def _kept(rows: Rows) -> DenseCertainty:
-    """The settings of all rows, without any row."""
     none = _untempered(rows)[:0]
     nothing: dict[str, Any] = {name: np.array(array) for name, array in none._arrays.items()}
     return replace(none, **nothing, method=rows.method)
 
 
 def _alone(p: Floats, truth: Any, rows: Any) -> tuple[Floats, Floats]:
-    """NLL and share of wrong positions of one network; see `howsure.compare.members.Alone`."""
     losses, wrong = np.full((2, len(p)), np.nan)
     for at, (own, true) in enumerate(zip(p, truth[rows], strict=True)):
         counts = true >= 0

@@ -225,5 +225,4 @@ def doubt_bin(probability: Floats) -> Integers:
 
 
 def _of(maps: Any, at: int) -> Any:
-    """(P,) one row of maps."""
     return np.asarray(maps[at]).reshape(-1)

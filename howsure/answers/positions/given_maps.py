@@ -117,7 +117,6 @@ def of_maps(
 
 
 def _rows_of(given: Any, axis: int, are_passes: bool) -> _Rows:
-    """The rows of an array, or of a list of arrays or of paths."""
     given = _opened(given)
     one_by_one = isinstance(given, (list, tuple)) and not all(isinstance(e, (list, tuple)) for e in given)
     if not one_by_one:
@@ -164,7 +163,6 @@ def _place(shape: tuple[int, ...], axis: int, are_passes: bool, received: str) -
 
 
 def _opened(given: Any) -> Any:
-    """The array in a file where a path is given; else what is given."""
     if not isinstance(given, (str, os.PathLike)):
         return given
     source = check_path(given)

@@ -197,7 +197,6 @@ def check_map_files(result: DenseCertainty, form: str, source: Path | None, name
 
 
 def _check_grey(name: str, values: Map) -> None:
-    """Raise an `InputError` where a picture cannot show a map, whose values are masked where left out."""
     if not np.isfinite(values).all():
         raise InputError(
             f"A .png file cannot hold `{name}`, which is not known at every position",
@@ -231,7 +230,6 @@ def _about(result: DenseCertainty, form: str, names: Sequence[str]) -> dict[str,
 
 
 def _is_grey(kind: _Kind) -> bool:
-    """Whether a picture of it is grey: neither classes nor a mask."""
     return kind.most(2) > 0 and kind.unit != "class number"
 
 

@@ -345,7 +345,6 @@ class Positions(OneOfClasses):
 
 
 def _place_of_label(info: ModelInfo, names: Sequence[str], of_label: str | int | None) -> int:
-    """The place of the label whose map is wanted."""
     if of_label is None and len(names) == 1:
         return 0
     if of_label is None:

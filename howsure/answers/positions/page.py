@@ -412,6 +412,5 @@ def _spread(spread: float) -> str:
 
 
 def _mean(values: Floats) -> float:
-    """Mean of the known values; NaN if none is known."""
     known = values[np.isfinite(values)]
     return float(known.mean()) if known.size else float("nan")

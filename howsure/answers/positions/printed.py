@@ -38,7 +38,6 @@ def lines(certainty: DenseCertainty, count: int | None) -> Lines:
 
 
 def _truth(certainty: DenseCertainty, position: int) -> str | None:
-    """The share of right positions among those of a row that count, or None without labels."""
     if certainty.truth is None:
         return None
     right, count = _right(certainty, position)
@@ -64,7 +63,6 @@ def summary(certainty: DenseCertainty) -> str:
 
 
 def _right(certainty: DenseCertainty, position: int) -> tuple[int, int]:
-    """At how many positions of a row the label is right, and how many count."""
     truth = np.asarray(certainty.truth[position])  # type: ignore[index]
     known = truth >= 0
     return int(np.sum(np.asarray(certainty.label[position])[known] == truth[known])), int(np.sum(known))

@@ -106,7 +106,6 @@ def _columns(result: DenseCertainty) -> list[str]:
 
 
 def _cells(one: DenseCertainty, number: int, region: Region, where: Geometry) -> list[Any]:
-    """The values of a region in a file; what is unknown is None."""
     first, after = zip(*region.bounds, strict=True)
     coordinates: list[Any] = [None] * max(2, len(first))
     if where.affine is not None:

@@ -160,7 +160,6 @@ def columns_of(rows: Sequence[PassCounts], classes: int) -> dict[str, Any]:
 
 
 def _counts(maps: NDArray[np.uint16], classes: int) -> Integers:
-    """(B, K) at how many positions maps (B, P) have each class."""
     number = maps + classes * np.arange(len(maps))[:, None]
     return np.bincount(number.reshape(-1), minlength=len(maps) * classes).reshape(len(maps), classes)
 

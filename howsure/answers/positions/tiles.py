@@ -54,20 +54,17 @@ class Tiling:
     @property
     def tiles(self) -> list[tuple[Area, Area, Area]]:
         """Areas in the row, inner parts in the tile, inner parts in the row."""
-        axes = [self._along(*sides) for sides in zip(self.whole, self.tile, strict=True)]
-        found = []
+        axes, found = [], []
+        for whole, tile in zip(self.whole, self.tile, strict=True):
+            starts = [*range(0, whole - tile, tile - self.overlap), whole - tile]  # the last ends the row
+            middle = [(start + tile + after) // 2 for start, after in itertools.pairwise(starts)]
+            axes.append(list(zip(starts, [0, *middle], [*middle, whole], strict=True)))
         for parts in itertools.product(*axes):
             ends = [start + side for (start, _, _), side in zip(parts, self.tile, strict=True)]
             area = tuple(slice(part[0], end) for part, end in zip(parts, ends, strict=True))
             inside = tuple(slice(low - start, high - start) for start, low, high in parts)
             found.append((area, inside, tuple(slice(low, high) for _, low, high in parts)))
         return found
-
-    def _along(self, whole: int, tile: int) -> list[tuple[int, int, int]]:
-        """Along one axis: where each tile begins, and the ends of its inner part; the last ends the row."""
-        starts = [*range(0, whole - tile, tile - self.overlap), whole - tile]
-        middle = [(start + tile + after) // 2 for start, after in itertools.pairwise(starts)]
-        return list(zip(starts, [0, *middle], [*middle, whole], strict=True))
 
 
 @dataclass(frozen=True)
@@ -204,7 +201,6 @@ def _on_tiles(job: Job, source: _TileRows, total: int, outcome: _InTiles) -> Job
 def _results(
     job: Job, method: Method, tiling: Tiling, rows: int, progress: Progress
 ) -> Iterator[DenseCertainty]:
-    """The results of rows one by one; one of none for no rows."""
     tiles = tiling.tiles
     passes, version = method.begin(job), importlib.metadata.version("howsure")
     size = max(1, tuning.BLOCK_AT_POSITIONS // math.prod(job.outcome.columns))
@@ -274,7 +270,6 @@ def _axes_and_tile(
 
 
 def _with_channels(area: Area, axes: tuple[int, ...], ndim: int) -> Area:
-    """The index of an area in a row that has all its channels."""
     found = [slice(None)] * ndim
     for axis, each in zip(axes, area, strict=True):
         found[axis] = each

@@ -171,7 +171,6 @@ def _are_texts(given: Any) -> bool:
 
 
 def _numbers_of(given: Any, names: Sequence[str], first: int) -> Integers:
-    """Class numbers of class names; −1 for an empty text."""
     numbers = np.full(given.shape, len(names), np.int64)
     for number, name in enumerate(names):
         numbers[given == name] = number
