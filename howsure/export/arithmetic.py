@@ -20,9 +20,10 @@ import numpy as np
 from howsure.answers.classes.calibrate import Calibrator
 from howsure.answers.registry import named
 from howsure.errors import ModelError
+from howsure.judge.familiarity import Familiarity, percentile_in_graph
 from howsure.methods.protocol import Job
 from howsure.models.fingerprint import fingerprint_of
-from howsure.onnx.nodes import IR_VERSION, OPSET, Nodes
+from howsure.onnx.nodes import IR_VERSION, OPSET, Nodes, keep_one_of_equals
 from howsure.onnx.traced import Traced
 from howsure.optional import versions
 from howsure.sampling.error import Units, error_of
@@ -31,8 +32,9 @@ from howsure.sampling.first_passes import First
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.plan import Plan
 
-RAW, ROWS = "raw", "rows"
-"""Names of the raw outputs of the passes, and of the first axis of inputs and outputs."""
+RAW, FEATURES, ROWS = "raw", "features", "rows"
+"""Names of the raw outputs of the passes, of the features and logits of the plain pass, and of the first axis
+of inputs and outputs."""
 
 LARGEST = 2**31 - 1
 """Bytes that a protobuf message, and so a graph in one file, may have."""
@@ -45,7 +47,11 @@ _PACKAGES = ("keras", "tensorflow-cpu", "tensorflow", "jax", "torch", "onnx", "o
 
 
 def columns_graph(
-    outcome: Outcome, first: First, outputs: Sequence[int], calibrator: Calibrator | None = None
+    outcome: Outcome,
+    first: First,
+    outputs: Sequence[int],
+    calibrator: Calibrator | None = None,
+    known: Familiarity | None = None,
 ) -> Any:
     """The graph from `raw` (W, n, *outputs) to the columns.
 
@@ -54,12 +60,15 @@ def columns_graph(
         first: The passes in the raw outputs.
         outputs: Shape of what the model puts out for a row.
         calibrator: One that the kind of answer can apply; or None.
+        known: One of the model, by which the graph tells how familiar a row is, from a second input
+            `features` (n, F + K), the features and the logits; or None.
 
     Returns:
         An `onnx.ModelProto` with the outputs `probabilities` (n, K), `mc_error` (n, K), `entropy`,
         `expected_entropy`, `mutual_information` and `verdict`. For classes these are (n,), and `label` and
         `runner_up` (n,) stand beside them; for labels they are (n, K), and `yes` (n, K). With a calibrator
-        also `calibrated` (n, K) and `calibrated_verdict` (n,). For numbers the outputs are `mean`,
+        also `calibrated` (n, K) and `calibrated_verdict` (n,); with `known` also `familiarity` (n,).
+        For numbers the outputs are `mean`,
         `mc_error`, `spread` and, if the model puts out variances, `noise`, all (n, K). For a class at each
         position they are maps (n, *P) and numbers of rows; see `howsure.answers.positions.graph`.
 
@@ -70,20 +79,27 @@ def columns_graph(
 
     kind = named(outcome.name).part("graph")(outcome)
     nodes = Nodes("howsure/")
-    values = kind.values(Traced(nodes, RAW, (first.passes, None, *outputs)))
+    given = {RAW: Traced(nodes, RAW, (first.passes, None, *outputs))}
+    values = kind.values(given[RAW])
     units = _units(values, first)
     squared, error = error_of(units, kind, first.design)
-    units_of = partial(_units, first=first)
-    found = []
-    for name, column in kind.columns(values, units.mean, squared, error, calibrator, units_of).items():
+    columns = kind.columns(values, units.mean, squared, error, calibrator, partial(_units, first=first))
+    if known is not None:
+        given[FEATURES] = Traced(nodes, FEATURES, (None, known.width + known.outputs))
+        columns["familiarity"] = percentile_in_graph(known, given[FEATURES])
+    for name, column in columns.items():
         nodes.named(name, column.name)
-        shape = [ROWS if side is None else side for side in column.shape]
-        dtype = helper.np_dtype_to_tensor_dtype(np.dtype(column.dtype))
-        found.append(helper.make_tensor_value_info(name, dtype, shape))
-    number = helper.np_dtype_to_tensor_dtype(np.dtype("float32"))
-    raw = helper.make_tensor_value_info(RAW, number, [first.passes, ROWS, *outputs])
-    graph = helper.make_graph(nodes.nodes, "certainty", [raw], found, nodes.constants)
+    inputs, found = ([_described(*each) for each in some.items()] for some in (given, columns))
+    graph = helper.make_graph(nodes.nodes, "certainty", inputs, found, nodes.constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+
+
+def _described(name: str, value: Traced) -> Any:
+    """An input or output of a graph."""
+    from onnx import helper
+
+    shape = [ROWS if side is None else side for side in value.shape]
+    return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(np.dtype(value.dtype)), shape)
 
 
 def _units(values: Any, first: First) -> Units:
@@ -112,8 +128,8 @@ def whole_graph(passes: Any, columns: Any, name: str, divide_by: float | None = 
     """Both graphs as one `onnx.ModelProto`; inputs and outputs keep their names.
 
     Args:
-        passes: From the inputs to the raw outputs of the passes.
-        columns: From the raw outputs to the columns.
+        passes: From the inputs to the raw outputs of the passes, and what else `columns` takes, in its order.
+        columns: From these to the columns.
         name: Name of the model, for messages.
         divide_by: Divisor of every input, or None.
 
@@ -131,15 +147,15 @@ def whole_graph(passes: Any, columns: Any, name: str, divide_by: float | None = 
                 expected=f"inputs that are not called {', '.join(sorted(names))}",
                 hint="Rename the input",
             )
-    (raw,) = (output.name for output in passes.graph.output)
     inner = compose.add_prefix(passes, "model/", rename_inputs=divide_by is not None)
     for each in (inner, columns):
         each.ir_version = IR_VERSION
     if divide_by is not None:
         inner = _behind_division(inner, [given.name for given in passes.graph.input], divide_by)
-    whole = _checked(
-        name, lambda: compose.merge_models(inner, columns, io_map=[(f"model/{raw}", RAW)], name="howsure")
-    )
+    pairs = zip(inner.graph.output, columns.graph.input, strict=True)
+    joints = [(one.name, other.name) for one, other in pairs]
+    whole = _checked(name, lambda: compose.merge_models(inner, columns, io_map=joints, name="howsure"))
+    keep_one_of_equals(whole.graph)
     del whole.graph.value_info[:]  # shapes in between, which tools write in different ways
     versions = {each.domain: each.version for each in whole.opset_import}  # both graphs name theirs
     del whole.opset_import[:]
@@ -199,6 +215,7 @@ def described(
     plan: Plan,
     first: First,
     calibrator: Calibrator | None,
+    known: Familiarity | None,
     divide_by: float | None = None,
 ) -> dict[str, str]:
     """The metadata of a graph: each a text, those of several parts in JSON.
@@ -208,6 +225,7 @@ def described(
         plan: The plan of the passes.
         first: The passes.
         calibrator: That the graph applies, or None.
+        known: By which the graph tells how familiar rows are, or None.
         divide_by: Divisor of the inputs, or None.
     """
     outcome: Any = job.outcome
@@ -220,6 +238,9 @@ def described(
     if calibrator is not None:
         numbers = {name: np.asarray(array).tolist() for name, array in calibrator.parameters.items()}
         inside["calibrator"] = {"method": calibrator.method, "rows": calibrator.rows, **numbers}
+    if known is not None:
+        rows = {"train_rows": known.train_rows, "held_out": len(known.held_out)}
+        inside["familiarity"] = {"score": known.score, "share": known.share, **rows}
     if divide_by is not None:
         inside["divide_by"] = divide_by
     return {

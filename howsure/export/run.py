@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from howsure import tuning
 from howsure.answers.classes.calibrate import Calibrator
+from howsure.answers.familiar import Familiar
 from howsure.answers.registry import named, part_of
 from howsure.arguments import check_type
 from howsure.atomic import check_place, write_whole
@@ -25,11 +26,14 @@ from howsure.data.rows import TEXT, cast_rows
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError, ModelError
 from howsure.export.arithmetic import columns_graph, described, note, whole_graph
+from howsure.judge.familiarity import Familiarity, percentiles
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.misplaced_arguments import named_either_way
 from howsure.methods.protocol import Job
 from howsure.models.adapt import Opened, capable, opened
-from howsure.models.protocol import FLOAT32, Array, BranchingModel, ExportModel
+from howsure.models.features import read_features
+from howsure.models.fingerprint import fingerprint_of
+from howsure.models.protocol import FLOAT32, Array, BranchingModel, ExportModel, FeatureModel
 from howsure.optional import needs
 from howsure.prepare import prepare
 from howsure.request import Request
@@ -56,6 +60,10 @@ TOLERANCE = 1e-4
 """Largest difference between a number of the graph and that of `assess`: a hundredth of the error that is
 aimed at, so that it never shows. For numbers that have a unit it is a share of their spread. Rounding in
 float32 comes to some 1e-6."""
+
+ROUNDED, TRIED = 1e-6, 4
+"""Rounding of features and logits in float32, as a share of the largest of a row; and how often howsure tries
+how far it moves a score: much, where a feature hardly varies."""
 
 ALONE = 2
 """Rows that also run by themselves, as a row's numbers may not depend on its neighbours. If a model does
@@ -124,6 +132,7 @@ def export(
     class_names: Sequence[str] | None = None,
     thresholds: Thresholds | None = None,
     calibrator: Calibrator | None = None,
+    familiarity: Familiarity | None = None,
     divide_by: float | None = None,
     progress: Callable[[str], object] | None = None,
     class_axis: int | None = None,
@@ -171,6 +180,9 @@ def export(
         thresholds: As in `assess`.
         calibrator: A calibrator of `howsure.calibrate` for one class per row. The graph then has `calibrated`
             (N, K) and `calibrated_verdict` (N,) too; all else is as without it.
+        familiarity: A familiarity of `howsure.familiarity` for this model, for one class or numbers per row.
+            The graph then has `familiarity` (N,) too, as `familiarity.percentile` gives it. Only where a
+            held-out score is equal to that of a row but for rounding, it may count or not.
         divide_by: Divisor of the rows in training, for example 255 for images. The graph then takes rows as
             they were before, divides them itself, and says so in its metadata; so is `x` given.
         progress: Called with the next step, in words.
@@ -203,6 +215,9 @@ def export(
     if divide_by is not None:
         _check_divisible(ready)
     _check_calibrator(calibrator, job)
+    numbers = _compared_rows(ready, job)
+    some = [np.ascontiguousarray(each[numbers]) for each in job.rows]
+    familiar = _familiar(familiarity, job, some)
     tell = progress or (lambda said: None)
     if plan is None:
         tell("planning")
@@ -210,26 +225,25 @@ def export(
     plan.check_fits(ready)
     plan = _for_error(plan, target_error, job)
     first = first_passes(plan, ready.levels, job.seed, job.outcome)
-    numbers = _compared_rows(ready, job)
-    some = [np.ascontiguousarray(each[numbers]) for each in job.rows]
 
     tell("writing the graph")
-    passes = ready.graph(first.masks, some)
-    columns = columns_graph(job.outcome, first, ready.info.output_shape, calibrator)
+    passes = ready.graph(first.masks, some, familiarity is not None)
+    columns = columns_graph(job.outcome, first, ready.info.output_shape, calibrator, familiarity)
     graph = whole_graph(passes, columns, ready.info.name, divide_by)
     design, shared = plan.design, ready.levels[0].cost
     cost = None if design is None else shared + design.first * (design.cost - shared)
     error = None if design is None else design.expected_error or None
     said = {name: json.dumps(told) for name, told in (("cost", cost), ("expected_error", error)) if told}
-    note(graph, described(job, plan, first, calibrator, divide_by) | said)
+    note(graph, described(job, plan, first, calibrator, familiarity, divide_by) | said)
     method = MCDropout(plan=plan, max_passes=first.passes)
 
-    def of_rows(these: slice) -> tuple[Any, Any]:
-        expected = _assessed(job, [each[these] for each in some], method, these.start or 0)
-        return expected, None if calibrator is None else calibrator(expected)
+    def expected(these: slice) -> tuple[Any, Any, Any]:
+        result = _assessed(job, [each[these] for each in some], method, these.start or 0)
+        calibrated = None if calibrator is None else calibrator(result)
+        return result, calibrated, familiar and (familiar[0][these], familiar[1][these])
 
-    said_of_all = of_rows(slice(None))
-    alone = [of_rows(slice(row, row + 1)) for row in range(min(ALONE, len(numbers)))]
+    of_all = expected(slice(None))
+    alone = [expected(slice(row, row + 1)) for row in range(min(ALONE, len(numbers)))]
     fed = some
     if divide_by is not None:
         undivided = cast_rows(door.adapt(raw.x)[1], ready.info.inputs)
@@ -240,7 +254,7 @@ def export(
     def write(temporary: str) -> None:
         onnx.save(graph, temporary)
         tell("comparing it")
-        apart.append(check_graph(temporary, inputs, *said_of_all, alone=alone))
+        apart.append(check_graph(temporary, inputs, *of_all, alone))
         tell("moving it into place")
 
     write_whole(path, write)
@@ -354,6 +368,38 @@ def _check_calibrator(calibrator: Calibrator | None, job: Job) -> None:
         )
 
 
+def _familiar(known: Familiarity | None, job: Job, rows: Sequence[Array]) -> tuple[Array, Array] | None:
+    """Least and greatest familiarity (n,) that a graph may give rows; None without one.
+
+    Held-out scores may count or not where rounding of features and logits moves a score past them.
+
+    Raises:
+        InputError: It is none, or of another model, or the kind of answer keeps none.
+    """
+    if known is None:
+        return None
+    check_type(known, Familiarity, "familiarity", "a result of `howsure.familiarity`, or None")
+    kind = named(job.outcome.name)
+    if not issubclass(kind.result_type, Familiar):
+        raise InputError(
+            f"A result of {kind.in_words} has no familiarity",
+            expected="a model of one class or numbers per row",
+            hint="Export without it",
+        )
+    reader: FeatureModel = capable(job.model, FeatureModel, "howsure.export")
+    read = read_features(reader, cast_rows(rows, job.model.info.inputs), COMPARED)
+    read = replace(read, fingerprint=fingerprint_of(reader))
+    scores, random = known(read), np.random.default_rng(0)
+
+    def moved(numbers: Array) -> Array:
+        size = ROUNDED * np.abs(numbers).max(axis=1, keepdims=True) * (numbers != 0)
+        return np.asarray(numbers + size * random.choice((-1, 1), numbers.shape))
+
+    others = [replace(read, features=moved(read.features), logits=moved(read.logits)) for _ in range(TRIED)]
+    near = 2 * np.max([np.abs(known(other) - scores) for other in others], axis=0)
+    return percentiles(known.held_out, scores - near), percentiles(known.held_out, scores + near)
+
+
 def _most_compared(outcome: Outcome) -> int:
     """On how many rows a graph is compared at most; two are the least of which a graph is written."""
     if len(outcome.columns) == 1:
@@ -457,7 +503,8 @@ def check_graph(
     rows: Mapping[str, Array],
     expected: Any,
     calibrated: Any = None,
-    alone: Sequence[tuple[Any, Any]] = (),
+    familiar: tuple[Array, Array] | None = None,
+    alone: Sequence[tuple[Any, Any, Any]] = (),
 ) -> float:
     """Hold a graph against a result.
 
@@ -466,7 +513,8 @@ def check_graph(
         rows: For each input by its name (n, …) in its type.
         expected: The result of `assess` for these rows.
         calibrated: The same calibrated, where the graph calibrates.
-        alone: Both for each of the first rows, of which each was assessed by itself.
+        familiar: (N,) the least and the greatest possible familiarities, where the graph tells them.
+        alone: All three for each of the first rows, of which each was assessed by itself.
 
     Returns:
         The largest difference between two numbers; of numbers that have a unit, as a share of their spread.
@@ -485,18 +533,24 @@ def check_graph(
             expected="masks that are kept, as `assess` has them",
             received="the same answer in every pass",
         )
-    largest = _compared(found, expected, calibrated)
+    largest = _compared(found, expected, calibrated, familiar)
     for row, said in enumerate(alone):
         of_it = run({name: array[row : row + 1] for name, array in rows.items()})
         largest = max(largest, _compared(of_it, *said))
     return largest
 
 
-def _compared(found: dict[str, Array], expected: Any, calibrated: Any) -> float:
+def _compared(
+    found: dict[str, Array], expected: Any, calibrated: Any, familiar: tuple[Array, Array] | None
+) -> float:
     largest = 0.0
     numbers = dict(part_of(expected, "graph_numbers")(expected, TOLERANCE))
     if calibrated is not None:
         numbers["calibrated"] = calibrated.probabilities, np.array(TOLERANCE)
+    if familiar is not None:
+        least, greatest = familiar  # also where it is NaN
+        nearest = np.fmin(np.fmax(found["familiarity"], least), greatest)
+        numbers["familiarity"] = nearest, np.array(TOLERANCE)
     numbers = {name: of_it for name, of_it in numbers.items() if name in found}
     for name, (wanted, allowed) in numbers.items():
         if found[name].shape != wanted.shape:

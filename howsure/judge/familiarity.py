@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from howsure.judge.familiarity_scores import FITS, OF_LOGITS, SCORES, FittedScor
 from howsure.judge.learnt import LearntRows, digests_of
 from howsure.models.features import Features
 from howsure.models.fingerprint import check_fingerprint
+from howsure.onnx.traced import Value
 from howsure.sampling.outcome import Booleans, Floats, Integers
 
 
@@ -63,7 +65,7 @@ class Familiarity:
                 it was trained further.
         """
         _check_like(features, self.width, self.outputs, self.fingerprint)
-        return self._fitted(features)
+        return np.asarray(self._fitted(features))
 
     def unfamiliar(self, features: Features) -> Booleans:
         """(N,) whether a row is less familiar than all but a few held-out ones: `percentile` ≤ `share`.
@@ -82,8 +84,7 @@ class Familiarity:
         Raises:
             InputError: As when called.
         """
-        no_more = np.searchsorted(self.held_out, self(features), side="right")
-        return np.asarray((1 + no_more) / (len(self.held_out) + 1))
+        return np.asarray(percentiles(self.held_out, self(features)))
 
     def in_words(self) -> str:
         """The fit, the number of its rows, and the promise."""
@@ -98,6 +99,18 @@ class Familiarity:
 
     def __str__(self) -> str:
         return self.in_words()
+
+
+def percentile_in_graph(known: Familiarity, both: Value) -> Value:
+    """(n,) `percentile` in an ONNX graph, of features and logits (n, F + K); NaN where these are."""
+    given: Any = SimpleNamespace(features=both[:, : known.width], logits=both[:, known.width :])
+    found = percentiles(known.held_out, known._fitted(given)).astype(np.float32)
+    return np.where(np.isnan(np.sum(both, axis=1)), np.nan, found)
+
+
+def percentiles(held_out: Floats, scores: Value) -> Value:
+    """(N,) percentiles of scores among those of held-out rows, the least first; see `Familiarity`."""
+    return (1 + np.searchsorted(held_out, scores, side="right")) / (len(held_out) + 1)
 
 
 def familiarity(

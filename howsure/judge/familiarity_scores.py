@@ -5,16 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
-from scipy.spatial.distance import cdist
 from scipy.special import logsumexp
 
 from howsure.data.rows import quoted
 from howsure.errors import InputError, warn
+from howsure.onnx.traced import Value, log_sum_exp, solved
 from howsure.sampling.outcome import Floats, Integers
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ class FittedScore(Protocol):
     def note(self) -> str:
         """A note on the fit: empty, or a sentence after a blank."""
 
-    def __call__(self, given: Features) -> Floats:
+    def __call__(self, given: Features) -> Value:
         """(N,) scores."""
 
 
@@ -54,16 +53,16 @@ class _Density:
     log_shares: Floats
     note: str
 
-    def __call__(self, given: Features) -> Floats:
+    def __call__(self, given: Features) -> Value:
         return _in_chunks(given.features, max(self.means.shape), self._of_rows)
 
-    def _of_rows(self, rows: Floats) -> Floats:
+    def _of_rows(self, rows: Value) -> Value:
         constant = self.means.shape[1] * math.log(2 * math.pi)
         parts = []
         for mean, factor, log_share in zip(self.means, self.factors, self.log_shares, strict=True):
-            squares = np.sum(_whitened(rows - mean, factor) ** 2, axis=1)
+            squares = np.sum(solved(factor, rows - mean) ** 2, axis=1)
             parts.append(log_share - np.sum(np.log(np.diag(factor))) - (constant + squares) / 2)
-        return np.asarray(logsumexp(parts, axis=0))
+        return log_sum_exp(np.stack(parts, axis=-1))
 
 
 def _fit_density(train: Features, truth: Integers, classes: int) -> _Density:
@@ -91,19 +90,18 @@ class _Mahalanobis:
     whitened: Floats
     note: str
 
-    def __call__(self, given: Features) -> Floats:
+    def __call__(self, given: Features) -> Value:
         return _in_chunks(given.features, max(self.whitened.shape), self._of_rows)
 
-    def _of_rows(self, rows: Floats) -> Floats:
-        squares = cdist(_whitened(rows - self.centre, self.factor), self.whitened, "sqeuclidean")
-        return np.asarray(-squares.min(axis=1))
+    def _of_rows(self, rows: Value) -> Value:
+        return -_squares(solved(self.factor, rows - self.centre), self.whitened).min(axis=1)
 
 
 def _fit_mahalanobis(train: Features, truth: Integers, classes: int) -> _Mahalanobis:
     rows, means, _ = _classes(train, truth, classes)
     centred, centre = rows - means[truth], means.mean(axis=0)
     (factor,), note = _cholesky((centred.T @ centred / len(rows))[None], np.abs(rows).max(axis=0))
-    return _Mahalanobis(centre, factor, _whitened(means - centre, factor), note)
+    return _Mahalanobis(centre, factor, solved(factor, means - centre), note)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,18 +115,16 @@ class _Neighbours:
     def note(self) -> str:
         return f" The distance is that to training row {self.k} of the nearest ones."
 
-    def __call__(self, given: Features) -> Floats:
+    def __call__(self, given: Features) -> Value:
         return _in_chunks(given.features, max(BLOCK, self.train.shape[1]), self._of_rows)
 
-    def _of_rows(self, rows: Floats) -> Floats:
-        rows = _of_length_one(rows)
-        nearest = np.full((len(rows), self.k), np.inf)
+    def _of_rows(self, rows: Value) -> Value:
+        rows, nearest = _of_length_one(rows), list[Value]()
         for start in range(0, len(self.train), BLOCK):
             block = _of_length_one(self.train[start : start + BLOCK].astype(np.float64))
-            squares = np.sum(rows**2, axis=1)[:, None] + np.sum(block**2, axis=1) - 2 * rows @ block.T
-            both = np.concatenate([nearest, squares], axis=1)
-            nearest = np.partition(both, self.k - 1, axis=1)[:, : self.k]
-        return np.asarray(-np.sqrt(np.maximum(nearest.max(axis=1), 0)))
+            both = np.concatenate([*nearest, _squares(rows, block)], axis=1)
+            nearest = [np.partition(both, self.k - 1, axis=1)[:, : self.k]]
+        return -np.sqrt(nearest[0].max(axis=1))
 
 
 def _fit_neighbours(train: Features, truth: Integers, classes: int) -> _Neighbours:
@@ -142,11 +138,11 @@ class _Logits:
     of: Callable[..., Floats]
     note: str = ""
 
-    def __call__(self, given: Features) -> Floats:
-        logits = given.logits.astype(np.float64)
+    def __call__(self, given: Features) -> Value:
+        logits: Value = given.logits.astype(np.float64)
         if logits.shape[1] == 1:
             logits = np.concatenate([-logits / 2, logits / 2], axis=1)
-        return np.asarray(self.of(logits, axis=1))
+        return log_sum_exp(logits) if self.of is logsumexp else logits.max(axis=1)
 
 
 FITS: dict[str, Callable[[Features, Integers, int], FittedScore]] = {
@@ -207,18 +203,21 @@ def _cholesky(covariances: Floats, largest: Floats) -> tuple[Floats, str]:
     )
 
 
-def _whitened(rows: Floats, factor: Floats) -> Floats:
-    """(N, F) L⁻¹ z of centred rows z; their squared lengths are Mahalanobis distances."""
-    return np.asarray(solve_triangular(factor, rows.T, lower=True, check_finite=False).T)
+def _squares(rows: Value, others: Floats) -> Value:
+    """(N, M) squared distances of rows (N, F) from others (M, F)."""
+    squares = np.sum(rows**2, axis=1)[:, None] + np.sum(others**2, axis=1) - 2 * rows @ others.T
+    return np.maximum(squares, 0)
 
 
-def _of_length_one(rows: Floats) -> Floats:
-    lengths = np.sqrt(np.sum(rows**2, axis=1, keepdims=True))
-    return np.asarray(rows / np.where(lengths > 0, lengths, 1))
+def _of_length_one(rows: Value) -> Value:
+    lengths: Any = np.sqrt(np.sum(rows**2, axis=1, keepdims=True))
+    return rows / np.where(lengths > 0, lengths, 1.0)
 
 
-def _in_chunks(rows: NDArray[np.float32], width: int, score: Callable[[Floats], Floats]) -> Floats:
+def _in_chunks(rows: Value, width: int, score: Callable[[Value], Value]) -> Value:
     """(N,) scores of rows, so many at a time that `width` numbers for each fit in memory."""
+    if not isinstance(rows, np.ndarray):
+        return score(rows.astype(np.float64))
     step = max(1, AT_ONCE // width)
     parts = (score(rows[start : start + step].astype(np.float64)) for start in range(0, len(rows), step))
     return np.concatenate([np.zeros(0), *parts])

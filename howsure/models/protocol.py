@@ -283,16 +283,18 @@ class WeightedModel(Model, Protocol):
 class ExportModel(PassModel, WeightedModel, Protocol):
     """A model whose passes with given masks can be exported as an ONNX graph."""
 
-    def graph(self, masks: Sequence[Array], like: Sequence[Array]) -> Any:
+    def graph(self, masks: Sequence[Array], like: Sequence[Array], features: bool = False) -> Any:
         """The passes with these masks, as an `onnx.ModelProto`.
 
         Args:
             masks: As for `thin`.
             like: Example rows (n, …) of each input. Their shapes fill in axes of any size.
+            features: Whether the graph also has what `FeatureModel.features` gives, of a model that has it.
 
         Returns:
             A graph from the inputs (n, …), under their names and in their types, to one output (W, n, …) in
-            float32, for any n ≥ 1. It uses the operator version that `howsure.onnx.nodes` names.
+            float32, for any n ≥ 1; with `features` also to a second one (n, F + K), the features and the
+            logits. It uses the operator version that `howsure.onnx.nodes` names.
 
         Raises:
             ModelError: A part of the model cannot be exported; the message says which.

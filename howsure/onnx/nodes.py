@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -71,9 +72,9 @@ class Nodes:
         self.nodes.append(helper.make_node("Identity", [value], [name], name=f"{self._prefix}{name}"))
         return name
 
-    def number(self, value: ArrayLike) -> str:
-        """A constant in float32."""
-        return self._constant(np.asarray(value, np.float32))
+    def number(self, value: ArrayLike, dtype: str = "float32") -> str:
+        """A constant in float32 or float64."""
+        return self._constant(np.asarray(value, dtype))
 
     def whole(self, value: ArrayLike) -> str:
         """A constant of whole numbers."""
@@ -85,6 +86,30 @@ class Nodes:
         name = f"{self._prefix}constant_{len(self.constants)}"
         self.constants.append(numpy_helper.from_array(array, name))
         return name
+
+
+def rename_inputs(graph: Any, names: Mapping[str, str]) -> None:
+    """Rename inputs of an `onnx.GraphProto`, and what its nodes and the graphs inside them read."""
+    for given in graph.input:
+        given.name = names.get(given.name, given.name)
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                rename_inputs(attribute.g, names)
+
+
+def keep_one_of_equals(graph: Any) -> None:
+    """Keep one of the constants of an `onnx.GraphProto` that are equal, such as weights of two passes."""
+    kept: dict[Any, Any] = {}
+    names = {}
+    for each in graph.initializer:
+        key = each.data_type, *each.dims, hashlib.sha256(each.raw_data).digest()
+        names[each.name] = kept.setdefault(key if each.raw_data else each.name, each).name
+    unique = list(kept.values())
+    del graph.initializer[:]
+    graph.initializer.extend(unique)
+    rename_inputs(graph, names)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 from scipy import special
+from scipy.linalg import solve_triangular
 
 from howsure.onnx.nodes import Nodes
 
@@ -24,7 +25,7 @@ Shape = tuple[int | None, ...]
 Value = Any
 """A `Traced`, where functions of numpy take it: their types know no arrays but numpy's own."""
 
-NUMBER, WHOLE, BOOLEAN = "float32", "int64", "bool"
+NUMBER, DOUBLE, WHOLE, BOOLEAN = "float32", "float64", "int64", "bool"
 
 OPERATORS: dict[Any, str] = {
     np.add: "Add",
@@ -57,7 +58,7 @@ class Traced(NDArrayOperatorsMixin):
         nodes: Nodes of the graph, to which its operators add.
         name: Name of the value in the graph.
         shape: Its shape, at most one of them None.
-        dtype: `float32`, `int64` or `bool`.
+        dtype: `float32`, `float64`, `int64` or `bool`.
     """
 
     def __init__(self, nodes: Nodes, name: str, shape: Shape, dtype: str = NUMBER) -> None:
@@ -86,13 +87,28 @@ class Traced(NDArrayOperatorsMixin):
         wanted = [-1 if side is None else side for side in shape]
         return self.like(self.apply("Reshape", self.nodes.whole(wanted)), shape)
 
+    def astype(self, dtype: Any) -> Traced:
+        """The same numbers in another type."""
+        from onnx import helper
+
+        to = np.dtype(dtype)
+        return self.like(self.apply("Cast", to=helper.np_dtype_to_tensor_dtype(to)), dtype=to.name)
+
     def sum(self, axis: int, keepdims: bool = False) -> Traced:
         """Sum over an axis."""
-        return self._reduced("ReduceSum", axis, keepdims)
+        return self.reduced("ReduceSum", axis, keepdims)
 
     def mean(self, axis: int, keepdims: bool = False) -> Traced:
         """Mean over an axis."""
-        return self._reduced("ReduceMean", axis, keepdims)
+        return self.reduced("ReduceMean", axis, keepdims)
+
+    def max(self, axis: int) -> Traced:
+        """Maximum over an axis."""
+        return self.reduced("ReduceMax", axis)
+
+    def min(self, axis: int) -> Traced:
+        """Minimum over an axis."""
+        return self.reduced("ReduceMin", axis)
 
     def var(self, axis: int) -> Traced:
         """Variance over an axis, with divisor N."""
@@ -144,9 +160,12 @@ class Traced(NDArrayOperatorsMixin):
             return value
         if isinstance(value, Traced):
             return value.name
-        return self.nodes.whole(value) if self.dtype == WHOLE else self.nodes.number(value)
+        if self.dtype == WHOLE:
+            return self.nodes.whole(value)
+        return self.nodes.number(value, DOUBLE if self.dtype == DOUBLE else NUMBER)
 
-    def _reduced(self, operator: str, axis: int, keepdims: bool) -> Traced:
+    def reduced(self, operator: str, axis: int, keepdims: bool = False) -> Traced:
+        """The result of an operator over an axis."""
         axis %= self.ndim
         name = self.apply(operator, self.nodes.whole([axis]), keepdims=int(keepdims))
         left = [1] if keepdims else []
@@ -184,6 +203,20 @@ def softmax(values: Value) -> Value:
     return values.like(values.apply("Softmax", axis=-1))
 
 
+def log_sum_exp(values: Value) -> Value:
+    """Log Σ exp x over the last axis; also of numpy's own arrays."""
+    if isinstance(values, np.ndarray):
+        return special.logsumexp(values, axis=-1)
+    return values.reduced("ReduceLogSumExp", -1)
+
+
+def solved(factor: Any, rows: Value) -> Value:
+    """(N, F) L⁻¹ z of rows z, with a lower triangular L (F, F); also of numpy's own arrays."""
+    if isinstance(rows, np.ndarray):
+        return solve_triangular(factor, rows.T, lower=True, check_finite=False).T
+    return rows @ solve_triangular(factor, np.eye(len(factor)), lower=True).T
+
+
 def two_largest(values: Value) -> tuple[Value, Value]:
     """The two largest numbers over the last axis, the largest first, and their places: (…, 2) each."""
     two, places = values.nodes.several("TopK", 2, values.name, values.nodes.whole([2]), axis=-1)
@@ -198,8 +231,8 @@ def place_of_largest(values: Value) -> Value:
 
 def _where(condition: Traced, yes: Any, no: Any) -> Traced:
     wanted = next((each for each in (yes, no) if isinstance(each, Traced)), None)
-    whole = isinstance(yes, int) if wanted is None else wanted.dtype == WHOLE
-    beside = condition.like("", dtype=WHOLE if whole else NUMBER)
+    made = WHOLE if isinstance(yes, int) else NUMBER
+    beside = condition.like("", dtype=made if wanted is None else wanted.dtype)
     name = condition.nodes("Where", condition.name, *(beside._named(each) for each in (yes, no)))
     shape = condition.shape
     for each in (yes, no):
@@ -218,6 +251,23 @@ def _moveaxis(values: Traced, source: int, destination: int) -> Traced:
     return values.like(name, tuple(values.shape[axis] for axis in order))
 
 
+def _partition(values: Traced, kth: int, axis: int) -> Traced:
+    """The kth + 1 smallest alone, in order."""
+    several = values.nodes.several
+    found, _ = several("TopK", 2, values.name, values.nodes.whole([kth + 1]), axis=axis, largest=0)
+    shape = list(values.shape)
+    shape[axis] = kth + 1
+    return values.like(found, tuple(shape))
+
+
+def _searchsorted(numbers: Any, values: Traced, side: str) -> Traced:
+    if side != "right":
+        raise TypeError("numbers are counted up to and with each value")
+    no_more: Value = values[..., None] >= numbers
+    found: Traced = no_more.astype(values.dtype).sum(-1)
+    return found
+
+
 def _stack(arrays: Sequence[Traced], axis: int) -> Traced:
     if axis != -1:
         raise TypeError("arrays are stacked along the last axis")
@@ -229,6 +279,8 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.mean: lambda values, axis, keepdims=False: values.mean(axis, keepdims),
     np.concatenate: joined,
     np.moveaxis: _moveaxis,
+    np.partition: _partition,
+    np.searchsorted: _searchsorted,
     np.stack: _stack,
     np.where: _where,
     np.zeros_like: _zeros_like,

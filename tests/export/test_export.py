@@ -16,7 +16,8 @@ onnx = pytest.importorskip("onnx", reason="ONNX is not installed")
 pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from howsure.onnx.nodes import IR_VERSION, OPSET  # noqa: E402
+from howsure.onnx.nodes import IR_VERSION, OPSET, keep_one_of_equals  # noqa: E402
+from tests.graphs import run  # noqa: E402
 
 
 def result(**changed):
@@ -116,6 +117,50 @@ def test_calibrated_numbers_are_held_against_the_calibrated_result(path):
     said["calibrated"] = result().probabilities.astype(np.float32)
     with pytest.raises(ModelError, match=r"column 'calibrated'\)"):
         check_graph(constant_graph(path, result(), **said), ROWS, result(), other)
+
+
+def test_a_familiarity_is_held_against_what_rounding_allows(path):
+    allowed = np.array([0.1, 0.5, 0.9]), np.array([0.1, 0.6, 0.9])
+    for given, fits in [([0.1, 0.55, 0.9], True), ([0.1, 0.61, 0.9], False), ([0.1, np.nan, 0.9], False)]:
+        graph = constant_graph(path, result(), familiarity=np.array(given, np.float32))
+        if fits:
+            assert check_graph(graph, ROWS, result(), familiar=allowed) < 1e-7
+            continue
+        with pytest.raises(ModelError, match=r"column 'familiarity'\).*in row 1"):
+            check_graph(graph, ROWS, result(), familiar=allowed)
+
+
+def test_a_row_is_held_against_what_it_gives_alone(path):
+    graph = constant_graph(path, result())
+    check_graph(graph, ROWS, result(), alone=[(result()[:1], None, None)])
+    other = result(probabilities=np.array([[0.96, 0.03, 0.01], [0.7, 0.2, 0.1], [0.45, 0.4, 0.15]]))
+    with pytest.raises(ModelError, match=r"column 'probabilities'\).*0.96 in row 0"):
+        check_graph(graph, ROWS, result(), alone=[(other[:1], None, None)])
+
+
+def test_constants_that_are_equal_are_kept_once_also_for_graphs_inside():
+    def made(name, values):
+        return numpy_helper.from_array(np.array(values, np.float32), name)
+
+    out = helper.make_tensor_value_info("y", TensorProto.FLOAT, [2])
+    inside = [
+        helper.make_graph([helper.make_node("Add", ["x", each], [f"{each} sum"])], each, [], [inner])
+        for each in ("a", "b")
+        for inner in [helper.make_tensor_value_info(f"{each} sum", TensorProto.FLOAT, [2])]
+    ]
+    node = helper.make_node("If", ["yes"], ["y"], then_branch=inside[0], else_branch=inside[1])
+    inputs = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, [2]),
+        helper.make_tensor_value_info("yes", TensorProto.BOOL, []),
+    ]
+    constants = [made("a", [1, 2]), made("b", [1, 2]), made("c", [[1, 2]])]
+    graph = helper.make_graph([node], "branches", inputs, [out], constants)
+    keep_one_of_equals(graph)
+    assert [each.name for each in graph.initializer] == ["a", "c"]
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
+    for yes in (True, False):
+        said = run(model, {"x": np.zeros(2, np.float32), "yes": np.array(yes)})["y"]
+        assert said.tolist() == [1, 2]
 
 
 def test_an_input_called_like_a_column_is_refused():

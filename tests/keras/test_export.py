@@ -93,6 +93,33 @@ def test_the_graph_says_what_assess_says(name, path):
     assert all((again[column] == found[column]).all() for column in found)
 
 
+def numbers():
+    """A regression with two targets."""
+    return keras.Sequential(
+        [keras.Input((6,)), layers.Dense(12, "tanh"), layers.Dropout(0.3), layers.Dense(2)], name="numbers"
+    )
+
+
+@pytest.mark.parametrize("name", ["sigmoid"] if ON_JAX else [*MODELS, "numbers"])
+def test_how_familiar_a_row_is_travels_along(name, path):
+    model = numbers() if name == "numbers" else MODELS[name]()
+    x, held_out = rows_for(model, 200), rows_for(model, 120, seed=1)
+    outputs = {"two_inputs": "logits", "numbers": "values"}.get(name)
+    labels = None if name == "numbers" else np.arange(200) % 2
+    train, kept = howsure.features_of(model, x), howsure.features_of(model, held_out)
+    known = howsure.familiarity(train, labels, kept, score="neighbours")
+    plan = howsure.plan(model, x, precision="float32", outputs=outputs)
+    exported = howsure.export(model, path, plan=plan, x=held_out, outputs=outputs, familiarity=known)
+    assert exported.largest_difference < EXACT
+    others = rows_for(model, 150, seed=2)
+    scores = known(howsure.features_of(model, others))
+    apart = np.abs(scores[:, None] - known.held_out).min(axis=1) > 1e-5 * np.abs(scores)
+    assert apart.mean() > 0.8
+    expected = known.percentile(howsure.features_of(model, others))
+    assert np.abs(run(path, others)["familiarity"] - expected)[apart].max() < 1e-6
+    assert json.loads(metadata(path)["familiarity"])["score"] == "neighbours"
+
+
 @ONCE
 @pytest.mark.parametrize("outputs", ["mean-variance", "mean-log-variance"])
 def test_a_mean_and_a_variance_in_two_outputs(outputs, path):

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 import howsure
+from howsure.judge.familiarity_scores import SCORES
 from howsure.sampling.design import Design
 from howsure.sampling.error import EarlyError
 from tests.torch.modules import build, mlp, rows_for
@@ -243,9 +244,104 @@ def test_rows_are_needed_where_the_module_does_not_say_what_it_takes(path):
         howsure.export(nn.Sequential(nn.Dropout(0.3), nn.LazyLinear(3)), path, plan=howsure.Plan())
 
 
-def words(rows, padded):
+# --- familiarity ------------------------------------------------------------------------------------
+
+
+def learnt(module, x, held_out, labels=None, **settings):
+    """A familiarity of a module."""
+    return howsure.familiarity(
+        howsure.features_of(module, x), labels, howsure.features_of(module, held_out), **settings
+    )
+
+
+def drawn(rows, seed):
+    return np.random.default_rng(seed).normal(size=(rows, 8)).astype("float32")
+
+
+def off_but_for_ties(known, module, x, found):
+    """Largest distance of familiarities from those of howsure; scores that are equal up to 1e-5 are ties."""
+    scores = known(howsure.features_of(module, x))
+    low, high = (
+        (1 + np.searchsorted(known.held_out, scores + off, side="right")) / (len(known.held_out) + 1)
+        for off in (-1e-5 * np.abs(scores), 1e-5 * np.abs(scores))
+    )
+    assert np.mean(low == high) > 0.5
+    return np.abs(found - np.clip(found, low, high)).max()
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_how_familiar_a_row_is_travels_along(score, path):
+    module, x, held_out = mlp(), drawn(240, 1), drawn(160, 2)
+    known = learnt(module, x, held_out, np.arange(240) % 3, score=score)
+    without = howsure.export(module, path, x=x, outputs="logits")
+    exported = howsure.export(
+        module, path, plan=without.plan, x=held_out, outputs="logits", familiarity=known
+    )
+    assert exported.largest_difference < 1e-5
+    strange = np.concatenate([drawn(50, 3), 30 * drawn(50, 4)])
+    found = run(path, strange)
+    assert off_but_for_ties(known, module, strange, found["familiarity"]) < 1e-6
+    assert found["familiarity"].min() < 0.05 < 0.5 < found["familiarity"].max()
+    assert json.loads(metadata(path)["familiarity"]) == {
+        "score": score,
+        "share": 0.01,
+        "train_rows": 240,
+        "held_out": 160,
+    }
+    strange[3] = np.nan
+    assert np.isnan(run(path, strange)["familiarity"]).nonzero()[0].tolist() == [3]
+    assert onnx.load(path).graph.output[-1].name == "familiarity"
+    method = howsure.MCDropout(plan=without.plan, max_passes=without.passes)
+    said = howsure.assess(module, strange[:3], method=method, outputs="logits")
+    assert np.abs(found["probabilities"][:3] - said.probabilities).max() < 1e-5
+
+
+def test_weights_are_in_a_graph_once(path):
+    module = nn.Sequential(
+        nn.Linear(8, 900), nn.ReLU(), nn.Linear(900, 900), nn.Dropout(0.3), nn.Linear(900, 3)
+    )
+    x = rows_for("mlp", 300)
+    known = learnt(module, x[:100], x[100:], np.arange(100) % 3, score="energy")
+    plain = howsure.export(module, path, x=x, outputs="logits")
+    more = howsure.export(module, path, plan=plain.plan, x=x, outputs="logits", familiarity=known)
+    assert more.size - plain.size < 0.1 * plain.size
+
+
+def test_a_familiarity_of_numbers_and_of_rows_that_are_divided(path):
+    torch.manual_seed(1)
+    module = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.2), nn.Linear(16, 2))
+    x = rows_for("mlp", 400)
+    known = learnt(module, x[:200], x[200:])
+    howsure.export(module, path, x=100 * x, outputs="values", divide_by=100, familiarity=known)
+    others = drawn(60, 3)
+    assert off_but_for_ties(known, module, others, run(path, 100 * others)["familiarity"]) < 1e-6
+
+
+def test_a_familiarity_that_cannot_travel_is_refused_before_the_work(path):
+    module, x = mlp(), rows_for("mlp", 240)
+    known = learnt(module, x[:100], x[100:], np.arange(100) % 3)
+    given = {"plan": howsure.Plan(), "x": x, "outputs": "logits", "familiarity": known}
+    other = mlp()
+    with torch.no_grad():
+        other[0].bias += 1
+    with pytest.raises(howsure.InputError, match="features of another model, or this one before it was"):
+        howsure.export(other, path, **given)
+    wide = nn.Sequential(nn.Linear(8, 7), nn.Dropout(0.2), nn.Linear(7, 3))
+    with pytest.raises(howsure.InputError, match="other features or logits"):
+        howsure.export(wide, path, **given)
+    with pytest.raises(howsure.InputError, match="A result of several labels per row has no familiarity"):
+        howsure.export(module, path, **{**given, "outputs": "label-logits"})
+    with pytest.raises(howsure.InputError, match="`familiarity`"):
+        howsure.export(module, path, **{**given, "familiarity": known.percentile})
+    ends = nn.Sequential(nn.Linear(8, 16), nn.Dropout(0.2), nn.Linear(16, 3), nn.ReLU())
+    with pytest.raises(howsure.ModelError, match="features of module 'Sequential' cannot be read"):
+        howsure.export(ends, path, **given)
+    assert not list(path.parent.iterdir())
+
+
+def words(rows, padded, seed=3):
     """Tokens and their mask; `padded` says of which rows the last ones are padding."""
-    random = np.random.default_rng(3)
+    random = np.random.default_rng(seed)
     mask = np.ones((rows, 9), np.int64)
     mask[padded] = np.arange(9) < random.integers(4, 8, (len(mask[padded]), 1))
     return {"input_ids": random.integers(1, 30, (rows, 9)) * mask, "attention_mask": mask}
@@ -259,7 +355,10 @@ def test_a_bert_that_leaves_out_its_mask_where_no_row_is_padded(recorded, path):
     config = transformers.BertConfig(vocab_size=30, max_position_embeddings=9, num_labels=3, **sizes)
     module = transformers.BertForSequenceClassification(config)
     x = words(200, np.arange(200) != 130 if recorded == "padded" else np.arange(200) == 130)
-    exported = howsure.export(module, path, x=x, outputs="logits")
+    given = howsure.features_of(module, x)
+    others = howsure.features_of(module, words(150, slice(60), seed=4))
+    known = howsure.familiarity(given, np.arange(200) % 3, others, score="neighbours")
+    exported = howsure.export(module, path, x=x, outputs="logits", familiarity=known)
     assert exported.largest_difference < 1e-5
     method = howsure.MCDropout(plan=exported.plan, max_passes=exported.passes)
     for padded in (slice(None), slice(0), slice(5)):  # all rows, none, and five of ten
@@ -267,6 +366,7 @@ def test_a_bert_that_leaves_out_its_mask_where_no_row_is_padded(recorded, path):
         expected = howsure.assess(module, others, method=method, outputs="logits")
         assert np.abs(run(path, others)["probabilities"] - expected.probabilities).max() < 1e-5
         assert np.abs(run(path, others)["mc_error"] - expected.mc_error).max() < 1e-5
+        assert off_but_for_ties(known, module, others, run(path, others)["familiarity"]) < 1e-6
 
 
 class Masked(nn.Module):

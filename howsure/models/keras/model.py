@@ -383,7 +383,10 @@ class KerasModel:
 
     @functools.cached_property
     def _to_the_end(self) -> Callable[..., Any]:
-        return self._compile(to_last_layer(self._program, self.name, self.examination.output_shape))
+        return self._compile(self._to_last_layer())
+
+    def _to_last_layer(self) -> Callable[..., Any]:
+        return to_last_layer(self._program, self.name, self.examination.output_shape)
 
     def trunk(self, rows: Sequence[Array]) -> KerasTrunk:
         """Compute the part that every pass over these rows shares.
@@ -419,9 +422,9 @@ class KerasModel:
             ]
         return Thinned(self, width, kept, kernels)
 
-    def graph(self, masks: Sequence[Array], like: Sequence[Array]) -> Any:
+    def graph(self, masks: Sequence[Array], like: Sequence[Array], features: bool = False) -> Any:
         """The passes with these masks, as an `onnx.ModelProto`; see `ExportModel`."""
-        return passes_graph(self, masks, like)
+        return passes_graph(self, masks, like, features)
 
     def weights(self) -> Iterator[Array]:
         """The weights that the output needs, in the order of the steps, and what else rescales logits."""
@@ -501,10 +504,20 @@ class KerasModel:
         shared = self._run_shared(*rows)
         return shared, self._run_passes(shared, masks, kernels)
 
-    def run_whole(self, masks: Sequence[Tensor], rows: Sequence[Tensor]) -> Tensor:
-        """Raw outputs (W × n, …) for inputs (n, …), trunk and passes in one, for the export."""
+    def run_whole(
+        self, masks: Sequence[Tensor], rows: Sequence[Tensor], features: bool = False
+    ) -> list[Tensor]:
+        """Raw outputs (W, n, …) for inputs (n, …), trunk and passes in one, for the export.
+
+        With `features` also those of the prediction, and the logits, as (n, F + K).
+        """
         with quiet([self.model, *self.examination.layers]), self._ending_in_float32():
-            return self._run_passes(self._run_shared(*rows), masks, [None] * len(masks))
+            raw = self._run_passes(self._run_shared(*rows), masks, [None] * len(masks))
+            raw = keras.ops.cast(raw, "float32")
+            found = [keras.ops.reshape(raw, (masks[-1].shape[0], -1, *raw.shape[1:]))]
+            if features:
+                found.append(keras.ops.concatenate(self._to_last_layer()(*rows), axis=1))
+            return found
 
     def _run_passes(
         self,

@@ -11,6 +11,7 @@ Masks and weights are constants of the graph.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -19,9 +20,9 @@ from numpy.typing import NDArray
 
 from howsure.data.reading import is_out_of_memory
 from howsure.errors import ModelError
-from howsure.models.keras.onnx_subprocess import graph_from_elsewhere, rename_inputs
+from howsure.models.keras.onnx_subprocess import graph_from_elsewhere
 from howsure.models.keras.private import layers_below
-from howsure.onnx.nodes import OPSET, check_type_of, quiet
+from howsure.onnx.nodes import OPSET, check_type_of, quiet, rename_inputs
 from howsure.optional import needs
 
 if TYPE_CHECKING:
@@ -36,18 +37,17 @@ TRACED = 3
 """Number of rows for the export on PyTorch. There, 0 and 1 would be fixed sizes, not any number of rows."""
 
 
-def passes_graph(model: KerasModel, masks: Sequence[Array], like: Sequence[Array]) -> Any:
+def passes_graph(
+    model: KerasModel, masks: Sequence[Array], like: Sequence[Array], features: bool = False
+) -> Any:
     """The passes with these masks, as an `onnx.ModelProto`; see `ExportModel`."""
     for layer in layers_below(model.model):
         check_type_of(layer.compute_dtype, model.name)
-    if model.backend == "tensorflow":
-        return _on_tensorflow(model, masks, like)
-    if model.backend == "torch":
-        return _on_torch(model, masks, like)
-    return graph_from_elsewhere(model, masks, like)
+    write = {"tensorflow": _on_tensorflow, "torch": _on_torch}.get(model.backend, graph_from_elsewhere)
+    return write(model, masks, like, features)
 
 
-def _on_tensorflow(model: KerasModel, masks: Sequence[Array], like: Sequence[Array]) -> Any:
+def _on_tensorflow(model: KerasModel, masks: Sequence[Array], like: Sequence[Array], features: bool) -> Any:
     import onnx
     import tensorflow as tf
 
@@ -63,8 +63,7 @@ def _on_tensorflow(model: KerasModel, masks: Sequence[Array], like: Sequence[Arr
 
     def passes(*rows: Any) -> Any:
         # Constants are made inside the function; made outside, they would be inputs of the graph.
-        raw = tf.cast(model.run_whole([tf.constant(mask) for mask in masks], rows), tf.float32)
-        return tf.reshape(raw, (len(masks[-1]), -1, *raw.shape[1:]))
+        return model.run_whole([tf.constant(mask) for mask in masks], rows, features)
 
     with quiet(*NOISY):
         function = tf.function(passes, input_signature=specs, autograph=False)
@@ -134,7 +133,7 @@ def without_erfc(graph: Any) -> None:
         graph.node.extend(nodes)
 
 
-def _on_torch(model: KerasModel, masks: Sequence[Array], like: Sequence[Array]) -> Any:
+def _on_torch(model: KerasModel, masks: Sequence[Array], like: Sequence[Array], features: bool) -> Any:
     import torch
 
     from howsure.models.torch.onnx_graph import graph_of
@@ -142,11 +141,7 @@ def _on_torch(model: KerasModel, masks: Sequence[Array], like: Sequence[Array]) 
     some = [torch.from_numpy(np.resize(array, (TRACED, *array.shape[1:]))) for array in like]
     with model.as_found():
         ready = [keras.ops.convert_to_tensor(mask) for mask in masks]
-
-        def passes(rows: Sequence[Any]) -> Any:
-            raw = model.run_whole(ready, rows).float()
-            return raw.reshape(len(masks[-1]), -1, *raw.shape[1:])
-
+        passes = partial(model.run_whole, ready, features=features)
         names = [spec.name for spec in model.inputs]
         return graph_of(passes, some, names, model.name, hint="Export it with KERAS_BACKEND=tensorflow")
 

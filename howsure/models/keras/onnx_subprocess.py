@@ -3,7 +3,7 @@
 A process has only one Keras backend, hence the subprocess. Model, masks and rows go to it in files, and the
 graph comes back in a file:
 
-    python -m howsure.models.keras.write_onnx FOLDER
+    python -m howsure.models.keras.write_onnx FOLDER [features]
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 
 from howsure.errors import DependencyError, ModelError
 from howsure.models.fingerprint import described
+from howsure.onnx.nodes import rename_inputs
 
 if TYPE_CHECKING:
     from howsure.models.keras.model import KerasModel
@@ -37,7 +38,9 @@ MODEL, GIVEN, GRAPH, REFUSED = "model.keras", "given.npz", "graph.onnx", "refuse
 SITES, MODULES = "sites.json", "modules.json"
 
 
-def graph_from_elsewhere(model: KerasModel, masks: Sequence[Array], like: Sequence[Array]) -> Any:
+def graph_from_elsewhere(
+    model: KerasModel, masks: Sequence[Array], like: Sequence[Array], features: bool
+) -> Any:
     """The passes with these masks, as an `onnx.ModelProto`; see `ExportModel`."""
     backend = next(filter(importlib.util.find_spec, BACKENDS), None)
     if backend is None:
@@ -60,7 +63,7 @@ def graph_from_elsewhere(model: KerasModel, masks: Sequence[Array], like: Sequen
         registered = {each.__module__ for each in keras.saving.get_custom_objects().values()}
         (folder / MODULES).write_text(json.dumps(sorted(registered - {"__main__"})), encoding="utf-8")
         done = subprocess.run(
-            [sys.executable, "-m", "howsure.models.keras.write_onnx", name],
+            [sys.executable, "-m", "howsure.models.keras.write_onnx", name, *["features"] * features],
             env={
                 **os.environ,
                 "KERAS_BACKEND": backend,
@@ -79,15 +82,6 @@ def graph_from_elsewhere(model: KerasModel, masks: Sequence[Array], like: Sequen
     names = {given.name: spec.name for given, spec in zip(graph.graph.input, model.inputs, strict=True)}
     rename_inputs(graph.graph, names)
     return graph
-
-
-def rename_inputs(graph: Any, names: dict[str, str]) -> None:
-    """Rename the inputs of an `onnx.GraphProto`."""
-    for given in graph.input:
-        given.name = names[given.name]
-    for node in graph.node:
-        for at, name in enumerate(node.input):
-            node.input[at] = names.get(name, name)
 
 
 def _refused(model: KerasModel, backend: str, why: str) -> ModelError:

@@ -17,7 +17,7 @@ from howsure.models.keras.model import adapt
 from howsure.models.keras.onnx_subprocess import GIVEN, GRAPH, MODEL, MODULES, REFUSED, SITES
 
 
-def write_graph(folder: Path) -> None:
+def write_graph(folder: Path, features: bool) -> None:
     """Read the files of `onnx_subprocess`, and write the graph or the reason why there is none."""
     for name in json.loads((folder / MODULES).read_text(encoding="utf-8")):
         with contextlib.suppress(Exception):  # the model may not need the layers registered there
@@ -34,11 +34,11 @@ def write_graph(folder: Path) -> None:
             raise ModelError(
                 "It draws otherwise there", expected=expected, received=described(adapted.levels)
             )
-        (folder / GRAPH).write_bytes(adapted.graph(masks, like).SerializeToString())
+        (folder / GRAPH).write_bytes(adapted.graph(masks, like, features).SerializeToString())
     except HowsureError as error:
         said = error.what.replace(f"'{folder / MODEL}'", "it")
         (folder / REFUSED).write_text(said, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    write_graph(Path(sys.argv[1]))
+    write_graph(Path(sys.argv[1]), "features" in sys.argv[2:])

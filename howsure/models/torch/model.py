@@ -322,7 +322,7 @@ class TorchModel:
             return lambda trunk: np.concatenate([self._passes(some, trunk, 1) for some in each])
         return lambda trunk: self._passes(ready, trunk, width)
 
-    def graph(self, masks: Sequence[Array], like: Sequence[Array]) -> Any:
+    def graph(self, masks: Sequence[Array], like: Sequence[Array], features: bool = False) -> Any:
         """Always a `ModelError`: only modules whose operations were recorded can be exported."""
         raise self.no_graph(self.whole_because)
 

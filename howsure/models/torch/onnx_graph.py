@@ -29,7 +29,7 @@ LONGEST = 300
 
 
 def graph_of(
-    passes: Callable[[Sequence[Tensor]], Tensor],
+    passes: Callable[[Sequence[Tensor]], Sequence[Tensor]],
     rows: Sequence[Tensor],
     names: Sequence[str],
     model: str,
@@ -38,7 +38,7 @@ def graph_of(
     """The computation of `passes`, as an `onnx.ModelProto`.
 
     Args:
-        passes: Maps inputs (n, …) to outputs (W, n, …).
+        passes: Maps inputs (n, …) to outputs, the first of them (W, n, …).
         rows: Example rows of each input, at least two.
         names: Names of the inputs.
         model: Name of the model, for messages.
@@ -63,12 +63,13 @@ def graph_of(
                 strict=False,
                 prefer_deferred_runtime_asserts_over_guards=True,
             )
+            outputs = [_free(name, names) for name in ("passes", "features")]
             written = torch.onnx.export(
                 program,
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=list(names),
-                output_names=[_free("passes", names)],
+                output_names=outputs[: len(program.graph_signature.user_outputs)],
                 verbose=False,
             )
         except Exception as error:  # PyTorch may raise anything
@@ -117,14 +118,14 @@ def _cause_of(error: Exception) -> str:
 class _Passes(nn.Module):
     """Wraps a function as a module, since `torch.export` takes modules only."""
 
-    def __init__(self, passes: Callable[[Sequence[Tensor]], Tensor]) -> None:
+    def __init__(self, passes: Callable[[Sequence[Tensor]], Sequence[Tensor]]) -> None:
         super().__init__()
         self._passes = passes
 
-    def forward(self, rows: tuple[Tensor, ...]) -> Tensor:
-        """The passes."""
+    def forward(self, rows: tuple[Tensor, ...]) -> Sequence[Tensor]:
+        """The passes, and what is beside them."""
         with Unrolled():
-            return self._passes(rows)
+            return tuple(self._passes(rows))
 
 
 # --- PyTorch's fused LSTM, unrolled into operations that ONNX knows -----------------------------------

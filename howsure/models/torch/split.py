@@ -19,20 +19,20 @@ from numpy.typing import NDArray
 from howsure import tuning
 from howsure.data.dummy_rows import made_up_rows
 from howsure.data.rows import check_rows
+from howsure.errors import ModelError
 from howsure.models.choose_output import Output
 from howsure.models.networks import Networks
 from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits
 from howsure.models.torch import model as whole_modules
 from howsure.models.torch.check_passes import Tried
-from howsure.models.torch.draws import Place
 from howsure.models.torch.dry_run import ROWS, UNEVEN, DryRun, same
 from howsure.models.torch.find_draws import in_words
 from howsure.models.torch.graph import Split, SplitTrunk, Unsplittable
 from howsure.models.torch.inputs import calls_for
-from howsure.models.torch.model import TorchModel, TorchTrunk
+from howsure.models.torch.model import Last, TorchModel, TorchTrunk
 from howsure.models.torch.model_cache import Cached, forget, keep, kept
 from howsure.models.torch.onnx_graph import graph_of, in_export
-from howsure.models.torch.recorded import record
+from howsure.models.torch.recorded import Axis, Call, Program, Slot, record
 from howsure.models.torch.tracer import Notes
 from howsure.onnx.nodes import check_type_of
 
@@ -109,7 +109,7 @@ def split_or_whole(model: TorchModel) -> TorchModel:
         model.whole_because = "it draws by a generator that it seeds anew in every call"
         return model
     try:
-        split = _recorded(tried.notes, found.drawn, found.work)
+        split = Split(_recorded(tried.notes), found.drawn, found.work)
         ready = (SplitModel if split.asks is None else AskingModel)(model, split)
         if _agree(ready, tried):
             return ready
@@ -165,18 +165,21 @@ class SplitModel(TorchModel):
         passes = self.split.thin(masks, rows)
         return lambda trunk: np.asarray(passes(trunk).float().cpu().numpy(), np.float32)
 
-    def graph(self, masks: Sequence[Array], like: Sequence[Array]) -> Any:
+    def graph(self, masks: Sequence[Array], like: Sequence[Array], features: bool = False) -> Any:
         """The passes with these masks, as an `onnx.ModelProto`; see `ExportModel`."""
         for dtype in sorted(self.split.types):
             check_type_of(dtype, self.name)
-        passes, specs = self.split.thin(masks, rows=tuning.MANY_ROWS), self.call.specs
+        passes, specs = [self.split.thin(masks, rows=tuning.MANY_ROWS)], self.call.specs
+        if features:
+            passes.append(self.as_exported(plain=True).thin((), rows=tuning.MANY_ROWS))
 
-        def run(rows: Sequence[torch.Tensor]) -> torch.Tensor:
+        def run(rows: Sequence[torch.Tensor]) -> list[torch.Tensor]:
             given = [
                 tensor.to(dtype=tensor.dtype if dtype is None else dtype)
                 for tensor, dtype in zip(rows, self.call.dtypes, strict=True)
             ]
-            return passes.written_down(given).float()
+            found = [each.written_down(given).float() for each in passes]
+            return [*found[:1], *(each[0] for each in found[1:])]
 
         some = [
             torch.from_numpy(np.resize(array, (OTHERS, *array.shape[1:])).astype(spec.array_dtype))
@@ -184,6 +187,31 @@ class SplitModel(TorchModel):
         ]
         with self.as_found():
             return graph_of(run, some, [spec.name for spec in specs], self.name)
+
+    def as_exported(self, plain: bool = False) -> Split:
+        """The module as it runs in an export: its passes, or its prediction up to the last linear layer.
+
+        Raises:
+            ModelError: It cannot run level by level there, or does not end in a linear layer.
+        """
+        found = self.examination
+        training, drawn = ((), found.always) if plain else (found.training, found.drawn)
+        try:
+            with self.as_found() as snapshot, in_export():
+                look = DryRun(found.module, found.call, found.rows, snapshot, False, found.keep_off)
+                look.fixed, look.writes = found.fixed, found.writes
+                program = _recorded([look.note(training, count)[1].notes for count in (ROWS, UNEVEN)])
+                if plain:
+                    program = _to_last_layer(program, Last(found.last_linear, self.name, found.fixed))
+                split = Split(program, drawn, found.work)
+        except ModelError:
+            raise
+        except Exception as error:  # a module may do anything in an export
+            said = str(error) if isinstance(error, Unsplittable) else in_words(error)
+            raise self.no_graph(f"in an export, {said}") from error
+        if split.asks is not None:
+            raise self.no_graph(split.asks)
+        return split
 
     def in_precision(self, precision: str) -> SplitModel:
         """The same module with its heavy operations in another of `limits.precisions`."""
@@ -256,31 +284,31 @@ class AskingModel(SplitModel):
         """True if the module does with these rows what was recorded; see `BranchingModel`."""
         return self.split.fits(self.call.tensors(rows))
 
-    def graph(self, masks: Sequence[Array], like: Sequence[Array]) -> Any:
+    def graph(self, masks: Sequence[Array], like: Sequence[Array], features: bool = False) -> Any:
         """The passes as the module runs in an export, if it then reads no numbers; see `ExportModel`."""
-        found = self.examination
-        try:
-            with self.as_found() as snapshot, in_export():
-                look = DryRun(found.module, found.call, found.rows, snapshot, False, found.keep_off)
-                look.fixed, look.writes = found.fixed, found.writes
-                notes = [look.note(found.training, count)[1].notes for count in (ROWS, UNEVEN)]
-                split = _recorded(notes, found.drawn, found.work)
-        except Exception as error:  # a module may do anything in an export
-            said = str(error) if isinstance(error, Unsplittable) else in_words(error)
-            raise self.no_graph(f"in an export, {said}") from error
-        if split.asks is not None:
-            raise self.no_graph(split.asks)
-        return SplitModel(self, split).graph(masks, like)
+        return SplitModel(self, self.as_exported()).graph(masks, like, features)
 
 
-def _recorded(
-    notes: Sequence[Notes | Exception | None], drawn: Sequence[Place | float | None], work: float
-) -> Split:
-    """The levels of a module, from notes of two runs."""
+def _recorded(notes: Sequence[Notes | Exception | None]) -> Program:
+    """A run for any number of rows, from notes of two."""
     for each in notes:
         if not isinstance(each, Notes):
             raise each or AssertionError("notes were asked for")
-    return Split(record(*notes), drawn, work)  # type: ignore[arg-type]
+    return record(*notes)  # type: ignore[arg-type]
+
+
+def _to_last_layer(program: Program, last: Last) -> Program:
+    """A prediction up to its last linear layer: the output is the features and logits (n, F + K)."""
+    for call in program.calls:
+        last.ran(call.op, call.args, call.kwargs, call.outputs[0])
+    both: Any = last.found
+    features, logits = (program.values[slot] for slot in both)
+    if features.axis != Axis(0) or logits.axis != Axis(0):
+        raise Unsplittable("features without rows on their first axis")
+    output, shape = Slot(len(program.values)), (1, features.shape[1] + logits.shape[1])
+    values = {**program.values, output: replace(logits, shape=shape, memory=object())}
+    joined = Call(torch.ops.aten.cat.default, (list(both), 1), {}, (output,))
+    return replace(program, calls=(*program.calls, joined), values=values, output=output)
 
 
 def _agree(model: TorchModel, tried: Tried) -> bool:
