@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,15 @@ BROAD = {"Exception", "BaseException"}
 
 def found(kind: type[ast.AST]) -> Iterator[tuple[str, Any]]:
     """Nodes of a kind with the file that they are in, in all of howsure."""
-    for source in sorted(ROOT.rglob("*.py")):
-        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-            if isinstance(node, kind):
-                yield str(source.relative_to(ROOT)), node
+    return ((file, node) for file, node in nodes() if isinstance(node, kind))
+
+
+@functools.cache
+def nodes() -> list[tuple[str, ast.AST]]:
+    """All nodes with the file that they are in."""
+    files = {str(source.relative_to(ROOT)): source for source in sorted(ROOT.rglob("*.py"))}
+    trees = {file: ast.parse(source.read_text(encoding="utf-8")) for file, source in files.items()}
+    return [(file, node) for file, tree in trees.items() for node in ast.walk(tree)]
 
 
 def names_in(*nodes: ast.AST | None) -> list[str]:

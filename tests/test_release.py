@@ -85,8 +85,13 @@ def package(folder, **files):
     return Package.read(folder)
 
 
-def test_the_package_is_no_larger_than_what_is_recorded():
-    size = sum(Package.read(ROOT).lines.values())
+@pytest.fixture(scope="module")
+def howsure():
+    return Package.read(ROOT)
+
+
+def test_the_package_is_no_larger_than_what_is_recorded(howsure):
+    size = sum(howsure.lines.values())
     assert size <= recorded(), (
         "take away as much as you add; see docs/decisions/0036-the-package-does-not-grow.md"
     )
@@ -125,12 +130,11 @@ def test_structure_counts_bodies_without_docstrings(tmp_path):
     assert longest(found) == [(2, "atomic.py", "write")]
 
 
-def test_no_files_of_the_package_import_each_other_in_a_circle_also_in_functions():
-    pairs = {(each.by, each.of) for each in Package.read(ROOT).imports()}
+def test_no_files_of_the_package_import_each_other_in_a_circle_also_in_functions(howsure):
+    pairs = {(each.by, each.of) for each in howsure.imports()}
     assert circles(pairs) == (0, 0)
 
 
-def test_no_import_of_the_package_runs_up():
-    found = Package.read(ROOT)
-    assert {room_of(file) for file in found.trees} == set(ROOMS)
-    assert not upward(found)
+def test_no_import_of_the_package_runs_up(howsure):
+    assert {room_of(file) for file in howsure.trees} == set(ROOMS)
+    assert not upward(howsure)

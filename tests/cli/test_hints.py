@@ -93,6 +93,7 @@ def texts(node: ast.AST) -> Iterator[str]:
             yield from texts(child)
 
 
+@functools.cache
 def said() -> list[tuple[str, str]]:
     """All texts of several words with the file that they are in."""
     found = []

@@ -1,6 +1,7 @@
 """Everything in this folder runs once per backend: KERAS_BACKEND=jax|tensorflow|torch pytest tests/keras."""
 
 import os
+import tempfile
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -43,6 +44,14 @@ ELSEWHERE = {
 }
 if "EVERY_TEST" not in os.environ:
     collect_ignore = [f"test_{name}.py" for name in ELSEWHERE[keras.backend.backend()]]
+
+if keras.backend.backend() == "jax":
+    import jax
+
+    # Tests make the same small networks again, and JAX would compile each again.
+    COMPILED = tempfile.TemporaryDirectory()
+    jax.config.update("jax_compilation_cache_dir", COMPILED.name)
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 
 
 @pytest.fixture(autouse=True)
