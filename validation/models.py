@@ -123,15 +123,15 @@ def _in_training(model: Any) -> Callable[[Any], Any]:
 
         asked = {"training": True} if "training" in inspect.signature(model.call).parameters else {}
         compiled = jax.jit(lambda *state_and_rows: model.stateless_call(*state_and_rows, **asked))
-        weights = [variable.value for variable in model.trainable_variables]
-        others = [variable.value for variable in model.non_trainable_variables]
-        seeds = ["seed" in variable.path for variable in model.non_trainable_variables]
+        weights, others = (
+            [each.value for each in of] for of in (model.trainable_variables, model.non_trainable_variables)
+        )
+        seeds = [at for at, each in enumerate(model.non_trainable_variables) if "seed" in each.path]
 
         def compiled_call(x: Any) -> Any:
             outputs, new = compiled(weights, others, x)
-            others[:] = [
-                after if seed else before for after, before, seed in zip(new, others, seeds, strict=True)
-            ]
+            for at in seeds:
+                others[at] = new[at]
             return outputs
 
         return compiled_call

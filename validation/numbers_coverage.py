@@ -23,8 +23,8 @@ from torch import nn
 import howsure
 from benchmarks.docs import Page, percent, shares, table
 from howsure.answers.numbers.rescale import moved
-from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
+from validation.small_network import chain
 
 PAGE = Page("numbers-coverage")
 TRAINING_ROWS, ROWS, EPOCHS = 400, 200, 150
@@ -42,14 +42,9 @@ EDGES, LEAST = np.arange(11) / 10, 500
 
 @dataclass(frozen=True)
 class Network:
-    """One regression: its data, its hidden layers, and its dropout.
+    """One regression: its data, the widths of its hidden layers, and the rate of the dropout behind each.
 
-    Attributes:
-        data: Which of Friedman's functions.
-        widths: Units of the hidden layers.
-        rate: Of the dropout behind each.
-        first: Of the dropout on the input; 0 for none.
-        head: Whether it also puts out a log variance.
+    `first` is the rate on the input. With `head` it also puts out a log variance.
     """
 
     data: Callable[..., tuple[Any, Any]]
@@ -95,17 +90,14 @@ def trained(network: Network, x: torch.Tensor, y: torch.Tensor) -> nn.Sequential
 
 def as_arrays(net: Sequence[nn.Module], features: int) -> ArrayModel:
     """The same network in numpy."""
-    steps: dict[str, Any] = {}
-    before = "x"
-    for number, part in enumerate(net):
-        name = "output" if number == len(net) - 1 else f"step{number}"
+    layers: list[Any] = []
+    for part in net:
         if isinstance(part, nn.Dropout):
-            steps[name], before = (Dropout(part.p), before), name
+            layers.append(Dropout(part.p))
         elif isinstance(part, nn.Linear):
             weights = (part.weight.detach().double().numpy().T, part.bias.detach().double().numpy())
-            activation = "linear" if name == "output" else "relu"
-            steps[name], before = (Dense(*weights, activation), before), name
-    return ArrayModel("net", [InputSpec("x", (features,), "float32")], steps, trained_for="regression")
+            layers.append(Dense(*weights, "linear" if part is net[-1] else "relu"))
+    return chain((features,), *layers, trained_for="regression")
 
 
 @torch.no_grad()
@@ -119,13 +111,9 @@ def drawn(net: nn.Module, x: torch.Tensor) -> Any:
 def held_above(results: Sequence[Any], networks: Any, noise: Any) -> list[list[int]]:
     """How often P(above) ± 1.96 errors held the true share and how often it was asked, by that share.
 
-    Args:
-        results: Of the same N rows.
-        networks: (T, N) all networks.
-        noise: Standard deviation of answers around each, which broadcasts to these; 0 to ask for the mean.
-
-    Returns:
-        Eleven pairs: for shares of 0.5 to 4 % or 96 to 99.5 %, for those between `EDGES`.
+    Results are of the same N rows as all networks (T, N); `noise` is the standard deviation of answers around
+    each, 0 to ask for the mean. The eleven pairs are for shares of 0.5 to 4 % or 96 to 99.5 %, and for those
+    between `EDGES`.
     """
     answers = (
         networks + noise * np.random.default_rng(0).normal(size=networks.shape) if np.any(noise) else networks

@@ -82,20 +82,16 @@ VARIANTS = {
 GRID, FREE = "grid", "free"
 
 
-@dataclass(frozen=True)
 class Scale:
-    """Mean and standard deviation of inputs (D,) and target, over the rows that a network learns from."""
+    """Mean and standard deviation of inputs (D,) and target, over the rows that a network learns from.
 
-    x_mean: Floats
-    x_std: Floats
-    y_mean: float
-    y_std: float
+    A constant input keeps its unit.
+    """
 
-    @classmethod
-    def of(cls, x: Floats, y: Floats) -> Scale:
-        """The scale of these rows; a constant input keeps its unit."""
+    def __init__(self, x: Floats, y: Floats) -> None:
         std = x.std(axis=0)
-        return cls(x.mean(axis=0), np.where(std == 0, 1.0, std), float(y.mean()), float(y.std()))
+        self.x_mean, self.x_std = x.mean(axis=0), np.where(std == 0, 1.0, std)
+        self.y_mean, self.y_std = float(y.mean()), float(y.std())
 
     def inputs(self, x: Floats) -> Floats:
         """Standardised inputs, float32."""
@@ -135,14 +131,9 @@ def splits(name: str) -> list[Split]:
 
 
 def log_likelihood(y: ArrayLike, passes: ArrayLike, tau: float) -> Floats:
-    """(N,) log density of answers under a mixture of one normal distribution for each pass.
+    """(N,) log density of answers y under a mixture of one normal distribution for each of (T, N) passes ŷ.
 
     logsumexp_t(−½ τ (y − ŷ_t)²) − log T − ½ log 2π + ½ log τ (Gal & Ghahramani 2016, appendix 4.4).
-
-    Args:
-        y: (N,) answers.
-        passes: (T, N) outputs of the passes ŷ_t.
-        tau: Precision of the noise, 1 / unit².
     """
     passes = np.asarray(passes)
     found = logsumexp(-0.5 * tau * (np.asarray(y) - passes) ** 2, axis=0)
@@ -178,7 +169,7 @@ def choose(name: str, split: Split, seed: int) -> Figures:
     """Train the twelve networks of a split; judge each on the validation part, with its τ and a free one."""
     rates, taus = grid(name)
     first = split.first
-    scale = Scale.of(split.x[:first], split.y[:first])
+    scale = Scale(split.x[:first], split.y[:first])
     x = np.broadcast_to(scale.inputs(split.x[:first]), (len(rates), first, split.x.shape[1]))
     y = np.broadcast_to(scale.targets(split.y[:first]), (len(rates), first))
     weights = stacked.train(x, y, rates, regularisation(rates, taus, first), epochs=EPOCHS, seed=seed)
@@ -188,21 +179,16 @@ def choose(name: str, split: Split, seed: int) -> Figures:
     values = np.concatenate(drawn).astype(np.float64) * scale.y_std + scale.y_mean
     on_grid = [log_likelihood(y, values[:, place], tau).mean() for place, tau in enumerate(taus)]
     free = [free_tau(y, values[:, place]) for place in range(len(rates))]
-    return {
-        "validation_ll": np.array(on_grid),
-        "free_tau": np.array([tau for tau, _ in free]),
-        "free_ll": np.array([ll for _, ll in free]),
-    }
+    free_tau_of, free_ll = np.array(free).T
+    return {"validation_ll": np.array(on_grid), "free_tau": free_tau_of, "free_ll": free_ll}
 
 
 def chosen(name: str, found: Figures, by: str) -> tuple[float, float]:
     """Dropout rate and τ that win on the validation part: of the grid, or with a free τ."""
     rates, taus = grid(name)
-    if by == GRID:
-        place = int(np.argmax(found["validation_ll"]))
-        return float(rates[place]), float(taus[place])
-    place = int(np.argmax(found["free_ll"]))
-    return float(rates[place]), float(found["free_tau"][place])
+    scores, of_each = (found["validation_ll"], taus) if by == GRID else (found["free_ll"], found["free_tau"])
+    place = int(np.argmax(scores))
+    return float(rates[place]), float(of_each[place])
 
 
 # --- the final networks, and howsure's numbers --------------------------------------------------------
@@ -210,7 +196,7 @@ def chosen(name: str, found: Figures, by: str) -> tuple[float, float]:
 
 def final(parts: list[Split], pairs: list[tuple[float, float]], seed: int) -> stacked.Weights:
     """One network for each split, trained on all its training rows with its dropout rate and τ."""
-    scales = [Scale.of(part.x, part.y) for part in parts]
+    scales = [Scale(part.x, part.y) for part in parts]
     x = np.stack([scale.inputs(part.x) for part, scale in zip(parts, scales, strict=True)])
     y = np.stack([scale.targets(part.y) for part, scale in zip(parts, scales, strict=True)])
     rates, taus = np.array(pairs).T
@@ -219,7 +205,7 @@ def final(parts: list[Split], pairs: list[tuple[float, float]], seed: int) -> st
 
 def independent_passes(split: Split, weights: stacked.Weights, place: int, rate: float) -> Floats:
     """(T, N) passes over the test rows, in the unit of the target; each row has masks of its own."""
-    scale = Scale.of(split.x, split.y)
+    scale = Scale(split.x, split.y)
     alone = {name: value[place : place + 1] for name, value in weights.items()}
     x = scale.inputs(split.x_test)[None]
     drawn = stacked.passes(alone, x, np.array([rate]), PASSES, seed=1_000 + place)
@@ -228,7 +214,7 @@ def independent_passes(split: Split, weights: stacked.Weights, place: int, rate:
 
 def at_test(split: Split, weights: stacked.Weights, place: int, rate: float, tau: float) -> Figures:
     """What howsure says of the test rows of a split, and how right that is."""
-    scale, y = Scale.of(split.x, split.y), split.y_test
+    scale, y = Scale(split.x, split.y), split.y_test
     model, x = stacked.as_model(weights, place, rate), scale.inputs(split.x_test)
     by_default = howsure.assess(model, x, seed=place).rescaled(scale.y_mean, scale.y_std)
     result = howsure.assess(model, x, method=howsure.MCDropout(passes=PASSES), seed=place)
@@ -353,7 +339,12 @@ def parts(sets: Figures) -> dict[str, object]:
     def share(name: str, splits: list[Figures]) -> str:
         return _percent(float(np.mean([split[name] for split in splits])))
 
-    gains = {name: mean_and_error(_gains(sets[name])) for name in done}
+    ll = {
+        (name, by): np.array([split["ll"] for split in sets[name][by]])
+        for name in done
+        for by in (GRID, FREE)
+    }
+    gains = {name: mean_and_error(ll[name, FREE] - ll[name, GRID]) for name in done}
     good = {name: [each for each in done if is_as_good(sets[each], name, "2018")] for name in ("rmse", "ll")}
     heads = ["set", "RMSE", "2018", "2016", "log-likelihood", "2018", "2016", "free τ"]
     return {
@@ -387,11 +378,6 @@ def _line(of_set: Figures) -> list[str]:
         cells += [_pair(told[year][figure], told[year][f"{figure}_error"]) for year in ("2018", "2016")]
     cells.append(_pair(*over_splits(of_set, FREE, "ll")))
     return [*cells, ", ".join(_percent(over_splits(of_set, by, "in_90")[0]) for by in (GRID, FREE))]
-
-
-def _gains(of_set: Figures) -> list[float]:
-    """By how much a free τ raises the log-likelihood of each split."""
-    return [free["ll"] - grid["ll"] for free, grid in zip(of_set[FREE], of_set[GRID], strict=True)]
 
 
 def _names(names: list[str]) -> str:

@@ -17,8 +17,8 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
+from validation.small_network import chain
 
 Floats = NDArray[np.floating]
 Weights = dict[str, Any]
@@ -45,18 +45,10 @@ def initial(seed: int, networks: int, features: int) -> Weights:
 
 
 def train(x: Floats, y: Floats, rate: Floats, reg: Floats, *, epochs: int, seed: int) -> Weights:
-    """Train B networks, each on its own rows.
+    """Train B networks, each on its own rows, standardised (B, N, D) and (B, N).
 
-    Args:
-        x: (B, N, D) standardised inputs.
-        y: (B, N) standardised targets.
-        rate: (B,) dropout of inputs and hidden units.
-        reg: (B,) factor of the sum of squared weights in the loss.
-        epochs: How many times each network sees each of its rows.
-        seed: Of weights, orders and masks.
-
-    Returns:
-        The weights as numpy arrays.
+    `rate` (B,) is the dropout of inputs and hidden units, `reg` (B,) the factor of the sum of squared weights
+    in the loss. The seed is that of weights, orders and masks.
     """
     networks, rows, features = x.shape
     weights = initial(seed, networks, features)
@@ -175,11 +167,5 @@ def _some_passes(weights: Weights, x: Any, rate: Any, seed: Any, done: Any, at_o
 def as_model(weights: Weights, network: int, rate: float) -> ArrayModel:
     """One of the networks, for howsure."""
     hidden, output = weights["hidden"][network], weights["output"][network]
-    steps = {
-        "drop_inputs": (Dropout(rate), "x"),
-        "hidden": (Dense(hidden[:-1], hidden[-1], "relu"), "drop_inputs"),
-        "drop": (Dropout(rate), "hidden"),
-        "output": (Dense(output[:-1, None], output[-1:]), "drop"),
-    }
-    inputs = [InputSpec("x", (len(hidden) - 1,), "float32")]
-    return ArrayModel("one hidden layer of 50", inputs, steps, trained_for="regression")
+    units, last = Dense(hidden[:-1], hidden[-1], "relu"), Dense(output[:-1, None], output[-1:])
+    return chain((len(hidden) - 1,), Dropout(rate), units, Dropout(rate), last, trained_for="regression")

@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.utils._pytree import tree_map
 
 import howsure
 from benchmarks.docs import Page, table
@@ -95,7 +96,7 @@ def compare(kind: Kind) -> dict[str, Any]:
             found["changed"] = before.changed(module)
     found["said"] = sorted({str(warning.message) for warning in said})
     found.setdefault("changed", [])
-    if not _equal_rows(x, rows):
+    if not _equal(x, rows):
         found["changed"].append("rows")
     return found
 
@@ -114,11 +115,7 @@ def _settle(module: nn.Module, x: Any) -> None:
 
 
 class Fingerprint:
-    """All of a module that may not change.
-
-    Args:
-        module: As it is now.
-    """
+    """All of a module, as it is now, that may not change."""
 
     def __init__(self, module: nn.Module) -> None:
         self._seen = self._look(module)
@@ -144,12 +141,6 @@ class Fingerprint:
         return [key for key, value in self._look(module).items() if not _equal(value, self._seen[key])]
 
 
-def _equal_rows(one: Any, other: Any) -> bool:
-    if isinstance(one, dict):
-        return all(np.array_equal(one[name], other[name]) for name in one)
-    return np.array_equal(one, other)
-
-
 def _kept(value: Any) -> Any:
     """What an attribute is: numbers, words and tensors themselves, of others which object."""
     if isinstance(value, torch.Tensor):
@@ -160,6 +151,8 @@ def _kept(value: Any) -> Any:
 def _equal(one: Any, other: Any) -> bool:
     if isinstance(one, torch.Tensor):
         return torch.equal(one, other)
+    if isinstance(one, np.ndarray):
+        return np.array_equal(one, other)
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(_equal(one[key], other[key]) for key in one)
     if isinstance(one, (list, tuple)):
@@ -175,11 +168,7 @@ def draws(kind: Kind, module: nn.Module, x: Any) -> Floats:
     found = []
     for start in range(0, kind.copies, CHUNK):
         count = min(CHUNK, kind.copies - start)
-        if isinstance(x, dict):
-            many: Any = {name: np.repeat(array, count, axis=0) for name, array in x.items()}
-        else:
-            many = np.repeat(x, count, axis=0)
-        chunk = as_probabilities(run(module, many))
+        chunk = as_probabilities(run(module, tree_map(lambda a, n=count: np.repeat(a, n, axis=0), x)))
         found.append(chunk.reshape(kind.rows, count, -1).transpose(1, 0, 2))
     return np.concatenate(found)
 
@@ -201,11 +190,9 @@ def run(module: nn.Module, x: Any) -> torch.Tensor:
         made = torch.from_numpy(array).clone()  # a module may write into its rows
         return made.to(kinds[0]) if made.is_floating_point() and kinds else made
 
+    given = tree_map(tensor, x)
     with torch.no_grad():
-        if isinstance(x, dict):
-            outputs = module(**{name: tensor(array) for name, array in x.items()})
-        else:
-            outputs = module(tensor(x))
+        outputs = module(**given) if isinstance(given, dict) else module(given)
     if isinstance(outputs, torch.Tensor):
         return outputs
     return outputs["logits"] if isinstance(outputs, dict) else outputs.logits
@@ -228,15 +215,12 @@ def rows_for(kind: Kind) -> Any:
             return numbers.integers(1, kind.whole, (kind.rows, *shape))
         return np.asarray(kind.changed(numbers.normal(size=(kind.rows, *shape)).astype("float32")))
 
-    if isinstance(kind.shape, dict) and "input_ids" in kind.shape:
-        return tokens((kind.rows, *kind.shape["input_ids"]), numbers)
-    if isinstance(kind.shape, dict):
+    if not isinstance(kind.shape, dict):
+        return make(kind.shape)
+    if "input_ids" not in kind.shape:
         return {name: make(shape) for name, shape in kind.shape.items()}
-    return make(kind.shape)
-
-
-def tokens(shape: tuple[int, ...], numbers: np.random.Generator) -> dict[str, NDArray[Any]]:
-    """Rows as a tokenizer gives them: numbers of words, 1 at the end, then padding."""
+    # As a tokenizer gives them: numbers of words, 1 at the end, then padding.
+    shape = (kind.rows, *kind.shape["input_ids"])
     words, mask = numbers.integers(3, 50, shape), np.ones(shape, np.int64)
     words[:, -1] = 1
     words[1, -4:], mask[1, -3:] = (1, 0, 0, 0), 0
