@@ -8,28 +8,37 @@ networks go to `howsure-segmentation` in the folder of temporary files; delete i
 not part of this repository: they are read from ../shared/data.
 
 Intervals are over images, in blocks of `BLOCK` neighbours, as the test images are two drives.
+
+Networks:
+
+    segnet      four levels and max-unpooling; dropout .5 after the two deepest encoders and decoders, the
+                central ones, as in Bayesian SegNet-Basic (Kendall, Badrinarayanan & Cipolla 2015)
+    unet        skips instead of unpooling; dropout .5 at the bottom
+    unet_each   the same with dropout .2 at each level
+
+Recipe: 30 epochs (SegNet 60) of Adam at 2e-3, which falls to 0 by a cosine; batches of 8, mirrored at random;
+cross-entropy weighted by median frequency (Eigen & Fergus 2015, as in SegNet), void ignored; bfloat16.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.stats import rankdata
-from torch import nn
+from torch import Tensor, nn
 
 import howsure
-from benchmarks.docs import Page
+from benchmarks.docs import Page, shares, table
 from howsure.answers.positions.outcome import Positions
 from howsure.judge.scores import area_under_risk
-from validation import camvid, segmentation_page
-from validation.camvid import NAMES, NETWORKS, VOID
 
 Figures = dict[str, Any]
 Floats = NDArray[np.float64]
@@ -57,6 +66,173 @@ KEPT = (1.0, 0.5, 0.2, 0.1)
 
 EDGES = ((0, 1), (1, 2), (2, 4), (4, 8), (8, np.inf))
 """Pixels from the nearest pixel of another class."""
+
+
+# --- CamVid at 80 × 60, and networks ---------------------------------------------------------------------
+
+DATA = Path(__file__).parents[2] / "shared" / "data" / "camvid_160x120.npz"
+
+NAMES = (
+    *("sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car"),
+    *("pedestrian", "bicyclist"),
+)
+"""Classes in the order of the SegNet tutorial's files."""
+
+VOID = len(NAMES)
+"""Class number of pixels that do not count."""
+
+REDUCED = 2
+"""Pixels of the file that become one, along each side. 1 takes four times as long."""
+
+WIDTHS, SEGNET_WIDTHS = (16, 32, 48, 64), (16, 64, 128, 128)
+"""Channels of the four levels. SegNet is wider: half of them drop, and nothing goes past them."""
+
+EPOCHS = {"segnet": 60, "unet": 30, "unet_each": 30}
+BATCH, RATE = 8, 2e-3
+
+CENTRAL = 2
+"""The first of the levels that drop, from 0."""
+
+
+class Part(NamedTuple):
+    """Images of a part of the set: (N, 3, H, W) standardised, and (N, H, W) class numbers."""
+
+    x: NDArray[np.float32]
+    y: NDArray[np.int64]
+
+
+def load() -> dict[str, Part]:
+    """The parts `train`, `val` and `test`; channels are standardised by those of the training images.
+
+    Images are reduced by means of squares, labels by taking one pixel of each square.
+
+    Raises:
+        FileNotFoundError: The data are not there.
+    """
+    with np.load(DATA) as kept:
+        scale = kept["x_train"].reshape(-1, 3)
+        mean, spread = scale.mean(axis=0, dtype=np.float64), scale.std(axis=0, dtype=np.float64)
+        found = {}
+        for part in ("train", "val", "test"):
+            count, height, width, channels = kept[f"x_{part}"].shape
+            squares = (count, height // REDUCED, REDUCED, width // REDUCED, REDUCED, channels)
+            x = kept[f"x_{part}"].reshape(squares).mean(axis=(2, 4), dtype=np.float32)
+            x = np.moveaxis((x - mean) / spread, -1, 1)
+            y = kept[f"y_{part}"][:, ::REDUCED, ::REDUCED].astype(np.int64)
+            found[part] = Part(np.ascontiguousarray(x, dtype=np.float32), y)
+    return found
+
+
+def _conv(before: int, after: int, size: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(before, after, size, padding=size // 2, bias=False), nn.BatchNorm2d(after), nn.ReLU()
+    )
+
+
+class SegNet(nn.Module):
+    """One convolution per level, as SegNet-Basic, and max-unpooling with the indices of the encoder."""
+
+    def __init__(self, rate: float = 0.5) -> None:
+        super().__init__()
+        widths = SEGNET_WIDTHS
+        before, after = (3, *widths[:-1]), (widths[0], *widths[:-1])
+        self.encoders = nn.ModuleList(map(_conv, before, widths, (5, 3, 3, 3)))
+        self.decoders = nn.ModuleList(map(_conv, widths, after, (3, 3, 3, 3)))
+        self.pool, self.unpool = nn.MaxPool2d(2, return_indices=True), nn.MaxUnpool2d(2)
+        self.drop = nn.Dropout(rate)
+        self.output = nn.Conv2d(widths[0], len(NAMES), 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 11, H, W) logits."""
+        kept = []
+        for level, encoder in enumerate(self.encoders):
+            x = encoder(x)
+            kept.append(x.shape[2:])
+            x, places = self.pool(x)
+            kept[-1] = places, kept[-1]
+            x = self.drop(x) if level >= CENTRAL else x
+        for level in (3, 2, 1, 0):
+            places, size = kept[level]
+            x = self.decoders[level](self.unpool(x, places, output_size=size))
+            x = self.drop(x) if level >= CENTRAL else x
+        return self.output(x)
+
+
+class UNet(nn.Module):
+    """One convolution per level on the way down and up, with skips.
+
+    Args:
+        bottom: Dropout rate at the bottom.
+        each: Dropout rate after every other encoder and every decoder; None for no such layers.
+    """
+
+    def __init__(self, bottom: float = 0.5, each: float | None = None) -> None:
+        super().__init__()
+        before, deep = (3, *WIDTHS[:-1]), WIDTHS[-1]
+        self.encoders = nn.ModuleList(map(_conv, before, WIDTHS, (5, 3, 3, 3)))
+        self.bottom, self.drop = _conv(deep, deep, 3), nn.Dropout2d(bottom)
+        wide = (*WIDTHS[1:], deep)
+        self.decoders = nn.ModuleList(_conv(sum(both), both[1], 3) for both in zip(wide, WIDTHS, strict=True))
+        self.drops = nn.ModuleList(nn.Identity() if each is None else nn.Dropout2d(each) for _ in range(8))
+        self.output = nn.Conv2d(WIDTHS[0], len(NAMES), 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, 11, H, W) logits."""
+        kept = []
+        for level, encoder in enumerate(self.encoders):
+            x = self.drops[level](encoder(x))
+            kept.append(x)
+            x = nn.functional.max_pool2d(x, 2)
+        x = self.drop(self.bottom(x))
+        for level in (3, 2, 1, 0):
+            x = nn.functional.interpolate(x, size=kept[level].shape[2:])
+            x = self.drops[4 + level](self.decoders[level](torch.cat([x, kept[level]], dim=1)))
+        return self.output(x)
+
+
+NETWORKS = {"segnet": SegNet, "unet": UNet, "unet_each": lambda: UNet(bottom=0.2, each=0.2)}
+
+
+def weights(y: NDArray[np.int64]) -> Tensor:
+    """(11,) median frequency over the frequency of each class, in the images where it is."""
+    counts = np.array([np.bincount(each.reshape(-1), minlength=VOID + 1)[:VOID] for each in y])
+    pixels = counts.sum(axis=1, keepdims=True)
+    frequency = counts.sum(axis=0) / np.sum(pixels * (counts > 0), axis=0)
+    return torch.from_numpy((np.median(frequency) / frequency).astype(np.float32))
+
+
+def trained(name: str, folder: Path) -> nn.Module:
+    """The network of this name, in eval mode: from the folder, or trained and put there."""
+    torch.manual_seed(0)
+    network = NETWORKS[name]()
+    path = folder / f"{name}.pt"
+    if path.exists():
+        network.load_state_dict(torch.load(path, weights_only=True))
+        return network.eval()
+    train = load()["train"]
+    x = torch.from_numpy(train.x).to(memory_format=torch.channels_last)
+    y = torch.from_numpy(train.y)
+    loss_of = nn.CrossEntropyLoss(weight=weights(train.y), ignore_index=VOID)
+    epochs = EPOCHS[name]
+    steps = epochs * (len(x) // BATCH)
+    optimizer = torch.optim.Adam(network.parameters(), RATE)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    network.train().to(memory_format=torch.channels_last)
+    for epoch in range(epochs):
+        for some in torch.randperm(len(x))[: len(x) // BATCH * BATCH].split(BATCH):
+            rows, truth = x[some], y[some]
+            if torch.rand(()) < 0.5:
+                rows, truth = rows.flip(-1), truth.flip(-1)
+            optimizer.zero_grad()
+            with torch.autocast("cpu", torch.bfloat16):
+                logits = network(rows)
+            loss = loss_of(logits.float(), truth)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+        print(f"{name}: epoch {epoch + 1} of {epochs}, loss {loss.item():.3f}", flush=True)
+    torch.save(network.state_dict(), path)
+    return network.eval()
 
 
 OPTIONS: dict[str, Any] = {"outputs": "logits", "class_names": NAMES, "keep": "probabilities"}
@@ -190,7 +366,7 @@ def plain(module: nn.Module, x: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.moveaxis(torch.cat(parts).numpy(), 1, -1)
 
 
-def by_passes(module: nn.Module, test: camvid.Part) -> Figures:
+def by_passes(module: nn.Module, test: Part) -> Figures:
     """Weight averaging beside the mean of independent passes of a textbook loop."""
     torch.manual_seed(1)
     drops = [each for each in module.modules() if isinstance(each, (nn.Dropout, nn.Dropout2d))]
@@ -250,7 +426,7 @@ def _from_edge(truth: NDArray[Any]) -> Floats:
     return far
 
 
-def errors(module: nn.Module, test: camvid.Part) -> Figures:
+def errors(module: nn.Module, test: Part) -> Figures:
     """Coverage of the errors of maps and shares, and what changes with the number of passes."""
     numbers = np.linspace(0, len(test.x) - 1, CHECKED).round().astype(int)
     x, truth = test.x[numbers], test.y[numbers]
@@ -304,8 +480,8 @@ def _beside(run: howsure.DenseCertainty, reference: howsure.DenseCertainty, trut
 
 def measure(name: str) -> Figures:
     """All figures of one network."""
-    test = camvid.Part(*(each[::EVERY] for each in camvid.load()["test"]))
-    module = camvid.trained(name, FOLDER)
+    test = Part(*(each[::EVERY] for each in load()["test"]))
+    module = trained(name, FOLDER)
     found: Figures = {"by passes": by_passes(module, test)}
     result = howsure.assess(module, test.x, **OPTIONS)
     single = howsure.assess(module, test.x, method=howsure.PlainPrediction(), **OPTIONS)
@@ -331,8 +507,223 @@ def measure(name: str) -> Figures:
     return found
 
 
+# --- the page -------------------------------------------------------------------------------------------
+
+CALLED = {"segnet": "Bayesian SegNet", "unet": "U-Net, bottom", "unet_each": "U-Net, each level"}
+
+
+def parts(done: Figures) -> dict[str, object]:
+    """Figures and tables of the page."""
+    of, named = list(done.values()), [CALLED[name] for name in done]
+
+    def heads(first: str, more: str) -> list[str]:
+        return [first, *(f"{name}: {more}" for name in named)]
+
+    by_passes = [
+        ["weight averaging" if number == "0" else number]
+        + [_scores(each["by passes"][number]) for each in of]
+        for number in of[0]["by passes"]
+    ]
+    by_passes.append(["`assess`", *(_scores(each["assess"]) for each in of)])
+    kept = [
+        [CALLED[name], score, *map(_percent, values)]
+        for name, each in done.items()
+        for score, values in each["kept"].items()
+    ]
+    edges = [
+        [f"above {low}" if high >= 99 else f"above {low}, to {high}"]
+        + [_doubt(_percent(1 - each["accuracy"]), each) for each in (one["where"]["edges"][at] for one in of)]
+        for at, (low, high) in enumerate((edge["low"], edge["high"]) for edge in of[0]["where"]["edges"])
+    ]
+    classes = [
+        [name, _percent(of[0]["where"]["classes"][k]["share"])]
+        + [_doubt(_percent(each["IoU"], 0), each) for each in (one["where"]["classes"][k] for one in of)]
+        for k, name in enumerate(NAMES)
+    ]
+    errors = [
+        [CALLED[name], f"default: {each['passes']:.0f}" if count == "default" else count]
+        + [f"{each['off']:.4f}, {each['said']:.4f}", *(_percent(each[column]) for column in COLUMNS)]
+        + [f"{each['NLL']:.4f}"]
+        for name, one in done.items()
+        for count, each in one["errors"].items()
+    ]
+
+    def ranked(bad: str) -> str:
+        rankings = [each["ranking"][bad] for each in of]
+        told = [
+            [score, *(_ranked(each["scores"][score]) for each in rankings)] for score in rankings[0]["scores"]
+        ]
+        for name in ("of an oracle", "of chance"):
+            told.append([name, *(_percent(each[name], 2) for each in rankings)])
+        return table(heads("score", "AURC, Spearman"), *told)
+
+    return {
+        "claims": table(["claim, or question", *named], *_claims(of)),
+        **_meaning(of),
+        "by_passes": table(heads("passes", "accuracy, mean IoU, %"), *by_passes),
+        "kept": table(["network", "ordered by", "all", "50 % kept", "20 %", "10 %"], *kept),
+        "edges": table(heads("pixels to the edge", "wrong %, entropy, MI"), *edges),
+        "classes": table(["true class", "share, %", *heads("", "IoU %, entropy, MI")[1:]], *classes),
+        "ranked_by_dice": ranked("dice"),
+        "ranked_by_accuracy": ranked("accuracy"),
+        "errors": table([*HEADS], *errors),
+        **_defaults(of),
+    }
+
+
+def _scores(each: Figures) -> str:
+    return f"{_percent(each['accuracy'])}, {_percent(each['mean IoU'])}"
+
+
+def _doubt(first: str, each: Figures) -> str:
+    return f"{first}, {each['entropy']:.2f}, {each['mutual information']:.3f}"
+
+
+def _ranked(each: Figures) -> str:
+    low, high = map(_percent, each["beyond"])
+    return f"{_percent(each['aurc'], 2)} ({low} to {high}), {each['spearman']:.2f}".replace("-", "−")
+
+
+def _gain(of: Figures, passes: str) -> float:
+    return float(of["by passes"][passes]["mean IoU"] - of["by passes"]["0"]["mean IoU"])
+
+
+def _claims(of: list[Figures]) -> list[list[str]]:
+    """The first table: claims, and what is found here."""
+
+    def gain(each: Figures) -> str:
+        low, high = map(_percent, each["by passes"]["50"]["gained"])
+        return f"{_percent(_gain(each, '50'))} ({low} to {high})"
+
+    def better_from(each: Figures) -> str:
+        """The fewest passes from which on the mean IoU is never below that of weight averaging."""
+        numbers = list(each["by passes"])[1:]
+        worse = [at for at, number in enumerate(numbers) if _gain(each, number) <= 0]
+        return [*numbers, "never"][worse[-1] + 1 if worse else 0]
+
+    def edge(each: Figures) -> str:
+        near, far = each["where"]["edges"][0], each["where"]["edges"][-1]
+        return f"{near['mutual information'] / far['mutual information']:.1f} ×"
+
+    def rare(each: Figures) -> str:
+        few, many = (
+            np.mean(
+                [
+                    one["mutual information"]
+                    for one in each["where"]["classes"]
+                    if (one["share"] < RARE) == is_rare
+                ]
+            )
+            for is_rare in (True, False)
+        )
+        return f"{few / many:.1f} ×"
+
+    def most_certain(each: Figures) -> str:
+        dropout, plain = (each["kept"][name][1] for name in ("1 − probability", "plain 1 − probability"))
+        return f"{_percent(dropout)}, plain {_percent(plain)}"
+
+    def ranks(each: Figures) -> str:
+        scores = each["ranking"]["dice"]["scores"]
+        return f"{_percent(scores[CHOSEN]['aurc'])}, plain {_percent(scores[f'plain: {CHOSEN}']['aurc'])}"
+
+    claims: dict[str, Callable[[Figures], str]] = {
+        "MC dropout adds to mean IoU, 50 passes, points": gain,
+        "… and does so from how many passes on (published: 6)": better_from,
+        "accuracy of the more certain half of the pixels, %": most_certain,
+        "passes disagree more within a pixel of an edge than 8 pixels away, by": edge,
+        f"… and in classes with less than {100 * RARE:.0f} % of the pixels, by": rare,
+        "mean risk (1 − Dice) of images ranked by `result.doubt`, %": ranks,
+        "… in an order by chance, %": lambda each: _percent(each["ranking"]["dice"]["of chance"]),
+        "± 1.96 errors of the map cover": lambda each: (
+            f"{_percent(each['errors']['default']['map covers'], 0)} %"
+        ),
+        "± 1.96 errors of the shares cover": lambda each: (
+            f"{_percent(each['errors']['default']['share covers'], 0)} %"
+        ),
+        "passes per image by default": lambda each: f"{each['assess']['passes']:.0f}",
+    }
+    return [[claim, *map(cell, of)] for claim, cell in claims.items()]
+
+
+def _meaning(of: list[Figures]) -> dict[str, object]:
+    """What the first table comes to."""
+
+    def chance(bad: str, score: str, sign: int) -> int:
+        """On how many networks a score ranks images better (1) or worse (−1) than chance."""
+        scores = (each["ranking"][bad] for each in of)
+        return sum(sign * (each["of chance"] - each["scores"][score]["aurc"]) > 0 for each in scores)
+
+    gaps = [
+        each["ranking"][bad]["scores"][f"plain: {score}"]["aurc"]
+        - each["ranking"][bad]["scores"][score]["aurc"]
+        for each in of
+        for bad in ("dice", "accuracy")
+        for score in (CHOSEN, OVER_ALL)
+    ]
+    runs = [run for each in of for run in each["errors"].values()]
+    return {
+        "better": sum(each["by passes"]["50"]["gained"][0] > 0 for each in of),
+        "most": _percent(max(_gain(each, "50") for each in of)),
+        "gap": _percent(max(gaps)),
+        "worse_by_dice": chance("dice", OVER_ALL, -1),
+        "better_by_dice": chance("dice", CHOSEN, 1),
+        "map_covers": shares([run["map covers"] for run in runs]),
+        "share_covers": shares([run["share covers"] for run in runs]),
+    }
+
+
+def _defaults(of: list[Figures]) -> dict[str, object]:
+    """What howsure's defaults rest on."""
+
+    def moved(name: str) -> float:
+        """The most that a figure changes from 80 to 160 passes."""
+        return max(abs(each["errors"]["160"][name] - each["errors"]["80"][name]) for each in of)
+
+    def needed(share: str) -> str:
+        """How many passes images of each network take by a share of known pixels."""
+        at = (each["errors"] for each in of)
+        return ", ".join(f"{80 - 40 * each['40'][share] - 20 * each['20'][share]:.0f}" for each in at)
+
+    worth = [
+        20 * (each["errors"]["20, independent"]["off"] / each["errors"]["20"]["off"]) ** 2 for each in of
+    ]
+    return {
+        "worth": f"{min(worth):.0f} to {max(worth):.0f}",
+        "moved_accuracy": _percent(moved("accuracy"), 2),
+        "moved_nll": f"{moved('NLL'):.4f}",
+        "label_differs": _percent(max(each["errors"]["80"]["label differs"] for each in of)),
+        "needed_at_90": needed("done at 0.9"),
+        "needed_at_95": needed("done at 0.95"),
+    }
+
+
+RARE = 0.02
+"""Share of the pixels below which a class is rare."""
+
+CHOSEN, OVER_ALL = "mean of 1 − probability, over classes", "mean of 1 − probability"
+"""The score that `DenseCertainty.doubt` is, and the same over all pixels."""
+
+COLUMNS = {
+    "map covers": "± 1.96 errors cover: map, %",
+    "map covers, 0.1 to 0.9": "… where 0.1 to 0.9",
+    "share covers": "shares",
+    "spread covers": "spread",
+    "known": "pixels settled and known to 0.02, %",
+    "done at 0.9": "images with 90 % such pixels, %",
+    "done at 0.95": "… with 95 %",
+    "label differs": "other label, %",
+    "verdict differs": "settled, but another verdict, %",
+    "accuracy": "accuracy, %",
+}
+HEADS = ("network", "passes", "error of the map: true, said", *COLUMNS.values(), "NLL")
+
+
+def _percent(value: float, decimals: int = 1) -> str:
+    return f"{100 * value:.{decimals}f}".replace("-", "\N{MINUS SIGN}")
+
+
 if __name__ == "__main__":
-    if "--page" not in sys.argv and not camvid.DATA.exists():
-        sys.exit(f"CamVid was not run: there is no {camvid.DATA}.")
+    if "--page" not in sys.argv and not DATA.exists():
+        sys.exit(f"CamVid was not run: there is no {DATA}.")
     FOLDER.mkdir(exist_ok=True)
-    PAGE.look_at(NETWORKS, measure, segmentation_page.parts)
+    PAGE.look_at(NETWORKS, measure, parts)

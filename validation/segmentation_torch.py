@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from howsure.sites import Site
-from validation.torch_libraries import TINY
-from validation.torch_zoo import Made, imported, is_there
+from validation.torch_zoo import TINY, Made, imported, is_there
 
 CLASSES, ROWS = 3, 3
 NAMES = {0: "road", 1: "sky", 2: "tree"}

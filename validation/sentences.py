@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +31,6 @@ from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.report.figures import differs_from_claim, proportion, reliability
 from howsure.results.thresholds import Thresholds
 from howsure.statistics import entropy_of
-from validation import learned
 from validation.small_network import chain, thinned
 
 PAGE = Page("sentences")
@@ -44,7 +43,7 @@ SETS, SIZES, GROUPS = 1_000, (100, 1_000), 20
 
 ENDS = ("softmax", "sigmoid")
 
-Floats = NDArray[np.float64]
+Floats, Integers = NDArray[np.float64], NDArray[np.int64]
 Tally = dict[str, list[bool]]
 
 
@@ -258,8 +257,8 @@ def coverage_of_shares() -> tuple[float, float]:
 
 def told_of_strangers(tally: Tally) -> None:
     """How unfamiliar rows are: counted again among the held-out rows."""
-    rows = learned.draw(3_000, 3, np.random.default_rng(5))
-    model = learned.trained(rows[:1_000], 500, 0)
+    rows = draw(3_000, 3, np.random.default_rng(5))
+    model = trained(rows[:1_000], 500, 0)
     features = howsure.features_of(model, rows.x)
     part = [howsure.features_of(model, each) for each in np.split(rows.x, [1_000, 2_000])]
     fitted = howsure.familiarity(part[0], rows.y[:1_000], part[1], score="mahalanobis", share=0.05)
@@ -299,6 +298,126 @@ def told_by_audits(tally: Tally) -> None:
             and f"takes {costs:,} multiply-adds" in text
             and f"each further pass repeats {share}." in text
         )
+
+
+# --- what a reason tells: networks trained on few rows, or on many, whose true probabilities are known ---
+
+CLASSES, INPUTS, HIDDEN, DROPOUT = 3, 40, 64, 0.25
+"""Classes, features, units and dropout of networks that are trained."""
+BATCH, LEARNING_RATE, DECAY = 50, 2e-3, 1e-3
+"""Of training by Adam with decoupled weight decay (Loshchilov & Hutter 2019); the rate falls to 0."""
+
+FEW, MANY, DATA, MEMBERS = (150, 300), (6_000, 1_500), 2, 8
+"""Training rows and batches of the smaller and the larger training, repeats, and members of an ensemble."""
+
+
+@dataclass(frozen=True)
+class Rows:
+    """(N, F) rows with their (N,) classes, drawn from the true probabilities p(y|x) (N, K)."""
+
+    x: NDArray[np.float32]
+    y: Integers
+    p: Floats
+
+    def __getitem__(self, some: slice) -> Rows:
+        return Rows(self.x[some], self.y[some], self.p[some])
+
+
+def draw(count: int, apart: float, random: np.random.Generator) -> Rows:
+    """Rows of a mixture: class k is N(μ_k, 1) with |μ_k − μ_j| = `apart`, so p(y|x) is a softmax of x · μ_k.
+
+    Only two directions tell the classes; the others are noise, from which a network with few training rows
+    learns what is not so.
+    """
+    means = np.zeros((CLASSES, INPUTS))
+    angles = 2 * np.pi * np.arange(CLASSES) / CLASSES
+    means[:, :2] = apart / np.sqrt(3) * np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    y = random.integers(CLASSES, size=count)
+    x = (means[y] + random.standard_normal((count, INPUTS))).astype(np.float32)
+    return Rows(x, y, softmax(x @ means.T, axis=1))  # all |μ_k| are equal
+
+
+def trained(rows: Rows, steps: int, seed: int) -> ArrayModel:
+    """A network with two hidden layers and dropout after each, trained on all rows for so many batches."""
+    random = np.random.default_rng(seed)
+    sizes = (INPUTS, HIDDEN, HIDDEN, CLASSES)
+    weights = [random.standard_normal(shape) * np.sqrt(2 / shape[0]) for shape in itertools.pairwise(sizes)]
+    weights += [np.zeros(size) for size in sizes[1:]]
+    first, second = ([np.zeros_like(each) for each in weights] for _ in range(2))
+    for step in range(1, steps + 1):
+        batch = random.integers(len(rows.x), size=BATCH)
+        gradients = _gradients(weights, rows.x[batch], rows.y[batch], random)
+        rate = LEARNING_RATE * (1 - (step - 1) / steps)
+        for number, gradient in enumerate(gradients):
+            first[number] += 0.1 * (gradient - first[number])
+            second[number] += 0.001 * (gradient**2 - second[number])
+            scaled = np.sqrt(second[number] / (1 - 0.999**step)) + 1e-8
+            weights[number] -= rate * (first[number] / (1 - 0.9**step) / scaled + DECAY * weights[number])
+    dense = [
+        Dense(kernel, bias, end)
+        for kernel, bias, end in zip(weights, weights[3:], ("relu", "relu", "softmax"), strict=False)
+    ]
+    layers = dense[0], Dropout(DROPOUT), dense[1], Dropout(DROPOUT), dense[2]
+    return chain((INPUTS,), *layers, trained_for="classes")
+
+
+def _gradients(
+    weights: list[Floats], x: NDArray[np.float32], y: Integers, random: np.random.Generator
+) -> list[Floats]:
+    """Of the mean cross-entropy of a batch, with dropout at work, for each of the weights."""
+    kernels, biases = weights[:3], weights[3:]
+    reached, masks = [x.astype(np.float64)], []
+    for kernel, bias in zip(kernels[:2], biases[:2], strict=True):
+        values = np.maximum(reached[-1] @ kernel + bias, 0)
+        masks.append((random.random(values.shape) >= DROPOUT) * (values > 0) / (1 - DROPOUT))
+        reached.append(values * (masks[-1] != 0) / (1 - DROPOUT))
+    back = softmax(reached[-1] @ kernels[2] + biases[2], axis=1)
+    back[np.arange(len(y)), y] -= 1
+    back /= len(y)
+    of_kernels, of_biases = [], []
+    for number in (2, 1, 0):
+        of_kernels.insert(0, reached[number].T @ back)
+        of_biases.insert(0, back.sum(axis=0))
+        if number:
+            back = (back @ kernels[number].T) * masks[number - 1]
+    return [*of_kernels, *of_biases]
+
+
+def told_by_reasons() -> Iterator[tuple[str, str, int, str, int, list[float]]]:
+    """Kind of rows, method, training rows and reason, with how many rows and what was true of them.
+
+    That are three shares: truly ambiguous, as no class has 95 % of p(y|x); sure, once the network was trained
+    on many rows; and not sure either, in another training on the same rows by the same method.
+    """
+    for kind, apart in (("clear", 5.0), ("overlapping", 3.0)):
+        found: dict[tuple[str, int, str], list[NDArray[np.bool_]]] = defaultdict(list)
+        for data in range(DATA):
+            random = np.random.default_rng([data, int(apart)])
+            rows, test = draw(MANY[0], apart, random), draw(2_000, apart, random)
+            networks = {
+                count: [trained(rows[:count], steps, seed) for seed in range(2 * MEMBERS)]
+                for count, steps in (FEW, MANY)
+            }
+            for ensemble in (False, True):
+                first, again = {}, {}
+                for count, models in networks.items():
+                    for seen, half in ((first, models[:MEMBERS]), (again, models[MEMBERS:])):
+                        method = howsure.Ensemble(half[1:]) if ensemble else howsure.MCDropout()
+                        seen[count] = howsure.assess(half[0], test.x, method=method)
+                name = f"ensemble of {MEMBERS}" if ensemble else "MC dropout"
+                for count, one in first.items():
+                    for reason in (WITHIN_PASSES, DISAGREEMENT):
+                        members = one.reason == reason
+                        seen = [
+                            test.p[members].max(axis=1) < 0.95,
+                            first[MANY[0]].verdict[members] == "sure",
+                            again[count].verdict[members] != "sure",
+                        ]
+                        found[name, count, reason].append(np.stack(seen))
+        for (method, count, reason), parts in found.items():
+            seen_of_all = np.concatenate(parts, axis=1)
+            if seen_of_all.shape[1]:
+                yield kind, method, count, reason, seen_of_all.shape[1], seen_of_all.mean(axis=1).tolist()
 
 
 # --- the page -----------------------------------------------------------------------------------------
@@ -384,10 +503,10 @@ def look() -> dict[str, list[list[str]]]:
         "reasons": [],
     }
     lines["measured"].append([intervals, "binomial distribution", INTERVAL, "exact", f"{least} to {mean}"])
-    for kind, method, count, reason, told_of, shares in learned.told_by_reasons():
+    for kind, method, count, reason, told_of, shares in told_by_reasons():
         print(kind, method, count, reason, flush=True)
         cells = [f"{100 * share:.0f} %" for share in shares]
-        cells[1] = "–" if count == learned.MANY[0] else cells[1]
+        cells[1] = "–" if count == MANY[0] else cells[1]
         lines["reasons"].append([kind, method, f"{count:,}", f"`{reason}`", f"{told_of:,}", *cells])
     return lines
 

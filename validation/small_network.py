@@ -33,10 +33,7 @@ def make(end: str = "softmax", trained_for: str | None = None) -> ArrayModel:
     steps = {
         "hidden": (Dense(random.normal(size=(FEATURES, UNITS)), random.normal(size=UNITS), "relu"), "x"),
         "drop": (Dropout(0.5), "hidden"),
-        "output": (
-            Dense(random.normal(size=(UNITS, CLASSES)) / 3, np.zeros(CLASSES), end),
-            "drop",
-        ),
+        "output": (Dense(random.normal(size=(UNITS, CLASSES)) / 3, np.zeros(CLASSES), end), "drop"),
     }
     return ArrayModel("small", [InputSpec("x", (FEATURES,), "float32")], steps, trained_for=trained_for)
 

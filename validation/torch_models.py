@@ -26,9 +26,7 @@ from torch.utils._pytree import tree_map
 import howsure
 from benchmarks.docs import Page, table
 from validation.models import against, tried
-from validation.torch_handwritten import HANDWRITTEN
-from validation.torch_libraries import LIBRARIES
-from validation.torch_zoo import CLASSES, ZOO, Kind
+from validation.torch_zoo import CLASSES, HANDWRITTEN, LIBRARIES, ZOO, Kind
 
 PASSES = 600
 CALLS = 3000
