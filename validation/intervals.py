@@ -71,13 +71,7 @@ NAMES = (
 
 @dataclass(frozen=True)
 class World:
-    """Rows of one kind.
-
-    Attributes:
-        mean: Geometric mean of m.
-        uneven: Standard deviation of log m.
-        classes: K.
-    """
+    """Rows of K classes: the geometric mean of m, and the standard deviation of its logarithm."""
 
     mean: float
     uneven: float
@@ -134,30 +128,23 @@ def drawn(of: World, rows: int, *seeds: int) -> list[dict[str, scores.Measured]]
 # --- intervals ----------------------------------------------------------------------------------------
 
 
-@dataclass
-class Held:
-    """How many intervals there could be, how many there were, and how many held the truth."""
-
-    asked: int = 0
-    told: int = 0
-    held: int = 0
+class Held(list[bool | None]):
+    """Of intervals whether they held the truth, or None where there was none."""
 
     def add(self, low: float, high: float, true: float) -> None:
-        """Count one."""
-        self.asked += 1
-        if np.isfinite(low + high):
-            self.told += 1
-            self.held += low - 1e-12 <= true <= high + 1e-12
+        """Another one."""
+        self.append(bool(low - 1e-12 <= true <= high + 1e-12) if np.isfinite(low + high) else None)
 
     @property
     def share(self) -> float:
-        """Of the intervals that were told."""
-        return self.held / self.told if self.told else np.nan
+        """Of the intervals that were told; NaN where few were."""
+        told = [each for each in self if each is not None]
+        return float(np.mean(told)) if told and len(told) >= 0.1 * len(self) else np.nan
 
     def __str__(self) -> str:
-        if self.told < 0.1 * self.asked:
+        if np.isnan(self.share):
             return "cannot tell"
-        known = "" if self.told == self.asked else f" of {100 * self.told / self.asked:.0f}"
+        known = f" of {100 * (1 - self.count(None) / len(self)):.0f}" if None in self else ""
         return f"{100 * self.share:.0f}{known}"
 
 
@@ -194,7 +181,7 @@ def look_at_intervals() -> dict[str, Any]:
             for kind, of in enumerate(kinds):
                 cells = [each[name][kind] for each in found.values()]
                 lines.append([name.replace("_", " "), of, *map(str, cells)])
-                shares += [cell.share for cell in cells if cell.told >= 0.1 * cell.asked]
+                shares += [cell.share for cell in cells if not np.isnan(cell.share)]
         heads = ["score", "of", *(counted(mistakes, "mistake") for mistakes in found)]
         tables[f"{rows:,} rows"] = [heads, *lines]
     hold = int(np.sum(np.array(shares) >= 0.9))

@@ -16,8 +16,8 @@ import copy
 import importlib.util
 import io
 import json
+import multiprocessing
 import os
-import pickle
 import signal
 import tempfile
 import time
@@ -25,6 +25,7 @@ import warnings
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -588,54 +589,38 @@ def _weights(path: Path) -> Format:
     return Format("weights in .pt", path, read)  # PyTorch does not compare their CRC-32
 
 
+def _used_keras(path: Path) -> Any:
+    from howsure.models.keras.files import load
+
+    found = load(path)
+    return [plain(each) for each in found.get_weights()], found.to_json()
+
+
 def _of_keras(place: Callable[[str], Path]) -> Iterator[Format]:
     """Models in files of Keras, each read in a process of its own, as HDF5 may end the one that reads."""
     os.environ.setdefault("KERAS_BACKEND", "torch")
     import keras
 
-    from howsure.models.keras.files import load
-
     keras.utils.set_random_seed(0)
     layers = [keras.Input((4,)), keras.layers.Dense(8, "relu"), keras.layers.Dropout(0.5)]
     model = keras.Sequential([*layers, keras.layers.Dense(3, "softmax")])
-
-    def read(path: Path) -> Any:
-        found = load(path)
-        return [plain(each) for each in found.get_weights()], found.to_json()
-
     for ending, checksum in ((".keras", "CRC-32"), (".h5", "")):
         path = place(f"model{ending}")
-        with warnings.catch_warnings(), contextlib.redirect_stderr(None):
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"), contextlib.redirect_stderr(None):
             model.save(path)
-        yield Format(f"model in {ending}", path, partial(apart, partial(read, path)), checksum, most=OF_KERAS)
+        read = partial(apart, partial(_used_keras, path))
+        yield Format(f"model in {ending}", path, read, checksum, most=OF_KERAS)
+
+
+def _begin() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    signal.alarm(SECONDS)
 
 
 def apart(read: Callable[[], Any]) -> Any:
     """What is read in a process of its own; a RuntimeError where that does not end by itself."""
-    there, here = os.pipe()
-    child = os.fork()
-    if not child:
-        os.close(there)
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        signal.alarm(SECONDS)
-        try:
-            told: Any = (True, read())
-        except Exception as error:
-            told = (False, error)
-        with os.fdopen(here, "wb") as pipe:
-            pickle.dump(told, pipe)
-        os._exit(0)
-    os.close(here)
-    with os.fdopen(there, "rb") as pipe:
-        content = pipe.read()
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-    if status:
-        raise RuntimeError(f"the process that read it ended with {status}")
-    is_read, found = pickle.loads(content)
-    if not is_read:
-        raise found
-    return found
+    with ProcessPoolExecutor(1, multiprocessing.get_context("fork"), _begin) as pool:
+        return pool.submit(read).result()
 
 
 def _used_rows(path: Path, inputs: list[InputSpec]) -> Any:

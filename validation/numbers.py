@@ -41,15 +41,11 @@ GROUPS = (0.5, 1.0, 2.0)
 
 @dataclass(frozen=True)
 class World:
-    """Rows of one kind.
+    """Rows of one kind, of so many in a split.
 
-    Attributes:
-        name: For the table.
-        noise: Given a random generator and a count, how far answers lie from the mean, in std 1.
-        std: True standard deviation of each row, by the same.
-        claimed: What the model says it is, from the true one, by the same.
-        rows: Labelled rows in a split.
-        networks: Whether the mean is that of networks that differ.
+    Given a random generator and a count, `noise` is how far answers lie from the mean, in std 1, and `std`
+    the true standard deviation of each row. From it follows what the model has `claimed`. With `networks`,
+    the mean is that of networks that differ.
     """
 
     name: str
@@ -77,16 +73,8 @@ def _normal(random: np.random.Generator, rows: int) -> Floats:
     return random.normal(size=rows)
 
 
-def _ones(random: np.random.Generator, rows: int) -> Floats:
-    return np.ones(rows)
-
-
 def _uneven(random: np.random.Generator, rows: int) -> Floats:
     return np.asarray(np.exp(0.5 * random.normal(size=rows)))
-
-
-def _of_groups(random: np.random.Generator, rows: int) -> Floats:
-    return random.choice(GROUPS, rows)
 
 
 def _student(degrees: int) -> Callable[[np.random.Generator, int], Floats]:
@@ -94,6 +82,8 @@ def _student(degrees: int) -> Callable[[np.random.Generator, int], Floats]:
     return lambda random, rows: np.asarray(random.standard_t(degrees, rows) * scale)
 
 
+_ones = lambda random, rows: np.ones(rows)  # noqa: E731
+_of_groups = lambda random, rows: random.choice(GROUPS, rows)  # noqa: E731
 WORLDS = (
     World("the same noise in all rows", _normal, _ones),
     World("noise differs, std knows it", _normal, _uneven),
@@ -101,7 +91,12 @@ WORLDS = (
     World("skewed noise (exponential)", lambda random, rows: random.exponential(size=rows) - 1, _uneven),
     World("std is half of the truth", _normal, _uneven, lambda random, std: std / 2),
     World("std is chance", _normal, _ones, lambda random, std: _uneven(random, len(std))),
-    World("three groups, one std", _normal, _of_groups, lambda random, std: np.ones_like(std)),
+    World(
+        "three groups, one std",
+        _normal,
+        lambda random, rows: random.choice(GROUPS, rows),
+        lambda random, std: np.ones_like(std),
+    ),
     World(f"{FEW} labelled rows", _normal, _uneven, rows=FEW),
     World("20 networks and noise", _normal, _uneven, networks=True),
 )

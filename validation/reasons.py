@@ -60,12 +60,10 @@ WRONG = 0.2
 
 @dataclass(frozen=True)
 class Said:
-    """What methods say of the same rows.
+    """What methods say of the same rows, the baseline first, and each network of an ensemble.
 
-    Attributes:
-        truth: (N,) classes, (N, H, W) classes at positions, or (N,) numbers.
-        said: By method, the baseline first: (N, …, K) logits, or (N, 2) means and standard deviations.
-        members: By ensemble, what each of its networks says.
+    The truth are (N,) classes, (N, H, W) classes at positions, or (N,) numbers; said are (N, …, K) logits, or
+    (N, 2) means and standard deviations.
     """
 
     truth: NDArray[Any]
@@ -78,11 +76,9 @@ Draw = Callable[[np.random.Generator, int], Said]
 
 @dataclass(frozen=True)
 class Kind:
-    """How good a method is.
+    """How good a method is: what it multiplies true logits by, and the blur of what it sees.
 
-    Attributes:
-        sharp: What it multiplies true logits by.
-        blur: Standard deviation of noise of its own, unknown to its claims, beside the 1 that all have.
+    That is the standard deviation of noise of its own, unknown to its claims, beside the 1 that all have.
     """
 
     sharp: float
@@ -149,13 +145,11 @@ def maps(*kinds: Kind, random: np.random.Generator, rows: int) -> Said:
 
 @dataclass(frozen=True)
 class Numbers:
-    """A method for numbers: how far off it is, in units of the noise of a row, and what it claims.
+    """A method for numbers, in units of the noise of a row.
 
-    Attributes:
-        wide: Factor of its true standard deviations.
-        own: Standard deviation of its own error.
-        flat: Whether it claims the same for all rows, as much as is true on average.
-        offset: What it adds to all answers, which its claims do not know of.
+    `wide` is the factor of its true standard deviations in its claims, `own` the standard deviation of its
+    own error. `flat` claims the same for all rows, as much as is true on average. Its claims do not know of
+    the `offset` that it adds to all answers.
     """
 
     wide: float = 1.0
@@ -169,17 +163,12 @@ def numbers(*kinds: Numbers, heavy: bool = False, random: np.random.Generator, r
     noise = np.exp(random.uniform(-0.7, 0.7, rows))
     y = noise * (random.standard_t(3, rows) / np.sqrt(3) if heavy else random.normal(size=rows))
     usual = np.sqrt(np.sinh(1.4) / 1.4)  # √E noise²
-    found = [
-        np.stack(
-            [
-                noise * kind.own * random.normal(size=rows) + kind.offset,
-                kind.wide * np.sqrt(1 + kind.own**2) * np.where(kind.flat, usual, noise),
-            ],
-            axis=1,
-        )
-        for kind in kinds
-    ]
-    return Said(y, dict(zip("abcd", found, strict=False)))
+    found = {}
+    for name, kind in zip("abcd", kinds, strict=False):
+        mean = noise * kind.own * random.normal(size=rows) + kind.offset
+        std = kind.wide * np.sqrt(1 + kind.own**2) * np.where(kind.flat, usual, noise)
+        found[name] = np.stack([mean, std], axis=1)
+    return Said(y, found)
 
 
 def ensemble_of_numbers(own: float, *, random: np.random.Generator, rows: int) -> Said:
@@ -372,8 +361,11 @@ def truth_of(name: str) -> Truth:
             effects[method, about] = mean_of(losses[method][about] - losses["a"][about])
     for method, networks in drawn.members.items():
         alone = [_alone(each, drawn.truth) for each in networks]
-        best = min(alone, key=np.mean)
-        effects[method, TOGETHER] = mean_of(_together(networks, drawn.truth) - best)
+        if drawn.truth.dtype == np.float64:
+            together = np.mean(networks, axis=0)
+        else:
+            together = logsumexp([log_softmax(each, axis=-1) for each in networks], axis=0)
+        effects[method, TOGETHER] = mean_of(_alone(together, drawn.truth) - min(alone, key=np.mean))
     return Truth(effects, made)
 
 
@@ -382,12 +374,6 @@ def _alone(said: Floats, truth: NDArray[Any]) -> Floats:
     if truth.dtype == np.float64:
         return np.asarray((truth - said[:, 0]) ** 2)
     return made_of(said, truth).losses()
-
-
-def _together(networks: Sequence[Floats], truth: NDArray[Any]) -> Floats:
-    if truth.dtype == np.float64:
-        return _alone(np.mean(networks, axis=0), truth)
-    return _alone(logsumexp([log_softmax(each, axis=-1) for each in networks], axis=0), truth)
 
 
 # --- what is told -------------------------------------------------------------------------------------
@@ -420,10 +406,7 @@ def compared(of: World, drawn: Said) -> Comparison:
 def calibrated_curve(name: str, method: str, rows: int) -> CubicSpline:
     """By how much calibration changes the NLL of many rows, by the logarithm of a temperature or factor.
 
-    Args:
-        name: Of the world.
-        method: What is calibrated.
-        rows: Labelled ones of the fit, which set how high a percentage may be.
+    The number of labelled rows of the fit sets how high a percentage may be.
     """
     made = truth_of(name).made[method]
     if isinstance(made, Normal):
@@ -629,23 +612,11 @@ def parts(found: Mapping[str, Any]) -> dict[str, object]:
         name, rows, draws, worst = max(of_about, key=lambda cell: cell[3]["false"] / cell[2])
         pooled = sum(each["false"] for *_, each in of_about), sum(draws for _, _, draws, _ in of_about)
         sure = sum(each["sure"] for *_, each in of_about)
-        lines.append(
-            [
-                SENTENCES[about],
-                f"{sure:,}",
-                _per_cent(*pooled),
-                f"{_per_cent(worst['false'], draws)}: {name}, {rows:,} rows",
-            ]
-        )
+        often = f"{_per_cent(worst['false'], draws)}: {name}, {rows:,} rows"
+        lines.append([SENTENCES[about], f"{sure:,}", _per_cent(*pooled), often])
+        told = [each["guesses"] for of in usual.values() for each in of["rows"].values()]
         some, none = (
-            np.sum(
-                [
-                    each["guesses"].get(f"{about}, {real}", [0, 0, 0])
-                    for of in usual.values()
-                    for each in of["rows"].values()
-                ],
-                axis=0,
-            ).tolist()
+            np.sum([each.get(f"{about}, {real}", [0, 0, 0]) for each in told], axis=0).tolist()
             for real in ("some", "none")
         )
         guesses.append(

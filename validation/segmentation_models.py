@@ -13,6 +13,7 @@ LSTM in PyTorch, thousands of passes are compared in the mean. What is not insta
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import os
 import sys
 import warnings
@@ -36,7 +37,7 @@ MOST = 4.5
 ROUNDING = 2e-5
 """Largest difference of an output, as a share of the standard deviation of the outputs."""
 
-PACKAGES = ("segmentation_models_pytorch", "torchvision", "monai", "transformers")
+PACKAGES = ("segmentation_models_pytorch", "torchvision", "monai", "transformers", "keras", "torch")
 PAGE = Page("segmentation-models")
 
 Array = NDArray[Any]
@@ -200,13 +201,10 @@ def _line(versions: dict[str, str], name: str, found: dict[str, Any]) -> list[ob
 
 
 def _versions() -> dict[str, str]:
-    found = {}
-    for package in (*PACKAGES, "keras", "torch"):
-        try:
-            found[package] = importlib.metadata.version(package).partition("+")[0]
-        except importlib.metadata.PackageNotFoundError:
-            print(f"{package} is not installed, so its networks are left out", file=sys.stderr)
-    return found
+    there = [each for each in PACKAGES if importlib.util.find_spec(each)]
+    if missing := {*PACKAGES} - {*there}:
+        print(f"not installed, so their networks are left out: {sorted(missing)}", file=sys.stderr)
+    return {each: importlib.metadata.version(each).partition("+")[0] for each in there}
 
 
 def main(arguments: list[str]) -> None:
