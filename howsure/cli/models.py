@@ -169,6 +169,12 @@ class Files:
     calibrator: Annotated[
         Path | None, typer.Option(help="Calibrator from `howsure calibrate`, which the graph then applies.")
     ] = None
+    familiarity: Annotated[
+        Path | None,
+        typer.Option(
+            help="Familiarity that Python saved, by which the graph then tells how familiar rows are."
+        ),
+    ] = None
 
 
 def export_command(
@@ -205,6 +211,7 @@ def export_command(
     check_output(out, ".onnx", [*check_models(model, [], opening.weights), *inputs])
     known = None if plan is None else howsure.Plan.load(plan)
     learnt = None if calibrator is None else howsure.Calibrator.load(calibrator)
+    familiar = None if files.familiarity is None else howsure.Familiarity.load(files.familiarity)
     request = wishes.request
     network = opened(load_model(model, opening, errors))
     x = None
@@ -223,6 +230,7 @@ def export_command(
             x=x,
             target_error=target_error,
             calibrator=learnt,
+            familiarity=familiar,
             divide_by=divide_by,
             progress=tell,
             **request.arguments_of(howsure.export),

@@ -6,11 +6,13 @@ the model was trained on lie where these lie. A fit learns where, and how famili
 
 from __future__ import annotations
 
+import base64
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from scipy.special import betaincinv
@@ -19,13 +21,18 @@ from howsure.arguments import as_share, check_choice
 from howsure.data.align import aligned
 from howsure.data.labels import check_class_names, check_labels
 from howsure.data.rows import quoted
+from howsure.data.sealed_json import read_sealed, write_sealed
+from howsure.data.typed import COUNT, Range, typed
 from howsure.errors import InputError, warn
-from howsure.judge.familiarity_scores import FITS, OF_LOGITS, SCORES, FittedScore
+from howsure.judge.familiarity_scores import FITS, FITTED, OF_LOGITS, SCORES, FittedScore
 from howsure.judge.learnt import LearntRows, digests_of
 from howsure.models.features import Features
 from howsure.models.fingerprint import check_fingerprint
 from howsure.onnx.traced import Value
 from howsure.sampling.outcome import Booleans, Floats, Integers
+
+KIND, FORMAT = "howsure familiarity", 1
+"""What a file says that it is, and the version of its format."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +93,44 @@ class Familiarity:
         """
         return np.asarray(percentiles(self.held_out, self(features)))
 
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a JSON file; an earlier file stays until the new one is complete.
+
+        The file holds the fit, with `neighbours` the features of all training rows.
+
+        Raises:
+            FileError: The file cannot be written.
+
+        Example:
+            >>> known.save("familiarity.json")
+            >>> howsure.Familiarity.load("familiarity.json").in_words() == known.in_words()
+            True
+        """
+        content = {**vars(self), "kind": KIND, "format": FORMAT}
+        content["learnt_rows"] = self.learnt_rows and self.learnt_rows.plain
+        content["held_out"] = _text_of(self.held_out)
+        fitted = {} if self.score in OF_LOGITS else vars(self._fitted)
+        content["_fitted"] = {name: _text_of(value) for name, value in fitted.items()}
+        write_sealed(path, content)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Familiarity:
+        """Read a file of `save`.
+
+        Raises:
+            FileError: Missing, damaged, changed, or no saved familiarity.
+        """
+        found: Familiarity = read_sealed(
+            path,
+            "familiarity",
+            FORMAT,
+            _read,
+            written_by="`Familiarity.save`",
+            again="Fit it again",
+            kind=KIND,
+        )
+        return found
+
     def in_words(self) -> str:
         """The fit, the number of its rows, and the promise."""
         rows = len(self.held_out)
@@ -99,6 +144,48 @@ class Familiarity:
 
     def __str__(self) -> str:
         return self.in_words()
+
+
+def _text_of(value: Any) -> Any:
+    """An array as JSON can hold it; other values as they are."""
+    if not isinstance(value, np.ndarray):
+        return value
+    content = base64.b64encode(value.tobytes()).decode()
+    return {"dtype": value.dtype.str, "shape": value.shape, "base64": content}
+
+
+def _of_text(given: Any) -> Any:
+    """The inverse of `_text_of`; a ValueError for numbers that are not finite."""
+    if not isinstance(given, dict):
+        return given
+    dtype = typed(Annotated[str, ("<f4", "<f8")], given["dtype"], "dtype")
+    array = np.frombuffer(base64.b64decode(given["base64"]), dtype).reshape(given["shape"])
+    if not np.isfinite(array).all():
+        raise ValueError("not all of its numbers are finite")
+    return array
+
+
+def _read(content: dict[str, Any]) -> Familiarity:
+    """A familiarity from the content of its file, tried on a row."""
+    score: str = typed(Annotated[str, SCORES], content["score"], "score")
+    share: float = typed(Annotated[float, Range(0, 1, above=True)], content["share"], "share")
+    count = Annotated[int, COUNT]
+    rows, width, outputs = (typed(count, content[name], name) for name in ("train_rows", "width", "outputs"))
+    one = Features(np.zeros((1, width), np.float32), np.zeros((1, outputs), np.float32))
+    kept = {name: _of_text(given) for name, given in content["_fitted"].items()}
+    fitted = FITTED[score](**kept) if score in FITTED else FITS[score](one, np.zeros(1, np.int64), 1)
+    scores, tried = np.sort(_of_text(content["held_out"])), fitted(one)
+    _check_enough(len(scores), share)
+    if scores.ndim != 1 or tried.shape != (1,) or not np.isfinite(tried).all():
+        raise ValueError("its arrays do not fit each other")
+    learnt, threshold = content["learnt_rows"], float(scores[_rank(len(scores), share) - 1])
+    found = Familiarity(
+        *(score, share, threshold, rows, scores, width, outputs, fitted),
+        typed(str, content["fingerprint"], "fingerprint"),
+        None if learnt is None else LearntRows.read(learnt),
+    )
+    assert found.in_words(), "its note is a text"
+    return found
 
 
 def percentile_in_graph(known: Familiarity, both: Value) -> Value:

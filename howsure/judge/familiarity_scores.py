@@ -153,6 +153,9 @@ FITS: dict[str, Callable[[Features, Integers, int], FittedScore]] = {
     "max_logit": lambda train, truth, classes: _Logits(np.max),
 }
 SCORES = tuple(FITS)
+FITTED: dict[str, type] = {"density": _Density, "mahalanobis": _Mahalanobis, "neighbours": _Neighbours}
+"""The fitted scores that keep something of the training rows."""
+
 OF_LOGITS = ("energy", "max_logit")
 """Scores of the logits of classes."""
 

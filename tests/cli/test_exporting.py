@@ -116,6 +116,31 @@ def test_a_graph_divides_its_inputs_as_assess_divides_rows(folder, tmp_path):
     assert np.abs(found - howsure.load("out.parquet").probabilities).max() < 1e-6
 
 
+def test_a_familiarity_in_a_file_travels_along(folder, tmp_path):
+    source = SOURCE.replace("    return", "    import torch; torch.manual_seed(0)\n    return")
+    (tmp_path / f"{folder.partition(':')[0]}.py").write_text(source)
+    module = importlib.import_module(folder.partition(":")[0]).make()
+    rows = np.random.default_rng(1).normal(size=(260, 4)).astype("float32")
+    train, held_out = howsure.features_of(module, rows[:100]), howsure.features_of(module, rows[100:])
+    known = howsure.familiarity(train, np.arange(100) % 3, held_out, score="mahalanobis")
+    known.save("familiarity.json")
+    given = ("--plan", "plan.json", "--data", "rows.npy", "--familiarity", "familiarity.json")
+    done = export(folder, "out.onnx", *given)
+    assert done.exit_code == 0, done.stderr
+    session = onnxruntime.InferenceSession(tmp_path / "out.onnx")
+    new = np.load("rows.npy")
+    (found,) = session.run(["familiarity"], {session.get_inputs()[0].name: new})
+    assert np.abs(found - known.percentile(howsure.features_of(module, new))).max() < 1e-6
+
+    (tmp_path / f"{folder.partition(':')[0]}.py").write_text(source.replace("seed(0)", "seed(1)"))
+    importlib.reload(importlib.import_module(folder.partition(":")[0]))
+    done = export(folder, "out.onnx", *given)
+    assert done.exit_code == 2
+    assert "features of another model" in " ".join(done.stderr.split())
+    done = export(folder, "out.onnx", *given[:-1], "plan.json")
+    assert "is not a saved familiarity" in " ".join(done.stderr.split())
+
+
 def test_what_assess_takes_audit_and_export_take(folder, tmp_path):
     """A table with ids and labels, and a head whose outputs have to be said."""
     source = tmp_path / f"{folder.partition(':')[0]}.py"

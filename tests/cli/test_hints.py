@@ -37,7 +37,6 @@ FINE = {
     "Give `by` to `howsure sets` too": "no option gives `by`",
     "by=groups, one per row": "no option gives `by`",
     "or one behind howsure.models.protocol": "for who writes an adapter",
-    "`familiarity` needs OOD rows": "no option gives it",
     "or something with `logits`": "an attribute of what a module returns",
     "`sets` gives no intervals of these rows": "no option gives `sets`",
     "`sets` cannot be used": "no option gives `sets`",

@@ -1,5 +1,6 @@
 """Familiarity: published formulas, the promised rate of false alarms, what must not matter, and bad input."""
 
+import json
 import pickle
 from dataclasses import FrozenInstanceError
 
@@ -9,9 +10,10 @@ from scipy.spatial.distance import mahalanobis
 from scipy.special import logsumexp
 from scipy.stats import kstest, multivariate_normal
 
-from howsure.errors import HowsureWarning, InputError, ModelError
+from howsure.data.sealed_json import write_sealed
+from howsure.errors import FileError, HowsureWarning, InputError, ModelError
 from howsure.judge import familiarity_scores
-from howsure.judge.familiarity import familiarity
+from howsure.judge.familiarity import Familiarity, familiarity
 from howsure.judge.familiarity_scores import SCORES
 from howsure.models.features import Features, features_of
 
@@ -342,6 +344,48 @@ def test_it_is_float32_frozen_and_travels():
             known.threshold = 0
         with pytest.raises(ValueError, match="read-only"):
             known.held_out[0] = 1
+
+
+@pytest.mark.parametrize("score", SCORES)
+def test_a_file_holds_all_of_it(score, tmp_path):
+    known, new = fit(score), draw(40, seed=3)[0]
+    path = tmp_path / "familiarity.json"
+    known.save(path)
+    again = Familiarity.load(path)
+    np.testing.assert_array_equal(again(new), known(new))
+    np.testing.assert_array_equal(again.percentile(new), known.percentile(new))
+    assert again.in_words() == known.in_words()
+    plain = ("score", "share", "threshold", "train_rows", "width", "outputs", "fingerprint")
+    assert all(getattr(again, name) == getattr(known, name) for name in plain)
+    assert again.learnt_rows.plain == known.learnt_rows.plain
+    with pytest.raises(InputError, match="other features or logits"):
+        again(Features(np.zeros((1, 2)), np.zeros((1, 3))))
+
+
+def test_damaged_and_foreign_files(tmp_path):
+    path = tmp_path / "familiarity.json"
+    fit("mahalanobis").save(path)
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(content | {"share": 0.5}), encoding="utf-8")
+    with pytest.raises(FileError, match=r"is not a saved familiarity.*not what was saved"):
+        Familiarity.load(path)
+    del content["sha256"]
+    centre = content["_fitted"]["centre"]
+    wrong = {
+        "score": "other",
+        "share": 1.5,
+        "width": 4,
+        "outputs": 0,
+        "held_out": content["held_out"] | {"shape": [3]},
+        "_fitted": content["_fitted"] | {"centre": centre | {"dtype": "|O8"}},
+        "learnt_rows": {"rows": 1},
+    }
+    for name, value in wrong.items():
+        write_sealed(path, content | {name: value})
+        with pytest.raises(FileError, match="is not a saved familiarity"):
+            Familiarity.load(path)
+    with pytest.raises(FileError, match="Cannot read the familiarity"):
+        Familiarity.load(tmp_path / "nothing.json")
 
 
 def test_in_words():
