@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
+
+from howsure.statistics import normal_density
 
 DROPOUT = "dropout"
 ALPHA_DROPOUT = "alpha dropout"
@@ -13,6 +18,44 @@ GAUSSIAN_NOISE = "gaussian noise"
 NORMAL = "normal numbers"
 UNIFORM = "uniform numbers"
 BERNOULLI_KINDS = (DROPOUT, ALPHA_DROPOUT)
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """The numbers of a kind of site that neither drops nor keeps; all take the rate of the site.
+
+    Attributes:
+        quantile: From ranks in (0, 1) to numbers, the inverse distribution function.
+        remaining: Mean variance within so many equally probable strata, as a share of the variance.
+        words: Words for what the site does.
+        most: The highest rate.
+    """
+
+    quantile: Callable[[Any, float], Any]
+    remaining: Callable[[int, float], float]
+    words: Callable[[float], str]
+    most: float = 1.0
+
+
+def _of_normal(strata: int, rate: float) -> float:
+    edges = normal_density(ndtri(np.linspace(0, 1, strata + 1)))
+    return float(1 - strata * np.sum(np.diff(edges) ** 2))
+
+
+DRAWN: Mapping[str, Distribution] = {
+    GAUSSIAN_DROPOUT: Distribution(
+        lambda ranks, rate: 1 + float(np.sqrt(rate / (1 - rate))) * ndtri(ranks),
+        _of_normal,
+        lambda rate: f"multiplies by noise of sd {np.sqrt(rate / (1 - rate)):.3g}",
+        float(np.nextafter(1, 0)),
+    ),
+    GAUSSIAN_NOISE: Distribution(
+        *(lambda ranks, rate: rate * ndtri(ranks), _of_normal, "adds noise of sd {:.3g}".format, np.inf)
+    ),
+    NORMAL: Distribution(lambda ranks, _: ndtri(ranks), _of_normal, f"draws {NORMAL}".format),
+    UNIFORM: Distribution(lambda ranks, _: ranks, lambda strata, _: 1 / strata**2, f"draws {UNIFORM}".format),
+}
+"""The distribution of each kind that is none of `BERNOULLI_KINDS`."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +84,4 @@ class Site:
         """The site in words: `drops 25 %`."""
         if self.kind in BERNOULLI_KINDS:
             return f"drops {100 * self.rate:.4g} %" + (" (alpha)" if self.kind == ALPHA_DROPOUT else "")
-        if self.kind == GAUSSIAN_DROPOUT:
-            return f"multiplies by noise of sd {np.sqrt(self.rate / (1 - self.rate)):.3g}"
-        if self.kind in (NORMAL, UNIFORM):
-            return f"draws {self.kind}"
-        return f"adds noise of sd {self.rate:.3g}"
+        return DRAWN[self.kind].words(self.rate)

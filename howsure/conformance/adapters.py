@@ -30,15 +30,7 @@ from howsure.models.protocol import (
     PassModel,
 )
 from howsure.sampling.masks import draw
-from howsure.sites import (
-    BERNOULLI_KINDS,
-    DROPOUT,
-    GAUSSIAN_DROPOUT,
-    GAUSSIAN_NOISE,
-    NORMAL,
-    UNIFORM,
-    Site,
-)
+from howsure.sites import BERNOULLI_KINDS, DRAWN, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
 
 Array = NDArray[Any]
 
@@ -237,10 +229,10 @@ def check_levels(model: PassModel) -> None:
     numbers = [site.number for site in sites]
     require(numbers == list(range(len(sites))), "Sites are numbered in the order of execution", numbers)
     for site in sites:
-        known = site.kind in (*BERNOULLI_KINDS, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, NORMAL, UNIFORM)
-        highest = {DROPOUT: 1.0, GAUSSIAN_NOISE: np.inf, NORMAL: 1.0, UNIFORM: 1.0}
-        most = highest.get(site.kind, float(np.nextafter(1, 0)))
-        require(known and 0 < site.rate <= most, "A site has a kind and a rate that can be drawn", site)
+        most = dict.fromkeys(BERNOULLI_KINDS, float(np.nextafter(1, 0))) | {DROPOUT: 1.0}
+        most |= {kind: each.most for kind, each in DRAWN.items()}
+        can_be_drawn = 0 < site.rate <= most.get(site.kind, 0.0)
+        require(can_be_drawn, "A site has a kind and a rate that can be drawn", site)
         require(_is_shape(site.shape), "A site's mask has sides of at least 1", site)
     random = {layer.name for layer in model.info.layers if layer.random is not None}
     names = [site.name for site in sites]
@@ -307,7 +299,8 @@ def check_sites(subject: Subject) -> None:
         require(any(changed), f"The masks of site '{site.name}' change the outputs")
     if all(site.kind in (GAUSSIAN_DROPOUT, GAUSSIAN_NOISE) for site in sites):
         promise = "Factors of 1 and summands of 0 give the plain prediction"
-        neutral = subject.run([_neutral(site) for site in sites], trunk)[0]
+        means = [np.full((1, *each.shape), each.kind == GAUSSIAN_DROPOUT, np.float32) for each in sites]
+        neutral = subject.run(means, trunk)[0]
         require_near(neutral, subject.model.predict(subject.rows), subject.rounding, promise)
 
 
@@ -425,10 +418,6 @@ def _orders(count: int, fixed: int | None) -> list[tuple[NDArray[np.int64], str]
     ]
     # Repeated up to the one number of rows, where there is one.
     return [(np.resize(positions, fixed or len(positions)), where) for positions, where in found]
-
-
-def _neutral(site: Site) -> Array:
-    return np.full((1, *site.shape), 1 if site.kind == GAUSSIAN_DROPOUT else 0, np.float32)
 
 
 def _is_shape(shape: tuple[int, ...]) -> bool:

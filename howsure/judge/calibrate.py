@@ -81,8 +81,8 @@ def calibrate(
         labels: (N,) true classes in [0, K), or (N, K) yes or no for a `MultilabelCertainty`, or (N, K) true
             numbers for a `RegressionCertainty`, or (N, *P) true classes for a `DenseCertainty`. Default:
             `certainty.truth`.
-        method: `temperature`, the default for classes, labels and positions; `offsets` for a
-            `DenseCertainty`; `shift` or None, the default, for numbers.
+        method: For classes and labels `temperature`; for positions `temperature`, the default, or `offsets`;
+            for numbers `shift` or None, the default.
         seed: Seed of the folds, the replicas and the draws of chance; the same seed gives the same result.
 
     Raises:

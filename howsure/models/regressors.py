@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.models.members import as_columns
+from howsure.models.members import as_columns, of_last_step
 from howsure.models.protocol import MEAN_VARIANCE, MEANS_AND_VARIANCES, QUANTILES, REGRESSION
 
 Array = NDArray[Any]
@@ -54,11 +54,8 @@ def posterior_of(model: Any) -> Posterior | None:
     if hasattr(model, "best_estimator_"):
         return posterior_of(model.best_estimator_)
     if isinstance(getattr(model, "steps", None), list):
-        last = posterior_of(model.steps[-1][1])
-        if last is None or len(model.steps) == 1:
-            return last
-        before, ask = model[:-1], last.ask
-        return replace(last, ask=lambda x: ask(before.transform(x)))
+        found: Posterior | None = of_last_step(model, posterior_of(model.steps[-1][1]))
+        return found
     if hasattr(model, "regressor_") and hasattr(model, "transformer_"):
         return _of_transformed(model)
     if "return_std" not in inspect.signature(model.predict).parameters:

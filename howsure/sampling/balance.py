@@ -13,13 +13,12 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import ndtri
 
 from howsure.sampling.error import Pairs
 from howsure.sampling.masks import whole_and_part
 from howsure.sampling.outcome import Outcome
-from howsure.sites import BERNOULLI_KINDS, UNIFORM, Site
-from howsure.statistics import normal_density, widening
+from howsure.sites import BERNOULLI_KINDS, DRAWN, Site
+from howsure.statistics import widening
 
 LARGEST_EARLY_GROUP = 10
 """Early masks in a balanced group at most; more would make a round too dear."""
@@ -40,18 +39,14 @@ def remaining_variance(site: Site, size: int) -> float:
     """Share of a site's first-order variance that remains in a balanced group of `size` passes.
 
     1 for independent passes; 0 if rate × size is whole. With f the fractional part of p·B, the number of
-    drops has variance f(1−f) instead of B·p(1−p). For a normal or uniform draw it is the mean variance within
-    `size` equally probable strata.
+    drops has variance f(1−f) instead of B·p(1−p). Other kinds tell theirs in `DRAWN`.
     """
     if site.kind in BERNOULLI_KINDS:
         if site.rate == 1:
             return 0.0
         part = whole_and_part(site.rate * size)[1]
         return part * (1 - part) / (size * site.rate * (1 - site.rate))
-    if site.kind == UNIFORM:
-        return 1 / size**2
-    edges = normal_density(ndtri(np.linspace(0, 1, size + 1)))
-    return float(1 - size * np.sum(np.diff(edges) ** 2))
+    return DRAWN[site.kind].remaining(size, site.rate)
 
 
 def variance_factor(sites: Sequence[Site], size: int) -> float:

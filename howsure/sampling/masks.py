@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
-from howsure.sites import BERNOULLI_KINDS, GAUSSIAN_DROPOUT, UNIFORM, Site
+from howsure.sites import BERNOULLI_KINDS, DRAWN, Site
 
 
 def draw(
@@ -32,10 +31,8 @@ def draw(
 
     Returns:
         (size, *site.shape). Bernoulli kinds: True for a kept unit, with probability 1 − rate in every single
-        pass. Gaussian kinds, float32: a factor of mean 1 and variance p/(1−p), or a summand of mean 0 and
-        standard deviation `rate`. Normal numbers have mean 0 and standard deviation 1; uniform numbers lie in
-        [0, 1). Each takes one draw from each of `size` equally probable strata, in random order, so its
-        marginal distribution is exact.
+        pass. Other kinds, float32: numbers of their `howsure.sites.Distribution`, one from each of `size`
+        equally probable strata, in random order, so that the marginal distribution is exact.
     """
     random = np.random.Generator(
         np.random.Philox(np.random.SeedSequence(seed, spawn_key=(stage, group, site.number)))
@@ -43,11 +40,8 @@ def draw(
     shape = (size, *site.shape)
     if site.kind in BERNOULLI_KINDS:
         return _kept(random, site.rate, shape)
-    quantiles = _stratified(random, shape)
-    if site.kind == UNIFORM:
-        return quantiles.astype(np.float32)
-    mean, deviation = _mean_and_deviation(site)
-    return np.asarray(mean + deviation * ndtri(quantiles), dtype=np.float32)
+    numbers = DRAWN[site.kind].quantile(_stratified(random, shape), site.rate)
+    return np.asarray(numbers, dtype=np.float32)
 
 
 def _kept(random: np.random.Generator, rate: float, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -72,12 +66,6 @@ def whole_and_part(count: float) -> tuple[int, float]:
     if abs(count - nearest) < 1e-9 * max(1.0, count):
         return nearest, 0.0
     return int(np.floor(count)), float(count - np.floor(count))
-
-
-def _mean_and_deviation(site: Site) -> tuple[float, float]:
-    if site.kind == GAUSSIAN_DROPOUT:
-        return 1.0, float(np.sqrt(site.rate / (1 - site.rate)))
-    return 0.0, site.rate
 
 
 def _stratified(random: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float64]:

@@ -1,7 +1,9 @@
 """Calibration agrees with scikit-learn and plain loops, knows its own error, and says what it cannot do."""
 
+import inspect
 import json
 import pickle
+import re
 from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
@@ -140,7 +142,9 @@ def test_classes_and_rows_may_come_in_any_order():
 def test_each_method_is_explained_saved_and_learns_what_it_says(name, tmp_path):
     docs = (Path(__file__).parents[2] / "docs" / "calibrate.md").read_text(encoding="utf-8")
     (row,) = (line for line in docs.splitlines() if line.startswith("| classes, several labels |"))
-    assert f"`{name}`" in row
+    told = [row.split("|")[2], *re.findall(r"classes and labels ([^;]*);", inspect.getdoc(calibrate))]
+    told += re.findall(r" method: ([^.]*)\.", inspect.getdoc(Calibrator))
+    assert [re.findall(r"`(\w+)`", each) for each in told] == 3 * [[*maps.METHODS]]
     p, labels = draw()
     learnt = calibrate(certainty_of(p), labels, method=name)
     shapes = {key: shape for key, (shape, _) in maps.METHODS[name].learnt(3).items()}
@@ -150,6 +154,41 @@ def test_each_method_is_explained_saved_and_learns_what_it_says(name, tmp_path):
     for found in (again, pickle.loads(pickle.dumps(learnt))):
         changed = found(certainty_of(p)).probabilities
         np.testing.assert_array_equal(changed, learnt(certainty_of(p)).probabilities)
+
+
+def test_every_method_that_is_defined_can_be_chosen():
+    defined = [each for each in vars(maps).values() if isinstance(each, maps.PercentageMap)]
+    assert defined == [*maps.METHODS.values()]
+
+
+@pytest.mark.parametrize("name", maps.METHODS)
+def test_no_number_of_a_fit_can_be_moved_for_less_loss_however_often_rows_count(name):
+    p, labels = draw()
+    labels = np.where(np.arange(400) % 4, labels, 0)  # a class that is truly more frequent than claimed
+    using, random = maps.METHODS[name], np.random.default_rng(0)
+    x, y, counted = with_what_the_model_says(p, labels)
+    for weight in (None, random.exponential(size=400)):
+        fit = using.fit(p, labels, weight)
+        of_rows = counted * np.tile(np.ones(400) if weight is None else weight, 4)
+
+        def loss(parameters, of_rows=of_rows):
+            return -of_rows @ np.log(using.apply({**parameters, "most": 1.0}, x)[np.arange(len(x)), y])
+
+        for key in {*fit} - {"most"}:
+            for place in np.ndindex(np.shape(fit[key])):
+                for step in (-0.02, 0.02):
+                    moved = np.array(fit[key], dtype=float)
+                    moved[place] += step
+                    assert loss({**fit, key: moved}) > loss(fit), (key, place, step)
+
+
+@pytest.mark.parametrize("name", maps.METHODS)
+def test_the_words_tell_each_number_that_was_learnt(name):
+    p, labels = draw()
+    learnt = calibrate(certainty_of(p), labels, method=name)
+    for key in {*learnt.parameters} - {"most"}:  # which follows from the number of rows
+        other = {**learnt.parameters, key: 1.5 * learnt.parameters[key] + 0.1}
+        assert replace(learnt, parameters=other).in_words() != learnt.in_words(), key
 
 
 @pytest.mark.parametrize("name", maps.METHODS)
@@ -414,7 +453,7 @@ def test_few_rows_and_rare_classes_are_said_aloud():
     p, labels = draw(rows=60)
     labels = np.where(labels == 2, 0, labels)
     missing = calibrate(certainty_of(p), labels)
-    assert "There are 60 labelled rows; 'temperature' should have 100 or more." in missing.warnings
+    assert "There are 60 labelled rows; there should be 100 or more." in missing.warnings
     assert "No labelled row is of 'c'." in missing.warnings
     labels[:2] = 2
     rare = calibrate(certainty_of(p), labels)

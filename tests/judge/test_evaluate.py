@@ -16,7 +16,8 @@ import howsure
 from howsure.answers.classes.evaluate import OUTSIDE, beside, told_apart
 from howsure.answers.classes.scores import DRAWS, METRICS
 from howsure.errors import InputError
-from howsure.judge.scores import LEAST_MISTAKES, Score
+from howsure.judge.scores import LEAST_MISTAKES, Mean, Score, Share
+from howsure.statistics import entropy_of
 from tests.made import certainty_of
 
 NAMES = (
@@ -120,6 +121,21 @@ def test_the_parts_of_the_brier_score_add_up_where_bins_hold_one_value():
     assert found.brier_reliability.value > 0.001
 
 
+def test_better_percentages_are_better_by_each_score():
+    p, labels = draw()
+    worse = sharpened(np.where(np.arange(600)[:, None] % 2, p, p[::-1]), 2)
+    sharp, flat = sharpened(p, 3), sharpened(p, 0.2)
+
+    def evaluated(p, outside):
+        here, there = (certainty_of(each, expected_entropy=0.6 * entropy_of(each)) for each in (p, outside))
+        return howsure.evaluate(here, labels, outside=there)
+
+    good, bad = evaluated(p, flat), evaluated(worse, sharp)
+    for name, each in METRICS.items():
+        higher = getattr(good, name).value > getattr(bad, name).value
+        assert "is better" not in each.good or higher == each.higher, name
+
+
 # --- what the scores say ----------------------------------------------------------------------
 
 
@@ -206,8 +222,9 @@ def test_contributions_are_those_of_leaving_each_row_out():
     p, labels = draw(rows=150)
     p[:40] = p[40:80].round(1)  # equals, too
     p[:40, -1] = 1 - p[:40, :-1].sum(axis=1)
-    names = ("accuracy", "nll", "brier", "aurc", "excess_aurc", "error_auroc")
     whole = howsure.evaluate(certainty_of(p), labels)
+    found = whole._found.measured.items()
+    names = [name for name, each in found if isinstance(each, (Mean, Share)) and name not in OUTSIDE]
     left_out = []
     for row in range(150):
         rest = np.delete(np.arange(150), row)

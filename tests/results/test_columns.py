@@ -5,6 +5,7 @@ import dataclasses
 import inspect
 import pickle
 import re
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -127,9 +128,44 @@ def test_values_have_the_declared_shape_and_type(result):
         names = len(getattr(found, found.names))
         if column.shape != WIDE_OF_NETWORKS:
             assert values.shape == column.sides(len(found), names, found.positions), column.name
+        told = re.fullmatch(r"(\S+) to (\S+)|at least (\S+)", column.unit)
+        if told and not np.isnan(values).all():
+            least, most = float(told[1] or told[3]), float(told[2] or np.inf)
+            assert least <= np.nanmin(values) <= np.nanmax(values) <= most + 0.005, column.name
         kind = {"string": "UO", "int64 or string": "iUO", "bool": "b"}.get(column.type, column.type[0])
         assert values.dtype.kind in kind, column.name
         assert getattr(found[:0], column.name).shape == (0, *values.shape[1:])
+
+
+NO_COLUMNS = {
+    "DenseCertainty": [
+        *("is_coin_flip", "is_sure", "mean_mutual_information", "probabilities", "verdict_number"),
+    ],
+    "RegressionCertainty": ["unfamiliar"],
+}
+"""Arrays with an entry for each row that are computed where they are asked for, and are no columns."""
+
+
+@pytest.mark.parametrize("result", RESULTS)
+def test_what_has_an_entry_for_each_row_is_declared(result):
+    found, declared = EXAMPLES[result](), {column.name for column in result.columns}
+    computed = [
+        name
+        for name in dir(result)
+        if not name.startswith("_")
+        and isinstance(inspect.getattr_static(result, name), (property, cached_property))
+        and name not in declared
+    ]
+    values = {name: getattr(found, name) for name in computed}
+    arrays = {name: each for name, each in values.items() if isinstance(each, np.ndarray)}
+    assert [name for name, each in arrays.items() if len(each) == len(found)] == NO_COLUMNS.get(
+        result.__name__, []
+    )
+
+
+def test_the_glossary_names_the_columns_that_no_saved_table_has():
+    (told,) = re.findall(r"`frame_index` is not in the saved table[^.]*\.", GLOSSARY)
+    assert {*re.findall(r"`(\w+)`", told)} == {each.name for each in Certainty.columns if not each.in_table}
 
 
 @pytest.mark.parametrize("result", RESULTS)

@@ -7,12 +7,33 @@ import pytest
 from scipy import stats
 
 from howsure.sampling.masks import draw, whole_and_part
-from howsure.sites import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
+from howsure.sites import (
+    ALPHA_DROPOUT,
+    DRAWN,
+    DROPOUT,
+    GAUSSIAN_DROPOUT,
+    GAUSSIAN_NOISE,
+    NORMAL,
+    UNIFORM,
+    Site,
+)
 
 RATES = [0.1, 0.2, 0.25, 0.37, 0.5]
 SIZES = [1, 4, 5, 20]
 GROUPS, UNITS = 150, 400
 SIGMAS = 5
+TRUE = {
+    GAUSSIAN_DROPOUT: lambda rate: stats.norm(1, np.sqrt(rate / (1 - rate))),
+    GAUSSIAN_NOISE: lambda rate: stats.norm(0, rate),
+    NORMAL: lambda _: stats.norm(),
+    UNIFORM: lambda _: stats.uniform(),
+}
+"""What scipy says that each kind draws which does not drop or keep; a new kind needs its own."""
+KINDS = [
+    (kind, rate)
+    for kind, each in DRAWN.items()
+    for rate in ((1.0,) if each.most == 1 else (0.3, 0.5) if each.most < 1 else (0.25, 3.0))
+]
 
 
 def dropout(rate, *shape, number=0, kind=DROPOUT):
@@ -140,26 +161,36 @@ def test_rate_1_drops_everything(size):
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 20])
-@pytest.mark.parametrize(
-    ("kind", "rate", "mean", "deviation"),
-    [
-        (GAUSSIAN_DROPOUT, 0.3, 1.0, np.sqrt(0.3 / 0.7)),
-        (GAUSSIAN_DROPOUT, 0.5, 1.0, 1.0),
-        (GAUSSIAN_NOISE, 0.25, 0.0, 0.25),
-        (GAUSSIAN_NOISE, 3.0, 0.0, 3.0),
-    ],
-)
-def test_gaussian_kinds_are_marginally_normal_and_stratified(kind, rate, mean, deviation, size):
+@pytest.mark.parametrize(("kind", "rate"), KINDS)
+def test_other_kinds_have_their_distribution_and_are_stratified(kind, rate, size):
+    of_scipy = TRUE[kind](rate)
     site = Site(0, "noise", kind, rate, (200,))
-    draws = np.stack([draw(site, seed=1, group=group, size=size) for group in range(100)])
-    standard = (draws.astype(np.float64) - mean) / deviation
+    draws = np.stack([draw(site, seed=1, group=group, size=size) for group in range(100)]).astype(np.float64)
+    fourth = float(of_scipy.stats("k")) + 2
     for place in range(size):
-        one = standard[:, place].reshape(-1)  # independent: other groups, other units
+        one = (draws[:, place].reshape(-1) - of_scipy.mean()) / of_scipy.std()  # other groups, other units
         assert abs(one.mean()) <= SIGMAS / np.sqrt(one.size)
-        assert abs(one.var() - 1) <= SIGMAS * np.sqrt(2 / one.size)
-        assert stats.kstest(one, "norm").pvalue > 1e-6
-    strata = np.floor(stats.norm.cdf(standard) * size)
+        assert abs(one.var() - 1) <= SIGMAS * np.sqrt(fourth / one.size)
+        assert stats.kstest(draws[:, place].reshape(-1), of_scipy.cdf).pvalue > 1e-6
+    strata = np.floor(np.clip(of_scipy.cdf(draws), 0, 1 - 1e-9) * size)
     assert np.array_equal(np.sort(strata, axis=1), np.broadcast_to(np.arange(size)[:, None], strata.shape))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 20])
+@pytest.mark.parametrize(("kind", "rate"), KINDS)
+def test_the_variance_that_strata_leave_is_that_of_the_distribution(kind, rate, size):
+    """By quadrature of scipy's quantiles, within each stratum."""
+    of_scipy = TRUE[kind](rate)
+    nodes, weights = np.polynomial.legendre.leggauss(2000)
+    ranks = (np.arange(size)[:, None] + (nodes + 1) / 2) / size
+    values = of_scipy.ppf(ranks)
+    means = values @ weights / 2
+    expected = np.mean((values - means[:, None]) ** 2 @ weights / 2) / of_scipy.var()
+    assert DRAWN[kind].remaining(size, rate) == pytest.approx(expected, abs=1e-4)
+
+
+def test_the_words_tell_kinds_and_rates_apart():
+    assert len({Site(0, "a", *each, (3,)).in_words for each in KINDS}) == len(KINDS)
 
 
 @pytest.mark.parametrize(
@@ -177,6 +208,8 @@ def test_whole_and_part(count, expected):
         (ALPHA_DROPOUT, 0.1, "drops 10 % (alpha)"),
         (GAUSSIAN_DROPOUT, 0.5, "multiplies by noise of sd 1"),
         (GAUSSIAN_NOISE, 0.3, "adds noise of sd 0.3"),
+        (NORMAL, 1.0, "draws normal numbers"),
+        (UNIFORM, 1.0, "draws uniform numbers"),
     ],
 )
 def test_in_words(kind, rate, words):

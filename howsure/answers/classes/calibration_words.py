@@ -83,7 +83,7 @@ def warnings_of(
     rows, classes = int(counts.sum()), len(counts)
     sentences = []
     if rows < EXPECTED:
-        sentences.append(f"There are {rows:,} labelled rows; 'temperature' should have {EXPECTED} or more.")
+        sentences.append(f"There are {rows:,} labelled rows; there should be {EXPECTED} or more.")
     for some, text in (
         (counts == 0, "No labelled row is of"),
         ((counts > 0) & (counts < HANDFUL), f"Fewer than {HANDFUL} labelled rows each are of"),

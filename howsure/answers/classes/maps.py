@@ -24,10 +24,8 @@ Parameters = Mapping[str, Floats]
 LIMIT = 20.0
 """The temperature lies in [1/20, 20]: where every row is right, nothing else would stop a fit."""
 
-
 SLOPED = ("nll", "brier")
 """Scores that change smoothly with a temperature."""
-
 
 NUMBERS_AT_ONCE = 2**20
 """Slopes held at a time; bounds memory."""

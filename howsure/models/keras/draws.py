@@ -20,6 +20,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from howsure import sites
 from howsure.errors import ModelError
 from howsure.models.keras import private
 from howsure.models.keras.switch import is_random, kind_of, rate_of
@@ -60,21 +61,13 @@ class Middle(Still):
         numbers = _Numbers.of(function, arguments)
         if numbers is None:
             return original()
-        middle = {UNIFORM: 0.5, NORMAL: 0.0, DROPOUT: 1.0}[numbers.kind]
+        middle = 1.0 if numbers.kind == DROPOUT else sites.DRAWN[numbers.kind].quantile(0.5, numbers.rate)
         return numbers.scaled(ops.full(arguments["shape"], middle, "float32"))
 
 
 @dataclass(frozen=True)
 class _Numbers:
-    """Random numbers that accept masks: `least + scale × mask`.
-
-    Attributes:
-        kind: Kind of the site.
-        rate: Rate of the site.
-        least: The summand.
-        scale: The factor.
-        dtype: Type of the numbers.
-    """
+    """Random numbers of a site that accept masks: `least + scale × mask`."""
 
     kind: str
     rate: float
