@@ -5,7 +5,7 @@ ENVIRONMENT = .venv
 # An environment is made anew for another Python: `make test PYTHON=python3.13`.
 READY := .ready-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 
-PARTS = test-units test-programs test-modules test-torch test-tensorflow test-pages test-jax
+PARTS = test-units test-programs test-modules test-tensorflow test-jax test-torch test-pages
 
 .PHONY: setup demo test $(PARTS) pages arithmetics coverage oldest newest test-newest lint format docs pictures dist bench validate clean
 

@@ -9,15 +9,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import pytest
 
-# Files, messages, members, what a method makes of a model and what the layers of Keras draw are the same on
-# every backend, and PyTorch is the fastest. Keras writes graphs of maps fastest on TensorFlow. JAX compiles
-# slowly, and little of the adapter is its own.
+# Files, messages, members, what a method makes of a model or is fitted to, and what the layers of Keras draw
+# are the same on every backend, and PyTorch is the fastest. Keras writes graphs of maps fastest on
+# TensorFlow. JAX compiles slowly, and little of the adapter is its own.
 # EVERY_TEST=1 runs all of them on every backend.
 ON_TORCH = [
     "bad_input",
     "compare",
     "draws",
     "features",
+    "fingerprint",
     "hostile_files",
     "keep_off",
     "keras_files",
