@@ -169,7 +169,6 @@ validate: .venv/$(READY)        ## slow: are the error bars honest, which method
 	.venv/bin/python -m validation.intervals
 	.venv/bin/python -m validation.numbers
 	.venv/bin/python -m validation.rare
-	.venv/bin/python -m validation.positions
 	KERAS_BACKEND=tensorflow .venv/bin/python -m validation.between
 	.venv/bin/python -m validation.sentences
 	.venv/bin/python -m validation.reasons

@@ -51,16 +51,6 @@ def heteroscedastic(random: np.random.Generator, rows: int) -> tuple[Results, Fl
     return {name: _of_mean(OWN_ERROR * std * random.normal(size=rows), std) for name in NAMES}, y
 
 
-def heavy(random: np.random.Generator, rows: int) -> tuple[Results, Floats]:
-    """Student's t with 3 degrees of freedom, for methods that take it for normal."""
-    return _alike(random, random.standard_t(3, rows))
-
-
-def skewed(random: np.random.Generator, rows: int) -> tuple[Results, Floats]:
-    """Log-normal noise around its mean, for methods that take it for normal."""
-    return _alike(random, random.lognormal(size=rows) - np.exp(0.5))
-
-
 def _alike(random: np.random.Generator, y: Floats) -> tuple[Results, Floats]:
     """Methods of some members each, whose noise the comparison learns."""
     own = OWN_ERROR * random.normal(size=(len(NAMES), MEMBERS, len(y)))
@@ -129,9 +119,11 @@ WORLDS: Mapping[str, World] = {
     "noise that differs between rows": World(heteroscedastic, 200),
     "noise that differs between rows, 20 rows": World(heteroscedastic, 20),
     "noise that differs between rows, also calibrated": World(heteroscedastic, 1_000, calibrated=True),
-    "heavy tails": World(heavy, 200),
-    "heavy tails, 20 rows": World(heavy, 20),
-    "skewed noise": World(skewed, 200),
+    "heavy tails": World(lambda random, rows: _alike(random, random.standard_t(3, rows)), 200),
+    "heavy tails, 20 rows": World(lambda random, rows: _alike(random, random.standard_t(3, rows)), 20),
+    "skewed noise": World(
+        lambda random, rows: _alike(random, random.lognormal(size=rows) - np.exp(0.5)), 200
+    ),
     "a baseline that is a little off everywhere": World(rarely_wrong, 200),
     "a baseline that is far off on a twentieth": World(mostly_wrong, 200),
     "a spread that means nothing": World(useless_spread, 200),

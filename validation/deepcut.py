@@ -1,7 +1,6 @@
 """DeepCut, a network that others trained and published, asked how sure it is; written to docs/deepcut.md.
 
     python -m validation.deepcut               runs the example, to docs/deepcut.json and docs/deepcut.md
-    python -m validation.deepcut --page        the page alone, from the figures
 
 It needs the extra `deepcut`.
 """

@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.docs import Page, shares
 from howsure.statistics import proportion_interval
-from validation import deepcut, mutation, positions, promises, reasons, reproduction, sentences
+from validation import deepcut, mutation, promises, rare, reasons, reproduction, sentences
 
 PAGE = Page("evidence")
 
@@ -198,7 +198,7 @@ FIGURES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "abstention": ("promises-kept", kept("abstention")),
     "numbers": ("numbers", of_worlds),
     "intervals": ("intervals", of_intervals),
-    "positions": ("positions", lambda found: ends(positions.shares_of(found), "of simulated sets")),
+    "positions": ("positions", lambda found: ends(rare.shares_of(found), "of simulated sets")),
     "compare_numbers": ("compare-numbers", of_equal_methods),
     "compare_positions": ("compare-positions", of_equal_methods),
     "reasons": ("reasons", of_reasons),

@@ -1,7 +1,6 @@
 """Do intervals hold, are equal methods recommended, are calibrated claims kept? To docs/intervals.md.
 
     python -m validation.intervals             everything, to docs/intervals.json and docs/intervals.md
-    python -m validation.intervals --page      the page alone, from the figures
 
 Simulated tables whose truth is known, numpy only: x = m · onehot(y) + noise makes softmax(m x) the true
 probabilities of y. m varies from row to row, and its mean sets how many mistakes there are. A second method

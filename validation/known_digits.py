@@ -1,7 +1,6 @@
 """Methods beside the exact truth, on digits with known answers; written to docs/known-digits-methods.md.
 
     python -m validation.known_digits             everything, to docs/known-digits-methods.json and .md
-    python -m validation.known_digits --page      the page alone, from the figures
 
 Draws digits whose probabilities are known from Gaussians fitted to MNIST (Bayes error 5 %), trains three
 small networks on each of 1,000, 4,000 and 16,000 of them, and says for every method how far its percentages

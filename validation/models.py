@@ -2,7 +2,6 @@
 
     python -m validation.models tensorflow          all networks on a backend, to docs/models.json and .md
     python -m validation.models jax swin convnext   some of them; the others stay as they were
-    python -m validation.models --page              the page alone, from the figures
 
 The oracle is `model(x, training=True)` over thousands of copies of each row, with the layers that keep
 statistics frozen; where one draw serves a whole batch, over as many calls. That of the plain prediction is

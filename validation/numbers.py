@@ -1,7 +1,6 @@
 """Do intervals of numbers keep their promise, and the intervals of their scores? To docs/numbers.md.
 
     python -m validation.numbers             everything, to docs/numbers.json and docs/numbers.md
-    python -m validation.numbers --page      the page alone, from the figures
 
 Simulated rows whose truth is known, numpy only. Takes about three minutes.
 """

@@ -1,7 +1,6 @@
 """Errors of numbers: coverage of those of the mean, the spread and `above`, on regressions as they come.
 
     python -m validation.numbers_coverage            measures, to docs/numbers-coverage.json and its page
-    python -m validation.numbers_coverage --page     only writes the page
 
 Eight small networks are trained on Friedman's functions (1991, as scikit-learn makes them), which nothing in
 howsure was chosen on. The truth about their thinned networks is that of 100,000 independent passes that

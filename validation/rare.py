@@ -1,31 +1,36 @@
-"""What do errors of maps cover where few units are dropped? A part of docs/positions.md.
+"""Do errors and intervals hold where each position has a class? To docs/positions.md.
 
-    python -m validation.rare     to docs/rare.json; `python -m validation.positions` writes the page
+    python -m validation.rare             everything, to docs/rare.json, docs/positions.json and the page
+    python -m validation.rare maps        errors of maps where few units are dropped, about five minutes
+    python -m validation.rare scores      intervals of scores
 
-Networks in numpy with a dropout of few channels. Up to 16 channels all thinned networks are enumerated, so
-the truth is exact; of 64 it comes from 12,000 balanced passes. Takes about five minutes.
+Networks in numpy have a dropout of few channels. Up to 16 channels all thinned networks are enumerated, so
+the truth is exact; of 64 it comes from 12,000 balanced passes. Scores are those of a made population of
+images whose neighbouring pixels are strongly correlated.
 """
 
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 from scipy.special import softmax
 
 import howsure
 from benchmarks.docs import Page, percent, table
 from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.sampling.masks import draw
-from howsure.sampling.outcome import Floats
+from howsure.sampling.outcome import Floats, Integers
 from howsure.sites import DROPOUT, Site
-from howsure.statistics import ERROR_FLOOR
+from howsure.statistics import ERROR_FLOOR, proportion_interval
 from validation.small_network import chain, thinned
 
-PAGE = Page("rare")
+MAPS, PAGE = Page("rare"), Page("positions")
 RATES, CHANNELS, KINDS = (0.02, 0.05, 0.1, 0.3), (4, 16, 64), ("channels", "units")
 SIDE, CLASSES, ROWS, NETWORKS, SEEDS = 8, 3, 6, 8, 4
 LONG = 12_000
@@ -97,6 +102,71 @@ def look_at(rate: float, channels: int, kind: str) -> dict[str, float]:
     return {name: float(each) for name, each in found.items()}
 
 
+# --- scores of images -----------------------------------------------------------------------------------
+
+IMAGES, WIDE = 1500, 12
+NAMES = ("road", "car", "bicycle")
+THERE = (1.0, 0.9, 0.25)
+"""Share of the images that have each class."""
+
+SETS, SIZES = 400, (10, 20, 30, 60)
+SCORES = (
+    *("accuracy", "mean_dice", "mean_iou", "dice of car", "dice of bicycle", "nll", "brier", "ece"),
+    *("error_auroc", "row_dice", "aurc", "aurg"),
+)
+
+
+def population(seed: int = 0) -> tuple[howsure.DenseCertainty, Integers]:
+    """Images of smooth regions, and what a model that is worse on some says of them."""
+    random = np.random.default_rng(seed)
+    shape = (IMAGES, len(NAMES), WIDE, WIDE)
+    there = np.where(random.random(shape[:2]) < THERE, 0.0, -99.0)
+    regions = 6 * gaussian_filter(random.normal(size=shape), (0, 0, 3, 3)) + there[..., None, None]
+    truth = (regions + np.array([0.5, 0.0, -0.3])[:, None, None]).argmax(axis=1)
+    skill = 1.5 * np.exp(0.7 * random.normal(size=(IMAGES, 1, 1, 1)))
+    logits = skill * (np.arange(len(NAMES))[None, :, None, None] == truth[:, None])
+    logits += 5 * gaussian_filter(random.normal(size=shape), (0, 0, 2, 2))
+    logits += 0.5 * random.normal(size=(*shape[:2], 1, 1))
+    p = np.exp(np.moveaxis(logits, 1, -1))
+    return howsure.DenseCertainty.from_probabilities(p / p.sum(axis=-1, keepdims=True), NAMES), truth
+
+
+def look_at_scores() -> dict[str, Any]:
+    """The true scores, and by size how often their 95 % intervals hold them, and how often there is one."""
+    (result, truth), random = population(), np.random.default_rng(1)
+    of_all = howsure.evaluate(result, truth)
+    found = {name: {"true": of_all.measured(name).value, "held": {}} for name in SCORES}
+    for size in SIZES:
+        counts = dict.fromkeys(SCORES, np.zeros(2, int))
+        for _ in range(SETS):
+            rows = random.integers(0, IMAGES, size)
+            evaluation = howsure.evaluate(result[rows], truth[rows])
+            for name in SCORES:
+                score = evaluation.measured(name).score(0.95)
+                if score.known:
+                    counts[name] = counts[name] + [score.low <= found[name]["true"] <= score.high, 1]
+        for name in SCORES:
+            found[name]["held"][str(size)] = counts[name].tolist()
+    return found
+
+
+def shares_of(found: dict[str, Any]) -> list[float]:
+    """How often intervals hold, where a tenth of the sets or more have one."""
+    held = [each for score in found.values() for each in score["held"].values()]
+    return [hits / known for hits, known in held if known >= SETS / 10]
+
+
+def _share(hits: int, known: int) -> str:
+    if known < SETS / 10:
+        return "no interval"
+    low, high = proportion_interval(hits, known)
+    told = f"{100 * hits / known:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
+    return told if known == SETS else f"{told}, of {100 * known / SETS:.0f} % that have one"
+
+
+# --- the page -----------------------------------------------------------------------------------
+
+
 def maps() -> str:
     """The table of docs/positions.md, from what was looked at."""
     lines = [
@@ -106,15 +176,32 @@ def maps() -> str:
             *(f"{of['error']:.4f}", f"{of['ratio']:.2f}"),
             *(percent(of["shares"], 0), percent(of["shares_beyond"]), f"{of['passes']:.0f}"),
         ]
-        for name, of in PAGE.figures().items()
+        for name, of in MAPS.figures().items()
     ]
     heads = ["rate", "channels", "drops", "map: within 1.96", "beyond 4", "true error", "true ÷ told"]
     return table([*heads, "shares: within 1.96", "beyond 4", "passes"], *lines)
 
 
+def parts(found: dict[str, Any]) -> dict[str, object]:
+    """Figures and tables of the page."""
+    lines = [
+        [name, f"{of['true']:.3f}", *(_share(*each) for each in of["held"].values())]
+        for name, of in found.items()
+    ]
+    return {
+        "accuracy": percent(found["accuracy"]["true"], 0),
+        "scores": table(["score", "true value", *(f"{size} images" for size in SIZES)], *lines),
+        "maps": maps(),
+    }
+
+
 if __name__ == "__main__":
     found = {}
-    for rate, channels, kind in itertools.product(RATES, CHANNELS, KINDS):
-        found[f"{rate}, {channels}, {kind}"] = look_at(rate, channels, kind)
-        print(rate, channels, kind, found[f"{rate}, {channels}, {kind}"], flush=True)
-    PAGE.keep(found)
+    if sys.argv[1:] in ([], ["maps"]):
+        for each in itertools.product(RATES, CHANNELS, KINDS):
+            found[", ".join(map(str, each))] = look_at(*each)
+            print(*each, found[", ".join(map(str, each))], flush=True)
+        MAPS.keep(found)
+    if sys.argv[1:] in ([], ["scores"]):
+        PAGE.keep(look_at_scores())
+    PAGE.fill(parts(PAGE.figures()))

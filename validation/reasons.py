@@ -1,7 +1,6 @@
 """Are the reasons of a comparison true? Worlds whose true reason is known; to docs/reasons.md.
 
     python -m validation.reasons             everything, to docs/reasons.json and docs/reasons.md
-    python -m validation.reasons --page      the page alone, from the figures
 
 Each quantity follows from 200,000 rows by its definition, with code of its own. A true effect that these
 cannot tell from 0 counts as 0, and a claim of either sign is then false.

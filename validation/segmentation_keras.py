@@ -225,16 +225,13 @@ def made(case: Case) -> Any:
 
 def run(network: Any, rows: NDArray[Any], output: str | None = None) -> NDArray[np.float32]:
     """What a network puts out as in training, its norms frozen."""
-    norms = [
-        each
-        for each in network._flatten_layers()
-        if isinstance(each, layers.BatchNormalization) and each.trainable
-    ]
+    norms = [each for each in network._flatten_layers() if isinstance(each, layers.BatchNormalization)]
+    trainable = [each.trainable for each in norms]
     for each in norms:
         each.trainable = False
     found = network(ops.convert_to_tensor(rows), training=True)
-    for each in norms:
-        each.trainable = True
+    for each, was in zip(norms, trainable, strict=True):
+        each.trainable = was
     return np.asarray(ops.convert_to_numpy(found if output is None else found[output]))
 
 

@@ -3,7 +3,6 @@
     python -m validation.segmentation_models torch            networks of PyTorch, from whatever is installed
     python -m validation.segmentation_models tensorflow       networks of Keras on a backend
     python -m validation.segmentation_models torch FPN BERT   some of them; the others stay as they were
-    python -m validation.segmentation_models --page           the page alone, from the figures
 
 The oracle is the framework alone: the network in training mode with its norms frozen, where the functions
 that drop take the masks that howsure takes. Where no such function is called, as between the layers of an

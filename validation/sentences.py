@@ -1,7 +1,6 @@
 """Is each sentence true? What is printed, read again and held against known answers; to docs/sentences.md.
 
     python -m validation.sentences             everything, to docs/sentences.json and docs/sentences.md
-    python -m validation.sentences --page      the page alone, from the figures
 
 Sentences about passes are held against networks so small that all their thinned networks can be run;
 sentences about shares and percentages, against drawn answers whose probabilities are known; what a reason
@@ -12,10 +11,12 @@ comparisons are held against known worlds in `validation.reasons`.
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,6 @@ import howsure
 from benchmarks.docs import Page, table
 from howsure.answers.classes.words import doubt_in_words, reliability_in_words
 from howsure.answers.verdict import DISAGREEMENT, WITHIN_PASSES, judge
-from howsure.data.rows import InputSpec
 from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.report.figures import differs_from_claim, proportion, reliability
 from howsure.results.thresholds import Thresholds
@@ -275,20 +275,16 @@ def told_by_audits(tally: Tally) -> None:
     for seed in range(NETWORKS):
         random = np.random.default_rng(seed)
         sizes = [FEATURES, *random.integers(3, 30, random.integers(1, 5)).tolist(), 3]
-        steps, reads, names, costs, repeated = {}, "x", [], 0, 0
-        for number, (fan_in, fan_out) in enumerate(itertools.pairwise(sizes)):
+        layers, names, costs, repeated = list[Any](), list[str](), 0, 0
+        for number, shape in enumerate(itertools.pairwise(sizes)):
             last = number == len(sizes) - 2
-            weights = random.standard_normal((fan_in, fan_out))
-            activation = "softmax" if last else "relu"
-            steps[f"dense{number}"] = (Dense(weights, activation=activation), reads)
-            reads = f"dense{number}"
-            costs += fan_in * fan_out
-            repeated += fan_in * fan_out if names else 0
+            layers.append(Dense(random.standard_normal(shape), activation="softmax" if last else "relu"))
+            costs += math.prod(shape)
+            repeated += math.prod(shape) if names else 0
             if not last and random.random() < 0.6:
-                steps[f"drop{number}"] = (Dropout(0.5), reads)
-                reads = f"drop{number}"
-                names.append(reads)
-        text = howsure.audit(ArrayModel("made", [InputSpec("x", (FEATURES,), "float32")], steps)).in_words
+                layers.append(Dropout(0.5))
+                names.append(f"step{len(layers)}")
+        text = howsure.audit(chain((FEATURES,), *layers)).in_words
         if not names:
             tally["nothing random"].append(text.startswith("Nothing in this model is random"))
             continue

@@ -2,7 +2,6 @@
 
     python -m validation.torch_models                 all modules
     python -m validation.torch_models LSTM BERT       some of them; the others stay as they were
-    python -m validation.torch_models --page          the page alone, from the figures
 
 The oracle is what everybody writes: flags of training on with the norms frozen, thousands of copies of each
 row through the module, and the mean of their softmax, in plain PyTorch; where one draw serves a whole batch,

@@ -12,7 +12,7 @@ STUDIES = (
     "intervals",
     "numbers",
     "numbers_coverage",
-    "positions",
+    "rare",
     "reasons",
     "saves",
     "sentences",
