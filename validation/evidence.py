@@ -51,7 +51,7 @@ def covered(name: str, of: str) -> Callable[[Any], str]:
 
 def of_networks(found: Any) -> str:
     """How many thinned networks the interval holds, and how often the truth."""
-    verdicts = found["digits"]["verdicts"].values()
+    verdicts = found["verdicts"].values()
     told = ends([each["thinned"] for each in verdicts], "of the thinned networks")
     return (
         f"{told}, by verdict. It promises nothing about the truth, and holds it for "

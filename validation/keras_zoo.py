@@ -67,9 +67,14 @@ def stack(shape: Any, *steps: Any, dtype: str | None = None) -> Model:
     return keras.Sequential([keras.Input(shape, dtype=dtype), *steps, layers.Dense(3, activation="softmax")])
 
 
+def relu(units: int) -> Any:
+    """A dense layer."""
+    return layers.Dense(units, "relu")
+
+
 def hidden(*steps: Any) -> Model:
     """One behind a dense layer of five numbers."""
-    return stack((5,), layers.Dense(8, "relu"), *steps)
+    return stack((5,), relu(8), *steps)
 
 
 # --- layers and models as users write them --------------------------------------------------------------
@@ -186,7 +191,7 @@ class Branching(keras.Model):
 
     def __init__(self, on: float) -> None:
         super().__init__()
-        self.hidden, self.out = layers.Dense(8, "relu"), layers.Dense(3, "softmax")
+        self.hidden, self.out = relu(8), layers.Dense(3, "softmax")
         self.norm, self.drop = layers.BatchNormalization(), layers.Dropout(0.4 * on)
 
     def call(self, x: Any, training: bool = False) -> Any:
@@ -201,7 +206,7 @@ class Forced(keras.Model):
 
     def __init__(self, on: float) -> None:
         super().__init__()
-        self.hidden, self.out = layers.Dense(8, "relu"), layers.Dense(3, "softmax")
+        self.hidden, self.out = relu(8), layers.Dense(3, "softmax")
         self.drop = layers.Dropout(0.4 * on)
 
     def call(self, x: Any) -> Any:
@@ -213,7 +218,7 @@ class Forced(keras.Model):
 
 @add("A nested model that is called with training=True, always on")
 def nested_in_training(on: float) -> Model:
-    inner = keras.Sequential([keras.Input((6,)), layers.Dense(6, "relu"), layers.Dropout(0.4 * on)])
+    inner = keras.Sequential([keras.Input((6,)), relu(6), layers.Dropout(0.4 * on)])
     x = keras.Input((5,))
     return keras.Model(x, classes(inner(layers.Dense(6)(x), training=True)))
 
@@ -223,7 +228,7 @@ def lambda_dropout(on: float) -> Model:
     seed = keras.random.SeedGenerator()
     x = keras.Input((5,))
     drop = layers.Lambda(lambda h: keras.random.dropout(h, 0.4 * on, seed=seed))
-    return keras.Model(x, classes(drop(layers.Dense(8, "relu")(x))))
+    return keras.Model(x, classes(drop(relu(8)(x))))
 
 
 @add("Attention, AdditiveAttention and GroupedQueryAttention with dropout inside")
@@ -240,7 +245,7 @@ def attention_dropout(on: float) -> Model:
     oracle=lambda on: hidden(layers.Dropout(0.4 * on)),
 )
 def spectral(on: float) -> Model:
-    dense = layers.SpectralNormalization(layers.Dense(8, "relu"))
+    dense = layers.SpectralNormalization(relu(8))
     return stack((5,), dense, layers.Dropout(0.4 * on))
 
 
@@ -249,7 +254,7 @@ class InWindows(layers.Layer):
 
     def __init__(self, rate: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.dense, self.drop = layers.Dense(4, "relu"), layers.Dropout(rate)
+        self.dense, self.drop = relu(4), layers.Dropout(rate)
 
     def call(self, x: Any) -> Any:
         return ops.reshape(self.drop(self.dense(ops.reshape(x, (-1, 2, 3)))), (-1, 8, 4))
@@ -277,7 +282,7 @@ class Sampling(OfRate):
 )
 def variational(on: float) -> Model:
     x = keras.Input((8, 8, 1))
-    y = layers.Dense(8, "relu")(layers.Flatten()(layers.Conv2D(4, 3, 2, activation="relu")(x)))
+    y = relu(8)(layers.Flatten()(layers.Conv2D(4, 3, 2, activation="relu")(x)))
     return keras.Model(x, classes(Sampling(on)([layers.Dense(3)(y), layers.Dense(3)(y)])))
 
 
@@ -367,13 +372,13 @@ class WithTrainStep(keras.Model):
 )
 def with_train_step(on: float) -> Model:
     x = keras.Input((5,))
-    y = layers.BatchNormalization()(layers.Dropout(0.4 * on)(layers.Dense(8, "relu")(x)))
+    y = layers.BatchNormalization()(layers.Dropout(0.4 * on)(relu(8)(x)))
     return WithTrainStep(x, classes(y))
 
 
 @add("TimeDistributed over a model with Dropout")
 def time_distributed(on: float) -> Model:
-    inner = keras.Sequential([keras.Input((3,)), layers.Dense(4, "relu"), FunctionalDropout(0.3 * on)])
+    inner = keras.Sequential([keras.Input((3,)), relu(4), FunctionalDropout(0.3 * on)])
     drop = layers.TimeDistributed(layers.Dropout(0.3 * on))
     return stack((5, 3), layers.TimeDistributed(inner), drop, layers.Flatten())
 
@@ -545,7 +550,7 @@ def mlp_mixer(on: float) -> Model:
 @add("A 3D convnet", "keras.io, 3D image classification from CT scans")
 def convolutions_3d(on: float) -> Model:
     steps = layers.Conv3D(4, 2, activation="relu"), layers.MaxPooling3D(2), layers.BatchNormalization()
-    pool = layers.GlobalAveragePooling3D(), layers.Dense(6, "relu"), layers.Dropout(0.3 * on)
+    pool = layers.GlobalAveragePooling3D(), relu(6), layers.Dropout(0.3 * on)
     return stack((6, 6, 6, 1), *steps, layers.SpatialDropout3D(0.2 * on), *pool)
 
 
@@ -572,7 +577,7 @@ class TransformerBlock(layers.Layer):
     def __init__(self, rate: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.attention = layers.MultiHeadAttention(2, 6)
-        self.dense = keras.Sequential([layers.Dense(8, "relu"), layers.Dense(6)])
+        self.dense = keras.Sequential([relu(8), layers.Dense(6)])
         self.norms = [layers.LayerNormalization(epsilon=1e-6) for _ in range(2)]
         self.drops = [layers.Dropout(rate) for _ in range(2)]
 
@@ -586,7 +591,7 @@ def text_transformer(on: float) -> Model:
     x = keras.Input((7,), dtype="int32")
     tokens = Positions(layers.Embedding(9, 6), 7, 6)(x)
     y = layers.GlobalAveragePooling1D()(TransformerBlock(0.2 * on)(tokens))
-    y = layers.Dense(8, "relu")(layers.Dropout(0.2 * on)(y))
+    y = relu(8)(layers.Dropout(0.2 * on)(y))
     return keras.Model(x, classes(layers.Dropout(0.2 * on)(y), 2))
 
 
@@ -607,7 +612,7 @@ def series_transformer(on: float) -> Model:
         f = layers.Dropout(0.25 * on)(layers.Conv1D(4, 1, activation="relu")(z))
         y = layers.LayerNormalization(epsilon=1e-6)(layers.Conv1D(2, 1)(f)) + z
     y = layers.GlobalAveragePooling1D(data_format="channels_last")(y)
-    return keras.Model(x, classes(layers.Dropout(0.4 * on)(layers.Dense(8, "relu")(y))))
+    return keras.Model(x, classes(layers.Dropout(0.4 * on)(relu(8)(y))))
 
 
 def _lstm(on: float, units: int = 5, **settings: Any) -> Any:
@@ -712,13 +717,13 @@ def text(on: float) -> Model:
 def dense(on: float) -> Model:
     norm = layers.BatchNormalization()
     drops = layers.Dropout(0.4 * on), layers.Dropout(0.2 * on)
-    return hidden(drops[0], norm, layers.Dense(6, "relu"), drops[1])
+    return hidden(drops[0], norm, relu(6), drops[1])
 
 
 @add("Dropout called with training=True, always on")
 def always_on(on: float) -> Model:
     x = keras.Input((5,))
-    return keras.Model(x, classes(layers.Dropout(0.4 * on)(layers.Dense(8, "relu")(x), training=True)))
+    return keras.Model(x, classes(layers.Dropout(0.4 * on)(relu(8)(x), training=True)))
 
 
 put(
@@ -763,7 +768,7 @@ def frozen_backbone(on: float) -> Model:
 
 @add("Logits, compiled with a loss from logits")
 def logits(on: float) -> Model:
-    steps = layers.Dense(8, "relu"), layers.Dropout(0.4 * on), layers.Dense(3)
+    steps = relu(8), layers.Dropout(0.4 * on), layers.Dense(3)
     model = keras.Sequential([keras.Input((5,)), *steps])
     model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     return model
@@ -771,7 +776,7 @@ def logits(on: float) -> Model:
 
 @add("One sigmoid")
 def one_sigmoid(on: float) -> Model:
-    steps = layers.Dense(8, "relu"), layers.Dropout(0.4 * on), layers.Dense(1, "sigmoid")
+    steps = relu(8), layers.Dropout(0.4 * on), layers.Dense(1, "sigmoid")
     return keras.Sequential([keras.Input((5,)), *steps])
 
 
@@ -779,7 +784,7 @@ put("float16", "Mixed_float16, the softmax in 16 bits", lambda on: _in_16_bits("
 put(
     "int8",
     "Quantised to int8 after training",
-    lambda on: stack((8,), layers.Dense(8, "relu"), layers.Dropout(0.4 * on)),
+    lambda on: stack((8,), relu(8), layers.Dropout(0.4 * on)),
     finish=lambda model: model.quantize("int8"),
 )
 
@@ -787,15 +792,15 @@ put(
 @add("Stochastic depth with one draw for a batch", one_draw=True)
 def drop_path_of_a_batch(on: float) -> Model:
     x = keras.Input((5,))
-    y = layers.Dense(6, "relu")(x)
+    y = relu(6)(x)
     return keras.Model(x, classes(y + DropPathOfABatch(0.4 * on)(layers.Dense(6, "tanh")(y))))
 
 
 @add("An autoencoder's bottleneck as a classifier's input")
 def autoencoder_head(on: float) -> Model:
     x = keras.Input((12,))
-    code = layers.Dense(4, "relu", name="code")(layers.Dropout(0.2 * on)(layers.Dense(8, "relu")(x)))
-    autoencoder = keras.Model(x, layers.Dense(12)(layers.Dense(8, "relu")(code)))
+    code = layers.Dense(4, "relu", name="code")(layers.Dropout(0.2 * on)(relu(8)(x)))
+    autoencoder = keras.Model(x, layers.Dense(12)(relu(8)(code)))
     encoder = keras.Model(autoencoder.input, autoencoder.get_layer("code").output)
     new = keras.Input((12,))
     return keras.Model(new, classes(layers.Dropout(0.3 * on)(encoder(new))))
@@ -803,7 +808,7 @@ def autoencoder_head(on: float) -> Model:
 
 @add("Siamese: one encoder for two inputs", "keras.io, image similarity with a Siamese network")
 def siamese(on: float) -> Model:
-    steps = layers.Dense(6, "relu"), layers.Dropout(0.3 * on), layers.Dense(4)
+    steps = relu(6), layers.Dropout(0.3 * on), layers.Dense(4)
     encoder = keras.Sequential([keras.Input((6,)), *steps])
     a, b = keras.Input((6,), name="first"), keras.Input((6,), name="second")
     distance = ops.sum(ops.square(encoder(a) - encoder(b)), axis=-1, keepdims=True)

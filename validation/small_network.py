@@ -18,7 +18,7 @@ def chain(shape: tuple[int, ...], *layers: Any, trained_for: str | None = None, 
     """A network of layers one after the other; the last one is its output."""
     names = ["x", *(f"step{number}" for number in range(1, len(layers))), "output"]
     steps = {name: (layer, before) for layer, before, name in zip(layers, names[:-1], names[1:], strict=True)}
-    return of("small", [InputSpec("x", shape, "float32")], steps, trained_for=trained_for)
+    return ArrayModel("small", [InputSpec("x", shape, "float32")], steps, trained_for=trained_for)
 
 
 def thinned(units: int, rate: float) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:

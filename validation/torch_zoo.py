@@ -24,6 +24,8 @@ Function = Callable[[nn.Module, Tensor], Any]
 
 CLASSES = 3
 
+dropout = functools.partial(nn.Dropout, 0.3)
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -98,7 +100,7 @@ def mlp(*between: nn.Module, width: int = 16, inputs: int = 8) -> nn.Module:
 
 def usual(*before: nn.Module, **settings: Any) -> nn.Module:
     """Two linear layers and dropout of 0.3 between, behind something or nothing."""
-    network = mlp(nn.Dropout(0.3), **settings)
+    network = mlp(dropout(), **settings)
     return nn.Sequential(*before, network) if before else network
 
 
@@ -117,7 +119,7 @@ def _convolved(layer: nn.Module, activation: nn.Module, drop: nn.Module, width: 
 
 
 def _normed(norm: Callable[[nn.Module], nn.Module]) -> nn.Module:
-    return stack(norm(nn.Linear(8, 16)), nn.ReLU(), nn.Dropout(0.3), width=16)
+    return stack(norm(nn.Linear(8, 16)), nn.ReLU(), dropout(), width=16)
 
 
 def _of_images(drop: Callable[..., Tensor], rate: float, *sides: int) -> nn.Module:
@@ -248,7 +250,7 @@ def _folded(rows_first: bool) -> nn.Module:
         h = m.drop(torch.tanh(m.first(x.reshape(one * other, -1))))
         return m.last(h.view(one, other, -1).sum(int(rows_first)))
 
-    return Made(forward, first=nn.Linear(4, 8), drop=nn.Dropout(0.3), last=nn.Linear(8, CLASSES))
+    return Made(forward, first=nn.Linear(4, 8), drop=dropout(), last=nn.Linear(8, CLASSES))
 
 
 def _question(**settings: Any) -> nn.Module:
@@ -325,7 +327,7 @@ def _auxiliary(kind: str) -> nn.Module:
             return Outputs(y, m.second(h))
         return {"loss": y.sum()} if m.training and kind.endswith("loss") else y
 
-    parts = {"first": nn.Linear(8, 16), "drop": nn.Dropout(0.3)}
+    parts = {"first": nn.Linear(8, 16), "drop": dropout()}
     return Made(forward, **parts, last=nn.Linear(16, CLASSES), second=nn.Linear(16, CLASSES))
 
 
@@ -341,7 +343,7 @@ def _louder(own: bool) -> nn.Module:
         h = F.dropout(h, 0.3, m.training) if own else m.drop(h)
         return m.last(h) * (2 if m.training else 1)
 
-    return Made(forward, net=nn.Linear(8, 16), drop=nn.Dropout(0.3), last=nn.Linear(16, CLASSES))
+    return Made(forward, net=nn.Linear(8, 16), drop=dropout(), last=nn.Linear(16, CLASSES))
 
 
 class Logits(nn.Module):
@@ -428,7 +430,7 @@ ZOO: dict[str, Kind] = {
     "torch.dropout": Kind(lambda: through(lambda m, h: torch.dropout(h, 0.3, m.training))),
     "torch.feature_dropout": Kind(lambda: _of_images(torch.feature_dropout, 0.3, 4, 2, 2)),
     "subclass of Dropout": Kind(lambda: mlp(Twice(0.3))),
-    "rate 0 beside another": Kind(lambda: mlp(nn.Dropout(0.0), nn.Dropout(0.3))),
+    "rate 0 beside another": Kind(lambda: mlp(nn.Dropout(0.0), dropout())),
     "one Dropout called three times": Kind(_called_three_times),
     "bernoulli by hand": Kind(
         lambda: through(in_training(lambda h: h * torch.bernoulli(torch.full_like(h, 0.7)) / 0.7))
@@ -447,7 +449,7 @@ ZOO: dict[str, Kind] = {
         lambda: through(in_training(lambda h: h * (1 + 0.5 * torch.randn_like(h))))
     ),
     "noise beside Dropout": Kind(
-        lambda: mlp(Made(in_training(lambda h: h + 0.5 * torch.randn_like(h))), nn.Dropout(0.3)),
+        lambda: mlp(Made(in_training(lambda h: h + 0.5 * torch.randn_like(h))), dropout()),
         left="adds noise",
         oracle=lambda m: nn.Sequential(m[0], m[1], m[3], m[4]),
     ),
@@ -496,7 +498,7 @@ ZOO: dict[str, Kind] = {
     "scale and dropout in one": Kind(
         lambda: through(lambda m, h: F.dropout(_jitter(m, h), 0.3, m.training)),
         left="no dropout",
-        oracle=lambda m: nn.Sequential(m.first, nn.ReLU(), nn.Dropout(0.3), m.last),
+        oracle=lambda m: nn.Sequential(m.first, nn.ReLU(), dropout(), m.last),
     ),
     "layer drop at rate 0": Kind(lambda: Layers(0.0)),
     "layer drop": Kind(lambda: Layers(0.3), left="chooses a branch", oracle=_still),
@@ -519,12 +521,12 @@ ZOO: dict[str, Kind] = {
     ),
     "dropout on some rows": Kind(lambda: through(_chosen), refused="does not go by the number of rows alone"),
     "FractionalMaxPool2d": Kind(
-        lambda: _convolved(nn.Conv2d(1, 3, 3), nn.FractionalMaxPool2d(2, 3), nn.Dropout(0.3), 27),
+        lambda: _convolved(nn.Conv2d(1, 3, 3), nn.FractionalMaxPool2d(2, 3), dropout(), 27),
         (1, 10, 10),
         plain=lambda m: None,
     ),
     "RReLU beside Dropout": Kind(
-        lambda: stack(nn.Linear(8, 16), nn.RReLU(), nn.Dropout(0.3), width=16),
+        lambda: stack(nn.Linear(8, 16), nn.RReLU(), dropout(), width=16),
         left="rrelu",
         oracle=lambda m: nn.Sequential(m[0], nn.LeakyReLU((1 / 8 + 1 / 3) / 2), m[2], m[3]),
     ),
@@ -693,7 +695,7 @@ def _in_chunks(function: Callable[[Tensor], Tensor], before: str) -> nn.Module:
         h = torch.relu(m.first(x))
         return m.last(m.drop(function(h)) if before == "before" else function(m.drop(h)))
 
-    return Made(forward, first=nn.Linear(8, 16), last=nn.Linear(16, CLASSES), drop=nn.Dropout(0.3))
+    return Made(forward, first=nn.Linear(8, 16), last=nn.Linear(16, CLASSES), drop=dropout())
 
 
 # --- rows beside the usual order ------------------------------------------------------------------------
@@ -704,7 +706,7 @@ class Twins(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.body = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Dropout(0.3))
+        self.body = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), dropout())
         self.last = nn.Linear(16, CLASSES)
 
     def forward(self, one: Tensor, other: Tensor) -> Tensor:
@@ -782,7 +784,7 @@ def _masked(h: Tensor) -> Tensor:
 
 
 def _by_the_batch() -> nn.Module:
-    return mlp(nn.BatchNorm1d(16, track_running_stats=False), nn.Dropout(0.3))
+    return mlp(nn.BatchNorm1d(16, track_running_stats=False), dropout())
 
 
 def _alike(x: Any) -> Any:
@@ -831,16 +833,14 @@ HANDWRITTEN: dict[str, Kind] = {
         f"{name}, beside Dropout": Kind(lambda f=function: usual(Made(in_training(f))), refused=words)
         for name, (function, words) in BESIDE.items()
     },
-    "a projection by a seeded generator": Kind(lambda: mlp(nn.Dropout(0.3), Made(_projected))),
-    "a projection by a seed, forked": Kind(lambda: mlp(nn.Dropout(0.3), _seeded(True))),
-    "a projection by a seed, then Dropout": Kind(
-        lambda: mlp(_seeded(False), nn.Dropout(0.3)), refused=SEEDED
-    ),
+    "a projection by a seeded generator": Kind(lambda: mlp(dropout(), Made(_projected))),
+    "a projection by a seed, forked": Kind(lambda: mlp(dropout(), _seeded(True))),
+    "a projection by a seed, then Dropout": Kind(lambda: mlp(_seeded(False), dropout()), refused=SEEDED),
     "a mask by a seed, in training alone": Kind(
-        lambda: mlp(Made(in_training(_masked_by_a_seed)), nn.Dropout(0.3)), refused=SEEDED
+        lambda: mlp(Made(in_training(_masked_by_a_seed)), dropout()), refused=SEEDED
     ),
     "a projection drawn at the first call": Kind(
-        lambda: mlp(Made(_kept), nn.Dropout(0.3)), refused="in its first call that later ones use again"
+        lambda: mlp(Made(_kept), dropout()), refused="in its first call that later ones use again"
     ),
     "noise times a weight": Kind(
         lambda: usual(Made(in_training(lambda h: h + torch.tensor(0.7) * torch.randn_like(h)))),
