@@ -145,12 +145,7 @@ NETWORKS: dict[str, tuple[Callable[[], keras.Model], int, int, range]] = {
 class Trained:
     """One network, trained once, and what many passes say of some of its rows.
 
-    Attributes:
-        model: The network.
-        images: Test images, from which plans are made.
-        accuracy: On the test images.
-        rows: The rows that are looked at: the first `ROWS` any, the others among the least certain.
-        reference: What many passes say of them.
+    Plans are made from the images. The first `ROWS` of the rows are any, the others among the least certain.
     """
 
     model: keras.Model

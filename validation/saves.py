@@ -115,19 +115,13 @@ def _command(*arguments: object) -> None:
 
 
 def kinds(inputs: Path) -> Iterator[tuple[str, Kind]]:
-    """All kinds of files, by what they hold.
-
-    Args:
-        inputs: A folder for what commands read.
-    """
+    """All kinds of files, by what they hold; what commands read goes to a folder."""
     random = np.random.default_rng(0)
     p = random.dirichlet(np.ones(5), size=(2, 4_000))
     truth = random.integers(5, size=4_000)
     pictures = [drawn(12, (32, 32), seed=seed) for seed in range(2)]
-    labels, numbers = (
-        howsure.MultilabelCertainty.from_probabilities,
-        howsure.RegressionCertainty.from_mean_std,
-    )
+    labels = howsure.MultilabelCertainty.from_probabilities
+    numbers = howsure.RegressionCertainty.from_mean_std
     results: dict[str, list[Any]] = {
         "classes": [howsure.Certainty.from_probabilities(each).with_truth(truth) for each in p],
         "labels": [labels(each).with_truth(each > 0.3) for each in p],

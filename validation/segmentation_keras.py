@@ -21,13 +21,7 @@ CLASSES, ROWS, SIDE = 3, 3, 32
 
 @dataclass(frozen=True)
 class Case:
-    """A network.
-
-    Attributes:
-        make: Makes it.
-        shape: Shape of a row; of whole numbers if it has one side.
-        output: Which of its outputs is meant, as `howsure.assess` takes it.
-    """
+    """What makes a network, and the shape of a row, of whole numbers if it has one side."""
 
     make: Callable[[], Any]
     shape: tuple[int, ...] = (SIDE, SIDE, 3)

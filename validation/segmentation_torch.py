@@ -24,17 +24,12 @@ NAMES = {0: "road", 1: "sky", 2: "tree"}
 
 @dataclass(frozen=True)
 class Case:
-    """A network.
+    """A network of a package, and what makes it and its rows.
 
-    Attributes:
-        package: The package that it comes from.
-        make: Makes it.
-        rows: Makes rows for it.
-        output: Which of its outputs is meant, as `howsure.assess` takes it.
-        only_dropouts: True if flags of training change more than draws, so that the oracle sets none but
-            those of dropout layers.
-        by_statistics: True if what it draws cannot be replaced from outside of PyTorch.
-        refused: Words of the error with which howsure refuses it, or None.
+    `output` is which of its outputs is meant, as `howsure.assess` takes it. With `only_dropouts`, flags of
+    training change more than draws, so the oracle sets none but those of dropout layers. With
+    `by_statistics`, what it draws cannot be replaced from outside of PyTorch. `refused` are words of its
+    refusal.
     """
 
     package: str
@@ -73,12 +68,7 @@ def pixels(side: int = 64) -> Callable[[], dict[str, Any]]:
 
 
 class UNet(nn.Module):
-    """A U-Net of one level, whose ends differ.
-
-    Args:
-        end: What is made of the logits.
-        levels: True for dropout at each level, False for dropout at the bottom alone.
-    """
+    """A U-Net of one level, whose logits go through `end`, with dropout at each level or at the bottom."""
 
     def __init__(
         self, end: Callable[[torch.Tensor], torch.Tensor] | None = None, *, levels: bool = False
