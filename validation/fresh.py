@@ -19,13 +19,14 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers, ops
+from keras import layers
 from numpy.typing import NDArray
 
 import howsure
 from benchmarks.docs import Page, percent, shares, table
 from benchmarks.networks import images
 from howsure.demo import question
+from validation.keras_zoo import DropPath
 
 SEEDS, MORE_SEEDS = range(300, 310), range(300, 360)
 """All rows of a run share their masks, so the error of a coverage goes with the number of runs. With few
@@ -57,23 +58,6 @@ Where = NDArray[np.bool_]
 
 
 # --- networks -----------------------------------------------------------------------------------------
-
-
-class StochasticDepth(layers.Layer):
-    """Leaves out a whole branch in some passes, as keras.io writes it (Huang et al. 2016)."""
-
-    def __init__(self, rate: float, **options: Any) -> None:
-        super().__init__(**options)
-        self.rate = rate
-        self.seeds = keras.random.SeedGenerator()
-
-    def call(self, inputs: Any, training: bool = False) -> Any:
-        """The branch, or nothing of it."""
-        if not training:
-            return inputs
-        shape = (ops.shape(inputs)[0], *[1] * (len(inputs.shape) - 1))
-        kept = ops.floor(1 - self.rate + keras.random.uniform(shape, seed=self.seeds))
-        return inputs / (1 - self.rate) * kept
 
 
 def sequence(*between: keras.Layer) -> keras.Model:
@@ -108,7 +92,7 @@ def branches() -> keras.Model:
     x = layers.Conv2D(12, 5, strides=2, activation="relu")(inputs)
     for _ in range(3):
         y = layers.BatchNormalization()(layers.Conv2D(12, 3, padding="same", activation="relu")(x))
-        x = layers.Add()([x, StochasticDepth(0.3)(y)])
+        x = layers.Add()([x, DropPath(0.3)(y)])
     return keras.Model(inputs, layers.Dense(10, "softmax")(layers.Flatten()(x)))
 
 

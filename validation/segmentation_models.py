@@ -47,8 +47,8 @@ def compare_torch(name: str) -> dict[str, Any]:
     import torch
 
     from howsure.models.torch.split import adapt
-    from validation.segmentation_torch import CASES, ROWS, Masked, in_training, run
-    from validation.torch_models import Fingerprint
+    from validation.segmentation_torch import CASES, ROWS, Masked, in_training
+    from validation.torch_models import Fingerprint, run
 
     case = CASES[name]
     torch.manual_seed(3)

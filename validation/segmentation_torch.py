@@ -288,20 +288,6 @@ if is_there(WORDS):
 # --- the oracle -----------------------------------------------------------------------------------
 
 
-def run(network: nn.Module, rows: Any, output: str | int | None = None) -> torch.Tensor:
-    """What a network puts out: its only tensor, its logits, or what torchvision calls `out`."""
-    with torch.no_grad():
-        if isinstance(rows, dict):
-            found = network(**{name: torch.from_numpy(array) for name, array in rows.items()})
-        else:
-            found = network(torch.from_numpy(rows))
-    if isinstance(found, torch.Tensor):
-        return found
-    if output is not None:
-        return found[output]  # type: ignore[no-any-return]
-    return found["out"] if isinstance(found, dict) and "out" in found else found.logits  # type: ignore
-
-
 def in_training(network: nn.Module, case: Case) -> None:
     """Set flags as a textbook does: all on, those of norms off."""
     for each in network.modules():

@@ -179,8 +179,8 @@ def _with_flags(module: nn.Module, training: bool) -> nn.Module:
     return module
 
 
-def run(module: nn.Module, x: Any) -> torch.Tensor:
-    """What a module puts out for some rows."""
+def run(module: nn.Module, x: Any, output: str | int | None = None) -> torch.Tensor:
+    """What a module puts out: its only tensor, an output, its logits, or what torchvision calls `out`."""
     kinds = [each.dtype for each in module.parameters() if each.is_floating_point()]
 
     def tensor(array: NDArray[Any]) -> torch.Tensor:
@@ -192,7 +192,11 @@ def run(module: nn.Module, x: Any) -> torch.Tensor:
         outputs = module(**given) if isinstance(given, dict) else module(given)
     if isinstance(outputs, torch.Tensor):
         return outputs
-    return outputs["logits"] if isinstance(outputs, dict) else outputs.logits
+    if output is not None:
+        return outputs[output]
+    if isinstance(outputs, dict):
+        return outputs["out"] if "out" in outputs else outputs["logits"]
+    return outputs.logits
 
 
 def as_probabilities(outputs: torch.Tensor) -> Floats:
