@@ -849,7 +849,7 @@ def test_code_that_goes_to_another_folder_takes_no_output_there(tmp_path):
     (tmp_path / "other").mkdir()
     command = [sys.executable, "-W", "error", "-m", "howsure", "assess", "wanders:make", "rows.npy"]
     done = subprocess.run(
-        [*command, "--out", "o.parquet", "--report", "r.html"],
+        [*command, "--method", "softmax", "--out", "o.parquet", "--report", "r.html"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

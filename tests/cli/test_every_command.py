@@ -132,9 +132,8 @@ def test_few_rows(kind, rows, tmp_path):
     np.save(tmp_path / "y.npy", case.truth)
     given = (*model_of(kind), tmp_path / "x.npz", "--labels", tmp_path / "y.npy")
     for method in ("softmax", "mc-dropout"):
-        for ending in ("parquet", "csv", "jsonl"):
-            out = tmp_path / f"{method}.{ending}"
-            done("assess", *given, "--method", method, "--out", out, "--report", tmp_path / "page.html")
+        for ending, *page in (("parquet", "--report", tmp_path / "page.html"), ("csv",), ("jsonl",)):
+            done("assess", *given, "--method", method, "--out", tmp_path / f"{method}.{ending}", *page)
     assert len(howsure.load(tmp_path / "softmax.parquet")) == rows
     line = ("assess", *given, "--out", tmp_path / "folder", "--report", tmp_path / "page.html")
     assert rows or "There are no rows" in refused(*line)
