@@ -23,7 +23,7 @@ from howsure.errors import ModelError
 from howsure.judge.familiarity import Familiarity, percentile_in_graph
 from howsure.methods.protocol import Job
 from howsure.models.fingerprint import fingerprint_of
-from howsure.onnx.nodes import IR_VERSION, OPSET, Nodes, keep_one_of_equals
+from howsure.onnx.nodes import IR_VERSION, OPSET, Nodes, keep_one_of_equals, rename_inputs
 from howsure.onnx.traced import Traced
 from howsure.optional import versions
 from howsure.sampling.error import Units, error_of
@@ -147,11 +147,11 @@ def whole_graph(passes: Any, columns: Any, name: str, divide_by: float | None = 
                 expected=f"inputs that are not called {', '.join(sorted(names))}",
                 hint="Rename the input",
             )
-    inner = compose.add_prefix(passes, "model/", rename_inputs=divide_by is not None)
+    inner = compose.add_prefix(passes, "model/", rename_inputs=False)
     for each in (inner, columns):
         each.ir_version = IR_VERSION
     if divide_by is not None:
-        inner = _behind_division(inner, [given.name for given in passes.graph.input], divide_by)
+        _divide_inputs(inner.graph, divide_by)
     pairs = zip(inner.graph.output, columns.graph.input, strict=True)
     joints = [(one.name, other.name) for one, other in pairs]
     whole = _checked(name, lambda: compose.merge_models(inner, columns, io_map=joints, name="howsure"))
@@ -172,27 +172,17 @@ def whole_graph(passes: Any, columns: Any, name: str, divide_by: float | None = 
     return whole
 
 
-def _behind_division(model: Any, names: Sequence[str], divisor: float) -> Any:
-    """A graph behind one that divides its inputs, which get their own names again.
-
-    Args:
-        model: The graph, whose inputs begin with `model/`.
-        names: Names of the inputs without that.
-        divisor: In float32, as rows are divided for `assess`.
-    """
-    from onnx import compose, helper
-
-    nodes = Nodes("divided/")
+def _divide_inputs(graph: Any, divisor: float) -> None:
+    """Divide the inputs of a graph first, in float32, as rows are divided for `assess`."""
+    nodes, names = Nodes("divided/"), [given.name for given in graph.input]
     by = nodes.number(divisor)
-    inputs, outputs, mapped = [], [], []
-    for name, given in zip(names, model.graph.input, strict=True):
-        inputs.append(helper.make_value_info(name, given.type))
-        quotient = nodes("Div", name, by)
-        outputs.append(helper.make_value_info(quotient, given.type))
-        mapped.append((quotient, given.name))
-    graph = helper.make_graph(nodes.nodes, "divided", inputs, outputs, nodes.constants)
-    first = helper.make_model(graph, opset_imports=model.opset_import, ir_version=IR_VERSION)
-    return compose.merge_models(first, model, io_map=mapped)
+    rename_inputs(graph, {name: nodes("Div", name, by) for name in names})
+    for given, name in zip(graph.input, names, strict=True):
+        given.name = name
+    after = list(graph.node)
+    del graph.node[:]
+    graph.node.extend([*nodes.nodes, *after])
+    graph.initializer.extend(nodes.constants)
 
 
 def _checked(name: str, act: Callable[[], Any]) -> Any:

@@ -39,6 +39,16 @@ def check_type_of(dtype: str, model: str) -> None:
         )
 
 
+def cannot_write(what: str, model: str, why: str, hint: str) -> ModelError:
+    """The error of a package that cannot write a model as a graph."""
+    return ModelError(
+        f"{what} cannot write model '{model}' as an ONNX graph",
+        expected="operations that ONNX has",
+        received=why,
+        hint=hint,
+    )
+
+
 class Nodes:
     """Nodes and constants of a graph under way.
 

@@ -22,7 +22,7 @@ from howsure.data.reading import is_out_of_memory
 from howsure.errors import ModelError
 from howsure.models.keras.onnx_subprocess import graph_from_elsewhere
 from howsure.models.keras.private import layers_below
-from howsure.onnx.nodes import OPSET, check_type_of, quiet, rename_inputs
+from howsure.onnx.nodes import OPSET, cannot_write, check_type_of, quiet, rename_inputs
 from howsure.optional import needs
 
 if TYPE_CHECKING:
@@ -73,14 +73,14 @@ def _on_tensorflow(model: KerasModel, masks: Sequence[Array], like: Sequence[Arr
         except Exception as error:  # TensorFlow and tf2onnx may raise anything
             if is_out_of_memory(error):
                 raise
-            raise _refused(model, "tf2onnx", error) from error
+            raise _refused(model, error) from error
     without_erfc(graph.graph)
     foreign = {each.name for each in graph.graph.input} - {spec.name for spec in specs}
     if foreign:
-        raise _refused(model, "tf2onnx", f"it takes {', '.join(sorted(foreign))} besides the rows")
+        raise _refused(model, f"it takes {', '.join(sorted(foreign))} besides the rows")
     unknown = {node.op_type for node in graph.graph.node if not onnx.defs.has(node.op_type, node.domain)}
     if unknown:
-        raise _refused(model, "tf2onnx", f"no translation of {', '.join(sorted(unknown))}")
+        raise _refused(model, f"no translation of {', '.join(sorted(unknown))}")
     rename_inputs(
         graph.graph, {given.name: spec.name for given, spec in zip(specs, model.inputs, strict=True)}
     )
@@ -146,11 +146,7 @@ def _on_torch(model: KerasModel, masks: Sequence[Array], like: Sequence[Array], 
         return graph_of(passes, some, names, model.name, hint="Export it with KERAS_BACKEND=tensorflow")
 
 
-def _refused(model: KerasModel, what: str, why: object) -> ModelError:
+def _refused(model: KerasModel, why: object) -> ModelError:
     said = f"{type(why).__name__}: {why}" if isinstance(why, Exception) else str(why)
-    return ModelError(
-        f"{what} cannot write model '{model.name}' as an ONNX graph",
-        expected="layers whose operations ONNX has",
-        received=said.strip().partition("\n")[0],
-        hint="Replace the layer by others that do the same",
-    )
+    hint = "Replace the layer by others that do the same"
+    return cannot_write("tf2onnx", model.name, said.strip().partition("\n")[0], hint)

@@ -16,9 +16,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from howsure.data.reading import is_out_of_memory
-from howsure.errors import ModelError
 from howsure.models.torch.dispatch_mode import without_triton
-from howsure.onnx.nodes import OPSET, quiet
+from howsure.onnx.nodes import OPSET, cannot_write, quiet
 from howsure.optional import needs
 
 _EXPORTING = ("_is_compiling_flag", "_is_exporting_flag")
@@ -75,12 +74,7 @@ def graph_of(
         except Exception as error:  # PyTorch may raise anything
             if is_out_of_memory(error):
                 raise
-            raise ModelError(
-                f"PyTorch cannot write model '{model}' as an ONNX graph",
-                expected="operations for which torch.onnx.export has a translation",
-                received=_cause_of(error),
-                hint=hint,
-            ) from error
+            raise cannot_write("PyTorch", model, _cause_of(error), hint) from error
     assert written is not None
     return written.model_proto
 
