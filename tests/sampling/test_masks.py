@@ -22,6 +22,7 @@ RATES = [0.1, 0.2, 0.25, 0.37, 0.5]
 SIZES = [1, 4, 5, 20]
 GROUPS, UNITS = 150, 400
 SIGMAS = 5
+NODES, WEIGHTS = np.polynomial.legendre.leggauss(300)
 TRUE = {
     GAUSSIAN_DROPOUT: lambda rate: stats.norm(1, np.sqrt(rate / (1 - rate))),
     GAUSSIAN_NOISE: lambda rate: stats.norm(0, rate),
@@ -181,11 +182,10 @@ def test_other_kinds_have_their_distribution_and_are_stratified(kind, rate, size
 def test_the_variance_that_strata_leave_is_that_of_the_distribution(kind, rate, size):
     """By quadrature of scipy's quantiles, within each stratum."""
     of_scipy = TRUE[kind](rate)
-    nodes, weights = np.polynomial.legendre.leggauss(2000)
-    ranks = (np.arange(size)[:, None] + (nodes + 1) / 2) / size
+    ranks = (np.arange(size)[:, None] + (NODES + 1) / 2) / size
     values = of_scipy.ppf(ranks)
-    means = values @ weights / 2
-    expected = np.mean((values - means[:, None]) ** 2 @ weights / 2) / of_scipy.var()
+    means = values @ WEIGHTS / 2
+    expected = np.mean((values - means[:, None]) ** 2 @ WEIGHTS / 2) / of_scipy.var()
     assert DRAWN[kind].remaining(size, rate) == pytest.approx(expected, abs=1e-4)
 
 
