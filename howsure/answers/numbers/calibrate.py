@@ -6,8 +6,7 @@
     shift    with `method="shift"`, before either: the mean of e = y − mean, which is added to `mean`
 
 Recalibrated quantiles (Kuleshov and others 2018) are left out: a result holds a mean and a standard
-deviation. docs/numbers.md says what they would gain. If answers are not normal, a warning names
-`prediction_intervals`.
+deviation. If answers are not normal, a warning names `prediction_intervals`.
 """
 
 from __future__ import annotations
