@@ -405,6 +405,12 @@ def formats(folder: Path) -> Iterator[Format]:
     x = small_network.rows(16)
     plan.save(place("plan.json"))
     yield _sealed("plan", place("plan.json"), partial(_used_plan, place("plan.json"), x))
+    one, other = (
+        howsure.features_of(small_network.make(), rows)
+        for rows in (small_network.rows(216)[:200], small_network.rows(216)[200:])
+    )
+    howsure.familiarity(one, np.arange(200) % 4, other, share=0.1).save(place("known.json"))
+    yield _sealed("familiarity", place("known.json"), partial(_used_familiarity, place("known.json"), other))
     yield from _of_folder(folder / "results", plan, x)
     yield from of_rows(place, random)
     yield from of_pictures(place, random)
@@ -430,6 +436,11 @@ def _used_plan(path: Path, x: Any) -> Any:
     plan = howsure.Plan.load(path)
     howsure.assess(small_network.make(), x, method=howsure.MCDropout(plan=plan, max_passes=64))
     return plan, plan.in_words(small_network.make().levels)
+
+
+def _used_familiarity(path: Path, features: Any) -> Any:
+    known = howsure.Familiarity.load(path)
+    return known.percentile(features), known.unfamiliar(features), known.in_words()
 
 
 def _of_results(place: Callable[[str], Path], random: np.random.Generator) -> Iterator[Format]:

@@ -179,13 +179,12 @@ def _read(content: dict[str, Any]) -> Familiarity:
     if scores.ndim != 1 or tried.shape != (1,) or not np.isfinite(tried).all():
         raise ValueError("its arrays do not fit each other")
     learnt, threshold = content["learnt_rows"], float(scores[_rank(len(scores), share) - 1])
-    found = Familiarity(
+    typed(str, fitted.note, "note")
+    return Familiarity(
         *(score, share, threshold, rows, scores, width, outputs, fitted),
         typed(str, content["fingerprint"], "fingerprint"),
         None if learnt is None else LearntRows.read(learnt),
     )
-    assert found.in_words(), "its note is a text"
-    return found
 
 
 def percentile_in_graph(known: Familiarity, both: Value) -> Value:
