@@ -125,9 +125,10 @@ class Audit(Displayed):
             if self.passes_differ
             else "but two passes over made-up rows are the same"
         )
+        of_size = "" if self.any_size is None else f" with {self.any_size} where the model takes any size"
         return (
             f"Random in every pass: {names}; {differ}. One plain prediction takes "
-            f"{self.multiply_adds:,} multiply-adds a row{self._of_size}, of which each further pass repeats "
+            f"{self.multiply_adds:,} multiply-adds a row{of_size}, of which each further pass repeats "
             f"{share:.3g} %."
         )
 
@@ -146,10 +147,6 @@ class Audit(Displayed):
             f"By default a call spends at most {tuning.BUDGET:g} a row, or {least:,.0f} multiply-adds "
             f"a row ({in_all:,.0f} in all) if that is more."
         )
-
-    @property
-    def _of_size(self) -> str:
-        return "" if self.any_size is None else f" with {self.any_size} where the model takes any size"
 
 
 def audit(

@@ -143,32 +143,50 @@ class Answer:
         return cast("type[Result[Any]]", imported(self.result))
 
 
+_OF_ALL = {
+    "evaluate": "evaluate:evaluate",
+    "score_lines": "evaluate:score_lines",
+    "calibrate": "calibrate:calibrate",
+    "read_calibrator": "calibrate:read",
+    "lead": "printed:lead",
+    "lines": "printed:lines",
+    "summary": "printed:summary",
+    "page": "page:page",
+    "graph_words": "graph:words",
+}
+"""Parts that all kinds below have, by their places in the package of a kind."""
+
+_TO_DECIDE = {
+    "abstain": "abstain:abstain",
+    "choose": "handover:choose",
+    "hand_over": "handover:handed_over",
+    "compare": "compare:COMPARING",
+}
+"""Parts of all kinds but labels, likewise."""
+
+_NUMBERS_OF_SHARES = {"graph_numbers": "howsure.answers.graph:numbers"}
+
+
+def _parts(kind: str, **own: str) -> dict[str, str]:
+    """The parts of a kind: those of all kinds, and its own by their places in its package."""
+    return {name: f"howsure.answers.{kind}.{place}" for name, place in (_OF_ALL | own).items()}
+
+
 CLASSES = Answer(
     "classes",
     "one class per row",
     "howsure.answers.classes.outcome:Classes",
     "howsure.answers.classes.result:Certainty",
     outputs=(PROBABILITIES, LOGITS),
-    parts={
-        "evaluate": "howsure.answers.classes.evaluate:evaluate",
-        "calibrate": "howsure.answers.classes.calibrate:calibrate",
-        "read_calibrator": "howsure.answers.classes.calibrate:read",
-        "prediction_sets": "howsure.answers.classes.sets:prediction_sets",
-        "sets_told": "howsure.answers.classes.handover:SetsTold",
-        "abstain": "howsure.answers.classes.abstain:abstain",
-        "hand_over": "howsure.answers.classes.handover:handed_over",
-        "score_lines": "howsure.answers.classes.evaluate:score_lines",
-        "choose": "howsure.answers.classes.handover:choose",
-        "compare": "howsure.answers.classes.compare:COMPARING",
-        "given": "howsure.answers.classes.outcome:GIVEN",
-        "lead": "howsure.answers.classes.printed:lead",
-        "lines": "howsure.answers.classes.printed:lines",
-        "summary": "howsure.answers.classes.printed:summary",
-        "page": "howsure.answers.classes.page:page",
-        "graph": "howsure.answers.classes.graph:ClassesGraph",
-        "graph_numbers": "howsure.answers.graph:numbers",
-        "graph_words": "howsure.answers.classes.graph:words",
-    },
+    parts=_parts(
+        "classes",
+        **_TO_DECIDE,
+        prediction_sets="sets:prediction_sets",
+        sets_told="handover:SetsTold",
+        given="outcome:GIVEN",
+        graph="graph:ClassesGraph",
+    )
+    | _NUMBERS_OF_SHARES,
     instead={
         "prediction_intervals": "`howsure.prediction_sets(certainty, labels, coverage=0.9)` gives sets of "
         "classes that keep their promise",
@@ -180,20 +198,7 @@ LABELS = Answer(
     "howsure.answers.labels.outcome:Labels",
     "howsure.answers.labels.result:MultilabelCertainty",
     outputs=(protocol.LABEL_PROBABILITIES, protocol.LABEL_LOGITS),
-    parts={
-        "evaluate": "howsure.answers.labels.evaluate:evaluate",
-        "calibrate": "howsure.answers.labels.calibrate:calibrate",
-        "read_calibrator": "howsure.answers.labels.calibrate:read",
-        "score_lines": "howsure.answers.labels.evaluate:score_lines",
-        "given": "howsure.answers.labels.outcome:GIVEN",
-        "lead": "howsure.answers.labels.printed:lead",
-        "lines": "howsure.answers.labels.printed:lines",
-        "summary": "howsure.answers.labels.printed:summary",
-        "page": "howsure.answers.labels.page:page",
-        "graph": "howsure.answers.labels.graph:LabelsGraph",
-        "graph_numbers": "howsure.answers.graph:numbers",
-        "graph_words": "howsure.answers.labels.graph:words",
-    },
+    parts=_parts("labels", given="outcome:GIVEN", graph="graph:LabelsGraph") | _NUMBERS_OF_SHARES,
     instead=dict.fromkeys(
         ("classes", "prediction_sets", "abstain", "hand_over", "choose"),
         "Take one label at a time: `certainty.of_label({first})` has the classes 'no' and 'yes'",
@@ -212,28 +217,17 @@ NUMBERS = Answer(
     "howsure.answers.numbers.outcome:Numbers",
     "howsure.answers.numbers.result:RegressionCertainty",
     outputs=protocol.NUMBERS,
-    parts={
-        "compare": "howsure.answers.numbers.compare:COMPARING",
-        "above": "howsure.answers.numbers.above:asked",
-        "choose": "howsure.answers.numbers.handover:choose",
-        "hand_over": "howsure.answers.numbers.handover:handed_over",
-        "sets_told": "howsure.answers.numbers.handover:IntervalsTold",
-        "claims": "howsure.answers.numbers.given:claims",
-        "given_columns": "howsure.answers.numbers.given:read",
-        "graph": "howsure.answers.numbers.graph:NumbersGraph",
-        "graph_numbers": "howsure.answers.numbers.graph:numbers",
-        "graph_words": "howsure.answers.numbers.graph:words",
-        "lead": "howsure.answers.numbers.printed:lead",
-        "lines": "howsure.answers.numbers.printed:lines",
-        "summary": "howsure.answers.numbers.printed:summary",
-        "page": "howsure.answers.numbers.page:page",
-        "evaluate": "howsure.answers.numbers.evaluate:evaluate",
-        "calibrate": "howsure.answers.numbers.calibrate:calibrate",
-        "read_calibrator": "howsure.answers.numbers.calibrate:read",
-        "prediction_intervals": "howsure.answers.numbers.intervals:prediction_intervals",
-        "abstain": "howsure.answers.numbers.abstain:abstain",
-        "score_lines": "howsure.answers.numbers.evaluate:score_lines",
-    },
+    parts=_parts(
+        "numbers",
+        **_TO_DECIDE,
+        above="above:asked",
+        sets_told="handover:IntervalsTold",
+        claims="given:claims",
+        given_columns="given:read",
+        graph="graph:NumbersGraph",
+        graph_numbers="graph:numbers",
+        prediction_intervals="intervals:prediction_intervals",
+    ),
     instead={
         "classes": "`result.above(3.0)` asks whether each number is above 3; the answer has a verdict",
         "prediction_sets": "`howsure.prediction_intervals(result, y, coverage=0.9)` gives intervals that "
@@ -247,35 +241,24 @@ POSITIONS = Answer(
     "howsure.answers.positions.outcome:Positions",
     "howsure.answers.positions.result:DenseCertainty",
     outputs=(PROBABILITIES, LOGITS),
-    parts={
-        "tiled": "howsure.answers.positions.tiles:tiled",
-        "first_tile": "howsure.answers.positions.tiles:first_tile",
-        "graph": "howsure.answers.positions.graph:PositionsGraph",
-        "graph_numbers": "howsure.answers.positions.graph:numbers",
-        "graph_words": "howsure.answers.positions.graph:words",
-        "map_files": "howsure.answers.positions.map_files:write_map_files",
-        "check_map_files": "howsure.answers.positions.map_files:check_map_files",
-        "region_file": "howsure.answers.positions.region_files:write_regions",
-        "check_region_file": "howsure.answers.positions.region_files:check_region_file",
-        "lead": "howsure.answers.positions.printed:lead",
-        "lines": "howsure.answers.positions.printed:lines",
-        "summary": "howsure.answers.positions.printed:summary",
-        "page": "howsure.answers.positions.page:page",
-        "evaluate": "howsure.answers.positions.evaluate:evaluate",
-        "ignored": "howsure.answers.positions.evaluate:ignored",
-        "background": "howsure.answers.positions.truth:background_of",
-        "score_lines": "howsure.answers.positions.evaluate:score_lines",
-        "abstain": "howsure.answers.positions.abstain:abstain",
-        "prediction_sets": "howsure.answers.positions.sets:prediction_sets",
-        "sets_told": "howsure.answers.positions.handover:MapSetsTold",
-        "hand_over": "howsure.answers.positions.handover:handed_over",
-        "choose": "howsure.answers.positions.handover:choose",
-        "calibrate": "howsure.answers.positions.calibrate:calibrate",
-        "read_calibrator": "howsure.answers.positions.calibrate:read",
-        "compare": "howsure.answers.positions.compare:COMPARING",
-        "claims": "howsure.answers.positions.given_maps:claims",
-        "given_columns": "howsure.answers.positions.given_maps:read",
-    },
+    parts=_parts(
+        "positions",
+        **_TO_DECIDE,
+        tiled="tiles:tiled",
+        first_tile="tiles:first_tile",
+        graph="graph:PositionsGraph",
+        graph_numbers="graph:numbers",
+        map_files="map_files:write_map_files",
+        check_map_files="map_files:check_map_files",
+        region_file="region_files:write_regions",
+        check_region_file="region_files:check_region_file",
+        ignored="evaluate:ignored",
+        background="truth:background_of",
+        prediction_sets="sets:prediction_sets",
+        sets_told="handover:MapSetsTold",
+        claims="given_maps:claims",
+        given_columns="given_maps:read",
+    ),
     instead={
         "classes": "`result.of_row(0)` is a `Certainty` whose rows are the positions of one row",
         "prediction_intervals": "`howsure.prediction_sets(result, labels)` gives sets of classes at each "

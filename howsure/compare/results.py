@@ -203,15 +203,7 @@ def compared(
     seed: int = 0,
     background: int | str | None = None,
 ) -> Comparison:
-    """Compare results; see `Comparison.of_results`.
-
-    Args:
-        results: By name; the first is the baseline.
-        labels: True classes, or None.
-        calibrated: Whether to add each after temperature scaling.
-        seed: Seed of the folds.
-        background: The class that means over classes leave out, or None.
-    """
+    """Compare results; see `Comparison.of_results`."""
     check_flag(calibrated, "calibrated")
     check_whole(seed, "seed", least=0)
     said = check_by_name(results, "results")

@@ -231,10 +231,7 @@ def _check_files(result: Result[Any]) -> None:
 def _same(one: Result[Any], other: Result[Any]) -> bool:
     """Whether two results hold the same; what is unknown is the same where it is in both."""
     pairs = [(getattr(one, each.name), getattr(other, each.name)) for each in one.columns if each.stored]
-    return all(_equal(a, b) for a, b in pairs) and [*map(str, one)] == [*map(str, other)]
-
-
-def _equal(one: Any, other: Any) -> bool:
-    if one is None or other is None:
-        return one is other
-    return np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
+    return [*map(str, one)] == [*map(str, other)] and all(
+        a is b if a is None or b is None else np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+        for a, b in pairs
+    )

@@ -476,18 +476,14 @@ def _not_text(chunk: Array) -> Array:
     return ~np.array(is_text, dtype=bool).reshape(chunk.shape)
 
 
-def _chunks(array: Array) -> Iterator[tuple[int, Array]]:
-    step = max(1, _CHUNK_BYTES * len(array) // max(1, array.nbytes))
-    for start in range(0, len(array), step):
-        yield start, np.asarray(array[start : start + step])
-
-
 def _rows_where(
     array: Array, bad: Callable[[Array], Array], first: int | None = None
 ) -> tuple[int, list[int]]:
     """Number of rows with a bad value, and the first row numbers; stops after `first` of them."""
     count, numbers = 0, list[int]()
-    for start, chunk in _chunks(array):
+    step = max(1, _CHUNK_BYTES * len(array) // max(1, array.nbytes))
+    for start in range(0, len(array), step):
+        chunk = np.asarray(array[start : start + step])
         rows = np.flatnonzero(bad(chunk).reshape(len(chunk), -1).any(axis=1))
         count += len(rows)
         numbers += [start + int(row) for row in rows[: _SHOWN - len(numbers)]]

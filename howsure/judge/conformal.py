@@ -26,11 +26,6 @@ def rank(rows: int, coverage: float) -> int:
     return math.ceil(round((rows + 1) * coverage, 9))
 
 
-def least_rows(coverage: float) -> int:
-    """The least n with ⌈(n + 1) · coverage⌉ ≤ n."""
-    return math.ceil(round(coverage / (1 - coverage), 9))
-
-
 def threshold_of(scores: Floats, coverage: float) -> float:
     """The score (n,) that at least this share of new rows do not exceed, on average."""
     place = rank(len(scores), coverage) - 1
@@ -63,7 +58,7 @@ def check_enough(
         groups: Their names; empty if one group holds all rows.
         of_every: Name of a group in messages: `class`.
     """
-    least = least_rows(coverage)
+    least = math.ceil(round(coverage / (1 - coverage), 9))  # the least n with ⌈(n + 1) · coverage⌉ ≤ n
     short = [k for k, rows in enumerate(sizes) if rows < least]
     if not short:
         return

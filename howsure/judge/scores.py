@@ -397,7 +397,9 @@ def of_ranking(confidence: Floats, right: Floats) -> dict[str, Measured]:
     area, parts = area_under_risk(confidence, 1 - right)
     wrong = mistakes / rows
     slope = np.log1p(-wrong) if wrong < 1 else 0.0  # of e + (1 − e) log(1 − e), least area at error rate e
-    excess = round(area - _least_area(rows - mistakes, mistakes), 14) + 0.0  # rounding errors are no excess
+    ranked = rows - mistakes  # the area is least where all right answers come first
+    least = float((mistakes - ranked * (digamma(rows + 1) - digamma(ranked + 1))) / rows)
+    excess = round(area - least, 14) + 0.0  # rounding errors are no excess
     auroc, fpr95 = told_apart(confidence[right == 1], confidence[right == 0])
     place = np.argsort(right == 0, kind="stable")
 
@@ -494,9 +496,3 @@ def area_under_risk(confidence: Floats, wrong: Floats) -> tuple[float, Floats]:
     parts = np.empty(rows)
     parts[order] = found / rows
     return area, parts
-
-
-def _least_area(right: int, wrong: int) -> float:
-    """The same where all right answers come first."""
-    total = right + wrong
-    return float((wrong - right * (digamma(total + 1) - digamma(right + 1))) / total)

@@ -152,16 +152,11 @@ class Laplace:
                 received=f"an output of {outcome.width} {outcome.name}",
             )
 
-    def logit_covariance(self, features: Features) -> Floats:
-        """(N, K, K) covariance of each row's logits, without the part that all classes share.
-
-        U diag_i(Σ_j variances_ij (V_jᵀφ)²) Uᵀ; with the exact curvature J L Lᵀ Jᵀ, J being U ⊗ φᵀ. Zero rows
-        are allowed. `passes` does not compute these N · K² numbers.
-        """
-        return self._covariance(self._rotated(features))
-
     def _covariance(self, rotated: Floats) -> Floats:
-        """(n, K, K) covariance of logits, from inputs of the layer in the basis V."""
+        """(n, K, K) covariance of logits, from inputs of the layer in the basis V.
+
+        U diag_i(Σ_j variances_ij (V_jᵀφ)²) Uᵀ; with the exact curvature J L Lᵀ Jᵀ, J being U ⊗ φᵀ.
+        """
         if self.factor is None:
             turned = self.class_vectors * (rotated**2 @ self.variances.T)[:, None]
             return np.asarray(turned @ self.class_vectors.T)

@@ -448,7 +448,7 @@ def _adapter_of(model: Any) -> Any:
         if framework in roots:
             with needs_keras() if framework == "keras" else contextlib.nullcontext():
                 return importlib.import_module(module)
-    if _answers_as_estimators_do(model):
+    if hasattr(model, "predict_proba") or _scikit().is_regressor(model):  # of any package
         return _scikit()
     hint = "Pass a keras.Model (Keras 3), a torch.nn.Module, or a classifier or regressor of scikit-learn"
     if isinstance(model, (str, os.PathLike)):
@@ -466,11 +466,6 @@ def _adapter_of(model: Any) -> Any:
         received=f"{type(model).__module__}.{type(model).__qualname__}",
         hint=hint,
     )
-
-
-def _answers_as_estimators_do(model: Any) -> bool:
-    """True for an object of any package with the methods of a classifier or regressor of scikit-learn."""
-    return hasattr(model, "predict_proba") or bool(_scikit().is_regressor(model))
 
 
 # --- rows with sides that a model cannot halve, as a U-Net does ---------------------------------------

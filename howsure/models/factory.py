@@ -41,7 +41,8 @@ def made_by(name: str | os.PathLike[str], weights: Path | None, *, check: str = 
     before = _draws()
     made = named(name, expected)
     with needs("torch", f"'{os.fspath(name)}'"):
-        if isinstance(made, type) or not _is_model(made):
+        is_model = any(hasattr(made, name) for name in ("load_state_dict", "predict", "info"))
+        if isinstance(made, type) or not is_model:
             before = _draws()
             made = _called(made, os.fspath(name))
     if weights is None:
@@ -149,10 +150,6 @@ def _drew(before: Any) -> bool:
         return False
     begun = torch.Generator().get_state() if before is None else before
     return not bool((torch.get_rng_state() == begun).all())
-
-
-def _is_model(thing: Any) -> bool:
-    return any(hasattr(thing, name) for name in ("load_state_dict", "predict", "info"))
 
 
 def _imported(name: str) -> Any:

@@ -70,7 +70,8 @@ def members_of(model: Any, answer: Answer) -> EstimatorMembers | None:
         if weights is not None and len(set(np.asarray(weights).tolist())) > 1:
             return None
         return EstimatorMembers(len(members), False, lambda x: _stacked(members, x, answer))
-    workers = _workers(model)
+    jobs = int(getattr(model, "n_jobs", None) or 1)
+    workers = jobs if jobs > 0 else max(1, cpu_count() + 1 + jobs)  # -1 means all processors
     if all(hasattr(member, "tree_") for member in members) and not hasattr(model, "estimator_weights_"):
         return EstimatorMembers(len(members), True, lambda x: _of_trees(members, x, workers, answer))
     return None
@@ -128,12 +129,6 @@ def _of_trees(trees: list[Any], x: Any, workers: int, answer: Answer) -> Array:
             found = pool.map(lambda tree: getattr(tree, answer)(checked, check_input=False), trees)
             return np.stack([as_columns(each) for each in found])
     return _stacked(trees, array, answer)
-
-
-def _workers(model: Any) -> int:
-    """Number of threads that the estimator's own prediction uses; `n_jobs=-1` means all processors."""
-    jobs = getattr(model, "n_jobs", None) or 1
-    return int(jobs) if jobs > 0 else max(1, cpu_count() + 1 + int(jobs))
 
 
 def _stacked(members: list[Any], x: Any, answer: Answer) -> Array:

@@ -169,7 +169,8 @@ def _several(workers: int, job: FolderJob, told: Told) -> Iterator[PartOutcome]:
 
     if not job.pending:
         return
-    _quiet()
+    ray.data.DataContext.get_current().enable_progress_bars = False  # ours are told instead
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
     items = [asdict(part) for part in job.pending]
     work = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
         _PartWorker,
@@ -199,15 +200,6 @@ def _several(workers: int, job: FolderJob, told: Told) -> Iterator[PartOutcome]:
         raise ModelError(
             f"A worker failed ({_reason(error)})", hint="Run without --workers to see the original error"
         ) from error
-
-
-def _quiet() -> None:
-    """Ray Data tells its progress otherwise; ours is told instead."""
-    import ray.data
-
-    context = ray.data.DataContext.get_current()
-    context.enable_progress_bars = False
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
 
 
 def _reason(error: Exception) -> str:

@@ -310,9 +310,10 @@ def _made_with(recipe: Recipe, method: Method, result: Any, size: int, total: in
     """The common settings of all parts, of which `result` is one; see `howsure.scale.folder`."""
     plan, rows, wished = recipe.dropout.plan, recipe.rows, recipe.asked.request
     limits = {"thresholds": asdict(result.thresholds)} if result.has("thresholds") else {}
-    labels = None
-    if recipe.labels is not None:
-        labels = f"{_digest_of_labels(recipe.labels)} of {total} rows"
+    labels, at = None, recipe.labels
+    if at is not None:
+        digest = of_content(at, LabelFolder.of_folder(at).files) if at.is_dir() else of_file(at)
+        labels = f"{digest} of {total} rows"
     return {
         "model": ", ".join(recipe.checksums),
         "plan": None if plan is None else hashlib.sha256(json.dumps(plan.constants).encode()).hexdigest(),
@@ -333,10 +334,6 @@ def _made_with(recipe: Recipe, method: Method, result: Any, size: int, total: in
         "labels": labels,
         "rows_per_part": size,
     }
-
-
-def _digest_of_labels(path: Path) -> str:
-    return of_content(path, LabelFolder.of_folder(path).files) if path.is_dir() else of_file(path)
 
 
 def _pending(

@@ -129,6 +129,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
     All arrays are read-only, and in the unit of the target. A network is a thinned one with MC dropout, a
     member of an ensemble, a tree of a forest. Row numbers start at 0.
 
+    The other attributes are those of `Certainty`.
+
     Attributes:
         mean: (N, K) mean over the passes: the prediction.
         mc_error: (N, K) standard error of `mean`, from the finite number of passes; NaN where unknown, and 0
@@ -152,23 +154,9 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         networks_noise: (N, K, M) the `noise` that each of `networks` puts out; None if it puts out none.
         independent: (N,) count, how many independent passes tell the share of networks above a limit as well;
             None if not told. Passes that share masks are worth fewer.
-        familiarity: (N,) 0 to 1, share of held-out rows that are no more familiar; None if it was not
-            measured. See `with_familiarity`.
-        unfamiliar_share: A row is unfamiliar if its familiarity is at most this.
         truth: (N, K) the true numbers; None if not given.
         noise_from: Source of `noise`, in words for sentences: `the model`, `the training rows` or `held-out
             rows`; None if it is unknown.
-        kind: Name of one row in sentences, `image` or `row`.
-        method: Name and settings of the method that produced the passes.
-        seed: Seed of the passes.
-        plan: The plan the passes followed, or None.
-        version: Version of howsure that made this.
-        ids: (N,) texts or numbers, what the caller calls each row; None if that is not known.
-        id_name: Name of the column of `ids`.
-        learnt_from: (N,) yes or no, whether the calibrator or method of these rows is known to have learnt
-            from the row; None if it does not say.
-        frame_index: (N,) texts or numbers, what the index of a data frame calls each row, by which labels are
-            aligned; None without an index.
 
     Example:
         >>> result = howsure.assess(prices, houses, method=howsure.MCDropout(passes=200, balanced=False))

@@ -44,6 +44,8 @@ class DenseCertainty(Result[DenseRow]):
     All arrays are read-only. Positions *P have one to three axes: a signal or a text, an image, a volume.
     Entropies are in nats, class numbers and row numbers start at 0. Maps are in single precision.
 
+    The other attributes are those of `Certainty`.
+
     Attributes:
         label: (N, *P) class number, the most probable class.
         runner_up: (N, *P) class number, the second most probable class.
@@ -71,18 +73,8 @@ class DenseCertainty(Result[DenseRow]):
             are −1, other numbers NaN, and `verdict` is empty; it is in no number of the row.
         all_probabilities: (N, *P, K) 0 to 1; None unless `keep="probabilities"` asked for it.
         all_errors: (N, *P, K) their standard errors; None likewise.
-        kind: Name of one row in sentences, `image` or `row`.
         thresholds: Thresholds of the verdicts.
-        method: Name and settings of the method that produced the passes.
-        seed: Seed of the passes.
         plan: None: passes at positions follow no plan.
-        version: Version of howsure that made this.
-        ids: (N,) texts or numbers, what the caller calls each row, or None.
-        id_name: Name of the column of `ids`.
-        learnt_from: (N,) yes or no, whether the calibrator or method of these rows is known to have learnt
-            from the row; None if it does not say.
-        frame_index: (N,) texts or numbers, what the index of a data frame calls each row, by which labels are
-            aligned; None without an index.
         position_called: Name of a position, such as `token`; empty for the usual word.
     """
 

@@ -183,7 +183,8 @@ def _cut(x: Any, request: Request) -> tuple[Tiling, list[Area]]:
             "`overlap` leaves nothing of a tile", expected=f"less than {min(tile)}", received=overlap
         )
     tiling = Tiling(whole, tile, overlap)
-    return tiling, [_with_channels(area, axes, x.ndim - 1) for area, _, _ in tiling.tiles]
+    areas = (dict(zip(axes, area, strict=True)) for area, _, _ in tiling.tiles)
+    return tiling, [tuple(area.get(axis, slice(None)) for axis in range(x.ndim - 1)) for area in areas]
 
 
 def _on_tiles(job: Job, source: _TileRows, total: int, outcome: _InTiles) -> Job:
@@ -267,10 +268,3 @@ def _axes_and_tile(
         first = class_axis in (1, -len(shape))
     channels = 0 if first else len(shape) - 1
     return tuple(np.delete(np.arange(len(shape)), channels).tolist()), sides
-
-
-def _with_channels(area: Area, axes: tuple[int, ...], ndim: int) -> Area:
-    found = [slice(None)] * ndim
-    for axis, each in zip(axes, area, strict=True):
-        found[axis] = each
-    return tuple(found)

@@ -219,7 +219,8 @@ def _refused(part: dict[str, Any], legacy: bool) -> ForbiddenName | None:
         return ForbiddenName(kind, is_code=True)
     is_function = kind == "function"
     name = str(part.get("config")) if is_function else kind
-    if _is_registered(name if is_function or legacy else part.get("registered_name", kind)):
+    registered = name if is_function or legacy else part.get("registered_name", kind)
+    if isinstance(registered, str) and keras.saving.get_registered_object(registered) is not None:
         return None
     if module == "builtins" and is_function:
         return None  # Keras looks for it only among its activations, losses and the like.
@@ -236,10 +237,6 @@ def _refused(part: dict[str, Any], legacy: bool) -> ForbiddenName | None:
     return None if allowed else ForbiddenName(called, is_code=True)
 
 
-def _is_registered(name: Any) -> bool:
-    return isinstance(name, str) and keras.saving.get_registered_object(name) is not None
-
-
 def _found(module: str, name: str) -> Any:
     """An object of Keras, from its public or its defining module; imports nothing."""
     place: Any = sys.modules.get(module)
@@ -252,14 +249,11 @@ def _found(module: str, name: str) -> Any:
 
 def _is_made(thing: Any) -> bool:
     """True for a class of Keras that is created from its configuration."""
-    return isinstance(thing, type) and _is_of_keras(thing) and hasattr(thing, "from_config")
+    is_of_keras = isinstance(thing, type) and thing.__module__.partition(".")[0] == "keras"
+    return is_of_keras and hasattr(thing, "from_config")
 
 
 def _computes(thing: Any) -> bool:
     where = str(getattr(thing, "__module__", "")).split(".")
     is_there = len(where) > 2 and where[:2] == ["keras", "src"] and where[2] in _COMPUTE
     return is_there and callable(thing) and thing.__name__ not in ("deserialize", "get", "serialize")
-
-
-def _is_of_keras(thing: type) -> bool:
-    return thing.__module__.partition(".")[0] == "keras"

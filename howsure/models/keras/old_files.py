@@ -145,14 +145,12 @@ def _renamed(config: dict[str, Any], name: str) -> bool:
         config |= {"class_name": "Model", "module": "keras", "registered_name": None}
         return True
     if name == "ThresholdedReLU":
-        config |= {"class_name": "ReLU", "config": _renamed_argument(config["config"], "theta", "threshold")}
+        called = {"theta": "threshold"}
+        settings = {called.get(key, key): value for key, value in config["config"].items()}
+        config |= {"class_name": "ReLU", "config": settings}
         return True
     # Keras 2 stores the build shapes of attention in a form that Keras 3 can neither read nor needs.
     return name == "MultiHeadAttention" and config.pop("build_config", None) is not None
-
-
-def _renamed_argument(settings: dict[str, Any], old: str, new: str) -> dict[str, Any]:
-    return {new if key == old else key: value for key, value in settings.items()}
 
 
 def _without_old_arguments(name: str, settings: dict[str, Any]) -> bool:
@@ -200,14 +198,12 @@ def _nested_models(settings: dict[str, Any]) -> bool:
 
 def _single_tensors(settings: dict[str, Any]) -> bool:
     """Unpack a single input or output of a model: Keras 2 wrote a list of one, Keras 3 does not."""
-    singles = [key for key in ("input_layers", "output_layers") if _is_list_of_one(settings.get(key))]
-    for key in singles:
-        (settings[key],) = settings[key]
-    return bool(singles)
-
-
-def _is_list_of_one(places: Any) -> bool:
-    return isinstance(places, list) and len(places) == 1 and isinstance(places[0], list)
+    changed = False
+    for key in ("input_layers", "output_layers"):
+        match settings.get(key):
+            case [list(single)]:
+                settings[key], changed = single, True
+    return changed
 
 
 def _tensors_by_keyword(settings: dict[str, Any]) -> bool:

@@ -48,15 +48,9 @@ _Ran = TypeVar("_Ran")
 
 
 def adapt(
-    model: Any,
-    x: Any,
-    *,
-    gaussian_noise: bool,
-    keep_off: frozenset[str] = frozenset(),
-    output: Output = None,
+    module: nn.Module, x: Any, gaussian_noise: bool, keep_off: frozenset[str], output: Output
 ) -> tuple[TorchModel, list[Array]]:
-    """Examine a module, and check its rows; see `howsure.models.adapt.Opened.adapt`."""
-    module = check_module(model)
+    """Examine a checked module, and check its rows; see `howsure.models.adapt.Opened.adapt`."""
     with contextlib.ExitStack() as examining:
 
         def look(call: InputForm, some: Sequence[Array]) -> DryRun:

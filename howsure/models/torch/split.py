@@ -53,7 +53,7 @@ def adapt(
     keep_off: frozenset[str] = frozenset(),
     output: Output = None,
 ) -> tuple[TorchModel, list[Array]]:
-    """Examine a module, and check its rows; see `howsure.models.torch.model.adapt`.
+    """Examine a module, and check its rows; see `howsure.models.adapt.Opened.adapt`.
 
     For rows of a form that it was called with before, an unchanged module is not examined again.
     """
@@ -67,9 +67,7 @@ def adapt(
         if again is not None:
             return again, rows
         forget(module)
-    adapted, rows = whole_modules.adapt(
-        model, x, gaussian_noise=gaussian_noise, keep_off=keep_off, output=output
-    )
+    adapted, rows = whole_modules.adapt(module, x, gaussian_noise, keep_off, output)
     ready = split_or_whole(adapted)
     keep((ready.call, gaussian_noise, keep_off), ready)
     return ready, rows
