@@ -6,6 +6,7 @@ does not know, so its percentages are too small: there is something to calibrate
 """
 
 import dataclasses
+import functools
 from typing import Any
 
 import numpy as np
@@ -99,20 +100,24 @@ def price_model() -> ArrayModel:
     )
 
 
+@functools.cache
 def namespace() -> dict[str, Any]:
     """The names that an example may use without making them."""
     x, labels = images(DIGITS, 500, seed=1)
     houses = np.random.default_rng(7).normal(0, 1, (200, 3)).astype(np.float32)
     x_train, labels_train = images(DIGITS, 2000, seed=2)
+    model, (x_held_out, _) = digit_reader(), images(DIGITS, 500, seed=6)
+    train, held_out = (howsure.features_of(model, each) for each in (x_train, x_held_out))
     return {
         "np": np,
         "howsure": howsure,
-        "model": digit_reader(),
+        "model": model,
         "x": x,
         "labels": labels,
         "x_train": x_train,
         "labels_train": labels_train,
-        "x_held_out": images(DIGITS, 500, seed=6)[0],
+        "x_held_out": x_held_out,
+        "known": howsure.familiarity(train, labels_train, held_out),
         "x_new": images(DIGITS, 200, seed=3)[0],
         "letters": images(LETTERS, 100, seed=4)[0],
         "prices": price_model(),
