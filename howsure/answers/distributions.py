@@ -113,12 +113,7 @@ class Distributions(Outcome):
             "passes": estimates.passes,
             "spread": estimates.spread,
             "spread_error": estimates.spread_error,
-            "row": told.row,
-            "kind": told.kind,
-            "method": told.method,
-            "seed": told.seed,
-            "plan": told.plan,
-            "version": told.version,
+            **vars(told),
         }
 
     def parts(self, columns: Floats) -> tuple[Floats, Floats, Floats, Floats]:

@@ -139,9 +139,8 @@ def _not_distributions(p: Floats, numbers: Numbers, called: str, wrong: NDArray[
 def _cause(p: Floats) -> str:
     """The likely meaning of numbers outside of 0 to 1, and what to do about it."""
     total = p.sum(axis=1)
-    stray = _of_no_class(p)
-    if stray is not None:
-        return f"Without column {stray} they are distributions: it seems to be of no class, so leave it out"
+    if (stray := _of_no_class(p)) is not None:
+        return stray
     if p.max() <= 1e-6 and np.allclose(np.exp(p).sum(axis=1), 1, atol=SUM_OFF):
         return "They look like logarithms of probabilities: give `numpy.exp(p)`"
     if p.min() >= 0 and np.all(np.abs(total - 100) <= 0.5 * p.shape[1]):
@@ -160,9 +159,8 @@ def _cause(p: Floats) -> str:
 def _cause_of_sums(p: Floats, wrong: NDArray[np.bool_]) -> str:
     """The likely meaning of numbers from 0 to 1 whose rows do not sum to 1, and what to do about it."""
     total = p.sum(axis=1)
-    stray = _of_no_class(p)
-    if stray is not None:
-        return f"Without column {stray} they are distributions: it seems to be of no class, so leave it out"
+    if (stray := _of_no_class(p)) is not None:
+        return stray
     if len(p) > 1 and p.shape[0] != p.shape[1] and np.allclose(p.sum(axis=0), 1, atol=SUM_OFF):
         return "Their columns sum to 1: rows and classes have changed places, so give the transpose"
     if len(p) > 1 and wrong.all() and np.all(total > 0) and np.ptp(total) <= SUM_OFF * total[0]:
@@ -177,14 +175,17 @@ def _cause_of_sums(p: Floats, wrong: NDArray[np.bool_]) -> str:
     )
 
 
-def _of_no_class(p: Floats) -> int | None:
-    """The one column without which all rows are distributions, but for rounding, or None."""
+def _of_no_class(p: Floats) -> str | None:
+    """The hint to leave out the one column without which all rows are distributions, but for rounding."""
     if p.shape[1] < 3:
         return None
     inside = np.sum((p < -SUM_OFF) | (p > 1 + SUM_OFF), axis=0) == 0
     others = inside.sum() - inside == p.shape[1] - 1
     fits = np.all(np.abs(p.sum(axis=1, keepdims=True) - p - 1) <= SUM_OFF, axis=0) & others
-    return int(np.argmax(fits)) if fits.sum() == 1 else None
+    if fits.sum() != 1:
+        return None
+    stray = np.argmax(fits)
+    return f"Without column {stray} they are distributions: it seems to be of no class, so leave it out"
 
 
 def _named(numbers: Numbers, which: NDArray[np.bool_]) -> str:

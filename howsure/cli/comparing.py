@@ -20,6 +20,7 @@ from howsure.cli.options import (
     Above,
     Background,
     KeepOff,
+    Member,
     Opening,
     Quiet,
     RowOptions,
@@ -61,10 +62,7 @@ from howsure.terminal import COMPILING, progress, say
 class Others:
     """Options for a model: other members and further rows."""
 
-    member: Annotated[
-        list[Path] | None,
-        typer.Option(help="Another model, trained from another seed, for an ensemble. Can be repeated."),
-    ] = None
+    member: Member = None
     outside: Annotated[
         list[Path] | None,
         typer.Option(help="Out-of-distribution (OOD) rows: of none of the model's classes. Can be repeated."),

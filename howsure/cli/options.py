@@ -58,6 +58,10 @@ Background = Annotated[
         help="For a class of each pixel: the class, by name or number, that means of Dice and IoU leave out."
     ),
 ]
+Member = Annotated[
+    list[Path] | None,
+    typer.Option(help="Another model, trained from another seed, for an ensemble. Can be repeated."),
+]
 KeepOff = Annotated[
     list[str] | None,
     typer.Option(help="Name of a random layer that stays off, as `howsure audit` shows it. Can be repeated."),
@@ -333,10 +337,7 @@ class MethodOptions:
             "A scikit-learn model has a method of its own."
         ),
     ] = None
-    member: Annotated[
-        list[Path] | None,
-        typer.Option(help="Another model, trained from another seed, for an ensemble. Can be repeated."),
-    ] = None
+    member: Member = None
     passes: Annotated[int | None, typer.Option(help="Draw this number of passes for every row.")] = None
     target_error: Annotated[
         float | None,

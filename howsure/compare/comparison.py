@@ -310,10 +310,8 @@ class Comparison(Displayed):
 
     def ranked(self, name: str, rows: str = AS_THEY_ARE) -> Ranking:
         """The best method in a score, and those that may be as good; also familiarities, if they have it."""
-        check_choice(name, [*self.comparing.metrics], "name")
-        check_choice(rows, (*self.sets, *self.outside), "rows")
-        higher = self.comparing.metrics[name].higher
         values = {method: self.score(method, name, rows).value for method in self.rivals(name, rows)}
+        higher = self.comparing.metrics[name].higher
         defined = [method for method in values if np.isfinite(values[method])]
         best = min(defined, key=lambda method: -values[method] if higher else values[method], default=None)
         tied = [

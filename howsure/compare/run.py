@@ -373,11 +373,7 @@ def _assessed(
 
 
 class _Timed(Iterator[Any]):
-    """Blocks of a result, and the seconds that making them took.
-
-    Args:
-        begin: Begins with the blocks.
-    """
+    """Blocks of a result, and the seconds that making them took."""
 
     def __init__(self, begin: Callable[[], Iterator[Any]]) -> None:
         self.seconds, self._begin = 0.0, begin

@@ -455,16 +455,12 @@ class LastLayerLaplace(Method):
     def settings(self) -> dict[str, Any]:
         """Name and settings, as saved with a result."""
         drawn: dict[str, Any] = {} if self.passes is None else {"passes": int(self.passes)}
-        words = {
-            "pass": "the network with other weights in its last layer",
-            "more": "passes={passes}",
-            "shows": "its passes tell what the training rows leave open in the last layer",
-        }
+        words = {"pass": "the network with other weights in its last layer"}
+        what = "what the training rows leave open in the last layer"
         if self.passes is None:
-            words = {
-                "pass": words["pass"],
-                "shows": "it tells what the training rows leave open in the last layer",
-            }
+            words["shows"] = f"it tells {what}"
+        else:
+            words |= {"more": "passes={passes}", "shows": f"its passes tell {what}"}
         if self.link_approx == PROBIT:
             drawn = {"link_approx": PROBIT}
             words["pass"] = "the mean over networks with other last layers, by the probit approximation"

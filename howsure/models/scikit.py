@@ -237,14 +237,7 @@ class Estimator:
 
 
 class Averaged(Estimator):
-    """An estimator whose prediction is the mean of its members; see `MemberModel`.
-
-    Args:
-        model: The estimator.
-        take: Maps rows, or their numbers, to the estimator's input.
-        info: Facts about the estimator.
-        members: Its members.
-    """
+    """An estimator whose prediction is the mean of its `members`; see `MemberModel`."""
 
     def __init__(self, model: Any, take: Take, info: ModelInfo, members: EstimatorMembers) -> None:
         super().__init__(model, take, info)
@@ -259,14 +252,7 @@ class Averaged(Estimator):
 
 
 class WithPosterior(Estimator):
-    """A regressor that knows a posterior; see `PosteriorModel`.
-
-    Args:
-        model: The regressor.
-        take: Maps rows, or their numbers, to the regressor's input.
-        info: Facts about the regressor.
-        posterior: Its posterior.
-    """
+    """A regressor that knows a `posterior`; see `PosteriorModel`."""
 
     def __init__(self, model: Any, take: Take, info: ModelInfo, posterior: Posterior) -> None:
         super().__init__(model, take, info)

@@ -178,14 +178,11 @@ class Band:
 
 
 def bands(probability: Floats, correct: NDArray[np.bool_]) -> list[Band]:
-    """The claims of rows and their shares of right answers, in common bands, the highest first.
-
-    Args:
-        probability: (N,) top probabilities.
-        correct: (N,) whether the label is the true class.
+    """The claims of rows and their shares of right answers, as `reliability` takes them, in common bands.
 
     Returns:
-        A band for each of `BANDS` that has rows. All tests together err in one of twenty cases at most.
+        A band for each of `BANDS` that has rows, the highest first. All tests together err in one of twenty
+        cases at most.
     """
     where = np.clip(np.searchsorted(BANDS, probability, side="right") - 1, 0, len(BANDS) - 2)
     found = []
@@ -233,11 +230,8 @@ def risk_coverage(probability: Floats, correct: NDArray[np.bool_]) -> RiskCovera
     """The risk-coverage curve of the top probability (El-Yaniv & Wiener 2010).
 
     Rows are kept from the most certain down. There is a point for each probability that occurs:
-    rows of the same probability can only be kept or set aside together.
-
-    Args:
-        probability: (N,) top probabilities.
-        correct: (N,) whether the label is the true class.
+    rows of the same probability can only be kept or set aside together. The arguments are those of
+    `reliability`.
 
     Returns:
         As many points as distinct probabilities; none for zero rows.

@@ -98,9 +98,7 @@ class JoinedMap(LazyMap):
     Args:
         files: Names of `.npy` files.
         starts: Number of the first row of each file, and at the end the number of all rows.
-        sides: Shape of one row.
-        dtype: Type of the numbers.
-        rows: (N,) numbers of the rows that this array has.
+        sides: As in `LazyMap`, like all that follow.
     """
 
     def __init__(
@@ -159,9 +157,7 @@ class MadeMap(LazyMap):
     Args:
         make: From the number of a row all maps of it, by name; it may remember the last row.
         name: Name of this map.
-        sides: Shape of one row.
-        dtype: Type of the numbers.
-        rows: (N,) numbers of the rows that this array has.
+        sides: As in `LazyMap`, like all that follow.
     """
 
     def __init__(
@@ -174,9 +170,6 @@ class MadeMap(LazyMap):
     ) -> None:
         super().__init__(sides, dtype, rows)
         self._make, self._name = make, name
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._make, self._name, self._sides, self.dtype, self._rows)
 
     def _one(self, row: int) -> Any:
         return self._make(row)[self._name].reshape(self._sides).astype(self.dtype)

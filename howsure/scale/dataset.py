@@ -101,8 +101,13 @@ def assess(
             expected="a column that says what each row is called, named with `id_column`",
             received=f"columns {quoted(columns)}",
         )
+    if callable(model):
+        source: ModelSource | Callable[[], Any] = model
+    else:
+        state = None if weights is None else check_path(weights)
+        source = ModelSource.of(check_path(model), state, allow_code)
     recipe = _Recipe(
-        _made_by(model, weights, allow_code),
+        source,
         chosen,
         Roles(label_column, id_column, tuple(drop)),
         Asked(request),
@@ -135,15 +140,6 @@ def _chosen(method: Method | None, plan: Plan | None) -> Method:
             "passes=T)",
         )
     return chosen
-
-
-def _made_by(
-    model: Any, weights: str | os.PathLike[str] | None, allow_code: bool
-) -> ModelSource | Callable[[], Any]:
-    if callable(model):
-        function: Callable[[], Any] = model
-        return function
-    return ModelSource.of(check_path(model), None if weights is None else check_path(weights), allow_code)
 
 
 @dataclass(frozen=True)

@@ -216,10 +216,6 @@ class _PartWorker:
 
     A fault of the model or the plan is given back with the first part, as Ray starts an actor again and again
     that fails while it is made.
-
-    Args:
-        recipe: The settings.
-        probe: A few rows that can be read.
     """
 
     def __init__(self, recipe: Recipe, probe: Part) -> None:

@@ -449,12 +449,7 @@ def tried_out(
 def _readable(
     worker: Worker, files: Sequence[SourceFile], count: int = SAMPLE
 ) -> Iterator[tuple[Part, Rows]]:
-    """Places spread over all rows, each with its rows, divided and without labels.
-
-    Args:
-        worker: Reads them, and has the model that they have to fit.
-        files: In which they are.
-        count: How many rows, of all places together.
+    """Places spread over all rows, `count` rows together, each with its rows, divided and without labels.
 
     Raises:
         Exception: The fault of the first place, if none can be read.
@@ -479,12 +474,7 @@ def _readable(
 
 
 def _follows_a_plan(assessor: Assessor, rows: Rows) -> bool:
-    """Whether passes over such rows may follow a plan: those at positions, and in tiles, never do.
-
-    Args:
-        assessor: The model.
-        rows: A few, divided already.
-    """
+    """Whether passes over such rows may follow a plan: those at positions, and in tiles, never do."""
     request = assessor.asked.wished()
     if request.tile is not None:
         return False
@@ -496,11 +486,7 @@ def _follows_a_plan(assessor: Assessor, rows: Rows) -> bool:
 
 
 def _tried(worker: Worker, places: Iterable[Part]) -> tuple[Part, Any]:
-    """A part of a few rows, and their result, so that what is wrong with plan or options shows at once.
-
-    Args:
-        worker: Assesses them.
-        places: Candidates, of which the first that can be assessed counts.
+    """The first place that can be assessed, and its result: what is wrong with plan or options shows at once.
 
     Raises:
         Exception: The fault at the first place, if none can be assessed.

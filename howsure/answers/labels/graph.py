@@ -38,12 +38,7 @@ class LabelsGraph(DistributionGraph):
 
 
 def words(result: MultilabelCertainty, tolerance: float) -> Wanted:
-    """Expected texts of a graph for the rows of a result; see `DistributionGraph`.
-
-    Args:
-        result: The result of `assess` for these rows.
-        tolerance: How far probabilities may be off.
-    """
+    """Expected texts of a graph; as `howsure.answers.classes.graph.words`."""
     top = np.maximum(result.probabilities, 1 - result.probabilities)
     near = near_a_threshold(top, result.gap, result.thresholds, tolerance)
     return {

@@ -191,18 +191,13 @@ class Numbers(Outcome):
             mc_error=np.maximum(estimates.error[:, : self.answers], rounding),
             passes=estimates.passes,
             target_names=self.target_names,
-            row=told.row,
             spread=estimates.spread,
             spread_error=estimates.spread_error,
             quantiles=estimates.quantiles,
             quantiles_error=estimates.quantiles_error,
             networks=None if networks is None else networks[:, : self.answers],
             independent=estimates.independent,
-            kind=told.kind,
-            method=told.method,
-            seed=told.seed,
-            plan=told.plan,
-            version=told.version,
+            **vars(told),
         )
         if self.outputs == VALUES:
             return result

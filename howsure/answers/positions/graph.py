@@ -51,16 +51,7 @@ class PositionsGraph(ClassesGraph):
         calibrator: Calibrator | None,
         units_of: UnitsOf,
     ) -> dict[str, Value]:
-        """The columns by their names.
-
-        Args:
-            values: (W, n, *P, K) probabilities of the passes.
-            mean: (n, *P, K) their mean.
-            squared: (n, *P, K) its squared error as it is expected to be.
-            error: (n, *P, K) its standard error as it is told.
-            calibrator: None.
-            units_of: Adds up other numbers of the passes.
-        """
+        """The columns by their names; as `DistributionGraph.columns`, of (n, *P, K) for (n, K)."""
         at_each = super().columns(values, mean, squared, error, None, units_of)
         label, runner_up = (self._has(at_each[name]) for name in ("label", "runner_up"))
         top, top_error = (np.sum(label * each, axis=-1) for each in (mean, error))

@@ -130,22 +130,14 @@ class Positions(OneOfClasses):
         axis = _class_axis(info, request)
         classes = shape[axis]
         positions = tuple(np.delete(shape, axis).tolist())
+        asked = request.limits, positions, axis, request.keep is not None
         of_row = replace(info, output_shape=(classes,))
         labels = Labels.of(of_row, request)
         if labels is not None:
             place = _place_of_label(info, labels.label_names, request.of_label)
             name = labels.label_names[place]
-            return cls(
-                info.name,
-                LOGITS if labels.outputs == LABEL_LOGITS else PROBABILITIES,
-                info.output_dtype,
-                (f"not {name}", name),
-                request.limits,
-                positions,
-                axis,
-                request.keep is not None,
-                place,
-            )
+            kind = LOGITS if labels.outputs == LABEL_LOGITS else PROBABILITIES
+            return cls(info.name, kind, info.output_dtype, (f"not {name}", name), *asked, place)
         if request.of_label is not None:
             raise InputError(
                 f"`of_label` has no effect on one class at each position, as model '{info.name}' has",
@@ -162,16 +154,7 @@ class Positions(OneOfClasses):
                 f"so they are read as logits of {classes} classes. outputs='logits' or class_names=[…] "
                 "confirms that. Depths, flows or rows made anew are no classes: outputs='values'."
             )
-        return cls(
-            info.name,
-            kind,
-            info.output_dtype,
-            names,
-            request.limits,
-            positions,
-            axis,
-            request.keep is not None,
-        )
+        return cls(info.name, kind, info.output_dtype, names, *asked)
 
     def of_rows(self, model: Model, rows: Sequence[InputRows], total: int, positions: Any) -> Positions:
         """The same with the positions that count: given, or those that an attention mask or Keras counts."""
@@ -301,15 +284,13 @@ class Positions(OneOfClasses):
     def read_as(self, shape: tuple[int, ...]) -> str:
         """On which axis of the output the classes or labels lie."""
         axis, output = self.class_axis or 0, f"(rows, {', '.join(map(str, shape))})"
-        if self.of_label is None:
-            return (
-                f"Its output {output} is read as {self.width} classes at each position, on axis {axis + 1}."
+        held, more = f"{self.width} classes", ""
+        if self.of_label is not None:
+            held, more = (
+                counted(shape[axis], "label"),
+                ": yes or no for each, of which of_label=… chooses one",
             )
-        count = counted(shape[axis], "label")
-        return (
-            f"Its output {output} is read as {count} at each position, on axis {axis + 1}: yes or no for "
-            "each, of which of_label=… chooses one."
-        )
+        return f"Its output {output} is read as {held} at each position, on axis {axis + 1}{more}."
 
     def check_truth(self, labels: Any, rows: int) -> Integers:
         """(N, *P) class numbers, −1 where a position is ignored."""

@@ -125,16 +125,13 @@ class Recording(Still):
     def __init__(
         self, names: dict[int, str], rows: int, gaussian_noise: bool, off: Collection[int] = ()
     ) -> None:
-        self._off = off
+        self._names, self._rows, self._gaussian_noise, self._off = names, rows, gaussian_noise, off
         self.sites: list[Site] = []
         self.leading: list[int | None] = []
         self.stack: list[Layer] = []
         self.on_path: set[int] = set()
         self.left: list[tuple[Layer, str]] = []
         self.with_numbers: set[int] = set()
-        self._names = names
-        self._rows = rows
-        self._gaussian_noise = gaussian_noise
         self._calls: Counter[int] = Counter()
         self._drawn: Counter[str] = Counter()
         self._own: list[list[int]] = []
@@ -256,15 +253,8 @@ class Recording(Still):
             name += f":{self._drawn[name]}"
         self.on_path.update(map(id, self.stack))
         self._own[-1].append(len(self.sites))
-        self.sites.append(
-            Site(
-                len(self.sites),
-                name,
-                kind,
-                rate,
-                tuple(side if side is None else int(side) for side in shape),
-            )
-        )
+        sides = tuple(side if side is None else int(side) for side in shape)
+        self.sites.append(Site(len(self.sites), name, kind, rate, sides))
         self.leading.append(leading)
 
 
@@ -292,11 +282,8 @@ class Masked:
         gaussian_noise: bool,
         off: Collection[int] = (),
     ) -> None:
-        self._off = off
-        self._sites = sites
-        self._masks = masks
-        self._whole = whole
-        self._gaussian_noise = gaussian_noise
+        self._sites, self._masks, self._whole = sites, masks, whole
+        self._gaussian_noise, self._off = gaussian_noise, off
         self._next = 0
         self.width: int | None = None
 

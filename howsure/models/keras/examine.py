@@ -161,15 +161,7 @@ def examine(
 
 
 class _Look:
-    """One run of a model as in training, and what was recorded.
-
-    Args:
-        model: A built Keras model.
-        program: Its steps.
-        rows: A few rows of its inputs.
-        gaussian_noise: True makes `GaussianNoise` layers random.
-        off: Identities of layers that stay fixed, as in predicting.
-    """
+    """One run of a model as in training, and what was recorded; the arguments are those of `examine`."""
 
     def __init__(
         self,

@@ -91,10 +91,6 @@ def _keep_constants(graph: Any, function: Any) -> None:
     """Turn tensors that a layer made when it was built into constants, such as those of `Normalization`.
 
     They are not variables, so TensorFlow passes them to the function, and tf2onnx makes them inputs.
-
-    Args:
-        graph: An `onnx.GraphProto`.
-        function: The `ConcreteFunction` of TensorFlow that was translated.
     """
     import tensorflow as tf
     from onnx import numpy_helper

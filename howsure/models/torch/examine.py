@@ -115,15 +115,8 @@ def first_look(
 ) -> DryRun:
     """Predict two rows; where two of the given ones are not different, one or both are made up.
 
-    Nothing replaces draws. If a first call stores something in a list or dict for later calls, it stays.
-
-    Args:
-        module: The module.
-        call: How rows are passed to it.
-        rows: Two rows of each input.
-        snapshot: Snapshot of the module.
-        gaussian_noise: True makes added noise random.
-        keep_off: Names of random modules that stay fixed, as in predicting.
+    Nothing replaces draws. If a first call stores something in a list or dict for later calls, it stays. The
+    arguments are those of `DryRun`.
     """
     looks: list[DryRun] = []
 

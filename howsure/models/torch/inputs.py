@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -148,24 +148,22 @@ def _ways(module: nn.Module, form: str, values: Mapping[str, Any]) -> Iterator[I
     in_numpy = "float64" if wanted == torch.float64 else "float32"
     given = {name: _looked_at(value) for name, value in values.items()}
 
-    def call(as_float: Callable[[str], bool], as_whole: Callable[[str], bool]) -> InputForm:
+    def call(*, as_float: bool = False, as_whole: bool = False) -> InputForm:
         specs, dtypes = [], []
         for name, (shape, dtype) in given.items():
-            whole = as_whole(dtype) if dtype.startswith("float") else not as_float(dtype)
-            kept = {"uint16": "int64", "uint32": "int64", "uint64": "int64"}.get(dtype, dtype)
-            spec = InputSpec(name, shape, kept if whole else in_numpy)
-            if whole and dtype.startswith("float"):
-                spec = replace(spec, dtype="int64")
-            specs.append(spec)
+            is_float = dtype.startswith("float")
+            whole = as_whole if is_float else not as_float
+            kept = "int64" if is_float or dtype in ("uint16", "uint32", "uint64") else dtype
+            specs.append(InputSpec(name, shape, kept if whole else in_numpy))
             dtypes.append(None if whole else wanted)
         return InputForm(form, tuple(specs), tuple(dtypes), device)
 
     kinds = {dtype[:5] for _, dtype in given.values()}
-    yield call(lambda dtype: False, lambda dtype: False)
+    yield call()
     if kinds != {"float"}:
-        yield call(lambda dtype: True, lambda dtype: False)
+        yield call(as_float=True)
     if "float" in kinds:
-        yield call(lambda dtype: False, lambda dtype: True)
+        yield call(as_whole=True)
 
 
 def _looked_at(value: Any) -> tuple[tuple[int, ...], str]:
@@ -283,11 +281,7 @@ def _tensor_in(outputs: Any) -> Tensor | None:
         others = [str(name) for name in outputs if name != "out"]
         if isinstance(outputs["out"], Tensor) and all(name.startswith("aux") for name in others):
             return outputs["out"]  # as torchvision names them: the others help training alone
-    parts: Sequence[Any] = ()
-    if isinstance(outputs, Mapping):
-        parts = list(outputs.values())
-    elif isinstance(outputs, (list, tuple)):
-        parts = outputs
+    _, parts = _parts(outputs)
     return parts[0] if len(parts) == 1 and isinstance(parts[0], Tensor) else None
 
 

@@ -180,13 +180,7 @@ class ThinnedDense:
 
 
 def _products(rows: Tensor, units: Tensor, weights: Tensor) -> Tensor:
-    """Products (r, n, outputs) of rows with the weights of some of their units.
-
-    Args:
-        rows: (n, units).
-        units: (r, D) numbers of these units.
-        weights: (r, D, outputs) their weights.
-    """
+    """Products (r, n, outputs) of rows (n, units) with the weights (r, D, outputs) of some units (r, D)."""
     if keras.backend.backend() == "tensorflow":  # its `take` is fast only along the first axis
         picked = ops.cast(ops.take(ops.transpose(rows), units, axis=0), "float32")
         return ops.transpose(ops.matmul(ops.transpose(weights, (0, 2, 1)), picked), (0, 2, 1))
