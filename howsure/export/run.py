@@ -210,10 +210,7 @@ def export(
     job = prepare(door, rows, MCDropout(), request)
     job = replace(job, outcome=job.outcome.keeping_all())  # by which near ties are known
     named(job.outcome.name).part("graph")  # or a refusal that names the kind of answer
-    ready: ExportModel = capable(job.model, ExportModel, "howsure.export")
-    _check_model(ready)
-    if divide_by is not None:
-        _check_divisible(ready)
+    ready = _exportable(job, divide_by)
     _check_calibrator(calibrator, job)
     numbers = _compared_rows(ready, job)
     some = [np.ascontiguousarray(each[numbers]) for each in job.rows]
@@ -244,11 +241,9 @@ def export(
 
     of_all = expected(slice(None))
     alone = [expected(slice(row, row + 1)) for row in range(min(ALONE, len(numbers)))]
-    fed = some
-    if divide_by is not None:
-        undivided = cast_rows(door.adapt(raw.x)[1], ready.info.inputs)
-        fed = [np.ascontiguousarray(each[numbers]) for each in undivided]
-    inputs = {spec.name: array for spec, array in zip(ready.info.inputs, fed, strict=True)}
+    fed = job.rows if divide_by is None else cast_rows(door.adapt(raw.x)[1], ready.info.inputs)
+    given = zip(ready.info.inputs, fed, strict=True)
+    inputs = {spec.name: np.ascontiguousarray(each[numbers]) for spec, each in given}
     apart: list[float] = []
 
     def write(temporary: str) -> None:
@@ -322,8 +317,9 @@ def _for_error(plan: Plan, target_error: float | None, job: Job) -> Plan:
     return replace(plan, design=found)
 
 
-def _check_model(model: ExportModel) -> None:
-    """Raise a `ModelError` for texts, and where passes run one at a time, so that each would be a graph."""
+def _exportable(job: Job, divide_by: float | None) -> ExportModel:
+    """The model of a job, or an error: it takes texts, has passes one at a time, or divides whole numbers."""
+    model: ExportModel = capable(job.model, ExportModel, "howsure.export")
     texts = [spec.name for spec in model.info.inputs if spec.dtype == TEXT]
     if texts:
         raise ModelError(
@@ -338,17 +334,14 @@ def _check_model(model: ExportModel) -> None:
             expected="a model that takes any number of rows, each by itself",
             received="one that mixes rows" if fixed is None else f"one that takes {fixed} at a time",
         )
-
-
-def _check_divisible(model: ExportModel) -> None:
-    """Raise an `InputError` for inputs of whole numbers, which are not divided."""
     whole = next((spec for spec in model.info.inputs if spec.dtype != FLOAT32), None)
-    if whole is not None:
+    if whole is not None and divide_by is not None:
         raise InputError(
             f"Input '{whole.name}' of model '{model.info.name}' takes {whole.dtype}, which no graph divides",
             expected=f"inputs of {FLOAT32} with `divide_by`",
             hint="Leave divide_by out, and divide what is to be divided before it goes into the graph",
         )
+    return model
 
 
 def _check_calibrator(calibrator: Calibrator | None, job: Job) -> None:

@@ -203,8 +203,7 @@ def page(result: RegressionCertainty, asked: PageOptions) -> str:
         sections["least"] = "The least certain" if told else f"The first {result.kind}s"
         if len(result) == 1:
             sections["least"] = f"The {result.kind}"
-        positions = farthest(result)
-        if len(positions):
+        if len(positions := farthest(result)):
             context["farthest"] = entries_of(
                 result, asked.looks, positions.tolist(), _PICTURES, level, farthest=True
             )
