@@ -34,8 +34,9 @@ MOST_PARAMETERS = 8
 FRAMEWORKS = re.compile(r"(^|/)(keras|torch)(/|\.py$)")
 """The part of a path in which files of one idea in both frameworks differ."""
 
-PART = re.compile(rf"{PACKAGE}(\.\w+)+:\w+")
-"""A text that names a part, which is imported on first use."""
+PART = re.compile(rf"({PACKAGE}(?:\.\w+)+|\w+):(\w+)")
+"""A text that names a part, which is imported on first use: with the whole name of its module, or by its
+place in the package of any kind, beside the file that has the text."""
 
 ROOMS = (
     *("on_first_use.py", "digits.py", "words.py", "terminal.py", "statistics.py", "errors.py"),
@@ -105,10 +106,12 @@ class Package:
         """Files that name a part in a text, and the files of these parts."""
         for by, tree in self.trees.items():
             for node in ast.walk(tree):
-                if isinstance(node, ast.Constant) and PART.fullmatch(str(node.value)):
-                    of = self._file(*str(node.value).split(":"))
-                    if of is not None and of != by:
-                        yield by, of
+                found = PART.fullmatch(str(node.value)) if isinstance(node, ast.Constant) else None
+                if found is not None:
+                    module, name = found.groups()
+                    beside = re.compile(rf"{re.escape(by.rpartition('/')[0])}/\w+/{module}\.py")
+                    of = {self._file(module, name), *filter(beside.fullmatch, self.trees)}
+                    yield from ((by, each) for each in of - {None, by} if each is not None)
 
     def classes(self) -> dict[str, list[str]]:
         """Files that define a class of each name."""

@@ -107,6 +107,13 @@ def test_structure_counts_imports_that_run_up_also_in_functions_and_no_text(tmp_
     assert [*found.parts()] == [("results/shown.py", "report/page.py")]
 
 
+def test_structure_finds_parts_by_their_places_in_the_packages_of_kinds(tmp_path):
+    found = package(
+        tmp_path, answers__registry="PAGE = 'page:page'\n", answers__labels__page="", report__page=""
+    )
+    assert [*found.parts()] == [("answers/registry.py", "answers/labels/page.py")]
+
+
 def test_structure_counts_names_of_two_classes_but_for_one_idea_in_both_frameworks(tmp_path):
     one = "class Graph: ...\n"
     assert not doubled(package(tmp_path, models__keras__graph=one, models__torch__graph=one))
