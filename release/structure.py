@@ -1,8 +1,11 @@
-"""How the package hangs together: circles of imports, names, who knows which kind of answer, sizes.
+"""How the package hangs together: circles of imports, names, who knows which kind of answer, code lines.
 
-    python -m release.structure                 of the package here
+    python -m release.structure                 of the package here, and what changed since `origin/main`
+    python -m release.structure --since v0.1    what changed since another commit
     python -m release.structure ../before ...   of other copies beside it, one column each
-    python -m release.structure record          writes its size into release/size.json where it has shrunk
+
+A code line says something to the machine: docstrings, comments and blank lines are free, and the lines of
+templates, scripts and styles count.
 
 A circle is a group of files, or folders, that import each other, directly or through others. A room is a
 folder, a loose file, or all folders of kinds of answers. `ROOMS` has them in their order; an import of
@@ -12,11 +15,15 @@ a later one runs up.
 from __future__ import annotations
 
 import ast
-import json
+import io
 import re
+import subprocess
 import sys
+import tarfile
+import tempfile
+import tokenize
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,8 +54,19 @@ ROOMS = (
     "__main__.py",
 )
 
-SIZE = Path(__file__).parent / "size.json"
-"""How many lines the package may have: see decision 36."""
+CEILING = 49_710
+"""Code lines that the package may have: see decision 40."""
+
+SINCE = "origin/main"
+"""The commit that changes are counted from, where the command names no other."""
+
+TEMPLATES = (".j2", ".js", ".css")
+
+_SILENT = {
+    *(tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE),
+    *(tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER),
+}
+"""Kinds of tokens that say nothing to the machine."""
 
 
 @dataclass(frozen=True)
@@ -66,32 +84,23 @@ class Package:
     """The parsed files of a copy of the package, by their paths in it."""
 
     trees: dict[str, ast.Module]
-    texts: dict[str, str]
+    code_lines: dict[str, int]
 
     @classmethod
     def read(cls, root: Path) -> Package:
         """Of the folder that holds the package."""
+        folder = root / PACKAGE
         texts = {
-            path.relative_to(root / PACKAGE).as_posix(): path.read_text(encoding="utf-8")
-            for path in sorted((root / PACKAGE).rglob("*.py"))
+            path.relative_to(folder).as_posix(): path.read_text(encoding="utf-8")
+            for path in sorted(folder.rglob("*"))
+            if path.suffix in (".py", *TEMPLATES)
         }
-        return cls(
-            {name: ast.parse(text) for name, text in texts.items()},
-            texts,
-        )
-
-    @property
-    def lines(self) -> dict[str, int]:
-        """Lines of each file."""
-        return {name: text.count("\n") for name, text in self.texts.items()}
-
-    @property
-    def statements(self) -> dict[str, int]:
-        """Statements of each file, without docstrings."""
-        return {
-            name: sum(isinstance(node, ast.stmt) and not _is_text(node) for node in ast.walk(tree))
-            for name, tree in self.trees.items()
+        trees = {name: ast.parse(text) for name, text in texts.items() if name.endswith(".py")}
+        counts = {
+            name: count_code_lines(text, trees[name]) if name in trees else _count_written(text)
+            for name, text in texts.items()
         }
+        return cls(trees, counts)
 
     def imports(self) -> Iterator[Import]:
         """All imports of the package's own files, but those for type checkers alone."""
@@ -133,6 +142,28 @@ class Package:
         inside = "/".join(parts[1:])
         candidates = (f"{inside}/{name}.py", f"{inside}.py", f"{inside}/__init__.py")
         return next((each for each in (each.lstrip("/") for each in candidates) if each in self.trees), None)
+
+
+def count_code_lines(text: str, tree: ast.Module) -> int:
+    """Lines of Python that hold a token other than comments and docstrings."""
+    docstrings: set[int] = set()
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Expr)
+            and isinstance(node.value, ast.Constant)
+            and isinstance(node.value.value, str)
+        ):
+            docstrings.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    lines: set[int] = set()
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type not in _SILENT:
+            lines.update(range(token.start[0], token.end[0] + 1))
+    return len(lines - docstrings)
+
+
+def _count_written(text: str) -> int:
+    """Lines of a template, script or style that are not blank."""
+    return sum(bool(line.strip()) for line in text.splitlines())
 
 
 def _is_text(node: ast.stmt) -> bool:
@@ -290,47 +321,55 @@ ROWS: dict[str, Callable[[Package], object]] = {
     "pairs of rooms with an import that runs up": lambda package: len(upward(package)),
     "names of two or more classes": lambda package: len(doubled(package)),
     "files": lambda package: len(package.trees),
-    "lines, statements": lambda package: _sizes(package.lines.values(), package.statements.values()),
+    "code lines": lambda package: f"{sum(package.code_lines.values()):,}",
 }
 
 
-def _sizes(lines: Iterable[int], statements: Iterable[int]) -> str:
-    return f"{sum(lines):,}, {sum(statements):,}"
+def by_room(package: Package) -> Counter[str]:
+    """Code lines of each folder, two levels deep; loose files are one."""
+    sizes: Counter[str] = Counter()
+    for file, count in package.code_lines.items():
+        sizes["/".join(file.split("/")[:-1][:2]) or "loose files"] += count
+    return sizes
 
 
-def by_folder(package: Package) -> dict[str, str]:
-    """Lines and statements by folder; loose files are one."""
-    files = defaultdict(list)
-    for file in package.trees:
-        files[f"{file.split('/')[0]}/" if "/" in file else "loose files"].append(file)
-    lines, statements = package.lines, package.statements
-    return {
-        folder: _sizes((lines[file] for file in of), (statements[file] for file in of))
-        for folder, of in files.items()
-    }
+def package_at(commit: str) -> Package | None:
+    """The package as it was at a commit of this repository; None if there is no such commit."""
+    root = Path(__file__).parent.parent
+    archive = subprocess.run(["git", "archive", commit, PACKAGE], cwd=root, capture_output=True, check=False)
+    if archive.returncode:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as opened:
+            opened.extractall(folder, filter="data")
+        return Package.read(Path(folder))
 
 
-def recorded() -> int:
-    """How many lines the package may have."""
-    return int(json.loads(SIZE.read_text(encoding="utf-8"))["lines"])
-
-
-def main(*copies: str) -> None:
-    """Print the table, and what of the package here it counts; or record its size."""
+def main(*arguments: str) -> None:
+    """Print the table, what of the package here it counts, and what changed since a commit."""
+    copies = list(arguments)
+    since = SINCE
+    if "--since" in copies:
+        place = copies.index("--since")
+        since = copies[place + 1]
+        del copies[place : place + 2]
     here = Package.read(Path(__file__).parent.parent)
-    if copies == ("record",):
-        SIZE.write_text(
-            json.dumps({"lines": min(recorded(), sum(here.lines.values()))}) + "\n", encoding="utf-8"
-        )
-        return
     packages = [*(Package.read(Path(copy)) for copy in copies), here]
-    sizes = [by_folder(package) for package in packages]
+    before = package_at(since)
     print(f"| | {' | '.join(copies)}{' | ' if copies else ''}here |\n|---|{'---|' * len(packages)}")
     for name, count in ROWS.items():
         print(f"| {name} | {' | '.join(str(count(package)) for package in packages)} |")
-    for folder in sorted({name for size in sizes for name in size}):
-        print(f"| lines, statements of {folder} | {' | '.join(size.get(folder, '0, 0') for size in sizes)} |")
-    print(f"\nRecorded size: {recorded():,} lines.\n\nImports that run up:")
+    rooms = [by_room(package) for package in packages]
+    sizes = by_room(here)
+    changes = sizes.copy()
+    changes.subtract(by_room(before or here))
+    print(f"\nCode lines by room{'' if before is None else f', and the change since {since}'}:")
+    for room in sorted(set().union(*rooms, changes), key=lambda name: -sizes[name]):
+        counts = " ".join(f"{room_sizes[room]:6,}" for room_sizes in rooms)
+        print(f"  {counts}{'' if before is None else f' {changes[room]:+6,}'} {room}")
+    total = sum(sizes.values())
+    changed = "" if before is None else f", {total - sum(before.code_lines.values()):+,} since {since}"
+    print(f"  {total:,} of at most {CEILING:,}{changed}\n\nImports that run up:")
     for (by, of), count in upward(here).most_common():
         print(f"  {by} imports {of}: {count}")
     print("\nNames of two or more classes:")

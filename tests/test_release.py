@@ -8,13 +8,14 @@ import pytest
 
 from release.oldest import floors
 from release.structure import (
+    CEILING,
     ROOMS,
     Package,
+    by_room,
     circles,
     doubled,
     know_a_kind,
     longest,
-    recorded,
     room_of,
     upward,
 )
@@ -90,11 +91,18 @@ def howsure():
     return Package.read(ROOT)
 
 
-def test_the_package_is_no_larger_than_what_is_recorded(howsure):
-    size = sum(howsure.lines.values())
-    assert size <= recorded(), (
-        "take away as much as you add; see docs/decisions/0036-the-package-does-not-grow.md"
-    )
+def test_the_package_has_no_more_code_lines_than_its_ceiling(howsure):
+    assert sum(howsure.code_lines.values()) <= CEILING, "see docs/decisions/0040-a-ceiling-of-code-lines.md"
+
+
+def test_code_lines_are_without_docstrings_comments_and_blank_lines(tmp_path):
+    code = '"""Say\nwhat."""\n\n# Why.\na = (\n    1,  # one\n)\n'
+    code += 'def f():\n    """Do it."""\n    return "a"\n'
+    package(tmp_path, judge__here=code)
+    (tmp_path / "howsure" / "page.css").write_text("a {\n\n}\n", encoding="utf-8")
+    found = Package.read(tmp_path)
+    assert found.code_lines == {"judge/here.py": 5, "page.css": 2}
+    assert by_room(found) == {"judge": 5, "loose files": 2}
 
 
 def test_structure_counts_imports_that_run_up_also_in_functions_and_no_text(tmp_path):
