@@ -49,8 +49,8 @@ ROOMS = (
     *("on_first_use.py", "digits.py", "words.py", "terminal.py", "statistics.py", "errors.py"),
     *("arguments.py", "atomic.py", "optional.py", "tuning.py", "displayed.py", "sites.py", "onnx", "data"),
     *("models", "sampling", "results", "progress.py", "request.py", "answers", "judge", "methods"),
-    *("prepare.py", "shifts.py", "divide.py", "training", "audit.py", "passes.py", "assess.py", "scale"),
-    *("compare", "report", "bare", "answers/*", "export", "__init__.py", "conformance", "demo", "cli"),
+    *("training.py", "prepare.py", "shifts.py", "divide.py", "audit.py", "passes.py", "assess.py", "scale"),
+    *("compare", "report", "bare", "answers/*", "export", "__init__.py", "demo", "cli"),
     "__main__.py",
 )
 

@@ -13,7 +13,7 @@ import numpy as np
 
 import howsure
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dense, Dropout
+from tests.support.arrays import ArrayModel, Dense, Dropout
 
 SIDE, DOT = 28, 4
 """Pixels of an image, and of a dot, along each side."""

@@ -23,8 +23,8 @@ from hypothesis import strategies as some
 import howsure
 from howsure import shifts
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dense, Dropout
 from tests.kinds import KINDS, of_kind
+from tests.support.arrays import ArrayModel, Dense, Dropout
 
 ROWS, CLASSES, LABELS = 60, 3, 2
 

@@ -5,7 +5,7 @@ from PIL import Image
 
 import howsure
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dense, Dropout
+from tests.support.arrays import ArrayModel, Dense, Dropout
 
 SIDE, CLASSES, UNITS = 16, 3, 6
 NAMES = ("road", "tree", "sky")

@@ -3,7 +3,7 @@
 import numpy as np
 
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dense, Dropout
+from tests.support.arrays import ArrayModel, Dense, Dropout
 
 CLASSES, UNITS = 3, 6
 VOXELS, BANDS = "tests.pixels_of_more:of_voxels", "tests.pixels_of_more:of_bands"

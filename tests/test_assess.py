@@ -14,10 +14,10 @@ import pytest
 import howsure
 from howsure.cli.options import AssessWishes
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.request import Request
-from tests.conformance.cases import ROWS, array_cases, arrays, dense, two_layers
 from tests.sampling.networks import same as close
+from tests.support.arrays import ArrayModel, Dense, Dropout
+from tests.support.cases import ROWS, array_cases, arrays, dense, two_layers
 
 METHOD = howsure.MCDropout(passes=12)
 STEPS = two_layers(Dropout(0.4))

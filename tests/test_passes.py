@@ -8,10 +8,10 @@ import pytest
 import howsure
 from howsure import InputError, ModelError
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.passes import free_memory
-from tests.conformance import cases
-from tests.conformance.cases import rows_of
+from tests.support import cases
+from tests.support.arrays import ArrayModel, Dense, Dropout
+from tests.support.cases import rows_of
 
 
 def network(end, seed=0):

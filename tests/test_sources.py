@@ -8,8 +8,8 @@ import pytest
 
 import howsure
 from howsure import InputError
-from howsure.models.arrays import Dropout
-from tests.conformance.cases import arrays, two_inputs, two_layers
+from tests.support.arrays import Dropout
+from tests.support.cases import arrays, two_inputs, two_layers
 
 pd = pytest.importorskip("pandas", reason="pandas is not installed")
 

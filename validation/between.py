@@ -34,18 +34,13 @@ GRAIN = 1e-4
 def look() -> Figures:
     """How wide intervals are by verdict, and how often they hold what others say."""
     from howsure.demo import mnist
-    from howsure.training.members import train_members
     from validation.digits import known_digits
-    from validation.known_digits import BAYES_ERROR, EPOCHS, build
+    from validation.known_digits import BAYES_ERROR, EPOCHS, trained
 
     data = mnist.load()
     digits = known_digits(data.x_train, data.y_train, bayes_error=BAYES_ERROR, train=DIGITS, test=TEST)
 
-    def fit(model: Any, seed: int) -> None:
-        model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
-        model.fit(digits.x_train[..., None], digits.y_train, epochs=EPOCHS[DIGITS], batch_size=64, verbose=0)
-
-    first, *others = train_members(build, fit, 1 + OTHERS)
+    first, *others = trained(digits.x_train[..., None], digits.y_train, EPOCHS[DIGITS], 1 + OTHERS)
     x = digits.x_test[..., None]
     certainty = howsure.assess(first, x)
     every, label = np.arange(len(x)), certainty.label

@@ -22,7 +22,6 @@ from benchmarks.docs import Page, table
 from howsure.compare.run import default_methods
 from howsure.demo import mnist
 from howsure.judge.scores import Score
-from howsure.training.members import train_members
 from validation.digits import KnownDigits, coin_flip_scores, known_digits
 
 SIZES = (1_000, 4_000, 16_000)
@@ -41,15 +40,23 @@ def build(seed: int) -> keras.Model:
     return keras.Sequential([keras.Input((28, 28, 1)), *convolutions, *steps, layers.Dense(10, "softmax")])
 
 
+def trained(x: Any, y: Any, epochs: int, count: int) -> list[keras.Model]:
+    """Networks trained from the seeds 0 to `count` − 1."""
+    members = []
+    for seed in range(count):
+        keras.utils.set_random_seed(seed)
+        model = build(seed)
+        model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
+        model.fit(x, y, epochs=epochs, batch_size=64, verbose=0)
+        members.append(model)
+    return members
+
+
 def compare(digits: KnownDigits, size: int) -> tuple[howsure.Comparison, float]:
     """Methods compared on all test digits, after training on `size` digits; and the best possible NLL."""
     x, y = digits.x_train[:size, ..., None], digits.y_train[:size]
 
-    def fit(model: Any, seed: int) -> None:
-        model.compile(optimizer="adam", loss="sparse_categorical_crossentropy")
-        model.fit(x, y, epochs=EPOCHS[size], batch_size=64, verbose=0)
-
-    first, *others = train_members(build, fit, MEMBERS)
+    first, *others = trained(x, y, EPOCHS[size], MEMBERS)
     methods = default_methods(first, digits.x_test[..., None], others)
     methods["last-layer Laplace"] = howsure.LastLayerLaplace.fit(first, x, y)
     found = howsure.compare(first, digits.x_test[..., None], digits.y_test, methods=methods, shifts={})

@@ -34,7 +34,6 @@ from howsure.compare.run import default_methods
 from howsure.demo import question
 from howsure.models.keras.fast.bfloat16 import bfloat16_is_faster
 from howsure.report import write_comparison
-from howsure.training import Snapshots, Swag, train_members
 
 # --- networks, kept in the cache folder ---------------------------------------------------------------
 # Adam with a learning rate that falls to 0 along half a cosine, on digits moved by up to two pixels each way,
@@ -51,7 +50,7 @@ CYCLES, CYCLE_EPOCHS = 2, 2
 SWAG_EPOCHS, SWAG_SHARE, SWAG_RATE = 8, 1 / 4, 5e-4
 """Of SWAG: weights collected, share of the digits seen from one to the next, and learning rate."""
 
-SWAG_MEMBERS = 4
+SWAG_MEMBERS, SWAG_RANK = 4, 20
 
 
 class Moved(keras.utils.PyDataset):  # type: ignore[misc]  # Keras is not typed
@@ -105,14 +104,29 @@ def _heavy_layers_in_bfloat16(model: keras.Model) -> Iterator[None]:
 def ensemble(data: networks.Data, count: int, epochs: int) -> list[keras.Model]:
     """Networks from the seeds 0 to `count` − 1."""
 
-    def train(model: keras.Model, seed: int) -> None:
-        batches = Moved(data, seed)
+    def trained(seed: int) -> list[keras.Model]:
+        model, batches = question.build(seed), Moved(data, seed)
         fit(model, batches, epochs, schedules.CosineDecay(RATE, epochs * len(batches)))
+        return [model]
 
-    def of_seed(seed: int) -> list[keras.Model]:
-        return _kept([f"member-{seed}-{epochs}"], lambda: train_members(question.build, train, 1, seed=seed))
+    members: list[keras.Model] = []
+    for seed in range(count):
+        members += _kept([f"member-{seed}-{epochs}"], lambda seed=seed: trained(seed))
+    return members
 
-    return [model for seed in range(count) for model in of_seed(seed)]
+
+class Weights(keras.callbacks.Callback):  # type: ignore[misc]  # Keras is not typed
+    """Keeps the weights of a model at the ends of some epochs, in `kept`."""
+
+    def __init__(self, start: int = 0, every: int = 1) -> None:
+        super().__init__()
+        self.start, self.every = start, every
+        self.kept: list[list[NDArray[np.float32]]] = []
+
+    def on_epoch_end(self, epoch: int, logs: object = None) -> None:
+        """Called by Keras."""
+        if epoch >= self.start and (epoch - self.start) % self.every == 0:
+            self.kept.append(self.model.get_weights())
 
 
 def snapshots(data: networks.Data, first: keras.Model, name: str) -> list[keras.Model]:
@@ -120,29 +134,50 @@ def snapshots(data: networks.Data, first: keras.Model, name: str) -> list[keras.
 
     def make() -> list[keras.Model]:
         model, batches = _copy(first), Moved(data, seed=100)
-        ends = Snapshots(start=CYCLE_EPOCHS - 1, every=CYCLE_EPOCHS)
+        ends = Weights(start=CYCLE_EPOCHS - 1, every=CYCLE_EPOCHS)
         cycle = schedules.CosineDecayRestarts(RATE, CYCLE_EPOCHS * len(batches), t_mul=1.0)
         fit(model, batches, CYCLES * CYCLE_EPOCHS, cycle, [ends])
-        return ends.members(model)
+        return [_copy(first, weights) for weights in ends.kept]
 
     return _kept([f"{name}-snapshot-{number}" for number in range(CYCLES)], make)
 
 
 def swag(data: networks.Data, first: keras.Model, name: str) -> list[keras.Model]:
-    """Draws from the weights that further training at a constant rate passes, begun from such a network."""
+    """Draws from the weights that further training at a constant rate passes, begun from such a network.
+
+    With m the mean of the collected weights, v their variances and D their last R deviations from the mean
+    so far, a draw is m + √(v/2) z₁ + D z₂ / √(2 (R − 1)), z₁ and z₂ standard normal (Maddox and others 2019).
+    """
 
     def make() -> list[keras.Model]:
-        model, passed = _copy(first), Swag(start=0)
+        model, passed = _copy(first), Weights()
         fit(model, Moved(data, seed=200, share=SWAG_SHARE), SWAG_EPOCHS, SWAG_RATE, [passed])
-        return passed.members(model, SWAG_MEMBERS)
+        collected = np.stack([np.concatenate([part.ravel() for part in weights]) for weights in passed.kept])
+        counts = np.arange(1, len(collected) + 1)[:, np.newaxis]
+        deviations = (collected - np.cumsum(collected, axis=0) / counts)[-SWAG_RANK:]
+        random, members = np.random.default_rng(0), []
+        for _ in range(SWAG_MEMBERS):
+            drawn = collected.mean(axis=0) + np.sqrt(collected.var(axis=0) / 2) * random.normal(
+                size=collected.shape[1]
+            )
+            drawn += random.normal(size=len(deviations)) @ deviations / np.sqrt(2 * (len(deviations) - 1))
+            members.append(_copy(first, _split(drawn, first.get_weights())))
+        return members
 
     return _kept([f"{name}-swag-{number}" for number in range(SWAG_MEMBERS)], make)
 
 
-def _copy(model: keras.Model) -> keras.Model:
+def _copy(model: keras.Model, weights: Sequence[NDArray[np.floating]] | None = None) -> keras.Model:
+    """The question's network with the weights of a model, or with these."""
     copy = question.build()
-    copy.set_weights(model.get_weights())
+    copy.set_weights(model.get_weights() if weights is None else weights)
     return copy
+
+
+def _split(values: NDArray[np.floating], like: Sequence[NDArray[np.floating]]) -> list[NDArray[np.floating]]:
+    """(P,) values as weights of these shapes."""
+    ends = np.cumsum([part.size for part in like])[:-1]
+    return [part.reshape(one.shape) for part, one in zip(np.split(values, ends), like, strict=True)]
 
 
 def _kept(names: Sequence[str], make: Callable[[], list[keras.Model]]) -> list[keras.Model]:

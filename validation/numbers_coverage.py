@@ -22,7 +22,7 @@ from torch import nn
 import howsure
 from benchmarks.docs import Page, percent, shares, table
 from howsure.answers.numbers.rescale import moved
-from howsure.models.arrays import ArrayModel, Dense, Dropout
+from tests.support.arrays import ArrayModel, Dense, Dropout
 from validation.small_network import chain
 
 PAGE = Page("numbers-coverage")

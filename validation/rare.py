@@ -23,11 +23,11 @@ from scipy.special import softmax
 
 import howsure
 from benchmarks.docs import Page, percent, table
-from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.sampling.masks import draw
 from howsure.sampling.outcome import Floats, Integers
 from howsure.sites import DROPOUT, Site
 from howsure.statistics import ERROR_FLOOR, proportion_interval
+from tests.support.arrays import ArrayModel, Dense, Dropout
 from validation.small_network import chain, thinned
 
 MAPS, PAGE = Page("rare"), Page("positions")

@@ -27,10 +27,10 @@ import howsure
 from benchmarks.docs import Page, table
 from howsure.answers.classes.words import doubt_in_words, reliability_in_words
 from howsure.answers.verdict import DISAGREEMENT, WITHIN_PASSES, judge
-from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.report.figures import differs_from_claim, proportion, reliability
 from howsure.results.thresholds import Thresholds
 from howsure.statistics import entropy_of
+from tests.support.arrays import ArrayModel, Dense, Dropout
 from validation.small_network import chain, thinned
 
 PAGE = Page("sentences")

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.models.arrays import ArrayModel, Dense, Dropout
+from tests.support.arrays import ArrayModel, Dense, Dropout
 from validation.small_network import chain
 
 Floats = NDArray[np.floating]

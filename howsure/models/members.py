@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from loky import cpu_count
 from numpy.typing import NDArray
 
 Array = NDArray[Any]
@@ -71,6 +70,8 @@ def members_of(model: Any, answer: Answer) -> EstimatorMembers | None:
             return None
         return EstimatorMembers(len(members), False, lambda x: _stacked(members, x, answer))
     jobs = int(getattr(model, "n_jobs", None) or 1)
+    from joblib import cpu_count  # scikit-learn, which made the forest, brings it
+
     workers = jobs if jobs > 0 else max(1, cpu_count() + 1 + jobs)  # -1 means all processors
     if all(hasattr(member, "tree_") for member in members) and not hasattr(model, "estimator_weights_"):
         return EstimatorMembers(len(members), True, lambda x: _of_trees(members, x, workers, answer))

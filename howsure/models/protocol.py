@@ -9,7 +9,7 @@
     ├── MemberModel      the members whose mean is the prediction
     └── PosteriorModel   standard deviation of a known posterior
 
-Adapters take and return numpy arrays; tensors stay inside. `howsure/models/arrays.py` is a worked example.
+Adapters take and return numpy arrays; tensors stay inside. `tests/support/arrays.py` is a worked example.
 """
 
 from __future__ import annotations

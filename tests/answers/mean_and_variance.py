@@ -4,8 +4,8 @@ import numpy as np
 
 import howsure
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dense, Dropout
 from tests.sampling.enumerated import agrees, assess_with_seeds, relu, thinned_networks
+from tests.support.arrays import ArrayModel, Dense, Dropout
 
 UNITS = [(4, 0.25), (5, 0.4)]
 """How many units each dropout has, and its rate."""

@@ -19,13 +19,13 @@ from howsure.answers import registry
 from howsure.answers.registry import Answer
 from howsure.data.rows import InputSpec
 from howsure.judge.scores import Score
-from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.models.protocol import ModelInfo
 from howsure.request import Request
 from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, Column
 from howsure.results.result import Result
 from howsure.sampling.outcome import Estimates, Floats, Outcome, Told
 from howsure.statistics import skewed_interval
+from tests.support.arrays import ArrayModel, Dense, Dropout
 
 
 @dataclass(frozen=True, eq=False)

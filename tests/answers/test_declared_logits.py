@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.models.arrays import ArrayModel, Dropout
 from tests.commands import run
-from tests.conformance import cases
 from tests.conformance.test_methods import ONE_INPUT
+from tests.support import cases
+from tests.support.arrays import ArrayModel, Dropout
 
 X = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
 ALREADY = r"declared logits and are probabilities already\. Expected: outputs='{}'"

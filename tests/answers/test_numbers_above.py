@@ -12,8 +12,8 @@ from sklearn.ensemble import RandomForestRegressor
 
 import howsure
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dense, Dropout
 from tests.sampling.test_numbers import enumerated, network, rows
+from tests.support.arrays import ArrayModel, Dense, Dropout
 
 SAMPLES = np.random.default_rng(0).normal([[[0.0, 5.0]]], [[[1.0, 2.0]]], (40, 30, 2))
 LIMITS = (-1.3, 0.0, 0.7, 2.2)

@@ -17,8 +17,8 @@ from howsure.answers.numbers.compare import COMPARING
 from howsure.answers.numbers.scores import crps, nll
 from howsure.compare.findings import chosen, findings, lead
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.report.comparison import draw_gains, render_comparison
+from tests.support.arrays import ArrayModel, Dense, Dropout
 from validation.compare_numbers import WORLDS, World, is_too_often, normal, share_of, taken
 
 RANDOM = np.random.default_rng(0)

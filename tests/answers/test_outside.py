@@ -12,8 +12,8 @@ import pytest
 import howsure
 from howsure.answers import registry
 from howsure.bare.files import read_result
-from howsure.conformance import check_outcome
 from tests.answers.measures import MEASURES, Measures, Regression, known, linear, rows
+from tests.support.conformance import check_outcome
 
 ROOT = Path(__file__).parent.parent.parent
 

@@ -13,12 +13,12 @@ from howsure.answers.positions.outcome import Positions
 from howsure.answers.positions.regions import regions_of
 from howsure.answers.positions.tally import PassCounts, PassesTally
 from howsure.answers.positions.tiles import Tiling
-from howsure.conformance import check_result
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Estimates
 from tests.made import maps_beside
+from tests.support.arrays import ArrayModel, Dense, Dropout
+from tests.support.conformance import check_result
 
 NAMES = ["sky", "road", "car"]
 H, W, K, N = 6, 8, 3, 7

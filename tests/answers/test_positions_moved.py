@@ -5,7 +5,7 @@ import pytest
 
 import howsure
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dense
+from tests.support.arrays import ArrayModel, Dense
 
 N, SIDE, K = 12, 8, 3
 RANDOM = np.random.default_rng(2)

@@ -6,7 +6,6 @@ import pytest
 import howsure
 from howsure.answers.printed import summary_of
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dropout
 from howsure.report.page import render
 from tests.answers.prices import TOLD, check_that_prices_hold, check_that_prices_of_numbers_hold
 from tests.commands import run
@@ -14,6 +13,7 @@ from tests.golden.cases import network as network_of
 from tests.golden.cases import rows
 from tests.kinds import KINDS, of_kind
 from tests.sampling.networks import dense
+from tests.support.arrays import ArrayModel, Dropout
 
 
 def regression():

@@ -7,10 +7,10 @@ from scipy import stats
 import howsure
 from howsure import Certainty, MultilabelCertainty
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dropout
 from howsure.sampling.masks import draw
 from howsure.statistics import ERROR_FLOOR
-from tests.conformance.cases import rows_of, two_layers
+from tests.support.arrays import ArrayModel, Dropout
+from tests.support.cases import rows_of, two_layers
 
 RANDOM = np.random.default_rng(0)
 PASSES = RANDOM.dirichlet([3, 2, 1], size=(40, 60))

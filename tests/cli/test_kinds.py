@@ -9,9 +9,9 @@ import howsure
 import howsure.scale.recipe
 from howsure.answers import registry
 from howsure.cli.options import grouped
-from howsure.models.arrays import ArrayModel, Dense, Dropout
 from tests.answers.measures import MEASURES, Measures, Regression, known, linear, rows
 from tests.commands import run
+from tests.support.arrays import ArrayModel, Dense, Dropout
 
 MODEL, OUTCOME = "tests.answers.measures:linear", "tests.answers.measures:Regression"
 TRUTH = np.random.default_rng(2).normal(size=9)

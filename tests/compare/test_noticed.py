@@ -9,10 +9,10 @@ import pytest
 import howsure
 from howsure import Certainty, Comparison, HowsureWarning, RegressionCertainty
 from howsure.judge.learnt import times_each
-from howsure.models.arrays import ArrayModel, Dense, Dropout
 from tests.answers.maps import certainty_of
-from tests.conformance import cases
 from tests.conformance.test_methods import ONE_INPUT
+from tests.support import cases
+from tests.support.arrays import ArrayModel, Dense, Dropout
 
 N = 400
 RANDOM = np.random.default_rng(0)

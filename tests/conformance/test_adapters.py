@@ -2,8 +2,8 @@
 
 import pytest
 
-from howsure.conformance import check_adapter
-from tests.conformance.cases import CASES
+from tests.support.cases import CASES
+from tests.support.conformance import check_adapter
 
 
 @pytest.mark.parametrize("name", CASES, ids="arrays, {}".format)

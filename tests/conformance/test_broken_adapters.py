@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from howsure.conformance import check_adapter
 from howsure.data.rows import InputSpec
 from howsure.errors import InputError
-from howsure.models import arrays
-from howsure.models.arrays import ArrayModel, ArrayTrunk, Dropout
 from howsure.sites import GAUSSIAN_DROPOUT
-from tests.conformance.cases import gaussian, rows_of, skip, two_layers
+from tests.support import arrays
+from tests.support.arrays import ArrayModel, ArrayTrunk, Dropout
+from tests.support.cases import gaussian, rows_of, skip, two_layers
+from tests.support.conformance import check_adapter
 
 INPUTS = [InputSpec("x", (4,), "float32")]
 

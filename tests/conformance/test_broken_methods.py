@@ -8,11 +8,11 @@ import pytest
 
 import howsure
 from howsure import InputError
-from howsure.conformance import check_method
 from howsure.data.rows import InputSpec
 from howsure.methods.protocol import Passes
-from howsure.models.arrays import ArrayModel, Dropout
-from tests.conformance.cases import rows_of, two_layers
+from tests.support.arrays import ArrayModel, Dropout
+from tests.support.cases import rows_of, two_layers
+from tests.support.conformance import check_method
 
 
 class Plain(howsure.Softmax):

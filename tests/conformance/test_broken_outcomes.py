@@ -5,8 +5,8 @@ import pytest
 
 import howsure
 from howsure.answers.classes.outcome import Classes
-from howsure.conformance import check_outcome
 from tests.kinds.kind import LIMITS, OUTCOME_NAMES, raw
+from tests.support.conformance import check_outcome
 
 RAW = raw(5, "softmax")
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.conformance import check_method
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dense, Dropout
-from tests.conformance.cases import rows_of, skip, two_layers
+from tests.support.arrays import ArrayModel, Dense, Dropout
+from tests.support.cases import rows_of, skip, two_layers
+from tests.support.conformance import check_method
 
 ONE_INPUT = [InputSpec("x", (4,), "float32")]
 ROWS = 30

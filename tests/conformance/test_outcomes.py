@@ -3,8 +3,8 @@
 import pytest
 
 from howsure.answers.registry import named
-from howsure.conformance import check_outcome
 from tests.kinds import KINDS, of_kind
+from tests.support.conformance import check_outcome
 
 OUTCOMES = {(kind, name): each for kind in KINDS for name, each in of_kind(kind).outcomes().items()}
 

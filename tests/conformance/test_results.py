@@ -7,11 +7,11 @@ import pytest
 
 import howsure
 from howsure.answers import registry
-from howsure.conformance import check_method, check_outcome, check_result
-from howsure.models.arrays import ArrayModel, Dropout
 from tests.answers.measures import MEASURES, Measures, Regression, known, linear, rows
-from tests.conformance.cases import rows_of, two_layers
 from tests.conformance.test_methods import ONE_INPUT
+from tests.support.arrays import ArrayModel, Dropout
+from tests.support.cases import rows_of, two_layers
+from tests.support.conformance import check_method, check_outcome, check_result
 
 
 @pytest.mark.parametrize(("end", "trained_for"), [("softmax", "classes"), ("sigmoid", "several labels")])

@@ -13,9 +13,9 @@ import numpy as np
 
 import howsure
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dense
 from tests.kinds import KINDS, of_kind
 from tests.kinds.kind import dropped
+from tests.support.arrays import ArrayModel, Dense
 
 N, UNITS = 48, 6
 DROPOUT = howsure.MCDropout(passes=20)

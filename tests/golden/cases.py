@@ -9,9 +9,9 @@ from functools import partial
 import numpy as np
 
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dense
 from tests.kinds import KINDS, of_kind
 from tests.kinds.kind import dropped, whole
+from tests.support.arrays import ArrayModel, Dense
 
 FEATURES, UNITS = 4, 6
 

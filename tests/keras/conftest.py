@@ -22,9 +22,8 @@ ON_TORCH = [
     "hostile_files",
     "keep_off",
     "keras_files",
-    "members",
     "methods",
-    "old_files",
+    "other_files",
     "others_mistakes",
 ]
 ON_TENSORFLOW = ["positions_export"]

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.conformance import check_adapter, check_method
 from howsure.models.keras import adapt
 from tests.keras.networks import HERE, build, rows_for
+from tests.support.conformance import check_adapter, check_method
 
 EVERYTHING = ("Model", "PassModel", "FeatureModel")
 NETWORKS = {

@@ -10,7 +10,7 @@ import numpy as np
 
 import howsure
 from howsure.answers.registry import named
-from howsure.models.arrays import Dropout
+from tests.support.arrays import Dropout
 
 SIDE = 4
 """Rows with positions have so many of them along each axis."""

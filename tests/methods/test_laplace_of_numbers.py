@@ -15,11 +15,11 @@ import howsure
 from howsure.data.rows import InputSpec
 from howsure.methods.laplace import LastLayerLaplace
 from howsure.methods.laplace_of_numbers import fit_laplace_of_numbers
-from howsure.models.arrays import ArrayModel
 from howsure.models.features import Features
 from howsure.sampling.between import LEVELS
-from tests.conformance.cases import dense, two_layers
 from tests.methods.test_numbers import regression
+from tests.support.arrays import ArrayModel
+from tests.support.cases import dense, two_layers
 
 WIDTH = 6
 

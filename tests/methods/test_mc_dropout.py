@@ -7,7 +7,7 @@ import pytest
 
 import howsure
 from howsure.sampling.plan import Plan
-from tests.conformance.cases import array_cases
+from tests.support.cases import array_cases
 
 
 def test_a_plan_in_a_precision_that_is_not_to_be_had_is_refused():

@@ -6,9 +6,9 @@ from scipy import stats
 
 import howsure
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dropout
-from tests.conformance.cases import rows_of, two_layers
 from tests.conformance.test_methods import in_units
+from tests.support.arrays import ArrayModel, Dropout
+from tests.support.cases import rows_of, two_layers
 
 INPUT = [InputSpec("x", (4,), "float32")]
 (X,) = rows_of((4,), rows=40)

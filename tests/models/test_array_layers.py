@@ -5,8 +5,8 @@ import pytest
 
 from howsure.data.rows import InputSpec
 from howsure.errors import ModelError
-from howsure.models.arrays import Add, ArrayModel, Dense, Dropout, Network
 from howsure.sites import ALPHA_DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
+from tests.support.arrays import Add, ArrayModel, Dense, Dropout, Network
 
 TWO_BY_THREE = Dense(np.ones((2, 3)))
 

@@ -8,9 +8,9 @@ import pytest
 
 from howsure.data.rows import InputSpec
 from howsure.errors import InputError, ModelError
-from howsure.models.arrays import Add, ArrayModel, Dense, Dropout, Network
 from howsure.sampling.masks import draw
 from howsure.sites import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
+from tests.support.arrays import Add, ArrayModel, Dense, Dropout, Network
 
 ROWS = 5
 LAST_BIT = 2.0**-23

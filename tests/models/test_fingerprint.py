@@ -8,10 +8,10 @@ import pytest
 
 import howsure
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.models.fingerprint import LARGE, digest, fingerprint_of
 from tests import fitted
-from tests.conformance.cases import rows_of
+from tests.support.arrays import ArrayModel, Dense, Dropout
+from tests.support.cases import rows_of
 
 
 def network(step=0.0, name="numpy"):

@@ -29,9 +29,9 @@ from sklearn import (
 import howsure
 from howsure.answers.printed import summary_of
 from howsure.compare.findings import findings, lead
-from howsure.conformance import check_adapter, check_method
 from howsure.models.adapt import adapt
 from howsure.report import render
+from tests.support.conformance import check_adapter, check_method
 
 X, Y = datasets.load_iris(return_X_y=True)
 NAMES = np.array(["setosa", "versicolor", "virginica"])

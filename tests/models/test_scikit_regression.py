@@ -25,8 +25,8 @@ from sklearn import (
 from sklearn.gaussian_process.kernels import RBF, WhiteKernel
 
 import howsure
-from howsure.conformance import check_adapter, check_method
 from howsure.models.adapt import adapt
+from tests.support.conformance import check_adapter, check_method
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(60, 3))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, ArrayTrunk, Dense, Dropout
+from tests.support.arrays import ArrayModel, ArrayTrunk, Dense, Dropout
 
 
 @dataclass(frozen=True)

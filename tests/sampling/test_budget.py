@@ -10,12 +10,12 @@ import pytest
 import howsure
 from howsure.answers.classes.outcome import Classes
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dropout
 from howsure.sampling.budget import Purse, multiply_adds, usual_budget
 from howsure.sampling.design import flat_design
 from howsure.sampling.outcome import Estimates
 from howsure.sites import GAUSSIAN_NOISE, UNIFORM
 from tests.sampling.networks import dense, late_is_cheap, same, trunk_is_dear
+from tests.support.arrays import ArrayModel, Dropout
 
 COUNTS = (20, 120)
 

@@ -7,8 +7,8 @@ import pytest
 
 import howsure
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.sampling.measure import measure_shares
+from tests.support.arrays import ArrayModel, Dense, Dropout
 
 DEEP = 100
 KEPT = 0.6

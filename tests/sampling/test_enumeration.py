@@ -10,7 +10,6 @@ import pytest
 
 import howsure
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import Add, ArrayModel, Dense, Dropout, Network
 from tests.sampling.enumerated import (
     assess_with_seeds,
     check,
@@ -23,6 +22,7 @@ from tests.sampling.enumerated import (
     softmax,
 )
 from tests.sampling.networks import Average, Priced
+from tests.support.arrays import Add, ArrayModel, Dense, Dropout, Network
 
 COSTS = (0.1, 0.8, 0.1)
 

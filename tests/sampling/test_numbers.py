@@ -9,10 +9,10 @@ import pytest
 import howsure
 from howsure.answers.numbers.outcome import Numbers
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.request import Request
 from howsure.sampling.between import LEVELS
 from howsure.sampling.between_numbers import of_members, of_passes
+from tests.support.arrays import ArrayModel, Dense, Dropout
 
 FEATURES, UNITS, RATE = 3, 5, 0.3
 METHODS = {

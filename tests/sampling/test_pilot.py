@@ -8,11 +8,11 @@ import pytest
 import howsure
 from howsure.answers.printed import summary_of
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dropout
 from howsure.sampling.pilot import _choose
 from howsure.sampling.run import Run
 from tests.examples import namespace
 from tests.sampling.networks import dense, late_is_cheap, same, trunk_is_dear
+from tests.support.arrays import ArrayModel, Dropout
 
 
 @pytest.fixture(scope="module")

@@ -7,13 +7,13 @@ import pytest
 
 import howsure
 from howsure.answers.raw import Raw
-from howsure.conformance import check_outcome
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import ArrayModel, Dense, Dropout
 from howsure.prepare import prepare
 from howsure.request import Request
 from howsure.sampling.outcome import Outcome
 from tests.sampling.networks import Priced
+from tests.support.arrays import ArrayModel, Dense, Dropout
+from tests.support.conformance import check_outcome
 from validation import rare
 
 SHAPE, CLASSES = (2, 3), 4

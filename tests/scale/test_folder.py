@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 import pytest
 
 import howsure
-from howsure.models.arrays import ArrayModel, Dense
 from howsure.scale import recipe
 from howsure.scale.folder import locked
 from howsure.scale.same import Probe
@@ -22,6 +21,7 @@ from howsure.scale.worker import Worker
 from tests.commands import run
 from tests.scale import kills
 from tests.scale.conftest import FILES, MODEL, PER_PART, ROWS, asked, check_same, into, table_of
+from tests.support.arrays import ArrayModel, Dense
 from validation import small_network
 
 

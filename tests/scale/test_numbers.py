@@ -11,10 +11,10 @@ import pytest
 import howsure
 from howsure.data.rows import InputSpec
 from howsure.errors import HowsureWarning
-from howsure.models.arrays import ArrayModel, Dense, Dropout
 from tests.answers.measures import linear
 from tests.answers.measures import rows as rows_of
 from tests.commands import run
+from tests.support.arrays import ArrayModel, Dense, Dropout
 
 MODEL = "tests.answers.measures:linear"
 N, PER_PART = 60, 16

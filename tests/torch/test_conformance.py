@@ -5,8 +5,8 @@ import pytest
 import torch
 
 import howsure
-from howsure.conformance import check_adapter, check_method
 from howsure.models.torch import adapt
+from tests.support.conformance import check_adapter, check_method
 from tests.torch.modules import MODULES, build, rows_for
 
 EVERYTHING = ("Model", "PassModel", "FeatureModel")

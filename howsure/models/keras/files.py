@@ -19,14 +19,11 @@ from howsure.data.reading import not_for_its_content
 from howsure.errors import FileError, HowsureError, ModelError, probing
 from howsure.models.keras import private
 from howsure.models.keras.losses import remember
-from howsure.models.keras.old_files import as_keras_2_computes, as_keras_3_reads_it
 
 _UNKNOWN = re.compile(r"(?:Could not locate \w+|Unknown \w+:) '([^']+)'")
 _WEIGHTS = "load the weights in Python with model.load_weights(…), and pass the model to howsure.assess"
 _MOST_OF_CONFIG = 2**28
 """Most bytes of a configuration that are read; a real one is far smaller."""
-
-_UNRECOGNIZED = re.compile(r"Unrecognized keyword arguments passed to (\w+): \{'(\w+)': ([^,}]+)")
 
 
 @probing()
@@ -60,16 +57,15 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
                 expected="a file that model.save() wrote",
                 hint=f"Build the network in Python as it was trained, {_WEIGHTS}",
             )
-        with as_keras_3_reads_it(file) as readable:
-            asked = None if allow_code else refused(_config_in(readable), legacy=file.suffix != ".keras")
-            if asked is not None:
-                raise _wants_to_run_code(file, asked.name) if asked.is_code else _unknown(file, asked.name)
-            model = keras.models.load_model(readable, compile=False, safe_mode=not allow_code)
+        _check_version(file)
+        asked = None if allow_code else refused(_config_in(file), legacy=file.suffix != ".keras")
+        if asked is not None:
+            raise _wants_to_run_code(file, asked.name) if asked.is_code else _unknown(file, asked.name)
+        model = keras.models.load_model(file, compile=False, safe_mode=not allow_code)
     except HowsureError:
         raise
     except Exception as error:
         raise _loading_error(file, error) from error
-    as_keras_2_computes(model, file)
     remember(model, file)
     return model
 
@@ -80,13 +76,7 @@ def _loading_error(file: Path, error: Exception) -> FileError | ModelError:
         return by_the_system
     # Keras's message quotes the whole configuration before the cause.
     said = " ".join(str(error).rsplit("Exception encountered:", 1)[-1].split())
-    unknown, unrecognized = _UNKNOWN.search(said), _UNRECOGNIZED.search(said)
-    if unrecognized:
-        return ModelError(
-            f"'{file}' needs a {unrecognized[1]} with {unrecognized[2]}={unrecognized[3]}, which this Keras "
-            f"({keras.__version__}) does not have",
-            hint=f"Build the network in Python without it, {_WEIGHTS}",
-        )
+    unknown = _UNKNOWN.search(said)
     if unknown:
         return _unknown(file, unknown[1])
     if "safe_mode=False" in said or "unsafe" in said:
@@ -98,13 +88,6 @@ def _loading_error(file: Path, error: Exception) -> FileError | ModelError:
 
 
 def _unknown(file: Path, name: str) -> ModelError:
-    if name.rpartition(".")[2] in ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer"):
-        return ModelError(
-            f"'{file}' was saved by Keras 2 with operations of TensorFlow between its layers, which Keras 3 "
-            "cannot read",
-            expected="a model of layers and of operations of Keras 3",
-            hint=f"Build it in Python with Keras 3, {_WEIGHTS}",
-        )
     return ModelError(
         f"'{file}' needs '{name}', which is not known here",
         hint="Load it in Python with keras.models.load_model(path, "
@@ -119,6 +102,34 @@ def _wants_to_run_code(file: Path, name: str | None = None) -> ModelError:
         hint="If you trust where it comes from, say so with --allow-code, or load it yourself in Python, and "
         "pass the model to howsure.assess",
     )
+
+
+def _check_version(file: Path) -> None:
+    """Raise a `ModelError` for a file of Keras 2.
+
+    Keras 3 reads some of them, and computes another function under the same name, such as `hard_sigmoid`.
+    """
+    version = _version_in(file)
+    if version and not version.startswith("3."):
+        raise ModelError(
+            f"'{file}' was saved by Keras {version}, in which some layers compute something else",
+            expected="a file that Keras 3 saved",
+            hint="Build the network in Python with Keras 3 as `model`, and save it again: "
+            "`model.set_weights(tf_keras.models.load_model(path).get_weights()); model.save('model.keras')`",
+        )
+
+
+def _version_in(file: Path) -> str:
+    """The version of Keras that wrote a file; empty if it says none, or cannot be read."""
+    try:
+        if file.suffix == ".keras":
+            with zipfile.ZipFile(file) as archive:
+                return str(json.loads(archive.read("metadata.json"))["keras_version"])
+        with h5py.File(file) as opened:
+            version = opened.attrs["keras_version"]
+    except (AttributeError, KeyError, OSError, TypeError, ValueError, zipfile.BadZipFile):
+        return ""  # Keras will report the fault.
+    return version.decode() if isinstance(version, bytes) else str(version)
 
 
 def _check_size(file: Path) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from howsure.data.rows import InputSpec
-from howsure.models.arrays import Add, ArrayModel, Dense, Dropout, Network
 from howsure.sites import ALPHA_DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
+from tests.support.arrays import Add, ArrayModel, Dense, Dropout, Network
 
 ROWS = 9
 """Two more than the last layers have inputs, so that they can be seen to be linear."""

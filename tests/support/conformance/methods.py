@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.assess import assess, stream
-from howsure.conformance.outcomes import require
 from howsure.methods.protocol import Job, Method, Needs, Passes
 from howsure.prepare import prepare
 from howsure.request import Request
@@ -18,6 +17,7 @@ from howsure.results.columns import FLOAT, INTEGER
 from howsure.results.result import Result
 from howsure.sampling.between import LEVELS
 from howsure.sampling.outcome import Estimates
+from tests.support.conformance.outcomes import require
 
 Array = NDArray[Any]
 

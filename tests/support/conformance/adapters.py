@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, softmax
 
-from howsure.conformance.outcomes import require
 from howsure.data.rows import InputSpec
 from howsure.errors import InputError, ModelError
 from howsure.models.protocol import (
@@ -31,6 +30,7 @@ from howsure.models.protocol import (
 )
 from howsure.sampling.masks import draw
 from howsure.sites import BERNOULLI_KINDS, DRAWN, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
+from tests.support.conformance.outcomes import require
 
 Array = NDArray[Any]
 

@@ -1,0 +1,109 @@
+"""Files that are no model of Keras 3, told with the way out."""
+
+import json
+import zipfile
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import howsure
+from howsure.models.adapt import load as load_any
+from howsure.models.keras.files import load
+
+pytestmark = pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+
+
+def small(*middle, shape=(4,)):
+    return keras.Sequential([keras.Input(shape), *middle, layers.Dropout(0.3), layers.Dense(3, "softmax")])
+
+
+def written_by_keras_2(path):
+    """A file with the version of Keras 2 in the place where Keras writes it."""
+    small().save(path)
+    if path.suffix == ".h5":
+        with h5py.File(path, "r+") as file:
+            file.attrs["keras_version"] = "2.15.0"
+        return path
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts["metadata.json"] = json.dumps({"keras_version": "2.15.0"}).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    return path
+
+
+@pytest.mark.parametrize("name", ["model.h5", "model.keras"])
+def test_a_file_of_keras_2_is_refused_with_the_way_to_save_it_again(tmp_path, name):
+    """Keras 3 reads `hard_sigmoid` in such a file without a word, and computes another function."""
+    path = written_by_keras_2(tmp_path / name)
+    assert keras.models.load_model(path, compile=False).count_params()
+    with pytest.raises(
+        howsure.ModelError, match=r"saved by Keras 2\.15\.0.*tf_keras\.models\.load_model.*model\.save"
+    ):
+        load(path)
+
+
+@pytest.mark.parametrize("name", ["net.weights.h5", "weights.h5"])
+def test_weights_without_a_model(tmp_path, name):
+    path = tmp_path / name
+    if name == "weights.h5":  # as Keras 2 wrote them
+        path = written_by_keras_2(path.with_name("net.h5"))
+        with h5py.File(path, "r+") as file:
+            del file.attrs["model_config"]
+    else:
+        small().save_weights(path)
+    with pytest.raises(howsure.FileError, match=r"holds no model, at most weights.*model\.load_weights"):
+        load(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("m.tflite", r"TensorFlow Lite.*Give the Keras model that it was made from"),
+        ("m.onnx", r"an ONNX graph, in which dropout is left out"),
+        ("m.pt", r"a file of PyTorch with weights.*--weights FILE"),
+        ("m.pth", r"PyTorch"),
+        ("m.pkl", r"a pickle, which runs code when it is opened, so it was not"),
+        ("m.joblib", r"a pickle"),
+        ("m.safetensors", r"weights, without a model"),
+        ("m.json", r"without weights.*model_from_json"),
+        ("m.ckpt", r"a checkpoint of weights"),
+        ("m.pb", r"a graph of TensorFlow"),
+        ("m.xyz", r"is not a model file that howsure knows.*a \.keras file"),
+    ],
+)
+def test_other_files(tmp_path, name, message):
+    (tmp_path / name).write_bytes(b"whatever")
+    with pytest.raises(howsure.FileError, match=message):
+        load_any(tmp_path / name)
+
+
+def test_a_saved_model(tmp_path):
+    """The way out that is told works; see the next test."""
+    (tmp_path / "saved_model.pb").write_bytes(b"whatever")
+    with pytest.raises(howsure.FileError, match=r"a SavedModel, a closed graph.*TFSMLayer\('.*', call_end"):
+        load_any(tmp_path)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a SavedModel is TensorFlow's")
+def test_the_plain_prediction_of_a_saved_model(tmp_path):
+    model = small(layers.Dense(5))
+    model.export(tmp_path, verbose=False)
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
+    inputs = keras.Input((4,))
+    outputs = keras.layers.TFSMLayer(str(tmp_path), call_endpoint="serving_default")(inputs)
+    graph = keras.Model(inputs, *outputs.values())
+    found = howsure.assess(graph, x, method=howsure.Softmax(), outputs="probabilities")
+    np.testing.assert_allclose(found.probabilities, model.predict(x, verbose=0), atol=1e-6)
+
+
+def test_at_most_ten_layers_are_listed():
+    model = keras.Sequential([keras.Input((4,)), *(layers.Dense(4) for _ in range(30))])
+    with pytest.raises(howsure.ModelError, match=r"Received: layers ([^,]*, ){9}\S+ and 20 more\."):
+        howsure.assess(model, np.ones((2, 4)), outputs="logits")
+    model = keras.Sequential([keras.Input((40,)), *(layers.Dropout(0.01) for _ in range(30))])
+    assert "and 20 more; two passes" in howsure.audit(model).in_words
