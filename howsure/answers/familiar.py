@@ -63,7 +63,7 @@ class Familiar:
             >>> percentile = known.percentile(howsure.features_of(model, letters))
             >>> certainty = howsure.assess(model, letters).with_familiarity(percentile, share=known.share)
             >>> print(certainty[certainty.unfamiliar][0])
-            53 ± 2 % '6', or '8' (21 %): leaning. Most networks say 2 to 99 %; at most 0.2 % ...
+            53 ± 2 % '6', then '8' and '9' (18 to 21 % each): leaning. Most networks say 2 to 99 %; at ...
         """
         check_unmasked(familiarity, "The familiarities")
         given = as_floats(aligned(familiarity, self, "The familiarities", "familiarity"), "The familiarities")

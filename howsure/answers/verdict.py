@@ -35,10 +35,10 @@ DRAWN, LEAST_DRAWN = "MC dropout", 10
 chance look exact: 10 % of 764 verdicts that 2 to 4 settled flipped, 1.7 % of 1,293 of 5 to 9, 0.2 % of 10."""
 
 NO_CLEAR_ANSWER = "no clear answer"
-"""Name in sentences and pages of a coin flip among many classes; see `has_no_clear_answer`."""
+"""Name in sentences and pages of a coin flip among three classes or more; see `has_no_clear_answer`."""
 
 ROUNDING = 1e-6
-"""How far rounding may take a sum of two probabilities below one half."""
+"""How far rounding may take a sum or difference of two probabilities, or an entropy, from what it is."""
 
 
 def top_two(probabilities: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -107,15 +107,39 @@ def margin_of(top: Any, gap: Any, top_error: Any, other_error: Any, limits: Thre
     return np.where(top >= limits.sure, top - limits.sure - of_top, undecided)
 
 
-def has_no_clear_answer(
-    verdict: NDArray[np.str_], label_probability: Floats, runner_up_probability: Floats
-) -> NDArray[np.bool_]:
-    """Whether a coin flip (...) is not between two classes, but among many.
+def as_likely(probabilities: Floats, than: Floats, thresholds: Thresholds) -> NDArray[np.bool_]:
+    """(..., K) whether a class is as likely as another one, or likelier.
 
-    If the two top classes hold less than half together, the answer is more likely neither of them.
+    It is if the two alone would be a coin flip: (q − p)/(q + p) ≤ `coin_flip`, where p is its probability and
+    q that of the other one. So p is at least two thirds of q, by default.
+
+    Args:
+        probabilities: (..., K) predictive means.
+        than: (...) q.
+        thresholds: Thresholds of the verdicts.
     """
-    both = label_probability + runner_up_probability
-    return np.asarray((verdict == COIN_FLIP) & (both < 0.5 - ROUNDING))
+    q = np.asarray(than)[..., None]
+    return np.asarray(q - probabilities <= thresholds.coin_flip * (q + probabilities) + ROUNDING)
+
+
+def has_no_clear_answer(
+    verdict: NDArray[np.str_], probabilities: Floats, thresholds: Thresholds
+) -> NDArray[np.bool_]:
+    """Whether a coin flip (...) is not between two classes, but among more.
+
+    It is if a third class is as likely as the runner-up, or if the two top classes hold less than half
+    together: then the answer is more likely neither of them.
+
+    Args:
+        verdict: (...) the verdicts.
+        probabilities: (..., K) predictive means.
+        thresholds: Thresholds of the verdicts.
+    """
+    label, runner_up = top_two(probabilities)
+    second = pick(probabilities, runner_up)
+    several = as_likely(probabilities, second, thresholds).sum(axis=-1) > 2
+    below_half = pick(probabilities, label) + second < 0.5 - ROUNDING
+    return np.asarray((verdict == COIN_FLIP) & (several | below_half))
 
 
 def give_reason(
@@ -129,12 +153,18 @@ def give_reason(
     A verdict that is not settled is short of passes. For other rows the larger part of the entropy names the
     reason: `expected_entropy`, the doubt within passes, or `mutual_information`, the disagreement between
     them. The reason does not say where the doubt comes from: passes that agree prove neither that the input
-    is ambiguous nor that more training data would not help.
+    is ambiguous nor that more training data would not help. Votes have no such reason: between them all doubt
+    is disagreement, by construction.
     """
     reason = np.where(expected_entropy >= mutual_information, WITHIN_PASSES, DISAGREEMENT).astype(object)
-    reason[verdict == SURE] = None
+    reason[(verdict == SURE) | are_votes(expected_entropy)] = None
     reason[~settled] = TOO_FEW_PASSES
     return reason
+
+
+def are_votes(expected_entropy: Any) -> NDArray[np.bool_]:
+    """(...) whether all passes give one answer 100 % each, as the trees of a forest that are fully grown."""
+    return np.asarray(expected_entropy) <= ROUNDING
 
 
 def disagreement_of(expected_entropy: Floats, mutual_information: Floats) -> Floats:

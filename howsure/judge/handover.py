@@ -73,9 +73,10 @@ def hand_over(
     """Write the rows that a person should look at.
 
     `.csv` is a table with the columns `row`, `name`, `label`, `probability`, `runner_up`,
-    `runner_up_probability`, `verdict`, `reason`, `set` and `truth`, as far as they are known, classes by
-    name, and the ids of rows that have them; a text that a spreadsheet would run as a formula gets a `'`
-    before it. `.json` is a list of Label Studio tasks: `data` holds the same columns, with `name` under
+    `runner_up_probability`, `candidates`, `verdict`, `reason`, `set` and `truth`, as far as they are known,
+    classes by name, and the ids of rows that have them; a text that a spreadsheet would run as a formula gets
+    a `'` before it. `candidates` are the classes that the answer may be, as in sentences: `'a', 'b' or 'c'`.
+    `.json` is a list of Label Studio tasks: `data` holds the same columns, with `name` under
     `image` for images and under `text` otherwise, and `predictions` the class that is suggested, with its
     probability as score. The labelling interface that fits has `<Image name="image" value="$image"/>` or
     `<Text name="text" value="$text"/>`, and `<Choices name="choice" toName="image">` or `toName="text"`, with
@@ -110,8 +111,8 @@ def hand_over(
         >>> hand_over(certainty, abstention(certainty), "to-check.csv")
         >>> for line in Path("to-check.csv").read_text(encoding="utf-8").splitlines()[:2]:
         ...     print(line)
-        row,label,probability,runner_up,runner_up_probability,verdict,reason
-        12,0,0.373368,6,0.257988,coin flip,doubt within passes
+        row,label,probability,runner_up,runner_up_probability,candidates,verdict,reason
+        12,0,0.373368,6,0.257988,"'0', '6' or '5'",coin flip,doubt within passes
     """
     told_by = part_of(certainty, "hand_over")
     suffix = check_path(path).suffix.lower()

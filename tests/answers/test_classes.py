@@ -389,7 +389,8 @@ def test_what_is_seen_of_doubt_is_said_of_what_the_passes_are():
 
 def test_sentence_with_an_unlikely_rival():
     p = [0.94, *[0.003] * 20]
-    assert ", or '1' (< 1 %): leaning." in sentence(p)
+    assert ", then '1', '2', '3' and 17 others (about 0.3 % each): leaning." in sentence(p)
+    assert ", or '1' (< 1 %): leaning." in sentence([0.944, 0.004, *[0.0026] * 20])
 
 
 def test_names_with_braces_and_quotes_are_kept():

@@ -13,7 +13,7 @@ from scipy.stats import binomtest
 import howsure
 from howsure.answers.classes.page import MOST_LISTED, classes_of, lists_of
 from howsure.answers.labels.printed import answers_of
-from howsure.answers.verdict import COIN_FLIP, LEANING, SURE
+from howsure.answers.verdict import COIN_FLIP, LEANING, NO_CLEAR_ANSWER, SURE
 from howsure.errors import InputError
 from howsure.methods.mc_dropout import MCDropout
 from howsure.report import render
@@ -42,7 +42,8 @@ def test_all_rows_that_ask_for_a_look_are_listed_the_most_undecided_first() -> N
     certainty = dataclasses.replace(certainty, mc_error=certainty.mc_error * 4)
     assert certainty.truth is not None
     members = {
-        "in-coin-flip": certainty.verdict == COIN_FLIP,
+        "in-coin-flip": (certainty.verdict == COIN_FLIP) & ~certainty.no_clear_answer,
+        "in-no-clear-answer": certainty.no_clear_answer,
         "in-leaning": certainty.verdict == LEANING,
         "in-open": ~certainty.settled,
         "in-unfamiliar": certainty.unfamiliar,
@@ -56,7 +57,7 @@ def test_all_rows_that_ask_for_a_look_are_listed_the_most_undecided_first() -> N
     for (slugs, words), position in zip(found, expected, strict=True):
         assert slugs == {slug for slug, belongs in members.items() if belongs[position]}
         row = certainty[int(position)]
-        assert row.verdict in words
+        assert (NO_CLEAR_ANSWER if row.no_clear_answer else row.verdict) in words
         right = row.truth == row.label
         assert ("✓ right" if right else f"✗ wrong: it is '{row.truth}'") in words
     filters = Page(html.split('<fieldset class="filters">')[1].split('<span class="tools"')[0]).words
@@ -273,9 +274,20 @@ def test_the_top_says_what_to_check_first() -> None:
     assert "Check these first" not in Page(render(certainty_of([sure, sure]))).words
     assert "Check these first" in Page(render(certainty_of([sure, lean]))).words
     strange = certainty_of([sure, lean]).with_familiarity([0.001, 0.001])
-    assert top(render(strange))["What to check first"].startswith(
-        "The 2 that are unfamiliar, then the one it"
+    assert top(render(strange))["What to check first"] == "The 2 that are unfamiliar. See them"
+
+
+def test_the_top_counts_each_row_once() -> None:
+    rows = [[0.5, 0.5], [0.5, 0.5], [0.8, 0.2], [0.8, 0.2], [0.99, 0.01], [0.99, 0.01]]
+    certainty = certainty_of(rows).with_familiarity([0.001, 0.5, 0.001, 0.5, 0.001, 0.5])
+    said = top(render(certainty))["What to check first"]
+    assert (
+        said
+        == "The 2 coin flips, then the other 2 that are unfamiliar, then the other one it leans on. See them"
     )
+    counts = [int(each) for each in re.findall(r"\d+", said.replace(" one ", " 1 "))]
+    needs = (certainty.verdict != SURE) | certainty.unfamiliar
+    assert sum(counts) == needs.sum()
 
 
 def test_the_top_says_whether_anybody_has_checked() -> None:

@@ -218,8 +218,12 @@ def test_an_unknown_error_asks_for_twice_as_many_passes():
     ("probabilities", "unclear"),
     [
         ([0.51, 0.46, 0.03], False),
-        ([0.3, 0.2, 0.15, 0.2, 0.15], False),  # half in all: between two as much as not
-        ([0.25, 0.25, 0.25, 0.25], False),
+        ([0.3, 0.2, 0.13, 0.13, 0.13, 0.11], False),  # half in all: between two as much as not
+        ([0.3, 0.2, 0.15, 0.2, 0.15], True),
+        ([0.26, 0.25, 0.25, 0.24], True),
+        ([0.34, 0.33, 0.33], True),
+        ([0.4, 0.36, 0.24], True),  # two thirds of the runner-up
+        ([0.4, 0.365, 0.235], False),
         ([0.2] * 5, True),
         ([0.26, 0.23, 0.21, 0.15, 0.15], True),
         ([0.4, 0.09, 0.09] + [0.06] * 7, False),  # leaning
@@ -234,16 +238,18 @@ def test_a_coin_flip_is_between_two(probabilities, unclear):
     said = str(found[0])
     if unclear:
         assert found.verdict.tolist() == ["coin flip"]
-        assert "no clear answer" in said
+        assert "no clear answer" in said.lower()
         assert "coin flip" not in said
     else:
-        assert "no clear answer" not in said
+        assert "no clear answer" not in said.lower()
 
 
 def test_no_clear_answer_among_many():
     p = np.array([[0.074, 0.071] + [0.855 / 98] * 98, [0.52, 0.47] + [0.01 / 98] * 98])
     found = howsure.Certainty.from_probabilities(p)
-    assert str(found[0]) == "7.4 % '0', then '1' (7.1 %) and 98 others: no clear answer."
+    assert str(found[0]) == (
+        "No clear answer: '0' or '1', about 7.3 % each, or one of 98 others (86 % together)."
+    )
     assert lead(found) == (
         "The model is sure of none of 2 rows; on 1 it is flipping a coin, and for 1 it has no clear answer."
     )
@@ -254,7 +260,71 @@ def test_no_clear_answer_among_many():
         "has no clear answer for 1. "
     )
     page = render(found)
-    assert "'0', then '1': no clear answer" in page.replace("&#39;", "'")
-    assert "There are 2 coin flips, the most undecided first. In 1 of them, the two most probable" in page
+    assert "'0' or '1': no clear answer" in page.replace("&#39;", "'")
+    assert "There are 2 coin flips, the most undecided first. 1 of them has no clear answer" in page
     assert "The one coin flip, then the one without a clear answer." in page
     assert "is flipping" not in render(found[:1])
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "said"),
+    [
+        ([0.26, 0.25, 0.25, 0.24], "No clear answer: '0', '1', '2' or '3', about 25 % each."),
+        ([0.34, 0.33, 0.33], "No clear answer: '0', '1' or '2', about 33 % each."),
+        ([0.02] * 50, "No clear answer: '0', '1', '2' or one of 47 others, about 2 % each."),
+        ([0.4, 0.22, 0.2, 0.18], "40.0 % '0', then '1', '2' and '3' (18 to 22 % each): no clear answer."),
+        ([0.5, 0.25, 0.25], "50.0 % '0', then '1' and '2' (about 25 % each): leaning."),
+        (
+            [0.3, 0.15] + [0.05] * 11,
+            "30.0 % '0', then '1' (15 %) and 11 others (55 % together): no clear answer.",
+        ),
+        ([0.45, 0.37, 0.18], "45.0 % '0', or '1' (37 %): coin flip."),
+        ([0.96, 0.02, 0.02], "96.0 % '0': sure."),
+    ],
+)
+def test_every_class_that_is_as_likely_is_named_or_counted(probabilities, said):
+    found = howsure.Certainty.from_probabilities([probabilities])
+    assert str(found[0]) == said
+    p, row = np.array(probabilities), found[0]
+    if row.verdict != "sure":
+        # Of two alone, the runner-up and a class: a coin flip, or not.
+        second = p[row.runner_up]
+        alone = {
+            k: howsure.Certainty.from_probabilities([[second, p[k]] / (second + p[k])]) for k in range(len(p))
+        }
+        pairs = {k for k in alone if k in (row.label, row.runner_up) or alone[k].verdict[0] == "coin flip"}
+        assert set(row.candidates) == pairs
+
+
+def test_thresholds_say_how_likely_is_as_likely():
+    p = [[0.36, 0.34, 0.3]]
+    assert howsure.Certainty.from_probabilities(p).no_clear_answer.all()
+    strict = howsure.Certainty.from_probabilities(p, thresholds=howsure.Thresholds(coin_flip=0.05))
+    assert not strict.no_clear_answer.any()
+    assert str(strict[0]) == "36.0 % '0', or '1' (34 %): coin flip."
+
+
+def test_every_view_names_the_classes_that_are_as_likely(tmp_path):
+    found = howsure.Certainty.from_probabilities([[0.26, 0.25, 0.25, 0.24]], ["a", "b", "c", "d"])
+    page = render(found[[0, 0]]).replace("&#39;", "'")
+    assert "'a', 'b', 'c' or 'd': no clear answer" in page
+    assert "or 'b': coin flip" not in page
+    shown = found[0]._repr_html_()
+    assert all(f">{name}<" in shown for name in "abcd")
+    howsure.hand_over(found, [0], tmp_path / "rows.csv")
+    assert "\"'a', 'b', 'c' or 'd'\"" in (tmp_path / "rows.csv").read_text(encoding="utf-8")
+
+
+def test_votes_have_no_reason_and_no_range():
+    votes = np.eye(3)[np.random.default_rng(0).integers(0, 3, size=(400, 4))]
+    found = howsure.Certainty.from_passes(votes)
+    assert found.reason.tolist() == [None if settled else "too few passes" for settled in found.settled]
+    page = render(found[[0, 1, 2, 3]])
+    for said in (*map(str, found), summary_of(found), page):
+        assert "disagree" not in said.split("How to read this page")[0]
+        assert "Most passes say" not in said
+    soft = howsure.Certainty.from_passes(0.99 * votes + 0.01 / 3)
+    assert "the passes disagree" in str(soft[0]) or "too few" in str(soft.reason[0])
+    labels = howsure.MultilabelCertainty.from_passes(votes[:, :, :2])
+    assert set(labels.reason.ravel()) <= {None, "too few passes"}
+    assert "disagree" not in str(labels[0]) + summary_of(labels)

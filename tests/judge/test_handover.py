@@ -46,6 +46,7 @@ def test_the_table(tmp_path):
         "probability": "0.51",
         "runner_up": "6",
         "runner_up_probability": "0.46",
+        "candidates": "'8' or '6'",
         "verdict": FLIP,
         "reason": "passes disagree",
     }
@@ -82,6 +83,7 @@ def test_tasks_for_label_studio(tmp_path, kind, shown):
             "probability": 0.51,
             "runner_up": "6",
             "runner_up_probability": 0.46,
+            "candidates": "'8' or '6'",
             "verdict": FLIP,
             "reason": "passes disagree",
         },

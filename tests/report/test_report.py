@@ -11,6 +11,7 @@ from scipy.stats import binomtest
 import howsure
 from howsure.answers.classes.cards import line_of
 from howsure.answers.classes.drawings import draw_reliability
+from howsure.answers.classes.sentence import names_of
 from howsure.answers.classes.words import WHAT_A_REASON_MEANS
 from howsure.answers.printed import summary_of
 from howsure.answers.sentences import percent
@@ -43,8 +44,12 @@ def test_the_headline_counts_what_the_certainty_counts() -> None:
     count = {word: int(np.sum(certainty.verdict == word)) for word in VERDICTS}
     html = render(certainty, images(1_200))
     words = Page(html).words
-    sure, flips = count[SURE], count[COIN_FLIP]
-    assert f"The model is sure of {sure:,} of 1,200 images; on {flips:,} it is flipping a coin." in words
+    sure, unclear = count[SURE], int(np.sum(certainty.no_clear_answer))
+    flips = count[COIN_FLIP] - unclear
+    assert (
+        f"The model is sure of {sure:,} of 1,200 images; on {flips:,} it is flipping a coin, and for "
+        f"{unclear:,} it has no clear answer."
+    ) in words
     assert f"for {np.sum(~certainty.settled)} images" in words
     correct = certainty.label == certainty.truth
     for cells, word in zip(table_rows(html, "Verdicts"), VERDICTS, strict=True):
@@ -122,7 +127,12 @@ def test_cards_are_the_coin_flips_in_order() -> None:
     flips = certainty.coin_flips()
     assert len(flips) > 48
     rows = [certainty[int(position)] for position in flips[:48]]
-    assert shown == [f"'{row.label_name}' or '{row.runner_up_name}': coin flip, {row.reason}" for row in rows]
+    assert any(row.no_clear_answer for row in rows)
+    assert shown == [
+        f"{names_of(row, row.candidates)}: "
+        f"{'no clear answer' if row.no_clear_answer else 'coin flip'}, {row.reason}"
+        for row in rows
+    ]
     numbers = re.findall(r'<li class="is-first">.*?<span class="number">(.*?)</span>', gallery, re.DOTALL)
     assert numbers == [percent(row.probability, float(row.mc_error[row.label])) for row in rows]
     assert re.findall(r'alt="image (\d+)"', gallery) == [str(5_000 + position) for position in flips[:48]]
@@ -130,7 +140,7 @@ def test_cards_are_the_coin_flips_in_order() -> None:
 
 
 def test_a_line_says_what_a_row_is_or_could_be() -> None:
-    certainty = certainty_of([[0.99, 0.01], [0.8, 0.2], [0.52, 0.48]])
+    certainty = certainty_of([[0.99, 0.01], [0.8, 0.2], [0.52, 0.48]], expected_entropy=np.full(3, 0.01))
     strange = certainty.with_familiarity([0.001, 0.5, 0.5])
     assert [line_of(row) for row in strange] == [
         "'0': sure, unfamiliar",

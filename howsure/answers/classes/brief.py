@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from howsure.answers.classes.result import Certainty
-from howsure.answers.classes.words import claim_in_words, rare_in_words
+from howsure.answers.classes.words import claim_in_words, rare_in_words, tells_networks
 from howsure.answers.elsewhere import are_alone
 from howsure.answers.sentences import words_of
 from howsure.answers.verdict import COIN_FLIP, LEANING, SURE
@@ -40,22 +40,21 @@ def brief(certainty: Certainty, comparison: Comparison | None) -> list[Point]:
 
 
 def _check(certainty: Certainty) -> Point:
-    kind = certainty.kind
-    count = {word: int(np.sum(certainty.verdict == word)) for word in (SURE, LEANING, COIN_FLIP)}
-    unclear, leaning, strange = (
-        int(np.sum(certainty.no_clear_answer)),
-        count[LEANING],
-        int(np.sum(certainty.unfamiliar)),
-    )
-    named = [(count[COIN_FLIP] - unclear, "the one coin flip", "the {} coin flips")]
-    named.append((unclear, "the one without a clear answer", "the {} without a clear answer"))
+    kind, unclear = certainty.kind, certainty.no_clear_answer
+    named = [((certainty.verdict == COIN_FLIP) & ~unclear, "coin flip", "coin flips")]
+    named.append((unclear, "without a clear answer", "without a clear answer"))
     if certainty.truth is not None:
-        wrong = int(np.sum((certainty.verdict == SURE) & (certainty.label != certainty.truth)))
-        what = "it is sure of and gets wrong"
-        named.append((wrong, f"the one {what}", f"the {{}} {what}"))
-    named.append((strange, "the one that is unfamiliar", "the {} that are unfamiliar"))
-    named.append((leaning, "the one it leans on", "the {} it leans on"))
-    parts = [one if count == 1 else several.format(f"{count:,}") for count, one, several in named if count]
+        wrong = (certainty.verdict == SURE) & (certainty.label != certainty.truth)
+        named.append((wrong, "it is sure of and gets wrong", "it is sure of and gets wrong"))
+    named.append((certainty.unfamiliar, "that is unfamiliar", "that are unfamiliar"))
+    named.append((certainty.verdict == LEANING, "it leans on", "it leans on"))
+    parts, before = list[str](), np.zeros(len(certainty), dtype=bool)
+    for rows, one, several in named:
+        count, again = int(np.sum(rows & ~before)), bool(np.any(rows & before))  # each row counts once
+        before |= rows
+        if count:
+            which = one if count == 1 else several
+            parts.append(f"the {'other ' if again else ''}{'one' if count == 1 else f'{count:,}'} {which}")
     said = f"{upper(', then '.join(parts))}." if parts else f"It is sure of every {kind}."
     link = "coin-flips", "See them" if parts else "The least certain"
     return Point("What to check first", said, link=link)
@@ -136,8 +135,7 @@ def _margin(certainty: Certainty) -> Point:
             "± says how far a percentage would move with endlessly many passes, at 95 %. It does not say "
             "whether the model is right."
         )
-        low, _ = certainty.interval().T
-        if np.isfinite(low).any():
+        if tells_networks(certainty):
             between = words_of(certainty.method)["between"]
             said += f" It is not the range of the {between}: about nine in ten of them lie within the "
             said += f"percentages after ‘most {between} say’, or more if a higher share stands there."

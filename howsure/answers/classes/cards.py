@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.answers.classes.result import Certainty
-from howsure.answers.classes.sentence import Row, single_in_words
+from howsure.answers.classes.sentence import Row, names_of, single_in_words
 from howsure.answers.sentences import percent
-from howsure.answers.verdict import COIN_FLIP, NO_CLEAR_ANSWER, SURE
+from howsure.answers.verdict import COIN_FLIP, LEANING, NO_CLEAR_ANSWER, SURE
 from howsure.report.looks import Look, Looks
 from howsure.words import counted, rate
 
@@ -78,10 +78,10 @@ def coin_flip_positions(certainty: Certainty) -> tuple[NDArray[np.int64], str]:
     positions, said = _flips_first(certainty)
     unclear = int(np.sum(certainty.no_clear_answer[positions]))
     if unclear:
-        which = "In all that are shown" if unclear == len(positions) else f"In {unclear:,} of them"
+        which = "All that are shown" if unclear == len(positions) else f"{unclear:,} of them"
         said += (
-            f" {which}, the two most probable classes hold less than half together: there is no clear "
-            "answer, and no coin flip between two."
+            f" {which} {'has' if unclear == 1 else 'have'} no clear answer: a third class is as likely, or "
+            "the two most probable ones hold less than half together."
         )
     return positions, said
 
@@ -147,13 +147,13 @@ def row_and_label(position: int, answers: Certainty, asked: Sequence[str]) -> tu
 
 def line_of(row: Row) -> str:
     """`'7' or '9': coin flip, doubt within passes`: what it is, or what it could be, without numbers."""
-    said = f"'{row.label_name}'"
-    if row.no_clear_answer:
-        said += f", then '{row.runner_up_name}': {NO_CLEAR_ANSWER}"
-        return said + (f", {row.reason}" if row.reason else "")
-    if row.verdict != SURE:
-        said += f" {'or' if row.verdict == COIN_FLIP else 'rather than'} '{row.runner_up_name}'"
-    return f"{said}: {row.verdict}" + (f", {row.reason}" if row.reason else "")
+    said, rivals = f"'{row.label_name}'", row.candidates[1:]
+    if row.verdict == LEANING:
+        said += f" rather than {names_of(row, rivals)}"
+    elif row.verdict == COIN_FLIP:
+        said = names_of(row, row.candidates)
+    verdict = NO_CLEAR_ANSWER if row.no_clear_answer else row.verdict
+    return f"{said}: {verdict}" + (f", {row.reason}" if row.reason else "")
 
 
 def _card(row: Row, names: tuple[str, ...], look: Look, asked: str | None) -> Card:

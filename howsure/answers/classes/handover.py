@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.answers.classes.result import Certainty
+from howsure.answers.classes.sentence import names_of
 from howsure.answers.classes.sets import PredictionSets
 from howsure.answers.verdict import COIN_FLIP, SURE
 from howsure.arguments import check_type
@@ -18,8 +19,8 @@ from howsure.sampling.outcome import Integers
 from howsure.words import counted
 
 COLUMNS = (
-    *("row", "name", "label", "probability", "runner_up", "runner_up_probability", "verdict", "reason"),
-    *("set", "truth"),
+    *("row", "name", "label", "probability", "runner_up", "runner_up_probability", "candidates", "verdict"),
+    *("reason", "set", "truth"),
 )
 """Columns of the table; `name`, `set` and `truth` only where they are known. An id comes after `row`."""
 
@@ -52,6 +53,7 @@ def handed_over(
             "probability": round(row.probability, DIGITS),
             "runner_up": row.runner_up_name,
             "runner_up_probability": round(float(row.probabilities[row.runner_up]), DIGITS),
+            "candidates": names_of(row, row.candidates),
             "verdict": row.verdict,
             "reason": row.reason,
         }

@@ -6,7 +6,7 @@ import numpy as np
 
 from howsure.answers.classes.evaluate import Evaluation, lowest_recall
 from howsure.answers.classes.scores import METRICS
-from howsure.answers.classes.sentence import Row
+from howsure.answers.classes.sentence import MOST_NAMED, Row
 from howsure.answers.sentences import percent
 from howsure.judge.words import value_and_interval
 from howsure.report.notebook import View, ViewTable
@@ -14,8 +14,11 @@ from howsure.words import counted, rate
 
 
 def of_row(row: Row) -> View:
-    """Its sentences, and the probabilities of its two most probable classes."""
-    named = {row.label: row.label_name, row.runner_up: row.runner_up_name}
+    """Its sentences, and the probabilities of the classes that it may be, or its two most probable ones."""
+    among = [*dict.fromkeys([row.label, row.runner_up, *row.candidates])]
+    named = {
+        k: row.class_names[k] for k in among[: MOST_NAMED if len(among) <= MOST_NAMED else MOST_NAMED - 1]
+    }
     p = {k: float(row.probabilities[k]) for k in named}
     rows = [[name, percent(p[k], float(row.mc_error[k]))] for k, name in named.items()]
     bars = [100 * each for each in p.values()]

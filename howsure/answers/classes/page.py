@@ -73,7 +73,7 @@ def page_of(
         "kinds": f"{answers.kind}s",
         "brief": brief(answers, asked.comparison) if len(answers) else [],
         "alone": alone,
-        "between": words_of(answers.method)["between"] if np.isfinite(answers.interval()).any() else "",
+        "between": words_of(answers.method)["between"] if words.tells_networks(answers) else "",
         "shown_at_once": _SHOWN_AT_ONCE,
         "thresholds": answers.thresholds,
         "wording": wording,
@@ -248,6 +248,7 @@ class Entry:
         slugs: Names, in the HTML, of the lists that it belongs to.
         top: Its most probable class with the probability, in words.
         rival: The next class in the same form.
+        more: How many other classes are as likely as the next one.
         look: Its picture or values.
         truth: Name of the true class, or None.
         right: Whether the label is the true class.
@@ -258,6 +259,7 @@ class Entry:
     slugs: tuple[str, ...]
     top: str
     rival: str
+    more: int
     look: Look
     truth: str | None
     right: bool
@@ -312,6 +314,7 @@ def lists_of(
                 slugs=tuple(slug for slug, belongs in slugs if belongs[position]),
                 top=percent(row.probability, float(row.mc_error[row.label])),
                 rival=percent(float(row.probabilities[row.runner_up]), float(row.mc_error[row.runner_up])),
+                more=max(0, len(row.candidates) - 2),
                 look=look,
                 truth=None if row.truth is None else answers.class_names[row.truth],
                 right=row.truth == row.label,

@@ -73,7 +73,7 @@ COLUMNS = (
     verdict(PER_ROW),
     beside_the_table(
         *("no_clear_answer", PER_ROW, BOOLEAN, "yes or no"),
-        "whether a coin flip is none between two: its two top classes hold less than half",
+        "whether a coin flip is none between two: a third is as likely, or the two hold less than half",
     ),
     *settled(PER_ROW, "`doubt within passes`, `passes disagree`, `too few passes`, `unfamiliar`"),
     FAMILIARITY,
@@ -239,12 +239,13 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
 
     @cached_property
     def no_clear_answer(self) -> Booleans:
-        """(N,) yes or no, whether a coin flip is none between two: its two top classes hold less than half.
+        """(N,) yes or no, whether a coin flip is none between two, but among more.
 
-        So it is more likely neither of them.
+        It is if a third class is as likely as `runner_up`, or if the two hold less than half together. A
+        class is as likely if the two alone would be a coin flip: by default, if its probability is at least
+        two thirds of that of `runner_up`.
         """
-        runner_up = self.probability - self.gap
-        return read_only(verdicts.has_no_clear_answer(self.verdict, self.probability, runner_up))
+        return read_only(verdicts.has_no_clear_answer(self.verdict, self.probabilities, self.thresholds))
 
     @cached_property
     def reason(self) -> NDArray[np.object_]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
@@ -16,8 +17,13 @@ from howsure.answers.sentences import (
     usual_price,
     words_of,
 )
+from howsure.results.thresholds import Thresholds
 from howsure.sampling import between
 from howsure.sampling.outcome import Floats
+from howsure.words import listed, upper
+
+MOST_NAMED = 4
+"""Candidates that a sentence names at most; of more it names one less, and counts the others."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,8 @@ class Row(AnswerRow):
     spread_error: Floats | None = None
     quantiles: Floats | None = None
     quantiles_error: Floats | None = None
+    class_names: tuple[str, ...] = ()
+    thresholds: Thresholds = field(default_factory=Thresholds)
 
     def interval(self, level: float = between.SHOWN) -> tuple[float, float]:
         """The interval of networks' probabilities of `label`, as `Certainty.interval`."""
@@ -70,8 +78,22 @@ class Row(AnswerRow):
     @property
     def no_clear_answer(self) -> bool:
         """Whether a coin flip is none between two, as `Certainty.no_clear_answer`."""
-        both = (self.probabilities[[k]] for k in (self.label, self.runner_up))
-        return bool(verdicts.has_no_clear_answer(np.array([self.verdict]), *both)[0])
+        verdict = np.array(self.verdict)
+        return bool(verdicts.has_no_clear_answer(verdict, self.probabilities, self.thresholds))
+
+    @property
+    def candidates(self) -> list[int]:
+        """Numbers of the classes that the answer may be, the most probable first.
+
+        A sure row has `label` alone. Another row also has `runner_up`, and every class that is as likely as
+        `runner_up`; see `howsure.answers.verdict.as_likely`.
+        """
+        if self.verdict == verdicts.SURE:
+            return [self.label]
+        second = self.probabilities[self.runner_up]
+        count = int(verdicts.as_likely(self.probabilities, second, self.thresholds).sum())
+        order = np.argsort(-self.probabilities, kind="stable")
+        return [int(k) for k in order[:count]]
 
     def __str__(self) -> str:
         return sentence_of(self)
@@ -79,14 +101,6 @@ class Row(AnswerRow):
 
 def sentence_of(row: Row) -> str:
     """The row in a sentence: most probable class, other candidates and certainty; then the reason."""
-    answer = f"{percent(row.probability, float(row.mc_error[row.label]))} '{row.label_name}'"
-    said, rival = row.verdict, 100 * float(row.probabilities[row.runner_up])
-    if row.no_clear_answer:
-        said, others = verdicts.NO_CLEAR_ANSWER, len(row.probabilities) - 2
-        next_one = percent(rival / 100, float(row.mc_error[row.runner_up])).partition(" ±")[0].rstrip(" %")
-        answer += f", then '{row.runner_up_name}' ({next_one} %) and {others} others"
-    elif row.verdict != verdicts.SURE:
-        answer += f", or '{row.runner_up_name}' ({'< 1' if rival < 0.5 else f'{rival:.0f}'} %)"
     reason = reason_in_words(
         row.reason,
         row.method,
@@ -97,15 +111,83 @@ def sentence_of(row: Row) -> str:
         familiarity=row.familiarity,
     )
     price = usual_price(row.method, float(row.mc_error[row.label]), row.passes)
-    return explained(f"{answer}: {said}", single_in_words(row), reason, price)
+    single = single_in_words(row)
+    if single and _are_alike(row):
+        single = f"for '{row.label_name}', {single}"
+    return explained(_answer(row), single, reason, price)
+
+
+def _answer(row: Row) -> str:
+    """The answer: `51 ± 1 % '8', or '6' (47 %): coin flip`, or `No clear answer: 'a', 'b' or 'c', …`."""
+    top = f"{percent(row.probability, float(row.mc_error[row.label]))} '{row.label_name}'"
+    if row.verdict == verdicts.SURE:
+        return f"{top}: {row.verdict}"
+    among = row.candidates
+    p = row.probabilities[among]
+    rest = _rest(row, among) if row.no_clear_answer else ""
+    if _are_alike(row):
+        margin = float(np.minimum(196 * np.max(row.mc_error[among]), 100))
+        error = f" (± {margin:.0f} %)" if np.isfinite(margin) and margin >= 0.95 else ""
+        rest = f", or one of {rest}" if rest else ""
+        return f"{upper(verdicts.NO_CLEAR_ANSWER)}: {names_of(row, among)}, {_each(p)} each{error}{rest}"
+    said = verdicts.NO_CLEAR_ANSWER if row.no_clear_answer else row.verdict
+    if len(among) > 2:
+        rest = f", and {rest}" if rest else ""
+        return f"{top}, then {names_of(row, among[1:], 'and')} ({_each(p[1:])} each){rest}: {said}"
+    second = f"'{row.runner_up_name}' ({_whole(float(p[1]))})"
+    return f"{top}, then {second} and {rest}: {said}" if rest else f"{top}, or {second}: {said}"
+
+
+def _are_alike(row: Row) -> bool:
+    """Whether there is no clear answer, and each candidate is as likely as the most probable one."""
+    p = row.probabilities[row.candidates]
+    return row.no_clear_answer and bool(verdicts.as_likely(p, p[0], row.thresholds).all())
+
+
+def names_of(row: Row, among: Sequence[int], word: str = "or") -> str:
+    """Names of classes: `'a', 'b' or 'c'`, or of many `'a', 'b', 'c' or one of 47 others`.
+
+    Args:
+        row: The row.
+        among: Their numbers.
+        word: The word before the last one.
+    """
+    few = among if len(among) <= MOST_NAMED else among[: MOST_NAMED - 1]
+    named = [f"'{row.class_names[k]}'" for k in few]
+    if len(few) < len(among):
+        named.append(f"{'one of ' if word == 'or' else ''}{len(among) - len(few)} others")
+    return listed(named, word)
+
+
+def _rest(row: Row, among: Sequence[int]) -> str:
+    """The classes that are no candidates, if they hold more than half: `6 others (60 % together)`."""
+    left, others = 1 - float(row.probabilities[among].sum()), len(row.probabilities) - len(among)
+    return f"{others} others ({_whole(left)} together)" if left > 0.5 + verdicts.ROUNDING else ""
+
+
+def _each(p: Floats) -> str:
+    """Their shares: `about 25 %`, or `18 to 22 %` where they are farther apart."""
+    low, high, mean = (100 * float(each) for each in (p.min(), p.max(), p.mean()))
+    if high < 0.1:
+        return "< 0.1 %"
+    if high - low <= mean / 10:
+        return f"about {mean:.2g} %"
+    return f"{low:.2g} to {high:.2g} %"
+
+
+def _whole(p: float) -> str:
+    return "< 1 %" if p < 0.005 else f"{100 * p:.0f} %"
 
 
 def single_in_words(row: Row) -> str:
     """The interval of nine in ten networks: `most networks say 40 to 62 %`; empty if it is unknown.
 
     If a few extreme networks pull the mean out of that interval, a wider one that contains the mean is given:
-    `most networks say 12 to > 99.9 % (99 % of them)`. If none contains it, the text is empty.
+    `most networks say 12 to > 99.9 % (99 % of them)`. If none contains it, the text is empty. So it is for
+    networks that only vote: they say nothing but 0 and 100 %.
     """
+    if verdicts.are_votes(row.expected_entropy):
+        return ""
     for level in between.TOLD:
         ends = _ends_in_words(*row.interval(level), row.probability)
         if ends:

@@ -60,9 +60,17 @@ def settled_in_words(certainty: Certainty) -> str:
     )
 
 
+def tells_networks(certainty: Certainty) -> bool:
+    """Whether a row says between which percentages most networks lie."""
+    low, _ = certainty.interval().T
+    return bool(np.any(np.isfinite(low) & ~verdicts.are_votes(certainty.expected_entropy)))
+
+
 def doubt_in_words(certainty: Certainty) -> str:
     """How much of the doubt is disagreement between passes, where the model is not sure; else empty."""
     unsure = certainty.verdict != verdicts.SURE
+    if np.all(verdicts.are_votes(certainty.expected_entropy[unsure])) and not np.all(certainty.passes == 1):
+        return ""
     shares = certainty.disagreement[unsure]
     kind, passes = certainty.kind, words_of(certainty.method)["passes"]
     if not len(shares):
