@@ -150,3 +150,90 @@ def test_beside_a_draw_that_is_switched_another_that_is_not_is_refused(numbers):
     """The call would have to train for one and not for the other."""
     with pytest.raises(howsure.ModelError, match=f"'both' cannot be done right: .* {LINE}"):
         howsure.assess(over_numbers(Both(numbers, name="both")), X)
+
+
+class Augmenting(Seeded):
+    """Changes rows in training alone."""
+
+    def __init__(self, change, **options):
+        super().__init__(**options)
+        self.change = change
+
+    def call(self, inputs, training=False):
+        return self.change(inputs, ops.shape(inputs)[0], self.seeds) if training else inputs
+
+
+class AugmentingModel(keras.Model):
+    """The same, and dropout, in one call."""
+
+    def __init__(self, change):
+        super().__init__(name="net")
+        self.change, self.seeds = change, keras.random.SeedGenerator()
+        self.flat, self.drop, self.last = layers.Flatten(), layers.Dropout(0.3), layers.Dense(3, "softmax")
+
+    def call(self, inputs, training=False):
+        if training:
+            inputs = self.change(inputs, ops.shape(inputs)[0], self.seeds)
+        return self.last(self.drop(self.flat(inputs), training=training))
+
+
+def _mirrored(x, rows, seeds):
+    return ops.where(keras.random.uniform((rows, 1, 1), seed=seeds) < 0.5, ops.flip(x, 1), x)
+
+
+AUGMENTED = {
+    "mirrored": (_mirrored, "one number for each row, which changes the inputs"),
+    "mirrored, all or none": (
+        lambda x, rows, seeds: ops.where(keras.random.uniform((), seed=seeds) < 0.5, ops.flip(x, 1), x),
+        "one number for each row, which changes the inputs",
+    ),
+    "mirrored, binomial": (
+        lambda x, rows, seeds: ops.where(
+            keras.random.binomial((rows, 1, 1), 1, 0.5, seed=seeds) > 0.5, ops.flip(x, 1), x
+        ),
+        "one number for each row, which changes the inputs",
+    ),
+    "brighter": (
+        lambda x, rows, seeds: x * keras.random.uniform((rows, 1, 1), 0.8, 1.2, seed=seeds),
+        "one number for each row, which changes the inputs",
+    ),
+    "noise": (
+        lambda x, rows, seeds: x + keras.random.normal(ops.shape(x), seed=seeds),
+        r"adds noise to the inputs, which is random with MCDropout\(gaussian_noise=True\)",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", AUGMENTED)
+def test_augmentation_of_a_layer_of_a_user_stays_off_and_is_named(name):
+    change, said = AUGMENTED[name]
+    model = over_numbers(Augmenting(change, name="augment"), layers.Dropout(0.3, seed=1))
+    plain = over_numbers(layers.Dropout(0.3, seed=1))
+    plain.set_weights([ops.convert_to_numpy(variable) for variable in model.trainable_variables])
+    with pytest.warns(howsure.HowsureWarning, match=f"'augment': keras.random.\\w+ {LINE}, {said}"):
+        found = howsure.passes(model, X, 20)
+    assert found == pytest.approx(howsure.passes(plain, X, 20), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", AUGMENTED)
+def test_augmentation_in_the_call_that_drops_is_refused_with_its_line(name):
+    change, said = AUGMENTED[name]
+    model = AugmentingModel(change)
+    model(X)
+    with pytest.raises(howsure.ModelError, match=f"'net' cannot be done right: .* {LINE}, {said}") as error:
+        howsure.assess(model, X)
+    assert "put what else training does into a layer of its own" in str(error.value)
+
+
+class DropsRows(Seeded):
+    def call(self, inputs, training=False):
+        if not training:
+            return inputs
+        kept = keras.random.uniform((ops.shape(inputs)[0], 1, 1), seed=self.seeds) < 0.7
+        return inputs * ops.cast(kept, inputs.dtype) / 0.7
+
+
+def test_one_number_for_each_row_that_drops_the_inputs_is_dropout():
+    model = over_numbers(DropsRows(name="drops"))
+    assert "'drops' (draws uniform numbers)" in str(howsure.audit(model))
+    assert howsure.audit(model).warnings == ()

@@ -99,6 +99,86 @@ def _flip(module, x):
     return x.flip(-1) if module.training and torch.rand(()) < 0.5 else x
 
 
+def _mirrored_by_where(x):
+    return torch.where(torch.rand(len(x), 1) < 0.5, x.flip(-1), x)
+
+
+def _mirrored_by_arithmetic(x):
+    chosen = (torch.rand(len(x), 1) < 0.5).float()
+    return chosen * x.flip(-1) + (1 - chosen) * x
+
+
+def _mirrored_by_indices(x):
+    chosen, x = torch.rand(len(x)) < 0.5, x.clone()
+    x[chosen] = x[chosen].flip(-1)
+    return x
+
+
+MIRRORED = {
+    "where": _mirrored_by_where,
+    "where, bernoulli": lambda x: torch.where(torch.full((len(x), 1), 0.5).bernoulli() > 0, x.flip(-1), x),
+    "where, one for all": lambda x: torch.where(torch.rand(()) < 0.5, x.flip(-1), x),
+    "times, and times what is left": _mirrored_by_arithmetic,
+    "put at places": _mirrored_by_indices,
+    "lerp": lambda x: torch.lerp(x, x.flip(-1), (torch.rand(len(x), 1) < 0.5).float()),
+    "taken from both": lambda x: torch.stack([x, x.flip(-1)])[
+        (torch.rand(len(x)) < 0.5).long(), torch.arange(len(x))
+    ],
+    "with the difference": lambda x: x + (x.flip(-1) - x) * (torch.rand(len(x), 1) < 0.5),
+    "of the other sign": lambda x: x * (1 - 2 * (torch.rand(len(x), 1) < 0.5).float()),
+}
+
+
+@pytest.mark.parametrize("dropout", ["in a layer of its own", "in the same call"])
+@pytest.mark.parametrize("name", MIRRORED)
+def test_numbers_that_choose_between_inputs_are_no_dropout(name, dropout):
+    """Augmentation in training alone changes no pass, however it is written."""
+
+    def augmented(module, x):
+        x = MIRRORED[name](x) if module.training else x
+        return F.dropout(x, 0.3, module.training) if dropout == "in the same call" else x
+
+    plain = nn.Sequential(nn.Dropout(0.3), mlp()) if dropout == "in the same call" else mlp()
+    network = plain[1] if dropout == "in the same call" else plain
+    module, x = nn.Sequential(Layer(augmented), network).eval(), rows_for("mlp", rows=3)
+    with pytest.warns(howsure.HowsureWarning, match=f"{LINE} chooses between inputs, as augmentation does"):
+        found = howsure.passes(module, x, 40, outputs="logits")
+    without = howsure.passes(plain.eval(), x, 40, outputs="logits")
+    assert found == pytest.approx(without, abs=1e-6)
+
+
+def _modality_dropped(module, x):
+    return x * (torch.rand(len(x), 1) < 0.7) / 0.7 if module.training else x
+
+
+class Branch(nn.Module):
+    """Stochastic depth: one number for each row, which multiplies a branch or chooses one."""
+
+    def __init__(self, chosen):
+        super().__init__()
+        self.first, self.last, self.chosen = nn.Linear(8, 8), nn.Linear(8, CLASSES), chosen
+
+    def forward(self, x):
+        branch = torch.tanh(self.first(x))
+        if self.training:
+            kept = torch.rand(len(x), 1) < 0.7
+            x = torch.where(kept, x + branch, x) if self.chosen else x + branch * kept / 0.7
+        else:
+            x = x + branch
+        return self.last(x)
+
+
+@pytest.mark.parametrize("module", [Layer(_modality_dropped), Branch(False), Branch(True)])
+def test_one_number_for_each_row_that_drops_is_dropout(module):
+    if isinstance(module, Layer):
+        module = nn.Sequential(module, nn.Linear(8, CLASSES))
+    x = rows_for("mlp", rows=3)
+    adapted, _ = adapt(module.eval(), x, gaussian_noise=False)
+    (site,) = [site for level in adapted.levels for site in level.sites]
+    assert site.rate == pytest.approx(0.3, abs=1e-6)
+    assert_as_textbook(module, x)
+
+
 def _noise(module, x):
     return x + 0.5 * torch.randn_like(x) if module.training else x
 

@@ -23,6 +23,7 @@ from howsure.models.keras.switch import as_in_predicting, defining_class, is_ran
 from howsure.models.keras.user_code import (
     does_more_in_training,
     draws_of_its_own,
+    drops_inputs,
     holds_a_module,
     is_augmentation,
     is_keras,
@@ -31,7 +32,7 @@ from howsure.models.keras.user_code import (
     symbolic,
 )
 from howsure.models.protocol import Unswitchable, check_kept_off
-from howsure.sites import Site
+from howsure.sites import NORMAL, Site
 
 Array = NDArray[Any]
 Tensor = Any
@@ -146,14 +147,28 @@ def examine(
             "without `output` take a model of one: keras.Model(model.inputs, model.outputs[0]). For a mean "
             "and a variance, say outputs='mean-variance', or 'mean-log-variance'",
         )
-    look = _Look(model, program, rows, gaussian_noise, off)
+    augmenting: set[int] = set()
+    beside: set[int] = set()
+
+    def looked(rows: Sequence[Array]) -> _Look:
+        return _Look(model, program, rows, gaussian_noise, off, augmenting, beside)
+
+    look = looked(rows)
+    for layer, kind in look.drawn.on_inputs:
+        if kind == NORMAL or not drops_inputs(layer, look.arguments[id(layer)]):
+            augmenting.add(id(layer))
+    if augmenting:
+        look = looked(rows)
+        beside = augmenting & look.drawn.on_path
+    if beside:
+        look = looked(rows)
     sides, count = look.drawn.leading, len(rows[0])
     drawn = [number for number, side in enumerate(sides) if side is not None]
     others = [None if side is None else count + 1 for side in sides]
     if drawn and not fixed_batch:
         # A side may equal the number of rows by chance, or depend on it in another way.
         more = [np.concatenate([array, array[:1]]) for array in rows]
-        others = _Look(model, program, more, gaussian_noise, off).drawn.leading
+        others = looked(more).drawn.leading
     of_rows = {number for number in drawn if (sides[number], others[number]) == (count, count + 1)}
     whole = frozenset(drawn) - of_rows
     left = [number for number in sorted(whole) if not fixed_batch and sides[number] != others[number]]
@@ -161,7 +176,17 @@ def examine(
 
 
 class _Look:
-    """One run of a model as in training, and what was recorded; the arguments are those of `examine`."""
+    """One run of a model as in training, and what was recorded.
+
+    Args:
+        model: As in `examine`, like the next four.
+        program: Its steps.
+        rows: A few rows.
+        gaussian_noise: True makes noise random.
+        off: Identities of layers that stay fixed.
+        augmenting: As in `Recording`, like the next.
+        beside: Identities of layers that augment and also drop.
+    """
 
     def __init__(
         self,
@@ -170,12 +195,14 @@ class _Look:
         rows: Sequence[Array],
         gaussian_noise: bool,
         off: Collection[int],
+        augmenting: Collection[int],
+        beside: Collection[int],
     ) -> None:
         self.model, self.program = model, program
         self.names = _paths(model)
         self.layers = tuple(layer for layer in private.layers_below(model) if id(layer) in self.names)
         self.names[id(model)] = str(model.name)
-        self.drawn = Recording(self.names, len(rows[0]), gaussian_noise, off)
+        self.drawn = Recording(self.names, len(rows[0]), gaussian_noise, off, augmenting, beside)
         self.random_steps: list[Step] = []
         self.levels: list[int] = []
         self.calls: list[LayerCall] = []
@@ -193,10 +220,14 @@ class _Look:
         program = self.program
         values = {slot: Value(tensor) for slot, tensor in zip(program.inputs, rows, strict=True)}
         self.drawn.begin()
+        computed = set[Slot]()
         with private.calls_replaced([*self.layers, self.model], self._watched):
             for self._step in program.steps:
                 known = len(self.drawn.sites)
+                self.drawn.computed = not computed.isdisjoint(self._step.inputs())
                 self._run_step(self._step, values)
+                if self.drawn.computed:
+                    computed.update(self._step.outputs)
                 if len(self.drawn.sites) > known:
                     self.random_steps.append(self._step)
                     self.levels.extend([len(self.random_steps)] * (len(self.drawn.sites) - known))

@@ -38,6 +38,13 @@ def layers_below(layer: Layer, *, nested: bool = True) -> list[Layer]:
     return list(layer._flatten_layers(include_self=False, recursive=nested))
 
 
+def has_weights_of_its_own(layer: Layer) -> bool:
+    """True if a layer holds weights itself; those of `Normalization` are statistics of its inputs."""
+    if isinstance(layer, keras.layers.Normalization):
+        return False
+    return bool(layer._trainable_variables or layer._non_trainable_variables)
+
+
 def graph_of(operation: Any) -> Graph | None:
     """The graph of a model that is only its graph, or None; its class has no public name (3.0)."""
     if isinstance(operation, keras.Sequential):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,6 +73,7 @@ class Trial:
         drawn: As in `Examination`. The check corrects the numbers that replace draws other than sites, and
             the order of folded axes.
         seen: The recorded draws.
+        choosing: Numbers of the draws that choose a branch or an input.
 
     Attributes:
         kept_still: Numbers of the draws that are no sites and stay as in predicting.
@@ -88,8 +89,9 @@ class Trial:
         training: frozenset[int],
         drawn: list[Place | float | None],
         seen: Sequence[Seen],
+        choosing: Collection[int] = (),
     ) -> None:
-        self._look, self._training, self._seen = look, training, seen
+        self._look, self._training, self._seen, self._choosing = look, training, seen, choosing
         self.drawn = drawn
         self.kept_still: list[int] = []
         random, device = np.random.default_rng(7), look.call.device
@@ -181,18 +183,20 @@ class Trial:
 
         `settled` tells that they do with the mean in place of each draw. Otherwise dropout gets its mean as a
         factor even where its mask is compared; if the mask is used otherwise, it gets all ones or all zeros.
-        Uniform numbers that are no site get the value that reproduces the prediction. If only some values do,
-        the draw is recorded in `kept_still`.
+        Numbers that choose, and uniform numbers that are no site, get the value that reproduces the
+        prediction. If only some values do, the draw is recorded in `kept_still`.
         """
         loose = [
             number
             for number, each in enumerate(self.drawn)
-            if isinstance(each, float) and self._seen[number].draw.kind == UNIFORM
+            if isinstance(each, float)
+            and (self._seen[number].draw.kind == UNIFORM or number in self._choosing)
         ]
         good = []
         for held in _HELD if loose else (0.5,):
             numbers = dict.fromkeys(loose, held)
-            if (settled and held == 0.5) or any(
+            as_recorded = all(self.drawn[number] == held for number in loose)
+            if (settled and as_recorded) or any(
                 self._drops_nothing(value, numbers) for value in (None, 1.0, 0.0)
             ):
                 good.append(held)
@@ -217,9 +221,10 @@ class Trial:
             whole = value is not None and draw.kind == DROPOUT
             return constant(draw, value) if whole and value is not None else middle(number, draw)
 
+        halved = set(range(len(self.drawn))).difference(self._choosing) if value is None else ()
         try:
             with _WithoutAlpha():
-                output, _ = self._look.watch(self._training, numbers, halved=value is None)
+                output, _ = self._look.watch(self._training, numbers, halved=halved)
         except Exception:  # where a mean cannot replace a mask
             return False
         return same(output, self._look.plain)

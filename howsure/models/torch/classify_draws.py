@@ -21,6 +21,7 @@ MASK = "mask"
 ADDED = "added"
 MULTIPLIED = "multiplied"
 BRANCH = "branch"
+CHOICE = "choice"
 COMPARED = "compared"
 SEVERAL = "several"
 OTHER = "other"
@@ -52,8 +53,8 @@ class Use:
     """The use that a module makes of drawn numbers.
 
     Attributes:
-        kind: `mask`, `added`, `multiplied`, `branch`, `compared` with more than one number, `several` if a
-            mask is only one of several uses, or `other`.
+        kind: `mask`, `added`, `multiplied`, `branch`, `choice` if a mask chooses between inputs, `compared`
+            with more than one number, `several` if a mask is only one of several uses, or `other`.
         rate: For a mask the share of zeros; the same for a branch that a mask chooses.
         zero: For a mask, a number that becomes 0.
         one: For a mask, a number that becomes 1.

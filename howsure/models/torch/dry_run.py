@@ -117,7 +117,7 @@ class DryRun:
         numbers: Numbers,
         count: int = ROWS,
         *,
-        halved: bool = False,
+        halved: Collection[int] = (),
         endings: bool = False,
         noting: bool = False,
     ) -> tuple[Tensor, Watching]:

@@ -14,7 +14,7 @@ from howsure.errors import HowsureError
 from howsure.models.protocol import Unswitchable, check_kept_off
 from howsure.models.torch.call_stack import ModuleCall
 from howsure.models.torch.check_passes import BY_LENGTH, Trial, Tried
-from howsure.models.torch.classify_draws import ADDED, BRANCH, COMPARED, MASK, SEVERAL
+from howsure.models.torch.classify_draws import ADDED, BRANCH, CHOICE, COMPARED, MASK, SEVERAL
 from howsure.models.torch.draws import Draw, Place, place_of
 from howsure.models.torch.dry_run import OFTEN, ROWS, TWICE, UNEVEN, DryRun, alike, middle, same, stand_in
 from howsure.models.torch.inputs import name_of
@@ -40,6 +40,11 @@ _WITHOUT_MASKS = {
     SEVERAL: "more than one mask is made of its numbers, or something else beside it",
 }
 """Why random numbers of training accept no masks, by the use that the module makes of them."""
+_CHOOSING = {
+    BRANCH: "chooses a branch, as augmentation and dropped layers do",
+    CHOICE: "chooses between inputs, as augmentation does",
+}
+"""What stays as in predicting, by the use that the module makes of drawn numbers."""
 
 _NORMS = nn.modules.batchnorm._NormBase
 
@@ -199,6 +204,8 @@ class PassFinder:
     def _may_be_site(self, seen: Seen, run: Watching) -> bool:
         """True if a draw accepts masks; see `howsure.models.torch.classify_draws`."""
         use, kind = run.uses.get(seen.number), seen.draw.kind
+        if use is not None and use.kind in _CHOOSING:
+            return seen.key in self.always
         if kind == UNIFORM and use is not None and use.kind == MASK:
             return use.differs
         if kind == NORMAL and use is not None and use.kind == ADDED and seen.key not in self._of_weights:
@@ -261,8 +268,8 @@ class PassFinder:
             if use is not None and not use.differs:
                 continue
             what = f"{each.in_words} is no dropout, as far as can be seen"
-            if use is not None and use.kind == BRANCH:
-                what = f"{each.in_words} chooses a branch, as augmentation and dropped layers do"
+            if use is not None and use.kind in _CHOOSING:
+                what = f"{each.in_words} {_CHOOSING[use.kind]}"
             elif each.draw.kind == NORMAL:
                 what = f"{each.in_words} adds noise, which is random with MCDropout(gaussian_noise=True)"
             self.left.append(Unswitchable(each.name, what, refused=False))
@@ -294,7 +301,8 @@ class PassFinder:
                 if isinstance(known, Place) and known.axis is None and each.draw.shape != shape:
                     self._refuse(each, BY_LENGTH)
                     return replace(found, left=tuple(self.left))
-        trial = Trial(self.look, training, drawn, seen.seen)
+        choosing = {number for number, use in seen.uses.items() if use.kind in _CHOOSING}
+        trial = Trial(self.look, training, drawn, seen.seen, choosing)
         settled = same(output, self.plain) and same(beside, self.plain[[0, 1, 1]])
         problem = trial.problem(settled)
         if problem is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,8 +14,19 @@ from torch import nn
 
 from howsure.models.source_lines import frames, innermost_of_a_user, innermost_outside
 from howsure.models.torch.call_stack import ModuleCall, UnderWay
-from howsure.models.torch.classify_draws import ADDED, BRANCH, BRANCHING, MASK, NUMBERS, Steps, Trace, Use
+from howsure.models.torch.classify_draws import (
+    ADDED,
+    BRANCH,
+    BRANCHING,
+    CHOICE,
+    MASK,
+    NUMBERS,
+    Steps,
+    Trace,
+    Use,
+)
 from howsure.models.torch.draws import Draw, Draws, Numbers
+from howsure.models.torch.mask_uses import MaskUses
 from howsure.models.torch.output_activation import Endings
 from howsure.models.torch.snapshot import is_seeded_by_us
 from howsure.models.torch.tracer import Notes, multiply_adds, work
@@ -64,7 +75,8 @@ class Watching(Draws):
         names: Path of each module in it, by identity.
         numbers: As in `Draws`.
         fixed: As in `Draws`.
-        halved: True replaces each mask by its mean, and the result of a boolean mask by its mean.
+        halved: Numbers of the draws of which each mask is replaced by its mean, and so is the result of a
+            boolean mask.
         endings: True also follows what the output is made of.
 
     Attributes:
@@ -86,7 +98,7 @@ class Watching(Draws):
         numbers: Numbers,
         fixed: frozenset[bytes],
         *,
-        halved: bool = False,
+        halved: Collection[int] = (),
         endings: bool = False,
     ) -> None:
         super().__init__(numbers, fixed)
@@ -100,8 +112,7 @@ class Watching(Draws):
         self.uses: dict[int, Use] = {}
         self._halved = halved
         self._traces: dict[int, Trace] = {}
-        self._masks: dict[int, int] = {}
-        self._kept: list[Tensor] = []
+        self._mask_uses = MaskUses(module.parameters(), module.buffers())
         self._dropped: dict[int, ZerosAndOnes] = {}
         self._booleans: dict[int, Boolean] = {}
         self._turned: set[int] = set()
@@ -159,6 +170,9 @@ class Watching(Draws):
         """Start following the numbers of a draw."""
         if not isinstance(outputs, Tensor):
             return outputs
+        self._mask_uses.drawn(outputs)
+        if draw.kind == DROPOUT:
+            self._mask_uses.add(outputs, number, draw)
         if draw.adds:
             self.uses[number] = Use(ADDED)
         elif draw.kind in (UNIFORM, NORMAL):
@@ -190,12 +204,18 @@ class Watching(Draws):
     def _followed(self, name: str, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
         """The outputs of an operation, perhaps replaced by a mean; records the use of drawn numbers."""
         if name in BRANCHING:
-            for number in [self._masks[id(each)] for each in tensors_in(args) if id(each) in self._masks]:
-                self.uses[number] = replace(self.uses[number], kind=BRANCH)
+            for tensor in tensors_in(args):
+                mask = self._mask_uses.mask_in(tensor)
+                if mask is not None and mask.by_row:
+                    self.uses[mask.number] = replace(self.uses.get(mask.number, Use(MASK)), kind=BRANCH)
+        self._mask_uses.ran(name, operation, args, kwargs, outputs)
+        for number in self._mask_uses.choosing:
+            self.uses[number] = Use(CHOICE)
         for boolean in [self._booleans[id(each)] for each in tensors_in(args) if id(each) in self._booleans]:
             self._choose(boolean, done(boolean, name, operation, args, kwargs, outputs), outputs)
         for drawn in [self._dropped[id(each)] for each in tensors_in(args) if id(each) in self._dropped]:
-            made = drawn.compared(operation, args, kwargs, outputs) if self._halved else None
+            halved = drawn.number in self._halved
+            made = drawn.compared(operation, args, kwargs, outputs) if halved else None
             if made is not None:
                 self._booleans[id(outputs)] = made
         for trace in [self._traces[id(each)] for each in tensors_in(args) if id(each) in self._traces]:
@@ -210,10 +230,9 @@ class Watching(Draws):
             if after.kind == MASK:
                 if outputs.dtype == torch.bool:
                     self._booleans[id(outputs)] = Boolean(outputs, trace.number, 1 - after.rate)
-                elif self._halved:
+                elif trace.number in self._halved:
                     outputs.fill_(1 - after.rate)
-                self._kept.append(outputs)
-                self._masks[id(outputs)] = trace.number
+                self._mask_uses.add(outputs, trace.number, self.seen[trace.number].draw)
         return outputs
 
     def _choose(self, boolean: Boolean, what: Done, outputs: Any) -> None:
@@ -225,7 +244,7 @@ class Watching(Draws):
         if use is not None and use.kind == MASK and turns and boolean.number not in self._turned:
             self.uses[boolean.number] = use.turned
             self._turned.add(boolean.number)
-        if self._halved and what.mean is not None:
+        if boolean.number in self._halved and what.mean is not None:
             outputs.copy_(what.mean)
 
 
