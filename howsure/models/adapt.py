@@ -31,7 +31,7 @@ from howsure.data.reading import reading
 from howsure.data.rows import InputSpec, Rows, check_rows
 from howsure.data.table_files import read_named
 from howsure.data.tables import Roles
-from howsure.errors import FileError, HowsureError, InputError, ModelError, probing, warn
+from howsure.errors import FileError, HowsureError, InputError, ModelError, is_raised_by_a_user, probing, warn
 from howsure.models.choose_output import Output, Pair
 from howsure.models.input_scale import some_of
 from howsure.models.protocol import (
@@ -46,6 +46,7 @@ from howsure.models.protocol import (
 )
 from howsure.models.wrapped import Wrapped, holds_network, network_in, roots_of
 from howsure.optional import needs, needs_keras
+from howsure.words import listed
 
 ESTIMATORS = "sklearn"
 
@@ -235,7 +236,7 @@ class Opened:
         Raises:
             InputError: The rows do not fit, or a layer in `keep_off` does not exist.
             ModelError: One that cannot be examined.
-            Exception: Raised by the model itself, with a note if other sides of the rows would do.
+            Exception: Raised by the model itself, with a note of sides that would do, or of its inputs.
         """
         x, network = self.rows(x).x, self.inside.network
         if self.adapter is None or self.is_estimator:
@@ -263,7 +264,10 @@ class Opened:
         except HowsureError:
             raise
         except Exception as error:  # the model's own, which goes on as it is
-            if (told := advice(x, lambda other: self.adapter.adapt(network, other, **wanted)[0])) is not None:
+            told = advice(x, lambda other: self.adapter.adapt(network, other, **wanted)[0])
+            if told is None and not is_raised_by_a_user(error):
+                told = called_with(x)
+            if told is not None:
                 error.add_note(told)
             raise
         if hasattr(adapted, "told"):  # the adapter may be a cached one from an earlier call
@@ -503,6 +507,19 @@ def advice(x: Any, adapted: Callable[[Any], Any]) -> str | None:
                 f"the rows to {_by(larger)}" + (f", or assess them in tiles: tile={smaller}" if tiles else "")
             )
     return None
+
+
+def called_with(x: Any) -> str | None:
+    """The inputs that a model was called with, in words; None if they have no shapes to show."""
+    parts = x if isinstance(x, (list, tuple)) else list(x.values()) if isinstance(x, Mapping) else [x]
+    if not parts or not all(hasattr(each, "shape") for each in parts):
+        return None
+    shapes = listed([f"(n, {', '.join(map(str, each.shape[1:]))})" for each in parts])
+    what = "one input" if len(parts) == 1 else f"{len(parts)} inputs"
+    return (
+        f"howsure called the model with {what} of shape {shapes}, for n rows. If it takes its inputs in "
+        "another form, wrap it in a model that takes one tensor for each input"
+    )
 
 
 def _by(sides: Any) -> str:

@@ -1,6 +1,7 @@
 """A class at each position, of PyTorch modules, against all thinned networks."""
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -105,3 +106,41 @@ def test_one_of_several_labels_is_that_of_a_module_with_this_label_alone():
         assert found.class_names == ("not 1", "1")
         for name in ("label", "probability", "mc_error", "entropy", "share", "overlap"):
             np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-5)
+
+
+class OneAnswer(nn.Module):
+    """A classifier whose output keeps axes of length 1, as without a squeeze."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.drop, self.last, self.shape = nn.Dropout(0.2), nn.Linear(8, 3), shape
+
+    def forward(self, x):
+        return self.last(self.drop(x)).reshape(len(x), *self.shape)
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((3, 1), 1), ((1, 3), 2), ((3, 1, 1), 1)])
+def test_a_map_of_one_position_is_refused_unless_it_is_asked_for(shape, axis):
+    module, x = OneAnswer(shape).eval(), np.random.default_rng(0).normal(size=(4, 8)).astype("float32")
+    said = r"is a map of one position\. Expected: an output of shape \(rows, 3\).*output\.flatten\(1\)"
+    with pytest.raises(howsure.ModelError, match=said):
+        howsure.assess(module, x, outputs="logits")
+    flat = nn.Sequential(module, nn.Flatten(1)).eval()
+    method = howsure.MCDropout(passes=10)
+    expected = howsure.assess(flat, x, method=method, outputs="logits")
+    found = howsure.assess(module, x, method=method, outputs="logits", class_axis=axis)
+    assert found.label.reshape(4) == pytest.approx(expected.label)
+    assert howsure.assess(module, x, method=method, outputs="values").mean.shape == (4, 3)
+
+
+def test_a_text_of_one_token_is_a_map_of_one_position():
+    class Tagger(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.words, self.drop, self.last = nn.Embedding(9, 8), nn.Dropout(0.2), nn.Linear(8, 3)
+
+        def forward(self, x):
+            return self.last(self.drop(self.words(x)))
+
+    words = np.arange(4)[:, None]
+    assert howsure.assess(Tagger().eval(), words, outputs="logits").label.shape == (4, 1)

@@ -68,6 +68,42 @@ def test_other_exceptions_have_no_note():
     assert note_of(lambda: howsure.assess(UNet("no"), X[:, :, :16, :16], **GIVEN), ValueError) == ""
 
 
+class Unpacking(nn.Module):
+    def forward(self, x):
+        a, b, c = x
+        return a + b + c
+
+
+class Adding(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Linear(8, 3), nn.Linear(5, 4)
+
+    def forward(self, x, y):
+        return self.first(x) + self.second(y)
+
+
+SERIES, SHORT = np.zeros((6, 8), "float32"), np.zeros((6, 5), "float32")
+CALLED = {
+    "one input that is unpacked": (Unpacking, SERIES, ValueError, "one input of shape (n, 8)"),
+    "inputs that do not broadcast": (
+        Adding,
+        [SERIES, SHORT],
+        RuntimeError,
+        "2 inputs of shape (n, 8) and (n, 5)",
+    ),
+}
+
+
+@pytest.mark.parametrize("door", [howsure.assess, howsure.audit])
+@pytest.mark.parametrize("name", CALLED)
+def test_the_exception_of_a_forward_says_what_it_was_called_with(name, door):
+    make, x, kind, said = CALLED[name]
+    note = note_of(lambda: door(make().eval(), x), kind)
+    assert f"howsure called the model with {said}, for n rows" in note
+    assert "wrap it in a model that takes one tensor for each input" in note
+
+
 @pytest.mark.parametrize("out", ["t.parquet", "folder"])
 @pytest.mark.parametrize("divide", [(), ("--divide-by", 2)])
 def test_one_line_on_the_command_line_and_what_it_says_works(tmp_path, out, divide):

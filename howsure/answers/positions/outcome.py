@@ -11,6 +11,7 @@ Which positions count is a mask, `Positions.counts`, by row number. `take` gives
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Self
@@ -130,6 +131,8 @@ class Positions(OneOfClasses):
         axis = _class_axis(info, request)
         classes = shape[axis]
         positions = tuple(np.delete(shape, axis).tolist())
+        if request.class_axis is None and math.prod(positions) == 1 and not _has_one_position(info, axis):
+            raise _one_position(info, axis)
         asked = request.limits, positions, axis, request.keep is not None
         of_row = replace(info, output_shape=(classes,))
         labels = Labels.of(of_row, request)
@@ -345,6 +348,27 @@ def _place_of_label(info: ModelInfo, names: Sequence[str], of_label: str | int |
             received=repr(of_label),
         )
     return place
+
+
+def _has_one_position(info: ModelInfo, axis: int) -> bool:
+    """Whether an input has one position too, as a text of one token, or may have."""
+    for spec in info.inputs:
+        sides = [1 if side is None else side for side in spec.shape]
+        positions = sides[1:] if axis == 0 else sides[:-1]
+        if math.prod(sides) == 1 or (positions and math.prod(positions) == 1):
+            return True
+    return False
+
+
+def _one_position(info: ModelInfo, axis: int) -> ModelError:
+    shape = info.output_shape
+    return ModelError(
+        f"The output of model '{info.name}' is a map of one position",
+        expected=f"an output of shape (rows, {shape[axis]}) for one answer per row",
+        received=f"(rows, {', '.join(map(str, shape))})",
+        hint="Return output.flatten(1) in PyTorch, keras.layers.Flatten()(output) in Keras. "
+        f"class_axis={axis + 1} reads the map as it is, outputs='values' numbers",
+    )
 
 
 def _has_positions_of(info: ModelInfo, given: tuple[int | None, ...]) -> bool:

@@ -44,7 +44,7 @@ _CHOOSING = {
     BRANCH: "chooses a branch, as augmentation and dropped layers do",
     CHOICE: "chooses between inputs, as augmentation does",
 }
-"""What stays as in predicting, by the use that the module makes of drawn numbers."""
+"""Uses of drawn numbers that stay as in predicting, in words."""
 
 _NORMS = nn.modules.batchnorm._NormBase
 

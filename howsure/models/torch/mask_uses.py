@@ -22,7 +22,7 @@ from howsure.models.torch.value_kinds import SAME_NUMBERS, ground, tensors_in
 Tensor = torch.Tensor
 
 CONSTANT, INPUT, COMPUTED = range(3)
-"""What numbers are made of: neither rows nor weights, rows alone, or also weights."""
+"""Origins of numbers: neither rows nor weights, rows alone, or also weights."""
 
 _MAKING = frozenset({"zeros_like", "ones_like", "full_like", "empty_like"})
 _ELEMENTWISE = frozenset(
@@ -43,7 +43,7 @@ class Mask:
         tensor: The tensor.
         number: Number of the draw.
         by_row: True if at most one number was drawn for each row.
-        values: What it holds for a drawn 0 and for a drawn 1, or None if that is not known.
+        values: Its numbers for a drawn 0 and for a drawn 1, or None if they are not known.
     """
 
     tensor: Tensor
@@ -148,7 +148,7 @@ class MaskUses:
 def _values(
     masks: Sequence[Mask], name: str, operation: Any, args: Any, kwargs: Any
 ) -> tuple[float, float] | None:
-    """What an operation makes of the two values of one mask; None if it is not known."""
+    """The two values of a mask after an operation; None if they are not known."""
     mask = masks[0]
     if len(masks) > 1 or mask.values is None:
         return None
