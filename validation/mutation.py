@@ -552,12 +552,12 @@ def of_rows(place: Callable[[str], Path], random: np.random.Generator) -> Iterat
 
 
 def of_pictures(place: Callable[[str], Path], random: np.random.Generator) -> Iterator[Format]:
-    """Images, volumes, and weights."""
+    """Images and weights."""
     from howsure.data.label_images import LabelFolder
 
     pixels = random.integers(0, 256, (8, 6, 3), dtype=np.uint8)
     image = [InputSpec("image", (8, 6, 3), "float32")]
-    for ending, checksum in (("png", "CRC-32"), ("jpg", ""), ("tif", ""), ("bmp", "")):
+    for ending, checksum in (("png", "CRC-32"), ("jpg", ""), ("bmp", "")):
         Image.fromarray(pixels).save(place(f"a.{ending}"))
         path = place(f"a.{ending}")
         yield Format(f"image in .{ending}", path, partial(_used_rows, path, image), checksum)
@@ -573,15 +573,6 @@ def of_pictures(place: Callable[[str], Path], random: np.random.Generator) -> It
         yield _weights(place("weights.pt"))
         if importlib.util.find_spec("keras"):
             yield from _of_keras(place)
-    if not importlib.util.find_spec("nibabel"):
-        return
-    import nibabel
-
-    for ending, checksum in ((".nii", ""), (".nii.gz", "CRC-32")):
-        path = place(f"v{ending}")
-        nibabel.save(nibabel.Nifti1Image(random.normal(size=(4, 4, 4)).astype(np.float32), np.eye(4)), path)
-        volume = [InputSpec("x", (4, 4, 4, 1), "float32")]
-        yield Format(f"volume in {ending}", path, partial(_used_rows, path, volume), checksum)
 
 
 def _weights(path: Path) -> Format:

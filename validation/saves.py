@@ -188,7 +188,7 @@ def _of_models(of: str, model: tuple[str, ...], inputs: Path) -> Iterator[tuple[
             continue
         path.mkdir()
         for number, image in enumerate(pixels.images(6, which)):
-            Image.fromarray(image).save(path / f"{number}.tif")
+            Image.fromarray(image).save(path / f"{number}.png")
 
     def kind(name: str, read: Callable[[Path], Any], *wishes: object, beside: bool = False) -> Kind:
         def save(which: int, path: Path) -> None:
@@ -199,7 +199,7 @@ def _of_models(of: str, model: tuple[str, ...], inputs: Path) -> Iterator[tuple[
 
     yield f"assess: {of}", kind("r.parquet", _arrays, "--out")
     if of == "positions":
-        for form in ("png", "npy", "tif"):
+        for form in ("png", "npy"):
             yield f"maps: {form}", kind("maps", _files, "--map-format", form, "--maps", beside=True)
         yield "maps: regions", kind("r.csv", _files, "--regions", beside=True)
 

@@ -46,7 +46,7 @@ from howsure.cli.output import (
 )
 from howsure.cli.stopping import INTERRUPTIONS, kept
 from howsure.data.csv_form import kind_of
-from howsure.data.images import images_of, is_image_name
+from howsure.data.images import is_image_name
 from howsure.data.label_files import read_label_file
 from howsure.data.label_images import LabelFolder
 from howsure.data.rows import counted
@@ -215,7 +215,7 @@ class _Run:
             check_table(out, inputs)
         check_output(report, ".html", inputs if out == STDOUT else [*inputs, out])
         roles = self.rows.roles(data, labels)
-        self.maps.check(data, [*inputs, out])
+        self.maps.check([*inputs, out])
         if to_folder:
             check_free(out, inputs)
             if self.question.above is not None:
@@ -232,15 +232,14 @@ class _Run:
         elif labels is not None:
             read_label_file(labels, column=self.rows.label_column, names=names)  # before work begins
         if labels is not None and labels.is_dir():
-            root = data if data.is_dir() else data.parent
-            LabelFolder.of_folder(labels).check_places(images_of(data), root)
+            LabelFolder.of_folder(labels)  # before work begins
         return to_folder, roles
 
     def _checked(self, result: Any) -> Any:
         """The result as it is; an `InputError` where it cannot be told as the options want it."""
         if self.results.background is not None:
             part_of(result, "background")(result, self.results.background)
-        return self.maps.checked(result, self.data)
+        return self.maps.checked(result)
 
     def into_folder(self, asked: Asked, dropout: MCDropout, roles: Roles) -> bool:
         """Assess rows part by part; True if all rows were assessed."""
@@ -257,7 +256,7 @@ class _Run:
             self.results.out.resolve(),
         )
         whole = assess_into(recipe, self.many, errors, console, self._checked)
-        self.maps.write(lambda: parts_of(self.results.out), self.data, console)
+        self.maps.write(lambda: parts_of(self.results.out), console)
         if self.results.report is not None:
             sample = read_sample(self.results.out, FileColumns())
             write_page(self.results.report, self.results.out, *sample, background=self.results.background)
@@ -304,7 +303,7 @@ class _Run:
             say_result(result, console)
             if out != STDOUT:
                 say(console, f"\nTable:   {out}")
-            self.maps.write(lambda: [result], self.data, console)
+            self.maps.write(lambda: [result], console)
             images = counted(len(rows.left_out), "unreadable image")
             _say_lines(f"left out: {images}. Row numbers do not count them", rows.left_out)
             if self.results.report is not None:
@@ -315,7 +314,6 @@ class _Run:
                     **request.arguments_of(howsure.audit),
                 )
                 wishes: dict[str, Any] = {"audit": audit, "background": self.results.background}
-                wishes["geometry"] = self.maps.geometry(self.data)
                 write_report(self.results.report, result, rows.by_column, **wishes)
                 say(console, f"Report:  {self.results.report}")
         return not rows.left_out

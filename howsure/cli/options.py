@@ -310,7 +310,7 @@ class RowOptions(RowColumns):
         Path | None,
         typer.Option(
             help="File with the true classes or numbers, .npy or .csv; or, for a class of each pixel, a "
-            "folder of .png, .tif or NIfTI files named like the images."
+            "folder of .png files named like the images."
         ),
     ] = None
     divide_by: DivideBy = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
 import shutil
 import sys
@@ -20,8 +19,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from howsure.answers.positions.map_files import MAPS, NII, NPY, PNG, TIF, USUAL, check_names
-from howsure.answers.positions.region_files import CSV, GEOJSON
+from howsure.answers.positions.map_files import MAP_FORMS, MAPS, PNG, USUAL, check_names
+from howsure.answers.positions.region_files import CSV
 from howsure.answers.printed import id_name_of, kind_of, lines_of, summary_of
 from howsure.answers.registry import part_of
 from howsure.atomic import TEMPORARY, check_folder
@@ -29,12 +28,8 @@ from howsure.cli.hints import paragraph
 from howsure.cli.options import check_output, given
 from howsure.compare import printed as compared
 from howsure.compare.comparison import Comparison
-from howsure.data.images import images_of
-from howsure.data.rasters import is_raster
 from howsure.data.rows import counted
-from howsure.data.volumes import is_volume
 from howsure.errors import FileError, InputError, warn
-from howsure.optional import needs
 from howsure.report import write_report
 from howsure.results.export import FORMS, write_csv
 from howsure.results.result import Result
@@ -184,7 +179,7 @@ def comparison_table(comparison: Comparison) -> Table:
     return table
 
 
-MapFormat = StrEnum("MapFormat", [PNG, NPY, TIF, NII])  # type: ignore[misc]
+MapFormat = StrEnum("MapFormat", MAP_FORMS)  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
@@ -200,16 +195,11 @@ class MapOptions:
     ] = None
     map_format: Annotated[
         MapFormat | None,
-        typer.Option(
-            help="Files of --maps: png (default), npy, tif with the geometry of .tif images, or nii "
-            "(.nii.gz) with that of NIfTI volumes, for which it is the default."
-        ),
+        typer.Option(help="Files of --maps: png (default) or npy."),
     ] = None
     regions: Annotated[
         Path | None,
-        typer.Option(
-            help="File for the regions of coin flips of each image: .csv, or .geojson with their outlines."
-        ),
+        typer.Option(help="Csv file for the regions of coin flips of each image."),
     ] = None
     map_names: Annotated[
         str | None, typer.Option(help=f"Maps to write, a,b,c: {', '.join(MAPS)}.", metavar="NAMES")
@@ -220,29 +210,23 @@ class MapOptions:
         """Names of the maps."""
         return USUAL if self.map_names is None else tuple(each.strip() for each in self.map_names.split(","))
 
-    def form(self, data: Path) -> str:
-        """The ending of the files, for these rows."""
-        if self.map_format is not None:
-            return self.map_format.value
-        return NII if any(map(is_volume, images_of(data)[:1])) else PNG
+    @property
+    def form(self) -> str:
+        """The ending of the files."""
+        return PNG if self.map_format is None else self.map_format.value
 
-    def check(self, data: Path, taken: Sequence[Path]) -> None:
+    def check(self, taken: Sequence[Path]) -> None:
         """Raise if maps cannot be written there; nothing is made.
 
         Args:
-            data: The rows.
             taken: Inputs, and the folder of results.
 
         Raises:
             InputError: Options that do not fit.
-            DependencyError: A package is not installed.
             FileError: The folder cannot be written to.
         """
         if self.regions is not None:
-            check_output(self.regions, (CSV, GEOJSON), taken)
-            if self.regions.suffix.lower() == GEOJSON:
-                with needs("rasterio", "A .geojson file", extra="maps"):
-                    importlib.import_module("rasterio")
+            check_output(self.regions, (CSV,), taken)
         if self.maps is None:
             for name in given(replace(self, regions=None)):
                 raise InputError(f"{name} has no effect without --maps", expected="--maps FOLDER")
@@ -251,55 +235,29 @@ class MapOptions:
         same = next((path for path in taken if path.resolve() == self.maps.resolve()), None)
         if same is not None:
             raise InputError(f"The maps would lie in '{same}'", expected="a folder of their own for --maps")
-        form = self.form(data)
-        if form in _GEOMETRY:
-            fits, files, (package, extra) = _GEOMETRY[form]
-            other = next((file for file in images_of(data) or [data] if not fits(file)), None)
-            if other is not None:
-                raise InputError(
-                    f"--map-format {form} takes the geometry of {files}",
-                    expected=f"{files}",
-                    received=f"'{other}'",
-                    hint="Other rows get --map-format png or npy",
-                )
-            with needs(package, f"`--map-format {form}`", extra=extra):
-                importlib.import_module(package)  # whose absence is told before work begins
         check_folder(self.maps)
 
-    def checked(self, result: Any, data: Path) -> Any:
+    def checked(self, result: Any) -> Any:
         """The result as it is; an `InputError` where maps are wanted, and it has none that can be written."""
         if self.maps is not None:
-            part_of(result, "check_map_files")(result, self.form(data), data, self.names)
+            part_of(result, "check_map_files")(result, self.form, self.names)
         if self.regions is not None:
             part_of(result, "check_region_file")(result, self.regions)
         return result
 
-    def write(self, results: Callable[[], Iterable[Any]], data: Path, console: Console) -> None:
+    def write(self, results: Callable[[], Iterable[Any]], console: Console) -> None:
         """Write the maps and regions that the caller wants, and say how many.
 
         Args:
             results: Gives results one by one, at least one, each time that it is called.
-            data: The rows.
             console: For the text.
         """
         if self.maps is None and self.regions is None:
             return
         first = next(iter(results()))
         if self.maps is not None:
-            count = part_of(first, "map_files")(results(), self.maps, self.form(data), data, self.names)
+            count = part_of(first, "map_files")(results(), self.maps, self.form, self.names)
             say(console, f"Maps:    {self.maps}, of {counted(count, first.kind)}")
         if self.regions is not None:
-            count = part_of(first, "region_file")(results(), self.regions, self.geometry(data))
+            count = part_of(first, "region_file")(results(), self.regions)
             say(console, f"Regions: {self.regions}, {count:,} of coin flips")
-
-    @staticmethod
-    def geometry(data: Path) -> Path | None:
-        """The file that says where the positions of these rows lie: the rows, if they are images."""
-        return data if images_of(data) else None
-
-
-_GEOMETRY: dict[str, tuple[Callable[[Path], bool], str, tuple[str, str]]] = {
-    TIF: (is_raster, ".tif images", ("rasterio", "maps")),
-    NII: (is_volume, "NIfTI volumes", ("nibabel", "volumes")),
-}
-"""Formats with the geometry of the rows: which files have it, what these are called, and what writes them."""

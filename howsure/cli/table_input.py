@@ -47,7 +47,7 @@ class TableOptions(RowColumns, Above):
         Path | None,
         typer.Option(
             help="File with the true answers, .npy or .csv, if the table lacks them; or, for a class of each "
-            "pixel, a folder of .png, .tif or NIfTI files named like the images."
+            "pixel, a folder of .png files named like the images."
         ),
     ] = None
     class_names: Annotated[
@@ -209,8 +209,6 @@ def label_file_of(result: Any, table: Path, labels: Path, columns: FileColumns) 
     id_name = result.id_name if result.has("id_name") else None
     names = getattr(result, result.names)
     known = read_label_file(labels, column=columns.label_in_file, id_column=id_name, names=names)
-    if isinstance(known, LabelFolder):
-        known.warn_of_places()
     if not is_results(table):
         return known
     known.check_count(rows_of_input(table))

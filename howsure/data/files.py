@@ -21,7 +21,7 @@ from howsure.data.tables import ANY_VECTOR, Roles
 from howsure.errors import FileError, InputError
 
 _LABELS = "y"
-_ACCEPTED = "a .npz, .npy, .parquet or .csv file, an image or NIfTI volume, or a folder of these"
+_ACCEPTED = "a .npz, .npy, .parquet or .csv file, an image, or a folder of these"
 
 
 def read_rows(
@@ -42,8 +42,7 @@ array `id` |
 for several inputs the columns named like them; a list column counts as many columns | column `y` | \
 column `id` |
     | image or folder of images | sorted by name; grey, RGB or RGBA by the input's channels, 0 … 255, \
-never resized, rotated as EXIF says, first frame only; the numbers of a TIFF image with other bands or bits, \
-and of a NIfTI volume | number of the class sub-folder, sorted by name | \
+never resized, rotated as EXIF says, first frame only | number of the class sub-folder, sorted by name | \
 names of the files |
 
     A csv file whose first line has only numbers has no header. A first line of numbers and names is an error,

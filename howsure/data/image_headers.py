@@ -1,16 +1,12 @@
-"""The headers of images: how they are turned upright (EXIF and TIFF, tag 274); and the bits of a PNG."""
+"""The headers of images: how they are turned upright (EXIF, tag 274); and the bits of a PNG."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from howsure.data.rows import Array
-from howsure.errors import FileError, probing
 
 ORIENTATION = 0x0112
 """Tag with the turn that shows an image upright; 1 for none."""
@@ -30,19 +26,6 @@ _UPRIGHT: dict[int, Any] = {
 def turned(array: Array, orientation: int) -> Array:
     """An array (H, W, …) that stands upright."""
     return np.asarray(_UPRIGHT.get(orientation, lambda a: a)(array))
-
-
-@probing()
-def orientation_of(file: Path) -> int:
-    """The tag of a TIFF or PNG image; 1 where it has none, or Pillow does not know the file."""
-    from PIL import Image
-
-    try:
-        with Image.open(file, formats=["TIFF", "PNG"]) as image:
-            tags: Any = getattr(image, "tag_v2", None) or image.getexif()
-            return int(tags.get(ORIENTATION, 1))
-    except Exception:  # Pillow's readers may raise anything; whoever reads the numbers says so
-        return 1
 
 
 PNG_BEGINNING = b"\x89PNG\r\n\x1a\n"
@@ -69,22 +52,3 @@ def steps_of(file: BinaryIO) -> int:
     file.seek(0)
     depth = header[_DEPTH]
     return 255 // (2**depth - 1) if header[_COLOURS] == 0 and depth < 8 else 1
-
-
-# --- claims -------------------------------------------------------------------------------------------
-
-
-MOST = 2**29
-"""Numbers in one image or volume: 512 × 512 × 2,048 voxels, as the longest scans of a whole body have."""
-
-
-def check_claimed(file: Path, sides: Sequence[int]) -> None:
-    """Raise a `FileError` for a file whose header claims more numbers than `MOST`, or none."""
-    count = math.prod(map(int, sides))
-    if not 0 < count <= MOST or min(map(int, sides)) < 1:
-        raise FileError(
-            f"'{file}' claims to hold {count:,} numbers",
-            expected=f"1 to {MOST:,}",
-            received=" × ".join(map(str, map(int, sides))),
-            hint="`howsure assess` leaves such files out with --skip-unreadable. Cut larger ones into parts",
-        )

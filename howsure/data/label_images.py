@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -11,14 +10,13 @@ from typing import Any, Self
 
 import numpy as np
 
-from howsure.data import rasters, volumes
 from howsure.data.image_headers import ORIENTATION, check_png, steps_of, turned
 from howsure.data.images import readable, without_ending
 from howsure.data.rows import Array, quoted
-from howsure.errors import FileError, InputError, probing, warn
+from howsure.errors import FileError, InputError, probing
 
-KINDS = ((".png",), rasters.ENDINGS, volumes.ENDINGS)
-"""Endings of label images. The first kind of which a folder has files are its label images."""
+ENDING = ".png"
+"""Ending of label images."""
 
 _NUMBERS = ("P", "L", "1", "I", "I;16")
 """Pillow's names of images of one whole number for each pixel; of `P` that is the place in the palette."""
@@ -48,15 +46,14 @@ class LabelFolder:
             for file in path.rglob("*")
             if not any(part.startswith(".") for part in file.relative_to(path).parts)
         )
-        kinds = ([file for file in visible if file.name.lower().endswith(kind)] for kind in KINDS)
-        found = next(filter(None, kinds), None)
-        if found is None:
-            endings = ", ".join(ending for kind in KINDS for ending in kind)
+        files = tuple(file for file in visible if file.suffix.lower() == ENDING)
+        if not files:
             raise InputError(
                 f"The folder '{path}' holds no label images",
-                expected=f"files ending in {endings}, named like the images that they belong to",
+                expected=f"files ending in {ENDING}, named like the images that they belong to",
+                hint="Labels in other files go into one .npy file of shape (N, …)",
             )
-        return cls(path, tuple(found))
+        return cls(path, files)
 
     @cached_property
     def ids(self) -> Array:
@@ -87,10 +84,10 @@ class LabelFolder:
         files = [self._file_of(str(each)) for each in ids.tolist()]
         if not files:
             return np.empty((0, 0, 0), np.int64)
-        first = _read(files[0])
+        first = _read_png(files[0])
         found = np.empty((len(files), *first.shape), first.dtype)
         for number, file in enumerate(files):
-            labels = _read(file)
+            labels = _read_png(file)
             if labels.shape != first.shape:
                 raise InputError(
                     f"'{file}' differs in size from '{files[0].name}'",
@@ -114,33 +111,6 @@ class LabelFolder:
                 received=f"{len(self.files):,}",
             )
 
-    def check_places(self, images: Sequence[Path], root: Path) -> None:
-        """Raise an `InputError` where labels lie elsewhere than the volumes or TIFF images they belong to.
-
-        Args:
-            images: Files of the rows.
-            root: The folder of these.
-        """
-        for image in images:
-            labels = self._by_name.get(without_ending(readable(image.relative_to(root))))
-            for is_one, check in (
-                (volumes.is_volume, volumes.check_same_place),
-                (rasters.is_raster, rasters.check_same_place),
-            ):
-                if labels is not None and is_one(image) and is_one(labels):
-                    with suppress(FileError):  # which whoever reads it tells, or leaves out
-                        check(labels, image)
-
-    def warn_of_places(self) -> None:
-        """Warn that labels with a place were not compared with rows, whose files are not known."""
-        first = self.files[0]
-        is_placed = rasters.is_raster(first) and rasters.geometry_of(first).affine is not None
-        if volumes.is_volume(first) or is_placed:
-            warn(
-                f"A result does not say where its pixels or voxels lie, so '{self.path}' was not "
-                f"compared with them. `howsure assess … --labels {self.path}` does that."
-            )
-
     def decided(self, names: Sequence[str] | None) -> Self:
         """The same: label images hold numbers, and no names."""
         return self
@@ -156,26 +126,6 @@ class LabelFolder:
                 received=f"{quoted(self.ids[:3].tolist())}, …",
             )
         return found
-
-
-def _read(file: Path) -> Array:
-    """(H, W) class numbers: values of a grey image, or places in the palette. A volume gives (X, Y, Z)."""
-    if volumes.is_volume(file):
-        return _alone(file, volumes.read_volume(file)[0], 3)
-    if rasters.is_raster(file):
-        return _alone(file, rasters.read_bands(file), 2)
-    return _read_png(file)
-
-
-def _alone(file: Path, numbers: Array, axes: int) -> Array:
-    """Numbers without the axis of a single channel."""
-    if numbers.ndim > axes and numbers.shape[-1] > 1:
-        raise InputError(
-            f"'{file}' holds {numbers.shape[-1]} numbers at each position, and no class numbers",
-            expected="one class number for each position",
-            received=f"an array of shape {numbers.shape}",
-        )
-    return numbers if numbers.ndim == axes else numbers[..., 0]
 
 
 @probing()

@@ -52,7 +52,6 @@ class PageOptions:
     drawn_from: int | None
     missing: str | None
     background: int | None
-    geometry: Any
 
 
 def write_report(path: str | os.PathLike[str], result: Any, rows: Any = None, **asked: Any) -> None:
@@ -76,7 +75,6 @@ def render(
     drawn_from: int | None = None,
     missing: str | None = None,
     background: int | str | None = None,
-    geometry: Any = None,
 ) -> str:
     """One HTML page about N rows: which to check first, whether to trust the percentages, and why.
 
@@ -98,7 +96,6 @@ def render(
         missing: A sentence on rows that should be in `result` and are not, or None.
         background: For a class at each position: the one that means over classes leave out, as
             `howsure.evaluate` takes it, or None.
-        geometry: For a class at each position: the places of positions; see `DenseCertainty.report`.
 
     Returns:
         HTML, at most 3 MB. With zero rows it says so.
@@ -109,7 +106,7 @@ def render(
     kind = kind_of(result)
     left_out = None if background is None else part_of(result, "background")(result, background)
     looks = looks_of(rows, result, kind)
-    asked = PageOptions(looks, kind, audit, comparison, title, drawn_from, missing, left_out, geometry)
+    asked = PageOptions(looks, kind, audit, comparison, title, drawn_from, missing, left_out)
     page: str = part_or(result, "page", _plain)(result, asked)
     return page
 

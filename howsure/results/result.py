@@ -76,7 +76,6 @@ class Shown(Displayed):
         comparison: Comparison | None = None,
         title: str | None = None,
         background: int | str | None = None,
-        geometry: Any = None,
     ) -> None:
         """Write one HTML page that says which rows to check first, and whether to trust the percentages.
 
@@ -93,9 +92,6 @@ class Shown(Displayed):
             title: A line above the heading.
             background: For a class at each position: the class, by number or name, that means over classes
                 leave out; see `howsure.evaluate`.
-            geometry: For a class at each position: the GeoTIFF image, NIfTI volume or folder of them that was
-                assessed, or the sides of a position in mm. The page then measures areas and volumes, and
-                draws volumes as they lie.
 
         Raises:
             InputError: `rows` or `labels` do not fit, or this kind of answer keeps no true answers.
@@ -109,7 +105,7 @@ class Shown(Displayed):
             result = result.with_truth(labels)
         asked: dict[str, Any] = {"audit": audit, "comparison": comparison, "title": title}
         write = imported("howsure.report.page:write_report")
-        write(path, result, rows, background=background, geometry=geometry, **asked)
+        write(path, result, rows, background=background, **asked)
 
 
 @dataclass(frozen=True, eq=False)

@@ -426,7 +426,7 @@ class _Images(Reader):
         first = self._files[0][0]
         wanted = [images.undeclared_input(first, self._channels)] if specs is None else specs
         part = self._files[start:stop], self._class_names
-        rows = images.read_images(self._folder, wanted, self._skip, part, first)
+        rows = images.read_images(self._folder, wanted, self._skip, part)
         return replace(rows, x=np.moveaxis(rows.x, -1, 1)) if specs is None else rows
 
     def places(self, start: int, stop: int, rows: Rows) -> Array:

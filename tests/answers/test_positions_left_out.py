@@ -11,7 +11,7 @@ from PIL import Image
 from scipy import ndimage
 
 import howsure
-from howsure.answers.positions.map_files import FORMS, MAPS, NII, TIF, write_map_files
+from howsure.answers.positions.map_files import MAP_FORMS, MAPS, write_map_files
 from howsure.answers.positions.outcome import Positions
 from howsure.answers.positions.page import counts_of
 from howsure.answers.positions.printed import lead, lines, summary
@@ -20,7 +20,6 @@ from howsure.report import render
 from howsure.report.notebook import html_of
 from howsure.results.saved import METADATA_KEY
 from howsure.sampling.outcome import Estimates
-from tests import rasters, volumes
 from tests.answers.maps import certainty_of, drawn
 from tests.pixels import SIDE, assessed, images, make
 from tests.report.made import Page
@@ -54,17 +53,7 @@ def results(shape=SHAPE, rows=N):
 
 def map_files(result, folder, form, names=tuple(MAPS)):
     """The bytes of all map files by name."""
-    source = None
-    for number in range(len(result)):
-        if form == TIF:
-            source = folder / "images"
-            rasters.save(source / f"{number}.x", np.zeros((*result.positions, 1), np.uint8))
-        if form == NII:
-            source = folder / "images"
-            volumes.save(source / f"{number}.nii", np.zeros(result.positions, np.uint8))
-    if form == NII:
-        result = result.with_ids([f"{at}.nii" for at in range(len(result))])
-    write_map_files([result], folder / "maps", form, source, names)
+    write_map_files([result], folder / "maps", form, names)
     return {path.name: path.read_bytes() for path in (folder / "maps").iterdir()}
 
 
@@ -106,7 +95,7 @@ DOORS = {
     "compare": lambda result, folder: str(howsure.Comparison.of_results({"a": result, "b": result})),
     "abstain": lambda result, folder: str(howsure.abstain(result, risk=0.9, tolerance=0.9)),
     "sets": lambda result, folder: [*howsure.prediction_sets(result, coverage=0.8)(result)],
-    **{form: lambda result, folder, form=form: map_files(result, folder, form) for form in FORMS[:3]},
+    **{form: lambda result, folder, form=form: map_files(result, folder, form) for form in MAP_FORMS},
 }
 
 
@@ -133,13 +122,10 @@ def test_whatever_stands_where_positions_do_not_count_nothing_changes(door, tmp_
 
 
 @pytest.mark.parametrize("shape", [(9,), (7, 8, 9)])
-def test_nor_in_signals_and_volumes(shape, tmp_path):
+def test_nor_in_signals_and_volumes(shape):
     one, other = results(shape)
     given = None if len(shape) == 3 else [list("abcdefghi")] * N
     assert render(one, given) == render(other, given)
-    if len(shape) == 3:
-        (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
-        assert map_files(one, tmp_path / "a", NII) == map_files(other, tmp_path / "b", NII)
 
 
 def test_nor_does_what_a_model_is_fed_with_there():
@@ -250,21 +236,19 @@ def test_words_that_do_not_count_have_no_verdict_and_padding_is_not_shown():
 def test_map_files_say_what_does_not_count(tmp_path):
     _, result = results()
     result, there = result[:1], result.counts[0]
-    folders = {form: tmp_path / form for form in ("png", "npy", "tif")}
+    folders = {form: tmp_path / form for form in ("png", "npy")}
     for form, folder in folders.items():
         folder.mkdir()
         map_files(result, folder, form)
         told = json.loads((folder / "maps" / "maps.json").read_text())
         assert "255" in told["does_not_count"] or "-1" in told["does_not_count"]
-    png, npy, tif = (folders[form] / "maps" for form in folders)
+    png, npy = (folders[form] / "maps" for form in folders)
     for name in MAPS:
         opacity = np.asarray(Image.open(png / f"0.x.{name}.png").convert("RGBA"))[..., 3]
         np.testing.assert_array_equal(opacity == 0, ~there)
         values = np.load(npy / f"0.x.{name}.npy")
         nothing = np.isnan(values) if values.dtype.kind == "f" else values == -1
         np.testing.assert_array_equal(nothing, ~there)
-        with rasters.rasterio.open(tif / f"0.x.{name}.tif") as file:
-            np.testing.assert_array_equal(file.read_masks(1) == 0, ~there)
     label = np.asarray(Image.open(png / "0.x.label.png"))
     np.testing.assert_array_equal(label, np.where(there, result.label[0], 255))
 

@@ -1,4 +1,4 @@
-"""`--maps` on the command line: which maps, in which files, with which geometry, and what is refused."""
+"""`--maps` on the command line: which maps, in which files, and what is refused."""
 
 import json
 import multiprocessing
@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 import howsure
-from howsure.answers.positions.map_files import MAPS, USUAL, write_map_files
+from howsure.answers.positions.map_files import MAPS, write_map_files
 from tests.pixels import GIVEN, MODEL, assessed, folder_of, images
-from tests.pixels_of_more import BANDS, VOXELS, of_bands, of_voxels
+from tests.pixels_of_more import VOXELS
 from tests.scale.conftest import run
 
 N = 3
@@ -78,146 +78,6 @@ def test_pictures_have_the_scale_that_is_told(data, tmp_path, result):
     )
 
 
-# --- volumes --------------------------------------------------------------------------------------------
-
-
-def volumes(folder):
-    from tests import volumes as made
-
-    turn = np.array([[0, -2.0, 0, 9], [1.5, 0, 0, -4], [0, 0, 3, 7], [0, 0, 0, 1]])
-    arrays = np.random.default_rng(0).normal(size=(N, *made.SIDES)).astype(np.float32)
-    for letter, array in zip("abc", arrays, strict=True):
-        image = made.nibabel.Nifti1Image(array, turn)
-        image.set_sform(turn, code="scanner")
-        image.set_qform(turn, code="aligned")
-        image.header.set_xyzt_units("mm", "sec")
-        image.header["descrip"] = b"of patient 7"
-        image.header["cal_max"] = 3
-        folder.mkdir(exist_ok=True)
-        made.nibabel.save(image, folder / f"{letter}.nii.gz")
-    return made.nibabel, turn, arrays
-
-
-@pytest.mark.parametrize("out", ["t.parquet", "folder"])
-def test_maps_of_volumes_keep_their_geometry(out, tmp_path):
-    nibabel, turn, arrays = volumes(tmp_path / "volumes")
-    names = ("label", "entropy", "probability", "mc_error", "coin-flips")
-    more = ("--maps", tmp_path / "maps", "--map-names", ",".join(names))
-    parts = ("--part-rows", 2) if out == "folder" else ()
-    assess(VOXELS, tmp_path / "volumes", tmp_path / out, *more, *parts)
-    expected = howsure.assess(of_voxels(), arrays[..., None], method=METHOD)
-    for number, letter in enumerate("abc"):
-        for name in names:
-            found = nibabel.load(tmp_path / "maps" / f"{letter}.{name}.nii.gz")
-            right = expected.is_coin_flip if name == "coin-flips" else getattr(expected, name)
-            np.testing.assert_array_equal(np.asanyarray(found.dataobj), right[number])
-            np.testing.assert_array_equal(found.affine, turn)
-            assert (int(found.header["sform_code"]), int(found.header["qform_code"])) == (1, 2)
-            assert found.header.get_xyzt_units() == ("mm", "sec")
-            assert (found.header["descrip"], found.header["cal_max"]) == (b"", 0)
-            assert found.header.get_data_dtype() == (
-                "float32" if np.asarray(right).dtype.kind == "f" else "uint8"
-            )
-    assert nibabel.load(tmp_path / "maps" / "a.label.nii.gz").header.get_intent()[0] == "label"
-
-
-def test_one_volume_is_a_row(tmp_path):
-    nibabel, turn, _ = volumes(tmp_path / "volumes")
-    assess(VOXELS, tmp_path / "volumes" / "b.nii.gz", tmp_path / "t.parquet", "--maps", tmp_path / "maps")
-    assert {path.name for path in (tmp_path / "maps").iterdir()} == {
-        *(f"b.{name}.nii.gz" for name in USUAL),
-        "maps.json",
-    }
-    found = nibabel.load(tmp_path / "maps" / "b.entropy.nii.gz")
-    np.testing.assert_array_equal(found.affine, turn)
-
-
-def test_a_folder_of_volumes_whose_axes_differ_is_refused_in_whatever_part_they_are(tmp_path):
-    nibabel, _, arrays = volumes(tmp_path / "volumes")
-    nibabel.save(nibabel.Nifti1Image(arrays[2], np.eye(4)), tmp_path / "volumes" / "c.nii.gz")
-    ran = run("assess", VOXELS, tmp_path / "volumes", "--out", tmp_path / "out", *PASSES, "--part-rows", 2)
-    assert ran.exit_code == 1
-    assert "The axes of" in ran.stderr
-    assert "c.nii.gz' point elsewhere than those of 'a.nii.gz'" in ran.stderr
-
-
-@pytest.mark.parametrize("out", ["t.parquet", "folder"])
-def test_labels_are_volumes_that_lie_where_the_rows_do(out, tmp_path):
-    nibabel, turn, arrays = volumes(tmp_path / "volumes")
-    truth = np.random.default_rng(1).integers(0, 3, arrays.shape).astype(np.uint8)
-    (tmp_path / "labels").mkdir()
-    for letter, array in zip("abc", truth, strict=True):
-        moved = turn + 0.2 * np.eye(4)[:, [3, 0, 1, 2]] * (np.arange(4) == 3)  # by less than half a voxel
-        nibabel.save(nibabel.Nifti1Image(array, moved), tmp_path / "labels" / f"{letter}.nii")
-    more = ("--labels", tmp_path / "labels")
-    assess(VOXELS, tmp_path / "volumes", tmp_path / out, *more)
-    np.testing.assert_array_equal(howsure.load(tmp_path / out).truth, truth)
-    assert "was not compared" in run("evaluate", tmp_path / out, *more).stderr
-    flipped = turn @ np.diag([-1, 1, 1, 1])
-    nibabel.save(nibabel.Nifti1Image(truth[1], flipped), tmp_path / "labels" / "b.nii")
-    before = sorted(os.listdir(tmp_path))
-    said = refused(VOXELS, tmp_path / "volumes", tmp_path / f"2{out}", *more)
-    assert "b.nii' lie elsewhere than those of" in said
-    assert sorted(os.listdir(tmp_path)) == before
-
-
-# --- images of many bands -------------------------------------------------------------------------------
-
-
-@pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")  # within rasterio
-@pytest.mark.parametrize("points", [False, True])
-def test_maps_of_many_bands_keep_their_geometry(points, tmp_path):
-    from tests.rasters import rasterio, save
-
-    transform = rasterio.transform.from_origin(5e5, 5.3e6, 10, 10)
-    given = [
-        rasterio.control.GroundControlPoint(*each) for each in ((0, 0, 1, 2), (7, 0, 1, 9), (7, 5, 8, 9))
-    ]
-    geometry = {"gcps": given} if points else {"transform": transform}
-    rows = np.random.default_rng(0).integers(0, 3000, (N, 8, 6, 5)).astype(np.uint16)
-    for letter, array in zip("abc", rows, strict=True):
-        save(tmp_path / "tif" / f"{letter}.tif", array, crs="EPSG:32632", **geometry)
-    more = ("--maps", tmp_path / "maps", "--map-format", "tif", "--map-names", "label,mc_error")
-    assess(BANDS, tmp_path / "tif", tmp_path / "t.parquet", "--divide-by", "3000", *more)
-    expected = howsure.assess(of_bands(), rows / np.float32(3000), method=METHOD)
-    for name in ("label", "mc_error"):
-        with rasterio.open(tmp_path / "maps" / f"b.{name}.tif") as file:
-            np.testing.assert_array_equal(file.read(1), getattr(expected, name)[1])
-            if points:
-                kept = [(each.row, each.col, each.x, each.y) for each in file.gcps[0]]
-                assert kept == [(each.row, each.col, each.x, each.y) for each in given]
-                assert file.gcps[1] == rasterio.crs.CRS.from_string("EPSG:32632")
-            else:
-                assert (file.crs, file.transform) == ("EPSG:32632", transform)
-            assert file.descriptions == (name,)
-
-
-def test_geometry_that_cannot_be_kept_is_refused(tmp_path):
-    from tests.rasters import rasterio, save
-
-    maps = ("--maps", tmp_path / "maps", "--map-format", "tif")
-    rpcs = rasterio.rpc.RPC(
-        **{
-            f"{axis}_{what}": 1.0
-            for axis in ("height", "lat", "line", "long", "samp")
-            for what in ("off", "scale")
-        },
-        **{f"{axis}_{what}_coeff": [1.0] * 20 for axis in ("line", "samp") for what in ("num", "den")},
-    )
-    bands = np.zeros((8, 6, 5), np.uint16)
-    save(tmp_path / "a.tif", bands, rpcs=rpcs)
-    said = refused(BANDS, tmp_path / "a.tif", tmp_path / "t.parquet", *PASSES, *maps)
-    assert "is placed by rational polynomials" in said
-    assert "gdalwarp" in said
-    exif = Image.Exif()
-    exif[0x0112] = 3
-    Image.fromarray(images(1)[0]).save(tmp_path / "b.tif", exif=exif)
-    ran = run("assess", MODEL, tmp_path / "b.tif", "--out", tmp_path / "t.parquet", *GIVEN, *PASSES, *maps)
-    assert ran.exit_code == 2
-    assert "was turned upright, as its EXIF orientation says" in ran.stderr
-    assert not (tmp_path / "maps").exists()
-
-
 # --- what is refused leaves nothing behind --------------------------------------------------------------
 
 LATE = {
@@ -257,7 +117,7 @@ def test_maps_of_volumes_are_refused_as_pictures_before_the_work(tmp_path):
         before = sorted(os.walk(tmp_path))
         said = refused(VOXELS, tmp_path / "x.npy", tmp_path / out, *PASSES, "--maps", tmp_path / "maps")
         assert "A .png file holds maps of two axes" in said
-        assert "--map-format npy, or nii" in said
+        assert "--map-format npy" in said
         # The finished block of a table is kept, as after any error.
         assert [each for each in sorted(os.walk(tmp_path)) if each not in before] in (
             [],
@@ -270,16 +130,6 @@ def test_another_kind_of_answer_is_refused_before_its_folder_is_begun(tmp_path):
     more = ("--maps", tmp_path / "maps")
     refused("tests.pixels:one_class_per_row", tmp_path / "x.npy", tmp_path / "out", *PASSES, *more)
     assert os.listdir(tmp_path) == ["x.npy"]
-
-
-@pytest.mark.parametrize(("package", "form"), [("rasterio", "tif"), ("nibabel", "nii")])
-def test_a_missing_package_is_named_before_work_begins(package, form, tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, package, None)
-    name = tmp_path / {"tif": "a.tif", "nii": "a.nii.gz"}[form]
-    name.write_bytes(b"")
-    more = ("--maps", tmp_path / "maps", "--map-format", form)
-    assert package in refused(VOXELS, name, tmp_path / "t.parquet", *more)
-    assert os.listdir(tmp_path) == [name.name]
 
 
 # --- the folder -------------------------------------------------------------------------------------------

@@ -80,40 +80,11 @@ def test_names_of_maps_stay_in_their_folder_and_apart(tmp_path):
     assert not (tmp_path / "up.label.png").exists()
 
 
-@pytest.mark.filterwarnings("ignore:Use `@` matmul:PendingDeprecationWarning")  # within rasterio
-def test_geotiffs_keep_the_geometry_of_the_image(tmp_path, result):
-    rasterio = pytest.importorskip("rasterio")
-    (tmp_path / "tif").mkdir()
-    geometry = {"crs": "EPSG:32632", "transform": rasterio.transform.from_origin(5e5, 5.3e6, 10, 10)}
-    for number, image in enumerate(images(N)):
-        shape = {"height": 16, "width": 16, "count": 3, "dtype": "uint8"}
-        path = tmp_path / "tif" / f"{number}.tif"
-        with rasterio.open(path, "w", driver="GTiff", photometric="RGB", **shape, **geometry) as file:
-            file.write(np.moveaxis(image, -1, 0))
-    more = ("--maps", tmp_path / "maps", "--map-format", "tif")
-    into(tmp_path / "tif", tmp_path / "t.parquet", *more)
-    for what, expected in zip(FILES, (result.label, result.entropy, result.is_coin_flip), strict=True):
-        with rasterio.open(tmp_path / "maps" / f"2.{what}.tif") as file:
-            np.testing.assert_array_equal(file.read(1), expected[2])
-            assert (file.crs, file.transform) == (geometry["crs"], geometry["transform"])
-            assert what != "label" or file.tags(1)["class_2"] == "sky"
-
-
-def test_a_missing_package_is_named_before_work_begins(tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "rasterio", None)
-    Image.fromarray(images(1)[0]).save(tmp_path / "a.tif")
-    more = ("--maps", tmp_path / "maps", "--map-format", "tif")
-    said = refused("assess", MODEL, tmp_path / "a.tif", "--out", tmp_path / "t.parquet", *GIVEN, *more)
-    assert "rasterio" in said
-    assert not (tmp_path / "t.parquet").exists()
-
-
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (("--map-format", "npy"), "--map-format has no effect without --maps"),
         (("--maps", "{images}"), "The maps would lie in"),
-        (("--maps", "{maps}", "--map-format", "tif"), "takes the geometry of .tif images"),
         (("--tile", "big"), "--tile takes whole numbers"),
         (("--overlap", "4"), "--overlap has no effect without --tile"),
     ],

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import struct
-import sys
 import warnings
 import zlib
 
@@ -38,7 +36,7 @@ def save(path, values=None, **options):
     Image.fromarray(pixels() if values is None else values).save(path, **options)
 
 
-@pytest.mark.parametrize("suffix", ["png", "bmp", "gif", "tif", "TIFF", "PNG", "pgm", "tga"])
+@pytest.mark.parametrize("suffix", ["png", "bmp", "gif", "PNG"])
 def test_lossless_formats_come_back_exactly(tmp_path, suffix):
     save(tmp_path / f"one.{suffix}")
     rows = read_rows(tmp_path, GREY)
@@ -183,11 +181,11 @@ def test_a_bomb_is_unreadable(tmp_path, monkeypatch):
     refuse(tmp_path, GREY, FileError, "a.png' is not a readable image", "decompression bomb")
 
 
-@pytest.mark.parametrize(("dtype", "mode"), [("uint16", "I;16"), ("float32", "F")])
-def test_more_than_eight_bits_are_not_clipped(tmp_path, dtype, mode, monkeypatch):
-    monkeypatch.setitem(sys.modules, "rasterio", None)  # which reads them, see test_rasters.py
-    save(tmp_path / "deep.tif", np.full((8, 6), 1000, dtype=dtype))
-    refuse(tmp_path, GREY, InputError, "deep.tif' has more than 8 bits per channel", f"Pillow's mode {mode}")
+@pytest.mark.parametrize("suffix", ["tif", "tga", "ppm", "jp2"])
+def test_other_images_are_reported_with_the_way_out(tmp_path, suffix):
+    save(tmp_path / f"a.{suffix}")
+    kind = {"tif": "TIFF", "tga": "not an image Pillow knows", "ppm": "PPM", "jp2": "JPEG2000"}[suffix]
+    refuse(tmp_path, GREY, FileError, f"a.{suffix}' is not a readable image", kind, "Convert it to PNG")
 
 
 def test_folders_that_hold_no_rows(tmp_path):
@@ -310,42 +308,16 @@ def png(kind, bits):
     return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
 
 
-def encoded(kind, changes):
-    """An image in Pillow's encoding, with the bytes after a mark changed."""
-    buffer = io.BytesIO()
-    Image.new("RGB", (6, 8)).save(buffer, kind)
-    content = bytearray(buffer.getvalue())
-    for mark, offset, value in changes:
-        content[content.index(mark) + offset] = value
-    return bytes(content)
-
-
-def tiff_of_16_bits():
-    buffer = io.BytesIO()
-    Image.new("RGB", (6, 8)).save(buffer, "TIFF")
-    image = Image.open(buffer)
-    content, place = bytearray(buffer.getvalue()), buffer.getvalue().index(struct.pack("<3H", 8, 8, 8))
-    assert image.tag_v2[258] == (8, 8, 8)
-    content[place : place + 6] = struct.pack("<3H", 16, 16, 16)
-    return bytes(content) + bytes(6 * 8 * 6)
-
-
 DEEP = {
     "colour.png": png(2, 16),
     "colour and alpha.png": png(6, 16),
     "grey and alpha.png": png(4, 16),
     "grey.png": png(0, 16),
-    "colour.ppm": b"P6 6 8 65535\n" + bytes(6 * 8 * 6),
-    "ten bits.ppm": b"P6 6 8 1023\n" + bytes(6 * 8 * 6),
-    "colour.tif": tiff_of_16_bits(),
-    "colour.jp2": encoded("JPEG2000", [(b"\xff\x4f\xff\x51", 42, 15)]),
-    "colour.avif": encoded("AVIF", [(b"av1C", 6, 0x40), *((b"pixi", place, 10) for place in (9, 10, 11))]),
 }
 
 
 @pytest.mark.parametrize("name", DEEP)
-def test_colours_of_more_than_eight_bits_are_not_cut(tmp_path, name, monkeypatch):
-    monkeypatch.setitem(sys.modules, "rasterio", None)
+def test_colours_of_more_than_eight_bits_are_not_cut(tmp_path, name):
     (tmp_path / name).write_bytes(DEEP[name])
     refuse(tmp_path, RGB, InputError, f"{name}' has more than 8 bits per channel")
 
@@ -367,21 +339,18 @@ UPRIGHT = {
 }
 
 
-@pytest.mark.parametrize("suffix", ["png", "tif"])
 @pytest.mark.parametrize("orientation", [1, *UPRIGHT, 9])
-def test_images_are_upright_as_exif_says(tmp_path, orientation, suffix):
+def test_images_are_upright_as_exif_says(tmp_path, orientation):
     """By the definitions of the tag in the EXIF standard (JEITA CP-3451, 4.6.4)."""
     lying = np.random.default_rng(0).integers(0, 256, (6, 6), dtype=np.uint8)
     exif = Image.Exif()
     exif[0x0112] = orientation
-    Image.fromarray(lying).save(tmp_path / f"a.{suffix}", exif=exif)
+    Image.fromarray(lying).save(tmp_path / "a.png", exif=exif)
     inputs = [InputSpec("image", (6, 6, 1), "float32")]
     if orientation not in UPRIGHT:
         assert np.array_equal(read_rows(tmp_path, inputs).x[0, ..., 0], lying)
         return
-    with pytest.warns(
-        HowsureWarning, match=rf"1 image was turned upright.*'a.{suffix}'.*save them without EXIF"
-    ):
+    with pytest.warns(HowsureWarning, match=r"1 image was turned upright.*'a\.png'.*save them without EXIF"):
         found = read_rows(tmp_path, inputs).x[0, ..., 0]
     assert np.array_equal(found, UPRIGHT[orientation](lying))
 
@@ -389,7 +358,7 @@ def test_images_are_upright_as_exif_says(tmp_path, orientation, suffix):
 def test_damaged_images_are_refused_in_words(tmp_path):
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (8, 6, 3), dtype=np.uint8))
     random = np.random.default_rng(1)
-    for suffix in ("png", "jpg", "gif", "bmp", "tif", "webp", "ppm", "tga", "avif", "jp2"):
+    for suffix in ("png", "jpg", "gif", "bmp", "webp"):
         path = tmp_path / f"a.{suffix}"
         image.save(path)
         whole = path.read_bytes()

@@ -141,8 +141,6 @@ def test_a_footer_that_counts_fewer_rows_in_a_group_loses_none_silently(tmp_path
 
 READERS = {
     "PIL.Image": ("open",),
-    "nibabel": ("load",),
-    "rasterio": ("open",),
     "numpy": ("load",),
     "numpy.lib.format": ("read_array", "open_memmap"),
     "csv": ("reader",),

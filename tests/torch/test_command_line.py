@@ -25,10 +25,6 @@ def images():
 def grey():
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Dropout2d(0.3), nn.Flatten(), nn.Linear(144, 2))
 
-def volumes():
-    last = nn.Conv3d(6, 3, 1)
-    return nn.Sequential(nn.Conv3d(2, 6, 3, padding=1), nn.ReLU(), nn.Dropout3d(0.5), last)
-
 def sized(width):
     return nn.Linear(8, width)
 
@@ -300,18 +296,3 @@ def test_a_module_gets_the_channels_of_its_first_layer(out, folder, tmp_path):
     code, said = run("assess", f"{folder}:grey", "images", "--out", out, "--passes", 5, "--outputs", "logits")
     assert code == 0, said
     assert len(howsure.load(out)) == 3
-
-
-@pytest.mark.parametrize("out", ["out.parquet", "out"])
-def test_a_module_of_volumes_gets_their_channels_first(out, folder, tmp_path):
-    from tests.volumes import SIDES, nibabel, save
-
-    affine = np.diag([2.0, 3.0, 1.5, 1.0])
-    for letter in "ab":
-        save(tmp_path / "scans" / f"{letter}.nii.gz", numbers(np.random.default_rng(0), *SIDES, 2), affine)
-    more = ("--passes", 5, "--outputs", "logits", "--maps", "maps", "--map-names", "mc_error")
-    code, said = run("assess", f"{folder}:volumes", "scans", "--out", out, *more)
-    assert code == 0, said
-    found = nibabel.load("maps/b.mc_error.nii.gz")
-    np.testing.assert_array_equal(np.asanyarray(found.dataobj), howsure.load(out).mc_error[1])
-    np.testing.assert_array_equal(found.affine, affine)

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 
 from howsure.answers.positions.drawings import CIVIDIS, Mark, Outline, mark, names_on, outline, signal_path
-from howsure.answers.positions.places import SliceView, axes_of, geometry_of, view_of
+from howsure.answers.positions.places import SliceView, view_of
 from howsure.answers.positions.regions import numbered_by_size
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.sentence import DenseRow, ends_in_words
 from howsure.answers.positions.shown import Pixels, Shown, ShownWords
 from howsure.answers.sentences import percent
-from howsure.data.geometry import Geometry
 from howsure.report.images import in_colours, photograph
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.words import UNIT, counted, rate
@@ -54,8 +52,6 @@ class MapPictures:
     Attributes:
         width: Positions across.
         height: Positions down; 1 where a row has one axis.
-        wide: How wide it is beside being `high`, in any unit.
-        high: How high.
         step: Positions across, and down, that each drawn one stands for.
         image: The row.
         signal: Path data of a row with one axis, in a square of 100 × 100.
@@ -72,8 +68,6 @@ class MapPictures:
 
     width: int
     height: int
-    wide: float
-    high: float
     step: int
     image: str
     signal: str
@@ -112,11 +106,10 @@ class WordRun:
 
 @dataclass(frozen=True)
 class RegionLine:
-    """A region in the list: its number on the map, its size, also measured, its classes and where it lies."""
+    """A region in the list: its number on the map, its size, its classes and where it lies."""
 
     number: int
     size: int
-    amount: str
     label: str
     runner_up: str
     place: str
@@ -130,7 +123,6 @@ class ShareLine:
         name: Name of the class.
         colour: On the map.
         share: With what the finite number of passes leaves open, in words.
-        amount: Area, volume or length of the positions; empty if their sides are unknown.
         between: Interval of nine in ten networks; a dash if unknown.
         overlap: Mean Dice of pairs of networks; a dash where no network has the class.
         truth: Share of the positions that count which are truly of the class; empty without labels.
@@ -140,7 +132,6 @@ class ShareLine:
     name: str
     colour: str
     share: str
-    amount: str
     between: str
     overlap: str
     truth: str
@@ -182,7 +173,6 @@ def cards(
     positions: Sequence[int],
     colours: Sequence[str],
     top: float,
-    geometry: Any = None,
 ) -> list[MapCard]:
     """Cards for some rows, made one after the other.
 
@@ -192,14 +182,13 @@ def cards(
         positions: Places of the rows in `result`.
         colours: K colours.
         top: The entropy that the scale of doubt ends with, nats.
-        geometry: As `geometry_of` takes it.
     """
-    rows = (_Row.of(result[at : at + 1], geometry) for at in positions)
+    rows = (_Row.of(result[at : at + 1]) for at in positions)
     return [_card(one, at, shown, colours, top) for one, at in zip(rows, positions, strict=True)]
 
 
 def _card(one: _Row, at: int, shown: Shown | None, colours: Sequence[str], top: float) -> MapCard:
-    part, geometry = one.part, one.geometry
+    part = one.part
     row = part[0]
     numbered, there = numbered_by_size(part.is_coin_flip[0]), one.label >= 0
     truth = None if part.truth is None else np.asarray(part.truth[0])
@@ -207,10 +196,9 @@ def _card(one: _Row, at: int, shown: Shown | None, colours: Sequence[str], top: 
         RegionLine(
             number,
             each.size,
-            geometry.in_words(each.size),
             each.label_name,
             each.runner_up_name,
-            place_of(each.bounds, row.position_name, axes_of(geometry)),
+            place_of(each.bounds, row.position_name),
         )
         for number, each in enumerate(row.regions[:MOST_REGIONS], 1)
         if number == 1 or each.size >= LEAST_SHARE * there.sum()
@@ -243,23 +231,19 @@ def _card(one: _Row, at: int, shown: Shown | None, colours: Sequence[str], top: 
         runs=_runs(part, words, colours),
         regions=regions,
         others=int(numbered.max(initial=0)) - len(regions),
-        shares=tuple(
-            _share_line(row, k, colours[k], truth, geometry.in_words(row.share[k] * there.sum()))
-            for k in told
-        ),
+        shares=tuple(_share_line(row, k, colours[k], truth) for k in told),
         left_out=len(row.share) - len(told),
     )
 
 
-def place_of(bounds: Sequence[tuple[int, int]], position: str, planes: Sequence[str] = ()) -> str:
+def place_of(bounds: Sequence[tuple[int, int]], position: str) -> str:
     """Place of a region, its first and last positions: `x 3 to 7, y 0 to 4`, or `token 3`.
 
     Args:
         bounds: Bounds of the region.
         position: Name of a position.
-        planes: Names of the slices across each axis, if known.
     """
-    axes = planes or (("slice", "y", "x")[-len(bounds) :] if len(bounds) > 1 else (position,))
+    axes = ("slice", "y", "x")[-len(bounds) :] if len(bounds) > 1 else (position,)
     said = [
         f"{axis} {low}" if high == low + 1 else f"{axis} {low} to {high - 1}"
         for axis, (low, high) in zip(axes, bounds, strict=True)
@@ -267,7 +251,7 @@ def place_of(bounds: Sequence[tuple[int, int]], position: str, planes: Sequence[
     return ", ".join(reversed(said) if len(said) == 2 else said)
 
 
-def _share_line(row: DenseRow, k: int, colour: str, truth: Integers | None, amount: str) -> ShareLine:
+def _share_line(row: DenseRow, k: int, colour: str, truth: Integers | None) -> ShareLine:
     ends = ends_in_words(*row.share_interval[k].tolist())
     overlap = float(row.overlap[k])
     true = ""
@@ -279,7 +263,6 @@ def _share_line(row: DenseRow, k: int, colour: str, truth: Integers | None, amou
         row.class_names[k],
         colour,
         share,
-        amount,
         f"{ends}{UNIT}" if ends else "–",
         f"{overlap:.2f}" if np.isfinite(overlap) else "–",
         true,
@@ -297,14 +280,13 @@ class _Row:
     part: DenseCertainty
     label: Integers
     entropy: Floats
-    geometry: Geometry
     view: SliceView
 
     @classmethod
-    def of(cls, part: DenseCertainty, given: Any) -> _Row:
-        """The only row of a result, with what is known of its geometry."""
-        geometry, entropy = geometry_of(part, given), np.asarray(part.entropy[0])
-        return cls(part, np.asarray(part.label[0]), entropy, geometry, view_of(entropy, geometry))
+    def of(cls, part: DenseCertainty) -> _Row:
+        """The only row of a result."""
+        entropy = np.asarray(part.entropy[0])
+        return cls(part, np.asarray(part.label[0]), entropy, view_of(entropy))
 
 
 def _maps(
@@ -338,8 +320,6 @@ def _maps(
         found = MapPictures(
             width=width,
             height=height,
-            wide=width * one.view.sides[1],
-            high=height * one.view.sides[0],
             step=step,
             image="" if row is None else photograph(row, _OF_IMAGE, edge),
             signal=signal,

@@ -5,8 +5,8 @@
     NAME.coin-flips.png   a mask, white where the model is flipping a coin
     maps.json             class names, colours, units, and which row each NAME is
 
-`MAPS` has the others. `.npy`, GeoTIFF and NIfTI hold the numbers themselves: class numbers, nats, and 1 for a
-coin flip. `LEFT_OUT` holds the values at positions that do not count.
+`MAPS` has the others. `.npy` holds the numbers themselves: class numbers, nats, and 1 for a coin flip.
+`LEFT_OUT` holds the values at positions that do not count.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +27,18 @@ from howsure.answers.positions.columns import COLUMNS
 from howsure.answers.positions.drawings import class_colours
 from howsure.answers.positions.result import DenseCertainty
 from howsure.atomic import folder_made, moved_into
-from howsure.data import rasters, volumes
-from howsure.data.images import is_turned, without_ending
+from howsure.data.images import without_ending
 from howsure.data.rows import quoted
 from howsure.errors import InputError
 from howsure.results.columns import OF_A_SHARE
 
-PNG, NPY, TIF, NII = "png", "npy", "tif", "nii"
+PNG, NPY = "png", "npy"
 
-FORMS = (PNG, NPY, TIF, NII)
+MAP_FORMS = (PNG, NPY)
 
 LEFT_OUT = {
     PNG: "clear (opacity 0); as a class number 255",
     NPY: "NaN; as a class number, or yes or no, -1",
-    TIF: "no data: NaN; as a class number, or yes or no, 255",
-    NII: "NaN; as a class number, or yes or no, 255",
 }
 """Values in files at a position that does not count."""
 
@@ -101,7 +97,6 @@ def write_map_files(
     parts: Iterable[DenseCertainty],
     folder: Path,
     form: str,
-    source: Path | None = None,
     names: Sequence[str] = USUAL,
 ) -> int:
     """Write the maps of results, and what they mean; earlier files stay until all new ones are complete.
@@ -109,9 +104,7 @@ def write_map_files(
     Args:
         parts: Results of one kind; one at a time is held, and of its maps one row.
         folder: Made if it is not there.
-        form: `png`, `npy`, `tif` or `nii`.
-        source: The image, or the folder of images, that the ids of the rows name; GeoTIFF and NIfTI files
-            have its geometry.
+        form: `png` or `npy`.
         names: Names of the maps, among `MAPS`.
 
     Returns:
@@ -119,26 +112,24 @@ def write_map_files(
 
     Raises:
         InputError: Maps that such files cannot hold.
-        FileError: They cannot be written, or an image cannot be read for its geometry.
-        DependencyError: The package that writes such files is not installed.
+        FileError: They cannot be written.
     """
     told: dict[str, Any] = {}
     taken: dict[str, dict[str, Any]] = {}
     with folder_made(folder), moved_into(folder, MANIFEST) as new:
         longest = os.pathconf(folder, "PC_NAME_MAX") if hasattr(os, "pathconf") else 255
-        ending = max(len(f".{what}.{form}{'.gz' * (form == NII)}") for what in names)
+        ending = max(len(f".{what}.{form}") for what in names)
         free = _FreeNames(longest - ending)
         for part in parts:
-            check_map_files(part[:1], form, source, names)
+            check_map_files(part[:1], form, names)
             told = told or _about(part, form, names)
             for at in range(len(part)):
                 one = part[at : at + 1]
-                row, of = int(one.row[0]), _MapFile.of(one, source)
-                name = free.of(of.called, row, one.kind)
-                taken[name] = {"row": row, "id": of.called}
-                write = partial(_WRITERS[form], of)
+                row, called = int(one.row[0]), None if one.ids is None else str(one.ids[0])
+                name = free.of(called, row, one.kind)
+                taken[name] = {"row": row, "id": called}
                 for what in names:
-                    write(new / name, what, _map_of(one, what))
+                    _WRITERS[form](new / name, what, _map_of(one, what), len(one.class_names))
         text = json.dumps({**told, "maps": taken}, indent=1, ensure_ascii=False) + "\n"
         (new / MANIFEST).write_text(text, encoding="utf-8")
     return len(taken)
@@ -155,22 +146,21 @@ def check_names(names: Sequence[str]) -> None:
         )
 
 
-def check_map_files(result: DenseCertainty, form: str, source: Path | None, names: Sequence[str]) -> None:
+def check_map_files(result: DenseCertainty, form: str, names: Sequence[str]) -> None:
     """Raise an `InputError` unless such files can hold the maps of a result.
 
-    The geometry is that of its first row. Arguments are those of `write_map_files`.
+    Arguments are those of `write_map_files`.
     """
     check_names(names)
     axes, classes = len(result.positions), len(result.class_names)
-    others = "--map-format npy, or nii for NIfTI volumes" if axes == 3 else "--map-format npy"
-    if form in (PNG, TIF) and axes != 2:
+    if form == PNG and axes != 2:
         raise InputError(
             f"A .{form} file holds maps of two axes",
-            expected=others,
+            expected="--map-format npy",
             received=f"maps of {axes} {'axis' if axes == 1 else 'axes'}",
         )
     most = MOST_CLASSES - (result.counts is not None)
-    if form in (PNG, TIF) and classes > most:
+    if form == PNG and classes > most:
         raise InputError(
             f"A .{form} file of labels holds at most {most} classes",
             expected="--map-format npy",
@@ -182,18 +172,6 @@ def check_map_files(result: DenseCertainty, form: str, source: Path | None, name
         for name in names:
             if _is_grey(MAPS[name]):
                 _check_grey(name, _map_of(result[:1], name))
-    if form not in (TIF, NII):
-        return
-    origin = _MapFile.of(result, source).origin
-    if form == NII:
-        volumes.check_geometry(origin, result.positions)
-        return
-    rasters.check_geometry(origin, result.positions)
-    if is_turned(origin):
-        raise InputError(
-            f"'{origin}' was turned upright, as its EXIF orientation says, so its geometry does not fit",
-            expected="images without an EXIF orientation, or --map-format png or npy",
-        )
 
 
 def _check_grey(name: str, values: Map) -> None:
@@ -276,34 +254,10 @@ def _alike(name: str) -> str:
     return unicodedata.normalize("NFC", name.casefold())
 
 
-@dataclass(frozen=True)
-class _MapFile:
-    """Further content of the file of a map: names of the classes, and the image of the row."""
-
-    names: tuple[str, ...]
-    source: Path | None
-    called: str | None
-
-    @property
-    def origin(self) -> Path:
-        """The image of the row, by its id."""
-        if self.source is None or self.called is None:
-            raise InputError(
-                "Such maps have the geometry of the images that were assessed, and these rows are no files",
-                expected="a .tif image, a NIfTI volume or a folder of them, or --map-format png or npy",
-            )
-        return self.source / self.called if self.source.is_dir() else self.source
-
-    @classmethod
-    def of(cls, one: DenseCertainty, source: Path | None) -> _MapFile:
-        """The first row of a result."""
-        return cls(one.class_names, source, None if one.ids is None else str(one.ids[0]))
-
-
-def _write_png(of: _MapFile, path: Path, what: str, values: Map) -> None:
+def _write_png(path: Path, what: str, values: Map, classes: int) -> None:
     from PIL import Image
 
-    kind, classes, left_out = MAPS[what], len(of.names), np.ma.getmask(values)
+    kind, left_out = MAPS[what], np.ma.getmask(values)
     if kind.unit == "class number":
         picture = Image.fromarray(_in_8_bits(values))
         palette = bytes.fromhex("".join(colour[1:] for colour in class_colours(classes)))
@@ -328,37 +282,11 @@ def _in_8_bits(values: Map) -> Map:
     return np.asarray(np.ma.getdata(values)).astype(np.uint8)  # of which −1 makes 255
 
 
-def _write_npy(of: _MapFile, path: Path, what: str, values: Map) -> None:
+def _write_npy(path: Path, what: str, values: Map, classes: int) -> None:
     np.save(f"{path}.{what}.npy", np.ma.getdata(values))
 
 
-def _write_tif(of: _MapFile, path: Path, what: str, values: Map) -> None:
-    is_label = MAPS[what].unit == "class number"
-    rgb = [tuple(bytes.fromhex(colour[1:])) for colour in class_colours(len(of.names))]
-    rasters.check_geometry(of.origin, values.shape)
-    rasters.write_raster(
-        f"{path}.{what}.tif",
-        array=np.ma.getdata(values) if values.dtype.kind == "f" else _in_8_bits(values),
-        no_data=(np.nan if values.dtype.kind == "f" else NO_DATA) if np.ma.isMaskedArray(values) else None,
-        like=of.origin,
-        description=what,
-        unit=MAPS[what].unit,
-        colours=dict(enumerate(rgb)) if is_label else None,
-        tags={f"class_{number}": name for number, name in enumerate(of.names)} if is_label else None,
-    )
-
-
-def _write_nii(of: _MapFile, path: Path, what: str, values: Map) -> None:
-    is_label = MAPS[what].unit == "class number"
-    narrow = values.dtype.kind != "f" and (not is_label or len(of.names) < MOST_CLASSES)
-    array = _in_8_bits(values) if narrow else np.ma.getdata(values)
-    volumes.check_geometry(of.origin, values.shape)
-    volumes.write_volume(f"{path}.{what}.nii.gz", array, of.origin, is_label=is_label)
-
-
-_WRITERS: dict[str, Callable[[_MapFile, Path, str, NDArray[Any]], None]] = {
+_WRITERS: dict[str, Callable[[Path, str, Map, int], None]] = {
     PNG: _write_png,
     NPY: _write_npy,
-    TIF: _write_tif,
-    NII: _write_nii,
 }

@@ -70,7 +70,7 @@ def page(result: DenseCertainty, asked: PageOptions) -> str:
             "brief": brief(result, counts, asked, isinstance(shown, ShownWords)),
             "groups": groups_of(counts),
             "settled": rate(float(1 - result.unsettled.mean())),
-            "cards": cards(result, shown, order[:MOST_CARDS].tolist(), colours, top, asked.geometry),
+            "cards": cards(result, shown, order[:MOST_CARDS].tolist(), colours, top),
             "legend": [each for each in zip(result.class_names, colours, strict=True) if each[1] != OTHERS],
             "others": colours.count(OTHERS),
             "others_colour": OTHERS,

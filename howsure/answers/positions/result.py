@@ -267,20 +267,17 @@ class DenseCertainty(Result[DenseRow]):
         """
         return self._regions(self._position(row))
 
-    def save_regions(self, path: str | os.PathLike[str], geometry: Any = None) -> None:
-        """Write the regions of all rows: as a table `.csv`, or of images with outlines as `.geojson`.
+    def save_regions(self, path: str | os.PathLike[str]) -> None:
+        """Write the regions of all rows as a table `.csv`.
 
         Args:
             path: The file; an earlier one stays until the new one is complete.
-            geometry: The GeoTIFF image, NIfTI volume or folder of them that was assessed, which the ids name;
-                or the sides of a position in mm. With it, regions have coordinates and an area or volume.
 
         Raises:
-            InputError: Another ending, or rows and geometry that do not fit.
-            FileError: The file cannot be written, or an image cannot be read.
-            DependencyError: The package that outlines regions, rasterio, is not installed.
+            InputError: Another ending.
+            FileError: The file cannot be written.
         """
-        part_of(self, "region_file")([self], check_path(path), geometry)
+        part_of(self, "region_file")([self], check_path(path))
 
     def _regions(self, at: int, most: int | None = None) -> list[Region]:
         part = self[at : at + 1]
