@@ -19,7 +19,9 @@ from howsure.answers.classes import maps
 from howsure.answers.classes.calibrate import Calibrator
 from howsure.answers.classes.calibration_words import supported_in_words
 from howsure.errors import HowsureWarning, InputError
+from howsure.judge import temperature as tempering
 from howsure.judge.calibrate import calibrate
+from howsure.judge.temperature import losses
 from howsure.statistics import entropy_of
 from tests import made
 from tests.sampling.enumerated import softmax
@@ -208,6 +210,32 @@ def test_the_rows_move_a_fit_as_leaving_each_out_does(name):
     moved = using.moves(fit, p, labels).reshape(120, -1) @ slopes
     assert np.corrcoef(moved, jackknifed)[0, 1] > 0.99
     assert np.linalg.norm(moved) == pytest.approx(np.linalg.norm(jackknifed), rel=0.1)
+
+
+# --- how much work it is ------------------------------------------------------------------------------
+
+
+def test_a_calibration_goes_over_the_rows_a_few_times(monkeypatch):
+    """Not five times for each of 57 fits: those to other weights, or to other folds, begin at the first."""
+    p, labels = draw(rows=20_000)
+    rows = 0
+
+    def counted(theta, logs, *others):
+        nonlocal rows
+        rows += len(logs)
+        return losses(theta, logs, *others)
+
+    for module in (maps, tempering):
+        monkeypatch.setattr(module, "losses", counted)
+    calibrate(certainty_of(p), labels)
+    assert len(p) < rows < 30 * len(p)
+
+
+def test_a_calibration_does_not_carry_errors_that_no_score_needs(monkeypatch):
+    """They take K² operations a row."""
+    p, labels = draw()
+    monkeypatch.setattr(maps, "propagated", None)
+    calibrate(certainty_of(p), labels)
 
 
 # --- its own uncertainty ------------------------------------------------------------------------------

@@ -13,8 +13,9 @@ from sklearn.dummy import DummyClassifier
 from sklearn.metrics import recall_score
 
 import howsure
+from howsure.answers.classes import scores as of_classes
 from howsure.answers.classes.evaluate import OUTSIDE, beside, told_apart
-from howsure.answers.classes.scores import DRAWS, METRICS
+from howsure.answers.classes.scores import DRAWS, METRICS, of_probabilities
 from howsure.errors import InputError
 from howsure.judge.scores import LEAST_MISTAKES, Mean, Score, Share
 from howsure.statistics import entropy_of
@@ -555,3 +556,41 @@ def test_the_recall_of_many_classes_is_that_of_the_worst():
     lines = [line for line in str(found).splitlines() if "recall" in line]
     assert lines[0].startswith("recall of '7' ")
     assert (len(lines), lines[-1]) == (11, "the recall of all other classes is not lower")
+
+
+# --- many classes -------------------------------------------------------------------------------------
+
+
+def of_many(classes, seed=0):
+    p, truth = draw(rows=40, classes=classes)
+    return of_probabilities(p, p.argmax(axis=1), truth, seed)
+
+
+def test_the_work_does_not_grow_call_by_call_with_the_classes():
+    """Past `DRAWN` classes, arrays are longer, and no more functions are called."""
+    calls = []
+    for classes in (3_000, 12_000):
+        number = 0
+
+        def count(frame, event, arg):
+            nonlocal number
+            number += event in ("call", "c_call")
+
+        p, truth = draw(rows=40, classes=classes)
+        label = p.argmax(axis=1)
+        sys.setprofile(count)
+        try:
+            of_probabilities(p, label, truth, 0)
+        finally:
+            sys.setprofile(None)
+        calls.append(number)
+    assert calls[1] < 1.5 * calls[0]
+
+
+def test_the_noise_of_many_classes_is_that_of_each_drawn_by_itself(monkeypatch):
+    few = of_many(2_500)["classwise_ece"]
+    monkeypatch.setattr(of_classes, "DRAWN", 2_500)
+    all_of_them = of_many(2_500)["classwise_ece"]
+    assert few.value == all_of_them.value
+    assert few.interval(0.95) == pytest.approx(all_of_them.interval(0.95), rel=0.02)
+    assert few.noise.mean() == pytest.approx(all_of_them.noise.mean(), rel=0.02)

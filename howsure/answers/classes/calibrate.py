@@ -43,7 +43,7 @@ from howsure.judge.calibrator_files import (
     read_rows_and_names,
     read_scores,
 )
-from howsure.judge.cross_fit import CrossFit, Through, through_fits
+from howsure.judge.cross_fit import FOLDS, CrossFit, Through, through_fits
 from howsure.judge.learnt import LearntRows
 from howsure.judge.paired import Paired
 from howsure.judge.scores import LEAST_MISTAKES, Score
@@ -196,15 +196,19 @@ def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: in
             "All rows have the same probabilities, so there is nothing to calibrate",
             expected="probabilities that differ between rows",
         )
-    parameters = using.fit(p, truth)
+    cross = _cross_fit(p, truth, seed, using)
+    parameters = cross.overall
     random = np.random.default_rng(seed)
     weights = (random.exponential(size=len(p)) for _ in range(REPLICAS))
-    replicas = tuple(using.fit(p, truth, each / each.mean()) for each in weights)
-    (held_out,), _, (through,) = cross_calibrated(certainty, truth, seed=seed, using=using)
+    replicas = tuple(using.refit(parameters, p, truth, (each / each.mean() for each in weights)))
+    held_out = np.empty_like(p)
+    for number, fit in enumerate(cross.of_folds):
+        held_out[cross.fold == number] = using.apply(fit, p[cross.fold == number])
+    through = _through(cross, _moves(cross, p, truth, using), p, truth, using)
     before = evaluate_numbers(certainty, truth, seed)
     if np.array_equal(certainty.label, truth):
         warn(too_few_mistakes(0, len(p)))
-    after = evaluate_numbers(replace(certainty, probabilities=held_out.probabilities), truth, seed, through)
+    after = evaluate_numbers(replace(certainty, probabilities=held_out), truth, seed, through)
     return Calibrator(
         method=method,
         parameters=_read_only(parameters),
@@ -294,18 +298,42 @@ def cross_calibrated(
         scores of `certainty` and `changed`, by name.
     """
     p = _probabilities_of(certainty)
-    cross = CrossFit.of(lambda there: using.fit(p[there], truth[there]), maps.folds(truth, seed))
-    moves = cross.moves(lambda fit, known: using.moves(fit, p[known], truth[known]).reshape(sum(known), -1))
+    cross = _cross_fit(p, truth, seed, using)
+    moves = _moves(cross, p, truth, using)
     calibrated, through = list[Certainty](), list[Mapping[str, Through]]()
     for each in (certainty, *changed):
         calibrated.append(cross.held_out(partial(_changed, using), each))
-        q, slopes = _probabilities_of(each), np.zeros((2, 2, *moves.shape[1:]))
-        for number, fit in enumerate(cross.of_folds):
-            own = cross.fold == number
-            slopes[:, :, own] = using.slopes(fit, q[own], truth[own]).reshape(2, 2, sum(own), -1)
-        by_score = zip(maps.SLOPED, slopes, strict=True)
-        through.append({name: through_fits(cross.fold, moves, *of_rows) for name, of_rows in by_score})
+        through.append(_through(cross, moves, _probabilities_of(each), truth, using))
     return calibrated, [_changed(using, each, cross.overall, len(p)) for each in others], through
+
+
+def _cross_fit(p: Floats, truth: Integers, seed: int, using: PercentageMap) -> CrossFit:
+    """Fits to all rows (N, K), and to those outside each fold, which begin at the former."""
+    overall, fold = using.fit(p, truth), maps.folds(truth, seed)
+    of_folds = []
+    for number in range(FOLDS):
+        outside = fold != number
+        of_folds.append(using.fit(p[outside], truth[outside], None, overall))
+    return CrossFit(fold, overall, tuple(of_folds))
+
+
+def _moves(cross: CrossFit, p: Floats, truth: Integers, using: PercentageMap) -> Floats:
+    """(FOLDS, N, P) by how much rows move the fits; see `CrossFit.moves`."""
+    return cross.moves(
+        lambda fit, known: using.moves(fit, p[known], truth[known]).reshape(int(known.sum()), -1)
+    )
+
+
+def _through(
+    cross: CrossFit, moves: Floats, p: Floats, truth: Integers, using: PercentageMap
+) -> Mapping[str, Through]:
+    """The influence of rows, through the fits, on scores of the probabilities (N, K) that these change."""
+    slopes = np.zeros((2, 2, *moves.shape[1:]))
+    for number, fit in enumerate(cross.of_folds):
+        own = cross.fold == number
+        slopes[:, :, own] = using.slopes(fit, p[own], truth[own]).reshape(2, 2, int(own.sum()), -1)
+    by_score = zip(maps.SLOPED, slopes, strict=True)
+    return {name: through_fits(cross.fold, moves, *of_rows) for name, of_rows in by_score}
 
 
 def _read_only(parameters: Parameters) -> Parameters:

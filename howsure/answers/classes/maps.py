@@ -5,7 +5,7 @@ A method of calibration is one `PercentageMap` in `METHODS`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from howsure.data.typed import SHARE, Range
 from howsure.judge.cross_fit import FOLDS
 from howsure.judge.scores import SMALLEST
-from howsure.judge.temperature import least, losses
+from howsure.judge.temperature import least, losses, near
 from howsure.onnx.traced import softmax
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import LARGEST_ERROR
@@ -61,30 +61,51 @@ def mapped(parameters: Parameters, probabilities: Any) -> Any:
 # --- fitting it ---------------------------------------------------------------------------------------
 
 
-def fitted(p: Floats, truth: Integers, weight: Floats | None = None) -> Parameters:
-    """`temperature` of least NLL and `most`, for probabilities (N, K), true classes (N,) and weights (N,)."""
+def fitted(
+    p: Floats, truth: Integers, weight: Floats | None = None, start: Parameters | None = None
+) -> Parameters:
+    """`temperature` of least NLL and `most`, for probabilities (N, K), true classes (N,) and weights (N,).
+
+    A fit to nearly the same rows is a `start` that saves passes over them.
+    """
     weight = np.ones(len(p)) if weight is None else weight
     z = _log(p)
-    of_target = np.sum(_targets(p, truth) * z, axis=1)
-    theta, _ = least(lambda theta: losses(theta, z, of_target).weighted(weight), np.ones(1), LIMIT)
-    return {"temperature": np.asarray(1 / theta[0]), "most": np.asarray(supported(len(p)))}
+    of_target = _of_target(p, z, truth)
+    first = np.ones(1) if start is None else _theta(start)
+    theta, _ = least(lambda theta: losses(theta, z, of_target).weighted(weight), first, LIMIT)
+    return _parameters(theta, len(p))
 
 
-def _targets(p: Floats, truth: Integers) -> Floats:
-    """(N, K) what a fit is to come near: the truth, and a mistake's worth of what the model says itself.
+def refitted(fit: Parameters, p: Floats, truth: Integers, weights: Iterable[Floats]) -> Iterator[Parameters]:
+    """The fits to rows that count by each of the weights (N,), from the fit to rows that count alike."""
+    z = _log(p)
+    for theta in near(_theta(fit), z, _of_target(p, z, truth), weights, LIMIT):
+        yield _parameters(theta, len(p))
+
+
+def _parameters(theta: Floats, rows: int) -> Parameters:
+    return {"temperature": np.asarray(1 / theta[0]), "most": np.asarray(supported(rows))}
+
+
+def _theta(fit: Parameters) -> Floats:
+    return np.array([1 / float(fit["temperature"])])
+
+
+def _of_target(p: Floats, z: Floats, truth: Integers) -> Floats:
+    """(N,) Σ target · log p of z = log p, by the targets (N, K) that a fit is to come near.
+
+    A target is the truth, and a mistake's worth of what the model says itself.
 
     The model counts as N / max(m, Σ (1 − top), 1) rows, spread over all, where m of the N are mistakes: as
     many as hold one mistake, by what was seen or by what it claims, whichever is more. So few mistakes, or
     none, leave the percentages near the model's own: a prior that sits where nothing changes (catalytic
     prior, Huang and others 2020), with as much weight as the one mistake that the rule of succession adds.
     """
-    rows = len(p)
-    targets = p / p.sum(axis=1, keepdims=True)
-    mistakes = np.sum(p.argmax(axis=1) != truth)
-    weight = 1 / max(mistakes, np.sum(1 - targets.max(axis=1)), 1.0)
-    targets *= weight
-    targets[np.arange(rows), truth] += 1
-    return np.asarray(targets / (1 + weight))
+    rows, top, total = np.arange(len(p)), p.argmax(axis=1), p.sum(axis=1)
+    mistakes, claimed = np.sum(top != truth), np.sum(1 - p[rows, top] / total)
+    weight = 1 / max(mistakes, claimed, 1.0)
+    of_model = np.einsum("nk,nk->n", p, z) / total
+    return np.asarray((z[rows, truth] + weight * of_model) / (1 + weight))
 
 
 def folds(truth: Integers, seed: int) -> Integers:
@@ -106,8 +127,9 @@ def moves(fit: Parameters, p: Floats, truth: Integers) -> Floats:
         return np.zeros(len(p))
     z = _log(p)
     q = softmax(z / fit["temperature"])
-    u = np.sum((q - _targets(p, truth)) * z, axis=1)
-    return np.asarray(-u / (np.sum(q * z**2) - np.sum(np.sum(q * z, axis=1) ** 2)))
+    mean = np.einsum("nk,nk->n", q, z)
+    u = mean - _of_target(p, z, truth)
+    return np.asarray(-u / (np.einsum("nk,nk,nk->", q, z, z) - np.sum(mean**2)))
 
 
 def slopes(fit: Parameters, p: Floats, truth: Integers) -> Floats:
@@ -133,7 +155,10 @@ class PercentageMap:
     Attributes:
         name: Name in `howsure.calibrate` and in files.
         learnt: By name of what it learns, the shape for K classes, as `()` or `(K,)`, and the range.
-        fit: From probabilities (N, K), true classes (N,), and weights (N,) or None, to such numbers.
+        fit: From probabilities (N, K), true classes (N,), weights (N,) or None, and a fit to nearly the same
+            rows or None, to such numbers.
+        refit: From a fit, its rows (N, K), true classes (N,), and several weights, each (N,), to such numbers
+            for each of the weights.
         apply: From such numbers and probabilities (N, K) to calibrated ones, in functions that a graph has.
         moves: From a fit and the rows that it knows to how far each moves it: (N,), or (N, P) of P numbers.
         slopes: From a fit and rows to the derivatives (2, 2, N), or (2, 2, N, P), of the scores `SLOPED`.
@@ -142,6 +167,7 @@ class PercentageMap:
     name: str
     learnt: Callable[[int], Mapping[str, tuple[tuple[int, ...], Range]]]
     fit: Callable[..., Parameters]
+    refit: Callable[[Parameters, Floats, Integers, Iterable[Floats]], Iterator[Parameters]]
     apply: Callable[[Parameters, Any], Any]
     moves: Callable[[Parameters, Floats, Integers], Floats]
     slopes: Callable[[Parameters, Floats, Integers], Floats]
@@ -150,7 +176,7 @@ class PercentageMap:
 TEMPERATURE = PercentageMap(
     "temperature",
     lambda classes: {"temperature": ((), Range(1 / LIMIT, LIMIT)), "most": ((), SHARE)},
-    *(fitted, mapped, moves, slopes),
+    *(fitted, refitted, mapped, moves, slopes),
 )
 
 METHODS = {each.name: each for each in (TEMPERATURE,)}

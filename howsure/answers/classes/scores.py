@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,12 @@ BINS = 15
 
 DRAWS = 500
 """Draws of the noise of a calibration error; the 95 % quantile of so many is the 94 to 96 % one."""
+
+DRAWN = 1000
+"""Series at most whose noise is drawn; of more, the others are as noisy as their standard errors say."""
+
+NUMBERS_AT_ONCE = 2**20
+"""Numbers of several series that are sorted into bins at a time; bounds memory."""
 
 BRIER_TERM = (
     "Mean squared distance of the percentages from the truth, 0 to 2. It punishes confident mistakes less "
@@ -109,7 +116,7 @@ METRICS = by_name(
 
 def of_probabilities(p: Floats, label: Integers, truth: Integers, seed: int) -> dict[str, Measured]:
     """All scores of probabilities (N, K), labels (N,) and true classes (N,), by name."""
-    rows, classes = p.shape
+    rows = len(p)
     right = (label == truth).astype(np.float64)
     mistakes = int(rows - right.sum())
     true = np.zeros_like(p)
@@ -122,8 +129,8 @@ def of_probabilities(p: Floats, label: Integers, truth: Integers, seed: int) -> 
     shares = true.mean(axis=0)
     reliability, resolution = _decomposed(p, true)
     random = np.random.default_rng(seed)
-    expected, debiased = _calibration_error([(top, right)], mistakes, random)
-    by_class, _ = _calibration_error([(p[:, k], true[:, k]) for k in range(classes)], mistakes, random)
+    expected, debiased = _calibration_error(top[:, None], right[:, None], mistakes, random)
+    by_class, _ = _calibration_error(p, true, mistakes, random)
     nothing = np.zeros(rows)
     return {
         "accuracy": share_of_rows(label == truth),
@@ -140,57 +147,99 @@ def of_probabilities(p: Floats, label: Integers, truth: Integers, seed: int) -> 
 
 
 def _calibration_error(
-    claims: Sequence[tuple[Floats, Floats]], mistakes: int, random: np.random.Generator
+    claimed: Floats, came_true: Floats, mistakes: int, random: np.random.Generator
 ) -> tuple[CalibrationError, CalibrationError]:
     """Mean distance in bins of equal width (Guo and others 2017), and that less what chance adds to it.
 
-    Several series of claims and outcomes (0 or 1) give the mean of their errors. Chance adds E|N(gap, σ²)| −
-    |gap| in each bin (Kumar and others 2019).
+    Several series of claims and outcomes, 0 or 1, (N, S) give the mean of their errors. Chance adds E|N(gap,
+    σ²)| − |gap| in each bin (Kumar and others 2019).
 
     Chance is drawn twice: as if the claims were true, and as if shares were those seen, with half a row more
     of either kind in each bin (Jeffreys). The larger noise counts, and of several series as if it were large
     in all of them at once.
     """
-    rows = len(claims[0][0])
-    value, added, parts = 0.0, 0.0, np.zeros(rows)
+    rows, series = claimed.shape
+    mass, claim, hits = (np.empty((series, BINS)) for _ in range(3))
+    parts = np.zeros(rows)
+    for some in _at_once(rows, series):
+        place = np.clip(np.ceil(claimed[:, some] * BINS).astype(np.int64) - 1, 0, BINS - 1)
+        mass[some], claim[some], hits[some] = _in_bins(place, claimed[:, some], came_true[:, some])
+        sign = np.sign(hits[some] - claim[some])
+        off = came_true[:, some] - claimed[:, some]
+        parts += np.sum(sign[np.arange(off.shape[1]), place] * off, axis=1)
+    least, share = np.maximum(mass, 1), mass / rows
+    claim = np.clip(claim / least, 0.0, 1.0)
+    gap = np.abs(hits / least - claim)
+    seen = (hits + 0.5) / (mass + 1)
+    sigma = np.maximum(np.sqrt(seen * (1 - seen) / least), 1e-12)
+    by_chance = 2 * sigma * normal_density(gap / sigma) - 2 * gap * ndtr(-gap / sigma)
+    value, added = float(np.sum(share * gap)) / series, float(np.sum(share * by_chance)) / series
+    noise = _noise(mass, np.stack([claim, seen]), random) / rows
+    parts = centred(parts / series)
+    expected = CalibrationError(value, parts, mistakes, noise.max(axis=0))
+    return expected, replace(expected, value=max(value - added, 0.0))
+
+
+def _noise(mass: Floats, true: Floats, random: np.random.Generator) -> Floats:
+    """(2, DRAWS) by how many rows the hits in bins are off by chance, sorted, on average over series.
+
+    Noise of `DRAWN` series is drawn at most. If there are more, a series is drawn as often
+    as its standard error is large. Its noise, scaled by standard errors, stands for that of all series near
+    it in order: noise differs mostly in size.
+
+    Args:
+        mass: (S, BINS) rows in each bin.
+        true: (2, S, BINS) shares of hits that are taken to be true, of two kinds.
+        random: Generator of the draws.
+    """
+    series = len(mass)
+    drawn, weight = np.tile(np.arange(series), (2, 1)), np.ones((2, series))
+    if series > DRAWN:
+        size = np.sqrt(np.sum(mass * true * (1 - true), axis=-1))
+        reached = np.cumsum(size, axis=1)
+        even = (np.arange(DRAWN) + 0.5) / DRAWN
+        drawn = np.array([np.searchsorted(each, even * each[-1]) for each in reached])
+        weight = reached[:, -1:] / DRAWN / np.maximum(np.take_along_axis(size, drawn, axis=1), SMALLEST)
     noise = np.zeros((2, DRAWS))
-    for claimed, came_true in claims:
-        place = np.clip(np.ceil(claimed * BINS).astype(np.int64) - 1, 0, BINS - 1)
-        mass = np.bincount(place, minlength=BINS)
-        filled = mass > 0
-        least = np.maximum(mass, 1)
-        claim, hits = np.bincount(place, claimed, BINS) / least, np.bincount(place, came_true, BINS)
-        signed = hits / least - claim
-        gap, share = np.abs(signed), mass / rows
-        claim = np.clip(claim, 0.0, 1.0)
-        seen = (hits + 0.5) / (mass + 1)
-        sigma = np.maximum(np.sqrt(seen * (1 - seen) / least), 1e-12)
-        by_chance = 2 * sigma * normal_density(gap / sigma) - 2 * gap * ndtr(-gap / sigma)
-        value += float(share @ gap)
-        added += float(share @ by_chance)
-        parts += np.sign(signed)[place] * (came_true - claimed)
-        for kind, true in enumerate((claim, seen)):
-            drawn = random.binomial(mass[filled], true[filled], size=(DRAWS, filled.sum()))
-            noise[kind] += np.sort(np.sum(np.abs(drawn - mass[filled] * true[filled]), axis=1) / rows)
-    count = len(claims)
-    reach = noise.max(axis=0) / count
-    parts = centred(parts / count)
-    expected = CalibrationError(value / count, parts, mistakes, reach)
-    return expected, replace(expected, value=max((value - added) / count, 0.0))
+    for number in range(drawn.shape[1]):
+        for kind in range(2):
+            which = drawn[kind, number]
+            filled = mass[which] > 0
+            count, share = mass[which, filled].astype(np.int64), true[kind, which, filled]
+            off = np.abs(random.binomial(count, share, size=(DRAWS, len(count))) - count * share)
+            noise[kind] += weight[kind, number] * np.sort(np.sum(off, axis=1))
+    return noise / series
 
 
 def _decomposed(p: Floats, true: Floats) -> tuple[float, float]:
     """Reliability and resolution of the Brier score (Murphy 1973) in bins of equal mass, over classes."""
+    rows, classes = p.shape
     reliability, resolution = 0.0, 0.0
-    for claimed, came_true in zip(p.T, true.T, strict=True):
-        edges = np.unique(np.quantile(claimed, np.arange(1, BINS) / BINS))
-        place = np.searchsorted(edges, claimed, side="right")
-        mass = np.bincount(place, minlength=len(edges) + 1)
-        claim, hit = (np.bincount(place, each) / np.maximum(mass, 1) for each in (claimed, came_true))
-        share = mass / len(claimed)
-        reliability += float(share @ (claim - hit) ** 2)
-        resolution += float(share @ (hit - came_true.mean()) ** 2)
+    for some in _at_once(rows, classes):
+        claimed, came_true = np.ascontiguousarray(p[:, some]), true[:, some]
+        place = np.zeros(claimed.shape, dtype=np.int8)
+        for edge in np.quantile(claimed, np.arange(1, BINS) / BINS, axis=0):
+            place += claimed >= edge
+        mass, claim, hits = _in_bins(place, claimed, came_true)
+        least, share = np.maximum(mass, 1), mass / rows
+        reliability += float(np.sum(share * ((claim - hits) / least) ** 2))
+        resolution += float(np.sum(share * (hits / least - came_true.mean(axis=0)[:, None]) ** 2))
     return reliability, resolution
+
+
+def _at_once(rows: int, series: int) -> Iterator[slice]:
+    """Slices of several series of so many rows."""
+    step = max(NUMBERS_AT_ONCE // rows, 1)
+    return (slice(start, start + step) for start in range(0, series, step))
+
+
+def _in_bins(place: NDArray[np.integer[Any]], *of: Floats) -> list[Floats]:
+    """(S, BINS) rows in each bin of each series, and sums of other numbers (N, S), from the bins (N, S)."""
+    series = place.shape[1]
+    cell = (place + BINS * np.arange(series)).ravel()
+    weights = (None, *(each.ravel() for each in of))
+    sums = [np.bincount(cell, weight, BINS * series) for weight in weights]
+    return [np.asarray(each, np.float64).reshape(series, BINS) for each in sums]
 
 
 # --- right answers class by class -------------------------------------------------------------------
