@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.arguments import as_array
 from howsure.errors import InputError
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
 
@@ -39,13 +40,14 @@ class Raw(Outcome):
 
     def check_truth(self, labels: Any, rows: int) -> Any:
         """The same, or an `InputError` unless these have the shape of the outputs."""
-        if np.shape(labels) != (rows, *self.shape):
+        truth = as_array(labels, "The true outputs")
+        if truth.shape != (rows, *self.shape):
             raise InputError(
                 "The true outputs do not fit the rows",
                 expected=f"an array of shape {(rows, *self.shape)}",
-                received=f"an array of shape {np.shape(labels)}",
+                received=f"an array of shape {truth.shape}",
             )
-        return labels
+        return truth
 
     def result(self, estimates: Estimates, told: Told) -> tuple[Floats, Floats]:
         """Mean and variance over the passes, each (N, *shape)."""

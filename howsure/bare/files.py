@@ -16,7 +16,7 @@ from howsure.arguments import check_path
 from howsure.bare.given import check_no_flags, read_given
 from howsure.bare.results import of_given
 from howsure.data.align import Called
-from howsure.data.by_name import places_of_names
+from howsure.data.by_name import ANY, places_of_names
 from howsure.data.csv_form import kind_of
 from howsure.data.files import check_readable
 from howsure.data.numpy_files import open_npy
@@ -252,7 +252,8 @@ def _made(
         return of_given(given, kind, source.name, columns.thresholds)
     except InputError as error:
         off = "do not sum to 1" in error.what and not columns.normalise
-        raise error.told_of(f"'{source}'", "On the command line: --normalise" if off else None) from error
+        hint = _of_label(names or ()) or ("On the command line: --normalise" if off else None)
+        raise error.told_of(f"'{source}'", hint) from error
 
 
 def _check_nothing_asked(source: Path, columns: FileColumns) -> None:
@@ -280,7 +281,11 @@ def _roles(table: Table, source: Path, columns: FileColumns) -> _Found:
     names = list(table.names)
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise InputError(f"'{source}' has two columns '{twice}'", expected="distinct names")
+        raise InputError(
+            f"'{source}' has two columns '{twice}'",
+            expected="distinct names",
+            hint=f"Call the one with true answers '{ANY[0]}'" if twice in ANY else None,
+        )
     exported, roles = _exported(names), columns.roles
     if exported:
         roles = _roles_exported(names, columns)
@@ -295,6 +300,8 @@ def _roles(table: Table, source: Path, columns: FileColumns) -> _Found:
     called = replace(called, id_name=before_no_formula(called.id_name))
     if not exported:
         return _Found([names[place] for place in sorted([*left, *kept])], labels, called)
+    if labels is not None and label is not None:
+        _check_not_predicted(labels, names[label], table, exported, source)
     if labels is not None and label is not None and names[label] == _TRUTH_NAME:
         column = table.columns[label] if table.as_text is None else table.as_text(label)
         labels = _as_given(np.asarray(column.to_pylist(), dtype=object))
@@ -378,9 +385,30 @@ def _numbers(table: Table, names: list[str], source: Path) -> Array:
             else f"'{source}' has no columns",
             expected="a column of probabilities for each class, and perhaps labels (`y`) and ids (`id`)",
             received=quoted(table.names),
-            hint="Say what they are, or leave them out: on the command line --label-column, --id-column, "
+            hint=_of_label(wrong)
+            or "Say what they are, or leave them out: on the command line --label-column, --id-column, "
             "--drop, or --class-names with the names of the classes' columns"
             if wrong
             else None,
         )
     return formed(table, [table.names.index(name) for name in names], ANY_VECTOR)
+
+
+def _of_label(names: Sequence[str]) -> str | None:
+    """The hint for columns of which one is called as if it held the true answers."""
+    name = next((name for name in names if name in ANY), None)
+    return name and f"If '{name}' holds the true answers, say so: on the command line --label-column {name}"
+
+
+def _check_not_predicted(labels: Array, name: str, table: Table, exported: list[str], source: Path) -> None:
+    """Raise an `InputError` for labels that are the classes which the table itself holds as predicted."""
+    if name not in ("label", "label_name"):
+        return
+    predicted = _numbers(table, exported, source).argmax(axis=1)
+    classes = [column.removeprefix(_EXPORTED) for column in exported]
+    if labels.tolist() in (predicted.tolist(), [classes[number] for number in predicted]):
+        raise InputError(
+            f"Column '{name}' of '{source}' holds what the model predicted",
+            expected="a column of true answers",
+            hint=f"howsure wrote it. Add the true answers in a column of another name, such as '{ANY[0]}'",
+        )

@@ -211,7 +211,11 @@ def label_file_of(result: Any, table: Path, labels: Path, columns: FileColumns) 
     known = read_label_file(labels, column=columns.label_in_file, id_column=id_name, names=names)
     if not is_results(table):
         return known
-    known.check_count(rows_of_input(table))
+    total = rows_of_input(table)
+    if isinstance(known, LabelFile) and result.has("ids") and result.ids is not None:
+        known.check_count_by_id(total)
+    else:
+        known.check_count(total)
     if known.ids is None:
         check_by_place(table)
     return known.decided(result.truth_names)

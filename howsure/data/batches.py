@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
 
+from howsure.data.align import Called, aligned, called_as, together
+from howsure.data.frames import is_frame, with_index
 from howsure.data.ids import ID, check_ids
+from howsure.data.labels import are_names
+from howsure.data.named_labels import has_names, in_same_order, joined, of_one_row
 from howsure.data.rows import Array, InputSpec, Rows, check_unmasked, fits
-from howsure.errors import InputError
+from howsure.errors import InputError, warn
 
 _LABELS = "labels"
 IDS = (ID, "ids", "path", "paths", "file", "filename", "file_name", "image_id", "image_path", "idx", "index")
@@ -24,7 +29,7 @@ class Batches:
     Args:
         inputs: The model's inputs, or None if it does not declare them.
         names: Names of its inputs, if it declares only those.
-        weights: True if a third part is weights of the rows, as in Keras; these are ignored.
+        weights: True if a third part is weights of the rows, as in Keras; these are left out with a warning.
         rows: True if dicts are single rows, unless their labels show that they are batches.
     """
 
@@ -38,7 +43,10 @@ class Batches:
     ) -> None:
         self._inputs, self._names, self._weights, self._rows = inputs, names, weights, rows
         self._id_name = ID
-        self._parts: dict[Any, list[Array]] = {}
+        self._parts: dict[Any, list[Any]] = {}
+        self._first: dict[Any, Any] = {}
+        self._weighted = False
+        self._index: list[Array | None] = []
         self._form: type = dict
         self._single: bool | None = None
         self._count = 0
@@ -57,22 +65,39 @@ class Batches:
                 "A batch has no rows in it", expected=_WHICH_IS_WHICH, received=repr(batch)[:200]
             )
         named = x if form is dict else dict(enumerate(x)) if form is list else {0: x}
-        arrays: dict[Any, Array] = {("x", name): numpy_of(value) for name, value in named.items()}
-        arrays |= {
-            (what, None): numpy_of(value)
-            for what, value in ((_LABELS, labels), (ID, ids))
-            if value is not None
-        }
+        arrays: dict[Any, Any] = {("x", name): numpy_of(value) for name, value in named.items()}
+        arrays |= {(_LABELS, None): kept(labels)} if labels is not None else {}
+        arrays |= {(ID, None): numpy_of(ids)} if ids is not None else {}
         if self._single is None:
             self._form, self._single = form, self._is_single(arrays)
             self._parts = {key: [] for key in arrays}
         if self._single:
-            arrays = {key: value[np.newaxis] for key, value in arrays.items()}
+            arrays = {key: of_one_row(value) for key, value in arrays.items()}
+            if are_names(labels):
+                arrays[_LABELS, None] = [labels]
         self._check_alike(arrays, form)
+        if not self._single:
+            arrays |= self._in_one_order(named, labels, ids)
         for key, value in arrays.items():
-            self._parts[key].append(np.array(value))  # a copy: a source may reuse its array
+            # A copy: a source may reuse its array.
+            self._parts[key].append(deepcopy(value) if has_names(value) else np.array(value))
         self._count += 1
         self.rows += len(next(iter(arrays.values())))
+
+    def _in_one_order(self, named: Mapping[Any, Any], labels: Any, ids: Any) -> dict[Any, Any]:
+        """Frames and series with the rows in one order, and the columns in that of the first batch."""
+        rows, index = together(named, "x")
+        self._index.append(index.frame_index)
+        parts = {("x", name): value for name, value in rows.items() if is_frame(value)}
+        if is_frame(labels):
+            parts[_LABELS, None] = aligned(labels, index, of="x.index", more=False)
+        if is_frame(ids):
+            parts[ID, None] = aligned(ids, index, "The ids", "ids", "x.index", more=False)
+        for key, value in parts.items():
+            called = f"{_name(key).capitalize()} of batch {self._count}"
+            value = in_same_order(value, self._first.setdefault(key, value), called)
+            parts[key] = value if key[0] == _LABELS else numpy_of(value)
+        return parts
 
     def together(self) -> Rows:
         """All rows.
@@ -90,13 +115,19 @@ class Batches:
             )
         arrays = {}
         for key in list(self._parts):
-            arrays[key] = np.concatenate(self._parts.pop(key))  # frees each part soon
+            arrays[key] = joined(self._parts.pop(key))  # frees each part soon
         labels, ids = arrays.pop((_LABELS, None), None), arrays.pop((ID, None), None)
         named = {name: array for (_, name), array in arrays.items()}
         x: Any = named if self._form is dict else list(named.values())
         if self._form is np.ndarray or (self._inputs is not None and len(self._inputs) == len(named) == 1):
             x = next(iter(named.values()))
-        return Rows(x, labels, ids=None if ids is None else check_ids(ids, self.rows), id_name=self._id_name)
+        ids = None if ids is None else check_ids(ids, self.rows)
+        return with_index(Rows(x, labels, ids=ids, id_name=self._id_name), self._called())
+
+    def _called(self) -> Called:
+        """The names of all rows in the indexes of the batches, unless some are missing or repeated."""
+        names = [name for index in self._index if index is not None for name in index.tolist()]
+        return called_as(np.array(names, object)) if len(set(names)) == self.rows else Called()
 
     # --- what is what -------------------------------------------------------------------------------
 
@@ -116,7 +147,7 @@ class Batches:
         several = isinstance(x, Mapping)
         if isinstance(x, (tuple, list)):
             several = any(map(_is_array, x)) or (len(x) == inputs and inputs > 1)
-        x = dict(x) if isinstance(x, Mapping) else list(x) if several else numpy_of(x)
+        x = dict(x) if isinstance(x, Mapping) else list(x) if several else x if is_frame(x) else numpy_of(x)
         if len(batch) == inputs and not several and inputs > 1:
             return list(batch), None, None
         if inputs is not None and len(batch) == inputs + 1 > 2 and not several:
@@ -131,23 +162,29 @@ class Batches:
                 hint="Make one of these of each: `((x1, x2, y) for …)` becomes `(((x1, x2), y) for …)`; "
                 "with ids it is a dict, `({'x': x, 'labels': y, 'id': ids} for …)`",
             )
+        if len(batch) == 3 and not self._weighted and np.any(numpy_of(batch[2]) != 1):
+            self._weighted = True
+            warn(
+                "The weights that come with the rows have no effect: all rows count alike in a result and "
+                "its scores. Without them, give `(rows, labels)` alone."
+            )
         return x, others[0] if others else None, None
 
-    def _is_single(self, arrays: Mapping[Any, Array]) -> bool:
+    def _is_single(self, arrays: Mapping[Any, Any]) -> bool:
         """True if the first item is one row, and not a batch."""
         labels = arrays.get((_LABELS, None))
         (_, name), value = next(iter(arrays.items()))
-        if value.ndim == 0 or (labels is not None and labels.ndim == 0):
+        if value.ndim == 0 or (labels is not None and not _axes(labels)):
             return True
         if self._rows:
-            alike = len({len(each) if each.ndim else -1 for each in arrays.values()}) == 1
+            alike = len({len(each) if _axes(each) else -1 for each in arrays.values()}) == 1
             return labels is None or not alike
         if self._inputs is None:
             return False
         shape = next((spec for spec in self._inputs if spec.name == name), self._inputs[0]).shape
         return fits(value.shape, shape) or (shape[-1:] == (1,) and fits(value.shape, shape[:-1]))
 
-    def _check_alike(self, arrays: Mapping[Any, Array], form: type) -> None:
+    def _check_alike(self, arrays: Mapping[Any, Any], form: type) -> None:
         """Raise unless all parts have the same number of rows, and are like those before."""
         called = f"{'Row' if self._single else 'Batch'} {self._count}"
         if form is not self._form or arrays.keys() != self._parts.keys():
@@ -156,8 +193,8 @@ class Batches:
                 expected=_named(self._parts),
                 received=_named(arrays),
             )
-        counts = {key: len(value) if value.ndim else 1 for key, value in arrays.items()}
-        if len(set(counts.values())) > 1 or not all(value.ndim for value in arrays.values()):
+        counts = {key: len(value) if _axes(value) else 1 for key, value in arrays.items()}
+        if len(set(counts.values())) > 1 or not all(map(_axes, arrays.values())):
             raise InputError(
                 f"{called} has parts of different lengths",
                 expected="as many labels and ids as rows, for every input",
@@ -165,11 +202,11 @@ class Batches:
             )
         for key, value in arrays.items():
             before = self._parts[key]
-            if before and before[0].shape[1:] != value.shape[1:]:
+            if before and _of_row(before[0]) != _of_row(value):
                 raise InputError(
                     f"{called} differs in shape from those before",
-                    expected=f"{_name(key)} of shape {before[0].shape[1:]} for a row",
-                    received=f"{value.shape[1:]}",
+                    expected=f"{_name(key)} of {_of_row(before[0])} for a row",
+                    received=_of_row(value),
                     hint=PAD,
                 )
 
@@ -219,6 +256,23 @@ def _are_texts(value: Any) -> bool:
         return bool(value) and all(isinstance(each, (str, bytes)) for each in value)
     kind = getattr(getattr(value, "dtype", None), "kind", "")
     return isinstance(value, str) or kind == "U" or (kind == "O" and _are_texts(list(np.ravel(value))))
+
+
+def _axes(value: Any) -> int:
+    """How many axes there are; one of lists of names."""
+    return 1 if isinstance(value, (list, tuple)) else len(value.shape)
+
+
+def _of_row(value: Any) -> str:
+    """The form of a row in a batch, in words."""
+    if has_names(value):
+        return f"a {type(value).__name__}"
+    return f"shape {value.shape[1:]}"
+
+
+def kept(labels: Any, called: str = "The labels") -> Any:
+    """Labels in their own form if that may have names in it, None for none, otherwise an array."""
+    return labels if labels is None or has_names(labels) else numpy_of(labels, called)
 
 
 def _is_array(value: object) -> bool:

@@ -21,7 +21,7 @@ _NO = ("no", "false", "n", "f", "off", "negative")
 _UNNAMED = (("value",), ("0",))
 """Names of an only target or label that nobody named."""
 
-_ANY = ("y", "label", "labels", "target", "truth")
+ANY = ("y", "label", "labels", "target", "truth")
 """Names of a column that say no more than that it holds the labels."""
 
 _WHOLE = re.compile(r"0|-?[1-9][0-9]{0,14}")
@@ -90,8 +90,7 @@ def by_column_name(labels: Any, count: int, names: Sequence[str] | None, one: st
         return labels if only_count(names) else lone_class(np.asarray(labels), labels.name, wanted)
     if axes != 2 or not hasattr(labels, "columns"):
         return labels
-    columns = list(labels.columns)
-    nobodys = type(labels.columns).__name__ == "RangeIndex"
+    columns, nobodys = columns_of(labels), not has_columns(labels)
     if len(columns) == 1 and one == "class" and not nobodys:
         lone = np.asarray(labels)[:, 0]
         all_yes = lone.dtype.kind in "biuf" and bool((lone == 1).all())
@@ -100,7 +99,7 @@ def by_column_name(labels: Any, count: int, names: Sequence[str] | None, one: st
             return lone
         found = lone_class(lone, columns[0], wanted)
         return found.astype(int) if names is None and found is not lone else found
-    if len(columns) == 1 and (one == "class" or nobodys or tuple(wanted) in _UNNAMED or columns[0] in _ANY):
+    if len(columns) == 1 and (one == "class" or nobodys or tuple(wanted) in _UNNAMED or columns[0] in ANY):
         return np.asarray(labels)
     places = places_of_names(columns, wanted)
     fewer = one == "class" and len(columns) < count and not nobodys
@@ -134,7 +133,7 @@ def chosen_columns(frame: Any, names: Sequence[str], called: str, *, rename: boo
     """
     if not has_columns(frame):
         return frame
-    columns = list(map(str, frame.columns))
+    columns = list(map(str, columns_of(frame)))
     places = places_of_names(names, columns)
     missing = [name for name, place in zip(names, places, strict=True) if place is None]
     if rename and len(missing) == len(names) == len(columns):
@@ -146,13 +145,20 @@ def chosen_columns(frame: Any, names: Sequence[str], called: str, *, rename: boo
             + (", or names for as many columns as there are" if rename else ""),
             received=f"columns {quoted(columns)}",
         )
-    return frame.iloc[:, places] if hasattr(frame, "iloc") else frame[:, places]
+    if hasattr(frame, "iloc"):
+        return frame.iloc[:, places]
+    return frame.select(places) if hasattr(frame, "column_names") else frame[:, places]
 
 
 def has_columns(frame: Any) -> bool:
     """True for a data frame whose columns somebody named."""
     is_frame = hasattr(frame, "columns") and len(getattr(frame, "shape", ())) == 2
     return is_frame and type(frame.columns).__name__ != "RangeIndex"
+
+
+def columns_of(frame: Any) -> list[Any]:
+    """Names of the columns of a data frame, of Arrow too."""
+    return list(frame.column_names if hasattr(frame, "column_names") else frame.columns)
 
 
 def lone_class(values: Array, name: object, names: Sequence[str]) -> Array:

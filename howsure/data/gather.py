@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any
 
 from howsure.data.align import Called, aligned, together
-from howsure.data.batches import Batches, numpy_of, taken_apart
+from howsure.data.batches import Batches, kept, numpy_of, taken_apart
 from howsure.data.frames import as_array, is_frame, read_frame, with_index
 from howsure.data.ids import check_ids
 from howsure.data.rows import InputSpec, Rows
@@ -151,20 +151,18 @@ def _is_list_of_pairs(x: Sequence[Any]) -> bool:
 def _of_mapping(x: Mapping[Any, Any], inputs: Sequence[InputSpec] | None, names: Sequence[str]) -> Rows:
     """The arrays by input name, with the labels and ids among them."""
     known = {spec.name: spec for spec in inputs or ()}
-    parts, _ = together(x, "x")
-    rest, labels, ids, id_name = taken_apart(parts, inputs, names)
-    ids = None if ids is None else check_ids(numpy_of(ids, "The ids"), length(rest))
-    labels = aligned(labels, Called(ids, id_name), of=f"x[{id_name!r}]")
+    rest, labels, ids, id_name = taken_apart(x, inputs, names)
+    rest, index = together(rest, "x")
+    named = {name: part for name, part in x.items() if name in rest and hasattr(part, "index")}
+    of = f"x[{next(iter(named), id_name)!r}]" + (".index" if named else "")
+    if ids is not None:
+        ids = aligned(ids, index, "The ids", f"x[{id_name!r}]", of)
+        ids = check_ids(numpy_of(ids, "The ids"), length(rest))
+    labels = aligned(kept(labels), Called(ids, id_name, index.frame_index), of=of)
     arrays = {
         name: as_array(value, known.get(name)) if is_frame(value) else value for name, value in rest.items()
     }
-    found = Rows(
-        arrays,
-        None if labels is None else numpy_of(labels, "The labels"),
-        ids=ids,
-        id_name=id_name,
-    )
-    return with_index(found, together(rest, "x")[1])  # labels alone do not name the rows
+    return with_index(Rows(arrays, labels, ids=ids, id_name=id_name), index)
 
 
 # --- batches --------------------------------------------------------------------------------------
@@ -197,7 +195,8 @@ def _batches(x: Any) -> Iterator[Any] | None:
 def _with_classes(rows: Rows, loader: Any) -> Rows:
     """Add class names to the rows if the loader's dataset has them, as in torchvision."""
     names = _classes_of(getattr(loader, "dataset", None))
-    if names is None or rows.labels is None or rows.labels.ndim != 1 or rows.labels.dtype.kind not in "iu":
+    kind = getattr(getattr(rows.labels, "dtype", None), "kind", None)
+    if names is None or kind not in ("i", "u") or rows.labels.ndim != 1:
         return rows
     if rows.labels.size and not 0 <= rows.labels.min() <= rows.labels.max() < len(names):
         return rows

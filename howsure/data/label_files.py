@@ -13,17 +13,20 @@ import numpy as np
 
 from howsure.arguments import check_path
 from howsure.data import table_files
-from howsure.data.align import places
+from howsure.data.align import places, warn_of_more
 from howsure.data.csv_form import CSV, kind_of
 from howsure.data.files import check_label_shape, check_readable
+from howsure.data.gather import length
 from howsure.data.label_images import LabelFolder
 from howsure.data.labels import are_numbers_or_names, check_labels
 from howsure.data.numpy_files import open_npy
-from howsure.data.rows import Array
+from howsure.data.rows import Array, Rows
 from howsure.errors import InputError
 
 _BY_PLACE = "If they are in the order of the rows, leave out the first column"
 _BY_NAME = ". If not, sort the labels by it into the order of the rows"
+_LEAVE_OUT = "Leave out the labels of other rows"
+_CHOOSE = f"{_LEAVE_OUT}; or give rows and labels a column `id` with the same ids, which then are matched"
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,22 +51,38 @@ class LabelFile:
         """The labels of all rows, matched by what the rows are called if that is known, else by position.
 
         Args:
-            rows: Names of the rows: a result, `Rows`, or `Called`.
+            rows: Names of the rows: a result, `Rows`, or `Called`, of which nobody checks the number.
 
         Raises:
-            InputError: The labels belong to other rows.
+            InputError: The labels belong to other rows, or are of more or fewer rows and nothing names these.
         """
-        found = places(rows, self._called_as(rows), f"'{self.path}' holds labels", _BY_PLACE, _BY_NAME)
-        return self.labels if found is None else self.labels[found]
+        found = places(
+            *(rows, self._called_as(rows), f"'{self.path}' holds labels", _BY_PLACE, _BY_NAME), choose=_CHOOSE
+        )
+        if found is not None:
+            return self.labels[found]
+        if isinstance(rows, Rows):
+            self.check_count(length(rows.x), _CHOOSE)
+        elif hasattr(rows, "__len__"):
+            self.check_count(len(rows), _CHOOSE)
+        return self.labels
 
-    def check_count(self, rows: int) -> None:
-        """Raise an `InputError` unless there is one label for each row."""
+    def check_count(self, rows: int, more: str = _LEAVE_OUT) -> None:
+        """Raise an `InputError` unless there is one label for each row; `more` is a hint for too many."""
         if len(self.labels) != rows:
             raise InputError(
                 f"'{self.path}' has another number of labels than there are rows",
                 expected=f"{rows:,} labels, one per row",
                 received=f"{len(self.labels):,}",
+                hint=more if len(self.labels) > rows else None,
             )
+
+    def check_count_by_id(self, rows: int) -> None:
+        """Warn of labels of further rows than these, where both have ids, or raise as `check_count`."""
+        if self.ids is None or len(self.labels) < rows:
+            self.check_count(rows)
+        elif len(self.labels) > rows:
+            warn_of_more(f"'{self.path}' holds labels", len(self.labels), rows)
 
     def of_some(self, called: Any, rows: Array) -> Array:
         """The labels of some rows, matched by id if ids are known, else by position.

@@ -66,6 +66,15 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
         [1, 0]
     """
     check_unmasked(labels, "The labels")
+    listed = _lists_of_names(labels) or ()
+    if len({len(of_row) for of_row in listed}) > 1:
+        several = next(row for row, of_row in enumerate(listed) if len(of_row) != 1)
+        raise InputError(
+            "The labels are lists of names",
+            expected="the name of one class for each row",
+            received=f"{listed[several]} in row {row_number(several)}",
+            hint=_ARE_SEVERAL,
+        )
     given = _plain(as_array(by_column_name(labels, classes, names, "class"), "The labels"))
     if given.ndim == 2 and given.shape[1] == 1:
         given = given[:, 0]
@@ -384,10 +393,12 @@ def _lists_of_names(labels: Any) -> list[Sequence[str]] | None:
         return None
     if not isinstance(labels, (list, tuple)) and len(getattr(labels, "shape", ())) != 1:
         return None
-    collections = (list, tuple, set, frozenset)
-    if not all(isinstance(row, collections) and all(isinstance(name, str) for name in row) for row in labels):
-        return None
-    return [list(row) for row in labels]
+    return [list(row) for row in labels] if all(map(are_names, labels)) else None
+
+
+def are_names(row: object) -> bool:
+    """True for a list of names, also of none."""
+    return isinstance(row, (list, tuple, set, frozenset)) and all(isinstance(name, str) for name in row)
 
 
 # --- class names ----------------------------------------------------------------------------------

@@ -68,7 +68,9 @@ class Rows:
 
     Attributes:
         x: The rows (N, …); for a model with several inputs, a dict of them by name or a list.
-        labels: (N,) or (N, K) true classes as found, or None. Labels from class folders are numbers.
+        labels: N true answers as they came, in any form that `with_truth` of a result takes, or None: a frame
+            or series keeps its names until `check_truth` of the outcome reads them. Labels from class folders
+            are numbers.
         class_names: Names of the class sub-folders, sorted, or None.
         ids: (N,) the caller's name of each row, texts or whole numbers, or None. For images, the file names
             relative to the folder.
@@ -81,7 +83,7 @@ class Rows:
     """
 
     x: Any
-    labels: Array | None = None
+    labels: Any = None
     class_names: tuple[str, ...] | None = None
     ids: Array | None = None
     id_name: str = "id"
@@ -95,7 +97,7 @@ class Rows:
         """The rows as columns by name, if the names are known, for code that reads columns."""
         return dict(zip(self.columns, self.x.T, strict=True)) if self.columns else self.x
 
-    def truth(self, names: Sequence[str] | None) -> Array | None:
+    def truth(self, names: Sequence[str] | None) -> Any:
         """The labels; those from class folders as names, so that they follow the class names.
 
         Args:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from howsure.data.align import Called
-from howsure.data.by_name import lone_class, only_count, places_of_names
+from howsure.data.by_name import ANY, lone_class, only_count, places_of_names
 from howsure.data.csv_form import CSV, Form, first_lines, form_of, kind_of, opened, read_lines
 from howsure.data.ids import ID
 from howsure.data.reading import open_native, reading
@@ -51,10 +51,10 @@ def read_label_column(
 
     The third are the values of each other column that may hold ids: texts or whole numbers, each of one row.
 
-    Labels are in the named column, in `y`, in columns with names that the caller knows, or in the only column
-    beside ids. Ids are in the named column, if it exists, in `id`, or in a first column without a name unless
-    it only counts. Without known names, several labels are 0 or 1, or True or False, in every column, and
-    several numbers have decimals.
+    Labels are in the named column; in `y`, `label` or another of the names `ANY`; in columns with names that
+    the caller knows; or in the only column beside ids. Ids are in the named column, if it exists, in `id`, or
+    in a first column without a name unless it only counts. Without known names, several labels are 0 or 1, or
+    True or False, in every column, and several numbers have decimals.
 
     A first line of text is a header, unless a single column contains the same text again; then it is a class.
 
@@ -73,6 +73,8 @@ def read_label_column(
         found, name = labels_of(table, 0), table.names[0]
         again = found.dtype.kind == "U" and name in found
         return (np.array([name, *found.tolist()]) if again else _of_class(found, name, names)), Called(), ()
+    if label is None and not set(names) <= set(table.names):
+        label = next((name for name in ANY if table.names.count(name) == 1 and name not in names), None)
     named = next((name for name in (identity, ID) if name in table.names and name != label), None)
     place, ids_at, rest = Roles(label, named).of(table, None)
     called = called_in(table, ids_at)

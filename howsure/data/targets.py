@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.arguments import as_floats
-from howsure.data.by_name import by_column_name, chosen_columns, has_columns
+from howsure.data.by_name import by_column_name, chosen_columns, columns_of, has_columns
 from howsure.data.labels import check_names
 from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
@@ -42,7 +42,7 @@ def targets_in(values: Any, names: Sequence[str] | None, called: str) -> tuple[A
     if not has_columns(values):
         return values, names
     if names is None:
-        return values, tuple(map(str, values.columns))
+        return values, tuple(map(str, columns_of(values)))
     return chosen_columns(values, check_names(names, "target", "The target names"), called), names
 
 

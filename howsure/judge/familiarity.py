@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import numpy as np
 from scipy.special import betaincinv
 
-from howsure.arguments import as_share, check_choice
+from howsure.arguments import as_array, as_share, check_choice
 from howsure.data.align import aligned
 from howsure.data.labels import check_class_names, check_labels
 from howsure.data.rows import quoted
@@ -282,7 +282,7 @@ def _classes_of(
                 expected=f"{quoted([each for each in SCORES if each not in OF_LOGITS])}, or labels",
             )
         return np.zeros(rows, dtype=np.int64), 1
-    given = np.asarray(labels)
+    given = as_array(labels, "The labels")
     if given.dtype.kind == "f" and np.isfinite(given).all() and not np.array_equal(given, np.rint(given)):
         raise InputError(
             "The labels are no classes but numbers",

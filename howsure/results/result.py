@@ -259,8 +259,8 @@ class Result(Shown, Generic[OneRow]):
         """
         if not self.has("truth"):
             raise InputError(f"A `{type(self).__name__}` keeps no true answers", expected="no labels")
-        labels = aligned(labels, self)
-        one_each = np.shape(labels) == (len(self),) and len(getattr(self, self.names)) == 1
+        labels = as_array(aligned(labels, self), "The true answers")
+        one_each = labels.shape == (len(self),) and len(getattr(self, self.names)) == 1
         wide = any(column.name == "truth" and column.shape == WIDE for column in self.columns)
         given: dict[str, Any] = {"truth": np.reshape(labels, (-1, 1)) if one_each and wide else labels}
         return replace(self, **given)._knowing(self._known_of_maps)

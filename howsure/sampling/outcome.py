@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
+from howsure.arguments import as_array
 from howsure.errors import InputError, ModelError
 from howsure.models.protocol import Model, ModelInfo
 
@@ -299,13 +300,14 @@ class Outcome(ABC):
 
     def check_truth(self, labels: Any, rows: int) -> Any:
         """True answers as the result keeps them, or an `InputError` unless they are of so many rows."""
-        if np.shape(labels)[:1] != (rows,):
+        truth = as_array(labels, "The true answers")
+        if truth.shape[:1] != (rows,):
             raise InputError(
                 "The true answers do not fit the rows",
                 expected=f"{rows} of them",
-                received=f"an array of shape {np.shape(labels)}",
+                received=f"an array of shape {truth.shape}",
             )
-        return labels
+        return truth
 
     def derived(self, values: Floats, reference: Floats) -> Floats:
         """(W, n, C − K) more numbers of each pass whose plain means are estimates.

@@ -82,3 +82,60 @@ def test_labels_of_a_part_of_a_saved_result(tmp_path):
     howsure.Certainty.from_probabilities(P.set_axis(TEXTS))[ORDER[:20]].save(tmp_path / "p.parquet")
     FORMS["texts"](Y.iloc[ORDER[20:40]], tmp_path / "y.csv")
     assert "labels of other rows" in evaluated(tmp_path, "p.parquet", "y.csv")
+
+
+@pytest.mark.parametrize("table", ["p.csv", "p.parquet"])
+def test_labels_of_more_rows_are_chosen_by_id_or_refused_with_a_way_out(table, tmp_path):
+    write = saved if table == "p.parquet" else FORMS["named"]
+    rows = ORDER[:40]
+    FORMS["named"](Y, tmp_path / "all.csv")
+    FORMS["named"](Y.iloc[rows], tmp_path / "same.csv")
+    write(P.iloc[rows], tmp_path / table)
+    found, expected = (evaluated(tmp_path, table, name) for name in ("all.csv", "same.csv"))
+    assert "40 rows" in found
+    assert found == expected
+    done = run("evaluate", tmp_path / table, "--labels", tmp_path / "all.csv")
+    assert "holds labels of more rows than there are here: 20 of 60 are left out" in done.stderr
+    FORMS["bare"](P.iloc[rows], tmp_path / "bare.csv")
+    said = evaluated(tmp_path, "bare.csv", "all.csv")
+    assert "another number of labels than there are rows" in said
+    assert "give rows and labels a column `id` with the same ids" in said
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["evaluate", "calibrate", "sets", "abstain --risk 0.6", "handover --out h.csv", "report --report h.html"],
+)
+def test_a_column_called_label_is_taken_or_the_way_is_said(command, tmp_path, monkeypatch):
+    """In a file of labels it holds them; in a table of probabilities the error names the option."""
+    monkeypatch.chdir(tmp_path)
+    for labels, name in ((Y, "text"), (Y.map("abc".index), "number")):
+        FORMS["bare"](P.assign(label=labels), tmp_path / f"{name}.csv")
+        refused = run(*command.split(), f"{name}.csv")
+        assert refused.exit_code == 2
+        assert (
+            "If 'label' holds the true answers, say so: on the command line --label-column label"
+            in refused.stderr
+        )
+        done = run(*command.split(), f"{name}.csv", "--label-column", "label")
+        assert done.exit_code == 0, done.stderr
+    FORMS["bare"](P, tmp_path / "p.csv")
+    saved(P, tmp_path / "p.parquet")
+    for columns in ({"label": Y}, {"who": TEXTS, "label": Y}, {"who": TEXTS, "age": TRUE, "label": Y}):
+        FORMS["bare"](pd.DataFrame(columns), tmp_path / "y.csv")
+        for table in ("p.csv", "p.parquet"):
+            done = run(*command.split(), table, "--labels", "y.csv")
+            assert done.exit_code == 0, done.stderr
+
+
+def test_what_the_model_predicted_is_not_taken_for_the_truth(tmp_path):
+    """A csv file of howsure has a column `label` of its own, unless a user's own takes its place."""
+    howsure.Certainty.from_probabilities(P).save(tmp_path / "out.csv")
+    written = pd.read_csv(tmp_path / "out.csv")
+    for name in ("label", "label_name"):
+        said = run("evaluate", tmp_path / "out.csv", "--label-column", name)
+        assert said.exit_code == 2
+        assert f"Column '{name}' of '{tmp_path / 'out.csv'}' holds what the model predicted" in said.stderr
+        FORMS["bare"](written.assign(**{name: Y}), tmp_path / "own.csv")
+        done = run("evaluate", tmp_path / "own.csv", "--label-column", name)
+        assert done.exit_code == 0, done.stderr

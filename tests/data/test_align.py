@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from howsure.data.align import Called, aligned, called_by, places
-from howsure.errors import InputError
+from howsure.data.align import Called, aligned, called_by, places, together
+from howsure.errors import HowsureWarning, InputError
 
 TEXTS = np.array(["a", "b", "c"], dtype=object)
 LETTERS = Called(ids=TEXTS, id_name="id")
@@ -42,8 +42,6 @@ def test_whole_numbers_may_be_written_as_fractions(index):
     [
         (Called(), numbers([521, 7, 40])),  # rows are an array
         (SPLIT, numbers([521, 7, 40])),
-        (SPLIT, numbers()),  # the index of the labels was made anew
-        (COUNTED, numbers([521, 7, 40])),  # that of the rows was
         (Called(np.array([1, 2, 3]), "id", COUNTED.frame_index), numbers()),
         (Called(np.array([1, 2, 3]), "id"), numbers()),  # the rows are of a file with numbers from 1
         (SHUFFLED, numbers([2, 0, 1])),
@@ -72,12 +70,57 @@ def test_the_order_counts_where_no_name_contradicts_it(own, values):
         (Called(np.array([521, 7, 40]), "id"), [521, 7, 41]),
         (Called(frame_index=TEXTS), ["u", "v", "w"]),
         (Called(frame_index=np.array([1, 2, 3])), [0, 1, 2]),  # the rows before
-        (Called(frame_index=np.arange(3)), [1, 2, 3]),
+        (COUNTED, [1, 2, 3]),
+        (COUNTED, [3, 4, 5]),  # the other half of the rows; or the index of the rows was made anew
+        (Called(frame_index=np.array([3, 4, 5])), [0, 1, 2]),
+        (COUNTED, [521, 7, 40]),
+        (SPLIT, [0, 1, 2]),  # or that of the labels was
     ],
 )
 def test_an_index_of_other_rows_is_refused(own, index):
-    with pytest.raises(InputError, match=r"The labels are of other rows\..*labels\.to_numpy\(\)"):
+    with pytest.raises(InputError, match=r"The labels are of other rows[.,].*labels\.to_numpy\(\)"):
         aligned(numbers(index), own)
+
+
+@pytest.mark.parametrize(
+    ("own", "index", "name"),
+    [
+        (Called(frame_index=np.array([7, 521])), [521, 7, 40], None),
+        (Called(frame_index=np.array([2, 1])), [0, 1, 2], None),  # some rows of a frame, and labels of all
+        (Called(frame_index=TEXTS[[2, 0]]), ["a", "b", "c"], None),
+        (Called(TEXTS[[2, 0]], "name"), ["a", "b", "c"], "name"),
+        (Called(np.array([2, 1]), "name"), [0, 1, 2], "name"),
+    ],
+)
+def test_values_of_further_rows_are_left_out_and_that_is_said(own, index, name):
+    labels = numbers(index, name)
+    wanted = labels.loc[own.ids if own.frame_index is None else own.frame_index].tolist()
+    with pytest.warns(HowsureWarning, match="The labels are of more rows than there are here: 1 of 3 are"):
+        assert aligned(labels, own).tolist() == wanted
+
+
+@pytest.mark.parametrize(
+    "own", [Called(frame_index=np.arange(2)), Called(np.array([2, 1]), "id"), Called(np.array([0, 1]), "id")]
+)
+def test_an_index_of_more_rows_that_may_have_been_made_anew_is_refused(own):
+    """Two rows that count from 0, or have ids: they may be any of the three that the labels count."""
+    with pytest.raises(InputError, match="of more rows than there are here, under an index") as raised:
+        aligned(numbers(), own)
+    by_index = eval(raised.value.hint.split("`")[1], {"labels": numbers(), "certainty": own})
+    rows = own.ids if own.frame_index is None else own.frame_index
+    assert aligned(by_index, own).tolist() == numbers().loc[rows].tolist()
+
+
+@pytest.mark.parametrize("index", [[521, 7], [521, 521, 7, 40], [521, 7, 41, 42]])
+def test_fewer_names_repeated_ones_and_others_are_refused(index):
+    labels = pd.Series(range(len(index)), index=index)
+    with pytest.raises(InputError, match="The labels are of other rows"):
+        aligned(labels, SPLIT)
+
+
+def test_parts_of_the_rows_are_not_shortened():
+    with pytest.raises(InputError, match="of other rows"):
+        together({"a": numbers([7, 8, 9])[:2], "b": numbers([7, 8, 9])}, "x")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections import UserDict
 import numpy as np
 import pytest
 
-from howsure import InputError
+from howsure import HowsureWarning, InputError
 from howsure.data.gather import first, gather, length
 from howsure.data.rows import InputSpec, Rows
 from tests.refused import refused
@@ -86,7 +86,7 @@ def test_an_id_may_be_an_input_of_a_model_that_does_not_say():
 def test_frames_within_dicts_and_lists_become_arrays():
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     place = pandas.DataFrame({"p": [1.0, 2.0], "q": [3.0, 4.0]}, index=[7, 8])
-    rows = gathered({"age": pandas.Series([30, 40]), "place": place}, TWO)
+    rows = gathered({"age": pandas.Series([30, 40], index=[7, 8]), "place": place}, TWO)
     assert rows.x["age"].tolist() == [30, 40]
     assert rows.x["place"].tolist() == [[1, 3], [2, 4]]
     assert [part.tolist() for part in gathered([place["p"], place], TWO).x] == [[1, 2], [[1, 3], [2, 4]]]
@@ -310,12 +310,14 @@ def test_a_third_part_is_weights_in_keras_alone():
             return 1
 
         def as_numpy_iterator(self):
-            return iter([(X, Y, np.ones(7))])
+            return iter([(X, Y, weights) for weights in (np.ones(7), np.arange(7), np.arange(7))])
 
     refuse(Dataset(), FLAT, "3 parts")
     Dataset.__module__ = "tensorflow.python.data"
-    rows = gathered(Dataset())
-    assert rows.labels.tolist() == Y.tolist()
+    with pytest.warns(HowsureWarning, match="The weights that come with the rows have no effect") as warned:
+        rows = gathered(Dataset())
+    assert len(warned) == 1
+    assert rows.labels.tolist() == [*Y, *Y, *Y]
 
 
 def test_errors_of_the_source_pass_through():

@@ -296,3 +296,11 @@ def test_names_that_cannot_be_printed_in_a_line_are_refused(name):
     with pytest.raises(InputError, match="A class name holds what cannot be printed"):
         check_class_names(["a", name], 2)
     assert check_class_names(["größe 8", "猫 \U0001f468\u200d\U0001f469"], 2)
+
+
+def test_lists_of_several_names_are_no_class():
+    assert check_labels([["dog"], ["cat"]], 2, 2, ("cat", "dog")).tolist() == [1, 0]
+    with pytest.raises(
+        InputError, match=r"The labels are lists of names.*'dog', 'cat'\] in row 1.*label-logits"
+    ):
+        check_labels([["dog"], ["dog", "cat"]], 2, 2, ("cat", "dog"))

@@ -29,7 +29,7 @@ from howsure.answers.numbers.sentence import NumbersRow
 from howsure.answers.probabilities import ROW_AND_ID
 from howsure.arguments import as_number, as_share, check_type, check_whole
 from howsure.data.align import Called, aligned, called_by, together
-from howsure.data.by_name import chosen_columns, has_columns
+from howsure.data.by_name import chosen_columns, columns_of, has_columns
 from howsure.data.ids import ID
 from howsure.data.rows import check_unmasked, in_rows, quoted
 from howsure.data.targets import by_target, check_finite, check_numbers, floats_of, target_names, targets_in
@@ -478,7 +478,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         mean, names = targets_in(mean, target_names, "The means")
         means, names = _given(mean, names, "The means")
         if has_columns(std) and (means.shape[1], *np.shape(std)[1:]) != (1, 1):
-            alike = tuple(map(str, mean.columns)) if has_columns(mean) else names
+            alike = tuple(map(str, columns_of(mean))) if has_columns(mean) else names
             std = chosen_columns(std, alike, "The standard deviations", rename=False)
         called = _called(called_by(mean), ids)
         std = aligned(std, called, "The standard deviations", "std", "mean.index")
@@ -538,7 +538,9 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         listed: Any = list(samples) if one_by_one else samples  # type: ignore[arg-type]
         parts, index = together(dict(enumerate(listed)) if one_by_one else {}, "samples")
         if one_by_one:
-            alike = next((tuple(map(str, part.columns)) for part in parts.values() if has_columns(part)), ())
+            alike = next(
+                (tuple(map(str, columns_of(part))) for part in parts.values() if has_columns(part)), ()
+            )
             asked = alike or None if target_names is None else target_names
             found = [targets_in(part, asked, "The samples") for part in parts.values()]
             listed = [part for part, _ in found]
