@@ -197,6 +197,7 @@ def abstain_command(
             "pixel: how far the Dice of an image may be below 1."
         ),
     ] = None,
+    background: Background = None,
     new: New = None,
     out: Annotated[
         Path | None,
@@ -209,7 +210,8 @@ def abstain_command(
     _check_new(new, out)
     check_output(out, (".csv", ".json"), given.taken)
     known = given.labelled("abstain")
-    rule: Any = howsure.abstain(known, risk=risk, confidence=confidence, tolerance=tolerance)
+    promise: dict[str, Any] = {"risk": risk, "confidence": confidence, "tolerance": tolerance}
+    rule: Any = howsure.abstain(known, **promise, background=background)
     paragraph(given.console, rule.in_words())
     if new is None:
         return

@@ -47,6 +47,7 @@ def abstain(
     risk: float = 0.001,
     confidence: float = 0.95,
     tolerance: float,
+    background: int | str | None = None,
 ) -> DenseAbstention: ...
 def abstain(
     certainty: Result[Any],
@@ -55,6 +56,7 @@ def abstain(
     risk: float = 0.001,
     confidence: float = 0.95,
     tolerance: float | Sequence[float] | Mapping[str, float] | None = None,
+    background: int | str | None = None,
 ) -> Any:
     """Find the fewest rows to hand over such that the share of mistakes among the rest is at most `risk`.
 
@@ -82,7 +84,8 @@ def abstain(
 
     With a class at each position, a row is wrong if its Dice is below 1 − `tolerance`: the mean of
     2 TP / (2 TP + FP + FN) over the classes that its truth or its label has, at the positions that count.
-    Rows are accepted in the order of `doubt`, the least first.
+    Rows are accepted in the order of `doubt`, the least first. A background is one of these classes unless
+    `background` leaves it out: an image of little else has a high Dice, whatever becomes of a small lesion.
 
     Args:
         certainty: Result of n rows that the model was not trained on. Its top probability, or its `std`, only
@@ -94,6 +97,8 @@ def abstain(
         tolerance: How far a number may be off, > 0, in the unit of the target: one number for all targets,
             or K of them in their order, or by name. With a class at each position, how far the Dice of a row
             may be below 1: 0.2 for a Dice of 0.8. Numbers and positions need it; classes take none.
+        background: For a `DenseCertainty` alone: the class, by number or name, that the Dice leaves out, as
+            in `evaluate`. Rows that have no other class in truth or label are then left out.
 
     Raises:
         InputError: No labels, labels that do not fit, arguments out of range, or a promise that these rows do
@@ -109,6 +114,9 @@ def abstain(
     """
     risk, confidence = as_share(risk, "risk"), as_share(confidence, "confidence")
     rule = part_of(certainty, "abstain")
-    found = rule(certainty, labels, risk=risk, confidence=confidence, tolerance=tolerance)
+    more = (
+        {} if background is None else {"background": part_of(certainty, "background")(certainty, background)}
+    )
+    found = rule(certainty, labels, risk=risk, confidence=confidence, tolerance=tolerance, **more)
     warn_of_promise(certainty)
     return found

@@ -32,6 +32,11 @@ class ShareOfRows:
     low: float
     high: float
 
+    @classmethod
+    def of(cls, count: int, rows: int) -> ShareOfRows:
+        """That of so many among `rows`."""
+        return cls(count / rows, *proportion_interval(count, rows))
+
     def __str__(self) -> str:
         return f"{100 * self.value:.1f} % ({100 * self.low:.1f} to {100 * self.high:.1f} %)"
 
@@ -78,7 +83,7 @@ def decided(certain: Floats, wrong: Booleans, risk: float, confidence: float) ->
     rows = len(certain)
     return {
         "threshold": threshold,
-        "handed_over": ShareOfRows(1 - accepted / rows, *proportion_interval(rows - accepted, rows)),
+        "handed_over": ShareOfRows.of(rows - accepted, rows),
         "risk": risk,
         "confidence": confidence,
         "rows": rows,

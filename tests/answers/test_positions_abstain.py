@@ -61,3 +61,74 @@ def test_what_cannot_be_promised_is_refused():
         rule(certainty_of(P, ("a", "b", "c")))
     with pytest.raises(howsure.InputError, match="answers of another kind"):
         rule(RESULT.of_row(0))
+
+
+NAMES = ("background", "lesion")
+
+
+def lesions(rows, seed):
+    """Small lesions in much background: the doubtful images are those whose lesion is found badly."""
+    random = np.random.default_rng(seed)
+    truth, of_lesion = np.zeros((rows, 4, 16), int), np.full((rows, 4, 16), 0.01)
+    for at, found in enumerate(random.uniform(size=rows)):
+        if at % 4 == 3:
+            continue  # a lesion neither in the truth nor in the label
+        truth[at, 2, :10] = 1
+        hit = random.uniform(size=10) < found
+        hit[:2] = True
+        of_lesion[at, 2, :10] = np.where(hit, 0.5 + 0.5 * found, 0.4 * (1 - found))
+    return certainty_of(np.stack([1 - of_lesion, of_lesion], -1).astype(np.float32), NAMES), truth
+
+
+def dice_of_lesions(truth, label):
+    both = np.sum((truth == 1) & (label == 1), axis=(1, 2))
+    sizes = np.sum(truth == 1, axis=(1, 2)) + np.sum(label == 1, axis=(1, 2))
+    return np.where(sizes > 0, 2 * both / np.maximum(sizes, 1), np.nan)
+
+
+def test_without_the_background_the_promise_is_about_the_other_classes():
+    result, truth = lesions(200, seed=0)
+    dice = dice_of_lesions(truth, result.label)
+    known = np.isfinite(dice)
+    with_it = howsure.abstain(result, truth, risk=0.25, tolerance=0.35)
+    assert np.mean(dice[~with_it(result) & known] < 0.65) > 0.25  # which the mean with the background hides
+    rule = howsure.abstain(result, truth, risk=0.25, tolerance=0.35, background="background")
+    assert rule == howsure.abstain(result, truth, risk=0.25, tolerance=0.35, background=0)
+    handed = rule(result)
+    assert rule.rows == known.sum() == 150
+    assert rule.accepted == np.sum(~handed & known)
+    assert rule.mistakes == np.sum(dice[~handed & known] < 0.65)
+    assert rule.handed_over.value == handed.mean()
+    assert "over its classes but 'background'" in str(rule)
+    assert "all its classes, a background too" in str(with_it)
+
+
+def test_a_promise_without_the_background_is_kept_over_repeated_draws():
+    """Risks of 4,000 further images stand for the true ones: 90 % confidence, so 10 % may be broken.
+
+    Where images allow no promise, none is broken.
+    """
+    result, truth = lesions(4000, seed=1)
+    low, known = dice_of_lesions(truth, result.label) < 0.65, truth.any(axis=(1, 2))
+    broken = []
+    for seed in range(200):
+        some, labels = lesions(120, seed=100 + seed)
+        try:
+            rule = howsure.abstain(some, labels, risk=0.25, confidence=0.9, tolerance=0.35, background=0)
+        except howsure.InputError:
+            continue
+        broken.append(low[known & ~rule(result)].mean() > 0.25)
+    assert len(broken) > 150
+    assert np.mean(broken) <= 0.1 + 2 * np.sqrt(0.1 * 0.9 / 200)
+
+
+@pytest.mark.parametrize("wrong", ["lung", 3, -1, True])
+def test_a_background_that_is_no_class_is_refused(wrong):
+    with pytest.raises(howsure.InputError, match="is no class of this result"):
+        howsure.abstain(RESULT, TRUTH, risk=0.2, tolerance=0.3, background=wrong)
+
+
+def test_only_positions_have_a_background():
+    result = howsure.Certainty.from_probabilities(np.full((20, 2), 0.5))
+    with pytest.raises(howsure.InputError, match="There are no means without a background class"):
+        howsure.abstain(result, np.arange(20) % 2, risk=0.5, background=0)

@@ -237,6 +237,9 @@ def test_images_for_a_person(judged, tmp_path):
     assert run("abstain", table, *given, *offered).exit_code in (0, 2)
     assert flat(rule.in_words()) in flat(done("abstain", table, *given, "--tolerance", 0.7))
     assert [int(line["row"]) for line in lines_of(tmp_path / "o.csv")] == np.flatnonzero(rule(kept)).tolist()
+    without = howsure.abstain(kept, risk=0.5, tolerance=0.9, background=0)
+    said = done("abstain", table, "--risk", 0.5, "--tolerance", 0.9, "--background", kept.class_names[0])
+    assert flat(without.in_words()) in flat(said)
 
 
 def test_the_most_doubtful_images_are_handed_over(judged, tmp_path):

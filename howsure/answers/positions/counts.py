@@ -140,15 +140,30 @@ def counted_of(result: DenseCertainty, truths: Truths) -> Counts:
     return Counts(counted, right, both, there, taken, bins, digest=digest, **losses)
 
 
-def dice_of_rows(result: DenseCertainty, truths: Iterator[Integers]) -> Floats:
-    """(N,) mean Dice over the classes that the truth or the label of a row has; NaN of no position."""
-    classes, found = len(result.class_names), np.full(len(result), np.nan)
+def dice_of_rows(
+    result: DenseCertainty, truths: Iterator[Integers], background: int | None = None
+) -> tuple[Integers, Floats]:
+    """How many positions of each row count, and the mean Dice over the classes that its truth or label has.
+
+    Args:
+        result: Result of N rows.
+        truths: True classes of one row after the other.
+        background: Number of a class that the means leave out, or None.
+
+    Returns:
+        (N,) and (N,). The Dice is NaN of a row that has none of these classes.
+    """
+    classes = len(result.class_names)
+    counted, both, sizes = np.zeros(len(result), dtype=np.int64), *np.zeros((2, len(result), classes))
     for at, truth in enumerate(truths):
         counts = truth >= 0
         true, label = truth[counts], _of(result.label, at)[counts]
-        there, taken = (np.bincount(each, minlength=classes) for each in (true, label))
-        found[at] = mean_dice(np.bincount(true[true == label], minlength=classes), there + taken)
-    return found
+        counted[at] = len(true)
+        both[at] = np.bincount(true[true == label], minlength=classes)
+        sizes[at] = np.bincount(true, minlength=classes) + np.bincount(label, minlength=classes)
+    if background is not None:
+        both, sizes = (np.delete(each, background, axis=1) for each in (both, sizes))
+    return counted, mean_dice(both, sizes)
 
 
 def mean_dice(both: Integers | Floats, sizes: Integers | Floats) -> Floats:
