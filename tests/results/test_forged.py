@@ -39,6 +39,9 @@ def test_a_result_that_was_saved_earlier_is_read(name):
         if column.stored and not column.is_map and (held := getattr(found, column.name)) is not None:
             if column.name == INDEX:
                 continue
+            if column.name == "overlap_error":  # which came later
+                assert np.isnan(held).all()
+                continue
             kept = np.array(table[found.in_table(column)].to_pylist())
             np.testing.assert_array_equal(np.reshape(held, kept.shape), kept)
     assert all(str(row) for row in found)

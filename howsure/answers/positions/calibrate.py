@@ -392,7 +392,8 @@ def _shares_of(result: DenseCertainty, label: Any) -> dict[str, Any]:
     for at in range(len(result)):
         there = label[at].reshape(-1) if result.counts is None else label[at][result.counts[at]]
         share[at] = np.bincount(there, minlength=classes) / len(there)
-    unknown = ("share_error", "share_spread", "share_spread_error", "share_quantiles", "overlap")
+    shares = ("share_error", "share_spread", "share_spread_error", "share_quantiles")
+    unknown = (*shares, "overlap", "overlap_error")
     return {"share": share} | {name: np.full_like(getattr(result, name), np.nan) for name in unknown}
 
 

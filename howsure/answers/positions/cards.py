@@ -12,7 +12,7 @@ from howsure.answers.positions.drawings import CIVIDIS, Mark, Outline, mark, nam
 from howsure.answers.positions.places import SliceView, view_of
 from howsure.answers.positions.regions import numbered_by_size
 from howsure.answers.positions.result import DenseCertainty
-from howsure.answers.positions.sentence import DenseRow, ends_in_words
+from howsure.answers.positions.sentence import DenseRow, ends_in_words, overlap_in_words
 from howsure.answers.positions.shown import Pixels, Shown, ShownWords
 from howsure.answers.sentences import percent
 from howsure.report.images import in_colours, photograph
@@ -253,7 +253,7 @@ def place_of(bounds: Sequence[tuple[int, int]], position: str) -> str:
 
 def _share_line(row: DenseRow, k: int, colour: str, truth: Integers | None) -> ShareLine:
     ends = ends_in_words(*row.share_interval[k].tolist())
-    overlap = float(row.overlap[k])
+    overlap = overlap_in_words(float(row.overlap[k]), float(row.overlap_error[k]))
     true = ""
     if truth is not None:
         known = truth[truth >= 0]
@@ -264,7 +264,7 @@ def _share_line(row: DenseRow, k: int, colour: str, truth: Integers | None) -> S
         colour,
         share,
         f"{ends}{UNIT}" if ends else "–",
-        f"{overlap:.2f}" if np.isfinite(overlap) else "–",
+        overlap or "–",
         true,
         100 * float(row.share[k]),
     )

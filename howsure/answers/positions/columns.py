@@ -32,9 +32,9 @@ def _map(name: str, type: str, unit: str, words: str, **more: Any) -> Column:
     return Column(name, MAP, type, unit, words, in_table=False, **more)
 
 
-def _share(name: str, shape: str, words: str, *, unknown: bool = True) -> Column:
+def _share(name: str, shape: str, words: str, **more: Any) -> Column:
     unit = "at least 0" if name.endswith("_error") else "0 to 1"
-    return Column(name, shape, FLOAT, unit, words, unknown=unknown)
+    return Column(name, shape, FLOAT, unit, words, **{"unknown": True, **more})
 
 
 def _of_row(name: str, words: str) -> Column:
@@ -49,6 +49,11 @@ COLUMNS = (
     _share("share_spread_error", WIDE, "standard error of `share_spread`"),
     _share("share_quantiles", WIDE_AT_LEVELS, "share that 0.5 to 99.5 % of the networks stay below"),
     _share("overlap", WIDE, "mean Dice of pairs of networks; NaN of a class that none of them has"),
+    _share(
+        *("overlap_error", WIDE, "standard error of `overlap`; NaN where unknown"),
+        default=np.nan,
+        optional=True,  # tables that were saved earlier lack it
+    ),
     _of_row("undecided", "share of the positions that are coin flips"),
     _of_row("unsettled", "share of the positions whose verdict is not settled"),
     _of_row("doubt", "mean of 1 − probability, each class found alike; ranks rows"),

@@ -7,7 +7,7 @@ import numpy as np
 from howsure.answers.positions.cards import LEAST_SHARE, place_of
 from howsure.answers.positions.evaluate import DenseEvaluation
 from howsure.answers.positions.result import DenseCertainty
-from howsure.answers.positions.sentence import DenseRow, ends_in_words, share_in_words
+from howsure.answers.positions.sentence import DenseRow, ends_in_words, overlap_in_words, share_in_words
 from howsure.answers.sentences import percent, words_of
 from howsure.report import notebook
 from howsure.report.notebook import View, ViewTable
@@ -52,13 +52,14 @@ def _shares(row: DenseRow) -> ViewTable:
     there = [k for k in np.argsort(-row.share, kind="stable").tolist() if row.share[k] >= LEAST_SHARE]
     told, cells = there[:MOST_CLASSES], []
     for k in told:
-        ends, overlap = ends_in_words(*row.share_interval[k].tolist()), float(row.overlap[k])
+        ends = ends_in_words(*row.share_interval[k].tolist())
+        overlap = overlap_in_words(float(row.overlap[k]), float(row.overlap_error[k]))
         cells.append(
             [
                 row.class_names[k],
                 percent(float(row.share[k]), float(row.share_error[k])),
                 f"{ends}{UNIT}" if ends else UNKNOWN,
-                f"{overlap:.2f}" if np.isfinite(overlap) else UNKNOWN,
+                overlap or UNKNOWN,
             ]
         )
     caption = f"Shares of the {row.position_name}s"

@@ -17,6 +17,7 @@ from howsure.answers.positions.columns import COLUMNS, of_counted
 from howsure.answers.positions.regions import Region, regions_of
 from howsure.answers.positions.sentence import DenseRow
 from howsure.answers.positions.truth import IGNORED, Ignore, truth_map
+from howsure.answers.probabilities import NOT_GIVEN
 from howsure.answers.registry import part_of
 from howsure.arguments import as_array, check_path, check_whole
 from howsure.data.align import aligned
@@ -64,7 +65,11 @@ class DenseCertainty(Result[DenseRow]):
         share_spread_error: (N, K) its standard error.
         share_quantiles: (N, K, 11) share that 0.5, 2.5, 5, 10, 25, 50, 75, 90, 95, 97.5 and 99.5 % of the
             networks stay below; NaN where unknown. See `share_interval`.
-        overlap: (N, K) 0 to 1, mean Dice of pairs of networks; NaN of a class that none of them has.
+        overlap: (N, K) 0 to 1, mean Dice of pairs of networks; NaN of a class that none of them has. The mean
+            over pairs of independent networks, at least one of which has the class, of 2 |A ∩ B| / (|A| +
+            |B|), with A and B the positions at which they have it.
+        overlap_error: (N, K) its standard error, from a jackknife over balanced groups of passes; ± 1.96 of
+            it covers 95 %. NaN of fewer than three groups, and where one group alone has the class.
         passes: (N,) count, passes spent on the row.
         class_names: K names.
         row: (N,) row number, place of the row in the input, from 0.
@@ -104,6 +109,7 @@ class DenseCertainty(Result[DenseRow]):
     counts: Booleans | None = None
     all_probabilities: Singles | None = None
     all_errors: Singles | None = None
+    overlap_error: Floats = NOT_GIVEN
     kind: str = "row"
     thresholds: Thresholds = field(default_factory=Thresholds)
     method: Mapping[str, Any] = field(default_factory=dict)
@@ -327,7 +333,7 @@ class DenseCertainty(Result[DenseRow]):
 
     def _row(self, index: int) -> DenseRow:
         part = self[index : index + 1]
-        cells = self._cells(index, {"row", "share", "share_error", "overlap", "passes"})
+        cells = self._cells(index, {"row", "share", "share_error", "overlap", "overlap_error", "passes"})
         return DenseRow(
             **cells,
             share_interval=self.share_interval()[index],

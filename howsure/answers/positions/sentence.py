@@ -28,6 +28,7 @@ class DenseRow(AnswerRow):
         share_error: (K,) standard error of `share`.
         share_interval: (K, 2) interval of nine in ten networks; NaN if unknown.
         overlap: (K,) mean Dice of pairs of networks.
+        overlap_error: (K,) standard error of `overlap`.
         undecided: Share of its positions that are coin flips.
         unsettled: Share of its positions whose verdict is not settled.
         doubt: How doubtful it is, 0 to 1: mean of 1 − probability, each class found alike.
@@ -43,6 +44,7 @@ class DenseRow(AnswerRow):
     share_error: Floats
     share_interval: Floats
     overlap: Floats
+    overlap_error: Floats
     undecided: float
     unsettled: float
     doubt: float
@@ -98,6 +100,14 @@ def share_in_words(share: float) -> str:
     if percent in (0, 100):
         return f"{percent:.0f}"
     return f"{percent:.1f}" if percent < 9.95 or percent >= 99.5 else f"{percent:.0f}"
+
+
+def overlap_in_words(overlap: float, error: float) -> str:
+    """An overlap, with the 95 % interval its passes allow if that shows: `0.87 ± 0.02`; empty if unknown."""
+    if not np.isfinite(overlap):
+        return ""
+    margin = min(1.96 * error, 1.0)
+    return f"{overlap:.2f} ± {margin:.2f}" if margin >= 0.005 else f"{overlap:.2f}"
 
 
 def ends_in_words(low: float, high: float) -> str:

@@ -1,8 +1,8 @@
 """Counts of each network over whole rows: shares of the classes, and how far two networks overlap.
 
-maps of a balanced group (B, P) ── counts (B, K) ──────────────────────┐
-                                └─ positions two maps share (T, T, K) ─┴─ `PassCounts` of a row, which add up
-                                                                          over the tiles of an image
+maps of a balanced group (B, P) ── counts (B, K) ────────────────────────┐
+                                └─ positions that a map shares (B, C, K) ┴─ `PassCounts` of a row, which add
+                                   with the C before its group              up over the tiles of an image
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Tall
 from howsure.statistics import ERROR_FLOOR, widening
 
 COMPARED = 24
-"""Passes of a row that are compared with each other at most, which are 276 pairs; of a group at most half, as
-only passes of different groups make a pair."""
+"""Passes before its group that a pass is compared with at most. Their maps are kept, so memory does not grow
+with the number of passes, and all passes count: pairs of all with all would tell hardly more."""
 
 Area = tuple[slice, ...]
 """Positions of a row, a slice for each axis."""
@@ -35,15 +35,15 @@ class PassCounts:
 
     Attributes:
         units: For each balanced group (B, K): at how many positions each pass has each class.
-        common: (C, C, K) at how many positions two of C passes both have a class: the first passes, but of a
-            group no more than half of `COMPARED`.
+        common: For each group (B, C, K): at how many positions each pass, and each of the last C before its
+            group, both have a class.
         positions: How many positions count.
         pairs: As `howsure.sampling.error.Units` has it.
         all_there: As `PassesTally` has it.
     """
 
     units: tuple[Integers, ...]
-    common: Floats
+    common: tuple[Integers, ...]
     positions: int
     pairs: Pairs | None = None
     all_there: bool = False
@@ -56,8 +56,7 @@ class PassCounts:
         """
         groups = min(len(part.units) for part in parts)
         units = tuple(np.sum([part.units[at] for part in parts], axis=0) for at in range(groups))
-        compared = min(len(part.common) for part in parts)
-        common = np.sum([part.common[:compared, :compared] for part in parts], axis=0)
+        common = tuple(np.sum([part.common[at] for part in parts], axis=0) for at in range(groups))
         return replace(parts[0], units=units, common=common, positions=sum(part.positions for part in parts))
 
     @property
@@ -66,21 +65,44 @@ class PassCounts:
         return sum(map(len, self.units))
 
     @property
-    def overlap(self) -> Floats:
-        """(K,) mean Dice of pairs of networks; NaN of a class that none of them has.
+    def overlap(self) -> tuple[Floats, Floats]:
+        """(K,) mean Dice of pairs of networks, and (K,) its standard error.
 
-        2 |A ∩ B| / (|A| + |B|) with A and B the positions at which two networks have a class (Dice 1945),
-        over pairs from different balanced groups, at least one of which has it. Within a group masks depend
-        on each other, and two networks would overlap less.
+        The mean of 2 |A ∩ B| / (|A| + |B|), with A and B the positions at which two independent networks
+        have a class (Dice 1945), over the pairs of which at least one has it: a mean of ratios. Pairs are of
+        different balanced groups. Within a group masks depend on each other, and two networks would overlap
+        less.
+
+        Pairs that share a pass depend on each other too. So the error is that of a jackknife over groups,
+        (G − 1)/G Σ (mean without the pairs of a group − mean)² (Tukey 1958; Arvesen 1969 for such means),
+        widened by Student's t. On average it is too large rather than too small (Efron and Stein 1981).
+
+        Returns:
+            NaN of a class that none of them has; the error also where all pairs have one group in common.
         """
-        first = [each[: COMPARED // 2] for each in self.units]
-        group = np.repeat(np.arange(len(first)), [len(each) for each in first])[: len(self.common)]
-        sizes = np.concatenate(first)[: len(group)].astype(float)
-        both = sizes[:, None] + sizes[None]
-        pairs = (group[:, None] < group[None])[..., None] & (both > 0)
-        dice = np.where(pairs, 2 * self.common / np.where(both > 0, both, 1.0), 0.0)
-        count = pairs.sum(axis=(0, 1))
-        return np.where(count > 0, dice.sum(axis=(0, 1)) / np.maximum(count, 1), np.nan)
+        group = np.repeat(np.arange(len(self.units)), [len(unit) for unit in self.units])
+        sizes = np.concatenate(self.units)
+        # Σ Dice, and the number of pairs: those with a pass of each group, and all.
+        sums = np.zeros((2, len(self.units), sizes.shape[1]))
+        total, start = np.zeros((2, 1, sizes.shape[1])), 0
+        for number, (unit, common) in enumerate(zip(self.units, self.common, strict=True)):
+            before = slice(start - common.shape[1], start)
+            both = unit[:, None] + sizes[before]
+            dice = 2 * common / np.maximum(both, 1), both > 0
+            for of_groups, of_all, values in zip(sums, total, dice, strict=True):
+                of_groups[number] += values.sum(axis=(0, 1))
+                np.add.at(of_groups, group[before], values.sum(axis=0))
+                of_all += values.sum(axis=(0, 1))
+            start += len(unit)
+        mean, without = (
+            np.where(pairs > 0, dice / np.maximum(pairs, 1), np.nan) for dice, pairs in (total, total - sums)
+        )
+        (mean,) = mean
+        if self.all_there:
+            return mean, mean * 0
+        count = len(self.units)
+        squared = (count - 1) / count * np.sum((without - mean) ** 2, axis=0)
+        return mean, np.maximum(np.sqrt(squared) * widening(count), ERROR_FLOOR)
 
     @cached_property
     def columns(self) -> dict[str, Any]:
@@ -110,8 +132,10 @@ class PassCounts:
             wider = np.where(alone > 0, spread / np.where(alone > 0, alone, 1.0), 1.0)
             found |= {"spread": spread, "spread_error": found["spread_error"] * wider}
             error = np.maximum(np.sqrt(squared)[None] * widening(count), ERROR_FLOOR)
+        overlap, overlap_error = (each[None] for each in self.overlap)
         told = {f"share_{name}": found[name] for name in ("spread", "spread_error", "quantiles")}
-        return {"share": mean, "share_error": error, **told, "overlap": self.overlap[None]}
+        shown = {"share": mean, "share_error": error, **told}
+        return {**shown, "overlap": overlap, "overlap_error": overlap_error}
 
 
 class PassesTally(Tally):
@@ -130,44 +154,54 @@ class PassesTally(Tally):
         self._classes, self._all_there = classes, all_there
         self._places = [slice(None) if each.all() else np.flatnonzero(each) for each in there]
         self._units: list[list[Integers]] = [[] for _ in there]
-        self._maps: list[list[NDArray[np.uint16]]] = [[] for _ in there]
+        self._common: list[list[Integers]] = [[] for _ in there]
+        self._precision: type[np.unsignedinteger[Any]] = np.uint8 if classes <= 1 << 8 else np.uint16
+        self._before = [np.empty((0, each.sum()), self._precision) for each in there]
 
     def add(self, values: Floats, mean: Floats, rows: Integers) -> None:
         """Count the passes (B, n, *P, K) of one unit, where positions count."""
         shape = (*values.shape[:2], math.prod(values.shape[2:-1]))
-        labels = values.argmax(axis=-1).astype(np.uint16).reshape(shape)
+        labels = values.argmax(axis=-1).astype(self._precision).reshape(shape)
         for number, row in enumerate(rows.tolist()):
             maps = labels[:, number, self._places[row]]
             self._units[row].append(_counts(maps, self._classes))
-            if (left := COMPARED - sum(map(len, self._maps[row]))) > 0:
-                self._maps[row].append(maps[: min(left, COMPARED // 2)])
+            before = self._before[row]
+            self._common[row].append(_common(maps, before, self._classes))
+            kept = np.concatenate([before, maps])
+            self._before[row] = kept if self._all_there else kept[-COMPARED:]
 
     def told(self, estimates: Estimates) -> Estimates:
         """The estimates with `of_rows` (N,): the `PassCounts` of each row."""
         found = np.empty(len(self._units), dtype=object)
-        for row, (units, maps) in enumerate(zip(self._units, self._maps, strict=True)):
-            together = np.concatenate(maps)
-            common = _common(together, self._classes)
-            found[row] = PassCounts(tuple(units), common, together.shape[1], self.pairs, self._all_there)
+        for row, (units, common) in enumerate(zip(self._units, self._common, strict=True)):
+            positions = self._before[row].shape[1]
+            found[row] = PassCounts(tuple(units), tuple(common), positions, self.pairs, self._all_there)
         return replace(estimates, of_rows=found)
 
 
 def columns_of(rows: Sequence[PassCounts], classes: int) -> dict[str, Any]:
     """Columns (N, K, …) of N rows; see `PassCounts.columns`."""
-    none = PassCounts((np.ones((1, classes), dtype=int),), np.ones((1, 1, classes)), 1)
+    none = PassCounts((np.ones((1, classes), int),), (np.ones((1, 0, classes), int),), 1)
     found = [each.columns for each in rows] or [none.columns]
     return {name: np.concatenate([row[name] for row in found])[: len(rows)] for name in found[0]}
 
 
-def _counts(maps: NDArray[np.uint16], classes: int) -> Integers:
+def _counts(maps: NDArray[np.unsignedinteger[Any]], classes: int) -> Integers:
     number = maps + classes * np.arange(len(maps))[:, None]
     return np.bincount(number.reshape(-1), minlength=len(maps) * classes).reshape(len(maps), classes)
 
 
-def _common(maps: NDArray[np.uint16], classes: int) -> Floats:
-    """(C, C, K) at how many positions two maps (C, P) both have a class; one class at a time."""
-    found = np.zeros((len(maps), len(maps), classes))
+def _common(
+    maps: NDArray[np.unsignedinteger[Any]], before: NDArray[np.unsignedinteger[Any]], classes: int
+) -> Integers:
+    """(B, C, K) at how many positions one of the maps (B, P) and one of those before (C, P) have a class.
+
+    Where all agree, which is at most positions, they are counted once.
+    """
+    differ = (maps != maps[0]).any(axis=0) | (before != maps[0]).any(axis=0)
+    alike = np.bincount(maps[0, ~differ], minlength=classes)
+    found = np.broadcast_to(alike, (len(maps), len(before), classes)).copy()
     for k in range(classes):
-        there = (maps == k).astype(np.float32)  # up to 2²⁴ positions are counted exactly
-        found[..., k] = there @ there.T
+        here, there = ((each[:, differ] == k).astype(np.float32) for each in (maps, before))
+        found[..., k] += np.rint(here @ there.T).astype(np.int64)  # up to 2²⁴ are counted exactly
     return found
