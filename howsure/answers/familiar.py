@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any, Self
 
 import numpy as np
@@ -75,5 +74,5 @@ class Familiar:
                 + (f", from {given.min():.3g} to {given.max():.3g}" if given.size else ""),
             )
         result: Any = self
-        found: Self = replace(result, familiarity=given, unfamiliar_share=as_share(share, "share"))
+        found: Self = result._changed({"familiarity": given, "unfamiliar_share": as_share(share, "share")})
         return found

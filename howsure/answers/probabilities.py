@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -304,7 +303,7 @@ class OfProbabilities(Result[OneRow]):
                 answers far better when they are counted from 1.
         """
         given: dict[str, Any] = {"truth": self.numbered(labels)}
-        return replace(self, **given)
+        return self._changed(given)
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{np.sum(self.verdict == word)} {word}" for word in verdicts.VERDICTS)

@@ -35,6 +35,7 @@ from howsure.results.maps import TABLE, Maps, table_in, write_maps
 from howsure.results.row_index import Positions, one_position, several_positions
 from howsure.results.saved import FORMAT, METADATA_KEY, complete, maps_of, read_table
 from howsure.results.seal import seal
+from howsure.statistics import ERROR_FLOOR, widening
 from howsure.words import is_printable
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ OneRow = TypeVar("OneRow")
 
 INDEX = "frame_index"
 """The optional column by which labels are aligned: it is in no table, and parts are joined without it too."""
+
+MOVES = "_moves"
+"""(N, K, G) by how much each group of passes moves the answers, where that was kept. It is no column: it is
+about these very answers, so a result with other ones begins without it."""
 
 _ROWS_AT_A_TIME = 2**20
 """Most rows in one part of a file, as pyarrow would have it."""
@@ -233,13 +238,61 @@ class Result(Shown, Generic[OneRow]):
     @property
     def _known_of_maps(self) -> dict[str, NDArray[Any]]:
         """The columns that follow from maps and are known already, by name."""
-        names = [column.name for column in self.columns if column.of_maps]
+        names = [MOVES, *(column.name for column in self.columns if column.of_maps)]
         return {name: vars(self)[name] for name in names if name in vars(self)}
 
     def _knowing(self, columns: Mapping[str, NDArray[Any]]) -> Self:
         """This result itself, with columns that follow from its maps."""
         vars(self).update({name: read_only(array) for name, array in columns.items()})
         return self
+
+    def _changed(self, arrays: Mapping[str, Any]) -> Self:
+        """The same answers with other columns beside them, by name."""
+        return replace(self, **arrays)._knowing(self._known_of_maps)
+
+    def _moved_by(self, moves: NDArray[Any]) -> Self:
+        """This result itself, knowing by how much each group of passes moves its answers (N, K, G)."""
+        return self._knowing({MOVES: moves})
+
+    def mean_error(self, rows: Positions | None = None) -> NDArray[np.float64]:
+        """The Monte Carlo standard error of the mean answer over rows.
+
+        All rows get the same masks, so their errors do not average out, and the error of a mean is larger
+        than errors of independent rows would make it. With e_b by how much group b of the passes moves a row
+        (`howsure.methods.kept_groups`), it is √(Σ_b (mean of e_b over rows)²), widened by Student's t.
+
+        Args:
+            rows: An index of this result, in any form that it takes. Default: all rows.
+
+        Returns:
+            (K,) error of the mean probability of each class or label, or of the mean number of each target;
+            ± 1.96 of it covers 95 %. 0 where all `mc_error` are 0, as of a plain prediction.
+
+        Raises:
+            InputError: No rows, or groups of passes were not kept, as in a result that was loaded,
+                calibrated or made from probabilities.
+
+        Example:
+            >>> result = howsure.assess(model, x, method=howsure.MCDropout(passes=200), keep="groups")
+            >>> result.mean_error(result.is_sure).shape
+            (10,)
+        """
+        chosen = self if rows is None else self[rows]
+        if not isinstance(chosen, type(self)) or not len(chosen):
+            raise InputError("A mean needs rows", expected="one row or more", received=repr(rows))
+        errors = getattr(chosen, "mc_error", None)
+        if errors is not None and not self.positions and not np.any(errors):
+            return np.zeros(len(getattr(self, self.names)))
+        if MOVES not in vars(chosen):
+            raise InputError(
+                "The error of a mean over rows is not known: all rows share their masks, and what groups of "
+                "passes make of each row was not kept",
+                expected="a result as `howsure.assess` gives it with keep='groups'",
+                hint="howsure.assess(model, x, method=howsure.MCDropout(passes=200), keep='groups')",
+            )
+        moves = vars(chosen)[MOVES].mean(axis=0, dtype=np.float64)
+        squared = np.sum(moves**2, axis=-1)
+        return np.asarray(np.maximum(np.sqrt(squared) * widening(moves.shape[-1]), ERROR_FLOOR))
 
     def _row(self, index: int) -> OneRow:
         """The row at a position that exists, with the values of the columns and settings that it names."""
@@ -263,7 +316,7 @@ class Result(Shown, Generic[OneRow]):
         one_each = labels.shape == (len(self),) and len(getattr(self, self.names)) == 1
         wide = any(column.name == "truth" and column.shape == WIDE for column in self.columns)
         given: dict[str, Any] = {"truth": np.reshape(labels, (-1, 1)) if one_each and wide else labels}
-        return replace(self, **given)._knowing(self._known_of_maps)
+        return self._changed(given)
 
     def _cells(self, index: int, names: Collection[str]) -> dict[str, Any]:
         """Values of the columns among `names` for one row."""
@@ -333,7 +386,7 @@ class Result(Shown, Generic[OneRow]):
             for column in self.columns
             if column.lacking is not None and column.name in other._arrays.keys() - self._arrays.keys()
         }
-        return replace(self, **given)._knowing(self._known_of_maps) if given else self
+        return self._changed(given) if given else self
 
     @classmethod
     def gathered(cls, parts: Iterable[Self], rows: int) -> Self:
@@ -393,7 +446,7 @@ class Result(Shown, Generic[OneRow]):
             InputError: Missing for some rows, of another kind or length, or a name that another column has.
         """
         given: dict[str, Any] = {"ids": aligned(ids, self, "The ids", "ids"), "id_name": name}
-        return replace(self, **given)._knowing(self._known_of_maps)
+        return self._changed(given)
 
     # --- tables and files ---------------------------------------------------------------------
 

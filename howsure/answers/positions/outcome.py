@@ -41,7 +41,7 @@ from howsure.models.protocol import (
     Model,
     ModelInfo,
 )
-from howsure.request import Request
+from howsure.request import KEEP_PROBABILITIES, Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Told
 from howsure.sampling.run import InputRows
@@ -133,7 +133,7 @@ class Positions(OneOfClasses):
         positions = tuple(np.delete(shape, axis).tolist())
         if request.class_axis is None and math.prod(positions) == 1 and not _has_one_position(info, axis):
             raise _one_position(info, axis)
-        asked = request.limits, positions, axis, request.keep is not None
+        asked = request.limits, positions, axis, request.keep == KEEP_PROBABILITIES
         of_row = replace(info, output_shape=(classes,))
         labels = Labels.of(of_row, request)
         if labels is not None:

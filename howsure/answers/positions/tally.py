@@ -196,7 +196,7 @@ def _common(
 ) -> Integers:
     """(B, C, K) at how many positions one of the maps (B, P) and one of those before (C, P) have a class.
 
-    Where all agree, which is at most positions, they are counted once.
+    Positions at which all agree, which are most, are counted once.
     """
     differ = (maps != maps[0]).any(axis=0) | (before != maps[0]).any(axis=0)
     alike = np.bincount(maps[0, ~differ], minlength=classes)
