@@ -171,7 +171,7 @@ def stream(
         >>> for number, block in enumerate(howsure.stream(model, x)):
         ...     block.save(f"certainty-{number:04}.parquet")
         >>> print(howsure.load("certainty-0000.parquet")[0])
-        99.6 ± 1.8 % '4': sure. Most networks say 92 to > 99.9 %.
+        over 97 % '4': sure. Most networks say 92 to > 99.9 %.
     """
     return streamed(model, x, method, Request.of(locals()), progress)
 

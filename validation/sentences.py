@@ -108,7 +108,10 @@ def _no_and_yes(p: Floats) -> Floats:
 
 
 def holds(said: str, exact: float) -> bool:
-    """Whether a share as it is printed, `51 ± 1 %`, `> 99.9 %`, holds the exact one, but for rounding."""
+    """Whether a printed share, `51 ± 1 %` or `over 95 %`, holds the exact one, but for rounding."""
+    if said.startswith(("over", "under", "0 to")):
+        end = float(re.findall(r"[\d.]+", said)[0]) / 100
+        return said.startswith("0 to") or (exact >= end if said.startswith("over") else exact <= end)
     number = re.fullmatch(r"([<>])? ?([\d.]+)(?: ± ([\d.]+))? %", said.replace("\u00a0", " "))
     assert number is not None, said
     sign, value, margin = number.groups()
@@ -120,7 +123,21 @@ def holds(said: str, exact: float) -> bool:
 
 
 NAMES = r"((?:'\d'(?:, | and )?)+)"
-SHARE = r"((?:[<>] )?[\d.]+(?: ± [\d.]+)? %)"
+SHARE = r"((?:[<>] |over |under |0 to )?[\d.]+(?: ± [\d.]+)? %)"
+
+
+def _hold_each(text: str, exact: Floats) -> bool:
+    """Whether `about 33 % each (± 4 %)`, or `22 to 28 % each`, holds these shares, but for rounding."""
+    said = re.search(
+        r", (?:about )?([\d.]+)(?: to ([\d.]+))? % each(?: \((?:± ([\d.]+)|0 to (\d+)) %\))?", text
+    )
+    assert said is not None, text
+    low, high, margin, most = said.groups()
+    first, last = float(low), float(high or low)
+    reach = float(margin or 0.95) + 0.5 + (0 if high else 0.05 * first)
+    if most:
+        return bool(np.all(100 * exact <= float(most)))
+    return bool(np.all((100 * exact >= first - reach) & (100 * exact <= last + reach)))
 
 
 def told_of_passes(tally: Tally) -> None:
@@ -133,8 +150,10 @@ def told_of_passes(tally: Tally) -> None:
         for position, row in enumerate(certainty):
             text, share = str(row), float(one.disagreement[position])
             top = re.match(SHARE, text)
-            assert top is not None, text
-            tally["top"].append(holds(top[1], one.p[position, row.label]))
+            if top is None:  # no clear answer, about 33 % each
+                tally["top"].append(_hold_each(text, one.p[position, row.candidates]))
+            else:
+                tally["top"].append(holds(top[1], one.p[position, row.label]))
             rival = re.search(r", or '\d' \((\d+) %\)", text)
             if rival is not None:
                 reach = 196 * float(row.mc_error[row.runner_up]) + 0.5
@@ -197,6 +216,9 @@ def told_of_labels(tally: Tally) -> None:
                     if found_share is None:
                         continue
                     shares = one.disagreement[position, [int(k) for k in re.findall(r"\d", found_share[1])]]
+                    if found_share[2].startswith(("over", "under", "0 to")):
+                        tally["groups of labels"].append(all(holds(found_share[2], each) for each in shares))
+                        continue
                     value, _, margin = found_share[2].removesuffix(" %").lstrip("<> ").partition(" ± ")
                     reach = (float(margin or 0) + 0.5) / 100
                     limit = float(value) / 100

@@ -77,9 +77,9 @@ def called(kind: str, row: int, id: int | str | None, id_name: str) -> str:
 def percent(probability: float, mc_error: float) -> str:
     """A probability in words, with the 95 % interval its passes allow: `51 ± 1 %`.
 
-    A narrow interval adds one decimal, as does a number that would round to 0 or 100: `99.6 ± 1.0 %`. Beyond
-    that it is `< 0.1 %` or `> 99.9 %`, with a wide interval `> 99.9 ± 1.2 %`.
-    There is no interval where it is unknown, or 0 as for a plain prediction.
+    A narrow interval adds one decimal, as does a number that would round to 0 or 100: `99.4 ± 0.5 %`. Beyond
+    that it is `< 0.1 %` or `> 99.9 %`. An interval that would lead out of 0 to 100 % is told by its other
+    end: `over 95 %`, `under 4 %`. There is no interval where it is unknown, or 0 as for a plain prediction.
     """
     value, margin = 100 * probability, float(np.minimum(196 * mc_error, 100))
     is_wide = margin >= 0.95
@@ -88,7 +88,14 @@ def percent(probability: float, mc_error: float) -> str:
     said = f"{value:.{decimals}f}" if not is_extreme else "< 0.1" if value < 50 else "> 99.9"
     if not np.isfinite(margin) or margin == 0 or (is_extreme and not is_wide):
         return f"{said} %"
-    return f"{said} ± {max(margin, 0.1):.{decimals}f} %"
+    shown, error = round(value, decimals), round(max(margin, 0.1), decimals)
+    if error <= shown + 1e-9 and shown + error <= 100 + 1e-9:
+        return f"{shown:.{decimals}f} ± {error:.{decimals}f} %"
+    steps, ends = (1, 0) if is_wide else (10, 1)
+    low, high = math.floor(steps * (value - margin)) / steps, math.ceil(steps * (value + margin)) / steps
+    if low <= 0 and high >= 100:
+        return "0 to 100 %"
+    return f"over {low:.{ends}f} %" if shown + error > 100 else f"under {high:.{ends}f} %"
 
 
 def words_of(method: Mapping[str, Any]) -> dict[str, str]:
@@ -201,8 +208,8 @@ def reason_in_words(
 
 
 def compared(how: str, said: str) -> str:
-    """`at most 12 %`, but `< 0.1 %` or `> 99.9 %` where a text has a comparison of its own."""
-    return said if said[0] in "<>" else f"{how} {said}"
+    """`at most 12 %`, but `< 0.1 %` or `over 95 %` where a text has a comparison of its own."""
+    return said if said.startswith(("<", ">", "over", "under", "0 to 100")) else f"{how} {said}"
 
 
 def at_most(share: float) -> str:

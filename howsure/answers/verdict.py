@@ -34,6 +34,9 @@ DRAWN, LEAST_DRAWN = "MC dropout", 10
 """The method whose passes are some of very many, and how many it takes to settle a verdict. Few that agree by
 chance look exact: 10 % of 764 verdicts that 2 to 4 settled flipped, 1.7 % of 1,293 of 5 to 9, 0.2 % of 10."""
 
+PROBABLY_SURE = "probably sure"
+"""Name in sentences and pages of a sure row whose verdict is not settled."""
+
 NO_CLEAR_ANSWER = "no clear answer"
 """Name in sentences and pages of a coin flip among three classes or more; see `has_no_clear_answer`."""
 

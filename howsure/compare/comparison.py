@@ -43,8 +43,9 @@ class Comparison(Displayed):
         outside: Names of the sets of out-of-distribution (OOD) rows.
         evaluations: Scores by method and set.
         against: Scores by method and OOD set, of the unchanged rows together with that set.
-        costs: Time for the rows in units of one plain prediction, the shortest over the sets, measured once;
-            NaN without the plain softmax among the methods. Calibration itself costs almost nothing.
+        costs: Plain predictions of a row, counted in multiplications, on average over the unchanged rows;
+            NaN if the method does not say. A prediction of a member counts as one. A familiarity costs one,
+            for its features. Calibration itself costs almost nothing.
         certainties: Result of each method on the unchanged rows. With a class at each position it has no
             rows, as maps of all methods may not fit in memory.
         truth: (N,) the true classes, (N, K) the true numbers, or (N, *P) the true class at each position, −1

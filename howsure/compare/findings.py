@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from howsure.compare.phrases import CHEAP, called, joined, price_of, quoted_list, share_in_words, the
+from howsure.compare.phrases import (
+    CHEAP,
+    called,
+    cost_in_words,
+    joined,
+    price_of,
+    quoted_list,
+    share_in_words,
+    the,
+)
 from howsure.compare.protocol import AS_THEY_ARE, GivenMethod
 from howsure.compare.reasons import because, needed, one_alone, perhaps_better, reasons
 from howsure.methods.classifiers import is_plain
@@ -54,7 +63,7 @@ def lead(comparison: Comparison) -> str:
     the best. It prefers methods that are not worse than the baseline on changed rows.
     """
     take, why, price, besides = leading(comparison)
-    return joined(take, why, f"It takes {price}." if price else "", besides)
+    return joined(take, why, f"It costs {price}." if price else "", besides)
 
 
 def leading(comparison: Comparison) -> tuple[str, str, str, str]:
@@ -330,8 +339,6 @@ def _costs(comparison: Comparison) -> str:
     if not shown:
         return free
     if not all(np.isfinite(comparison.costs[name]) for name in shown):
-        return joined("Costs are unknown: their unit is one plain prediction, and none was made.", free)
-    costs = listed([f"{told} {comparison.costs[name]:.1f}" for name, told in shown.items()])
-    rows = f"{comparison.rows:,} {comparison.kind}s"
-    unit = f"Time in units of one plain prediction of all {rows}, measured once on this machine"
-    return joined(f"{unit}: {costs}.", free)
+        return joined("Costs are unknown: a method does not say what it computes.", free)
+    costs = listed([f"{told} {cost_in_words(comparison.costs[name])}" for name, told in shown.items()])
+    return joined(f"In plain predictions, counted in multiplications: {costs}.", free)

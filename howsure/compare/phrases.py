@@ -105,7 +105,7 @@ def besides(
 
 
 CHEAP = 1.5
-"""Plain predictions from which a cost is told: costs are measured once, and only their size is reliable."""
+"""Plain predictions from which a cost is told."""
 
 
 def networks_of(kind: Method) -> int:
@@ -114,8 +114,15 @@ def networks_of(kind: Method) -> int:
 
 
 def price_of(comparison: Comparison, method: str) -> str:
-    """The cost of a method, `4 networks and 2.8 plain predictions`; empty if it is hardly more than one."""
+    """The cost of a method, `5 plain predictions, of 5 networks`; empty if it is hardly more than one."""
     networks, cost = networks_of(comparison.kinds[method]), comparison.costs[method]
-    trained = [f"{networks} networks"] if networks > 1 else []
-    spent = [f"{cost:.1f} plain predictions"] if np.isfinite(cost) and cost >= CHEAP else []
-    return listed([*trained, *spent]) if trained or spent else ""
+    trained = (
+        [f"of {networks} networks" if np.isfinite(cost) else f"{networks} networks"] if networks > 1 else []
+    )
+    spent = [f"{cost_in_words(cost)} plain predictions"] if np.isfinite(cost) and cost >= CHEAP else []
+    return ", ".join([*spent, *trained])
+
+
+def cost_in_words(cost: float) -> str:
+    """A number of plain predictions: `5`, `2.8`, `163`."""
+    return f"{cost:,.0f}" if cost >= 9.95 else f"{cost:.1f}".removesuffix(".0")

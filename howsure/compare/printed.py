@@ -9,7 +9,7 @@ import numpy as np
 
 from howsure.compare.findings import lead
 from howsure.compare.parts import DISCRIMINATION, PARTS
-from howsure.compare.phrases import networks_of
+from howsure.compare.phrases import cost_in_words, networks_of
 from howsure.compare.protocol import AS_THEY_ARE
 from howsure.judge.scores import OUTSIDE, Score
 from howsure.words import UNIT
@@ -56,7 +56,7 @@ def lines_of(comparison: Comparison) -> list[MethodLine]:
         marked = [best[name] == method for _, name in words.short]
         if comparison.has_costs:
             cost = comparison.costs[method]
-            values.append(f"{cost:.1f}" if np.isfinite(cost) else "–")
+            values.append(cost_in_words(cost) if np.isfinite(cost) else "–")
             marked.append(False)
         found.append(MethodLine(method, tuple(values), tuple(marked)))
     return found

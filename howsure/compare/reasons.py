@@ -363,9 +363,9 @@ def _of_members(comparison: Comparison, name: str, claim: Claim | None, it: str)
     networks = f"{'its' if it == 'it' else 'the'} {len(members.losses)} networks"
     networks += "" if it == "it" else f" of {it}"
     if alike:
-        copies = upper(listed([f"network {each}" for each in alike]))
+        copies = upper(listed([member_in_words(each) for each in alike]))
         yield f"{copies} answer alike, so they say no more than one of them."
-    best = f"network {members.best}"
+    best = member_in_words(members.best)
     if claim is None or not claim.sure:
         yield f"{upper(_rows(comparison))} cannot tell if {networks} are better together than {best} alone."
         if claim is not None:
@@ -377,7 +377,8 @@ def _of_members(comparison: Comparison, name: str, claim: Claim | None, it: str)
             f"{words.does_together(comparison, claim.effect, f'{best} alone')}, the best of them."
         )
         if np.isfinite(members.shared):
-            yield f"If one is wrong, another is wrong too in {100 * members.shared:.0f}\u00a0% of cases."
+            shared = f"{100 * members.shared:.0f}\u00a0%"
+            yield f"In a pair of them, one makes {shared} of the mistakes of the other too, on average."
     else:
         does = words.does_together(comparison, claim.effect, best)
         yield f"{one_alone(comparison, name)}: together they {does}."
@@ -396,7 +397,12 @@ def one_alone(comparison: Comparison, method: str) -> str:
     likely = "" if claim.sure else "likely "
     bare = "" if own == method else "Uncalibrated, "
     better = f"alone is {likely}better than all {len(members.losses)} together"
-    return upper(f"{bare}network {members.best} {better}")
+    return upper(f"{bare}{member_in_words(members.best)} {better}")
+
+
+def member_in_words(number: int) -> str:
+    """A member of an ensemble by its place in what the caller gave; `number` is its row in `MemberLosses`."""
+    return "the assessed model" if number == 0 else f"member {number} ('others[{number - 1}]')"
 
 
 def _rows(comparison: Comparison) -> str:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -33,11 +32,10 @@ from howsure.errors import HowsureWarning, InputError, about, hearing, warn
 from howsure.judge.familiarity import Familiarity
 from howsure.methods.augmentation import Changed
 from howsure.methods.choices import CHOICES, possible_methods
-from howsure.methods.classifiers import is_plain
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.misplaced_arguments import belongs_to_the_method, named_either_way
-from howsure.methods.protocol import Job, Method, Passes
+from howsure.methods.protocol import Around, Job, Method, Passes
 from howsure.methods.softmax import Softmax
 from howsure.models.adapt import adapt, rows_for
 from howsure.models.choose_output import Output
@@ -53,8 +51,8 @@ from howsure.shifts import Shift
 PROBED = 256
 """Rows of the plain prediction that checks the meaning of the labels."""
 
-WARM_UP = 512
-"""Rows that each method assesses before it is timed."""
+FIRST = 512
+"""Rows that each method assesses first, so that what it cannot do is known early."""
 
 
 @named_either_way
@@ -184,17 +182,15 @@ def compare(
         total += sum(sets.lengths[name] for name in (AS_THEY_ARE, *sets.outside) if known)
         course = _Course(tell, total)
         scored = Scored(comparing, truth, seed, calibrated, sets.alike, sets.outside, sets.moves)
-        seconds = {
+        costs = {
             name: _assessed(name, method, model, request, course, scored, sets)
             for name, method in chosen.items()
         }
         noticed.of_learnt(scored.learnt)
         noticed.of_members(comparing, scored.members, truth)
-        scores, of_scores = _familiar(model, sets, known, batch_size, course)
-    seconds |= of_scores
-    plain = seconds.get(next((name for name, each in chosen.items() if is_plain(each)), ""), np.nan)
+        scores = _familiar(model, sets, known, batch_size, course)
     return scored.comparison(
-        costs={name: spent / plain for name, spent in seconds.items()},
+        costs=costs | dict.fromkeys(known, 1.0),  # that of the features
         kinds=chosen,
         familiarities=tuple(known),
         familiar=scored.familiar(scores),
@@ -340,12 +336,12 @@ class _Course:
 def _assessed(
     name: str, method: Method, model: Any, request: Request, course: _Course, scored: Scored, sets: _Sets
 ) -> float:
-    """Assess all sets by a method and score it; its shortest time in seconds for the same rows."""
-    said, shortest, alone = dict[str, Any](), np.inf, scored.comparing.alone
+    """Assess all sets by a method and score it; its cost for the unchanged rows, in plain predictions."""
+    said, alone, counted = dict[str, Any](), scored.comparing.alone, _Counted(method)
     hearing = Hearing(alone, scored.truth) if type(method) is Ensemble and alone is not None else None
     groups = dict[str, PassGroups]()
     with about(method=name):
-        next(streamed(model, first(sets.alike[AS_THEY_ARE], WARM_UP), method, request))
+        next(streamed(model, first(sets.alike[AS_THEY_ARE], FIRST), method, request))
     with tempfile.TemporaryDirectory(prefix="howsure-") as folder:
         for number, (which, of_set) in enumerate(sets.both.items()):
             rows = sets.called if which == AS_THEY_ARE else of_set
@@ -356,37 +352,50 @@ def _assessed(
             draws = isinstance(getattr(asked, "each", asked), MCDropout)  # it, or each of its members
             if draws and which in sets.alike and which not in sets.moves and request.tile is None:
                 asked = InGroups(asked, groups.setdefault(which, PassGroups()))
-            blocks = _Timed(partial(streamed, model, rows, asked, request, told_of))
+            if which == AS_THEY_ARE:
+                asked = counted = _Counted(asked)
             place = Path(folder) / str(number)
             place.mkdir()
             with about("" if which == AS_THEY_ARE else which, name):
+                blocks = streamed(model, rows, asked, request, told_of)
                 said[which] = scored.comparing.gathered(blocks, sets.lengths[which], place)
-            if which in sets.alike:
-                shortest = min(shortest, blocks.seconds)
         scored.add(name, said)
         scored.add_masks(name, said, groups)
         said.clear()  # before the files go
     members = None if hearing is None else hearing.members()
     if members is not None:
         scored.members[name] = members
-    return shortest
+    return counted.cost
 
 
-class _Timed(Iterator[Any]):
-    """Blocks of a result, and the seconds that making them took."""
+@dataclass(eq=False)
+class _Counted(Around):
+    """A method whose cost is counted.
 
-    def __init__(self, begin: Callable[[], Iterator[Any]]) -> None:
-        self.seconds, self._begin = 0.0, begin
-        self._blocks: Iterator[Any] | None = None
+    Args:
+        method: The method.
 
-    def __next__(self) -> Any:
-        start = time.perf_counter()
-        try:
-            if self._blocks is None:
-                self._blocks = self._begin()
-            return next(self._blocks)
-        finally:
-            self.seconds += time.perf_counter() - start
+    Attributes:
+        rows: Rows, or tiles of rows, for which it began.
+        spent: Plain predictions of single rows that it told of.
+    """
+
+    method: Method
+    rows: int = 0
+    spent: float = 0.0
+
+    def begin(self, job: Job) -> Passes:
+        """As the method does."""
+        self.rows += job.total
+        return self.method.begin(replace(job, pay=self._pay))
+
+    def _pay(self, cost: float) -> None:
+        self.spent += cost
+
+    @property
+    def cost(self) -> float:
+        """Plain predictions of a row on average; NaN if the method tells of none."""
+        return self.spent / self.rows if self.spent and self.rows else np.nan
 
 
 def default_methods(
@@ -452,27 +461,18 @@ def _check_familiarity(
 
 def _familiar(
     model: Any, sets: _Sets, known: Mapping[str, Familiarity], batch_size: int, course: _Course
-) -> tuple[dict[str, dict[str, Floats]], dict[str, float]]:
-    """Familiarity scores of all rows by name and set, and the seconds of each on the unchanged rows.
-
-    Features are computed once for all scores; the seconds of each include them.
-    """
+) -> dict[str, dict[str, Floats]]:
+    """Familiarity scores of all rows by name and set. Features are computed once for all scores."""
     scores: dict[str, dict[str, Floats]] = {name: {} for name in known}
-    seconds: dict[str, float] = {}
     if not known:
-        return scores, seconds
+        return scores
     rows = {AS_THEY_ARE: sets.alike[AS_THEY_ARE], **sets.outside}
-    features_of(model, first(rows[AS_THEY_ARE], WARM_UP), batch_size)
     for which, given in rows.items():
-        start = time.perf_counter()
         with about("" if which == AS_THEY_ARE else which):
             features = features_of(model, given, batch_size)
-        spent = time.perf_counter() - start
         for name, each in known.items():
-            start = time.perf_counter()
             scores[name][which] = each(features)
-            seconds.setdefault(name, spent + time.perf_counter() - start)
             if which == AS_THEY_ARE:
                 noticed.of_familiarity(name, each, features)
         course.passed(len(features))
-    return scores, seconds
+    return scores

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from howsure.data.changed import ByRow
@@ -40,7 +40,7 @@ class Augmentation(Method):
         >>> turned = howsure.Augmentation([shifts.rotated(10), shifts.rotated(-10)])
         >>> certainty = howsure.assess(model, x, method=turned)
         >>> print(certainty[0])
-        99.9 ± 0.5 % '4': sure. Most versions of the row say 99.7 to > 99.9 %.
+        over 99.3 % '4': sure. Most versions of the row say 99.7 to > 99.9 %.
     """
 
     changes: Sequence[Way]
@@ -106,7 +106,7 @@ class Changed(Around):
     def begin(self, job: Job) -> Passes:
         """Begin with the changed rows."""
         changed, _ = _again(job, self.method, self.way)
-        return self.method.begin(changed)
+        return self.method.begin(replace(changed, pay=job.pay))
 
 
 def _again(job: Job, method: Method, way: Way) -> tuple[Job, ByRow]:

@@ -95,6 +95,7 @@ class Members(Method):
             if not found:
                 nothing = np.zeros((job.model.members, 0, job.outcome.width))
                 found.append(mean_over(nothing, job.outcome.take(numbers), all_there=True))
+            job.paid(len(numbers))
             told = Estimates.joined(found)
             if job.model.alike:
                 return told

@@ -492,6 +492,7 @@ class LastLayerLaplace(Method):
             found = read_features(job.model, inputs, job.batch_size)
             logits[:] = [found.logits]
             estimates = self.posterior.estimates(found, job.seed, job.outcome, self.passes)
+            job.paid(len(numbers))
             progress(len(numbers))
             return estimates
 

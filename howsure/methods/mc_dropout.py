@@ -206,7 +206,7 @@ class MCDropout:
         enough = _Enough(self.target_error, self.max_error, exact=self.passes is not None)
 
         def draw(numbers: Integers, progress: Progress) -> Estimates:
-            run = Run(model, job.rows, numbers, job.outcome, job.seed, job.batch_size, job.hear)
+            run = Run(model, job.rows, numbers, job.outcome, job.seed, job.batch_size, job.hear, job.pay)
             limits: tuple[float, Purse | None] = budget, None
             if self.plan is None and len(numbers) == job.total and budget < math.inf:
                 # Rows of one block share what is left. Those of several would do so in their order.
@@ -225,6 +225,8 @@ class MCDropout:
         settings = pilot.plan.settings
         if self.plan is None and pilot.plan.pilot is not None:
             settings["pilot"] = asdict(pilot.plan.pilot)  # spent for this call
+            if job.pay is not None:
+                job.pay(pilot.plan.pilot.cost)
         is_limited = self.budget is not None or budget == tuning.BUDGET
         price = flat.price_of_more if tree is None else tree.price(self.max_passes)
         if "pilot" in settings:  # of a larger budget a pilot takes the same share, or half of it

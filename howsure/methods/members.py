@@ -50,7 +50,7 @@ def begin_members(
     for number, job in enumerate(jobs):
         with of_member(called, number):
             heard = None if jobs[0].hear is None else partial(jobs[0].hear, member=number)
-            begun.append(each.begin(replace(job, hear=heard)))
+            begun.append(each.begin(replace(job, hear=heard, pay=jobs[0].pay)))
     outcome, looked = jobs[0].outcome, False
 
     def draw(numbers: Integers, progress: Progress) -> Estimates:

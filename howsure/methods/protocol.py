@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
-from howsure.sampling.run import HearPasses, InputRows
+from howsure.sampling.run import HearPasses, InputRows, Pay
 
 Progress = Callable[[int], None]
 """Called with the number of rows that have just been finished."""
@@ -54,6 +54,7 @@ class Job:
             moves outputs for these back (`change`, `undo`).
         derived: True if another job made it by `again`.
         hear: As `howsure.sampling.run.Run` has it; jobs made by `again` have none.
+        pay: As there; the jobs of members and versions have that of the first one.
     """
 
     model: Any
@@ -65,6 +66,12 @@ class Job:
     again: Callable[..., Job]
     derived: bool = False
     hear: HearPasses | None = None
+    pay: Pay | None = None
+
+    def paid(self, rows: int) -> None:
+        """Tell that so many rows cost one plain prediction each."""
+        if self.pay is not None:
+            self.pay(float(rows))
 
 
 @dataclass(frozen=True)

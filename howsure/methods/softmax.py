@@ -53,6 +53,7 @@ class Softmax(Method):
                 derived = job.outcome.derived(values, values[0])
                 mean[chunk] = np.concatenate([values, derived], axis=-1)[0]
                 progress(len(chunk))
+            job.paid(len(numbers))
             exact = np.zeros_like(mean)
             found = Estimates(mean, exact, exact, exact, np.ones(len(numbers), dtype=np.int64))
             told = tallied(found, mean[None, ..., : job.outcome.width], run.outcome.take(numbers))
@@ -70,6 +71,7 @@ def _of_posterior(job: Job, numbers: Integers, progress: Progress) -> Estimates:
         raw, found = job.model.posterior(inputs)
         mean[chunk], spread[chunk] = run.values(raw[None], chunk)[0], found[: len(chunk)]
         progress(len(chunk))
+    job.paid(len(numbers))
     exact = np.zeros_like(mean)
     quantiles = mean[:, : job.outcome.answers, None] + spread[..., None] * ndtri(np.array(LEVELS))
     return Estimates(

@@ -17,7 +17,7 @@ from howsure.atomic import write_whole
 from howsure.compare.comparison import Comparison
 from howsure.compare.findings import WHY, chosen, findings, lead, leading
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER
-from howsure.compare.phrases import called, the
+from howsure.compare.phrases import called, cost_in_words, the
 from howsure.compare.printed import is_known
 from howsure.compare.protocol import AS_THEY_ARE
 from howsure.compare.reasons import WHOLE, reasons
@@ -92,7 +92,8 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
     tables = _tables(comparison)
     cells = [cell for each in tables.values() for _, _, lines in each for _, row in lines for cell in row]
     costs = {
-        method: f"{cost:.1f}" if np.isfinite(cost) else UNDEFINED for method, cost in comparison.costs.items()
+        method: cost_in_words(cost) if np.isfinite(cost) else UNDEFINED
+        for method, cost in comparison.costs.items()
     }
     context: dict[str, Any] = {
         "comparison": comparison,

@@ -109,6 +109,8 @@ def draw_cells(
     blocks, shared = [], levels[0].cost
     if purse is not None:  # which paid for what is kept
         budget = (purse.left + shared * sum(len(numbers) for numbers, _ in kept)) / total
+    if run.pay is not None:  # the pilot paid for what is kept
+        run.pay(-shared * sum(int(np.isin(numbers, run.numbers).sum()) for numbers, _ in kept))
     for rows, trunk in _trunks(run, kept, size):
         chunks = run.chunks_of(rows, trunk, at_once)
         rounds = tree.rounds(max_passes)
@@ -155,14 +157,16 @@ def draw_rounds(
         cost = source.cost(what) - (trunk if spent else 0.0)
         if spent and spent + cost > budget * SLACK:
             break
+        costs = np.where(source.holds(what, numbers[going_on]), 0.0, cost)
         if purse is not None:
-            costs = np.where(source.holds(what, numbers[going_on]), 0.0, cost)
             if spent:
                 so_far = Estimates(**{name: array[going_on] for name, array in found.items()})
                 affordable = purse.affordable(costs, so_far, outcome.take(going_on))
                 progress(int(np.sum(~affordable)))
                 going_on, costs = going_on[affordable], costs[affordable]
             purse.pay(float(costs.sum()))
+        if run.pay is not None:
+            run.pay(float(costs.sum()))
         spent += cost
         not_yet = []
         for start in range(0, len(going_on), PROGRESS_ROWS):

@@ -23,6 +23,9 @@ Integers = NDArray[np.int64]
 Chunk = tuple[Integers, Any]
 """Positions of rows that run together, and the trunk of all passes over them."""
 
+Pay = Callable[[float], None]
+"""Called with a cost, in plain predictions of single rows."""
+
 HearPasses = Callable[..., None]
 """Called with the numbers (n,) of rows, passes (W, n, …, K) over them, and into how many parts these divide,
 one after the other, that have no mask in common; and with the `member` whose passes they are, where there are
@@ -52,6 +55,7 @@ class Run:
         seed: Seed of the masks.
         batch_size: Most rows that run together.
         hear: Called with all passes that are added to the sums, or None.
+        pay: Called with the cost of what is computed, in plain predictions of single rows, or None.
     """
 
     model: PassModel
@@ -61,6 +65,7 @@ class Run:
     seed: int
     batch_size: int
     hear: HearPasses | None = None
+    pay: Pay | None = None
 
     def values(self, raw: NDArray[np.float32], chunk: Integers) -> Floats:
         """Values (W, n, K) from raw outputs (W, ≥ n, …) of passes over a chunk, without padding."""

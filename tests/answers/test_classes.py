@@ -314,7 +314,7 @@ def test_sentence_of_the_design():
             0.02,
             0.9,
             "image",
-            "96 ± 4 % 'a': sure. 20 passes do not settle it: try more passes.",
+            "96 ± 4 % 'a': probably sure. 20 passes do not settle it: try more passes.",
         ),
         (
             [0.6, 0.4],
@@ -406,18 +406,23 @@ def test_names_with_braces_and_quotes_are_kept():
         (0.514, 1e-6, "51.4 ± 0.1 %"),  # never claimed to be exact
         (0.514, 0.0, "51.4 %"),  # a plain prediction, without such an error
         (0.5, 0.0204, "50 ± 4 %"),
-        (0.27, 2.0, "27 ± 100 %"),  # two members: no probability is farther off
+        (0.27, 2.0, "0 to 100 %"),  # two members: no probability is farther off
         (0.5, 0.00484, "50.0 ± 0.9 %"),
         (0.5, 0.00485, "50 ± 1 %"),
         (0.9996, 0.0005, "> 99.9 %"),
         (1.0, 0.0, "> 99.9 %"),
         (0.9994, 0.0005, "99.9 ± 0.1 %"),
-        (0.996, 0.005, "99.6 ± 1.0 %"),  # not certain, so not 100
+        (0.996, 0.005, "over 98 %"),  # not 99.6 ± 1.0, which leads out of 100
         (0.994, 0.005, "99 ± 1 %"),
-        (0.004, 0.005, "0.4 ± 1.0 %"),
-        (0.9997, 0.006, "> 99.9 ± 1.2 %"),
-        (1.0, 0.05, "> 99.9 ± 9.8 %"),
-        (0.0, 0.006, "< 0.1 ± 1.2 %"),
+        (0.6, 0.25, "over 11 %"),
+        (0.4, 0.25, "under 89 %"),
+        (0.98, 0.01, "98 ± 2 %"),
+        (0.975, 0.015, "over 94 %"),
+        (0.996, 0.003, "over 99.0 %"),
+        (0.004, 0.005, "under 2 %"),
+        (0.9997, 0.006, "over 98 %"),
+        (1.0, 0.05, "over 90 %"),
+        (0.0, 0.006, "under 2 %"),
         (0.0004, 0.0005, "< 0.1 %"),
         (0.0, 0.0, "< 0.1 %"),
         (0.0006, 0.0005, "0.1 ± 0.1 %"),

@@ -206,7 +206,8 @@ def test_few_labels_are_told_one_by_one(weather):
         "For 'wind', most of the doubt is in every pass (10.0 % is disagreement)."
     )
     assert str(weather[1]) == (
-        "'rain': 80 ± 1 % no, leaning. 'wind': 97 ± 3 % yes, sure. 'snow': 55.0 ± 0.4 % no, coin flip. "
+        "'rain': 80 ± 1 % no, leaning. 'wind': 97 ± 3 % yes, probably sure. "
+        "'snow': 55.0 ± 0.4 % no, coin flip. "
         "For 'rain' and 'snow', the passes disagree: that is at least 90.0 % of the doubt. "
         "For 'wind', 20 passes do not settle it: try more passes."
     )

@@ -25,7 +25,11 @@ def test_the_headline_counts_answers() -> None:
     html = render(several, images(200))
     words = Page(html).words
     sure, flips = (int(np.sum(several.verdict == word)) for word in (SURE, COIN_FLIP))
-    assert f"The model is sure of {sure} of 600 answers; on {flips} it is flipping a coin." in words
+    unsettled = int(np.sum((several.verdict == SURE) & ~several.settled))
+    assert (
+        f"The model is sure of {sure} of 600 answers ({unsettled} not settled); "
+        f"on {flips} it is flipping a coin." in words
+    )
     assert "one for each of 3 labels, for each of 200 images." in words
     counts = [int(np.sum(several.verdict == word)) for word in VERDICTS]
     assert [int(cells[1]) for cells in table_rows(html, "Verdicts")] == counts

@@ -5,6 +5,7 @@ from scipy.stats import norm
 import howsure
 from howsure.answers.printed import lead_of as lead
 from howsure.answers.printed import summary_of
+from howsure.answers.sentences import percent
 from howsure.answers.verdict import (
     COIN_FLIP,
     DISAGREEMENT,
@@ -328,3 +329,42 @@ def test_votes_have_no_reason_and_no_range():
     labels = howsure.MultilabelCertainty.from_passes(votes[:, :, :2])
     assert set(labels.reason.ravel()) <= {None, "too few passes"}
     assert "disagree" not in str(labels[0]) + summary_of(labels)
+
+
+def test_no_error_leads_out_of_zero_to_a_hundred():
+    for probability in np.linspace(0, 1, 101):
+        for error in (0.0, 1e-5, 0.003, 0.02, 0.1, 0.3, 3.0, np.nan):
+            said = percent(probability, error)
+            value, _, margin = said.removesuffix(" %").partition(" ± ")
+            if margin:
+                assert (
+                    0 <= float(value) - float(margin) + 1e-9 <= float(value) + float(margin) <= 100 + 1e-9
+                ), said
+            elif value.startswith("over"):
+                assert 0 <= float(value[5:]) <= 100 * probability - 196 * error + 1.0, said
+            elif value.startswith("under"):
+                assert 100 >= float(value[6:]) >= 100 * probability + 196 * error - 1e-9, said
+
+
+@pytest.mark.parametrize("kind", ["above", "labels", "label", "familiar"])
+def test_what_is_not_settled_is_not_called_sure(kind):
+    random = np.random.default_rng(0)
+    if kind == "above":
+        samples = random.normal(4, 0.2, (40, 30))
+        found = howsure.RegressionCertainty.from_samples(samples).above(3.0)
+    else:
+        passes = random.beta(60, 1, (6, 30, 3))
+        labels = howsure.MultilabelCertainty.from_passes(passes)
+        found = labels if kind == "labels" else labels.of_label("0")
+        if kind == "familiar":
+            found = found.with_familiarity(np.full(30, 0.001))
+    unsettled = (found.verdict == "sure") & ~found.settled
+    assert unsettled.any()
+    for row, number in zip(found, range(30), strict=True):
+        said = str(row)
+        count = np.sum(unsettled[number])
+        assert said.count("probably sure") == count
+        assert "± " not in said or "> 99.9 ±" not in said
+    assert "probably sure" in render(found)
+    if kind != "labels":
+        assert f"({unsettled.sum()} not settled)" in lead(found)

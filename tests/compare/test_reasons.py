@@ -261,7 +261,8 @@ def test_members_that_make_different_mistakes_are_better_together():
     assert "networks do not all make the same mistakes: together they give the true class" in why(comparison)
     right = np.array([each.argmax(axis=1) == truth for each in members])
     shared = np.mean([np.mean(~right[j][~right[i]]) for i in range(4) for j in range(4) if i != j])
-    assert f"another is wrong too in {100 * shared:.0f}\u00a0% of cases" in why(comparison)
+    told = f"In a pair of them, one makes {100 * shared:.0f}\u00a0% of the mistakes of the other too, on"
+    assert told in why(comparison)
 
 
 def test_order_is_not_held_against_a_method_with_fewer_mistakes():
@@ -288,8 +289,10 @@ def test_a_network_that_is_better_alone_is_named_in_the_lead():
     weak = [true + 6 * random.normal(size=true.shape) for _ in range(2)]
     said = lead(together([*weak, true], truth))
     assert "Take the calibrated ensemble: " in said
-    assert "Uncalibrated, network 2 alone is better than all 3 together." in said
-    assert "Network 2 alone is better than all 3 together: " in why(together([*weak, true], truth))
+    assert "Uncalibrated, member 2 ('others[1]') alone is better than all 3 together." in said
+    assert "Member 2 ('others[1]') alone is better than all 3 together: " in why(
+        together([*weak, true], truth)
+    )
 
 
 def test_copies_of_a_good_network_beside_a_weak_one_are_named():
@@ -298,8 +301,11 @@ def test_copies_of_a_good_network_beside_a_weak_one_are_named():
     comparison = together([weak, true, true, true], truth)
     said = why(comparison)
     assert "do not all make the same mistakes" not in said
-    assert "Network 1, network 2 and network 3 answer alike, so they say no more than one of them." in said
-    assert "Network 1 alone is better than all 4 together" in said
+    assert (
+        "Member 1 ('others[0]'), member 2 ('others[1]') and member 3 ('others[2]') answer alike, so they say "
+        "no more than one of them."
+    ) in said
+    assert "Member 1 ('others[0]') alone is better than all 4 together" in said
 
 
 def test_members_that_share_their_mistakes_are_not_said_to_differ():

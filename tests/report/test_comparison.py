@@ -16,7 +16,7 @@ from howsure.answers.classes.scores import METRICS
 from howsure.compare.comparison import Comparison
 from howsure.compare.findings import WHY, better, chosen, findings, lead, leading
 from howsure.compare.parts import PARTS
-from howsure.compare.phrases import in_numbers, the
+from howsure.compare.phrases import cost_in_words, in_numbers, the
 from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED
 from howsure.compare.reasons import WHOLE, reasons
 from howsure.errors import FileError
@@ -146,7 +146,7 @@ def test_every_method_and_score_is_in_the_table_with_its_interval() -> None:
     for method, values in found.items():
         scores = [text(full().score(method, name), 100 if name == "accuracy" else 1) for name in SHOWN]
         shown = [value.removeprefix("≈ ") for value in values]
-        assert shown == [*scores, f"{full().costs[method]:.1f}"]
+        assert shown == [*scores, cost_in_words(full().costs[method])]
 
 
 def test_the_best_is_bold_and_what_cannot_be_told_from_it_is_marked() -> None:
@@ -257,7 +257,7 @@ def test_what_to_take_why_and_its_cost_stand_before_everything_else() -> None:
     places += [words.rindex(f" Why {chosen(full()).removesuffix(', calibrated')} to take")]
     places += [words.rindex("Other questions"), words.rindex("All scores Scores on")]
     assert places == sorted(places)
-    assert "2 networks and 5.1 plain predictions" in words
+    assert "5.1 plain predictions, of 2 networks" in words
     kept = of_true({"softmax": noisy(0.7, 1.0), "MC dropout": noisy(0.7, 1.0, seed=1)})
     assert "Cost No more than one plain prediction." in Page(render_comparison(kept)).words
     assert "Cost 2 networks. 6 methods" in Page(PAGES["no plain softmax"]).words
@@ -312,7 +312,7 @@ def test_rankings_without_mistakes_are_dashes_with_an_explanation() -> None:
     assert "is not defined" not in Page(PAGES["full"]).words
 
 
-def test_costs_that_were_not_measured_are_dashes_with_an_explanation() -> None:
+def test_unknown_costs_are_dashes_with_an_explanation() -> None:
     page = PAGES["no plain softmax"]
     assert all(row[-1] == "–" for row in cells(page, "All scores").values())
     assert "– as a cost means unknown" in Page(page).words
@@ -503,9 +503,9 @@ def test_a_familiarity_stands_with_the_strangers_alone() -> None:
 
 def test_costs_are_told_for_what_is_not_the_plain_softmax() -> None:
     said = answer(full(), "What do the methods cost?")
-    assert "MC dropout 13.2" in said
+    assert "In plain predictions, counted in multiplications: MC dropout 13" in said
     assert "ensemble 5.1" in said
-    assert "softmax 1.0" not in said
+    assert "softmax 1" not in said
     assert said.endswith("Calibration costs almost nothing.")
     assert "Calibration" not in answer(COMPARISONS["two methods"], "What do the methods cost?")
 
@@ -624,7 +624,7 @@ def test_the_lead_looks_at_what_has_changed() -> None:
     both = compared({"softmax": plain, "cheap": cheap, "steady": steady}, truth, costs=costs)
     assert lead(both) == (
         "Take 'steady': its percentages are more accurate than those of the softmax. The reason is that it "
-        "is right more often. It takes 5.0 plain predictions."
+        "is right more often. It costs 5 plain predictions."
     )
     alone = compared({"softmax": plain, "cheap": cheap}, truth)
     assert "those of the softmax, but less accurate if rows are 'noisy'." in lead(alone)

@@ -45,9 +45,13 @@ def test_the_headline_counts_what_the_certainty_counts() -> None:
     html = render(certainty, images(1_200))
     words = Page(html).words
     sure, unclear = count[SURE], int(np.sum(certainty.no_clear_answer))
-    flips = count[COIN_FLIP] - unclear
+    flips, unsettled = (
+        count[COIN_FLIP] - unclear,
+        int(np.sum((certainty.verdict == SURE) & ~certainty.settled)),
+    )
     assert (
-        f"The model is sure of {sure:,} of 1,200 images; on {flips:,} it is flipping a coin, and for "
+        f"The model is sure of {sure:,} of 1,200 images ({unsettled} not settled); "
+        f"on {flips:,} it is flipping a coin, and for "
         f"{unclear:,} it has no clear answer."
     ) in words
     assert f"for {np.sum(~certainty.settled)} images" in words

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.sentence import Row, names_of, single_in_words
 from howsure.answers.sentences import percent
-from howsure.answers.verdict import COIN_FLIP, LEANING, NO_CLEAR_ANSWER, SURE
+from howsure.answers.verdict import COIN_FLIP, LEANING, SURE
 from howsure.report.looks import Look, Looks
 from howsure.words import counted, rate
 
@@ -152,8 +152,7 @@ def line_of(row: Row) -> str:
         said += f" rather than {names_of(row, rivals)}"
     elif row.verdict == COIN_FLIP:
         said = names_of(row, row.candidates)
-    verdict = NO_CLEAR_ANSWER if row.no_clear_answer else row.verdict
-    return f"{said}: {verdict}" + (f", {row.reason}" if row.reason else "")
+    return f"{said}: {row.said}" + (f", {row.reason}" if row.reason else "")
 
 
 def _card(row: Row, names: tuple[str, ...], look: Look, asked: str | None) -> Card:

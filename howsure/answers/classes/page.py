@@ -17,7 +17,7 @@ from howsure.answers.classes.scores import found_of
 from howsure.answers.classes.sentence import Row
 from howsure.answers.elsewhere import are_alone
 from howsure.answers.sentences import percent, words_of
-from howsure.answers.verdict import COIN_FLIP, LEANING, NO_CLEAR_ANSWER, REASONS, SURE, VERDICTS
+from howsure.answers.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS
 from howsure.report.figures import Proportion, bands, differs_from_claim, proportion
 from howsure.report.looks import Look, Looks
 from howsure.report.page import PageOptions, whole
@@ -81,7 +81,6 @@ def page_of(
         "SURE": SURE,
         "LEANING": LEANING,
         "COIN_FLIP": COIN_FLIP,
-        "NO_CLEAR_ANSWER": NO_CLEAR_ANSWER,
         "VERDICTS": VERDICTS,
         **told,
     }

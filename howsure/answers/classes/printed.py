@@ -31,11 +31,15 @@ def lead(certainty: Certainty) -> str:
     if rows == 0:
         return NONE.format(kind)
     if rows == 1:
-        says = "is sure of" if sure else "is flipping a coin on" if flips else "leans one way on"
+        says = "is sure of" if certainty.settled[0] else "is probably sure of"
+        if not sure:
+            says = "is flipping a coin on" if flips else "leans one way on"
         says = "has no clear answer for" if unclear else says
         return f"The model {says} the one {kind} it was given."
+    unsettled = int(np.sum((certainty.verdict == verdicts.SURE) & ~certainty.settled))
+    not_settled = f" ({unsettled:,} not settled)" if unsettled else ""
     if sure == rows:
-        return f"The model is sure of all {rows:,} {kind}s."
+        return f"The model is sure of all {rows:,} {kind}s{not_settled}."
     if flips == rows:
         return f"On all {rows:,} {kind}s the model is flipping a coin."
     if unclear == rows:
@@ -43,7 +47,8 @@ def lead(certainty: Certainty) -> str:
     on_flips = f"on {flips:,} it is flipping a coin" if flips else "on none is it flipping a coin"
     if unclear:
         on_flips += f", and for {unclear:,} it has no clear answer"
-    return f"The model is sure of {f'{sure:,}' if sure else 'none'} of {counted(rows, kind)}; {on_flips}."
+    of_all = f"{f'{sure:,}' if sure else 'none'} of {counted(rows, kind)}{not_settled}"
+    return f"The model is sure of {of_all}; {on_flips}."
 
 
 def lines(certainty: Certainty, count: int | None) -> Lines:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
@@ -82,6 +83,14 @@ class Row(AnswerRow):
         return bool(verdicts.has_no_clear_answer(verdict, self.probabilities, self.thresholds))
 
     @property
+    def said(self) -> str:
+        """The verdict as sentences say it: also `no clear answer`, or `probably sure` if not settled."""
+        if self.no_clear_answer:
+            return verdicts.NO_CLEAR_ANSWER
+        unsettled = self.verdict == verdicts.SURE and not self.settled
+        return verdicts.PROBABLY_SURE if unsettled else self.verdict
+
+    @property
     def candidates(self) -> list[int]:
         """Numbers of the classes that the answer may be, the most probable first.
 
@@ -121,21 +130,22 @@ def _answer(row: Row) -> str:
     """The answer: `51 ± 1 % '8', or '6' (47 %): coin flip`, or `No clear answer: 'a', 'b' or 'c', …`."""
     top = f"{percent(row.probability, float(row.mc_error[row.label]))} '{row.label_name}'"
     if row.verdict == verdicts.SURE:
-        return f"{top}: {row.verdict}"
+        return f"{top}: {row.said}"
     among = row.candidates
     p = row.probabilities[among]
     rest = _rest(row, among) if row.no_clear_answer else ""
     if _are_alike(row):
-        margin = float(np.minimum(196 * np.max(row.mc_error[among]), 100))
+        margin, most = 196 * float(np.max(row.mc_error[among])), 100 * float(p[0])
         error = f" (± {margin:.0f} %)" if np.isfinite(margin) and margin >= 0.95 else ""
+        if margin > 100 * float(p[-1]):  # nothing is below 0 %
+            error = f" (0 to {min(math.ceil(most + margin), 100)} %)"
         rest = f", or one of {rest}" if rest else ""
         return f"{upper(verdicts.NO_CLEAR_ANSWER)}: {names_of(row, among)}, {_each(p)} each{error}{rest}"
-    said = verdicts.NO_CLEAR_ANSWER if row.no_clear_answer else row.verdict
     if len(among) > 2:
         rest = f", and {rest}" if rest else ""
-        return f"{top}, then {names_of(row, among[1:], 'and')} ({_each(p[1:])} each){rest}: {said}"
+        return f"{top}, then {names_of(row, among[1:], 'and')} ({_each(p[1:])} each){rest}: {row.said}"
     second = f"'{row.runner_up_name}' ({_whole(float(p[1]))})"
-    return f"{top}, then {second} and {rest}: {said}" if rest else f"{top}, or {second}: {said}"
+    return f"{top}, then {second} and {rest}: {row.said}" if rest else f"{top}, or {second}: {row.said}"
 
 
 def _are_alike(row: Row) -> bool:

@@ -85,19 +85,24 @@ def sentence_of_label(row: MultilabelRow, k: int) -> str:
 
 def _answer(row: MultilabelRow, k: int) -> str:
     """The answer for label k: `'wind': 52 ± 3 % yes, coin flip`."""
-    answer = "yes" if row.yes[k] else "no"
+    answer, said = "yes" if row.yes[k] else "no", str(row.verdict[k])
+    if said == verdicts.SURE and not row.settled[k]:
+        said = verdicts.PROBABLY_SURE
     top = max(float(row.probabilities[k]), 1 - float(row.probabilities[k]))
-    return f"'{row.label_names[k]}': {percent(top, float(row.mc_error[k]))} {answer}, {row.verdict[k]}"
+    return f"'{row.label_names[k]}': {percent(top, float(row.mc_error[k]))} {answer}, {said}"
 
 
 def _in_groups(row: MultilabelRow, order: list[int]) -> list[str]:
     """The answers for all labels by verdict, a sentence for each; labels come in this order."""
     sure, undecided = (row.verdict == word for word in (verdicts.SURE, verdicts.COIN_FLIP))
+    surely = sure & row.settled
     groups = (
-        ("Surely yes", "", sure & row.yes),
+        ("Surely yes", "", surely & row.yes),
+        ("Probably yes", "", sure & ~surely & row.yes),
         ("Leaning yes", "", ~sure & ~undecided & row.yes),
         ("Coin flip", " yes", undecided),
         ("Leaning no", " yes", ~sure & ~undecided & ~row.yes),
+        ("Probably not", " yes", sure & ~surely & ~row.yes),
     )
     sentences = []
     for heading, of_what, members in groups:
@@ -109,7 +114,7 @@ def _in_groups(row: MultilabelRow, order: list[int]) -> list[str]:
         more = f" and {len(chosen) - MOST_NAMED} more" if len(chosen) > MOST_NAMED else ""
         if named or heading == "Surely yes":
             sentences.append(f"{heading}: {', '.join(named) or 'none'}{more}.")
-    if surely_not := int(np.sum(sure & ~row.yes)):
+    if surely_not := int(np.sum(surely & ~row.yes)):
         which = "all" if surely_not == len(order) else "the other"
         sentences.append(f"Surely not: {which} {surely_not} of {len(order)} labels.")
     return sentences

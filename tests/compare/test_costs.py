@@ -1,0 +1,59 @@
+"""Costs of methods are counted: they are the same at each call, and those that the layers have."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+
+import howsure
+from howsure.compare.findings import findings, lead
+from tests.golden.cases import network, rows
+
+
+def compared(methods, count=40, **settings):
+    model, x = network("classes"), rows("classes", count)
+    labels = howsure.assess(model, x, method=howsure.PlainPrediction()).label
+    labels = (labels + (np.arange(count) % 3 == 0)) % 3
+    return howsure.compare(model, x, labels, methods=methods, shifts={}, **settings)
+
+
+def test_costs_are_those_that_layers_and_passes_have():
+    model = network("classes")
+    shared, *others = model.levels
+    methods = {
+        "plain": howsure.PlainPrediction(),
+        "dropout": howsure.MCDropout(passes=16),
+        "ensemble": howsure.Ensemble([network("classes")] * 4),
+        "both": howsure.Ensemble([network("classes")], each=howsure.MCDropout(passes=16)),
+    }
+    with pytest.warns(howsure.HowsureWarning):
+        found = compared(methods)
+    of_dropout = shared.cost + 16 * sum(level.cost for level in others)
+    expected = {"plain": 1, "dropout": of_dropout, "ensemble": 5, "both": 2 * of_dropout}
+    assert {name: found.costs[name] for name in methods} == pytest.approx(expected)
+    said = next(each.said for each in findings(found) if each.question == "What do the methods cost?")
+    assert "ensemble' 5" in said or "ensemble 5" in said
+    assert "Time" not in said
+
+
+def test_a_budget_is_what_is_spent_at_most():
+    methods = {"plain": howsure.PlainPrediction(), "dropout": howsure.MCDropout(budget=12)}
+    first, second = compared(methods, 400), compared(methods, 400)
+    assert first.costs == second.costs
+    assert 2 < first.costs["dropout"] <= 12 * 1.05
+
+
+def test_a_forest_costs_what_its_prediction_costs():
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(200, 4)), random.integers(0, 2, 200)
+    forest = RandomForestClassifier(10, random_state=0).fit(x[:100], y[:100])
+    found = howsure.compare(forest, x[100:], y[100:], shifts={}, calibrated=False)
+    assert set(found.costs.values()) == {1.0}
+    assert "costs" not in lead(found)
+
+
+def test_costs_need_no_plain_prediction():
+    found = compared({"one": howsure.MCDropout(passes=16), "two": howsure.MCDropout(passes=32)})
+    assert np.isfinite([*found.costs.values()]).all()
+    assert found.costs["two"] > found.costs["one"] > 1
