@@ -7,12 +7,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from howsure.arguments import as_floats, as_share
+from howsure.arguments import as_share
 from howsure.data.align import aligned
-from howsure.data.rows import check_unmasked
+from howsure.data.kept import read_only
+from howsure.data.targets import floats_of
 from howsure.errors import InputError
 from howsure.results.columns import FLOAT, PER_ROW, Column
-from howsure.results.result import read_only
 from howsure.sampling.outcome import Booleans, Floats, Integers
 
 FAMILIARITY = Column(
@@ -64,8 +64,8 @@ class Familiar:
             >>> print(certainty[certainty.unfamiliar][0])
             53 ± 2 % '6', then '8' and '9' (18 to 21 % each): leaning. Most networks say 2 to 99 %; at ...
         """
-        check_unmasked(familiarity, "The familiarities")
-        given = as_floats(aligned(familiarity, self, "The familiarities", "familiarity"), "The familiarities")
+        called = "The familiarities"
+        given = floats_of(aligned(familiarity, self, called, "familiarity"), called)
         if given.shape != (len(self.row),) or not np.all((given > 0) & (given <= 1)):
             raise InputError(
                 "This is not how familiar these rows are",

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.answers import verdict as verdicts
+from howsure.data.kept import read_only
 from howsure.results.columns import (
     BOOLEAN,
     EITHER,
@@ -33,7 +34,7 @@ from howsure.results.columns import (
     WIDE,
     Column,
 )
-from howsure.results.result import Result, read_only
+from howsure.results.result import Result
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import total_entropy
@@ -72,7 +73,6 @@ ROW_AND_ID = (
         *("frame_index", PER_ROW, EITHER, "texts or numbers"),
         "what the index of a data frame calls each row, by which labels are aligned; None without an index",
         optional=True,
-        in_table=False,
     ),
 )
 

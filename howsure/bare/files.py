@@ -22,7 +22,17 @@ from howsure.data.files import check_readable
 from howsure.data.numpy_files import open_npy
 from howsure.data.rows import Array, quoted
 from howsure.data.table_files import open_columns
-from howsure.data.tables import ANY_VECTOR, Roles, Table, called_in, formed, is_numeric, labels_of
+from howsure.data.tables import (
+    ANY_VECTOR,
+    Roles,
+    Table,
+    called_in,
+    called_in_export,
+    formed,
+    is_numeric,
+    labels_of,
+    unescaped,
+)
 from howsure.errors import InputError, warn
 from howsure.results.saved import is_saved
 from howsure.results.thresholds import Thresholds
@@ -296,7 +306,7 @@ def _roles(table: Table, source: Path, columns: FileColumns) -> _Found:
     several = [place for place, name in enumerate(names) if exported and name.startswith(_TRUTH)]
     places = several if label is None else [label]
     labels = columns.truth_in(table, places, lambda: _labels(table, places)) if places else None
-    called = called_in(table, identity)
+    called = (called_in_export if exported else called_in)(table, identity)
     called = replace(called, id_name=before_no_formula(called.id_name))
     if not exported:
         return _Found([names[place] for place in sorted([*left, *kept])], labels, called)
@@ -304,8 +314,7 @@ def _roles(table: Table, source: Path, columns: FileColumns) -> _Found:
         _check_not_predicted(labels, names[label], table, exported, source)
     if labels is not None and label is not None and names[label] == _TRUTH_NAME:
         column = table.columns[label] if table.as_text is None else table.as_text(label)
-        labels = _as_given(np.asarray(column.to_pylist(), dtype=object))
-    called = replace(called, ids=_as_given(called.ids))
+        labels = unescaped(np.asarray(column.to_pylist(), dtype=object))
     warn(
         f"'{source.name}' is a table that howsure wrote as csv. Its probabilities, ids and truth are "
         "read; errors, passes and settings are only in the .parquet form."
@@ -329,15 +338,6 @@ def _labels(table: Table, places: Sequence[int]) -> Array:
     """(N,) the labels in one column; of several, as of several labels per row, (N, K)."""
     found = [labels_of(table, place) for place in places]
     return found[0] if len(found) == 1 else np.stack(found, axis=1)
-
-
-def _as_given(texts: Array | None) -> Array | None:
-    """Texts as they were before they were kept from being formulas."""
-    if texts is None or texts.dtype.kind != "O":
-        return texts
-    found = np.empty(len(texts), dtype=object)
-    found[:] = [before_no_formula(text) for text in texts.tolist()]
-    return found
 
 
 def _classes(names: list[str], columns: FileColumns, source: Path) -> tuple[list[str], list[str] | None]:

@@ -57,6 +57,7 @@ class Given:
         id_name: The caller's name for the ids, or None.
         labels: True classes that came with the rows, or None.
         frame_index: (N,) the index of the data frame, or None.
+        columns: The columns of the data frame that hold the values, as it calls them, or None.
     """
 
     values: Floats
@@ -66,6 +67,7 @@ class Given:
     id_name: str | None = None
     labels: Any = None
     frame_index: Any = None
+    columns: tuple[str, ...] | None = None
 
 
 def read_given(p: Any, names: Any, kind: Kind, called: str) -> Given:
@@ -193,6 +195,7 @@ def _from_frame(frame: Any, names: Any, kind: Kind, called: str) -> Given:
         rows.id_name,
         rows.labels,
         rows.frame_index,
+        tuple(chosen),
     )
 
 

@@ -172,11 +172,11 @@ def _one_by_one(passes: Any, names: Sequence[str] | None, of: Kind) -> Iterator[
                 expected=f"an array of shape {first.values.shape}",
                 received=f"an array of shape {given.values.shape}",
             )
-        elif given.names != first.names:
+        elif (given.names, given.columns or first.columns) != (first.names, first.columns or given.columns):
             raise InputError(
                 f"Pass {number} has other classes than pass 0",
-                expected=quoted(first.names or ()),
-                received=quoted(given.names or ()),
+                expected=quoted(first.columns or first.names or ()),
+                received=quoted(given.columns or given.names or ()),
             )
         order = places(first, given, f"Pass {number} holds probabilities", _BY_PLACE.format(number))
         if order is not None:

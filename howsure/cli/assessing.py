@@ -34,7 +34,6 @@ from howsure.cli.options import (
     consoles,
 )
 from howsure.cli.output import (
-    ENDINGS,
     STDOUT,
     MapOptions,
     check_table,
@@ -52,6 +51,7 @@ from howsure.data.label_images import LabelFolder
 from howsure.data.rows import counted
 from howsure.data.tables import Roles
 from howsure.divide import check_divisor, divided
+from howsure.endings import PAGES, TABLES
 from howsure.errors import InputError
 from howsure.methods.mc_dropout import MCDropout
 from howsure.models.adapt import PICKLES, opened
@@ -110,7 +110,7 @@ def is_folder(out: Path, workers: int | None) -> bool:
         InputError: `workers` are given, and the output is one file.
     """
     named = isinstance(out, Folder) or not out.suffix
-    there = os.path.isdir(out) and (out.suffix.lower() not in ENDINGS or is_results(out))
+    there = os.path.isdir(out) and (out.suffix.lower() not in TABLES or is_results(out))
     folder = out != STDOUT and (named or there)
     if workers is not None and not folder:
         raise InputError(
@@ -213,7 +213,7 @@ class _Run:
         if not to_folder:
             check_unused(self.many, data)
             check_table(out, inputs)
-        check_output(report, ".html", inputs if out == STDOUT else [*inputs, out])
+        check_output(report, PAGES, inputs if out == STDOUT else [*inputs, out])
         roles = self.rows.roles(data, labels)
         self.maps.check([*inputs, out])
         if to_folder:
@@ -342,7 +342,7 @@ def check_free(out: Path, taken: list[Path]) -> None:
     """Raise if the folder of results is an input or a file."""
     if out.exists() and not out.is_dir():
         raise InputError(
-            f"'{out}' is a file, not a folder", expected=f"a folder, or a name ending in {', '.join(ENDINGS)}"
+            f"'{out}' is a file, not a folder", expected=f"a folder, or a name ending in {', '.join(TABLES)}"
         )
     same = next((path for path in taken if path.exists() and out.exists() and path.samefile(out)), None)
     if same is not None:

@@ -47,6 +47,7 @@ from howsure.data.csv_form import kind_of
 from howsure.data.label_files import read_label_file
 from howsure.data.rows import Rows
 from howsure.divide import check_divisor, divided
+from howsure.endings import LINES, PAGES
 from howsure.errors import InputError
 from howsure.methods.choices import CHOICES
 from howsure.methods.mc_dropout import MCDropout
@@ -89,8 +90,8 @@ class Page:
 
     def check(self, taken: Sequence[Path]) -> None:
         """Raise if a file cannot be written, or is one of the paths in `taken`."""
-        for path, suffix in ((self.report, ".html"), (self.out, ".csv")):
-            check_output(path, suffix, taken)
+        for path, endings in ((self.report, PAGES), (self.out, LINES)):
+            check_output(path, endings, taken)
 
 
 def compare_command(

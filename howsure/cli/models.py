@@ -29,6 +29,7 @@ from howsure.cli.options import (
 )
 from howsure.cli.stopping import INTERRUPTIONS
 from howsure.divide import check_divisor, divided
+from howsure.endings import FITTED, GRAPHS
 from howsure.errors import InputError
 from howsure.methods.mc_dropout import MCDropout
 from howsure.models.adapt import FILES, PICKLES, load, opened
@@ -138,7 +139,7 @@ def audit_command(
     if save_plan is not None:
         if data is None:
             raise InputError("--save-plan needs rows for the plan", expected="--data with --save-plan")
-        check_output(save_plan, ".json", [*inputs, data])
+        check_output(save_plan, FITTED, [*inputs, data])
     request = asked.wished()
     network = opened(load_model(model, opening, errors))
     plan, x = None, None
@@ -208,7 +209,7 @@ def export_command(
     for what, path in vars(files).items():
         if path is not None:
             check_exists(path, what)
-    check_output(out, ".onnx", [*check_models(model, [], opening.weights), *inputs])
+    check_output(out, GRAPHS, [*check_models(model, [], opening.weights), *inputs])
     known = None if plan is None else howsure.Plan.load(plan)
     learnt = None if calibrator is None else howsure.Calibrator.load(calibrator)
     familiar = None if files.familiarity is None else howsure.Familiarity.load(files.familiarity)

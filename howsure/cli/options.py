@@ -22,6 +22,7 @@ from howsure.data.files import read_class_names
 from howsure.data.label_files import read_labels
 from howsure.data.rows import Array, Rows
 from howsure.data.tables import Roles
+from howsure.endings import check_ending
 from howsure.errors import FileError, InputError
 from howsure.methods.choices import CHOICES, ENSEMBLE, Choice, choice_of
 from howsure.methods.mc_dropout import MCDropout
@@ -525,14 +526,11 @@ def check_exists(path: Path, what: str) -> None:
         raise FileError(f"The {what} cannot be read ({reason})", received=path) from error
 
 
-def check_output(path: Path | None, suffix: str | tuple[str, ...], taken: Sequence[Path]) -> None:
+def check_output(path: Path | None, endings: tuple[str, ...], taken: Sequence[Path]) -> None:
     """Raise if a path has another ending, cannot be written, or is one of the paths in `taken`."""
     if path is None:
         return
-    endings = (suffix,) if isinstance(suffix, str) else suffix
-    if path.suffix.lower() not in endings:
-        expected = f"a name that ends in {' or '.join(endings)}"
-        raise InputError(f"'{path}' has the wrong ending", expected=expected)
+    check_ending(path, endings)
     place = check_place(path)
     for other in taken:
         if place == other.resolve() or (place.exists() and other.exists() and place.samefile(other)):

@@ -20,7 +20,6 @@ from rich.table import Table
 from rich.text import Text
 
 from howsure.answers.positions.map_files import MAP_FORMS, MAPS, PNG, USUAL, check_names
-from howsure.answers.positions.region_files import CSV
 from howsure.answers.printed import id_name_of, kind_of, lines_of, summary_of
 from howsure.answers.registry import part_of
 from howsure.atomic import TEMPORARY, check_folder
@@ -29,17 +28,16 @@ from howsure.cli.options import check_output, given
 from howsure.compare import printed as compared
 from howsure.compare.comparison import Comparison
 from howsure.data.rows import counted
+from howsure.endings import LINES, TABLES
 from howsure.errors import FileError, InputError, warn
 from howsure.report import write_report
-from howsure.results.export import FORMS, write_csv
+from howsure.results.export import write_csv
 from howsure.results.result import Result
 from howsure.scale.there import missing_in
 from howsure.terminal import say
 from howsure.words import printable
 
 STDOUT = Path("-")
-
-ENDINGS = (".parquet", *FORMS)
 
 _SHOWN = 10
 """Rows in the summary."""
@@ -48,7 +46,7 @@ _SHOWN = 10
 def check_table(path: Path, taken: Sequence[Path]) -> None:
     """Raise if a table cannot be written there; see `check_output`."""
     if path != STDOUT:
-        check_output(path, ENDINGS, taken)
+        check_output(path, TABLES, taken)
 
 
 def parquet_beside(path: Path) -> Path:
@@ -226,7 +224,7 @@ class MapOptions:
             FileError: The folder cannot be written to.
         """
         if self.regions is not None:
-            check_output(self.regions, (CSV,), taken)
+            check_output(self.regions, LINES, taken)
         if self.maps is None:
             for name in given(replace(self, regions=None)):
                 raise InputError(f"{name} has no effect without --maps", expected="--maps FOLDER")

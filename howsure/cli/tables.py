@@ -27,6 +27,7 @@ from howsure.cli.output import STDOUT, check_table, say_result, write_page, writ
 from howsure.cli.table_input import Input, JudgedOptions, Table, TableOptions, label_file_of, labels_of, read
 from howsure.data.label_files import LabelFile
 from howsure.data.label_images import LabelFolder
+from howsure.endings import FITTED, FOR_A_PERSON, LINES, PAGES
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import read_calibrator
 from howsure.results.export import write_csv_file
@@ -73,7 +74,7 @@ def evaluate_command(
 ) -> None:
     """Check percentages, or numbers, against the true answers: scores, each with its 95 % interval."""
     given = Input.of(table, options, quiet, outside)
-    check_output(out, ".csv", given.taken)
+    check_output(out, LINES, given.taken)
     result = given.labelled("evaluate")
     strangers: Any = None
     if outside is not None:
@@ -113,7 +114,7 @@ def calibrate_command(
     if out is not None and calibrator is not None:
         check_table(out, given.taken)
     elif out is not None:
-        check_output(out, ".json", given.taken)
+        check_output(out, FITTED, given.taken)
     if calibrator is None:
         known = given.labelled("calibrate")
         chosen = {} if method is None else {"method": method.value}
@@ -150,7 +151,7 @@ def sets_command(
     """Fit prediction sets, or intervals of numbers, with a promised coverage; and give them for new rows."""
     given = Input.of(table, options, quiet, new)
     _check_new(new, out)
-    check_output(out, ".csv", given.taken)
+    check_output(out, LINES, given.taken)
     known = given.labelled("prediction_sets", "prediction_intervals")
     if answer_of(known).has("prediction_sets"):
         fitted: Any = howsure.prediction_sets(known, **vars(promise) | {"score": promise.score.value})
@@ -208,7 +209,7 @@ def abstain_command(
     """Learn from labelled rows which rows to give to a person, so that few of the others are wrong."""
     given = Input.of(table, options, quiet, new)
     _check_new(new, out)
-    check_output(out, (".csv", ".json"), given.taken)
+    check_output(out, FOR_A_PERSON, given.taken)
     known = given.labelled("abstain")
     promise: dict[str, Any] = {"risk": risk, "confidence": confidence, "tolerance": tolerance}
     rule: Any = howsure.abstain(known, **promise, background=background)
@@ -241,7 +242,7 @@ def handover_command(
 ) -> None:
     """Write the rows that a person should look at, the most undecided or the least certain first."""
     given = Input.of(table, options, quiet)
-    check_output(out, (".csv", ".json"), given.taken)
+    check_output(out, FOR_A_PERSON, given.taken)
     word = None if which is None else which.value
 
     def first(rows: Any) -> Any:
@@ -263,7 +264,7 @@ def report_command(
 ) -> None:
     """Write a page about a table: which rows to check and, with labels, whether to trust the others."""
     given = Input.of(table, options, quiet)
-    check_output(report, ".html", given.taken)
+    check_output(report, PAGES, given.taken)
     result, total = given.sample()
     write_page(report, table, result, total, background=background)
     say_result(result, given.console)

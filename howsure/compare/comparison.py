@@ -19,6 +19,7 @@ from howsure.compare.printed import score_lines, text_of
 from howsure.compare.protocol import AS_THEY_ARE, GIVEN, Comparing, Words
 from howsure.data.rows import quoted
 from howsure.displayed import Displayed
+from howsure.endings import LINES, check_ending
 from howsure.errors import InputError
 from howsure.judge.paired import Comparable
 from howsure.judge.scores import OUTSIDE, Measured, Score
@@ -163,6 +164,7 @@ class Comparison(Displayed):
         Example:
             >>> howsure.compare(model, x, labels, shifts={}).to_csv("comparison.csv")
         """
+        check_ending(path, LINES, needed=False)
         write_csv_file(score_lines(self), path)
 
     @property

@@ -58,7 +58,7 @@ def called_by(frame: Any) -> Called:
 
 def called_as(index: Any, name: str = ID) -> Called:
     """The names of rows in an index that is called so, as `called_by` reads them."""
-    values = np.asarray(index)
+    values = np.array(index)  # a copy, as results keep it
     if values.dtype.kind == "f" and np.all(np.isfinite(values)) and np.all(values == np.round(values)):
         values = index = values.astype(np.int64)  # as pandas writes whole numbers beside gaps that are gone
     if values.dtype.kind in "iu" and _counts(values):
@@ -106,6 +106,11 @@ def aligned(
     choose = f"If this index is that of the rows, choose these by it: `{word}.loc[{of}]`" if more else ""
     place = places(own, other, f"{called} are", *hints, choose=choose)
     return values if place is None else values.iloc[place]
+
+
+def without_index(values: Any) -> Any:
+    """The values of a series or data frame alone; others, such as masked arrays, as they are."""
+    return values.to_numpy() if hasattr(values, "to_numpy") else values
 
 
 def together(parts: Mapping[Any, Any], word: str) -> tuple[dict[Any, Any], Called]:

@@ -144,6 +144,7 @@ def chosen_columns(frame: Any, names: Sequence[str], called: str, *, rename: boo
             expected=f"all of {quoted(names)}"
             + (", or names for as many columns as there are" if rename else ""),
             received=f"columns {quoted(columns)}",
+            hint=None if rename else "If they are in this order, give the numbers alone: `.to_numpy()`",
         )
     if hasattr(frame, "iloc"):
         return frame.iloc[:, places]

@@ -14,6 +14,7 @@ from howsure.arguments import check_path
 from howsure.atomic import write_whole
 from howsure.data.reading import is_out_of_memory, not_for_its_content
 from howsure.data.typed import short
+from howsure.endings import FITTED, check_ending
 from howsure.errors import DependencyError, FileError, HowsureError
 
 Found = TypeVar("Found")
@@ -28,8 +29,10 @@ def write_sealed(path: str | os.PathLike[str], content: Mapping[str, Any]) -> No
     """Write a JSON file; an earlier file stays until the new one is complete.
 
     Raises:
+        InputError: The name has another ending than `.json`.
         FileError: It cannot be written.
     """
+    check_ending(path, FITTED, needed=False)
     text = json.dumps({**content, "sha256": digest(content)}, indent=1) + "\n"
     write_whole(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
 

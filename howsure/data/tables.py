@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -14,11 +14,14 @@ from howsure.data.align import Called
 from howsure.data.ids import ID, LARGEST, ids_from
 from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, quoted, row_number
 from howsure.errors import InputError
-from howsure.words import upper
+from howsure.words import before_no_formula, upper
 
 LABELS = "y"
 INDEX = "__index_level_0__"
 """Column of a Parquet file in which pandas keeps an index without a name."""
+
+_FRAME_INDEX = "frame_index"
+"""Column of a table that howsure wrote in which it keeps the index of a data frame."""
 
 TEXTS = ("text", "x")
 """Names of a text column besides the input's name, which users rarely choose themselves."""
@@ -168,6 +171,24 @@ def called_in(table: Table, identity: int | None) -> Called:
     if not name and any(np.array_equal(ids, np.arange(start, start + len(ids))) for start in (0, 1)):
         return Called(frame_index=ids)
     return Called(ids, name or ID)
+
+
+def called_in_export(table: Table, identity: int | None) -> Called:
+    """The same of a csv file that howsure wrote, which may also hold the index of a data frame."""
+    called = called_in(table, identity)
+    if _FRAME_INDEX in table.names:
+        index = unescaped(ids_of(table, table.names.index(_FRAME_INDEX)))
+        called = replace(called, frame_index=index)
+    return replace(called, ids=unescaped(called.ids))
+
+
+def unescaped(texts: Array | None) -> Array | None:
+    """Texts as they were before they were kept from being formulas; numbers as they are."""
+    if texts is None or texts.dtype.kind != "O":
+        return texts
+    found = np.empty(len(texts), dtype=object)
+    found[:] = [before_no_formula(text) for text in texts.tolist()]
+    return found
 
 
 def ids_of(table: Table, index: int) -> Array:

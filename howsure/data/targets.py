@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from howsure.arguments import as_floats
 from howsure.data.by_name import by_column_name, chosen_columns, columns_of, has_columns
+from howsure.data.kept import kept
 from howsure.data.labels import check_names
 from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
@@ -47,13 +48,17 @@ def targets_in(values: Any, names: Sequence[str] | None, called: str) -> tuple[A
 
 
 def by_target(values: Any, names: Sequence[str], called: str) -> Any:
-    """The numbers of a series whose index has names of targets, such as `frame.std()`, by these names.
+    """The columns of a data frame, or a series such as `frame.std()`, in the order of the targets, by name.
 
-    Anything else is unchanged. The other arguments are as for `targets_in`.
+    Anything else is unchanged, and so is a lone column for a lone target. The other arguments are as for
+    `targets_in`.
 
     Raises:
-        InputError: The index has the names of some targets only.
+        InputError: They have other names, or those of some targets only.
     """
+    if has_columns(values):
+        alone = len(names) == values.shape[1] == 1
+        return values if alone else chosen_columns(values, names, called, rename=False)
     index = () if hasattr(values, "columns") else getattr(values, "index", ())
     if callable(index) or set(names).isdisjoint(index):
         return values
@@ -61,7 +66,7 @@ def by_target(values: Any, names: Sequence[str], called: str) -> Any:
 
 
 def check_numbers(labels: Any, rows: int, names: Sequence[str]) -> Floats:
-    """(N, K) true numbers, from (N, K), or (N,) for one target; the columns of a data frame by their names.
+    """(N, K) true numbers to keep, from (N, K), or (N,) for one target; columns of a frame by their names.
 
     Raises:
         InputError: Another shape, no numbers, or not finite.
@@ -79,11 +84,12 @@ def check_numbers(labels: Any, rows: int, names: Sequence[str]) -> Floats:
             received=f"an array of shape {shape}",
         )
     check_finite(given, called)
-    return given
+    return kept(given, called)
 
 
 def floats_of(values: Any, called: str) -> Floats:
-    """Numbers in double precision, also from a tensor of PyTorch."""
+    """Numbers in double precision, also from a tensor of PyTorch; an `InputError` for masked ones."""
+    check_unmasked(values, called)
     if hasattr(values, "detach"):
         values = values.detach().cpu().double().numpy()
     return as_floats(values, called)

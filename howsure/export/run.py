@@ -24,6 +24,7 @@ from howsure.data.dummy_rows import made_up_rows
 from howsure.data.reading import is_out_of_memory
 from howsure.data.rows import TEXT, cast_rows
 from howsure.divide import check_divisor, divided
+from howsure.endings import GRAPHS, check_ending
 from howsure.errors import InputError, ModelError
 from howsure.export.arithmetic import columns_graph, described, note, whole_graph
 from howsure.judge.familiarity import Familiarity, percentiles
@@ -199,8 +200,7 @@ def export(
         DependencyError: ONNX, or the package that writes its graphs, is missing: `pip install
             'howsure[onnx]'`.
     """
-    if check_place(path).suffix.lower() != ".onnx":
-        raise InputError(f"'{path}' has the wrong ending", expected="a name that ends in .onnx")
+    check_ending(check_place(path), GRAPHS)
     with needs("onnx", "An export", "onnx"):
         import onnx
     request = Request.of(locals() | {"batch_size": COMPARED})

@@ -13,12 +13,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure.answers.registry import part_of
-from howsure.arguments import as_array, check_path
+from howsure.arguments import as_array
 from howsure.atomic import write_whole
 from howsure.data.align import aligned
 from howsure.data.ids import ID
 from howsure.data.labels import in_order, is_missing
 from howsure.data.rows import check_unmasked, in_rows
+from howsure.endings import FOR_A_PERSON, check_ending
 from howsure.errors import InputError
 from howsure.results.export import write_csv_lines
 
@@ -115,12 +116,7 @@ def hand_over(
         12,0,0.373368,6,0.257988,"'0', '6' or '5'",coin flip,doubt within passes
     """
     told_by = part_of(certainty, "hand_over")
-    suffix = check_path(path).suffix.lower()
-    if suffix not in (".csv", ".json"):
-        raise InputError(
-            f"'{os.fspath(path)}' is not a kind of file that rows are handed over in",
-            expected="a .csv file, or .json for Label Studio",
-        )
+    suffix = check_ending(path, FOR_A_PERSON)
     chosen = _positions(certainty._mask_in_order(rows), len(certainty))
     if names is not None:
         expected = f"{len(certainty)} names, one per row"

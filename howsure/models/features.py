@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from howsure.arguments import as_array, check_whole
 from howsure.data.align import Called, called_of
 from howsure.data.dummy_rows import made_up_rows
-from howsure.data.rows import cast_rows, check_unmasked, in_rows
+from howsure.data.kept import adopted, kept
+from howsure.data.rows import cast_rows, in_rows
 from howsure.errors import InputError, ModelError
 from howsure.models.adapt import opened
 from howsure.models.fingerprint import fingerprint_of
@@ -110,11 +111,10 @@ def read_features(model: FeatureModel, rows: Sequence[Any], batch_size: int) -> 
                 + in_rows(len(bad), bad[:5].tolist()),
                 hint="Check the model's weights and the range of these rows",
             )
-    return Features(features, logits)
+    return Features(adopted(features), adopted(logits))
 
 
 def _checked(name: str, given: ArrayLike) -> NDArray[np.float32]:
-    check_unmasked(given, f"The {name}")
     array = as_array(given, f"The {name}")
     if array.ndim != 2 or array.shape[1] < 1 or array.dtype.kind not in "fiu":
         raise InputError(
@@ -123,13 +123,12 @@ def _checked(name: str, given: ArrayLike) -> NDArray[np.float32]:
             received=f"{array.dtype} of shape {array.shape}",
         )
     with np.errstate(over="ignore"):  # becomes infinite, which is refused below
-        kept = np.asarray(array, dtype=np.float32).view()
-    bad = np.flatnonzero(~np.isfinite(kept).all(axis=1))
+        own = kept(given, f"The {name}", np.float32)
+    bad = np.flatnonzero(~np.isfinite(own).all(axis=1))
     if len(bad):
         raise InputError(
             f"The {name} hold NaN, infinite or too large values {in_rows(len(bad), bad[:5].tolist())}",
             expected="finite numbers in float32",
             hint="Mend or leave out those rows",
         )
-    kept.flags.writeable = False
-    return kept
+    return own

@@ -21,6 +21,7 @@ from howsure.compare.phrases import called, cost_in_words, the
 from howsure.compare.printed import is_known
 from howsure.compare.protocol import AS_THEY_ARE
 from howsure.compare.reasons import WHOLE, reasons
+from howsure.endings import PAGES, check_ending
 from howsure.judge.metrics import Metric
 from howsure.judge.scores import LEAST_MISTAKES, OUTSIDE
 from howsure.report.axes import TickedAxis, number_axis, share_axis
@@ -56,8 +57,10 @@ def write_comparison(
     """Write the page that `render_comparison` makes; an earlier file stays until the new one is complete.
 
     Raises:
+        InputError: The name has another ending than `.html`.
         FileError: The file cannot be written.
     """
+    check_ending(path, PAGES, needed=False)
     page = render_comparison(comparison, title=title)
     write_whole(path, lambda temporary: Path(temporary).write_text(page, encoding="utf-8"))
 

@@ -15,6 +15,7 @@ from howsure.atomic import write_whole
 from howsure.audit import Audit
 from howsure.compare.comparison import Comparison
 from howsure.compare.findings import findings, lead
+from howsure.endings import PAGES, check_ending
 from howsure.errors import InputError
 from howsure.judge.learnt import in_words as learnt_in_words
 from howsure.judge.scores import Score
@@ -58,9 +59,10 @@ def write_report(path: str | os.PathLike[str], result: Any, rows: Any = None, **
     """Write the page that `render` makes; an earlier file stays until the new one is complete.
 
     Raises:
-        InputError: `rows` has another length than `result`.
+        InputError: `rows` has another length than `result`, or the name another ending than `.html`.
         FileError: The file cannot be written.
     """
+    check_ending(path, PAGES, needed=False)
     page = render(result, rows, **asked)
     write_whole(path, lambda temporary: Path(temporary).write_text(page, encoding="utf-8"))
 

@@ -139,11 +139,17 @@ class Column:
             shape: That they must have; −1 stands for any number.
             names: How many names of classes, labels or targets there are.
         """
-        if self.type == EITHER:
-            return check_ids(values, shape[0], f"The values of `{self.name}`")
         if is_in_files(values) and values.shape == shape and values.dtype == self.type:  # type: ignore[union-attr]
             return values  # type: ignore[return-value]  # checked when it was written, and read where needed
         check_unmasked(values, f"The numbers of `{self.name}`")
+        if hasattr(values, "columns") or hasattr(getattr(values, "index", None), "names"):
+            raise InputError(
+                f"`{self.name}` is a {type(values).__name__}, whose rows and columns may be in another order",
+                expected="an array, in the order of the rows and names of the result",
+                hint="If it is in that order: `.to_numpy()`",
+            )
+        if self.type == EITHER:
+            return check_ids(values, shape[0], f"The values of `{self.name}`")
         try:
             given = np.asarray(values)
         except ValueError as error:
@@ -226,8 +232,8 @@ class Column:
 
 
 def is_in_files(values: Any) -> bool:
-    """Whether these are read, or made, where they are looked at."""
-    return isinstance(values, (np.memmap, LazyMap))
+    """Whether these are read, or made, where they are looked at; a file open for writing is read at once."""
+    return isinstance(values, LazyMap) or (isinstance(values, np.memmap) and values.mode == "r")
 
 
 def rows_at_a_time(width: int) -> int:

@@ -110,8 +110,7 @@ def _parts(result: Result[Any], column: Column) -> list[Sequence[str]]:
 
 def _columns(result: Result[Any]) -> list[tuple[Column, Any]]:
     """The columns of the table that are there, with their values."""
-    shown = [(column, getattr(result, column.name)) for column in result.columns if column.in_table]
-    return [(c, values) for c, values in shown if values is not None and c.shape != WIDE_OF_NETWORKS]
+    return [(c, values) for c, values in result._in_table.items() if c.shape != WIDE_OF_NETWORKS]
 
 
 def _rows(result: Result[Any]) -> Iterator[tuple[Any, ...]]:

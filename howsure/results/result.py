@@ -20,17 +20,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from howsure.arguments import as_array, check_path
 from howsure.atomic import check_place, folder_made, write_whole
-from howsure.data.align import aligned
+from howsure.data.align import aligned, without_index
 from howsure.data.ids import ID
+from howsure.data.kept import OwnSettings, adopted, kept, read_only
 from howsure.data.labels import check_names
+from howsure.data.rows import check_unmasked
 from howsure.data.typed import typed, types_of
 from howsure.displayed import Displayed
+from howsure.endings import TABLES, check_ending
 from howsure.errors import FileError, InputError
 from howsure.on_first_use import imported
 from howsure.optional import needs
-from howsure.results.columns import FLOAT, WIDE, WIDE_OF_NETWORKS, Column, rows_at_a_time
+from howsure.results.columns import FLOAT, WIDE, WIDE_OF_NETWORKS, Column, is_in_files, rows_at_a_time
 from howsure.results.export import FORMS
-from howsure.results.lazy_maps import JoinedMap, LazyMap
+from howsure.results.lazy_maps import JoinedMap
 from howsure.results.maps import TABLE, Maps, table_in, write_maps
 from howsure.results.row_index import Positions, one_position, several_positions
 from howsure.results.saved import FORMAT, METADATA_KEY, complete, maps_of, read_table
@@ -49,7 +52,8 @@ if TYPE_CHECKING:
 OneRow = TypeVar("OneRow")
 
 INDEX = "frame_index"
-"""The optional column by which labels are aligned: it is in no table, and parts are joined without it too."""
+"""The optional column by which labels are aligned; parts are joined without it too. A table holds it unless
+the numbers or ids of the rows equal it."""
 
 MOVES = "_moves"
 """(N, K, G) by how much each group of passes moves the answers, where that was kept. It is no column: it is
@@ -147,9 +151,12 @@ class Result(Shown, Generic[OneRow]):
                 values = np.full(shape, column.default)
             if values is None and column.optional:
                 continue
-            object.__setattr__(self, column.name, read_only(self._checked(column, values, shape, len(names))))
+            object.__setattr__(self, column.name, _kept(self._checked(column, values, shape, len(names))))
         for name in self._setting_names():
-            object.__setattr__(self, name, typed(types_of(type(self))[name], getattr(self, name), name))
+            setting = getattr(self, name)
+            if not isinstance(setting, OwnSettings):
+                setting = OwnSettings.of(typed(types_of(type(self))[name], setting, name))
+            object.__setattr__(self, name, setting)
         self._check_column_names()
 
     def _checked(self, column: Column, values: Any, shape: tuple[int, ...], names: int) -> NDArray[Any]:
@@ -227,7 +234,7 @@ class Result(Shown, Generic[OneRow]):
         if position is not None:
             return self._row(position)
         rows = several_positions(self._mask_in_order(index), len(self))
-        found = replace(self, **{name: array[rows] for name, array in self._arrays.items()})
+        found = replace(self, **{name: _taken(array, rows) for name, array in self._arrays.items()})
         return found._knowing({name: array[rows] for name, array in self._known_of_maps.items()})
 
     def _mask_in_order(self, chosen: Any) -> Any:
@@ -243,7 +250,7 @@ class Result(Shown, Generic[OneRow]):
 
     def _knowing(self, columns: Mapping[str, NDArray[Any]]) -> Self:
         """This result itself, with columns that follow from its maps."""
-        vars(self).update({name: read_only(array) for name, array in columns.items()})
+        vars(self).update({name: _kept(array) for name, array in columns.items()})
         return self
 
     def _changed(self, arrays: Mapping[str, Any]) -> Self:
@@ -312,7 +319,9 @@ class Result(Shown, Generic[OneRow]):
         """
         if not self.has("truth"):
             raise InputError(f"A `{type(self).__name__}` keeps no true answers", expected="no labels")
-        labels = as_array(aligned(labels, self), "The true answers")
+        labels = aligned(labels, self)
+        check_unmasked(labels, "The true answers")
+        labels = as_array(labels, "The true answers")
         one_each = labels.shape == (len(self),) and len(getattr(self, self.names)) == 1
         wide = any(column.name == "truth" and column.shape == WIDE for column in self.columns)
         given: dict[str, Any] = {"truth": np.reshape(labels, (-1, 1)) if one_each and wide else labels}
@@ -431,7 +440,8 @@ class Result(Shown, Generic[OneRow]):
             done += len(part)
         if first is None:
             return cls.joined([])
-        given: dict[str, Any] = arrays | {name: _in_one(several) for name, several in maps.items()}
+        given: dict[str, Any] = {name: adopted(array) for name, array in arrays.items()}
+        given |= {name: _in_one(several) for name, several in maps.items()}
         given = {name: given[name] for name in first._arrays}
         return replace(first, **given)._knowing(_known_in_all(known))
 
@@ -445,7 +455,7 @@ class Result(Shown, Generic[OneRow]):
         Raises:
             InputError: Missing for some rows, of another kind or length, or a name that another column has.
         """
-        given: dict[str, Any] = {"ids": aligned(ids, self, "The ids", "ids"), "id_name": name}
+        given: dict[str, Any] = {"ids": without_index(aligned(ids, self, "The ids", "ids")), "id_name": name}
         return self._changed(given)
 
     # --- tables and files ---------------------------------------------------------------------
@@ -454,15 +464,12 @@ class Result(Shown, Generic[OneRow]):
         """One row per input row; settings as JSON in the schema's metadata under the key `howsure`."""
         import pyarrow as pa
 
-        shown = {column: getattr(self, column.name) for column in self.columns if column.in_table}
-        table = pa.table(
-            {self.in_table(column): column.to_arrow(v) for column, v in shown.items() if v is not None}
-        )
+        table = pa.table({self.in_table(column): column.to_arrow(v) for column, v in self._in_table.items()})
         settings = {
             "format": FORMAT,
             "answer": self.answer,
             **{name: _plain(getattr(self, name)) for name in self._setting_names()},
-            **({INDEX: self._told_index()} if INDEX in self._arrays else {}),
+            **({INDEX: self._index_column} if INDEX in self._arrays else {}),
         }
         try:
             return table.replace_schema_metadata({METADATA_KEY: json.dumps(settings)})
@@ -472,12 +479,26 @@ class Result(Shown, Generic[OneRow]):
                 expected="plain numbers, texts, lists and dicts in its `method` and `plan`",
             ) from error
 
-    def _told_index(self) -> str | list[Any]:
-        """The column that equals the index of the data frame, or else all of the index."""
+    @property
+    def _in_table(self) -> dict[Column, NDArray[Any]]:
+        """The columns of the table that are there, with their values."""
+        left_out = {INDEX} - {self._index_column}
+        shown = {
+            column: getattr(self, column.name)
+            for column in self.columns
+            if column.in_table and column.name not in left_out
+        }
+        return {column: values for column, values in shown.items() if values is not None}
+
+    @property
+    def _index_column(self) -> str:
+        """The column that holds the index of the data frame: numbers or ids of the rows if they equal it."""
         for name in ("row", "ids"):
-            if name in self._arrays and np.array_equal(self._arrays[name], self._arrays[INDEX]):
+            if {name, INDEX} <= self._arrays.keys() and np.array_equal(
+                self._arrays[name], self._arrays[INDEX]
+            ):
                 return name
-        return list(self._arrays[INDEX].tolist())
+        return INDEX
 
     @classmethod
     def _of_networks(cls) -> list[str]:
@@ -490,14 +511,23 @@ class Result(Shown, Generic[OneRow]):
         return [each.name for each in fields(cls) if each.name not in columns]
 
     def to_pandas(self) -> pd.DataFrame:
-        """`to_arrow` as a pandas data frame.
+        """`to_arrow` as a pandas data frame, with the index of the data frame that the rows came from.
+
+        So `frame["p"] = result.to_pandas()["probability"]` gives each row its own. Ids that are the index
+        stand there alone. An index of dates, or of several levels, is the texts of `frame_index`.
 
         Raises:
             DependencyError: pandas is not installed.
         """
         with needs("pandas", "`to_pandas`"):
             import pandas  # noqa: F401  # pyarrow would say so less clearly
-        return self.to_arrow().to_pandas()
+        frame = self.to_arrow().to_pandas()
+        if INDEX not in self._arrays:
+            return frame
+        if self._index_column == "row":
+            return frame.set_axis(self._arrays[INDEX])
+        is_ids = self._index_column == "ids"
+        return frame.set_index(vars(self)["id_name"]) if is_ids else frame.set_index(INDEX).rename_axis(None)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a table; an earlier file stays until the new one is complete.
@@ -508,17 +538,19 @@ class Result(Shown, Generic[OneRow]):
         of a folder, is the folder of both.
 
         Raises:
+            InputError: The path has another ending.
             FileError: The file cannot be written, for example because the disk is full.
         """
         given = check_path(path)
-        form = FORMS.get(given.suffix.lower())
-        if form is not None:
-            write_whole(path, partial(form, self))
-        elif self._maps and (given.is_dir() or not given.suffix):
+        if self._maps and (given.is_dir() or not given.suffix):
             with folder_made(given):
                 save_sealed(self, given / TABLE, {})
-        else:
+            return
+        form = FORMS.get(check_ending(given, TABLES, needed=False))
+        if form is None:
             save_sealed(self, path, {})
+        else:
+            write_whole(path, partial(form, self))
 
     @property
     def _maps(self) -> dict[str, NDArray[Any]]:
@@ -565,7 +597,7 @@ class Result(Shown, Generic[OneRow]):
             }
             index = settings.get(INDEX)
             if index is not None:
-                arrays[INDEX] = arrays[index] if isinstance(index, str) else index
+                arrays[INDEX] = arrays[index] if isinstance(index, str) else index  # as files had it before
             lie = Maps.of(settings)
             maps = {
                 column.name: lie.read(path, column.name) for column in columns if column.name in lie.checksums
@@ -645,7 +677,7 @@ def _in_one(maps: Sequence[NDArray[Any]]) -> Any:
     if len(maps) == 1:
         return maps[0]
     found = JoinedMap.of(maps)
-    return np.concatenate(maps) if found is None else found
+    return adopted(np.concatenate(maps)) if found is None else found
 
 
 def _known_in_all(parts: Sequence[Mapping[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
@@ -666,10 +698,14 @@ def _as_json(setting: Any) -> str:
     return json.dumps(_plain(setting), default=repr)
 
 
-def read_only(array: ArrayLike) -> NDArray[Any]:
-    """A view that cannot be written to; what the caller holds stays as it is."""
-    if isinstance(array, LazyMap):
-        return array  # type: ignore[return-value]  # which nobody can write to
-    view = np.asanyarray(array).view()
-    view.flags.writeable = False
-    return view
+def _kept(array: NDArray[Any]) -> NDArray[Any]:
+    """The array that a result keeps of one that was checked; maps in files stay there."""
+    if not is_in_files(array):
+        return kept(array, "The numbers")
+    return read_only(array) if isinstance(array, np.memmap) else array
+
+
+def _taken(array: NDArray[Any], rows: slice | NDArray[Any]) -> NDArray[Any]:
+    """Some rows of an array that a result keeps: a view of it, or copied once."""
+    found = array[rows]
+    return found if isinstance(rows, slice) or is_in_files(found) else adopted(found)

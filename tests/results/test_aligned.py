@@ -3,12 +3,15 @@
 The oracle is the same call with plain arrays in the order of the rows.
 """
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import howsure
 from howsure import Certainty, Comparison, MultilabelCertainty, RegressionCertainty
+from howsure.bare.files import read_result
 
 N = 60
 RANDOM = np.random.default_rng(0)
@@ -265,3 +268,148 @@ def test_true_classes_at_positions_are_aligned(index):
     assert np.array_equal(result.with_truth(labels.iloc[ORDER]).truth, labels)
     with pytest.raises(howsure.InputError, match="of other rows"):
         howsure.evaluate(result, labels.set_axis([result.ids[1], *result.ids[1:-1], "no row"]))
+
+
+WIDE_MEAN = pd.DataFrame(RANDOM.normal(size=(N, 3)), INDEXES["texts"], ["a", "b", "c"])
+WIDE_STD = pd.DataFrame(RANDOM.uniform(1, 2, (N, 3)) * [1, 10, 100], INDEXES["texts"], ["a", "b", "c"])
+PASSES = [pd.DataFrame(RANDOM.dirichlet(np.ones(3), N), INDEXES["texts"], ["a", "b", "c"]) for _ in range(3)]
+
+
+def of_means(std):
+    return RegressionCertainty.from_mean_std(WIDE_MEAN, std)
+
+
+def of_samples(last, names=None):
+    return RegressionCertainty.from_samples([WIDE_MEAN, WIDE_MEAN + 1, last], names).mean
+
+
+BY_COLUMN = {
+    "std": (WIDE_STD, lambda std: of_means(std).std),
+    "noise": (WIDE_STD, lambda noise: of_means(WIDE_STD).with_noise(noise).noise),
+    "noise of samples": (
+        WIDE_STD,
+        lambda noise: RegressionCertainty.from_samples([WIDE_MEAN, WIDE_MEAN + 1], noise=noise).noise,
+    ),
+    "a sample": (WIDE_STD, of_samples),
+    "a sample under new names": (WIDE_STD, lambda last: of_samples(last, ["x", "y", "z"])),
+    "a pass": (PASSES[0], lambda last: Certainty.from_passes([*PASSES, last]).probabilities),
+    "a pass under new names": (
+        PASSES[0],
+        lambda last: Certainty.from_passes([*PASSES, last], ["x", "y", "z"]).probabilities,
+    ),
+    "a pass by its names": (
+        PASSES[0],
+        lambda last: Certainty.from_passes([*PASSES, last], ["a", "b", "c"]).probabilities,
+    ),
+    "truth": (WIDE_STD, lambda truth: of_means(WIDE_STD).with_truth(truth).truth),
+    "mean to rescale by": (
+        WIDE_STD.mean(),
+        lambda mean: of_means(WIDE_STD).rescaled(mean, 2.0).mean,
+    ),
+    "std to rescale by": (WIDE_STD.mean(), lambda std: of_means(WIDE_STD).rescaled(0.0, std).mean),
+}
+
+
+@pytest.mark.parametrize("door", BY_COLUMN)
+@pytest.mark.filterwarnings("ignore::howsure.HowsureWarning")
+def test_columns_in_another_order_are_aligned_or_refused(door):
+    values, call = BY_COLUMN[door]
+    turned = values[["c", "a", "b"]]
+    if door in ("a pass", "a pass under new names"):
+        with pytest.raises(howsure.InputError, match="other classes"):
+            call(turned)
+        return
+    np.testing.assert_array_equal(call(turned), call(values))
+    if turned.ndim == 2:
+        np.testing.assert_array_equal(call(turned.iloc[ORDER]), call(values))
+
+
+@pytest.mark.parametrize("door", [name for name in BY_COLUMN if "rescale" not in name])
+@pytest.mark.filterwarnings("ignore::howsure.HowsureWarning")
+def test_columns_of_other_names_are_refused(door):
+    values, call = BY_COLUMN[door]
+    with pytest.raises(howsure.InputError):
+        call(values.set_axis(["a", "b", "d"], axis=1))
+    if "pass" not in door:
+        with pytest.raises(howsure.InputError):
+            call(values.set_axis(["d", "e", "f"], axis=1))
+
+
+def test_columns_of_polars_are_aligned_too():
+    polars = pytest.importorskip("polars")
+    turned = polars.DataFrame({name: WIDE_STD[name].to_numpy() for name in ("c", "a", "b")})
+    assert np.array_equal(of_means(WIDE_STD).with_noise(turned).noise, WIDE_STD.to_numpy())
+
+
+@pytest.mark.parametrize("column", ["spread", "noise", "truth", "ids"])
+def test_the_constructor_takes_no_data_frame(column):
+    """Its arrays are in the order of the rows and names already; those of a frame may be in another."""
+    values = WIDE_STD["a"] if column == "ids" else WIDE_STD
+    with pytest.raises(howsure.InputError, match=rf"`{column}` is a (DataFrame|Series).*to_numpy"):
+        dataclasses.replace(of_means(WIDE_STD), **{column: values})
+
+
+@pytest.mark.parametrize("make", [classes, numbers, several])
+@pytest.mark.parametrize("name", ["texts", "a split", "floats"])
+@pytest.mark.parametrize("rows", [slice(None), ORDER[:20]], ids=["all", "some"])
+def test_a_column_of_the_table_goes_back_into_the_data_frame(make, name, rows, tmp_path):
+    """By its index, as pandas assigns columns; also from a result that was saved."""
+    index = pd.Index(SPLIT.astype(float)) if name == "floats" else INDEXES[name]
+    frame, result = pd.DataFrame({"place": np.arange(N)}, index), make(index)[rows]
+    result.save(tmp_path / "rows.parquet")
+    for each in (result, howsure.load(tmp_path / "rows.parquet")):
+        frame["row"] = each.to_pandas()["row"]
+        there = frame["row"].notna()
+        assert there.sum() == len(each)
+        assert (frame["row"] == frame["place"])[there].all()
+
+
+def test_the_index_stands_in_a_table_once(tmp_path):
+    frame = pd.DataFrame(P, INDEXES["texts"], ["a", "b", "c"])
+    beside = Certainty.from_probabilities(frame.assign(id=np.arange(N) + 400))
+    for result, named in ((beside, "frame_index"), (Certainty.from_probabilities(frame), "name")):
+        table = result.to_arrow()
+        assert [name for name in table.column_names if table[name].to_pylist() == [*frame.index]] == [named]
+        assert named not in result.to_pandas().columns
+        result.save(tmp_path / "rows.csv")
+        read = pd.read_csv(tmp_path / "rows.csv")
+        assert [name for name in read.columns if read[name].tolist() == [*frame.index]] == [named]
+    beside.save(tmp_path / "rows.csv")
+    with pytest.warns(howsure.HowsureWarning, match="wrote as csv"):
+        again = read_result(tmp_path / "rows.csv")
+    assert again.frame_index.tolist() == [*frame.index]
+    assert again.ids.tolist() == beside.ids.tolist()
+
+
+MASKED = {
+    "samples": lambda masked: RegressionCertainty.from_samples(np.ma.stack([masked, masked + 1])),
+    "a list of samples": lambda masked: RegressionCertainty.from_samples([masked, masked + 1]),
+    "noise of samples": lambda masked: RegressionCertainty.from_samples([STD, STD + 1], noise=masked),
+    "noise": lambda masked: numbers().with_noise(masked),
+    "mean": lambda masked: RegressionCertainty.from_mean_std(masked, 1.0),
+    "std": lambda masked: RegressionCertainty.from_mean_std(STD, masked),
+    "truth": lambda masked: numbers().with_truth(masked),
+    "familiarity": lambda masked: numbers().with_familiarity(masked / 4),
+    "shift": lambda masked: of_means(WIDE_STD).rescaled(masked[:3], 1.0),
+    "scale": lambda masked: of_means(WIDE_STD).rescaled(0.0, masked[:3]),
+    "tolerance": lambda masked: howsure.abstain(
+        of_means(WIDE_STD), WIDE_MEAN, risk=0.5, tolerance=masked[:3]
+    ),
+    "ids": lambda masked: numbers().with_ids((1000 * masked).astype(int)),
+    "a column": lambda masked: dataclasses.replace(numbers(), noise=masked[:, None]),
+    "features": lambda masked: howsure.Features(masked[:, None], STD[:, None]),
+    "probabilities": lambda masked: Certainty.from_probabilities(masked / 4, ["a", "b"]),
+    "maps": lambda masked: howsure.DenseCertainty.from_probabilities(
+        np.ma.stack([masked / 4, 1 - masked / 4], -1).reshape(4, 15, 2)
+    ),
+    "positions": lambda masked: howsure.DenseCertainty.from_probabilities(
+        np.full((4, 15, 2), 0.5), positions=(masked > 0).reshape(4, 15)
+    ),
+}
+
+
+@pytest.mark.parametrize("door", MASKED)
+def test_masked_values_are_no_numbers(door):
+    masked = np.ma.array(STD, mask=np.arange(N) < 2)
+    with pytest.raises(howsure.InputError, match="masked"):
+        MASKED[door](masked)

@@ -30,11 +30,11 @@ from howsure.arguments import as_share, check_whole
 from howsure.bare.results import of_passes, of_probabilities
 from howsure.data.align import aligned
 from howsure.data.ids import ID
+from howsure.data.kept import read_only
 from howsure.data.labels import check_labels, misread
 from howsure.data.rows import in_rows
 from howsure.errors import InputError
 from howsure.results.columns import AT_LEVELS, BOOLEAN, FLOAT, INTEGER, PER_ROW, STRING, Column
-from howsure.results.result import read_only
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.between import BetweenNetworks, check_quantiles
 from howsure.sampling.outcome import Booleans, Floats, Integers

@@ -29,11 +29,11 @@ from howsure.arguments import check_whole
 from howsure.bare.results import of_passes, of_probabilities
 from howsure.data.align import aligned
 from howsure.data.ids import ID
+from howsure.data.kept import read_only
 from howsure.data.labels import check_yes_or_no
 from howsure.data.rows import quoted
 from howsure.errors import InputError
 from howsure.results.columns import BOOLEAN, FLOAT, WIDE, Column
-from howsure.results.result import read_only
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Booleans, Floats, Integers
 

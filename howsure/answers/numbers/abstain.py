@@ -11,9 +11,8 @@ import numpy as np
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.truth import scale_of, truth_of
 from howsure.answers.registry import NUMBERS, check_kind
-from howsure.arguments import as_floats
 from howsure.data.rows import quoted
-from howsure.data.targets import by_target
+from howsure.data.targets import by_target, floats_of
 from howsure.digits import exactly
 from howsure.errors import InputError
 from howsure.judge.accept import Acceptance, decided
@@ -105,7 +104,7 @@ def _limits_of(tolerance: Any, names: tuple[str, ...]) -> Floats:
     )
     if tolerance is None:
         raise InputError("Numbers are never exactly right, so say how far one may be off", expected=expected)
-    limits = as_floats(by_target(tolerance, names, "The numbers of `tolerance`"), "`tolerance`")
+    limits = floats_of(by_target(tolerance, names, "The numbers of `tolerance`"), "`tolerance`")
     if limits.shape not in ((), (len(names),)) or not np.all((limits > 0) & np.isfinite(limits)):
         raise InputError("`tolerance` cannot be used", expected=expected, received=repr(tolerance)[:200])
     return np.broadcast_to(limits, len(names))

@@ -16,7 +16,7 @@ import numpy as np
 
 from howsure.answers.numbers.result import FROM_HELD_OUT, RegressionCertainty
 from howsure.data.rows import quoted
-from howsure.data.tables import ANY_VECTOR, Table, called_in, formed, labels_of
+from howsure.data.tables import ANY_VECTOR, Table, called_in, called_in_export, formed, labels_of
 from howsure.errors import InputError, warn
 from howsure.sampling.outcome import Floats
 from howsure.words import before_no_formula
@@ -74,16 +74,14 @@ def read(table: Table, asked: FileColumns, source: Path) -> RegressionCertainty:
     own = [name for name in table.names if RegressionCertainty.can_call(before_no_formula(name))]
     if exported and identity is None and len(own) == 1:
         identity = table.names.index(own[0])
-    called = called_in(table, identity)
-    ids, id_name = called.ids, before_no_formula(called.id_name)
-    if exported and ids is not None and ids.dtype.kind == "O":
-        ids = np.array([before_no_formula(each) for each in ids.tolist()], dtype=object)
+    called = (called_in_export if exported else called_in)(table, identity)
+    id_name = before_no_formula(called.id_name)
     result = RegressionCertainty.from_mean_std(
         _numbers(table, [means[target] for target in targets]),
         _numbers(table, [stds[target] for target in targets]),
         names,
         source=source.name,
-        ids=ids,
+        ids=called.ids,
     )
     result = replace(result, frame_index=called.frame_index)
     if result.can_call(id_name):

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from howsure.arguments import as_floats, check_choice
-from howsure.data.targets import by_target
+from howsure.arguments import check_choice
+from howsure.data.targets import by_target, floats_of
 from howsure.errors import InputError
 from howsure.results.columns import WIDE
 from howsure.sampling.outcome import Floats
@@ -36,7 +36,7 @@ def rescaled(
     check_choice(truth, (STANDARDISED, REAL, None), "truth")
     count = len(result.target_names)
     shift, scale = (
-        np.asarray(as_floats(by_target(value, result.target_names, f"The numbers of `{name}`"), f"`{name}`"))
+        floats_of(by_target(value, result.target_names, f"The numbers of `{name}`"), f"`{name}`")
         for name, value in (("mean", mean), ("std", std))
     )
     for name, value in (("mean", shift), ("std", scale)):

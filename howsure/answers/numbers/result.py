@@ -28,9 +28,9 @@ from howsure.answers.numbers.rescale import UNIT, rescaled
 from howsure.answers.numbers.sentence import NumbersRow
 from howsure.answers.probabilities import ROW_AND_ID
 from howsure.arguments import as_number, as_share, check_type, check_whole
-from howsure.data.align import Called, aligned, called_by, together
-from howsure.data.by_name import chosen_columns, columns_of, has_columns
-from howsure.data.ids import ID
+from howsure.data.align import Called, aligned, called_by, together, without_index
+from howsure.data.by_name import columns_of, has_columns
+from howsure.data.ids import ID, check_ids
 from howsure.data.rows import check_unmasked, in_rows, quoted
 from howsure.data.targets import by_target, check_finite, check_numbers, floats_of, target_names, targets_in
 from howsure.data.twice import mark_of_pass, warn_of_same_passes
@@ -400,13 +400,14 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
 
         Args:
             noise: (N, K), (N,) for one target, or what broadcasts to (N, K); ≥ 0, in the unit of the target.
+                Columns of a data frame are aligned by the names of the targets.
             noise_from: Its source, for sentences.
 
         Raises:
             InputError: Another shape, or negative.
         """
         noise = by_target(noise, self.target_names, "The numbers of `noise`")
-        found = floats_of(aligned(noise, self, "The `noise`", "noise"), "`noise`")
+        found = floats_of(aligned(noise, self, "The `noise`", "noise"), "The numbers of `noise`")
         if found.ndim == 1 and len(self.target_names) == 1:
             found = found[:, None]
         try:
@@ -466,7 +467,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         Args:
             mean: (N, K), or (N,) for one target.
             std: In the shape of `mean`, or one number for all, ≥ 0: standard deviation of a new answer. If
-                `mean` and `std` have an index, `std` is aligned by it.
+                `mean` and `std` have an index, `std` is aligned by it, and columns by their names.
             target_names: K names. They choose the columns of a data frame, or give new names to all. Default:
                 the names of the frame, otherwise '0' … 'K−1', or 'value' for one.
             source: Their source in words, kept in `method`.
@@ -478,10 +479,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         """
         mean, names = targets_in(mean, target_names, "The means")
         means, names = _given(mean, names, "The means")
-        if has_columns(std) and (means.shape[1], *np.shape(std)[1:]) != (1, 1):
-            alike = tuple(map(str, columns_of(mean))) if has_columns(mean) else names
-            std = chosen_columns(std, alike, "The standard deviations", rename=False)
-        called = _called(called_by(mean), ids)
+        std = by_target(std, _columns_of(mean) or names, "The standard deviations")
+        called = _called(called_by(mean), ids, len(means))
         std = aligned(std, called, "The standard deviations", "std", "mean.index")
         std = np.broadcast_to(floats_of(std, "`std`"), means.shape) if np.ndim(std) == 0 else std
         stds, _ = _given(std, names, "The standard deviations")
@@ -525,9 +524,10 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         t₀.₉₇₅(S − 1)/1.96, and `spread` their standard deviation with the divisor S − 1.
 
         Args:
-            samples: (S, N, K), or (S, N) for one target; S ≥ 2.
+            samples: (S, N, K), or (S, N) for one target; S ≥ 2. Data frames are aligned by their index and
+                the names of their columns.
             target_names: K names, as in `from_mean_std`.
-            noise: Standard deviation of answers around the mean, if it is known: broadcasts to (N, K).
+            noise: Standard deviation of answers around the mean, if it is known, as for `with_noise`.
             source: The source of the samples in words.
             kind: Name of one row in sentences.
             ids: (N,) what the caller calls each row, or None.
@@ -535,17 +535,17 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         Raises:
             InputError: Fewer than two samples, no finite numbers, or different shapes.
         """
-        one_by_one = isinstance(samples, Iterable) and not hasattr(samples, "shape")
+        is_whole = hasattr(samples, "shape") and not np.ma.isMaskedArray(samples)
+        one_by_one = isinstance(samples, Iterable) and not is_whole
         listed: Any = list(samples) if one_by_one else samples  # type: ignore[arg-type]
         parts, index = together(dict(enumerate(listed)) if one_by_one else {}, "samples")
         if one_by_one:
-            alike = next(
-                (tuple(map(str, columns_of(part))) for part in parts.values() if has_columns(part)), ()
-            )
-            asked = alike or None if target_names is None else target_names
-            found = [targets_in(part, asked, "The samples") for part in parts.values()]
-            listed = [part for part, _ in found]
-            target_names = found[0][1] if found else target_names
+            first = next((part for part in parts.values() if has_columns(part)), None)
+            chosen, target_names = targets_in(first, target_names, "The samples")
+            alike = _columns_of(chosen)
+            listed = [by_target(part, alike, "The samples") if alike else part for part in parts.values()]
+            for number, part in enumerate(listed):
+                check_unmasked(part, f"The numbers of sample {number}")
         values = floats_of(listed, "The samples")
         values = values[..., None] if values.ndim == 2 else values
         if values.ndim != 3 or len(values) < 2:
@@ -560,7 +560,14 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         error = values.std(axis=0, ddof=1) / np.sqrt(len(values)) * widening(len(values))
         words = {"passes": "samples", "pass": "one of the samples that were given", "between": "samples"}
         told = _told(
-            values.shape[1], names, GIVEN_SAMPLES, words, source, kind, _called(index, ids), len(values)
+            values.shape[1],
+            names,
+            GIVEN_SAMPLES,
+            words,
+            source,
+            kind,
+            _called(index, ids, values.shape[1]),
+            len(values),
         )
         told |= {
             "networks": networks_of(values, len(names)),
@@ -568,6 +575,11 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         }
         result = RegressionCertainty(values.mean(axis=0), error, **told, **of_passes(values))
         return result if noise is None else result.with_noise(noise, "what was given")
+
+
+def _columns_of(frame: Any) -> tuple[str, ...]:
+    """Names of the columns of a data frame; none of anything else."""
+    return tuple(map(str, columns_of(frame))) if has_columns(frame) else ()
 
 
 def _told(
@@ -595,16 +607,14 @@ def _told(
     }
 
 
-def _called(index: Called, ids: Any) -> Called:
-    return (
-        index
-        if ids is None
-        else replace(index, ids=aligned(ids, index, "The ids", "ids", "x.index"), id_name=ID)
-    )
+def _called(index: Called, ids: Any, rows: int) -> Called:
+    if ids is None:
+        return index
+    given = without_index(aligned(ids, index, "The ids", "ids", "x.index"))
+    return replace(index, ids=check_ids(given, rows), id_name=ID)
 
 
 def _given(values: Any, names: Sequence[str] | None, called: str) -> tuple[Floats, tuple[str, ...]]:
-    check_unmasked(values, called)
     given = floats_of(values, called)
     given = given[:, None] if given.ndim == 1 else given
     if given.ndim != 2 or given.shape[1] < 1:

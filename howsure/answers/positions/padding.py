@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from howsure.arguments import as_array
-from howsure.data.rows import in_rows
+from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError, warn
 from howsure.models.protocol import MaskedModel, Model
 from howsure.sampling.outcome import Booleans
@@ -35,6 +35,7 @@ def given_counts(positions: Any, shape: tuple[int, ...]) -> Booleans | None:
     Raises:
         InputError: Another shape or other values, or a row without any position.
     """
+    check_unmasked(positions, "`positions`")
     given = as_array(positions, "`positions`")
     if given.shape == (*shape, 1):
         given = given[..., 0]

@@ -10,10 +10,8 @@ from typing import Any
 from howsure.answers.positions.regions import Region
 from howsure.answers.positions.result import DenseCertainty
 from howsure.atomic import write_whole
-from howsure.errors import InputError
+from howsure.endings import LINES, check_ending
 from howsure.results.export import write_csv_lines
-
-CSV = ".csv"
 
 AXES = (("position",), ("y", "x"), ("axis_0", "axis_1", "axis_2"))
 """Names of the axes of positions in files."""
@@ -21,12 +19,7 @@ AXES = (("position",), ("y", "x"), ("axis_0", "axis_1", "axis_2"))
 
 def check_region_file(result: DenseCertainty, path: Path) -> None:
     """Raise an `InputError` unless the file is a table."""
-    if path.suffix.lower() != CSV:
-        raise InputError(
-            f"'{path}' has the wrong ending",
-            expected=f"a name that ends in {CSV}",
-            hint="`result.is_coin_flip` has the maps; rasterio.features.shapes outlines them",
-        )
+    check_ending(path, LINES)
 
 
 def write_regions(parts: Iterable[DenseCertainty], path: Path) -> int:

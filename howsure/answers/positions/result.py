@@ -22,10 +22,12 @@ from howsure.answers.registry import part_of
 from howsure.arguments import as_array, check_path, check_whole
 from howsure.data.align import aligned
 from howsure.data.ids import ID
+from howsure.data.kept import read_only
+from howsure.data.rows import check_unmasked
 from howsure.errors import InputError
 from howsure.on_first_use import imported
 from howsure.results.columns import WIDE_MAP, Column, is_in_files
-from howsure.results.result import Result, read_only
+from howsure.results.result import Result
 from howsure.results.row_index import one_position
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.between import SHOWN, number_interval_of
@@ -128,6 +130,7 @@ class DenseCertainty(Result[DenseRow]):
         left_out = column.is_map and column.name != "counts" and counts is not None
         if not left_out or is_in_files(values) or as_array(values, "The maps").shape != shape:
             return super()._checked(column, values, shape, names)
+        check_unmasked(values, f"The numbers of `{column.name}`")
         there = counts[..., None] if column.shape == WIDE_MAP else counts
         zeros = np.zeros_like(values, shape=())
         known = super()._checked(column, np.where(there, values, zeros), shape, names)

@@ -1,0 +1,119 @@
+"""A name with another ending than that of its content is refused, before anything is computed or written."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import howsure
+from howsure import endings
+from howsure.results.export import FORMS
+from tests.commands import refused
+from tests.doors.cases import case_of
+from tests.kinds import KINDS
+
+OTHERS = ("csv.gz", "xlsx", "json", "tsv", "pkl", "2026")
+RANDOM = np.random.default_rng(0)
+P = RANDOM.dirichlet(np.ones(3), 60)
+Y = np.array([RANDOM.choice(3, p=p) for p in P])
+
+
+@pytest.fixture(scope="module")
+def made():
+    result = howsure.Certainty.from_probabilities(P).with_truth(Y)
+    z = RANDOM.normal(size=(200, 3)).astype(np.float32)
+    train, held_out = howsure.Features(z[:60], z[:60]), howsure.Features(z[60:], z[60:])
+    return SimpleNamespace(
+        result=result,
+        comparison=howsure.Comparison.of_results({"one": result, "two": result[::-1][::-1]}),
+        calibrator=howsure.calibrate(result),
+        familiarity=howsure.familiarity(train, Y % 2, held_out, score="neighbours"),
+        plan=howsure.plan(case_of("classes").model, case_of("classes").x, howsure.MCDropout(passes=20)),
+    )
+
+
+WRITTEN = {
+    "a table": (lambda made, path: made.result.save(path), endings.TABLES),
+    "a page": (lambda made, path: made.result.report(path), endings.PAGES),
+    "a page of a comparison": (lambda made, path: made.comparison.report(path), endings.PAGES),
+    "scores": (lambda made, path: made.comparison.to_csv(path), endings.LINES),
+    "a calibrator": (lambda made, path: made.calibrator.save(path), endings.FITTED),
+    "familiarity": (lambda made, path: made.familiarity.save(path), endings.FITTED),
+    "a plan": (lambda made, path: made.plan.save(path), endings.FITTED),
+    "rows for a person": (lambda made, path: howsure.hand_over(made.result, [0, 1], path), (".csv", ".json")),
+    "a graph": (lambda made, path: howsure.export(None, path), endings.GRAPHS),
+    "regions": (lambda made, path: case_of("positions").result.save_regions(path), endings.LINES),
+}
+
+
+@pytest.mark.parametrize("other", OTHERS)
+@pytest.mark.parametrize("what", WRITTEN)
+def test_another_ending_is_refused_and_nothing_is_written(what, other, made, tmp_path):
+    write, known = WRITTEN[what]
+    if f".{other}" in known:
+        write(made, tmp_path / f"file.{other}")
+        return
+    with pytest.raises(howsure.InputError, match="has the wrong ending") as caught:
+        write(made, tmp_path / f"file.{other}")
+    assert all(ending in str(caught.value) for ending in known)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_result_of_any_kind_is_written_under_no_other_ending(kind, other, tmp_path):
+    with pytest.raises(howsure.InputError, match="has the wrong ending"):
+        case_of(kind).result.save(tmp_path / f"rows.{other}")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_table_of_endings_is_that_of_the_forms():
+    assert (".parquet", *FORMS) == endings.TABLES
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "hint"),
+    [
+        ("x.csv.gz", endings.TABLES, "howsure packs no files: write 'x.csv', and pack it afterwards"),
+        ("x.zip", endings.PAGES, "write 'x.html', and pack it"),
+        ("x.xlsx", endings.TABLES, "Spreadsheets open .csv"),
+        ("x.json", endings.TABLES, "end in .jsonl"),
+        ("x.pq", endings.TABLES, "end in .parquet"),
+    ],
+)
+def test_the_hint_names_the_ending_that_will_do(name, known, hint):
+    with pytest.raises(howsure.InputError) as caught:
+        endings.check_ending(name, known)
+    assert hint in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["x.CSV", "x.Parquet", "x", ".csv"])
+def test_capitals_and_names_without_an_ending_are_no_other_ending(name):
+    assert endings.check_ending(name, endings.TABLES, needed=False) in (".csv", ".parquet", "")
+
+
+COMMANDS = {
+    "assess": ("tests.doors.cases:classes", "rows.npz", "--out"),
+    "assess --report": ("tests.doors.cases:classes", "rows.npz", "--out", "t.csv", "--report"),
+    "audit": ("tests.doors.cases:classes", "--data", "rows.npz", "--save-plan"),
+    "compare": ("tests.doors.cases:classes", "rows.npz", "--out"),
+    "compare --report": ("tests.doors.cases:classes", "rows.npz", "--report"),
+    "evaluate": ("t.parquet", "--out"),
+    "calibrate": ("t.parquet", "--out"),
+    "sets": ("t.parquet", "--new", "t.parquet", "--out"),
+    "abstain": ("t.parquet", "--new", "t.parquet", "--risk", "0.5", "--out"),
+    "handover": ("t.parquet", "--out"),
+    "report": ("t.parquet", "--report"),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("other", ["csv.gz", "xlsx", "tsv"])
+def test_commands_refuse_it_as_well(command, other, made, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made.result.save("t.parquet")
+    case = case_of("classes")
+    np.savez("rows.npz", x=case.x, y=case.truth)
+    before = sorted(each.name for each in tmp_path.iterdir())
+    assert "has the wrong ending" in refused(command.split()[0], *COMMANDS[command], f"file.{other}")
+    assert sorted(each.name for each in tmp_path.iterdir()) == before
