@@ -161,7 +161,7 @@ def test_labels_of_features_are_aligned(network, frame, truth):
         howsure.LastLayerLaplace.fit(network, x, y).posterior
         for x, y in ((rows, labels[::-1]), (rows.to_numpy(), truth))
     ]
-    assert fitted[0].settings == fitted[1].settings
+    assert fitted[0].log_marginal_likelihood == fitted[1].log_marginal_likelihood
     with pytest.raises(InputError, match="The labels are of other rows"):
         howsure.LastLayerLaplace.fit(network, rows, labels.set_axis([f"plant {k}" for k in range(ROWS)]))
 

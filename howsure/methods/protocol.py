@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, runtime_checkable
 
-from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
+from howsure.sampling.outcome import Booleans, Estimates, Integers, Outcome, Told
 from howsure.sampling.run import HearPasses, InputRows, Pay
 
 Progress = Callable[[int], None]
@@ -81,8 +81,6 @@ class Passes:
     Attributes:
         draw: Maps the numbers (n,) of a block of rows to the estimates from their passes.
         plan: The plan that they follow, as saved with a result, or None.
-        noise: (K,) standard deviation of answers around their mean, in the unit of the answers, where the
-            method learned it from the training rows; None if not.
         price: Settings that a result keeps if a budget ends the passes, else None: `price`, the plain
             predictions of one more pass of a row; `round`, the passes of a further round, 0 where each round
             has as many as all before it; and `most`, the passes of a row, whatever the budget.
@@ -92,7 +90,6 @@ class Passes:
 
     draw: Callable[[Integers, Progress], Estimates]
     plan: Mapping[str, Any] | None = None
-    noise: Floats | None = None
     learnt_from: Callable[[], Booleans] | None = None
     price: Mapping[str, float] | None = None
 
@@ -107,8 +104,8 @@ class Passes:
         """
         found = outcome.result(self.draw(numbers, progress), told)
         if self.learnt_from is not None and (known := self.learnt_from()).any():
-            found = replace(found, learnt_from=known)
-        return found if self.noise is None else found.with_noise(self.noise, "the training rows")
+            return replace(found, learnt_from=known)
+        return found
 
 
 @runtime_checkable

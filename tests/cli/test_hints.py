@@ -28,8 +28,7 @@ NOT_OF_COMMANDS = (
         "judge/familiarity_scores.py",
     ),
     *("methods/augmentation.py", "methods/ensemble.py", "methods/laplace.py"),
-    *("methods/laplace_of_numbers.py", "methods/last_layer.py", "answers/positions/padding.py"),
-    *("answers/positions/given_maps.py", "report/looks.py"),
+    *("answers/positions/padding.py", "answers/positions/given_maps.py", "report/looks.py"),
 )
 """Files whose messages no command can meet: no option reaches what they check."""
 

@@ -49,22 +49,10 @@ METHODS = {
     "laplace": lambda model, x: howsure.LastLayerLaplace.fit(
         model, x, answers_for(model, x), outputs=outputs_of(model)
     ),
-    "laplace by probit": lambda model, x: howsure.LastLayerLaplace.fit(
-        model,
-        x,
-        answers_for(model, x),
-        outputs=outputs_of(model),
-        curvature="exact",
-        link_approx="probit",
-    ),
 }
 WITHOUT = {
-    ("laplace by probit", "numbers"): "no effect",
-    **{("laplace by probit", name): "one class" for name in ("labels", "labels of logits")},
-    ("laplace by probit", "means and variances"): "puts out numbers and no variances",
-    ("laplace", "labels"): "one class",
-    ("laplace", "labels of logits"): "one class",
-    ("laplace", "means and variances"): "puts out numbers and no variances",
+    ("laplace", name): "one class"
+    for name in ("labels", "labels of logits", "numbers", "means and variances")
 }
 """What last-layer Laplace is not for, and what it says then."""
 

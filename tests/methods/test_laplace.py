@@ -7,9 +7,12 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 
 import howsure
+from howsure.data.rows import InputSpec
 from howsure.methods.laplace import LastLayerLaplace, fit_laplace
 from howsure.models.features import Features
 from howsure.statistics import entropy_of
+from tests.support.arrays import ArrayModel
+from tests.support.cases import dense, two_layers
 
 
 def layer(width=5, classes=3, seed=0):
@@ -49,7 +52,12 @@ def kronecker_curvature(features):
 
 def logit_covariance(fitted, features):
     """(N, K, K) covariance of the logits of each row."""
-    return fitted._covariance(fitted._rotated(features))
+    rotated = features.features.astype(float)
+    if fitted.bias:
+        rotated = with_ones(features)
+    of_weights = (rotated @ fitted.input_vectors) ** 2 @ fitted.variances.T
+    vectors = fitted.class_vectors
+    return np.einsum("ki,ni,li->nkl", vectors, of_weights, vectors)
 
 
 def dense_covariance(curvature, precision, features):
@@ -98,33 +106,11 @@ def test_the_covariance_is_that_of_the_dense_kronecker_product(classes):
     np.testing.assert_allclose(logit_covariance(fitted, others), expected, rtol=1e-8)
 
 
-@pytest.mark.parametrize("classes", [1, 2, 3, 6])
-def test_the_exact_covariance_is_that_of_the_whole_gauss_newton_matrix(classes, monkeypatch):
-    several = max(2, classes)
-    (train, labels), (others, _) = simulated(classes=several), simulated(rows=4, classes=several, seed=2)
-    fitted = fit_laplace(one_logit(train) if classes == 1 else train, labels, curvature="exact")
-    expected = dense_covariance(dense_curvature(train), fitted.prior_precision, others)
-    given = one_logit(others) if classes == 1 else others
-    np.testing.assert_allclose(logit_covariance(fitted, given), expected, rtol=1e-5 if classes == 1 else 1e-8)
-    assert np.abs(logit_covariance(fit_laplace(train, labels), others) / expected - 1).max() > 0.05
-    assert fitted.settings["curvature"] == "exact"
-    monkeypatch.setattr("howsure.methods.last_layer.AT_ONCE", 7 * 36)  # few rows at a time
-    chunked = fit_laplace(train, labels, curvature="exact")
-    np.testing.assert_allclose(logit_covariance(chunked, others), expected, rtol=1e-5)
-
-
-def one_logit(features):
-    """That of one sigmoid, of two classes."""
-    return Features(features.features, features.logits[:, 1:] - features.logits[:, :1])
-
-
 @pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("curvature", ["kronecker", "exact"])
-def test_the_prior_makes_the_labels_most_probable(classes, curvature):
+def test_the_prior_makes_the_labels_most_probable(classes):
     train, labels = simulated(classes=classes)
     weights = np.vstack(layer(classes=classes))
-    fitted = fit_laplace(train, labels, curvature=curvature)
-    dense = (dense_curvature if curvature == "exact" else kronecker_curvature)(train)
+    fitted, dense = fit_laplace(train, labels), kronecker_curvature(train)
     found = minimize_scalar(
         lambda log: -dense_evidence(train, labels, weights, log, dense), bounds=(-7, 7), method="bounded"
     )
@@ -151,12 +137,11 @@ def test_without_a_bias_nothing_else_changes_than_the_column_of_ones():
 
 
 @pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
-@pytest.mark.parametrize(("curvature", "structure"), [("kronecker", "kron"), ("exact", "full")])
-def test_laplace_torch_says_the_same(curvature, structure):
+def test_laplace_torch_says_the_same():
     torch = pytest.importorskip("torch", reason="PyTorch is not installed")
     laplace = pytest.importorskip("laplace", reason="laplace-torch is not installed")
     (train, labels), (others, _) = simulated(), simulated(rows=6, seed=2)
-    fitted, weights = fit_laplace(train, labels, curvature=curvature), np.vstack(layer())
+    fitted, weights = fit_laplace(train, labels), np.vstack(layer())
     last = torch.nn.Linear(*weights.shape, bias=False, dtype=torch.float64)
     last.weight.data = torch.tensor(weights.T.copy())
     rows = torch.utils.data.TensorDataset(torch.tensor(with_ones(train)), torch.tensor(labels))
@@ -164,7 +149,7 @@ def test_laplace_torch_says_the_same(curvature, structure):
         torch.nn.Sequential(torch.nn.Identity(), last),
         "classification",
         subset_of_weights="last_layer",
-        hessian_structure=structure,
+        hessian_structure="kron",
         prior_precision=torch.tensor(fitted.prior_precision, dtype=torch.float64),
     )
     theirs.fit(torch.utils.data.DataLoader(rows, batch_size=len(rows)))
@@ -190,10 +175,9 @@ def drawn_logits(fitted, features, count, seed=0):
     return logits - logits.mean(axis=-1, keepdims=True)
 
 
-@pytest.mark.parametrize("curvature", ["kronecker", "exact"])
-def test_logits_are_drawn_around_the_trained_ones_with_the_covariance(curvature):
+def test_logits_are_drawn_around_the_trained_ones_with_the_covariance():
     (train, labels), (others, _) = simulated(), simulated(rows=3, seed=2)
-    fitted, pairs = fit_laplace(train, labels, curvature=curvature), 5000
+    fitted, pairs = fit_laplace(train, labels), 5000
     around = drawn_logits(fitted, others, 2 * pairs)
     trained = others.logits.astype(float)
     trained -= trained.mean(axis=1, keepdims=True)
@@ -261,82 +245,10 @@ def test_mean_and_error_are_those_of_the_passes(monkeypatch):
     whole = LastLayerLaplace(fitted, passes=20).assess(train, seed=3)
     np.testing.assert_allclose(whole.probabilities, passes.mean(axis=0), atol=1e-12)
     np.testing.assert_allclose(whole.expected_entropy, entropy_of(passes).mean(axis=0), atol=1e-12)
-    monkeypatch.setattr("howsure.methods.last_layer.AT_ONCE", 7 * 6)  # seven rows at a time
+    monkeypatch.setattr("howsure.methods.laplace.AT_ONCE", 7 * 6)  # seven rows at a time
     chunked = LastLayerLaplace(fit_laplace(train, labels), passes=20).assess(train, seed=3)
     np.testing.assert_allclose(chunked.probabilities, whole.probabilities, atol=1e-9)
     np.testing.assert_allclose(chunked.mutual_information, whole.mutual_information, atol=1e-9)
-
-
-# --- without passes ----------------------------------------------------------------------------
-
-
-def test_the_probit_of_two_classes_is_mackays():
-    train, labels = simulated(rows=30, classes=2)
-    others, _ = simulated(rows=400, classes=2, seed=2, scale=3)
-    for curvature in ("kronecker", "exact"):
-        fitted = fit_laplace(train, labels, curvature=curvature)
-        difference = (others.logits[:, 1] - others.logits[:, 0]).astype(float)
-        variance = np.einsum("k,nkl,l->n", [-1, 1], logit_covariance(fitted, others), [-1, 1])
-        p = fitted.probit(others)
-        np.testing.assert_allclose(p[:, 1], expit(difference / np.sqrt(1 + np.pi * variance / 8)), rtol=1e-9)
-        nodes, weights = np.polynomial.hermite_e.hermegauss(200)
-        exact = expit(difference[:, None] + np.sqrt(variance)[:, None] * nodes) @ weights / weights.sum()
-        assert 0.001 < np.abs(p[:, 1] - exact).max() < 0.02  # MacKay 1992: good to about this
-        assert np.sqrt(variance).max() > 1.5
-        np.testing.assert_array_equal(fitted.probit(one_logit(others))[:, 1] > 0.5, p[:, 1] > 0.5)
-
-
-def test_the_probit_of_more_classes_is_near_the_mean_of_a_million_passes():
-    train, labels = simulated(rows=60, classes=4)
-    others, _ = simulated(rows=12, classes=4, seed=2)
-    fitted = fit_laplace(train, labels)
-    covariance = logit_covariance(fitted, others)
-    root = np.linalg.cholesky(covariance + 1e-9 * np.eye(4))
-    mean = np.zeros((12, 4))
-    for seed in range(10):
-        normal = np.random.default_rng(seed).normal(size=(50_000, 12, 4))
-        change = np.einsum("nkl,snl->snk", root, normal)
-        mean += sum(softmax(others.logits + each, axis=2).mean(axis=0) for each in (change, -change)) / 20
-    p, logits = fitted.probit(others), others.logits.astype(float)
-    np.testing.assert_allclose(p.sum(axis=1), 1)
-    gibbs = softmax(logits / np.sqrt(1 + np.pi / 8 * np.einsum("nkk->nk", covariance)), axis=1)  # 1997
-    of_probit, of_gibbs, of_plain = (np.abs(each - mean) for each in (p, gibbs, softmax(logits, axis=1)))
-    assert of_probit.max() < 0.04
-    assert of_probit.mean() < of_gibbs.mean() < of_plain.mean()
-    assert of_probit.mean() < 0.5 * of_plain.mean()
-    shifted = Features(others.features, others.logits + 7)
-    np.testing.assert_allclose(fitted.probit(shifted), p, atol=1e-6)
-
-
-def test_a_result_of_the_probit_claims_no_more_than_it_knows(monkeypatch):
-    train, labels = simulated()
-    method = LastLayerLaplace(fit_laplace(train, labels), link_approx="probit")
-    found = method.assess(train)
-    np.testing.assert_array_equal(found.probabilities, method.posterior.probit(train))
-    np.testing.assert_array_equal(found.probabilities, method.assess(train, seed=5).probabilities)
-    assert not found.mc_error.any()
-    assert not found.mutual_information.any()
-    assert np.isnan(found.mutual_information_error).all()
-    assert found.spread is None
-    assert (found.passes == 1).all()
-    assert found.method["link_approx"] == "probit"
-    assert "passes" not in found.method
-    assert all(each is None for each in found.reason)
-    assert len(method.assess(Features(np.zeros((0, 5)), np.zeros((0, 3))))) == 0
-    monkeypatch.setattr("howsure.methods.last_layer.AT_ONCE", 7 * 9)
-    np.testing.assert_allclose(method.assess(train).probabilities, found.probabilities, rtol=1e-12)
-
-
-def test_far_away_the_probit_is_in_doubt_too():
-    train, labels = simulated(rows=100)
-    fitted = fit_laplace(train, labels)
-    far = Features(*((8 * each) for each in (train.features, train.logits)))
-    drawn = LastLayerLaplace(fitted).assess(far)
-    by_probit = LastLayerLaplace(fitted, link_approx="probit").assess(far)
-    plain = softmax(far.logits.astype(float), axis=1)
-    assert by_probit.probability.mean() < plain.max(axis=1).mean() - 0.02
-    off = np.abs(by_probit.probabilities - drawn.probabilities)
-    assert off.mean() < np.abs(plain - drawn.probabilities).mean() / 2
 
 
 # --- what it should do -------------------------------------------------------------------------
@@ -454,7 +366,6 @@ def test_no_rows_give_no_rows():
     none = Features(np.zeros((0, 5)), np.zeros((0, 3)))
     assert len(method.assess(none)) == 0
     assert method.posterior.passes(none, 4).shape == (4, 0, 3)
-    assert logit_covariance(method.posterior, none).shape == (0, 3, 3)
 
 
 def test_what_was_fitted_stays_as_it_is():
@@ -528,7 +439,7 @@ def test_what_cannot_be_predicted_is_refused():
     fitted = fit_laplace(train, labels)
     other = Features(np.zeros((2, 4)), np.zeros((2, 3)))
     with pytest.raises(howsure.InputError, match="5 features and 3 classes"):
-        logit_covariance(fitted, other)
+        fitted.passes(other, 4)
     with pytest.raises(howsure.InputError, match="5 features and 3 classes"):
         LastLayerLaplace(fitted).assess(other)
     with pytest.raises(howsure.InputError, match="`seed`"):
@@ -540,19 +451,38 @@ def test_what_cannot_be_predicted_is_refused():
     for passes in (2, 5, 4.0):
         with pytest.raises(howsure.InputError, match="`passes` cannot be used"):
             LastLayerLaplace(fitted, passes=passes)
-    with pytest.raises(howsure.InputError, match="what `fit_laplace` or"):
+    with pytest.raises(howsure.InputError, match="what `fit_laplace` made"):
         LastLayerLaplace(train)
-    with pytest.raises(howsure.InputError, match=r"`link_approx` .*'mc'"):
-        LastLayerLaplace(fitted, link_approx="bridge")
-    with pytest.raises(howsure.InputError, match=r"`passes` would have no effect: .*probit"):
-        LastLayerLaplace(fitted, passes=10, link_approx="probit")
-    with pytest.raises(howsure.InputError, match=r"`curvature` .*'kronecker'"):
-        fit_laplace(train, labels, curvature="full")
 
 
-def test_an_exact_curvature_that_is_too_large_is_refused():
-    random = np.random.default_rng(0)
-    z = random.normal(size=(10, 1000))
-    wide = Features(z, z @ random.normal(size=(1000, 5)))
-    with pytest.raises(howsure.InputError, match=r"too large.*at most 4,000.*Received: 4,004.*kronecker"):
-        fit_laplace(wide, np.arange(10) % 5, curvature="exact")
+@pytest.mark.parametrize("option", [{"curvature": "exact"}, {"link_approx": "probit"}, {"link_approx": "mc"}])
+def test_options_that_laplace_torch_has_are_refused(option):
+    model = ArrayModel("letters", [InputSpec("x", (4,), "float32")], two_layers(dense(6, 6)))
+    (name,) = option
+    with pytest.raises(howsure.InputError, match=f"takes no `{name}`.*Kronecker.*laplace-torch has it"):
+        LastLayerLaplace.fit(model, np.zeros((6, 4), np.float32), np.arange(6) % 3, **option)
+
+
+@pytest.mark.parametrize(
+    ("end", "trained_for", "outputs", "received"),
+    [
+        ("linear", "regression", None, "model 'two', with an output of 3 numbers"),
+        ("linear", "classes", "values", "model 'two', with an output of 3 numbers"),
+        ("sigmoid", "several labels", None, "model 'two', with an output of 3 labels"),
+    ],
+)
+def test_what_puts_no_row_into_one_class_is_refused(end, trained_for, outputs, received):
+    """By a fit, and by a fit of features that is then used with such a model."""
+    spec = [InputSpec("x", (4,), "float32")]
+    model = ArrayModel("two", spec, two_layers(dense(6, 6), end), trained_for=trained_for)
+    x = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
+    fitted = LastLayerLaplace(fit_laplace(howsure.features_of(model, x), np.arange(30) % 3))
+    for use in (
+        lambda: LastLayerLaplace.fit(model, x, np.arange(30) % 3, outputs=outputs),
+        lambda: howsure.assess(model, x, method=fitted, outputs=outputs),
+    ):
+        with pytest.raises(howsure.InputError, match="for models that put each row into one class") as error:
+            use()
+        assert received in str(error.value)
+        assert ("laplace-torch" in str(error.value)) == ("numbers" in received)
+        assert ("howsure.calibrate" in str(error.value)) == ("numbers" in received)

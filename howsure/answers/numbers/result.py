@@ -144,8 +144,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         spread_error: (N, K) standard error of `spread`; None if there is no spread. 0 for the members of
             an ensemble, which are all there are.
         noise: (N, K) standard deviation of answers around the mean of their row (aleatoric): the root of the
-            mean variance that a head of the model puts out, what last-layer Laplace learned from the training
-            rows, or what `howsure.calibrate` learned from held-out answers. NaN where unknown.
+            mean variance that a head of the model puts out, or what `howsure.calibrate` learned from held-out
+            answers. NaN where unknown.
         std: (N, K) standard deviation of a new answer, √(`spread`² + `noise`²); NaN where `noise` is unknown.
         quantiles: (N, K, 11) number that 0.5, 2.5, 5, 10, 25, 50, 75, 90, 95, 97.5 and 99.5 % of the networks
             stay below; NaN where unknown, None if not told. See `credible_interval`.
@@ -156,8 +156,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         independent: (N,) count, how many independent passes tell the share of networks above a limit as well;
             None if not told. Passes that share masks are worth fewer.
         truth: (N, K) the true numbers; None if not given.
-        noise_from: Source of `noise`, in words for sentences: `the model`, `the training rows` or `held-out
-            rows`; None if it is unknown.
+        noise_from: Source of `noise`, in words for sentences: `the model` or `held-out rows`; None if it is
+            unknown.
 
     Example:
         >>> result = howsure.assess(prices, houses, method=howsure.MCDropout(passes=200, balanced=False))

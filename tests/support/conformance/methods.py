@@ -95,9 +95,6 @@ def _check_draw(passes: Passes, job: Job) -> Array:
         ((known >= least) | (known == 0)).all(),
         "An error is no less than the least of its column, or exactly 0",
     )
-    if passes.noise is not None:
-        fits = passes.noise.shape == (job.outcome.answers,) and bool((passes.noise > 0).all())
-        require(fits, "A noise that was learned is above 0 and of every answer", passes.noise)
     require(sum(told) == job.total, "Progress counts every row once", sum(told))
     again = passes.draw(numbers, lambda rows: None)
     same = np.array_equal(again.mean, drawn.mean) and np.array_equal(again.error, drawn.error, equal_nan=True)
