@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Context, Decimal
 
 import numpy as np
 
@@ -27,6 +27,9 @@ OF_DOUBLE_PRECISION = 15
 
 MOST_DECIMALS, MOST_NOUGHTS, PLAIN_BELOW = 6, 3, 1e9
 """Numbers with more decimals, or that end in more noughts and are not below, have a power of ten."""
+
+_EXACT = Context(prec=1100)
+"""Digits enough for every double: 1e308 has 309 before the point, and 5e-324 has 1,074 after it."""
 
 Ends = tuple[str, str]
 
@@ -77,7 +80,7 @@ def written(
     largest = max(abs(number) for number in (mean, *(end for each in intervals for end in each)))
     power = _power(largest, decimals)
     shown = rounded(mean, decimals, power)
-    if np.isfinite(margin) and round(Decimal(margin), decimals) > 0:
+    if np.isfinite(margin) and _round(margin, decimals) > 0:
         shown += f" ± {rounded(margin, decimals, power)}"
 
     def told(ends: tuple[float, float] | None) -> Ends | None:
@@ -111,12 +114,12 @@ def measured(value: float, low: float, high: float, mark: float = 0.0) -> tuple[
     has four digits.
     """
     width = high - low
-    if not width > 1e-9 * abs(value):
+    if not 1e-9 * abs(value) < width < math.inf:
         return significant(value, 4), "", ""
     decimals, largest = 1 - math.floor(math.log10(width)), max(abs(value), abs(low), abs(high))
     power = _power(largest, min(decimals, 1 - _exponent(largest)))
     told, first, last = (rounded(each, clear_of(mark, each, decimals), power) for each in (value, low, high))
-    lost = value and not round(Decimal(value), decimals)
+    lost = value and not _round(value, decimals)
     return (significant(value, 2) if lost else told), first, last
 
 
@@ -128,7 +131,7 @@ def exactly(value: float) -> str:
 
 def clear_of(mark: float, value: float, decimals: int) -> int:
     """So many decimals, or as many as tell on which side of a mark a value lies."""
-    hidden = value != mark and round(Decimal(value), decimals) == round(Decimal(mark), decimals)
+    hidden = value != mark and _round(value, decimals) == _round(mark, decimals)
     return min(-_exponent(value - mark), OF_DOUBLE_PRECISION) if hidden else decimals
 
 
@@ -140,6 +143,11 @@ def significant(value: float, digits: int, mark: float = 0.0) -> str:
     return rounded(value, decimals, _exponent(value) if _power(abs(value), decimals) else 0)
 
 
+def _round(value: float, decimals: int) -> Decimal:
+    """A number rounded to so many decimals; `round` has 28 digits."""
+    return Decimal(value).quantize(Decimal(1).scaleb(-decimals), context=_EXACT)
+
+
 def rounded(value: float, decimals: int, power: int = 0) -> str:
     """A number rounded to so many decimals, in plain digits or times a power of ten: `1,200`, `4.21e-9`.
 
@@ -148,7 +156,7 @@ def rounded(value: float, decimals: int, power: int = 0) -> str:
         decimals: −2 rounds to hundreds.
         power: Power of ten, or 0 for plain digits.
     """
-    found = round(Decimal(value), decimals).scaleb(-power)
+    found = _round(value, decimals).scaleb(-power, _EXACT)
     shown = f"{abs(found) if found == 0 else found:,.{max(0, decimals + power)}f}"
     return f"{shown}e{power}" if power and found else shown
 
@@ -157,7 +165,7 @@ def _finest(mean: float, widths: list[float], truth: float | None) -> int:
     """Most decimals of a mean: one beyond the ends of the narrowest interval."""
     known = [width for width in widths if width > 0]
     if widths and not known:  # it is known without error, and so is what it is compared with
-        return max(_exact(mean), 0 if truth is None else _exact(truth))
+        return _exact(mean) if truth is None else max(_exact(mean), _exact(truth))
     if known:
         finest = min(_of_width(min(known)), _of_width(max(known)) + NARROWER) + 1
     else:
@@ -175,14 +183,14 @@ def _decimals(margin: float, finest: int) -> int:
     if not np.isfinite(margin) or margin <= 0:
         return finest
     own = -_exponent(margin)
-    if round(Decimal(margin), own) >= Decimal(10) ** (1 - own):  # 0.096 is 0.1
+    if _round(margin, own) >= Decimal(10) ** (1 - own):  # 0.096 is 0.1
         own -= 1
     return min(finest, own)
 
 
 def _of_width(width: float) -> int:
     """Decimals of the ends of an interval that is so wide."""
-    return math.ceil(math.log10(UNITS_OF_WIDTH / width) - 1e-9)  # 4.7 − 4.2 is less than 0.5
+    return math.ceil(math.log10(UNITS_OF_WIDTH) - math.log10(width) - 1e-9)  # 4.7 − 4.2 is less than 0.5
 
 
 def _of_ends(mean: float, ends: tuple[float, float], decimals: int) -> int:
@@ -194,8 +202,8 @@ def _of_ends(mean: float, ends: tuple[float, float], decimals: int) -> int:
 
 def _holds(ends: tuple[float, float], own: int, value: float, decimals: int) -> bool:
     """Whether the text of an interval holds that of a value, where the interval holds the value."""
-    low, high = (round(Decimal(end), own) for end in ends)
-    return low <= round(Decimal(value), decimals) <= high or not ends[0] <= value <= ends[1]
+    low, high = (_round(end, own) for end in ends)
+    return low <= _round(value, decimals) <= high or not ends[0] <= value <= ends[1]
 
 
 def _power(largest: float, decimals: int) -> int:

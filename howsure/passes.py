@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from howsure.arguments import check_progress, check_whole
 from howsure.errors import InputError
 from howsure.methods.mc_dropout import MCDropout
+from howsure.models.protocol import RawOutputs
 from howsure.prepare import prepare
 from howsure.progress import Progress, told
 from howsure.request import Request
@@ -40,7 +41,7 @@ def passes(
     keep_off: Sequence[str] = (),
     class_axis: int | None = None,
     of_label: str | int | None = None,
-) -> NDArray[np.float32]:
+) -> RawOutputs:
     """Return the outputs of n thinned networks for each row: MC dropout before anything is averaged.
 
     Pass t is the same thinned network for every row, so `passes(…)[t]` is one network's answer to all rows.
@@ -67,8 +68,9 @@ def passes(
     Returns:
         (n, N, K) float32: probabilities of K classes, or that each of K labels holds, or K numbers; if a
         model puts out variances, (n, N, 2 K), the numbers first; (n, N, *P, K) if each of the positions P has
-        a class: 1 / K where the model says that a position does not count. Over the first axis `mean` is the
-        prediction, and `std` is how far networks lie apart.
+        a class: 1 / K where the model says that a position does not count. Of a model that computes in
+        float64 they are float64, but for positions. Over the first axis `mean` is the prediction, and `std`
+        is how far networks lie apart.
 
     Raises:
         InputError: Rows or arguments that cannot be used, or an array that does not fit into memory: this is
@@ -86,7 +88,9 @@ def passes(
     check_progress(progress)
     method = MCDropout(balanced=balanced, gaussian_noise=gaussian_noise, keep_off=keep_off)
     job = prepare(model, x, method, Request.of(locals()))
-    found = _room_for((int(n), job.total, *job.outcome.columns[:-1], job.outcome.width))
+    is_double = job.model.info.output_dtype == "float64" and job.outcome.precision == np.float64
+    shape = (int(n), job.total, *job.outcome.columns[:-1], job.outcome.width)
+    found = _room_for(shape, np.float64 if is_double else np.float32)
     flat = Flat(job.model, job.seed, job.outcome, passes=int(n), balanced=bool(balanced))
     run = Run(job.model, job.rows, np.arange(job.total), job.outcome, job.seed, job.batch_size)
     (groups,) = flat.rounds()
@@ -105,12 +109,12 @@ def passes(
     return found
 
 
-def _room_for(shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """An array of this shape, or an `InputError` where it does not fit into memory."""
-    needed, free = 4 * int(np.prod(np.array(shape, dtype=object))), free_memory()
+def _room_for(shape: tuple[int, ...], dtype: type[np.floating[Any]]) -> NDArray[Any]:
+    """An array of this shape and type, or an `InputError` where it does not fit into memory."""
+    needed, free = np.dtype(dtype).itemsize * int(np.prod(np.array(shape, dtype=object))), free_memory()
     try:
         if free is None or needed <= free:
-            return np.empty(shape, dtype=np.float32)
+            return np.empty(shape, dtype=dtype)
     except (MemoryError, ValueError):
         pass
     n, rows, *values = shape

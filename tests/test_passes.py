@@ -35,10 +35,10 @@ def test_their_mean_and_spread_are_those_of_assess(passes, balanced):
     method = howsure.MCDropout(passes=passes, balanced=balanced)
     certainty = howsure.assess(two_layers(), x, method=method, seed=3)
     assert p.shape == (passes, *certainty.probabilities.shape)
-    assert p.dtype == np.float32
-    np.testing.assert_allclose(p.mean(axis=0), certainty.probabilities, atol=1e-6)
+    assert p.dtype == np.float64  # in which the network computes
+    np.testing.assert_allclose(p.mean(axis=0), certainty.probabilities, atol=1e-14)
     if not balanced:
-        np.testing.assert_allclose(p.std(axis=0, ddof=1), certainty.spread, atol=1e-6)
+        np.testing.assert_allclose(p.std(axis=0, ddof=1), certainty.spread, atol=1e-14)
 
 
 def test_a_pass_is_the_same_network_for_every_row_and_batch():

@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 from howsure.answers.registry import answers
 from howsure.data.rows import counted, in_rows, row_number
 from howsure.errors import InputError, ModelError, warn
-from howsure.models.protocol import EMBEDDINGS, LOGITS, MARGINS, PROBABILITIES, SEVERAL_LABELS, ModelInfo
+from howsure.models.protocol import (
+    EMBEDDINGS,
+    LOGITS,
+    MARGINS,
+    PROBABILITIES,
+    SEVERAL_LABELS,
+    ModelInfo,
+    RawOutputs,
+)
 from howsure.sampling.outcome import Floats
 from howsure.words import listed
 
@@ -152,7 +160,7 @@ def check_trained_for(info: ModelInfo, kind: str) -> None:
         )
 
 
-def _tell_nothing(logits: NDArray[np.float32]) -> NDArray[np.bool_]:
+def _tell_nothing(logits: RawOutputs) -> NDArray[np.bool_]:
     """(F, n) where (F, n, K) logits are no distribution. A class whose logit is -inf has probability 0.
 
     Infinite logits of two classes, K = 1, are probabilities of 0 and 1.
@@ -164,7 +172,7 @@ def _tell_nothing(logits: NDArray[np.float32]) -> NDArray[np.bool_]:
 
 
 def to_probabilities(
-    raw: NDArray[np.float32], outputs: str, model: str, rows: NDArray[np.int64], dtype: str = "float32"
+    raw: RawOutputs, outputs: str, model: str, rows: NDArray[np.int64], dtype: str = "float32"
 ) -> Floats:
     """Raw outputs as probabilities, in double precision; each pass by itself, so means come after.
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from howsure.arguments import as_array
 from howsure.errors import InputError
+from howsure.models.protocol import RawOutputs
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
 
 
@@ -30,7 +30,7 @@ class Raw(Outcome):
         """How many numbers there are for a row."""
         return math.prod(self.shape)
 
-    def values(self, raw: NDArray[np.float32], rows: Integers) -> Floats:
+    def values(self, raw: RawOutputs, rows: Integers) -> Floats:
         """(W, n, K) the numbers, laid out one after the other."""
         return raw.astype(np.float64).reshape(*raw.shape[:2], -1)
 

@@ -13,9 +13,13 @@ from howsure.data.by_name import by_column_name, chosen_columns, columns_of, has
 from howsure.data.kept import kept
 from howsure.data.labels import check_names
 from howsure.data.rows import check_unmasked, in_rows
-from howsure.errors import InputError
+from howsure.errors import HowsureError, InputError
 
 Floats = NDArray[np.float64]
+
+LARGEST = 1e70
+"""Largest number that can be used, and 1/`LARGEST` the smallest: fourth powers are still within the range of
+double precision, from 2e-308 to 2e308. Those of single precision, from 1e-45 to 3e38, all can be used."""
 
 
 def target_names(names: Sequence[str] | None, count: int) -> tuple[str, ...]:
@@ -104,4 +108,24 @@ def check_finite(values: Floats, called: str) -> None:
             f"{called} are not finite {in_rows(len(wrong), wrong[:5].tolist())}",
             expected="finite numbers",
             received="NaN or infinity",
+        )
+    check_sizes(np.abs(values).max(axis=tuple(range(values.ndim - 1)), initial=0), called)
+
+
+def check_sizes(sizes: Floats, called: str, error: type[HowsureError] = InputError) -> None:
+    """Raise an error if numbers are so large or so small that their squares cannot be computed.
+
+    Args:
+        sizes: (…) size of the largest number of each kind, ≥ 0.
+        called: The numbers in words, the subject of the message.
+        error: Class of the error.
+    """
+    sizes = np.asarray(sizes, np.float64)
+    too_large, too_small = sizes > LARGEST, (sizes > 0) & (sizes < 1 / LARGEST)
+    if too_large.any() or too_small.any():
+        raise error(
+            f"{called} are too {'large' if too_large.any() else 'small'} to be squared in double precision",
+            expected=f"numbers of a size between {1 / LARGEST:g} and {LARGEST:g}, or 0",
+            received=f"{sizes[too_large | too_small][0]:.4g}",
+            hint="Give them in another unit",
         )

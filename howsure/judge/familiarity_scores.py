@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from howsure.data.rows import quoted
 from howsure.errors import InputError, warn
+from howsure.models.protocol import RawOutputs
 from howsure.onnx.traced import Value, log_sum_exp, solved
 from howsure.sampling.outcome import Floats, Integers
 
@@ -108,7 +108,7 @@ def _fit_mahalanobis(train: Features, truth: Integers, classes: int) -> _Mahalan
 class _Neighbours:
     """Training features (N, F), and which neighbour's distance counts."""
 
-    train: NDArray[np.float32]
+    train: RawOutputs
     k: int
 
     @property

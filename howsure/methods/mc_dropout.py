@@ -28,8 +28,8 @@ from howsure.sampling.rounds import draw_cells, draw_rounds
 from howsure.sampling.run import Run
 from howsure.sampling.tree import Tree
 
-_ROUNDING = 1e-20
-"""Variances up to this are rounding of the sums over passes; of numbers, times their square."""
+_ROUNDING, _ROUNDING_OF_NUMBERS = 1e-20, 1e-28
+"""Variances up to this are rounding of the sums over passes; of numbers, as a share of their square."""
 
 _WHY_TWO = ", as the error of a mean cannot be estimated from fewer passes"
 _LIMITS: dict[str, tuple[float, str, str | None]] = {
@@ -278,8 +278,8 @@ class _Enough:
 
 def _are_all_the_same(found: Estimates, outcome: Outcome) -> bool:
     """Whether all passes over some rows gave the same values, but for rounding of the sums."""
-    size = found.mean[..., : outcome.width] ** 2 if outcome.has_unit else 1.0
-    return bool(np.all(found.variance[..., : outcome.width] <= _ROUNDING * size))
+    most = _ROUNDING_OF_NUMBERS * found.mean[..., : outcome.width] ** 2 if outcome.has_unit else _ROUNDING
+    return bool(np.all(found.variance[..., : outcome.width] <= most))
 
 
 def _in_precision(model: PassModel, precision: str) -> PassModel:

@@ -7,24 +7,25 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from howsure.arguments import as_array, check_whole
 from howsure.data.align import Called, called_of
 from howsure.data.dummy_rows import made_up_rows
 from howsure.data.kept import adopted, kept
 from howsure.data.rows import cast_rows, in_rows
+from howsure.data.targets import LARGEST, check_sizes
 from howsure.errors import InputError, ModelError
 from howsure.models.adapt import opened
 from howsure.models.fingerprint import fingerprint_of
-from howsure.models.protocol import FeatureModel
+from howsure.models.protocol import FeatureModel, RawOutputs, raw_outputs
 
 
 @dataclass(frozen=True, eq=False)
 class Features:
     """Input of a model's last layer for N rows, and its output before the activation.
 
-    Both are read-only float32 arrays. Zero rows are allowed.
+    Both are read-only arrays, of float64 where they come in it, else of float32. Zero rows are allowed.
 
     Attributes:
         features: (N, F) finite numbers.
@@ -37,8 +38,8 @@ class Features:
         InputError: Not numbers, not two (N, …) arrays of the same N, or NaN or infinite values.
     """
 
-    features: NDArray[np.float32]
-    logits: NDArray[np.float32]
+    features: RawOutputs
+    logits: RawOutputs
     called: Called = field(default_factory=Called)
     fingerprint: str = field(default="", repr=False)
 
@@ -114,7 +115,7 @@ def read_features(model: FeatureModel, rows: Sequence[Any], batch_size: int) -> 
     return Features(adopted(features), adopted(logits))
 
 
-def _checked(name: str, given: ArrayLike) -> NDArray[np.float32]:
+def _checked(name: str, given: ArrayLike) -> RawOutputs:
     array = as_array(given, f"The {name}")
     if array.ndim != 2 or array.shape[1] < 1 or array.dtype.kind not in "fiu":
         raise InputError(
@@ -123,12 +124,14 @@ def _checked(name: str, given: ArrayLike) -> NDArray[np.float32]:
             received=f"{array.dtype} of shape {array.shape}",
         )
     with np.errstate(over="ignore"):  # becomes infinite, which is refused below
-        own = kept(given, f"The {name}", np.float32)
-    bad = np.flatnonzero(~np.isfinite(own).all(axis=1))
+        own = kept(given, f"The {name}", np.float64 if array.dtype == np.float64 else np.float32)
+    fits = np.isfinite(own) if own.dtype == np.float32 else np.abs(own) <= LARGEST
+    bad = np.flatnonzero(~fits.all(axis=1))
     if len(bad):
         raise InputError(
             f"The {name} hold NaN, infinite or too large values {in_rows(len(bad), bad[:5].tolist())}",
-            expected="finite numbers in float32",
+            expected=f"finite numbers of at most {LARGEST:g}",
             hint="Mend or leave out those rows",
         )
+    check_sizes(np.maximum(own.max(initial=0), -own.min(initial=0)), f"The {name}")
     return own

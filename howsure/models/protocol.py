@@ -58,6 +58,24 @@ ASKED_FOR = "gaussian_noise=True"
 FLOAT32 = "float32"
 BFLOAT16 = "bfloat16"
 
+STEPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+"""Distance from 1 to the next larger number, by type of number."""
+
+RawOutputs = NDArray[np.float32] | NDArray[np.float64]
+"""What a model puts out: float64 of one that computes in float64, else float32, which holds 16 bits too."""
+
+
+def raw_outputs(values: Any) -> RawOutputs:
+    """An array as adapters return it: float64 stays, all else becomes float32. Nothing is copied in vain."""
+    array = np.asarray(values)
+    return array if array.dtype == np.float64 else array.astype(np.float32, copy=False)
+
+
+def step_of(numbers: Any, dtype: str) -> NDArray[np.float64]:
+    """(…) distance of numbers of this size from the next larger ones of their type; 0 of a type not known."""
+    _, exponent = np.frexp(numbers)
+    return np.where(np.equal(numbers, 0), 0.0, np.ldexp(STEPS.get(dtype, 0.0), exponent - 1))
+
 
 @dataclass(frozen=True)
 class LayerInfo:
@@ -217,11 +235,8 @@ class Model(Protocol):
         """Facts about the model."""
         ...
 
-    def predict(self, rows: Sequence[Array]) -> NDArray[np.float32]:
-        """Raw outputs (n, …) without randomness, for inputs (n, …) in the model's input types.
-
-        Numbers of a regressor that is no network are in double precision.
-        """
+    def predict(self, rows: Sequence[Array]) -> RawOutputs:
+        """Raw outputs (n, …) without randomness, for inputs (n, …) in the model's input types."""
         ...
 
 
@@ -243,7 +258,7 @@ class PassModel(Model, Protocol):
         """The shared part, a `Trunk`, of all passes over these rows (n, …), in the model's input types."""
         ...
 
-    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[Any], NDArray[np.float32]]:
+    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[Any], RawOutputs]:
         """The thinned networks that these masks define.
 
         Args:
@@ -328,7 +343,7 @@ class ScaledModel(Model, Protocol):
 class FeatureModel(Model, Protocol):
     """A model that ends in one linear layer, at most rescaled, and followed by activations only."""
 
-    def features(self, rows: Sequence[Array]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def features(self, rows: Sequence[Array]) -> tuple[RawOutputs, RawOutputs]:
         """Input (n, F) of the last linear layer, and the logits (n, K) before the activation.
 
         Raises:
@@ -351,7 +366,7 @@ class MemberModel(Model, Protocol):
         """True if one random procedure made all members, so that more of them could be made."""
         ...
 
-    def ask_members(self, rows: Sequence[Array]) -> NDArray[np.float32]:
+    def ask_members(self, rows: Sequence[Array]) -> RawOutputs:
         """Raw outputs (M, n, …) of the members, for inputs (n, …) in the model's input types."""
         ...
 

@@ -35,8 +35,9 @@ from howsure.models.protocol import (
     VALUES,
     LayerInfo,
     ModelInfo,
+    RawOutputs,
+    raw_outputs,
 )
-from howsure.models.protocol import NUMBERS as OF_NUMBERS
 from howsure.models.regressors import Posterior, fitted_for, posterior_of
 from howsure.optional import needs
 
@@ -225,10 +226,9 @@ class Estimator:
     def __init__(self, model: Any, take: Take, info: ModelInfo) -> None:
         self._model, self._take, self.info = model, take, info
 
-    def predict(self, rows: Sequence[Array]) -> Array:
-        """Probabilities (n, K), or numbers (n, K) in double precision."""
-        found = _ask(self._model, self._take(rows[0]))
-        return found if self.info.ending in OF_NUMBERS else np.asarray(found, np.float32)
+    def predict(self, rows: Sequence[Array]) -> RawOutputs:
+        """Probabilities (n, K), or numbers (n, K), in the precision of the estimator."""
+        return raw_outputs(_ask(self._model, self._take(rows[0])))
 
     def weights(self) -> Iterator[Array]:
         """All that the estimator consists of, as bytes; nothing where it cannot be pickled."""
@@ -244,11 +244,11 @@ class Averaged(Estimator):
         self._members = members
         self.members, self.alike = members.count, members.alike
 
-    def ask_members(self, rows: Sequence[Array]) -> Array:
-        """Probabilities (M, n, K) of each member, or numbers in double precision."""
+    def ask_members(self, rows: Sequence[Array]) -> RawOutputs:
+        """Probabilities (M, n, K) or numbers of each member."""
         with _without_names():
             found = self._members.ask(self._take(rows[0]))
-        return np.asarray(found, np.float64 if self.info.ending in OF_NUMBERS else np.float32)
+        return raw_outputs(found)
 
 
 class WithPosterior(Estimator):

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from howsure import tuning
 from howsure.arguments import as_array
 from howsure.errors import InputError, ModelError
-from howsure.models.protocol import Model, ModelInfo
+from howsure.models.protocol import Model, ModelInfo, RawOutputs
 
 if TYPE_CHECKING:
     from howsure.data.moves import Layout
@@ -192,7 +192,7 @@ class Outcome(ABC):
         """K, how many values a pass has for a row."""
 
     @abstractmethod
-    def values(self, raw: NDArray[np.float32], rows: Integers) -> Floats:
+    def values(self, raw: RawOutputs, rows: Integers) -> Floats:
         """The values that are averaged over passes.
 
         Args:

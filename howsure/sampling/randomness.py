@@ -17,6 +17,7 @@ from howsure.models.protocol import (
     Array,
     ModelInfo,
     PassModel,
+    step_of,
 )
 from howsure.sampling.masks import draw
 from howsure.sites import Site
@@ -29,9 +30,12 @@ def sites_of(model: PassModel) -> tuple[Site, ...]:
 
 def largest_difference(model: PassModel, like: Sequence[Array] | None = None) -> float:
     """Largest difference between two passes over made-up rows; 0 for a model without random calls."""
+    return _difference_and_size(model, like)[0] if sites_of(model) else 0.0
+
+
+def _difference_and_size(model: PassModel, like: Sequence[Array] | None) -> tuple[float, float]:
+    """Largest difference between two passes over made-up rows, and the size of the largest finite output."""
     sites = sites_of(model)
-    if not sites:
-        return 0.0
     check_sizes(model)
     rows = made_up_rows(model.info.inputs, like, model.info.fixed_batch or 2)
     trunk, count = model.trunk(rows), len(rows[0])
@@ -40,7 +44,8 @@ def largest_difference(model: PassModel, like: Sequence[Array] | None = None) ->
         for group in (0, 1)
     )
     differ = first != second  # leaves out classes whose logit is -inf in both
-    return float(np.max(np.abs(first[differ] - second[differ]), initial=0))
+    largest = np.max(np.abs(first), initial=0, where=np.isfinite(first))
+    return float(np.max(np.abs(first[differ] - second[differ]), initial=0)), float(largest)
 
 
 def check_sizes(model: PassModel) -> None:
@@ -58,13 +63,18 @@ def check_sizes(model: PassModel) -> None:
 
 def check_that_passes_differ(model: PassModel, like: Sequence[Array]) -> None:
     """Raise a `ModelError` if two passes over made-up rows are equal: then the cause is not the rows."""
-    if largest_difference(model, like) == 0:
+    difference, size = _difference_and_size(model, like)
+    if difference == 0:
+        dtype = model.info.output_dtype
         raise ModelError(
             f"All passes of model '{model.info.name}' are the same, although it has random layers",
             expected="outputs that depend on what "
             + quoted([site.name for site in sites_of(model)])
             + " drops",
-            hint="howsure.audit(model) shows where the randomness is lost",
+            received=f"outputs of up to {size:.3g} in {dtype}, which tells apart what differs by "
+            f"{float(step_of(size, dtype)):.1g} there",
+            hint="howsure.audit(model) shows where the randomness is lost. If passes differ by less than "
+            "that, train on shifted and scaled targets",
         )
 
 

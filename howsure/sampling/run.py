@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.models.protocol import Array, PassModel
+from howsure.models.protocol import Array, PassModel, RawOutputs
 from howsure.sampling.outcome import Outcome
 
 Floats = NDArray[np.float64]
@@ -67,7 +67,7 @@ class Run:
     hear: HearPasses | None = None
     pay: Pay | None = None
 
-    def values(self, raw: NDArray[np.float32], chunk: Integers) -> Floats:
+    def values(self, raw: RawOutputs, chunk: Integers) -> Floats:
         """Values (W, n, K) from raw outputs (W, ≥ n, …) of passes over a chunk, without padding."""
         return self.outcome.values(raw[:, : len(chunk)], self.numbers[chunk])
 

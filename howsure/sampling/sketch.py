@@ -165,7 +165,8 @@ class NumberSketch:
         scale = np.where(apart > WIDER * self._scale[rows], apart, self._scale[rows])
         self._widen(rows, scale)
         score = (values - location) / np.where(scale > 0, scale, 1.0)
-        bins = np.minimum((BINS * (0.5 + np.arctan(score) / np.pi)).astype(np.int64), BINS - 1)
+        # Passes with two values lie at ±1, edges of bins: in the upper bin, whatever rounding does.
+        bins = np.minimum((BINS * (0.5 + np.arctan(score) / np.pi) + 1e-9).astype(np.int64), BINS - 1)
         first = (rows[:, None] * numbers + np.arange(numbers)) * BINS
         np.add.at(self._counts.reshape(-1), (bins + first).reshape(-1), np.uint32(1))
         summed = np.concatenate([score, others], axis=-1).reshape(*score.shape[:2], -1, numbers)

@@ -220,7 +220,7 @@ BROKEN = {
         {"change": lambda outputs: outputs - outputs.mean(axis=0)},
         "The plain prediction of a row is the same alone",
     ),
-    "float64": (Predictions, {"change": np.float64}, "Plain predictions are float32"),
+    "float32": (Predictions, {"change": np.float32}, "Plain predictions are float64"),
     "NaN": (Predictions, {"change": lambda outputs: outputs * np.float32(np.nan)}, "are finite"),
     "shape of passes": (Outputs, {"change": lambda outputs, rows: outputs[0]}, "Passes have the shape"),
     "axes": (

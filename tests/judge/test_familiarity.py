@@ -329,9 +329,11 @@ def test_the_least_number_of_held_out_rows(share, least):
         familiarity(train, labels, only(held_out, slice(1, None)), share=share)
 
 
-def test_it_is_float32_frozen_and_travels():
+def test_it_keeps_its_precision_is_frozen_and_travels():
     features, labels = draw(300)
-    assert features.features.dtype == features.logits.dtype == np.float32
+    assert features.features.dtype == features.logits.dtype == np.float64
+    coarse = Features(features.features.astype(np.float32), features.logits.astype(np.float16))
+    assert coarse.features.dtype == coarse.logits.dtype == np.float32
     assert len(features) == 300
     with pytest.raises(ValueError, match="read-only"):
         features.features[0] = 1
@@ -434,6 +436,8 @@ def test_features_that_cannot_be_used():
             Features(z, logits)
         with pytest.raises(InputError, match=r"logits hold NaN"):
             Features(logits, z)
+    with pytest.raises(InputError, match="The features are too small to be squared"):
+        Features(np.full((4, 2), 1e-200), logits)
     for z in (np.zeros(4), np.zeros((4, 2, 2)), np.zeros((4, 0)), np.array([["a"]] * 4), None):
         with pytest.raises(InputError, match=r"These features cannot be used.*\(rows, features\)"):
             Features(z, logits)

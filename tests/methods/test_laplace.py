@@ -120,7 +120,7 @@ def test_the_prior_makes_the_labels_most_probable(classes):
 
 def test_logits_of_bfloat16_give_nearly_the_same_prior():
     train, labels = simulated(rows=2000, width=20)
-    coarse = (train.logits.view(np.uint32) + 0x8000 & 0xFFFF0000).view(np.float32)
+    coarse = (train.logits.astype(np.float32).view(np.uint32) + 0x8000 & 0xFFFF0000).view(np.float32)
     assert np.abs(coarse - train.logits).max() > 1e-3
     found = fit_laplace(Features(train.features, coarse), labels).prior_precision
     assert found == pytest.approx(fit_laplace(train, labels).prior_precision, rel=1e-3)

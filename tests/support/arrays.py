@@ -16,8 +16,7 @@ last site that it depends on. The trunk is what level 0 computes and later level
 
 Values have passes on the first axis and rows on the second: (W, n, …). If a value with few passes meets one
 with many, each of its passes is repeated (`_widened`). Other frameworks use one batch axis; there passes and
-rows are folded into it, pass-major. All computation is in float64, rounded once at the end to the float32 of
-the protocol. So two ways to compute the same number differ in the last bit at most.
+rows are folded into it, pass-major. All computation is in float64.
 """
 
 from __future__ import annotations
@@ -339,14 +338,14 @@ class ArrayModel:
         starts = [(), *((site,) for site in self._sites)]
         return tuple(map(Level, starts, (cost / sum(costs) for cost in costs), sizes))
 
-    def predict(self, rows: Sequence[Array]) -> NDArray[np.float32]:
+    def predict(self, rows: Sequence[Array]) -> Floats:
         """Raw outputs (n, …) without randomness.
 
         Raises:
             InputError: The rows do not fit the inputs.
         """
         values = _run(self._steps, self._read(rows))
-        return np.asarray(values[self._output.name][0], np.float32)
+        return np.asarray(values[self._output.name][0])
 
     def trunk(self, rows: Sequence[Array]) -> ArrayTrunk:
         """The part of the computation that all passes over these rows share.
@@ -357,7 +356,7 @@ class ArrayModel:
         values = _run(self._shared, self._read(rows))
         return ArrayTrunk({name: values[name][0] for name in self._trunk})
 
-    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[ArrayTrunk], NDArray[np.float32]]:
+    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[ArrayTrunk], Floats]:
         """The thinned networks: a function from a trunk to outputs (W, n, …); see `PassModel`.
 
         Raises:
@@ -367,10 +366,10 @@ class ArrayModel:
         effects = {site.name: _effect(site, mask) for site, mask in zip(self._sites, masks, strict=True)}
         width = len(masks[-1]) if masks else 1
 
-        def passes(trunk: ArrayTrunk) -> NDArray[np.float32]:
+        def passes(trunk: ArrayTrunk) -> Floats:
             shared = {name: value[np.newaxis] for name, value in trunk.values.items()}
             values = _run(self._repeated, shared, effects)
-            return np.asarray(_widened(values[self._output.name], width), np.float32)
+            return _widened(values[self._output.name], width)
 
         return passes
 
@@ -380,7 +379,7 @@ class ArrayModel:
             raise refused(f"Precision {precision!r}", ", ".join(self.limits.precisions), repr(precision))
         return self
 
-    def features(self, rows: Sequence[Array]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def features(self, rows: Sequence[Array]) -> tuple[Floats, Floats]:
         """Input (n, F) of the last layer, and its output (n, K) before the activation.
 
         Raises:
@@ -395,7 +394,7 @@ class ArrayModel:
                 received=f"{type(last.layer).__name__} '{last.name}' with an output of shape {last.shape}",
             )
         reached = _run(self._steps[:-1], self._read(rows))[last.reads[0]][0]
-        return np.asarray(reached, np.float32), np.asarray(last.layer.linear(reached), np.float32)
+        return reached, last.layer.linear(reached)
 
     def weights(self) -> Iterator[Array]:
         """Weights and biases of its layers, in the order of the steps."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.distributions import OneOfClasses
@@ -17,7 +16,7 @@ from howsure.answers.verdict import LEAST_DRAWN, judge
 from howsure.bare.given import Kind
 from howsure.bare.rounding import distributions
 from howsure.data.labels import check_class_names, check_labels
-from howsure.models.protocol import PROBABILITIES, ModelInfo
+from howsure.models.protocol import PROBABILITIES, ModelInfo, RawOutputs
 from howsure.request import Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Told
@@ -67,7 +66,7 @@ class Classes(OneOfClasses):
         """Names of classes, one of which is true."""
         return self.class_names
 
-    def values(self, raw: NDArray[np.float32], rows: Integers) -> Floats:
+    def values(self, raw: RawOutputs, rows: Integers) -> Floats:
         """(W, n, K) probabilities."""
         found = to_probabilities(raw, self.outputs, self.model, rows, self.dtype)
         return found if self.order is None else found[..., self.order]

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import expit
 
 from howsure.answers.distributions import SMALLEST, Distributions
@@ -26,6 +25,7 @@ from howsure.models.protocol import (
     PROBABILITIES,
     SEVERAL_LABELS,
     ModelInfo,
+    RawOutputs,
 )
 from howsure.request import Request
 from howsure.results.thresholds import Thresholds
@@ -96,7 +96,7 @@ class Labels(Distributions):
         """One for each label."""
         return self.width
 
-    def values(self, raw: NDArray[np.float32], rows: Integers) -> Floats:
+    def values(self, raw: RawOutputs, rows: Integers) -> Floats:
         """(W, n, K) probabilities that a row has each label."""
         # A label whose logit is infinite has probability 0 or 1.
         told = ~np.isnan(raw) if self.outputs == LABEL_LOGITS else np.isfinite(raw)

@@ -92,9 +92,12 @@ def needs_passes(mean: Floats, error: Floats, width: Floats, method: Mapping[str
         width: (…) as `scatter` gives it.
         method: Settings of the method.
     """
-    target, rounding = target_share(method), ROUNDING * (np.abs(mean) + np.nan_to_num(width))
+    target, size = target_share(method), np.abs(mean)
+    # In single precision the error is at least its rounding, so a smaller one is none.
+    rounding = ROUNDING * size * (1 - 1e-6), ROUNDING * (size + np.nan_to_num(width))
+    is_rounding = (error >= rounding[0]) & (error <= rounding[1])
     if target is None:
-        return np.asarray((error > target_error(width, method)) & (error > rounding))
+        return np.asarray((error > target_error(width, method)) & ~is_rounding)
     share = np.divide(error, width, out=np.zeros(np.shape(mean)), where=width > 0)
     decimals = -int(np.floor(np.log10(target)))
-    return np.asarray((np.round(share, decimals) > target + 1e-12) & (error > rounding))
+    return np.asarray((np.round(share, decimals) > target + 1e-12) & ~is_rounding)

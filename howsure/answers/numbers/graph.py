@@ -14,6 +14,7 @@ from howsure.answers.graph import UnitsOf
 from howsure.answers.graph import Wanted as Words
 from howsure.answers.numbers.doubt import ROUNDING
 from howsure.answers.numbers.outcome import Numbers
+from howsure.errors import ModelError
 from howsure.models.protocol import MEAN_LOG_VARIANCE, VALUES
 from howsure.onnx.traced import Value
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 ROUNDED = 1e-6
 """Rounding in float32, as a share of the largest mean of a target."""
+
+SQUARED = 1e18
+"""Largest number that float32 can square, and 1/`SQUARED` the smallest."""
 
 
 class NumbersGraph:
@@ -102,9 +106,22 @@ def numbers(result: RegressionCertainty, tolerance: float) -> Wanted:
     Args:
         result: The result of `assess` for some rows.
         tolerance: The share.
+
+    Raises:
+        ModelError: A target whose spread float32 cannot hold.
     """
     assert result.spread is not None, "a graph has passes"
-    size = np.abs(result.mean).max(axis=0, initial=0)
+    size, spread = (np.abs(each).max(axis=0, initial=0) for each in (result.mean, result.spread))
+    is_lost = (size > SQUARED) | ((spread > 0) & (spread < np.maximum(10 * ROUNDED * size, 1 / SQUARED)))
+    if len(result) and is_lost.any():
+        k = int(np.argmax(is_lost))
+        raise ModelError(
+            f"Graphs compute in float32, which does not hold how far networks differ in "
+            f"'{result.target_names[k]}'",
+            expected=f"numbers of up to {SQUARED:g}, and a spread of at least {10 * ROUNDED:g} of them",
+            received=f"numbers of up to {size[k]:.3g}, and a spread of up to {spread[k]:.3g}",
+            hint="Export a network of shifted and scaled targets, and put what the graph says into their unit",
+        )
     allowed = tolerance * result.spread + ROUNDED * size
     found = {name: (getattr(result, name), allowed) for name in ("mean", "mc_error", "spread")}
     if np.isfinite(result.noise).all():

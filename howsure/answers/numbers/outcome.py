@@ -16,12 +16,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from howsure.answers.numbers.doubt import ROUNDING, TARGET_SHARE
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.data.rows import counted, in_rows
-from howsure.data.targets import check_numbers, target_names
+from howsure.data.targets import LARGEST, check_numbers, check_sizes, target_names
 from howsure.errors import InputError, ModelError, warn
 from howsure.models.protocol import (
     LABEL_LOGITS,
@@ -35,8 +34,11 @@ from howsure.models.protocol import (
     PROBABILITIES,
     QUANTILES,
     REGRESSION,
+    STEPS,
     VALUES,
     ModelInfo,
+    RawOutputs,
+    step_of,
 )
 from howsure.request import Request
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
@@ -46,7 +48,10 @@ LEAST_PASSES = 40
 networks lie apart: masks of rate 0.5 come in opposite pairs, so 20 of them say as little as 10 others."""
 
 LARGEST_LOG = 700.0
-"""Beyond this logarithm a variance is infinite in double precision."""
+"""Beyond this logarithm a variance is too large for double precision."""
+
+COARSE = 1000
+"""Rows of a target whose numbers differ by fewer steps of their type are too coarse to show a spread of 0."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Numbers(Outcome):
             or the natural logarithms of these.
         target_names: K names.
         rounding: Share of a number by which the model may be off.
+        dtype: Type of number in which the model puts out its numbers; "" of an estimator.
         axis: Axis of the output of a row that holds the means in its first half, then the variances.
     """
 
@@ -67,6 +73,7 @@ class Numbers(Outcome):
     target_names: tuple[str, ...]
     rounding: float = ROUNDING
     axis: int = 0
+    dtype: str = "float32"
     name = "numbers"
     has_unit = True
     usual_target = TARGET_SHARE
@@ -109,8 +116,11 @@ class Numbers(Outcome):
             )
         names = request.class_names
         found = target_names(_places(shape) if names is None else names, math.prod(shape))
-        is_double = info.ending in NUMBERS  # an estimator, whose numbers are not rounded
-        return cls(info.name, outputs, found, 0.0 if is_double else ROUNDING, axis)
+        if info.ending in NUMBERS:  # an estimator: members that say the same, such as trees, are no rounding
+            return cls(info.name, outputs, found, 0.0, axis, "")
+        dtype = info.output_dtype
+        rounding = ROUNDING * STEPS["float64"] / STEPS["float32"] if dtype == "float64" else ROUNDING
+        return cls(info.name, outputs, found, rounding, axis, dtype)
 
     @property
     def answers(self) -> int:
@@ -127,16 +137,17 @@ class Numbers(Outcome):
         """(C,) 0 for numbers, 1 for variances."""
         return (0,) * self.answers + (1,) * (self.width - self.answers)
 
-    def values(self, raw: NDArray[np.float32], rows: Integers) -> Floats:
+    def values(self, raw: RawOutputs, rows: Integers) -> Floats:
         """(W, n, K) numbers, or (W, n, 2 K) numbers and variances."""
         turned = np.moveaxis(raw, 2 + self.axis, 2) if self.axis else raw
         values = turned.astype(np.float64).reshape(*raw.shape[:2], -1)
         if self.outputs == MEAN_LOG_VARIANCE:
             logs = values[..., self.answers :]
             values[..., self.answers :] = np.where(
-                logs > LARGEST_LOG, np.inf, np.exp(np.minimum(logs, LARGEST_LOG))
+                np.isposinf(logs), np.inf, np.exp(np.minimum(logs, LARGEST_LOG))
             )
-        bad = ~np.isfinite(values).all(axis=(0, 2))
+        sizes = np.abs(values).max(axis=0, initial=0)
+        bad = ~np.isfinite(sizes).all(axis=-1)
         if bad.any():
             where = in_rows(int(bad.sum()), rows[bad][:5].tolist())
             raise ModelError(
@@ -144,6 +155,10 @@ class Numbers(Outcome):
                 expected="finite numbers",
                 hint="Check the model's weights and the range of these rows",
             )
+        largest = sizes.max(axis=0, initial=0)
+        largest[self.answers :] = np.sqrt(largest[self.answers :])  # of variances
+        if largest.max() > LARGEST:
+            check_sizes(largest, f"The numbers of model '{self.model}'", ModelError)
         negative = (values[..., self.answers :] < 0).any(axis=(0, 2))
         if negative.any():
             row = int(np.argmax(negative))
@@ -183,8 +198,14 @@ class Numbers(Outcome):
     def result(self, estimates: Estimates, told: Told) -> RegressionCertainty:
         """A `RegressionCertainty` of N rows."""
         mean, spread = estimates.mean[:, : self.answers], self._spread(estimates)
-        # Balance can cancel all of an error but the rounding of the model, which has single precision.
-        rounding = np.where(estimates.passes[:, None] > 1, self.rounding * (np.abs(mean) + spread), 0.0)
+        check_sizes(np.abs(mean).max(axis=0, initial=0), f"The numbers of model '{self.model}'", ModelError)
+        # Balance can cancel all of an error but the rounding of the model.
+        several = estimates.passes[:, None] > 1
+        rounding = np.where(several, self.rounding * (np.abs(mean) + spread), 0.0)
+        step = step_of(mean, self.dtype)
+        is_hidden = several & (spread <= step / 2)
+        rounding = np.maximum(rounding, np.where(is_hidden, step, 0.0))
+        self._warn_of_hidden(is_hidden, mean, step)
         networks = estimates.networks
         result = RegressionCertainty(
             mean=mean,
@@ -208,6 +229,26 @@ class Numbers(Outcome):
             if networks is None
             else replace(result, networks_noise=np.sqrt(networks[:, self.answers :]))
         )
+
+    def _warn_of_hidden(self, is_hidden: Booleans, mean: Floats, step: Floats) -> None:
+        """Warn if numbers of a type below double precision are too large beside their differences.
+
+        Networks differ by no more than one step of the type in most rows, and rows by few steps. Where rows
+        differ by many, networks that are the same agree.
+        """
+        if self.dtype in ("float64", "") or len(mean) < 2:
+            return
+        is_coarse = np.ptp(mean, axis=0) < COARSE * step.max(axis=0)
+        for k in np.flatnonzero(is_coarse & (2 * is_hidden.sum(axis=0) > len(is_hidden))):
+            row = int(np.argmax(step[:, k]))
+            warn(
+                f"Networks of model '{self.model}' differ in '{self.target_names[k]}' by no more than "
+                f"{self.dtype} can tell, in {counted(int(is_hidden[:, k].sum()), 'row')}: near "
+                f"{mean[row, k]:.3g} its numbers are {step[row, k]:.3g} apart. So "
+                "`spread` does not show how far they agree. Train on shifted and scaled targets, and "
+                "put them back by `result.rescaled`.",
+                kind=f"hidden spread {self.target_names[k]}",
+            )
 
     def _spread(self, estimates: Estimates) -> Floats:
         """(n, K) standard deviation between networks, as far as the passes tell it."""

@@ -32,7 +32,16 @@ from howsure.data.align import Called, aligned, called_by, together, without_ind
 from howsure.data.by_name import columns_of, has_columns
 from howsure.data.ids import ID, check_ids
 from howsure.data.rows import check_unmasked, in_rows, quoted
-from howsure.data.targets import by_target, check_finite, check_numbers, floats_of, target_names, targets_in
+from howsure.data.targets import (
+    LARGEST,
+    by_target,
+    check_finite,
+    check_numbers,
+    check_sizes,
+    floats_of,
+    target_names,
+    targets_in,
+)
 from howsure.data.twice import mark_of_pass, warn_of_same_passes
 from howsure.errors import InputError
 from howsure.methods.misplaced_arguments import named_either_way
@@ -54,7 +63,7 @@ FROM_HELD_OUT = (
 
 
 def _wide(name: str, words: str, shape: str = WIDE, **more: Any) -> Column:
-    return Column(name, shape, FLOAT, UNIT, words, **more)
+    return Column(name, shape, FLOAT, UNIT, words, **{"least": -LARGEST, "most": LARGEST, **more})
 
 
 _deviation = partial(_wide, least=0, unknown=True)
@@ -418,6 +427,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
                 expected=f"an array of shape {self.mean.shape}, or a number",
                 received=f"an array of shape {found.shape}",
             ) from None
+        check_sizes(np.nan_to_num(given), "The numbers of `noise`")
         of_networks = 0.0 if self.spread is None else self.spread
         std = np.sqrt(of_networks**2 + given**2)
         return replace(self, noise=given, std=std, noise_from=noise_from, networks_noise=None)
@@ -498,6 +508,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
                 received=f"{stds[wrong[0]].min():.4g}",
                 hint="If these are log variances, give exp(v / 2); of variances, the roots",
             )
+        check_sizes(stds, "The standard deviations")
         words = {"pass": "what was given"}
         return RegressionCertainty(
             mean=means,

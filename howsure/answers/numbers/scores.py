@@ -295,7 +295,7 @@ def nll(mean: Floats, std: Floats, y: Floats) -> Floats:
         (…); NaN where `std` is NaN.
     """
     error = np.abs(y - mean)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # beyond 1e308 it is infinite
         away = np.where(error > 0, error / std, 0.0)
         return np.asarray(np.where(np.isinf(away), np.inf, np.log(std) + away**2 / 2) + _LOG_TWO_PI / 2)
 

@@ -40,6 +40,7 @@ from howsure.models.protocol import (
     SEVERAL_LABELS,
     Model,
     ModelInfo,
+    RawOutputs,
 )
 from howsure.request import KEEP_PROBABILITIES, Request
 from howsure.results.thresholds import Thresholds
@@ -203,7 +204,7 @@ class Positions(OneOfClasses):
         """Names of classes, one of which is true at each position."""
         return self.class_names
 
-    def values(self, raw: NDArray[np.float32], rows: Integers) -> Floats:
+    def values(self, raw: RawOutputs, rows: Integers) -> Floats:
         """(W, n, *P, K) probabilities, in single precision.
 
         Raises:
@@ -212,18 +213,19 @@ class Positions(OneOfClasses):
         if self.undo is not None:
             back = self._back(raw.reshape(-1, *raw.shape[2:]))
             raw = back.reshape(*raw.shape[:2], *back.shape[1:])
-        values = np.moveaxis(raw, 2 + (self.class_axis or 0), -1).astype(np.float32)
+        values: Any = np.moveaxis(raw, 2 + (self.class_axis or 0), -1)
         if self.of_label is not None:
             values = values[..., self.of_label : self.of_label + 1]
         one = values.shape[-1] == 1
         if self.outputs == LOGITS:
             if one:
                 values = np.concatenate([np.zeros_like(values), values], axis=-1)
-            with np.errstate(invalid="ignore"):
-                values = values - values.max(axis=-1, keepdims=True)
+            # Of logits in double precision the differences are rounded, and not the logits.
+            with np.errstate(invalid="ignore", over="ignore"):
+                values = (values - values.max(axis=-1, keepdims=True)).astype(np.float32, copy=False)
             np.exp(values, out=values)
-        elif one:
-            values = np.concatenate([1 - values, values], axis=-1)
+        else:
+            values = (np.concatenate([1 - values, values], axis=-1) if one else values).astype(np.float32)
         if self.counts is not None:  # anything may stand where positions do not count
             values = np.where(self.counts[rows][..., None], values, np.float32(1 / self.width))
         total = values.sum(axis=-1, keepdims=True)
@@ -240,7 +242,8 @@ class Positions(OneOfClasses):
             np.maximum(values, 0, out=values)
             total = values.sum(axis=-1, keepdims=True)
         values /= total
-        return values  # type: ignore[return-value]  # in single precision
+        found: Floats = values  # in single precision
+        return found
 
     def _check_distributions(self, values: Any, total: Any, rows: Integers) -> None:
         """Raise a `ModelError` unless these are probabilities that add up to 1 at every position."""

@@ -67,7 +67,7 @@ def to_last_layer(
         logits = ops.matmul(ops.cast(reached, layer.compute_dtype), kernel)
         if bias is not None:
             logits = logits + bias
-        return ops.cast(reached, "float32"), ops.cast(_rescaled(rescaling, logits), "float32")
+        return reached, _rescaled(rescaling, logits)
 
     return to_the_end
 

@@ -47,7 +47,7 @@ from howsure.models.keras.onnx_graph import passes_graph
 from howsure.models.keras.private import graph_of
 from howsure.models.keras.switch import quiet, switched, widens_itself
 from howsure.models.networks import Networks
-from howsure.models.protocol import BFLOAT16, FLOAT32, Level, Limits, ModelInfo
+from howsure.models.protocol import BFLOAT16, FLOAT32, Level, Limits, ModelInfo, RawOutputs, raw_outputs
 from howsure.sites import Site
 
 if keras.backend.backend() == "tensorflow":
@@ -349,7 +349,7 @@ class KerasModel:
 
     # --- running ------------------------------------------------------------------------------
 
-    def predict(self, rows: Sequence[Array]) -> NDArray[np.float32]:
+    def predict(self, rows: Sequence[Array]) -> RawOutputs:
         """Raw outputs of the plain prediction, without randomness.
 
         Args:
@@ -360,7 +360,7 @@ class KerasModel:
         """
         with self.as_found():
             output = self._plain(*map(_tensor, rows))
-            return np.asarray(keras.ops.convert_to_numpy(output), dtype=np.float32)
+            return _raw(output)
 
     def counted(self, rows: Sequence[Array]) -> NDArray[np.bool_] | None:
         """Keras's mask of the output, (n, …) whether a time step counts; None where it has none."""
@@ -374,11 +374,11 @@ class KerasModel:
     def _output_mask(self) -> Callable[..., Any]:
         return self._compile(lambda *rows: private.mask_of(self._run_plain(*rows)))
 
-    def features(self, rows: Sequence[Array]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def features(self, rows: Sequence[Array]) -> tuple[RawOutputs, RawOutputs]:
         """Input of the last linear layer and logits for the inputs (n, …), without randomness."""
         with self.as_found():
             found = self._to_the_end(*map(_tensor, rows))
-            features, logits = (keras.ops.convert_to_numpy(tensor) for tensor in found)
+            features, logits = map(_raw, found)
         return features, logits
 
     @functools.cached_property
@@ -516,7 +516,8 @@ class KerasModel:
             raw = keras.ops.cast(raw, "float32")
             found = [keras.ops.reshape(raw, (masks[-1].shape[0], -1, *raw.shape[1:]))]
             if features:
-                found.append(keras.ops.concatenate(self._to_last_layer()(*rows), axis=1))
+                both = [keras.ops.cast(each, "float32") for each in self._to_last_layer()(*rows)]
+                found.append(keras.ops.concatenate(both, axis=1))
             return found
 
     def _run_passes(
@@ -611,6 +612,10 @@ class KerasModel:
         finally:
             for module, flag in flags:
                 module.training = flag
+
+
+def _raw(tensor: Tensor) -> RawOutputs:
+    return raw_outputs(keras.ops.convert_to_numpy(tensor))
 
 
 def _tensor(array: Array) -> Tensor:
@@ -717,11 +722,11 @@ class Thinned:
         """Shapes and types of its tensors."""
         return _form((self.masks, self.kernels))
 
-    def __call__(self, trunk: KerasTrunk) -> NDArray[np.float32]:
+    def __call__(self, trunk: KerasTrunk) -> RawOutputs:
         """Raw outputs (W, n, …) over the n rows of a trunk."""
         with self.model.as_found():
             output = trunk.through(self)
-            values = np.asarray(keras.ops.convert_to_numpy(output), dtype=np.float32)
+            values = _raw(output)
         return values.reshape(self.width, -1, *values.shape[1:])
 
 

@@ -27,7 +27,7 @@ from howsure.data.rows import check_rows
 from howsure.errors import InputError, ModelError
 from howsure.models.choose_output import Output
 from howsure.models.input_scale import times_larger, untouched
-from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits, ModelInfo
+from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits, ModelInfo, RawOutputs, raw_outputs
 from howsure.models.protocol import KEPT_OFF as KEPT_OFF_BY_CALLER
 from howsure.models.torch.call_stack import ModuleCall
 from howsure.models.torch.declared_outputs import names_of_a_user, padding_of, said_of
@@ -285,15 +285,15 @@ class TorchModel:
 
     # --- running ------------------------------------------------------------------------------
 
-    def predict(self, rows: Sequence[Array]) -> NDArray[np.float32]:
+    def predict(self, rows: Sequence[Array]) -> RawOutputs:
         """Raw outputs (n, …) without randomness, for inputs (n, …) in the module's input types."""
         tensors = self._tensors(rows)
         found = self.examination
         with self.as_found(), Draws(middle, found.fixed) if found.always else contextlib.nullcontext():
             switch(self.module, ())
-            return _in_numpy(self.call.run(self.module, tensors))
+            return in_numpy(self.call.run(self.module, tensors))
 
-    def features(self, rows: Sequence[Array]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def features(self, rows: Sequence[Array]) -> tuple[RawOutputs, RawOutputs]:
         """Input (n, F) of the last linear layer, and the logits (n, K) before the activation."""
         tensors = self._tensors(rows)
         last = Last(self.examination.last_linear, self.name, self.examination.fixed)
@@ -301,13 +301,13 @@ class TorchModel:
             switch(self.module, ())
             self.call.run(self.module, tensors)
         features, logits = last.found
-        return _in_numpy(features), _in_numpy(logits)
+        return in_numpy(features), in_numpy(logits)
 
     def trunk(self, rows: Sequence[Array]) -> TorchTrunk:
         """The rows (n, …) of each input, on the device."""
         return TorchTrunk(tuple(self.call.tensors(rows)))
 
-    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[TorchTrunk], NDArray[np.float32]]:
+    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[TorchTrunk], RawOutputs]:
         """The thinned networks: a function from a trunk to outputs (W, n, …); see `PassModel`."""
         width = len(masks[-1])
         ready = [torch.from_numpy(np.ascontiguousarray(mask)).to(self.call.device) for mask in masks]
@@ -351,7 +351,7 @@ class TorchModel:
         tensors = self.call.tensors(rows)
         return [each.clone() for each in tensors] if self.examination.writes else tensors
 
-    def _passes(self, masks: Sequence[Tensor], trunk: TorchTrunk, width: int) -> NDArray[np.float32]:
+    def _passes(self, masks: Sequence[Tensor], trunk: TorchTrunk, width: int) -> RawOutputs:
         """Raw outputs (width, n, …) of passes that are folded into the batch axis."""
         found = self.examination
         numbers = Masks(found.drawn, found.draws, masks, len(trunk), self.name)
@@ -361,7 +361,7 @@ class TorchModel:
             with drawing_in_the_open(self.module), Draws(numbers, found.fixed) as draws:
                 output = self.call.run(self.module, tensors)
             numbers.check_all_drawn(draws.count)
-            values = _in_numpy(output)
+            values = in_numpy(output)
         return values.reshape(width, len(trunk), *values.shape[1:])
 
 
@@ -381,8 +381,10 @@ def _bytes_of(tensor: Tensor) -> Array:
     return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
 
 
-def _in_numpy(tensor: Tensor) -> NDArray[np.float32]:
-    return np.asarray(tensor.detach().float().cpu().numpy(), np.float32)
+def in_numpy(tensor: Tensor) -> RawOutputs:
+    """A tensor as raw outputs; numpy has no bfloat16."""
+    kept = tensor.detach()
+    return raw_outputs((kept if kept.dtype == torch.float64 else kept.float()).cpu().numpy())
 
 
 def _note(call: ModuleCall) -> str | None:

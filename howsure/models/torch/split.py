@@ -22,14 +22,14 @@ from howsure.data.rows import check_rows
 from howsure.errors import ModelError
 from howsure.models.choose_output import Output
 from howsure.models.networks import Networks
-from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits
+from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits, RawOutputs
 from howsure.models.torch import model as whole_modules
 from howsure.models.torch.check_passes import Tried
 from howsure.models.torch.dry_run import ROWS, UNEVEN, DryRun, same
 from howsure.models.torch.find_draws import in_words
 from howsure.models.torch.graph import Split, SplitTrunk, Unsplittable
 from howsure.models.torch.inputs import calls_for
-from howsure.models.torch.model import Last, TorchModel, TorchTrunk
+from howsure.models.torch.model import Last, TorchModel, TorchTrunk, in_numpy
 from howsure.models.torch.model_cache import Cached, forget, keep, kept
 from howsure.models.torch.onnx_graph import graph_of, in_export
 from howsure.models.torch.recorded import Axis, Call, Program, Slot, record
@@ -158,10 +158,10 @@ class SplitModel(TorchModel):
         """The part that all passes over these rows share."""
         return self.split.trunk(self.call.tensors(rows))
 
-    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[Any], NDArray[np.float32]]:
+    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[Any], RawOutputs]:
         """The thinned networks: a function from a trunk to outputs (W, n, …); see `PassModel`."""
         passes = self.split.thin(masks, rows)
-        return lambda trunk: np.asarray(passes(trunk).float().cpu().numpy(), np.float32)
+        return lambda trunk: in_numpy(passes(trunk))
 
     def graph(self, masks: Sequence[Array], like: Sequence[Array], features: bool = False) -> Any:
         """The passes with these masks, as an `onnx.ModelProto`; see `ExportModel`."""
@@ -265,12 +265,12 @@ class AskingModel(SplitModel):
             TorchTrunk(tuple(tensors)), self.split.trunk(tensors) if self.split.fits(tensors) else None
         )
 
-    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[Any], NDArray[np.float32]]:
+    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[Any], RawOutputs]:
         """The thinned networks: a function from a trunk to outputs (W, n, …); see `PassModel`."""
         passes = super().thin(masks, rows)
         width = len(masks[-1])
 
-        def run(trunk: AskedTrunk) -> NDArray[np.float32]:
+        def run(trunk: AskedTrunk) -> RawOutputs:
             if trunk.split is not None:
                 return passes(trunk.split)
             whole = [np.repeat(mask, width // len(mask), axis=0) for mask in masks]
@@ -314,4 +314,4 @@ def _agree(model: TorchModel, tried: Tried) -> bool:
     masks = [mask.cpu().numpy() for mask in tried.masks]
     rows = [array[: tried.passes.shape[1]] for array in model.examination.rows]
     found = torch.from_numpy(model.thin(masks, len(rows[0]))(model.trunk(rows)))[list(tried.numbers)]
-    return same(found.flatten(0, 1), tried.passes.flatten(0, 1).float().cpu())
+    return same(found.flatten(0, 1), tried.passes.flatten(0, 1).to(found.dtype).cpu())

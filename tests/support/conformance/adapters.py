@@ -19,7 +19,6 @@ from howsure.models.protocol import (
     LOG_RATES,
     MARGINS,
     MEANS_AND_VARIANCES,
-    NUMBERS,
     QUANTILES,
     REGRESSION,
     SEVERAL_LABELS,
@@ -215,7 +214,8 @@ class Subject:
         before = [mask.copy() for mask in masks]
         trunk = self.model.trunk(self.rows) if trunk is None else trunk
         outputs = self.model.thin(masks, len(trunk) if rows is None else rows)(trunk)
-        _check_outputs(outputs, (len(masks[-1]), len(trunk), *self.model.info.output_shape), "Passes")
+        shape = (len(masks[-1]), len(trunk), *self.model.info.output_shape)
+        _check_outputs(outputs, shape, "Passes", _kind_of(self.model))
         require(all(map(np.array_equal, before, masks)), "The caller's masks stay as they are")
         return outputs
 
@@ -363,12 +363,12 @@ def check_features(model: FeatureModel, rows: Sequence[Array], rounding: float) 
     count, shape = len(rows[0]), model.info.output_shape
     require(len(shape) == 1, "A model with features puts out one number for each class", shape)
     require(features.ndim == 2, "Features have the shape (n, F)", features.shape)
-    _check_outputs(features, (count, features.shape[1]), "Features")
-    _check_outputs(logits, (count, *shape), "What the last layer makes of them")
+    _check_outputs(features, (count, features.shape[1]), "Features", _kind_of(model))
+    _check_outputs(logits, (count, *shape), "What the last layer makes of them", _kind_of(model))
     activation = ACTIVATIONS.get(model.info.ending or "")
     if activation is not None:
         promise = f"The {model.info.ending} of what the last layer gives is the plain prediction"
-        require_near(activation(logits).astype(np.float32), model.predict(rows), rounding, promise)
+        require_near(activation(logits), model.predict(rows), rounding, promise)
     if count >= features.shape[1] + 2:
         known = np.column_stack([features, np.ones(count)]).astype(np.float64)
         weights = np.linalg.lstsq(known, logits.astype(np.float64), rcond=None)[0]
@@ -398,11 +398,11 @@ def check_members(model: MemberModel, rows: Sequence[Array], rounding: float) ->
 
 
 def _kind_of(model: Model) -> Any:
-    """Type of the outputs of a model: double precision for a regressor that is no network."""
-    return np.float64 if model.info.ending in NUMBERS else np.float32
+    """Type of the outputs of a model: float64 where it computes in float64."""
+    return np.float64 if model.info.output_dtype == "float64" else np.float32
 
 
-def _check_outputs(outputs: Array, shape: tuple[int, ...], what: str, kind: Any = np.float32) -> None:
+def _check_outputs(outputs: Array, shape: tuple[int, ...], what: str, kind: Any) -> None:
     require(isinstance(outputs, np.ndarray), f"{what} are a numpy array", type(outputs).__name__)
     require(outputs.shape == shape, f"{what} have the shape {shape}", outputs.shape)
     require(outputs.dtype == kind, f"{what} are {np.dtype(kind)}", outputs.dtype)
