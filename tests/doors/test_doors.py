@@ -424,6 +424,94 @@ OF_ALL_OUTPUTS = {"entropy", "expected_entropy", "mutual_information", "verdict"
 """Columns that say the same in whichever order the outputs come."""
 
 
+# --- 18: large, small, and far from 0 ---------------------------------------------------------------
+
+FAR = 1.7e9
+UNITS = {"seconds": (1.0, FAR), "large": (2.0**200, 0.0), "small": (2.0**-200, 0.0)}
+BEYOND = {"too large": (1e200, 0.0), "too small": (1e-200, 0.0)}
+PLACES = {"mean", "truth", "answers", "networks", "intervals", "number"}
+DISTANCES = {"std", "spread", "noise", "mc_error", "spread_error", "errors"}
+
+
+@every(lambda kind, door: kind == "numbers" and not door.in_the_unit)
+@pytest.mark.parametrize("unit", UNITS)
+def test_numbers_of_any_size_are_the_same_in_their_unit(kind, door, unit, tmp_path):
+    """Double precision stays: times in seconds keep their spread, and scales have no floor."""
+    one, other = folders(tmp_path)
+    case, (times, plus) = case_of(kind), UNITS[unit]
+    moved = replace(case, unit=(times, plus), truth=case.truth * times + plus)
+    before = usual(kind, door, one)
+    after = said(kind, door, other, moved, result_of(moved, unit))
+    if door == "passes":
+        return  # variances are beside the numbers: test_the_moments_are_those_of_numpy
+    # Passes at the edges of bins may change places far from 0, and quantiles with them.
+    ties = {"networks", "errors"} if plus else set()
+    for name in (PLACES - ties) & set(before.rows):
+        check_same((np.asarray(after.rows[name], float) - plus) / times, np.asarray(before.rows[name]), name)
+    for name in (DISTANCES - ties) & set(before.rows):
+        check_same(np.asarray(after.rows[name], float) / times, np.asarray(before.rows[name]), name)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_moments_are_those_of_numpy(unit):
+    case, (times, plus) = case_of("numbers"), UNITS[unit]
+    case = replace(case, unit=(times, plus))
+    passes = howsure.passes(case.model, case.x, 20, balanced=True, outputs="mean-log-variance")
+    assert passes.dtype == np.float64
+    numbers = (passes[..., :2] - plus) / times
+    result = result_of(case, (unit, "without truth"))
+    np.testing.assert_allclose((result.mean - plus) / times, numbers.mean(axis=0), atol=1e-6)
+    # Of all networks: that of these passes, and the squared error of their mean.
+    more = (result.spread / times) ** 2 - numbers.var(axis=0)
+    assert ((more >= -1e-5) & (more <= (result.mc_error / times) ** 2 + 1e-5)).all()
+    np.testing.assert_allclose(result.noise / times, np.sqrt(passes[..., 2:].mean(axis=0)) / times, rtol=1e-9)
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_scores_of_any_size_are_those_of_numpy(unit):
+    case, (times, plus) = case_of("numbers"), UNITS[unit]
+    moved = replace(case, unit=(times, plus), truth=case.truth * times + plus)
+    result = result_of(moved, unit)
+    scores = howsure.evaluate(result, moved.truth)
+    for k, name in enumerate(case.names):
+        error, std = (moved.truth - result.mean)[:, k], result.std[:, k]
+        own = scores.of_target[name]
+        assert own.rmse.value == pytest.approx(np.sqrt(np.mean((error / times) ** 2)) * times, rel=1e-9)
+        assert own.mae.value == pytest.approx(np.abs(error).mean(), rel=1e-9)
+        nll = 0.5 * np.log(2 * np.pi) + np.log(std) + (error / std) ** 2 / 2
+        assert own.nll.value == pytest.approx(nll.mean(), rel=1e-9)
+
+
+@every(lambda kind, door: kind == "numbers")
+@pytest.mark.parametrize("unit", BEYOND)
+def test_numbers_that_cannot_be_squared_are_refused(kind, door, unit, tmp_path):
+    case, (times, _) = case_of(kind), BEYOND[unit]
+    refused = rf"(?s){unit} to be squared in double precision.*Received: .*another unit"
+    if DOORS[door].by_the_model and door != "familiarity":  # whose features have no unit
+        case = replace(case, unit=(times, 0.0))
+        with pytest.raises(HowsureError, match=refused):
+            said(kind, door, tmp_path, case)
+    if DOORS[door].truth:
+        with pytest.raises(howsure.InputError, match=refused):
+            said(kind, door, tmp_path, truth=case.truth * times)
+
+
+@pytest.mark.parametrize("unit", BEYOND)
+def test_given_numbers_that_cannot_be_squared_are_refused(unit):
+    (times, _), result = BEYOND[unit], plain("numbers")
+    refused = rf"{unit} to be squared in double precision"
+    given = {
+        "means": lambda: result.from_mean_std(result.mean * times, result.std),
+        "deviations": lambda: result.from_mean_std(result.mean, result.std * times),
+        "samples": lambda: result.from_samples(np.stack([result.mean, result.std]) * times),
+        "noise": lambda: result.with_noise(times),
+        "truth": lambda: result.with_truth(case_of("numbers").truth * times),
+    }
+    for make in given.values():
+        with pytest.raises(howsure.InputError, match=refused):
+            make()
+
+
 # --- 8: rows and labels moved together -------------------------------------------------------------
 
 

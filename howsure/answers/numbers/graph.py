@@ -118,9 +118,10 @@ def numbers(result: RegressionCertainty, tolerance: float) -> Wanted:
         raise ModelError(
             f"Graphs compute in float32, which does not hold how far networks differ in "
             f"'{result.target_names[k]}'",
-            expected=f"numbers of up to {SQUARED:g}, and a spread of at least {10 * ROUNDED:g} of them",
+            expected=f"numbers of up to {SQUARED:g}, and a spread of at least {1 / SQUARED:g} and "
+            f"{10 * ROUNDED:g} of the numbers",
             received=f"numbers of up to {size[k]:.3g}, and a spread of up to {spread[k]:.3g}",
-            hint="Export a network of shifted and scaled targets, and put what the graph says into their unit",
+            hint="Export a network of shifted and scaled targets, and put its answers back into their unit",
         )
     allowed = tolerance * result.spread + ROUNDED * size
     found = {name: (getattr(result, name), allowed) for name in ("mean", "mc_error", "spread")}

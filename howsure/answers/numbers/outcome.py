@@ -155,10 +155,10 @@ class Numbers(Outcome):
                 expected="finite numbers",
                 hint="Check the model's weights and the range of these rows",
             )
-        largest = sizes.max(axis=0, initial=0)
-        largest[self.answers :] = np.sqrt(largest[self.answers :])  # of variances
-        if largest.max() > LARGEST:
-            check_sizes(largest, f"The numbers of model '{self.model}'", ModelError)
+        largest, called = sizes.max(axis=0, initial=0), f"of model '{self.model}'"
+        check_sizes(largest[: self.answers], f"The numbers {called}", ModelError)
+        deviations = np.sqrt(largest[self.answers :])
+        check_sizes(deviations[deviations > LARGEST], f"The deviations {called}", ModelError)
         negative = (values[..., self.answers :] < 0).any(axis=(0, 2))
         if negative.any():
             row = int(np.argmax(negative))
@@ -198,7 +198,6 @@ class Numbers(Outcome):
     def result(self, estimates: Estimates, told: Told) -> RegressionCertainty:
         """A `RegressionCertainty` of N rows."""
         mean, spread = estimates.mean[:, : self.answers], self._spread(estimates)
-        check_sizes(np.abs(mean).max(axis=0, initial=0), f"The numbers of model '{self.model}'", ModelError)
         # Balance can cancel all of an error but the rounding of the model.
         several = estimates.passes[:, None] > 1
         rounding = np.where(several, self.rounding * (np.abs(mean) + spread), 0.0)

@@ -1,0 +1,62 @@
+"""Numbers keep the precision of the model, as with times in seconds."""
+
+import contextlib
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import howsure
+
+FAR = 1.7e9
+x = np.random.default_rng(0).normal(size=(30, 4))
+
+
+@pytest.fixture(autouse=True)
+def double():
+    context = contextlib.nullcontext()
+    if keras.backend.backend() == "jax":
+        import jax
+
+        context = jax.enable_x64(True)
+    before = keras.config.floatx()
+    with context:
+        keras.config.set_floatx("float64")
+        yield
+        keras.config.set_floatx(before)
+
+
+def network():
+    made = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(32, "tanh"), layers.Dropout(0.38), layers.Dense(1)]
+    )
+    weights = made.layers[-1].get_weights()
+    made.layers[-1].set_weights([weights[0], weights[1] + FAR])
+    return made
+
+
+def said(model):
+    return keras.ops.convert_to_numpy(model(keras.ops.convert_to_tensor(x)))
+
+
+def test_dropout_far_from_0_is_that_near_0():
+    model = network()
+    passes = howsure.passes(model, x, 40, balanced=True, outputs="values")
+    assert passes.dtype == np.float64
+    result = howsure.assess(model, x, method=howsure.MCDropout(passes=40), outputs="values")
+    np.testing.assert_allclose(result.mean - FAR, (passes - FAR).mean(axis=0), atol=2e-6)
+    spread = (passes - FAR).std(axis=0)
+    assert (spread > 0.03).all()
+    assert np.abs(result.spread / spread - 1).max() < 0.1
+
+
+def test_members_and_features_far_from_0_are_those_of_keras():
+    members = [network() for _ in range(3)]
+    own = np.stack([said(each) for each in members])
+    result = howsure.assess(members[0], x, method=howsure.Ensemble(members[1:]), outputs="values")
+    np.testing.assert_allclose(result.mean - FAR, (own - FAR).mean(axis=0), atol=2e-6)
+    np.testing.assert_allclose(result.spread, (own - FAR).std(axis=0), atol=2e-6)
+    features = howsure.features_of(members[0], x)
+    assert features.features.dtype == features.logits.dtype == np.float64
+    np.testing.assert_allclose(features.logits, own[0], atol=2e-6, rtol=0)
