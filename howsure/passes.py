@@ -68,9 +68,9 @@ def passes(
     Returns:
         (n, N, K) float32: probabilities of K classes, or that each of K labels holds, or K numbers; if a
         model puts out variances, (n, N, 2 K), the numbers first; (n, N, *P, K) if each of the positions P has
-        a class: 1 / K where the model says that a position does not count. Of a model that computes in
-        float64 they are float64, but for positions. Over the first axis `mean` is the prediction, and `std`
-        is how far networks lie apart.
+        a class: 1 / K where the model says that a position does not count. They are float64 if the model
+        computes in it, but for positions. Over the first axis `mean` is the prediction, and `std` is how far
+        networks lie apart.
 
     Raises:
         InputError: Rows or arguments that cannot be used, or an array that does not fit into memory: this is

@@ -62,7 +62,7 @@ STEPS = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat1
 """Distance from 1 to the next larger number, by type of number."""
 
 RawOutputs = NDArray[np.float32] | NDArray[np.float64]
-"""What a model puts out: float64 of one that computes in float64, else float32, which holds 16 bits too."""
+"""Outputs of a model: float64 if it computes in float64, else float32, which holds 16 bits too."""
 
 
 def raw_outputs(values: Any) -> RawOutputs:

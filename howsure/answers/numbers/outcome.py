@@ -232,8 +232,8 @@ class Numbers(Outcome):
     def _warn_of_hidden(self, is_hidden: Booleans, mean: Floats, step: Floats) -> None:
         """Warn if numbers of a type below double precision are too large beside their differences.
 
-        Networks differ by no more than one step of the type in most rows, and rows by few steps. Where rows
-        differ by many, networks that are the same agree.
+        Networks differ by no more than one step of the type in most rows, and rows by few steps. Networks
+        that are the same agree if rows differ by many.
         """
         if self.dtype in ("float64", "") or len(mean) < 2:
             return
