@@ -18,7 +18,7 @@ from howsure.data.targets import LARGEST, check_sizes
 from howsure.errors import InputError, ModelError
 from howsure.models.adapt import opened
 from howsure.models.fingerprint import fingerprint_of
-from howsure.models.protocol import FeatureModel, RawOutputs, raw_outputs
+from howsure.models.protocol import FeatureModel, RawOutputs
 
 
 @dataclass(frozen=True, eq=False)
