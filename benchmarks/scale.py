@@ -3,6 +3,7 @@
     python -m benchmarks.scale small 20000        a network in numpy, alone and with 1 and 2 workers
     python -m benchmarks.scale digits 20000       the CNN of the question, on MNIST, its digits over and over
     python -m benchmarks.scale small 1000000 0    alone; then what later commands need of the folder
+    python -m benchmarks.scale small 300000 2 --rows 5000000    with two workers; then 5,000,000 rows
 
 Each command runs in a process of its own; its time and most memory are what the system tells. Speed is what
 the command says: from when the model is there, and with the time that workers take to start.
@@ -10,6 +11,7 @@ the command says: from when the model is there, and with the time that workers t
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import subprocess
@@ -104,8 +106,8 @@ def size_of(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
-def main(network: str, count: int, numbers: Sequence[int]) -> None:
-    """Measure, and print two tables."""
+def main(network: str, count: int, numbers: Sequence[int], planned: int = PLANNED) -> None:
+    """Measure, and print two tables; and what `planned` rows would take."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model_and_rows = NETWORKS[network](folder, count)
@@ -142,7 +144,7 @@ def main(network: str, count: int, numbers: Sequence[int]) -> None:
             print("|", " | ".join(map(str, row)), "|", flush=True)
             speeds[number] = int(after.replace(",", ""))
         if (workers := max(numbers)) == os.cpu_count():
-            _plan(speeds[workers] / workers)
+            _plan(planned, speeds[workers] / workers)
         if 0 not in numbers:
             return
         print("\n| command on the folder | seconds | most memory, MiB |\n|---|---|---|")
@@ -156,16 +158,23 @@ def main(network: str, count: int, numbers: Sequence[int]) -> None:
             print(f"| `{command[0]}` | {seconds:.0f} | {memory:,.0f} |", flush=True)
 
 
-def _plan(speed: float) -> None:
+def _plan(planned: int, speed: float) -> None:
     """What so many rows would take, if each core did as much as one of these workers after its start."""
-    hours = PLANNED / speed / 3600
+    hours = planned / speed / 3600
+    here = hours / (os.cpu_count() or 1)
     print(
-        f"\n{PLANNED:,} rows at {speed:,.0f} rows/s for each core: {hours:,.0f} core-hours, "
-        f"{hours / CORES:,.1f} hours on a machine of {CORES} cores, or {hours / CORES / 8:,.1f} on eight; "
+        f"\n{planned:,} rows at {speed:,.0f} rows/s for each core: {hours:,.1f} core-hours, "
+        f"{here:,.1f} hours here, {hours / CORES:,.1f} hours on a machine of {CORES} cores, "
+        f"or {hours / CORES / 8:,.1f} on eight; "
         f"{PRICE * hours:,.0f} dollars at {PRICE} for a core and hour"
     )
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    main(given[0], int(given[1]), [int(number) for number in given[2:]] or WORKERS)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("network", choices=list(NETWORKS))
+    parser.add_argument("count", type=int)
+    parser.add_argument("workers", type=int, nargs="*", default=WORKERS)
+    parser.add_argument("--rows", type=int, default=PLANNED)
+    asked = parser.parse_args()
+    main(asked.network, asked.count, asked.workers, asked.rows)

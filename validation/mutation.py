@@ -45,10 +45,7 @@ from howsure.data.sealed_json import digest
 from howsure.judge.calibrator_files import read_calibrator
 from howsure.results.saved import METADATA_KEY, maps_of
 from howsure.results.seal import seal
-from howsure.scale.folder import read_images, read_manifest
-from howsure.scale.there import missing_in
-from howsure.scale.work import PART_KEY, about_of
-from tests import pixels
+from howsure.scale.parts import left_out_in, missing_in, read_manifest
 from validation import small_network
 
 REFUSED, SAME, WRONG, UNSEEN, RAW, WARNED = "refused", "same", "wrong", "not noticeable", "raw", "warnings"
@@ -321,15 +318,11 @@ def forge_table(path: Path) -> Forge:
         settings = json.loads(table.schema.metadata[METADATA_KEY])
         metadata = dict(table.schema.metadata)
         kinds = ["setting", "column", "column", *(["map"] if settings.get("maps") else [])]
-        kinds += ["part"] if PART_KEY in metadata else []
         kind = random.choice(kinds)
         if kind == "setting":
             settings, what = forged(settings, random)
         elif kind == "column":
             table, what = _other_column(table, random)
-        elif kind == "part":
-            changed, what = forged(json.loads(metadata[PART_KEY]), random)
-            metadata[PART_KEY] = json.dumps(changed).encode()
         else:
             what = _other_map(path, settings["maps"], random)
         metadata[METADATA_KEY] = json.dumps(settings).encode()
@@ -502,27 +495,16 @@ def _of_folder(folder: Path, plan: howsure.Plan, x: Any) -> Iterator[Format]:
     pq.write_table(pa.table({f"f{number}": x[:, number] for number in range(x.shape[1])}), rows)
     given = ("--plan", folder / "plan.json", "--part-rows", 8, "--max-passes", 64)
     done("assess", "validation.small_network:make", rows, "--out", out, *given)
-    manifest, part = out / "manifest.json", out / "part-00000-000000000000.parquet"
+    manifest, part = out / "manifest.json", min(out.glob("part-*.parquet"))
 
     def read() -> Any:
         found = howsure.load(out)
         said = read_manifest(out)
-        names = read_images(out, said[0]) if said else None
-        about = {each: about_of(out / each.name) for each in said[1]} if said else None
-        return said, names, about, missing_in(out), plain(found.probabilities), plain(found.row)
+        left_out = left_out_in(out, said.parts) if said else None
+        return said, left_out, missing_in(out), plain(found.probabilities), plain(found.row)
 
     yield _sealed("manifest of a folder", manifest, read)
     yield _sealed("part of a folder", part, read)
-    pictures, of_pictures = pixels.folder_of(folder / "pictures", pixels.images(3)), folder / "of_pictures"
-    given = (*pixels.GIVEN, "--passes", 8, "--part-rows", 2)
-    done("assess", pixels.MODEL, pictures, "--out", of_pictures, *given)
-
-    def names() -> Any:
-        found = howsure.load(of_pictures)
-        said = read_manifest(of_pictures)
-        return said and read_images(of_pictures, said[0]), plain(found.label), plain(found.ids)
-
-    yield Format("images of a folder", of_pictures / "images.json", names, "SHA-256 in the manifest")
 
 
 def of_rows(place: Callable[[str], Path], random: np.random.Generator) -> Iterator[Format]:

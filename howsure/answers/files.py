@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 
 from howsure.answers.registry import result_type_in
 from howsure.arguments import check_path
+from howsure.errors import FileError
 from howsure.on_first_use import imported
 from howsure.results.maps import table_in
 from howsure.results.saved import read_table
@@ -39,8 +41,8 @@ def _whole(source: Path, for_scores: bool = False) -> Any:
     if not os.path.isdir(source):
         return _load(source, for_scores)
     parts = _parts(source)
-    results = (_load(part, for_scores) for part in parts)
-    return type(_load(parts[0], for_scores)).gathered(results, int(_ends(parts)[-1]))
+    results = (_load_part(part, for_scores) for part in parts)
+    return type(_load_part(parts[0], for_scores)).gathered(results, int(_ends(parts)[-1]))
 
 
 def load_sample(path: str | os.PathLike[str], *, for_scores: bool = False) -> tuple[Any, int]:
@@ -59,28 +61,47 @@ def load_sample(path: str | os.PathLike[str], *, for_scores: bool = False) -> tu
     of_part = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
     starts = np.concatenate([[0], ends[:-1]])
     results = (
-        _load(part, for_scores)[places - start]
+        _load_part(part, for_scores)[places - start]
         for part, places, start in zip(parts, of_part, starts, strict=True)
     )
-    return type(_load(parts[0], for_scores)).gathered(results, SAMPLE), total
+    return type(_load_part(parts[0], for_scores)).gathered(results, SAMPLE), total
 
 
 def parts_of(path: str | os.PathLike[str]) -> Iterator[Any]:
     """The result in a file, or in each part of a folder, one after the other."""
     source = table_in(check_path(path))
-    for part in _parts(source) if os.path.isdir(source) else [source]:
-        yield _load(part)
+    if not os.path.isdir(source):
+        yield _load(source)
+        return
+    for part in _parts(source):
+        yield _load_part(part)
 
 
 def _parts(folder: Path) -> list[Path]:
-    found: list[Path] = imported("howsure.scale.there:present")(folder)
+    found: list[Path] = imported("howsure.scale.parts:present")(folder)
     return found
 
 
 def _ends(parts: Sequence[Path]) -> Integers:
     """After how many rows each part ends."""
-    rows_in = imported("howsure.scale.there:rows_in")
-    return np.cumsum([rows_in(part) for part in parts], dtype=np.int64)
+    rows_in = imported("howsure.scale.parts:rows_in")
+    with _of_a_part():
+        return np.cumsum([rows_in(part) for part in parts], dtype=np.int64)
+
+
+def _load_part(path: Path, for_scores: bool = False) -> Any:
+    with _of_a_part():
+        return _load(path, for_scores)
+
+
+@contextmanager
+def _of_a_part() -> Iterator[None]:
+    """Say in errors how a damaged part is made again."""
+    try:
+        yield
+    except FileError as error:
+        hint = "Delete that part, then give the command again that made it"
+        raise error.told_of("A part of the results", hint) from error
 
 
 def _load(path: Path, for_scores: bool = False) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -57,14 +57,10 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.models.adapt import PICKLES, opened
 from howsure.report import write_report
 from howsure.request import Request
-from howsure.scale.folder import is_results
-from howsure.scale.ray import cluster
-from howsure.scale.ray import several as several_workers
-from howsure.scale.recipe import Asked, ModelSource
-from howsure.scale.run import FolderJob, Told, begun
-from howsure.scale.sources import RowSource, parquet_files
-from howsure.scale.there import left_out_in, verdicts_in
-from howsure.scale.worker import PartOutcome, Recipe
+from howsure.scale.parts import is_results, left_out_in, verdicts_in
+from howsure.scale.ray import cluster, several
+from howsure.scale.read import RowSource, parquet_files
+from howsure.scale.work import Asked, FolderJob, ModelSource, Recipe, begin, one_process
 from howsure.terminal import COMPILING, Report, duration, paragraph, progress, say
 
 
@@ -85,13 +81,17 @@ class FolderOptions:
     skip_unreadable: Annotated[
         bool, typer.Option("--skip-unreadable", help="Leave out images that cannot be read, and list them.")
     ] = False
-    skip_rows: Annotated[
-        bool,
-        typer.Option(
-            "--skip-rows",
-            help="In a folder, leave out rows on which reading or the model fails, and list them.",
-        ),
-    ] = False
+    skip_rows: Annotated[bool, typer.Option("--skip-rows", hidden=True)] = False
+
+    def check(self) -> None:
+        """Raise an `InputError` for an option that is gone."""
+        if self.skip_rows:
+            raise InputError(
+                "--skip-rows is gone",
+                expected="rows that the model takes",
+                hint="Leave it out: a part that fails is named with the row that failed. Take such rows out "
+                "of the file, then assess it again",
+            )
 
 
 class Folder(type(Path())):  # type: ignore[misc]  # the class of paths on this system
@@ -197,6 +197,7 @@ class _Run:
             names: Names of the classes, labels or numbers, if the caller gave them.
         """
         self.question.check()
+        self.many.check()
         if self.results.background is not None and self.results.report is None:
             raise InputError("--background has no effect without --report", expected="--report PAGE.html")
         data, labels, out, report = self.data, self.rows.labels, self.results.out, self.results.report
@@ -251,11 +252,11 @@ class _Run:
             self.passes.choice.option,
             dropout,
             asked,
-            RowSource(self.data.absolute(), roles, self.many.skip_unreadable, self.many.skip_rows),
             None if labels is None else labels.absolute(),
             self.results.out.resolve(),
         )
-        whole = assess_into(recipe, self.many, errors, console, self._checked)
+        rows = RowSource(self.data.absolute(), roles, self.many.skip_unreadable)
+        whole = assess_into(recipe, rows, self.many, errors, console, self._checked)
         self.maps.write(lambda: parts_of(self.results.out), console)
         if self.results.report is not None:
             sample = read_sample(self.results.out, FileColumns())
@@ -320,8 +321,9 @@ class _Run:
 
 
 def _say_lines(what: str, lines: Sequence[str]) -> None:
-    for line in (what, *(f"  {line}" for line in lines)) if lines else ():
-        say(Console(stderr=True), line)
+    if lines:
+        for line in (what, *(f"  {line}" for line in lines)):
+            say(Console(stderr=True), line)
 
 
 # --- a folder of results ------------------------------------------------------------------------------
@@ -329,9 +331,8 @@ def _say_lines(what: str, lines: Sequence[str]) -> None:
 
 def check_unused(many: FolderOptions, data: Path) -> None:
     """Raise an `InputError` if an option, or the rows, need a folder of results."""
-    for option, given in (("--part-rows", many.part_rows is not None), ("--skip-rows", many.skip_rows)):
-        if given:
-            raise InputError(f"{option} has no effect on one table", expected="--out FOLDER")
+    if many.part_rows is not None:
+        raise InputError("--part-rows has no effect on one table", expected="--out FOLDER")
     if data.is_dir() and parquet_files(data):
         raise InputError(
             f"'{data}' is a folder of Parquet files, so its results need a folder", expected="--out FOLDER"
@@ -355,12 +356,18 @@ def check_free(out: Path, taken: list[Path]) -> None:
 
 
 def assess_into(
-    recipe: Recipe, many: FolderOptions, errors: Console, console: Console, check: Callable[[Any], object]
+    recipe: Recipe,
+    rows: RowSource,
+    many: FolderOptions,
+    errors: Console,
+    console: Console,
+    check: Callable[[Any], object],
 ) -> bool:
     """Assess rows into a folder, and print a summary.
 
     Args:
-        recipe: Model, method, rows and folder.
+        recipe: Model, method and folder.
+        rows: To be assessed.
         many: Options of the folder.
         errors: Console for progress.
         console: Console for the summary.
@@ -380,32 +387,34 @@ def assess_into(
         ]
 
     workers = many.workers
-    several = contextlib.nullcontext() if workers is None else cluster(workers)
-    run = one_process if workers is None else several_workers(workers)
-    beginning = begun(
-        recipe, size=many.part_rows, load_models=load_models, during=partial(progress, errors), check=check
-    )
-    with several, beginning as job:
-        if job.manifest.plan_from is not None:
-            say(console, f"Plan:    made from {counted(job.manifest.plan_from, 'row')} spread over the input")
-            plan = job.recipe.dropout.plan
+    run = one_process if workers is None else several(workers)
+    with contextlib.nullcontext() if workers is None else cluster(workers):
+        job = begin(
+            recipe,
+            rows,
+            size=many.part_rows,
+            load_models=load_models,
+            during=partial(progress, errors),
+            check=check,
+        )
+        total, plan = job.manifest.rows, job.worker.recipe.dropout.plan
+        if job.plan_from:
+            say(console, f"Plan:    made from {counted(job.plan_from, 'row')} spread over the input")
             if plan is not None and plan.pilot is not None:
                 say(console, f"         {plan.pilot.in_words}")
         if job.rows_before:
-            say(console, f"Done:    {job.rows_before:,} of {job.rows:,} rows in an earlier run")
-        begin = time.monotonic()
+            say(console, f"Done:    {job.rows_before:,} of {total:,} rows in an earlier run")
+        start = time.monotonic()
         try:
             with progress(errors, "Assessing", waiting="compiling") as shown:
                 job.run(run, _told(shown, INTERRUPTIONS.check))
         except BaseException:
             done = job.rows_before + sum(len(each.part) for each in job.outcomes if each.fault is None)
-            say(
-                Console(stderr=True),
-                f"kept: {done:,} of {job.rows:,} rows, in '{recipe.folder}'. The same command continues",
-            )
+            kept_rows = f"kept: {done:,} of {total:,} rows, in '{job.folder}'. The same command continues"
+            say(Console(stderr=True), kept_rows)
             _say_faults(job)
             raise
-        return _say_what_came(job, time.monotonic() - begin, console)
+        return _say_what_came(job, time.monotonic() - start, rows.path, console)
 
 
 def _say_faults(job: FolderJob) -> None:
@@ -413,8 +422,7 @@ def _say_faults(job: FolderJob) -> None:
     first, faults = next((each for each in job.outcomes if each.traceback), None), job.faults()
     if first is not None:
         _say_lines(f"raised at {job.place(first.part)}:", first.traceback.splitlines())
-    missing = f"missing: {counted(len(faults), 'part')}. Correct the rows, then run the same command again"
-    _say_lines(missing, faults)
+    _say_lines(f"missing: {counted(len(faults), 'part')}", faults)
 
 
 def _told(shown: Report, check: Callable[[], None]) -> Callable[[int, int], None]:
@@ -439,45 +447,18 @@ def _speed_after_start(job: FolderJob) -> float | None:
     return later / max(1e-9, time.monotonic() - job.first_done)
 
 
-def _say_what_came(job: FolderJob, seconds: float, console: Console) -> bool:
-    folder, done, after = job.recipe.folder, sum(each.rows for each in job.outcomes), _speed_after_start(job)
-    verdicts = verdicts_in(folder, job.parts)
+def _say_what_came(job: FolderJob, seconds: float, rows: Path, console: Console) -> bool:
+    parts, done, after = job.manifest.parts, sum(each.rows for each in job.outcomes), _speed_after_start(job)
+    verdicts = verdicts_in(job.folder, parts)
     if verdicts:
         told = [f"{name} {verdicts.get(name, 0):,}" for name in VERDICTS]
         paragraph(console, f"Of {counted(verdicts.total(), 'answer')}: {', '.join(told)}.")
     if done:
         started = "" if after is None else f"; {after:,.0f} rows/s after the first part"
         say(console, f"Speed:   {done:,} rows in {duration(seconds)}, {done / seconds:,.0f} rows/s{started}")
-    say(console, f"Folder:  {folder}")
-    images = job.left_out + [line for each in job.outcomes for line in each.left_out]
-    rows_left_out = [
-        f"'{job.manifest.files[part.file].name}', row {place}: {why}"
-        for part, place, why in left_out_in(folder, job.parts)
-    ]
-    for what, lines in (
-        (f"left out: {counted(len(images), 'unreadable image')}", images),
-        (f"left out: {counted(len(rows_left_out), 'row')}", rows_left_out),
-        (f"gone: {counted(len(job.gone()), 'file')} of rows. Their results are kept", job.gone()),
-        (f"not read: {len(job.passed_over):,} files or folders in '{job.recipe.rows.path}'", job.passed_over),
-    ):
-        _say_lines(what, lines)
+    say(console, f"Folder:  {job.folder}")
+    left_out, passed_over = left_out_in(job.folder, parts), job.worker.reader.passed_over
+    _say_lines(f"left out: {counted(len(left_out), 'unreadable image')}", left_out)
+    _say_lines(f"not read: {len(passed_over):,} files or folders in '{rows}'", passed_over)
     _say_faults(job)
-    return not (job.manifest.faults or images or rows_left_out or job.gone() or job.passed_over)
-
-
-def one_process(job: FolderJob, told: Told) -> Iterator[PartOutcome]:
-    """The outcome of each part that is not there yet, one after the other in this process, without Ray.
-
-    Args:
-        job: The job.
-        told: Called with (rows done, rows in all), also within a part.
-    """
-    done = job.rows_before
-
-    def within(of_part: int, _: int) -> None:
-        told(done + of_part, job.rows)
-
-    for part in job.pending:
-        yield job.worker.do(part, within)
-        done += len(part)
-        told(done, job.rows)
+    return not (job.faults() or left_out or passed_over)

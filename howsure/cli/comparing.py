@@ -54,8 +54,8 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.models.adapt import opened
 from howsure.request import Request
 from howsure.results.maps import table_in
-from howsure.scale.folder import is_results
-from howsure.scale.recipe import Asked
+from howsure.scale.parts import is_results
+from howsure.scale.work import Asked
 from howsure.terminal import COMPILING, progress, say
 
 

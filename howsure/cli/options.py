@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
 from enum import StrEnum
@@ -28,8 +27,8 @@ from howsure.methods.choices import CHOICES, ENSEMBLE, Choice, choice_of
 from howsure.methods.mc_dropout import MCDropout
 from howsure.request import KEEP_PROBABILITIES, Request
 from howsure.sampling.plan import Plan
-from howsure.scale.recipe import Asked, OutcomeSource
-from howsure.scale.sources import parquet_files
+from howsure.scale.read import parquet_files
+from howsure.scale.work import Asked
 
 LEFT_OUT, WRONG, INTERRUPTED = 1, 2, 130
 """Exit codes other than 0."""
@@ -204,13 +203,12 @@ class Running(Asking):
     batch_size: Annotated[int, typer.Option(min=1, help="Number of rows that run together.")] = 256
 
     def asked(self, divide_by: float | None) -> Asked:
-        """The request and the place of the outcome, also for workers in another folder.
+        """The request and the name of the outcome, which workers import.
 
         Args:
             divide_by: Number by which rows are divided first, or None.
         """
-        source = None if self.outcome is None else OutcomeSource(self.outcome, os.getcwd())
-        return Asked(self.request, divide_by, source)
+        return Asked(self.request, divide_by, self.outcome)
 
 
 @dataclass(frozen=True)

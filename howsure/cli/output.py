@@ -33,7 +33,7 @@ from howsure.errors import FileError, InputError, warn
 from howsure.report import write_report
 from howsure.results.export import write_csv
 from howsure.results.result import Result
-from howsure.scale.there import missing_in
+from howsure.scale.parts import missing_in
 from howsure.terminal import say
 from howsure.words import printable
 

@@ -20,9 +20,8 @@ from howsure.data.files import read_class_names
 from howsure.data.label_files import LabelFile, read_label_file
 from howsure.data.label_images import LabelFolder
 from howsure.errors import InputError
-from howsure.scale.folder import is_results
-from howsure.scale.recipe import OutcomeSource
-from howsure.scale.there import check_by_place, rows_of_input
+from howsure.scale.parts import is_results, rows_of_input
+from howsure.scale.work import outcome_named
 
 Table = Annotated[
     Path,
@@ -84,7 +83,7 @@ class TableOptions(RowColumns, Above):
         """
         self.check()
         if self.outcome is not None:
-            OutcomeSource(self.outcome).load()
+            outcome_named(self.outcome)
         roles = self.roles(table, self.labels)
         names = None if self.class_names is None else read_class_names(self.class_names)
         in_file = None if self.labels is None else self.label_column
@@ -216,8 +215,6 @@ def label_file_of(result: Any, table: Path, labels: Path, columns: FileColumns) 
         known.check_count_by_id(total)
     else:
         known.check_count(total)
-    if known.ids is None:
-        check_by_place(table)
     return known.decided(result.truth_names)
 
 

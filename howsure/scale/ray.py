@@ -1,9 +1,9 @@
-"""Parts done by several processes, of this machine or of a cluster, through Ray Data.
+"""Rows assessed by workers of Ray, on this machine or on a cluster.
 
-    pending parts ── ray.data.from_items ── map_batches(actors with the model) ── what came of each
+    parts of a folder ── a task for each ── parts written, and what came of each
+    a dataset of rows ── map_batches ────── columns of the table
 
-An actor writes its part itself and gives back its number, so no results travel. Ray divides the work, starts
-an actor again that died, and gives its part to another.
+A task writes its part itself, so no results travel. If its process or its machine dies, Ray runs it again.
 """
 
 from __future__ import annotations
@@ -13,50 +13,54 @@ import os
 import secrets
 import signal
 import socket
+import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, replace
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from howsure.atomic import TEMPORARY
-from howsure.errors import FileError, HowsureError, HowsureWarning, InputError, ModelError, raised, warn
+import numpy as np
+
+from howsure import tuning
+from howsure.arguments import check_path, check_type, check_whole
+from howsure.data.ids import ID
+from howsure.data.rows import quoted
+from howsure.data.table_files import parquet_columns
+from howsure.data.tables import ANY_VECTOR, Roles, rows_of
+from howsure.errors import HowsureError, HowsureWarning, InputError, ModelError, raised, warn
+from howsure.methods.mc_dropout import MCDropout
+from howsure.methods.misplaced_arguments import named_either_way
+from howsure.methods.protocol import Method
+from howsure.models.adapt import opened
 from howsure.models.import_keras import native_stderr_held
 from howsure.optional import needs
-from howsure.scale.run import FolderJob, Told
-from howsure.scale.work import Part
-from howsure.scale.worker import PartOutcome, Recipe, Worker
+from howsure.request import Request
+from howsure.results.thresholds import Thresholds
+from howsure.sampling.outcome import Outcome
+from howsure.sampling.plan import Plan
+from howsure.scale.parts import Part
+from howsure.scale.read import Reader
+from howsure.scale.work import Asked, FolderJob, ModelSource, PartOutcome, Recipe, RowProgress, Worker
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import ray.data
 
 ADDRESS = "RAY_ADDRESS"
-
-SPARE = 2
-"""Logical cores beyond one for each actor: with fewer, Ray Data waits for one for ever."""
-
-_THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-"""By which numerical libraries are told how many threads to have; each looks when it is loaded."""
-
-_RAY = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_BACKEND_LOG_LEVEL": "fatal",
-    "RAY_enable_output_error_log_if_still_retry": "0",
-}
-"""Settings of Ray: send no usage statistics, and print no errors that it handles itself."""
-
-_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""With 0 Ray takes this machine for its whole cluster, on Linux too, and listens on the loopback interface
-alone; otherwise it listens on all of them, whichever address it is given."""
-
-_TOKEN = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")
 
 _PATIENCE = 5.0
 """Seconds for which an address is tried: what is lost is sent again after 1 and 3 (RFC 6298)."""
 
-_TRIES = 3
-"""How often a part is begun before it is given up, where each time the process that had it died."""
+TRIES = 3
+"""How often a part is tried again after the process that had it died."""
 
-_ERRORS = {each.__name__: each for each in (FileError, InputError, ModelError)}
+
+# --- a cluster --------------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -64,224 +68,267 @@ def cluster(workers: int) -> Iterator[None]:
     """A cluster that can run so many workers: that of RAY_ADDRESS, or one of this machine's own.
 
     On this machine each worker gets its share of the cores, nothing listens but on the loopback interface,
-    and who connects needs a token that is made for this cluster; settings of Ray in the environment come
-    first. It is started before anything loads JAX, which does not bear to be forked.
+    and who connects needs a token that is made for this cluster. Settings of Ray in the environment come
+    first. Ray reads them when it is imported, so nothing here changes them if it was imported before. It
+    starts before anything loads JAX, which does not bear to be forked.
 
     Raises:
         DependencyError: Ray is not installed.
         InputError: There is no cluster at that address.
     """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if not os.environ.get(ADDRESS):
+        if "ray" not in sys.modules:
+            share = str(max(1, len(os.sched_getaffinity(0)) // workers))
+            for name, value in _of_this_machine(share).items():
+                os.environ.setdefault(name, value)
+        # Without "local", Ray joins whatever cluster was started on this machine.
+        settings |= {"address": "local", "num_cpus": workers, "include_dashboard": False}
     with needs("ray", "A run with workers"):
         import ray
-        import ray.data
     if ray.is_initialized():
         yield
         return
-    _check_answered(os.environ.get(ADDRESS, ""))
-    settings: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    share = str(max(1, len(os.sched_getaffinity(0)) // workers))
-    given = dict(_RAY)
-    if not os.environ.get(ADDRESS):
-        # Without "local", Ray joins whatever cluster was started on this machine.
-        settings |= {"address": "local", "num_cpus": workers + SPARE, "include_dashboard": False}
-        own = dict.fromkeys(_THREADS, share) | {_LOOPBACK: "0"}
-        if not any(name in os.environ for name in _TOKEN):
-            own |= zip(_TOKEN, ("token", secrets.token_hex(32)), strict=True)
-        given |= {name: value for name, value in own.items() if name not in os.environ}
-    before = {name: os.environ.get(name) for name in given}
-    os.environ.update(given)
     try:
-        quiet = warnings.catch_warnings(action="ignore")
-        with quiet, native_stderr_held(), _signals_kept(), _as_the_environment_says():
+        _check_answered(os.environ.get(ADDRESS, ""))
+        with warnings.catch_warnings(action="ignore"), native_stderr_held(), _signal_kept():
             ray.init(**settings)
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        raise _no_cluster(error) from error
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+    except (OSError, RuntimeError, ValueError) as error:
+        address = os.environ.get(ADDRESS)
+        raise InputError(
+            f"There is no cluster of Ray at '{address}'" if address else "Ray could not be started here",
+            expected=f"the address of one in {ADDRESS}, or none for workers on this machine",
+            received=str(error)[:200],
+        ) from error
     try:
         yield
     finally:
         ray.shutdown()
 
 
-@contextmanager
-def _as_the_environment_says() -> Iterator[None]:
-    """While Ray starts, it goes by what the environment says now, and not when it was imported."""
-    from ray._private import ray_constants
-    from ray._raylet import Config  # type: ignore[attr-defined]  # compiled
-
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = before and os.environ.get(_LOOPBACK) != "0"
-    Config.initialize("")
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
-
-
 def _check_answered(address: str) -> None:
-    """Raise an `InputError` where nobody listens at host:port: Ray would try for minutes, without a word."""
-    host, _, port = address.rpartition("//")[2].rpartition(":")
-    if host and port.isdecimal():
-        try:
-            socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
-        except (OSError, OverflowError) as error:
-            raise _no_cluster(error) from error
+    """Raise an `OSError` where nobody listens at host:port: Ray would try for minutes, without a word."""
+    place = urlsplit(f"//{address.rpartition('//')[2]}")
+    if place.hostname and place.port:
+        socket.create_connection((place.hostname, place.port), _PATIENCE).close()
 
 
-def _no_cluster(error: Exception) -> InputError:
-    address = os.environ.get(ADDRESS)
-    return InputError(
-        f"There is no cluster of Ray at '{address}'" if address else "Ray could not be started here",
-        expected=f"the address of one in {ADDRESS}, or none for workers on this machine",
-        received=str(error)[:200],
-    )
+def _of_this_machine(share: str) -> dict[str, str]:
+    return {
+        # As if this machine were the whole cluster, also on Linux: then Ray listens on loopback alone.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_BACKEND_LOG_LEVEL": "fatal",
+        "RAY_task_oom_retries": str(TRIES),  # of processes that Ray ends as memory runs out, else without end
+        "OMP_NUM_THREADS": share,
+        "TF_NUM_INTRAOP_THREADS": share,
+        "TF_NUM_INTEROP_THREADS": share,
+    }
 
 
 @contextmanager
-def _signals_kept() -> Iterator[None]:
-    """Keep the signal handlers: Ray sets its own, and one of them aborts."""
-    heard = {
-        number: handler
-        for name in ("SIGINT", "SIGTERM", "SIGHUP")  # the last is not on Windows
-        if (number := getattr(signal, name, None)) and (handler := signal.getsignal(number)) is not None
-    }
+def _signal_kept() -> Iterator[None]:
+    """Keep the handler of SIGTERM: Ray sets its own, which aborts."""
+    before = signal.getsignal(signal.SIGTERM)
     try:
         yield
     finally:
-        if threading.current_thread() is threading.main_thread():
-            for number, handler in heard.items():
-                signal.signal(number, handler)
+        if threading.current_thread() is threading.main_thread() and before is not None:
+            signal.signal(signal.SIGTERM, before)
 
 
-def several(workers: int) -> Callable[[FolderJob, Told], Iterator[PartOutcome]]:
+# --- parts of a folder ------------------------------------------------------------------------------------
+
+
+def several(workers: int) -> Callable[[FolderJob, RowProgress], Iterator[PartOutcome]]:
     """The function that does parts with so many workers; within `cluster`."""
     return partial(_several, workers)
 
 
-def _several(workers: int, job: FolderJob, told: Told) -> Iterator[PartOutcome]:
-    import ray.data
-    from ray.exceptions import RayError
+def _several(workers: int, job: FolderJob, progress: RowProgress) -> Iterator[PartOutcome]:
+    import ray
+    from ray.exceptions import RayError, RayTaskError
 
-    if not job.pending:
-        return
-    ray.data.DataContext.get_current().enable_progress_bars = False  # ours are told instead
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    items = [asdict(part) for part in job.pending]
-    work = ray.data.from_items(items, override_num_blocks=len(items)).map_batches(
-        _PartWorker,
-        fn_constructor_args=(job.recipe, job.probe),
-        batch_size=1,
-        concurrency=min(workers, len(items)),
-        num_cpus=1,
-    )
-    done = job.rows_before
-    try:
-        for told_of in work.iter_rows():
-            for text, kind in zip(told_of["warnings"], told_of["kinds"], strict=True):
-                warn(str(text), str(kind))
-            if told_of["refused"]:
-                raise _ERRORS[told_of["refused"]](told_of["fault"].rstrip("."))
-            part = Part(**{name: int(told_of[name]) for name in Part.__dataclass_fields__})
-            done += len(part)
-            told(done, job.rows)
-            yield PartOutcome(
-                part,
-                int(told_of["rows"]),
-                tuple(told_of["left_out"]),
-                told_of["fault"] or None,
-                told_of["traceback"],
-            )
-    except RayError as error:
-        raise ModelError(
-            f"A worker failed ({_reason(error)})", hint="Run without --workers to see the original error"
-        ) from error
-
-
-def _reason(error: Exception) -> str:
-    """Why Ray gave up, in one line: of a traceback what was raised first, not Ray's advice behind it."""
-    from ray.exceptions import RayTaskError
-
-    first = str(error).partition("\nThe above exception was the direct cause")[0]
-    lines = [line.strip() for line in first.splitlines() if line.strip()] or [type(error).__name__]
-    return lines[-1 if isinstance(error, RayTaskError) else 0][:300]
-
-
-class _PartWorker:
-    """An actor: the model, loaded once, and whatever part comes next.
-
-    A fault of the model or the plan is given back with the first part, as Ray starts an actor again and again
-    that fails while it is made.
-    """
-
-    def __init__(self, recipe: Recipe, probe: Part) -> None:
-        self._folder = recipe.folder
-        self._worker: Worker | None = None
-        self._refusal: HowsureError | None = None
-        self._warnings: list[HowsureWarning] = []
+    task = ray.remote(num_cpus=1, max_retries=TRIES)(_part_done)
+    run, recipe, reader = secrets.token_hex(4), ray.put(job.worker.recipe), ray.put(job.worker.reader)
+    waiting, running, done = deque(job.pending), dict[Any, Part](), job.rows_before
+    while waiting or running:
+        while waiting and len(running) < workers:
+            part = waiting.popleft()
+            running[task.remote(run, recipe, reader, os.getcwd(), part)] = part
+        (ready, *_), _ = ray.wait(list(running))
+        part = running.pop(ready)
         try:
-            with _warnings_kept(self._warnings):
-                self._worker = Worker(recipe)
-                self._worker.check(probe)
-        except HowsureError as error:
-            self._refusal = error
-        except Exception as error:  # whatever the model itself may raise
-            self._refusal = ModelError(
-                f"A worker cannot begin ({raised(error)})",
-                hint="Run without --workers to see the original error",
-            )
+            outcome, heard = ray.get(ready)
+        except RayTaskError as error:
+            if isinstance(error.cause, HowsureError):
+                raise error.cause from None
+            hint = "Run without --workers to see the original error"
+            raise ModelError(f"A worker failed ({raised(error.cause)})", hint=hint) from error
+        except RayError as error:
+            times = f"{1 + TRIES} times ({type(error).__name__})"
+            reason = f"the process that had it died {times}, as where memory does not suffice"
+            outcome, heard = PartOutcome(part, fault=reason), []
+        for warning in heard:
+            warn(str(warning), warning.kind)
+        done += len(part)
+        progress(done, job.manifest.rows)
+        yield outcome
 
-    def __call__(self, batch: Mapping[str, Any]) -> dict[str, list[Any]]:
-        part = Part(**{name: int(batch[name][0]) for name in Part.__dataclass_fields__})
-        refused, said = self._refusal, self._warnings
-        outcome = PartOutcome(part, 0, fault=None if refused is None else str(refused))
-        if self._worker is not None and refused is None:
-            try:
-                with _warnings_kept(said):
-                    outcome = self._tried(part, self._worker)
-            except HowsureError as error:  # results cannot be written
-                refused, outcome = error, replace(outcome, fault=str(error))
-        self._warnings = []
-        return {
-            **{name: [value] for name, value in asdict(part).items()},
-            "rows": [outcome.rows],
-            "left_out": [list(outcome.left_out)],
-            "fault": [outcome.fault or ""],
-            "traceback": [outcome.traceback],
-            "refused": ["" if refused is None else type(refused).__name__],
-            "warnings": [list(map(str, said))],
-            "kinds": [[each.kind for each in said]],
-        }
 
-    def _tried(self, part: Part, worker: Worker) -> PartOutcome:
-        """The outcome of a part; Ray would give one that kills its process to another, for ever."""
-        tries = self._folder / f"{TEMPORARY}{part.name}.tries"
-        try:
-            with tries.open("ab") as file:
-                begun = file.tell()
-                file.write(b".")
-            if begun >= _TRIES:
-                died = f"the process that had it died {_TRIES} times, as where memory does not suffice"
-                return PartOutcome(part, 0, fault=died)
-            return worker.do(part)
-        except HowsureError:
-            raise
-        except OSError as error:
-            raise FileError(f"Writing to '{self._folder}' failed ({error.strerror or error})") from error
-        finally:
-            tries.unlink(missing_ok=True)
+_LOADED: dict[str, Worker] = {}
+"""In a process of Ray, the worker with its model, by the run that it is for."""
+
+
+def _part_done(
+    run: str, recipe: Recipe, reader: Reader, here: str, part: Part
+) -> tuple[PartOutcome, list[HowsureWarning]]:
+    """The outcome of a part, and the warnings for whoever gave the command; in a process of Ray."""
+    heard = list[HowsureWarning]()
+    with _warnings_kept(heard):
+        if run not in _LOADED:
+            _LOADED.clear()
+            with suppress(OSError):  # another machine has no such folder, nor needs one for a model in a file
+                os.chdir(here)
+            _LOADED[run] = Worker(recipe, reader)
+        return _LOADED[run].do(part), heard
 
 
 @contextmanager
-def _warnings_kept(said: list[HowsureWarning]) -> Iterator[None]:
+def _warnings_kept(heard: list[HowsureWarning]) -> Iterator[None]:
     """Put howsure's warnings on a list, for whoever is on the machine where the command was given."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", HowsureWarning)
         try:
             yield
         finally:
-            said += [each.message for each in caught if isinstance(each.message, HowsureWarning)]
+            heard += [each.message for each in caught if isinstance(each.message, HowsureWarning)]
+
+
+# --- a dataset --------------------------------------------------------------------------------------------
+
+
+@named_either_way
+def assess(
+    dataset: ray.data.Dataset,
+    model: str | os.PathLike[str] | Callable[[], Any],
+    *,
+    plan: Plan | None = None,
+    method: Method | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    workers: int = 1,
+    id_column: str = ID,
+    label_column: str | None = None,
+    drop: Sequence[str] = (),
+    seed: int = 0,
+    batch_size: int = 256,
+    outputs: str | None = None,
+    class_names: Sequence[str] | None = None,
+    allow_code: bool = False,
+    thresholds: Thresholds | None = None,
+    output: str | int | None = None,
+    outcome: Outcome | type[Outcome] | None = None,
+) -> ray.data.Dataset:
+    """Assess a dataset of Ray: rows in, the columns of the table out, in whatever order they come.
+
+    Each worker loads the model once. With a plan a row's numbers depend on nothing but the row: they are
+    those of `howsure.assess` with the same plan.
+
+    Args:
+        dataset: Columns as in a Parquet file of rows: one for each feature, or one of lists or tensors; and
+            one of ids, as the order of rows is not kept.
+        model: The path of a model file, `package.module:function`, or a function that makes the model.
+        plan: A plan of `howsure.plan(model, x, precision="float32")`; needed for `MCDropout()`.
+        method: As in `howsure.assess`. Default: `MCDropout(plan=plan)`.
+        weights: A state dict for what `package.module:function` makes, or None.
+        workers: Processes, ≥ 1, each with the model in memory and one logical core.
+        id_column: Column with a name for each row; texts or whole numbers.
+        label_column: Column of true answers. Default: `y`, if there is one.
+        drop: Columns to leave out.
+        seed: As in `howsure.assess`.
+        batch_size: Likewise.
+        outputs: Likewise.
+        class_names: Likewise.
+        allow_code: Whether a model file may run code of its own.
+        thresholds: As in `howsure.assess`.
+        output: Likewise.
+        outcome: Likewise; workers import its module.
+
+    Returns:
+        A dataset, computed when it is read, with the columns of `Certainty.to_arrow` but for `row`: Ray does
+        not number its rows. Ray writes it, also to object stores: `dataset.write_parquet(…)`.
+
+    Raises:
+        InputError: No column of ids, or no plan where one is needed.
+        DependencyError: Ray is not installed.
+    """
+    request = Request.of(locals())
+    with needs("ray", "`howsure.scale.assess`"):
+        import ray.data
+    check_type(dataset, ray.data.Dataset, "dataset", "a ray.data.Dataset")
+    check_whole(workers, "workers", least=1)
+    chosen = _chosen(method, plan)
+    columns = dataset.columns() or []
+    if id_column not in columns:
+        raise InputError(
+            f"The dataset has no column of ids '{id_column}', and Ray does not keep the order of rows",
+            expected="a column that says what each row is called, named with `id_column`",
+            received=f"columns {quoted(columns)}",
+        )
+    state = None if weights is None else check_path(weights)
+    load = model if callable(model) else ModelSource.of(check_path(model), state, allow_code).load
+    roles = Roles(label_column, id_column, tuple(drop))
+    return dataset.map_batches(
+        _BatchWorker,
+        fn_constructor_args=(load, chosen, Asked(request), roles, columns, os.getcwd()),
+        batch_size=tuning.BLOCK,
+        batch_format="pyarrow",
+        compute=ray.data.ActorPoolStrategy(size=workers),
+        num_cpus=1,
+    )
+
+
+def _chosen(method: Method | None, plan: Plan | None) -> Method:
+    """The method, by which a row's numbers depend on no other row."""
+    if plan is not None:
+        check_type(plan, Plan, "plan", "what howsure.plan(model, x) made")
+    if plan is not None and method is not None:
+        raise InputError(
+            "`plan` is for the method that None stands for",
+            expected="howsure.MCDropout(plan=plan) as `method`",
+        )
+    chosen = MCDropout(plan=plan) if method is None else method
+    if chosen.needs.plan:
+        raise InputError(
+            "Without a plan a row's numbers would depend on the others in its batch",
+            expected="plan=howsure.plan(model, some_rows, precision='float32'), or method=howsure.MCDropout("
+            "passes=T)",
+        )
+    return chosen
+
+
+class _BatchWorker:
+    """An actor: the model, loaded once, and whatever batch comes next."""
+
+    def __init__(
+        self,
+        load: Callable[[], Any],
+        method: Method,
+        asked: Asked,
+        roles: Roles,
+        columns: Sequence[str],
+        here: str,
+    ) -> None:
+        with suppress(OSError):
+            os.chdir(here)
+        self._model = load()
+        self._method, self._asked, self._roles, self._columns = method, asked, roles, columns
+        self._specs = opened(self._model).declared_specs() or [ANY_VECTOR]
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        table = parquet_columns(Path("the dataset"), batch.select(self._columns))
+        rows = rows_of(table, self._specs, self._roles)
+        result = self._asked.result(self._model, self._method, rows, np.arange(batch.num_rows))
+        return result.to_arrow().drop_columns(["row"])

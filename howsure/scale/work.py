@@ -1,222 +1,632 @@
-"""The rows divided into parts: one range of rows of one file each, and one file of results."""
+"""Rows assessed into a folder, part by part, by one process or by several. The page to read first.
+
+model ─ rows ─ plan ─ a few rows ─ manifest ─ parts that are not there yet ─┬─ one after the other, here
+                                                                            └─ ray.py: several at a time
+"""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any
+from traceback import format_exc
+from typing import Any
 
-from howsure import tuning
-from howsure.data.reading import open_native
-from howsure.data.sealed_json import plain_json
-from howsure.data.typed import FROM_0, FileName, typed
-from howsure.errors import probing
-from howsure.results.maps import Maps
-from howsure.results.result import save_sealed
-from howsure.results.saved import METADATA_KEY, maps_of
-from howsure.results.seal import check_seal
-from howsure.sampling.pilot import CANDIDATES, SHARE_OF_ROWS
-from howsure.scale.sources import SourceFile
+import cloudpickle
+import numpy as np
 
-PIECES = 32
-"""Parts into which few rows are divided at least, so that a few workers end at about the same time."""
+from howsure.answers.registry import fed
+from howsure.assess import assessed, planned
+from howsure.atomic import check_folder, folder_made
+from howsure.data.gather import length, of_each
+from howsure.data.label_files import read_label_file
+from howsure.data.label_images import LabelFolder
+from howsure.data.labels import are_numbers_or_names
+from howsure.data.rows import Array, Rows, numbered, quoted
+from howsure.divide import divided
+from howsure.errors import FileError, HowsureError, HowsureWarning, InputError, ModelError, raised
+from howsure.methods.choices import choice_of
+from howsure.methods.mc_dropout import MCDropout
+from howsure.methods.protocol import Method
+from howsure.models.adapt import FILES, load, opened
+from howsure.models.factory import is_factory, made_by, named
+from howsure.models.fingerprint import digest as digest_of_weights
+from howsure.models.fingerprint import fingerprint_of
+from howsure.models.import_keras import load_keras
+from howsure.models.protocol import FLOAT32, WeightedModel
+from howsure.optional import versions
+from howsure.prepare import prepare
+from howsure.request import Request
+from howsure.sampling.outcome import Outcome
+from howsure.sampling.plan import Plan
+from howsure.scale import parts as folders
+from howsure.scale.parts import PLACES, PLAN, Manifest, Part
+from howsure.scale.read import Reader, RowSource, sha256
 
-MOST_PARTS = 4096
-"""Parts into which many rows are divided at most: as many files as a folder holds well."""
+TRIED = 2
+"""Rows on which model, plan and options are tried before anything is written."""
 
-SAMPLE = int(CANDIDATES / SHARE_OF_ROWS)
-"""Rows from which a plan is made: of so many, a pilot looks at as many as it ever does."""
+RowProgress = Callable[[int, int], None]
+"""Called with (rows done, rows in all)."""
 
-PLACES = 32
-"""Places from which they are taken, spread evenly, as rows may be sorted by class."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """One unit of work.
-
-    Attributes:
-        file: Number of the file of rows, in the order in which they were found.
-        start: Its first row in that file.
-        stop: The row after its last one.
-        first_row: Number of its first row in the whole input.
-    """
-
-    file: Annotated[int, FROM_0]
-    start: Annotated[int, FROM_0]
-    stop: Annotated[int, FROM_0]
-    first_row: Annotated[int, FROM_0]
-
-    @property
-    def name(self) -> str:
-        """Name of the file of its results; the same whatever else there is."""
-        return f"part-{self.file:05}-{self.start:012}.parquet"
-
-    def within(self, start: int, stop: int) -> Part:
-        """Rows start … stop − 1 of the file, which are among these."""
-        return Part(self.file, start, stop, self.first_row + start - self.start)
-
-    def __len__(self) -> int:
-        return self.stop - self.start
+During = Callable[..., AbstractContextManager[Any]]
+"""Shows that something takes time: called with its name and, as `waiting`, what is waited for."""
 
 
-def rows_at_once(result: Any) -> int:
-    """Rows of such a result that are held at once.
-
-    Args:
-        result: Result of a few rows; if they have maps, `tuning.BLOCK_AT_POSITIONS` says how many numbers
-            these may hold.
-    """
-    numbers = sum(math.prod(each.shape[1:]) for each in result._maps.values())
-    return max(1, tuning.BLOCK_AT_POSITIONS // numbers) if numbers else tuning.BLOCK
-
-
-def usual_size(rows: int, block: int = tuning.BLOCK) -> int:
-    """Rows in a part where nothing else was asked for: a power of two times what runs together.
-
-    Few rows are divided into `PIECES` or more, unless these had fewer than `tuning.KEPT_ROWS` rows, whose
-    trunk is kept at once. Many are divided into parts of a block, and beyond `MOST_PARTS` of these into
-    larger ones.
-
-    Args:
-        rows: How many there are.
-        block: Rows that are held at once, see `rows_at_once`.
-
-    Example:
-        >>> [usual_size(rows) for rows in (1000, 100_000, 10**6, 10**9)]
-        [512, 2048, 8192, 262144]
-        >>> usual_size(1000, block=8)
-        8
-    """
-    size = min(tuning.KEPT_ROWS, block)
-    while 2 * size <= block and rows >= 2 * size * PIECES:
-        size *= 2
-    while rows > size * MOST_PARTS:
-        size *= 2
-    return size
-
-
-def divided(files: Sequence[SourceFile], size: int) -> list[Part]:
-    """All parts, in order; of files that cannot be read there are none, and they count no rows."""
-    return [
-        Part(number, start, min(start + size, rows), before + start)
-        for number, before, rows in by_name(files)
-        for start in range(0, rows, size)
-    ]
-
-
-def by_name(files: Sequence[SourceFile]) -> Iterator[tuple[int, int, int]]:
-    """The files in the order of their names, in which rows are counted: number, first row, and how many rows.
-
-    A file keeps its number, and so the names of its parts, when others are added.
-    """
-    before = 0
-    for number in sorted(range(len(files)), key=lambda number: files[number].name):
-        rows = files[number].rows or 0
-        yield number, before, rows
-        before += rows
-
-
-def spread(files: Sequence[SourceFile], count: int = SAMPLE, places: int = PLACES) -> list[Part]:
-    """Ranges of rows spread evenly over all, `count` rows together, or all rows where there are fewer.
-
-    Args:
-        files: Those that can be read count.
-        count: How many rows.
-        places: From how many places.
-    """
-    total = sum(file.rows or 0 for file in files)
-    if total <= count:
-        return divided(files, -(-total // places))
-    length = count // places
-    wanted = [place * (total - length) // (places - 1) for place in range(places)]
-    found = list[Part]()
-    for number, before, rows in by_name(files):
-        for first in wanted:
-            start, stop = max(0, first - before), min(rows, first + length - before)
-            if start < stop and first < before + rows and first + length > before:
-                found.append(Part(number, start, stop, before + start))
-    return found
-
-
-# --- the file of a part: results, and beside them what only this part knows -----------------------------
-
-
-PART_KEY = b"howsure.part"
+# --- what every process is told ---------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
-class About:
-    """The description of a part in its file.
+class ModelSource:
+    """A model as it is named: a file, or a function that makes it.
 
     Attributes:
-        first_row: The number of its first row in the whole input, also where that row was left out.
-        left_out: Why rows were left out, by their places in the file of rows.
-        content: For images, a mark of their content; else empty.
+        path: A file, or `package.module:function`.
+        weights: For what a function makes, or None.
+        allow_code: Whether a file may run code.
     """
 
-    first_row: int
-    left_out: Mapping[int, str] = field(default_factory=dict)
-    content: str = ""
+    path: Path
+    weights: Path | None = None
+    allow_code: bool = False
+
+    @classmethod
+    def of(cls, path: Path, weights: Path | None = None, allow_code: bool = False) -> ModelSource:
+        """A model with absolute paths, so that a worker in another folder finds it."""
+        weights = None if weights is None else weights.absolute()
+        return cls(path if is_factory(path) else path.absolute(), weights, allow_code)
+
+    def load(self) -> Any:
+        """The model.
+
+        Raises:
+            FileError: It cannot be read.
+            ModelError: It wants to run code, or is no model.
+        """
+        if is_factory(self.path):
+            return made_by(self.path, self.weights)
+        if FILES.get(self.path.suffix) == "keras":
+            load_keras()
+        return load(self.path, allow_code=self.allow_code)
+
+    def checksum(self, model: Any) -> str:
+        """The SHA-256 of its file, or of the weights of what a function makes.
+
+        A model that shows no weights has that of its pickle.
+
+        Raises:
+            FileError: The file cannot be read.
+        """
+        if not is_factory(self.path):
+            return sha256(self.path)
+        door = opened(model)
+        if hasattr(door.adapter, "weights_of") and not door.is_wrapped:
+            return digest_of_weights(door.adapter.weights_of([model]))
+        if isinstance(model, WeightedModel):
+            return fingerprint_of(model)
+        return digest_of_weights([np.frombuffer(cloudpickle.dumps(model), np.uint8)])
+
+    def code(self) -> str | None:
+        """The SHA-256 of the file of a function's module, once it is imported; None for a file."""
+        module = sys.modules.get(os.fspath(self.path).partition(":")[0]) if is_factory(self.path) else None
+        file = getattr(module, "__file__", None)
+        return None if file is None else sha256(Path(file))
 
 
-def save_part(folder: Path, part: Part, result: Any, about: About) -> None:
-    """Write the file of a part.
-
-    Args:
-        folder: Of results.
-        part: Which.
-        result: Result of its rows, except those that were left out.
-        about: Its description.
+def outcome_named(name: str) -> Outcome | type[Outcome]:
+    """The outcome `package.module:Name`; its module is imported, which may add a kind of answers.
 
     Raises:
-        FileError: It cannot be written.
+        FileError: There is no such module.
+        InputError: It holds no such outcome.
     """
-    save_sealed(result, folder / part.name, {PART_KEY: json.dumps(vars(about)).encode()})
+    expected = "an Outcome, or a class of them, as package.module:Name"
+    if not is_factory(name):
+        raise InputError("This names no outcome", expected=expected, received=name)
+    outcome: Outcome | type[Outcome] = named(name, expected)
+    if not issubclass(outcome if isinstance(outcome, type) else type(outcome), Outcome):
+        raise InputError(f"'{name}' is no outcome", expected=expected, received=repr(outcome))
+    return outcome
 
 
-def about_of(path: Path) -> About:
-    """The description of a part in its file, which has to be there."""
-    import pyarrow.parquet as pq
+@dataclass(frozen=True)
+class Asked:
+    """The wishes besides the model and the rows, the same for all of them.
 
-    with open_native(path) as file:
-        told = plain_json(pq.read_schema(file).metadata[PART_KEY])
-    left_out = typed(Mapping[str, FileName], told["left_out"], "left_out")
-    first_row = typed(Annotated[int, FROM_0], told["first_row"], "first_row")
-    by_place = {int(place): why for place, why in left_out.items()}
-    return About(first_row, by_place, typed(str, told["content"], "content"))
-
-
-@probing()
-def is_whole(path: Path, settings: Mapping[str, Any]) -> bool:
-    """Whether there is a part with these settings, as its seal says; a damaged one is as good as none.
-
-    The whole part is read for its seal, and so are its maps for their checksums.
+    Attributes:
+        request: As in `howsure.assess`, but for an outcome in a user's module.
+        divide_by: Divisor of rows, or None.
+        outcome: Name of such an outcome, so that each worker imports its module; or None.
     """
-    import pyarrow.parquet as pq
 
-    try:
-        if not check_seal(path):
-            return False
-        with open_native(path) as file:
-            found = json.loads(pq.read_schema(file).metadata[METADATA_KEY])
-        about_of(path)  # which a table that was saved in its place has not
-    except Exception:  # whatever a reader meets in a file that is none, or is not there
+    request: Request = Request()  # noqa: RUF009 (frozen, so it may be shared)
+    divide_by: float | None = None
+    outcome: str | None = None
+
+    def wished(self) -> Request:
+        """The whole request.
+
+        Raises:
+            HowsureError: The outcome cannot be imported.
+        """
+        return (
+            self.request
+            if self.outcome is None
+            else replace(self.request, outcome=outcome_named(self.outcome))
+        )
+
+    def divided(self, x: Any, model: Any) -> Any:
+        """Rows divided as the caller asked for."""
+        return divided(x, self.divide_by, model, self.request)
+
+    def result(
+        self, model: Any, method: Method, rows: Rows, numbers: Array, progress: RowProgress | None = None
+    ) -> Any:
+        """The result of some rows.
+
+        Args:
+            model: As its framework has it.
+            method: By which a row's numbers depend on no other row.
+            rows: N of them.
+            numbers: (N,) of each in the whole input.
+            progress: Called with (rows done, rows in all).
+
+        Raises:
+            InputError: Rows that do not fit the model.
+            ModelError: A model that cannot be assessed.
+        """
+        rows = replace(rows, x=self.divided(rows.x, model))
+        result = assessed(model, rows, method, self.wished(), progress)
+        return replace(result, row=numbers[result.row])
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that a worker is told, beside the rows.
+
+    Attributes:
+        model: Source of the model.
+        members: Other models, for an ensemble.
+        choice: The method, as it is typed on the command line.
+        dropout: Settings of dropout, with its plan.
+        asked: The rest.
+        labels: A file or folder of true answers, or None.
+        folder: Folder of the results.
+        checksums: Checksums of the model and the members.
+    """
+
+    model: ModelSource
+    members: tuple[ModelSource, ...]
+    choice: str
+    dropout: MCDropout
+    asked: Asked
+    labels: Path | None
+    folder: Path
+    checksums: tuple[str, ...] = ()
+
+    def method(self, members: Sequence[Any]) -> Method:
+        """The source of the passes.
+
+        Args:
+            members: As they were loaded, or as many of anything.
+        """
+        return choice_of(self.choice).make(members, self.dropout)
+
+    @property
+    def needs_plan(self) -> bool:
+        """Whether a plan has to be made; without it a row's numbers would depend on the others in its part.
+
+        Raises:
+            InputError: Each member of an ensemble would need one of its own.
+        """
+        needed = self.method(self.members).needs.plan  # which goes by how many members there are
+        if needed and self.members:
+            raise InputError(
+                "MC dropout of an ensemble has no plan of its own in a folder of results",
+                expected="--plan or --passes",
+                hint="For members of one kind: howsure audit MODEL --data ROWS --save-plan plan.json",
+            )
+        return needed
+
+    def load(self) -> list[Any]:
+        """The model and the members, held against their checksums.
+
+        Raises:
+            FileError: A model cannot be read.
+            ModelError: It is not the model that the parts are named by.
+        """
+        models = list[Any]()
+        for source, known in zip((self.model, *self.members), self.checksums, strict=True):
+            model = source.load()
+            checksum = source.checksum(model)
+            if checksum != known:
+                raise ModelError(
+                    f"'{source.path}' is not the same model for every worker",
+                    expected=f"SHA-256 {known[:16]}…, as where the command was given",
+                    received=f"{checksum[:16]}…",
+                    hint="A function has to make the same weights each time: give them with --weights",
+                )
+            models.append(model)
+        return models
+
+
+# --- one part after the other -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PartOutcome:
+    """The outcome of a part.
+
+    Attributes:
+        part: Which.
+        rows: How many results were written; none where another process wrote them meanwhile.
+        fault: Why nothing was written, or None.
+        traceback: Traceback of an exception that is none of howsure's, as the model may raise; else empty.
+    """
+
+    part: Part
+    rows: int = 0
+    fault: str | None = None
+    traceback: str = ""
+
+
+class Worker:
+    """Reads, assesses and writes parts.
+
+    Args:
+        recipe: Its settings.
+        reader: The rows.
+        models: The model and the members, where they are there already.
+    """
+
+    def __init__(self, recipe: Recipe, reader: Reader, models: Sequence[Any] | None = None) -> None:
+        self.recipe, self.reader = recipe, reader
+        self.model, *members = recipe.load() if models is None else models
+        self.method = recipe.method(members)
+        names = recipe.asked.request.class_names
+        labels = None if recipe.labels is None else read_label_file(recipe.labels, names=names)
+        self._labels = None if labels is None else labels.decided(names)
+
+    def read(self, part: Part) -> tuple[Rows, Array]:
+        """The rows of a part with the labels of each, and their places in the part.
+
+        Raises:
+            FileError: They cannot be read.
+            InputError: They cannot be rows of this model.
+        """
+        with numbered(range(part.start, part.stop)):
+            rows = self.reader.read(part)
+        places = self.reader.places(part, rows)
+        names = self.recipe.asked.request.class_names
+        if self._labels is not None:
+            labels = self._labels.of_some(rows, part.first_row + places)
+            rows = replace(rows, labels=labels, class_names=None)
+        elif rows.labels is not None and rows.class_names is None and names is not None:
+            _check_decided(rows.labels, names)
+        return rows, places
+
+    def result(self, part: Part, progress: RowProgress | None = None) -> tuple[Any, Sequence[str]]:
+        """The result of a part, and the images that were left out.
+
+        Raises:
+            HowsureError: It cannot be read or assessed.
+        """
+        rows, places = self.read(part)
+        asked = self.recipe.asked
+        with numbered(part.start + places):
+            result = asked.result(self.model, self.method, rows, part.first_row + places, progress)
+        return result, rows.left_out
+
+    def do(self, part: Part, progress: RowProgress | None = None) -> PartOutcome:
+        """Write the results of a part, or say why that cannot be.
+
+        An exception of the model itself is a fault of this part, too: others may well come through.
+
+        Raises:
+            FileError: They cannot be written.
+            DependencyError: A package is not installed, which no part can do without.
+        """
+        if (self.recipe.folder / part.name).exists():
+            return PartOutcome(part)
+        try:
+            result, left_out = self.result(part, progress)
+        except (FileError, InputError, ModelError) as error:
+            return PartOutcome(part, fault=str(error))
+        except HowsureError:
+            raise
+        except Exception as error:
+            return PartOutcome(part, fault=raised(error), traceback=format_exc())
+        folders.save_part(self.recipe.folder, part, result, left_out)
+        return PartOutcome(part, len(result))
+
+
+def _check_decided(labels: Array, names: Sequence[str]) -> None:
+    """Raise where a label may be the name of one class and the number of another: only all labels tell."""
+    numbers = {str(number) for number in range(len(names))}
+    if not numbers.isdisjoint(names) and are_numbers_or_names(labels, names):
+        raise InputError(
+            "Labels in the rows may be class numbers or names; one part alone cannot tell",
+            expected=f"texts, as classes are called {quoted(names)}",
+            received=f"{labels[:3].tolist()}",
+            hint="Convert them to texts, or give a file of labels with --labels",
+        )
+
+
+# --- a folder, begun or gone on with ----------------------------------------------------------------------
+
+
+@dataclass(eq=False)
+class FolderJob:
+    """The work in a folder.
+
+    Attributes:
+        worker: The model as it is here, and the settings of all workers.
+        manifest: As it was written.
+        pending: Parts that are not there yet.
+        plan_from: Rows from which the plan was made in this run, or 0.
+        outcomes: Outcomes of the parts done so far in this run.
+        first_done: When the first of them was done, by `time.monotonic`; None before.
+    """
+
+    worker: Worker
+    manifest: Manifest
+    pending: list[Part]
+    plan_from: int = 0
+    outcomes: list[PartOutcome] = field(default_factory=list)
+    first_done: float | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the results."""
+        return self.worker.recipe.folder
+
+    @property
+    def rows_before(self) -> int:
+        """Rows in the parts that were there already."""
+        return self.manifest.rows - sum(map(len, self.pending))
+
+    def run(
+        self, workers: Callable[[FolderJob, RowProgress], Iterable[PartOutcome]], progress: RowProgress
+    ) -> None:
+        """Do all parts that are not there yet; what is wrong with some stops none of the others.
+
+        Raises:
+            FileError: Results cannot be written, as where the disk is full.
+            InputError: No part of the rows can be assessed, or another process made other results there.
+        """
+        for outcome in workers(self, progress):
+            self.outcomes.append(outcome)
+            self.first_done = self.first_done or time.monotonic()
+        folders.check_parts(self.folder, self.manifest)
+        faults = [outcome for outcome in self.outcomes if outcome.fault is not None]
+        if faults and len(faults) == len(self.manifest.parts):
+            raise InputError(
+                f"None of the rows can be assessed; {self.place(faults[0].part)}: {faults[0].fault}",
+                expected="at least one part of the rows that can be",
+            )
+
+    def faults(self) -> list[str]:
+        """The parts that could not be done, where and why."""
+        failed = [outcome for outcome in self.outcomes if outcome.fault is not None]
+        return [f"{self.place(outcome.part)}: {outcome.fault}" for outcome in failed]
+
+    def place(self, part: Part) -> str:
+        """A part in words."""
+        name = self.manifest.files[part.file].name
+        return f"'{name}', {len(part):,} rows from row {part.start:,} of it on"
+
+
+def one_process(job: FolderJob, progress: RowProgress) -> Iterator[PartOutcome]:
+    """The outcome of each part that is not there yet, one after the other in this process, without Ray.
+
+    Args:
+        job: The job.
+        progress: Called with (rows done, rows in all), also within a part.
+    """
+    done = job.rows_before
+
+    def within(of_part: int, _: int) -> None:
+        progress(done + of_part, job.manifest.rows)
+
+    for part in job.pending:
+        yield job.worker.do(part, within)
+        done += len(part)
+        progress(done, job.manifest.rows)
+
+
+def begin(
+    recipe: Recipe,
+    rows: RowSource,
+    *,
+    size: int | None = None,
+    load_models: Callable[[], list[Any]],
+    during: During = lambda *_, **__: nullcontext(),
+    check: Callable[[Any], object] = lambda first: None,
+) -> FolderJob:
+    """The work that is still to be done in a folder, which is made if it is not there.
+
+    Args:
+        recipe: The settings, with a plan or without.
+        rows: To be assessed.
+        size: Rows in a part. Default: those of the folder, otherwise `usual_size`.
+        load_models: Gives the model, and members.
+        during: Shows what takes time.
+        check: Raises where the result of a few rows is not what is wanted; then nothing is begun.
+
+    Raises:
+        InputError: The folder holds results of something else.
+        FileError: The folder, the model or the rows cannot be read.
+        ModelError: A model that cannot be assessed.
+    """
+    folder = recipe.folder
+    check_folder(folder)
+    folders.check_ours(folder)
+    before = folders.read_manifest(folder)
+    models = load_models()
+    sources = (recipe.model, *recipe.members)
+    checksums = tuple(source.checksum(model) for source, model in zip(sources, models, strict=True))
+    made_with: dict[str, Any] = {
+        "version of howsure": versions(["howsure"])["howsure"],
+        "model": ", ".join(checksums),
+        "code of the model": [source.code() for source in sources],
+        "seed": recipe.asked.request.seed,
+    }
+    folders.check_made_with(folder, before, made_with)
+    with during("Checking", waiting="what files of rows hold"):
+        reader = rows.open(opened(models[0]))
+    total = sum(file.rows for file in reader.files)
+    if not total:
+        raise InputError(f"There are no rows in '{rows.path}'", expected="at least one")
+    request = recipe.asked.request
+    if recipe.labels is not None:
+        read_label_file(recipe.labels, names=request.class_names).check_count(total)
+    worker = Worker(replace(recipe, checksums=checksums), reader, models)
+    pieces = _readable(worker)
+    first = next(pieces)
+    plan, plan_from = _plan_of(worker, first, pieces, during)
+    names = opened(models[0]).class_names(first, request.class_names, request.output)
+    asked = replace(recipe.asked, request=replace(request, class_names=names))
+    dropout = replace(recipe.dropout, plan=plan)
+    worker = Worker(replace(worker.recipe, asked=asked, dropout=dropout), reader, models)
+    with during("Assessing", waiting="compiling"):
+        result = _tried(worker)
+    check(result)
+    if size is None and before is not None:
+        size = int(before.made_with["part size"])
+    elif size is None:
+        size = folders.usual_size(total, folders.rows_at_once(result))
+    made_with |= _made_with(worker, rows, result) | {"part size": size}
+    parts = folders.divided(
+        reader.files, size, lambda part: folders.digest([made_with, reader.content(part)])
+    )
+    manifest = Manifest(made_with, tuple(reader.files), tuple(parts))
+    folders.check_parts(folder, manifest)
+    with folder_made(folder):
+        if plan_from and plan is not None:
+            plan.save(folder / PLAN)
+        manifest.save(folder)
+    pending = [part for part in parts if not (folder / part.name).exists()]
+    return FolderJob(worker, manifest, pending, plan_from)
+
+
+def _made_with(worker: Worker, rows: RowSource, result: Any) -> dict[str, Any]:
+    """The settings that all parts share, beside the model and the seed; see `howsure.scale.parts`."""
+    recipe, request = worker.recipe, worker.recipe.asked.request
+    plan, labels, tile = recipe.dropout.plan, recipe.labels, request.tile
+    marks = None
+    if labels is not None:
+        files = LabelFolder.of_folder(labels).files if labels.is_dir() else [labels]
+        marks = folders.digest([sha256(file) for file in files])
+    return {
+        "plan": None if plan is None else folders.digest(plan.constants),
+        "method": json.dumps({**worker.method.settings, "words": None}),
+        "class names": list(getattr(result, result.names)),
+        "thresholds": asdict(result.thresholds) if result.has("thresholds") else None,
+        "outputs": request.outputs,
+        "output": request.output,
+        "outcome": recipe.asked.outcome,
+        "columns": [rows.roles.label, rows.roles.id, list(rows.roles.drop), rows.skip_unreadable],
+        "class axis": request.class_axis,
+        "label": request.of_label,
+        "kept numbers": request.keep,
+        "tile": list(tile) if isinstance(tile, Sequence) else tile,
+        "overlap": request.overlap,
+        "divisor": recipe.asked.divide_by,
+        "labels": marks,
+    }
+
+
+# --- a few rows from many places, to make a plan from and to try model, plan and options on --------------
+#
+# Places that cannot be read, or do not fit, are passed over here. They are named when their turn comes, so
+# one of them does not keep the others from being assessed.
+
+
+def _readable(worker: Worker) -> Iterator[Rows]:
+    """Rows from places spread over all of them, divided and without labels and ids.
+
+    Raises:
+        Exception: The fault of the first place, if none can be read.
+    """
+    fault: Exception | None = None
+    shape = None
+    for place in folders.spread(worker.reader.files):
+        try:
+            rows = _fitting(worker, place)
+        except Exception as error:  # whatever the model itself may raise
+            fault = fault or error
+            continue
+        sides = of_each(rows.x, lambda part: part.shape[1:])
+        if shape is None or sides == shape:
+            shape = sides
+            yield rows
+    if shape is None:
+        raise fault or InputError("There are no rows", expected="at least one")
+
+
+def _fitting(worker: Worker, place: Part) -> Rows:
+    """Rows as the model takes them; warnings are given when they are assessed."""
+    asked = worker.recipe.asked
+    with warnings.catch_warnings(action="ignore", category=HowsureWarning):
+        rows, places = worker.read(place)
+        with numbered(place.start + places):
+            x = asked.divided(rows.x, worker.model)
+            opened(worker.model).adapt(fed(x, asked.request), output=asked.request.assessed_output)
+    return replace(rows, x=x, labels=None, ids=None, frame_index=None)
+
+
+def _plan_of(worker: Worker, first: Rows, others: Iterator[Rows], during: During) -> tuple[Plan | None, int]:
+    """The plan of passes, if they follow one; and from how many rows it was made here, or 0."""
+    recipe, plan = worker.recipe, worker.recipe.dropout.plan
+    if plan is not None:
+        return plan, 0
+    if not _follows_a_plan(worker, first) or not recipe.needs_plan:
+        return None, 0
+    if (recipe.folder / PLAN).exists():
+        return Plan.load(recipe.folder / PLAN), 0
+    rows = replace(first, x=_joined([first.x, *(rows.x for rows in others)]))
+    with during("Planning", waiting="compiling, and passes over a few rows"):
+        # In float32, so that it holds on every machine.
+        plan = planned(worker.model, rows, recipe.dropout, recipe.asked.wished(), FLOAT32)
+    return plan, length(rows.x)
+
+
+def _joined(pieces: Sequence[Any]) -> Any:
+    """Rows of several places together."""
+    if isinstance(pieces[0], dict):
+        return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
+    return np.concatenate(pieces)
+
+
+def _follows_a_plan(worker: Worker, rows: Rows) -> bool:
+    """Whether passes over such rows may follow a plan: those at positions, and in tiles, never do."""
+    request = worker.recipe.asked.wished()
+    if request.tile is not None:
         return False
-    same = _without_version(found) == _without_version(settings)
-    return same and Maps.of(found).are_whole(path)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # said when the rows are assessed
+            return prepare(worker.model, rows, worker.method, request).outcome.follows_plans
+    except Exception:  # whatever is wrong is told when the plan is made
+        return True
 
 
-def remove_part(path: Path) -> None:
-    """Remove the file of a part and its maps, where they are."""
-    maps = maps_of(path)
-    path.unlink(missing_ok=True)
-    if maps is not None:
-        maps.remove(path)
+def _tried(worker: Worker) -> Any:
+    """The result of the first few rows that can be assessed, so that a wrong plan or option shows at once.
 
-
-def _without_version(settings: Mapping[str, Any]) -> str:
-    return json.dumps({**settings, "version": None, "maps": None}, sort_keys=True)
+    Raises:
+        Exception: The fault at the first place, if none can be assessed.
+    """
+    fault: Exception | None = None
+    for place in folders.spread(worker.reader.files, TRIED * PLACES):
+        try:
+            with warnings.catch_warnings(action="ignore", category=HowsureWarning):
+                return worker.result(place)[0]
+        except Exception as error:  # whatever the model itself may raise
+            fault = fault or error
+    raise fault or InputError("There are no rows", expected="at least one")

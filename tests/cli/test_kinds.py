@@ -6,12 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import howsure
-import howsure.scale.recipe
 from howsure.answers import registry
 from howsure.cli.options import grouped
 from tests.answers.measures import MEASURES, Measures, Regression, known, linear, rows
 from tests.commands import run
-from tests.support.arrays import ArrayModel, Dense, Dropout
 
 MODEL, OUTCOME = "tests.answers.measures:linear", "tests.answers.measures:Regression"
 TRUTH = np.random.default_rng(2).normal(size=9)
@@ -85,7 +83,7 @@ def test_a_folder_of_numbers(folder, tmp_path):
     whole = howsure.assess(linear(), rows(70), method=method, outcome=Regression)
     for name in ("row", "mean", "mc_error", "spread", "passes"):
         np.testing.assert_array_equal(getattr(found, name), getattr(whole, name))
-    (tmp_path / "out" / "part-00000-000000000032.parquet").unlink()
+    next((tmp_path / "out").glob("part-000000000032-*.parquet")).unlink()
     again = run("assess", *folder, "--outcome", OUTCOME)
     assert again.exit_code == 0, again.stderr
     assert "Done:    38 of 70 rows" in again.stdout
@@ -97,24 +95,6 @@ def test_a_folder_of_another_outcome_is_refused(folder, monkeypatch):
     done = run("assess", *folder, "--outcome", "tests.answers.measures:Other")
     assert done.exit_code == 2
     assert "were made with another outcome" in done.stderr
-
-
-def test_another_model_says_other_numbers(folder, monkeypatch):
-    """A function may compute something else with the same weights: then the numbers of a few rows differ."""
-    weights = np.ones((4, 1))
-    other = ArrayModel(
-        "scales",
-        linear().info.inputs,
-        {"drop": (Dropout(0.2), "x"), "output": (Dense(weights, [0.2]), "drop")},
-        trained_for="regression",
-    )
-    source = howsure.scale.recipe.ModelSource
-    monkeypatch.setattr(source, "load", lambda self: other)
-    monkeypatch.setattr("howsure.cli.assessing.load_model", lambda *_, **__: other)
-    monkeypatch.setattr(source, "checksum", lambda self, model: "the same")
-    done = run("assess", *folder, "--outcome", OUTCOME)
-    assert done.exit_code == 2
-    assert "were made with another model" in done.stderr
 
 
 def test_scores_and_pages_of_a_table(table, tmp_path):

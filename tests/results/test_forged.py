@@ -16,7 +16,6 @@ from howsure.judge.calibrator_files import read_calibrator
 from howsure.results.result import INDEX
 from howsure.results.saved import METADATA_KEY
 from howsure.results.seal import seal
-from howsure.scale.folder import read_manifest
 from tests.commands import refused
 from tests.made import maps_beside
 from validation import mutation
@@ -71,7 +70,7 @@ def test_a_plan_and_a_folder_that_were_written_earlier_are_read(old):
     np.testing.assert_array_equal(found.row, np.arange(12))
 
 
-# --- calibrators, plans, manifests --------------------------------------------------------------------
+# --- calibrators, plans -----------------------------------------------------------------------------
 
 
 def set_in(path, keys, value):
@@ -173,59 +172,6 @@ def test_a_plan_of_more_passes_than_a_pilot_may_choose_is_refused(old):
         set_in(old / "plan.json", ("design", name), [10**9])
     with pytest.raises(howsure.FileError, match="at least 1 and at most 25600"):
         howsure.Plan.load(old / "plan.json")
-
-
-MANIFEST = json.loads((OLD / "results" / "manifest.json").read_text())
-ODD = ("a text", 7, -1.5, True, None, ["a"], {"a": 1}, [[1]], [None], {}, float("nan"))
-IGNORED = ("rows", "sha256")
-"""What a manifest says a second time for those who read it themselves, and what every change changes."""
-
-
-ALLOWED = {
-    "columns": [None],
-    "plan_from": [None, 7],
-    "rows_per_part": [7],
-    **{name: [{}] for name in ("versions", "faults", "images")},
-    **{name: [{}, {"a": 1}] for name in ("made_with", "settings")},
-}
-"""Values among `ODD` that a field may have."""
-
-
-@pytest.mark.parametrize("field", [name for name in MANIFEST if name not in IGNORED])
-def test_a_manifest_with_what_it_cannot_hold_is_refused(field, old):
-    path = old / "results" / "manifest.json"
-    whole, known = path.read_text(), read_manifest(path.parent)
-    for value in ODD:
-        set_in(path, (field,), value)
-        if value in ALLOWED.get(field, ()):
-            assert getattr(read_manifest(path.parent)[0], field) == value
-        else:
-            with pytest.raises(howsure.FileError, match=r"manifest of results|format that this version"):
-                read_manifest(path.parent)
-        path.write_text(whole)
-    assert repr(read_manifest(path.parent)) == repr(known)
-
-
-@pytest.mark.parametrize(
-    ("keys", "value"),
-    [
-        (("files", 0, "rows"), -1),
-        (("files", 0, "name"), 7),
-        (("files",), []),
-        (("parts", 0, "file"), 5),
-        (("parts", 0, "stop"), 0),
-        (("parts", 0, "start"), "0"),
-        (("probe", "rows"), []),
-        (("probe", "passes"), [1] * 99),
-        (("probe", "probabilities"), "many"),
-        (("faults",), {"a": 1}),
-        (("settings",), mutation.deep()),
-    ],
-)
-def test_a_manifest_whose_parts_are_no_parts_is_refused(keys, value, old):
-    set_in(old / "results" / "manifest.json", keys, value)
-    with pytest.raises(howsure.FileError, match="is not a saved manifest of results"):
-        howsure.load(old / "results")
 
 
 # --- results ------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 import errno
 import json
 import os
-import signal
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -12,16 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import howsure
-from howsure.scale import recipe
-from howsure.scale.folder import locked
-from howsure.scale.same import Probe
-from howsure.scale.there import verdicts_in
-from howsure.scale.work import Part
-from howsure.scale.worker import Worker
+from howsure.scale.parts import Part, verdicts_in
+from howsure.scale.work import Worker
 from tests.commands import run
 from tests.scale import kills
 from tests.scale.conftest import FILES, MODEL, PER_PART, ROWS, asked, check_same, into, table_of
-from tests.support.arrays import ArrayModel, Dense
+from tests.support.arrays import ArrayModel
 from validation import small_network
 
 
@@ -44,15 +40,14 @@ def test_the_numbers_are_those_of_one_table(tmp_path, rows, plan_file, whole, sl
     counts = [np.sum(whole.verdict == verdict) for verdict in ("sure", "leaning", "coin flip")]
     assert "Of 360 answers: sure {}, leaning {}, coin flip {}.".format(*counts) in done.stdout
     told = manifest_of(out)
-    assert told["rows"] == FILES * ROWS
+    assert [file["rows"] for file in told["files"]] == [ROWS] * FILES
     assert [part["first_row"] for part in told["parts"][:4]] == [0, 32, 40, 72]
-    assert told["plan_from"] is None
-    assert told["versions"]["howsure"] == howsure.__version__
-    for part in told["parts"]:
-        table = pq.read_table(out / part["name"])
-        assert table["row"].to_pylist() == list(
-            range(part["first_row"], part["first_row"] + part["stop"] - part["start"])
-        )
+    assert told["made_with"]["version of howsure"] == howsure.__version__
+    parts = kills.parts_in(out)
+    assert len(parts) == len(told["parts"])
+    for path in parts:
+        first, after = map(int, path.name.split("-")[1:3])
+        assert pq.read_table(path)["row"].to_pylist() == list(range(first, after))
 
 
 def test_the_same_command_redoes_nothing(tmp_path, rows):
@@ -72,18 +67,62 @@ def test_the_same_command_redoes_nothing(tmp_path, rows):
     )
 
 
-def test_a_damaged_part_is_made_again(results, rows, plan_file, whole):
+def test_a_damaged_part_is_noticed_and_made_again_once_it_is_gone(results, rows, plan_file, whole):
     parts = kills.parts_in(results)
-    parts[3].write_bytes(parts[3].read_bytes()[:1000])
-    parts[5].unlink()
     flipped = bytearray(parts[7].read_bytes())
-    flipped[len(flipped) // 3] ^= 1  # which only the seal tells
+    flipped[len(flipped) // 3] ^= 1
     parts[7].write_bytes(flipped)
+    with pytest.raises(howsure.FileError, match=rf"{parts[7].name}.*Delete that part, then give the command"):
+        howsure.load(results)
+    parts[7].unlink()
+    parts[3].unlink()
     before = written(results)
     assert into(results, rows, "--plan", plan_file).exit_code == 0
-    changed = [part for part, when in written(results).items() if before.get(part) != when]
-    assert changed == [parts[3], parts[5], parts[7]]
+    assert set(written(results)) - set(before) == {parts[3], parts[7]}
+    assert before.items() <= written(results).items()
     check_same(howsure.load(results), whole)
+
+
+def test_the_same_rows_make_the_same_bytes(results, rows, plan_file, tmp_path):
+    """So it does not matter which of two writers writes a part, or that both do."""
+    other = tmp_path / "other"
+    assert into(other, rows, "--plan", plan_file).exit_code == 0
+    for path in results.iterdir():
+        assert (other / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def test_two_writers_at_once(tmp_path):
+    """They share the work where one sees that the other has written a part, and write the same elsewhere."""
+    kills.prepare(tmp_path, 4000)
+    arguments = kills.command("out", None, "--passes", "20")
+    writers = [kills.started(tmp_path, arguments) for _ in range(2)]
+    for writer in writers:
+        _, said = writer.communicate()
+        assert writer.returncode == 0, said
+    assert (
+        run("assess", MODEL, tmp_path / "rows.npz", "--out", tmp_path / "one", "--passes", 20).exit_code == 0
+    )
+    both, one = kills.parts_in(tmp_path / "out"), kills.parts_in(tmp_path / "one")
+    assert [path.name for path in both] == [path.name for path in one]
+    assert [path.read_bytes() for path in both] == [path.read_bytes() for path in one]
+    assert not list((tmp_path / "out").glob(".howsure-*"))
+
+
+def test_a_writer_with_other_settings_at_once(tmp_path, rows, plan_file, monkeypatch):
+    """Who is overtaken says so, and nobody mixes the results."""
+    out, do = tmp_path / "results", Worker.do
+
+    def overtaken(worker, part, *more):
+        monkeypatch.setattr(Worker, "do", do)
+        shutil.rmtree(out)
+        assert into(out, rows, "--plan", plan_file, "--seed", 1).exit_code == 0
+        return do(worker, part, *more)
+
+    monkeypatch.setattr(Worker, "do", overtaken)
+    done = into(out, rows, "--plan", plan_file)
+    assert done.exit_code == 2
+    assert "were made with another seed" in done.stderr
+    assert howsure.load(out).seed == 1
 
 
 OTHER = {
@@ -92,7 +131,7 @@ OTHER = {
     "method": (("--max-passes", 60), "another method"),
     "names": (("--class-names", "a,b,c,d"), "other class names"),
     "divisor": (("--divide-by", 2), "another divisor"),
-    "size": (("--part-rows", 50), "parts of another size"),
+    "size": (("--part-rows", 50), "another part size"),
 }
 
 
@@ -119,85 +158,96 @@ def test_another_model_is_refused(results, rows, plan_file, monkeypatch):
 
 
 def test_other_rows_are_refused(results, rows, plan_file, x):
+    good = (rows / "4.parquet").read_bytes()
     pq.write_table(table_of(x[:ROWS] + 1, 0), rows / "4.parquet")
+    before = written(results)
     done = into(results, rows, "--plan", plan_file)
     assert done.exit_code == 2
     assert "belong to other rows: '4.parquet' has changed since" in done.stderr
-    other = rows.rename(rows.with_name("other"))
-    for number in range(FILES):
-        (other / f"{number}.parquet").rename(other / f"of-{number}.parquet")
-        pq.write_table(table_of(x[:ROWS] + 2 + number, 0), other / f"of-{number}.parquet")
-    done = into(results, other, "--plan", plan_file)
+    assert "'part-000000000160-000000000192-" in done.stderr
+    (rows / "4.parquet").unlink()
+    done = into(results, rows, "--plan", plan_file)
     assert done.exit_code == 2
-    assert "Received: 9 files; '0.parquet' is in one of the two alone" in done.stderr
+    assert "belong to other rows: '4.parquet' is not there any more" in done.stderr
+    (rows / "4.parquet").write_bytes(good)
+    (rows / "00.parquet").write_bytes(good)
+    done = into(results, rows, "--plan", plan_file)
+    assert done.exit_code == 2
+    assert "belong to other rows: '00.parquet' came before others" in done.stderr
+    assert written(results) == before
 
 
-def test_other_rows_of_the_same_size_and_time_are_refused(tmp_path, x, plan_file):
-    out, path = tmp_path / "results", tmp_path / "x.npy"
-    for number, rows in enumerate((x, x + 1)):
-        np.save(path, rows)
-        os.utime(path, ns=(10**18, 10**18))
+@pytest.mark.parametrize("ending", [".npy", ".npz"])
+def test_rows_are_known_by_their_content(tmp_path, x, plan_file, ending):
+    """A copy of another time is the same; other rows of the same size and time are not."""
+    path, out = tmp_path / f"x{ending}", tmp_path / "results"
+    save = np.save if ending == ".npy" else np.savez
+    for number, rows in enumerate((x, x, x + 1)):
+        save(path, rows)
+        os.utime(path, ns=(10**18, 10**18 + (number == 1)))
         done = into(out, path, "--plan", plan_file)
-        assert done.exit_code == 2 * number, done.stderr
-    assert "belong to other rows: 'x.npy' has changed since" in done.stderr
+        assert done.exit_code == (0, 0, 2)[number], done.stderr
+    assert f"belong to other rows: 'x{ending}' has changed since" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("rows", "probabilities", "passes", "agrees"),
-    [
-        ([0, 1], [[0.2, 0.8], [1e-9, 1.0]], [40, 60], True),
-        ([0, 1], [[0.2001, 0.7999], [2e-9, 1.0]], [40, 60], True),  # summed in another order
-        ([0, 1], [[0.2, 0.8], [0.3, 0.7]], [40, 80], True),  # passes of one row ended elsewhere
-        ([1], [[1e-9, 1.0]], [60], True),  # an image was left out
-        ([0, 1], [[0.2, 0.8], [1e-9, 1.0]], [60, 80], False),
-        ([0, 1], [[0.21, 0.79], [1e-9, 1.0]], [40, 60], False),
-        ([0, 1], [[0.2, 0.8], [1e-4, 1.0 - 1e-4]], [40, 60], False),
-        ([0, 1], [[0.2, 0.7, 0.1], [0.0, 1.0, 0.0]], [40, 60], False),
-    ],
-)
-def test_what_a_model_says_again(rows, probabilities, passes, agrees):
-    known = Probe(0, 0, 2, [0, 1], [[0.2, 0.8], [1e-9, 1.0]], [40, 60])
-    assert known.agrees(Probe(0, 0, 2, rows, probabilities, passes)) is agrees
-
-
-def test_a_model_of_the_same_checksum_that_says_something_else(tmp_path, rows, plan_file, monkeypatch):
-    """As where a function computes something else of the same weights."""
-    monkeypatch.setattr(recipe, "checksum_of", lambda model: "as before")
+def test_files_that_come_behind_the_others(tmp_path, rows, plan_file, whole):
+    """The results are those of a folder that held all of them at once; parts from before stay."""
     out = tmp_path / "results"
+    (rows / "8.parquet").rename(tmp_path / "8.parquet")
     assert into(out, rows, "--plan", plan_file).exit_code == 0
-    assert into(out, rows, "--plan", plan_file).exit_code == 0
-    monkeypatch.setattr(
-        small_network, "Dense", lambda kernel, bias, end: Dense(kernel, bias, end.replace("relu", "tanh"))
-    )
+    before = written(out)
+    (tmp_path / "8.parquet").rename(rows / "8.parquet")
     done = into(out, rows, "--plan", plan_file)
+    assert done.exit_code == 0, done.stderr
+    assert "Done:    320 of 360 rows in an earlier run" in done.stdout
+    assert before.items() <= written(out).items()
+    check_same(howsure.load(out), whole)
+
+
+def test_other_code_of_the_same_weights_is_refused(tmp_path, x, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    np.save("x.npy", x)
+    code = "from validation.small_network import *\n\ndef network():\n    return make()\n"
+    (tmp_path / "a_network_of_mine.py").write_text(code)
+    command = ("assess", "a_network_of_mine:network", "x.npy", "--out", "results", "--passes", 4)
+    assert run(*command).exit_code == 0
+    assert run(*command).exit_code == 0
+    (tmp_path / "a_network_of_mine.py").write_text(code + "# as if something else were computed\n")
+    done = run(*command)
     assert done.exit_code == 2
-    assert "belong to another model, or to other rows: for row 0 of '0.parquet' the model" in done.stderr
+    assert "were made with another code of the model" in done.stderr
 
 
 # --- faults ---------------------------------------------------------------------------------------
 
 
 def test_a_corrupt_file_among_many(tmp_path, rows, plan_file, whole):
+    """It is named before anything is begun: without it the rows behind it would have other numbers."""
     out, bad = tmp_path / "results", rows / "3.parquet"
     good = bad.read_bytes()
     bad.write_bytes(good[:-20])
     done = into(out, rows, "--plan", plan_file)
-    assert done.exit_code == 1
-    assert "missing: 1 part" in done.stderr
+    assert done.exit_code == 2
     assert f"'{bad}' is not a readable Parquet file" in done.stderr
-    with pytest.warns(howsure.HowsureWarning, match=r"those of '3\.parquet', which could not be read"):
-        found = howsure.load(out)
-    assert found.row.tolist() == list(range((FILES - 1) * ROWS))
-    others = np.delete(np.arange(FILES * ROWS), np.s_[3 * ROWS : 4 * ROWS])
-    assert np.array_equal(found.probabilities, whole.probabilities[others])
-
+    assert not out.exists()
     bad.write_bytes(good)
-    done = into(out, rows, "--plan", plan_file)
-    assert done.exit_code == 0, done.stderr
-    assert "40 rows in" in done.stdout  # only these
-    found = howsure.load(out)
-    check_same(found, whole)
-    assert found.ids.tolist() == [f"row {number}" for number in range(FILES * ROWS)]
+    assert into(out, rows, "--plan", plan_file).exit_code == 0
+    check_same(howsure.load(out), whole)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes of POSIX")
+def test_what_is_no_file_is_named_and_not_waited_for(tmp_path, rows, plan_file):
+    (rows / "3.parquet").unlink()
+    (rows / "3.parquet").symlink_to("nowhere")
+    done = into(tmp_path / "results", rows, "--plan", plan_file)
+    assert done.exit_code == 2
+    assert "3.parquet" in done.stderr
+    (rows / "3.parquet").unlink()
+    os.mkfifo(rows / "3.parquet")
+    done = into(tmp_path / "results", rows, "--plan", plan_file)
+    assert done.exit_code == 2
+    assert "it is no file" in done.stderr
 
 
 def test_a_damaged_page_in_one_part(tmp_path, x, plan_file, whole):
@@ -214,29 +264,25 @@ def test_a_damaged_page_in_one_part(tmp_path, x, plan_file, whole):
     check_same(found, whole, found.row)
     assert set(range(len(x))) - set(found.row.tolist()) == set(range(128, 224))  # three parts reach into it
     path.write_bytes(good)
-    assert into(out, path, "--plan", plan_file).exit_code == 0
-    check_same(howsure.load(out), whole)
+    done = into(out, path, "--plan", plan_file)
+    assert done.exit_code == 2
+    assert "'rows.parquet' has changed since" in done.stderr
 
 
-@pytest.mark.parametrize("change", ["narrow", "not finite"])
-def test_rows_that_no_longer_fit_in_part_7_of_9(tmp_path, rows, plan_file, whole, x, change):
+def test_a_row_that_does_not_fit_costs_its_part(tmp_path, rows, plan_file, whole, x):
     out, bad = tmp_path / "results", rows / "6.parquet"
-    good = bad.read_bytes()
     part = x[6 * ROWS : 7 * ROWS].copy()
     part[5, 2] = np.nan
-    pq.write_table(table_of(part, 0, 7 if change == "narrow" else 8), bad)
-    done = into(out, rows, "--plan", plan_file)
-    assert done.exit_code == 1
-    said = "Received: no 'f7'" if change == "narrow" else "NaN or infinite values, in row 5"
-    assert "'6.parquet', 32 rows from row 0 of it on: " in done.stderr
-    assert said in done.stderr
-    lost = range(6 * ROWS, 7 * ROWS if change == "narrow" else 6 * ROWS + 32)
-    with pytest.warns(howsure.HowsureWarning, match=f"Results of {len(lost)} of 360 rows are missing"):
+    pq.write_table(table_of(part, 6 * ROWS), bad)
+    for _ in range(2):
+        done = into(out, rows, "--plan", plan_file)
+        assert done.exit_code == 1
+        assert "missing: 1 part\n" in done.stderr
+        assert "'6.parquet', 32 rows from row 0 of it on: " in done.stderr
+        assert "NaN or infinite values, in row 5" in done.stderr
+    with pytest.warns(howsure.HowsureWarning, match="Results of 32 of 360 rows are missing"):
         found = howsure.load(out)
-    check_same(found, whole, np.delete(np.arange(len(x)), lost))
-    bad.write_bytes(good)
-    assert into(out, rows, "--plan", plan_file).exit_code == 0
-    check_same(howsure.load(out), whole)
+    check_same(found, whole, np.delete(np.arange(len(x)), range(6 * ROWS, 6 * ROWS + 32)))
 
 
 def test_a_fault_names_the_row_by_its_number_in_the_file(tmp_path, rows, plan_file, x):
@@ -256,12 +302,8 @@ def test_a_fault_names_the_row_by_its_number_in_the_file(tmp_path, rows, plan_fi
     assert "Received: nan in row 37." in not_finite
 
 
-def test_a_fault_of_a_run_that_was_stopped_is_known_to_the_next(
-    tmp_path, rows, plan_file, x, whole, monkeypatch
-):
-    out, part, do = tmp_path / "results", x[:ROWS].copy(), Worker.do
-    part[5, 2] = np.nan
-    pq.write_table(table_of(part, 0), rows / "0.parquet")
+def test_a_stopped_run_says_what_is_kept_and_goes_on(tmp_path, rows, plan_file, whole, monkeypatch):
+    out, do = tmp_path / "results", Worker.do
 
     def stopped(worker, part, *more):
         if part.file == 2:
@@ -271,36 +313,22 @@ def test_a_fault_of_a_run_that_was_stopped_is_known_to_the_next(
     monkeypatch.setattr(Worker, "do", stopped)
     done = into(out, rows, "--plan", plan_file)
     assert done.exit_code == 130
-    assert "kept: 48 of 360 rows" in done.stderr
-    assert "'0.parquet', 32 rows from row 0 of it on: " in done.stderr
-    assert list(manifest_of(out)["faults"]) == ["part-00000-000000000000.parquet"]
+    assert "kept: 80 of 360 rows" in done.stderr
     monkeypatch.setattr(Worker, "do", do)
-    pq.write_table(table_of(x[:ROWS], 0), rows / "0.parquet")
-    assert into(out, rows, "--plan", plan_file).exit_code == 0
+    done = into(out, rows, "--plan", plan_file)
+    assert done.exit_code == 0
+    assert "Done:    80 of 360 rows in an earlier run" in done.stdout
     check_same(howsure.load(out), whole)
 
 
 def test_a_plan_that_is_named_once_stays_that_of_the_folder(tmp_path, rows):
     out = tmp_path / "results"
-    first = into(out, rows).stdout
+    assert into(out, rows).exit_code == 0
     told = manifest_of(out)
     assert into(out, rows, "--plan", out / "plan.json").exit_code == 0
     assert manifest_of(out) == told
-    again = into(out, rows)
-    assert again.exit_code == 0, again.stderr
-    assert (
-        first.splitlines()[0]
-        == again.stdout.splitlines()[0]
-        == "Plan:    made from 360 rows spread over the input"
-    )
+    assert into(out, rows).exit_code == 0
     assert manifest_of(out) == told
-
-
-def test_versions_are_those_with_which_the_folder_was_made(results, rows, plan_file, monkeypatch):
-    told = manifest_of(results)["versions"]
-    monkeypatch.setattr("howsure.scale.run._PACKAGES", ("howsure",))
-    assert into(results, rows, "--plan", plan_file).exit_code == 0
-    assert manifest_of(results)["versions"] == told
 
 
 class Angry(ArrayModel):
@@ -330,27 +358,21 @@ def angry(monkeypatch):
     return make
 
 
-def test_rows_on_which_the_model_itself_raises(tmp_path, rows, x, angry):
-    """They are passed over where the plan is made and options are tried, and named; all others are done."""
-    out, good = tmp_path / "results", (rows / "6.parquet").read_bytes()
+def test_rows_on_which_the_model_itself_raises(tmp_path, rows, x, angry, plan_file):
+    """They are passed over where options are tried, and named; all others are done."""
+    out = tmp_path / "results"
     for number in (0, 6):
         part = x[number * ROWS : (number + 1) * ROWS].copy()
         part[0, 2] = 99
         pq.write_table(table_of(part, number * ROWS), rows / f"{number}.parquet")
-    done = into(out, rows)
+    done = into(out, rows, "--plan", plan_file)
     assert done.exit_code == 1, done.stderr
-    assert "Plan:    made from 336 rows" in done.stdout  # two places of twelve are passed over
     assert done.stderr.count("Traceback (most recent call last)") == 1
     assert "'0.parquet', 32 rows from row 0 of it on: IndexError: too large\n" in done.stderr
     assert "'6.parquet', 32 rows from row 0 of it on: IndexError: too large\n" in done.stderr
-    method = asked(howsure.Plan.load(out / "plan.json"))
-    whole = howsure.assess(angry(), x, method=method)
+    whole = howsure.assess(angry(), x, method=asked(howsure.Plan.load(plan_file)))
     with pytest.warns(howsure.HowsureWarning, match="Results of 64 of 360 rows are missing"):
         check_same(howsure.load(out), whole, np.delete(np.arange(len(x)), np.r_[0:32, 240:272]))
-    (rows / "6.parquet").write_bytes(good)
-    pq.write_table(table_of(x[:ROWS], 0), rows / "0.parquet")
-    assert into(out, rows).exit_code == 0
-    check_same(howsure.load(out), whole)
 
 
 def test_a_model_that_raises_on_all_rows(tmp_path, x, angry):
@@ -396,22 +418,13 @@ def test_a_full_disk(tmp_path, rows, plan_file, whole, monkeypatch):
     assert done.exit_code == 2
     assert "No space left on device" in done.stderr
     assert "kept: 80 of 360 rows" in done.stderr
-    assert {path.name[:5] for path in out.iterdir()} == {"part-", "manif", "plan.", ".lock"} - {"plan."}
+    assert {path.name[:5] for path in out.iterdir()} == {"part-", "manif"}
     before = written(out)
     assert len(before) == 4
     monkeypatch.setattr(pq, "write_table", write)
     assert into(out, rows, "--plan", plan_file).exit_code == 0
     assert before.items() <= written(out).items()
     check_same(howsure.load(out), whole)
-
-
-def test_two_processes_in_one_folder(tmp_path, rows):
-    out = tmp_path / "results"
-    with locked(out):
-        done = into(out, rows)
-    assert done.exit_code == 2
-    assert f"Another process is writing results into '{out}'" in done.stderr
-    assert into(out, rows).exit_code == 0
 
 
 def test_a_plan_that_this_processor_cannot_follow(tmp_path, rows, plan):
@@ -422,29 +435,23 @@ def test_a_plan_that_this_processor_cannot_follow(tmp_path, rows, plan):
     assert not kills.parts_in(tmp_path / "results")
 
 
-def test_killed_at_a_random_moment(tmp_path):
+@pytest.mark.parametrize("seed", range(3))
+def test_killed_at_a_random_moment(tmp_path, seed):
+    """`python -m tests.scale.kills` does so at fifty."""
     kills.prepare(tmp_path, 4000)
-    moment = np.random.default_rng().uniform(0, 0.8)
-    out, arguments = tmp_path / "out", kills.command("out", None, "--passes", "20")
-    process = kills.started(tmp_path, arguments)
-    kills.wait_for_parts(process, out, 1 + int(6 * moment))
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    before = written(out)
-    assert before
-    (out / ".howsure-left.part").touch()  # as one that was being written would be
-    done = run("assess", MODEL, tmp_path / "rows.npz", "--out", out, "--passes", 20)
-    assert done.exit_code == 0, done.stderr
-    assert before.items() <= written(out).items(), f"killed at {moment}"
-    assert not list(out.glob(".howsure-*"))
     single = howsure.assess(
         small_network.make(), small_network.rows(4000), method=howsure.MCDropout(passes=20)
     )
-    check_same(howsure.load(out), single)
-    assert howsure.load(out).ids.tolist() == list(range(0, 7 * 4000, 7))
+    kills.check_moment(tmp_path, np.random.default_rng(seed), single)
 
 
 # --- refusals -------------------------------------------------------------------------------------
+
+
+def test_rows_that_fail_are_taken_out_by_the_caller(tmp_path, rows):
+    done = into(tmp_path / "results", rows, "--skip-rows")
+    assert done.exit_code == 2
+    assert "--skip-rows is gone. Expected: rows that the model takes. Leave it out: a part" in done.stderr
 
 
 def test_a_folder_of_somebody_else(tmp_path, rows):
@@ -457,28 +464,45 @@ def test_a_folder_of_somebody_else(tmp_path, rows):
     assert [path.name for path in out.iterdir()] == ["photo.jpg"]
 
 
-@pytest.mark.parametrize("where", ["day=2/b.parquet", "c.pq", "year=1/day=2/D.PARQUET"])
-@pytest.mark.parametrize("alone", [False, True])
-def test_rows_that_would_not_be_read(tmp_path, rows, where, alone):
-    path = rows / where
-    path.parent.mkdir(parents=True, exist_ok=True)
-    (rows / "0.parquet").rename(path)
-    (rows / ".hidden").mkdir()
-    (rows / ".hidden" / "1.parquet").touch()
-    for other in rows.glob("?.parquet"):
-        if alone:
-            other.unlink()
+def test_rows_that_would_not_be_read(tmp_path, rows):
+    deeper = rows / "year=1" / "day=2"
+    deeper.mkdir(parents=True)
+    for path in rows.glob("?.parquet"):
+        path.rename(deeper / path.name)
     done = into(tmp_path / "results", rows)
     assert done.exit_code == 2
-    assert "holds rows that would not be read. Expected: all of them in files" in done.stderr
-    assert f"Received: '{where}'" in done.stderr
+    assert "holds rows that would not be read. Expected: files ending in .parquet, none" in done.stderr
+    assert "Received: 'year=1/day=2/" in done.stderr
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links of POSIX")
+def test_what_lies_among_the_files_of_rows_and_is_not_read_is_named(tmp_path, rows, plan_file, whole):
+    out = tmp_path / "results"
+    (rows / "round").symlink_to(rows)
+    (rows / "gone").symlink_to("nowhere")
+    (rows / "notes").mkdir()
+    (rows / "9.pq").touch()
+    shutil.copy(rows / "0.parquet", rows / "_9.parquet")
+    for name in ("_SUCCESS", ".9.parquet.crc", "_metadata"):
+        (rows / name).touch()
+    done = into(out, rows, "--plan", plan_file)
+    assert done.exit_code == 1
+    assert done.stderr.splitlines() == [
+        f"not read: 5 files or folders in '{rows}'",
+        "  9.pq: its name does not end in .parquet",
+        "  _9.parquet: its name begins with _",
+        "  gone: its name does not end in .parquet",
+        "  notes: a folder",
+        "  round: a folder",
+    ]
+    check_same(howsure.load(out), whole)
 
 
 def test_a_folder_without_rows(tmp_path):
     (tmp_path / "rows").mkdir()
     done = into(tmp_path / "results", tmp_path / "rows")
     assert done.exit_code == 2
-    assert "holds no rows. Expected: .parquet files, images, or one sub-folder" in done.stderr
+    assert "holds no images" in done.stderr
 
 
 def test_the_page_of_a_folder_is_that_of_the_finished_one(tmp_path, rows, monkeypatch):

@@ -1,7 +1,6 @@
 """A folder of numbers: the same as one table, continued after a stop, and read by commands."""
 
 import csv
-from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -9,12 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 
 import howsure
-from howsure.data.rows import InputSpec
-from howsure.errors import HowsureWarning
 from tests.answers.measures import linear
 from tests.answers.measures import rows as rows_of
 from tests.commands import run
-from tests.support.arrays import ArrayModel, Dense, Dropout
 
 MODEL = "tests.answers.measures:linear"
 N, PER_PART = 60, 16
@@ -73,38 +69,6 @@ def test_a_stopped_run_is_continued(tmp_path, rows, plan):
     np.testing.assert_array_equal(again.mean, whole.mean)
     assert parts[0].stat().st_mtime_ns == kept
     assert into(out, rows, plan, "--seed", 7).exit_code == 2
-
-
-def in_unit(scale):
-    """The model `linear` with a target in another unit."""
-    weights = scale * np.random.default_rng(0).normal(size=(4, 1))
-    steps = {"drop": (Dropout(0.2), "x"), "output": (Dense(weights, [0.2 * scale]), "drop")}
-    return ArrayModel("scales", [InputSpec("x", (4,), "float32")], steps, trained_for="regression")
-
-
-def test_another_model_is_noticed_however_small_the_unit_is(tmp_path, rows, plan, monkeypatch):
-    monkeypatch.setattr("howsure.scale.recipe.ModelSource.checksum", lambda self, model: "the same")
-    replace(howsure.Plan.load(plan), fingerprint="").save(plan)
-    monkeypatch.setattr("tests.answers.measures.linear", lambda: in_unit(1e-7))
-    assert into(tmp_path / "results", rows, plan).exit_code == 0
-    assert into(tmp_path / "results", rows, plan).exit_code == 0
-    monkeypatch.setattr("tests.answers.measures.linear", lambda: in_unit(1.1e-7))
-    refused = into(tmp_path / "results", rows, plan)
-    assert refused.exit_code == 2
-    assert "belong to another model" in refused.stderr
-
-
-def test_rows_that_fail_are_left_out(tmp_path, plan, truth):
-    x = rows_of(N)
-    x[[5, 40]] = np.nan
-    pq.write_table(table_of(x, truth), tmp_path / "rows.parquet")
-    done = into(tmp_path / "results", tmp_path / "rows.parquet", plan, "--skip-rows")
-    assert done.exit_code == 1
-    assert "left out: 2 rows" in done.stderr
-    with pytest.warns(HowsureWarning, match="2 rows that failed were left out"):
-        found = howsure.load(tmp_path / "results")
-    assert found.row.tolist() == [row for row in range(N) if row not in (5, 40)]
-    np.testing.assert_array_equal(found.truth[:, 0], np.delete(truth, [5, 40]))
 
 
 def test_true_numbers_of_a_file_follow_the_ids(tmp_path, rows, plan, truth):

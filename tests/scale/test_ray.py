@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-import socket
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -15,18 +14,15 @@ import pytest
 
 import howsure
 import howsure.scale
-from howsure.cli.assessing import one_process
 from howsure.scale import ray as workers
-from howsure.scale.recipe import Asked, ModelSource
-from howsure.scale.run import begun
-from howsure.scale.sources import RowSource
-from howsure.scale.there import left_out_in
-from howsure.scale.worker import Recipe
+from howsure.scale.read import RowSource
+from howsure.scale.work import Asked, ModelSource, Recipe, begin
 from tests.answers import measures
 from tests.cli.test_hostile_rows import RAN, a_parquet
 from tests.commands import run
 from tests.scale import kills
 from tests.scale.conftest import FILES, MODEL, ROWS, asked, check_same, into, table_of
+from tests.support.arrays import ArrayModel
 from validation import small_network
 
 ROOT = Path(__file__).parent.parent.parent
@@ -34,17 +30,6 @@ ROOT = Path(__file__).parent.parent.parent
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
-
-
-@pytest.mark.parametrize("address", ["127.0.0.1:{}", "ray://127.0.0.1:{}", "[::1]:{}", "127.0.0.1:99999"])
-def test_an_address_at_which_nobody_listens(tmp_path, rows, monkeypatch, address):
-    """Before any test of this file has a cluster, which would be taken."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))  # and does not listen
-        monkeypatch.setenv("RAY_ADDRESS", address.format(free.getsockname()[1]))
-        done = into(tmp_path / "results", rows, "--workers", 1)
-    assert done.exit_code == 2
-    assert "There is no cluster of Ray at '" in done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +44,6 @@ def cluster():
     signal.signal(signal.SIGTERM, before)
 
 
-def test_the_token_of_a_cluster_is_known_to_its_processes_alone(cluster):
-    assert "RAY_AUTH_TOKEN" not in os.environ
-
-
 def test_the_request_to_end_is_heard_as_before(cluster):
     """Ray's own handler aborts the process."""
     here = signal.getsignal(signal.SIGTERM)
@@ -71,17 +52,9 @@ def test_the_request_to_end_is_heard_as_before(cluster):
     assert cluster == [signal.SIGTERM]
 
 
-def recipe_of(rows, out, plan):
-    return Recipe(
-        ModelSource(MODEL, folder=str(ROOT)),
-        (),
-        "mc-dropout",
-        asked(plan),
-        Asked(),
-        RowSource(rows),
-        None,
-        out,
-    )
+def job_of(rows, out, plan, **settings):
+    recipe = Recipe(ModelSource(MODEL), (), "mc-dropout", asked(plan), Asked(), None, out)
+    return begin(recipe, RowSource(rows), load_models=lambda: [small_network.make()], **settings)
 
 
 def listening(process):
@@ -112,118 +85,116 @@ def is_loopback(address):
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_worker_is_killed_a_file_is_corrupt_and_a_row_fails(tmp_path, x, plan, whole):
-    """All at once, as each run has to start its workers; meanwhile nobody can reach them from elsewhere."""
+def test_a_worker_is_killed_and_a_row_fails(tmp_path, x, plan, whole):
     path, out = tmp_path / "rows", tmp_path / "results"
     path.mkdir()
     for number in range(FILES):
-        first = number * ROWS
-        part = x[first : first + ROWS].copy()
+        part = x[number * ROWS : (number + 1) * ROWS].copy()
         if number == 2:
             part[7, 3] = np.nan
-        pq.write_table(table_of(part, first), path / f"{number}.parquet")
-    (path / "6.parquet").write_bytes(b"PAR1 and no more")
-    victims, heard, tokens = [], {}, set()
+        pq.write_table(table_of(part, number * ROWS), path / f"{number}.parquet")
+    victims = []
 
     def told(done, total):
         if not victims:
             victims.append(next(kills.workers_of(os.getpid())))
-            heard.update(listening(os.getpid()))
-            told_of = Path(f"/proc/{victims[0]}/environ").read_text().split("\0")
-            tokens.update(each for each in told_of if each.startswith("RAY_AUTH_"))
             os.kill(victims[0], signal.SIGKILL)
 
-    recipe = recipe_of(path, out, plan)
-    recipe = replace(recipe, rows=replace(recipe.rows, skip_rows=True))
-    with begun(recipe, size=20, load_models=lambda: [small_network.make()]) as job:
-        job.run(workers.several(2), told)
-        assert [fault.split(": ")[0] for fault in job.faults()] == ["6.parquet"]
-        assert sum(outcome.rows for outcome in job.outcomes) == (FILES - 1) * ROWS - 1
-        assert [(part.file, place) for part, place, _ in left_out_in(out, job.parts)] == [(2, 7)]
-        assert len({outcome.part for outcome in job.outcomes}) == len(job.outcomes) == len(job.parts)
-        (out / ".howsure-left.part").touch()  # as one that a killed worker was writing would be
+    job = job_of(path, out, plan, size=20)
+    job.run(workers.several(2), told)
     assert victims
-    assert any(name.startswith("ray::MapWorker") for name in heard.values())
-    assert [where for where in heard if not is_loopback(where)] == []
-    assert ray._raylet.get_authentication_mode() == ray._raylet.AuthenticationMode.TOKEN
-    assert any(re.fullmatch("RAY_AUTH_TOKEN=[0-9a-f]{64}", each) for each in tokens)
-    assert not list(out.glob(".howsure-*"))
-    pq.write_table(table_of(x[6 * ROWS : 7 * ROWS], 6 * ROWS), path / "6.parquet")
-    with begun(recipe, load_models=lambda: [small_network.make()]) as job:
-        assert [part.file for part in job.pending] == [6, 6]
-        job.run(one_process, lambda *_: None)  # whoever goes on
-    with pytest.warns(howsure.HowsureWarning, match="1 row that failed was left out"):
-        check_same(howsure.load(out), whole, np.delete(np.arange(len(x)), 2 * ROWS + 7))
+    assert [fault.split(": ")[0] for fault in job.faults()] == ["'2.parquet', 20 rows from row 0 of it on"]
+    assert "NaN or infinite values, in row 7" in job.faults()[0]
+    assert {outcome.part for outcome in job.outcomes} == set(job.manifest.parts)
+    with pytest.warns(howsure.HowsureWarning, match="Results of 20 of 360 rows are missing"):
+        check_same(howsure.load(out), whole, np.delete(np.arange(len(x)), 2 * ROWS + np.arange(20)))
+
+
+@pytest.mark.usefixtures("cluster")
+def test_workers_write_the_same_bytes_as_one_process(tmp_path, rows, results, plan_file):
+    done = into(tmp_path / "shared", rows, "--plan", plan_file, "--workers", 2)
+    assert done.exit_code == 0, done.stderr
+    for path in results.iterdir():
+        assert (tmp_path / "shared" / path.name).read_bytes() == path.read_bytes(), path.name
+
+
+def deadly():
+    """The network, which ends its process on some rows."""
+    model = small_network.make()
+    model.__class__ = Deadly
+    return model
+
+
+class Deadly(ArrayModel):
+    def trunk(self, x):
+        if np.any(x[0] > 90):
+            os._exit(1)
+        return super().trunk(x)
+
+
+@pytest.mark.usefixtures("cluster")
+def test_a_part_that_kills_whoever_has_it(tmp_path, x, plan, whole):
+    """It is given up after some processes, and named; all others are done."""
+    bad, out = x.copy(), tmp_path / "results"
+    bad[100, 0] = 99
+    np.save(tmp_path / "x.npy", bad)
+    job = job_of(tmp_path / "x.npy", out, plan, size=40)
+    job.worker.recipe = replace(job.worker.recipe, model=ModelSource("tests.scale.test_ray:deadly"))
+    job.run(workers.several(2), lambda *_: None)
+    assert job.faults() == [
+        "'x.npy', 40 rows from row 80 of it on: the process that had it died 4 times "
+        "(WorkerCrashedError), as where memory does not suffice"
+    ]
+    with pytest.warns(howsure.HowsureWarning, match="Results of 40 of 360 rows are missing"):
+        check_same(howsure.load(out), whole, np.delete(np.arange(len(x)), 80 + np.arange(40)))
 
 
 @pytest.mark.usefixtures("cluster")
 def test_workers_refuse_what_they_cannot_do(tmp_path, rows, plan):
-    """A plan in a precision that they lack: nothing is written, and the reason is said once."""
-    out = tmp_path / "results"
-    recipe = recipe_of(rows, out, plan)
-    with begun(recipe, load_models=lambda: [small_network.make()]) as job:
-        job.recipe = replace(job.recipe, dropout=asked(replace(plan, precision="bfloat16")))
-        with pytest.raises(howsure.InputError, match="runs heavy layers in bfloat16"):
-            job.run(workers.several(1), lambda *_: None)
-    assert not kills.parts_in(out)
-
-
-def test_a_worker_with_another_model(tmp_path, rows, plan):
-    recipe = replace(recipe_of(rows, tmp_path, plan), checksums=("0" * 64,))
+    """Another model than where the command was given: nothing is written, and the reason is said."""
+    job = job_of(rows, tmp_path / "results", plan)
+    recipe = job.worker.recipe
+    job.worker.recipe = replace(recipe, checksums=("0" * 64,))
     with pytest.raises(howsure.ModelError, match="not the same model for every worker"):
-        recipe.load()
+        job.run(workers.several(1), lambda *_: None)
+    job.worker.recipe = replace(recipe, model=ModelSource("tests.scale.test_ray:no_network"))
+    with pytest.raises(howsure.ModelError, match=r"A worker failed \(IndexError: index out of range\)"):
+        job.run(workers.several(1), lambda *_: None)
+    assert not kills.parts_in(tmp_path / "results")
 
 
-def test_a_part_that_kills_whoever_has_it(tmp_path, rows, plan):
-    """It is given up after three processes, and named."""
-    out = tmp_path / "results"
-    with begun(recipe_of(rows, out, plan), size=20, load_models=lambda: [small_network.make()]) as job:
-        part = job.pending[0]
-        worker = workers._PartWorker(job.recipe, job.probe)
-        (out / f".howsure-{part.name}.tries").write_bytes(b"...")  # as three that died would leave it
-        batch = {name: [value] for name, value in vars(part).items()}
-        assert "the process that had it died 3 times" in worker(batch)["fault"][0]
-        assert worker({name: [value] for name, value in vars(job.pending[1]).items()})["fault"] == [""]
-
-
-def test_warnings_of_a_worker_keep_their_kind(tmp_path, plan):
-    np.save(tmp_path / "x.npy", np.full((40, small_network.FEATURES), 9, np.uint8))
-    recipe = recipe_of(tmp_path / "x.npy", tmp_path / "out", plan)
-    begin = begun(recipe, load_models=lambda: [small_network.make()])
-    with warnings.catch_warnings(action="ignore"), begin as job:
-        worker = workers._PartWorker(job.recipe, job.probe)
-        said = worker({name: [value] for name, value in vars(job.pending[0]).items()})
-    assert "are uint8, from 9 to 9" in said["warnings"][0][0]
-    assert said["kinds"] == [["whole numbers in 'x'"]]
-
-
-def test_what_the_model_raises_is_a_fault_also_in_a_worker(tmp_path, rows, plan, monkeypatch):
-    with begun(recipe_of(rows, tmp_path / "out", plan), load_models=lambda: [small_network.make()]) as job:
-        worker = workers._PartWorker(job.recipe, job.probe)
-
-        def fail(*_):
-            raise IndexError("index out of range")
-
-        monkeypatch.setattr(worker._worker.assessor.model, "trunk", fail, raising=False)
-        said = worker({name: [value] for name, value in vars(job.pending[0]).items()})
-        assert (said["fault"], said["refused"]) == (["IndexError: index out of range"], [""])
-        assert "in fail" in said["traceback"][0]
-        monkeypatch.setattr(small_network, "make", fail)
-        said = workers._PartWorker(job.recipe, job.probe)(
-            {name: [value] for name, value in vars(job.pending[0]).items()}
-        )
-        assert said["refused"] == ["ModelError"]
-        assert "A worker cannot begin (IndexError: index out of range)" in said["fault"][0]
+def no_network():
+    raise IndexError("index out of range")
 
 
 @pytest.mark.usefixtures("cluster")
-def test_what_ray_says_is_not_its_advice():
-    def fail(_):
-        raise IndexError("index out of range")
+def test_warnings_of_workers_are_said_once(tmp_path, x, plan_file):
+    images = np.minimum(60 * np.abs(x), 200).astype(np.uint8)
+    np.save(tmp_path / "x.npy", images)
+    done = into(tmp_path / "out", tmp_path / "x.npy", "--plan", plan_file, "--workers", 2)
+    assert done.exit_code == 0, done.stderr
+    said = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+    assert len(said) == 2
+    assert "The rows of 'x' are uint8, from 0 to " in said[0]
+    assert "more such warnings about other rows: " in said[1]
 
-    with pytest.raises(ray.exceptions.RayError) as raised:
-        ray.data.from_items([1]).map(fail).materialize()
-    assert workers._reason(raised.value) == "IndexError: index out of range"
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="what Linux tells of sockets")
+def test_nobody_reaches_the_workers_from_elsewhere(tmp_path):
+    """They listen on the loopback interface alone, and who connects needs a token."""
+    kills.prepare(tmp_path, 20_000)
+    process = kills.started(tmp_path, kills.command("out", 1, "--passes", "20"))
+    kills.wait_for_parts(process, tmp_path / "out", 1)
+    heard = listening(process.pid)
+    (worker, *_) = kills.workers_of(process.pid)
+    environment = Path(f"/proc/{worker}/environ").read_text().split("\0")
+    process.terminate()
+    process.communicate()
+    assert any(name.startswith("ray::_part_done") for name in heard.values())
+    assert [where for where in heard if not is_loopback(where)] == []
+    assert "RAY_USAGE_STATS_ENABLED=0" in environment
+    assert "RAY_AUTH_MODE=token" in environment
+    assert any(re.fullmatch("RAY_AUTH_TOKEN=[0-9a-f]{64}", each) for each in environment)
 
 
 @pytest.mark.usefixtures("cluster")

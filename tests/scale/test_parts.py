@@ -1,3 +1,4 @@
+import pickle
 import zipfile
 
 import numpy as np
@@ -9,24 +10,41 @@ import howsure
 from howsure import tuning
 from howsure.data.rows import InputSpec
 from howsure.data.tables import Roles
-from howsure.scale.sources import RowSource, SourceFile
-from howsure.scale.work import MOST_PARTS, PIECES, divided, spread, usual_size
+from howsure.scale.parts import MOST_PARTS, PIECES, Part, RowFile, divided, spread, usual_size
+from howsure.scale.read import RowSource
 
 SPECS = [InputSpec("x", (3,), "float32")]
 
 
 def files(*counts):
-    return [SourceFile(str(number), rows, 0, 0) for number, rows in enumerate(counts)]
+    return [RowFile(str(number), rows, "") for number, rows in enumerate(counts)]
 
 
-@pytest.mark.parametrize("counts", [(5,), (10, 3), (4, None, 9), (0, 1), (12, 12, 12)])
+class Taking:
+    """A model, as far as readers ask it."""
+
+    def __init__(self, specs):
+        self._specs = specs
+
+    def declared_specs(self):
+        return self._specs
+
+    def channels(self):
+        return None
+
+
+def reader_of(path, specs, **settings):
+    return RowSource(path, **settings).open(Taking(specs))
+
+
+@pytest.mark.parametrize("counts", [(5,), (10, 3), (4, 0, 9), (0, 1), (12, 12, 12)])
 @pytest.mark.parametrize("size", [1, 4, 100])
 def test_parts_hold_every_row_once(counts, size):
     parts = divided(files(*counts), size)
     numbers = [n for part in parts for n in range(part.first_row, part.first_row + len(part))]
-    assert numbers == list(range(sum(rows or 0 for rows in counts)))
+    assert numbers == list(range(sum(counts)))
     places = [(part.file, n) for part in parts for n in range(part.start, part.stop)]
-    assert places == [(file, n) for file, rows in enumerate(counts) for n in range(rows or 0)]
+    assert places == [(file, n) for file, rows in enumerate(counts) for n in range(rows)]
     assert max(map(len, parts)) <= size
     assert len({part.name for part in parts}) == len(parts)
 
@@ -40,11 +58,11 @@ def test_usual_sizes(rows):
     assert tuning.BLOCK % size == 0 or size % tuning.BLOCK == 0
 
 
-@pytest.mark.parametrize("counts", [(5000,), (100, 4900), (2000, None, 50, 3000), (1, 1, 9000)])
+@pytest.mark.parametrize("counts", [(5000,), (100, 4900), (2000, 0, 50, 3000), (1, 1, 9000)])
 def test_the_sample_reaches_from_the_first_row_to_the_last(counts):
     places = spread(files(*counts), 100, 10)
     numbers = [n for part in places for n in range(part.first_row, part.first_row + len(part))]
-    total = sum(rows or 0 for rows in counts)
+    total = sum(counts)
     assert len(numbers) == len(set(numbers)) == 100
     assert numbers[0] == 0
     assert numbers[-1] == total - 1
@@ -84,10 +102,10 @@ def plain(x):
 def test_parquet(tmp_path, x, columns, group):
     names = [f"{number}" for number in range(50)]
     pq.write_table(pa.table({"name": names, **columns(x)}), tmp_path / "x.parquet", row_group_size=group)
-    reader = RowSource(tmp_path / "x.parquet", Roles(id="name")).open()
-    assert [file.rows for file in reader.survey(SPECS)] == [50]
+    reader = reader_of(tmp_path / "x.parquet", SPECS, roles=Roles(id="name"))
+    assert [file.rows for file in reader.files] == [50]
     for start, stop in [(0, 10), (10, 13), (30, 50), (2, 9), (2, 9), (49, 50)]:  # also back again
-        rows = reader.read(0, start, stop, SPECS)
+        rows = reader.read(Part(0, start, stop, start))
         assert np.array_equal(rows.x, x[start:stop])
         assert rows.ids.tolist() == names[start:stop]
         assert rows.id_name == "name"
@@ -98,9 +116,9 @@ def test_arrays_stay_on_disk(tmp_path, x):
     np.savez(tmp_path / "x.npz", x=np.asfortranarray(x), id=np.arange(50), y=np.arange(50) % 2)
     np.savez_compressed(tmp_path / "small.npz", x=x, id=np.arange(50), y=np.arange(50) % 2)
     for name, mapped in [("x.npy", True), ("x.npz", True), ("small.npz", False)]:
-        reader = RowSource(tmp_path / name).open()
-        assert reader.survey(SPECS)[0].rows == 50
-        rows = reader.read(0, 20, 30, SPECS)
+        reader = pickle.loads(pickle.dumps(reader_of(tmp_path / name, SPECS)))  # as a worker gets it
+        assert reader.files[0].rows == 50
+        rows = reader.read(Part(0, 20, 30, 20))
         assert np.array_equal(rows.x, x[20:30])
         assert isinstance(rows.x, np.memmap) == mapped
         if name != "x.npy":
@@ -130,12 +148,12 @@ def test_arrays_that_do_not_belong_together(tmp_path, arrays, specs, said):
     }
     np.savez(tmp_path / "x.npz", **found)
     with pytest.raises(howsure.InputError, match=said):
-        RowSource(tmp_path / "x.npz").open().survey(specs)
+        reader_of(tmp_path / "x.npz", specs)
 
 
 def test_an_array_that_the_model_does_not_take_may_have_any_length(tmp_path, x):
     np.savez(tmp_path / "x.npz", about=np.arange(3), left=x, right=x)
-    assert RowSource(tmp_path / "x.npz").open().survey(TWO)[0].rows == 50
+    assert reader_of(tmp_path / "x.npz", TWO).files[0].rows == 50
 
 
 def test_a_changed_bit_of_a_mapped_array_is_found(tmp_path, x):
@@ -147,7 +165,7 @@ def test_a_changed_bit_of_a_mapped_array_is_found(tmp_path, x):
     content[place + 300] ^= 1
     path.write_bytes(content)
     with pytest.raises(howsure.FileError, match=r"not a readable npz file.*CRC"):
-        RowSource(path).open().survey(SPECS)
+        reader_of(path, SPECS)
 
 
 def test_images_are_read_as_they_are_needed(tmp_path):
@@ -159,15 +177,16 @@ def test_images_are_read_as_they_are_needed(tmp_path):
         Image.new("L", (4, 4), 10 * number).save(folder / f"{number}.png")
     (tmp_path / "cat" / "1.png").write_bytes(b"no image")
     specs = [InputSpec("x", (4, 4, 1), "float32")]
-    reader = RowSource(tmp_path, skip_unreadable=True).open()
-    assert reader.survey(specs)[0].rows == 6
-    rows = reader.read(0, 0, 4, specs)
+    reader = reader_of(tmp_path, specs, skip_unreadable=True)
+    assert reader.files[0].rows == 6
+    part = Part(0, 0, 4, 0)
+    rows = reader.read(part)
     assert rows.x[:, 0, 0, 0].tolist() == [0, 20, 30]
     assert rows.ids.tolist() == ["cat/0.png", "cat/2.png", "dog/3.png"]
-    assert reader.places(0, 4, rows).tolist() == [0, 2, 3]
+    assert reader.places(part, rows).tolist() == [0, 2, 3]
     assert rows.labels.tolist() == [0, 0, 1]
     assert rows.class_names == ("cat", "dog")
-    assert reader.read(0, 4, 6, specs).x[:, 0, 0, 0].tolist() == [40, 50]
+    assert reader.read(Part(0, 4, 6, 4)).x[:, 0, 0, 0].tolist() == [40, 50]
 
 
 def test_images_that_come_and_go_while_others_are_read(tmp_path):
@@ -178,16 +197,16 @@ def test_images_that_come_and_go_while_others_are_read(tmp_path):
         (tmp_path / "ab"[number % 2]).mkdir(exist_ok=True)
         Image.new("L", (4, 4), 10 * number).save(tmp_path / "ab"[number % 2] / f"{number}.png")
     specs = [InputSpec("x", (4, 4, 1), "float32")]
-    found = RowSource(tmp_path).open()
+    reader = pickle.loads(pickle.dumps(reader_of(tmp_path, specs, skip_unreadable=True)))
     (tmp_path / "a" / "2.png").rename(tmp_path / "a" / "1.png")
-    reader = RowSource(tmp_path, skip_unreadable=True, files=found.names).open()
-    rows = reader.read(0, 0, 4, specs)
+    part = Part(0, 0, 4, 0)
+    rows = reader.read(part)
     assert rows.ids.tolist() == ["a/0.png", "b/1.png", "b/3.png"]
     assert rows.labels.tolist() == [0, 1, 1]
-    assert reader.places(0, 4, rows).tolist() == [0, 2, 3]
+    assert reader.places(part, rows).tolist() == [0, 2, 3]
 
 
 def test_what_is_not_read_part_by_part(tmp_path):
     (tmp_path / "x.csv").write_text("1,2,3\n")
     with pytest.raises(howsure.InputError, match=r"not a kind of file.*part by part.*write_table"):
-        RowSource(tmp_path / "x.csv").open()
+        reader_of(tmp_path / "x.csv", SPECS)
