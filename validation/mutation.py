@@ -517,7 +517,7 @@ def of_rows(place: Callable[[str], Path], random: np.random.Generator) -> Iterat
     pq.write_table(table, place("checked.parquet"), write_page_checksum=True)
     pq.write_table(table, place("plain.parquet"))
     np.save(place("x.npy"), x)
-    np.savetxt(place("x.csv"), x, delimiter=",")
+    np.savetxt(place("x.csv"), x, delimiter=",", header="a,b,c,d", comments="")
     np.savetxt(place("y.csv"), y, fmt="%d", header="y", comments="")
     np.save(place("y.npy"), y)
     for name, called, checksum in (

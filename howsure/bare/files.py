@@ -17,7 +17,7 @@ from howsure.bare.given import check_no_flags, read_given
 from howsure.bare.results import of_given
 from howsure.data.align import Called
 from howsure.data.by_name import ANY, places_of_names
-from howsure.data.csv_form import kind_of
+from howsure.data.csv_files import CsvForm, hint_of_text
 from howsure.data.files import check_readable
 from howsure.data.numpy_files import open_npy
 from howsure.data.rows import Array, quoted
@@ -39,9 +39,6 @@ from howsure.results.thresholds import Thresholds
 from howsure.words import before_no_formula
 
 ENDINGS = (".parquet", ".csv", ".npy")
-
-PERCENT_OFF = 5
-"""How far from 100 rows of percentages may sum at most, for rounding to whole ones and no more."""
 
 _EXPORTED, _YES, _TRUTH, _TRUTH_NAME = "probabilities.", "yes.", "truth.", "truth_name"
 _LEARNT = "learnt_from"
@@ -66,6 +63,7 @@ class FileColumns:
         label_in_file: Name of the column of labels in a file of their own, or None.
         thresholds: Thresholds of the verdicts on given probabilities, or None.
         labelled: Whether labels are needed. If not, those of a table are left out where a row has none.
+        form: The form of csv files.
     """
 
     class_names: tuple[str, ...] | None = None
@@ -75,6 +73,7 @@ class FileColumns:
     label_in_file: str | None = None
     thresholds: Thresholds | None = None
     labelled: bool = True
+    form: CsvForm = CsvForm()  # noqa: RUF009
 
     @property
     def answer(self) -> Answer:
@@ -116,8 +115,7 @@ def read_result(
     | `.csv`, `.parquet` | columns `mean` and `std` of a number, or `mean.NAME` and `std.NAME` of several |
     | `.npy` | an array (N, K), or (N,) of the second of two classes |
 
-    A csv file whose first line holds only numbers from 0 to 1 has no header. A first column without a name is
-    an index: ids, unless it only counts the rows.
+    A csv file has a header. A first column without a name is an index: ids, unless it only counts the rows.
 
     Args:
         path: The file.
@@ -129,7 +127,7 @@ def read_result(
         InputError: Columns that are not there, or no probabilities; see `Certainty.from_probabilities`.
     """
     source, given = check_path(path), columns or FileColumns()
-    suffix = kind_of(source)
+    suffix = source.suffix.lower()
     check_readable(source)
     if source.is_dir():
         _check_nothing_asked(source, given)
@@ -145,8 +143,8 @@ def read_result(
     if suffix == ".npy":
         values = np.asarray(open_npy(source))
         values = values[:, None] if given.several and values.ndim == 1 else values
-        return _made(source, _in_one(values, given, source), given)
-    table, header = open_columns(source, _named(given))
+        return _made(source, _normalised(values, given, source), given)
+    table = open_columns(source, given.form, given.roles, given.class_names or ())
     for kind in answers():
         if kind.has("claims") and kind.part("claims")(table, given):
             return _marked(kind.part("given_columns")(table, given, source), table)
@@ -160,13 +158,11 @@ def read_result(
         given = replace(given, several=True)
     found = _roles(table, source, given)
     chosen, called = _classes(found.classes, given, source)
-    if not header and given.class_names is None:
-        called = None
     if given.class_names is None and not exported:
         columns_of = {name: table.columns[table.names.index(name)] for name in chosen}
         known = {name: each.to_numpy() for name, each in columns_of.items() if not each.null_count}
         check_no_flags(known, found.labels, f"'{source}' has", "--drop")
-    values = _in_one(_numbers(table, chosen, source), given, source)
+    values = _normalised(_numbers(table, chosen, source), given, source)
     made = _made(source, values, given, called, found)
     return _marked(made, table) if exported else made
 
@@ -206,30 +202,18 @@ def read_parts(path: str | os.PathLike[str], columns: FileColumns) -> Iterator[R
     yield from parts_of(path)
 
 
-def _named(columns: FileColumns) -> list[str]:
-    """Names of columns that the caller gave, if all of these are to be there."""
-    roles = columns.roles
-    if not roles.needed:
-        return []
-    return [name for name in (*(columns.class_names or ()), roles.label, roles.id, *roles.drop) if name]
-
-
-def _in_one(values: Array, columns: FileColumns, source: Path) -> Array:
-    """Percentages as shares of 1, which is said; and rows divided by their sums, where that is asked for."""
-    if values.ndim != 2 or values.dtype.kind not in "iuf" or not values.size or columns.several:
+def _normalised(values: Array, columns: FileColumns, source: Path) -> Array:
+    """The rows divided by their sums, where that is asked for."""
+    numbers = values.ndim == 2 and values.dtype.kind in "iuf" and bool(values.size)
+    if not numbers or columns.several or not columns.normalise:
         return values
     with np.errstate(invalid="ignore"):
         total = values.sum(axis=1, dtype=np.float64)
         if not (np.isfinite(total).all() and values.min() >= 0 and total.min() > 0):
             return values  # which is told with the rows
-        if np.all(np.abs(total - 100) <= min(0.5 * values.shape[1], PERCENT_OFF)) and values.max() > 1:
-            warn(f"The numbers of '{source.name}' are percentages: rows sum to 100, and are divided by it.")
-            values, total = values / 100, total / 100
-    if columns.normalise:
-        low, high = total.min(), total.max()
-        warn(f"The rows of '{source.name}' are divided by their sums, which are {low:.6g} to {high:.6g}.")
-        values = values / total[:, None]
-    return values
+    low, high = total.min(), total.max()
+    warn(f"The rows of '{source.name}' are divided by their sums, which are {low:.6g} to {high:.6g}.")
+    return np.asarray(values / total[:, None])
 
 
 def _exported(names: Sequence[str]) -> list[str]:
@@ -379,13 +363,15 @@ def _numbers(table: Table, names: list[str], source: Path) -> Array:
     columns = [table.columns[table.names.index(name)] for name in names]
     wrong = [name for name, each in zip(names, columns, strict=True) if not is_numeric(each.type)]
     if wrong or not names:
+        cells = [str(table.columns[table.names.index(name)][0]) for name in wrong[:3] if table.rows]
         raise InputError(
             f"'{source}' has columns without numbers: {quoted(wrong)}"
             if wrong
             else f"'{source}' has no columns",
             expected="a column of probabilities for each class, and perhaps labels (`y`) and ids (`id`)",
-            received=quoted(table.names),
+            received=", ".join(map(repr, cells)) or None,
             hint=_of_label(wrong)
+            or next(filter(None, map(hint_of_text, cells)), None)
             or "Say what they are, or leave them out: on the command line --label-column, --id-column, "
             "--drop, or --class-names with the names of the classes' columns"
             if wrong

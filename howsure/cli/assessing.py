@@ -44,7 +44,7 @@ from howsure.cli.output import (
     write_table,
 )
 from howsure.cli.stopping import INTERRUPTIONS, kept
-from howsure.data.csv_form import kind_of
+from howsure.data.csv_files import CsvForm
 from howsure.data.images import is_image_name
 from howsure.data.label_files import read_label_file
 from howsure.data.label_images import LabelFolder
@@ -207,7 +207,7 @@ class _Run:
             check_exists(labels, "file of labels")
             inputs.append(labels)
         to_folder = is_folder(out, self.many.workers)
-        if to_folder and kind_of(self.model) in PICKLES:
+        if to_folder and self.model.suffix.lower() in PICKLES:
             raise InputError("The results of a classifier need one table", expected="--out TABLE.parquet")
         if self.many.skip_unreadable and data.is_file() and not is_image_name(data):
             raise InputError("--skip-unreadable is for images", expected="a folder of images", received=data)
@@ -215,7 +215,7 @@ class _Run:
             check_unused(self.many, data)
             check_table(out, inputs)
         check_output(report, PAGES, inputs if out == STDOUT else [*inputs, out])
-        roles = self.rows.roles(data, labels)
+        roles, form = self.rows.roles(data, labels), self.rows.form(data, labels)
         self.maps.check([*inputs, out])
         if to_folder:
             check_free(out, inputs)
@@ -230,8 +230,14 @@ class _Run:
                 raise InputError(
                     "A folder cannot have both --labels and --label-column", expected="a column y in --labels"
                 )
+            if form != CsvForm():
+                raise InputError(
+                    "--separator and --decimal need one table",
+                    expected="for a folder, --labels with commas and decimal points",
+                )
         elif labels is not None:
-            read_label_file(labels, column=self.rows.label_column, names=names)  # before work begins
+            column = self.rows.label_column
+            read_label_file(labels, column=column, names=names, form=form)  # before work begins
         if labels is not None and labels.is_dir():
             LabelFolder.of_folder(labels)  # before work begins
         return to_folder, roles
@@ -270,7 +276,8 @@ class _Run:
         out, labels = self.results.out, self.rows.labels
         network = opened(load_model(self.model, self.opening, errors))
         others = [load_model(path, self.opening, errors, like=self.model) for path in self.passes.members]
-        rows = network.read(self.data, skip_unreadable=self.many.skip_unreadable, roles=roles)
+        form = self.rows.form(self.data, labels)
+        rows = network.read(self.data, skip_unreadable=self.many.skip_unreadable, roles=roles, form=form)
         if labels is not None:
             names = network.class_names(rows, request.class_names, request.assessed_output)
             request = replace(request, class_names=names)

@@ -43,7 +43,6 @@ from howsure.cli.table_input import (
 )
 from howsure.compare.findings import findings, lead
 from howsure.compare.run import default_methods
-from howsure.data.csv_form import kind_of
 from howsure.data.label_files import read_label_file
 from howsure.data.rows import Rows
 from howsure.divide import check_divisor, divided
@@ -148,7 +147,7 @@ def compare_command(
 
 def is_table(path: Path) -> bool:
     """Whether a path is a table, by its ending, or a folder of results or of one with maps."""
-    return kind_of(path) in ENDINGS or is_results(path) or table_in(path) != path
+    return path.suffix.lower() in ENDINGS or is_results(path) or table_in(path) != path
 
 
 def check_unused(options: Iterable[str]) -> None:
@@ -172,7 +171,7 @@ def compared_tables(
         FileError: A file is missing or damaged.
     """
     labels = options.labels
-    asked = replace(options.columns(first).alike, labelled=labels is None)
+    asked = replace(options.columns(first, second).alike, labelled=labels is None)
     check_paths(first, labels, second)
     if first.samefile(second):
         raise InputError(
@@ -217,12 +216,13 @@ def compared_methods(
 ) -> howsure.Comparison:
     """The comparison of the methods that a model allows, on rows with true answers."""
     labels = rows.labels
-    roles = rows.roles(data, labels)
+    roles, form = rows.roles(data, labels), rows.form(data, labels)
     if labels is not None:
-        read_label_file(labels, column=rows.label_column, names=asked.request.class_names)  # before work
+        names = asked.request.class_names
+        read_label_file(labels, column=rows.label_column, names=names, form=form)  # before work
     request = asked.wished()
     network = opened(load_model(model, opening, errors))
-    found = network.read(data, roles=roles)
+    found = network.read(data, roles=roles, form=form)
     names = network.class_names(found, request.class_names, request.assessed_output)
     request = replace(request, class_names=names)
     truth = found.truth(names) if labels is None else rows.labels_of(found, names)
@@ -242,7 +242,8 @@ def compared_methods(
         return replace(read, x=divided(read.x, rows.divide_by, network, request), labels=None)
 
     def named(paths: Sequence[Path]) -> dict[str, Any]:
-        read = {path.name: network.read(path, roles=replace(roles, needed=False)) for path in paths}
+        alike = replace(roles, needed=False)
+        read = {path.name: network.read(path, roles=alike, form=form) for path in paths}
         if len(read) < len(paths):
             raise InputError(
                 "Two files of rows have the same name",

@@ -135,7 +135,7 @@ def audit_command(
     check_rows_given(data, (name for name in given(planning) | given(wishes) if name not in without_rows))
     if data is not None:
         check_exists(data, "data")
-        roles = planning.roles(data)
+        roles, form = planning.roles(data), planning.form(data)
     if save_plan is not None:
         if data is None:
             raise InputError("--save-plan needs rows for the plan", expected="--data with --save-plan")
@@ -144,7 +144,7 @@ def audit_command(
     network = opened(load_model(model, opening, errors))
     plan, x = None, None
     if data is not None:
-        x = divided(network.read(data, roles=roles).x, planning.divide_by, network)
+        x = divided(network.read(data, roles=roles, form=form).x, planning.divide_by, network)
         with progress(errors, "Planning", waiting="compiling, and passes over a few rows"):
             method = MCDropout(keep_off=keep_off or ())
             plan = planned(network, x, method, request, precision and precision.value)
@@ -217,7 +217,7 @@ def export_command(
     network = opened(load_model(model, opening, errors))
     x = None
     if data is not None:
-        x = network.read(data, roles=columns.roles(data)).x
+        x = network.read(data, roles=columns.roles(data), form=columns.form(data)).x
     with progress(errors, "Exporting", waiting="looking at the model") as shown:
 
         def tell(said: str) -> None:

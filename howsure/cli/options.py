@@ -16,7 +16,7 @@ from rich.console import Console
 import howsure
 from howsure.answers.registry import OUTPUTS, part_of
 from howsure.atomic import check_place
-from howsure.data.csv_form import CSV, kind_of
+from howsure.data.csv_files import CSV, CsvForm
 from howsure.data.files import read_class_names
 from howsure.data.label_files import read_labels
 from howsure.data.rows import Array, Rows
@@ -266,6 +266,27 @@ class RowColumns:
         str | None,
         typer.Option(help="Columns of a .csv or .parquet file to ignore: a,b,c.", metavar="COLUMNS"),
     ] = None
+    separator: Annotated[
+        str | None,
+        typer.Option(help="Character between the cells of .csv files, or the word tab (default a comma)."),
+    ] = None
+    decimal: Annotated[
+        str | None, typer.Option(help="Decimal sign of the numbers in .csv files, . or , (default a point).")
+    ] = None
+
+    def form(self, *paths: Path | None) -> CsvForm:
+        """The form of the csv files among some paths.
+
+        Raises:
+            InputError: It is given and there are none, or it cannot be used.
+        """
+        named = {name: value for name, value in vars(self).items() if name in ("separator", "decimal")}
+        named = {name: value for name, value in named.items() if value is not None}
+        if named and not any(path is not None and path.suffix.lower() == CSV for path in paths):
+            raise InputError(f"--{next(iter(named))} has no effect without csv", expected="a .csv file")
+        if named.get("separator") == "tab":
+            named["separator"] = "\t"
+        return CsvForm(**named)
 
     def roles(self, data: Path, labels: Path | None = None) -> Roles:
         """The meaning of the columns in a file of rows.
@@ -275,7 +296,7 @@ class RowColumns:
                 With a csv file of labels, --label-column is a column of that file.
         """
         label_column = self.label_column
-        if label_column is not None and labels is not None and kind_of(labels) != CSV:
+        if label_column is not None and labels is not None and labels.suffix.lower() != CSV:
             raise InputError(
                 "--labels and --label-column both say where the labels are",
                 expected="one of the two, or a .csv file as --labels, of which --label-column names a column",
@@ -285,7 +306,7 @@ class RowColumns:
         if labels is not None:
             label_column = None  # it is a column of that file
         named = given(RowColumns(label_column, self.id_column, self.drop))
-        has_columns = kind_of(data) in (CSV, ".parquet") or (data.is_dir() and parquet_files(data))
+        has_columns = data.suffix.lower() in (CSV, ".parquet") or (data.is_dir() and parquet_files(data))
         if named and not has_columns:
             raise InputError(
                 f"{next(iter(named))} names columns, but '{data}' has no columns",
@@ -322,7 +343,10 @@ class RowOptions(RowColumns):
         """
         if self.labels is None:
             return None
-        return read_labels(self.labels, rows, column=self.label_column, id_column=rows.id_name, names=names)
+        form = self.form(self.labels) if self.labels.suffix.lower() == CSV else CsvForm()
+        return read_labels(
+            self.labels, rows, column=self.label_column, id_column=rows.id_name, names=names, form=form
+        )
 
 
 @dataclass(frozen=True)

@@ -74,8 +74,8 @@ class TableOptions(RowColumns, Above):
         ),
     ] = None
 
-    def columns(self, table: Path) -> FileColumns:
-        """The meaning of the columns in a table.
+    def columns(self, table: Path, *others: Path | None) -> FileColumns:
+        """The meaning of the columns in a table, and the form of csv files among it, its labels and `others`.
 
         Raises:
             InputError: Options that do not fit the table.
@@ -88,7 +88,8 @@ class TableOptions(RowColumns, Above):
         names = None if self.class_names is None else read_class_names(self.class_names)
         in_file = None if self.labels is None else self.label_column
         limits = self.thresholds if self.above is None else None
-        return FileColumns(names, roles, self.several_labels, self.normalise, in_file, limits)
+        form = self.form(table, self.labels, *others)
+        return FileColumns(names, roles, self.several_labels, self.normalise, in_file, limits, form=form)
 
     @property
     def asks(self) -> bool:
@@ -144,7 +145,7 @@ class Input:
     @classmethod
     def of(cls, table: Path, options: TableOptions, quiet: bool, *others: Path | None) -> Input:
         """The input of a command; raise if a file in it, or among `others`, does not exist."""
-        columns = replace(options.columns(table), labelled=False)
+        columns = replace(options.columns(table, *others), labelled=False)
         taken = check_paths(table, options.labels, *others)
         return cls(table, options.labels, columns, options.asked, consoles(quiet)[1], taken)
 
@@ -207,7 +208,9 @@ def label_file_of(result: Any, table: Path, labels: Path, columns: FileColumns) 
     """
     id_name = result.id_name if result.has("id_name") else None
     names = getattr(result, result.names)
-    known = read_label_file(labels, column=columns.label_in_file, id_column=id_name, names=names)
+    known = read_label_file(
+        labels, column=columns.label_in_file, id_column=id_name, names=names, form=columns.form
+    )
     if not is_results(table):
         return known
     total = rows_of_input(table)

@@ -12,11 +12,11 @@ import numpy as np
 
 from howsure.arguments import check_path
 from howsure.data import images, table_files
-from howsure.data.csv_form import CSV, kind_of, read_lines
+from howsure.data.csv_files import CSV, CsvForm
 from howsure.data.ids import ID, check_ids
 from howsure.data.numpy_files import names_in_npz, open_npy, read_npz
 from howsure.data.reading import reading
-from howsure.data.rows import MOST_AXES, Array, InputSpec, Rows, check_rows, counted, quoted
+from howsure.data.rows import MOST_AXES, Array, InputSpec, Rows, check_rows, quoted
 from howsure.data.tables import ANY_VECTOR, Roles
 from howsure.errors import FileError, InputError
 
@@ -30,6 +30,7 @@ def read_rows(
     *,
     skip_unreadable: bool = False,
     roles: Roles | None = None,
+    form: CsvForm = CsvForm(),  # noqa: B008 (frozen, so it may be shared)
 ) -> Rows:
     """The rows in a file or folder, checked against the model's inputs.
 
@@ -45,8 +46,7 @@ column `id` |
 never resized, rotated as EXIF says, first frame only | number of the class sub-folder, sorted by name | \
 names of the files |
 
-    A csv file whose first line has only numbers has no header. A first line of numbers and names is an error,
-    unless the numbers count the columns.
+    A csv file has a header and is in UTF-8.
 
     Args:
         path: File or folder.
@@ -54,6 +54,7 @@ names of the files |
         skip_unreadable: Leave unreadable images out and list them instead of raising.
         roles: Purposes of the columns of a csv or Parquet file, if they are not called `y` and `id`; other
             files have none.
+        form: The form of a csv file.
 
     Returns:
         Rows that `check_rows` accepts, not cast.
@@ -63,10 +64,10 @@ names of the files |
         InputError: The content cannot be rows of this model.
     """
     source = check_path(path)
-    suffix = kind_of(source)
+    suffix = source.suffix.lower()
     check_readable(source)
     if suffix in (CSV, ".parquet") and source.is_file():
-        return _checked(table_files.read_table(source, inputs, roles or Roles()), source, inputs)
+        return _checked(table_files.read_table(source, inputs, roles or Roles(), form), source, inputs)
     if source.is_dir() or images.is_image_name(source):
         rows = images.read_images(source, inputs, skip_unreadable)
     elif suffix == ".npz":
@@ -90,6 +91,7 @@ def rows_in(
     *,
     skip_unreadable: bool = False,
     roles: Roles | None = None,
+    form: CsvForm = CsvForm(),  # noqa: B008 (frozen, so it may be shared)
 ) -> Rows:
     """The rows in a file or folder; see `read_rows`.
 
@@ -102,13 +104,14 @@ def rows_in(
         channels: Returns the number of channels of its images, or None; for models that declare no inputs.
         skip_unreadable: True leaves unreadable images out.
         roles: Purposes of columns that are no features.
+        form: The form of a csv file.
 
     Raises:
         FileError: The file is missing or damaged.
         InputError: No rows.
     """
     if inputs is not None:
-        return read_rows(source, inputs, skip_unreadable=skip_unreadable, roles=roles)
+        return read_rows(source, inputs, skip_unreadable=skip_unreadable, roles=roles, form=form)
     suffix = source.suffix.lower()
     check_readable(source)
     if source.is_dir() or images.is_image_name(source):
@@ -116,7 +119,7 @@ def rows_in(
         rows = read_rows(source, [image], skip_unreadable=skip_unreadable)
         return replace(rows, x=np.moveaxis(rows.x, -1, 1))
     if suffix not in (".npy", ".npz"):
-        return read_rows(source, [ANY_VECTOR], roles=roles)
+        return read_rows(source, [ANY_VECTOR], roles=roles, form=form)
     if suffix == ".npy":
         return Rows(open_npy(source))
     return rows_in_npz(source, None)
@@ -127,8 +130,7 @@ def read_class_names(text: str) -> tuple[str, ...]:
 
     Args:
         text: The names, separated by commas; one alone with a comma behind it; or the path of a file: `.txt`
-            with one name a line, `.json` with a list, `.csv` with one line or one column of names and no
-            header.
+            with one name a line, or `.json` with a list.
 
     Raises:
         FileError: The file is missing, or not text.
@@ -140,12 +142,11 @@ def read_class_names(text: str) -> tuple[str, ...]:
     """
     source = check_path(text)
     suffix = source.suffix.lower()
-    is_file = suffix in (".txt", ".json", ".csv") and ("," not in text or os.path.exists(text))
+    is_file = suffix in (".txt", ".json") and ("," not in text or os.path.exists(text))
     if not is_file and "," not in text:
         raise InputError(
             f"'{text}' is neither a list of class names nor a file of them",
-            expected="names separated by commas, one alone with a comma behind it, or a .txt, .json or .csv "
-            "file",
+            expected="names separated by commas, one alone with a comma behind it, or a .txt or .json file",
         )
     alone = text.count(",") == 1 and text.endswith(",")
     given = _names_in_file(source, suffix) if is_file else text[:-1].split(",") if alone else text.split(",")
@@ -164,17 +165,8 @@ def _names_in_file(source: Path, suffix: str) -> list[str]:
     check_readable(source)
     if suffix == ".json":
         return _names_in_json(source)
-    if suffix == ".txt":
-        text = _read_text(source).rstrip()
-        return text.split("\n") if text else []
-    lines = [cells for _, cells in read_lines(source) if cells]
-    if len(lines) > 1 and any(len(cells) > 1 for cells in lines):
-        raise InputError(
-            f"'{source}' holds more than class names",
-            expected="one line or one column of names",
-            received=f"{len(lines)} lines, the first of {counted(len(lines[0]), 'cell')}",
-        )
-    return [cell for cells in lines for cell in cells]
+    text = _read_text(source).rstrip()
+    return text.split("\n") if text else []
 
 
 def _read_text(source: Path) -> str:

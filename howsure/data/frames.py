@@ -8,7 +8,7 @@ from typing import Any
 
 from howsure.data.align import Called, called_by
 from howsure.data.ids import ID, ids_from
-from howsure.data.rows import Array, InputSpec, Rows, in_rows
+from howsure.data.rows import Array, InputSpec, Rows
 from howsure.data.tables import ANY_VECTOR, LABELS, Roles, Table, column_of, formed, rows_of
 from howsure.errors import InputError
 
@@ -106,7 +106,6 @@ def _opened(frame: Any) -> tuple[Table, bool]:
         tuple(arrow.column_names),
         tuple(arrow.columns),
         arrow.num_rows,
-        lambda rows: in_rows(len(rows), rows[:5]),
         _left_out(columns.implementation),
         f"If one of them holds the labels, call it '{LABELS}'",
     )

@@ -14,7 +14,7 @@ import numpy as np
 from howsure.arguments import check_path
 from howsure.data import table_files
 from howsure.data.align import places, warn_of_more
-from howsure.data.csv_form import CSV, kind_of
+from howsure.data.csv_files import CSV, CsvForm
 from howsure.data.files import check_label_shape, check_readable
 from howsure.data.gather import length
 from howsure.data.label_images import LabelFolder
@@ -70,11 +70,13 @@ class LabelFile:
     def check_count(self, rows: int, more: str = _LEAVE_OUT) -> None:
         """Raise an `InputError` unless there is one label for each row; `more` is a hint for too many."""
         if len(self.labels) != rows:
+            one_fewer = self.path.suffix.lower() == CSV and len(self.labels) == rows - 1
+            header = "The first line of a csv file is its header, and no label" if one_fewer else None
             raise InputError(
                 f"'{self.path}' has another number of labels than there are rows",
                 expected=f"{rows:,} labels, one per row",
                 received=f"{len(self.labels):,}",
-                hint=more if len(self.labels) > rows else None,
+                hint=more if len(self.labels) > rows else header,
             )
 
     def check_count_by_id(self, rows: int) -> None:
@@ -160,9 +162,11 @@ def read_labels(
     column: str | None = None,
     id_column: str | None = None,
     names: Sequence[str] | None = None,
+    form: CsvForm = CsvForm(),  # noqa: B008 (frozen, so it may be shared)
 ) -> Array:
     """True answers in a file, see `read_label_file`, in the order of `rows`, see `LabelFile.of`."""
-    return np.asarray(read_label_file(path, column=column, id_column=id_column, names=names).of(rows))
+    known = read_label_file(path, column=column, id_column=id_column, names=names, form=form)
+    return np.asarray(known.of(rows))
 
 
 def read_label_file(
@@ -171,6 +175,7 @@ def read_label_file(
     column: str | None = None,
     id_column: str | None = None,
     names: Sequence[str] | None = None,
+    form: CsvForm = CsvForm(),  # noqa: B008 (frozen, so it may be shared)
 ) -> LabelFile | LabelFolder:
     """True classes or numbers from a `.npy` file or a `.csv` file, or classes from a folder of label images.
 
@@ -182,6 +187,7 @@ def read_label_file(
         column: Name of the column of labels, if it is not `y`.
         id_column: Name of the column of ids, if there is one and it is not `id`.
         names: Names of the classes, labels or numbers; columns of these names are taken in this order.
+        form: The form of a csv file.
 
     Raises:
         FileError: The file is missing or damaged.
@@ -199,10 +205,10 @@ def read_label_file(
                 received=column,
             )
         return LabelFile(source, check_label_shape(np.asarray(open_npy(source)), source))
-    if kind_of(source) != CSV:
+    if source.suffix.lower() != CSV:
         raise InputError(
             f"'{source}' is not a kind of file that holds labels",
             expected="a .npy or .csv file, or a folder of label images",
         )
-    labels, called, others = table_files.read_label_column(source, column, id_column, names or ())
+    labels, called, others = table_files.read_label_column(source, form, column, id_column, names or ())
     return LabelFile(source, check_label_shape(labels, source), called.ids, called.frame_index, others)

@@ -4,32 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from howsure.data.align import Called
 from howsure.data.by_name import ANY, lone_class, only_count, places_of_names
-from howsure.data.csv_form import CSV, Form, first_lines, form_of, kind_of, opened, read_lines
+from howsure.data.csv_files import CSV, CsvForm, read_as_text, read_csv
 from howsure.data.ids import ID
 from howsure.data.reading import open_native, reading
-from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, in_rows, quoted
+from howsure.data.rows import TEXT, Array, InputSpec, Rows, quoted
 from howsure.data.tables import LABELS, TEXTS, Roles, Table, as_found, called_in, labels_of, rows_of
-from howsure.errors import InputError, warn
+from howsure.errors import InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
-import re
 
-from howsure.data.csv_form import first_text
-from howsure.data.tables import is_number
-
-_BYTES_PER_CELL = 64
 _LABEL_COLUMN = f"If one of them is the label, call it '{LABELS}', or name it with `--label-column`"
 
 
-def read_table(source: Path, inputs: Sequence[InputSpec], roles: Roles) -> Rows:
-    """Rows from a csv or Parquet file; see `rows_of`.
+def read_table(source: Path, inputs: Sequence[InputSpec], roles: Roles, form: CsvForm) -> Rows:
+    """Rows from a csv file of a form, or from a Parquet file; see `rows_of`.
 
     Raises:
         FileError: The file is damaged.
@@ -37,15 +32,16 @@ def read_table(source: Path, inputs: Sequence[InputSpec], roles: Roles) -> Rows:
     """
     names = [spec.name for spec in inputs]
     texts = [spec.name for spec in inputs if spec.dtype == TEXT]
-    if kind_of(source) == CSV:
-        table = _open_csv(source, [*texts, *TEXTS] if texts == names else texts)
-    else:
-        table = _open_parquet(source)
+    table = _open(source, form, roles, [*texts, *TEXTS] if texts == names else texts)
     return rows_of(table, inputs, roles)
 
 
 def read_label_column(
-    source: Path, label: str | None = None, identity: str | None = None, names: Sequence[str] = ()
+    source: Path,
+    form: CsvForm,
+    label: str | None = None,
+    identity: str | None = None,
+    names: Sequence[str] = (),
 ) -> tuple[Array, Called, tuple[Array, ...]]:
     """(N,) true answers of a csv file, as found, and what their rows are called; or (N, K) of several.
 
@@ -56,10 +52,9 @@ def read_label_column(
     in a first column without a name unless it only counts. Without known names, several labels are 0 or 1, or
     True or False, in every column, and several numbers have decimals.
 
-    A first line of text is a header, unless a single column contains the same text again; then it is a class.
-
     Args:
         source: The file.
+        form: Its form.
         label: Name of the column of labels, or None.
         identity: Name of the column of ids, or None.
         names: Names of the classes, labels or numbers, in the order in which their columns are wanted.
@@ -68,11 +63,9 @@ def read_label_column(
         FileError: The file is damaged.
         InputError: Several columns could hold the labels; an empty cell.
     """
-    table = _open_csv(source, header=None if label is None else True)
+    table = _open(source, form, Roles(label, identity), known=() if only_count(names or None) else names)
     if label is None and len(table.names) == 1:
-        found, name = labels_of(table, 0), table.names[0]
-        again = found.dtype.kind == "U" and name in found
-        return (np.array([name, *found.tolist()]) if again else _of_class(found, name, names)), Called(), ()
+        return _of_class(labels_of(table, 0), table.names[0], names), Called(), ()
     if label is None and not set(names) <= set(table.names):
         label = next((name for name in ANY if table.names.count(name) == 1 and name not in names), None)
     named = next((name for name in (identity, ID) if name in table.names and name != label), None)
@@ -125,34 +118,30 @@ def _of_class(labels: Array, column: str, names: Sequence[str]) -> Array:
     return labels if column.isdecimal() or only_count(names or None) else lone_class(labels, column, names)
 
 
-def open_columns(source: Path, named: Sequence[str] = ()) -> tuple[Table, bool]:
-    """All columns of a csv or Parquet file of probabilities, and True if they have names.
-
-    A first line 0, 1, 2, … names classes, since it is no distribution; 0, 1 could be one.
+def open_columns(source: Path, form: CsvForm, roles: Roles, classes: Sequence[str] = ()) -> Table:
+    """All columns of a csv or Parquet file of probabilities.
 
     Args:
         source: The file.
-        named: Column names that the caller knows: a first line that contains all of them is a header.
+        form: The form of a csv file.
+        roles: Columns that the caller named.
+        classes: Names of classes that the caller gave; they may be numbers.
 
     Raises:
         FileError: The file is damaged.
-        InputError: Lines of different length, or a first line that may be a header or a row.
+        InputError: The csv file has no header, or rows of different length.
     """
-    if kind_of(source) != CSV:
-        return _open_parquet(source), True
-    form = form_of(source)
-    first = next(iter(first_lines(source, form, 1)), [])
-    header = counts_classes(first) or (bool(first) and is_header(source, form, first, named, of_classes=True))
-    return _open_csv(source, header=header, percent=True), header
+    return _open(source, form, roles, known=classes)
 
 
-def read_named(source: Path, features: Sequence[str], roles: Roles | None = None) -> Rows:
+def read_named(source: Path, features: Sequence[str], roles: Roles, form: CsvForm) -> Rows:
     """The rows of a csv or Parquet file as a pyarrow table, for a model that takes columns by name.
 
     Args:
         source: The file, with column names.
         features: Names of the columns that the model takes, even if they are called `y` or `id`.
         roles: Purposes of columns that are no features, if they are not called `y` and `id`.
+        form: The form of a csv file.
 
     Returns:
         Rows without the columns of labels and ids: `y` and `id`, unless these are among the features.
@@ -163,13 +152,12 @@ def read_named(source: Path, features: Sequence[str], roles: Roles | None = None
     """
     import pyarrow as pa
 
-    table = _open_csv(source, header=True) if kind_of(source) == CSV else _open_parquet(source)
+    table = _open(source, form, roles, known=features)
     for name in features:
         if table.names.count(name) > 1:
             table.number(name, "for the model")
-    asked = Roles() if roles is None else roles
-    usual = {name for name in (LABELS, ID) if name in features and name not in (asked.label, asked.id)}
-    *found, rest = asked.of(table, None)
+    usual = {name for name in (LABELS, ID) if name in features and name not in (roles.label, roles.id)}
+    *found, rest = roles.of(table, None)
     kept = [place for place in found if place is not None and table.names[place] in usual]
     label, identity = (None if place in kept else place for place in found)
     columns = sorted([*rest, *kept])
@@ -186,6 +174,34 @@ def _left_out(names: Sequence[str]) -> str:
 
 
 # --- opening --------------------------------------------------------------------------------------
+
+
+def _open(
+    source: Path, form: CsvForm, roles: Roles, texts: Sequence[str] = (), known: Sequence[str] = ()
+) -> Table:
+    """The columns of a csv or Parquet file.
+
+    Args:
+        source: The file.
+        form: The form of a csv file.
+        roles: Columns that the caller named.
+        texts: Names of columns that stay text in a csv file.
+        known: Names of classes or features, which may be numbers.
+    """
+    if source.suffix.lower() != CSV:
+        return _open_parquet(source)
+    columns = [name for name in (*ANY, ID, roles.label, roles.id, *roles.drop) if name is not None]
+    table = read_csv(source, form, texts, known, columns)
+    names = tuple(table.column_names)
+    return Table(
+        f"'{source}'",
+        names,
+        tuple(table.columns),
+        table.num_rows,
+        _left_out,
+        _LABEL_COLUMN,
+        lambda index: read_as_text(source, form, names[index]),
+    )
 
 
 def _open_parquet(source: Path) -> Table:
@@ -232,214 +248,6 @@ def parquet_columns(source: Path, table: pa.Table) -> Table:
         tuple(table.column_names),
         tuple(map(plain, table.column_names, table.columns)),
         table.num_rows,
-        lambda rows: in_rows(len(rows), rows[:5]),
         _left_out,
         _LABEL_COLUMN,
     )
-
-
-def _open_csv(
-    source: Path, texts: Sequence[str] = (), *, header: bool | None = None, percent: bool = False
-) -> Table:
-    """A csv file as a table; columns with names in `texts` stay text.
-
-    Args:
-        source: The file.
-        texts: Names of columns.
-        header: True if names come first, False if not; None to find out.
-        percent: True divides columns of numbers with a percent sign by 100.
-    """
-    import pyarrow as pa
-    import pyarrow.csv
-
-    form = form_of(source)
-    first = next(iter(first_lines(source, form, 1)), None)
-    if first is None:
-        raise InputError(f"'{source}' is empty", expected="lines of numbers separated by commas")
-    has_header = bool(texts) or (is_header(source, form, first) if header is None else header)
-    if len(first) == 1:
-        _check_no_gap(source, form)
-    names = first if has_header else [str(number + 1) for number in range(len(first))]
-    options = pa.csv.ReadOptions(
-        column_names=None if has_header else names,
-        block_size=max(2**20, _BYTES_PER_CELL * len(first)),  # the longest line must fit
-        encoding=form.encoding,
-    )
-
-    def read(types: dict[str, Any]) -> Any:
-        with opened(source, form) as file:
-            return pa.csv.read_csv(
-                file,
-                read_options=options,
-                parse_options=pa.csv.ParseOptions(delimiter=form.separator, newlines_in_values=True),
-                convert_options=pa.csv.ConvertOptions(column_types=types, decimal_point=form.decimal),
-            )
-
-    try:
-        table = read(dict.fromkeys(texts, pa.string()))
-    except (pa.ArrowException, OSError) as error:
-        for line, cells in read_lines(source, form):
-            if cells and len(cells) != len(first):
-                raise InputError(
-                    f"Line {line} of '{source}' has {counted(len(cells), 'cell')}",
-                    expected=f"{len(first)}, as in the first line",
-                ) from error
-        with reading(source, "csv"):
-            raise error
-    form.said(source)
-    columns = list(table.columns)
-    if percent:
-        before = [column.type for column in columns]
-        columns = [_without_sign(column, form) for column in columns]
-        if before != [column.type for column in columns]:
-            warn(f"The numbers of '{source.name}' with a percent sign are divided by 100.")
-
-    def place(rows: Sequence[int]) -> str:
-        lines = [line for line, cells in read_lines(source, form) if cells][1 if has_header else 0 :]
-        shown = ", ".join(str(lines[row]) for row in rows[:5])
-        if len(rows) == 1:
-            return f"in line {shown}"
-        return f"in {len(rows)} lines: {shown}{', …' if len(rows) > 5 else ''}"
-
-    def as_text(index: int) -> Any:
-        return read({**dict.fromkeys(texts, pa.string()), names[index]: pa.string()}).column(index)
-
-    return Table(
-        f"'{source}'", tuple(names), tuple(columns), table.num_rows, place, _left_out, _LABEL_COLUMN, as_text
-    )
-
-
-def _without_sign(column: Any, form: Form) -> Any:
-    """A column of texts such as `2.7%` as numbers, here 0.027; any other column unchanged."""
-    import pyarrow as pa
-    import pyarrow.compute
-
-    if not pa.types.is_string(column.type) or not len(column) or not str(column[0]).strip().endswith("%"):
-        return column
-    texts = pa.compute.utf8_trim_whitespace(column)
-    numbers = pa.compute.utf8_trim_whitespace(pa.compute.utf8_rtrim(texts, "%"))
-    if form.decimal == ",":
-        numbers = pa.compute.replace_substring(numbers, ",", ".")
-    if not pa.compute.all(pa.compute.ends_with(texts, "%")).as_py():
-        return column
-    try:
-        return pa.compute.divide(numbers.cast(pa.float64()), 100.0)
-    except pa.ArrowInvalid:
-        return column
-
-
-def _check_no_gap(source: Path, form: Form) -> None:
-    """Raise for an empty line in a single column: it would be lost, and shift the rows after it."""
-    empty = None
-    for line, cells in read_lines(source, form):
-        if cells and empty is not None:
-            raise InputError(f"Line {empty} of '{source}' is empty", expected="a value in every line")
-        empty = empty if cells or empty is not None else line
-
-
-# --- header lines of csv ------------------------------------------------------------------------------
-# Decide whether the first line of a csv file is a header or a row; an error if it may be either.
-#
-# Only names: a header. Only numbers: a row. Numbers with `?` or `NA` for missing values: a row. Names beside
-# numbers are a header in three cases: the numbers are quoted and those below are not; the numbers count the
-# columns; or the numbers may be classes, such as 2 and 4, and a name is above numbers. Otherwise the line is
-# ambiguous.
-
-
-_MISSING = ("?", "-", "--", ".", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "missing", "unknown")
-"""Texts that mean a missing value when they are beside numbers."""
-
-_WHOLE = re.compile(r"0|-?[1-9][0-9]*")
-
-_LOOKED_AT = 20
-"""Number of lines that show what a column contains."""
-
-_MANY = 3
-"""Least length of a count of columns that is no chance."""
-
-
-def counts_classes(first: Sequence[str]) -> bool:
-    """True if a first line can only be class numbers, perhaps after an index without a name."""
-    filled = [cell.strip() for cell in first if cell.strip()]
-    counting = filled == [str(number) for number in range(len(filled))]
-    return counting and len(filled) > 1 and (len(filled) > 2 or not first[0].strip())
-
-
-def is_header(
-    source: Path, form: Form, cells: Sequence[str], named: Sequence[str] = (), *, of_classes: bool = False
-) -> bool:
-    """True if the first line of a csv file is a header.
-
-    Args:
-        source: The file.
-        form: Its form.
-        cells: Cells of the first line.
-        named: Column names that the caller knows.
-        of_classes: True if columns are named after classes, which may be any whole numbers.
-
-    Raises:
-        InputError: It may be a header or a row.
-    """
-    stripped = [cell.strip() for cell in cells]
-    filled = [cell for cell in stripped if cell]
-    numbers = [cell for cell in filled if _is_number(cell, form)]
-    texts = [cell for cell in filled if not _is_number(cell, form)]
-    if named and len(set(filled)) == len(filled) and set(named) <= set(filled):
-        return True
-    if not filled or (texts and not numbers):
-        return not texts or any(text.lower() not in _MISSING for text in texts)
-    if numbers and all(text.lower() in _MISSING for text in texts):
-        if not texts and len(filled) > 1 and filled == [str(number) for number in range(len(filled))]:
-            raise _of_numbers(source, filled)
-        return bool(not texts and _only_first_is_quoted(source, form, numbers))
-    if _only_first_is_quoted(source, form, numbers) or _count_columns(stripped, numbers):
-        return True
-    if of_classes and len(set(numbers)) == len(numbers) and all(map(_WHOLE.fullmatch, numbers)):
-        below = first_lines(source, form, _LOOKED_AT)[1:]
-        if any(_is_name(place, form, stripped, below) for place in range(len(stripped))):
-            return True
-    raise InputError(
-        f"The first line of '{source}' may be a header or a row: some of its cells are numbers",
-        expected="a header of names, or of names beside columns that are numbered in order; or a row of "
-        "numbers only",
-        received=f"{texts[0]!r} beside {numbers[0]!r}",
-        hint="Name the columns, and give numbers in every cell of the rows"
-        if not of_classes
-        else f"If it is a header, name the classes, as --class-names does: {','.join(numbers)}; "
-        "if it is a row, write a header above it",
-    )
-
-
-def _of_numbers(source: Path, filled: Sequence[str]) -> InputError:
-    return InputError(
-        f"The first line of '{source}' may be a header of column numbers or a row",
-        expected="a header of names, or a first row that cannot be mistaken for column numbers",
-        received=", ".join(filled[:4]) + (", …" if len(filled) > 4 else ""),
-        hint="Name the columns; pandas writes no header with `to_csv(index=False, header=False)`",
-    )
-
-
-def _is_number(cell: str, form: Form) -> bool:
-    plain = cell.replace(",", ".") if form.decimal == "," else cell
-    return is_number(plain.removesuffix("%"))
-
-
-def _count_columns(cells: Sequence[str], numbers: Sequence[str]) -> bool:
-    """True if the numbers in a first line count columns: many of them, or beside `y` or `id`."""
-    counting = [[str(start + place) for place in range(len(numbers))] for start in (0, 1)]
-    return numbers in counting and (len(numbers) >= _MANY or not {LABELS, ID}.isdisjoint(cells))
-
-
-def _is_name(place: int, form: Form, cells: Sequence[str], below: Sequence[Sequence[str]]) -> bool:
-    """True if a cell of the first line is a text above numbers only."""
-    column = [line[place].strip() for line in below if place < len(line)]
-    known = [each for each in column if each and each.lower() not in _MISSING]
-    text = bool(cells[place]) and not _is_number(cells[place], form)
-    return text and bool(known) and all(_is_number(each, form) for each in known)
-
-
-def _only_first_is_quoted(source: Path, form: Form, numbers: Sequence[str]) -> bool:
-    """True if numbers in the first line are quoted, and no number in the next line is."""
-    first, *others = first_text(source, form, 2)
-    unquoted = not others or re.search(r'"[-+0-9.,eE% ]+"', others[0]) is None
-    return unquoted and all(f'"{number}"' in first for number in numbers)

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from howsure.data.align import Called
+from howsure.data.csv_files import hint_of_text, is_number
 from howsure.data.ids import ID, LARGEST, ids_from
-from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, quoted, row_number
+from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, in_rows, quoted, row_number
 from howsure.errors import InputError
 from howsure.words import before_no_formula, upper
 
@@ -42,7 +43,6 @@ class Table:
         names: Names of the columns.
         columns: The columns, as chunked arrays of pyarrow.
         rows: Number of rows.
-        place: Maps row numbers to words: `in row 4`, or `in line 6`.
         leave_out: Maps column names to words that say how to leave them out.
         name_labels: Words that say how to name the column of labels.
         as_text: Returns a column as the original text of its cells, for files of text; else None.
@@ -52,7 +52,6 @@ class Table:
     names: tuple[str, ...]
     columns: tuple[Any, ...]
     rows: int
-    place: Callable[[Sequence[int]], str]
     leave_out: Callable[[Sequence[str]], str]
     name_labels: str
     as_text: Callable[[int], Any] | None = None
@@ -332,21 +331,25 @@ def _check_no_text(table: Table, features: Sequence[int]) -> None:
             else:
                 text.append(index)
     if text:
+        cells = [table.columns[index][0] for index in text if table.rows]
+        form = next(filter(None, map(hint_of_text, cells)), None)
         raise InputError(
             f"{upper(table.called)} has {counted(len(text), 'column')} without numbers: "
             f"{quoted([table.names[index] for index in text])}",
             expected="numbers in every column",
             received=", ".join(sorted({str(table.columns[index].type) for index in text})),
-            hint=f"Encode them as in training, or leave them out: "
+            hint=form
+            or f"Encode them as in training, or leave them out: "
             f"{table.leave_out([table.names[index] for index in text])}. {table.name_labels}",
         )
     if mixed:
         index, wrong, cell = mixed[0]
         raise InputError(
             f"{upper(table.called)} has cells that are not numbers in column '{table.names[index]}', "
-            f"{table.place(wrong)}",
+            f"{in_rows(len(wrong), wrong[:5])}",
             expected="a number in every cell",
             received=repr(cell),
+            hint=hint_of_text(cell),
         )
 
 
@@ -412,16 +415,8 @@ def _check_no_nulls(
 
 def _empty(table: Table, index: int, rows: Sequence[int], expected: str, hint: str | None) -> InputError:
     return InputError(
-        f"{upper(table.called)} has empty cells in column '{table.names[index]}', {table.place(rows)}",
+        f"{upper(table.called)} has empty cells in column '{table.names[index]}', "
+        f"{in_rows(len(rows), rows[:5])}",
         expected=expected,
         hint=hint,
     )
-
-
-def is_number(cell: object) -> bool:
-    """True if a cell of a table, or its text, is a number."""
-    try:
-        float(str(cell))
-    except ValueError:
-        return False
-    return "_" not in str(cell)

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from howsure.arguments import check_path
-from howsure.data.csv_form import CSV, kind_of
+from howsure.data.csv_files import CSV, CsvForm
 from howsure.data.files import rows_in
 from howsure.data.frames import is_frame, labelled_frame
 from howsure.data.gather import first, gather
@@ -160,12 +160,19 @@ class Opened:
             return self.read(check_path(x))
         return gather(x, self._specs_or_none, progress, most, self._input_names)
 
-    def read(self, path: Path, *, skip_unreadable: bool = False, roles: Roles | None = None) -> Rows:
+    def read(
+        self,
+        path: Path,
+        *,
+        skip_unreadable: bool = False,
+        roles: Roles | None = None,
+        form: CsvForm = CsvForm(),  # noqa: B008 (frozen, so it may be shared)
+    ) -> Rows:
         """The rows in a file or folder, in the form that the model takes."""
-        if self.feature_names and kind_of(path) in (CSV, ".parquet"):
-            return read_named(path, self.feature_names, roles)
+        if self.feature_names and path.suffix.lower() in (CSV, ".parquet"):
+            return read_named(path, self.feature_names, roles or Roles(), form)
         specs = self._specs_or_none()
-        return rows_in(path, specs, self.channels, skip_unreadable=skip_unreadable, roles=roles)
+        return rows_in(path, specs, self.channels, skip_unreadable=skip_unreadable, roles=roles, form=form)
 
     @property
     def feature_names(self) -> list[str]:

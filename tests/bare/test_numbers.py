@@ -52,9 +52,9 @@ def test_several_targets_in_any_order(tmp_path, dot):
         (FRAME[["mean"]], r"means in 'mean', but no standard deviations\. Expected: a column 'std'"),
         (FRAME[["mean"]].assign(id=[7, 8, 9]), "no standard deviations.*calibrate"),
         (FRAME.assign(std=[None] * 3), "'std' is empty"),
-        (FRAME.assign(std=[1.0, None, 2.0]), "empty cells in column 'std', in line 3"),
+        (FRAME.assign(std=[1.0, None, 2.0]), "empty cells in column 'std', in row 1"),
         (FRAME.assign(std=[1.0, -1.0, 2.0]), "negative standard deviations"),
-        (FRAME.assign(mean=["1", "two", "3"]), "cells that are not numbers in column 'mean', in line 3"),
+        (FRAME.assign(mean=["1", "two", "3"]), "cells that are not numbers in column 'mean', in row 1"),
         (
             pd.DataFrame({"mean.a": [1.0], "std.a": [1.0], "mean.b": [1.0]}),
             r"means in 'mean\.b', but no standard deviations\. Expected: a column 'std\.b'",

@@ -142,13 +142,22 @@ def test_labels_that_are_no_names_are_answered_with_the_nearest(model_file, flow
     assert "nearest is 'daisy'" in done.stderr
 
 
-def test_a_file_of_words_without_a_header(model_file, flowers, tmp_path):
-    species = [FLOWERS[row % 3] for row in range(ROWS)]
-    (tmp_path / "labels.csv").write_text("\n".join(species), encoding="utf-8")
-    arguments = ("--labels", tmp_path / "labels.csv", "--drop", "note,nothing,species,plant")
-    done = assess(model_file, flowers, tmp_path / "o.parquet", *arguments)
+def test_another_separator_and_decimal_sign_are_said(model_file, flowers, tmp_path):
+    """The same rows and labels in another form give the same table."""
+    with flowers.open(encoding="utf-8", newline="") as file:
+        lines = list(csv.reader(file))
+    with (tmp_path / "other.csv").open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, delimiter=";").writerows([cell.replace(".", ",") for cell in line] for line in lines)
+    done = assess(model_file, flowers, tmp_path / "a.csv", *CHOSEN)
     assert done.exit_code == 0, done.stderr
-    assert howsure.load(tmp_path / "o.parquet").truth_name.tolist() == species
+    form = ("--separator", ";", "--decimal", ",")
+    done = assess(model_file, tmp_path / "other.csv", tmp_path / "b.csv", *CHOSEN, *form)
+    assert done.exit_code == 0, done.stderr
+    assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
+    done = assess(model_file, tmp_path / "other.csv", tmp_path / "b.csv", *CHOSEN)
+    assert done.exit_code == 2
+    done = assess(model_file, flowers, tmp_path / "folder/", *form)
+    assert "--separator and --decimal need one table" in done.stderr
 
 
 def test_what_is_done_is_kept_whatever_the_form(model_file, flowers, tmp_path, monkeypatch):

@@ -41,7 +41,7 @@ def test_labels_with_gaps_are_left_out_where_none_are_needed(tmp_path, known, na
     ):
         found = run(*command)
         assert found.exit_code == 0, found.stderr
-        said = "has empty cells in column 'y', in line 3. So its labels are left out" in flat(found.stderr)
+        said = "has empty cells in column 'y', in row 1. So its labels are left out" in flat(found.stderr)
         assert said == (name == "some")
     assert len(lines_of(tmp_path / "for-a-person.csv")) == 2
     truth = howsure.load(tmp_path / "calibrated.parquet").truth
@@ -54,14 +54,14 @@ def test_true_numbers_with_gaps_too(tmp_path, columns):
     path.write_text(f"id,{','.join(columns)},y\n1,1.0,0.5,\n2,2.0,0.5,2.1\n")
     said = run("report", path, "--report", tmp_path / "page.html")
     assert said.exit_code == 0
-    assert "in line 2. So its labels are left out" in flat(said.stderr)
-    assert "empty cells in column 'y', in line 2" in refused("evaluate", path)
+    assert "in row 0. So its labels are left out" in flat(said.stderr)
+    assert "empty cells in column 'y', in row 0" in refused("evaluate", path)
 
 
 def test_where_labels_are_needed_a_gap_is_refused(tmp_path):
     path = table(tmp_path, "some")
     for command in ("evaluate", "calibrate", "sets"):
-        assert "empty cells in column 'y', in line 3" in flat(refused(command, path))
+        assert "empty cells in column 'y', in row 1" in flat(refused(command, path))
     assert "The same table is given twice" in refused("compare", path, path)
 
 

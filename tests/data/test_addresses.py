@@ -46,7 +46,7 @@ READERS = {
     ".png": (lambda path: Image.new("L", (6, 8)).save(path), lambda path: read_rows(path, GREY)),
     ".npy": (lambda path: np.save(path, np.ones((2, 3))), lambda path: read_rows(path, FLAT)),
     ".npz": (lambda path: np.savez(path, x=np.ones((2, 3))), lambda path: read_rows(path, FLAT)),
-    ".csv": (lambda path: path.write_text("1,2,3\n4,5,6\n"), lambda path: read_rows(path, FLAT)),
+    ".csv": (lambda path: path.write_text("a,b,c\n1,2,3\n4,5,6\n"), lambda path: read_rows(path, FLAT)),
     ".parquet": (
         lambda path: pq.write_table(pa.table({"a": [1.0], "b": [2.0], "c": [3.0]}), path.absolute()),
         lambda path: read_rows(path, FLAT),

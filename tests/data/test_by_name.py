@@ -239,7 +239,6 @@ def test_samples_are_matched_by_the_names_of_their_columns():
         ("id,dog\n7,1\n8,0\n", PETS, [1, 0]),
         ("cat,dog\n1,0\n0,1\n", ("dog", "cat"), [1, 0]),
         ("id,0\n7,1\n8,0\n", ("0", "1"), [1, 0]),
-        ("1\n0\n", ("1", "0"), [0, 1]),
         ("y\n1.0\n3.0\n", ("1", "2", "3"), [0, 2]),
         ("y\nyes\nno\n", ("yes", "no"), [0, 1]),
         ("y\nyes\nno\n", ("0", "1"), [1, 0]),

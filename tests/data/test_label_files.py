@@ -1,5 +1,7 @@
 """Labels of some of the rows of a file, as parts of a folder ask for them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ IDS = np.array(["a", "b", "c", "d", "e"], dtype=object)
 
 
 def file_of(labels, ids=None, path="y.csv"):
-    return LabelFile(path, np.asarray(labels), None if ids is None else np.asarray(ids, dtype=object))
+    return LabelFile(Path(path), np.asarray(labels), None if ids is None else np.asarray(ids, dtype=object))
 
 
 def test_by_their_place():

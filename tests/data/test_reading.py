@@ -19,7 +19,6 @@ from howsure.data.files import read_class_names, read_rows
 from howsure.data.numpy_files import read_npz
 from howsure.data.reading import reading
 from howsure.data.rows import TEXT, InputSpec
-from howsure.data.table_files import read_lines
 from howsure.errors import FileError, InputError
 from tests.results.test_saved_maps import ONE
 from validation import mutation
@@ -91,12 +90,11 @@ def test_readers_that_run_out_of_memory(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(np.lib.format, "open_memmap", fails)
     monkeypatch.setattr(np, "memmap", fails)
     monkeypatch.setattr(pq, "ParquetFile", fails)
-    monkeypatch.setattr("howsure.data.csv_form.csv.reader", fails)
+    monkeypatch.setattr("pyarrow.csv.read_csv", fails)
     monkeypatch.setattr(Path, "read_text", fails)
     for read, source in (
         *((lambda file: read_rows(file, FLAT), each) for each in (npz, compressed, npy, csv, parquet)),
         (lambda file: read_npz(file, ["x"], mapped=True), npz),
-        (lambda file: list(read_lines(file)), csv),
         (lambda file: read_class_names(str(file)), names),
         (howsure.load, saved),
     ):
@@ -106,11 +104,13 @@ def test_readers_that_run_out_of_memory(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_a_long_text_is_not_called_damage(tmp_path: Path) -> None:
     source = tmp_path / "texts.csv"
-    source.write_text(f"text\n{'long ' * 40_000}\nshort\n")
+    source.write_text(f"text\n{'long ' * 400_000}\nshort\n")
     texts = [InputSpec("text", (), TEXT)]
-    with pytest.raises(InputError, match=r"Line 2 of '.*texts\.csv' has a cell that is too long for csv"):
+    assert len(read_rows(source, texts).x) == 2
+    source.write_text(f"text\n{'long ' * 8_000_000}\nshort\n")
+    with pytest.raises(InputError, match=r"texts\.csv' has a line that is too long.*16,777,216 bytes"):
         read_rows(source, texts)
-    pq.write_table(pa.table({"text": ["long " * 40_000, "short"]}), tmp_path / "texts.parquet")
+    pq.write_table(pa.table({"text": ["long " * 8_000_000, "short"]}), tmp_path / "texts.parquet")
     assert len(read_rows(tmp_path / "texts.parquet", texts).x) == 2  # the step that is offered
 
 
@@ -143,7 +143,7 @@ READERS = {
     "PIL.Image": ("open",),
     "numpy": ("load",),
     "numpy.lib.format": ("read_array", "open_memmap"),
-    "csv": ("reader",),
+    "pyarrow.csv": ("read_csv",),
     "pyarrow.parquet": ("ParquetFile", "read_schema", "read_metadata"),
     "joblib": ("load",),
     "torch": ("load",),
