@@ -7,8 +7,8 @@ from typing import Any
 
 from howsure.answers.meant import meant
 from howsure.answers.raw import Raw
-from howsure.data.moves import Change
 from howsure.data.rows import cast_rows, quoted
+from howsure.data.transforms import Change
 from howsure.errors import InputError, ModelError
 from howsure.methods.protocol import Job, Method, is_method
 from howsure.models.adapt import opened, warn_of_raw_images

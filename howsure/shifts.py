@@ -62,6 +62,11 @@ def blurred(pixels: float) -> Shift:
     return partial(_in_floats, blur)
 
 
+def unmoved(outputs: Any) -> Any:
+    """The way back of a change that moves no position: `(shifts.noisy(0.1), shifts.unmoved)`."""
+    return outputs
+
+
 def _in_floats(change: Callable[[Floats], Floats], images: Rows) -> Rows:
     """`change` in double precision, within the range and in the type of the images."""
     given = np.asarray(images)
@@ -92,5 +97,7 @@ STANDARD: Mapping[str, Shift] = {
 }
 """Changes that `howsure.compare` makes to images by default."""
 
-UNMOVED: Mapping[str, Shift] = {name: STANDARD[name] for name in ("with noise", "blurred")}
+UNMOVED: Mapping[str, tuple[Shift, Callable[[Any], Any]]] = {
+    name: (STANDARD[name], unmoved) for name in ("with noise", "blurred")
+}
 """Those of them that leave everything in its place, for answers that say where something is."""

@@ -71,10 +71,6 @@ class Others:
         list[Path] | None,
         typer.Option(help="The same rows in the same order, changed in some way. Can be repeated."),
     ] = None
-    shifts: Annotated[
-        bool,
-        typer.Option(help="Also compare on turned, moved, noisy and blurred images. Not with --shifted."),
-    ] = True
     keep_off: KeepOff = None
 
 
@@ -253,14 +249,13 @@ def compared_methods(
             )
         return {name: in_unit(each) for name, each in read.items()}
 
-    changed = others.shifted or []
     with progress(errors, "Comparing", waiting=COMPILING) as shown:
         return howsure.compare(
             network,
             in_unit(found),
             truth,
             methods=methods,
-            shifts=None if others.shifts and not changed else named(changed),
+            shifts=named(others.shifted or ()),
             outside=named(others.outside or ()),
             background=background,
             progress=INTERRUPTIONS.told(shown),

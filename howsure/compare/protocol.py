@@ -12,7 +12,6 @@ from howsure.judge.metrics import Metric
 from howsure.judge.scores import Score
 from howsure.methods.protocol import Job, Needs, Passes
 from howsure.models.protocol import Model
-from howsure.shifts import Shift
 
 if TYPE_CHECKING:
     from howsure.compare.comparison import Comparison
@@ -207,7 +206,6 @@ class Comparing:
         metrics: The scores by name.
         plain: Name of the plain prediction among the methods that a model allows.
         needs: Name of the true answers: `true classes`.
-        shifts: Changes of images by default.
         words: How the comparison is told.
         keep: Fields that results need for the scores, as `keep` of `howsure.assess`.
         gathered: From blocks, the number of rows, and a folder for temporary files, to one result.
@@ -224,7 +222,6 @@ class Comparing:
     metrics: Mapping[str, Metric]
     plain: str
     needs: str
-    shifts: Mapping[str, Shift]
     words: Words
     beside: Callable[[Any, Any, Any], Any] | None = None
     familiar: Callable[[Any, Any, Any], Any] | None = None

@@ -26,8 +26,8 @@ from howsure.compare.results import Scored, without
 from howsure.data.align import Called, aligned, places
 from howsure.data.gather import first, in_order, length
 from howsure.data.images import FILE
-from howsure.data.moves import Layout, Move, Way, check_unmoved, is_way
 from howsure.data.rows import Rows
+from howsure.data.transforms import Layout, RowTransform, Transform, is_transform
 from howsure.errors import HowsureWarning, InputError, about, hearing, warn
 from howsure.judge.familiarity import Familiarity
 from howsure.methods.augmentation import Changed
@@ -96,10 +96,9 @@ def compare(
         methods: By name. The first is the baseline, best the plain prediction, `Softmax()`. Default: that one
             and, if the model has dropout, `MCDropout()`.
         shifts: By name, the same rows after a change: a function of the arrays of `x`, or the rows
-            themselves. With a class at each position, a change that moves positions is a pair (do, undo),
-            'flip' or 'turn', as in `Augmentation`, and outputs are moved back. Default:
-            `howsure.shifts.STANDARD` for images (numbers and positions get those that move nothing),
-            otherwise no change; {} means no change.
+            themselves. `howsure.shifts.STANDARD` turns, moves, blurs images and adds noise. With a class at
+            each position, a change is a pair (do, undo), 'flip' or 'turn', as in `Augmentation`, and outputs
+            are moved back; `howsure.shifts.UNMOVED` has those that move nothing. Default: no change.
         outside: By name, OOD rows: they belong to none of the model's classes, or are unlike its rows. With a
             class at each position, the doubt of each row tells them apart.
         familiarity: By name, results of `howsure.familiarity` on features of the model. On OOD rows they are
@@ -171,9 +170,7 @@ def compare(
             chosen = check_by_name(methods, "methods")
         known = check_by_name(familiarity, "familiarity")
         _check_names(chosen, known)
-        if shifts is None:
-            shifts = comparing.shifts if probe.kind == "image" and hasattr(given.x, "shape") else {}
-        sets = _sets_of(model, given, shifts, outside, layout, tell)
+        sets = _sets_of(model, given, {} if shifts is None else shifts, outside, layout, tell)
         truth = comparing.truth(labels, sets.lengths[AS_THEY_ARE], probe)
         sets.check_alike(len(truth))
         if known:
@@ -246,7 +243,7 @@ class _Sets:
     called: Rows
     alike: Mapping[str, Any]
     outside: Mapping[str, Any]
-    moves: Mapping[str, Way]
+    moves: Mapping[str, Transform]
 
     @cached_property
     def lengths(self) -> dict[str, int]:
@@ -278,17 +275,16 @@ def _sets_of(
     progress: Callable[[int, int], None] | None,
 ) -> _Sets:
     x = given.x
-    alike, moves = {AS_THEY_ARE: x}, dict[str, Way]()
+    alike, moves = {AS_THEY_ARE: x}, dict[str, Transform]()
     for name, each in check_by_name(shifts, "shifts").items():
-        if not is_way(each):
+        if not is_transform(each):
             with about(name):
                 changed = rows_for(model, each, progress)
             alike[name] = _aligned(changed, given, name)
-            check_unmoved(x, alike[name], layout)
-        elif (move := Move.of(each, layout)).undo is not None:
+        elif (transform := RowTransform.of(each, layout)).undo is not None:
             alike[name], moves[name] = x, each
         else:
-            alike[name] = move.by_row(layout)(x)
+            alike[name] = transform(x)
     ood = dict[str, Any]()
     for name, each in check_by_name(outside, "outside").items():
         with about(name):

@@ -20,8 +20,8 @@ from typing import Annotated, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.data.changed import parts
 from howsure.data.gather import length
+from howsure.data.transforms import parts
 from howsure.data.twice import mark_of
 from howsure.data.typed import FROM_0, typed, wrong
 from howsure.errors import InputError, warn

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from howsure.data.changed import ByRow
-from howsure.data.moves import EXPECTED, TURN, Move, Way, is_way
+from howsure.data.gather import length
+from howsure.data.transforms import EXPECTED, TURN, RowTransform, Transform, is_transform, mark_of_rows
 from howsure.data.twice import first_twice
 from howsure.errors import InputError, warn
 from howsure.methods.members import begin_members
@@ -25,11 +25,13 @@ class Augmentation(Method):
 
     Args:
         changes: At least one function from rows to as many rows of the same shape, as in `howsure.shifts`.
-            Each gets a copy of the rows, which it may change in place, and changes each row by itself. With a
-            class at each position, a function alone moves no position. A pair (do, undo) does: undo gets
-            outputs (n, …) of the model for changed rows, as the model gives them, and moves them back. 'flip'
-            mirrors the last axis of positions (images left to right), and 'turn' turns the last two by 90° as
-            `numpy.rot90` does (images counterclockwise); they need no undo.
+            Each gets a copy of the rows, which it may change in place, and must change each row by itself:
+            `rows[:, ::-1]` mirrors each image, and `rows[::-1]` would give each row the answer of another.
+            With a class at each position, a change is a pair (do, undo): undo gets outputs (n, …) of the
+            model for changed rows, as the model gives them, and moves them back; `howsure.shifts.unmoved` is
+            the undo of a change that moves nothing. 'flip' mirrors the last axis of positions (images left to
+            right), and 'turn' turns the last two by 90° as `numpy.rot90` does (images counterclockwise); they
+            need no undo.
         each: How the network predicts each version: `PlainPrediction()` or `MCDropout(…)`.
 
     Raises:
@@ -43,14 +45,14 @@ class Augmentation(Method):
         over 99.3 % '4': sure. Most versions of the row say 99.7 to > 99.9 %.
     """
 
-    changes: Sequence[Way]
+    changes: Sequence[Transform]
     each: Method = Softmax()  # noqa: RUF009 (frozen, so it may be shared)
 
     in_words = "The mean of what the network says of a row and of slightly changed versions of it."
 
     def __post_init__(self) -> None:
-        fine = isinstance(self.changes, (list, tuple)) and self.changes and all(map(is_way, self.changes))
-        if not fine:
+        is_list = isinstance(self.changes, (list, tuple)) and self.changes
+        if not (is_list and all(map(is_transform, self.changes))):
             raise InputError(
                 "`changes` cannot be used", expected=f"a list, each {EXPECTED}", received=repr(self.changes)
             )
@@ -86,8 +88,8 @@ class Augmentation(Method):
 
     def begin(self, job: Job) -> Passes:
         """Begin a prediction for each version of the rows."""
-        jobs, changes = zip(*(_again(job, self.each, way) for way in self.changes), strict=True)
-        _warn_of_twice(changes)
+        jobs, marks = zip(*(_again(job, self.each, change) for change in self.changes), strict=True)
+        _warn_of_twice(marks)
         return begin_members([job, *jobs], self.each, "Version {} of the rows")
 
 
@@ -96,28 +98,35 @@ class Changed(Around):
     """A method for changed rows, whose outputs are moved back where positions were moved.
 
     Args:
-        way: The change, as `Augmentation` takes it.
+        transform: The change, as `Augmentation` takes it.
         method: The method.
     """
 
-    way: Way
+    transform: Transform
     method: Method
 
     def begin(self, job: Job) -> Passes:
         """Begin with the changed rows."""
-        changed, _ = _again(job, self.method, self.way)
+        changed, _ = _again(job, self.method, self.transform)
         return self.method.begin(replace(changed, pay=job.pay))
 
 
-def _again(job: Job, method: Method, way: Way) -> tuple[Job, ByRow]:
-    """The same job with changed rows, whose outputs are moved back, and the change."""
+def _again(job: Job, method: Method, transform: Transform) -> tuple[Job, list[Any]]:
+    """The same job with changed rows, whose outputs are moved back, and those rows once they are made."""
     layout = job.outcome.layout
-    move, sides = Move.of(way, layout), () if layout is None else layout.positions[-2:]
-    change = move.by_row(layout)
+    change, sides = RowTransform.of(transform, layout), () if layout is None else layout.positions[-2:]
+    marks: list[Any] = []
+
+    def changed(rows: Any) -> Any:
+        made = change(rows)
+        if not marks and length(rows):
+            marks.extend((mark_of_rows(rows), mark_of_rows(made)))
+        return made
+
     try:
-        return job.again(method, change=change, undo=move.undo), change
+        return job.again(method, change=changed, undo=change.undo), marks
     except InputError as error:
-        if move.name == TURN and len(set(sides)) > 1:
+        if change.name == TURN and len(set(sides)) > 1:
             raise InputError(
                 "'turn' exchanges the last two sides of the rows, and the model does not take that",
                 expected="sides of one length, a model that takes any sides, or 'flip' instead",
@@ -126,13 +135,11 @@ def _again(job: Job, method: Method, way: Way) -> tuple[Job, ByRow]:
         raise
 
 
-def _warn_of_twice(changes: Sequence[ByRow]) -> None:
-    """Warn of two versions that are the same in all rows, unless they were drawn at random."""
-
-    def are_steady(one: int, other: int) -> bool:
-        return all(changes[version - 1].is_steady() for version in (one, other) if version)
-
-    found = first_twice([changes[0].marks[0], *(change.marks[1] for change in changes)], are_steady)
+def _warn_of_twice(marks: Sequence[list[Any]]) -> None:
+    """Warn of two versions that are the same in all rows, from marks of the rows and of each version."""
+    if not all(marks):  # there are no rows
+        return
+    found = first_twice([marks[0][0], *(version for _, version in marks)])
     if found is not None:
         what = f"Change {found[1] - 1} " + (
             f"makes the same of the rows as change {found[0] - 1}"

@@ -30,7 +30,7 @@ from howsure.errors import InputError, ModelError
 from howsure.models.protocol import Model, ModelInfo, RawOutputs
 
 if TYPE_CHECKING:
-    from howsure.data.moves import Layout
+    from howsure.data.transforms import Layout
     from howsure.request import Request
     from howsure.sampling.error import Pairs
     from howsure.sampling.run import InputRows

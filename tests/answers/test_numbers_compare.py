@@ -266,7 +266,6 @@ def test_methods_of_a_model_have_the_same_chance():
     )
     assert comparison.methods == ("plain prediction", "MC dropout")
     assert lead(comparison).startswith("Take the plain prediction: no other method")
-    assert set(COMPARING.shifts) == {"with noise", "blurred"}, "images are not moved: a number may be a place"
     plain, dropout = (comparison.certainties[name] for name in comparison.methods)
     assert np.isfinite(plain.std).all()
     assert np.isfinite(dropout.std).all()

@@ -13,6 +13,7 @@ from howsure import Comparison
 from howsure.answers.positions.calibrate import cross_fitted, tempered
 from howsure.compare.findings import chosen, findings, lead
 from howsure.report.comparison import render_comparison
+from howsure.shifts import UNMOVED
 from tests import pixels
 from tests.answers.maps import NAMES, certainty_of, drawn
 from validation.compare_numbers import is_too_often, share_of, taken
@@ -187,7 +188,7 @@ def test_methods_of_a_model_are_scored_from_files_that_go(monkeypatch, tmp_path)
     monkeypatch.setattr("howsure.tuning.BLOCK_AT_POSITIONS", 6000)  # a few images at a time
     model, x, truth = pixels.make(), x_of(12), pixels.truths(12)
     methods = {"softmax": howsure.Softmax(), "MC dropout": pixels.DROPOUT}
-    comparison = howsure.compare(model, x, truth, methods=methods, class_names=pixels.NAMES)
+    comparison = howsure.compare(model, x, truth, methods=methods, class_names=pixels.NAMES, shifts=UNMOVED)
     assert list(tmp_path.iterdir()) == []
     assert comparison.sets == ("as they are", "with noise", "blurred"), "labels move with the pixels"
     assert {len(each) for each in comparison.certainties.values()} == {0}

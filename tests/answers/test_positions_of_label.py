@@ -89,7 +89,7 @@ def test_comparisons_know_the_label(tmp_path):
     assert comparison.score("MC dropout", "nll").value == pytest.approx(own.nll.value, rel=1e-9)
     assert comparison.score("MC dropout", "row_dice").value == pytest.approx(own.row_dice.value, rel=1e-9)
     np.savez(tmp_path / "x.npz", x=ROWS, y=truth.astype(int))
-    command = ("compare", LABELS, tmp_path / "x.npz", "--class-names", ",".join(NAMES), "--no-shifts")
+    command = ("compare", LABELS, tmp_path / "x.npz", "--class-names", ",".join(NAMES))
     ran = run(*command, "--of-label", "oedema")
     assert ran.exit_code == 0, ran.stderr
     assert f"Dice of its rows is {100 * comparison.score('softmax', 'row_dice').value:.0f}" in " ".join(

@@ -109,12 +109,6 @@ def test_compare_says_which_method_is_better(model_file, data_file, tmp_path):
     assert "are the same network, so it counts twice" in warning
 
 
-def test_compare_of_images_turns_them_unless_told_not_to(image_model_file, picture_folder):
-    arguments = ("compare", image_model_file, picture_folder, "--divide-by", 255)
-    assert "What happens when the images change?" in run(*arguments).stdout
-    assert "What happens when the images change?" not in run(*arguments, "--no-shifts").stdout
-
-
 def test_compare_takes_rows_that_have_changed(model_file, data_file, tmp_path):
     np.save(tmp_path / "later.npy", 3 * np.load(data_file)["x"])
     done = run("compare", model_file, data_file, "--shifted", tmp_path / "later.npy")
@@ -427,7 +421,7 @@ def test_one_of_several_outputs(tmp_path, data_file):
     page = run(*given, "--out", out, "--output", "kind", "--report", tmp_path / "page.html")
     assert page.exit_code == 0, page.stderr
     assert "'dropout" in run("audit", given[1], "--output", "kind").stdout
-    compared = run("compare", *given[1:], "--output", "kind", "--no-shifts")
+    compared = run("compare", *given[1:], "--output", "kind")
     assert compared.exit_code == 0, compared.stderr
 
 

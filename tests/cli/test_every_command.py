@@ -23,7 +23,7 @@ from tests.kinds.kind import typed_tolerance
 COMMANDS = {
     "assess": "{model} {rows} {keep} --labels {y} --out {o}/t.parquet --report {o}/page.html --passes 20",
     "audit": "{model} --data {rows} --save-plan {o}/plan.json",
-    "compare": "{model} {rows} --labels {y} --no-shifts --report {o}/page.html",
+    "compare": "{model} {rows} --labels {y} --report {o}/page.html",
     "export": "{model} {o}/m.onnx --data {rows}",
     "evaluate": "{table} --out {o}/scores.csv",
     "calibrate": "{table} --out {o}/c.json",
@@ -140,7 +140,7 @@ def test_few_rows(kind, rows, tmp_path):
     assert not rows or done(*line)
     if named(kind).has("compare"):
         assert rows > 1 or "Too few rows to score" in refused("compare", *given)
-        assert rows < 2 or done("compare", *given, "--no-shifts")
+        assert rows < 2 or done("compare", *given)
 
 
 def test_the_tables_are_complete():

@@ -57,7 +57,7 @@ def test_thresholds_of_probabilities_from_elsewhere(tmp_path):
 
 def test_a_layer_may_stay_off_in_a_comparison(data):
     """Which is for models of Keras and PyTorch, as Python says too."""
-    done = run("compare", MODEL, data, "--no-shifts", "--keep-off", "drop")
+    done = run("compare", MODEL, data, "--keep-off", "drop")
     assert done.exit_code == 2
     assert "--keep-off is for models of Keras and modules of PyTorch" in done.stderr
 

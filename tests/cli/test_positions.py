@@ -267,7 +267,7 @@ def test_the_most_doubtful_images_are_handed_over(judged, tmp_path):
 def test_methods_and_saved_results_are_compared(tmp_path):
     data, labels = folder_of(tmp_path / "images", images(12)), folder_of(tmp_path / "y", truths(12))
     page = tmp_path / "page.html"
-    said = done("compare", MODEL, data, "--labels", labels, *GIVEN, "--no-shifts", "--report", page)
+    said = done("compare", MODEL, data, "--labels", labels, *GIVEN, "--report", page)
     assert "Take " in said
     assert "Scores of images" in page.read_text()
     ids = [f"{letter}.png" for letter in "abcdefghijkl"]

@@ -174,7 +174,7 @@ def test_two_tables_are_compared(known, tmp_path):
     assert flat(lead(howsure.Comparison.of_results(results, TRUTH[KNOWN]))) in said
     assert "Take calibrated 'known'" in said
     assert "plain predictions" not in said
-    for option in (("--batch-size", 8), ("--no-shifts",), ("--member", known)):
+    for option in (("--batch-size", 8), ("--member", known)):
         assert "has no effect on tables" in refused("compare", known, other, *option)
     assert "other" in (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "--member has no effect on tables" in refused("compare", known, other, "--member", "m.keras")

@@ -486,7 +486,7 @@ def command_assess_into_a_folder(held):
 
 def command_compare(held):
     model, said, _ = model_of(held)
-    found = done("compare", model, rows_of(held), *said, "--no-shifts")
+    found = done("compare", model, rows_of(held), *said)
     given = {"outputs": held.case.settings.get("outputs"), "class_names": held.case.names}
     expected = str(howsure.compare(held.case.model, held.case.x, held.truth, **given))
     return tuple(Said(whole={"lead": flat(text).split(".")[0]}) for text in (found, expected))

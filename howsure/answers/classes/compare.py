@@ -22,7 +22,6 @@ from howsure.judge.scores import SMALLEST
 from howsure.methods.choices import CHOICES
 from howsure.results.columns import WIDE
 from howsure.sampling.outcome import Floats, Integers
-from howsure.shifts import STANDARD
 
 
 def _truth(labels: Any, rows: int, probe: Certainty) -> Integers:
@@ -74,6 +73,5 @@ COMPARING = Comparing(
     metrics=METRICS,
     plain=CHOICES[0].name,
     needs="true classes",
-    shifts=STANDARD,
     words=CLASS_WORDS,
 )

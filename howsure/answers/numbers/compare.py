@@ -31,7 +31,6 @@ from howsure.judge.paired import Compared, Paired, check_enough, with_outside
 from howsure.judge.scores import OUTSIDE, Mean, Measured, centred, through_cross_fits
 from howsure.methods.choices import OWN
 from howsure.sampling.outcome import Floats, Integers
-from howsure.shifts import UNMOVED
 
 COMPARED = {name: METRICS[name] for name in ("nll", "crps", "rmse", "mae", *OUTSIDE)}
 """Scores in which methods are compared, of several targets on average.
@@ -219,6 +218,5 @@ COMPARING = Comparing(
     metrics=COMPARED,
     plain=OWN,
     needs="true numbers",
-    shifts=UNMOVED,
     words=NUMBER_WORDS,
 )

@@ -50,7 +50,6 @@ from howsure.judge.temperature import Losses, least
 from howsure.methods.choices import CHOICES
 from howsure.request import KEEP_PROBABILITIES
 from howsure.sampling.outcome import Floats
-from howsure.shifts import UNMOVED
 
 
 @dataclass(frozen=True)
@@ -264,7 +263,6 @@ COMPARING = Comparing(
     metrics=COMPARED,
     plain=CHOICES[0].name,
     needs="true classes",
-    shifts=UNMOVED,
     words=POSITION_WORDS,
     keep=KEEP_PROBABILITIES,
     gathered=_gathered,

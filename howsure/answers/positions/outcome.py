@@ -28,8 +28,8 @@ from howsure.answers.positions.tally import PassesTally, columns_of
 from howsure.answers.positions.truth import IGNORED, truth_map
 from howsure.answers.verdict import LEAST_DRAWN, judge, pick, too_few, top_two
 from howsure.data.labels import check_class_names
-from howsure.data.moves import Change, Layout
 from howsure.data.rows import counted, in_rows, quoted, row_number
+from howsure.data.transforms import Change, Layout
 from howsure.errors import InputError, ModelError, warn
 from howsure.models.protocol import (
     CLASSES,
