@@ -401,8 +401,8 @@ def one_alone(comparison: Comparison, method: str) -> str:
 
 
 def member_in_words(number: int) -> str:
-    """A member of an ensemble by its place in what the caller gave; `number` is its row in `MemberLosses`."""
-    return "the assessed model" if number == 0 else f"member {number} ('others[{number - 1}]')"
+    """A member of an ensemble, counted from the assessed model on; `number` is its row in `MemberLosses`."""
+    return "the assessed model" if number == 0 else f"member {number}"
 
 
 def _rows(comparison: Comparison) -> str:

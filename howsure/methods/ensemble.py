@@ -14,7 +14,7 @@ from howsure.errors import InputError, warn
 from howsure.methods.members import Hear, begin_members, of_member
 from howsure.methods.protocol import Job, Method, Needs, Passes, is_method
 from howsure.methods.softmax import Softmax
-from howsure.models.fingerprint import fingerprint_of
+from howsure.models.fingerprint import fingerprint_of, same_weights
 from howsure.sampling.outcome import Estimates, Floats, Outcome
 from howsure.words import counted
 
@@ -46,7 +46,8 @@ class Ensemble:
     of the paper, section 2.4.
 
     Args:
-        others: At least one more model of the same inputs and outputs; the assessed model comes first.
+        others: At least one more model of the same inputs and outputs. The assessed model comes first; where
+            it is among them too, with the same weights, it counts once.
         each: How each member predicts: `PlainPrediction()` or `MCDropout(…)`.
 
     Raises:
@@ -106,10 +107,19 @@ class Ensemble:
     def begin(self, job: Job, hear: Hear | None = None) -> Passes:
         """Begin a prediction for each model; `hear` is called with the answers of each."""
         jobs = [job]
-        for number, model in enumerate(self.others, 1):
-            with of_member(MEMBER, number):
-                jobs.append(job.again(self.each, model=model))
-        return begin_members(jobs, self.each, MEMBER, partial(_warn_of_odd, jobs), hear)
+        for model in self.others:
+            with of_member(MEMBER, len(jobs)):
+                of_member_alone = job.again(self.each, model=model)
+            if not same_weights(job.model, of_member_alone.model):
+                jobs.append(of_member_alone)
+        if len(jobs) == 1:
+            raise InputError(
+                "All members of the ensemble are the model that is assessed",
+                expected="at least one more model, trained from another seed",
+                received=f"{counted(len(self.others), 'model')} with the same weights",
+            )
+        passes = begin_members(jobs, self.each, MEMBER, partial(_warn_of_odd, jobs), hear)
+        return replace(passes, price={**(passes.price or {}), "members": len(jobs)})
 
 
 def _warn_of_odd(jobs: Sequence[Job], members: Sequence[Estimates]) -> None:
@@ -120,7 +130,7 @@ def _warn_of_odd(jobs: Sequence[Job], members: Sequence[Estimates]) -> None:
     if twice is not None:
         warn(
             f"Members {twice[0]} and {twice[1]} of the ensemble are the same network, so it counts twice and "
-            "`mc_error` is too small. The assessed model is member 0, without being among the others."
+            "`mc_error` is too small."
         )
     constant = [bool((each == each[:1]).all()) for each in values]
     if len(members[0]) >= LEAST_CONSTANT and not all(constant):

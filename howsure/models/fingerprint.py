@@ -30,6 +30,23 @@ def fingerprint_of(model: Model) -> str:
     return digest(model.weights()) if isinstance(model, WeightedModel) else ""
 
 
+def same_weights(one: Model, other: Model) -> bool:
+    """Whether two adapted models have the same weights; False where an adapter shows none.
+
+    Networks from different seeds differ in their first weights, so hardly any are compared.
+    """
+    if not (isinstance(one, WeightedModel) and isinstance(other, WeightedModel)):
+        return False
+    first, second = iter(one.weights()), iter(other.weights())
+    count = 0
+    for array in first:
+        beside = next(second, None)
+        if beside is None or not np.array_equal(array, beside):
+            return False
+        count += 1
+    return count > 0 and next(second, None) is None
+
+
 def digest(weights: Iterable[Array]) -> str:
     """The SHA-256 of arrays, 64 digits; empty for none."""
     found, count = hashlib.sha256(), 0

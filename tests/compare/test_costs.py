@@ -11,6 +11,14 @@ from howsure.compare.findings import findings, lead
 from tests.golden.cases import network, rows
 
 
+def turned():
+    """The network with the signs of its weights turned: another one of the same costs."""
+    model = network("classes")
+    for weights in model.weights():
+        weights *= -1
+    return model
+
+
 def compared(methods, count=40, **settings):
     model, x = network("classes"), rows("classes", count)
     labels = howsure.assess(model, x, method=howsure.PlainPrediction()).label
@@ -24,8 +32,8 @@ def test_costs_are_those_that_layers_and_passes_have():
     methods = {
         "plain": howsure.PlainPrediction(),
         "dropout": howsure.MCDropout(passes=16),
-        "ensemble": howsure.Ensemble([network("classes")] * 4),
-        "both": howsure.Ensemble([network("classes")], each=howsure.MCDropout(passes=16)),
+        "ensemble": howsure.Ensemble([turned()] * 4),
+        "both": howsure.Ensemble([turned()], each=howsure.MCDropout(passes=16)),
     }
     with pytest.warns(howsure.HowsureWarning):
         found = compared(methods)

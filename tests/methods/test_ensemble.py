@@ -140,16 +140,29 @@ def test_passes_of_members_count_alike():
 # --- the same network twice -----------------------------------------------------------------------
 
 TWICE = "the same network, so it counts twice"
+ALL_ALIKE = "All members of the ensemble are the model that is assessed"
 
 
 def test_a_network_that_is_a_member_twice_is_said():
     a, b = two_layers(), two_layers(seed=1)
     (x,) = rows_of((4,), rows=30)
-    with pytest.warns(howsure.HowsureWarning, match=f"Members 0 and 2 of the ensemble are {TWICE}"):
-        howsure.assess(a, x, method=howsure.Ensemble([b, a]))
     with pytest.warns(howsure.HowsureWarning, match=f"Members 1 and 2 of the ensemble are {TWICE}"):
         howsure.assess(a, x, method=howsure.Ensemble([b, b], each=howsure.MCDropout(passes=4)))
     howsure.assess(a, x, method=howsure.Ensemble([b]))
+
+
+@pytest.mark.parametrize("each", [howsure.PlainPrediction(), howsure.MCDropout(passes=8)])
+def test_the_assessed_model_counts_once_also_among_the_others(each):
+    a, b, c = (two_layers(seed=seed) for seed in range(3))
+    (x,) = rows_of((4,), rows=30)
+    expected = howsure.assess(a, x, method=howsure.Ensemble([b, c], each=each))
+    for others in ([a, b, c], [b, a, c], [copy.deepcopy(a), b, a, c]):
+        found = howsure.assess(a, x, method=howsure.Ensemble(others, each=each))
+        np.testing.assert_array_equal(found.probabilities, expected.probabilities)
+        np.testing.assert_array_equal(found.mc_error, expected.mc_error)
+        assert found.method["members"] == expected.method["members"] == 3
+    with pytest.raises(howsure.InputError, match=ALL_ALIKE):
+        howsure.assess(a, x, method=howsure.Ensemble([a], each=each))
 
 
 def test_a_copy_of_a_module_or_an_estimator_is_the_same_network():
@@ -158,10 +171,10 @@ def test_a_copy_of_a_module_or_an_estimator_is_the_same_network():
     tree = pytest.importorskip("sklearn.tree")
     x = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
     module = torch.nn.Linear(4, 3).eval()
-    with pytest.warns(howsure.HowsureWarning, match=TWICE):
+    with pytest.raises(howsure.InputError, match=ALL_ALIKE):
         howsure.assess(module, x, outputs="logits", method=howsure.Ensemble([copy.deepcopy(module)]))
     fitted = linear_model.LogisticRegression().fit(x, x[:, 0] > 0)
-    with pytest.warns(howsure.HowsureWarning, match=TWICE):
+    with pytest.raises(howsure.InputError, match=ALL_ALIKE):
         howsure.assess(fitted, x, method=howsure.Ensemble([pickle.loads(pickle.dumps(fitted))]))
     trees = [tree.DecisionTreeClassifier(random_state=seed).fit(x, x[:, 0] > 0) for seed in range(3)]
     howsure.assess(trees[0], x, method=howsure.Ensemble(trees[1:]))  # which say the same, as trees often do
@@ -189,8 +202,8 @@ def test_a_network_that_was_trained_again_from_the_same_seed_is_the_same():
 
     with pytest.warns(howsure.HowsureWarning, match=f"Members 0 and 2 of the ensemble are {TWICE}"):
         howsure.assess(trained(0), x, method=howsure.Ensemble([trained(1), trained(0, n_iter_no_change=11)]))
-    with pytest.warns(howsure.HowsureWarning, match=f"Members 0 and 2 of the ensemble are {TWICE}"):
-        howsure.assess(grown(0), x, method=howsure.Ensemble([grown(1), grown(0)]))
+    found = howsure.assess(grown(0), x, method=howsure.Ensemble([grown(1), grown(0)]))
+    assert found.method["members"] == 2
 
 
 # --- members that are broken, untrained, or of other classes ---------------------------------------

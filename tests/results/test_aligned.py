@@ -118,14 +118,20 @@ def test_values_of_other_rows_are_refused(door):
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_values_whose_index_was_made_anew_count_by_place(door):
-    """The index of rows, or that of values, was reset: neither of the two says anything of the other."""
+def test_values_whose_index_was_made_anew_are_refused_with_the_way_out(door):
+    """The index of rows, or that of values, was reset; or values are those of the other half of the rows."""
     make, values, call = DOORS[door]
     plain = values if hasattr(values, "columns") else pd.Series(values)
-    expected = call(make(), values)
-    np.testing.assert_array_equal(call(make(INDEXES["a split"]), plain), expected)
-    np.testing.assert_array_equal(call(make(), plain.set_axis(INDEXES["a split"])), expected)
-    np.testing.assert_array_equal(call(make(INDEXES["texts"]), plain), expected)
+    for result, given in ((make(INDEXES["a split"]), plain), (make(), plain.set_axis(INDEXES["a split"]))):
+        with pytest.raises(howsure.InputError, match=r"of other rows.*to_numpy|set_axis"):
+            call(result, given)
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_values_under_a_counting_index_count_by_place_beside_texts(door):
+    make, values, call = DOORS[door]
+    plain = values if hasattr(values, "columns") else pd.Series(values)
+    np.testing.assert_array_equal(call(make(INDEXES["texts"]), plain), call(make(), values))
 
 
 @pytest.mark.parametrize("door", DOORS)

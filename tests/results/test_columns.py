@@ -214,7 +214,7 @@ def test_copies_are_the_same_and_read_only(result, travel):
 @pytest.mark.parametrize(
     ("result", "row", "others"),
     [
-        (Certainty, Row, {"kind", "method", "id", "id_name"}),
+        (Certainty, Row, {"class_names", "thresholds", "kind", "method", "id", "id_name"}),
         (MultilabelCertainty, MultilabelRow, {"label_names", "kind", "method", "id", "id_name"}),
     ],
 )

@@ -73,7 +73,7 @@ COLUMNS = (
     verdict(PER_ROW),
     beside_the_table(
         *("no_clear_answer", PER_ROW, BOOLEAN, "yes or no"),
-        "whether a coin flip is none between two: a third is as likely, or the two hold less than half",
+        "whether a coin flip is among more than two classes",
     ),
     *settled(PER_ROW, "`doubt within passes`, `passes disagree`, `too few passes`, `unfamiliar`"),
     FAMILIARITY,
@@ -240,11 +240,12 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
 
     @cached_property
     def no_clear_answer(self) -> Booleans:
-        """(N,) yes or no, whether a coin flip is none between two, but among more.
+        """(N,) yes or no, whether a coin flip is among more than two classes.
 
-        It is if a third class is as likely as `runner_up`, or if the two hold less than half together. A
-        class is as likely if the two alone would be a coin flip: by default, if its probability is at least
-        two thirds of that of `runner_up`.
+        It is where a third class is as likely as `runner_up`, or where the two hold less than half.
+
+        A class is as likely as `runner_up` if the two alone would be a coin flip: by default, if its
+        probability is at least two thirds of that of `runner_up`.
         """
         return read_only(verdicts.has_no_clear_answer(self.verdict, self.probabilities, self.thresholds))
 
