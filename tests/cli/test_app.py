@@ -95,15 +95,8 @@ def test_compare_says_which_method_is_better(model_file, data_file, tmp_path):
     other.set_weights([1.1 * weights for weights in other.get_weights()])
     other.save(tmp_path / "other.keras")
     done = run(
-        *(
-            "compare",
-            model_file,
-            data_file,
-            "--member",
-            tmp_path / "other.keras",
-            "--outside",
-            tmp_path / "far.npy",
-        ),
+        *("compare", model_file, data_file, "--member", tmp_path / "other.keras"),
+        *("--outside", tmp_path / "far.npy"),
         *("--report", report, "--class-names", ",".join(FLOWERS)),
     )
     assert done.exit_code == 0, done.stderr

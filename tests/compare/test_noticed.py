@@ -297,13 +297,8 @@ def test_a_warning_comes_once_however_many_methods_and_sets_it_is_of():
 
 def test_what_is_kept_names_the_methods_if_it_is_not_said_of_all():
     with warnings.catch_warnings(action="ignore"):
-        found = howsure.compare(
-            MODEL,
-            X,
-            TRUTH,
-            methods={**SOFTMAX, "pair": howsure.Ensemble([network(1), network(1)])},
-            calibrated=False,
-        )
+        methods = {**SOFTMAX, "pair": howsure.Ensemble([network(1), network(1)])}
+        found = howsure.compare(MODEL, X, TRUTH, methods=methods, calibrated=False)
     (said,) = found.noticed
     assert said.startswith("Members 1 and 2 of the ensemble are the same network")
     assert said.endswith(" (Of 'pair'.)")

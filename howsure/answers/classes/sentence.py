@@ -78,7 +78,7 @@ class Row(AnswerRow):
 
     @property
     def no_clear_answer(self) -> bool:
-        """Whether a coin flip is none between two, as `Certainty.no_clear_answer`."""
+        """Whether a coin flip is among more than two classes, as `Certainty.no_clear_answer`."""
         verdict = np.array(self.verdict)
         return bool(verdicts.has_no_clear_answer(verdict, self.probabilities, self.thresholds))
 
