@@ -2,8 +2,8 @@
 
     rows ── do ──> changed rows ── model ──> outputs for changed rows ── undo ──> outputs for the rows
 
-Answers for whole rows need no way back. Where there is a class at each position, a change is a pair (do,
-undo), or one of `READY`: nobody can see from a function whether it moves positions.
+Answers for whole rows need no way back. A change at positions is a pair (do, undo), or one of `READY`: nobody
+can see from a function whether it moves positions.
 """
 
 from __future__ import annotations

@@ -299,7 +299,7 @@ def test_what_is_kept_names_the_methods_if_it_is_not_said_of_all():
     with warnings.catch_warnings(action="ignore"):
         methods = {**SOFTMAX, "pair": howsure.Ensemble([network(1), network(1)])}
         found = howsure.compare(MODEL, X, TRUTH, methods=methods, calibrated=False)
-    (said,) = found.noticed
+    said = found.noticed[0]
     assert said.startswith("Members 1 and 2 of the ensemble are the same network")
     assert said.endswith(" (Of 'pair'.)")
 
