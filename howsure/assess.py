@@ -70,10 +70,10 @@ def assess(
     Without a plan one is made from the rows given; `MCDropout(passes=T)` needs none.
 
     Args:
-        model: A trained Keras 3 model or module of PyTorch, also in skorch or scikeras; a fitted classifier
-            with `predict_proba`, or a fitted regressor, as scikit-learn's have it; or one behind
-            `howsure.models.protocol`. It ends in a distribution over K classes (softmax, one sigmoid, or
-            logits), in a yes or no for each of K labels, or in K numbers.
+        model: A trained Keras 3 model or module of PyTorch; a fitted classifier with `predict_proba`, or a
+            fitted regressor, as scikit-learn's have it; or one behind `howsure.models.protocol`. It ends in a
+            distribution over K classes (softmax, one sigmoid, or logits), in a yes or no for each of K
+            labels, or in K numbers.
         x: (N, …) rows as the model takes them, in an array, tensor or series; a list or dict of arrays for
             several inputs; a data frame; a file or a folder of images; or batches, from a DataLoader, a
             `tf.data.Dataset`, a `PyDataset` or an iterator. Labels and ids that come with the rows become

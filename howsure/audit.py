@@ -200,9 +200,7 @@ def audit(
         passes_differ=difference > 0,
         largest_difference=difference,
         warnings=tuple(f"'{found.name}': {found.what}" for found in info.unswitchable),
-        advice=_of_estimator(adapted, door.holds_network)
-        if door.is_estimator
-        else _advice(info, random, difference > 0),
+        advice=_of_estimator(adapted) if door.is_estimator else _advice(info, random, difference > 0),
         plan=None if plan is None or not isinstance(adapted, PassModel) else plan.in_words(adapted.levels),
         any_size=any_size,
         outputs=_read_as(info, request),
@@ -266,7 +264,7 @@ def _with_made_up_rows(model: Opened, needs: Needs, output: Output) -> tuple[tup
         raise failed[0]
     reason = " ".join(str(failed[0]).split())[:200]
     raise ModelError(
-        f"It is not known which sizes model '{model.inside.network.name}' takes where it says any: none of "
+        f"It is not known which sizes model '{model.given.name}' takes where it says any: none of "
         f"{', '.join(map(str, ANY_SIZE))} fits ({type(failed[0]).__name__}: {reason})",
         expected="rows, whose sizes are known",
         hint="Give some: howsure.audit(model, x)",
@@ -279,13 +277,8 @@ def _as_given(rows: list[Any], specs: Sequence[InputSpec]) -> Any:
     return rows[0] if len(rows) == 1 else dict(zip(names, rows, strict=True))
 
 
-def _of_estimator(model: Model, has_network: bool) -> str:
+def _of_estimator(model: Model) -> str:
     """The treatment by `assess` of a model of scikit-learn, in which there is nothing to switch on."""
-    if has_network:
-        return (
-            "It holds a network, whose dropout stays off when it predicts. For MC dropout, assess the "
-            "network, or what holds nothing else."
-        )
     if isinstance(model, MemberModel):
         return (
             f"Its prediction is the mean of {model.members:,} members, and each of them is a pass of "

@@ -74,7 +74,7 @@ def prepare(
     if raw:
         outcome: Outcome = Raw(ready.info.output_shape)
     else:
-        outcome = meant(door, ready, rows, request, given, None if first is None else first.model.info)
+        outcome = meant(ready, rows, request, given, None if first is None else first.model.info)
     wished = request
     if request.class_names is None and ready.info.class_names is None:
         wished = replace(request, class_names=given.class_names)

@@ -18,7 +18,6 @@ from howsure.answers.outputs import SAY_NUMBERS, SUM_OFF, SUMS_OFF
 from howsure.answers.registry import outcome_of
 from howsure.data.rows import Rows, cast_rows, counted
 from howsure.errors import ModelError, warn
-from howsure.models.adapt import Opened
 from howsure.models.protocol import (
     CLASSES,
     LABEL_LOGITS,
@@ -121,13 +120,12 @@ def evidence(info: ModelInfo, declared: str | None) -> str:
 
 
 def meant(
-    door: Opened, model: Model, rows: Sequence[Array], request: Request, given: Rows, like: ModelInfo | None
+    model: Model, rows: Sequence[Array], request: Request, given: Rows, like: ModelInfo | None
 ) -> Outcome:
     """The kind of answer in the outputs of a model, from all that shows it.
 
     Args:
-        door: The caller's model.
-        model: The same, adapted.
+        model: The model, adapted.
         rows: Its checked rows.
         request: The wishes of the caller.
         given: The rows, with what came with them.
@@ -146,35 +144,9 @@ def meant(
         return outcome
     if declared in (LOGITS, LABEL_LOGITS) and (like is None or like.ending != model.info.ending):
         _check_logits(model, rows, size, outcome, declared)
-    if declared is None:
-        _check_wrapped(door, model, rows, outcome)
-        if like is None:
-            _check_meant(model, rows, size, told=told or given.labels is not None)
+    if declared is None and like is None:
+        _check_meant(model, rows, size, told=told or given.labels is not None)
     return outcome
-
-
-def _check_wrapped(door: Opened, ready: Model, rows: Sequence[Array], outcome: Outcome) -> None:
-    """Raise a `ModelError` where what wraps a network predicts something else than is read of the network."""
-    if door.is_wrapped and outcome.has_unit and hasattr(door.given, "classes_"):
-        raise ModelError(
-            f"This {type(door.given).__name__} tells classes apart, and its network '{ready.info.name}' was "
-            "trained for regression",
-            expected="a loss of classes, or outputs=…",
-            hint="outputs='values' reads the outputs of the network as numbers, outputs='logits' as logits",
-        )
-
-    def values(raw: Array) -> Array:
-        return outcome.values(raw, np.arange(raw.shape[1]))
-
-    if not door.inside.is_predicted(ready, rows, values):
-        raise ModelError(
-            f"`predict_proba` of this {type(door.given).__name__} says something else than its network "
-            f"'{ready.info.name}' does",
-            expected="a wrapper that makes of the outputs of its network what its loss says",
-            received="other probabilities for the same rows",
-            hint="Say what the network puts out: outputs='logits' if a softmax or sigmoid is still due, "
-            "outputs='probabilities' if not",
-        )
 
 
 def _check_meant(model: Model, rows: Sequence[Array], batch_size: int, *, told: bool) -> None:

@@ -279,14 +279,7 @@ def _opened(
         )
     check_divisor(divide_by)
     MCDropout(target_error=target_error)  # or a refusal
-    door = opened(model)
-    if door.inside.before is not None:
-        raise ModelError(
-            f"A graph cannot hold what {type(door.given).__name__} does to rows before its network gets them",
-            expected="a network that gets rows as they are",
-            hint="Export its last step, and do to the rows what the earlier steps do before the graph runs",
-        )
-    return door
+    return opened(model)
 
 
 def _for_error(plan: Plan, target_error: float | None, job: Job) -> Plan:

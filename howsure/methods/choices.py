@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from howsure.errors import warn
 from howsure.methods.classifiers import Members, PlainPrediction
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
@@ -79,14 +78,7 @@ def default_method(model: Opened, x: Any) -> Method:
     if not model.is_estimator:
         return MCDropout()
     with warnings.catch_warnings(action="ignore"):  # the warning comes when the rows are assessed
-        own = own_prediction(model.adapt(x)[0])
-    if model.holds_network:
-        warn(
-            f"{type(model.given).__name__} holds a network and is asked for its own prediction, so that "
-            "dropout in the network stays off. For MC dropout, assess the network, or what holds nothing "
-            "else, and calibrate that with howsure.calibrate."
-        )
-    return own
+        return own_prediction(model.adapt(x)[0])
 
 
 def own_prediction(model: Model) -> Method:

@@ -24,9 +24,7 @@ class PlainPrediction(Softmax):
     """The plain prediction of a classifier or regressor that is no network.
 
     It is like `Softmax` for networks: one pass, which has no error and cannot disagree with itself.
-    `howsure.assess` uses it by default for scikit-learn estimators without `Members`. Gaussian processes and
-    Bayesian linear regressions also know the standard deviation between functions of their posterior: it is
-    `spread`, without an error, and quantiles are those of a normal distribution.
+    `howsure.assess` uses it by default for scikit-learn estimators without `Members`.
     """
 
     in_words = "The model’s plain prediction: one pass."
@@ -36,7 +34,7 @@ class PlainPrediction(Softmax):
         """Name, and words about its one pass, as saved with a result."""
         return {
             "name": "plain prediction",
-            "words": {"pass": "the model’s plain prediction", "between": "functions", **NO_NETWORK},
+            "words": {"pass": "the model’s plain prediction", **NO_NETWORK},
         }
 
     def begin(self, job: Job) -> Passes:

@@ -166,7 +166,7 @@ def _told(
 def _of_their_passes(
     members: Sequence[Estimates], means: Floats, squared: Floats, outcome: Outcome
 ) -> dict[str, Any]:
-    """Standard deviation over passes of all members, or posteriors, and its error; empty if one has none.
+    """Standard deviation over passes of all members, and its error; empty if one has none.
 
     The variance is the mean of the members' variances, plus the variance of their means. There are no
     quantiles: those of a member are of its own top class, which may differ from the overall top class. Single

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
 
 from howsure.methods.members import tallied
 from howsure.methods.protocol import Job, Method, Needs, Passes, Progress
-from howsure.models.protocol import Model, PosteriorModel
-from howsure.sampling.between import LEVELS
+from howsure.models.protocol import Model
 from howsure.sampling.outcome import Estimates, Integers
 from howsure.sampling.run import Run
 
@@ -42,8 +40,6 @@ class Softmax(Method):
 
     def begin(self, job: Job) -> Passes:
         """Run one pass over each row."""
-        if isinstance(job.model, PosteriorModel) and job.outcome.has_unit:
-            return Passes(lambda numbers, progress: _of_posterior(job, numbers, progress))
 
         def draw(numbers: Integers, progress: Progress) -> Estimates:
             run = Run(job.model, job.rows, numbers, job.outcome, job.seed, job.batch_size)
@@ -60,24 +56,3 @@ class Softmax(Method):
             return found if told is None else told
 
         return Passes(draw)
-
-
-def _of_posterior(job: Job, numbers: Integers, progress: Progress) -> Estimates:
-    """Means of a normal posterior, and how far its functions lie apart."""
-    run = Run(job.model, job.rows, numbers, job.outcome, job.seed, job.batch_size)
-    mean = np.zeros((len(numbers), *job.outcome.columns))
-    spread = np.zeros((len(numbers), job.outcome.answers))
-    for chunk, inputs in run.batches(np.arange(len(numbers)), job.batch_size):
-        raw, found = job.model.posterior(inputs)
-        mean[chunk], spread[chunk] = run.values(raw[None], chunk)[0], found[: len(chunk)]
-        progress(len(chunk))
-    job.paid(len(numbers))
-    exact = np.zeros_like(mean)
-    quantiles = mean[:, : job.outcome.answers, None] + spread[..., None] * ndtri(np.array(LEVELS))
-    return Estimates(
-        *(mean, exact, exact, exact, np.ones(len(numbers), dtype=np.int64)),
-        spread=spread,
-        spread_error=np.zeros_like(spread),
-        quantiles=quantiles,
-        quantiles_error=np.zeros_like(quantiles),
-    )

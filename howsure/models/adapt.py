@@ -41,10 +41,9 @@ from howsure.models.protocol import (
     MemberModel,
     Model,
     PassModel,
-    PosteriorModel,
     ScaledModel,
 )
-from howsure.models.wrapped import Wrapped, holds_network, network_in, roots_of
+from howsure.models.wrapped import check_holds_no_network, roots_of
 from howsure.optional import needs, needs_keras
 from howsure.words import listed
 
@@ -106,35 +105,22 @@ _CAPABILITIES: dict[type, str] = {
     ExportModel: "passes as an ONNX graph",
     FeatureModel: "the features of its last layer",
     MemberModel: "members whose mean it predicts",
-    PosteriorModel: "a posterior",
 }
 
 
 @dataclass(frozen=True, eq=False)
 class Opened:
-    """A model as a caller gives it, unwrapped once; see `opened`. All that is asked of it is asked here.
+    """A model as a caller gives it; see `opened`. All that is asked of it is asked here.
 
     Attributes:
         given: The caller's model.
-        inside: Its network, with what a wrapper says of it; the model itself if nothing wraps it.
         adapter: The module of its framework in `ADAPTERS`; None for a model behind `howsure.models.protocol`.
         is_estimator: True for a classifier or regressor of which howsure uses only the answers.
     """
 
     given: Any
-    inside: Wrapped
     adapter: Any = None
     is_estimator: bool = False
-
-    @property
-    def is_wrapped(self) -> bool:
-        """True for a network in a wrapper, such as skorch or a pipeline."""
-        return self.inside.network is not self.given
-
-    @property
-    def holds_network(self) -> bool:
-        """True if a network is somewhere inside, even if the model answers differently from it alone."""
-        return self.is_wrapped or holds_network(self.given)
 
     # --- rows -------------------------------------------------------------------------------------
 
@@ -154,7 +140,7 @@ class Opened:
             InputError: As in `howsure.data.gather.gather`.
             FileError: A file or folder cannot be read.
         """
-        if self._has_columns and is_frame(x):
+        if self.is_estimator and is_frame(x):
             return labelled_frame(x, self.feature_names)
         if isinstance(x, (str, os.PathLike)):
             return self.read(check_path(x))
@@ -176,8 +162,8 @@ class Opened:
 
     @property
     def feature_names(self) -> list[str]:
-        """Names of the columns that an estimator or a pipeline was fitted on; empty without names."""
-        names = getattr(self.given, "feature_names_in_", ()) if self._has_columns else ()
+        """Names of the columns that an estimator was fitted on; empty without names."""
+        names = getattr(self.given, "feature_names_in_", ()) if self.is_estimator else ()
         return [str(name) for name in names]
 
     def specs(self) -> Sequence[InputSpec]:
@@ -199,18 +185,12 @@ class Opened:
         found: int | None = self._ask("channels_of")
         return found
 
-    @property
-    def _has_columns(self) -> bool:
-        """True if rows are columns of a table: for an estimator, or a pipeline that ends in a network."""
-        return self.is_estimator or self.inside.before is not None
-
     def _ask(self, *names: str) -> Any:
-        """Ask the adapter that knows the rows: that of the network, or of the first step of a pipeline."""
+        """Call the first of these functions that the adapter has."""
         if self.adapter is None:
             return None if "channels_of" in names else self.given.info.inputs
-        adapter = _scikit() if self._has_columns else self.adapter
-        ask = next((getattr(adapter, name) for name in names if hasattr(adapter, name)), None)
-        return None if ask is None else ask(self.given if self._has_columns else self.inside.network)
+        ask = next((getattr(self.adapter, name) for name in names if hasattr(self.adapter, name)), None)
+        return None if ask is None else ask(self.given)
 
     def _specs_or_none(self) -> Sequence[InputSpec] | None:
         try:
@@ -245,7 +225,7 @@ class Opened:
             ModelError: One that cannot be examined.
             Exception: Raised by the model itself, with a note of sides that would do, or of its inputs.
         """
-        x, network = self.rows(x).x, self.inside.network
+        x = self.rows(x).x
         if self.adapter is None or self.is_estimator:
             output = None if isinstance(output, Pair) else output
             if keep_off or output is not None:
@@ -256,30 +236,25 @@ class Opened:
                     received=type(self.given).__name__,
                 )
         if self.adapter is None:
-            return network, check_rows(x, network.info.inputs)
-        if self.inside.before is not None:
-            x = self.inside.before(_scikit().rows_as_fitted(self.given, x))
+            return self.given, check_rows(x, self.given.info.inputs)
         wanted: dict[str, Any] = {"gaussian_noise": gaussian_noise}
         if keep_off:
             wanted["keep_off"] = frozenset(keep_off)
         if output is not None:
             wanted["output"] = output
-        adapted: Any
+        adapted: Model
         try:
             with probing():
-                adapted, rows = self.adapter.adapt(network, x, **wanted)
-        except HowsureError:
+                adapted, rows = self.adapter.adapt(self.given, x, **wanted)
+        except (HowsureError, Warning):  # a warning where the caller makes warnings errors
             raise
         except Exception as error:  # the model's own, which goes on as it is
-            told = advice(x, lambda other: self.adapter.adapt(network, other, **wanted)[0])
+            told = advice(x, lambda other: self.adapter.adapt(self.given, other, **wanted)[0])
             if told is None and not is_raised_by_a_user(error):
                 told = called_with(x)
             if told is not None:
                 error.add_note(told)
             raise
-        if hasattr(adapted, "told"):  # the adapter may be a cached one from an earlier call
-            shape = adapted.info.output_shape
-            adapted.told = self.inside.facts(shape[0] if len(shape) == 1 else 0)
         return adapted, rows
 
     def ready(self, x: Any, wanted: Any, user: str, **wishes: Any) -> tuple[Any, list[Array]]:
@@ -309,18 +284,20 @@ class Opened:
 
 
 def opened(model: Any) -> Opened:
-    """A caller's model, unwrapped, with the adapter of its framework; one that is opened stays as it is.
+    """A caller's model with the adapter of its framework; one that is opened stays as it is.
 
     Raises:
-        ModelError: Not a model.
+        ModelError: Not a model, or an estimator that holds a network.
     """
     if isinstance(model, Opened):
         return model
     if isinstance(model, Model):
-        return Opened(model, Wrapped(model))
-    inside = network_in(model) or Wrapped(model)
-    adapter = _adapter_of(inside.network)
-    return Opened(model, inside, adapter, adapter.__name__ == ADAPTERS[ESTIMATORS])
+        return Opened(model)
+    adapter = _adapter_of(model)
+    is_estimator = adapter.__name__ == ADAPTERS[ESTIMATORS]
+    if is_estimator:
+        check_holds_no_network(model)
+    return Opened(model, adapter, is_estimator)
 
 
 def adapt(model: Any, x: Any, **wishes: Any) -> tuple[Model, list[Array]]:

@@ -50,7 +50,7 @@ def members_of(model: Any, answer: Answer) -> EstimatorMembers | None:
     if hasattr(model, "best_estimator_"):
         return members_of(model.best_estimator_, answer)
     if isinstance(getattr(model, "steps", None), list):
-        found: EstimatorMembers | None = of_last_step(model, members_of(model.steps[-1][1], answer))
+        found: EstimatorMembers | None = _of_last_step(model, members_of(model.steps[-1][1], answer))
         return found
     if hasattr(model, "regressor_") and hasattr(model, "transformer_"):
         return _of_transformed(model, answer)
@@ -93,8 +93,8 @@ def _of_transformed(model: Any, answer: Answer) -> EstimatorMembers | None:
     return replace(members, ask=lambda x: np.stack([as_columns(back(each)) for each in ask(x)]))
 
 
-def of_last_step(model: Any, last: Any) -> Any:
-    """The members or posterior of a last step, which gets the rows that the earlier steps transformed."""
+def _of_last_step(model: Any, last: Any) -> Any:
+    """The members of a last step, which gets the rows that the earlier steps transformed."""
     if last is None or len(model.steps) == 1:
         return last
     before, ask = model[:-1], last.ask

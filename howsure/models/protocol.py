@@ -6,8 +6,7 @@
     ├── ScaledModel      compares the scale of rows with that of the training rows
     ├── FeatureModel     input and output of the last linear layer
     ├── WeightedModel    its weights, by which it is known again
-    ├── MemberModel      the members whose mean is the prediction
-    └── PosteriorModel   standard deviation of a known posterior
+    └── MemberModel      the members whose mean is the prediction
 
 Adapters take and return numpy arrays; tensors stay inside. `tests/support/arrays.py` is a worked example.
 """
@@ -368,15 +367,6 @@ class MemberModel(Model, Protocol):
 
     def ask_members(self, rows: Sequence[Array]) -> RawOutputs:
         """Raw outputs (M, n, …) of the members, for inputs (n, …) in the model's input types."""
-        ...
-
-
-@runtime_checkable
-class PosteriorModel(Model, Protocol):
-    """A regressor that knows a normal posterior of its answers, such as a Gaussian process."""
-
-    def posterior(self, rows: Sequence[Array]) -> tuple[Array, Array]:
-        """The values of `predict`, and the standard deviation (n, K) of each number between functions."""
         ...
 
 

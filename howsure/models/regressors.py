@@ -1,124 +1,24 @@
-"""Regressors that know a normal posterior: Gaussian processes, and Bayesian linear regressions.
+"""The prediction of a fitted regressor by its parameters: a mean, or quantiles, or a mean and a variance.
 
-`predict(x, return_std=True)` of scikit-learn gives one standard deviation. Here it is told in its two parts:
+    scikit-learn   QuantileRegressor(quantile=q), loss='quantile' with `alpha` or `quantile`
+    LightGBM       objective='quantile', alpha=q
+    XGBoost        objective='reg:quantileerror', quantile_alpha=q
+    CatBoost       loss_function='Quantile:alpha=q' or 'MultiQuantile:alpha=q,r', 'RMSEWithUncertainty'
 
-                          between functions            of an answer around its function
-    GaussianProcess…      √(std² − white)              √(white + alpha)
-    BayesianRidge, ARD…   √(std² − 1/alpha_)           1/√alpha_
-
-`white` is the part of a kernel that a row shares with itself alone, as that of a `WhiteKernel`. `alpha` of a
-Gaussian process is the variance of noise in its training answers (Rasmussen and Williams 2006, chapter 2).
+A median counts as a mean does: regressors of the mean absolute error predict it, too.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from howsure.models.members import as_columns, of_last_step
 from howsure.models.protocol import MEAN_VARIANCE, MEANS_AND_VARIANCES, QUANTILES, REGRESSION
-
-Array = NDArray[Any]
-
-AT_ONCE = 64
-"""Rows whose kernel is computed at once: it has as many numbers as there are pairs of them."""
-
-
-@dataclass(frozen=True)
-class Posterior:
-    """The uncertainty of a regressor about its answers.
-
-    Attributes:
-        knows_noise: Whether `noise` of `ask` is known.
-        ask: Maps rows, in the regressor's form, to mean, standard deviation between functions, and standard
-            deviation of an answer around its function: each (n, K), in double precision.
-    """
-
-    knows_noise: bool
-    ask: Callable[[Any], tuple[Array, Array, Array]]
-
-
-def posterior_of(model: Any) -> Posterior | None:
-    """The posterior of a fitted regressor, or None if it has none that is known here.
-
-    Args:
-        model: A regressor; it may be the last step of a pipeline, the best of a search, or the regressor of
-            targets that were shifted and scaled.
-    """
-    if hasattr(model, "best_estimator_"):
-        return posterior_of(model.best_estimator_)
-    if isinstance(getattr(model, "steps", None), list):
-        found: Posterior | None = of_last_step(model, posterior_of(model.steps[-1][1]))
-        return found
-    if hasattr(model, "regressor_") and hasattr(model, "transformer_"):
-        return _of_transformed(model)
-    if "return_std" not in inspect.signature(model.predict).parameters:
-        return None
-    if hasattr(model, "kernel_") and hasattr(model, "alpha"):
-        known = np.ndim(model.alpha) == 0  # of new rows; otherwise it is that of each training row
-        return Posterior(known, lambda x: _of_process(model, x))
-    if hasattr(model, "alpha_") and hasattr(model, "sigma_") and np.ndim(model.alpha_) == 0:
-        return Posterior(True, lambda x: _of_linear(model, x))
-    return None
-
-
-def _of_process(model: Any, x: Any) -> tuple[Array, Array, Array]:
-    mean, std = (as_columns(each) for each in model.predict(x, return_std=True))
-    scale = np.atleast_1d(getattr(model, "_y_train_std", 1.0))  # where it normalises its targets
-    white = _white(model.kernel_, np.asarray(x))[:, None] * scale**2
-    alpha = model.alpha * scale**2 if np.ndim(model.alpha) == 0 else np.nan
-    return mean, np.sqrt(np.maximum(std**2 - white, 0)), np.sqrt(white + alpha)
-
-
-def _white(kernel: Any, x: Array) -> Array:
-    """(n,) variance of each row beyond what it shares with an equal row."""
-    shared = [
-        np.diagonal(kernel(x[start : start + AT_ONCE], x[start : start + AT_ONCE].copy()))
-        for start in range(0, len(x), AT_ONCE)
-    ]
-    return np.asarray(np.maximum(kernel.diag(x) - np.concatenate(shared), 0.0))
-
-
-def _of_linear(model: Any, x: Any) -> tuple[Array, Array, Array]:
-    mean, std = (as_columns(each) for each in model.predict(x, return_std=True))
-    variance = 1 / float(model.alpha_)
-    return mean, np.sqrt(np.maximum(std**2 - variance, 0)), np.full_like(std, np.sqrt(variance))
-
-
-def _of_transformed(model: Any) -> Posterior | None:
-    """That of the regressor, in the unit of the targets, where they were only shifted and scaled."""
-    inner = posterior_of(model.regressor_)
-    back = getattr(model.transformer_, "inverse_transform", None)
-    if inner is None or back is None or getattr(model, "_training_dim", 1) != 1:
-        return None
-    shift, one, two = (float(back(np.full((1, 1), value))[0, 0]) for value in (0.0, 1.0, 2.0))
-    if not np.isclose(two - shift, 2 * (one - shift), rtol=1e-9, atol=0) or one <= shift:
-        return None
-    scale = one - shift
-
-    def ask(x: Any) -> tuple[Array, Array, Array]:
-        mean, spread, noise = inner.ask(x)
-        return mean * scale + shift, spread * scale, noise * scale
-
-    return replace(inner, ask=ask)
-
-
-# --- what a regressor predicts ------------------------------------------------------------------------
-# The prediction of a fitted regressor by its parameters: a mean, or quantiles, or a mean and a variance.
-#
-#     scikit-learn   QuantileRegressor(quantile=q), loss='quantile' with `alpha` or `quantile`
-#     LightGBM       objective='quantile', alpha=q
-#     XGBoost        objective='reg:quantileerror', quantile_alpha=q
-#     CatBoost       loss_function='Quantile:alpha=q' or 'MultiQuantile:alpha=q,r', 'RMSEWithUncertainty'
-#
-# A median counts as a mean does: regressors of the mean absolute error predict it, too.
-
 
 _LOSSES = ("loss_function", "objective", "loss")
 _LEVELS = ("quantile_alpha", "quantile", "alpha")
@@ -182,3 +82,22 @@ def _levels(given: Mapping[str, Any], name: str, loss: str) -> list[float]:
         return [float(each) for each in re.split("[,;]", loss.partition("alpha=")[2]) if each]
     found = next((given[each] for each in _LEVELS if given.get(each) is not None), _USUAL.get((name, loss)))
     return [] if found is None else np.ravel(np.asarray(found, dtype=np.float64)).tolist()
+
+
+def call_for_std(model: Any, called: str = "model") -> str | None:
+    """The call by which a fitted regressor also tells its own standard deviation; None if it knows none.
+
+    Args:
+        model: The regressor.
+        called: Its name in the call.
+    """
+    if hasattr(model, "best_estimator_"):
+        return call_for_std(model.best_estimator_, f"{called}.best_estimator_")
+    last = model
+    while isinstance(getattr(last, "steps", None), list):  # a pipeline hands arguments of `predict` on
+        last = last.steps[-1][1]
+    # DummyRegressor takes the argument too, and tells zeros.
+    knows_one = hasattr(last, "kernel_") or hasattr(last, "sigma_")
+    if knows_one and "return_std" in inspect.signature(last.predict).parameters:
+        return f"{called}.predict(x, return_std=True)"
+    return None

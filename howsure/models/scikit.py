@@ -28,7 +28,6 @@ from howsure.models.members import PREDICT, PROBABILITIES_BY, EstimatorMembers, 
 from howsure.models.protocol import (
     CLASSES,
     LABEL_PROBABILITIES,
-    MEAN_VARIANCE,
     PROBABILITIES,
     REGRESSION,
     SEVERAL_LABELS,
@@ -38,7 +37,7 @@ from howsure.models.protocol import (
     RawOutputs,
     raw_outputs,
 )
-from howsure.models.regressors import Posterior, fitted_for, posterior_of
+from howsure.models.regressors import call_for_std, fitted_for
 from howsure.optional import needs
 
 Array = NDArray[Any]
@@ -95,18 +94,15 @@ def is_regressor(model: Any) -> bool:
 
 
 def _regressor(model: Any, rows: Array, take: Take, spec: InputSpec) -> Estimator:
-    """The adapted regressor: with a posterior of its own, or members, where it has some."""
+    """The adapted regressor; with its members, where it has some."""
     if not len(rows):
         raise InputError(
             f"{_name(model)} does not say how many numbers it predicts, and there are no rows to try it with",
             expected="at least 1 row",
         )
     probed = _ask(model, take(rows[:PROBED]))
-    posterior = posterior_of(model)
-    kind, width = type(model).__name__, probed.shape[1]
-    fitted = fitted_for(model)
-    outputs = fitted.says or (MEAN_VARIANCE if posterior is not None and posterior.knows_noise else VALUES)
-    shape = (2 * width,) if outputs == MEAN_VARIANCE and fitted.says is None else (width,)
+    kind, shape, fitted = type(model).__name__, probed.shape[1:], fitted_for(model)
+    outputs = fitted.says or VALUES
     info = ModelInfo(
         name=kind,
         framework=FRAMEWORK,
@@ -120,8 +116,14 @@ def _regressor(model: Any, rows: Array, take: Take, spec: InputSpec) -> Estimato
         loss=fitted.loss,
         says=outputs if fitted.trained_for == REGRESSION else None,
     )
-    if posterior is not None:
-        return WithPosterior(model, take, info, posterior)
+    with_std = call_for_std(model)
+    if with_std is not None:
+        warn(
+            f"{_name(model)} also tells a standard deviation, and this is its plain prediction alone. To use "
+            f"both, in Python: mean, std = {with_std}, and then "
+            "howsure.RegressionCertainty.from_mean_std(mean, std).",
+            kind=f"the standard deviation of {_name(model)}",
+        )
     members = members_of(model, PREDICT)
     size = float(np.abs(probed).max(initial=0))
     if members is not None and _is_mean(members, take(rows[:PROBED]), probed, SAME_NUMBER * size):
@@ -146,12 +148,6 @@ def input_specs(model: Any) -> Sequence[InputSpec]:
             hint="Give some: howsure.audit(model, x)",
         )
     return [InputSpec("x", (int(features),), "float64")]
-
-
-def rows_as_fitted(model: Any, x: Any) -> Any:
-    """The rows for a pipeline that ends in a network, in the form that its first step takes."""
-    rows, take, _ = _rows_of(model, x)
-    return take(rows)
 
 
 def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
@@ -249,25 +245,6 @@ class Averaged(Estimator):
         with _without_names():
             found = self._members.ask(self._take(rows[0]))
         return raw_outputs(found)
-
-
-class WithPosterior(Estimator):
-    """A regressor that knows a `posterior`; see `PosteriorModel`."""
-
-    def __init__(self, model: Any, take: Take, info: ModelInfo, posterior: Posterior) -> None:
-        super().__init__(model, take, info)
-        self._posterior = posterior
-
-    def predict(self, rows: Sequence[Array]) -> Array:
-        """Means, then variances of noise where they are known: (n, K) or (n, 2 K)."""
-        return self.posterior(rows)[0]
-
-    def posterior(self, rows: Sequence[Array]) -> tuple[Array, Array]:
-        """The values of `predict`, and the standard deviation between functions (n, K)."""
-        with _without_names():
-            mean, spread, noise = self._posterior.ask(self._take(rows[0]))
-        raw = np.concatenate([mean, noise**2], axis=-1) if self._posterior.knows_noise else mean
-        return raw, spread
 
 
 def _warn_of_other_answers(model: Any, x: Any, predicted: Array) -> None:

@@ -106,7 +106,7 @@ class ModelSource:
         if not is_factory(self.path):
             return sha256(self.path)
         door = opened(model)
-        if hasattr(door.adapter, "weights_of") and not door.is_wrapped:
+        if hasattr(door.adapter, "weights_of"):
             return digest_of_weights(door.adapter.weights_of([model]))
         if isinstance(model, WeightedModel):
             return fingerprint_of(model)

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -43,6 +44,7 @@ def transformed(regressor, **how):
     return compose.TransformedTargetRegressor(regressor, **how)
 
 
+KERNEL = 100 * RBF(2.0) + WhiteKernel(0.5)
 AVERAGING = {
     "forest": forest(),
     "extra trees of two targets": forest(ensemble.ExtraTreesRegressor, bootstrap=True),
@@ -127,87 +129,48 @@ def test_scaled_targets_have_the_members_of_the_regressor():
     np.testing.assert_allclose(howsure.assess(model, X).spread[:, 0], each.std(axis=0) * scale, atol=1e-9)
 
 
-# --- posteriors -------------------------------------------------------------------------------------
-
-KERNEL = 100 * RBF(2.0) + WhiteKernel(0.5)
-
-
-def process(**settings):
-    return gaussian_process.GaussianProcessRegressor(KERNEL, optimizer=None, **settings)
-
+# --- a standard deviation of its own ------------------------------------------------------------------
 
 WITH_STD = {
-    "process": process(),
-    "process, normalised": process(normalize_y=True),
-    "process of two targets": process(normalize_y=True),
+    "process": gaussian_process.GaussianProcessRegressor(KERNEL, optimizer=None),
     "Bayesian ridge": linear_model.BayesianRidge(),
     "ARD": linear_model.ARDRegression(),
-    "pipeline of a process": pipeline.make_pipeline(preprocessing.StandardScaler(), process()),
+    "pipeline": pipeline.make_pipeline(preprocessing.StandardScaler(), linear_model.BayesianRidge()),
+    "search": model_selection.GridSearchCV(linear_model.BayesianRidge(), {"tol": [1e-3]}, cv=2),
 }
 
 
 @pytest.mark.parametrize("name", WITH_STD)
-def test_std_is_that_of_the_posterior(name):
-    model = copy.deepcopy(WITH_STD[name]).fit(X, (BOTH if "two" in name else Y) - 1e5)
-    result = howsure.assess(model, X[:20] + 0.3)
-    mean, std = (each.reshape(20, -1) for each in model.predict(X[:20] + 0.3, return_std=True))
-    np.testing.assert_allclose(result.mean, mean, rtol=1e-9)
-    np.testing.assert_allclose(result.std, std, rtol=1e-6)
-    np.testing.assert_allclose(np.sqrt(result.spread**2 + result.noise**2), std, rtol=1e-6)
-    assert not result.mc_error.any()
-    assert not result.spread_error.any()
-    assert set(result.passes) == {1}
-    assert "(functions: " in str(result[0])
-    ends = result.credible_interval(0.95) - result.mean[..., None]
-    np.testing.assert_allclose(ends, result.spread[..., None] * [-1.959964, 1.959964], rtol=1e-6)
+def test_a_standard_deviation_of_its_own_is_not_used_and_a_warning_says_how(name):
+    model = copy.deepcopy(WITH_STD[name]).fit(X, Y)
+    for method in (None, howsure.PlainPrediction()):
+        with pytest.warns(
+            howsure.HowsureWarning, match=r"also tells a standard deviation.*from_mean_std"
+        ) as said:
+            result = howsure.assess(model, X[:20], method=method)
+        np.testing.assert_allclose(result.mean, numbers(model, X[:20]), rtol=1e-12)
+        assert result.spread is None
+        assert np.isnan(result.std).all()
+        call = str(said[0].message).partition("mean, std = ")[2].partition(", and then")[0]
+        mean, std = eval(call, {"model": model, "x": X[:20]})
+        np.testing.assert_array_equal(mean, numbers(model, X[:20])[:, 0])
+        assert (std > 0).all()
+    refused = pytest.raises(howsure.ModelError, match=r"members.*method=howsure.PlainPrediction\(\)")
+    with refused, pytest.warns(howsure.HowsureWarning, match="standard deviation"):
+        howsure.assess(model, X, method=howsure.Members())
 
 
-def test_spread_and_noise_of_a_process_are_in_closed_form():
-    """Rasmussen and Williams 2006, equation 2.26, with noise of variance 0.5."""
-    x, new = X[:25], X[30:40]
-    targets = Y[:25] - 1e5
-
-    def k(a, b):
-        return 100 * np.exp(-((a[:, None] - b) ** 2).sum(-1) / 8)
-
-    gain = np.linalg.solve(k(x, x) + 0.5 * np.eye(25), k(x, new))
-    spread = np.sqrt(100 - np.einsum("ij,ij->j", k(x, new), gain))
-    white = process().fit(x, targets)
-    without = gaussian_process.GaussianProcessRegressor(100 * RBF(2.0), alpha=0.5, optimizer=None)
-    for model in (white, without.fit(x, targets)):  # the same noise, in the kernel or beside it
-        result = howsure.assess(model, new)
-        np.testing.assert_allclose(result.mean[:, 0], gain.T @ targets, rtol=1e-6)
-        np.testing.assert_allclose(result.spread[:, 0], spread, rtol=1e-6)
-        np.testing.assert_allclose(result.noise, np.sqrt(0.5), rtol=1e-6)
+def test_where_warnings_are_errors_it_comes_as_it_is():
+    with warnings.catch_warnings(action="error"), pytest.raises(howsure.HowsureWarning) as error:
+        howsure.assess(linear_model.BayesianRidge().fit(X, Y), X)
+    assert not getattr(error.value, "__notes__", [])
 
 
-def test_every_plain_prediction_has_all_of_the_posterior():
-    models = [process(alpha=alpha).fit(X, Y - 1e5) for alpha in (0.01, 1.0)]
-    own = howsure.assess(models[0], X)
-    for method, outputs in ((howsure.Softmax(), None), (None, "values"), (None, "mean-variance")):
-        result = howsure.assess(models[0], X, method=method, outputs=outputs)
-        np.testing.assert_allclose(result.std, own.std, rtol=1e-9)
-    both = [own, howsure.assess(models[1], X)]
-    ensemble = howsure.assess(models[0], X, method=howsure.Ensemble(models[1:]))
-    within, means = (np.array([getattr(each, name) for each in both]) for name in ("spread", "mean"))
-    np.testing.assert_allclose(ensemble.spread**2, (within**2).mean(0) + means.var(0), rtol=1e-9)
-    np.testing.assert_allclose(ensemble.noise**2, np.mean([each.noise**2 for each in both], 0), rtol=1e-9)
-
-
-def test_noise_of_each_training_row_says_nothing_of_a_new_one():
-    model = gaussian_process.GaussianProcessRegressor(RBF(), alpha=np.full(60, 0.1), optimizer=None)
-    result = howsure.assess(model.fit(X, Y - Y.mean()), X[:5])
-    assert np.isnan(result.noise).all()
-    assert np.isfinite(result.spread).all()
-
-
-def test_targets_that_were_scaled_keep_the_posterior_and_others_do_not():
-    scaled = transformed(linear_model.BayesianRidge(), transformer=preprocessing.StandardScaler()).fit(X, Y)
-    scale = scaled.transformer_.scale_[0]
-    _, std = scaled.regressor_.predict(X, return_std=True)
-    np.testing.assert_allclose(howsure.assess(scaled, X).std[:, 0], std * scale, rtol=1e-9)
-    logarithms = transformed(linear_model.BayesianRidge(), func=np.log, inverse_func=np.exp).fit(X, Y)
-    assert np.isnan(howsure.assess(logarithms, X).std).all()
+def test_a_regressor_without_one_gives_no_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for name in ("line", "dummy", "pipeline", "scaled targets"):
+            howsure.assess(fitted(name), X)
 
 
 # --- the seam ---------------------------------------------------------------------------------------

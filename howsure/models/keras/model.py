@@ -215,9 +215,8 @@ class KerasModel:
         self.output: Output = None
         self._program = program
         self._rows = made_up_rows(inputs, rows, _fixed_batch(model) or 2)
-        self.told: dict[str, Any] = {}
         self.networks = Networks()
-        self._known: tuple[KerasLoss | None, dict[str, Any], ModelInfo] | None = None
+        self._known: tuple[KerasLoss | None, ModelInfo] | None = None
         self.examination = examine(
             model,
             self._program,
@@ -241,8 +240,8 @@ class KerasModel:
         found, loss = self.examination, None
         if not isinstance(self.output, Pair):
             loss = loss_of(self.model, self.output)
-        if self._known is not None and self._known[:2] == (loss, self.told):
-            return self._known[2]
+        if self._known is not None and self._known[0] == loss:
+            return self._known[1]
         facts = replace(
             self._facts,
             trained_for=trained_for(loss, found.output_activation, found.output_shape),
@@ -251,8 +250,8 @@ class KerasModel:
             keeps_loss=loss is not None,
             to_know="model.compile(loss=…)",
         )
-        self._known = loss, dict(self.told), replace(facts, **self.told)
-        return self._known[2]
+        self._known = loss, facts
+        return facts
 
     @functools.cached_property
     def _facts(self) -> ModelInfo:

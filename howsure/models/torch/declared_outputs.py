@@ -93,18 +93,15 @@ _SEGMENTATION = "torchvision.models.segmentation"
 """Modules whose networks tell the class of each pixel."""
 
 
-def said_of(module: nn.Module, width: int, criterion: Any = None) -> Said:
+def said_of(module: nn.Module, width: int) -> Said:
     """A module's declaration about its K outputs.
 
     Args:
         module: The module.
         width: K.
-        criterion: The training loss, if the caller knows it.
     """
     holders = list(_holders(module))
     names = next((found for each in holders if (found := _names(each, width)) is not None), None)
-    if criterion is not None:
-        return _by_losses([_of_loss(criterion)], width, names)
     for each in holders:
         kind = _by_config(each, width)
         if kind is not None:

@@ -182,7 +182,6 @@ class TorchModel:
 
     Attributes:
         whole_because: Why passes run through the whole module.
-        told: Facts from elsewhere, such as a wrapper, as fields of `ModelInfo`.
         inside: Snapshot of the scope in which several runs follow one another, or None.
     """
 
@@ -191,18 +190,13 @@ class TorchModel:
         self.module, self.call = examination.module, examination.call
         self.name = name_of(self.module)
         self.whole_because = "what it draws is not drawn for each row by itself"
-        self.told: dict[str, Any] = {}
         self.inside: Snapshot | None = None
 
     # --- what it is ---------------------------------------------------------------------------
 
-    @property
+    @functools.cached_property
     def info(self) -> ModelInfo:
         """Facts about the module."""
-        return replace(self._facts, **self.told) if self.told else self._facts
-
-    @functools.cached_property
-    def _facts(self) -> ModelInfo:
         found = self.examination
         axis = 0 if len(found.output_shape) == 1 else found.class_axis
         width = 0 if axis is None else found.output_shape[axis]
