@@ -7,7 +7,7 @@ Sources are the networks of `benchmarks.networks` on a backend of Keras, and the
 `benchmarks.modules`, each in a process of its own. Networks are trained where they are not kept yet,
 which takes minutes. Times are seconds of the processor on one thread of ONNX Runtime at its default
 optimisation, in turn with the plain prediction of the same network as ONNX (that of Keras written on
-TensorFlow); medians of five. Graphs of Keras on JAX are written on TensorFlow, so they are not measured.
+TensorFlow); medians of five. Keras on JAX writes no graphs.
 """
 
 from __future__ import annotations

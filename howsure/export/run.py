@@ -34,7 +34,7 @@ from howsure.methods.protocol import Job
 from howsure.models.adapt import Opened, capable, opened
 from howsure.models.features import read_features
 from howsure.models.fingerprint import fingerprint_of
-from howsure.models.protocol import FLOAT32, Array, BranchingModel, ExportModel, FeatureModel
+from howsure.models.protocol import FLOAT32, Array, ExportModel, FeatureModel
 from howsure.optional import needs
 from howsure.prepare import prepare
 from howsure.request import Request
@@ -66,14 +66,10 @@ ROUNDED, TRIED = 1e-6, 4
 """Rounding of features and logits in float32, as a share of the largest of a row; and how often howsure tries
 how far it moves a score: much, where a feature hardly varies."""
 
-ALONE = 2
-"""Rows that also run by themselves, as a row's numbers may not depend on its neighbours. If a model does
-other operations for other rows, there is one of each among them."""
+ALONE = 8
+"""Rows that also run by themselves, spread over all: a row's numbers may not depend on its neighbours."""
 
 SMALLEST = float(np.finfo(np.float64).tiny)
-
-APART = ("mutual_information", "spread", "share_spread")
-"""Columns that are 0 where all passes say the same."""
 
 
 @dataclass(frozen=True)
@@ -212,7 +208,7 @@ def export(
     named(job.outcome.name).part("graph")  # or a refusal that names the kind of answer
     ready = _exportable(job, divide_by)
     _check_calibrator(calibrator, job)
-    numbers = _compared_rows(ready, job)
+    numbers = _compared_rows(job)
     some = [np.ascontiguousarray(each[numbers]) for each in job.rows]
     familiar = _familiar(familiarity, job, some)
     tell = progress or (lambda said: None)
@@ -240,7 +236,7 @@ def export(
         return result, calibrated, familiar and (familiar[0][these], familiar[1][these])
 
     of_all = expected(slice(None))
-    alone = [expected(slice(row, row + 1)) for row in range(min(ALONE, len(numbers)))]
+    alone = {row: expected(slice(row, row + 1)) for row in _spread(len(numbers), ALONE).tolist()}
     fed = job.rows if divide_by is None else cast_rows(door.adapt(raw.x)[1], ready.info.inputs)
     given = zip(ready.info.inputs, fed, strict=True)
     inputs = {spec.name: np.ascontiguousarray(each[numbers]) for spec, each in given}
@@ -393,20 +389,16 @@ def _most_compared(outcome: Outcome) -> int:
     return min(COMPARED, max(2, tuning.BLOCK_AT_POSITIONS // math.prod(outcome.columns)))
 
 
-def _compared_rows(model: ExportModel, job: Job) -> NDArray[np.int64]:
-    """Numbers of the rows on which a graph is compared, spread over all; first one of each branch."""
+def _compared_rows(job: Job) -> NDArray[np.int64]:
+    """Numbers of the rows on which a graph is compared, spread over all."""
     if not job.total:
         raise InputError("There are no rows to compare the graph on", expected="one row or more")
-    branches: dict[bool, int] = {}
-    if isinstance(model, BranchingModel):
-        for number in range(job.total):
-            one = cast_rows([each[number : number + 1] for each in job.rows], model.info.inputs)
-            branches.setdefault(model.branch([each[:] for each in one]), number)
-            if len(branches) == 2:
-                break
-    count = _most_compared(job.outcome)
-    spread = np.linspace(0, job.total - 1, count).astype(np.int64).tolist()
-    return np.array([*dict.fromkeys([*branches.values(), *spread])][:count])
+    return _spread(job.total, _most_compared(job.outcome))
+
+
+def _spread(total: int, most: int) -> NDArray[np.int64]:
+    """At most so many of `total` ≥ 1 positions, evenly spread."""
+    return np.unique(np.linspace(0, total - 1, most).astype(np.int64))
 
 
 def _assessed(job: Job, rows: Sequence[Array], method: MCDropout, first: int) -> Any:
@@ -490,7 +482,7 @@ def check_graph(
     expected: Any,
     calibrated: Any = None,
     familiar: tuple[Array, Array] | None = None,
-    alone: Sequence[tuple[Any, Any, Any]] = (),
+    alone: Mapping[int, tuple[Any, Any, Any]] | None = None,
 ) -> float:
     """Hold a graph against a result.
 
@@ -500,27 +492,18 @@ def check_graph(
         expected: The result of `assess` for these rows.
         calibrated: The same calibrated, where the graph calibrates.
         familiar: (N,) the least and the greatest possible familiarities, where the graph tells them.
-        alone: All three for each of the first rows, of which each was assessed by itself.
+        alone: By position, all three for rows that were assessed by themselves; None for no row.
 
     Returns:
         The largest difference between two numbers; of numbers that have a unit, as a share of their spread.
 
     Raises:
-        ModelError: The graph says something else, or its passes do not differ where they should.
+        ModelError: The graph says something else.
         DependencyError: ONNX Runtime is not installed.
     """
     run = runner(path)
-    found = run(rows)
-    numbers = part_of(expected, "graph_numbers")(expected, TOLERANCE)
-    apart = {name: numbers[name] for name in APART if name in numbers and name in found}
-    if any(np.any(wanted > allowed) and not found[name].any() for name, (wanted, allowed) in apart.items()):
-        raise ModelError(
-            "The passes of the graph do not differ",
-            expected="masks that are kept, as `assess` has them",
-            received="the same answer in every pass",
-        )
-    largest = _compared(found, expected, calibrated, familiar)
-    for row, said in enumerate(alone):
+    largest = _compared(run(rows), expected, calibrated, familiar)
+    for row, said in (alone or {}).items():
         of_it = run({name: array[row : row + 1] for name, array in rows.items()})
         largest = max(largest, _compared(of_it, *said))
     return largest

@@ -318,15 +318,6 @@ class ExportModel(PassModel, WeightedModel, Protocol):
 
 
 @runtime_checkable
-class BranchingModel(Model, Protocol):
-    """A model that does other operations for other rows, such as for rows without padding."""
-
-    def branch(self, rows: Sequence[Array]) -> bool:
-        """Which of two ways these rows (n, …) take together."""
-        ...
-
-
-@runtime_checkable
 class ScaledModel(Model, Protocol):
     """A model that may have stored statistics of its training rows, as batch normalisation does."""
 

@@ -100,10 +100,10 @@ def test_another_class_is_off_unless_two_are_equal(path):
     check_graph(constant_graph(path, equal, label=np.array([0, 0, 1])), ROWS, equal)
 
 
-def test_passes_that_do_not_differ_are_told_of(path):
+def test_passes_that_do_not_differ_are_off(path):
     nothing = np.zeros(3, np.float32)
     graph = constant_graph(path, result(), mutual_information=nothing)
-    with pytest.raises(ModelError, match="The passes of the graph do not differ"):
+    with pytest.raises(ModelError, match=r"column 'mutual_information'\).*Received: 0\."):
         check_graph(graph, ROWS, result())
 
 
@@ -132,10 +132,10 @@ def test_a_familiarity_is_held_against_what_rounding_allows(path):
 
 def test_a_row_is_held_against_what_it_gives_alone(path):
     graph = constant_graph(path, result())
-    check_graph(graph, ROWS, result(), alone=[(result()[:1], None, None)])
-    other = result(probabilities=np.array([[0.96, 0.03, 0.01], [0.7, 0.2, 0.1], [0.45, 0.4, 0.15]]))
-    with pytest.raises(ModelError, match=r"column 'probabilities'\).*0.96 in row 0"):
-        check_graph(graph, ROWS, result(), alone=[(other[:1], None, None)])
+    check_graph(graph, ROWS, result(), alone={2: (result()[2:], None, None)})
+    other = result(probabilities=np.array([[0.97, 0.02, 0.01], [0.7, 0.2, 0.1], [0.46, 0.39, 0.15]]))
+    with pytest.raises(ModelError, match=r"column 'probabilities'\).*0.46 in row 2"):
+        check_graph(graph, ROWS, result(), alone={2: (other[2:], None, None)})
 
 
 def test_constants_that_are_equal_are_kept_once_also_for_graphs_inside():

@@ -2,8 +2,7 @@
 
     TensorFlow   tf.function traces the trunk and the passes; tf2onnx translates the graph
     PyTorch      torch.export writes them, as for modules (`howsure.models.torch.onnx_graph`)
-    JAX          no exporter exists; another process rebuilds the model on one of the other backends
-                 (`howsure.models.keras.onnx_subprocess`)
+    JAX          no exporter exists; the model is exported on one of the other backends
 
 Masks and weights are constants of the graph.
 """
@@ -20,7 +19,6 @@ from numpy.typing import NDArray
 
 from howsure.data.reading import is_out_of_memory
 from howsure.errors import ModelError
-from howsure.models.keras.onnx_subprocess import graph_from_elsewhere
 from howsure.models.keras.private import layers_below
 from howsure.onnx.nodes import OPSET, cannot_write, check_type_of, quiet, rename_inputs
 from howsure.optional import needs
@@ -43,12 +41,18 @@ def passes_graph(
     """The passes with these masks, as an `onnx.ModelProto`; see `ExportModel`."""
     for layer in layers_below(model.model):
         check_type_of(layer.compute_dtype, model.name)
-    write = {"tensorflow": _on_tensorflow, "torch": _on_torch}.get(model.backend, graph_from_elsewhere)
+    if model.backend == "jax":
+        raise ModelError(
+            f"Model '{model.name}' runs on JAX, which cannot write ONNX",
+            expected="Keras on TensorFlow or PyTorch",
+            hint="Save the model (model.save) and the plan (plan.save), and type: KERAS_BACKEND=tensorflow "
+            "howsure export model.keras certainty.onnx --plan plan.json (or KERAS_BACKEND=torch)",
+        )
+    write = _on_tensorflow if model.backend == "tensorflow" else _on_torch
     return write(model, masks, like, features)
 
 
 def _on_tensorflow(model: KerasModel, masks: Sequence[Array], like: Sequence[Array], features: bool) -> Any:
-    import onnx
     import tensorflow as tf
 
     with (
@@ -75,12 +79,6 @@ def _on_tensorflow(model: KerasModel, masks: Sequence[Array], like: Sequence[Arr
                 raise
             raise _refused(model, error) from error
     without_erfc(graph.graph)
-    foreign = {each.name for each in graph.graph.input} - {spec.name for spec in specs}
-    if foreign:
-        raise _refused(model, f"it takes {', '.join(sorted(foreign))} besides the rows")
-    unknown = {node.op_type for node in graph.graph.node if not onnx.defs.has(node.op_type, node.domain)}
-    if unknown:
-        raise _refused(model, f"no translation of {', '.join(sorted(unknown))}")
     rename_inputs(
         graph.graph, {given.name: spec.name for given, spec in zip(specs, model.inputs, strict=True)}
     )

@@ -278,10 +278,6 @@ class AskingModel(SplitModel):
 
         return run
 
-    def branch(self, rows: Sequence[Array]) -> bool:
-        """True if the module does with these rows what was recorded; see `BranchingModel`."""
-        return self.split.fits(self.call.tensors(rows))
-
     def graph(self, masks: Sequence[Array], like: Sequence[Array], features: bool = False) -> Any:
         """The passes as the module runs in an export, if it then reads no numbers; see `ExportModel`."""
         return SplitModel(self, self.as_exported()).graph(masks, like, features)
