@@ -6,31 +6,11 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 _STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2)
 _SMALLEST, _LARGEST = 1e-4, 1e6
 """Ticks at steps that are smaller, or that reach so far, have a common power of ten."""
 
 _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-_SECONDS = {"s": 1.0, "m": 60.0, "h": 3_600.0, "D": 86_400.0, "M": 2_629_746.0, "Y": 31_556_952.0}
-"""In a unit of time; of months and years the mean (Gregorian)."""
-
-_TIMES = (
-    *(("s", count, "%H:%M:%S") for count in (1, 2, 5, 10, 30)),
-    *(("m", count, "%H:%M") for count in (1, 2, 5, 10, 30)),
-    *(("h", count, "%H:%M") for count in (1, 3, 6)),
-    *(("D", count, "%d %b") for count in (1, 2, 7, 14)),
-    *(("M", count, "%b %Y") for count in (1, 3, 6)),
-    *(("Y", count, "%Y") for count in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000)),
-)
-"""Unit of the ticks of a time axis, how many of it lie between two, and what is shown; the shortest first."""
-
-_FIRST_YEAR = 1970
-
-_MOST_STEPS = 4
-"""Most steps of a time axis: dates are long, and a telephone is narrow."""
 
 _NINES = (0.1, 0.5, 0.9, 0.99, 0.999, 0.9999)
 
@@ -88,30 +68,6 @@ def number_axis(low: float, high: float) -> TickedAxis:
     return TickedAxis(
         place, ticks, f"Numbers are multiples of 10{str(power).translate(_SUPERSCRIPT)}." if power else ""
     )
-
-
-def time_axis(low: float, high: float) -> TickedAxis:
-    """A linear axis of times, with a few ticks where years, months, days, hours, minutes or seconds begin.
-
-    Args:
-        low: Lower end, in seconds since 1970.
-        high: Upper end, above it.
-    """
-    place = _linear(low, high)
-    unit, step, shown = next(
-        (each for each in _TIMES if (high - low) / (_SECONDS[each[0]] * each[1]) <= _MOST_STEPS), _TIMES[-1]
-    )
-    seconds = np.array([low, high]).astype("M8[s]")
-    first, last = seconds.astype(f"M8[{unit}]").astype(np.int64).tolist()
-    ticks = []
-    begins = -_FIRST_YEAR % step if unit == "Y" else 0  # numpy counts years from 1970
-    for number in range((first - begins) // step * step + begins, last + 1, step):
-        time = np.array(number, dtype=f"M8[{unit}]").astype("M8[s]")
-        at = float(time.astype(np.int64))
-        if low <= at <= high:
-            said = time.item().strftime(shown)
-            ticks.append((place(at), said.lstrip("0") if unit == "D" else said))
-    return TickedAxis(place, tuple(ticks))
 
 
 def odds_axis(low: float, high: float) -> TickedAxis:

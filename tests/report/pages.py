@@ -71,8 +71,8 @@ PAGES = Lazily(
         "labels without truth": lambda: render(make_multilabel(30, 4, truth=False)),
         "one row of labels": lambda: render(make_multilabel(1, 3), images(1)),
         "zero rows of labels": lambda: render(make_multilabel(0, 3)),
-        "number along a feature": lambda: render(number(), number().mean),
-        "number over time": lambda: render(
+        "number of one feature": lambda: render(number(), number().mean),
+        "number with days": lambda: render(
             number().with_ids(np.datetime_as_string(DAYS), "day"), np.ones((300, 9))
         ),
         "number of images": lambda: render(

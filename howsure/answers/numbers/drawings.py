@@ -1,12 +1,10 @@
 """Figures of a page about numbers, laid out in per cent of their own width and height.
 
-    plot_intervals_ordered      intervals of rows, in order of the prediction and of their width
-    plot_xy                     the same along a time or a single feature
+    plot_intervals_ordered      intervals of rows, in order of the prediction
     plot_calibration            shares of answers below their quantiles
-    plot_residuals_vs_stds      sizes of errors beside the standard deviations that were said
 
 These are the names that uncertainty-toolbox (Chung et al. 2021) gives such figures. Dots and bars are pieces
-of one path, so that a thousand of them cost little. It draws an even part of many rows.
+of one path, so that a hundred of them cost little. It draws an even part of many rows.
 """
 
 from __future__ import annotations
@@ -19,24 +17,14 @@ from scipy.special import bdtrik, ndtr
 
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.sentence import OF_NETWORKS, SHOWN
-from howsure.report.axes import TickedAxis, number_axis, share_axis, time_axis
+from howsure.report.axes import TickedAxis, number_axis, share_axis
 from howsure.sampling.outcome import Floats, Integers
-from howsure.statistics import skewed_interval
 
 MOST_BARS = 120
 """Rows whose intervals are drawn side by side."""
 
-MOST_POINTS = 600
-"""Rows whose band, or whose dots, are drawn."""
-
 LEVELS = np.arange(1, 20) / 20
 """Levels of the quantiles in the drawing of calibration."""
-
-LEAST_ROWS_PER_GROUP, MOST_GROUPS = 20, 10
-"""As in a reliability diagram."""
-
-ALIKE = 0.01
-"""Standard deviations that differ by a smaller share of the largest tell nothing of errors."""
 
 _OF_PLACE = 0.7
 """Width of a bar, of the place of its row."""
@@ -52,7 +40,7 @@ class Intervals:
     Attributes:
         answers: Path data of the intervals of new answers, in a square of 100 × 100; empty if unknown.
         networks: The same of the intervals between networks; empty if unknown.
-        means: Path data of the predictions, or of zero if the predictions are subtracted.
+        means: Path data of the predictions, a dot for each.
         truths: Path data of the true answers, a dot for each; empty if not given.
         across: Axis of the places of the rows.
         up: Axis of the numbers.
@@ -89,16 +77,6 @@ class _DrawnRows:
             )  # type: ignore[arg-type]
         )
 
-    def without(self, taken: Floats) -> _DrawnRows:
-        """The same with a number taken off each row."""
-        return _DrawnRows(
-            self.mean - taken,
-            *(
-                None if each is None else each - (taken[:, None] if each.ndim > 1 else taken)
-                for each in (self.answers, self.networks, self.truth)
-            ),
-        )
-
     @property
     def all(self) -> Iterable[Floats]:
         return (
@@ -129,58 +107,10 @@ def _numbers(result: RegressionCertainty) -> _DrawnRows:
     )
 
 
-def width_of(result: RegressionCertainty) -> Floats:
-    """(N,) width of the interval of a new answer, or else of that between networks; NaN without either."""
-    found = _numbers(result)
-    ends = found.networks if found.answers is None else found.answers
-    return np.full(len(result), np.nan) if ends is None else ends[:, 1] - ends[:, 0]
-
-
 def draw_by_prediction(result: RegressionCertainty) -> Intervals:
     """Intervals of the rows of one target, the smallest prediction first (`plot_intervals_ordered`)."""
     order = np.argsort(result.mean[:, 0], kind="stable")
     return _in_order(_numbers(result), order, level_of_all(result))
-
-
-def draw_by_width(result: RegressionCertainty) -> Intervals:
-    """Intervals of the rows of one target less the prediction, the narrowest first, beside the errors."""
-    found = _numbers(result)
-    width = width_of(result)
-    order = np.argsort(width, kind="stable")[: int(np.isfinite(width).sum())]
-    return _in_order(found.without(found.mean), order, level_of_all(result))
-
-
-def draw_along(result: RegressionCertainty, x: Floats, times: bool) -> Intervals:
-    """The band of answers and of networks of one target along x (N,) (`plot_xy`).
-
-    Rows at the same x share a prediction, so one of them is drawn; all their true answers are.
-
-    Args:
-        result: Result of one target.
-        x: (N,) where the rows lie; those that are not finite are left out.
-        times: Whether these are seconds since 1970.
-    """
-    known = np.flatnonzero(np.isfinite(x))
-    order = known[np.argsort(x[known], kind="stable")]
-    low, high = float(x[order[0]]), float(x[order[-1]])
-    across = (time_axis if times else number_axis)(low, high)
-    _, first = np.unique(x[order], return_index=True)
-    chosen, dots = order[_thinned(first, MOST_POINTS)], order[_thinned(np.arange(len(order)), MOST_POINTS)]
-    found = _numbers(result)
-    line, points = found.at(chosen), found.at(dots)
-    up = number_axis(*_ends_of([*line.all, *([] if points.truth is None else [points.truth])]))
-    at, of_dots = (_places(across, x[each]) for each in (chosen, dots))
-    return Intervals(
-        answers=_band(at, line.answers, up),
-        networks=_band(at, line.networks, up),
-        means=_line(at, line.mean, up),
-        truths=_dots(of_dots, points.truth, up),
-        across=across,
-        up=up,
-        drawn=len(dots),
-        rows=len(known),
-        level=level_of_all(result),
-    )
 
 
 def _in_order(found: _DrawnRows, order: Integers, level: float) -> Intervals:
@@ -248,111 +178,6 @@ def draw_calibration(result: RegressionCertainty) -> Calibration:
         chance=_band(at_all, corners, axis),
         axis=axis,
         table=tuple(zip(*(each.tolist() for each in (LEVELS, shares, low, high)), strict=True)),
-    )
-
-
-@dataclass(frozen=True)
-class StdGroup:
-    """Rows of like std: places in per cent, and the numbers.
-
-    Attributes:
-        across: Place of `said`.
-        up: Place of `found`.
-        low_up: Place of `low`.
-        high_up: Place of `high`.
-        said: Root of the mean of std².
-        found: Root of the mean of squared errors.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
-        rows: How many rows.
-    """
-
-    across: float
-    up: float
-    low_up: float
-    high_up: float
-    said: float
-    found: float
-    low: float
-    high: float
-    rows: int
-
-    @property
-    def off(self) -> int:
-        """−1 where errors are larger than said by more than chance, 1 where they are smaller, else 0."""
-        return -1 if self.low > self.said else int(self.high < self.said)
-
-
-@dataclass(frozen=True)
-class Residuals:
-    """Sizes of errors beside the standard deviations that were said.
-
-    Attributes:
-        dots: Path data, a dot for each row that is drawn.
-        groups: Rows in groups of like std, rising.
-        across: Axis of std.
-        up: Axis of |truth − mean|.
-        line: Ends (x, y) of the line on which errors are as large as said.
-        drawn: How many rows are drawn.
-        rows: How many rows there are.
-    """
-
-    dots: str
-    groups: tuple[StdGroup, ...]
-    across: TickedAxis
-    up: TickedAxis
-    line: tuple[float, float]
-    drawn: int
-    rows: int
-
-
-def draw_residuals(result: RegressionCertainty) -> Residuals | None:
-    """Errors beside std for one target (`plot_residuals_vs_stds`), and their root mean squares in groups.
-
-    None if all rows have the same std but for `ALIKE`, or if fewer than two groups have enough rows.
-
-    Args:
-        result: Result of one target and N rows with true answers and known `std`.
-    """
-    assert result.truth is not None
-    std, size = result.std[:, 0], np.abs(result.truth - result.mean)[:, 0]
-    count = min(MOST_GROUPS, len(std) // LEAST_ROWS_PER_GROUP)
-    if count < 2 or std.max() - std.min() <= ALIKE * std.max():
-        return None
-    order = np.argsort(std, kind="stable")
-    wanted = np.round(np.arange(count) * len(std) / count).astype(np.int64)
-    starts = np.unique(np.searchsorted(std[order], std[order][wanted], side="left"))  # equals stay together
-    members = np.split(order, starts[1:])
-    drawn = order[_thinned(np.arange(len(order)), MOST_POINTS)]
-    ends = np.array([_root_mean_square(size[each])[2] for each in members])
-    widest, largest = (1 + _PADDING) * float(std.max()), _ends_of([size[drawn], ends])[1]
-    across, up = number_axis(0.0, widest), number_axis(0.0, largest)
-    return Residuals(
-        dots=_dots(_places(across, std[drawn]), size[drawn], up),
-        groups=tuple(_group(std[each], size[each], across, up) for each in members),
-        across=across,
-        up=up,
-        line=(across.place(min(widest, largest)), up.place(min(widest, largest))),
-        drawn=len(drawn),
-        rows=len(std),
-    )
-
-
-def _root_mean_square(size: Floats) -> tuple[float, float, float]:
-    """Root mean square of errors, with its 95 % interval: that of the mean square, as roots."""
-    squares = size**2
-    mean = float(squares.mean())
-    low, high = skewed_interval(mean, (squares - mean) / len(squares))
-    return mean**0.5, max(low, 0.0) ** 0.5, high**0.5
-
-
-def _group(std: Floats, size: Floats, across: TickedAxis, up: TickedAxis) -> StdGroup:
-    said = float(np.sqrt(np.mean(std**2)))
-    found, low, high = _root_mean_square(size)
-    return StdGroup(
-        *(across.place(said), up.place(found), up.place(low), up.place(high)),
-        *(said, found, low, high),
-        len(size),
     )
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from howsure import digits
 from howsure.answers.classes.brief import Point, method_point
@@ -16,14 +14,9 @@ from howsure.answers.numbers.doubt import disagreement, relative_width, scatter
 from howsure.answers.numbers.drawings import (
     Calibration,
     Intervals,
-    Residuals,
-    draw_along,
     draw_by_prediction,
-    draw_by_width,
     draw_calibration,
-    draw_residuals,
     level_of_all,
-    width_of,
 )
 from howsure.answers.numbers.printed import (
     LevelCoverage,
@@ -43,71 +36,6 @@ from howsure.report.looks import Look, Looks
 from howsure.report.page import PageOptions, scores_of, whole
 from howsure.sampling.outcome import Floats, Integers
 from howsure.words import UNIT, counted, rate
-
-LEAST_PLACES = 3
-"""Different places along which a line is worth drawing."""
-
-_TIME = re.compile(r"\d{4}-\d\d(-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?)?)?Z?")
-"""How a time is written as the id of a row (ISO 8601); a year alone may be any number."""
-
-
-@dataclass(frozen=True)
-class Along:
-    """Places of N rows on an axis.
-
-    Attributes:
-        name: Name of the axis.
-        x: (N,) places, NaN where unknown.
-        times: Whether these are seconds since 1970.
-    """
-
-    name: str
-    x: Floats
-    times: bool
-
-    @property
-    def heading(self) -> str:
-        """Heading of a drawing."""
-        return "Over time" if self.times else f"Along {self.name}"
-
-
-def along_of(looks: Looks, ids: NDArray[Any] | None, id_name: str) -> Along | None:
-    """The axis of the rows, or None for several features, texts, or fewer than three places.
-
-    The one feature of the rows, or else their ids if all of these are times.
-
-    Args:
-        looks: Pictures or values of the rows.
-        ids: (N,) what the caller calls the rows, or None.
-        id_name: Name of the column of ids.
-    """
-    given = [] if looks.images is not None else looks.columns
-    found = None
-    if len(given) == 1 and given[0][1].size == len(given[0][1]):
-        name, values = given[0]
-        found = _of(name or "the one feature of the rows", values.reshape(-1))
-    if found is None and ids is not None and ids.dtype.kind != "i":
-        found = _of(id_name, ids)
-    return found
-
-
-def _of(name: str, values: NDArray[Any]) -> Along | None:
-    x, times = None, values.dtype.kind == "M"
-    if values.dtype.kind in "OU" and len(values) and all(_TIME.fullmatch(str(each)) for each in values):
-        try:
-            values = np.array([str(each).rstrip("Z") for each in values], dtype="M8[us]")
-        except ValueError:  # 2020-02-31
-            return None
-        times = True
-    if times:
-        seconds = values.astype("M8[us]").astype(np.int64) / 1e6
-        x = np.where(np.isnat(values), np.nan, seconds)
-    elif values.dtype.kind in "iuf":
-        x = values.astype(np.float64)
-    if x is None or len(np.unique(x[np.isfinite(x)])) < LEAST_PLACES:
-        return None
-    return Along(name, x, times)
-
 
 MOST_TARGETS = 6
 """Targets that have figures; the table has more."""
@@ -152,23 +80,17 @@ class Target(TargetLine):
     Attributes:
         id: Part of anchors; empty if there is one target.
         by_prediction: Intervals in order of the prediction.
-        by_width: In order of their width; None if no row has an interval.
-        along: Along a time or feature; None without one.
         made_of: The parts of the variance, a sentence.
         coverage: How many true answers lie in their intervals, a sentence.
         calibration: Calibration of quantiles; None without truth or noise.
-        residuals: Errors beside std; None without truth or noise, or where std hardly differs.
         unknown: Rows whose noise is unknown, if that of others is known.
     """
 
     id: str
     by_prediction: Intervals
-    by_width: Intervals | None
-    along: Intervals | None
     made_of: str
     coverage: str
     calibration: Calibration | None
-    residuals: Residuals | None
     unknown: int
 
 
@@ -191,14 +113,11 @@ def page(result: RegressionCertainty, asked: PageOptions) -> str:
     sections: dict[str, str] = {}
     details: dict[str, str] = {}
     if len(result):
-        along = along_of(asked.looks, result.ids, result.id_name)
-        targets = [target_of(result, k, along) for k in range(min(len(names), MOST_TARGETS))]
-        context |= {"targets": targets, "along": along, "left_out": len(names) - len(targets)}
+        targets = [target_of(result, k) for k in range(min(len(names), MOST_TARGETS))]
+        context |= {"targets": targets, "left_out": len(names) - len(targets)}
         context["least"] = entries_of(
             result, asked.looks, result.widest(MOST_LISTED).tolist(), _PICTURES, level
         )
-        if len(names) == 1 and along is not None and len(result) > 1:
-            sections["along"] = along.heading
         told = not np.isnan(scatter(result.std, result.spread)).all()
         sections["least"] = "The least certain" if told else f"The first {result.kind}s"
         if len(result) == 1:
@@ -217,13 +136,14 @@ def page(result: RegressionCertainty, asked: PageOptions) -> str:
                     name = f"Number {each.name}" if each.name.isdecimal() else each.name
                     sections[f"target{each.id}"] = name
         elif len(result) > 1:
-            sections["intervals"] = (
-                f"Where answers and {words['between']} lie"
-                if result.spread is not None and context["with_noise"]
-                else "Where answers lie"
-                if context["with_noise"]
-                else (f"Where {words['between']} lie" if targets[0].by_width else "The predictions")
-            )
+            between, drawing = words["between"], targets[0].by_prediction
+            sections["intervals"] = "The predictions"
+            if context["with_noise"]:
+                sections["intervals"] = (
+                    "Where answers lie" if result.spread is None else f"Where answers and {between} lie"
+                )
+            elif drawing.networks:
+                sections["intervals"] = f"Where {between} lie"
             if targets[0].levels:
                 sections["trust"] = "Can the intervals be trusted?"
         context["scores"] = scores_of(result)
@@ -296,7 +216,7 @@ def _margin(result: RegressionCertainty) -> Point:
     return Point(question, said)
 
 
-def target_of(result: RegressionCertainty, k: int, along: Along | None) -> Target:
+def target_of(result: RegressionCertainty, k: int) -> Target:
     """Target k of N ≥ 1 rows for the page."""
     one = result if len(result.target_names) == 1 else result.of_target(k)
     line, known = _line(result, k), np.flatnonzero(np.isfinite(one.std[:, 0]))
@@ -307,12 +227,9 @@ def target_of(result: RegressionCertainty, k: int, along: Along | None) -> Targe
         **vars(line),
         id="" if one is result else f"-{k}",
         by_prediction=draw_by_prediction(one),
-        by_width=draw_by_width(one) if np.isfinite(width_of(one)).any() else None,
-        along=None if along is None else draw_along(one, along.x, along.times),
         made_of=made_of_in_words(one, 0),
         coverage=coverage_in_words(one, 0),
         calibration=None if checked is None else draw_calibration(checked),
-        residuals=None if checked is None else draw_residuals(checked),
         unknown=len(one) - len(known) if len(known) else 0,
     )
 
