@@ -90,7 +90,7 @@ def test_bounds_hold_for_several_labels():
 
 
 def of(steps, inputs):
-    return ArrayModel("net", [InputSpec("x", (inputs,), "float32")], steps)
+    return ArrayModel("net", [InputSpec("x", (inputs,), "float32")], steps, trained_for="classes")
 
 
 def test_probabilities_are_averaged_and_neither_logits_nor_votes():

@@ -74,16 +74,18 @@ def compare(kind: Kind) -> dict[str, Any]:
     before, rows = Fingerprint(module), copy.deepcopy(x)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", howsure.HowsureWarning)
-        warnings.filterwarnings("ignore", "Nothing says what")  # of weights that were drawn, nothing does
+        outputs = outputs_of(module, x)
+        found["declared"] = outputs is None
         try:
-            seen = howsure.assess(module, x, method=howsure.Softmax()).probabilities
+            seen = howsure.assess(module, x, method=howsure.Softmax(), outputs=outputs).probabilities
             if output is not None:
                 found["plain"] = float(np.abs(seen - as_probabilities(output)).max())
                 found["plain right"] = found["plain"] <= PLAIN_OFF[output.dtype]
         except howsure.HowsureError as error:
             found["plain refused"] = str(error)
         try:
-            certainty = howsure.assess(module, x, method=howsure.MCDropout(passes=PASSES), seed=1)
+            method = howsure.MCDropout(passes=PASSES)
+            certainty = howsure.assess(module, x, method=method, seed=1, outputs=outputs)
             found["changed"] = before.changed(module)
             passes = draws(kind, oracle, x)
             found["spread"] = float(passes.std(axis=0).max())
@@ -96,6 +98,16 @@ def compare(kind: Kind) -> dict[str, Any]:
     if not _equal(x, rows):
         found["changed"].append("rows")
     return found
+
+
+def outputs_of(module: nn.Module, x: Any) -> str | None:
+    """`logits` for a module that is refused because nothing declares what its outputs are; else None."""
+    try:
+        howsure.assess(module, x, method=howsure.Softmax())
+    except howsure.HowsureError as error:
+        if "Nothing says what the" in str(error):
+            return "logits"
+    return None
 
 
 def _settle(module: nn.Module, x: Any) -> None:
@@ -274,6 +286,7 @@ def parts(modules: dict[str, Any]) -> dict[str, object]:
     names.append(f"- Right, with a warning that some random numbers stay off: {'; '.join(said)}.")
     return {
         **{"count": len(modules), "right": len(right), "refused": len(refused), "wrong": len(others)},
+        "undeclared": sum(modules[name].get("declared") is False for name in right),
         "groups": table(["modules", "tested", "right", "largest distance", "refused"], *lines),
         "names": "\n".join(names),
     }

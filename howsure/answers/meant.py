@@ -1,30 +1,27 @@
-"""What the outputs of a model mean: the one place that decides, and the evidence that it goes by.
+"""The meaning of a model's outputs: the one place that decides, and what shows it.
 
-The caller's word counts first, then the model's own, its loss, and its last layer (`outcome_of`). Without a
-loss, as in PyTorch or before a Keras model is compiled, K linear outputs may be logits, a regression, an
-embedding, or a reconstruction of the row. Names, and values over a few rows, decide many of these cases. For
-the others a warning says how the outputs are read. `howsure.audit` shows the evidence.
+The caller's word counts first, then the model's own: its configuration, its loss, and its last layer
+(`outcome_of`). Where none of them tells, the model is refused (`howsure.answers.outputs`): values that look
+like logits, or names of layers, are no evidence. Values may only contradict what was declared.
 """
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from howsure.answers.outputs import SAY_NUMBERS, SUM_OFF, SUMS_OFF
+from howsure.answers.outputs import SUM_OFF, SUMS_OFF
 from howsure.answers.registry import outcome_of
 from howsure.data.rows import Rows, cast_rows, counted
 from howsure.errors import ModelError, warn
 from howsure.models.protocol import (
-    CLASSES,
     LABEL_LOGITS,
     LABEL_PROBABILITIES,
     LOGITS,
     PROBABILITIES,
-    REGRESSION,
     Array,
     Model,
     ModelInfo,
@@ -33,90 +30,28 @@ from howsure.request import Request
 from howsure.sampling.outcome import Floats, Outcome
 from howsure.words import listed
 
-LOOKED_AT = 64
-"""Rows whose plain prediction is looked at."""
-
 ENOUGH = 16
-"""Rows, or numbers in them, below which values tell nothing."""
-
-REBUILT = 0.5
-"""Share of the variation of rows that a reconstruction may miss."""
-
-UNIT = 1e-3
-"""How far lengths may be from 1, for rounding."""
-
-MOVES_TOGETHER = 0.3
-"""The gradient of cross-entropy adds up to 0 over the classes, so training moves no logit without moving
-others the other way. The mean of trained logits over the classes varies less from row to row than this share
-of what it would if they varied independently; 0.00 to 0.25 was usual. Regressions mostly are above 0.5, but a
-few targets that depend on one or two directions of the rows may come below by chance."""
-
-FOR_EACH = 0.08
-"""The same for each class but one, where they are so few that a regression may come near it by chance."""
-
-OUTSTANDING, LOUDEST = 0.6, 30.0
-"""How probable the top class is on average, at least, and how far the logits of a row are apart, at most,
-where they were trained. Numbers with a unit of their own are often farther apart."""
-
-_MEANS_AND_VARIANCES = "means and variances of a regression"
-
-_CLASSES = (
-    *("classifier", "classif", "classification", "logits", "logit", "classes", "class_head", "cls_head"),
-    *("logistic", "softmax", "multinomial"),  # regressions by name, and none by what they do
-)
-_OF_ANY = {
-    "a regression": ("regress", "regression", "regressor"),
-    "rows made anew, as an autoencoder does": ("autoencoder", "auto_encoder", "vae"),
-    "embeddings": ("siamese", "embedder"),
-}
-"""By what outputs are: words in the names of a model, or of its last layers, that say so."""
-
-_OF_LAYERS = {
-    "a regression": ("bbox", "boxes", "coordinates", "depth", "disparity", "keypoints", "landmarks"),
-    _MEANS_AND_VARIANCES: (
-        *("logvar", "log_var", "logsigma", "log_sigma", "log_std", "logstd", "log_variance"),
-        *("sigma", "variance", "var"),
-    ),
-    "rows made anew, as an autoencoder does": ("reconstruction",),
-    "embeddings": ("embed", "embedding", "embeddings", "projector", "projection_head"),
-}
-"""The same in the names of the last layers alone: of a model they may name what it is given."""
-
-_AS_VALUES = "outputs='values' assesses them as numbers"
-_AS_NUMBERS = {
-    _MEANS_AND_VARIANCES: "If it puts out means, then variances: outputs='mean-variance'; if their natural "
-    "logarithms instead: outputs='mean-log-variance'"
-}
-"""The hint for outputs of another kind, by kind."""
-
-_SAY_SO = "If it does tell classes apart, say so: outputs='logits'"
+"""Rows, or numbers in them, below which values contradict nothing."""
 
 
 def evidence(info: ModelInfo, declared: str | None) -> str:
-    """What shows the meaning of outputs, in the order in which it counts; a sentence or two.
+    """A sentence about what shows the meaning of outputs, in the order in which it counts.
 
     Args:
         info: Description of the model.
         declared: The caller's `outputs`.
     """
     task = "" if info.trained_for is None else f" ({info.trained_for})"
-    what, name = _by_name(info)
     found = {
         f"outputs='{declared}'": declared,
         f"the model, which declares {info.says}": info.says,
         f"its loss, '{info.loss}'{task}": info.loss,
         f"what it was trained for{task}": info.trained_for if info.loss is None else None,
         "its names of classes": info.class_names,
-        f"the name '{name}'": name if what == CLASSES and not info.keeps_loss else None,
         f"its last layer, '{info.ending}'": info.ending,
     }
     shown = [said for said, there in found.items() if there is not None]
-    if shown == [f"its last layer, '{info.ending}'"] and info.ending == "linear":
-        return (
-            "Only its last layer, 'linear', shows it. If it is something else, outputs=… says so, such as "
-            "outputs='values' for numbers."
-        )
-    return f"What shows it: {listed(shown)}." if shown else ""
+    return f"This is shown by {listed(shown)}." if shown else ""
 
 
 def meant(
@@ -135,57 +70,39 @@ def meant(
         InputError: Names that do not fit, or `outputs` is unknown.
         ModelError: The outputs are something else, or nothing shows what they are.
     """
-    outcome = outcome_of(model.info, request, given.class_names)
+    info = model.info
+    if like is not None and info.trained_for is None and like.ending == info.ending:
+        info = replace(info, trained_for=like.trained_for, class_names=info.class_names or like.class_names)
+    outcome = outcome_of(info, request, given.class_names)
     declared, size = request.outputs, request.batch_size
     told = request.class_names is not None or given.class_names is not None
     if like is None and declared in (None, LOGITS, PROBABILITIES) and not told:
         _check_no_steps(model, rows, outcome)
     if request.outcome is not None:
         return outcome
-    if declared in (LOGITS, LABEL_LOGITS) and (like is None or like.ending != model.info.ending):
+    if declared in (LOGITS, LABEL_LOGITS) and (like is None or like.ending != info.ending):
         _check_logits(model, rows, size, outcome, declared)
-    if declared is None and like is None:
-        _check_meant(model, rows, size, told=told or given.labels is not None)
+    if declared is None and like is None and not told:
+        _say_how_sigmoids_are_read(info)
     return outcome
 
 
-def _check_meant(model: Model, rows: Sequence[Array], batch_size: int, *, told: bool) -> None:
-    """Refuse outputs that are neither classes nor labels, and warn if nothing shows that they are."""
-    info = model.info
-    several, at_positions = math.prod(info.output_shape) > 1, len(info.output_shape) > 1
-    if info.keeps_loss or told or not several or info.ending not in ("linear", "sigmoid") or info.says:
+def _say_how_sigmoids_are_read(info: ModelInfo) -> None:
+    """Warn where only its last layer shows that the sigmoids of a row are probabilities of labels."""
+    if info.ending != "sigmoid" or len(info.output_shape) != 1 or info.output_shape[0] == 1:
         return
-    if info.trained_for in (CLASSES, REGRESSION) or info.class_names is not None:
+    if (
+        info.keeps_loss
+        or info.says is not None
+        or info.trained_for is not None
+        or info.class_names is not None
+    ):
         return
-    if not len(rows[0]):
-        return
-    values, given = _looked_at(model, rows, batch_size)
-    if np.isneginf(values).any():  # the logit of a class that is impossible; nothing else is -inf
-        return
-    values = values.reshape(len(values), -1)
-    fine = np.isfinite(values).all(axis=1)
-    values, given = values[fine], None if given is None else given[fine]
-    if len(values):
-        _check_values(info, values, given)
-    if info.trained_for is not None:
-        return
-    what, name = _by_name(info)
-    if what == CLASSES or (what is None and at_positions):  # whose outcome warns
-        return
-    if what is None and info.ending == "linear" and are_like_logits(values):
-        return
-    if what is not None:
-        raise _refused(info, what, f"'{name}' among the names of the model and its last layers")
-    width = info.output_shape[0]
-    kind, read, words = "linear outputs", f"logits of {width} classes", "logits"
-    other = "; outputs='label-logits' reads each as a label of its own"
-    if info.ending == "sigmoid":
-        kind, read, words = "sigmoids", f"probabilities of {width} labels of their own", "label-probabilities"
-        other = ""
-    also = " or class_names=[…]" if info.to_know is None else f", class_names=[…] or {info.to_know}"
+    width, also = info.output_shape[0], "" if info.to_know is None else f" or {info.to_know}"
     warn(
-        f"Nothing says what the {width} {kind} of model '{info.name}' are, so they are read as {read}. "
-        f"outputs='{words}'{also} confirms that{other}. {SAY_NUMBERS}."
+        f"Only its last layer says what the {width} sigmoids of model '{info.name}' are: "
+        f"probabilities of {width} labels. outputs='label-probabilities'{also} confirms that; "
+        "outputs='values' reads numbers."
     )
 
 
@@ -206,7 +123,7 @@ def _check_logits(
         few = 2 if at_positions else ENOUGH if alone else max(2, -(-ENOUGH // info.output_shape[axis]))
         if not at_positions and min(few, len(rows[0])) * math.prod(info.output_shape) < ENOUGH:
             return
-        values, _ = _looked_at(model, rows, batch_size, few)
+        values = _looked_at(model, rows, batch_size, few)
         if not np.isfinite(values).all():
             return
         sums = np.ones(1) if alone else values.sum(axis=1 + axis)
@@ -278,79 +195,12 @@ def _shorter_by_one(model: Model, rows: Sequence[Array], axis: int, steps: int) 
         return False
 
 
-def are_like_logits(values: Floats) -> bool:
-    """Whether (n, K) numbers are spread over rows as logits are after training by cross-entropy."""
-    if len(values) < ENOUGH:
-        return False
-    values = values[:, values.std(axis=0) > 0]  # without classes that are masked out
-    if values.shape[1] < 2:
-        return False
-    mean = values.mean(axis=1, keepdims=True)
-    apart = values - mean
-    width = values.shape[1]
-    together = width * float(mean.var()) / max(float(apart.var(axis=0).sum()) / (width - 1), 1e-30)
-    odds = np.exp(apart - apart.max(axis=1, keepdims=True))
-    top = float((1 / odds.sum(axis=1)).mean())
-    if not (top > OUTSTANDING and float(apart.std()) < LOUDEST and len(np.unique(apart.argmax(axis=1))) > 1):
-        return False
-    return bool(together < min(MOVES_TOGETHER, FOR_EACH * (width - 1)))
-
-
-def _looked_at(
-    model: Model, rows: Sequence[Array], size: int, most: int = LOOKED_AT
-) -> tuple[Floats, Floats | None]:
-    """Predictions (n, K) for a few rows, and these rows (n, F) where they are numbers of one input."""
+def _looked_at(model: Model, rows: Sequence[Array], size: int, most: int) -> Floats:
+    """Predictions (n, K) for at most so many rows."""
     cast = cast_rows(rows, model.info.inputs)
     count = min(most, len(cast[0]))
     spread = np.arange(count) * len(cast[0]) // count  # rows may lie in the order of their classes
-    some = [array[spread] for array in cast]
     size = model.info.fixed_batch or size
     filled = np.resize(spread, -(-count // size) * size) if model.info.fixed_batch else spread
     parts = [[array[filled[at : at + size]] for array in cast] for at in range(0, count, size)]
-    values = np.concatenate([model.predict(part) for part in parts])[:count].astype(np.float64)
-    if len(some) != 1 or some[0].dtype.kind != "f":
-        return values, None
-    return values, np.asarray(some[0], np.float64).reshape(count, -1)
-
-
-def _check_values(info: ModelInfo, values: Floats, given: Floats | None) -> None:
-    if given is not None and given.shape == values.shape and values.size >= ENOUGH:
-        missed = float(((values - given) ** 2).sum()) / max(float(((given - given.mean()) ** 2).sum()), 1e-30)
-        if missed < REBUILT:
-            raise _refused(
-                info,
-                "rows made anew, as an autoencoder does",
-                f"outputs that are nearly the rows ({1 - missed:.0%} of their variation)",
-            )
-    lengths = np.sqrt((values**2).sum(axis=1))
-    varied = len(np.unique(values.round(4), axis=0)) > 1
-    if info.ending == "linear" and varied and bool(np.all(np.abs(lengths - 1) < UNIT)):
-        raise _refused(info, "embeddings", f"{counted(len(values), 'output')} that all have length 1")
-
-
-def _by_name(info: ModelInfo) -> tuple[str | None, str]:
-    """The meaning of the outputs by a name of the last layers or of the model, or None; and that name."""
-    layers = [part for head in info.heads for part in head.split(".")]
-    said: list[tuple[str, tuple[str, ...], list[str]]] = [(CLASSES, _CLASSES, [*layers, info.name])]
-    said += [(what, words, [*layers, info.name]) for what, words in _OF_ANY.items()]
-    said += [(what, words, layers) for what, words in _OF_LAYERS.items()]
-    for what, words, names in said:
-        for name in names:
-            if any(re.search(rf"(^|_){word}(_|$|\d)", _plain(name)) for word in words):
-                return what, name
-    return None, ""
-
-
-def _plain(name: str) -> str:
-    """`LogVar` as `log_var`."""
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
-
-
-def _refused(info: ModelInfo, what: str, received: str) -> ModelError:
-    width = math.prod(info.output_shape)
-    return ModelError(
-        f"The {width} outputs of model '{info.name}' seem to be {what}, and no classes",
-        expected="a model that tells classes apart, or outputs=…",
-        received=received,
-        hint=f"{_AS_NUMBERS.get(what, _AS_VALUES)}. {_SAY_SO}",
-    )
+    return np.concatenate([model.predict(part) for part in parts])[:count].astype(np.float64)

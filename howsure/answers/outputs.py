@@ -35,12 +35,16 @@ SUMS_OFF = {"bfloat16": 0.015}
 """The same where outputs are coarser: bfloat16 keeps three digits, its sums were off by up to 0.008."""
 
 
-def read_outputs(declared: str | None, info: ModelInfo) -> str:
+def read_outputs(
+    declared: str | None, info: ModelInfo, *, named: bool = False, at_position: bool = False
+) -> str:
     """Whether a model puts out `probabilities` or `logits` over classes.
 
     Args:
         declared: `probabilities`, `logits`, or None to read it from the last layer.
         info: Description of the model; its output has shape (K,) for one row, where K = 1 means two classes.
+        named: True if somebody named the classes, so that linear outputs are their logits.
+        at_position: True for the outputs at one position of a row, for messages.
 
     Raises:
         InputError: `declared` is something else.
@@ -76,6 +80,8 @@ def read_outputs(declared: str | None, info: ModelInfo) -> str:
         check_trained_for(info, PROBABILITIES)
         return PROBABILITIES
     if ending in ("linear", "log_softmax"):
+        if not named:
+            check_known(info, at_position=at_position)
         check_trained_for(info, LOGITS)
         return LOGITS
     hint = (
@@ -112,9 +118,9 @@ def check_trained_for(info: ModelInfo, kind: str) -> None:
         kind: `logits` or `probabilities`, as the outputs are read.
 
     Raises:
-        ModelError: Trained for something other than classes, or one linear output without a loss that says.
+        ModelError: Trained for something other than classes.
     """
-    model, one = f"Model '{info.name}'", info.output_shape == (1,)
+    model = f"Model '{info.name}'"
     labels = "label-" if info.trained_for == SEVERAL_LABELS else ""
     without = (
         f"outputs='{labels}logits' reads the outputs as the loss did, "
@@ -122,18 +128,6 @@ def check_trained_for(info: ModelInfo, kind: str) -> None:
     )
     if kind == LOGITS:
         check_embeddings(info)
-    if info.ending == "linear" and info.trained_for is None and (one or info.loss is not None):
-        raise ModelError(
-            f"{model} ends in {'one linear output' if one else 'linear outputs'}, and "
-            + (
-                "what it was trained for is not known"
-                if info.loss is None
-                else f"its loss '{info.loss}' does not tell what they are"
-            ),
-            expected="outputs=…"
-            + ("" if info.to_know is None else f", or a loss that says so: {info.to_know}"),
-            hint=f"{_SAY_SO}. {SAY_NUMBERS}",
-        )
     if kind == LOGITS and info.trained_for == MARGINS:
         warn(
             f"{model} was trained by a hinge loss, so its outputs are margins. They are read as logits all "
@@ -158,6 +152,29 @@ def check_trained_for(info: ModelInfo, kind: str) -> None:
             "Unless Keras noticed that in training, as it may on TensorFlow, the percentages are not those "
             f"that were trained. {without}"
         )
+
+
+def check_known(info: ModelInfo, *, at_position: bool = False) -> None:
+    """Raise a `ModelError` for linear outputs where no loss and no configuration says what they are."""
+    if info.ending != "linear" or info.trained_for is not None:
+        return
+    width = info.output_shape[0]
+    if width == 1:
+        these, classes = "one linear output", "it is the logit of the second of two classes"
+        numbers = "it is a number"
+    else:
+        these, classes = f"{width} linear outputs", f"they are the logits of {width} classes"
+        numbers = "they are numbers"
+    if at_position:
+        these += " at a position"
+    why = "" if info.loss is None else f", and its loss '{info.loss}' does not tell either"
+    knows = "" if info.to_know is None else f". A loss that says so will do as well: {info.to_know}"
+    raise ModelError(
+        f"Nothing says what the {these} of model '{info.name}' mean{'s' if width == 1 else ''}{why}",
+        expected=f"outputs='logits' if {classes}, outputs='values' if {numbers}",
+        hint="If each is a label of its own: outputs='label-logits'; if a mean and its variance, or the "
+        f"logarithm of it: outputs='mean-variance' or outputs='mean-log-variance'{knows}",
+    )
 
 
 def _tell_nothing(logits: RawOutputs) -> NDArray[np.bool_]:

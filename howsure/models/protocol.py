@@ -149,7 +149,6 @@ class ModelInfo:
         padding: Number of the token that fills up short texts; None if the model has none or does not say it.
         keeps_loss: True if the model knows its loss. PyTorch modules do not, nor does a Keras model before it
             is compiled; then K linear outputs alone do not show that they are logits.
-        heads: Paths of the layers whose products form the outputs, as far as howsure can see.
         compiles: True if each new number of rows takes compiling, so that few of them should occur.
     """
 
@@ -173,7 +172,6 @@ class ModelInfo:
     says: str | None = None
     padding: int | None = None
     keeps_loss: bool = True
-    heads: tuple[str, ...] = ()
     compiles: bool = True
 
 

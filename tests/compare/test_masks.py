@@ -26,6 +26,7 @@ def network(dropped=0.3):
     )
     for weights in made.parameters():
         weights.data *= 3
+    made.num_classes = CLASSES
     return made.eval()
 
 

@@ -258,12 +258,14 @@ def test_rate_0_is_no_randomness():
 # --- what the mean is a mean of ---------------------------------------------------------------
 
 
-def test_logits_that_look_like_probabilities_are_logits():
+def test_logits_that_look_like_probabilities_are_what_the_loss_says():
     last = layers.Dense(2)
     model = keras.Sequential([keras.Input((4,)), layers.Dropout(0.5), last])
     last.set_weights([np.full((4, 2), 1e-4), np.array([0.3, 0.7])])
-    with pytest.warns(howsure.HowsureWarning, match="Nothing says what the 2 linear outputs"):
-        p = assess(model, rows()).probabilities
+    with pytest.raises(howsure.ModelError, match="Nothing says what the 2 linear outputs"):
+        assess(model, rows())
+    model.compile(loss=keras.losses.CategoricalCrossentropy(from_logits=True))
+    p = assess(model, rows()).probabilities
     np.testing.assert_allclose(p[:, 1], 1 / (1 + np.exp(-0.4)), atol=1e-3)
     declared = assess(model, rows(), outputs="probabilities").probabilities
     np.testing.assert_allclose(declared[:, 1], 0.7, atol=1e-3)
@@ -404,39 +406,44 @@ def linear(count, **how):
 
 
 @pytest.mark.parametrize("activation", [None, "sigmoid"])
-def test_what_no_loss_tells_is_said_aloud_until_someone_does(activation):
+def test_a_loss_or_names_of_classes_say_what_outputs_are(activation):
     model, plain = linear(3, activation=activation), howsure.Softmax()
-    many, word = ("linear outputs", "logits") if activation is None else ("sigmoids", "label-probabilities")
-    with pytest.warns(
-        howsure.HowsureWarning,
-        match=rf"what the 3 {many} .*='{word}', .* or model.compile\(loss=…\) confirms",
-    ):
-        found = assess(model, rows(), method=plain)
-    for wish in ({"outputs": word}, {"class_names": ["a", "b", "c"]}):
-        same(assess(model, rows(), method=plain, **wish), found)
+    word, loss = "label-probabilities", "binary_crossentropy"
     if activation is None:
-        model.compile(loss=keras.losses.CategoricalCrossentropy(from_logits=True))
-    else:
-        model.compile(loss="binary_crossentropy")
-    same(assess(model, rows(), method=plain), found)
+        word, loss = "logits", keras.losses.CategoricalCrossentropy(from_logits=True)
+    found = assess(model, rows(), method=plain, outputs=word)
+    same(assess(model, rows(), method=plain, class_names=["a", "b", "c"]), found)
     several = keras.Model(model.inputs, 2 * model.outputs)  # each may have a loss of its own
-    with pytest.warns(howsure.HowsureWarning, match=rf"='{word}', .* or model.compile\(loss=…\) confirms"):
-        same(assess(several, rows(), method=plain, output=0), found)
-    several.compile(loss=[model.loss, "mse"])
+    model.compile(loss=loss)
+    same(assess(model, rows(), method=plain), found)
+    several.compile(loss=[loss, "mse"])
     same(assess(several, rows(), method=plain, output=0), found)
 
 
-def test_names_of_last_layers_tell_what_no_loss_tells():
-    plain, after = howsure.Softmax(), layers.Activation("linear")
-    assess(linear(4, name="logits"), rows(), method=plain)  # a warning is an error here
-    boxes = linear(4, name="bbox")
-    for model in (
-        boxes,
-        keras.Model(boxes.inputs, after(boxes.outputs[0])),
-        keras.Sequential([boxes, after]),
-    ):
-        with pytest.raises(howsure.ModelError, match=r"a regression, and no classes.*'(\w+\.)?bbox' among"):
-            assess(model, rows(), method=plain)
+def test_linear_outputs_without_a_loss_are_refused_and_the_hint_works():
+    model = linear(3)
+    for other, wish in ((model, {}), (keras.Model(model.inputs, 2 * model.outputs), {"output": 0})):
+        with pytest.raises(
+            howsure.ModelError, match=r"Nothing says what the 3 linear outputs.*model.compile\(loss=…\)"
+        ):
+            assess(other, rows(), method=howsure.Softmax(), **wish)
+
+
+def test_sigmoids_without_a_loss_are_labels_and_that_is_said():
+    model, plain = linear(3, activation="sigmoid"), howsure.Softmax()
+    for other, wish in ((model, {}), (keras.Model(model.inputs, 2 * model.outputs), {"output": 0})):
+        with pytest.warns(
+            howsure.HowsureWarning,
+            match=r"what the 3 sigmoids .*='label-probabilities' or model.compile\(loss=…\) confirms",
+        ):
+            found = assess(other, rows(), method=plain, **wish)
+        same(found, assess(model, rows(), method=plain, outputs="label-probabilities"))
+
+
+def test_names_of_last_layers_say_nothing():
+    for name in ("logits", "bbox"):
+        with pytest.raises(howsure.ModelError, match="Nothing says what the 4 linear outputs"):
+            assess(linear(4, name=name), rows(), method=howsure.Softmax())
 
 
 @pytest.mark.parametrize("count", [1, 20])
@@ -444,9 +451,11 @@ def test_what_no_loss_tells_with_a_fixed_batch_size(count):
     inputs = keras.Input(batch_shape=(8, 4))
     whole = ops.reshape(ops.reshape(layers.Dropout(0.5)(inputs), (32,)), (8, 4))  # of 8 rows, and of no other
     model = keras.Model(inputs, layers.Dense(3)(whole))
-    with pytest.warns(howsure.HowsureWarning, match="Nothing says what the 3 linear outputs"):
-        found = assess(model, rows(count), method=howsure.Softmax())
-    same(assess(model, rows(count), method=howsure.Softmax(), outputs="logits"), found)
+    with pytest.raises(howsure.ModelError, match="Nothing says what the 3 linear outputs"):
+        assess(model, rows(count), method=howsure.Softmax())
+    found = assess(model, rows(count), method=howsure.Softmax(), outputs="logits")
+    model.compile(loss=keras.losses.CategoricalCrossentropy(from_logits=True))
+    same(assess(model, rows(count), method=howsure.Softmax()), found)
 
 
 def test_masks_of_keras_are_carried_along():

@@ -157,9 +157,9 @@ def build(network, rows=6, costs=None):
     random = np.random.default_rng(7)
     shape, steps, forward, units = network(random)
     inputs = [InputSpec("x", shape, "float32")]
-    model = ArrayModel("network", inputs, steps)
+    model = ArrayModel("network", inputs, steps, trained_for="classes")
     if costs is not None:
-        model = Priced("network", inputs, steps, costs)
+        model = Priced("network", inputs, steps, costs, trained_for="classes")
     return model, random.normal(size=(rows, *shape)).astype("float32"), forward, units
 
 

@@ -155,7 +155,7 @@ def array_cases():
         "positions": arrays(positions(), ((3, 4),), protocols=("Model", "PassModel")),
         "nothing_random": arrays(nothing_random()),
         "whole_numbers": arrays(two_layers(drop), dtype="int32"),
-        "logits": arrays(two_layers(drop, "linear")),
+        "logits": arrays(two_layers(drop, "linear"), trained_for="classes"),
         "one_sigmoid": arrays(two_layers(drop, "sigmoid", 1)),
         "labels": arrays(two_layers(drop, "sigmoid", 5), trained_for="several labels"),
         "regression": arrays(two_layers(drop, "linear", 1), trained_for="regression"),

@@ -89,6 +89,7 @@ class Through(nn.Module):
     def __init__(self, function):
         super().__init__()
         self.first, self.last, self.function = nn.Linear(8, 12), nn.Linear(12, CLASSES), function
+        self.num_classes = CLASSES
 
     def forward(self, x):
         return self.last(self.function(self, torch.tanh(self.first(x))))
@@ -105,8 +106,18 @@ class Layer(nn.Module):
         return self.function(self, x)
 
 
-def mlp(*end):
+def bare_mlp(*end):
     return nn.Sequential(nn.Linear(8, 12), nn.ReLU(), nn.Dropout(0.25), nn.Linear(12, CLASSES), *end)
+
+
+def mlp(*end):
+    return of_classes(bare_mlp(*end))
+
+
+def of_classes(module):
+    """The module, which says that its outputs are classes."""
+    module.num_classes = CLASSES
+    return module
 
 
 MODULES = {
@@ -129,7 +140,7 @@ SHAPES = {"encoder": (5, 8), "recurrent": (5, 4), "convolutions": (1, 6, 6)}
 def build(name):
     """A module in evaluation, its weights large enough for passes to differ."""
     torch.manual_seed(7)
-    module = MODULES[name]().eval()
+    module = of_classes(MODULES[name]().eval())
     with torch.no_grad():
         for weight in module.parameters():
             weight.mul_(2 if weight.ndim > 1 else 1)

@@ -40,4 +40,4 @@ def test_last_layer_laplace_of_a_regression_is_refused():
     with pytest.raises(howsure.InputError, match=r"one class.*with an output of 2 numbers.*laplace-torch"):
         howsure.LastLayerLaplace.fit(module, x, y, outputs="values")
     with pytest.raises(howsure.InputError, match="If the model gives such numbers"):
-        howsure.LastLayerLaplace.fit(module, x, y)
+        howsure.LastLayerLaplace.fit(module, x, y, outputs="logits")

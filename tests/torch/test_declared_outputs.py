@@ -17,7 +17,8 @@ from torch.utils.data import DataLoader, Dataset, Subset
 
 import howsure
 from howsure.errors import HowsureWarning, InputError, ModelError
-from tests.torch.modules import mlp, rows_for
+from tests.torch.modules import bare_mlp as mlp
+from tests.torch.modules import rows_for
 
 PLAIN = howsure.Softmax()
 ROWS = rows_for("mlp", rows=4)
@@ -98,7 +99,7 @@ def test_networks_of_timm():
 def test_a_network_of_torchvision_for_imagenet():
     images = np.random.default_rng(0).normal(size=(1, 3, 32, 32)).astype("float32")
     assert assess(torchvision.models.shufflenet_v2_x0_5(), images).probabilities.shape == (1, 1000)
-    with pytest.raises(HowsureWarning, match="Nothing says what the 4 linear outputs"):
+    with pytest.raises(ModelError, match="Nothing says what the 4 linear outputs"):
         assess(torchvision.models.shufflenet_v2_x0_5(num_classes=4), images)
 
 
@@ -200,13 +201,13 @@ def test_a_loss_that_the_code_names():
 def test_losses_that_say_different_things_say_nothing():
     module = Keeps(nn.CrossEntropyLoss())
     module.second = nn.MSELoss()
-    with pytest.raises(HowsureWarning, match="Nothing says what the 3 linear outputs"):
+    with pytest.raises(ModelError, match="Nothing says what the 3 linear outputs"):
         assess(module)
 
     class Own(nn.Module):
         pass
 
-    with pytest.raises(HowsureWarning, match="Nothing says what the 3 linear outputs"):
+    with pytest.raises(ModelError, match="Nothing says what the 3 linear outputs"):
         assess(Keeps(Own()))
 
 
@@ -230,7 +231,7 @@ def test_classes_that_a_module_counts_or_names():
     module.num_classes = 3
     assess(module)
     module.num_classes = 4
-    with pytest.raises(HowsureWarning, match="Nothing says"):
+    with pytest.raises(ModelError, match="Nothing says"):
         assess(module)
     module.class_names = ["cat", "dog", "owl"]
     assert assess(module).class_names == ("cat", "dog", "owl")
@@ -250,14 +251,14 @@ def test_a_head_that_was_taken_off():
 
 
 def test_an_audit_says_so_where_nobody_else_does():
+    missing = "Before you assess it, say what it puts out: Nothing says what the 3 linear outputs"
+    assert howsure.audit(mlp(), ROWS).outputs.startswith(missing)
     read = "Its output (rows, 3) is read as 3 classes, as with outputs='logits'. "
-    alone = read + "Only its last layer, 'linear', shows it. If it is something else, outputs=… says so"
-    assert howsure.audit(mlp(), ROWS).outputs.startswith(alone)
     kept = howsure.audit(Keeps(nn.CrossEntropyLoss()).eval(), ROWS).outputs
     assert (
-        kept == f"{read}What shows it: its loss, 'CrossEntropyLoss' (classes) and its last layer, 'linear'."
+        kept == f"{read}This is shown by its loss, 'CrossEntropyLoss' (classes) and its last layer, 'linear'."
     )
-    assert "What shows it: outputs='logits' and" in howsure.audit(mlp(), ROWS, outputs="logits").outputs
+    assert "This is shown by outputs='logits' and" in howsure.audit(mlp(), ROWS, outputs="logits").outputs
 
 
 def test_a_property_that_fails_says_nothing():
@@ -325,7 +326,7 @@ def test_a_dataset_with_other_classes():
     with pytest.raises(InputError, match="class names do not fit the model"):
         assess(mlp(), DataLoader(Folders(["cat", "dog"], (0, 1, 1, 0)), 2))
     for classes in (3, [0, 1, 2], ["one"], {"cat": 0}):
-        result = assess(mlp(), DataLoader(Folders(classes), 2))
+        result = assess(mlp(), DataLoader(Folders(classes), 2), outputs="logits")
         assert result.class_names == ("0", "1", "2")
 
 
@@ -350,7 +351,7 @@ def test_names_of_the_model_go_before_those_of_folders(tmp_path):
 
 def test_the_laplace_of_rows_with_names_of_their_own():
     module = mlp()
-    plain = howsure.LastLayerLaplace.fit(module, ROWS, [1, 2, 0, 2])
+    plain = howsure.LastLayerLaplace.fit(module, ROWS, [1, 2, 0, 2], outputs="logits")
     module.class_names = ["owl", "cat", "dog"]
     named = howsure.LastLayerLaplace.fit(module, DataLoader(Folders(["cat", "dog", "owl"]), 2))
     assert named.posterior.prior_precision == pytest.approx(plain.posterior.prior_precision, rel=1e-6)

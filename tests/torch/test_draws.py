@@ -62,11 +62,13 @@ def test_weights_that_are_drawn_at_every_call_are_at_their_means_in_the_predicti
             return F.linear(x, self.weight + 0.3 * torch.randn_like(self.weight), self.bias)
 
     module, x = nn.Sequential(Bayesian(8, 12), nn.Tanh(), nn.Linear(12, CLASSES)).eval(), rows_for("mlp")
-    seen = howsure.assess(module, x, method=howsure.Softmax()).probabilities
+    seen = howsure.assess(module, x, method=howsure.Softmax(), outputs="logits").probabilities
     with torch.no_grad():
         h = torch.tanh(F.linear(torch.from_numpy(x), module[0].weight, module[0].bias))
         assert seen == pytest.approx(module[2](h).softmax(1).numpy(), abs=1e-6)
-    assert len(set(map(tuple, howsure.passes(module, x[:1], 4)[:, 0].round(6).tolist()))) == 4
+    assert (
+        len(set(map(tuple, howsure.passes(module, x[:1], 4, outputs="logits")[:, 0].round(6).tolist()))) == 4
+    )
 
 
 def _projected(module, x):
@@ -80,7 +82,7 @@ def test_a_generator_that_is_seeded_in_every_call_draws_as_it_does():
         rows_for("mlp", 3),
     )
     torch.manual_seed(0)  # where the seed of PyTorch is says nothing of that of the generator
-    seen = howsure.assess(module.eval(), x, method=howsure.Softmax()).probabilities
+    seen = howsure.assess(module.eval(), x, method=howsure.Softmax(), outputs="logits").probabilities
     with torch.no_grad():
         assert seen == pytest.approx(module(torch.from_numpy(x)).softmax(1).numpy(), abs=1e-6)
     assert_as_textbook(module, x)
@@ -302,7 +304,7 @@ def test_noise_of_weights_is_drawn_however_many_of_them_there_are(classes):
 
     module = nn.Sequential(nn.Linear(8, 12), nn.ReLU(), nn.Dropout(0.2), Noised(12, classes)).eval()
     x, method = rows_for("mlp", 3), howsure.MCDropout(passes=400)
-    certainty = howsure.assess(module, x, method=method)
+    certainty = howsure.assess(module, x, method=method, outputs="logits")
     module.train()
     with torch.no_grad():
         passes = torch.stack([module(torch.from_numpy(x)).softmax(1) for _ in range(COPIES)]).double().numpy()
@@ -316,7 +318,9 @@ def test_noise_that_is_added_is_random_where_it_is_asked_for():
         nn.Sequential(nn.Linear(8, 12), nn.Tanh(), Layer(_noise), nn.Linear(12, CLASSES)).eval(),
         rows_for("mlp", 3),
     )
-    certainty = howsure.assess(module, x, method=howsure.MCDropout(passes=400, gaussian_noise=True))
+    certainty = howsure.assess(
+        module, x, method=howsure.MCDropout(passes=400, gaussian_noise=True), outputs="logits"
+    )
     mean, error = textbook(module, x)
     assert (np.abs(certainty.probabilities - mean) / np.hypot(error, certainty.mc_error)).max() < MOST
 
@@ -381,13 +385,13 @@ def test_a_norm_without_statistics_makes_rows_depend_on_one_another():
         nn.Linear(8, 6), nn.BatchNorm1d(6, track_running_stats=False), nn.Linear(6, 3)
     ).eval()
     with pytest.raises(howsure.ModelError, match="depends on the rows beside it"):
-        howsure.assess(module, rows_for("mlp"), method=howsure.Softmax())
+        howsure.assess(module, rows_for("mlp"), method=howsure.Softmax(), outputs="logits")
 
 
 def test_what_draws_also_when_predicting_and_is_no_dropout_is_refused():
     module = Through(lambda m, h: h[:, torch.randperm(h.shape[1])]).eval()
     with pytest.raises(howsure.ModelError, match="draws random numbers also when predicting"):
-        howsure.assess(module, rows_for("mlp"), method=howsure.Softmax())
+        howsure.assess(module, rows_for("mlp"), method=howsure.Softmax(), outputs="logits")
 
 
 @pytest.mark.parametrize("kind", ["scripted", "traced", "compiled"])
@@ -397,11 +401,12 @@ def test_modules_that_were_made_of_modules(kind):
         scripted, traced = torch.jit.script(module), torch.jit.trace(module, torch.zeros(2, 8))
     if kind == "traced":
         with pytest.raises(howsure.ModelError, match="it was traced in eval mode, which left its dropout"):
-            howsure.assess(traced, x)
+            howsure.assess(traced, x, outputs="logits")
         return
     made = scripted if kind == "scripted" else torch.compile(module, backend="eager")
     found, expected = (
-        howsure.assess(each, x, method=howsure.MCDropout(passes=20)) for each in (made, module)
+        howsure.assess(each, x, method=howsure.MCDropout(passes=20), outputs="logits")
+        for each in (made, module)
     )
     assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
 
@@ -425,7 +430,7 @@ def test_the_second_call_of_a_layer_is_a_site_of_its_own():
 def test_kernels_that_draw_inside_are_left_aside_on_other_devices(monkeypatch, name):
     """Here there is no such device: it is only told that the module lies on one."""
     module, x = build(name), rows_for(name)
-    expected = howsure.assess(module, x, method=howsure.MCDropout(passes=8))
+    expected = howsure.assess(module, x, method=howsure.MCDropout(passes=8), outputs="logits")
     monkeypatch.setattr(snapshot, "device_of", lambda module: torch.device("xpu"))
-    other = howsure.assess(module, x, method=howsure.MCDropout(passes=8))
+    other = howsure.assess(module, x, method=howsure.MCDropout(passes=8), outputs="logits")
     assert other.probabilities == pytest.approx(expected.probabilities, abs=1e-6)

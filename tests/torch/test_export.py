@@ -428,10 +428,10 @@ def test_a_fused_recurrent_layer_is_unrolled(path):
     torch.manual_seed(0)
     module = Recurrent().eval()
     x = np.random.default_rng(0).normal(size=(40, 2, 4)).astype("float32")
-    exported = howsure.export(module, path, x=x)
+    exported = howsure.export(module, path, x=x, outputs="logits")
     assert exported.largest_difference < 1e-5
     method = howsure.MCDropout(plan=exported.plan, max_passes=exported.passes)
-    expected = howsure.assess(module, x, method=method)
+    expected = howsure.assess(module, x, method=method, outputs="logits")
     assert np.abs(run(path, x)["probabilities"] - expected.probabilities).max() < 1e-5
 
 
@@ -450,7 +450,7 @@ class Named(nn.Module):
 def test_sixteen_bits_are_refused(dtype, path):
     module, x = Named().eval().to(dtype), torch.randn(20, 4).to(dtype)
     with pytest.raises(howsure.ModelError, match=r"computes in b?float16, and graphs compute in float32"):
-        howsure.export(module, path, plan=howsure.Plan(), x=x)
+        howsure.export(module, path, plan=howsure.Plan(), x=x, outputs="logits")
 
 
 def test_nan_of_several_labels_has_no_verdict_and_an_input_may_be_called_passes(path):

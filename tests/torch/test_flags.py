@@ -24,7 +24,7 @@ class Dropping(nn.BatchNorm1d):
 def test_what_a_norm_of_a_users_draws_is_not_left_out(layers):
     module = nn.Sequential(nn.Linear(8, 12), Dropping(12), nn.ReLU(), *layers, nn.Linear(12, 3)).eval()
     with pytest.raises(howsure.ModelError, match=f"'1' cannot be done right: .* {LINE}: a norm draws it"):
-        howsure.assess(module, rows_for("mlp"))
+        howsure.assess(module, rows_for("mlp"), outputs="logits")
 
 
 class Backbone(nn.Module):
@@ -72,7 +72,7 @@ class Frozen(nn.Module):
 def test_a_backbone_that_train_keeps_frozen_stays_so():
     module, x = Frozen().eval(), rows_for("mlp", rows=3)
     calls = module.calls
-    howsure.assess(module, x)
+    howsure.assess(module, x, outputs="logits")
     assert module.calls == calls
     assert all(weight.requires_grad for weight in module.parameters())
     oracle = nn.Sequential(*module.backbone[:3], nn.Dropout(0.1), module.last)
@@ -84,7 +84,7 @@ def test_a_backbone_that_train_keeps_frozen_stays_so():
 def test_of_what_train_keeps_off_it_is_said_where_nothing_else_is_random():
     words = r"stay as in predicting: 'backbone\.3': .*: the module's train\(\) keeps it as in predicting"
     with pytest.raises(howsure.ModelError, match=words):
-        howsure.assess(Frozen(rate=0).eval(), rows_for("mlp"))
+        howsure.assess(Frozen(rate=0).eval(), rows_for("mlp"), outputs="logits")
 
 
 def test_a_backbone_whose_train_was_put_out_of_use_stays_as_it_is():

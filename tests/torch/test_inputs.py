@@ -51,7 +51,7 @@ def test_a_module_may_take_a_dict_as_it_is():
         def forward(self, batch):
             return self.net(batch["left"], batch["right"])
 
-    assert assess(OfDict().eval(), rows_for("two_inputs")).shape == (9, CLASSES)
+    assert assess(OfDict().eval(), rows_for("two_inputs"), outputs="logits").shape == (9, CLASSES)
 
 
 def test_whole_numbers_are_cast_only_where_the_module_needs_it():
@@ -109,7 +109,7 @@ def test_the_output_is_found_in_what_is_returned(what):
         (lambda y: y.sum(), 3, "has no axis of rows"),
         (lambda y: y.T, 3, "has no axis of rows"),
         (torch.relu, 3, "does not end in a distribution over classes. .*Received: 'relu'"),
-        (lambda y: y, 1, "ends in one linear output, and what it was trained for is not known"),
+        (lambda y: y, 1, "Nothing says what the one linear output of model"),
         (lambda y: y[:, :, None, None, None, None], 3, "is not one distribution over classes per row"),
     ],
 )
@@ -374,9 +374,9 @@ def test_another_temperature_is_another_model():
     x, labels = numbers(np.random.default_rng(0), 40, 8), np.arange(40) % 3
     module = Rescaled(lambda m, z: z / m.constant).eval()
     module.constant = 1.5
-    method = howsure.LastLayerLaplace.fit(module, x, labels)
-    howsure.assess(module, x, method=method)
+    method = howsure.LastLayerLaplace.fit(module, x, labels, outputs="logits")
+    howsure.assess(module, x, method=method, outputs="logits")
     for constant in (2.0, torch.tensor(1.25)):
         module.constant = constant
         with pytest.raises(howsure.InputError, match="another model, or this one before it was trained"):
-            howsure.assess(module, x, method=method)
+            howsure.assess(module, x, method=method, outputs="logits")

@@ -113,7 +113,7 @@ def test_so_are_buffers_weights_and_attributes_that_move(make):
     module = make().eval()
     before, attributes = look(module), [{**vars(each)} for each in module.modules()]
     method = howsure.MCDropout(passes=8) if isinstance(module, Restless) else howsure.Softmax()
-    howsure.assess(module, rows_for("mlp"), method=method)
+    howsure.assess(module, rows_for("mlp"), method=method, outputs="logits")
     assert_left(module, before)
     for each, known in zip(module.modules(), attributes, strict=True):
         assert all(vars(each)[key] is value for key, value in known.items())
@@ -132,7 +132,7 @@ def test_so_are_generators_of_its_own():
 
     module = Drawing().eval()
     seeds = module.of_torch.get_state(), module.of_numpy.bit_generator.state
-    howsure.assess(module, rows_for("mlp"), method=howsure.MCDropout(passes=8))
+    howsure.assess(module, rows_for("mlp"), method=howsure.MCDropout(passes=8), outputs="logits")
     assert torch.equal(module.of_torch.get_state(), seeds[0])
     assert module.of_numpy.bit_generator.state == seeds[1]
 
@@ -141,8 +141,8 @@ def test_passes_of_a_module_that_moves_start_from_what_was_found():
     """Each pass is that of the module as it is, so their order does not matter."""
     module, x = Restless().eval(), rows_for("mlp")
     method = howsure.MCDropout(passes=8)
-    whole = howsure.assess(module, x, method=method)
-    parts = [howsure.assess(module, x[at], method=method) for at in (slice(5), slice(5, 9))]
+    whole = howsure.assess(module, x, method=method, outputs="logits")
+    parts = [howsure.assess(module, x[at], method=method, outputs="logits") for at in (slice(5), slice(5, 9))]
     assert np.concatenate([each.probabilities for each in parts]) == pytest.approx(
         whole.probabilities, abs=1e-6
     )
@@ -167,7 +167,7 @@ def test_hooks_that_a_module_installs_at_its_first_call_go_with_the_mark_of_that
 
     module, x = Hooked().eval(), rows_for("mlp")
     before = look(module)
-    howsure.assess(module, x, method=howsure.MCDropout(passes=8))
+    howsure.assess(module, x, method=howsure.MCDropout(passes=8), outputs="logits")
     assert_left(module, before)
     assert len(module(torch.from_numpy(x))["hidden"]) == len(module.net)
 
@@ -176,7 +176,7 @@ def test_it_is_left_as_found_after_an_error_of_its_own():
     module = Fails().eval()
     before = look(module)
     with pytest.raises(RuntimeError, match="too many rows for this module"):
-        howsure.assess(module, rows_for("mlp", rows=200), method=howsure.Softmax())
+        howsure.assess(module, rows_for("mlp", rows=200), method=howsure.Softmax(), outputs="logits")
     assert_left(module, before)
 
 
@@ -185,7 +185,7 @@ def test_gradients_and_hooks_of_the_caller_stay():
     module(torch.from_numpy(rows_for("mlp"))).sum().backward()
     module[0].register_forward_hook(lambda *given: called.append(1))
     before = look(module)
-    howsure.assess(module, rows_for("mlp"), method=howsure.MCDropout(passes=4))
+    howsure.assess(module, rows_for("mlp"), method=howsure.MCDropout(passes=4), outputs="logits")
     assert_left(module, before)
     module(torch.from_numpy(rows_for("mlp"))).sum().backward()
 
@@ -197,20 +197,20 @@ def test_gradients_and_hooks_of_the_caller_stay():
 )
 def test_modes_of_the_caller_change_nothing(mode):
     module, x = build("functional"), rows_for("functional")
-    expected = howsure.assess(module, x, method=howsure.MCDropout(passes=8))
+    expected = howsure.assess(module, x, method=howsure.MCDropout(passes=8), outputs="logits")
     with mode():
         before = look(module)
-        found = howsure.assess(module, x, method=howsure.MCDropout(passes=8))
+        found = howsure.assess(module, x, method=howsure.MCDropout(passes=8), outputs="logits")
         assert_left(module, before)
     assert np.array_equal(found.probabilities, expected.probabilities)
 
 
 def test_the_default_type_of_the_caller_stays():
     module, x = build("encoder"), rows_for("encoder")
-    expected = howsure.assess(module, x, method=howsure.MCDropout(passes=8))
+    expected = howsure.assess(module, x, method=howsure.MCDropout(passes=8), outputs="logits")
     torch.set_default_dtype(torch.float64)
     try:
-        found = howsure.assess(module, x, method=howsure.MCDropout(passes=8))
+        found = howsure.assess(module, x, method=howsure.MCDropout(passes=8), outputs="logits")
         assert torch.get_default_dtype() == torch.float64
     finally:
         torch.set_default_dtype(torch.float32)
@@ -220,9 +220,9 @@ def test_the_default_type_of_the_caller_stays():
 def test_seeds_of_the_caller_have_no_part_in_it():
     module, x = build("encoder"), rows_for("encoder")
     torch.manual_seed(1)
-    first = howsure.assess(module, x, method=howsure.MCDropout(passes=8))
+    first = howsure.assess(module, x, method=howsure.MCDropout(passes=8), outputs="logits")
     torch.manual_seed(2)
-    second = howsure.assess(module, x, method=howsure.MCDropout(passes=8))
+    second = howsure.assess(module, x, method=howsure.MCDropout(passes=8), outputs="logits")
     assert np.array_equal(first.probabilities, second.probabilities)
 
 
@@ -230,11 +230,14 @@ def test_threads_that_ask_for_the_same_module_get_what_each_gets_alone():
     module, found = build("functional"), {}
     rows = {number: rows_for("functional", rows=20 + number) for number in range(4)}
     method = howsure.MCDropout(passes=20)
-    alone = {number: howsure.assess(module, x, method=method).probabilities for number, x in rows.items()}
+    alone = {
+        number: howsure.assess(module, x, method=method, outputs="logits").probabilities
+        for number, x in rows.items()
+    }
     before = look(module)
 
     def ask(number):
-        found[number] = howsure.assess(module, rows[number], method=method).probabilities
+        found[number] = howsure.assess(module, rows[number], method=method, outputs="logits").probabilities
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in rows]
     for thread in threads:

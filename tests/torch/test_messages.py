@@ -41,10 +41,10 @@ class Masked(nn.Module):
 def test_what_is_random_otherwise_is_not_said_to_be_always_the_same():
     module = Gumbel().eval()
     with pytest.raises(howsure.ModelError, match="These stay as in predicting: 'Gumbel'") as caught:
-        howsure.assess(module, ROWS)
+        howsure.assess(module, ROWS, outputs="logits")
     assert "would be the same" not in str(caught.value)
     assert "Nothing in this model is random" not in str(howsure.audit(module, ROWS))
-    plain = howsure.assess(module, ROWS, method=howsure.Softmax())  # the step that is offered
+    plain = howsure.assess(module, ROWS, method=howsure.Softmax(), outputs="logits")  # as is offered
     assert len(plain) == len(ROWS)
 
 
@@ -53,7 +53,7 @@ def test_classes_masked_with_minus_infinity_are_impossible(method):
     found = []
     for value in (float("-inf"), -1e9):
         torch.manual_seed(7)
-        found.append(howsure.assess(Masked(value).eval(), ROWS, method=method))
+        found.append(howsure.assess(Masked(value).eval(), ROWS, method=method, outputs="logits"))
     assert (found[0].probabilities[:, 2] == 0).all()
     np.testing.assert_allclose(found[0].probabilities, found[1].probabilities, atol=1e-12)
     np.testing.assert_allclose(found[0].entropy, found[1].entropy, atol=1e-12)
@@ -61,7 +61,7 @@ def test_classes_masked_with_minus_infinity_are_impossible(method):
 
 def test_a_module_is_not_to_be_compiled_with_a_loss():
     module = nn.Sequential(nn.Linear(5, 4), nn.Dropout(), nn.Linear(4, 1)).eval()
-    with pytest.raises(howsure.ModelError, match="what it was trained for is not known") as caught:
+    with pytest.raises(howsure.ModelError, match="Nothing says what the one linear output") as caught:
         howsure.assess(module, ROWS)
     assert "compile" not in str(caught.value)
     assert howsure.assess(module, ROWS, outputs="logits").probabilities.shape == (6, 2)
@@ -80,7 +80,7 @@ class Lost(nn.Module):
 
 def test_rounding_is_not_taken_for_passes_that_differ():
     with pytest.raises(howsure.ModelError, match="All passes of model 'Lost' are the same"):
-        howsure.assess(Lost().eval(), ROWS)
+        howsure.assess(Lost().eval(), ROWS, outputs="logits")
 
 
 def test_tensors_of_one_shape_are_not_said_to_differ_in_shape():
@@ -92,7 +92,8 @@ def test_tensors_of_one_shape_are_not_said_to_differ_in_shape():
         with pytest.raises(howsure.InputError, match="cannot be converted to a numpy array") as caught:
             howsure.assess(module, x)
         assert "torch.stack(x).detach().float().cpu().numpy()" in str(caught.value)
-        assert len(howsure.assess(module, torch.stack(x).detach().float().cpu().numpy())) == len(x)
+        rows = torch.stack(x).detach().float().cpu().numpy()
+        assert len(howsure.assess(module, rows, outputs="logits")) == len(x)
 
 
 def test_sigmoids_declared_a_distribution_are_offered_as_labels():
@@ -166,7 +167,7 @@ def test_a_damaged_file_of_safetensors(tmp_path):
 
 def test_whole_numbers_out_of_a_vocabulary_are_not_blamed_for_their_type():
     module = nn.Sequential(nn.Embedding(10, 4), nn.Flatten(), nn.Dropout(), nn.Linear(12, 2)).eval()
-    assert len(howsure.assess(module, np.full((4, 3), 9))) == 4
+    assert len(howsure.assess(module, np.full((4, 3), 9), outputs="logits")) == 4
     with pytest.raises(howsure.InputError, match="says of whole numbers: index out of range in self; of"):
         howsure.assess(module, np.full((4, 3), 99))
 

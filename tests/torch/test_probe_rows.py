@@ -45,7 +45,7 @@ REFUSED = {batch_norm: "depends on the rows beside it", Louder: "in training mor
 @pytest.mark.parametrize("masked", [-1e9, -np.inf])
 def test_a_masked_class_hides_no_other(make, masked, random):
     with pytest.raises(howsure.ModelError, match=REFUSED[make]):
-        howsure.assess(Net(make(), masked).eval(), numbers(random, 6, 8))
+        howsure.assess(Net(make(), masked).eval(), numbers(random, 6, 8), outputs="logits")
 
 
 @pytest.mark.parametrize("make", list(REFUSED))
@@ -61,16 +61,16 @@ def test_a_masked_class_hides_no_other(make, masked, random):
 )
 def test_first_rows_that_are_alike_hide_nothing(make, rows, random):
     with pytest.raises(howsure.ModelError, match=REFUSED[make]):
-        howsure.assess(Net(make()).eval(), rows(numbers(random, 6, 8)))
+        howsure.assess(Net(make()).eval(), rows(numbers(random, 6, 8)), outputs="logits")
 
 
 def test_a_masked_class_is_no_hindrance(random):
     x, method = numbers(random, 6, 8), howsure.MCDropout(passes=40)
     module = Net(nn.ReLU(), -1e9).eval()
-    certainty = howsure.assess(module, x, method=method)
+    certainty = howsure.assess(module, x, method=method, outputs="logits")
     module.masked = -1e8
     assert certainty.probabilities == pytest.approx(
-        howsure.assess(module, x, method=method).probabilities, abs=1e-6
+        howsure.assess(module, x, method=method, outputs="logits").probabilities, abs=1e-6
     )
 
 
@@ -108,7 +108,9 @@ def test_numbers_are_compared_one_by_one(off, equal):
 
 
 def test_rows_that_all_are_zero_are_answered():
-    certainty = howsure.assess(mlp().eval(), np.zeros((3, 8), np.float32), method=howsure.MCDropout(passes=8))
+    certainty = howsure.assess(
+        mlp().eval(), np.zeros((3, 8), np.float32), method=howsure.MCDropout(passes=8), outputs="logits"
+    )
     assert len(certainty) == 3
 
 

@@ -24,7 +24,7 @@ def test_so_does_that_of_pytorch_where_it_is_seeded_in_every_call(at):
     layers.insert(at, Layer(_seeded))
     module, x = nn.Sequential(*layers).eval(), rows_for("mlp", 3)
     torch.manual_seed(0)
-    seen = howsure.assess(module, x, method=howsure.Softmax()).probabilities
+    seen = howsure.assess(module, x, method=howsure.Softmax(), outputs="logits").probabilities
     with torch.no_grad():
         assert seen == pytest.approx(module(torch.from_numpy(x)).softmax(1).numpy(), abs=1e-6)
     assert_as_textbook(module, x)
@@ -50,7 +50,7 @@ def test_a_mask_that_is_always_the_same_is_not_left_out():
 
     module = nn.Sequential(Layer(thinned), mlp()).eval()
     with pytest.raises(howsure.ModelError, match=r"'0' cannot be done right.* seeded anew in every call"):
-        howsure.assess(module, rows_for("mlp", 3))
+        howsure.assess(module, rows_for("mlp", 3), outputs="logits")
 
 
 def test_dropout_behind_a_seed_drops_the_same_in_every_call():
@@ -60,8 +60,8 @@ def test_dropout_behind_a_seed_drops_the_same_in_every_call():
 
     module, x = nn.Sequential(nn.Dropout(0.3), Layer(gated), mlp()).eval(), rows_for("mlp", 3)
     with pytest.raises(howsure.ModelError, match=r"'2\.2' cannot be done right.* seeded anew in every call"):
-        howsure.assess(module, x)
-    seen = howsure.assess(module, x, method=howsure.Softmax()).probabilities
+        howsure.assess(module, x, outputs="logits")
+    seen = howsure.assess(module, x, method=howsure.Softmax(), outputs="logits").probabilities
     with torch.no_grad():
         assert seen == pytest.approx(module(torch.from_numpy(x)).softmax(1).numpy(), abs=1e-6)
 
@@ -77,7 +77,7 @@ def test_what_a_first_call_draws_for_all_others_is_to_be_there(trained):
 
     module, x = nn.Sequential(Layer(lazy), mlp()).eval(), rows_for("mlp", 3)
     with pytest.raises(howsure.ModelError, match=r"later ones use again[.;].*[Cc]all it once"):
-        howsure.assess(module, x)
+        howsure.assess(module, x, outputs="logits")
     assert not hasattr(module[0], "projection")
     module.train()(torch.from_numpy(x))
     if not trained:
@@ -90,7 +90,7 @@ def test_what_a_first_call_puts_into_a_dict_is_what_it_draws():
         nn.Sequential(Layer(lambda m, x: x @ kept.setdefault("w", torch.randn(8, 8))), mlp()),
         rows_for("mlp", 3),
     )
-    seen = howsure.assess(module.eval(), x, method=howsure.Softmax()).probabilities
+    seen = howsure.assess(module.eval(), x, method=howsure.Softmax(), outputs="logits").probabilities
     assert kept["w"].std() > 0.5
     with torch.no_grad():
         assert seen == pytest.approx(module(torch.from_numpy(x)).softmax(1).numpy(), abs=1e-6)

@@ -246,7 +246,7 @@ class YesOrNo(nn.Module):
     ids=["vectors", "numbers", "tokens"],
 )
 def test_a_number_for_each_step_is_no_class_and_the_hint_works(sigmoid, x):
-    for more in ({}, {"outputs": "probabilities" if sigmoid else "logits"}):
+    for more in ({}, {"outputs": "probabilities"}) if sigmoid else ({"outputs": "logits"},):
         with pytest.raises(howsure.ModelError, match="for each step of a row") as refused:
             howsure.assess(YesOrNo(sigmoid=sigmoid).eval(), x, **more)
     assert "return output.unsqueeze(-1) in PyTorch" in refused.value.hint

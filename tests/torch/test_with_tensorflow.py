@@ -20,7 +20,7 @@ torch.manual_seed(0)
 net = nn.Sequential(nn.Linear(4, 16), nn.ReLU(), nn.Dropout(0.3), nn.Linear(16, 3)).eval()
 x = np.random.default_rng(0).normal(size=(40, 4)).astype("float32")
 howsure.audit(net, x)
-plan = howsure.plan(net, x, precision="float32")
+plan = howsure.plan(net, x, precision="float32", outputs="logits")
 certainty = howsure.assess(net, x, method=howsure.MCDropout(plan=plan), outputs="logits")
 assert certainty.mc_error.max() > 0
 """

@@ -19,13 +19,14 @@ sys.path.insert(0, "")
 import nets
 module = nets.make()
 x = torch.randn(12, 4)
-certainty = howsure.assess(module, x)
+certainty = howsure.assess(module, x, outputs="logits")
 certainty.report("page.html", rows=x.numpy())
 certainty.save("certainty.parquet")
 print(len(howsure.load("certainty.parquet")), howsure.audit(module).passes_differ)
 torch.save(module.state_dict(), "weights.pt")
 numpy.save("rows.npy", x.numpy())
-sys.argv = ["howsure", "assess", "nets:make", "rows.npy", "--weights", "weights.pt", "--out", "out.parquet"]
+arguments = ["nets:make", "rows.npy", "--weights", "weights.pt", "--outputs", "logits"]
+sys.argv = ["howsure", "assess", *arguments, "--out", "out.parquet"]
 try:
     main()
 except SystemExit as stopped:

@@ -88,7 +88,7 @@ def test_a_drop_into_a_piece_is_what_it_is_in_whole_passes(function, random):
     whole = TorchModel(model.examination)
     assert found == pytest.approx(whole.thin(masks, 7)(whole.trunk(rows)), abs=ROUNDING)
     assert np.abs(found - found[0]).max() > 0.1
-    howsure.assess(module, x)
+    howsure.assess(module, x, outputs="logits")
     assert_left(module, before)
 
 
@@ -118,7 +118,7 @@ def test_what_is_written_into_rows_stays_in_copies_of_them(method, as_tensor, sh
         torch.manual_seed(1)
         module = IntoRows(shift, in_place=in_place).eval()
         assert type(adapt(module, given, gaussian_noise=False)[0]) is SplitModel
-        certainties.append(howsure.assess(module, given, method=method, seed=1))
+        certainties.append(howsure.assess(module, given, method=method, seed=1, outputs="logits"))
     assert certainties[0].probabilities == pytest.approx(certainties[1].probabilities, abs=ROUNDING)
     assert (np.asarray(given) == x).all()
 
@@ -146,7 +146,9 @@ def test_normal_numbers_by_tensors_are_those_by_numbers(name, random):
         torch.manual_seed(1)
         modules.append(Through(_drawn(numbers)).eval())
     assert type(adapt(modules[0], x, gaussian_noise=False)[0]) is SplitModel
-    found, expected = (howsure.assess(module, x, seed=1).probabilities for module in modules)
+    found, expected = (
+        howsure.assess(module, x, seed=1, outputs="logits").probabilities for module in modules
+    )
     assert found == pytest.approx(expected, abs=ROUNDING)
 
 
@@ -156,8 +158,8 @@ def test_normal_numbers_around_others_are_noise(random):
 
     module, x = Through(noised).eval(), random.normal(size=(5, 8)).astype("float32")
     with pytest.warns(howsure.HowsureWarning, match="adds noise, which is random with MCDropout"):
-        howsure.assess(module, x)
-    noisy = howsure.assess(module, x, method=howsure.MCDropout(gaussian_noise=True))
+        howsure.assess(module, x, outputs="logits")
+    noisy = howsure.assess(module, x, method=howsure.MCDropout(gaussian_noise=True), outputs="logits")
     assert np.isfinite(noisy.probabilities).all()
 
 
@@ -180,10 +182,10 @@ def test_what_fails_level_by_level_runs_whole(monkeypatch, random):
     model, _ = adapt(module, x, gaussian_noise=False)
     assert type(model) is TorchModel
     assert model.whole_because.startswith(splitting.AGAIN_FAILS)
-    assert howsure.assess(module, x).mc_error.max() > 0
+    assert howsure.assess(module, x, outputs="logits").mc_error.max() > 0
 
 
 def test_a_deep_module_is_assessed(random):
     module = nn.Sequential(nn.Linear(8, 8), *(nn.Dropout(0.01) for _ in range(70)), nn.Linear(8, 3)).eval()
-    certainty = howsure.assess(module, random.normal(size=(5, 8)).astype("float32"))
+    certainty = howsure.assess(module, random.normal(size=(5, 8)).astype("float32"), outputs="logits")
     assert certainty.mc_error.max() > 0

@@ -23,14 +23,29 @@ def textbook(module, x):
     with torch.no_grad():
         outputs = module(**{k: many(v) for k, v in x.items()}) if isinstance(x, dict) else module(many(x))
     logits = (outputs["logits"] if isinstance(outputs, dict) else outputs).double()
-    done = bool(((logits.sum(1) - 1).abs() < 1e-5).all())
-    passes = (logits if done else logits.softmax(1)).reshape(-1, COPIES, CLASSES).numpy()
+    passes = (
+        (logits if _are_probabilities(logits) else logits.softmax(1)).reshape(-1, COPIES, CLASSES).numpy()
+    )
     module.eval()
     return passes.mean(1), passes.std(1) / np.sqrt(COPIES)
 
 
+def _are_probabilities(outputs):
+    return bool(((outputs.sum(1) - 1).abs() < 1e-5).all())
+
+
+def outputs_of(module, x):
+    """What a module puts out for rows, as `outputs` takes it."""
+    rows = {k: torch.from_numpy(v) for k, v in x.items()} if isinstance(x, dict) else torch.from_numpy(x)
+    with torch.no_grad():
+        outputs = module(**rows) if isinstance(rows, dict) else module(rows)
+    outputs = outputs["logits"] if isinstance(outputs, dict) else outputs
+    return "probabilities" if _are_probabilities(outputs) else "logits"
+
+
 def assert_as_textbook(module, x, oracle=None):
-    certainty = howsure.assess(module, x, method=howsure.MCDropout(passes=400))
+    method = howsure.MCDropout(passes=400)
+    certainty = howsure.assess(module, x, method=method, outputs=outputs_of(module.eval(), x))
     mean, error = textbook(oracle or module, x)
     off = np.abs(certainty.probabilities - mean) / np.hypot(error, certainty.mc_error)
     assert off.max() < MOST

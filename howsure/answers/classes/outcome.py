@@ -52,7 +52,7 @@ class Classes(OneOfClasses):
             InputError: Names that do not fit, or `outputs` is unknown.
             ModelError: The output is not a distribution over classes, or does not say what it is.
         """
-        kind = read_outputs(request.outputs, info)
+        kind = read_outputs(request.outputs, info, named=request.class_names is not None)
         class_names = check_class_names(request.class_names, max(2, info.output_shape[-1]))
         return cls(info.name, kind, info.output_dtype, class_names, request.limits)
 

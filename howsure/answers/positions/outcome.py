@@ -30,7 +30,7 @@ from howsure.answers.verdict import LEAST_DRAWN, judge, pick, too_few, top_two
 from howsure.data.labels import check_class_names
 from howsure.data.rows import counted, in_rows, quoted, row_number
 from howsure.data.transforms import Change, Layout
-from howsure.errors import InputError, ModelError, warn
+from howsure.errors import InputError, ModelError
 from howsure.models.protocol import (
     CLASSES,
     LABEL_LOGITS,
@@ -149,15 +149,9 @@ class Positions(OneOfClasses):
                 received=repr(request.of_label),
                 hint="If its outputs are labels, say so: outputs='label-logits' or 'label-probabilities'",
             )
-        kind = read_outputs(request.outputs, of_row)
+        named = request.class_names is not None
+        kind = read_outputs(request.outputs, of_row, named=named, at_position=True)
         names = check_class_names(request.class_names, max(2, classes))
-        told = declared or request.class_names is not None or info.trained_for == CLASSES or info.says
-        if not (told or info.keeps_loss or info.ending not in ("linear", None)):
-            warn(
-                f"Nothing says what the {classes} linear outputs at a position of model '{info.name}' are, "
-                f"so they are read as logits of {classes} classes. outputs='logits' or class_names=[…] "
-                "confirms that. Depths, flows or rows made anew are no classes: outputs='values'."
-            )
         return cls(info.name, kind, info.output_dtype, names, *asked)
 
     def of_rows(self, model: Model, rows: Sequence[InputRows], total: int, positions: Any) -> Positions:

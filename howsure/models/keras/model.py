@@ -31,7 +31,7 @@ from howsure.models.keras.examine import examine, layers_kept_off, random_when_p
 from howsure.models.keras.fast.bfloat16 import bfloat16_is_faster, computing_in, reducible_steps
 from howsure.models.keras.fast.convolutions import without_copies
 from howsure.models.keras.fast.thinned_dense import Dropped, Folded, thinned_dense_layers
-from howsure.models.keras.features import constants_after, head, to_last_layer
+from howsure.models.keras.features import constants_after, to_last_layer
 from howsure.models.keras.graph import Program, Slot, Step, Value, ending_in, flatten, run, widen
 from howsure.models.keras.inputs import (
     check_backend,
@@ -256,7 +256,6 @@ class KerasModel:
     @functools.cached_property
     def _facts(self) -> ModelInfo:
         found = self.examination
-        last = head(self._program)
         with self.as_found():
             fixed = unswitchable(self.model, found)
             always = random_when_predicting(self.model, found)
@@ -273,7 +272,6 @@ class KerasModel:
             unswitchable=tuple(fixed),
             always_random=always,
             fixed_batch=_fixed_batch(self.model),
-            heads=() if last is None else (last.name.replace("/", "."),),
             class_axis=0 if keras.config.image_data_format() == "channels_first" else -1,
         )
 

@@ -125,16 +125,6 @@ def padding_of(module: nn.Module) -> int | None:
     return None
 
 
-def names_of_a_user(module: nn.Module, path: str) -> str:
-    """The parts of a layer's path that a user named, without those from a library of models."""
-    parts, holder = [], module
-    for part in path.partition("#")[0].split("."):
-        if type(holder).__module__.partition(".")[0] not in _LIBRARIES[1:]:
-            parts.append(part)
-        holder = getattr(holder, part, holder)
-    return ".".join(parts)
-
-
 def _holders(module: nn.Module) -> Iterator[nn.Module]:
     """A module, and the modules inside it that it wraps without parameters or modules of its own."""
     while True:

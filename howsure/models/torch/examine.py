@@ -65,7 +65,6 @@ class Examination:
         output_shape: Shape of the output, for one row.
         output_dtype: Type of its numbers.
         ending: As in `ModelInfo`.
-        heads: As in `ModelInfo`.
         class_axis: As in `ModelInfo`.
         last_linear: The last linear layer of a prediction, or None.
         rescales: True if the first operations rescale raw values.
@@ -96,7 +95,6 @@ class Examination:
     output_shape: tuple[int, ...]
     output_dtype: str
     ending: str | None
-    heads: tuple[str, ...]
     class_axis: int | None
     last_linear: LastLayer | None
     rescales: bool
@@ -179,7 +177,6 @@ def examine(look: DryRun) -> Examination:
         output_shape=tuple(plain.shape[1:]),
         output_dtype=str(plain.dtype).removeprefix("torch."),
         ending=ending,
-        heads=made.heads(plain),
         class_axis=made.class_axis(plain),
         last_linear=last_linear,
         rescales=not _RESCALING.isdisjoint(predicted.early),

@@ -30,7 +30,7 @@ from howsure.models.input_scale import times_larger, untouched
 from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits, ModelInfo, RawOutputs, raw_outputs
 from howsure.models.protocol import KEPT_OFF as KEPT_OFF_BY_CALLER
 from howsure.models.torch.call_stack import ModuleCall
-from howsure.models.torch.declared_outputs import names_of_a_user, padding_of, said_of
+from howsure.models.torch.declared_outputs import padding_of, said_of
 from howsure.models.torch.draws import Draws, Masks
 from howsure.models.torch.dry_run import ROWS, DryRun, middle
 from howsure.models.torch.examine import Examination, examine, first_look
@@ -219,7 +219,6 @@ class TorchModel:
             class_axis=found.class_axis,
             padding=padding_of(self.module),
             keeps_loss=False,
-            heads=tuple(names_of_a_user(self.module, head) for head in found.heads),
             compiles=False,
         )
 

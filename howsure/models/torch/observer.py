@@ -192,7 +192,7 @@ class Watching(Draws):
             if tensor.layout == torch.strided and ground(tensor) not in self._weights:
                 self.largest = max(self.largest, tensor.numel())
         if self.endings is not None:
-            self.endings.ran(operation, args, kwargs, outputs, self.place())
+            self.endings.ran(operation, args, kwargs, outputs)
         if len(self.early) < 4 and name not in SAME_NUMBERS:
             self.early.append(name)
         results = outputs if isinstance(outputs, (tuple, list)) else (outputs,)

@@ -1,6 +1,6 @@
 """Find what a module's output is, from the operations of a plain run that lead to it.
 
-product ── add, scale, pick, mask, mean ── output            linear: read as logits
+product ── add, scale, pick, mask, mean ── output            linear: what somebody declares
 … ── softmax ── output                                       softmax: read as probabilities
 … ── softmax, sigmoid, exp, relu ── anything else ── output  not known: howsure asks for `outputs=`
 """
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from howsure.models.torch.noted_tensors import Noted, NotedTensors
-from howsure.models.torch.value_kinds import ANY, SAME_NUMBERS, UNSIGNED, Kinds, items_in, tensors_in
+from howsure.models.torch.value_kinds import ANY, SAME_NUMBERS, UNSIGNED, Kinds, tensors_in
 
 Tensor = torch.Tensor
 
@@ -27,9 +27,6 @@ all rows, they make another linear layer of one."""
 
 PRODUCTS = (*LINEAR, "bmm", "baddbmm", "convolution", "_convolution", "mkldnn_convolution")
 """Operations of layers with weights."""
-
-_FAR = 100
-"""Most operations before the output among which its layers are searched."""
 
 ENDINGS = {
     "_softmax": "softmax",
@@ -80,10 +77,9 @@ class Endings:
         self._makers: dict[int, Made] = {}
         self._linears: list[Noted] = []
         self._counted: list[Noted] = []
-        self._layers: dict[int, str] = {}
 
-    def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any, layer: str) -> None:
-        """Record an operation, and the path of the layer being called."""
+    def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> None:
+        """Record an operation."""
         name = operation._schema.name.removeprefix("aten::")
         given, named = self._tensors.notes_of(args), self._tensors.notes_of(kwargs)
         made = [self._tensors.note(each) for each in tensors_in(outputs)]
@@ -94,8 +90,6 @@ class Endings:
             self._linears += made
         if name.removesuffix("_") in (*LINEAR, *RESCALING):
             self._counted += made
-        if name in PRODUCTS:
-            self._layers[id(made[0])] = layer
 
     def ending(self, output: Tensor) -> tuple[str | None, LastLayer | None]:
         """The kind of the output, and the last linear layer before it.
@@ -198,22 +192,11 @@ class Endings:
     def _maker(self, tensor: Tensor) -> Made | None:
         return self._makers.get(id(self._tensors.notes_of(tensor)))
 
-    def heads(self, output: Tensor) -> tuple[str, ...]:
-        """Paths of the layers whose products reach the output without a further product."""
-        found, seen, ahead = list[str](), set[int](), [self._maker(output)]
-        while ahead and len(seen) < _FAR:
-            made = ahead.pop(0)
-            if made is None or id(made) in seen:
-                continue
-            seen.add(id(made))
-            if made.name in PRODUCTS:
-                found.append(self._layers[id(made.tensor)])
-            else:
-                ahead += [self._makers.get(id(each)) for each in items_in(made.args, Noted)]
-        return tuple(dict.fromkeys(found))
-
     def _linear(self, output: Tensor) -> str | None:
-        """`linear` if only sums, products and the like lie between a product and the output; else None."""
+        """`linear` if only sums, products and the like lie between a product and the output; else None.
+
+        Values only speak against it: none below 0 after a distance, or sums of 1, which softmax would spoil.
+        """
         values, kind = output.double(), self._kinds.of(output)
         if bool((values >= 0).all()):
             axes = {1, values.ndim - 1} if values.ndim > 1 else set()

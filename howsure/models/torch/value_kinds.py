@@ -1,9 +1,9 @@
 """Classify the numbers of tensors, from operation to operation.
 
-linear layer, product, norm, log-softmax              any numbers: logits, unless something follows
-distance, square, size                                never below 0: logits after a change of sign
+linear layer, product, norm, log-softmax              any numbers, so maybe logits, unless something follows
+distance, square, size                                never below 0; maybe logits after a change of sign
 relu and similar activations                          rectified, as evidence is: not known
-… averaged over the positions of an image             read as logits, as in SqueezeNet
+… averaged over the positions of an image             maybe logits, as in SqueezeNet
 softmax, sigmoid, softplus, exp, anything else        other: not known
 adding, scaling, picking, masking, averaging          same kind as the inputs
 """
