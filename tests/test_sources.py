@@ -60,7 +60,7 @@ def test_a_frame_with_names_for_rows_and_classes(network, x, truth, frame, tmp_p
     assert certainty[5].called == "animal animal 5"
     certainty.save(tmp_path / "animals.parquet")
     kept = howsure.load(tmp_path / "animals.parquet").to_pandas()
-    assert kept["animal"].tolist() == frame.index.tolist()
+    assert (kept.index.name, kept.index.tolist()) == ("animal", frame.index.tolist())
     assert kept["truth_name"].tolist() == frame["y"].tolist()
     assert str(howsure.evaluate(certainty)) == str(howsure.evaluate(certainty, truth))
     assert str(howsure.evaluate(certainty)) == str(howsure.evaluate(certainty, frame["y"]))
@@ -108,7 +108,7 @@ def test_parts_of_a_dict_are_aligned(network, frame, truth):
         the_same(found, expected)
         assert found.truth.tolist() == truth.tolist()
         assert found.ids.tolist() == (numbers.tolist() if "id" in given else frame.index.tolist())
-    with pytest.raises(InputError, match=r"The values of x\['y'\] are of other rows.*x\['y'\]\.to_numpy"):
+    with pytest.raises(InputError, match=r"The labels are of other rows.*`labels\.to_numpy\(\)`"):
         assess(network, {"x": rows, "y": labels.set_axis([f"plant {k}" for k in range(ROWS)])})
     alone = assess(network, {"x": rows.to_numpy(), "y": labels})
     assert (alone.ids, alone.truth.tolist()) == (None, truth.tolist())

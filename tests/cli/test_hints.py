@@ -58,6 +58,12 @@ FINE = {
     "`positions` says which positions count": "no option gives `positions`",
     "`level` is out of range": "no option gives `level`",
     "One pass over some rows": "a file holds no passes",
+    "put them back by `result.rescaled`": "no command puts numbers back",
+    "For a change that moves no position give (change, howsure.shifts.unmoved)": "no option gives changes",
+    "`result.is_coin_flip` has the maps; rasterio.features.shapes outlines them": "other programs outline",
+    "type: KERAS_BACKEND=tensorflow howsure export model.keras certainty.onnx": "it is a command",
+    "a result as `howsure.assess` gives it with --keep groups": "no command asks for the error of a mean",
+    "howsure.MCDropout(plan=plan) as --method": "`howsure.scale.assess` is for Python",
     "One alone belongs to `from_probabilities`": "a file holds no passes",
 }
 """Beginnings of other messages that no command meets, or of what is no argument, and why."""

@@ -18,6 +18,7 @@ import numpy as np
 
 import howsure
 from howsure.answers.registry import answer_of
+from howsure.shifts import unmoved
 from tests.commands import done, flat
 from tests.doors.cases import DROPOUT, Case, network
 from tests.doors.said import Said, numbers_of, of_lines, of_result, of_table, words_of
@@ -307,7 +308,9 @@ def by_other_methods(held):
     methods = {
         "plain": howsure.Softmax(),
         "members": howsure.Ensemble([other.model]),  # beside the assessed one
-        "versions": howsure.Augmentation([lambda rows: 1.05 * rows, lambda rows: rows - np.float32(0.01)]),
+        "versions": howsure.Augmentation(
+            [(change, unmoved) for change in (lambda rows: 1.05 * rows, lambda rows: rows - np.float32(0.01))]
+        ),
     }
     found = {
         name: howsure.assess(case.model, case.x, method=method, **_asked(case))

@@ -515,10 +515,9 @@ def forced_on(name):
 
 PLAIN = {
     "softmax": lambda model: howsure.Softmax(),
-    "ensemble": lambda model: howsure.Ensemble([model]),
     "augmentation": lambda model: howsure.Augmentation([lambda x: x]),
 }
-TWICE = "ignore:Members 0 and 1|Change 0 leaves"
+TWICE = "ignore:Change 0 leaves"
 
 
 @pytest.mark.filterwarnings(TWICE)

@@ -77,14 +77,14 @@ class End(Middle):
     """
 
     def __init__(self, value: float) -> None:
-        self._value = value
+        self._mask_value = value
 
     def numbers(self, function: str, arguments: dict[str, Any], original: Callable[[], Tensor]) -> Tensor:
         """Return the end of uniform numbers and of zeros and ones."""
         numbers = _Numbers.of(function, arguments)
         if numbers is None or numbers.kind == NORMAL:
             return super().numbers(function, arguments, original)
-        value = round(self._value) if numbers.kind == DROPOUT else self._value
+        value = round(self._mask_value) if numbers.kind == DROPOUT else self._mask_value
         return numbers.scaled(ops.full(arguments["shape"], value, "float32"))
 
 
