@@ -1,21 +1,16 @@
-"""Files changed on purpose, and what is read then: bits, bytes, lengths, and fields with right seals.
+"""Files changed on purpose, and what is read then: bits, bytes and lengths.
 
     python -m validation.mutation [--each 1000] [--seed 0] [--only NAME]
 
-Each format is changed so many times. Half of the changes of a file that howsure seals are forged: one field
-or number gets a value that it cannot have, and the file a right checksum. Whatever comes through is used:
-results print their rows, calibrators calibrate, a plan makes passes. The counts go to docs/mutation.json, and
-into the page docs/faults.md.
+Each format is changed so many times. Whatever comes through is used: results print their rows, calibrators
+calibrate, a plan makes passes. The counts go to docs/mutation.json, and into the page docs/faults.md.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import copy
 import importlib.util
-import io
-import json
 import multiprocessing
 import os
 import signal
@@ -41,23 +36,19 @@ from benchmarks.docs import Page, table
 from howsure.data.files import read_rows
 from howsure.data.label_files import read_label_file
 from howsure.data.rows import InputSpec
-from howsure.data.sealed_json import digest
 from howsure.judge.calibrator_files import read_calibrator
-from howsure.results.saved import METADATA_KEY, maps_of
-from howsure.results.seal import seal
+from howsure.results.saved import maps_of
 from howsure.scale.parts import left_out_in, missing_in, read_manifest
 from validation import small_network
 
 REFUSED, SAME, WRONG, UNSEEN, RAW, WARNED = "refused", "same", "wrong", "not noticeable", "raw", "warnings"
+SEALED = "SHA-256"
 KINDS = (REFUSED, SAME, WRONG, UNSEEN, RAW)
 
 OF_KERAS, SECONDS = 300, 60
 """Changes of each file of Keras, and how long reading one may take."""
 
 PAGE = Page("mutation")
-
-Forge = Callable[[np.random.Generator], str]
-"""Changes what a file holds, seals it again, and says what was changed."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +57,6 @@ class Format:
 
     Attributes:
         checksum: What guards its content; empty where nothing does.
-        forge: Changes a field of it and seals it again; None for files of other programs.
         most: How often it is changed at most, where reading takes long.
     """
 
@@ -74,7 +64,6 @@ class Format:
     path: Path
     read: Callable[[], Any]
     checksum: str = ""
-    forge: Forge | None = None
     most: int | None = None
 
 
@@ -85,11 +74,8 @@ def counted(of: Format, changes: int, seed: int, tell: Callable[[str], None] = p
     whole = {each: each.read_bytes() for each in folder.rglob("*") if each.is_file()}
     expected, found = repr(of.read()), Counter[str]()
     for number in range(min(changes, of.most or changes)):
-        if of.forge is not None and number % 2:
-            what = of.forge(random)
-        else:
-            changed, what = damaged(whole[of.path], random)
-            put(of.path, changed)
+        changed, what = damaged(whole[of.path], random)
+        put(of.path, changed)
         with warnings.catch_warnings(record=True) as heard:
             warnings.simplefilter("always")
             kind = _read(of, expected)
@@ -145,7 +131,7 @@ def parts(figures: Mapping[str, Any]) -> dict[str, object]:
     def count(formats: Iterable[Mapping[str, Any]], *kinds: str) -> str:
         return f"{sum(each[kind] for each in formats for kind in kinds):,}"
 
-    sealed = [each for each in found.values() if each["checksum"] == "SHA-256"]
+    sealed = [each for each in found.values() if each["checksum"] == SEALED]
     lines = (
         [name, each["checksum"] or "none", count([each], *KINDS)]
         + [count([each], kind) for kind in (*KINDS, WARNED)]
@@ -158,233 +144,6 @@ def parts(figures: Mapping[str, Any]) -> dict[str, object]:
         "raw": count(found.values(), RAW),
         "formats": table(("file", "checksum", "changes", *KINDS, WARNED), *lines),
     }
-
-
-# --- fields ------------------------------------------------------------------------------------------
-
-FREE = ("method", "plan", "made_with", "settings", "versions", "images")
-"""Fields that may hold anything: their type is changed, and nothing within them."""
-
-MAY_BE_NONE = (
-    *("plan", "noise_from", "columns", "plan_from", "pilot", "design", "fault", "offsets"),
-    *("nll", "nll_mixture", "crps", "coverage", "width", "interval_score", "miscalibration"),
-    *("miscalibration_by_chance", "ause", "aurg", "fingerprint", "all_probabilities", "all_errors", "truth"),
-    *("digest", "content", "gone"),
-)
-"""Fields of which None says that there is nothing, and fields that earlier files lack."""
-
-OF_TYPE: Mapping[type, tuple[Any, ...]] = {
-    str: (7, 1.5, True, ["a"], {"a": 1}, "a\ud800"),
-    bool: ("yes", 2, None, [True]),
-    int: ("two", 1.5, True, [1], {"a": 1}, 10**400, -(10**30), float("nan")),
-    float: ("two", True, [1], {"a": 1}, 10**400, float("nan")),
-    list: ("text", 7, {"a": 1}, True),
-    dict: ("text", 7, ["a"], True),
-}
-"""What cannot stand in the place of a value of each type."""
-
-_NAMES = ([], ["a"], ["a"] * 3, ["a", "b", "c\ud800"], ["a", "b", "c\n"], ["a", "b", 3], "abc")
-
-IMPOSSIBLE: Mapping[str, tuple[Any, ...]] = {
-    **dict.fromkeys(("class_names", "label_names", "target_names"), _NAMES),
-    **dict.fromkeys(("cells", "first", "passes", "rows_per_part"), (0, -1)),
-    **dict.fromkeys(("first_row", "size", "plan_from"), (-1,)),
-    **dict.fromkeys(("replicas", "files"), ([],)),
-    **dict.fromkeys(("cost", "spread"), (-1, -0.5)),
-    **{"total": (-1, 2**64), "most": (-1, 2), "file": (-1, 9), "start": (-1, 10**6), "stop": (-1, 0)},
-    **{"sure": (-1, 0.3, 1.5), "coin_flip": (-0.1, 1.0), "unfamiliar_share": (-1, 0, 2)},
-    **{"answer": ("numbers!", ""), "format": (-1, 99, "3"), "learnt": ("nothing", "shift")},
-    **{"precision": ("float8", ""), "nll": ([1, 1],), "rows": (-1, 0.5, 2**70)},
-    "temperature": (-1, 0, 1e9, [-1, -2, -1], [None, None, None]),
-    "offsets": ([0.0], [0.0] * 9, [float("inf")] * 3),
-    "values": ({}, {"price": [-1, -1, -1]}),
-    "kept": ("xyz", "00", "f" * 32 + "0" * 32),
-    "accuracy": ([2, 2, 2], [1, 1], [1, 1, 1, 1], ["one", 1, 1]),
-    "thresholds": ({}, {"sure": 0.95}),
-    "folder": ("../positions.maps", "/tmp", "..", "positions.maps/"),
-    "checksums": ({"../../label": 1}, {"label": 1}),
-    "widths": ([], [0], [-4], [3, 2]),
-    "late": ([], [0], [1]),
-    "shares": ([-1.0], [2.0]),
-    "quantiles": ([], [1.0], [-1.0] * 11),
-    "usual_early": ([[0.0, 0.0]] * 4, [[-1.0, 0.0, 0.0]] * 4),
-    "of_variance": ([[0.0] * 3] * 4, [[-1.0, 0.0]] * 4),
-    "alike": ([0.0] * 4, [-1.0] * 4),
-    "frame_index": ("nowhere", [1], {"a": 1}),
-}
-"""Values of the right type that fields of these names cannot have."""
-
-
-def deep(levels: int = 200) -> Any:
-    """A list in a list, and so on."""
-    found: Any = []
-    for _ in range(levels):
-        found = [found]
-    return found
-
-
-def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where values stand in JSON: all but those within a field that may hold anything."""
-    if path:
-        yield path
-    if path and path[-1] in FREE:
-        return
-    each = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inner in each:
-        yield from places(inner, (*path, key))
-
-
-def forged(content: Any, random: np.random.Generator) -> tuple[Any, str]:
-    """JSON with one value that cannot stand where it does, and which."""
-    changed, everywhere = copy.deepcopy(content), list(places(content))
-    while True:
-        by_name = [path for path in everywhere if path[-1] in IMPOSSIBLE]
-        some = by_name if by_name and random.integers(3) == 0 else everywhere
-        path = some[random.integers(len(some))]
-        inside = changed
-        for key in path[:-1]:
-            inside = inside[key]
-        now = inside[path[-1]]
-        if now in (None, "inf", "-inf") or path == ("version",):  # which may hold anything, or any number
-            continue
-        others = [*OF_TYPE[type(now)], *([deep()] if isinstance(now, (list, dict)) else [])]
-        if isinstance(now, (dict, list)) and path[-1] not in MAY_BE_NONE:
-            others.append(None)
-        if path[-1] in IMPOSSIBLE and random.integers(2):
-            others = list(IMPOSSIBLE[path[-1]])
-        has_to_be_there = path[-1] not in MAY_BE_NONE and "differences" not in path[:-1]
-        if isinstance(inside, dict) and has_to_be_there and random.integers(10) == 0:
-            del inside[path[-1]]
-            return changed, f"{path} left out"
-        value = others[random.integers(len(others))]
-        if type(value) is type(now) and value == now:
-            continue
-        inside[path[-1]] = value
-        return changed, f"{path} = {str(value)[:60]!r} in the place of {str(now)[:60]!r}"
-
-
-def forge_json(path: Path) -> Forge:
-    """Of a file with the SHA-256 of its content."""
-
-    def forge(random: np.random.Generator) -> str:
-        content = json.loads(path.read_bytes())
-        del content["sha256"]
-        changed, what = forged(content, random)
-        put(path, json.dumps({**changed, "sha256": digest(changed)}).encode())
-        return what
-
-    return forge
-
-
-# --- tables ------------------------------------------------------------------------------------------
-
-_SHARES, _ERRORS = (-1, 2), (-1, np.inf)
-
-NUMBERS: Mapping[str, tuple[float, ...]] = {
-    **dict.fromkeys(("entropy_error", "expected_entropy_error", "mutual_information_error"), _ERRORS),
-    **dict.fromkeys(("spread", "spread_error", "quantiles_error", "noise", "std", "share_error"), _ERRORS),
-    **dict.fromkeys(("share_spread", "share_quantiles", "overlap", "undecided", "doubt"), _SHARES),
-    **dict.fromkeys(("familiarity", "share"), (-1, 2, np.nan)),
-    **dict.fromkeys(("row", "independent"), (-1,)),
-    "probabilities": (-0.2, 1.5, np.nan, np.inf),
-    "mc_error": (-1, 5, np.inf),
-    "expected_entropy": (-1, 9, np.nan),
-    "entropy_correction": (-1, np.nan, np.inf),
-    "quantiles": (np.inf, -np.inf),
-    "passes": (0, -3),
-    "truth": (99, -7),
-    "mean": (np.nan, np.inf),
-    "networks": (np.inf,),
-}
-"""Numbers that columns of these names cannot hold."""
-
-MAPS: Mapping[str, tuple[float, ...]] = {
-    **dict.fromkeys(("label", "runner_up"), (7, -5)),
-    **dict.fromkeys(("probability", "gap"), (2, -1, np.nan)),
-    **dict.fromkeys(("entropy", "expected_entropy"), (-1, 9, np.nan)),
-    "mc_error": (-1, 5, np.inf),
-    "truth": (9, -3),
-    "all_probabilities": (2, -1),
-    "all_errors": (5, -1),
-}
-"""Numbers that maps cannot hold."""
-
-
-def forge_table(path: Path) -> Forge:
-    """Of a saved result: a setting, a column, or a map."""
-
-    def forge(random: np.random.Generator) -> str:
-        table = pq.read_table(path)
-        settings = json.loads(table.schema.metadata[METADATA_KEY])
-        metadata = dict(table.schema.metadata)
-        kinds = ["setting", "column", "column", *(["map"] if settings.get("maps") else [])]
-        kind = random.choice(kinds)
-        if kind == "setting":
-            settings, what = forged(settings, random)
-        elif kind == "column":
-            table, what = _other_column(table, random)
-        else:
-            what = _other_map(path, settings["maps"], random)
-        metadata[METADATA_KEY] = json.dumps(settings).encode()
-        new = path.with_name(".new.parquet")
-        pq.write_table(table.replace_schema_metadata(metadata), new, write_page_checksum=True)
-        seal(str(new))
-        os.replace(new, path)
-        return what
-
-    return forge
-
-
-def _other_column(table: pa.Table, random: np.random.Generator) -> tuple[pa.Table, str]:
-    names = [name for name in table.column_names if name in NUMBERS]
-    name = names[random.integers(len(names))]
-    values = table[name].to_pylist()
-    row = int(random.integers(len(values)))
-    kind, cell = random.choice(["range", "range", "type", "missing", "length", "left out"]), values[row]
-
-    def with_column(what: str, column: Any = None) -> tuple[pa.Table, str]:
-        new = pa.array(values, table[name].type) if column is None else pa.array(column)
-        return table.set_column(table.column_names.index(name), name, new), what
-
-    if kind == "left out" and name in ("probabilities", "mean", "share", "passes", "row"):
-        return table.drop_columns([name]), f"{name} left out"
-    if kind == "type":
-        return with_column(f"{name} as texts", [str(each) for each in values])
-    if kind == "missing":
-        values[row] = None
-        return with_column(f"{name}[{row}] is missing")
-    if kind == "length" and isinstance(cell, list):
-        values[row] = cell[:-1]
-        return with_column(f"{name}[{row}] is shorter")
-    boolean = isinstance(cell[0] if isinstance(cell, list) else cell, bool)
-    unit = "mean" in table.column_names  # in which any error is possible
-    of_name = (-1, np.inf) if unit and name == "mc_error" else NUMBERS[name]
-    bad = of_name[random.integers(len(of_name))]
-    if boolean or (name == "truth" and not isinstance(cell, int)):
-        return with_column(f"{name} as whole numbers", [7] * len(values))
-    if isinstance(cell, list):
-        cell[random.integers(len(cell))] = bad
-    else:
-        values[row] = bad
-    return with_column(f"{name}[{row}] with {bad}")
-
-
-def _other_map(table: Path, told: dict[str, Any], random: np.random.Generator) -> str:
-    names = [name for name in told["checksums"] if name in MAPS]
-    name = names[random.integers(len(names))]
-    path = table.parent / told["folder"] / f"{name}.npy"
-    found = np.load(path)
-    kind = random.choice(["range", "range", "rows", "sides", "type"])
-    if kind == "range":
-        bad = MAPS[name][random.integers(len(MAPS[name]))]
-        found[tuple(random.integers(side) for side in found.shape)] = bad
-    kinds = {"range": found, "rows": found[1:], "sides": found[:, :1], "type": found.astype("U9")}
-    changed = kinds[str(kind)]
-    with io.BytesIO() as new:
-        np.save(new, changed)
-        put(path, new.getvalue())
-    told["checksums"][name] = zlib.crc32(path.read_bytes())
-    return f"map {name} with other {kind}"
 
 
 # --- formats -----------------------------------------------------------------------------------------
@@ -411,8 +170,7 @@ def formats(folder: Path) -> Iterator[Format]:
 
 def _sealed(name: str, path: Path, read: Callable[[], Any]) -> Format:
     """A file that howsure seals."""
-    forge = forge_table if path.suffix == ".parquet" else forge_json
-    return Format(name, path, read, "SHA-256", forge(path))
+    return Format(name, path, read, SEALED)
 
 
 def placed_in(folder: Path) -> Callable[[str], Path]:

@@ -21,9 +21,6 @@ Found = TypeVar("Found")
 
 DAMAGED = "It may be damaged, or was changed by something other than howsure"
 
-DEEPEST = 50
-"""Lists and dicts in one another at most. Files of howsure have six; Python gives up at about a thousand."""
-
 
 def write_sealed(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
     """Write a JSON file; an earlier file stays until the new one is complete.
@@ -85,15 +82,12 @@ def read_sealed(
 
 
 def plain_json(raw: bytes) -> Any:
-    """The value of JSON in UTF-8; a ValueError if it is nested too deep."""
-    found = json.loads(raw.decode("utf-8"))
-    level = [found] if isinstance(found, (dict, list)) else []
-    for _ in range(DEEPEST):
-        values = (one.values() if isinstance(one, dict) else one for one in level)
-        level = [each for several in values for each in several if isinstance(each, (dict, list))]
-    if level:
-        raise ValueError(f"it is nested more than {DEEPEST} deep")
-    return found
+    """The value of JSON in UTF-8; a ValueError for NaN and infinity, which no field may have."""
+    return json.loads(raw.decode("utf-8"), parse_constant=_not_finite)
+
+
+def _not_finite(text: str) -> Any:
+    raise ValueError(f"it holds {text}")
 
 
 def digest(content: Mapping[str, Any]) -> str:

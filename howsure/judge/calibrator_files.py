@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
+from msgspec import Meta
+
 from howsure.answers.registry import named
 from howsure.arguments import check_choice
 from howsure.data.labels import check_names
 from howsure.data.sealed_json import read_sealed, write_sealed
-from howsure.data.typed import COUNT, Range, typed, wrong
+from howsure.data.typed import COUNT, FINITE, typed
 from howsure.errors import FileError, InputError
 from howsure.judge.cross_fit import FOLDS
 from howsure.judge.learnt import LearntRows
@@ -209,7 +211,7 @@ def read_scores(
     given: Any,
     field: str,
     names: Iterable[str] | None = None,
-    limits: Range | None = None,
+    limits: Meta = FINITE,
     known: bool = False,
 ) -> dict[str, Score]:
     """Scores by name, from three ends each: the inverse of `plain_scores`.
@@ -226,10 +228,9 @@ def read_scores(
         if name not in listed:
             raise missing(f"{field}.{name}")
         ends = [_end(end, f"{field}.{name}") for end in listed[name]]
-        checked = ends if known else ends[:1]
-        there = [end for end in checked[known:] if math.isfinite(end)] + checked[:known]
-        if limits is not None and not limits.holds(there):
-            raise wrong(f"{field}.{name}", f"finite numbers{limits}", listed[name])
+        checked = ends[:1] if known else [end for end in ends[:1] if math.isfinite(end)]
+        checked += [end for end in ends[1:] if known and math.isfinite(end)]
+        typed(tuple[Annotated[float, limits], ...], checked, f"{field}.{name}")
         found[name] = Score(*ends)
     return found
 

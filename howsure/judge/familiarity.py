@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Annotated, Any
 
 import numpy as np
+from msgspec import Meta
 from scipy.special import betaincinv
 
 from howsure.arguments import as_array, as_share, check_choice
@@ -22,7 +23,7 @@ from howsure.data.align import aligned
 from howsure.data.labels import check_class_names, check_labels
 from howsure.data.rows import quoted
 from howsure.data.sealed_json import read_sealed, write_sealed
-from howsure.data.typed import COUNT, Range, typed
+from howsure.data.typed import COUNT, typed
 from howsure.errors import InputError, warn
 from howsure.judge.familiarity_scores import FITS, FITTED, OF_LOGITS, SCORES, FittedScore
 from howsure.judge.learnt import LearntRows, digests_of
@@ -158,8 +159,8 @@ def _of_text(given: Any) -> Any:
     """The inverse of `_text_of`; a ValueError for numbers that are not finite."""
     if not isinstance(given, dict):
         return given
-    dtype = typed(Annotated[str, ("<f4", "<f8")], given["dtype"], "dtype")
-    array = np.frombuffer(base64.b64decode(given["base64"]), dtype).reshape(given["shape"])
+    check_choice(given["dtype"], ("<f4", "<f8"), "dtype")
+    array = np.frombuffer(base64.b64decode(given["base64"]), given["dtype"]).reshape(given["shape"])
     if not np.isfinite(array).all():
         raise ValueError("not all of its numbers are finite")
     return array
@@ -167,8 +168,9 @@ def _of_text(given: Any) -> Any:
 
 def _read(content: dict[str, Any]) -> Familiarity:
     """A familiarity from the content of its file, tried on a row."""
-    score: str = typed(Annotated[str, SCORES], content["score"], "score")
-    share: float = typed(Annotated[float, Range(0, 1, above=True)], content["share"], "share")
+    score = content["score"]
+    check_choice(score, SCORES, "score")
+    share: float = typed(Annotated[float, Meta(gt=0, le=1)], content["share"], "share")
     count = Annotated[int, COUNT]
     rows, width, outputs = (typed(count, content[name], name) for name in ("train_rows", "width", "outputs"))
     one = Features(np.zeros((1, width), np.float32), np.zeros((1, outputs), np.float32))

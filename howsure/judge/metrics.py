@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from howsure.data.typed import SHARE, Range
+from msgspec import Meta
+
+from howsure.data.typed import SHARE
 from howsure.judge.scores import OUTSIDE
 from howsure.words import upper
 
@@ -33,7 +35,7 @@ class Metric:
     heading: str
     good: str
     term: str | None
-    limits: Range = SHARE
+    limits: Meta = SHARE
     per_cent: bool = False
     alone: bool = False
     called: str = ""

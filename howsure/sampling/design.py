@@ -25,9 +25,10 @@ from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
+from msgspec import Meta
 
 from howsure import tuning
-from howsure.data.typed import FROM_0, Range, wrong
+from howsure.data.typed import FROM_0, wrong
 from howsure.models.protocol import Level
 from howsure.sampling.balance import LARGEST_EARLY_GROUP, balanced_size, group_sizes, remaining_variance
 from howsure.sampling.between import LEVELS
@@ -52,7 +53,8 @@ LARGEST_FLAT_GROUP = 20
 MOST_PASSES = MOST_EARLY**2 * MOST_LATE
 """Passes of a cell at most: it branches early, once more before the late levels, and at these."""
 
-PASSES, CELLS, FIRST = Range(1, MOST_PASSES), Range(1, LARGEST_EARLY_GROUP), Range(1, tuning.MOST_FLAT)
+PASSES = Meta(ge=1, le=MOST_PASSES)
+CELLS, FIRST = Meta(ge=1, le=LARGEST_EARLY_GROUP), Meta(ge=1, le=tuning.MOST_FLAT)
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class DesignEffect:
         spread: That of the squared standard deviation between networks.
     """
 
-    quantiles: Annotated[tuple[float, ...], FROM_0] = (1.0,) * len(LEVELS)
+    quantiles: tuple[Annotated[float, FROM_0], ...] = (1.0,) * len(LEVELS)
     spread: Annotated[float, FROM_0] = 1.0
 
     def __post_init__(self) -> None:
@@ -97,8 +99,8 @@ class Design:
         group_effect: Design effects of the passes of a group.
     """
 
-    widths: Annotated[tuple[int, ...], PASSES]
-    late: Annotated[tuple[int, ...], PASSES]
+    widths: tuple[Annotated[int, PASSES], ...]
+    late: tuple[Annotated[int, PASSES], ...]
     cells: Annotated[int, CELLS]
     first: Annotated[int, FIRST]
     cost: Annotated[float, FROM_0]

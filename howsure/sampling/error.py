@@ -48,13 +48,13 @@ differ cannot tell 1 from 0.9999, so it must not report the error of the former.
 
 Floats = NDArray[np.float64]
 
-Ends = tuple[float, float]
+Ends = tuple[Annotated[float, FROM_0], Annotated[float, FROM_0]]
 """One constant: its values for certain rows (w = 0) and for undecided rows (w = 1)."""
 
 NONE: Ends = (0.0, 0.0)
 ONE: Ends = (1.0, 1.0)
 
-Usual = tuple[float, float, float]
+Usual = tuple[Annotated[float, FROM_0], Annotated[float, FROM_0], Annotated[float, FROM_0]]
 """a, b and c of a usual error a q² + b q + c."""
 
 KNOWN = 4.0
@@ -288,11 +288,11 @@ class EarlyError:
             number as a share of its variance between networks. 0 where it was not measured.
     """
 
-    usual_early: Annotated[tuple[Usual, ...], FROM_0]
-    usual_late: Annotated[tuple[Usual, ...], FROM_0]
-    of_variance: Annotated[tuple[Ends, ...], FROM_0]
-    of_spread: Annotated[tuple[Ends, ...], FROM_0]
-    alike: Annotated[tuple[float, ...], POSITIVE] = (MOST_ALIKE,)
+    usual_early: tuple[Usual, ...]
+    usual_late: tuple[Usual, ...]
+    of_variance: tuple[Ends, ...]
+    of_spread: tuple[Ends, ...]
+    alike: tuple[Annotated[float, POSITIVE], ...] = (MOST_ALIKE,)
     replicates: Annotated[int, COUNT] = tuning.REPLICATES
     undecided: Annotated[float, FROM_0] = 0.0
 

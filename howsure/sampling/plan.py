@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from typing import Annotated, Any
 
+from msgspec import Meta
+
 from howsure.data.rows import listed
 from howsure.data.sealed_json import read_sealed, write_sealed
 from howsure.data.typed import COUNT, FROM_0, SHARE, typed
@@ -61,7 +63,7 @@ class Plan:
 
     design: Design | None = None
     shares: tuple[Annotated[float, SHARE], ...] = ()
-    precision: Annotated[str, (FLOAT32, BFLOAT16)] = FLOAT32
+    precision: Annotated[str, Meta(pattern=f"^({FLOAT32}|{BFLOAT16})$")] = FLOAT32
     made_for: tuple[str, ...] = ()
     pilot: Spent | None = None
     fingerprint: str = ""

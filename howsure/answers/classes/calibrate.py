@@ -11,6 +11,7 @@ from functools import cached_property, partial
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
+from msgspec import Meta
 from scipy.special import stdtrit
 
 from howsure.answers.classes import maps
@@ -29,7 +30,8 @@ from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.scores import METRICS
 from howsure.answers.classes.truth import truth_of
 from howsure.answers.registry import CLASSES, check_kind
-from howsure.data.typed import SHARE, Range, numbers, typed, wrong
+from howsure.arguments import check_choice
+from howsure.data.typed import SHARE, numbers, typed, wrong
 from howsure.errors import InputError, warn
 from howsure.judge.calibrator_files import (
     MEASURED,
@@ -224,7 +226,8 @@ def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: in
 
 def read(content: Mapping[str, Any]) -> Calibrator:
     """The part `read_calibrator` of one class per row: the inverse of `Calibrator._plain`."""
-    method = typed(Annotated[str, tuple(maps.METHODS)], content["method"], "method")
+    method = content["method"]
+    check_choice(method, tuple(maps.METHODS), "method")
     rows, names = read_rows_and_names(content, "class")
     learnt = maps.METHODS[method].learnt(len(names))
     replicas = typed(tuple[Any, ...], content["replicas"], "replicas")
@@ -355,7 +358,7 @@ _SCORES = tuple(each.name for each in fields(Evaluation) if each.type == "Score"
 TOLD = ("accuracy", "nll", "ece")
 """Scores that the words of a calibrator need."""
 
-DIFFERENCE = Range(-1, 1)
+DIFFERENCE = Meta(ge=-1, le=1)
 """Limits of the difference of two shares."""
 
 
@@ -378,8 +381,9 @@ def _evaluation(given: Any, rows: int, names: tuple[str, ...], field: str) -> Ev
     given = typed(Mapping[str, Any], given, field)
     check_measured(given, field)
     counts = typed(
-        Mapping[str, Annotated[int, Range(0, rows)]], given["rows_of_class"], f"{field}.rows_of_class"
+        Mapping[str, Annotated[int, Meta(ge=0, le=rows)]], given["rows_of_class"], f"{field}.rows_of_class"
     )
+    check_choice(given["most_frequent"], names, f"{field}.most_frequent")
     scores: dict[str, Any] = {}
     for name in _SCORES:
         limits = METRICS[name].limits if name in METRICS else DIFFERENCE
@@ -387,7 +391,7 @@ def _evaluation(given: Any, rows: int, names: tuple[str, ...], field: str) -> Ev
         scores |= read_scores({name: saved}, field, limits=limits)
     return Evaluation(
         rows=rows,
-        most_frequent=typed(Annotated[str, names], given["most_frequent"], f"{field}.most_frequent"),
+        most_frequent=given["most_frequent"],
         recall=read_scores(given["recall"], f"{field}.recall", names, SHARE),
         rows_of_class={name: counts[name] for name in names},
         **scores,
@@ -395,7 +399,7 @@ def _evaluation(given: Any, rows: int, names: tuple[str, ...], field: str) -> Ev
     )
 
 
-def _parameters(given: Any, learnt: Mapping[str, tuple[tuple[int, ...], Range]], field: str) -> Parameters:
+def _parameters(given: Any, learnt: Mapping[str, tuple[tuple[int, ...], Meta]], field: str) -> Parameters:
     """Read-only arrays in the ranges that a fit has, or an `InputError`."""
     given = typed(Mapping[str, Any], given, field)
     return {name: numbers(given[name], *limits, f"{field}.{name}") for name, limits in learnt.items()}

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from msgspec import Meta
 
-from howsure.data.typed import SHARE, Range
+from howsure.data.typed import SHARE
 from howsure.judge.cross_fit import FOLDS
 from howsure.judge.scores import SMALLEST
 from howsure.judge.temperature import least, losses, near
@@ -165,7 +166,7 @@ class PercentageMap:
     """
 
     name: str
-    learnt: Callable[[int], Mapping[str, tuple[tuple[int, ...], Range]]]
+    learnt: Callable[[int], Mapping[str, tuple[tuple[int, ...], Meta]]]
     fit: Callable[..., Parameters]
     refit: Callable[[Parameters, Floats, Integers, Iterable[Floats]], Iterator[Parameters]]
     apply: Callable[[Parameters, Any], Any]
@@ -175,7 +176,7 @@ class PercentageMap:
 
 TEMPERATURE = PercentageMap(
     "temperature",
-    lambda classes: {"temperature": ((), Range(1 / LIMIT, LIMIT)), "most": ((), SHARE)},
+    lambda classes: {"temperature": ((), Meta(ge=1 / LIMIT, le=LIMIT)), "most": ((), SHARE)},
     *(fitted, refitted, mapped, moves, slopes),
 )
 

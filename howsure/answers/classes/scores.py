@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from howsure.data.typed import Range
 from howsure.judge.metrics import Metric, by_name, of_outside
 from howsure.judge.scores import (
     SMALLEST,
@@ -66,22 +66,22 @@ METRICS = by_name(
         "Negative log-likelihood, averaged over {{ kinds }}: a penalty that is 0 if the true class got "
         "100 %, 0.69 if it got 50 %, and 4.6 if it got 1 %. Confident mistakes cost most. It is least "
         "for percentages that are true, so it answers the main question.",
-        Range(0, -math.log(SMALLEST)),
+        Meta(ge=0, le=-math.log(SMALLEST)),
     ),
-    Metric("brier", "Brier", "lower is better; 0 gives every true class 100 %", BRIER_TERM, Range(0, 2)),
+    Metric("brier", "Brier", "lower is better; 0 gives every true class 100 %", BRIER_TERM, Meta(ge=0, le=2)),
     Metric(
         "brier_reliability",
         "Brier, reliability",
         "lower is better; 0 means percentages that are true",
         None,
-        Range(0, 2),
+        Meta(ge=0, le=2),
     ),
     Metric(
         "brier_resolution",
         "Brier, resolution",
         "higher is better; 0 gives all rows the same percentages",
         None,
-        Range(0, 2),
+        Meta(ge=0, le=2),
     ),
     Metric("brier_uncertainty", "Brier, uncertainty", "depends on the rows alone, not on the model", None),
     Metric(
@@ -100,7 +100,7 @@ METRICS = by_name(
         "answers if it sets aside the most uncertain ones, averaged over how many it sets aside. It is "
         "low if there are few mistakes and the method is most uncertain about them.",
     ),
-    Metric("excess_aurc", "E-AURC", "lower is better; 0 puts every mistake last", None, Range(-1, 1)),
+    Metric("excess_aurc", "E-AURC", "lower is better; 0 puts every mistake last", None, Meta(ge=-1, le=1)),
     Metric(
         "error_auroc",
         "error AUROC",

@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -33,6 +33,7 @@ from howsure.answers.numbers.scores import LEVELS, METRICS, Loss, root_of
 from howsure.answers.numbers.sentence import SHOWN
 from howsure.answers.numbers.truth import truth_of
 from howsure.answers.registry import NUMBERS, check_kind
+from howsure.arguments import check_choice
 from howsure.data.rows import in_rows, quoted
 from howsure.data.typed import FINITE, FROM_0, typed, types_of, wrong
 from howsure.errors import InputError
@@ -220,7 +221,8 @@ def read(content: Mapping[str, Any]) -> RegressionCalibrator:
     rows, names = read_rows_and_names(content, "target")
     with_shift = WITH_SHIFT if SHIFT in content else ""
     kinds = tuple(with_shift + name for name in SCATTERS)
-    learnt = typed(Annotated[str, kinds], content["learnt"], "learnt").removeprefix(with_shift)
+    check_choice(content["learnt"], kinds, "learnt")
+    learnt = content["learnt"].removeprefix(with_shift)
     values = read_scores(content["values"], "values", names, FROM_0, known=True)
     shifts = read_scores(content[SHIFT], SHIFT, names, FINITE, known=True) if with_shift else {}
     before, after = (_read_evaluation(content[which], rows, names, which) for which in ("before", "after"))

@@ -17,12 +17,13 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+from msgspec import Meta
 from scipy.special import logsumexp, ndtr, ndtri
 
 from howsure.answers.numbers.networks import networks_of
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.truth import scale_of
-from howsure.data.typed import FINITE, FROM_0, Range
+from howsure.data.typed import FINITE, FROM_0
 from howsure.judge.metrics import Metric, by_name, of_outside
 from howsure.judge.scores import (
     LEAST_MISTAKES,
@@ -55,7 +56,7 @@ METRICS = by_name(
     Metric("rmse", "RMSE", f"lower is better; {UNIT}", _ERRORS, FROM_0, alone=True),
     Metric("mae", "MAE", f"lower is better; {UNIT}", _ERRORS, FROM_0, alone=True),
     Metric("bias", "bias", f"0 is best; mean of prediction − truth, {UNIT}", None, FINITE),
-    Metric("r2", "R²", "higher is better; 0 is as good as always the mean", None, Range(most=1)),
+    Metric("r2", "R²", "higher is better; 0 is as good as always the mean", None, Meta(le=1)),
     Metric(
         "nll",
         "NLL",
@@ -91,10 +92,10 @@ METRICS = by_name(
         "miscalibration",
         "lower is better; chance alone makes it more than 0",
         None,
-        Range(0, 0.5),
+        Meta(ge=0, le=0.5),
     ),
     Metric("ause", "AUSE", "lower is better; 0 orders rows by their errors", None, FINITE),
-    Metric("aurg", "AURG", "higher is better; 0 orders rows no better than chance", None, Range(most=1)),
+    Metric("aurg", "AURG", "higher is better; 0 orders rows no better than chance", None, Meta(le=1)),
     *of_outside("spread"),
 )
 """The scores of `TargetScores`, which `of_target` computes."""
