@@ -1,6 +1,6 @@
 """Maps of a saved result: beside the table `NAME.parquet`, in a folder, one `.npy` file for each.
 
-    NAME.parquet                  one line per row, its settings, and what its maps are; sealed
+    NAME.parquet                  one line per row, its settings, and what its maps are
     NAME.1f0c9a52.maps/label.npy  (N, *P), and so on
 
 Each save makes a folder of its own, and the table that names it moves into place last. Only then does the

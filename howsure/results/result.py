@@ -36,8 +36,7 @@ from howsure.results.export import FORMS
 from howsure.results.lazy_maps import JoinedMap
 from howsure.results.maps import TABLE, Maps, table_in, write_maps
 from howsure.results.row_index import Positions, one_position, several_positions
-from howsure.results.saved import FORMAT, METADATA_KEY, complete, maps_of, read_table
-from howsure.results.seal import seal
+from howsure.results.saved import FORMAT, METADATA_KEY, complete, maps_of, read_table, with_digest
 from howsure.statistics import ERROR_FLOOR, widening
 from howsure.words import is_printable
 
@@ -532,7 +531,7 @@ class Result(Shown, Generic[OneRow]):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a table; an earlier file stays until the new one is complete.
 
-        It is a Parquet file, and sealed: `load` notices the change of a single bit. With the ending `.csv` or
+        It is a Parquet file with checksums: `load` notices a changed bit. With the ending `.csv` or
         `.jsonl` it is for other programs, and `load` does not read it; see `howsure.results.export`. Maps of
         positions lie in a folder beside the table; see `howsure.results.maps`. A path without an ending, or
         of a folder, is the folder of both.
@@ -627,7 +626,7 @@ class Result(Shown, Generic[OneRow]):
 
 
 def save_sealed(result: Result[Any], path: str | os.PathLike[str], beside: Mapping[bytes, bytes]) -> None:
-    """Write a result as a Parquet file with a seal; an earlier file stays until the new one is complete.
+    """Write a result as a Parquet file with checksums; an earlier file stays until the new one is complete.
 
     `beside` holds further entries of the file's metadata, by key.
 
@@ -643,7 +642,7 @@ def save_sealed(result: Result[Any], path: str | os.PathLike[str], beside: Mappi
         new = write_maps(result._maps, place)
         settings = json.loads(metadata[METADATA_KEY]) | {"maps": asdict(new)}
         metadata[METADATA_KEY] = json.dumps(settings).encode()
-    table = table.replace_schema_metadata(metadata)
+    table = with_digest(table.replace_schema_metadata(metadata))
     # A part of a file is read into one Arrow array, so it holds no more than one does.
     rows = min(_ROWS_AT_A_TIME, rows_at_a_time(len(getattr(result, result.names))))
 
@@ -652,7 +651,6 @@ def save_sealed(result: Result[Any], path: str | os.PathLike[str], beside: Mappi
     def write(temporary: str) -> None:
         with open(temporary, "wb") as file:  # pyarrow takes no names that are not UTF-8
             pq.write_table(table, file, row_group_size=rows, write_page_checksum=True)
-        seal(temporary)
         before.append(maps_of(place))
 
     try:

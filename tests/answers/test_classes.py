@@ -12,7 +12,7 @@ from scipy import stats
 import howsure
 from howsure import Certainty, FileError, Thresholds
 from howsure.answers.sentences import percent
-from howsure.results.seal import seal
+from howsure.results.saved import with_digest
 from howsure.statistics import entropy_of
 from tests.made import certainty_of
 
@@ -535,8 +535,7 @@ def rewrite(path, change):
     table = pq.read_table(path)
     settings = json.loads(table.schema.metadata[b"howsure"])
     table, raw = change(table, settings)
-    pq.write_table(table.replace_schema_metadata({b"howsure": raw}), path)
-    seal(str(path))
+    pq.write_table(with_digest(table.replace_schema_metadata({b"howsure": raw})), path)
 
 
 @pytest.mark.parametrize(
@@ -578,7 +577,7 @@ def test_load_of_another_format(tmp_path, digits, other, mend):
     path = tmp_path / "c.parquet"
     digits.save(path)
     rewrite(path, lambda table, settings: (table, json.dumps({**settings, "format": other, "version": "9"})))
-    with pytest.raises(FileError, match=rf"c.parquet' .*Expected: format 3\. Received: {other}, .* {mend}\."):
+    with pytest.raises(FileError, match=rf"c.parquet' .*Expected: format 4\. Received: {other}, .* {mend}\."):
         howsure.load(path)
 
 

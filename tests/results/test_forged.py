@@ -14,8 +14,7 @@ import howsure
 from howsure.data.sealed_json import digest
 from howsure.judge.calibrator_files import read_calibrator
 from howsure.results.result import INDEX
-from howsure.results.saved import METADATA_KEY
-from howsure.results.seal import seal
+from howsure.results.saved import METADATA_KEY, with_digest
 from tests.commands import refused
 from tests.made import maps_beside
 from validation import mutation
@@ -171,7 +170,7 @@ def test_a_plan_of_more_passes_than_a_pilot_may_choose_is_refused(old):
 
 
 def change(path, *, settings=None, column=None, values=None, type=None):
-    """Change a setting or a column of a saved result, and seal it again."""
+    """Change a setting or a column of a saved result, and give it a right digest."""
     table = pq.read_table(path)
     told = json.loads(table.schema.metadata[METADATA_KEY]) | (settings or {})
     metadata = {**table.schema.metadata, METADATA_KEY: json.dumps(told).encode()}
@@ -179,8 +178,7 @@ def change(path, *, settings=None, column=None, values=None, type=None):
         place = table.column_names.index(column)
         new = pa.array(values(table[column].to_pylist()), type or table[column].type)
         table = table.set_column(place, column, new)
-    pq.write_table(table.replace_schema_metadata(metadata), path, write_page_checksum=True)
-    seal(str(path))
+    pq.write_table(with_digest(table.replace_schema_metadata(metadata)), path, write_page_checksum=True)
 
 
 def first(value):

@@ -14,8 +14,7 @@ import pytest
 
 import howsure
 from howsure.results import result
-from howsure.results.saved import METADATA_KEY
-from howsure.results.seal import seal
+from howsure.results.saved import METADATA_KEY, with_digest
 from tests.answers.maps import certainty_of, drawn
 from tests.made import maps_beside
 
@@ -66,7 +65,7 @@ def test_no_link_in_the_place_of_a_folder_is_followed(tmp_path):
     assert is_one_of(tmp_path / "d.parquet", OTHER)
 
 
-@pytest.mark.parametrize("where", ["write_maps", "write_whole", "seal"])
+@pytest.mark.parametrize("where", ["write_maps", "write_whole", "with_digest"])
 @pytest.mark.parametrize("after", [False, True])
 def test_a_kill_leaves_the_earlier_result_or_the_new_one(where, after, tmp_path):
     path = tmp_path / "d.parquet"
@@ -165,13 +164,12 @@ def test_a_changed_bit_of_a_header_is_noticed(tmp_path):
 
 
 def resaved(path, change):
-    """The table again, with other settings and a seal."""
+    """The table again, with other settings and a right digest."""
     table = pq.read_table(path)
     settings = json.loads(table.schema.metadata[METADATA_KEY])
     change(settings)
     metadata = {**table.schema.metadata, METADATA_KEY: json.dumps(settings).encode()}
-    pq.write_table(table.replace_schema_metadata(metadata), path, write_page_checksum=True)
-    seal(str(path))
+    pq.write_table(with_digest(table.replace_schema_metadata(metadata)), path, write_page_checksum=True)
 
 
 @pytest.mark.parametrize("name", ["../up.maps", "/tmp/x.maps", "sub/x.maps", ".", "..", "", 3, None, "label"])

@@ -1,7 +1,6 @@
 """A saved table is read as it was saved, or refused."""
 
 import dataclasses
-import hashlib
 import os
 
 import numpy as np
@@ -10,7 +9,7 @@ import pytest
 
 import howsure
 from howsure.results import columns
-from howsure.results.seal import check_seal, seal
+from howsure.results.saved import DIGEST_KEY
 from tests.results.test_columns import example, several_labels
 
 
@@ -21,46 +20,47 @@ def saved(request, tmp_path):
     return path
 
 
-def test_the_change_of_any_bit_is_found(saved):
-    whole = saved.read_bytes()
-    bits = np.random.default_rng(0).choice(8 * len(whole), 150, replace=False)
-    sealed = whole.index(b"howsure: SHA-256") * 8
-    for bit in [*bits, *range(sealed, sealed + 8 * 48, 5), *range(8 * len(whole) - 64, 8 * len(whole))]:
+def content(path):
+    """All that a saved result says, as `repr` shows it whole."""
+    found = howsure.load(path)
+    columns = {each.name: np.asarray(getattr(found, each.name, None)).tolist() for each in found.columns}
+    return repr(([str(row) for row in found], columns, found.method, found.seed, found.version))
+
+
+def test_the_change_of_any_bit_is_refused_or_changes_nothing(saved):
+    whole, expected = saved.read_bytes(), content(saved)
+    bits = np.random.default_rng(0).choice(8 * len(whole), 600, replace=False)
+    refused = 0
+    for bit in [*bits, *range(8 * len(whole) - 64, 8 * len(whole))]:
         changed = bytearray(whole)
         changed[bit // 8] ^= 1 << bit % 8
         saved.write_bytes(changed)
-        with pytest.raises(howsure.FileError):
-            howsure.load(saved)
+        try:
+            assert content(saved) == expected, f"bit {bit}"
+        except howsure.FileError:
+            refused += 1
+    assert refused > 300
     saved.write_bytes(whole)
-    howsure.load(saved)
+    assert content(saved) == expected
 
 
-def test_what_is_cut_or_longer_is_refused(saved):
+def test_what_is_cut_is_refused(saved):
     whole = saved.read_bytes()
-    for other in [b"", whole[:3], whole[:-1], whole[1:], whole + b"x", whole * 2, whole[:100] + whole[101:]]:
+    for other in [b"", whole[:3], whole[:-1], whole[1:], whole + b"x", whole[:100] + whole[101:]]:
         saved.write_bytes(other)
         with pytest.raises(howsure.FileError):
             howsure.load(saved)
 
 
-def test_the_seal_is_the_digest_of_all_the_rest(saved):
-    whole = saved.read_bytes()
-    place = whole.index(b"howsure: SHA-256") + 16
-    assert whole[place : place + 32] == hashlib.sha256(whole[:place] + whole[place + 32 :]).digest()
-
-
-def test_other_readers_see_an_ordinary_file(saved, tmp_path):
+def test_other_readers_see_an_ordinary_file(saved):
     table, found = howsure.load(saved).to_arrow(), pq.read_table(saved, page_checksum_verification=True)
     np.testing.assert_equal(found.to_pydict(), table.to_pydict())
-    pq.write_table(table, tmp_path / "plain.parquet")
-    assert not check_seal(tmp_path / "plain.parquet")
-    seal(str(tmp_path / "plain.parquet"))
-    assert check_seal(tmp_path / "plain.parquet")
-    np.testing.assert_equal(pq.read_table(tmp_path / "plain.parquet").to_pydict(), table.to_pydict())
 
 
-def test_a_table_without_its_seal_is_refused(saved, tmp_path):
-    pq.write_table(pq.read_table(saved), saved)
+def test_a_table_without_its_digest_is_refused(saved):
+    table = pq.read_table(saved)
+    settings = {key: value for key, value in table.schema.metadata.items() if key != DIGEST_KEY}
+    pq.write_table(table.replace_schema_metadata(settings), saved)
     with pytest.raises(howsure.FileError, match=r"not a complete saved Certainty.*its checksum is missing"):
         howsure.load(saved)
 
