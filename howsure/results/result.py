@@ -532,9 +532,9 @@ class Result(Shown, Generic[OneRow]):
         """Write a table; an earlier file stays until the new one is complete.
 
         It is a Parquet file with checksums: `load` refuses a changed bit that changes what is read. With the
-        ending `.csv` or `.jsonl` it is for other programs, and `load` does not read it; see `howsure.results.export`. Maps of
-        positions lie in a folder beside the table; see `howsure.results.maps`. A path without an ending, or
-        of a folder, is the folder of both.
+        ending `.csv` or `.jsonl` it is for other programs, and `load` does not read it; see
+        `howsure.results.export`. Maps of positions lie in a folder beside the table; see
+        `howsure.results.maps`. A path without an ending, or of a folder, is the folder of both.
 
         Raises:
             InputError: The path has another ending.
