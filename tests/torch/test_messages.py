@@ -67,6 +67,23 @@ def test_a_module_is_not_to_be_compiled_with_a_loss():
     assert howsure.assess(module, ROWS, outputs="logits").probabilities.shape == (6, 2)
 
 
+class Branches(nn.Module):
+    """It runs by itself, and not where its operations are watched."""
+
+    def __init__(self):
+        super().__init__()
+        self.last, self.dropout = nn.Linear(5, 2), nn.Dropout()
+
+    def forward(self, x):
+        found = self.last(self.dropout(x))
+        return torch.cond(found.sum() > 0, lambda y: y.clone(), lambda y: 2 * y, (found,))
+
+
+def test_control_flow_of_torch_compile_is_not_blamed_on_the_rows():
+    with pytest.raises(howsure.ModelError, match=r"cannot see what is drawn.*torch\.cond.*torch\.where"):
+        howsure.assess(Branches().eval(), ROWS, outputs="logits")
+
+
 class Lost(nn.Module):
     """What it drops never reaches its output."""
 

@@ -193,6 +193,15 @@ Numbers = Callable[[int, Draw], Tensor | None]
 """Called for each draw with its index and the draw; returns its numbers, or None to let it draw."""
 
 
+def control_flow(used: str) -> ModelError:
+    """The error for a module that uses control flow of torch.compile."""
+    return ModelError(
+        f"A module uses {used}, in which howsure cannot see what is drawn",
+        expected="a forward without control flow of torch.compile, such as torch.cond",
+        hint="Write the condition in Python, `if` and `else`, or choose by torch.where",
+    )
+
+
 class Draws(DispatchMode):
     """In this scope, every draw asks for its numbers.
 
@@ -212,11 +221,7 @@ class Draws(DispatchMode):
         """Run an operation, or ask for the numbers that it draws."""
         kwargs = kwargs or {}
         if isinstance(func, torch._ops.HigherOrderOperator):
-            raise ModelError(
-                f"A module uses torch.{func.name()}, in which howsure cannot see what is drawn",
-                expected="a forward without control flow of torch.compile, such as torch.cond",
-                hint="Write the condition in Python, `if` and `else`, or choose by torch.where",
-            )
+            raise control_flow(f"torch.{func.name()}")
         if is_of_others(func):
             with self:
                 return taken_apart(func, args, kwargs)

@@ -31,7 +31,7 @@ from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits, ModelInfo
 from howsure.models.protocol import KEPT_OFF as KEPT_OFF_BY_CALLER
 from howsure.models.torch.call_stack import ModuleCall
 from howsure.models.torch.declared_outputs import padding_of, said_of
-from howsure.models.torch.draws import Draws, Masks
+from howsure.models.torch.draws import Draws, Masks, control_flow
 from howsure.models.torch.dry_run import ROWS, DryRun, middle
 from howsure.models.torch.examine import Examination, examine, first_look
 from howsure.models.torch.find_draws import KEPT_OFF
@@ -125,6 +125,10 @@ def read_rows(
 def _refused(module: nn.Module, failed: Sequence[tuple[InputForm, Exception]]) -> Exception:
     """The error of a user's code itself; for an error of PyTorch, an error that quotes it."""
     call, error = next((each for each in reversed(failed) if None not in each[0].dtypes), failed[0])
+    if type(error).__qualname__ == "Unsupported":  # of torch._dynamo: it cannot compile what is watched
+        unseen = control_flow("an operation that PyTorch compiles")
+        unseen.__cause__ = error
+        return unseen
     at = error.__traceback__
     while at is not None and at.tb_next is not None:
         at = at.tb_next
