@@ -280,7 +280,7 @@ class Result(Shown, Generic[OneRow]):
 
         Example:
             >>> result = howsure.assess(model, x, method=howsure.MCDropout(passes=200), keep="groups")
-            >>> result.mean_error(result.is_sure).shape
+            >>> result.mean_error(result.verdict == "sure").shape
             (10,)
         """
         chosen = self if rows is None else self[rows]

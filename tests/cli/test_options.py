@@ -69,7 +69,6 @@ def test_the_method_of_a_folder_is_written_down_as_it_is_in_the_results(data, tm
     told = json.loads((tmp_path / "folder" / "manifest.json").read_text())["made_with"]
     assert json.loads(told["method"]) == {**settings["method"], "words": None}
     assert told["thresholds"] == settings["thresholds"]
-    assert told["class_names"] == settings["class_names"]
 
 
 def test_members_of_a_classifier_alone_are_an_ensemble_too(tmp_path):

@@ -169,7 +169,7 @@ def test_labels_that_do_not_fit_are_refused(tmp_path, data):
     (labels / "c.png").write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     assert "c.png' is not a readable label image" in said(labels)
     np.save(tmp_path / "y.npy", truths(N)[:3])
-    assert "The labels do not fit the positions" in said(tmp_path / "y.npy")
+    assert "another number of labels than there are rows" in said(tmp_path / "y.npy")
     np.save(tmp_path / "y.npy", np.full((N, 16, 16), 3))
     assert "Labels are out of range in 4 rows: 0, 1, 2, 3" in said(tmp_path / "y.npy")
     (tmp_path / "none").mkdir()

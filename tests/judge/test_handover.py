@@ -145,7 +145,7 @@ def test_what_cannot_be_written(tmp_path):
     path = tmp_path / "rows.csv"
     with pytest.raises(FileError, match="Cannot write to"):
         hand_over(made(), [0], tmp_path / "missing" / "rows.csv")
-    with pytest.raises(InputError, match=r"rows\.xlsx.*a \.csv file, or \.json for Label Studio"):
+    with pytest.raises(InputError, match=r"rows\.xlsx.*a name that ends in \.csv or \.json"):
         hand_over(made(), [0], tmp_path / "rows.xlsx")
     with pytest.raises(InputError, match=r"not an assessed set.*Received: ndarray"):
         hand_over(np.eye(3), [0], path)

@@ -20,11 +20,13 @@ def double():
         import jax
 
         context = jax.enable_x64(True)
-    before = keras.config.floatx()
+    before, policy = keras.config.floatx(), keras.config.dtype_policy()
     with context:
         keras.config.set_floatx("float64")
+        keras.config.set_dtype_policy("float64")
         yield
         keras.config.set_floatx(before)
+        keras.config.set_dtype_policy(policy)
 
 
 def network():

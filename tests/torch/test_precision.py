@@ -71,21 +71,6 @@ def test_changed_rows_far_from_0_are_those_of_pytorch():
     np.testing.assert_allclose(result.spread, own.std(axis=0), atol=1e-6)
 
 
-def test_a_last_layer_far_from_0_is_that_near_0():
-    far, near = module(torch.float64), module(torch.float64)
-    with torch.no_grad():
-        near[-1].bias -= FAR
-    answers = said(near) + np.random.default_rng(1).normal(size=(30, 1))
-    fitted = [
-        howsure.LastLayerLaplace.fit(made, x, answers + shift, outputs="values")
-        for made, shift in ((far, FAR), (near, 0))
-    ]
-    one, other = assess(far, fitted[0]), assess(near, fitted[1])
-    np.testing.assert_allclose(one.spread, other.spread, rtol=1e-5)
-    np.testing.assert_allclose(one.noise, other.noise, rtol=1e-5)
-    np.testing.assert_allclose(one.mean - FAR, other.mean, atol=1e-6)
-
-
 def test_rows_are_not_rounded():
     made = nn.Sequential(nn.Linear(1, 1, bias=False)).double()
     with torch.no_grad():
