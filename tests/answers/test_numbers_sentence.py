@@ -12,7 +12,7 @@ from scipy.stats import norm
 
 import howsure
 from howsure import RegressionCertainty
-from howsure.answers.numbers.doubt import disagreement, disagreement_error
+from howsure.answers.numbers.doubt import ROUNDING, disagreement, disagreement_error
 from howsure.answers.numbers.printed import lead, levels_of
 from howsure.answers.printed import summary_of
 from howsure.digits import significant, to, written
@@ -163,7 +163,7 @@ def test_too_few_passes_are_said_where_the_method_stops_by_itself() -> None:
         one_row(4.2, 1.96 * 0.1, spread=1.0, noise=2.0, **asked)[0],
         one_row(4.2, 1.96 * 0.1, spread=1.0, method=dict(MCDropout(max_error=0.5).settings))[0],
         one_row(4.2, 1.96 * 0.1, spread=1.0, method=dict(MCDropout(passes=100).settings))[0],
-        one_row(4.2, 1.96 * 4.2e-6, spread=1e-7, **asked)[0],  # rounding, which no pass makes smaller
+        one_row(4.2, 1.96 * 4.2 * ROUNDING, spread=1e-7, **asked)[0],  # which no pass makes smaller
     ):
         assert "try" not in str(row)
 
