@@ -22,6 +22,7 @@ from howsure.compare.findings import lead
 from howsure.compare.run import default_methods
 from howsure.demo import mnist
 from howsure.report import write_comparison, write_report
+from howsure.shifts import STANDARD
 from howsure.terminal import duration, paragraph, progress, say
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ def run(folder: Path, *, epochs: int | None, members: int, seed: int, console: C
             images[:COMPARED],
             digits.y_test[:COMPARED],
             methods=methods,
+            shifts=STANDARD,
             seed=seed,
             class_names=certainty.class_names,
             progress=lambda done, total: report(done / total, f"{done:,} of {total:,} digits"),
