@@ -131,3 +131,43 @@ def test_the_labels_of_a_single_row_keep_their_names():
     for labels in ([row for _, row in frame.iterrows()], lists):
         rows = [{"x": x, "labels": of_row} for x, of_row in zip(case.x, labels, strict=True)]
         np.testing.assert_array_equal(howsure.assess(case.model, rows, **given).truth, case.truth)
+
+
+def learnt(case, x, labels=None):
+    """What last-layer Laplace learns from labels: how probable the network makes them."""
+    fitted = howsure.LastLayerLaplace.fit(case.model, x, labels, class_names=case.names)
+    return fitted.posterior.log_marginal_likelihood
+
+
+@pytest.mark.parametrize("form", forms_of(case_of("classes")))
+def test_laplace_takes_every_form_of_labels_beside_the_rows_and_with_them(form):
+    case = case_of("classes")
+    labels, expected = forms_of(case)[form], learnt(case, case.x, case.truth)
+    assert learnt(case, case.x, case.truth[::-1]) != expected
+    batches = [(case.x[rows], part(labels, rows)) for rows in BATCHES]
+    assert learnt(case, case.x, labels) == expected
+    for x in ({"x": case.x, "y": labels}, {"x": case.x, "labels": labels, "id": case.ids}, batches):
+        assert learnt(case, x) == expected
+
+
+@pytest.mark.parametrize("form", refused_forms_of(case_of("classes")))
+def test_laplace_refuses_labels_of_other_names_and_rows(form):
+    case = case_of("classes")
+    labels = refused_forms_of(case)[form]
+    for x, beside in ((case.x, labels), ({"x": case.x, "y": labels}, None)):
+        with pytest.raises(HowsureError):
+            learnt(case, x, beside)
+
+
+def test_laplace_aligns_labels_with_the_index_of_the_rows():
+    case = case_of("classes")
+    expected, x = learnt(case, case.x, case.truth), pd.DataFrame(case.x, index=case.ids)
+    names = pd.Series(np.array(case.names)[case.truth], index=case.ids)
+    frame = pd.DataFrame(in_columns(case), columns=list(case.names), index=case.ids).iloc[:, ::-1]
+    for labels in (names, frame):
+        turned, other = labels.iloc[TURNED], labels.set_axis([f"other {name}" for name in case.ids])
+        for rows, beside in ((x, turned), ({"x": x, "y": turned}, None)):
+            assert learnt(case, rows, beside) == expected
+        for rows, beside in ((x, other), ({"x": x, "y": other}, None)):
+            with pytest.raises(InputError, match="of other rows"):
+                learnt(case, rows, beside)

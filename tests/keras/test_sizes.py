@@ -156,6 +156,28 @@ def test_rows_of_different_length_for_a_subclassed_model():
         howsure.assess(model, [[1, 2, 3], [1, 2]])
 
 
+class Unpacking(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.last = layers.Dense(3, activation="softmax")
+
+    def call(self, x):
+        first, second, third = x
+        return self.last(first + second + third)
+
+
+@pytest.mark.parametrize("door", [howsure.assess, howsure.audit])
+def test_the_exception_of_a_call_says_what_it_was_called_with(door):
+    model = Unpacking()
+    model([np.zeros((6, 8), "float32")] * 3)
+    with pytest.raises(Exception) as caught:  # noqa: PT011  # each backend has one of its own
+        door(model, np.zeros((6, 8), "float32"))
+    assert not isinstance(caught.value, howsure.HowsureError)
+    note = "".join(caught.value.__notes__)
+    assert "howsure called the model with one input of shape (n, 8), for n rows" in note
+    assert "wrap it in a model that takes one tensor for each input" in note
+
+
 def test_sides_that_cannot_be_halved_are_told_with_those_that_can(tmp_path):
     x = keras.Input((None, None, 3))
     half = layers.Dropout(0.3)(layers.MaxPooling2D()(x))
