@@ -1,8 +1,8 @@
 """What certainty costs: every figure to docs/performance.json, the tables to docs/performance.md.
 
     python -m benchmarks                              everything, half an hour or more on two cores
-    python -m benchmarks speed                        one kind, of: network, speed, profile, memory, errors,
-                                                      growth, one-row
+    python -m benchmarks speed                        one kind, of: network, speed, memory, errors, growth,
+                                                      one-row
     python -m benchmarks speed question tensorflow    one measurement; the others stay as they were
     python -m benchmarks --page                       the page alone, from the figures
 
@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.docs import Page
-from benchmarks.page import page
+from benchmarks.page import parts
 
 ROOT = Path(__file__).parent.parent
 PAGE = Page("performance")
@@ -42,7 +42,6 @@ def measurements() -> list[tuple[str, ...]]:
     return [
         *(("network", name) for name in ("question", *OTHERS, "stream")),
         *(("speed", *pair) for pair in (*everywhere, *on_tensorflow, *on_torch)),
-        *(("profile", *pair) for pair in everywhere),
         *(
             ("memory", *pair, what)
             for pair in (*everywhere, *on_tensorflow)
@@ -50,7 +49,6 @@ def measurements() -> list[tuple[str, ...]]:
         ),
         *(("errors", name) for name in ("question", *OTHERS)),
         *(("growth", "stream", "rows", str(10**power)) for power in (3, 4, 5, 6)),
-        *(("growth", "stream", "passes", str(passes)) for passes in (20, 200, 2000)),
         *(("one-row", backend) for backend in (*BACKENDS, "module")),
     ]
 
@@ -135,7 +133,7 @@ def main() -> None:
     """Run what was asked for, keeping figures and page after each measurement."""
     kept = PAGE.figures()
     if sys.argv[1:] == ["--page"]:
-        PAGE.write(page(kept))
+        PAGE.fill(parts(kept))
         return
     figures = kept.get("figures", {}) if kept.get("machine") == machine() else {}
     chosen = selected(sys.argv[1:])
@@ -151,7 +149,7 @@ def main() -> None:
         figures = {key: figures[key] for key in map(" ".join, measurements()) if key in figures}
         all_of_it = {"machine": machine(), "versions": versions(), "figures": figures}
         PAGE.keep(all_of_it)
-        PAGE.write(page(all_of_it))
+        PAGE.fill(parts(all_of_it))
     if failed:
         sys.exit(f"Failed: {', '.join(failed)}")
 

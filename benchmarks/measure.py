@@ -7,14 +7,13 @@ The figures are printed as JSON on the last line. `python -m benchmarks` runs th
 
 from __future__ import annotations
 
-import contextlib
 import json
 import resource
 import statistics
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,11 +24,6 @@ from numpy.typing import NDArray
 
 import howsure
 from benchmarks.networks import NETWORKS, folder, load, train
-from howsure.answers.classes.outcome import Classes
-from howsure.methods.mc_dropout import MCDropout
-from howsure.models.keras.model import KerasModel, Thinned
-from howsure.sampling import tree
-from howsure.sampling.tree import Tree
 
 Array = NDArray[Any]
 Figures = dict[str, Any]
@@ -53,13 +47,7 @@ CLEAR_REFS = Path("/proc/self/clear_refs")
 FLAT = ("residual", "transformer", "mlp")
 """Networks whose random layers are everywhere, where passes are balanced and not split."""
 
-PEAK_SIZE = 4096
-"""Rows and columns of the matrices whose product stands for the machine's peak."""
-
-PEAK_ROWS = 128
-
 FLAT_PASSES = (10, 20, 40, 60, 100)
-GROWTH_ROWS = 1_000
 
 
 def test_rows(name: str) -> Array:
@@ -226,101 +214,16 @@ def passes_for(error: float, errors_of: dict[str, float]) -> float | None:
     return float(np.exp(np.interp(wanted, falling, passes[::-1])))
 
 
-@contextlib.contextmanager
-def clocked(owner: Any, name: str, spent: dict[str, float], called: str) -> Iterator[None]:
-    """Add up the seconds in a function while this lasts."""
-    original = getattr(owner, name)
-
-    def timed(*args: Any, **kwargs: Any) -> Any:
-        start = time.perf_counter()
-        try:
-            return original(*args, **kwargs)
-        finally:
-            spent[called] = spent.get(called, 0.0) + time.perf_counter() - start
-
-    setattr(owner, name, timed)
-    try:
-        yield
-    finally:
-        setattr(owner, name, original)
-
-
-def profile(name: str, backend: str) -> Figures:
-    """Where the time of a later call goes, and how near to the machine's peak the convolutions run."""
-    model = load(name)
-    x = test_rows(name)[: NETWORKS[name].rows]
-    howsure.assess(model, x)
-    spent: dict[str, float] = {}
-    with contextlib.ExitStack() as stack:
-        for owner, function, called in (
-            (MCDropout, "pilot", "plan"),
-            (KerasModel, "trunk", "shared layers"),
-            (Thinned, "__call__", "passes"),
-            (Tree, "_masks_of", "masks"),
-            (Classes, "values", "checks"),
-            (tree, "sum_up", "sums"),
-        ):
-            stack.enter_context(clocked(owner, function, spent, called))
-        whole = seconds(lambda: howsure.assess(model, x))
-    plain = seconds(lambda: model.predict(x, batch_size=128, verbose=0))
-    return {"rows": len(x), "assess": whole, "predict_128": plain, "spent": spent, **peaks(model)}
-
-
-def peaks(model: keras.Model) -> Figures:
-    """GFLOP/s of a large matrix product and of the convolutions, in two types."""
-    products: dict[str, float] = {}
-    convolutions: dict[str, float] = {}
-    for dtype, policy in (("float32", "float32"), ("bfloat16", "mixed_bfloat16")):
-        square = keras.ops.ones((PEAK_SIZE, PEAK_SIZE), dtype)
-        product = compiled(lambda numbers: keras.ops.matmul(numbers, numbers), square)
-        products[dtype] = 2 * PEAK_SIZE**3 / fastest(product) / 1e9
-        for layer in model.layers:
-            if not isinstance(layer, keras.layers.Conv2D):
-                continue
-            like = keras.layers.Conv2D.from_config({**layer.get_config(), "dtype": policy})
-            rows = keras.ops.ones((PEAK_ROWS, *layer.input.shape[1:]), dtype)
-            work = 2 * int(np.prod(like(rows).shape)) * int(np.prod(like.kernel.shape[:-1]))
-            convolution = compiled(lambda numbers, like=like: like(numbers), rows)
-            convolutions[f"{layer.name} {dtype}"] = work / fastest(convolution) / 1e9
-    return {"products": products, "convolutions": convolutions}
-
-
-def compiled(function: Callable[[Any], Any], numbers: Any) -> Callable[[], object]:
-    """A function of some numbers as the backend compiles it, whose result has been waited for.
-
-    What a compiler knows beforehand it may compute beforehand, so the numbers are no part of the function.
-    """
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        function = tf.function(function, autograph=False)
-    elif backend == "jax":
-        import jax
-
-        function = jax.jit(function)
-    return lambda: keras.ops.convert_to_numpy(function(numbers)[:1, :1])
-
-
-def fastest(call: Callable[[], object]) -> float:
-    """Seconds of the fastest of twenty calls."""
-    call()
-    return min(seconds(call) for _ in range(20))
-
-
 def growth(name: str, along: str, count: str) -> Figures:
-    """Time and memory of one call, on ever more rows of a file or with ever more passes.
+    """Time and memory of one call, on ever more rows of a file.
 
     Results are looked at block by block and not kept.
     """
     model = load(name)
     rows = np.load(folder() / "stream.npy", mmap_mode="r")
-    if along == "rows":
-        x, method = rows[: int(count)], howsure.MCDropout()
-    else:
-        x, method = rows[:GROWTH_ROWS], howsure.MCDropout(passes=int(count))
+    x = rows[: int(count)]
     before = memory_now()
-    spent = seconds(lambda: deque(howsure.stream(model, x, method=method), maxlen=0))
+    spent = seconds(lambda: deque(howsure.stream(model, x), maxlen=0))
     peak = peak_memory()
     plain = seconds(lambda: model.predict(x, batch_size=256, verbose=0))
     return {"before": before, "peak": peak, "stream": spent, "predict_256": plain}
@@ -328,7 +231,7 @@ def growth(name: str, along: str, count: str) -> Figures:
 
 TASKS = {
     **{"network": network, "speed": speed, "memory": memory, "errors": errors},
-    **{"growth": growth, "profile": profile},
+    "growth": growth,
 }
 
 if __name__ == "__main__":

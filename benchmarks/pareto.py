@@ -33,7 +33,7 @@ import howsure
 from benchmarks.__main__ import PAGE, ROOT, figures_of, machine, versions
 from benchmarks.docs import DOCS, Page
 from benchmarks.drawing import Key, Panel, draw
-from benchmarks.page import page
+from benchmarks.page import parts
 from howsure.models.adapt import adapt
 
 Array = NDArray[Any]
@@ -482,7 +482,7 @@ def main() -> None:
             figures = {each: known[each] for each in CASES if each in known}
             COST.keep({"machine": machine(), "figures": figures})
     picture(figures)
-    PAGE.write(page(PAGE.figures()))
+    PAGE.fill(parts(PAGE.figures()))
 
 
 if __name__ == "__main__":

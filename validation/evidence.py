@@ -15,7 +15,7 @@ import numpy as np
 
 from benchmarks.docs import Page, shares
 from howsure.statistics import proportion_interval
-from validation import deepcut, mutation, promises, rare, reasons, reproduction, sentences
+from validation import mutation, promises, rare, reasons, reproduction, sentences
 
 PAGE = Page("evidence")
 
@@ -120,11 +120,6 @@ def of_zoo(found: Any) -> str:
     return f"{right} right, {refused} refused{warned}; wrong: {wrong}"
 
 
-def of_published(found: Any) -> str:
-    """How many coin flips of a published network lie where people read in two ways."""
-    return "{flipped} of {flips} coin flips, among {count} characters".format(**deepcut.parts(found))
-
-
 def of_changes(found: Any) -> str:
     """How many changes of files that howsure seals were not refused in words of its own, nor harmless."""
     sealed = [each for each in found["formats"].values() if each["checksum"] == "SHA-256"]
@@ -205,7 +200,6 @@ FIGURES: dict[str, tuple[str, Callable[[Any], str]]] = {
     "models": ("models", of_zoo),
     "torch_models": ("torch-models", of_zoo),
     "segmentation_models": ("segmentation-models", of_zoo),
-    "deepcut": ("deepcut", of_published),
     "export": ("export", of_export),
     "mutation": ("mutation", of_changes),
     "saves": ("saves", of_saves),

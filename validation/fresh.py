@@ -270,20 +270,19 @@ def parts(found: dict[str, dict[str, Any]]) -> dict[str, object]:
         lines.append([called, network["runs"], percent(network["accuracy"])])
         for kind in KINDS:
             each = network["errors"].get(kind, {}).get(TOP)
-            lines[-1] += ["–", "–"] if each is None else [coverage(each), f"{each['ratio']:.2f}"]
+            lines[-1].append("–" if each is None else f"{coverage(each)}, {each['ratio']:.2f}")
         of_budgets.append([called])
         for each in network["budgets"].values():
             told = f"{percent(each['settled'], 0)}, {percent(each['flipped'])}"
             of_budgets[-1] += [coverage(each["errors"]["all"][TOP]), told]
     runs = [each for network in found.values() for each in network["budgets"].values()]
     heads = [f"{what} {budget}" for budget in BUDGETS for what in ("coverage at", "settled, flipped at")]
-    kinds = [head for kind in KINDS for head in (f"coverage, {kind}", "ratio")]
     return {
         "covers": shares(covers),
         "median": percent(float(np.median(covers)), 0),
         "worst": f"`{name}`, {coverage(least)}",
         "ratio": f"{least['ratio']:.2f}",
-        "networks": table(["network", "runs", "accuracy", *kinds], *lines),
+        "networks": table(["network", "runs", "accuracy", *KINDS], *lines),
         "numbers": "\n".join(f"- {_in_words(found, what)}" for what in (TOP, *ENTROPIES)),
         "flips": shares([each["flipped"] for each in runs], 1),
         "covers_at_budgets": shares([each["errors"]["all"][TOP]["cover"] for each in runs]),

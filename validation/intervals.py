@@ -279,17 +279,13 @@ def parts(figures: dict[str, Any]) -> dict[str, object]:
                 if cell != "cannot tell":
                     cells.append((int(cell.split()[0]), score, of, rows, mistakes))
     share, *least = min(cells)
-    by_mistakes, by_score = [], []
+    by_mistakes = []
     for number in MISTAKES:
         here = [each for each, *_, known in cells if known == counted(number, "mistake")]
         low = sum(each < 90 for each in here)
         by_mistakes.append([number, len(here), f"{min(here)} %", f"{np.median(here):.0f} %", low])
-    kinds = dict.fromkeys(kind for _, _, kind, *_ in cells)
-    for name in dict.fromkeys(each[1] for each in cells):
-        lowest = [min(each[0] for each in cells if each[1:3] == (name, kind)) for kind in kinds]
-        by_score.append([name, *(f"{each} %" for each in lowest)])
     head, *lines = figures["claims"]
-    some = [line for line in lines if line[1] != "200" and line[2] in (1, 3)]
+    some = [line for line in lines if line[1] != "200" and line[2] == 3]
     heads = ["mistakes expected", "kinds of interval", "lowest coverage", "median", "below 90 %"]
     return {
         "cells": found["cells"],
@@ -297,7 +293,6 @@ def parts(figures: dict[str, Any]) -> dict[str, object]:
         "mean": f"{found['mean']} %",
         "by_mistakes": table(heads, *by_mistakes),
         "least": f"{share} %: {', '.join(least)} expected",
-        "by_score": table(["score", *kinds], *by_score),
         "comparisons": table(*figures["comparisons"]),
         "claims": table(head, *some),
         "promises": promises.in_table(promises.PAGE.figures()),

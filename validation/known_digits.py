@@ -103,11 +103,6 @@ def parts(figures: dict[str, Any]) -> dict[str, object]:
 
     trained = [f"{size:,} digits" for size in sizes]
     kinds, most = ("precision", "recall", "accuracy"), sizes[SIZES[-1]]
-    split = [name for name, each in most.items() if each["expected entropy"] != "–"]
-    doubt = {
-        name: [f"{of[name]['expected entropy']}, {of[name]['mutual information']}" for of in sizes.values()]
-        for name in split
-    }
     return {
         "nearest": "; ".join(nearest),
         "divergence": by_method(trained, {name: [of[name]["KL"] for of in sizes.values()] for name in most}),
@@ -116,7 +111,6 @@ def parts(figures: dict[str, Any]) -> dict[str, object]:
         "coin_flips": figures["coin flips"],
         "best": figures["sizes"][str(SIZES[-1])]["best NLL"],
         "found": by_method(kinds, {name: [each[kind] for kind in kinds] for name, each in most.items()}),
-        "doubt": by_method(trained, doubt),
     }
 
 

@@ -29,7 +29,7 @@ from benchmarks.docs import Page, table
 from howsure import shifts
 from howsure.answers.classes.evaluate import OUTSIDE
 from howsure.compare.comparison import OF_FAMILIARITY
-from howsure.compare.findings import findings, lead
+from howsure.compare.findings import lead
 from howsure.compare.run import default_methods
 from howsure.demo import question
 from howsure.models.keras.fast.bfloat16 import bfloat16_is_faster
@@ -271,16 +271,11 @@ def parts(comparison: howsure.Comparison) -> dict[str, object]:
             cells = ["; ".join(shown(method, name, rows) for name in names) for rows in comparison.outside]
             called = f"familiarity by {method}" if familiar else method
             strange.append([called, *cells, f"{comparison.costs[method]:.1f}"])
-    said = []
-    for finding in findings(comparison):
-        said += [f"- **{finding.question}** {finding.said} {finding.note}".rstrip()]
-        said += [f"    - {rows}: {words}" for rows, words in finding.points]
     return {
         "lead": f"**{lead(comparison)}**",
         "methods": table(HEADS, *lines),
         "best_nll": best("nll"),
         "best_ece": best("ece"),
-        "findings": "\n".join(said),
         "calibrators": calibrators(comparison),
         "turned": table(["method", *comparison.sets], *turned),
         "strange": table(["method", *comparison.outside, "cost"], *strange),

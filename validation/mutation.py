@@ -132,17 +132,19 @@ def parts(figures: Mapping[str, Any]) -> dict[str, object]:
         return f"{sum(each[kind] for each in formats for kind in kinds):,}"
 
     sealed = [each for each in found.values() if each["checksum"] == SEALED]
+    kinds = dict.fromkeys(each["checksum"] for each in found.values())
+    groups = {kind: {name: of for name, of in found.items() if of["checksum"] == kind} for kind in kinds}
     lines = (
-        [name, each["checksum"] or "none", count([each], *KINDS)]
-        + [count([each], kind) for kind in (*KINDS, WARNED)]
-        for name, each in found.items()
+        [kind or "none", ", ".join(of), count(of.values(), *KINDS)]
+        + [count(of.values(), each) for each in KINDS]
+        for kind, of in groups.items()
     )
     return {
         "total": count(found.values(), *KINDS),
         "sealed": count(sealed, *KINDS),
         "wrong": count(sealed, WRONG),
         "raw": count(found.values(), RAW),
-        "formats": table(("file", "checksum", "changes", *KINDS, WARNED), *lines),
+        "formats": table(("checksum", "files", "changes", *KINDS), *lines),
     }
 
 

@@ -22,7 +22,7 @@ from scipy.ndimage import gaussian_filter
 from scipy.special import softmax
 
 import howsure
-from benchmarks.docs import Page, percent, table
+from benchmarks.docs import Page, percent, shares, table
 from howsure.sampling.masks import draw
 from howsure.sampling.outcome import Floats, Integers
 from howsure.sites import DROPOUT, Site
@@ -169,17 +169,18 @@ def _share(hits: int, known: int) -> str:
 
 def maps() -> str:
     """The table of docs/positions.md, from what was looked at."""
-    lines = [
-        [
-            *name.split(", "),
-            *(percent(of["within"], 0), percent(of["beyond"])),
-            *(f"{of['error']:.4f}", f"{of['ratio']:.2f}"),
-            *(percent(of["shares"], 0), percent(of["shares_beyond"]), f"{of['passes']:.0f}"),
-        ]
-        for name, of in MAPS.figures().items()
-    ]
-    heads = ["rate", "channels", "drops", "map: within 1.96", "beyond 4", "true error", "true ÷ told"]
-    return table([*heads, "shares: within 1.96", "beyond 4", "passes"], *lines)
+    by_rate: dict[str, list[Any]] = {}
+    for name, of in MAPS.figures().items():
+        by_rate.setdefault(name.partition(",")[0], []).append(of)
+    lines = []
+    for rate, networks in by_rate.items():
+        within, told, covered = ([of[key] for of in networks] for key in ("within", "ratio", "shares"))
+        passes = [of["passes"] for of in networks]
+        lines.append([rate, shares(within), percent(max(of["beyond"] for of in networks))])
+        lines[-1] += [f"{min(told):.2f} to {max(told):.2f}", shares(covered)]
+        lines[-1].append(f"{min(passes):.0f} to {max(passes):.0f}")
+    heads = ["rate", "map: within 1.96", "beyond 4, at most", "true ÷ told", "shares: within 1.96", "passes"]
+    return table(heads, *lines)
 
 
 def parts(found: dict[str, Any]) -> dict[str, object]:

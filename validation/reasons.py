@@ -621,15 +621,6 @@ def parts(found: Mapping[str, Any]) -> dict[str, object]:
         guesses.append(
             [SENTENCES[about], f"{some[1]:,}", _per_cent(some[2], some[1]), _per_cent(none[1], none[0])]
         )
-    power = [
-        [name, f"{about}: {word}"]
-        + [_per_cent(*(each["claims"][f"{about}: {word}"][key] for key in ("found", "true"))) for each in of]
-        + ["–"] * (len(SIZES) - len(of))
-        for name, of in ((name, [*each["rows"].values()]) for name, each in usual.items())
-        for about in ABOUT
-        for word in SIGNS[about]
-        if about != CALIBRATING and all(each["claims"].get(f"{about}: {word}", {}).get("true") for each in of)
-    ]
     by_rows = [
         [each["rows"][str(rows)] for each in usual.values() if str(rows) in each["rows"]] for rows in SIZES
     ]
@@ -650,7 +641,6 @@ def parts(found: Mapping[str, Any]) -> dict[str, object]:
         if "alike" in name and "calibrated" not in name
         for each in of["rows"].values()
     ]
-    sizes = [f"{rows:,} rows" for rows in SIZES]
     told = ("guesses where there is a difference", "right", "told where there is none")
     comes = ("no difference has an interval", "reasons in the lead", "the largest true part comes first")
     return {
@@ -660,7 +650,6 @@ def parts(found: Mapping[str, Any]) -> dict[str, object]:
         "guesses": table(("sentence", *told), *guesses),
         "leads": table(("rows", *comes), *leads),
         "perhaps": _per_cent(sum(each for each, _ in alike), sum(draws for _, draws in alike)),
-        "power": table(("world", "what is true", *sizes), *power),
     }
 
 

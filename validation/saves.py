@@ -405,20 +405,20 @@ def _mounted(folder: Path) -> Iterator[Path | None]:
 
 def parts(figures: Mapping[str, Mapping[str, Mapping[str, int]]]) -> dict[str, object]:
     """Figures and the table of the page."""
-    numbers = np.array(
-        [
-            [sum(by_stop.get(stop, {}).values()) for stop in TRIES]
-            + [sum(ways.get(left, 0) for ways in by_stop.values()) for left in LEFT]
-            for by_stop in figures.values()
-        ]
-    )
-    lines = [[name, *each] for name, each in zip(figures, numbers, strict=True)]
-    *stops, earlier, new, parted, neither, raw = numbers.sum(axis=0)
-    lines.append(["all", *stops, *(f"{each:,}" for each in (earlier, new, parted, neither, raw))])
+    counts: dict[str, Counter[str]] = {}
+    for name, by_stop in figures.items():
+        of_kind = counts.setdefault(name.partition(":")[0], Counter())
+        for ways in by_stop.values():
+            of_kind.update(ways)
+    total = sum(counts.values(), Counter[str]())
+    lines = [
+        [name, f"{of.total():,}", *(f"{of[left]:,}" for left in LEFT)]
+        for name, of in (*counts.items(), ("all", total))
+    ]
     return {
-        "tries": f"{sum(stops):,}",
-        "lost": f"{neither + raw:,}",
-        "stops": table(["what is saved", *TRIES, *LEFT], *lines),
+        "tries": f"{total.total():,}",
+        "lost": f"{total[NEITHER] + total[RAW]:,}",
+        "stops": table(["what saved", "stops", *LEFT], *lines),
     }
 
 

@@ -522,51 +522,30 @@ def parts(done: Figures) -> dict[str, object]:
     by_passes = [
         ["weight averaging" if number == "0" else number]
         + [_scores(each["by passes"][number]) for each in of]
-        for number in of[0]["by passes"]
+        for number in SHOWN
     ]
     by_passes.append(["`assess`", *(_scores(each["assess"]) for each in of)])
-    kept = [
-        [CALLED[name], score, *map(_percent, values)]
-        for name, each in done.items()
-        for score, values in each["kept"].items()
-    ]
     edges = [
         [f"above {low}" if high >= 99 else f"above {low}, to {high}"]
         + [_doubt(_percent(1 - each["accuracy"]), each) for each in (one["where"]["edges"][at] for one in of)]
         for at, (low, high) in enumerate((edge["low"], edge["high"]) for edge in of[0]["where"]["edges"])
     ]
-    classes = [
-        [name, _percent(of[0]["where"]["classes"][k]["share"])]
-        + [_doubt(_percent(each["IoU"], 0), each) for each in (one["where"]["classes"][k] for one in of)]
-        for k, name in enumerate(NAMES)
-    ]
-    errors = [
-        [CALLED[name], f"default: {each['passes']:.0f}" if count == "default" else count]
-        + [f"{each['off']:.4f}, {each['said']:.4f}", *(_percent(each[column]) for column in COLUMNS)]
-        + [f"{each['NLL']:.4f}"]
-        for name, one in done.items()
-        for count, each in one["errors"].items()
-    ]
 
-    def ranked(bad: str) -> str:
+    def ranked(bad: str) -> list[list[str]]:
         rankings = [each["ranking"][bad] for each in of]
         told = [
-            [score, *(_ranked(each["scores"][score]) for each in rankings)] for score in rankings[0]["scores"]
+            [f"{bad}: {score}", *(_ranked(each["scores"][score]) for each in rankings)] for score in RANKED
         ]
         for name in ("of an oracle", "of chance"):
-            told.append([name, *(_percent(each[name], 2) for each in rankings)])
-        return table(heads("score", "AURC, Spearman"), *told)
+            told.append([f"{bad}: {name}", *(_percent(each[name], 2) for each in rankings)])
+        return told
 
     return {
         "claims": table(["claim, or question", *named], *_claims(of)),
         **_meaning(of),
         "by_passes": table(heads("passes", "accuracy, mean IoU, %"), *by_passes),
-        "kept": table(["network", "ordered by", "all", "50 % kept", "20 %", "10 %"], *kept),
         "edges": table(heads("pixels to the edge", "wrong %, entropy, MI"), *edges),
-        "classes": table(["true class", "share, %", *heads("", "IoU %, entropy, MI")[1:]], *classes),
-        "ranked_by_dice": ranked("dice"),
-        "ranked_by_accuracy": ranked("accuracy"),
-        "errors": table([*HEADS], *errors),
+        "ranked": table(heads("score", "AURC, Spearman"), *ranked("dice"), *ranked("accuracy")),
         **_defaults(of),
     }
 
@@ -703,19 +682,11 @@ RARE = 0.02
 CHOSEN, OVER_ALL = "mean of 1 − probability, over classes", "mean of 1 − probability"
 """The score that `DenseCertainty.doubt` is, and the same over all pixels."""
 
-COLUMNS = {
-    "map covers": "± 1.96 errors cover: map, %",
-    "map covers, 0.1 to 0.9": "… where 0.1 to 0.9",
-    "share covers": "shares",
-    "spread covers": "spread",
-    "known": "pixels settled and known to 0.02, %",
-    "done at 0.9": "images with 90 % such pixels, %",
-    "done at 0.95": "… with 95 %",
-    "label differs": "other label, %",
-    "verdict differs": "settled, but another verdict, %",
-    "accuracy": "accuracy, %",
-}
-HEADS = ("network", "passes", "error of the map: true, said", *COLUMNS.values(), "NLL")
+RANKED = (OVER_ALL, CHOSEN, f"plain: {CHOSEN}", "worst region", "mean mutual information")
+"""Scores of images that the page shows; all are in the figures."""
+
+SHOWN = ("0", "1", "6", "20", "50")
+"""Numbers of passes that the page shows."""
 
 
 def _percent(value: float, decimals: int = 1) -> str:

@@ -16,14 +16,14 @@ import importlib.util
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import howsure
-from benchmarks.docs import Page, percent, table
+from benchmarks.docs import Page, table
 from validation.models import tried
 
 WIDTHS = (2, 4)
@@ -172,31 +172,27 @@ def parts(figures: dict[str, Any]) -> dict[str, object]:
     """Figures and tables of the page."""
     networks = {name: found for name, found in figures.items() if name != "versions"}
     words = [found["verdict"] for found in networks.values()]
-    heads = ["package", "network", "random layers", "shared", "ends in", "axis", "passes", "difference"]
+    heads = ["package", "networks", "right", "refused", "run whole", "largest difference"]
+    packages = dict.fromkeys(found["package"] for found in networks.values())
+    lines = [_line(figures["versions"], package, networks.values()) for package in packages]
     refused = {name: found["refused"] for name, found in networks.items() if "refused" in found}
     return {
         "count": len(networks),
         "counted": ", ".join(f"{words.count(word)} {word}" for word in dict.fromkeys(words)),
-        "networks": table(heads, *(_line(figures["versions"], *each) for each in networks.items())),
+        "networks": table(heads, *lines),
         "refused": "\n".join(
             f"- {name.partition(': ')[2]}: {said.partition('. ')[0]}." for name, said in refused.items()
         ),
     }
 
 
-def _line(versions: dict[str, str], name: str, found: dict[str, Any]) -> list[object]:
-    package = f"{found['package']} {versions.get(found['package'], '')}".rstrip()
-    called = name.partition(": ")[2] + (f" ({found['backend']})" if "backend" in found else "")
-    if "ending" not in found:
-        return [package, called, "", "", "", "", found["verdict"], ""]
-    shared = "runs whole" if found["whole"] else percent(found["shared"], 0)
-    if "errors" in found:
-        difference = f"{found['errors']:.1f} σ"
-    else:
-        difference = f"{found['difference']:.0e}" if found["difference"] else "0"
-    axis = "" if found["axis"] is None else str(found["axis"]).replace("-", "−")
-    ends = found["ending"] or "not known"
-    return [package, called, found["random"], shared, ends, axis, found["verdict"], difference]
+def _line(versions: dict[str, str], package: str, networks: Iterable[dict[str, Any]]) -> list[object]:
+    of = [found for found in networks if found["package"] == package]
+    words = [found["verdict"] for found in of]
+    whole = sum(bool(found.get("whole")) for found in of)
+    farthest = max(found.get("difference", 0.0) for found in of)
+    counts = [len(of), words.count("right"), words.count("refused"), whole]
+    return [f"{package} {versions.get(package, '')}".rstrip(), *counts, f"{farthest:.0e}"]
 
 
 def _versions() -> dict[str, str]:

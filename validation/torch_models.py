@@ -274,21 +274,17 @@ def parts(modules: dict[str, Any]) -> dict[str, object]:
     right, refused = (
         [name for name, found in modules.items() if found["verdict"] == word] for word in ("right", "refused")
     )
-    others = [f"{name} ({modules[name]['verdict']})" for name in modules if name not in {*right, *refused}]
-    lines, names = [], []
+    others = len(modules) - len(right) - len(refused)
+    lines = []
     for group, known in GROUPS.items():
         good, bad = ([name for name in of if name in known] for of in (right, refused))
         farthest = max(max(modules[name]["mean"], modules[name]["entropy"]) for name in good)
         lines.append([group, sum(name in known for name in modules), len(good), f"{farthest:.1f}", len(bad)])
-        names.append(f"- Right, {group}: {'; '.join(good)}.")
-    said = [name for name in modules if modules[name].get("said")]
-    names += [f"- Refused: {'; '.join(refused)}.", f"- Wrong: {'; '.join(others) or 'none'}."]
-    names.append(f"- Right, with a warning that some random numbers stay off: {'; '.join(said)}.")
     return {
-        **{"count": len(modules), "right": len(right), "refused": len(refused), "wrong": len(others)},
+        **{"count": len(modules), "right": len(right), "refused": len(refused), "wrong": others},
         "undeclared": sum(modules[name].get("declared") is False for name in right),
         "groups": table(["modules", "tested", "right", "largest distance", "refused"], *lines),
-        "names": "\n".join(names),
+        "of_refused": "; ".join(refused),
     }
 
 
