@@ -42,7 +42,6 @@ WRITTEN = {
     "a plan": (lambda made, path: made.plan.save(path), endings.FITTED),
     "rows for a person": (lambda made, path: howsure.hand_over(made.result, [0, 1], path), (".csv", ".json")),
     "a graph": (lambda made, path: howsure.export(None, path), endings.GRAPHS),
-    "regions": (lambda made, path: case_of("positions").result.save_regions(path), endings.LINES),
 }
 
 

@@ -8,8 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,16 +18,15 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from howsure.answers.positions.map_files import MAP_FORMS, MAPS, PNG, USUAL, check_names
 from howsure.answers.printed import id_name_of, kind_of, lines_of, summary_of
 from howsure.answers.registry import part_of
 from howsure.atomic import TEMPORARY, check_folder
 from howsure.cli.hints import paragraph
-from howsure.cli.options import check_output, given
+from howsure.cli.options import check_output
 from howsure.compare import printed as compared
 from howsure.compare.comparison import Comparison
 from howsure.data.rows import counted
-from howsure.endings import LINES, TABLES
+from howsure.endings import TABLES
 from howsure.errors import FileError, InputError, warn
 from howsure.report import write_report
 from howsure.results.export import write_csv
@@ -177,9 +175,6 @@ def comparison_table(comparison: Comparison) -> Table:
     return table
 
 
-MapFormat = StrEnum("MapFormat", MAP_FORMS)  # type: ignore[misc]
-
-
 @dataclass(frozen=True)
 class MapOptions:
     """Files of maps."""
@@ -191,27 +186,6 @@ class MapOptions:
             "named like the image."
         ),
     ] = None
-    map_format: Annotated[
-        MapFormat | None,
-        typer.Option(help="Files of --maps: png (default) or npy."),
-    ] = None
-    regions: Annotated[
-        Path | None,
-        typer.Option(help="Csv file for the regions of coin flips of each image."),
-    ] = None
-    map_names: Annotated[
-        str | None, typer.Option(help=f"Maps to write, a,b,c: {', '.join(MAPS)}.", metavar="NAMES")
-    ] = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the maps."""
-        return USUAL if self.map_names is None else tuple(each.strip() for each in self.map_names.split(","))
-
-    @property
-    def form(self) -> str:
-        """The ending of the files."""
-        return PNG if self.map_format is None else self.map_format.value
 
     def check(self, taken: Sequence[Path]) -> None:
         """Raise if maps cannot be written there; nothing is made.
@@ -223,13 +197,8 @@ class MapOptions:
             InputError: Options that do not fit.
             FileError: The folder cannot be written to.
         """
-        if self.regions is not None:
-            check_output(self.regions, LINES, taken)
         if self.maps is None:
-            for name in given(replace(self, regions=None)):
-                raise InputError(f"{name} has no effect without --maps", expected="--maps FOLDER")
             return
-        check_names(self.names)
         same = next((path for path in taken if path.resolve() == self.maps.resolve()), None)
         if same is not None:
             raise InputError(f"The maps would lie in '{same}'", expected="a folder of their own for --maps")
@@ -238,24 +207,18 @@ class MapOptions:
     def checked(self, result: Any) -> Any:
         """The result as it is; an `InputError` where maps are wanted, and it has none that can be written."""
         if self.maps is not None:
-            part_of(result, "check_map_files")(result, self.form, self.names)
-        if self.regions is not None:
-            part_of(result, "check_region_file")(result, self.regions)
+            part_of(result, "check_map_files")(result)
         return result
 
     def write(self, results: Callable[[], Iterable[Any]], console: Console) -> None:
-        """Write the maps and regions that the caller wants, and say how many.
+        """Write the maps that the caller wants, and say how many.
 
         Args:
             results: Gives results one by one, at least one, each time that it is called.
             console: For the text.
         """
-        if self.maps is None and self.regions is None:
+        if self.maps is None:
             return
         first = next(iter(results()))
-        if self.maps is not None:
-            count = part_of(first, "map_files")(results(), self.maps, self.form, self.names)
-            say(console, f"Maps:    {self.maps}, of {counted(count, first.kind)}")
-        if self.regions is not None:
-            count = part_of(first, "region_file")(results(), self.regions)
-            say(console, f"Regions: {self.regions}, {count:,} of coin flips")
+        count = part_of(first, "map_files")(results(), self.maps)
+        say(console, f"Maps:    {self.maps}, of {counted(count, first.kind)}")

@@ -11,7 +11,7 @@ from PIL import Image
 from scipy import ndimage
 
 import howsure
-from howsure.answers.positions.map_files import MAP_FORMS, MAPS, write_map_files
+from howsure.answers.positions.map_files import write_map_files
 from howsure.answers.positions.outcome import Positions
 from howsure.answers.positions.page import counts_of
 from howsure.answers.positions.printed import lead, lines, summary
@@ -51,9 +51,9 @@ def results(shape=SHAPE, rows=N):
     return found
 
 
-def map_files(result, folder, form, names=tuple(MAPS)):
+def map_files(result, folder):
     """The bytes of all map files by name."""
-    write_map_files([result], folder / "maps", form, names)
+    write_map_files([result], folder / "maps")
     return {path.name: path.read_bytes() for path in (folder / "maps").iterdir()}
 
 
@@ -95,7 +95,7 @@ DOORS = {
     "compare": lambda result, folder: str(howsure.Comparison.of_results({"a": result, "b": result})),
     "abstain": lambda result, folder: str(howsure.abstain(result, risk=0.9, tolerance=0.9)),
     "sets": lambda result, folder: [*howsure.prediction_sets(result, coverage=0.8)(result)],
-    **{form: lambda result, folder, form=form: map_files(result, folder, form) for form in MAP_FORMS},
+    "pictures": map_files,
 }
 
 
@@ -236,20 +236,12 @@ def test_words_that_do_not_count_have_no_verdict_and_padding_is_not_shown():
 def test_map_files_say_what_does_not_count(tmp_path):
     _, result = results()
     result, there = result[:1], result.counts[0]
-    folders = {form: tmp_path / form for form in ("png", "npy")}
-    for form, folder in folders.items():
-        folder.mkdir()
-        map_files(result, folder, form)
-        told = json.loads((folder / "maps" / "maps.json").read_text())
-        assert "255" in told["does_not_count"] or "-1" in told["does_not_count"]
-    png, npy = (folders[form] / "maps" for form in folders)
-    for name in MAPS:
-        opacity = np.asarray(Image.open(png / f"0.x.{name}.png").convert("RGBA"))[..., 3]
+    map_files(result, tmp_path)
+    assert "255" in json.loads((tmp_path / "maps" / "maps.json").read_text())["does_not_count"]
+    for name in ("label", "entropy", "coin-flips"):
+        opacity = np.asarray(Image.open(tmp_path / "maps" / f"0.x.{name}.png").convert("RGBA"))[..., 3]
         np.testing.assert_array_equal(opacity == 0, ~there)
-        values = np.load(npy / f"0.x.{name}.npy")
-        nothing = np.isnan(values) if values.dtype.kind == "f" else values == -1
-        np.testing.assert_array_equal(nothing, ~there)
-    label = np.asarray(Image.open(png / "0.x.label.png"))
+    label = np.asarray(Image.open(tmp_path / "maps" / "0.x.label.png"))
     np.testing.assert_array_equal(label, np.where(there, result.label[0], 255))
 
 

@@ -56,29 +56,14 @@ def test_nothing_is_known_between_passes_of_probabilities_alone():
     assert "The percentages came without passes" in summary(found)
 
 
-def saved(tmp_path, given, ending):
-    paths = [tmp_path / f"case{number}{ending}" for number in range(len(given))]
-    for path, each in zip(paths, given, strict=True):
-        if ending == ".npz":
-            np.savez_compressed(path, probabilities=each)
-        else:
-            np.save(path, each)
-    return paths
-
-
-@pytest.mark.parametrize("ending", [".npy", ".npz"])
-def test_files_and_lists_are_as_arrays_also_with_classes_first(ending, tmp_path):
+def test_lists_are_as_arrays_also_with_classes_first():
     whole = DenseCertainty.from_probabilities(P)
-    files = saved(tmp_path, np.moveaxis(P, -1, 1), ending)
     for found in (
         DenseCertainty.from_probabilities(list(P)),
         DenseCertainty.from_probabilities(P.tolist()),
         DenseCertainty.from_probabilities(np.moveaxis(P, -1, 1), class_axis=1),
-        DenseCertainty.from_probabilities(files, class_axis=1),
     ):
         np.testing.assert_array_equal(found.probabilities, whole.probabilities)
-    assert found.ids.tolist() == [path.name for path in files]
-    assert found.id_name == "file"
     of_rows = DenseCertainty.from_passes([PASSES[:, row] for row in range(12)])
     np.testing.assert_array_equal(of_rows.overlap, DenseCertainty.from_passes(PASSES).overlap)
 
@@ -155,7 +140,8 @@ def test_no_rows_give_none():
         (np.minimum(1, 1.5 * P), "every position|one at a time"),
         (P[:, 0, 0, :, None], "class_axis=1"),
         (P * np.nan, r"row 0 are missing, NaN or infinite at 30 of 30 positions, first at \(0, 0\)"),
-        ("missing.npy", "does not exist"),
+        ("case0.npz", r"numpy\.load\(path\)\['probabilities'\]"),
+        (["case0.npz", "case1.npz"], r"row 0 are the name of a file"),
     ],
 )
 def test_what_is_no_map_of_probabilities_is_one_clear_error(given, said):
@@ -172,10 +158,3 @@ def test_maps_that_are_given_as_rows_are_told_where_they_belong(made, given):
 def test_one_pass_belongs_to_probabilities():
     with pytest.raises(howsure.InputError, match="`from_probabilities`"):
         DenseCertainty.from_passes(PASSES[:1])
-
-
-def test_a_folder_is_told_how_to_list_its_files(tmp_path):
-    saved(tmp_path, P, ".npz")
-    with pytest.raises(howsure.InputError, match="glob") as refused:
-        DenseCertainty.from_probabilities(tmp_path)
-    assert "sorted(pathlib.Path(" in refused.value.hint

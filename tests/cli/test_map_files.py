@@ -1,4 +1,4 @@
-"""`--maps` on the command line: which maps, in which files, and what is refused."""
+"""`--maps` on the command line: the files, and what is refused."""
 
 import json
 import multiprocessing
@@ -10,14 +10,13 @@ import pytest
 from PIL import Image
 
 import howsure
-from howsure.answers.positions.map_files import MAPS, write_map_files
+from howsure.answers.positions.map_files import write_map_files
 from tests.pixels import GIVEN, MODEL, assessed, folder_of, images
 from tests.pixels_of_more import VOXELS
 from tests.scale.conftest import run
 
 N = 3
 PASSES = ("--passes", 20)
-METHOD = howsure.MCDropout(passes=20)
 
 
 @pytest.fixture
@@ -43,60 +42,15 @@ def refused(model, rows, out, *more):
     return ran.stderr
 
 
-# --- which maps -----------------------------------------------------------------------------------------
-
-
-def test_every_map_can_be_written(data, tmp_path, result):
-    names = ("--maps", tmp_path / "maps", "--map-names", ",".join(MAPS), "--map-format", "npy")
-    assess(MODEL, data, tmp_path / "t.parquet", *GIVEN, *names)
-    for name in MAPS:
-        expected = result.is_coin_flip if name == "coin-flips" else getattr(result, name)
-        np.testing.assert_array_equal(np.load(tmp_path / "maps" / f"b.{name}.npy"), expected[1])
-    maps = {name for name, each in vars(result).items() if np.shape(each) == (N, 16, 16)}
-    assert maps - set(MAPS) == set()
-    told = json.loads((tmp_path / "maps" / "maps.json").read_text())
-    assert told["meaning"]["mc_error"] == "standard error of the top probability"
-    assert set(told["units"]) == set(MAPS)
-
-
-def test_pictures_have_the_scale_that_is_told(data, tmp_path, result):
-    names = ("--maps", tmp_path / "maps", "--map-names", "mc_error, settled,runner_up,gap")
-    assess(MODEL, data, tmp_path / "t.parquet", *GIVEN, *names)
-    assert {path.name.split(".")[1] for path in (tmp_path / "maps").glob("a.*")} == {
-        *("mc_error", "settled", "runner_up", "gap")
-    }
-    scale = json.loads((tmp_path / "maps" / "maps.json").read_text())["scale"]
-    assert {name: each["255"] for name, each in scale.items()} == {"mc_error": 0.5, "gap": 1.0}
-    for name in scale:
-        found = np.asarray(Image.open(tmp_path / "maps" / f"a.{name}.png")) * scale[name]["255"] / 255
-        np.testing.assert_allclose(found, getattr(result, name)[0], atol=scale[name]["255"] / 500)
-    settled = Image.open(tmp_path / "maps" / "a.settled.png")
-    assert settled.mode == "1"
-    np.testing.assert_array_equal(np.asarray(settled), result.settled[0])
-    np.testing.assert_array_equal(
-        np.asarray(Image.open(tmp_path / "maps" / "a.runner_up.png")), result.runner_up[0]
-    )
-
-
 # --- what is refused leaves nothing behind --------------------------------------------------------------
 
 LATE = {
     "a page of a folder with another ending": ("{folder}/out", ("--report", "{folder}/r.txt")),
     "--above with a folder": ("{folder}/out", ("--above", "3")),
     "labels that are no labels": ("{folder}/t.parquet", ("--labels", "{folder}/images/a.png")),
-    "an unknown map": ("{folder}/t.parquet", ("--map-names", "label,doubt")),
-    "a map twice": ("{folder}/t.parquet", ("--map-names", "label,label")),
     "a page in a folder that is not there": ("{folder}/t.parquet", ("--report", "{folder}/no/r.html")),
     "an axis that is not there": ("{folder}/t.parquet", ("--class-axis", "9")),
     "an axis that is not there, in a folder": ("{folder}/deep/out", ("--class-axis", "9")),
-    "pictures of what is not known": (
-        "{folder}/t.parquet",
-        ("--map-names", "mc_error", "--passes", "1"),
-    ),
-    "pictures of what is not known, in a folder": (
-        "{folder}/deep/out",
-        ("--map-names", "mc_error", "--passes", "1"),
-    ),
     "maps in a file": ("{folder}/t.parquet", ("--maps", "{folder}/images/a.png/maps")),
 }
 
@@ -116,8 +70,7 @@ def test_maps_of_volumes_are_refused_as_pictures_before_the_work(tmp_path):
     for out in ("t.parquet", "folder"):
         before = sorted(os.walk(tmp_path))
         said = refused(VOXELS, tmp_path / "x.npy", tmp_path / out, *PASSES, "--maps", tmp_path / "maps")
-        assert "A .png file holds maps of two axes" in said
-        assert "--map-format npy" in said
+        assert "Pictures cannot hold these maps" in said
         # The finished block of a table is kept, as after any error.
         assert [each for each in sorted(os.walk(tmp_path)) if each not in before] in (
             [],
@@ -135,15 +88,14 @@ def test_another_kind_of_answer_is_refused_before_its_folder_is_begun(tmp_path):
 # --- the folder -------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["png", "npy"])
-def test_links_in_the_folder_are_replaced_and_not_followed(form, data, tmp_path):
+def test_links_in_the_folder_are_replaced_and_not_followed(data, tmp_path):
     maps, kept = tmp_path / "maps", tmp_path / "kept"
     maps.mkdir()
     kept.write_text("mine")
-    (maps / f"a.label.{form}").symlink_to(kept)
-    (maps / f"b.label.{form}").symlink_to(tmp_path / "not-there")
+    (maps / "a.label.png").symlink_to(kept)
+    (maps / "b.label.png").symlink_to(tmp_path / "not-there")
     (maps / "maps.json").symlink_to(kept)
-    assess(MODEL, data, tmp_path / "t.parquet", *GIVEN, "--maps", maps, "--map-format", form)
+    assess(MODEL, data, tmp_path / "t.parquet", *GIVEN, "--maps", maps)
     assert kept.read_text() == "mine"
     assert not (tmp_path / "not-there").exists()
     assert not any(each.is_symlink() for each in maps.iterdir())
@@ -178,22 +130,22 @@ def other():
 
 
 def test_a_full_disk_leaves_all_earlier_maps(result, other, tmp_path, monkeypatch):
-    write_map_files([result], tmp_path, "npy")
+    write_map_files([result], tmp_path)
     before, left = files_in(tmp_path), iter(range(5))
 
-    def save(*arguments, save=np.save):
+    def save(*arguments, save=Image.Image.save, **more):
         if next(left, None) is None:
             raise OSError(28, "No space left on device")
-        save(*arguments)
+        save(*arguments, **more)
 
-    monkeypatch.setattr(np, "save", save)
+    monkeypatch.setattr(Image.Image, "save", save)
     with pytest.raises(howsure.FileError, match="No space left on device"):
-        write_map_files([other], tmp_path, "npy")
+        write_map_files([other], tmp_path)
     assert files_in(tmp_path) == before
 
 
 def test_maps_that_are_stopped_as_they_move_are_not_said_to_be_whole(result, other, tmp_path, monkeypatch):
-    write_map_files([result], tmp_path, "npy")
+    write_map_files([result], tmp_path)
     left = iter(range(5))
 
     def replace(old, new, replace=Path.replace):
@@ -204,20 +156,20 @@ def test_maps_that_are_stopped_as_they_move_are_not_said_to_be_whole(result, oth
     with monkeypatch.context() as patched:
         patched.setattr(Path, "replace", replace)
         with pytest.raises(howsure.FileError, match=r"unchanged if 'maps\.json' is there"):
-            write_map_files([other], tmp_path, "npy")
+            write_map_files([other], tmp_path)
     assert not (tmp_path / "maps.json").exists()
-    write_map_files([other], tmp_path, "npy")
+    write_map_files([other], tmp_path)
     assert (tmp_path / "maps.json").exists()
 
 
 def test_two_writers_leave_the_maps_of_one_of_them(result, other, tmp_path):
     known = []
     for name, each in (("one", result), ("other", other)):
-        write_map_files([each], tmp_path / name, "npy")
+        write_map_files([each], tmp_path / name)
         known.append(files_in(tmp_path / name))
     fork = multiprocessing.get_context("fork")
     for _ in range(20):
-        given = [([each], tmp_path / "both", "npy") for each in (result, other)]
+        given = [([each], tmp_path / "both") for each in (result, other)]
         writers = [fork.Process(target=write_map_files, args=each) for each in given]
         for each in writers:
             each.start()

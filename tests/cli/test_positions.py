@@ -55,16 +55,6 @@ def test_results_and_maps_are_those_of_python(data, tmp_path, result):
     np.testing.assert_array_equal(np.asarray(flips), result.is_coin_flip[2])
 
 
-def test_a_folder_of_results_and_maps_of_numbers(data, tmp_path, result):
-    more = ("--part-rows", 3, "--maps", tmp_path / "maps", "--map-format", "npy")
-    assert f"Maps:    {tmp_path / 'maps'}, of 4 images" in into(data, f"{tmp_path}/out", *more)
-    for number, letter in enumerate("abcd"):
-        label, entropy, flips = (np.load(tmp_path / "maps" / f"{letter}.{what}.npy") for what in FILES)
-        np.testing.assert_array_equal(label, result.label[number])
-        np.testing.assert_array_equal(entropy, result.entropy[number])
-        np.testing.assert_array_equal(flips, result.is_coin_flip[number])
-
-
 def test_a_table_for_other_programs_says_that_it_has_no_maps(data, tmp_path):
     ran = run("assess", MODEL, data, "--out", tmp_path / "t.csv", *GIVEN, *PASSES)
     assert ran.exit_code == 0
@@ -83,7 +73,6 @@ def test_names_of_maps_stay_in_their_folder_and_apart(tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--map-format", "npy"), "--map-format has no effect without --maps"),
         (("--maps", "{images}"), "The maps would lie in"),
         (("--tile", "big"), "--tile takes whole numbers"),
         (("--overlap", "4"), "--overlap has no effect without --tile"),

@@ -160,19 +160,11 @@ def own_intervals(held):
 
 
 def in_parts(held):
-    """Of each row its regions, in files too, and its positions as rows."""
-    result, path = held.result, held.folder / "regions.csv"
+    """Of each row its regions, and its positions as rows."""
+    result = held.result
     regions = [[str(each) for each in result.regions(row)] for row in range(len(result))]
-    result.save_regions(path)
-    name, called = ("row", result.row) if result.ids is None else ("id", result.ids)
-    with path.open(newline="", encoding="utf-8") as file:
-        lines = list(csv.DictReader(file))
-    in_file = [
-        [{k: v for k, v in line.items() if k != "row"} for line in lines if line[name] == str(each)]
-        for each in called
-    ]
     first = [str(result.of_row(row)[0]) for row in range(len(result))]
-    return Said({"regions": regions, "in a file": in_file, "first": first})
+    return Said({"regions": regions, "first": first})
 
 
 def of_one(held):
@@ -393,7 +385,7 @@ DOORS = {
             "share_interval",
         ),
     ),
-    "regions and positions": Door(in_parts, ("regions", "of_row", "save_regions")),
+    "regions and positions": Door(in_parts, ("regions", "of_row")),
     "one label or number": Door(of_one, ("of_label", "answers", "of_target", "target"), named=True),
     "above": Door(above, ("above",), part="above", named=True, in_the_unit=True),
     "rescaled": Door(in_its_unit, ("rescaled",), in_the_unit=True),

@@ -224,7 +224,6 @@ KEEP_NOTHING = {
     "hand_over": "writes a file",
     "load": "takes no array",
     "report": "writes a file",
-    "save_regions": "writes a file",
     "joined": "takes results",
     "gathered": "takes results",
     "from_table": "takes a table of Arrow, which nobody changes",

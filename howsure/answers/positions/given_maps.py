@@ -1,6 +1,6 @@
 """Results with a class at each position, from probabilities or passes that something else computed.
 
-an array, or an array or a file for each row
+an array, or an array for each row
   │ one row after the other, and of it one pass after the other
   ▼
 checked passes (1, 1, *P, K) ──> `Sums` and the tally of `Positions`, as of passes through a model
@@ -8,7 +8,6 @@ checked passes (1, 1, *P, K) ──> `Sums` and the tally of `Positions`, as of 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,14 +19,11 @@ from howsure.answers.elsewhere import GIVEN_PASSES, GIVEN_PROBABILITIES
 from howsure.answers.positions.outcome import MOST_AXES, Positions
 from howsure.answers.positions.padding import given_counts
 from howsure.answers.positions.result import DenseCertainty
-from howsure.arguments import as_array, check_path, check_whole
+from howsure.arguments import as_array, check_whole
 from howsure.bare.given import numbers_of
 from howsure.bare.results import limits_of, settings_of, told_of, too_few
 from howsure.bare.rounding import distributions
-from howsure.data.files import check_readable
 from howsure.data.labels import check_class_names, check_names
-from howsure.data.numpy_files import names_in_npz, open_npy, read_npz
-from howsure.data.rows import quoted
 from howsure.data.tables import Table
 from howsure.data.twice import mark_of_pass, warn_of_same_passes
 from howsure.errors import InputError
@@ -36,9 +32,6 @@ from howsure.results.thresholds import Thresholds
 from howsure.sampling.estimate import Sums
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.sampling.sketch import with_networks
-
-IN_NPZ = ("probabilities", "softmax")
-"""Names that nnU-Net gives the probabilities in its files: version 2, and version 1."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +44,6 @@ class _Rows:
         of: Maps the number of a row to its passes (T, *shape); probabilities are one.
         are_passes: Whether they are passes.
         class_axis: Axis of the classes in the shape.
-        files: Names of the files of the rows, or None.
     """
 
     count: int
@@ -59,7 +51,6 @@ class _Rows:
     of: Callable[[int], Any]
     are_passes: bool
     class_axis: int
-    files: list[str] | None = None
 
     @property
     def positions(self) -> tuple[int, ...]:
@@ -112,12 +103,10 @@ def of_maps(
 
     parts = [of_rows(np.arange(row, row + 1)) for row in range(rows.count)] or [of_rows(np.arange(0))]
     warn_of_same_passes(list(zip(*marks, strict=False)), "Passes")
-    result = DenseCertainty.joined(parts)
-    return result if rows.files is None else result.with_ids(rows.files, "file")
+    return DenseCertainty.joined(parts)
 
 
 def _rows_of(given: Any, axis: int, are_passes: bool) -> _Rows:
-    given = _opened(given)
     one_by_one = isinstance(given, (list, tuple)) and not all(isinstance(e, (list, tuple)) for e in given)
     if not one_by_one:
         whole = _array(given, "The probabilities")
@@ -128,16 +117,22 @@ def _rows_of(given: Any, axis: int, are_passes: bool) -> _Rows:
         return _Rows(count, shape, of, are_passes, place)
 
     def of_list(row: int) -> Any:
-        found = _array(_opened(given[row]), f"The probabilities of row {row}")
+        found = _array(given[row], f"The probabilities of row {row}")
         return found if are_passes else found[None]
 
     shape = tuple(of_list(0).shape)[1:]
-    files = [Path(each).name for each in given if isinstance(each, (str, os.PathLike))]
     place = _place(shape, axis, are_passes, f"row 0 of shape {shape} a pass")
-    return _Rows(len(given), shape, of_list, are_passes, place, files if len(files) == len(given) else None)
+    return _Rows(len(given), shape, of_list, are_passes, place)
 
 
 def _array(given: Any, called: str) -> Any:
+    if isinstance(given, (str, Path)):
+        raise InputError(
+            f"{called} are the name of a file",
+            expected="an array",
+            received=repr(str(given)),
+            hint="Open it: numpy.load(path), or numpy.load(path)['probabilities'] for a file of nnU-Net",
+        )
     return given if hasattr(given, "shape") else as_array(given, called)
 
 
@@ -160,30 +155,6 @@ def _place(shape: tuple[int, ...], axis: int, are_passes: bool, received: str) -
             received=axis,
         )
     return axis - 1 if axis > 0 else len(shape) + axis
-
-
-def _opened(given: Any) -> Any:
-    if not isinstance(given, (str, os.PathLike)):
-        return given
-    source = check_path(given)
-    if source.is_dir():
-        raise InputError(
-            f"'{source}' is a folder",
-            expected="a file, or a list of files, one for each row",
-            hint=f"sorted(pathlib.Path({str(source)!r}).glob('*.npz')) lists those of a folder",
-        )
-    check_readable(source)
-    if source.suffix.lower() == ".npy":
-        return open_npy(source)
-    names = names_in_npz(source)
-    chosen = names if len(names) == 1 else [name for name in IN_NPZ if name in names][:1]
-    if not chosen:
-        raise InputError(
-            f"'{source}' does not say which of its arrays holds the probabilities",
-            expected=f"one array, or one called {quoted(IN_NPZ)}",
-            received=quoted(names),
-        )
-    return read_npz(source, chosen)[chosen[0]]
 
 
 def _checked(rows: _Rows, row: int, outcome: Positions) -> Iterator[Floats]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,8 +17,7 @@ from howsure.answers.positions.regions import Region, regions_of
 from howsure.answers.positions.sentence import DenseRow
 from howsure.answers.positions.truth import IGNORED, Ignore, truth_map
 from howsure.answers.probabilities import NOT_GIVEN
-from howsure.answers.registry import part_of
-from howsure.arguments import as_array, check_path, check_whole
+from howsure.arguments import as_array, check_whole
 from howsure.data.align import aligned
 from howsure.data.ids import ID
 from howsure.data.kept import read_only
@@ -276,18 +274,6 @@ class DenseCertainty(Result[DenseRow]):
         """
         return self._regions(self._position(row))
 
-    def save_regions(self, path: str | os.PathLike[str]) -> None:
-        """Write the regions of all rows as a table `.csv`.
-
-        Args:
-            path: The file; an earlier one stays until the new one is complete.
-
-        Raises:
-            InputError: Another ending.
-            FileError: The file cannot be written.
-        """
-        part_of(self, "region_file")([self], check_path(path))
-
     def _regions(self, at: int, most: int | None = None) -> list[Region]:
         part = self[at : at + 1]
         label, runner_up = np.asarray(part.label)[0], np.asarray(part.runner_up)[0]
@@ -383,9 +369,8 @@ class DenseCertainty(Result[DenseRow]):
         Rounding is taken out as by `Certainty.from_probabilities`. All probabilities are kept.
 
         Args:
-            p: (N, *P, K) 0 to 1 that sum to 1 over the classes, or (N, *P, 1) of the second of two; an array,
-                a tensor or a file. Or a list of N arrays (*P, K) or files of one size: .npy, or .npz with one
-                array or one called `probabilities`. Names of files become `ids`.
+            p: (N, *P, K) 0 to 1 that sum to 1 over the classes, or (N, *P, 1) of the second of two; an array
+                or a tensor. Or a list of N arrays (*P, K).
             class_names: K names. Default: '0' … 'K−1'.
             class_axis: Axis of the classes, counted with that of the rows: 1 if they come before the
                 positions, as in PyTorch and in the files of nnU-Net.
@@ -421,7 +406,7 @@ class DenseCertainty(Result[DenseRow]):
         their spread and `overlap` are between the passes.
 
         Args:
-            passes: (T, N, *P, K), T ≥ 2; or a list of N arrays (T, *P, K) or files, one for each row.
+            passes: (T, N, *P, K), T ≥ 2; or a list of N arrays (T, *P, K), one for each row.
             class_names: As in `from_probabilities`, like all that follow.
             class_axis: Axis of the classes, counted with the axis of the rows, but not that of the passes.
             positions: As there.
