@@ -199,9 +199,7 @@ def _of_models(of: str, model: tuple[str, ...], inputs: Path) -> Iterator[tuple[
 
     yield f"assess: {of}", kind("r.parquet", _arrays, "--out")
     if of == "positions":
-        for form in ("png", "npy"):
-            yield f"maps: {form}", kind("maps", _files, "--map-format", form, "--maps", beside=True)
-        yield "maps: regions", kind("r.csv", _files, "--regions", beside=True)
+        yield "maps", kind("maps", _files, "--maps", beside=True)
 
     files, part = [inputs / f"{of}-files-{which}" for which in range(2)], 1 if of == "positions" else 20
     for which, folder in enumerate(files):
