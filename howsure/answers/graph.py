@@ -18,9 +18,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.answers.classes import maps
+from howsure.answers.classes.result import Certainty
 from howsure.answers.distributions import Distributions
+from howsure.answers.labels.result import MultilabelCertainty
 from howsure.answers.verdict import COIN_FLIP, LEANING, SURE, VERDICTS
-from howsure.onnx.traced import Value, two_largest
+from howsure.models.protocol import LABEL_LOGITS, LOGITS
+from howsure.onnx.traced import Value, sigmoid, softmax, two_largest
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.error import Units
 from howsure.statistics import total_entropy
@@ -199,3 +203,99 @@ def near_a_threshold(
     """
     near_sure = np.abs(top - limits.sure) <= tolerance
     return np.asarray(near_sure | (np.abs(gap - limits.coin_flip) <= 2 * tolerance))
+
+
+class LabelsGraph(DistributionGraph):
+    """The columns of `Labels`: D = K distributions over no and yes."""
+
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Those of the labels."""
+        return {"label_names": self.outcome.label_names}
+
+    def values(self, raw: Value) -> Value:
+        """(W, n, K) probabilities of yes; see `Labels.values`."""
+        if self.outcome.outputs == LABEL_LOGITS:
+            return sigmoid(raw)
+        return np.minimum(np.maximum(raw, 0), 1)
+
+    def sides(self, probabilities: Value) -> Value:
+        """(n, K, 2)."""
+        return np.stack([1 - probabilities, probabilities], axis=-1)
+
+    def each(self, values: Value) -> Value:
+        """(n, K)."""
+        return values
+
+    def answers(self, probabilities: Value, two: Value, is_nan: Value) -> dict[str, Value]:
+        """Whether labels hold."""
+        return {"yes": probabilities > 0.5}
+
+
+def label_words(result: MultilabelCertainty, tolerance: float) -> Wanted:
+    """Expected texts of a graph; as `class_words`."""
+    top = np.maximum(result.probabilities, 1 - result.probabilities)
+    near = near_a_threshold(top, result.gap, result.thresholds, tolerance)
+    return {
+        "yes": (result.yes, np.asarray(result.gap <= 2 * tolerance)),
+        "verdict": (codes_of(result.verdict), near),
+    }
+
+
+class ClassesGraph(DistributionGraph):
+    """The columns of `Classes`: one distribution over C = K classes."""
+
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Those of the classes."""
+        return {"class_names": self.outcome.class_names}
+
+    @property
+    def calibrated_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Those of the classes."""
+        return self.names["class_names"]
+
+    def values(self, raw: Value) -> Value:
+        """(W, n, K) probabilities; see `howsure.answers.outputs.to_probabilities`."""
+        one = raw.shape[-1] == 1
+        if self.outcome.outputs == LOGITS:
+            return softmax(np.concatenate([raw - raw, raw], axis=-1) if one else raw)
+        values = np.maximum(np.concatenate([1 - raw, raw], axis=-1) if one else raw, 0)
+        return values / np.sum(values, axis=-1, keepdims=True)
+
+    def sides(self, probabilities: Value) -> Value:
+        """(n, 1, K)."""
+        return probabilities[..., None, :]
+
+    def each(self, values: Value) -> Value:
+        """(n,)."""
+        return values[..., 0]
+
+    def answers(self, probabilities: Value, two: Value, is_nan: Value) -> dict[str, Value]:
+        """The two top classes."""
+        kept = np.where(is_nan[..., None], self.outcome.width, two)[..., 0, :]
+        return {"label": kept[..., 0], "runner_up": kept[..., 1]}
+
+    def calibrated(self, probabilities: Value, calibrator: Calibrator) -> Value:
+        """(n, K) as the method of the calibrator changes them."""
+        return maps.METHODS[calibrator.method].apply(calibrator.parameters, probabilities)
+
+
+def class_words(result: Certainty, tolerance: float) -> Wanted:
+    """Expected texts of a graph for the rows of a result; see `DistributionGraph`.
+
+    Args:
+        result: The result of `assess` for these rows.
+        tolerance: How far probabilities may be off.
+    """
+    if result.probabilities.shape[1] == 2:
+        near_another = result.gap <= 2 * tolerance
+    else:
+        third, second, first = np.sort(result.probabilities, axis=-1)[:, -3:].T
+        near_another = np.minimum(first - second, second - third) <= 2 * tolerance
+    near = near_a_threshold(result.probability, result.gap, result.thresholds, tolerance)
+    return {
+        "label": (result.label, near_another),
+        "runner_up": (result.runner_up, near_another),
+        "verdict": (codes_of(result.verdict), near),
+    }

@@ -162,12 +162,16 @@ _TO_DECIDE = {
 }
 """Parts of all kinds but labels, likewise."""
 
-_NUMBERS_OF_SHARES = {"graph_numbers": "howsure.answers.graph:numbers"}
-
 
 def _parts(kind: str, **own: str) -> dict[str, str]:
     """The parts of a kind: those of all kinds, and its own by their places in its package."""
     return {name: f"howsure.answers.{kind}.{place}" for name, place in (_OF_ALL | own).items()}
+
+
+def _graph(graph: str, words: str) -> dict[str, str]:
+    """The graph of a kind whose answers are distributions, and what it is compared with."""
+    names = {"graph": graph, "graph_numbers": "numbers", "graph_words": words}
+    return {part: f"howsure.answers.graph:{name}" for part, name in names.items()}
 
 
 CLASSES = Answer(
@@ -182,9 +186,8 @@ CLASSES = Answer(
         prediction_sets="sets:prediction_sets",
         sets_told="handover:SetsTold",
         given="outcome:GIVEN",
-        graph="graph:ClassesGraph",
     )
-    | _NUMBERS_OF_SHARES,
+    | _graph("ClassesGraph", "class_words"),
     instead={
         "prediction_intervals": "`howsure.prediction_sets(certainty, labels, coverage=0.9)` gives sets of "
         "classes that keep their promise",
@@ -196,7 +199,7 @@ LABELS = Answer(
     "howsure.answers.labels.outcome:Labels",
     "howsure.answers.labels.result:MultilabelCertainty",
     outputs=(protocol.LABEL_PROBABILITIES, protocol.LABEL_LOGITS),
-    parts=_parts("labels", given="outcome:GIVEN", graph="graph:LabelsGraph") | _NUMBERS_OF_SHARES,
+    parts=_parts("labels", given="outcome:GIVEN") | _graph("LabelsGraph", "label_words"),
     instead=dict.fromkeys(
         ("classes", "prediction_sets", "abstain", "hand_over", "choose"),
         "Take one label at a time: `certainty.of_label({first})` has the classes 'no' and 'yes'",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class AnswerRow(Displayed):
         id: The caller's name for the row, or None.
         id_name: Name of the column of ids.
     """
+
+    in_notebooks: ClassVar[str] = "howsure.report.notebook:of_row"
 
     row: int
     passes: int

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.answers.elsewhere import GIVEN_PASSES, GIVEN_PROBABILITIES
+from howsure.answers.probabilities import GIVEN_PASSES, GIVEN_PROBABILITIES
 from howsure.arguments import check_type
 from howsure.bare.given import MAPS, Given, Kind, read_given
 from howsure.data.align import places

@@ -40,10 +40,11 @@ class ViewTable:
 
 @dataclass(frozen=True)
 class View:
-    """The view of an object: paragraphs, and tables below them."""
+    """The view of an object: paragraphs, tables below them, and below these a text that keeps its lines."""
 
     said: Sequence[str]
     tables: Sequence[ViewTable] = ()
+    printed: str = ""
 
 
 def html_of(shown: Displayed) -> str:
@@ -53,12 +54,17 @@ def html_of(shown: Displayed) -> str:
         HTML without script or style sheet, some thousand characters. All texts in it are escaped.
     """
     view = pkgutil.resolve_name(type(shown).in_notebooks)(shown)
-    return environment().get_template("notebook.html.j2").render(said=view.said, tables=view.tables)
+    return environment().get_template("notebook.html.j2").render(vars(view))
 
 
 def of_anything(shown: Any) -> View:
-    """The view of an object without a view of its own: as it prints, a paragraph for each line."""
-    return View(str(shown).splitlines())
+    """The view of an object without a view of its own: as it prints."""
+    return View([], printed=str(shown))
+
+
+def of_row(row: Any) -> View:
+    """A row of a result: its name and its sentences."""
+    return View([f"{row.called}: {row}"])
 
 
 def of_result(result: Any) -> View:

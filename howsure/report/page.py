@@ -18,8 +18,7 @@ from howsure.compare.findings import findings, lead
 from howsure.endings import PAGES, check_ending
 from howsure.errors import InputError
 from howsure.judge.learnt import in_words as learnt_in_words
-from howsure.judge.scores import Score
-from howsure.judge.words import value_and_interval
+from howsure.judge.scores import Score, value_and_interval
 from howsure.report.looks import Looks, looks_of
 from howsure.report.templates import environment
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from howsure.answers.labels.page import MOST_DRAWN, reliabilities, told_by_label
+from howsure.answers.labels.page import lines_of
+from howsure.answers.labels.result import NO_AND_YES
 from howsure.answers.sentences import percent
 from howsure.answers.verdict import COIN_FLIP, SURE, VERDICTS
 from howsure.errors import InputError
@@ -39,47 +40,42 @@ def test_the_headline_counts_answers() -> None:
     assert "class" not in words
 
 
-def test_each_label_has_a_line_with_the_most_undecided_first() -> None:
+def test_each_label_has_a_line_of_yes_and_one_of_no_with_the_most_undecided_first() -> None:
     several = make_multilabel(150, 5)
     assert several.truth is not None
     rows = table_rows(render(several), "Labels")
-    undecided = np.sum(several.verdict == COIN_FLIP, axis=0)
-    order = np.argsort(-undecided, kind="stable")
-    assert [cells[0] for cells in rows] == [several.label_names[k] for k in order]
-    for cells, k in zip(rows, order, strict=True):
-        open_ones = several.verdict[:, k] == COIN_FLIP
-        yes = several.yes[:, k]
-        expected = [int(np.sum(each)) for each in (yes & ~open_ones, open_ones, ~yes & ~open_ones)]
-        assert [int(cell) for cell in cells[1:4]] == expected
-        assert sum(expected) == 150
-        right = int(np.sum(several.yes[:, k] == several.truth[:, k]))
-        interval = binomtest(right, 150).proportion_ci(1 - 0.05 / 5, method="exact")
-        claim = np.maximum(several.probabilities[:, k], 1 - several.probabilities[:, k]).mean()
+    names = {
+        f"{name}: {word}": (k, word == "yes")
+        for k, name in enumerate(several.label_names)
+        for word in NO_AND_YES
+    }
+    flips = [int(cells[4]) for cells in rows]
+    assert {cells[0] for cells in rows} == {*names}
+    assert flips == sorted(flips, reverse=True)
+    for cells in rows:
+        k, yes = names[cells[0]]
+        taken, truly = several.yes[:, k] == yes, several.truth[:, k] == yes
+        counts = [int(np.sum(taken & (several.verdict[:, k] == word))) for word in VERDICTS]
+        assert [int(cell) for cell in cells[1:5]] == [int(taken.sum()), *counts]
+        right = int(np.sum(taken & truly))
+        interval = binomtest(right, int(taken.sum())).proportion_ci(1 - 0.05 / 10, method="exact")
+        p = several.probabilities[taken, k]
+        claim = (p if yes else 1 - p).mean()
         assert float(cells[5].split()[0]) == pytest.approx(100 * claim, abs=0.51)
-        assert float(cells[6].split()[0]) == pytest.approx(100 * right / 150, abs=0.51)
+        assert float(cells[6].split()[0]) == pytest.approx(100 * right / taken.sum(), abs=0.51)
         said = (
             "too sure" if claim > interval.high else "too modest" if claim < interval.low else "within chance"
         )
         assert cells[7] == said
+        assert int(cells[8]) == truly.sum()
+        assert float(cells[9].split()[0]) == pytest.approx(100 * right / truly.sum(), abs=0.51)
 
 
 def test_claims_that_are_too_high_and_too_low_are_called_so() -> None:
     p = np.full((200, 3), 0.9)
     truth = np.stack([np.arange(200) % 2 == 0, np.arange(200) >= 0, np.arange(200) % 10 > 0], axis=1)
     several = dataclasses.replace(make_multilabel(200, 3), probabilities=p, truth=truth)
-    assert [line.verdict for line in told_by_label(several)] == ["too sure", "too modest", ""]
-
-
-def test_the_bar_of_a_label_is_yes_then_undecided() -> None:
-    p = np.array([[0.99], [0.99], [0.8], [0.5], [0.2]])
-    several = dataclasses.replace(make_multilabel(5, 1, truth=False), probabilities=p)
-    (line,) = told_by_label(several)
-    assert [(part.verdict, part.start, part.width) for part in line.stretches] == [
-        ("sure", 0, 40),
-        ("leaning", 40, 20),
-        ("coin flip", 60, 20),
-    ]
-    assert line.right is None
+    assert [line.off for line in lines_of(several) if line.count] == [-1, 1, 0]
 
 
 def test_cards_are_the_most_undecided_answers() -> None:
@@ -112,19 +108,6 @@ def test_mistakes_are_answers_that_are_sure_and_wrong() -> None:
     words = Page(render(several)).words
     sure = int(np.sum(several.verdict == SURE))
     assert f"{wrong.sum()} of the {sure} answers it is sure of are wrong" in words
-
-
-def test_reliability_is_drawn_for_few_labels_and_for_the_worst_of_many() -> None:
-    few, many = make_multilabel(100, 4), make_multilabel(60, 80)
-    assert [name for name, _ in reliabilities(few)] == list(few.label_names)
-    drawn = reliabilities(many)
-    assert len(drawn) == MOST_DRAWN
-    claims = np.maximum(many.probabilities, 1 - many.probabilities).mean(axis=0)
-    off = np.abs(claims - np.mean(many.yes == many.truth, axis=0))
-    worst = {many.label_names[k] for k in np.argsort(-off)[:MOST_DRAWN]}
-    assert {name for name, _ in drawn} == worst
-    assert "The 12 labels whose percentages are furthest off, of 80." in Page(PAGES["many labels"]).words
-    assert "Reliability diagram of" not in PAGES["labels without truth"]
 
 
 def test_zero_rows_say_so() -> None:

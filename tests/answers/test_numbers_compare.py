@@ -231,7 +231,7 @@ def test_what_cannot_be_compared_is_said():
     assert said == "Take 'exact': the NLL of no other method is defined."
     said = lead(Comparison.of_results({"a": ROUGH[:4], "b": EXACT[:4]}, Y[:4]))
     assert said == "Take 'a': 4 rows are too few to tell whether another method has a lower NLL."
-    with pytest.raises(howsure.InputError, match="true numbers are not known"):
+    with pytest.raises(howsure.InputError, match="true answers are not known"):
         Comparison.of_results({"a": ROUGH})
     other = RegressionCertainty.from_mean_std(MEAN, STD, ["price"])
     with pytest.raises(howsure.InputError, match="'b' has other targets than 'a'"):

@@ -244,7 +244,7 @@ def test_equal_widths_are_known_and_rank_nothing():
     ("given", "message"),
     [
         ((RESULT, Y[:-1]), r"do not fit the rows.*\(300, 1\)"),
-        ((RESULT, None), "true numbers are not known"),
+        ((RESULT, None), "true answers are not known"),
         ((RESULT[:1], Y[:1]), "Too few rows to score"),
         ((RESULT, np.where(Y > 2, np.nan, Y)), "not finite"),
     ],

@@ -284,13 +284,3 @@ def test_the_summary_counts_rows_without_enough_passes() -> None:
     assert "Try max_passes=640." in said
     enough = dataclasses.replace(given, mc_error=0.01 * result.std)
     assert "is at most 0.05 standard deviations." in summary_of(enough)
-
-
-def test_a_notebook_shows_the_sentence_and_both_intervals() -> None:
-    row = make_numbers(3, 2)[1]
-    page = Page(html_of(row))
-    head = "target number 95 % of answers 95 % of samples spread noise truth"
-    assert head in page.words
-    assert str(row) in page.words
-    assert "noise" not in Page(html_of(make_numbers(3, noise=False, truth=False)[1])).words
-    assert "The first 12 of 20 numbers" in Page(html_of(make_numbers(2, 20)[0])).words

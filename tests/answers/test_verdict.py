@@ -310,8 +310,7 @@ def test_every_view_names_the_classes_that_are_as_likely(tmp_path):
     page = render(found[[0, 0]]).replace("&#39;", "'")
     assert "'a', 'b', 'c' or 'd': no clear answer" in page
     assert "or 'b': coin flip" not in page
-    shown = found[0]._repr_html_()
-    assert all(f">{name}<" in shown for name in "abcd")
+    assert "'a', 'b', 'c' or 'd'" in found[0]._repr_html_().replace("&#39;", "'")
     howsure.hand_over(found, [0], tmp_path / "rows.csv")
     assert "\"'a', 'b', 'c' or 'd'\"" in (tmp_path / "rows.csv").read_text(encoding="utf-8")
 

@@ -76,7 +76,7 @@ def test_with_few_rows_nothing_is_calibrated():
     ("results", "labels", "said"),
     [
         ({}, TRUTH, "There is no result to compare"),
-        (RESULTS, None, "The true classes are not known"),
+        (RESULTS, None, "The true answers are not known"),
         ({**RESULTS, "few": RESULTS["good"][:5]}, TRUTH, "'few' does not have the same rows as 'poor'"),
         ({**RESULTS, "turned": RESULTS["good"][::-1]}, TRUTH, "first in position 0. Expected: row 0"),
         (

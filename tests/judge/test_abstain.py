@@ -10,8 +10,7 @@ import pytest
 from scipy.stats import beta, binom
 
 from howsure.errors import HowsureWarning, InputError
-from howsure.judge.abstain import abstain
-from howsure.judge.accept import _last_to_pass, _starts
+from howsure.judge.abstain import _last_to_pass, _starts, abstain
 from tests import made
 
 
@@ -301,7 +300,7 @@ def test_what_cannot_be_used():
     certainty, labels = draw(500, lambda doubt: 0 * doubt, 0)
     found = abstain(certainty, labels, risk=0.01)
     assert abstain(certainty.with_truth(labels), risk=0.01) == found
-    with pytest.raises(InputError, match="true classes are not known"):
+    with pytest.raises(InputError, match="true answers are not known"):
         abstain(certainty)
     with pytest.raises(InputError, match="labels do not fit"):
         abstain(certainty, labels[:-1])

@@ -16,8 +16,7 @@ from sklearn.calibration import CalibratedClassifierCV
 import howsure
 from howsure.answers.classes import calibrate as calibrating
 from howsure.answers.classes import maps
-from howsure.answers.classes.calibrate import Calibrator
-from howsure.answers.classes.calibration_words import supported_in_words
+from howsure.answers.classes.calibrate import Calibrator, supported_in_words
 from howsure.errors import HowsureWarning, InputError
 from howsure.judge import temperature as tempering
 from howsure.judge.calibrate import calibrate

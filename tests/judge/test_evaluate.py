@@ -344,7 +344,7 @@ def test_constant_scores_and_certain_mistakes():
 
 def test_what_cannot_be_scored():
     p, labels = draw(rows=20)
-    with pytest.raises(InputError, match="true classes are not known"):
+    with pytest.raises(InputError, match="true answers are not known"):
         howsure.evaluate(certainty_of(p))
     with pytest.raises(InputError, match="labels do not fit"):
         howsure.evaluate(certainty_of(p), labels[:-1])

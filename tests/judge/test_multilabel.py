@@ -139,7 +139,7 @@ def test_printed_it_is_a_table():
 def test_what_cannot_be_evaluated():
     c = drawn(rows=20)
     unknown = dataclasses.replace(c, truth=None)
-    with pytest.raises(InputError, match="Which labels hold is not known"):
+    with pytest.raises(InputError, match="true answers are not known"):
         howsure.evaluate(unknown)
     with pytest.raises(InputError, match=r"do not fit the rows.*\(20, 3\)"):
         howsure.evaluate(c, np.zeros(20))

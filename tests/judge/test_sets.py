@@ -286,7 +286,7 @@ def test_what_cannot_be_used():
     certainty, labels = draw(100)
     sets = prediction_sets(certainty, labels)
     assert prediction_sets(certainty.with_truth(labels)) == sets
-    with pytest.raises(InputError, match="true classes are not known"):
+    with pytest.raises(InputError, match="true answers are not known"):
         prediction_sets(certainty)
     with pytest.raises(InputError, match="labels do not fit"):
         prediction_sets(certainty, labels[:-1])

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.answers.classes.calibrate import cross_calibrated
+from howsure.answers.classes.compare import claims, parts
 from howsure.answers.classes.evaluate import told_apart
-from howsure.answers.classes.parts import claims, parts
 from howsure.answers.classes.result import Certainty
 from howsure.assess import Method
 from howsure.compare.comparison import Comparison

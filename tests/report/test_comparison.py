@@ -20,8 +20,7 @@ from howsure.compare.phrases import cost_in_words, in_numbers, the
 from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED
 from howsure.compare.reasons import WHOLE, reasons
 from howsure.errors import FileError
-from howsure.judge.scores import OUTSIDE, Score
-from howsure.judge.words import value_and_interval
+from howsure.judge.scores import OUTSIDE, Score, value_and_interval
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax

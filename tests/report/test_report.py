@@ -17,7 +17,7 @@ from howsure.answers.printed import summary_of
 from howsure.answers.sentences import percent
 from howsure.answers.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS
 from howsure.errors import FileError, InputError
-from howsure.judge.words import value_and_interval
+from howsure.judge.scores import value_and_interval
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.softmax import Softmax

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from howsure.answers.classes.result import Certainty
-from howsure.answers.classes.truth import truth_of, warn_below_chance
 from howsure.answers.registry import CLASSES, check_kind
+from howsure.answers.truth import truth_of, warn_below_chance
 from howsure.errors import InputError
-from howsure.judge.accept import Acceptance, decided
+from howsure.judge.abstain import Acceptance, decided
 from howsure.sampling.outcome import Booleans
 from howsure.words import counted
 

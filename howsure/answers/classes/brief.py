@@ -9,7 +9,7 @@ import numpy as np
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.words import claim_in_words, rare_in_words, tells_networks
-from howsure.answers.elsewhere import are_alone
+from howsure.answers.probabilities import are_alone
 from howsure.answers.sentences import words_of
 from howsure.answers.verdict import COIN_FLIP, LEANING, SURE
 from howsure.compare.comparison import Comparison

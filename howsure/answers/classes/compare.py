@@ -1,4 +1,7 @@
-"""Parts of a comparison for results of one class per row: true classes, scores, calibration and words."""
+"""Parts of a comparison for results of one class per row: true classes, scores, calibration and words.
+
+`howsure.compare.parts` says what the worth of percentages is, part by part.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,71 @@ import numpy as np
 
 from howsure.answers.classes.calibrate import cross_calibrated
 from howsure.answers.classes.comparison_words import CLASS_WORDS
-from howsure.answers.classes.evaluate import beside, evaluate_numbers, told_apart
-from howsure.answers.classes.parts import claims, parts
+from howsure.answers.classes.evaluate import Evaluation, beside, evaluate_numbers, told_apart
 from howsure.answers.classes.result import Certainty
-from howsure.answers.classes.scores import METRICS
-from howsure.answers.classes.truth import truth_of
+from howsure.answers.classes.scores import BINS, METRICS
+from howsure.answers.truth import truth_of
+from howsure.compare.parts import Claims, Parts, at_best, of_scale
 from howsure.compare.protocol import Comparing
 from howsure.data.labels import check_labels, misread
 from howsure.data.rows import quoted
 from howsure.errors import InputError
-from howsure.judge.scores import SMALLEST
+from howsure.judge.scores import SMALLEST, Mean
+from howsure.judge.temperature import least, losses
 from howsure.methods.choices import CHOICES
 from howsure.results.columns import WIDE
 from howsure.sampling.outcome import Floats, Integers
+
+
+def parts(result: Certainty, truth: Integers, evaluation: Evaluation) -> Parts:
+    """The parts of the NLL of (N, K) probabilities, at q ∝ p^(1/T) for the best temperature T."""
+    nll = evaluation.measured("nll")
+    logs = np.log(np.maximum(np.asarray(result.probabilities, dtype=np.float64), SMALLEST))
+    of_true = logs[np.arange(len(logs)), truth]
+    (beta,), found = least(lambda theta: losses(theta, logs, of_true), np.ones(1))
+    loss, slope, curvature = found.value, found.slope[:, 0], found.curvature[:, 0, 0]
+    right = (result.label == truth).astype(np.float64)
+    return Parts(
+        nll=nll,
+        best=at_best(loss, slope, curvature, nll.mistakes),
+        plain=of_shares(right, logs.shape[1], nll.mistakes),
+        scale=of_scale(-np.log(beta), -beta * slope, beta**2 * curvature, nll.mistakes),
+    )
+
+
+def of_shares(right: Floats, classes: int, mistakes: int) -> Mean:
+    """The NLL of saying of every answer that it is right as often as all are, and each other class alike.
+
+    Args:
+        right: (N,) 0 or 1, or the share of positions that are right.
+        classes: K.
+        mistakes: How many rows decide the score.
+    """
+    share = float(np.mean(right))
+    if not 0 < share < 1:
+        lost = 0.0 if share else np.log(max(classes - 1, 1))
+        return Mean(lost, np.zeros(len(right)), mistakes)
+    losses = -right * np.log(share) - (1 - right) * np.log((1 - share) / max(classes - 1, 1))
+    slopes, curvature = right - share, share * (1 - share)  # in the log-odds
+    return at_best(losses, slopes, np.full(len(right), curvature), mistakes)
+
+
+def claims(result: Certainty, truth: Integers, evaluation: Evaluation) -> Claims:
+    """Percentages of the labels beside how often they are right."""
+    del evaluation
+    right = (result.label == truth).astype(np.float64)
+    top = np.asarray(result.probability, dtype=np.float64)
+    place = np.clip(np.ceil(top * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    weights = (np.ones_like(top), top, right)
+    sums = np.stack([np.bincount(place, weight, BINS) for weight in weights], axis=1).astype(np.float64)
+    return claims_of(top, right, sums)
+
+
+def claims_of(claimed: Floats, true: Floats, sums: Floats) -> Claims:
+    """From (N,) claims, what came true of each, and (B, 3) in bins: rows, Σ claims, Σ what came true."""
+    curve = sums[sums[:, 0] > 0]
+    curve = np.column_stack([curve[:, 0], curve[:, 1:] / curve[:, :1]])
+    return Claims(float(claimed.mean()), float(true.mean()), curve)
 
 
 def _truth(labels: Any, rows: int, probe: Certainty) -> Integers:

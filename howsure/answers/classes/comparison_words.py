@@ -19,8 +19,7 @@ from howsure.compare.phrases import (
     with_interval,
 )
 from howsure.compare.protocol import AS_THEY_ARE, DrawnDifferences, ShiftWording, Wording
-from howsure.judge.scores import LEAST_MISTAKES, Score
-from howsure.judge.words import value_and_interval
+from howsure.judge.scores import LEAST_MISTAKES, Score, value_and_interval
 from howsure.words import UNIT, counted, rate, upper
 
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.scores import constant_of, found_of, of_probabilities
-from howsure.answers.classes.truth import BELOW_CHANCE, truth_of
 from howsure.answers.registry import check_outside
+from howsure.answers.truth import BELOW_CHANCE, truth_of
 from howsure.displayed import Displayed
 from howsure.judge import scores
 from howsure.judge.cross_fit import Through
@@ -68,8 +68,6 @@ class Evaluation(Comparable, Displayed):
         outside_fpr95: Share of the rows from outside still accepted if 95 % of the others are.
         outside_auroc_by_disagreement: As outside_auroc, by mutual information; 0.5 if passes cannot disagree.
     """
-
-    in_notebooks: ClassVar[str] = "howsure.answers.classes.notebook:of_evaluation"
 
     rows: int
     accuracy: Score

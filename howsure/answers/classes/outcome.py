@@ -10,8 +10,8 @@ import numpy as np
 
 from howsure.answers.classes.result import Certainty
 from howsure.answers.distributions import OneOfClasses
-from howsure.answers.elsewhere import GIVEN_PROBABILITIES
 from howsure.answers.outputs import read_outputs, to_probabilities
+from howsure.answers.probabilities import GIVEN_PROBABILITIES
 from howsure.answers.verdict import LEAST_DRAWN, judge
 from howsure.bare.given import Kind
 from howsure.bare.rounding import distributions

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +15,7 @@ from howsure.answers.classes.drawings import draw_histogram, draw_reliability, d
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.scores import found_of
 from howsure.answers.classes.sentence import Row
-from howsure.answers.elsewhere import are_alone
+from howsure.answers.probabilities import are_alone
 from howsure.answers.sentences import percent, words_of
 from howsure.answers.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS
 from howsure.report.figures import Proportion, bands, differs_from_claim, proportion
@@ -35,22 +35,27 @@ _WORDING = {
     "two": "the two top classes",
     "two_numbers": "the two top probabilities",
     "entropy": "0 when one class has everything, log K when all K classes are equally likely",
+    "heading": "Class by class",
+    "by": "the class that the model takes them for",
+    "one": "Class",
+    "several": "Classes",
+    "found": "of the rows that are truly of a class, the share that the model takes for it",
+    "standfirst": "",
+    "dependent": "",
 }
+"""Names on the page, and parts of its sentences; labels have others."""
 
 
 def page(certainty: Certainty, asked: PageOptions) -> str:
     """The part `page`: HTML of N rows. With zero rows it says so."""
-    by_class = {"classes": classes_of(certainty)} if len(certainty) > 1 else {}
-    return page_of(certainty, certainty, asked, "classes/page.html.j2", "Class by class", by_class, _WORDING)
+    return page_of(certainty, certainty, classes_of(certainty), asked, _WORDING)
 
 
 def page_of(
     result: Any,
     answers: Certainty,
+    lines: list[ClassLine],
     asked: PageOptions,
-    template: str,
-    heading: str,
-    told: Mapping[str, Any],
     wording: Mapping[str, str],
     labels: Sequence[str] = (),
 ) -> str:
@@ -59,11 +64,9 @@ def page_of(
     Args:
         result: The result that is reported.
         answers: The same, or for labels one answer for each label of each row.
+        lines: The answers class by class.
         asked: The arguments of the caller of `report`.
-        template: `classes/page.html.j2`, or one that extends it.
-        heading: Heading of the section that goes class by class, or label by label.
-        told: That section by its name, and other values that the template needs.
-        wording: Names on the page.
+        wording: Names on the page, as `_WORDING`.
         labels: As `asked` of `howsure.answers.classes.cards.cards`.
     """
     looks, alone = asked.looks, are_alone(answers.method)
@@ -77,12 +80,11 @@ def page_of(
         "shown_at_once": _SHOWN_AT_ONCE,
         "thresholds": answers.thresholds,
         "wording": wording,
-        "reliabilities": [],
         "SURE": SURE,
         "LEANING": LEANING,
         "COIN_FLIP": COIN_FLIP,
         "VERDICTS": VERDICTS,
-        **told,
+        "classes": lines,
     }
     # In the order of the page; the details at its end are closed.
     sections: dict[str, str] = {}
@@ -111,7 +113,8 @@ def page_of(
         if len(entries) > len(seen):
             context |= {"listings": listings, "entries": entries, "script": script()}
             sections["lists"] = f"Every {answers.kind} that asks for a look"
-        sections |= {name: heading for name in ("classes", "labels") if name in told}
+        if len(answers) > 1:
+            sections["classes"] = wording["heading"]
         if answers.truth is not None and len(result) > 1:
             sections["trust"] = "Can the percentages be trusted?"
         context["reasons"] = _reasons(answers, asked.kind, wording["outcome"])
@@ -123,7 +126,7 @@ def page_of(
         if not alone:
             details["passes"] = "Passes and their error"
     details["reading"] = "How to read this page"
-    return whole(template, result, asked, sections, details, **context)
+    return whole("classes/page.html.j2", result, asked, sections, details, **context)
 
 
 @dataclass(frozen=True)
@@ -346,10 +349,14 @@ class ClassLine:
     found: Proportion | None = None
 
 
-def classes_of(certainty: Certainty) -> list[ClassLine]:
-    """Class by class, those with the most coin flips first, then those with the most leaning rows.
+def classes_of(certainty: Certainty, among: int | None = None) -> list[ClassLine]:
+    """Class by class, in the order of `in_order`.
 
     Classes without a row, true or predicted, are left out. All tests together err in 5 % of cases at most.
+
+    Args:
+        certainty: N rows.
+        among: How many lines are tested together. Default: those of the classes that some row is taken for.
     """
     classes, label = len(certainty.class_names), certainty.label
     count = np.bincount(label, minlength=classes)
@@ -358,7 +365,7 @@ def classes_of(certainty: Certainty) -> list[ClassLine]:
     right, there = None, np.zeros_like(count)
     if certainty.truth is not None:
         right, there = found_of(label, certainty.truth, classes)
-    present, taken = np.flatnonzero(count + there).tolist(), int(np.sum(count > 0))
+    present, taken = np.flatnonzero(count + there).tolist(), among or int(np.sum(count > 0))
     lines = []
     for k in present:
         sure, leaning, flips = (int(counts[k]) for counts in verdicts)
@@ -369,4 +376,9 @@ def classes_of(certainty: Certainty) -> list[ClassLine]:
             off = differs_from_claim(claim, of_class, among=taken)
         name = certainty.class_names[k]
         lines.append(ClassLine(name, int(count[k]), (sure, leaning, flips), claim, of_class, off, found))
+    return in_order(lines)
+
+
+def in_order(lines: Iterable[ClassLine]) -> list[ClassLine]:
+    """Those with the most coin flips first, then those with the most leaning rows."""
     return sorted(lines, key=lambda line: (-line.of_verdict[2], -line.of_verdict[1]))

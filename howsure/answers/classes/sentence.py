@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 import numpy as np
 
@@ -34,8 +33,6 @@ class Row(AnswerRow):
     An attribute that has the name of a column of `Certainty` holds that column's value for this row: a
     number, a text or None, or an array if the column has several values for a row. NaN means unknown.
     """
-
-    in_notebooks: ClassVar[str] = "howsure.answers.classes.notebook:of_row"
 
     label: int
     runner_up: int

@@ -1,6 +1,6 @@
 """What else could it be? Sets of classes that hold the true one as often as promised (split conformal).
 
-`howsure.judge.conformal` states the promise. The tests check the thresholds against the library MAPIE.
+`howsure.judge.sets` states the promise. The tests check the thresholds against the library MAPIE.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from howsure.answers.classes.result import Certainty
-from howsure.answers.classes.truth import truth_of, warn_below_chance
 from howsure.answers.registry import CLASSES, check_kind
+from howsure.answers.truth import truth_of, warn_below_chance
 from howsure.arguments import check_choice
-from howsure.judge.conformal import TOLERANCE, check_enough, rounded_down, surely_covered, threshold_of
+from howsure.judge.sets import TOLERANCE, check_enough, rounded_down, surely_covered, threshold_of
 from howsure.sampling.outcome import Booleans, Floats
 from howsure.words import rate
 

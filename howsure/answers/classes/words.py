@@ -7,7 +7,7 @@ import numpy as np
 from howsure.answers import verdict as verdicts
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.scores import constant_of, found_of
-from howsure.answers.elsewhere import are_alone, nothing_drawn
+from howsure.answers.probabilities import are_alone, nothing_drawn
 from howsure.answers.sentences import compared, more_of, percent, words_of
 from howsure.report.figures import (
     Proportion,

@@ -9,11 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from howsure.answers.classes import calibrate as of_classes
-from howsure.answers.classes.calibrate import Calibrator
-from howsure.answers.classes.calibration_words import listed
+from howsure.answers.classes.calibrate import Calibrator, listed
 from howsure.answers.classes.maps import METHODS
-from howsure.answers.labels.evaluate import truth_of
 from howsure.answers.labels.result import MultilabelCertainty
+from howsure.answers.truth import truth_of
 from howsure.data.typed import typed
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import Kept, check_method, read_names

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from howsure.answers.classes.evaluate import Evaluation, all_scores, ends_of, evaluate_numbers
 from howsure.answers.labels.result import NO_AND_YES, MultilabelCertainty
+from howsure.answers.truth import truth_of
 from howsure.displayed import Displayed
 from howsure.errors import InputError
 from howsure.judge.paired import Comparable, Paired, check_enough
-from howsure.judge.scores import Score
-from howsure.judge.words import in_columns
+from howsure.judge.scores import Score, in_columns
 from howsure.words import counted
 
 
@@ -32,8 +31,6 @@ class MultilabelEvaluation(Comparable, Displayed):
         mean: Mean of every score over the labels for which it is defined, by name. Its interval is over rows,
             each with all of its labels, so labels that are wrong together make it wider.
     """
-
-    in_notebooks: ClassVar[str] = "howsure.answers.labels.notebook:of_evaluation"
 
     rows: int
     of_label: Mapping[str, Evaluation]
@@ -82,17 +79,6 @@ def evaluate(certainty: MultilabelCertainty, labels: Any, *, outside: Any, seed:
         means[name] = type(defined[0]).mean(defined, decided)
     mean = Paired.of(means, certainty, true)
     return MultilabelEvaluation(rows=len(truth), of_label=of_label, mean=mean.scores, _found=mean)
-
-
-def truth_of(certainty: MultilabelCertainty, labels: Any) -> NDArray[np.bool_]:
-    """(N, K) which labels hold, as given or as a `MultilabelCertainty` has them, or an `InputError`."""
-    if labels is not None:
-        return certainty.numbered(labels)
-    if certainty.truth is None:
-        raise InputError(
-            "Which labels hold is not known", expected="labels, yes or no for each of a row", received="none"
-        )
-    return certainty.truth
 
 
 def score_lines(result: MultilabelCertainty, evaluation: MultilabelEvaluation) -> list[list[Any]]:

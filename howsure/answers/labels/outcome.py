@@ -9,9 +9,9 @@ import numpy as np
 from scipy.special import expit
 
 from howsure.answers.distributions import SMALLEST, Distributions
-from howsure.answers.elsewhere import GIVEN_PROBABILITIES
 from howsure.answers.labels.result import MultilabelCertainty, no_and_yes
 from howsure.answers.outputs import SUM_OFF, check_trained_for
+from howsure.answers.probabilities import GIVEN_PROBABILITIES
 from howsure.answers.verdict import LEAST_DRAWN, judge
 from howsure.bare.given import Kind
 from howsure.bare.rounding import check_range

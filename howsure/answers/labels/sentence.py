@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +29,6 @@ class MultilabelRow(AnswerRow):
     Attributes:
         label_names: K names.
     """
-
-    in_notebooks: ClassVar[str] = "howsure.answers.labels.notebook:of_row"
 
     label_names: tuple[str, ...]
     yes: Booleans

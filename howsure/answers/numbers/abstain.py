@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
+from howsure.answers.numbers.doubt import scale_of
 from howsure.answers.numbers.result import RegressionCertainty
-from howsure.answers.numbers.truth import scale_of, truth_of
 from howsure.answers.registry import NUMBERS, check_kind
+from howsure.answers.truth import truth_of
 from howsure.data.rows import quoted
 from howsure.data.targets import by_target, floats_of
 from howsure.digits import exactly
 from howsure.errors import InputError
-from howsure.judge.accept import Acceptance, decided
+from howsure.judge.abstain import Acceptance, decided
 from howsure.sampling.outcome import Booleans, Floats
 
 

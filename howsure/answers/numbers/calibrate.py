@@ -31,8 +31,8 @@ from howsure.answers.numbers.rescale import moved
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.scores import LEVELS, METRICS, Loss, root_of
 from howsure.answers.numbers.sentence import SHOWN
-from howsure.answers.numbers.truth import truth_of
 from howsure.answers.registry import NUMBERS, check_kind
+from howsure.answers.truth import truth_of
 from howsure.arguments import check_choice
 from howsure.data.rows import in_rows, quoted
 from howsure.data.typed import FINITE, FROM_0, typed, types_of, wrong

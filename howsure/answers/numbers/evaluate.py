@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -15,14 +15,13 @@ from howsure.answers.classes.evaluate import ends_of
 from howsure.answers.numbers.result import FROM_HELD_OUT, NO_NOISE, RegressionCertainty
 from howsure.answers.numbers.scores import AT_LEVELS, LEVELS, METRICS, by_chance, named_at, of_target
 from howsure.answers.numbers.sentence import SHOWN
-from howsure.answers.numbers.truth import truth_of
 from howsure.answers.registry import check_outside
+from howsure.answers.truth import truth_of
 from howsure.digits import significant
 from howsure.displayed import Displayed
 from howsure.judge.cross_fit import Through
 from howsure.judge.paired import Comparable, Paired, check_enough
-from howsure.judge.scores import Measured, Score, through_cross_fits
-from howsure.judge.words import in_columns
+from howsure.judge.scores import Measured, Score, in_columns, through_cross_fits
 from howsure.sampling.outcome import Floats
 
 
@@ -139,8 +138,6 @@ class RegressionEvaluation(Comparable, Displayed):
         of_target: The `TargetScores` of each target, by name.
         note: Names missing scores and how to get them, a sentence; empty if nothing is missing.
     """
-
-    in_notebooks: ClassVar[str] = "howsure.answers.numbers.notebook:of_evaluation"
 
     rows: int
     of_target: Mapping[str, TargetScores]

@@ -1,7 +1,7 @@
 """Intervals that hold the true number as often as promised (split conformal), around the means of a result.
 
 The score of a labelled row is |y − mean| / width, where its width is `std` (Papadopoulos and others 2002; Lei
-and others 2018). `howsure.judge.conformal` states the promise. The tests check the intervals against the
+and others 2018). `howsure.judge.sets` states the promise. The tests check the intervals against the
 library MAPIE.
 """
 
@@ -14,14 +14,14 @@ from typing import Any
 import numpy as np
 
 from howsure.answers.numbers.result import RegressionCertainty
-from howsure.answers.numbers.truth import truth_of
 from howsure.answers.registry import NUMBERS, check_kind
+from howsure.answers.truth import truth_of
 from howsure.arguments import as_array
 from howsure.data.align import aligned
 from howsure.data.rows import check_unmasked, in_rows, quoted
 from howsure.digits import significant
 from howsure.errors import InputError
-from howsure.judge.conformal import TOLERANCE, check_enough, rounded_down, surely_covered, threshold_of
+from howsure.judge.sets import TOLERANCE, check_enough, rounded_down, surely_covered, threshold_of
 from howsure.sampling.outcome import Floats, Integers
 from howsure.words import counted, listed
 

@@ -20,9 +20,9 @@ import numpy as np
 from msgspec import Meta
 from scipy.special import logsumexp, ndtr, ndtri
 
-from howsure.answers.numbers.networks import networks_of
+from howsure.answers.numbers.above import networks_of
+from howsure.answers.numbers.doubt import scale_of
 from howsure.answers.numbers.result import RegressionCertainty
-from howsure.answers.numbers.truth import scale_of
 from howsure.data.typed import FINITE, FROM_0
 from howsure.judge.metrics import Metric, by_name, of_outside
 from howsure.judge.scores import (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from scipy.special import ndtri
@@ -55,8 +54,6 @@ class NumbersRow(AnswerRow):
         unfamiliar_share: The row is unfamiliar if its familiarity is at most this.
         noise_from: Source of `noise`, in words; None if it is unknown.
     """
-
-    in_notebooks: ClassVar[str] = "howsure.answers.numbers.notebook:of_row"
 
     target_names: tuple[str, ...]
     mean: Floats

@@ -13,7 +13,7 @@ from howsure.answers.positions.truth import truths_of
 from howsure.answers.registry import POSITIONS, check_kind
 from howsure.arguments import as_share
 from howsure.errors import InputError
-from howsure.judge.accept import Acceptance, ShareOfRows, decided
+from howsure.judge.abstain import Acceptance, ShareOfRows, decided
 from howsure.sampling.outcome import Booleans, Floats
 
 

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from howsure.answers.classes import maps
-from howsure.answers.classes.calibration_words import temperature_in_words
+from howsure.answers.classes.calibrate import temperature_in_words
 from howsure.answers.positions.columns import of_counted
 from howsure.answers.positions.counts import check_known, known_probabilities
 from howsure.answers.positions.result import DenseCertainty

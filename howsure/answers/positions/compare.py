@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from howsure.answers.classes import maps
-from howsure.answers.classes.parts import claims_of, of_shares
+from howsure.answers.classes.compare import claims_of, of_shares
 from howsure.answers.positions.calibrate import Fits, cross_fitted, losses_in, tempered
 from howsure.answers.positions.comparison_words import POSITION_WORDS
 from howsure.answers.positions.counts import (

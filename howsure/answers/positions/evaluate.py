@@ -21,8 +21,7 @@ from howsure.answers.registry import check_outside
 from howsure.arguments import check_whole
 from howsure.displayed import Displayed
 from howsure.judge.paired import Comparable, Paired, check_enough, with_outside
-from howsure.judge.scores import Mean, Score
-from howsure.judge.words import in_columns
+from howsure.judge.scores import Mean, Score, in_columns
 from howsure.sampling.outcome import Integers
 from howsure.words import counted
 

@@ -15,10 +15,10 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from howsure.answers.elsewhere import GIVEN_PASSES, GIVEN_PROBABILITIES
 from howsure.answers.positions.outcome import MOST_AXES, Positions
 from howsure.answers.positions.padding import given_counts
 from howsure.answers.positions.result import DenseCertainty
+from howsure.answers.probabilities import GIVEN_PASSES, GIVEN_PROBABILITIES
 from howsure.arguments import as_array, check_whole
 from howsure.bare.given import numbers_of
 from howsure.bare.results import limits_of, settings_of, told_of, too_few

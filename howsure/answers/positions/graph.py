@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from howsure.answers.classes.graph import ClassesGraph
-from howsure.answers.graph import CODES, Numbers, UnitsOf, Wanted, near_a_threshold
+from howsure.answers.graph import CODES, ClassesGraph, Numbers, UnitsOf, Wanted, near_a_threshold
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.verdict import COIN_FLIP, margin_of, pick, top_two
 from howsure.onnx.traced import Value, place_of_largest

@@ -9,12 +9,12 @@ import numpy as np
 
 from howsure.answers.classes.brief import Point, method_point
 from howsure.answers.classes.drawings import draw_curve
-from howsure.answers.elsewhere import are_alone
 from howsure.answers.positions.cards import MOST_CARDS, cards
 from howsure.answers.positions.drawings import CIVIDIS, OKABE_ITO, OTHERS, colours_of, draw_doubt
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.sentence import share_in_words
 from howsure.answers.positions.shown import ShownWords, shown_of
+from howsure.answers.probabilities import are_alone
 from howsure.answers.sentences import percent, words_of
 from howsure.answers.verdict import VERDICTS
 from howsure.judge.scores import LEAST_MISTAKES, interval_by_odds

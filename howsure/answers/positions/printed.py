@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from howsure.answers.elsewhere import nothing_drawn
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.sentence import share_in_words
 from howsure.answers.printed import NONE, Line, Lines
+from howsure.answers.probabilities import nothing_drawn
 from howsure.words import counted, rate
 
 

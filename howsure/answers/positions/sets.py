@@ -21,7 +21,7 @@ from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.truth import truths_of
 from howsure.answers.registry import POSITIONS, check_kind
 from howsure.errors import InputError
-from howsure.judge.conformal import check_enough
+from howsure.judge.sets import check_enough
 from howsure.results.row_index import one_position
 from howsure.sampling.outcome import Booleans, Floats
 
