@@ -8,6 +8,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self, TypeVar
 
 from msgspec import Meta
@@ -23,7 +24,7 @@ from howsure.judge.learnt import LearntRows
 from howsure.judge.scores import Score
 from howsure.results.result import Result
 
-FORMAT = 2
+FORMAT = 3
 """Version of the format of a saved calibrator."""
 
 KIND = "howsure calibrator"
@@ -35,12 +36,6 @@ ELSEWHERE_HINT = (
     "Calibrate the probabilities with scikit-learn, and let howsure read the new ones: "
     "docs/calibrate.md shows how, under 'Other calibrators'"
 )
-
-MEASURED = "measured"
-"""Names of the scores of labelled rows in a file, which must hold all of them: it may lack later ones."""
-
-NOT_MEASURED = (None, None, None)
-"""A score that came later than the file: its value and both ends are not known."""
 
 AnyResult = TypeVar("AnyResult", bound=Result[Any])
 
@@ -68,7 +63,8 @@ class Kept(ABC):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a JSON file; an earlier file stays until the new one is complete.
 
-        The file holds the maps, their replicas and scores. The labelled rows are not in it.
+        The file holds the maps, their replicas, and what `in_words` says. The labelled rows and their scores
+        are not in it.
 
         Raises:
             FileError: The file cannot be written.
@@ -103,6 +99,59 @@ class Kept(ABC):
                 received=f"a {type(found).__name__}",
             )
         return found
+
+
+class Scored(Kept):
+    """A calibrator that has scores of its labelled rows until it is saved, and their words after that too.
+
+    Attributes:
+        before: Scores of the labelled rows as they were; None if it was read from a file.
+        after: Scores of the same rows calibrated, each by what folds teach that it is not in; None likewise.
+        said: Sentences for a reader who knows no statistics.
+        warnings: Sentences; empty if nothing is amiss.
+    """
+
+    before: Any
+    after: Any
+    said: str
+    warnings: tuple[str, ...]
+
+    @cached_property
+    def differences(self) -> dict[str, Score]:
+        """`after` less `before` of every score that both have, paired row by row.
+
+        Raises:
+            InputError: It was read from a file.
+        """
+        if self.before is None or self.after is None:
+            raise InputError(
+                "A calibrator that was read from a file does not have the scores of its labelled rows",
+                expected="what howsure.calibrate gave",
+                hint="`in_words()` says what they came to",
+            )
+        return self.after.minus(self.before)  # type: ignore[no-any-return]
+
+    def in_words(self) -> str:
+        """Sentences for a reader who knows no statistics."""
+        return self.said
+
+    def _plain(self) -> dict[str, Any]:
+        return {
+            "said": self.said,
+            "warnings": list(self.warnings),
+            "learnt_rows": self.learnt_rows.plain,
+        }
+
+
+def read_words(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a `Scored` calibrator in a file, without scores."""
+    return {
+        "said": typed(str, content["said"], "said"),
+        "warnings": typed(tuple[str, ...], content["warnings"], "warnings"),
+        "learnt_rows": LearntRows.read(content["learnt_rows"]),
+        "before": None,
+        "after": None,
+    }
 
 
 def read_calibrator(path: str | os.PathLike[str]) -> Any:
@@ -177,18 +226,6 @@ def plain_scores(scores: Mapping[str, Score]) -> dict[str, list[float | str | No
     }
 
 
-def check_measured(given: Mapping[str, Any], field: str) -> None:
-    """Raise an `InputError` if a score is missing that `MEASURED` names. Older files name none."""
-    for name in typed(tuple[str, ...], given.get(MEASURED, ()), f"{field}.{MEASURED}"):
-        if name not in given:
-            raise missing(f"{field}.{name}")
-
-
-def missing(field: str) -> InputError:
-    """The error of a field that a file lacks."""
-    return InputError(f"`{field}` is missing", expected="all that is saved")
-
-
 def read_rows_and_names(content: Mapping[str, Any], of: str) -> tuple[int, tuple[str, ...]]:
     """How many rows a calibrator has learnt from, and the names of its classes or targets.
 
@@ -226,7 +263,7 @@ def read_scores(
     listed, found = typed(Mapping[str, tuple[Any, Any, Any]], given, field), dict[str, Score]()
     for name in listed if names is None else names:
         if name not in listed:
-            raise missing(f"{field}.{name}")
+            raise InputError(f"`{field}.{name}` is missing", expected="all that is saved")
         ends = [_end(end, f"{field}.{name}") for end in listed[name]]
         checked = ends[:1] if known else [end for end in ends[:1] if math.isfinite(end)]
         checked += [end for end in ends[1:] if known and math.isfinite(end)]

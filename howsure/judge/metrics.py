@@ -9,9 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from msgspec import Meta
-
-from howsure.data.typed import SHARE
 from howsure.judge.scores import OUTSIDE
 from howsure.words import upper
 
@@ -25,7 +22,6 @@ class Metric:
         heading: Its name in tables: `error AUROC`.
         good: The values that are good. It begins with `higher is better` where they are.
         term: Explanation for the page of a comparison, in Jinja; None leaves the score out of its tables.
-        limits: The values that it can have, with rounding, in saved calibrators too.
         per_cent: Whether comparisons show it in per cent.
         alone: Whether a method may be marked as the best in it even where the main score has no interval.
         called: Its name in comparisons, where that is not the heading.
@@ -35,7 +31,6 @@ class Metric:
     heading: str
     good: str
     term: str | None
-    limits: Meta = SHARE
     per_cent: bool = False
     alone: bool = False
     called: str = ""

@@ -6,9 +6,9 @@ The map is in `howsure.answers.classes.maps`; here is the fitted `Calibrator`, a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from functools import cached_property, partial
-from typing import Annotated, Any, ClassVar
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar
 
 import numpy as np
 from msgspec import Meta
@@ -18,27 +18,21 @@ from howsure.answers.classes import maps
 from howsure.answers.classes.evaluate import Evaluation, evaluate_numbers
 from howsure.answers.classes.maps import Parameters, PercentageMap
 from howsure.answers.classes.result import Certainty
-from howsure.answers.classes.scores import METRICS
 from howsure.answers.registry import CLASSES, check_kind
 from howsure.answers.truth import BELOW_CHANCE, truth_of
 from howsure.arguments import check_choice
-from howsure.data.typed import SHARE, numbers, typed, wrong
+from howsure.data.typed import numbers, typed, wrong
 from howsure.errors import InputError, warn
 from howsure.judge.calibrator_files import (
-    MEASURED,
-    NOT_MEASURED,
-    Kept,
-    check_measured,
+    Scored,
     check_method,
     check_not_calibrated,
     check_rows,
-    plain_scores,
     read_rows_and_names,
-    read_scores,
+    read_words,
 )
 from howsure.judge.cross_fit import FOLDS, CrossFit, Through, through_fits
 from howsure.judge.learnt import LearntRows
-from howsure.judge.paired import Paired
 from howsure.judge.scores import LEAST_MISTAKES, Score
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import entropy_of
@@ -51,7 +45,7 @@ REPLICAS = 50
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Calibrator(Kept):
+class Calibrator(Scored):
     """A fitted map from a model's probabilities to calibrated ones; call it with a `Certainty`.
 
     Attributes:
@@ -61,8 +55,11 @@ class Calibrator(Kept):
         replicas: The same, fitted to rows with random weights (Bayesian bootstrap, Rubin 1981).
         rows: Number of labelled rows.
         class_names: K names.
-        before: Scores of the labelled rows as they were.
-        after: Scores of the same rows calibrated, each by a fit to folds that it is not in.
+        before: Scores of the labelled rows as they were; None if it was read from a file.
+        after: Scores of the same rows calibrated, each by a fit to folds that it is not in; None likewise.
+        helps: `better` or `worse` if the interval of the difference in NLL excludes 0, else `cannot tell`,
+            as with fewer than five mistakes.
+        said: What `in_words` says.
         warnings: Sentences; empty if nothing is amiss.
         learnt_rows: The labelled rows, as it knows them again.
     """
@@ -72,8 +69,10 @@ class Calibrator(Kept):
     replicas: tuple[Parameters, ...]
     rows: int
     class_names: tuple[str, ...]
-    before: Evaluation
-    after: Evaluation
+    before: Evaluation | None
+    after: Evaluation | None
+    helps: str
+    said: str
     warnings: tuple[str, ...]
     learnt_rows: LearntRows
     answer: ClassVar[str] = "classes"
@@ -85,25 +84,9 @@ class Calibrator(Kept):
             "rows": self.rows,
             "parameters": _listed(self.parameters),
             "replicas": [_listed(each) for each in self.replicas],
-            "before": _plain_evaluation(self.before),
-            "after": _plain_evaluation(self.after),
-            "differences": plain_scores(self.differences),
-            "warnings": list(self.warnings),
-            "learnt_rows": self.learnt_rows.plain,
+            "helps": self.helps,
+            **super()._plain(),
         }
-
-    @cached_property
-    def differences(self) -> dict[str, Score]:
-        """`after` less `before` of every score, paired row by row."""
-        return self.after.minus(self.before)
-
-    @property
-    def helps(self) -> str:
-        """`better` or `worse` if the interval of the difference in NLL excludes 0, else `cannot tell`.
-
-        Rows with fewer than five mistakes cannot tell.
-        """
-        return helps(self.differences)
 
     def __call__(self, certainty: Certainty) -> Certainty:
         """The same rows with calibrated probabilities, and what follows from them.
@@ -139,36 +122,6 @@ class Calibrator(Kept):
         check_kind(certainty, CLASSES, self.class_names)
         return _probabilities_of(certainty)
 
-    def in_words(self) -> str:
-        """Sentences for a reader who knows no statistics."""
-        verdict = {
-            "better": "Taken together, they became better, by more than chance explains.",
-            "worse": "Taken together, they became worse, by more than chance explains.",
-            "cannot tell": "These rows cannot tell whether they became better.",
-        }[self.helps]
-        return " ".join(
-            [
-                f"Calibration by '{self.method}', learnt from {self.rows:,} rows with known answers.",
-                self._temperature_in_words(),
-                f"No percentage is above {supported_in_words(self.rows)}: so many rows support no more.",
-                f"On rows it had not learnt from, percentages were off by {off_in_words(self.before.ece)} "
-                f"before, and by {off_in_words(self.after.ece)} after.",
-                verdict,
-                *self.warnings,
-                "If the model was trained on these rows, none of this holds; howsure cannot know that.",
-            ]
-        )
-
-    def _temperature_in_words(self) -> str:
-        temperature = float(self.parameters["temperature"])
-        logs = np.log([each["temperature"] for each in self.replicas])  # as a temperature is a factor
-        reach = stdtrit(len(logs) - 1, 0.975) * np.std(logs, ddof=1)
-        low, high = (temperature * np.exp([-reach, reach])).tolist()
-        shown = f"(temperature {temperature:.2f}, {low:.2f} to {high:.2f}, where 1 changes nothing)"
-        if mistakes_of(self.before) < LEAST_MISTAKES:
-            return f"These rows cannot say how far to change the model's percentages {shown}."
-        return temperature_in_words(low, high, shown)
-
     def __repr__(self) -> str:
         made_from = f"{self.rows:,} rows, {len(self.class_names)} classes"
         return f"<Calibrator by {self.method} from {made_from}: {self.helps}>"
@@ -202,6 +155,9 @@ def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: in
     if np.array_equal(certainty.label, truth):
         warn(too_few_mistakes(0, len(p)))
     after = evaluate_numbers(replace(certainty, probabilities=held_out), truth, seed, through)
+    helps = helps_in(after.minus(before))
+    warnings = tuple(warnings_of(parameters, counts, certainty.class_names, before, helps))
+    temperatures = np.array([each["temperature"] for each in replicas])
     return Calibrator(
         method=method,
         parameters=_read_only(parameters),
@@ -210,7 +166,9 @@ def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: in
         class_names=certainty.class_names,
         before=before,
         after=after,
-        warnings=tuple(warnings_of(parameters, counts, certainty.class_names, before, after)),
+        helps=helps,
+        said=in_words(method, float(parameters["temperature"]), temperatures, before, after, helps, warnings),
+        warnings=warnings,
         learnt_rows=LearntRows.of(certainty),
     )
 
@@ -224,7 +182,8 @@ def read(content: Mapping[str, Any]) -> Calibrator:
     replicas = typed(tuple[Any, ...], content["replicas"], "replicas")
     if len(replicas) < 2:
         raise wrong("replicas", "two fits or more", replicas)
-    calibrator = Calibrator(
+    check_choice(content["helps"], tuple(HELPS), "helps")
+    return Calibrator(
         method=method,
         parameters=_parameters(content["parameters"], learnt, "parameters"),
         replicas=tuple(
@@ -232,15 +191,9 @@ def read(content: Mapping[str, Any]) -> Calibrator:
         ),
         rows=rows,
         class_names=names,
-        before=_evaluation(content["before"], rows, names, "before"),
-        after=_evaluation(content["after"], rows, names, "after"),
-        warnings=typed(tuple[str, ...], content["warnings"], "warnings"),
-        learnt_rows=LearntRows.read(content["learnt_rows"]),
+        helps=content["helps"],
+        **read_words(content),
     )
-    # The rows would be needed for these.
-    which = dict.fromkeys([*content["differences"], "nll"])
-    vars(calibrator)["differences"] = read_scores(content["differences"], "differences", which)
-    return calibrator
 
 
 def _changed(using: PercentageMap, certainty: Certainty, parameters: Parameters, rows: int) -> Certainty:
@@ -342,52 +295,8 @@ def _probabilities_of(certainty: Certainty) -> Floats:
     return np.asarray(certainty.probabilities, dtype=np.float64)
 
 
-# --- files --------------------------------------------------------------------------------------------
-
-_SCORES = tuple(each.name for each in fields(Evaluation) if each.type == "Score")
-
-TOLD = ("accuracy", "nll", "ece")
-"""Scores that the words of a calibrator need."""
-
-DIFFERENCE = Meta(ge=-1, le=1)
-"""Limits of the difference of two shares."""
-
-
 def _listed(parameters: Parameters) -> dict[str, Any]:
     return {name: np.asarray(array).tolist() for name, array in parameters.items()}
-
-
-def _plain_evaluation(evaluation: Evaluation) -> dict[str, Any]:
-    return {
-        MEASURED: list(_SCORES),
-        **plain_scores({name: getattr(evaluation, name) for name in _SCORES}),
-        "most_frequent": evaluation.most_frequent,
-        "recall": plain_scores(evaluation.recall),
-        "rows_of_class": dict(evaluation.rows_of_class),
-    }
-
-
-def _evaluation(given: Any, rows: int, names: tuple[str, ...], field: str) -> Evaluation:
-    """Scores without their rows, so that nothing can be compared with them row by row."""
-    given = typed(Mapping[str, Any], given, field)
-    check_measured(given, field)
-    counts = typed(
-        Mapping[str, Annotated[int, Meta(ge=0, le=rows)]], given["rows_of_class"], f"{field}.rows_of_class"
-    )
-    check_choice(given["most_frequent"], names, f"{field}.most_frequent")
-    scores: dict[str, Any] = {}
-    for name in _SCORES:
-        limits = METRICS[name].limits if name in METRICS else DIFFERENCE
-        saved = given[name] if name in TOLD else given.get(name, NOT_MEASURED)
-        scores |= read_scores({name: saved}, field, limits=limits)
-    return Evaluation(
-        rows=rows,
-        most_frequent=given["most_frequent"],
-        recall=read_scores(given["recall"], f"{field}.recall", names, SHARE),
-        rows_of_class={name: counts[name] for name in names},
-        **scores,
-        _found=Paired({}),
-    )
 
 
 def _parameters(given: Any, learnt: Mapping[str, tuple[tuple[int, ...], Meta]], field: str) -> Parameters:
@@ -440,10 +349,49 @@ def temperature_in_words(low: float, high: float, shown: str) -> str:
     return f"The model claimed too {much}, so its highest percentages are {changed} {shown}."
 
 
-def helps(differences: Mapping[str, Score]) -> str:
-    """`better`, `worse` or `cannot tell`, by the interval of the difference in NLL."""
+HELPS = {
+    "better": "Taken together, they became better, by more than chance explains.",
+    "worse": "Taken together, they became worse, by more than chance explains.",
+    "cannot tell": "These rows cannot tell whether they became better.",
+}
+"""Whether calibration helps, and what is said of that."""
+
+
+def helps_in(differences: Mapping[str, Score]) -> str:
+    """One of `HELPS`, by the interval of the difference in NLL."""
     nll = differences["nll"]
     return "better" if nll.high < 0 else "worse" if nll.low > 0 else "cannot tell"
+
+
+def in_words(
+    method: str,
+    temperature: float,
+    replicas: Floats,
+    before: Evaluation,
+    after: Evaluation,
+    helps: str,
+    warnings: Sequence[str],
+) -> str:
+    """What was learnt, and whether it helps; `replicas` are temperatures of rows with random weights."""
+    logs = np.log(replicas)  # as a temperature is a factor
+    reach = stdtrit(len(logs) - 1, 0.975) * np.std(logs, ddof=1)
+    low, high = (temperature * np.exp([-reach, reach])).tolist()
+    shown = f"(temperature {temperature:.2f}, {low:.2f} to {high:.2f}, where 1 changes nothing)"
+    change = temperature_in_words(low, high, shown)
+    if mistakes_of(before) < LEAST_MISTAKES:
+        change = f"These rows cannot say how far to change the model's percentages {shown}."
+    return " ".join(
+        [
+            f"Calibration by '{method}', learnt from {before.rows:,} rows with known answers.",
+            change,
+            f"No percentage is above {supported_in_words(before.rows)}: so many rows support no more.",
+            f"On rows it had not learnt from, percentages were off by {off_in_words(before.ece)} "
+            f"before, and by {off_in_words(after.ece)} after.",
+            HELPS[helps],
+            *warnings,
+            "If the model was trained on these rows, none of this holds; howsure cannot know that.",
+        ]
+    )
 
 
 def listed(names: Iterable[str]) -> str:
@@ -457,7 +405,7 @@ def warnings_of(
     counts: Integers,
     class_names: tuple[str, ...],
     before: Evaluation,
-    after: Evaluation,
+    helps: str,
 ) -> list[str]:
     """Warnings about a calibration, in sentences.
 
@@ -483,7 +431,7 @@ def warnings_of(
             "The fit ended at its limit, as where every answer is right, or none is: "
             "these rows cannot say how far percentages should change."
         )
-    if helps(after.minus(before)) == "worse":
+    if helps == "worse":
         sentences.append(
             "Calibration made rows worse that it had not learnt from, as it does where there is nothing to "
             "correct: keep the model's own percentages."

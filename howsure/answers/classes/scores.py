@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from msgspec import Meta
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
@@ -66,22 +64,19 @@ METRICS = by_name(
         "Negative log-likelihood, averaged over {{ kinds }}: a penalty that is 0 if the true class got "
         "100 %, 0.69 if it got 50 %, and 4.6 if it got 1 %. Confident mistakes cost most. It is least "
         "for percentages that are true, so it answers the main question.",
-        Meta(ge=0, le=-math.log(SMALLEST)),
     ),
-    Metric("brier", "Brier", "lower is better; 0 gives every true class 100 %", BRIER_TERM, Meta(ge=0, le=2)),
+    Metric("brier", "Brier", "lower is better; 0 gives every true class 100 %", BRIER_TERM),
     Metric(
         "brier_reliability",
         "Brier, reliability",
         "lower is better; 0 means percentages that are true",
         None,
-        Meta(ge=0, le=2),
     ),
     Metric(
         "brier_resolution",
         "Brier, resolution",
         "higher is better; 0 gives all rows the same percentages",
         None,
-        Meta(ge=0, le=2),
     ),
     Metric("brier_uncertainty", "Brier, uncertainty", "depends on the rows alone, not on the model", None),
     Metric(
@@ -100,7 +95,7 @@ METRICS = by_name(
         "answers if it sets aside the most uncertain ones, averaged over how many it sets aside. It is "
         "low if there are few mistakes and the method is most uncertain about them.",
     ),
-    Metric("excess_aurc", "E-AURC", "lower is better; 0 puts every mistake last", None, Meta(ge=-1, le=1)),
+    Metric("excess_aurc", "E-AURC", "lower is better; 0 puts every mistake last", None),
     Metric(
         "error_auroc",
         "error AUROC",

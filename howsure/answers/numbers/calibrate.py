@@ -12,9 +12,9 @@ deviation. If answers are not normal, a warning names `prediction_intervals`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
-from functools import cached_property, partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,44 +22,36 @@ from scipy.optimize import minimize_scalar
 
 from howsure.answers.numbers.evaluate import (
     RegressionEvaluation,
-    ScoreAtLevels,
     TargetScores,
-    at_levels,
     evaluate_numbers,
 )
 from howsure.answers.numbers.rescale import moved
 from howsure.answers.numbers.result import RegressionCertainty
-from howsure.answers.numbers.scores import LEVELS, METRICS, Loss, root_of
+from howsure.answers.numbers.scores import Loss, root_of
 from howsure.answers.numbers.sentence import SHOWN
 from howsure.answers.registry import NUMBERS, check_kind
 from howsure.answers.truth import truth_of
 from howsure.arguments import check_choice
 from howsure.data.rows import in_rows, quoted
-from howsure.data.typed import FINITE, FROM_0, typed, types_of, wrong
+from howsure.data.typed import FINITE, FROM_0
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import (
-    MEASURED,
-    NOT_MEASURED,
-    Kept,
-    check_measured,
+    Scored,
     check_not_calibrated,
     check_rows,
     plain_scores,
     read_rows_and_names,
     read_scores,
+    read_words,
 )
 from howsure.judge.cross_fit import CrossFit, Through, random_folds, through_fits
 from howsure.judge.learnt import LearntRows
-from howsure.judge.paired import Paired
 from howsure.judge.scores import Score
 from howsure.sampling.outcome import Booleans, Floats
 from howsure.words import rate
 
 SHIFT = "shift"
 """The mean of y − mean, which is learnt beside the scatter if the caller asks for it."""
-
-WITH_SHIFT = f"{SHIFT} and "
-"""Begins what was learnt in the file of a calibrator with a shift."""
 
 SLOPED = ("nll", "crps")
 """Scores that change with a noise or a factor."""
@@ -72,7 +64,7 @@ FROM = "held-out rows"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class RegressionCalibrator(Kept):
+class RegressionCalibrator(Scored):
     """The scatter of answers learnt from held-out rows; call it with a `RegressionCertainty`.
 
     Attributes:
@@ -80,8 +72,9 @@ class RegressionCalibrator(Kept):
         values: By name of each target the noise, in its unit, or the factor of `std`, each with its 95 %
             interval over rows.
         rows: Number of labelled rows.
-        before: Scores of the labelled rows as they were.
-        after: Scores of the same rows calibrated, each by what folds teach that it is not in.
+        before: Scores of the labelled rows as they were; None if it was read from a file.
+        after: Scores of the same rows calibrated, each by what folds teach that it is not in; None likewise.
+        said: What `in_words` says.
         warnings: Sentences; empty if nothing is amiss.
         shifts: By name of each target the number added to `mean`, with its 95 % interval; empty without
             `method="shift"`.
@@ -91,8 +84,9 @@ class RegressionCalibrator(Kept):
     learnt: str
     values: Mapping[str, Score]
     rows: int
-    before: RegressionEvaluation
-    after: RegressionEvaluation
+    before: RegressionEvaluation | None
+    after: RegressionEvaluation | None
+    said: str
     warnings: tuple[str, ...]
     shifts: Mapping[str, Score]
     learnt_rows: LearntRows
@@ -102,11 +96,6 @@ class RegressionCalibrator(Kept):
     def target_names(self) -> tuple[str, ...]:
         """K names, in order."""
         return tuple(self.values)
-
-    @cached_property
-    def differences(self) -> dict[str, Score]:
-        """`after` less `before` of every score that both have, paired row by row."""
-        return self.after.minus(self.before)
 
     def __call__(self, result: RegressionCertainty) -> RegressionCertainty:
         """The same rows with a calibrated `std`.
@@ -134,48 +123,17 @@ class RegressionCalibrator(Kept):
         fit = [[score.value for score in each.values()] for each in (self.values, self.shifts) if each]
         return self._marked(result, _calibrated(scatter, result, np.array(fit), self.rows))
 
-    def in_words(self) -> str:
-        """Sentences for a reader who knows no statistics."""
-        one = len(self.values) == 1
-        said = [f"Calibration of numbers, learnt from {self.rows:,} rows with known answers."]
-        for name, score in self.values.items():
-            of = "" if one else f" of {name!r}"
-            if self.shifts:
-                said.append(f"{self.shifts[name]} is added to the mean{of}.")
-            said.append(f"{SCATTERS[self.learnt].said.format(of, score)}. {self._held_in_words(name)}")
-        return " ".join(
-            [
-                *said,
-                *self.warnings,
-                "If the model was trained on these rows, none of this holds; howsure cannot know that.",
-            ]
-        )
-
-    def _held_in_words(self, name: str) -> str:
-        before, after = (of.of_target[name].coverage for of in (self.before, self.after))
-        assert after is not None  # std is known now
-        now = "" if before is None else f" before and {rate(after.value)} now"
-        first = after if before is None else before
-        return (
-            f"In rows that it had not learnt from, {100 * SHOWN:g}\u00a0% intervals held "
-            f"{rate(first.value)} of the answers{now}."
-        )
-
     def __repr__(self) -> str:
         return f"<RegressionCalibrator of {quoted(self.target_names)} from {self.rows:,} rows: {self.learnt}>"
 
     def _plain(self) -> dict[str, Any]:
         return {
-            "learnt": (WITH_SHIFT if self.shifts else "") + self.learnt,
-            **({SHIFT: plain_scores(self.shifts)} if self.shifts else {}),
+            "learnt": self.learnt,
             "rows": self.rows,
             "target_names": list(self.target_names),
             "values": plain_scores(self.values),
-            "before": _plain_evaluation(self.before),
-            "after": _plain_evaluation(self.after),
-            "differences": plain_scores(self.differences),
-            "warnings": list(self.warnings),
-            "learnt_rows": self.learnt_rows.plain,
+            "shifts": plain_scores(self.shifts),
+            **super()._plain(),
         }
 
 
@@ -212,28 +170,55 @@ def calibrate(
     differences = {} if scatter is NOISE else after.minus(before)
     warnings = _warnings_of(scatter, scores, differences, after, held_out)
     shifts = {name: _bias(of, -1) for name, of in before.of_target.items()} if shift else {}
-    told = (len(truth), before, after, tuple(warnings), shifts, LearntRows.of(result))
-    return RegressionCalibrator(scatter.name, scores, *told)
+    return RegressionCalibrator(
+        learnt=scatter.name,
+        values=scores,
+        rows=len(truth),
+        before=before,
+        after=after,
+        said=_in_words(scatter, scores, shifts, before, after, warnings),
+        warnings=tuple(warnings),
+        shifts=shifts,
+        learnt_rows=LearntRows.of(result),
+    )
+
+
+def _in_words(
+    scatter: Scatter,
+    values: Mapping[str, Score],
+    shifts: Mapping[str, Score],
+    before: RegressionEvaluation,
+    after: RegressionEvaluation,
+    warnings: Sequence[str],
+) -> str:
+    said = [f"Calibration of numbers, learnt from {after.rows:,} rows with known answers."]
+    for name, score in values.items():
+        of = "" if len(values) == 1 else f" of {name!r}"
+        if shifts:
+            said.append(f"{shifts[name]} is added to the mean{of}.")
+        held = [of.of_target[name].coverage for of in (before, after)]
+        shares = [rate(each.value) for each in held if each is not None]
+        now = f" before and {shares[1]} now" if len(shares) == 2 else ""
+        said.append(
+            f"{scatter.said.format(of, score)}. In rows that it had not learnt from, {100 * SHOWN:g}\u00a0% "
+            f"intervals held {shares[0]} of the answers{now}."
+        )
+    known = "If the model was trained on these rows, none of this holds; howsure cannot know that."
+    return " ".join([*said, *warnings, known])
 
 
 def read(content: Mapping[str, Any]) -> RegressionCalibrator:
     """The part `read_calibrator` of numbers: the inverse of `RegressionCalibrator._plain`."""
     rows, names = read_rows_and_names(content, "target")
-    with_shift = WITH_SHIFT if SHIFT in content else ""
-    kinds = tuple(with_shift + name for name in SCATTERS)
-    check_choice(content["learnt"], kinds, "learnt")
-    learnt = content["learnt"].removeprefix(with_shift)
-    values = read_scores(content["values"], "values", names, FROM_0, known=True)
-    shifts = read_scores(content[SHIFT], SHIFT, names, FINITE, known=True) if with_shift else {}
-    before, after = (_read_evaluation(content[which], rows, names, which) for which in ("before", "after"))
-    if any(scores.coverage is None for scores in after.of_target.values()):
-        raise wrong("after", "a `coverage` of each target", content["after"])
-    warnings = typed(tuple[str, ...], content["warnings"], "warnings")
-    known = LearntRows.read(content["learnt_rows"])
-    calibrator = RegressionCalibrator(learnt, values, rows, before, after, warnings, shifts, known)
-    # The rows would be needed for these.
-    vars(calibrator)["differences"] = read_scores(content["differences"], "differences")
-    return calibrator
+    check_choice(content["learnt"], tuple(SCATTERS), "learnt")
+    shifted = names if content["shifts"] else ()
+    return RegressionCalibrator(
+        learnt=content["learnt"],
+        values=read_scores(content["values"], "values", names, FROM_0, known=True),
+        rows=rows,
+        shifts=read_scores(content["shifts"], "shifts", shifted, FINITE, known=True),
+        **read_words(content),
+    )
 
 
 # --- fitting ------------------------------------------------------------------------------------------
@@ -501,48 +486,3 @@ def _warnings_of(
 
 def _is_off(scores: TargetScores) -> bool:
     return scores.miscalibration is not None and scores.miscalibration.low > 0
-
-
-# --- files --------------------------------------------------------------------------------------------
-
-
-def _plain_evaluation(evaluation: RegressionEvaluation) -> dict[str, Any]:
-    return {name: _plain_target(scores) for name, scores in evaluation.of_target.items()}
-
-
-def _plain_target(scores: TargetScores) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for each in fields(scores):
-        value = getattr(scores, each.name)
-        if isinstance(value, ScoreAtLevels):
-            found[each.name] = plain_scores({str(level): score for level, score in value.items()})
-        elif isinstance(value, Score):
-            found[each.name] = plain_scores({each.name: value})[each.name]
-        elif value is not None:
-            found[each.name] = value
-    return {MEASURED: list(found), **found}
-
-
-def _read_evaluation(given: Any, rows: int, names: tuple[str, ...], field: str) -> RegressionEvaluation:
-    """Scores without their rows, so that nothing can be compared with them row by row."""
-    content = typed(Mapping[str, Mapping[str, Any]], given, field)
-    of_target = {name: _read_target(content[name], f"{field}[{name!r}]") for name in names}
-    return RegressionEvaluation(rows, of_target, _found=Paired({}))
-
-
-def _read_target(content: Mapping[str, Any], field: str) -> TargetScores:
-    check_measured(content, field)
-    given: dict[str, Any] = {}
-    for score, kind in types_of(TargetScores).items():
-        value, name = content.get(score, NOT_MEASURED if kind is Score else None), f"{field}.{score}"
-        if value is None and kind not in (Score, ScoreAtLevels, float):
-            given[score] = None
-        elif kind in (float, float | None):
-            given[score] = typed(float, value, name)
-        elif kind in (Score, Score | None):
-            given[score] = read_scores({score: value}, field, limits=METRICS[score].limits)[score]
-        else:
-            found = {str(level): level for level in LEVELS}
-            each = read_scores(value, name, found, METRICS[score].limits)
-            given[score] = at_levels({level: each[said] for said, level in found.items()})
-    return TargetScores(**given)

@@ -17,13 +17,11 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from msgspec import Meta
 from scipy.special import logsumexp, ndtr, ndtri
 
 from howsure.answers.numbers.above import networks_of
 from howsure.answers.numbers.doubt import scale_of
 from howsure.answers.numbers.result import RegressionCertainty
-from howsure.data.typed import FINITE, FROM_0
 from howsure.judge.metrics import Metric, by_name, of_outside
 from howsure.judge.scores import (
     LEAST_MISTAKES,
@@ -53,10 +51,10 @@ UNIT = "in the unit of the target"
 _ERRORS = "Root of the mean squared error, and mean absolute error, of the predictions alone."
 
 METRICS = by_name(
-    Metric("rmse", "RMSE", f"lower is better; {UNIT}", _ERRORS, FROM_0, alone=True),
-    Metric("mae", "MAE", f"lower is better; {UNIT}", _ERRORS, FROM_0, alone=True),
-    Metric("bias", "bias", f"0 is best; mean of prediction − truth, {UNIT}", None, FINITE),
-    Metric("r2", "R²", "higher is better; 0 is as good as always the mean", None, Meta(le=1)),
+    Metric("rmse", "RMSE", f"lower is better; {UNIT}", _ERRORS, alone=True),
+    Metric("mae", "MAE", f"lower is better; {UNIT}", _ERRORS, alone=True),
+    Metric("bias", "bias", f"0 is best; mean of prediction − truth, {UNIT}", None),
+    Metric("r2", "R²", "higher is better; 0 is as good as always the mean", None),
     Metric(
         "nll",
         "NLL",
@@ -66,14 +64,12 @@ METRICS = by_name(
         "prediction as its mean and with the standard deviation of a new answer. A large error with a "
         "small standard deviation costs most. The value of the NLL depends on the unit of the target; "
         "differences between methods do not.",
-        FINITE,
     ),
     Metric(
         "nll_mixture",
         "NLL of the networks",
         "lower is better; depends on the unit of the target",
         None,
-        FINITE,
     ),
     Metric(
         "crps",
@@ -81,21 +77,19 @@ METRICS = by_name(
         f"lower is better; {UNIT}",
         "Continuous ranked probability score: how far that distribution lies from the true number. It "
         "punishes large errors less than the NLL does. Without uncertainty it is the absolute error.",
-        FROM_0,
         alone=True,
     ),
     Metric("coverage", "coverage", "as much as the intervals claim is best", None),
-    Metric("width", "width", "lower is better, where the coverage is kept", None, FROM_0),
-    Metric("interval_score", "interval score", "lower is better; width and misses in one", None, FROM_0),
+    Metric("width", "width", "lower is better, where the coverage is kept", None),
+    Metric("interval_score", "interval score", "lower is better; width and misses in one", None),
     Metric(
         "miscalibration",
         "miscalibration",
         "lower is better; chance alone makes it more than 0",
         None,
-        Meta(ge=0, le=0.5),
     ),
-    Metric("ause", "AUSE", "lower is better; 0 orders rows by their errors", None, FINITE),
-    Metric("aurg", "AURG", "higher is better; 0 orders rows no better than chance", None, Meta(le=1)),
+    Metric("ause", "AUSE", "lower is better; 0 orders rows by their errors", None),
+    Metric("aurg", "AURG", "higher is better; 0 orders rows no better than chance", None),
     *of_outside("spread"),
 )
 """The scores of `TargetScores`, which `of_target` computes."""

@@ -19,12 +19,10 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
-from msgspec import Meta
 
 from howsure.answers.classes.scores import BRIER_TERM, ECE_TERM
 from howsure.answers.numbers.scores import Loss, of_ranking
 from howsure.answers.positions.counts import Counts, rows_that_decide
-from howsure.data.typed import FROM_0
 from howsure.judge.metrics import Metric, by_name, of_outside
 from howsure.judge.scores import (
     LEAST_MISTAKES,
@@ -60,11 +58,8 @@ METRICS = by_name(
         "Negative log-likelihood: the mean over the positions of a {{ kind }}, then over {{ kinds }}. It "
         "is 0 if every true class got 100 %, 0.69 if it got 50 %, and 4.6 if it got 1 %. Confident "
         "mistakes cost most. It is least for percentages that are true, so it answers the main question.",
-        FROM_0,
     ),
-    Metric(
-        "brier", "Brier score", "lower is better; from 0 to 2", BRIER_TERM, Meta(ge=0, le=2), called="Brier"
-    ),
+    Metric("brier", "Brier score", "lower is better; from 0 to 2", BRIER_TERM, called="Brier"),
     Metric("ece", "ECE", "lower is better; chance alone makes it more than 0", ECE_TERM),
     Metric(
         "error_auroc",
@@ -95,7 +90,6 @@ METRICS = by_name(
         "AURG of {rows}",
         "higher is better; 0 orders {rows} no better than chance",
         None,
-        Meta(le=1),
     ),
     *of_outside(last="all OOD {rows}", row="{row}"),
 )
