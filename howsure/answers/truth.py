@@ -1,4 +1,4 @@
-"""What is true of the rows of a result: what scores, calibrators, sets and rules learn from."""
+"""The true answers of rows, which scores, calibrators, sets and rules learn from."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Calibrator(Scored):
         after: Scores of the same rows calibrated, each by a fit to folds that it is not in; None likewise.
         helps: `better` or `worse` if the interval of the difference in NLL excludes 0, else `cannot tell`,
             as with fewer than five mistakes.
-        said: What `in_words` says.
+        said: Sentences for a reader who knows no statistics, which `in_words` gives.
         warnings: Sentences; empty if nothing is amiss.
         learnt_rows: The labelled rows, as it knows them again.
     """
@@ -372,7 +372,7 @@ def in_words(
     helps: str,
     warnings: Sequence[str],
 ) -> str:
-    """What was learnt, and whether it helps; `replicas` are temperatures of rows with random weights."""
+    """Sentences about a fit; `replicas` are temperatures of rows with random weights."""
     logs = np.log(replicas)  # as a temperature is a factor
     reach = stdtrit(len(logs) - 1, 0.975) * np.std(logs, ddof=1)
     low, high = (temperature * np.exp([-reach, reach])).tolist()

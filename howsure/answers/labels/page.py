@@ -19,7 +19,7 @@ _WORDING = {
     "entropy": "0 when yes or no is certain, log 2 when both are equally likely",
     "heading": "Label by label",
     "by": "their label, and by what the model says",
-    "one": "Answer",
+    "one": "Label",
     "several": "Labels",
     "found": "of the answers that are truly yes, or no, the share that the model gives so",
 }

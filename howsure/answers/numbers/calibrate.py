@@ -74,7 +74,7 @@ class RegressionCalibrator(Scored):
         rows: Number of labelled rows.
         before: Scores of the labelled rows as they were; None if it was read from a file.
         after: Scores of the same rows calibrated, each by what folds teach that it is not in; None likewise.
-        said: What `in_words` says.
+        said: Sentences for a reader who knows no statistics, which `in_words` gives.
         warnings: Sentences; empty if nothing is amiss.
         shifts: By name of each target the number added to `mean`, with its 95 % interval; empty without
             `method="shift"`.
