@@ -12,9 +12,6 @@ Figures = Mapping[str, Any]
 BACKEND = "tensorflow"
 """Of the figures that the text tells."""
 
-BUDGETS = ("2", "5", "20", "100")
-LOOPS = ("5", "20", "100")
-
 
 def parts(results: Figures) -> dict[str, object]:
     """Figures and tables of the page."""
@@ -71,23 +68,10 @@ def _time(figures: Figures) -> dict[str, object]:
 
 def _cost(networks: Figures) -> dict[str, object]:
     """Error against cost by network, which `benchmarks.pareto` measures."""
-    peers = {name: each["version"] for found in networks.values() for name, each in found["peers"].items()}
-    columns = {("howsure", name): f"budget {name}" for name in BUDGETS}
-    columns = {("howsure", "default"): "default", **columns}
-    columns |= {("loop", name): f"loop of {name}" for name in LOOPS}
-    columns |= {("peers", name): f"{name} {version}, 20 passes" for name, version in peers.items()}
-
-    def cell(point: Figures | None) -> str:
-        return "–" if point is None else f"{_number(point['cost'])} x, {point['error']:.4f}"
-
     def better(found: Figures, other: Figures) -> bool:
         ours = found["howsure"].values()
         return any(each["error"] <= other["error"] and each["cost"] <= other["cost"] for each in ours)
 
-    points = [
-        [f"`{name}`", found["rows"], *(cell(found[kind].get(each)) for kind, each in columns)]
-        for name, found in networks.items()
-    ]
     counts = list(dict.fromkeys(count for found in networks.values() for count in found["by_rows"]))
     by_rows = [
         [f"`{name}`", *(_with_operations(found["by_rows"].get(count)) for count in counts)]
@@ -104,7 +88,6 @@ def _cost(networks: Figures) -> dict[str, object]:
         "of_all": len(networks),
         "of_peers": sum(all(better(found, peer) for peer in found["peers"].values()) for found in beside),
         "of_beside": len(beside),
-        "points": table(["network", "rows", *columns.values()], *points),
         "by_rows": table(["network", *(f"{int(count):,} rows" for count in counts)], *by_rows),
     }
 

@@ -273,10 +273,9 @@ def parts(found: dict[str, dict[str, Any]]) -> dict[str, object]:
             lines[-1].append("–" if each is None else f"{coverage(each)}, {each['ratio']:.2f}")
         of_budgets.append([called])
         for each in network["budgets"].values():
-            told = f"{percent(each['settled'], 0)}, {percent(each['flipped'])}"
-            of_budgets[-1] += [coverage(each["errors"]["all"][TOP]), told]
+            of_budgets[-1].append(f"{coverage(each['errors']['all'][TOP])}; {percent(each['settled'], 0)}")
     runs = [each for network in found.values() for each in network["budgets"].values()]
-    heads = [f"{what} {budget}" for budget in BUDGETS for what in ("coverage at", "settled, flipped at")]
+    heads = [f"coverage; settled, at {budget}" for budget in BUDGETS]
     return {
         "covers": shares(covers),
         "median": percent(float(np.median(covers)), 0),
