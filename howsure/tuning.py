@@ -72,14 +72,8 @@ examined; what was not used for longest goes."""
 HEAVY = 1_000_000
 """Multiply-adds for a row from which on a layer is worth another precision."""
 
-WORTHWHILE = 1_000_000
-"""Numbers in a kernel from which on it is worth picking units."""
-
 MANY_ROWS = 32
-"""Rows from which on it pays to prepare a kernel."""
-
-LARGEST_COPY = 1 << 24
-"""Numbers of a kernel that may be copied, picked out as often as their unit is dropped or for each mask."""
+"""Rows from which on a call computes longer than it takes to begin."""
 
 BLOCK = 8192
 """Rows whose sums are held at a time; bounds memory, whatever the number of rows."""

@@ -32,7 +32,7 @@ from howsure.compare.comparison import OF_FAMILIARITY
 from howsure.compare.findings import lead
 from howsure.compare.run import default_methods
 from howsure.demo import question
-from howsure.models.keras.fast.bfloat16 import bfloat16_is_faster
+from howsure.models.keras.fast import bfloat16_is_faster
 from howsure.report import write_comparison
 
 # --- networks, kept in the cache folder ---------------------------------------------------------------

@@ -138,7 +138,7 @@ def _passes(adapted: Any, rows: Sequence[Array], passes: int | None) -> tuple[Ar
         else draw(site, seed=1, group=0, size=width)
         for site, width in zip(sites, widths, strict=True)
     ]
-    return adapted.thin(masks, len(rows[0]))(adapted.trunk(rows)), masks
+    return adapted.thin(masks)(adapted.trunk(rows)), masks
 
 
 def _farthest(

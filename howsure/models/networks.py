@@ -54,19 +54,16 @@ class Networks:
         return networks
 
 
-def thinned(
-    model: PassModel, key: Hashable, masks: Callable[[], Sequence[Array]], rows: int, *, of_all: int
-) -> Any:
+def thinned(model: PassModel, key: Hashable, masks: Callable[[], Sequence[Array]], *, of_all: int) -> Any:
     """The networks with these masks for a chunk of rows; kept with the model if there are few rows in all.
 
     Args:
         model: The model.
         key: All that the masks follow from, apart from the model.
         masks: Draws them.
-        rows: Number of rows in the chunk.
         of_all: Approximate number of rows that will get these passes.
     """
     kept: Networks | None = getattr(model, "networks", None)
     if kept is None or of_all >= tuning.MANY_ROWS:
-        return model.thin(masks(), rows)
-    return kept.thinned(key, masks, lambda drawn: model.thin(drawn, rows))
+        return model.thin(masks())
+    return kept.thinned(key, masks, model.thin)

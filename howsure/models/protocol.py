@@ -255,13 +255,12 @@ class PassModel(Model, Protocol):
         """The shared part, a `Trunk`, of all passes over these rows (n, …), in the model's input types."""
         ...
 
-    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[Any], RawOutputs]:
+    def thin(self, masks: Sequence[Array]) -> Callable[[Any], RawOutputs]:
         """The thinned networks that these masks define.
 
         Args:
             masks: For each site an array (W_l, *site.shape), as from `howsure.sampling.masks.draw`. W_l is
                 the number of distinct passes at the site's level l; W_l divides W_{l+1}.
-            rows: Approximate number of rows to come; an adapter may use it to choose the fastest method.
 
         Returns:
             A function from a trunk of n rows to raw outputs (W, n, …), with W of the last level.

@@ -144,7 +144,7 @@ class Flat:
             masks = self._masks_of(groups, bunch)
             parts = -(-len(masks[0]) // min(len(masks[0]), together))
             slices = zip(*(np.array_split(mask, parts) for mask in masks), strict=True)
-            values = [run.values(self._model.thin(list(part), len(chunk))(trunk), chunk) for part in slices]
+            values = [run.values(self._model.thin(list(part))(trunk), chunk) for part in slices]
             yield [groups.sizes[number] for number in bunch], np.concatenate(values)
 
     def estimates(self, run: Run, sums: Sums, rows: Integers) -> Estimates:

@@ -38,10 +38,9 @@ def _difference_and_size(model: PassModel, like: Sequence[Array] | None) -> tupl
     sites = sites_of(model)
     check_sizes(model)
     rows = made_up_rows(model.info.inputs, like, model.info.fixed_batch or 2)
-    trunk, count = model.trunk(rows), len(rows[0])
+    trunk = model.trunk(rows)
     first, second = (
-        model.thin([draw(site, seed=0, group=group, size=1) for site in sites], count)(trunk)
-        for group in (0, 1)
+        model.thin([draw(site, seed=0, group=group, size=1) for site in sites])(trunk) for group in (0, 1)
     )
     differ = first != second  # leaves out classes whose logit is -inf in both
     largest = np.max(np.abs(first), initial=0, where=np.isfinite(first))

@@ -151,7 +151,7 @@ class Tree:
             return [np.concatenate(of_site) for of_site in zip(*masks, strict=True)]
 
         # Few rows: all cells at once, as one tree that branches at level 1 too.
-        networks = thinned(self._model, self._key(stage, numbers), together, len(chunk), of_all=rows)
+        networks = thinned(self._model, self._key(stage, numbers), together, of_all=rows)
         return np.split(run.values(networks(trunk), chunk), len(numbers))
 
     @property
@@ -174,7 +174,7 @@ class Tree:
         if (stage, cell) not in self._thinned:
             key = self._key(stage, range(cell, cell + 1))
             self._thinned[stage, cell] = thinned(
-                self._model, key, lambda: self._masks_of(stage)[cell], rows, of_all=rows
+                self._model, key, lambda: self._masks_of(stage)[cell], of_all=rows
             )
         if len(self._thinned) > self.design.cells:
             self._thinned.popitem(last=False)

@@ -77,7 +77,7 @@ def test_passes_of_a_network_give_what_assess_gives_for_independent_ones():
     assessed = howsure.assess(model, x, method=howsure.MCDropout(passes=30, balanced=False), seed=5)
     sites = [site for level in model.levels for site in level.sites]
     masks = [np.concatenate([draw(site, seed=5, group=g, size=1) for g in range(30)]) for site in sites]
-    passes = model.thin(masks, len(x))(model.trunk([x]))
+    passes = model.thin(masks)(model.trunk([x]))
     found = Certainty.from_passes(passes)
     np.testing.assert_allclose(found.probabilities, assessed.probabilities, atol=1e-6)
     np.testing.assert_allclose(found.mc_error, assessed.mc_error, atol=1e-6)

@@ -27,15 +27,15 @@ class Facts(ArrayModel):
 
 
 class Outputs(ArrayModel):
-    """One whose outputs of passes are changed by a function of outputs and the rows it was thinned for."""
+    """One whose outputs of passes are changed by a function."""
 
     def __init__(self, *args, change):
         super().__init__(*args)
         self.change = change
 
-    def thin(self, masks, rows):
-        passes = super().thin(masks, rows)
-        return lambda trunk: self.change(passes(trunk), rows)
+    def thin(self, masks):
+        passes = super().thin(masks)
+        return lambda trunk: self.change(passes(trunk))
 
 
 class Predictions(ArrayModel):
@@ -56,8 +56,8 @@ class Masks(ArrayModel):
         super().__init__(*args)
         self.change = change
 
-    def thin(self, masks, rows):
-        return super().thin(self.change(masks), rows)
+    def thin(self, masks):
+        return super().thin(self.change(masks))
 
 
 class Trunks(ArrayModel):
@@ -122,8 +122,8 @@ class Remembers(ArrayModel):
         self.read = True
         return super().features(rows)
 
-    def thin(self, masks, rows):
-        passes = super().thin(masks, rows)
+    def thin(self, masks):
+        passes = super().thin(masks)
         return lambda trunk: passes(trunk) + np.float32(1e-3 * self.read)
 
 
@@ -135,7 +135,7 @@ class Overwrites(ArrayModel):
 
 class OtherPrecision(Outputs):
     def in_precision(self, precision):
-        return Outputs("n", INPUTS, STEPS, change=lambda outputs, rows: outputs * np.float32(1.001))
+        return Outputs("n", INPUTS, STEPS, change=lambda outputs: outputs * np.float32(1.001))
 
 
 def in_place(masks):
@@ -222,30 +222,25 @@ BROKEN = {
     ),
     "float32": (Predictions, {"change": np.float32}, "Plain predictions are float64"),
     "NaN": (Predictions, {"change": lambda outputs: outputs * np.float32(np.nan)}, "are finite"),
-    "shape of passes": (Outputs, {"change": lambda outputs, rows: outputs[0]}, "Passes have the shape"),
+    "shape of passes": (Outputs, {"change": lambda outputs: outputs[0]}, "Passes have the shape"),
     "axes": (
         Outputs,
-        {"change": lambda outputs, rows: outputs.reshape(-1, *outputs.shape[:1], outputs.shape[-1])},
+        {"change": lambda outputs: outputs.reshape(-1, *outputs.shape[:1], outputs.shape[-1])},
         "Passes have the shape",
     ),
     "order of passes": (
         Outputs,
-        {"change": lambda outputs, rows: outputs[::-1].copy()},
+        {"change": lambda outputs: outputs[::-1].copy()},
         r"Pass 0 of 3 \(by level: \[3, 3\]\) gives what it gives alone",
     ),
     "passes of a batch": (
         Outputs,
-        {"change": lambda outputs, rows: outputs - outputs.mean(axis=1, keepdims=True)},
+        {"change": lambda outputs: outputs - outputs.mean(axis=1, keepdims=True)},
         "`take` gives the trunk of the rows at its positions, alone",
-    ),
-    "rows matter": (
-        Outputs,
-        {"change": lambda outputs, rows: outputs + np.float32(1e-3 * (rows > 100))},
-        "whatever number of rows the networks were thinned",
     ),
     "drawn inside": (
         Outputs,
-        {"change": lambda outputs, rows: outputs + np.random.default_rng().random(dtype=np.float32)},
+        {"change": lambda outputs: outputs + np.random.default_rng().random(dtype=np.float32)},
         "Same masks, same bits",
     ),
     "masks changed": (Masks, {"change": in_place}, "The caller's masks stay as they are"),
@@ -273,7 +268,7 @@ BROKEN = {
     ),
     "memory": (Remembers, {}, "do not depend on what it did before"),
     "rows changed": (Overwrites, {}, "The caller's rows stay as they are"),
-    "in_precision": (OtherPrecision, {"change": lambda outputs, rows: outputs}, "In float32 passes give"),
+    "in_precision": (OtherPrecision, {"change": lambda outputs: outputs}, "In float32 passes give"),
 }
 
 
@@ -295,8 +290,8 @@ def test_passes_repeated_in_the_wrong_order_are_seen(monkeypatch):
 
 def test_noise_that_is_scaled_wrongly_is_seen():
     class Scaled(ArrayModel):
-        def thin(self, masks, rows):
-            return super().thin([mask * np.float32(1.1) for mask in masks], rows)
+        def thin(self, masks):
+            return super().thin([mask * np.float32(1.1) for mask in masks])
 
     steps = gaussian(Dropout(0.3, GAUSSIAN_DROPOUT))
     with pytest.raises(AssertionError, match="Factors of 1 and summands of 0 give the plain prediction"):
@@ -316,7 +311,7 @@ def test_rows_that_show_nothing_are_refused(rows, settings):
 
 def test_rounding_is_what_the_caller_allows():
     def make():
-        def change(outputs, rows):
+        def change(outputs):
             return outputs * (1 + np.float32(1e-5) * (len(outputs) > 1))
 
         return Outputs("n", INPUTS, STEPS, change=change)

@@ -106,7 +106,7 @@ def test_policies_are_restored_after_an_exception(network, faster, monkeypatch):
         raise ZeroDivisionError
 
     monkeypatch.setattr(layers.Conv2D, "call", fail)
-    thinned = reduced.thin([np.ones((1, *site.shape), dtype=bool) for site in sites_of(adapter)], rows=2)
+    thinned = reduced.thin([np.ones((1, *site.shape), dtype=bool) for site in sites_of(adapter)])
     with pytest.raises(ZeroDivisionError):
         thinned(trunk)
     assert policies(model) == before

@@ -117,7 +117,7 @@ def test_passes_are_those_by_hand_with_the_same_masks(name, widths):
     model, rows, by_hand = NETWORKS[name]()
     sites = sites_of(model)
     masks = [draw(site, seed=4, group=0, size=width) for site, width in zip(sites, widths, strict=True)]
-    passes = model.thin(masks, ROWS)(model.trunk(rows))
+    passes = model.thin(masks)(model.trunk(rows))
     assert passes.shape == (widths[1], ROWS, 3)
     for number, outputs in enumerate(passes):
         first, second = (
@@ -140,7 +140,7 @@ def test_the_mean_over_all_thinned_networks_is_that_by_enumeration(name):
         for b in every
     )
 
-    passes = model.thin([every, np.tile(every, (16, 1))], ROWS)(model.trunk(rows))
+    passes = model.thin([every, np.tile(every, (16, 1))])(model.trunk(rows))
     probability = [np.prod(np.where(every, 1 - one.rate, one.rate), axis=1) for one in (first, second)]
     weights = np.outer(*probability).ravel()
     assert weights.sum() == pytest.approx(1, abs=1e-12)
@@ -156,7 +156,7 @@ def test_the_expectation_of_dropout_before_a_linear_layer_is_the_plain_predictio
     }
     model = ArrayModel("linear", ONE_INPUT, steps)
     every = np.array(list(itertools.product([False, True], repeat=4)))
-    passes = model.thin([every], ROWS)(model.trunk([X])).astype(np.float64)
+    passes = model.thin([every])(model.trunk([X])).astype(np.float64)
     weights = np.prod(np.where(every, 1 - rate, rate), axis=1)
     # Each of the 16 passes is rounded, and is the larger the less is kept.
     rounding = LAST_BIT * np.einsum("w,wnk->nk", weights, np.abs(passes))
@@ -168,7 +168,7 @@ def through(kind, rate, mask, value, **settings):
     inputs = (InputSpec("x", (len(value),), "float32"),)
     model = ArrayModel("site", inputs, {"drop": (Dropout(rate, kind), "x")}, **settings)
     trunk = model.trunk([np.array([value], np.float32)])
-    return model.thin([np.array(mask)], 1)(trunk)[:, 0]
+    return model.thin([np.array(mask)])(trunk)[:, 0]
 
 
 def test_alpha_dropout_keeps_mean_0_and_variance_1():
@@ -209,7 +209,7 @@ def test_a_mask_may_be_shared_along_an_axis():
     model = ArrayModel("positions", (InputSpec("x", (2, 3), "float32"),), steps)
     rows = random.normal(size=(ROWS, 2, 3)).astype(np.float32)
     mask = np.array([[[True, False, True]]])
-    passes = model.thin([mask], ROWS)(model.trunk([rows]))
+    passes = model.thin([mask])(model.trunk([rows]))
     assert near(passes[0], rows * [2, 0, 2] @ W1 + B1)
 
 
@@ -271,7 +271,7 @@ def test_where_nothing_random_feeds_the_output_it_is_in_the_trunk(rate):
     steps = {"unused": (Dropout(rate), "x"), "output": (Dense(W1, B1), "x")}
     model = ArrayModel("n", ONE_INPUT, steps)
     masks = [np.ones((4, 3), bool)] if rate else []
-    passes = model.thin(masks, ROWS)(model.trunk([X]))
+    passes = model.thin(masks)(model.trunk([X]))
     assert passes.shape == (4 if rate else 1, ROWS, 4)
     assert all(np.array_equal(one, model.predict([X])) for one in passes)
 
@@ -281,7 +281,7 @@ def test_no_rows_give_no_outputs():
     none = [array[:0] for array in rows]
     assert model.predict(none).shape == (0, 3)
     masks = [np.ones((2, 4), bool)] * 2
-    assert model.thin(masks, 0)(model.trunk(none)).shape == (2, 0, 3)
+    assert model.thin(masks)(model.trunk(none)).shape == (2, 0, 3)
 
 
 def test_features_are_those_by_hand():
@@ -297,7 +297,7 @@ def test_nothing_of_it_changes_with_what_it_was_made_of():
     weights, rows, masks = W1.copy(), [X.copy()], [np.ones((2, 4), bool)]
     steps = {"hidden": (Dense(weights), "x"), "drop": (Dropout(0.5), "hidden")}
     model = ArrayModel("n", ONE_INPUT, steps)
-    trunk, passes = model.trunk(rows), model.thin(masks, ROWS)
+    trunk, passes = model.trunk(rows), model.thin(masks)
     predicted, outputs = model.predict(rows), passes(trunk)
     weights[:], masks[0][:] = 7, False
     steps["hidden"] = (Dense(weights), "x")
@@ -320,7 +320,7 @@ def test_threads_get_what_one_gets():
 
     def run(seed):
         masks = [draw(site, seed=seed, group=0, size=4) for site in sites_of(model)]
-        return model.predict(rows), model.thin(masks, ROWS)(trunk)
+        return model.predict(rows), model.thin(masks)(trunk)
 
     alone = [run(seed) for seed in range(40)]
     with ThreadPoolExecutor(8) as pool:
@@ -362,14 +362,14 @@ def test_masks_that_do_not_fit_are_refused(shapes):
     with pytest.raises(
         InputError, match=r"Expected: 'drop' \('W', 4\), 'sum_drop' \('W', 4\), where each W div"
     ):
-        model.thin([np.ones(shape, bool) for shape in shapes], ROWS)
+        model.thin([np.ones(shape, bool) for shape in shapes])
 
 
 def test_one_pass_at_a_time_is_kept_to():
     model = ArrayModel("alone", ONE_INPUT, {"drop": (Dropout(0.5), "x")}, fold=None)
-    assert model.thin([np.ones((1, 3), bool)], ROWS)(model.trunk([X])).shape == (1, ROWS, 3)
+    assert model.thin([np.ones((1, 3), bool)])(model.trunk([X])).shape == (1, ROWS, 3)
     with pytest.raises(InputError, match="where each W is 1"):
-        model.thin([np.ones((2, 3), bool)], ROWS)
+        model.thin([np.ones((2, 3), bool)])
 
 
 def test_another_precision_is_refused():

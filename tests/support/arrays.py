@@ -284,7 +284,7 @@ class ArrayModel:
     Example:
         >>> steps = {"drop": (Dropout(0.5), "x"), "output": (Dense([[1.0], [2.0]]), "drop")}
         >>> model = ArrayModel("sum", [InputSpec("x", (2,), "float32")], steps)
-        >>> passes = model.thin([np.array([[True, True], [False, True]])], rows=1)
+        >>> passes = model.thin([np.array([[True, True], [False, True]])])
         >>> passes(model.trunk([np.ones((1, 2), np.float32)])).ravel().tolist()
         [6.0, 4.0]
     """
@@ -356,7 +356,7 @@ class ArrayModel:
         values = _run(self._shared, self._read(rows))
         return ArrayTrunk({name: values[name][0] for name in self._trunk})
 
-    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[ArrayTrunk], Floats]:
+    def thin(self, masks: Sequence[Array]) -> Callable[[ArrayTrunk], Floats]:
         """The thinned networks: a function from a trunk to outputs (W, n, …); see `PassModel`.
 
         Raises:

@@ -146,7 +146,7 @@ def test_instance_norms_with_weights_run_level_by_level():
     assert isinstance(model, SplitModel)
     first, second = (site for level in model.levels for site in level.sites)
     masks = [draw(first, seed=0, group=0, size=2), draw(second, seed=0, group=0, size=4)]
-    found = model.thin(masks, 3)(model.trunk(rows))
+    found = model.thin(masks)(model.trunk(rows))
     for number, passed in enumerate(found):
         with torch.no_grad():
             y = module[1](module[0](torch.from_numpy(IMAGES)))

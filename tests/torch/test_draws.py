@@ -40,7 +40,7 @@ def test_a_pass_is_the_module_with_the_masks_of_the_plan():
     module, x = build("mlp"), rows_for("mlp")
     adapted, _ = adapt(module, x, gaussian_noise=False)
     mask = np.arange(12)[None] % 3 > 0
-    found = adapted.thin([mask], len(x))(adapted.trunk([x]))
+    found = adapted.thin([mask])(adapted.trunk([x]))
     with torch.no_grad():
         h = torch.relu(module[0](torch.from_numpy(x))) * torch.from_numpy(mask[0] / 0.75).float()
         expected = module[3](h).numpy()

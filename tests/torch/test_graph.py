@@ -17,7 +17,6 @@ from howsure.models.torch.draws import Place  # noqa: E402
 from howsure.models.torch.graph import Split, Unsplittable  # noqa: E402
 from howsure.models.torch.recorded import record  # noqa: E402
 from howsure.models.torch.tracer import noted  # noqa: E402
-from howsure.sampling.masks import draw  # noqa: E402
 from howsure.sampling.tree import rows_per_call  # noqa: E402
 from howsure.sites import DROPOUT, Site  # noqa: E402
 
@@ -287,7 +286,7 @@ def test_passes_equal_those_of_the_whole_module(name):
         expected = case.whole(rows, masks)
         assert expected.std(0).max() > 1e-3  # the masks do something
         torch.testing.assert_close(
-            ready.thin(masks, 1)(ready.trunk(rows)), expected, rtol=ROUNDING, atol=ROUNDING
+            ready.thin(masks)(ready.trunk(rows)), expected, rtol=ROUNDING, atol=ROUNDING
         )
 
 
@@ -295,7 +294,7 @@ def test_passes_equal_those_of_the_whole_module(name):
 def test_a_trunk_gives_the_rows_that_are_asked_for(name):
     case = CASES[name]()
     ready, rows, masks = case.split(), case.rows(6, seed=2), case.masks(widths_of(case))
-    passes, trunk = ready.thin(masks, 1), ready.trunk(rows)
+    passes, trunk = ready.thin(masks), ready.trunk(rows)
     for positions in ([1, 2, 3], [5, 0, 0, 4]):
         taken = trunk.take(np.array(positions))
         assert len(taken) == len(positions)
@@ -313,7 +312,7 @@ def test_weights_are_read_when_passes_run():
         case.module[2].weight.mul_(2)
     after = case.whole(rows, masks)
     assert (after - before).abs().max() > 0.01
-    torch.testing.assert_close(ready.thin(masks, 1)(ready.trunk(rows)), after, rtol=ROUNDING, atol=ROUNDING)
+    torch.testing.assert_close(ready.thin(masks)(ready.trunk(rows)), after, rtol=ROUNDING, atol=ROUNDING)
 
 
 def test_levels_are_in_order_and_cost_what_multiply_adds_say():
@@ -356,30 +355,10 @@ def test_no_tensor_is_larger_than_the_limit(name, monkeypatch):
     case = CASES[name]()
     ready, widths = case.split(), widths_of(case)
     together = rows_per_call(ready, widths)
-    trunk, passes = ready.trunk(case.rows(together)), ready.thin(case.masks(widths), together)
+    trunk, passes = ready.trunk(case.rows(together)), ready.thin(case.masks(widths))
     with Largest() as seen:
         passes(trunk)
     assert ready.limits.fold / 4 < seen.most <= ready.limits.fold
-
-
-def test_a_large_layer_runs_by_what_is_dropped(monkeypatch):
-    monkeypatch.setattr(tuning, "WORTHWHILE", 1)
-    monkeypatch.setattr(tuning, "MANY_ROWS", 2)
-    case = CASES["cnn"]()
-    ready, rows = case.split(), case.rows(6, seed=4)
-    for widths in ((1, 5, 5), (2, 10, 20)):
-        parents, of_each = widths[0], widths[1] // widths[0]
-        masks = case.masks(widths)
-        masks[1] = np.concatenate(
-            [draw(case.sites[1], seed=0, group=group, size=of_each) for group in range(parents)]
-        )
-        passes = ready.thin(masks, 6)
-        assert [len(one.weights) for one in passes.instead.values()] == [parents]
-        torch.testing.assert_close(
-            passes(ready.trunk(rows)), case.whole(rows, masks), rtol=ROUNDING, atol=ROUNDING
-        )
-    # Masks that are not balanced thin the inputs.
-    assert not ready.thin(case.masks((1, 5, 5)), 6).instead
 
 
 @pytest.mark.parametrize("name", ["cnn", "cnn, channels last", "residual"])
@@ -390,7 +369,7 @@ def test_heavy_operations_run_in_bfloat16(name, monkeypatch):
     ready, rows, masks = case.split(), case.rows(4, seed=5), case.masks(widths_of(case))
     assert ready.limits.precisions == (FLOAT32, BFLOAT16)
     expected = case.whole(rows, masks)
-    found = ready.in_precision(BFLOAT16).thin(masks, 4)(ready.in_precision(BFLOAT16).trunk(rows))
+    found = ready.in_precision(BFLOAT16).thin(masks)(ready.in_precision(BFLOAT16).trunk(rows))
     assert found.dtype == torch.float32
     off = (found - expected).abs().max() / expected.abs().max()
     assert 1e-5 < off < 2**-6  # 8 bits, rounded a few times

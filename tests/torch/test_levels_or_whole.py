@@ -81,7 +81,7 @@ def _quarters(h):
 
 def outputs_of(model, module, rows, masks):
     """(W, n, …) of the adapter, and of the module with each mask put in by hand."""
-    found = model.thin(masks, len(rows[0]))(model.trunk(rows))
+    found = model.thin(masks)(model.trunk(rows))
     expected, width = [], len(masks[-1])
     for number in range(width):
         mine = iter([torch.from_numpy(mask[number * len(mask) // width]) for mask in masks])
@@ -147,4 +147,4 @@ def test_passes_run_whole_only_where_a_module_reads_another_number_of_its_rows(r
         assert found == pytest.approx(expected, abs=ROUNDING)
     both = model.trunk([x]).join([model.trunk([np.abs(x)])]).take(np.array([7, 0, 1]))
     _, expected = outputs_of(model, module, [np.concatenate([np.abs(x[1:2]), x[:2]])], masks)
-    assert model.thin(masks, 3)(both) == pytest.approx(expected, abs=ROUNDING)
+    assert model.thin(masks)(both) == pytest.approx(expected, abs=ROUNDING)

@@ -84,9 +84,9 @@ def test_a_drop_into_a_piece_is_what_it_is_in_whole_passes(function, random):
     assert type(model) is SplitModel
     sites = [site for level in model.levels for site in level.sites]
     masks = [draw(site, seed=3, group=0, size=5) for site in sites]
-    found = model.thin(masks, 7)(model.trunk(rows))
+    found = model.thin(masks)(model.trunk(rows))
     whole = TorchModel(model.examination)
-    assert found == pytest.approx(whole.thin(masks, 7)(whole.trunk(rows)), abs=ROUNDING)
+    assert found == pytest.approx(whole.thin(masks)(whole.trunk(rows)), abs=ROUNDING)
     assert np.abs(found - found[0]).max() > 0.1
     howsure.assess(module, x, outputs="logits")
     assert_left(module, before)

@@ -9,10 +9,9 @@ depend on no random layer have width 1 and are computed once for all passes.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Any
 
 import keras
@@ -226,7 +225,6 @@ def run(
     width_of: Callable[[Step], int],
     in_training: Callable[[Step], bool] = lambda step: False,
     around: Callable[[Step, int], AbstractContextManager[object]] = lambda step, width: nullcontext(),
-    instead: Mapping[int, Callable[..., Tensor]] = MappingProxyType({}),
 ) -> None:
     """Run steps on `values`, and add their results to it.
 
@@ -237,29 +235,23 @@ def run(
         in_training: Tells whether a step is called as in training.
         around: Context for a step, given the number of passes in its inputs. A random layer that is a step of
             its own gets its input unchanged and widens it itself.
-        instead: Replacement for a step's operation, by identity of the step. It is called with the step's
-            tensors only, unchanged, and returns a tensor of the width that `width_of` gives.
     """
     for step in steps:
         given = max([1, *(values[slot].width for slot in step.inputs())])
         width = max(width_of(step), given)
-        if id(step) in instead:
-            tensors = [widen(values[slot], given) for slot in step.inputs()]
-            results = [instead[id(step)](*tensors)]
-        else:
-            filled = given if widens_itself(step.operation) else width
+        filled = given if widens_itself(step.operation) else width
 
-            def fill(item: Any, filled: int = filled) -> Any:
-                return widen(values[item], filled) if isinstance(item, Slot) else item
+        def fill(item: Any, filled: int = filled) -> Any:
+            return widen(values[item], filled) if isinstance(item, Slot) else item
 
-            args = keras.tree.map_structure(fill, step.args)
-            kwargs = dict(keras.tree.map_structure(fill, step.kwargs))
-            if isinstance(step.operation, keras.layers.Layer):
-                kwargs["training"] = in_training(step)
-            with around(step, filled):
-                results = keras.tree.flatten(step.operation(*args, **kwargs))
-            if filled < width:
-                _widen_masks(results, filled, width)
+        args = keras.tree.map_structure(fill, step.args)
+        kwargs = dict(keras.tree.map_structure(fill, step.kwargs))
+        if isinstance(step.operation, keras.layers.Layer):
+            kwargs["training"] = in_training(step)
+        with around(step, filled):
+            results = keras.tree.flatten(step.operation(*args, **kwargs))
+        if filled < width:
+            _widen_masks(results, filled, width)
         if len(results) != len(step.outputs):  # a model of a user's class
             raise ModelError(
                 f"Model '{step.operation.name}' returns {len(results)} outputs from its `call`",

@@ -28,9 +28,7 @@ from howsure.models.input_scale import times_larger, untouched
 from howsure.models.keras import private
 from howsure.models.keras.draws import Masked, Still
 from howsure.models.keras.examine import examine, layers_kept_off, random_when_predicting, unswitchable
-from howsure.models.keras.fast.bfloat16 import bfloat16_is_faster, computing_in, reducible_steps
-from howsure.models.keras.fast.convolutions import without_copies
-from howsure.models.keras.fast.thinned_dense import Dropped, Folded, thinned_dense_layers
+from howsure.models.keras.fast import bfloat16_is_faster, computing_in, reducible_steps, without_copies
 from howsure.models.keras.features import constants_after, to_last_layer
 from howsure.models.keras.graph import Program, Slot, Step, Value, ending_in, flatten, run, widen
 from howsure.models.keras.inputs import (
@@ -48,7 +46,6 @@ from howsure.models.keras.private import graph_of
 from howsure.models.keras.switch import quiet, switched, widens_itself
 from howsure.models.networks import Networks
 from howsure.models.protocol import BFLOAT16, FLOAT32, Level, Limits, ModelInfo, RawOutputs, raw_outputs
-from howsure.sites import Site
 
 if keras.backend.backend() == "tensorflow":
     import tensorflow as tf
@@ -150,12 +147,12 @@ class KerasTrunk:
         """Raw outputs (W × n, …) of thinned networks."""
         if self._parts is None:
             form = (_form(self._rows), thinned.form)
-            self._parts, outputs = self._model.run_both(self._rows, thinned.masks, thinned.kernels, form=form)
+            self._parts, outputs = self._model.run_both(self._rows, thinned.masks, form=form)
             return outputs
         if self._form is None:
             self._form = _form(self.parts)
         form = (self._form, thinned.form)
-        return self._model.run_passes(self.parts, thinned.masks, thinned.kernels, form=form)
+        return self._model.run_passes(self.parts, thinned.masks, form=form)
 
     def take(self, positions: NDArray[np.int64]) -> KerasTrunk:
         """The trunk of the rows at these positions."""
@@ -226,7 +223,6 @@ class KerasModel:
             off=off,
         )
         self._crossing = self._find_crossing()
-        self._thinned = thinned_dense_layers(program, self.examination)
         self._state = list(model.variables) if self.backend == "jax" else []
         self._in_bfloat16: frozenset[int] = frozenset()
         self._plain = self._compile(self._run_plain)
@@ -318,8 +314,7 @@ class KerasModel:
     @functools.cached_property
     def _heavy(self) -> frozenset[int]:
         """Identities of the steps that may run in bfloat16."""
-        dense = [layers.dense for layers in self._thinned.values()]
-        return frozenset(map(id, reducible_steps(self.examination, dense)))
+        return frozenset(map(id, reducible_steps(self.examination)))
 
     def _rescales(self) -> bool:
         """True if the model itself rescales raw values, by a layer or by arithmetic."""
@@ -397,13 +392,12 @@ class KerasModel:
             few = len(rows[0]) < tuning.MANY_ROWS
             return KerasTrunk(self, tensors, None if few else self.run_shared(*tensors))
 
-    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[KerasTrunk], Array]:
+    def thin(self, masks: Sequence[Array]) -> Callable[[KerasTrunk], Array]:
         """The thinned networks with these masks.
 
         Args:
             masks: For each site (W_l, *site.shape), with W_l distinct passes at its level l; W_l divides
                 W_{l+1}. See `howsure.sampling.masks.draw`.
-            rows: Number of rows that will run through them.
 
         Returns:
             A function from a trunk of n rows to raw outputs (W, n, …).
@@ -412,12 +406,7 @@ class KerasModel:
         if width > 1 and not self._foldable:
             return self._one_at_a_time(masks, width)
         with self.as_found():
-            kernels = [self._kernel(number, masks, rows) for number in range(len(masks))]
-            kept = [
-                None if kernel is not None else _tensor(mask)
-                for mask, kernel in zip(masks, kernels, strict=True)
-            ]
-        return Thinned(self, width, kept, kernels)
+            return Thinned(self, width, list(map(_tensor, masks)))
 
     def graph(self, masks: Sequence[Array], like: Sequence[Array], features: bool = False) -> Any:
         """The passes with these masks, as an `onnx.ModelProto`; see `ExportModel`."""
@@ -438,22 +427,10 @@ class KerasModel:
         """The thinned networks with these masks, run one after the other instead of folded."""
         places = [[at * len(mask) // width for mask in masks] for at in range(width)]
         networks = [
-            self.thin([mask[place : place + 1] for mask, place in zip(masks, each, strict=True)], 1)
+            self.thin([mask[place : place + 1] for mask, place in zip(masks, each, strict=True)])
             for each in places
         ]
         return lambda trunk: np.concatenate([network(trunk) for network in networks])
-
-    def _kernel(self, number: int, masks: Sequence[Array], rows: int) -> Dropped | Folded | None:
-        """The kernel behind a site, prepared for its masks, if that is faster for so many rows; or None."""
-        if number not in self._thinned:
-            return None
-        layers = self._thinned[number]
-        before = (
-            len(mask)
-            for mask, level in zip(masks, self.examination.levels, strict=True)
-            if level == layers.before
-        )
-        return layers.prepared(masks[number], max(before, default=1), rows)
 
     def in_precision(self, precision: str) -> KerasModel:
         """The same model with the heavy layers of its passes in another precision."""
@@ -492,14 +469,11 @@ class KerasModel:
         return [(tensor, private.mask_of(tensor)) for tensor in tensors]
 
     def _run_both(
-        self,
-        rows: Sequence[Tensor],
-        masks: Sequence[Tensor | None],
-        kernels: Sequence[Dropped | Folded | None],
+        self, rows: Sequence[Tensor], masks: Sequence[Tensor]
     ) -> tuple[list[tuple[Tensor, Tensor | None]], Tensor]:
         """The shared part, and the passes over it."""
         shared = self._run_shared(*rows)
-        return shared, self._run_passes(shared, masks, kernels)
+        return shared, self._run_passes(shared, masks)
 
     def run_whole(
         self, masks: Sequence[Tensor], rows: Sequence[Tensor], features: bool = False
@@ -509,7 +483,7 @@ class KerasModel:
         With `features` also those of the prediction, and the logits, as (n, F + K).
         """
         with quiet([self.model, *self.examination.layers]), self._ending_in_float32():
-            raw = self._run_passes(self._run_shared(*rows), masks, [None] * len(masks))
+            raw = self._run_passes(self._run_shared(*rows), masks)
             raw = keras.ops.cast(raw, "float32")
             found = [keras.ops.reshape(raw, (masks[-1].shape[0], -1, *raw.shape[1:]))]
             if features:
@@ -517,33 +491,18 @@ class KerasModel:
                 found.append(keras.ops.concatenate(both, axis=1))
             return found
 
-    def _run_passes(
-        self,
-        shared: Sequence[tuple[Tensor, Tensor | None]],
-        masks: Sequence[Tensor | None],
-        kernels: Sequence[Dropped | Folded | None],
-    ) -> Tensor:
+    def _run_passes(self, shared: Sequence[tuple[Tensor, Tensor | None]], masks: Sequence[Tensor]) -> Tensor:
         values: dict[Slot, Value] = {}
         for slot, (tensor, mask) in zip(self._crossing, shared, strict=True):
             if mask is not None:
                 private.set_mask(tensor, mask)
             values[slot] = Value(tensor)
-        width_of: dict[int, int] = {}
-        instead: dict[int, Callable[..., Tensor]] = {}
-        applied: dict[Site, Tensor] = {}
-        for site, level, mask, kernel in zip(
-            self.examination.sites, self.examination.levels, masks, kernels, strict=True
-        ):
-            if mask is not None:
-                applied[site] = mask
-                width_of[id(self.examination.random_steps[level - 1])] = mask.shape[0]
-            elif kernel is not None:
-                layers = self._thinned[site.number]
-                width_of[id(layers.dense)] = kernel.width
-                instead |= {id(step): lambda inputs: inputs for step in (layers.dropout, *layers.between)}
-                instead[id(layers.dense)] = functools.partial(layers, prepared=kernel)
         found = self.examination
-        draws = Masked(list(applied), list(applied.values()), found.whole, self._gaussian_noise, self._off)
+        width_of = {
+            id(found.random_steps[level - 1]): mask.shape[0]
+            for level, mask in zip(found.levels, masks, strict=True)
+        }
+        draws = Masked(found.sites, masks, found.whole, self._gaussian_noise, self._off)
 
         @contextlib.contextmanager
         def around(step: Step, width: int) -> Iterator[None]:
@@ -558,7 +517,6 @@ class KerasModel:
                 lambda step: width_of.get(id(step), 1),
                 lambda step: id(step) in found.in_training,
                 around,
-                instead,
             )
         output = values[self._program.outputs[0]]
         return widen(output, max(output.width, *width_of.values()))
@@ -705,19 +663,17 @@ class Thinned:
     Attributes:
         model: The adapted model.
         width: Number of passes.
-        masks: For each site its masks, or None if `kernels` has them.
-        kernels: For each site the prepared kernel behind it, or None.
+        masks: For each site its masks.
     """
 
     model: KerasModel
     width: int
-    masks: list[Tensor | None]
-    kernels: list[Dropped | Folded | None]
+    masks: list[Tensor]
 
     @functools.cached_property
     def form(self) -> Any:
         """Shapes and types of its tensors."""
-        return _form((self.masks, self.kernels))
+        return _form(self.masks)
 
     def __call__(self, trunk: KerasTrunk) -> RawOutputs:
         """Raw outputs (W, n, …) over the n rows of a trunk."""

@@ -32,7 +32,6 @@ from howsure.models.torch.draws import Place
 from howsure.models.torch.levels import MADE, leveled, needed
 from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times
 from howsure.models.torch.steps import Runner, Sizes, Step, apart, widened
-from howsure.models.torch.thinned_linear import Dropped, ThinnedLinear, WrittenDown, thinned_linears
 from howsure.models.torch.tracer import Unsplittable, results_of
 from howsure.models.torch.value_kinds import tensors_in
 
@@ -198,12 +197,11 @@ class Split:
         axes = tuple(self._runner.axis(slot) for slot in self._crossing)
         return SplitTrunk(sizes.rows, tuple(values[slot] for slot in self._crossing), axes)
 
-    def thin(self, masks: Sequence[Array], rows: int) -> Thinned:
+    def thin(self, masks: Sequence[Array]) -> Thinned:
         """The thinned networks with these masks.
 
         Args:
             masks: For each draw (W_l, …), True or 1 for a kept unit; W_l divides W_{l+1}.
-            rows: Approximate number of rows that will run through them.
 
         Returns:
             A function from a trunk of n rows to outputs (W, n, …).
@@ -215,23 +213,8 @@ class Split:
             for number, mask in enumerate(masks):
                 drawn |= self._drawn(number, mask)
             self._runner.run(self._of_masks, drawn, _Made(self, alone), alone)
-            dropped = self._dropped(drawn, widths, rows)
             drawn = {slot: self._runner.kept(slot, mask) for slot, mask in drawn.items()}
-        left_out = {step for one in dropped for step in one.of.steps[:-1]}
-        steps = [step for step in self._thinned if step not in left_out]
-        return Thinned(self, widths, steps, drawn, {one.of.layer: one for one in dropped})
-
-    def _dropped(self, drawn: dict[Slot, Tensor], widths: tuple[int, ...], rows: int) -> list[Dropped]:
-        """The linear layers that multiply only dropped units."""
-        found = []
-        for linear in self._linears:
-            step, level = linear.layer, self._runner.level[linear.given]
-            made = self.made(step.level, False, Sizes(1, widths))
-            weight, bias = (
-                made[one] if isinstance(one, Slot) else one for one in (linear.weight, linear.bias)
-            )
-            found.append(linear.prepared(drawn[linear.mask], weight, bias, widths[level], rows))
-        return [one for one in found if one is not None]
+        return Thinned(self, widths, drawn)
 
     def passes(
         self,
@@ -250,7 +233,7 @@ class Split:
         sizes = Sizes(count, widths)
         values = {**thinned.drawn, **dict(zip(self._crossing, trunk.values, strict=True))}
         made = _Made(self, sizes) if made is None else made
-        self._runner.run(thinned.steps, values, made, sizes, thinned.instead)
+        self._runner.run(self._thinned, values, made, sizes)
         output = values[self._output]
         have = widths[max(0, self._runner.level[self._output])]
         return widened(output, Axis(0), have, widths[-1], count, count).reshape(
@@ -270,16 +253,6 @@ class Split:
         reduced._runner = Reducing(self._program, self._found, self._reducible)
         reduced.networks = self._reduced
         return reduced
-
-    def again(self) -> Split:
-        """The same levels for another call, with nothing remembered of weights."""
-        other = copy.copy(self)
-        vars(other).pop("_linears", None)
-        return other
-
-    @functools.cached_property
-    def _linears(self) -> list[ThinnedLinear]:
-        return thinned_linears(self._runner, self._thinned, self._output)
 
     def made(self, level: int, drawn: bool, sizes: Sizes) -> dict[Slot, Tensor]:
         """The values that steps of a level read, but that depend on neither rows nor masks."""
@@ -382,16 +355,12 @@ class Thinned:
     Attributes:
         of: The split module.
         widths: Number of passes at each level.
-        steps: The steps to run.
         drawn: The masks, and the values made of them.
-        instead: Replacements for some steps.
     """
 
     of: Split
     widths: tuple[int, ...]
-    steps: Sequence[Step]
     drawn: dict[Slot, Tensor]
-    instead: dict[Step, Dropped]
 
     def __call__(self, trunk: SplitTrunk) -> Tensor:
         """Outputs (W, n, …) for the n rows of a trunk."""
@@ -409,12 +378,7 @@ class Thinned:
 
     @functools.cached_property
     def _rows_at_once(self) -> int:
-        return self.of.rows_at_once([step for step in self.steps if step not in self.instead], self.widths)
-
-    def written_down(self, rows: Sequence[Tensor]) -> Tensor:
-        """Outputs (W, n, …) for any number of rows at once, by operations that are fast in an ONNX graph."""
-        fast: dict[Step, Dropped] = {step: WrittenDown(**vars(one)) for step, one in self.instead.items()}
-        return self.of.passes(replace(self, instead=fast), self.of.part_of_trunk(rows))
+        return self.of.rows_at_once(self.of._thinned, self.widths)
 
 
 class _Made:

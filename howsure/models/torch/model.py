@@ -304,7 +304,7 @@ class TorchModel:
         """The rows (n, …) of each input, on the device."""
         return TorchTrunk(tuple(self.call.tensors(rows)))
 
-    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[TorchTrunk], RawOutputs]:
+    def thin(self, masks: Sequence[Array]) -> Callable[[TorchTrunk], RawOutputs]:
         """The thinned networks: a function from a trunk to outputs (W, n, …); see `PassModel`."""
         width = len(masks[-1])
         ready = [torch.from_numpy(np.ascontiguousarray(mask)).to(self.call.device) for mask in masks]

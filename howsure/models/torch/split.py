@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from howsure import tuning
 from howsure.data.dummy_rows import made_up_rows
 from howsure.data.rows import check_rows
 from howsure.errors import ModelError
@@ -90,7 +89,7 @@ def _again(found: Cached, rows: Sequence[Array]) -> TorchModel | None:
     except Exception:  # examining says why
         return None
     if found.split is not None:
-        model = (SplitModel if found.split.asks is None else AskingModel)(model, found.split.again())
+        model = (SplitModel if found.split.asks is None else AskingModel)(model, found.split)
     model.inside, model.layers = None, found.layers
     return model
 
@@ -158,25 +157,25 @@ class SplitModel(TorchModel):
         """The part that all passes over these rows share."""
         return self.split.trunk(self.call.tensors(rows))
 
-    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[Any], RawOutputs]:
+    def thin(self, masks: Sequence[Array]) -> Callable[[Any], RawOutputs]:
         """The thinned networks: a function from a trunk to outputs (W, n, …); see `PassModel`."""
-        passes = self.split.thin(masks, rows)
+        passes = self.split.thin(masks)
         return lambda trunk: in_numpy(passes(trunk))
 
     def graph(self, masks: Sequence[Array], like: Sequence[Array], features: bool = False) -> Any:
         """The passes with these masks, as an `onnx.ModelProto`; see `ExportModel`."""
         for dtype in sorted(self.split.types):
             check_type_of(dtype, self.name)
-        passes, specs = [self.split.thin(masks, rows=tuning.MANY_ROWS)], self.call.specs
+        passes, specs = [self.split.thin(masks)], self.call.specs
         if features:
-            passes.append(self.as_exported(plain=True).thin((), rows=tuning.MANY_ROWS))
+            passes.append(self.as_exported(plain=True).thin(()))
 
         def run(rows: Sequence[torch.Tensor]) -> list[torch.Tensor]:
             given = [
                 tensor.to(dtype=tensor.dtype if dtype is None else dtype)
                 for tensor, dtype in zip(rows, self.call.dtypes, strict=True)
             ]
-            found = [each.written_down(given).float() for each in passes]
+            found = [each.of.passes(each, each.of.part_of_trunk(given)).float() for each in passes]
             return [*found[:1], *(each[0] for each in found[1:])]
 
         some = [
@@ -265,16 +264,16 @@ class AskingModel(SplitModel):
             TorchTrunk(tuple(tensors)), self.split.trunk(tensors) if self.split.fits(tensors) else None
         )
 
-    def thin(self, masks: Sequence[Array], rows: int) -> Callable[[Any], RawOutputs]:
+    def thin(self, masks: Sequence[Array]) -> Callable[[Any], RawOutputs]:
         """The thinned networks: a function from a trunk to outputs (W, n, …); see `PassModel`."""
-        passes = super().thin(masks, rows)
+        passes = super().thin(masks)
         width = len(masks[-1])
 
         def run(trunk: AskedTrunk) -> RawOutputs:
             if trunk.split is not None:
                 return passes(trunk.split)
             whole = [np.repeat(mask, width // len(mask), axis=0) for mask in masks]
-            return TorchModel.thin(self, whole, rows)(trunk.whole)
+            return TorchModel.thin(self, whole)(trunk.whole)
 
         return run
 
@@ -309,5 +308,5 @@ def _agree(model: TorchModel, tried: Tried) -> bool:
     """True if passes are those that ran, up to rounding."""
     masks = [mask.cpu().numpy() for mask in tried.masks]
     rows = [array[: tried.passes.shape[1]] for array in model.examination.rows]
-    found = torch.from_numpy(model.thin(masks, len(rows[0]))(model.trunk(rows)))[list(tried.numbers)]
+    found = torch.from_numpy(model.thin(masks)(model.trunk(rows)))[list(tried.numbers)]
     return same(found.flatten(0, 1), tried.passes.flatten(0, 1).to(found.dtype).cpu())

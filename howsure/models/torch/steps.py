@@ -14,7 +14,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -136,7 +135,6 @@ class Runner:
         values: dict[Slot, Tensor],
         made: Callable[[Step], Mapping[Slot, Tensor]],
         sizes: Sizes,
-        instead: Mapping[Step, Callable[[Mapping[Slot, Tensor], Sizes], Tensor]] = MappingProxyType({}),
     ) -> None:
         """Run steps on `values`: add their results, and drop values that are no longer needed.
 
@@ -145,15 +143,9 @@ class Runner:
             values: Known values.
             made: Maps a step to the values of level `MADE` that it reads.
             sizes: How much runs.
-            instead: Replacements for some steps, which return their one result.
         """
         bound = (self._bound if isinstance(sizes.rows, int) else self._binder)(sizes)  # or a SymInt
         for step in steps:
-            if step in instead:
-                (output,) = step.call.outputs
-                assert output is not None
-                values[output] = instead[step](values, sizes)
-                continue
             *args, kwargs = bound(step).arguments(values, made)
             results = self.call(step, args, kwargs)
             for slot, result in zip(step.call.outputs, results, strict=True):

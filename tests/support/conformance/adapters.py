@@ -209,11 +209,11 @@ class Subject:
             for site in level.sites
         ]
 
-    def run(self, masks: Sequence[Array], trunk: Any = None, *, rows: int | None = None) -> Array:
+    def run(self, masks: Sequence[Array], trunk: Any = None) -> Array:
         """Outputs (W, n, …) with these masks, of the model's rows or another trunk."""
         before = [mask.copy() for mask in masks]
         trunk = self.model.trunk(self.rows) if trunk is None else trunk
-        outputs = self.model.thin(masks, len(trunk) if rows is None else rows)(trunk)
+        outputs = self.model.thin(masks)(trunk)
         shape = (len(masks[-1]), len(trunk), *self.model.info.output_shape)
         _check_outputs(outputs, shape, "Passes", _kind_of(self.model))
         require(all(map(np.array_equal, before, masks)), "The caller's masks stay as they are")
@@ -265,7 +265,7 @@ def check_passes(subject: Subject) -> None:
     trunk = subject.model.trunk(subject.rows)
     for widths in (*subject.ways_to_branch, [1] * len(subject.widest)):
         masks = subject.draw(widths)
-        thinned = subject.model.thin(masks, len(trunk))
+        thinned = subject.model.thin(masks)
         together = thinned(trunk)
         again = np.array_equal(together, thinned(trunk))
         require(again and np.array_equal(together, subject.run(masks)), "Same masks, same bits", widths)
@@ -273,9 +273,6 @@ def check_passes(subject: Subject) -> None:
             alone = subject.run([mask[[number * len(mask) // widths[-1]]] for mask in masks], trunk)
             promise = f"Pass {number} of {widths[-1]} (by level: {widths}) gives what it gives alone"
             require_near(one, alone[0], subject.rounding, promise)
-        for rows in (1, 1 << 20):
-            promise = "Outputs are the same for whatever number of rows the networks were thinned"
-            require_near(subject.run(masks, trunk, rows=rows), together, subject.rounding, promise)
 
 
 def check_sites(subject: Subject) -> None:

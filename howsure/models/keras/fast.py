@@ -1,13 +1,20 @@
-"""Run heavy layers in bfloat16 on machines that are faster with it.
+"""Faster passes: heavy layers in bfloat16, and image convolutions on PyTorch without copies.
 
 bfloat16 keeps 8 bits of a number; products are summed in float32. In the sums of a convolution the rounding
-errors average out. The pilot measures the error that remains in the probabilities.
+errors average out. The pilot measures the error that remains in the probabilities. Without bfloat16, `assess`
+takes 1.5 times as long on a CNN like the question's with TensorFlow, and 1.4 times with PyTorch; with copies,
+1.15 times.
+
+Keras stores channels last; PyTorch counts them first. To pass images on, Keras (3.15) copies all numbers to
+channels first, and then copies them back to channels last, since convolutions are faster that way. A view
+avoids both copies.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterator
+import functools
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -18,6 +25,8 @@ from howsure.models.keras.graph import Slot, Step
 from howsure.models.keras.layers import counted_calls, multiply_adds
 from howsure.models.processor import multiplies_bfloat16
 
+Tensor = Any
+
 _HEAVY = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.Dense)
 
 _BETWEEN = (
@@ -27,7 +36,7 @@ _BETWEEN = (
 )
 
 
-def reducible_steps(examination: Examination, but: Collection[Step]) -> list[Step]:
+def reducible_steps(examination: Examination) -> list[Step]:
     """The heavy layers that every pass computes again, and layers that only these read.
 
     Heavy layers are dense and convolution layers in float32 with at least `tuning.HEAVY` multiply-adds. The
@@ -35,7 +44,6 @@ def reducible_steps(examination: Examination, but: Collection[Step]) -> list[Ste
 
     Args:
         examination: Examination of the model.
-        but: Steps that stay in float32.
     """
     weighted = [call for call in counted_calls(examination.calls) if multiply_adds(call)]
     heavy = {
@@ -44,7 +52,6 @@ def reducible_steps(examination: Examination, but: Collection[Step]) -> list[Ste
         if call.step.operation is call.layer
         and type(call.layer) in _HEAVY
         and multiply_adds(call) >= tuning.HEAVY
-        and call.step not in but
     }
     repeated_heavy = heavy & {id(step) for step in examination.repeated}
     found: list[Step] = []
@@ -90,3 +97,46 @@ def bfloat16_is_faster() -> bool:
 
         return not torch.cuda.is_available() and multiplies_bfloat16()
     return False
+
+
+# --- convolutions -----------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def without_copies(layer: Any) -> Iterator[None]:
+    """In this scope, an image convolution reads its inputs in place; other layers are unchanged."""
+    if not _can_do_without(layer):
+        yield
+        return
+    layer.convolution_op = functools.partial(_convolution, layer)
+    try:
+        yield
+    finally:
+        del layer.convolution_op
+
+
+def _can_do_without(layer: Any) -> bool:
+    """True for image convolutions whose padding PyTorch does as Keras, without a copy: equal on all sides."""
+    if keras.backend.backend() != "torch" or type(layer) is not keras.layers.Conv2D:
+        return False
+    if layer.data_format != "channels_last":
+        return False
+    alike = set(layer.strides) == {1} and all(size % 2 for size in layer.kernel_size)
+    return (layer.padding == "valid" or alike) and "convolution_op" not in vars(layer)
+
+
+def _convolution(layer: Any, inputs: Tensor, kernel: Tensor) -> Tensor:
+    """Replacement for `layer.convolution_op`: (n, height, width, channels) to (n, height, width, filters)."""
+    import torch
+
+    images = keras.ops.convert_to_tensor(inputs).permute(0, 3, 1, 2)
+    weights = keras.ops.convert_to_tensor(kernel).permute(3, 2, 0, 1)
+    found = torch.nn.functional.conv2d(
+        images,
+        weights.contiguous(memory_format=torch.channels_last),
+        stride=tuple(layer.strides),
+        padding=layer.padding,
+        dilation=tuple(layer.dilation_rate),
+        groups=images.shape[1] // weights.shape[1],
+    )
+    return found.permute(0, 2, 3, 1)
