@@ -68,6 +68,7 @@ def _time(figures: Figures) -> dict[str, object]:
 
 def _cost(networks: Figures) -> dict[str, object]:
     """Error against cost by network, which `benchmarks.pareto` measures."""
+
     def better(found: Figures, other: Figures) -> bool:
         ours = found["howsure"].values()
         return any(each["error"] <= other["error"] and each["cost"] <= other["cost"] for each in ours)
@@ -127,7 +128,8 @@ def _one_row(figures: Figures) -> dict[str, object]:
         for kind, one in found.items():
             plain, assess = (f"{1000 * one[each]:.3f}" for each in ("plain", "assess"))
             ratio = f"{_number(one['assess'] / one['plain'])} x"
-            lines.append([name, f"`{kind}`", plain, assess, ratio, f"{one['passes']:.0f}"])
+            if backend in (BACKEND, "module"):
+                lines.append([name, f"`{kind}`", plain, assess, ratio, f"{one['passes']:.0f}"])
             if "many" in one:
                 many.append(one["many"] / one["many_plain"] / 100)
     heads = ["framework", "network", "plain prediction, ms", "`assess`, ms", "ratio", "passes, mean"]

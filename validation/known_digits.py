@@ -93,24 +93,22 @@ def look_at(digits: KnownDigits, size: int) -> dict[str, Any]:
 def parts(figures: dict[str, Any]) -> dict[str, object]:
     """Figures and tables of the page."""
     sizes = {int(size): found["methods"] for size, found in figures["sizes"].items()}
-    nearest = []
-    for size, methods in sizes.items():
-        off, name = min((float(each["KL"].split()[0]), name) for name, each in methods.items())
-        nearest.append(f"{name} after {size:,} digits ({off:.3f} nats)")
+    nearest = [min(of, key=lambda name, of=of: float(of[name]["KL"].split()[0])) for of in sizes.values()]
 
     def by_method(heads: Sequence[str], rows: Mapping[str, Iterable[str]]) -> str:
         return table(["method", *heads], *([name, *rows[name]] for name in rows))
 
     trained = [f"{size:,} digits" for size in sizes]
-    kinds, most = ("precision", "recall", "accuracy"), sizes[SIZES[-1]]
+    most = sizes[SIZES[-1]]
     return {
-        "nearest": "; ".join(nearest),
+        "nearest": ", ".join(dict.fromkeys(nearest)),
         "divergence": by_method(trained, {name: [of[name]["KL"] for of in sizes.values()] for name in most}),
         "bayes_error": figures["Bayes error"],
         "entropy": figures["entropy"],
         "coin_flips": figures["coin flips"],
         "best": figures["sizes"][str(SIZES[-1])]["best NLL"],
-        "found": by_method(kinds, {name: [each[kind] for kind in kinds] for name, each in most.items()}),
+        "recall": f"{100 * max(float(each['recall'].split()[0]) for each in most.values()):.0f} %",
+        "precision": f"{100 * max(float(each['precision'].split()[0]) for each in most.values()):.0f} %",
     }
 
 
