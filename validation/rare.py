@@ -26,7 +26,7 @@ from benchmarks.docs import Page, percent, shares, table
 from howsure.sampling.masks import draw
 from howsure.sampling.outcome import Floats, Integers
 from howsure.sites import DROPOUT, Site
-from howsure.statistics import ERROR_FLOOR, proportion_interval
+from howsure.statistics import ERROR_FLOOR
 from tests.support.arrays import ArrayModel, Dense, Dropout
 from validation.small_network import chain, thinned
 
@@ -159,9 +159,8 @@ def shares_of(found: dict[str, Any]) -> list[float]:
 def _share(hits: int, known: int) -> str:
     if known < SETS / 10:
         return "no interval"
-    low, high = proportion_interval(hits, known)
-    told = f"{100 * hits / known:.0f} % ({100 * low:.0f} to {100 * high:.0f})"
-    return told if known == SETS else f"{told}, of {100 * known / SETS:.0f} % that have one"
+    told = f"{100 * hits / known:.0f} %"
+    return told if known == SETS else f"{told} of {100 * known / SETS:.0f} %"
 
 
 # --- the page -----------------------------------------------------------------------------------

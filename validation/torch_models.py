@@ -284,7 +284,6 @@ def parts(modules: dict[str, Any]) -> dict[str, object]:
         **{"count": len(modules), "right": len(right), "refused": len(refused), "wrong": others},
         "undeclared": sum(modules[name].get("declared") is False for name in right),
         "groups": table(["modules", "tested", "right", "largest distance", "refused"], *lines),
-        "of_refused": "; ".join(refused),
     }
 
 
