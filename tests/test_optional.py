@@ -107,15 +107,13 @@ def test_a_plan_is_sent_to_the_method_too():
 
 
 WITHOUT = {
-    "model.pt2": "error: 'model.pt2' needs torch, which is not installed. pip install 'howsure[torch]'.",
     "forest:make": "error: 'forest:make' needs sklearn, which is not installed",
     "model.keras": "error: Keras with a backend is not installed. Choose one: pip install",
 }
 
 
 def test_a_command_without_the_package_of_its_model_says_so(tmp_path):
-    for name in ("model.pt2", "model.keras"):
-        (tmp_path / name).write_bytes(b"")
+    (tmp_path / "model.keras").write_bytes(b"")
     (tmp_path / "forest.py").write_text("def make():\n    import sklearn\n")
     np.save(tmp_path / "rows.npy", np.ones((2, 3)))
     program = (

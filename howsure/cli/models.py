@@ -41,7 +41,7 @@ Model = Annotated[
     Path,
     typer.Argument(
         help="A Keras model (.keras, or legacy .h5); a PyTorch module (package.module:function that "
-        "makes it); or, with --allow-code, an exported program (.pt2) or a scikit-learn model (.joblib)."
+        "makes it); or, with --allow-code, a scikit-learn model (.joblib)."
     ),
 ]
 WEIGHTS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")

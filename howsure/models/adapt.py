@@ -63,7 +63,6 @@ FILES = {
     ".keras": "keras",
     ".h5": "keras",
     ".hdf5": "keras",
-    ".pt2": "torch",
     **dict.fromkeys(PICKLES, ESTIMATORS),
 }
 """Framework by suffix of the model file."""
@@ -86,6 +85,10 @@ OTHER_FILES = {
     ),
     ".safetensors": (
         "a file of weights, without a model",
+        "Name a function that makes the module: howsure assess package.module:function ROWS --weights FILE",
+    ),
+    ".pt2": (
+        "an exported program of PyTorch, whose dropout cannot be switched",
         "Name a function that makes the module: howsure assess package.module:function ROWS --weights FILE",
     ),
     **dict.fromkeys(
@@ -343,7 +346,7 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
 
 
 def _not_a_model(file: Path) -> FileError:
-    expected = "a .keras file, a legacy .h5 file, a .pt2 file of torch.export, or a .joblib file"
+    expected = "a .keras file, a legacy .h5 file, or a .joblib file"
     if file.is_dir() and (file / "saved_model.pb").exists():
         return FileError(
             f"'{file}' is a SavedModel, a closed graph of TensorFlow in which nothing can be switched",
@@ -440,7 +443,7 @@ def _adapter_of(model: Any) -> Any:
         return _scikit()
     hint = "Pass a keras.Model (Keras 3), a torch.nn.Module, or a classifier or regressor of scikit-learn"
     if isinstance(model, (str, os.PathLike)):
-        hint = "Load it first: keras.models.load_model(path), or torch.export.load(path).module()"
+        hint = "Load it first: keras.models.load_model(path)"
     elif isinstance(model, type):
         hint = f"Pass a trained one, not the class {model.__qualname__}"
     elif isinstance(model, Mapping):

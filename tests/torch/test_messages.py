@@ -157,22 +157,18 @@ def test_what_is_nearly_a_model_gets_a_next_step(model, step):
         (PermissionError(errno.EACCES, "Permission denied"), r"cannot be read \(Permission denied\)"),
         (
             RuntimeError("PytorchStreamReader failed reading zip archive"),
-            "not a readable file|could not be read",
+            "not a readable file",
         ),
     ],
 )
-@pytest.mark.parametrize("name", ["weights.pt", "model.pt2"])
-def test_what_keeps_a_file_from_being_read_is_told_apart(tmp_path, monkeypatch, name, error, said):
+def test_what_keeps_a_file_from_being_read_is_told_apart(tmp_path, monkeypatch, error, said):
     def fails(*args, **kwargs):
         raise error
 
-    (tmp_path / name).write_bytes(b"")
+    (tmp_path / "weights.pt").write_bytes(b"")
     monkeypatch.setattr(torch, "load", fails)
-    monkeypatch.setattr(torch.export, "load", fails)
     with pytest.raises(howsure.FileError, match=said):
-        files.load(tmp_path / name, allow_code=True) if name == "model.pt2" else files.load_weights(
-            nn.Linear(2, 2), tmp_path / name
-        )
+        files.load_weights(nn.Linear(2, 2), tmp_path / "weights.pt")
 
 
 def test_a_damaged_file_of_safetensors(tmp_path):

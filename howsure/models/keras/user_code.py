@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -13,7 +13,6 @@ from keras import ops
 from howsure.models.keras import private
 from howsure.models.keras.draws import End, Middle, Still
 from howsure.models.keras.switch import SwitchedDraws, quiet, switched
-from howsure.models.source_lines import innermost_of_a_user
 
 Tensor = Any
 Layer = Any
@@ -82,16 +81,6 @@ def drops_inputs(layer: Layer, arguments: Arguments) -> bool:
     return any(all(not np.any(each) for each in outputs) for outputs in ends)
 
 
-def line_of_own_draw(layer: Layer, arguments: Arguments) -> str | None:
-    """Line where a layer draws outside Keras when it trains, or None if no trace shows it."""
-    args, kwargs = made_up_arguments(arguments, training=True)
-    with quiet([layer, *private.layers_below(layer)]):
-        try:
-            return line_of_a_draw(lambda: keras.tree.flatten(layer(*args, **kwargs)))
-        except Exception:  # a user's code that cannot be traced; it is known to draw all the same
-            return None
-
-
 def _outputs(
     layer: Layer,
     arguments: Arguments,
@@ -144,48 +133,3 @@ def _made_up(value: Any) -> Any:
     if "int" in value.dtype or value.dtype == "bool":
         return ops.ones(value.shape, value.dtype)
     return ops.cast(ops.convert_to_tensor(random.normal(size=value.shape).astype("float32")), value.dtype)
-
-
-# --- the line in a user's code that draws, from a trace of the backend --------------------------------
-
-
-def line_of_a_draw(call: Callable[[], Any]) -> str | None:
-    """Line where a call draws random numbers outside Keras; None if no trace shows it. It is called once."""
-    trace = {"tensorflow": _in_tensorflow, "jax": _in_jax, "torch": _in_torch}[keras.backend.backend()]
-    return next((line for frames in trace(call) if (line := innermost_of_a_user(frames))), None)
-
-
-def _in_tensorflow(call: Any) -> Iterator[list[tuple[str, int]]]:
-    import tensorflow as tf
-
-    graph = tf.function(call, autograph=False).get_concrete_function().graph
-    for operation in graph.get_operations():
-        if "Random" in operation.type or operation.type == "Multinomial":
-            yield [(frame.filename, frame.lineno) for frame in reversed(list(operation.traceback))]
-
-
-def _in_jax(call: Any) -> Iterator[list[tuple[str, int]]]:
-    import jax
-
-    for equation in jax.make_jaxpr(call)().eqns:
-        if "random" in equation.primitive.name or "threefry" in str(equation):
-            frames = equation.source_info.traceback.frames
-            yield [(frame.file_name, frame.line_num) for frame in frames]
-
-
-def _in_torch(call: Any) -> list[list[tuple[str, int]]]:
-    import torch
-
-    from howsure.models.torch.dispatch_mode import DispatchMode
-
-    found: list[list[tuple[str, int]]] = []
-
-    class WatchingDraws(DispatchMode):  # type: ignore[no-untyped-call]
-        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if torch.Tag.nondeterministic_seeded in func.tags:
-                found.append([(frame.filename, frame.lineno) for frame in inspect.stack(context=0)])
-            return func(*args, **(kwargs or {}))
-
-    with torch.no_grad(), WatchingDraws():  # type: ignore[no-untyped-call]
-        call()
-    return found

@@ -1,6 +1,5 @@
 """The PyTorch adapter, for any `torch.nn.Module`."""
 
-from howsure.models.torch.files import load
 from howsure.models.torch.inputs import channels_of, declared_specs, input_names, input_specs
 from howsure.models.torch.model import TorchModel, weights_of
 from howsure.models.torch.split import adapt
@@ -12,6 +11,5 @@ __all__ = [
     "declared_specs",
     "input_names",
     "input_specs",
-    "load",
     "weights_of",
 ]

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 
-from howsure.models.torch.value_kinds import tensors_in
+from howsure.models.torch.noted_tensors import tensors_in
 
 
 @dataclass(eq=False)

@@ -18,6 +18,7 @@ from howsure.errors import HowsureError
 from howsure.models.torch.call_stack import names_in
 from howsure.models.torch.draws import Draw, Draws, Numbers, constant
 from howsure.models.torch.inputs import InputForm, name_of
+from howsure.models.torch.noted_tensors import tensors_in
 from howsure.models.torch.observer import Watching
 from howsure.models.torch.snapshot import (
     OUR_SEED,
@@ -31,7 +32,6 @@ from howsure.models.torch.snapshot import (
     switch,
 )
 from howsure.models.torch.tracer import noted
-from howsure.models.torch.value_kinds import tensors_in
 
 Array = NDArray[Any]
 Tensor = torch.Tensor

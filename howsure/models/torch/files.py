@@ -1,10 +1,8 @@
-"""Load PyTorch files: weights for a module, and exported programs."""
+"""Load weights from a file into a PyTorch module."""
 
 from __future__ import annotations
 
 import importlib.util
-import logging
-import os
 import pickle
 import warnings
 from collections.abc import Mapping
@@ -17,46 +15,12 @@ from torch import nn
 from howsure.data.reading import not_for_its_content, reading
 from howsure.data.rows import counted, quoted
 from howsure.errors import DependencyError, FileError, ModelError
-from howsure.models.torch.dispatch_mode import without_triton
 from howsure.models.torch.inputs import name_of
 
 _INSIDE = ("state_dict", "model_state_dict", "model", "module", "net", "weights")
 """Names under which checkpoints store a state dict beside other things."""
 
 _SHOWN = 3
-
-
-def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> nn.Module:
-    """Load the module of a program that `torch.export.save` wrote. Opening such a file can run code.
-
-    Args:
-        path: A `.pt2` file.
-        allow_code: True allows the file to run code.
-
-    Raises:
-        FileError: It may not run code, is damaged, or is not an exported program.
-    """
-    file = Path(path)
-    if not allow_code:
-        raise FileError(
-            f"'{file}' is an exported program, which can run code when it is opened, so it was not",
-            expected="a file that you trust, with allow_code=True",
-            hint="Or give the function that makes the module, and its weights in a file of their own",
-        )
-    log = logging.getLogger("torch.export")
-    log.disabled = True  # it prints the traceback of an error that is told below
-    try:
-        with without_triton(), warnings.catch_warnings(action="ignore"):  # about planned changes
-            module: nn.Module = torch.export.load(file).module()
-            return module
-    except Exception as error:  # PyTorch may raise anything for unreadable files
-        raise not_for_its_content(file, error) or FileError(
-            f"'{file}' could not be read as an exported program ({_short(error)})",
-            expected="a .pt2 file that torch.export.save wrote, by a PyTorch no newer than this one",
-            received=f"PyTorch {torch.__version__} to read it",
-        ) from error
-    finally:
-        log.disabled = False
 
 
 def load_weights(module: nn.Module, path: Path) -> None:

@@ -30,10 +30,10 @@ from howsure.models.protocol import BFLOAT16, FLOAT32, Array, Level, Limits
 from howsure.models.torch.bfloat16 import Reducing, reducible
 from howsure.models.torch.draws import Place
 from howsure.models.torch.levels import MADE, leveled, needed
+from howsure.models.torch.noted_tensors import tensors_in
 from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times
 from howsure.models.torch.steps import Runner, Sizes, Step, apart, widened
 from howsure.models.torch.tracer import Unsplittable, results_of
-from howsure.models.torch.value_kinds import tensors_in
 
 IN_CACHES, OF_FEW_ROWS = 1 << 18, 1 << 22
 """Numbers, 1 and 16 MiB in float32. As many rows run at a time as fit into the first, since what lies in the

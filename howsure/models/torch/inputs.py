@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import fx, nn
+from torch import nn
 
 from howsure.data.batches import numpy_of
 from howsure.data.dummy_rows import made_up_rows
@@ -307,12 +307,12 @@ _CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
 
 
 def input_specs(model: Any) -> list[InputSpec]:
-    """The inputs of a module, in order: declared ones, else the input of its first layer.
+    """The inputs of a module, in order: those of its own examples, else the input of its first layer.
 
     Raises:
         ModelError: Neither is known.
     """
-    found = declared_specs(model) or _examples(model) or _of_first_layer(model)
+    found = _examples(model) or _of_first_layer(model)
     if found is None:
         raise ModelError(
             f"Module '{name_of(model)}' does not say what input it takes",
@@ -322,34 +322,8 @@ def input_specs(model: Any) -> list[InputSpec]:
     return found
 
 
-def declared_specs(model: Any) -> list[InputSpec] | None:
-    """The inputs of an exported program; other modules declare none."""
-    found = [
-        InputSpec(
-            name,
-            tuple(side if isinstance(side, int) else None for side in value.shape[1:]),
-            str(value.dtype).removeprefix("torch."),
-        )
-        for name, value in _exported(model)
-    ]
-    return found or None
-
-
-def exported_for(model: Any) -> int | None:
-    """The only batch size that an exported program accepts, or None for any."""
-    sides = (value.shape[0] for _, value in _exported(model) if value.ndim)
-    return next((int(side) for side in sides if isinstance(side, int)), None)
-
-
-def _exported(model: Any) -> list[tuple[str, torch.Tensor]]:
-    """Inputs of an exported program by name, as example tensors."""
-    if isinstance(model, torch.export.ExportedProgram):
-        model = model.module()
-    if not isinstance(model, fx.GraphModule):
-        return []
-    nodes = [node for node in model.graph.nodes if node.op == "placeholder"]
-    values = [(str(node.target), node.meta.get("val")) for node in nodes]
-    return [(name, value) for name, value in values if isinstance(value, torch.Tensor)]
+def declared_specs(model: Any) -> None:
+    """Modules declare no inputs."""
 
 
 def _examples(model: Any) -> list[InputSpec] | None:

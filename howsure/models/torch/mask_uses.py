@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from howsure.models.torch.draws import Draw
-from howsure.models.torch.value_kinds import SAME_NUMBERS, ground, tensors_in
+from howsure.models.torch.noted_tensors import SAME_NUMBERS, ground, tensors_in
 
 Tensor = torch.Tensor
 

@@ -35,10 +35,10 @@ from howsure.models.torch.draws import Draws, Masks, control_flow
 from howsure.models.torch.dry_run import ROWS, DryRun, middle
 from howsure.models.torch.examine import Examination, examine, first_look
 from howsure.models.torch.find_draws import KEPT_OFF
-from howsure.models.torch.inputs import InputForm, calls_for, exported_for, name_of, probes
+from howsure.models.torch.inputs import InputForm, calls_for, name_of, probes
+from howsure.models.torch.noted_tensors import tensors_in
 from howsure.models.torch.output_activation import LINEAR, RESCALING, LastLayer
 from howsure.models.torch.snapshot import Snapshot, as_found, drawing_in_the_open, switch
-from howsure.models.torch.value_kinds import tensors_in
 from howsure.words import listed
 
 Array = NDArray[Any]
@@ -66,23 +66,17 @@ def adapt(
 
 def check_module(model: Any) -> nn.Module:
     """The module, unwrapped; or a `ModelError` if it cannot run."""
-    if isinstance(model, torch.export.ExportedProgram):
-        model = model.module()
     if not isinstance(model, nn.Module):
         raise ModelError(
             "This is not a module of PyTorch",
             expected="a torch.nn.Module",
             received=f"{type(model).__module__}.{type(model).__qualname__}",
+            hint="Give the module that the exported program was made from, whose dropout can be switched"
+            if isinstance(model, torch.export.ExportedProgram)
+            else None,
         )
     module = getattr(model, "_orig_mod", model)  # the module inside a torch.compile wrapper
     assert isinstance(module, nn.Module)
-    rows = exported_for(module)
-    if rows is not None:
-        raise ModelError(
-            f"Module '{name_of(module)}' was exported for {rows} rows at a time",
-            expected="a program for any number of rows",
-            hint="Export it with dynamic_shapes=({0: torch.export.Dim('rows')},)",
-        )
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
         if torch.nn.parameter.is_lazy(tensor) or tensor.is_meta:
             raise ModelError(

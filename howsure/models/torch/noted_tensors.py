@@ -1,4 +1,4 @@
-"""Note the tensors of a run without keeping their numbers, so that notes take no memory.
+"""Find the tensors of a run, and note them without keeping their numbers, so that notes take no memory.
 
 A note belongs to one tensor and one place in memory for as long as the tensor lives. PyTorch may give both to
 another tensor afterwards.
@@ -7,11 +7,20 @@ another tensor afterwards.
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+
+SAME_NUMBERS = frozenset(
+    {
+        *("view", "_unsafe_view", "reshape", "squeeze", "unsqueeze", "flatten", "expand", "slice", "select"),
+        *("transpose", "permute", "t", "clone", "_to_copy", "alias", "detach", "contiguous"),
+    }
+)
+"""Operations that change no number."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,3 +129,25 @@ def _place(tensor: Tensor) -> int | None:
     if tensor.layout is not torch.strided or tensor.is_nested:
         return None
     return int(tensor.untyped_storage()._cdata)
+
+
+def tensors_in(outputs: Any) -> Iterator[Tensor]:
+    """The tensors in a result, at any depth of lists and dicts."""
+    return items_in(outputs, Tensor)
+
+
+def items_in(value: Any, kind: Any) -> Iterator[Any]:
+    """The items of a type, or of one of several, in a value, at any depth of lists and dicts."""
+    if isinstance(value, kind):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            yield from items_in(each, kind)
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from items_in(each, kind)
+
+
+def ground(tensor: Tensor) -> int:
+    """Address of the memory of a tensor."""
+    return tensor.untyped_storage().data_ptr()

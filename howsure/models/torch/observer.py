@@ -27,10 +27,10 @@ from howsure.models.torch.classify_draws import (
 )
 from howsure.models.torch.draws import Draw, Draws, Numbers
 from howsure.models.torch.mask_uses import MaskUses
+from howsure.models.torch.noted_tensors import SAME_NUMBERS, ground, tensors_in
 from howsure.models.torch.output_activation import Endings
 from howsure.models.torch.snapshot import is_seeded_by_us
 from howsure.models.torch.tracer import Notes, multiply_adds, work
-from howsure.models.torch.value_kinds import SAME_NUMBERS, ground, tensors_in
 from howsure.sites import DROPOUT, NORMAL, UNIFORM
 
 Tensor = torch.Tensor

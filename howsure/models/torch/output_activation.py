@@ -1,8 +1,8 @@
 """Find what a module's output is, from the operations of a plain run that lead to it.
 
-product ── add, scale, pick, mask, mean ── output            linear: what somebody declares
-… ── softmax ── output                                       softmax: read as probabilities
-… ── softmax, sigmoid, exp, relu ── anything else ── output  not known: howsure asks for `outputs=`
+product with weights ── add, scale, pick, mask, mean ── output   linear: what somebody declares
+… ── softmax ── output                                           softmax: read as probabilities
+anything else                                                    not known: howsure asks for `outputs=`
 """
 
 from __future__ import annotations
@@ -13,8 +13,14 @@ from typing import Any
 
 import torch
 
-from howsure.models.torch.noted_tensors import Noted, NotedTensors
-from howsure.models.torch.value_kinds import ANY, SAME_NUMBERS, UNSIGNED, Kinds, tensors_in
+from howsure.models.torch.noted_tensors import (
+    SAME_NUMBERS,
+    Noted,
+    NotedTensors,
+    ground,
+    items_in,
+    tensors_in,
+)
 
 Tensor = torch.Tensor
 
@@ -47,6 +53,37 @@ _DONE = 1e-3
 """Largest distance from 1 of the sum of a row of probabilities; allows for 16 bits and for a clamp."""
 
 
+CONSTANT, GIVEN, SCORES, RECTIFIED, OTHER = range(5)
+"""Kinds of numbers: made without rows; rows as they are; any numbers, as a layer with weights gives them; what
+a hidden activation gives, such as relu; or something else, such as probabilities."""
+
+_LAYERS = frozenset(
+    {
+        *("embedding", "_embedding_bag", "_log_softmax", "native_layer_norm", "native_group_norm"),
+        *("native_batch_norm", "_native_batch_norm_legit", "_native_batch_norm_legit_no_training"),
+        *("cudnn_batch_norm", "_fused_rms_norm"),
+    }
+)
+"""Operations whose result may be any number, for any input."""
+
+_COMBINING = frozenset({"add", "sub", "rsub", "mul", "addcmul", "lerp"})
+"""Operations whose result may be any number if one input may, such as a gate that multiplies logits."""
+
+_RECTIFYING = frozenset({"relu", "gelu", "silu", "elu", "leaky_relu", "hardswish", "mish", "_prelu_kernel"})
+
+_PASSING = SAME_NUMBERS | frozenset(
+    {
+        *("cat", "stack", "where", "masked_fill", "index", "index_select", "gather", "index_add", "repeat"),
+        *("flip", "roll", "unfold", "constant_pad_nd", "pixel_shuffle", "neg", "div", "native_dropout"),
+        *("mean", "sum", "amax", "max", "topk", "sort"),
+    }
+)
+"""Operations whose result has the least known kind of their inputs; for `div`, that of the dividend."""
+
+_POOLS = ("avg_pool", "max_pool", "adaptive_avg", "_adaptive_avg", "adaptive_max", "upsample", "_upsample")
+"""Beginnings of the names of further such operations."""
+
+
 @dataclass(frozen=True, eq=False)
 class LastLayer:
     """The place of the last linear layer in a prediction.
@@ -72,7 +109,10 @@ class Endings:
     """
 
     def __init__(self, parameters: Iterable[Tensor], buffers: Iterable[Tensor]) -> None:
-        self._kinds = Kinds(parameters, buffers)
+        self._parameters = {ground(each) for each in parameters}
+        self._weights = self._parameters | {ground(each) for each in buffers}
+        self._kinds: dict[int, int] = {}
+        self._written: dict[int, Noted] = {}
         self._tensors = NotedTensors()
         self._makers: dict[int, Made] = {}
         self._linears: list[Noted] = []
@@ -83,9 +123,13 @@ class Endings:
         name = operation._schema.name.removeprefix("aten::")
         given, named = self._tensors.notes_of(args), self._tensors.notes_of(kwargs)
         made = [self._tensors.note(each) for each in tensors_in(outputs)]
+        kind = self._kind_after(name, given)
         for tensor in made:
             self._makers[id(tensor)] = Made(tensor, name, operation, given, named)
-        self._kinds.ran(name, args, outputs)
+            numbers = tensor.dtype.is_floating_point or tensor.dtype.is_complex
+            self._kinds[id(tensor)] = kind if numbers else min(kind, GIVEN)  # word numbers, masks
+            if name.endswith("_"):
+                self._written[id(tensor.memory)] = tensor
         if name in LINEAR:
             self._linears += made
         if name.removesuffix("_") in (*LINEAR, *RESCALING):
@@ -193,19 +237,55 @@ class Endings:
         return self._makers.get(id(self._tensors.notes_of(tensor)))
 
     def _linear(self, output: Tensor) -> str | None:
-        """`linear` if only sums, products and the like lie between a product and the output; else None.
+        """`linear` if only sums, products and the like lie between a layer and the output; else None.
 
-        Values only speak against it: none below 0 after a distance, or sums of 1, which softmax would spoil.
+        Sums of 1 speak against it: a softmax would spoil them.
         """
-        values, kind = output.double(), self._kinds.of(output)
-        if bool((values >= 0).all()):
-            axes = {1, values.ndim - 1} if values.ndim > 1 else set()
-            adds_up = any(
-                values.shape[axis] > 1 and bool(((values.sum(axis) - 1).abs() < _DONE).all()) for axis in axes
-            )
-            if kind == UNSIGNED or adds_up:
-                return None
-        return "linear" if ANY <= kind <= UNSIGNED else None
+        note = self._tensors.notes_of(output)
+        if self._kind(note) != SCORES or self._written.get(id(note.memory), note) is not note:
+            return None
+        values = output.double()
+        axes = {1, values.ndim - 1} if values.ndim > 1 else set()
+        adds_up = bool((values >= 0).all()) and any(
+            values.shape[axis] > 1 and bool(((values.sum(axis) - 1).abs() < _DONE).all()) for axis in axes
+        )
+        return None if adds_up else "linear"
+
+    def _kind(self, value: Noted | Tensor) -> int:
+        """Kind of the numbers of a value."""
+        if isinstance(value, Noted):
+            return self._kinds[id(value)]
+        return CONSTANT if value.layout == torch.strided and ground(value) in self._weights else GIVEN
+
+    def _kind_after(self, operation: str, args: Any) -> int:
+        """Kind of the results of an operation."""
+        name = operation.removesuffix("_")
+        given = list(items_in(args[:1] if name == "div" else args, (Noted, Tensor)))
+        kinds = [self._kind(each) for each in given]
+        most = max(kinds, default=CONSTANT)
+        if most == CONSTANT:
+            return CONSTANT
+        if name in _LAYERS or "linear" in name:
+            return SCORES
+        if name in PRODUCTS:
+            weights = OTHER not in kinds and CONSTANT in kinds
+            return SCORES if weights or SCORES in kinds or any(map(self._is_parameter, given)) else OTHER
+        if name in _COMBINING and not (name == "mul" and args[0] is args[1]):
+            return SCORES if SCORES in kinds else most
+        if name.startswith("_scaled_dot_product"):  # weighted means of the values
+            return kinds[2]
+        if name in _RECTIFYING:
+            return max(RECTIFIED, most)
+        return most if name in _PASSING or name.startswith(_POOLS) else OTHER
+
+    def _is_parameter(self, value: Noted | Tensor) -> bool:
+        """True for a parameter, however it is laid out."""
+        while isinstance(value, Noted):
+            made = self._makers[id(value)]
+            if made.name not in SAME_NUMBERS:
+                return False
+            value = made.args[0]
+        return value.layout == torch.strided and ground(value) in self._parameters
 
 
 def _is_alike(other: Any, axes: int) -> bool:

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 from howsure.models.torch.levels import MADE, Leveled
+from howsure.models.torch.noted_tensors import items_in, tensors_in
 from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times
 from howsure.models.torch.tracer import Unsplittable, is_view
-from howsure.models.torch.value_kinds import items_in, tensors_in
 
 aten = torch.ops.aten
 

@@ -14,8 +14,7 @@ from torch.overrides import TorchFunctionMode
 from howsure import tuning
 from howsure.models.torch.dispatch_mode import DispatchMode
 from howsure.models.torch.draws import draw_of, is_of_others, taken_apart
-from howsure.models.torch.noted_tensors import Noted, NotedTensors
-from howsure.models.torch.value_kinds import ground, tensors_in
+from howsure.models.torch.noted_tensors import Noted, NotedTensors, ground, tensors_in
 
 aten = torch.ops.aten
 
