@@ -6,15 +6,14 @@ a wrapper identify it.
     module_, model_    the network of skorch, and of scikeras
     steps              a pipeline; its last step predicts
     best_estimator_    a search
-    the others         what changes the predictions of its parts, as CalibratedClassifierCV does
+
+What makes answers of its own from those of a network, as CalibratedClassifierCV or a vote does, is an
+estimator.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
-
-import numpy as np
 
 from howsure.errors import ModelError
 
@@ -22,13 +21,6 @@ NETWORKS = ("keras", "torch")
 """Packages that define networks."""
 
 _OF_NETWORKS = ("module_", "model_")
-_OF_PARTS = ("best_estimator_", "estimator_", "estimator", "regressor_", "final_estimator_")
-_OF_LISTS = ("estimators_", "calibrated_classifiers_")
-
-_PARTS_OF_A_LIST = 6
-"""Number of parts that are looked at, where there may be hundreds."""
-
-_DEPTH = 4
 
 
 def roots_of(model: Any) -> set[str]:
@@ -54,26 +46,16 @@ def check_holds_no_network(model: Any) -> None:
     )
 
 
-def _path_to_network(model: Any, depth: int = _DEPTH) -> str | None:
+def _path_to_network(model: Any) -> str | None:
     """The attributes that lead to the network inside an estimator; None if there is none."""
-    for name in _OF_NETWORKS:
-        if not roots_of(getattr(model, name, None)).isdisjoint(NETWORKS):
-            return f".{name}"
-    for path, part in _parts(model) if depth else ():
-        further = _path_to_network(part, depth - 1)
-        if further is not None:
-            return path + further
+    path = ""
+    while model is not None:
+        for name in _OF_NETWORKS:
+            if not roots_of(getattr(model, name, None)).isdisjoint(NETWORKS):
+                return f"{path}.{name}"
+        steps = getattr(model, "steps", None)
+        if isinstance(steps, list) and steps:
+            path, model = f"{path}[-1]", steps[-1][1]
+        else:
+            path, model = f"{path}.best_estimator_", getattr(model, "best_estimator_", None)
     return None
-
-
-def _parts(model: Any) -> Iterator[tuple[str, Any]]:
-    """The estimators inside an estimator, with the attributes that lead to them."""
-    steps = getattr(model, "steps", None)
-    if isinstance(steps, list) and steps:
-        yield "[-1]", steps[-1][1]
-    for name in _OF_PARTS:
-        yield f".{name}", getattr(model, name, None)
-    for name in _OF_LISTS:
-        parts = np.asarray(getattr(model, name, []), dtype=object).ravel()
-        for number, part in enumerate(parts[:_PARTS_OF_A_LIST]):
-            yield f".{name}[{number}]", part

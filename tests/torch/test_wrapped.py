@@ -4,9 +4,6 @@ import numpy as np
 import pytest
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import VotingClassifier
-from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -56,10 +53,6 @@ def rows(random):
     return random.normal(size=(12, 8)).astype("float32")
 
 
-def calibrated(rows):
-    return CalibratedClassifierCV(FrozenEstimator(Net().fit(rows, LABELS)), cv=2).fit(rows, LABELS)
-
-
 WRAPPED = {
     "skorch": (lambda x: Net().fit(x, LABELS), "model.module_"),
     "scikeras": (lambda x: OfKeras().fit(x, LABELS), "model.model_"),
@@ -72,13 +65,6 @@ WRAPPED = {
             x, LABELS
         ),
         "model.best_estimator_[-1].module_, with the rows that model.best_estimator_[:-1].transform(x) makes",
-    ),
-    "a calibrated one": (calibrated, "model.estimator.module_"),
-    "a vote": (
-        lambda x: VotingClassifier([("linear", LogisticRegression()), ("net", Net())], voting="soft").fit(
-            x, LABELS
-        ),
-        "model.estimators_[1].module_",
     ),
 }
 DOORS = {

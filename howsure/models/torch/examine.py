@@ -16,12 +16,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from howsure.errors import ModelError
-from howsure.models.protocol import Unswitchable
-from howsure.models.torch.call_stack import ModuleCall
-from howsure.models.torch.check_passes import Tried
-from howsure.models.torch.draws import Draw, Place
 from howsure.models.torch.dry_run import ROWS, UNEVEN, DryRun, let_draw, middle, same, stand_in
-from howsure.models.torch.find_draws import PassFinder
+from howsure.models.torch.find_draws import Passes, PassFinder
 from howsure.models.torch.inputs import InputForm, name_of, probes
 from howsure.models.torch.output_activation import LastLayer
 from howsure.models.torch.snapshot import Snapshot, numbers_drawn_elsewhere
@@ -38,30 +34,19 @@ _RESCALING = frozenset(
 """Operations with which a module rescales raw values."""
 
 
-@dataclass(frozen=True, eq=False)
-class Examination:
-    """Results of examining a module.
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Examination(Passes):
+    """Results of examining a module; `largest` and `of_pass` are for one row.
 
     Attributes:
         module: The module.
         call: How rows are passed to it.
         rows: Rows of each input on which it was examined.
-        training: Identities of the modules whose training flags are on in passes.
-        places: For each site, in order, where its masks go.
-        drawn: For each draw of a pass, in order: the place of a site, or the number that replaces it.
-        draws: Each of these draws, as recorded with `ROWS` rows.
-        tried: Passes that were run, with which passes that run level by level are compared; else None.
         fixed: As in `Draws`.
         always: Numbers that replace draws when predicting.
         always_random: Path of a module with a draw in predicting that nothing can replace, or None.
-        left: Draws of training that stay fixed.
-        kept_off: Names of calls whose draws the module's own `train()` keeps off.
         keep_off: Names of the modules whose draws the caller keeps off.
-        calls: Calls of modules in a pass.
-        foldable: True if passes can be folded into the batch axis.
-        largest: Numbers in the largest tensor, for one row.
         work: Work of a prediction of one row, as `howsure.models.torch.tracer.work` counts it.
-        of_pass: Work of a pass over one row.
         output_shape: Shape of the output, for one row.
         output_dtype: Type of its numbers.
         ending: As in `ModelInfo`.
@@ -76,22 +61,11 @@ class Examination:
     module: nn.Module
     call: InputForm
     rows: Sequence[Array]
-    training: frozenset[int]
-    places: tuple[Place, ...]
-    drawn: tuple[Place | float | None, ...]
-    draws: tuple[Draw, ...]
-    tried: Tried | None
     fixed: frozenset[bytes]
     always: tuple[float | None, ...]
     always_random: str | None
-    left: tuple[Unswitchable, ...]
-    kept_off: frozenset[str]
     keep_off: frozenset[str]
-    calls: tuple[ModuleCall, ...]
-    foldable: bool
-    largest: int
     work: float
-    of_pass: float
     output_shape: tuple[int, ...]
     output_dtype: str
     ending: str | None
@@ -154,26 +128,21 @@ def examine(look: DryRun) -> Examination:
         raise AssertionError("endings were asked for")
     ending, last_linear = made.ending(plain)
     passes = PassFinder(look).found()
+    of_passes = vars(passes) | {
+        "calls": passes.calls or tuple(predicted.calls),
+        "largest": -(-max(predicted.largest, passes.largest) // ROWS),
+        "of_pass": passes.of_pass / ROWS,
+    }
     return Examination(
+        **of_passes,
         module=look.module,
         call=look.call,
         rows=look.given,
-        training=passes.training,
-        places=passes.places,
-        drawn=passes.drawn,
-        draws=passes.draws,
-        tried=passes.tried,
         fixed=look.fixed,
         always=tuple(stand_in(each.draw) for each in predicted.seen),
         always_random=None if unsteady is None else look.names[id(unsteady)],
-        left=passes.left,
-        kept_off=passes.kept_off,
         keep_off=look.keep_off,
-        calls=passes.calls or tuple(predicted.calls),
-        foldable=passes.foldable,
-        largest=-(-max(predicted.largest, passes.largest) // ROWS),
         work=predicted.work / ROWS,
-        of_pass=passes.work / ROWS,
         output_shape=tuple(plain.shape[1:]),
         output_dtype=str(plain.dtype).removeprefix("torch."),
         ending=ending,

@@ -49,9 +49,23 @@ _CHOOSING = {
 _NORMS = nn.modules.batchnorm._NormBase
 
 
-@dataclass(frozen=True, eq=False)
-class Found:
-    """The results of examining passes; for the attributes see `Examination`."""
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Passes:
+    """What a pass of a module is.
+
+    Attributes:
+        training: Identities of the modules whose training flags are on in passes.
+        places: For each site, in order, where its masks go.
+        drawn: For each draw of a pass, in order: the place of a site, or the number that replaces it.
+        draws: Each of these draws, as recorded with `ROWS` rows.
+        tried: Passes that were run, with which passes that run level by level are compared; else None.
+        left: Draws of training that stay fixed.
+        calls: Calls of modules in a pass.
+        kept_off: Names of calls whose draws the module's own `train()` keeps off.
+        foldable: True if passes can be folded into the batch axis.
+        largest: Numbers in the largest tensor.
+        of_pass: Work of a pass, as `howsure.models.torch.tracer.work` counts it.
+    """
 
     training: frozenset[int] = frozenset()
     places: tuple[Place, ...] = ()
@@ -63,7 +77,7 @@ class Found:
     kept_off: frozenset[str] = frozenset()
     foldable: bool = True
     largest: int = 1
-    work: float = 0.0
+    of_pass: float = 0.0
 
 
 class PassFinder:
@@ -90,7 +104,7 @@ class PassFinder:
         ]
         self._norms = [each for each in module.modules() if isinstance(each, _NORMS)]
 
-    def found(self) -> Found:
+    def found(self) -> Passes:
         """Search, and return everything found."""
         trained = self._trained()
         self._of_weights = self._noise_of_weights(trained)
@@ -113,10 +127,10 @@ class PassFinder:
         if not sites:
             self.left += [Unswitchable(each.name, f"{each.in_words}: {KEPT_OFF}", False) for each in kept]
             self._leave([each for each in trained.seen if each.key not in self.always], trained)
-            return Found(left=tuple(self.left))
+            return Passes(left=tuple(self.left))
         least = self._least_flags(sites, trained)
         if least is None:
-            return Found(left=tuple(self.left))
+            return Passes(left=tuple(self.left))
         training, output, seen = least
         in_passes = {each.key for each in seen.seen}
         self._leave([each for each in trained.seen if each.key not in in_passes | self.always], trained)
@@ -274,9 +288,9 @@ class PassFinder:
                 what = f"{each.in_words} adds noise, which is random with MCDropout(gaussian_noise=True)"
             self.left.append(Unswitchable(each.name, what, refused=False))
 
-    def _placed(self, training: frozenset[int], output: Tensor, seen: Watching) -> Found:
+    def _placed(self, training: frozenset[int], output: Tensor, seen: Watching) -> Passes:
         """Find where the masks of each site go, and try them out."""
-        found = Found(training=training, calls=tuple(seen.calls), largest=seen.largest, work=seen.work)
+        found = Passes(training=training, calls=tuple(seen.calls), largest=seen.largest, of_pass=seen.work)
         beside, more = self.look.note(training, UNEVEN)
         drawn: list[Place | float | None] = []
         sites = 0

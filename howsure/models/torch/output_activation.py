@@ -54,8 +54,8 @@ _DONE = 1e-3
 
 
 CONSTANT, GIVEN, SCORES, RECTIFIED, OTHER = range(5)
-"""Kinds of numbers: made without rows; rows as they are; any numbers, as a layer with weights gives them; what
-a hidden activation gives, such as relu; or something else, such as probabilities."""
+"""Kinds of numbers: made without rows; rows as they are; any numbers, as a layer with weights gives them;
+those of a hidden activation, such as relu; or something else, such as probabilities."""
 
 _LAYERS = frozenset(
     {
