@@ -84,6 +84,7 @@ def read_outputs(
             check_known(info, at_position=at_position)
         check_trained_for(info, LOGITS)
         return LOGITS
+    check_embeddings(info)
     hint = (
         "If you know better, say so: outputs='probabilities' if its rows add up to 1 (or it is the "
         "probability of the second of two classes), outputs='logits' if a softmax or sigmoid is still due, "
