@@ -206,7 +206,7 @@ def measure(name: str, backend: str) -> Figures:
 
 def renamed(graph: Any, names: dict[str, str]) -> Any:
     """A graph with other names of its inputs."""
-    from howsure.onnx.nodes import rename_inputs
+    from howsure.onnx import rename_inputs
 
     rename_inputs(graph.graph, names)
     return graph

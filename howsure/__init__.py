@@ -47,11 +47,10 @@ from howsure.judge.handover import hand_over
 from howsure.judge.scores import Score
 from howsure.judge.sets import prediction_intervals, prediction_sets
 from howsure.methods.augmentation import Augmentation
-from howsure.methods.classifiers import Members, PlainPrediction
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.laplace import LastLayerLaplace
 from howsure.methods.mc_dropout import MCDropout
-from howsure.methods.softmax import Softmax
+from howsure.methods.plain import Members, PlainPrediction, Softmax
 from howsure.models.features import Features, features_of
 from howsure.passes import passes
 from howsure.results.thresholds import Thresholds

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from howsure import tuning
 from howsure.answers.registry import tiled_by
 from howsure.arguments import check_choice, check_progress, check_type, check_whole
-from howsure.data.ids import ID, check_ids
+from howsure.data.align import ID, check_ids
 from howsure.data.rows import Rows, row_kind
 from howsure.errors import InputError
 from howsure.methods.choices import default_method

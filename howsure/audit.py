@@ -14,7 +14,6 @@ from howsure.answers.registry import outcome_of
 from howsure.arguments import check_type
 from howsure.data.dummy_rows import ANY_SIZE, made_up_rows
 from howsure.data.rows import InputSpec, listed
-from howsure.displayed import Displayed
 from howsure.errors import HowsureError, ModelError, probing
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Needs
@@ -29,6 +28,7 @@ from howsure.models.protocol import (
     ModelInfo,
     PassModel,
 )
+from howsure.on_first_use import Displayed
 from howsure.request import Request
 from howsure.sampling.budget import prices
 from howsure.sampling.plan import Plan

@@ -63,7 +63,7 @@ def listed(names: Sequence[str], last: str = "and") -> str:
 def no_formula(cell: Any) -> Any:
     """A text that a spreadsheet would run as a formula with a `'` before it, as OWASP advises for csv.
 
-    A number stays one. A text with such a `'` gets one more, so that `before_no_formula` finds it again.
+    A number stays one. A text with such a `'` gets one more.
 
     Example:
         >>> [no_formula(cell) for cell in ("=1+1", "-1", "'=1", "it's", 2)]
@@ -72,11 +72,6 @@ def no_formula(cell: Any) -> Any:
     if not isinstance(cell, str) or _NUMBER.fullmatch(cell) or not _FORMULA.match(cell):
         return cell
     return f"'{cell}"
-
-
-def before_no_formula(cell: str) -> str:
-    """The text from which `no_formula` made this one."""
-    return cell[1:] if cell.startswith("'") and _FORMULA.match(cell) else cell
 
 
 def is_printable(text: str) -> bool:

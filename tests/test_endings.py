@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure import endings
-from howsure.results.export import FORMS
+from howsure import atomic as endings
 from tests.commands import refused
 from tests.doors.cases import case_of
 from tests.kinds import KINDS
@@ -66,17 +65,13 @@ def test_a_result_of_any_kind_is_written_under_no_other_ending(kind, other, tmp_
     assert not list(tmp_path.iterdir())
 
 
-def test_the_table_of_endings_is_that_of_the_forms():
-    assert (".parquet", *FORMS) == endings.TABLES
-
-
 @pytest.mark.parametrize(
     ("name", "known", "hint"),
     [
         ("x.csv.gz", endings.TABLES, "howsure packs no files: write 'x.csv', and pack it afterwards"),
         ("x.zip", endings.PAGES, "write 'x.html', and pack it"),
         ("x.xlsx", endings.TABLES, "Spreadsheets open .csv"),
-        ("x.json", endings.TABLES, "end in .jsonl"),
+        ("x.jsonl", endings.TABLES, "to_json(path, orient='records', lines=True)"),
         ("x.pq", endings.TABLES, "end in .parquet"),
     ],
 )

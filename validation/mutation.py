@@ -295,7 +295,7 @@ def of_rows(place: Callable[[str], Path], random: np.random.Generator) -> Iterat
 
 def of_pictures(place: Callable[[str], Path], random: np.random.Generator) -> Iterator[Format]:
     """Images and weights."""
-    from howsure.data.label_images import LabelFolder
+    from howsure.data.label_files import LabelFolder
 
     pixels = random.integers(0, 256, (8, 6, 3), dtype=np.uint8)
     image = [InputSpec("image", (8, 6, 3), "float32")]

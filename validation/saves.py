@@ -137,8 +137,7 @@ def kinds(inputs: Path) -> Iterator[tuple[str, Kind]]:
     for of, both in results.items():
         yield f"save: {of}", of_function(both, "r.parquet")
     yield "save: positions, to a folder", of_function(results["positions"], "r")
-    for ending in ("csv", "jsonl"):
-        yield f"save: classes, {ending}", of_function(results["classes"], f"r.{ending}", _files)
+    yield "save: classes, csv", of_function(results["classes"], "r.csv", _files)
     yield "save: calibrator", of_function(calibrators, "c.json", _files)
     yield "save: plan", of_function(plans, "p.json", _files)
     for of, both in results.items():

@@ -14,8 +14,7 @@ from howsure.answers.registry import result_type_in
 from howsure.arguments import check_path
 from howsure.errors import FileError
 from howsure.on_first_use import imported
-from howsure.results.maps import table_in
-from howsure.results.saved import read_table
+from howsure.results.saved import read_table, table_in
 from howsure.sampling.outcome import Integers
 
 SAMPLE = 1_000_000
@@ -42,7 +41,7 @@ def _whole(source: Path, for_scores: bool = False) -> Any:
         return _load(source, for_scores)
     parts = _parts(source)
     results = (_load_part(part, for_scores) for part in parts)
-    return type(_load_part(parts[0], for_scores)).gathered(results, int(_ends(parts)[-1]))
+    return type(_load_part(parts[0], for_scores)).joined(results)
 
 
 def load_sample(path: str | os.PathLike[str], *, for_scores: bool = False) -> tuple[Any, int]:
@@ -64,7 +63,7 @@ def load_sample(path: str | os.PathLike[str], *, for_scores: bool = False) -> tu
         _load_part(part, for_scores)[places - start]
         for part, places, start in zip(parts, of_part, starts, strict=True)
     )
-    return type(_load_part(parts[0], for_scores)).gathered(results, SAMPLE), total
+    return type(_load_part(parts[0], for_scores)).joined(results), total
 
 
 def parts_of(path: str | os.PathLike[str]) -> Iterator[Any]:

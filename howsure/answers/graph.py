@@ -24,7 +24,7 @@ from howsure.answers.distributions import Distributions
 from howsure.answers.labels.result import MultilabelCertainty
 from howsure.answers.verdict import COIN_FLIP, LEANING, SURE, VERDICTS
 from howsure.models.protocol import LABEL_LOGITS, LOGITS
-from howsure.onnx.traced import Value, sigmoid, softmax, two_largest
+from howsure.onnx import Value, sigmoid, softmax, two_largest
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.error import Units
 from howsure.statistics import total_entropy

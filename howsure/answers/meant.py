@@ -15,7 +15,7 @@ import numpy as np
 
 from howsure.answers.outputs import SUM_OFF, SUMS_OFF
 from howsure.answers.registry import outcome_of
-from howsure.data.rows import Rows, cast_rows, counted
+from howsure.data.rows import Rows, cast_rows
 from howsure.errors import ModelError, warn
 from howsure.models.protocol import (
     LABEL_LOGITS,
@@ -28,7 +28,7 @@ from howsure.models.protocol import (
 )
 from howsure.request import Request
 from howsure.sampling.outcome import Floats, Outcome
-from howsure.words import listed
+from howsure.words import counted, listed
 
 ENOUGH = 16
 """Rows, or numbers in them, below which values contradict nothing."""

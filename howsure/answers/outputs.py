@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.answers.registry import answers
-from howsure.data.rows import counted, in_rows, row_number
+from howsure.data.rows import in_rows, row_number
 from howsure.errors import InputError, ModelError, warn
 from howsure.models.protocol import (
     EMBEDDINGS,
@@ -18,7 +18,7 @@ from howsure.models.protocol import (
     RawOutputs,
 )
 from howsure.sampling.outcome import Floats
-from howsure.words import listed
+from howsure.words import counted, listed
 
 _SAY_SO = "If it puts out logits of classes, say so: outputs='logits'"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from howsure.answers.registry import part_or
 from howsure.answers.sentences import called
-from howsure.data.ids import ID
+from howsure.data.align import ID
 from howsure.sampling.plan import Spent
 from howsure.words import counted
 

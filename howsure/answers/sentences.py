@@ -11,8 +11,8 @@ import numpy as np
 
 from howsure import tuning
 from howsure.answers import verdict as verdicts
-from howsure.data.ids import ID
-from howsure.displayed import Displayed
+from howsure.data.align import ID
+from howsure.on_first_use import Displayed
 from howsure.words import counted, printable, upper
 
 

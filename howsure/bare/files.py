@@ -6,44 +6,35 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from howsure.answers.files import load, load_sample, parts_of
 from howsure.answers.registry import CLASSES, LABELS, Answer, answers
 from howsure.arguments import check_path
-from howsure.bare.given import check_no_flags, read_given
+from howsure.bare.given import read_given
 from howsure.bare.results import of_given
 from howsure.data.align import Called
-from howsure.data.by_name import ANY, places_of_names
-from howsure.data.csv_files import CsvForm, hint_of_text
-from howsure.data.files import check_readable
-from howsure.data.numpy_files import open_npy
-from howsure.data.rows import Array, quoted
-from howsure.data.table_files import open_columns
+from howsure.data.by_name import ANY
+from howsure.data.files import check_readable, open_npy
+from howsure.data.rows import Array
+from howsure.data.table_files import CsvForm, open_columns
 from howsure.data.tables import (
-    ANY_VECTOR,
     Roles,
     Table,
     called_in,
-    called_in_export,
-    formed,
-    is_numeric,
+    hint_of_text,
     labels_of,
-    unescaped,
 )
 from howsure.errors import InputError, warn
 from howsure.results.saved import is_saved
 from howsure.results.thresholds import Thresholds
-from howsure.words import before_no_formula
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 ENDINGS = (".parquet", ".csv", ".npy")
-
-_EXPORTED, _YES, _TRUTH, _TRUTH_NAME = "probabilities.", "yes.", "truth.", "truth_name"
-_LEARNT = "learnt_from"
-"""In a csv file that `howsure assess --out` wrote: how columns of probabilities begin, and those that only
-several labels per row have; its columns of true answers; and its marks of a calibrator."""
 
 Result = Any
 """A `Certainty`, or a result of another kind."""
@@ -145,26 +136,16 @@ def read_result(
         values = values[:, None] if given.several and values.ndim == 1 else values
         return _made(source, _normalised(values, given, source), given)
     table = open_columns(source, given.form, given.roles, given.class_names or ())
+    if any(_was_written(kind, table) for kind in answers()):
+        raise InputError(
+            f"'{source}' is a table that howsure wrote as csv, which it does not read again",
+            expected="the .parquet form of this table, as `howsure assess --out TABLE.parquet` writes it",
+        )
     for kind in answers():
         if kind.has("claims") and kind.part("claims")(table, given):
-            return _marked(kind.part("given_columns")(table, given, source), table)
-        if not (kind.has("claims") or kind.has("given")) and _was_written(kind, table):
-            raise InputError(
-                f"'{source}' is a table that howsure wrote as csv of {kind.in_words}, and reads no more",
-                expected="the .parquet form of this table",
-            )
-    exported = _exported(table.names)
-    if exported and any(name.startswith(_YES) for name in table.names):
-        given = replace(given, several=True)
+            return kind.part("given_columns")(table, given, source)
     found = _roles(table, source, given)
-    chosen, called = _classes(found.classes, given, source)
-    if given.class_names is None and not exported:
-        columns_of = {name: table.columns[table.names.index(name)] for name in chosen}
-        known = {name: each.to_numpy() for name, each in columns_of.items() if not each.null_count}
-        check_no_flags(known, found.labels, f"'{source}' has", "--drop")
-    values = _normalised(_numbers(table, chosen, source), given, source)
-    made = _made(source, values, given, called, found)
-    return _marked(made, table) if exported else made
+    return _made(source, found.classes, given, found)
 
 
 def _was_written(kind: Answer, table: Table) -> bool:
@@ -172,14 +153,6 @@ def _was_written(kind: Answer, table: Table) -> bool:
     needed = (each for each in kind.result_type.columns if each.stored and not each.optional)
     there = {name.split(".")[0] for name in table.names}
     return there.issuperset(each.name for each in needed if each.default is None)
-
-
-def _marked(result: Result, table: Table) -> Result:
-    """The result, with the marks of its calibrator where a csv file that howsure wrote has them."""
-    if _LEARNT not in table.names:
-        return result
-    marks = table.columns[table.names.index(_LEARNT)].to_pylist()
-    return replace(result, learnt_from=np.array([str(mark) == "True" for mark in marks]))
 
 
 def read_sample(
@@ -216,38 +189,45 @@ def _normalised(values: Array, columns: FileColumns, source: Path) -> Array:
     return np.asarray(values / total[:, None])
 
 
-def _exported(names: Sequence[str]) -> list[str]:
-    """The columns of probabilities, where `howsure assess --out` wrote the file; else none."""
-    return [name for name in names if name.startswith(_EXPORTED)]
-
-
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """Names of the columns of classes, and what other columns hold."""
+    """The columns of classes, as a table of Arrow, and what other columns hold."""
 
-    classes: list[str]
+    classes: pa.Table
     labels: Array | None = None
     called: Called = field(default_factory=Called)
 
 
-def _made(
-    source: Path,
-    values: Array,
-    columns: FileColumns,
-    called: Sequence[str] | None = None,
-    beside: _Found | None = None,
-) -> Result:
-    names = columns.class_names if called is None else tuple(called)
+def _made(source: Path, values: Any, columns: FileColumns, beside: _Found | None = None) -> Result:
+    labels, called = (None, Called()) if beside is None else (beside.labels, beside.called)
     try:
         kind = columns.answer.part("given")
-        given = read_given(values, names, kind, "The probabilities")
-        if beside is not None:
-            given = replace(given, **vars(beside.called), labels=beside.labels)
+        given = read_given(values, columns.class_names, kind, "The probabilities", labels)
+        values = _normalised(given.values, columns, source)
+        given = replace(given, **vars(called), values=values, labels=labels)
         return of_given(given, kind, source.name, columns.thresholds)
     except InputError as error:
-        off = "do not sum to 1" in error.what and not columns.normalise
-        hint = _of_label(names or ()) or ("On the command line: --normalise" if off else None)
-        raise error.told_of(f"'{source}'", hint) from error
+        raise error.told_of(f"'{source}'", _hint(error, columns, beside)) from error
+
+
+def _hint(error: InputError, columns: FileColumns, beside: _Found | None) -> str | None:
+    """The options of the command line that may mend what is wrong with the numbers of a file."""
+    if "do not sum to 1" in error.what and not columns.normalise:
+        options = "On the command line: --normalise"
+    elif "column" in error.what:
+        options = (
+            "On the command line, --label-column, --id-column, --drop, --class-names and --several-labels "
+            "say what columns are"
+        )
+    else:
+        options = None
+    if beside is None:
+        return options
+    name = next((name for name in beside.classes.column_names if name in ANY), None)
+    if name is not None:
+        return f"If '{name}' holds the true answers, say so: on the command line --label-column {name}"
+    cells = [column[0] for column in beside.classes.columns if len(column)]
+    return next(filter(None, map(hint_of_text, cells)), options)
 
 
 def _check_nothing_asked(source: Path, columns: FileColumns) -> None:
@@ -272,6 +252,8 @@ def _check_nothing_asked(source: Path, columns: FileColumns) -> None:
 
 def _roles(table: Table, source: Path, columns: FileColumns) -> _Found:
     """The role of each column; the remaining ones are classes."""
+    import pyarrow as pa
+
     names = list(table.names)
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
@@ -280,121 +262,13 @@ def _roles(table: Table, source: Path, columns: FileColumns) -> _Found:
             expected="distinct names",
             hint=f"Call the one with true answers '{ANY[0]}'" if twice in ANY else None,
         )
-    exported, roles = _exported(names), columns.roles
-    if exported:
-        roles = _roles_exported(names, columns)
-    label, identity, left = roles.of(table, None)
+    label, identity, left = columns.roles.of(table, None)
     wanted = columns.class_names or ()
     kept = [place for place in (label, identity) if place is not None and names[place] in wanted]
     label, identity = (None if place in kept else place for place in (label, identity))
-    several = [place for place, name in enumerate(names) if exported and name.startswith(_TRUTH)]
-    places = several if label is None else [label]
-    labels = columns.truth_in(table, places, lambda: _labels(table, places)) if places else None
-    called = (called_in_export if exported else called_in)(table, identity)
-    called = replace(called, id_name=before_no_formula(called.id_name))
-    if not exported:
-        return _Found([names[place] for place in sorted([*left, *kept])], labels, called)
-    if labels is not None and label is not None:
-        _check_not_predicted(labels, names[label], table, exported, source)
-    if labels is not None and label is not None and names[label] == _TRUTH_NAME:
-        column = table.columns[label] if table.as_text is None else table.as_text(label)
-        labels = unescaped(np.asarray(column.to_pylist(), dtype=object))
-    warn(
-        f"'{source.name}' is a table that howsure wrote as csv. Its probabilities, ids and truth are "
-        "read; errors, passes and settings are only in the .parquet form."
-    )
-    return _Found(exported, labels, called)
-
-
-def _roles_exported(names: list[str], columns: FileColumns) -> Roles:
-    """The columns of labels and ids in a csv file that howsure wrote, unless the caller names them."""
-    kind = columns.answer.result_type
-    own = [name for name in names if kind.can_call(before_no_formula(name))]
-    roles = columns.roles
-    if roles.label is None and _TRUTH_NAME in names:
-        roles = replace(roles, label=_TRUTH_NAME)
-    if roles.id is None and len(own) == 1 and own[0] not in (roles.label, *roles.drop):
-        roles = replace(roles, id=own[0])
-    return roles
-
-
-def _labels(table: Table, places: Sequence[int]) -> Array:
-    """(N,) the labels in one column; of several, as of several labels per row, (N, K)."""
-    found = [labels_of(table, place) for place in places]
-    return found[0] if len(found) == 1 else np.stack(found, axis=1)
-
-
-def _classes(names: list[str], columns: FileColumns, source: Path) -> tuple[list[str], list[str] | None]:
-    """The columns of the classes, and what these are called; None for numbers."""
-    called = [name.removeprefix(_EXPORTED) for name in names]
-    wanted = columns.class_names
-    if wanted is None and len(names) == 1 and not columns.several:
-        raise InputError(
-            f"'{source}' has one column of probabilities, '{called[0]}'",
-            expected="a column for each class, or both class names where it is the second of two",
-            hint=f"On the command line: --class-names other,{called[0]}; "
-            "or --several-labels for one yes or no",
-        )
-    if wanted is None:
-        return names, called
-    places = places_of_names(wanted, called)
-    missing = [name for name, place in zip(wanted, places, strict=True) if place is None]
-    if len(names) == 1 and len(wanted) == 2 and not columns.several:
-        if places[0] is not None:
-            raise InputError(
-                f"The only column of '{source}' is the second of two classes",
-                expected=f"'{called[0]}' as the second of the class names",
-                received=quoted(wanted),
-            )
-        return names, list(wanted)
-    if not missing:
-        return [names[place] for place in places if place is not None], list(wanted)
-    if len(missing) < len(wanted) or len(names) != len(wanted):
-        raise InputError(
-            f"'{source}' has no columns {quoted(missing)}",
-            expected=f"columns named like the classes, or as many columns as classes, {len(wanted)}",
-            received=quoted(names),
-        )
-    return names, list(wanted)
-
-
-def _numbers(table: Table, names: list[str], source: Path) -> Array:
-    """(N, K) from these columns, or an `InputError` that names those that hold something else."""
-    columns = [table.columns[table.names.index(name)] for name in names]
-    wrong = [name for name, each in zip(names, columns, strict=True) if not is_numeric(each.type)]
-    if wrong or not names:
-        cells = [str(table.columns[table.names.index(name)][0]) for name in wrong[:3] if table.rows]
-        raise InputError(
-            f"'{source}' has columns without numbers: {quoted(wrong)}"
-            if wrong
-            else f"'{source}' has no columns",
-            expected="a column of probabilities for each class, and perhaps labels (`y`) and ids (`id`)",
-            received=", ".join(map(repr, cells)) or None,
-            hint=_of_label(wrong)
-            or next(filter(None, map(hint_of_text, cells)), None)
-            or "Say what they are, or leave them out: on the command line --label-column, --id-column, "
-            "--drop, or --class-names with the names of the classes' columns"
-            if wrong
-            else None,
-        )
-    return formed(table, [table.names.index(name) for name in names], ANY_VECTOR)
-
-
-def _of_label(names: Sequence[str]) -> str | None:
-    """The hint for columns of which one is called as if it held the true answers."""
-    name = next((name for name in names if name in ANY), None)
-    return name and f"If '{name}' holds the true answers, say so: on the command line --label-column {name}"
-
-
-def _check_not_predicted(labels: Array, name: str, table: Table, exported: list[str], source: Path) -> None:
-    """Raise an `InputError` for labels that are the classes which the table itself holds as predicted."""
-    if name not in ("label", "label_name"):
-        return
-    predicted = _numbers(table, exported, source).argmax(axis=1)
-    classes = [column.removeprefix(_EXPORTED) for column in exported]
-    if labels.tolist() in (predicted.tolist(), [classes[number] for number in predicted]):
-        raise InputError(
-            f"Column '{name}' of '{source}' holds what the model predicted",
-            expected="a column of true answers",
-            hint=f"howsure wrote it. Add the true answers in a column of another name, such as '{ANY[0]}'",
-        )
+    labels = None
+    if label is not None:
+        labels = columns.truth_in(table, [label], lambda: labels_of(table, label))
+    places = sorted([*left, *kept])
+    classes = pa.table([table.columns[at] for at in places], names=[names[at] for at in places])
+    return _Found(classes, labels, called_in(table, identity))

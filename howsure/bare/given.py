@@ -70,7 +70,7 @@ class Given:
     columns: tuple[str, ...] | None = None
 
 
-def read_given(p: Any, names: Any, kind: Kind, called: str) -> Given:
+def read_given(p: Any, names: Any, kind: Kind, called: str, labels: Any = None) -> Given:
     """Numbers as a caller holds them, in double precision.
 
     Args:
@@ -78,12 +78,13 @@ def read_given(p: Any, names: Any, kind: Kind, called: str) -> Given:
         names: K names, or None. If a frame has columns of these names, they choose columns.
         kind: Kind of the columns.
         called: The numbers in words, the subject of a message.
+        labels: True classes that came beside a frame, or None.
 
     Raises:
         InputError: No numbers, another shape, or names that do not fit.
     """
     if is_frame(p):
-        return _from_frame(p, names, kind, called)
+        return _from_frame(p, names, kind, called, labels)
     values, dtype = numbers_of(p, called)
     if kind.sums:
         values = _of_two_classes(values, names, kind, called)
@@ -145,13 +146,14 @@ def _described(values: Floats) -> str:
 # --- frames -------------------------------------------------------------------------------------------
 
 
-def _from_frame(frame: Any, names: Any, kind: Kind, called: str) -> Given:
+def _from_frame(frame: Any, names: Any, kind: Kind, called: str, labels: Any) -> Given:
     """A data frame, or a series: its columns are the classes, but for those of labels and ids."""
     import narwhals as nw
 
     each = kind.each
     wanted = None if names is None else check_names(names, each, f"The {each} names")
     rows = labelled_frame(frame, wanted or ())
+    labels = rows.labels if labels is None else labels
     opened = in_memory(rows.x)
     if isinstance(opened, nw.Series):
         _check_lone([] if opened.name is None else [str(opened.name)], wanted or (), kind)
@@ -173,7 +175,7 @@ def _from_frame(frame: Any, names: Any, kind: Kind, called: str) -> Given:
             hint=f"Choose the columns: {each}_names=[{', '.join(map(repr, chosen[:2]))}, …]",
         )
     if wanted is None and kind.sums:
-        check_no_flags(dict(zip(chosen, columns, strict=True)), rows.labels, f"{called} have")
+        _check_no_flags(dict(zip(chosen, columns, strict=True)), labels, called)
     if len(chosen) < (1 if not kind.sums or (wanted and len(wanted) == 2) else 2):
         raise InputError(
             f"{called} have too few columns",
@@ -193,7 +195,7 @@ def _from_frame(frame: Any, names: Any, kind: Kind, called: str) -> Given:
         tuple(chosen if wanted is None else wanted),
         rows.ids,
         rows.id_name,
-        rows.labels,
+        labels,
         rows.frame_index,
         tuple(chosen),
     )
@@ -210,7 +212,7 @@ def _check_lone(columns: Sequence[str], names: Sequence[str], kind: Kind) -> Non
         )
 
 
-def check_no_flags(columns: Mapping[str, NDArray[Any]], labels: Any, said: str, how: str = "") -> None:
+def _check_no_flags(columns: Mapping[str, NDArray[Any]], labels: Any, called: str) -> None:
     """Raise an `InputError` for a column of whole zeros beside fractions: a fold or a flag, and no class.
 
     A column is a class if a label is called so.
@@ -218,20 +220,18 @@ def check_no_flags(columns: Mapping[str, NDArray[Any]], labels: Any, said: str, 
     Args:
         columns: (N,) values by name.
         labels: True classes that came with them, or None.
-        said: The beginning of the message: `The probabilities have`.
-        how: An option of the command line that leaves columns out.
+        called: The numbers in words, the subject of a message.
     """
     names = list(columns)
     whole = [name for name, values in columns.items() if values.dtype.kind in "iu"]
     known = set() if labels is None else set(map(str, np.asarray(labels).tolist()))
     zero = [name for name in whole if name not in known and len(columns[name]) and not columns[name].any()]
     if zero and len(whole) < len(columns):
-        leave_out = "leave it out" + (f": on the command line {how} {','.join(zero)}" if how else "")
         raise InputError(
-            f"{said} a column of nothing but 0, '{zero[0]}', which may be no class",
+            f"{called} have a column of nothing but 0, '{zero[0]}', which may be no class",
             expected="a column for each class, and others left out",
             received=f"columns {quoted(names)}",
-            hint=f"If it is none, {leave_out}. If it is one, name all: class_names={names[:12]}",
+            hint=f"If it is none, leave it out. If it is one, name all: class_names={names[:12]}",
         )
 
 

@@ -20,14 +20,13 @@ from howsure import tuning
 from howsure.answers.probabilities import GIVEN_PASSES, GIVEN_PROBABILITIES
 from howsure.arguments import check_type
 from howsure.bare.given import MAPS, Given, Kind, read_given
-from howsure.data.align import places
-from howsure.data.ids import ID
+from howsure.data.align import ID, places
 from howsure.data.labels import check_class_names
 from howsure.data.rows import quoted
 from howsure.data.twice import mark_of_pass, warn_of_same_passes
 from howsure.errors import InputError
-from howsure.methods.classifiers import NO_NETWORK
 from howsure.methods.members import mean_over
+from howsure.methods.plain import NO_NETWORK
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.error import Estimate
 from howsure.sampling.estimate import Sums

@@ -27,9 +27,6 @@ SINGLE, HALF, BRAIN = 2.0**-24, 2.0**-11, 2.0**-8
 DIGITS = 7
 """Most digits whose rounding is looked for: single precision holds no more."""
 
-NEARLY = 0.02
-"""How far from 1 sums may be of what seems to be distributions."""
-
 _SHOWN = 6
 
 
@@ -132,60 +129,29 @@ def _not_distributions(p: Floats, numbers: Numbers, called: str, wrong: NDArray[
         f"{called} do not sum to 1 {_named(numbers, wrong)}",
         expected="a distribution over the classes in every row, off by no more than its rounding",
         received=f"{_shown(p, wrong)}, a sum of {total[first]:.6g}",
-        hint=_cause_of_sums(p, wrong),
+        hint=_cause(p),
     )
 
 
 def _cause(p: Floats) -> str:
-    """The likely meaning of numbers outside of 0 to 1, and what to do about it."""
+    """The likely meaning of numbers that are no distributions, and what to do about it."""
     total = p.sum(axis=1)
-    if (stray := _of_no_class(p)) is not None:
-        return stray
     if p.max() <= 1e-6 and np.allclose(np.exp(p).sum(axis=1), 1, atol=SUM_OFF):
         return "They look like logarithms of probabilities: give `numpy.exp(p)`"
     if p.min() >= 0 and np.all(np.abs(total - 100) <= 0.5 * p.shape[1]):
         return "They look like percentages: divide them by 100"
-    if p.min() >= 0 and np.all(p == np.round(p)) and np.all(total > 0) and p.shape[1] > 1:
-        return "They look like counts: divide each row by its sum"
-    if np.all(np.abs(total - 1) <= SUM_OFF):
-        return "Rows sum to 1 but hold values outside: look for what made them"
-    return (
-        "If they are logits, give `scipy.special.softmax(p, axis=-1)`; if they are numbers, "
-        "`howsure.RegressionCertainty.from_mean_std(mean, std)`, or a table with columns mean and std. Leave "
-        "out columns of no class"
-    )
-
-
-def _cause_of_sums(p: Floats, wrong: NDArray[np.bool_]) -> str:
-    """The likely meaning of numbers from 0 to 1 whose rows do not sum to 1, and what to do about it."""
-    total = p.sum(axis=1)
-    if (stray := _of_no_class(p)) is not None:
-        return stray
-    if len(p) > 1 and p.shape[0] != p.shape[1] and np.allclose(p.sum(axis=0), 1, atol=SUM_OFF):
-        return "Their columns sum to 1: rows and classes have changed places, so give the transpose"
-    if len(p) > 1 and wrong.all() and np.all(total > 0) and np.ptp(total) <= SUM_OFF * total[0]:
-        return f"All rows sum to {total[0]:.4g}: divide them by that, if nothing else is wrong"
-    if np.all(total[wrong] < 1):
-        return "No row sums to more than 1, so a class may be missing"
-    if np.all(np.abs(total - 1) <= NEARLY):
-        return "They are nearly distributions: divide each row by its sum, if nothing else is wrong"
+    if p.min() < 0 or p.max() > 1:
+        return (
+            "If they are logits, give `scipy.special.softmax(p, axis=-1)`; if they are numbers, "
+            "`howsure.RegressionCertainty.from_mean_std(mean, std)`, or a table with columns mean and std. "
+            "Leave out columns of no class"
+        )
+    if np.all(total <= 1):
+        return "No row sums to more than 1: a class may be missing, or rows are to be divided by their sums"
     return (
         "If each column is the yes or no of a label of its own, as sigmoids are, give them to "
         "howsure.MultilabelCertainty.from_probabilities. If a column is no class, leave it out"
     )
-
-
-def _of_no_class(p: Floats) -> str | None:
-    """The hint to leave out the one column without which all rows are distributions, but for rounding."""
-    if p.shape[1] < 3:
-        return None
-    inside = np.sum((p < -SUM_OFF) | (p > 1 + SUM_OFF), axis=0) == 0
-    others = inside.sum() - inside == p.shape[1] - 1
-    fits = np.all(np.abs(p.sum(axis=1, keepdims=True) - p - 1) <= SUM_OFF, axis=0) & others
-    if fits.sum() != 1:
-        return None
-    stray = np.argmax(fits)
-    return f"Without column {stray} they are distributions: it seems to be of no class, so leave it out"
 
 
 def _named(numbers: Numbers, which: NDArray[np.bool_]) -> str:

@@ -18,6 +18,7 @@ import howsure
 from howsure.answers.files import parts_of
 from howsure.answers.registry import fed, part_of
 from howsure.answers.verdict import VERDICTS
+from howsure.atomic import PAGES, TABLES
 from howsure.bare.files import FileColumns, read_sample
 from howsure.cli.models import Model, check_models, load_model, placed
 from howsure.cli.options import (
@@ -44,14 +45,11 @@ from howsure.cli.output import (
     write_table,
 )
 from howsure.cli.stopping import INTERRUPTIONS, kept
-from howsure.data.csv_files import CsvForm
 from howsure.data.images import is_image_name
-from howsure.data.label_files import read_label_file
-from howsure.data.label_images import LabelFolder
-from howsure.data.rows import counted
+from howsure.data.label_files import LabelFolder, read_label_file
+from howsure.data.table_files import CsvForm
 from howsure.data.tables import Roles
 from howsure.divide import check_divisor, divided
-from howsure.endings import PAGES, TABLES
 from howsure.errors import InputError
 from howsure.methods.mc_dropout import MCDropout
 from howsure.models.adapt import PICKLES, opened
@@ -62,6 +60,7 @@ from howsure.scale.ray import cluster, several
 from howsure.scale.read import RowSource, parquet_files
 from howsure.scale.work import Asked, FolderJob, ModelSource, Recipe, begin, one_process
 from howsure.terminal import COMPILING, Report, duration, paragraph, progress, say
+from howsure.words import counted
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ class Results:
         typer.Option(
             parser=out_path,
             metavar="PATH",
-            help="Table to write: .parquet, .csv, .jsonl, or - for csv to stdout. Or a folder for many rows; "
+            help="Table to write: .parquet, .csv, or - for csv to stdout. Or a folder for many rows; "
             "the same command continues a stopped run there.",
         ),
     ]

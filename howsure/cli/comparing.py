@@ -13,6 +13,7 @@ from rich.console import Console
 
 import howsure
 from howsure.answers.registry import fed, named, outcome_of, part_of
+from howsure.atomic import LINES, PAGES
 from howsure.bare.files import ENDINGS
 from howsure.cli.hints import paragraph
 from howsure.cli.models import check_models, load_model
@@ -46,13 +47,12 @@ from howsure.compare.run import default_methods
 from howsure.data.label_files import read_label_file
 from howsure.data.rows import Rows
 from howsure.divide import check_divisor, divided
-from howsure.endings import LINES, PAGES
 from howsure.errors import InputError
 from howsure.methods.choices import CHOICES
 from howsure.methods.mc_dropout import MCDropout
 from howsure.models.adapt import opened
 from howsure.request import Request
-from howsure.results.maps import table_in
+from howsure.results.saved import table_in
 from howsure.scale.parts import is_results
 from howsure.scale.work import Asked
 from howsure.terminal import COMPILING, progress, say

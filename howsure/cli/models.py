@@ -12,6 +12,7 @@ from rich.console import Console
 
 import howsure
 from howsure.assess import planned
+from howsure.atomic import FITTED, GRAPHS
 from howsure.cli.hints import in_options
 from howsure.cli.options import (
     DivideBy,
@@ -29,7 +30,6 @@ from howsure.cli.options import (
 )
 from howsure.cli.stopping import INTERRUPTIONS
 from howsure.divide import check_divisor, divided
-from howsure.endings import FITTED, GRAPHS
 from howsure.errors import InputError
 from howsure.methods.mc_dropout import MCDropout
 from howsure.models.adapt import FILES, PICKLES, load, opened

@@ -15,13 +15,12 @@ from rich.console import Console
 
 import howsure
 from howsure.answers.registry import OUTPUTS, part_of
-from howsure.atomic import check_place
-from howsure.data.csv_files import CSV, CsvForm
+from howsure.atomic import check_ending, check_place
 from howsure.data.files import read_class_names
 from howsure.data.label_files import read_labels
 from howsure.data.rows import Array, Rows
+from howsure.data.table_files import CSV, CsvForm
 from howsure.data.tables import Roles
-from howsure.endings import check_ending
 from howsure.errors import FileError, InputError
 from howsure.methods.choices import CHOICES, ENSEMBLE, Choice, choice_of
 from howsure.methods.mc_dropout import MCDropout

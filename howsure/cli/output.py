@@ -20,20 +20,18 @@ from rich.text import Text
 
 from howsure.answers.printed import id_name_of, kind_of, lines_of, summary_of
 from howsure.answers.registry import part_of
-from howsure.atomic import TEMPORARY, check_folder
+from howsure.atomic import TABLES, TEMPORARY, check_folder
 from howsure.cli.hints import paragraph
 from howsure.cli.options import check_output
 from howsure.compare import printed as compared
 from howsure.compare.comparison import Comparison
-from howsure.data.rows import counted
-from howsure.endings import TABLES
 from howsure.errors import FileError, InputError, warn
 from howsure.report import write_report
-from howsure.results.export import write_csv
+from howsure.results.export import csv_lines, write_csv_lines
 from howsure.results.result import Result
 from howsure.scale.parts import missing_in
 from howsure.terminal import say
-from howsure.words import printable
+from howsure.words import counted, printable
 
 STDOUT = Path("-")
 
@@ -64,7 +62,7 @@ def write_table(result: Result[Any], path: Path) -> None:
             "file, or in a folder of results."
         )
     if path == STDOUT:
-        write_csv(result, _Shown(sys.stdout) if sys.stdout.isatty() else sys.stdout)
+        write_csv_lines(csv_lines(result), _Shown(sys.stdout) if sys.stdout.isatty() else sys.stdout)
         return
     result.save(path)
 

@@ -17,8 +17,7 @@ from howsure.bare.files import FileColumns, read_result, read_sample
 from howsure.cli.hints import paragraph
 from howsure.cli.options import Above, RowColumns, VerdictLimits, check_exists, consoles, named_or_placed
 from howsure.data.files import read_class_names
-from howsure.data.label_files import LabelFile, read_label_file
-from howsure.data.label_images import LabelFolder
+from howsure.data.label_files import LabelFile, LabelFolder, read_label_file
 from howsure.errors import InputError
 from howsure.scale.parts import is_results, rows_of_input
 from howsure.scale.work import outcome_named
@@ -218,7 +217,7 @@ def label_file_of(result: Any, table: Path, labels: Path, columns: FileColumns) 
         known.check_count_by_id(total)
     else:
         known.check_count(total)
-    return known.decided(result.truth_names)
+    return known
 
 
 def labels_of(result: Any, table: Path, known: LabelFile | LabelFolder) -> Any:

@@ -19,15 +19,14 @@ from howsure.answers.classes.sets import SCORES
 from howsure.answers.numbers.handover import CHOSEN as OF_NUMBERS
 from howsure.answers.printed import summary_of
 from howsure.answers.registry import answer_of, part_of
+from howsure.atomic import FITTED, FOR_A_PERSON, LINES, PAGES
 from howsure.bare.files import FileColumns, read_parts, read_sample
 from howsure.cli.hints import in_options, paragraph
 from howsure.cli.options import Background, Quiet, check_output
 from howsure.cli.options import given as given_of
 from howsure.cli.output import STDOUT, check_table, say_result, write_page, write_table
 from howsure.cli.table_input import Input, JudgedOptions, Table, TableOptions, label_file_of, labels_of, read
-from howsure.data.label_files import LabelFile
-from howsure.data.label_images import LabelFolder
-from howsure.endings import FITTED, FOR_A_PERSON, LINES, PAGES
+from howsure.data.label_files import LabelFile, LabelFolder
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import read_calibrator
 from howsure.results.export import write_csv_file
@@ -103,7 +102,7 @@ def calibrate_command(
         Path | None,
         typer.Option(
             help="File to write the calibrator to, .json. With --calibrator: the calibrated table, .parquet, "
-            ".csv, .jsonl, or - for csv to stdout."
+            ".csv, or - for csv to stdout."
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the folds and of the bootstrap.")] = 0,

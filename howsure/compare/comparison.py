@@ -14,17 +14,16 @@ from numpy.typing import NDArray
 
 from howsure.answers.registry import part_of
 from howsure.arguments import check_choice
+from howsure.atomic import LINES, check_ending
 from howsure.compare.parts import DISCRIMINATION, PARTS, Claims, Parts
 from howsure.compare.printed import score_lines, text_of
 from howsure.compare.protocol import AS_THEY_ARE, GIVEN, Comparing, Words
 from howsure.data.rows import quoted
-from howsure.displayed import Displayed
-from howsure.endings import LINES, check_ending
 from howsure.errors import InputError
 from howsure.judge.paired import Comparable
 from howsure.judge.scores import OUTSIDE, Measured, Score
 from howsure.methods.protocol import Method
-from howsure.on_first_use import imported
+from howsure.on_first_use import Displayed, imported
 from howsure.results.export import write_csv_file
 from howsure.sampling.outcome import Floats
 from howsure.statistics import simultaneous_reach

@@ -25,7 +25,7 @@ from howsure.compare.phrases import (
 )
 from howsure.compare.protocol import AS_THEY_ARE, GivenMethod
 from howsure.compare.reasons import because, needed, one_alone, perhaps_better, reasons
-from howsure.methods.classifiers import is_plain
+from howsure.methods.plain import is_plain
 from howsure.words import counted, listed, upper
 
 if TYPE_CHECKING:

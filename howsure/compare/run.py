@@ -35,8 +35,8 @@ from howsure.methods.choices import CHOICES, possible_methods
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.misplaced_arguments import belongs_to_the_method, named_either_way
+from howsure.methods.plain import Softmax
 from howsure.methods.protocol import Around, Job, Method, Passes
-from howsure.methods.softmax import Softmax
 from howsure.models.adapt import adapt, rows_for
 from howsure.models.choose_output import Output
 from howsure.models.features import features_of

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import deepcopy
 from typing import Any
 
 import numpy as np
 
-from howsure.data.align import Called, aligned, called_as, together
-from howsure.data.frames import is_frame, with_index
-from howsure.data.ids import ID, check_ids
+from howsure.data.align import ID, check_ids
+from howsure.data.frames import is_frame
 from howsure.data.labels import are_names
-from howsure.data.named_labels import has_names, in_same_order, joined, of_one_row
 from howsure.data.rows import Array, InputSpec, Rows, check_unmasked, fits
 from howsure.errors import InputError, warn
 
@@ -44,9 +41,7 @@ class Batches:
         self._inputs, self._names, self._weights, self._rows = inputs, names, weights, rows
         self._id_name = ID
         self._parts: dict[Any, list[Any]] = {}
-        self._first: dict[Any, Any] = {}
         self._weighted = False
-        self._index: list[Array | None] = []
         self._form: type = dict
         self._single: bool | None = None
         self._count = 0
@@ -65,6 +60,7 @@ class Batches:
                 "A batch has no rows in it", expected=_WHICH_IS_WHICH, received=repr(batch)[:200]
             )
         named = x if form is dict else dict(enumerate(x)) if form is list else {0: x}
+        _check_no_frames([*named.values(), labels, ids])
         arrays: dict[Any, Any] = {("x", name): numpy_of(value) for name, value in named.items()}
         arrays |= {(_LABELS, None): kept(labels)} if labels is not None else {}
         arrays |= {(ID, None): numpy_of(ids)} if ids is not None else {}
@@ -72,32 +68,15 @@ class Batches:
             self._form, self._single = form, self._is_single(arrays)
             self._parts = {key: [] for key in arrays}
         if self._single:
-            arrays = {key: of_one_row(value) for key, value in arrays.items()}
+            arrays = {key: np.asarray(value)[np.newaxis] for key, value in arrays.items()}
             if are_names(labels):
                 arrays[_LABELS, None] = [labels]
         self._check_alike(arrays, form)
-        if not self._single:
-            arrays |= self._in_one_order(named, labels, ids)
         for key, value in arrays.items():
             # A copy: a source may reuse its array.
-            self._parts[key].append(deepcopy(value) if has_names(value) else np.array(value))
+            self._parts[key].append(list(value) if has_names(value) else np.array(value))
         self._count += 1
         self.rows += len(next(iter(arrays.values())))
-
-    def _in_one_order(self, named: Mapping[Any, Any], labels: Any, ids: Any) -> dict[Any, Any]:
-        """Frames and series with the rows in one order, and the columns in that of the first batch."""
-        rows, index = together(named, "x")
-        self._index.append(index.frame_index)
-        parts = {("x", name): value for name, value in rows.items() if is_frame(value)}
-        if is_frame(labels):
-            parts[_LABELS, None] = aligned(labels, index, of="x.index", more=False)
-        if is_frame(ids):
-            parts[ID, None] = aligned(ids, index, "The ids", "ids", "x.index", more=False)
-        for key, value in parts.items():
-            called = f"{_name(key).capitalize()} of batch {self._count}"
-            value = in_same_order(value, self._first.setdefault(key, value), called)
-            parts[key] = value if key[0] == _LABELS else numpy_of(value)
-        return parts
 
     def together(self) -> Rows:
         """All rows.
@@ -115,19 +94,16 @@ class Batches:
             )
         arrays = {}
         for key in list(self._parts):
-            arrays[key] = joined(self._parts.pop(key))  # frees each part soon
+            parts = self._parts.pop(key)  # frees each part soon
+            listed = has_names(parts[0])
+            arrays[key] = [row for part in parts for row in part] if listed else np.concatenate(parts)
         labels, ids = arrays.pop((_LABELS, None), None), arrays.pop((ID, None), None)
         named = {name: array for (_, name), array in arrays.items()}
         x: Any = named if self._form is dict else list(named.values())
         if self._form is np.ndarray or (self._inputs is not None and len(self._inputs) == len(named) == 1):
             x = next(iter(named.values()))
         ids = None if ids is None else check_ids(ids, self.rows)
-        return with_index(Rows(x, labels, ids=ids, id_name=self._id_name), self._called())
-
-    def _called(self) -> Called:
-        """The names of all rows in the indexes of the batches, unless some are missing or repeated."""
-        names = [name for index in self._index if index is not None for name in index.tolist()]
-        return called_as(np.array(names, object)) if len(set(names)) == self.rows else Called()
+        return Rows(x, labels, ids=ids, id_name=self._id_name)
 
     # --- what is what -------------------------------------------------------------------------------
 
@@ -265,9 +241,24 @@ def _axes(value: Any) -> int:
 
 def _of_row(value: Any) -> str:
     """The form of a row in a batch, in words."""
-    if has_names(value):
-        return f"a {type(value).__name__}"
-    return f"shape {value.shape[1:]}"
+    return f"a {type(value).__name__}" if has_names(value) else f"shape {value.shape[1:]}"
+
+
+def _check_no_frames(parts: Sequence[Any]) -> None:
+    """Raise an `InputError` for data frames and series: their index would have to be joined as well."""
+    frame = next((part for part in parts if is_frame(part)), None)
+    if frame is not None:
+        raise InputError(
+            "A batch holds a data frame or a series",
+            expected="arrays in batches, or one data frame with all rows",
+            received=type(frame).__qualname__,
+            hint="Join them before, as with `pandas.concat(list(x))`, or give numbers: `part.to_numpy()`",
+        )
+
+
+def has_names(labels: Any) -> bool:
+    """True for a frame, a series, or a list of lists of names, which would lose them as an array."""
+    return is_frame(labels) or (isinstance(labels, (list, tuple)) and all(map(are_names, labels)))
 
 
 def kept(labels: Any, called: str = "The labels") -> Any:

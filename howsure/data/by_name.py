@@ -72,8 +72,9 @@ def means_yes_or_no(word: object) -> bool:
 def by_column_name(labels: Any, count: int, names: Sequence[str] | None, one: str) -> Any:
     """The columns of a data frame in the order of the names; anything else unchanged.
 
-    One-hot labels may lack columns: no row is of these classes. A lone column that is called as a class is
-    one of them, also as a series. One of another name counts by place, as does a header that nobody gave.
+    One-hot labels may lack columns: no row is of these classes. A lone column of yes and no that is called as
+    a class is refused, also as a series. One of another name counts by place, as does a header that nobody
+    gave.
 
     Args:
         labels: As a caller gives them.
@@ -87,18 +88,17 @@ def by_column_name(labels: Any, count: int, names: Sequence[str] | None, one: st
     wanted = [str(number) for number in range(count)] if names is None else list(names)
     axes = len(getattr(labels, "shape", ()))
     if one == "class" and axes == 1 and getattr(labels, "name", None) is not None:
-        return labels if only_count(names) else lone_class(np.asarray(labels), labels.name, wanted)
+        if not only_count(names):
+            check_no_lone_class(np.asarray(labels), labels.name, wanted)
+        return labels
     if axes != 2 or not hasattr(labels, "columns"):
         return labels
     columns, nobodys = columns_of(labels), not has_columns(labels)
     if len(columns) == 1 and one == "class" and not nobodys:
-        lone = np.asarray(labels)[:, 0]
-        all_yes = lone.dtype.kind in "biuf" and bool((lone == 1).all())
-        from_dummies = all_yes and not isinstance(columns[0], str)
-        if only_count(names) and not from_dummies:
-            return lone
-        found = lone_class(lone, columns[0], wanted)
-        return found.astype(int) if names is None and found is not lone else found
+        lone = np.asarray(labels)
+        from_dummies = not isinstance(columns[0], str) and bool((lone == 1).all())
+        if from_dummies or not only_count(names):
+            check_no_lone_class(lone, columns[0], wanted)
     if len(columns) == 1 and (one == "class" or nobodys or tuple(wanted) in _UNNAMED or columns[0] in ANY):
         return np.asarray(labels)
     places = places_of_names(columns, wanted)
@@ -162,25 +162,17 @@ def columns_of(frame: Any) -> list[Any]:
     return list(frame.column_names if hasattr(frame, "column_names") else frame.columns)
 
 
-def lone_class(values: Array, name: object, names: Sequence[str]) -> Array:
-    """Names of classes from a column of yes and no that is called as one of them; any other column unchanged.
-
-    Raises:
-        InputError: No leaves open which of the other classes it is.
-    """
+def check_no_lone_class(values: Array, name: object, names: Sequence[str]) -> None:
+    """Raise an `InputError` for a column of yes and no that is called as one class: which are the others?"""
     (place,) = places_of_names([name], names)
     flags = from_words(values)
-    are_flags = flags.dtype.kind in "biuf" and len(flags) > 0 and np.isin(flags, (0, 1)).all()
-    if place is None or len(names) < 2 or not are_flags:
-        return values
-    if len(names) > 2 and not flags.all():
+    if place is not None and len(flags) and flags.dtype.kind in "biuf" and np.isin(flags, (0, 1)).all():
         raise InputError(
             f"The only column of the labels is that of the class '{names[place]}'",
             expected=f"a column for each of {quoted(names)}; or of another name, with names of classes",
-            received="rows that are of none of the columns",
+            received="yes and no, or 1 and 0",
+            hint=f"Give names: `numpy.where(labels == 1, {names[place]!r}, …)`",
         )
-    other = names[1 - place] if len(names) == 2 else ""
-    return np.where(flags == 1, names[place], other).astype(object)
 
 
 def _plain(name: str) -> str:

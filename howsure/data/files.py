@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import json
+import math
 import os
-from collections.abc import Callable, Sequence
+import struct
+import zipfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 
 from howsure.arguments import check_path
 from howsure.data import images, table_files
-from howsure.data.csv_files import CSV, CsvForm
-from howsure.data.ids import ID, check_ids
-from howsure.data.numpy_files import names_in_npz, open_npy, read_npz
+from howsure.data.align import ID, check_ids
 from howsure.data.reading import reading
-from howsure.data.rows import MOST_AXES, Array, InputSpec, Rows, check_rows, quoted
+from howsure.data.rows import MOST_AXES, Array, InputSpec, Rows, check_rows, damaged, quoted
+from howsure.data.table_files import CSV, CsvForm
 from howsure.data.tables import ANY_VECTOR, Roles
 from howsure.errors import FileError, InputError
 
@@ -115,8 +118,7 @@ def rows_in(
     suffix = source.suffix.lower()
     check_readable(source)
     if source.is_dir() or images.is_image_name(source):
-        image = images.undeclared_input(images.list_images(source)[0][0][0], channels())
-        rows = read_rows(source, [image], skip_unreadable=skip_unreadable)
+        rows = read_rows(source, [images.undeclared_input(channels())], skip_unreadable=skip_unreadable)
         return replace(rows, x=np.moveaxis(rows.x, -1, 1))
     if suffix not in (".npy", ".npz"):
         return read_rows(source, [ANY_VECTOR], roles=roles, form=form)
@@ -129,8 +131,8 @@ def read_class_names(text: str) -> tuple[str, ...]:
     """Class names, in the order of the model's outputs.
 
     Args:
-        text: The names, separated by commas; one alone with a comma behind it; or the path of a file: `.txt`
-            with one name a line, or `.json` with a list.
+        text: The names, separated by commas; one alone with a comma behind it; or the path of a `.txt` file
+            with one name a line.
 
     Raises:
         FileError: The file is missing, or not text.
@@ -141,15 +143,14 @@ def read_class_names(text: str) -> tuple[str, ...]:
         ('cat', 'dog')
     """
     source = check_path(text)
-    suffix = source.suffix.lower()
-    is_file = suffix in (".txt", ".json") and ("," not in text or os.path.exists(text))
+    is_file = source.suffix.lower() == ".txt" and ("," not in text or os.path.exists(text))
     if not is_file and "," not in text:
         raise InputError(
             f"'{text}' is neither a list of class names nor a file of them",
-            expected="names separated by commas, one alone with a comma behind it, or a .txt or .json file",
+            expected="names separated by commas, one alone with a comma behind it, or a .txt file",
         )
     alone = text.count(",") == 1 and text.endswith(",")
-    given = _names_in_file(source, suffix) if is_file else text[:-1].split(",") if alone else text.split(",")
+    given = _lines_in(source) if is_file else text[:-1].split(",") if alone else text.split(",")
     names = [name.strip() for name in given]
     where = f"'{source}'" if is_file else f"The list '{text}'"
     if not names:
@@ -161,33 +162,11 @@ def read_class_names(text: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _names_in_file(source: Path, suffix: str) -> list[str]:
+def _lines_in(source: Path) -> list[str]:
     check_readable(source)
-    if suffix == ".json":
-        return _names_in_json(source)
-    text = _read_text(source).rstrip()
-    return text.split("\n") if text else []
-
-
-def _read_text(source: Path) -> str:
     with reading(source, "text"):
-        return source.read_text(encoding="utf-8-sig")
-
-
-def _names_in_json(source: Path) -> list[str]:
-    expected = 'a list of names, ["cat", "dog"]'
-    try:
-        names = json.loads(_read_text(source))
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"'{source}' is not JSON: {error.msg} in line {error.lineno}", expected=expected
-        ) from error
-    except (ValueError, RecursionError) as error:  # numbers with thousands of digits, very deep lists
-        raise InputError(f"'{source}' is not JSON that can be read: {error}", expected=expected) from error
-    if not isinstance(names, list) or not all(isinstance(name, (str, int)) for name in names):
-        received = f"a list with {names!r:.60}" if isinstance(names, list) else f"{type(names).__name__}"
-        raise InputError(f"'{source}' is not a list of class names", expected=expected, received=received)
-    return [str(name) for name in names]
+        text = source.read_text(encoding="utf-8-sig").rstrip()
+    return text.split("\n") if text else []
 
 
 # --- checks for all kinds of file -----------------------------------------------------------------
@@ -277,15 +256,17 @@ def check_label_shape(labels: Array, source: Path) -> Array:
 
 
 # --- numpy files ----------------------------------------------------------------------------------
+#
+# A .npz file is a zip archive with a checksum of each array. Every array is read to its end, so any damage is
+# found. A .npy file has no checksum; only its header can be compared with its length.
 
 
-def rows_in_npz(source: Path, inputs: Sequence[InputSpec] | None, *, mapped: bool = False) -> Rows:
+def rows_in_npz(source: Path, inputs: Sequence[InputSpec] | None) -> Rows:
     """The rows of a .npz file as found, with the labels and ids in it.
 
     Args:
         source: The file.
         inputs: The model's inputs; None if it does not declare them: then the array `x`, or all by name.
-        mapped: Whether arrays stay on disk; see `read_npz`.
 
     Raises:
         FileError: The file is damaged.
@@ -312,7 +293,98 @@ def rows_in_npz(source: Path, inputs: Sequence[InputSpec] | None, *, mapped: boo
             received=f"arrays {quoted(present)}" if present else "no array",
             hint="Save the one you mean: `numpy.savez(file, x=…, y=…)`",
         )
-    arrays = read_npz(source, [*names, _LABELS, ID], mapped=mapped)
+    arrays = read_npz(source, [*names, _LABELS, ID])
     x = arrays[names[0]] if len(names) == 1 else {name: arrays[name] for name in names}
     labels, ids = (None if name in names else arrays.get(name) for name in (_LABELS, ID))
     return Rows(x, labels, ids=ids)
+
+
+_END = struct.Struct("<4s4H2LH")
+"""End of a zip archive: mark, disks (2), entries (2), size and place of the directory, comment length."""
+
+_NOT_TOLD = 0xFFFF
+"""Number of entries if the real number is stored elsewhere."""
+
+
+def open_npy(source: Path) -> Array:
+    """The array in a .npy file, memory-mapped.
+
+    Raises:
+        FileError: Not a .npy file, or longer or shorter than its header says.
+        InputError: Pickled Python objects.
+    """
+    with reading(source, "npy"):
+        with source.open("rb") as file:
+            _check_header(file, source.stat().st_size, source, "The array")
+        return np.lib.format.open_memmap(source, mode="r")
+
+
+def read_npz(source: Path, wanted: Iterable[str]) -> dict[str, Array]:
+    """Arrays in a .npz file, by name; wanted arrays that do not exist are left out.
+
+    Raises:
+        FileError: The file is damaged, or encrypted.
+        InputError: Pickled Python objects.
+    """
+    names = set(wanted)
+    return {name: _read(source, name) for name in names_in_npz(source) if name in names}
+
+
+def names_in_npz(source: Path) -> list[str]:
+    """Names of the arrays in a .npz file.
+
+    Raises:
+        FileError: The file is damaged.
+    """
+    with reading(source, "npz"):
+        with zipfile.ZipFile(source) as archive:
+            for entry in archive.infolist():
+                archive.open(entry).close()  # compares the two places that store its name
+            entries = archive.namelist()
+        with source.open("rb") as file:
+            file.seek(-_END.size, 2)
+            mark, _, _, _, count, _, _, comment = _END.unpack(file.read())
+    if mark == b"PK\5\6" and not comment and count not in (len(entries), _NOT_TOLD):
+        said = f"it should hold {count} arrays, and {len(entries)} are there"
+        raise damaged(source, "npz", ValueError(said))
+    twice = [name for name, number in Counter(entries).items() if number > 1]
+    if twice:
+        raise damaged(source, "npz", ValueError(f"it holds '{twice[0]}' twice"))
+    return [name.removesuffix(".npy") for name in entries if name.endswith(".npy")]
+
+
+def _read(source: Path, name: str) -> Array:
+    called = f"Array '{name}'"
+    with reading(source, "npz"), zipfile.ZipFile(source) as archive:
+        entry = archive.getinfo(f"{name}.npy")
+        with archive.open(entry) as file:
+            _check_header(file, entry.file_size, source, called)
+        with archive.open(entry) as file:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+            file.read(1)  # reaching the end compares the checksum
+            return np.asarray(array)
+
+
+def _header(file: IO[bytes]) -> Any:
+    """The shape, whether the order is Fortran's, and the type."""
+    version = np.lib.format.read_magic(file)
+    read: Any = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in read:
+        raise ValueError(f"version {version[0]}.{version[1]} of the format")
+    return read[version](file)
+
+
+def _check_header(file: IO[bytes], size: int, source: Path, called: str) -> None:
+    """Compare the header with the length of the file before any memory is allocated."""
+    shape, _, dtype = _header(file)
+    if dtype.hasobject:
+        raise InputError(
+            f"{called} in '{source}' holds pickled Python objects, which are not loaded as they can run code",
+            expected="an array of numbers",
+            hint="Convert it to numbers before saving, for example with `x.astype('float32')`",
+        )
+    length = file.tell() + math.prod(shape) * dtype.itemsize
+    if min(shape, default=0) < 0 or length != size:
+        raise ValueError(
+            f"{called.lower()} of shape {shape} and type {dtype} needs {length} bytes, and {size} are there"
+        )

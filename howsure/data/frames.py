@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from howsure.data.align import Called, called_by
-from howsure.data.ids import ID, ids_from
+from howsure.data.align import ID, Called, called_by, ids_from
 from howsure.data.rows import Array, InputSpec, Rows
 from howsure.data.tables import ANY_VECTOR, LABELS, Roles, Table, column_of, formed, rows_of
 from howsure.errors import InputError

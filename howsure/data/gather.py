@@ -16,10 +16,9 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from howsure.data.align import Called, aligned, together
+from howsure.data.align import Called, aligned, check_ids, together
 from howsure.data.batches import Batches, kept, numpy_of, taken_apart
 from howsure.data.frames import as_array, is_frame, read_frame, with_index
-from howsure.data.ids import check_ids
 from howsure.data.rows import InputSpec, Rows
 from howsure.errors import InputError, warn
 

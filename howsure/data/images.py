@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from howsure.data.image_headers import ORIENTATION, PNG_BEGINNING, check_png
-from howsure.data.rows import Array, InputSpec, Rows, counted, quoted
+from howsure.data.rows import Array, InputSpec, Rows, fits, quoted
 from howsure.errors import FileError, HowsureError, InputError, probing, warn
+from howsure.words import counted
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -26,25 +26,21 @@ SUFFIXES = frozenset([".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".png", ".webp"]
 # Pillow's names of the decoders for these suffixes. Pillow chooses by the first bytes, not by the suffix. Its
 # other decoders are never used: the one for PostScript runs a program.
 FORMATS = frozenset(["BMP", "DIB", "GIF", "JPEG", "MPO", "PNG", "WEBP"])
-_OTHER_SUFFIXES = frozenset(
-    [".apng", ".arw", ".avif", ".cr2", ".cr3", ".dds", ".dib", ".dng", ".eps", ".exr", ".hdr", ".heic"]
-    + [".heics", ".heif", ".heifs", ".icns", ".ico", ".j2k", ".jif", ".jp2", ".jp2k", ".jpe", ".jpx", ".jxl"]
-    + [".mpo", ".nef", ".nii", ".orf", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psd", ".qoi", ".raf", ".rw2"]
-    + [".svg", ".tga", ".tif", ".tiff", ".xbm", ".xpm"]
+_OTHER_SUFFIXES = (
+    ".apng .arw .avif .cr2 .cr3 .dds .dib .dng .eps .exr .hdr .heic .heics .heif .heifs .ico .j2k .jif .jp2 "
+    ".jpe .jpx .jxl .mpo .nef .orf .pbm .pcx .pgm .pnm .ppm .psd .qoi .raf .rw2 .svg .tga .tif .tiff"
 )
-"""Suffixes of other kinds of image; some can be opened, the others are reported as unreadable."""
+"""Suffixes of other kinds of image, which are reported as unreadable."""
 
-_TOLD = frozenset(
-    ["AVIF", "DDS", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PSD", "QOI", "TIFF", "WEBP"]
-)
-"""Pillow's names of formats with unmistakable first bytes; a text may also begin with `BM` or `P1`."""
+_OTHER_BEGINNINGS = (b"\xff\xd8\xff", b"GIF8", b"RIFF")
+PNG_BEGINNING = b"\x89PNG\r\n\x1a\n"
 
-_BEGINNING = 16
-"""Number of bytes by which Pillow recognises a format."""
+ORIENTATION = 0x0112
+"""EXIF tag with the turn that shows an image upright; 1 for none."""
 
 _MODES: dict[int | None, str] = {1: "L", 3: "RGB", 4: "RGBA"}
 _TURNED = range(2, 9)
-"""Its values for an image that is to be turned."""
+"""Values of `ORIENTATION` for an image that is to be turned."""
 
 
 def is_image_name(path: Path) -> bool:
@@ -58,27 +54,13 @@ def without_ending(name: str) -> str:
     return name[: -len(path.suffix)] if path.suffix.lower() in SUFFIXES else name
 
 
-def undeclared_input(first: Path, channels: int | None) -> InputSpec:
+def undeclared_input(channels: int | None) -> InputSpec:
     """The input that images are read for, if a model declares none; they get their channels last.
 
     Args:
-        first: The first of the images.
         channels: That the model takes, or None.
     """
     return InputSpec("x", (None, None, channels or 3), "float32")
-
-
-@dataclass(frozen=True)
-class _Read:
-    """One image as it was read.
-
-    Attributes:
-        row: As the model takes it.
-        is_turned: Whether it was turned upright.
-    """
-
-    row: Array
-    is_turned: bool = False
 
 
 def read_images(
@@ -92,7 +74,7 @@ def read_images(
     Grey, RGB or RGBA of 8 bits by the number of channels of the input; values 0 … 255; never resized; the
     first frame of an animation. If EXIF says how to turn an image, it is turned, and a warning says so. Class
     sub-folders, sorted by name, give the labels. Hidden files are ignored, and files that are no images by
-    suffix or first bytes. A broken link may have been an image, so it is not ignored.
+    their names; one without an ending is looked into. A broken link may have been an image: it is reported.
 
     Args:
         source: Image or folder.
@@ -111,26 +93,30 @@ def read_images(
         raise
     shape = _shape_of_images(source, inputs)
     root = source if source.is_dir() else source.parent
-    pixels: np.ndarray[tuple[int, ...], np.dtype[Any]] | None = None
-    first: tuple[Path, _Read] | None = None
+    pixels: Array | None = None
     done: list[tuple[Path, int]] = []
     left_out: list[str] = []
     turned: list[str] = []
     for file, label in files:
         try:
-            found = _image(file, shape)
+            row, is_turned = _image(file, shape)
         except FileError as error:
             if not skip_unreadable:
                 raise
             left_out.append(f"{file.relative_to(root).as_posix()}: {error.received}")
             continue
-        first = first or (file, found)
-        _check_alike(file, found, *first)
         if pixels is None:
-            pixels = np.empty((len(files), *found.row.shape), found.row.dtype)
-        pixels[len(done)] = found.row
+            pixels = np.empty((len(files), *row.shape), row.dtype)
+        if row.shape != pixels.shape[1:]:
+            raise InputError(
+                f"'{file}' differs in size from '{done[0][0].name}'",
+                expected=f"the same size for all, height × width {_by(pixels.shape[1:3])}",
+                received=_by(row.shape[:2]),
+                hint="Resize the images the way it was done for training",
+            )
+        pixels[len(done)] = row
         done.append((file, label))
-        if found.is_turned:
+        if is_turned:
             turned.append(file.relative_to(root).as_posix())
     if turned:
         _warn_of_turned(turned)
@@ -148,17 +134,6 @@ def read_images(
         id_name=FILE,
         left_out=tuple(left_out),
     )
-
-
-def unreadable(file: Path) -> str | None:
-    """Why an image cannot be read; None if it can."""
-    try:
-        _decode(file)
-    except FileError as error:
-        return str(error.received)
-    except InputError:  # it can be read, but is not accepted
-        return None
-    return None
 
 
 def readable(path: Path) -> str:
@@ -184,14 +159,22 @@ def _shape_of_images(source: Path, inputs: Sequence[InputSpec]) -> tuple[int | N
     )
 
 
-def _image(file: Path, shape: tuple[int | None, ...]) -> _Read:
-    """An image (H, W[, C]) for an input of this shape."""
+def _image(file: Path, shape: tuple[int | None, ...]) -> tuple[Array, bool]:
+    """An image (H, W[, C]) for an input of this shape, and True if it was turned upright."""
     image, is_turned = _decode(file)
-    row = np.asarray(_convert(image, _MODES[shape[-1] if len(shape) == 3 else 1]))
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    row = np.asarray(image.convert(_MODES[shape[-1] if len(shape) == 3 else 1]))
     if len(shape) > row.ndim:
         row = row[..., np.newaxis]
-    _check_size(file, row, shape)
-    return _Read(row, is_turned)
+    if not fits(row.shape[:2], shape[:2]):
+        raise InputError(
+            f"'{file}' does not have the size the model takes",
+            expected=f"height × width {_by(shape[:2])}",
+            received=_by(row.shape[:2]),
+            hint="Resize the images the way it was done for training",
+        )
+    return row, is_turned
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -205,15 +188,17 @@ def _images_in(folder: Path) -> list[Path]:
 
 
 def _is_image(entry: Path) -> bool:
-    """True for what a person would call an image, even if it is unreadable."""
+    """True for what has the name of an image, or begins as one without an ending; even if it is damaged."""
+    suffix = entry.suffix.lower()
     if entry.is_dir():
         return False
-    if is_image_name(entry) or entry.suffix.lower() in _OTHER_SUFFIXES or not os.path.exists(entry):
+    if suffix in SUFFIXES or suffix in _OTHER_SUFFIXES.split() or not os.path.exists(entry):
         return True
-    try:
-        return entry.is_file() and _format(entry) in _TOLD
-    except OSError:  # no permission to read it, and no image by its suffix
+    if suffix or not entry.is_file():
         return False
+    with suppress(OSError), entry.open("rb") as file:
+        return file.read(len(PNG_BEGINNING)).startswith((PNG_BEGINNING, *_OTHER_BEGINNINGS))
+    return False
 
 
 def list_images(source: Path) -> tuple[list[tuple[Path, int]], tuple[str, ...] | None]:
@@ -285,7 +270,8 @@ def _decode(file: Path) -> tuple[Image.Image, bool]:
             start = handle.read(len(PNG_BEGINNING))
             handle.seek(0)
             if start.startswith(PNG_BEGINNING):
-                check_png(handle)
+                Image.open(handle, formats=["PNG"]).verify()  # compares all checksums
+                handle.seek(0)
             image: Image.Image = Image.open(handle, formats=sorted(FORMATS & Image.OPEN.keys()))
             if has_more_than_8_bits(image):
                 raise InputError(
@@ -300,11 +286,8 @@ def _decode(file: Path) -> tuple[Image.Image, bool]:
     except HowsureError:
         raise
     except UnidentifiedImageError as error:
-        other = _other_format(file)
-        reason = "not an image Pillow knows" if file.stat().st_size else "the file is empty"
-        if other is not None:
-            reason = f"its content is {other}, which is not read"
-        raise _unreadable(file, reason) from error
+        known = f"its content is none of {', '.join(sorted(FORMATS))}"
+        raise _unreadable(file, known if file.stat().st_size else "the file is empty") from error
     except Exception as error:  # Pillow's decoders may raise anything for a damaged file
         reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, MemoryError):
@@ -320,25 +303,6 @@ def _check_regular(file: Path) -> None:
         raise _unreadable(file, "it is no file")
 
 
-def _other_format(file: Path) -> str | None:
-    """Pillow's name of a format outside `FORMATS`, by the first bytes; decodes nothing."""
-    name = _format(file)
-    return None if name in FORMATS else {"EPS": "PostScript"}.get(name or "", name)
-
-
-def _format(file: Path) -> str | None:
-    """Pillow's name of a format, by the first bytes; decodes nothing."""
-    from PIL import Image
-
-    Image.init()
-    with file.open("rb") as handle:
-        start = handle.read(_BEGINNING)
-    if len(start) < _BEGINNING:  # too short for any image, and some of Pillow's readers fail on it
-        return None
-    found = [name for name, (_, accept) in Image.OPEN.items() if accept is not None and accept(start) is True]
-    return min(found, key=FORMATS.__contains__, default=None)
-
-
 def _unreadable(file: Path, reason: str) -> FileError:
     return FileError(
         f"'{file}' is not a readable image",
@@ -348,40 +312,8 @@ def _unreadable(file: Path, reason: str) -> FileError:
     )
 
 
-def _convert(image: Image.Image, mode: str) -> Image.Image:
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")
-    return image.convert(mode)
-
-
-def _check_size(file: Path, row: Array, shape: tuple[int | None, ...]) -> None:
-    """Raise an `InputError` unless an image fits the input of a model."""
-    if _differ(shape[:2], row.shape[:2]):
-        raise InputError(
-            f"'{file}' does not have the size the model takes",
-            expected=f"height × width {_by(shape[:2])}",
-            received=_by(row.shape[:2]),
-            hint="Resize the images the way it was done for training",
-        )
-
-
-def _differ(wanted: Sequence[int | None], got: Sequence[int]) -> bool:
-    return any(size is not None and size != found for size, found in zip(wanted, got, strict=True))
-
-
 def _by(sides: Sequence[int | None]) -> str:
     return " × ".join("any" if side is None else str(side) for side in sides)
-
-
-def _check_alike(file: Path, found: _Read, like: Path, first: _Read) -> None:
-    """Raise an `InputError` unless an image is as large as the first."""
-    if found.row.shape != first.row.shape:
-        raise InputError(
-            f"'{file}' differs in size from '{like.name}'",
-            expected=f"the same size for all, height × width {_by(first.row.shape[:2])}",
-            received=_by(found.row.shape[:2]),
-            hint="Resize the images the way it was done for training",
-        )
 
 
 _RAW = re.compile(r";(12|16[BLN])")

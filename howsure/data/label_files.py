@@ -1,4 +1,4 @@
-"""Read true answers from a separate file, and match them to rows."""
+"""Read true answers from a file, or from a folder of label images, and match them to rows."""
 
 from __future__ import annotations
 
@@ -6,27 +6,35 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
 
 import numpy as np
 
 from howsure.arguments import check_path
 from howsure.data import table_files
 from howsure.data.align import places, warn_of_more
-from howsure.data.csv_files import CSV, CsvForm
-from howsure.data.files import check_label_shape, check_readable
+from howsure.data.files import check_label_shape, check_readable, open_npy
 from howsure.data.gather import length
-from howsure.data.label_images import LabelFolder
-from howsure.data.labels import are_numbers_or_names, check_labels
-from howsure.data.numpy_files import open_npy
-from howsure.data.rows import Array, Rows
-from howsure.errors import InputError
+from howsure.data.images import readable, without_ending
+from howsure.data.rows import Array, Rows, quoted
+from howsure.data.table_files import CSV, CsvForm
+from howsure.errors import FileError, InputError, probing
 
 _BY_PLACE = "If they are in the order of the rows, leave out the first column"
 _BY_NAME = ". If not, sort the labels by it into the order of the rows"
 _LEAVE_OUT = "Leave out the labels of other rows"
 _CHOOSE = f"{_LEAVE_OUT}; or give rows and labels a column `id` with the same ids, which then are matched"
+
+
+LABEL_IMAGE = ".png"
+"""Ending of label images."""
+
+_DEPTH, _COLOURS = 24, 25
+"""Places of the bits of a number in a PNG image, and of what the numbers mean: 0 for grey."""
+
+_NUMBERS = ("P", "L", "1", "I", "I;16")
+"""Pillow's names of images of one whole number for each pixel; of `P` that is the place in the palette."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,21 +146,107 @@ class LabelFile:
         ids = [] if self.ids is None else self.ids.tolist()
         return {str(each): number for number, each in enumerate(ids)}
 
-    def decided(self, names: Sequence[str] | None) -> LabelFile:
-        """The same labels, with names instead of whole numbers that may be class numbers or names.
 
-        Only all labels together show which of the two they are.
+@dataclass(frozen=True, eq=False)
+class LabelFolder:
+    """Label images, of which each is opened when it is needed; as `LabelFile`.
+
+    Attributes:
+        path: The folder.
+        files: (N,) label images, sorted by name.
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+
+    @classmethod
+    def of_folder(cls, path: Path) -> Self:
+        """The label images in a folder and in its sub-folders.
 
         Raises:
-            InputError: They are ambiguous, or no labels of these classes.
+            InputError: There are none.
         """
-        if names is None or self.labels.ndim > 1 or not are_numbers_or_names(self.labels, names):
-            return self
-        try:
-            numbers = check_labels(self.labels, len(self.labels), len(names), names)
-        except InputError as error:
-            raise error.told_of(f"'{self.path}'") from error
-        return replace(self, labels=np.array(names, dtype=object)[numbers])
+        visible = sorted(
+            file
+            for file in path.rglob("*")
+            if not any(part.startswith(".") for part in file.relative_to(path).parts)
+        )
+        files = tuple(file for file in visible if file.suffix.lower() == LABEL_IMAGE)
+        if not files:
+            raise InputError(
+                f"The folder '{path}' holds no label images",
+                expected=f"files ending in {LABEL_IMAGE}, named like the images that they belong to",
+                hint="Labels in other files go into one .npy file of shape (N, …)",
+            )
+        return cls(path, files)
+
+    @cached_property
+    def ids(self) -> Array:
+        """(N,) their names."""
+        return np.array([readable(file.relative_to(self.path)) for file in self.files], dtype=object)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Path]:
+        names = [without_ending(name) for name in self.ids.tolist()]
+        return dict(zip(names, self.files, strict=True))
+
+    def of(self, rows: Any) -> Array:
+        """(N, *P) class numbers of all rows, found by their names.
+
+        Args:
+            rows: Names of the rows, with `ids`.
+
+        Raises:
+            FileError: A label image cannot be read.
+            InputError: A row has none, or one that holds no class numbers.
+        """
+        ids: Array | None = getattr(rows, "ids", None)
+        if ids is None:
+            raise InputError(
+                f"'{self.path}' holds label images, which belong to rows by name; these rows have no names",
+                expected="images in files as rows, or labels in one .npy file of shape (N, …)",
+            )
+        files = [self._file_of(str(each)) for each in ids.tolist()]
+        if not files:
+            return np.empty((0, 0, 0), np.int64)
+        first = _read_png(files[0])
+        found = np.empty((len(files), *first.shape), first.dtype)
+        for number, file in enumerate(files):
+            labels = _read_png(file)
+            if labels.shape != first.shape:
+                raise InputError(
+                    f"'{file}' differs in size from '{files[0].name}'",
+                    expected=" × ".join(map(str, first.shape)),
+                    received=" × ".join(map(str, labels.shape)),
+                )
+            found = found.astype(np.promote_types(found.dtype, labels.dtype), copy=False)
+            found[number] = labels
+        return found
+
+    def of_some(self, called: Any, rows: Array) -> Array:
+        """As `of`; the positions of the rows play no part."""
+        return self.of(called)
+
+    def check_count(self, rows: int) -> None:
+        """Raise an `InputError` if there are fewer label images than rows."""
+        if len(self.files) < rows:
+            raise InputError(
+                f"'{self.path}' has fewer label images than there are rows",
+                expected=f"{rows:,} or more",
+                received=f"{len(self.files):,}",
+            )
+
+    def _file_of(self, name: str) -> Path:
+        names = (name, without_ending(name), str(PurePosixPath(name).with_suffix("")))
+        found = next((self._by_name[each] for each in names if each in self._by_name), None)
+        if found is None:
+            first = self.files[0].name
+            raise InputError(
+                f"'{self.path}' holds no label image for '{name}'",
+                expected=f"'{without_ending(name)}{first.removeprefix(without_ending(first))}'",
+                received=f"{quoted(self.ids[:3].tolist())}, …",
+            )
+        return found
 
 
 def read_labels(
@@ -212,3 +306,35 @@ def read_label_file(
         )
     labels, called, others = table_files.read_label_column(source, form, column, id_column, names or ())
     return LabelFile(source, check_label_shape(labels, source), called.ids, called.frame_index, others)
+
+
+@probing()
+def _read_png(file: Path) -> Array:
+    """(H, W) values of a grey image, or places in the palette."""
+    from PIL import Image, ImageOps
+
+    try:
+        with file.open("rb") as handle:
+            Image.open(handle, formats=["PNG"]).verify()  # compares all checksums
+            handle.seek(0)
+            header = handle.read(_COLOURS + 1)
+            with Image.open(handle, formats=["PNG"]) as image:
+                mode, array = image.mode, np.asarray(ImageOps.exif_transpose(image))
+    except Exception as error:  # Pillow's decoders may raise anything for a damaged file
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+        raise FileError(f"'{file}' is not a readable label image", received=reason) from error
+    if mode == "RGB" and (array == array[..., :1]).all():  # a grey image
+        array = array[..., 0]
+    elif mode not in _NUMBERS:
+        raise InputError(
+            f"'{file}' holds colours, and no class numbers",
+            expected="a grey image, or one with a palette, whose values are class numbers",
+            received=f"Pillow's mode {mode}",
+            hint="Replace each colour by the number of its class, with colours in the order of the classes: "
+            "hit = (numpy.asarray(image)[..., None, :3] == numpy.array(colours)).all(-1); "
+            "image = Image.fromarray(numpy.where(hit.any(-1), hit.argmax(-1), 255).astype('uint8'))",
+        )
+    found: Any = array.astype(np.uint8) if array.dtype == bool else array
+    if mode == "L" and header[_COLOURS] == 0:  # Pillow spreads fewer than 8 bits over 0 to 255
+        return np.asarray(found // (255 // (2 ** header[_DEPTH] - 1)))
+    return np.asarray(found)

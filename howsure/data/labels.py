@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any
@@ -40,10 +41,8 @@ _IS_ONE_CLASS = (
     "If a row has one class, say so when it is assessed: outputs='logits', or 'probabilities' after softmax"
 )
 
-_AS_TEXTS = (
-    "Give names as texts: `labels.astype(str)` where these are names, `numpy.array(class_names)[labels]` "
-    "where they are numbers"
-)
+_AS_TEXTS = "If these are class numbers, give their names: `numpy.array(class_names)[labels]`"
+_NUMBER_NAME = re.compile(r"-?\d+(\.\d+)?")
 
 
 def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | None = None) -> Integers:
@@ -52,7 +51,8 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
     Args:
         labels: One per row: a class number, a class name, or, for two classes, True and False, where True is
             the second class unless the names of both say the opposite; where they mean yes and no, words may
-            say so too. Numbers are names if all of them are class names. Or (rows, classes) one-hot. A series
+            say so too. Numbers are names where a class is called by a number, such as '1', unless names only
+            count from 0. Or (rows, classes) one-hot. A series
             counts by position. The columns of a one-hot data frame are class names, in any order.
         rows: Number of rows.
         classes: K.
@@ -146,24 +146,20 @@ def _check_range(whole: Integers, classes: int, names: Sequence[str] | None) -> 
 
 
 def _number_names(labels: NDArray[Any], names: Sequence[str] | None) -> Integers | None:
-    """Class numbers from numbers that are class names, such as 1, 2, 3; None if they are none.
+    """Class numbers from numbers that are class names, such as 1, 2, 3; None if no class is called so.
 
     Raises:
-        InputError: Some are names, and others can only be numbers.
+        InputError: A number is no name.
     """
-    if names is None or only_count(names):
+    if names is None or only_count(names) or not any(map(_NUMBER_NAME.fullmatch, names)):
         return None
     there, inverse = np.unique(labels, return_inverse=True)
     places = places_of_names(list(there), names)
-    unknown = [label for label, place in zip(there.tolist(), places, strict=True) if place is None]
-    if len(unknown) == len(there):
-        return None
-    if unknown:
+    if None in places:
         raise InputError(
-            f"The labels may be class numbers or names: {there.tolist()[:12]} are some of both",
-            expected="texts for class names, or class numbers that cannot be mistaken for them",
-            received=f"{unknown[0]}, which is no name, beside "
-            f"{next(each for each in there if each not in unknown)}, which is one of {quoted(names)}",
+            "The labels are numbers, and classes are called by numbers, but not by these",
+            expected=f"names of classes, as {quoted(names)} are",
+            received=str(there.tolist()[:12]),
             hint=_AS_TEXTS,
         )
     return np.asarray(places, dtype=np.int64)[inverse]
@@ -216,16 +212,6 @@ def misread(labels: Any, truth: Integers, predicted: Integers, names: Sequence[s
         hint=f"If they count from 1, {_FROM_0}. If they count from 0, say so with names: "
         "`numpy.array(certainty.class_names)[labels]`",
     )
-
-
-def are_numbers_or_names(labels: NDArray[Any], names: Sequence[str]) -> bool:
-    """True if these are numbers and class names are other whole numbers, such as 1, 2, 3.
-
-    Then only all labels together show whether they are class numbers or names.
-    """
-    if only_count(names) or not any(name.removeprefix("-").removesuffix(".0").isdecimal() for name in names):
-        return False
-    return labels.ndim == 1 and _plain(labels).dtype.kind in "iuf"
 
 
 def check_yes_or_no(

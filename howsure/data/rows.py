@@ -554,11 +554,6 @@ def in_rows(count: int, numbers: Sequence[int]) -> str:
     return f"in {count} rows: {', '.join(str(row_number(number)) for number in numbers)}{more}"
 
 
-def counted(count: int, word: str) -> str:
-    """`1 column`, `3 columns`."""
-    return f"{count} {word}" if count == 1 else f"{count} {word}s"
-
-
 def listed(parts: Sequence[str], between: str = ", ") -> str:
     """The parts, joined; after ten of them only the number of the rest."""
     more = f" and {len(parts) - 10} more" if len(parts) > 10 else ""

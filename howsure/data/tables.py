@@ -4,25 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from howsure.data.align import Called
-from howsure.data.csv_files import hint_of_text, is_number
-from howsure.data.ids import ID, LARGEST, ids_from
-from howsure.data.rows import TEXT, Array, InputSpec, Rows, counted, in_rows, quoted, row_number
+from howsure.data.align import ID, LARGEST, Called, ids_from
+from howsure.data.rows import TEXT, Array, InputSpec, Rows, in_rows, quoted, row_number
 from howsure.errors import InputError
-from howsure.words import before_no_formula, upper
+from howsure.words import counted, upper
 
 LABELS = "y"
 INDEX = "__index_level_0__"
 """Column of a Parquet file in which pandas keeps an index without a name."""
-
-_FRAME_INDEX = "frame_index"
-"""Column of a table that howsure wrote in which it keeps the index of a data frame."""
 
 TEXTS = ("text", "x")
 """Names of a text column besides the input's name, which users rarely choose themselves."""
@@ -170,24 +165,6 @@ def called_in(table: Table, identity: int | None) -> Called:
     if not name and any(np.array_equal(ids, np.arange(start, start + len(ids))) for start in (0, 1)):
         return Called(frame_index=ids)
     return Called(ids, name or ID)
-
-
-def called_in_export(table: Table, identity: int | None) -> Called:
-    """The same of a csv file that howsure wrote, which may also hold the index of a data frame."""
-    called = called_in(table, identity)
-    if _FRAME_INDEX in table.names:
-        index = unescaped(ids_of(table, table.names.index(_FRAME_INDEX)))
-        called = replace(called, frame_index=index)
-    return replace(called, ids=unescaped(called.ids))
-
-
-def unescaped(texts: Array | None) -> Array | None:
-    """Texts as they were before they were kept from being formulas; numbers as they are."""
-    if texts is None or texts.dtype.kind != "O":
-        return texts
-    found = np.empty(len(texts), dtype=object)
-    found[:] = [before_no_formula(text) for text in texts.tolist()]
-    return found
 
 
 def ids_of(table: Table, index: int) -> Array:
@@ -351,6 +328,28 @@ def _check_no_text(table: Table, features: Sequence[int]) -> None:
             received=repr(cell),
             hint=hint_of_text(cell),
         )
+
+
+def hint_of_text(cell: object) -> str | None:
+    """How to mend a cell that is a number in another form than csv files have here; None for other text."""
+    text = str(cell).strip()
+    if text.endswith("%") and is_number(text[:-1].replace(",", ".")):
+        return "Leave out the per cent signs, and divide the numbers by 100 if they are probabilities"
+    if text.count(",") == 1 and is_number(text.replace(",", ".")):
+        return (
+            "If the comma is a decimal sign, say so: on the command line --decimal ,; in Python, give "
+            "`pandas.read_csv(path, decimal=',')`"
+        )
+    return None
+
+
+def is_number(cell: object) -> bool:
+    """True if a cell of a table, or its text, is a number."""
+    try:
+        float(str(cell))
+    except ValueError:
+        return False
+    return "_" not in str(cell)
 
 
 def is_numeric(kind: Any) -> bool:

@@ -3,7 +3,7 @@
     raw (W, n, …) ── kind: values (W, n, …, K) ── units ── `error_of` ── kind: columns
 
 The kind of answer brings `values` and `columns` (its part `graph`); the error is that of
-`howsure.sampling.error`, on arrays whose operators write nodes (`howsure.onnx.traced`).
+`howsure.sampling.error`, on arrays whose operators write nodes (`howsure.onnx`).
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ from howsure.errors import ModelError
 from howsure.judge.familiarity import Familiarity, percentile_in_graph
 from howsure.methods.protocol import Job
 from howsure.models.fingerprint import fingerprint_of
-from howsure.onnx.nodes import IR_VERSION, OPSET, Nodes, keep_one_of_equals, rename_inputs
-from howsure.onnx.traced import Traced
+from howsure.onnx import IR_VERSION, OPSET, Nodes, Traced, keep_one_of_equals, rename_inputs
 from howsure.optional import versions
 from howsure.sampling.error import Units, error_of
 from howsure.sampling.estimate import mean_late_variance

@@ -16,8 +16,7 @@ from msgspec import Meta
 from howsure.answers.registry import named
 from howsure.arguments import check_choice
 from howsure.data.labels import check_names
-from howsure.data.sealed_json import read_sealed, write_sealed
-from howsure.data.typed import COUNT, FINITE, typed
+from howsure.data.typed import COUNT, FINITE, read_sealed, typed, write_sealed
 from howsure.errors import FileError, InputError
 from howsure.judge.cross_fit import FOLDS
 from howsure.judge.learnt import LearntRows

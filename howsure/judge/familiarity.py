@@ -22,14 +22,13 @@ from howsure.arguments import as_array, as_share, check_choice
 from howsure.data.align import aligned
 from howsure.data.labels import check_class_names, check_labels
 from howsure.data.rows import quoted
-from howsure.data.sealed_json import read_sealed, write_sealed
-from howsure.data.typed import COUNT, typed
+from howsure.data.typed import COUNT, read_sealed, typed, write_sealed
 from howsure.errors import InputError, warn
 from howsure.judge.familiarity_scores import FITS, FITTED, OF_LOGITS, SCORES, FittedScore
 from howsure.judge.learnt import LearntRows, digests_of
 from howsure.models.features import Features
 from howsure.models.fingerprint import check_fingerprint
-from howsure.onnx.traced import Value
+from howsure.onnx import Value
 from howsure.sampling.outcome import Booleans, Floats, Integers
 
 KIND, FORMAT = "howsure familiarity", 1

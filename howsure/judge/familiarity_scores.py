@@ -13,7 +13,7 @@ from scipy.special import logsumexp
 from howsure.data.rows import quoted
 from howsure.errors import InputError, warn
 from howsure.models.protocol import RawOutputs
-from howsure.onnx.traced import Value, log_sum_exp, solved
+from howsure.onnx import Value, log_sum_exp, solved
 from howsure.sampling.outcome import Floats, Integers
 
 if TYPE_CHECKING:

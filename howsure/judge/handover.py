@@ -14,12 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from howsure.answers.registry import part_of
 from howsure.arguments import as_array
-from howsure.atomic import write_whole
-from howsure.data.align import aligned
-from howsure.data.ids import ID
+from howsure.atomic import FOR_A_PERSON, check_ending, write_whole
+from howsure.data.align import ID, aligned
 from howsure.data.labels import in_order, is_missing
 from howsure.data.rows import check_unmasked, in_rows
-from howsure.endings import FOR_A_PERSON, check_ending
 from howsure.errors import InputError
 from howsure.results.export import write_csv_lines
 

@@ -11,8 +11,8 @@ from howsure.data.transforms import EXPECTED, TURN, RowTransform, Transform, is_
 from howsure.data.twice import first_twice
 from howsure.errors import InputError, warn
 from howsure.methods.members import begin_members
+from howsure.methods.plain import Softmax
 from howsure.methods.protocol import Around, Job, Method, Needs, Passes, is_method
-from howsure.methods.softmax import Softmax
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from howsure.methods.classifiers import Members, PlainPrediction
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
+from howsure.methods.plain import Members, PlainPrediction, Softmax
 from howsure.methods.protocol import Method
-from howsure.methods.softmax import Softmax
 from howsure.models.adapt import Opened
 from howsure.models.protocol import LABEL_PROBABILITIES, NUMBERS, PROBABILITIES, MemberModel, Model, PassModel
 from howsure.sampling.randomness import sites_of

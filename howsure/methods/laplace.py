@@ -8,11 +8,9 @@ each row into one class.
 
 from __future__ import annotations
 
-import importlib.metadata
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -33,11 +31,11 @@ from howsure.methods.protocol import Job, Method, Needs, Passes, Progress
 from howsure.models.adapt import opened
 from howsure.models.features import Features, read_features
 from howsure.models.fingerprint import check_fingerprint, fingerprint_of
-from howsure.models.protocol import PROBABILITIES, FeatureModel, ModelInfo
+from howsure.models.protocol import FeatureModel, ModelInfo
 from howsure.request import Request
 from howsure.sampling.design import DesignEffect
 from howsure.sampling.estimate import Sums
-from howsure.sampling.outcome import Estimates, Floats, Integers, Outcome, Told
+from howsure.sampling.outcome import Estimates, Floats, Integers, Outcome
 from howsure.sampling.sketch import with_networks
 
 P = ParamSpec("P")
@@ -69,9 +67,6 @@ cover."""
 IN_PAIRS = DesignEffect(spread=2.0)
 """The two passes of a pair lie about equally far from the mean, on opposite sides. For the standard deviation
 they count as one pass; for the share below a quantile they count as at least two."""
-
-NOT_HERE = ("curvature", "link_approx")
-"""Options that laplace-torch has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,31 +106,22 @@ class Laplace:
         for array in (self.class_vectors, self.input_vectors, self.variances):
             array.flags.writeable = False
 
-    def passes(self, features: Features, count: int, seed: int = 0) -> Floats:
-        """(S, N, K) probabilities of S passes; pass t is the same network for every row.
-
-        Passes 2i and 2i + 1 are an antithetic pair, drawn with Z and −Z, in which errors of first order
-        cancel. Pairs are independent.
-
-        Args:
-            features: Features of N rows, from the fitted model; zero rows are allowed.
-            count: S, even and ≥ 2.
-            seed: Seed of the weights, ≥ 0.
-
-        Raises:
-            InputError: Not `Features`, or those of another model; a count or seed out of range.
-        """
-        check_whole(count, "count", least=2, even=True)
-        drawn = np.empty((count, len(features), len(self.class_vectors)))
-        for pair, rows, values in self.pairs(features, count // 2, seed):
-            drawn[2 * pair : 2 * pair + 2, rows] = values
-        return drawn
-
     def pairs(self, features: Features, count: int, seed: int) -> Iterator[tuple[int, slice, Floats]]:
-        """Number of a pair, a slice of rows, and their (2, n, K) probabilities; see `passes`.
+        """Number of a pair, a slice of rows, and their (2, n, K) probabilities.
+
+        A pass is the same network for every row. The two of an antithetic pair are drawn with Z and −Z, so
+        errors of first order cancel. Pairs are independent.
 
         Weights are drawn as U (Z ∘ √variances) Vᵀ (Ritter and others 2018). Instead of each draw, the rows
         are rotated by V. Memory does not grow with `count`.
+
+        Args:
+            features: Features of N rows, from the fitted model; zero rows are allowed.
+            count: Number of pairs.
+            seed: Seed of the weights, ≥ 0.
+
+        Raises:
+            InputError: Not `Features`, those of another model, or a seed out of range.
         """
         check_whole(seed, "seed", least=0)
         shape, deviations = self.variances.shape, np.sqrt(self.variances)
@@ -250,25 +236,6 @@ def _most_probable_precision(curvature: Floats, norm: float) -> float:
     return float(np.exp(root))
 
 
-def _without_other_options(function: Callable[P, T]) -> Callable[P, T]:
-    """The same function, whose error for an option of laplace-torch names that package."""
-
-    @wraps(function)
-    def called(*args: P.args, **kwargs: P.kwargs) -> T:
-        for name in NOT_HERE:
-            if name in kwargs:
-                raise InputError(
-                    f"Last-layer Laplace takes no `{name}`: its curvature is a Kronecker product, and its "
-                    "probabilities are the mean of passes",
-                    expected=f"no `{name}`",
-                    received=f"{name}={kwargs[name]!r}",
-                    hint="The package laplace-torch has it, for modules of PyTorch",
-                )
-        return function(*args, **kwargs)
-
-    return called
-
-
 @dataclass(frozen=True, eq=False)
 class LastLayerLaplace(Method):
     """Networks with different last layers, distributed as a Laplace approximation says.
@@ -294,7 +261,6 @@ class LastLayerLaplace(Method):
         check_whole(self.passes, "passes", least=4, even=True)
 
     @classmethod
-    @_without_other_options
     @named_either_way
     def fit(
         cls,
@@ -374,15 +340,6 @@ class LastLayerLaplace(Method):
 
         learnt = None if known is None else lambda: known.among_digests(digests_of(logits[0]))
         return Passes(draw, learnt_from=learnt)
-
-    def assess(self, features: Features, seed: int = 0) -> Any:
-        """The result of N ≥ 0 rows whose features are known."""
-        width = len(self.posterior.class_vectors)
-        info = ModelInfo("", "", (), (width,), "float64", None, None, rescales=False, layers=())
-        outcome = outcome_of(info, Request(seed, outputs=PROBABILITIES))
-        version = importlib.metadata.version("howsure")
-        told = Told(np.arange(len(features)), "row", self.settings, int(seed), None, version)
-        return outcome.result(self.posterior.estimates(features, seed, outcome, self.passes), told)
 
 
 def _check_classes_of(info: ModelInfo, outputs: str | None, names: Sequence[str] | None) -> None:

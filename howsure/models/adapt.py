@@ -23,13 +23,12 @@ from typing import Any
 import numpy as np
 
 from howsure.arguments import check_path
-from howsure.data.csv_files import CSV, CsvForm
 from howsure.data.files import rows_in
 from howsure.data.frames import is_frame, labelled_frame
 from howsure.data.gather import first, gather
 from howsure.data.reading import reading
 from howsure.data.rows import InputSpec, Rows, check_rows
-from howsure.data.table_files import read_named
+from howsure.data.table_files import CSV, CsvForm, read_named
 from howsure.data.tables import Roles
 from howsure.errors import FileError, HowsureError, InputError, ModelError, is_raised_by_a_user, probing, warn
 from howsure.models.choose_output import Output, Pair

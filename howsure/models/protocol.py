@@ -305,7 +305,7 @@ class ExportModel(PassModel, WeightedModel, Protocol):
         Returns:
             A graph from the inputs (n, …), under their names and in their types, to one output (W, n, …) in
             float32, for any n ≥ 1; with `features` also to a second one (n, F + K), the features and the
-            logits. It uses the operator version that `howsure.onnx.nodes` names.
+            logits. It uses the operator version that `howsure.onnx` names.
 
         Raises:
             ModelError: A part of the model cannot be exported; the message says which.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from howsure.atomic import write_whole
+from howsure.atomic import PAGES, check_ending, write_whole
 from howsure.compare.comparison import Comparison
 from howsure.compare.findings import WHY, chosen, findings, lead, leading
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER
@@ -21,7 +21,6 @@ from howsure.compare.phrases import called, cost_in_words, the
 from howsure.compare.printed import is_known
 from howsure.compare.protocol import AS_THEY_ARE
 from howsure.compare.reasons import WHOLE, reasons
-from howsure.endings import PAGES, check_ending
 from howsure.judge.metrics import Metric
 from howsure.judge.scores import LEAST_MISTAKES, OUTSIDE
 from howsure.report.axes import TickedAxis, number_axis, share_axis

@@ -12,7 +12,7 @@ from howsure.audit import Audit
 from howsure.compare.comparison import Comparison
 from howsure.compare.findings import lead as comparison_lead
 from howsure.compare.printed import head_of, lines_of
-from howsure.displayed import Displayed
+from howsure.on_first_use import Displayed
 from howsure.report.templates import environment
 from howsure.words import counted
 

@@ -11,11 +11,10 @@ from typing import Any
 from howsure.answers.printed import id_name_of, kind_of, lead_of, lines_of
 from howsure.answers.registry import answer_of, part_of, part_or
 from howsure.answers.sentences import words_of
-from howsure.atomic import write_whole
+from howsure.atomic import PAGES, check_ending, write_whole
 from howsure.audit import Audit
 from howsure.compare.comparison import Comparison
 from howsure.compare.findings import findings, lead
-from howsure.endings import PAGES, check_ending
 from howsure.errors import InputError
 from howsure.judge.learnt import in_words as learnt_in_words
 from howsure.judge.scores import Score, value_and_interval

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from howsure.data.ids import check_ids
+from howsure.data.align import check_ids
 from howsure.data.rows import check_unmasked
 from howsure.errors import InputError
 from howsure.results.lazy_maps import LazyMap

@@ -1,20 +1,18 @@
-"""A result as csv or JSON lines for other programs; `howsure.load` reads only the Parquet file of `save`.
+"""A result as csv for other programs; `howsure.load` reads only the Parquet file of `save`.
 
-A column with a value for each class is several columns in csv, `probabilities.cat`, and an object by class
-name in JSON; one with a value at each level is the same by level: `quantiles.0.5`. A column with both has
-first the name, then the level: `quantiles.height.0.5`. A kind of answer may leave out the name where there is
-only one, see `Result.one_goes_unnamed`. Networks are only in the Parquet file.
+A column with a value for each class is several columns, `probabilities.cat`. One with a value at each level
+is the same by level: `quantiles.0.5`. A column with both has first the name, then the level:
+`quantiles.height.0.5`. A kind of answer may leave out the name where there is only one, see
+`Result.one_goes_unnamed`. Networks are only in the Parquet file.
 """
 
 from __future__ import annotations
 
 import csv
 import itertools
-import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from howsure.atomic import write_whole
@@ -32,23 +30,20 @@ _ROWS_AT_A_TIME = 4096
 _QUOTED_END = "\r\n"
 
 
-def write_csv(result: Result[Any], file: SupportsWrite[str]) -> None:
-    """Write one line per row, after a line of column names; see `write_csv_lines`.
-
-    `file` is open for text, with `newline=""` where it is on disk.
-    """
+def csv_lines(result: Result[Any]) -> Iterator[Iterable[Any]]:
+    """A line of column names, then one line per row; as `write_csv_lines` takes them."""
     header: list[str] = []
     for column, _ in _columns(result):
         header += [".".join(path) for path in itertools.product(*_parts(result, column))]
     flat = ([each for cell in cells for each in _several(cell)] for cells in _rows(result))
-    write_csv_lines(itertools.chain([header], flat), file)
+    return itertools.chain([header], flat)
 
 
 def write_csv_lines(lines: Iterable[Iterable[Any]], file: SupportsWrite[str]) -> None:
     """Write lines of cells as csv; this is the only place where howsure writes csv.
 
     An unknown number is left empty. A text that a spreadsheet would run as a formula gets a `'` before it.
-    The file is open as for `write_csv`.
+    `file` is open for text, with `newline=""` where it is on disk.
     """
     # Python before 3.13 quotes a carriage return only where it is part of what ends a line.
     writer = csv.writer(_Lines(file), lineterminator=_QUOTED_END)
@@ -61,7 +56,12 @@ def write_csv_file(lines: Iterable[Iterable[Any]], path: str | os.PathLike[str])
     Raises:
         FileError: The file cannot be written.
     """
-    write_whole(path, partial(_to_file, write_csv_lines, lines))
+
+    def write(temporary: str) -> None:
+        with open(temporary, "w", encoding="utf-8", newline="") as file:
+            write_csv_lines(lines, file)
+
+    write_whole(path, write)
 
 
 class _Lines:
@@ -77,24 +77,6 @@ class _Lines:
 
 def _several(cell: Any) -> list[Any]:
     return [value for each in cell for value in _several(each)] if isinstance(cell, list) else [cell]
-
-
-def write_json_lines(result: Result[Any], file: SupportsWrite[str]) -> None:
-    """Write one JSON object per row and line; a number that is not known is `null`."""
-    called = [_parts(result, column) for column, _ in _columns(result)]
-    for cells in _rows(result):
-        line = {
-            name: _by_name(names, iter(_several(cell)))
-            for ((name,), *names), cell in zip(called, cells, strict=True)
-        }
-        file.write(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def _by_name(names: Sequence[Sequence[str]], values: Iterator[Any]) -> Any:
-    """The next values as objects by the first names, of objects by the second names, and so on."""
-    if not names:
-        return _known(next(values))
-    return {name: _by_name(names[1:], values) for name in names[0]}
 
 
 def _parts(result: Result[Any], column: Column) -> list[Sequence[str]]:
@@ -123,15 +105,3 @@ def _rows(result: Result[Any]) -> Iterator[tuple[Any, ...]]:
 
 def _known(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _to_file(write: Callable[[Any, Any], None], told: Any, path: str) -> None:
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        write(told, file)
-
-
-FORMS: dict[str, Callable[[Result[Any], str], None]] = {
-    ".csv": partial(_to_file, write_csv),
-    ".jsonl": partial(_to_file, write_json_lines),
-}
-"""By ending, what writes a result to a file."""

@@ -1,14 +1,9 @@
-"""Maps that are read, or made, where they are looked at, so that one row of them is in memory.
-
-LazyMap ─┬─ JoinedMap   of several saved results, as of the parts of a folder
-         └─ MadeMap     computed row by row from another result
-"""
+"""Maps that are read, or made, where they are looked at, so that one row of them is in memory."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -22,21 +17,23 @@ class LazyMap(np.lib.mixins.NDArrayOperatorsMixin):
     Any operation except taking rows reads all of it into memory, as `numpy.asarray` does.
 
     Args:
+        read: From the number of a row to the row, of any shape; it may remember the last one.
         sides: Shape of one row.
         dtype: Type of the numbers.
         rows: (N,) numbers of the rows that this array has.
     """
 
-    def __init__(self, sides: tuple[int, ...], dtype: np.dtype[Any], rows: Integers) -> None:
-        self._sides, self.dtype, self._rows = sides, dtype, rows
+    def __init__(
+        self,
+        read: Callable[[int], NDArray[Any]],
+        sides: tuple[int, ...],
+        dtype: np.dtype[Any],
+        rows: Integers,
+    ) -> None:
+        self._read, self._sides, self.dtype, self._rows = read, sides, dtype, rows
 
-    @abstractmethod
-    def _one(self, row: int) -> Any:
-        """The row of this number, an array of the shape `sides`."""
-
-    @abstractmethod
-    def _some(self, rows: Integers) -> Any:
-        """The rows of these numbers."""
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._read, self._sides, self.dtype, self._rows)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -66,8 +63,8 @@ class LazyMap(np.lib.mixins.NDArrayOperatorsMixin):
         if isinstance(index, tuple) or index is None or index is Ellipsis or np.ndim(index) > 1:
             return np.asarray(self)[index]
         if isinstance(index, (int, np.integer)) and not isinstance(index, bool):
-            return self._one(int(self._rows[index]))
-        return self._some(self._rows[index])
+            return self._read(int(self._rows[index])).reshape(self._sides).astype(self.dtype, copy=False)
+        return type(self)(self._read, self._sides, self.dtype, self._rows[index])
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if copy is False:
@@ -90,92 +87,40 @@ class LazyMap(np.lib.mixins.NDArrayOperatorsMixin):
         return f"<{' × '.join(map(str, self.shape))} numbers of type {self.dtype}, row by row>"
 
 
-class JoinedMap(LazyMap):
-    """Maps in files, one after the other.
-
-    Rows that lie in one file, in its order, are a view of that file; other rows are a `JoinedMap` again.
+class _Files:
+    """Reads rows of `.npy` files, one after the other; the last file stays open.
 
     Args:
-        files: Names of `.npy` files.
-        starts: Number of the first row of each file, and at the end the number of all rows.
-        sides: As in `LazyMap`, like all that follow.
+        files: Their names.
+        starts: Number of the first row of each file.
     """
 
-    def __init__(
-        self,
-        files: Sequence[str],
-        starts: Integers,
-        sides: tuple[int, ...],
-        dtype: np.dtype[Any],
-        rows: Integers,
-    ) -> None:
-        super().__init__(sides, dtype, rows)
+    def __init__(self, files: Sequence[str], starts: Integers) -> None:
         self._files, self._starts = files, starts
         self._last: tuple[int, Any] = (-1, None)
 
-    @classmethod
-    def of(cls, arrays: Sequence[NDArray[Any]]) -> Self | None:
-        """Arrays as one, or None unless each of them is mapped to a `.npy` file as a whole.
-
-        Args:
-            arrays: At least one, of one type; their rows have one shape.
-        """
-        if not all(isinstance(array, np.memmap) and _is_whole(array) for array in arrays):
-            return None
-        starts = np.cumsum([0, *map(len, arrays)])
-        files = [str(array.filename) for array in arrays]  # type: ignore[attr-defined]
-        return cls(files, starts, arrays[0].shape[1:], arrays[0].dtype, np.arange(starts[-1]))
-
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._files, self._starts, self._sides, self.dtype, self._rows)
+        return type(self), (self._files, self._starts)
 
-    def _one(self, row: int) -> Any:
-        return self._file_rows(np.array([row]))[0]
-
-    def _some(self, rows: Integers) -> Any:
-        file = self._file_of(rows[:1])
-        if len(rows) and rows[-1] < self._starts[file + 1] and (np.diff(rows) == 1).all():
-            return self._file_rows(rows)
-        return type(self)(self._files, self._starts, self._sides, self.dtype, rows)
-
-    def _file_of(self, rows: Integers) -> int:
-        """Number of the file of the first of these rows."""
-        return int(np.searchsorted(self._starts, rows[0], side="right")) - 1 if len(rows) else 0
-
-    def _file_rows(self, rows: Integers) -> Any:
-        """Rows that follow each other in one file, as a view of it; the last file stays open."""
-        number = self._file_of(rows)
+    def __call__(self, row: int) -> Any:
+        number = int(np.searchsorted(self._starts, row, side="right")) - 1
         if self._last[0] != number:
             self._last = (number, np.load(self._files[number], mmap_mode="r", allow_pickle=False))
-        first = int(rows[0] - self._starts[number])
-        return self._last[1][first : first + len(rows)]
+        return self._last[1][row - int(self._starts[number])]
 
 
-class MadeMap(LazyMap):
-    """A map that is made row by row.
+def joined_maps(arrays: Sequence[NDArray[Any]]) -> LazyMap | None:
+    """Arrays as one, or None unless each of them is mapped to a `.npy` file as a whole.
 
     Args:
-        make: From the number of a row all maps of it, by name; it may remember the last row.
-        name: Name of this map.
-        sides: As in `LazyMap`, like all that follow.
+        arrays: At least one, of one type; their rows have one shape.
     """
-
-    def __init__(
-        self,
-        make: Callable[[int], Mapping[str, NDArray[Any]]],
-        name: str,
-        sides: tuple[int, ...],
-        dtype: np.dtype[Any],
-        rows: Integers,
-    ) -> None:
-        super().__init__(sides, dtype, rows)
-        self._make, self._name = make, name
-
-    def _one(self, row: int) -> Any:
-        return self._make(row)[self._name].reshape(self._sides).astype(self.dtype)
-
-    def _some(self, rows: Integers) -> Any:
-        return type(self)(self._make, self._name, self._sides, self.dtype, rows)
+    if not all(isinstance(array, np.memmap) and _is_whole(array) for array in arrays):
+        return None
+    starts = np.cumsum([0, *map(len, arrays)])
+    files = [str(array.filename) for array in arrays]  # type: ignore[attr-defined]
+    read = _Files(files, starts[:-1])
+    return LazyMap(read, arrays[0].shape[1:], arrays[0].dtype, np.arange(starts[-1]))
 
 
 def _is_whole(array: np.memmap[Any, Any]) -> bool:

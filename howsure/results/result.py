@@ -12,31 +12,37 @@ import math
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure.arguments import as_array, check_path
-from howsure.atomic import check_place, folder_made, write_whole
-from howsure.data.align import aligned, without_index
-from howsure.data.ids import ID
+from howsure.atomic import TABLES, check_ending, check_place, folder_made, write_whole
+from howsure.data.align import ID, aligned, without_index
 from howsure.data.kept import OwnSettings, adopted, kept, read_only
 from howsure.data.labels import check_names
 from howsure.data.rows import check_unmasked
 from howsure.data.typed import typed, types_of
-from howsure.displayed import Displayed
-from howsure.endings import TABLES, check_ending
 from howsure.errors import FileError, InputError
-from howsure.on_first_use import imported
+from howsure.on_first_use import Displayed, imported
 from howsure.optional import needs
 from howsure.results.columns import FLOAT, WIDE, WIDE_OF_NETWORKS, Column, is_in_files, rows_at_a_time
-from howsure.results.export import FORMS
-from howsure.results.lazy_maps import JoinedMap
-from howsure.results.maps import TABLE, Maps, table_in, write_maps
+from howsure.results.export import csv_lines, write_csv_file
+from howsure.results.lazy_maps import joined_maps
 from howsure.results.row_index import Positions, one_position, several_positions
-from howsure.results.saved import FORMAT, METADATA_KEY, complete, maps_of, read_table, with_digest
+from howsure.results.saved import (
+    FORMAT,
+    METADATA_KEY,
+    TABLE,
+    Maps,
+    complete,
+    maps_of,
+    read_table,
+    table_in,
+    with_digest,
+    write_maps,
+)
 from howsure.statistics import ERROR_FLOOR, widening
 from howsure.words import is_printable
 
@@ -125,7 +131,7 @@ class Result(Shown, Generic[OneRow]):
         columns: The columns of every row, in the order of the table.
         names: The setting that holds the K names.
         row_type: The class of one row.
-        one_goes_unnamed: Whether csv and JSON lines leave out the name where there is only one, K = 1.
+        one_goes_unnamed: Whether csv leaves out the name where there is only one, K = 1.
         unscored: Optional columns that no score looks at, so that commands can do without them.
     """
 
@@ -337,13 +343,14 @@ class Result(Shown, Generic[OneRow]):
         return ids
 
     @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
+    def joined(cls, parts: Iterable[Self]) -> Self:
         """One result of several that belong together, such as the blocks of `howsure.stream`.
 
         Maps that lie in files stay there.
 
         Args:
-            parts: At least one, with the same settings; `version` may differ, and the first counts.
+            parts: At least one, with the same settings; `version` may differ, and the first counts. Of an
+                iterator each part goes when its columns are joined.
 
         Raises:
             InputError: None at all, parts of another type, or that differ in settings or optional columns.
@@ -381,10 +388,12 @@ class Result(Shown, Generic[OneRow]):
         shared = [name for name in parts[0]._arrays if all(name in part._arrays for part in parts)]
         each = {name: [part._arrays[name] for part in parts] for name in shared}
         each |= {name: _as_wide(each[name]) for name in cls._of_networks() if name in each}
-        arrays: dict[str, Any] = dict.fromkeys(parts[0]._arrays)
-        arrays |= {name: _in_one(several) for name, several in each.items()}
         known = [part._known_of_maps for part in parts]
-        return replace(parts[0], **arrays)._knowing(_known_in_all(known))
+        one = parts[0]
+        del parts, most
+        arrays: dict[str, Any] = dict.fromkeys(one._arrays)
+        arrays |= {name: _in_one(each.pop(name)) for name in list(each)}  # frees each column soon
+        return replace(one, **arrays)._knowing(_known_in_all(known))
 
     def _with_columns_of(self, other: Self) -> Self:
         """The same with columns that another part has and this one lacks, where that says something."""
@@ -395,54 +404,6 @@ class Result(Shown, Generic[OneRow]):
             if column.lacking is not None and column.name in other._arrays.keys() - self._arrays.keys()
         }
         return self._changed(given) if given else self
-
-    @classmethod
-    def gathered(cls, parts: Iterable[Self], rows: int) -> Self:
-        """As `joined`, but only one part is in memory beside the result; maps stay in their files.
-
-        Args:
-            parts: At least one, with `rows` rows together.
-            rows: How many.
-
-        Raises:
-            InputError: As `joined`.
-        """
-        first: Self | None = None
-        arrays, maps, done = dict[str, NDArray[Any]](), dict[str, list[NDArray[Any]]](), 0
-        known = list[dict[str, NDArray[Any]]]()
-        lacking: dict[str, Any] = {column.name: column.lacking for column in cls.columns}
-        for part in parts:
-            first = cls.joined([part[:0] if first is None else first, part[:0]])  # says what is not alike
-            part = part._with_columns_of(first)
-            for name in first._arrays:
-                array = part._arrays[name]
-                if name not in arrays:
-                    in_files = JoinedMap.of([array]) is not None
-                    arrays[name] = np.empty((done if in_files else rows, *array.shape[1:]), array.dtype)
-                    if done:  # rows before, which have no such column
-                        arrays[name][:done] = lacking[name]
-                    if in_files:
-                        maps[name] = [arrays[name]] if done else []
-                if name in maps:
-                    maps[name].append(array)
-                    continue
-                if array.dtype != arrays[name].dtype:
-                    raise InputError(
-                        f"These parts cannot be joined: they differ in the type of `{name}`",
-                        expected=f"{arrays[name].dtype} in all",
-                        received=str(array.dtype),
-                    )
-                if name in cls._of_networks():
-                    arrays[name], array = _as_wide([arrays[name], array])
-                arrays[name][done : done + len(array)] = array
-            known.append(part._known_of_maps)
-            done += len(part)
-        if first is None:
-            return cls.joined([])
-        given: dict[str, Any] = {name: adopted(array) for name, array in arrays.items()}
-        given |= {name: _in_one(several) for name, several in maps.items()}
-        given = {name: given[name] for name in first._arrays}
-        return replace(first, **given)._knowing(_known_in_all(known))
 
     def with_ids(self, ids: ArrayLike, name: str = ID) -> Self:
         """The same with the caller's names of the rows.
@@ -532,9 +493,9 @@ class Result(Shown, Generic[OneRow]):
         """Write a table; an earlier file stays until the new one is complete.
 
         It is a Parquet file with checksums: `load` refuses a changed bit that changes what is read. With the
-        ending `.csv` or `.jsonl` it is for other programs, and `load` does not read it; see
+        ending `.csv` it is for other programs, and `load` does not read it; see
         `howsure.results.export`. Maps of positions lie in a folder beside the table; see
-        `howsure.results.maps`. A path without an ending, or of a folder, is the folder of both.
+        `howsure.results.saved`. A path without an ending, or of a folder, is the folder of both.
 
         Raises:
             InputError: The path has another ending.
@@ -545,11 +506,10 @@ class Result(Shown, Generic[OneRow]):
             with folder_made(given):
                 save_sealed(self, given / TABLE, {})
             return
-        form = FORMS.get(check_ending(given, TABLES, needed=False))
-        if form is None:
-            save_sealed(self, path, {})
+        if check_ending(given, TABLES, needed=False) == ".csv":
+            write_csv_file(csv_lines(self), path)
         else:
-            write_whole(path, partial(form, self))
+            save_sealed(self, path, {})
 
     @property
     def _maps(self) -> dict[str, NDArray[Any]]:
@@ -674,7 +634,7 @@ def _in_one(maps: Sequence[NDArray[Any]]) -> Any:
     """Maps of several parts, one after the other; they stay in their files where they are all of these."""
     if len(maps) == 1:
         return maps[0]
-    found = JoinedMap.of(maps)
+    found = joined_maps(maps)
     return adopted(np.concatenate(maps)) if found is None else found
 
 

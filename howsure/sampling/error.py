@@ -20,7 +20,7 @@ mostly chance: few passes differ, and most such rows have not met one. Its whole
 p alone.
 
 These functions use operators and functions of numpy alone, and work on any arrays that have them. So
-`howsure.onnx.traced` can write the same formulas as nodes of a graph.
+`howsure.onnx` can write the same formulas as nodes of a graph.
 """
 
 from __future__ import annotations

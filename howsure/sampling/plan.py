@@ -10,8 +10,7 @@ from typing import Annotated, Any
 from msgspec import Meta
 
 from howsure.data.rows import listed
-from howsure.data.sealed_json import read_sealed, write_sealed
-from howsure.data.typed import COUNT, FROM_0, SHARE, typed
+from howsure.data.typed import COUNT, FROM_0, SHARE, read_sealed, typed, write_sealed
 from howsure.errors import InputError
 from howsure.models.fingerprint import check_fingerprint, described, fingerprint_of
 from howsure.models.protocol import BFLOAT16, FLOAT32, Level, PassModel

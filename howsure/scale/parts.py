@@ -12,7 +12,6 @@ locked.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import os
@@ -26,8 +25,7 @@ from typing import Annotated, Any
 from howsure import tuning
 from howsure.atomic import TEMPORARY
 from howsure.data.reading import open_native, reading
-from howsure.data.sealed_json import plain_json, read_sealed, write_sealed
-from howsure.data.typed import FROM_0, FileName, typed, wrong
+from howsure.data.typed import FROM_0, FileName, plain_json, read_sealed, short, typed, write_sealed, wrong
 from howsure.errors import FileError, InputError, warn
 from howsure.results.result import save_sealed
 from howsure.sampling.pilot import CANDIDATES, SHARE_OF_ROWS
@@ -56,11 +54,6 @@ _LEFT_OUT = b"howsure.left_out"
 """Key of the images that were left out, in the metadata of a part."""
 
 _GO_ON = "The command that began it continues a stopped run"
-
-
-def digest(content: object) -> str:
-    """The SHA-256 of something that JSON holds."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -289,15 +282,10 @@ def check_made_with(folder: Path, before: Manifest | None, made_with: Mapping[st
         others = [f"{'other' if name.endswith('s') else 'another'} {name}" for name in differs]
         raise InputError(
             f"The results in '{folder}' were made with {' and '.join(others)}",
-            expected=f"{first}: {_short(known.get(first))}, as there",
-            received=_short(made_with[first]),
+            expected=f"{first}: {short(known.get(first))}, as there",
+            received=short(made_with[first]),
             hint=hint,
         )
-
-
-def _short(value: Any) -> str:
-    text = value if isinstance(value, str) else json.dumps(value)
-    return f"{text[:80]}…" if len(text) > 80 else text
 
 
 def check_parts(folder: Path, manifest: Manifest) -> None:

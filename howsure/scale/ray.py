@@ -28,7 +28,7 @@ import numpy as np
 
 from howsure import tuning
 from howsure.arguments import check_path, check_type, check_whole
-from howsure.data.ids import ID
+from howsure.data.align import ID
 from howsure.data.rows import quoted
 from howsure.data.table_files import parquet_columns
 from howsure.data.tables import ANY_VECTOR, Roles, rows_of

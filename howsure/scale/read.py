@@ -1,7 +1,7 @@
 """Rows that are read a range at a time: from Parquet files, arrays on disk, or a folder of images.
 
 Memory does not grow with the number of rows. A Parquet file is read forwards, some rows at a time; arrays are
-mapped; images are opened one by one. Compressed arrays are the exception: a reader holds the whole.
+mapped; images are opened one by one. A .npz file is the exception: a reader holds the whole.
 
 Rows are known again by their content: each file by its SHA-256, for which it is read once at every start;
 images, of which there are many, by their names, sizes and times of change.
@@ -22,16 +22,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from howsure.data import images
-from howsure.data.files import check_lengths, check_readable, rows_in_npz
+from howsure.data.files import check_lengths, check_readable, open_npy, rows_in_npz
 from howsure.data.gather import of_each
-from howsure.data.numpy_files import open_npy
 from howsure.data.reading import open_native, reading
 from howsure.data.rows import Array, InputSpec, Rows, quoted
 from howsure.data.table_files import parquet_columns
 from howsure.data.tables import ANY_VECTOR, Roles, is_numeric, rows_of
+from howsure.data.typed import digest
 from howsure.errors import InputError
 from howsure.models.adapt import Opened
-from howsure.scale.parts import Part, RowFile, digest
+from howsure.scale.parts import Part, RowFile
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -306,7 +306,7 @@ def _kind(of: pa.DataType) -> str:
 
 
 class ArrayReader(Reader):
-    """A .npy or .npz file, whose arrays stay on disk unless they are compressed."""
+    """A .npy file, whose array stays on disk, or a .npz file."""
 
     def __init__(self, path: Path, specs: tuple[InputSpec, ...] | None) -> None:
         self._path, self._specs = path, specs
@@ -319,10 +319,10 @@ class ArrayReader(Reader):
 
     @functools.cached_property
     def _whole(self) -> Rows:
-        """All arrays in the file, mapped; each process opens them for itself."""
+        """All arrays in the file; each process opens them for itself."""
         if self._path.suffix.lower() == ".npy":
             return check_lengths(Rows(open_npy(self._path)), self._path)
-        return check_lengths(rows_in_npz(self._path, self._specs, mapped=True), self._path)
+        return check_lengths(rows_in_npz(self._path, self._specs), self._path)
 
     def read(self, part: Part) -> Rows:
         """See `Reader`."""
@@ -345,8 +345,7 @@ class ImageReader(Reader):
         self._skip = skip_unreadable
         self._images, self._class_names = images.list_images(path)
         self._channels_first = specs is None
-        first = self._images[0][0]
-        self._specs = [images.undeclared_input(first, channels)] if specs is None else specs
+        self._specs = [images.undeclared_input(channels)] if specs is None else specs
         everything = Part(0, 0, len(self._images), 0)
         self.files = [RowFile(self._folder.name, len(everything), self.content(everything))]
 

@@ -25,10 +25,9 @@ from howsure.answers.registry import fed
 from howsure.assess import assessed, planned
 from howsure.atomic import check_folder, folder_made
 from howsure.data.gather import length, of_each
-from howsure.data.label_files import read_label_file
-from howsure.data.label_images import LabelFolder
-from howsure.data.labels import are_numbers_or_names
-from howsure.data.rows import Array, Rows, numbered, quoted
+from howsure.data.label_files import LabelFolder, read_label_file
+from howsure.data.rows import Array, Rows, numbered
+from howsure.data.typed import digest
 from howsure.divide import divided
 from howsure.errors import FileError, HowsureError, HowsureWarning, InputError, ModelError, raised
 from howsure.methods.choices import choice_of
@@ -290,8 +289,7 @@ class Worker:
         self.model, *members = recipe.load() if models is None else models
         self.method = recipe.method(members)
         names = recipe.asked.request.class_names
-        labels = None if recipe.labels is None else read_label_file(recipe.labels, names=names)
-        self._labels = None if labels is None else labels.decided(names)
+        self._labels = None if recipe.labels is None else read_label_file(recipe.labels, names=names)
 
     def read(self, part: Part) -> tuple[Rows, Array]:
         """The rows of a part with the labels of each, and their places in the part.
@@ -303,12 +301,9 @@ class Worker:
         with numbered(range(part.start, part.stop)):
             rows = self.reader.read(part)
         places = self.reader.places(part, rows)
-        names = self.recipe.asked.request.class_names
         if self._labels is not None:
             labels = self._labels.of_some(rows, part.first_row + places)
             rows = replace(rows, labels=labels, class_names=None)
-        elif rows.labels is not None and rows.class_names is None and names is not None:
-            _check_decided(rows.labels, names)
         return rows, places
 
     def result(self, part: Part, progress: RowProgress | None = None) -> tuple[Any, Sequence[str]]:
@@ -344,18 +339,6 @@ class Worker:
             return PartOutcome(part, fault=raised(error), traceback=format_exc())
         folders.save_part(self.recipe.folder, part, result, left_out)
         return PartOutcome(part, len(result))
-
-
-def _check_decided(labels: Array, names: Sequence[str]) -> None:
-    """Raise where a label may be the name of one class and the number of another: only all labels tell."""
-    numbers = {str(number) for number in range(len(names))}
-    if not numbers.isdisjoint(names) and are_numbers_or_names(labels, names):
-        raise InputError(
-            "Labels in the rows may be class numbers or names; one part alone cannot tell",
-            expected=f"texts, as classes are called {quoted(names)}",
-            received=f"{labels[:3].tolist()}",
-            hint="Convert them to texts, or give a file of labels with --labels",
-        )
 
 
 # --- a folder, begun or gone on with ----------------------------------------------------------------------
@@ -502,9 +485,7 @@ def begin(
     elif size is None:
         size = folders.usual_size(total, folders.rows_at_once(result))
     made_with |= _made_with(worker, rows, result) | {"part size": size}
-    parts = folders.divided(
-        reader.files, size, lambda part: folders.digest([made_with, reader.content(part)])
-    )
+    parts = folders.divided(reader.files, size, lambda part: digest([made_with, reader.content(part)]))
     manifest = Manifest(made_with, tuple(reader.files), tuple(parts))
     folders.check_parts(folder, manifest)
     with folder_made(folder):
@@ -522,9 +503,9 @@ def _made_with(worker: Worker, rows: RowSource, result: Any) -> dict[str, Any]:
     marks = None
     if labels is not None:
         files = LabelFolder.of_folder(labels).files if labels.is_dir() else [labels]
-        marks = folders.digest([sha256(file) for file in files])
+        marks = digest([sha256(file) for file in files])
     return {
-        "plan": None if plan is None else folders.digest(plan.constants),
+        "plan": None if plan is None else digest(plan.constants),
         "method": json.dumps({**worker.method.settings, "words": None}),
         "class names": list(getattr(result, result.names)),
         "thresholds": asdict(result.thresholds) if result.has("thresholds") else None,

@@ -53,7 +53,7 @@ METHODS = {
     "print": lambda found, folder: (str(found), repr(found), str(found[3])),
     "_repr_html_": lambda found, folder: found._repr_html_(),
     "report": lambda found, folder: found.report(folder / "page.html", rows=rows()),
-    "save": lambda found, folder: [found.save(folder / f"t.{end}") for end in ("parquet", "csv", "jsonl")],
+    "save": lambda found, folder: [found.save(folder / f"t.{end}") for end in ("parquet", "csv")],
     "to_arrow": lambda found, folder: found.to_arrow(),
     "to_pandas": lambda found, folder: found.to_pandas(),
     "take": lambda found, folder: found[np.array([2, 5])],

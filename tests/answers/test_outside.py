@@ -57,7 +57,7 @@ def test_numbers_are_saved_and_loaded(numbers: Measures, tmp_path: Path) -> None
 
 def test_its_own_csv_is_not_taken_for_probabilities_or_logits(numbers: Measures, tmp_path: Path) -> None:
     numbers.save(tmp_path / "numbers.csv")
-    with pytest.raises(howsure.InputError, match="that howsure wrote as csv of measures per row"):
+    with pytest.raises(howsure.InputError, match="that howsure wrote as csv"):
         read_result(tmp_path / "numbers.csv")
 
 

@@ -11,7 +11,7 @@ import howsure
 from howsure import tuning
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.printed import lines_of, summary_of
-from howsure.results.lazy_maps import JoinedMap
+from howsure.results.lazy_maps import LazyMap
 from tests.made import maps_beside
 from tests.pixels import GIVEN, MODEL, assessed, folder_of, images, truths
 from tests.scale.conftest import run
@@ -19,7 +19,7 @@ from tests.scale.conftest import run
 N = 6
 
 
-class Watched(JoinedMap):
+class Watched(LazyMap):
     """A map that remembers which rows were read."""
 
     reads: list  # of numbers of rows, for each time that some were read
@@ -56,7 +56,7 @@ def watched(parts):
     loaded = DenseCertainty.joined([howsure.load(part) for part in parts])
     reads = {}
     for name, array in loaded._maps.items():
-        assert isinstance(array, JoinedMap)
+        assert isinstance(array, LazyMap)
         new = Watched(*array.__reduce__()[1])
         new.reads = reads[name] = []
         object.__setattr__(loaded, name, new)

@@ -268,6 +268,6 @@ def test_parts_of_which_some_have_no_padding_are_joined(tmp_path):
         np.testing.assert_array_equal(joined.counts, label >= 0)
         np.testing.assert_array_equal(joined.label, label)
         np.testing.assert_array_equal(joined.doubt, np.concatenate([each.doubt for each in order]))
-        gathered = DenseCertainty.gathered(iter(order), N + 5)
+        gathered = DenseCertainty.joined(iter(order))
         for name, array in joined._arrays.items():
             assert same(np.asarray(array), np.asarray(gathered._arrays[name])), name

@@ -4,7 +4,6 @@ import inspect
 import re
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import howsure
@@ -51,18 +50,7 @@ def test_a_word_of_other_kinds_gives_one_of_them_or_is_refused(kind, word):
 
 
 @KINDS
-@pytest.mark.filterwarnings("ignore:.*wrote as csv")
-def test_its_csv_is_read_as_the_same_answers_or_refused(kind, tmp_path):
-    result = case_of(kind.name).result
-    assert type(result) is kind.result_type
-    result.save(tmp_path / "rows.csv")
-    try:
-        again = read_result(tmp_path / "rows.csv")
-    except howsure.InputError as error:
-        again = str(error)
-    if isinstance(again, str):
-        assert "the .parquet form" in again
-    else:
-        numbers = result.first_numbers()
-        assert type(again) is type(result)
-        np.testing.assert_allclose(getattr(again, numbers), getattr(result, numbers))
+def test_its_csv_is_refused(kind, tmp_path):
+    case_of(kind.name).result.save(tmp_path / "rows.csv")
+    with pytest.raises(howsure.InputError, match=r"the \.parquet form"):
+        read_result(tmp_path / "rows.csv")

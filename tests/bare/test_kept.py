@@ -10,7 +10,7 @@ import howsure
 from howsure.bare.files import FileColumns, read_result
 from howsure.data.align import Called
 from howsure.data.label_files import read_labels
-from howsure.errors import HowsureError, HowsureWarning
+from howsure.errors import HowsureError
 
 P = [[0.9, 0.05, 0.05], [0.05, 0.9, 0.05], [0.9, 0.05, 0.05]]
 
@@ -20,27 +20,6 @@ def test_codes_of_classes_keep_their_zeros(tmp_path):
     path.write_text("id,a,b,c,y\nr1,0.9,0.05,0.05,01\nr2,0.05,0.9,0.05,02\nr3,0.9,0.05,0.05,01\n")
     found = read_result(path, FileColumns(("01", "02", "03")))
     assert found.truth.tolist() == [0, 1, 0]
-
-
-@pytest.mark.parametrize("names", [("01", "02", "03"), ("1", "2", "3"), ("=a", "-b", "c")])
-def test_what_was_exported_is_read_as_it_was(tmp_path, names):
-    given = howsure.Certainty.from_probabilities(P, names).with_truth([names[0], names[1], names[0]])
-    given = given.with_ids(["x", "-y", "z"], "plant")
-    given.save(tmp_path / "given.csv")
-    with pytest.warns(HowsureWarning, match="probabilities, ids and truth are read"):
-        found = read_result(tmp_path / "given.csv")
-    assert found.class_names == names
-    assert found.truth.tolist() == [0, 1, 0]
-    assert (found.ids.tolist(), found.id_name) == (["x", "-y", "z"], "plant")
-
-
-def test_several_labels_that_were_exported_are_read_with_their_truth(tmp_path):
-    given = howsure.MultilabelCertainty.from_probabilities([[0.2, 0.8], [0.7, 0.3]], ["rain", "sun"])
-    given.with_truth([[0, 1], [1, 1]]).save(tmp_path / "given.csv")
-    with pytest.warns(HowsureWarning, match="probabilities, ids and truth are read"):
-        found = read_result(tmp_path / "given.csv")
-    assert found.label_names == ("rain", "sun")
-    assert found.truth.tolist() == [[False, True], [True, True]]
 
 
 def test_frames_of_numbered_columns():
@@ -81,7 +60,7 @@ def test_a_list_of_rows_is_not_a_list_of_passes():
 
 def test_labels_that_are_some_names_and_some_not_are_refused():
     frame = pd.DataFrame({"0": [0.5, 0.4], "1": [0.3, 0.4], "3": [0.2, 0.2], "y": [0, 2]})
-    with pytest.raises(HowsureError, match="2, which is no name, beside 0"):
+    with pytest.raises(HowsureError, match="classes are called by numbers, but not by these"):
         howsure.Certainty.from_probabilities(frame)
 
 

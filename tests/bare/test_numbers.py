@@ -7,9 +7,8 @@ import pytest
 import howsure
 from howsure.bare.files import FileColumns, read_result
 from howsure.data.tables import Roles
-from howsure.errors import HowsureWarning, InputError
+from howsure.errors import InputError
 from howsure.results.thresholds import Thresholds
-from tests.answers.measures import linear, rows
 
 FRAME = pd.DataFrame({"mean": [1.5, 2.0, -3.0], "std": [0.5, 0.25, 2.0]})
 
@@ -116,22 +115,3 @@ def test_a_column_may_be_named(tmp_path):
     frame = FRAME.assign(price=[1.0, 2.0, 3.0], y=[9.0, 9.0, 9.0], who=["a", "b", "c"])
     found = read_result(saved(frame, tmp_path / "t.csv"), FileColumns(roles=Roles("price", "who")))
     assert (found.truth[:, 0].tolist(), found.id_name) == ([1.0, 2.0, 3.0], "who")
-
-
-@pytest.mark.parametrize("targets", [1, 2])
-def test_the_csv_file_of_howsure_comes_back(targets, tmp_path, random):
-    result = howsure.assess(linear(targets), rows(9), method=howsure.MCDropout(passes=10))
-    truth = random.normal(size=(9, targets))
-    result = (
-        result.with_noise(0.5, "held-out rows").with_truth(truth).with_ids([f"={n}" for n in range(9)], "key")
-    )
-    result.save(tmp_path / "t.csv")
-    with pytest.warns(HowsureWarning, match=r"only in the \.parquet form"):
-        found = read_result(tmp_path / "t.csv")
-    for name in ("mean", "std", "truth"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(result, name))
-    assert (found.ids.tolist(), found.id_name) == (result.ids.tolist(), "key")
-    result = howsure.assess(linear(targets), rows(9), method=howsure.MCDropout(passes=10))
-    result.save(tmp_path / "t.csv")
-    with pytest.raises(InputError, match=r"is empty.*The \.parquet form"):
-        read_result(tmp_path / "t.csv")

@@ -328,7 +328,7 @@ def test_no_rows(model_file, tmp_path):
         ({"DATA": "nowhere.npz"}, "The data does not exist"),
         ({"--labels": "nowhere.npy"}, "The file of labels does not exist"),
         ({"--class-names": "nowhere.txt"}, "nowhere.txt"),
-        ({"--out": "o.xlsx"}, "wrong ending. Expected: a name that ends in .parquet or .csv or .jsonl"),
+        ({"--out": "o.xlsx"}, "wrong ending. Expected: a name that ends in .parquet or .csv"),
         ({"--id-column": "id"}, "--id-column names columns, but"),
         ({"--drop": "a,,b"}, "--drop names columns, but"),
         ({"--out": "taken.parquet"}, "is a folder"),

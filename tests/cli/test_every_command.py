@@ -132,7 +132,7 @@ def test_few_rows(kind, rows, tmp_path):
     np.save(tmp_path / "y.npy", case.truth)
     given = (*model_of(kind), tmp_path / "x.npz", "--labels", tmp_path / "y.npy")
     for method in ("softmax", "mc-dropout"):
-        for ending, *page in (("parquet", "--report", tmp_path / "page.html"), ("csv",), ("jsonl",)):
+        for ending, *page in (("parquet", "--report", tmp_path / "page.html"), ("csv",)):
             done("assess", *given, "--method", method, "--out", tmp_path / f"{method}.{ending}", *page)
     assert len(howsure.load(tmp_path / "softmax.parquet")) == rows
     line = ("assess", *given, "--out", tmp_path / "folder", "--report", tmp_path / "page.html")
@@ -181,7 +181,6 @@ def why_not_read(path):
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", TABLES)
-@pytest.mark.filterwarnings("ignore:.*wrote as csv")
 def test_a_command_ends_with_other_tables(name, form, places, tmp_path):
     kind, given, folder = places
     at = dict.fromkeys(("table", "new"), shlex.quote(str(folder / form))) | {"o": tmp_path}

@@ -51,7 +51,7 @@ READERS = {
         lambda path: pq.write_table(pa.table({"a": [1.0], "b": [2.0], "c": [3.0]}), path.absolute()),
         lambda path: read_rows(path, FLAT),
     ),
-    ".jsonl": (
+    "": (
         lambda path: howsure.Certainty.from_probabilities(np.eye(3)).save(path.with_suffix(".parquet")),
         lambda path: howsure.load(path.with_suffix(".parquet")),
     ),

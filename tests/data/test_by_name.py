@@ -23,11 +23,11 @@ def test_a_number_has_one_name():
 
 @pytest.mark.parametrize("dtype", [bool, int, float, "uint8"])
 @pytest.mark.parametrize("only", PETS)
-def test_one_hot_columns_of_a_single_class_are_that_class(only, dtype):
+def test_a_lone_one_hot_column_is_refused(only, dtype):
     labels = DUMMIES(pd.Series([only, only]), dtype=dtype)
-    assert check_labels(labels, 2, 2, PETS).tolist() == [PETS.index(only)] * 2
-    assert check_labels(labels, 2, 3, (*PETS, "elk")).tolist() == [PETS.index(only)] * 2
-    assert check_labels(labels[only], 2, 2, PETS).tolist() == [PETS.index(only)] * 2
+    for given, names in ((labels, PETS), (labels, (*PETS, "elk")), (labels[only], PETS)):
+        with pytest.raises(InputError, match=f"only column of the labels is that of the class '{only}'"):
+            check_labels(given, 2, len(names), names)
 
 
 def test_one_hot_columns_of_some_classes_are_these():
@@ -38,13 +38,11 @@ def test_one_hot_columns_of_some_classes_are_these():
 
 
 @pytest.mark.parametrize("flags", [[True, False], [1, 0], [1.0, 0.0], ["yes", "no"]])
-def test_a_column_or_series_that_is_called_as_a_class_says_where_it_is(flags):
-    for name, numbers in (("cat", [0, 1]), ("dog", [1, 0])):
-        labels = pd.Series(flags, name=name)
-        assert check_labels(labels, 2, 2, PETS).tolist() == numbers
-        assert check_labels(labels.to_frame(), 2, 2, PETS).tolist() == numbers
-    with pytest.raises(InputError, match=r"only column of the labels is that of the class 'cat'"):
-        check_labels(pd.Series(flags, name="cat"), 2, 3, (*PETS, "elk"))
+def test_a_column_or_series_of_yes_and_no_that_is_called_as_a_class_is_refused(flags):
+    for names in (PETS, (*PETS, "elk")):
+        for labels in (pd.Series(flags, name="cat"), pd.DataFrame({"cat": flags})):
+            with pytest.raises(InputError, match=r"class 'cat'.*numpy.where\(labels == 1, 'cat'"):
+                check_labels(labels, 2, len(names), names)
 
 
 @pytest.mark.parametrize(
@@ -67,8 +65,9 @@ def test_any_other_single_column_counts_by_place(labels):
 
 
 def test_one_hot_columns_of_a_single_number():
-    assert check_labels(DUMMIES(pd.Series([0, 0])), 2, 2).tolist() == [0, 0]
-    assert check_labels(DUMMIES(pd.Series([1, 1])), 2, 2, ("0", "1")).tolist() == [1, 1]
+    for number in (0, 1):
+        with pytest.raises(InputError, match=f"that of the class '{number}'"):
+            check_labels(DUMMIES(pd.Series([number, number])), 2, 2)
 
 
 @pytest.mark.parametrize("names", [("1", "2", "3"), ("1.0", "2.0", "3.0")])
@@ -234,9 +233,6 @@ def test_samples_are_matched_by_the_names_of_their_columns():
 @pytest.mark.parametrize(
     ("content", "names", "numbers"),
     [
-        ("cat\n1\n0\n", PETS, [0, 1]),
-        ("id,cat\n7,True\n8,False\n", PETS, [0, 1]),
-        ("id,dog\n7,1\n8,0\n", PETS, [1, 0]),
         ("cat,dog\n1,0\n0,1\n", ("dog", "cat"), [1, 0]),
         ("id,0\n7,1\n8,0\n", ("0", "1"), [1, 0]),
         ("y\n1.0\n3.0\n", ("1", "2", "3"), [0, 2]),
@@ -249,6 +245,13 @@ def test_a_file_of_labels_says_the_same(tmp_path, content, names, numbers):
     (tmp_path / "labels.csv").write_text(content)
     found = read_labels(tmp_path / "labels.csv", names=names)
     assert check_labels(found, 2, 2 if len(names) == 2 else 3, names).tolist() == numbers
+
+
+@pytest.mark.parametrize("content", ["cat\n1\n0\n", "id,cat\n7,True\n8,False\n", "id,dog\n7,1\n8,0\n"])
+def test_a_file_with_one_class_of_yes_and_no_is_refused(tmp_path, content):
+    (tmp_path / "labels.csv").write_text(content)
+    with pytest.raises(InputError, match="The only column of the labels is that of the class"):
+        read_labels(tmp_path / "labels.csv", names=PETS)
 
 
 def test_columns_of_other_labels_are_refused_in_a_file_too(tmp_path):

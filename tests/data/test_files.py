@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import pickle
 import subprocess
@@ -247,7 +246,7 @@ def test_an_encrypted_npz_file(tmp_path):
     content = bytearray((tmp_path / "x.npz").read_bytes())
     content[content.index(b"PK\1\2") + 8] |= 1
     path = written(tmp_path, "e.npz", bytes(content))
-    refuse(FileError, read_rows, (path, FLAT), "'x.npy' in", "e.npz' is encrypted", "without a password")
+    refuse(FileError, read_rows, (path, FLAT), "e.npz' is not a readable npz file", "is encrypted")
 
 
 def test_an_npz_file_that_holds_an_array_twice(tmp_path):
@@ -295,13 +294,8 @@ def test_npy_for_several_inputs(tmp_path):
 def test_class_names_in_every_form(tmp_path):
     names = ("cat", "dog", "St. Bernard")
     assert read_class_names("cat, dog,St. Bernard") == names
-    for name, content in (
-        ("n.txt", "cat\ndog\r\n St. Bernard \n\n"),
-        ("n.json", json.dumps(names)),
-    ):
-        assert read_class_names(str(written(tmp_path, name, content))) == names
+    assert read_class_names(str(written(tmp_path, "n.txt", "cat\ndog\r\n St. Bernard \n\n"))) == names
     assert read_class_names(str(written(tmp_path, "a,b.txt", "x\ny"))) == ("x", "y")
-    assert read_class_names(str(written(tmp_path, "digits.json", "[0, 1]"))) == ("0", "1")
     assert read_class_names("a.txt,b.txt") == ("a.txt", "b.txt")
 
 
@@ -310,22 +304,13 @@ def test_only_ends_of_lines_part_names(tmp_path):
     assert read_class_names(str(path)) == ("a\u2028b", "c\x85d")
 
 
-def test_json_that_is_deep_or_has_numbers_without_end(tmp_path):
-    for content in ("[" * 100_000, "[" + "1" * 10_000 + "]"):
-        path = written(tmp_path, "n.json", content)
-        refuse(InputError, read_class_names, (str(path),), "n.json' is not JSON that can be read")
-
-
 @pytest.mark.parametrize(
     ("name", "content", "error", "fragments"),
     [
         ("n.txt", "", InputError, ["n.txt' holds no class names"]),
         ("n.txt", "cat\n\ndog", InputError, ["n.txt' has an empty name in place 2"]),
         ("n.txt", b"\xff\xfe\xff", FileError, ["n.txt' is not text in UTF-8"]),
-        ("n.json", "[1,", InputError, ["n.json' is not JSON", "in line 1"]),
-        ("n.json", '{"cat": 0}', InputError, ["is not a list of class names", "Received: dict"]),
-        ("n.json", '["cat", ["dog"]]', InputError, ["is not a list of class names", "Received: a list with"]),
-        ("n.csv", "cat\ndog\n", InputError, ["neither a list", "a .txt or .json file"]),
+        ("n.csv", "cat\ndog\n", InputError, ["neither a list", "or a .txt file"]),
     ],
 )
 def test_files_without_class_names(tmp_path, name, content, error, fragments):

@@ -158,8 +158,8 @@ def test_unreadable_images_are_left_out_and_listed(tmp_path):
     ]
     assert rows.left_out[1:] == (
         "cat/empty.jpg: the file is empty",
-        "dog/phone.heic: not an image Pillow knows",
-        "dog/text.gif: not an image Pillow knows",
+        "dog/phone.heic: its content is none of BMP, DIB, GIF, JPEG, MPO, PNG, WEBP",
+        "dog/text.gif: its content is none of BMP, DIB, GIF, JPEG, MPO, PNG, WEBP",
     )
 
 
@@ -184,8 +184,7 @@ def test_a_bomb_is_unreadable(tmp_path, monkeypatch):
 @pytest.mark.parametrize("suffix", ["tif", "tga", "ppm", "jp2"])
 def test_other_images_are_reported_with_the_way_out(tmp_path, suffix):
     save(tmp_path / f"a.{suffix}")
-    kind = {"tif": "TIFF", "tga": "not an image Pillow knows", "ppm": "PPM", "jp2": "JPEG2000"}[suffix]
-    refuse(tmp_path, GREY, FileError, f"a.{suffix}' is not a readable image", kind, "Convert it to PNG")
+    refuse(tmp_path, GREY, FileError, f"a.{suffix}' is not a readable image", "is none of BMP", "to PNG")
 
 
 def test_folders_that_hold_no_rows(tmp_path):
@@ -225,7 +224,7 @@ def test_postscript_never_reaches_a_decoder(tmp_path, monkeypatch):
     (tmp_path / "one.jpg").write_bytes(POSTSCRIPT)
     with Image.open(tmp_path / "one.jpg") as image:  # what Pillow would make of it
         assert image.format == "EPS"
-    refuse(tmp_path, GREY, FileError, "one.jpg' is not a readable image", "its content is PostScript")
+    refuse(tmp_path, GREY, FileError, "one.jpg' is not a readable image", "its content is none of BMP")
 
 
 @pytest.mark.parametrize("kind", ["PCX", "SGI"])
@@ -243,7 +242,6 @@ def test_no_image_is_passed_over(tmp_path):
     save(tmp_path / "a.png")
     (tmp_path / "a.png").rename(tmp_path / "IMG_0001")
     (tmp_path / "b.jxl").write_bytes(b"\xff\x0a and more of what nobody here reads")
-    (tmp_path / "c.bak").write_bytes(b"8BPS\0\1" + bytes(20))
     for name in ("d", "e.png"):
         (tmp_path / name).symlink_to("nowhere")
     os.mkfifo(tmp_path / "f.png")
@@ -262,8 +260,7 @@ def test_no_image_is_passed_over(tmp_path):
     rows = read_rows(tmp_path, GREY, skip_unreadable=True)
     assert rows.ids.tolist() == ["IMG_0001"]
     assert [line.split(": ") for line in rows.left_out] == [
-        ["b.jxl", "not an image Pillow knows"],
-        ["c.bak", "its content is PSD, which is not read"],
+        ["b.jxl", "its content is none of BMP, DIB, GIF, JPEG, MPO, PNG, WEBP"],
         ["d", "a link that leads nowhere"],
         ["e.png", "a link that leads nowhere"],
         ["f.png", "it is no file"],

@@ -80,16 +80,3 @@ def test_labels_of_further_rows_without_ids_are_refused_with_a_way_out():
     ):
         with pytest.raises(InputError, match=r"another number of labels.*Leave out.*a column `id` with the"):
             known.of(rows)
-
-
-def test_numbers_or_names_is_decided_once():
-    """The first rows alone may be either; the whole file says that they are names."""
-    names = ("1", "2", "3")
-    assert file_of([1, 1, 2, 3]).decided(names).labels.tolist() == ["1", "1", "2", "3"]
-    assert file_of([1, 0, 2, 2]).decided(("10", "20", "30")).labels.tolist() == ["20", "10", "30", "30"]
-    assert file_of([1, 1, 2]).decided(names).labels.tolist() == ["1", "1", "2"]
-    with pytest.raises(InputError, match=r"'y\.csv': the labels may be class numbers or names"):
-        file_of([0, 1, 2]).decided(names)
-    for labels, called in [([1, 0], ("0", "1")), (["1", "2"], names), ([1, 0], ("cat", "dog")), ([1], None)]:
-        known = file_of(labels)
-        assert known.decided(called) is known

@@ -16,7 +16,6 @@ import pytest
 
 import howsure
 from howsure.data.files import read_class_names, read_rows
-from howsure.data.numpy_files import read_npz
 from howsure.data.reading import reading
 from howsure.data.rows import TEXT, InputSpec
 from howsure.errors import FileError, InputError
@@ -94,7 +93,6 @@ def test_readers_that_run_out_of_memory(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(Path, "read_text", fails)
     for read, source in (
         *((lambda file: read_rows(file, FLAT), each) for each in (npz, compressed, npy, csv, parquet)),
-        (lambda file: read_npz(file, ["x"], mapped=True), npz),
         (lambda file: read_class_names(str(file)), names),
         (howsure.load, saved),
     ):

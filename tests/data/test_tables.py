@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from howsure.data.csv_files import CsvForm
 from howsure.data.files import read_rows
 from howsure.data.rows import InputSpec
+from howsure.data.table_files import CsvForm
 from howsure.errors import FileError, HowsureError, InputError
 from tests.refused import refused
 

@@ -10,7 +10,6 @@ import csv
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,10 +111,10 @@ def frame(held):
     return Said({name: table[name].tolist() for name in table.columns if name != "row"})
 
 
-def lines(held, form):
-    path = held.folder / f"rows.{form}"
+def lines(held):
+    path = held.folder / "rows.csv"
     held.result.save(path)
-    return Said(of_lines(path.read_text(encoding="utf-8"), form))
+    return Said(of_lines(path.read_text(encoding="utf-8")))
 
 
 def loaded(held):
@@ -128,7 +127,7 @@ def joined(held):
     half = len(held.result) // 2
     parts = [held.result[:half], held.result[half:]]
     whole = type(held.result).joined(parts)
-    again = type(held.result).gathered(parts, len(held.result))
+    again = type(held.result).joined(iter(parts))
     return of_result(whole, again=[str(row) for row in again] == [str(row) for row in whole])
 
 
@@ -369,10 +368,9 @@ DOORS = {
     "page": Door(page, ("report",), truth=True, fits=True, counts=True),
     "Arrow": Door(arrow, ("to_arrow",)),
     "pandas": Door(frame, ("to_pandas",)),
-    "CSV": Door(partial(lines, form="csv"), ("save",)),
-    "JSON lines": Door(partial(lines, form="jsonl"), ("save",)),
+    "CSV": Door(lines, ("save",)),
     "load": Door(loaded, ("load", "save")),
-    "joined": Door(joined, ("joined", "gathered")),
+    "joined": Door(joined, ("joined",)),
     "the rows to look at first": Door(first_ones, ("coin_flips", "most_undecided", "widest"), fits=True),
     "intervals of networks": Door(
         own_intervals,

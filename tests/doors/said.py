@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 import re
 from dataclasses import dataclass, field, is_dataclass
@@ -63,9 +62,9 @@ def of_table(table):
     return {name: table[name].to_pylist() for name in table.column_names if name not in NUMBERING}
 
 
-def of_lines(text, form):
-    """The rows of CSV or JSON lines, as texts."""
-    read = csv.DictReader(io.StringIO(text)) if form == "csv" else map(json.loads, text.splitlines())
+def of_lines(text):
+    """The rows of CSV, as texts."""
+    read = csv.DictReader(io.StringIO(text))
     return {"line": [{name: v for name, v in row.items() if name not in NUMBERING} for row in read]}
 
 

@@ -225,7 +225,6 @@ KEEP_NOTHING = {
     "load": "takes no array",
     "report": "writes a file",
     "joined": "takes results",
-    "gathered": "takes results",
     "from_table": "takes a table of Arrow, which nobody changes",
     "row_type": "the type of a row, as `__getitem__` makes it",
     "has": "takes a name",

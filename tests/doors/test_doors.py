@@ -17,8 +17,8 @@ import pytest
 
 import howsure
 from howsure.answers.registry import answers, named
+from howsure.atomic import TABLES
 from howsure.errors import HowsureError
-from howsure.results.export import FORMS
 from tests.answers.answers_or_refuses import commands, functions, methods_of
 from tests.doors.cases import DROPOUT, N, case_of
 from tests.doors.doors import COMMANDS, COMMANDS_NOT_WALKED, DOORS, NOT_WALKED, held_of
@@ -111,7 +111,7 @@ def test_every_name_has_its_door():
 
 def test_every_command_and_form_has_its_door():
     assert commands() | {"demo"} == {name.split()[0] for name in COMMANDS} | set(COMMANDS_NOT_WALKED)
-    assert set(FORMS) == {".csv", ".jsonl"}, "a form of tables without a door"
+    assert TABLES == (".parquet", ".csv"), "a form of tables without a door"
 
 
 @pytest.mark.parametrize(

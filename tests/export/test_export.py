@@ -16,7 +16,7 @@ onnx = pytest.importorskip("onnx", reason="ONNX is not installed")
 pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from howsure.onnx.nodes import IR_VERSION, OPSET, keep_one_of_equals  # noqa: E402
+from howsure.onnx import IR_VERSION, OPSET, keep_one_of_equals  # noqa: E402
 from tests.graphs import run  # noqa: E402
 
 

@@ -128,7 +128,7 @@ def columns(kind):
 def files(kind):
     held = case(kind)
     with somewhere() as folder:
-        for ending in ("parquet", "csv", "jsonl"):
+        for ending in ("parquet", "csv"):
             held.result.save(folder / f"rows.{ending}")
         schema = pyarrow.parquet.read_schema("rows.parquet")
         kept = {
@@ -137,14 +137,12 @@ def files(kind):
             if name not in (b"pandas", b"ARROW:schema")
         }
         lines = Path("rows.csv").read_text(encoding="utf-8").splitlines()
-        json_line = json.loads(Path("rows.jsonl").read_text(encoding="utf-8").splitlines()[0])
         again = howsure.load("rows.parquet")
         return sections(
             columns_of_parquet=lambda: "\n".join(f"{each.name}: {each.type}" for each in schema),
             beside_them=lambda: "\n".join(f"{name}: {value}" for name, value in sorted(kept.items())),
             columns_of_csv=lambda: "\n".join(lines[0].split(",")),
             rows_of_csv=lambda: "\n".join(lines[1:4]),
-            row_of_jsonl=lambda: "\n".join(f"{k}: {v}" for k, v in json_line.items()),
             read_again=lambda: [str(row) for row in again] == [str(row) for row in held.result],
         )
 

@@ -1,7 +1,6 @@
 """A calibrator that was saved and read again does what it did, and what is damaged is refused."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,16 +14,13 @@ from howsure import (
     MultilabelCertainty,
     RegressionCertainty,
 )
-from howsure.data.sealed_json import digest
+from howsure.data.typed import digest
 from howsure.judge import calibrator_files as files
 from howsure.judge.calibrator_files import read_calibrator
+from tests import formats
 
-KEPT = [
-    file
-    for file in sorted((Path(__file__).parent.parent / "results" / "old").glob("*.json"))
-    if files.KIND in file.read_text()
-]
-"""Calibrators that were saved before whatever changed since."""
+KEPT = [file for file in sorted(formats.folder().glob("*.json")) if files.KIND in file.read_text()]
+"""Calibrators of all kinds, as they are saved."""
 
 RANDOM = np.random.default_rng(0)
 P = RANDOM.dirichlet([1, 1, 1], size=120)

@@ -10,7 +10,7 @@ from scipy.spatial.distance import mahalanobis
 from scipy.special import logsumexp
 from scipy.stats import kstest, multivariate_normal
 
-from howsure.data.sealed_json import write_sealed
+from howsure.data.typed import write_sealed
 from howsure.errors import FileError, HowsureWarning, InputError, ModelError
 from howsure.judge import familiarity_scores
 from howsure.judge.familiarity import Familiarity, familiarity

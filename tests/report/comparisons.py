@@ -20,7 +20,7 @@ from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED
 from howsure.judge.evaluate import evaluate
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
-from howsure.methods.softmax import Softmax
+from howsure.methods.plain import Softmax
 from howsure.report import render_comparison
 from howsure.statistics import entropy_of
 from tests.made import certainty_of

@@ -23,7 +23,7 @@ from howsure.errors import FileError
 from howsure.judge.scores import OUTSIDE, Score, value_and_interval
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
-from howsure.methods.softmax import Softmax
+from howsure.methods.plain import Softmax
 from howsure.report import render, render_comparison, write_comparison
 from howsure.report.axes import number_axis
 from howsure.report.comparison import COLUMNS, draw_gains, merged

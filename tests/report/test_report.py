@@ -20,7 +20,7 @@ from howsure.errors import FileError, InputError
 from howsure.judge.scores import value_and_interval
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
-from howsure.methods.softmax import Softmax
+from howsure.methods.plain import Softmax
 from howsure.report import render, write_report
 from howsure.report.figures import differs_from_claim
 from howsure.results.thresholds import Thresholds

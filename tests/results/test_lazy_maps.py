@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from howsure.results.lazy_maps import JoinedMap
+from howsure.results.lazy_maps import LazyMap, joined_maps
 
 SIZES = (3, 1, 4)
 
@@ -20,7 +20,7 @@ def several(arrays, tmp_path_factory):
     folder = tmp_path_factory.mktemp("maps")
     for number, array in enumerate(arrays):
         np.save(folder / f"{number}.npy", array)
-    return JoinedMap.of([np.load(folder / f"{number}.npy", mmap_mode="r") for number in range(len(SIZES))])
+    return joined_maps([np.load(folder / f"{number}.npy", mmap_mode="r") for number in range(len(SIZES))])
 
 
 INDICES = [
@@ -40,13 +40,13 @@ def test_rows_are_those_of_one_array(index, arrays, several):
     assert np.shape(found) == whole[index].shape
     np.testing.assert_array_equal(np.asarray(found), whole[index])
     assert found.dtype == whole.dtype
-    if isinstance(found, JoinedMap):  # rows of rows
+    if isinstance(found, LazyMap):  # rows of rows
         np.testing.assert_array_equal(np.asarray(found[1:3]), whole[index][1:3])
 
 
-def test_rows_of_one_file_are_not_read(several):
-    assert isinstance(several[4:7], np.memmap)
-    assert isinstance(several[2:5], JoinedMap)
+def test_rows_are_not_read_before_they_are_looked_at(several):
+    assert isinstance(several[4:7], LazyMap)
+    assert isinstance(several[4], np.memmap)
 
 
 @pytest.mark.parametrize("index", [8, -9])
@@ -69,8 +69,9 @@ def test_it_computes_as_one_array_does(arrays, several):
         several[0] = 1
 
 
-def test_what_is_no_whole_file_is_not_joined(several, arrays):
-    assert JoinedMap.of([several[4:7]]) is None
-    assert JoinedMap.of([several[4:8]]) is not None
-    assert JoinedMap.of([several[4:8][::-1]]) is None
-    assert JoinedMap.of(arrays) is None
+def test_what_is_no_whole_file_is_not_joined(arrays, tmp_path):
+    np.save(tmp_path / "a.npy", arrays[0])
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    assert joined_maps([mapped]) is not None
+    for other in (mapped[1:], mapped[::-1], arrays[0]):
+        assert joined_maps([other]) is None

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from howsure import InputError
-from howsure.data.sealed_json import digest
+from howsure.data.typed import digest
 from howsure.errors import FileError
 from howsure.models.fingerprint import described
 from howsure.models.protocol import BFLOAT16, Level

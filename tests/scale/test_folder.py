@@ -616,14 +616,14 @@ def test_labels_follow_the_rows_whatever_is_missing(
 
 
 def test_classes_that_are_called_by_numbers(tmp_path, x, monkeypatch):
-    """A part of one class alone does not tell whether its labels are numbers or names."""
+    """Numbers are names then, also in a part of one class alone."""
     monkeypatch.chdir(tmp_path)
     names = ("--class-names", "1,2,3,4", "--passes", 4)
     labels = 1 + np.arange(len(x)) // 90
     pq.write_table(table_of(x, 0).append_column("y", [labels]), "y.parquet")
-    done = into("refused", "y.parquet", *names)
-    assert done.exit_code == 2
-    assert "may be class numbers or names; one part alone cannot tell" in done.stderr
+    done = into("labelled", "y.parquet", *names)
+    assert done.exit_code == 0, done.stderr
+    assert np.array_equal(howsure.load("labelled").truth, labels - 1)
     pq.write_table(table_of(x, 0), "x.parquet")
     np.save("labels.npy", labels)
     done = into("results", "x.parquet", *names, "--labels", "labels.npy")

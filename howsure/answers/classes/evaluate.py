@@ -15,11 +15,11 @@ from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.scores import constant_of, found_of, of_probabilities
 from howsure.answers.registry import check_outside
 from howsure.answers.truth import BELOW_CHANCE, truth_of
-from howsure.displayed import Displayed
 from howsure.judge import scores
 from howsure.judge.cross_fit import Through
 from howsure.judge.paired import Comparable, Compared, Paired, check_enough, with_outside
 from howsure.judge.scores import OUTSIDE, Measured, Score
+from howsure.on_first_use import Displayed
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import proportion_interval
 from howsure.words import counted

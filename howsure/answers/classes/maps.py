@@ -16,7 +16,7 @@ from howsure.data.typed import SHARE
 from howsure.judge.cross_fit import FOLDS
 from howsure.judge.scores import SMALLEST
 from howsure.judge.temperature import least, losses, near
-from howsure.onnx.traced import softmax
+from howsure.onnx import softmax
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import LARGEST_ERROR
 

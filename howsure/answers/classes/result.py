@@ -28,8 +28,7 @@ from howsure.answers.probabilities import (
 from howsure.answers.registry import CLASSES
 from howsure.arguments import as_share, check_whole
 from howsure.bare.results import of_passes, of_probabilities
-from howsure.data.align import aligned
-from howsure.data.ids import ID
+from howsure.data.align import ID, aligned
 from howsure.data.kept import read_only
 from howsure.data.labels import check_labels, misread
 from howsure.data.rows import in_rows

@@ -11,10 +11,10 @@ import numpy as np
 from howsure.answers.classes.evaluate import Evaluation, all_scores, ends_of, evaluate_numbers
 from howsure.answers.labels.result import NO_AND_YES, MultilabelCertainty
 from howsure.answers.truth import truth_of
-from howsure.displayed import Displayed
 from howsure.errors import InputError
 from howsure.judge.paired import Comparable, Paired, check_enough
 from howsure.judge.scores import Score, in_columns
+from howsure.on_first_use import Displayed
 from howsure.words import counted
 
 

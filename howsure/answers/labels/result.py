@@ -27,8 +27,7 @@ from howsure.answers.probabilities import (
 from howsure.answers.registry import LABELS
 from howsure.arguments import check_whole
 from howsure.bare.results import of_passes, of_probabilities
-from howsure.data.align import aligned
-from howsure.data.ids import ID
+from howsure.data.align import ID, aligned
 from howsure.data.kept import read_only
 from howsure.data.labels import check_yes_or_no
 from howsure.data.rows import quoted

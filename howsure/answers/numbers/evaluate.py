@@ -18,10 +18,10 @@ from howsure.answers.numbers.sentence import SHOWN
 from howsure.answers.registry import check_outside
 from howsure.answers.truth import truth_of
 from howsure.digits import significant
-from howsure.displayed import Displayed
 from howsure.judge.cross_fit import Through
 from howsure.judge.paired import Comparable, Paired, check_enough
 from howsure.judge.scores import Measured, Score, in_columns, through_cross_fits
+from howsure.on_first_use import Displayed
 from howsure.sampling.outcome import Floats
 
 

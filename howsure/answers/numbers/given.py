@@ -16,10 +16,9 @@ import numpy as np
 
 from howsure.answers.numbers.result import FROM_HELD_OUT, RegressionCertainty
 from howsure.data.rows import quoted
-from howsure.data.tables import ANY_VECTOR, Table, called_in, called_in_export, formed, labels_of
-from howsure.errors import InputError, warn
+from howsure.data.tables import ANY_VECTOR, Table, called_in, formed, labels_of
+from howsure.errors import InputError
 from howsure.sampling.outcome import Floats
-from howsure.words import before_no_formula
 
 if TYPE_CHECKING:
     from howsure.bare.files import FileColumns
@@ -69,13 +68,8 @@ def read(table: Table, asked: FileColumns, source: Path) -> RegressionCertainty:
     for target in targets:
         _check_std(table, stds.get(target), means[target], source)
     names = asked.class_names if targets == [""] else targets
-    exported = any(name.split(".")[0] == "mc_error" for name in table.names)  # which nothing else writes
     _, identity, _ = asked.roles.of(table, None)
-    own = [name for name in table.names if RegressionCertainty.can_call(before_no_formula(name))]
-    if exported and identity is None and len(own) == 1:
-        identity = table.names.index(own[0])
-    called = (called_in_export if exported else called_in)(table, identity)
-    id_name = before_no_formula(called.id_name)
+    called = called_in(table, identity)
     result = RegressionCertainty.from_mean_std(
         _numbers(table, [means[target] for target in targets]),
         _numbers(table, [stds[target] for target in targets]),
@@ -84,14 +78,9 @@ def read(table: Table, asked: FileColumns, source: Path) -> RegressionCertainty:
         ids=called.ids,
     )
     result = replace(result, frame_index=called.frame_index)
-    if result.can_call(id_name):
-        result = replace(result, id_name=id_name)
+    if result.can_call(called.id_name):
+        result = replace(result, id_name=called.id_name)
     truth = _truth(table, asked, targets)
-    if exported:
-        warn(
-            f"'{source.name}' is a table that howsure wrote as csv. Its means, standard deviations, ids and "
-            "truth are read; errors, spread, passes and settings are only in the .parquet form."
-        )
     return result if truth is None else result.with_truth(truth)
 
 

@@ -16,7 +16,7 @@ from howsure.answers.numbers.doubt import ROUNDING
 from howsure.answers.numbers.outcome import Numbers
 from howsure.errors import ModelError
 from howsure.models.protocol import MEAN_LOG_VARIANCE, VALUES
-from howsure.onnx.traced import Value
+from howsure.onnx import Value
 
 if TYPE_CHECKING:
     from howsure.answers.numbers.result import RegressionCertainty

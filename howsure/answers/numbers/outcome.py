@@ -19,7 +19,7 @@ import numpy as np
 
 from howsure.answers.numbers.doubt import ROUNDING, TARGET_SHARE
 from howsure.answers.numbers.result import RegressionCertainty
-from howsure.data.rows import counted, in_rows
+from howsure.data.rows import in_rows
 from howsure.data.targets import LARGEST, check_numbers, check_sizes, target_names
 from howsure.errors import InputError, ModelError, warn
 from howsure.models.protocol import (
@@ -42,6 +42,7 @@ from howsure.models.protocol import (
 )
 from howsure.request import Request
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Outcome, Told
+from howsure.words import counted
 
 LEAST_PASSES = 40
 """Passes of a row at the least. If balance cancels the error of a mean, 20 passes know it, but not how far

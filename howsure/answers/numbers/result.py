@@ -28,9 +28,8 @@ from howsure.answers.numbers.rescale import UNIT, rescaled
 from howsure.answers.numbers.sentence import NumbersRow
 from howsure.answers.probabilities import ROW_AND_ID
 from howsure.arguments import as_number, as_share, check_type, check_whole
-from howsure.data.align import Called, aligned, called_by, together, without_index
+from howsure.data.align import ID, Called, aligned, called_by, check_ids, together, without_index
 from howsure.data.by_name import columns_of, has_columns
-from howsure.data.ids import ID, check_ids
 from howsure.data.rows import check_unmasked, in_rows, quoted
 from howsure.data.targets import (
     LARGEST,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -38,7 +39,7 @@ from howsure.judge.learnt import LearntRows
 from howsure.judge.scores import SMALLEST, Score, through_cross_fits
 from howsure.judge.temperature import Losses, changed, least, losses
 from howsure.results.columns import is_in_files
-from howsure.results.lazy_maps import MadeMap
+from howsure.results.lazy_maps import LazyMap
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import entropy_of, symmetric_interval
 
@@ -375,7 +376,8 @@ def _calibrated(result: DenseCertainty, theta: Floats, *, relabelled: bool) -> d
     rows, old = np.arange(len(result)), {name: getattr(result, name) for name in names}
     make = _Calibrated(result, theta, relabelled)
     given: dict[str, Any] = {
-        name: MadeMap(make, name, array.shape[1:], array.dtype, rows) for name, array in old.items()
+        name: LazyMap(partial(make.map_of, name), array.shape[1:], array.dtype, rows)
+        for name, array in old.items()
     }
     if not is_in_files(result.label):
         made, given = given, {name: np.empty(array.shape, array.dtype) for name, array in given.items()}
@@ -414,6 +416,10 @@ class _Calibrated:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.result, self.theta, self.relabelled)
+
+    def map_of(self, name: str, at: int) -> Any:
+        """One of the maps of a row."""
+        return self(at)[name]
 
 
 def _maps_of_row(result: DenseCertainty, at: int, theta: Floats, relabelled: bool) -> dict[str, Any]:

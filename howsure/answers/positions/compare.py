@@ -230,7 +230,7 @@ def _gathered(blocks: Iterator[DenseCertainty], rows: int, folder: Path) -> Dens
             replace(block, all_errors=None).save(place)
             yield DenseCertainty.load(place)
 
-    return DenseCertainty.gathered(saved(), rows)
+    return DenseCertainty.joined(saved())
 
 
 def _kept(rows: Rows) -> DenseCertainty:

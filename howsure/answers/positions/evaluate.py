@@ -19,9 +19,9 @@ from howsure.answers.positions.scores import METRICS, held, mean_of, named_of, o
 from howsure.answers.positions.truth import Ignored, truths_of
 from howsure.answers.registry import check_outside
 from howsure.arguments import check_whole
-from howsure.displayed import Displayed
 from howsure.judge.paired import Comparable, Paired, check_enough, with_outside
 from howsure.judge.scores import Mean, Score, in_columns
+from howsure.on_first_use import Displayed
 from howsure.sampling.outcome import Integers
 from howsure.words import counted
 

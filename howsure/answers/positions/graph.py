@@ -14,7 +14,7 @@ import numpy as np
 from howsure.answers.graph import CODES, ClassesGraph, Numbers, UnitsOf, Wanted, near_a_threshold
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.verdict import COIN_FLIP, margin_of, pick, top_two
-from howsure.onnx.traced import Value, place_of_largest
+from howsure.onnx import Value, place_of_largest
 from howsure.sampling.error import seen
 from howsure.statistics import ERROR_FLOOR, widening
 

@@ -28,7 +28,7 @@ from howsure.answers.positions.tally import PassesTally, columns_of
 from howsure.answers.positions.truth import IGNORED, truth_map
 from howsure.answers.verdict import LEAST_DRAWN, judge, pick, too_few, top_two
 from howsure.data.labels import check_class_names
-from howsure.data.rows import counted, in_rows, quoted, row_number
+from howsure.data.rows import in_rows, quoted, row_number
 from howsure.data.transforms import Change, Layout
 from howsure.errors import InputError, ModelError
 from howsure.models.protocol import (
@@ -47,6 +47,7 @@ from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Told
 from howsure.sampling.run import InputRows
 from howsure.statistics import total_entropy
+from howsure.words import counted
 
 SHARE_KNOWN = 0.9
 """Share of its positions that are settled, and known to the target error, in a row that has enough passes.

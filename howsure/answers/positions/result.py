@@ -18,8 +18,7 @@ from howsure.answers.positions.sentence import DenseRow
 from howsure.answers.positions.truth import IGNORED, Ignore, truth_map
 from howsure.answers.probabilities import NOT_GIVEN
 from howsure.arguments import as_array, check_whole
-from howsure.data.align import aligned
-from howsure.data.ids import ID
+from howsure.data.align import ID, aligned
 from howsure.data.kept import read_only
 from howsure.data.rows import check_unmasked
 from howsure.errors import InputError

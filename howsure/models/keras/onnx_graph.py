@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from howsure.data.reading import is_out_of_memory
 from howsure.errors import ModelError
 from howsure.models.keras.private import layers_below
-from howsure.onnx.nodes import OPSET, cannot_write, check_type_of, quiet, rename_inputs
+from howsure.onnx import OPSET, cannot_write, check_type_of, quiet, rename_inputs
 from howsure.optional import needs
 
 if TYPE_CHECKING:

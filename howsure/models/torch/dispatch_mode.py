@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 import torch.utils._triton
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from howsure.onnx.nodes import quiet
+from howsure.onnx import quiet
 
 
 class DispatchMode(TorchDispatchMode):

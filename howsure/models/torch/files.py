@@ -13,9 +13,10 @@ import torch
 from torch import nn
 
 from howsure.data.reading import not_for_its_content, reading
-from howsure.data.rows import counted, quoted
+from howsure.data.rows import quoted
 from howsure.errors import DependencyError, FileError, ModelError
 from howsure.models.torch.inputs import name_of
+from howsure.words import counted
 
 _INSIDE = ("state_dict", "model_state_dict", "model", "module", "net", "weights")
 """Names under which checkpoints store a state dict beside other things."""

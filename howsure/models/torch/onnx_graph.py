@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from howsure.data.reading import is_out_of_memory
 from howsure.models.torch.dispatch_mode import without_triton
-from howsure.onnx.nodes import OPSET, cannot_write, quiet
+from howsure.onnx import OPSET, cannot_write, quiet
 from howsure.optional import needs
 
 _EXPORTING = ("_is_compiling_flag", "_is_exporting_flag")

@@ -33,7 +33,7 @@ from howsure.models.torch.model_cache import Cached, forget, keep, kept
 from howsure.models.torch.onnx_graph import graph_of, in_export
 from howsure.models.torch.recorded import Axis, Call, Program, Slot, record
 from howsure.models.torch.tracer import Notes
-from howsure.onnx.nodes import check_type_of
+from howsure.onnx import check_type_of
 
 Array = NDArray[Any]
 

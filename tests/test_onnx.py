@@ -11,8 +11,7 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not ins
 from onnx import TensorProto, helper  # noqa: E402
 
 from howsure.export.arithmetic import columns_graph  # noqa: E402
-from howsure.onnx.nodes import IR_VERSION, OPSET, Nodes  # noqa: E402
-from howsure.onnx.traced import Traced, sigmoid, softmax, two_largest  # noqa: E402
+from howsure.onnx import IR_VERSION, OPSET, Nodes, Traced, sigmoid, softmax, two_largest  # noqa: E402  # noqa: E402
 from howsure.sampling.first_passes import First  # noqa: E402
 
 FORMULAS = {
