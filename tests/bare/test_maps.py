@@ -80,34 +80,6 @@ def test_positions_that_do_not_count_may_hold_anything():
     np.testing.assert_allclose(results[0].of_row(3).probabilities, flat.probabilities, atol=1e-6)
 
 
-def test_they_go_through_every_door(tmp_path):
-    found = DenseCertainty.from_passes(PASSES, NAMES).with_truth(TRUTH)
-    scores = howsure.evaluate(found)
-    np.testing.assert_allclose(scores.accuracy.value, np.mean(P.argmax(axis=-1) == TRUTH))
-    mended = howsure.calibrate(found)(found)
-    assert mended.probabilities.shape == P.shape
-    assert howsure.prediction_sets(found, TRUTH, coverage=0.7)(found)[3].shape == (6, 5, 4)
-    assert howsure.abstain(found, TRUTH, risk=0.5, tolerance=0.9)(found).shape == (12,)
-    found.save(tmp_path / "saved")
-    again = howsure.load(tmp_path / "saved")
-    assert str(again) == str(found)
-    assert again.probabilities.shape == P.shape
-    found.report(tmp_path / "report.html")
-    alone = DenseCertainty.from_probabilities(P, NAMES)
-    alone.report(tmp_path / "alone.html")
-    assert "came without an error" in (tmp_path / "alone.html").read_text()
-    assert alone.regions(0)
-
-
-@pytest.mark.parametrize("shape", [(2, 3, 1, 2), (5000, 1, 2, 2), (2, 1, 3, 300), (2, 1, 2, 3, 4, 2)])
-def test_few_and_many_of_each_give_numbers(shape):
-    given = RANDOM.dirichlet([1.0] * shape[-1], size=shape[:-1]).astype(np.float32)
-    found = DenseCertainty.from_passes(given)
-    np.testing.assert_allclose(found.probabilities, given.mean(axis=0, dtype=float), atol=1e-5)
-    had = (given.argmax(axis=-1)[..., None] == np.arange(shape[-1])).any(axis=tuple(range(2, len(shape) - 1)))
-    np.testing.assert_array_equal(np.isfinite(found.overlap), had.any(axis=0))
-
-
 def test_two_classes_may_be_given_as_the_second_alone():
     of_second = P[..., :1]
     both = DenseCertainty.from_probabilities(np.concatenate([1 - of_second, of_second], axis=-1))
@@ -122,10 +94,6 @@ def test_a_pass_that_is_given_twice_is_said():
     other = np.concatenate([PASSES, PASSES[:1]])
     other[-1, 3] = PASSES[1, 3]
     DenseCertainty.from_passes(other)  # the same in some rows only
-
-
-def test_no_rows_give_none():
-    assert len(DenseCertainty.from_probabilities(P[:0])) == 0
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from sklearn import metrics
 
 import howsure
 from howsure import Certainty, MultilabelCertainty
-from howsure.report import render
 
 RANDOM = np.random.default_rng(0)
 SHARP = RANDOM.dirichlet(np.full(10, 0.3), size=400)
@@ -54,19 +53,6 @@ def test_the_probability_of_the_second_of_two_classes_is_enough():
         given = Certainty.from_probabilities(p, ["no", "yes"])
         np.testing.assert_allclose(given.probabilities, [[0.8, 0.2], [0.03, 0.97]])
     assert str(given[1]) == "97.0 % 'yes': sure."
-
-
-def test_no_rows_give_no_rows():
-    assert len(Certainty.from_probabilities(np.zeros((0, 3)))) == 0
-    assert len(Certainty.from_probabilities([])) == 0
-
-
-def test_a_result_is_saved_and_read_again(tmp_path):
-    given = Certainty.from_probabilities(SHARP, source="elsewhere")
-    given.save(tmp_path / "given.parquet")
-    again = howsure.load(tmp_path / "given.parquet")
-    np.testing.assert_array_equal(again.probabilities, given.probabilities)
-    assert again.method == given.method
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32", "float16"])
@@ -269,13 +255,6 @@ def test_tables_of_arrow_are_frames():
     np.testing.assert_array_equal(given.label, [0, 1])
 
 
-def test_frames_of_polars_are_frames():
-    pl = pytest.importorskip("polars")
-    given = Certainty.from_probabilities(pl.DataFrame({"cat": [0.25, 0.75], "dog": [0.75, 0.25]}))
-    assert given.class_names == ("cat", "dog")
-    np.testing.assert_array_equal(given.label, [1, 0])
-
-
 def test_labels_that_come_with_a_frame_are_the_truth():
     pd = pytest.importorskip("pandas")
     frame = frame_of(pd, cat=[0.9, 0.2], y=["cat", "cat"], dog=[0.1, 0.8])
@@ -313,21 +292,3 @@ def test_several_labels_may_all_hold():
 
 
 # --- words ------------------------------------------------------------------------------------
-
-
-def test_a_page_about_probabilities_alone_says_nothing_of_passes_or_networks():
-    page = render(Certainty.from_probabilities(SHARP, source="elsewhere.csv").with_truth(LABELS))
-    said = page[page.index("<body>") :]
-    assert "Given probabilities, from elsewhere.csv: what something else computed." in said
-    assert "These percentages came without an error, so they have no ±." in said
-    assert "The percentages came without passes, so no verdict waits for more of them." in said
-    for word in ("network", "dropout", "Passes and their error", "Mutual information", "A pass is"):
-        assert word not in said
-
-
-def test_a_page_about_given_passes_tells_of_passes():
-    passes = np.stack([RANDOM.dirichlet(4 * p + 0.3) for p in SHARP[:50] for _ in range(8)])
-    page = render(Certainty.from_passes(passes.reshape(50, 8, 10).swapaxes(0, 1)))
-    assert "Given passes: the mean over 8 passes, each one of the passes that were given." in page
-    assert "Passes and their error" in page
-    assert "network" not in page[page.index("<body>") :]

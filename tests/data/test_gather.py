@@ -73,10 +73,6 @@ def test_labels_and_ids_are_taken_out_of_a_dict():
     assert sorted(rows.x) == ["id", "label"]
 
 
-def test_masked_labels_of_a_dict_are_refused():
-    refuse({"x": X, "labels": np.ma.array(Y, mask=Y == 2)}, FLAT, "The labels are masked in 2 rows: 2, 5")
-
-
 def test_an_id_may_be_an_input_of_a_model_that_does_not_say():
     rows = gathered({"id": Y, "labels": Y}, None)
     assert [*rows.x] == ["id"]
@@ -242,17 +238,6 @@ def test_lists_of_pairs_are_rows_or_batches_with_labels():
         np.testing.assert_array_equal(rows.x, X)
         assert rows.labels.tolist() == Y.tolist()
     assert gathered([[X, X], [X, X]]).labels is None  # rows of one shape
-
-
-def test_progress_tells_how_many_rows_there_are_so_far():
-    seen = []
-    gathered(iter([X[part] for part in BATCHES]), progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(0, 3), (0, 6), (0, 7)]
-
-
-def test_where_the_first_batch_will_do_no_other_is_asked_for():
-    rows = gathered((X[part] if part.start < 3 else pytest.fail("asked") for part in BATCHES), most=1)
-    assert len(rows.x) == 3
 
 
 # --- what is refused ------------------------------------------------------------------------------

@@ -95,10 +95,6 @@ def test_csv_survives_a_round_trip(csv):
     np.testing.assert_array_equal(rows.labels, np.arange(50) % 3)
 
 
-def test_csv_labels_may_be_text(csv):
-    assert read_rows(csv("a,b,c,y\n1,2,3,cat\n4,5,6,dog\n"), FLAT).labels.tolist() == ["cat", "dog"]
-
-
 def test_csv_columns_named_like_several_inputs(csv):
     inputs = [InputSpec("height", (), "float32"), InputSpec("age", (1,), "int32")]
     rows = read_rows(csv("id,age,height,y\n7,30,1.8,0\n8,40,1.7,1\n"), inputs)
@@ -240,13 +236,6 @@ def test_parquet_columns(parquet, kind):
         assert rows.x.dtype == kind.to_pandas_dtype()
 
 
-def test_parquet_truth_values(parquet):
-    assert read_rows(parquet(a=[True, False], b=[False, True], c=[True, True]), FLAT).x.tolist() == [
-        [1, 0, 1],
-        [0, 1, 1],
-    ]
-
-
 @pytest.mark.parametrize("make", [pa.list_, pa.large_list, lambda kind: pa.list_(kind, 3)])
 def test_parquet_lists(parquet, make):
     rows = read_rows(parquet(x=pa.array(TABLE.tolist(), make(pa.float32()))), FLAT)
@@ -254,27 +243,10 @@ def test_parquet_lists(parquet, make):
     assert rows.x.dtype == np.float32
 
 
-def test_parquet_nested_lists_and_several_columns(parquet):
-    images = np.arange(24).reshape(2, 4, 3)
-    path = parquet(images=images.tolist(), more=[[24], [25]], last=[26, 27])
-    rows = read_rows(path, [InputSpec("x", (14,), "float32")])
-    np.testing.assert_array_equal(rows.x, np.column_stack([images.reshape(2, 12), [24, 25], [26, 27]]))
-
-
 def test_parquet_for_several_inputs(parquet):
     rows = read_rows(parquet(b=[[1.0, 2.0], [3.0, 4.0]], a=[5, 6], y=[0, 1]), TWO)
     assert rows.x["a"].tolist() == [5, 6]
     assert rows.x["b"].tolist() == [[1, 2], [3, 4]]
-
-
-def test_parquet_without_rows(parquet):
-    assert read_rows(parquet(x=pa.array([], pa.list_(pa.float32()))), FLAT).x.shape == (0, 3)
-
-
-def test_parquet_of_several_row_groups(tmp_path):
-    x = np.random.default_rng(0).normal(size=(100, 3))
-    pq.write_table(pa.table({"x": pa.array(list(x))}), tmp_path / "x.parquet", row_group_size=7)
-    np.testing.assert_array_equal(read_rows(tmp_path / "x.parquet", FLAT).x, x)
 
 
 def test_parquet_index_of_pandas(tmp_path):

@@ -89,14 +89,6 @@ def test_members_with_passes_of_their_own_keep_their_expected_entropy():
     np.testing.assert_allclose(found.mutual_information, found.entropy - 0.175)
 
 
-def test_members_that_agree_have_no_mutual_information():
-    p = draw(members=1)[0]
-    found = combined([member(p), member(p)])
-    np.testing.assert_allclose(found.probabilities, p)
-    np.testing.assert_allclose(found.mutual_information, 0, atol=1e-12)
-    assert found.mc_error.max() == pytest.approx(0.0005)  # the floor
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -178,32 +170,6 @@ def test_a_copy_of_a_module_or_an_estimator_is_the_same_network():
         howsure.assess(fitted, x, method=howsure.Ensemble([pickle.loads(pickle.dumps(fitted))]))
     trees = [tree.DecisionTreeClassifier(random_state=seed).fit(x, x[:, 0] > 0) for seed in range(3)]
     howsure.assess(trees[0], x, method=howsure.Ensemble(trees[1:]))  # which say the same, as trees often do
-
-
-def test_networks_that_share_all_but_their_last_layer_are_not():
-    torch = pytest.importorskip("torch")
-    shared = torch.nn.Linear(4, 8)
-    members = [torch.nn.Sequential(shared, torch.nn.ReLU(), torch.nn.Linear(8, 3)).eval() for _ in range(3)]
-    x = np.random.default_rng(0).normal(size=(30, 4)).astype(np.float32)
-    assert len(howsure.assess(members[0], x, outputs="logits", method=howsure.Ensemble(members[1:]))) == 30
-
-
-def test_a_network_that_was_trained_again_from_the_same_seed_is_the_same():
-    neural_network = pytest.importorskip("sklearn.neural_network")
-    tree = pytest.importorskip("sklearn.tree")
-    x = np.random.default_rng(0).normal(size=(60, 4))
-
-    def trained(seed, **more):
-        made = neural_network.MLPRegressor(hidden_layer_sizes=(4,), solver="lbfgs", random_state=seed, **more)
-        return made.fit(x, x[:, 0] ** 2)
-
-    def grown(seed):
-        return tree.DecisionTreeClassifier(random_state=seed).fit(x, x[:, 0] > 0)
-
-    with pytest.warns(howsure.HowsureWarning, match=f"Members 0 and 2 of the ensemble are {TWICE}"):
-        howsure.assess(trained(0), x, method=howsure.Ensemble([trained(1), trained(0, n_iter_no_change=11)]))
-    found = howsure.assess(grown(0), x, method=howsure.Ensemble([grown(1), grown(0)]))
-    assert found.method["members"] == 2
 
 
 # --- members that are broken, untrained, or of other classes ---------------------------------------

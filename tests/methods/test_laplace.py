@@ -139,14 +139,6 @@ def test_the_prior_makes_the_labels_most_probable(classes):
     assert fitted.log_marginal_likelihood == pytest.approx(-found.fun, rel=1e-6)
 
 
-def test_logits_of_bfloat16_give_nearly_the_same_prior():
-    train, labels = simulated(rows=2000, width=20)
-    coarse = (train.logits.astype(np.float32).view(np.uint32) + 0x8000 & 0xFFFF0000).view(np.float32)
-    assert np.abs(coarse - train.logits).max() > 1e-3
-    found = fit_laplace(Features(train.features, coarse), labels).prior_precision
-    assert found == pytest.approx(fit_laplace(train, labels).prior_precision, rel=1e-3)
-
-
 def test_without_a_bias_nothing_else_changes_than_the_column_of_ones():
     train, labels = simulated()
     z = np.hstack([train.features, np.ones((len(train), 1))])
@@ -250,15 +242,6 @@ def test_errors_cover_the_exact_integral(passes):
     assert np.all(np.abs(covered - 0.95) < 0.02 + 3 * error)  # exact only for skewness as expected
 
 
-def test_pairs_need_fewer_passes_than_independent_draws():
-    train, labels = simulated()
-    fitted = fit_laplace(train, labels)
-    drawn = passes_of(fitted, train, 400)
-    of_pairs = (drawn[::2] + drawn[1::2]).var(axis=0) / 4 / 200
-    independent = drawn.var(axis=0) / 400
-    assert np.median(of_pairs / independent) < 0.2
-
-
 def test_mean_and_error_are_those_of_the_passes(monkeypatch):
     train, labels = simulated()
     fitted = fit_laplace(train, labels)
@@ -273,66 +256,6 @@ def test_mean_and_error_are_those_of_the_passes(monkeypatch):
 
 
 # --- what it should do -------------------------------------------------------------------------
-
-
-def test_more_rows_leave_less_open():
-    random, (others, _) = np.random.default_rng(3), simulated(rows=20, seed=2)
-    spreads, disagreements = [], []
-    for rows in (50, 500, 5000):
-        train, labels = simulated(rows=rows, seed=int(random.integers(1000)))
-        fitted = fit_laplace(train, labels)
-        spreads.append(np.einsum("nkk->n", logit_covariance(fitted, others)))
-        disagreements.append(result_of(LastLayerLaplace(fitted), others).mutual_information)
-    assert np.all(np.diff(spreads, axis=0) < 0)
-    assert np.all(np.diff(np.mean(disagreements, axis=1)) < 0)
-
-
-def test_far_away_the_passes_disagree():
-    train, labels = simulated(rows=100)
-    method = LastLayerLaplace(fit_laplace(train, labels))
-    random = np.random.default_rng(5)
-    direction = random.normal(size=(40, 5))
-    kernel, bias = layer()
-    found = []
-    for distance in (1, 4, 16):
-        z = distance * direction
-        found.append(result_of(method, Features(z, z @ kernel + bias)))
-        plain = softmax(z @ kernel + bias, axis=1).max(axis=1)
-        assert np.mean(found[-1].probability) < np.mean(plain)  # claims less than the softmax
-    # Where one class is ahead by far in every draw nothing is left to disagree about; on average it grows.
-    near, middle, far = (np.mean(each.mutual_information / each.entropy) for each in found)
-    assert near < middle < far
-
-
-def test_entropies_are_in_order():
-    train, labels = simulated(classes=6, scale=2)
-    found = result_of(LastLayerLaplace(fit_laplace(train, labels)), train)
-    assert np.all(found.mutual_information >= 0)
-    assert np.all(found.mutual_information <= found.entropy)
-    assert np.all(found.entropy <= np.log(6) + 1e-12)
-    np.testing.assert_allclose(found.probabilities.sum(axis=1), 1)
-
-
-def test_order_and_company_of_rows_change_nothing():
-    (train, labels), (others, _) = simulated(), simulated(rows=30, seed=2)
-    order = np.random.default_rng(0).permutation(30)
-    method = LastLayerLaplace(fit_laplace(train, labels))
-    whole = result_of(method, others)
-    turned = result_of(method, Features(others.features[order], others.logits[order]))
-    alone = result_of(method, Features(others.features[:1], others.logits[:1]))
-    np.testing.assert_allclose(turned.probabilities, whole.probabilities[order], atol=1e-12)
-    np.testing.assert_allclose(alone.probabilities, whole.probabilities[:1], atol=1e-12)
-    np.testing.assert_allclose(alone.mc_error, whole.mc_error[:1], atol=1e-9)
-
-
-def test_order_of_training_rows_and_names_of_classes_change_nothing():
-    train, labels = simulated()
-    order, names = np.random.default_rng(0).permutation(200), np.array([2, 0, 1])
-    fitted = fit_laplace(train, labels)
-    turned = fit_laplace(Features(train.features[order], train.logits[order][:, names]), labels[order])
-    expected = logit_covariance(fitted, train)[np.ix_(range(200), names, names)]
-    found = logit_covariance(turned, Features(train.features, train.logits[:, names]))
-    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
 
 
 def test_what_all_classes_share_changes_nothing():
@@ -379,14 +302,6 @@ def test_features_that_never_vary_or_are_many_are_fine():
     np.testing.assert_allclose(more, expected, rtol=1e-9)
     assert np.isfinite(fitted.prior_precision)
     assert np.isfinite(wide.log_marginal_likelihood)
-
-
-def test_no_rows_give_no_rows():
-    train, labels = simulated()
-    method = LastLayerLaplace(fit_laplace(train, labels))
-    none = Features(np.zeros((0, 5)), np.zeros((0, 3)))
-    assert len(result_of(method, none)) == 0
-    assert passes_of(method.posterior, none, 4).shape == (4, 0, 3)
 
 
 def test_what_was_fitted_stays_as_it_is():

@@ -150,11 +150,6 @@ def test_augmentation_is_the_mean_over_versions():
     assert found.method["each"]["name"] == "plain prediction"
 
 
-def test_members_of_one_kind_of_answer_and_no_other():
-    with pytest.raises(howsure.ModelError, match=r"^Member 1 of the ensemble.*an output of 2 numbers"):
-        howsure.assess(regression(2), X, method=howsure.Ensemble([regression(3)]))
-
-
 # --- functions beside assess -------------------------------------------------------------------
 
 
@@ -174,33 +169,3 @@ def test_passes_of_means_and_variances_hold_both():
     )
     np.testing.assert_allclose(p[..., :2].mean(axis=0), found.mean, atol=1e-5)
     np.testing.assert_allclose(p[..., 2:].mean(axis=0), found.noise**2, rtol=1e-5)
-
-
-def test_the_questions_function_gives_mean_and_variance_of_a_regression():
-    mean, variance = howsure.predict_with_uncertainty(regression(), X, n_iter=20)
-    p = howsure.passes(regression(), X, 20)
-    np.testing.assert_allclose(mean, p.mean(axis=0), atol=1e-5)
-    np.testing.assert_allclose(variance, p.var(axis=0), atol=1e-5)
-
-
-def test_blocks_are_those_of_the_whole():
-    method = howsure.MCDropout(passes=10)
-    whole = howsure.assess(regression(), X, method=method)
-    (block,) = howsure.stream(regression(), X, method=method)
-    assert [*map(str, block)] == [*map(str, whole)]
-
-
-def test_an_audit_says_nothing_of_classes():
-    said = str(howsure.audit(regression(2), plan=howsure.plan(regression(2), X)))
-    assert "The plan: " in said
-    assert not any(word in said.lower() for word in ("class", "probabilit", "logit", "softmax"))
-
-
-def test_without_a_random_layer_the_methods_that_need_none_are_named():
-    still = regression(steps=two_layers(Dropout(0.0), "linear", 1) | {"late_drop": (Dropout(0.0), "late")})
-    advice = r"howsure\.PlainPrediction\(\)"
-    with pytest.raises(howsure.ModelError, match=advice):
-        howsure.assess(still, X)
-    said = str(howsure.audit(still))
-    assert "howsure.PlainPrediction()" in said
-    assert "softmax" not in said.lower()

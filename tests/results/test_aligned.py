@@ -127,13 +127,6 @@ def test_values_whose_index_was_made_anew_are_refused_with_the_way_out(door):
 
 
 @pytest.mark.parametrize("door", DOORS)
-def test_values_under_a_counting_index_count_by_place_beside_texts(door):
-    make, values, call = DOORS[door]
-    plain = values if hasattr(values, "columns") else pd.Series(values)
-    np.testing.assert_array_equal(call(make(INDEXES["texts"]), plain), call(make(), values))
-
-
-@pytest.mark.parametrize("door", DOORS)
 def test_an_index_that_counts_is_remembered(door):
     """It makes no column of ids; values under the same numbers in another order may be in either order."""
     make, values, call = DOORS[door]
@@ -338,12 +331,6 @@ def test_columns_of_other_names_are_refused(door):
     if "pass" not in door:
         with pytest.raises(howsure.InputError):
             call(values.set_axis(["d", "e", "f"], axis=1))
-
-
-def test_columns_of_polars_are_aligned_too():
-    polars = pytest.importorskip("polars")
-    turned = polars.DataFrame({name: WIDE_STD[name].to_numpy() for name in ("c", "a", "b")})
-    assert np.array_equal(of_means(WIDE_STD).with_noise(turned).noise, WIDE_STD.to_numpy())
 
 
 @pytest.mark.parametrize("column", ["spread", "noise", "truth", "ids"])

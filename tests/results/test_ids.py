@@ -1,11 +1,7 @@
 """What the caller calls each row stays with it, wherever it goes."""
 
-import copy
-import csv
 import dataclasses
 import io
-import json
-import pickle
 
 import numpy as np
 import pyarrow as pa
@@ -72,19 +68,6 @@ def test_without_ids_nothing_is_said_of_them(result):
     assert plain[1].called == "row 1"
 
 
-def test_ids_stay_with_their_rows(customers):
-    assert customers[1:].ids.tolist() == ["B4", "Ä 9"]
-    assert customers[[2, 0]].ids.tolist() == ["Ä 9", "A17"]
-    assert [row.id for row in customers] == CUSTOMERS
-    assert customers[2].called == "customer Ä 9"
-    joined = customers.joined([customers[2:], customers[:1]])
-    assert (joined.ids.tolist(), joined.id_name) == (["Ä 9", "A17"], "customer")
-    for other in (copy.copy(customers), pickle.loads(pickle.dumps(customers))):
-        assert (other.ids.tolist(), other.id_name) == (CUSTOMERS, "customer")
-    with pytest.raises(ValueError, match="read-only"):
-        customers.ids[0] = "else"
-
-
 @pytest.mark.parametrize("ids", [CUSTOMERS, [3, 2**62, -1]])
 def test_ids_are_saved_under_their_name_beside_the_row_number(tmp_path, result, ids):
     kept = make(result, ids=ids, id_name="customer")
@@ -97,25 +80,6 @@ def test_ids_are_saved_under_their_name_beside_the_row_number(tmp_path, result, 
     none = kept[:0]
     none.save(tmp_path / "none.parquet")
     assert howsure.load(tmp_path / "none.parquet").ids.shape == (0,)
-
-
-def test_ids_of_one_label_and_of_all_answers():
-    customers = make(MultilabelCertainty, ids=CUSTOMERS, id_name="customer")
-    assert customers.of_label("wind").ids.tolist() == CUSTOMERS
-    assert customers.answers().ids.tolist() == CUSTOMERS * 2
-    assert customers.answers().id_name == "customer"
-
-
-def test_ids_stay_through_calibration():
-    random = np.random.default_rng(0)
-    p = random.dirichlet([1, 1, 1], size=200)
-    plain = Certainty(
-        p, np.zeros(p.shape), np.zeros(200), np.full(200, 5), ("a", "b", "c"), np.arange(200), ids=range(200)
-    )
-    truth = np.array([random.choice(3, p=each) for each in p])
-    known = plain.with_truth(truth)
-    assert howsure.calibrate(known)(plain).ids.tolist() == [*range(200)]
-    assert str(howsure.evaluate(known)) == str(howsure.evaluate(plain, truth))
 
 
 @pytest.mark.parametrize(
@@ -141,25 +105,6 @@ def test_what_names_no_rows_is_refused(result, ids, said):
 def test_a_name_that_is_taken_or_cannot_be_printed_is_refused(result, name):
     with pytest.raises(InputError, match=r"`id_name` cannot be (of a result|used)"):
         make(result, ids=CUSTOMERS, id_name=name)
-
-
-def test_ids_are_handed_over(tmp_path):
-    customers = make(Certainty, ids=["=A1", "B", "C"], id_name="+customer")
-    howsure.hand_over(customers, [1, 0], tmp_path / "check.csv")
-    with open(tmp_path / "check.csv", encoding="utf-8", newline="") as handle:
-        lines = list(csv.reader(handle))
-    assert lines[0][:3] == ["row", "'+customer", "label"]
-    assert [line[1] for line in lines[1:]] == ["B", "'=A1"]
-    howsure.hand_over(customers, [1], tmp_path / "check.json")
-    assert json.loads((tmp_path / "check.json").read_text())[0]["data"]["+customer"] == "B"
-
-
-@pytest.mark.parametrize("name", ["name", "set", "image", "text"])
-def test_ids_give_way_to_the_names_of_the_hand_over(tmp_path, name):
-    customers = make(Certainty, ids=CUSTOMERS, id_name=name)
-    howsure.hand_over(customers, [0], tmp_path / "check.json", names=["first", "second", "third"])
-    data = json.loads((tmp_path / "check.json").read_text())[0]["data"]
-    assert (data["id"], data["text"]) == ("A17", "first")
 
 
 def test_the_terminal_shows_ids(customers):

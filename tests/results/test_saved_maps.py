@@ -1,12 +1,8 @@
 """A saved result with maps is the earlier one or the new one, whatever happens; nothing else goes."""
 
 import json
-import multiprocessing
 import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -86,69 +82,6 @@ def test_a_kill_leaves_the_earlier_result_or_the_new_one(where, after, tmp_path)
     assert is_one_of(path, OTHER if (where, after) == ("write_whole", True) else ONE)
     OTHER.save(path)
     assert is_one_of(path, OTHER)
-
-
-def test_a_full_disk_leaves_the_earlier_result_and_no_other_file(tmp_path):
-    """On a disk with ever more room, until the new result fits."""
-    program = (
-        "import pathlib, howsure\n"
-        "from tests.answers.maps import certainty_of, drawn\n"
-        "from tests.results.test_saved_maps import is_one_of\n"
-        "ONE, OTHER = (certainty_of(drawn(3, (32, 32), seed=seed)[0]) for seed in (0, 1))\n"
-        "path, ballast, refused = pathlib.Path('d.parquet'), pathlib.Path('ballast'), 0\n"
-        "ONE.save(path)\n"
-        "before = {each.name for each in pathlib.Path().iterdir()} | {'ballast'}\n"
-        "with ballast.open('wb', buffering=0) as file:\n"
-        "    try:\n"
-        "        while file.write(bytes(4096)):\n"
-        "            pass\n"
-        "    except OSError:\n"
-        "        pass\n"
-        "while ballast.stat().st_size:\n"
-        "    try:\n"
-        "        OTHER.save(path)\n"
-        "        break\n"
-        "    except howsure.FileError as error:\n"
-        "        assert 'No space left on device' in str(error), error\n"
-        "    assert is_one_of(path, ONE)\n"
-        "    assert {each.name for each in pathlib.Path().iterdir()} == before\n"
-        "    with ballast.open('r+b') as file:\n"
-        "        file.truncate(ballast.stat().st_size - 4096)\n"
-        "    refused += 1\n"
-        "assert is_one_of(path, OTHER)\n"
-        "print('refused', refused)\n"
-    )
-    mounted = f"mount -t tmpfs -o size=1m tmpfs {tmp_path} && cd {tmp_path} && exec "
-    own = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
-    if subprocess.run([*own, f"{mounted} true"], capture_output=True, check=False).returncode:
-        pytest.skip("no disk can be mounted here")
-    ran = subprocess.run(
-        [*own, f'{mounted} "$0" -c "$1"', sys.executable, program],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ran.returncode == 0, (ran.returncode, ran.stderr)
-    assert int(ran.stdout.split()[1]) > 30
-
-
-def save_often(path, seed, times):
-    for _ in range(times):
-        (ONE if seed == 0 else OTHER).save(path)
-
-
-def test_two_writers_leave_the_result_of_one_of_them(tmp_path):
-    path = tmp_path / "d.parquet"
-    fork = multiprocessing.get_context("fork")
-    for _ in range(10):
-        writers = [fork.Process(target=save_often, args=(path, seed, 4)) for seed in range(2)]
-        for each in writers:
-            each.start()
-        for each in writers:
-            each.join()
-        assert [each.exitcode for each in writers] == [0, 0]
-        assert is_one_of(path, ONE, OTHER)
 
 
 def test_a_changed_bit_of_a_header_is_noticed(tmp_path):

@@ -1,6 +1,5 @@
 """Folders of results by one process: the same numbers as one table, whatever happens on the way."""
 
-import errno
 import json
 import os
 import shutil
@@ -12,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 
 import howsure
-from howsure.scale.parts import Part, verdicts_in
 from howsure.scale.work import Worker
 from tests.commands import run
 from tests.scale import kills
@@ -83,14 +81,6 @@ def test_a_damaged_part_is_noticed_and_made_again_once_it_is_gone(results, rows,
     check_same(howsure.load(results), whole)
 
 
-def test_the_same_rows_make_the_same_bytes(results, rows, plan_file, tmp_path):
-    """So it does not matter which of two writers writes a part, or that both do."""
-    other = tmp_path / "other"
-    assert into(other, rows, "--plan", plan_file).exit_code == 0
-    for path in results.iterdir():
-        assert (other / path.name).read_bytes() == path.read_bytes(), path.name
-
-
 def test_two_writers_at_once(tmp_path):
     """They share the work where one sees that the other has written a part, and write the same elsewhere."""
     kills.prepare(tmp_path, 4000)
@@ -106,23 +96,6 @@ def test_two_writers_at_once(tmp_path):
     assert [path.name for path in both] == [path.name for path in one]
     assert [path.read_bytes() for path in both] == [path.read_bytes() for path in one]
     assert not list((tmp_path / "out").glob(".howsure-*"))
-
-
-def test_a_writer_with_other_settings_at_once(tmp_path, rows, plan_file, monkeypatch):
-    """Who is overtaken says so, and nobody mixes the results."""
-    out, do = tmp_path / "results", Worker.do
-
-    def overtaken(worker, part, *more):
-        monkeypatch.setattr(Worker, "do", do)
-        shutil.rmtree(out)
-        assert into(out, rows, "--plan", plan_file, "--seed", 1).exit_code == 0
-        return do(worker, part, *more)
-
-    monkeypatch.setattr(Worker, "do", overtaken)
-    done = into(out, rows, "--plan", plan_file)
-    assert done.exit_code == 2
-    assert "were made with another seed" in done.stderr
-    assert howsure.load(out).seed == 1
 
 
 OTHER = {
@@ -321,16 +294,6 @@ def test_a_stopped_run_says_what_is_kept_and_goes_on(tmp_path, rows, plan_file, 
     check_same(howsure.load(out), whole)
 
 
-def test_a_plan_that_is_named_once_stays_that_of_the_folder(tmp_path, rows):
-    out = tmp_path / "results"
-    assert into(out, rows).exit_code == 0
-    told = manifest_of(out)
-    assert into(out, rows, "--plan", out / "plan.json").exit_code == 0
-    assert manifest_of(out) == told
-    assert into(out, rows).exit_code == 0
-    assert manifest_of(out) == told
-
-
 class Angry(ArrayModel):
     """A network that raises an exception of its own on some rows."""
 
@@ -402,29 +365,6 @@ def test_rows_of_which_none_fit(tmp_path, x):
     assert done.exit_code == 2
     assert "has 7 numbers per row" in done.stderr
     assert not kills.parts_in(tmp_path / "results")
-
-
-def test_a_full_disk(tmp_path, rows, plan_file, whole, monkeypatch):
-    out, written_so_far, write = tmp_path / "results", [], pq.write_table
-
-    def full(*arguments, **settings):
-        if len(written_so_far) == 4:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        written_so_far.append(1)
-        write(*arguments, **settings)
-
-    monkeypatch.setattr(pq, "write_table", full)
-    done = into(out, rows, "--plan", plan_file)
-    assert done.exit_code == 2
-    assert "No space left on device" in done.stderr
-    assert "kept: 80 of 360 rows" in done.stderr
-    assert {path.name[:5] for path in out.iterdir()} == {"part-", "manif"}
-    before = written(out)
-    assert len(before) == 4
-    monkeypatch.setattr(pq, "write_table", write)
-    assert into(out, rows, "--plan", plan_file).exit_code == 0
-    assert before.items() <= written(out).items()
-    check_same(howsure.load(out), whole)
 
 
 def test_a_plan_that_this_processor_cannot_follow(tmp_path, rows, plan):
@@ -535,23 +475,6 @@ def test_wrong_use(tmp_path, rows, monkeypatch, options, said):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["few.npy", "rows"]  # nothing was begun
 
 
-def test_links_whose_targets_have_no_ending(tmp_path, rows, plan_file, whole):
-    """As caches keep files by their checksums."""
-    kept = tmp_path / "kept"
-    kept.mkdir()
-    labels = np.arange(len(whole)) % small_network.CLASSES
-    np.savez(tmp_path / "x.npz", x=small_network.rows(len(whole)))
-    np.save(tmp_path / "y.npy", labels)
-    for name in ("x.npz", "y.npy"):
-        (tmp_path / name).rename(kept / name[0])
-        (tmp_path / name).symlink_to(kept / name[0])
-    done = into(tmp_path / "results", tmp_path / "x.npz", "--labels", tmp_path / "y.npy", "--plan", plan_file)
-    assert done.exit_code == 0, done.stderr
-    found = howsure.load(tmp_path / "results")
-    check_same(found, whole)
-    assert np.array_equal(found.truth, labels)
-
-
 # --- what comes after -----------------------------------------------------------------------------
 
 
@@ -636,13 +559,6 @@ def test_classes_that_are_called_by_numbers(tmp_path, x, monkeypatch):
 def test_an_empty_folder_holds_no_results(tmp_path):
     with pytest.raises(howsure.FileError, match="holds no results"):
         howsure.load(tmp_path)
-
-
-def test_verdicts_of_a_damaged_part(tmp_path):
-    part = Part(0, 0, 10, 0)
-    (tmp_path / part.name).write_bytes(b"PAR1 and no more")
-    with pytest.raises(howsure.FileError, match="not a readable Parquet file"):
-        verdicts_in(tmp_path, [part])
 
 
 def test_a_changed_manifest_is_noticed(results, rows, plan_file):

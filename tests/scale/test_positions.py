@@ -61,22 +61,6 @@ def test_the_numbers_are_those_of_all_images_at_once(given, tmp_path, whole):
     np.testing.assert_array_equal(found.undecided, whole.undecided)
 
 
-def test_one_image(data, tmp_path, whole):
-    done("assess", MODEL, data / "c.png", "--out", tmp_path / "out", *GIVEN)
-    assert "Done:    1 of 1 rows" in done("assess", MODEL, data / "c.png", "--out", tmp_path / "out", *GIVEN)
-    found = howsure.load(tmp_path / "out")
-    assert found.ids.tolist() == ["c.png"]
-    np.testing.assert_array_equal(found.entropy[0], whole.entropy[2])
-
-
-def test_the_same_command_redoes_nothing(given, tmp_path):
-    done(*given)
-    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out").rglob("*.npy")}
-    assert len(before) == 3 * 8
-    assert "Done:    7 of 7 rows" in done(*given)
-    assert {path: path.stat().st_mtime_ns for path in before} == before
-
-
 def test_what_is_wrong_with_maps_is_noticed_and_made_again_once_it_is_gone(given, tmp_path, whole):
     done(*given)
     first, second, third = kills.parts_in(tmp_path / "out")
