@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,8 +20,6 @@ from howsure.sampling.flat import Flat
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.randomness import check_that_passes_differ
 from howsure.sampling.run import Run
-
-GIB = 2**30
 
 
 def passes(
@@ -73,8 +70,7 @@ def passes(
         networks lie apart.
 
     Raises:
-        InputError: Rows or arguments that cannot be used, or an array that does not fit into memory: this is
-            said before the work begins.
+        InputError: Rows or arguments that cannot be used, or an array that does not fit into memory.
         ModelError: As in `assess`.
 
     Example:
@@ -110,33 +106,14 @@ def passes(
 
 
 def _room_for(shape: tuple[int, ...], dtype: type[np.floating[Any]]) -> NDArray[Any]:
-    """An array of this shape and type, or an `InputError` where it does not fit into memory."""
-    needed, free = np.dtype(dtype).itemsize * int(np.prod(np.array(shape, dtype=object))), free_memory()
+    """An array of this shape and type, or an `InputError` where there is no memory for it."""
     try:
-        if free is None or needed <= free:
-            return np.empty(shape, dtype=dtype)
-    except (MemoryError, ValueError):
-        pass
-    n, rows, *values = shape
-    raise InputError(
-        "So many passes do not fit into memory",
-        expected="an array that does" if free is None else f"at most {free / GIB:.3g} GiB, which are free",
-        received=f"{n:,} passes × {rows:,} rows × {math.prod(values):,} values, {needed / GIB:.3g} GiB",
-        hint="Take some rows at a time; or howsure.assess, which keeps no pass",
-    )
-
-
-def free_memory() -> int | None:
-    """Bytes that this process may still take, as Linux tells; None if that is not known."""
-    found = []
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        found += [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
-        most, now, of = (
-            Path(f"/sys/fs/cgroup/memory.{name}").read_text() for name in ("max", "current", "stat")
-        )
-        files = sum(int(line.split()[1]) for line in of.splitlines() if line.startswith("inactive_file "))
-        found += [max(0, int(most) - int(now) + files)]  # copies of files, which give way
-    except (OSError, ValueError, IndexError):
-        pass  # another system, or no limit
-    return min(found, default=None)
+        return np.empty(shape, dtype=dtype)
+    except (MemoryError, ValueError) as error:
+        n, rows, *values = shape
+        raise InputError(
+            "So many passes do not fit into memory",
+            expected="an array that does",
+            received=f"{n:,} passes × {rows:,} rows × {math.prod(values):,} values",
+            hint="Take some rows at a time; or howsure.assess, which keeps no pass",
+        ) from error

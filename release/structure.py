@@ -47,8 +47,8 @@ place in the package of any kind, beside the file that has the text."""
 
 ROOMS = (
     *("on_first_use.py", "digits.py", "words.py", "terminal.py", "statistics.py", "errors.py"),
-    *("arguments.py", "endings.py", "atomic.py", "optional.py", "tuning.py", "displayed.py", "sites.py"),
-    *("onnx", "data"),
+    *("arguments.py", "atomic.py", "optional.py", "tuning.py", "sites.py"),
+    *("onnx.py", "data"),
     *("models", "sampling", "results", "progress.py", "request.py", "answers", "judge", "methods"),
     *("training.py", "prepare.py", "shifts.py", "divide.py", "audit.py", "passes.py", "assess.py", "scale"),
     *("compare", "report", "bare", "answers/*", "export", "__init__.py", "demo", "cli"),

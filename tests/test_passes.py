@@ -1,14 +1,11 @@
 """The passes themselves are those that `assess` takes the mean of."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import howsure
 from howsure import InputError, ModelError
 from howsure.data.rows import InputSpec
-from howsure.passes import free_memory
 from tests.support import cases
 from tests.support.arrays import ArrayModel, Dense, Dropout
 from tests.support.cases import rows_of
@@ -84,20 +81,3 @@ def test_a_model_whose_passes_are_the_same_is_an_error():
     model = ArrayModel("dead", [InputSpec("x", (4,), "float32")], steps)
     with pytest.raises(ModelError, match="All passes of model 'dead' are the same"):
         howsure.passes(model, rows_of((4,), rows=2)[0], 5)
-
-
-def test_free_memory_is_a_number_where_linux_tells():
-    free = free_memory()
-    assert free is None or 0 <= free < 2**60
-
-
-def test_copies_of_files_count_as_free(monkeypatch):
-    """What a control group holds of files gives way to whoever asks for memory."""
-    texts = {
-        "/proc/meminfo": "MemTotal: 8192 kB\nMemAvailable: 4096 kB\n",
-        "/sys/fs/cgroup/memory.max": "3000000\n",
-        "/sys/fs/cgroup/memory.current": "2500000\n",
-        "/sys/fs/cgroup/memory.stat": "anon 900000\ninactive_file 1000000\nactive_file 600000\n",
-    }
-    monkeypatch.setattr(Path, "read_text", lambda path: texts[str(path)])
-    assert free_memory() == 1500000
