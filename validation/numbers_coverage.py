@@ -204,11 +204,11 @@ def parts(figures: dict[str, dict[str, Any]]) -> dict[str, object]:
     for name in dict.fromkeys(key for each in figures.values() for key in each if ", " in key):
         of_networks = np.array([each[name] for each in figures.values() if name in each])
         held, count = np.moveaxis(of_networks.sum(axis=0), -1, 0)
-        lines.append([name, *(f"{100 * share:.0f}" for share in held / count)])
+        share = held / count
+        lines.append([name, percent(share[0], 0), shares(share[1:])])
         asked = of_networks[..., 1] >= LEAST
         lowest += (of_networks[asked][:, 0] / of_networks[asked][:, 1]).tolist()
     half, twice = TARGETS[0], TARGETS[2]
-    parts_of_ten = (f"{10 * n} to {10 * n + 10} %" for n in range(10))
     return {
         "of_mean": shares(covered("mean"), 1),
         "of_spread": shares(covered("spread"), 1),
@@ -216,7 +216,7 @@ def parts(figures: dict[str, dict[str, Any]]) -> dict[str, object]:
             ["network", "mean covered", "spread covered", "passes per row", "error of the mean / spread"],
             *rows,
         ),
-        "above": table(["", "0.5 to 4 % or 96 to 99.5 %", *parts_of_ten], *lines),
+        "above": table(["", "true share 0.5 to 4 or 96 to 99.5 %", "by tenths of the true share"], *lines),
         "lowest": percent(min(lowest), 0),
         "half_passes": f"{max(times('passes', half)):.1f}",
         "half_error": f"{min(times('error over spread', half)):.1f}",
