@@ -61,9 +61,7 @@ def features_of(model: Any, x: Any, batch_size: int = 256) -> Features:
     """Features and logits of rows, computed without randomness; the model is left unchanged.
 
     Args:
-        model: A trained model that ends in a linear layer, followed by activations only. A temperature, or
-            another scale or shift that is the same for all rows, may come between them: it belongs to the
-            logits, the input of the activation.
+        model: A trained model that ends in a linear layer, followed by activations only.
         x: (N, …) rows as for `howsure.assess`; zero rows are allowed.
         batch_size: Rows that run together, ≥ 1.
 

@@ -328,7 +328,7 @@ class ScaledModel(Model, Protocol):
 
 @runtime_checkable
 class FeatureModel(Model, Protocol):
-    """A model that ends in one linear layer, at most rescaled, and followed by activations only."""
+    """A model that ends in one linear layer, followed by activations only."""
 
     def features(self, rows: Sequence[Array]) -> tuple[RawOutputs, RawOutputs]:
         """Input (n, F) of the last linear layer, and the logits (n, K) before the activation.

@@ -196,35 +196,6 @@ def test_constants_of_layers_names_and_versions(path):
     assert sorted(domains) == sorted(set(domains))
 
 
-@ONCE
-def test_nan_has_neither_a_class_nor_a_verdict(path):
-    model = question()
-    x = rows_for(model, 4)
-    howsure.export(model, path, plan=howsure.Plan())
-    x[2, 5, 5, 0] = np.nan
-    found = run(path, x)
-    verdicts = json.loads(metadata(path)["verdicts"])
-    assert np.isnan(found["probabilities"]).any(axis=1).tolist() == [False, False, True, False]
-    assert verdicts[found["verdict"][2]] == "not a number"
-    assert (found["label"][2], found["runner_up"][2]) == (4, 4)
-    assert (found["verdict"][[0, 1, 3]] < 3).all()
-    assert (found["label"][[0, 1, 3]] < 4).all()
-
-
-@ONCE
-def test_the_checksum_is_of_the_weights_whenever_they_are_loaded(path, tmp_path):
-    model = sigmoid()
-    model.save(tmp_path / "model.keras")
-    sums = set()
-    for network in (model, keras.models.load_model(tmp_path / "model.keras")):
-        howsure.export(network, path, plan=howsure.Plan())
-        sums.add(metadata(path)["weights_sha256"])
-    assert len(sums) == 1
-    model.layers[-1].bias.assign([1.0])
-    howsure.export(model, path, plan=howsure.Plan())
-    assert metadata(path)["weights_sha256"] not in sums
-
-
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_sixteen_bits_are_refused(policy, path):
     inputs = keras.Input((6,))
@@ -253,11 +224,3 @@ def test_inputs_are_divided_first_where_that_is_asked_for(path):
     divided = {name: rows / 100 for name, rows in raw.items()}
     certainty = howsure.assess(model, divided, method=method, outputs="logits")
     assert np.abs(run(path, raw)["probabilities"] - certainty.probabilities).max() < EXACT
-
-
-def test_inputs_of_whole_numbers_are_not_divided(path):
-    inputs = keras.Input((4,), dtype="int32", name="tokens")
-    hidden = layers.Dropout(0.5)(layers.Flatten()(layers.Embedding(10, 2)(inputs)))
-    model = keras.Model(inputs, layers.Dense(2, activation="softmax")(hidden))
-    with pytest.raises(howsure.InputError, match=r"'tokens'.*takes int32, which no graph divides"):
-        howsure.export(model, path, plan=howsure.Plan(), divide_by=2)

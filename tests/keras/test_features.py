@@ -9,7 +9,6 @@ import howsure
 from howsure.errors import InputError, ModelError
 from howsure.judge.familiarity import familiarity
 from howsure.models.features import features_of
-from howsure.models.fingerprint import fingerprint_of
 from howsure.models.keras import features as keras_features
 from howsure.models.keras.model import adapt
 from tests.sampling.enumerated import softmax
@@ -111,98 +110,6 @@ def test_ways_to_end(end):
         np.testing.assert_allclose(softmax(found.logits), softmax(output), rtol=1e-4)
     else:
         np.testing.assert_allclose(softmax(found.logits), output, rtol=1e-4)
-
-
-@keras.saving.register_keras_serializable("tests")
-class Temperature(layers.Layer):
-    """Divides by what it learns."""
-
-    def build(self, shape):
-        self.t = self.add_weight(shape=(), initializer=keras.initializers.Constant(2.5))
-
-    def call(self, inputs):
-        return inputs / self.t
-
-
-def with_operations(rescale):
-    x = keras.Input((4,))
-    logits = layers.Dense(3)(layers.Dense(6, "tanh")(x))
-    return keras.Model(x, layers.Softmax()(rescale(logits)))
-
-
-RESCALED = {
-    "divided": lambda: with_operations(lambda z: z / 1.5),
-    "multiplied and shifted": lambda: with_operations(lambda z: 0.4 * z + np.float32([0.1, 0.2, -0.3])),
-    "rescaling": lambda: ends_in(layers.Dense(3), layers.Rescaling(0.5), layers.Softmax()),
-    "learnt": lambda: ends_in(layers.Dense(3), Temperature(), layers.Softmax()),
-    "learnt, without an activation": lambda: ends_in(layers.Dense(3), Temperature()),
-    "one sigmoid": lambda: ends_in(layers.Dense(1), Temperature(), layers.Activation("sigmoid")),
-    "twice, beside a norm": lambda: ends_in(
-        layers.Dense(3), layers.Rescaling(0.5), layers.BatchNormalization(), Temperature(), layers.Softmax()
-    ),
-    "dropped logits": lambda: ends_in(layers.Dense(3), layers.Dropout(0.2), layers.Softmax()),
-    "in sixteen bits": lambda: ends_in(
-        layers.Dense(3, dtype="mixed_bfloat16"), layers.Rescaling(0.5), layers.Softmax(dtype="float32")
-    ),
-}
-
-
-@pytest.mark.parametrize("how", RESCALED)
-def test_logits_are_those_that_the_model_uses(how):
-    """Temperature and shift belong to the last layer: logits are (W h + b) / T."""
-    model = RESCALED[how]()
-    x = rows_for(model, rows=40)
-    before = snapshot(model)
-    found = features_of(model, x)
-    same(before, snapshot(model))
-    activation = {1: lambda z: 1 / (1 + np.exp(-z))}.get(found.logits.shape[1], softmax)
-    if isinstance(model.layers[-1], Temperature):
-        activation = np.asarray
-    tolerance = 0.02 if "bits" in how else 1e-5
-    np.testing.assert_allclose(activation(found.logits), predicted(model, x), atol=tolerance)
-    ones = np.hstack([found.features, np.ones((40, 1))])
-    weights, *_ = np.linalg.lstsq(ones, found.logits)
-    np.testing.assert_allclose(ones @ weights, found.logits, atol=tolerance)
-    if "bits" not in how:
-        labels = np.arange(40) % max(2, found.logits.shape[1])
-        method = howsure.LastLayerLaplace.fit(model, x, labels)
-        outputs = "logits" if activation is np.asarray else None
-        howsure.assess(model, x, method=method, outputs=outputs)
-
-
-class WithConfig(layers.Layer):
-    def __init__(self, make, factor):
-        super().__init__()
-        self.make, self.factor = make, factor
-
-    def call(self, inputs):
-        return self.make(inputs) * self.factor
-
-    def get_config(self):
-        return {**super().get_config(), "make": self.make, "factor": self.factor}
-
-
-def test_the_settings_of_a_users_layer_count_as_far_as_they_are_numbers():
-    found = set()
-    for make, factor in ((ops.negative, 2.0), (ops.abs, 2.0), (ops.negative, 3.0)):
-        keras.utils.set_random_seed(3)
-        model = ends_in(layers.Dense(3), WithConfig(make, factor), layers.Softmax())
-        x = rows_for(model, rows=9)
-        found.add(fingerprint_of(adapt(model, x, gaussian_noise=False)[0]))
-        model.trainable = False
-        found.add(fingerprint_of(adapt(model, x, gaussian_noise=False)[0]))
-    assert len(found) == 2
-
-
-def test_another_temperature_is_another_model():
-    x, labels = np.random.default_rng(0).normal(size=(40, 4)).astype("float32"), np.arange(40) % 3
-    for make in (lambda t: layers.Rescaling(1 / t), lambda t: lambda z: z / t):
-        one, other = (with_operations(make(t)) for t in (1.5, 2.0))
-        other.set_weights(one.get_weights())
-        method = howsure.LastLayerLaplace.fit(one, x, labels)
-        howsure.assess(one, x, method=method)
-        with pytest.raises(InputError, match="another model, or this one before"):
-            howsure.assess(other, x, method=method)
 
 
 def test_half_precision():
@@ -342,6 +249,7 @@ OTHERWISE = {
         "OfEachRow",
     ),
     "rectified": (lambda: ends_in(layers.Dense(3), layers.ReLU(), layers.Softmax()), "ReLU"),
+    "a temperature": (lambda: ends_in(layers.Dense(3), layers.Rescaling(0.5), layers.Softmax()), "Rescaling"),
     "of length one": (lambda: ends_in(layers.Dense(3), layers.UnitNormalization()), "UnitNormalization"),
     "rescaled probabilities": (
         lambda: ends_in(layers.Dense(3, "softmax"), layers.Rescaling(0.5)),

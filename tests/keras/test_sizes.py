@@ -4,10 +4,8 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from typer.testing import CliRunner
 
 import howsure
-from howsure.cli.app import app
 from howsure.models.keras import model as adapter_of
 
 from .test_brute_force import entropy
@@ -130,30 +128,10 @@ def test_an_audit_that_cannot_guess_asks_for_rows():
     assert howsure.audit(model, np.zeros((1, 25, 4))).passes_differ
 
 
-def test_an_audit_of_a_file_asks_for_rows_too(tmp_path):
-    x = keras.Input((None, 4))
-    y = layers.Dropout(0.3)(layers.Reshape((100,))(x))
-    keras.Model(x, layers.Dense(3, activation="softmax")(y)).save(tmp_path / "model.keras")
-    np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(20, 25, 4)))
-    arguments = ["audit", str(tmp_path / "model.keras")]
-    refused = CliRunner().invoke(app, arguments)
-    assert refused.exit_code == 2
-    assert isinstance(refused.exception, SystemExit)
-    done = CliRunner().invoke(app, [*arguments, "--data", str(tmp_path / "rows.npy")])
-    assert done.exit_code == 0, done.output
-    assert "Random in every pass: 'dropout" in done.output
-
-
 def test_an_audit_of_a_subclassed_model_of_whole_numbers():
     model = Mean()
     model(np.ones((2, 5), "int32"))
     assert howsure.audit(model).passes_differ
-
-
-def test_rows_of_different_length_for_a_subclassed_model():
-    model = built(subclassed)
-    with pytest.raises(howsure.InputError, match="row 0 has shape"):
-        howsure.assess(model, [[1, 2, 3], [1, 2]])
 
 
 class Unpacking(keras.Model):
@@ -176,32 +154,3 @@ def test_the_exception_of_a_call_says_what_it_was_called_with(door):
     note = "".join(caught.value.__notes__)
     assert "howsure called the model with one input of shape (n, 8), for n rows" in note
     assert "wrap it in a model that takes one tensor for each input" in note
-
-
-def test_sides_that_cannot_be_halved_are_told_with_those_that_can(tmp_path):
-    x = keras.Input((None, None, 3))
-    half = layers.Dropout(0.3)(layers.MaxPooling2D()(x))
-    both = layers.Concatenate()([layers.UpSampling2D()(half), x])
-    model = keras.Model(x, layers.Conv2D(3, 1, activation="softmax")(both))
-    rows = np.random.default_rng(0).random((2, 8, 11, 3))
-    with pytest.raises(Exception) as caught:  # noqa: PT011  # each backend has one of its own
-        howsure.assess(model, rows)
-    assert not isinstance(caught.value, howsure.HowsureError)
-    (said,) = [each for each in caught.value.__notes__ if "sides" in each]
-    assert "The rows have sides 8 × 11, and the model runs where they are multiples of 2" in said
-    assert "tile=[8, 10]" in said
-    assert howsure.assess(model, rows, tile=[8, 10]).positions == (8, 11)
-    model.save(tmp_path / "m.keras")
-    np.save(tmp_path / "x.npy", rows)
-    given = [
-        "assess",
-        str(tmp_path / "m.keras"),
-        str(tmp_path / "x.npy"),
-        "--out",
-        str(tmp_path / "t.parquet"),
-    ]
-    done = CliRunner().invoke(app, given, catch_exceptions=False)
-    assert done.exit_code == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert done.stderr.startswith("error: The model raised ")
-    assert CliRunner().invoke(app, [*given, "--tile", "8,10"], catch_exceptions=False).exit_code == 0

@@ -69,3 +69,15 @@ def test_the_same_version_twice_is_said(changes, said):
     (x,) = rows_of((4,), rows=30)
     with pytest.warns(howsure.HowsureWarning, match=said + ".*counts twice"):
         howsure.assess(two_layers(), x, method=howsure.Augmentation(changes))
+
+
+@pytest.mark.parametrize("changes", [[], [3], None])
+def test_changes_that_cannot_be_used(changes):
+    with pytest.raises(howsure.InputError, match="`changes` cannot be used"):
+        howsure.Augmentation(changes)
+
+
+def test_a_change_keeps_the_number_of_rows():
+    (x,) = rows_of((4,), rows=30)
+    with pytest.raises(howsure.InputError, match="changes how many they are"):
+        howsure.assess(two_layers(), x, method=howsure.Augmentation([lambda rows: rows[:4]]))

@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 import howsure
-from howsure.models.torch import adapt
 from tests.torch.modules import CLASSES, TwoInputs, build, mlp, numbers, rows_for
 
 METHOD = howsure.MCDropout(passes=12)
@@ -302,26 +301,13 @@ class Rescaled(nn.Module):
         super().__init__()
         self.first, self.last, self.act = nn.Linear(8, 6), nn.Linear(6, classes), act
         self.temperature = nn.Parameter(torch.tensor([2.5]))
-        self.shift = torch.tensor([0.5, -1.0, 0.2])
 
     def forward(self, x):
         return self.act(self, self.last(torch.relu(self.first(x))))
 
 
 RESCALED = {
-    "constant": lambda m, z: z / 1.5,
-    "constant and softmax": lambda m, z: (z / 1.5).softmax(1),
-    "parameter": lambda m, z: (z / m.temperature).softmax(1),
-    "its logarithm, on the left": lambda m, z: (m.temperature.exp() * z).log_softmax(1),
-    "clamped": lambda m, z: z / m.temperature.clamp(min=0.1),
-    "expanded, as in temperature scaling": lambda m, z: (
-        z / m.temperature.unsqueeze(1).expand(z.size(0), z.size(1))
-    ),
-    "in place": lambda m, z: z.div_(m.temperature).softmax(1),
-    "for each class": lambda m, z: (z * m.temperature + m.shift).softmax(1),
-    "of a list": lambda m, z: (z - torch.tensor([0.1, 0.2, 0.3])) * 2,
-}
-NOT_RESCALED = {
+    "by a temperature": lambda m, z: (z / m.temperature).softmax(1),
     "of each row": lambda m, z: (z / (1 + z[:, :1].abs())).softmax(1),
     "a constant above": lambda m, z: 1 / z,
     "an activation before": lambda m, z: torch.sigmoid(z) * 2,
@@ -331,52 +317,6 @@ NOT_RESCALED = {
 
 
 @pytest.mark.parametrize("how", RESCALED)
-def test_logits_are_those_that_the_module_uses(how):
-    module, x = Rescaled(RESCALED[how]).eval(), numbers(np.random.default_rng(0), 40, 8)
-    found = howsure.features_of(module, x)
-    with torch.no_grad():
-        h = torch.relu(module.first(torch.from_numpy(x)))
-        output = module(torch.from_numpy(x))
-    assert found.features == pytest.approx(h.numpy(), abs=1e-6)
-    logits = torch.from_numpy(found.logits.copy())
-    made = {"linear": logits, "softmax": logits.softmax(1), "log_softmax": logits.log_softmax(1)}
-    ending = adapt(module, x, gaussian_noise=False)[0].info.ending
-    assert output.numpy() == pytest.approx(made[ending].numpy(), abs=1e-6)
-
-
-@pytest.mark.parametrize("classes", [1, 3])
-def test_a_temperature_belongs_to_the_last_layer(classes):
-    """logits = (W h + b) / T, so what is known of W / T and b / T is what the Laplace has to say."""
-    act = (lambda m, z: torch.sigmoid(z)) if classes == 1 else (lambda m, z: z.softmax(1))
-    scaled = Rescaled(lambda m, z: act(m, z / m.temperature), classes).eval()
-    inside = Rescaled(act, classes).eval()
-    inside.load_state_dict(scaled.state_dict())
-    with torch.no_grad():
-        inside.last.weight /= 2.5
-        inside.last.bias /= 2.5
-    x, labels = numbers(np.random.default_rng(0), 60, 8), np.arange(60) % max(2, classes)
-    one, other = (
-        howsure.assess(module, x, method=howsure.LastLayerLaplace.fit(module, x, labels))
-        for module in (scaled, inside)
-    )
-    assert one.probabilities == pytest.approx(other.probabilities, abs=1e-6)
-    assert one.mutual_information == pytest.approx(other.mutual_information, abs=1e-6)
-    assert one.mutual_information.max() > 0.01
-
-
-@pytest.mark.parametrize("how", NOT_RESCALED)
-def test_what_changes_logits_otherwise_is_refused(how):
+def test_what_comes_between_the_last_layer_and_the_activation_is_refused(how):
     with pytest.raises(howsure.ModelError, match="features of module 'Rescaled' cannot be read"):
-        howsure.features_of(Rescaled(NOT_RESCALED[how]).eval(), numbers(np.random.default_rng(0), 40, 8))
-
-
-def test_another_temperature_is_another_model():
-    x, labels = numbers(np.random.default_rng(0), 40, 8), np.arange(40) % 3
-    module = Rescaled(lambda m, z: z / m.constant).eval()
-    module.constant = 1.5
-    method = howsure.LastLayerLaplace.fit(module, x, labels, outputs="logits")
-    howsure.assess(module, x, method=method, outputs="logits")
-    for constant in (2.0, torch.tensor(1.25)):
-        module.constant = constant
-        with pytest.raises(howsure.InputError, match="another model, or this one before it was trained"):
-            howsure.assess(module, x, method=method, outputs="logits")
+        howsure.features_of(Rescaled(RESCALED[how]).eval(), numbers(np.random.default_rng(0), 40, 8))

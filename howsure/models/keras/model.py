@@ -29,7 +29,7 @@ from howsure.models.keras import private
 from howsure.models.keras.draws import Masked, Still
 from howsure.models.keras.examine import examine, layers_kept_off, random_when_predicting, unswitchable
 from howsure.models.keras.fast import bfloat16_is_faster, computing_in, reducible_steps, without_copies
-from howsure.models.keras.features import constants_after, to_last_layer
+from howsure.models.keras.features import to_last_layer
 from howsure.models.keras.graph import Program, Slot, Step, Value, ending_in, flatten, run, widen
 from howsure.models.keras.inputs import (
     check_backend,
@@ -413,10 +413,8 @@ class KerasModel:
         return passes_graph(self, masks, like, features)
 
     def weights(self) -> Iterator[Array]:
-        """The weights that the output needs, in the order of the steps, and what else rescales logits."""
-        for variable in self._variables:
-            yield _read(variable)
-        yield from constants_after(self._program)
+        """The weights that the output needs, in the order of the steps."""
+        return map(_read, self._variables)
 
     @functools.cached_property
     def _variables(self) -> list[Any]:

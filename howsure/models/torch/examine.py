@@ -19,7 +19,6 @@ from howsure.errors import ModelError
 from howsure.models.torch.dry_run import ROWS, UNEVEN, DryRun, let_draw, middle, same, stand_in
 from howsure.models.torch.find_draws import Passes, PassFinder
 from howsure.models.torch.inputs import InputForm, name_of, probes
-from howsure.models.torch.output_activation import LastLayer
 from howsure.models.torch.snapshot import Snapshot, numbers_drawn_elsewhere
 
 Array = NDArray[Any]
@@ -51,7 +50,7 @@ class Examination(Passes):
         output_dtype: Type of its numbers.
         ending: As in `ModelInfo`.
         class_axis: As in `ModelInfo`.
-        last_linear: The last linear layer of a prediction, or None.
+        last_linear: Index of the last linear layer of a prediction among all linear ones, or None.
         rescales: True if the first operations rescale raw values.
         restless: Names of parameters that a run changes.
         elsewhere: True if a run draws from Python's or numpy's generators.
@@ -70,7 +69,7 @@ class Examination(Passes):
     output_dtype: str
     ending: str | None
     class_axis: int | None
-    last_linear: LastLayer | None
+    last_linear: int | None
     rescales: bool
     restless: frozenset[str]
     elsewhere: bool

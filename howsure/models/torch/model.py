@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -37,7 +36,7 @@ from howsure.models.torch.examine import Examination, examine, first_look
 from howsure.models.torch.find_draws import KEPT_OFF
 from howsure.models.torch.inputs import InputForm, calls_for, name_of, probes
 from howsure.models.torch.noted_tensors import tensors_in
-from howsure.models.torch.output_activation import LINEAR, RESCALING, LastLayer
+from howsure.models.torch.output_activation import LINEAR
 from howsure.models.torch.snapshot import Snapshot, as_found, drawing_in_the_open, switch
 from howsure.words import listed
 
@@ -322,10 +321,8 @@ class TorchModel:
         )
 
     def weights(self) -> Iterator[Array]:
-        """The bytes of its parameters and kept buffers, and of what else rescales its logits."""
-        last = self.examination.last_linear
-        constants = () if last is None else last.constants
-        return itertools.chain(weights_of([self.module]), map(_bytes_of, map(torch.as_tensor, constants)))
+        """The bytes of its parameters and kept buffers."""
+        return weights_of([self.module])
 
     def as_found(self) -> AbstractContextManager[Snapshot]:
         """A scope without gradients; module and seeds are restored at its end."""
@@ -391,37 +388,32 @@ class Last(Draws):
     """A prediction that stores the input of its last linear layer, and the logits.
 
     Args:
-        place: The place of this layer in the run.
+        place: Index of this layer among all linear ones in the run.
         name: Name of the module, for messages.
         fixed: As in `Draws`.
     """
 
-    def __init__(self, place: LastLayer | None, name: str, fixed: frozenset[bytes]) -> None:
+    def __init__(self, place: int | None, name: str, fixed: frozenset[bytes]) -> None:
         if place is None:
             raise ends_otherwise(name)
         super().__init__(middle, fixed)
-        self._place, self._name, self._linears, self._since = place, name, 0, 0
-        self._found: list[Tensor] = []
+        self._place, self._name, self._linears = place, name, 0
+        self._found: tuple[Tensor, Tensor] | None = None
 
     @property
     def found(self) -> tuple[Tensor, Tensor]:
         """Features (n, F) and logits (n, K)."""
-        if len(self._found) < 2:
+        if self._found is None:
             raise ends_otherwise(self._name)
-        features, logits = self._found
-        return features, logits
+        return self._found
 
     def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> Any:
-        """Store the input of the layer, and the logits."""
-        name = operation._schema.name.removeprefix("aten::").removesuffix("_")
+        """Store the input and the output of the layer."""
+        name = operation._schema.name.removeprefix("aten::")
         if name in LINEAR:
-            if self._linears == self._place.product:
-                self._found.append(args[1] if name == "addmm" else args[0])
+            if self._linears == self._place:
+                self._found = (args[1] if name == "addmm" else args[0]), outputs
             self._linears += 1
-        if self._found and name in (*LINEAR, *RESCALING):
-            if self._since == self._place.logits:
-                self._found.append(outputs)
-            self._since += 1
         return outputs
 
 
@@ -430,7 +422,7 @@ def ends_otherwise(name: str) -> ModelError:
     return ModelError(
         f"The features of module '{name}' cannot be read",
         expected="a module that ends in a linear layer, one number for each class, with nothing but a "
-        "temperature and a softmax or sigmoid after it",
+        "softmax or sigmoid after it",
         received="one that ends otherwise",
         hint="Make `howsure.Features` of what its last layer gets and puts out",
     )

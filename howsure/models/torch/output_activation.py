@@ -27,10 +27,6 @@ Tensor = torch.Tensor
 LINEAR = ("addmm", "mm")
 """Operations of a linear layer on rows."""
 
-RESCALING = ("mul", "div", "add", "sub")
-"""Operations that divide logits by a temperature, or shift them. With a second operand that is the same for
-all rows, they make another linear layer of one."""
-
 PRODUCTS = (*LINEAR, "bmm", "baddbmm", "convolution", "_convolution", "mkldnn_convolution")
 """Operations of layers with weights."""
 
@@ -84,22 +80,6 @@ _POOLS = ("avg_pool", "max_pool", "adaptive_avg", "_adaptive_avg", "adaptive_max
 """Beginnings of the names of further such operations."""
 
 
-@dataclass(frozen=True, eq=False)
-class LastLayer:
-    """The place of the last linear layer in a prediction.
-
-    Attributes:
-        product: Index of the linear operation among all linear ones.
-        logits: Number of the operation in `LINEAR` or `RESCALING`, from that on, for the logits; 0 for
-            itself.
-        constants: The rescaling constants, as far as they are no results of the run.
-    """
-
-    product: int
-    logits: int
-    constants: tuple[float | Tensor, ...]
-
-
 class Endings:
     """Follows the operations of a run.
 
@@ -116,7 +96,6 @@ class Endings:
         self._tensors = NotedTensors()
         self._makers: dict[int, Made] = {}
         self._linears: list[Noted] = []
-        self._counted: list[Noted] = []
 
     def ran(self, operation: Any, args: Any, kwargs: Any, outputs: Any) -> None:
         """Record an operation."""
@@ -132,36 +111,21 @@ class Endings:
                 self._written[id(tensor.memory)] = tensor
         if name in LINEAR:
             self._linears += made
-        if name.removesuffix("_") in (*LINEAR, *RESCALING):
-            self._counted += made
 
-    def ending(self, output: Tensor) -> tuple[str | None, LastLayer | None]:
+    def ending(self, output: Tensor) -> tuple[str | None, int | None]:
         """The kind of the output, and the last linear layer before it.
 
         Returns:
-            `softmax`, another activation, or `linear`; None if unknown. And where the last linear layer is
-            computed, if only activations follow it, else None.
+            `softmax`, another activation, or `linear`; None if unknown. And the index of the last linear
+            layer among all linear ones, if only activations follow it, else None.
         """
         ending, made = None, self._maker(output)
-        logits: Noted | None = None
-        constants: list[float | Tensor] = []
         while made is not None:
             if made.name in LINEAR:
                 fits = output.ndim == 2 and made.tensor.shape == output.shape
-                place = {id(each): number for number, each in enumerate(self._counted)}
-                since = place[id(logits or made.tensor)] - place[id(made.tensor)]
-                last = LastLayer(self._linears.index(made.tensor), since, tuple(constants))
-                return ending or self._linear(output), last if fits else None
-            rescaled = self._rescaled(made, output)
-            if rescaled is not None:
-                ending, logits = ending or self._linear(output), logits or made.tensor
-                before, other = rescaled
-                constants += self._origin(other)
-                made = self._makers.get(id(before))
-                continue
+                last = self._linears.index(made.tensor) if fits else None
+                return ending or self._linear(output), last
             if made.name not in SAME_NUMBERS:
-                if logits is not None:
-                    return ending, None
                 known = ENDINGS.get(made.name.removesuffix("_") if made.name.endswith("_") else made.name)
                 if ending is None:
                     ending = known or self._linear(output)
@@ -208,26 +172,6 @@ class Endings:
         if made is None or made.name in ("bmm", "baddbmm"):
             return None
         return axis_after(made.tensor, 1, after[::-1])
-
-    def _rescaled(self, made: Made, output: Tensor) -> tuple[Noted, Any] | None:
-        """The tensor that an operation rescales, and the factor, if that is the same for all rows (n, K)."""
-        if made.name.removesuffix("_") not in RESCALING or len(made.args) != 2 or made.kwargs:
-            return None
-        for one, other in (made.args, made.args[::-1]):
-            if isinstance(one, Noted) and one.shape == output.shape and _is_alike(other, output.ndim):
-                return one, other
-            if made.name.startswith(("div", "sub")):
-                break
-        return None
-
-    def _origin(self, value: Any) -> list[float | Tensor]:
-        """A number or tensor from which a value was made step by step, and which the run did not make."""
-        while isinstance(value, Noted):
-            made = self._makers.get(id(value))
-            if made is None or not made.args:
-                return []
-            value = made.args[0]
-        return [value] if isinstance(value, (int, float, Tensor)) else []
 
     def _previous(self, made: Made) -> Made | None:
         """The origin of what an operation was applied to: its first argument, or what it was written into."""
@@ -286,14 +230,6 @@ class Endings:
                 return False
             value = made.args[0]
         return value.layout == torch.strided and ground(value) in self._parameters
-
-
-def _is_alike(other: Any, axes: int) -> bool:
-    """True for a number, or numbers that are the same for every row of a tensor with so many axes."""
-    if not isinstance(other, (Noted, Tensor)) or other.ndim < axes:
-        return True
-    stride = other.stride if isinstance(other, Noted) else other.stride()
-    return other.shape[0] == 1 or stride[:1] == (0,)
 
 
 # --- the axis of the classes --------------------------------------------------------------------------
