@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from howsure.errors import HowsureError
-from howsure.models.torch.call_stack import names_in
 from howsure.models.torch.draws import Draw, Draws, Numbers, constant
 from howsure.models.torch.inputs import InputForm, name_of
 from howsure.models.torch.noted_tensors import tensors_in
-from howsure.models.torch.observer import Watching
+from howsure.models.torch.observer import Watching, names_in
 from howsure.models.torch.snapshot import (
     OUR_SEED,
     Snapshot,

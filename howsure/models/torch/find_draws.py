@@ -12,13 +12,12 @@ from torch import fx, nn
 
 from howsure.errors import HowsureError
 from howsure.models.protocol import Unswitchable, check_kept_off
-from howsure.models.torch.call_stack import ModuleCall
 from howsure.models.torch.check_passes import BY_LENGTH, Trial, Tried
 from howsure.models.torch.classify_draws import ADDED, BRANCH, CHOICE, COMPARED, MASK, SEVERAL
 from howsure.models.torch.draws import Draw, Place, place_of
 from howsure.models.torch.dry_run import OFTEN, ROWS, TWICE, UNEVEN, DryRun, alike, middle, same, stand_in
 from howsure.models.torch.inputs import name_of
-from howsure.models.torch.observer import Seen, Watching
+from howsure.models.torch.observer import ModuleCall, Seen, Watching
 from howsure.models.torch.snapshot import numbers_drawn_elsewhere
 from howsure.sites import DROPOUT, NORMAL, UNIFORM
 

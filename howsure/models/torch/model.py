@@ -28,7 +28,6 @@ from howsure.models.choose_output import Output
 from howsure.models.input_scale import times_larger, untouched
 from howsure.models.protocol import FLOAT32, LayerInfo, Level, Limits, ModelInfo, RawOutputs, raw_outputs
 from howsure.models.protocol import KEPT_OFF as KEPT_OFF_BY_CALLER
-from howsure.models.torch.call_stack import ModuleCall
 from howsure.models.torch.declared_outputs import padding_of, said_of
 from howsure.models.torch.draws import Draws, Masks, control_flow
 from howsure.models.torch.dry_run import ROWS, DryRun, middle
@@ -36,6 +35,7 @@ from howsure.models.torch.examine import Examination, examine, first_look
 from howsure.models.torch.find_draws import KEPT_OFF
 from howsure.models.torch.inputs import InputForm, calls_for, name_of, probes
 from howsure.models.torch.noted_tensors import tensors_in
+from howsure.models.torch.observer import ModuleCall
 from howsure.models.torch.output_activation import LINEAR
 from howsure.models.torch.snapshot import Snapshot, as_found, drawing_in_the_open, switch
 from howsure.words import listed
