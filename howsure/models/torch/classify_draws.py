@@ -2,8 +2,8 @@
 
 A module may draw uniform numbers and compare them with a rate: that is dropout, as in the drop path of
 Hugging Face. It may add normal numbers, which is noise. It may multiply by them, which is Gaussian dropout or
-random weights. A number that leaves PyTorch for Python chooses a branch. A mask of True and False drops where it
-chooses between a value and 0.
+random weights. A number that leaves PyTorch for Python chooses a branch. A mask of True and False drops where
+it chooses between a value and 0.
 """
 
 from __future__ import annotations
