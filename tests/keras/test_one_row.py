@@ -95,11 +95,11 @@ def test_a_round_is_one_call():
         call = getattr(adapter, name)
         return lambda *args, **kwargs: calls.append(name) or call(*args, **kwargs)
 
-    for name in ("run_shared", "run_both", "run_passes"):
+    for name in ("run_shared", "run_passes"):
         setattr(adapter, name, counted(name))
     found = howsure.assess(model, x[:1], method=method)
     rounds = int(found.passes[0]) // method.plan.design.passes
-    assert calls == ["run_both"] + ["run_passes"] * (rounds - 1)
+    assert calls == ["run_shared"] + ["run_passes"] * rounds
 
 
 def test_new_weights_count():

@@ -117,42 +117,20 @@ def _examined(
     return adapter
 
 
+@dataclass(frozen=True, eq=False)
 class KerasTrunk:
     """The part that all passes over some rows share: tensors and their Keras masks.
 
-    For few rows it is computed when it is first needed, in one call with the first passes over it.
-
-    Args:
+    Attributes:
         model: The adapted model.
-        rows: The inputs (n, …).
-        parts: Pairs of tensor (n, …) and Keras mask (n, …) or None; None if they are to be computed.
+        parts: Pairs of tensor (n, …) and Keras mask (n, …) or None.
     """
 
-    def __init__(self, model: KerasModel, rows: Sequence[Tensor], parts: Any = None) -> None:
-        self._model, self._rows, self._parts = model, rows, parts
-        self._form: Any = None
+    model: KerasModel
+    parts: Sequence[tuple[Tensor, Tensor | None]]
 
     def __len__(self) -> int:
-        return int((self._rows[0] if self._parts is None else self._parts[0][0]).shape[0])
-
-    @property
-    def parts(self) -> Sequence[tuple[Tensor, Tensor | None]]:
-        """Pairs of tensor (n, …) and Keras mask (n, …) or None."""
-        if self._parts is None:
-            with self._model.as_found():
-                self._parts = self._model.run_shared(*self._rows)
-        return self._parts  # type: ignore[no-any-return]
-
-    def through(self, thinned: Thinned) -> Tensor:
-        """Raw outputs (W × n, …) of thinned networks."""
-        if self._parts is None:
-            form = (_form(self._rows), thinned.form)
-            self._parts, outputs = self._model.run_both(self._rows, thinned.masks, form=form)
-            return outputs
-        if self._form is None:
-            self._form = _form(self.parts)
-        form = (self._form, thinned.form)
-        return self._model.run_passes(self.parts, thinned.masks, form=form)
+        return int(self.parts[0][0].shape[0])
 
     def take(self, positions: NDArray[np.int64]) -> KerasTrunk:
         """The trunk of the rows at these positions."""
@@ -160,9 +138,9 @@ class KerasTrunk:
         def some(tensor: Tensor) -> Tensor:
             return None if tensor is None else keras.ops.take(tensor, positions, axis=0)
 
-        with self._model.as_found():
+        with self.model.as_found():
             parts = [(some(tensor), some(mask)) for tensor, mask in self.parts]
-            return KerasTrunk(self._model, (), parts)
+            return KerasTrunk(self.model, parts)
 
     def join(self, others: Sequence[KerasTrunk]) -> KerasTrunk:
         """This trunk and others as one, in order."""
@@ -172,10 +150,12 @@ class KerasTrunk:
         def one(parts: Sequence[Tensor]) -> Tensor:
             return None if parts[0] is None else keras.ops.concatenate(parts, axis=0)
 
-        with self._model.as_found():
-            pairs = zip(self.parts, *(other.parts for other in others), strict=True)
-            joined = [tuple(map(one, zip(*each, strict=True))) for each in pairs]
-            return KerasTrunk(self._model, (), joined)
+        with self.model.as_found():
+            joined = []
+            for pairs in zip(self.parts, *(other.parts for other in others), strict=True):
+                tensors, masks = zip(*pairs, strict=True)
+                joined.append((one(tensors), one(masks)))
+            return KerasTrunk(self.model, joined)
 
 
 class KerasModel:
@@ -389,8 +369,7 @@ class KerasModel:
         with self.as_found():
             # What JAX compiled converts arrays itself, and faster.
             tensors = list(rows) if self.backend == "jax" else [_tensor(array) for array in rows]
-            few = len(rows[0]) < tuning.MANY_ROWS
-            return KerasTrunk(self, tensors, None if few else self.run_shared(*tensors))
+            return KerasTrunk(self, self.run_shared(*tensors))
 
     def thin(self, masks: Sequence[Array]) -> Callable[[KerasTrunk], Array]:
         """The thinned networks with these masks.
@@ -444,7 +423,6 @@ class KerasModel:
     def _compile_passes(self) -> None:
         self.run_shared = self._compile(self._run_shared)
         self.run_passes = self._compile(self._run_passes)
-        self.run_both = self._compile(self._run_both)
 
     def _find_crossing(self) -> list[Slot]:
         """The values that repeated steps or the output read, and that shared steps or the inputs provide."""
@@ -465,13 +443,6 @@ class KerasModel:
             run(self.examination.shared, values, lambda step: 1, around=lambda step, width: self._fast(step))
         tensors = [values[slot].tensor for slot in self._crossing]
         return [(tensor, private.mask_of(tensor)) for tensor in tensors]
-
-    def _run_both(
-        self, rows: Sequence[Tensor], masks: Sequence[Tensor]
-    ) -> tuple[list[tuple[Tensor, Tensor | None]], Tensor]:
-        """The shared part, and the passes over it."""
-        shared = self._run_shared(*rows)
-        return shared, self._run_passes(shared, masks)
 
     def run_whole(
         self, masks: Sequence[Tensor], rows: Sequence[Tensor], features: bool = False
@@ -540,10 +511,10 @@ class KerasModel:
             import jax
 
             jitted = jax.jit(without_effect)
-            return lambda *args, form=None: jitted([variable.value for variable in self._state], *args)
+            return lambda *args: jitted([variable.value for variable in self._state], *args)
         if self.backend == "tensorflow":
             return _concrete(lambda *args: without_effect([], *args))
-        return lambda *args, form=None: without_effect([], *args)
+        return lambda *args: without_effect([], *args)
 
     def _ending_in_float32(self) -> AbstractContextManager[None]:
         """Compute the output layer in float32, since 16 bits hold few digits."""
@@ -608,8 +579,8 @@ def _concrete(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     graphs: OrderedDict[Any, tuple[Any, list[Tensor], Any, list[Any]]] = OrderedDict()
 
-    def call(*args: Any, form: Any = None) -> Any:
-        form = _form(args) if form is None else form
+    def call(*args: Any) -> Any:
+        form = _form(args)
         if form not in graphs:
             graph = tf.function(function, autograph=False).get_concrete_function(*args)
             types = [tensor.dtype for tensor in graph.outputs]
@@ -668,16 +639,10 @@ class Thinned:
     width: int
     masks: list[Tensor]
 
-    @functools.cached_property
-    def form(self) -> Any:
-        """Shapes and types of its tensors."""
-        return _form(self.masks)
-
     def __call__(self, trunk: KerasTrunk) -> RawOutputs:
         """Raw outputs (W, n, …) over the n rows of a trunk."""
         with self.model.as_found():
-            output = trunk.through(self)
-            values = _raw(output)
+            values = _raw(self.model.run_passes(trunk.parts, self.masks))
         return values.reshape(self.width, -1, *values.shape[1:])
 
 
