@@ -11,7 +11,6 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,8 +24,6 @@ from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times
 from howsure.models.torch.tracer import Unsplittable, is_view
 
 aten = torch.ops.aten
-
-_SAFE = aten._safe_softmax.default
 
 KEPT_SIZES = 64
 """Numbers of rows and passes of which the form of arguments is kept; a call has about a dozen."""
@@ -96,29 +93,12 @@ class Runner:
             )
         }
 
-        self._sole = self._sole_uses(found)
         self._largest: dict[Step, int] = {}
         self._bound = functools.lru_cache(KEPT_SIZES)(self._binder)
-
-    def _sole_uses(self, found: Sequence[Leveled]) -> frozenset[Slot]:
-        """Values that have memory of their own and are read once, so that the reader may overwrite them."""
-        alive = [slot for one in found for slot in one.call.outputs if slot is not None]
-        lying = Counter(self.program.values[slot].memory for slot in (*alive, *self.program.inputs))
-        reads = Counter(slot for one in found for slot in one.call.reads)
-        return frozenset(
-            slot
-            for slot in alive
-            if reads[slot] == 1 == lying[self.program.values[slot].memory]
-            and self.program.values[slot].memory not in self.program.kept
-        )
 
     def step(self, one: Leveled) -> Step:
         """The step for a call."""
         op = aten.reshape.default if one.call in self._copied else one.op
-        if op is aten.relu.default and not one.drawn:
-            (read,) = one.call.reads
-            same = (self.level[read], self.drawn[read]) == (one.level, False)
-            op = aten.relu_.default if same and read in self._sole else op
         return Step(one.call, op, one.level, one.drawn, self._spread(one))
 
     def largest(self, step: Step) -> int:
@@ -162,7 +142,7 @@ class Runner:
 
     def call(self, step: Step, args: list[Any], kwargs: dict[str, Any]) -> Sequence[Any]:
         """The results of a call."""
-        results: Any = _softmax(*args, **kwargs) if step.op is _SAFE else step.op(*args, **kwargs)
+        results: Any = step.op(*args, **kwargs)
         if not isinstance(results, (tuple, list)):
             results = (results,)
         if step.op is step.call.op:
@@ -329,11 +309,3 @@ def widened(tensor: Tensor, axis: Axis, have: int, want: int, rows: int, wanted_
     shape = (*tensor.shape[: axis.place], *sides, *tensor.shape[axis.place + 1 :])
     count = math.prod(sides)
     return split.expand(shape).reshape(*tensor.shape[: axis.place], count, *tensor.shape[axis.place + 1 :])
-
-
-def _softmax(scores: Tensor, axis: int, dtype: torch.dtype | None = None) -> Tensor:
-    """`_safe_softmax`, without a search of all scores for rows that are all −∞; these would be NaN here."""
-    found = torch.softmax(scores, axis, dtype)
-    if torch.compiler.is_compiling() or not len(found) or found.select(axis, 0).isnan().any():
-        found = _SAFE(scores, axis, dtype)
-    return found
