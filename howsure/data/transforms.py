@@ -8,7 +8,7 @@ can see from a function whether it moves positions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from howsure.data.batches import numpy_of
 from howsure.data.gather import is_several, of_each
 from howsure.data.rows import channels_are_first, quoted
-from howsure.data.twice import mark_of
 from howsure.errors import InputError
 
 Array = NDArray[Any]
@@ -104,11 +103,6 @@ class RowTransform:
 
 def _name(function: object) -> str:
     return getattr(function, "__name__", repr(function))
-
-
-def mark_of_rows(rows: Any) -> Hashable:
-    """A mark that equal rows share."""
-    return tuple(map(mark_of, parts(rows)))
 
 
 def parts(rows: Any) -> list[Array]:

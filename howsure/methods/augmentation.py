@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from howsure.data.gather import length
-from howsure.data.transforms import EXPECTED, TURN, RowTransform, Transform, is_transform, mark_of_rows
-from howsure.data.twice import first_twice
-from howsure.errors import InputError, warn
+from howsure.data.transforms import EXPECTED, TURN, RowTransform, Transform, is_transform
+from howsure.errors import InputError
 from howsure.methods.members import begin_members
 from howsure.methods.plain import Softmax
 from howsure.methods.protocol import Around, Job, Method, Needs, Passes, is_method
@@ -62,6 +60,13 @@ class Augmentation(Method):
                 expected="a method such as howsure.PlainPrediction() or howsure.MCDropout(…)",
                 received=repr(self.each),
             )
+        for place, change in enumerate(self.changes):
+            if change in self.changes[:place]:
+                raise InputError(
+                    "A change is given twice, so that version would count twice and `mc_error` be too small",
+                    expected="changes that differ",
+                    received=f"change {place}, which is change {self.changes.index(change)} again",
+                )
         object.__setattr__(self, "changes", tuple(self.changes))
 
     @property
@@ -88,8 +93,7 @@ class Augmentation(Method):
 
     def begin(self, job: Job) -> Passes:
         """Begin a prediction for each version of the rows."""
-        jobs, marks = zip(*(_again(job, self.each, change) for change in self.changes), strict=True)
-        _warn_of_twice(marks)
+        jobs = [_again(job, self.each, change) for change in self.changes]
         return begin_members([job, *jobs], self.each, "Version {} of the rows")
 
 
@@ -107,24 +111,16 @@ class Changed(Around):
 
     def begin(self, job: Job) -> Passes:
         """Begin with the changed rows."""
-        changed, _ = _again(job, self.method, self.transform)
+        changed = _again(job, self.method, self.transform)
         return self.method.begin(replace(changed, pay=job.pay))
 
 
-def _again(job: Job, method: Method, transform: Transform) -> tuple[Job, list[Any]]:
-    """The same job with changed rows, whose outputs are moved back, and those rows once they are made."""
+def _again(job: Job, method: Method, transform: Transform) -> Job:
+    """The same job with changed rows, whose outputs are moved back."""
     layout = job.outcome.layout
     change, sides = RowTransform.of(transform, layout), () if layout is None else layout.positions[-2:]
-    marks: list[Any] = []
-
-    def changed(rows: Any) -> Any:
-        made = change(rows)
-        if not marks and length(rows):
-            marks.extend((mark_of_rows(rows), mark_of_rows(made)))
-        return made
-
     try:
-        return job.again(method, change=changed, undo=change.undo), marks
+        return job.again(method, change=change, undo=change.undo)
     except InputError as error:
         if change.name == TURN and len(set(sides)) > 1:
             raise InputError(
@@ -133,20 +129,3 @@ def _again(job: Job, method: Method, transform: Transform) -> tuple[Job, list[An
                 received=" × ".join(map(str, sides)),
             ) from error
         raise
-
-
-def _warn_of_twice(marks: Sequence[list[Any]]) -> None:
-    """Warn of two versions that are the same in all rows, from marks of the rows and of each version."""
-    if not all(marks):  # there are no rows
-        return
-    found = first_twice([marks[0][0], *(version for _, version in marks)])
-    if found is not None:
-        what = f"Change {found[1] - 1} " + (
-            f"makes the same of the rows as change {found[0] - 1}"
-            if found[0]
-            else "leaves the rows as they are"
-        )
-        warn(
-            f"{what}, so that version counts twice and `mc_error` is too small. The rows as they are need no "
-            "change of their own: they are always one of the versions."
-        )

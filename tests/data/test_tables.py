@@ -249,6 +249,10 @@ def test_parquet_for_several_inputs(parquet):
     assert rows.x["b"].tolist() == [[1, 2], [3, 4]]
 
 
+def test_parquet_without_rows(parquet):
+    assert read_rows(parquet(x=pa.array([], pa.list_(pa.float32()))), FLAT).x.shape == (0, 3)
+
+
 def test_parquet_index_of_pandas(tmp_path):
     pandas = pytest.importorskip("pandas")
     pandas.DataFrame(TABLE, columns=list("abc"), index=[5, 9]).to_parquet(tmp_path / "x.parquet")

@@ -52,23 +52,9 @@ def test_a_shift_in_place_changes_neither_the_rows_as_they_are_nor_other_shifts(
         assert str(found.score("softmax", "nll", rows)) == str(wanted.score("softmax", "nll", rows))
 
 
-# --- the same version twice -----------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ([lambda rows: rows], "Change 0 leaves the rows as they are"),
-        (
-            [lambda rows: rows * 2, lambda rows: rows + rows],
-            "Change 1 makes the same of the rows as",
-        ),
-    ],
-)
-def test_the_same_version_twice_is_said(changes, said):
-    (x,) = rows_of((4,), rows=30)
-    with pytest.warns(howsure.HowsureWarning, match=said + ".*counts twice"):
-        howsure.assess(two_layers(), x, method=howsure.Augmentation(changes))
+def test_the_same_change_twice_is_refused():
+    with pytest.raises(howsure.InputError, match=r"given twice.*change 1, which is change 0 again"):
+        howsure.Augmentation(["flip", "flip"])
 
 
 @pytest.mark.parametrize("changes", [[], [3], None])
