@@ -5,6 +5,7 @@ import sys
 from collections import UserDict
 
 import numpy as np
+import pandas
 import pytest
 
 from howsure import HowsureWarning, InputError
@@ -80,7 +81,6 @@ def test_an_id_may_be_an_input_of_a_model_that_does_not_say():
 
 
 def test_frames_within_dicts_and_lists_become_arrays():
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     place = pandas.DataFrame({"p": [1.0, 2.0], "q": [3.0, 4.0]}, index=[7, 8])
     rows = gathered({"age": pandas.Series([30, 40], index=[7, 8]), "place": place}, TWO)
     assert rows.x["age"].tolist() == [30, 40]
@@ -278,6 +278,7 @@ def test_what_never_ends_is_refused(endless):
         ([np.ma.array(X, mask=X == 4)], FLAT, ["masked in row 1"]),
         ([(X, np.ma.array(Y, mask=Y == 2))], FLAT, ["masked in 2 rows: 2, 5"]),
         ([{}], FLAT, ["A batch has no rows in it"]),
+        ([(X, pandas.Series(Y))], FLAT, ["A batch holds a data frame or a series", "pandas.concat"]),
         ([()], FLAT, ["A batch has no rows in it"]),
         ([{"labels": Y}], FLAT, ["A batch has no rows in it", "array"]),
         ([((), Y)], None, ["different lengths"]),

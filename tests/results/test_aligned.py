@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import howsure
-from howsure import Certainty, Comparison, MultilabelCertainty, RegressionCertainty
+from howsure import Certainty, MultilabelCertainty, RegressionCertainty
 
 N = 60
 RANDOM = np.random.default_rng(0)
@@ -47,21 +47,8 @@ def several(index=None):
     return MultilabelCertainty.from_probabilities(pd.DataFrame(P[:, :2], index, ["rain", "wind"]))
 
 
-def compared(result, labels):
-    other = result if result.ids is None else result[::-1]
-    found = Comparison.of_results({"one": result, "two": other}, labels, calibrated=False)
-    score = "crps" if result.answer == "numbers" else "nll"
-    assert found.score("one", score).value == found.score("two", score).value
-    return found.score("two", score).value
-
-
 DOORS = {
     "evaluate": (classes, Y, lambda r, y: howsure.evaluate(r, y).nll.value),
-    "with_truth": (classes, Y, lambda r, y: r.with_truth(y).truth),
-    "calibrate": (classes, Y, lambda r, y: howsure.calibrate(r, y)(r).probabilities),
-    "sets": (classes, Y, lambda r, y: howsure.prediction_sets(r, y, coverage=0.8)(r)),
-    "abstain": (classes, Y, lambda r, y: howsure.abstain(r, y, risk=0.5)(r)),
-    "compare": (classes, Y, compared),
     "one-hot": (
         classes,
         pd.DataFrame(np.eye(3)[Y], columns=["a", "b", "c"]),
@@ -69,28 +56,15 @@ DOORS = {
     ),
     "ids": (classes, np.arange(N) + 5000, lambda r, y: r.with_ids(y).ids),
     "familiarity": (classes, STD / 2, lambda r, y: r.with_familiarity(y).familiarity),
-    "labels": (
-        several,
-        pd.DataFrame(HOLDS, columns=["rain", "wind"]),
-        lambda r, y: howsure.evaluate(r, y).mean["nll"].value,
-    ),
-    "evaluate numbers": (numbers, TRUE, lambda r, y: howsure.evaluate(r, y).nll.value),
     "truth of numbers": (numbers, TRUE, lambda r, y: r.with_truth(y).truth),
-    "calibrate numbers": (numbers, TRUE, lambda r, y: howsure.calibrate(r, y)(r).std),
-    "intervals": (numbers, TRUE, lambda r, y: howsure.prediction_intervals(r, y)(r)),
     "by": (
         numbers,
         GROUPS,
         lambda r, by: howsure.prediction_intervals(r.with_truth(TRUE), coverage=0.5, by=by)(r, by),
     ),
     "noise": (numbers, pd.DataFrame({"value": STD}), lambda r, y: r.with_noise(y).noise),
-    "abstain numbers": (
-        numbers,
-        TRUE,
-        lambda r, y: howsure.abstain(r, y, risk=0.5, tolerance=2.0)(r),
-    ),
-    "compare numbers": (numbers, TRUE, compared),
 }
+"""Doors with values of each kind; `tests/doors` has all doors of true answers."""
 
 
 def shuffled(values, index):
