@@ -19,7 +19,6 @@ PAGES = (".html",)
 FITTED = (".json",)
 """Endings of calibrators, familiarity and plans."""
 GRAPHS = (".onnx",)
-FOR_A_PERSON = (".csv", ".json")
 
 _PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
 _ALIKE = {

@@ -39,7 +39,7 @@ WRITTEN = {
     "a calibrator": (lambda made, path: made.calibrator.save(path), endings.FITTED),
     "familiarity": (lambda made, path: made.familiarity.save(path), endings.FITTED),
     "a plan": (lambda made, path: made.plan.save(path), endings.FITTED),
-    "rows for a person": (lambda made, path: howsure.hand_over(made.result, [0, 1], path), (".csv", ".json")),
+    "rows for a person": (lambda made, path: howsure.hand_over(made.result, [0, 1], path), (".csv",)),
     "a graph": (lambda made, path: howsure.export(None, path), endings.GRAPHS),
 }
 

@@ -124,9 +124,12 @@ def look_at_promises(world: World) -> dict[str, Any]:
         covered.append(np.mean((low <= truth[:, 0]) & (truth[:, 0] <= high)))
         at_least.append(covered[-1] >= intervals.least)
         if len(np.unique(group)) == len(GROUPS) and "groups" in world.name:
-            found = howsure.prediction_intervals(known, coverage=COVERAGE, by=known_group)(new, group)[:, 0]
-            inside = (found[:, 0] <= truth[:, 0]) & (truth[:, 0] <= found[:, 1])
-            of_groups.append([inside[group == each].mean() for each in range(len(GROUPS))])
+            inside = []
+            for each in range(len(GROUPS)):
+                of_group, there = known[known_group == each], group == each
+                low, high = howsure.prediction_intervals(of_group, coverage=COVERAGE)(new[there])[:, 0].T
+                inside.append(np.mean((low <= truth[there, 0]) & (truth[there, 0] <= high)))
+            of_groups.append(inside)
         try:
             rule = howsure.abstain(known, risk=RISK, tolerance=TOLERANCE)
         except InputError:

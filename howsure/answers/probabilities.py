@@ -118,6 +118,7 @@ def predicted(said: str, covered: str) -> tuple[Column, ...]:
         Column(
             *("spread_error", WIDE, FLOAT, "at least 0"),
             "standard error of `spread`; None if there is no spread",
+            on_demand=True,
             optional=True,
             unknown=True,
         ),
@@ -144,7 +145,13 @@ def doubt(shape: str, most: Callable[[int], float] = most_entropy) -> tuple[Colu
 
     def error(of: str) -> Column:
         words = f"standard error of `{of}`, like `mc_error`; NaN where unknown"
-        return Column(f"{of}_error", shape, FLOAT, "nats", words, default=np.nan, least=0, unknown=True)
+        return Column(
+            *(f"{of}_error", shape, FLOAT, "nats", words),
+            on_demand=True,
+            default=np.nan,
+            least=0,
+            unknown=True,
+        )
 
     return (
         derived(
@@ -167,6 +174,7 @@ def doubt(shape: str, most: Callable[[int], float] = most_entropy) -> tuple[Colu
         Column(
             *("entropy_correction", shape, FLOAT, "nats"),
             "what the entropy of a mean over finitely many passes lacks, at least 0",
+            on_demand=True,
             default=0.0,
             least=0,
         ),

@@ -9,21 +9,18 @@ A kind is one `Answer`. It names its outcome, its result, and its parts: the fun
 and read such results. `part_of(result, "prediction_sets")` finds one, or refuses in words. Parts are named as
 texts and imported on first use, so `import howsure` stays fast, and a result need not import its page.
 
-Another package adds a kind with `add`, or names its `Answer` under the entry point group `howsure.answers`.
-Then files of its results load where the package is installed. No file can make howsure import anything else.
+Another package adds a kind with `add`; then files of its results load. No file makes howsure import anything.
 """
 
 from __future__ import annotations
 
-import functools
-import importlib.metadata
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from howsure.data.rows import quoted
-from howsure.errors import FileError, InputError, ModelError, raised, warn
+from howsure.errors import FileError, InputError, ModelError
 from howsure.models import protocol
 from howsure.models.protocol import LOGITS, PROBABILITIES, ModelInfo
 from howsure.on_first_use import imported
@@ -31,9 +28,6 @@ from howsure.request import KEEP_GROUPS, Request
 from howsure.results.result import Result
 from howsure.results.saved import complete
 from howsure.sampling.outcome import Outcome
-
-ENTRY_POINTS = "howsure.answers"
-"""The group of entry points in which an installed package names its kinds of answers."""
 
 PARTS = {
     "evaluate": "scores",
@@ -277,29 +271,7 @@ OUTPUTS = tuple(dict.fromkeys(word for each in reversed(_ANSWERS.values()) for w
 
 def answers() -> tuple[Answer, ...]:
     """All kinds in the order in which they are asked: added ones first, then those of howsure."""
-    _add_installed()
     return tuple(_ANSWERS.values())
-
-
-@functools.cache
-def _add_installed() -> None:
-    """Add what is installed, once. The files of all packages are read for it."""
-    for point in importlib.metadata.entry_points(group=ENTRY_POINTS):
-        if point.name in _ANSWERS:
-            continue
-        try:
-            answer = point.load()
-            if isinstance(answer, Answer):
-                imported(answer.outcome)
-            add(answer)
-        except KeyboardInterrupt:
-            raise
-        except BaseException as error:  # another package's code, which may end in SystemExit
-            package = point.value if point.dist is None else point.dist.name
-            warn(
-                f"Package '{package}' names answers of the kind '{point.name}' that cannot be used "
-                f"({raised(error)}). They are left out; update the package, or uninstall it."
-            )
 
 
 def add(answer: Answer) -> None:
@@ -347,7 +319,7 @@ def named(name: str) -> Answer:
         raise InputError(
             f"howsure does not know answers of the kind '{name}'",
             expected=f"one of {quoted(known)}",
-            hint="Import the package that adds this kind, or install it",
+            hint="Import the package that adds this kind",
         )
     return _ANSWERS[name]
 

@@ -19,7 +19,7 @@ from howsure.answers.classes.sets import SCORES
 from howsure.answers.numbers.handover import CHOSEN as OF_NUMBERS
 from howsure.answers.printed import summary_of
 from howsure.answers.registry import answer_of, part_of
-from howsure.atomic import FITTED, FOR_A_PERSON, LINES, PAGES
+from howsure.atomic import FITTED, LINES, PAGES
 from howsure.bare.files import FileColumns, read_parts, read_sample
 from howsure.cli.hints import in_options, paragraph
 from howsure.cli.options import Background, Quiet, check_output
@@ -201,14 +201,14 @@ def abstain_command(
     new: New = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="File to write the --new rows for a person to: .csv, or .json for Label Studio."),
+        typer.Option(help="File to write the --new rows for a person to."),
     ] = None,
     quiet: Quiet = False,
 ) -> None:
     """Learn from labelled rows which rows to give to a person, so that few of the others are wrong."""
     given = Input.of(table, options, quiet, new)
     _check_new(new, out)
-    check_output(out, FOR_A_PERSON, given.taken)
+    check_output(out, LINES, given.taken)
     known = given.labelled("abstain")
     promise: dict[str, Any] = {"risk": risk, "confidence": confidence, "tolerance": tolerance}
     rule: Any = howsure.abstain(known, **promise, background=background)
@@ -225,9 +225,7 @@ def abstain_command(
 def handover_command(
     table: Table,
     options: JudgedOptions,
-    out: Annotated[
-        Path, typer.Option(help="File to write the rows for a person to: .csv, or .json for Label Studio.")
-    ],
+    out: Annotated[Path, typer.Option(help="File to write the rows for a person to.")],
     which: Annotated[
         Which | None, typer.Option(help="Rows to choose (default coin-flips; of numbers all).")
     ] = None,
@@ -241,7 +239,7 @@ def handover_command(
 ) -> None:
     """Write the rows that a person should look at, the most undecided or the least certain first."""
     given = Input.of(table, options, quiet)
-    check_output(out, FOR_A_PERSON, given.taken)
+    check_output(out, LINES, given.taken)
     word = None if which is None else which.value
 
     def first(rows: Any) -> Any:

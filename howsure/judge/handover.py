@@ -1,12 +1,9 @@
-"""Rows for a person to look at: a table (csv), or tasks for the annotation tool Label Studio (json)."""
+"""Rows for a person to look at, as a csv file."""
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,51 +11,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from howsure.answers.registry import part_of
 from howsure.arguments import as_array
-from howsure.atomic import FOR_A_PERSON, check_ending, write_whole
+from howsure.atomic import LINES, check_ending, write_whole
 from howsure.data.align import ID, aligned
 from howsure.data.labels import in_order, is_missing
 from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
 from howsure.results.export import write_csv_lines
 
-CHOICE, NUMBER = "choice", "number"
-"""Names of the `Choices` and the `Number` in Label Studio's labelling interface that a suggested answer goes
-into."""
-
 DIGITS = 6
 """Decimals of a probability, and significant digits of a number."""
 
 
-@dataclass(frozen=True)
-class Suggested:
-    """A suggested answer, for one control of Label Studio's labelling interface.
-
-    Attributes:
-        control: Its name there.
-        type: Kind of the control, as Label Studio calls it: `choices` or `number`.
-        value: The answer.
-    """
-
-    control: str
-    type: str
-    value: Any
-
-
-@dataclass(frozen=True)
-class HandoverLines:
-    """The lines about n rows of a kind of answer.
-
-    Attributes:
-        columns: Columns of the table, in order.
-        cells: n lines, by column; unknown values are left out.
-        suggested: n times what Label Studio shows as the suggested answer: one `Suggested`, several or none.
-        scores: n probabilities of these answers, or None if they have none.
-    """
-
-    columns: Sequence[str]
-    cells: Sequence[dict[str, Any]]
-    suggested: Sequence[Sequence[Suggested]]
-    scores: Sequence[float] | None = None
+Lines = tuple[Sequence[str], Sequence[Mapping[str, Any]]]
+"""Columns of a table in order, and its lines by column, which leave out unknown values."""
 
 
 def hand_over(
@@ -71,31 +36,24 @@ def hand_over(
 ) -> None:
     """Write the rows that a person should look at.
 
-    `.csv` is a table with the columns `row`, `name`, `label`, `probability`, `runner_up`,
-    `runner_up_probability`, `candidates`, `verdict`, `reason`, `set` and `truth`, as far as they are known,
-    classes by name, and the ids of rows that have them; a text that a spreadsheet would run as a formula gets
-    a `'` before it. `candidates` are the classes that the answer may be, as in sentences: `'a', 'b' or 'c'`.
-    `.json` is a list of Label Studio tasks: `data` holds the same columns, with `name` under
-    `image` for images and under `text` otherwise, and `predictions` the class that is suggested, with its
-    probability as score. The labelling interface that fits has `<Image name="image" value="$image"/>` or
-    `<Text name="text" value="$text"/>`, and `<Choices name="choice" toName="image">` or `toName="text"`, with
-    the class names.
+    The table has the columns `row`, `name`, `label`, `probability`, `runner_up`, `runner_up_probability`,
+    `candidates`, `verdict`, `reason`, `set` and `truth`, as far as they are known, classes by name, and the
+    ids of rows that have them; a text that a spreadsheet would run as a formula gets a `'` before it.
+    `candidates` are the classes that the answer may be, as in sentences: `'a', 'b' or 'c'`. Annotation tools
+    such as Label Studio read the file.
 
     For a regression the columns are `mean`, `low` and `high`; 95 % of new answers lie between the last two.
     If the scatter of answers is unknown, `network_low` and `network_high` stand in their place; 95 % of the
-    networks lie between them. Each has a column for every target if there are several, `mean.NAME`. In Label
-    Studio the means are suggested, to `<Number name="number" toName="text"/>`, or to one `Number` for each
-    target, named like it.
+    networks lie between them. Each has a column for every target if there are several, `mean.NAME`.
 
     If each position has a class, the columns are `undecided`, `doubt` and the share of each class,
     `share.NAME`; with `sets` also `classes`, how many of them are in the set of a position on average.
-    Nothing is suggested in Label Studio.
 
     Args:
         certainty: Result of N rows.
         rows: The rows to write: (N,) booleans, as an `Abstention` gives, or positions in `certainty`, as
             `coin_flips` gives, written in that order. None at all makes a table without rows.
-        path: Ends in `.csv` or `.json`. An earlier file stays until the new one is complete.
+        path: Ends in `.csv`. An earlier file stays until the new one is complete.
         sets: The result of `howsure.prediction_sets`: adds the prediction set of each row. For a regression
             the result of `howsure.prediction_intervals`: `low` and `high` are then the ends of its intervals.
         names: (N,) place of each row for the person: a file, a URL, or the text itself.
@@ -114,7 +72,7 @@ def hand_over(
         12,0,0.373368,6,0.257988,"'0', '6' or '5'",coin flip,doubt within passes
     """
     told_by = part_of(certainty, "hand_over")
-    suffix = check_ending(path, FOR_A_PERSON)
+    check_ending(path, LINES)
     chosen = _positions(certainty._mask_in_order(rows), len(certainty))
     if names is not None:
         expected = f"{len(certainty)} names, one per row"
@@ -128,49 +86,22 @@ def hand_over(
                 expected=expected,
                 received=ascii(names[missing[0]]),
             )
-    lines: HandoverLines = told_by(
-        certainty[chosen], sets, None if names is None else [str(names[i]) for i in chosen]
-    )
-    if suffix == ".csv":
-        write_whole(path, lambda temporary: _write_csv(temporary, lines))
-    else:
-        shown = "image" if certainty.kind == "image" else "text"
-        version = f"howsure {certainty.version}".strip()
-        scores = [None] * len(lines.cells) if lines.scores is None else lines.scores
-        said = zip(lines.cells, lines.suggested, scores, strict=True)
-        tasks = [_task(*each, shown, version) for each in said]
-        text = json.dumps(tasks, indent=1, allow_nan=False)
-        write_whole(path, lambda temporary: Path(temporary).write_text(text, encoding="utf-8"))
+    called = None if names is None else [str(names[i]) for i in chosen]
+    columns, lines = told_by(certainty[chosen], sets, called)
+    write_whole(path, lambda temporary: _write_csv(temporary, columns, lines))
 
 
 def id_column(result: Any, columns: Sequence[str]) -> str:
-    """Name of the column of ids in a table of these columns, and in Label Studio."""
+    """Name of the column of ids in a table of these columns."""
     name = str(result.id_name)
-    return name if name not in (*columns, "image", "text") else ID
+    return name if name not in columns else ID
 
 
-def _task(
-    cells: dict[str, Any], suggested: Sequence[Suggested], score: float | None, shown: str, version: str
-) -> dict[str, Any]:
-    """A Label Studio task: what is shown, and the answer that is suggested."""
-    data = {(shown if column == "name" else column): value for column, value in cells.items()}
-    answers = [
-        {"from_name": each.control, "to_name": shown, "type": each.type, "value": {each.type: each.value}}
-        for each in suggested
-    ]
-    if not answers:
-        return {"data": data}
-    suggestion: dict[str, Any] = {"model_version": version, "result": answers}
-    if score is not None:
-        suggestion["score"] = score
-    return {"data": data, "predictions": [suggestion]}
-
-
-def _write_csv(temporary: str, lines: HandoverLines) -> None:
+def _write_csv(temporary: str, columns: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> None:
     # Names of files that are not UTF-8 come as surrogates, and go back to the bytes they were.
     with open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as handle:
-        rows = ([cells.get(column) for column in lines.columns] for cells in lines.cells)
-        write_csv_lines([lines.columns, *rows], handle)
+        rows = ([cells.get(column) for column in columns] for cells in lines)
+        write_csv_lines([columns, *rows], handle)
 
 
 def _can_be_written(name: object) -> bool:

@@ -159,7 +159,7 @@ def prediction_sets(
 
 
 def prediction_intervals(
-    result: RegressionCertainty, labels: ArrayLike | None = None, *, coverage: float = 0.9, by: Any = None
+    result: RegressionCertainty, labels: ArrayLike | None = None, *, coverage: float = 0.9
 ) -> PredictionIntervals:
     """Fit intervals of numbers that hold the true number with a promised probability.
 
@@ -178,10 +178,7 @@ def prediction_intervals(
         result: Result of n rows that the model was not trained on.
         labels: (n, K) true numbers, or (n,) for one target. Default: `result.truth`.
         coverage: In (0, 1). Needs n ≥ coverage / (1 − coverage), or the threshold does not exist: 9 rows for
-            0.9, 19 for 0.95; with `by`, of every group.
-        by: (n,) names or numbers of groups, for a threshold for each group, from its rows alone, so that the
-            coverage holds for the rows of each (Mondrian; Vovk 2012). New rows then need their groups too:
-            `intervals(new, by=groups)`.
+            0.9, 19 for 0.95. For a promise to each group of rows (Mondrian; Vovk 2012), fit each by itself.
 
     Raises:
         InputError: No true numbers, ones that do not fit, too few rows, or arguments out of range.
@@ -193,8 +190,6 @@ def prediction_intervals(
         3.4 to 5.1
     """
     coverage = as_share(coverage, "coverage")
-    fitted: PredictionIntervals = part_of(result, "prediction_intervals")(
-        result, labels, coverage=coverage, by=by
-    )
+    fitted: PredictionIntervals = part_of(result, "prediction_intervals")(result, labels, coverage=coverage)
     warn_of_promise(result)
     return fitted

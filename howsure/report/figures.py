@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.answers.verdict import VERDICTS
 from howsure.statistics import at_least, at_most, proportion_interval
 from howsure.words import UNIT, decimals_of, rate
 
@@ -76,39 +75,6 @@ def differs_from_claim(claim: float, right: Proportion, among: int = 1) -> int:
     if at_most(right.count, right.total, claim) <= level:
         return -1
     return int(at_least(right.count, right.total, claim) <= level)
-
-
-@dataclass(frozen=True)
-class Histogram:
-    """Rows by top probability and verdict.
-
-    Attributes:
-        edges: (B + 1,) probabilities, multiples of 0.05, the last one 1.
-        counts: (3, B) rows per verdict, in the order of `howsure.answers.verdict.VERDICTS`, and bin. A bin
-            holds its lower edge; the last also holds its upper one.
-    """
-
-    edges: Floats
-    counts: Integers
-
-
-def histogram(probability: Floats, verdict: NDArray[np.str_], classes: int) -> Histogram:
-    """Count rows in bins of top probability, 0.05 wide, apart by verdict.
-
-    Args:
-        probability: (N,) top probabilities, in [1/K, 1].
-        verdict: (N,) words.
-        classes: K; no top probability lies below 1/K, so neither does a bin.
-
-    Returns:
-        The counts, which sum to N; zero rows give zeros.
-    """
-    # Whole numbers ÷ 20 and not multiples of 0.05: 0.95 has to be the very number the verdicts use.
-    edges = np.arange(20 // classes, 21) / 20
-    positions = np.searchsorted(edges, probability, side="right") - 1
-    positions = np.clip(positions, 0, len(edges) - 2)
-    counts = [np.bincount(positions[verdict == word], minlength=len(edges) - 1) for word in VERDICTS]
-    return Histogram(edges, np.stack(counts).astype(np.int64))
 
 
 @dataclass(frozen=True)

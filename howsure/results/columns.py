@@ -70,6 +70,7 @@ class Column:
         optional: Whether it may be None; then it is not in the table.
         lacking: Meaning of None in rows that are joined with others; None if it has no meaning.
         in_table: Whether the table has it.
+        on_demand: Whether few ask for it: the file of `save` has it, other tables only with `columns="all"`.
         least: Least value that is possible; of a unit in `RANGES` what stands there.
         most: Largest value that is possible, or what says it for K names; likewise.
         unknown: Whether NaN may stand for a value.
@@ -88,6 +89,7 @@ class Column:
     optional: bool = False
     lacking: bool | None = None
     in_table: bool = True
+    on_demand: bool = False
     least: float = -np.inf
     most: float | Callable[[int], float] = np.inf
     unknown: bool = False

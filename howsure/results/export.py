@@ -30,12 +30,19 @@ _ROWS_AT_A_TIME = 4096
 _QUOTED_END = "\r\n"
 
 
-def csv_lines(result: Result[Any]) -> Iterator[Iterable[Any]]:
-    """A line of column names, then one line per row; as `write_csv_lines` takes them."""
+def csv_lines(result: Result[Any], columns: str | None = None) -> Iterator[Iterable[Any]]:
+    """A line of column names, then one line per row; as `write_csv_lines` takes them.
+
+    `columns` is as of `Result.to_arrow`.
+    """
+    found = [(c, values) for c, values in result._in_table(columns).items() if c.shape != WIDE_OF_NETWORKS]
     header: list[str] = []
-    for column, _ in _columns(result):
+    for column, _ in found:
         header += [".".join(path) for path in itertools.product(*_parts(result, column))]
-    flat = ([each for cell in cells for each in _several(cell)] for cells in _rows(result))
+    flat = (
+        [each for cell in cells for each in _several(cell)]
+        for cells in _rows(len(result), [values for _, values in found])
+    )
     return itertools.chain([header], flat)
 
 
@@ -90,16 +97,10 @@ def _parts(result: Result[Any], column: Column) -> list[Sequence[str]]:
     return parts
 
 
-def _columns(result: Result[Any]) -> list[tuple[Column, Any]]:
-    """The columns of the table that are there, with their values."""
-    return [(c, values) for c, values in result._in_table.items() if c.shape != WIDE_OF_NETWORKS]
-
-
-def _rows(result: Result[Any]) -> Iterator[tuple[Any, ...]]:
-    """The cells of each row, of Python's own types."""
-    columns = _columns(result)
-    for start in range(0, len(result), _ROWS_AT_A_TIME):
-        parts = [values[start : start + _ROWS_AT_A_TIME].tolist() for _, values in columns]
+def _rows(rows: int, columns: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
+    """The cells of each row of columns (N, …), of Python's own types."""
+    for start in range(0, rows, _ROWS_AT_A_TIME):
+        parts = [values[start : start + _ROWS_AT_A_TIME].tolist() for values in columns]
         yield from zip(*parts, strict=True)
 
 

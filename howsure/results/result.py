@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overloa
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from howsure.arguments import as_array, check_path
+from howsure.arguments import as_array, check_choice, check_path
 from howsure.atomic import TABLES, check_ending, check_place, folder_made, write_whole
 from howsure.data.align import ID, aligned, without_index
 from howsure.data.kept import OwnSettings, adopted, kept, read_only
@@ -59,6 +59,9 @@ OneRow = TypeVar("OneRow")
 INDEX = "frame_index"
 """The optional column by which labels are aligned; parts are joined without it too. A table holds it unless
 the numbers or ids of the rows equal it."""
+
+ALL_COLUMNS = "all"
+"""The word for every column of a table."""
 
 MOVES = "_moves"
 """(N, K, G) by how much each group of passes moves the answers, where that was kept. It is no column: it is
@@ -420,11 +423,19 @@ class Result(Shown, Generic[OneRow]):
 
     # --- tables and files ---------------------------------------------------------------------
 
-    def to_arrow(self) -> pa.Table:
-        """One row per input row; settings as JSON in the schema's metadata under the key `howsure`."""
+    def to_arrow(self, *, columns: str | None = None) -> pa.Table:
+        """One row per input row; settings as JSON in the schema's metadata under the key `howsure`.
+
+        Args:
+            columns: `all`, or None for those that most ask for, without quantiles and errors of errors.
+
+        Raises:
+            InputError: Another word.
+        """
         import pyarrow as pa
 
-        table = pa.table({self.in_table(column): column.to_arrow(v) for column, v in self._in_table.items()})
+        found = self._in_table(columns)
+        table = pa.table({self.in_table(column): column.to_arrow(values) for column, values in found.items()})
         settings = {
             "format": FORMAT,
             "answer": self.answer,
@@ -439,14 +450,16 @@ class Result(Shown, Generic[OneRow]):
                 expected="plain numbers, texts, lists and dicts in its `method` and `plan`",
             ) from error
 
-    @property
-    def _in_table(self) -> dict[Column, NDArray[Any]]:
-        """The columns of the table that are there, with their values."""
+    def _in_table(self, columns: str | None) -> dict[Column, NDArray[Any]]:
+        """The columns of the table that are there, with their values; `columns` as of `to_arrow`."""
+        check_choice(columns, (ALL_COLUMNS, None), "columns")
         left_out = {INDEX} - {self._index_column}
         shown = {
             column: getattr(self, column.name)
             for column in self.columns
-            if column.in_table and column.name not in left_out
+            if column.in_table
+            and column.name not in left_out
+            and (columns == ALL_COLUMNS or not column.on_demand)
         }
         return {column: values for column, values in shown.items() if values is not None}
 
@@ -470,18 +483,21 @@ class Result(Shown, Generic[OneRow]):
         columns = {column.name for column in cls.columns}
         return [each.name for each in fields(cls) if each.name not in columns]
 
-    def to_pandas(self) -> pd.DataFrame:
+    def to_pandas(self, *, columns: str | None = None) -> pd.DataFrame:
         """`to_arrow` as a pandas data frame, with the index of the data frame that the rows came from.
 
         So `frame["p"] = result.to_pandas()["probability"]` gives each row its own. Ids that are the index
         stand there alone. An index of dates, or of several levels, is the texts of `frame_index`.
+
+        Args:
+            columns: As there.
 
         Raises:
             DependencyError: pandas is not installed.
         """
         with needs("pandas", "`to_pandas`"):
             import pandas  # noqa: F401  # pyarrow would say so less clearly
-        frame = self.to_arrow().to_pandas()
+        frame = self.to_arrow(columns=columns).to_pandas()
         if INDEX not in self._arrays:
             return frame
         if self._index_column == "row":
@@ -489,13 +505,17 @@ class Result(Shown, Generic[OneRow]):
         is_ids = self._index_column == "ids"
         return frame.set_index(vars(self)["id_name"]) if is_ids else frame.set_index(INDEX).rename_axis(None)
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], *, columns: str | None = None) -> None:
         """Write a table; an earlier file stays until the new one is complete.
 
         It is a Parquet file with checksums: `load` refuses a changed bit that changes what is read. With the
         ending `.csv` it is for other programs, and `load` does not read it; see
         `howsure.results.export`. Maps of positions lie in a folder beside the table; see
         `howsure.results.saved`. A path without an ending, or of a folder, is the folder of both.
+
+        Args:
+            path: The file or folder.
+            columns: As of `to_arrow`, for `.csv`. A Parquet file always has all.
 
         Raises:
             InputError: The path has another ending.
@@ -507,7 +527,7 @@ class Result(Shown, Generic[OneRow]):
                 save_sealed(self, given / TABLE, {})
             return
         if check_ending(given, TABLES, needed=False) == ".csv":
-            write_csv_file(csv_lines(self), path)
+            write_csv_file(csv_lines(self, columns), path)
         else:
             save_sealed(self, path, {})
 
@@ -595,7 +615,7 @@ def save_sealed(result: Result[Any], path: str | os.PathLike[str], beside: Mappi
     """
     import pyarrow.parquet as pq
 
-    table = result.to_arrow()
+    table = result.to_arrow(columns=ALL_COLUMNS)
     metadata, new = {**table.schema.metadata, **beside}, None
     place = check_place(path)
     if result._maps:

@@ -111,7 +111,7 @@ def test_several_targets_have_a_noise_each():
 
 def off_by(result, constant):
     """The same answers of predictions that are too high by a constant."""
-    moved = result.rescaled(constant, 1.0)
+    moved = result.rescaled(constant, 1.0, truth="real")
     return moved.with_truth(result.truth)
 
 

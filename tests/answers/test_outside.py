@@ -1,8 +1,5 @@
 """A kind of answer from outside: what it brings works, and what it does not bring is refused in words."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,62 +64,6 @@ def test_a_file_of_a_kind_that_is_not_known_is_refused(tmp_path: Path) -> None:
         found.save(tmp_path / "numbers.parquet")
     with pytest.raises(howsure.FileError, match="does not know answers of the kind 'measures'"):
         howsure.load(tmp_path / "numbers.parquet")
-
-
-def test_an_installed_package_lets_a_fresh_process_read_its_files(numbers: Measures, tmp_path: Path) -> None:
-    """As docs/extend.md says: the entry point is enough, and nobody calls `add`."""
-    numbers.save(tmp_path / "numbers.parquet")
-    site = _installed(tmp_path, "tests.answers.measures:MEASURES")
-    read = "import sys, howsure; print(howsure.load(sys.argv[1])[3])"
-
-    found = _run(read, site, tmp_path / "numbers.parquet")
-    assert found.stdout.strip() == str(numbers[3]), found.stderr
-
-
-def _installed(folder: Path, value: str, name: str = "my-numbers") -> Path:
-    """A place where a package is installed that names an answer."""
-    place = folder / "site" / f"{name.replace('-', '_')}-1.0.dist-info"
-    place.mkdir(parents=True)
-    (place / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (place / "entry_points.txt").write_text(f"[{registry.ENTRY_POINTS}]\n{MEASURES.name} = {value}\n")
-    return place.parent
-
-
-def _run(code: str, site: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (site, ROOT)))},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-BROKEN = {
-    "raise SystemExit(3)": "SystemExit: 3",
-    "import not_there_at_all": "ModuleNotFoundError: No module named 'not_there_at_all'",
-    "MEASURES = 'measures'": "InputError: This is no kind of answer",
-    "import howsure.answers.registry as r\nMEASURES = r.Answer('measures', 'm', 'not_there:M', 'no:M')": (
-        "ModuleNotFoundError: No module named 'not_there'"
-    ),
-}
-
-
-def test_broken_packages_are_named_once_and_left_out(tmp_path: Path) -> None:
-    for number, code in enumerate(BROKEN):
-        site = _installed(tmp_path, f"broken_{number}:MEASURES", f"broken-{number}")
-        (site / f"broken_{number}.py").write_text(code)
-    use = (
-        "import howsure; from tests.made import certainty_of; found = certainty_of([[0.9, 0.1]])\n"
-        "found.save('kept.parquet'); print(len(howsure.load('kept.parquet')))\n"
-        "from howsure.answers.registry import answers; print(*(each.name for each in answers()))"
-    )
-    found = _run(f"import os; os.chdir({str(tmp_path)!r}); {use}", site)
-    assert found.stdout.split() == ["1", *(each.name for each in registry.answers())], found.stderr
-    assert found.stderr.count("Warning: ") == len(BROKEN)
-    for number, why in enumerate(BROKEN.values()):
-        said = f"Package 'broken-{number}' names answers of the kind 'measures' that cannot be used ({why}"
-        assert found.stderr.count(said) == 1, found.stderr
 
 
 def test_evaluate_asks_the_kind(numbers: Measures) -> None:

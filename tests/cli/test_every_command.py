@@ -29,7 +29,7 @@ COMMANDS = {
     "calibrate": "{table} --out {o}/c.json",
     "sets": "{table} --coverage 0.8 --new {new} --out {o}/sets.csv",
     "abstain": "{table} --risk {risk} {tolerance} --new {new} --out {o}/rows.csv",
-    "handover": "{table} --out {o}/rows.json",
+    "handover": "{table} --out {o}/rows.csv",
     "report": "{table} --report {o}/page.html",
     "demo": None,
 }

@@ -1,7 +1,6 @@
 """Numbers on the command line: assessed, asked whether they are above a threshold, handed over, read."""
 
 import csv
-import json
 
 import numpy as np
 import pyarrow as pa
@@ -171,17 +170,6 @@ def test_the_widest_rows_are_handed_over(x, tmp_path):
     assert "chosen by 'coin-flips'" in refused(
         "handover", table, "--out", tmp_path / "o.csv", "--which", "coin-flips"
     )
-
-
-def test_a_task_of_label_studio_suggests_the_number(x, tmp_path):
-    table = assessed(x, tmp_path / "t.parquet", "--class-names", "age,dose", model=TWO)
-    done("handover", table, "--out", tmp_path / "rows.json", "--most", 1)
-    (task,) = json.loads((tmp_path / "rows.json").read_text())
-    row = howsure.load(table).widest(1)[0]
-    first, second = task["predictions"][0]["result"]
-    assert (first["from_name"], first["type"], second["from_name"]) == ("age", "number", "dose")
-    assert second["value"]["number"] == pytest.approx(howsure.load(table).mean[row, 1], rel=1e-5)
-    assert task["data"]["mean.dose"] == second["value"]["number"]
 
 
 # --- tables of others -----------------------------------------------------------------------------------

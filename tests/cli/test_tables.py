@@ -1,7 +1,6 @@
 """Every step after assessing, on the command line: from saved tables and from files of elsewhere."""
 
 import csv
-import json
 
 import joblib
 import numpy as np
@@ -149,10 +148,7 @@ def test_rows_are_handed_over_the_most_undecided_first(which, known, result, tmp
     assert rows == order[:20]
 
 
-def test_tasks_for_label_studio_are_json(known, tmp_path):
-    done("handover", known, "--out", tmp_path / "tasks.json", "--most", 3)
-    tasks = json.loads((tmp_path / "tasks.json").read_text())
-    assert [task["data"]["truth"] in NAMES for task in tasks] == [True] * 3
+def test_rows_of_unknown_familiarity_are_not_chosen_by_it(known, tmp_path):
     assert "not measured" in refused("handover", known, "--which", "unfamiliar", "--out", tmp_path / "u.csv")
 
 

@@ -354,10 +354,9 @@ def from_a_table(held):
 def in_its_unit(held):
     """What was assessed in another unit, back in its own."""
     mean, deviation = (3.0, -1.0), (2.0, 0.5)
-    found = held.result.rescaled(
-        [-m / s for m, s in zip(mean, deviation, strict=True)], [1 / s for s in deviation]
-    )
-    return of_result(found.rescaled(mean, deviation))
+    back = [-m / s for m, s in zip(mean, deviation, strict=True)], [1 / s for s in deviation]
+    found = held.result.rescaled(*back, truth="standardised")
+    return of_result(found.rescaled(mean, deviation, truth="standardised"))
 
 
 DOORS = {

@@ -216,14 +216,11 @@ IN_TWO_PARTS = {
     "rows of a page": lambda case, result, index: result.report(
         "page.html", rows=pandas.DataFrame(case.x, index=index)
     ),
-    "groups": lambda case, result, index: howsure.prediction_intervals(
-        result, case.truth, coverage=0.5, by=pandas.Series(np.arange(N) % 2, index=index)
-    ),
     "rows that a scan was made of": lambda case, result, index: result.with_truth(
         series(case.kind, case.truth, index)
     ),
 }
-PARTS_OF = {"std": ("numbers",), "passes": ("classes", "labels"), "groups": ("numbers",)}
+PARTS_OF = {"std": ("numbers",), "passes": ("classes", "labels")}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """The files hold the chosen rows, whole or not at all; what cannot be written is said."""
 
 import csv
-import json
 import os
 
 import numpy as np
@@ -57,7 +56,8 @@ def test_all_that_is_known_is_in_the_table(tmp_path):
     path = tmp_path / "rows.csv"
     random = np.random.default_rng(0)
     labelled = made()[np.repeat([0, 1, 2], 20)]
-    fitted = prediction_sets(labelled, [random.choice(3, p=p) for p in labelled.probabilities])
+    true = [labelled.class_names[random.choice(3, p=p)] for p in labelled.probabilities]
+    fitted = prediction_sets(labelled, true)
     names = ["a.png", "b.png", "c.png"]
     certainty = made(truth=np.array([0, 2, 1]))
     hand_over(certainty, np.array([2, 1]), path, sets=fitted, names=names)
@@ -69,63 +69,21 @@ def test_all_that_is_known_is_in_the_table(tmp_path):
     assert lines[1]["set"].startswith("{8, 6")
 
 
-@pytest.mark.parametrize(("kind", "shown"), [("image", "image"), ("row", "text")])
-def test_tasks_for_label_studio(tmp_path, kind, shown):
-    path = tmp_path / "tasks.JSON"
-    hand_over(made(kind), [0, 1], path, names=["https://a/0.png", "https://a/1.png", "https://a/2.png"])
-    tasks = json.loads(path.read_text(encoding="utf-8"))
-    assert len(tasks) == 2
-    assert tasks[1] == {
-        "data": {
-            shown: "https://a/1.png",
-            "row": 11,
-            "label": "8",
-            "probability": 0.51,
-            "runner_up": "6",
-            "runner_up_probability": 0.46,
-            "candidates": "'8' or '6'",
-            "verdict": FLIP,
-            "reason": "passes disagree",
-        },
-        "predictions": [
-            {
-                "model_version": "howsure 1.2",
-                "score": 0.51,
-                "result": [
-                    {
-                        "from_name": "choice",
-                        "to_name": shown,
-                        "type": "choices",
-                        "value": {"choices": ["8"]},
-                    }
-                ],
-            }
-        ],
-    }
-    assert tasks[0]["predictions"][0]["result"][0]["value"]["choices"] == ["größe, 0"]
-    assert tasks[0]["data"]["reason"] is None
-
-
 @pytest.mark.parametrize("nobody", [[], np.zeros(3, dtype=bool), np.array([], dtype=int)])
 def test_nothing_to_hand_over(tmp_path, nobody):
     hand_over(made(), nobody, tmp_path / "rows.csv")
     assert (tmp_path / "rows.csv").read_text(encoding="utf-8").startswith("row,label,probability,")
     assert table(tmp_path / "rows.csv") == []
-    hand_over(made(), nobody, tmp_path / "rows.json")
-    assert json.loads((tmp_path / "rows.json").read_text(encoding="utf-8")) == []
 
 
 def test_names_of_files_that_are_not_text_come_back(tmp_path):
     name = os.fsdecode(b"caf\xe9.png")
     hand_over(made(), [0], tmp_path / "rows.csv", names=[name, "b", "c"])
     assert b"caf\xe9.png" in (tmp_path / "rows.csv").read_bytes()
-    hand_over(made(), [0], tmp_path / "rows.json", names=[name, "b", "c"])
-    assert json.loads((tmp_path / "rows.json").read_text())[0]["data"]["image"] == name
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".json"])
-def test_an_earlier_file_stays_until_the_new_one_is_complete(tmp_path, monkeypatch, suffix):
-    path = tmp_path / f"rows{suffix}"
+def test_an_earlier_file_stays_until_the_new_one_is_complete(tmp_path, monkeypatch):
+    path = tmp_path / "rows.csv"
     path.write_text("earlier")
 
     def full(*_):
@@ -145,7 +103,7 @@ def test_what_cannot_be_written(tmp_path):
     path = tmp_path / "rows.csv"
     with pytest.raises(FileError, match="Cannot write to"):
         hand_over(made(), [0], tmp_path / "missing" / "rows.csv")
-    with pytest.raises(InputError, match=r"rows\.xlsx.*a name that ends in \.csv or \.json"):
+    with pytest.raises(InputError, match=r"rows\.xlsx.*a name that ends in \.csv"):
         hand_over(made(), [0], tmp_path / "rows.xlsx")
     with pytest.raises(InputError, match=r"not an assessed set.*Received: ndarray"):
         hand_over(np.eye(3), [0], path)
@@ -184,9 +142,8 @@ def test_names_without_an_order_are_refused(tmp_path, names, message):
 
 @pytest.mark.parametrize("name", [None, np.nan, pd.NA, "\ud800"])
 def test_names_that_are_none_are_refused(tmp_path, name):
-    for suffix in (".csv", ".json"):
-        with pytest.raises(InputError, match="Names are missing, or cannot be written, in row 1"):
-            hand_over(made(), [0], tmp_path / f"rows{suffix}", names=["a", name, "c"])
+    with pytest.raises(InputError, match="Names are missing, or cannot be written, in row 1"):
+        hand_over(made(), [0], tmp_path / "rows.csv", names=["a", name, "c"])
 
 
 def test_texts_of_any_kind_come_back(tmp_path):
@@ -205,8 +162,6 @@ def test_texts_of_any_kind_come_back(tmp_path):
 def test_no_text_is_a_formula(tmp_path, name):
     hand_over(made(), [0, 2], tmp_path / "rows.csv", names=[name, "b", "a=1.png"])
     assert [line["name"] for line in table(tmp_path / "rows.csv")] == [f"'{name}", "a=1.png"]
-    hand_over(made(), [0], tmp_path / "rows.json", names=[name, "b", "c"])
-    assert json.loads((tmp_path / "rows.json").read_text())[0]["data"]["image"] == name
 
 
 def test_masked_rows_are_refused(tmp_path):
@@ -234,10 +189,6 @@ def test_numbers_lie_between_two_ends_where_noise_is_known(tmp_path):
     assert (float(first["low"]), float(first["high"])) == pytest.approx((low, high), rel=1e-5)
     assert (first["row"], first["name"], first["truth"]) == ("8", "b", "3.0")
     assert (second["mean"], second["low"], second["high"]) == ("9.5", "", "")
-    hand_over(numbers(), [2], tmp_path / "rows.json")
-    (task,) = json.loads((tmp_path / "rows.json").read_text())
-    assert task["data"] == {"row": 9, "mean": 9.5, "truth": 10.5}
-    assert "score" not in task["predictions"][0]
 
 
 def test_ends_of_fitted_intervals_take_their_place(tmp_path):

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from howsure.answers.verdict import VERDICTS
-from howsure.report.figures import differs_from_claim, histogram, proportion, reliability, risk_coverage
+from howsure.report.figures import differs_from_claim, proportion, reliability, risk_coverage
 from tests.report.made import make_certainty
 
 
@@ -46,33 +45,6 @@ def test_a_share_of_nothing_is_unknown() -> None:
     found = proportion(0, 0)
     assert math.isnan(found.share)
     assert (found.low, found.high) == (0, 1)
-
-
-def test_the_histogram_counts_each_row_once_where_it_belongs() -> None:
-    certainty = make_certainty(3_000)
-    found = histogram(certainty.probability, certainty.verdict, 10)
-    assert found.counts.sum() == 3_000
-    for number, word in enumerate(VERDICTS):
-        top = certainty.probability[certainty.verdict == word]
-        for index in range(found.counts.shape[1]):
-            low, high = found.edges[index], found.edges[index + 1]
-            inside = (top >= low) & ((top < high) | (high == 1))
-            assert found.counts[number, index] == inside.sum()
-
-
-def test_the_histogram_puts_a_threshold_in_the_bin_it_begins_and_certainty_in_the_last() -> None:
-    top = np.array([0.5, 0.95, np.nextafter(0.95, 0), 1.0, 1.0 + 1e-16])
-    found = histogram(top, np.array(["leaning", "sure", "leaning", "sure", "sure"]), 2)
-    np.testing.assert_allclose(found.edges, np.linspace(0.5, 1, 11))
-    assert found.counts[0].tolist() == [0] * 9 + [3]
-    assert found.counts[1].tolist() == [1] + [0] * 7 + [1, 0]
-
-
-@pytest.mark.parametrize(("classes", "first"), [(2, 0.5), (3, 0.3), (10, 0.1), (1_000, 0.0)])
-def test_the_histogram_begins_where_a_top_probability_can_be(classes: int, first: float) -> None:
-    found = histogram(np.array([1 / classes]), np.array(["coin flip"]), classes)
-    assert found.edges[0] == pytest.approx(first)
-    assert found.counts[2, 0] + found.counts[2, 1] == 1
 
 
 def test_reliability_bins_are_equal_and_hold_what_a_plain_loop_says() -> None:

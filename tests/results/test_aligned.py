@@ -57,11 +57,6 @@ DOORS = {
     "ids": (classes, np.arange(N) + 5000, lambda r, y: r.with_ids(y).ids),
     "familiarity": (classes, STD / 2, lambda r, y: r.with_familiarity(y).familiarity),
     "truth of numbers": (numbers, TRUE, lambda r, y: r.with_truth(y).truth),
-    "by": (
-        numbers,
-        GROUPS,
-        lambda r, by: howsure.prediction_intervals(r.with_truth(TRUE), coverage=0.5, by=by)(r, by),
-    ),
     "noise": (numbers, pd.DataFrame({"value": STD}), lambda r, y: r.with_noise(y).noise),
 }
 """Doors with values of each kind; `tests/doors` has all doors of true answers."""

@@ -171,7 +171,7 @@ def test_the_glossary_names_the_columns_that_no_saved_table_has():
 @pytest.mark.parametrize("result", RESULTS)
 def test_the_table_has_the_declared_columns_in_their_order(result):
     found = EXAMPLES[result]()
-    table = found.to_arrow()
+    table = found.to_arrow(columns="all")
     known = [each for each in result.columns if each.in_table and getattr(found, each.name) is not None]
     if np.array_equal(found.ids, found.frame_index):
         known = [each for each in known if each.name != "frame_index"]
@@ -185,6 +185,10 @@ def test_the_table_has_the_declared_columns_in_their_order(result):
         values = getattr(found, column.name)
         in_lists = values.reshape(len(found), -1) if column.is_list else values
         np.testing.assert_equal(table[name].to_pylist(), in_lists.tolist())
+    usual = [name for name, column in declared.items() if not column.on_demand]
+    assert found.to_arrow().column_names == usual
+    with pytest.raises(InputError, match="`columns`"):
+        found.to_arrow(columns="few")
 
 
 @pytest.mark.parametrize("result", RESULTS)

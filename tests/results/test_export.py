@@ -38,7 +38,7 @@ def labels():
 
 def in_csv(result):
     file = io.StringIO()
-    write_csv_lines(csv_lines(result), file)
+    write_csv_lines(csv_lines(result, "all"), file)
     return list(csv.DictReader(io.StringIO(file.getvalue())))
 
 
@@ -60,7 +60,7 @@ def as_read(text, value):
     ids=["classes", "with everything", "between networks", "labels"],
 )
 def test_all_of_the_table_is_there(result):
-    table, names = result.to_arrow().to_pydict(), getattr(result, result.names)
+    table, names = result.to_arrow(columns="all").to_pydict(), getattr(result, result.names)
     lines = in_csv(result)
     assert len(lines) == len(result)
     for row, line in enumerate(lines):
@@ -142,7 +142,7 @@ def test_the_ending_says_in_which_form_a_result_is_saved(tmp_path, result):
     for ending in (".csv", ".CSV"):
         path = tmp_path / f"table{ending}"
         path.write_text("earlier", encoding="utf-8")
-        result.save(path)
+        result.save(path, columns="all")
         content = path.read_text(encoding="utf-8")
         assert list(csv.DictReader(io.StringIO(content))) == in_csv(result)
     result.save(tmp_path / "table.parquet")

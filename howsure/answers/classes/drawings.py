@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from howsure.answers.classes.result import Certainty
-from howsure.answers.verdict import COIN_FLIP, LEANING, SURE, VERDICTS
-from howsure.report.axes import TickedAxis, count_axis, odds_axis, share_axis
+from howsure.answers.verdict import SURE
+from howsure.report.axes import TickedAxis, odds_axis, share_axis
 from howsure.report.figures import (
     Proportion,
     Reliability,
     RiskCoverage,
-    histogram,
     proportion,
     reliability,
     risk_coverage,
@@ -21,72 +20,6 @@ from howsure.report.figures import (
 
 _MOST_POINTS = 400
 _COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
-
-
-@dataclass(frozen=True)
-class Bar:
-    """One bar of the histogram: left edge, width and height in per cent, its verdict and its count."""
-
-    verdict: str
-    left: float
-    width: float
-    height: float
-    count: int
-
-
-@dataclass(frozen=True)
-class VerdictRegion:
-    """A stretch of the horizontal axis in which these verdicts, and no others, are possible."""
-
-    verdicts: tuple[str, ...]
-    left: float
-    right: float
-
-
-@dataclass(frozen=True)
-class HistogramDrawing:
-    """The histogram of certainty: bars, regions of verdicts from left to right, and two axes.
-
-    `table` has a line for each bin that is not empty: its edges, and the count of each verdict.
-    """
-
-    bars: tuple[Bar, ...]
-    regions: tuple[VerdictRegion, ...]
-    across: TickedAxis
-    up: TickedAxis
-    table: tuple[tuple[float, float, tuple[int, ...]], ...]
-
-
-def draw_histogram(certainty: Certainty) -> HistogramDrawing:
-    """Lay out the histogram: bars of different verdicts stand side by side within a bin, never stacked."""
-    found = histogram(certainty.probability, certainty.verdict, len(certainty.class_names))
-    low = float(found.edges[0])
-    across, up = share_axis(low, 1.0), count_axis(found.counts.ravel().tolist())
-    bars, table = [], []
-    for index, counts in enumerate(found.counts.T):
-        left, right = across.place(found.edges[index]), across.place(found.edges[index + 1])
-        present = [number for number in reversed(range(len(VERDICTS))) if counts[number]]
-        for place, number in enumerate(present):
-            width = (right - left) / len(present)
-            count = int(counts[number])
-            bars.append(Bar(VERDICTS[number], left + place * width, width, up.place(count), count))
-        if present:
-            edges = float(found.edges[index]), float(found.edges[index + 1])
-            table.append((*edges, tuple(int(count) for count in counts)))
-    return HistogramDrawing(tuple(bars), _regions(certainty, across, low), across, up, tuple(table))
-
-
-def _regions(certainty: Certainty, across: TickedAxis, low: float) -> tuple[VerdictRegion, ...]:
-    thresholds = certainty.thresholds
-    # With a top probability above this, even a single rival that takes all the rest is too far behind.
-    no_coin_flips_above = max((1 + thresholds.coin_flip) / 2, low)
-    two_classes = len(certainty.class_names) == 2
-    first = (COIN_FLIP,) if two_classes else (COIN_FLIP, LEANING)
-    return (
-        VerdictRegion(first, 0.0, across.place(no_coin_flips_above)),
-        VerdictRegion((LEANING,), across.place(no_coin_flips_above), across.place(thresholds.sure)),
-        VerdictRegion((SURE,), across.place(thresholds.sure), 100.0),
-    )
 
 
 @dataclass(frozen=True)

@@ -45,14 +45,9 @@ class Evaluation(Comparable, Displayed):
         recall: By name of each class, the share of the rows truly of it that are taken for it; NaN, from 0 to
             1, if there are none.
         rows_of_class: By name of each class, how many rows are truly of it.
-        nll: Mean −log p(true class), nats (Good 1952); lower is better, as for all that follow but the
-            resolution and the areas under ROC curves.
+        nll: Mean −log p(true class), nats (Good 1952); lower is better, as for all that follow but
+            the areas under ROC curves.
         brier: Mean Σ (p − y)² over classes, 0 to 2 (Brier 1950).
-        brier_reliability: Its part from percentages that are not true, in bins of equal mass, summed over
-            classes (Murphy 1973). Chance adds to it and to the next, so the parts have no interval.
-        brier_resolution: Its gain from telling rows apart. brier = reliability − resolution + uncertainty,
-            except for the variation within bins (Stephenson and others 2008).
-        brier_uncertainty: Its value if only the class shares were known.
         ece: Mean |share right − confidence| over 15 bins of equal width (Guo and others 2017). Chance alone
             makes it larger than 0; its lower end is above 0 only if true percentages would come so far off in
             less than 5 % of such rows.
@@ -78,9 +73,6 @@ class Evaluation(Comparable, Displayed):
     rows_of_class: Mapping[str, int] = field(repr=False)
     nll: Score
     brier: Score
-    brier_reliability: Score
-    brier_resolution: Score
-    brier_uncertainty: Score
     ece: Score
     ece_debiased: Score
     classwise_ece: Score

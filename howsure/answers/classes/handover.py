@@ -14,7 +14,7 @@ from howsure.answers.classes.sentence import names_of
 from howsure.answers.classes.sets import PredictionSets
 from howsure.answers.verdict import COIN_FLIP, SURE
 from howsure.arguments import check_type
-from howsure.judge.handover import CHOICE, DIGITS, HandoverLines, Suggested, id_column
+from howsure.judge.handover import DIGITS, Lines, id_column
 from howsure.sampling.outcome import Integers
 from howsure.words import counted
 
@@ -34,9 +34,7 @@ CHOSEN: dict[str, Callable[[Certainty], NDArray[np.bool_]]] = {
 """The words that choose rows, and their meaning."""
 
 
-def handed_over(
-    certainty: Certainty, sets: PredictionSets | None, names: Sequence[str] | None
-) -> HandoverLines:
+def handed_over(certainty: Certainty, sets: PredictionSets | None, names: Sequence[str] | None) -> Lines:
     """The part `hand_over` of one class per row; see `howsure.judge.handover.hand_over`."""
     check_type(sets, (PredictionSets, type(None)), "sets", "what howsure.prediction_sets gives, or None")
     known = {"name": names is not None, "set": sets is not None, "truth": certainty.truth is not None}
@@ -64,8 +62,7 @@ def handed_over(
         if row.truth is not None:
             line["truth"] = certainty.class_names[row.truth]
         lines.append(line)
-    suggested = [(Suggested(CHOICE, "choices", [line["label"]]),) for line in lines]
-    return HandoverLines(columns, lines, suggested, [line["probability"] for line in lines])
+    return columns, lines
 
 
 def choose(rows: Certainty, which: str | None, most: int | None = None) -> Integers:

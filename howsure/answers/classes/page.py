@@ -11,7 +11,7 @@ import numpy as np
 from howsure.answers.classes import words
 from howsure.answers.classes.brief import brief
 from howsure.answers.classes.cards import cards, coin_flip_positions, mistake_positions, row_and_label
-from howsure.answers.classes.drawings import draw_histogram, draw_reliability, draw_risk_coverage
+from howsure.answers.classes.drawings import draw_reliability, draw_risk_coverage
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.scores import found_of
 from howsure.answers.classes.sentence import Row
@@ -30,7 +30,6 @@ _FLIPS, _MISTAKES = 1_000_000, 400_000
 
 _WORDING = {
     "outcome": "class",
-    "top": "most probable class",
     "about": "a class",
     "two": "the two top classes",
     "two_numbers": "the two top probabilities",
@@ -120,9 +119,6 @@ def page_of(
         context["reasons"] = _reasons(answers, asked.kind, wording["outcome"])
         if context["reasons"]:
             sections["reasons"] = "Where the doubt lies"
-        if len(result) > 1:
-            context["histogram"] = draw_histogram(answers)
-            details["spread"] = "How certainty is spread"
         if not alone:
             details["passes"] = "Passes and their error"
     details["reading"] = "How to read this page"

@@ -59,12 +59,14 @@ COLUMNS = (
         *("quantiles", AT_LEVELS, FLOAT, "0 to 1"),
         "probability of `label` that 0.5, 2.5, 5, 10, 25, 50, 75, 90, 95, 97.5 and 99.5 % of the networks "
         "stay below; NaN where unknown, None if not told",
+        on_demand=True,
         optional=True,
         unknown=True,
     ),
     Column(
         *("quantiles_error", AT_LEVELS, FLOAT, "0 to 1"),
         "standard error of `quantiles`; NaN where unknown, None if not told",
+        on_demand=True,
         optional=True,
         unknown=True,
     ),

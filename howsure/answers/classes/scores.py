@@ -67,19 +67,6 @@ METRICS = by_name(
     ),
     Metric("brier", "Brier", "lower is better; 0 gives every true class 100 %", BRIER_TERM),
     Metric(
-        "brier_reliability",
-        "Brier, reliability",
-        "lower is better; 0 means percentages that are true",
-        None,
-    ),
-    Metric(
-        "brier_resolution",
-        "Brier, resolution",
-        "higher is better; 0 gives all rows the same percentages",
-        None,
-    ),
-    Metric("brier_uncertainty", "Brier, uncertainty", "depends on the rows alone, not on the model", None),
-    Metric(
         "ece",
         "ECE",
         "lower is better; chance alone makes it more than 0",
@@ -121,19 +108,13 @@ def of_probabilities(p: Floats, label: Integers, truth: Integers, seed: int) -> 
     def mean(losses: Floats, most: float = np.inf) -> Mean:
         return Mean(float(losses.mean()), centred(losses), mistakes, least=0.0, most=most)
 
-    shares = true.mean(axis=0)
-    reliability, resolution = _decomposed(p, true)
     random = np.random.default_rng(seed)
     expected, debiased = _calibration_error(top[:, None], right[:, None], mistakes, random)
     by_class, _ = _calibration_error(p, true, mistakes, random)
-    nothing = np.zeros(rows)
     return {
         "accuracy": share_of_rows(label == truth),
         "nll": mean(-np.log(np.maximum(of_true, SMALLEST))),
         "brier": mean(np.sum((p - true) ** 2, axis=1), most=2.0),
-        "brier_reliability": Measured(reliability, nothing, mistakes),
-        "brier_resolution": Measured(resolution, nothing, mistakes),
-        "brier_uncertainty": Measured(float(np.sum(shares * (1 - shares))), nothing, mistakes),
         "ece": expected,
         "ece_debiased": debiased,
         "classwise_ece": by_class,
@@ -204,22 +185,6 @@ def _noise(mass: Floats, true: Floats, random: np.random.Generator) -> Floats:
             off = np.abs(random.binomial(count, share, size=(DRAWS, len(count))) - count * share)
             noise[kind] += weight[kind, number] * np.sort(np.sum(off, axis=1))
     return noise / series
-
-
-def _decomposed(p: Floats, true: Floats) -> tuple[float, float]:
-    """Reliability and resolution of the Brier score (Murphy 1973) in bins of equal mass, over classes."""
-    rows, classes = p.shape
-    reliability, resolution = 0.0, 0.0
-    for some in _at_once(rows, classes):
-        claimed, came_true = np.ascontiguousarray(p[:, some]), true[:, some]
-        place = np.zeros(claimed.shape, dtype=np.int8)
-        for edge in np.quantile(claimed, np.arange(1, BINS) / BINS, axis=0):
-            place += claimed >= edge
-        mass, claim, hits = _in_bins(place, claimed, came_true)
-        least, share = np.maximum(mass, 1), mass / rows
-        reliability += float(np.sum(share * ((claim - hits) / least) ** 2))
-        resolution += float(np.sum(share * (hits / least - came_true.mean(axis=0)[:, None]) ** 2))
-    return reliability, resolution
 
 
 def _at_once(rows: int, series: int) -> Iterator[slice]:

@@ -12,7 +12,6 @@ from howsure.words import counted
 
 _WORDING = {
     "outcome": "answer",
-    "top": "answer",
     "about": "a label: the probability that it holds, or that it does not",
     "two": "yes and no",
     "two_numbers": "yes and no",

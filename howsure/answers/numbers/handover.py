@@ -12,7 +12,7 @@ from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.sentence import SHOWN
 from howsure.digits import significant
 from howsure.errors import InputError
-from howsure.judge.handover import DIGITS, NUMBER, HandoverLines, Suggested, id_column
+from howsure.judge.handover import DIGITS, Lines, id_column
 from howsure.sampling.outcome import Floats, Integers
 from howsure.words import counted
 
@@ -23,7 +23,7 @@ CHOSEN = ("all", "unfamiliar")
 """Words that mean rows of numbers."""
 
 
-def handed_over(result: RegressionCertainty, sets: Any, names: Sequence[str] | None) -> HandoverLines:
+def handed_over(result: RegressionCertainty, sets: Any, names: Sequence[str] | None) -> Lines:
     """The part `hand_over` of numbers; see `howsure.judge.handover.hand_over`."""
     ends = _ends(result, sets)
     found = _named(result, ends)
@@ -44,13 +44,7 @@ def handed_over(result: RegressionCertainty, sets: Any, names: Sequence[str] | N
         line |= {name: number for name, number in numbers.items() if np.isfinite(number)}
         lines.append(line)
     known = {"row": True, called: result.ids is not None, "name": names is not None}
-    controls = (NUMBER,) if len(result.target_names) == 1 else result.target_names
-    means = zip(*(found[name] for name in _columns("mean", result)), strict=True)
-    suggested = [
-        [Suggested(control, "number", mean) for control, mean in zip(controls, each, strict=True)]
-        for each in means
-    ]
-    return HandoverLines([*(name for name, is_known in known.items() if is_known), *found], lines, suggested)
+    return [*(name for name, is_known in known.items() if is_known), *found], lines
 
 
 def choose(rows: RegressionCertainty, which: str | None, most: int | None = None) -> Integers:

@@ -28,10 +28,9 @@ from howsure.answers.numbers.printed import (
     verdict_of,
 )
 from howsure.answers.numbers.result import FROM_HELD_OUT, RegressionCertainty
-from howsure.answers.numbers.sentence import SHOWN, NumbersRow, written_of
+from howsure.answers.numbers.sentence import NumbersRow, written_of
 from howsure.answers.sentences import words_of
 from howsure.digits import significant
-from howsure.report.axes import TickedAxis, number_axis
 from howsure.report.looks import Look, Looks
 from howsure.report.page import PageOptions, scores_of, whole
 from howsure.sampling.outcome import Floats, Integers
@@ -189,7 +188,7 @@ def _trust(result: RegressionCertainty) -> Point:
         )
     if len(names) == 1:
         link = ("trust", "Level by level")
-        return Point(question, coverage_in_words(result, 0), link=link)
+        return Point(question, coverage_in_words(result), link=link)
     verdicts = [verdict_of(levels) for k in range(len(names)) if (levels := levels_of(result, k))]
     off = sum(bool(verdict) for verdict in verdicts)
     numbers = counted(len(verdicts), "number")
@@ -227,8 +226,8 @@ def target_of(result: RegressionCertainty, k: int) -> Target:
         **vars(line),
         id="" if one is result else f"-{k}",
         by_prediction=draw_by_prediction(one),
-        made_of=made_of_in_words(one, 0),
-        coverage=coverage_in_words(one, 0),
+        made_of=made_of_in_words(one),
+        coverage=coverage_in_words(one),
         calibration=None if checked is None else draw_calibration(checked),
         unknown=len(one) - len(known) if len(known) else 0,
     )
@@ -272,16 +271,6 @@ UNKNOWN = "–"
 
 
 @dataclass(frozen=True)
-class Strip:
-    """Intervals of one row, in per cent of the width of its drawing: starts and ends, or None."""
-
-    mean: float
-    answers: tuple[float, float] | None
-    networks: tuple[float, float] | None
-    truth: float | None
-
-
-@dataclass(frozen=True)
 class ListEntry:
     """One row of a list.
 
@@ -297,8 +286,6 @@ class ListEntry:
         outside: Whether it lies outside its interval.
         off: How many of its standard deviations it is off, in words; empty if unknown.
         strange: Whether the row is unfamiliar.
-        strip: Its drawing; None if numbers of several targets are listed.
-        axis: Axis of the drawings.
     """
 
     row: NumbersRow
@@ -312,8 +299,6 @@ class ListEntry:
     outside: bool
     off: str
     strange: bool
-    strip: Strip | None
-    axis: TickedAxis | None
 
 
 def off_by(result: RegressionCertainty) -> Floats:
@@ -357,8 +342,6 @@ def entries_of(
     by = off if farthest and off is not None else relative_width(result.std, result.spread)
     targets = np.argmax(by[positions], axis=1).tolist()
     rows = [result[int(position)] for position in positions]
-    one = len(result.target_names) == 1
-    axis = _axis(rows, level) if one else None
     shown = looks.of(positions, budget)
     strange = result.unfamiliar
     entries = []
@@ -380,8 +363,6 @@ def entries_of(
                 outside=bool(away > 1.96),
                 off=significant(away, 2) if away >= 0 else "",
                 strange=bool(strange[position]),
-                strip=None if axis is None else _strip(row, axis, level),
-                axis=axis,
             )
         )
     return entries
@@ -390,25 +371,3 @@ def entries_of(
 def _networks(row: NumbersRow, k: int) -> str:
     known = row.spread is not None and np.isfinite(row.spread[k])
     return f"s.d. {significant(float(row.spread[k]), 2)}" if known else UNKNOWN  # type: ignore[index]
-
-
-def _ends(row: NumbersRow, level: float) -> list[Floats]:
-    return [row.prediction_interval(SHOWN)[0], row.credible_interval(level)[0]]
-
-
-def _axis(rows: Sequence[NumbersRow], level: float) -> TickedAxis:
-    values = [float(row.mean[0]) for row in rows]
-    values += [float(end) for row in rows for ends in _ends(row, level) for end in ends if np.isfinite(end)]
-    values += [float(row.truth[0]) for row in rows if row.truth is not None]
-    low, high = min(values), max(values)
-    padding = 0.02 * (high - low) or 0.1 * abs(high) or 1.0
-    return number_axis(low - padding, high + padding)
-
-
-def _strip(row: NumbersRow, axis: TickedAxis, level: float) -> Strip:
-    answers, networks = (
-        (axis.place(float(ends[0])), axis.place(float(ends[1]))) if np.isfinite(ends).all() else None
-        for ends in _ends(row, level)
-    )
-    truth = None if row.truth is None else axis.place(float(row.truth[0]))
-    return Strip(axis.place(float(row.mean[0])), answers, networks, truth)

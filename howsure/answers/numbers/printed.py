@@ -114,11 +114,8 @@ def summary(result: RegressionCertainty) -> str:
     """How wide intervals are, how many answers they hold, what they are made of, and if passes suffice."""
     said = [lead(result)]
     if len(result):
-        several = 1 < len(result.target_names) <= FEW_TARGETS
-        if several:
-            said += [_coverages_in_words(result), _made_of_by_name(result)]
-        elif len(result.target_names) == 1:
-            said += [coverage_in_words(result, 0), made_of_in_words(result, 0)]
+        if len(result.target_names) <= FEW_TARGETS:
+            said += [coverage_in_words(result), made_of_in_words(result)]
         said += [passes_in_words(result), strange_in_words(result)]
     return " ".join(each for each in said if each)
 
@@ -175,53 +172,17 @@ def _at(levels: Sequence[LevelCoverage]) -> str:
     )
 
 
-def coverage_in_words(result: RegressionCertainty, k: int) -> str:
-    """How many true answers lie in their 95 % intervals, in sentences; empty if that cannot be told."""
-    levels = levels_of(result, k)
-    if not levels:
-        return ""
-    found, verdict = levels[-1].found, verdict_of(levels)
-    if found.total == 1:
-        return f"Its true answer lies {'in' if found.count else 'outside'} the 95{UNIT} interval."
-    said = f"{share_of(found)} ({interval_of(found)}) of the true answers lie in their 95{UNIT} intervals"
-    if not verdict:
-        return f"{said}: chance may explain the difference."
-    return f"{said}. Intervals are {verdict}. {MENDED}"
-
-
-def made_of_in_words(result: RegressionCertainty, k: int) -> str:
-    """The share of the variance that is disagreement between networks, a sentence; empty if not known."""
-    if result.spread is None:
-        return ""
-    shares = disagreement(result.spread[:, k], result.noise[:, k])
-    shares = shares[np.isfinite(shares)]
-    if not len(shares):
-        return ""
-    between, kind = words_of(result.method)["between"], result.kind
-    if len(shares) == 1:
-        share = _rounded(float(shares[0]))
-        return f"Disagreement between {between} is {share} of the variance; the rest is noise."
-    larger = int(np.sum(shares > 0.5))
-    half = (
-        "in none is it" if not larger else "in all it is" if larger == len(shares) else f"in {larger:,} it is"
-    )
-    return (
-        f"In half of the {kind}s disagreement between {between} is "
-        f"{compared('at most', _rounded(float(np.median(shares))))} of the variance; the rest is noise. "
-        f"{upper(half)} more than half of it."
-    )
-
-
-def _coverages_in_words(result: RegressionCertainty) -> str:
-    """The same of several targets, and the names of those that are off."""
+def coverage_in_words(result: RegressionCertainty) -> str:
+    """How many true answers lie in their 95 % intervals, in sentences; empty unless all targets tell that."""
     names = result.target_names
     known = [levels for k in range(len(names)) if (levels := levels_of(result, k))]
     if len(known) < len(names):
         return ""
-    shares = _by_name(names, [share_of(levels[-1].found) for levels in known])
-    said = f"{shares} of the true answers lie in their 95{UNIT} intervals"
+    one, last = len(names) == 1, [levels[-1].found for levels in known]
+    shares = [f"{share_of(found)} ({interval_of(found)})" if one else share_of(found) for found in last]
+    said = f"{_by_name(names, shares)} of the true answers lie in their 95{UNIT} intervals"
     verdicts = [
-        f"the intervals of '{name}' are {verdict}"
+        f"{'intervals' if one else f'the intervals of {name!r}'} are {verdict}"
         for name, levels in zip(names, known, strict=True)
         if (verdict := verdict_of(levels))
     ]
@@ -230,8 +191,8 @@ def _coverages_in_words(result: RegressionCertainty) -> str:
     return f"{said}. {upper(listed(verdicts))}. {MENDED}"
 
 
-def _made_of_by_name(result: RegressionCertainty) -> str:
-    """The median shares of disagreement of several targets, a sentence; empty unless all are known."""
+def made_of_in_words(result: RegressionCertainty) -> str:
+    """The median share of disagreement in the variance, a sentence; empty unless all targets tell that."""
     if result.spread is None or not len(result):
         return ""
     shares = disagreement(result.spread, result.noise)

@@ -1,8 +1,7 @@
-"""Put numbers of standardised targets into the unit of the target, and find out in which unit truths are."""
+"""Put numbers of standardised targets into the unit of the target."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -24,9 +23,6 @@ UNIT = "unit of the target"
 
 STANDARDISED, REAL = "standardised", "real"
 """Units in which true numbers may be: (y − mean)/std, or that of the target."""
-
-DECISIVE = math.log(150)
-"""Logarithm of the odds from which on evidence is very strong (Kass and Raftery 1995, Bayes factors)."""
 
 
 def rescaled(
@@ -59,7 +55,13 @@ def rescaled(
     }
     if in_unit:
         given["method"] = {**result.method, "calibration": {**learnt, **in_unit}}
-    if result.truth is not None and (truth or _unit_of(result, shift, scale)) == STANDARDISED:
+    if result.truth is not None and truth is None and len(result):
+        raise InputError(
+            "The unit of the true numbers is not said",
+            expected=f"truth='{STANDARDISED}' where they are (y − mean)/std as in training, or "
+            f"truth='{REAL}' where they are in the unit of the target already",
+        )
+    if result.truth is not None and truth == STANDARDISED:
         given["truth"] = result.truth * scale + shift
     return replace(result, **given)
 
@@ -80,29 +82,3 @@ def moved(result: RegressionCertainty, shift: Floats, scale: Floats) -> dict[str
             if column.name in ("mean", "quantiles", "networks"):
                 found[column.name] = found[column.name] + by
     return found
-
-
-def _unit_of(result: RegressionCertainty, shift: Floats, scale: Floats) -> str:
-    """The unit of the true numbers, where they show it beyond doubt, or an `InputError`.
-
-    It is the unit in which predictions lie closer to them: −N/2 log Σ e² is the logarithm of the largest
-    likelihood of normal errors. These predictions have to be better than a constant by as much: those of a
-    network that learnt nothing are closest where they hardly vary.
-    """
-    y = np.asarray(result.truth)
-    own, real = y - result.mean, y - (result.mean * scale + shift)
-    if not y.size or np.array_equal(own, real):
-        return STANDARDISED
-    with np.errstate(divide="ignore", invalid="ignore"):
-        errors = np.log([np.sum(each**2, axis=0) for each in (own, real, y - y.mean(axis=0))])
-        odds = len(y) / 2 * np.array([errors[1] - errors[0], errors[2] - errors[0], errors[2] - errors[1]])
-    closer, of_own, of_real = np.nan_to_num(odds, nan=0.0, posinf=np.inf, neginf=-np.inf).sum(axis=1)
-    if min(closer, of_own) > DECISIVE:
-        return STANDARDISED
-    if min(-closer, of_real) > DECISIVE:
-        return REAL
-    raise InputError(
-        "Nothing shows beyond doubt in which unit the true numbers are",
-        expected=f"truth='{STANDARDISED}' where they are (y − mean)/std as in training, or truth='{REAL}' "
-        "where they are in the unit of the target already",
-    )

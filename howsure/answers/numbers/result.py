@@ -78,7 +78,12 @@ COLUMNS = (
         "smaller; None if no networks are known",
         optional=True,
     ),
-    _deviation("spread_error", "standard error of `spread`; None if there is no spread", optional=True),
+    _deviation(
+        "spread_error",
+        "standard error of `spread`; None if there is no spread",
+        on_demand=True,
+        optional=True,
+    ),
     _deviation(
         "noise",
         "standard deviation of answers around the mean of their row (aleatoric); NaN where unknown",
@@ -94,6 +99,7 @@ COLUMNS = (
         "number that 0.5, 2.5, 5, 10, 25, 50, 75, 90, 95, 97.5 and 99.5 % of the networks stay below; NaN "
         "where unknown, None if not told",
         WIDE_AT_LEVELS,
+        on_demand=True,
         optional=True,
         unknown=True,
     ),
@@ -101,6 +107,7 @@ COLUMNS = (
         "quantiles_error",
         "standard error of `quantiles`; NaN where unknown, None if not told",
         WIDE_AT_LEVELS,
+        on_demand=True,
         optional=True,
     ),
     _wide(
@@ -108,6 +115,7 @@ COLUMNS = (
         "numbers of the networks in ascending order: of each, or 64 quantiles where there are more; NaN "
         "where a row has fewer, None if not told",
         WIDE_OF_NETWORKS,
+        on_demand=True,
         optional=True,
         unknown=True,
     ),
@@ -115,11 +123,13 @@ COLUMNS = (
         "networks_noise",
         "the `noise` that each of `networks` puts out; None if it puts out none",
         WIDE_OF_NETWORKS,
+        on_demand=True,
         optional=True,
     ),
     Column(
         *("independent", PER_ROW, FLOAT, "count"),
         "how many independent passes tell the share of networks above a limit as well; None if not told",
+        on_demand=True,
         optional=True,
         least=0,
     ),
@@ -391,15 +401,14 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         Args:
             mean: The number that training subtracted: one, or K; a series, such as `y.mean()`, by name.
             std: The number that training divided by, > 0, likewise.
-            truth: Unit of the true numbers, if there are some: `standardised` or `real`. Default: the one in
-                which the predictions lie close to them.
+            truth: Unit of the true numbers, needed where there are some: `standardised` or `real`.
 
         Returns:
             Numbers x of this result as x · std + mean; `truth` as well if it was standardised.
 
         Raises:
-            InputError: Other shapes, or not finite, or `std` not above 0. Or the true numbers do not show
-                beyond doubt in which unit they are.
+            InputError: Other shapes, or not finite, or `std` not above 0; or true numbers of which `truth`
+                does not say the unit.
         """
         return rescaled(self, mean, std, truth)
 

@@ -9,7 +9,7 @@ from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.sets import DensePredictionSets
 from howsure.arguments import check_type
 from howsure.errors import InputError
-from howsure.judge.handover import DIGITS, HandoverLines, id_column
+from howsure.judge.handover import DIGITS, Lines, id_column
 from howsure.sampling.outcome import Integers
 from howsure.words import counted
 
@@ -17,7 +17,7 @@ CHOSEN = ("all",)
 """Words that mean rows with a class at each position."""
 
 
-def handed_over(result: DenseCertainty, sets: Any, names: Sequence[str] | None) -> HandoverLines:
+def handed_over(result: DenseCertainty, sets: Any, names: Sequence[str] | None) -> Lines:
     """The part `hand_over` of positions; see `howsure.judge.handover.hand_over`."""
     check_type(sets, (DensePredictionSets, type(None)), "sets", "what howsure.prediction_sets gives, or None")
     shares = [f"share.{name}" for name in result.class_names]
@@ -31,7 +31,7 @@ def handed_over(result: DenseCertainty, sets: Any, names: Sequence[str] | None) 
     numbers |= {} if sets is None else {"classes": sets(result).size}
     found |= {name: [round(float(each), DIGITS) for each in column] for name, column in numbers.items()}
     cells = [dict(zip(found, each, strict=True)) for each in zip(*found.values(), strict=True)]
-    return HandoverLines([*found], cells, [()] * len(cells))
+    return [*found], cells
 
 
 def choose(rows: DenseCertainty, which: str | None, most: int | None = None) -> Integers:
