@@ -61,7 +61,7 @@ def digits(folder: Path, count: int) -> list[str]:
         held[start : start + len(numbers)] = digits.x_test[numbers].reshape(-1, 28, 28, 1)
     held.flush()
     _labels(folder, digits.y_test[np.arange(count) % len(digits.y_test)])
-    return [str(file), "rows.npy", "--divide-by", "255"]
+    return [str(file), "rows.npy", "--set", "divide_by=255"]
 
 
 def _labels(folder: Path, labels: np.ndarray) -> None:

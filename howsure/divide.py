@@ -1,4 +1,4 @@
-"""Rows divided by what `--divide-by` or `divide_by` says, and what may be wrong with that."""
+"""Rows divided by what `divide_by` says, and what may be wrong with that."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_divisor(divisor: float | None) -> None:
     """Raise an `InputError` unless rows can be divided by this, or are not to be."""
     if divisor is not None and not _SMALLEST <= abs(divisor) <= _LARGEST:  # NaN is neither
         raise InputError(
-            "--divide-by cannot be used",
+            "`divide_by` cannot be used",
             expected=f"a number other than 0, of size {_SMALLEST:.2g} to {_LARGEST:.2g}, as float32 has them",
             received=divisor,
         )
@@ -46,7 +46,7 @@ def divided(x: Any, divisor: float | None, network: Any, request: Request | None
         return x
     if is_frame(x):
         raise InputError(
-            "--divide-by is for rows of numbers, and these are columns that a classifier takes by name",
+            "`divide_by` is for rows of numbers, and these are columns that a classifier takes by name",
             expected="rows as it was fitted on",
             hint="Divide the columns in the file, where it was fitted on divided ones",
         )
@@ -54,9 +54,9 @@ def divided(x: Any, divisor: float | None, network: Any, request: Request | None
     rescaling = next((layer for layer in first if layer.kind == "Rescaling"), None)
     if rescaling is not None:
         said = (
-            f"The rows are divided by {divisor:g}, as --divide-by says, and layer '{rescaling.name}' of the "
+            f"The rows are divided by {divisor:g}, as `divide_by` says, and layer '{rescaling.name}' of the "
             "model rescales what it gets. Unless the model was trained on rows that were divided before, "
-            "leave --divide-by out."
+            "leave `divide_by` out."
         )
         warn(said)
     if isinstance(x, dict):
@@ -68,14 +68,14 @@ def divided(x: Any, divisor: float | None, network: Any, request: Request | None
 
 def _divided(array: Array, divisor: float) -> Array:
     if array.dtype.kind not in "biuf":
-        raise InputError("--divide-by is for numbers", expected="rows of numbers", received=array.dtype)
+        raise InputError("`divide_by` is for numbers", expected="rows of numbers", received=array.dtype)
     with np.errstate(over="ignore", under="ignore"):
         found = np.divide(array, divisor, dtype=np.float32)
     largest = max(found.max(initial=0), -found.min(initial=0))
     if np.isinf(largest) or (largest < _SMALLEST and array.any()):
         what = "large" if np.isinf(largest) else "small"
         raise InputError(
-            f"The rows are too {what} for float32 when they are divided by {divisor:g}, as --divide-by says",
+            f"The rows are too {what} for float32 when they are divided by {divisor:g}, as `divide_by` says",
             expected="a divisor that leaves numbers as float32 has them",
             received=f"numbers up to {largest:g}",
             hint="Give the number by which rows were divided in training, such as 255",

@@ -10,7 +10,7 @@ from tests.support.arrays import ArrayModel, Dense, Dropout
 SIDE, CLASSES, UNITS = 16, 3, 6
 NAMES = ("road", "tree", "sky")
 MODEL = "tests.pixels:make"
-GIVEN = ("--divide-by", "255", "--class-names", ",".join(NAMES))
+GIVEN = ("--set", "divide_by=255", "--class-names", ",".join(NAMES))
 DROPOUT = howsure.MCDropout(passes=20)
 
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.cli.options import AssessWishes
+from howsure.cli.assessing import Assess
+from howsure.cli.settings import Settings, read_settings
 from howsure.data.rows import InputSpec
 from howsure.request import Request
 from tests.sampling.networks import same as close
@@ -208,12 +209,14 @@ def test_every_wish_is_an_argument_that_reaches_the_request(function, inner, mon
     assert vars(received[0]) == WISHES
 
 
-def test_every_wish_but_an_array_is_an_option_of_the_command_line():
-    assert {each.name for each in fields(Request)} - {each.name for each in fields(AssessWishes)} == {
-        "thresholds",  # --sure and --coin-flip
+def test_every_wish_but_an_array_is_a_setting_of_the_command_line():
+    options = {"seed", "class_names"}
+    assert {each.name for each in fields(Request)} - {each.name for each in fields(Settings)} - options == {
+        "thresholds",  # sure and coin_flip
         "positions",
+        "outcome",
     }
-    given = AssessWishes(class_names="a,b", sure=0.9, output="1", class_axis=1, tile="8,4", overlap=2)
-    request = given.request
+    given = ("sure=0.9", "output=1", "class_axis=1", "tile=8,4", "overlap=2")
+    request = read_settings(given, Assess.takes, "assess").request("a,b", 0)
     assert (request.class_names, request.thresholds.sure, request.output) == (("a", "b"), 0.9, 1)
-    assert (request.tile, request.overlap, request.keep, request.seed) == ([8, 4], 2, None, 0)
+    assert (request.tile, request.overlap, request.keep, request.seed) == ((8, 4), 2, None, 0)

@@ -253,7 +253,7 @@ def _of_folder(folder: Path, plan: howsure.Plan, x: Any) -> Iterator[Format]:
     rows, out = folder / "rows.parquet", folder / "out"
     plan.save(folder / "plan.json")
     pq.write_table(pa.table({f"f{number}": x[:, number] for number in range(x.shape[1])}), rows)
-    given = ("--plan", folder / "plan.json", "--part-rows", 8, "--max-passes", 64)
+    given = ("--plan", folder / "plan.json", "--set", "part_rows=8", "--set", "max_passes=64")
     done("assess", "validation.small_network:make", rows, "--out", out, *given)
     manifest, part = out / "manifest.json", min(out.glob("part-*.parquet"))
 

@@ -189,16 +189,16 @@ def _of_models(of: str, model: tuple[str, ...], inputs: Path) -> Iterator[tuple[
         for number, image in enumerate(pixels.images(6, which)):
             Image.fromarray(image).save(path / f"{number}.png")
 
-    def kind(name: str, read: Callable[[Path], Any], *wishes: object, beside: bool = False) -> Kind:
-        def save(which: int, path: Path) -> None:
-            out = ("--out", path.with_name("t.parquet")) if beside else ()
-            _command("assess", model[0], rows[which], *model[1:], "--passes", 20, *out, *wishes, path)
+    def table(which: int, path: Path, *more: object) -> None:
+        given = (rows[which], *model[1:], "--set", "passes=20", *more)
+        _command("assess", model[0], *given, "--out", path)
 
-        return Kind(name, save, read, OF_A_COMMAND, told_in="maps.json" if name == "maps" else None)
+    def maps(which: int, path: Path) -> None:
+        table(which, path.with_name("t.parquet"), "--set", f"maps={path}")
 
-    yield f"assess: {of}", kind("r.parquet", _arrays, "--out")
+    yield f"assess: {of}", Kind("r.parquet", table, _arrays, OF_A_COMMAND)
     if of == "positions":
-        yield "maps", kind("maps", _files, "--maps", beside=True)
+        yield "maps", Kind("maps", maps, _files, OF_A_COMMAND, told_in="maps.json")
 
     files, part = [inputs / f"{of}-files-{which}" for which in range(2)], 1 if of == "positions" else 20
     for which, folder in enumerate(files):
@@ -212,7 +212,7 @@ def _of_models(of: str, model: tuple[str, ...], inputs: Path) -> Iterator[tuple[
             pq.write_table(pa.table(columns), folder / f"{number}.parquet")
 
     def into(which: int, path: Path) -> None:
-        given = (files[which], *model[1:], "--passes", 20, "--part-rows", part)
+        given = (files[which], *model[1:], "--set", "passes=20", "--set", f"part_rows={part}")
         _command("assess", model[0], *given, "--out", path)
 
     yield f"folder: {of}", Kind("results", into, _by_row, OF_A_COMMAND, continued=True)

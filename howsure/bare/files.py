@@ -213,10 +213,10 @@ def _made(source: Path, values: Any, columns: FileColumns, beside: _Found | None
 def _hint(error: InputError, columns: FileColumns, beside: _Found | None) -> str | None:
     """The options of the command line that may mend what is wrong with the numbers of a file."""
     if "do not sum to 1" in error.what and not columns.normalise:
-        options = "On the command line: --normalise"
+        options = "On the command line: --set normalise=true"
     elif "column" in error.what:
         options = (
-            "On the command line, --label-column, --id-column, --drop, --class-names and --several-labels "
+            "On the command line, `label_column`, --id-column, `drop`, --class-names and `several_labels` "
             "say what columns are"
         )
     else:
@@ -225,7 +225,7 @@ def _hint(error: InputError, columns: FileColumns, beside: _Found | None) -> str
         return options
     name = next((name for name in beside.classes.column_names if name in ANY), None)
     if name is not None:
-        return f"If '{name}' holds the true answers, say so: on the command line --label-column {name}"
+        return f"If '{name}' holds the true answers, say so: on the command line --set label_column={name}"
     cells = [column[0] for column in beside.classes.columns if len(column)]
     return next(filter(None, map(hint_of_text, cells)), options)
 

@@ -8,30 +8,97 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import warnings
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from typer.core import TyperCommand
 
+import howsure
+from howsure.arguments import check_whole
 from howsure.atomic import check_folder, folder_made
-from howsure.cli import tables
-from howsure.cli.assessing import assess_command
-from howsure.cli.comparing import compare_command
-from howsure.cli.hints import in_options, told
-from howsure.cli.models import audit_command, export_command
-from howsure.cli.options import INTERRUPTED, WRONG, Quiet, Seed, consoles, grouped, say_version
-from howsure.cli.stopping import INTERRUPTIONS, Unbreakable, open_the_closed
+from howsure.cli.assessing import Assess
+from howsure.cli.command import INTERRUPTED, WRONG, Command, settings_of, typed
+from howsure.cli.comparing import Compare
+from howsure.cli.models import Audit, Export
+from howsure.cli.settings import of_an_option
+from howsure.cli.tables import Abstain, Calibrate, Evaluate, Handover, Report, Sets
 from howsure.errors import HowsureError, HowsureWarning, is_of_a_model, raised
 from howsure.models.import_keras import load_keras
 from howsure.terminal import say
 
 _BEGINNING = 60
 """Characters of a warning that the count of more such warnings repeats."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo(Command):
+    """Train a digit classifier with dropout on MNIST and show which digits it cannot decide.
+
+    Attributes:
+        folder: Folder for the model, the table and the report.
+        epochs: Train for this number of epochs instead of two minutes.
+        ensemble: Number of networks to train. With two or more, their ensemble is compared too.
+        seed: Seed of the training and of the random masks.
+    """
+
+    folder: Path = Path("demo")
+    epochs: int | None = None
+    ensemble: int = 1
+    seed: int = 0
+
+    def run(self) -> bool:
+        """Train, assess and compare."""
+        for name, number in (("epochs", self.epochs or 1), ("ensemble", self.ensemble)):
+            check_whole(number, name, least=1)
+        check_folder(self.folder)
+        load_keras()
+        from howsure.demo import run as demo
+
+        with folder_made(self.folder):
+            demo.run(
+                self.folder, epochs=self.epochs, members=self.ensemble, seed=self.seed, console=self.console
+            )
+        return True
+
+
+COMMANDS: tuple[type[Command], ...] = (
+    Demo,
+    Audit,
+    Assess,
+    Compare,
+    Evaluate,
+    Calibrate,
+    Sets,
+    Abstain,
+    Handover,
+    Report,
+    Export,
+)
+_BY_NAME = {command.name(): command for command in COMMANDS}
+
+
+class _TyperCommand(TyperCommand):
+    """A command that says of an option that is a setting now, what to type instead."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        known = {name for each in self.params for name in each.opts}
+        for text, following in zip(args, [*args[1:], None], strict=True):
+            option, _, value = text.partition("=")
+            if not option.startswith("--") or option in known:
+                continue
+            said = of_an_option(option, value or following, _BY_NAME[str(self.name)].takes)
+            if said is not None:
+                say(Console(stderr=True), f"error: {said}")
+                raise typer.Exit(WRONG)
+        return super().parse_args(ctx, args)
+
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -40,99 +107,62 @@ app = typer.Typer(
 )
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"howsure {howsure.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def all_commands(
     version: Annotated[
         bool,
-        typer.Option("--version", callback=say_version, is_eager=True, help="Show the version and exit."),
+        typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version and exit."),
     ] = False,
 ) -> None:
     """How sure is your model, row by row, and what else could the answer be?"""
 
 
-def demo_command(
-    folder: Annotated[Path, typer.Option(help="Folder for the model, the table and the report.")] = Path(
-        "demo"
-    ),
-    epochs: Annotated[
-        int | None, typer.Option(min=1, help="Train for this number of epochs instead of two minutes.")
-    ] = None,
-    ensemble: Annotated[
-        int,
-        typer.Option(
-            min=1, help="Number of networks to train. With two or more, their ensemble is compared too."
-        ),
-    ] = 1,
-    seed: Seed = 0,
-    quiet: Quiet = False,
-) -> None:
-    """Train a digit classifier with dropout on MNIST and show which digits it cannot decide."""
-    check_folder(folder)
-    with INTERRUPTIONS.held():
-        load_keras()
-    from howsure.demo import run as demo
-
-    with folder_made(folder):
-        demo.run(folder, epochs=epochs, members=ensemble, seed=seed, console=consoles(quiet)[1])
-
-
 def main() -> None:
     """Run the command line."""
-    open_the_closed()
-    columns = os.environ.get("COLUMNS", "1")
-    if not columns.isdecimal() or int(columns) == 0:  # a shell without a terminal may say 0
-        del os.environ["COLUMNS"]
-    streams = [each or open(os.devnull, "w") for each in (sys.stdout, sys.stderr)]  # noqa: SIM115
-    for stream in streams:
+    for number in (0, 1, 2):  # a file of ours must not get the number of a closed stderr
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    for name in ("SIGTERM", "SIGHUP"):  # as Ctrl-C, unless they are ignored
+        at = getattr(signal, name, None)
+        if at is not None and signal.getsignal(at) == signal.SIG_DFL:
+            signal.signal(at, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # an old terminal shows '?' for unknown characters
-    printed = Unbreakable(streams[0])
-    sys.stdout, sys.stderr = printed, Unbreakable(streams[1])
-    try:
-        app()
-    finally:
-        printed.flush()
-        if printed.lost is not None:
-            say(
-                Console(stderr=True),
-                f"error: the output could not be printed completely ({printed.lost.strerror})",
-            )
-            sys.exit(WRONG)
+    app()
 
 
-def _here() -> bool:
-    try:
-        return bool(os.getcwd())
-    except FileNotFoundError:
-        return False
+# --- errors and warnings in plain words --------------------------------------------------------------
 
 
 class _Warned:
-    """Prints warnings when they come: each text once, and of each kind only the first, then a count."""
+    """Prints warnings when they come, of each kind only the first; at the end how many more there were."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._said: set[str] = set()
-        self._first: dict[str, str] = {}
-        self._more = Counter[str]()
+        self._texts = dict[str, dict[str, None]]()
 
     def show(self, warning: HowsureWarning) -> None:
         """Print a warning, unless it or another of its kind was printed before."""
-        text = in_options(str(warning))
-        if text in self._said:
-            return
-        self._said.add(text)
-        if warning.kind in self._first:
-            self._more[warning.kind] += 1
-            return
-        self._first[warning.kind] = text
-        say(self._console, f"warning: {text}")
+        texts = self._texts.setdefault(warning.kind, {})
+        if not texts:
+            say(self._console, f"warning: {warning}")
+        texts[str(warning)] = None
 
     def close(self) -> None:
         """Print how many warnings were not printed."""
-        for kind, count in self._more.items():
-            beginning = self._first[kind][:_BEGINNING]
-            say(self._console, f"warning: {count:,} more such warnings about other rows: {beginning}…")
+        for first, *more in self._texts.values():
+            if more:
+                said = f"{len(more):,} more such warnings about other rows: {first[:_BEGINNING]}…"
+                say(self._console, f"warning: {said}")
 
 
 @contextlib.contextmanager
@@ -140,7 +170,7 @@ def _plain_words() -> Iterator[None]:
     """Print howsure's errors and warnings, and Ctrl-C, as one line on stderr, and set the exit code."""
     errors = Console(stderr=True)
     warned = _Warned(errors)
-    with warnings.catch_warnings(), INTERRUPTIONS.heard():
+    with warnings.catch_warnings():
         show_others = warnings.showwarning
 
         def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
@@ -154,30 +184,28 @@ def _plain_words() -> Iterator[None]:
         try:
             with contextlib.closing(warned):
                 yield
-            INTERRUPTIONS.check()
+                sys.stdout.flush()
         except HowsureError as error:
-            say(errors, f"error: {told(error)}")
+            say(errors, f"error: {error}")
             raise typer.Exit(WRONG) from error
         except Exception as error:
-            if isinstance(error, FileNotFoundError) and not _here():
-                say(errors, "error: The current folder was deleted. Expected: one that exists, as after cd.")
-                raise typer.Exit(WRONG) from error
-            if not is_of_a_model(error):
+            if is_of_a_model(error):
+                said = f"The model raised {raised(error)}".rstrip(".")
+            elif isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+                said = str(error)  # such as a full disk behind stdout, or a current folder that is gone
+            else:
                 raise
-            say(errors, f"error: {in_options(f'The model raised {raised(error)}').rstrip('.')}.")
+            say(errors, f"error: {said}.")
             raise typer.Exit(WRONG) from error
         except KeyboardInterrupt as error:
             say(errors, "interrupted")
             raise typer.Exit(INTERRUPTED) from error
 
 
-COMMANDS: dict[str, Callable[..., None]] = {
-    "demo": demo_command,
-    "audit": audit_command,
-    "assess": assess_command,
-    "compare": compare_command,
-    **tables.COMMANDS,
-    "export": export_command,
-}
-for _name, _command in COMMANDS.items():
-    app.command(_name)(_plain_words()(grouped(_command)))
+for _name, _command in _BY_NAME.items():
+    app.command(
+        _name,
+        cls=_TyperCommand,
+        help=(_command.__doc__ or "").partition("\n")[0],
+        epilog=settings_of(_command),
+    )(_plain_words()(typed(_command)))

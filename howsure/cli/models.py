@@ -1,239 +1,245 @@
-"""Load the model that a command names; and the commands about a model alone, `audit` and `export`."""
+"""Commands that load a model, and those about a model alone, `audit` and `export`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+import numpy as np
 from rich.console import Console
 
 import howsure
 from howsure.assess import planned
 from howsure.atomic import FITTED, GRAPHS
-from howsure.cli.hints import in_options
-from howsure.cli.options import (
-    DivideBy,
-    GraphWishes,
-    KeepOff,
-    Opening,
-    Quiet,
-    RowColumns,
-    Running,
-    check_exists,
-    check_output,
-    check_rows_given,
-    consoles,
-    given,
-)
-from howsure.cli.stopping import INTERRUPTIONS
+from howsure.cli.command import Command, check_exist, check_output
+from howsure.cli.settings import FILES, MODELS, PASSES, VERDICTS
+from howsure.data.label_files import LabelFile, LabelFolder, read_label_file
+from howsure.data.rows import Array, Rows
+from howsure.data.table_files import CsvForm
+from howsure.data.tables import Roles
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError
-from howsure.methods.mc_dropout import MCDropout
-from howsure.models.adapt import FILES, PICKLES, load, opened
+from howsure.models.adapt import FILES as FRAMEWORKS
+from howsure.models.adapt import PICKLES, load, opened
 from howsure.models.factory import is_factory, made_by
 from howsure.models.import_keras import load_keras
+from howsure.scale.work import ModelSource
 from howsure.terminal import progress, say
 
-Model = Annotated[
-    Path,
-    typer.Argument(
-        help="A Keras model (.keras, or legacy .h5); a PyTorch module (package.module:function that "
-        "makes it); or, with --allow-code, a scikit-learn model (.joblib)."
-    ),
-]
 WEIGHTS = (".pt", ".pth", ".bin", ".ckpt", ".safetensors")
 """Endings of files with weights."""
 
-_OF_MEMBER = "its weights as --member FILE if the model is made as it is, or a function that loads them"
+_UNTRAINED = (
+    "its weights (--set weights=FILE; of another member --set members=FILE), or a function that loads them"
+)
 
 
-def check_models(model: Path, members: list[Path], weights: Path | None) -> list[Path]:
-    """The files that hold the models; raise if one is missing."""
-    if weights is not None and not is_factory(model):
-        raise InputError(
-            "--weights needs a function that makes the module",
-            expected="package.module:function as the model",
-            received=str(model),
-        )
-    files = [path for path in (model, *members) if not is_factory(path)]
-    for path in files:
-        check_exists(path, "model")
-    if weights is not None:
-        check_exists(weights, "file of weights")
-        files.append(weights)
-    return files
+@dataclass(frozen=True, kw_only=True)
+class ModelCommand(Command):
+    """A command that loads a model.
 
-
-def placed(path: Path, opening: Opening, like: Path | None = None) -> tuple[Path, Path | None]:
-    """The file or function of a model, and the file of weights for the function.
-
-    Args:
-        path: A file, or a function.
-        opening: The weights of the first model.
-        like: The first model, if this is another one; if that is a function, `path` may be a file of weights.
+    Attributes:
+        model: A Keras model (.keras, or legacy .h5); a PyTorch module (package.module:function that makes
+            it); or, with --allow-code, an scikit-learn model (.joblib).
+        id_column: Column with the id of each row in a .csv or .parquet file, if it is not called id.
+        seed: Seed of the random masks. The same seed gives the same passes.
+        allow_code: Let the model file run its own code. Use this only if you trust it.
     """
-    if like is None:
-        return path, opening.weights
-    return (like, path) if is_factory(like) and path.suffix.lower() in WEIGHTS else (path, None)
+
+    model: Path
+    id_column: str | None = None
+    seed: int = 0
+    allow_code: bool = False
+
+    @cached_property
+    def sources(self) -> list[ModelSource]:
+        """The model and the members of its ensemble. A member may be a file of weights for the same function.
+
+        Raises:
+            InputError: Weights are given for a file.
+            FileError: A file is missing.
+        """
+        check_divisor(self.settings.divide_by)
+        weights = self.settings.weights
+        if weights is not None and not is_factory(self.model):
+            raise InputError(
+                "`weights` needs a function that makes the module",
+                expected="package.module:function as the model",
+                received=str(self.model),
+            )
+        found = [ModelSource(self.model, weights, self.allow_code)]
+        for path in self.settings.members:
+            alike = is_factory(self.model) and path.suffix.lower() in WEIGHTS
+            model, weights = (self.model, path) if alike else (path, None)
+            found.append(ModelSource(model, weights, self.allow_code))
+        return found
+
+    @cached_property
+    def model_files(self) -> list[Path]:
+        """The files of models and weights; a `FileError` if one is missing."""
+        files = list[Path]()
+        for source in self.sources:
+            path = None if is_factory(source.path) else source.path
+            files += check_exist(model=path, file_of_weights=source.weights)
+        return files
+
+    def form_of(self, data: Path, labels: Path | None = None) -> tuple[Roles, CsvForm]:
+        """The roles of the columns of rows, and the form of csv files."""
+        return self.settings.roles(data, labels, self.id_column), self.settings.csv_form(data, labels)
+
+    def check_rows(self, data: Path | None, needed_by: Sequence[str]) -> None:
+        """Raise an `InputError` if there are no rows, and a setting needs them."""
+        unused = [name for name in self.settings.given if name in needed_by]
+        if data is None and unused:
+            raise InputError(f"`{unused[0]}` has no effect without rows", expected="--data ROWS")
 
 
-def load_model(path: Path, opening: Opening, errors: Console, *, like: Path | None = None) -> Any:
-    """Load the model that a command names; the other arguments as for `placed`."""
-    allow_code = opening.allow_code
-    path, weights = placed(path, opening, like)
-    if path.suffix in PICKLES and not is_factory(path):
-        return load(path, allow_code=allow_code)
-    if is_factory(path) or FILES.get(path.suffix) != "keras":
+@dataclass(frozen=True, kw_only=True)
+class RowsCommand(ModelCommand):
+    """A command that runs rows through a model, which may have true answers.
+
+    Attributes:
+        report: HTML page to write, .html.
+        labels: File with the true classes or numbers, .npy or .csv; or, for a class of each pixel, a folder
+            of .png files named like the images.
+        class_names: Names of the classes, labels or numbers in the order of the model's outputs: a,b,c, or a
+            file.
+    """
+
+    data: Path
+    report: Path | None = None
+    labels: Path | None = None
+    class_names: str | None = None
+
+    def label_file(self, names: Sequence[str] | None, id_name: str | None = None) -> LabelFile | LabelFolder:
+        """The file of labels.
+
+        Args:
+            names: Names of the classes, labels or numbers, if they are known.
+            id_name: Name of the column of ids.
+
+        Raises:
+            HowsureError: It cannot be read.
+        """
+        column, form = self.settings.label_column, self.settings.csv_form(self.data, self.labels)
+        return read_label_file(self.labels or "", column=column, id_column=id_name, names=names, form=form)
+
+    def labels_of(self, rows: Rows, names: Sequence[str] | None) -> Array:
+        """The labels of rows in the file of labels; an `InputError` if it holds labels of other rows."""
+        return np.asarray(self.label_file(names, rows.id_name).of(rows))
+
+
+def load_model(source: ModelSource, errors: Console) -> Any:
+    """Load a model, and show that it takes time."""
+    path, allow_code = source.path, source.allow_code
+    if is_factory(path):
         with progress(errors, "Loading", waiting="PyTorch"):
-            if is_factory(path):
-                return made_by(path, weights, check="--weights FILE" if like is None else _OF_MEMBER)
-            return load(path, allow_code=allow_code)
-    with progress(errors, "Loading", waiting="Keras") as shown:
-        with INTERRUPTIONS.held():  # a framework whose import stopped half-way does not work
+            return made_by(path, source.weights, check=_UNTRAINED)
+    if path.suffix in PICKLES:
+        return load(path, allow_code=allow_code)
+    is_keras = FRAMEWORKS.get(path.suffix) == "keras"
+    with progress(errors, "Loading", waiting="Keras" if is_keras else "PyTorch") as shown:
+        if is_keras:
             load_keras()
-        shown(None, path.name)
+            shown(None, path.name)
         return load(path, allow_code=allow_code)
 
 
-Precision = StrEnum("Precision", ["float32"])
+@dataclass(frozen=True, kw_only=True)
+class Audit(ModelCommand):
+    """Show which layers of a model are random, which stay fixed, and what a pass costs.
+
+    Attributes:
+        data: Rows for a plan of the masks: howsure tries passes on a few of them.
+        save_plan: File to write the plan to, .json, for `assess --plan`. Needs --data.
+    """
+
+    places = ("model",)
+    takes = (*PASSES, "precision")
+
+    data: Path | None = None
+    save_plan: Path | None = None
+
+    def run(self) -> bool:
+        """Print the audit, and write the plan."""
+        settings, request = self.settings, self.settings.request(None, self.seed)
+        inputs = [*self.model_files, *check_exist(data=self.data)]
+        self.check_rows(self.data, (*FILES, "divide_by", "batch_size", "precision"))
+        if self.save_plan is not None:
+            if self.data is None:
+                raise InputError("--save-plan needs rows for the plan", expected="--data with --save-plan")
+            check_output(self.save_plan, FITTED, inputs)
+        method, plan, x = settings.dropout(), None, None
+        if self.data is not None:
+            roles, form = self.form_of(self.data)
+        network = opened(load_model(self.sources[0], self.errors))
+        if self.data is not None:
+            x = divided(network.read(self.data, roles=roles, form=form).x, settings.divide_by, network)
+            with progress(self.errors, "Planning", waiting="compiling, and passes over a few rows"):
+                plan = planned(network, x, method, request, settings.precision)
+        wished = request.arguments_of(howsure.audit)
+        say(self.console, str(howsure.audit(network, x, plan=plan, keep_off=settings.keep_off, **wished)))
+        if plan is not None and self.save_plan is not None:
+            plan.save(self.save_plan)
+        return True
 
 
-@dataclass(frozen=True)
-class Planning(RowColumns):
-    """Options of the plan, and rows to make it from."""
+@dataclass(frozen=True, kw_only=True)
+class Export(ModelCommand):
+    """Write a model and its certainty as an ONNX graph, which runs without howsure and the model.
 
-    data: Annotated[
-        Path | None, typer.Option(help="Rows for a plan of the masks: howsure tries passes on a few of them.")
-    ] = None
-    save_plan: Annotated[
-        Path | None, typer.Option(help="File to write the plan to, .json, for `assess --plan`. Needs --data.")
-    ] = None
-    precision: Annotated[
-        Precision | None, typer.Option(help="With float32 the plan is valid on every machine. Needs --data.")
-    ] = None
-    divide_by: DivideBy = None
+    Attributes:
+        out: ONNX file to write, .onnx.
+        plan: Plan in float32 from `howsure audit --save-plan`. Without it, --data makes one.
+        data: Rows on which to check the graph. Without them, howsure makes some up.
+        calibrator: Calibrator from `howsure calibrate`, which the graph then applies.
+        familiarity: Familiarity that Python saved, by which the graph then tells how familiar rows are.
+        class_names: Names of the classes, labels or numbers in their order: a,b,c, or a file.
+    """
 
+    places = ("model", "out")
+    takes = (*MODELS, *VERDICTS, "target_error")
 
-def audit_command(
-    model: Model,
-    planning: Planning,
-    wishes: Running,
-    opening: Opening,
-    keep_off: KeepOff = None,
-    quiet: Quiet = False,
-) -> None:
-    """Show which layers of a model are random, which stay fixed, and what a pass costs."""
-    errors, console = consoles(quiet)
-    data, save_plan, precision = planning.data, planning.save_plan, planning.precision
-    check_divisor(planning.divide_by)
-    asked = wishes.asked(planning.divide_by)
-    inputs = check_models(model, [], opening.weights)
-    without_rows = ("--data", "--save-plan", "--output", "--outputs", "--class-axis")
-    check_rows_given(data, (name for name in given(planning) | given(wishes) if name not in without_rows))
-    if data is not None:
-        check_exists(data, "data")
-        roles, form = planning.roles(data), planning.form(data)
-    if save_plan is not None:
-        if data is None:
-            raise InputError("--save-plan needs rows for the plan", expected="--data with --save-plan")
-        check_output(save_plan, FITTED, [*inputs, data])
-    request = asked.wished()
-    network = opened(load_model(model, opening, errors))
-    plan, x = None, None
-    if data is not None:
-        x = divided(network.read(data, roles=roles, form=form).x, planning.divide_by, network)
-        with progress(errors, "Planning", waiting="compiling, and passes over a few rows"):
-            method = MCDropout(keep_off=keep_off or ())
-            plan = planned(network, x, method, request, precision and precision.value)
-    wished = request.arguments_of(howsure.audit)
-    audit = howsure.audit(network, x, plan=plan, keep_off=keep_off or (), **wished)
-    say(console, in_options(str(audit)))
-    if plan is not None and save_plan is not None:
-        plan.save(save_plan)
+    out: Path
+    plan: Path | None = None
+    data: Path | None = None
+    calibrator: Path | None = None
+    familiarity: Path | None = None
+    class_names: str | None = None
 
-
-@dataclass(frozen=True)
-class Files:
-    """Files from which the graph is made."""
-
-    plan: Annotated[
-        Path | None,
-        typer.Option(help="Plan in float32 from `howsure audit --save-plan`. Without it, --data makes one."),
-    ] = None
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Rows on which to check the graph. Without them, howsure makes some up."),
-    ] = None
-    calibrator: Annotated[
-        Path | None, typer.Option(help="Calibrator from `howsure calibrate`, which the graph then applies.")
-    ] = None
-    familiarity: Annotated[
-        Path | None,
-        typer.Option(
-            help="Familiarity that Python saved, by which the graph then tells how familiar rows are."
-        ),
-    ] = None
-
-
-def export_command(
-    model: Model,
-    out: Annotated[Path, typer.Argument(help="ONNX file to write, .onnx.")],
-    files: Files,
-    columns: RowColumns,
-    wishes: GraphWishes,
-    opening: Opening,
-    divide_by: Annotated[
-        float | None,
-        typer.Option(help="Number by which the graph divides its inputs first, for example 255 for images."),
-    ] = None,
-    target_error: Annotated[
-        float | None,
-        typer.Option(
-            help="Largest standard error that is acceptable where a probability is 0.5 (default 0.08). It "
-            "chooses the number of passes. For numbers: as a share of their spread (default 0.4)."
-        ),
-    ] = None,
-    quiet: Quiet = False,
-) -> None:
-    """Write a model and its certainty as an ONNX graph, which runs without howsure and the model."""
-    errors, console = consoles(quiet)
-    check_divisor(divide_by)
-    plan, data, calibrator = files.plan, files.data, files.calibrator
-    if plan is None and data is None:
-        raise InputError("A graph needs a plan", expected="--plan, or --data to make one from")
-    check_rows_given(data, given(columns))
-    inputs = [path for path in vars(files).values() if path is not None]
-    for what, path in vars(files).items():
-        if path is not None:
-            check_exists(path, what)
-    check_output(out, GRAPHS, [*check_models(model, [], opening.weights), *inputs])
-    known = None if plan is None else howsure.Plan.load(plan)
-    learnt = None if calibrator is None else howsure.Calibrator.load(calibrator)
-    familiar = None if files.familiarity is None else howsure.Familiarity.load(files.familiarity)
-    request = wishes.request
-    network = opened(load_model(model, opening, errors))
-    x = None
-    if data is not None:
-        x = network.read(data, roles=columns.roles(data), form=columns.form(data)).x
-    with progress(errors, "Exporting", waiting="looking at the model") as shown:
-
-        def tell(said: str) -> None:
-            INTERRUPTIONS.check()
-            shown(None, said)
-
-        exported = howsure.export(
-            network,
-            out,
-            plan=known,
-            x=x,
-            target_error=target_error,
-            calibrator=learnt,
-            familiarity=familiar,
-            divide_by=divide_by,
-            progress=tell,
-            **request.arguments_of(howsure.export),
+    def run(self) -> bool:
+        """Write the graph, and say how it compares."""
+        settings = self.settings
+        if self.plan is None and self.data is None:
+            raise InputError("A graph needs a plan", expected="--plan, or --data to make one from")
+        self.check_rows(self.data, FILES)
+        inputs = check_exist(
+            plan=self.plan, data=self.data, calibrator=self.calibrator, familiarity=self.familiarity
         )
-    say(console, str(exported))
+        check_output(self.out, GRAPHS, [*self.model_files, *inputs])
+        plan = None if self.plan is None else howsure.Plan.load(self.plan)
+        calibrator = None if self.calibrator is None else howsure.Calibrator.load(self.calibrator)
+        familiarity = None if self.familiarity is None else howsure.Familiarity.load(self.familiarity)
+        request = settings.request(self.class_names, self.seed)
+        network, x = opened(load_model(self.sources[0], self.errors)), None
+        if self.data is not None:
+            roles, form = self.form_of(self.data)
+            x = network.read(self.data, roles=roles, form=form).x
+        with progress(self.errors, "Exporting", waiting="looking at the model") as shown:
+            exported = howsure.export(
+                network,
+                self.out,
+                plan=plan,
+                x=x,
+                target_error=settings.target_error,
+                calibrator=calibrator,
+                familiarity=familiarity,
+                divide_by=settings.divide_by,
+                progress=lambda said: shown(None, said),
+                **request.arguments_of(howsure.export),
+            )
+        say(self.console, str(exported))
+        return True

@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import itertools
-import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from howsure.answers.printed import id_name_of, kind_of, lines_of, summary_of
-from howsure.answers.registry import part_of
-from howsure.atomic import TABLES, TEMPORARY, check_folder
-from howsure.cli.hints import paragraph
-from howsure.cli.options import check_output
+from howsure.atomic import TABLES, TEMPORARY
+from howsure.cli.command import check_output
 from howsure.compare import printed as compared
 from howsure.compare.comparison import Comparison
-from howsure.errors import FileError, InputError, warn
+from howsure.errors import warn
 from howsure.report import write_report
 from howsure.results.export import csv_lines, write_csv_lines
 from howsure.results.result import Result
 from howsure.scale.parts import missing_in
-from howsure.terminal import say
-from howsure.words import counted, printable
+from howsure.terminal import paragraph, say
+from howsure.words import printable
 
 STDOUT = Path("-")
 
@@ -43,11 +38,6 @@ def check_table(path: Path, taken: Sequence[Path]) -> None:
     """Raise if a table cannot be written there; see `check_output`."""
     if path != STDOUT:
         check_output(path, TABLES, taken)
-
-
-def parquet_beside(path: Path) -> Path:
-    """Name of a Parquet file beside a table, for results of a stopped run."""
-    return Path("certainty.parquet") if path == STDOUT else path.with_suffix(".parquet")
 
 
 def write_table(result: Result[Any], path: Path) -> None:
@@ -86,32 +76,20 @@ def maps_on_disk(out: Path) -> Iterator[Callable[[Any], Any]]:
     """A function that moves the maps of a result into files beside `out`, which go at the end.
 
     So that one block of many images is in memory at a time. Results without maps stay as they are.
-
-    Raises:
-        FileError: They cannot be written.
     """
-    folder: Path | None = None
-    count = itertools.count()
+    with tempfile.TemporaryDirectory(
+        prefix=TEMPORARY, dir=None if out == STDOUT else out.parent, ignore_cleanup_errors=True
+    ) as folder:
+        count = itertools.count()
 
-    def moved(block: Any) -> Any:
-        nonlocal folder
-        if not (isinstance(block, Result) and block._maps and len(block)):
-            return block
-        if folder is None:
-            beside = None if out == STDOUT else out.parent
-            try:
-                folder = Path(tempfile.mkdtemp(prefix=TEMPORARY, dir=beside))
-            except OSError as error:
-                raise FileError(f"Cannot write beside '{out}' ({error.strerror or error})") from error
-        place = folder / f"{next(count)}.parquet"
-        block.save(place)
-        return type(block).load(place)
+        def moved(block: Any) -> Any:
+            if not (isinstance(block, Result) and block._maps and len(block)):
+                return block
+            place = Path(folder) / f"{next(count)}.parquet"
+            block.save(place)
+            return type(block).load(place)
 
-    try:
         yield moved
-    finally:
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 class _Shown:
@@ -171,52 +149,3 @@ def comparison_table(comparison: Comparison) -> Table:
         ]
         table.add_row(Text(printable(line.method)), *cells)
     return table
-
-
-@dataclass(frozen=True)
-class MapOptions:
-    """Files of maps."""
-
-    maps: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder for maps of each image whose pixels have a class: label, entropy and coin flips, "
-            "named like the image."
-        ),
-    ] = None
-
-    def check(self, taken: Sequence[Path]) -> None:
-        """Raise if maps cannot be written there; nothing is made.
-
-        Args:
-            taken: Inputs, and the folder of results.
-
-        Raises:
-            InputError: Options that do not fit.
-            FileError: The folder cannot be written to.
-        """
-        if self.maps is None:
-            return
-        same = next((path for path in taken if path.resolve() == self.maps.resolve()), None)
-        if same is not None:
-            raise InputError(f"The maps would lie in '{same}'", expected="a folder of their own for --maps")
-        check_folder(self.maps)
-
-    def checked(self, result: Any) -> Any:
-        """The result as it is; an `InputError` where maps are wanted, and it has none that can be written."""
-        if self.maps is not None:
-            part_of(result, "check_map_files")(result)
-        return result
-
-    def write(self, results: Callable[[], Iterable[Any]], console: Console) -> None:
-        """Write the maps that the caller wants, and say how many.
-
-        Args:
-            results: Gives results one by one, at least one, each time that it is called.
-            console: For the text.
-        """
-        if self.maps is None:
-            return
-        first = next(iter(results()))
-        count = part_of(first, "map_files")(results(), self.maps)
-        say(console, f"Maps:    {self.maps}, of {counted(count, first.kind)}")

@@ -2,306 +2,432 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, ClassVar
 
 import numpy as np
-import typer
 
 import howsure
 from howsure.answers.classes import maps
 from howsure.answers.classes.handover import CHOSEN
-from howsure.answers.classes.sets import SCORES
 from howsure.answers.numbers.handover import CHOSEN as OF_NUMBERS
-from howsure.answers.printed import summary_of
+from howsure.answers.printed import kind_of, summary_of
 from howsure.answers.registry import answer_of, part_of
+from howsure.arguments import check_whole
 from howsure.atomic import FITTED, LINES, PAGES
-from howsure.bare.files import FileColumns, read_parts, read_sample
-from howsure.cli.hints import in_options, paragraph
-from howsure.cli.options import Background, Quiet, check_output
-from howsure.cli.options import given as given_of
+from howsure.bare.files import FileColumns, read_parts, read_result, read_sample
+from howsure.cli.command import Command, check_exist, check_output
 from howsure.cli.output import STDOUT, check_table, say_result, write_page, write_table
-from howsure.cli.table_input import Input, JudgedOptions, Table, TableOptions, label_file_of, labels_of, read
-from howsure.data.label_files import LabelFile, LabelFolder
+from howsure.cli.settings import TABLES, VERDICTS
+from howsure.data.files import read_class_names
+from howsure.data.label_files import LabelFile, LabelFolder, read_label_file
 from howsure.errors import InputError
 from howsure.judge.calibrator_files import read_calibrator
 from howsure.results.export import write_csv_file
-from howsure.terminal import say
+from howsure.scale.parts import is_results, rows_of_input
+from howsure.terminal import paragraph, say
 from howsure.words import counted
 
-ScoreName = StrEnum("ScoreName", {name: name for name in SCORES})  # type: ignore[misc]
 MapName = StrEnum("MapName", {name: name for name in (*maps.METHODS, "offsets", "shift")})  # type: ignore[misc]
 Which = StrEnum("Which", list(dict.fromkeys((*CHOSEN, *OF_NUMBERS))))  # type: ignore[misc]
 
 
-@dataclass(frozen=True)
-class SetOptions:
-    """Options of prediction sets."""
+@dataclass(frozen=True, kw_only=True)
+class TableCommand(Command):
+    """A command that reads a table.
 
-    coverage: Annotated[
-        float, typer.Option(help="Promised share of sets, or intervals, that contain the true answer.")
-    ] = 0.95
-    score: Annotated[ScoreName, typer.Option(help="Score that decides which classes are in a set.")] = (
-        ScoreName["lac"]
-    )
-    by_class: Annotated[
-        bool, typer.Option("--by-class", help="Promise the coverage for each class by itself.")
-    ] = False
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the random part in the scores aps and raps.")] = 0
+    Attributes:
+        table: A table from `howsure assess`; or probabilities, or numbers in columns mean and std: .parquet,
+            .csv or .npy.
+        labels: File with the true answers, .npy or .csv, if the table lacks them; or, for a class of each
+            pixel, a folder of .png files named like the images.
+        class_names: Names of the columns that are classes, or class names in their order: a,b,c or a file.
+            For numbers: names of the targets, whose columns are mean.NAME and std.NAME.
+        id_column: Column with the id of each row, if it is not called id.
+    """
 
+    places = ("table",)
+    also: ClassVar[str] = "new"
+    """Name of the option for another file that it reads."""
 
-New = Annotated[Path | None, typer.Option(help="A table of new rows, to which to apply the result.")]
+    table: Path
+    labels: Path | None = None
+    class_names: str | None = None
+    id_column: str | None = None
 
+    @cached_property
+    def files(self) -> list[Path]:
+        """All files that it reads; no output may overwrite them. A `FileError` if one does not exist."""
+        other = getattr(self, self.also, None)
+        return check_exist(table=self.table, file_of_labels=self.labels, file=other)
 
-# --- the commands -------------------------------------------------------------------------------------
+    @cached_property
+    def columns(self) -> FileColumns:
+        """The meaning of the columns in the table.
 
+        Raises:
+            InputError: Options or settings that do not fit the table.
+        """
+        settings = self.settings
+        if settings.above is None and settings.target is not None:
+            raise InputError("`target` has no effect alone", expected="`above` with `target`")
+        return FileColumns(
+            None if self.class_names is None else read_class_names(self.class_names),
+            settings.roles(self.table, self.labels, self.id_column),
+            settings.several_labels,
+            settings.normalise,
+            None if self.labels is None else settings.label_column,
+            settings.thresholds if settings.above is None else None,
+            labelled=False,
+            form=settings.csv_form(*self.files),
+        )
 
-def evaluate_command(
-    table: Table,
-    options: TableOptions,
-    outside: Annotated[
-        Path | None,
-        typer.Option(help="A table of out-of-distribution (OOD) rows: they belong to none of the classes."),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="File to write the scores to, .csv.")] = None,
-    background: Background = None,
-    quiet: Quiet = False,
-) -> None:
-    """Check percentages, or numbers, against the true answers: scores, each with its 95 % interval."""
-    given = Input.of(table, options, quiet, outside)
-    check_output(out, LINES, given.taken)
-    result = given.labelled("evaluate")
-    strangers: Any = None
-    if outside is not None:
-        strangers = given.asked(read_sample(outside, given.columns.alike, for_scores=True)[0])
-    evaluation = howsure.evaluate(result, outside=strangers, background=background)
-    say(given.console, in_options(str(evaluation)))
-    if out is not None:
-        write_csv_file(part_of(result, "score_lines")(result, evaluation), out)
-        say(given.console, f"\nScores:  {out}")
+    def check(self, out: Path | None, endings: tuple[str, ...]) -> None:
+        """Raise if the input does not fit, or if an output cannot be written; before any work."""
+        files, _ = self.files, self.columns
+        check_output(out, endings, files)
 
+    def asked(self, result: Any) -> Any:
+        """The result as it is, or the answer to the question of `above` or `of_label`.
 
-def calibrate_command(
-    table: Table,
-    options: JudgedOptions,
-    method: Annotated[
-        MapName | None,
-        typer.Option(
-            help="Method of calibration of percentages (default temperature). Of numbers: shift also takes "
-            "off what they are too high or too low by on average."
-        ),
-    ] = None,
-    calibrator: Annotated[
-        Path | None, typer.Option(help="Calibrator to apply to the table, instead of fitting one.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="File to write the calibrator to, .json. With --calibrator: the calibrated table, .parquet, "
-            ".csv, or - for csv to stdout."
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the folds and of the bootstrap.")] = 0,
-    quiet: Quiet = False,
-) -> None:
-    """Fit a calibrator of percentages or numbers on labelled rows, or apply one to a table."""
-    given = Input.of(table, options, quiet, calibrator)
-    if out is not None and calibrator is not None:
-        check_table(out, given.taken)
-    elif out is not None:
-        check_output(out, FITTED, given.taken)
-    if calibrator is None:
-        known = given.labelled("calibrate")
-        chosen = {} if method is None else {"method": method.value}
-        learnt = howsure.calibrate(known, seed=seed, **chosen)
-        paragraph(given.console, learnt.in_words())
-        if out is not None:
-            learnt.save(out)
-            say(given.console, f"\nCalibrator:  {out}")
-        return
-    for name, wish in (("--method", method), ("--seed", seed)):
-        if wish:
-            raise InputError(f"{name} has no effect with --calibrator", expected="one of the two")
-    if out is None:
-        raise InputError("--calibrator needs a file for the calibrated table", expected="--out TABLE.parquet")
-    map_of: Any = read_calibrator(calibrator)
-    calibrated = map_of(given.asked(read(table, given.columns, options.labels)))
-    write_table(calibrated, out)
-    if out == STDOUT:
-        return
-    paragraph(given.console, summary_of(calibrated))
-    say(given.console, f"\nTable:   {out}")
+        Raises:
+            InputError: The rows have no such numbers or labels.
+        """
+        label, limits = self.settings.of_label, self.settings.thresholds
+        if label is not None:
+            if not hasattr(result, "of_label"):
+                raise InputError(
+                    f"`of_label` has no effect on {answer_of(result).in_words}",
+                    expected="several labels per row",
+                )
+            result = result.of_label(label)
+        if self.settings.above is None:
+            return result
+        result = part_of(result, "above")(result, self.settings.above, self.settings.target)
+        return result if limits is None else replace(result, thresholds=limits)
 
+    def sample(self, *parts: str) -> tuple[Any, int]:
+        """The result in the table, or a random sample of a large folder; and the number of all rows.
 
-def sets_command(
-    table: Table,
-    options: TableOptions,
-    promise: SetOptions,
-    new: New = None,
-    out: Annotated[
-        Path | None, typer.Option(help="File to write the sets, or intervals, of the --new rows to, .csv.")
-    ] = None,
-    quiet: Quiet = False,
-) -> None:
-    """Fit prediction sets, or intervals of numbers, with a promised coverage; and give them for new rows."""
-    given = Input.of(table, options, quiet, new)
-    _check_new(new, out)
-    check_output(out, LINES, given.taken)
-    known = given.labelled("prediction_sets", "prediction_intervals")
-    if answer_of(known).has("prediction_sets"):
-        fitted: Any = howsure.prediction_sets(known, **vars(promise) | {"score": promise.score.value})
-    else:
-        unused = [name for name in given_of(promise) if name != "--coverage"]
-        if unused:
+        Args:
+            parts: Parts that the command needs, of which the kind of the result must have one.
+
+        Raises:
+            InputError: It has none.
+        """
+        columns = replace(self.columns, labelled=bool(parts))
+        result, total = read_sample(self.table, columns, for_scores=bool(parts))
+        asked = self.asked(result[:0])
+        if parts and not any(answer_of(asked).has(part) for part in parts):
+            part_of(asked, parts[0])
+        if total > len(result):
+            said = f"{len(result):,} of {total:,} {kind_of(result)}s were drawn at random for this."
+            paragraph(self.console, said)
+        return self.asked(self.with_labels(result)), total
+
+    def labelled(self, *parts: str) -> Any:
+        """The result with labels; raise if there are none, or if its kind has none of the parts."""
+        result, _ = self.sample(*parts)
+        if not result.has("truth") or result.truth is None:
             raise InputError(
-                f"{' and '.join(unused)} has no effect on intervals of numbers", expected="--coverage alone"
+                f"'{self.table}' holds no true answers",
+                expected="--labels FILE, or a column y, or --set label_column=COLUMN",
             )
-        fitted = howsure.prediction_intervals(known, coverage=promise.coverage)
-    paragraph(given.console, str(fitted))
-    if new is None:
-        return
-    told = part_of(known, "sets_told")(known, fitted)
+        return result
 
-    def lines() -> Iterator[list[Any]]:
-        for number, rows in enumerate(map(given.asked, read_parts(new, given.columns.alike))):
-            of_part = told.lines(rows)
+    def with_labels(self, result: Any, known: LabelFile | LabelFolder | None = None) -> Any:
+        """Rows of the table, with the labels of the file of labels, if there is one.
+
+        Args:
+            result: Some rows of it.
+            known: The file, if it was read before.
+        """
+        if self.labels is None:
+            return result
+        known = known or self.label_file_of(result)
+        truth = known.of_some(result, result.row) if is_results(self.table) else known.of(result)
+        return result.with_truth(truth)
+
+    def label_file_of(self, result: Any) -> LabelFile | LabelFolder:
+        """The file of labels. It has ids if a column has the same name as in the table.
+
+        For a folder it holds one label for each row of the input, also for rows without a result.
+        """
+        id_name = result.id_name if result.has("id_name") else None
+        names, columns = getattr(result, result.names), self.columns
+        known = read_label_file(
+            self.labels or "", column=columns.label_in_file, id_column=id_name, names=names, form=columns.form
+        )
+        if not is_results(self.table):
+            return known
+        total = rows_of_input(self.table)
+        if isinstance(known, LabelFile) and result.has("ids") and result.ids is not None:
+            known.check_count_by_id(total)
+        else:
+            known.check_count(total)
+        return known
+
+    def chosen(self, parts: Iterator[Any], keep: Callable[[Any], Any]) -> tuple[Any, int]:
+        """The rows that `keep` chooses for a person to see, of one part after the other; and of how many."""
+        kept, total = list[Any](), 0
+        for part in parts:
+            part_of(self.asked(part[:0]), "hand_over")
+            rows = self.asked(part)
+            total += len(rows)
+            kept.append(rows[keep(rows)])
+        return kept[0].joined(kept), total
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluate(TableCommand):
+    """Check percentages, or numbers, against the true answers: scores, each with its 95 % interval.
+
+    Attributes:
+        outside: A table of out-of-distribution (OOD) rows: they belong to none of the classes.
+        out: File to write the scores to, .csv.
+    """
+
+    takes = (*TABLES, "background")
+    also = "outside"
+
+    outside: Path | None = None
+    out: Path | None = None
+
+    def run(self) -> bool:
+        """Print the scores, and write them."""
+        self.check(self.out, LINES)
+        result = self.labelled("evaluate")
+        strangers: Any = None
+        if self.outside is not None:
+            strangers = self.asked(read_sample(self.outside, self.columns.alike, for_scores=True)[0])
+        evaluation = howsure.evaluate(result, outside=strangers, background=self.settings.background)
+        say(self.console, str(evaluation))
+        if self.out is not None:
+            write_csv_file(part_of(result, "score_lines")(result, evaluation), self.out)
+            say(self.console, f"\nScores:  {self.out}")
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibrate(TableCommand):
+    """Fit a calibrator of percentages or numbers on labelled rows, or apply one to a table.
+
+    Attributes:
+        method: Method of calibration of percentages (default temperature). Of numbers: shift also takes off
+            what they are too high or too low by on average.
+        calibrator: Calibrator to apply to the table, instead of fitting one.
+        out: File to write the calibrator to, .json. With --calibrator: the calibrated table, .parquet, .csv,
+            or - for csv to stdout.
+        seed: Seed of the folds and of the bootstrap.
+    """
+
+    takes = (*TABLES, *VERDICTS)
+    also = "calibrator"
+
+    method: MapName | None = None
+    calibrator: Path | None = None
+    out: Path | None = None
+    seed: int = 0
+
+    def run(self) -> bool:
+        """Fit one, or apply one."""
+        if self.calibrator is not None:
+            self._apply(self.calibrator)
+            return True
+        self.check(self.out, FITTED)
+        chosen = {} if self.method is None else {"method": self.method.value}
+        learnt = howsure.calibrate(self.labelled("calibrate"), seed=self.seed, **chosen)
+        paragraph(self.console, learnt.in_words())
+        if self.out is not None:
+            learnt.save(self.out)
+            say(self.console, f"\nCalibrator:  {self.out}")
+        return True
+
+    def _apply(self, calibrator: Path) -> None:
+        for name, wish in (("--method", self.method), ("--seed", self.seed)):
+            if wish:
+                raise InputError(f"{name} has no effect with --calibrator", expected="one of the two")
+        if self.out is None:
+            raise InputError("--calibrator needs a file for the calibrated table", expected="--out TABLE")
+        self.check(None, ())
+        check_table(self.out, self.files)
+        map_of: Any = read_calibrator(calibrator)
+        calibrated = map_of(self.asked(self.with_labels(read_result(self.table, self.columns))))
+        write_table(calibrated, self.out)
+        if self.out != STDOUT:
+            paragraph(self.console, summary_of(calibrated))
+            say(self.console, f"\nTable:   {self.out}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithNew(TableCommand):
+    """A command that learns from labelled rows, and applies that to new ones.
+
+    Attributes:
+        new: A table of new rows, to which to apply what was learnt.
+        out: File to write what that gives, .csv.
+    """
+
+    new: Path | None = None
+    out: Path | None = None
+
+    def parts_of(self, new: Path) -> Iterator[Any]:
+        """The new rows; of a folder one part after the other."""
+        return read_parts(new, self.columns.alike)
+
+    def check(self, out: Path | None, endings: tuple[str, ...]) -> None:
+        """Raise if the input does not fit, or if the output cannot be written."""
+        if (out is None) != (self.new is None):
+            raise InputError(
+                "--new and --out need each other",
+                expected="both, or neither",
+                hint="Without them, howsure prints what it learns",
+            )
+        super().check(out, endings)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sets(WithNew):
+    """Fit prediction sets, or intervals of numbers, with a promised coverage; and give them for new rows.
+
+    Attributes:
+        coverage: Promised share of sets, or intervals, that contain the true answer.
+        seed: Seed of the random part in the scores aps and raps.
+    """
+
+    takes = (*TABLES, "score", "by_class")
+
+    coverage: float = 0.95
+    seed: int = 0
+
+    def run(self) -> bool:
+        """Fit them, and write those of the new rows."""
+        self.check(self.out, LINES)
+        known = self.labelled("prediction_sets", "prediction_intervals")
+        asked: dict[str, Any] = {
+            name: getattr(self.settings, name)
+            for name in ("score", "by_class")
+            if name in self.settings.given
+        }
+        if answer_of(known).has("prediction_sets"):
+            fitted: Any = howsure.prediction_sets(known, coverage=self.coverage, seed=self.seed, **asked)
+        elif asked or self.seed:
+            unused = " and ".join([f"`{name}`" for name in asked] or ["--seed"])
+            raise InputError(f"{unused} has no effect on intervals of numbers", expected="--coverage alone")
+        else:
+            fitted = howsure.prediction_intervals(known, coverage=self.coverage)
+        paragraph(self.console, str(fitted))
+        if self.new is not None and self.out is not None:
+            told = part_of(known, "sets_told")(known, fitted)
+            write_csv_file(self._lines(told, self.new), self.out)
+            say(self.console, f"\n{told}")
+            say(self.console, f"{told.called + ':':<8} {self.out}")
+        return True
+
+    def _lines(self, told: Any, new: Path) -> Iterator[list[Any]]:
+        for number, rows in enumerate(self.parts_of(new)):
+            of_part = told.lines(self.asked(rows))
             heading = next(of_part)
             if not number:
                 yield heading
             yield from of_part
 
-    if out is None:
-        deque(lines(), maxlen=0)  # which counts what `told` says
-    else:
-        write_csv_file(lines(), out)
-    say(given.console, f"\n{told}")
-    if out is not None:
-        say(given.console, f"{told.called + ':':<8} {out}")
+
+@dataclass(frozen=True, kw_only=True)
+class Abstain(WithNew):
+    """Learn from labelled rows which rows to give to a person, so that few of the others are wrong.
+
+    Attributes:
+        out: File to write the --new rows for a person to, .csv.
+        risk: Largest share of mistakes among the rows that the model keeps.
+        tolerance: For numbers: a number that is off by more than this is a mistake. For a class of each
+            pixel: how far the Dice of an image may be below 1.
+    """
+
+    takes = (*TABLES, "confidence", "background")
+
+    risk: float = 0.001
+    tolerance: float | None = None
+
+    def run(self) -> bool:
+        """Learn it, and write the new rows for a person."""
+        self.check(self.out, LINES)
+        settings = self.settings
+        promise: dict[str, Any] = {"risk": self.risk, "tolerance": self.tolerance}
+        promise |= {"confidence": settings.confidence, "background": settings.background}
+        rule: Any = howsure.abstain(self.labelled("abstain"), **promise)
+        paragraph(self.console, rule.in_words())
+        if self.new is not None and self.out is not None:
+            rows, total = self.chosen(self.parts_of(self.new), rule)
+            say(self.console, f"\nFor a person: {len(rows):,} of {counted(total, f'new {rows.kind}')}.")
+            howsure.hand_over(rows, np.ones(len(rows), dtype=bool), self.out)
+            say(self.console, f"Rows:    {self.out}")
+        return True
 
 
-def abstain_command(
-    table: Table,
-    options: TableOptions,
-    risk: Annotated[
-        float, typer.Option(help="Largest share of mistakes among the rows that the model keeps.")
-    ] = 0.001,
-    confidence: Annotated[float, typer.Option(help="Probability that the promise holds.")] = 0.95,
-    tolerance: Annotated[
-        float | None,
-        typer.Option(
-            help="For numbers: a number that is off by more than this is a mistake. For a class of each "
-            "pixel: how far the Dice of an image may be below 1."
-        ),
-    ] = None,
-    background: Background = None,
-    new: New = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="File to write the --new rows for a person to."),
-    ] = None,
-    quiet: Quiet = False,
-) -> None:
-    """Learn from labelled rows which rows to give to a person, so that few of the others are wrong."""
-    given = Input.of(table, options, quiet, new)
-    _check_new(new, out)
-    check_output(out, LINES, given.taken)
-    known = given.labelled("abstain")
-    promise: dict[str, Any] = {"risk": risk, "confidence": confidence, "tolerance": tolerance}
-    rule: Any = howsure.abstain(known, **promise, background=background)
-    paragraph(given.console, rule.in_words())
-    if new is None:
-        return
-    rows, total = _kept(given, new, given.columns.alike, None, rule)
-    say(given.console, f"\nFor a person: {len(rows):,} of {counted(total, f'new {rows.kind}')}.")
-    if out is not None:
-        howsure.hand_over(rows, np.ones(len(rows), dtype=bool), out)
-        say(given.console, f"Rows:    {out}")
+@dataclass(frozen=True, kw_only=True)
+class Handover(TableCommand):
+    """Write the rows that a person should look at, the most undecided or the least certain first.
+
+    Attributes:
+        out: File to write the rows for a person to, .csv.
+        which: Rows to choose (default coin-flips; of numbers all).
+        most: Choose only this number of rows, the most undecided or the least certain ones.
+    """
+
+    takes = (*TABLES, *VERDICTS)
+
+    out: Path
+    which: Which | None = None
+    most: int | None = None
+
+    def run(self) -> bool:
+        """Choose them, and write them."""
+        self.check(self.out, LINES)
+        word = None if self.which is None else self.which.value
+        if self.most is not None:
+            check_whole(self.most, "most", least=0)
+
+        def first(rows: Any) -> Any:
+            return part_of(rows, "choose")(rows, word, self.most)
+
+        rows, total = self.chosen(self._parts(), lambda rows: np.sort(first(rows)))
+        chosen = first(rows)[: self.most]
+        howsure.hand_over(rows, chosen, self.out)
+        say(self.console, f"For a person: {len(chosen):,} of {counted(total, rows.kind)}.")
+        say(self.console, f"Rows:    {self.out}")
+        return True
+
+    def _parts(self) -> Iterator[Any]:
+        """The rows with their labels; of a folder one part after the other."""
+        known: LabelFile | LabelFolder | None = None
+        for part in read_parts(self.table, self.columns):
+            if self.labels is not None:
+                known = known or self.label_file_of(part)
+            yield self.with_labels(part, known)
 
 
-def handover_command(
-    table: Table,
-    options: JudgedOptions,
-    out: Annotated[Path, typer.Option(help="File to write the rows for a person to.")],
-    which: Annotated[
-        Which | None, typer.Option(help="Rows to choose (default coin-flips; of numbers all).")
-    ] = None,
-    most: Annotated[
-        int | None,
-        typer.Option(
-            min=0, help="Choose only this number of rows, the most undecided or the least certain ones."
-        ),
-    ] = None,
-    quiet: Quiet = False,
-) -> None:
-    """Write the rows that a person should look at, the most undecided or the least certain first."""
-    given = Input.of(table, options, quiet)
-    check_output(out, LINES, given.taken)
-    word = None if which is None else which.value
+@dataclass(frozen=True, kw_only=True)
+class Report(TableCommand):
+    """Write a page about a table: which rows to check and, with labels, whether to trust the others.
 
-    def first(rows: Any) -> Any:
-        return part_of(rows, "choose")(rows, word, most)
+    Attributes:
+        report: HTML page to write, .html.
+    """
 
-    rows, total = _kept(given, table, given.columns, options.labels, lambda rows: np.sort(first(rows)))
-    chosen = first(rows)[:most]
-    howsure.hand_over(rows, chosen, out)
-    say(given.console, f"For a person: {len(chosen):,} of {counted(total, rows.kind)}.")
-    say(given.console, f"Rows:    {out}")
+    takes = (*TABLES, *VERDICTS, "background")
 
+    report: Path
 
-def report_command(
-    table: Table,
-    options: JudgedOptions,
-    report: Annotated[Path, typer.Option(help="HTML page to write, .html.")],
-    background: Background = None,
-    quiet: Quiet = False,
-) -> None:
-    """Write a page about a table: which rows to check and, with labels, whether to trust the others."""
-    given = Input.of(table, options, quiet)
-    check_output(report, PAGES, given.taken)
-    result, total = given.sample()
-    write_page(report, table, result, total, background=background)
-    say_result(result, given.console)
-    say(given.console, f"\nReport:  {report}")
-
-
-COMMANDS: dict[str, Callable[..., None]] = {
-    "evaluate": evaluate_command,
-    "calibrate": calibrate_command,
-    "sets": sets_command,
-    "abstain": abstain_command,
-    "handover": handover_command,
-    "report": report_command,
-}
-
-
-# --- what commands share ------------------------------------------------------------------------------
-
-
-def _check_new(new: Path | None, out: Path | None) -> None:
-    if out is not None and new is None:
-        raise InputError(
-            "--out needs --new",
-            expected="--new TABLE with --out",
-            hint="howsure prints what it learns without --out",
-        )
-
-
-def _kept(
-    given: Input, table: Path, columns: FileColumns, labels: Path | None, keep: Callable[[Any], Any]
-) -> tuple[Any, int]:
-    """The rows that `keep` chooses, and the number of all rows. A folder is read part by part."""
-    known: LabelFile | LabelFolder | None = None
-    kept, total = list[Any](), 0
-    for part in read_parts(table, columns):
-        part_of(given.asked(part[:0]), "hand_over")
-        if labels is not None:
-            known = known or label_file_of(part, table, labels, columns)
-            part = part.with_truth(labels_of(part, table, known))
-        part = given.asked(part)
-        total += len(part)
-        kept.append(part[keep(part)])
-    return kept[0].joined(kept), total
+    def run(self) -> bool:
+        """Write the page, and print the summary."""
+        self.check(self.report, PAGES)
+        result, total = self.sample()
+        write_page(self.report, self.table, result, total, background=self.settings.background)
+        say_result(result, self.console)
+        say(self.console, f"\nReport:  {self.report}")
+        return True

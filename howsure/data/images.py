@@ -308,7 +308,7 @@ def _unreadable(file: Path, reason: str) -> FileError:
         f"'{file}' is not a readable image",
         received=reason,
         hint="Convert it to PNG, or read it in Python and give an array. `howsure assess` leaves such images "
-        "out with --skip-unreadable",
+        "out with --set skip_unreadable=true",
     )
 
 

@@ -40,7 +40,7 @@ _LONGEST_LINE = 2**24
 """Bytes of the longest line: pyarrow reads blocks of this size, and a line must fit into one."""
 
 _SEPARATORS = {";": ";", "\t": "tab", "|": "|"}
-"""Usual separators besides the comma, as `--separator` takes them."""
+"""Usual separators besides the comma, as `separator` takes them."""
 
 _UNEVEN = re.compile(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+): (.*)", re.DOTALL)
 """Words of pyarrow for a row with more or fewer cells than the header."""
@@ -48,7 +48,7 @@ _UNEVEN = re.compile(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+): (.*)"
 _MISSING = ("?", "-", "--", ".", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "missing", "unknown")
 """Words for a missing value in small letters, which are no names of columns."""
 
-_LABEL_COLUMN = f"If one of them is the label, call it '{LABELS}', or name it with `--label-column`"
+_LABEL_COLUMN = f"If one of them is the label, call it '{LABELS}', or name it with `label_column`"
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def read_label_column(
         expected=f"one column named '{LABELS}'; or a column of 0 and 1 for each label; or a column for each "
         "number of a row, named like it",
         received=f"columns {quoted(table.names)}",
-        hint=f"Name it: on the command line --label-column {(texts or [LABELS])[0]}",
+        hint=f"Name it: on the command line --set label_column={(texts or [LABELS])[0]}",
     )
 
 
@@ -230,7 +230,7 @@ def read_named(source: Path, features: Sequence[str], roles: Roles, form: CsvFor
 
 def _left_out(names: Sequence[str]) -> str:
     """How to leave out columns of a file, in words."""
-    return f"`--drop {','.join(names)}`"
+    return f"`--set drop={','.join(names)}`"
 
 
 # --- opening --------------------------------------------------------------------------------------
@@ -425,7 +425,7 @@ def _check_separator(source: Path, form: CsvForm, name: str) -> None:
             f"'{source}' has one column, and its name contains another separator",
             expected=f"cells separated by {form.separator!r}",
             received=name[:80],
-            hint=f"On the command line: --separator '{_SEPARATORS[other]}'. "
+            hint=f"On the command line: --set separator='{_SEPARATORS[other]}'. "
             f"In Python, give `pandas.read_csv(path, sep={other!r})`",
         )
 

@@ -337,7 +337,7 @@ def hint_of_text(cell: object) -> str | None:
         return "Leave out the per cent signs, and divide the numbers by 100 if they are probabilities"
     if text.count(",") == 1 and is_number(text.replace(",", ".")):
         return (
-            "If the comma is a decimal sign, say so: on the command line --decimal ,; in Python, give "
+            "If the comma is a decimal sign, say so: on the command line --set decimal=,; in Python, give "
             "`pandas.read_csv(path, decimal=',')`"
         )
     return None

@@ -75,7 +75,7 @@ OTHER_FILES = {
     ".ckpt": (
         "a checkpoint of weights, without a model",
         "Build the network in Python, restore the weights, and pass it to howsure.assess; of PyTorch: "
-        "howsure assess package.module:function ROWS --weights FILE",
+        "howsure assess package.module:function ROWS --set weights=FILE",
     ),
     ".json": (
         "the plan of a network, without weights",
@@ -84,18 +84,20 @@ OTHER_FILES = {
     ),
     ".safetensors": (
         "a file of weights, without a model",
-        "Name a function that makes the module: howsure assess package.module:function ROWS --weights FILE",
+        "Name a function that makes the module: howsure assess package.module:function ROWS "
+        "--set weights=FILE",
     ),
     ".pt2": (
         "an exported program of PyTorch, whose dropout cannot be switched",
-        "Name a function that makes the module: howsure assess package.module:function ROWS --weights FILE",
+        "Name a function that makes the module: howsure assess package.module:function ROWS "
+        "--set weights=FILE",
     ),
     **dict.fromkeys(
         (".pt", ".pth"),
         (
             "a file of PyTorch with weights, or with a pickled module, which runs code when it is opened",
-            "Name a function that makes the module: howsure assess package.module:function ROWS --weights "
-            "FILE, or in Python pass the module to howsure.assess",
+            "Name a function that makes the module: howsure assess package.module:function ROWS --set "
+            "weights=FILE, or in Python pass the module to howsure.assess",
         ),
     ),
 }
@@ -411,7 +413,7 @@ def warn_of_raw_images(model: Model, rows: Sequence[Array]) -> None:
             warn(
                 f"The rows of '{spec.name}' are uint8, from {seen.min()} to {seen.max()}, and nothing in the "
                 "model rescales them. If it was trained on values from 0 to 1, divide them by 255 first "
-                "(on the command line: --divide-by 255).",
+                "(on the command line: --set divide_by=255).",
                 kind=f"whole numbers in '{spec.name}'",
             )
 
@@ -422,7 +424,7 @@ def _rescaled(rows: Sequence[Array]) -> str:
     if 1 < largest <= 255:
         return (
             "If it was trained on values from 0 to 1, divide them by 255 first (on the command line: "
-            "--divide-by 255)."
+            "--set divide_by=255)."
         )
     return "Give them as they were prepared for the training."
 

@@ -56,7 +56,7 @@ def made_by(name: str | os.PathLike[str], weights: Path | None, *, check: str = 
     if not hasattr(made, "load_state_dict"):
         raise ModelError(
             f"'{name}' makes something that takes no state dict",
-            expected="a torch.nn.Module, where --weights is given",
+            expected="a torch.nn.Module, where `weights` are given",
             received=f"{type(made).__module__}.{type(made).__qualname__}",
         )
     importlib.import_module("howsure.models.torch.files").load_weights(made, weights)

@@ -278,7 +278,7 @@ def check_made_with(folder: Path, before: Manifest | None, made_with: Mapping[st
         first = differs[0]
         hint = "Give another folder, or the command that this folder was begun with"
         if first == "model":
-            hint += ". A function makes the same model each time only with --weights"
+            hint += ". A function makes the same model each time only with `weights`"
         others = [f"{'other' if name.endswith('s') else 'another'} {name}" for name in differs]
         raise InputError(
             f"The results in '{folder}' were made with {' and '.join(others)}",

@@ -228,7 +228,7 @@ class Recipe:
         if needed and self.members:
             raise InputError(
                 "MC dropout of an ensemble has no plan of its own in a folder of results",
-                expected="--plan or --passes",
+                expected="--plan or `passes`",
                 hint="For members of one kind: howsure audit MODEL --data ROWS --save-plan plan.json",
             )
         return needed
@@ -249,7 +249,7 @@ class Recipe:
                     f"'{source.path}' is not the same model for every worker",
                     expected=f"SHA-256 {known[:16]}…, as where the command was given",
                     received=f"{checksum[:16]}…",
-                    hint="A function has to make the same weights each time: give them with --weights",
+                    hint="A function has to make the same weights each time: give them with `weights`",
                 )
             models.append(model)
         return models

@@ -129,9 +129,11 @@ def test_modules_of_pytorch_in_python_and_on_the_command_line(tmp_path):
             howsure.assess(module, X, outputs="logits")
     np.save(tmp_path / "x.npy", X)
     maker = "tests.answers.test_declared_logits:seen"
-    told = run("assess", maker, tmp_path / "x.npy", "--outputs", "logits", "--out", tmp_path / "o.parquet")
+    told = run(
+        "assess", maker, tmp_path / "x.npy", "--set", "outputs=logits", "--out", tmp_path / "o.parquet"
+    )
     assert told.exit_code == 2
-    assert "are probabilities already. Expected: --outputs probabilities." in told.stderr
+    assert "are probabilities already. Expected: outputs='probabilities'." in told.stderr
 
 
 @pytest.mark.parametrize("declared", ["logits", "label-logits"])

@@ -12,7 +12,7 @@ from tests.answers.answers_or_refuses import ANSWERS, check_call, check_command,
 from tests.answers.measures import Regression, known, linear, rows
 
 DROPOUT = howsure.MCDropout(passes=10)
-MODEL, OUTCOME = "tests.answers.measures:linear", "tests.answers.measures:Regression"
+MODEL = "tests.answers.measures:linear"
 TRUTH = np.random.default_rng(2).normal(size=(9, 1))
 FUNCTIONS = {
     "abstain": (lambda found, folder: howsure.abstain(found, TRUTH), "no rules of abstention"),
@@ -61,10 +61,10 @@ METHODS = {
 
 COMMANDS = {
     "abstain": (("{table}", "--labels", "{truth}"), "no rules of abstention"),
-    "assess": ((MODEL, "{rows}", "--out", "{folder}/o.parquet", "--outcome", OUTCOME), ANSWERS),
-    "audit": ((MODEL, "--data", "{rows}", "--outcome", OUTCOME), ANSWERS),
+    "assess": ((MODEL, "{rows}", "--out", "{folder}/o.parquet"), ANSWERS),
+    "audit": ((MODEL, "--data", "{rows}"), ANSWERS),
     "calibrate": (("{table}", "--labels", "{truth}"), "no calibrators"),
-    "compare": ((MODEL, "{rows}", "--labels", "{truth}", "--outcome", OUTCOME), "no comparisons"),
+    "compare": ((MODEL, "{rows}", "--labels", "{truth}"), "no comparisons"),
     "evaluate": (("{table}", "--labels", "{truth}"), ANSWERS),
     "export": ((MODEL, "{folder}/m.onnx", "--data", "{rows}"), "no ONNX graphs"),
     "handover": (("{table}", "--out", "{folder}/o.csv"), "no tables to hand over"),

@@ -108,13 +108,13 @@ def test_the_command_line_takes_it(tmp_path):
     RESULT.with_truth(TRUTH).save(tmp_path / "one")
     made(seed=1)[0].with_truth(TRUTH).save(tmp_path / "two")
     expected = howsure.evaluate(RESULT, TRUTH, background=0)
-    ran = run("evaluate", tmp_path / "one", "--background", "background")
+    ran = run("evaluate", tmp_path / "one", "--set", "background=background")
     assert ran.exit_code == 0, ran.stderr
     assert ran.stdout.strip() == str(expected).strip()
-    ran = run("report", tmp_path / "one", "--background", "0", "--report", tmp_path / "page.html")
+    ran = run("report", tmp_path / "one", "--set", "background=0", "--report", tmp_path / "page.html")
     assert ran.exit_code == 0, ran.stderr
     assert "classes but" in (tmp_path / "page.html").read_text(encoding="utf-8")
-    ran = run("compare", tmp_path / "one", tmp_path / "two", "--background", "background")
+    ran = run("compare", tmp_path / "one", tmp_path / "two", "--set", "background=background")
     assert ran.exit_code == 0, ran.stderr
     assert f"{100 * expected.row_dice.value:.0f}" in ran.stdout
 

@@ -174,7 +174,7 @@ def test_one_table_holds_one_block_of_maps_at_a_time(out, tmp_path, monkeypatch)
             most.append(sum(each() is not None for each in alive))
 
     monkeypatch.setattr(howsure, "stream", watching)
-    more = ("--maps", tmp_path / "maps", "--report", tmp_path / "page.html", "--passes", 20)
+    more = ("--set", f"maps={tmp_path / 'maps'}", "--report", tmp_path / "page.html", "--set", "passes=20")
     ran = run("assess", MODEL, data, "--out", tmp_path / out, *GIVEN, *more)
     assert ran.exit_code == 0, ran.stderr
     assert len(most) == N
@@ -185,23 +185,3 @@ def test_one_table_holds_one_block_of_maps_at_a_time(out, tmp_path, monkeypatch)
     assert (tmp_path / "page.html").exists()
     left = {path.name for path in tmp_path.iterdir()} - {"images", "maps", "page.html", out}
     assert left == ({maps_beside(tmp_path / out).name} if out == "t.parquet" else set())
-
-
-def test_a_stopped_table_keeps_its_blocks_and_no_other_files(tmp_path, monkeypatch):
-    data = folder_of(tmp_path / "images", images(N))
-    monkeypatch.setattr(tuning, "BLOCK_AT_POSITIONS", 16 * 16 * 6)
-    stream = howsure.stream
-
-    def stopped(*arguments, **settings):
-        for number, block in enumerate(stream(*arguments, **settings)):
-            if number == 4:
-                raise KeyboardInterrupt
-            yield block
-
-    monkeypatch.setattr(howsure, "stream", stopped)
-    ran = run("assess", MODEL, data, "--out", tmp_path / "t.parquet", *GIVEN, "--passes", 20)
-    assert ran.exit_code == 130
-    found = howsure.load(tmp_path / "t.part.parquet")
-    np.testing.assert_array_equal(found.entropy, assessed(images(4)).entropy)
-    maps = maps_beside(tmp_path / "t.part.parquet").name
-    assert {path.name for path in tmp_path.iterdir()} == {"images", "t.part.parquet", maps}

@@ -53,16 +53,16 @@ def test_the_step_that_a_refusal_offers_works_as_it_is_written(names):
 
 def test_the_step_that_the_command_line_offers_works_as_it_is_written(tmp_path):
     np.save(tmp_path / "x.npy", ROWS)
-    command = ("assess", LABELS, tmp_path / "x.npy", "--class-names", ",".join(NAMES), "--passes", 20)
+    command = ("assess", LABELS, tmp_path / "x.npy", "--class-names", ",".join(NAMES), "--set", "passes=20")
     ran = run(*command, "--out", tmp_path / "t.parquet")
     assert ran.exit_code == 2
-    offered = re.search(r"(--of-label) (\w+) assesses the map", ran.stderr)
+    offered = re.search(r"(of_label='\w+') assesses the map", ran.stderr)
     expected = howsure.assess(of_labels(), ROWS, method=METHOD, class_names=NAMES, of_label="core")
     for out in ("t.parquet", "folder"):
-        ran = run(*command, "--out", tmp_path / out, *offered.groups())
+        ran = run(*command, "--out", tmp_path / out, "--set", offered[1].replace("'", ""))
         assert ran.exit_code == 0, ran.stderr
         np.testing.assert_array_equal(howsure.load(tmp_path / out).entropy, expected.entropy)
-    ran = run(*command, "--out", tmp_path / "folder", "--of-label", "oedema")
+    ran = run(*command, "--out", tmp_path / "folder", "--set", "of_label=oedema")
     assert ran.exit_code == 2
     assert "another label" in ran.stderr
 
@@ -90,7 +90,7 @@ def test_comparisons_know_the_label(tmp_path):
     assert comparison.score("MC dropout", "row_dice").value == pytest.approx(own.row_dice.value, rel=1e-9)
     np.savez(tmp_path / "x.npz", x=ROWS, y=truth.astype(int))
     command = ("compare", LABELS, tmp_path / "x.npz", "--class-names", ",".join(NAMES))
-    ran = run(*command, "--of-label", "oedema")
+    ran = run(*command, "--set", "of_label=oedema")
     assert ran.exit_code == 0, ran.stderr
     assert f"Dice of its rows is {100 * comparison.score('softmax', 'row_dice').value:.0f}" in " ".join(
         ran.stdout.split()

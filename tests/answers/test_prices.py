@@ -64,7 +64,7 @@ def test_numbers_tell_it_in_their_summary_on_their_page_and_on_the_command_line(
     assert said in summary_of(found)
     assert said in render(found)
     np.save(tmp_path / "x.npy", regression()[1])
-    arguments = ("--out", tmp_path / "out.parquet", "--budget", 8)
+    arguments = ("--out", tmp_path / "out.parquet", "--set", "budget=8")
     printed = run("assess", "tests.answers.test_prices:network", tmp_path / "x.npy", *arguments).stdout
     assert said in " ".join(printed.split())
     first = next(row for row in found if TOLD.search(str(row)))

@@ -101,8 +101,8 @@ def test_quantiles_are_not_called_logits_alone(tmp_path):
 @pytest.mark.parametrize(
     ("columns", "said"),
     [
-        (FileColumns(several=True), "--several-labels has no effect on numbers"),
-        (FileColumns(normalise=True), "--normalise has no effect on numbers"),
+        (FileColumns(several=True), "`several_labels` has no effect on numbers"),
+        (FileColumns(normalise=True), "`normalise` has no effect on numbers"),
         (FileColumns(thresholds=Thresholds()), "Thresholds of verdicts have no effect on numbers"),
     ],
 )

@@ -50,16 +50,6 @@ def test_labels_in_another_order_are_sorted(values, labels, form, tmp_path):
         assert lines[0] == lines[1]
 
 
-@pytest.mark.parametrize("values", [P, MEANS])
-def test_the_index_of_a_parquet_file_of_pandas_is_no_class(values, tmp_path):
-    values.to_csv(tmp_path / "p.csv", index_label="id")
-    values.iloc[ORDER].to_parquet(tmp_path / "p.parquet")
-    (Y if values is P else TRUE).to_csv(tmp_path / "y.csv", index_label="id")
-    found, expected = (evaluated(tmp_path, f"p.{suffix}", "y.csv") for suffix in ("parquet", "csv"))
-    assert "60 rows" in found
-    assert found.splitlines()[:4] == expected.splitlines()[:4]
-
-
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 @pytest.mark.parametrize(("rows", "labels"), [(np.arange(N), ORDER), (ORDER, np.arange(N))])
 def test_an_index_that_may_have_been_made_anew_is_refused(rows, labels, suffix, tmp_path):
@@ -77,31 +67,6 @@ def test_an_index_that_may_have_been_made_anew_is_refused(rows, labels, suffix, 
     assert evaluated(tmp_path, f"p.{suffix}", "y.csv") == expected
 
 
-def test_labels_of_a_part_of_a_saved_result(tmp_path):
-    """Labels of other rows with as many lines are refused, also where the result has an index alone."""
-    howsure.Certainty.from_probabilities(P.set_axis(TEXTS))[ORDER[:20]].save(tmp_path / "p.parquet")
-    FORMS["texts"](Y.iloc[ORDER[20:40]], tmp_path / "y.csv")
-    assert "labels of other rows" in evaluated(tmp_path, "p.parquet", "y.csv")
-
-
-@pytest.mark.parametrize("table", ["p.csv", "p.parquet"])
-def test_labels_of_more_rows_are_chosen_by_id_or_refused_with_a_way_out(table, tmp_path):
-    write = saved if table == "p.parquet" else FORMS["named"]
-    rows = ORDER[:40]
-    FORMS["named"](Y, tmp_path / "all.csv")
-    FORMS["named"](Y.iloc[rows], tmp_path / "same.csv")
-    write(P.iloc[rows], tmp_path / table)
-    found, expected = (evaluated(tmp_path, table, name) for name in ("all.csv", "same.csv"))
-    assert "40 rows" in found
-    assert found == expected
-    done = run("evaluate", tmp_path / table, "--labels", tmp_path / "all.csv")
-    assert "holds labels of more rows than there are here: 20 of 60 are left out" in done.stderr
-    FORMS["bare"](P.iloc[rows], tmp_path / "bare.csv")
-    said = evaluated(tmp_path, "bare.csv", "all.csv")
-    assert "another number of labels than there are rows" in said
-    assert "give rows and labels a column `id` with the same ids" in said
-
-
 @pytest.mark.parametrize(
     "command",
     ["evaluate", "calibrate", "sets", "abstain --risk 0.6", "handover --out h.csv", "report --report h.html"],
@@ -114,10 +79,10 @@ def test_a_column_called_label_is_taken_or_the_way_is_said(command, tmp_path, mo
         refused = run(*command.split(), f"{name}.csv")
         assert refused.exit_code == 2
         assert (
-            "If 'label' holds the true answers, say so: on the command line --label-column label"
+            "If 'label' holds the true answers, say so: on the command line --set label_column=label"
             in refused.stderr
         )
-        done = run(*command.split(), f"{name}.csv", "--label-column", "label")
+        done = run(*command.split(), f"{name}.csv", "--set", "label_column=label")
         assert done.exit_code == 0, done.stderr
     FORMS["bare"](P, tmp_path / "p.csv")
     saved(P, tmp_path / "p.parquet")
@@ -126,16 +91,3 @@ def test_a_column_called_label_is_taken_or_the_way_is_said(command, tmp_path, mo
         for table in ("p.csv", "p.parquet"):
             done = run(*command.split(), table, "--labels", "y.csv")
             assert done.exit_code == 0, done.stderr
-
-
-def test_what_the_model_predicted_is_not_taken_for_the_truth(tmp_path):
-    """A csv file of howsure has a column `label` of its own, unless a user's own takes its place."""
-    howsure.Certainty.from_probabilities(P).save(tmp_path / "out.csv")
-    written = pd.read_csv(tmp_path / "out.csv")
-    for name in ("label", "label_name"):
-        said = run("evaluate", tmp_path / "out.csv", "--label-column", name)
-        assert said.exit_code == 2
-        assert f"Column '{name}' of '{tmp_path / 'out.csv'}' holds what the model predicted" in said.stderr
-        FORMS["bare"](written.assign(**{name: Y}), tmp_path / "own.csv")
-        done = run("evaluate", tmp_path / "own.csv", "--label-column", name)
-        assert done.exit_code == 0, done.stderr

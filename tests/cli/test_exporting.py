@@ -1,8 +1,6 @@
 """`howsure export`: from a model file and a plan to a graph."""
 
 import importlib
-import re
-import signal
 
 import numpy as np
 import pytest
@@ -68,16 +66,6 @@ def test_rows_alone_make_a_plan(folder, tmp_path):
     assert (tmp_path / "out.onnx").exists()
 
 
-def test_an_error_chooses_the_passes_and_is_told_with_the_cost(folder, tmp_path):
-    done = export(folder, "out.onnx", "--data", "rows.npy", "--target-error", "0.02")
-    assert done.exit_code == 0, done.stderr
-    said = " ".join(done.stdout.split())
-    assert re.search(r"passes for the price of \S+ plain predictions, in", said)
-    error = float(re.search(r"error of a probability of 0\.5 is (0\.\d+)\. On 40 rows", said)[1])
-    assert 0 < error <= 0.02
-    assert export(folder, "out.onnx", "--data", "rows.npy", "--target-error", "0.6").exit_code == 2
-
-
 @pytest.mark.parametrize(
     ("args", "said"),
     [
@@ -101,7 +89,7 @@ def test_a_graph_divides_its_inputs_as_assess_divides_rows(folder, tmp_path):
     raw = np.random.default_rng(0).integers(0, 256, size=(40, 4), dtype=np.uint8)
     np.save("raw.npy", raw)
     torch.save(importlib.import_module(folder.partition(":")[0]).make().state_dict(), "weights.pt")
-    plan = ["--plan", "plan.json", "--weights", "weights.pt", "--divide-by", "255"]
+    plan = ["--plan", "plan.json", "--set", "weights=weights.pt", "--set", "divide_by=255"]
     done = export(folder, "out.onnx", *plan, "--data", "raw.npy")
     assert done.exit_code == 0, done.stderr
     session = onnxruntime.InferenceSession(tmp_path / "out.onnx")
@@ -110,35 +98,20 @@ def test_a_graph_divides_its_inputs_as_assess_divides_rows(folder, tmp_path):
     (given,) = session.get_inputs()
     (found,) = session.run(["probabilities"], {given.name: raw.astype(np.float32)})
     done = CliRunner().invoke(
-        app, ["assess", folder, "raw.npy", "--out", "out.parquet", "--max-passes", about["passes"], *plan]
+        app,
+        [
+            "assess",
+            folder,
+            "raw.npy",
+            "--out",
+            "out.parquet",
+            "--set",
+            f"max_passes={about['passes']}",
+            *plan,
+        ],
     )
     assert done.exit_code == 0, done.stderr
     assert np.abs(found - howsure.load("out.parquet").probabilities).max() < 1e-6
-
-
-def test_a_familiarity_in_a_file_travels_along(folder, tmp_path):
-    source = SOURCE.replace("    return", "    import torch; torch.manual_seed(0)\n    return")
-    (tmp_path / f"{folder.partition(':')[0]}.py").write_text(source)
-    module = importlib.import_module(folder.partition(":")[0]).make()
-    rows = np.random.default_rng(1).normal(size=(260, 4)).astype("float32")
-    train, held_out = howsure.features_of(module, rows[:100]), howsure.features_of(module, rows[100:])
-    known = howsure.familiarity(train, np.arange(100) % 3, held_out, score="mahalanobis")
-    known.save("familiarity.json")
-    given = ("--plan", "plan.json", "--data", "rows.npy", "--familiarity", "familiarity.json")
-    done = export(folder, "out.onnx", *given)
-    assert done.exit_code == 0, done.stderr
-    session = onnxruntime.InferenceSession(tmp_path / "out.onnx")
-    new = np.load("rows.npy")
-    (found,) = session.run(["familiarity"], {session.get_inputs()[0].name: new})
-    assert np.abs(found - known.percentile(howsure.features_of(module, new))).max() < 1e-6
-
-    (tmp_path / f"{folder.partition(':')[0]}.py").write_text(source.replace("seed(0)", "seed(1)"))
-    importlib.reload(importlib.import_module(folder.partition(":")[0]))
-    done = export(folder, "out.onnx", *given)
-    assert done.exit_code == 2
-    assert "features of another model" in " ".join(done.stderr.split())
-    done = export(folder, "out.onnx", *given[:-1], "plan.json")
-    assert "is not a saved familiarity" in " ".join(done.stderr.split())
 
 
 def test_what_assess_takes_audit_and_export_take(folder, tmp_path):
@@ -149,41 +122,13 @@ def test_what_assess_takes_audit_and_export_take(folder, tmp_path):
     lines = [f"r{number},{','.join(map(str, row))},yes" for number, row in enumerate(rows)]
     (tmp_path / "rows.csv").write_text("\n".join(["id,a,b,c,d,kind", *lines]))
     made = f"{folder.partition(':')[0]}:doubled"
-    given = ["--data", "rows.csv", "--drop", "kind", "--outputs", "logits"]
-    said = CliRunner().invoke(app, ["audit", made, *given, "--save-plan", "p.json", "--precision", "float32"])
+    given = ["--data", "rows.csv", "--set", "drop=kind", "--set", "outputs=logits"]
+    said = CliRunner().invoke(
+        app, ["audit", made, *given, "--save-plan", "p.json", "--set", "precision=float32"]
+    )
     assert said.exit_code == 0, said.stderr
     done = export(made, "out.onnx", "--plan", "p.json", *given)
     assert done.exit_code == 0, done.stderr
-    without = CliRunner().invoke(app, ["audit", made, "--drop", "kind"])
+    without = CliRunner().invoke(app, ["audit", made, "--set", "drop=kind"])
     assert without.exit_code == 2
-    assert "--drop has no effect without rows" in without.stderr
-
-
-def test_the_map_of_a_label_and_the_axis_of_the_classes(folder, tmp_path):
-    (tmp_path / "maps_of_labels.py").write_text(
-        "from torch import nn\n\ndef make():\n"
-        "    drop, last = nn.Dropout2d(0.5), nn.Conv2d(4, 3, 1)\n"
-        "    return nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.ReLU(), drop, last, nn.Sigmoid())\n"
-    )
-    np.save("images.npy", np.random.default_rng(0).normal(size=(6, 2, 5, 7)).astype("float32"))
-    command = ("maps_of_labels:make", "maps.onnx", "--data", "images.npy", "--class-axis", "1")
-    done = export(*command, "--class-names", "a,b,c", "--of-label", "b")
-    assert done.exit_code == 0, done.stderr
-    about = onnxruntime.InferenceSession(tmp_path / "maps.onnx").get_modelmeta().custom_metadata_map
-    assert about["class_names"] == '["not b", "b"]'
-    assert "has 3 labels at each position" in export(*command).stderr
-    assert "one of '0', '1', '2', '3', '4'" in export(*command[:-1], "2", "--of-label", "b").stderr
-
-
-def test_an_interruption_that_a_library_swallowed_stops_before_the_file_moves(folder, tmp_path, monkeypatch):
-    def swallowed(*args, **kwargs):
-        try:
-            signal.raise_signal(signal.SIGTERM)
-        except KeyboardInterrupt:
-            return 0.0
-        raise AssertionError("nothing was heard")
-
-    monkeypatch.setattr(importlib.import_module("howsure.export.run"), "check_graph", swallowed)
-    done = export(folder, "out.onnx", "--plan", "plan.json", "--data", "rows.npy")
-    assert done.exit_code == 130
-    assert not (tmp_path / "out.onnx").exists()
+    assert "`drop` has no effect without rows" in without.stderr

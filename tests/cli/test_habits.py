@@ -1,10 +1,7 @@
 """What people expect of any command line: version, help, completion, quiet, no colours."""
 
-import ast
 import importlib.metadata
-import os
 import re
-import subprocess
 import sys
 
 import numpy as np
@@ -34,60 +31,6 @@ def test_h_is_help(command):
 
 def test_without_a_command_the_commands_are_listed():
     assert set(COMMANDS) <= set(re.findall(r"\b[a-z]+\b", run().output))
-
-
-SHELLS = {
-    "bash": {"COMP_WORDS": "howsure as", "COMP_CWORD": "1"},
-    "zsh": {"_TYPER_COMPLETE_ARGS": "howsure as"},
-    "fish": {"_TYPER_COMPLETE_ARGS": "howsure as", "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
-}
-WHAT_TERMINALS_DO = f"""
-import contextlib, io, os, sys
-from howsure.cli.app import main
-
-def said(*arguments, **asked):
-    os.environ.update(asked)
-    sys.argv = ["howsure", *arguments]
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.suppress(SystemExit):
-        main()
-    for name in asked:
-        del os.environ[name]
-    return out.getvalue()
-
-shells = {{}}
-for shell, asked in {SHELLS!r}.items():
-    shells[shell] = said(**asked, _HOWSURE_COMPLETE=f"complete_{{shell}}")
-print((shells, said("assess", "-h"), said("assess", "-h", NO_COLOR="1")))
-"""
-
-
-@pytest.fixture(scope="module")
-def terminal():
-    """What the program says to each shell, and its help with colours and without, in a new process."""
-    environment = {**os.environ, "FORCE_COLOR": "1", "TERM": "xterm-256color"}
-    environment.pop("NO_COLOR", None)
-    done = subprocess.run(
-        [sys.executable, "-c", WHAT_TERMINALS_DO],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    return ast.literal_eval(done.stdout)
-
-
-@pytest.mark.parametrize("shell", SHELLS)
-def test_the_shell_completes_commands(terminal, shell):
-    shells, _, _ = terminal
-    assert "assess" in shells[shell]
-    assert "compare" not in shells[shell]
-
-
-def test_help_has_no_colours_where_nobody_wants_them(terminal):
-    _, *helps = terminal
-    assert ["assess" in said for said in helps] == [True, True]
-    assert [bool(re.search(r"\x1b\[[0-9;]*3[0-9]", said)) for said in helps] == [True, False]
 
 
 # --- quiet ----------------------------------------------------------------------------------------

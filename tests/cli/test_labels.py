@@ -1,7 +1,5 @@
 """Several labels per row from the command line."""
 
-import re
-
 import numpy as np
 import pytest
 
@@ -49,39 +47,11 @@ def test_each_label_is_told_scored_and_saved(folder):
     assert all(name in page for name in NAMES)
 
 
-def test_labels_come_from_a_column_each(folder):
-    out = folder / "csv.parquet"
-    done = run(
-        *("assess", folder / "model.keras", folder / "plain.npz", "--labels", folder / "y.csv"),
-        *("--out", out, "--method", "softmax"),
-    )
-    assert done.exit_code == 0, done.stderr
-    np.testing.assert_array_equal(howsure.load(out).truth, np.load(folder / "rows.npz")["y"] == 1)
-
-
 def test_labels_of_another_shape_are_refused_before_the_passes(folder):
     done = run("assess", folder / "model.keras", folder / "one.npz", "--out", folder / "none.parquet")
     assert done.exit_code == 2
     assert "yes or no for each of 3 labels" in done.stderr
     assert not (folder / "none.parquet").exists()
-
-
-def test_an_interruption_keeps_the_rows_that_are_done(folder, monkeypatch):
-    whole = howsure.stream
-
-    def two_blocks(*args, **kwargs):
-        block = next(whole(*args, **kwargs))
-        yield block[:2]
-        yield block[2:5]
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(howsure, "stream", two_blocks)
-    done = run("assess", folder / "model.keras", folder / "plain.npz", "--out", folder / "cut.parquet")
-    assert done.exit_code == 130
-    assert "kept: the first 5 rows" in done.stderr
-    found = howsure.load(folder / "cut.part.parquet")
-    assert isinstance(found, howsure.MultilabelCertainty)
-    assert len(found) == 5
 
 
 def test_commands_for_one_class_per_row_take_one_label(folder):
@@ -98,18 +68,20 @@ def test_commands_for_one_class_per_row_take_one_label(folder):
     )
     whole = howsure.load(table)
     said = refused("sets", table, "--coverage", 0.8)
-    option = re.search(r"`(--of-label) (\w+)` has the classes 'no' and 'yes'", said).groups()
-    assert option == ("--of-label", "rain")
+    assert "`certainty.of_label('rain')` has the classes 'no' and 'yes'" in said
+    option = ("--set", "of_label=rain")
     assert flat(done("sets", table, "--coverage", 0.8, *option)) == flat(
         str(howsure.prediction_sets(whole.of_label("rain"), coverage=0.8))
     )
     assert flat(done("evaluate", table, *option)) == flat(str(howsure.evaluate(whole.of_label(0))))
-    done("handover", table, "--out", folder / "wind.csv", "--of-label", 1, "--which", "all")
+    done("handover", table, "--out", folder / "wind.csv", "--set", "of_label=1", "--which", "all")
     assert len(lines_of(folder / "wind.csv")) == 40
     csv = folder / "of_label.csv"
     csv.write_text("rain,wind\n" + "0.1,0.9\n" * 30)
-    done("handover", csv, "--several-labels", *option, "--out", folder / "c.csv", "--which", "all")
+    done(
+        "handover", csv, "--set", "several_labels=true", *option, "--out", folder / "c.csv", "--which", "all"
+    )
     np.savetxt(folder / "one.csv", [[0.1, 0.9]] * 3, delimiter=",", header="a,b", comments="")
-    assert "--of-label has no effect on one class per row" in refused(
+    assert "`of_label` has no effect on one class per row" in refused(
         "report", folder / "one.csv", *option, "--report", folder / "page.html"
     )

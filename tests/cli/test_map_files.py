@@ -1,7 +1,6 @@
-"""`--maps` on the command line: the files, and what is refused."""
+"""`maps` on the command line: the files, and what is refused."""
 
 import json
-import multiprocessing
 import os
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from tests.pixels_of_more import VOXELS
 from tests.scale.conftest import run
 
 N = 3
-PASSES = ("--passes", 20)
+PASSES = ("--set", "passes=20")
 
 
 @pytest.fixture
@@ -46,12 +45,12 @@ def refused(model, rows, out, *more):
 
 LATE = {
     "a page of a folder with another ending": ("{folder}/out", ("--report", "{folder}/r.txt")),
-    "--above with a folder": ("{folder}/out", ("--above", "3")),
+    "what is no setting": ("{folder}/out", ("--set", "above=3")),
     "labels that are no labels": ("{folder}/t.parquet", ("--labels", "{folder}/images/a.png")),
     "a page in a folder that is not there": ("{folder}/t.parquet", ("--report", "{folder}/no/r.html")),
-    "an axis that is not there": ("{folder}/t.parquet", ("--class-axis", "9")),
-    "an axis that is not there, in a folder": ("{folder}/deep/out", ("--class-axis", "9")),
-    "maps in a file": ("{folder}/t.parquet", ("--maps", "{folder}/images/a.png/maps")),
+    "an axis that is not there": ("{folder}/t.parquet", ("--set", "class_axis=9")),
+    "an axis that is not there, in a folder": ("{folder}/deep/out", ("--set", "class_axis=9")),
+    "maps in a file": ("{folder}/t.parquet", ("--set", "maps={folder}/images/a.png/maps")),
 }
 
 
@@ -60,7 +59,7 @@ def test_a_refusal_leaves_no_folder_and_no_file(case, data, tmp_path):
     out, more = LATE[case]
     before = sorted(os.walk(tmp_path))
     given = [each.format(folder=tmp_path) for each in more]
-    maps = () if "--maps" in given else ("--maps", tmp_path / "new" / "maps")
+    maps = () if "maps=" in str(given) else ("--set", f"maps={tmp_path / 'new' / 'maps'}")
     refused(MODEL, data, out.format(folder=tmp_path), *GIVEN, *maps, *given)
     assert sorted(os.walk(tmp_path)) == before
 
@@ -69,18 +68,16 @@ def test_maps_of_volumes_are_refused_as_pictures_before_the_work(tmp_path):
     np.save(tmp_path / "x.npy", np.zeros((N, 6, 5, 4, 1), np.float32))
     for out in ("t.parquet", "folder"):
         before = sorted(os.walk(tmp_path))
-        said = refused(VOXELS, tmp_path / "x.npy", tmp_path / out, *PASSES, "--maps", tmp_path / "maps")
-        assert "Pictures cannot hold these maps" in said
-        # The finished block of a table is kept, as after any error.
-        assert [each for each in sorted(os.walk(tmp_path)) if each not in before] in (
-            [],
-            [(str(tmp_path), [], ["x.npy"])],
+        said = refused(
+            VOXELS, tmp_path / "x.npy", tmp_path / out, *PASSES, "--set", f"maps={tmp_path / 'maps'}"
         )
+        assert "Pictures cannot hold these maps" in said
+        assert sorted(os.walk(tmp_path)) == before
 
 
 def test_another_kind_of_answer_is_refused_before_its_folder_is_begun(tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(40, 4)))
-    more = ("--maps", tmp_path / "maps")
+    more = ("--set", f"maps={tmp_path / 'maps'}")
     refused("tests.pixels:one_class_per_row", tmp_path / "x.npy", tmp_path / "out", *PASSES, *more)
     assert os.listdir(tmp_path) == ["x.npy"]
 
@@ -95,26 +92,11 @@ def test_links_in_the_folder_are_replaced_and_not_followed(data, tmp_path):
     (maps / "a.label.png").symlink_to(kept)
     (maps / "b.label.png").symlink_to(tmp_path / "not-there")
     (maps / "maps.json").symlink_to(kept)
-    assess(MODEL, data, tmp_path / "t.parquet", *GIVEN, "--maps", maps)
+    assess(MODEL, data, tmp_path / "t.parquet", *GIVEN, "--set", f"maps={maps}")
     assert kept.read_text() == "mine"
     assert not (tmp_path / "not-there").exists()
     assert not any(each.is_symlink() for each in maps.iterdir())
     assert json.loads((maps / "maps.json").read_text())["maps"].keys() == {"a", "b", "c"}
-
-
-def test_names_that_some_file_systems_cannot_tell_apart_or_hold_get_others(tmp_path):
-    (tmp_path / "images").mkdir()
-    ids = ["A.png", "a.png", f"{'é' * 122}x.png", f"{'é' * 122}y.png"]
-    for name, array in zip(ids, images(4), strict=True):
-        Image.fromarray(array).save(tmp_path / "images" / name)
-    assess(MODEL, tmp_path / "images", tmp_path / "t.parquet", *GIVEN, "--maps", tmp_path / "maps")
-    told = json.loads((tmp_path / "maps" / "maps.json").read_text())["maps"]
-    assert sorted(each["id"] for each in told.values()) == sorted(ids)
-    assert len({name.casefold() for name in told}) == 4
-    labels = howsure.load(tmp_path / "t.parquet").label
-    for name, each in told.items():
-        with Image.open(tmp_path / "maps" / f"{name}.label.png") as image:
-            np.testing.assert_array_equal(np.asarray(image), labels[each["row"]])
 
 
 # --- stops ----------------------------------------------------------------------------------------------
@@ -160,20 +142,3 @@ def test_maps_that_are_stopped_as_they_move_are_not_said_to_be_whole(result, oth
     assert not (tmp_path / "maps.json").exists()
     write_map_files([other], tmp_path)
     assert (tmp_path / "maps.json").exists()
-
-
-def test_two_writers_leave_the_maps_of_one_of_them(result, other, tmp_path):
-    known = []
-    for name, each in (("one", result), ("other", other)):
-        write_map_files([each], tmp_path / name)
-        known.append(files_in(tmp_path / name))
-    fork = multiprocessing.get_context("fork")
-    for _ in range(20):
-        given = [([each], tmp_path / "both") for each in (result, other)]
-        writers = [fork.Process(target=write_map_files, args=each) for each in given]
-        for each in writers:
-            each.start()
-        for each in writers:
-            each.join()
-        assert [each.exitcode for each in writers] == [0, 0]
-        assert files_in(tmp_path / "both") in known

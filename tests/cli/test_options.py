@@ -1,9 +1,6 @@
 """What a caller may wish in Python is an option of the command line as well."""
 
-import json
-
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 import howsure
@@ -11,7 +8,7 @@ from tests.commands import run
 from tests.scale.conftest import MODEL
 from validation import small_network
 
-LIMITS = ("--sure", "0.8", "--coin-flip", "0.05")
+LIMITS = ("--set", "sure=0.8", "--set", "coin_flip=0.05")
 THRESHOLDS = howsure.Thresholds(0.8, 0.05)
 
 
@@ -29,15 +26,8 @@ def test_thresholds_of_what_is_assessed(data, tmp_path, out):
     assert howsure.load(tmp_path / out).thresholds == THRESHOLDS
 
 
-def test_a_folder_of_other_thresholds_is_refused(data, tmp_path):
-    assert run("assess", MODEL, data, "--out", tmp_path / "folder").exit_code == 0
-    done = run("assess", MODEL, data, "--out", tmp_path / "folder", *LIMITS)
-    assert done.exit_code == 2
-    assert "were made with other thresholds" in done.stderr
-
-
 def test_thresholds_that_cannot_be_are_refused_before_work_begins(tmp_path, data):
-    done = run("assess", MODEL, data, "--out", tmp_path / "t.parquet", "--sure", "0.4")
+    done = run("assess", MODEL, data, "--out", tmp_path / "t.parquet", "--set", "sure=0.4")
     assert done.exit_code == 2
     assert "The threshold for 'sure' is out of range" in done.stderr
 
@@ -57,18 +47,9 @@ def test_thresholds_of_probabilities_from_elsewhere(tmp_path):
 
 def test_a_layer_may_stay_off_in_a_comparison(data):
     """Which is for models of Keras and PyTorch, as Python says too."""
-    done = run("compare", MODEL, data, "--keep-off", "drop")
+    done = run("compare", MODEL, data, "--set", "keep_off=drop")
     assert done.exit_code == 2
-    assert "--keep-off is for models of Keras and modules of PyTorch" in done.stderr
-
-
-def test_the_method_of_a_folder_is_written_down_as_it_is_in_the_results(data, tmp_path):
-    run("assess", MODEL, data, "--out", tmp_path / "folder")
-    part = next((tmp_path / "folder").glob("part-*"))
-    settings = json.loads(pq.read_schema(part).metadata[b"howsure"])
-    told = json.loads((tmp_path / "folder" / "manifest.json").read_text())["made_with"]
-    assert json.loads(told["method"]) == {**settings["method"], "words": None}
-    assert told["thresholds"] == settings["thresholds"]
+    assert "`keep_off` is for models of Keras and modules of PyTorch" in done.stderr
 
 
 def test_members_of_a_classifier_alone_are_an_ensemble_too(tmp_path):
@@ -88,7 +69,7 @@ def test_members_of_a_classifier_alone_are_an_ensemble_too(tmp_path):
         "--out",
         tmp_path / "t.parquet",
     )
-    done = run(*given, "--member", tmp_path / "1.joblib")
+    done = run(*given, "--set", f"members={tmp_path / '1.joblib'}")
     assert done.exit_code == 0, done.stderr
     found = howsure.load(tmp_path / "t.parquet").probabilities
     np.testing.assert_allclose(found, np.mean(probabilities, axis=0), atol=1e-6)

@@ -7,7 +7,6 @@ from typer.testing import CliRunner
 keras = pytest.importorskip("keras", reason="Keras is not installed")
 
 from howsure.cli import app as cli  # noqa: E402  # needs keras
-from tests.report.made import Page  # noqa: E402
 
 NAMES = ("petal length", "petal width", "sepal length")
 
@@ -49,23 +48,3 @@ def test_every_row_of_a_table_has_its_id_and_the_names_of_its_columns(model_file
         k = next(k for k in range(20) if f"id flower-{k}<" in card)
         said = ", ".join(f"{name} {value:.4g}" for name, value in zip(NAMES, values[k], strict=True))
         assert said in card
-
-
-def test_every_image_of_a_folder_has_its_file(tmp_path):
-    from PIL import Image
-
-    keras.utils.set_random_seed(3)
-    layers = [keras.layers.Flatten(), keras.layers.Dropout(0.5), keras.layers.Dense(2, activation="softmax")]
-    keras.Sequential([keras.Input((8, 8, 1)), *layers]).save(tmp_path / "model.keras")
-    (tmp_path / "scans").mkdir()
-    random = np.random.default_rng(0)
-    for k in range(3):
-        pixels = random.integers(0, 256, (8, 8), dtype=np.uint8)
-        Image.fromarray(pixels).save(tmp_path / "scans" / f"scan {k}.png")
-    page = tmp_path / "report.html"
-    arguments = ["assess", tmp_path / "model.keras", tmp_path / "scans", "--out", tmp_path / "t.parquet"]
-    arguments += ["--report", page, "--divide-by", 255]
-    done = CliRunner().invoke(cli.app, [str(each) for each in arguments], catch_exceptions=False)
-    assert done.exit_code == 0, done.stderr
-    shown = {image["alt"] for image in Page(page.read_text(encoding="utf-8")).all("img") if image["alt"]}
-    assert shown == {f"file scan {k}.png" for k in range(3)}

@@ -36,8 +36,8 @@ def test_labels_with_gaps_are_left_out_where_none_are_needed(tmp_path, known, na
         ("handover", path, "--out", tmp_path / "for-a-person.csv"),
         ("report", path, "--report", tmp_path / "page.html"),
         ("calibrate", path, "--calibrator", calibrator, "--out", tmp_path / "calibrated.parquet"),
-        ("sets", known, "--new", path),
-        ("abstain", known, "--risk", "0.3", "--new", path),
+        ("sets", known, "--new", path, "--out", tmp_path / "sets.csv"),
+        ("abstain", known, "--risk", "0.3", "--new", path, "--out", tmp_path / "rows.csv"),
     ):
         found = run(*command)
         assert found.exit_code == 0, found.stderr
@@ -79,7 +79,7 @@ def test_one_label_in_a_table_and_in_files_of_labels(tmp_path, words):
     both = "".join(f"{n},{each},{cell}\n" for n, (each, cell) in enumerate(zip(p, cells, strict=True)))
     (tmp_path / "both.csv").write_text("id,rain,y\n" + both)
     (tmp_path / "p.csv").write_text("id,rain\n" + "".join(f"{n},{each}\n" for n, each in enumerate(p)))
-    (tmp_path / "labels.csv").write_text("rain\n" + "".join(f"{cell}\n" for cell in cells))
+    (tmp_path / "labels.csv").write_text("y\n" + "".join(f"{cell}\n" for cell in cells))
     np.save(tmp_path / "p.npy", p)
     np.save(tmp_path / "y.npy", holds)
     for arguments in (
@@ -89,6 +89,6 @@ def test_one_label_in_a_table_and_in_files_of_labels(tmp_path, words):
         ("p.npy", "--labels", tmp_path / "y.npy"),
         ("p.npy", "--labels", tmp_path / "y.npy", "--class-names", "rain,"),
     ):
-        said = done("evaluate", tmp_path / arguments[0], *arguments[1:], "--several-labels")
+        said = done("evaluate", tmp_path / arguments[0], *arguments[1:], "--set", "several_labels=true")
         assert "50 rows, 1 label\n" in said
         assert expected in said

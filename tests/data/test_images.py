@@ -128,7 +128,15 @@ def broken_images(folder):
 
 def test_an_unreadable_image_is_an_error_that_says_how_to_go_on(tmp_path):
     broken_images(tmp_path)
-    refuse(tmp_path, GREY, FileError, "cut.png' is not a readable image", "Received: ", "--skip-unreadable")
+    refuse(
+        tmp_path,
+        GREY,
+        FileError,
+        "cut.png' is not a readable image",
+        "Received: ",
+        "--set",
+        "skip_unreadable=true",
+    )
 
 
 def test_unreadable_images_are_left_out_and_listed(tmp_path):

@@ -451,16 +451,16 @@ def rows_of(held):
 
 def model_of(held):
     """The arguments that name the model and what its outputs mean."""
-    keep = ("--keep", held.case.settings["keep"]) if "keep" in held.case.settings else ()
+    keep = ("--set", f"keep={held.case.settings['keep']}") if "keep" in held.case.settings else ()
     outputs = held.case.settings.get("outputs")
-    said = () if outputs is None else ("--outputs", outputs)
+    said = () if outputs is None else ("--set", f"outputs={outputs}")
     return f"tests.doors.cases:{held.case.kind}", ("--class-names", ",".join(held.case.names), *said), keep
 
 
 def command_assess(held):
     model, said, keep = model_of(held)
     out = held.folder / ("out" if held.result.positions else "out.parquet")
-    done("assess", model, rows_of(held), "--out", out, "--passes", 20, *said, *keep)
+    done("assess", model, rows_of(held), "--out", out, "--set", "passes=20", *said, *keep)
     return of_result(howsure.load(out)), assessed_with_truth(held)
 
 
@@ -469,7 +469,7 @@ def command_assess_into_a_folder(held):
     model, said, keep = model_of(held)
     plan, out = held.folder / "plan.json", held.folder / "parts"
     done("audit", model, "--data", rows_of(held), "--save-plan", plan, *said[2:])
-    done("assess", model, rows_of(held), "--out", out, "--plan", plan, "--part-rows", 20, *said, *keep)
+    done("assess", model, rows_of(held), "--out", out, "--plan", plan, "--set", "part_rows=20", *said, *keep)
     method = howsure.MCDropout(plan=howsure.Plan.load(plan))
     rows = {"x": held.case.x, "y": held.truth, "id": held.case.ids}
     return of_result(howsure.load(out)), of_result(

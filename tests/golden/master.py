@@ -351,8 +351,8 @@ LINES = (
     "compare saved.parquet other.parquet --out compared.csv",
     "compare saved.parquet unlabelled.parquet",
     "audit {network} --data x.npz",
-    "assess {network} x.npz --passes 16 --out assessed.parquet",
-    "assess {network} x.npz --passes 16 --out assessed.txt",
+    "assess {network} x.npz --set passes=16 --out assessed.parquet",
+    "assess {network} x.npz --set passes=16 --out assessed.txt",
     "assess {network} nothing.npz --out assessed.parquet",
     "assess nowhere:nothing x.npz --out assessed.parquet",
 )
@@ -361,7 +361,7 @@ LINES = (
 
 def command_line(kind):
     held = case(kind)
-    outputs = "" if held.outputs is None else f" --outputs {held.outputs}"
+    outputs = "" if held.outputs is None else f" --set outputs={held.outputs}"
     given = {
         "tolerance": typed_tolerance(held.tolerance),
         "network": f"tests.golden.cases:{kind}_network{outputs}",

@@ -65,7 +65,7 @@ def test_weights_without_a_model(tmp_path, name):
     [
         ("m.tflite", r"TensorFlow Lite.*Give the Keras model that it was made from"),
         ("m.onnx", r"an ONNX graph, in which dropout is left out"),
-        ("m.pt", r"a file of PyTorch with weights.*--weights FILE"),
+        ("m.pt", r"a file of PyTorch with weights.*--set weights=FILE"),
         ("m.pth", r"PyTorch"),
         ("m.pkl", r"a pickle, which runs code when it is opened, so it was not"),
         ("m.joblib", r"a pickle"),

@@ -108,7 +108,7 @@ def test_a_csv_column_of_text(tmp_path):
     lines = [f'{number},"{text}"' for number, text in enumerate(TEXTS)]
     (tmp_path / "rows.csv").write_text("\n".join(["id,text", *lines]) + "\n")
     arguments = ["assess", *map(str, (tmp_path / "model.keras", tmp_path / "rows.csv"))]
-    done = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "out.parquet"), "--passes", "20"])
+    done = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "out.parquet"), "--set", "passes=20"])
     assert done.exit_code == 0, done.output
     found = howsure.load(tmp_path / "out.parquet").probabilities
     model = load(tmp_path / "model.keras")

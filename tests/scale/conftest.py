@@ -22,9 +22,11 @@ ERROR, MOST = 0.05, 80
 
 
 def into(out, rows, *more):
-    """The command that writes a folder."""
-    enough = () if "--passes" in more else ("--target-error", ERROR, "--max-passes", MOST)
-    return run("assess", MODEL, rows, "--out", out, "--part-rows", PER_PART, *enough, *more)
+    """The command that writes a folder, with settings unless `more` says otherwise."""
+    usual = {"target_error": ERROR, "max_passes": MOST} if "passes=" not in str(more) else {}
+    usual |= {} if "part_rows=" in str(more) else {"part_rows": PER_PART}
+    settings = [part for name, value in usual.items() for part in ("--set", f"{name}={value}")]
+    return run("assess", MODEL, rows, "--out", out, *settings, *more)
 
 
 def asked(plan):

@@ -95,7 +95,7 @@ def check_moment(folder: Path, random: np.random.Generator, single: howsure.Cert
     Returns:
         A line that says when it was killed, and what was there.
     """
-    out, arguments = folder / "out", [*command("out", None, "--passes", "20"), *more]
+    out, arguments = folder / "out", [*command("out", None, "--set", "passes=20"), *more]
     shutil.rmtree(out, ignore_errors=True)
     process = started(folder, arguments)
     wait_for_parts(process, out, int(random.integers(PARTS)))

@@ -38,7 +38,7 @@ def test_a_node_that_ends_half_way(tmp_path, nodes):
     cluster, second = nodes
     kills.prepare(tmp_path, 6000)
     out = tmp_path / "out"
-    process = kills.started(tmp_path, kills.command("out", 2, "--passes", "20"))
+    process = kills.started(tmp_path, kills.command("out", 2, "--set", "passes=20"))
     here = []
 
     def end_it():
@@ -63,7 +63,7 @@ def test_an_address_at_which_nobody_listens(tmp_path, address):
     kills.prepare(tmp_path, 100)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))  # and does not listen
-        arguments = kills.command("out", 1, "--passes", "4")
+        arguments = kills.command("out", 1, "--set", "passes=4")
         where = address.format(free.getsockname()[1])
         process = kills.started(tmp_path, arguments, RAY_ADDRESS=where)
         _, said = process.communicate()

@@ -84,13 +84,14 @@ def test_a_damaged_part_is_noticed_and_made_again_once_it_is_gone(results, rows,
 def test_two_writers_at_once(tmp_path):
     """They share the work where one sees that the other has written a part, and write the same elsewhere."""
     kills.prepare(tmp_path, 4000)
-    arguments = kills.command("out", None, "--passes", "20")
+    arguments = kills.command("out", None, "--set", "passes=20")
     writers = [kills.started(tmp_path, arguments) for _ in range(2)]
     for writer in writers:
         _, said = writer.communicate()
         assert writer.returncode == 0, said
     assert (
-        run("assess", MODEL, tmp_path / "rows.npz", "--out", tmp_path / "one", "--passes", 20).exit_code == 0
+        run("assess", MODEL, tmp_path / "rows.npz", "--out", tmp_path / "one", "--set", "passes=20").exit_code
+        == 0
     )
     both, one = kills.parts_in(tmp_path / "out"), kills.parts_in(tmp_path / "one")
     assert [path.name for path in both] == [path.name for path in one]
@@ -101,10 +102,10 @@ def test_two_writers_at_once(tmp_path):
 OTHER = {
     "seed": (("--seed", 1), "another seed"),
     "plan": (("--plan", "other.json"), "another plan"),
-    "method": (("--max-passes", 60), "another method"),
+    "method": (("--set", "max_passes=60"), "another method"),
     "names": (("--class-names", "a,b,c,d"), "other class names"),
-    "divisor": (("--divide-by", 2), "another divisor"),
-    "size": (("--part-rows", 50), "another part size"),
+    "divisor": (("--set", "divide_by=2"), "another divisor"),
+    "size": (("--set", "part_rows=50"), "another part size"),
 }
 
 
@@ -183,7 +184,7 @@ def test_other_code_of_the_same_weights_is_refused(tmp_path, x, monkeypatch):
     np.save("x.npy", x)
     code = "from validation.small_network import *\n\ndef network():\n    return make()\n"
     (tmp_path / "a_network_of_mine.py").write_text(code)
-    command = ("assess", "a_network_of_mine:network", "x.npy", "--out", "results", "--passes", 4)
+    command = ("assess", "a_network_of_mine:network", "x.npy", "--out", "results", "--set", "passes=4")
     assert run(*command).exit_code == 0
     assert run(*command).exit_code == 0
     (tmp_path / "a_network_of_mine.py").write_text(code + "# as if something else were computed\n")
@@ -351,7 +352,7 @@ def test_a_warning_of_one_kind_is_said_once(tmp_path, x):
     images = np.minimum(60 * np.abs(x), highest[:, None]).astype(np.uint8)
     images[::PER_PART, 0] = highest[::PER_PART]
     np.save(tmp_path / "x.npy", images)
-    done = into(tmp_path / "results", tmp_path / "x.npy", "--passes", 4)
+    done = into(tmp_path / "results", tmp_path / "x.npy", "--set", "passes=4")
     assert done.exit_code == 0, done.stderr
     said = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
     assert len(said) == 2
@@ -391,7 +392,7 @@ def test_killed_at_a_random_moment(tmp_path, seed):
 def test_rows_that_fail_are_taken_out_by_the_caller(tmp_path, rows):
     done = into(tmp_path / "results", rows, "--skip-rows")
     assert done.exit_code == 2
-    assert "--skip-rows is gone. Expected: rows that the model takes. Leave it out: a part" in done.stderr
+    assert "--skip-rows is gone. A part that fails is named with the row that failed" in done.stderr
 
 
 def test_a_folder_of_somebody_else(tmp_path, rows):
@@ -458,7 +459,7 @@ def test_the_page_of_a_folder_is_that_of_the_finished_one(tmp_path, rows, monkey
     ("options", "said"),
     [
         (("--out", "o.parquet", "--workers", 2), "--workers needs a folder as its output"),
-        (("--out", "o.parquet", "--part-rows", 2), "--part-rows has no effect on one table"),
+        (("--out", "o.parquet", "--set", "part_rows=2"), "`part_rows` has no effect on one table"),
         (("--out", "o.parquet"), "is a folder of Parquet files, so its results need a folder"),
         (("--out", "rows"), "would overwrite"),
         (("--out", "rows/within"), "'rows/within' lies inside the input 'rows'"),
@@ -541,7 +542,7 @@ def test_labels_follow_the_rows_whatever_is_missing(
 def test_classes_that_are_called_by_numbers(tmp_path, x, monkeypatch):
     """Numbers are names then, also in a part of one class alone."""
     monkeypatch.chdir(tmp_path)
-    names = ("--class-names", "1,2,3,4", "--passes", 4)
+    names = ("--class-names", "1,2,3,4", "--set", "passes=4")
     labels = 1 + np.arange(len(x)) // 90
     pq.write_table(table_of(x, 0).append_column("y", [labels]), "y.parquet")
     done = into("labelled", "y.parquet", *names)

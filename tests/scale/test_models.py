@@ -44,8 +44,17 @@ def keras_file(tmp_path):
 
 def test_a_keras_file_and_a_folder_of_images(tmp_path, keras_file, digits):
     out, one = tmp_path / "results", tmp_path / "one.parquet"
-    asked = ["assess", keras_file, digits, "--divide-by", "255", "--skip-unreadable", "--quiet"]
-    done = run(*asked, "--out", out, "--part-rows", "16")
+    asked = [
+        "assess",
+        keras_file,
+        digits,
+        "--set",
+        "divide_by=255",
+        "--set",
+        "skip_unreadable=true",
+        "--quiet",
+    ]
+    done = run(*asked, "--out", out, "--set", "part_rows=16")
     assert done.exit_code == 1, done.stderr
     assert "left out: 1 unreadable image\n  left/17.png: not an image Pillow knows" in done.stderr
     assert run(*asked, "--out", one, "--plan", out / "plan.json").exit_code == 1
@@ -78,7 +87,7 @@ def test_images_that_come_later(tmp_path, keras_file, digits):
     """Behind those that were there; the part that was not full is named, and deleted by the caller."""
     out, place = tmp_path / "results", digits / "left" / "17.png"
     shutil.copyfile(digits / "left" / "19.png", place)
-    asked = ["assess", keras_file, digits, "--divide-by", "255", "--quiet", "--part-rows", "8"]
+    asked = ["assess", keras_file, digits, "--set", "divide_by=255", "--quiet", "--set", "part_rows=8"]
     assert run(*asked, "--out", out).exit_code == 0
     before = howsure.load(out)
     shutil.copyfile(place, digits / "right" / "99.png")
@@ -125,8 +134,8 @@ def test_a_function_with_weights(tmp_path, monkeypatch):
     same = ModelSource("a_network_of_torch:make", tmp_path / "weights.pt")
     assert same.checksum(same.load()) == source.checksum(first)
     np.save("x.npy", np.random.default_rng(0).normal(size=(90, 3)).astype(np.float32))
-    asked = ["assess", "a_network_of_torch:make", "x.npy", "--weights", "weights.pt", "--quiet"]
-    done = run(*asked, "--out", "results", "--part-rows", "40")
+    asked = ["assess", "a_network_of_torch:make", "x.npy", "--set", "weights=weights.pt", "--quiet"]
+    done = run(*asked, "--out", "results", "--set", "part_rows=40")
     assert done.exit_code == 0, done.stderr
     assert run(*asked, "--out", "one.parquet", "--plan", "results/plan.json").exit_code == 0
     found, single = howsure.load("results"), howsure.load("one.parquet")

@@ -40,7 +40,7 @@ def data(tmp_path):
 
 @pytest.fixture
 def given(data, tmp_path):
-    return ("assess", MODEL, data, "--out", tmp_path / "out", "--part-rows", 3, *GIVEN)
+    return ("assess", MODEL, data, "--out", tmp_path / "out", "--set", "part_rows=3", *GIVEN)
 
 
 def check_same(found, whole):
@@ -98,8 +98,8 @@ def test_a_killed_run_goes_on(given, tmp_path, whole):
 @pytest.mark.parametrize(
     ("option", "said"),
     [
-        (("--keep", "probabilities"), "other kept numbers"),
-        (("--tile", "16"), "another tile"),
+        (("--set", "keep=probabilities"), "other kept numbers"),
+        (("--set", "tile=16"), "another tile"),
     ],
 )
 def test_other_wishes_are_other_results(given, option, said):

@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -183,7 +182,7 @@ def test_warnings_of_workers_are_said_once(tmp_path, x, plan_file):
 def test_nobody_reaches_the_workers_from_elsewhere(tmp_path):
     """They listen on the loopback interface alone, and who connects needs a token."""
     kills.prepare(tmp_path, 20_000)
-    process = kills.started(tmp_path, kills.command("out", 1, "--passes", "20"))
+    process = kills.started(tmp_path, kills.command("out", 1, "--set", "passes=20"))
     kills.wait_for_parts(process, tmp_path / "out", 1)
     heard = listening(process.pid)
     (worker, *_) = kills.workers_of(process.pid)
@@ -250,22 +249,6 @@ def test_the_leader_is_killed(tmp_path, plan):
     check_same(
         howsure.load(out), howsure.assess(small_network.make(), small_network.rows(3000), method=method)
     )
-
-
-@pytest.mark.usefixtures("cluster")
-def test_workers_import_the_outcome_of_a_user(tmp_path, monkeypatch):
-    monkeypatch.chdir(ROOT)
-    columns = {f"f{number}": values for number, values in enumerate(measures.rows(70).T)}
-    pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
-    given = ("tests.answers.measures:linear", tmp_path / "rows.parquet", "--part-rows", 32)
-    outcome = ("--outcome", "tests.answers.measures:Regression")
-    with measures.known():
-        for out, more in (("alone", ()), ("shared", ("--workers", 1))):
-            done = run("assess", *given, *outcome, "--out", tmp_path / out, *more)
-            assert done.exit_code == 0, done.stderr
-        alone, shared = (howsure.load(tmp_path / out) for out in ("alone", "shared"))
-    assert isinstance(shared, measures.Measures)
-    assert np.array_equal(alone.mean, shared.mean)
 
 
 @pytest.mark.usefixtures("cluster")

@@ -35,8 +35,8 @@ width = 3
 
 def run(command, *arguments):
     """Exit code and text of a command; the networks of these tests put out logits."""
-    if command == "assess" and "--outputs" not in arguments:
-        arguments += ("--outputs", "logits")
+    if command == "assess" and "outputs=logits" not in arguments:
+        arguments += ("--set", "outputs=logits")
     done = CliRunner().invoke(app, [command, *map(str, arguments)])
     said = " ".join((done.output + str(done.exception or "")).split())
     return done.exit_code, said
@@ -60,7 +60,7 @@ def from_python(weights, x, **settings):
 
 def test_a_function_and_weights_from_a_file_give_what_the_module_gives(folder):
     code, said = run(
-        "assess", f"{folder}:make", "rows.npz", "--weights", "weights.pt", "--out", "out.parquet"
+        "assess", f"{folder}:make", "rows.npz", "--set", "weights=weights.pt", "--out", "out.parquet"
     )
     assert code == 0, said
     found = howsure.load("out.parquet")
@@ -73,13 +73,15 @@ def test_a_function_and_weights_from_a_file_give_what_the_module_gives(folder):
 def test_checkpoints_of_others_are_read(folder, prefix):
     state = {f"{prefix}{name}": value for name, value in mlp().state_dict().items()}
     torch.save({"epoch": 3, "state_dict": state}, "last.ckpt")
-    code, said = run("assess", f"{folder}:make", "rows.npz", "--weights", "last.ckpt", "--out", "out.parquet")
+    code, said = run(
+        "assess", f"{folder}:make", "rows.npz", "--set", "weights=last.ckpt", "--out", "out.parquet"
+    )
     assert code == 0, said
 
 
 def test_weights_are_read_from_safetensors(folder):
     save_file(torch.load("weights.pt", weights_only=True), "weights.safetensors")
-    arguments = ["--weights", "weights.safetensors", "--out", "out.parquet"]
+    arguments = ["--set", "weights=weights.safetensors", "--out", "out.parquet"]
     code, said = run("assess", f"{folder}:make", "rows.npz", *arguments)
     assert code == 0, said
     expected = from_python("weights.pt", rows_for("mlp"))
@@ -88,8 +90,8 @@ def test_weights_are_read_from_safetensors(folder):
 
 def test_weights_alone_name_another_member(folder):
     torch.save(mlp().state_dict(), "second.pt")
-    arguments = ["--method", "ensemble", "--member", "second.pt", "--out", "out.parquet"]
-    code, said = run("assess", f"{folder}:make", "rows.npz", "--weights", "weights.pt", *arguments)
+    arguments = ["--method", "ensemble", "--set", "members=second.pt", "--out", "out.parquet"]
+    code, said = run("assess", f"{folder}:make", "rows.npz", "--set", "weights=weights.pt", *arguments)
     assert code == 0, said
     x = rows_for("mlp")
     plain = [
@@ -142,29 +144,39 @@ def trains():
 def test_an_untrained_network_is_told(folder, tmp_path, maker, told):
     (tmp_path / f"un{folder}.py").write_text(UNTRAINED)
     torch.save(mlp(), "whole.pt")
-    code, said = run("assess", f"un{folder}:{maker}", "rows.npz", "--outputs", "logits", "--out", "o.parquet")
+    code, said = run(
+        "assess", f"un{folder}:{maker}", "rows.npz", "--set", "outputs=logits", "--out", "o.parquet"
+    )
     assert code == 0, said
     assert said.count("is untrained") == told
     if told:  # its advice, followed
-        assert "Give --weights FILE" in said
-        more = ("--weights", "weights.pt", "--outputs", "logits", "--out", "o.parquet")
+        assert "Give its weights (--set weights=FILE" in said
+        more = ("--set", "weights=weights.pt", "--set", "outputs=logits", "--out", "o.parquet")
         code, said = run("assess", f"{folder}:make", "rows.npz", *more)
         assert (code, "untrained" in said) == (0, False)
 
 
 def test_an_untrained_member_is_told_how_it_gets_weights(folder):
     torch.save(mlp().state_dict(), "second.pt")
-    given = ("assess", f"{folder}:make", "rows.npz", "--weights", "weights.pt", "--out", "o.parquet")
-    code, said = run(*given, "--member", f"{folder}:make")
+    given = ("assess", f"{folder}:make", "rows.npz", "--set", "weights=weights.pt", "--out", "o.parquet")
+    code, said = run(*given, "--set", f"members={folder}:make")
     assert "is untrained" in said
-    assert "Give its weights as --member FILE" in " ".join(said.split())
-    code, said = run(*given, "--member", "second.pt")
+    assert "of another member --set members=FILE)" in " ".join(said.split())
+    code, said = run(*given, "--set", "members=second.pt")
     assert (code, "untrained" in said) == (0, False)
 
 
 def test_members_alone_are_an_ensemble(folder):
     torch.save(mlp().state_dict(), "second.pt")
-    given = ("assess", f"{folder}:make", "rows.npz", "--weights", "weights.pt", "--member", "second.pt")
+    given = (
+        "assess",
+        f"{folder}:make",
+        "rows.npz",
+        "--set",
+        "weights=weights.pt",
+        "--set",
+        "members=second.pt",
+    )
     for more in (("--out", "a.parquet"), ("--method", "ensemble", "--out", "b.parquet"), ("--out", "folder")):
         code, said = run(*given, *more)
         assert code == 0, said
@@ -188,7 +200,7 @@ def test_images_of_a_folder_get_their_channels_first(folder, tmp_path):
     for number, image in enumerate(pixels):
         Image.fromarray(image).save(tmp_path / "images" / f"{number}.png")
     torch.manual_seed(3)
-    arguments = ["--divide-by", "255", "--out", "out.parquet", "--report", "page.html"]
+    arguments = ["--set", "divide_by=255", "--out", "out.parquet", "--report", "page.html"]
     code, said = run("assess", f"{folder}:images", "images", *arguments)
     assert code == 0, said
     assert "image/png" in (tmp_path / "page.html").read_text()
@@ -208,23 +220,29 @@ class RunsCode(nn.Module):
         ),
         (["{nets}:width", "rows.npz"], "'{nets}:width' cannot be called (3 is not a callable object)"),
         (["no_such_module:make", "rows.npz"], "There is no module 'no_such_module' in the current folder"),
-        (["{nets}:make", "rows.npz", "--weights", "other.pt"], "2 tensors of another shape: '0.weight'"),
+        (["{nets}:make", "rows.npz", "--set", "weights=other.pt"], "2 tensors of another shape: '0.weight'"),
         (
-            ["{nets}:make", "rows.npz", "--weights", "whole.pt"],
+            ["{nets}:make", "rows.npz", "--set", "weights=whole.pt"],
             "could run code when it is opened, so it was not",
         ),
-        (["{nets}:make", "rows.npz", "--weights", "letter.pt"], "'letter.pt' is damaged, or it holds more"),
         (
-            ["{nets}:make", "rows.npz", "--weights", "script.pt"],
+            ["{nets}:make", "rows.npz", "--set", "weights=letter.pt"],
+            "'letter.pt' is damaged, or it holds more",
+        ),
+        (
+            ["{nets}:make", "rows.npz", "--set", "weights=script.pt"],
             "'script.pt' is not a readable file of PyTorch (RuntimeError",
         ),
-        (["{nets}:make", "rows.npz", "--weights", "cut.pt"], "'cut.pt' is not a readable file of PyTorch"),
-        (["{nets}:make", "rows.npz", "--weights", "empty.pt"], "'empty.pt' holds no state dict"),
-        (["{nets}:make", "rows.npz", "--weights", "missing.pt"], "The file of weights does not exist"),
+        (
+            ["{nets}:make", "rows.npz", "--set", "weights=cut.pt"],
+            "'cut.pt' is not a readable file of PyTorch",
+        ),
+        (["{nets}:make", "rows.npz", "--set", "weights=empty.pt"], "'empty.pt' holds no state dict"),
+        (["{nets}:make", "rows.npz", "--set", "weights=missing.pt"], "The file of weights does not exist"),
         (["weights.pt", "rows.npz"], "Name a function that makes the module"),
         (
-            ["weights.pt", "rows.npz", "--weights", "weights.pt"],
-            "--weights needs a function that makes the module",
+            ["weights.pt", "rows.npz", "--set", "weights=weights.pt"],
+            "`weights` needs a function that makes the module",
         ),
         (
             ["net.pt2", "rows.npz", "--allow-code"],
@@ -269,6 +287,8 @@ def test_a_module_gets_the_channels_of_its_first_layer(out, folder, tmp_path):
     for number in range(3):
         image = np.random.default_rng(number).integers(0, 256, (8, 8, 3), dtype=np.uint8)
         Image.fromarray(image).save(tmp_path / "images" / f"{number}.png")
-    code, said = run("assess", f"{folder}:grey", "images", "--out", out, "--passes", 5, "--outputs", "logits")
+    code, said = run(
+        "assess", f"{folder}:grey", "images", "--out", out, "--set", "passes=5", "--set", "outputs=logits"
+    )
     assert code == 0, said
     assert len(howsure.load(out)) == 3

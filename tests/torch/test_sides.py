@@ -105,21 +105,21 @@ def test_the_exception_of_a_forward_says_what_it_was_called_with(name, door):
 
 
 @pytest.mark.parametrize("out", ["t.parquet", "folder"])
-@pytest.mark.parametrize("divide", [(), ("--divide-by", 2)])
+@pytest.mark.parametrize("divide", [(), ("--set", "divide_by=2")])
 def test_one_line_on_the_command_line_and_what_it_says_works(tmp_path, out, divide):
     np.save(tmp_path / "x.npy", X)
-    given = ("assess", "tests.torch.test_sides:unet", tmp_path / "x.npy", "--outputs", "logits", *divide)
+    given = ("assess", "tests.torch.test_sides:unet", tmp_path / "x.npy", "--set", "outputs=logits", *divide)
     said = refused(*given, "--out", tmp_path / out)
     assert said.startswith("error: The model raised RuntimeError: Sizes of tensors must match")
-    offered = re.search(r"(--tile) (\d+,\d+)\.", said).groups()
-    done(*given, "--passes", 4, "--out", tmp_path / out, *offered)
+    offered = ("--set", re.search(r"(tile=\[\d+, \d+\])\.", said)[1])
+    done(*given, "--set", "passes=4", "--out", tmp_path / out, *offered)
     assert howsure.load(tmp_path / out).positions == (18, 22)
 
 
 def test_any_exception_of_a_model_is_one_line(tmp_path):
     np.save(tmp_path / "x.npy", X)
-    given = ("tests.torch.test_sides:refusing", tmp_path / "x.npy", "--outputs", "logits")
-    said = refused("assess", *given, "--out", tmp_path / "t.parquet", "--weights", weights(tmp_path))
+    given = ("tests.torch.test_sides:refusing", tmp_path / "x.npy", "--set", "outputs=logits")
+    said = refused("assess", *given, "--out", tmp_path / "t.parquet", "--set", f"weights={weights(tmp_path)}")
     assert said == "error: The model raised ValueError: no such thing.\n"
 
 

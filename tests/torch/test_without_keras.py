@@ -25,7 +25,7 @@ certainty.save("certainty.parquet")
 print(len(howsure.load("certainty.parquet")), howsure.audit(module).passes_differ)
 torch.save(module.state_dict(), "weights.pt")
 numpy.save("rows.npy", x.numpy())
-arguments = ["nets:make", "rows.npy", "--weights", "weights.pt", "--outputs", "logits"]
+arguments = ["nets:make", "rows.npy", "--set", "weights=weights.pt", "--set", "outputs=logits"]
 sys.argv = ["howsure", "assess", *arguments, "--out", "out.parquet"]
 try:
     main()

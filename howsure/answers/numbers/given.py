@@ -131,8 +131,8 @@ def _check_std(table: Table, std: str | None, mean: str, source: Path) -> None:
 
 def _check_options(asked: FileColumns) -> None:
     given = {
-        "--several-labels": asked.several,
-        "--normalise": asked.normalise,
+        "`several_labels`": asked.several,
+        "`normalise`": asked.normalise,
         "Thresholds of verdicts": asked.thresholds is not None,
     }
     unused = [name for name, is_given in given.items() if is_given]

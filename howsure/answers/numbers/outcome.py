@@ -98,7 +98,6 @@ class Numbers(Outcome):
             raise InputError(
                 f"{info.name} predicts numbers and no classes, so `outputs` cannot be '{request.outputs}'",
                 expected="no `outputs`, or outputs='values'",
-                hint="On the command line: no --outputs, or --outputs values",
             )
         outputs = _read(info) if request.outputs is None else request.outputs
         if outputs not in NUMBERS:
@@ -259,8 +258,7 @@ class Numbers(Outcome):
 _TO_BE_SAID = {
     MEANS_AND_VARIANCES: "outputs='mean-variance' reads means and then variances; 'mean-log-variance' reads "
     "natural logarithms of variances, of which training took the exponential",
-    QUANTILES: "outputs='values' reads each quantile as a number of its own, although it is no mean (on the "
-    "command line: --outputs values)",
+    QUANTILES: "outputs='values' reads each quantile as a number of its own, although it is no mean",
     LOG_RATES: "outputs='values' reads the logarithms as the numbers. For the rates, end the model in an "
     "exponential",
 }

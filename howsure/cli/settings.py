@@ -1,0 +1,343 @@
+"""Settings: what a command takes besides its options, by the names of the arguments in Python.
+
+`--set passes=50` gives one of them, and `--settings FILE` several, as lines of a TOML file. `Settings`
+declares each one. From it follow how a value is read, what `-h` says, and the table in docs/command-line.md.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+import shlex
+import tomllib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from howsure.data.files import read_class_names
+from howsure.data.reading import reading
+from howsure.data.table_files import CSV, CsvForm
+from howsure.data.tables import Roles
+from howsure.errors import InputError
+from howsure.methods.mc_dropout import MCDropout
+from howsure.request import Request
+from howsure.results.thresholds import Thresholds
+from howsure.sampling.plan import Plan
+from howsure.scale.read import parquet_files
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Every setting, with its type and its default; each command takes some of them.
+
+    A text gets the first of several types that it can have: `output=1` is a position, and `background=1` a
+    name if a class has that name.
+
+    Attributes:
+        label_column: Column with the true answers, of --labels or else of the rows, if it is not called y.
+        drop: Columns of a .csv or .parquet file to ignore, such as note,colour.
+        separator: Character between the cells of .csv files, or tab (a comma).
+        decimal: Decimal sign of the numbers in .csv files, . or , (a point).
+        divide_by: Number by which rows are divided first, such as 255 for images.
+        skip_unreadable: Leave out images that cannot be read, and list them.
+        normalise: Divide the probabilities of each row by their sum.
+        several_labels: Each column is the probability of a label of its own.
+        weights: File with the state dict of the module that a function makes.
+        output: The output to use, if a model has several: name, or position from 0.
+        outputs: Kind of the model's outputs, if its last layer does not show it, such as logits.
+        class_axis: Axis of the output with the classes of each position (1 for PyTorch, -1 for Keras).
+        of_label: The label to take, if there are several, yes or no: name, or position from 0.
+        batch_size: Number of rows that run together.
+        tile: Sides of the tiles in which large images are assessed, such as 512.
+        overlap: Positions that neighbouring tiles share (a quarter of a tile).
+        members: Other models for an ensemble, trained from other seeds, such as b.keras,c.keras.
+        passes: Draw this number of passes for every row.
+        target_error: Draw passes until no probability has a larger standard error (0.01; for numbers 0.05,
+            as a share of their standard deviation). For a graph: where a probability is 0.5 (0.08; for
+            numbers 0.4).
+        max_error: For numbers, instead of target_error: standard error in the unit of the target.
+        max_passes: Draw at most this number of passes for a row.
+        budget: Cost at most this many plain predictions a row, on average (20, or more for small networks).
+        keep_off: Random layers that stay off, as howsure audit names them.
+        precision: With float32 the plan is valid on every machine.
+        sure: Least probability for the verdict sure (0.95).
+        coin_flip: Largest lead over the second class for the verdict coin flip (0.2).
+        keep: With probabilities: keep those of all classes at each position.
+        above: Ask of each number whether it is above this one. Rows then have one of two classes.
+        target: The number for above, if rows have several: name, or position.
+        background: Class at each position that means of Dice and IoU leave out: name, or number.
+        shifts: Files of the same rows in the same order, changed in some way, to compare as well.
+        score: Score that decides which classes are in a set: lac, aps or raps (lac).
+        by_class: Promise the coverage of sets for each class by itself.
+        confidence: Probability that the promise of abstention holds.
+        maps: Folder for pictures of each image: label, entropy and coin flips, named like the image.
+        part_rows: Rows in each part of a folder of results.
+    """
+
+    label_column: str | None = None
+    drop: tuple[str, ...] = ()
+    separator: str | None = None
+    decimal: str | None = None
+    divide_by: float | None = None
+    skip_unreadable: bool = False
+    normalise: bool = False
+    several_labels: bool = False
+    weights: Path | None = None
+    output: int | str | None = None
+    outputs: str | None = None
+    class_axis: int | None = None
+    of_label: int | str | None = None
+    batch_size: int = 256
+    tile: int | tuple[int, ...] | None = None
+    overlap: int | None = None
+    members: tuple[Path, ...] = ()
+    passes: int | None = None
+    target_error: float | None = None
+    max_error: float | None = None
+    max_passes: int | None = None
+    budget: float | None = None
+    keep_off: tuple[str, ...] = ()
+    precision: str | None = None
+    sure: float | None = None
+    coin_flip: float | None = None
+    keep: str | None = None
+    above: float | None = None
+    target: str | int | None = None
+    background: str | int | None = None
+    shifts: tuple[Path, ...] = ()
+    score: str | None = None
+    by_class: bool = False
+    confidence: float = 0.95
+    maps: Path | None = None
+    part_rows: int | None = None
+
+    @property
+    def given(self) -> list[str]:
+        """Names of the settings that do not have their default."""
+        return [each.name for each in fields(self) if getattr(self, each.name) != each.default]
+
+    @property
+    def thresholds(self) -> Thresholds | None:
+        """Thresholds of the verdicts, if there are any."""
+        limits = {name: getattr(self, name) for name in ("sure", "coin_flip") if name in self.given}
+        return Thresholds(**limits) if limits else None
+
+    def request(self, class_names: str | None, seed: int) -> Request:
+        """The wishes for an assessment.
+
+        Args:
+            class_names: Names `a,b,c`, or a file of them.
+            seed: Seed of the masks.
+
+        Raises:
+            InputError: A value that cannot be used.
+            FileError: The file of class names cannot be read.
+        """
+        names = None if class_names is None else read_class_names(class_names)
+        given = {name: getattr(self, name) for name in self.given}
+        return Request.of(given | {"class_names": names, "seed": seed, "thresholds": self.thresholds})
+
+    def dropout(self, plan: Path | None = None) -> MCDropout:
+        """Settings of MC dropout.
+
+        Raises:
+            InputError: A value that cannot be used.
+            FileError: The plan cannot be read.
+        """
+        return MCDropout(
+            passes=self.passes,
+            target_error=self.target_error,
+            max_error=self.max_error,
+            max_passes=self.max_passes,
+            budget=self.budget,
+            plan=None if plan is None else Plan.load(plan),
+            keep_off=self.keep_off,
+        )
+
+    def csv_form(self, *paths: Path | None) -> CsvForm:
+        """The form of the csv files among some paths.
+
+        Raises:
+            InputError: It is given and there are none, or it cannot be used.
+        """
+        form = {name: getattr(self, name) for name in ("separator", "decimal") if name in self.given}
+        if form and not any(path is not None and path.suffix.lower() == CSV for path in paths):
+            raise InputError(f"`{next(iter(form))}` has no effect without csv", expected="a .csv file")
+        if form.get("separator") == "tab":
+            form["separator"] = "\t"
+        return CsvForm(**form)
+
+    def roles(self, data: Path, labels: Path | None, id_column: str | None) -> Roles:
+        """The meaning of the columns in a file of rows, or in a table.
+
+        Raises:
+            InputError: Columns are named, and the file has none.
+        """
+        label_column = self.label_column if labels is None else None  # else a column of that file
+        named = {"label_column": label_column, "--id-column": id_column, "drop": self.drop}
+        first = next((name for name, value in named.items() if value), None)
+        has_columns = data.suffix.lower() in (CSV, ".parquet") or (data.is_dir() and parquet_files(data))
+        if first is not None and not has_columns:
+            raise InputError(
+                f"{first} names columns, but '{data}' has no columns", expected="a .csv or .parquet file"
+            )
+        return Roles(label_column, id_column, tuple(dict.fromkeys(self.drop)))
+
+
+# --- which command takes which ----------------------------------------------------------------------
+
+FILES = ("label_column", "drop", "separator", "decimal", "of_label")
+VERDICTS = ("sure", "coin_flip")
+TABLES = (*FILES, "normalise", "several_labels", "above", "target")
+MODELS = (*FILES, "divide_by", "weights", "outputs", "class_axis")
+PASSES = (*MODELS, "output", "batch_size", "keep_off")
+ROWS = (*PASSES, *VERDICTS, "tile", "overlap", "members", "background")
+
+
+# --- how they are read ------------------------------------------------------------------------------
+
+_HINTS = get_type_hints(Settings)
+_KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", Path: "a path"}
+_OF_ITEMS = {int: "whole numbers", str: "texts", Path: "paths"}
+
+
+def read_settings(given: Sequence[str], taken: Sequence[str], command: str) -> Settings:
+    """The settings that a caller gives.
+
+    Args:
+        given: Texts `NAME=VALUE`, and names of TOML files; a text goes before the line of a file.
+        taken: Names of the settings that the command takes.
+        command: For messages.
+
+    Raises:
+        InputError: A name or value that cannot be used.
+        FileError: A file cannot be read.
+    """
+    lines, texts = dict[str, Any](), dict[str, str]()
+    for text in given:
+        name, is_one, value = text.partition("=")
+        if not is_one:
+            lines |= _lines_of(Path(text))
+            continue
+        if name in texts:
+            more = f": --set {name}={texts[name]},{value}" if _is_list(name) else ""
+            raise InputError(f"`{name}` is given twice", expected=f"it once{more}")
+        texts[name] = value
+    for name in (*lines, *texts):
+        _check_taken(name, taken, command)
+    read = {name: _read(name, value) for name, value in lines.items()}
+    return Settings(**read | {name: _read(name, text, from_text=True) for name, text in texts.items()})
+
+
+def kinds_of(name: str) -> str:
+    """The types of a setting, in words."""
+    kinds = [kind for kind in _kinds_of(name) if not _is_of_several(kind)]
+    listed = ["a list, a,b"] if _is_list(name) else []
+    return " or ".join([*(_KINDS[kind] for kind in kinds), *listed])
+
+
+def _kinds_of(name: str) -> list[Any]:
+    hint = _HINTS[name]
+    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    return [kind for kind in kinds if kind is not NoneType]
+
+
+def _is_of_several(kind: Any) -> bool:
+    return get_origin(kind) is tuple
+
+
+def _is_list(name: str) -> bool:
+    return name in _HINTS and any(_is_of_several(kind) for kind in _kinds_of(name))
+
+
+def _lines_of(path: Path) -> dict[str, Any]:
+    """The lines of a TOML file."""
+    if path.suffix != ".toml":
+        raise InputError(
+            f"'{path}' is no setting", expected="NAME=VALUE, such as passes=50, or a file that ends in .toml"
+        )
+    with reading(path, "text"):
+        text = path.read_text(encoding="utf-8")
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        expected = 'lines such as passes = 50, outputs = "logits" or drop = ["a", "b"]'
+        raise InputError(f"'{path}' is no TOML: {error}", expected=expected) from error
+
+
+def _check_taken(name: str, taken: Sequence[str], command: str) -> None:
+    """Raise an `InputError` unless a command takes a setting of this name."""
+    if name in taken:
+        return
+    alike = difflib.get_close_matches(name.replace("-", "_"), taken, 1)
+    hint = f"Perhaps {alike[0]} is meant" if alike else "--out and other options are no settings"
+    if name == "allow_code":
+        hint = "No file can allow code: type --allow-code"
+    raise InputError(
+        f"howsure {command} takes no setting `{name}`", expected=", ".join(sorted(taken)), hint=hint
+    )
+
+
+def _read(name: str, value: Any, *, from_text: bool = False) -> Any:
+    """A value in the first type of a setting that it can be; a text may be a number, and a list of texts."""
+    for kind in _kinds_of(name):
+        items = value
+        if from_text and _is_of_several(kind):
+            items = [part.strip(" '\"") for part in value.strip("[]()").split(",")]
+            if "" in items:
+                continue
+        with suppress(msgspec.ValidationError):
+            return msgspec.convert(items, kind, strict=not from_text, dec_hook=_path)
+    raise InputError(f"`{name}` cannot be used", expected=kinds_of(name), received=repr(value))
+
+
+def _path(kind: type, value: object) -> object:
+    if not isinstance(value, str):
+        raise msgspec.ValidationError("no path")
+    return kind(value)
+
+
+# --- options that are settings now ------------------------------------------------------------------
+
+_RENAMED = {"member": "members", "shifted": "shifts"}
+_GONE = {
+    "skip_rows": "A part that fails is named with the row that failed: take such rows out of the file",
+    "outcome": "In Python: howsure.assess(model, x, outcome=…)",
+    "regions": "In Python: howsure.load(path).regions(row)",
+    "map_format": "Maps are pictures. Their numbers are arrays in Python: howsure.load(path)",
+    "map_names": "Maps are label, entropy and coin flips. All are arrays in Python: howsure.load(path)",
+}
+
+
+def of_an_option(option: str, value: str | None, taken: Sequence[str]) -> str | None:
+    """The error for an option that is a setting now, or is gone; None for any other option.
+
+    Args:
+        option: As it was typed, `--passes`.
+        value: The word after it, or None.
+        taken: Names of the settings that the command takes.
+    """
+    name = option.removeprefix("--").replace("-", "_")
+    name = _RENAMED.get(name, name)
+    if name in _GONE:
+        return f"{option} is gone. {_GONE[name]}."
+    if name not in taken:
+        return None
+    value = "true" if bool in _kinds_of(name) else value or "VALUE"
+    return f"{option} is a setting: write --set {shlex.quote(f'{name}={value}')}"
+
+
+def sentences_of(kind: type) -> dict[str, str]:
+    """The sentence about each field in the docstring of a dataclass, or of its base classes."""
+    found = dict[str, str]()
+    for each in reversed(kind.__mro__):
+        _, _, listed = inspect.cleandoc(each.__doc__ or "").partition("Attributes:\n")
+        lines = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", listed, re.M)
+        found |= {name: " ".join(text.split()) for name, text in lines}
+    return found

@@ -1,0 +1,154 @@
+"""Settings: what they are, how they are read, which command takes which, and what is said of the others."""
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from howsure.cli.app import COMMANDS, app
+from howsure.cli.settings import Settings, read_settings, sentences_of
+from howsure.errors import HowsureError
+from tests.commands import refused, run
+
+NAMES = [each.name for each in fields(Settings)]
+PAGE = Path(__file__).parent.parent.parent / "docs" / "command-line.md"
+TAKEN = {command.name(): command.takes for command in COMMANDS}
+
+
+def read(*given):
+    return read_settings(given, NAMES, "assess")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_setting_has_a_sentence_and_a_command(name):
+    assert sentences_of(Settings)[name].endswith(".")
+    assert any(name in taken for taken in TAKEN.values())
+
+
+def test_the_page_has_a_line_for_each_setting():
+    listed = re.findall(r"^\| `(\w+)` \| (.*?) \|$", PAGE.read_text(encoding="utf-8"), re.M)
+    assert {name: said for name, said in listed if name in NAMES} == sentences_of(Settings)
+
+
+def test_no_command_has_more_than_twelve_options():
+    for name, command in typer.main.get_command(app).commands.items():
+        options = [each for each in command.params if each.param_type_name == "option"]
+        assert len([each for each in options if each.name != "help"]) <= 12, name
+        assert not {each.name for each in options} & {*NAMES}, name
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "value"),
+    [
+        ("passes=50", "passes = 50", 50),
+        ("budget=5", "budget = 5", 5.0),
+        ("normalise=true", "normalise = true", True),
+        ("outputs=logits", 'outputs = "logits"', "logits"),
+        ("label_column=2024", 'label_column = "2024"', "2024"),
+        ("drop=note, colour", 'drop = ["note", "colour"]', ("note", "colour")),
+        ("drop=note", 'drop = ["note"]', ("note",)),
+        ("tile=512", "tile = 512", 512),
+        ("keep_off=['in', 'late']", 'keep_off = ["in", "late"]', ("in", "late")),
+        ("tile=[512, 256]", "tile = [512, 256]", (512, 256)),
+        ("tile=512,256", "tile = [512, 256]", (512, 256)),
+        ("output=1", "output = 1", 1),
+        ("output=kind", 'output = "kind"', "kind"),
+        ("background=0", 'background = "0"', "0"),
+        ("separator==", 'separator = "="', "="),
+        ("members=a.keras,b.keras", 'members = ["a.keras", "b.keras"]', (Path("a.keras"), Path("b.keras"))),
+    ],
+)
+def test_a_text_and_a_line_of_a_file_give_the_same(text, line, value, tmp_path):
+    (tmp_path / "s.toml").write_text(line, encoding="utf-8")
+    name = text.partition("=")[0]
+    found = [getattr(read(given), name) for given in (text, str(tmp_path / "s.toml"))]
+    assert found == [value, value]
+    assert [type(each) for each in found] == [type(value)] * 2
+
+
+def test_a_text_goes_before_a_line(tmp_path):
+    (tmp_path / "s.toml").write_text('passes = 3\noutputs = "logits"\nbackground = 0', encoding="utf-8")
+    found = read("passes=5", str(tmp_path / "s.toml"))
+    assert (found.passes, found.outputs, found.background) == (5, "logits", 0)
+    assert found.given == ["outputs", "passes", "background"]
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("passes=many", "`passes` cannot be used. Expected: a whole number. Received: 'many'."),
+        ("passes=2.5", "`passes` cannot be used"),
+        ("sure=", "`sure` cannot be used. Expected: a number. Received: ''."),
+        ("normalise=perhaps", "Expected: true or false"),
+        ("drop=a,,b", "`drop` cannot be used. Expected: a list, a,b"),
+        ("tile=512,big", "Expected: a whole number or a list, a,b"),
+        ("pases=50", "howsure assess takes no setting `pases`. Expected: above, background, batch_size"),
+        ("pases=50", "Perhaps passes is meant"),
+        ("coin-flip=0.1", "Perhaps coin_flip is meant"),
+        ("seed=3", "--out and other options are no settings"),
+        ("allow_code=true", "No file can allow code: type --allow-code"),
+        ("passes", "'passes' is no setting. Expected: NAME=VALUE, such as passes=50, or a file that"),
+        ("missing.toml", "The file does not exist. Received: missing.toml"),
+        ('passes = "50"', "`passes` cannot be used. Expected: a whole number. Received: '50'."),
+        ("passes = 50.0", "`passes` cannot be used"),
+        ("drop = [1, 2]", "`drop` cannot be used"),
+        ("members = [1]", "`members` cannot be used. Expected: a list, a,b. Received: [1]."),
+        ("pases = 50", "Perhaps passes is meant"),
+        ("allow_code = true", "No file can allow code: type --allow-code"),
+        ("[method]\npasses = 50", "howsure assess takes no setting `method`"),
+        (
+            "passes = fifty",
+            "'s.toml' is no TOML: Invalid value (at line 1, column 10). Expected: lines such as",
+        ),
+        ("passes = 50\npasses = 60", "'s.toml' is no TOML: Cannot overwrite a value"),
+    ],
+)
+def test_what_cannot_be_read_is_said(given, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if " = " in given:
+        Path("s.toml").write_text(given, encoding="utf-8")
+        given = "s.toml"
+    with pytest.raises(HowsureError) as error:
+        read(given)
+    assert said in str(error.value)
+
+
+def test_a_setting_that_is_given_twice_is_refused():
+    with pytest.raises(HowsureError, match=r"given twice.* --set members=a,b"):
+        read("members=a", "members=b")
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("assess m.keras x.npz --passes 50", "--passes is a setting: write --set passes=50"),
+        ("assess m.keras x.npz --passes=50", "--passes is a setting: write --set passes=50"),
+        ("assess m.keras --divide-by 255 x.npz", "--divide-by is a setting: write --set divide_by=255"),
+        ("assess m.keras x.npz --skip-unreadable --out o", "write --set skip_unreadable=true"),
+        ("assess m.keras x.npz --member b.keras", "--member is a setting: write --set members=b.keras"),
+        ("compare m.keras x.npz --shifted b.npz", "--shifted is a setting: write --set shifts=b.npz"),
+        ("evaluate t.csv --separator ;", "--separator is a setting: write --set 'separator=;'"),
+        ("assess m.keras x.npz --passes", "write --set passes=VALUE"),
+        (
+            "assess m.keras x.npz --outcome m:A",
+            "--outcome is gone. In Python: howsure.assess(model, x, outcome",
+        ),
+        ("assess m.keras x.npz --map-format npy", "--map-format is gone. Maps are pictures"),
+        ("evaluate t.csv --set passes=50", "howsure evaluate takes no setting `passes`"),
+    ],
+)
+def test_an_option_that_is_a_setting_now_says_what_to_type(command, said):
+    assert said in refused(*command.split())
+
+
+def test_an_option_that_there_never_was_is_none():
+    found = run("evaluate", "t.csv", "--magic", "3")
+    assert (found.exit_code, "No such option" in found.stderr) == (2, True)
+
+
+def test_help_tells_the_settings_of_a_command():
+    said = run("evaluate", "-h", env={"COLUMNS": "200"}).stdout
+    assert "normalise: Divide the probabilities of each row by their sum." in said
+    assert "passes" not in said
