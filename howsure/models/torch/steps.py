@@ -8,7 +8,6 @@ widened            all other operations: values with fewer passes are repeated
 
 from __future__ import annotations
 
-import functools
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -19,14 +18,10 @@ import torch
 from torch import Tensor
 
 from howsure.models.torch.levels import MADE, Leveled
-from howsure.models.torch.noted_tensors import items_in, tensors_in
 from howsure.models.torch.recorded import Axis, Call, Program, Slot, Times
 from howsure.models.torch.tracer import Unsplittable, is_view
 
 aten = torch.ops.aten
-
-KEPT_SIZES = 64
-"""Numbers of rows and passes of which the form of arguments is kept; a call has about a dozen."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +89,6 @@ class Runner:
         }
 
         self._largest: dict[Step, int] = {}
-        self._bound = functools.lru_cache(KEPT_SIZES)(self._binder)
 
     def step(self, one: Leveled) -> Step:
         """The step for a call."""
@@ -124,9 +118,8 @@ class Runner:
             made: Maps a step to the values of level `MADE` that it reads.
             sizes: How much runs.
         """
-        bound = (self._bound if isinstance(sizes.rows, int) else self._binder)(sizes)  # or a SymInt
         for step in steps:
-            *args, kwargs = bound(step).arguments(values, made)
+            *args, kwargs = self._arguments(step, values, made, sizes)
             results = self.call(step, args, kwargs)
             for slot, result in zip(step.call.outputs, results, strict=True):
                 if slot is not None:
@@ -136,9 +129,30 @@ class Runner:
             for slot in step.ends:
                 values.pop(slot, None)
 
-    def _binder(self, sizes: Sizes) -> Callable[[Step], Bound]:
-        """Finds what the arguments of a step are for given sizes, once for each step."""
-        return functools.cache(lambda step: Bound(self, step, sizes))
+    def _arguments(
+        self,
+        step: Step,
+        values: Mapping[Slot, Tensor],
+        made: Callable[[Step], Mapping[Slot, Tensor]],
+        sizes: Sizes,
+    ) -> list[Any]:
+        """The arguments of a step, and the keyword arguments last; see `run`."""
+        batch = sizes.batch(step.level, drawn=step.drawn)
+
+        def filled(item: Any) -> Any:
+            if isinstance(item, Slot):
+                if self.level[item] == MADE:
+                    return self._placed(made(step)[item], item, step, sizes)
+                return self._brought(values[item], item, step, sizes)
+            if isinstance(item, Times):
+                return item.each * batch
+            if isinstance(item, (list, tuple)):
+                return [filled(each) for each in item]
+            if isinstance(item, dict):
+                return {name: filled(each) for name, each in item.items()}
+            return self._placed(item, None, step, sizes) if isinstance(item, Tensor) else item
+
+        return [filled(item) for item in (*step.call.args, step.call.kwargs)]
 
     def call(self, step: Step, args: list[Any], kwargs: dict[str, Any]) -> Sequence[Any]:
         """The results of a call."""
@@ -202,21 +216,19 @@ class Runner:
                 return None
         return tuple(sorted({level for level, _ in met} - {0} | {one.level}))
 
-    def brought(self, slot: Slot, step: Step, sizes: Sizes) -> Callable[[Tensor], Tensor] | None:
-        """A function that brings a value of the run into the shape that a step needs; None if it has that."""
-        level, drawn = self.level[slot], self.drawn[slot]
-        axis = self.axis(slot)
-        rows = 1 if drawn else sizes.rows
+    def _brought(self, tensor: Tensor, slot: Slot, step: Step, sizes: Sizes) -> Tensor:
+        """A value of the run, in the shape that a step needs."""
+        level, axis = self.level[slot], self.axis(slot)
+        rows = 1 if self.drawn[slot] else sizes.rows
         if step.spread is not None:
-            sides = (axis.outer, *_factors(step.spread, level, sizes), rows, axis.inner)
-            return lambda tensor: apart(tensor, axis, sides)
+            return apart(tensor, axis, (axis.outer, *_factors(step.spread, level, sizes), rows, axis.inner))
         have, want = sizes.widths[level], sizes.widths[step.level]
         wanted_rows = 1 if step.drawn else sizes.rows
         if have == want and rows == wanted_rows:
-            return None
-        return lambda tensor: widened(tensor, axis, have, want, rows, wanted_rows)
+            return tensor
+        return widened(tensor, axis, have, want, rows, wanted_rows)
 
-    def placed(self, tensor: Tensor, slot: Slot | None, step: Step, sizes: Sizes) -> Tensor:
+    def _placed(self, tensor: Tensor, slot: Slot | None, step: Step, sizes: Sizes) -> Tensor:
         """A constant or made value, in the shape that a step needs beside axes that are split."""
         if step.spread is None:
             return tensor
@@ -229,64 +241,6 @@ class Runner:
         rank = len(self.program.values[output].shape)
         place = self.axis(output).place - rank + tensor.dim()
         return tensor if place < 0 else apart(tensor, Axis(place), (1,) * (len(step.spread) + 3))
-
-
-class Bound:
-    """The arguments of a step for given sizes: what does not change from run to run is found once.
-
-    Args:
-        runner: Runs the step.
-        step: The step.
-        sizes: How much runs.
-    """
-
-    def __init__(self, runner: Runner, step: Step, sizes: Sizes) -> None:
-        self._runner, self._step, self._sizes = runner, step, sizes
-        self._batch = sizes.batch(step.level, drawn=step.drawn)
-        self._brought = {
-            slot: runner.brought(slot, step, sizes) for slot in step.call.reads if runner.level[slot] > MADE
-        }
-        self._makes = any(runner.level[slot] == MADE for slot in step.call.reads)
-        self._fixed: list[Any] = [*step.call.args, step.call.kwargs]
-        self._direct: list[tuple[int, Slot, Callable[[Tensor], Tensor] | None]] = []
-        self._others: list[tuple[int, Any]] = []
-        for at, item in enumerate(self._fixed):
-            if isinstance(item, Slot) and item in self._brought:
-                self._direct.append((at, item, self._brought[item]))
-            elif [*items_in(item, Slot), *tensors_in(item)]:
-                self._others.append((at, item))
-            else:
-                self._fixed[at] = self._filled(item, {}, {})
-
-    def arguments(
-        self, values: Mapping[Slot, Tensor], made: Callable[[Step], Mapping[Slot, Tensor]]
-    ) -> list[Any]:
-        """The arguments for these values, and the keyword arguments last; see `Runner.run`."""
-        found = self._fixed.copy()
-        for at, slot, bring in self._direct:
-            found[at] = values[slot] if bring is None else bring(values[slot])
-        if self._others:
-            of_level = made(self._step) if self._makes else {}
-            for at, item in self._others:
-                found[at] = self._filled(item, values, of_level)
-        return found
-
-    def _filled(self, item: Any, values: Mapping[Slot, Tensor], made: Mapping[Slot, Tensor]) -> Any:
-        """A recorded argument with the present values."""
-        if isinstance(item, Slot):
-            if item not in self._brought:
-                return self._runner.placed(made[item], item, self._step, self._sizes)
-            bring = self._brought[item]
-            return values[item] if bring is None else bring(values[item])
-        if isinstance(item, Times):
-            return item.each * self._batch
-        if isinstance(item, (list, tuple)):
-            return [self._filled(each, values, made) for each in item]
-        if isinstance(item, dict):
-            return {name: self._filled(each, values, made) for name, each in item.items()}
-        if isinstance(item, Tensor):
-            return self._runner.placed(item, None, self._step, self._sizes)
-        return item
 
 
 def _factors(levels: Sequence[int], level: int, sizes: Sizes) -> tuple[int, ...]:
