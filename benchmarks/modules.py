@@ -50,7 +50,7 @@ class Network:
 
 
 def cnn() -> nn.Module:
-    """As in `howsure.demo.question`, with logits."""
+    """As in `howsure.demo.run`, with logits."""
     return nn.Sequential(
         *(nn.Conv2d(1, 128, 7), nn.ReLU(), nn.Dropout(0.20)),
         *(nn.Conv2d(128, 64, 3), nn.ReLU(), nn.Dropout(0.20), nn.Flatten()),

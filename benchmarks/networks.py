@@ -27,7 +27,8 @@ import numpy as np
 from keras import layers
 from numpy.typing import NDArray
 
-from howsure.demo import mnist, question
+from howsure.demo import mnist
+from howsure.demo import run as question
 
 Floats = NDArray[np.float32]
 Bytes = NDArray[np.uint8]

@@ -73,7 +73,7 @@ def mlp() -> nn.Sequential:
 
 
 def cnn() -> nn.Sequential:
-    """As in `howsure.demo.question`, with one number."""
+    """As in `howsure.demo.run`, with one number."""
     return nn.Sequential(
         *(nn.Conv2d(1, 128, 7), nn.ReLU(), nn.Dropout(0.20)),
         *(nn.Conv2d(128, 64, 3), nn.ReLU(), nn.Dropout(0.20), nn.Flatten()),

@@ -19,13 +19,12 @@ from howsure.answers.numbers.evaluate import RegressionEvaluation, TargetScores
 from howsure.answers.numbers.intervals import PredictionIntervals
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.sentence import NumbersRow
-from howsure.answers.positions.abstain import DenseAbstention
 from howsure.answers.positions.calibrate import DenseCalibrator
+from howsure.answers.positions.decide import DenseAbstention, DensePredictionSets
 from howsure.answers.positions.evaluate import DenseEvaluation
 from howsure.answers.positions.regions import Region
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.sentence import DenseRow
-from howsure.answers.positions.sets import DensePredictionSets
 from howsure.assess import assess, plan, predict_with_uncertainty, stream
 from howsure.audit import Audit, audit
 from howsure.compare.comparison import Comparison

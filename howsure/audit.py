@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any
 
 from howsure import tuning
 from howsure.answers.meant import evidence
@@ -54,8 +54,6 @@ class Audit(Displayed):
         prices: Half the width of a 95 % interval of a probability, and its highest cost, in plain predictions
             of a row; none if outputs are no probabilities of a row or nothing is random.
     """
-
-    in_notebooks: ClassVar[str] = "howsure.report.notebook:of_audit"
 
     model: str
     backend: str

@@ -16,7 +16,6 @@ FRAMEWORKS = ("keras", "tensorflow", "jax", "torch", "pandas", "tf_keras", "skle
 WITH_A_FRAMEWORK = (
     "howsure.models.keras",
     "howsure.models.torch",
-    "howsure.demo.question",
     "howsure.__main__",
     "howsure.training",  # says where it went
 )

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 import howsure
 from benchmarks.docs import Page, percent, shares, table
 from benchmarks.networks import images
-from howsure.demo import question
+from howsure.demo import run as question
 from validation.keras_zoo import DropPath
 
 SEEDS, MORE_SEEDS = range(300, 310), range(300, 360)

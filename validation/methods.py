@@ -27,11 +27,10 @@ import howsure
 from benchmarks import networks
 from benchmarks.docs import Page, table
 from howsure import shifts
-from howsure.answers.classes.evaluate import OUTSIDE
-from howsure.compare.comparison import OF_FAMILIARITY
 from howsure.compare.findings import lead
 from howsure.compare.run import default_methods
-from howsure.demo import question
+from howsure.demo import run as question
+from howsure.judge.scores import OUTSIDE, Score, told_apart
 from howsure.models.keras.fast import bfloat16_is_faster
 from howsure.report import write_comparison
 
@@ -233,7 +232,11 @@ SHOWN = {"accuracy": 4, "brier": 4, "ece": 4, "aurc": 6, "error_auroc": 4}
 HEADS = ("method", "NLL", "NLL, calibrated", "accuracy", "Brier", "ECE", "AURC", "error AUROC", "cost")
 
 
-def parts(comparison: howsure.Comparison) -> dict[str, object]:
+Familiar = dict[tuple[str, str], dict[str, Score]]
+"""By score of familiarity and set of strangers, how well it tells them from the test digits."""
+
+
+def parts(comparison: howsure.Comparison, familiar: Familiar) -> dict[str, object]:
     """Figures and tables of docs/methods.md."""
 
     def shown(method: str, name: str, rows: str, digits: int = 3) -> str:
@@ -264,13 +267,13 @@ def parts(comparison: howsure.Comparison) -> dict[str, object]:
         for method in plain
     ]
     strange = []
-    for method in comparison.rivals("outside_auroc", comparison.outside[0]) if comparison.outside else ():
-        if method not in comparison.calibrations:
-            familiar = method in comparison.familiarities
-            names = [name for name in OUTSIDE if not familiar or name in OF_FAMILIARITY]
-            cells = ["; ".join(shown(method, name, rows) for name in names) for rows in comparison.outside]
-            called = f"familiarity by {method}" if familiar else method
-            strange.append([called, *cells, f"{comparison.costs[method]:.1f}"])
+    for method in plain if comparison.outside else ():
+        cells = ["; ".join(shown(method, name, rows) for name in OUTSIDE) for rows in comparison.outside]
+        strange.append([method, *cells, f"{comparison.costs[method]:.1f}"])
+    for name in dict.fromkeys(name for name, _ in familiar):
+        of_sets = [familiar[name, rows].values() for rows in comparison.outside]
+        cells = ["; ".join(f"{score.value:.3f}" for score in scores) for scores in of_sets]
+        strange.append([name, *cells, "1.0"])
     return {
         "lead": f"**{lead(comparison)}**",
         "methods": table(HEADS, *lines),
@@ -282,28 +285,38 @@ def parts(comparison: howsure.Comparison) -> dict[str, object]:
     }
 
 
-def figures(comparison: howsure.Comparison) -> dict[str, Any]:
+def figures(comparison: howsure.Comparison, familiar: Familiar) -> dict[str, Any]:
     """All scores as plain numbers."""
     found: dict[str, Any] = {}
-    familiar = {(f"familiarity by {name}", rows): each for (name, rows), each in comparison.familiar.items()}
-    for of, names in (({**comparison.evaluations, **comparison.against}, SCORES), (familiar, OF_FAMILIARITY)):
-        for (method, rows), evaluation in of.items():
-            scores = {name: getattr(evaluation, name) for name in names}
-            found.setdefault(method, {})[rows] = {
-                name: [score.value, score.low, score.high]
-                for name, score in scores.items()
-                if np.isfinite(score.value) or names is OF_FAMILIARITY
-            }
+    every = {**comparison.evaluations, **comparison.against}
+    told = {at: {name: getattr(each, name) for name in SCORES} for at, each in every.items()}
+    for (method, rows), scores in {**told, **familiar}.items():
+        found.setdefault(method, {})[rows] = {
+            name: [score.value, score.low, score.high]
+            for name, score in scores.items()
+            if np.isfinite(score.value)
+        }
     return {"scores": found, "plain predictions": dict(comparison.costs)}
 
 
-def familiarities(model: keras.Model, data: networks.Data) -> dict[str, howsure.Familiarity]:
+def familiarities(
+    model: keras.Model, data: networks.Data, strangers: dict[str, NDArray[np.float32]]
+) -> Familiar:
     """Every score, fitted to training digits; its threshold is not used here, so no digits are held out."""
     rows = slice(0, FAMILIAR_ROWS)
     features = howsure.features_of(model, data.x_train[rows])
     more = howsure.features_of(model, data.x_train[FAMILIAR_ROWS : FAMILIAR_ROWS + 200])
-    labels = data.y_train[rows]
-    return {name: howsure.familiarity(features, labels, more, score=name) for name in FAMILIARITIES}
+    near = howsure.features_of(model, data.x_test)
+    far = {name: howsure.features_of(model, each) for name, each in strangers.items()}
+    found: Familiar = {}
+    for score in FAMILIARITIES:
+        known = howsure.familiarity(features, data.y_train[rows], more, score=score)
+        for name, each in far.items():
+            told = told_apart(known(near), known(each))
+            found[f"familiarity by {score}", name] = {
+                of: measured.score(0.95) for of, measured in zip(OUTSIDE, told, strict=False)
+            }
+    return found
 
 
 def main() -> None:
@@ -326,12 +339,12 @@ def main() -> None:
         methods=methods,
         shifts={f"turned by {turn}°": shifts.rotated(turn) for turn in TURNS},
         outside=strangers,
-        familiarity=familiarities(first, data) if strangers else None,
         class_names=[str(digit) for digit in range(10)],
         progress=lambda done, total: print(f"{done:,} of {total:,} rows", end="\r", flush=True),
     )
-    PAGE.keep(figures(comparison))
-    PAGE.fill(parts(comparison))
+    familiar = familiarities(first, data, strangers)
+    PAGE.keep(figures(comparison, familiar))
+    PAGE.fill(parts(comparison, familiar))
     write_comparison(networks.folder() / "methods.html", comparison)
     print(lead(comparison))
 

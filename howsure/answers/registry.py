@@ -154,7 +154,7 @@ _TO_DECIDE = {
     "hand_over": "handover:handed_over",
     "compare": "compare:COMPARING",
 }
-"""Parts of all kinds but labels, likewise."""
+"""Parts of classes and numbers, likewise."""
 
 
 def _parts(kind: str, **own: str) -> dict[str, str]:
@@ -238,7 +238,12 @@ POSITIONS = Answer(
     outputs=(PROBABILITIES, LOGITS),
     parts=_parts(
         "positions",
-        **_TO_DECIDE,
+        compare="compare:COMPARING",
+        abstain="decide:abstain",
+        choose="decide:choose",
+        hand_over="decide:handed_over",
+        prediction_sets="decide:prediction_sets",
+        sets_told="decide:MapSetsTold",
         tiled="tiles:tiled",
         first_tile="tiles:first_tile",
         graph="graph:PositionsGraph",
@@ -247,8 +252,6 @@ POSITIONS = Answer(
         check_map_files="map_files:check_map_files",
         ignored="evaluate:ignored",
         background="truth:background_of",
-        prediction_sets="sets:prediction_sets",
-        sets_told="handover:MapSetsTold",
         claims="given_maps:claims",
         given_columns="given_maps:read",
     ),

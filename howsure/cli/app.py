@@ -44,27 +44,23 @@ class Demo(Command):
     Attributes:
         folder: Folder for the model, the table and the report.
         epochs: Train for this number of epochs instead of two minutes.
-        ensemble: Number of networks to train. With two or more, their ensemble is compared too.
         seed: Seed of the training and of the random masks.
     """
 
     folder: Path = Path("demo")
     epochs: int | None = None
-    ensemble: int = 1
     seed: int = 0
 
     def run(self) -> bool:
         """Train, assess and compare."""
-        for name, number in (("epochs", self.epochs or 1), ("ensemble", self.ensemble)):
-            check_whole(number, name, least=1)
+        if self.epochs is not None:
+            check_whole(self.epochs, "epochs", least=1)
         check_folder(self.folder)
         load_keras()
         from howsure.demo import run as demo
 
         with folder_made(self.folder):
-            demo.run(
-                self.folder, epochs=self.epochs, members=self.ensemble, seed=self.seed, console=self.console
-            )
+            demo.run(self.folder, epochs=self.epochs, seed=self.seed, console=self.console)
         return True
 
 

@@ -18,7 +18,7 @@ from rich.text import Text
 from howsure.answers.printed import id_name_of, kind_of, lines_of, summary_of
 from howsure.atomic import TABLES, TEMPORARY
 from howsure.cli.command import check_output
-from howsure.compare import printed as compared
+from howsure.compare import comparison as compared
 from howsure.compare.comparison import Comparison
 from howsure.errors import warn
 from howsure.report import write_report

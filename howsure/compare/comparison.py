@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from howsure.answers.registry import part_of
 from howsure.arguments import check_choice
 from howsure.atomic import LINES, check_ending
+from howsure.compare.findings import lead
 from howsure.compare.parts import DISCRIMINATION, PARTS, Claims, Parts
-from howsure.compare.printed import score_lines, text_of
-from howsure.compare.protocol import AS_THEY_ARE, GIVEN, Comparing, Words
+from howsure.compare.protocol import AS_THEY_ARE, GIVEN, Comparing, Words, cost_in_words, networks_of
 from howsure.data.rows import quoted
 from howsure.errors import InputError
 from howsure.judge.paired import Comparable
@@ -27,10 +27,10 @@ from howsure.on_first_use import Displayed, imported
 from howsure.results.export import write_csv_file
 from howsure.sampling.outcome import Floats
 from howsure.statistics import simultaneous_reach
-from howsure.words import counted
+from howsure.words import UNIT, counted
 
 if TYPE_CHECKING:
-    from howsure.compare.members import MemberLosses
+    from howsure.compare.passes import MemberLosses
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,26 +44,22 @@ class Comparison(Displayed):
         evaluations: Scores by method and set.
         against: Scores by method and OOD set, of the unchanged rows together with that set.
         costs: Plain predictions of a row, counted in multiplications, on average over the unchanged rows;
-            NaN if the method does not say. A prediction of a member counts as one. A familiarity costs one,
-            for its features. Calibration itself costs almost nothing.
+            NaN if the method does not say. A prediction of a member counts as one. Calibration itself costs
+            almost nothing.
         certainties: Result of each method on the unchanged rows. With a class at each position it has no
             rows, as maps of all methods may not fit in memory.
         truth: (N,) the true classes, (N, K) the true numbers, or (N, *P) the true class at each position, −1
             where it does not count.
         kinds: The method behind each name. A calibrated version has the same method.
         calibrations: For each calibrated version, the name without calibration.
-        familiarities: Names of the scores of familiarity. They have costs, and scores only on OOD rows.
-        familiar: Their scores by name and OOD set, paired with the methods.
         background: Name of the class that means over classes leave out, or None.
         parts: Parts of the NLL of each method on the unchanged rows, if it is defined.
         claims: Claims of each method beside the truth, by method and set.
         members: By ensemble, its members, each alone.
         noticed: The warnings about the rows, results or models.
         masks: By method that draws masks, then by score and set, (R,) what these contribute to the score; see
-            `howsure.compare.masks`.
+            `howsure.compare.passes`.
     """
-
-    in_notebooks: ClassVar[str] = "howsure.report.notebook:of_comparison"
 
     methods: tuple[str, ...]
     sets: tuple[str, ...]
@@ -75,8 +71,6 @@ class Comparison(Displayed):
     truth: NDArray[Any]
     kinds: Mapping[str, Method]
     calibrations: Mapping[str, str] = field(default_factory=dict)
-    familiarities: tuple[str, ...] = ()
-    familiar: Mapping[tuple[str, str], Comparable] = field(default_factory=dict)
     background: str | None = None
     parts: Mapping[str, Parts] = field(default_factory=dict)
     claims: Mapping[tuple[str, str], Claims] = field(default_factory=dict)
@@ -195,10 +189,8 @@ class Comparison(Displayed):
     def score(self, method: str, name: str, rows: str = AS_THEY_ARE) -> Score:
         """One score: the attribute `name` of an `Evaluation` of a set, or of an OOD set, of rows.
 
-        A familiarity as `method` has only `outside_auroc` and `outside_fpr95`.
-
         Raises:
-            InputError: The familiarity does not have this score.
+            InputError: There is no such method, score or set.
         """
         return self._evaluation(method, name, rows)._found.scores[name]
 
@@ -280,10 +272,9 @@ class Comparison(Displayed):
         """Half-width of the simultaneous intervals, in standard errors."""
         key = name, rows, against_baseline
         if key not in self._reaches:
-            rivals = self.rivals(name, rows)
-            added = np.stack([self.measured(each, name, rows).added for each in rivals])
-            pairs = [*combinations(range(len(rivals)), 2)]
-            among = pairs[: len(rivals) - 1] if against_baseline else pairs
+            added = np.stack([self.measured(each, name, rows).added for each in self.methods])
+            pairs = [*combinations(range(len(self.methods)), 2)]
+            among = pairs[: len(self.methods) - 1] if against_baseline else pairs
             known = [pair for pair in among if np.isfinite(added[list(pair)]).all()]
             changes = len(self.sets) - 1 if rows in self.sets[1:] else 1
             self._reaches[key] = (
@@ -311,8 +302,8 @@ class Comparison(Displayed):
         return {name: count(each, self.truth) for name, each in self.certainties.items()}
 
     def ranked(self, name: str, rows: str = AS_THEY_ARE) -> Ranking:
-        """The best method in a score, and those that may be as good; also familiarities, if they have it."""
-        values = {method: self.score(method, name, rows).value for method in self.rivals(name, rows)}
+        """The best method in a score, and those that may be as good."""
+        values = {method: self.score(method, name, rows).value for method in self.methods}
         higher = self.comparing.metrics[name].higher
         defined = [method for method in values if np.isfinite(values[method])]
         best = min(defined, key=lambda method: -values[method] if higher else values[method], default=None)
@@ -323,27 +314,11 @@ class Comparison(Displayed):
         ]
         return Ranking(name, rows, best, tuple(tied))
 
-    def rivals(self, name: str, rows: str = AS_THEY_ARE) -> tuple[str, ...]:
-        """The methods, then the familiarities if they have this score on these rows."""
-        return self.methods + (self.familiarities if name in OF_FAMILIARITY and rows in self.outside else ())
-
     def _evaluation(self, method: str, name: str, rows: str) -> Comparable:
         check_choice(name, [*self.comparing.metrics], "name")
         check_choice(rows, (*self.sets, *self.outside), "rows")
-        check_choice(method, (*self.methods, *self.familiarities), "method")
-        if method in self.familiarities:
-            if method not in self.rivals(name, rows):
-                raise InputError(
-                    f"Familiarity '{method}' gives no percentages, and so has no such score",
-                    expected=f"{quoted(OF_FAMILIARITY)} of {quoted(self.outside)}",
-                    received=f"'{name}' of '{rows}'",
-                )
-            return self.familiar[method, rows]
+        check_choice(method, self.methods, "method")
         return self.against[method, rows] if rows in self.outside else self.evaluations[method, rows]
-
-
-OF_FAMILIARITY = OUTSIDE[:2]
-"""Scores of a familiarity on OOD rows."""
 
 
 @dataclass(frozen=True)
@@ -353,7 +328,7 @@ class Ranking:
     Attributes:
         name: The score.
         rows: The set of rows.
-        best: The method, or familiarity, with the best value; None if the score is not defined for any.
+        best: The method with the best value; None if the score is not defined for any.
         tied: The best one, and those whose paired difference from it may be chance, in the order of methods.
             With too few mistakes these are all methods.
     """
@@ -362,3 +337,122 @@ class Ranking:
     rows: str
     best: str | None
     tied: tuple[str, ...]
+
+
+# --- as text ---------------------------------------------------------------------------------------------
+
+
+COST = "plain predictions"
+
+
+@dataclass(frozen=True)
+class MethodLine:
+    """One method in the short table.
+
+    Attributes:
+        method: Its name.
+        values: A text for each score, and for the cost if the methods ran.
+        best: Whether each of them is marked as the best.
+    """
+
+    method: str
+    values: tuple[str, ...]
+    best: tuple[bool, ...]
+
+
+def head_of(comparison: Comparison) -> list[str]:
+    """Headings of the short table: the method, the scores, and the cost if the methods ran."""
+    return [
+        "method",
+        *(heading for heading, _ in comparison.words.short),
+        *([COST] if comparison.has_costs else []),
+    ]
+
+
+def lines_of(comparison: Comparison) -> list[MethodLine]:
+    """Methods with their scores on the unchanged rows, and their cost, or a dash if it is unknown."""
+    words = comparison.words
+    best = {name: comparison.ranked(name).best for _, name in words.short}
+    best = {name: method if is_known(comparison, name, method) else None for name, method in best.items()}
+    found = []
+    for method in comparison.methods:
+        values = [_cell(comparison, method, name) for _, name in words.short]
+        marked = [best[name] == method for _, name in words.short]
+        if comparison.has_costs:
+            cost = comparison.costs[method]
+            values.append(cost_in_words(cost) if np.isfinite(cost) else "–")
+            marked.append(False)
+        found.append(MethodLine(method, tuple(values), tuple(marked)))
+    return found
+
+
+def _cell(comparison: Comparison, method: str, name: str) -> str:
+    per_cent = comparison.comparing.metrics[name].per_cent
+    value, _ = comparison.words.cell(comparison.score(method, name), per_cent)
+    return f"{value}{UNIT}" if per_cent else value
+
+
+def is_known(comparison: Comparison, name: str, best: str | None, rows: str = AS_THEY_ARE) -> bool:
+    """Whether a method may be marked as the best: not if too few rows decide its score."""
+    if best is None:
+        return False
+    always = comparison.comparing.metrics[name].alone or rows in comparison.outside
+    decided = always or comparison.score(best, comparison.words.main, rows).known
+    return decided and comparison.score(best, name, rows).known
+
+
+def text_of(comparison: Comparison) -> str:
+    """The answer in a few sentences, below it the short table, and what was noticed."""
+    lines = lines_of(comparison)
+    table = [head_of(comparison)]
+    for line in lines:
+        scores = [value + ("*" if best else " ") for value, best in zip(line.values, line.best, strict=True)]
+        short = len(comparison.words.short)
+        table.append([line.method, *scores[:short], *line.values[short:]])
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    said = [lead(comparison), ""]
+    for first, *others in table:
+        cells = [first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(others, widths[1:], strict=True))]
+        said.append("  ".join(cells).rstrip())
+    if any(any(line.best) for line in lines):
+        said += ["", "* the best of its column, perhaps by chance"]
+    return "\n".join([*said, *(f"\n{each}" for each in comparison.noticed)])
+
+
+SCORE_COLUMNS = (
+    *("method", "rows", "score", "value", "low", "high"),
+    *("difference", "difference_low", "difference_high"),
+)
+
+
+def score_lines(comparison: Comparison) -> list[list[Any]]:
+    """The names of the columns, then a line for each method, set of rows and score; see `to_csv`."""
+    lines: list[list[Any]] = [[*SCORE_COLUMNS]]
+    baseline = comparison.methods[0]
+
+    def add(method: str, rows: str, name: str, score: Score, gap: Score | None = None) -> None:
+        apart = [np.nan] * 3 if gap is None or method == baseline else _ends(gap)
+        lines.append([method, rows, name, *_ends(score), *apart])
+
+    for rows in (*comparison.sets, *comparison.outside):
+        beside = rows in comparison.outside
+        for name in (each for each in comparison.comparing.metrics if (each in OUTSIDE) == beside):
+            for method in comparison.methods:
+                gap = comparison.difference(method, baseline, name, rows)
+                add(method, rows, name, comparison.score(method, name, rows), gap)
+    for method in comparison.parts:
+        parts = comparison.parts_of(method)
+        for name in (*PARTS, DISCRIMINATION):
+            part = parts[name].score(0.95)
+            add(method, AS_THEY_ARE, f"nll_{name}", part, comparison.part(method, name))
+        add(method, AS_THEY_ARE, "scale", Score(*np.exp(_ends(parts.scale.score(0.95))).tolist()))
+    if comparison.has_costs:
+        for method, cost in comparison.costs.items():
+            add(method, AS_THEY_ARE, "cost", Score(cost, np.nan, np.nan))
+        for method, kind in comparison.kinds.items():
+            add(method, AS_THEY_ARE, "networks", Score(networks_of(kind), np.nan, np.nan))
+    return lines
+
+
+def _ends(score: Score) -> list[float]:
+    return [float(end) for end in (score.value, score.low, score.high)]

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from howsure.compare.phrases import (
+from howsure.compare.protocol import (
+    AS_THEY_ARE,
     CHEAP,
-    called,
+    GivenMethod,
     cost_in_words,
     joined,
     price_of,
@@ -23,7 +24,6 @@ from howsure.compare.phrases import (
     share_in_words,
     the,
 )
-from howsure.compare.protocol import AS_THEY_ARE, GivenMethod
 from howsure.compare.reasons import because, needed, one_alone, perhaps_better, reasons
 from howsure.methods.plain import is_plain
 from howsure.words import counted, listed, upper
@@ -285,13 +285,12 @@ def _ood(comparison: Comparison, rows: str) -> str:
         return "This score is not defined."
 
     def notices(name: str) -> str:
-        sees = "less familiar" if name in comparison.familiarities else "more uncertain"
         share = share_in_words(comparison.score(name, "outside_auroc", rows))
-        return f"{called(comparison, name)} finds the former {sees} in {share}"
+        return f"{the(comparison, name)} finds the former more uncertain in {share}"
 
     pair = f"Given one of '{rows}' and one of the {comparison.kind}s here"
     said = [f"{pair}, {notices(ranking.best)} of cases; a guess is right in half."]
-    others = [called(comparison, name) for name in ranking.tied if name not in (ranking.best, baseline)]
+    others = [the(comparison, name) for name in ranking.tied if name not in (ranking.best, baseline)]
     if baseline in ranking.tied and baseline != ranking.best:
         its = share_in_words(comparison.score(baseline, "outside_auroc", rows))
         said.append(f"{upper(the(comparison, baseline))} may be as good, with {its}{_so_may(others)}.")
@@ -301,14 +300,14 @@ def _ood(comparison: Comparison, rows: str) -> str:
         between = set(better(comparison, "outside_auroc", rows)).difference(
             ranking.tied, comparison.calibrations
         )
-        also = [called(comparison, method) for method in comparison.methods if method in between]
+        also = [the(comparison, method) for method in comparison.methods if method in between]
         if also:
             are = "are" if len(also) > 1 else "is"
             than = f"better than {the(comparison, baseline)} by more than chance"
             said.append(f"{upper(listed(also))} {are} also {than}.")
     worse = [
-        called(comparison, name)
-        for name in comparison.rivals("outside_auroc", rows)
+        the(comparison, name)
+        for name in comparison.methods
         if comparison.score(name, "outside_auroc", rows).high < 0.5
     ]
     if worse:
@@ -317,11 +316,6 @@ def _ood(comparison: Comparison, rows: str) -> str:
             f"{upper(listed(worse))} {does} worse than a guess, as '{rows}' seem surer than the "
             f"{comparison.kind}s here."
         )
-    if comparison.familiarities and set(comparison.familiarities).isdisjoint(ranking.tied):
-        nearest = max(
-            comparison.familiarities, key=lambda name: comparison.score(name, "outside_auroc", rows).value
-        )
-        said.append(f"{upper(notices(nearest))}.")
     return joined(*said)
 
 
@@ -335,7 +329,7 @@ def _costs(comparison: Comparison) -> str:
         if name not in comparison.calibrations
         and not is_plain(comparison.kinds[name])
         and not isinstance(comparison.kinds[name], GivenMethod)
-    } | {name: called(comparison, name) for name in comparison.familiarities}
+    }
     if not shown:
         return free
     if not all(np.isfinite(comparison.costs[name]) for name in shown):

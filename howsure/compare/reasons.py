@@ -15,8 +15,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, PARTS, ends_of
-from howsure.compare.phrases import joined, the
-from howsure.compare.protocol import AS_THEY_ARE, LEAST_CALIBRATED
+from howsure.compare.protocol import AS_THEY_ARE, LEAST_CALIBRATED, joined, the
 from howsure.judge.scores import NORMAL, Measured, Score
 from howsure.sampling.outcome import Floats
 from howsure.words import counted, listed, upper

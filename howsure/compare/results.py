@@ -6,25 +6,24 @@ import warnings
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
-from typing import Any
+from functools import partial, wraps
+from typing import Any, ParamSpec
 
 import numpy as np
 
 from howsure.answers.registry import answer_of, part_of
 from howsure.arguments import check_by_name, check_flag, check_whole
-from howsure.compare import noticed
 from howsure.compare.comparison import Comparison
-from howsure.compare.masks import PassGroups, contributions
-from howsure.compare.members import MemberLosses
 from howsure.compare.parts import Claims, Parts
+from howsure.compare.passes import MemberLosses, PassGroups, contributions
 from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED, Comparing, GivenMethod
 from howsure.data.align import places
 from howsure.data.rows import quoted
 from howsure.errors import HowsureWarning, InputError, hearing, warn
-from howsure.judge.learnt import in_words
+from howsure.judge.learnt import LearntRows, digests, in_words, warn_of_copies
 from howsure.judge.paired import Comparable
 from howsure.sampling.outcome import Floats
+from howsure.words import counted, listed
 
 _IN_ORDER = "Give both in the same order, or with ids that are the same in both and distinct"
 
@@ -92,7 +91,7 @@ class Scored:
             evaluation, x = self.evaluations[name, AS_THEY_ARE], self.alike[AS_THEY_ARE]
             # Maps that were moved back may well be the same.
             seen = {which: each for which, each in said.items() if which not in self.moved}
-            noticed.of_rows(self.comparing, name, seen, self.truth, evaluation, self.outside, x)
+            warn_of_rows(self.comparing, name, seen, self.truth, evaluation, self.outside, x)
         if self._calibrated and "calibration" not in said[AS_THEY_ARE].method:
             self.calibrations[CALIBRATED.format(name)] = name
             self._score(CALIBRATED.format(name), *self._fitted(self.comparing.calibrated, said))
@@ -112,16 +111,6 @@ class Scored:
             self.masks[name] = contributions(
                 [self._values(dict(zip(groups, each, strict=True))) for each in moved], count
             )
-
-    def familiar(self, scores: Mapping[str, Mapping[str, Floats]]) -> dict[tuple[str, str], Comparable]:
-        """Scores of familiarities by name and OOD set, from those of all rows by name and set."""
-        baseline, comparing = next(iter(self.kept)), self.comparing
-        return {
-            (name, which): comparing.familiar(self.against[baseline, which], each[AS_THEY_ARE], each[which])
-            for name, each in scores.items()
-            for which in self.outside
-            if comparing.familiar is not None
-        }
 
     def comparison(self, costs: Mapping[str, float], kinds: Mapping[str, Any], **others: Any) -> Comparison:
         """The comparison of what was scored, with costs and kinds by name; calibration changes neither."""
@@ -194,7 +183,97 @@ class Scored:
         return fitted, dict(zip(self.alike, through, strict=True))
 
 
-@noticed.keeping_what_is_said
+# --- warnings about rows and results, which the comparison keeps ----------------------------------------
+
+
+P = ParamSpec("P")
+
+EASY = 300
+"""Rows without a mistake that leave an error rate of 1 % at most, with 95 % confidence: the rule of three,
+3/N (Hanley and Lippman-Hand 1983)."""
+
+
+def keeping_what_is_said(compared: Callable[P, Comparison]) -> Callable[P, Comparison]:
+    """The same function, whose comparison keeps all that is warned of while it is made."""
+
+    @wraps(compared)
+    def heard(*args: P.args, **kwargs: P.kwargs) -> Comparison:
+        with hearing() as said:
+            found = compared(*args, **kwargs)
+        ran = [name for name in found.methods if name not in found.calibrations]
+        noticed = list[str]()
+        for text, methods in said.values():
+            some = methods < {*ran}  # what no method said is of all
+            whose = quoted([name for name in ran if name in methods]) if some else ""
+            noticed.append(f"{text} (Of {whose}.)" if some else text)
+        return replace(found, noticed=tuple(noticed))
+
+    return heard
+
+
+def warn_of_rows(
+    comparing: Comparing,
+    name: str,
+    said: Mapping[str, Any],
+    truth: Any,
+    evaluation: Comparable,
+    outside: Collection[str] = (),
+    x: Any = None,
+) -> None:
+    """Warn of rows that stand several times, may be training rows, or are in two sets at once.
+
+    Args:
+        comparing: How these results are scored.
+        name: Name of the baseline.
+        said: Its results by set of rows.
+        truth: True answers of the unchanged rows.
+        evaluation: Its scores of these.
+        outside: Names of the OOD sets among the sets.
+        x: (N, …) the unchanged rows, where they are known.
+    """
+    own = said[AS_THEY_ARE]
+    warn_of_copies(own, evaluation, x)
+    mistakes = None if comparing.mistakes is None else comparing.mistakes(own, truth)
+    if mistakes == 0 and len(own) >= EASY:
+        warn(
+            f"'{name}' makes no mistake in {counted(len(own), own.kind)}. Either they are easy, or it was "
+            "trained on them: nothing can be told either way. Take others, and harder ones."
+        )
+    answers = digests(own)
+    known = LearntRows.of_digests(answers)
+    for which, each in said.items():
+        if which in outside:
+            shared = int(known.among(each).sum())
+            if shared:
+                least = "All" if shared == len(each) else f"At least {shared:,} of the"
+                warn(
+                    f"{least} {counted(len(each), each.kind)} of the OOD set '{which}' seem to be among the "
+                    f"labelled ones: '{name}' gives them the same answers, to the last digits. Leave them "
+                    "out of one of the two."
+                )
+        elif which != AS_THEY_ARE and np.array_equal(digests(each), answers):
+            warn(
+                f"The change '{which}' changes no answer of '{name}', to the last digits: so these seem to "
+                "be the rows as they are, and it says nothing about others. Check what it does."
+            )
+
+
+def warn_of_learnt(told: Mapping[str, str | None]) -> None:
+    """Warn of results whose calibrator or method has learnt from the rows on which they are compared.
+
+    Args:
+        told: By name, `howsure.judge.learnt.in_words` of the result.
+    """
+    for said in dict.fromkeys(filter(None, told.values())):
+        names = [name for name in told if told[name] == said]
+        has, is_so = ("has", "is") if len(names) == 1 else ("have", "are")
+        warn(
+            f"{said}, and so {listed([quoted([name]) for name in names])} {has} better scores than on new "
+            f"ones, and {is_so} compared unfairly. Compare on other labelled rows."
+        )
+
+
+@keeping_what_is_said
 def compared(
     results: Mapping[str, Any],
     labels: Any = None,
@@ -228,7 +307,7 @@ def compared(
     named = [name for name, each in said.items() if each.ids is not None]
     if named and len(named) < len(said):
         warn(f"Only {quoted(named)} of {quoted([*said])} has ids, so rows are paired by their position.")
-    noticed.of_learnt({name: in_words(each) for name, each in said.items()})
+    warn_of_learnt({name: in_words(each) for name, each in said.items()})
     comparing, left_out = without(comparing, said[first], background)
     truth = comparing.known(said[first], _labels_among(said, labels))
     scored = Scored(comparing, truth, seed, calibrated, {AS_THEY_ARE: None})

@@ -17,19 +17,16 @@ import numpy as np
 from howsure.answers.registry import answer_of, fed, part_of
 from howsure.arguments import check_by_name, check_flag, check_progress
 from howsure.assess import streamed
-from howsure.compare import noticed
 from howsure.compare.comparison import Comparison
-from howsure.compare.masks import InGroups, PassGroups
-from howsure.compare.members import Heard, Hearing
+from howsure.compare.passes import Heard, Hearing, InGroups, PassGroups
 from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED
-from howsure.compare.results import Scored, without
+from howsure.compare.results import Scored, keeping_what_is_said, warn_of_learnt, without
 from howsure.data.align import Called, aligned, places
 from howsure.data.gather import first, in_order, length
 from howsure.data.images import FILE
 from howsure.data.rows import Rows
 from howsure.data.transforms import Layout, RowTransform, Transform, is_transform
 from howsure.errors import HowsureWarning, InputError, about, hearing, warn
-from howsure.judge.familiarity import Familiarity
 from howsure.methods.augmentation import Changed
 from howsure.methods.choices import CHOICES, possible_methods
 from howsure.methods.ensemble import Ensemble
@@ -39,12 +36,11 @@ from howsure.methods.plain import Softmax
 from howsure.methods.protocol import Around, Job, Method, Passes
 from howsure.models.adapt import adapt, rows_for
 from howsure.models.choose_output import Output
-from howsure.models.features import features_of
 from howsure.models.protocol import PassModel
 from howsure.progress import Progress, told
 from howsure.request import Request
 from howsure.results.thresholds import Thresholds
-from howsure.sampling.outcome import Floats, Outcome
+from howsure.sampling.outcome import Outcome
 from howsure.sampling.randomness import sites_of
 from howsure.shifts import Shift
 
@@ -57,7 +53,7 @@ FIRST = 512
 
 @named_either_way
 @belongs_to_the_method
-@noticed.keeping_what_is_said
+@keeping_what_is_said
 def compare(
     model: Any,
     x: Any,
@@ -66,7 +62,6 @@ def compare(
     methods: Mapping[str, Method] | None = None,
     shifts: Mapping[str, Shift | Any] | None = None,
     outside: Mapping[str, Any] | None = None,
-    familiarity: Mapping[str, Familiarity] | None = None,
     calibrated: bool = True,
     seed: int = 0,
     batch_size: int = 256,
@@ -101,9 +96,6 @@ def compare(
             are moved back; `howsure.shifts.UNMOVED` has those that move nothing. Default: no change.
         outside: By name, OOD rows: they belong to none of the model's classes, or are unlike its rows. With a
             class at each position, the doubt of each row tells them apart.
-        familiarity: By name, results of `howsure.familiarity` on features of the model. On OOD rows they are
-            compared with the entropy of each method, or with its standard deviation. Not where there is a
-            class at each position.
         calibrated: Whether to add each method after temperature scaling, or of numbers with a factor of its
             standard deviation. Cross-fitted: each row is calibrated with a fit to the other folds, also
             under each shift. Needs 10 rows. Methods that do not say how far numbers scatter get noise by
@@ -128,7 +120,7 @@ def compare(
 
     Raises:
         InputError: Rows, labels or arguments that cannot be used.
-        ModelError: See `assess`; with `familiarity` also `features_of`.
+        ModelError: See `assess`.
 
     Example:
         >>> comparison = howsure.compare(model, x, labels, shifts={}, outside={"letters": letters})
@@ -168,31 +160,18 @@ def compare(
             chosen = default_methods(model, few, output=request.assessed_output, plain=comparing.plain)
         else:
             chosen = check_by_name(methods, "methods")
-        known = check_by_name(familiarity, "familiarity")
-        _check_names(chosen, known)
+        _check_names(chosen)
         sets = _sets_of(model, given, {} if shifts is None else shifts, outside, layout, tell)
         truth = comparing.truth(labels, sets.lengths[AS_THEY_ARE], probe)
         sets.check_alike(len(truth))
-        if known:
-            _check_familiarity(model, given.x, known, chosen, sets.outside, probe)
-        total = len(chosen) * sum(sets.lengths.values())
-        total += sum(sets.lengths[name] for name in (AS_THEY_ARE, *sets.outside) if known)
-        course = _Course(tell, total)
+        course = _Course(tell, len(chosen) * sum(sets.lengths.values()))
         scored = Scored(comparing, truth, seed, calibrated, sets.alike, sets.outside, sets.moves)
         costs = {
             name: _assessed(name, method, model, request, course, scored, sets)
             for name, method in chosen.items()
         }
-        noticed.of_learnt(scored.learnt)
-        noticed.of_members(comparing, scored.members, truth)
-        scores = _familiar(model, sets, known, batch_size, course)
-    return scored.comparison(
-        costs=costs | dict.fromkeys(known, 1.0),  # that of the features
-        kinds=chosen,
-        familiarities=tuple(known),
-        familiar=scored.familiar(scores),
-        background=left_out,
-    )
+        warn_of_learnt(scored.learnt)
+    return scored.comparison(costs=costs, kinds=chosen, background=left_out)
 
 
 def _probe(model: Any, given: Rows, request: Request) -> tuple[Any, Layout | None]:
@@ -210,12 +189,12 @@ def _probe(model: Any, given: Rows, request: Request) -> tuple[Any, Layout | Non
         return next(streamed(model, few, Probing(), request)), found[0]
 
 
-def _check_names(methods: Mapping[str, Method], known: Mapping[str, Familiarity]) -> None:
+def _check_names(methods: Mapping[str, Method]) -> None:
     """Raise an `InputError` if there is no method, or a name that a calibrated version will have."""
     if not methods:
         raise InputError("There is no method to compare", expected="at least one, by name", received="none")
     names = {CALIBRATED.format(name) for name in methods}
-    taken = [name for name in (*methods, *known) if name in names]
+    taken = [name for name in methods if name in names]
     if taken:
         raise InputError(f"'{taken[0]}' is the name of a calibrated method", expected="distinct names")
     for (one, method), (other, another) in combinations(methods.items(), 2):
@@ -424,51 +403,3 @@ def default_methods(
         )
     found = possible_methods(adapted, members, dropout)
     return {plain if name == CHOICES[0].name else name: method for name, method in found.items()}
-
-
-def _check_familiarity(
-    model: Any,
-    x: Any,
-    known: Mapping[str, Familiarity],
-    methods: Mapping[str, Method],
-    outside: Mapping[str, Any],
-    probe: Any,
-) -> None:
-    """Raise errors of familiarities before work begins."""
-    if part_of(probe, "compare").familiar is None:
-        raise InputError(
-            f"Familiarity is not compared with answers of {answer_of(probe).in_words}",
-            expected="familiarity=None",
-            hint="`outside` compares how well the doubt of each method tells OOD rows apart",
-        )
-    if not outside:
-        raise InputError("`familiarity` needs OOD rows", expected="`outside`, by name")
-    for name, each in known.items():
-        if name in methods:
-            raise InputError(f"A method and a familiarity have the name '{name}'", expected="distinct names")
-        if not isinstance(each, Familiarity):
-            raise InputError(
-                f"The familiarity '{name}' cannot be used",
-                expected="a result of `howsure.familiarity`",
-                received=type(each).__name__,
-            )
-        each(features_of(model, first(x, 1)))
-
-
-def _familiar(
-    model: Any, sets: _Sets, known: Mapping[str, Familiarity], batch_size: int, course: _Course
-) -> dict[str, dict[str, Floats]]:
-    """Familiarity scores of all rows by name and set. Features are computed once for all scores."""
-    scores: dict[str, dict[str, Floats]] = {name: {} for name in known}
-    if not known:
-        return scores
-    rows = {AS_THEY_ARE: sets.alike[AS_THEY_ARE], **sets.outside}
-    for which, given in rows.items():
-        with about("" if which == AS_THEY_ARE else which):
-            features = features_of(model, given, batch_size)
-        for name, each in known.items():
-            scores[name][which] = each(features)
-            if which == AS_THEY_ARE:
-                noticed.of_familiarity(name, each, features)
-        course.passed(len(features))
-    return scores

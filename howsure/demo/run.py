@@ -1,4 +1,8 @@
-"""The demo: train the question's network on MNIST, assess the test digits, show the coin flips."""
+"""The demo: train the network of the question on MNIST, assess the test digits, show the coin flips.
+
+The network is the one that howsure started from: conv 7×7×128 – drop .2 – conv 3×3×64 – drop .2 – dense 64 –
+drop .25 – dense 10. It trains on as much time as there is.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,10 @@ import os
 import sys
 import time
 import webbrowser
+from collections import deque
+from collections.abc import Callable
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +24,11 @@ from rich.table import Table
 from rich.text import Text
 
 import howsure
-from howsure.answers.printed import summary_of
+from howsure.answers.printed import lines_of, summary_of
 from howsure.compare.findings import lead
 from howsure.compare.run import default_methods
 from howsure.demo import mnist
+from howsure.errors import FileError, InputError
 from howsure.report import write_comparison, write_report
 from howsure.shifts import STANDARD
 from howsure.terminal import duration, paragraph, progress, say
@@ -40,13 +48,10 @@ COMPARED = 2_000
 """Test digits on which methods are compared."""
 
 SHOWN = 10
-_CARD_WIDTH = 40
 _COMPILING = "compiling, and planning how many passes"
-_INK = 0.35
-"""Share of the brightest pixel from which on a pixel is drawn."""
 
 
-def run(folder: Path, *, epochs: int | None, members: int, seed: int, console: Console) -> None:
+def run(folder: Path, *, epochs: int | None, seed: int, console: Console) -> None:
     """Train, assess, compare, write model, table and two pages, and say what came out.
 
     The report opens in a browser where there are a terminal and a screen.
@@ -54,15 +59,12 @@ def run(folder: Path, *, epochs: int | None, members: int, seed: int, console: C
     Args:
         folder: Folder of the files; it exists.
         epochs: Epochs of training. Default: as many as two minutes allow.
-        members: Networks to train; more than one are an ensemble, and compared as such.
         seed: Fixes the initial weights, the order of the images and the masks.
         console: Console to print to.
 
     Raises:
         FileError: MNIST cannot be had, or a file cannot be written.
     """
-    from howsure.demo import question
-
     took: dict[str, float] = {}
 
     say(console, "Getting MNIST …")
@@ -73,16 +75,10 @@ def run(folder: Path, *, epochs: int | None, members: int, seed: int, console: C
     seconds = TRAINING_SECONDS if epochs is None else None
     length = f"for {duration(seconds)}" if seconds is not None else f"for {epochs} epochs"
     say(console, f"Training the question's network on {len(digits.x_train):,} digits {length} …")
-    models = []
-    for number in range(members):
-        if number:
-            say(console, f"Training member {number + 1} of {members} from another seed …")
-        name = "model.keras" if number == 0 else f"member-{number + 1}.keras"
-        models.append(_trained(digits, seconds, epochs, seed + number, folder / name, took, console))
-    model, *others = models
+    model = _trained(digits, seconds, epochs, seed, folder / "model.keras", took, console)
 
     say(console, f"Assessing {len(digits.x_test):,} digits it has never seen …")
-    images = question.to_input(digits.x_test)
+    images = to_input(digits.x_test)
     with _timed(took, "assessing"), progress(console, "Assessing", waiting=_COMPILING) as report:
         certainty = howsure.assess(
             model,
@@ -93,7 +89,7 @@ def run(folder: Path, *, epochs: int | None, members: int, seed: int, console: C
         ).with_truth(digits.y_test)
     certainty.save(folder / "certainty.parquet")
 
-    methods = default_methods(model, images, others)
+    methods = default_methods(model, images)
     say(console, f"Comparing {', '.join(methods)} on {COMPARED:,} of them, also when something has changed …")
     with _timed(took, "comparing"), progress(console, "Comparing", waiting=_COMPILING) as report:
         comparison = howsure.compare(
@@ -118,9 +114,14 @@ def run(folder: Path, *, epochs: int | None, members: int, seed: int, console: C
             title="How sure is the question's network?",
         )
 
-    show(certainty, digits.x_test, console)
     say(console, "")
-    paragraph(console, lead(comparison))
+    undecided = lines_of(certainty, SHOWN)
+    paragraph(console, f"{undecided.which}:")
+    for line in undecided.lines:
+        paragraph(console, str(line))
+    for said in (summary_of(certainty), lead(comparison)):
+        say(console, "")
+        paragraph(console, said)
     _say_where(folder, took, console)
 
 
@@ -144,17 +145,15 @@ def _trained(
     took: dict[str, float],
     console: Console,
 ) -> Any:
-    from howsure.demo import question
-
-    model = question.build(seed)
-    last: list[question.Progress] = []
+    model = build(seed)
+    last: list[Trained] = []
     with _timed(took, "training"), progress(console, "Training", waiting="compiling") as report:
 
-        def on_batch(now: question.Progress) -> None:
+        def on_batch(now: Trained) -> None:
             last[:] = [now]
             report(now.done, f"epoch {now.epochs:.2f}, {now.accuracy:.1%} right while training")
 
-        question.train(
+        train(
             model,
             digits.x_train,
             digits.y_train,
@@ -163,7 +162,7 @@ def _trained(
             seed=seed,
             on_batch=on_batch,
         )
-        question.save(model, path)
+        save(model, path)
     say(console, f"  {last[0].epochs:.2f} epochs in {duration(last[0].seconds)}")
     return model
 
@@ -175,63 +174,8 @@ def has_screen() -> bool:
     )
 
 
-def show(certainty: Certainty, images: NDArray[np.uint8], console: Console) -> None:
-    """Print the most undecided digits beside what the model says of them, then the findings in words.
-
-    Args:
-        certainty: Result of N digits.
-        images: (N, 28, 28), the digits.
-        console: Where; two cards stand side by side in 80 columns, three in 120.
-    """
-    positions = certainty.most_undecided(SHOWN).tolist()
-    drawings = [draw_digit(images[position]) for position in positions]
-    across = max(1, console.width // _CARD_WIDTH)
-    ink_width = max((len(line) for drawing in drawings for line in drawing.splitlines()), default=0)
-    text_width = console.width // across - ink_width - 4
-    grid = Table.grid(padding=(0, 2))
-    for _ in range(across):
-        grid.add_column(width=ink_width, no_wrap=True)
-        grid.add_column(width=text_width)
-    cells: list[Any] = []
-    for position, drawing in zip(positions, drawings, strict=True):
-        row = certainty[position]
-        text = Text(f"row {row.row}\n", style="dim")
-        text.append(f"{row}\n", style="not dim")
-        truth = "unknown" if row.truth is None else f"'{certainty.class_names[row.truth]}'"
-        text.append(f"Truth: {truth}", style="not dim bold")
-        cells += [Text(drawing + "\n"), text]
-    cells += [""] * (-len(cells) % (2 * across))
-    for start in range(0, len(cells), 2 * across):
-        grid.add_row(*cells[start : start + 2 * across])
-    say(console, "")
-    paragraph(console, f"The {len(positions)} digits it is most undecided about:")
-    say(console, "")
-    console.print(grid)
-    paragraph(console, summary_of(certainty))
 
 
-def draw_digit(image: NDArray[np.uint8]) -> str:
-    """A digit in block characters, two rows of pixels to a line, cut to its ink.
-
-    Args:
-        image: (H, W), ink is bright.
-
-    Returns:
-        Lines without trailing blanks; empty if there is no ink.
-
-    Example:
-        >>> print(draw_digit(np.array([[0, 9, 0], [9, 9, 9], [0, 9, 0]], dtype=np.uint8)))
-        ▄█▄
-         ▀
-    """
-    ink = (image > 0) & (image >= _INK * image.max(initial=0))
-    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
-    if not len(rows):
-        return ""
-    ink = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    ink = np.pad(ink, ((0, len(ink) % 2), (0, 0)))
-    blocks = np.array([" ", "▀", "▄", "█"])[ink[::2] + 2 * ink[1::2]]
-    return "\n".join("".join(line).rstrip() for line in blocks)
 
 
 @contextmanager
@@ -239,3 +183,125 @@ def _timed(took: dict[str, float], name: str) -> Iterator[None]:
     start = time.monotonic()
     yield
     took[name] = took.get(name, 0.0) + time.monotonic() - start
+
+
+# --- the network of the question ------------------------------------------------------------------------
+
+BATCH_SIZE = 100
+
+
+@dataclass(frozen=True)
+class Trained:
+    """How far a training is.
+
+    Attributes:
+        done: Share of the training that is behind, in [0, 1].
+        images: Images seen so far, repeats counted.
+        epochs: The same in passes through the training set.
+        seconds: Seconds spent so far.
+        accuracy: Share of the last 2,000 images or so that were told right, with dropout at work.
+    """
+
+    done: float
+    images: int
+    epochs: float
+    seconds: float
+    accuracy: float
+
+
+def build(seed: int = 0) -> Any:
+    """The question's network, not trained; its dropout layers are those the certainty comes from.
+
+    Args:
+        seed: Fixes the initial weights and the masks of the training. Sets Keras's global seed.
+    """
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential(
+        [
+            keras.Input((28, 28, 1)),
+            keras.layers.Conv2D(128, (7, 7), activation="relu"),
+            keras.layers.Dropout(0.20),
+            keras.layers.Conv2D(64, (3, 3), activation="relu"),
+            keras.layers.Dropout(0.20),
+            keras.layers.Flatten(),
+            keras.layers.Dense(64, activation="relu"),
+            keras.layers.Dropout(0.25),
+            keras.layers.Dense(10, activation="softmax"),
+        ],
+        name="question",
+    )
+
+
+def to_input(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(N, 28, 28) bytes as the (N, 28, 28, 1) numbers in [0, 1] the network takes."""
+    return images[..., None].astype(np.float32) / np.float32(255)
+
+
+def train(
+    model: Any,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    *,
+    seconds: float | None,
+    epochs: int | None,
+    seed: int,
+    on_batch: Callable[[Trained], None],
+) -> None:
+    """Train in batches of 100 with Adam as Keras sets it; a falling learning rate did not help.
+
+    Args:
+        model: From `build`; its weights change.
+        images: (N, 28, 28) bytes.
+        labels: (N,) digits.
+        seconds: Stop when this time is used, also in the middle of an epoch; None for no limit.
+        epochs: Stop after this many passes through the images; None for no limit.
+        seed: Fixes the order of the images.
+        on_batch: Told how far the training is after every batch.
+
+    Raises:
+        InputError: Neither `seconds` nor `epochs` is given.
+    """
+    if seconds is None and epochs is None:
+        raise InputError("The training has no end", expected="`seconds` or `epochs`")
+    model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    order = np.random.default_rng(seed)
+    start = time.monotonic()
+    seen, done = 0, 0.0
+    right: deque[float] = deque(maxlen=20)
+    while done < 1:
+        shuffled = order.permutation(len(images))
+        for first in range(0, len(images), BATCH_SIZE):
+            batch = shuffled[first : first + BATCH_SIZE]
+            model.reset_metrics()
+            result: Any = model.train_on_batch(to_input(images[batch]), labels[batch], return_dict=True)
+            right.append(float(result["accuracy"]))
+            seen += len(batch)
+            spent = time.monotonic() - start
+            done = min(
+                1.0,
+                max(
+                    0.0 if seconds is None else spent / seconds,
+                    0.0 if epochs is None else seen / (epochs * len(images)),
+                ),
+            )
+            on_batch(Trained(done, seen, seen / len(images), spent, float(np.mean(right))))
+            if done >= 1:
+                break
+
+
+def save(model: Any, path: Path) -> None:
+    """Write a `.keras` file; an earlier one stays until the new one is complete.
+
+    Raises:
+        FileError: It cannot be written.
+    """
+    temporary = path.with_name(f".{path.stem}.part.keras")
+    try:
+        model.save(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        raise FileError(f"Writing '{path}' failed ({error.strerror or error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)

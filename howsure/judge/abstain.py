@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from howsure.answers.classes.result import Certainty
     from howsure.answers.numbers.abstain import RegressionAbstention
     from howsure.answers.numbers.result import RegressionCertainty
-    from howsure.answers.positions.abstain import DenseAbstention
+    from howsure.answers.positions.decide import DenseAbstention
     from howsure.answers.positions.result import DenseCertainty
     from howsure.results.result import Result
 

@@ -71,9 +71,8 @@ def of_outside(by: str = "disagreement", last: str = "every OOD row", row: str =
             area,
             "outside AUROC",
             good,
-            "How often a method finds an OOD {{ kind }} more uncertain{% if familiarities %}, or less "
-            "familiar,{% endif %} than one of the {{ kinds }} here: 0.5 is a guess, 1 is always. A tie "
-            "counts half.",
+            "How often a method finds an OOD {{ kind }} more uncertain than one of the {{ kinds }} here: "
+            "0.5 is a guess, 1 is always. A tie counts half.",
             called="AUROC on OOD rows",
         ),
         Metric(

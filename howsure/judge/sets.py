@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from howsure.answers.classes.sets import PredictionSets
     from howsure.answers.numbers.intervals import PredictionIntervals
     from howsure.answers.numbers.result import RegressionCertainty
+    from howsure.answers.positions.decide import DensePredictionSets
     from howsure.answers.positions.result import DenseCertainty
-    from howsure.answers.positions.sets import DensePredictionSets
 
 TOLERANCE = 1e-9
 """Scores this much above a threshold count as equal to it, so that rounding does not part equals."""

@@ -1,12 +1,11 @@
 """Self-contained HTML pages: what a result says, and how methods compare.
 
-page        render and write_report: what all pages of results have, and the page of a kind that brings none
+page        render and write_report: what the pages of all results have
 comparison  render_comparison and write_comparison: the page of a `Comparison`
 notebook    what notebooks show
 figures     the numbers behind the figures, pure functions, and counted shares as pages write them
 axes        where those numbers lie in a drawing
-looks       what a row looks like
-images      rows as pictures
+looks       what a row looks like: rows as pictures, or their values
 templates   what all pages are made with
 
 The folder of a kind of answer makes its page, for example `howsure/answers/classes/page.py`.

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from howsure.atomic import PAGES, check_ending, write_whole
-from howsure.compare.comparison import Comparison
+from howsure.compare.comparison import Comparison, is_known
 from howsure.compare.findings import WHY, chosen, findings, lead, leading
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER
-from howsure.compare.phrases import called, cost_in_words, the
-from howsure.compare.printed import is_known
-from howsure.compare.protocol import AS_THEY_ARE
+from howsure.compare.protocol import AS_THEY_ARE, cost_in_words, the
 from howsure.compare.reasons import WHOLE, reasons
 from howsure.judge.metrics import Metric
 from howsure.judge.scores import LEAST_MISTAKES, OUTSIDE
 from howsure.report.axes import TickedAxis, number_axis, share_axis
+from howsure.report.notebook import ViewTable
 from howsure.report.templates import environment
 from howsure.sampling.outcome import Floats
 from howsure.words import counted, rate, upper
@@ -92,11 +91,8 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
     }
     told, axis = draw_reasons(comparison)
     tables = _tables(comparison)
-    cells = [cell for each in tables.values() for _, _, lines in each for _, row in lines for cell in row]
-    costs = {
-        method: cost_in_words(cost) if np.isfinite(cost) else UNDEFINED
-        for method, cost in comparison.costs.items()
-    }
+    every = [cell for each in tables.values() for table in each for line in table.rows for cell in line]
+    cells = [cell for cell in every if isinstance(cell, Cell)]
     context: dict[str, Any] = {
         "comparison": comparison,
         "title": _TITLE if title is None else title,
@@ -116,13 +112,13 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
         "claims": axis,
         "gains": draw_gains(comparison) if len(comparison.methods) > 1 else None,
         "tables": tables,
-        "costs": costs if comparison.has_costs else {},
+        "with_costs": comparison.has_costs,
+        "unknown_costs": comparison.has_costs and not np.isfinite([*comparison.costs.values()]).all(),
         "undefined": any(cell.value == UNDEFINED for cell in cells),
         "without_interval": any(cell.value != UNDEFINED and not cell.interval for cell in cells),
         "least_mistakes": LEAST_MISTAKES,
         "marked": any(cell.best or cell.equal for cell in cells),
         "kinds_of_method": _kinds_of_method(comparison),
-        "familiarities": [called(comparison, name) for name in comparison.familiarities],
         "calibrated": bool(comparison.calibrations),
         "version": first.version,
         "seed": first.seed,
@@ -169,46 +165,60 @@ class Cell:
     best: bool
     equal: bool
 
+    def __html__(self) -> str:
+        """As pages show it."""
+        value = Markup("<strong>{}</strong>").format(self.value) if self.best else escape(self.value)
+        mark = Markup('<abbr title="may be as good as the best">≈</abbr> ') if self.equal else ""
+        aside = Markup(' <span class="aside">{}</span>').format(self.interval) if self.interval else ""
+        return f"{mark}{value}{aside}"
 
-Lines = list[tuple[str, tuple[Cell, ...]]]
 
-
-def _tables(comparison: Comparison) -> dict[str, list[tuple[str, list[tuple[str, str]], Lines]]]:
-    """Tables by section: what each is of, headings of its columns and what is better there, and its lines."""
+def _tables(comparison: Comparison) -> dict[str, list[ViewTable]]:
+    """Tables by section."""
     scores, sets = comparison.comparing.metrics, comparison.sets
     shown = [each for each in scores.values() if each.term is not None]
-    kinds = f"changed {comparison.kind}s"
-
-    def table(
-        of: str, columns: Sequence[tuple[str, Metric, str]]
-    ) -> tuple[str, list[tuple[str, str]], Lines]:
-        better = [(each, f"{'higher' if one.higher else 'lower'} is better") for each, one, _ in columns]
-        return of, better, _table(comparison, [(one.name, rows) for _, one, rows in columns])
-
     beside = [
         (each.heading.replace("outside", f"{rows}:"), each, rows)
         for rows in comparison.outside
         for each in shown
         if each.name in OUTSIDE
     ]
-    changed = [scores[name] for name in comparison.words.changed if len(sets) > 1]
     usual = [(each.column, each, AS_THEY_ARE) for each in shown if each.name not in OUTSIDE]
+    changed = [scores[name] for name in comparison.words.changed if len(sets) > 1]
+    of_changed = f"changed {comparison.kind}s"
     return {
-        "scores": [table("All scores", usual)],
-        "changed": [table(f"{of.column} of {kinds}", [(rows, of, rows) for rows in sets]) for of in changed],
-        "outside": [table("Scores on OOD rows", beside)] if beside else [],
+        "scores": [_table(comparison, "All scores", usual, with_costs=comparison.has_costs)],
+        "changed": [
+            _table(comparison, f"{each.column} of {of_changed}", [(rows, each, rows) for rows in sets])
+            for each in changed
+        ],
+        "outside": [_table(comparison, "Scores on OOD rows", beside)] if beside else [],
     }
 
 
-def _table(comparison: Comparison, columns: Iterable[tuple[str, str]]) -> Lines:
-    """Cells of columns (score, rows), a line for each method, and each familiarity that has the scores."""
-    found = [_column(comparison, name, rows) for name, rows in columns]
-    names = {name: called(comparison, name) for name in comparison.familiarities}
-    return [(names.get(name, name), tuple(column[name] for column in found)) for name in found[0]]
+def _table(
+    comparison: Comparison,
+    caption: str,
+    columns: Sequence[tuple[str, Metric, str]],
+    *,
+    with_costs: bool = False,
+) -> ViewTable:
+    """A line for each method, with a `Cell` for each column (heading, score, rows), and maybe its cost."""
+    found = [_column(comparison, each.name, rows) for _, each, rows in columns]
+    head = ["Method", *(heading for heading, _, _ in columns)]
+    better = ["higher is better" if each.higher else "lower is better" for _, each, _ in columns]
+    lines: list[list[Any]] = [[name, *(column[name] for column in found)] for name in comparison.methods]
+    if with_costs:
+        head.append("Cost")
+        better.append("plain predictions")
+        for line in lines:
+            cost = comparison.costs[line[0]]
+            line.append(cost_in_words(cost) if np.isfinite(cost) else UNDEFINED)
+    return ViewTable(caption, head, lines, range(1, len(head)), asides=dict(enumerate(better, 1)))
 
 
 def _column(comparison: Comparison, name: str, rows: str) -> dict[str, Cell]:
-    scores = {method: comparison.score(method, name, rows) for method in comparison.rivals(name, rows)}
+    scores = {method: comparison.score(method, name, rows) for method in comparison.methods}
     ranking = comparison.ranked(name, rows)
     values = {score.value for score in scores.values() if np.isfinite(score.value)}
     known, definition = is_known(comparison, name, ranking.best, rows), comparison.comparing.metrics[name]

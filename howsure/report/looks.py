@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from howsure.data.align import places
 from howsure.data.batches import numpy_of
@@ -14,8 +18,188 @@ from howsure.data.frames import is_frame, labelled_frame
 from howsure.data.gather import gather, is_several
 from howsure.data.rows import Rows
 from howsure.errors import InputError
-from howsure.report.images import LARGEST, Picture, Pixels, are_images, channels_last, pictures
 from howsure.words import counted
+
+Pixels = NDArray[Any]
+Floats = NDArray[np.float64]
+
+_CHANNELS = (1, 3, 4)
+LARGEST = 320
+"""Pixels: twice the 160 at which a page shows an image, for whoever looks closer."""
+
+_LONGEST_EDGES = (LARGEST, 224, 160, 112, 80, 56, 40, 28)
+
+_JPEG_QUALITY = 85
+
+_TRIED = 8
+"""Pictures that tell whether all of a size would be far too much."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One image, ready for an `img` element.
+
+    Attributes:
+        source: PNG, or JPEG where it is shrunk, as a data URI.
+        width: Pixels.
+        height: Pixels.
+        shrunk: Whether the original had more pixels; if not, each pixel is the row's own.
+    """
+
+    source: str
+    width: int
+    height: int
+    shrunk: bool
+
+
+def are_images(rows: Pixels, kind: str) -> bool:
+    """Whether rows can be shown as images.
+
+    Args:
+        rows: (N, H, W, C) with C of 1, 3 or 4 are images, and so are (N, C, H, W) where `kind` says so, as
+            PyTorch has them. (N, H, W) are where `kind` says so or H
+            equals W; else they may as well be sequences.
+        kind: Name of one row, as `Certainty.kind` has it.
+    """
+    if rows.dtype.kind not in "buif" or 0 in rows.shape[1:]:
+        return False
+    if rows.ndim == 3:
+        return kind == "image" or rows.shape[1] == rows.shape[2]
+    last = rows.ndim == 4 and rows.shape[-1] in _CHANNELS
+    return last or (rows.ndim == 4 and kind == "image" and rows.shape[1] in _CHANNELS)
+
+
+def channels_last(images: Pixels) -> Pixels:
+    """Images (N, C, H, W) as (N, H, W, C), a view; others as they are."""
+    first = images.ndim == 4 and images.shape[-1] not in _CHANNELS
+    return np.moveaxis(images, 1, -1) if first else images
+
+
+def black_and_white(rows: Pixels) -> tuple[Floats, Floats]:
+    """The values to be shown as black and as white, per channel.
+
+    Bytes, and numbers in [0, 1], [−1, 1] or [0, 255], keep their customary range. Anything else, such
+    as standardised pixels, runs from the 0.5th to the 99.5th percentile of each channel, or from least
+    to greatest where those are one number.
+
+    Args:
+        rows: (N, H, W, C) with N ≥ 1. An evenly spread sample of rows and pixels is looked at.
+
+    Returns:
+        Black (C,) and white (C,), white above black. Values that are not finite are ignored.
+    """
+    channels = rows.shape[-1]
+    if rows.dtype == np.uint8:
+        return np.zeros(channels), np.full(channels, 255.0)
+    stride = 1 + max(rows.shape[1:3]) // 256
+    sample = rows[:: 1 + len(rows) // 256, ::stride, ::stride].astype(np.float64).reshape(-1, channels)
+    finite = sample[np.isfinite(sample)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
+    if low >= -1 and high <= 1:
+        return np.full(channels, 0.0 if low >= 0 else -1.0), np.ones(channels)
+    if low >= 0 and 16 < high <= 255:
+        return np.zeros(channels), np.full(channels, 255.0)
+    ends = [_ends(sample[np.isfinite(sample[:, channel]), channel]) for channel in range(channels)]
+    return np.array([black for black, _ in ends]), np.array([white for _, white in ends])
+
+
+def _ends(values: Floats) -> tuple[float, float]:
+    if not values.size:
+        return 0.0, 1.0
+    low, high = np.percentile(values, [0.5, 99.5])
+    if high <= low:
+        low, high = values.min(), values.max()
+    return float(low), float(high) if high > low else float(low) + 1
+
+
+def pictures(rows: Pixels, positions: Sequence[int], budget: int, largest: int = LARGEST) -> list[Picture]:
+    """Pictures of some rows, all of them together small enough for one page.
+
+    Args:
+        rows: (N, H, W) or (N, H, W, C), any range of values; brightness is the same for all rows.
+        positions: Positions of the rows, in the order wanted.
+        budget: Most characters that they may take together, unless they take more at 28 pixels.
+        largest: Longest edge in pixels.
+
+    Returns:
+        One picture per position. If the originals are longer, or together would take more, they are shrunk.
+        Pixels that are not a number are black.
+    """
+    if not len(positions):
+        return []
+    four = rows[..., None] if rows.ndim == 3 else rows
+    black, white = black_and_white(four)
+    if four.shape[-1] == 4:  # opacity is no matter of contrast
+        black[3], white[3] = 0.0, 255.0 if white[3] > 16 else 1.0
+    images = [_image(four[position], black, white, largest) for position in positions]
+    few = images[:: max(1, len(images) // _TRIED)]
+    edges = [edge for edge in _LONGEST_EDGES if edge <= largest]
+    for longest in edges:
+        if longest != edges[-1] and len(few) < len(images):
+            tried = sum(len(_picture(image, longest).source) for image in few)
+            if tried * len(images) > 2 * budget * len(few):
+                continue  # far too much
+        found = [_picture(image, longest) for image in images]
+        if sum(len(picture.source) for picture in found) <= budget:
+            break
+    return found
+
+
+def photograph(values: Pixels, budget: int, largest: int) -> str:
+    """One image as a data URI, in the brightness that it has by itself.
+
+    Args:
+        values: (H, W, C) with C of 1 or 3, any range of values.
+        budget: Most characters that it may take as it is; else it is a JPEG.
+        largest: Longest edge in pixels.
+    """
+    image = _image(values, *black_and_white(values[None]), largest)
+    image.thumbnail((largest, largest), Image.Resampling.BOX)
+    source = _data_uri(image, "png", optimize=True)
+    return source if len(source) <= budget else _data_uri(image, "jpeg", quality=_JPEG_QUALITY)
+
+
+def in_colours(numbers: Pixels, colours: Sequence[str], opacities: Sequence[float] = ()) -> str:
+    """A map as the data URI of a PNG with a palette.
+
+    Args:
+        numbers: (H, W) places in `colours`.
+        colours: At most 256, as `#rrggbb`.
+        opacities: From 0 to 1, of the first of the colours; the others hide what is below.
+    """
+    image = Image.fromarray(np.asarray(numbers, dtype=np.uint8))
+    image.putpalette(b"".join(bytes.fromhex(colour[1:]) for colour in colours))
+    given = {"transparency": bytes(round(255 * each) for each in opacities)} if opacities else {}
+    return _data_uri(image, "png", optimize=True, **given)
+
+
+def _image(values: Pixels, black: Floats, white: Floats, largest: int) -> Image.Image:
+    finite = np.nan_to_num(values.astype(np.float64), nan=-np.inf)
+    pixels = np.round(255 * np.clip((finite - black) / (white - black), 0, 1)).astype(np.uint8)
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    image.thumbnail((2 * largest,) * 2, Image.Resampling.BOX)
+    return image
+
+
+def _picture(image: Image.Image, longest: int) -> Picture:
+    small = image.copy()
+    small.thumbnail((longest, longest), Image.Resampling.BOX)
+    shrunk = small.size != image.size
+    # What is shrunk has none of the row's own pixels any more, so it need not be exact.
+    if shrunk and small.mode in ("L", "RGB"):
+        source = _data_uri(small, "jpeg", quality=_JPEG_QUALITY)
+    else:
+        source = _data_uri(small, "png", optimize=True)
+    return Picture(source, small.width, small.height, shrunk)
+
+
+def _data_uri(image: Image.Image, kind: str, **options: Any) -> str:
+    buffer = io.BytesIO()
+    image.save(buffer, format=kind.upper(), **options)
+    return f"data:image/{kind};base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+
+
+# --- rows of any kind -----------------------------------------------------------------------------------
 
 _MOST_VALUES = 6
 _BY_PLACE = "If they are in that order, give them without names, such as `rows=rows.to_numpy()`"

@@ -1,4 +1,4 @@
-"""From a result to one self-contained HTML page: what all have, and the page of a kind without its own."""
+"""From a result to one self-contained HTML page: what the pages of all kinds have."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from howsure.answers.printed import id_name_of, kind_of, lead_of, lines_of
-from howsure.answers.registry import answer_of, part_of, part_or
+from howsure.answers.printed import id_name_of, kind_of, lead_of
+from howsure.answers.registry import answer_of, part_of
 from howsure.answers.sentences import words_of
 from howsure.atomic import PAGES, check_ending, write_whole
 from howsure.audit import Audit
@@ -19,15 +19,11 @@ from howsure.errors import InputError
 from howsure.judge.learnt import in_words as learnt_in_words
 from howsure.judge.scores import Score, value_and_interval
 from howsure.report.looks import Looks, looks_of
+from howsure.report.notebook import ViewTable
 from howsure.report.templates import environment
+from howsure.words import upper
 
 _TITLE = "How sure is the model?"
-
-MOST_ROWS = 200
-"""Rows that the page of a kind without one of its own shows."""
-
-_CHARACTERS = 400_000
-"""That their pictures may take."""
 
 _SCORE = ("value", "low", "high")
 """Columns of the part `score_lines` that make a score."""
@@ -80,8 +76,7 @@ def render(
 
     The page holds its images, figures, styles and one small script, which it can do without, and asks for
     nothing from outside. It leaves out sections without content. With several labels per row it counts and
-    shows answers, one for each label of each row, and tells them label by label. If a kind of answer brings
-    no page of its own, it shows the first rows as they print.
+    shows answers, one for each label of each row, and tells them label by label.
 
     Args:
         result: The result; sections that need the true answers appear if it has them.
@@ -101,13 +96,13 @@ def render(
         HTML, at most 3 MB. With zero rows it says so.
 
     Raises:
-        InputError: `rows` has another length than `result`.
+        InputError: `rows` has another length than `result`, or its kind of answer brings no page.
     """
     kind = kind_of(result)
     left_out = None if background is None else part_of(result, "background")(result, background)
     looks = looks_of(rows, result, kind)
     asked = PageOptions(looks, kind, audit, comparison, title, drawn_from, missing, left_out)
-    page: str = part_or(result, "page", _plain)(result, asked)
+    page: str = part_of(result, "page")(result, asked)
     return page
 
 
@@ -159,31 +154,31 @@ def whole(
     return environment().get_template(template).render(told | context)
 
 
-def scores_of(result: Any, **wishes: Any) -> list[dict[str, str]]:
-    """The scores of a result that holds true answers, as cells by heading.
+def scores_of(result: Any, **wishes: Any) -> ViewTable | None:
+    """The scores of a result that holds true answers.
 
     None of fewer than two rows, of rows that cannot be scored, or where the kind brings no scores. The part
     `evaluate` takes the `wishes`.
     """
     kind = answer_of(result)
     if result.truth is None or len(result) < 2 or not (kind.has("evaluate") and kind.has("score_lines")):
-        return []
+        return None
     try:
         evaluation = kind.part("evaluate")(result, None, outside=None, seed=0, **wishes)
     except InputError:
-        return []
+        return None
     head, *lines = kind.part("score_lines")(result, evaluation)
     alone = ("target",) if len(getattr(result, result.names)) == 1 else ()
     others = [name for name in head if name not in (*_SCORE, *alone)]
-    found = []
+    rows = []
     for line in lines:
         cells = dict(zip(head, line, strict=True))
         score = Score(*(float("nan") if cells[name] == "" else float(cells[name]) for name in _SCORE))
-        value, interval = value_and_interval(score)
-        found.append(
-            {name: str(cells[name]) for name in others} | {"value": value, "95 % interval": interval}
-        )
-    return found
+        first, *more = (str(cells[name]) for name in others)
+        rows.append([first or "all", *more, *value_and_interval(score)])
+    named = len(others)
+    head = [*map(upper, others), "Value", "95 % interval"]
+    return ViewTable("Scores", head, rows, numeric=(named, named + 1))
 
 
 NO_SETTINGS = ("name", "words", "price", "round", "most")
@@ -232,17 +227,3 @@ def _setting(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     return str(value["name"] if isinstance(value, Mapping) and "name" in value else value)
-
-
-def _plain(result: Any, asked: PageOptions) -> str:
-    """The page of a kind that brings none: the first rows as they print, and how they were made."""
-    lines = lines_of(result, MOST_ROWS)
-    looks = asked.looks.of(range(len(lines.lines)), _CHARACTERS)
-    return whole(
-        "page.html.j2",
-        result,
-        asked,
-        {"rows": lines.which} if len(result) else {},
-        {"made": "How this was made"},
-        told=list(zip(lines.lines, looks, strict=True)),
-    )

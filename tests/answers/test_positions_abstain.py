@@ -49,20 +49,6 @@ def test_images_without_a_position_that_counts_teach_nothing():
     assert more == howsure.abstain(RESULT, TRUTH, risk=0.2, tolerance=0.3)
 
 
-def test_what_cannot_be_promised_is_refused():
-    with pytest.raises(howsure.InputError, match=r"tolerance=0\.2 for a Dice of 0\.8"):
-        howsure.abstain(RESULT, TRUTH, risk=0.3)
-    with pytest.raises(howsure.InputError, match="`tolerance` is out of range"):
-        howsure.abstain(RESULT, TRUTH, risk=0.3, tolerance=20)
-    with pytest.raises(howsure.InputError, match="Too few labelled rows"):
-        howsure.abstain(RESULT, TRUTH, tolerance=0.2)
-    rule = howsure.abstain(RESULT, TRUTH, risk=0.2, tolerance=0.3)
-    with pytest.raises(howsure.InputError, match="other classes"):
-        rule(certainty_of(P, ("a", "b", "c")))
-    with pytest.raises(howsure.InputError, match="answers of another kind"):
-        rule(RESULT.of_row(0))
-
-
 NAMES = ("background", "lesion")
 
 
@@ -120,15 +106,3 @@ def test_a_promise_without_the_background_is_kept_over_repeated_draws():
         broken.append(low[known & ~rule(result)].mean() > 0.25)
     assert len(broken) > 150
     assert np.mean(broken) <= 0.1 + 2 * np.sqrt(0.1 * 0.9 / 200)
-
-
-@pytest.mark.parametrize("wrong", ["lung", 3, -1, True])
-def test_a_background_that_is_no_class_is_refused(wrong):
-    with pytest.raises(howsure.InputError, match="is no class of this result"):
-        howsure.abstain(RESULT, TRUTH, risk=0.2, tolerance=0.3, background=wrong)
-
-
-def test_only_positions_have_a_background():
-    result = howsure.Certainty.from_probabilities(np.full((20, 2), 0.5))
-    with pytest.raises(howsure.InputError, match="There are no means without a background class"):
-        howsure.abstain(result, np.arange(20) % 2, risk=0.5, background=0)

@@ -1,17 +1,11 @@
 """Means over classes without the background: against scikit-learn and nnU-Net's way of leaving out."""
 
-import re
-
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score, jaccard_score
 
 import howsure
-from howsure.report import render
 from tests.answers.maps import certainty_of, drawn
-from tests.commands import run
-from tests.report.made import Page
-from tests.report.test_report import table_rows
 
 NAMES = ("background", "liver", "lesion")
 ROWS = 40
@@ -78,22 +72,6 @@ def test_the_dice_of_an_image_leaves_out_classes_in_neither_map_as_nnu_net_does(
         assert (one.low, one.high) == pytest.approx((other.low, other.high), abs=0.001)
 
 
-def test_every_door_says_which_mean_it_shows():
-    text = str(howsure.evaluate(RESULT, TRUTH, background=0))
-    assert text.count("classes but 'background'") == 3
-    assert "of the classes, over all" in str(howsure.evaluate(RESULT, TRUTH))
-    result = RESULT.with_truth(TRUTH)
-    page = render(result, background="background")
-    dice = howsure.evaluate(result).dice
-    rows = {cells[0]: cells for cells in table_rows(page, "Classes")}
-    assert {name: rows[name][3] for name in NAMES} == {name: f"{dice[name].value:.2f}" for name in NAMES}
-    mean = (dice["liver"].value + dice["lesion"].value) / 2
-    assert f"The mean Dice of the classes but 'background' is {mean:.2f}" in Page(page).words
-    assert "Means of Dice and IoU are over the classes but 'background'" in Page(page).words
-    assert re.search(r"mean_dice\s*0\.\d+", Page(page).words)
-    assert "of all 3 classes is" in Page(render(result)).words
-
-
 def test_methods_are_compared_without_it(tmp_path):
     other, _ = made(seed=1)
     comparison = howsure.Comparison.of_results({"a": RESULT, "b": other}, TRUTH, background="background")
@@ -102,38 +80,6 @@ def test_methods_are_compared_without_it(tmp_path):
     assert comparison.score("a", "aurc").value == pytest.approx(one.aurc.value)
     comparison.report(tmp_path / "page.html")
     assert "without ‘background’" in (tmp_path / "page.html").read_text(encoding="utf-8")
-
-
-def test_the_command_line_takes_it(tmp_path):
-    RESULT.with_truth(TRUTH).save(tmp_path / "one")
-    made(seed=1)[0].with_truth(TRUTH).save(tmp_path / "two")
-    expected = howsure.evaluate(RESULT, TRUTH, background=0)
-    ran = run("evaluate", tmp_path / "one", "--set", "background=background")
-    assert ran.exit_code == 0, ran.stderr
-    assert ran.stdout.strip() == str(expected).strip()
-    ran = run("report", tmp_path / "one", "--set", "background=0", "--report", tmp_path / "page.html")
-    assert ran.exit_code == 0, ran.stderr
-    assert "classes but" in (tmp_path / "page.html").read_text(encoding="utf-8")
-    ran = run("compare", tmp_path / "one", tmp_path / "two", "--set", "background=background")
-    assert ran.exit_code == 0, ran.stderr
-    assert f"{100 * expected.row_dice.value:.0f}" in ran.stdout
-
-
-@pytest.mark.parametrize("wrong", ["lung", 3, -1, True])
-def test_what_is_no_class_is_refused(wrong, tmp_path):
-    for call in (
-        lambda: howsure.evaluate(RESULT, TRUTH, background=wrong),
-        lambda: RESULT.report(tmp_path / "page.html", labels=TRUTH, background=wrong),
-        lambda: howsure.Comparison.of_results({"a": RESULT}, TRUTH, background=wrong),
-    ):
-        with pytest.raises(howsure.InputError, match="is no class of this result"):
-            call()
-
-
-def test_rows_with_one_class_have_no_background():
-    result = howsure.Certainty.from_probabilities(np.full((20, 2), 0.5))
-    with pytest.raises(howsure.InputError, match="There are no means without a background class"):
-        howsure.evaluate(result, np.arange(20) % 2, background=0)
 
 
 def test_where_nothing_but_background_is_there_nothing_is_made_up():

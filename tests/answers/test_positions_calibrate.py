@@ -5,7 +5,7 @@ import pytest
 from scipy.optimize import minimize, minimize_scalar
 
 import howsure
-from tests.answers.maps import NAMES, certainty_of, drawn
+from tests.answers.maps import certainty_of, drawn
 
 TRUE_P, TRUTH = drawn(30, sharp=1.5)
 CLAIMED = TRUE_P.astype(np.float64) ** 2  # claims too much: the temperature that mends it is 2
@@ -67,13 +67,6 @@ def test_two_classes_need_no_probabilities_kept():
     assert two.all_probabilities is None
 
 
-def test_a_calibrator_is_saved_and_read(calibrator, tmp_path):
-    calibrator.save(tmp_path / "c.json")
-    read = howsure.DenseCalibrator.load(tmp_path / "c.json")
-    assert read.in_words() == calibrator.in_words()
-    assert (read(RESULT).probability == calibrator(RESULT).probability).all()
-
-
 def test_the_interval_holds_the_true_temperature():
     held = []
     for split in range(20):
@@ -81,21 +74,6 @@ def test_the_interval_holds_the_true_temperature():
         score = howsure.calibrate(certainty_of(p), truth).temperature
         held.append(score.low <= 1 <= score.high)
     assert np.mean(held) >= 0.85
-
-
-def test_what_cannot_be_learnt_is_refused(calibrator):
-    with pytest.raises(howsure.InputError, match="were not kept"):
-        howsure.calibrate(certainty_of(CLAIMED, keep=False), LABELS)
-    with pytest.raises(howsure.InputError, match="Every label is right"):
-        howsure.calibrate(RESULT, RESULT.label)
-    with pytest.raises(howsure.InputError, match="say nothing of the true classes"):
-        howsure.calibrate(RESULT, RESULT.all_probabilities.argmin(-1))
-    with pytest.raises(howsure.InputError, match="Too few labelled rows"):
-        howsure.calibrate(RESULT[:9], LABELS[:9])
-    with pytest.raises(howsure.InputError, match=r"'temperature', 'offsets'\. .*docs/calibrate\.md"):
-        howsure.calibrate(RESULT, LABELS, method="isotonic")
-    with pytest.raises(howsure.InputError, match="other classes"):
-        calibrator(certainty_of(CLAIMED, ("a", *NAMES[1:])))
 
 
 # --- offsets ------------------------------------------------------------------------------------------
@@ -164,11 +142,3 @@ def test_no_row_is_scored_with_offsets_that_were_learnt_from_it():
     assert np.isfinite(without.offsets).all(), "a class that no label has keeps a finite offset"
     of_row = with_offsets(SHIFTED[4], 1 / without.temperature.value, without.offsets)[..., 1]
     assert howsure.calibrate(OFF, labels, method="offsets").after.value > 0.7 * -np.log(of_row).mean() / 30
-
-
-def test_offsets_are_saved_and_read(offsets, tmp_path):
-    offsets.save(tmp_path / "c.json")
-    read = howsure.DenseCalibrator.load(tmp_path / "c.json")
-    assert read.in_words() == offsets.in_words()
-    assert read.offsets == offsets.offsets
-    assert (read(OFF).probability == offsets(OFF).probability).all()

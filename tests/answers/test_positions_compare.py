@@ -1,6 +1,5 @@
 """Methods that give a class at each position, side by side: scores, sentences, and how often these lie."""
 
-import re
 import tempfile
 from dataclasses import replace
 
@@ -11,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 import howsure
 from howsure import Comparison
 from howsure.answers.positions.calibrate import cross_fitted, tempered
-from howsure.compare.findings import chosen, findings, lead
+from howsure.compare.findings import chosen, findings
 from howsure.report.comparison import render_comparison
 from howsure.shifts import UNMOVED
 from tests import pixels
@@ -118,64 +117,6 @@ def test_no_image_is_scored_with_a_temperature_learnt_from_it():
     assert cross_fitted(POOR, POOR.label, 0).overall == 1, "no label is wrong"
 
 
-def test_images_without_a_position_that_counts_are_left_out():
-    truth = TRUTH.copy()
-    truth[[0, 5]] = -1
-    some = Comparison.of_results({"poor": POOR, "good": GOOD}, truth, calibrated=False)
-    there = np.delete(np.arange(N), [0, 5])
-    rest = Comparison.of_results({"poor": POOR[there], "good": GOOD[there]}, TRUTH[there], calibrated=False)
-    assert some.rows == rest.rows == N - 2
-    assert some.difference("good", "poor", "nll") == rest.difference("good", "poor", "nll")
-    assert "38 images" in repr(some)
-
-
-def test_the_sentence_says_what_differs_and_what_does_not(comparison):
-    said = lead(comparison)
-    assert said.startswith(
-        "Take calibrated 'poor': its percentages are more accurate than those of 'poor'. The Dice is the"
-    )
-    turned = certainty_of(np.where((TRUTH == 0)[..., None], P, SHARP[..., [1, 0, 2]]).astype("float32"))
-    said = lead(Comparison.of_results({"turned": turned, "good": GOOD}, TRUTH, calibrated=False))
-    assert re.search(r"those of 'turned'\. Its Dice is \d+.points higher \(\d+.to.\d+\)\.", said)
-    said = lead(Comparison.of_results({"good": GOOD, "turned": turned}, TRUTH, calibrated=False))
-    assert said == "Take 'good': no other method here has more accurate percentages by more than chance."
-    said = lead(Comparison.of_results({"poor": POOR[:4], "good": GOOD[:4]}, TRUTH[:4]))
-    assert (
-        said
-        == "Take 'poor': 4 images are too few to tell whether another method has more accurate percentages."
-    )
-
-
-def test_the_page_and_the_findings_are_of_images(comparison):
-    page = render_comparison(comparison)
-    assert "Scores of images" in page
-    assert "Percentages that were given" in page
-    said = " ".join(each.answer for each in findings(comparison))
-    assert "each image counts the same" in said
-    assert "Which method's labels are closest to the truth?" in [
-        each.question for each in findings(comparison)
-    ]
-    assert "mistake" not in said
-    assert comparison._repr_html_()
-    with pytest.raises(howsure.InputError, match="'nll', 'brier', 'row_dice'"):
-        comparison.score("poor", "accuracy")
-
-
-def test_what_cannot_be_compared_is_refused():
-    with pytest.raises(howsure.InputError, match="The probabilities of all classes were not kept"):
-        Comparison.of_results({"a": certainty_of(P, keep=False)}, TRUTH)
-    with pytest.raises(howsure.InputError, match="The true classes are not known"):
-        Comparison.of_results({"a": GOOD})
-    with pytest.raises(howsure.InputError, match="'b' has other classes than 'a'"):
-        Comparison.of_results({"a": GOOD, "b": certainty_of(P, names=("x", "car", "sky"))}, TRUTH)
-    with pytest.raises(howsure.InputError, match=r"'b' has other positions than 'a'\. Expected: 8 × 6"):
-        Comparison.of_results({"a": GOOD, "b": certainty_of(P[:, :5])}, TRUTH)
-    with pytest.raises(howsure.InputError, match="do not fit the positions"):
-        Comparison.of_results({"a": GOOD}, TRUTH[:5])
-    with pytest.raises(howsure.InputError, match="Too few rows"):
-        Comparison.of_results({"a": GOOD}, np.where(np.arange(N)[:, None, None] == 3, TRUTH, -1))
-
-
 # --- methods of a model ---------------------------------------------------------------------------
 
 
@@ -253,8 +194,6 @@ def test_images_from_outside_are_told_apart_by_doubt():
     assert "outside AUROC" in str(evaluation)
     assert "Which method notices 'noise'?" in [each.question for each in findings(comparison)]
     assert "unlike those that the model learned from" in render_comparison(comparison)
-    with pytest.raises(howsure.InputError, match="Familiarity is not compared with answers of a class"):
-        howsure.compare(model, x, truth, methods=methods, familiarity={"density": None}, **given)
     with pytest.raises(howsure.InputError, match="no rows from outside"):
         howsure.evaluate(near, truth, outside=far[:0])
     with pytest.raises(howsure.InputError, match="other classes"):

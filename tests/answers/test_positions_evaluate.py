@@ -5,8 +5,7 @@ import pytest
 from sklearn.metrics import f1_score, jaccard_score, log_loss, roc_auc_score
 
 import howsure
-from howsure.answers.positions import counts as counting
-from howsure.answers.positions.evaluate import score_lines
+from howsure.answers.positions import scores as counting
 from tests.answers.maps import NAMES, certainty_of, drawn
 
 P, TRUTH = drawn(32)
@@ -111,24 +110,6 @@ def test_ignored_numbers_may_be_said(evaluation):
         howsure.evaluate(RESULT, TRUTH, ignore="void")
 
 
-def test_other_kinds_refuse_to_ignore():
-    of_classes = certainty_of(P, keep=True).of_row(0)
-    with pytest.raises(howsure.InputError, match="There are no positions that are left out") as raised:
-        howsure.evaluate(of_classes, TRUTH[0].reshape(-1), ignore=-1)
-    assert "Received: one of one class per row" in str(raised.value)
-
-
-def test_what_cannot_be_scored_is_refused():
-    with pytest.raises(howsure.InputError, match="The true classes are not known"):
-        howsure.evaluate(RESULT)
-    with pytest.raises(howsure.InputError, match="The labels do not fit the positions"):
-        howsure.evaluate(RESULT, TRUTH[:, :3])
-    with pytest.raises(howsure.InputError, match="another kind"):
-        howsure.evaluate(RESULT, TRUTH, outside=howsure.Certainty.from_probabilities(np.full((4, 2), 0.5)))
-    with pytest.raises(howsure.InputError, match="Too few rows to score"):
-        howsure.evaluate(RESULT[:3], np.where(np.arange(3)[:, None, None] > 0, 255, TRUTH[:3]))
-
-
 def test_probabilities_that_were_not_kept_are_named():
     found = howsure.evaluate(certainty_of(P, keep=False), LABELS)
     assert found.nll is None
@@ -148,32 +129,12 @@ def test_an_image_without_a_position_that_counts_is_left_out():
     assert "1 image without a pixel that counts is left out." in str(found)
 
 
-def test_true_shares_between_networks_are_counted():
-    quantiles = np.repeat(np.array([[[0.0], [0.5], [1.0]]]), 11, axis=-1) + np.linspace(0, 0.4, 11)
-    quantiles = np.minimum(quantiles, 1.0)
-    found = howsure.evaluate(certainty_of(P, share_quantiles=np.repeat(quantiles, len(P), axis=0)), TRUTH)
-    low, high = quantiles[0, :, 2], quantiles[0, :, 8]
-    share = np.stack([(k == TRUTH).mean(axis=(1, 2)) for k in range(3)], axis=1)
-    assert found.shares_held.value == pytest.approx(np.mean((low <= share) & (share <= high)))
-    assert "promises nothing about the truth" in str(found)
-    assert howsure.evaluate(RESULT, TRUTH).shares_held is None
-
-
 def test_two_evaluations_of_the_same_labels_are_compared_image_by_image(evaluation):
     other = howsure.evaluate(certainty_of(drawn(32, sharp=1.0)[0]), LABELS)
     difference = evaluation.minus(other)["accuracy"]
     assert difference.value == pytest.approx(evaluation.accuracy.value - other.accuracy.value)
     with pytest.raises(howsure.InputError, match="cannot be compared row by row"):
         evaluation.minus(howsure.evaluate(RESULT, TRUTH))
-
-
-def test_every_score_is_printed_and_written(evaluation):
-    text, lines = str(evaluation), score_lines(RESULT, evaluation)
-    for word in ("32 images", "mean IoU", "NLL", "AURC of images", *NAMES):
-        assert word in text
-    assert lines[1][:3] == ["", "accuracy", evaluation.accuracy.value]
-    assert ["road", "dice"] in [line[:2] for line in lines]
-    assert "Scores of 32 images" in evaluation._repr_html_()
 
 
 def test_bins_of_doubt_keep_the_order():

@@ -1,7 +1,6 @@
 """A result whose maps lie in files: whoever prints, judges or shows it reads one row of them at a time."""
 
 import gc
-import pickle
 import weakref
 
 import numpy as np
@@ -87,29 +86,6 @@ def test_one_row_is_read_at_a_time(use, watched):
     assert max(at_once.values()) <= 1, at_once
 
 
-def test_a_saved_result_is_summed_up_without_its_maps(watched):
-    loaded, reads = watched
-    assert "6 images" in summary_of(loaded)
-    assert {name for name, each in reads.items() if each} == {"label", "truth"}  # how often it is right
-    assert [len(reads[name]) for name in ("label", "truth")] == [N, N]
-    loaded.most_undecided(), loaded[[3, 1]].doubt, loaded.with_ids(list("abcdef")).undecided
-    assert not reads["probability"]
-
-
-def test_numbers_that_follow_from_maps_stay_those_of_the_maps(result, parts):
-    fresh = assessed(images(N))
-    for name in ("undecided", "unsettled", "doubt"):
-        loaded = DenseCertainty.joined([howsure.load(part) for part in parts])
-        np.testing.assert_array_equal(getattr(loaded, name), getattr(fresh, name))
-        np.testing.assert_array_equal(getattr(loaded[[4, 0]], name), getattr(fresh, name)[[4, 0]])
-        assert not getattr(loaded, name).flags.writeable
-    one = howsure.load(parts[0])
-    stricter = assessed(images(2), thresholds=howsure.Thresholds(coin_flip=0.5))
-    from dataclasses import replace
-
-    np.testing.assert_array_equal(replace(one, thresholds=stricter.thresholds).undecided, stricter.undecided)
-
-
 # --- calibrated results ---------------------------------------------------------------------------------
 
 
@@ -139,19 +115,6 @@ def test_a_calibrated_result_is_made_row_by_row(watched, calibrator, result, tmp
     for name, array in eager._maps.items():
         np.testing.assert_array_equal(getattr(again, name), array, err_msg=name)
     np.testing.assert_array_equal(again.doubt, eager.doubt)
-
-
-def test_a_calibrated_result_is_taken_apart_as_any_other(parts, calibrator, result):
-    calibrated = calibrator(DenseCertainty.joined([howsure.load(part) for part in parts]))
-    eager = calibrator(result)
-    for found in (calibrated[[4, 1]], pickle.loads(pickle.dumps(calibrated))[[4, 1]]):
-        np.testing.assert_array_equal(found.verdict, eager.verdict[[4, 1]])
-        np.testing.assert_array_equal(found.mutual_information, eager.mutual_information[[4, 1]])
-        np.testing.assert_array_equal(found.all_errors, eager.all_errors[[4, 1]])
-    joined = DenseCertainty.joined([calibrated[:2], calibrated[2:]])
-    np.testing.assert_array_equal(joined.mc_error, eager.mc_error)
-    assert (calibrated.probability >= 0).all()
-    assert calibrated.gap.mean() == np.mean(eager.gap)
 
 
 # --- one table on the command line ----------------------------------------------------------------------

@@ -5,25 +5,18 @@ import re
 from dataclasses import replace
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from PIL import Image
-from scipy import ndimage
 
 import howsure
 from howsure.answers.positions.map_files import write_map_files
 from howsure.answers.positions.outcome import Positions
-from howsure.answers.positions.page import counts_of
-from howsure.answers.positions.printed import lead, lines, summary
 from howsure.answers.positions.result import DenseCertainty
 from howsure.report import render
-from howsure.report.notebook import html_of
-from howsure.results.saved import METADATA_KEY
 from howsure.sampling.outcome import Estimates
 from tests.answers.maps import certainty_of, drawn
 from tests.pixels import SIDE, assessed, images, make
 from tests.report.made import Page
-from tests.report.test_report import table_rows
 
 N, SHAPE = 12, (16, 20)
 
@@ -57,48 +50,6 @@ def map_files(result, folder):
     return {path.name: path.read_bytes() for path in (folder / "maps").iterdir()}
 
 
-def saved(result, folder):
-    """What a saved result holds, but for the name that each save gives its folder of maps."""
-    result.save(folder / "saved")
-    (table,) = (folder / "saved").glob("*.parquet")
-    found = pq.read_table(table)
-    settings = json.loads(found.schema.metadata[METADATA_KEY])
-    maps = folder / "saved" / settings["maps"].pop("folder")
-    files = {path.name: path.read_bytes() for path in maps.iterdir()}
-    return {"table": str(found.to_pydict()).encode(), "settings": str(settings).encode(), **files}
-
-
-IMAGES = np.random.default_rng(5).integers(0, 256, (N, *SHAPE, 3), dtype=np.uint8)
-DOORS = {
-    "arrays": lambda result, folder: {name: np.asarray(each) for name, each in result._arrays.items()},
-    "verdicts": lambda result, folder: (result.verdict, result.is_coin_flip, result.is_sure),
-    "numbers of rows": lambda result, folder: (
-        *(result.undecided, result.unsettled, result.doubt, result.mean_mutual_information),
-        result.most_undecided(),
-    ),
-    "print": lambda result, folder: (str(result), lead(result), summary(result), lines(result, None)),
-    "row": lambda result, folder: [(str(row), vars(row)) for row in result],
-    "regions": lambda result, folder: [result.regions(at) for at in range(N)],
-    "of_row": lambda result, folder: (str(result.of_row(2)), result.of_row(2).probabilities),
-    "notebook": lambda result, folder: (html_of(result), html_of(result[2])),
-    "page": lambda result, folder: render(result),
-    "page with images": lambda result, folder: render(result, IMAGES),
-    "table": lambda result, folder: result.to_arrow().to_pylist(),
-    "saved": saved,
-    "loaded": lambda result, folder: (saved(result, folder), render(howsure.load(folder / "saved"))),
-    "calibrated": lambda result, folder: render(howsure.calibrate(result)(result)),
-    "calibrated, loaded": lambda result, folder: (
-        saved(result, folder),
-        saved(howsure.calibrate(result, method="offsets")(howsure.load(folder / "saved")), folder / "more"),
-    )[1],
-    "evaluate": lambda result, folder: str(howsure.evaluate(result)),
-    "compare": lambda result, folder: str(howsure.Comparison.of_results({"a": result, "b": result})),
-    "abstain": lambda result, folder: str(howsure.abstain(result, risk=0.9, tolerance=0.9)),
-    "sets": lambda result, folder: [*howsure.prediction_sets(result, coverage=0.8)(result)],
-    "pictures": map_files,
-}
-
-
 def same(one, other):
     """Whether two outputs are the same, arrays bit by bit."""
     if isinstance(one, dict):
@@ -110,15 +61,6 @@ def same(one, other):
             return np.array_equal(one, other)
         return one.dtype == other.dtype and np.array_equal(one, other, equal_nan=one.dtype.kind == "f")
     return one == other or (one != one and other != other)
-
-
-@pytest.mark.parametrize("door", DOORS)
-def test_whatever_stands_where_positions_do_not_count_nothing_changes(door, tmp_path):
-    one, other = results()
-    (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
-    outputs = DOORS[door](one, tmp_path / "a"), DOORS[door](other, tmp_path / "b")
-    assert outputs[0] or outputs[0] == 0
-    assert same(*outputs), door
 
 
 @pytest.mark.parametrize("shape", [(9,), (7, 8, 9)])
@@ -134,19 +76,6 @@ def test_nor_does_what_a_model_is_fed_with_there():
     one, other = (assessed(rows, positions=there, keep="probabilities") for rows in (x, others))
     assert same(one._arrays, other._arrays)
     assert render(one) == render(other)
-
-
-def test_nor_which_rows_a_budget_pays_for():
-    x, there = images(12), np.ones((12, SIDE, SIDE), dtype=bool)
-    there[:, : SIDE // 2] = False
-    method = howsure.MCDropout(budget=40)
-    one, *others = (
-        howsure.assess(make(), np.where(there[..., None], x, beside) / 255, positions=there, method=method)
-        for beside in (x, images(12, seed=1), 0, 255)
-    )
-    assert len(set(one.passes)) > 1
-    for other in others:
-        assert same(one._arrays, other._arrays)
 
 
 def test_passes_are_probabilities_where_a_model_says_that_positions_do_not_count():
@@ -181,34 +110,6 @@ def test_an_outcome_answers_for_no_other_rows_than_those_whose_positions_it_know
 
 
 # --- what they are, beside others -------------------------------------------------------------------------
-
-
-def test_the_page_counts_what_counts():
-    _, result = results()
-    there = result.counts
-    gap = result.gap[there]
-    page = render(result)
-    flips = (gap <= 0.2) & (result.probability[there] < 0.95)
-    cells = table_rows(page, "Verdicts")[2]
-    assert int(cells[1].replace(",", "")) == flips.sum()
-    assert float(re.findall(r"[\d.]+", cells[2])[0]) == pytest.approx(100 * flips.mean(), abs=0.06)
-    counts = counts_of(result)
-    assert counts.of_verdict.sum() == counts.labelled.sum() == there.sum()
-    at = int(result.most_undecided(1)[0])
-    assert f"{there[at].sum()} of 320 pixels count" in Page(page).words
-
-
-def test_regions_and_their_numbers_lie_where_positions_count():
-    p, _ = drawn(1, positions=(12, 12), sharp=9.0)
-    p[:] = np.float32([0.9, 0.06, 0.04])
-    p[0, :4] = p[0, 8:10, 2:4] = np.float32([0.4, 0.35, 0.25])
-    there = np.ones((1, 12, 12), dtype=bool)
-    there[0, :4] = False
-    result = certainty_of(p, counts=there)
-    assert [(each.size, each.bounds) for each in result.regions(0)] == [(4, ((8, 10), (2, 4)))]
-    across, down = re.search(r'class="disc" cx="([\d.]+)%" cy="([\d.]+)%"', render(result)).groups()
-    assert there[0, int(0.12 * float(down)), int(0.12 * float(across))]
-    assert ndimage.label(result.is_coin_flip[0])[1] == 1
 
 
 def test_the_slice_with_the_most_doubt_is_one_of_what_counts():

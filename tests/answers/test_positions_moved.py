@@ -122,14 +122,3 @@ def test_images_that_are_no_squares_are_not_turned_for_a_model_of_fixed_sides():
     x = RANDOM.normal(size=(2, SIDE, 2 * SIDE, 4)).astype(np.float32)
     with pytest.raises(howsure.InputError, match=r"'turn' exchanges the last two sides.*8 × 16"):
         howsure.assess(network((SIDE, 2 * SIDE)), x, method=howsure.Augmentation(["turn"]))
-
-
-def test_classes_of_whole_rows_take_the_same_changes():
-    steps = {"output": (Dense(np.random.default_rng(3).normal(size=(4, K)), 0.0, "softmax"), "x")}
-    model = ArrayModel("m", [InputSpec("x", (4,), "float32")], steps)
-    x = X[:, 0, 0]
-    found, wanted = (
-        howsure.assess(model, x, method=howsure.Augmentation([way]))
-        for way in ((lambda rows: rows[:, ::-1], lambda outputs: outputs), lambda rows: rows[:, ::-1])
-    )
-    np.testing.assert_array_equal(found.probabilities, wanted.probabilities)

@@ -51,22 +51,6 @@ def test_the_step_that_a_refusal_offers_works_as_it_is_written(names):
     )
 
 
-def test_the_step_that_the_command_line_offers_works_as_it_is_written(tmp_path):
-    np.save(tmp_path / "x.npy", ROWS)
-    command = ("assess", LABELS, tmp_path / "x.npy", "--class-names", ",".join(NAMES), "--set", "passes=20")
-    ran = run(*command, "--out", tmp_path / "t.parquet")
-    assert ran.exit_code == 2
-    offered = re.search(r"(of_label='\w+') assesses the map", ran.stderr)
-    expected = howsure.assess(of_labels(), ROWS, method=METHOD, class_names=NAMES, of_label="core")
-    for out in ("t.parquet", "folder"):
-        ran = run(*command, "--out", tmp_path / out, "--set", offered[1].replace("'", ""))
-        assert ran.exit_code == 0, ran.stderr
-        np.testing.assert_array_equal(howsure.load(tmp_path / out).entropy, expected.entropy)
-    ran = run(*command, "--out", tmp_path / "folder", "--set", "of_label=oedema")
-    assert ran.exit_code == 2
-    assert "another label" in ran.stderr
-
-
 def test_tiles_passes_plans_and_audits_know_the_label():
     given = {"method": METHOD, "of_label": 1}
     whole = howsure.assess(of_labels(), ROWS, **given)

@@ -6,8 +6,6 @@ import base64
 import dataclasses
 import io
 import re
-import tracemalloc
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,16 +25,13 @@ from howsure.answers.positions.drawings import (
     colours_of,
     names_on,
     outline,
+    shown_of,
 )
 from howsure.answers.positions.page import counts_of, curve_of, share_over_rows
 from howsure.answers.positions.regions import numbered_by_size
 from howsure.answers.positions.result import DenseCertainty
-from howsure.answers.positions.sentence import share_in_words
-from howsure.answers.positions.shown import shown_of
-from howsure.errors import InputError
 from howsure.report import render
 from howsure.report.looks import looks_of
-from howsure.report.notebook import html_of
 from tests.report.made import Page, make_dense
 from tests.report.test_report import table_rows
 
@@ -77,21 +72,6 @@ def filled(path: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 # --- which rows, and what is said of them ---------------------------------------------------------------
 
 
-def test_the_rows_with_the_most_doubt_come_first_and_the_others_are_listed(
-    result: DenseCertainty, html: str
-) -> None:
-    order = np.argsort(-result.doubt, kind="stable").tolist()
-    found = [int(each) for each in re.findall(r'<h3 id="card-\d+">Image (\d+)', html)]
-    assert found == order[:MOST_CARDS]
-    listed = table_rows(html, "The other images")
-    assert [int(cells[0]) for cells in listed] == order[MOST_CARDS:]
-    for article, at in zip(articles(html), order, strict=False):
-        known = result.truth[at] >= 0
-        right = np.mean((result.label[at] == result.truth[at])[known])
-        assert str(result[at]) in Page(article).words
-        assert f"{100 * right:.1f} % right" in Page(article).words
-
-
 def test_regions_are_listed_with_their_numbers_on_the_map(result: DenseCertainty, html: str) -> None:
     article, at = articles(html)[0], int(result.most_undecided(1)[0])
     regions = result.regions(at)
@@ -111,26 +91,6 @@ def test_regions_are_listed_with_their_numbers_on_the_map(result: DenseCertainty
         inside = numbered[int(float(down) * 0.24), int(float(across) * 0.32)]
         assert inside
         assert np.sum(numbered == inside) == region.size
-
-
-def test_shares_stand_with_their_intervals(result: DenseCertainty, html: str) -> None:
-    at = int(result.most_undecided(1)[0])
-    rows = table_rows(articles(html)[0], f"Classes of image {at}")
-    order = np.argsort(-result.share[at])
-    known = result.truth[at][result.truth[at] >= 0]
-    for cells, k in zip(rows, order, strict=True):
-        said = [float(each) for each in re.findall(r"[\d.]+", cells[1])]
-        share, margin = 100 * result.share[at, k], 196 * result.share_error[at, k]
-        assert cells[0] == result.class_names[k]
-        if cells[1].startswith(("over", "under")):  # where ± would lead out of 0 to 100 %
-            sign = 1 if cells[1].startswith("under") else -1
-            assert said == pytest.approx([share + sign * margin], abs=1.01)
-        else:
-            assert said == pytest.approx([share, margin], abs=0.51)
-        ends = [float(each) for each in re.findall(r"[\d.]+", cells[2])]
-        assert ends == pytest.approx(100 * result.share_interval()[at, k], abs=0.51)
-        assert cells[3] == "0.88"
-        assert float(cells[4].split()[0]) == pytest.approx(100 * np.mean(known == k), abs=0.051)
 
 
 # --- pictures -------------------------------------------------------------------------------------------
@@ -210,18 +170,6 @@ def test_images_may_have_their_channels_first_or_last_and_another_size(
     assert np.array_equal(shown.of(1), last[1][..., : 3 if last.shape[-1] >= 3 else 1])
 
 
-def test_of_a_volume_the_slice_with_the_most_doubt_is_shown() -> None:
-    result = make_dense(1, (5, 9, 7))
-    volume = np.arange(5.0).reshape(1, 1, 5, 1, 1) * np.ones((1, 1, 5, 9, 7)) / 4
-    html = render(result, volume)
-    best = int(np.argmax(result.entropy[0].mean(axis=(1, 2))))
-    assert f"slice {best} of 0 to 4 along axis 0 is shown" in Page(html).words
-    assert (picture(html, "image 0<")[..., 0] == round(255 * best / 4)).all()
-    colours = np.array([list(bytes.fromhex(each[1:])) for each in OKABE_ITO])
-    drawn = picture(html, "image 0, what the model says")[..., :3]
-    assert np.array_equal(drawn, colours[result.label[0, best]])
-
-
 def test_large_maps_of_noise_do_not_take_more_than_they_may() -> None:
     result = make_dense(1, (520, 100))
     noise = np.random.default_rng(0).random((520, 100))
@@ -291,72 +239,3 @@ def test_an_interval_over_rows_is_that_of_drawing_rows_anew() -> None:
 
 
 # --- what is refused, escaped, and not loaded -----------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("rows", "said"),
-    [
-        (np.ones((2, 7)), "The rows do not fit the maps of the result. Expected: images: (N, H, W)"),
-        (np.ones((2, 3, 4, 5, 6)), "received: an array of shape (2, 3, 4, 5, 6)"),
-        (np.ones((3, 6, 8)), "The rows do not fit the certainty"),
-        ([["a", "b"], ["c"]], "The rows do not fit the maps of the result"),
-    ],
-)
-def test_rows_that_do_not_fit_are_refused(rows: Any, said: str) -> None:
-    with pytest.raises(InputError) as error:
-        render(make_dense(2, (6, 8)), rows)
-    assert said.lower() in str(error.value).lower()
-
-
-def test_more_words_than_positions_are_refused() -> None:
-    with pytest.raises(InputError, match="Row 1 has more words than the result has positions"):
-        render(make_dense(2, (3,)), [["a"], ["a", "b", "c", "d"]])
-
-
-def test_names_are_shown_as_text() -> None:
-    names = ("<script>alert(1)</script>", '"><b>x', "c")
-    result = make_dense(2, (20, 30), class_names=names).with_ids(["<i>1", "2&"], "<u>")
-    html = render(result, np.ones((2, 20, 30)), title="<em>t</em>")
-    assert not {"i", "b", "u", "em"} & {tag for tag, _ in Page(html).elements}
-    assert html.count("<script") == 1
-    assert names[0] in Page(html).words
-    for view in (result, result[0]):
-        assert "<script" not in html_of(view)
-
-
-def test_maps_in_files_are_read_one_row_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("howsure.answers.positions.page.MOST_CARDS", 1)
-    rows, small = 40, make_dense(2, (128, 128))
-    twenty_times = {}
-    for name in {each.name for each in dataclasses.fields(small)} & {each.name for each in small.columns}:
-        values = getattr(small, name)
-        if np.shape(values)[1:] == small.positions:
-            path = tmp_path / f"{name}.npy"
-            file = np.lib.format.open_memmap(path, "w+", values.dtype, (rows, *small.positions))
-            file.reshape(-1, 2, *small.positions)[:] = values
-            twenty_times[name] = file
-        elif values is not None:
-            twenty_times[name] = np.concatenate([values] * 20)
-    result = dataclasses.replace(small, **twenty_times)
-    render(small)  # templates are read once
-    tracemalloc.start()
-    html = render(result)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
-    assert peak < result.entropy.nbytes
-    assert "The other rows" in html or "The other images" in html
-
-
-def test_notebooks_show_shares_and_regions(result: DenseCertainty) -> None:
-    row = result[int(result.most_undecided(1)[0])]
-    words = Page(html_of(row)).words
-    assert str(row) in words
-    assert f"{row.regions[0].size:,} {row.regions[0].label_name} and {row.regions[0].runner_up_name}" in words
-    at = int(result.most_undecided(1)[0])
-    assert row.mc_error == pytest.approx(float(np.mean(result.mc_error[at], dtype=np.float64)))
-    assert f"error of the top probability {share_in_words(row.mc_error)}" in words
-    unknown = dataclasses.replace(result, mc_error=np.full_like(result.mc_error, np.nan))[at]
-    assert "error of the top probability –" in Page(html_of(unknown)).words
-    of_all = Page(html_of(result)).words
-    assert "Mean share of the pixels" in of_all
-    assert "The 5 most doubtful images" in of_all

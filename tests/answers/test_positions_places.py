@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from howsure.answers.positions.places import view_of
+from howsure.answers.positions.drawings import view_of
 from howsure.report import render
 from tests.answers.maps import certainty_of
 from tests.report.made import Page

@@ -57,17 +57,3 @@ def test_two_classes_need_no_probabilities_kept():
         howsure.prediction_sets(certainty_of(p, ("no", "yes"), keep=keep), truth) for keep in (True, False)
     )
     assert other.threshold == pytest.approx(kept.threshold, rel=1e-3)
-
-
-def test_what_cannot_be_promised_is_refused():
-    with pytest.raises(howsure.InputError, match="probabilities of all classes were not kept"):
-        howsure.prediction_sets(certainty_of(P, keep=False), LABELS)
-    with pytest.raises(howsure.InputError, match="Too few labelled rows"):
-        howsure.prediction_sets(RESULT[:18], LABELS[:18])
-    with pytest.raises(howsure.InputError, match="by one threshold"):
-        howsure.prediction_sets(RESULT, LABELS, score="aps")
-    fitted = howsure.prediction_sets(RESULT, LABELS)
-    with pytest.raises(howsure.InputError, match="other classes"):
-        fitted(certainty_of(P, ("a", "b", "c")))
-    with pytest.raises(howsure.InputError, match="were not kept"):
-        fitted(certainty_of(P, keep=False))

@@ -362,11 +362,11 @@ def test_demo_makes_its_folder_and_passes_the_options_on(tmp_path, monkeypatch):
     seen = {}
     monkeypatch.setattr(demo_module, "run", lambda folder, **more: seen.update(folder=folder, **more))
     folder = tmp_path / "new" / "demo"
-    done = run("demo", "--folder", folder, "--epochs", 3, "--ensemble", 2, "--seed", 7)
+    done = run("demo", "--folder", folder, "--epochs", 3, "--seed", 7)
     assert done.exit_code == 0, done.stderr
     assert folder.is_dir()
     assert seen["folder"] == folder
-    assert (seen["epochs"], seen["members"], seen["seed"]) == (3, 2, 7)
+    assert (seen["epochs"], seen["seed"]) == (3, 7)
 
 
 # --- the backend ------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """A comparison as csv, beside its own numbers, and as text."""
 
 import csv
-import dataclasses
 
 import numpy as np
 import pytest
@@ -9,8 +8,7 @@ import pytest
 import howsure
 from howsure.compare.parts import DISCRIMINATION, PARTS
 from howsure.compare.protocol import AS_THEY_ARE
-from howsure.errors import FileError, InputError
-from tests.commands import run
+from howsure.errors import InputError
 from tests.report.comparisons import COMPARISONS, full
 
 
@@ -74,10 +72,6 @@ def test_costs_and_networks_have_lines(tmp_path):
     lines = lines_of(full(), tmp_path)
     assert [lines[method, AS_THEY_ARE, "cost"][0] for method in ("MC dropout", "ensemble")] == [13.25, 5.1]
     assert [lines[method, AS_THEY_ARE, "networks"][0] for method in ("softmax", "ensemble")] == [1, 2]
-    same(
-        lines_of(COMPARISONS["familiarity"], tmp_path)["density", "letters", "outside_auroc"][:3],
-        COMPARISONS["familiarity"].score("density", "outside_auroc", "letters"),
-    )
     unknown = lines_of(COMPARISONS["no plain softmax"], tmp_path)["ensemble", AS_THEY_ARE, "cost"]
     assert np.isnan(unknown).all()
 
@@ -90,11 +84,6 @@ def test_given_results_have_no_costs_and_no_networks(tmp_path):
     assert not {"cost", "networks"} & {name for _, _, name in lines_of(found, tmp_path)}
 
 
-def test_a_file_that_cannot_be_written_is_an_error(tmp_path):
-    with pytest.raises(FileError):
-        full().to_csv(tmp_path / "none" / "comparison.csv")
-
-
 @pytest.mark.parametrize("name", ["constant_accuracy", "accuracy_gain"])
 def test_what_is_not_compared_is_refused_in_words(name):
     """The first is the same of all methods; the second differs by as much as the accuracy does."""
@@ -105,28 +94,3 @@ def test_what_is_not_compared_is_refused_in_words(name):
     ):
         with pytest.raises(InputError, match="name"):
             asked()
-
-
-def test_what_was_noticed_stands_below_the_table_and_in_notebooks():
-    found = dataclasses.replace(full())
-    object.__setattr__(found, "noticed", ("rows 3 and 7 are the same",))
-    assert str(found) == f"{full()}\n\nrows 3 and 7 are the same"
-    assert "rows 3 and 7 are the same" in found._repr_html_()
-
-
-def test_two_tables_on_the_command_line_are_written_as_csv(tmp_path):
-    random = np.random.default_rng(1)
-    labels = random.integers(3, size=60)
-    for name in ("one", "two"):
-        p = random.dirichlet(np.ones(3), 60)
-        howsure.Certainty.from_probabilities(p).with_truth(labels).save(tmp_path / f"{name}.parquet")
-    tables = tmp_path / "one.parquet", tmp_path / "two.parquet"
-    refused = run("compare", *tables, "--out", tmp_path / "scores.txt")
-    assert refused.exit_code == 2
-    assert "has the wrong ending" in refused.stderr
-    done = run("compare", *tables, "--out", tmp_path / "scores.csv")
-    assert done.exit_code == 0, done.stderr
-    assert "Scores:" in done.stdout
-    with (tmp_path / "scores.csv").open(newline="", encoding="utf-8") as file:
-        methods = {line["method"] for line in csv.DictReader(file)}
-    assert methods == {"one", "two", "one, calibrated", "two, calibrated"}

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure import Certainty, Comparison, HowsureWarning, RegressionCertainty
+from howsure import Certainty, Comparison, HowsureWarning
 from howsure.judge.learnt import times_each
-from tests.answers.maps import certainty_of
 from tests.conformance.test_methods import ONE_INPUT
 from tests.support import cases
 from tests.support.arrays import ArrayModel, Dense, Dropout
@@ -107,36 +106,6 @@ def test_rows_that_stand_several_times(order, times):
     assert [each[: len(said)] for each in noticed(howsure.evaluate, result)] == [said]
 
 
-def test_images_and_numbers_that_stand_several_times():
-    for targets in (1, 2):
-        numbers = RegressionCertainty.from_mean_std(P[:, :targets], P[:, -targets:])
-        numbers = numbers.with_truth(P[:, :targets] / 2)
-        (said,) = noticed(howsure.evaluate, numbers[np.tile(np.arange(N), 3)])
-        assert said.startswith(copies("row", 3 * N, 3))
-        assert noticed(howsure.evaluate, numbers) == []
-    p = RANDOM.dirichlet([1, 1], size=(60, 4, 4)).astype(np.float32)
-    images = certainty_of(p, ("a", "b")).with_truth(
-        (p[..., 1] + 0.3 * RANDOM.random((60, 4, 4)) > 0.6).astype(int)
-    )
-    (said,) = noticed(howsure.evaluate, images[np.repeat(np.arange(60), 4)])
-    assert said.startswith(copies(images.kind, 240, 4))
-    assert noticed(howsure.evaluate, images) == []
-
-
-def test_a_last_set_of_copies_that_is_not_whole():
-    places = np.tile(np.arange(N), 10)[: 10 * N - 30]
-    result = Certainty.from_probabilities(P[places]).with_truth(TRUTH[places])
-    assert [each[:40] for each in noticed(howsure.evaluate, result)] == [copies("row", 3970, 10)[:40]]
-
-
-def test_measurements_of_the_same_row_are_no_copies():
-    x = np.repeat(X, 3, axis=0)
-    truth = P[:, :1].repeat(3, axis=0) + 0.1 * RANDOM.normal(size=(3 * N, 1))
-    result = RegressionCertainty.from_mean_std(P[:, :1].repeat(3, axis=0), np.full((3 * N, 1), 0.1))
-    assert noticed(howsure.evaluate, result.with_truth(truth)) == []
-    assert len(x) == len(truth)
-
-
 @pytest.mark.parametrize("seed", range(5))
 def test_few_distinct_answers_are_no_copies_and_do_not_hide_them(seed):
     """Answers of tables, trees and digits: 20 sets each, and no false alarm."""
@@ -150,54 +119,6 @@ def test_few_distinct_answers_are_no_copies_and_do_not_hide_them(seed):
                 assert noticed(howsure.evaluate, result) == []
     (said,) = noticed(howsure.evaluate, result[np.repeat(np.arange(rows), 10)])
     assert said.startswith(copies("row", 10 * rows, 10))
-
-
-def test_forests_and_constant_features_are_no_copies():
-    ensemble = pytest.importorskip("sklearn.ensemble")
-    x = (X[:, :3] > 0).astype(float)  # eight rows that differ
-    model = ensemble.RandomForestClassifier(10, random_state=0).fit(x, TRUTH)
-    with warnings.catch_warnings(action="error"):
-        howsure.compare(model, x, np.random.default_rng(1).permutation(TRUTH), calibrated=False)
-
-
-@pytest.mark.parametrize("form", ["array", "frame", "texts"])
-def test_copies_of_rows_that_get_few_answers(form):
-    """The rows themselves tell, where a tree has four answers."""
-    pd, tree = pytest.importorskip("pandas"), pytest.importorskip("sklearn.tree")
-    pipeline, text = (
-        pytest.importorskip("sklearn.pipeline"),
-        pytest.importorskip("sklearn.feature_extraction.text"),
-    )
-    model, x = tree.DecisionTreeClassifier(max_depth=2), X
-    if form == "frame":
-        x = pd.DataFrame(X, columns=list("abcd"))
-    elif form == "texts":
-        x = np.array(
-            [
-                " ".join(
-                    f"{name}{int(abs(value) > 1)} {value}" for name, value in zip("abcd", row, strict=True)
-                )
-                for row in X
-            ]
-        )
-        model = pipeline.make_pipeline(
-            text.CountVectorizer(vocabulary=["a0", "a1", "b0"], token_pattern=r"\S+"), model
-        )
-    model.fit(x, TRUTH)
-    places = np.tile(np.arange(N), 3)
-    again = x.iloc[places].reset_index(drop=True) if form == "frame" else x[places]
-    said = copies("row", 3 * N, 3)
-    assert [each[: len(said)] for each in compared(again, TRUTH[places], model, None)] == [said]
-    assert compared(x, TRUTH, model, None) == []
-
-
-def test_as_many_rows_of_each_class_are_no_copies():
-    truth = np.repeat(np.arange(40), 20)
-    right = Certainty.from_probabilities(np.eye(40)[truth])
-    assert noticed(howsure.evaluate, right, truth) == []
-    truth = np.repeat(np.arange(2), 300)
-    said = compared(truth=np.resize(truth, N), model=network(size=0.0))
-    assert said == []
 
 
 def test_counts_are_divided_beyond_chance():
@@ -252,25 +173,6 @@ def test_results_whose_calibrator_has_learnt_from_these_rows():
     ]
 
 
-# --- members ---------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", ["classes", "numbers"])
-def test_a_member_that_knows_nothing_of_the_labels(kind):
-    end = "softmax" if kind == "classes" else "linear"
-    model, alike, odd = network(end=end), network(end=end, size=2.9), network(seed=5, end=end)
-    truth = np.where(RANDOM.random(N) < 0.1, TRUTH, P.argmax(axis=1))
-    if kind == "numbers":
-        truth = model.predict([X]) + 0.1
-    said = "Member 1 of the ensemble 'of two' is hardly better on 400 rows than one answer for all of them"
-    for each in (howsure.Softmax(), howsure.MCDropout(passes=10)):
-        methods = {"of two": howsure.Ensemble([odd], each=each)}
-        assert [each[: len(said)] for each in compared(truth=truth, model=model, methods=methods)] == [said]
-        assert compared(X[:60], truth[:60], model=model, methods=methods) == []
-        alone = {"of two": howsure.Ensemble([alike], each=each)}
-        assert compared(truth=truth, model=model, methods=alone) == []
-
-
 # --- what is kept ----------------------------------------------------------------------------------
 
 
@@ -312,7 +214,7 @@ def test_errors_name_the_set_that_they_are_of(sets):
         compared(**{sets: {"sound": X + 0.1, "broken": broken}})
 
 
-# --- rows that a Laplace or a familiarity has learnt from ------------------------------------------
+# --- rows that a Laplace has learnt from -----------------------------------------------------------
 
 ALL = "The last-layer Laplace has learnt from all these 400 rows, and so 'laplace' has better scores"
 
@@ -340,16 +242,3 @@ def test_training_rows_of_a_laplace():
     assert type(learnt).joined([learnt, new]).learnt_from.tolist() == [True] * N + [False] * N
     calibrated = howsure.calibrate(new, truth[N:])(learnt)
     assert calibrated.learnt_from.all(), "also by another calibrator"
-
-
-def test_training_rows_of_a_familiarity():
-    x = RANDOM.normal(size=(3 * N, 4)).astype(np.float32)
-    truth, outside = MODEL.predict([x]).argmax(axis=1), {"far": X + 5}
-    truth[::9] = (truth[::9] + 1) % 3
-    train, held_out = (howsure.features_of(MODEL, each) for each in (x[:N], x[N : 2 * N]))
-    known = {"known": howsure.familiarity(train, truth[:N], held_out, score="mahalanobis")}
-    (said,) = compared(x[:N], truth[:N], outside=outside, familiarity=known)
-    assert said.startswith(
-        "The familiarity has learnt from all these 400 rows, and so 'known' tells OOD rows"
-    )
-    assert compared(x[2 * N :], truth[2 * N :], outside=outside, familiarity=known) == []

@@ -10,9 +10,9 @@ import howsure
 from howsure.answers.classes import comparison_words as class_words
 from howsure.answers.numbers import comparison_words as numbers_words
 from howsure.compare.findings import findings, lead
-from howsure.compare.members import Hearing
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, PARTS
-from howsure.compare.phrases import scale_in_words
+from howsure.compare.passes import Hearing
+from howsure.compare.protocol import scale_in_words
 from howsure.compare.reasons import SCALE, TOGETHER, WHOLE, Claim, because, claims
 from howsure.digits import measured
 from howsure.methods.ensemble import Ensemble

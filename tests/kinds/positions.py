@@ -15,7 +15,7 @@ class ClassAtEachPosition(Kind):
     settings: ClassVar = {"keep": "probabilities"}
     tolerance = 0.8
     risk = 0.4
-    scores = (howsure.DenseEvaluation, ("shares_held",))
+    scores = (howsure.DenseEvaluation, ())
 
     def truth(self, said, random):
         p = said.probabilities.reshape(-1, 3).astype(float)

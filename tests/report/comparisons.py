@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from howsure.answers.classes.calibrate import cross_calibrated
 from howsure.answers.classes.compare import claims, parts
-from howsure.answers.classes.evaluate import told_apart
 from howsure.answers.classes.result import Certainty
 from howsure.assess import Method
 from howsure.compare.comparison import Comparison
@@ -161,24 +160,6 @@ def of_true(methods: Mapping[str, Floats], **more: Any) -> Comparison:
     return compared(each, np.zeros(len(next(iter(methods.values()))), dtype=np.int64), **more)
 
 
-def with_familiarity(comparison: Comparison, near: float, name: str = "density") -> Comparison:
-    """The same with a familiarity that is normal, 0 on average for strangers and `near` for the others."""
-    random = np.random.default_rng(0)
-    familiar = {}
-    for rows in comparison.outside:
-        beside = comparison.against[comparison.methods[0], rows]
-        scores = random.normal(near, 1, size=len(comparison.truth))
-        familiar[name, rows] = told_apart(
-            beside, scores, random.normal(0, 1, size=beside._found.outside.size)
-        )
-    return dataclasses.replace(
-        comparison,
-        familiarities=(name,),
-        familiar=familiar,
-        costs={**comparison.costs, name: 1.1},
-    )
-
-
 HOSTILE = '<script>alert("1")</script> & <b>' + "long" * 30
 
 
@@ -212,7 +193,6 @@ COMPARISONS = Lazily(
             shifts={HOSTILE + "4": 1.0},
             outside=(HOSTILE + "5",),
         ),
-        "familiarity": lambda: with_familiarity(full(), near=2.0),
         "no plain softmax": lambda: dataclasses.replace(full(), costs=dict.fromkeys(full().methods, np.nan)),
     }
 )

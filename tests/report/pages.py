@@ -54,21 +54,15 @@ def certain() -> Certainty:
 PAGES = Lazily(
     {
         "images": lambda: render(certain(), images(400), audit=AUDIT),
-        "colour": lambda: render(certain(), np.random.default_rng(0).normal(size=(400, 9, 7, 3))),
         "features": lambda: render(dataclasses.replace(certain(), kind="row"), np.ones((400, 13))),
         "texts": lambda: render(certain(), np.full((400, 1), "<b>text</b>")),
-        "numbers alone": lambda: render(certain()),
         "no truth": lambda: render(make_certainty(400, truth=False), images(400)),
-        "two classes": lambda: render(make_certainty(400, 2)),
         "a thousand classes": lambda: render(make_certainty(50, 1_000)),
         "one row": lambda: render(certain()[5:6], images(1)),
-        "one row without truth": lambda: render(make_certainty(1, truth=False)),
         "zero rows": lambda: render(certain()[:0], images(0), audit=AUDIT),
         "all sure": lambda: render(certainty_of([[0.99, 0.01]] * 30, truth=np.zeros(30, dtype=int))),
-        "all coin flips": lambda: render(certainty_of([[0.51, 0.49]] * 3, truth=np.ones(3, dtype=int))),
         "few labels": lambda: render(make_multilabel(120, 3), images(120)),
         "many labels": lambda: render(make_multilabel(60, 80, kind="row"), np.ones((60, 13)), audit=AUDIT),
-        "labels without truth": lambda: render(make_multilabel(30, 4, truth=False)),
         "one row of labels": lambda: render(make_multilabel(1, 3), images(1)),
         "zero rows of labels": lambda: render(make_multilabel(0, 3)),
         "number of one feature": lambda: render(number(), number().mean),
@@ -80,21 +74,10 @@ PAGES = Lazily(
         ),
         "number without noise": lambda: render(make_numbers(300, noise=False)),
         "number without truth": lambda: render(make_numbers(300, truth=False)),
-        "number given": lambda: render(
-            RegressionCertainty.from_mean_std(number().mean, number().std).with_truth(number().truth)
-        ),
-        "number alone": lambda: render(
-            RegressionCertainty(number().mean, 0 * number().mean, *ONCE, number().row)
-        ),
-        "one number": lambda: render(number()[:1], np.ones((1, 3))),
         "zero numbers": lambda: render(number()[:0]),
         "several numbers": lambda: render(make_numbers(60, 8, scale=1e-9), np.ones((60, 5))),
-        "one row of several numbers": lambda: render(make_numbers(1, 3, noise=False)),
         "numbers alike": lambda: render(
             RegressionCertainty.from_mean_std(np.ones(30), np.zeros(30)).with_truth(np.ones(30))
-        ),
-        "error not known": lambda: render(
-            dataclasses.replace(certain(), mc_error=np.full((400, 10), np.nan))
         ),
         "maps of images": lambda: render(
             make_dense(14, (12, 16), 11, class_names=("<b>a & b</b>", *map(str, range(10)))),

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.stats import norm
 
 from howsure.answers.classes.comparison_words import CLASS_WORDS
 from howsure.answers.classes.result import Certainty
@@ -16,15 +14,13 @@ from howsure.answers.classes.scores import METRICS
 from howsure.compare.comparison import Comparison
 from howsure.compare.findings import WHY, better, chosen, findings, lead, leading
 from howsure.compare.parts import PARTS
-from howsure.compare.phrases import cost_in_words, in_numbers, the
-from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED
+from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED, in_numbers, the
 from howsure.compare.reasons import WHOLE, reasons
-from howsure.errors import FileError
 from howsure.judge.scores import OUTSIDE, Score, value_and_interval
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.plain import Softmax
-from howsure.report import render, render_comparison, write_comparison
+from howsure.report import render, render_comparison
 from howsure.report.axes import number_axis
 from howsure.report.comparison import COLUMNS, draw_gains, merged
 from tests.report.comparisons import (
@@ -37,7 +33,6 @@ from tests.report.comparisons import (
     full,
     of_true,
     simulated,
-    with_familiarity,
 )
 from tests.report.made import Page, make_certainty
 
@@ -100,15 +95,6 @@ def test_names_are_shown_as_text() -> None:
     assert "<em>title</em>" in page.words
 
 
-def test_the_page_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
-    path = tmp_path / "comparison.html"
-    write_comparison(path, COMPARISONS["no mistakes"], title="Ours")
-    assert path.read_text(encoding="utf-8") == render_comparison(COMPARISONS["no mistakes"], title="Ours")
-    assert [each.name for each in tmp_path.iterdir()] == ["comparison.html"]
-    with pytest.raises(FileError):
-        write_comparison(tmp_path / "none" / "comparison.html", COMPARISONS["no mistakes"])
-
-
 # --- what it shows --------------------------------------------------------------------------------
 
 
@@ -139,15 +125,6 @@ def test_what_has_changed_is_a_list_with_what_each_change_does() -> None:
     assert ", 9.00 times as much as the softmax (" in answer(ruined, NLL)
 
 
-def test_every_method_and_score_is_in_the_table_with_its_interval() -> None:
-    found = cells(PAGES["full"], "All scores")
-    assert tuple(found) == full().methods
-    for method, values in found.items():
-        scores = [text(full().score(method, name), 100 if name == "accuracy" else 1) for name in SHOWN]
-        shown = [value.removeprefix("≈ ") for value in values]
-        assert shown == [*scores, cost_in_words(full().costs[method])]
-
-
 def test_the_best_is_bold_and_what_cannot_be_told_from_it_is_marked() -> None:
     rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", PAGES["full"], re.DOTALL)[: len(full().methods)]
     ranking = full().ranked("nll")
@@ -156,29 +133,6 @@ def test_the_best_is_bold_and_what_cannot_be_told_from_it_is_marked() -> None:
         assert ("<strong>" in cell) == (method == ranking.best)
         assert ("≈" in cell) == (method in ranking.tied and method != ranking.best)
     assert "may be as good" in Page(PAGES["full"]).words
-
-
-def test_what_is_equal_has_no_mark_of_the_best() -> None:
-    for name in ("one method", "the same twice"):
-        main = PAGES[name].split('id="scores"')[1].split("</section>")[0]
-        assert "<strong>" not in main
-        assert "≈" not in main
-
-
-def test_changed_rows_and_strangers_have_their_tables() -> None:
-    nll = cells(PAGES["full"], "NLL of changed images")
-    accuracy = cells(PAGES["full"], "Accuracy, % of changed images")
-    strangers = cells(PAGES["full"], "Scores on OOD rows")
-    assert tuple(nll) == tuple(accuracy) == tuple(strangers) == full().methods
-    for method in full().methods:
-        for column, rows in enumerate(full().sets):
-            assert nll[method][column].endswith(text(full().score(method, "nll", rows)))
-            assert accuracy[method][column].endswith(text(full().score(method, "accuracy", rows), 100))
-        for column, name in enumerate(("outside_auroc", "outside_fpr95")):
-            assert strangers[method][column].endswith(text(full().score(method, name, "letters")))
-    words = Page(PAGES["two methods"]).words
-    assert "changed" not in words
-    assert "FPR95" not in words
 
 
 def gains_of(html: str) -> dict[tuple[str, str], tuple[bool, str, list[float], str]]:
@@ -241,55 +195,6 @@ def test_gains_are_factors_where_one_is_large() -> None:
     assert [each.verdict for each in wholes.values()] == [CLASS_WORDS.better, CLASS_WORDS.worse]
 
 
-def test_one_method_has_no_gains_and_says_so() -> None:
-    page = PAGES["one method"]
-    assert 'class="gains as-cards"' not in page
-    assert "There is only the softmax, so there is nothing to compare." in Page(page).words
-    assert "What do the methods cost?" not in page
-
-
-def test_what_to_take_why_and_its_cost_stand_before_everything_else() -> None:
-    page, (take, why, price, _) = PAGES["full"], leading(full())
-    words = Page(page).words
-    places = [words.index(" ".join(each.split())) for each in (take, why)]
-    places += [words.index(f"Cost {price[0].upper()}{price[1:]}.")]
-    places += [words.rindex(f" Why {chosen(full()).removesuffix(', calibrated')} to take")]
-    places += [words.rindex("Other questions"), words.rindex("All scores Scores on")]
-    assert places == sorted(places)
-    assert "5.1 plain predictions, of 2 networks" in words
-    kept = of_true({"softmax": noisy(0.7, 1.0), "MC dropout": noisy(0.7, 1.0, seed=1)})
-    assert "Cost No more than one plain prediction." in Page(render_comparison(kept)).words
-    assert "Cost 2 networks. 6 methods" in Page(PAGES["no plain softmax"]).words
-
-
-def test_what_was_noticed_stands_above_the_reasons() -> None:
-    found = dataclasses.replace(full(), noticed=("20 rows stand several times.",))
-    words = Page(render_comparison(found)).words
-    assert words.index("20 rows stand several times.") < words.rindex(" Why ")
-
-
-def test_each_method_has_its_reasons_and_its_claims() -> None:
-    cards = PAGES["full"].split('class="reasons of-methods"')[1].split("</ul>")[0].split("<li>")[1:]
-    told = reasons(full())
-    assert [Page(card.split("</h3>")[0] + "</h3>").words.split(" to take")[0] for card in cards] == [
-        "ensemble",
-        "softmax",
-        "MC dropout",
-    ]
-    for card, method in zip(cards, ("ensemble", "softmax", "MC dropout"), strict=True):
-        assert " ".join(told[method].split()) in Page("<li>" + card).words
-        claims = full().claims[method, AS_THEY_ARE]
-        assert f"claimed {100 * claims.claimed:.1f}" in card
-        groups = re.findall(r"([\d,]+) images? claim ([\d.]+)\xa0%; ([\d.]+)\xa0% are right", card)
-        rows, claimed, true = np.array([[float(each) for each in group] for group in groups]).T
-        assert rows.sum() == full().rows
-        assert (rows >= 20).all()
-        assert rows @ claimed / rows.sum() == pytest.approx(100 * claims.claimed, abs=0.06)
-        assert rows @ true / rows.sum() == pytest.approx(100 * claims.true, abs=0.06)
-        assert card.count('class="dot"') == len(rows)
-        assert 'class="dot is-mended"' in card
-
-
 def test_dots_of_few_rows_are_one() -> None:
     curve = np.array([[3, 0.2, 0.0], [5, 0.4, 0.6], [15, 0.6, 0.8], [300, 0.9, 0.7]])
     found = merged(curve)
@@ -309,13 +214,6 @@ def test_rankings_without_mistakes_are_dashes_with_an_explanation() -> None:
     shown = [row[0].removeprefix("≈ ") for row in cells(PAGES["no mistakes"], "All scores").values()]
     assert shown == [f"100.0 {least:.1f} to 100.0"] * 2
     assert "is not defined" not in Page(PAGES["full"]).words
-
-
-def test_unknown_costs_are_dashes_with_an_explanation() -> None:
-    page = PAGES["no plain softmax"]
-    assert all(row[-1] == "–" for row in cells(page, "All scores").values())
-    assert "– as a cost means unknown" in Page(page).words
-    assert "Costs are unknown" in Page(page).words
 
 
 # --- sentences follow from intervals --------------------------------------------------------------
@@ -445,70 +343,6 @@ def test_an_ensemble_that_is_better_is_explained_by_the_part_that_differs() -> N
     assert f"it is right more often (worth {worth}, with less left to tell apart)" in answer(full(), WHY)
 
 
-STRANGERS = "Which method notices 'letters'?"
-
-
-def pair_with(comparison: Comparison, name: str) -> str:
-    """The share of pairs in which it finds the former, with its interval, as a sentence has it."""
-    score = comparison.score(name, "outside_auroc", "letters")
-    value, interval = in_numbers(Score(*(100 * end for end in (score.value, score.low, score.high))))
-    return f"{value} % ({interval} %)".replace("\u00a0", " ")
-
-
-def test_a_familiarity_that_notices_strangers_best_is_named_and_what_may_be_as_good_is_too() -> None:
-    found = with_familiarity(full(), near=2.5)
-    assert found.ranked("outside_auroc", "letters").tied == ("density",)
-    said = answer(found, STRANGERS).replace("\u00a0", " ")
-    assert said == (
-        "Given one of 'letters' and one of the images here, familiarity by density finds the former "
-        f"less familiar in {pair_with(found, 'density')} of cases; a guess is right in half. The softmax "
-        f"finds the former more uncertain in {pair_with(found, 'softmax')}. MC dropout and the ensemble are "
-        "also better than the softmax by more than chance."
-    )
-    for name in ("MC dropout", "ensemble"):
-        assert found.difference(name, "softmax", "outside_auroc", "letters").low > 0
-    best = full().ranked("outside_auroc", "letters").best
-    value = full().score(str(best), "outside_auroc", "letters").value
-    near = with_familiarity(full(), near=np.sqrt(2) * norm.ppf(value))  # of as good a normal score
-    tied = near.ranked("outside_auroc", "letters").tied
-    assert "density" in tied
-    assert len(tied) > 1
-    said = answer(near, STRANGERS)
-    for name in tied:
-        assert (f"amiliarity by {name}" if name == "density" else the(found, name)[1:]) in said
-    assert "may be as good" in said
-
-
-def test_a_familiarity_that_is_behind_is_said_to_be() -> None:
-    found = with_familiarity(full(), near=0.0)
-    said = answer(found, STRANGERS).replace("\u00a0", " ")
-    its = pair_with(found, "density")
-    assert said.endswith(f"Familiarity by density finds the former less familiar in {its}.")
-    assert said.startswith(answer(full(), STRANGERS).replace("\u00a0", " "))
-
-
-def test_a_familiarity_stands_with_the_strangers_alone() -> None:
-    found, page = COMPARISONS["familiarity"], PAGES["familiarity"]
-    assert "familiarity by density" not in cells(page, "All scores")
-    row = cells(page, "Scores on OOD rows")["familiarity by density"]
-    for cell, name in zip(row, ("outside_auroc", "outside_fpr95"), strict=True):
-        assert cell == text(found.score("density", name, "letters"))
-    bold = re.search(r"familiarity by density</th><td[^>]*><strong>", page)
-    assert bool(bold) == (found.ranked("outside_auroc", "letters").best == "density")
-    assert "familiarity by density 1.1" in answer(found, "What do the methods cost?")
-    assert "1 score of familiarity" in Page(page).words
-    assert "amiliarity" not in Page(PAGES["full"]).words
-
-
-def test_costs_are_told_for_what_is_not_the_plain_softmax() -> None:
-    said = answer(full(), "What do the methods cost?")
-    assert "In plain predictions, counted in multiplications: MC dropout 13" in said
-    assert "ensemble 5.1" in said
-    assert "softmax 1" not in said
-    assert said.endswith("Calibration costs almost nothing.")
-    assert "Calibration" not in answer(COMPARISONS["two methods"], "What do the methods cost?")
-
-
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("rows", [12, 60, 400])
 def test_no_sentence_calls_better_what_an_interval_that_holds_zero_does_not(rows: int, seed: int) -> None:
@@ -542,25 +376,6 @@ def test_no_sentence_calls_better_what_an_interval_that_holds_zero_does_not(rows
     assert ("no method gives more" in shifted) == (not truer)
     if truer:
         assert by_its_name[shifted.split("; ")[1].split(" gives ")[0]] in truer
-
-
-def test_methods_have_names_that_read_well() -> None:
-    names = ("softmax", "MC dropout", "softmax, calibrated", "MC dropout, calibrated")
-    assert [the(full(), name) for name in names] == [
-        "the softmax",
-        "MC dropout",
-        "the calibrated softmax",
-        "calibrated MC dropout",
-    ]
-
-
-def test_scores_are_written_as_they_print() -> None:
-    assert value_and_interval(Score(0.04123, 0.0371, 0.0455)) == ("0.0412", "0.0371 to 0.0455")
-    assert value_and_interval(Score(-0.04123, -0.0455, -0.0371)) == ("−0.0412", "−0.0455 to −0.0371")
-    assert value_and_interval(Score(0.98765, 0.98, 0.991), per_cent=True) == ("98.8", "98.0 to 99.1")
-    assert value_and_interval(Score(1.0, 1.0, 1.0), per_cent=True) == ("100", "")
-    assert value_and_interval(Score(0.5, np.nan, np.nan)) == ("0.5", "")
-    assert value_and_interval(Score(np.nan, np.nan, np.nan)) == ("–", "")
 
 
 def test_numbers_in_sentences_have_as_many_decimals_as_their_interval_leaves_meaning() -> None:
@@ -649,17 +464,6 @@ def test_the_intervals_of_many_methods_are_wider_than_of_two() -> None:
     # beside a baseline need 2.51 (Dunnett 1955). Quantiles of 2,000 draws are known to two hundredths.
     assert width(many.difference("m1", "m2", "nll")) / alone == pytest.approx(2.85 / 1.96, rel=0.07)
     assert width(many.difference("m1", "m0", "nll")) / alone == pytest.approx(2.51 / 1.96, rel=0.07)
-
-
-def test_the_report_beside_a_comparison_says_at_its_top_what_the_comparison_says() -> None:
-    comparison = simulated(150)
-    certainty = make_certainty(40, method=dict(MCDropout().settings))
-    page = Page(render(certainty, comparison=comparison)).words
-    top = page.split("Verdicts on all images")[0]
-    said = " ".join(lead(comparison).replace("\u00a0", " ").split())
-    assert f"A comparison of methods on 150 rows says: {said}" in top
-    assert "A comparison of methods" not in Page(render(certainty)).words
-    assert "Only a comparison can say" in Page(render(certainty)).words
 
 
 def as_assessed(comparison: Comparison) -> Comparison:

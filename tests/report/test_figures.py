@@ -81,14 +81,6 @@ def test_reliability_has_as_many_groups_as_rows_allow(rows: int, groups: int) ->
     assert sum(group.total for group in found.right) == rows
 
 
-def test_well_calibrated_claims_agree_with_the_diagonal() -> None:
-    certainty = make_certainty(4_000, seed=5)
-    found = reliability(certainty.probability, certainty.label == certainty.truth)
-    # Truth is drawn from the probabilities: each of 10 intervals holds its claim with about 95 %.
-    pairs = zip(found.confidence, found.right, strict=True)
-    assert sum(group.low <= claim <= group.high for claim, group in pairs) >= 7
-
-
 def test_the_risk_coverage_curve_is_what_keeping_rows_one_threshold_at_a_time_gives() -> None:
     certainty = make_certainty(300)
     top = np.round(certainty.probability, 2)  # with ties
@@ -104,20 +96,6 @@ def test_the_risk_coverage_curve_is_what_keeping_rows_one_threshold_at_a_time_gi
     assert found.coverage[-1] == 1
 
 
-def test_the_risk_coverage_curve_ignores_the_order_of_rows() -> None:
-    certainty = make_certainty(200)
-    top, correct = np.round(certainty.probability, 1), certainty.label == certainty.truth
-    order = np.random.default_rng(1).permutation(200)
-    first, second = risk_coverage(top, correct), risk_coverage(top[order], correct[order])
-    assert first.kept.tolist() == second.kept.tolist()
-    assert first.wrong.tolist() == second.wrong.tolist()
-
-
 def test_a_point_of_the_curve_never_keeps_more_than_was_asked() -> None:
     found = risk_coverage(np.arange(10, 0, -1) / 10, np.ones(10, dtype=bool))
     assert [int(found.kept[found.at(share)]) for share in (1, 0.9, 0.85, 0.3, 0.01)] == [10, 9, 8, 3, 1]
-
-
-def test_curves_of_zero_rows_are_empty() -> None:
-    found = risk_coverage(np.empty(0), np.empty(0, dtype=bool))
-    assert len(found.kept) == len(found.coverage) == len(found.risk) == 0

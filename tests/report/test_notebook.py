@@ -81,8 +81,9 @@ def test_a_result_is_its_sentence_and_its_most_undecided_rows() -> None:
     assert f" {certainty[int(certainty.most_undecided(6)[5])]} " not in words
 
 
-def test_a_row_is_its_sentence_and_an_evaluation_is_what_it_prints() -> None:
+def test_a_row_is_its_sentence_and_others_are_what_they_print() -> None:
     row = SHOWN["row"]
     assert Page(row._repr_html_()).words == f"image 0: {row}"
-    for evaluation in (SHOWN["evaluation"], SHOWN["evaluation of labels"]):
-        assert html.unescape(evaluation._repr_html_().split("<pre>")[1].split("</pre>")[0]) == str(evaluation)
+    for name in ("evaluation", "evaluation of labels", "comparison", "audit"):
+        printed = SHOWN[name]._repr_html_().split("<pre")[1].split(">", 1)[1].split("</pre>")[0]
+        assert html.unescape(printed) == str(SHOWN[name])

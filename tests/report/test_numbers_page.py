@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,13 +15,9 @@ from howsure.answers.numbers.drawings import (
     draw_by_prediction,
     draw_calibration,
 )
-from howsure.answers.numbers.page import MOST_TARGETS, SHOWN_AT_ONCE
-from howsure.answers.registry import NUMBERS
-from howsure.errors import InputError
 from howsure.report import render
 from howsure.report.axes import number_axis
 from tests.report.made import Page, make_numbers
-from tests.report.pages import PAGES
 from tests.report.test_report import table_rows
 
 
@@ -128,28 +123,6 @@ def test_numbers_of_any_size_have_few_short_ticks(
 # --- pages ----------------------------------------------------------------------------------------
 
 
-def test_the_least_certain_rows_are_listed_with_their_names() -> None:
-    result = make_numbers(30).with_ids([f"house {k}" for k in range(30)], "address")
-    html = render(result, {"rooms": np.arange(30), "area": np.arange(30) * 2.5})
-    order = np.argsort(-result.std[:, 0])
-    rows = table_rows(html, "The least certain") + table_rows(html, "The least certain, continued")
-    assert [cells[0] for cells in rows] == [str(k) for k in order[:24]]
-    assert rows[0][1] == f"house {order[0]}"
-    assert rows[0][-1] == f"rooms {order[0]}, area {order[0] * 2.5:.4g}"
-    assert len(table_rows(html, "The least certain")) == SHOWN_AT_ONCE
-    assert "24 of 30 rows, the widest interval first" in Page(html).words
-
-
-def test_answers_the_farthest_off_are_listed() -> None:
-    result = make_numbers(400)
-    off = np.abs(result.truth - result.mean)[:, 0] / result.std[:, 0]
-    rows = table_rows(render(result), "Answers the farthest off")
-    assert [int(cells[0]) for cells in rows] == np.argsort(-off)[:SHOWN_AT_ONCE].tolist()
-    assert [float(cells[-1]) for cells in rows] == pytest.approx(np.sort(off)[::-1][:SHOWN_AT_ONCE], abs=0.06)
-    inside = result.with_truth(result.mean)
-    assert "farthest off" not in Page(render(inside)).words
-
-
 def test_levels_are_counted_and_called_wrong_only_beyond_chance() -> None:
     result = make_numbers(400)
     rows = table_rows(render(result), "Intervals and true answers")
@@ -165,41 +138,6 @@ def test_levels_are_counted_and_called_wrong_only_beyond_chance() -> None:
     assert "Intervals are too narrow. howsure.calibrate corrects that" in Page(html).words
 
 
-def test_without_noise_the_page_says_how_to_get_it() -> None:
-    html = PAGES["number without noise"]
-    words = Page(html).words
-    assert "howsure.calibrate(result_of_held_out, y)(result)" in words
-    assert "`" not in words
-    assert "95 % of answers" not in words
-    assert 'id="trust"' not in html
-    alone = Page(PAGES["number alone"]).words
-    assert "Nothing says how far it may be off." in alone
-    assert "95 % of" not in alone
-
-
-def test_without_truth_nothing_is_checked() -> None:
-    words = Page(PAGES["number without truth"]).words
-    assert "Nobody has checked these intervals" in words
-    assert "Do quantiles come true?" not in words
-    assert "true answer" not in words.split("Nobody has checked", 1)[1].split(".", 2)[2]
-
-
-def test_several_numbers_have_a_section_each_and_the_others_are_counted() -> None:
-    html = PAGES["several numbers"]
-    headings = re.findall(r"<h2 [^>]*>(.*?)</h2>", html)
-    assert [each for each in headings if each.startswith("target")] == [
-        f"target {k}" for k in range(MOST_TARGETS)
-    ]
-    assert (
-        "The first 6 have figures below; result.of_target('target 7').report(…) draws another one"
-        in Page(html).words
-    )
-    assert len(table_rows(html, "Numbers")) == 8
-    assert "Number 0" in re.findall(
-        r"<h2 [^>]*>(.*?)</h2>", render(RegressionCertainty.from_mean_std(*[np.ones((3, 2))] * 2))
-    )
-
-
 def test_a_larger_unit_changes_no_drawing() -> None:
     paths = [
         re.findall(r' d="([^"]*)"', render(make_numbers(60, scale=scale), np.arange(60)))
@@ -207,36 +145,3 @@ def test_a_larger_unit_changes_no_drawing() -> None:
     ]
     assert len(paths[0]) > 5
     assert paths[0] == paths[1]
-
-
-def test_images_and_ids_are_shown() -> None:
-    assert PAGES["number of images"].count("<img") >= 24
-    assert "2020-" in Page(PAGES["number with days"]).words
-
-
-def test_scores_are_shown_where_the_kind_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    def evaluate(result: RegressionCertainty, labels: object, *, outside: object, seed: int) -> float:
-        if np.isnan(result.std).any():
-            raise InputError("There is no noise")
-        return float(np.mean(np.abs(result.truth - result.mean)))
-
-    def score_lines(result: RegressionCertainty, evaluation: float) -> list[list[object]]:
-        head = ["target", "score", "value", "low", "high", "what is good"]
-        ends = (0.9 * evaluation, 1.1 * evaluation)
-        return [head, ["y", "mae", evaluation, *ends, "lower"], ["y", "r2", "", "", "", "higher"]]
-
-    parts = {**NUMBERS.parts, "evaluate": evaluate, "score_lines": score_lines}
-    kind = dataclasses.replace(NUMBERS, parts=parts)
-    monkeypatch.setattr("howsure.report.page.answer_of", lambda result: kind)
-    result = make_numbers(30)
-    size = float(np.mean(np.abs(result.truth - result.mean)))
-    rows = table_rows(render(result), "Scores")
-    interval = f"{0.9 * size:.2f} to {1.1 * size:.2f}"
-    assert rows == [["mae", "lower", f"{size:.2f}", interval], ["r2", "higher", "–", ""]]
-    assert "Scores" not in Page(render(make_numbers(30, noise=False))).words
-
-
-def test_a_large_result_fits(tmp_path: Path) -> None:
-    result = make_numbers(5_000, 2)
-    result.report(tmp_path / "page.html", rows=np.ones((5_000, 1)) * np.arange(5_000)[:, None])
-    assert (tmp_path / "page.html").stat().st_size < 1_000_000

@@ -1,12 +1,10 @@
-"""A kind of answer that brings nothing that shows it: printed, in notebooks, on the terminal, as a page."""
+"""A kind of answer that brings nothing that shows it: printed, in notebooks, on the terminal."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from pathlib import Path
 
-import numpy as np
 import pytest
 from rich.console import Console
 
@@ -15,9 +13,7 @@ from howsure.answers.printed import summary_of
 from howsure.cli.output import undecided_table
 from howsure.report import render
 from tests.answers.measures import Measures, known, linear, rows
-from tests.report.comparisons import full
-from tests.report.made import Page, check_landmarks, check_tables
-from tests.report.pages import AUDIT, images
+from tests.report.made import Page
 
 
 @pytest.fixture
@@ -63,30 +59,6 @@ def test_the_terminal_counts_rows_and_shows_the_first_ten(numbers: Measures) -> 
     assert [line.strip().split(maxsplit=1) for line in lines] == [[str(k), numbers[k]] for k in range(10)]
 
 
-def test_its_page_has_the_rows_and_how_they_were_made(numbers: Measures) -> None:
-    html = render(numbers, rows(12), audit=AUDIT, title="Sizes", drawn_from=100)
-    page = Page(html)
-    check_tables(page)
-    check_landmarks(html)
-    assert page.words.startswith("Sizes Skip to the content Sizes There are 12 rows. These 12 rows are")
-    assert all(numbers[k] in page.words for k in range(12))
-    assert "What is random in the model" in page.words
-    assert "Number namesheight, weight" in page.words
-    anchors = {str(each["href"]) for each in page.all("a")}
-    assert anchors - {"#main"} == {"#rows", "#made"}
-    assert {anchor[1:] for anchor in anchors} <= {str(each.get("id")) for _, each in page.elements}
-
-
-def test_its_page_shows_pictures_and_a_comparison(numbers: Measures) -> None:
-    page = Page(render(numbers, images(12), comparison=full()))
-    assert len(list(page.all("img"))) == 12
-    assert "Which method is better here?" in page.words
-    assert "There were no rows to assess." in Page(render(numbers[:0])).words
-
-
-def test_it_is_written_with_true_answers_or_without(numbers: Measures, tmp_path: Path) -> None:
-    numbers.report(tmp_path / "report.html")
-    assert (tmp_path / "report.html").read_text(encoding="utf-8") == render(numbers)
-    numbers.report(tmp_path / "report.html", labels=np.zeros((12, 2)))
-    with pytest.raises(howsure.InputError, match=r"`truth` cannot be of a result.*\(12, 2\)"):
-        numbers.report(tmp_path / "report.html", labels=np.zeros((7, 2)))
+def test_it_has_no_page(numbers: Measures) -> None:
+    with pytest.raises(howsure.InputError, match="no pages for these rows"):
+        render(numbers)

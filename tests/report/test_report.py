@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,23 +10,19 @@ from scipy.stats import binomtest
 import howsure
 from howsure.answers.classes.cards import line_of
 from howsure.answers.classes.drawings import draw_reliability
-from howsure.answers.classes.sentence import names_of
-from howsure.answers.classes.words import WHAT_A_REASON_MEANS
 from howsure.answers.printed import summary_of
-from howsure.answers.sentences import percent
-from howsure.answers.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS
-from howsure.errors import FileError, InputError
+from howsure.answers.verdict import COIN_FLIP, SURE, VERDICTS
+from howsure.errors import InputError
 from howsure.judge.scores import value_and_interval
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.plain import Softmax
-from howsure.report import render, write_report
+from howsure.report import render
 from howsure.report.figures import differs_from_claim
-from howsure.results.thresholds import Thresholds
 from howsure.statistics import entropy_of
 from tests.made import certainty_of
 from tests.report.made import Page, make_certainty
-from tests.report.pages import AUDIT, PAGES, images
+from tests.report.pages import PAGES, images
 from tests.report.test_figures import exact
 
 
@@ -81,12 +76,6 @@ def test_the_lead_reads_well_for_few_rows(probabilities: list[list[float]], said
     assert said in Page(render(certainty_of(probabilities))).words
 
 
-def test_zero_rows_say_so() -> None:
-    words = Page(PAGES["zero rows"]).words
-    assert "There were no images to assess." in words
-    assert "What is random in the model" in words
-
-
 def test_settled_or_not_is_said() -> None:
     sure = certainty_of([[0.99, 0.01]] * 3, passes=100)
     assert "Every verdict is settled" in Page(render(sure)).words
@@ -122,26 +111,6 @@ def test_how_much_of_the_doubt_is_disagreement_is_said() -> None:
     assert "this is the stronger reason" not in Page(render(certainty)).words
 
 
-def test_cards_are_the_coin_flips_in_order() -> None:
-    certainty = make_certainty(2_500, row=np.arange(2_500) + 5_000)
-    html = render(certainty, images(2_500))
-    gallery = html.split('id="coin-flips"')[1].split("</section>")[0]
-    shown = [Page(text).words for text in re.findall(r'<p class="line">(.*?)</p>', gallery)]
-    flips = certainty.coin_flips()
-    assert len(flips) > 48
-    rows = [certainty[int(position)] for position in flips[:48]]
-    assert any(row.no_clear_answer for row in rows)
-    assert shown == [
-        f"{names_of(row, row.candidates)}: "
-        f"{'no clear answer' if row.no_clear_answer else 'coin flip'}, {row.reason}"
-        for row in rows
-    ]
-    numbers = re.findall(r'<li class="is-first">.*?<span class="number">(.*?)</span>', gallery, re.DOTALL)
-    assert numbers == [percent(row.probability, float(row.mc_error[row.label])) for row in rows]
-    assert re.findall(r'alt="image (\d+)"', gallery) == [str(5_000 + position) for position in flips[:48]]
-    assert f"The 48 most undecided of {len(flips)} coin flips" in Page(html).words
-
-
 def test_a_line_says_what_a_row_is_or_could_be() -> None:
     certainty = certainty_of([[0.99, 0.01], [0.8, 0.2], [0.52, 0.48]], expected_entropy=np.full(3, 0.01))
     strange = certainty.with_familiarity([0.001, 0.5, 0.5])
@@ -150,25 +119,6 @@ def test_a_line_says_what_a_row_is_or_could_be() -> None:
         "'0' rather than '1': leaning, passes disagree",
         "'0' or '1': coin flip, passes disagree",
     ]
-
-
-@pytest.mark.parametrize(
-    ("flips", "others", "cards", "said"),
-    [
-        (10, 20, 10, "All 10 coin flips, the most undecided first."),
-        (3, 20, 12, "There are 3 coin flips; the 9 next most undecided are shown after them."),
-        (1, 1, 2, "There is one coin flip; the next most undecided is shown after it."),
-        (1, 0, 1, "There is one coin flip."),
-        (0, 20, 12, "There are no coin flips. These are the 12 rows nearest to one."),
-        (0, 1, 1, "There are no coin flips. The one row is shown all the same."),
-    ],
-)
-def test_few_coin_flips_are_filled_up_with_the_most_undecided(
-    flips: int, others: int, cards: int, said: str
-) -> None:
-    html = render(certainty_of([[0.52, 0.48]] * flips + [[0.8, 0.2]] * others))
-    assert said in Page(html).words
-    assert html.count('<p class="line">') == cards
 
 
 def test_bars_show_probabilities_and_their_intervals() -> None:
@@ -188,12 +138,6 @@ def test_the_true_class_is_among_the_bars_however_improbable() -> None:
         "0.05",
     ]
     assert '<span class="name">3 <span class="tag">true</span></span>' in render(certainty)
-
-
-def test_one_row_is_right_or_wrong() -> None:
-    one = certainty_of([[0.6, 0.4]])
-    assert "Its one answer is right" in Page(render(one.with_truth([0]))).words
-    assert "Its one answer is wrong" in Page(render(one.with_truth([1]))).words
 
 
 def test_sure_and_wrong_are_counted_and_shown_the_most_certain_first() -> None:
@@ -263,108 +207,12 @@ def test_many_groups_are_not_called_off_by_the_chance_that_each_has() -> None:
     assert binomtest(called, 60, 0.05, alternative="greater").pvalue > 0.001
 
 
-def test_reasons_are_counted() -> None:
-    unmeasured = make_certainty(800)
-    assert "Unfamiliar" not in Page(render(unmeasured)).words
-    certainty = unmeasured.with_familiarity(np.linspace(0.001, 1, 800), share=0.05)
-    html = render(certainty)
-    section = Page(html.split('aria-labelledby="reasons-heading">')[1].split("</section>")[0]).words
-    for reason in REASONS:
-        members = certainty.reason == reason
-        assert f"{reason.capitalize()} {np.sum(members)} " in section
-        leaning = int(np.sum(members & (certainty.verdict == LEANING)))
-        assert leaning == 0 or f"{leaning} leaning" in section
-    assert set(WHAT_A_REASON_MEANS) == set(REASONS)
-
-
-def test_the_audit_names_layers_cost_warnings_and_advice() -> None:
-    html = render(make_certainty(5), audit=AUDIT)
-    words = Page(html).words
-    assert "In digits <b> (jax) 1 of 4 layer calls is random." in words
-    assert "Each further pass repeats 25.0 % of the work" in words
-    assert "two passes differed by up to 0.43" in words
-    assert "The layer 'lambda' could not be switched." in words
-    assert "Add a Dropout layer." in words
-    rows = table_rows(html, "Layers")
-    assert [row[0] for row in rows] == ["conv2d", "dropout", "norm", "dense"]
-    assert rows[1][1:3] == ["◆ drops 20 %", "every pass"]
-    assert rows[0][2:4] == ["once", "75.0 %"]
-    nothing = dataclasses.replace(AUDIT, passes_differ=False)
-    assert "they say nothing about uncertainty" in Page(render(make_certainty(5), audit=nothing)).words
-    assert "What is random" not in Page(render(make_certainty(5))).words
-
-
-def test_passes_and_errors_are_those_of_the_certainty() -> None:
-    certainty = make_certainty(301)
-    words = Page(render(certainty)).words
-    margin = 196 * certainty.mc_error[np.arange(301), certainty.label]
-    passes = certainty.passes
-    assert f"{passes.min()} to {passes.max()} median {np.median(passes):g}" in words
-    assert f"± {np.median(margin):.2f} points" in words
-    assert f"largest ± {margin.max():.2f} points" in words
-    assert f"{np.sum(certainty.settled)} of 301 images" in words
-    assert "MC dropout balanced yes, seed 7" in words
-    assert "howsure 0.1.0 · MC dropout · seed 7" in words
-    assert "one pass cannot show it" in Page(PAGES["error not known"]).words
-
-
-def test_thresholds_are_the_certaintys_own() -> None:
-    certainty = make_certainty(50, thresholds=Thresholds(sure=0.9, coin_flip=0.125))
-    words = Page(render(certainty)).words
-    assert "a probability of at least 90 %" in words
-    assert "at most 12.5 points apart" in words
-
-
-def test_feature_rows_are_a_table_with_their_first_values() -> None:
-    rows = np.arange(400 * 13).reshape(400, 13) / 8
-    certainty = make_certainty(400, kind="row")
-    html = render(certainty, rows)
-    first = rows[int(certainty.coin_flips()[0])]
-    assert ", ".join(f"{value:.4g}" for value in first[:6]) + ", … (13 in all)" in Page(html).words
-    assert not list(Page(html).all("img"))
-
-
 # --- how it is called -----------------------------------------------------------------------------
 
 
 def test_rows_of_another_length_are_refused() -> None:
     with pytest.raises(InputError, match=r"an array of 5 rows.*shape \(4, 28, 28\)"):
         render(make_certainty(5), images(4))
-
-
-def test_the_file_is_what_render_gives_and_an_earlier_one_outlives_a_failure(tmp_path: Path) -> None:
-    certainty = make_certainty(20)
-    path = tmp_path / "report.html"
-    write_report(path, certainty, images(20), title="Größe")
-    assert path.read_text(encoding="utf-8") == render(certainty, images(20), title="Größe")
-    with pytest.raises(InputError):
-        write_report(path, certainty, images(19))
-    assert "Größe" in path.read_text(encoding="utf-8")
-    assert list(tmp_path.iterdir()) == [path]
-    with pytest.raises(FileError):
-        write_report(tmp_path / "missing" / "report.html", certainty)
-
-
-def test_the_same_certainty_gives_the_same_page() -> None:
-    assert render(make_certainty(60), images(60)) == render(make_certainty(60), images(60))
-
-
-def test_the_page_says_what_one_answer_would_get_and_which_class_it_misses() -> None:
-    truth = np.repeat([0, 1], [970, 30])
-    page = render(certainty_of([[0.98, 0.02]] * 970 + [[0.98, 0.02]] * 20 + [[0.1, 0.9]] * 10, truth=truth))
-    said = Page(page).words.replace("\u00a0", " ")
-    assert "is right on 98.0 % (96.9 to 98.8 %): chance may" in said
-    assert "Always saying '0' would be right on 97.0 %. " in said
-    assert "The model finds 10 of the 30 rows that are '1', 33 % (17 to 53 %)." in said
-    rows = table_rows(page, "Classes")
-    assert [cells[8:] for cells in rows] == [["30", "33 % 17 to 53 %"], ["970", "100 % 99.62 to 100 %"]]
-    blind = render(certainty_of([[0.97, 0.03]] * 1000, truth=truth))
-    said = Page(blind).words.replace("\u00a0", " ")
-    assert "Always saying '0' would be right on 97.0 %: the difference may be chance." in said
-    assert "The model finds 0 of the 30 rows that are '1', 0 % (0 to 12 %)." in said
-    assert [cells[0] for cells in table_rows(blind, "Classes")] == ["0", "1"]
-    worse = Page(render(certainty_of([[0.9, 0.1]] * 900 + [[0.1, 0.9]] * 100, truth=truth[::-1]))).words
-    assert "Always saying '0' would be right on 97.0 %, which is more." in worse.replace("\u00a0", " ")
 
 
 def test_percentages_that_are_off_name_what_mends_them() -> None:

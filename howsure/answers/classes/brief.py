@@ -14,7 +14,7 @@ from howsure.answers.sentences import words_of
 from howsure.answers.verdict import COIN_FLIP, LEANING, SURE
 from howsure.compare.comparison import Comparison
 from howsure.compare.findings import chosen, lead
-from howsure.compare.phrases import the
+from howsure.compare.protocol import the
 from howsure.report.figures import proportion
 from howsure.words import counted, upper
 

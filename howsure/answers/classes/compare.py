@@ -12,7 +12,7 @@ import numpy as np
 
 from howsure.answers.classes.calibrate import cross_calibrated
 from howsure.answers.classes.comparison_words import CLASS_WORDS
-from howsure.answers.classes.evaluate import Evaluation, beside, evaluate_numbers, told_apart
+from howsure.answers.classes.evaluate import Evaluation, beside, evaluate_numbers
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.scores import BINS, METRICS
 from howsure.answers.truth import truth_of
@@ -119,7 +119,6 @@ COMPARING = Comparing(
     aligned=_aligned,
     scored=evaluate_numbers,
     beside=beside,
-    familiar=told_apart,
     calibrated=cross_calibrated,
     parts=parts,
     claims=claims,

@@ -9,7 +9,11 @@ import numpy as np
 
 from howsure.compare.comparison import Comparison
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, Claims
-from howsure.compare.phrases import (
+from howsure.compare.protocol import (
+    AS_THEY_ARE,
+    DrawnDifferences,
+    ShiftWording,
+    Wording,
     in_numbers,
     joined,
     quoted_list,
@@ -18,7 +22,6 @@ from howsure.compare.phrases import (
     the,
     with_interval,
 )
-from howsure.compare.protocol import AS_THEY_ARE, DrawnDifferences, ShiftWording, Wording
 from howsure.judge.scores import LEAST_MISTAKES, Score, value_and_interval
 from howsure.words import UNIT, counted, rate, upper
 

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -17,10 +17,10 @@ from howsure.answers.registry import check_outside
 from howsure.answers.truth import BELOW_CHANCE, truth_of
 from howsure.judge import scores
 from howsure.judge.cross_fit import Through
-from howsure.judge.paired import Comparable, Compared, Paired, check_enough, with_outside
+from howsure.judge.paired import Comparable, Paired, check_enough, with_outside
 from howsure.judge.scores import OUTSIDE, Measured, Score
 from howsure.on_first_use import Displayed
-from howsure.sampling.outcome import Floats, Integers
+from howsure.sampling.outcome import Integers
 from howsure.statistics import proportion_interval
 from howsure.words import counted
 
@@ -164,18 +164,6 @@ def beside(evaluation: Evaluation, certainty: Certainty, outside: Certainty) -> 
     """An evaluation with the scores of rows from outside added, by entropy and by mutual information."""
     near, far = ((each.entropy, each.mutual_information) for each in (certainty, outside))
     return with_outside(evaluation, near, far, outside.row)
-
-
-def told_apart(evaluation: Evaluation, familiar: Floats, of_outside: Floats) -> Compared:
-    """How well a score detects rows from outside, to be paired with an evaluation of both.
-
-    Args:
-        evaluation: Evaluation of N rows and M from outside, in the same order.
-        familiar: (N,) higher is more familiar.
-        of_outside: (M,) those of the rows from outside.
-    """
-    measured = dict(zip(OUTSIDE[:2], scores.told_apart(familiar, of_outside), strict=True))
-    return Compared(replace(evaluation._found, measured=measured))
 
 
 def score_lines(result: Certainty, evaluation: Evaluation) -> list[list[Any]]:

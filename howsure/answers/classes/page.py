@@ -18,10 +18,19 @@ from howsure.answers.classes.sentence import Row
 from howsure.answers.probabilities import are_alone
 from howsure.answers.sentences import percent, words_of
 from howsure.answers.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS
-from howsure.report.figures import Proportion, bands, differs_from_claim, proportion
+from howsure.report.figures import (
+    Proportion,
+    bands,
+    differs_from_claim,
+    interval_of,
+    proportion,
+    share_of,
+)
 from howsure.report.looks import Look, Looks
+from howsure.report.notebook import ViewTable
 from howsure.report.page import PageOptions, whole
 from howsure.report.templates import script
+from howsure.words import rate, upper
 
 _SHOWN_AT_ONCE = 12
 
@@ -157,7 +166,19 @@ def _with_truth(certainty: Certainty, mistakes: int) -> dict[str, Any]:
     sure = int(np.sum(certainty.verdict == SURE))
     reliability, risk = draw_reliability(certainty), draw_risk_coverage(certainty)
     claim = float(certainty.probability.mean())
+    groups = [
+        [rate(each.claim, 2), share_of(each.right), interval_of(each.right), f"{each.right.total:,}"]
+        for each in reliability.points
+    ]
+    kept = [
+        [rate(coverage), rate(least, 2), share_of(wrong), interval_of(wrong)]
+        for coverage, least, wrong in risk.table
+    ]
+    of_groups = ["Claimed", "Right", "95 % interval", f"{upper(certainty.kind)}s"]
+    of_kept = ["Kept", "From probability", "Wrong", "95 % interval"]
     return {
+        "groups_of_like": ViewTable("Reliability as a table", of_groups, groups, numeric=range(4)),
+        "kept": ViewTable("Risk and coverage as a table", of_kept, kept, numeric=range(4)),
         "mistakes_of_sure": proportion(mistakes, sure),
         "overall": reliability.overall,
         "bands": bands(certainty.probability, certainty.label == certainty.truth),

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from howsure.answers.classes.evaluate import told_apart
 from howsure.answers.numbers.calibrate import FACTOR, NOISE, SLOPED, Scatter, cross_fitted, moves, slopes
 from howsure.answers.numbers.comparison_words import NUMBER_WORDS
 from howsure.answers.numbers.result import RegressionCertainty
@@ -262,7 +261,6 @@ COMPARING = Comparing(
     aligned=_aligned,
     scored=_scored,
     beside=_beside,
-    familiar=told_apart,
     calibrated=partial(_cross_fitted, FACTOR),
     completed=_completed,
     parts=parts,

@@ -9,8 +9,18 @@ import numpy as np
 
 from howsure.compare.comparison import Comparison
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, Claims
-from howsure.compare.phrases import besides, joined, quoted_list, scale_in_words, the, with_interval
-from howsure.compare.protocol import LEAST_CALIBRATED, DrawnDifferences, ShiftWording, Wording
+from howsure.compare.protocol import (
+    LEAST_CALIBRATED,
+    DrawnDifferences,
+    ShiftWording,
+    Wording,
+    besides,
+    joined,
+    quoted_list,
+    scale_in_words,
+    the,
+    with_interval,
+)
 from howsure.digits import measured, significant
 from howsure.judge.scores import Score
 from howsure.words import counted, listed, rate, upper

@@ -32,6 +32,7 @@ from howsure.answers.numbers.sentence import NumbersRow, written_of
 from howsure.answers.sentences import words_of
 from howsure.digits import significant
 from howsure.report.looks import Look, Looks
+from howsure.report.notebook import ViewTable
 from howsure.report.page import PageOptions, scores_of, whole
 from howsure.sampling.outcome import Floats, Integers
 from howsure.words import UNIT, counted, rate
@@ -82,6 +83,7 @@ class Target(TargetLine):
         made_of: The parts of the variance, a sentence.
         coverage: How many true answers lie in their intervals, a sentence.
         calibration: Calibration of quantiles; None without truth or noise.
+        quantiles: The same as a table; None likewise.
         unknown: Rows whose noise is unknown, if that of others is known.
     """
 
@@ -90,6 +92,7 @@ class Target(TargetLine):
     made_of: str
     coverage: str
     calibration: Calibration | None
+    quantiles: ViewTable | None
     unknown: int
 
 
@@ -146,7 +149,7 @@ def page(result: RegressionCertainty, asked: PageOptions) -> str:
             if targets[0].levels:
                 sections["trust"] = "Can the intervals be trusted?"
         context["scores"] = scores_of(result)
-        if context["scores"]:
+        if context["scores"] is not None:
             sections["scores"] = "Scores"
         if context["with_passes"]:
             context |= {"passes": _passes(result), "passes_words": passes_in_words(result)}
@@ -222,15 +225,26 @@ def target_of(result: RegressionCertainty, k: int) -> Target:
     checked = None
     if one.truth is not None and len(known) > 1:
         checked = one if len(known) == len(one) else one[known]
+    calibration = None if checked is None else draw_calibration(checked)
+    caption = "Calibration as a table" + ("" if one is result else f": {line.name}")
     return Target(
         **vars(line),
         id="" if one is result else f"-{k}",
         by_prediction=draw_by_prediction(one),
         made_of=made_of_in_words(one),
         coverage=coverage_in_words(one),
-        calibration=None if checked is None else draw_calibration(checked),
+        calibration=calibration,
+        quantiles=None if calibration is None else _quantiles(calibration, caption),
         unknown=len(one) - len(known) if len(known) else 0,
     )
+
+
+def _quantiles(calibration: Calibration, caption: str) -> ViewTable:
+    cells = [
+        [rate(level, 0), rate(share), f"{rate(low)} to {rate(high)}"]
+        for level, share, low, high in calibration.table
+    ]
+    return ViewTable(caption, ["Level", "Below", "By chance"], cells, numeric=(0, 1, 2))
 
 
 def _line(result: RegressionCertainty, k: int) -> TargetLine:

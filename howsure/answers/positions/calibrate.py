@@ -16,10 +16,8 @@ import numpy as np
 
 from howsure.answers.classes import maps
 from howsure.answers.classes.calibrate import temperature_in_words
-from howsure.answers.positions.columns import of_counted
-from howsure.answers.positions.counts import check_known, known_probabilities
-from howsure.answers.positions.result import DenseCertainty
-from howsure.answers.positions.scores import loss_of
+from howsure.answers.positions.result import DenseCertainty, of_counted
+from howsure.answers.positions.scores import check_known, known_probabilities, loss_of
 from howsure.answers.positions.truth import truths_of
 from howsure.answers.registry import POSITIONS, check_kind
 from howsure.answers.verdict import judge, pick, too_few, top_two

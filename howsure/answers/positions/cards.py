@@ -8,16 +8,28 @@ from itertools import groupby
 
 import numpy as np
 
-from howsure.answers.positions.drawings import CIVIDIS, Mark, Outline, mark, names_on, outline, signal_path
-from howsure.answers.positions.places import SliceView, view_of
+from howsure.answers.positions.drawings import (
+    CIVIDIS,
+    Mark,
+    Outline,
+    Pixels,
+    Shown,
+    ShownWords,
+    SliceView,
+    mark,
+    names_on,
+    outline,
+    signal_path,
+    view_of,
+)
 from howsure.answers.positions.regions import numbered_by_size
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.sentence import DenseRow, ends_in_words, overlap_in_words
-from howsure.answers.positions.shown import Pixels, Shown, ShownWords
-from howsure.answers.sentences import percent
-from howsure.report.images import in_colours, photograph
+from howsure.answers.sentences import percent, words_of
+from howsure.report.looks import in_colours, photograph
+from howsure.report.notebook import ViewTable
 from howsure.sampling.outcome import Booleans, Floats, Integers
-from howsure.words import UNIT, counted, rate
+from howsure.words import UNIT, counted, rate, upper
 
 MOST_CARDS = 12
 """Rows that are shown with their maps."""
@@ -105,40 +117,6 @@ class WordRun:
 
 
 @dataclass(frozen=True)
-class RegionLine:
-    """A region in the list: its number on the map, its size, its classes and where it lies."""
-
-    number: int
-    size: int
-    label: str
-    runner_up: str
-    place: str
-
-
-@dataclass(frozen=True)
-class ShareLine:
-    """A class in the table of one row.
-
-    Attributes:
-        name: Name of the class.
-        colour: On the map.
-        share: With what the finite number of passes leaves open, in words.
-        between: Interval of nine in ten networks; a dash if unknown.
-        overlap: Mean Dice of pairs of networks; a dash where no network has the class.
-        truth: Share of the positions that count which are truly of the class; empty without labels.
-        length: The share, in per cent.
-    """
-
-    name: str
-    colour: str
-    share: str
-    between: str
-    overlap: str
-    truth: str
-    length: float
-
-
-@dataclass(frozen=True)
 class MapCard:
     """One row, ready to be shown.
 
@@ -149,7 +127,7 @@ class MapCard:
         facts: Other facts about it as a whole, in a few words each.
         maps: Its pictures; None for words.
         runs: Its words.
-        regions: The largest of them.
+        regions: The largest of them; None of none.
         others: How many more there are.
         shares: The classes it has, the largest first.
         left_out: Classes that it hardly has.
@@ -161,9 +139,9 @@ class MapCard:
     facts: tuple[str, ...]
     maps: MapPictures | None
     runs: tuple[WordRun, ...]
-    regions: tuple[RegionLine, ...]
+    regions: ViewTable | None
     others: int
-    shares: tuple[ShareLine, ...]
+    shares: ViewTable
     left_out: int
 
 
@@ -192,20 +170,12 @@ def _card(one: _Row, at: int, shown: Shown | None, colours: Sequence[str], top: 
     row = part[0]
     numbered, there = numbered_by_size(part.is_coin_flip[0]), one.label >= 0
     truth = None if part.truth is None else np.asarray(part.truth[0])
-    regions = tuple(
-        RegionLine(
-            number,
-            each.size,
-            each.label_name,
-            each.runner_up_name,
-            place_of(each.bounds, row.position_name),
-        )
-        for number, each in enumerate(row.regions[:MOST_REGIONS], 1)
-        if number == 1 or each.size >= LEAST_SHARE * there.sum()
-    )
+    regions = _regions(row, LEAST_SHARE * there.sum())
+    listed = 0 if regions is None else len(regions.rows)
+    shares = _shares(row, colours, truth)
     drawn = None
     if not isinstance(shown, ShownWords):
-        drawn = _maps(one, numbered, shown, at, colours, top, listed=len(regions))
+        drawn = _maps(one, numbered, shown, at, colours, top, listed)
     right = ""
     if truth is not None and (truth >= 0).any():
         right = rate(float(np.mean((one.label == truth)[truth >= 0])))
@@ -221,7 +191,6 @@ def _card(one: _Row, at: int, shown: Shown | None, colours: Sequence[str], top: 
         facts.append(one.view.said)
     if drawn is not None and drawn.step > 1:
         facts.append(f"maps are drawn with one in {drawn.step} {part.position_name}s across and down")
-    told = [k for k in np.argsort(-row.share, kind="stable").tolist() if row.share[k] >= LEAST_SHARE]
     return MapCard(
         row=row,
         said=str(row),
@@ -230,9 +199,9 @@ def _card(one: _Row, at: int, shown: Shown | None, colours: Sequence[str], top: 
         maps=drawn,
         runs=_runs(part, words, colours),
         regions=regions,
-        others=int(numbered.max(initial=0)) - len(regions),
-        shares=tuple(_share_line(row, k, colours[k], truth) for k in told),
-        left_out=len(row.share) - len(told),
+        others=int(numbered.max(initial=0)) - listed,
+        shares=shares,
+        left_out=len(row.share) - len(shares.rows),
     )
 
 
@@ -251,23 +220,38 @@ def place_of(bounds: Sequence[tuple[int, int]], position: str) -> str:
     return ", ".join(reversed(said) if len(said) == 2 else said)
 
 
-def _share_line(row: DenseRow, k: int, colour: str, truth: Integers | None) -> ShareLine:
-    ends = ends_in_words(*row.share_interval[k].tolist())
-    overlap = overlap_in_words(float(row.overlap[k]), float(row.overlap_error[k]))
-    true = ""
-    if truth is not None:
-        known = truth[truth >= 0]
-        true = rate(float(np.mean(known == k))) if known.size else "–"
-    share = percent(float(row.share[k]), float(row.share_error[k])).replace(" %", UNIT)
-    return ShareLine(
-        row.class_names[k],
-        colour,
-        share,
-        f"{ends}{UNIT}" if ends else "–",
-        overlap or "–",
-        true,
-        100 * float(row.share[k]),
-    )
+def _regions(row: DenseRow, least: float) -> ViewTable | None:
+    """The largest regions with their places, by their numbers on the map; after the first no smaller ones."""
+    cells = [
+        [
+            str(number),
+            f"{each.size:,}",
+            f"{each.label_name} and {each.runner_up_name}",
+            place_of(each.bounds, row.position_name),
+        ]
+        for number, each in enumerate(row.regions[:MOST_REGIONS], 1)
+        if number == 1 or each.size >= least
+    ]
+    head = ["Region", f"{upper(row.position_name)}s", "Between", "Place"]
+    return ViewTable(f"Regions of {row.called}", head, cells, numeric=(0, 1)) if cells else None
+
+
+def _shares(row: DenseRow, colours: Sequence[str], truth: Integers | None) -> ViewTable:
+    """The classes that a row has, the largest first, and their true shares where these are given."""
+    known = np.zeros(0) if truth is None else truth[truth >= 0]
+    told = [k for k in np.argsort(-row.share, kind="stable").tolist() if row.share[k] >= LEAST_SHARE]
+    cells = []
+    for k in told:
+        ends = ends_in_words(*row.share_interval[k].tolist())
+        overlap = overlap_in_words(float(row.overlap[k]), float(row.overlap_error[k]))
+        share = percent(float(row.share[k]), float(row.share_error[k])).replace(" %", UNIT)
+        cells.append([row.class_names[k], share, f"{ends}{UNIT}" if ends else "–", overlap or "–"])
+        if truth is not None:
+            cells[-1].append(rate(float(np.mean(known == k))) if known.size else "–")
+    head = ["Class", "Share", f"Most {words_of(row.method)['between']} say", "Overlap"]
+    head += [] if truth is None else ["Truth"]
+    shown = [colours[k] for k in told]
+    return ViewTable(f"Classes of {row.called}", head, cells, numeric=(1, 2, 3, 4), colours=shown)
 
 
 # --- maps -----------------------------------------------------------------------------------------------

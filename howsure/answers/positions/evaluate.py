@@ -8,14 +8,21 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from howsure.answers.classes.evaluate import ends_of
-from howsure.answers.positions.counts import are_known, counted_of, mean_dice, told_apart
 from howsure.answers.positions.result import DenseCertainty
-from howsure.answers.positions.scores import METRICS, held, mean_of, named_of, of_counts, of_rows
+from howsure.answers.positions.scores import (
+    METRICS,
+    are_known,
+    counted_of,
+    named_of,
+    of_counts,
+    of_rows,
+    told_apart,
+)
 from howsure.answers.positions.truth import Ignored, truths_of
 from howsure.answers.registry import check_outside
 from howsure.arguments import check_whole
@@ -69,9 +76,6 @@ class DenseEvaluation(Comparable, Displayed):
             of rows kept, those with the least `doubt` first (Geifman and El-Yaniv 2017).
         aurg: How much smaller that is than in a random order, as a share of the mean 1 − Dice (Poggi and
             others 2020). None if all rows have the same `doubt`, or a Dice of 1.
-        shares_held: How often the true share of a class lies in `share_interval(0.9)`: of the classes that
-            a row has, mean over rows. Those intervals are of networks and promise nothing of the truth. None
-            if a position of every row is ignored, or passes are too few.
         background: Name of the class that means over classes leave out, or None.
         note: Names missing scores and how to get them, sentences; empty if nothing is missing.
         outside_auroc: Area under the ROC curve of `doubt`, for telling rows from outside the distribution;
@@ -79,8 +83,6 @@ class DenseEvaluation(Comparable, Displayed):
         outside_fpr95: Share of the rows from outside still accepted if 95 % of the others are.
         outside_auroc_by_disagreement: As outside_auroc, of the mean mutual information of a row's positions.
     """
-
-    in_notebooks: ClassVar[str] = "howsure.answers.positions.notebook:of_evaluation"
 
     rows: int
     positions: int
@@ -97,7 +99,6 @@ class DenseEvaluation(Comparable, Displayed):
     row_dice: Score
     aurc: Score
     aurg: Score | None
-    shares_held: Score | None
     background: str | None
     note: str
     _kind: str = field(repr=False)
@@ -150,11 +151,6 @@ class DenseEvaluation(Comparable, Displayed):
         scores = [getattr(self, name) for name in METRICS if getattr(self, name) is not None]
         if any(math.isfinite(score.value) and math.isnan(score.low) for score in scores):
             found.append(f"Scores without an interval have too few {self._kind}s, or too unequal ones.")
-        if self.shares_held is not None:
-            found.append(
-                f"The interval of most networks holds the true share of a class in {self.shares_held} of the "
-                "cases. It says what other networks would answer, and promises nothing about the truth."
-            )
         return found
 
     def __str__(self) -> str:
@@ -186,18 +182,12 @@ def evaluate(
     area, parts, least = told_apart(result, truths)
     some = counts.of(there)
     measured = of_counts(some, result.class_names, seed, background)
-    averaged = some.without(background)
-    dice = mean_dice(averaged.both, averaged.there + averaged.taken)
+    dice = some.without(background).dice
     measured["error_auroc"] = Mean(area, parts[there], least, least=0.0, most=1.0, by_odds=True)
     measured |= of_rows(result.doubt[there], dice)
     found = Paired.of(measured, result, some.digest, there)
     scores = found.scores
     names = result.class_names
-    whole = some.counted == np.prod(result.positions)
-    intervals = result.share_interval()[there][whole]
-    if background is not None:
-        intervals = np.delete(intervals, background, axis=1)
-    told = bool(whole.any()) and not np.isnan(intervals).any()
     alone = DenseEvaluation(
         rows=int(there.sum()),
         positions=int(some.counted.sum()),
@@ -205,7 +195,6 @@ def evaluate(
         dice={name: scores[named_of("dice", name)] for name in names},
         iou={name: scores[named_of("iou", name)] for name in names},
         positions_of_class=dict(zip(names, some.there.sum(axis=0).astype(int).tolist(), strict=True)),
-        shares_held=mean_of(held(intervals, averaged.of(whole))).score(0.95) if told else None,
         background=None if background is None else names[background],
         note=_note(result, int(np.sum(~there)), int(np.sum(np.isnan(dice)))),
         _kind=result.kind,
@@ -236,7 +225,7 @@ def _note(result: DenseCertainty, left_out: int, empty: int) -> str:
 def score_lines(result: DenseCertainty, evaluation: DenseEvaluation) -> list[list[Any]]:
     """The part `score_lines` of positions: cells of a csv table, the names of its columns first."""
     del result
-    scores = {name: getattr(evaluation, name) for name in (*METRICS, "shares_held")}
+    scores = {name: getattr(evaluation, name) for name in METRICS}
     found = [["", name, *ends_of(score)] for name, score in scores.items() if score is not None]
     for of_class in ("dice", "iou"):
         each = getattr(evaluation, of_class)

@@ -10,16 +10,24 @@ import numpy as np
 from howsure.answers.classes.brief import Point, method_point
 from howsure.answers.classes.drawings import draw_curve
 from howsure.answers.positions.cards import MOST_CARDS, cards
-from howsure.answers.positions.drawings import CIVIDIS, OKABE_ITO, OTHERS, colours_of, draw_doubt
+from howsure.answers.positions.drawings import (
+    CIVIDIS,
+    OKABE_ITO,
+    OTHERS,
+    ShownWords,
+    colours_of,
+    draw_doubt,
+    shown_of,
+)
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.positions.sentence import share_in_words
-from howsure.answers.positions.shown import ShownWords, shown_of
 from howsure.answers.probabilities import are_alone
 from howsure.answers.sentences import percent, words_of
 from howsure.answers.verdict import VERDICTS
 from howsure.judge.scores import LEAST_MISTAKES, interval_by_odds
 from howsure.report.axes import number_axis
 from howsure.report.figures import RiskCoverage
+from howsure.report.notebook import ViewTable
 from howsure.report.page import PageOptions, scores_of, whole
 from howsure.report.templates import script
 from howsure.sampling.outcome import Floats, Integers
@@ -77,7 +85,7 @@ def page(result: DenseCertainty, asked: PageOptions) -> str:
             "scale": CIVIDIS,
             "scale_axis": number_axis(0.0, top),
             "even": float(np.log(2)),
-            "classes": class_lines(result, counts, colours),
+            "classes": class_table(result, counts, colours),
             "averaged": averaged(result, asked.background),
         }
         if shown is not None and len(result.positions) > 1:
@@ -91,11 +99,14 @@ def page(result: DenseCertainty, asked: PageOptions) -> str:
             context["histogram"] = draw_doubt(result.doubt)
         if counts.known.any():
             sure = int(counts.known[:, 0].sum())
-            context["risk"] = draw_curve(curve_of(counts), sure)
+            context["risk"] = risk = draw_curve(curve_of(counts), sure)
+            cells = [[rate(kept), rate(least, 2), rate(wrong.share)] for kept, least, wrong in risk.table]
+            head = ["Kept", "From probability", "Wrong"]
+            context["kept"] = ViewTable("Kept and wrong as a table", head, cells, numeric=(0, 1, 2))
         if context["histogram"] or context["risk"]:
             sections["doubt"] = "Does doubt tell mistakes?" if context["risk"] else "How doubt is spread"
         context["scores"] = scores_of(result, background=asked.background)
-        if context["scores"]:
+        if context["scores"] is not None:
             sections["scores"] = "Scores"
         details["made"] = "How this was made"
     details["reading"] = "How to read this page"
@@ -175,39 +186,33 @@ def _margin(result: DenseCertainty) -> Point:
     return Point(question, said)
 
 
-@dataclass(frozen=True)
-class Listed:
-    """A row in the list: number, id, coin flips and doubt in words, its largest class, right positions."""
-
-    row: int
-    id: Any
-    flips: str
-    doubt: str
-    largest: str
-    right: str
-
-
-def _listed(result: DenseCertainty, positions: Integers) -> list[Listed]:
-    found = []
+def _listed(result: DenseCertainty, positions: Integers) -> ViewTable:
+    """Rows in the list: number, id, doubt, coin flips, right positions, and the largest class."""
+    head = [upper(result.kind), "Doubt", "Coin flips", "Largest class"]
+    rows = []
     for at in positions.tolist():
-        right = ""
+        k = int(np.argmax(result.share[at]))
+        rows.append(
+            [
+                str(result.row[at]),
+                f"{100 * result.doubt[at]:.0f}{UNIT}",
+                f"{share_in_words(float(result.undecided[at]))}{UNIT}",
+                f"{share_in_words(float(result.share[at, k]))}{UNIT} {result.class_names[k]}",
+            ]
+        )
         if result.truth is not None:
             truth = np.asarray(result.truth[at])
             known = truth >= 0
             hits = np.asarray(result.label[at])[known] == truth[known]
-            right = rate(float(hits.mean())) if hits.size else "–"
-        k = int(np.argmax(result.share[at]))
-        found.append(
-            Listed(
-                int(result.row[at]),
-                None if result.ids is None else result.ids[at],
-                f"{share_in_words(float(result.undecided[at]))}{UNIT}",
-                f"{100 * result.doubt[at]:.0f}{UNIT}",
-                f"{share_in_words(float(result.share[at, k]))}{UNIT} {result.class_names[k]}",
-                right,
-            )
-        )
-    return found
+            rows[-1].insert(3, rate(float(hits.mean())) if hits.size else "–")
+        if result.ids is not None:
+            rows[-1].insert(1, str(result.ids[at]))
+    if result.truth is not None:
+        head.insert(3, "Right")
+    if result.ids is not None:
+        head.insert(1, result.id_name)
+    numeric = [place for place, name in enumerate(head) if name not in ("Largest class", result.id_name)]
+    return ViewTable(f"The other {result.kind}s", head, rows, numeric=numeric)
 
 
 # --- an overview --------------------------------------------------------------------------------------
@@ -350,59 +355,38 @@ def share_over_rows(some: Integers, all_of_them: Integers) -> tuple[str, str]:
     return rate(share, decimals), " to ".join(ends)
 
 
-@dataclass(frozen=True)
-class ClassShare:
-    """One class in the table of all rows.
-
-    Attributes:
-        name: Name of the class.
-        colour: On the maps.
-        share: Mean over rows of the share of positions, with what the passes leave open, in words.
-        spread: Mean over rows of the standard deviation between networks; a dash where unknown.
-        overlap: Mean over rows of the mean Dice of pairs of networks; a dash where unknown.
-        flips: Share of the positions with that label that are coin flips; a dash where there are none.
-        truth: Share of the positions truly of that class; empty without labels.
-        dice: Over all positions whose true class is known; a dash where unknown.
-        length: The share, in per cent.
-    """
-
-    name: str
-    colour: str
-    share: str
-    spread: str
-    overlap: str
-    flips: str
-    truth: str
-    dice: str
-    length: float
-
-
-def class_lines(result: DenseCertainty, counts: PositionCounts, colours: tuple[str, ...]) -> list[ClassShare]:
-    """Class by class, the largest share first.
+def class_table(result: DenseCertainty, counts: PositionCounts, colours: tuple[str, ...]) -> ViewTable:
+    """Class by class, the largest share first; with the share and the Dice of the truth where it is given.
 
     Errors of rows need not be independent, as the same networks see all of them, so the error of a mean is
     bounded by the mean of the errors.
     """
     share, error = result.share.mean(axis=0), result.share_error.mean(axis=0)
-    truly = int(counts.truly.sum())
-    found = []
-    for k in np.argsort(-share, kind="stable").tolist():
+    order, truly = np.argsort(-share, kind="stable").tolist(), int(counts.truly.sum())
+    rows = []
+    for k in order:
         spread, overlap = (_mean(values[:, k]) for values in (result.share_spread, result.overlap))
         labelled = int(counts.labelled[k])
-        found.append(
-            ClassShare(
-                result.class_names[k],
-                colours[k],
-                percent(float(share[k]), float(error[k])).replace(" %", UNIT),
-                _spread(spread),
-                f"{overlap:.2f}" if np.isfinite(overlap) else "–",
-                rate(int(counts.flips[k]) / labelled) if labelled else "–",
-                rate(int(counts.truly[k]) / truly) if truly else "",
-                f"{counts.dice[k]:.2f}" if np.isfinite(counts.dice[k]) else "–",
-                100 * float(share[k]),
-            )
-        )
-    return found
+        rows.append([result.class_names[k], percent(float(share[k]), float(error[k])).replace(" %", UNIT)])
+        if result.truth is not None:
+            rows[-1].append(rate(int(counts.truly[k]) / truly) if truly else "–")
+            rows[-1].append(_two_digits(counts.dice[k]))
+        flips = rate(int(counts.flips[k]) / labelled) if labelled else "–"
+        rows[-1] += [_spread(spread), _two_digits(overlap), flips]
+    told = {"Class": "", "Share": ""}
+    told |= {} if result.truth is None else {"Truth": "", "Dice": "with the truth"}
+    told |= {
+        "Spread": f"between {words_of(result.method)['between']}",
+        "Overlap": "Dice",
+        "Coin flips": f"of its {result.position_name}s",
+    }
+    asides = {place: aside for place, aside in enumerate(told.values()) if aside}
+    shown, numeric = [colours[k] for k in order], range(1, len(told))
+    return ViewTable("Classes", [*told], rows, numeric, asides=asides, colours=shown)
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:.2f}" if np.isfinite(value) else "–"
 
 
 def _spread(spread: float) -> str:

@@ -12,18 +12,39 @@ from numpy.typing import NDArray
 
 from howsure.answers import verdict as verdicts
 from howsure.answers.classes.result import Certainty
-from howsure.answers.positions.columns import COLUMNS, of_counted
 from howsure.answers.positions.regions import Region, regions_of
 from howsure.answers.positions.sentence import DenseRow
 from howsure.answers.positions.truth import IGNORED, Ignore, truth_map
-from howsure.answers.probabilities import NOT_GIVEN
+from howsure.answers.probabilities import (
+    NOT_GIVEN,
+    ROW_AND_ID,
+    beside_the_table,
+    derived,
+    last,
+    most_entropy,
+)
 from howsure.arguments import as_array, check_whole
 from howsure.data.align import ID, aligned
 from howsure.data.kept import read_only
 from howsure.data.rows import check_unmasked
 from howsure.errors import InputError
 from howsure.on_first_use import imported
-from howsure.results.columns import WIDE_MAP, Column, is_in_files
+from howsure.results.columns import (
+    BOOLEAN,
+    FLOAT,
+    INTEGER,
+    MAP,
+    OF_A_SHARE,
+    PER_ROW,
+    SHORT,
+    SINGLE,
+    STRING,
+    WIDE,
+    WIDE_AT_LEVELS,
+    WIDE_MAP,
+    Column,
+    is_in_files,
+)
 from howsure.results.result import Result
 from howsure.results.row_index import one_position
 from howsure.results.thresholds import Thresholds
@@ -32,6 +53,75 @@ from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import entropy_of
 
 Singles = NDArray[np.floating[Any]]
+
+
+def _map(name: str, type: str, unit: str, words: str, **more: Any) -> Column:
+    return Column(name, MAP, type, unit, words, in_table=False, **more)
+
+
+def _share(name: str, shape: str, words: str, **more: Any) -> Column:
+    unit = "at least 0" if name.endswith("_error") else "0 to 1"
+    return Column(name, shape, FLOAT, unit, words, **{"unknown": True, **more})
+
+
+def _of_row(name: str, words: str) -> Column:
+    return derived(name, PER_ROW, FLOAT, "0 to 1", words, unknown=True, of_maps=True)
+
+
+COLUMNS = (
+    *ROW_AND_ID,
+    _share("share", WIDE, "share of the positions that have each class, mean over networks", unknown=False),
+    _share("share_error", WIDE, "standard error of `share`, from the finite number of passes"),
+    _share("share_spread", WIDE, "standard deviation of that share between networks; NaN of one pass"),
+    _share("share_spread_error", WIDE, "standard error of `share_spread`"),
+    _share("share_quantiles", WIDE_AT_LEVELS, "share that 0.5 to 99.5 % of the networks stay below"),
+    _share("overlap", WIDE, "mean Dice of pairs of networks; NaN of a class that none of them has"),
+    _share("overlap_error", WIDE, "standard error of `overlap`; NaN where unknown", default=np.nan),
+    _of_row("undecided", "share of the positions that are coin flips"),
+    _of_row("unsettled", "share of the positions whose verdict is not settled"),
+    _of_row("doubt", "mean of 1 − probability, each class found alike; ranks rows"),
+    Column("passes", PER_ROW, INTEGER, "count", "passes spent on the row", least=1),
+    _map(
+        *("counts", BOOLEAN, "yes or no", "whether a position counts; None if all do"),
+        optional=True,
+        lacking=True,
+    ),
+    _map("label", SHORT, "class number", "the most probable class", least=0, most=last),
+    _map("runner_up", SHORT, "class number", "the second most probable class", least=0, most=last),
+    _map("probability", SINGLE, "0 to 1", "probability of `label`"),
+    _map("gap", SINGLE, "0 to 1", "lead of `label` over `runner_up`"),
+    _map("mc_error", SINGLE, OF_A_SHARE, "standard error of the top probability", unknown=True),
+    _map("entropy", SINGLE, "nats", "all doubt", least=0, most=most_entropy),
+    _map("expected_entropy", SINGLE, "nats", "mean entropy of the passes", least=0, most=most_entropy),
+    beside_the_table(
+        "mutual_information", MAP, SINGLE, "nats", "the rest of `entropy`: disagreement between passes"
+    ),
+    beside_the_table("verdict", MAP, STRING, "words", "`sure`, `leaning` or `coin flip`"),
+    _map("settled", BOOLEAN, "yes or no", "whether `mc_error` allows that verdict"),
+    _map(
+        "truth", SHORT, "class number", "the true class, −1 where ignored", optional=True, least=-1, most=last
+    ),
+    *(
+        Column(name, WIDE_MAP, SINGLE, unit, words, in_table=False, optional=True, unknown=True)
+        for name, unit, words in (
+            ("all_probabilities", "0 to 1", "probability of each class; None unless kept"),
+            ("all_errors", OF_A_SHARE, "their standard errors; None unless kept"),
+        )
+    ),
+)
+"""The columns of a `DenseCertainty`: numbers of the row, in its table, and maps of its positions."""
+
+
+NOTHING: Mapping[str, Any] = {SHORT: IGNORED, SINGLE: np.nan, BOOLEAN: False}
+"""Values of a map at positions that do not count, by the type of its numbers."""
+
+
+def of_counted(column: Column, values: Any, counts: Booleans) -> NDArray[Any]:
+    """A map (…, *P) or (…, *P, K) with `NOTHING` where `counts` (…, *P) is false, so that none counts."""
+    there = np.asarray(counts)
+    there = there[..., None] if column.shape == WIDE_MAP else there
+    return np.where(there, values, np.asarray(NOTHING[column.type], column.type))
+
 
 POSITION_NAMES = {1: "position", 2: "pixel", 3: "voxel"}
 """Name of a position, by the number of axes."""
@@ -85,7 +175,6 @@ class DenseCertainty(Result[DenseRow]):
     answer: ClassVar[str] = "positions"
     columns: ClassVar[tuple[Column, ...]] = COLUMNS
     names: ClassVar[str] = "class_names"
-    in_notebooks: ClassVar[str] = "howsure.answers.positions.notebook:of_result"
 
     label: NDArray[np.int16]
     runner_up: NDArray[np.int16]

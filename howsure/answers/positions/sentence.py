@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
@@ -37,8 +36,6 @@ class DenseRow(AnswerRow):
         class_names: K names.
         position_name: Name of a position: `pixel`.
     """
-
-    in_notebooks: ClassVar[str] = "howsure.answers.positions.notebook:of_row"
 
     share: Floats
     share_error: Floats

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from howsure.report import images
-from howsure.report.images import LARGEST, Picture, Pixels, are_images, black_and_white
+from howsure.report import looks
+from howsure.report.looks import LARGEST, Picture, Pixels, are_images, black_and_white
 
 ENOUGH = 1_900_000
 
 
 def pictures(rows: Pixels, positions: Sequence[int], budget: int = ENOUGH) -> list[Picture]:
-    return images.pictures(rows, positions, budget)
+    return looks.pictures(rows, positions, budget)
 
 
 def pixels_of(picture: Picture) -> Pixels:
@@ -105,7 +105,7 @@ def test_a_picture_has_twice_the_pixels_it_is_shown_with_where_it_can() -> None:
     assert kind == "data:image/jpeg;base64"
     shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))), dtype=float)
     assert np.abs(shown.mean(axis=(0, 1)) - 255 * photo.mean(axis=(0, 1))).max() < 3
-    (smaller,) = images.pictures(photo[None], [0], ENOUGH, largest=56)
+    (smaller,) = looks.pictures(photo[None], [0], ENOUGH, largest=56)
     assert max(smaller.width, smaller.height) == 56
 
 
