@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from howsure.answers.classes.result import Certainty
+from howsure.data.label_files import read_label_file
 from howsure.results.saved import maps_of
 
 
@@ -39,3 +40,8 @@ def maps_beside(table: Path) -> Path:
     maps = maps_of(table)
     assert maps is not None
     return table.parent / maps.folder
+
+
+def read_labels(path: Path, rows: Any = None, **meant: Any) -> Any:
+    """True answers in a file, in the order of the rows."""
+    return np.asarray(read_label_file(path, **meant).of(rows))

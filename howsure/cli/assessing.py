@@ -37,7 +37,7 @@ from howsure.request import Request
 from howsure.scale.parts import is_results, left_out_in, verdicts_in
 from howsure.scale.ray import cluster, several
 from howsure.scale.read import RowSource, parquet_files
-from howsure.scale.work import Asked, FolderJob, ModelSource, Recipe, begin, one_process
+from howsure.scale.work import FolderJob, ModelSource, Recipe, begin, one_process
 from howsure.terminal import COMPILING, duration, paragraph, progress, say
 from howsure.words import counted
 
@@ -227,7 +227,8 @@ class Assess(RowsCommand):
             tuple(members),
             (self.choice or DEFAULT).option,
             self.dropout,
-            Asked(request, self.settings.divide_by),
+            request,
+            self.settings.divide_by,
             None if self.labels is None else self.labels.absolute(),
             self.place.resolve(),
         )

@@ -249,20 +249,6 @@ class LabelFolder:
         return found
 
 
-def read_labels(
-    path: str | os.PathLike[str],
-    rows: Any = None,
-    *,
-    column: str | None = None,
-    id_column: str | None = None,
-    names: Sequence[str] | None = None,
-    form: CsvForm = CsvForm(),  # noqa: B008 (frozen, so it may be shared)
-) -> Array:
-    """True answers in a file, see `read_label_file`, in the order of `rows`, see `LabelFile.of`."""
-    known = read_label_file(path, column=column, id_column=id_column, names=names, form=form)
-    return np.asarray(known.of(rows))
-
-
 def read_label_file(
     path: str | os.PathLike[str],
     *,

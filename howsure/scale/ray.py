@@ -24,10 +24,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import numpy as np
-
 from howsure import tuning
 from howsure.arguments import check_path, check_type, check_whole
+from howsure.assess import assessed
 from howsure.data.align import ID
 from howsure.data.rows import quoted
 from howsure.data.table_files import parquet_columns
@@ -45,7 +44,7 @@ from howsure.sampling.outcome import Outcome
 from howsure.sampling.plan import Plan
 from howsure.scale.parts import Part
 from howsure.scale.read import Reader
-from howsure.scale.work import Asked, FolderJob, ModelSource, PartOutcome, Recipe, RowProgress, Worker
+from howsure.scale.work import FolderJob, ModelSource, PartOutcome, Recipe, RowProgress, Worker
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -282,7 +281,7 @@ def assess(
     roles = Roles(label_column, id_column, tuple(drop))
     return dataset.map_batches(
         _BatchWorker,
-        fn_constructor_args=(load, chosen, Asked(request), roles, columns, os.getcwd()),
+        fn_constructor_args=(load, chosen, request, roles, columns, os.getcwd()),
         batch_size=tuning.BLOCK,
         batch_format="pyarrow",
         compute=ray.data.ActorPoolStrategy(size=workers),
@@ -316,7 +315,7 @@ class _BatchWorker:
         self,
         load: Callable[[], Any],
         method: Method,
-        asked: Asked,
+        request: Request,
         roles: Roles,
         columns: Sequence[str],
         here: str,
@@ -324,11 +323,11 @@ class _BatchWorker:
         with suppress(OSError):
             os.chdir(here)
         self._model = load()
-        self._method, self._asked, self._roles, self._columns = method, asked, roles, columns
+        self._method, self._request, self._roles, self._columns = method, request, roles, columns
         self._specs = opened(self._model).declared_specs() or [ANY_VECTOR]
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         table = parquet_columns(Path("the dataset"), batch.select(self._columns))
         rows = rows_of(table, self._specs, self._roles)
-        result = self._asked.result(self._model, self._method, rows, np.arange(batch.num_rows))
+        result = assessed(self._model, rows, self._method, self._request)
         return result.to_arrow().drop_columns(["row"])

@@ -34,7 +34,7 @@ from howsure.methods.choices import choice_of
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
 from howsure.models.adapt import FILES, load, opened
-from howsure.models.factory import is_factory, made_by, named
+from howsure.models.factory import is_factory, made_by
 from howsure.models.fingerprint import digest as digest_of_weights
 from howsure.models.fingerprint import fingerprint_of
 from howsure.models.import_keras import load_keras
@@ -42,7 +42,6 @@ from howsure.models.protocol import FLOAT32, WeightedModel
 from howsure.optional import versions
 from howsure.prepare import prepare
 from howsure.request import Request
-from howsure.sampling.outcome import Outcome
 from howsure.sampling.plan import Plan
 from howsure.scale import parts as folders
 from howsure.scale.parts import PLACES, PLAN, Manifest, Part
@@ -118,73 +117,6 @@ class ModelSource:
         return None if file is None else sha256(Path(file))
 
 
-def outcome_named(name: str) -> Outcome | type[Outcome]:
-    """The outcome `package.module:Name`; its module is imported, which may add a kind of answers.
-
-    Raises:
-        FileError: There is no such module.
-        InputError: It holds no such outcome.
-    """
-    expected = "an Outcome, or a class of them, as package.module:Name"
-    if not is_factory(name):
-        raise InputError("This names no outcome", expected=expected, received=name)
-    outcome: Outcome | type[Outcome] = named(name, expected)
-    if not issubclass(outcome if isinstance(outcome, type) else type(outcome), Outcome):
-        raise InputError(f"'{name}' is no outcome", expected=expected, received=repr(outcome))
-    return outcome
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The wishes besides the model and the rows, the same for all of them.
-
-    Attributes:
-        request: As in `howsure.assess`, but for an outcome in a user's module.
-        divide_by: Divisor of rows, or None.
-        outcome: Name of such an outcome, so that each worker imports its module; or None.
-    """
-
-    request: Request = Request()  # noqa: RUF009 (frozen, so it may be shared)
-    divide_by: float | None = None
-    outcome: str | None = None
-
-    def wished(self) -> Request:
-        """The whole request.
-
-        Raises:
-            HowsureError: The outcome cannot be imported.
-        """
-        return (
-            self.request
-            if self.outcome is None
-            else replace(self.request, outcome=outcome_named(self.outcome))
-        )
-
-    def divided(self, x: Any, model: Any) -> Any:
-        """Rows divided as the caller asked for."""
-        return divided(x, self.divide_by, model, self.request)
-
-    def result(
-        self, model: Any, method: Method, rows: Rows, numbers: Array, progress: RowProgress | None = None
-    ) -> Any:
-        """The result of some rows.
-
-        Args:
-            model: As its framework has it.
-            method: By which a row's numbers depend on no other row.
-            rows: N of them.
-            numbers: (N,) of each in the whole input.
-            progress: Called with (rows done, rows in all).
-
-        Raises:
-            InputError: Rows that do not fit the model.
-            ModelError: A model that cannot be assessed.
-        """
-        rows = replace(rows, x=self.divided(rows.x, model))
-        result = assessed(model, rows, method, self.wished(), progress)
-        return replace(result, row=numbers[result.row])
-
-
 @dataclass(frozen=True)
 class Recipe:
     """All that a worker is told, beside the rows.
@@ -194,7 +126,8 @@ class Recipe:
         members: Other models, for an ensemble.
         choice: The method, as it is typed on the command line.
         dropout: Settings of dropout, with its plan.
-        asked: The rest.
+        request: As in `howsure.assess`.
+        divide_by: Divisor of rows, or None.
         labels: A file or folder of true answers, or None.
         folder: Folder of the results.
         checksums: Checksums of the model and the members.
@@ -204,10 +137,15 @@ class Recipe:
     members: tuple[ModelSource, ...]
     choice: str
     dropout: MCDropout
-    asked: Asked
+    request: Request
+    divide_by: float | None
     labels: Path | None
     folder: Path
     checksums: tuple[str, ...] = ()
+
+    def divided(self, x: Any, model: Any) -> Any:
+        """Rows divided as the caller asked for."""
+        return divided(x, self.divide_by, model, self.request)
 
     def method(self, members: Sequence[Any]) -> Method:
         """The source of the passes.
@@ -288,7 +226,7 @@ class Worker:
         self.recipe, self.reader = recipe, reader
         self.model, *members = recipe.load() if models is None else models
         self.method = recipe.method(members)
-        names = recipe.asked.request.class_names
+        names = recipe.request.class_names
         self._labels = None if recipe.labels is None else read_label_file(recipe.labels, names=names)
 
     def read(self, part: Part) -> tuple[Rows, Array]:
@@ -313,9 +251,11 @@ class Worker:
             HowsureError: It cannot be read or assessed.
         """
         rows, places = self.read(part)
-        asked = self.recipe.asked
+        recipe, numbers = self.recipe, part.first_row + places
         with numbered(part.start + places):
-            result = asked.result(self.model, self.method, rows, part.first_row + places, progress)
+            rows = replace(rows, x=recipe.divided(rows.x, self.model))
+            result = assessed(self.model, rows, self.method, recipe.request, progress)
+            result = replace(result, row=numbers[result.row])
         return result, rows.left_out
 
     def do(self, part: Part, progress: RowProgress | None = None) -> PartOutcome:
@@ -458,7 +398,7 @@ def begin(
         "version of howsure": versions(["howsure"])["howsure"],
         "model": ", ".join(checksums),
         "code of the model": [source.code() for source in sources],
-        "seed": recipe.asked.request.seed,
+        "seed": recipe.request.seed,
     }
     folders.check_made_with(folder, before, made_with)
     with during("Checking", waiting="what files of rows hold"):
@@ -466,7 +406,7 @@ def begin(
     total = sum(file.rows for file in reader.files)
     if not total:
         raise InputError(f"There are no rows in '{rows.path}'", expected="at least one")
-    request = recipe.asked.request
+    request = recipe.request
     if recipe.labels is not None:
         read_label_file(recipe.labels, names=request.class_names).check_count(total)
     worker = Worker(replace(recipe, checksums=checksums), reader, models)
@@ -474,9 +414,8 @@ def begin(
     first = next(pieces)
     plan, plan_from = _plan_of(worker, first, pieces, during)
     names = opened(models[0]).class_names(first, request.class_names, request.output)
-    asked = replace(recipe.asked, request=replace(request, class_names=names))
-    dropout = replace(recipe.dropout, plan=plan)
-    worker = Worker(replace(worker.recipe, asked=asked, dropout=dropout), reader, models)
+    request, dropout = replace(request, class_names=names), replace(recipe.dropout, plan=plan)
+    worker = Worker(replace(worker.recipe, request=request, dropout=dropout), reader, models)
     with during("Assessing", waiting="compiling"):
         result = _tried(worker)
     check(result)
@@ -498,7 +437,7 @@ def begin(
 
 def _made_with(worker: Worker, rows: RowSource, result: Any) -> dict[str, Any]:
     """The settings that all parts share, beside the model and the seed; see `howsure.scale.parts`."""
-    recipe, request = worker.recipe, worker.recipe.asked.request
+    recipe, request = worker.recipe, worker.recipe.request
     plan, labels, tile = recipe.dropout.plan, recipe.labels, request.tile
     marks = None
     if labels is not None:
@@ -511,14 +450,13 @@ def _made_with(worker: Worker, rows: RowSource, result: Any) -> dict[str, Any]:
         "thresholds": asdict(result.thresholds) if result.has("thresholds") else None,
         "outputs": request.outputs,
         "output": request.output,
-        "outcome": recipe.asked.outcome,
         "columns": [rows.roles.label, rows.roles.id, list(rows.roles.drop), rows.skip_unreadable],
         "class axis": request.class_axis,
         "label": request.of_label,
         "kept numbers": request.keep,
         "tile": list(tile) if isinstance(tile, Sequence) else tile,
         "overlap": request.overlap,
-        "divisor": recipe.asked.divide_by,
+        "divisor": recipe.divide_by,
         "labels": marks,
     }
 
@@ -553,12 +491,12 @@ def _readable(worker: Worker) -> Iterator[Rows]:
 
 def _fitting(worker: Worker, place: Part) -> Rows:
     """Rows as the model takes them; warnings are given when they are assessed."""
-    asked = worker.recipe.asked
+    recipe = worker.recipe
     with warnings.catch_warnings(action="ignore", category=HowsureWarning):
         rows, places = worker.read(place)
         with numbered(place.start + places):
-            x = asked.divided(rows.x, worker.model)
-            opened(worker.model).adapt(fed(x, asked.request), output=asked.request.assessed_output)
+            x = recipe.divided(rows.x, worker.model)
+            opened(worker.model).adapt(fed(x, recipe.request), output=recipe.request.assessed_output)
     return replace(rows, x=x, labels=None, ids=None, frame_index=None)
 
 
@@ -574,7 +512,7 @@ def _plan_of(worker: Worker, first: Rows, others: Iterator[Rows], during: During
     rows = replace(first, x=_joined([first.x, *(rows.x for rows in others)]))
     with during("Planning", waiting="compiling, and passes over a few rows"):
         # In float32, so that it holds on every machine.
-        plan = planned(worker.model, rows, recipe.dropout, recipe.asked.wished(), FLOAT32)
+        plan = planned(worker.model, rows, recipe.dropout, recipe.request, FLOAT32)
     return plan, length(rows.x)
 
 
@@ -587,7 +525,7 @@ def _joined(pieces: Sequence[Any]) -> Any:
 
 def _follows_a_plan(worker: Worker, rows: Rows) -> bool:
     """Whether passes over such rows may follow a plan: those at positions, and in tiles, never do."""
-    request = worker.recipe.asked.wished()
+    request = worker.recipe.request
     if request.tile is not None:
         return False
     try:

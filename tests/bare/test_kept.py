@@ -9,8 +9,8 @@ from sklearn.linear_model import LogisticRegression
 import howsure
 from howsure.bare.files import FileColumns, read_result
 from howsure.data.align import Called
-from howsure.data.label_files import read_labels
 from howsure.errors import HowsureError
+from tests.made import read_labels
 
 P = [[0.9, 0.05, 0.05], [0.05, 0.9, 0.05], [0.9, 0.05, 0.05]]
 

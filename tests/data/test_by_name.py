@@ -7,9 +7,9 @@ import pytest
 import howsure
 from howsure import InputError
 from howsure.data.by_name import places_of_names
-from howsure.data.label_files import read_labels
 from howsure.data.labels import check_labels, check_yes_or_no, misread
 from howsure.data.targets import check_numbers
+from tests.made import read_labels
 
 PETS = ("cat", "dog")
 DUMMIES = pd.get_dummies

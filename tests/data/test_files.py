@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from howsure.data.files import read_class_names, read_rows
-from howsure.data.label_files import read_labels
 from howsure.data.rows import InputSpec, Rows
 from howsure.errors import FileError, HowsureError, InputError
+from tests.made import read_labels
 from tests.refused import refused
 
 IMAGE = [InputSpec("image", (8, 6, 1), "float32")]

@@ -13,9 +13,10 @@ import pytest
 
 import howsure
 import howsure.scale
+from howsure.request import Request
 from howsure.scale import ray as workers
 from howsure.scale.read import RowSource
-from howsure.scale.work import Asked, ModelSource, Recipe, begin
+from howsure.scale.work import ModelSource, Recipe, begin
 from tests.answers import measures
 from tests.cli.test_hostile_rows import RAN, a_parquet
 from tests.commands import run
@@ -52,7 +53,7 @@ def test_the_request_to_end_is_heard_as_before(cluster):
 
 
 def job_of(rows, out, plan, **settings):
-    recipe = Recipe(ModelSource(MODEL), (), "mc-dropout", asked(plan), Asked(), None, out)
+    recipe = Recipe(ModelSource(MODEL), (), "mc-dropout", asked(plan), Request(), None, None, out)
     return begin(recipe, RowSource(rows), load_models=lambda: [small_network.make()], **settings)
 
 
