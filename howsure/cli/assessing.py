@@ -23,7 +23,7 @@ from howsure.bare.files import FileColumns, read_sample
 from howsure.cli.command import MethodName, check_exist, check_output, rows_on
 from howsure.cli.models import RowsCommand, load_model
 from howsure.cli.output import STDOUT, check_table, maps_on_disk, say_result, write_page, write_table
-from howsure.cli.settings import ROWS
+from howsure.cli.settings import DROPOUT, ROWS
 from howsure.data.images import is_image_name
 from howsure.data.table_files import CsvForm
 from howsure.data.tables import Roles
@@ -59,7 +59,7 @@ class Assess(RowsCommand):
     places = ("model", "data")
     takes = (
         *ROWS,
-        *("passes", "target_error", "max_error", "max_passes", "budget"),
+        *DROPOUT,
         *("keep", "maps", "part_rows", "skip_unreadable"),
     )
 

@@ -108,7 +108,7 @@ class Compare(RowsCommand):
                 expected="--labels, `label_column`, an array or column y, or one folder of images per class",
                 received="rows alone",
             )
-        plain = _checked(truth, found, network, request)
+        plain = _plain_name(found, network, request)
         one = fed(found.x, request)
         methods = default_methods(network, one, members, settings.dropout(), request.assessed_output, plain)
 
@@ -198,14 +198,11 @@ def _check_names(names: Sequence[str], paths: Sequence[Path], what: str) -> None
         )
 
 
-def _checked(truth: Any, rows: Rows, network: Any, request: Request) -> str:
-    """Name of the plain prediction of such a model; raises for labels that do not fit before the passes."""
-    adapted, checked = network.adapt(fed(rows.x, request), output=request.assessed_output)
+def _plain_name(rows: Rows, network: Any, request: Request) -> str:
+    """Name of the plain prediction of such a model."""
+    adapted, _ = network.adapt(fed(rows.x, request), output=request.assessed_output)
     with warnings.catch_warnings(action="ignore"):  # they come again when the rows are assessed
-        outcome = outcome_of(adapted.info, request)
-    if request.tile is None:
-        outcome.check_truth(truth, len(checked[0]))
-    kind = named(outcome.name)
+        kind = named(outcome_of(adapted.info, request).name)
     return str(kind.part("compare").plain) if kind.has("compare") else CHOICES[0].name
 
 

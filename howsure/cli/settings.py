@@ -150,15 +150,8 @@ class Settings:
             InputError: A value that cannot be used.
             FileError: The plan cannot be read.
         """
-        return MCDropout(
-            passes=self.passes,
-            target_error=self.target_error,
-            max_error=self.max_error,
-            max_passes=self.max_passes,
-            budget=self.budget,
-            plan=None if plan is None else Plan.load(plan),
-            keep_off=self.keep_off,
-        )
+        given: dict[str, Any] = {name: getattr(self, name) for name in DROPOUT}
+        return MCDropout(**given, plan=None if plan is None else Plan.load(plan), keep_off=self.keep_off)
 
     def csv_form(self, *paths: Path | None) -> CsvForm:
         """The form of the csv files among some paths.
@@ -198,13 +191,13 @@ TABLES = (*FILES, "normalise", "several_labels", "above", "target")
 MODELS = (*FILES, "divide_by", "weights", "outputs", "class_axis")
 PASSES = (*MODELS, "output", "batch_size", "keep_off")
 ROWS = (*PASSES, *VERDICTS, "tile", "overlap", "members", "background")
+DROPOUT = ("passes", "target_error", "max_error", "max_passes", "budget")
 
 
 # --- how they are read ------------------------------------------------------------------------------
 
 _HINTS = get_type_hints(Settings)
 _KINDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", Path: "a path"}
-_OF_ITEMS = {int: "whole numbers", str: "texts", Path: "paths"}
 
 
 def read_settings(given: Sequence[str], taken: Sequence[str], command: str) -> Settings:
@@ -226,8 +219,9 @@ def read_settings(given: Sequence[str], taken: Sequence[str], command: str) -> S
             lines |= _lines_of(Path(text))
             continue
         if name in texts:
-            more = f": --set {name}={texts[name]},{value}" if _is_list(name) else ""
-            raise InputError(f"`{name}` is given twice", expected=f"it once{more}")
+            raise InputError(
+                f"`{name}` is given twice", expected=f"it once; a list as {name}={texts[name]},{value}"
+            )
         texts[name] = value
     for name in (*lines, *texts):
         _check_taken(name, taken, command)
@@ -237,23 +231,13 @@ def read_settings(given: Sequence[str], taken: Sequence[str], command: str) -> S
 
 def kinds_of(name: str) -> str:
     """The types of a setting, in words."""
-    kinds = [kind for kind in _kinds_of(name) if not _is_of_several(kind)]
-    listed = ["a list, a,b"] if _is_list(name) else []
-    return " or ".join([*(_KINDS[kind] for kind in kinds), *listed])
+    return " or ".join(_KINDS.get(kind, "a list, a,b") for kind in _kinds_of(name))
 
 
 def _kinds_of(name: str) -> list[Any]:
     hint = _HINTS[name]
     kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     return [kind for kind in kinds if kind is not NoneType]
-
-
-def _is_of_several(kind: Any) -> bool:
-    return get_origin(kind) is tuple
-
-
-def _is_list(name: str) -> bool:
-    return name in _HINTS and any(_is_of_several(kind) for kind in _kinds_of(name))
 
 
 def _lines_of(path: Path) -> dict[str, Any]:
@@ -276,19 +260,20 @@ def _check_taken(name: str, taken: Sequence[str], command: str) -> None:
     if name in taken:
         return
     alike = difflib.get_close_matches(name.replace("-", "_"), taken, 1)
-    hint = f"Perhaps {alike[0]} is meant" if alike else "--out and other options are no settings"
     if name == "allow_code":
-        hint = "No file can allow code: type --allow-code"
-    raise InputError(
-        f"howsure {command} takes no setting `{name}`", expected=", ".join(sorted(taken)), hint=hint
-    )
+        why = "no file can allow code: type --allow-code"
+    elif alike:
+        why = f"perhaps {alike[0]} is meant"
+    else:
+        why = "other commands do" if name in _HINTS else "--out and other options are none"
+    raise InputError(f"howsure {command} takes no setting `{name}`; {why}", expected=", ".join(sorted(taken)))
 
 
 def _read(name: str, value: Any, *, from_text: bool = False) -> Any:
     """A value in the first type of a setting that it can be; a text may be a number, and a list of texts."""
     for kind in _kinds_of(name):
         items = value
-        if from_text and _is_of_several(kind):
+        if from_text and get_origin(kind) is tuple:
             items = [part.strip(" '\"") for part in value.strip("[]()").split(",")]
             if "" in items:
                 continue

@@ -106,16 +106,6 @@ def test_compare_says_which_method_is_better(model_file, data_file, tmp_path):
     assert not done.stderr
 
 
-def test_compare_refuses_two_files_of_one_name(model_file, data_file, tmp_path):
-    (tmp_path / "other").mkdir()
-    for folder in (tmp_path, tmp_path / "other"):
-        np.save(folder / "far.npy", np.full((9, 4), 5, dtype=np.float32))
-    outside = ("--outside", tmp_path / "far.npy", "--outside", tmp_path / "other" / "far.npy")
-    done = run("compare", model_file, data_file, *outside)
-    assert done.exit_code == 2
-    assert "Two files of rows have the same name" in done.stderr
-
-
 @pytest.mark.parametrize("option", ["--set=members=", "--set=shifts=", "--outside=", "--labels="])
 def test_compare_checks_every_path_before_the_model_is_loaded(
     model_file, data_file, tmp_path, monkeypatch, option

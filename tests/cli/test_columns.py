@@ -71,6 +71,9 @@ def test_a_table_on_stdout_is_all_there(model_file, flowers, tmp_path):
     assert [line[1] for line in lines[1:]] == [f"{row + 7:03}" for row in range(ROWS)]
     assert "The model is sure of" in " ".join(done.stderr.split())
     assert "Report:" in done.stderr
+    page = (tmp_path / "o.html").read_text(encoding="utf-8")
+    assert "plant 007" in page
+    assert ", width " in page
     assert not list(tmp_path.glob("-*"))
 
 

@@ -45,13 +45,6 @@ def test_thresholds_of_probabilities_from_elsewhere(tmp_path):
     assert "Received: thresholds" in saved.stderr
 
 
-def test_a_layer_may_stay_off_in_a_comparison(data):
-    """Which is for models of Keras and PyTorch, as Python says too."""
-    done = run("compare", MODEL, data, "--set", "keep_off=drop")
-    assert done.exit_code == 2
-    assert "`keep_off` is for models of Keras and modules of PyTorch" in done.stderr
-
-
 def test_members_of_a_classifier_alone_are_an_ensemble_too(tmp_path):
     joblib, linear_model = pytest.importorskip("joblib"), pytest.importorskip("sklearn.linear_model")
     x = np.random.default_rng(0).normal(size=(60, 4))

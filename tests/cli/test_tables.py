@@ -281,13 +281,7 @@ def test_a_classifier_in_a_file_is_assessed_where_it_may_run_code(tmp_path, monk
         (("--set", "passes=4"), "Passes and plans have no effect with a classifier"),
         (("--set", "divide_by=2"), "columns that a classifier takes by name"),
         (("--out", "folder/"), "One table is needed"),
-        (
-            (
-                "--set",
-                "skip_unreadable=true",
-            ),
-            "`skip_unreadable` is for images",
-        ),
+        (("--set", "skip_unreadable=true"), "`skip_unreadable` is for images"),
     ):
         assert said in refused(*asked, *columns, *option)
     joblib.dump(data, "array.joblib")

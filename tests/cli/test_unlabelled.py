@@ -1,4 +1,4 @@
-"""Commands that need no labels take tables whose column of labels has empty cells. One yes or no a row."""
+"""Commands that need no labels take tables whose column of labels has empty cells."""
 
 import numpy as np
 import pytest
@@ -63,32 +63,3 @@ def test_where_labels_are_needed_a_gap_is_refused(tmp_path):
     for command in ("evaluate", "calibrate", "sets"):
         assert "empty cells in column 'y', in row 1" in flat(refused(command, path))
     assert "The same table is given twice" in refused("compare", path, path)
-
-
-# --- one yes or no for each row -------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("words", [("0", "1"), ("no", "yes"), ("False", "True")])
-def test_one_label_in_a_table_and_in_files_of_labels(tmp_path, words):
-    random = np.random.default_rng(0)
-    p = np.round(random.beta(0.5, 0.5, 50), 4)
-    holds = random.random(50) < p
-    result = howsure.MultilabelCertainty.from_probabilities(p, ["rain"])
-    expected = str(howsure.evaluate(result, holds).mean["nll"])
-    cells = np.array(words)[holds.astype(int)]
-    both = "".join(f"{n},{each},{cell}\n" for n, (each, cell) in enumerate(zip(p, cells, strict=True)))
-    (tmp_path / "both.csv").write_text("id,rain,y\n" + both)
-    (tmp_path / "p.csv").write_text("id,rain\n" + "".join(f"{n},{each}\n" for n, each in enumerate(p)))
-    (tmp_path / "labels.csv").write_text("y\n" + "".join(f"{cell}\n" for cell in cells))
-    np.save(tmp_path / "p.npy", p)
-    np.save(tmp_path / "y.npy", holds)
-    for arguments in (
-        ("both.csv",),
-        ("p.csv", "--labels", tmp_path / "labels.csv"),
-        ("p.csv", "--labels", tmp_path / "y.npy"),
-        ("p.npy", "--labels", tmp_path / "y.npy"),
-        ("p.npy", "--labels", tmp_path / "y.npy", "--class-names", "rain,"),
-    ):
-        said = done("evaluate", tmp_path / arguments[0], *arguments[1:], "--set", "several_labels=true")
-        assert "50 rows, 1 label\n" in said
-        assert expected in said
