@@ -1,6 +1,7 @@
 """Opening model files, and the audit of what is in them."""
 
 import errno
+import io
 import zipfile
 from pathlib import Path
 
@@ -86,48 +87,50 @@ def test_the_loss_is_read_from_the_file_without_running_it(tmp_path, name, endin
     howsure.assess(loaded, x, method=howsure.Softmax())
 
 
-def test_missing(tmp_path):
-    with pytest.raises(howsure.FileError, match=r"The model file does not exist.*Received: .*nowhere\.keras"):
-        load(tmp_path / "nowhere.keras")
+def cut(content, share):
+    return content[: int(share * len(content))]
 
 
-@pytest.mark.parametrize("name", ["model.onnx", "model.pt", "model", "saved_model.pb"])
-def test_another_kind_of_file(tmp_path, name):
-    (tmp_path / name).write_bytes(b"whatever")
-    with pytest.raises(
-        howsure.FileError, match=r"is not a Keras model file.*a \.keras file, or a legacy \.h5"
-    ):
-        load(tmp_path / name)
-
-
-@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 0.99])
-def test_truncated(saved, share):
-    content = saved.read_bytes()
-    saved.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(
-        howsure.FileError, match=r"not a readable \.keras file.*no zip archive, or is truncated"
-    ):
-        load(saved)
-
-
-def test_damaged_in_the_middle(saved):
+def with_zeros(content):
     """The directory at the end is whole, the weights are not."""
-    with zipfile.ZipFile(saved) as archive:
-        weights = archive.getinfo("model.weights.h5")
-    content = bytearray(saved.read_bytes())
-    start = weights.header_offset + 200
-    content[start : start + 2000] = bytes(2000)
-    saved.write_bytes(content)
-    with pytest.raises(howsure.FileError, match=r"model\.keras' could not be read as a Keras model \("):
-        load(saved)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        start = archive.getinfo("model.weights.h5").header_offset + 200
+    return content[:start] + bytes(2000) + content[start + 2000 :]
 
 
-@pytest.mark.parametrize("left_out", [30, 60])
-def test_damaged_in_the_directory_at_the_end(left_out, saved):
-    """A byte of it is missing, so that what it says of the places of all is wrong."""
-    content = saved.read_bytes()
-    saved.write_bytes(content[:-left_out] + content[1 - left_out :])
-    with pytest.raises(howsure.FileError, match=r"model\.keras' could not be read as a Keras model \("):
+def without_a_byte(content, place):
+    """Without a byte of the directory at the end, so that what it says of the places of all is wrong."""
+    return content[:-place] + content[1 - place :]
+
+
+def archive_of(name, text):
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr(name, text)
+    return made.getvalue()
+
+
+NO_ARCHIVE = r"not a readable \.keras file.*no zip archive, or is truncated"
+UNREADABLE = r"could not be read as a Keras model \("
+DAMAGED = {
+    **{
+        f"{share} of it": (lambda content, share=share: cut(content, share), NO_ARCHIVE)
+        for share in (0, 0.02, 0.99)
+    },
+    "zeros in the middle": (with_zeros, UNREADABLE),
+    "a byte less, 30": (lambda content: without_a_byte(content, 30), UNREADABLE),
+    "a byte less, 60": (lambda content: without_a_byte(content, 60), UNREADABLE),
+    "another archive": (lambda content: archive_of("a.txt", "hello"), UNREADABLE),
+    "an empty configuration": (lambda content: archive_of("config.json", "{}"), UNREADABLE),
+    "no JSON": (lambda content: archive_of("config.json", "not json"), UNREADABLE),
+}
+
+
+@pytest.mark.parametrize("how", DAMAGED)
+def test_what_is_damaged_or_no_model_is_one_error(saved, how):
+    damage, said = DAMAGED[how]
+    saved.write_bytes(damage(saved.read_bytes()))
+    with pytest.raises(howsure.FileError, match=said):
         load(saved)
 
 
@@ -148,16 +151,6 @@ def test_a_file_that_may_not_be_read_is_not_called_truncated(saved, monkeypatch)
     monkeypatch.setattr(Path, "open", refused)
     with pytest.raises(howsure.FileError, match=r"model\.keras' cannot be read \(Permission denied\)\. Give"):
         adapt.load(saved)
-
-
-@pytest.mark.parametrize("content", [{"a.txt": "hello"}, {"config.json": "{}"}, {"config.json": "not json"}])
-def test_a_zip_archive_that_is_no_model(tmp_path, content):
-    path = tmp_path / "other.keras"
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, text in content.items():
-            archive.writestr(name, text)
-    with pytest.raises(howsure.FileError, match=r"other\.keras' could not be read as a Keras model \("):
-        load(path)
 
 
 @pytest.mark.parametrize("ending", [".h5", ".hdf5"])

@@ -81,7 +81,6 @@ def test_a_lightning_module():
         def __init__(self):
             super().__init__()
             self.net = mlp()
-            self.example_input_array = torch.zeros(2, 8)
 
         def forward(self, x):
             return self.net(x)

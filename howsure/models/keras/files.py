@@ -31,18 +31,14 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
     """Load a `.keras` or legacy `.h5` file without compiling the model; the loss in the file is remembered.
 
     Args:
-        path: The file.
+        path: A file with one of these endings, as `howsure.models.adapt.load` has checked.
         allow_code: True allows the file to run code (Lambda layers and the like).
 
     Raises:
-        FileError: The file is missing, truncated, or not a Keras model.
+        FileError: The file is truncated, or not a Keras model.
         ModelError: The file would run code, or needs a class that is not known here.
     """
     file = Path(path)
-    if not file.exists():
-        raise FileError("The model file does not exist", received=str(file))
-    if file.suffix not in (".keras", ".h5", ".hdf5"):
-        raise FileError(f"'{file}' is not a Keras model file", expected="a .keras file, or a legacy .h5 file")
     if file.suffix == ".keras" and not zipfile.is_zipfile(file):
         raise FileError(
             f"'{file}' is not a readable .keras file",

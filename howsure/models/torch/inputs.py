@@ -307,12 +307,12 @@ _CONVOLUTIONS = {nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3}
 
 
 def input_specs(model: Any) -> list[InputSpec]:
-    """The inputs of a module, in order: those of its own examples, else the input of its first layer.
+    """The inputs of a module, by its first layer.
 
     Raises:
-        ModelError: Neither is known.
+        ModelError: That does not tell.
     """
-    found = _examples(model) or _of_first_layer(model)
+    found = _of_first_layer(model)
     if found is None:
         raise ModelError(
             f"Module '{name_of(model)}' does not say what input it takes",
@@ -324,27 +324,6 @@ def input_specs(model: Any) -> list[InputSpec]:
 
 def declared_specs(model: Any) -> None:
     """Modules declare no inputs."""
-
-
-def _examples(model: Any) -> list[InputSpec] | None:
-    """Inputs from the examples that libraries store: those of Lightning or of transformers."""
-    example = getattr(model, "example_input_array", None)
-    if example is None:
-        example = getattr(model, "dummy_inputs", None)
-    if isinstance(example, torch.Tensor):
-        example = {"x": example}
-    if not isinstance(example, Mapping) or not example:
-        return None
-    if not all(isinstance(each, torch.Tensor) for each in example.values()):
-        return None
-    return [
-        InputSpec(
-            str(name),
-            tuple(each.shape[1:]) if each.is_floating_point() else (None,) * (each.ndim - 1),
-            str(each.dtype).removeprefix("torch."),
-        )
-        for name, each in example.items()
-    ]
 
 
 def _of_first_layer(model: nn.Module) -> list[InputSpec] | None:
