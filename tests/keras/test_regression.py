@@ -10,7 +10,6 @@ from keras import layers
 import howsure
 from howsure.models.keras.files import load
 from tests.answers import mean_and_variance
-from tests.answers.prices import check_that_prices_of_numbers_hold
 
 x = np.random.default_rng(0).normal(size=(12, 4)).astype("float32")
 PLAIN = howsure.Softmax()
@@ -295,12 +294,3 @@ def test_every_thinned_network_is_enumerated(random):
     for name, layer in made.items():
         layer.set_weights(weights[name])
     mean_and_variance.check_against_enumeration(model, weights, rows)
-
-
-def test_the_price_of_a_smaller_error_comes_true():
-    keras.utils.set_random_seed(0)
-    hidden = [each for _ in range(2) for each in (layers.Dense(64, "relu"), layers.Dropout(0.2))]
-    model = keras.Sequential([keras.Input((8,)), *hidden, layers.Dense(1)])
-    model.compile(loss="mse")
-    rows = np.random.default_rng(0).normal(size=(30, 8)).astype("float32")
-    check_that_prices_of_numbers_hold(model, rows, 12)

@@ -9,7 +9,6 @@ from torch import nn
 
 import howsure
 from tests.answers import mean_and_variance
-from tests.answers.prices import check_that_prices_of_numbers_hold
 
 x = np.random.default_rng(0).normal(size=(12, 4)).astype("float32")
 PLAIN = howsure.Softmax()
@@ -136,13 +135,3 @@ class Enumerated(nn.Module):
 def test_every_thinned_network_is_enumerated(random):
     weights, rows = mean_and_variance.weights_of(random), mean_and_variance.rows_of(random)
     mean_and_variance.check_against_enumeration(Enumerated(weights).eval(), weights, rows)
-
-
-def test_the_price_of_a_smaller_error_comes_true():
-    torch.manual_seed(0)
-    model = nn.Sequential(
-        *(nn.Linear(8, 64), nn.ReLU(), nn.Dropout(0.2)),
-        *(nn.Linear(64, 64), nn.ReLU(), nn.Dropout(0.2), nn.Linear(64, 1)),
-    )
-    rows = np.random.default_rng(0).normal(size=(30, 8)).astype("float32")
-    check_that_prices_of_numbers_hold(model, rows, 12, outputs="values")
