@@ -124,6 +124,9 @@ LINEAR = {
     "mean over tokens": lambda m, h: m.last(torch.stack([h, h.flip(1)], 1)).mean(1),
     "the last token": lambda m, h: m.last(torch.stack([h, h.flip(1)], 1))[torch.arange(len(h)), -1],
     "a class masked": lambda m, h: m.last(h).masked_fill(torch.tensor([False, False, True]), -1e4),
+    "a class replaced": lambda m, h: torch.where(
+        torch.tensor([True, True, False]), m.last(h), torch.full_like(m.last(h), -1e4)
+    ),
     "put into zeros": lambda m, h: torch.zeros(len(h), 3).index_add(1, torch.arange(3), m.last(h)),
     "two heads": lambda m, h: torch.cat([m.last(h), F.linear(h, m.others[:1])], 1),
     "experts": lambda m, h: sum(w * m.last(h * k) for k, w in enumerate(m.mixture.softmax(0), 1)),

@@ -71,7 +71,7 @@ _PASSING = SAME_NUMBERS | frozenset(
     {
         *("cat", "stack", "where", "masked_fill", "index", "index_select", "gather", "index_add", "repeat"),
         *("flip", "roll", "unfold", "constant_pad_nd", "pixel_shuffle", "neg", "div", "native_dropout"),
-        *("mean", "sum", "amax", "max", "topk", "sort"),
+        *("mean", "sum", "amax", "max", "topk", "sort", "lift_fresh"),
     }
 )
 """Operations whose result has the least known kind of their inputs; for `div`, that of the dividend."""
@@ -207,7 +207,7 @@ class Endings:
         given = list(items_in(args[:1] if name == "div" else args, (Noted, Tensor)))
         kinds = [self._kind(each) for each in given]
         most = max(kinds, default=CONSTANT)
-        if most == CONSTANT:
+        if most == CONSTANT or name.endswith("_like") or name.startswith("new_"):
             return CONSTANT
         if name in _LAYERS or "linear" in name:
             return SCORES
