@@ -420,15 +420,6 @@ def test_a_loss_or_names_of_classes_say_what_outputs_are(activation):
     same(assess(several, rows(), method=plain, output=0), found)
 
 
-def test_linear_outputs_without_a_loss_are_refused_and_the_hint_works():
-    model = linear(3)
-    for other, wish in ((model, {}), (keras.Model(model.inputs, 2 * model.outputs), {"output": 0})):
-        with pytest.raises(
-            howsure.ModelError, match=r"Nothing says what the 3 linear outputs.*model.compile\(loss=…\)"
-        ):
-            assess(other, rows(), method=howsure.Softmax(), **wish)
-
-
 def test_sigmoids_without_a_loss_are_labels_and_that_is_said():
     model, plain = linear(3, activation="sigmoid"), howsure.Softmax()
     for other, wish in ((model, {}), (keras.Model(model.inputs, 2 * model.outputs), {"output": 0})):
@@ -438,24 +429,6 @@ def test_sigmoids_without_a_loss_are_labels_and_that_is_said():
         ):
             found = assess(other, rows(), method=plain, **wish)
         same(found, assess(model, rows(), method=plain, outputs="label-probabilities"))
-
-
-def test_names_of_last_layers_say_nothing():
-    for name in ("logits", "bbox"):
-        with pytest.raises(howsure.ModelError, match="Nothing says what the 4 linear outputs"):
-            assess(linear(4, name=name), rows(), method=howsure.Softmax())
-
-
-@pytest.mark.parametrize("count", [1, 20])
-def test_what_no_loss_tells_with_a_fixed_batch_size(count):
-    inputs = keras.Input(batch_shape=(8, 4))
-    whole = ops.reshape(ops.reshape(layers.Dropout(0.5)(inputs), (32,)), (8, 4))  # of 8 rows, and of no other
-    model = keras.Model(inputs, layers.Dense(3)(whole))
-    with pytest.raises(howsure.ModelError, match="Nothing says what the 3 linear outputs"):
-        assess(model, rows(count), method=howsure.Softmax())
-    found = assess(model, rows(count), method=howsure.Softmax(), outputs="logits")
-    model.compile(loss=keras.losses.CategoricalCrossentropy(from_logits=True))
-    same(assess(model, rows(count), method=howsure.Softmax()), found)
 
 
 def test_masks_of_keras_are_carried_along():
@@ -584,30 +557,3 @@ def test_compare_says_that_what_is_random_is_out_of_reach():
 
 def test_a_block_that_always_calls_its_dropout_needs_no_word():
     assess(sequential(Block(), layers.Dropout(0.2)), rows(6))  # warnings are errors
-
-
-class Impossible(layers.Layer):
-    """Drops units inside its call, and masks its last class."""
-
-    def __init__(self, value):
-        super().__init__()
-        self.value, self.dropout, self.dense = value, layers.Dropout(0.5), layers.Dense(3)
-
-    def build(self, shape):
-        self.dense.build(shape)
-
-    def call(self, x, training=None):
-        logits = self.dense(self.dropout(x, training=training))
-        return ops.where(np.array([True, True, False]), logits, self.value)
-
-
-def test_classes_masked_with_minus_infinity_are_impossible():
-    masked, lowered = (keras.Sequential([keras.Input((4,)), Impossible(value)]) for value in (-np.inf, -1e9))
-    take_weights(masked, lowered)
-    found, expected = (
-        howsure.assess(model, rows(), method=howsure.MCDropout(passes=8), outputs="logits")
-        for model in (masked, lowered)
-    )
-    assert (found.probabilities[:, 2] == 0).all()
-    assert found.mc_error.max() > 0
-    same(found, expected)
