@@ -104,6 +104,6 @@ def _ends_otherwise(name: str, received: str) -> ModelError:
         expected="a Sequential or Functional model that ends in a Dense layer, one number for each class, "
         "with nothing but activations after it",
         received=received,
-        hint="Put what the model computes into layers of a Functional model, its Dense layer last; or make "
-        "`howsure.Features` of what its last layer gets and puts out",
+        hint="Put what the model computes into layers of a Functional model, its Dense layer last, and a "
+        "temperature into the weights of that layer; or make `howsure.Features` of what it gets and puts out",
     )

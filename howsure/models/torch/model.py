@@ -424,7 +424,8 @@ def ends_otherwise(name: str) -> ModelError:
         expected="a module that ends in a linear layer, one number for each class, with nothing but a "
         "softmax or sigmoid after it",
         received="one that ends otherwise",
-        hint="Make `howsure.Features` of what its last layer gets and puts out",
+        hint="Put a temperature into the weights of that layer; or make `howsure.Features` of what that "
+        "layer gets and puts out",
     )
 
 
