@@ -12,8 +12,7 @@ from howsure import tuning
 from howsure.answers.meant import evidence
 from howsure.answers.registry import outcome_of
 from howsure.arguments import check_type
-from howsure.data.dummy_rows import ANY_SIZE, made_up_rows
-from howsure.data.rows import InputSpec, listed
+from howsure.data.rows import ANY_SIZE, InputSpec, listed, made_up_rows
 from howsure.errors import HowsureError, ModelError, probing
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Needs

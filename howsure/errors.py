@@ -15,11 +15,9 @@ it is named as its part's fault.
 
 from __future__ import annotations
 
-import dis
 import itertools
 import re
 import sys
-import sysconfig
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -113,18 +111,6 @@ def is_of_a_model(error: Exception) -> bool:
     adapters = f"{__package__}.models."
     behind = itertools.dropwhile(lambda each: not each.startswith(adapters), called)
     return last.startswith(adapters) and any(not each.startswith(f"{__package__}.") for each in behind)
-
-
-def is_raised_by_a_user(error: Exception) -> bool:
-    """Whether a `raise` outside of all libraries raised it, so that its text says what is wrong."""
-    at = error.__traceback__
-    while at is not None and at.tb_next is not None:
-        at = at.tb_next
-    libraries = tuple(sysconfig.get_path(name) for name in ("purelib", "platlib", "stdlib"))
-    if at is None or at.tb_frame.f_code.co_filename.startswith(libraries):
-        return False
-    by_place = {each.offset: each.opname for each in dis.get_instructions(at.tb_frame.f_code)}
-    return by_place.get(at.tb_lasti) == "RAISE_VARARGS"
 
 
 def raised(error: BaseException) -> str:

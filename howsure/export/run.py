@@ -20,9 +20,8 @@ from howsure.answers.familiar import Familiar
 from howsure.answers.registry import named, part_of
 from howsure.arguments import check_type
 from howsure.atomic import GRAPHS, check_ending, check_place, write_whole
-from howsure.data.dummy_rows import made_up_rows
 from howsure.data.reading import is_out_of_memory
-from howsure.data.rows import TEXT, cast_rows
+from howsure.data.rows import TEXT, cast_rows, made_up_rows
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError, ModelError
 from howsure.export.arithmetic import columns_graph, described, note, whole_graph

@@ -30,7 +30,7 @@ from howsure.data.reading import reading
 from howsure.data.rows import InputSpec, Rows, check_rows
 from howsure.data.table_files import CSV, CsvForm, read_named
 from howsure.data.tables import Roles
-from howsure.errors import FileError, HowsureError, InputError, ModelError, is_raised_by_a_user, probing, warn
+from howsure.errors import FileError, HowsureError, InputError, ModelError, probing, warn
 from howsure.models.choose_output import Output, Pair
 from howsure.models.input_scale import some_of
 from howsure.models.protocol import (
@@ -253,9 +253,8 @@ class Opened:
         except (HowsureError, Warning):  # a warning where the caller makes warnings errors
             raise
         except Exception as error:  # the model's own, which goes on as it is
-            told = advice(x, lambda other: self.adapter.adapt(self.given, other, **wanted)[0])
-            if told is None and not is_raised_by_a_user(error):
-                told = called_with(x)
+            sides = advice(x, lambda other: self.adapter.adapt(self.given, other, **wanted)[0])
+            told = sides or called_with(x)
             if told is not None:
                 error.add_note(told)
             raise

@@ -11,9 +11,8 @@ from numpy.typing import ArrayLike
 
 from howsure.arguments import as_array, check_whole
 from howsure.data.align import Called, called_of
-from howsure.data.dummy_rows import made_up_rows
 from howsure.data.kept import adopted, kept
-from howsure.data.rows import cast_rows, in_rows
+from howsure.data.rows import cast_rows, in_rows, made_up_rows
 from howsure.data.targets import LARGEST, check_sizes
 from howsure.errors import InputError, ModelError
 from howsure.models.adapt import opened

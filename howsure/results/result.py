@@ -576,7 +576,7 @@ class Result(Shown, Generic[OneRow]):
             }
             index = settings.get(INDEX)
             if index is not None:
-                arrays[INDEX] = arrays[index] if isinstance(index, str) else index  # as files had it before
+                arrays[INDEX] = arrays[index]
             lie = Maps.of(settings)
             maps = {
                 column.name: lie.read(path, column.name) for column in columns if column.name in lie.checksums

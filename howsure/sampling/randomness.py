@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from howsure.data.dummy_rows import made_up_rows
-from howsure.data.rows import listed, quoted
+from howsure.data.rows import listed, made_up_rows, quoted
 from howsure.errors import ModelError, warn
 from howsure.models.protocol import (
     ASKED_FOR,

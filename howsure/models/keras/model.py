@@ -21,8 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.data.dummy_rows import made_up_rows
-from howsure.data.rows import InputSpec, check_rows
+from howsure.data.rows import InputSpec, check_rows, made_up_rows
 from howsure.models.choose_output import Output, Pair
 from howsure.models.input_scale import times_larger, untouched
 from howsure.models.keras import private

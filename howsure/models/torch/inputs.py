@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from howsure.data.batches import numpy_of
-from howsure.data.dummy_rows import made_up_rows
-from howsure.data.rows import InputSpec
+from howsure.data.rows import InputSpec, made_up_rows
 from howsure.errors import InputError, ModelError
 from howsure.models.choose_output import Output, Pair, place_of, places_of_pair
 from howsure.models.torch.snapshot import device_of

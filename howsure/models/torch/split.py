@@ -16,8 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from howsure.data.dummy_rows import made_up_rows
-from howsure.data.rows import check_rows
+from howsure.data.rows import check_rows, made_up_rows
 from howsure.errors import ModelError
 from howsure.models.choose_output import Output
 from howsure.models.networks import Networks
