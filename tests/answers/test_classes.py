@@ -1,10 +1,7 @@
 import dataclasses
-import errno
 import json
-import os
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from scipy import stats
@@ -460,116 +457,11 @@ def test_metadata_of_the_table():
 # --- files ------------------------------------------------------------------------------------
 
 
-def same(a, b):
-    for name in ("probabilities", "mc_error", "expected_entropy", "passes", "row", *OPTIONAL, *DERIVED):
-        np.testing.assert_array_equal(getattr(a, name), getattr(b, name))
-    assert (a.truth is None) == (b.truth is None)
-    if a.truth is not None:
-        np.testing.assert_array_equal(a.truth, b.truth)
-    for name in ("class_names", "kind", "thresholds", "seed", "version"):
-        assert getattr(a, name) == getattr(b, name)
-    assert dict(a.method) == dict(b.method)
-    assert a.plan == b.plan
-
-
-@pytest.mark.parametrize(("rows", "classes", "with_truth"), [(0, 2, True), (1, 1000, False), (37, 5, True)])
-def test_save_and_load(tmp_path, rows, classes, with_truth):
-    c = random_one(
-        rows=rows,
-        classes=classes,
-        method={"name": "MC dropout", "passes": 12, "balanced": True},
-        plan={"a": [1, 2]},
-        seed=2**40,
-        thresholds=Thresholds(0.9, 0.3),
-        kind="image",
-        version="0.1.0",
-        entropy_correction=np.linspace(0, 0.05, rows),
-        **({} if with_truth else {"truth": None}),
-    )
-    path = tmp_path / "c.parquet"
-    c.save(path)
-    same(c, Certainty.load(path))
-    same(c, howsure.load(str(path)))
-    assert os.listdir(tmp_path) == ["c.parquet"]
-
-
-def test_a_part_is_saved_with_the_row_numbers_of_the_input(tmp_path, digits):
-    digits[digits.coin_flips()].save(tmp_path / "flips.parquet")
-    assert howsure.load(tmp_path / "flips.parquet").row.tolist() == [4, 1]
-
-
-def test_nan_errors_survive(tmp_path):
-    make([[0.6, 0.4]], mc_error=np.nan).save(tmp_path / "c.parquet")
-    loaded = howsure.load(tmp_path / "c.parquet")
-    assert np.isnan(loaded.mc_error).all()
-    assert np.isnan([getattr(loaded, name) for name in ERRORS]).all()
-    assert loaded.entropy_correction.tolist() == [0]
-    assert not loaded.settled.any()
-
-
-def test_folder_names_do_not_become_columns(tmp_path, digits):
-    """Parquet readers take folders like `truth=1` for columns."""
-    folder = tmp_path / "truth=1"
-    folder.mkdir()
-    digits.save(folder / "c.parquet")
-    same(digits, howsure.load(folder / "c.parquet"))
-
-
-def test_load_of_a_missing_file(tmp_path):
-    with pytest.raises(FileError, match=r"The file does not exist.*Received: .*nowhere\.parquet"):
-        howsure.load(tmp_path / "nowhere.parquet")
-
-
-def test_load_of_another_parquet_file(tmp_path):
-    pq.write_table(pa.table({"a": [1, 2]}), tmp_path / "other.parquet")
-    with pytest.raises(FileError, match=r"is a Parquet file, but not a saved Certainty.*Certainty\.save"):
-        howsure.load(tmp_path / "other.parquet")
-
-
-def test_load_of_a_folder(tmp_path):
-    with pytest.raises(FileError, match="holds no results"):
-        howsure.load(tmp_path)
-
-
 def rewrite(path, change):
     table = pq.read_table(path)
     settings = json.loads(table.schema.metadata[b"howsure"])
     table, raw = change(table, settings)
     pq.write_table(with_digest(table.replace_schema_metadata({b"howsure": raw})), path)
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda table, settings: (table.drop_columns(["mc_error"]), json.dumps(settings)),
-        lambda table, settings: (table.drop_columns(["entropy_error"]), json.dumps(settings)),
-        lambda table, settings: (table, json.dumps(settings)[:-30]),
-        lambda table, settings: (table, "[]"),
-        lambda table, settings: (table, json.dumps({**settings, "class_names": ["a", "b"]})),
-        lambda table, settings: (table, json.dumps({k: v for k, v in settings.items() if k != "thresholds"})),
-        lambda table, settings: (table, json.dumps({k: v for k, v in settings.items() if k != "answer"})),
-        lambda table, settings: (
-            table,
-            json.dumps({**settings, "thresholds": {"sure": 7.0, "coin_flip": 0.2}}),
-        ),
-    ],
-    ids=[
-        "column missing",
-        "new column missing",
-        "metadata cut",
-        "metadata of another kind",
-        "classes",
-        "key missing",
-        "kind missing",
-        "thresholds",
-    ],
-)
-def test_load_of_a_table_that_was_tampered_with(tmp_path, digits, change):
-    path = tmp_path / "c.parquet"
-    digits.save(path)
-    rewrite(path, change)
-    with pytest.raises(FileError, match=r"c.parquet'.*saved Certainty"):
-        howsure.load(path)
 
 
 @pytest.mark.parametrize(("other", "mend"), [(99, "Update howsure"), (2, "Assess the rows again")])
@@ -579,22 +471,6 @@ def test_load_of_another_format(tmp_path, digits, other, mend):
     rewrite(path, lambda table, settings: (table, json.dumps({**settings, "format": other, "version": "9"})))
     with pytest.raises(FileError, match=rf"c.parquet' .*Expected: format 4\. Received: {other}, .* {mend}\."):
         howsure.load(path)
-
-
-def test_save_keeps_the_earlier_file_when_the_disk_is_full(tmp_path, digits, monkeypatch):
-    path = tmp_path / "c.parquet"
-    digits.save(path)
-    before = path.read_bytes()
-
-    def full(table, file, **options):
-        file.write(b"PAR1")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(pq, "write_table", full)
-    with pytest.raises(FileError, match="No space left on device"):
-        digits[:2].save(path)
-    assert path.read_bytes() == before
-    assert os.listdir(tmp_path) == ["c.parquet"]
 
 
 def test_parts_are_joined_and_only_parts_that_belong_together():
@@ -636,21 +512,6 @@ def test_an_unfamiliar_row_says_so_whatever_its_verdict():
     )
     single = dataclasses.replace(measured, passes=np.ones(3, dtype=int))
     assert single.reason.tolist() == ["unfamiliar", "unfamiliar", None]
-
-
-def test_familiarity_is_saved_joined_and_cut(tmp_path):
-    c = random_one()
-    measured = c.with_familiarity(np.linspace(0.001, 1, 50), share=0.1)
-    measured.save(tmp_path / "a.parquet")
-    again = Certainty.load(tmp_path / "a.parquet")
-    np.testing.assert_array_equal(again.familiarity, measured.familiarity)
-    assert again.unfamiliar_share == 0.1
-    assert again.reason.tolist() == measured.reason.tolist()
-    joined = Certainty.joined([measured[:20], measured[20:]])
-    np.testing.assert_array_equal(joined.unfamiliar, measured.unfamiliar)
-    c.save(tmp_path / "b.parquet")
-    assert Certainty.load(tmp_path / "b.parquet").familiarity is None
-    assert "familiarity" not in c.to_arrow().column_names
 
 
 @pytest.mark.parametrize("wrong", [[0.5], [0.5, 0.0, 0.5], [0.5, 1.1, 0.5], [0.5, np.nan, 0.5]])

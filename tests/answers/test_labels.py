@@ -1,14 +1,11 @@
 """Several labels per row: each is a question of its own, so all of it is compared with two-class rows."""
 
-import dataclasses
-import os
-
 import numpy as np
 import pytest
 from scipy import stats
 
 import howsure
-from howsure import Certainty, FileError, InputError, MultilabelCertainty, Thresholds
+from howsure import Certainty, FileError, InputError, MultilabelCertainty
 from howsure.answers.labels.sentence import sentence_of_label
 from howsure.statistics import entropy_correction, entropy_of
 
@@ -256,34 +253,6 @@ def test_of_very_many_labels_in_a_group_eight_are_named():
 
 
 # --- tables and files -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("rows", "labels", "with_truth"), [(0, 3, True), (1, 1, False), (17, 80, True)])
-def test_save_and_load(tmp_path, rows, labels, with_truth):
-    c = random_one(
-        rows=rows,
-        labels=labels,
-        method={"name": "MC dropout", "passes": 12},
-        plan={"a": [1, 2]},
-        seed=2**40,
-        thresholds=Thresholds(0.9, 0.3),
-        kind="image",
-        version="0.1.0",
-        **({} if with_truth else {"truth": None}),
-    )
-    path = tmp_path / "c.parquet"
-    c.save(path)
-    for loaded in (howsure.load(path), MultilabelCertainty.load(str(path))):
-        assert isinstance(loaded, MultilabelCertainty)
-        for each in dataclasses.fields(c):
-            value, expected = getattr(loaded, each.name), getattr(c, each.name)
-            if isinstance(expected, np.ndarray):
-                np.testing.assert_array_equal(value, expected)
-                assert value.dtype == expected.dtype
-                assert not value.flags.writeable
-            else:
-                assert value == expected
-    assert os.listdir(tmp_path) == ["c.parquet"]
 
 
 def test_load_tells_the_two_types_apart(tmp_path, weather):

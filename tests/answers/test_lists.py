@@ -15,7 +15,6 @@ from howsure.answers.classes.page import MOST_LISTED, classes_of, lists_of
 from howsure.answers.labels.printed import answers_of
 from howsure.answers.verdict import COIN_FLIP, LEANING, NO_CLEAR_ANSWER, SURE
 from howsure.errors import InputError
-from howsure.methods.mc_dropout import MCDropout
 from howsure.report import render
 from howsure.report.figures import BANDS, bands
 from howsure.report.looks import Looks, looks_of
@@ -164,19 +163,6 @@ def test_bands_of_true_claims_are_rarely_called_off() -> None:
 # --- names on every row ---------------------------------------------------------------------------
 
 
-def test_ids_are_on_every_card_and_every_line() -> None:
-    names = [f"photos/{k}.png" for k in range(200)]
-    certainty = make_certainty(200, ids=names, id_name="file")
-    html = render(certainty, images(200))
-    gallery = html.split('id="coin-flips"')[1].split("</section>")[0]
-    rows = [int(row) for row in re.findall(r'<span class="called">image (\d+) ', gallery)]
-    assert re.findall(r'<span class="id">file ([^<]*)</span>', gallery) == [names[row] for row in rows]
-    assert re.findall(r'alt="file ([^"]*)"', gallery) == [names[row] for row in rows]
-    for _, words in listed(html):
-        assert names[int(words.split()[0])] in words
-    assert ">file</th>" in html
-
-
 def test_a_card_says_once_where_most_networks_lie() -> None:
     random = np.random.default_rng(0)
     passes = random.dirichlet([2.0, 2.0], (200, 30))
@@ -304,13 +290,3 @@ def test_the_top_says_whether_anybody_has_checked() -> None:
     assert float(numbers[1]) == pytest.approx(100 * claim, abs=0.51)
     assert float(numbers[2]) == pytest.approx(100 * right, abs=0.51)
     assert "Nobody has checked" not in Page(render(certainty)).words
-
-
-def test_the_top_says_which_method_it_is_and_what_its_error_means() -> None:
-    said = top(render(make_certainty(50, method=dict(MCDropout().settings))))
-    least, most = make_certainty(50).passes.min(), make_certainty(50).passes.max()
-    assert said["Which method, and why?"].startswith(
-        f"MC dropout: the mean over {least} to {most} passes, each one thinned network"
-    )
-    assert "because its passes tell how far thinned networks disagree" in said["Which method, and why?"]
-    assert "does not say whether the model is right" in said["What is ±?"]

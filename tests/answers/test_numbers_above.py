@@ -95,30 +95,6 @@ def test_where_the_noise_is_unknown_the_classes_are_of_the_mean():
 # --- the same at every door ---------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("noise", [None, 0.4])
-def test_saved_sliced_joined_and_rescaled_results_say_the_same(noise, tmp_path):
-    result = given(noise=noise)
-    expected = result.above(1.5, "dose")
-    result.save(tmp_path / "table.parquet")
-    some = given(SAMPLES[:25], noise=noise)
-    order = np.random.default_rng(0).permutation(30)
-    kind = howsure.RegressionCertainty
-    for found in (
-        howsure.load(tmp_path / "table.parquet"),
-        kind.joined([result[:7], result[7:]]),
-        kind.joined([result, some])[:30],
-        kind.joined([some, result])[30:],
-        result[order][np.argsort(order)],
-        result.of_target("dose"),
-    ):
-        asked = found.above(1.5, "dose")
-        np.testing.assert_array_equal(asked.probabilities, expected.probabilities)
-        np.testing.assert_allclose(asked.mc_error, expected.mc_error, rtol=1e-9)
-    unit = result.rescaled([10.0, -3.0], [2.0, 0.5]).above(1.5 * 0.5 - 3.0, "dose")
-    np.testing.assert_allclose(unit.probabilities, expected.probabilities, atol=1e-12)
-    np.testing.assert_allclose(unit.mc_error, expected.mc_error, rtol=1e-6)
-
-
 def test_calibration_moves_each_network():
     truth = SAMPLES.mean(axis=0) + np.random.default_rng(2).normal(size=(30, 2)) * [0.3, 0.9]
     known = given(noise=0.4)
@@ -128,13 +104,6 @@ def test_calibration_moves_each_network():
     centre = SAMPLES[..., 0].mean(axis=0)
     each = ndtr((centre + factor * (SAMPLES[..., 0] - centre) - 0.5) / (0.4 * factor))
     np.testing.assert_allclose(found.above(0.5, "age").probabilities[:, 1], each.mean(axis=0), atol=1e-12)
-
-
-def test_csv_leaves_networks_out(tmp_path):
-    given().save(tmp_path / "table.csv")
-    header = (tmp_path / "table.csv").read_text().splitlines()[0]
-    assert "networks" not in header
-    assert "quantiles" in header
 
 
 # --- the error ----------------------------------------------------------------------------------------

@@ -1,6 +1,5 @@
 """What a result shows of itself: printed, and as a page."""
 
-import dataclasses
 import re
 import subprocess
 import sys
@@ -11,13 +10,8 @@ import pytest
 import howsure
 from howsure.answers.labels.sentence import sentence_of_label
 from howsure.answers.printed import FEW_ROWS, MOST_UNDECIDED
-from howsure.compare.findings import lead
-from howsure.errors import InputError
-from howsure.judge.scores import Score
-from howsure.report import render
-from tests.report.comparisons import full, simulated
+from tests.report.comparisons import simulated
 from tests.report.made import make_certainty, make_multilabel
-from tests.report.pages import images
 
 # --- printed --------------------------------------------------------------------------------------
 
@@ -71,22 +65,6 @@ def test_labels_are_told_by_row_or_by_answer():
         assert line == f"image {position}: {sentence_of_label(many[int(position)], int(k))} Truth: {truth}."
 
 
-def test_a_comparison_is_its_answer_and_a_table():
-    said = str(full())
-    first, empty, head, *lines = said.splitlines()
-    assert first == lead(full())
-    assert empty == ""
-    assert head.split() == ["method", "right", "NLL", "ECE", "AURC", "plain", "predictions"]
-    for method, line in zip(full().methods, lines, strict=False):
-        assert line.startswith(method)
-        nll = str(full().score(method, "nll")).split(" (")[0]
-        best = "*" if method == full().ranked("nll").best else ""
-        assert f" {nll}{best} " in line + " "
-        right = str(Score(*(100 * each for each in dataclasses.astuple(full().score(method, "accuracy")))))
-        assert f" {right.split(' (')[0]}\u00a0%" in line
-    assert lines[-1] == "* the best of its column, perhaps by chance"
-
-
 @pytest.mark.parametrize("rows", [40, 2_000])
 def test_nothing_public_prints_its_arrays(rows):
     evaluation = howsure.evaluate(make_certainty(rows))
@@ -103,35 +81,6 @@ def test_a_row_of_many_costs_no_look_at_all_of_them():
 
 
 # --- as a page ------------------------------------------------------------------------------------
-
-
-def test_a_report_is_the_page_of_the_result(tmp_path):
-    certainty = make_certainty(30)
-    path = tmp_path / "report.html"
-    certainty.report(path, images(30))
-    assert path.read_text(encoding="utf-8") == render(certainty, images(30))
-    certainty.report(path, title="Größe")
-    assert path.read_text(encoding="utf-8") == render(certainty, title="Größe")
-    several = make_multilabel(8, 3)
-    several.report(path, rows=images(8))
-    assert path.read_text(encoding="utf-8") == render(several, images(8))
-
-
-def test_labels_are_for_the_page_alone(tmp_path):
-    certainty = make_certainty(30, truth=False)
-    labels = make_certainty(30).truth
-    certainty.report(tmp_path / "report.html", labels=labels)
-    page = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert page == render(certainty.with_truth(labels))
-    assert certainty.truth is None
-    with pytest.raises(InputError, match="30"):
-        certainty.report(tmp_path / "report.html", labels=labels[:4])
-    assert (tmp_path / "report.html").read_text(encoding="utf-8") == page
-
-
-def test_a_comparison_has_a_page_too(tmp_path):
-    full().report(tmp_path / "comparison.html", title="Mine")
-    assert "Mine" in (tmp_path / "comparison.html").read_text(encoding="utf-8")
 
 
 def test_what_shows_a_result_is_loaded_when_it_is_asked_for():

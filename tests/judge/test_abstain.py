@@ -3,7 +3,7 @@
 import itertools
 import pickle
 import re
-from dataclasses import FrozenInstanceError, replace
+from dataclasses import FrozenInstanceError
 
 import numpy as np
 import pytest
@@ -294,29 +294,3 @@ def test_labels_in_the_wrong_order_are_said_aloud():
         pytest.raises(InputError, match="do not allow to promise"),
     ):
         abstain(certainty, labels + 1, risk=0.01)
-
-
-def test_what_cannot_be_used():
-    certainty, labels = draw(500, lambda doubt: 0 * doubt, 0)
-    found = abstain(certainty, labels, risk=0.01)
-    assert abstain(certainty.with_truth(labels), risk=0.01) == found
-    with pytest.raises(InputError, match="true answers are not known"):
-        abstain(certainty)
-    with pytest.raises(InputError, match="labels do not fit"):
-        abstain(certainty, labels[:-1])
-    for value in (0, 1, -0.1, 5, np.nan, 1e-300, 1 - 1e-16):
-        with pytest.raises(InputError, match="`risk` is out of range"):
-            abstain(certainty, labels, risk=value)
-        with pytest.raises(InputError, match="`confidence` is out of range"):
-            abstain(certainty, labels, confidence=value)
-    with pytest.raises(InputError, match=r"`risk` cannot be used.*Received: '1 %'"):
-        abstain(certainty, labels, risk="1 %")
-    assert abstain(certainty, labels, risk=np.longdouble(0.25)) == abstain(certainty, labels, risk=0.25)
-    with pytest.raises(InputError, match=r"not an assessed set.*Received: ndarray"):
-        abstain(certainty.probabilities, labels)
-    with pytest.raises(InputError, match=r"not an assessed set.*Received: list"):
-        found([0.9, 0.1])
-    with pytest.raises(InputError, match="other classes"):
-        found(replace(certainty, class_names=("c", "b", "a")))
-    with pytest.raises(InputError, match=r"at least 2,995\. Received: 0"):
-        abstain(certainty[:0], labels[:0])

@@ -17,7 +17,7 @@ import howsure
 from howsure.answers.classes import calibrate as calibrating
 from howsure.answers.classes import maps
 from howsure.answers.classes.calibrate import Calibrator, supported_in_words
-from howsure.errors import HowsureWarning, InputError
+from howsure.errors import HowsureWarning
 from howsure.judge import temperature as tempering
 from howsure.judge.calibrate import calibrate
 from howsure.judge.temperature import losses
@@ -574,47 +574,6 @@ def test_in_words():
 # --- bad input ----------------------------------------------------------------------------------------
 
 
-def test_what_cannot_be_calibrated():
-    p, labels = draw(rows=50)
-    certainty = certainty_of(p)
-    known = ", ".join(map(repr, maps.METHODS))
-    with pytest.raises(InputError, match=rf"cannot be used\. Expected: one of {known}\. .*'platt'"):
-        calibrate(certainty, labels, method="platt")
-    for method in ("vector", "isotonic"):
-        with pytest.raises(InputError, match=rf"by '{method}'\. .*{known}\. .*docs/calibrate\.md"):
-            calibrate(certainty, labels, method=method)
-    with pytest.raises(InputError, match=r"not an assessed set.*Received: ndarray"):
-        calibrate(p, labels)
-    with pytest.raises(InputError, match="labels do not fit"):
-        calibrate(certainty, labels[:-1])
-    with pytest.raises(InputError, match="out of range"):
-        calibrate(certainty, labels + 1)
-    with pytest.raises(InputError, match=r"Too few labelled rows.*at least 10.*Received: 9"):
-        calibrate(certainty[:9], labels[:9])
-    many, _ = draw(rows=11, classes=12)
-    with pytest.raises(InputError, match=r"Too few labelled rows.*at least 12.*Received: 11"):
-        calibrate(certainty_of(many), np.arange(11))
-    with pytest.raises(InputError, match="same probabilities"):
-        calibrate(certainty_of(np.tile([[0.2, 0.3, 0.5]], (50, 1))), labels)
-
-
 def test_a_class_may_have_no_row():
     p, labels = draw(rows=50)
     assert isinstance(calibrate(certainty_of(p), np.minimum(labels, 1)), Calibrator)
-
-
-def test_what_a_calibrator_refuses():
-    p, labels = draw(rows=50)
-    certainty = certainty_of(p)
-    calibrator = calibrate(certainty, labels)
-    for use in (calibrator, calibrator.spread):
-        with pytest.raises(InputError, match=r"other classes.*'a', 'b', 'c'.*'x', 'b', 'c'"):
-            use(replace(certainty, class_names=("x", "b", "c")))
-        with pytest.raises(InputError, match=r"other classes.*Received: 'a', 'b', 'c', 'd'"):
-            use(certainty_of(draw(classes=4)[0]))
-        with pytest.raises(InputError, match="not an assessed set"):
-            use(p)
-        with pytest.raises(InputError, match="calibrated already"):
-            use(calibrator(certainty))
-    with pytest.raises(InputError, match="calibrated already"):
-        calibrate(calibrator(certainty), labels)

@@ -331,23 +331,6 @@ def test_constant_scores_and_certain_mistakes():
     assert found.nll.value == pytest.approx(-np.log(np.finfo(float).eps) / 2)
 
 
-def test_what_cannot_be_scored():
-    p, labels = draw(rows=20)
-    with pytest.raises(InputError, match="true answers are not known"):
-        howsure.evaluate(certainty_of(p))
-    with pytest.raises(InputError, match="labels do not fit"):
-        howsure.evaluate(certainty_of(p), labels[:-1])
-    with pytest.raises(InputError, match="Too few rows to score"):
-        howsure.evaluate(certainty_of(p[:1]), labels[:1])
-    one = howsure.evaluate(certainty_of(p), labels)
-    for other in (
-        howsure.evaluate(certainty_of(p, row=np.arange(20)[::-1]), labels),
-        howsure.evaluate(certainty_of(p), (labels + 1) % 4),
-    ):
-        with pytest.raises(InputError, match="cannot be compared row by row"):
-            one.minus(other)
-
-
 # --- rows from outside ------------------------------------------------------------------------
 
 
@@ -410,16 +393,6 @@ def test_pairs_need_the_same_rows_from_outside():
     fewer = howsure.evaluate(certainty_of(p), labels, outside=near[:20])
     with pytest.raises(InputError, match="row by row"):
         one.minus(fewer)
-
-
-def test_rows_from_outside_have_to_be_some_and_of_the_same_classes():
-    p, labels = draw(rows=100)
-    with pytest.raises(InputError, match="no rows from outside"):
-        howsure.evaluate(certainty_of(p), labels, outside=certainty_of(p[:0]))
-    with pytest.raises(InputError, match="other classes"):
-        howsure.evaluate(certainty_of(p), labels, outside=certainty_of(draw(rows=9, classes=3)[0]))
-    with pytest.raises(InputError, match="not an assessed set"):
-        howsure.evaluate(certainty_of(p), labels, outside=p)
 
 
 def test_rows_from_outside_beside_an_evaluation_give_what_evaluate_gives():

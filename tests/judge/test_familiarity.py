@@ -11,11 +11,11 @@ from scipy.special import logsumexp
 from scipy.stats import kstest, multivariate_normal
 
 from howsure.data.typed import write_sealed
-from howsure.errors import FileError, HowsureWarning, InputError, ModelError
+from howsure.errors import FileError, HowsureWarning, InputError
 from howsure.judge import familiarity_scores
 from howsure.judge.familiarity import Familiarity, familiarity
 from howsure.judge.familiarity_scores import SCORES
-from howsure.models.features import Features, features_of
+from howsure.models.features import Features
 
 CLASSES, WIDTH = 3, 5
 CENTRES = 6 * np.random.default_rng(99).normal(size=(CLASSES, WIDTH))
@@ -395,67 +395,6 @@ def test_in_words():
         "Familiarity by 'energy', learnt from 300 training rows. At most 1 % of rows like the 999 held-out "
         "ones are called unfamiliar on average; with these held-out rows it may be 0.48 to 1.7 %."
     )
-
-
-def test_what_cannot_be_used():
-    (train, labels), held_out = draw(300), draw(99, seed=1)[0]
-    known = familiarity(train, labels, held_out)
-    with pytest.raises(InputError, match=r"`score` cannot be used.*'density', .*Received: 'relative'"):
-        familiarity(train, labels, held_out, score="relative")
-    for share in (0, 1, -0.1, np.nan, 1e-300):
-        with pytest.raises(InputError, match="`share` is out of range"):
-            familiarity(train, labels, held_out, share=share)
-    with pytest.raises(InputError, match="labels do not fit the rows"):
-        familiarity(train, labels[1:], held_out)
-    with pytest.raises(InputError, match="out of range"):
-        familiarity(train, labels + 1, held_out)
-    with pytest.raises(InputError, match="no training rows"):
-        familiarity(only(train, []), labels[:0], held_out, score="energy")
-    fewer = Features(held_out.features, held_out.logits[:, :2])
-    for given, received in ((narrow(held_out), "1 and 3"), (fewer, "5 and 2")):
-        for use in (known, known.unfamiliar, known.percentile):
-            with pytest.raises(InputError, match=rf"5 features and 3 logits\. Received: {received}\."):
-                use(given)
-        with pytest.raises(InputError, match="other features or logits"):
-            familiarity(train, labels, given)
-    for given in (train.features, None):
-        with pytest.raises(InputError, match=r"not features of rows.*Received: (ndarray|NoneType)"):
-            known(given)
-        with pytest.raises(InputError, match="not features of rows"):
-            familiarity(given, labels, held_out)
-        with pytest.raises(InputError, match="not features of rows"):
-            familiarity(train, labels, given)
-
-
-def test_features_that_cannot_be_used():
-    logits = np.zeros((4, 3))
-    for bad in (np.nan, np.inf, 1e300):
-        z = np.zeros((4, 2))
-        z[2] = bad
-        with pytest.raises(InputError, match=r"features hold NaN, infinite or too large values in row 2\."):
-            Features(z, logits)
-        with pytest.raises(InputError, match=r"logits hold NaN"):
-            Features(logits, z)
-    with pytest.raises(InputError, match="The features are too small to be squared"):
-        Features(np.full((4, 2), 1e-200), logits)
-    for z in (np.zeros(4), np.zeros((4, 2, 2)), np.zeros((4, 0)), np.array([["a"]] * 4), None):
-        with pytest.raises(InputError, match=r"These features cannot be used.*\(rows, features\)"):
-            Features(z, logits)
-    with pytest.raises(InputError, match=r"differ in their number of rows.*Received: 5 and 4"):
-        Features(np.zeros((5, 2)), logits)
-
-
-def test_only_models_have_features():
-    with pytest.raises(ModelError, match="not a model howsure knows"):
-        features_of("model.keras", np.zeros((2, 4)))
-
-
-def test_masked_features_are_refused():
-    features, _ = draw(6)
-    masked = np.ma.masked_array(features.features, mask=False)
-    masked[4, 1] = np.ma.masked
-    with pytest.raises(InputError, match="The features are masked in row 4"):
-        Features(masked, features.logits)
 
 
 def test_a_regression_has_one_class(random):

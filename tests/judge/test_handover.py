@@ -99,25 +99,6 @@ def test_an_earlier_file_stays_until_the_new_one_is_complete(tmp_path, monkeypat
     assert path.read_text() != "earlier"
 
 
-def test_what_cannot_be_written(tmp_path):
-    path = tmp_path / "rows.csv"
-    with pytest.raises(FileError, match="Cannot write to"):
-        hand_over(made(), [0], tmp_path / "missing" / "rows.csv")
-    with pytest.raises(InputError, match=r"rows\.xlsx.*a name that ends in \.csv"):
-        hand_over(made(), [0], tmp_path / "rows.xlsx")
-    with pytest.raises(InputError, match=r"not an assessed set.*Received: ndarray"):
-        hand_over(np.eye(3), [0], path)
-    with pytest.raises(InputError, match=r"do not exist, in 2 rows: 3, -1.*Received: 3"):
-        hand_over(made(), [0, 3, -1], path)
-    for rows in ([True, False], [0.5], [[0]], 0, ["a"]):
-        with pytest.raises(InputError, match="neither booleans nor positions"):
-            hand_over(made(), rows, path)
-    for names in (["a"], "abc"):
-        with pytest.raises(InputError, match=r"names (do not fit|of the rows are one text)"):
-            hand_over(made(), [0], path, names=names)
-    assert not path.exists()
-
-
 @pytest.mark.parametrize("index", [[2, 1, 0], [10, 11, 12]])
 def test_names_count_by_position_whatever_index_a_series_has(tmp_path, index):
     hand_over(made(), [0, 2], tmp_path / "rows.csv", names=pd.Series(["a", "b", "c"], index=index))
@@ -125,25 +106,6 @@ def test_names_count_by_position_whatever_index_a_series_has(tmp_path, index):
         ("10", "a"),
         ("12", "c"),
     ]
-
-
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [
-        ({0: "a", 1: "b", 2: "c"}, "The names of the rows are a dict.*3 names, one per row"),
-        ({"a", "b", "c"}, "a set, which has no order"),
-        (pd.DataFrame({"name": ["a", "b", "c"]}), "a table of shape"),
-    ],
-)
-def test_names_without_an_order_are_refused(tmp_path, names, message):
-    with pytest.raises(InputError, match=message):
-        hand_over(made(), [0, 2], tmp_path / "rows.csv", names=names)
-
-
-@pytest.mark.parametrize("name", [None, np.nan, pd.NA, "\ud800"])
-def test_names_that_are_none_are_refused(tmp_path, name):
-    with pytest.raises(InputError, match="Names are missing, or cannot be written, in row 1"):
-        hand_over(made(), [0], tmp_path / "rows.csv", names=["a", name, "c"])
 
 
 def test_texts_of_any_kind_come_back(tmp_path):
@@ -162,11 +124,6 @@ def test_texts_of_any_kind_come_back(tmp_path):
 def test_no_text_is_a_formula(tmp_path, name):
     hand_over(made(), [0, 2], tmp_path / "rows.csv", names=[name, "b", "a=1.png"])
     assert [line["name"] for line in table(tmp_path / "rows.csv")] == [f"'{name}", "a=1.png"]
-
-
-def test_masked_rows_are_refused(tmp_path):
-    with pytest.raises(InputError, match="The rows to hand over are masked in row 1"):
-        hand_over(made(), np.ma.masked_array([0, 2], mask=[0, 1]), tmp_path / "rows.csv")
 
 
 # --- numbers ------------------------------------------------------------------------------------------

@@ -1,7 +1,6 @@
 """Several labels per row, drawn from known probabilities, scored and calibrated; against scikit-learn."""
 
 import dataclasses
-import re
 
 import numpy as np
 import pytest
@@ -121,34 +120,6 @@ def test_a_score_that_a_label_does_not_have_is_left_out_of_the_mean():
     assert found.mean["error_auroc"].value == pytest.approx(np.mean(others), rel=1e-12)
 
 
-def test_printed_it_is_a_table():
-    lines = str(howsure.evaluate(drawn(rows=60))).splitlines()
-    assert lines[0] == "60 rows, 3 labels"
-    heads = [head for head in re.split("  +", lines[1]) if head]
-    assert heads == [
-        "accuracy",
-        "nll",
-        "brier",
-        "ece",
-        "always the same",
-        "recall of 'yes'",
-    ]
-    assert [line.split("  ")[0] for line in lines[2:]] == ["mean over labels", *NAMES]
-
-
-def test_what_cannot_be_evaluated():
-    c = drawn(rows=20)
-    unknown = dataclasses.replace(c, truth=None)
-    with pytest.raises(InputError, match="true answers are not known"):
-        howsure.evaluate(unknown)
-    with pytest.raises(InputError, match=r"do not fit the rows.*\(20, 3\)"):
-        howsure.evaluate(c, np.zeros(20))
-    with pytest.raises(InputError, match="Too few rows"):
-        howsure.evaluate(c[:1])
-    with pytest.raises(InputError, match="Rows from outside are for one class per row"):
-        howsure.evaluate(c, outside=c.of_label(0))
-
-
 # --- calibrate --------------------------------------------------------------------------------
 
 
@@ -219,36 +190,7 @@ def test_a_label_that_cannot_be_calibrated_is_named():
     assert "'snow': No labelled row is of 'yes'." in found.warnings
 
 
-def test_a_calibrator_is_for_the_same_labels_and_for_several(calibrator):
-    c = drawn(rows=20)
-    with pytest.raises(InputError, match=r"other labels.*Expected: 'rain', 'wind', 'snow'\. Received: 'a'"):
-        calibrator(dataclasses.replace(c, label_names=("a", "b", "c")))
-    with pytest.raises(InputError, match=r"several labels per row.*`calibrator.of_label\[name\]`"):
-        calibrator(c.of_label("rain"))
-
-
 # --- what is for one class per row ------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda several, one, path: howsure.prediction_sets(several),
-        lambda several, one, path: howsure.prediction_sets(one)(several),
-        lambda several, one, path: howsure.abstain(several),
-        lambda several, one, path: howsure.abstain(one, risk=0.5)(several),
-        lambda several, one, path: howsure.hand_over(several, [0], path / "rows.csv"),
-        lambda several, one, path: howsure.calibrate(one)(several),
-        lambda several, one, path: howsure.evaluate(one, outside=several),
-    ],
-    ids=["sets", "fitted sets", "abstain", "fitted abstention", "hand over", "calibrator", "outside"],
-)
-def test_what_is_for_one_class_per_row_says_so(call, tmp_path):
-    several = drawn(rows=200)
-    with pytest.raises(
-        InputError, match=r"one class per row.*several labels.*`certainty\.of_label\('rain'\)`"
-    ):
-        call(several, several.of_label("rain"), tmp_path)
 
 
 def test_one_label_is_for_all_of_them(tmp_path):

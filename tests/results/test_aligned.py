@@ -27,7 +27,6 @@ Y = np.array([RANDOM.choice(3, p=p) for p in P])
 HOLDS = RANDOM.random((N, 2)) < 0.5
 MEAN, STD = RANDOM.normal(size=N), RANDOM.uniform(0.5, 2, N)
 TRUE = MEAN + STD * RANDOM.normal(size=N)
-GROUPS = np.array(["low", "high"])[(STD > 1).astype(int)]
 
 
 @pytest.fixture(params=INDEXES)
