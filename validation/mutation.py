@@ -36,7 +36,7 @@ from benchmarks.docs import Page, table
 from howsure.data.files import read_rows
 from howsure.data.label_files import read_label_file
 from howsure.data.rows import InputSpec
-from howsure.judge.calibrator_files import read_calibrator
+from howsure.judge.calibrate import read_calibrator
 from howsure.results.saved import maps_of
 from howsure.scale.parts import left_out_in, missing_in, read_manifest
 from validation import small_network

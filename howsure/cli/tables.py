@@ -26,7 +26,7 @@ from howsure.cli.settings import TABLES, VERDICTS
 from howsure.data.files import read_class_names
 from howsure.data.label_files import LabelFile, LabelFolder, read_label_file
 from howsure.errors import InputError
-from howsure.judge.calibrator_files import read_calibrator
+from howsure.judge.calibrate import read_calibrator
 from howsure.results.export import write_csv_file
 from howsure.scale.parts import is_results, rows_of_input
 from howsure.terminal import paragraph, say

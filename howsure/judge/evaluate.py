@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
-import numpy as np
-
 from howsure.answers.registry import part_of
 from howsure.arguments import check_whole
-from howsure.data.twice import first_twice, mark_of
-from howsure.errors import warn
 from howsure.judge.learnt import warn_of_copies, warn_of_scores
 
 if TYPE_CHECKING:
@@ -110,25 +106,6 @@ def evaluate(
         {} if background is None else {"background": part_of(certainty, "background")(certainty, background)}
     )
     found = part_of(certainty, "evaluate")(certainty, labels, outside=outside, seed=seed, **more)
-    _warn_of_same_ids(certainty)
     warn_of_copies(certainty, found)
     warn_of_scores(certainty)
     return found
-
-
-def _warn_of_same_ids(certainty: Result[Any]) -> None:
-    """Warn of rows that are given twice: all that share an id have the same answer, to the last digit."""
-    ids: Any = getattr(certainty, "ids", None)
-    distinct = 0 if ids is None else len(set(ids.tolist()))
-    if ids is None or distinct == len(ids):
-        return
-    answers = getattr(certainty, certainty.first_numbers())
-    if not isinstance(answers, np.ndarray) or answers.ndim != 2:
-        return
-    marks = [(name, mark_of(row)) for name, row in zip(ids.tolist(), answers, strict=True)]
-    found = first_twice(marks)
-    if found is not None and len(set(marks)) == distinct:
-        warn(
-            f"Rows {found[0]} and {found[1]} have the same id, '{ids[found[0]]}', and the same answer. A row "
-            "that is given twice counts twice, and intervals are too narrow."
-        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,11 @@ DIGITS = 6
 """Decimals of a probability, and significant digits of a number."""
 
 
-Lines = tuple[Sequence[str], Sequence[Mapping[str, Any]]]
-"""Columns of a table in order, and its lines by column, which leave out unknown values."""
+Columns = dict[str, Sequence[Any]]
+"""The columns of a table in order; NaN or None is unknown."""
+
+OWN = ("row", "name", "set", "truth")
+"""Columns that no id has the name of."""
 
 
 def hand_over(
@@ -86,22 +89,20 @@ def hand_over(
                 expected=expected,
                 received=ascii(names[missing[0]]),
             )
-    called = None if names is None else [str(names[i]) for i in chosen]
-    columns, lines = told_by(certainty[chosen], sets, called)
-    write_whole(path, lambda temporary: _write_csv(temporary, columns, lines))
+    part = certainty[chosen]
+    told: Columns = told_by(part, sets)
+    found: Columns = {"row": part.row.tolist()}
+    if part.ids is not None:
+        found[ID if part.id_name in (*OWN, *told) else part.id_name] = part.ids.tolist()
+    if names is not None:
+        found["name"] = [str(names[i]) for i in chosen]
+    write_whole(path, lambda temporary: _write_csv(temporary, found | told))
 
 
-def id_column(result: Any, columns: Sequence[str]) -> str:
-    """Name of the column of ids in a table of these columns."""
-    name = str(result.id_name)
-    return name if name not in columns else ID
-
-
-def _write_csv(temporary: str, columns: Sequence[str], lines: Sequence[Mapping[str, Any]]) -> None:
+def _write_csv(temporary: str, columns: Columns) -> None:
     # Names of files that are not UTF-8 come as surrogates, and go back to the bytes they were.
     with open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as handle:
-        rows = ([cells.get(column) for column in columns] for cells in lines)
-        write_csv_lines([columns, *rows], handle)
+        write_csv_lines([[*columns], *zip(*columns.values(), strict=True)], handle)
 
 
 def _can_be_written(name: object) -> bool:

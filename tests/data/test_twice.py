@@ -3,7 +3,6 @@
 import warnings
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import howsure
@@ -49,17 +48,6 @@ def test_passes_that_are_equal_by_chance_are_not_said(passes):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         Certainty.from_passes(passes)
-
-
-def test_rows_that_are_given_twice():
-    p, ids, truth = P[0], [f"row {n}" for n in range(20)], np.arange(20) % 3
-    twice = Certainty.from_probabilities(pd.DataFrame(np.concatenate([p, p]), index=ids * 2))
-    with pytest.warns(HowsureWarning, match=r"Rows 0 and 20 have the same id, 'row 0', and the same answer"):
-        howsure.evaluate(twice, np.concatenate([truth, truth]))
-    visits = Certainty.from_probabilities(pd.DataFrame(np.concatenate([p, P[1]]), index=ids * 2))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        howsure.evaluate(visits, np.concatenate([truth, truth]))
 
 
 def test_the_same_method_twice_in_a_comparison():

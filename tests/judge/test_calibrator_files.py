@@ -16,7 +16,7 @@ from howsure import (
 )
 from howsure.data.typed import digest
 from howsure.judge import calibrator_files as files
-from howsure.judge.calibrator_files import read_calibrator
+from howsure.judge.calibrate import read_calibrator
 from tests import formats
 
 KEPT = [file for file in sorted(formats.folder().glob("*.json")) if files.KIND in file.read_text()]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.judge.calibrator_files import read_calibrator
+from howsure.judge.calibrate import read_calibrator
 from howsure.judge.learnt import KEPT, LearntRows
 from tests.answers.maps import certainty_of
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as some
 
 import howsure
 from howsure.data.typed import digest
-from howsure.judge.calibrator_files import read_calibrator
+from howsure.judge.calibrate import read_calibrator
 from howsure.results import columns
 from howsure.results.saved import DIGEST_KEY, METADATA_KEY, with_digest
 from tests import formats

@@ -23,7 +23,7 @@ from howsure.answers.truth import BELOW_CHANCE, truth_of
 from howsure.arguments import check_choice
 from howsure.data.typed import numbers, typed, wrong
 from howsure.errors import InputError, warn
-from howsure.judge.calibrator_files import (
+from howsure.judge.calibrate import (
     Scored,
     check_method,
     check_not_calibrated,

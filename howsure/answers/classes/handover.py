@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,9 @@ from howsure.answers.classes.sentence import names_of
 from howsure.answers.classes.sets import PredictionSets
 from howsure.answers.verdict import COIN_FLIP, SURE
 from howsure.arguments import check_type
-from howsure.judge.handover import DIGITS, Lines, id_column
+from howsure.judge.handover import DIGITS, Columns
 from howsure.sampling.outcome import Integers
 from howsure.words import counted
-
-COLUMNS = (
-    *("row", "name", "label", "probability", "runner_up", "runner_up_probability", "candidates", "verdict"),
-    *("reason", "set", "truth"),
-)
-"""Columns of the table; `name`, `set` and `truth` only where they are known. An id comes after `row`."""
 
 CHOSEN: dict[str, Callable[[Certainty], NDArray[np.bool_]]] = {
     "coin-flips": lambda rows: rows.verdict == COIN_FLIP,
@@ -34,35 +28,25 @@ CHOSEN: dict[str, Callable[[Certainty], NDArray[np.bool_]]] = {
 """The words that choose rows, and their meaning."""
 
 
-def handed_over(certainty: Certainty, sets: PredictionSets | None, names: Sequence[str] | None) -> Lines:
+def handed_over(certainty: Certainty, sets: PredictionSets | None) -> Columns:
     """The part `hand_over` of one class per row; see `howsure.judge.handover.hand_over`."""
     check_type(sets, (PredictionSets, type(None)), "sets", "what howsure.prediction_sets gives, or None")
-    known = {"name": names is not None, "set": sets is not None, "truth": certainty.truth is not None}
-    columns = [column for column in COLUMNS if known.get(column, True)]
-    if certainty.ids is not None:
-        columns.insert(1, id_column(certainty, COLUMNS))
-    in_sets = None if sets is None else sets.in_words(certainty)
-    lines: list[dict[str, Any]] = []
-    for position, row in enumerate(certainty):
-        line = {
-            "row": row.row,
-            **({} if row.id is None else {id_column(certainty, COLUMNS): row.id}),
-            "label": row.label_name,
-            "probability": round(row.probability, DIGITS),
-            "runner_up": row.runner_up_name,
-            "runner_up_probability": round(float(row.probabilities[row.runner_up]), DIGITS),
-            "candidates": names_of(row, row.candidates),
-            "verdict": row.verdict,
-            "reason": row.reason,
-        }
-        if names is not None:
-            line["name"] = names[position]
-        if in_sets is not None:
-            line["set"] = in_sets[position]
-        if row.truth is not None:
-            line["truth"] = certainty.class_names[row.truth]
-        lines.append(line)
-    return columns, lines
+    rows, names = list(certainty), certainty.class_names
+    second = [float(row.probabilities[row.runner_up]) for row in rows]
+    found: Columns = {
+        "label": [row.label_name for row in rows],
+        "probability": np.round(certainty.probability, DIGITS).tolist(),
+        "runner_up": [row.runner_up_name for row in rows],
+        "runner_up_probability": np.round(second, DIGITS).tolist(),
+        "candidates": [names_of(row, row.candidates) for row in rows],
+        "verdict": [row.verdict for row in rows],
+        "reason": [row.reason for row in rows],
+    }
+    if sets is not None:
+        found["set"] = sets.in_words(certainty)
+    if certainty.truth is not None:
+        found["truth"] = [names[k] for k in certainty.truth]
+    return found
 
 
 def choose(rows: Certainty, which: str | None, most: int | None = None) -> Integers:

@@ -15,7 +15,7 @@ from howsure.answers.labels.result import MultilabelCertainty
 from howsure.answers.truth import truth_of
 from howsure.data.typed import typed
 from howsure.errors import InputError
-from howsure.judge.calibrator_files import Kept, check_method, read_names
+from howsure.judge.calibrate import Kept, check_method, read_names
 from howsure.sampling.outcome import Floats
 from howsure.words import counted
 

@@ -35,7 +35,7 @@ from howsure.arguments import check_choice
 from howsure.data.rows import in_rows, quoted
 from howsure.data.typed import FINITE, FROM_0
 from howsure.errors import InputError
-from howsure.judge.calibrator_files import (
+from howsure.judge.calibrate import (
     Scored,
     check_not_calibrated,
     check_rows,

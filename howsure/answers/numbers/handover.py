@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -12,39 +12,24 @@ from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.sentence import SHOWN
 from howsure.digits import significant
 from howsure.errors import InputError
-from howsure.judge.handover import DIGITS, Lines, id_column
+from howsure.judge.handover import DIGITS, Columns
 from howsure.sampling.outcome import Floats, Integers
 from howsure.words import counted
-
-_FIRST = ("row", "name")
-_NUMBERS = ("mean", "low", "high", "network_low", "network_high", "truth")
 
 CHOSEN = ("all", "unfamiliar")
 """Words that mean rows of numbers."""
 
 
-def handed_over(result: RegressionCertainty, sets: Any, names: Sequence[str] | None) -> Lines:
+def handed_over(result: RegressionCertainty, sets: Any) -> Columns:
     """The part `hand_over` of numbers; see `howsure.judge.handover.hand_over`."""
     ends = _ends(result, sets)
     found = _named(result, ends)
     width = np.ptp(list(ends.values()), axis=0) if ends else np.zeros_like(result.mean)
     columns = len(found) // len(result.target_names)
-    found = {
-        name: _rounded(column, width[:, at // columns]) for at, (name, column) in enumerate(found.items())
+    return {
+        name: _rounded(column, width[:, at // columns]).tolist()
+        for at, (name, column) in enumerate(found.items())
     }
-    called = id_column(result, (*_FIRST, *_NUMBERS, *found))
-    lines: list[dict[str, Any]] = []
-    for position in range(len(result)):
-        line: dict[str, Any] = {"row": int(result.row[position])}
-        if result.ids is not None:
-            line[called] = result[position].id
-        if names is not None:
-            line["name"] = names[position]
-        numbers = {name: column[position] for name, column in found.items()}
-        line |= {name: number for name, number in numbers.items() if np.isfinite(number)}
-        lines.append(line)
-    known = {"row": True, called: result.ids is not None, "name": names is not None}
-    return [*(name for name, is_known in known.items() if is_known), *found], lines
 
 
 def choose(rows: RegressionCertainty, which: str | None, most: int | None = None) -> Integers:

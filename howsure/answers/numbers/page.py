@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from howsure import digits
-from howsure.answers.classes.brief import Point, method_point
+from howsure.answers.classes.page import Point, method_point
 from howsure.answers.numbers.doubt import disagreement, relative_width, scatter
 from howsure.answers.numbers.drawings import (
     Calibration,

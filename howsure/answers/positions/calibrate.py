@@ -23,7 +23,7 @@ from howsure.answers.registry import POSITIONS, check_kind
 from howsure.answers.verdict import judge, pick, too_few, top_two
 from howsure.data.typed import FINITE, POSITIVE, numbers
 from howsure.errors import InputError
-from howsure.judge.calibrator_files import (
+from howsure.judge.calibrate import (
     Kept,
     check_method,
     check_not_calibrated,

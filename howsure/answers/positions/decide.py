@@ -24,7 +24,7 @@ from howsure.answers.registry import POSITIONS, check_kind
 from howsure.arguments import as_share, check_type
 from howsure.errors import InputError
 from howsure.judge.abstain import Acceptance, ShareOfRows, decided
-from howsure.judge.handover import DIGITS, Lines, id_column
+from howsure.judge.handover import DIGITS, Columns
 from howsure.judge.sets import check_enough
 from howsure.results.row_index import one_position
 from howsure.sampling.outcome import Booleans, Floats, Integers
@@ -246,21 +246,14 @@ def _singles(p: Floats) -> NDArray[np.float32]:
 # --- rows for a person ----------------------------------------------------------------------------------
 
 
-def handed_over(result: DenseCertainty, sets: Any, names: Sequence[str] | None) -> Lines:
+def handed_over(result: DenseCertainty, sets: Any) -> Columns:
     """The part `hand_over` of positions; see `howsure.judge.handover.hand_over`."""
     check_type(sets, (DensePredictionSets, type(None)), "sets", "what howsure.prediction_sets gives, or None")
     shares = [f"share.{name}" for name in result.class_names]
-    found: dict[str, Sequence[Any]] = {"row": result.row.tolist()}
-    if result.ids is not None:
-        found[id_column(result, ("row", "name", "undecided", "doubt", "classes"))] = result.ids.tolist()
-    if names is not None:
-        found["name"] = names
     numbers = {"undecided": result.undecided, "doubt": result.doubt}
     numbers |= dict(zip(shares, result.share.T, strict=True))
     numbers |= {} if sets is None else {"classes": sets(result).size}
-    found |= {name: [round(float(each), DIGITS) for each in column] for name, column in numbers.items()}
-    cells = [dict(zip(found, each, strict=True)) for each in zip(*found.values(), strict=True)]
-    return [*found], cells
+    return {name: [round(float(each), DIGITS) for each in column] for name, column in numbers.items()}
 
 
 def choose(rows: DenseCertainty, which: str | None, most: int | None = None) -> Integers:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from howsure.answers.classes.brief import Point, method_point
 from howsure.answers.classes.drawings import draw_curve
+from howsure.answers.classes.page import Point, method_point
 from howsure.answers.positions.cards import MOST_CARDS, cards
 from howsure.answers.positions.drawings import (
     CIVIDIS,
