@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,31 +12,11 @@ from scipy.stats import binomtest
 from howsure.answers.labels.page import lines_of
 from howsure.answers.labels.result import NO_AND_YES
 from howsure.answers.sentences import percent
-from howsure.answers.verdict import COIN_FLIP, SURE, VERDICTS
-from howsure.errors import InputError
-from howsure.report import render, write_report
+from howsure.answers.verdict import VERDICTS
+from howsure.report import render
 from tests.report.made import Page, make_multilabel
-from tests.report.pages import PAGES, images
+from tests.report.pages import images
 from tests.report.test_report import table_rows
-
-
-def test_the_headline_counts_answers() -> None:
-    several = make_multilabel(200, 3)
-    html = render(several, images(200))
-    words = Page(html).words
-    sure, flips = (int(np.sum(several.verdict == word)) for word in (SURE, COIN_FLIP))
-    unsettled = int(np.sum((several.verdict == SURE) & ~several.settled))
-    assert (
-        f"The model is sure of {sure} of 600 answers ({unsettled} not settled); "
-        f"on {flips} it is flipping a coin." in words
-    )
-    assert "one for each of 3 labels, for each of 200 images." in words
-    counts = [int(np.sum(several.verdict == word)) for word in VERDICTS]
-    assert [int(cells[1]) for cells in table_rows(html, "Verdicts")] == counts
-    assert "Passes per image" in words
-    assert "yes and no are at most 20 points apart" in words
-    assert "more than one answer is likely" in words
-    assert "class" not in words
 
 
 def test_each_label_has_a_line_of_yes_and_one_of_no_with_the_most_undecided_first() -> None:
@@ -94,31 +73,3 @@ def test_cards_are_the_most_undecided_answers() -> None:
     assert re.findall(r'alt="image (\d+)"', gallery) == [str(1000 + position) for position, _ in pairs]
     for k, row in zip(labels[:48].tolist(), answers, strict=True):
         assert percent(row.probability, float(row.mc_error[row.label])) in Page(gallery).words, k
-
-
-def test_pictures_of_large_images_fit_on_one_page() -> None:
-    several = make_multilabel(400, 3)
-    noise = np.random.default_rng(0).random((400, 200, 200, 3), dtype=np.float32)
-    assert len(render(several, noise).encode()) <= 3_000_000
-
-
-def test_mistakes_are_answers_that_are_sure_and_wrong() -> None:
-    several = make_multilabel(300, 3)
-    wrong = (several.verdict == SURE) & (several.yes != several.truth)
-    words = Page(render(several)).words
-    sure = int(np.sum(several.verdict == SURE))
-    assert f"{wrong.sum()} of the {sure} answers it is sure of are wrong" in words
-
-
-def test_zero_rows_say_so() -> None:
-    words = Page(PAGES["zero rows of labels"]).words
-    assert "There were no images to assess." in words
-    assert "Label by label" not in words
-
-
-def test_it_is_written_and_rows_of_another_length_are_refused(tmp_path: Path) -> None:
-    several = make_multilabel(20, 3)
-    write_report(tmp_path / "report.html", several, images(20))
-    assert (tmp_path / "report.html").read_text(encoding="utf-8") == render(several, images(20))
-    with pytest.raises(InputError, match="an array of 20 rows"):
-        render(several, images(19))

@@ -104,7 +104,8 @@ def test_the_noise_floor_is_what_true_quantiles_show(rows):
     random = np.random.default_rng(rows)
     areas = [scores._off_the_diagonal(random.uniform(size=rows))[0] for _ in range(200)]
     error = np.std(areas) / math.sqrt(200)
-    assert abs(np.mean(areas) - scores.by_chance(rows)) < 4 * error + 0.01 * scores.by_chance(rows)
+    of_a_bridge = math.sqrt(2 * math.pi / rows) / 8  # E ∫ |B| of a Brownian bridge
+    assert abs(np.mean(areas) - of_a_bridge) < 4 * error + 0.01 * of_a_bridge
 
 
 def test_sparsification_is_that_of_a_loop():

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-import howsure
 from howsure import RegressionCertainty
 from howsure.answers.numbers.doubt import ROUNDING, disagreement, disagreement_error
 from howsure.answers.numbers.printed import lead, levels_of
@@ -178,12 +177,6 @@ def test_an_unfamiliar_row_is_said_to_be_one() -> None:
     assert "unfamiliar" in str(result.with_familiarity([0.004, 0.5], share=0.5)[1])
 
 
-def test_few_samples_have_a_standard_deviation_between_them() -> None:
-    result = RegressionCertainty.from_samples(np.array([[1.0], [2.0], [3.0]]))
-    assert "; standard deviation between samples 1.0." in str(result[0])
-    assert "(standard deviation between samples: 1.0)" in str(result.with_noise(1.0)[0])
-
-
 def test_passes_that_do_not_tell_95_per_cent_of_networks_tell_90() -> None:
     row = one_row(4.21, 0.02, spread=0.2, noise=0.63)
     assert row.quantiles is not None
@@ -193,23 +186,6 @@ def test_passes_that_do_not_tell_95_per_cent_of_networks_tell_90() -> None:
     alone = dataclasses.replace(few, noise=row.noise * np.nan, std=row.std * np.nan)
     assert f"; 90 % of networks between {low:.1f} and {high:.1f}." in str(alone[0])
     assert "90 % of networks" in Page(html_of(few[0])).words
-
-
-def test_members_have_no_margin_and_their_name() -> None:
-    method = {"name": "forest", "words": {"between": "trees", "passes": "trees"}}
-    assert str(one_row(4.21, spread=0.2, method=method)[0]) == "4.21; 95 % of trees between 3.8 and 4.6."
-
-
-def test_several_numbers_are_told_by_name() -> None:
-    row = make_numbers(3, 2)[1]
-    first, second = str(row).split(" 'target 1': ")
-    assert first.startswith("'target 0': ")
-    assert "of the variance" in first
-    many = str(make_numbers(3, 7)[1])
-    assert many.count("95 % of answers") == 7
-    assert "variance" not in many
-    assert second.endswith(".")
-    assert isinstance(row, howsure.NumbersRow)
 
 
 # --- all rows -------------------------------------------------------------------------------------

@@ -16,15 +16,6 @@ from tests.report.made import make_certainty, make_multilabel
 # --- printed --------------------------------------------------------------------------------------
 
 
-def test_few_rows_are_all_told_in_their_order():
-    certainty = make_certainty(40)[7:10]
-    assert str(certainty).splitlines() == [
-        f"image {row.row}: {row} Truth: '{row.truth}'." for row in certainty
-    ]
-    untold = make_certainty(3, truth=False)
-    assert str(untold).splitlines() == [f"image {row.row}: {row}" for row in untold]
-
-
 def test_of_many_rows_the_most_undecided_are_told():
     certainty = make_certainty(FEW_ROWS + 1, truth=False)
     first, *lines = str(certainty).splitlines()
@@ -33,15 +24,6 @@ def test_of_many_rows_the_most_undecided_are_told():
     assert first.endswith("The 5 most undecided images:")
     order = np.argsort(certainty.gap)[:MOST_UNDECIDED]
     assert lines == [f"image {k}: {certainty[int(k)]}" for k in order]
-
-
-def test_ids_stand_in_the_place_of_numbers():
-    certainty = make_certainty(3, truth=False, ids=["a17", "b4", "c"], id_name="customer")
-    assert [line.split(":")[0] for line in str(certainty).splitlines()] == [
-        "customer a17",
-        "customer b4",
-        "customer c",
-    ]
 
 
 def test_no_rows_and_one():

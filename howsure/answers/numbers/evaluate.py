@@ -13,11 +13,10 @@ import numpy as np
 
 from howsure.answers.classes.evaluate import ends_of
 from howsure.answers.numbers.result import FROM_HELD_OUT, NO_NOISE, RegressionCertainty
-from howsure.answers.numbers.scores import AT_LEVELS, LEVELS, METRICS, by_chance, named_at, of_target
+from howsure.answers.numbers.scores import AT_LEVELS, LEVELS, METRICS, named_at, of_target
 from howsure.answers.numbers.sentence import SHOWN
 from howsure.answers.registry import check_outside
 from howsure.answers.truth import truth_of
-from howsure.digits import significant
 from howsure.judge.cross_fit import Through
 from howsure.judge.paired import Comparable, Paired, check_enough
 from howsure.judge.scores import Measured, Score, in_columns, through_cross_fits
@@ -81,7 +80,6 @@ class TargetScores:
         miscalibration: Area between the share of answers below each quantile and that quantile's level (Tran
             and others 2020), 0 to 0.5. Its lower end is above 0 only if true quantiles would come so far off
             by chance in less than 5 % of such rows.
-        miscalibration_by_chance: Mean value of a perfectly calibrated model on so many rows.
         ause: Area under the sparsification error (Ilg and others 2018), as a share of `mae`: how much larger
             the mean error of the rows kept is than it would be if rows were left out in the order of their
             errors. By `std`, or by `spread` if `std` is unknown. None if all rows have the same.
@@ -104,7 +102,6 @@ class TargetScores:
     width: ScoreAtLevels | None = None
     interval_score: ScoreAtLevels | None = None
     miscalibration: Score | None = None
-    miscalibration_by_chance: float | None = None
     ause: Score | None = None
     aurg: Score | None = None
     outside_auroc: Score | None = None
@@ -158,10 +155,7 @@ class RegressionEvaluation(Comparable, Displayed):
         scores, found = self.of_target[target], []
         for name, level, score in scores.lines():
             heading, good = METRICS[name].heading, METRICS[name].good
-            said = str(score)
-            if scores.miscalibration_by_chance is not None and name == "miscalibration":
-                said += f", {significant(scores.miscalibration_by_chance, 2)} by chance"
-            found.append([heading if level is None else named_at(heading, level), said, good])
+            found.append([heading if level is None else named_at(heading, level), str(score), good])
         return found
 
     def __str__(self) -> str:
@@ -210,18 +204,17 @@ def evaluate_numbers(
     if np.isnan(result.std).any():
         note = f"NLL, CRPS and all scores of intervals are missing: {NO_NOISE}. {FROM_HELD_OUT}."
     return RegressionEvaluation(
-        rows, {name: _scores(of, rows) for name, of in measured.items()}, note, _found=found
+        rows, {name: _scores(of) for name, of in measured.items()}, note, _found=found
     )
 
 
-def _scores(measured: Mapping[str, Measured], rows: int) -> TargetScores:
+def _scores(measured: Mapping[str, Measured]) -> TargetScores:
     found = {name: each.score(0.95) for name, each in measured.items()}
     given: dict[str, Any] = {name: score for name, score in found.items() if name in FIELDS}
     if named_at(AT_LEVELS[0], SHOWN) in found:
         for name in AT_LEVELS:
             at = {level: found[named_at(name, level)] for level in LEVELS}
             given[name] = at_levels(at)
-        given["miscalibration_by_chance"] = by_chance(rows)
     return TargetScores(**given)
 
 

@@ -106,9 +106,6 @@ AT_ONCE = 10_000
 
 _LOG_TWO_PI = float(np.log(2 * np.pi))
 
-_AREA_OF_BRIDGE = math.sqrt(2 * math.pi) / 8
-"""E ∫ |B| of a Brownian bridge B: ∫ √(2 t (1 − t) / π) dt."""
-
 
 @dataclass(frozen=True, eq=False)
 class Loss(Mean):
@@ -338,14 +335,6 @@ def nll_of_networks(result: RegressionCertainty, k: int, y: Floats) -> Loss | No
 
 
 # --- calibration of quantiles -------------------------------------------------------------------------
-
-
-def by_chance(rows: int) -> float:
-    """The miscalibration that a perfectly calibrated model shows on so many rows, on average.
-
-    √(2π) / (8 √N), from the limit of the empirical distribution function, a Brownian bridge.
-    """
-    return _AREA_OF_BRIDGE / math.sqrt(rows)
 
 
 def miscalibration(pit: Floats, seed: int) -> CalibrationError:
