@@ -188,8 +188,7 @@ def test_the_words_tell_each_number_that_was_learnt(name):
     p, labels = draw()
     learnt = calibrate(certainty_of(p), labels, method=name)
     for key in {*learnt.parameters} - {"most"}:  # which follows from the number of rows
-        other = {**learnt.parameters, key: 1.5 * learnt.parameters[key] + 0.1}
-        assert replace(learnt, parameters=other).in_words() != learnt.in_words(), key
+        assert f"{key} {float(learnt.parameters[key]):.2f}" in learnt.in_words()
 
 
 @pytest.mark.parametrize("name", maps.METHODS)

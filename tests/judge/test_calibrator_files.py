@@ -15,7 +15,7 @@ from howsure import (
     RegressionCertainty,
 )
 from howsure.data.typed import digest
-from howsure.judge import calibrator_files as files
+from howsure.judge import calibrate as files
 from howsure.judge.calibrate import read_calibrator
 from tests import formats
 
