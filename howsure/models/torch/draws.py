@@ -170,7 +170,9 @@ def _numbers(name: str, kind: str, given: dict[str, Any], scaled: Callable[[Tens
         shape = tuple(given["size"])
         device = torch.device(given.get("device") or "cpu")
     else:
-        shape = tuple(torch.broadcast_shapes(*(each.shape for each in given.values() if _is(each))))
+        shape = tuple(
+            torch.broadcast_shapes(*(each.shape for each in given.values() if isinstance(each, Tensor)))
+        )
         device = like.device
     dtype = given.get("dtype") or (torch.get_default_dtype() if like is None else like.dtype)
 
@@ -183,10 +185,6 @@ def _numbers(name: str, kind: str, given: dict[str, Any], scaled: Callable[[Tens
         return target
 
     return Draw(name, kind, 1.0, shape, device, give, scaled=scaled)
-
-
-def _is(value: Any) -> bool:
-    return isinstance(value, Tensor)
 
 
 Numbers = Callable[[int, Draw], Tensor | None]
@@ -269,14 +267,9 @@ def taken_apart(operation: Any, args: Any, kwargs: Any) -> Any:
     return operation._op_dk(_COMPOSITE, *args, **kwargs)
 
 
-_KNOWN: dict[Any, bool] = {}
-
-
+@functools.cache
 def _draws(operation: Any) -> bool:
-    found = _KNOWN.get(operation)
-    if found is None:
-        found = _KNOWN[operation] = torch.Tag.nondeterministic_seeded in operation.tags
-    return found
+    return torch.Tag.nondeterministic_seeded in operation.tags
 
 
 @dataclass(frozen=True)

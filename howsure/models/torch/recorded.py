@@ -265,8 +265,7 @@ class _Match:
         """Add a draw; if its result is more than the drawn numbers, also the operations that make it."""
         number, self._draws = self._draws, self._draws + 1
         if draw.by_tensors:
-            self._scaled(op, number, args, pairs)
-            return
+            raise Unsplittable(f"{op} draws around means, or with deviations, of a tensor")
         if op is not aten.native_dropout.default:
             outputs = self._outputs(pairs, args)
             self._calls.append(Call(op, (), {}, outputs, written, number, draw.scaled))
@@ -281,19 +280,6 @@ class _Match:
             Call(aten.mul.Tensor, (given, mask), {}, (thinned,)),
             Call(aten.mul.Scalar, (thinned, 0.0 if rate == 1 else 1 / (1 - rate)), {}, (output,)),
             Call(aten.ne.Scalar, (mask, 0), {}, (kept,)),
-        ]
-
-    def _scaled(self, op: Any, number: int, args: Any, pairs: Any) -> None:
-        """Add a draw of normal numbers with a mean or standard deviation tensor as draw, product and sum."""
-        mean, deviation = (*args, 1.0)[:2]
-        likes = [[replace(each, memory=object()) for each in pairs[0]] for _ in range(2)]
-        (output,) = self._outputs(pairs, args)
-        assert output is not None
-        numbers, spread = (self._new(one, other, self._values[output].axis) for one, other in likes)
-        self._calls += [
-            Call(op, (), {}, (numbers,), None, number),
-            Call(_times(deviation), (numbers, deviation), {}, (spread,)),
-            Call(_plus(mean), (spread, mean), {}, (output,)),
         ]
 
     def _filling(self, op: Any, args: Any, like: Any, pairs: Any) -> Call:
@@ -400,14 +386,6 @@ class _Match:
         if len(found) == 1:
             return Axis(place, *found.pop())
         return f"rows folded into an axis, {tuple(one.shape)}"
-
-
-def _times(factor: Any) -> Any:
-    return aten.mul.Tensor if isinstance(factor, (Slot, Tensor)) else aten.mul.Scalar
-
-
-def _plus(summand: Any) -> Any:
-    return aten.add.Tensor if isinstance(summand, (Slot, Tensor)) else aten.add.Scalar
 
 
 def _slots(given: Any) -> list[Slot]:
