@@ -81,3 +81,14 @@ def test_a_model_whose_passes_are_the_same_is_an_error():
     model = ArrayModel("dead", [InputSpec("x", (4,), "float32")], steps)
     with pytest.raises(ModelError, match="All passes of model 'dead' are the same"):
         howsure.passes(model, rows_of((4,), rows=2)[0], 5)
+
+
+def test_where_few_units_are_dropped_passes_that_drop_none_are_no_error():
+    steps = {"drop": (Dropout(0.05), "x"), "output": (Dense(np.diag([0, 1, 1, 0]), 0.0, "softmax"), "drop")}
+    model = ArrayModel("few", [InputSpec("x", (4,), "float32")], steps)
+    (x,) = rows_of((4,), rows=2)
+    assert howsure.audit(model, x).passes_differ
+    for seed in range(20):
+        p = howsure.passes(model, x, 2, seed=seed)
+        found = howsure.assess(model, x, method=howsure.MCDropout(passes=2), seed=seed)
+        np.testing.assert_allclose(found.probabilities, p.mean(axis=0), atol=1e-6)

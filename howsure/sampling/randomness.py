@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,6 +23,10 @@ from howsure.sampling.masks import draw
 from howsure.sites import Site
 
 
+TRIED, COMPARED = 1000, 20
+"""Masks that are drawn at most until some are unlike the first, and passes that are compared at most."""
+
+
 def sites_of(model: PassModel) -> tuple[Site, ...]:
     """The random calls of a model, in order."""
     return tuple(site for level in model.levels for site in level.sites)
@@ -33,17 +38,27 @@ def largest_difference(model: PassModel, like: Sequence[Array] | None = None) ->
 
 
 def _difference_and_size(model: PassModel, like: Sequence[Array] | None) -> tuple[float, float]:
-    """Largest difference between two passes over made-up rows, and the size of the largest finite output."""
+    """Largest difference between two passes over made-up rows, and the size of the largest finite output.
+
+    Where few units are dropped, many passes drop none, or only units that matter for no row. So passes with
+    other masks are drawn until one differs from the first, `COMPARED` at most.
+    """
     sites = sites_of(model)
     check_sizes(model)
     rows = made_up_rows(model.info.inputs, like, model.info.fixed_batch or 2)
     trunk = model.trunk(rows)
-    first, second = (
-        model.thin([draw(site, seed=0, group=group, size=1) for site in sites])(trunk) for group in (0, 1)
-    )
-    differ = first != second  # leaves out classes whose logit is -inf in both
-    largest = np.max(np.abs(first), initial=0, where=np.isfinite(first))
-    return float(np.max(np.abs(first[differ] - second[differ]), initial=0)), float(largest)
+    drawn = ([draw(site, seed=0, group=group, size=1) for site in sites] for group in range(TRIED))
+    masks = next(drawn)
+    first = model.thin(masks)(trunk)
+    largest, difference = np.max(np.abs(first), initial=0, where=np.isfinite(first)), 0.0
+    unlike = (other for other in drawn if not all(map(np.array_equal, masks, other)))
+    for other in itertools.islice(unlike, COMPARED):
+        second = model.thin(other)(trunk)
+        differ = first != second  # leaves out classes whose logit is -inf in both
+        difference = float(np.max(np.abs(first[differ] - second[differ]), initial=0))
+        if difference:
+            break
+    return difference, float(largest)
 
 
 def check_sizes(model: PassModel) -> None:
