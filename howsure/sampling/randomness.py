@@ -22,7 +22,6 @@ from howsure.models.protocol import (
 from howsure.sampling.masks import draw
 from howsure.sites import Site
 
-
 TRIED, COMPARED = 1000, 20
 """Masks that are drawn at most until some are unlike the first, and passes that are compared at most."""
 
