@@ -117,7 +117,9 @@ def _units(values: Any, first: First) -> Units:
     each = np.reshape(sizes, (-1, *[1] * (mean.ndim - 1)))
     total = np.sum(mean * (each / sum(sizes)), axis=0)
     between, within = np.sum((mean - total) ** 2 * each, axis=0), np.sum(variance * each, axis=0)
-    return Units(len(sizes), sum(sizes), total, between, within, np.sum(left, axis=0), first.pairs)
+    return Units(
+        len(sizes), sum(sizes), total, between, within, np.sum(left, axis=0), first.pairs, first.rare
+    )
 
 
 # --- with the passes of the model as one graph, and what it tells of itself ------------------------------

@@ -103,27 +103,27 @@ def balanced_size(sites: Sequence[Site], largest: int = LARGEST_EARLY_GROUP) -> 
     return min(uneven, key=lambda size: (round(uneven[size] / size, 9), size))
 
 
-def are_few(sites: Sequence[Site], outcome: Outcome) -> bool:
+def are_few(sites: Sequence[Site]) -> bool:
     """Whether a pass drops fewer than `FEW` of the units that one answer needs, and draws nothing else.
 
     If a mask has several axes, a position may need only the units that lie there: as many as the axis of the
     channels has, whichever that is. That has at least as many as the shortest axis, and mostly many more:
-    those of the shortest count twice. Never for an outcome that follows plans: there a pilot measures what
-    errors are.
+    those of the shortest count twice.
     """
-    if outcome.follows_plans or any(site.kind not in BERNOULLI_KINDS for site in sites):
+    if any(site.kind not in BERNOULLI_KINDS for site in sites):
         return False
     units = _units(sites)
     return sum(site.rate * count * (1 + (count < math.prod(site.shape))) for site, count in units) < FEW
 
 
-def pairs_of(sites: Sequence[Site]) -> Pairs:
-    """The pairs of units that one answer needs."""
+def pairs_of(sites: Sequence[Site], *, in_logits: bool = True) -> Pairs:
+    """The pairs of units that one answer needs; `in_logits` as `Pairs` has it."""
     units = _units(sites)
     together = [(site.rate**2, count * (count - 1) // 2) for site, count in units]
     for (one, count), (other, others) in itertools.combinations(units, 2):
         together.append((one.rate * other.rate, count * others))
-    return Pairs(sum(site.rate * (1 - site.rate) * count for site, count in units), tuple(together))
+    alone = sum(site.rate * (1 - site.rate) * count for site, count in units)
+    return Pairs(alone, tuple(together), in_logits)
 
 
 def _units(sites: Sequence[Site]) -> list[tuple[Site, int]]:
@@ -151,7 +151,9 @@ def first_groups(
         Sizes of the groups. The pairs of units where few are dropped in groups, else None. And most passes
         for one row.
     """
-    few, first = are_few(sites, outcome), outcome.first_passes
+    # Where plans are followed and passes are not fixed, a pilot measures what errors are.
+    few = are_few(sites) and not (outcome.follows_plans and passes is None)
+    first = outcome.first_passes
     size = balanced_size(sites, LARGEST_GROUP) if few else 1
     if few:
         first = max(first, size * (4 if 4 * size <= outcome.most_passes else 2))
@@ -160,5 +162,7 @@ def first_groups(
     sizes = group_sizes(sites, first) if first > 1 else (1,) * first
     if few and max(sizes, default=1) == 1 and first >= 2 * size:
         sizes = _divided(first, first // size)
-    pairs = pairs_of(sites) if few and max(sizes, default=1) > 1 else None
+    pairs = None
+    if few and max(sizes, default=1) > 1:
+        pairs = pairs_of(sites, in_logits=not outcome.follows_plans)
     return sizes, pairs if pairs and pairs.alone > 0 else None, most

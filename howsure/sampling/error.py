@@ -102,10 +102,13 @@ class Pairs:
     Attributes:
         alone: Σ p (1 − p) over the units, with p the rate of a unit.
         together: p p' of two units, and how many pairs have it.
+        in_logits: Whether units add up in the logit of a probability, which bends what they do together.
+            False where the answer is a number, and where `unmet` counts what bends it.
     """
 
     alone: float
     together: tuple[tuple[float, int], ...]
+    in_logits: bool = True
 
     def missed(self, units: Units) -> Floats:
         """(n, …, C) squared error of a mean from pairs that no pass has dropped together.
@@ -115,15 +118,17 @@ class Pairs:
         1981). A pair that passes have dropped shows in the variance between groups. One that they have not,
         which happens with probability exp(−T p p'), is off by b p p'.
 
-        A unit alone does a: the variance over passes is Σ p (1 − p) a². If units add up in the logit of a
-        probability m, two of them do b = a a' (1 − 2m) / (m (1 − m)) together, as the second derivative of
-        the logistic function says. b² is at least `PAIR` a², and what is beyond that at most m (1 − m), the
-        largest variance that numbers from 0 to 1 with this mean can have (Bhatia and Davis 2000).
+        A unit alone does a: the variance over passes is Σ p (1 − p) a². b² is at least `PAIR` a². If units
+        add up in the logit of a probability m, two of them do b = a a' (1 − 2m) / (m (1 − m)) together, as
+        the second derivative of the logistic function says. Of that, b² has at most m (1 − m), the largest
+        variance that numbers from 0 to 1 with this mean can have (Bhatia and Davis 2000).
         """
         mean, passes = units.mean, units.passes
-        q = np.maximum(mean * (1 - mean), 0) + UNSEEN
         alone = (units.within + units.between) / (passes * self.alone)
-        b_squared = PAIR * alone + np.minimum(((1 - 2 * mean) * alone / q) ** 2, q)
+        b_squared = PAIR * alone
+        if self.in_logits:
+            q = np.maximum(mean * (1 - mean), 0) + UNSEEN
+            b_squared = b_squared + np.minimum(((1 - 2 * mean) * alone / q) ** 2, q)
         missed: Floats = b_squared * sum(
             count * both**2 * np.exp(-passes * both) for both, count in self.together
         )
@@ -160,6 +165,7 @@ class Units:
         within: (n, …, C) Σ B · variance over units: within-unit sum of squares.
         late: (n, …, C) Σ of the units' squared errors from the last branching.
         pairs: Pairs of balanced groups if few units are dropped; else None. See `seen`.
+        rare: Whether passes may be missing that are too rare to have been met. See `unmet`.
     """
 
     count: Any
@@ -169,6 +175,7 @@ class Units:
     within: Floats
     late: Floats
     pairs: Pairs | None = None
+    rare: bool = False
 
     @classmethod
     def of_members(cls, columns: Floats) -> Units:
@@ -189,6 +196,7 @@ class Units:
             self.within + size * unit.variance,
             self.late + unit.late,
             self.pairs,
+            self.rare,
         )
 
 
@@ -203,6 +211,25 @@ def seen(units: Units) -> tuple[Floats, Any]:
     if units.pairs is None:
         return squared, units.count
     return squared * ((units.count - 1) / units.count) + units.pairs.missed(units), units.count + 1
+
+
+def unmet(units: Units, columns: Columns) -> Floats:
+    """(n, …, C) squared error of a mean from passes that are too rare to have been met.
+
+    A probability near 0 is the mean of many small values and a few large ones. T passes that meet none of
+    these are off, and they agree, so the variance between their groups tells nothing of it: mean and variance
+    of skewed numbers are too small together (Johnson 1978). Then the error is about κ / (v T), with v the
+    variance of a pass and κ its third central moment. Probabilities whose logits are normal are nearly
+    log-normal there: κ = v² (v/q² + 3) / q, with q = p (1 − p), times |1 − 2p|, as κ is 0 at p = 0.5. One
+    pass moves the mean by no more than max(p, 1 − p) / T.
+    """
+    p = columns.goes_by(units.mean)
+    q, far = unseen(p), np.maximum(p, 1 - p)
+    moved = columns.moves(q)
+    variance = (units.within + units.between) / (units.passes * moved**2)
+    skewed = variance / q * (variance / q**2 + 3) * (2 * far - 1)
+    missed: Floats = (moved * np.minimum(skewed, far) / units.passes) ** 2
+    return missed
 
 
 def error_of(units: Units, columns: Columns, design: Design | None = None) -> tuple[Floats, Floats]:
@@ -220,7 +247,10 @@ def error_of(units: Units, columns: Columns, design: Design | None = None) -> tu
     """
     if design is None:
         squared, count = seen(units)
-        return squared, np.maximum(np.sqrt(squared) * widening(count), columns.least_error)
+        told = squared * widening(count) ** 2
+        if units.rare:
+            told = told + unmet(units, columns)
+        return squared, np.maximum(np.sqrt(told), columns.least_error)
     cells = units.count
     groups = max(1, cells // design.cells)
     error = design.one if cells < design.cells else design.group

@@ -151,6 +151,7 @@ class Sums:
         rows: Integers | slice = slice(None),
         design: Design | None = None,
         pairs: Pairs | None = None,
+        rare: bool = False,
     ) -> Estimates:
         """Estimates for these rows.
 
@@ -160,8 +161,9 @@ class Sums:
                 or whole groups.
             design: Design of the cells; None if the variance between the units of a row gives its error.
             pairs: As `Units` has it.
+            rare: Likewise.
         """
-        units = self.of_rows(rows, pairs)
+        units = replace(self.of_rows(rows, pairs), rare=rare)
         if design is not None:
             cells = int(units.count.flat[0]) if units.count.size else design.cells
             units = replace(units, count=cells, passes=cells * design.passes)

@@ -33,12 +33,14 @@ class First:
         design: Design of the cells, or None for flat groups.
         groups: Sizes of the flat groups; empty with a design.
         pairs: As `howsure.sampling.error.Units` has it.
+        rare: Likewise.
     """
 
     masks: list[Array]
     design: Design | None
     groups: tuple[int, ...] = ()
     pairs: Pairs | None = None
+    rare: bool = False
 
     @property
     def passes(self) -> int:
@@ -68,4 +70,4 @@ def first_passes(plan: Plan, levels: Sequence[Level], seed: int, outcome: Outcom
         np.concatenate([draw(site, seed=seed, group=at, size=size) for at, size in enumerate(groups)])
         for site in sites
     ]
-    return First(masks, None, groups, pairs)
+    return First(masks, None, groups, pairs, outcome.misses_rare_passes)

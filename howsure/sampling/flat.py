@@ -149,7 +149,7 @@ class Flat:
 
     def estimates(self, run: Run, sums: Sums, rows: Integers) -> Estimates:
         """Estimates for these rows, each with the error from the variance between its groups."""
-        return sums.estimates(run.outcome, rows, pairs=self._pairs)
+        return sums.estimates(run.outcome, rows, pairs=self._pairs, rare=run.outcome.misses_rare_passes)
 
     def with_networks(self, run: Run, sums: Sums, estimates: Estimates) -> Estimates:
         """Add the standard deviation and the quantiles between networks, treating passes as independent.

@@ -183,6 +183,11 @@ class Outcome(ABC):
     follows_plans: ClassVar[bool] = True
     """Whether a pilot is worth its passes; without one, passes are flat and show their error themselves."""
 
+    @property
+    def misses_rare_passes(self) -> bool:
+        """Whether flat passes may be missing that are too rare to have been met, which widens the errors."""
+        return self.are_probabilities and self.follows_plans
+
     precision: ClassVar[type[np.floating[Any]]] = np.float64
     """Type of number in which values are summed."""
 

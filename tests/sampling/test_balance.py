@@ -120,6 +120,9 @@ def test_maps_get_whole_groups_first_where_a_pass_drops_few_units(rate, shape, s
     few = rate * (np.prod(shape) if 1 in shape else 2 * min(shape)) < 4
     assert (pairs is not None) == few
     assert first_groups(site, Classes)[:2] == (group_sizes(site, 20), None)
+    fixed = first_groups(site, Classes, passes=sum(sizes))
+    assert fixed[0] == sizes
+    assert (fixed[1] is not None) == few
 
 
 def test_pairs_of_units_are_counted_by_how_often_a_pass_drops_both():
