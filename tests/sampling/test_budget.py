@@ -50,8 +50,8 @@ def counted(model):
         costs.append(len(rows[0]) * self.levels[0].cost)
         return trunk(self, rows)
 
-    def counting_thin(self, masks, rows):
-        run, widths = thin(self, masks, rows), iter(masks)
+    def counting_thin(self, masks):
+        run, widths = thin(self, masks), iter(masks)
         cost = sum(
             [len([next(widths) for _ in level.sites][0]) * level.cost for level in self.levels[1:]]  # noqa: RUF015
         )

@@ -152,12 +152,12 @@ NETWORKS["wider"] = functools.partial(two_layers, first=6, second=6)
 SLOW_NESTED = pytest.param("nested", marks=pytest.mark.slow)
 
 
-def build(network, rows=6, costs=None):
+def build(network, rows=6, costs=None, trained_for="classes"):
     """A network with random weights, rows for it, its forward pass by hand, and its dropout units."""
     random = np.random.default_rng(7)
     shape, steps, forward, units = network(random)
     inputs = [InputSpec("x", shape, "float32")]
-    model = ArrayModel("network", inputs, steps, trained_for="classes")
+    model = ArrayModel("network", inputs, steps, trained_for=trained_for)
     if costs is not None:
         model = Priced("network", inputs, steps, costs, trained_for="classes")
     return model, random.normal(size=(rows, *shape)).astype("float32"), forward, units
@@ -215,6 +215,41 @@ def test_rows_of_a_network_of_few_units_are_covered(units, rate):
     assert min(runs[0].plan["design"]["one"]["alike"]) < 10
     covered = [np.abs(run.probabilities - mean) <= 1.96 * run.mc_error for run in runs]
     assert np.mean(covered) > 0.93
+
+
+ENDINGS = {"softmax": "probabilities", "sigmoid": "label-probabilities", "linear": "values"}
+
+
+def few_units(random, units=11, rate=0.2, ending="softmax"):
+    """One dropout of few units, and behind it a layer that is not linear: else balance leaves no error."""
+    one, two, last = layers(random, 3, units, units, 6, 6, 3)
+    steps = {
+        "one": (Dense(*one, "relu"), "x"),
+        "drop": (Dropout(rate), "one"),
+        "two": (Dense(*two, "relu"), "drop"),
+        "last": (Dense(*last, ending), "two"),
+    }
+    end = {"softmax": softmax, "sigmoid": sigmoid, "linear": np.asarray}[ending]
+
+    def forward(x, masks):
+        return end(affine(last, relu(affine(two, relu(affine(one, x)) * masks[0]))))
+
+    return (3,), steps, forward, [(units, rate)]
+
+
+@pytest.mark.parametrize("passes", [20, 60, None])
+@pytest.mark.parametrize(("units", "rate"), [(4, 0.2), (8, 0.1), (11, 0.2), (8, 0.5)])
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_errors_of_few_units_cover_what_all_networks_say(ending, units, rate, passes):
+    """95 % of rows, or 92 % with 20 passes, within 4 standard errors over seeds; and not all of them."""
+    network = functools.partial(few_units, units=units, rate=rate, ending=ending)
+    model, x, forward, sites = build(network, rows=40, trained_for=None)
+    mean, _, _ = exact(forward, sites, x)
+    runs = assess_with_seeds(model, x, howsure.MCDropout(passes=passes), outputs=ENDINGS[ending])
+    found = np.array([run.mean if ending == "linear" else run.probabilities for run in runs])
+    held = np.mean(np.abs(found - mean) <= 1.96 * np.array([run.mc_error for run in runs]), axis=(1, 2))
+    assert held.mean() + 4 * held.std(ddof=1) / np.sqrt(len(held)) >= (0.92 if passes == 20 else 0.95)
+    assert held.mean() <= 0.995
 
 
 @pytest.mark.parametrize("balanced", [True, False])
