@@ -307,7 +307,8 @@ class Result(Shown, Generic[OneRow]):
             )
         moves = vars(chosen)[MOVES].mean(axis=0, dtype=np.float64)
         squared = np.sum(moves**2, axis=-1)
-        return np.asarray(np.maximum(np.sqrt(squared) * widening(moves.shape[-1]), ERROR_FLOOR))
+        least = ERROR_FLOOR if hasattr(self, "probabilities") else 0.0  # numbers may be of any size
+        return np.asarray(np.maximum(np.sqrt(squared) * widening(moves.shape[-1]), least))
 
     def _row(self, index: int) -> OneRow:
         """The row at a position that exists, with the values of the columns and settings that it names."""

@@ -116,7 +116,8 @@ class Pairs:
         In balanced groups every unit is dropped as often as its rate says, so the mean of T passes is off by
         Σ b (N / T − p p'), if N passes drop a pair and b is what it does beyond its units (Efron and Stein
         1981). A pair that passes have dropped shows in the variance between groups. One that they have not,
-        which happens with probability exp(−T p p'), is off by b p p'.
+        which happens with probability exp(−T p p'), is off by b p p'. Groups that agree to the last digit do
+        not show that no pair does anything: where layers are linear in parts, they often agree by luck.
 
         A unit alone does a: the variance over passes is Σ p (1 − p) a². b² is at least `PAIR` a². If units
         add up in the logit of a probability m, two of them do b = a a' (1 − 2m) / (m (1 − m)) together, as

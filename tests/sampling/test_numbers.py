@@ -174,7 +174,8 @@ def test_the_closed_form_of_dropout_before_a_linear_layer():
     # Balance cancels all that is of first order, and the network has nothing else.
     balanced = howsure.assess(model, x, method=howsure.MCDropout(passes=200))
     np.testing.assert_allclose(balanced.mean, x @ weights + 1, atol=1e-5)
-    assert balanced.mc_error.max() < 1e-5
+    # That no pair of units does anything together, 200 passes do not show.
+    assert np.all(balanced.mc_error < 2e-3 * balanced.spread)
 
 
 @pytest.mark.parametrize("name", METHODS)
