@@ -121,8 +121,8 @@ class Pairs:
 
         A unit alone does a: the variance over passes is Σ p (1 − p) a². b² is at least `PAIR` a². If units
         add up in the logit of a probability m, two of them do b = a a' (1 − 2m) / (m (1 − m)) together, as
-        the second derivative of the logistic function says. Of that, b² has at most m (1 − m), the largest
-        variance that numbers from 0 to 1 with this mean can have (Bhatia and Davis 2000).
+        the second derivative of the logistic function says. The square of that counts up to m (1 − m), the
+        largest variance that numbers from 0 to 1 with this mean can have (Bhatia and Davis 2000).
         """
         mean, passes = units.mean, units.passes
         alone = (units.within + units.between) / (passes * self.alone)

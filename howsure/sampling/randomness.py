@@ -39,8 +39,8 @@ def largest_difference(model: PassModel, like: Sequence[Array] | None = None) ->
 def _difference_and_size(model: PassModel, like: Sequence[Array] | None) -> tuple[float, float]:
     """Largest difference between two passes over made-up rows, and the size of the largest finite output.
 
-    Where few units are dropped, many passes drop none, or only units that matter for no row. So passes with
-    other masks are drawn until one differs from the first, `COMPARED` at most.
+    Many passes drop no unit where few are dropped, or only units that matter for no row. So passes with other
+    masks are drawn until one differs from the first, `COMPARED` at most.
     """
     sites = sites_of(model)
     check_sizes(model)
