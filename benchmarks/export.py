@@ -143,7 +143,7 @@ def measure(name: str, backend: str) -> Figures:
     import onnx
 
     import howsure
-    from howsure.answers.graph import NUMBERS
+    from howsure.answers.classes.graph import NUMBERS
     from howsure.export.run import runner
     from howsure.models.adapt import adapt
 

@@ -165,7 +165,7 @@ def _parts(kind: str, **own: str) -> dict[str, str]:
 def _graph(graph: str, words: str) -> dict[str, str]:
     """The graph of a kind whose answers are distributions, and what it is compared with."""
     names = {"graph": graph, "graph_numbers": "numbers", "graph_words": words}
-    return {part: f"howsure.answers.graph:{name}" for part, name in names.items()}
+    return {part: f"howsure.answers.classes.graph:{name}" for part, name in names.items()}
 
 
 CLASSES = Answer(

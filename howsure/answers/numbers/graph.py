@@ -1,6 +1,6 @@
 """Numbers per row as an ONNX graph: `mean`, `mc_error`, `spread`, and the `noise` that a head puts out.
 
-See `howsure.answers.graph` for what the parts are.
+See `howsure.answers.classes.graph` for what the parts are.
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from howsure.answers.graph import Numbers as Wanted
-from howsure.answers.graph import UnitsOf
-from howsure.answers.graph import Wanted as Words
+from howsure.answers.classes.graph import Numbers as Wanted
+from howsure.answers.classes.graph import UnitsOf
+from howsure.answers.classes.graph import Wanted as Words
 from howsure.answers.numbers.doubt import ROUNDING
 from howsure.answers.numbers.outcome import Numbers
 from howsure.errors import ModelError

@@ -1,4 +1,4 @@
-"""A class at each position as a graph: maps, and shares of whole rows; see `howsure.answers.graph`.
+"""A class at each position as a graph: maps, and shares of whole rows; see `howsure.answers.classes.graph`.
 
 values (W, n, *P, K) ─┬─ as one class per row, at each position ── maps (n, *P)
                       └─ places of the largest ── shares (W, n, K) ── units ── numbers of rows
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from howsure.answers.graph import CODES, ClassesGraph, Numbers, UnitsOf, Wanted, near_a_threshold
+from howsure.answers.classes.graph import CODES, ClassesGraph, Numbers, UnitsOf, Wanted, near_a_threshold
 from howsure.answers.positions.result import DenseCertainty
 from howsure.answers.verdict import COIN_FLIP, margin_of, pick, top_two
 from howsure.onnx import Value, place_of_largest
