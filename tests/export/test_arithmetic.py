@@ -88,7 +88,7 @@ def estimates_in_numpy(outcome, first, raw):
     if first.design is None:
         for group in np.split(values, np.cumsum(first.groups)[:-1]):
             sums.add_group(group, outcome)
-        return sums.estimates(outcome)
+        return sums.estimates(outcome, rare=first.rare)
     tree = Tree(first.design, Model(), 0)
     for cell in np.split(values, first.design.first):
         sums.add(sum_up(cell, tree.late, outcome))
