@@ -28,10 +28,6 @@ def features(model, x, labels):
 
 FITTED = {
     "laplace": (laplace, lambda method, model, x: howsure.assess(model, x, method=method)),
-    "laplace and features": (
-        laplace,
-        lambda method, model, x: method.assess(howsure.features_of(model, x)),
-    ),
     "familiarity": (known, lambda known, model, x: known(howsure.features_of(model, x))),
     "held-out rows": (
         features,
