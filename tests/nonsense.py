@@ -182,7 +182,7 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
     fit = {"labels": y, "score": "lac", "coverage": 0.9, "by_class": False, "seed": 0}
     learn = {"train": features, "labels": y, "held_out": held_out, "score": "energy", "share": 0.1}
     elsewhere = {"class_names": None, "source": None, "thresholds": None, "kind": "row"}
-    by_name = {"methods": None, "shifts": None, "outside": None, "familiarity": None, "calibrated": False}
+    by_name = {"methods": None, "shifts": None, "outside": None, "calibrated": False}
     dropout = {"passes": None, "balanced": True, "target_error": None, "max_passes": None, "plan": None}
     return {
         "assess": (howsure.assess, {**few, "method": howsure.Softmax(), **run, "thresholds": None}),
@@ -234,9 +234,9 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
         "RegressionAbstention": (limited, {"result": means}),
         "prediction_intervals": (
             howsure.prediction_intervals,
-            {"result": means, "labels": means.truth, "coverage": 0.9, "by": None},
+            {"result": means, "labels": means.truth, "coverage": 0.9},
         ),
-        "PredictionIntervals": (ranges, {"result": means, "by": None}),
+        "PredictionIntervals": (ranges, {"result": means}),
         "calibrate, numbers": (
             howsure.calibrate,
             {"certainty": means, "labels": means.truth, "method": None, "seed": 0},
