@@ -66,6 +66,7 @@ def hand_over(
         FileError: The file cannot be written.
 
     Example:
+        >>> from pathlib import Path
         >>> abstention = howsure.abstain(howsure.assess(model, x), labels, risk=0.05)
         >>> certainty = howsure.assess(model, x_new)
         >>> hand_over(certainty, abstention(certainty), "to-check.csv")
