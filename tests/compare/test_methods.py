@@ -1,18 +1,12 @@
 """Methods side by side: the same numbers as one by one, the same rows, and errors before work begins."""
 
-import sys
-
 import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
-from sklearn import metrics
 
 import howsure
-from howsure.answers.classes.compare import COMPARING
-from howsure.answers.classes.evaluate import told_apart
 from howsure.answers.classes.maps import folds
-from howsure.compare.protocol import AS_THEY_ARE
 from tests.conformance.test_methods import ONE_INPUT
 from tests.support import cases
 from tests.support.arrays import ArrayModel, Dense, Dropout
@@ -143,128 +137,3 @@ def test_what_cannot_be_compared_is_refused(labelled, arguments, message):
     given = {"labels": labels, "shifts": {}, **arguments}
     with pytest.raises(howsure.InputError, match=message):
         howsure.compare(model, x, **given)
-
-
-# --- familiarity ------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def familiar(labelled):
-    """Two familiarities, the features of rows as they are and from outside, and a comparison of both."""
-    model, x, labels = labelled
-    random = np.random.default_rng(2)
-    train = random.normal(size=(400, 4)).astype("float32")
-    noise = 1.5 * random.normal(size=(25, 4)).astype("float32")
-    of_train, inside, outside = (howsure.features_of(model, each) for each in (train, x, noise))
-    truth = of_train.logits.argmax(axis=1)
-    known = {
-        score: howsure.familiarity(of_train, truth, inside, score=score, share=0.1)
-        for score in ("neighbours", "energy")
-    }
-    calls, seen = [], []
-    module = sys.modules["howsure.compare.run"]  # the package's attribute of that name is the function
-
-    def counted(model, x, *more):
-        calls.append(len(x))
-        return howsure.features_of(model, x, *more)
-
-    evaluated = []
-
-    def noted(certainty, truth, seed, through):
-        evaluated.append(seed)
-        return howsure.evaluate(certainty, truth, seed=seed)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "features_of", counted)
-        patch.setitem(vars(COMPARING), "scored", noted)
-        comparison = howsure.compare(
-            model,
-            x,
-            labels,
-            methods={"softmax": howsure.Softmax()},
-            shifts={"darker": x / 2},
-            outside={"noise": noise},
-            familiarity=known,
-            progress=lambda *now: seen.append(now),
-        )
-    assert seen[-1] == (3 * ROWS + 2 * 25, 3 * ROWS + 2 * 25)
-    assert evaluated == 4 * [0]  # once for each method and set, none of them for rows from outside
-    assert sorted(calls) == [1, 1, 25, ROWS]  # checks, rows from outside, rows as they are
-    return comparison, known, inside, outside
-
-
-def test_familiarity_answers_who_notices_rows_from_outside(familiar):
-    comparison, known, inside, outside = familiar
-    assert comparison.familiarities == ("neighbours", "energy")
-    assert comparison.methods == ("softmax", "softmax, calibrated")
-    for name, score in known.items():
-        near, far = score(inside), score(outside)
-        found = comparison.score(name, "outside_auroc", "noise")
-        is_outside = np.repeat([0, 1], [ROWS, 25])
-        assert found.value == pytest.approx(metrics.roc_auc_score(is_outside, -np.concatenate([near, far])))
-        assert found.low < found.value < found.high
-        bar = np.sort(near)[::-1][int(np.ceil(0.95 * ROWS)) - 1]
-        assert comparison.score(name, "outside_fpr95", "noise").value == pytest.approx(np.mean(far >= bar))
-        assert comparison.costs[name] > 0
-    ranking = comparison.ranked("outside_auroc", "noise")
-    values = {
-        name: comparison.score(name, "outside_auroc", "noise").value for name in (*comparison.methods, *known)
-    }
-    assert ranking.best == max(values, key=values.get)
-    assert set(comparison.ranked("nll").tied) <= set(comparison.methods)
-
-
-def test_a_familiarity_is_paired_with_the_methods(familiar):
-    comparison, known, inside, outside = familiar
-    told = told_apart(
-        comparison.against["softmax", "noise"], known["energy"](inside), known["energy"](outside)
-    )
-    for method in comparison.methods:
-        alone = told.minus(comparison.against[method, "noise"])["outside_auroc"]
-        found = comparison.difference("energy", method, "outside_auroc", "noise")
-        assert found.value == pytest.approx(alone.value)
-        back = comparison.difference(method, "energy", "outside_auroc", "noise")
-        assert (back.low, back.high) == pytest.approx((-found.high, -found.low))
-
-
-@pytest.mark.parametrize(
-    ("name", "rows"), [("nll", AS_THEY_ARE), ("outside_auroc", "darker"), ("error_auroc", "noise")]
-)
-def test_a_familiarity_has_no_other_score(familiar, name, rows):
-    comparison, *_ = familiar
-    for ask in (
-        lambda: comparison.score("energy", name, rows),
-        lambda: comparison.difference("softmax", "energy", name, rows),
-    ):
-        with pytest.raises(
-            howsure.InputError,
-            match=f"'energy' gives no percentages.*'outside_fpr95' of 'noise'.*'{name}' of '{rows}'",
-        ):
-            ask()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"outside": {}}, "needs OOD rows"),
-        ({"familiarity": {"a": "density"}}, "a result of `howsure.familiarity`.*str"),
-        ({"familiarity": {"softmax": None}}, "have the name 'softmax'"),
-        ({"familiarity": {"softmax, calibrated": None}}, "name of a calibrated method"),
-    ],
-)
-def test_a_familiarity_that_cannot_be_compared_is_refused(labelled, familiar, arguments, message):
-    model, x, labels = labelled
-    given = {"familiarity": familiar[1], "outside": {"noise": x}, **arguments}
-    with pytest.raises(howsure.InputError, match=message):
-        howsure.compare(model, x, labels, methods={"softmax": howsure.Softmax()}, shifts={}, **given)
-
-
-def test_a_familiarity_of_another_model_is_refused(labelled):
-    model, x, labels = labelled
-    random = np.random.default_rng(0)
-    other, held_out = (
-        howsure.Features(random.normal(size=(120, 5)), random.normal(size=(120, 3))) for _ in range(2)
-    )
-    known = howsure.familiarity(other, np.arange(120) % 3, held_out, share=0.5, score="energy")
-    with pytest.raises(howsure.InputError, match="other features or logits"):
-        howsure.compare(model, x, labels, shifts={}, outside={"noise": x}, familiarity={"density": known})
