@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import sys
 import tempfile
@@ -51,10 +52,14 @@ def write_table(result: Result[Any], path: Path) -> None:
             f"'{path}' has one line for each {kind_of(result)}. Its maps are only kept beside a .parquet "
             "file, or in a folder of results."
         )
-    if path == STDOUT:
-        write_csv_lines(csv_lines(result), _Shown(sys.stdout) if sys.stdout.isatty() else sys.stdout)
-        return
-    result.save(path)
+    if path != STDOUT:
+        result.save(path)
+    elif not sys.stdout.isatty():
+        write_csv_lines(csv_lines(result), sys.stdout)
+    else:
+        text = io.StringIO(newline="")
+        write_csv_lines(csv_lines(result), text)
+        sys.stdout.write(printable(text.getvalue()))  # which shows control characters
 
 
 def say_result(result: Any, console: Console) -> None:
@@ -90,21 +95,6 @@ def maps_on_disk(out: Path) -> Iterator[Callable[[Any], Any]]:
             return type(block).load(place)
 
         yield moved
-
-
-class _Shown:
-    """A terminal that shows control characters instead of obeying them."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        """Write the text with control characters escaped."""
-        self._stream.write(printable(text))
-        return len(text)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
 
 
 def undecided_table(result: Result[Any], count: int) -> Table:
