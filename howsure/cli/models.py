@@ -43,7 +43,7 @@ class ModelCommand(Command):
 
     Attributes:
         model: A Keras model (.keras, or legacy .h5); a PyTorch module (package.module:function that makes
-            it); or, with --allow-code, an scikit-learn model (.joblib).
+            it); or, with --allow-code, a scikit-learn model (.joblib).
         id_column: Column with the id of each row in a .csv or .parquet file, if it is not called id.
         seed: Seed of the random masks. The same seed gives the same passes.
         allow_code: Let the model file run its own code. Use this only if you trust it.

@@ -14,7 +14,7 @@ from sklearn.metrics import recall_score
 
 import howsure
 from howsure.answers.classes import scores as of_classes
-from howsure.answers.classes.evaluate import OUTSIDE, beside, told_apart
+from howsure.answers.classes.evaluate import OUTSIDE, beside
 from howsure.answers.classes.scores import DRAWS, METRICS, of_probabilities
 from howsure.errors import InputError
 from howsure.judge.scores import LEAST_MISTAKES, Mean, Score, Share
@@ -410,47 +410,6 @@ def test_rows_from_outside_beside_an_evaluation_give_what_evaluate_gives():
         same = later.minus(at_once)
         assert same["nll"] == same["aurc"] == same["outside_auroc"] == Score(0, 0, 0)
         assert all(score.value == 0 and not score.excludes_zero for score in same.values())
-
-
-def test_a_score_that_is_no_probability_is_paired_with_the_rows():
-    """Standard errors are those of a loop that leaves each row out, with scikit-learn, pairs included."""
-    rows, strangers = 30, 20
-    p, labels = draw(rows=rows)
-    inside, outside = outside_of(p), outside_of(draw(rows=strangers, sharpness=1, seed=1)[0])
-    evaluation = howsure.evaluate(inside, labels, outside=outside)
-    random = np.random.default_rng(0)
-    near, far = np.round(random.normal(1, 1, rows), 1), np.round(random.normal(0, 1, strangers), 1)
-    told = told_apart(evaluation, near, far)
-    is_near = np.repeat([1, 0], [rows, strangers])
-    by_score, by_entropy = np.concatenate([near, far]), -np.concatenate([inside.entropy, outside.entropy])
-
-    def without(by):
-        each = []
-        for row in range(rows + strangers):
-            rest = np.delete(np.arange(rows + strangers), row)
-            each.append(metrics.roc_auc_score(is_near[rest], by[rest]))
-        return np.array(each)
-
-    def error(left_out):
-        groups = left_out[:rows], left_out[rows:]
-        return np.sqrt(sum((len(each) - 1) ** 2 / len(each) * each.var(ddof=1) for each in groups))
-
-    value = metrics.roc_auc_score(is_near, by_score)
-    one, other = (evaluated._found.measured["outside_auroc"] for evaluated in (told, evaluation))
-    assert told.measured("outside_auroc").value == pytest.approx(value)
-    assert np.linalg.norm(one.parts) == pytest.approx(error(without(by_score)))
-    gaps = without(by_score) - without(by_entropy)
-    assert np.linalg.norm(one.parts - other.parts) == pytest.approx(error(gaps))
-    fpr, tpr, _ = metrics.roc_curve(is_near, by_score, drop_intermediate=False)
-    assert told.measured("outside_fpr95").value == pytest.approx(fpr[np.argmax(tpr >= 0.95)])
-    difference = told.minus(evaluation)
-    assert set(difference) == set(OUTSIDE[:2])
-    found = difference["outside_auroc"]
-    assert found.value == pytest.approx(value - metrics.roc_auc_score(is_near, by_entropy))
-    back = evaluation.minus(told)["outside_auroc"]
-    assert (back.value, back.low, back.high) == pytest.approx((-found.value, -found.high, -found.low))
-    with pytest.raises(InputError, match="row by row"):
-        told.minus(howsure.evaluate(inside, labels))
 
 
 def test_labels_that_count_from_1_are_refused_and_kept_ones_said_aloud():
