@@ -884,6 +884,7 @@ HANDWRITTEN: dict[str, Kind] = {
         )
         for name, end in ENDINGS.items()
     },
+    "distances turned": Kind(lambda: _ending(lambda h: -torch.cdist(h, torch.eye(CLASSES)))),
     **{
         f"rows as {name}": Kind(
             lambda f=first, inputs=inputs: usual(Made(f), inputs=inputs), shape, whole=whole
@@ -948,6 +949,7 @@ TORCHVISION: dict[str, tuple[tuple[int, ...], dict[str, Any]]] = {
     "alexnet": (LARGER, {}),
     "vgg11_bn": (SMALL, {}),
     "googlenet": (LARGER, {"init_weights": False}),
+    "squeezenet1_1": (LARGER, {}),
     "mobilenet_v3_small": (SMALL, {"dropout": 0.3}),
     "efficientnet_b0": (SMALL, {}),
     "convnext_tiny": (SMALL, {"stochastic_depth_prob": 0.3, "layer_scale": 1.0}),

@@ -142,3 +142,11 @@ def test_no_row_is_scored_with_offsets_that_were_learnt_from_it():
     assert np.isfinite(without.offsets).all(), "a class that no label has keeps a finite offset"
     of_row = with_offsets(SHIFTED[4], 1 / without.temperature.value, without.offsets)[..., 1]
     assert howsure.calibrate(OFF, labels, method="offsets").after.value > 0.7 * -np.log(of_row).mean() / 30
+
+
+def test_offsets_are_saved_and_read(offsets, tmp_path):
+    offsets.save(tmp_path / "c.json")
+    read = howsure.DenseCalibrator.load(tmp_path / "c.json")
+    assert read.in_words() == offsets.in_words()
+    assert read.offsets == offsets.offsets
+    assert (read(OFF).probability == offsets(OFF).probability).all()

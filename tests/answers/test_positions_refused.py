@@ -83,6 +83,10 @@ REFUSED = {
         lambda: howsure.prediction_sets(RESULT, TRUTH, score="aps"),
         "by one threshold",
     ),
+    "sets by class": (
+        lambda: howsure.prediction_sets(RESULT, TRUTH, by_class=True),
+        "by one threshold",
+    ),
     "sets of other classes": (lambda: SETS(OTHER), "other classes"),
     "sets of rows without probabilities": (lambda: SETS(UNKEPT), "were not kept"),
     "abstention without a tolerance": (

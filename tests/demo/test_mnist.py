@@ -106,6 +106,20 @@ def test_without_room_for_a_copy_the_digits_are_there_all_the_same(monkeypatch, 
 
 
 
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"HOWSURE_CACHE": "/a/b", "XDG_CACHE_HOME": "/x"}, "/a/b"),
+        ({"HOWSURE_CACHE": "", "XDG_CACHE_HOME": "/x"}, "/x/howsure"),
+        ({"HOWSURE_CACHE": "", "XDG_CACHE_HOME": "", "HOME": "/h"}, "/h/.cache/howsure"),
+    ],
+)
+def test_the_cache_folder(monkeypatch, settings, expected):
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    assert mnist.cache_folder() == Path(expected)
+
+
 # --- the sources ------------------------------------------------------------------------------
 
 

@@ -60,7 +60,6 @@ PROMISES = {
     "sets": (howsure.prediction_sets, {"coverage": 0.9}),
     "abstain": (howsure.abstain, {"risk": 0.6, "confidence": 0.5}),
     "intervals": (howsure.prediction_intervals, {"coverage": 0.9}),
-    "of_groups": (howsure.prediction_intervals, {"coverage": 0.8}),
     "off_by": (howsure.abstain, {"risk": 0.6, "confidence": 0.5, "tolerance": 2.0}),
     "dice": (howsure.abstain, {"risk": 0.6, "confidence": 0.5, "tolerance": 0.9}),
     "evaluate": (howsure.evaluate, {}),
@@ -74,7 +73,7 @@ def without_std(random):
 OF_METHODS = (
     (classes, (None,), ("sets", "abstain", "evaluate")),
     (labels, (None,), ("evaluate",)),
-    (numbers, (None,), ("intervals", "of_groups", "off_by", "evaluate")),
+    (numbers, (None,), ("intervals", "off_by", "evaluate")),
     (without_std, (None, "shift"), ("intervals", "off_by", "evaluate")),
     (positions, ("temperature", "offsets"), ("sets", "dice", "evaluate")),
 )
@@ -91,8 +90,7 @@ def test_a_promise_with_the_rows_of_the_calibrator_warns_and_one_with_others_doe
     ask, options = PROMISES[door]
 
     def told(rows):
-        groups = {"by": np.arange(len(rows)) % 2} if door == "of_groups" else {}
-        return warned(ask, rows, **options, **groups)
+        return warned(ask, rows, **options)
 
     learnt, others = calibrator(result[:N]), calibrator(result[N:])
     kind = f"{result.kind}s"
@@ -116,7 +114,7 @@ def test_other_questions_about_calibrated_rows_know_which_were_learnt_from():
     for make, ask in (
         (labels, lambda result: result.of_label("wind")),
         (numbers, lambda result: result.above(0.3)),
-        (numbers, lambda result: result.rescaled(20.0, 3.0)),
+        (numbers, lambda result: result.rescaled(20.0, 3.0, truth="standardised")),
         (numbers, lambda result: result.with_ids(np.arange(len(result)) + 5)),
     ):
         result = make(random)

@@ -79,6 +79,15 @@ def workers_of(process: int) -> Iterator[int]:
             yield number
 
 
+def a_worker_of(process: int) -> int:
+    """One of `workers_of`, waited for: between two parts, a process of Ray has another name."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        for worker in workers_of(process):
+            return worker
+    raise TimeoutError(f"Process {process} has had no worker for a minute")
+
+
 PARTS, SECONDS = 8, 0.2
 """Parts of 4,000 rows; and within how many seconds after one of them a process is killed."""
 
