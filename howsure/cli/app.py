@@ -7,6 +7,7 @@ Results go to stdout; progress, warnings and errors go to stderr.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import sys
@@ -85,7 +86,7 @@ class _TyperCommand(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         known = {name for each in self.params for name in each.opts}
-        for text, following in zip(args, [*args[1:], None], strict=True):
+        for text, following in itertools.pairwise([*args, ""]):
             option, _, value = text.partition("=")
             if not option.startswith("--") or option in known:
                 continue

@@ -12,6 +12,7 @@ keras = pytest.importorskip("keras", reason="Keras is not installed")
 
 import howsure  # noqa: E402  # needs keras
 from howsure.cli import assessing, comparing  # noqa: E402  # needs keras
+from howsure.cli.app import COMMANDS, Demo  # noqa: E402
 from howsure.demo import run as demo_module  # noqa: E402
 from howsure.models import import_keras  # noqa: E402
 from validation import small_network  # noqa: E402
@@ -357,6 +358,22 @@ def test_demo_makes_its_folder_and_passes_the_options_on(tmp_path, monkeypatch):
     assert folder.is_dir()
     assert seen["folder"] == folder
     assert (seen["epochs"], seen["seed"]) == (3, 7)
+
+
+def test_demo_needs_no_words_after_it(tmp_path, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(demo_module, "run", lambda folder, **more: seen.update(folder=folder, **more))
+    monkeypatch.chdir(tmp_path)
+    done = run("demo")
+    assert done.exit_code == 0, done.stderr
+    assert seen["folder"] == Path("demo")
+
+
+@pytest.mark.parametrize("command", sorted(command.name() for command in COMMANDS if command is not Demo))
+def test_a_command_alone_says_what_it_needs(command):
+    done = run(command)
+    assert done.exit_code == 2
+    assert "Missing argument" in done.stderr
 
 
 # --- the backend ------------------------------------------------------------------------------
