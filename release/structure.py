@@ -55,7 +55,7 @@ ROOMS = (
     "__main__.py",
 )
 
-CEILING = 49_710
+CEILING = 42_170
 """Code lines that the package may have: see decision 40."""
 
 SINCE = "origin/main"
