@@ -206,8 +206,8 @@ def counted(subject: Subject) -> Iterator[Counted]:
         count.operations += len(rows[0]) * self.levels[0].cost
         return trunk(self, rows)
 
-    def counting_thin(self: Any, masks: Any, rows: int) -> Any:
-        run, at, cost = thin(self, masks, rows), 0, 0.0
+    def counting_thin(self: Any, masks: Any) -> Any:
+        run, at, cost = thin(self, masks), 0, 0.0
         for level in self.levels[1:]:
             cost += len(masks[at]) * level.cost
             at += len(level.sites)
