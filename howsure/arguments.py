@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from howsure.errors import InputError
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 LEAST_SHARE = 1e-9
 """The least share that is told from 0, and 1 from the largest: more takes a thousand million rows to see."""
@@ -139,3 +143,23 @@ def check_type(value: object, wanted: Any, name: str, example: str) -> None:
     """Raise an `InputError` unless `value` is of a type; `example` shows what is."""
     if not isinstance(value, wanted):
         raise InputError(f"`{name}` cannot be used", expected=example, received=repr(value))
+
+
+def takes_no_more(**instead: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+    """A decorator for a function that has lost arguments: a TypeError says of each what to do instead.
+
+    Args:
+        instead: By the name of the argument, a sentence without its stop.
+    """
+
+    def mended(function: Callable[P, T]) -> Callable[P, T]:
+        @wraps(function)
+        def called(*args: P.args, **kwargs: P.kwargs) -> T:
+            for name, sentence in instead.items():
+                if name in kwargs:
+                    raise TypeError(f"{function.__name__}() takes no argument {name!r} any more. {sentence}.")
+            return function(*args, **kwargs)
+
+        return called
+
+    return mended

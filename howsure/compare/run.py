@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from howsure.answers.registry import answer_of, fed, part_of
-from howsure.arguments import check_by_name, check_flag, check_progress
+from howsure.arguments import check_by_name, check_flag, check_progress, takes_no_more
 from howsure.assess import streamed
 from howsure.compare.comparison import Comparison
 from howsure.compare.passes import Heard, Hearing, InGroups, PassGroups
@@ -53,6 +53,7 @@ FIRST = 512
 
 @named_either_way
 @belongs_to_the_method
+@takes_no_more(familiarity="docs/familiarity.md scores it beside the entropy, with roc_auc_score")
 @keeping_what_is_said
 def compare(
     model: Any,

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import betaincinv
 
 from howsure.answers.registry import part_of
-from howsure.arguments import as_share, check_flag, check_whole
+from howsure.arguments import as_share, check_flag, check_whole, takes_no_more
 from howsure.data.rows import quoted
 from howsure.errors import InputError
 from howsure.judge.learnt import warn_of_promise
@@ -158,6 +158,9 @@ def prediction_sets(
     return found
 
 
+@takes_no_more(
+    by="Fit the rows of each group by themselves: prediction_intervals(result[rows], labels[rows])"
+)
 def prediction_intervals(
     result: RegressionCertainty, labels: ArrayLike | None = None, *, coverage: float = 0.9
 ) -> PredictionIntervals:
