@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +60,8 @@ def wait_for_parts(process: subprocess.Popen[str], out: Path, count: int) -> Non
         time.sleep(0.005)
 
 
-def workers_of(process: int) -> Iterator[int]:
-    """Processes of Ray that do parts for a process, as Linux tells: Ray says in their names what they do."""
+def below(process: int) -> dict[int, str]:
+    """Commands of all processes that a process began, by number, as Linux tells."""
     parents, names = dict[int, int](), dict[int, str]()
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -71,21 +71,14 @@ def workers_of(process: int) -> Iterator[int]:
             except OSError:
                 continue
             parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+    found = dict[int, str]()
     for number, name in names.items():
         above: int | None = number
         while above is not None and above != process:
             above = parents.get(above)
-        if above == process and name.startswith("ray::_part_done"):
-            yield number
-
-
-def a_worker_of(process: int) -> int:
-    """One of `workers_of`, waited for: between two parts, a process of Ray has another name."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        for worker in workers_of(process):
-            return worker
-    raise TimeoutError(f"Process {process} has had no worker for a minute")
+        if above == process:
+            found[number] = name
+    return found
 
 
 PARTS, SECONDS = 8, 0.2

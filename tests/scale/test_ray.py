@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import warnings
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,13 +33,18 @@ ray = pytest.importorskip("ray", reason="Ray is not installed")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 
 
+DEATHS = "HOWSURE_TEST_DEATHS"
+"""The variable that names the folder where a process of Ray notes that it is about to die."""
+
+
 @pytest.fixture(scope="module")
-def cluster():
+def cluster(tmp_path_factory):
     """One of two workers; yields a list of the signals that came."""
     heard = []
     before = signal.signal(signal.SIGTERM, lambda number, _: heard.append(number))
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings(action="ignore"):
         patch.setenv("PYTHONPATH", str(ROOT))  # where workers find the network
+        patch.setenv(DEATHS, str(tmp_path_factory.mktemp("deaths")))
         with workers.cluster(2):
             yield heard
     signal.signal(signal.SIGTERM, before)
@@ -59,24 +65,17 @@ def job_of(rows, out, plan, **settings):
 
 def listening(process):
     """Where a process and all below it listen, as Linux tells: addresses in hexadecimal, by who it is."""
-    parents, sockets = {}, {}
-    for entry in filter(lambda entry: entry.name.isdigit(), Path("/proc").iterdir()):
-        try:
-            parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-            for place in map(os.readlink, (entry / "fd").iterdir()):
-                sockets[place] = int(entry.name)
-        except OSError:  # it has just ended
-            continue
-    found = {}
+    sockets, addresses = {}, {}
+    for number in [process, *kills.below(process)]:
+        with suppress(OSError):  # it has just ended
+            sockets |= {os.readlink(place): number for place in Path(f"/proc/{number}/fd").iterdir()}
     for table in ("tcp", "tcp6"):
         for line in Path("/proc/net", table).read_text().splitlines()[1:]:
             fields = line.split()
-            owner = above = sockets.get(f"socket:[{fields[9]}]")
-            while above is not None and above != process:
-                above = parents.get(above)
-            if above == process and fields[3] == "0A":
-                found[fields[1]] = Path(f"/proc/{owner}/cmdline").read_text().split("\0")[0]
-    return found
+            owner = sockets.get(f"socket:[{fields[9]}]")
+            if owner is not None and fields[3] == "0A":
+                addresses[fields[1]] = Path(f"/proc/{owner}/cmdline").read_text().split("\0")[0]
+    return addresses
 
 
 def is_loopback(address):
@@ -86,6 +85,7 @@ def is_loopback(address):
 
 @pytest.mark.usefixtures("cluster")
 def test_a_worker_is_killed_and_a_row_fails(tmp_path, x, plan, whole):
+    """The part whose process is killed is done by another process, with the same numbers."""
     path, out = tmp_path / "rows", tmp_path / "results"
     path.mkdir()
     for number in range(FILES):
@@ -93,21 +93,31 @@ def test_a_worker_is_killed_and_a_row_fails(tmp_path, x, plan, whole):
         if number == 2:
             part[7, 3] = np.nan
         pq.write_table(table_of(part, number * ROWS), path / f"{number}.parquet")
-    victims = []
-
-    def told(done, total):
-        if not victims:
-            victims.append(kills.a_worker_of(os.getpid()))
-            os.kill(victims[0], signal.SIGKILL)
-
     job = job_of(path, out, plan, size=20)
-    job.run(workers.several(2), told)
-    assert victims
+    job.worker.recipe = replace(job.worker.recipe, model=ModelSource("tests.scale.test_ray:killed_once"))
+    job.run(workers.several(2), lambda *_: None)
+    assert Path(os.environ[DEATHS], "killed").exists()
     assert [fault.split(": ")[0] for fault in job.faults()] == ["'2.parquet', 20 rows from row 0 of it on"]
     assert "NaN or infinite values, in row 7" in job.faults()[0]
     assert {outcome.part for outcome in job.outcomes} == set(job.manifest.parts)
     with pytest.warns(howsure.HowsureWarning, match="Results of 20 of 360 rows are missing"):
         check_same(howsure.load(out), whole, np.delete(np.arange(len(x)), 2 * ROWS + np.arange(20)))
+
+
+def killed_once():
+    """The network; the first of all processes that use it is killed."""
+    model = small_network.make()
+    model.__class__ = KilledOnce
+    return model
+
+
+class KilledOnce(ArrayModel):
+    def trunk(self, x):
+        try:
+            Path(os.environ[DEATHS], "killed").touch(exist_ok=False)
+        except FileExistsError:
+            return super().trunk(x)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.mark.usefixtures("cluster")
@@ -182,12 +192,12 @@ def test_warnings_of_workers_are_said_once(tmp_path, x, plan_file):
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="what Linux tells of sockets")
 def test_nobody_reaches_the_workers_from_elsewhere(tmp_path):
     """They listen on the loopback interface alone, and who connects needs a token."""
-    kills.prepare(tmp_path, 20_000)
+    kills.prepare(tmp_path, 200_000)  # which takes long enough to look at the workers
     process = kills.started(tmp_path, kills.command("out", 1, "--set", "passes=20"))
     kills.wait_for_parts(process, tmp_path / "out", 1)
-    worker = kills.a_worker_of(process.pid)
+    raylet = next(number for number, name in kills.below(process.pid).items() if "raylet/raylet" in name)
     heard = listening(process.pid)
-    environment = Path(f"/proc/{worker}/environ").read_text().split("\0")
+    environment = Path(f"/proc/{raylet}/environ").read_text().split("\0")
     process.terminate()
     process.communicate()
     assert any(name.startswith("ray::") for name in heard.values())
