@@ -30,14 +30,9 @@ class Script:
 
 
 @cache
-def script(name: str = "report.js") -> Script:
-    """One of the scripts, which a page can do without.
-
-    Args:
-        name: `report.js`, which filters, searches and sorts a table, or `maps.js`, which changes how much of
-            an image is seen through a map.
-    """
-    text = (Path(__file__).parent / name).read_text(encoding="utf-8")
+def script() -> Script:
+    """The script that changes how much of an image is seen through a map; a page can do without it."""
+    text = (Path(__file__).parent / "maps.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")
     return Script(text, f"'sha256-{digest}'")
 

@@ -11,13 +11,13 @@ import pytest
 from scipy.stats import binomtest
 
 import howsure
-from howsure.answers.classes.page import MOST_LISTED, classes_of, lists_of
+from howsure.answers.classes.page import MOST_LISTED, asking_for_a_look, classes_of
 from howsure.answers.labels.printed import answers_of
-from howsure.answers.verdict import COIN_FLIP, LEANING, NO_CLEAR_ANSWER, SURE
+from howsure.answers.verdict import COIN_FLIP, LEANING, SURE
 from howsure.errors import InputError
 from howsure.report import render
 from howsure.report.figures import BANDS, bands
-from howsure.report.looks import Looks, looks_of
+from howsure.report.looks import looks_of
 from tests.made import certainty_of
 from tests.report.made import Page, make_certainty, make_multilabel
 from tests.report.pages import images
@@ -26,85 +26,41 @@ from tests.report.test_report import table_rows
 # --- lists ----------------------------------------------------------------------------------------
 
 
-def listed(html: str) -> list[tuple[set[str], str]]:
-    """Of each line of the list: the lists that it belongs to, and its words."""
-    section = html.split('id="lists"')[1].split("</section>")[0]
-    rows = re.findall(r'<tr class="([^"]*)">(.*?)</tr>', section.split("<tbody>")[1], re.DOTALL)
-    return [
-        (set(classes.split()), Page(f"<tr>{cells.replace('</t', ' </t')}</tr>").words)
-        for classes, cells in rows
-    ]
-
-
-def test_all_rows_that_ask_for_a_look_are_listed_the_most_undecided_first() -> None:
+def test_all_rows_that_ask_for_a_look_are_listed() -> None:
     certainty = make_certainty(300).with_familiarity(np.linspace(0.001, 1, 300), share=0.02)
     certainty = dataclasses.replace(certainty, mc_error=certainty.mc_error * 4)
     assert certainty.truth is not None
-    members = {
-        "in-coin-flip": (certainty.verdict == COIN_FLIP) & ~certainty.no_clear_answer,
-        "in-no-clear-answer": certainty.no_clear_answer,
-        "in-leaning": certainty.verdict == LEANING,
-        "in-open": ~certainty.settled,
-        "in-unfamiliar": certainty.unfamiliar,
-        "in-wrong": certainty.label != certainty.truth,
-    }
-    asks = np.any(list(members.values()), axis=0)
-    expected = [position for position in np.argsort(certainty.gap, kind="stable") if asks[position]]
-    html = render(certainty)
-    found = listed(html)
-    assert [int(words.split()[0]) for _, words in found] == expected
-    for (slugs, words), position in zip(found, expected, strict=True):
-        assert slugs == {slug for slug, belongs in members.items() if belongs[position]}
+    asks = (certainty.verdict != SURE) | ~certainty.settled | certainty.unfamiliar
+    asks |= certainty.label != certainty.truth
+    order = [position for position in np.argsort(certainty.gap, kind="stable") if asks[position]]
+    expected = sorted(order, key=lambda position: not certainty.unfamiliar[position])
+    assert certainty.unfamiliar[expected[0]]
+    found = table_rows(render(certainty), "The list of images")
+    assert [int(cells[0]) for cells in found] == expected[:MOST_LISTED]
+    for cells, position in zip(found, expected, strict=False):
         row = certainty[int(position)]
-        assert (NO_CLEAR_ANSWER if row.no_clear_answer else row.verdict) in words
-        right = row.truth == row.label
-        assert ("✓ right" if right else f"✗ wrong: it is '{row.truth}'") in words
-    filters = Page(html.split('<fieldset class="filters">')[1].split('<span class="tools"')[0]).words
-    for slug, name in (("in-coin-flip", "coin flips"), ("in-open", "not settled"), ("in-wrong", "wrong")):
-        assert f"{name} {int(members[slug].sum())}" in filters
+        right = "right" if row.truth == row.label else f"wrong: it is '{row.truth}'"
+        assert cells[-3:] == [row.said, row.reason or "–", right]
 
 
 def test_of_long_lists_the_page_says_how_many_it_shows() -> None:
-    certainty = make_certainty(9_000)
-    listings, entries = lists_of(certainty, Looks())
-    by_slug = {each.slug: each for each in listings}
-    leaning = int(np.sum(certainty.verdict == LEANING))
-    assert leaning > MOST_LISTED
-    assert by_slug["leaning"].count == leaning
-    assert by_slug["leaning"].shown == sum("leaning" in entry.slugs for entry in entries) < leaning
-    html = render(certainty)
-    assert f"The page shows {by_slug['leaning'].shown} of {leaning:,} that are leaning" in Page(html).words
-    assert len(listed(html)) == len(entries)
-    # Of wrong ones, those it is most certain of are there.
-    wrong = np.flatnonzero(certainty.label != certainty.truth)
-    surest = wrong[np.argsort(-certainty.gap[wrong], kind="stable")[:MOST_LISTED]]
-    assert set(surest.tolist()) <= {entry.row.row for entry in entries}
+    html = render(make_certainty(9_000))
+    assert len(table_rows(html, "The list of images")) == MOST_LISTED
+    assert re.search(rf"The page shows {MOST_LISTED} of [\d,]+; a saved table has all", Page(html).words)
     assert len(html.encode()) <= 3_000_000
-
-
-def test_lists_that_would_be_empty_or_say_nothing_new_are_left_out() -> None:
     assert 'id="lists"' not in render(certainty_of([[0.99, 0.01]] * 30))
     assert 'id="lists"' not in render(certainty_of([[0.51, 0.49]] * 3))
-    html = render(certainty_of([[0.51, 0.49]] * 3 + [[0.8, 0.2]] * 30))
-    assert 'value="leaning"> leaning' in html
-    assert 'value="wrong"> wrong' not in html
-    assert 'value="unfamiliar"> unfamiliar' not in html
-    assert "<script" not in render(certainty_of([[0.99, 0.01]] * 30))
 
 
 def test_answers_of_several_labels_are_listed_with_their_label() -> None:
     several = make_multilabel(60, 3, ids=[f"scan-{k}" for k in range(60)], id_name="file")
-    answers = answers_of(several)
-    _, entries = lists_of(answers, Looks(), several.label_names)
-    asks = (answers.verdict != SURE) | ~answers.settled | (answers.label != answers.truth)
-    assert len(entries) == np.sum(asks)
-    for entry in entries:
-        assert entry.asked is not None
-        k = several.label_names.index(entry.asked)
-        p = several.probabilities[entry.row.row, k]
-        assert entry.row.label_name == ("yes" if p > 0.5 else "no")
-        assert entry.row.id == f"scan-{entry.row.row}"
-    assert "Label by label" in Page(render(several)).words
+    html = render(several)
+    found = table_rows(html, "The list of answers")
+    assert len(found) == len(asking_for_a_look(answers_of(several)))
+    for row, id, label, says, *_ in found:
+        p = several.probabilities[int(row), several.label_names.index(label)]
+        assert (id, says) == (f"scan-{row}", "yes" if p > 0.5 else "no")
+    assert "Label by label" in Page(html).words
 
 
 def test_classes_are_counted_and_held_against_the_truth() -> None:

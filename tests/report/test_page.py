@@ -124,7 +124,7 @@ def test_names_are_shown_as_text() -> None:
     html = render(certainty, title="<em>title</em>", audit=AUDIT)
     page = Page(html)
     assert not {"i", "u", "em", "b"} & {tag for tag, _ in page.elements}
-    assert html.count("<script") == 1
+    assert "<script" not in html
     assert "<script>alert(1)</script>" in page.words
     assert "<em>title</em>" in page.words
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ from howsure.answers.classes.cards import cards, coin_flip_positions, mistake_po
 from howsure.answers.classes.drawings import draw_reliability, draw_risk_coverage
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.scores import found_of
-from howsure.answers.classes.sentence import Row
 from howsure.answers.classes.words import claim_in_words, rare_in_words, tells_networks
 from howsure.answers.probabilities import are_alone
 from howsure.answers.sentences import percent, words_of
@@ -29,10 +28,9 @@ from howsure.report.figures import (
     proportion,
     share_of,
 )
-from howsure.report.looks import Look, Looks
 from howsure.report.notebook import ViewTable
 from howsure.report.page import PageOptions, whole
-from howsure.report.templates import script
+from howsure.sampling.outcome import Integers
 from howsure.words import counted, rate, upper
 
 _SHOWN_AT_ONCE = 12
@@ -120,9 +118,9 @@ def page_of(
             context |= _with_truth(answers, mistakes)
             if mistakes:
                 sections["mistakes"] = "Sure and wrong"
-        listings, entries = lists_of(answers, looks, labels)
-        if len(entries) > len(seen):
-            context |= {"listings": listings, "entries": entries, "script": script()}
+        asking = asking_for_a_look(answers)
+        if len(asking) > len(seen):
+            context |= {"asking": len(asking), "listed": _listed(answers, asking[:MOST_LISTED], asked.kind, labels)}
             sections["lists"] = f"Every {answers.kind} that asks for a look"
         if len(answers) > 1:
             sections["classes"] = wording["heading"]
@@ -241,109 +239,53 @@ def _passes(certainty: Certainty) -> dict[str, Any]:
     }
 
 
-# --- lists of rows ------------------------------------------------------------------------------------
+# --- the list of rows ---------------------------------------------------------------------------------
 
 
 MOST_LISTED = 200
-"""Rows of one list that the page shows; the table that a result saves has all."""
-
-_THUMBNAIL, _CHARACTERS = 56, 400_000
-"""Longest edge of a picture in the lists in pixels, and what all of them may take; else there are none."""
+"""Rows that the page lists; the table that a result saves has all."""
 
 
-@dataclass(frozen=True)
-class Listing:
-    """One list of rows: its name in the HTML and in words, and how many rows it has and shows."""
+def asking_for_a_look(answers: Certainty) -> Integers:
+    """Positions of rows that are unfamiliar, not sure, not settled or wrong.
 
-    slug: str
-    name: str
-    count: int
-    shown: int
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One row in the table.
-
-    Attributes:
-        row: The row.
-        slugs: Names, in the HTML, of the lists that it belongs to.
-        top: Its most probable class with the probability, in words.
-        rival: The next class in the same form.
-        more: How many other classes are as likely as the next one.
-        look: Its picture or values.
-        truth: Name of the true class, or None.
-        right: Whether the label is the true class.
-        asked: Name of the label that is answered, if a row has several.
+    Unfamiliar ones come first, and then the most undecided.
     """
-
-    row: Row
-    slugs: tuple[str, ...]
-    top: str
-    rival: str
-    more: int
-    look: Look
-    truth: str | None
-    right: bool
-    asked: str | None
-
-
-def lists_of(
-    answers: Certainty, looks: Looks, asked: Sequence[str] = ()
-) -> tuple[list[Listing], list[Entry]]:
-    """The lists that have rows, and a line for each row of any list, the most undecided first.
-
-    Each list shows `MOST_LISTED` rows at most: the most undecided, and of wrong ones the most certain.
-
-    Args:
-        answers: The result that is reported.
-        looks: Pictures or values of the rows.
-        asked: As for `howsure.answers.classes.cards.cards`.
-    """
-    members = {
-        ("coin-flip", "coin flips"): (answers.verdict == COIN_FLIP) & ~answers.no_clear_answer,
-        ("no-clear-answer", "without a clear answer"): answers.no_clear_answer,
-        ("leaning", "leaning"): answers.verdict == LEANING,
-        ("open", "not settled"): ~answers.settled,
-        ("unfamiliar", "unfamiliar"): answers.unfamiliar,
-    }
+    asks = answers.unfamiliar | (answers.verdict != SURE) | ~answers.settled
     if answers.truth is not None:
-        members["wrong", "wrong"] = answers.label != answers.truth
-    order = answers.most_undecided()
-    found, chosen = [], np.zeros(len(answers), dtype=bool)
-    for (slug, name), belongs in members.items():
-        of_list = order[belongs[order]]
-        if not len(of_list):
-            continue
-        chosen[of_list[-MOST_LISTED:] if slug == "wrong" else of_list[:MOST_LISTED]] = True
-        found.append((slug, name, belongs))
-    positions = order[chosen[order]]
-    listings = [
-        Listing(slug, name, int(belongs.sum()), int(belongs[positions].sum()))
-        for slug, name, belongs in found
-    ]
-    slugs = [(slug, belongs) for slug, _, belongs in found]
-    places = [row_and_label(position, answers, asked) for position in positions.tolist()]
-    shown = looks.of([row for row, _ in places], _CHARACTERS, _THUMBNAIL)
-    if sum(len(look.picture.source) for look in shown if look.picture) > _CHARACTERS:
-        shown = [replace(look, picture=None) for look in shown]
-    entries = []
-    for position, (_, label), look in zip(positions.tolist(), places, shown, strict=True):
-        row = answers[position]
-        entries.append(
-            Entry(
-                row=row,
-                slugs=tuple(slug for slug, belongs in slugs if belongs[position]),
-                top=percent(row.probability, float(row.mc_error[row.label])),
-                rival=percent(float(row.probabilities[row.runner_up]), float(row.mc_error[row.runner_up])),
-                more=max(0, len(row.candidates) - 2),
-                look=look,
-                truth=None if row.truth is None else answers.class_names[row.truth],
-                right=row.truth == row.label,
-                asked=label,
+        asks = asks | (answers.label != answers.truth)
+    order = np.lexsort((answers.gap, ~answers.unfamiliar))
+    return np.asarray(order[asks[order]])
+
+
+def _listed(answers: Certainty, positions: Integers, kind: str, asked: Sequence[str]) -> ViewTable:
+    """Rows of a kind at some positions as a table; `asked` as for `howsure.answers.classes.cards.cards`."""
+    head = [upper(kind), "Says", "Probability", "Or", "Its probability", "Verdict", "Reason"]
+    lines = []
+    for position in positions.tolist():
+        row, (_, label) = answers[position], row_and_label(position, answers, asked)
+        more = max(0, len(row.candidates) - 2)
+        rival = percent(float(row.probabilities[row.runner_up]), float(row.mc_error[row.runner_up]))
+        line = [
+            str(row.row),
+            row.label_name,
+            percent(row.probability, float(row.mc_error[row.label])),
+            row.runner_up_name,
+            f"{rival}, and {more:,} more class{'' if more == 1 else 'es'} as likely" if more else rival,
+            row.said,
+            row.reason or "–",
+        ]
+        if row.truth is not None:
+            line.append(
+                "right" if row.truth == row.label else f"wrong: it is '{answers.class_names[row.truth]}'"
             )
-        )
-    return listings, entries
+        line[1:1] = [*([] if row.id is None else [str(row.id)]), *([] if label is None else [label])]
+        lines.append(line)
+    if answers.truth is not None:
+        head.append("Truth")
+    head[1:1] = [*([] if answers.ids is None else [answers.id_name]), *(["Label"] if asked else [])]
+    numeric = [0, head.index("Probability"), head.index("Its probability")]
+    return ViewTable(f"The list of {answers.kind}s", head, lines, numeric=numeric)
 
 
 @dataclass(frozen=True)

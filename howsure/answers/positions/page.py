@@ -89,7 +89,7 @@ def page(result: DenseCertainty, asked: PageOptions) -> str:
             "averaged": averaged(result, asked.background),
         }
         if shown is not None and len(result.positions) > 1:
-            context["script"] = script("maps.js")
+            context["script"] = script()
         sections["worst"] = "Check these first" if len(result) > 1 else f"The {result.kind}"
         if len(result) > MOST_CARDS:
             context |= {"listed": _listed(result, order[MOST_CARDS:][:MOST_LISTED])}
