@@ -23,6 +23,7 @@ from howsure.data.align import ID, check_ids
 from howsure.data.rows import Rows, row_kind
 from howsure.errors import InputError
 from howsure.methods.choices import default_method
+from howsure.methods.kept_groups import KeptGroups
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.misplaced_arguments import belongs_to_the_method, named_either_way
 from howsure.methods.protocol import Job, Method, Passes
@@ -30,7 +31,7 @@ from howsure.models.adapt import opened
 from howsure.models.protocol import FLOAT32
 from howsure.prepare import check_method, prepare
 from howsure.progress import Progress, told
-from howsure.request import Request
+from howsure.request import KEEP_GROUPS, Request
 from howsure.results import result as results
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome, Told
@@ -99,6 +100,8 @@ def assess(
             the axis of the rows, such as 1 or −1. Default: the last one in Keras, and the first one after the
             rows in PyTorch.
         keep: `probabilities` to keep those of all K classes at each position. Default: the two top classes.
+            Or `groups`, with MC dropout of a fixed number of passes and one answer for each row, so that
+            `result.mean_error()` tells the error of a mean over rows; 4 · K · 16 bytes more for each row.
         tile: Sides of tiles, for images or volumes too large for memory: one number, or one for each axis of
             positions. Every tile is assessed by itself, and its inner part is kept. Default: whole rows.
         overlap: Positions that neighbouring tiles share, along each axis, an even number. Default: a quarter
@@ -191,6 +194,8 @@ def streamed(
     given = door.rows(x, None if isinstance(progress, bool) else progress)
     chosen: Method = default_method(door, given) if method is None else method
     check_method(chosen)
+    if request.keep == KEEP_GROUPS:
+        chosen = KeptGroups(chosen)
     blocks: Iterator[Result]
     if request.tile is None:
         job = prepare(door, given, chosen, request)

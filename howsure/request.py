@@ -15,8 +15,8 @@ from howsure.models.protocol import MEAN_LOG_VARIANCE, MEAN_VARIANCE
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome
 
-KEEP_PROBABILITIES = "probabilities"
-"""The value of `keep` that is not None."""
+KEEP_PROBABILITIES, KEEP_GROUPS = "probabilities", "groups"
+"""The values of `keep`."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Request:
             check_whole(self.overlap, "overlap", least=0, even=True)
             if self.tile is None:
                 raise InputError("`overlap` has no effect without `tile`", expected="both, or neither")
-        check_choice(self.keep, (KEEP_PROBABILITIES, None), "keep")
+        check_choice(self.keep, (KEEP_PROBABILITIES, KEEP_GROUPS, None), "keep")
         if self.thresholds is not None:
             example = "howsure.Thresholds(sure=0.95, coin_flip=0.2)"
             check_type(self.thresholds, Thresholds, "thresholds", example)

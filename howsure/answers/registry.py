@@ -24,7 +24,7 @@ from howsure.errors import FileError, InputError, ModelError
 from howsure.models import protocol
 from howsure.models.protocol import LOGITS, PROBABILITIES, ModelInfo
 from howsure.on_first_use import imported
-from howsure.request import Request
+from howsure.request import KEEP_GROUPS, Request
 from howsure.results.result import Result
 from howsure.results.saved import complete
 from howsure.sampling.outcome import Outcome
@@ -446,6 +446,8 @@ def outcome_of(info: ModelInfo, request: Request, found: Sequence[str] | None = 
 def _at_positions(outcome: Outcome, request: Request, in_words: str) -> Outcome:
     """The outcome; an `InputError` where a wish is for answers at positions, and it has one for each row."""
     given = [name for name in ("class_axis", "keep", "of_label") if getattr(request, name) is not None]
+    if request.keep == KEEP_GROUPS:
+        given.remove("keep")
     if given and len(outcome.columns) == 1:
         raise InputError(
             f"`{given[0]}` has no effect on {in_words}",

@@ -43,6 +43,7 @@ from howsure.results.saved import (
     with_digest,
     write_maps,
 )
+from howsure.statistics import ERROR_FLOOR, widening
 from howsure.words import is_printable
 
 if TYPE_CHECKING:
@@ -61,6 +62,10 @@ the numbers or ids of the rows equal it."""
 
 ALL_COLUMNS = "all"
 """The word for every column of a table."""
+
+MOVES = "_moves"
+"""(N, K, G) by how much each group of passes moves the answers, where that was kept. It is no column: it is
+about these very answers, so a result with other ones begins without it."""
 
 _ROWS_AT_A_TIME = 2**20
 """Most rows in one part of a file, as pyarrow would have it."""
@@ -248,7 +253,7 @@ class Result(Shown, Generic[OneRow]):
     @property
     def _known_of_maps(self) -> dict[str, NDArray[Any]]:
         """The columns that follow from maps and are known already, by name."""
-        names = [column.name for column in self.columns if column.of_maps]
+        names = [MOVES, *(column.name for column in self.columns if column.of_maps)]
         return {name: vars(self)[name] for name in names if name in vars(self)}
 
     def _knowing(self, columns: Mapping[str, NDArray[Any]]) -> Self:
@@ -259,6 +264,51 @@ class Result(Shown, Generic[OneRow]):
     def _changed(self, arrays: Mapping[str, Any]) -> Self:
         """The same answers with other columns beside them, by name."""
         return replace(self, **arrays)._knowing(self._known_of_maps)
+
+    def _moved_by(self, moves: NDArray[Any]) -> Self:
+        """This result itself, knowing by how much each group of passes moves its answers (N, K, G)."""
+        return self._knowing({MOVES: moves})
+
+    def mean_error(self, rows: Positions | None = None) -> NDArray[np.float64]:
+        """The Monte Carlo standard error of the mean answer over rows.
+
+        All rows get the same masks, so their errors do not average out, and the error of a mean is larger
+        than errors of independent rows would make it. With e_b by how much group b of the passes moves a row
+        (`howsure.methods.kept_groups`), it is √(Σ_b (mean of e_b over rows)²), widened by Student's t.
+
+        Args:
+            rows: An index of this result, in any form that it takes. Default: all rows.
+
+        Returns:
+            (K,) error of the mean probability of each class or label, or of the mean number of each target;
+            ± 1.96 of it covers 95 %. 0 where all `mc_error` are 0, as of a plain prediction.
+
+        Raises:
+            InputError: No rows, or groups of passes were not kept, as in a result that was loaded,
+                calibrated or made from probabilities.
+
+        Example:
+            >>> result = howsure.assess(model, x, method=howsure.MCDropout(passes=200), keep="groups")
+            >>> result.mean_error(result.verdict == "sure").shape
+            (10,)
+        """
+        chosen = self if rows is None else self[rows]
+        if not isinstance(chosen, type(self)) or not len(chosen):
+            raise InputError("A mean needs rows", expected="one row or more", received=repr(rows))
+        errors = getattr(chosen, "mc_error", None)
+        if errors is not None and not self.positions and not np.any(errors):
+            return np.zeros(len(getattr(self, self.names)))
+        if MOVES not in vars(chosen):
+            raise InputError(
+                "The error of a mean over rows is not known: all rows share their masks, and what groups of "
+                "passes make of each row was not kept",
+                expected="a result as `howsure.assess` gives it with keep='groups'",
+                hint="howsure.assess(model, x, method=howsure.MCDropout(passes=200), keep='groups')",
+            )
+        moves = vars(chosen)[MOVES].mean(axis=0, dtype=np.float64)
+        squared = np.sum(moves**2, axis=-1)
+        least = ERROR_FLOOR if hasattr(self, "probabilities") else 0.0  # numbers may be of any size
+        return np.asarray(np.maximum(np.sqrt(squared) * widening(moves.shape[-1]), least))
 
     def _row(self, index: int) -> OneRow:
         """The row at a position that exists, with the values of the columns and settings that it names."""

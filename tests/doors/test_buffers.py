@@ -227,6 +227,7 @@ KEEP_NOTHING = {
     "from_table": "takes a table of Arrow, which nobody changes",
     "row_type": "the type of a row, as `__getitem__` makes it",
     "has": "takes a name",
+    "mean_error": "gives numbers of its own",
 }
 """Names that take an array, or anything, and give nothing that keeps it."""
 

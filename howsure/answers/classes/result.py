@@ -102,7 +102,7 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
         probabilities: (N, K) 0 to 1, mean over the passes: the prediction; sums to 1 over the classes.
         mc_error: (N, K) 0 to 3.24, standard error of `probabilities`, from the finite number of passes; ±
             1.96 of it covered 90 to 98 % of rows, by network, and 95 % in the median (`docs/fresh.md`).
-            All rows get the same masks, so errors do not average out over rows (`docs/method.md`).
+            All rows get the same masks, so errors do not average out over rows: see `mean_error`.
         spread: (N, K) 0 to 1, standard deviation of a probability between networks, which more passes do not
             make smaller; None if there is one pass. A network is a thinned one with MC dropout, a member
             of an ensemble, the answer to one version of a row.

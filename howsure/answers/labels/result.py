@@ -74,7 +74,7 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
         probabilities: (N, K) 0 to 1, mean over the passes: probability that the label holds.
         mc_error: (N, K) 0 to 3.24, standard error of `probabilities`, from the finite number of passes; ±
             1.96 of it covered 94 % of them on the network of `docs/labels.md`.
-            All rows get the same masks, so errors do not average out over rows (`docs/method.md`).
+            All rows get the same masks, so errors do not average out over rows: see `mean_error`.
         spread: (N, K) 0 to 1, standard deviation of a probability between networks, which more passes do not
             make smaller; None if there is one pass. There is no interval, as that would need a grid for
             each label of each row.

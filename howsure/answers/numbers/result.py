@@ -152,8 +152,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
     Attributes:
         mean: (N, K) mean over the passes: the prediction.
         mc_error: (N, K) standard error of `mean`, from the finite number of passes; NaN where unknown, and 0
-            where a method has no passes. All rows get the same masks, so errors do not average out over rows
-            (`docs/method.md`).
+            where a method has no passes. All rows get the same masks, so errors do not average out over rows:
+            see `mean_error`.
         passes: (N,) count, passes spent on the row.
         target_names: K names.
         row: (N,) row number, place of the row in the input, from 0.
