@@ -31,7 +31,7 @@ def write(folder: Path) -> None:
     labels[:5].with_truth(said[0, :5] > 0.5).save(folder / "labels.parquet")
     each = random.normal(size=(6, ROWS, 2))
     numbers = RegressionCertainty.from_samples(each, ["price", "age"])
-    howsure.calibrate(numbers, each[0], method="shift").save(folder / "numbers.json")
+    howsure.calibrate(numbers, each[0]).save(folder / "numbers.json")
     numbers[:5].with_truth(each[0, :5]).save(folder / "numbers.parquet")
     maps = random.dirichlet([1, 1, 1], size=(4, 20, 3, 2))
     true = np.where(random.uniform(size=(20, 3, 2)) < 0.5, maps.mean(axis=0).argmax(axis=-1), 1)

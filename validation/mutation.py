@@ -211,7 +211,7 @@ def _of_results(place: Callable[[str], Path], random: np.random.Generator) -> It
     kinds: tuple[tuple[str, Any, Any, tuple[str | None, ...]], ...] = (
         ("classes", classes, truth, (None,)),
         ("labels", labels, said[0] > 0.5, (None,)),
-        ("numbers", numbers, each[0], (None, "shift")),
+        ("numbers", numbers, each[0], (None,)),
         ("positions", dense, true, (None, "offsets")),
     )
     for name, result, labelled, methods in kinds:

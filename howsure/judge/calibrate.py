@@ -47,11 +47,6 @@ KIND = "howsure calibrator"
 ELSEWHERE = ("vector", "isotonic")
 """Methods that scikit-learn has, and howsure does not."""
 
-ELSEWHERE_HINT = (
-    "Calibrate the probabilities with scikit-learn, and let howsure read the new ones: "
-    "docs/calibrate.md shows how, under 'Other calibrators'"
-)
-
 AnyResult = TypeVar("AnyResult", bound=Result[Any])
 
 
@@ -78,8 +73,7 @@ class Kept(ABC):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a JSON file; an earlier file stays until the new one is complete.
 
-        The file holds the maps, their replicas, and what `in_words` says. The labelled rows and their scores
-        are not in it.
+        The file holds the maps, and what `in_words` says. The labelled rows and their scores are not in it.
 
         Raises:
             FileError: The file cannot be written.
@@ -177,14 +171,6 @@ def read_calibrator(path: str | os.PathLike[str]) -> Any:
     """
 
     def parse(content: dict[str, Any]) -> Any:
-        for each in (content, *content.get("of_label", {}).values()):
-            if each.get("method") in ELSEWHERE:
-                raise FileError(
-                    f"'{os.fspath(path)}' holds a calibrator by a method that howsure does not have",
-                    expected="one by 'temperature'",
-                    received=repr(each["method"]),
-                    hint=ELSEWHERE_HINT,
-                )
         return named(typed(str, content["answer"], "answer")).part("read_calibrator")(content)
 
     return read_sealed(
@@ -205,7 +191,8 @@ def check_method(method: object, methods: Sequence[str | None]) -> None:
             f"howsure does not calibrate by '{method}'",
             expected=f"one of {', '.join(repr(each) for each in methods if each)}",
             received=repr(method),
-            hint=ELSEWHERE_HINT,
+            hint="Calibrate the probabilities with scikit-learn, and let howsure read the new ones: "
+            "docs/calibrate.md shows how, under 'Other calibrators'",
         )
     check_choice(method, methods, "method")
 
@@ -346,7 +333,7 @@ def calibrate(
 
     With a `RegressionCertainty`, it learns one noise for each target if `noise` is unknown, by maximum
     likelihood: Σ log N(y; mean, spread² + noise²). If `std` is known, it is multiplied by the factor of
-    maximum likelihood, √(mean of ((y − mean) / std)²). `shift` first adds the mean of y − mean to the mean.
+    maximum likelihood, √(mean of ((y − mean) / std)²).
 
     Args:
         certainty: Result of N rows that the model was not trained on, at least K and at least 10.
@@ -354,8 +341,8 @@ def calibrate(
             numbers for a `RegressionCertainty`, or (N, *P) true classes for a `DenseCertainty`. Default:
             `certainty.truth`.
         method: For classes and labels `temperature`; for positions `temperature`, the default, or `offsets`;
-            for numbers `shift` or None, the default.
-        seed: Seed of the folds, the replicas and the draws of chance; the same seed gives the same result.
+            for numbers None.
+        seed: Seed of the folds and the draws of chance; the same seed gives the same result.
 
     Raises:
         InputError: Unknown method, a result without percentages, one that is calibrated already or has the

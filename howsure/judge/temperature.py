@@ -6,9 +6,8 @@ bias-corrected temperature scaling (Alexandari, Kundaje and Shrikumar 2020). The
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 
@@ -120,52 +119,3 @@ def least(at: Callable[[Floats], Losses], start: Floats, limit: float = LIMIT) -
         if close:
             break
     return theta, found
-
-
-def near(
-    theta: Floats, logs: Floats, of_target: Floats, weights: Iterable[Floats], limit: float = LIMIT
-) -> Iterator[Floats]:
-    """θ = (β) of least loss of rows that count by each of the weights (N,), near one of all rows alike.
-
-    The slope of a row's loss at β + d is Σ κ_{m+1} d^m / m! over m ≥ 0, with the cumulants κ of log p under
-    q, κ₁ less that of the target. So one pass over the rows serves all weights: d solves the series up to
-    m = 4. Newton's method takes over where its last term still matters.
-
-    Args:
-        theta: (1,) of least loss of rows that count alike.
-        logs: (N, K) as in `losses`.
-        of_target: (N,) likewise.
-        weights: How often each of the rows counts.
-        limit: As in `least`.
-    """
-    beta, slopes = float(theta[0]), np.column_stack(_cumulants(changed(logs, theta), logs))
-    slopes[:, 0] -= of_target
-    slopes /= [1, 1, 2, 6, 24]
-    for weight in weights:
-        slope, curvature, third, fourth, fifth = (weight @ slopes).tolist()
-        step = 0.0
-        for _ in range(STEPS):
-            rest = step * step * (third + step * (fourth + step * fifth))
-            step = -(slope + rest) / max(curvature, TINY)
-        last = abs(fifth * step * step * step * step)
-        if last <= CLOSE * beta * curvature and 1 / limit < beta + step < limit:
-            yield theta + step
-        else:
-            yield least(partial(_weighted, weight, logs, of_target), theta, limit)[0]
-
-
-def _weighted(weight: Floats, logs: Floats, of_target: Floats, theta: Floats) -> Losses:
-    return losses(theta, logs, of_target).weighted(weight)
-
-
-def _cumulants(q: Floats, logs: Floats) -> tuple[Floats, ...]:
-    """The first five cumulants (N,) of logs (N, K) under probabilities (N, K), which are overwritten."""
-    mean = np.einsum("nk,nk->n", q, logs)
-    away = logs - mean[:, None]
-    moments = list[Floats]()  # the second central one to the fifth
-    q *= away
-    for _ in range(4):
-        q *= away
-        moments.append(q.sum(axis=1))
-    second, third, fourth, fifth = moments
-    return mean, second, third, fourth - 3 * second**2, fifth - 10 * third * second

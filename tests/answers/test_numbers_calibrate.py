@@ -1,6 +1,7 @@
 """What calibration learns is the maximum of the likelihood, holds on new rows, and is kept in a file."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -106,59 +107,16 @@ def test_several_targets_have_a_noise_each():
     assert "The noise of '1' is" in found.in_words()
 
 
-# --- a mean that is off by a constant -----------------------------------------------------------------
-
-
-def off_by(result, constant):
-    """The same answers of predictions that are too high by a constant."""
-    moved = result.rescaled(constant, 1.0, truth="real")
-    return moved.with_truth(result.truth)
-
-
-@pytest.mark.parametrize(
-    "result", [of_networks(300, noise=(1.5, 2.0)), claimed(300)], ids=["noise", "factor"]
-)
-def test_a_shift_is_learnt_and_makes_up_for_any_constant(result, tmp_path):
-    wrong = off_by(result, 50.0)
-    found = howsure.calibrate(wrong, method="shift")
-    error = wrong.mean - wrong.truth
-    for k, name in enumerate(result.target_names):
-        expected = stats.ttest_1samp(-error[:, k], 0).confidence_interval(0.95)
-        shift = found.shifts[name]
-        assert shift.value == pytest.approx(-error[:, k].mean())
-        assert (shift.low, shift.high) == pytest.approx((expected.low, expected.high), abs=0.03)
-    assert not found.warnings
-    right, mended = howsure.calibrate(result, method="shift")(result), found(wrong)
-    for name in ("mean", "std", "spread", "quantiles", "noise"):
-        if getattr(result, name) is not None:
-            np.testing.assert_allclose(getattr(mended, name), getattr(right, name), atol=1e-9, err_msg=name)
-    found.save(tmp_path / "c.json")
-    again = RegressionCalibrator.load(tmp_path / "c.json")
-    np.testing.assert_array_equal(again(wrong).mean, mended.mean)
-    assert (again.in_words(), again.shifts) == (found.in_words(), found.shifts)
-    again.save(tmp_path / "d.json")
-    assert (tmp_path / "d.json").read_text() == (tmp_path / "c.json").read_text()
-
-
-@pytest.mark.parametrize("method", [None, "shift"])
-def test_what_was_learnt_is_told_in_the_unit_of_the_result(method):
+def test_what_was_learnt_is_told_in_the_unit_of_the_result():
     result = of_networks(60, noise=(1.5, 2.0))
     scale = np.array([1000.0, 0.5])
     larger = result.rescaled([5.0, 2.0], scale, truth="standardised")
-    one, other = (howsure.calibrate(each, method=method)(each) for each in (larger, result))
+    one, other = (howsure.calibrate(each)(each) for each in (larger, result))
     for name in ("mean", "std", "noise", "quantiles"):
         wanted = getattr(other.rescaled([5.0, 2.0], scale, truth="standardised"), name)
         np.testing.assert_allclose(getattr(one, name), wanted, rtol=1e-6, atol=1e-9)
     told = other.rescaled([5.0, 2.0], scale, truth="standardised").method["calibration"]
-    for word in ("noise", "shift") if method else ("noise",):
-        assert told[word] == pytest.approx(one.method["calibration"][word], rel=1e-6)
-
-
-def test_without_a_shift_the_mean_stays():
-    result = off_by(claimed(300), 50.0)
-    found = howsure.calibrate(result)
-    assert not found.shifts
-    np.testing.assert_array_equal(found(result).mean, result.mean)
+    assert told["noise"] == pytest.approx(one.method["calibration"]["noise"], rel=1e-6)
 
 
 def test_a_constant_is_called_that_and_not_another_distribution():
@@ -169,18 +127,10 @@ def test_a_constant_is_called_that_and_not_another_distribution():
         (said,) = howsure.calibrate(result, truth).warnings
         bias = howsure.evaluate(result, truth).bias
         assert bias.value == pytest.approx(constant, abs=0.15)
-        assert f"are too {which}, by {abs(bias.value):.2f} (" in said
-        assert "method='shift'" in said
-        assert howsure.calibrate(result, truth, method="shift").warnings == ()
-
-
-def test_skewed_answers_around_a_mean_that_is_off_are_called_both():
-    random = np.random.default_rng(0)
-    mean = random.normal(size=400)
-    result = RegressionCertainty.from_mean_std(mean + 3, np.ones(400))
-    said = " ".join(howsure.calibrate(result, mean + random.exponential(size=400) - 1).warnings)
-    assert "too high" in said
-    assert "not normally distributed" in said
+        assert f"are too {which}: their bias is {bias}." in said
+        (mended,) = re.findall(r"`result.rescaled\((.*), 1.0\)`", said)
+        assert float(mended) == pytest.approx(-bias.value, rel=1e-3)
+        assert howsure.calibrate(result.rescaled(float(mended), 1.0), truth).warnings == ()
 
 
 # --- words and files ----------------------------------------------------------------------------------
@@ -232,7 +182,7 @@ def test_warnings_say_what_is_amiss():
         (lambda: howsure.calibrate(claimed(9)), "Too few labelled rows.*at least 10.*Received: 9"),
         (
             lambda: howsure.calibrate(claimed(60), method="temperature"),
-            "calibrated by their noise.*method=None, or 'shift'",
+            r"calibrated by their noise.*method=None.*result\.rescaled\(2\.5, 1\.0\)",
         ),
         (
             lambda: howsure.calibrate(howsure.calibrate(claimed(60))(claimed(60)), claimed(60).truth),

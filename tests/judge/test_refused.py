@@ -64,7 +64,7 @@ def covering(coverage):
     return howsure.prediction_sets(MADE, LABELS, coverage=coverage)
 
 
-CALLS = (lambda given: calibrated()(given), lambda given: calibrated().spread(given))
+CALLS = (lambda given: calibrated()(given),)
 ASKED = (lambda z: known()(z), lambda z: known().unfamiliar(z), lambda z: known().percentile(z))
 OTHER_LABELS = dataclasses.replace(SEVERAL, label_names=("a", "b", "c"))
 NO_SHARES = (0, 1, -0.1, 5, np.nan, 1e-300, 1 - 1e-16)

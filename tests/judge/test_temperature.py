@@ -5,8 +5,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-from howsure.judge import temperature
-from howsure.judge.temperature import LIMIT, changed, least, losses, near
+from howsure.judge.temperature import LIMIT, changed, least, losses
 
 RANDOM = np.random.default_rng(0)
 LOGS = np.log(RANDOM.dirichlet([0.5, 0.5, 0.5], size=200))
@@ -56,31 +55,3 @@ def test_it_stops_at_the_limit_where_nothing_else_stops_it():
     logs = np.log([[0.6, 0.4], [0.51, 0.49]])
     assert least(lambda theta: losses(theta, logs, logs[:, 0]), np.ones(1))[0] == pytest.approx(LIMIT)
     assert least(lambda theta: losses(theta, logs, logs[:, 1]), np.ones(1), 20)[0] == pytest.approx(1 / 20)
-
-
-@pytest.mark.parametrize("copies", [1, 500])
-def test_fits_near_another_are_those_of_newtons_method(copies):
-    """With many rows a weight moves the fit little, and with few it moves it far."""
-    logs, of_target = np.tile(LOGS, (copies, 1)), np.tile(OF_TARGET, copies)
-    random = np.random.default_rng(1)
-    weights = [random.exponential(size=len(logs)) for _ in range(5)]
-    theta, _ = least(lambda theta: losses(theta, logs, of_target), np.ones(1))
-    found = list(near(theta, logs, of_target, weights))
-    for fitted, weight in zip(found, weights, strict=True):
-        slope = losses(fitted, logs, of_target).weighted(weight)
-        assert abs(float(slope.step(slope.slope.sum(axis=0))[0])) < 1e-6 * fitted[0]
-        assert fitted[0] != theta[0]
-
-
-def test_fits_near_another_to_many_rows_take_one_pass_over_them(monkeypatch):
-    logs, of_target = np.tile(LOGS, (500, 1)), np.tile(OF_TARGET, 500)
-    theta, _ = least(lambda theta: losses(theta, logs, of_target), np.ones(1))
-    monkeypatch.setattr(temperature, "losses", None)  # Newton's method would need it
-    weights = [np.random.default_rng(seed).exponential(size=len(logs)) for seed in range(5)]
-    assert len(list(near(theta, logs, of_target, weights))) == 5
-
-
-def test_a_fit_at_the_limit_stays_there_for_all_weights():
-    logs = np.log([[0.6, 0.4], [0.51, 0.49]])
-    (found,) = near(np.array([LIMIT]), logs, logs[:, 0], [np.array([1.0, 2.0])])
-    assert found == pytest.approx(LIMIT)

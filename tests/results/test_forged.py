@@ -142,7 +142,6 @@ FORGED = [
         ("classes", ("parameters", "temperature"), value)
         for value in (-1, float("nan"), "two", True, 10**400)
     ),
-    ("classes", ("replicas", 0, "temperature"), -1),
     ("classes", ("class_names",), ["a", "a", "c"]),
     ("classes", ("learnt_rows", "kept"), "00"),
     ("classes", ("answer",), ["classes"]),

@@ -5,6 +5,7 @@ The map is in `howsure.answers.classes.maps`; here is the fitted `Calibrator`, a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -12,7 +13,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 from msgspec import Meta
-from scipy.special import stdtrit
 
 from howsure.answers.classes import maps
 from howsure.answers.classes.evaluate import Evaluation, evaluate_numbers
@@ -21,7 +21,7 @@ from howsure.answers.classes.result import Certainty
 from howsure.answers.registry import CLASSES, check_kind
 from howsure.answers.truth import BELOW_CHANCE, truth_of
 from howsure.arguments import check_choice
-from howsure.data.typed import numbers, typed, wrong
+from howsure.data.typed import numbers, typed
 from howsure.errors import InputError, warn
 from howsure.judge.calibrate import (
     Scored,
@@ -33,13 +33,9 @@ from howsure.judge.calibrate import (
 )
 from howsure.judge.cross_fit import FOLDS, CrossFit, Through, through_fits
 from howsure.judge.learnt import LearntRows
-from howsure.judge.scores import LEAST_MISTAKES, Score
+from howsure.judge.scores import LEAST_MISTAKES, NORMAL, Score
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import entropy_of
-
-REPLICAS = 50
-"""Fits to reweighted rows; a standard error from 50 is itself known to a tenth."""
-
 
 # --- the result ---------------------------------------------------------------------------------------
 
@@ -52,7 +48,6 @@ class Calibrator(Scored):
         method: `temperature`.
         parameters: Read-only arrays by name: `temperature` (), above 1 if it lowers percentages, and `most`
             (), the largest probability that it gives, (n + 1) / (n + 2) for n labelled rows.
-        replicas: The same, fitted to rows with random weights (Bayesian bootstrap, Rubin 1981).
         rows: Number of labelled rows.
         class_names: K names.
         before: Scores of the labelled rows as they were; None if it was read from a file.
@@ -66,7 +61,6 @@ class Calibrator(Scored):
 
     method: str
     parameters: Parameters
-    replicas: tuple[Parameters, ...]
     rows: int
     class_names: tuple[str, ...]
     before: Evaluation | None
@@ -83,7 +77,6 @@ class Calibrator(Scored):
             "class_names": list(self.class_names),
             "rows": self.rows,
             "parameters": _listed(self.parameters),
-            "replicas": [_listed(each) for each in self.replicas],
             "helps": self.helps,
             **super()._plain(),
         }
@@ -105,18 +98,6 @@ class Calibrator(Scored):
         self._probabilities_of(certainty)
         changed = _changed(maps.METHODS[self.method], certainty, self.parameters, self.rows)
         return self._marked(certainty, changed)
-
-    def spread(self, certainty: Certainty) -> Floats:
-        """(N, K) standard error of the calibrated probabilities owing to the finite number of labelled rows.
-
-        The standard deviation over `replicas`, without `mc_error`. Argument and errors are those of a call.
-        """
-        p, apply = self._probabilities_of(certainty), maps.METHODS[self.method].apply
-        centre = apply(self.parameters, p)
-        squares = np.zeros_like(p)
-        for replica in self.replicas:
-            squares += (apply(replica, p) - centre) ** 2
-        return np.asarray(np.sqrt(squares / len(self.replicas)))
 
     def _probabilities_of(self, certainty: Certainty) -> Floats:
         check_kind(certainty, CLASSES, self.class_names)
@@ -144,9 +125,6 @@ def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: in
         )
     cross = _cross_fit(p, truth, seed, using)
     parameters = cross.overall
-    random = np.random.default_rng(seed)
-    weights = (random.exponential(size=len(p)) for _ in range(REPLICAS))
-    replicas = tuple(using.refit(parameters, p, truth, (each / each.mean() for each in weights)))
     held_out = np.empty_like(p)
     for number, fit in enumerate(cross.of_folds):
         held_out[cross.fold == number] = using.apply(fit, p[cross.fold == number])
@@ -157,17 +135,16 @@ def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: in
     after = evaluate_numbers(replace(certainty, probabilities=held_out), truth, seed, through)
     helps = helps_in(after.minus(before))
     warnings = tuple(warnings_of(parameters, counts, certainty.class_names, before, helps))
-    temperatures = np.array([each["temperature"] for each in replicas])
+    ends = temperature_ends(parameters, using.moves(parameters, p, truth))
     return Calibrator(
         method=method,
         parameters=_read_only(parameters),
-        replicas=tuple(map(_read_only, replicas)),
         rows=len(p),
         class_names=certainty.class_names,
         before=before,
         after=after,
         helps=helps,
-        said=in_words(method, float(parameters["temperature"]), temperatures, before, after, helps, warnings),
+        said=in_words(method, ends, before, after, helps, warnings),
         warnings=warnings,
         learnt_rows=LearntRows.of(certainty),
     )
@@ -179,16 +156,10 @@ def read(content: Mapping[str, Any]) -> Calibrator:
     check_choice(method, tuple(maps.METHODS), "method")
     rows, names = read_rows_and_names(content, "class")
     learnt = maps.METHODS[method].learnt(len(names))
-    replicas = typed(tuple[Any, ...], content["replicas"], "replicas")
-    if len(replicas) < 2:
-        raise wrong("replicas", "two fits or more", replicas)
     check_choice(content["helps"], tuple(HELPS), "helps")
     return Calibrator(
         method=method,
         parameters=_parameters(content["parameters"], learnt, "parameters"),
-        replicas=tuple(
-            _parameters(each, learnt, f"replicas[{place}]") for place, each in enumerate(replicas)
-        ),
         rows=rows,
         class_names=names,
         helps=content["helps"],
@@ -363,19 +334,23 @@ def helps_in(differences: Mapping[str, Score]) -> str:
     return "better" if nll.high < 0 else "worse" if nll.low > 0 else "cannot tell"
 
 
+def temperature_ends(parameters: Parameters, moves: Floats) -> tuple[float, float, float]:
+    """A temperature and its 95 % ends over rows, of which each moves its inverse by `moves` (N,)."""
+    temperature = float(parameters["temperature"])
+    reach = NORMAL * float(np.linalg.norm(moves)) * temperature  # in logarithms, as it is a factor
+    return temperature, temperature * math.exp(-reach), temperature * math.exp(reach)
+
+
 def in_words(
     method: str,
-    temperature: float,
-    replicas: Floats,
+    ends: tuple[float, float, float],
     before: Evaluation,
     after: Evaluation,
     helps: str,
     warnings: Sequence[str],
 ) -> str:
-    """Sentences about a fit; `replicas` are temperatures of rows with random weights."""
-    logs = np.log(replicas)  # as a temperature is a factor
-    reach = stdtrit(len(logs) - 1, 0.975) * np.std(logs, ddof=1)
-    low, high = (temperature * np.exp([-reach, reach])).tolist()
+    """Sentences about a fit; `ends` are those of `temperature_ends`."""
+    temperature, low, high = ends
     shown = f"(temperature {temperature:.2f}, {low:.2f} to {high:.2f}, where 1 changes nothing)"
     change = temperature_in_words(low, high, shown)
     if mistakes_of(before) < LEAST_MISTAKES:

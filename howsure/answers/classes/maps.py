@@ -5,7 +5,7 @@ A method of calibration is one `PercentageMap` in `METHODS`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from msgspec import Meta
 from howsure.data.typed import SHARE
 from howsure.judge.cross_fit import FOLDS
 from howsure.judge.scores import SMALLEST
-from howsure.judge.temperature import least, losses, near
+from howsure.judge.temperature import least, losses
 from howsure.onnx import softmax
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import LARGEST_ERROR
@@ -75,13 +75,6 @@ def fitted(
     first = np.ones(1) if start is None else _theta(start)
     theta, _ = least(lambda theta: losses(theta, z, of_target).weighted(weight), first, LIMIT)
     return _parameters(theta, len(p))
-
-
-def refitted(fit: Parameters, p: Floats, truth: Integers, weights: Iterable[Floats]) -> Iterator[Parameters]:
-    """The fits to rows that count by each of the weights (N,), from the fit to rows that count alike."""
-    z = _log(p)
-    for theta in near(_theta(fit), z, _of_target(p, z, truth), weights, LIMIT):
-        yield _parameters(theta, len(p))
 
 
 def _parameters(theta: Floats, rows: int) -> Parameters:
@@ -158,8 +151,6 @@ class PercentageMap:
         learnt: By name of what it learns, the shape for K classes, as `()` or `(K,)`, and the range.
         fit: From probabilities (N, K), true classes (N,), weights (N,) or None, and a fit to nearly the same
             rows or None, to such numbers.
-        refit: From a fit, its rows (N, K), true classes (N,), and several weights, each (N,), to such numbers
-            for each of the weights.
         apply: From such numbers and probabilities (N, K) to calibrated ones, in functions that a graph has.
         moves: From a fit and the rows that it knows to how far each moves it: (N,), or (N, P) of P numbers.
         slopes: From a fit and rows to the derivatives (2, 2, N), or (2, 2, N, P), of the scores `SLOPED`.
@@ -168,7 +159,6 @@ class PercentageMap:
     name: str
     learnt: Callable[[int], Mapping[str, tuple[tuple[int, ...], Meta]]]
     fit: Callable[..., Parameters]
-    refit: Callable[[Parameters, Floats, Integers, Iterable[Floats]], Iterator[Parameters]]
     apply: Callable[[Parameters, Any], Any]
     moves: Callable[[Parameters, Floats, Integers], Floats]
     slopes: Callable[[Parameters, Floats, Integers], Floats]
@@ -177,7 +167,7 @@ class PercentageMap:
 TEMPERATURE = PercentageMap(
     "temperature",
     lambda classes: {"temperature": ((), Meta(ge=1 / LIMIT, le=LIMIT)), "most": ((), SHARE)},
-    *(fitted, refitted, mapped, moves, slopes),
+    *(fitted, mapped, moves, slopes),
 )
 
 METHODS = {each.name: each for each in (TEMPERATURE,)}

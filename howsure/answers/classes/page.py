@@ -120,7 +120,10 @@ def page_of(
                 sections["mistakes"] = "Sure and wrong"
         asking = asking_for_a_look(answers)
         if len(asking) > len(seen):
-            context |= {"asking": len(asking), "listed": _listed(answers, asking[:MOST_LISTED], asked.kind, labels)}
+            context |= {
+                "asking": len(asking),
+                "listed": _listed(answers, asking[:MOST_LISTED], asked.kind, labels),
+            }
             sections["lists"] = f"Every {answers.kind} that asks for a look"
         if len(answers) > 1:
             sections["classes"] = wording["heading"]

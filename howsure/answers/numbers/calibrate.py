@@ -3,7 +3,6 @@
     noise    where nothing says how far answers scatter: one σ for each target that maximises
              Σ log N(y; mean, spread² + σ²)
     factor   where `std` is known: the c that maximises Σ log N(y; mean, c² std²), c² = mean of (e / std)²
-    shift    with `method="shift"`, before either: the mean of e = y − mean, which is added to `mean`
 
 Recalibrated quantiles (Kuleshov and others 2018) are left out: a result holds a mean and a standard
 deviation. If answers are not normal, a warning names `prediction_intervals`.
@@ -22,7 +21,6 @@ from scipy.optimize import minimize_scalar
 
 from howsure.answers.numbers.evaluate import (
     RegressionEvaluation,
-    TargetScores,
     evaluate_numbers,
 )
 from howsure.answers.numbers.rescale import moved
@@ -33,7 +31,8 @@ from howsure.answers.registry import NUMBERS, check_kind
 from howsure.answers.truth import truth_of
 from howsure.arguments import check_choice
 from howsure.data.rows import in_rows, quoted
-from howsure.data.typed import FINITE, FROM_0
+from howsure.data.typed import FROM_0
+from howsure.digits import exactly
 from howsure.errors import InputError
 from howsure.judge.calibrate import (
     Scored,
@@ -49,9 +48,6 @@ from howsure.judge.learnt import LearntRows
 from howsure.judge.scores import Score
 from howsure.sampling.outcome import Booleans, Floats
 from howsure.words import rate
-
-SHIFT = "shift"
-"""The mean of y − mean, which is learnt beside the scatter if the caller asks for it."""
 
 SLOPED = ("nll", "crps")
 """Scores that change with a noise or a factor."""
@@ -76,8 +72,6 @@ class RegressionCalibrator(Scored):
         after: Scores of the same rows calibrated, each by what folds teach that it is not in; None likewise.
         said: Sentences for a reader who knows no statistics, which `in_words` gives.
         warnings: Sentences; empty if nothing is amiss.
-        shifts: By name of each target the number added to `mean`, with its 95 % interval; empty without
-            `method="shift"`.
         learnt_rows: The labelled rows, as it knows them again.
     """
 
@@ -88,7 +82,6 @@ class RegressionCalibrator(Scored):
     after: RegressionEvaluation | None
     said: str
     warnings: tuple[str, ...]
-    shifts: Mapping[str, Score]
     learnt_rows: LearntRows
     answer: ClassVar[str] = "numbers"
 
@@ -102,8 +95,7 @@ class RegressionCalibrator(Scored):
 
         A noise is added: `noise` is what was learnt, and `std` follows from it and `spread`. A factor
         multiplies `std`, and with it `noise`, `spread` and the distance of networks from the mean: how doubt
-        is split is the model's, how much there is the calibration's. `mc_error` stays, and `mean` too unless
-        a shift was learnt.
+        is split is the model's, how much there is the calibration's. `mean` and `mc_error` stay.
 
         Args:
             result: N ≥ 0 rows of the same targets, not calibrated yet.
@@ -120,8 +112,8 @@ class RegressionCalibrator(Scored):
                 expected=f"rows whose `std` is {scatter.std}",
                 hint="Give rows of the same method",
             )
-        fit = [[score.value for score in each.values()] for each in (self.values, self.shifts) if each]
-        return self._marked(result, _calibrated(scatter, result, np.array(fit), self.rows))
+        fit = np.array([score.value for score in self.values.values()])
+        return self._marked(result, _calibrated(scatter, result, fit, self.rows))
 
     def __repr__(self) -> str:
         return f"<RegressionCalibrator of {quoted(self.target_names)} from {self.rows:,} rows: {self.learnt}>"
@@ -132,7 +124,6 @@ class RegressionCalibrator(Scored):
             "rows": self.rows,
             "target_names": list(self.target_names),
             "values": plain_scores(self.values),
-            "shifts": plain_scores(self.shifts),
             **super()._plain(),
         }
 
@@ -141,11 +132,12 @@ def calibrate(
     result: RegressionCertainty, labels: Any, *, method: str | None, seed: int
 ) -> RegressionCalibrator:
     """The part `calibrate` of numbers; see `howsure.judge.calibrate.calibrate`."""
-    if method not in (None, SHIFT):
+    if method is not None:
         raise InputError(
             "Numbers are calibrated by their noise, or by a factor of `std` where it is known",
-            expected=f"method=None, or '{SHIFT}' to mend a mean that is off by a constant as well",
+            expected="method=None",
             received=repr(method),
+            hint="`result.rescaled(2.5, 1.0)` adds 2.5 to means that are too low by that",
         )
     truth = truth_of(result, labels)
     scatter, error = _learnt_of(result), truth - result.mean
@@ -156,29 +148,22 @@ def calibrate(
             f"The `std` is 0 {in_rows(len(wrong), wrong[:5].tolist())}, so no factor makes it true",
             expected="a `std` above 0",
         )
-    values, *shift = _fitted(scatter, result, error, method == SHIFT)
-
-    def held_out(shifted: bool) -> RegressionEvaluation:
-        return _held_out(scatter, result, truth, shifted, seed)
-
-    before, after = evaluate_numbers(result, truth, seed), held_out(method == SHIFT)
-    left = error - shift[0] if shift else error
+    values = scatter.fit(result, error)
+    before, after = evaluate_numbers(result, truth, seed), _held_out(scatter, result, truth, seed)
     scores = {
-        name: scatter.score(result, k, left[:, k], float(values[k]))
+        name: scatter.score(result, k, error[:, k], float(values[k]))
         for k, name in enumerate(result.target_names)
     }
     differences = {} if scatter is NOISE else after.minus(before)
-    warnings = _warnings_of(scatter, scores, differences, after, held_out)
-    shifts = {name: _bias(of, -1) for name, of in before.of_target.items()} if shift else {}
+    warnings = _warnings_of(scatter, scores, differences, after)
     return RegressionCalibrator(
         learnt=scatter.name,
         values=scores,
         rows=len(truth),
         before=before,
         after=after,
-        said=_in_words(scatter, scores, shifts, before, after, warnings),
+        said=_in_words(scatter, scores, before, after, warnings),
         warnings=tuple(warnings),
-        shifts=shifts,
         learnt_rows=LearntRows.of(result),
     )
 
@@ -186,7 +171,6 @@ def calibrate(
 def _in_words(
     scatter: Scatter,
     values: Mapping[str, Score],
-    shifts: Mapping[str, Score],
     before: RegressionEvaluation,
     after: RegressionEvaluation,
     warnings: Sequence[str],
@@ -194,8 +178,6 @@ def _in_words(
     said = [f"Calibration of numbers, learnt from {after.rows:,} rows with known answers."]
     for name, score in values.items():
         of = "" if len(values) == 1 else f" of {name!r}"
-        if shifts:
-            said.append(f"{shifts[name]} is added to the mean{of}.")
         held = [of.of_target[name].coverage for of in (before, after)]
         shares = [rate(each.value) for each in held if each is not None]
         now = f" before and {shares[1]} now" if len(shares) == 2 else ""
@@ -211,12 +193,10 @@ def read(content: Mapping[str, Any]) -> RegressionCalibrator:
     """The part `read_calibrator` of numbers: the inverse of `RegressionCalibrator._plain`."""
     rows, names = read_rows_and_names(content, "target")
     check_choice(content["learnt"], tuple(SCATTERS), "learnt")
-    shifted = names if content["shifts"] else ()
     return RegressionCalibrator(
         learnt=content["learnt"],
         values=read_scores(content["values"], "values", names, FROM_0, known=True),
         rows=rows,
-        shifts=read_scores(content["shifts"], "shifts", shifted, FINITE, known=True),
         **read_words(content),
     )
 
@@ -262,49 +242,33 @@ def _learnt_of(result: RegressionCertainty) -> Scatter:
     return FACTOR
 
 
-def _fitted(scatter: Scatter, result: RegressionCertainty, error: Floats, shifted: bool) -> Floats:
-    """(1, K) the quantity of each target, or (2, K) with the shift below it, from errors (N, K)."""
-    if not shifted:
-        return scatter.fit(result, error)[None]
-    shift = error.mean(axis=0)
-    return np.stack([scatter.fit(result, error - shift), shift])
-
-
 def _calibrated(scatter: Scatter, result: RegressionCertainty, fit: Floats, rows: int) -> RegressionCertainty:
     """Rows calibrated by a fit to so many rows; see `RegressionCalibrator.__call__`."""
-    values, *shift = fit
-    told = zip((scatter.name, SHIFT), fit.tolist(), strict=False)
-    of_targets = {name: dict(zip(result.target_names, each, strict=True)) for name, each in told}
-    method = {**result.method, "calibration": {"rows": rows, **of_targets}}
-    if shift:
-        result = replace(result, **moved(result, shift[0], np.ones_like(values)))
-    return replace(scatter.use(result, values), method=method)
+    of_targets = dict(zip(result.target_names, fit.tolist(), strict=True))
+    method = {**result.method, "calibration": {"rows": rows, scatter.name: of_targets}}
+    return replace(scatter.use(result, fit), method=method)
 
 
-def cross_fitted(
-    scatter: Scatter, result: RegressionCertainty, truth: Floats, seed: int, shifted: bool = False
-) -> CrossFit:
-    """Fits as of `_fitted`, cross-fitted over folds drawn at random."""
+def cross_fitted(scatter: Scatter, result: RegressionCertainty, truth: Floats, seed: int) -> CrossFit:
+    """The quantity (K,) of each target, cross-fitted over folds drawn at random."""
     error = truth - result.mean
     fold = random_folds(len(truth), seed)
-    return CrossFit.of(lambda there: _fitted(scatter, result[there], error[there], shifted), fold)
+    return CrossFit.of(lambda there: scatter.fit(result[there], error[there]), fold)
 
 
 def _held_out(
-    scatter: Scatter, result: RegressionCertainty, truth: Floats, shifted: bool, seed: int
+    scatter: Scatter, result: RegressionCertainty, truth: Floats, seed: int
 ) -> RegressionEvaluation:
     """Scores of the same rows, each calibrated by what folds teach that it is not in."""
-    cross = cross_fitted(scatter, result, truth, seed, shifted)
+    cross = cross_fitted(scatter, result, truth, seed)
     through: dict[str, dict[str, Through]] = {}
-    if not shifted:  # a shift moves with rows as well
-        moved = moves(scatter, cross, result, truth)
-        by_score = slopes(scatter, result, np.array(cross.of_folds)[cross.fold, 0], truth)
-        for k, name in enumerate(result.target_names):
-            of_target = zip(SLOPED, by_score[..., [k]], strict=True)
-            through[name] = {
-                score: through_fits(cross.fold, moved[..., [k]], *of, unbounded=True)
-                for score, of in of_target
-            }
+    moved = moves(scatter, cross, result, truth)
+    by_score = slopes(scatter, result, np.array(cross.of_folds)[cross.fold], truth)
+    for k, name in enumerate(result.target_names):
+        of_target = zip(SLOPED, by_score[..., [k]], strict=True)
+        through[name] = {
+            score: through_fits(cross.fold, moved[..., [k]], *of, unbounded=True) for score, of in of_target
+        }
     held_out = cross.held_out(partial(_calibrated, scatter), result)
     return evaluate_numbers(held_out, truth, seed, through=through)
 
@@ -316,7 +280,7 @@ def moves(scatter: Scatter, cross: CrossFit, result: RegressionCertainty, truth:
     """
 
     def of_fit(fit: Floats, known: Booleans) -> Floats:
-        slope, curvature = slopes(scatter, result[known], fit[0], truth[known])[0]
+        slope, curvature = slopes(scatter, result[known], fit, truth[known])[0]
         total = curvature.sum(axis=0)
         return np.asarray(-np.divide(slope, total, out=np.zeros_like(slope), where=total > 0))
 
@@ -346,12 +310,6 @@ def slopes(scatter: Scatter, result: RegressionCertainty, fit: Floats, truth: Fl
     g = 2 * density - 1 / np.sqrt(np.pi)
     of_nll = r * (1 - square), 2 * r**2 * square + 2 * r * (1 - r) * (1 - square)
     return np.array([of_nll, (width * g, width * ((2 - r) * g + 2 * r * square * density))])
-
-
-def _bias(scores: TargetScores, sign: int) -> Score:
-    """The bias of a target, or with the sign −1 what has to be added to its mean."""
-    low, high = sorted((sign * scores.bias.low, sign * scores.bias.high))
-    return Score(sign * scores.bias.value, low, high)
 
 
 def spread_of(result: RegressionCertainty) -> Floats:
@@ -449,21 +407,20 @@ def _warnings_of(
     values: Mapping[str, Score],
     differences: Mapping[str, Score],
     after: RegressionEvaluation,
-    held_out: Callable[[bool], RegressionEvaluation],
 ) -> list[str]:
     sentences = []
-    off = [name for name, scores in after.of_target.items() if _is_off(scores)]
-    biased = [name for name in off if _bias(after.of_target[name], 1).excludes_zero]
-    without = held_out(True) if biased else after
-    for name in off:
-        if name in biased:
-            high = _bias(after.of_target[name], 1).value > 0
-            by = _bias(after.of_target[name], 1 if high else -1)
+    for name, scores in after.of_target.items():
+        if scores.miscalibration is None or not scores.miscalibration.low > 0:
+            continue
+        if scores.bias.excludes_zero:
+            which = "high" if scores.bias.value > 0 else "low"
+            added = [exactly(float(f"{-scores.bias.value:.4g}")) if name == each else "0" for each in values]
+            by = added[0] if len(added) == 1 else f"[{', '.join(added)}]"
             sentences.append(
-                f"Predictions of '{name}' are too {'high' if high else 'low'}, by {by} on average: "
-                "`howsure.calibrate(result, y, method='shift')` takes that off."
+                f"Predictions of '{name}' are too {which}: their bias is {scores.bias}. "
+                f"`result.rescaled({by}, 1.0)` takes that off."
             )
-        if _is_off(without.of_target[name]):
+        else:
             sentences.append(
                 f"Answers of '{name}' are not normally distributed around the mean, by more than chance "
                 "explains: `howsure.prediction_intervals` gives intervals that hold all the same."
@@ -482,7 +439,3 @@ def _warnings_of(
                 "where there is nothing to correct: keep the model's own `std`."
             )
     return sentences
-
-
-def _is_off(scores: TargetScores) -> bool:
-    return scores.miscalibration is not None and scores.miscalibration.low > 0

@@ -195,7 +195,7 @@ def _cross_fitted(
     `method` keeps the fit to all rows, and for the unchanged rows the fits of the folds.
     """
     cross = cross_fitted(scatter, result, truth, seed)
-    overall, *of_folds = (each[0] for each in (cross.overall, *cross.of_folds))
+    overall, of_folds = cross.overall, cross.of_folds
     told = {"method": scatter.name, "rows": len(truth), scatter.name: overall.tolist()}
     of_each = {"folds": [each.tolist() for each in of_folds], "seed": seed}
 
@@ -203,7 +203,7 @@ def _cross_fitted(
         return replace(each, method={**each.method, "calibration": {**told, **more}})
 
     def use(rows: RegressionCertainty, fit: Floats, known: int) -> RegressionCertainty:
-        return scatter.use(rows, fit[0])
+        return scatter.use(rows, fit)
 
     first, *shifted = (cross.held_out(use, each) for each in (result, *changed))
     near = [called(first, of_each), *(called(each, {}) for each in shifted)]

@@ -48,13 +48,10 @@ def rescaled(
     given = moved(result, shift, scale)
     learnt = result.method.get("calibration", {})
     by_name = dict(zip(result.target_names, scale.tolist(), strict=True))
-    in_unit = {
-        word: {name: value * by_name[name] for name, value in learnt[word].items()}
-        for word in ("noise", "shift")
-        if isinstance(learnt.get(word), Mapping)
-    }
-    if in_unit:
-        given["method"] = {**result.method, "calibration": {**learnt, **in_unit}}
+    noise = learnt.get("noise")
+    if isinstance(noise, Mapping):
+        noise = {name: value * by_name[name] for name, value in noise.items()}
+        given["method"] = {**result.method, "calibration": {**learnt, "noise": noise}}
     if result.truth is not None and truth is None and len(result):
         raise InputError(
             "The unit of the true numbers is not said",
