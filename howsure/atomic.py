@@ -156,57 +156,6 @@ def folder_made(folder: Path) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def moved_into(folder: Path, last: str) -> Iterator[Path]:
-    """A new folder for files that move into another one together, once all are written.
-
-    A link in the place of one is replaced, and what it points to stays. While the files move, `last` is not
-    there, and two processes wait for each other where the system has locks. So where `last` is, the files are
-    those of one time.
-
-    Args:
-        folder: Into which they move; it is there.
-        last: Name of the file that says what the others are.
-
-    Raises:
-        FileError: Writing or moving failed.
-    """
-    try:
-        with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=folder) as name:
-            yield Path(name)
-            with _alone_in(folder):
-                (folder / last).unlink(missing_ok=True)
-                for new in sorted(Path(name).iterdir(), key=lambda each: each.name == last):
-                    target = folder / new.name
-                    if target.is_file() and not target.is_symlink():
-                        new.chmod(target.stat().st_mode & 0o7777)
-                    new.replace(target)
-    except FileError:
-        raise
-    except OSError as error:
-        raise FileError(
-            f"Writing into '{folder}' failed ({error.strerror or error})",
-            hint=f"Earlier files there are unchanged if '{last}' is there",
-        ) from error
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Wait until no other process moves files into a folder, where the system has locks."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # of a file system without locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
 def _beside(target: Path) -> str:
     """An empty file in the same folder, so that moving it into place is one step."""
     try:

@@ -36,7 +36,7 @@ def write(folder: Path) -> None:
     maps = random.dirichlet([1, 1, 1], size=(4, 20, 3, 2))
     true = np.where(random.uniform(size=(20, 3, 2)) < 0.5, maps.mean(axis=0).argmax(axis=-1), 1)
     positions = DenseCertainty.from_passes(maps, ["sky", "tree", "road"])
-    howsure.calibrate(positions, true, method="offsets").save(folder / "positions.json")
+    howsure.calibrate(positions, true).save(folder / "positions.json")
     positions[:3].with_truth(true[:3]).save(folder / "positions.parquet")
     howsure.plan(small_network.make(), small_network.rows(64), precision="float32").save(folder / "plan.json")
 

@@ -212,7 +212,7 @@ def _of_results(place: Callable[[str], Path], random: np.random.Generator) -> It
         ("classes", classes, truth, (None,)),
         ("labels", labels, said[0] > 0.5, (None,)),
         ("numbers", numbers, each[0], (None,)),
-        ("positions", dense, true, (None, "offsets")),
+        ("positions", dense, true, (None,)),
     )
     for name, result, labelled, methods in kinds:
         path, known = place(f"{name}.parquet"), result[:5].with_truth(labelled[:5])

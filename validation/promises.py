@@ -143,7 +143,7 @@ KINDS: tuple[tuple[str, Callable[..., Any], tuple[str | None, ...], tuple[Promis
     ("labels", labels, ("temperature",), OF_CLASSES),
     ("numbers, std known", claimed, (None,), OF_NUMBERS),
     ("numbers, noise unknown", unknown, (None,), OF_NUMBERS),
-    ("positions", positions, ("temperature", "offsets"), OF_POSITIONS),
+    ("positions", positions, ("temperature",), OF_POSITIONS),
 )
 
 

@@ -1,7 +1,7 @@
 """Is what a save leaves the earlier content or the new one, whatever stops it? Written to docs/saves.md.
 
     python -m validation.saves              all kinds of files
-    python -m validation.saves assess maps  those whose names begin so; figures of the others stay
+    python -m validation.saves assess save  those whose names begin so; figures of the others stay
 
 Each kind of file is saved over an earlier one while the process is killed, at a random moment or as it
 touches the files, while a limit of bytes is met, while the disk is full, and while another process saves to
@@ -193,12 +193,7 @@ def _of_models(of: str, model: tuple[str, ...], inputs: Path) -> Iterator[tuple[
         given = (rows[which], *model[1:], "--set", "passes=20", *more)
         _command("assess", model[0], *given, "--out", path)
 
-    def maps(which: int, path: Path) -> None:
-        table(which, path.with_name("t.parquet"), "--set", f"maps={path}")
-
     yield f"assess: {of}", Kind("r.parquet", table, _arrays, OF_A_COMMAND)
-    if of == "positions":
-        yield "maps", Kind("maps", maps, _files, OF_A_COMMAND, told_in="maps.json")
 
     files, part = [inputs / f"{of}-files-{which}" for which in range(2)], 1 if of == "positions" else 20
     for which, folder in enumerate(files):

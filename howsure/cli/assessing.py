@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -14,11 +14,10 @@ from typing import Any
 from rich.console import Console
 
 import howsure
-from howsure.answers.files import parts_of
 from howsure.answers.registry import fed, part_of
 from howsure.answers.verdict import VERDICTS
 from howsure.arguments import check_whole
-from howsure.atomic import PAGES, TABLES, check_folder
+from howsure.atomic import PAGES, TABLES
 from howsure.bare.files import FileColumns, read_sample
 from howsure.cli.command import MethodName, check_exist, check_output, rows_on
 from howsure.cli.models import RowsCommand, load_model
@@ -60,7 +59,7 @@ class Assess(RowsCommand):
     takes = (
         *ROWS,
         *DROPOUT,
-        *("keep", "maps", "part_rows", "skip_unreadable"),
+        *("keep", "part_rows", "skip_unreadable"),
     )
 
     data: Path
@@ -134,9 +133,7 @@ class Assess(RowsCommand):
             self._check_folder(inputs, form)
         else:
             self._check_table(inputs)
-        taken = inputs if self.place == STDOUT else [*inputs, self.place]
-        check_output(self.report, PAGES, taken)
-        self._check_maps(taken)
+        check_output(self.report, PAGES, inputs if self.place == STDOUT else [*inputs, self.place])
         if labels is not None and (labels.is_dir() or not to_folder):
             self.label_file(names)  # before work begins
         return to_folder, roles
@@ -190,34 +187,11 @@ class Assess(RowsCommand):
             if there:
                 raise InputError(f"One table is needed for {what}", expected="--out TABLE.parquet")
 
-    def _check_maps(self, taken: Sequence[Path]) -> None:
-        """Raise if no maps can be written where they are wanted; nothing is made."""
-        folder = self.settings.maps
-        if folder is None:
-            return
-        same = next((path for path in taken if path.resolve() == folder.resolve()), None)
-        if same is not None:
-            raise InputError(f"The maps would lie in '{same}'", expected="a folder of their own for `maps`")
-        check_folder(folder)
-
     def _checked(self, result: Any) -> Any:
         """The result as it is; an `InputError` where it cannot be told as the settings want it."""
         if self.settings.background is not None:
             part_of(result, "background")(result, self.settings.background)
-        if self.settings.maps is not None:
-            part_of(result, "check_map_files")(result)
         return result
-
-    def _write_maps(self, results: Callable[[], Iterable[Any]]) -> None:
-        """Write the maps that are wanted, and say how many.
-
-        Args:
-            results: Gives results one by one, at least one, each time that it is called.
-        """
-        if self.settings.maps is not None:
-            first = next(iter(results()))
-            count = part_of(first, "map_files")(results(), self.settings.maps)
-            say(self.console, f"Maps:    {self.settings.maps}, of {counted(count, first.kind)}")
 
     def _into_folder(self, request: Request, roles: Roles) -> bool:
         """Assess rows part by part; True if all rows were assessed."""
@@ -244,7 +218,6 @@ class Assess(RowsCommand):
                 check=self._checked,
             )
             whole = do_parts(job, workers, rows.path, self.errors, self.console)
-        self._write_maps(lambda: parts_of(self.place))
         if self.report is not None:
             result, total = read_sample(self.place, FileColumns())
             write_page(self.report, self.place, result, total, background=self.settings.background)
@@ -281,7 +254,6 @@ class Assess(RowsCommand):
             say_result(result, self.console)
             if self.place != STDOUT:
                 say(self.console, f"\nTable:   {self.place}")
-            self._write_maps(lambda: [result])
             images = counted(len(rows.left_out), "unreadable image")
             _say_lines(f"left out: {images}. Row numbers do not count them", rows.left_out)
             if self.report is not None:

@@ -76,7 +76,6 @@ class Settings:
         score: Score that decides which classes are in a set: lac, aps or raps (lac).
         by_class: Promise the coverage of sets for each class by itself.
         confidence: Probability that the promise of abstention holds.
-        maps: Folder for pictures of each image: label, entropy and coin flips, named like the image.
         part_rows: Rows in each part of a folder of results.
     """
 
@@ -114,7 +113,6 @@ class Settings:
     score: str | None = None
     by_class: bool = False
     confidence: float = 0.95
-    maps: Path | None = None
     part_rows: int | None = None
 
     @property
@@ -260,6 +258,8 @@ def _check_taken(name: str, taken: Sequence[str], command: str) -> None:
     if name in taken:
         return
     alike = difflib.get_close_matches(name.replace("-", "_"), taken, 1)
+    if name in _GONE:
+        raise InputError(f"The setting `{name}` is gone. {_GONE[name]}")
     if name == "allow_code":
         why = "no file can allow code: type --allow-code"
     elif alike:
@@ -295,8 +295,11 @@ _GONE = {
     "skip_rows": "A part that fails is named with the row that failed: take such rows out of the file",
     "outcome": "In Python: howsure.assess(model, x, outcome=…)",
     "regions": "In Python: howsure.load(path).regions(row)",
-    "map_format": "Maps are pictures. Their numbers are arrays in Python: howsure.load(path)",
-    "map_names": "Maps are label, entropy and coin flips. All are arrays in Python: howsure.load(path)",
+    **dict.fromkeys(
+        ("maps", "map_format", "map_names"),
+        "Maps are arrays in Python: howsure.load(path).label, or .entropy. Pillow makes a picture of one: "
+        "Image.fromarray(result.label[0].astype('uint8')).save('label.png')",
+    ),
 }
 
 

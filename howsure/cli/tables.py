@@ -32,7 +32,7 @@ from howsure.scale.parts import is_results, rows_of_input
 from howsure.terminal import paragraph, say
 from howsure.words import counted
 
-MapName = StrEnum("MapName", {name: name for name in (*maps.METHODS, "offsets")})  # type: ignore[misc]
+MapName = StrEnum("MapName", list(maps.METHODS))  # type: ignore[misc]
 Which = StrEnum("Which", list(dict.fromkeys((*CHOSEN, *OF_NUMBERS))))  # type: ignore[misc]
 
 

@@ -44,7 +44,7 @@ FORMAT = 3
 
 KIND = "howsure calibrator"
 
-ELSEWHERE = ("vector", "isotonic")
+ELSEWHERE = ("vector", "isotonic", "offsets")
 """Methods that scikit-learn has, and howsure does not."""
 
 AnyResult = TypeVar("AnyResult", bound=Result[Any])
@@ -327,9 +327,6 @@ def calibrate(
     `yes`. That stretches or shrinks the log-odds.
 
     With a `DenseCertainty`, it fits one `temperature` over all positions, with intervals and folds over rows.
-    `offsets` adds an offset for each class, q = softmax(log p / T + b): bias-corrected temperature scaling
-    (Alexandari and others 2020). It corrects the effect of class weights in the loss on probabilities, and
-    may change labels.
 
     With a `RegressionCertainty`, it learns one noise for each target if `noise` is unknown, by maximum
     likelihood: Σ log N(y; mean, spread² + noise²). If `std` is known, it is multiplied by the factor of
@@ -340,8 +337,7 @@ def calibrate(
         labels: (N,) true classes in [0, K), or (N, K) yes or no for a `MultilabelCertainty`, or (N, K) true
             numbers for a `RegressionCertainty`, or (N, *P) true classes for a `DenseCertainty`. Default:
             `certainty.truth`.
-        method: For classes and labels `temperature`; for positions `temperature`, the default, or `offsets`;
-            for numbers None.
+        method: `temperature`, the default, but for numbers, which have None.
         seed: Seed of the folds and the draws of chance; the same seed gives the same result.
 
     Raises:

@@ -1,7 +1,6 @@
-"""The tempering q = softmax(β log p + b) of probabilities with the least loss, by Newton's method.
+"""The tempering q = softmax(β log p) of probabilities with the least loss, by Newton's method.
 
-θ = (β) is a temperature of 1/β alone (Guo and others 2017). θ = (β, b) adds an offset for each class:
-bias-corrected temperature scaling (Alexandari, Kundaje and Shrikumar 2020). The loss is convex in both.
+θ = (β) is a temperature of 1/β (Guo and others 2017). The loss is convex in it.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ SHORT = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class Losses:
-    """The losses −Σ target log q of N rows at one θ of P numbers.
+    """The losses −Σ target log q of N rows at one θ.
 
     Attributes:
         value: (N,).
-        slope: (N, P) by θ.
-        curvature: (N, P, P), or (1, P, P) of all rows together.
+        slope: (N, 1) by θ.
+        curvature: (N, 1, 1).
     """
 
     value: Floats
@@ -43,44 +42,32 @@ class Losses:
     curvature: Floats
 
     def weighted(self, weight: Floats) -> Losses:
-        """The losses of rows that count (N,) times; not of offsets, which have one curvature of all rows."""
-        if len(self.curvature) != len(weight):
-            raise ValueError("The curvature is of all rows together, so no row can count more than another")
+        """The losses of rows that count (N,) times."""
         return Losses(
             weight * self.value, weight[:, None] * self.slope, weight[:, None, None] * self.curvature
         )
 
     def step(self, slope: Floats) -> Floats:
-        """(…, P) the change by Newton's method that takes slopes (…, P) off.
-
-        A constant added to all offsets changes nothing; it is kept at 0.
-        """
-        curvature = self.curvature.sum(axis=0)
-        if len(curvature) == 1:
-            return np.asarray(slope / max(float(curvature[0, 0]), TINY))
-        scale = float(np.trace(curvature[1:, 1:])) / len(curvature) or 1.0
-        curvature[1:, 1:] += scale / len(curvature)
-        curvature += 1e-12 * scale * np.eye(len(curvature))  # if all classes are alike
-        return np.asarray(np.linalg.solve(curvature, slope.T).T)
+        """(…, 1) the change by Newton's method that takes slopes (…, 1) off."""
+        return np.asarray(slope / max(float(self.curvature.sum()), TINY))
 
 
 def changed(logs: Floats, theta: Floats) -> Floats:
-    """(N, K) probabilities softmax(β log p + b) from log p."""
-    scores = theta[0] * logs + (theta[1:] if len(theta) > 1 else 0.0)
+    """(N, K) probabilities softmax(β log p) from log p."""
+    scores = theta[0] * logs
     q = np.exp(scores - scores.max(axis=1, keepdims=True))
     return np.asarray(q / q.sum(axis=1, keepdims=True))
 
 
-def losses(theta: Floats, logs: Floats, of_target: Floats, target: Floats | None = None) -> Losses:
+def losses(theta: Floats, logs: Floats, of_target: Floats) -> Losses:
     """The losses of rows at θ.
 
     Args:
-        theta: (P,).
+        theta: (1,).
         logs: (N, K) logarithms of probabilities.
         of_target: (N,) Σ target · logs: that of the true class, or the mean over what is to be come near.
-        target: (N, K) shares of the classes, which offsets need.
     """
-    scores = theta[0] * logs + (theta[1:] if len(theta) > 1 else 0.0)
+    scores = theta[0] * logs
     top = scores.max(axis=1)
     q = np.exp(scores - top[:, None])
     total = q.sum(axis=1)
@@ -88,17 +75,11 @@ def losses(theta: Floats, logs: Floats, of_target: Floats, target: Floats | None
     mean = np.einsum("nk,nk->n", q, logs)
     value, slope = np.log(total) + top - theta[0] * of_target, (mean - of_target)[:, None]
     first = np.einsum("nk,nk,nk->n", q, logs, logs) - mean**2
-    if target is None:
-        return Losses(value, slope, first[:, None, None])
-    curvature = np.empty((len(theta), len(theta)))
-    curvature[0, 0] = first.sum()
-    curvature[0, 1:] = curvature[1:, 0] = np.sum(q * (logs - mean[:, None]), axis=0)
-    curvature[1:, 1:] = np.diag(q.sum(axis=0)) - q.T @ q
-    return Losses(value - target @ theta[1:], np.hstack([slope, q - target]), curvature[None])
+    return Losses(value, slope, first[:, None, None])
 
 
 def least(at: Callable[[Floats], Losses], start: Floats, limit: float = LIMIT) -> tuple[Floats, Losses]:
-    """θ of least loss from a start, with β within 1/limit and the limit, and the losses there."""
+    """θ of least loss from a start, within 1/limit and the limit, and the losses there."""
     theta, found = start, at(start)
     for _ in range(STEPS):
         slope = found.slope.sum(axis=0)

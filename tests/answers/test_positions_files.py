@@ -137,7 +137,7 @@ def test_one_table_holds_one_block_of_maps_at_a_time(out, tmp_path, monkeypatch)
             most.append(sum(each() is not None for each in alive))
 
     monkeypatch.setattr(howsure, "stream", watching)
-    more = ("--set", f"maps={tmp_path / 'maps'}", "--report", tmp_path / "page.html", "--set", "passes=20")
+    more = ("--report", tmp_path / "page.html", "--set", "passes=20")
     ran = run("assess", MODEL, data, "--out", tmp_path / out, *GIVEN, *more)
     assert ran.exit_code == 0, ran.stderr
     assert len(most) == N
@@ -146,5 +146,5 @@ def test_one_table_holds_one_block_of_maps_at_a_time(out, tmp_path, monkeypatch)
     if out == "t.parquet":
         np.testing.assert_array_equal(howsure.load(tmp_path / out).entropy, expected.entropy)
     assert (tmp_path / "page.html").exists()
-    left = {path.name for path in tmp_path.iterdir()} - {"images", "maps", "page.html", out}
+    left = {path.name for path in tmp_path.iterdir()} - {"images", "page.html", out}
     assert left == ({maps_beside(tmp_path / out).name} if out == "t.parquet" else set())

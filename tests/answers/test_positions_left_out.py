@@ -1,15 +1,12 @@
 """Positions that do not count: anything at all may stand there, and no door says anything else."""
 
-import json
 import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import howsure
-from howsure.answers.positions.map_files import write_map_files
 from howsure.answers.positions.outcome import Positions
 from howsure.answers.positions.result import DenseCertainty
 from howsure.report import render
@@ -42,12 +39,6 @@ def results(shape=SHAPE, rows=N):
         of_it = certainty_of(probabilities, counts=there, share=share)
         found.append(of_it.with_truth(true).with_ids([f"{at}.x" for at in range(rows)], "file"))
     return found
-
-
-def map_files(result, folder):
-    """The bytes of all map files by name."""
-    write_map_files([result], folder / "maps")
-    return {path.name: path.read_bytes() for path in (folder / "maps").iterdir()}
 
 
 def same(one, other):
@@ -132,18 +123,6 @@ def test_words_that_do_not_count_have_no_verdict_and_padding_is_not_shown():
         ("is-coin-flip", "won"),
     ]
     assert not {"pixel", "image", "map", "outline"} & set(re.findall(r"[a-z]+", Page(page).words.lower()))
-
-
-def test_map_files_say_what_does_not_count(tmp_path):
-    _, result = results()
-    result, there = result[:1], result.counts[0]
-    map_files(result, tmp_path)
-    assert "255" in json.loads((tmp_path / "maps" / "maps.json").read_text())["does_not_count"]
-    for name in ("label", "entropy", "coin-flips"):
-        opacity = np.asarray(Image.open(tmp_path / "maps" / f"0.x.{name}.png").convert("RGBA"))[..., 3]
-        np.testing.assert_array_equal(opacity == 0, ~there)
-    label = np.asarray(Image.open(tmp_path / "maps" / "0.x.label.png"))
-    np.testing.assert_array_equal(label, np.where(there, result.label[0], 255))
 
 
 def test_sets_of_positions_that_do_not_count_are_empty_and_not_in_means():

@@ -1,6 +1,5 @@
 """A class at each position on the command line: images in, tables, folders and maps out."""
 
-import json
 import re
 
 import numpy as np
@@ -9,7 +8,7 @@ from PIL import Image
 
 import howsure
 from tests.commands import done, flat, lines_of, refused, run
-from tests.pixels import GIVEN, MODEL, NAMES, assessed, folder_of, images, truths
+from tests.pixels import GIVEN, MODEL, assessed, folder_of, images, truths
 
 N = 4
 PASSES = ("--set", "passes=20")
@@ -34,29 +33,6 @@ def into(data, out, *more):
 # --- results and maps -----------------------------------------------------------------------------------
 
 
-def test_results_and_maps_are_those_of_python(data, tmp_path, result):
-    said = into(
-        data, tmp_path / "t.parquet", "--set", f"maps={tmp_path / 'maps'}", "--set", "keep=probabilities"
-    )
-    assert "Maps: " in said
-    found = howsure.load(tmp_path / "t.parquet")
-    np.testing.assert_array_equal(found.entropy, result.entropy)
-    assert found.probabilities.shape == (N, 16, 16, 3)
-    told = json.loads((tmp_path / "maps" / "maps.json").read_text())
-    assert [each["name"] for each in told["classes"]] == list(NAMES)
-    assert told["maps"]["c"] == {"row": 2, "id": "c.png"}
-    assert len(list((tmp_path / "maps").iterdir())) == 1 + 3 * N
-    label, entropy, flips = (Image.open(tmp_path / "maps" / f"c.{what}.png") for what in FILES)
-    np.testing.assert_array_equal(np.asarray(label), result.label[2])
-    colours = np.asarray(label.convert("RGB"))
-    first = bytes.fromhex(told["classes"][0]["colour"][1:])
-    assert {tuple(each) for each in colours[result.label[2] == 0]} == {tuple(first)}
-    scale = told["scale"]["entropy"]["255"]
-    assert scale == pytest.approx(np.log(3))
-    np.testing.assert_allclose(np.asarray(entropy) * scale / 255, result.entropy[2], atol=scale / 500)
-    np.testing.assert_array_equal(np.asarray(flips), result.is_coin_flip[2])
-
-
 def test_a_table_for_other_programs_says_that_it_has_no_maps(data, tmp_path):
     ran = run("assess", MODEL, data, "--out", tmp_path / "t.csv", *GIVEN, *PASSES)
     assert ran.exit_code == 0
@@ -67,14 +43,12 @@ def test_a_table_for_other_programs_says_that_it_has_no_maps(data, tmp_path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--set", "maps={images}"), "The maps would lie in"),
         (("--set", "tile=big"), "`tile` cannot be used. Expected: a whole number or a list, a,b"),
         (("--set", "overlap=4"), "`overlap` has no effect without `tile`"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(options, said, data, tmp_path):
-    given = [each.format(images=data, maps=tmp_path / "maps") for each in options]
-    assert said in refused("assess", MODEL, data, "--out", tmp_path / "t.parquet", *GIVEN, *given)
+    assert said in refused("assess", MODEL, data, "--out", tmp_path / "t.parquet", *GIVEN, *options)
     assert not (tmp_path / "t.parquet").exists()
 
 
@@ -85,13 +59,11 @@ def test_options_that_do_not_fit_are_refused(options, said, data, tmp_path):
         (("--set", "class_axis=1"), "`class_axis` has no effect on one class per row"),
         (("--set", "keep=probabilities"), "`keep` has no effect on one class per row"),
         (("--set", "tile=4"), "cannot be assessed in tiles"),
-        (("--set", "maps={maps}"), "There are no maps for these rows"),
     ],
 )
 def test_other_kinds_of_answers_are_refused(options, said, out, tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(40, 4)))
-    given = [each.format(maps=tmp_path / "maps") for each in options]
-    assert said in refused("assess", ROWS, tmp_path / "x.npy", "--out", tmp_path / out, *PASSES, *given)
+    assert said in refused("assess", ROWS, tmp_path / "x.npy", "--out", tmp_path / out, *PASSES, *options)
 
 
 def test_an_audit_says_how_the_output_is_read(data):

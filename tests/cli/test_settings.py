@@ -138,7 +138,7 @@ def test_a_setting_that_is_given_twice_is_refused():
             "assess m.keras x.npz --outcome m:A",
             "--outcome is gone. In Python: howsure.assess(model, x, outcome",
         ),
-        ("assess m.keras x.npz --map-format npy", "--map-format is gone. Maps are pictures"),
+        ("assess m.keras x.npz --map-format npy", "--map-format is gone. Maps are arrays in Python"),
         (
             "evaluate t.csv --set passes=50",
             "evaluate takes no setting `passes`; other commands do. Expected: above,",

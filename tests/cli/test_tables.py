@@ -317,7 +317,7 @@ def test_an_earlier_output_stays_where_something_goes_wrong(known, tmp_path):
     assert "wrong ending" in refused("calibrate", known, "--out", tmp_path / "calibrator.txt")
     assert "would overwrite" in refused("handover", known, "--out", known)
     assert "--new and --out need each other" in refused("sets", known, "--out", tmp_path / "sets.csv")
-    assert "no effect" in refused("calibrate", known, "--calibrator", kept, "--method", "offsets")
+    assert "no effect" in refused("calibrate", known, "--calibrator", kept, "--method", "temperature")
     said = refused("calibrate", known, "--calibrator", kept)
     assert "needs a file for the calibrated table" in said
     said = refused("calibrate", known, "--calibrator", kept, "--out", tmp_path / "c.parquet")

@@ -72,8 +72,8 @@ SAID = {
 def test_a_calibrator_of_an_earlier_version_does_what_its_numbers_say(file):
     content, calibrator = json.loads(file.read_text()), read_calibrator(file)
 
-    def mapped(p, temperature, added=0.0, most=1.0):
-        q = np.exp(np.log(p) / temperature + added)
+    def mapped(p, temperature, most=1.0):
+        q = np.exp(np.log(p) / temperature)
         q, classes = q / q.sum(axis=-1, keepdims=True), p.shape[-1]
         even = (1 - most) / (classes - 1)
         return (1 - classes * even) * q + even
@@ -89,7 +89,7 @@ def test_a_calibrator_of_an_earlier_version_does_what_its_numbers_say(file):
     elif file.stem == "positions":
         maps = np.array([[[[0.7, 0.2, 0.1], [0.1, 0.5, 0.4]]]])
         rows = DenseCertainty.from_probabilities(maps, content["class_names"])
-        expected = mapped(maps, content["scores"]["temperature"][0], content["offsets"])
+        expected = mapped(maps, content["scores"]["temperature"][0])
         np.testing.assert_allclose(calibrator(rows).all_probabilities, expected, rtol=1e-5)
     else:
         rows = ROWS["numbers"]

@@ -75,7 +75,7 @@ OF_METHODS = (
     (labels, (None,), ("evaluate",)),
     (numbers, (None,), ("intervals", "off_by", "evaluate")),
     (without_std, (None,), ("intervals", "off_by", "evaluate")),
-    (positions, ("temperature", "offsets"), ("sets", "dice", "evaluate")),
+    (positions, ("temperature",), ("sets", "dice", "evaluate")),
 )
 CASES = [(make, method, door) for make, methods, doors in OF_METHODS for method in methods for door in doors]
 

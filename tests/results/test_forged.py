@@ -148,7 +148,6 @@ FORGED = [
     ("labels", ("of_label", "rain", "parameters", "temperature"), "1.5"),
     ("numbers", ("values", "price"), [-1, -1, -1]),
     ("positions", ("scores", "temperature"), [1, -1, 1]),
-    ("positions", ("offsets",), [0, 0]),
     ("plan", ("design", "widths"), [0]),
     ("plan", ("design", "late"), [1]),
     ("plan", ("design", "cells"), 1.5),

@@ -1,6 +1,6 @@
-"""Calibrate probabilities at positions by a temperature, and offsets of classes, learnt from labelled rows.
+"""Calibrate probabilities at positions by a temperature, learnt from labelled rows.
 
-Both have the least NLL over all positions that count; see `howsure.judge.temperature`. Newton's method needs
+It has the least NLL over all positions that count; see `howsure.judge.temperature`. Newton's method needs
 the sums over each row alone, so memory holds one row. A temperature keeps every label.
 """
 
@@ -20,8 +20,8 @@ from howsure.answers.positions.result import DenseCertainty, of_counted
 from howsure.answers.positions.scores import check_known, known_probabilities, loss_of
 from howsure.answers.positions.truth import truths_of
 from howsure.answers.registry import POSITIONS, check_kind
-from howsure.answers.verdict import judge, pick, too_few, top_two
-from howsure.data.typed import FINITE, POSITIVE, numbers
+from howsure.answers.verdict import judge, pick, too_few
+from howsure.data.typed import POSITIVE
 from howsure.errors import InputError
 from howsure.judge.calibrate import (
     Kept,
@@ -32,7 +32,7 @@ from howsure.judge.calibrate import (
     read_rows_and_names,
     read_scores,
 )
-from howsure.judge.cross_fit import FOLDS, Through, random_folds, through_fits
+from howsure.judge.cross_fit import FOLDS, random_folds, through_fits
 from howsure.judge.learnt import LearntRows
 from howsure.judge.scores import SMALLEST, Score, through_cross_fits
 from howsure.judge.temperature import Losses, changed, least, losses
@@ -41,10 +41,13 @@ from howsure.results.lazy_maps import LazyMap
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import entropy_of, symmetric_interval
 
+TEMPERATURE = "temperature"
+"""The method of calibration."""
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class DenseCalibrator(Kept):
-    """A temperature for the probabilities at positions, maybe with offsets; call it with a `DenseCertainty`.
+    """A temperature for the probabilities at positions; call it with a `DenseCertainty`.
 
     Attributes:
         temperature: T, above 1 if it lowers percentages, with its 95 % interval over rows.
@@ -53,8 +56,6 @@ class DenseCalibrator(Kept):
         before: NLL of the labelled rows as they were, nats at a position.
         after: NLL of the same rows calibrated, each by what folds teach that it is not in.
         difference: `after` less `before`, row by row.
-        offsets: K numbers, added to the logarithms of the probabilities of each class over T; their mean is
-            0. None for a temperature alone.
         learnt_rows: The labelled rows, as it knows them again.
     """
 
@@ -64,18 +65,15 @@ class DenseCalibrator(Kept):
     before: Score
     after: Score
     difference: Score
-    offsets: tuple[float, ...] | None
     learnt_rows: LearntRows
     answer: ClassVar[str] = "positions"
 
     def __call__(self, result: DenseCertainty) -> DenseCertainty:
         """The same rows with calibrated probabilities, and what follows from them.
 
-        Without offsets labels stay, and with them shares and overlap. With them labels may change: `share` is
-        then that of the new labels, and its errors and all that is of networks are NaN, as they would
-        need the passes. Errors are propagated. `expected_entropy` keeps its share of the entropy: how doubt
-        is split is the model's, how much there is the calibration's. The maps of a row of a saved result are
-        made when they are read.
+        Labels stay, and with them shares and overlap. Errors are propagated. `expected_entropy` keeps its
+        share of the entropy: how doubt is split is the model's, how much there is the calibration's. The maps
+        of a row of a saved result are made when they are read.
 
         Args:
             result: N ≥ 0 rows of the same classes, not calibrated yet.
@@ -86,18 +84,10 @@ class DenseCalibrator(Kept):
         """
         check_kind(result, POSITIONS, self.class_names)
         _check_usable(result)
-        told = {"method": self.method, "rows": self.rows, "temperature": self.temperature.value}
-        if self.offsets is not None:
-            told["offsets"] = list(self.offsets)
+        told = {"method": TEMPERATURE, "rows": self.rows, "temperature": self.temperature.value}
         method = {**result.method, "calibration": told}
-        theta = np.append(1 / self.temperature.value, self.offsets or ())
-        given = _calibrated(result, theta, relabelled=self.offsets is not None)
+        given = _calibrated(result, np.array([1 / self.temperature.value]))
         return self._marked(result, replace(result, **given, method=method))
-
-    @property
-    def method(self) -> str:
-        """`temperature` or `offsets`."""
-        return "temperature" if self.offsets is None else "offsets"
 
     def in_words(self) -> str:
         """Sentences for a reader who knows no statistics."""
@@ -107,13 +97,8 @@ class DenseCalibrator(Kept):
         if self.difference.excludes_zero:
             better = "They became better" if self.difference.value < 0 else "They became worse"
             better += ", by more than chance explains."
-        by = "one temperature"
-        if self.offsets is not None:
-            by = "one temperature and an offset for each class"
-            most, least = (self.class_names[place(self.offsets)] for place in (np.argmax, np.argmin))
-            change += f" '{most}' is raised most beside the other classes, and '{least}' is lowered most."
         return (
-            f"Calibration by {by}, learnt from {self.rows:,} rows with known answers. {change} On "
+            f"Calibration by one temperature, learnt from {self.rows:,} rows with known answers. {change} On "
             f"rows it had not learnt from, the NLL is {self.before} before and {self.after} after. {better} "
             "Whether the model was trained on these rows cannot be known; if so, none of this holds."
         )
@@ -130,15 +115,13 @@ class DenseCalibrator(Kept):
             "rows": self.rows,
             "class_names": list(self.class_names),
             "scores": plain_scores({name: getattr(self, name) for name in names}),
-            **({} if self.offsets is None else {"offsets": list(self.offsets)}),
             "learnt_rows": self.learnt_rows.plain,
         }
 
 
 def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: int) -> DenseCalibrator:
     """The part `calibrate` of positions; see `howsure.judge.calibrate.calibrate`."""
-    method = "temperature" if method is None else method
-    check_method(method, [*METHODS])
+    check_method(method, (TEMPERATURE, None))
     truths_of(result, labels)  # raises where the labels do not fit
     _check_usable(result)
 
@@ -146,9 +129,14 @@ def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: 
     there = np.flatnonzero(counted)
     check_rows(len(there))
     as_given = losses_in(result, labels, lambda at: np.ones(1)).value
-    theta, moved, held_out, through = METHODS[method](result, labels, counted, seed)
-    before, after = (loss_of(each[there], counted[there]) for each in (as_given, held_out))
-    parts = moved[there] / theta[0] * math.sqrt(len(there) / (len(there) - 1))
+    theta, best = _least(result, labels)
+    fits = _cross_fitted(result, labels, theta, best, counted, seed)
+    held_out = losses_in(result, labels, lambda at: fits.of_folds[at : at + 1])
+    to_mean = len(there) / counted.sum()
+    slopes = held_out.slope[there] * to_mean, held_out.curvature[there, 0] * to_mean
+    through = {"nll": through_fits(fits.fold[there], fits.moves[:, there], *slopes)}
+    before, after = (loss_of(each[there], counted[there]) for each in (as_given, held_out.value))
+    parts = best.step(best.slope)[there, 0] / theta[0] * math.sqrt(len(there) / (len(there) - 1))
     low, high = np.exp(symmetric_interval(-math.log(theta[0]), parts))
     return DenseCalibrator(
         temperature=Score(1 / float(theta[0]), float(low), float(high)),
@@ -157,46 +145,8 @@ def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: 
         before=before.score(0.95),
         after=after.score(0.95),
         difference=through_cross_fits({"nll": after}, through)["nll"].minus(before),
-        offsets=tuple(theta[1:].tolist()) or None,
         learnt_rows=LearntRows.of(result, there),
     )
-
-
-LearntTheta = tuple[Floats, Floats, Floats, Mapping[str, Through]]
-"""θ; (N,) how far each row moves β; (N,) its NLL by the fit that does not know it; `Through` of the fits."""
-
-
-def _by_temperature(result: DenseCertainty, labels: Any, counted: Floats, seed: int) -> LearntTheta:
-    theta, best = _least(result, labels)
-    fits, there = _cross_fitted(result, labels, theta, best, counted, seed), counted > 0
-    found = losses_in(result, labels, lambda at: fits.of_folds[at : at + 1])
-    to_mean = there.sum() / counted.sum()
-    slopes = found.slope[there] * to_mean, found.curvature[there, 0] * to_mean
-    through = {"nll": through_fits(fits.fold[there], fits.moves[:, there], *slopes)}
-    return theta, best.step(best.slope)[:, 0], found.value, through
-
-
-def _by_offsets(result: DenseCertainty, labels: Any, counted: Floats, seed: int) -> LearntTheta:
-    """θ = (β, b): offsets mend what a loss with class weights does to the probabilities of whole classes.
-
-    The labelled rows count as one more row that is as the model says itself: a prior that sits where nothing
-    changes (catalytic prior, Huang and others 2020). So a class that no label has keeps a finite offset.
-    """
-
-    def fitted(start: Floats, rows: Booleans) -> tuple[Floats, Losses]:
-        prior = 1 / max(int(rows.sum()), 1)
-        return least(lambda theta: losses_in(result, labels, lambda at: theta, rows, prior), start)
-
-    there, fold = counted > 0, _folds(counted, seed)
-    start = np.append(_least(result, labels)[0], np.zeros(len(result.class_names)))
-    theta, best = fitted(start, there)
-    thetas = np.array([fitted(theta, there & (fold != number))[0] for number in range(FOLDS)])[fold]
-    theta = np.append(theta[0], theta[1:] - theta[1:].mean())
-    held_out = losses_in(result, labels, lambda at: thetas[at], there).value
-    return theta, best.step(best.slope)[:, 0], held_out, {}
-
-
-METHODS = {"temperature": _by_temperature, "offsets": _by_offsets}
 
 
 def _folds(counted: Floats, seed: int) -> Integers:
@@ -282,16 +232,14 @@ def tempered(row: DenseCertainty, beta: float) -> DenseCertainty:
 
 def read(content: Mapping[str, Any]) -> DenseCalibrator:
     """The part `read_calibrator` of positions: the inverse of `DenseCalibrator._plain`."""
+    if content.get("offsets"):
+        raise ValueError("it has offsets of classes, which howsure no longer learns")
     rows, names = read_rows_and_names(content, "class")
-    added = content.get("offsets")
-    if added is not None:
-        added = tuple(numbers(added, (len(names),), FINITE, "offsets").tolist())
     return DenseCalibrator(
         rows=rows,
         class_names=names,
         **read_scores(content["scores"], "scores", ("temperature",), POSITIVE, known=True),
         **read_scores(content["scores"], "scores", ("before", "after", "difference")),
-        offsets=added,
         learnt_rows=LearntRows.read(content["learnt_rows"]),
     )
 
@@ -310,8 +258,6 @@ def losses_in(
     result: DenseCertainty,
     labels: Any,
     theta: Callable[[int], Floats],
-    rows: Booleans | None = None,
-    prior: float = 0.0,
 ) -> Losses:
     """The losses of rows, each the sum over its positions that count; memory holds one row.
 
@@ -319,27 +265,17 @@ def losses_in(
         result: N rows.
         labels: As for `truths_of`.
         theta: From the place of a row to its θ.
-        rows: (N,) those that count; the others have a loss of 0.
-        prior: Weight of what the model says itself beside the truth, for offsets.
     """
-    size = len(theta(0)) if len(result) else 1
-    value, slope = np.zeros(len(result)), np.zeros((len(result), size))
-    curvature = np.zeros((len(result) if size == 1 else 1, size, size))
+    value, slope = np.zeros(len(result)), np.zeros((len(result), 1))
+    curvature = np.zeros((len(result), 1, 1))
     for at, truth in enumerate(truths_of(result, labels)):
         counts = truth >= 0
-        if not counts.any() or (rows is not None and not rows[at]):
+        if not counts.any():
             continue
-        p, true, target = known_probabilities(result, at)[counts], truth[counts], None
-        logs = np.log(np.maximum(p, SMALLEST))
-        of_target = np.take_along_axis(logs, true[:, None], axis=1)[:, 0]
-        if size > 1:
-            target = prior * p / p.sum(axis=1, keepdims=True)
-            target[np.arange(len(true)), true] += 1
-            target /= 1 + prior
-            of_target = np.einsum("nk,nk->n", target, logs)
-        found = losses(theta(at), logs, of_target, target)
+        logs = np.log(np.maximum(known_probabilities(result, at)[counts], SMALLEST))
+        found = losses(theta(at), logs, np.take_along_axis(logs, truth[counts][:, None], axis=1)[:, 0])
         value[at], slope[at] = found.value.sum(), found.slope.sum(axis=0)
-        curvature[at if size == 1 else 0] += found.curvature.sum(axis=0)
+        curvature[at] = found.curvature.sum(axis=0)
     return Losses(value, slope, curvature)
 
 
@@ -362,17 +298,16 @@ def _least(result: DenseCertainty, labels: Any) -> tuple[Floats, Losses]:
     return least(at, np.ones(1))
 
 
-def _calibrated(result: DenseCertainty, theta: Floats, *, relabelled: bool) -> dict[str, Any]:
-    """The changed fields of all rows, with 1/T and offsets; labels if `relabelled`.
+def _calibrated(result: DenseCertainty, theta: Floats) -> dict[str, Any]:
+    """The changed fields of all rows, with 1/T.
 
     If the maps of the result lie in files, the maps of a row are made when they are read.
     """
-    names = ["label", "runner_up"] if relabelled else []
-    names += ["probability", "gap", "mc_error", "entropy", "expected_entropy", "settled"]
+    names = ["probability", "gap", "mc_error", "entropy", "expected_entropy", "settled"]
     if result.all_probabilities is not None:
         names += ["all_probabilities", "all_errors"]
     rows, old = np.arange(len(result)), {name: getattr(result, name) for name in names}
-    make = _Calibrated(result, theta, relabelled)
+    make = _Calibrated(result, theta)
     given: dict[str, Any] = {
         name: LazyMap(partial(make.map_of, name), array.shape[1:], array.dtype, rows)
         for name, array in old.items()
@@ -382,19 +317,7 @@ def _calibrated(result: DenseCertainty, theta: Floats, *, relabelled: bool) -> d
         for at in rows:
             for name, array in made.items():
                 given[name][at] = array[at]
-    return given | _shares_of(result, given["label"]) if relabelled else given
-
-
-def _shares_of(result: DenseCertainty, label: Any) -> dict[str, Any]:
-    """Shares of labels (N, *P), without anything of networks."""
-    classes = len(result.class_names)
-    share = np.empty((len(result), classes))
-    for at in range(len(result)):
-        there = label[at].reshape(-1) if result.counts is None else label[at][result.counts[at]]
-        share[at] = np.bincount(there, minlength=classes) / len(there)
-    shares = ("share_error", "share_spread", "share_spread_error", "share_quantiles")
-    unknown = (*shares, "overlap", "overlap_error")
-    return {"share": share} | {name: np.full_like(getattr(result, name), np.nan) for name in unknown}
+    return given
 
 
 @dataclass(eq=False)
@@ -403,24 +326,23 @@ class _Calibrated:
 
     result: DenseCertainty
     theta: Floats
-    relabelled: bool
     last: tuple[int, dict[str, Any]] | None = None
 
     def __call__(self, at: int) -> dict[str, Any]:
         last = self.last
         if last is None or last[0] != at:
-            self.last = last = at, _maps_of_row(self.result, at, self.theta, self.relabelled)
+            self.last = last = at, _maps_of_row(self.result, at, self.theta)
         return last[1]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.result, self.theta, self.relabelled)
+        return type(self), (self.result, self.theta)
 
     def map_of(self, name: str, at: int) -> Any:
         """One of the maps of a row."""
         return self(at)[name]
 
 
-def _maps_of_row(result: DenseCertainty, at: int, theta: Floats, relabelled: bool) -> dict[str, Any]:
+def _maps_of_row(result: DenseCertainty, at: int, theta: Floats) -> dict[str, Any]:
     def change(p: Floats) -> Floats:
         return changed(np.log(np.maximum(p, SMALLEST)), theta)
 
@@ -428,8 +350,6 @@ def _maps_of_row(result: DenseCertainty, at: int, theta: Floats, relabelled: boo
     flat = {name: np.asarray(getattr(result, name)[at]).reshape(-1) for name in ("label", "runner_up")}
     label, runner_up = (each.astype(np.int64) for each in flat.values())
     q = change(p)
-    if relabelled:
-        label, runner_up = top_two(q)
     if result.all_errors is None:
         error = np.repeat(np.reshape(result.mc_error[at], (-1, 1)).astype(np.float64), classes, axis=1)
     else:
@@ -441,8 +361,6 @@ def _maps_of_row(result: DenseCertainty, at: int, theta: Floats, relabelled: boo
     share = np.where(old > 0, np.reshape(result.expected_entropy[at], -1) / np.where(old > 0, old, 1), 1)
     top = pick(q, label)
     found = {
-        "label": label,
-        "runner_up": runner_up,
         "probability": top,
         "gap": np.maximum(top - pick(q, runner_up), 0),
         "mc_error": pick(error, label),

@@ -50,22 +50,15 @@ SIGNAL_POINTS = 600
 _BINS = 20
 
 
-def class_colours(classes: int) -> tuple[str, ...]:
-    """A colour for each of K classes, as `#rrggbb`; of more classes than colours, the last ones are grey."""
-    if classes <= len(OKABE_ITO):
-        return OKABE_ITO[:classes]
-    return (*KELLY, *[OTHERS] * (classes - len(KELLY)))[:classes]
-
-
 def colours_of(share: Floats) -> tuple[str, ...]:
-    """A colour for each class; of more classes than colours, for the most frequent ones.
+    """A colour for each class, as `#rrggbb`; of more classes than colours, the most frequent ones have one.
 
     Args:
         share: (N, K) share of each class.
     """
     classes = share.shape[1]
     if classes <= len(KELLY):
-        return class_colours(classes)
+        return (OKABE_ITO if classes <= len(OKABE_ITO) else KELLY)[:classes]
     found = np.full(classes, OTHERS, dtype=object)
     found[np.sort(np.argsort(-share.mean(axis=0), kind="stable")[: len(KELLY)])] = KELLY
     return tuple(found.tolist())
