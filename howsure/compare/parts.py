@@ -40,12 +40,12 @@ class Claims:
     Attributes:
         claimed: Mean percentage of the answers; of numbers, the root mean square of standard deviations.
         true: Share of right answers; of numbers, the root mean square of errors.
-        curve: (B, 3) how many rows, what they claim on average, and how much of it came true.
+        within: Of numbers, the share of answers within central intervals; NaN of classes.
     """
 
     claimed: float
     true: float
-    curve: Floats
+    within: float = np.nan
 
 
 @dataclass(frozen=True, eq=False)

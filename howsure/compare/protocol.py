@@ -99,9 +99,6 @@ class Words(Protocol):
         given: Description of given results, a sentence.
         shift: The words for changed rows.
         reasons: Meaning of a part of the difference in `main`, by whether it is better: end of a sentence.
-        axes: Names of what is claimed and of what came true, as `Claims` have them in their curve.
-        point: A sentence about how many `{rows}` of a point of the curve, what they `{claimed}`, and how much
-            came `{true}`.
         one_number: Sentence on the quantities that calibration by one number leaves as they are.
         page: The template of the page.
     """
@@ -115,8 +112,6 @@ class Words(Protocol):
     given: str
     shift: ShiftWording
     reasons: Mapping[tuple[str, bool], str]
-    axes: tuple[str, str]
-    point: str
     one_number: str
     page: str
 

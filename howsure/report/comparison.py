@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,11 +20,10 @@ from howsure.compare.protocol import AS_THEY_ARE, cost_in_words, the
 from howsure.compare.reasons import WHOLE, reasons
 from howsure.judge.metrics import Metric
 from howsure.judge.scores import LEAST_MISTAKES, OUTSIDE
-from howsure.report.axes import TickedAxis, number_axis, share_axis
+from howsure.report.axes import TickedAxis, number_axis
 from howsure.report.notebook import ViewTable
 from howsure.report.templates import environment
-from howsure.sampling.outcome import Floats
-from howsure.words import counted, rate, upper
+from howsure.words import upper
 
 _TITLE = "Which method is better here?"
 
@@ -41,12 +39,6 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
 """Heading of each part of a gain, and what it means."""
 
 _MARGIN = 0.08
-
-_SMALLEST, _LARGEST = 3.0, 7.0
-"""Radii of dots, in pixels."""
-
-_LEAST = 20
-"""Rows of a dot, as in `howsure.report.figures`."""
 
 
 def write_comparison(
@@ -89,7 +81,6 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
         "Cost": f"{upper(price)}." if price else "",
         "Also": besides,
     }
-    told, axis = draw_reasons(comparison)
     tables = _tables(comparison)
     every = [cell for each in tables.values() for table in each for line in table.rows for cell in line]
     cells = [cell for cell in every if isinstance(cell, Cell)]
@@ -108,8 +99,7 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
         "shifted": comparison.sets[1:],
         "outside": comparison.outside,
         "answers": [finding for finding in findings(comparison) if finding.question != WHY],
-        "reasons": told,
-        "claims": axis,
+        "reasons": _reasons(comparison),
         "gains": draw_gains(comparison) if len(comparison.methods) > 1 else None,
         "tables": tables,
         "with_costs": comparison.has_costs,
@@ -231,10 +221,7 @@ def _column(comparison: Comparison, name: str, rows: str) -> dict[str, Cell]:
     return cells
 
 
-# --- the drawings -------------------------------------------------------------------------------------
-
-Dots = tuple[tuple[float, float, float], ...]
-"""Places across and up in per cent, and radii in pixels."""
+# --- reasons --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -245,62 +232,24 @@ class Reason:
         method: Its name.
         said: A few sentences; empty if nothing is known.
         claimed: Its claims beside the truth, in short; empty if it claims nothing.
-        points: The same of each dot, in sentences.
-        dots: Dots of the method.
-        mended: Dots of the method once it is calibrated.
     """
 
     method: str
     said: str
     claimed: str
-    points: str
-    dots: Dots
-    mended: Dots
 
 
-def draw_reasons(comparison: Comparison) -> tuple[list[Reason], TickedAxis]:
-    """Reasons of all methods that are not calibrated, the one to take first, and one axis for all dots."""
-    words, told, taken = comparison.words, reasons(comparison), chosen(comparison)
-    after = {old: new for new, old in comparison.calibrations.items()}
-    claims = {method: each for (method, rows), each in comparison.claims.items() if rows == AS_THEY_ARE}
-    curves = {method: merged(each.curve) for method, each in claims.items()}
-    every = np.concatenate([*curves.values(), [[1, 0.9, 0.9]]])
-    axis = share_axis(math.floor(10 * every[:, 1:].min()) / 10, 1.0)
-    unit = str(getattr(next(iter(comparison.certainties.values())), "position_name", comparison.kind))
-
-    def dots(method: str) -> Dots:
-        radius = _LARGEST / np.sqrt(every[:, 0].max())
-        return tuple(
-            (axis.place(claimed), axis.place(true), max(radius * math.sqrt(rows), _SMALLEST))
-            for rows, claimed, true in curves.get(method, ())
-        )
-
-    def reason(method: str) -> Reason:
-        points = (
-            words.point.format(rows=counted(int(rows), unit), claimed=rate(claimed), true=rate(true))
-            for rows, claimed, true in curves.get(method, ())
-        )
-        short = words.claimed(claims[method]) if method in claims else ""
-        both = dots(method), dots(after.get(method, ""))
-        return Reason(method, told.get(method, ""), short, " ".join(points), *both)
-
+def _reasons(comparison: Comparison) -> list[Reason]:
+    """Reasons of all methods that are not calibrated, the one to take first."""
+    told, taken = reasons(comparison), chosen(comparison)
     plain = [method for method in comparison.methods if method not in comparison.calibrations]
     plain.sort(key=lambda method: method != comparison.calibrations.get(taken, taken))
-    return [reason(method) for method in plain], axis
+    claims = {method: each for (method, rows), each in comparison.claims.items() if rows == AS_THEY_ARE}
+    short = {method: comparison.words.claimed(each) for method, each in claims.items()}
+    return [Reason(method, told.get(method, ""), short.get(method, "")) for method in plain]
 
 
-def merged(curve: Floats) -> Floats:
-    """The points (B, 3) of `Claims`, where neighbours are one until they have enough rows, from above."""
-    sums = [np.zeros(3)]
-    for rows, claimed, true in curve[::-1]:
-        if sums[-1][0] >= _LEAST:
-            sums.append(np.zeros(3))
-        sums[-1] += rows * np.array([1, claimed, true])
-    if len(sums) > 1 and sums[-1][0] < _LEAST:
-        few = sums.pop()
-        sums[-1] += few
-    found = np.stack(sums[::-1])
-    return np.hstack([found[:, :1], found[:, 1:] / found[:, :1]])
+# --- the drawing ----------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -212,7 +212,7 @@ def test_no_words_of_classes_anywhere():
         assert (gain.places[0] > drawing.zero) == (gap.value < 0)
         verdict = "lower NLL" if gap.value < 0 else "higher NLL"
         assert gain.verdict == (verdict if gap.excludes_zero else "")
-    within = comparison.claims["exact", "as they are"].curve[-1, 2]
+    within = comparison.claims["exact", "as they are"].within
     assert f"95 % intervals contain {100 * within:.1f} % of answers" in page.replace("\u00a0", " ")
     with pytest.raises(howsure.InputError, match="not right or wrong, so there are no mistakes"):
         _ = comparison.mistakes

@@ -22,7 +22,7 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.plain import Softmax
 from howsure.report import render, render_comparison
 from howsure.report.axes import number_axis
-from howsure.report.comparison import COLUMNS, draw_gains, merged
+from howsure.report.comparison import COLUMNS, draw_gains
 from tests.report.comparisons import (
     COMPARISONS,
     HOSTILE,
@@ -193,14 +193,6 @@ def test_gains_are_factors_where_one_is_large() -> None:
     assert all(label.startswith("×\u00a0") for _, label in drawing.across.ticks)
     assert drawing.across.ticks[0][0] <= drawing.zero < wholes["double"].places[0]
     assert [each.verdict for each in wholes.values()] == [CLASS_WORDS.better, CLASS_WORDS.worse]
-
-
-def test_dots_of_few_rows_are_one() -> None:
-    curve = np.array([[3, 0.2, 0.0], [5, 0.4, 0.6], [15, 0.6, 0.8], [300, 0.9, 0.7]])
-    found = merged(curve)
-    assert found[:, 0].tolist() == [23, 300]
-    assert found[0, 1:] == pytest.approx([(0.6 + 2 + 9) / 23, (3 + 12) / 23])
-    assert merged(curve[:2])[:, 0].tolist() == [8]
 
 
 def test_rankings_without_mistakes_are_dashes_with_an_explanation() -> None:

@@ -14,7 +14,7 @@ from howsure.answers.classes.calibrate import cross_calibrated
 from howsure.answers.classes.comparison_words import CLASS_WORDS
 from howsure.answers.classes.evaluate import Evaluation, beside, evaluate_numbers
 from howsure.answers.classes.result import Certainty
-from howsure.answers.classes.scores import BINS, METRICS
+from howsure.answers.classes.scores import METRICS
 from howsure.answers.truth import truth_of
 from howsure.compare.parts import Claims, Parts, at_best, of_scale
 from howsure.compare.protocol import Comparing
@@ -64,19 +64,7 @@ def of_shares(right: Floats, classes: int, mistakes: int) -> Mean:
 def claims(result: Certainty, truth: Integers, evaluation: Evaluation) -> Claims:
     """Percentages of the labels beside how often they are right."""
     del evaluation
-    right = (result.label == truth).astype(np.float64)
-    top = np.asarray(result.probability, dtype=np.float64)
-    place = np.clip(np.ceil(top * BINS).astype(np.int64) - 1, 0, BINS - 1)
-    weights = (np.ones_like(top), top, right)
-    sums = np.stack([np.bincount(place, weight, BINS) for weight in weights], axis=1).astype(np.float64)
-    return claims_of(top, right, sums)
-
-
-def claims_of(claimed: Floats, true: Floats, sums: Floats) -> Claims:
-    """From (N,) claims, what came true of each, and (B, 3) in bins: rows, Σ claims, Σ what came true."""
-    curve = sums[sums[:, 0] > 0]
-    curve = np.column_stack([curve[:, 0], curve[:, 1:] / curve[:, :1]])
-    return Claims(float(claimed.mean()), float(true.mean()), curve)
+    return Claims(float(np.mean(result.probability, dtype=np.float64)), float(np.mean(result.label == truth)))
 
 
 def _truth(labels: Any, rows: int, probe: Certainty) -> Integers:

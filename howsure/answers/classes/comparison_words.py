@@ -73,8 +73,6 @@ class ClassWords:
         (DISCRIMINATION, True): "its percentages say more, also once both are calibrated",
         (DISCRIMINATION, False): "its percentages say less, also once both are calibrated",
     }
-    axes = ("What it claims", "How often it is right")
-    point = "{rows} claim {claimed}; {true} are right."
     one_number = (
         "One number for all rows hardly changes their order, so it does not help to tell which answers are "
         "wrong."

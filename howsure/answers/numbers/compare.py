@@ -17,7 +17,7 @@ import numpy as np
 from scipy.special import ndtri
 
 from howsure.answers.numbers.calibrate import FACTOR, NOISE, SLOPED, Scatter, cross_fitted, moves, slopes
-from howsure.answers.numbers.comparison_words import NUMBER_WORDS
+from howsure.answers.numbers.comparison_words import LEVEL, NUMBER_WORDS
 from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.scores import METRICS, crps, nll
 from howsure.answers.truth import truth_of
@@ -31,9 +31,6 @@ from howsure.judge.paired import Comparable, Compared, Paired, check_enough, wit
 from howsure.judge.scores import OUTSIDE, Mean, Measured, centred, through_cross_fits
 from howsure.methods.choices import OWN
 from howsure.sampling.outcome import Floats, Integers
-
-LEVELS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95])
-"""Levels of the central intervals whose coverage is counted."""
 
 FAR = 0.01
 """Share of normal answers that lie far out. If as many do, or more, standard deviations are not called too
@@ -78,10 +75,8 @@ def claims(result: RegressionCertainty, truth: Floats, evaluation: Comparable) -
         return None
     unit = np.sqrt((error**2).mean(axis=0)) if truth.shape[1] > 1 else np.ones(1)
     claimed, true = (float(np.sqrt(((each / unit) ** 2).mean())) for each in (std, error))
-    away = np.abs(error) / std
-    within = [float(np.mean(away <= reach)) for reach in ndtri((1 + LEVELS) / 2)]
-    curve = np.column_stack([np.full(len(LEVELS), len(error)), LEVELS, within])
-    return Claims(claimed, true, curve)
+    within = np.mean(np.abs(error) / std <= ndtri((1 + LEVEL) / 2))
+    return Claims(claimed, true, float(within))
 
 
 COMPARED = {name: METRICS[name] for name in ("nll", "crps", "rmse", "mae", *OUTSIDE)}

@@ -25,6 +25,9 @@ from howsure.digits import measured, significant
 from howsure.judge.scores import Score
 from howsure.words import counted, listed, rate, upper
 
+LEVEL = 0.95
+"""Level of the central intervals whose coverage is counted."""
+
 
 class NumberWords:
     """The words of numbers per row; see `howsure.compare.protocol.Words`."""
@@ -65,8 +68,6 @@ class NumberWords:
         (DISCRIMINATION, True): "its predictions say more, also once both are calibrated",
         (DISCRIMINATION, False): "its predictions say less, also once both are calibrated",
     }
-    axes = ("Level of its central intervals", "Answers within them")
-    point = "Intervals for {claimed} contain {true}."
     one_number = "One factor for all rows of a target does not change which of them are the widest."
     page = "numbers/comparison.html.j2"
 
@@ -170,8 +171,7 @@ class NumberWords:
 
     def claimed(self, claims: Claims) -> str:
         """See `Words`."""
-        _, level, within = claims.curve[-1]
-        return f"{rate(level, 0)} intervals contain {rate(within)} of answers"
+        return f"{rate(LEVEL, 0)} intervals contain {rate(claims.within)} of answers"
 
     def shifted_gap(self, comparison: Comparison, gap: Score) -> str:
         """See `Words`."""

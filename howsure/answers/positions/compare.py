@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from howsure.answers.classes import maps
-from howsure.answers.classes.compare import claims_of, of_shares
+from howsure.answers.classes.compare import of_shares
 from howsure.answers.classes.comparison_words import ClassWords
 from howsure.answers.positions.calibrate import Fits, cross_fitted, losses_in, tempered
 from howsure.answers.positions.result import DenseCertainty
@@ -172,8 +172,7 @@ def _parts_of(rows: Rows, truth: Any, evaluation: RowScores) -> Parts:
 def _claims(rows: Rows, truth: Any, evaluation: RowScores) -> Claims:
     counts = evaluation._counts
     claimed = counts.bins[:, :, 2].sum(axis=1) / counts.counted
-    sums = counts.bins.sum(axis=0)[:, [0, 2, 1]]
-    return claims_of(claimed, counts.right / counts.counted, sums)
+    return Claims(float(claimed.mean()), float(np.mean(counts.right / counts.counted)))
 
 
 def _beside(evaluation: RowScores, rows: Rows, outside: Rows) -> RowScores:
