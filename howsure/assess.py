@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from howsure import tuning
 from howsure.answers.registry import tiled_by
-from howsure.arguments import check_choice, check_progress, check_type, check_whole
+from howsure.arguments import check_choice, check_progress, check_type, check_whole, takes_no_more
 from howsure.data.align import ID, check_ids
 from howsure.data.rows import Rows, row_kind
 from howsure.errors import InputError
@@ -31,7 +31,7 @@ from howsure.models.adapt import opened
 from howsure.models.protocol import FLOAT32
 from howsure.prepare import check_method, prepare
 from howsure.progress import Progress, told
-from howsure.request import KEEP_GROUPS, Request
+from howsure.request import KEEP_GROUPS, ONE_LABEL, Request
 from howsure.results import result as results
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome, Told
@@ -43,6 +43,7 @@ Result = Any
 
 @named_either_way
 @belongs_to_the_method
+@takes_no_more(of_label=ONE_LABEL)
 def assess(
     model: Any,
     x: Any,
@@ -61,7 +62,6 @@ def assess(
     tile: int | Sequence[int] | None = None,
     overlap: int | None = None,
     positions: Any = None,
-    of_label: str | int | None = None,
 ) -> Result:
     """Say for each row what the model predicts, how certain that is, and why it is in doubt.
 
@@ -110,9 +110,6 @@ def assess(
             pixels in the region of interest. All others are left out of shares, of `undecided`, `doubt` and
             `overlap`, and of the rule by which passes end. Default: those that an input `attention_mask` or a
             mask of Keras counts; without either, all.
-        of_label: For a model with K sigmoids at each position, none of which excludes another: the label
-            whose map is assessed, by its name in `class_names` or its place from 0. The result has two
-            classes, without and with the label. Each label takes a call, with the same thinned networks.
 
     Returns:
         N rows of the model's kind of answer, such as a `Certainty` for one class per row, a
@@ -132,6 +129,7 @@ def assess(
 
 @named_either_way
 @belongs_to_the_method
+@takes_no_more(of_label=ONE_LABEL)
 def stream(
     model: Any,
     x: Any,
@@ -150,7 +148,6 @@ def stream(
     tile: int | Sequence[int] | None = None,
     overlap: int | None = None,
     positions: Any = None,
-    of_label: str | int | None = None,
 ) -> Iterator[Result]:
     """As `assess`, but block by block, for more rows than results fit in memory.
 
@@ -271,6 +268,7 @@ def _version() -> str:
 
 @named_either_way
 @belongs_to_the_method
+@takes_no_more(of_label=ONE_LABEL)
 def plan(
     model: Any,
     x: Any,
@@ -283,7 +281,6 @@ def plan(
     output: str | int | None = None,
     outcome: Outcome | type[Outcome] | None = None,
     class_axis: int | None = None,
-    of_label: str | int | None = None,
 ) -> Plan:
     """Decide from a pilot how many masks each random layer gets, once and for all rows to come.
 
@@ -302,7 +299,6 @@ def plan(
         output: As in `assess`.
         outcome: As in `assess`.
         class_axis: As in `assess`.
-        of_label: As in `assess`.
 
     Returns:
         A frozen `Plan`; an empty one if `method` asks for a fixed number of passes or independent ones, or if

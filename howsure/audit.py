@@ -220,18 +220,14 @@ def _read_as(info: ModelInfo, request: Request) -> str:
     Raises:
         HowsureError: The `class_axis` that was given does not fit.
     """
-    some_label = [replace(request, of_label=0)] if len(info.output_shape) > 1 else []
-    for wished in (request, *some_label):
-        try:
-            with warnings.catch_warnings(action="ignore"):  # they come when rows are assessed
-                outcome = outcome_of(info, wished)
-        except HowsureError as error:
-            fault = error
-        else:
-            return f"{outcome.read_as(info.output_shape)} {evidence(info, request.outputs)}".rstrip()
-    if request.class_axis is not None:
-        raise fault
-    return f"Before you assess it, say what it puts out: {fault}"
+    try:
+        with warnings.catch_warnings(action="ignore"):  # they come when rows are assessed
+            outcome = outcome_of(info, request)
+    except HowsureError as fault:
+        if request.class_axis is not None:
+            raise
+        return f"Before you assess it, say what it puts out: {fault}"
+    return f"{outcome.read_as(info.output_shape)} {evidence(info, request.outputs)}".rstrip()
 
 
 def _looked_at(model: Opened, x: Any, needs: Needs, output: Output) -> tuple[Model, float]:

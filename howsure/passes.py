@@ -37,7 +37,6 @@ def passes(
     outcome: Outcome | type[Outcome] | None = None,
     keep_off: Sequence[str] = (),
     class_axis: int | None = None,
-    of_label: str | int | None = None,
 ) -> RawOutputs:
     """Return the outputs of n thinned networks for each row: MC dropout before anything is averaged.
 
@@ -60,7 +59,6 @@ def passes(
         outcome: As in `assess`.
         keep_off: As in `MCDropout`.
         class_axis: As in `assess`.
-        of_label: As in `assess`.
 
     Returns:
         (n, N, K) float32: probabilities of K classes, or that each of K labels holds, or K numbers; if a

@@ -18,6 +18,13 @@ from howsure.sampling.outcome import Outcome
 KEEP_PROBABILITIES, KEEP_GROUPS = "probabilities", "groups"
 """The values of `keep`."""
 
+ONE_LABEL = (
+    "A position with K labels has a result for each, from a model of that label alone: in PyTorch a module "
+    "that returns module(x)[:, k : k + 1], in Keras "
+    "keras.Model(model.inputs, model.outputs[0][..., k : k + 1])"
+)
+"""What to do where a model has several labels at each position."""
+
 
 @dataclass(frozen=True)
 class Request:
@@ -41,15 +48,12 @@ class Request:
     tile: int | Sequence[int] | None = None
     overlap: int | None = None
     positions: Any = field(default=None, compare=False)
-    of_label: str | int | None = None
 
     def __post_init__(self) -> None:
         check_whole(self.seed, "seed", least=0)
         check_whole(self.batch_size, "batch_size", least=1)
         check_output_choice(self.output)
         check_type(self.outputs, (str, type(None)), "outputs", "a text such as 'logits', or None")
-        if self.of_label is not None and not isinstance(self.of_label, str):
-            check_whole(self.of_label, "of_label", least=0)
         if self.class_axis is not None:
             check_whole(self.class_axis, "class_axis", least=-MOST_AXES)
         if self.tile is not None:

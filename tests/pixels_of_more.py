@@ -7,7 +7,6 @@ from tests.support.arrays import ArrayModel, Dense, Dropout
 
 CLASSES, UNITS = 3, 6
 VOXELS, BANDS = "tests.pixels_of_more:of_voxels", "tests.pixels_of_more:of_bands"
-LABELS = "tests.pixels_of_more:of_labels"
 
 
 def _each_alone(name, sides, channels, ending="softmax", outputs=slice(None)):

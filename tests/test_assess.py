@@ -192,7 +192,6 @@ WISHES = {
     "tile": 8,
     "overlap": 2,
     "positions": [True],
-    "of_label": "b",
 }
 
 

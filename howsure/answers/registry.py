@@ -441,7 +441,7 @@ def outcome_of(info: ModelInfo, request: Request, found: Sequence[str] | None = 
 
 def _at_positions(outcome: Outcome, request: Request, in_words: str) -> Outcome:
     """The outcome; an `InputError` where a wish is for answers at positions, and it has one for each row."""
-    given = [name for name in ("class_axis", "keep", "of_label") if getattr(request, name) is not None]
+    given = [name for name in ("class_axis", "keep") if getattr(request, name) is not None]
     if request.keep == KEEP_GROUPS:
         given.remove("keep")
     if given and len(outcome.columns) == 1:

@@ -183,9 +183,9 @@ class Settings:
 
 # --- which command takes which ----------------------------------------------------------------------
 
-FILES = ("label_column", "drop", "separator", "decimal", "of_label")
+FILES = ("label_column", "drop", "separator", "decimal")
 VERDICTS = ("sure", "coin_flip")
-TABLES = (*FILES, "normalise", "several_labels", "above", "target")
+TABLES = (*FILES, "of_label", "normalise", "several_labels", "above", "target")
 MODELS = (*FILES, "divide_by", "weights", "outputs", "class_axis")
 PASSES = (*MODELS, "output", "batch_size", "keep_off")
 ROWS = (*PASSES, *VERDICTS, "tile", "overlap", "members", "background")

@@ -38,7 +38,7 @@ from howsure.models.adapt import adapt, rows_for
 from howsure.models.choose_output import Output
 from howsure.models.protocol import PassModel
 from howsure.progress import Progress, told
-from howsure.request import Request
+from howsure.request import ONE_LABEL, Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.randomness import sites_of
@@ -53,7 +53,9 @@ FIRST = 512
 
 @named_either_way
 @belongs_to_the_method
-@takes_no_more(familiarity="docs/familiarity.md scores it beside the entropy, with roc_auc_score")
+@takes_no_more(
+    familiarity="docs/familiarity.md scores it beside the entropy, with roc_auc_score", of_label=ONE_LABEL
+)
 @keeping_what_is_said
 def compare(
     model: Any,
@@ -75,7 +77,6 @@ def compare(
     class_axis: int | None = None,
     tile: int | Sequence[int] | None = None,
     overlap: int | None = None,
-    of_label: str | int | None = None,
     background: int | str | None = None,
 ) -> Comparison:
     """Assess the same rows by several methods, and score them.
@@ -112,7 +113,6 @@ def compare(
         class_axis: As in `assess`.
         tile: As in `assess`.
         overlap: As in `assess`.
-        of_label: As in `assess`.
         background: With a class at each position: the class, by number or name, that means over classes leave
             out; see `evaluate`.
 
@@ -134,7 +134,7 @@ def compare(
     """
     check_flag(calibrated, "calibrated")
     check_progress(progress)
-    at_positions: dict[str, Any] = {"tile": tile, "overlap": overlap, "of_label": of_label}
+    at_positions: dict[str, Any] = {"tile": tile, "overlap": overlap}
     request = Request(
         *(seed, batch_size, outputs, class_names, thresholds, output, outcome, class_axis), **at_positions
     )
@@ -142,8 +142,7 @@ def compare(
         given = rows_for(model, x, tell)
         probe, layout = _probe(model, given, request)
         comparing, left_out = without(part_of(probe, "compare"), probe, background)
-        if of_label is None:  # with it the caller names all labels, and a result one of them
-            request = replace(request, class_names=getattr(probe, probe.names))
+        request = replace(request, class_names=getattr(probe, probe.names))
         labels = given.truth(probe.truth_names) if labels is None else aligned(labels, given, of="x.index")
         if labels is None:
             raise InputError(

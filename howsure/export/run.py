@@ -18,7 +18,7 @@ from howsure import tuning
 from howsure.answers.classes.calibrate import Calibrator
 from howsure.answers.familiar import Familiar
 from howsure.answers.registry import named, part_of
-from howsure.arguments import check_type
+from howsure.arguments import check_type, takes_no_more
 from howsure.atomic import GRAPHS, check_ending, check_place, write_whole
 from howsure.data.reading import is_out_of_memory
 from howsure.data.rows import TEXT, cast_rows, made_up_rows
@@ -35,7 +35,7 @@ from howsure.models.fingerprint import fingerprint_of
 from howsure.models.protocol import FLOAT32, Array, ExportModel, FeatureModel
 from howsure.optional import needs
 from howsure.prepare import prepare
-from howsure.request import Request
+from howsure.request import ONE_LABEL, Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.design import of_error
 from howsure.sampling.first_passes import first_passes
@@ -115,6 +115,7 @@ class Exported:
 
 
 @named_either_way
+@takes_no_more(of_label=ONE_LABEL)
 def export(
     model: Any,
     path: str | os.PathLike[str],
@@ -131,7 +132,6 @@ def export(
     divide_by: float | None = None,
     progress: Callable[[str], object] | None = None,
     class_axis: int | None = None,
-    of_label: str | int | None = None,
 ) -> Exported:
     """Write the certainty of a model as an ONNX graph: rows in, percentages, errors and verdicts out.
 
@@ -182,7 +182,6 @@ def export(
             they were before, divides them itself, and says so in its metadata; so is `x` given.
         progress: Called with the next step, in words.
         class_axis: As in `assess`.
-        of_label: As in `assess`.
 
     Returns:
         The path and the passes, and the largest difference from `assess`.

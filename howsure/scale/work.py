@@ -452,7 +452,6 @@ def _made_with(worker: Worker, rows: RowSource, result: Any) -> dict[str, Any]:
         "output": request.output,
         "columns": [rows.roles.label, rows.roles.id, list(rows.roles.drop), rows.skip_unreadable],
         "class axis": request.class_axis,
-        "label": request.of_label,
         "kept numbers": request.keep,
         "tile": list(tile) if isinstance(tile, Sequence) else tile,
         "overlap": request.overlap,

@@ -136,18 +136,15 @@ def test_modules_of_pytorch_in_python_and_on_the_command_line(tmp_path):
     assert "are probabilities already. Expected: outputs='probabilities'." in told.stderr
 
 
-@pytest.mark.parametrize("declared", ["logits", "label-logits"])
-def test_a_class_or_a_label_at_each_position(declared):
+def test_a_class_at_each_position():
     torch = pytest.importorskip("torch")
     from torch import nn
 
     images = np.random.default_rng(0).normal(size=(3, 2, 5, 5)).astype(np.float32)
-    of_labels = declared == "label-logits"
-    asked = {"outputs": declared, "class_names": ["a", "b", "c"], "of_label": "b" if of_labels else None}
-    last = nn.Sigmoid() if of_labels else nn.Softmax(dim=1)
+    asked = {"outputs": "logits", "class_names": ["a", "b", "c"]}
     linear = nn.Sequential(nn.Conv2d(2, 3, 1), nn.Dropout2d(0.2))
-    with pytest.raises(howsure.ModelError, match=ALREADY.format("label-" * of_labels + "probabilities")):
-        howsure.assess(nn.Sequential(linear, last), images, **asked)
+    with pytest.raises(howsure.ModelError, match=ALREADY.format("probabilities")):
+        howsure.assess(nn.Sequential(linear, nn.Softmax(dim=1)), images, **asked)
     with warnings.catch_warnings(action="error"):
         assert len(howsure.assess(linear, images, **asked)) == 3
 
@@ -160,7 +157,6 @@ def test_a_class_or_a_label_at_each_position(declared):
             odds = self.linear(x).abs() + 1e-3
             return odds / torch.sum(odds, dim=1, keepdim=True)
 
-    if not of_labels:
-        said = "numbers from 0 to 1 that add up to 1, in 2 rows"
-        with pytest.raises(howsure.ModelError, match=said):
-            howsure.assess(Unseen(), images, **asked)
+    said = "numbers from 0 to 1 that add up to 1, in 2 rows"
+    with pytest.raises(howsure.ModelError, match=said):
+        howsure.assess(Unseen(), images, **asked)

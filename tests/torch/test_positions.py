@@ -82,32 +82,6 @@ def test_numbers_do_not_depend_on_blocks_order_or_neighbours():
     np.testing.assert_allclose(part.share, whole.share[order], atol=1e-6)
 
 
-class One(nn.Module):
-    """One of the outputs of a module."""
-
-    def __init__(self, module, place):
-        super().__init__()
-        self.module, self.place = module, place
-
-    def forward(self, x):
-        return self.module(x)[:, self.place : self.place + 1]
-
-
-def test_one_of_several_labels_is_that_of_a_module_with_this_label_alone():
-    method, module = howsure.MCDropout(passes=20), UNet().eval()
-    for ending, outputs, alone in (
-        (nn.Identity(), "label-logits", "logits"),
-        (nn.Sigmoid(), "label-probabilities", "probabilities"),
-        (nn.Sigmoid(), None, "probabilities"),
-    ):
-        whole = nn.Sequential(module, ending).eval()
-        found = howsure.assess(whole, images(), method=method, outputs=outputs, of_label=1)
-        expected = howsure.assess(One(whole, 1).eval(), images(), method=method, outputs=alone)
-        assert found.class_names == ("not 1", "1")
-        for name in ("label", "probability", "mc_error", "entropy", "share", "overlap"):
-            np.testing.assert_allclose(getattr(found, name), getattr(expected, name), atol=1e-5)
-
-
 class OneAnswer(nn.Module):
     """A classifier whose output keeps axes of length 1, as without a squeeze."""
 

@@ -40,19 +40,6 @@ def test_the_graph_says_what_assess_says(path):
     np.testing.assert_allclose(alone["share"][0], found["share"][2], atol=1e-6)
 
 
-def test_the_map_of_one_label_becomes_a_graph(path):
-    module = UNet().eval()
-    wishes = {"outputs": "label-logits", "class_names": list("abc"), "of_label": "b", "thresholds": LIMITS}
-    howsure.export(module, path, x=images(), **wishes)
-    found, told = run(path, images()), metadata(path)
-    method = howsure.MCDropout(max_passes=Positions.first_passes)
-    expected = howsure.assess(module, images(), method=method, **wishes)
-    assert json.loads(told["class_names"]) == ["not b", "b"]
-    for name in (*dense.NUMBERS, "share", "undecided"):
-        np.testing.assert_allclose(found[name], getattr(expected, name), atol=1e-5, err_msg=name)
-    np.testing.assert_array_equal(found["label"], expected.label)
-
-
 class Tagger(nn.Module):
     def __init__(self):
         super().__init__()

@@ -38,8 +38,7 @@ class PositionsGraph(ClassesGraph):
 
     def values(self, raw: Value) -> Value:
         """(W, n, *P, K) probabilities; see `Positions.values`."""
-        last, place = np.moveaxis(raw, 2 + (self.outcome.class_axis or 0), -1), self.outcome.of_label
-        return super().values(last if place is None else last[..., place : place + 1])
+        return super().values(np.moveaxis(raw, 2 + (self.outcome.class_axis or 0), -1))
 
     def columns(
         self,

@@ -28,7 +28,7 @@ from howsure.answers.positions.tally import PassesTally, columns_of
 from howsure.answers.positions.truth import IGNORED, truth_map
 from howsure.answers.verdict import LEAST_DRAWN, judge, pick, too_few, top_two
 from howsure.data.labels import check_class_names
-from howsure.data.rows import in_rows, quoted, row_number
+from howsure.data.rows import in_rows, row_number
 from howsure.data.transforms import Change, Layout
 from howsure.errors import InputError, ModelError
 from howsure.models.protocol import (
@@ -42,12 +42,11 @@ from howsure.models.protocol import (
     ModelInfo,
     RawOutputs,
 )
-from howsure.request import KEEP_PROBABILITIES, Request
+from howsure.request import KEEP_PROBABILITIES, ONE_LABEL, Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Told
 from howsure.sampling.run import InputRows
 from howsure.statistics import total_entropy
-from howsure.words import counted
 
 SHARE_KNOWN = 0.9
 """Share of its positions that are settled, and known to the target error, in a row that has enough passes.
@@ -74,8 +73,6 @@ class Positions(OneOfClasses):
         class_axis: Axis of the classes in the output of one row; None if a position has one number, which
             is of the second of two classes.
         keep: Whether the probabilities of all classes are kept.
-        of_label: Place of the label whose map this is, if a position has several, with classes without and
-            with it; else None.
         counts: Maps row numbers (n,) to whether their positions count, (n, *P); None if all do.
         position_called: Name of a position; empty for the usual word.
         has_mask: Whether the model says of each row which positions count.
@@ -91,7 +88,6 @@ class Positions(OneOfClasses):
     positions: tuple[int, ...]
     class_axis: int | None
     keep: bool = False
-    of_label: int | None = None
     counts: Any = field(default=None, compare=False, repr=False)
     position_called: str = ""
     has_mask: bool = False
@@ -139,17 +135,18 @@ class Positions(OneOfClasses):
         of_row = replace(info, output_shape=(classes,))
         labels = Labels.of(of_row, request)
         if labels is not None:
-            place = _place_of_label(info, labels.label_names, request.of_label)
-            name = labels.label_names[place]
+            if labels.width > 1:
+                raise ModelError(
+                    f"Model '{info.name}' has {labels.width} labels at each position, none of which excludes "
+                    "another",
+                    expected="one of them, yes or no at each position",
+                    received=f"an output of shape (rows, {', '.join(map(str, shape))})",
+                    hint=f"{ONE_LABEL}. If a position has one class, say so: outputs='logits' or "
+                    "'probabilities'",
+                )
+            (name,) = labels.label_names
             kind = LOGITS if labels.outputs == LABEL_LOGITS else PROBABILITIES
-            return cls(info.name, kind, info.output_dtype, (f"not {name}", name), *asked, place)
-        if request.of_label is not None:
-            raise InputError(
-                f"`of_label` has no effect on one class at each position, as model '{info.name}' has",
-                expected="a model with several labels at each position: one sigmoid for each of them",
-                received=repr(request.of_label),
-                hint="If its outputs are labels, say so: outputs='label-logits' or 'label-probabilities'",
-            )
+            return cls(info.name, kind, info.output_dtype, (f"not {name}", name), *asked)
         named = request.class_names is not None
         kind = read_outputs(request.outputs, of_row, named=named, at_position=True)
         names = check_class_names(request.class_names, max(2, classes))
@@ -209,8 +206,6 @@ class Positions(OneOfClasses):
             back = self._back(raw.reshape(-1, *raw.shape[2:]))
             raw = back.reshape(*raw.shape[:2], *back.shape[1:])
         values: Any = np.moveaxis(raw, 2 + (self.class_axis or 0), -1)
-        if self.of_label is not None:
-            values = values[..., self.of_label : self.of_label + 1]
         one = values.shape[-1] == 1
         if self.outputs == LOGITS:
             if one:
@@ -285,13 +280,7 @@ class Positions(OneOfClasses):
     def read_as(self, shape: tuple[int, ...]) -> str:
         """On which axis of the output the classes or labels lie."""
         axis, output = self.class_axis or 0, f"(rows, {', '.join(map(str, shape))})"
-        held, more = f"{self.width} classes", ""
-        if self.of_label is not None:
-            held, more = (
-                counted(shape[axis], "label"),
-                ": yes or no for each, of which of_label=… chooses one",
-            )
-        return f"Its output {output} is read as {held} at each position, on axis {axis + 1}{more}."
+        return f"Its output {output} is read as {self.width} classes at each position, on axis {axis + 1}."
 
     def check_truth(self, labels: Any, rows: int) -> Integers:
         """(N, *P) class numbers, −1 where a position is ignored."""
@@ -324,28 +313,6 @@ class Positions(OneOfClasses):
             **{name: fields[name] for name in ("row", "kind", "method", "seed", "plan", "version")},
             **kept,
         )
-
-
-def _place_of_label(info: ModelInfo, names: Sequence[str], of_label: str | int | None) -> int:
-    if of_label is None and len(names) == 1:
-        return 0
-    if of_label is None:
-        first = names[0] if names[0].isdecimal() else repr(names[0])  # a name that only counts is a place
-        raise ModelError(
-            f"Model '{info.name}' has {len(names)} labels at each position, none of which excludes another",
-            expected="the label whose map is wanted, one after the other",
-            received=f"an output of shape (rows, {', '.join(map(str, info.output_shape))})",
-            hint=f"of_label={first} assesses the map of the first one, yes or no at each "
-            "position. If a position has one class, say so: outputs='logits' or 'probabilities'",
-        )
-    place = names.index(of_label) if isinstance(of_label, str) and of_label in names else of_label
-    if not isinstance(place, int) or place >= len(names):
-        raise InputError(
-            f"Model '{info.name}' has no such label",
-            expected=f"one of {quoted(names)}, or its place from 0",
-            received=repr(of_label),
-        )
-    return place
 
 
 def _has_one_position(info: ModelInfo, axis: int) -> bool:
