@@ -179,7 +179,7 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
     run = {"seed": 0, "batch_size": 8, "outputs": None, "class_names": None, "progress": None}
     without_names = {"seed": 0, "batch_size": 8, "outputs": None}
     shown = {"method": "softmax", "name": "nll", "rows": "as they are"}
-    fit = {"labels": y, "score": "lac", "coverage": 0.9, "by_class": False, "seed": 0}
+    fit = {"labels": y, "coverage": 0.9, "by_class": False}
     learn = {"train": features, "labels": y, "held_out": held_out, "score": "energy", "share": 0.1}
     elsewhere = {"class_names": None, "source": None, "thresholds": None, "kind": "row"}
     by_name = {"methods": None, "shifts": None, "outside": None, "calibrated": False}

@@ -60,8 +60,8 @@ BETTER = 10**5
 """Seeds from which on the last method is better."""
 
 NAMES = (
-    *("accuracy", "nll", "brier", "ece", "ece_debiased", "classwise_ece"),
-    *("aurc", "excess_aurc", "error_auroc", "error_fpr95", *OUTSIDE[:2]),
+    *("accuracy", "nll", "brier", "ece"),
+    *("aurc", "error_auroc", "error_fpr95", *OUTSIDE[:2]),
 )
 
 
@@ -153,10 +153,7 @@ def coverage(rows: int, mistakes: int) -> dict[str, list[Held]]:
     for uneven in UNEVEN:
         of = world(mistakes / rows, uneven)
         true = [{name: each.value for name, each in one.items()} for one in drawn(of, MANY, 0)]
-        for name in ("ece", "ece_debiased"):
-            true[0][name] = 0.0  # the first method's percentages are the true ones
-            true[1][name] = true[1]["ece_debiased"]
-        true[0]["classwise_ece"] = 0.0
+        true[0]["ece"] = 0.0  # the first method's percentages are the true ones
         for seed in range(SETS // len(UNEVEN)):
             one, other = drawn(of, rows, mistakes, int(10 * uneven), seed)
             for name in NAMES:

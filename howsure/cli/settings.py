@@ -73,7 +73,6 @@ class Settings:
         target: The number for above, if rows have several: name, or position.
         background: Class at each position that means of Dice and IoU leave out: name, or number.
         shifts: Files of the same rows in the same order, changed in some way, to compare as well.
-        score: Score that decides which classes are in a set: lac, aps or raps (lac).
         by_class: Promise the coverage of sets for each class by itself.
         confidence: Probability that the promise of abstention holds.
         part_rows: Rows in each part of a folder of results.
@@ -110,7 +109,6 @@ class Settings:
     target: str | int | None = None
     background: str | int | None = None
     shifts: tuple[Path, ...] = ()
-    score: str | None = None
     by_class: bool = False
     confidence: float = 0.95
     part_rows: int | None = None
@@ -300,6 +298,7 @@ _GONE = {
         "Maps are arrays in Python: howsure.load(path).label, or .entropy. Pillow makes a picture of one: "
         "Image.fromarray(result.label[0].astype('uint8')).save('label.png')",
     ),
+    "score": "Sets are by the probability of a class; MAPIE makes others of a table of probabilities",
 }
 
 

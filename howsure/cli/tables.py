@@ -292,28 +292,21 @@ class Sets(WithNew):
 
     Attributes:
         coverage: Promised share of sets, or intervals, that contain the true answer.
-        seed: Seed of the random part in the scores aps and raps.
     """
 
-    takes = (*TABLES, "score", "by_class")
+    takes = (*TABLES, "by_class")
 
     coverage: float = 0.95
-    seed: int = 0
 
     def run(self) -> bool:
         """Fit them, and write those of the new rows."""
         self.check(self.out, LINES)
         known = self.labelled("prediction_sets", "prediction_intervals")
-        asked: dict[str, Any] = {
-            name: getattr(self.settings, name)
-            for name in ("score", "by_class")
-            if name in self.settings.given
-        }
+        by_class = self.settings.by_class
         if answer_of(known).has("prediction_sets"):
-            fitted: Any = howsure.prediction_sets(known, coverage=self.coverage, seed=self.seed, **asked)
-        elif asked or self.seed:
-            unused = " and ".join([f"`{name}`" for name in asked] or ["--seed"])
-            raise InputError(f"{unused} has no effect on intervals of numbers", expected="--coverage alone")
+            fitted: Any = howsure.prediction_sets(known, coverage=self.coverage, by_class=by_class)
+        elif by_class:
+            raise InputError("`by_class` has no effect on intervals of numbers", expected="--coverage alone")
         else:
             fitted = howsure.prediction_intervals(known, coverage=self.coverage)
         paragraph(self.console, str(fitted))

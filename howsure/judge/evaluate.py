@@ -77,7 +77,7 @@ def evaluate(
             `with_truth` takes. Default: `certainty.truth`.
         outside: Rows of the same method and classes, or targets, from outside the distribution. Not for a
             `MultilabelCertainty`: its rows may well have none of the labels.
-        seed: Seed of the draws of chance behind the intervals of `ece`, `classwise_ece` and `miscalibration`.
+        seed: Seed of the draws of chance behind the intervals of `ece` and `miscalibration`.
         ignore: For a `DenseCertainty` alone: one or more class numbers of positions that do not count, beside
             −1, −100 and 255.
         background: For a `DenseCertainty` alone: the class, by number or name, that means over classes leave

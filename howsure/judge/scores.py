@@ -13,7 +13,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import digamma, expit, logit, ndtr, ndtri
+from scipy.special import expit, logit, ndtr, ndtri
 
 from howsure.digits import exactly, measured
 from howsure.judge.cross_fit import Through
@@ -395,11 +395,6 @@ def of_ranking(confidence: Floats, right: Floats) -> dict[str, Measured]:
     """Scores of the order of confidence (N,) for telling right answers (N,), 0 or 1, from mistakes."""
     rows, mistakes = len(right), int(len(right) - right.sum())
     area, parts = area_under_risk(confidence, 1 - right)
-    wrong = mistakes / rows
-    slope = np.log1p(-wrong) if wrong < 1 else 0.0  # of e + (1 − e) log(1 − e), least area at error rate e
-    ranked = rows - mistakes  # the area is least where all right answers come first
-    least = float((mistakes - ranked * (digamma(rows + 1) - digamma(ranked + 1))) / rows)
-    excess = round(area - least, 14) + 0.0  # rounding errors are no excess
     auroc, fpr95 = told_apart(confidence[right == 1], confidence[right == 0])
     place = np.argsort(right == 0, kind="stable")
 
@@ -410,9 +405,6 @@ def of_ranking(confidence: Floats, right: Floats) -> dict[str, Measured]:
 
     return {
         "aurc": Mean(area, parts, mistakes, least=0.0, most=1.0),
-        "excess_aurc": Mean(
-            excess, parts + slope * (1 - right - wrong) / rows, mistakes, least=0.0, most=1.0
-        ),
         "error_auroc": in_order(auroc),
         "error_fpr95": in_order(fpr95),
     }

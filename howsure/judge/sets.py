@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import betaincinv
 
 from howsure.answers.registry import part_of
-from howsure.arguments import as_share, check_flag, check_whole, takes_no_more
+from howsure.arguments import as_share, check_flag, takes_no_more
 from howsure.data.rows import quoted
 from howsure.errors import InputError
 from howsure.judge.learnt import warn_of_promise
@@ -92,22 +92,22 @@ def prediction_sets(
     labels: ArrayLike | None = None,
     *,
     coverage: float = 0.95,
-    score: str = "lac",
     by_class: bool = False,
-    seed: int = 0,
 ) -> PredictionSets: ...
 @overload
 def prediction_sets(
     certainty: DenseCertainty, labels: ArrayLike | None = None, *, coverage: float = 0.95
 ) -> DensePredictionSets: ...
+@takes_no_more(
+    score="Sets are by 1 − p; MAPIE makes others, such as aps, of `certainty.probabilities`",
+    seed="Nothing is drawn",
+)
 def prediction_sets(
     certainty: Any,
     labels: ArrayLike | None = None,
     *,
     coverage: float = 0.95,
-    score: str = "lac",
     by_class: bool = False,
-    seed: int = 0,
 ) -> Any:
     """Fit sets of classes that hold the true class with a promised probability.
 
@@ -117,27 +117,15 @@ def prediction_sets(
     however good the model is. It is an average over such rows and over labelled rows: not a promise for one
     row, nor for rows of another kind, nor if the model was trained on the labelled rows.
 
-    The score of class y with probability p_y, in a row whose classes are ordered by probability:
-
-    - `lac`: 1 − p_y (Sadinle and others 2019). The smallest sets on average.
-    - `aps`: Σ p of the more probable classes + u · p_y (Romano and others 2020). Sets of undecided rows are
-      larger; coverage is nearer to even between easy and hard rows.
-    - `raps`: aps + 0.1 · max(rank of y − 2, 0) (Angelopoulos and others 2021). No long tails of classes. The
-      constants are fixed, so that no labelled rows are spent on choosing them.
-
-    u, drawn at random in the papers, is here a fixed function of the row's probabilities and the seed,
-    spread over [0, 1). So a row has the same set alone and among others, and nothing of the proof changes, as
-    the score still is one function for labelled and new rows.
+    The score of a class is 1 − p (Sadinle and others 2019), which makes the smallest sets on average.
 
     Args:
         certainty: Result of n rows that the model was not trained on.
         labels: (n,) true classes. Default: `certainty.truth`.
         coverage: In (0, 1). Needs n ≥ coverage / (1 − coverage), or the threshold does not exist: 19 rows for
             0.95, 99 for 0.99; with `by_class`, of every class.
-        score: `lac`, `aps` or `raps`.
         by_class: A threshold for every class, from its rows alone, so that the coverage holds for the rows
             of each class (Vovk 2012), rare ones too.
-        seed: Of u.
 
     Raises:
         InputError: No labels, labels that do not fit, too few rows, or arguments out of range.
@@ -150,10 +138,7 @@ def prediction_sets(
     """
     coverage = as_share(coverage, "coverage")
     check_flag(by_class, "by_class")
-    check_whole(seed, "seed", least=0)
-    found = part_of(certainty, "prediction_sets")(
-        certainty, labels, coverage=coverage, score=score, by_class=by_class, seed=seed
-    )
+    found = part_of(certainty, "prediction_sets")(certainty, labels, coverage=coverage, by_class=by_class)
     warn_of_promise(certainty)
     return found
 

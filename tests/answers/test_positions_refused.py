@@ -79,10 +79,6 @@ REFUSED = {
     "a calibrator of other classes": (lambda: CALIBRATE(OTHER), "other classes"),
     "sets without probabilities": (lambda: howsure.prediction_sets(UNKEPT, TRUTH), "were not kept"),
     "sets of few rows": (lambda: howsure.prediction_sets(RESULT[:18], TRUTH[:18]), "Too few labelled rows"),
-    "sets by another score": (
-        lambda: howsure.prediction_sets(RESULT, TRUTH, score="aps"),
-        "by one threshold",
-    ),
     "sets by class": (
         lambda: howsure.prediction_sets(RESULT, TRUTH, by_class=True),
         "by one threshold",

@@ -13,9 +13,8 @@ from sklearn.dummy import DummyClassifier
 from sklearn.metrics import recall_score
 
 import howsure
-from howsure.answers.classes import scores as of_classes
 from howsure.answers.classes.evaluate import OUTSIDE, beside
-from howsure.answers.classes.scores import DRAWS, METRICS, of_probabilities
+from howsure.answers.classes.scores import DRAWS, METRICS
 from howsure.errors import InputError
 from howsure.judge.scores import LEAST_MISTAKES, Mean, Score, Share
 from howsure.statistics import entropy_of
@@ -23,7 +22,7 @@ from tests.made import certainty_of
 
 NAMES = (
     *("accuracy", "nll", "brier"),
-    *("ece", "ece_debiased", "classwise_ece", "aurc", "excess_aurc", "error_auroc", "error_fpr95"),
+    *("ece", "aurc", "error_auroc", "error_fpr95"),
 )
 SCORES = (*NAMES, *OUTSIDE)
 
@@ -93,14 +92,6 @@ def test_areas_agree_with_a_loop_over_random_orders_of_equals():
         areas.append(np.mean(np.cumsum(~right[order]) / np.arange(1, 61)))
     found = howsure.evaluate(certainty, labels)
     assert found.aurc.value == pytest.approx(np.mean(areas), abs=4 * np.std(areas) / np.sqrt(3000))
-    best = np.mean(np.cumsum(np.sort(~right)) / np.arange(1, 61))
-    assert found.excess_aurc.value == pytest.approx(found.aurc.value - best)
-
-
-def test_a_perfect_order_has_no_excess_whatever_rounding_leaves():
-    answers = howsure.Certainty.from_probabilities([[0.9, 0.1], [0.2, 0.8], [0.6, 0.4]], ["a", "b"])
-    found = howsure.evaluate(answers, ["a", "b", "b"])
-    assert str(found.excess_aurc) == "0"
 
 
 def test_the_value_of_each_score_is_compared_with_what_something_else_finds():
@@ -136,39 +127,12 @@ def in_bins(confidence):
     return [np.flatnonzero(each) for each in bins if each.any()]
 
 
-def test_the_debiased_calibration_error_agrees_with_a_loop_that_draws_again():
-    """Kumar and others' way: twice what was found, less what is found with every bin's share drawn anew."""
-    p, labels = draw(rows=1000)
-    certainty = certainty_of(sharpened(p, 1.3))
-    right, random = certainty.label == labels, np.random.default_rng(0)
-    once, again = [], []
-    for rows in in_bins(certainty.probability):
-        claim, hit = certainty.probability[rows].mean(), right[rows].mean()
-        drawn = random.normal(hit, np.sqrt(hit * (1 - hit) / len(rows)), size=20_000)
-        once.append(len(rows) * abs(hit - claim) / 1000)
-        again.append(len(rows) * np.mean(np.abs(drawn - claim)) / 1000)
-    found = howsure.evaluate(certainty, labels)
-    assert found.ece.value == pytest.approx(sum(once))
-    assert found.ece_debiased.value == pytest.approx(2 * sum(once) - sum(again), abs=0.002)
-    assert found.ece_debiased.value < 0.95 * found.ece.value
-
-
-def test_classwise_is_the_mean_over_classes_of_each_against_the_rest():
-    p, labels = draw(rows=300)
-    gaps = [
-        sum(abs(np.sum((labels[rows] == k) - p[rows, k])) for rows in in_bins(p[:, k])) / 300
-        for k in range(4)
-    ]
-    assert howsure.evaluate(certainty_of(p), labels).classwise_ece.value == pytest.approx(np.mean(gaps))
-
-
 def test_percentages_that_are_too_high_are_found():
     p, labels = draw(rows=2000)
     honest = howsure.evaluate(certainty_of(p), labels)
     assert honest.ece.low == 0
     too_sure = howsure.evaluate(certainty_of(sharpened(p, 3)), labels)
     assert too_sure.ece.low > 0.05
-    assert too_sure.classwise_ece.low > 0.02
 
 
 @pytest.mark.parametrize("rows", [100, 400])
@@ -195,7 +159,7 @@ def test_true_percentages_are_said_to_be_off_as_rarely_as_promised(rows):
 def test_intervals_cover():
     everybody, labels = draw(rows=10_000)
     truth = howsure.evaluate(certainty_of(everybody), labels)
-    names = ("accuracy", "nll", "brier", "aurc", "excess_aurc", "error_auroc", "error_fpr95")
+    names = ("accuracy", "nll", "brier", "aurc", "error_auroc", "error_fpr95")
     covered = dict.fromkeys(names, 0)
     random = np.random.default_rng(3)
     for seed in range(30):
@@ -477,41 +441,3 @@ def test_the_recall_of_many_classes_is_that_of_the_worst():
     lines = [line for line in str(found).splitlines() if "recall" in line]
     assert lines[0].startswith("recall of '7' ")
     assert (len(lines), lines[-1]) == (11, "the recall of all other classes is not lower")
-
-
-# --- many classes -------------------------------------------------------------------------------------
-
-
-def of_many(classes, seed=0):
-    p, truth = draw(rows=40, classes=classes)
-    return of_probabilities(p, p.argmax(axis=1), truth, seed)
-
-
-def test_the_work_does_not_grow_call_by_call_with_the_classes():
-    """Past `DRAWN` classes, arrays are longer, and no more functions are called."""
-    calls = []
-    for classes in (3_000, 12_000):
-        number = 0
-
-        def count(frame, event, arg):
-            nonlocal number
-            number += event in ("call", "c_call")
-
-        p, truth = draw(rows=40, classes=classes)
-        label = p.argmax(axis=1)
-        sys.setprofile(count)
-        try:
-            of_probabilities(p, label, truth, 0)
-        finally:
-            sys.setprofile(None)
-        calls.append(number)
-    assert calls[1] < 1.5 * calls[0]
-
-
-def test_the_noise_of_many_classes_is_that_of_each_drawn_by_itself(monkeypatch):
-    few = of_many(2_500)["classwise_ece"]
-    monkeypatch.setattr(of_classes, "DRAWN", 2_500)
-    all_of_them = of_many(2_500)["classwise_ece"]
-    assert few.value == all_of_them.value
-    assert few.interval(0.95) == pytest.approx(all_of_them.interval(0.95), rel=0.02)
-    assert few.noise.mean() == pytest.approx(all_of_them.noise.mean(), rel=0.02)

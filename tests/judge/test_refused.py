@@ -133,7 +133,6 @@ CASES = [
     # --- sets
     (lambda: howsure.prediction_sets(MADE), "true answers are not known"),
     (lambda: howsure.prediction_sets(MADE, LABELS[:-1]), "labels do not fit"),
-    (lambda: howsure.prediction_sets(MADE, LABELS, score="top"), "'lac', 'aps', 'raps'.*Received: 'top'"),
     *each((0, 1, 95, np.nan, 1e-300, 1e-12, 1 - 1e-12, np.inf), covering, "from 1e-09 to 1 − 1e-09"),
     *each(("0.9", True, None, 0.9j, np.complex64(0.9), np.array(0.9), 10**400), covering, "cannot be used"),
     (lambda: howsure.prediction_sets(P, LABELS), NOT_ASSESSED),

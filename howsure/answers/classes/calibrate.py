@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 from msgspec import Meta
+from scipy.special import stdtrit
 
 from howsure.answers.classes import maps
 from howsure.answers.classes.evaluate import Evaluation, evaluate_numbers
@@ -33,7 +34,7 @@ from howsure.judge.calibrate import (
 )
 from howsure.judge.cross_fit import FOLDS, CrossFit, Through, through_fits
 from howsure.judge.learnt import LearntRows
-from howsure.judge.scores import LEAST_MISTAKES, NORMAL, Score
+from howsure.judge.scores import LEAST_MISTAKES, Score
 from howsure.sampling.outcome import Floats, Integers
 from howsure.statistics import entropy_of
 
@@ -135,7 +136,7 @@ def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: in
     after = evaluate_numbers(replace(certainty, probabilities=held_out), truth, seed, through)
     helps = helps_in(after.minus(before))
     warnings = tuple(warnings_of(parameters, counts, certainty.class_names, before, helps))
-    ends = temperature_ends(parameters, using.moves(parameters, p, truth))
+    ends = temperature_ends(parameters, using.moves(parameters, p, truth), mistakes_of(before))
     return Calibrator(
         method=method,
         parameters=_read_only(parameters),
@@ -334,10 +335,12 @@ def helps_in(differences: Mapping[str, Score]) -> str:
     return "better" if nll.high < 0 else "worse" if nll.low > 0 else "cannot tell"
 
 
-def temperature_ends(parameters: Parameters, moves: Floats) -> tuple[float, float, float]:
+def temperature_ends(parameters: Parameters, moves: Floats, mistakes: int) -> tuple[float, float, float]:
     """A temperature and its 95 % ends over rows, of which each moves its inverse by `moves` (N,)."""
     temperature = float(parameters["temperature"])
-    reach = NORMAL * float(np.linalg.norm(moves)) * temperature  # in logarithms, as it is a factor
+    freedom = max(mistakes - 1, 1)  # few mistakes decide it
+    # In logarithms, as it is a factor.
+    reach = float(stdtrit(freedom, 0.975) * np.linalg.norm(moves)) * temperature
     return temperature, temperature * math.exp(-reach), temperature * math.exp(reach)
 
 

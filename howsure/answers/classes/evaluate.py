@@ -51,11 +51,8 @@ class Evaluation(Comparable, Displayed):
         ece: Mean |share right − confidence| over 15 bins of equal width (Guo and others 2017). Chance alone
             makes it larger than 0; its lower end is above 0 only if true percentages would come so far off in
             less than 5 % of such rows.
-        ece_debiased: ece less the part that chance adds (Kumar and others 2019).
-        classwise_ece: As ece, of each class's probability, averaged over classes (Kull and others 2019).
         aurc: Area under the risk-coverage curve: mean share of mistakes among the rows kept, over all numbers
             of rows kept, most certain first (Geifman and El-Yaniv 2017).
-        excess_aurc: aurc less the aurc of a perfect ranking with as many mistakes (Geifman and others 2019).
         error_auroc: Area under the ROC curve of 1 − confidence, for telling mistakes from right answers.
         error_fpr95: Share of mistakes still accepted if 95 % of the right answers are.
         outside_auroc: Area under the ROC curve of entropy, for telling rows from outside the distribution
@@ -74,10 +71,7 @@ class Evaluation(Comparable, Displayed):
     nll: Score
     brier: Score
     ece: Score
-    ece_debiased: Score
-    classwise_ece: Score
     aurc: Score
-    excess_aurc: Score
     error_auroc: Score
     error_fpr95: Score
     outside_auroc: Score

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
 
 from howsure.judge.metrics import Metric, by_name, of_outside
 from howsure.judge.scores import (
@@ -22,19 +19,12 @@ from howsure.judge.scores import (
     share_of_rows,
 )
 from howsure.sampling.outcome import Floats, Integers
-from howsure.statistics import normal_density
 
 BINS = 15
 """Bins of calibration errors, as in the literature."""
 
 DRAWS = 500
 """Draws of the noise of a calibration error; the 95 % quantile of so many is the 94 to 96 % one."""
-
-DRAWN = 1000
-"""Series at most whose noise is drawn; of more, the others are as noisy as their standard errors say."""
-
-NUMBERS_AT_ONCE = 2**20
-"""Numbers of several series that are sorted into bins at a time; bounds memory."""
 
 BRIER_TERM = (
     "Mean squared distance of the percentages from the truth, 0 to 2. It punishes confident mistakes less "
@@ -72,8 +62,6 @@ METRICS = by_name(
         "lower is better; chance alone makes it more than 0",
         f"{ECE_TERM} The percentages are off by more than chance only if the interval begins above 0.",
     ),
-    Metric("ece_debiased", "ECE, debiased", "lower is better; 0 means percentages that are true", None),
-    Metric("classwise_ece", "classwise ECE", "lower is better; chance alone makes it more than 0", None),
     Metric(
         "aurc",
         "AURC",
@@ -82,7 +70,6 @@ METRICS = by_name(
         "answers if it sets aside the most uncertain ones, averaged over how many it sets aside. It is "
         "low if there are few mistakes and the method is most uncertain about them.",
     ),
-    Metric("excess_aurc", "E-AURC", "lower is better; 0 puts every mistake last", None),
     Metric(
         "error_auroc",
         "error AUROC",
@@ -108,98 +95,35 @@ def of_probabilities(p: Floats, label: Integers, truth: Integers, seed: int) -> 
     def mean(losses: Floats, most: float = np.inf) -> Mean:
         return Mean(float(losses.mean()), centred(losses), mistakes, least=0.0, most=most)
 
-    random = np.random.default_rng(seed)
-    expected, debiased = _calibration_error(top[:, None], right[:, None], mistakes, random)
-    by_class, _ = _calibration_error(p, true, mistakes, random)
     return {
         "accuracy": share_of_rows(label == truth),
         "nll": mean(-np.log(np.maximum(of_true, SMALLEST))),
         "brier": mean(np.sum((p - true) ** 2, axis=1), most=2.0),
-        "ece": expected,
-        "ece_debiased": debiased,
-        "classwise_ece": by_class,
+        "ece": _calibration_error(top, right, mistakes, np.random.default_rng(seed)),
         **of_ranking(top, right),
     }
 
 
 def _calibration_error(
-    claimed: Floats, came_true: Floats, mistakes: int, random: np.random.Generator
-) -> tuple[CalibrationError, CalibrationError]:
-    """Mean distance in bins of equal width (Guo and others 2017), and that less what chance adds to it.
-
-    Several series of claims and outcomes, 0 or 1, (N, S) give the mean of their errors. Chance adds E|N(gap,
-    σ²)| − |gap| in each bin (Kumar and others 2019).
+    claimed: Floats, right: Floats, mistakes: int, random: np.random.Generator
+) -> CalibrationError:
+    """Mean distance of claims (N,) and right answers (N,), 0 or 1, in equal bins (Guo and others 2017).
 
     Chance is drawn twice: as if the claims were true, and as if shares were those seen, with half a row more
-    of either kind in each bin (Jeffreys). The larger noise counts, and of several series as if it were large
-    in all of them at once.
+    of either kind in each bin (Jeffreys). The larger noise counts.
     """
-    rows, series = claimed.shape
-    mass, claim, hits = (np.empty((series, BINS)) for _ in range(3))
-    parts = np.zeros(rows)
-    for some in _at_once(rows, series):
-        place = np.clip(np.ceil(claimed[:, some] * BINS).astype(np.int64) - 1, 0, BINS - 1)
-        mass[some], claim[some], hits[some] = _in_bins(place, claimed[:, some], came_true[:, some])
-        sign = np.sign(hits[some] - claim[some])
-        off = came_true[:, some] - claimed[:, some]
-        parts += np.sum(sign[np.arange(off.shape[1]), place] * off, axis=1)
-    least, share = np.maximum(mass, 1), mass / rows
-    claim = np.clip(claim / least, 0.0, 1.0)
-    gap = np.abs(hits / least - claim)
-    seen = (hits + 0.5) / (mass + 1)
-    sigma = np.maximum(np.sqrt(seen * (1 - seen) / least), 1e-12)
-    by_chance = 2 * sigma * normal_density(gap / sigma) - 2 * gap * ndtr(-gap / sigma)
-    value, added = float(np.sum(share * gap)) / series, float(np.sum(share * by_chance)) / series
-    noise = _noise(mass, np.stack([claim, seen]), random) / rows
-    parts = centred(parts / series)
-    expected = CalibrationError(value, parts, mistakes, noise.max(axis=0))
-    return expected, replace(expected, value=max(value - added, 0.0))
-
-
-def _noise(mass: Floats, true: Floats, random: np.random.Generator) -> Floats:
-    """(2, DRAWS) by how many rows the hits in bins are off by chance, sorted, on average over series.
-
-    Noise of `DRAWN` series is drawn at most. If there are more, a series is drawn as often
-    as its standard error is large. Its noise, scaled by standard errors, stands for that of all series near
-    it in order: noise differs mostly in size.
-
-    Args:
-        mass: (S, BINS) rows in each bin.
-        true: (2, S, BINS) shares of hits that are taken to be true, of two kinds.
-        random: Generator of the draws.
-    """
-    series = len(mass)
-    drawn, weight = np.tile(np.arange(series), (2, 1)), np.ones((2, series))
-    if series > DRAWN:
-        size = np.sqrt(np.sum(mass * true * (1 - true), axis=-1))
-        reached = np.cumsum(size, axis=1)
-        even = (np.arange(DRAWN) + 0.5) / DRAWN
-        drawn = np.array([np.searchsorted(each, even * each[-1]) for each in reached])
-        weight = reached[:, -1:] / DRAWN / np.maximum(np.take_along_axis(size, drawn, axis=1), SMALLEST)
-    noise = np.zeros((2, DRAWS))
-    for number in range(drawn.shape[1]):
-        for kind in range(2):
-            which = drawn[kind, number]
-            filled = mass[which] > 0
-            count, share = mass[which, filled].astype(np.int64), true[kind, which, filled]
-            off = np.abs(random.binomial(count, share, size=(DRAWS, len(count))) - count * share)
-            noise[kind] += weight[kind, number] * np.sort(np.sum(off, axis=1))
-    return noise / series
-
-
-def _at_once(rows: int, series: int) -> Iterator[slice]:
-    """Slices of several series of so many rows."""
-    step = max(NUMBERS_AT_ONCE // rows, 1)
-    return (slice(start, start + step) for start in range(0, series, step))
-
-
-def _in_bins(place: NDArray[np.integer[Any]], *of: Floats) -> list[Floats]:
-    """(S, BINS) rows in each bin of each series, and sums of other numbers (N, S), from the bins (N, S)."""
-    series = place.shape[1]
-    cell = (place + BINS * np.arange(series)).ravel()
-    weights = (None, *(each.ravel() for each in of))
-    sums = [np.bincount(cell, weight, BINS * series) for weight in weights]
-    return [np.asarray(each, np.float64).reshape(series, BINS) for each in sums]
+    rows = len(claimed)
+    place = np.clip(np.ceil(claimed * BINS).astype(np.int64) - 1, 0, BINS - 1)
+    mass, claim, hits = (np.bincount(place, weight, BINS) for weight in (None, claimed, right))
+    parts = np.sign(hits - claim)[place] * (right - claimed)
+    value = float(np.sum(np.abs(hits - claim))) / rows
+    filled = mass > 0
+    count = mass[filled].astype(np.int64)
+    noise = np.zeros(DRAWS)
+    for true in (np.clip(claim[filled] / count, 0.0, 1.0), (hits[filled] + 0.5) / (count + 1)):
+        off = np.abs(random.binomial(count, true, size=(DRAWS, len(count))) - count * true)
+        noise = np.maximum(noise, np.sort(np.sum(off, axis=1)))
+    return CalibrationError(value, centred(parts), mistakes, noise / rows)
 
 
 # --- right answers class by class -------------------------------------------------------------------

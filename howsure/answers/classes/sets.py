@@ -13,18 +13,9 @@ import numpy as np
 from howsure.answers.classes.result import Certainty
 from howsure.answers.registry import CLASSES, check_kind
 from howsure.answers.truth import truth_of, warn_below_chance
-from howsure.arguments import check_choice
 from howsure.judge.sets import TOLERANCE, check_enough, rounded_down, surely_covered, threshold_of
-from howsure.sampling.outcome import Booleans, Floats
+from howsure.sampling.outcome import Booleans
 from howsure.words import rate
-
-SCORES = ("lac", "aps", "raps")
-
-FREE = 2
-"""Classes that RAPS takes in without a penalty: a coin flip is not punished."""
-
-PENALTY = 0.1
-"""Penalty of RAPS for every class after these; one of the values tried in the paper."""
 
 
 @dataclass(frozen=True)
@@ -32,26 +23,22 @@ class PredictionSets:
     """Fitted prediction sets; called with a `Certainty`, they say which classes a row could be of.
 
     Attributes:
-        score: `lac`, `aps` or `raps`.
         coverage: Promised share of rows whose set holds the true class.
         by_class: Whether that is promised of the rows of every class.
-        threshold: K largest scores that are in the set, the same for all classes unless `by_class`.
+        threshold: K largest scores 1 − p that are in the set, the same for all classes unless `by_class`.
         rows: Labelled rows they were fitted on.
         class_names: K names; sets are given for the same classes only.
-        seed: Seed of the scores `aps` and `raps`.
         size: Mean number of classes in the sets of the labelled rows.
         least: Share of rows whose sets hold the true class, at least, with 95 % confidence over draws of the
             labelled rows; with `by_class`, for the rows of every class.
         full: Share of these sets that hold all K classes, and so say nothing.
     """
 
-    score: str
     coverage: float
     by_class: bool
     threshold: tuple[float, ...]
     rows: int
     class_names: tuple[str, ...]
-    seed: int
     size: float = np.nan
     least: float = np.nan
     full: float = np.nan
@@ -69,8 +56,7 @@ class PredictionSets:
             InputError: Not a `Certainty`, or one of other classes.
         """
         check_kind(certainty, CLASSES, self.class_names)
-        scores = _scores_of_classes(certainty.probabilities, self.score, self.seed)
-        sets = scores <= np.array(self.threshold) + TOLERANCE
+        sets = 1 - certainty.probabilities <= np.array(self.threshold) + TOLERANCE
         sets[np.arange(len(certainty)), certainty.label] = True
         return np.asarray(sets)
 
@@ -104,20 +90,17 @@ class PredictionSets:
         return said
 
 
-def prediction_sets(
-    certainty: Certainty, labels: Any, *, coverage: float, score: str, by_class: bool, seed: int
-) -> PredictionSets:
+def prediction_sets(certainty: Certainty, labels: Any, *, coverage: float, by_class: bool) -> PredictionSets:
     """The part `prediction_sets` of one class per row; see `howsure.judge.sets.prediction_sets`."""
-    check_choice(score, tuple(SCORES), "score")
     truth = truth_of(certainty, labels)
     warn_below_chance(certainty, truth)
     names = certainty.class_names
-    found = _scores_of_classes(certainty.probabilities, score, seed)[np.arange(len(truth)), truth]
+    found = 1 - certainty.probabilities[np.arange(len(truth)), truth]
     groups = [found[truth == k] for k in range(len(names))] if by_class else [found]
     sizes = [len(group) for group in groups]
     check_enough(sizes, coverage, names if by_class else (), "class")
     threshold = tuple(threshold_of(group, coverage) for group in groups) * (1 if by_class else len(names))
-    fitted = PredictionSets(score, coverage, bool(by_class), threshold, len(truth), names, int(seed))
+    fitted = PredictionSets(coverage, bool(by_class), threshold, len(truth), names)
     held = fitted(certainty).sum(axis=1)
     return replace(
         fitted,
@@ -125,27 +108,3 @@ def prediction_sets(
         least=surely_covered(sizes, coverage),
         full=float(np.mean(held == len(names))),
     )
-
-
-def _scores_of_classes(probabilities: Floats, score: str, seed: int) -> Floats:
-    """(N, K) score of every class in every row; a larger one is further from being in the set."""
-    if score == "lac":
-        return np.asarray(1 - probabilities)
-    order = np.argsort(-probabilities, axis=1, kind="stable")
-    ranked = np.take_along_axis(probabilities, order, axis=1)
-    scores = np.cumsum(ranked, axis=1) - ranked + _fraction(probabilities, seed)[:, None] * ranked
-    if score == "raps":
-        scores += PENALTY * np.maximum(np.arange(1, ranked.shape[1] + 1) - FREE, 0)
-    result = np.empty_like(scores)
-    np.put_along_axis(result, order, scores, axis=1)
-    return result
-
-
-def _fraction(probabilities: Floats, seed: int) -> Floats:
-    """(N,) the u of each row, in [0, 1): Σ_k f_k · log p_k modulo 1, with frequencies f from the seed.
-
-    The frequencies are high enough to spread rows that hardly differ, and low enough that the rounding
-    of 32-bit outputs hardly moves u.
-    """
-    frequency = np.random.default_rng(seed).uniform(100, 1000, size=probabilities.shape[1])
-    return np.asarray(np.sum(frequency * np.log(np.maximum(probabilities, 1e-12)), axis=1) % 1.0)

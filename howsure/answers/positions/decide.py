@@ -206,15 +206,14 @@ class DensePredictionSets:
 
 
 def prediction_sets(
-    result: DenseCertainty, labels: Any, *, coverage: float, score: str, by_class: bool, seed: int
+    result: DenseCertainty, labels: Any, *, coverage: float, by_class: bool
 ) -> DensePredictionSets:
     """The part `prediction_sets` of positions; see `howsure.judge.sets.prediction_sets`."""
-    del seed  # nothing is drawn
-    if score != "lac" or by_class:
+    if by_class:
         raise InputError(
             "Sets of classes at positions are made by one threshold of the probability",
-            expected='score="lac" and by_class=False',
-            received=f"score={score!r} and by_class={by_class}",
+            expected="by_class=False",
+            received="by_class=True",
         )
     truths = truths_of(result, labels)
     check_known(result)
