@@ -35,7 +35,7 @@ test: $(ENVIRONMENT)/$(READY)  ## framework-free tests once, the rest once per b
 	$(MAKE) --no-print-directory --keep-going --jobs $(JOBS) $(PARTS)
 
 test-units:
-	$(PYTEST) tests $(PROGRAMS:%=--ignore=%) --ignore=tests/torch --ignore=tests/keras
+	$(PYTEST) tests $(PROGRAMS:%=--ignore=%) --ignore=tests/torch --ignore=tests/keras --ignore=tests/adapters
 
 test-programs:
 	$(PYTEST) $(PROGRAMS)
@@ -46,8 +46,12 @@ test-modules:
 test-pages:
 	$(PYTEST) README.md docs
 
-test-tensorflow test-torch: test-%:
-	KERAS_BACKEND=$* $(PYTEST) tests/keras
+test-tensorflow:
+	KERAS_BACKEND=tensorflow $(PYTEST) tests/keras
+
+# What Keras and PyTorch have in common needs one backend, on which both run.
+test-torch:
+	KERAS_BACKEND=torch $(PYTEST) tests/keras tests/adapters
 
 # On JAX most of the time is compiling; each test runs once what it compiles, so LLVM need not optimize it.
 test-jax:

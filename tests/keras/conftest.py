@@ -15,14 +15,10 @@ import pytest
 # EVERY_TEST=1 runs all of them on every backend.
 ON_TORCH = [
     "bad_input",
-    "compare",
     "draws",
     "features",
-    "fingerprint",
     "hostile_files",
-    "keep_off",
     "keras_files",
-    "methods",
     "other_files",
     "others_mistakes",
 ]

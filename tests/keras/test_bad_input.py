@@ -99,17 +99,6 @@ def test_no_rows(model, x, method):
     assert mean.shape == variance.shape == (0, 3)
 
 
-@pytest.mark.parametrize("method", [None, METHOD])
-def test_one_row(model, method):
-    one = howsure.assess(model, rows()[2:3], method=method)
-    assert len(one) == 1
-    assert one.row.tolist() == [0]
-    assert f"'{one[0].label_name}'" in str(one[0])
-    if method is METHOD:  # the same passes for all rows, so the same numbers as among others
-        among_others = howsure.assess(model, rows(), method=method).probabilities[2:3]
-        np.testing.assert_allclose(one.probabilities, among_others, atol=1e-6)
-
-
 def test_rows_on_another_scale_are_said_aloud_where_a_normalisation_tells():
     pixels = np.random.default_rng(0).integers(0, 256, (60, 6, 6, 1)).astype(np.uint8)
     for first in ((), (layers.Conv2D(8, 3, activation="relu"),)):
@@ -149,22 +138,6 @@ def test_raw_pixels_are_said_aloud(images):
     howsure.assess(divided, pixels, method=METHOD)
 
 
-# --- arguments --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("arguments", "messages"),
-    [
-        (
-            {"class_names": ["a", "b"]},
-            ["class names do not fit", "3 names, one for each class", "Received: 2: a, b"],
-        ),
-    ],
-)
-def test_arguments_that_cannot_be_used(model, arguments, messages):
-    refuse(model, rows(), howsure.InputError, *messages, **arguments)
-
-
 # --- models without random layers -------------------------------------------------------------
 
 
@@ -180,13 +153,6 @@ def test_a_model_without_random_layers_names_its_layers_and_what_else_there_is()
         "method=howsure.Softmax()",
         "howsure.Ensemble([…]) of networks trained from different seeds",
     )
-
-
-def test_noise_that_was_not_asked_for_is_not_said_to_be_missing():
-    model = sequential(layers.GaussianNoise(0.5, name="noise"), name="noisy")
-    said = ["Model 'noisy' is random only in 'noise'", "method=howsure.MCDropout(gaussian_noise=True)"]
-    refuse(model, rows(), howsure.ModelError, *said)
-    assert len(howsure.assess(model, rows(), method=howsure.MCDropout(passes=2, gaussian_noise=True)))
 
 
 @pytest.mark.parametrize("cls", [layers.Dropout, layers.AlphaDropout, layers.GaussianDropout])
@@ -301,37 +267,6 @@ def test_what_is_no_model(thing, message):
     for use in (lambda: howsure.assess(thing(), rows()), lambda: howsure.audit(thing())):
         with pytest.raises(howsure.ModelError, match=message):
             use()
-
-
-def one_linear_output(loss=None):
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dropout(0.3), keras.layers.Dense(1)])
-    if loss is not None:
-        model.compile(loss=loss)
-    return model
-
-
-def test_one_linear_output_is_refused_until_something_says_what_it_is():
-    x = np.ones((3, 4), "float32")
-    with pytest.raises(
-        howsure.ModelError,
-        match=r"Nothing says what the one linear output of model .* means\..*outputs='values'",
-    ):
-        howsure.assess(one_linear_output(), x)
-    assert howsure.assess(one_linear_output(), x, outputs="logits").probabilities.shape == (3, 2)
-    howsure.assess(one_linear_output(keras.losses.BinaryCrossentropy(from_logits=True)), x)
-
-
-def rmse(y_true, y_pred):
-    return keras.ops.sqrt(keras.ops.mean(keras.ops.square(y_true - y_pred)))
-
-
-@pytest.mark.parametrize("outputs", [1, 3])
-def test_linear_outputs_with_a_loss_of_a_users_are_refused_until_declared(outputs):
-    """Three linear outputs may be logits, and they may be the next three values of a series."""
-    model, x = compiled(outputs, rmse), np.ones((3, 4), "float32")
-    with pytest.raises(howsure.ModelError, match=r"its loss 'rmse' does not tell either\..*outputs='logits'"):
-        howsure.assess(model, x)
-    howsure.assess(model, x, outputs="logits")
 
 
 def test_embeddings_are_refused():

@@ -204,6 +204,7 @@ NUMBERS = {
     "Attention": lambda: attended(layers.Attention),
     "AdditiveAttention": lambda: attended(layers.AdditiveAttention),
     "MultiHeadAttention": lambda: attended(layers.MultiHeadAttention, 2, 3),
+    "GroupQueryAttention": lambda: attended(layers.GroupQueryAttention, 3, 2, 1),
 }
 MASKED = {
     "LSTM": lambda: over_words(layers.LSTM(6, dropout=0.3, recurrent_dropout=0.2)),
@@ -321,6 +322,15 @@ def test_a_layer_that_fails_in_training_without_more_is_named():
     assert found.mutual_information.min() > 0
     plain = howsure.assess(model, X, method=howsure.Softmax()).probabilities
     np.testing.assert_allclose(plain, ops.convert_to_numpy(model(X)), atol=1e-6)
+
+
+def test_of_what_is_nested_a_layer_is_kept_off_by_its_path_and_one_that_draws_itself_is_not():
+    inner = keras.Sequential([keras.Input((5, 4)), layers.Dropout(0.3, name="in")], name="first")
+    model = over_numbers(inner, layers.Dropout(0.5, name="late"), Functional(name="own"))
+    with pytest.raises(howsure.ModelError, match="Layer 'own' draws in its own call, so it cannot be kept"):
+        howsure.assess(model, X, method=howsure.MCDropout(keep_off=["own"]))
+    names = [layer.name for layer in howsure.audit(model, keep_off=["first/in"]).random_layers]
+    assert names == ["late", "own"]
 
 
 class DropConnect(Seeded):

@@ -5,9 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
-import howsure
 from howsure.errors import InputError, ModelError
-from howsure.judge.familiarity import familiarity
 from howsure.models.features import features_of
 from howsure.models.keras import features as keras_features
 from howsure.models.keras.model import adapt
@@ -112,21 +110,6 @@ def test_ways_to_end(end):
         np.testing.assert_allclose(softmax(found.logits), output, rtol=1e-4)
 
 
-def test_half_precision():
-    model = keras.Sequential(
-        [
-            keras.Input((4,)),
-            layers.Dense(6, "tanh", dtype="mixed_bfloat16"),
-            layers.Dense(3, dtype="mixed_bfloat16"),
-            layers.Activation("softmax", dtype="float32"),
-        ]
-    )
-    x = rows_for(model)
-    found = features_of(model, x)
-    np.testing.assert_allclose(found.logits, by_numpy(found.features, model.layers[-2]), atol=0.05)
-    np.testing.assert_allclose(softmax(found.logits), predicted(model, x), atol=0.01)
-
-
 def test_a_cast_before_the_last_activation():
     x = keras.Input((4,))
     dense = layers.Dense(3, dtype="mixed_bfloat16")
@@ -136,18 +119,6 @@ def test_a_cast_before_the_last_activation():
 
 
 # --- what must not matter ---------------------------------------------------------------------
-
-
-def test_batch_size_order_and_company_do_not_matter():
-    model = build("sequential")
-    x = rows_for(model, rows=40)
-    whole = features_of(model, x)
-    for size in (1, 7, 64):
-        other = features_of(model, x, batch_size=size)
-        np.testing.assert_allclose(other.features, whole.features, rtol=1e-5, atol=1e-6)
-        np.testing.assert_allclose(other.logits, whole.logits, rtol=1e-5, atol=1e-6)
-    turned = features_of(model, x[::-1].astype(float).tolist())
-    np.testing.assert_allclose(turned.features[::-1], whole.features, rtol=1e-5, atol=1e-6)
 
 
 def test_no_rows_and_a_fixed_number_of_rows():
@@ -175,33 +146,6 @@ def test_it_is_compiled_once_and_new_weights_count(monkeypatch):
     model.pop()
     model.add(layers.Dense(2, activation="softmax"))
     np.testing.assert_allclose(softmax(features_of(model, x).logits), predicted(model, x), rtol=1e-4)
-
-
-def test_assessing_goes_on_as_before():
-    model, other = build("sequential"), build("sequential")
-    x, method = rows_for(model), howsure.MCDropout(passes=12)
-    features_of(model, x)
-    a, b = (howsure.assess(each, x, method=method) for each in (model, other))
-    np.testing.assert_allclose(a.probabilities, b.probabilities, atol=3e-6)
-
-
-# In `fit` Keras asks JAX 0.12 for the whole numbers of the labels as they are, and JAX has int32 alone.
-@pytest.mark.filterwarnings("ignore:Explicitly requested dtype int64 requested in ShapeDtypeStruct")
-def test_noise_is_unfamiliar_to_a_trained_model():
-    """Three clouds of points, learned; then points where no cloud is, which the softmax is sure of."""
-    random = np.random.default_rng(0)
-    labels = random.integers(0, 3, size=1500)
-    x = (4 * np.eye(3, 4)[labels] + random.normal(size=(1500, 4))).astype("float32")
-    keras.utils.set_random_seed(2)
-    model = ends_in(layers.Dense(3, "softmax"))
-    model.compile(keras.optimizers.Adam(0.02), loss="sparse_categorical_crossentropy")
-    model.fit(x[:1000], labels[:1000], epochs=5, batch_size=50, verbose=0)
-    train, held_out, new = (features_of(model, x[part]) for part in np.split(np.arange(1500), [1000, 1250]))
-    strange = features_of(model, random.normal(size=(100, 4)) - [9, 9, 9, 0])
-    for score in ("density", "mahalanobis", "neighbours"):
-        known = familiarity(train, labels[:1000], held_out, score=score, share=0.02)
-        assert known.unfamiliar(new).mean() < 0.08
-        assert known.unfamiliar(strange).mean() > 0.9
 
 
 # --- models that end otherwise ----------------------------------------------------------------

@@ -1,9 +1,5 @@
 """What must not change a row's numbers does not, and the model is left as found."""
 
-import os
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -21,51 +17,12 @@ def assess(model, x, **arguments):
     return howsure.assess(model, x, **{"method": METHOD, **arguments})
 
 
-@pytest.fixture(scope="module")
-def network():
-    return build("sequential")
-
-
-@pytest.fixture(scope="module")
-def many(network):
-    return rows_for(network, rows=40)
-
-
-def test_row_order_and_neighbours_do_not_matter(network, many):
-    order = np.random.default_rng(0).permutation(len(many))
-    whole = assess(network, many)
-    close(whole[order], assess(network, many[order]))
-    close(whole[5:6], assess(network, many[5:6]))
-
-
-@pytest.mark.parametrize("batch_size", [1, 7, 256])
-def test_batch_size_does_not_matter(network, many, batch_size):
-    close(assess(network, many, batch_size=16), assess(network, many, batch_size=batch_size))
-
-
 @pytest.mark.parametrize("name", [name for name in HERE if name != "subclassed"])
 def test_saving_and_loading_does_not_matter(name, tmp_path):
     model = build(name)
     x = rows_for(model)
     model.save(tmp_path / "model.keras")
     close(assess(model, x), assess(keras.models.load_model(tmp_path / "model.keras"), x))
-
-
-@pytest.mark.slow
-def test_same_seed_same_numbers_in_a_new_process_and_another_seed_others(network, many, tmp_path):
-    network.save(tmp_path / "model.keras")
-    np.save(tmp_path / "x.npy", many)
-    code = (
-        "import sys, keras, numpy, howsure; folder = sys.argv[1]\n"
-        "model, x = keras.models.load_model(folder + '/model.keras'), numpy.load(folder + '/x.npy')\n"
-        "c = howsure.assess(model, x, method=howsure.MCDropout(passes=12), seed=5)\n"
-        "c.save(folder + '/certainty.parquet')"
-    )
-    subprocess.run([sys.executable, "-c", code, tmp_path], check=True, env=dict(os.environ), timeout=300)
-    here = assess(network, many, seed=5)
-    there = howsure.load(tmp_path / "certainty.parquet")
-    close(here, there)
-    assert np.abs(assess(network, many, seed=6).probabilities - here.probabilities).max() > 1e-3
 
 
 def snapshot(model):
@@ -134,10 +91,10 @@ def test_model_is_left_as_found_after_an_exception_which_passes_through(function
     same(before, snapshot(model))
 
 
-def test_model_is_the_same_for_training_afterwards(network, many):
-    """A plain prediction and Keras's own dropout work as before."""
-    before = ops.convert_to_numpy(network(many))
-    assess(network, many)
-    np.testing.assert_array_equal(before, ops.convert_to_numpy(network(many)))
-    noisy = ops.convert_to_numpy(network(many, training=True))
-    assert np.abs(noisy - before).max() > 1e-3
+@pytest.mark.parametrize("name", HERE)
+def test_the_plain_prediction_is_what_keras_predicts(name):
+    model = build(name)
+    x = rows_for(model)
+    found = howsure.assess(model, x, method=howsure.Softmax()).probabilities
+    if name != "always":
+        np.testing.assert_allclose(found, model.predict(x, verbose=0), atol=2e-6)

@@ -1,7 +1,6 @@
 """What was compiled serves the next call, never after a change, and no longer than its model lives."""
 
 import gc
-import pickle
 import weakref
 
 import keras
@@ -46,16 +45,6 @@ def test_a_model_is_examined_once(examinations):
     howsure.plan(model, x)
     assert len(examinations) == 1
     np.testing.assert_allclose(first[:3], second, atol=3e-6)
-
-
-def test_new_weights_count(examinations):
-    model = build("sequential")
-    x = rows_for(model)
-    before = numbers(model, x)
-    model.set_weights([0.3 * weight for weight in model.get_weights()])
-    assert np.abs(numbers(model, x) - before).max() > 0.01
-    assert len(examinations) == 1
-    like_a_new_one(model, x)
 
 
 @pytest.mark.parametrize("change", ["rate", "activation", "pop", "noise"])
@@ -103,12 +92,3 @@ def test_it_goes_with_its_model():
     del model
     gc.collect()
     assert gone() is None
-
-
-def test_saving_and_pickling_go_on(tmp_path):
-    model = build("sequential")
-    x = rows_for(model)
-    expected = numbers(model, x)
-    model.save(tmp_path / "model.keras")
-    for other in (keras.models.load_model(tmp_path / "model.keras"), pickle.loads(pickle.dumps(model))):
-        np.testing.assert_allclose(numbers(other, x), expected, atol=3e-6)

@@ -91,12 +91,6 @@ def test_gaussian_noise_stays_off_unless_asked_for():
 # --- dropout that is off, hidden or missed ----------------------------------------------------
 
 
-def test_spread_is_never_zero_where_there_is_dropout():
-    certainty = assess(sequential(layers.Dropout(0.5)), rows())
-    assert np.all(certainty.mutual_information > 0)
-    assert np.all(certainty.mc_error > 0)
-
-
 def test_dropout_that_never_reaches_the_output_is_an_error_that_names_it():
     x = keras.Input((4,))
     lost = layers.Dropout(0.5, name="lost")(x) * 0.0
@@ -205,17 +199,6 @@ def test_draws_that_never_stop_are_refused_as_no_seed_reaches_them(name, others)
     assert "use a Dropout layer there" in str(howsure.audit(model))
 
 
-def test_a_lambda_layer_that_draws_nothing_is_fine():
-    plain = sequential(layers.Dropout(0.3))
-    model = sequential(
-        layers.Lambda(lambda x: 1.0 * x, output_shape=(4,)),
-        layers.Activation(lambda x: x),
-        layers.Dropout(0.3),
-    )
-    take_weights(model, plain)
-    same(assess(model, rows()), assess(plain, rows()))
-
-
 @pytest.mark.skipif(BACKEND != "torch", reason="modules of PyTorch run on the torch backend")
 def test_dropout_inside_a_wrapped_torch_module_is_said_aloud():
     import torch
@@ -228,31 +211,6 @@ def test_dropout_inside_a_wrapped_torch_module_is_said_aloud():
         assess(sequential(wrapped()), rows())
     with pytest.warns(howsure.HowsureWarning, match=said):
         assess(sequential(wrapped(), layers.Dropout(0.3)), rows())
-
-
-def attention_network(layer, *, dropout):
-    x = keras.Input((4, 6))
-    y = layers.GlobalAveragePooling1D()(layer(x))
-    return keras.Model(x, layers.Dense(3, "softmax")(layers.Dropout(0.3)(y) if dropout else y), name="net")
-
-
-@pytest.mark.parametrize("cls", [layers.MultiHeadAttention, layers.GroupQueryAttention])
-def test_dropout_inside_multi_head_attention_is_switched(cls):
-    heads = (2, 3) if cls is layers.MultiHeadAttention else (3, 2, 1)
-    model = attention_network(lambda x: cls(*heads, dropout=0.4, name="look")(x, x), dropout=False)
-    (random,) = howsure.audit(model).random_layers
-    assert random.name.startswith("look/")
-    assert random.random == "drops 40 %"
-    assert np.all(assess(model, rows(3, 4, 6)).mutual_information > 0)
-
-
-def test_rate_0_is_no_randomness():
-    plain = sequential(layers.Dropout(0.4))
-    more = sequential(layers.Dropout(0.0), layers.GaussianDropout(0.0), layers.Dropout(0.4))
-    take_weights(more, plain)
-    same(assess(more, rows()), assess(plain, rows()))
-    notes = [layer.note for layer in howsure.audit(more).layers if layer.random is None]
-    assert notes.count("stays fixed: its rate is 0") == 2
 
 
 # --- what the mean is a mean of ---------------------------------------------------------------
@@ -301,14 +259,6 @@ def test_a_softmax_is_recognised_in_whatever_form(end):
     plain = sequential(layers.Dropout(0.4))
     take_weights(plain, model)
     same(assess(model, rows()), assess(plain, rows()))
-
-
-@pytest.mark.parametrize("over_rows", [lambda y: layers.Softmax(axis=0)(y), lambda y: ops.softmax(y, axis=0)])
-def test_a_softmax_over_the_rows_is_no_distribution_over_classes(over_rows):
-    x = keras.Input((4,))
-    model = keras.Model(x, over_rows(layers.Dense(3)(layers.Dropout(0.4)(x))))
-    with pytest.raises(howsure.ModelError, match="'softmax over another axis', 3 outputs"):
-        assess(model, rows())
 
 
 # --- seeds ------------------------------------------------------------------------------------
@@ -361,63 +311,8 @@ def test_threads_do_not_disturb_each_other():
 # --- models out of the ordinary that are handled right ----------------------------------------
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16"])
-def test_half_precision(policy):
-    def network(dtype):
-        return keras.Sequential(
-            [
-                keras.Input((4,)),
-                layers.Dense(16, "relu", dtype=dtype),
-                layers.BatchNormalization(dtype=dtype),
-                layers.Dropout(0.25, dtype=dtype),
-                layers.Dense(3, "softmax", dtype=dtype),
-            ]
-        )
-
-    half, single = network(policy), network("float32")
-    take_weights(half, single)
-    try:
-        half(rows())
-    except (NotImplementedError, RuntimeError) as error:
-        pytest.skip(f"{policy} does not run here: {error}")
-    certainty = assess(half, rows())
-    np.testing.assert_allclose(certainty.probabilities.sum(axis=-1), 1, atol=1e-12)
-    np.testing.assert_allclose(certainty.probabilities, assess(single, rows()).probabilities, atol=0.02)
-    assert np.all(certainty.mutual_information > 0)
-
-
-@pytest.mark.parametrize("count", [1, 8, 20])
-def test_fixed_batch_size(count):
-    fixed = keras.Sequential(
-        [
-            keras.Input((4,), batch_size=8),
-            layers.Dense(6, "relu"),
-            layers.Dropout(0.5),
-            layers.Dense(3, "softmax"),
-        ]
-    )
-    free = sequential(layers.Dense(6, "relu"), layers.Dropout(0.5))
-    take_weights(free, fixed)
-    same(assess(fixed, rows(count)), assess(free, rows(count)))
-
-
 def linear(count, **how):
     return keras.Sequential([keras.Input((4,)), layers.Dropout(0.5), layers.Dense(count, **how)])
-
-
-@pytest.mark.parametrize("activation", [None, "sigmoid"])
-def test_a_loss_or_names_of_classes_say_what_outputs_are(activation):
-    model, plain = linear(3, activation=activation), howsure.Softmax()
-    word, loss = "label-probabilities", "binary_crossentropy"
-    if activation is None:
-        word, loss = "logits", keras.losses.CategoricalCrossentropy(from_logits=True)
-    found = assess(model, rows(), method=plain, outputs=word)
-    same(assess(model, rows(), method=plain, class_names=["a", "b", "c"]), found)
-    several = keras.Model(model.inputs, 2 * model.outputs)  # each may have a loss of its own
-    model.compile(loss=loss)
-    same(assess(model, rows(), method=plain), found)
-    several.compile(loss=[loss, "mse"])
-    same(assess(several, rows(), method=plain, output=0), found)
 
 
 def test_sigmoids_without_a_loss_are_labels_and_that_is_said():

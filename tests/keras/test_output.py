@@ -5,50 +5,9 @@ import numpy as np
 import pytest
 from keras import layers
 
-import howsure
 from howsure.models.keras.model import adapt
 
 x = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
-
-
-@pytest.fixture(scope="module")
-def heads():
-    keras.utils.set_random_seed(0)
-    inputs = keras.Input((4,))
-    hidden = layers.Dropout(0.3, name="shared")(layers.Dense(16, "relu")(inputs))
-    price = layers.Dense(1, name="price")(layers.Dropout(0.5, name="other")(hidden))
-    kind = layers.Dense(3, "softmax", name="kind")(hidden)
-    return inputs, price, kind
-
-
-@pytest.mark.parametrize("method", [None, howsure.Softmax(), howsure.MCDropout(passes=8)])
-def test_it_is_as_if_there_were_no_other(heads, method):
-    inputs, price, kind = heads
-    wanted = howsure.assess(keras.Model(inputs, kind), x, method=method)
-    listed, named = keras.Model(inputs, [price, kind]), keras.Model(inputs, {"z": price, "a": kind})
-    listed.compile("adam", ["mse", "categorical_crossentropy"])
-    for model, output in ((listed, "kind"), (listed, 1), (listed, np.int64(1)), (named, "a"), (named, 0)):
-        found = howsure.assess(model, x, method=method, output=output)
-        np.testing.assert_array_equal(found.probabilities, wanted.probabilities)
-    with pytest.raises(howsure.ModelError, match=r"2 outputs.*output=0"):
-        howsure.assess(listed, x, method=method)
-
-
-def test_a_plan_is_that_of_the_one_output(heads):
-    inputs, price, kind = heads
-    both = keras.Model(inputs, [price, kind])
-    plan = howsure.plan(both, x, output="kind")
-    assert plan == howsure.plan(keras.Model(inputs, kind), x)
-    method = howsure.MCDropout(plan=plan)
-    assert len(howsure.assess(both, x, method=method, output="kind")) == 40
-
-
-@pytest.mark.parametrize("output", ["x", 2, -1, True, 1.0, ["kind"]])
-def test_outputs_that_are_not_there(heads, output):
-    inputs, price, kind = heads
-    said = "has no output .*'price', 'kind'" if output in ("x", 2) else "`output` cannot be used"
-    with pytest.raises(howsure.InputError, match=said):
-        howsure.assess(keras.Model(inputs, [price, kind]), x, output=output)
 
 
 def ending(end, last="softmax"):

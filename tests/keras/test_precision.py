@@ -38,10 +38,6 @@ def network():
     return made
 
 
-def said(model):
-    return keras.ops.convert_to_numpy(model(keras.ops.convert_to_tensor(x)))
-
-
 def test_dropout_far_from_0_is_that_near_0():
     model = network()
     passes = howsure.passes(model, x, 40, balanced=True, outputs="values")
@@ -51,14 +47,3 @@ def test_dropout_far_from_0_is_that_near_0():
     spread = (passes - FAR).std(axis=0)
     assert (spread > 0.03).all()
     assert np.abs(result.spread / spread - 1).max() < 0.1
-
-
-def test_members_and_features_far_from_0_are_those_of_keras():
-    members = [network() for _ in range(3)]
-    own = np.stack([said(each) for each in members])
-    result = howsure.assess(members[0], x, method=howsure.Ensemble(members[1:]), outputs="values")
-    np.testing.assert_allclose(result.mean - FAR, (own - FAR).mean(axis=0), atol=2e-6)
-    np.testing.assert_allclose(result.spread, (own - FAR).std(axis=0), atol=2e-6)
-    features = howsure.features_of(members[0], x)
-    assert features.features.dtype == features.logits.dtype == np.float64
-    np.testing.assert_allclose(features.logits, own[0], atol=2e-6, rtol=0)

@@ -138,79 +138,6 @@ def test_outputs_of_any_shape(shape, names):
 # --- means and variances --------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def heads():
-    keras.utils.set_random_seed(0)
-    inputs = keras.Input((4,))
-    hidden = layers.Dropout(0.3)(layers.Dense(6, "relu")(inputs))
-    return inputs, layers.Dense(2, name="mu")(hidden), layers.Dense(2, name="log_var")(hidden)
-
-
-def test_two_outputs_are_as_one_with_both(heads):
-    inputs, mean, variance = heads
-    one = keras.Model(inputs, layers.Concatenate()([mean, variance]))
-    wanted = howsure.assess(one, x, method=howsure.MCDropout(passes=6), outputs="mean-log-variance")
-    wanted_mean, wanted_variance = np.split(numbers_of(one), 2, axis=-1)
-    forms = {
-        "in order": [mean, variance],
-        "by their names": [variance, mean],
-        "in a dict": {"mean": mean, "log_variance": variance},
-        "named by nothing": [layers.Identity()(mean), layers.Identity()(variance)],
-    }
-    for name, outputs in forms.items():
-        model = keras.Model(inputs, outputs)
-        before = [np.array(keras.ops.convert_to_numpy(each)) for each in model.weights]
-        found = howsure.assess(
-            model, x, method=howsure.MCDropout(passes=6), outputs="mean-log-variance", class_names=["a", "b"]
-        )
-        assert found.target_names == ("a", "b")
-        for column in ("mean", "spread", "noise", "mc_error"):
-            np.testing.assert_array_equal(getattr(found, column), getattr(wanted, column), err_msg=name)
-        after = [keras.ops.convert_to_numpy(each) for each in model.weights]
-        assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
-        assert len(model.outputs) == 2
-        # One of the two alone.
-        again = howsure.assess(model, x, method=PLAIN, outputs="values", output=0)
-        assert any(np.allclose(again.mean, numbers, rtol=1e-5) for numbers in (wanted_mean, wanted_variance))
-
-
-def test_the_same_model_is_examined_once(heads):
-    inputs, mean, variance = heads
-    model = keras.Model(inputs, [mean, variance])
-    one, other = (howsure.models.adapt.adapt(model, x, output=PAIR)[0] for _ in range(2))
-    assert one is other
-
-
-PAIR = howsure.request.Request(outputs="mean-log-variance").assessed_output
-
-
-def test_an_audit_and_a_plan_take_both(heads):
-    inputs, mean, variance = heads
-    model = keras.Model(inputs, [mean, variance])
-    assert howsure.audit(model, outputs="mean-log-variance").passes_differ
-    plan = howsure.plan(model, x, outputs="mean-log-variance")
-    result = howsure.assess(model, x, method=howsure.MCDropout(plan=plan), outputs="mean-log-variance")
-    assert np.isfinite(result.std).all()
-
-
-def test_two_outputs_that_are_no_mean_and_variance(heads):
-    inputs, mean, variance = heads
-    deviation = layers.Identity(name="sigma")(variance)
-    longer = layers.Dense(3, name="variance")(inputs)
-    unnamed = {"a": mean, "b": variance}
-    for outputs, said, declared in (
-        ([mean, variance], "'log_var'.*", "mean-variance"),
-        ([mean, deviation], "is a standard deviation, not a variance", "mean-variance"),
-        ([mean, longer], r"the shapes \(rows, 2\), \(rows, 3\)", "mean-variance"),
-        ([mean, variance, longer], "3 outputs of the shapes", "mean-variance"),
-        (unnamed, "Nothing says which output", "mean-variance"),
-        ([mean, variance], "has 2 outputs.*outputs='mean-variance', or 'mean-log-variance'", None),
-        ([mean, variance], "has 2 outputs", "values"),
-    ):
-        with pytest.raises(howsure.ModelError, match=said):
-            howsure.assess(keras.Model(inputs, outputs), x, method=PLAIN, outputs=declared)
-
-
 class Two(keras.Model):
     """A class of a user whose `call` returns a mean and a variance, in one of several forms."""
 
@@ -268,17 +195,6 @@ def numbers_of_all(model):
     return keras.ops.convert_to_numpy(
         model(np.random.default_rng(0).normal(size=(9, 5, 4)).astype("float32"))
     )
-
-
-def test_variances_below_0_are_refused_with_the_word_for_logarithms(heads):
-    inputs, mean, variance = heads
-    model = keras.Model(inputs, layers.Concatenate()([mean, variance]))
-    with pytest.raises(howsure.ModelError, match=r"negative variances .*'mean-log-variance'"):
-        howsure.assess(model, x, method=PLAIN, outputs="mean-variance")
-    with pytest.raises(
-        howsure.ModelError, match=r"does not put out a mean and a variance.*Received: 3 outputs"
-    ):
-        howsure.assess(network(3), x, method=PLAIN, outputs="mean-variance")
 
 
 def test_every_thinned_network_is_enumerated(random):

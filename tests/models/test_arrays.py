@@ -1,15 +1,13 @@
 """Networks in numpy give what a forward pass by hand gives, mask by mask and over all thinned networks."""
 
 import itertools
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 
 from howsure.data.rows import InputSpec
-from howsure.errors import InputError, ModelError
 from howsure.sampling.masks import draw
-from howsure.sites import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
+from howsure.sites import ALPHA_DROPOUT, GAUSSIAN_NOISE, Site
 from tests.support.arrays import Add, ArrayModel, Dense, Dropout, Network
 
 ROWS = 5
@@ -147,22 +145,6 @@ def test_the_mean_over_all_thinned_networks_is_that_by_enumeration(name):
     assert near(np.einsum("w,wnk->nk", weights, passes), exact)
 
 
-@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
-def test_the_expectation_of_dropout_before_a_linear_layer_is_the_plain_prediction(rate):
-    steps = {
-        "hidden": (Dense(W1, B1, "relu"), "x"),
-        "drop": (Dropout(rate), "hidden"),
-        "output": (Dense(W3, B3), "drop"),
-    }
-    model = ArrayModel("linear", ONE_INPUT, steps)
-    every = np.array(list(itertools.product([False, True], repeat=4)))
-    passes = model.thin([every])(model.trunk([X])).astype(np.float64)
-    weights = np.prod(np.where(every, 1 - rate, rate), axis=1)
-    # Each of the 16 passes is rounded, and is the larger the less is kept.
-    rounding = LAST_BIT * np.einsum("w,wnk->nk", weights, np.abs(passes))
-    assert np.all(np.abs(np.einsum("w,wnk->nk", weights, passes) - model.predict([X])) <= rounding + LAST_BIT)
-
-
 def through(kind, rate, mask, value, **settings):
     """What a site makes of one row of values, (W, F)."""
     inputs = (InputSpec("x", (len(value),), "float32"),)
@@ -181,17 +163,6 @@ def test_alpha_dropout_keeps_mean_0_and_variance_1():
         variance = weights[0] * np.sum(kept**2) + weights[1] * np.sum(dropped**2) - mean**2
         assert abs(mean) < 4 * LAST_BIT
         assert abs(variance - 1) < 8 * LAST_BIT
-
-
-def test_gaussian_masks_are_factors_and_summands():
-    mask = np.float32([[0.5, 2.0], [1.0, -1.0]])
-    np.testing.assert_array_equal(through(GAUSSIAN_DROPOUT, 0.3, mask, [3.0, 5.0]), [[1.5, 10], [3, -5]])
-    added = through(GAUSSIAN_NOISE, 0.3, mask, [3.0, 5.0], gaussian_noise=True)
-    np.testing.assert_array_equal(added, [[3.5, 7], [4, 4]])
-
-
-def test_a_rate_of_1_leaves_nothing_whatever_the_mask():
-    np.testing.assert_array_equal(through(DROPOUT, 1.0, [[False, True]], [3.0, 5.0]), [[0, 0]])
 
 
 def test_noise_is_random_only_when_asked_for():
@@ -231,41 +202,6 @@ def test_levels_limits_and_layers_by_hand():
     assert model.info.ending == "softmax"
 
 
-def test_paths_of_nested_networks_and_levels_side_by_side():
-    assert [site.name for site in sites_of(nested_twice()[0])] == ["inner/drop", "again/drop"]
-    model = two_inputs()[0]
-    assert {step.name: step.level for step in model._steps} == {
-        "left": 0, "left_drop": 1, "right": 0, "right_drop": 2, "sum": 2, "output": 2
-    }  # fmt: skip
-    assert model.limits.trunk_size == 8
-
-
-def test_the_widest_value_of_a_level_is_its_size():
-    steps = {
-        "wide": (Dense(np.ones((3, 50))), "x"),
-        "drop": (Dropout(0.5), "wide"),
-        "narrow": (Dense(np.ones((50, 2))), "drop"),
-        "late": (Dropout(0.5), "narrow"),
-        "output": (Dense(np.ones((2, 4))), "late"),
-    }
-    assert [level.size for level in ArrayModel("wide", ONE_INPUT, steps).levels] == [50, 50, 4]
-    steps = {"narrow": (Dense(np.ones((3, 2))), "x"), "drop": (Dropout(0.5), "narrow")}
-    assert [level.size for level in ArrayModel("narrow", ONE_INPUT, steps).levels] == [3, 2]
-
-
-def test_limits_are_what_the_caller_says():
-    steps = {"output": (Dense(W1), "x")}
-    usual, small, alone, fixed = (
-        ArrayModel("n", ONE_INPUT, steps, **settings).limits
-        for settings in ({}, {"fold": 30}, {"fold": None}, {"fixed_batch": 4})
-    )
-    assert (usual.fold, usual.trunk, usual.precisions) == (1 << 24, 1 << 24, ("float32",))
-    assert (small.fold, small.trunk) == (30, 30)
-    assert (alone.fold, alone.trunk) == (None, 1 << 24)
-    assert fixed.fold is None
-    assert ArrayModel("n", ONE_INPUT, steps, fixed_batch=4).info.fixed_batch == 4
-
-
 @pytest.mark.parametrize("rate", [0.0, 0.5])
 def test_where_nothing_random_feeds_the_output_it_is_in_the_trunk(rate):
     steps = {"unused": (Dropout(rate), "x"), "output": (Dense(W1, B1), "x")}
@@ -291,103 +227,3 @@ def test_features_are_those_by_hand():
     reached = hidden + np.tanh(hidden @ W2 + B2)
     assert near(features, reached)
     assert near(logits, reached @ W3 + B3)
-
-
-def test_nothing_of_it_changes_with_what_it_was_made_of():
-    weights, rows, masks = W1.copy(), [X.copy()], [np.ones((2, 4), bool)]
-    steps = {"hidden": (Dense(weights), "x"), "drop": (Dropout(0.5), "hidden")}
-    model = ArrayModel("n", ONE_INPUT, steps)
-    trunk, passes = model.trunk(rows), model.thin(masks)
-    predicted, outputs = model.predict(rows), passes(trunk)
-    weights[:], masks[0][:] = 7, False
-    steps["hidden"] = (Dense(weights), "x")
-    assert np.array_equal(model.predict(rows), predicted)
-    rows[0][:] = 0
-    assert np.array_equal(passes(trunk), outputs)
-
-
-def test_a_trunk_does_not_share_memory_with_the_rows():
-    model = ArrayModel("n", (InputSpec("x", (3,), "float64"),), {"drop": (Dropout(0.5), "x")})
-    rows = [X.astype(np.float64)]
-    trunk = model.trunk(rows)
-    rows[0][:] = 0
-    assert np.array_equal(trunk.values["x"], X)
-
-
-def test_threads_get_what_one_gets():
-    model, rows, _ = skip()
-    trunk = model.trunk(rows)
-
-    def run(seed):
-        masks = [draw(site, seed=seed, group=0, size=4) for site in sites_of(model)]
-        return model.predict(rows), model.thin(masks)(trunk)
-
-    alone = [run(seed) for seed in range(40)]
-    with ThreadPoolExecutor(8) as pool:
-        together = list(pool.map(run, range(40)))
-    assert all(map(np.array_equal, itertools.chain(*alone), itertools.chain(*together)))
-
-
-@pytest.mark.parametrize(
-    "rows",
-    [[], [X, X], [X[:, :2]], [X[0]]],
-    ids=["none", "too many", "too narrow", "one row"],
-)
-def test_rows_that_do_not_fit_are_refused(rows):
-    model, _, _ = skip()
-    for use in (model.predict, model.trunk, model.features):
-        with pytest.raises(InputError, match=r"The rows do not fit model 'skip'.*'x' \(3,\)"):
-            use(rows)
-
-
-def test_inputs_of_different_length_are_refused():
-    model, rows, _ = two_inputs()
-    with pytest.raises(InputError, match="the same number of rows"):
-        model.predict([rows[0], rows[1][:2]])
-
-
-def test_a_fixed_batch_is_kept_to():
-    model = ArrayModel("fixed", ONE_INPUT, {"drop": (Dropout(0.5), "x")}, fixed_batch=4)
-    assert model.predict([X[:4]]).shape == (4, 3)
-    with pytest.raises(InputError, match=r"Expected: 4 rows of 'x' \(3,\)\. Received: \[\(5, 3\)\]"):
-        model.trunk([X])
-
-
-@pytest.mark.parametrize(
-    "shapes",
-    [[(2, 4)], [(2, 4), (3, 4)], [(2, 4), (1, 4)], [(2, 4), (2, 1)], [(0, 4), (0, 4)], [(2, 4), (2, 4, 1)]],
-)
-def test_masks_that_do_not_fit_are_refused(shapes):
-    model, _, _ = skip()
-    with pytest.raises(
-        InputError, match=r"Expected: 'drop' \('W', 4\), 'sum_drop' \('W', 4\), where each W div"
-    ):
-        model.thin([np.ones(shape, bool) for shape in shapes])
-
-
-def test_one_pass_at_a_time_is_kept_to():
-    model = ArrayModel("alone", ONE_INPUT, {"drop": (Dropout(0.5), "x")}, fold=None)
-    assert model.thin([np.ones((1, 3), bool)])(model.trunk([X])).shape == (1, ROWS, 3)
-    with pytest.raises(InputError, match="where each W is 1"):
-        model.thin([np.ones((2, 3), bool)])
-
-
-def test_another_precision_is_refused():
-    model, _, _ = skip()
-    assert model.in_precision("float32") is model
-    with pytest.raises(ModelError, match=r"Precision 'bfloat16' cannot be used\. Expected: float32"):
-        model.in_precision("bfloat16")
-
-
-def test_features_of_a_model_that_ends_otherwise_are_refused():
-    model = ArrayModel("n", ONE_INPUT, {"hidden": (Dense(W1), "x"), "drop": (Dropout(0.5), "hidden")})
-    with pytest.raises(ModelError, match=r"features of model 'n' cannot be read.*Received: Dropout 'drop'"):
-        model.features([X])
-    model = ArrayModel("n", (InputSpec("x", (2, 3), "float32"),), {"output": (Dense(W1), "x")})
-    with pytest.raises(ModelError, match=r"Received: Dense 'output' with an output of shape \(2, 4\)"):
-        model.features([np.ones((1, 2, 3))])
-
-
-def test_an_input_of_any_size_is_refused():
-    with pytest.raises(ModelError, match=r"Input 'x' cannot be used\. Expected: a fixed shape"):
-        ArrayModel("n", (InputSpec("x", (None, 3), "float32"),), {"output": (Dense(W1), "x")})

@@ -22,7 +22,6 @@ rows are folded into it, pass-major. All computation is in float64.
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,9 +34,9 @@ from scipy.special import expit, softmax
 
 from howsure import tuning
 from howsure.data.rows import InputSpec
-from howsure.errors import InputError, ModelError
+from howsure.errors import ModelError
 from howsure.models.protocol import ASKED_FOR, LayerInfo, Level, Limits, ModelInfo
-from howsure.sites import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
+from howsure.sites import DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -50,8 +49,6 @@ ACTIVATIONS: dict[str, Callable[[Floats], Floats]] = {
     "sigmoid": expit,
     "softmax": functools.partial(softmax, axis=-1),
 }
-MOST = {DROPOUT: 1.0, ALPHA_DROPOUT: 0.999, GAUSSIAN_DROPOUT: 0.999, GAUSSIAN_NOISE: math.inf}
-"""Largest rate of each kind. At a rate of 1 the noise of two kinds would be infinite."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,18 +66,12 @@ class Dense:
     activation: str = "linear"
 
     def __post_init__(self) -> None:
-        weights, bias = np.array(self.weights, np.float64), np.array(self.bias, np.float64)
-        if weights.ndim != 2 or bias.shape not in ((), weights.shape[1:]):
-            raise refused("A Dense layer", "weights (F, K) and bias (K,)", [weights.shape, bias.shape])
-        if self.activation not in ACTIVATIONS:
-            raise refused("The activation of a Dense layer", ", ".join(ACTIVATIONS), repr(self.activation))
-        object.__setattr__(self, "weights", weights)
-        object.__setattr__(self, "bias", bias)
+        object.__setattr__(self, "weights", np.array(self.weights, np.float64))
+        object.__setattr__(self, "bias", np.array(self.bias, np.float64))
 
-    def shape(self, *given: Shape) -> Shape | None:
-        """Shape of the output for one row; None if the layer cannot take this input."""
-        fits = len(given) == 1 and given[0][-1:] == self.weights.shape[:1]
-        return (*given[0][:-1], self.weights.shape[1]) if fits else None
+    def shape(self, given: Shape) -> Shape:
+        """Shape of the output for one row."""
+        return (*given[:-1], self.weights.shape[1])
 
     def linear(self, values: Floats) -> Floats:
         """Output (…, K) before the activation, from values (…, F)."""
@@ -96,7 +87,7 @@ class Dropout:
     """A random layer; without a mask it changes nothing. Each call of it is a separate site.
 
     Attributes:
-        rate: Probability of dropping a unit, in [0, 1]; for kinds other than `dropout` at most 0.999. For
+        rate: Probability of dropping a unit, in [0, 1]; for kinds other than `dropout` below 1. For
             `gaussian noise` the standard deviation, without a limit.
         kind: `dropout`, `alpha dropout`, `gaussian dropout` or `gaussian noise`.
         mask_shape: Shape of the mask for one row, with 1 on axes along which it is shared; None for a
@@ -107,18 +98,9 @@ class Dropout:
     kind: str = DROPOUT
     mask_shape: Shape | None = None
 
-    def __post_init__(self) -> None:
-        if self.kind not in MOST:
-            raise refused("The kind of a Dropout layer", ", ".join(MOST), repr(self.kind))
-        if not 0 <= self.rate <= MOST[self.kind]:
-            raise refused(f"The rate of {self.kind}", f"a number from 0 to {MOST[self.kind]}", self.rate)
-
-    def shape(self, *given: Shape) -> Shape | None:
-        """Shape of the output for one row; None if the layer cannot take this input."""
-        mask = given[0] if self.mask_shape is None else self.mask_shape
-        fits = len(given) == 1 and len(mask) == len(given[0])
-        fits = fits and all(one in (1, side) for one, side in zip(mask, given[0], strict=True))
-        return given[0] if fits else None
+    def shape(self, given: Shape) -> Shape:
+        """Shape of the output for one row."""
+        return given
 
     def run(self, values: Floats) -> Floats:
         """The values, unchanged."""
@@ -129,9 +111,9 @@ class Dropout:
 class Add:
     """The sum of values of the same shape."""
 
-    def shape(self, *given: Shape) -> Shape | None:
-        """Shape of the output for one row; None if the layer cannot take these inputs."""
-        return given[0] if len(set(given)) == 1 else None
+    def shape(self, *given: Shape) -> Shape:
+        """Shape of the output for one row."""
+        return given[0]
 
     def run(self, *values: Floats) -> Floats:
         """The sum of the values."""
@@ -190,9 +172,6 @@ def steps_of(network: Network, inputs: Mapping[str, Shape], gaussian_noise: bool
         network: The network that the caller described.
         inputs: Shape of each input, for one row.
         gaussian_noise: True makes `gaussian noise` random.
-
-    Raises:
-        ModelError: Steps do not fit together.
     """
     shapes, levels = dict(inputs), dict.fromkeys(inputs, 0)
     steps: list[ArrayStep] = []
@@ -200,8 +179,6 @@ def steps_of(network: Network, inputs: Mapping[str, Shape], gaussian_noise: bool
     for name, layer, reads in _flat(network, list(inputs)):
         given = tuple(shapes[one] for one in reads)
         shape = layer.shape(*given)
-        if shape is None:
-            raise refused(f"Step '{name}'", f"values that {type(layer).__name__} can take", given)
         level, site = max(levels[one] for one in reads), None
         if isinstance(layer, Dropout) and layer.rate > 0 and (layer.kind != GAUSSIAN_NOISE or gaussian_noise):
             mask_shape = shape if layer.mask_shape is None else layer.mask_shape
@@ -216,14 +193,8 @@ def _flat(
     network: Network, values: Sequence[str], prefix: str = ""
 ) -> Iterator[tuple[str, Layer, tuple[str, ...]]]:
     """Path, layer and reads of each step of a network with these input values."""
-    if len(values) != len(network.inputs) or not network.steps:
-        what = f"The network '{prefix}'" if prefix else "A network"
-        raise refused(what, f"{len(network.inputs)} inputs and at least one step", list(values))
     known = dict(zip(network.inputs, values, strict=True))
     for name, (layer, *names) in network.steps.items():
-        if name in known or not names or not set(names) <= set(known):
-            expected = f"a name of its own, and to read some of {', '.join(known)}"
-            raise refused(f"Step '{prefix}{name}'", expected, ", ".join(names) or "nothing")
         reads = tuple(known[one] for one in names)
         path = prefix + name
         if isinstance(layer, Network):
@@ -233,11 +204,6 @@ def _flat(
         else:
             yield path, layer, reads
         known[name] = path
-
-
-def refused(what: str, expected: str, received: object) -> ModelError:
-    """The error for something that cannot be part of a model."""
-    return ModelError(f"{what} cannot be used", expected=expected, received=received)
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,9 +244,6 @@ class ArrayModel:
             means that passes must run one at a time.
         fixed_batch: The only batch size it accepts, or None for any. If fixed, passes run one at a time.
 
-    Raises:
-        ModelError: Steps do not fit together.
-
     Example:
         >>> steps = {"drop": (Dropout(0.5), "x"), "output": (Dense([[1.0], [2.0]]), "drop")}
         >>> model = ArrayModel("sum", [InputSpec("x", (2,), "float32")], steps)
@@ -301,7 +264,7 @@ class ArrayModel:
         fixed_batch: int | None = None,
     ) -> None:
         self.name = name
-        self._inputs = {spec.name: _fixed_shape(spec) for spec in inputs}
+        self._inputs = {spec.name: spec.shape for spec in inputs}
         self._steps = steps_of(Network(tuple(self._inputs), steps), self._inputs, gaussian_noise)
         self._output = self._steps[-1]
         self._shared = tuple(step for step in self._steps if step.level == 0)
@@ -339,30 +302,17 @@ class ArrayModel:
         return tuple(map(Level, starts, (cost / sum(costs) for cost in costs), sizes))
 
     def predict(self, rows: Sequence[Array]) -> Floats:
-        """Raw outputs (n, …) without randomness.
-
-        Raises:
-            InputError: The rows do not fit the inputs.
-        """
+        """Raw outputs (n, …) without randomness."""
         values = _run(self._steps, self._read(rows))
         return np.asarray(values[self._output.name][0])
 
     def trunk(self, rows: Sequence[Array]) -> ArrayTrunk:
-        """The part of the computation that all passes over these rows share.
-
-        Raises:
-            InputError: The rows do not fit the inputs.
-        """
+        """The part of the computation that all passes over these rows share."""
         values = _run(self._shared, self._read(rows))
         return ArrayTrunk({name: values[name][0] for name in self._trunk})
 
     def thin(self, masks: Sequence[Array]) -> Callable[[ArrayTrunk], Floats]:
-        """The thinned networks: a function from a trunk to outputs (W, n, …); see `PassModel`.
-
-        Raises:
-            InputError: The masks do not fit the sites.
-        """
-        self._check_masks(masks)
+        """The thinned networks: a function from a trunk to outputs (W, n, …); see `PassModel`."""
         effects = {site.name: _effect(site, mask) for site, mask in zip(self._sites, masks, strict=True)}
         width = len(masks[-1]) if masks else 1
 
@@ -375,15 +325,12 @@ class ArrayModel:
 
     def in_precision(self, precision: str) -> ArrayModel:
         """The model itself, since it has one precision."""
-        if precision not in self.limits.precisions:
-            raise refused(f"Precision {precision!r}", ", ".join(self.limits.precisions), repr(precision))
         return self
 
     def features(self, rows: Sequence[Array]) -> tuple[Floats, Floats]:
         """Input (n, F) of the last layer, and its output (n, K) before the activation.
 
         Raises:
-            InputError: The rows do not fit the inputs.
             ModelError: The last layer is not Dense, or has more than one output for each class.
         """
         last = self._output
@@ -410,33 +357,10 @@ class ArrayModel:
 
     def _read(self, rows: Sequence[Array]) -> dict[str, Floats]:
         """The inputs as values (1, n, …)."""
-        counts = {len(array) for array in rows}
-        wanted = self.info.fixed_batch
-        fits = [np.shape(array)[1:] for array in rows] == list(self._inputs.values())
-        if not fits or len(counts) != 1 or (wanted is not None and counts != {wanted}):
-            shapes = ", ".join(f"'{name}' {shape}" for name, shape in self._inputs.items())
-            raise InputError(
-                f"The rows do not fit model '{self.name}'",
-                expected=f"{'the same number of' if wanted is None else wanted} rows of {shapes}",
-                received=[np.shape(array) for array in rows],
-            )
         return {
             name: np.array(array, np.float64)[np.newaxis]
             for name, array in zip(self._inputs, rows, strict=True)
         }
-
-    def _check_masks(self, masks: Sequence[Array]) -> None:
-        widths = [1, *map(len, masks)]
-        fits = [mask.shape[1:] for mask in masks] == [site.shape for site in self._sites]
-        fits = fits and all(late > 0 == late % early for early, late in itertools.pairwise(widths))
-        alone = self.limits.fold is None
-        if not fits or (alone and widths[-1] > 1):
-            shapes = ", ".join(f"'{site.name}' {('W', *site.shape)}" for site in self._sites)
-            raise InputError(
-                f"The masks do not fit model '{self.name}'",
-                expected=f"{shapes or 'none'}, where each W {'is 1' if alone else 'divides the next'}",
-                received=[mask.shape for mask in masks],
-            )
 
 
 def _run(
@@ -489,10 +413,3 @@ def _layer_info(step: ArrayStep) -> LayerInfo:
         multiply_adds=step.multiply_adds,
         repeated=step.level > 0,
     )
-
-
-def _fixed_shape(spec: InputSpec) -> Shape:
-    shape = tuple(side for side in spec.shape if side is not None)
-    if len(shape) < len(spec.shape):
-        raise refused(f"Input '{spec.name}'", "a fixed shape", spec.shape)
-    return shape

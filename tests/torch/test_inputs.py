@@ -197,12 +197,6 @@ def test_a_module_without_weights_is_refused():
         assess(mlp().to("meta"), rows_for("mlp"))
 
 
-def test_no_rows_and_one_row():
-    module, x = build("mlp"), rows_for("mlp")
-    assert len(assess(module, x[:0])) == 0
-    assert assess(module, x[:1]) == pytest.approx(assess(module, x)[:1], abs=1e-6)
-
-
 @pytest.mark.parametrize("name", ["mlp", "recurrent"])
 def test_an_audit_needs_no_rows_where_the_first_layer_tells(name):
     assert howsure.audit(build(name)).passes_differ
@@ -211,15 +205,6 @@ def test_an_audit_needs_no_rows_where_the_first_layer_tells(name):
 def test_a_module_that_does_not_say_what_it_takes_needs_rows():
     with pytest.raises(howsure.ModelError, match="does not say what input it takes"):
         howsure.audit(nn.Sequential(nn.LayerNorm(4), nn.Dropout(0.2), nn.Linear(4, 2)))
-
-
-def test_an_ensemble_of_modules_is_the_mean_of_its_members():
-    torch.manual_seed(1)
-    members, x = [mlp().eval() for _ in range(3)], rows_for("mlp")
-    found = howsure.assess(members[0], x, method=howsure.Ensemble(members[1:]))
-    with torch.no_grad():
-        expected = np.mean([each(torch.from_numpy(x)).softmax(1).numpy() for each in members], axis=0)
-    assert found.probabilities == pytest.approx(expected, abs=1e-6)
 
 
 def test_features_are_what_the_last_layer_gets():
@@ -231,17 +216,6 @@ def test_features_are_what_the_last_layer_gets():
         assert found.logits == pytest.approx(module[3](h).numpy(), abs=1e-6)
     with pytest.raises(howsure.ModelError, match="features of module 'Sequential' cannot be read"):
         howsure.features_of(nn.Sequential(nn.Linear(8, 3), nn.ReLU()), x)
-
-
-def test_laplace_familiarity_and_a_comparison_take_modules():
-    random = np.random.default_rng(0)
-    module, x, y = build("softmax"), numbers(random, 120, 8), random.integers(0, 3, 120)
-    laplace = howsure.LastLayerLaplace.fit(module, x, y)
-    assert howsure.assess(module, x, method=laplace).probabilities.shape == (120, 3)
-    features, others = howsure.features_of(module, x), howsure.features_of(module, x + 0.1)
-    assert howsure.familiarity(features, y, others).unfamiliar(features).shape == (120,)
-    comparison = howsure.compare(module, x, y, methods={"softmax": howsure.Softmax(), "MC dropout": METHOD})
-    assert {"softmax", "MC dropout"} <= set(comparison.methods)
 
 
 def test_loaders_frames_and_files_bring_rows_and_labels(tmp_path):

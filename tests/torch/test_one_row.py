@@ -10,7 +10,6 @@ from torch import nn
 
 import howsure
 from howsure.models.adapt import adapt
-from howsure.sampling import flat, tree
 
 LOGITS = {"outputs": "logits"}
 
@@ -77,21 +76,6 @@ def test_new_weights_count(kind, change):
     after = assessed(module, x[:1], method)
     assert np.abs(after - before[0]).max() > 0.01
     np.testing.assert_allclose(after, assessed(copy.deepcopy(module), x[:1], method), atol=3e-6)
-
-
-def test_masks_are_drawn_once(monkeypatch):
-    module, x = made("units"), some()
-    method = planned(module, x)
-    first = assessed(module, x[:1], method)
-
-    def drawn(*args, **kwargs):
-        raise AssertionError("masks were drawn again")
-
-    monkeypatch.setattr(tree, "draw", drawn)
-    monkeypatch.setattr(flat, "draw", drawn)
-    np.testing.assert_array_equal(first, assessed(module, x[:1], method))
-    with pytest.raises(AssertionError, match="drawn again"):
-        assessed(module, x[:1], method, seed=1)
 
 
 def test_what_holds_weights_is_not_kept():

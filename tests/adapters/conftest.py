@@ -1,0 +1,26 @@
+"""Both frameworks in one process: Keras on PyTorch. What depends on a backend is in `tests/keras`."""
+
+import os
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+
+import pytest
+
+keras = pytest.importorskip("keras", reason="Keras is not installed")
+torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+
+if keras.backend.backend() != "torch":
+    collect_ignore_glob = ["test_*.py"]
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """The networks of a test are the same wherever and whenever it runs."""
+    keras.utils.set_random_seed(7)
+
+
+@pytest.fixture(params=["keras", "torch"])
+def framework(request):
+    from tests.adapters.frameworks import FRAMEWORKS
+
+    return FRAMEWORKS[request.param]
