@@ -20,19 +20,6 @@ FITTED = (".json",)
 """Endings of calibrators, familiarity and plans."""
 GRAPHS = (".onnx",)
 
-_PACKED = (".gz", ".bz2", ".xz", ".zst", ".zip")
-_ALIKE = {
-    **dict.fromkeys((".xlsx", ".xls", ".ods", ".tsv"), (".csv", "Spreadsheets open .csv files")),
-    **dict.fromkeys(
-        (".json", ".ndjson", ".jsonl"),
-        (".parquet", "`result.to_pandas().to_json(path, orient='records', lines=True)` writes JSON lines"),
-    ),
-    ".pq": (".parquet", "Parquet files of howsure end in .parquet"),
-    ".htm": (".html", "Pages end in .html"),
-    ".geojson": (".csv", "`result.is_coin_flip` has the maps; rasterio.features.shapes outlines them"),
-}
-"""By an ending that howsure does not write, one that it does, and the hint."""
-
 TEMPORARY = ".howsure-"
 """How the names of files begin that are being written; one stays where a process is killed meanwhile."""
 
@@ -55,17 +42,7 @@ def check_ending(path: str | os.PathLike[str], endings: tuple[str, ...], *, need
     raise InputError(
         f"'{given}' has the wrong ending",
         expected=f"a name that ends in {' or '.join(endings)}",
-        hint=_hint(given, ending, endings),
     )
-
-
-def _hint(path: Path, ending: str, endings: tuple[str, ...]) -> str | None:
-    if ending in _PACKED:
-        inner = path.with_suffix("")
-        name = inner.name if inner.suffix.lower() in endings else f"{inner.name}{endings[0]}"
-        return f"howsure packs no files: write '{name}', and pack it afterwards"
-    known, hint = _ALIKE.get(ending, ("", None))
-    return hint if known in endings else None
 
 
 def write_whole(path: str | os.PathLike[str], write: Callable[[str], object]) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from howsure import tuning
 from howsure.answers.meant import evidence
 from howsure.answers.registry import outcome_of
 from howsure.arguments import check_type
@@ -18,18 +16,9 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Needs
 from howsure.models.adapt import Opened, opened
 from howsure.models.choose_output import Output
-from howsure.models.protocol import (
-    CLASSES,
-    SEVERAL_LABELS,
-    LayerInfo,
-    MemberModel,
-    Model,
-    ModelInfo,
-    PassModel,
-)
+from howsure.models.protocol import LayerInfo, MemberModel, Model, ModelInfo, PassModel
 from howsure.on_first_use import Displayed
 from howsure.request import Request
-from howsure.sampling.budget import prices
 from howsure.sampling.plan import Plan
 from howsure.sampling.randomness import largest_difference, plain_method, sites_of
 
@@ -50,8 +39,6 @@ class Audit(Displayed):
         any_size: The size used for axes of any size, if no rows were given and the model has such; costs and
             shapes are for that size. Else None.
         outputs: How its outputs are read, and what shows it, in words.
-        prices: Half the width of a 95 % interval of a probability, and its highest cost, in plain predictions
-            of a row; none if outputs are no probabilities of a row or nothing is random.
     """
 
     model: str
@@ -64,7 +51,6 @@ class Audit(Displayed):
     plan: str | None = None
     any_size: int | None = None
     outputs: str = ""
-    prices: tuple[tuple[float, float], ...] = ()
 
     @property
     def random_layers(self) -> tuple[LayerInfo, ...]:
@@ -95,8 +81,6 @@ class Audit(Displayed):
             start = f"{layer.name:{width}}  {layer.kind:{kinds}}  {layer.multiply_adds:13,}"
             lines.append(f"{start}  {again:9}  {what}".rstrip())
         lines += ["", self.in_words]
-        if self.prices:
-            lines.append(self.prices_in_words)
         lines += [self.outputs] if self.outputs else []
         if self.plan is not None:
             lines.append(f"The plan: {self.plan}")
@@ -127,22 +111,6 @@ class Audit(Displayed):
             f"Random in every pass: {names}; {differ}. One plain prediction takes "
             f"{self.multiply_adds:,} multiply-adds a row{of_size}, of which each further pass repeats "
             f"{share:.3g} %."
-        )
-
-    @property
-    def prices_in_words(self) -> str:
-        """The cost of each precision, a sentence; empty without `prices`."""
-        if not self.prices:
-            return ""
-        costs = [f"± {100 * margin:g} % takes up to {math.ceil(cost):,}" for margin, cost in self.prices]
-        known = (
-            "by its plan" if self.plan is not None else "with independent passes; balanced ones need fewer"
-        )
-        least, in_all = tuning.LEAST_OPERATIONS_OF_A_ROW, tuning.LEAST_OPERATIONS
-        return (
-            f"Plain predictions a row for the precision of a percentage, {known}: {listed(costs)}. "
-            f"By default a call spends at most {tuning.BUDGET:g} a row, or {least:,.0f} multiply-adds "
-            f"a row ({in_all:,.0f} in all) if that is more."
         )
 
 
@@ -201,17 +169,7 @@ def audit(
         plan=None if plan is None or not isinstance(adapted, PassModel) else plan.in_words(adapted.levels),
         any_size=any_size,
         outputs=_read_as(info, request),
-        prices=_prices(adapted, plan) if random and difference > 0 else (),
     )
-
-
-def _prices(model: Model, plan: Plan | None) -> tuple[tuple[float, float], ...]:
-    """As `Audit.prices`, for a model with random layers."""
-    info = model.info
-    of_classes = info.trained_for in (None, CLASSES, SEVERAL_LABELS)
-    if not isinstance(model, PassModel) or len(info.output_shape) > 1 or not of_classes:
-        return ()
-    return prices(model.levels, None if plan is None else plan.design)
 
 
 def _read_as(info: ModelInfo, request: Request) -> str:

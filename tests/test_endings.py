@@ -65,22 +65,6 @@ def test_a_result_of_any_kind_is_written_under_no_other_ending(kind, other, tmp_
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize(
-    ("name", "known", "hint"),
-    [
-        ("x.csv.gz", endings.TABLES, "howsure packs no files: write 'x.csv', and pack it afterwards"),
-        ("x.zip", endings.PAGES, "write 'x.html', and pack it"),
-        ("x.xlsx", endings.TABLES, "Spreadsheets open .csv"),
-        ("x.jsonl", endings.TABLES, "to_json(path, orient='records', lines=True)"),
-        ("x.pq", endings.TABLES, "end in .parquet"),
-    ],
-)
-def test_the_hint_names_the_ending_that_will_do(name, known, hint):
-    with pytest.raises(howsure.InputError) as caught:
-        endings.check_ending(name, known)
-    assert hint in str(caught.value)
-
-
 @pytest.mark.parametrize("name", ["x.CSV", "x.Parquet", "x", ".csv"])
 def test_capitals_and_names_without_an_ending_are_no_other_ending(name):
     assert endings.check_ending(name, endings.TABLES, needed=False) in (".csv", ".parquet", "")

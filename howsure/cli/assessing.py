@@ -313,23 +313,14 @@ def _say_faults(job: FolderJob) -> None:
     _say_lines(f"missing: {counted(len(faults), 'part')}", faults)
 
 
-def _speed_after_start(job: FolderJob) -> float | None:
-    """Rows per second without compiling and the start of workers; None if there was only one part."""
-    later = sum(each.rows for each in job.outcomes[1:])
-    if job.first_done is None or not later:
-        return None
-    return later / max(1e-9, time.monotonic() - job.first_done)
-
-
 def _say_what_came(job: FolderJob, seconds: float, rows: Path, console: Console) -> bool:
-    parts, done, after = job.manifest.parts, sum(each.rows for each in job.outcomes), _speed_after_start(job)
+    parts, done = job.manifest.parts, sum(each.rows for each in job.outcomes)
     verdicts = verdicts_in(job.folder, parts)
     if verdicts:
         told = [f"{name} {verdicts.get(name, 0):,}" for name in VERDICTS]
         paragraph(console, f"Of {counted(verdicts.total(), 'answer')}: {', '.join(told)}.")
     if done:
-        started = "" if after is None else f"; {after:,.0f} rows/s after the first part"
-        say(console, f"Speed:   {done:,} rows in {duration(seconds)}, {done / seconds:,.0f} rows/s{started}")
+        say(console, f"Speed:   {done:,} rows in {duration(seconds)}, {done / seconds:,.0f} rows/s")
     say(console, f"Folder:  {job.folder}")
     left_out, passed_over = left_out_in(job.folder, parts), job.worker.reader.passed_over
     _say_lines(f"left out: {counted(len(left_out), 'unreadable image')}", left_out)

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import os
-import struct
 import zipfile
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
 
@@ -18,7 +15,7 @@ from howsure.arguments import check_path
 from howsure.data import images, table_files
 from howsure.data.align import ID, check_ids
 from howsure.data.reading import reading
-from howsure.data.rows import MOST_AXES, Array, InputSpec, Rows, check_rows, damaged, quoted
+from howsure.data.rows import MOST_AXES, Array, InputSpec, Rows, check_rows, quoted
 from howsure.data.table_files import CSV, CsvForm
 from howsure.data.tables import ANY_VECTOR, Roles
 from howsure.errors import FileError, InputError
@@ -258,7 +255,7 @@ def check_label_shape(labels: Array, source: Path) -> Array:
 # --- numpy files ----------------------------------------------------------------------------------
 #
 # A .npz file is a zip archive with a checksum of each array. Every array is read to its end, so any damage is
-# found. A .npy file has no checksum; only its header can be compared with its length.
+# found. A .npy file has no checksum; only what its header says can be compared with its length.
 
 
 def rows_in_npz(source: Path, inputs: Sequence[InputSpec] | None) -> Rows:
@@ -299,11 +296,8 @@ def rows_in_npz(source: Path, inputs: Sequence[InputSpec] | None) -> Rows:
     return Rows(x, labels, ids=ids)
 
 
-_END = struct.Struct("<4s4H2LH")
-"""End of a zip archive: mark, disks (2), entries (2), size and place of the directory, comment length."""
-
-_NOT_TOLD = 0xFFFF
-"""Number of entries if the real number is stored elsewhere."""
+_END_OF_ZIP = 22
+"""Bytes of the end of a zip archive without a comment, with the number of its entries."""
 
 
 def open_npy(source: Path) -> Array:
@@ -313,10 +307,13 @@ def open_npy(source: Path) -> Array:
         FileError: Not a .npy file, or longer or shorter than its header says.
         InputError: Pickled Python objects.
     """
-    with reading(source, "npy"):
-        with source.open("rb") as file:
-            _check_header(file, source.stat().st_size, source, "The array")
-        return np.lib.format.open_memmap(source, mode="r")
+    with reading(source, "npy"), _no_objects(source, "The array"):
+        array = np.lib.format.open_memmap(source, mode="r")
+        if array.offset + array.nbytes != source.stat().st_size:
+            raise ValueError(
+                f"an array of shape {array.shape} and type {array.dtype} is shorter than the file"
+            )
+    return array
 
 
 def read_npz(source: Path, wanted: Iterable[str]) -> dict[str, Array]:
@@ -336,55 +333,42 @@ def names_in_npz(source: Path) -> list[str]:
     Raises:
         FileError: The file is damaged.
     """
-    with reading(source, "npz"):
-        with zipfile.ZipFile(source) as archive:
-            for entry in archive.infolist():
-                archive.open(entry).close()  # compares the two places that store its name
-            entries = archive.namelist()
-        with source.open("rb") as file:
-            file.seek(-_END.size, 2)
-            mark, _, _, _, count, _, _, comment = _END.unpack(file.read())
-    if mark == b"PK\5\6" and not comment and count not in (len(entries), _NOT_TOLD):
-        said = f"it should hold {count} arrays, and {len(entries)} are there"
-        raise damaged(source, "npz", ValueError(said))
-    twice = [name for name, number in Counter(entries).items() if number > 1]
-    if twice:
-        raise damaged(source, "npz", ValueError(f"it holds '{twice[0]}' twice"))
+    with reading(source, "npz"), zipfile.ZipFile(source) as archive:
+        for entry in archive.infolist():
+            archive.open(entry).close()  # compares the two places that store its name
+        entries = archive.namelist()
+        with source.open("rb") as file:  # of another length, one entry would hide the next
+            file.seek(-_END_OF_ZIP, os.SEEK_END)
+            end = file.read()
+        count = int.from_bytes(end[10:12], "little")
+        if end.startswith(b"PK\5\6") and count not in (len(entries), 0xFFFF):
+            raise ValueError(f"it should hold {count} arrays, and {len(entries)} are there")
     return [name.removesuffix(".npy") for name in entries if name.endswith(".npy")]
 
 
 def _read(source: Path, name: str) -> Array:
-    called = f"Array '{name}'"
-    with reading(source, "npz"), zipfile.ZipFile(source) as archive:
-        entry = archive.getinfo(f"{name}.npy")
-        with archive.open(entry) as file:
-            _check_header(file, entry.file_size, source, called)
-        with archive.open(entry) as file:
-            array = np.lib.format.read_array(file, allow_pickle=False)
-            file.read(1)  # reaching the end compares the checksum
-            return np.asarray(array)
+    with (
+        reading(source, "npz"),
+        _no_objects(source, f"Array '{name}'"),
+        zipfile.ZipFile(source) as archive,
+        archive.open(f"{name}.npy") as file,
+    ):
+        array = np.lib.format.read_array(file, allow_pickle=False)
+        if file.read():  # reaching the end compares the checksum
+            raise ValueError(f"array '{name}' of shape {array.shape} is shorter than its entry")
+        return np.asarray(array)
 
 
-def _header(file: IO[bytes]) -> Any:
-    """The shape, whether the order is Fortran's, and the type."""
-    version = np.lib.format.read_magic(file)
-    read: Any = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version not in read:
-        raise ValueError(f"version {version[0]}.{version[1]} of the format")
-    return read[version](file)
-
-
-def _check_header(file: IO[bytes], size: int, source: Path, called: str) -> None:
-    """Compare the header with the length of the file before any memory is allocated."""
-    shape, _, dtype = _header(file)
-    if dtype.hasobject:
+@contextmanager
+def _no_objects(source: Path, called: str) -> Iterator[None]:
+    """Around code that reads an array: an `InputError` for pickled objects, which numpy refuses."""
+    try:
+        yield
+    except ValueError as error:
+        if "Python objects" not in str(error) and "Object arrays" not in str(error):
+            raise
         raise InputError(
             f"{called} in '{source}' holds pickled Python objects, which are not loaded as they can run code",
             expected="an array of numbers",
             hint="Convert it to numbers before saving, for example with `x.astype('float32')`",
-        )
-    length = file.tell() + math.prod(shape) * dtype.itemsize
-    if min(shape, default=0) < 0 or length != size:
-        raise ValueError(
-            f"{called.lower()} of shape {shape} and type {dtype} needs {length} bytes, and {size} are there"
-        )
+        ) from error

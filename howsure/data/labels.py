@@ -40,6 +40,7 @@ _IS_ONE_CLASS = (
 )
 
 _AS_TEXTS = "If these are class numbers, give their names: `numpy.array(class_names)[labels]`"
+_IN_ORDER = "Of a dict give the values in the order of their numbers, of a table one column"
 _NUMBER_NAME = re.compile(r"-?\d+(\.\d+)?")
 
 
@@ -408,21 +409,11 @@ def in_order(names: object, called: str, expected: str) -> list[Any]:
         called: The names in words, for the message.
         expected: Accepted values.
     """
-    wrong, hint = None, None
-    if isinstance(names, (str, bytes)):
-        wrong = "one text"
-    elif isinstance(names, Mapping):
-        wrong = "a dict, of which a list would be its keys"
-        hint = "Give its values in the order of their numbers, `[names[k] for k in range(len(names))]`"
-    elif isinstance(names, Set):
-        wrong, hint = "a set, which has no order of its own", "Give a list in the order that is meant"
-    elif not isinstance(names, Iterable):
-        wrong = "no list"
-    elif getattr(names, "ndim", 1) != 1 or hasattr(names, "columns"):
-        wrong = f"a table of shape {getattr(names, 'shape', 'unknown')}"
-        hint = "Give one column of it"
-    if wrong is not None:
-        raise InputError(f"{called} are {wrong}", expected=expected, received=repr(names)[:200], hint=hint)
+    is_list = isinstance(names, Iterable) and not isinstance(names, (str, bytes, Mapping, Set))
+    if not is_list or getattr(names, "ndim", 1) != 1 or hasattr(names, "columns"):
+        raise InputError(
+            f"{called} are no list in order", expected=expected, received=repr(names)[:200], hint=_IN_ORDER
+        )
     return list(names)  # type: ignore[call-overload,no-any-return]
 
 

@@ -32,14 +32,6 @@ MOST_AXES = 4
 
 _IMAGE_CHANNELS = (1, 3, 4)
 _LEAST_SIDE_OF_IMAGE = 8
-_CONVERT = "If they are numbers, convert them with `numpy.asarray(x, dtype='float32')`"
-_NOT_NUMBERS = {
-    "c": ("complex numbers", "Give real and imaginary parts, or the modulus, as in training"),
-    "O": ("Python objects", _CONVERT),
-    "S": ("text", _CONVERT),
-    "T": ("text", _CONVERT),
-    "U": ("text", _CONVERT),
-}
 
 
 @dataclass(frozen=True)
@@ -254,13 +246,6 @@ def _as_array(value: object, spec: InputSpec, called: str) -> Array:
     if type(value) in (np.ndarray, np.memmap):
         return np.asanyarray(value)
     check_unmasked(value, called)
-    if hasattr(value, "nnz") and hasattr(value, "toarray"):
-        raise InputError(
-            f"{called} are a sparse matrix",
-            expected="an ordinary array",
-            received=type(value).__name__,
-            hint="Convert it with `x.toarray()`",
-        )
     try:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:
@@ -275,19 +260,14 @@ def _as_array(value: object, spec: InputSpec, called: str) -> Array:
             f"{called} cannot be converted to a numpy array ({error})",
             expected="an array of numbers",
             received=_described(value),
-            hint="Make one array of them: `torch.stack(x).detach().float().cpu().numpy()`"
-            if isinstance(value, (list, tuple)) and value and hasattr(value[0], "detach")
-            else "Make an array of them first, and see what numpy.asarray says",
+            hint="Make one array of them first; of tensors `torch.stack(x).detach().float().cpu().numpy()`",
         ) from error
     if array.ndim == 0:
-        is_path = isinstance(value, (str, bytes)) or hasattr(value, "__fspath__")
         raise InputError(
             f"{called} are not an array",
             expected=f"an array of shape {shown_shape(spec)}",
             received=_described(value),
-            hint="Load the file first, for example with `numpy.load`"
-            if is_path
-            else "Collect them into one array first",
+            hint="Load a file first, as with `numpy.load`, and make an array of anything else: `x.toarray()`",
         )
     return array
 
@@ -345,14 +325,11 @@ def _check_kind(array: Array, spec: InputSpec, called: str) -> Array:
         return array
     if kind in "biuf":
         return array
-    word, hint = _NOT_NUMBERS.get(
-        kind, ("not numbers", "Convert them, for example with `x.astype('float32')`")
-    )
     raise InputError(
-        f"{called} are {word}",
+        f"{called} are not numbers",
         expected=f"numbers that fit {spec.dtype}",
         received=f"an array of {array.dtype}",
-        hint=hint,
+        hint="Convert them, for example with `numpy.asarray(x, dtype='float32')`",
     )
 
 

@@ -9,23 +9,16 @@ where more rows than one block make a plan of their own, as their order must not
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.models.protocol import Level, Model
-from howsure.sampling.design import Design
-from howsure.sampling.error import widened
+from howsure.models.protocol import Model
 from howsure.sampling.outcome import Estimates, Outcome
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-
-
-MARGINS = (0.1, 0.05, 0.02)
-"""Margins of probabilities; the last is the usual one."""
 
 
 def multiply_adds(model: Model) -> int:
@@ -47,26 +40,6 @@ def usual_budget(model: Model, rows: int | None) -> float:
     if rows is not None:
         least = min(least, tuning.LEAST_OPERATIONS / rows)
     return max(tuning.BUDGET, least / of_row)
-
-
-def prices(levels: Sequence[Level], design: Design | None) -> tuple[tuple[float, float], ...]:
-    """The price of a precision for a row in which networks disagree the most, in pairs.
-
-    A variance between networks is at most 1/4. Without a design, passes count as independent ones, of which
-    T have an error of ½/√T. With one, the constants that its pilot fitted for undecided rows count.
-
-    Returns:
-        For each of `MARGINS`, half the width of a 95 % interval, the plain predictions of a row.
-    """
-    shared = levels[0].cost
-    of_unit, variance = sum(level.cost for level in levels[1:]), 0.25
-    if design is not None:
-        group, effect = design.group, design.group.of_variance[0][1]
-        of_unit = design.cells * (design.cost - shared)
-        of_late = 0.0 if design.is_flat else 1 / (design.cells * design.passes)
-        variance *= float(widened(2 * (group.replicates - 1))) * (effect + of_late)
-    units = [math.ceil(variance * (1.96 / margin) ** 2 - 1e-9) for margin in MARGINS]
-    return tuple((margin, shared + count * of_unit) for margin, count in zip(MARGINS, units, strict=True))
 
 
 class Purse:

@@ -313,17 +313,11 @@ def check_parts(folder: Path, manifest: Manifest) -> None:
 
 
 def _changed(before: Manifest | None, now: Manifest) -> str:
-    """The first file of rows that differs, in words."""
-    old = {} if before is None else {file.name: file for file in before.files}
-    for file in now.files:
-        if file.name in old and old[file.name] != file:
-            return f": '{file.name}' has changed since"
-    new = {file.name for file in now.files}
-    gone = [name for name in old if name not in new]
-    if gone:
-        return f": '{gone[0]}' is not there any more"
-    added = [file.name for file in now.files if old and file.name not in old]
-    return f": '{added[0]}' came before others" if added else ""
+    """The first file of rows that differs from what was there, in words."""
+    for number, file in enumerate(() if before is None else before.files):
+        if now.files[number : number + 1] != (file,):
+            return f": '{file.name}' has changed since, or is not in its place"
+    return ""
 
 
 def save_part(folder: Path, part: Part, result: Any, left_out: Sequence[str]) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -294,7 +293,6 @@ class FolderJob:
         pending: Parts that are not there yet.
         plan_from: Rows from which the plan was made in this run, or 0.
         outcomes: Outcomes of the parts done so far in this run.
-        first_done: When the first of them was done, by `time.monotonic`; None before.
     """
 
     worker: Worker
@@ -302,7 +300,6 @@ class FolderJob:
     pending: list[Part]
     plan_from: int = 0
     outcomes: list[PartOutcome] = field(default_factory=list)
-    first_done: float | None = None
 
     @property
     def folder(self) -> Path:
@@ -325,7 +322,6 @@ class FolderJob:
         """
         for outcome in workers(self, progress):
             self.outcomes.append(outcome)
-            self.first_done = self.first_done or time.monotonic()
         folders.check_parts(self.folder, self.manifest)
         faults = [outcome for outcome in self.outcomes if outcome.fault is not None]
         if faults and len(faults) == len(self.manifest.parts):

@@ -298,10 +298,6 @@ def test_printed_audit(digits):
         f"Random in every pass: 'drop' (drops 25 %); two passes over made-up rows differ by up to "
         f"{audit.largest_difference:.3g}. One plain prediction takes 911 multiply-adds a row, of which each "
         "further pass repeats 36.8 %.\n"
-        "Plain predictions a row for the precision of a percentage, with independent passes; balanced ones "
-        "need fewer: ± 10 % takes up to 57, ± 5 % takes up to 224, ± 2 % takes up to 1,394. By default a "
-        "call spends at most 20 a row, or 4,000,000 multiply-adds a row (2,000,000,000 in all) if that is "
-        "more.\n"
         "Its output (rows, 3) is read as 3 classes, as with outputs='probabilities'. This is shown by its "
         "last layer, 'softmax'."
     )

@@ -269,21 +269,6 @@ def test_a_sentence_tells_what_the_usual_precision_would_take():
         assert not any("would take" in str(row) for row in found)
 
 
-def test_an_audit_tells_what_each_precision_costs_at_most():
-    model, x = flat()
-    plan = howsure.plan(model, x)
-    shared = model.levels[0].cost
-    (margin, cost), *_, (least, most) = howsure.audit(model).prices
-    assert (margin, least) == (0.1, 0.02)
-    assert cost == pytest.approx(shared + np.ceil(0.25 / (0.1 / 1.96) ** 2) * (1 - shared))
-    text = str(howsure.audit(model, plan=plan))
-    assert f"± 2 % takes up to {np.ceil(howsure.audit(model, plan=plan).prices[-1][1]):,.0f}" in text
-    assert howsure.audit(model, plan=plan).prices[-1][1] < most / 2
-    found = howsure.assess(model, x, method=howsure.MCDropout(target_error=least / 1.96))
-    spent = shared + found.passes.max() * (1 - shared)
-    assert spent <= most
-
-
 def test_progress_reaches_its_end():
     model, x = flat()
     told = []

@@ -142,12 +142,12 @@ def test_other_rows_are_refused(results, rows, plan_file, x):
     (rows / "4.parquet").unlink()
     done = into(results, rows, "--plan", plan_file)
     assert done.exit_code == 2
-    assert "belong to other rows: '4.parquet' is not there any more" in done.stderr
+    assert "belong to other rows: '4.parquet' has changed since, or is not in its place" in done.stderr
     (rows / "4.parquet").write_bytes(good)
     (rows / "00.parquet").write_bytes(good)
     done = into(results, rows, "--plan", plan_file)
     assert done.exit_code == 2
-    assert "belong to other rows: '00.parquet' came before others" in done.stderr
+    assert "belong to other rows: '1.parquet' has changed since, or is not in its place" in done.stderr
     assert written(results) == before
 
 
