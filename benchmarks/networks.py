@@ -266,15 +266,7 @@ def fit(model: keras.Model, data: Data, epochs: int) -> None:
 
 def fit_question(model: keras.Model, data: Data, epochs: int) -> None:
     """Train as `howsure demo` does, for whole epochs."""
-    question.train(
-        model,
-        mnist.load().x_train,
-        data.y_train,
-        seconds=None,
-        epochs=epochs,
-        seed=0,
-        on_batch=lambda progress: None,
-    )
+    question.train(model, mnist.load().x_train, data.y_train, seconds=None, epochs=epochs)
 
 
 def fit_head(model: keras.Model, data: Data, epochs: int) -> None:
@@ -330,7 +322,7 @@ def train(name: str) -> dict[str, float]:
         network.train(model, data, network.epochs)
         seconds = time.perf_counter() - start
         predicted = model.predict(data.x_test, batch_size=128, verbose=0).argmax(axis=1)
-        question.save(model, path)
+        model.save(path)
         found = {
             "parameters": model.count_params(),
             "epochs": network.epochs,

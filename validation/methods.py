@@ -186,7 +186,7 @@ def _kept(names: Sequence[str], make: Callable[[], list[keras.Model]]) -> list[k
         networks.folder().mkdir(parents=True, exist_ok=True)
         start = time.perf_counter()
         for model, path in zip(make(), paths, strict=True):
-            question.save(model, path)
+            model.save(path)
         print(f"{', '.join(names)}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
     return [keras.models.load_model(path) for path in paths]
 

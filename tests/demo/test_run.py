@@ -1,4 +1,3 @@
-from tests.made import certainty_of
 import io
 
 import numpy as np
@@ -10,15 +9,6 @@ from howsure.demo import run as demo
 from howsure.answers.classes.result import Certainty
 
 
-
-
-
-
-
-
-
-
-
 def strokes(count):
     """Images with one stroke each, at the place of its digit, and the digits."""
     labels = np.arange(count, dtype=np.uint8) % 10
@@ -26,14 +16,6 @@ def strokes(count):
     for image, digit in zip(images, labels, strict=True):
         image[4:24, 4 + 2 * digit : 6 + 2 * digit] = 255
     return images, labels
-
-
-
-
-
-
-
-
 
 
 @pytest.mark.filterwarnings("ignore:Calibration of .* no mistake")  # these digits are too easy
@@ -64,17 +46,13 @@ def test_the_demo_from_data_to_report(tmp_path, monkeypatch):
     said = console.file.getvalue()
     for part in (
         "strokes made for this test",
-        "1 epoch",
         "The 10 most undecided images:",
         "of 20 images",
-        "training ",
-        "assessing ",
         "Comparing softmax, MC dropout",
-        "comparing ",
     ):
         assert part in said
-    assert str(tmp_path / "report.html") in said.splitlines()[-5]
-    assert str(tmp_path / "comparison.html") in said.splitlines()[-4]
+    assert str(tmp_path / "report.html") in said.splitlines()[-4]
+    assert str(tmp_path / "comparison.html") in said.splitlines()[-3]
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Which method is better here?" in page
     compared = (tmp_path / "comparison.html").read_text(encoding="utf-8")
