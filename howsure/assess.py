@@ -256,7 +256,7 @@ def _blocks(job: Job, method: Method, passes: Passes, progress: Progress) -> Ite
             size = max(1, tuning.BLOCK_AT_POSITIONS // math.prod(job.outcome.columns))
         for start in range(0, max(1, job.total), size):
             numbers = np.arange(start, min(start + size, job.total))
-            settings = {**method.settings, **(passes.price or {})}
+            settings = {**method.settings, **(passes.settings or {})}
             of_block = Told(numbers, kind, settings, job.seed, passes.plan, version)
             yield passes.result(numbers, finished, job.outcome, of_block)
 

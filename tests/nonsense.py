@@ -218,7 +218,6 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
             howsure.Comparison.of_results,
             {"results": {"one": certainty}, "labels": None, "calibrated": False, "seed": 0},
         ),
-        "Calibrator.spread": (calibrator.spread, {"certainty": certainty}),
         "prediction_sets": (howsure.prediction_sets, {"certainty": certainty, **fit}),
         "PredictionSets": (sets, {"certainty": certainty}),
         "PredictionSets.in_words": (sets.in_words, {"certainty": certainty}),

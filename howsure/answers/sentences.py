@@ -9,11 +9,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from howsure import tuning
 from howsure.answers import verdict as verdicts
 from howsure.data.align import ID
 from howsure.on_first_use import Displayed
-from howsure.words import counted, printable, upper
+from howsure.words import printable, upper
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -120,47 +119,6 @@ def passes_needed(passes: Any, error: Any, target: Any) -> int:
         target: (…) the smaller error.
     """
     return math.ceil(float(np.max(passes * np.square(error / target))))
-
-
-def price_in_words(method: Mapping[str, Any], passes: Any, error: Any, target: Any, said: str) -> str:
-    """The price of a smaller error: `± 2 % would take up to 60 more plain predictions`.
-
-    The error of few passes is widened, so that often fewer do. Empty without a budget.
-
-    Args:
-        method: Settings of the method; those of a budget are `howsure.methods.protocol.Passes.price`.
-        passes: (…) as in `passes_needed`.
-        error: (…)
-        target: (…)
-        said: The smaller error in words.
-    """
-    if (price := method.get("price")) is None:
-        return ""
-    needed, size, most = passes_needed(passes, error, target), method.get("round", 1), method.get("most")
-    reached, beyond = math.ceil(needed / size) * size if size else 2 * needed, ""
-    if most is not None and needed > most:
-        beyond = f", and more than {more_of(method, most)}"
-    elif most is not None:
-        reached = min(reached, most)
-    more = max(1.0, price * float(reached - np.min(passes)))
-    step = 10 ** max(0, math.floor(math.log10(more)) - 1)
-    said += f" would take up to {counted(math.ceil(more / step) * step, 'more plain prediction')}"
-    return said + beyond
-
-
-def usual_price(method: Mapping[str, Any], mc_error: float, passes: int, where: str = "") -> str:
-    """The same for the usual error of a probability; empty if its error is told to be no larger.
-
-    Args:
-        method: As in `price_in_words`.
-        mc_error: Standard error of a probability.
-        passes: Passes spent on the row.
-        where: Of which probability, with a space before it, if it is not the one of the row.
-    """
-    usual = method.get("target_error") or tuning.TARGET_ERROR
-    if "price" not in method or not round(196 * mc_error) > round(196 * usual):
-        return ""
-    return price_in_words(method, passes, mc_error, usual, f"± {196 * usual:.2g} %{where}")
 
 
 def explained(answer: str, *clauses: str) -> str:

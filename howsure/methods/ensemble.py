@@ -119,7 +119,7 @@ class Ensemble:
                 received=f"{counted(len(self.others), 'model')} with the same weights",
             )
         passes = begin_members(jobs, self.each, MEMBER, partial(_warn_of_odd, jobs), hear)
-        return replace(passes, price={**(passes.price or {}), "members": len(jobs)})
+        return replace(passes, settings={"members": len(jobs)})
 
 
 def _warn_of_odd(jobs: Sequence[Job], members: Sequence[Estimates]) -> None:

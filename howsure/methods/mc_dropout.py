@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure import tuning
 from howsure.answers.verdict import DRAWN
 from howsure.arguments import check_flag, check_type, check_whole
 from howsure.errors import InputError
@@ -227,11 +226,7 @@ class MCDropout:
             settings["pilot"] = asdict(pilot.plan.pilot)  # spent for this call
             if job.pay is not None:
                 job.pay(pilot.plan.pilot.cost)
-        is_limited = self.budget is not None or budget == tuning.BUDGET
-        price = flat.price_of_more if tree is None else tree.price(self.max_passes)
-        if "pilot" in settings:  # of a larger budget a pilot takes the same share, or half of it
-            price["price"] /= 1 - min(0.5, settings["pilot"]["cost"] / (job.total * budget))
-        return Passes(draw, settings or None, price=price if is_limited else None)
+        return Passes(draw, settings or None)
 
     def _budget(self, job: Job, rows: int | None) -> float:
         """Plain predictions that a row may cost on average, or each row where `rows` is None."""

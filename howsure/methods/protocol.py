@@ -81,9 +81,7 @@ class Passes:
     Attributes:
         draw: Maps the numbers (n,) of a block of rows to the estimates from their passes.
         plan: The plan that they follow, as saved with a result, or None.
-        price: Settings that a result keeps if a budget ends the passes, else None: `price`, the plain
-            predictions of one more pass of a row; `round`, the passes of a further round, 0 where each round
-            has as many as all before it; and `most`, the passes of a row, whatever the budget.
+        settings: Settings that a result keeps beside those of the method, or None.
         learnt_from: Whether the method is known to have learnt from each row (n,) of the block that was drawn
             last; None if it learns from none.
     """
@@ -91,7 +89,7 @@ class Passes:
     draw: Callable[[Integers, Progress], Estimates]
     plan: Mapping[str, Any] | None = None
     learnt_from: Callable[[], Booleans] | None = None
-    price: Mapping[str, float] | None = None
+    settings: Mapping[str, Any] | None = None
 
     def result(self, numbers: Integers, progress: Progress, outcome: Outcome, told: Told) -> Any:
         """The result of a block of rows.

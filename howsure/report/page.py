@@ -181,8 +181,8 @@ def scores_of(result: Any, **wishes: Any) -> ViewTable | None:
     return ViewTable("Scores", head, rows, numeric=(named, named + 1))
 
 
-NO_SETTINGS = ("name", "words", "price", "round", "most")
-"""Keys of a method that are not its settings: its name, its words, and the price of more passes."""
+NO_SETTINGS = ("name", "words")
+"""Keys of a method that are not its settings."""
 
 
 @dataclass(frozen=True)

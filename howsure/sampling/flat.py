@@ -111,11 +111,6 @@ class Flat:
         """Plain predictions that a round costs a row."""
         return self._shared + sum(groups.sizes) * self.price
 
-    @property
-    def price_of_more(self) -> dict[str, float]:
-        """As `howsure.methods.protocol.Passes.price`: each round has as many passes as all before it."""
-        return {"price": self.price + self._shared / sum(self._sizes), "round": 0, "most": self._most}
-
     def holds(self, groups: Groups, rows: Integers) -> Booleans:
         """(n,) all False: no pilot draws such groups."""
         return np.zeros(len(rows), dtype=bool)

@@ -85,13 +85,6 @@ class Tree:
             return (max_passes or tuning.MOST_FLAT) // self.design.passes
         return self.design.cells * tuning.MOST_GROUPS
 
-    def price(self, max_passes: int | None) -> dict[str, float]:
-        """As `howsure.methods.protocol.Passes.price`: a further round is a group of cells."""
-        design, most = self.design, self._most(max_passes)
-        size = design.cells * design.passes
-        most = max(most // design.cells * size, min(design.first, max(most, design.cells)) * design.passes)
-        return {"price": self.cost(cells_of(design, 0, design.cells)) / size, "round": size, "most": most}
-
     def cost(self, what: Sequence[Cells]) -> float:
         """Plain predictions that a round costs a row."""
         shared = self._model.levels[0].cost

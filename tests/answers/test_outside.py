@@ -106,7 +106,7 @@ def test_what_was_fitted_to_classes_refuses_numbers(numbers: Measures) -> None:
     labels = (random.random(100) < p[:, 1]).astype(int)
     one = howsure.Certainty.from_probabilities(p)
     calibrator, sets = howsure.calibrate(one, labels), howsure.prediction_sets(one, labels)
-    for call in (calibrator, calibrator.spread, sets, howsure.abstain(one, labels, risk=0.5)):
+    for call in (calibrator, sets, howsure.abstain(one, labels, risk=0.5)):
         with pytest.raises(howsure.InputError, match=r"another kind.*one class per row.*one of measures"):
             call(numbers)
     with pytest.raises(howsure.InputError, match=r"another kind.*one class per row.*one of measures"):

@@ -1,6 +1,5 @@
 """A budget bounds what a call costs, by counted operations, and goes to rows that need it."""
 
-import re
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -241,32 +240,6 @@ def test_a_budget_beside_passes_is_refused():
 def test_a_budget_of_less_than_two_passes_is_refused():
     with pytest.raises(howsure.InputError, match="the error of a mean needs two passes"):
         howsure.assess(*flat(), method=howsure.MCDropout(budget=1))
-
-
-def test_a_sentence_tells_what_the_usual_precision_would_take():
-    model, x = flat()
-    left = howsure.assess(model, x, method=howsure.MCDropout(budget=8))
-    price, size, most = (left.method[name] for name in ("price", "round", "most"))
-    of_pilot = min(0.5, left.plan["pilot"]["cost"] / (8 * len(x)))
-    assert of_pilot > 0.2
-    assert price * (1 - of_pilot) == pytest.approx(1 - model.levels[0].cost + model.levels[0].cost / size)
-    assert most == 400 // size * size
-    error, beyond = left.mc_error[np.arange(len(x)), left.label], set()
-    for row in np.flatnonzero(error > 0.03):
-        needed = np.ceil(left.passes[row] * (error[row] / 0.01) ** 2)
-        more = price * (np.ceil(needed / size) * size - left.passes[row])
-        said = r"± 2 % would take up to ([\d,]+) more plain predictions(, and more than max_passes=400)?\.$"
-        ((told, above),) = re.findall(said, str(left[row]))
-        assert more <= int(told.replace(",", "")) <= 1.1 * more + 1
-        assert bool(above) == (needed > most)
-        beyond.add(bool(above))
-    assert beyond == {False, True}
-    for row in np.flatnonzero(error < 0.01):
-        assert "would take" not in str(left[row])
-    for method in (howsure.MCDropout(passes=20), howsure.MCDropout(max_passes=20)):
-        found = howsure.assess(model, x, method=method)
-        assert "price" not in found.method
-        assert not any("would take" in str(row) for row in found)
 
 
 def test_progress_reaches_its_end():

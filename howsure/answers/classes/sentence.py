@@ -14,7 +14,6 @@ from howsure.answers.sentences import (
     explained,
     percent,
     reason_in_words,
-    usual_price,
     words_of,
 )
 from howsure.results.thresholds import Thresholds
@@ -116,11 +115,10 @@ def sentence_of(row: Row) -> str:
         kind=row.kind,
         familiarity=row.familiarity,
     )
-    price = usual_price(row.method, float(row.mc_error[row.label]), row.passes)
     single = single_in_words(row)
     if single and _are_alike(row):
         single = f"for '{row.label_name}', {single}"
-    return explained(_answer(row), single, reason, price)
+    return explained(_answer(row), single, reason)
 
 
 def _answer(row: Row) -> str:

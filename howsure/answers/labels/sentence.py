@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.answers import verdict as verdicts
-from howsure.answers.sentences import AnswerRow, compared, explained, percent, reason_in_words, usual_price
+from howsure.answers.sentences import AnswerRow, compared, explained, percent, reason_in_words
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.words import listed
 
@@ -69,15 +69,12 @@ def sentences_of(row: MultilabelRow) -> str:
         members = [k for k in (labels if few else order) if row.reason[k] == reason]
         if members:
             sentences.append(f"For {listed(_named(row, members))}, {_reason(row, members)}.")
-    price = usual_price(row.method, float(row.mc_error.max()), row.passes)
-    return " ".join([*sentences, f"{price}."] if price else sentences)
+    return " ".join(sentences)
 
 
 def sentence_of_label(row: MultilabelRow, k: int) -> str:
     """The sentence about label k, as in `'wind': 52 ± 3 % yes, coin flip. The passes disagree: …`."""
-    return explained(
-        _answer(row, k), _reason(row, [k]), usual_price(row.method, float(row.mc_error[k]), row.passes)
-    )
+    return explained(_answer(row, k), _reason(row, [k]))
 
 
 def _answer(row: MultilabelRow, k: int) -> str:

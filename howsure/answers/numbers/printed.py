@@ -27,7 +27,7 @@ from howsure.answers.numbers.sentence import (
     written_of,
 )
 from howsure.answers.printed import NONE, Line, Lines
-from howsure.answers.sentences import compared, explained, more_of, passes_needed, price_in_words, words_of
+from howsure.answers.sentences import compared, explained, more_of, passes_needed, words_of
 from howsure.digits import significant
 from howsure.report.figures import Proportion, differs_from_claim, interval_of, proportion, share_of
 from howsure.words import UNIT, counted, listed, rate, upper
@@ -224,8 +224,7 @@ def passes_in_words(result: RegressionCertainty) -> str:
         result.mc_error[open_ones],
         target_error(width, result.method)[open_ones],
     )
-    price = price_in_words(result.method, *of_open, "That" if len(rows) == 1 else "For each, that")
-    more = price or f"Try {more_of(result.method, passes_needed(*of_open))}"
+    more = f"Try {more_of(result.method, passes_needed(*of_open))}"
     missing = f"{counted(len(rows), kind)} ({rate(len(rows) / len(result))})"
     return f"With {spent} {passes} {small}, but for {missing}. {more}."
 

@@ -23,7 +23,6 @@ from howsure.answers.sentences import (
     more_of,
     passes_needed,
     percent,
-    price_in_words,
     words_of,
 )
 from howsure.digits import Written, significant, written
@@ -173,17 +172,13 @@ def _passes_in_words(row: NumbersRow, k: int) -> str:
     mean, error = row.mean[[k]], row.mc_error[[k]]
     width = scatter(row.std[[k]], None if row.spread is None else row.spread[[k]])
     share, target = target_share(row.method), target_error(width, row.method)
-    if not needs_passes(mean, error, width, row.method)[0]:
+    if share is None or not needs_passes(mean, error, width, row.method)[0]:
         return ""
-    smaller = f"± {significant(1.96 * float(target[0]), 2)}"
-    price = price_in_words(row.method, row.passes, error, target, smaller)
-    if share is None:
-        return price
-    more = price or f"try {more_of(row.method, passes_needed(row.passes, error, target))}"
+    more = more_of(row.method, passes_needed(row.passes, error, target))
     called = words_of(row.method)["passes"]
     return (
         f"with {row.passes:,} {called} the error of the mean is {float(error[0] / width[0]):.2g} standard "
-        f"deviations, more than {share:g}: {more}"
+        f"deviations, more than {share:g}: try {more}"
     )
 
 

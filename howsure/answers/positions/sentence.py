@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from howsure.answers.positions.regions import Region
-from howsure.answers.sentences import AnswerRow, explained, usual_price, words_of
+from howsure.answers.sentences import AnswerRow, words_of
 from howsure.sampling.outcome import Floats
 from howsure.words import counted
 
@@ -69,8 +69,7 @@ def sentence_of(row: DenseRow) -> str:
         ends = ends_in_words(*row.share_interval[k].tolist())
         inside = "" if not ends else f" (most {between} say {ends} %)" if number == 0 else f" ({ends} %)"
         said.append(f"{share_in_words(float(row.share[k]))} % '{row.class_names[k]}'{inside}")
-    price = usual_price(row.method, row.mc_error, row.passes, f" at the average {row.position_name}")
-    return explained(f"{', '.join(said)}; {flips_in_words(row)}", price)
+    return f"{', '.join(said)}; {flips_in_words(row)}."
 
 
 def flips_in_words(row: DenseRow) -> str:
