@@ -1,14 +1,12 @@
 """Results from probabilities, or from the passes they are means of, whoever computed them.
 
 Probabilities count as one pass, of which no error is known and nothing that could disagree. Passes are
-averaged: from their mean where they are all at hand, else by running sums, one after the other.
+averaged, and seen from their mean.
 """
 
 from __future__ import annotations
 
 import importlib.metadata
-import itertools
-import sys
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -28,15 +26,9 @@ from howsure.errors import InputError
 from howsure.methods.members import mean_over
 from howsure.methods.plain import NO_NETWORK
 from howsure.results.thresholds import Thresholds
-from howsure.sampling.error import Estimate
-from howsure.sampling.estimate import Sums
 from howsure.sampling.outcome import Estimates, Outcome, Told
-from howsure.sampling.sketch import with_networks
 
 Floats = NDArray[np.float64]
-
-KEPT = 32
-"""Passes from whose mean others are seen where they come one by one; its error changes theirs little."""
 
 _BY_PLACE = "If they are in that order, give it the index of pass 0: `passes[{0}].set_axis(passes[0].index)`"
 
@@ -77,17 +69,12 @@ def of_passes(
 
     The other arguments are those of `of_probabilities`.
     """
-    stream = _one_by_one(passes, names, of)
-    start = next(stream, None)
-    if start is None:
-        raise too_few(0)
-    first, values = start
+    read = list(_one_by_one(passes, names, of))
+    if len(read) < 2:
+        raise too_few(len(read))
+    first, values = read[0]
     outcome = _outcome(of, first.names, values.shape[1], thresholds)
-    most = KEPT if isinstance(passes, Iterator) else sys.maxsize
-    kept = [values, *(values for _, values in itertools.islice(stream, most - 1))]
-    if len(kept) < 2:
-        raise too_few(len(kept))
-    estimates = _at_hand(kept, outcome) if len(kept) < most else _streamed(kept, stream, outcome)
+    estimates = _at_hand([values for _, values in read], outcome)
     return _result(outcome, estimates, first, settings_of(GIVEN_PASSES, source), kind)
 
 
@@ -216,15 +203,3 @@ def _at_hand(passes: Sequence[Floats], outcome: Outcome) -> Estimates:
         for start in range(0, max(1, rows), at_once)
     ]
     return Estimates.joined(blocks)
-
-
-def _streamed(kept: Sequence[Floats], others: Iterable[tuple[Given, Floats]], outcome: Outcome) -> Estimates:
-    """Estimates from passes that come one after the other: seen from the mean of the first, `kept`."""
-    reference = np.mean(kept, axis=0)
-    sums = Sums.of(len(reference), outcome)
-    for values in itertools.chain(kept, (values for _, values in others)):
-        derived = outcome.derived(values[None], reference)[0]
-        columns = np.concatenate([values, derived], axis=-1)
-        sums.add(Estimate(columns, np.zeros_like(columns), np.zeros_like(columns), 1))
-        sums.count(values[None])
-    return with_networks(sums.estimates(outcome), sums.sketch, outcome)

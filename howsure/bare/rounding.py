@@ -2,8 +2,8 @@
 
 Two kinds of rounding leave sums beside 1, and each is undone as it was done:
 
-    of a type       0.33333334 + …   errors in proportion to the number: divided by the sum
-    of digits       0.33 + 0.33 + …  errors up to half a unit of the last digit: shared out within these
+    of a type       0.33333334 + …   divided by the sum
+    of decimals     0.33 + 0.33 + …  errors up to half a unit of the last decimal: shared out within these
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Numbers = Integers | Callable[[NDArray[np.bool_]], str]
 
-SINGLE, HALF, BRAIN = 2.0**-24, 2.0**-11, 2.0**-8
-"""Largest relative errors of rounding to float32, float16 and bfloat16."""
+OFF, OFF_IN = 2.0**-11, {"float16": SUM_OFF, **SUMS_OFF}
+"""How far the sum of a row may be from 1, as many models divide in float16; and in coarse types."""
 
-DIGITS = 7
-"""Most digits whose rounding is looked for: single precision holds no more."""
+DECIMALS = 5
+"""Most decimals whose rounding is looked for: of more, sums are off by less than 2⁻¹¹ up to 976 classes."""
 
 _SHOWN = 6
 
@@ -33,12 +33,10 @@ _SHOWN = 6
 def distributions(p: Floats, numbers: Numbers, dtype: str, called: str) -> Floats:
     """Distributions over classes, with what rounding left beside a sum of 1 taken out.
 
-    A row is off by rounding where its sum is off by at most (K + 1) u, u being the largest relative error of
-    the type (Higham 2002, of a division, a sum and a rounding), and 0.005 at most, 0.015 in bfloat16; float32
-    is allowed everywhere, as most models compute in it. Or by K h, where all numbers have a last digit and h
-    is half a unit of it: then what is missing is shared out, so that each number still has the digits it had.
-    Or by 2⁻¹¹, as many models divide in float16 and go on in another type.
-    A row of nothing but zeros is none, however many classes may have been rounded away.
+    A row is off by rounding where its sum is off by at most 2⁻¹¹, in float16 0.005, in bfloat16 0.015. Or by
+    K h, where all numbers have as many decimals and h is half a unit of the last one: then what is missing is
+    shared out, so that each number still has the decimals it had. A row of nothing but zeros is none, however
+    many classes may have been rounded away.
 
     Args:
         p: (N, K) finite or not.
@@ -52,23 +50,17 @@ def distributions(p: Floats, numbers: Numbers, dtype: str, called: str) -> Float
     Raises:
         InputError: Values or sums that rounding does not explain; names the rows and the likely cause.
     """
-    unit, most = _rounding_of(p, dtype)
-    allowed = min((p.shape[1] + 1) * unit, most)
-    check_range(p, numbers, called, allowed, "a distribution over the classes in every row")
+    allowed = OFF_IN.get(dtype, OFF)
+    check_range(p, numbers, called, 1e-6, "a distribution over the classes in every row")
     p = np.clip(p, 0.0, 1.0)
-    total = p.sum(axis=1)
-    off = np.abs(total - 1)
-    if np.any(off > allowed):
-        half = _half_digit(p)
-        movable = np.where(total[:, None] > 1, half * (p > 0), half)
-        room = movable.sum(axis=1)
-        explained = off <= (1 + 1e-9) * room
-        wrong = ((off > max(allowed, HALF)) & ~explained) | (total == 0)
-        if wrong.any():
-            raise _not_distributions(p, numbers, called, wrong)
-        by_digits = ((off > allowed) & explained)[:, None]
-        shared = p + ((1 - total) / np.where(room > 0, room, 1))[:, None] * movable
-        p = np.where(by_digits, np.clip(shared, 0.0, 1.0), p)
+    total, half = p.sum(axis=1), _half_decimal(p)
+    movable = np.where(total[:, None] > 1, half * (p > 0), half)
+    room = movable.sum(axis=1)
+    wrong = (np.abs(total - 1) > np.maximum(allowed, (1 + 1e-9) * room)) | (total == 0)
+    if wrong.any():
+        raise _not_distributions(p, numbers, called, wrong)
+    if half:
+        p = np.clip(p + ((1 - total) / room)[:, None] * movable, 0.0, 1.0)
     return np.asarray(p / p.sum(axis=1, keepdims=True))
 
 
@@ -92,34 +84,13 @@ def check_range(p: Floats, numbers: Numbers, called: str, allowed: float, expect
         )
 
 
-def _rounding_of(p: Floats, dtype: str) -> tuple[float, float]:
-    """Largest relative error of the coarsest type that holds all numbers, and how far off a sum may be."""
-    finite = np.where(np.isfinite(p), p, 0.0)
-    with np.errstate(over="ignore"):
-        singles = finite.astype(np.float32)
-        halves = bool(np.array_equal(finite.astype(np.float16).astype(np.float64), finite))
-    in_brain = np.array_equal(singles, finite) and not np.any(singles.view(np.uint32) & 0xFFFF)
-    if dtype == "bfloat16" or in_brain:
-        return BRAIN, SUMS_OFF["bfloat16"]
-    return (HALF if dtype == "float16" or halves else SINGLE), SUM_OFF
-
-
-def _half_digit(p: Floats) -> Floats:
-    """(N, K) half a unit of the last digit of each number, 0 where they have none in common.
-
-    All numbers have the same decimals (0.330), or the same number of digits that count (0.330, 0.00330).
-    """
-    if np.array_equal(p, np.round(p)):  # whole numbers, as of one-hot rows, were not rounded
-        return np.zeros(p.shape)
-    for decimals in range(1, DIGITS + 1):
-        if np.all(np.abs(np.round(p, decimals) - p) <= SINGLE * p):
-            return np.full(p.shape, 0.5 * 10.0**-decimals)
-    size = np.floor(np.log10(np.where(p > 0, p, 1.0)))
-    for digits in range(1, DIGITS + 1):
-        last = 10.0 ** (size - digits + 1)
-        if np.all(np.abs(np.round(p / last) * last - p) <= SINGLE * p):
-            return np.where(p > 0, 0.5 * last, 0.0)
-    return np.zeros(p.shape)
+def _half_decimal(p: Floats) -> float:
+    """Half a unit of the last decimal that all numbers have; 0 if they have none in common, or are whole."""
+    if not np.array_equal(p, np.round(p)):  # as one-hot rows are
+        for decimals in range(1, DECIMALS + 1):
+            if np.allclose(p, np.round(p, decimals), rtol=0, atol=1e-7):
+                return 0.5 * 10.0**-decimals
+    return 0.0
 
 
 def _not_distributions(p: Floats, numbers: Numbers, called: str, wrong: NDArray[np.bool_]) -> InputError:
@@ -146,6 +117,8 @@ def _cause(p: Floats) -> str:
             "`howsure.RegressionCertainty.from_mean_std(mean, std)`, or a table with columns mean and std. "
             "Leave out columns of no class"
         )
+    if np.all(np.abs(total - 1) < 0.05):
+        return "If they were rounded, divide each row by its sum. If a class is missing, add it"
     if np.all(total <= 1):
         return "No row sums to more than 1: a class may be missing, or rows are to be divided by their sums"
     return (

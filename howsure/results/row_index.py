@@ -49,17 +49,9 @@ def several_positions(index: object, rows: int) -> slice | NDArray[Any]:
     check_unmasked(index, "The positions")
     try:
         given = np.asarray(index)
-    except ValueError as error:
-        raise refused(repr(index)) from error
-    if given.ndim != 1:
-        raise refused(f"an array of {given.ndim} axes" if given.ndim else repr(index)[:200])
-    if given.dtype == bool and len(given) == rows:
-        return given
-    if not given.size and given.dtype != bool:
-        return np.empty(0, dtype=np.int64)
-    if given.dtype.kind not in "iu":
-        raise refused(f"{len(given)} values of type {given.dtype}")
-    wrong = given[(given < -rows) | (given >= rows)] if given.dtype.kind == "i" else given[given >= rows]
-    if len(wrong):
-        raise NoSuchRowError(f"Row {wrong[0]} does not exist: there are {rows} rows, numbered from 0")
-    return given
+        places: NDArray[Any] = np.arange(rows)[given if given.size else given.astype(int)]
+    except (IndexError, ValueError) as error:
+        raise refused(f"{str(index)[:200]} ({error})") from error
+    if places.ndim != 1:
+        raise refused(repr(index)[:200])
+    return places

@@ -327,7 +327,7 @@ def test_an_axis_of_length_one_is_that_of_a_channel_and_one_row_may_come_alone(r
 def followed(hint, labels):
     """Labels after the Python in a hint."""
     found = {"labels": labels, "numpy": np, "colours": COLOURS}
-    code = re.search(r"hit = .*|(?:numpy\.where\(.*)?labels\.argmax\(.*\)|labels\[:, .*?\]", hint).group()
+    code = re.search(r"hit = .*|(?:numpy\.where\(.*)?labels\.argmax\(.*\)", hint).group()
     exec(code if code.startswith("hit") else f"labels = {code}", found)
     return found["labels"]
 
@@ -341,7 +341,6 @@ COLOURS = [(0, 0, 0), (255, 0, 0), (0, 0, 255)]
         lambda labels: np.eye(K + 1)[labels][..., :K],
         lambda labels: np.moveaxis(np.eye(K + 1)[labels][..., :K], -1, 1),
         lambda labels: np.array([*COLOURS, (9, 9, 9)], np.uint8)[labels],
-        lambda labels: labels.repeat(4, axis=1).repeat(4, axis=2),
     ],
 )
 @pytest.mark.parametrize("void", [0, -1])

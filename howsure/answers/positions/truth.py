@@ -63,34 +63,18 @@ def class_map(labels: Any, shape: tuple[int, ...], names: Sequence[str]) -> Any:
 
 
 def _other_form(given: Any, shape: tuple[int, ...], classes: int) -> str | None:
-    """The hint for labels of another shape that may be one-hot, colours, or of other sides."""
+    """The hint for labels of another shape that may be one-hot, or colours."""
     rows, *positions = shape
-    axes = {-1: (*shape, classes), 1: (rows, classes, *positions)}
-    hot = [axis for axis, wanted in axes.items() if given.shape == wanted]
-    if hot and given.size and given.dtype.kind in "biuf" and given.max() <= 1:
-        (axis, *_), said = hot, "If these are one-hot labels, take the class number: "
-        if given.any(axis=axis).all():
-            return f"{said}labels.argmax(axis={axis})"
-        return f"{said}numpy.where(labels.any(axis={axis}), labels.argmax(axis={axis}), -1)"
-    if given.shape in ((*shape, 3), (*shape, 4)):
-        return (
-            "Replace each colour by the number of its class, with the colours in the order of the classes: "
-            "hit = (labels[..., None, :3] == numpy.array(colours)).all(-1); "
-            "labels = numpy.where(hit.any(-1), hit.argmax(-1), -1)"
-        )
-    if given.ndim != len(shape) or len(given) != rows:
+    for axis, hot in ((-1, (*shape, classes)), (1, (rows, classes, *positions))):
+        if given.shape == hot and given.size and given.max() <= 1:
+            numbers = f"numpy.where(labels.any(axis={axis}), labels.argmax(axis={axis}), -1)"
+            return f"If these are one-hot labels, take the class number: {numbers}"
+    if given.shape not in ((*shape, 3), (*shape, 4)):
         return None
-    times = {side // own for side, own in zip(given.shape[1:], positions, strict=True) if side % own == 0}
-    if len(times) != 1 or given.shape[1:] != tuple(own * max(times) for own in positions):
-        return None
-    (of,) = times
-    at = ", ".join([f"{of // 2}::{of}"] * len(positions))
-    sides = " × ".join([str(of)] * len(positions))
-    mode = {1: "linear", 2: "bilinear", 3: "trilinear"}[len(positions)]
     return (
-        f"The model has one answer for {sides} positions of the labels. Take the one in their middle: "
-        f"labels[:, {at}]. Or assess the model with its maps enlarged, in PyTorch "
-        f"torch.nn.Sequential(model, torch.nn.Upsample(scale_factor={of}, mode={mode!r}))"
+        "Replace each colour by the number of its class, with the colours in the order of the classes: "
+        "hit = (labels[..., None, :3] == numpy.array(colours)).all(-1); "
+        "labels = numpy.where(hit.any(-1), hit.argmax(-1), -1)"
     )
 
 
