@@ -248,7 +248,7 @@ def functions() -> Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]:
             howsure.hand_over,
             {
                 **{"certainty": certainty, "rows": [0], "path": _folder() / "rows.csv"},
-                **{"sets": None, "names": None},
+                "sets": None,
             },
         ),
         "compare": (howsure.compare, {"model": model, "x": x[:12], "labels": y[:12], **by_name, **run}),

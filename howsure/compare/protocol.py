@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from howsure.data.rows import quoted
 from howsure.digits import clear_of, measured, rounded, significant
-from howsure.errors import ModelError
+from howsure.errors import InputError, ModelError
 from howsure.judge.metrics import Metric
 from howsure.judge.scores import Score
 from howsure.methods.choices import CHOICES, OWN
@@ -168,6 +169,15 @@ class Words(Protocol):
 
     def drawn(self, gaps: Mapping[Any, Score]) -> DrawnDifferences:
         """Differences from the baseline in `main`, as they are drawn."""
+
+
+def order_of(names: Sequence[str], own: Sequence[str], what: str) -> list[int] | None:
+    """Places of names among a result's own; None if both are the same. Others are an `InputError`."""
+    if tuple(own) == tuple(names):
+        return None
+    if sorted(own) != sorted(names):
+        raise InputError(what, expected=quoted(names), received=quoted(own))
+    return [own.index(name) for name in names]
 
 
 def in_memory(blocks: Iterator[Any], rows: int, folder: Path) -> Any:

@@ -10,13 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure.answers.registry import part_of
-from howsure.arguments import as_array
-from howsure.atomic import LINES, check_ending, write_whole
-from howsure.data.align import ID, aligned
-from howsure.data.labels import in_order, is_missing
+from howsure.arguments import as_array, takes_no_more
+from howsure.atomic import LINES, check_ending
+from howsure.data.align import ID
 from howsure.data.rows import check_unmasked, in_rows
 from howsure.errors import InputError
-from howsure.results.export import write_csv_lines
+from howsure.results.export import write_csv_file
 
 DIGITS = 6
 """Decimals of a probability, and significant digits of a number."""
@@ -25,21 +24,21 @@ DIGITS = 6
 Columns = dict[str, Sequence[Any]]
 """The columns of a table in order; NaN or None is unknown."""
 
-OWN = ("row", "name", "set", "truth")
+OWN = ("row", "set", "truth")
 """Columns that no id has the name of."""
 
 
+@takes_no_more(names="`certainty.with_ids(names)` has them in the column 'id'")
 def hand_over(
     certainty: Any,
     rows: ArrayLike,
     path: str | os.PathLike[str],
     *,
     sets: Any = None,
-    names: Sequence[str] | None = None,
 ) -> None:
     """Write the rows that a person should look at.
 
-    The table has the columns `row`, `name`, `label`, `probability`, `runner_up`, `runner_up_probability`,
+    The table has the columns `row`, `label`, `probability`, `runner_up`, `runner_up_probability`,
     `candidates`, `verdict`, `reason`, `set` and `truth`, as far as they are known, classes by name, and the
     ids of rows that have them; a text that a spreadsheet would run as a formula gets a `'` before it.
     `candidates` are the classes that the answer may be, as in sentences: `'a', 'b' or 'c'`. Annotation tools
@@ -59,10 +58,9 @@ def hand_over(
         path: Ends in `.csv`. An earlier file stays until the new one is complete.
         sets: The result of `howsure.prediction_sets`: adds the prediction set of each row. For a regression
             the result of `howsure.prediction_intervals`: `low` and `high` are then the ends of its intervals.
-        names: (N,) place of each row for the person: a file, a URL, or the text itself.
 
     Raises:
-        InputError: Rows or names that do not fit, another kind of file, or sets of other classes.
+        InputError: Rows that do not fit, another kind of file, or sets of other classes.
         FileError: The file cannot be written.
 
     Example:
@@ -78,40 +76,13 @@ def hand_over(
     told_by = part_of(certainty, "hand_over")
     check_ending(path, LINES)
     chosen = _positions(certainty._mask_in_order(rows), len(certainty))
-    if names is not None:
-        expected = f"{len(certainty)} names, one per row"
-        names = in_order(aligned(names, certainty, "The names", "names"), "The names of the rows", expected)
-        if len(names) != len(certainty):
-            raise InputError("The names do not fit the rows", expected=expected, received=len(names))
-        missing = [place for place, name in enumerate(names) if is_missing(name) or not _can_be_written(name)]
-        if missing:
-            raise InputError(
-                f"Names are missing, or cannot be written, {in_rows(len(missing), missing[:5])}",
-                expected=expected,
-                received=ascii(names[missing[0]]),
-            )
     part = certainty[chosen]
     told: Columns = told_by(part, sets)
     found: Columns = {"row": part.row.tolist()}
     if part.ids is not None:
         found[ID if part.id_name in (*OWN, *told) else part.id_name] = part.ids.tolist()
-    if names is not None:
-        found["name"] = [str(names[i]) for i in chosen]
-    write_whole(path, lambda temporary: _write_csv(temporary, found | told))
-
-
-def _write_csv(temporary: str, columns: Columns) -> None:
-    # Names of files that are not UTF-8 come as surrogates, and go back to the bytes they were.
-    with open(temporary, "w", encoding="utf-8", errors="surrogateescape", newline="") as handle:
-        write_csv_lines([[*columns], *zip(*columns.values(), strict=True)], handle)
-
-
-def _can_be_written(name: object) -> bool:
-    try:
-        str(name).encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return False
-    return True
+    columns = found | told
+    write_csv_file([[*columns], *map(list, zip(*columns.values(), strict=True))], path)
 
 
 def _positions(rows: ArrayLike, number: int) -> NDArray[np.int64]:

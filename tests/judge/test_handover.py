@@ -4,7 +4,6 @@ import csv
 import os
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy.stats import norm
 
@@ -57,14 +56,12 @@ def test_all_that_is_known_is_in_the_table(tmp_path):
     labelled = made()[np.repeat([0, 1, 2], 20)]
     true = [labelled.class_names[random.choice(3, p=p)] for p in labelled.probabilities]
     fitted = prediction_sets(labelled, true)
-    names = ["a.png", "b.png", "c.png"]
     certainty = made(truth=np.array([0, 2, 1]))
-    hand_over(certainty, np.array([2, 1]), path, sets=fitted, names=names)
+    hand_over(certainty, np.array([2, 1]), path, sets=fitted)
     lines = table(path)
     assert " ".join(lines[0]) == (
-        "row name label probability runner_up runner_up_probability candidates verdict reason set truth"
+        "row label probability runner_up runner_up_probability candidates verdict reason set truth"
     )
-    assert [line["name"] for line in lines] == ["c.png", "b.png"]
     assert [line["truth"] for line in lines] == ["6", "8"]
     assert [line["set"] for line in lines] == fitted.in_words(certainty[[2, 1]])
     assert lines[1]["set"].startswith("{8, 6")
@@ -75,12 +72,6 @@ def test_nothing_to_hand_over(tmp_path, nobody):
     hand_over(made(), nobody, tmp_path / "rows.csv")
     assert (tmp_path / "rows.csv").read_text(encoding="utf-8").startswith("row,label,probability,")
     assert table(tmp_path / "rows.csv") == []
-
-
-def test_names_of_files_that_are_not_text_come_back(tmp_path):
-    name = os.fsdecode(b"caf\xe9.png")
-    hand_over(made(), [0], tmp_path / "rows.csv", names=[name, "b", "c"])
-    assert b"caf\xe9.png" in (tmp_path / "rows.csv").read_bytes()
 
 
 def test_an_earlier_file_stays_until_the_new_one_is_complete(tmp_path, monkeypatch):
@@ -100,31 +91,21 @@ def test_an_earlier_file_stays_until_the_new_one_is_complete(tmp_path, monkeypat
     assert path.read_text() != "earlier"
 
 
-@pytest.mark.parametrize("index", [[2, 1, 0], [10, 11, 12]])
-def test_names_count_by_position_whatever_index_a_series_has(tmp_path, index):
-    hand_over(made(), [0, 2], tmp_path / "rows.csv", names=pd.Series(["a", "b", "c"], index=index))
-    assert [(line["row"], line["name"]) for line in table(tmp_path / "rows.csv")] == [
-        ("10", "a"),
-        ("12", "c"),
-    ]
-
-
 def test_texts_of_any_kind_come_back(tmp_path):
     """A carriage return would end a line, and a class called by a number stays one."""
     p = np.array([[0.6, 0.4], [0.3, 0.7], [0.5, 0.5]])
     made = Certainty.from_probabilities(p, ["-1", "1"]).with_ids(["a\rb", 'c,"\n', " d "])
-    hand_over(made, [0, 1, 2], tmp_path / "rows.csv", names=["x\r\ny", "", "z\r"])
+    hand_over(made, [0, 1, 2], tmp_path / "rows.csv")
     with (tmp_path / "rows.csv").open(newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
     assert [line["id"] for line in lines] == made.ids.tolist()
-    assert [line["name"] for line in lines] == ["x\r\ny", "", "z\r"]
     assert [line["label"] for line in lines] == ["-1", "1", "-1"]
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+1+1", "-a", "-1.", "@SUM(A1)", "\t=1", "＝1", "'=1"])
 def test_no_text_is_a_formula(tmp_path, name):
-    hand_over(made(), [0, 2], tmp_path / "rows.csv", names=[name, "b", "a=1.png"])
-    assert [line["name"] for line in table(tmp_path / "rows.csv")] == [f"'{name}", "a=1.png"]
+    hand_over(made().with_ids([name, "b", "a=1.png"]), [0, 2], tmp_path / "rows.csv")
+    assert [line["id"] for line in table(tmp_path / "rows.csv")] == [f"'{name}", "a=1.png"]
 
 
 # --- numbers ------------------------------------------------------------------------------------------
@@ -140,12 +121,12 @@ def numbers(**changed):
 
 def test_numbers_lie_between_two_ends_where_noise_is_known(tmp_path):
     path = tmp_path / "rows.csv"
-    hand_over(numbers(), [1, 2, 0], path, names=["a", "b", "c"])
+    hand_over(numbers().with_ids(["a", "b", "c"]), [1, 2, 0], path)
     first, second, _ = table(path)
-    assert list(first) == ["row", "name", "mean", "low", "high", "truth"]
+    assert list(first) == ["row", "id", "mean", "low", "high", "truth"]
     low, high = norm(2.0, 2.0).interval(0.95)
     assert (float(first["low"]), float(first["high"])) == pytest.approx((low, high), rel=1e-5)
-    assert (first["row"], first["name"], first["truth"]) == ("8", "b", "3.0")
+    assert (first["row"], first["id"], first["truth"]) == ("8", "b", "3.0")
     assert (second["mean"], second["low"], second["high"]) == ("9.5", "", "")
 
 

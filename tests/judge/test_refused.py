@@ -4,7 +4,6 @@ import dataclasses
 import functools
 
 import numpy as np
-import pandas as pd
 import pytest
 
 import howsure
@@ -53,11 +52,8 @@ def familiar(train=TRAIN, labels=OF_TRAIN, held_out=HELD_OUT, **more):
     return howsure.familiarity(train, labels, held_out, **more)
 
 
-def hand_over(rows, path="rows.csv", made=MADE, names=None):
-    howsure.hand_over(made, rows, path, names=names)
-
-
-named = functools.partial(hand_over, [0], "rows.csv", MADE)
+def hand_over(rows, path="rows.csv", made=MADE):
+    howsure.hand_over(made, rows, path)
 
 
 def covering(coverage):
@@ -168,16 +164,6 @@ CASES = [
     (lambda: hand_over([0, 300, -1]), "do not exist, in 2 rows: 300, -1.*Received: 300"),
     *each(([True, False], [0.5], [[0]], 0, ["a"]), hand_over, "neither booleans nor positions"),
     (lambda: hand_over(MASKED), "The rows to hand over are masked in row 1"),
-    (lambda: named(["a"]), "names do not fit"),
-    (lambda: named("abc"), "names of the rows are no list in order"),
-    (lambda: named({0: "a"}), "The names of the rows are no list in order.*300 names, one per row"),
-    (lambda: named({"a", "b"}), "no list in order"),
-    (lambda: named(pd.DataFrame({"name": ["a"] * 300})), "no list in order"),
-    *each(
-        (None, np.nan, pd.NA, "\ud800"),
-        lambda name: named(["a", name, *["c"] * 298]),
-        "Names are missing, or cannot be written, in row 1",
-    ),
     # --- familiarity
     (lambda: familiar(score="relative"), "`score` cannot be used.*'density', .*Received: 'relative'"),
     *each((0, 1, -0.1, np.nan, 1e-300), lambda share: familiar(share=share), "`share` is out of range"),

@@ -192,14 +192,6 @@ def test_the_page_matches_rows_by_their_column_of_ids(tmp_path):
     assert (tmp_path / "in order.html").read_bytes() == (tmp_path / "turned.html").read_bytes()
 
 
-def test_names_that_are_handed_over_are_aligned(index, tmp_path):
-    names = pd.Series([f"file {n}" for n in range(N)], index)
-    rows = np.arange(5)
-    howsure.hand_over(classes(index), rows, tmp_path / "a.csv", names=names.iloc[ORDER])
-    howsure.hand_over(classes(index), rows, tmp_path / "b.csv", names=names.tolist())
-    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
-
-
 def test_evaluations_of_other_rows_are_not_subtracted():
     """Both have the same numbers of rows and the same true classes, by accident."""
     truth = np.zeros(N, dtype=int)

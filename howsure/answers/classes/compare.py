@@ -17,10 +17,8 @@ from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.scores import METRICS
 from howsure.answers.truth import truth_of
 from howsure.compare.parts import Claims, Parts, at_best, of_scale
-from howsure.compare.protocol import Comparing
+from howsure.compare.protocol import Comparing, order_of
 from howsure.data.labels import check_labels, misread
-from howsure.data.rows import quoted
-from howsure.errors import InputError
 from howsure.judge.scores import SMALLEST, Mean
 from howsure.judge.temperature import least, losses
 from howsure.methods.choices import CHOICES
@@ -80,15 +78,9 @@ def _truth(labels: Any, rows: int, probe: Certainty) -> Integers:
 def _aligned(name: str, result: Certainty, first: str, baseline: Certainty) -> Certainty:
     """A result with its classes in the order of the baseline's, by their names."""
     names = baseline.class_names
-    if result.class_names == names:
+    order = order_of(names, result.class_names, f"'{name}' has other classes than '{first}'")
+    if order is None:
         return result
-    if sorted(result.class_names) != sorted(names):
-        raise InputError(
-            f"'{name}' has other classes than '{first}'",
-            expected=quoted(names),
-            received=quoted(result.class_names),
-        )
-    order = [result.class_names.index(each) for each in names]
     wide = [each.name for each in result.columns if each.shape == WIDE and each.stored]
     there = {column: getattr(result, column) for column in wide}
     truth = None if result.truth is None else np.argsort(order)[result.truth]

@@ -22,10 +22,8 @@ from howsure.answers.numbers.result import RegressionCertainty
 from howsure.answers.numbers.scores import METRICS, crps, nll
 from howsure.answers.truth import truth_of
 from howsure.compare.parts import Claims, Parts, at_best, of_scale
-from howsure.compare.protocol import Comparing
-from howsure.data.rows import quoted
+from howsure.compare.protocol import Comparing, order_of
 from howsure.data.targets import check_numbers
-from howsure.errors import InputError
 from howsure.judge.cross_fit import Through, random_folds, through_fits
 from howsure.judge.paired import Comparable, Compared, Paired, check_enough, with_outside
 from howsure.judge.scores import OUTSIDE, Mean, Measured, centred, through_cross_fits
@@ -231,15 +229,9 @@ def _aligned(
 ) -> RegressionCertainty:
     """A result with its targets in the order of the baseline's, by their names."""
     names = baseline.target_names
-    if result.target_names == names:
+    order = order_of(names, result.target_names, f"'{name}' has other targets than '{first}'")
+    if order is None:
         return result
-    if sorted(result.target_names) != sorted(names):
-        raise InputError(
-            f"'{name}' has other targets than '{first}'",
-            expected=quoted(names),
-            received=quoted(result.target_names),
-        )
-    order = [result.target_names.index(each) for each in names]
     wide = {each.name: getattr(result, each.name) for each in result.columns}
     turned: Any = {key: a[:, order] for key, a in wide.items() if a is not None and np.ndim(a) > 1}
     return replace(result, target_names=names, **turned)

@@ -37,9 +37,6 @@ from howsure.report.page import PageOptions, scores_of, whole
 from howsure.sampling.outcome import Floats, Integers
 from howsure.words import UNIT, counted, rate
 
-MOST_TARGETS = 6
-"""Targets that have figures; the table has more."""
-
 MOST_IN_TABLE = 60
 """Targets in the table."""
 
@@ -75,10 +72,9 @@ class TargetLine:
 
 @dataclass(frozen=True)
 class Target(TargetLine):
-    """One target with its figures.
+    """The one target with its figures.
 
     Attributes:
-        id: Part of anchors; empty if there is one target.
         by_prediction: Intervals in order of the prediction.
         made_of: The parts of the variance, a sentence.
         coverage: How many true answers lie in their intervals, a sentence.
@@ -87,7 +83,6 @@ class Target(TargetLine):
         unknown: Rows whose noise is unknown, if that of others is known.
     """
 
-    id: str
     by_prediction: Intervals
     made_of: str
     coverage: str
@@ -115,8 +110,6 @@ def page(result: RegressionCertainty, asked: PageOptions) -> str:
     sections: dict[str, str] = {}
     details: dict[str, str] = {}
     if len(result):
-        targets = [target_of(result, k) for k in range(min(len(names), MOST_TARGETS))]
-        context |= {"targets": targets, "left_out": len(names) - len(targets)}
         context["least"] = entries_of(
             result, asked.looks, result.widest(MOST_LISTED).tolist(), _PICTURES, level
         )
@@ -133,12 +126,9 @@ def page(result: RegressionCertainty, asked: PageOptions) -> str:
             context["table"] = [_line(result, k) for k in range(min(len(names), MOST_IN_TABLE))]
             context["not_listed"] = len(names) - len(context["table"])
             sections["targets"] = "Number by number"
-            if len(result) > 1:
-                for each in targets:  # a number alone is no heading
-                    name = f"Number {each.name}" if each.name.isdecimal() else each.name
-                    sections[f"target{each.id}"] = name
         elif len(result) > 1:
-            between, drawing = words["between"], targets[0].by_prediction
+            target = context["target"] = target_of(result)
+            between, drawing = words["between"], target.by_prediction
             sections["intervals"] = "The predictions"
             if context["with_noise"]:
                 sections["intervals"] = (
@@ -146,7 +136,7 @@ def page(result: RegressionCertainty, asked: PageOptions) -> str:
                 )
             elif drawing.networks:
                 sections["intervals"] = f"Where {between} lie"
-            if targets[0].levels:
+            if target.levels:
                 sections["trust"] = "Can the intervals be trusted?"
         context["scores"] = scores_of(result)
         if context["scores"] is not None:
@@ -218,33 +208,30 @@ def _margin(result: RegressionCertainty) -> Point:
     return Point(question, said)
 
 
-def target_of(result: RegressionCertainty, k: int) -> Target:
-    """Target k of N ≥ 1 rows for the page."""
-    one = result if len(result.target_names) == 1 else result.of_target(k)
-    line, known = _line(result, k), np.flatnonzero(np.isfinite(one.std[:, 0]))
+def target_of(result: RegressionCertainty) -> Target:
+    """The one target of N ≥ 1 rows for the page."""
+    known = np.flatnonzero(np.isfinite(result.std[:, 0]))
     checked = None
-    if one.truth is not None and len(known) > 1:
-        checked = one if len(known) == len(one) else one[known]
+    if result.truth is not None and len(known) > 1:
+        checked = result if len(known) == len(result) else result[known]
     calibration = None if checked is None else draw_calibration(checked)
-    caption = "Calibration as a table" + ("" if one is result else f": {line.name}")
     return Target(
-        **vars(line),
-        id="" if one is result else f"-{k}",
-        by_prediction=draw_by_prediction(one),
-        made_of=made_of_in_words(one),
-        coverage=coverage_in_words(one),
+        **vars(_line(result, 0)),
+        by_prediction=draw_by_prediction(result),
+        made_of=made_of_in_words(result),
+        coverage=coverage_in_words(result),
         calibration=calibration,
-        quantiles=None if calibration is None else _quantiles(calibration, caption),
-        unknown=len(one) - len(known) if len(known) else 0,
+        quantiles=None if calibration is None else _quantiles(calibration),
+        unknown=len(result) - len(known) if len(known) else 0,
     )
 
 
-def _quantiles(calibration: Calibration, caption: str) -> ViewTable:
+def _quantiles(calibration: Calibration) -> ViewTable:
     cells = [
         [rate(level, 0), rate(share), f"{rate(low)} to {rate(high)}"]
         for level, share, low, high in calibration.table
     ]
-    return ViewTable(caption, ["Level", "Below", "By chance"], cells, numeric=(0, 1, 2))
+    return ViewTable("Calibration as a table", ["Level", "Below", "By chance"], cells, numeric=(0, 1, 2))
 
 
 def _line(result: RegressionCertainty, k: int) -> TargetLine:
