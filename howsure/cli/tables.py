@@ -164,7 +164,11 @@ class TableCommand(Command):
         )
         if not is_results(self.table):
             return known
-        known.check_count(rows_of_input(self.table))
+        total = rows_of_input(self.table)
+        if isinstance(known, LabelFile) and result.has("ids") and result.ids is not None:
+            known.check_count_by_id(total)
+        else:
+            known.check_count(total)
         return known
 
     def chosen(self, parts: Iterator[Any], keep: Callable[[Any], Any]) -> tuple[Any, int]:

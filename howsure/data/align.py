@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from howsure.arguments import as_array
 from howsure.data.labels import is_missing
 from howsure.data.rows import check_unmasked, in_rows, row_number
-from howsure.errors import InputError
+from howsure.errors import InputError, warn
 
 Names = NDArray[Any]
 Integers = NDArray[np.int64]
@@ -83,6 +83,8 @@ def aligned(
     called: str = "The labels",
     word: str = "labels",
     of: str = "",
+    *,
+    more: bool = True,
 ) -> Any:
     """Values with an index in the order of the rows that they belong to; others as they are.
 
@@ -92,6 +94,7 @@ def aligned(
         called: The values in words, the subject of a message.
         word: Their name in Python, for a hint.
         of: How to get the index of the rows in Python; by default it is that of the result `certainty`.
+        more: Whether values of further rows are left out, with a warning.
 
     Raises:
         InputError: The index is of other rows, or does not say which value belongs to which row.
@@ -107,10 +110,11 @@ def aligned(
     in_order = f"{word}.set_axis({of})" if hasattr(values, "columns") else f"{word}.to_numpy()"
     hints = (
         f"If they are in the order of the rows, say so: `{in_order}`",
-        f". If not, choose them by it: `{word}.loc[{of}]`",
+        f". If not, bring them into it: `{word}.loc[{of}]`",
     )
     other = Called(ids=names) if is_id else Called(frame_index=names)
-    place = places(own, other, f"{called} are", *hints)
+    choose = f"If this index is that of the rows, choose these by it: `{word}.loc[{of}]`" if more else ""
+    place = places(own, other, f"{called} are", *hints, choose=choose)
     return values if place is None else values.iloc[place]
 
 
@@ -135,19 +139,23 @@ def together(parts: Mapping[Any, Any], word: str) -> tuple[dict[Any, Any], Calle
         return dict(parts), Called()
     of = f"{word}[{first!r}].index"
     return {
-        name: aligned(part, names[first], f"The values of {word}[{name!r}]", f"{word}[{name!r}]", of)
+        name: aligned(
+            part, names[first], f"The values of {word}[{name!r}]", f"{word}[{name!r}]", of, more=False
+        )
         for name, part in parts.items()
     }, names[first]
 
 
-def places(own: Any, other: Any, said: str, by_place: str = "", by_name: str = "") -> Integers | None:
+def places(
+    own: Any, other: Any, said: str, by_place: str = "", by_name: str = "", *, choose: str = ""
+) -> Integers | None:
     """The places of the rows in another part; None if nothing names them, and the order of both counts.
 
     Ids are compared with ids. If one part has none, indexes are compared, and an index with ids. The same
-    names in another order are matched; but an index that only counts may have been made anew. Other names, or
-    more of them, are refused where they can be those of other rows: ids on both sides; two indexes that are
-    both of numbers or both of texts, or have some names in common; an index that does not count, and ids of
-    as many rows that have some names in common.
+    names in another order are matched; but an index that only counts may have been made anew. Different names
+    are refused where they can be those of other rows: ids on both sides; two indexes that are both of numbers
+    or both of texts, or have some names in common; an index that does not count, and ids of as many rows that
+    have some names in common.
 
     Args:
         own: Names of the rows: `Called`, or anything with its attributes.
@@ -155,6 +163,8 @@ def places(own: Any, other: Any, said: str, by_place: str = "", by_name: str = "
         said: The other part, as the beginning of a sentence: `The labels are`.
         by_place: A hint that tells how to say that both are in the same order.
         by_name: The rest of it, which tells how to say that they are not.
+        choose: A hint that tells how to choose the rows among more. With it the other part may have further
+            rows, which are left out with a warning, unless an index counts that may have been made anew.
 
     Raises:
         InputError: They are of other rows; or they are the same in another order, and some are repeated or
@@ -166,6 +176,12 @@ def places(own: Any, other: Any, said: str, by_place: str = "", by_name: str = "
         sorts = [("index", "index"), ("ids", "index"), ("index", "ids")]
     pairs = {(a, b): _alike(mine[a], theirs[b]) for a, b in sorts if a in mine and b in theirs}
     for sort, (one, two) in pairs.items():
+        if choose and len(two) > len(one):
+            found = _among(one, two)
+            if found is not None:
+                _check_no_count(sort, one, two, said, choose)
+                warn_of_more(said, len(two), len(one))
+                return found
         found = _matched(one, two)
         if found is None:
             continue
@@ -189,15 +205,43 @@ def places(own: Any, other: Any, said: str, by_place: str = "", by_name: str = "
             there = set(two.tolist())
             odd = [str(name) for name in one.tolist() if name not in there][:1]
             counts = a == b == "index" and (_counts(one) or _counts(two))
-            hint = by_place if odd else by_place + by_name
             raise InputError(
                 f"{said} of other rows" + (", or under an index that was made anew" if counts else ""),
                 expected=f"one for each of {len(one)} ids"
                 + "".join(f", '{name}' among them" for name in odd),
                 received=f"{len(two)}" + "".join(f", and none for '{name}'" for name in odd),
-                hint=hint or None,
+                hint=by_place or None,
             )
     return None
+
+
+def warn_of_more(said: str, there: int, rows: int) -> None:
+    """Warn that a part is of more rows than are wanted, and that the others are left out."""
+    warn(f"{said} of more rows than there are here: {there - rows:,} of {there:,} are left out.")
+
+
+def _among(one: Names, two: Names) -> Integers | None:
+    """(N,) where each of the names stands among more others; None unless each stands there once."""
+    times = Counter(two.tolist())
+    if len(set(one.tolist())) < len(one) or any(times[name] != 1 for name in one.tolist()):
+        return None
+    place = {name: number for number, name in enumerate(two.tolist())}
+    return np.array([place[name] for name in one.tolist()], dtype=np.int64)
+
+
+def _check_no_count(sort: tuple[str, str], one: Names, two: Names, said: str, choose: str) -> None:
+    """Raise an `InputError` where names among more others may be numbers of rows that say nothing.
+
+    Some rows of a data frame keep its index, and all rows of the frame count. So the other part may count,
+    unless its index would have to hold ids.
+    """
+    if "index" in sort and (_counts(one) or (_counts(two) and sort == ("ids", "index"))):
+        raise InputError(
+            f"{said} of more rows than there are here, under an index that may have been made anew",
+            expected=f"one for each of {len(one)} rows",
+            received=f"{len(two)}",
+            hint=choose,
+        )
 
 
 def _names(rows: Any) -> dict[str, Names]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from howsure.data.align import ID, check_ids
 from howsure.data.frames import is_frame
+from howsure.data.labels import are_names
 from howsure.data.rows import Array, InputSpec, Rows, check_unmasked, fits
 from howsure.errors import InputError, warn
 
@@ -61,16 +62,19 @@ class Batches:
         named = x if form is dict else dict(enumerate(x)) if form is list else {0: x}
         _check_no_frames([*named.values(), labels, ids])
         arrays: dict[Any, Any] = {("x", name): numpy_of(value) for name, value in named.items()}
-        arrays |= {(_LABELS, None): numpy_of(labels, "The labels")} if labels is not None else {}
+        arrays |= {(_LABELS, None): kept(labels)} if labels is not None else {}
         arrays |= {(ID, None): numpy_of(ids)} if ids is not None else {}
         if self._single is None:
             self._form, self._single = form, self._is_single(arrays)
             self._parts = {key: [] for key in arrays}
         if self._single:
             arrays = {key: np.asarray(value)[np.newaxis] for key, value in arrays.items()}
+            if are_names(labels):
+                arrays[_LABELS, None] = [labels]
         self._check_alike(arrays, form)
         for key, value in arrays.items():
-            self._parts[key].append(np.array(value))  # a copy: a source may reuse its array
+            # A copy: a source may reuse its array.
+            self._parts[key].append(list(value) if has_names(value) else np.array(value))
         self._count += 1
         self.rows += len(next(iter(arrays.values())))
 
@@ -90,7 +94,9 @@ class Batches:
             )
         arrays = {}
         for key in list(self._parts):
-            arrays[key] = np.concatenate(self._parts.pop(key))  # frees each part soon
+            parts = self._parts.pop(key)  # frees each part soon
+            listed = has_names(parts[0])
+            arrays[key] = [row for part in parts for row in part] if listed else np.concatenate(parts)
         labels, ids = arrays.pop((_LABELS, None), None), arrays.pop((ID, None), None)
         named = {name: array for (_, name), array in arrays.items()}
         x: Any = named if self._form is dict else list(named.values())
@@ -144,10 +150,10 @@ class Batches:
         """True if the first item is one row, and not a batch."""
         labels = arrays.get((_LABELS, None))
         (_, name), value = next(iter(arrays.items()))
-        if value.ndim == 0 or (labels is not None and not labels.ndim):
+        if value.ndim == 0 or (labels is not None and not _axes(labels)):
             return True
         if self._rows:
-            alike = len({len(each) if each.ndim else -1 for each in arrays.values()}) == 1
+            alike = len({len(each) if _axes(each) else -1 for each in arrays.values()}) == 1
             return labels is None or not alike
         if self._inputs is None:
             return False
@@ -163,8 +169,8 @@ class Batches:
                 expected=_named(self._parts),
                 received=_named(arrays),
             )
-        counts = {key: len(value) if value.ndim else 1 for key, value in arrays.items()}
-        if len(set(counts.values())) > 1 or not all(value.ndim for value in arrays.values()):
+        counts = {key: len(value) if _axes(value) else 1 for key, value in arrays.items()}
+        if len(set(counts.values())) > 1 or not all(map(_axes, arrays.values())):
             raise InputError(
                 f"{called} has parts of different lengths",
                 expected="as many labels and ids as rows, for every input",
@@ -172,11 +178,11 @@ class Batches:
             )
         for key, value in arrays.items():
             before = self._parts[key]
-            if before and before[0].shape[1:] != value.shape[1:]:
+            if before and _of_row(before[0]) != _of_row(value):
                 raise InputError(
                     f"{called} differs in shape from those before",
-                    expected=f"{_name(key)} of shape {before[0].shape[1:]} for a row",
-                    received=f"shape {value.shape[1:]}",
+                    expected=f"{_name(key)} of {_of_row(before[0])} for a row",
+                    received=_of_row(value),
                     hint=PAD,
                 )
 
@@ -228,6 +234,16 @@ def _are_texts(value: Any) -> bool:
     return isinstance(value, str) or kind == "U" or (kind == "O" and _are_texts(list(np.ravel(value))))
 
 
+def _axes(value: Any) -> int:
+    """How many axes there are; one of lists of names."""
+    return 1 if isinstance(value, (list, tuple)) else len(value.shape)
+
+
+def _of_row(value: Any) -> str:
+    """The form of a row in a batch, in words."""
+    return f"a {type(value).__name__}" if has_names(value) else f"shape {value.shape[1:]}"
+
+
 def _check_no_frames(parts: Sequence[Any]) -> None:
     """Raise an `InputError` for data frames and series: their index would have to be joined as well."""
     frame = next((part for part in parts if is_frame(part)), None)
@@ -240,9 +256,14 @@ def _check_no_frames(parts: Sequence[Any]) -> None:
         )
 
 
+def has_names(labels: Any) -> bool:
+    """True for a frame, a series, or a list of lists of names, which would lose them as an array."""
+    return is_frame(labels) or (isinstance(labels, (list, tuple)) and all(map(are_names, labels)))
+
+
 def kept(labels: Any, called: str = "The labels") -> Any:
-    """Labels of a frame or series as they are, with their names; None for none, otherwise an array."""
-    return labels if labels is None or is_frame(labels) else numpy_of(labels, called)
+    """Labels in their own form if that may have names in it, None for none, otherwise an array."""
+    return labels if labels is None or has_names(labels) else numpy_of(labels, called)
 
 
 def _is_array(value: object) -> bool:

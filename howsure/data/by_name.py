@@ -16,7 +16,7 @@ Array = NDArray[Any]
 
 _YES = ("yes", "true", "y", "t", "on", "positive")
 _NO = ("no", "false", "n", "f", "off", "negative")
-"""Names of classes that mean yes or no, in small letters."""
+"""Words that mean yes or no, in small letters. Numbers as texts are none: they may be class numbers."""
 
 _UNNAMED = (("value",), ("0",))
 """Names of an only target or label that nobody named."""
@@ -45,6 +45,28 @@ def only_count(names: Sequence[str] | None) -> bool:
 def is_turned(names: Sequence[str] | None) -> bool:
     """True if the first of two names means yes, and the second no."""
     return _means(names) == [True, False]
+
+
+def from_words(values: Array, names: Sequence[str] | None = None) -> Array:
+    """Yes and no in words as True and False; anything else unchanged.
+
+    Args:
+        values: Texts, or anything else.
+        names: Two class names. Then words other than true and false are read so only if one of these means
+            yes, the other no; and none if all are names.
+    """
+    texts = values.ravel().tolist() if values.dtype.kind in "OUT" else []
+    if not texts or not all(map(means_yes_or_no, texts)) or (names is not None and set(texts) <= set(names)):
+        return values
+    words = [text.strip().lower() for text in texts]
+    if names is not None and len(set(_means(names))) < 2 and not set(words) <= {"true", "false"}:
+        return values
+    return np.array([word in _YES for word in words]).reshape(values.shape)
+
+
+def means_yes_or_no(word: object) -> bool:
+    """True for a word that means yes or no."""
+    return isinstance(word, str) and word.strip().lower() in _YES + _NO
 
 
 def by_column_name(labels: Any, count: int, names: Sequence[str] | None, one: str) -> Any:
@@ -143,11 +165,12 @@ def columns_of(frame: Any) -> list[Any]:
 def check_no_lone_class(values: Array, name: object, names: Sequence[str]) -> None:
     """Raise an `InputError` for a column of yes and no that is called as one class: which are the others?"""
     (place,) = places_of_names([name], names)
-    if place is not None and len(values) and values.dtype.kind in "biuf" and np.isin(values, (0, 1)).all():
+    flags = from_words(values)
+    if place is not None and len(flags) and flags.dtype.kind in "biuf" and np.isin(flags, (0, 1)).all():
         raise InputError(
             f"The only column of the labels is that of the class '{names[place]}'",
             expected=f"a column for each of {quoted(names)}; or of another name, with names of classes",
-            received="True and False, or 1 and 0",
+            received="yes and no, or 1 and 0",
             hint=f"Give names: `numpy.where(labels == 1, {names[place]!r}, …)`",
         )
 

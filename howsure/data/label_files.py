@@ -13,7 +13,7 @@ import numpy as np
 
 from howsure.arguments import check_path
 from howsure.data import table_files
-from howsure.data.align import places
+from howsure.data.align import places, warn_of_more
 from howsure.data.files import check_label_shape, check_readable, open_npy
 from howsure.data.gather import length
 from howsure.data.images import readable, without_ending
@@ -22,8 +22,10 @@ from howsure.data.table_files import CSV, CsvForm
 from howsure.errors import FileError, InputError, probing
 
 _BY_PLACE = "If they are in the order of the rows, leave out the first column"
-_BY_NAME = ". If not, sort the labels by it into the order of the rows, without those of other rows"
+_BY_NAME = ". If not, sort the labels by it into the order of the rows"
 _LEAVE_OUT = "Leave out the labels of other rows"
+_CHOOSE = f"{_LEAVE_OUT}; or give rows and labels a column `id` with the same ids, which then are matched"
+
 
 LABEL_IMAGE = ".png"
 """Ending of label images."""
@@ -62,17 +64,19 @@ class LabelFile:
         Raises:
             InputError: The labels belong to other rows, or are of more or fewer rows and nothing names these.
         """
-        found = places(rows, self._called_as(rows), f"'{self.path}' holds labels", _BY_PLACE, _BY_NAME)
+        found = places(
+            *(rows, self._called_as(rows), f"'{self.path}' holds labels", _BY_PLACE, _BY_NAME), choose=_CHOOSE
+        )
         if found is not None:
             return self.labels[found]
         if isinstance(rows, Rows):
-            self.check_count(length(rows.x))
+            self.check_count(length(rows.x), _CHOOSE)
         elif hasattr(rows, "__len__"):
-            self.check_count(len(rows))
+            self.check_count(len(rows), _CHOOSE)
         return self.labels
 
-    def check_count(self, rows: int) -> None:
-        """Raise an `InputError` unless there is one label for each row."""
+    def check_count(self, rows: int, more: str = _LEAVE_OUT) -> None:
+        """Raise an `InputError` unless there is one label for each row; `more` is a hint for too many."""
         if len(self.labels) != rows:
             one_fewer = self.path.suffix.lower() == CSV and len(self.labels) == rows - 1
             header = "The first line of a csv file is its header, and no label" if one_fewer else None
@@ -80,8 +84,15 @@ class LabelFile:
                 f"'{self.path}' has another number of labels than there are rows",
                 expected=f"{rows:,} labels, one per row",
                 received=f"{len(self.labels):,}",
-                hint=_LEAVE_OUT if len(self.labels) > rows else header,
+                hint=more if len(self.labels) > rows else header,
             )
+
+    def check_count_by_id(self, rows: int) -> None:
+        """Warn of labels of further rows than these, where both have ids, or raise as `check_count`."""
+        if self.ids is None or len(self.labels) < rows:
+            self.check_count(rows)
+        elif len(self.labels) > rows:
+            warn_of_more(f"'{self.path}' holds labels", len(self.labels), rows)
 
     def of_some(self, called: Any, rows: Array) -> Array:
         """The labels of some rows, matched by id if ids are known, else by position.

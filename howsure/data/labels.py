@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from howsure.arguments import as_array
 from howsure.data.by_name import (
     by_column_name,
+    from_words,
     is_turned,
+    means_yes_or_no,
     only_count,
     places_of_names,
 )
@@ -49,9 +51,10 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
 
     Args:
         labels: One per row: a class number, a class name, or, for two classes, True and False, where True is
-            the second class unless the names of both say the opposite. Numbers are names where a class is
-            called by a number, such as '1', unless names only count from 0. Or (rows, classes) one-hot. A
-            series counts by position. The columns of a one-hot data frame are class names, in any order.
+            the second class unless the names of both say the opposite; where they mean yes and no, words may
+            say so too. Numbers are names where a class is called by a number, such as '1', unless names only
+            count from 0. Or (rows, classes) one-hot. A series
+            counts by position. The columns of a one-hot data frame are class names, in any order.
         rows: Number of rows.
         classes: K.
         names: K class names, if words are allowed.
@@ -64,6 +67,15 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
         [1, 0]
     """
     check_unmasked(labels, "The labels")
+    listed = _lists_of_names(labels) or ()
+    if len({len(of_row) for of_row in listed}) > 1:
+        several = next(row for row, of_row in enumerate(listed) if len(of_row) != 1)
+        raise InputError(
+            "The labels are lists of names",
+            expected="the name of one class for each row",
+            received=f"{listed[several]} in row {row_number(several)}",
+            hint=_ARE_SEVERAL,
+        )
     given = _plain(as_array(by_column_name(labels, classes, names, "class"), "The labels"))
     if given.ndim == 2 and given.shape[1] == 1:
         given = given[:, 0]
@@ -87,6 +99,8 @@ def check_labels(labels: Any, rows: int, classes: int, names: Sequence[str] | No
             received=repr(given.tolist()[unknown[0]]),
             hint="Leave those rows out",
         )
+    if classes == 2:
+        given = from_words(given, names or ("0", "1"))
     if given.dtype.kind == "O" and all(isinstance(label, str) for label in given):
         return _numbered(given.tolist(), names)
     if given.dtype == bool and classes != 2:
@@ -207,26 +221,32 @@ def check_yes_or_no(
     """Multi-label truth as (rows, count) booleans, from any common form.
 
     Args:
-        labels: (rows, count) booleans, or 0 and 1; of one label also (rows,). The columns of a data frame are
-            label names, in any order.
+        labels: (rows, count) booleans, or 0 and 1; of one label also (rows,), or yes and no in words. Or for
+            each row a list of the names of its labels. The columns of a data frame are label names, in any
+            order.
         rows: Number of rows.
         count: Number of labels.
-        names: Their names, by which columns are found.
+        names: Their names, if words are allowed.
 
     Raises:
         InputError: Another shape, other values, or unknown names.
     """
     check_unmasked(labels, "The labels")
-    if isinstance(labels, (list, tuple)) and any(_are_names(row) for row in labels):
-        raise InputError(
-            "The labels are lists of names",
-            expected=f"yes or no for each of {count} labels, in an array of shape ({rows}, {count})",
-            received=repr(labels)[:200],
-            hint="`sklearn.preprocessing.MultiLabelBinarizer(classes=names).fit_transform(labels)` makes it",
-        )
+    listed = _lists_of_names(labels)
+    if listed is not None:
+        if len(listed) != rows:
+            raise InputError(
+                "The labels do not fit the rows",
+                expected=f"{rows} lists of names, one for each row",
+                received=len(listed),
+            )
+        found = np.zeros((rows, count), dtype=bool)
+        row_of = np.repeat(np.arange(rows), [len(row) for row in listed])
+        found[row_of, _numbered([name for row in listed for name in row], names, row_of)] = True
+        return found
     given = _plain(as_array(by_column_name(labels, count, names, "label"), "The labels"))
     if given.shape in ((rows,), (rows, 1)) and count == 1:
-        given = given.reshape(rows, 1)
+        given = from_words(given).reshape(rows, 1)
     if given.shape != (rows, count):
         raise InputError(
             "The labels do not fit the rows",
@@ -310,25 +330,29 @@ def _check_known(given: NDArray[Any], what: str) -> None:
         )
 
 
-def _numbered(labels: Sequence[str], names: Sequence[str] | None) -> Integers:
+def _numbered(
+    labels: Sequence[str], names: Sequence[str] | None, rows: Sequence[int] | NDArray[Any] | None = None
+) -> Integers:
     """The numbers of names; an `InputError` lists the nearest known names.
 
     Args:
         labels: Names.
         names: The known names, in order, or None if unknown.
+        rows: Row of each label, or None if each has its own row.
     """
     if names is None:
         raise InputError(
             "The labels are words, and the class names are not known here",
             expected="class numbers, or `class_names`",
-            received=ascii(labels[0]),
+            received=ascii(labels[0]) if labels else "no labels",
         )
     number = {name: k for k, name in enumerate(names)}
     unknown = [place for place, label in enumerate(labels) if label not in number]
     if unknown:
+        where = unknown if rows is None else [int(rows[place]) for place in unknown]
         word = labels[unknown[0]]
         raise InputError(
-            f"Labels are not among the names, {in_rows(len(unknown), unknown[:5])}",
+            f"Labels are not among the names, {in_rows(len(where), where[:5])}",
             expected=f"one of {quoted(names)}",
             received=ascii(word)[:100],
             hint=_nearest(word, names),
@@ -339,6 +363,8 @@ def _numbered(labels: Sequence[str], names: Sequence[str] | None) -> Integers:
 def _nearest(word: str, names: Sequence[str]) -> str:
     if all(name.isdecimal() for name in names):
         return "Name the classes in the order of the model's outputs: `class_names=[…]`"
+    if means_yes_or_no(word) and len(names) == 2:
+        return f"Give the names of the classes; or true and false, where true is '{names[1]}'"
     if word.strip().isdecimal():
         return "If these are class numbers, give them as numbers"
     lower = {name.lower(): name for name in names}
@@ -348,9 +374,18 @@ def _nearest(word: str, names: Sequence[str]) -> str:
     return "Give the names that the model was assessed with, or name the classes: `class_names=[…]`"
 
 
-def _are_names(row: object) -> bool:
-    """True for a list of names; one of none says nothing."""
-    return isinstance(row, (list, tuple, set)) and bool(row) and all(isinstance(name, str) for name in row)
+def _lists_of_names(labels: Any) -> list[Sequence[str]] | None:
+    """For each row a list of names; None if the labels have another form."""
+    if isinstance(labels, np.ndarray) and labels.dtype != object:
+        return None
+    if not isinstance(labels, (list, tuple)) and len(getattr(labels, "shape", ())) != 1:
+        return None
+    return [list(row) for row in labels] if all(map(are_names, labels)) else None
+
+
+def are_names(row: object) -> bool:
+    """True for a list of names, also of none."""
+    return isinstance(row, (list, tuple, set, frozenset)) and all(isinstance(name, str) for name in row)
 
 
 # --- class names ----------------------------------------------------------------------------------

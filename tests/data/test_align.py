@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from howsure.data.align import Called, aligned, called_by, places, together
-from howsure.errors import InputError
+from howsure.errors import HowsureWarning, InputError
 
 TEXTS = np.array(["a", "b", "c"], dtype=object)
 LETTERS = Called(ids=TEXTS, id_name="id")
@@ -90,16 +90,25 @@ def test_an_index_of_other_rows_is_refused(own, index):
         (Called(frame_index=TEXTS[[2, 0]]), ["a", "b", "c"], None),
         (Called(TEXTS[[2, 0]], "name"), ["a", "b", "c"], "name"),
         (Called(np.array([2, 1]), "name"), [0, 1, 2], "name"),
-        (Called(frame_index=np.arange(2)), [0, 1, 2], None),  # or the index of the rows was made anew
     ],
 )
-def test_values_of_further_rows_are_refused_with_the_way_to_choose(own, index, name):
+def test_values_of_further_rows_are_left_out_and_that_is_said(own, index, name):
     labels = numbers(index, name)
-    with pytest.raises(InputError, match="The labels are of other rows") as raised:
-        aligned(labels, own)
-    by_index = eval(raised.value.hint.split("`")[3], {"labels": labels, "certainty": own})
+    wanted = labels.loc[own.ids if own.frame_index is None else own.frame_index].tolist()
+    with pytest.warns(HowsureWarning, match="The labels are of more rows than there are here: 1 of 3 are"):
+        assert aligned(labels, own).tolist() == wanted
+
+
+@pytest.mark.parametrize(
+    "own", [Called(frame_index=np.arange(2)), Called(np.array([2, 1]), "id"), Called(np.array([0, 1]), "id")]
+)
+def test_an_index_of_more_rows_that_may_have_been_made_anew_is_refused(own):
+    """Two rows that count from 0, or have ids: they may be any of the three that the labels count."""
+    with pytest.raises(InputError, match="of more rows than there are here, under an index") as raised:
+        aligned(numbers(), own)
+    by_index = eval(raised.value.hint.split("`")[1], {"labels": numbers(), "certainty": own})
     rows = own.ids if own.frame_index is None else own.frame_index
-    assert aligned(by_index, own).tolist() == labels.loc[rows].tolist()
+    assert aligned(by_index, own).tolist() == numbers().loc[rows].tolist()
 
 
 @pytest.mark.parametrize("index", [[521, 7], [521, 521, 7, 40], [521, 7, 41, 42]])

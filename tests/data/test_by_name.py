@@ -37,8 +37,8 @@ def test_one_hot_columns_of_some_classes_are_these():
         check_labels(labels[["cat"]].assign(dog=[False, False, True]), 3, 3, (*PETS, "elk"))
 
 
-@pytest.mark.parametrize("flags", [[True, False], [1, 0], [1.0, 0.0]])
-def test_a_column_or_series_of_1_and_0_that_is_called_as_a_class_is_refused(flags):
+@pytest.mark.parametrize("flags", [[True, False], [1, 0], [1.0, 0.0], ["yes", "no"]])
+def test_a_column_or_series_of_yes_and_no_that_is_called_as_a_class_is_refused(flags):
     for names in (PETS, (*PETS, "elk")):
         for labels in (pd.Series(flags, name="cat"), pd.DataFrame({"cat": flags})):
             with pytest.raises(InputError, match=r"class 'cat'.*numpy.where\(labels == 1, 'cat'"):
@@ -100,6 +100,14 @@ def test_classes_that_are_fractions():
 )
 def test_true_is_the_class_that_means_it_or_the_second(names, numbers):
     assert check_labels([True, False], 2, 2, names).tolist() == numbers
+    assert check_labels(["True", "False"], 2, 2, names).tolist() == numbers
+    words = ["yes", "no"]
+    if names != PETS:
+        assert check_labels(words, 2, 2, names).tolist() == numbers
+        assert check_labels(np.array(["YES", "no"]), 2, 2, names).tolist() == numbers
+        return
+    with pytest.raises(InputError, match=r"names of the classes; or true and false, where true is 'dog'"):
+        check_labels(words, 2, 2, names)
 
 
 def test_0_and_1_for_classes_called_yes_and_no_are_told_by_the_answers():
@@ -147,6 +155,8 @@ def test_one_hot_rows_without_a_value_are_missing(nothing):
         [1, 0],
         [True, False],
         [[1], [0]],
+        ["yes", "no"],
+        [["rain"], []],
         pd.Series([1, 0]),
         pd.DataFrame({"rain": [1, 0]}),
         pd.DataFrame({"y": [True, False]}),
@@ -227,6 +237,7 @@ def test_samples_are_matched_by_the_names_of_their_columns():
         ("id,0\n7,1\n8,0\n", ("0", "1"), [1, 0]),
         ("y\n1.0\n3.0\n", ("1", "2", "3"), [0, 2]),
         ("y\nyes\nno\n", ("yes", "no"), [0, 1]),
+        ("y\nyes\nno\n", ("0", "1"), [1, 0]),
         ("y\ntrue\nfalse\n", PETS, [1, 0]),
     ],
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from howsure import InputError
+from howsure import HowsureWarning, InputError
 from howsure.data.align import Called
 from howsure.data.label_files import LabelFile, read_label_file
 from howsure.data.rows import Rows
@@ -60,13 +60,23 @@ def test_too_many_and_too_few():
             known.check_count(rows)
 
 
-def test_labels_of_further_rows_are_refused_with_a_way_out():
+def test_labels_of_further_rows_are_left_out_where_both_have_ids():
+    known = file_of([5, 6, 7, 8, 9], IDS)
+    with pytest.warns(HowsureWarning, match=r"'y\.csv' holds labels of more rows.*: 3 of 5 are left out"):
+        assert known.of(Called(IDS[[3, 1]])).tolist() == [8, 6]
+    rows = Rows(np.zeros((2, 1)), ids=IDS[[3, 1]])
+    with pytest.warns(HowsureWarning, match="3 of 5 are left out"):
+        assert known.of(rows).tolist() == [8, 6]
+    with pytest.warns(HowsureWarning, match="2 of 5 are left out"):
+        known.check_count_by_id(3)
+    with pytest.raises(InputError, match="another number of labels"):
+        known.check_count_by_id(6)
+
+
+def test_labels_of_further_rows_without_ids_are_refused_with_a_way_out():
     for known, rows in (
         (file_of([5, 6, 7]), Rows([1, 2], ids=IDS[:2])),
         (file_of([5, 6, 7], [*"xyz"]), Rows([1])),
     ):
-        with pytest.raises(InputError, match=r"another number of labels.*Leave out the labels of other rows"):
+        with pytest.raises(InputError, match=r"another number of labels.*Leave out.*a column `id` with the"):
             known.of(rows)
-    known = file_of([5, 6, 7, 8, 9], IDS)
-    with pytest.raises(InputError, match=r"of other rows.*5\. .*without those of other rows"):
-        known.of(Called(IDS[[3, 1]]))

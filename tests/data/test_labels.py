@@ -226,6 +226,9 @@ HOLDS = [[1, 0, 0], [0, 0, 0], [1, 0, 1]]
         np.array(HOLDS, dtype=bool),
         pd.DataFrame(HOLDS, columns=WEATHER),
         pd.DataFrame(HOLDS, columns=WEATHER)[["wind", "snow", "rain"]],
+        [["rain"], [], ["snow", "rain"]],
+        [("rain",), (), ("snow", "rain")],
+        pd.Series([{"rain"}, set(), {"snow", "rain"}]),
     ],
 )
 def test_labels_of_which_several_may_hold(labels):
@@ -237,8 +240,8 @@ def test_labels_of_which_several_may_hold(labels):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([["rain"], ["wind"], []], r"are lists of names.*MultiLabelBinarizer\(classes=names\)"),
-        (pd.Series([{"rain"}, set(), {"snow", "rain"}]), "do not fit the rows"),
+        ([["rain"], ["rian"], []], r"not among the names, in row 1\..*'rian'.*nearest is 'rain'"),
+        ([["rain"], []], "do not fit the rows.*3 lists of names.*Received: 2"),
         (["rain", "wind", "snow"], "do not fit the rows"),
         (pd.DataFrame(HOLDS, columns=["a", "b", "c"]), "columns of the labels are not the label names"),
         ([[2, 0, 0]] * 3, "not yes or no"),
@@ -291,3 +294,11 @@ def test_names_that_cannot_be_printed_in_a_line_are_refused(name):
     with pytest.raises(InputError, match="A class name holds what cannot be printed"):
         check_class_names(["a", name], 2)
     assert check_class_names(["größe 8", "猫 \U0001f468\u200d\U0001f469"], 2)
+
+
+def test_lists_of_several_names_are_no_class():
+    assert check_labels([["dog"], ["cat"]], 2, 2, ("cat", "dog")).tolist() == [1, 0]
+    with pytest.raises(
+        InputError, match=r"The labels are lists of names.*'dog', 'cat'\] in row 1.*label-logits"
+    ):
+        check_labels([["dog"], ["dog", "cat"]], 2, 2, ("cat", "dog"))

@@ -31,6 +31,9 @@ def forms_of(case):
     if case.kind == "classes":
         forms["a series of names"] = pd.Series(np.array(names)[truth])
         forms["a categorical series"] = pd.Series(pd.Categorical(np.array(names)[truth]))
+    if case.kind == "labels":
+        forms["lists of names"] = [[names[k] for k in np.flatnonzero(row)] for row in truth]
+        forms["sets of names in a series"] = pd.Series([set(row) for row in forms["lists of names"]])
     columns = in_columns(case)
     if columns is not None:
         frame = pd.DataFrame(columns, columns=names)[names[::-1]]
@@ -55,9 +58,7 @@ def refused_forms_of(case):
         forms["one column more"] = frame.assign(more=1)
         forms["foreign names in polars"] = pl.from_pandas(forms["foreign names"])
     if case.kind == "labels":
-        names = [[case.names[k] for k in np.flatnonzero(row)] for row in case.truth]
-        forms["lists of names"] = names
-        forms["sets of names in a series"] = pd.Series([set(row) for row in names])
+        forms["lists of foreign names"] = [["other"]] * N
     if case.kind == "classes":
         forms["a series named after one of the classes"] = pd.Series(case.truth == 0, name=case.names[0])
     return forms

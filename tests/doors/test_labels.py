@@ -90,22 +90,28 @@ def test_labels_are_aligned_with_the_index_of_the_rows(kind):
 
 
 @pytest.mark.parametrize("kind", IN_COLUMNS)
-def test_labels_of_more_rows_are_refused(kind):
+def test_labels_of_more_rows_are_chosen_by_name_or_refused(kind):
     """A result of some rows of a frame, with labels of all of them, or of the others."""
     case = case_of(kind)
     labels = pd.DataFrame(in_columns(case), columns=list(case.names))
     x = pd.DataFrame(case.x)
     given = {"class_names": case.names, **case.settings}
     late, early = (howsure.assess(case.model, x.iloc[rows], **given) for rows in (slice(20, N), slice(20)))
-    np.testing.assert_array_equal(late.with_truth(labels.loc[late.frame_index]).truth, case.truth[20:])
-    for result, of in (
-        (late, labels),
-        (early, labels),
-        (early, labels.iloc[20:40]),
-        (late, labels.iloc[:28]),
-    ):
-        with pytest.raises(InputError, match=r"of other rows, or under an index that was made anew"):
+    with pytest.warns(howsure.HowsureWarning, match=r"labels are of more rows.*: 20 of 48 are left out"):
+        np.testing.assert_array_equal(late.with_truth(labels).truth, case.truth[20:])
+    for result, of in ((early, labels), (early, labels.iloc[20:40]), (late, labels.iloc[:28])):
+        with pytest.raises(InputError, match=r"that may have been made anew|or under an index that was made"):
             result.with_truth(of)
+
+
+def test_the_labels_of_a_single_row_keep_their_names():
+    """Rows one by one, each with a list of names."""
+    case = case_of("labels")
+    given = {"class_names": case.names, **case.settings}
+    rows = [
+        {"x": x, "labels": names} for x, names in zip(case.x, forms_of(case)["lists of names"], strict=True)
+    ]
+    np.testing.assert_array_equal(howsure.assess(case.model, rows, **given).truth, case.truth)
 
 
 def learnt(case, x, labels=None):
