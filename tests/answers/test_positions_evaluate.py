@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score, jaccard_score, log_loss, roc_auc_score
+from sklearn.metrics import f1_score, jaccard_score, log_loss
 
 import howsure
-from howsure.answers.positions import scores as counting
 from tests.answers.maps import NAMES, certainty_of, drawn
 
 P, TRUTH = drawn(32)
@@ -36,7 +35,6 @@ def test_scores_of_positions_are_those_of_scikit_learn(evaluation):
     assert evaluation.mean_iou.value == pytest.approx(jaccard_score(true, label, average="macro"))
     assert evaluation.nll.value == pytest.approx(log_loss(true, p), rel=1e-6)
     assert evaluation.brier.value == pytest.approx(np.mean(np.sum((p - np.eye(3)[true]) ** 2, -1)), rel=1e-6)
-    assert evaluation.error_auroc.value == pytest.approx(roc_auc_score(true != label, 1 - p.max(1)), abs=1e-4)
 
 
 def test_the_calibration_error_is_that_of_fifteen_bins_over_all_positions(evaluation):
@@ -65,7 +63,7 @@ def test_what_an_image_contributes_is_what_the_scores_lose_without_it():
     evaluation = howsure.evaluate(RESULT[:rows], LABELS[:rows])
     others = [np.delete(np.arange(rows), at) for at in range(rows)]
     without = [howsure.evaluate(RESULT[each], LABELS[each]) for each in others]
-    for name in ("accuracy", "dice of car", "nll", "error_auroc"):
+    for name in ("accuracy", "dice of car", "nll"):
         left = np.array([each.measured(name).value for each in without])
         jackknife = (evaluation.measured(name).value - left) * (rows - 1) / rows
         assert np.corrcoef(jackknife, evaluation.measured(name).parts)[0, 1] > 0.98
@@ -77,7 +75,7 @@ def test_intervals_are_over_images_not_positions():
     p, truth = drawn(rows=20)
     many = [np.repeat(np.repeat(each, 3, axis=1), 3, axis=2) for each in (p, truth)]
     small, large = howsure.evaluate(certainty_of(p), truth), howsure.evaluate(certainty_of(many[0]), many[1])
-    for name in ("accuracy", "mean_iou", "nll", "ece", "error_auroc"):
+    for name in ("accuracy", "mean_iou", "nll", "ece"):
         one, other = getattr(small, name), getattr(large, name)
         assert (one.value, one.low, one.high) == pytest.approx((other.value, other.low, other.high))
 
@@ -87,8 +85,8 @@ def test_too_few_images_have_no_interval():
     assert not few.accuracy.known
     assert np.isfinite(few.accuracy.value)
     some = howsure.evaluate(RESULT[:19], LABELS[:19])
-    known = ("accuracy", "mean_dice", "ece", "error_auroc", "aurc", "aurg")
-    assert [getattr(some, name).known for name in known] == [True, False, False, True, False, False]
+    known = ("accuracy", "mean_dice", "ece", "aurc", "aurg")
+    assert [getattr(some, name).known for name in known] == [True, False, False, False, False]
     whole = howsure.evaluate(RESULT, LABELS)
     assert all(getattr(whole, name).known for name in known)
 
@@ -135,11 +133,3 @@ def test_two_evaluations_of_the_same_labels_are_compared_image_by_image(evaluati
     assert difference.value == pytest.approx(evaluation.accuracy.value - other.accuracy.value)
     with pytest.raises(howsure.InputError, match="cannot be compared row by row"):
         evaluation.minus(howsure.evaluate(RESULT, TRUTH))
-
-
-def test_bins_of_doubt_keep_the_order():
-    p = np.sort(np.random.default_rng(0).random(10_000).astype(np.float32))
-    bins = counting.doubt_bin(np.concatenate([p, [np.float32(1)]]))
-    assert (np.diff(bins) <= 0).all()
-    assert bins[-1] == 0
-    assert counting.doubt_bin(np.zeros(1, np.float32))[0] == counting.DOUBT_BINS - 1

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.answers.positions.result import DenseCertainty
-from howsure.answers.positions.scores import DROPPED, MOST, check_known, counted_of, known_probabilities
+from howsure.answers.positions.scores import check_known, counted_of, known_probabilities
 from howsure.answers.positions.truth import truths_of
 from howsure.answers.registry import POSITIONS, check_kind
 from howsure.arguments import as_share, check_type
@@ -29,6 +29,11 @@ from howsure.judge.sets import check_enough
 from howsure.results.row_index import one_position
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.words import counted
+
+DROPPED = 12
+"""Bits in single precision that thresholds leave out: 2,048 are left in each octave."""
+
+MOST = np.float32(1.0).view(np.int32) >> DROPPED
 
 CHOSEN = ("all",)
 """Words that mean rows with a class at each position."""

@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,15 +22,13 @@ from howsure.answers.positions.scores import (
     named_of,
     of_counts,
     of_rows,
-    told_apart,
 )
 from howsure.answers.positions.truth import Ignored, truths_of
 from howsure.answers.registry import check_outside
 from howsure.arguments import check_whole
 from howsure.judge.paired import Comparable, Paired, check_enough, with_outside
-from howsure.judge.scores import Mean, Score, in_columns
+from howsure.judge.scores import Score, in_columns
 from howsure.on_first_use import Displayed
-from howsure.sampling.outcome import Integers
 from howsure.words import counted
 
 MOST_CLASSES = 10
@@ -67,7 +66,6 @@ class DenseEvaluation(Comparable, Displayed):
         brier: Mean Σ (p − y)² over classes, 0 to 2; lower is better. None likewise.
         ece: Mean |share right − probability of the label| over 15 bins of equal width. Its lower end is above
             0 only if true percentages would come so far off in less than 5 % of such rows.
-        error_auroc: Area under the ROC curve of 1 − probability, for telling wrong positions from right ones.
         row_dice: Mean over rows of the Dice of a row: the mean over the classes that its truth or its label
             has, without `background`. So a class that a row has in neither is left out there, as in nnU-Net,
             and one that it has in the label alone counts as 0. A row that has none of these classes in
@@ -95,7 +93,6 @@ class DenseEvaluation(Comparable, Displayed):
     nll: Score | None
     brier: Score | None
     ece: Score
-    error_auroc: Score
     row_dice: Score
     aurc: Score
     aurg: Score | None
@@ -173,17 +170,12 @@ def evaluate(
     if outside is not None:
         check_outside(outside, result)
 
-    def truths() -> Iterator[Integers]:
-        return truths_of(result, labels)
-
-    counts = counted_of(result, truths)
+    counts = counted_of(result, partial(truths_of, result, labels))
     there = counts.counted > 0
     check_enough(counts.digest[there])
-    area, parts, least = told_apart(result, truths)
     some = counts.of(there)
     measured = of_counts(some, result.class_names, seed, background)
     dice = some.without(background).dice
-    measured["error_auroc"] = Mean(area, parts[there], least, least=0.0, most=1.0, by_odds=True)
     measured |= of_rows(result.doubt[there], dice)
     found = Paired.of(measured, result, some.digest, there)
     scores = found.scores

@@ -74,14 +74,6 @@ def known_probabilities(result: DenseCertainty, at: int) -> Floats:
 BINS = 15
 """Bins of equal width, for the calibration error (Guo and others 2017)."""
 
-DROPPED = 12
-"""Bits in single precision that bins and thresholds leave out: 2,048 are left in each octave."""
-
-_LEAST = np.float32(2.0**-24).view(np.int32) >> DROPPED
-MOST = np.float32(1.0).view(np.int32) >> DROPPED
-DOUBT_BINS = int(MOST - _LEAST) + 2
-"""Bins of 1 − p: that of 0, and those from the least that single precision tells from it to 1."""
-
 
 @dataclass(frozen=True)
 class Counts:
@@ -184,55 +176,10 @@ def _mean_over_classes(top: Floats, bottom: Floats) -> Floats:
         return np.asarray(of_class.sum(axis=-1) / there.sum(axis=-1))
 
 
-def told_apart(result: DenseCertainty, truths: Truths) -> tuple[float, Floats, int]:
-    """Area under the ROC curve of 1 − p(label), for telling wrong positions from right ones.
-
-    It is the share of the W · R pairs of a wrong and a right position in which the wrong one has the smaller
-    probability; equals count half. Probabilities count as equal where their 1 − p are in one of the 2,048
-    bins of an octave. With S_i the pairs whose wrong position is in row i, T_i those whose right one is, and
-    w_i and r_i its wrong and right positions, row i contributes (S_i + T_i) / W R − area · (w_i / W + r_i /
-    R).
-
-    Returns:
-        The area, NaN where nothing is wrong or nothing right; the contributions (N,); and how many rows hold
-        the wrong positions, or the right ones if these are fewer; see `rows_that_decide`.
-    """
-    rows = len(result)
-    of_all, number = np.zeros((2, DOUBT_BINS)), np.zeros((2, rows))
-
-    def each_row() -> Iterator[tuple[int, Booleans, Integers]]:
-        for at, truth in enumerate(truths()):
-            counts = truth >= 0
-            yield at, (_of(result.label, at) != truth)[counts], doubt_bin(_of(result.probability, at)[counts])
-
-    for at, wrong, place in each_row():
-        for kind, chosen in enumerate((~wrong, wrong)):
-            np.add.at(of_all[kind], place[chosen], 1)
-            number[kind, at] = np.count_nonzero(chosen)
-    right, wrong_ones = number.sum(axis=1)
-    if not right or not wrong_ones:
-        return float("nan"), np.zeros(rows), 0
-    surer = np.cumsum(of_all[0]) - of_all[0] / 2  # right positions with less doubt
-    doubtful = wrong_ones - np.cumsum(of_all[1]) + of_all[1] / 2  # wrong positions with more doubt
-    pairs = np.zeros((2, rows))
-    for at, wrong, place in each_row():
-        pairs[0, at], pairs[1, at] = surer[place[wrong]].sum(), doubtful[place[~wrong]].sum()
-    pairs /= right * wrong_ones
-    area = float(pairs[0].sum())
-    parts = pairs.sum(axis=0) - area * (number[0] / right + number[1] / wrong_ones)
-    return area, parts, min(map(rows_that_decide, number))
-
-
 def rows_that_decide(weights: Floats) -> int:
     """How many rows of equal weight would vary as much as rows of these (N,): (Σ w)² / Σ w² (Kish 1965)."""
     squares = float(np.sum(weights**2))
     return int(np.sum(weights) ** 2 / squares + 1e-9) if squares else 0
-
-
-def doubt_bin(probability: Floats) -> Integers:
-    """Number of the bin that holds 1 − p: of 2,048 in each octave, by the bits of single precision."""
-    doubt = np.maximum(1 - np.asarray(probability, np.float32), 0)
-    return np.asarray(np.maximum((doubt.view(np.int32) >> DROPPED) - (_LEAST - 1), 0))
 
 
 def _of(maps: Any, at: int) -> Any:
@@ -266,12 +213,6 @@ METRICS = by_name(
     ),
     Metric("brier", "Brier score", "lower is better; from 0 to 2", BRIER_TERM, called="Brier"),
     Metric("ece", "ECE", "lower is better; chance alone makes it more than 0", ECE_TERM),
-    Metric(
-        "error_auroc",
-        "error AUROC",
-        "higher is better; 0.5 is a guess, 1 ranks every wrong {position} last",
-        None,
-    ),
     Metric(
         "row_dice",
         "Dice of {a_row}",
