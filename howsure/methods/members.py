@@ -88,7 +88,7 @@ def combined(members: Sequence[Estimates], outcome: Outcome) -> Estimates:
     p_m; entropy is that of this mean; expected entropy is the mean of h_m. The error of each mean is √(Σ (v_m
     − v)² / (M (M − 1))) · t₀.₉₇₅(M − 1)/1.96, with v_m one of p_m, −Σ p_m log p, h_m, or the difference of
     the last two. Standard deviation and quantiles between networks are those of the given members, as in
-    `between.of_members`.
+    `between.exact`.
 
     Args:
         members: M ≥ 2 estimates.
@@ -103,7 +103,7 @@ def combined(members: Sequence[Estimates], outcome: Outcome) -> Estimates:
         return own_tally
     if any(np.any(member.passes > 1) or member.spread is not None for member in members):
         return replace(found, **_of_their_passes(members, values, found.squared_error, outcome))
-    return replace(found, **_told(between.of_members, values, outcome))
+    return replace(found, **_told(values, outcome, all_there=True))
 
 
 def mean_over(values: Floats, outcome: Outcome, *, all_there: bool = False) -> Estimates:
@@ -114,7 +114,7 @@ def mean_over(values: Floats, outcome: Outcome, *, all_there: bool = False) -> E
         outcome: The outcome that defines the values.
         all_there: True if standard deviation and quantiles are those of the passes themselves, as for
             members. False if they are those of the distribution that the passes are drawn from, as in
-            `between.of_passes`.
+            `between.sampled`.
     """
     derived = outcome.derived(values, values.mean(axis=0))
     passes = np.full(values.shape[1], len(values), dtype=np.int64)
@@ -122,7 +122,7 @@ def mean_over(values: Floats, outcome: Outcome, *, all_there: bool = False) -> E
     own = tallied(found, values, outcome, all_there=all_there)
     if own is not None:  # of no rows it is false
         return own
-    return replace(found, **_told(between.of_members if all_there else between.of_passes, values, outcome))
+    return replace(found, **_told(values, outcome, all_there=all_there))
 
 
 def tallied(
@@ -146,20 +146,20 @@ def _estimates(columns: Floats, passes: Integers, outcome: Outcome) -> Estimates
     return Estimates(units.mean, error, squared, columns.var(axis=0), passes)
 
 
-def _told(
-    by: Callable[[Floats, Integers], dict[str, Floats]], values: Floats, outcome: Outcome
-) -> dict[str, Any]:
+def _told(values: Floats, outcome: Outcome, *, all_there: bool) -> dict[str, Any]:
     """Standard deviation and quantiles between members (M, n, K), as far as the outcome defines them."""
     if outcome.has_unit:
-        of_numbers = between_numbers.of_members if by is between.of_members else between_numbers.of_passes
+        numbers = values[..., : outcome.answers]
         return {
-            **of_numbers(values[..., : outcome.answers]),
+            **(between.exact if all_there else between.sampled)(numbers, numbers),
             "networks": between_numbers.networks_of(values, outcome.answers),
             "independent": np.full(values.shape[1], float(len(values))),
         }
     if not outcome.are_probabilities:
         return {}
-    told = by(values, values.mean(axis=0).argmax(axis=-1))
+    label = values.mean(axis=0).argmax(axis=-1)
+    shown = between.of_class(values, label)
+    told = between.exact(values, shown) if all_there else between.sampled(values, shown, label)
     return told if outcome.has_one_top else {name: told[name] for name in ("spread", "spread_error")}
 
 

@@ -12,6 +12,8 @@ belongs to the networks, and more passes only make it better known.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
@@ -37,6 +39,9 @@ of where its networks lie."""
 
 MOST = LEVELS[-1] - LEVELS[0]
 """Share of the networks in the widest interval."""
+
+NORMAL_KURTOSIS = 3.0
+"""Least kurtosis assumed of a number between networks: few passes hardly tell it."""
 
 LEAST_PASSES = 10
 """Fewer passes do not tell how well they tell a spread: of five, ± 1.96 errors cover it in 87 %."""
@@ -117,25 +122,20 @@ def _between(values: Floats, tail: float) -> Floats:
     return np.asarray((1 - share) * values[..., at - 1] + share * values[..., at])
 
 
-def of_members(values: Floats, label: Integers) -> dict[str, Floats]:
-    """Spread and quantiles of given members, which are all there are: exact.
+def exact(values: Floats, shown: Floats) -> dict[str, Any]:
+    """Spread and quantiles of given members, which are all there are.
 
-    The spread is √(Σ (p − mean)² / M), with all M members as the divisor. A quantile is the smallest
-    probability that at least its level of the members do not exceed, so `interval(0.9)` of up to 19
-    members reaches from the least to the largest.
+    The spread is √(Σ (p − mean)² / M), with all M members as the divisor. A quantile is the smallest value
+    that at least its level of the members do not exceed, so `interval(0.9)` of up to 19 members reaches from
+    the least to the largest.
 
     Args:
-        values: (M, N, K) probabilities.
-        label: (N,) class whose quantiles are wanted.
+        values: (M, N, K) probabilities or numbers.
+        shown: (M, N) or (M, N, K) those of them whose quantiles are wanted; see `of_class`.
 
     Returns:
-        `spread`, `spread_error`, `quantiles` and `quantiles_error` as a `Certainty` takes them; errors are 0.
+        `spread` (N, K) and `quantiles` (N, L) or (N, K, L), and their errors, which are 0.
     """
-    return exact(values, _of(values, label))
-
-
-def exact(values: Floats, shown: Floats) -> dict[str, Floats]:
-    """Spread of given members (M, …), and quantiles (…, 11) of what is shown of them; errors are 0."""
     ordered = np.sort(shown, axis=0)
     places = np.maximum(np.ceil(len(ordered) * np.array(LEVELS) - 1e-9).astype(np.int64), 1) - 1
     quantiles = np.moveaxis(ordered[places], 0, -1)
@@ -148,93 +148,109 @@ def exact(values: Floats, shown: Floats) -> dict[str, Floats]:
     }
 
 
-def of_passes(values: Floats, label: Integers) -> dict[str, Floats]:
+def sampled(values: Floats, shown: Floats, label: Integers | None = None) -> dict[str, Any]:
     """Spread and quantiles of the networks of which T independent passes were drawn, and their errors.
 
     The spread is √(Σ (p − mean)² / (T − 1)). The k-th smallest pass is the quantile at (k − ½)/T (Hazen
     1914), with straight lines between; below the smallest and above the largest nothing is known.
 
     Args:
-        values: (T, N, K) probabilities, T ≥ 2.
-        label: (N,) class whose quantiles are wanted.
+        values: (T, N, K) probabilities or numbers, T ≥ 2.
+        shown: As in `exact`.
+        label: (N,) class that is shown of probabilities; None for numbers.
 
     Returns:
-        As `of_members`, with errors as of `spread_error` and `quantiles_error`; NaN where unknown.
+        As `exact`, with errors as of `spread_error` and `quantiles_error`; NaN where unknown.
     """
-    passes = np.full(values.shape[1], float(len(values)))
-    mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1)
-    top, places = np.sort(_of(values, label), axis=0), (np.arange(len(values)) + 0.5) / len(values)
+    count = len(values)
+    ordered, places = np.sort(shown, axis=0), (np.arange(count) + 0.5) / count
 
     def at(levels: Floats) -> Floats:
-        found = [np.interp(levels[0], places, row, left=np.nan, right=np.nan) for row in top.T]
-        return np.array(found).reshape(len(mean), len(LEVELS))
+        """Quantiles of what is shown; NaN beyond the smallest and the largest pass."""
+        place = np.interp(levels, places, np.arange(count), left=np.nan, right=np.nan)
+        known = np.isfinite(place)
+        low = np.nan_to_num(np.floor(place)).astype(np.int64)
+        high, share = np.minimum(low + 1, count - 1), np.where(known, place - low, np.nan)
+        wide = share.reshape(-1, *[1] * (shown.ndim - 1))
+        return np.moveaxis(ordered[low] + (ordered[high] - ordered[low]) * wide, 0, -1)
 
-    quantiles = at(np.array([LEVELS]))
-    below, above = (at(levels) for levels in one_error_away(passes[:1, None]))
+    mean, spread = values.mean(axis=0), values.std(axis=0, ddof=1)
+    passes = np.full(len(mean), float(count))
     kurtosis = ((values - mean) ** 4).mean(axis=0) / np.maximum(values.var(axis=0) ** 2, SMALLEST)
-    error = spread_error(mean, spread, passes, kurtosis)
+    error = spread_error(spread, passes, kurtosis, None if label is None else mean)
+    quantiles = at(np.array(LEVELS))
+    below, above = (at(levels) for levels in one_error_away(np.array([float(count)])))
+    most = largest(spread, error, label)
     return {
         "spread": spread,
         "spread_error": error,
         "quantiles": quantiles,
         "quantiles_error": quantiles_error(
-            quantiles, below, above, largest(spread, error, label), passes[:, None]
+            quantiles, below, above, most, np.array([float(count)]), has_range=label is not None
         ),
     }
 
 
-def _of(values: Floats, label: Integers) -> Floats:
-    """(T, N) probabilities of one class for each row."""
+def of_class(values: Floats, label: Integers) -> Floats:
+    """(T, N) probabilities of one class for each row, of (T, N, K)."""
     return np.asarray(np.take_along_axis(values, label[None, :, None], axis=-1)[..., 0])
 
 
-def spread_error(mean: Floats, spread: Floats, passes: Floats, kurtosis: Floats) -> Floats:
+def spread_error(spread: Floats, passes: Floats, kurtosis: Floats, mean: Floats | None = None) -> Floats:
     """(N, K) standard error of a spread.
 
-    The root of `spread_variance`, times t₀.₉₇₅(T − 1)/1.96, and at least `ERROR_FLOOR`. If few passes lie far
-    away, a spread that is too small has an error that is too small as well. So the error is reckoned twice,
-    the second time as of a spread that is 1.96 errors larger. Fewer than `LEAST_PASSES` do not tell it: NaN.
+    The root of `spread_variance`, times t₀.₉₇₅(T − 1)/1.96; of probabilities at least `ERROR_FLOOR`. If few
+    passes lie far away, a spread that is too small has an error that is too small as well. So the error is
+    reckoned twice, the second time as of a spread that is 1.96 errors larger. Fewer than `LEAST_PASSES` do
+    not tell it: NaN.
 
     Args:
-        mean: (N, K) probabilities.
         spread: (N, K).
         passes: (N,) T, how many independent passes tell as much.
         kurtosis: (N, K) of the passes; 0 where it was not counted.
+        mean: (N, K) probabilities, which range from 0 to 1; None for numbers, which have no range.
     """
     known = passes >= LEAST_PASSES - 1e-9
     count = np.where(known, passes, LEAST_PASSES)
-    error, most = np.zeros_like(spread), np.sqrt(mean * (1 - mean))
+    error, most, floor = np.zeros_like(spread), np.array(np.inf), 0.0
+    if mean is not None:
+        most, floor = np.sqrt(mean * (1 - mean)), ERROR_FLOOR
     wider = widening(np.rint(count))[:, None]
     for _ in range(2):
         reached = np.minimum(spread + 1.96 * error, most)
-        again = np.sqrt(spread_variance(mean, reached, count, kurtosis)) * wider
-        error = np.maximum(np.maximum(again, error), ERROR_FLOOR)
+        again = np.sqrt(spread_variance(reached, count, kurtosis, mean)) * wider
+        error = np.maximum(np.maximum(again, error), floor)
     return np.where(known[:, None], error, np.nan)
 
 
-def largest(spread: Floats, error: Floats, label: Integers) -> Floats:
-    """(N, 1) how large the spread (N, K) of a class may be: 1.96 errors more, where they are known."""
+def largest(spread: Floats, error: Floats, label: Integers | None = None) -> Floats:
+    """(N, 1) how large the spread (N, K) of a class may be, or (N, K, 1) that of each number.
+
+    That is 1.96 errors more, where they are known.
+    """
     most = np.fmax(spread, spread + 1.96 * error)
-    return np.take_along_axis(most, label[:, None], axis=-1)
+    return most[..., None] if label is None else np.take_along_axis(most, label[:, None], axis=-1)
 
 
-def spread_variance(mean: Floats, spread: Floats, passes: Floats, kurtosis: Floats) -> Floats:
+def spread_variance(spread: Floats, passes: Floats, kurtosis: Floats, mean: Floats | None = None) -> Floats:
     """(N, K) variance of a spread over T independent passes: (κ − (T − 3)/(T − 1)) / 4T · spread².
 
     That is the variance of a variance, by the delta method. Few passes hardly tell their kurtosis κ, so it is
-    no less than that of the Beta distribution with this mean and spread.
+    no less than that of the Beta distribution with this mean and spread, or of a normal one for numbers.
 
     Args:
-        mean: (N, K) probabilities.
         spread: (N, K).
         passes: (N,) T ≥ 2.
         kurtosis: (N, K) of the passes.
+        mean: As in `spread_error`.
     """
-    count, both_sides = passes[:, None], np.maximum(mean * (1 - mean), 1e-12)
-    both = 1 / np.clip(spread**2 / both_sides, 1e-9, 1 - 1e-9) - 1  # a + b of the Beta distribution
-    skewed = (1 - 2 * mean) ** 2 / both_sides
-    beta = 3 + 6 * (skewed * (both + 1) - (both + 2)) / ((both + 2) * (both + 3))
-    factor = np.maximum(beta, kurtosis) - (count - 3) / (count - 1)
+    count, usual = passes[:, None], np.array(NORMAL_KURTOSIS)
+    if mean is not None:
+        both_sides = np.maximum(mean * (1 - mean), 1e-12)
+        both = 1 / np.clip(spread**2 / both_sides, 1e-9, 1 - 1e-9) - 1  # a + b of the Beta distribution
+        skewed = (1 - 2 * mean) ** 2 / both_sides
+        usual = 3 + 6 * (skewed * (both + 1) - (both + 2)) / ((both + 2) * (both + 3))
+    factor = np.maximum(usual, kurtosis) - (count - 3) / (count - 1)
     return np.asarray(np.maximum(factor, 0) * spread**2 / (4 * count))
 
 
@@ -252,29 +268,41 @@ def one_error_away(passes: Floats) -> tuple[Floats, Floats]:
 
 
 def quantiles_error(
-    quantiles: Floats, below: Floats, above: Floats, spread: Floats, passes: Floats, width: ArrayLike = 0.0
+    quantiles: Floats,
+    below: Floats,
+    above: Floats,
+    spread: Floats,
+    passes: Floats,
+    width: ArrayLike = 0.0,
+    *,
+    has_range: bool = True,
 ) -> Floats:
-    """(N, 11) standard errors of quantiles (Woodruff 1952): the distance to those at levels an error away.
+    """(…, 11) standard errors of quantiles (Woodruff 1952): the distance to those at levels an error away.
 
     The larger of the two distances is taken, over 1.96. If such a level lies beyond all passes, the distance
-    is that of a normal distribution with the largest spread there may be, but not beyond 0 or 1.
+    is that of a normal distribution with the largest spread there may be, of probabilities not beyond 0 or 1.
 
     Args:
-        quantiles: (N, 11); NaN where unknown.
-        below: (N, 11) quantiles at the lower levels of `one_error_away`; NaN where beyond all passes.
-        above: (N, 11) at the higher ones.
-        spread: (N, 1) of the same probability, as `largest` has it.
-        passes: (N, 1) or (N, 11) how many independent passes tell as much.
-        width: (N, 11) of the bins in which passes were counted. They add half of it to each distance, and an
+        quantiles: (…, 11); NaN where unknown.
+        below: (…, 11) quantiles at the lower levels of `one_error_away`; NaN where beyond all passes.
+        above: (…, 11) at the higher ones.
+        spread: (…, 1) of the same value, as `largest` has it.
+        passes: (…, 1) or (…, 11) how many independent passes tell as much.
+        width: (…, 11) of the bins in which passes were counted. They add half of it to each distance, and an
             error is at least width/√6, as for two places in a bin.
+        has_range: True for probabilities, whose error is at least `ERROR_FLOOR`; False for numbers.
     """
     levels = np.array(LEVELS)
     density = np.exp(-(ndtri(levels) ** 2) / 2) / np.sqrt(2 * np.pi)
     usual = 1.96 * np.sqrt(levels * (1 - levels) / passes) / density * spread
-    down = np.where(np.isfinite(below), quantiles - below, np.minimum(usual, quantiles))
-    up = np.where(np.isfinite(above), above - quantiles, np.minimum(usual, 1 - quantiles))
-    least = np.maximum(np.asarray(width) / np.sqrt(6), ERROR_FLOOR)
-    return np.asarray(np.maximum((np.maximum(down, up) + np.asarray(width) / 2) / 1.96, least))
+    most_down, most_up, floor = (
+        (quantiles, 1 - quantiles, ERROR_FLOOR) if has_range else (np.inf, np.inf, 0.0)
+    )
+    down = np.where(np.isfinite(below), quantiles - below, np.minimum(usual, most_down))
+    up = np.where(np.isfinite(above), above - quantiles, np.minimum(usual, most_up))
+    least = np.maximum(np.asarray(width) / np.sqrt(6), floor)
+    error = np.maximum((np.maximum(down, up) + np.asarray(width) / 2) / 1.96, least)
+    return np.where(np.isfinite(quantiles), error, np.nan)
 
 
 class BetweenNetworks:

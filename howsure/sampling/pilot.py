@@ -22,15 +22,14 @@ from howsure.models.fingerprint import described, fingerprint_of
 from howsure.models.protocol import BFLOAT16, FLOAT32, PassModel
 from howsure.sampling.budget import multiply_adds
 from howsure.sampling.design import Design, best_ratios, cell_ratios, design_of, flat_design
-from howsure.sampling.drawn import Drawn
 from howsure.sampling.error import Estimate
 from howsure.sampling.estimate import sum_up
-from howsure.sampling.measure import measure_design_effects, measure_early_errors, measure_shares
+from howsure.sampling.fit import measure_design_effects, measure_early_errors, measure_shares
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.plan import Plan, Spent
 from howsure.sampling.rounds import Kept
 from howsure.sampling.run import Chunk, Run
-from howsure.sampling.tree import FIRST_STAGE, Tree, rows_per_call
+from howsure.sampling.tree import FIRST_STAGE, Drawn, Tree, rows_per_call
 
 CANDIDATES = 256
 """Rows among which the pilot looks for uncertain ones at most."""

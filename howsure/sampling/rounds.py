@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import MISSING, fields
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from howsure import tuning
 from howsure.sampling.budget import Purse
 from howsure.sampling.estimate import Sums
+from howsure.sampling.flat import Flat
 from howsure.sampling.outcome import Estimates, Outcome
 from howsure.sampling.run import Chunk, ChunksOf, Run, places
 from howsure.sampling.tree import Tree
@@ -41,34 +42,8 @@ Kept = Sequence[tuple[Integers, Any]]
 """Numbers of rows and their trunk, which a pilot computed and kept because it is expensive."""
 
 
-class Source(Protocol):
-    """Draws the passes of a round."""
-
-    def cost(self, what: Any) -> float:
-        """Plain predictions that a round costs a row."""
-        ...
-
-    def holds(self, what: Any, rows: Integers) -> NDArray[np.bool_]:
-        """(n,) whether a round of rows with these numbers is drawn already."""
-        ...
-
-    def recall(self, what: Any, run: Run, sums: Sums, at: Integers, rows: Integers) -> None:
-        """Add a round's passes to the sums of rows for which it is drawn already."""
-        ...
-
-    def draw(
-        self, what: Any, run: Run, sums: Sums, at: Integers, chunk: Integers, trunk: Any, rows: int
-    ) -> None:
-        """Add a round's passes over a chunk to the sums."""
-        ...
-
-    def estimates(self, run: Run, sums: Sums, rows: Integers) -> Estimates:
-        """Estimates for rows that have had the same number of rounds."""
-        ...
-
-    def with_networks(self, run: Run, sums: Sums, estimates: Estimates) -> Estimates:
-        """Add to the estimates of all rows the standard deviation and the quantiles between networks."""
-        ...
+Source = Tree | Flat
+"""Draws the passes of a round."""
 
 
 def draw_cells(

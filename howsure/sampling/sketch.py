@@ -197,8 +197,7 @@ class NumberSketch:
             passes: (N,) how many independent passes tell the spread as well.
             effect: (N, L) design effect of the share of passes below each quantile.
         """
-        error = between_numbers.spread_error(spread, passes, self._kurtosis())
-        largest_spread = np.fmax(spread, spread + 1.96 * error)
+        error = spread_error(spread, passes, self._kurtosis())
         rows, numbers = spread.shape
         counts, levels = self._counts.reshape(rows * numbers, BINS), np.array(LEVELS)
         drawn = counts.sum(axis=-1, dtype=np.float64)[:, None]
@@ -215,14 +214,12 @@ class NumberSketch:
         width = scale * (np.pi / BINS) * (1 + score[:, : len(levels)] ** 2)
         shape = (rows, numbers, len(levels))
         found, below, above, width = (each.reshape(shape) for each in (found, below, above, width))
-        quantiles_error = between_numbers.quantiles_error(
-            found, below, above, largest_spread, effective.reshape(shape), width
-        )
+        most, effective = largest(spread, error), effective.reshape(shape)
         return {
             "spread": spread,
             "spread_error": error,
             "quantiles": found,
-            "quantiles_error": quantiles_error,
+            "quantiles_error": quantiles_error(found, below, above, most, effective, width, has_range=False),
             "networks": self._networks(counts, drawn),
         }
 
@@ -327,7 +324,7 @@ def with_networks(
         told = sketch.told(spread, passes, of_quantiles)
         return replace(estimates, **told, independent=estimates.passes / of_shares)
     kurtosis = np.zeros_like(mean) if sketch is None else sketch.kurtosis(outcome.width)
-    error = spread_error(mean, spread, passes, kurtosis)
+    error = spread_error(spread, passes, kurtosis, mean)
     known = replace(estimates, spread=spread, spread_error=error)
     if sketch is None:
         return known

@@ -10,7 +10,7 @@ A row never stops inside a group: that would favour rows whose few early masks h
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,19 +20,25 @@ from howsure import tuning
 from howsure.models.networks import Networks, thinned
 from howsure.models.protocol import Array, Level, PassModel
 from howsure.sampling.design import Design
-from howsure.sampling.drawn import Booleans, Cells, Drawn
 from howsure.sampling.estimate import Sums, sum_up
 from howsure.sampling.masks import draw
 from howsure.sampling.outcome import Estimates
-from howsure.sampling.run import Run, padded
+from howsure.sampling.run import Run, padded, places
 from howsure.sampling.sketch import with_networks
 
 KEPT_MASKS = Networks(1 << 26)
 """Masks of groups of cells, for the next chunk of rows or the next call: over 20 rows of a small BERT,
 drawing them takes a tenth of a call. 64 MiB at most."""
 
+KEPT_PASSES = 1 << 27
+"""Bytes of passes that are kept for the run, at most; others are drawn again."""
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+Booleans = NDArray[np.bool_]
+
+Cells = tuple[int, range]
+"""A stage, and some of the cells of its group."""
 
 FIRST_STAGE = 1
 """Stage of the first group of cells. Flat passes have stage 0."""
@@ -47,6 +53,43 @@ def cells_of(design: Design, had: int, until: int) -> list[Cells]:
         found.append((FIRST_STAGE + group, range(start, stop)))
         had += stop - start
     return found
+
+
+class Drawn:
+    """The passes of cells that a pilot drew, as far as they take little memory.
+
+    They are the first cells of its rows, so the run takes them from here.
+
+    Attributes:
+        rows: (n,) numbers of the rows that have at least their first cell here.
+    """
+
+    def __init__(self) -> None:
+        self._cells: dict[tuple[int, int], tuple[Integers, Floats]] = {}
+        self._bytes = 0
+        self.rows: Integers = np.arange(0)
+
+    def keep(self, stage: int, cell: int, rows: Integers, values: Floats) -> None:
+        """Keep the passes (W, n, K) of a cell over these rows (n,), unless they take too much memory."""
+        if self._bytes + values.nbytes > KEPT_PASSES:
+            return
+        self._bytes += values.nbytes
+        self._cells[stage, cell] = rows, values
+        if len(rows) > len(self.rows):
+            self.rows = rows
+
+    def holds(self, what: Iterable[Cells], rows: Integers) -> Booleans:
+        """(n,) whether all these cells of rows with these numbers (n,) are here."""
+        wanted = [self._cells.get((stage, cell)) for stage, cells in what for cell in cells]
+        if any(found is None for found in wanted):
+            return np.zeros(len(rows), dtype=bool)
+        there = [np.isin(rows, found[0]) for found in wanted if found is not None]
+        return np.asarray(np.all(there, axis=0))
+
+    def values(self, stage: int, cell: int, rows: Integers) -> Floats:
+        """(W, n, K) passes of a cell over rows of which it is held."""
+        held, values = self._cells[stage, cell]
+        return values[:, places(held, rows)]
 
 
 class Tree:

@@ -9,8 +9,12 @@ from scipy import stats
 import howsure
 from howsure import InputError
 from howsure.sampling import between
-from howsure.sampling.between import LEVELS, interval_error_of, interval_of, of_members, of_passes
+from howsure.sampling.between import LEVELS, exact, interval_error_of, interval_of, of_class, sampled
 from howsure.statistics import ERROR_FLOOR
+
+
+def of_passes(values, label):
+    return sampled(values, of_class(values, label), label)
 
 
 def draw(passes, rows=5, classes=3, seed=0):
@@ -28,7 +32,7 @@ def test_spread_and_quantiles_of_members_are_those_of_numpy():
     for count in (2, 5, 30, 1_000):
         p = draw(count)
         label, of_top = top(p)
-        found = of_members(p, label)
+        found = exact(p, of_class(p, label))
         np.testing.assert_allclose(found["spread"], p.std(axis=0))
         expected = np.quantile(of_top, LEVELS, axis=0, method="inverted_cdf").T
         np.testing.assert_array_equal(found["quantiles"], expected)
@@ -39,7 +43,7 @@ def test_spread_and_quantiles_of_members_are_those_of_numpy():
 def test_nine_members_reach_from_the_least_to_the_largest():
     p = draw(9)
     label, of_top = top(p)
-    ends = interval_of(of_members(p, label)["quantiles"], 0.9)
+    ends = interval_of(exact(p, of_class(p, label))["quantiles"], 0.9)
     np.testing.assert_allclose(ends, np.stack([of_top.min(axis=0), of_top.max(axis=0)], axis=-1))
 
 
@@ -82,15 +86,15 @@ def test_the_error_of_a_spread_is_that_of_a_beta_distribution(mean, share):
     """By its kurtosis, as scipy has it, and over many samples."""
     a, b = mean * (1 / share - 1), (1 - mean) * (1 / share - 1)
     law, passes = stats.beta(a, b), 200
-    args = [np.array([[value]]) for value in (mean, law.std())]
-    found = between.spread_variance(*args, np.array([float(passes)]), np.zeros((1, 1)))
+    of_mean, spread, counts = np.array([[mean]]), np.array([[law.std()]]), np.array([float(passes)])
+    found = between.spread_variance(spread, counts, np.zeros((1, 1)), of_mean)
     kurtosis = float(law.stats("k")) + 3
     exact = (kurtosis - (passes - 3) / (passes - 1)) / (4 * passes) * law.var()
     np.testing.assert_allclose(found, exact)
     drawn = law.rvs((4_000, passes), random_state=1).std(axis=1, ddof=1)
     # The variance of 4,000 spreads is known to about √(2/4,000) = 2 %, and the delta method to 1/passes.
     assert drawn.var() == pytest.approx(exact, rel=0.15)
-    more = between.spread_variance(*args, np.array([float(passes)]), np.full((1, 1), kurtosis + 5))
+    more = between.spread_variance(spread, counts, np.full((1, 1), kurtosis + 5), of_mean)
     assert more[0, 0] == pytest.approx(exact + 5 / (4 * passes) * law.var())
 
 

@@ -12,7 +12,7 @@ from scipy import stats
 import howsure
 from howsure.answers.classes.outcome import Classes
 from howsure.methods.members import combined as combined_estimates
-from howsure.sampling.between import of_passes
+from howsure.sampling.between import of_class, sampled
 from howsure.sampling.estimate import Sums
 from howsure.sampling.outcome import Estimates, Told
 from tests.test_passes import rows_of, two_layers
@@ -117,10 +117,12 @@ def test_members_lie_apart_as_numpy_says():
 def test_passes_of_members_count_alike():
     """The variance of all is the mean of the members' own, plus that of their means."""
     passes = draw(members=80).reshape(4, 20, 6, 3)
+    first = np.zeros(6, int)
+    told = [sampled(each, of_class(each, first), first) for each in passes]
     found = combined(
         [
-            replace(member(each.mean(axis=0)), passes=np.full(6, 20), **of_passes(each, np.zeros(6, int)))
-            for each in passes
+            replace(member(each.mean(axis=0)), passes=np.full(6, 20), **known)
+            for each, known in zip(passes, told, strict=True)
         ]
     )
     exact = np.sqrt(passes.var(axis=1, ddof=1).mean(axis=0) + passes.mean(axis=1).var(axis=0))

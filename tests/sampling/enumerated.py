@@ -10,7 +10,7 @@ from howsure.prepare import prepare
 from howsure.request import Request
 from howsure.sampling.design import design_of
 from howsure.sampling.estimate import sum_up
-from howsure.sampling.measure import measure_early_errors
+from howsure.sampling.fit import measure_early_errors
 from howsure.sampling.plan import Plan
 from howsure.sampling.run import Run
 from howsure.sampling.tree import Tree

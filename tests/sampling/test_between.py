@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.sampling.measure import measure_design_effects
+from howsure.sampling.fit import measure_design_effects
 from tests.sampling.enumerated import entropy_of_labels, thinned_networks
 from tests.sampling.test_enumeration import COSTS, NETWORKS, SLOW_NESTED, build, several_labels
 

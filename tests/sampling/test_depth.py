@@ -7,7 +7,7 @@ import pytest
 
 import howsure
 from howsure.data.rows import InputSpec
-from howsure.sampling.measure import measure_shares
+from howsure.sampling.fit import measure_shares
 from tests.support.arrays import ArrayModel, Dense, Dropout
 
 DEEP = 100

@@ -19,8 +19,7 @@ from howsure.sampling.error import (
     error_of,
     widened,
 )
-from howsure.sampling.fit import LEAST_ALIKE, WHOLE, fit_early_error, missed_by
-from howsure.sampling.measure import measure_early_errors
+from howsure.sampling.fit import LEAST_ALIKE, WHOLE, fit_early_error, measure_early_errors, missed_by
 from howsure.tuning import REPLICATES
 
 WIDENED = widened(2 * (REPLICATES - 1))

@@ -10,8 +10,7 @@ import howsure
 from howsure.answers.numbers.outcome import Numbers
 from howsure.data.rows import InputSpec
 from howsure.request import Request
-from howsure.sampling.between import LEVELS
-from howsure.sampling.between_numbers import of_members, of_passes
+from howsure.sampling.between import LEVELS, exact, sampled
 from tests.support.arrays import ArrayModel, Dense, Dropout
 
 FEATURES, UNITS, RATE = 3, 5, 0.3
@@ -225,7 +224,7 @@ def test_an_error_in_a_unit_is_for_numbers_alone():
 
 def test_members_are_all_there_are():
     values = np.random.default_rng(0).normal(size=(5, 4, 2))
-    told = of_members(values)
+    told = exact(values, values)
     np.testing.assert_allclose(told["spread"], values.std(axis=0))
     assert not told["spread_error"].any()
     expected = np.quantile(values, LEVELS, axis=0, method="inverted_cdf")
@@ -234,7 +233,7 @@ def test_members_are_all_there_are():
 
 def test_samples_have_the_quantiles_of_hazen():
     values = np.random.default_rng(0).normal(size=(101, 3, 2))
-    told = of_passes(values)
+    told = sampled(values, values)
     expected = np.moveaxis(np.quantile(values, LEVELS, axis=0, method="hazen"), 0, -1)
     np.testing.assert_allclose(told["quantiles"], expected)  # (k − ½)/101 covers all levels
     np.testing.assert_allclose(told["spread"], values.std(axis=0, ddof=1))
@@ -245,7 +244,7 @@ def test_errors_of_samples_cover():
     held = np.mean(
         [
             np.abs(told["spread"] - 1) <= 1.96 * told["spread_error"]
-            for told in (of_passes(random.normal(size=(40, 500, 1))) for _ in range(4))
+            for told in (sampled(drawn, drawn) for drawn in random.normal(size=(4, 40, 500, 1)))
         ]
     )
     assert 0.93 < held < 0.99

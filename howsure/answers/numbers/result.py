@@ -1,7 +1,7 @@
 """`RegressionCertainty`, the frozen result of assessing N rows of which each has K numbers as its answer.
 
 mean, mc_error            means over passes and their errors, `howsure/sampling/error.py`
-spread, quantiles         between networks, `howsure/sampling/between_numbers.py`
+spread, quantiles         between networks, `howsure/sampling/between.py`
 noise                     from a head of the model, or from held-out answers (`calibrate`)
 std                       √(spread² + noise²)
 credible_interval         two of the quantiles: where networks lie
@@ -47,7 +47,7 @@ from howsure.methods.misplaced_arguments import named_either_way
 from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, WIDE_AT_LEVELS, WIDE_OF_NETWORKS, Column
 from howsure.results.result import Result
 from howsure.sampling import between
-from howsure.sampling.between_numbers import networks_of, of_passes
+from howsure.sampling.between_numbers import networks_of
 from howsure.sampling.outcome import Booleans, Floats, Integers
 from howsure.statistics import widening
 
@@ -592,7 +592,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             "networks": networks_of(values, len(names)),
             "independent": np.full(values.shape[1], len(values)),
         }
-        result = RegressionCertainty(values.mean(axis=0), error, **told, **of_passes(values))
+        result = RegressionCertainty(values.mean(axis=0), error, **told, **between.sampled(values, values))
         return result if noise is None else result.with_noise(noise, "what was given")
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.sampling import between_numbers
+from howsure.sampling.between import exact, sampled
 from howsure.sampling.error import Pairs, Units, seen
 from howsure.sampling.outcome import Booleans, Estimates, Floats, Integers, Tally
 from howsure.statistics import ERROR_FLOOR, widening
@@ -116,7 +116,7 @@ class PassCounts:
         mean = shares.mean(axis=0)
         error = nothing = np.zeros_like(mean)
         if self.all_there or self.passes == 1:
-            found = between_numbers.of_members(shares)
+            found = exact(shares, shares)
             if self.passes == 1:
                 found = {name: np.full_like(each, np.nan) for name, each in found.items()}
         else:
@@ -126,7 +126,7 @@ class PassCounts:
             within = self.passes * shares.var(axis=0)[0] - between
             of_groups = Units(len(groups), self.passes, mean[0], between, within, nothing, self.pairs)
             squared, count = seen(of_groups)
-            found = between_numbers.of_passes(shares)
+            found = sampled(shares, shares)
             # Balanced passes lie farther apart than independent ones, so their number is the divisor.
             spread, alone = np.sqrt(shares.var(axis=0) + np.nan_to_num(squared)), found["spread"]
             wider = np.where(alone > 0, spread / np.where(alone > 0, alone, 1.0), 1.0)
