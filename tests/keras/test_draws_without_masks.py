@@ -225,17 +225,3 @@ def test_augmentation_in_the_call_that_drops_is_refused_with_its_line(name):
     with pytest.raises(howsure.ModelError, match=f"'net' cannot be done right: .* {LINE}, {said}") as error:
         howsure.assess(model, X)
     assert "put what else training does into a layer of its own" in str(error.value)
-
-
-class DropsRows(Seeded):
-    def call(self, inputs, training=False):
-        if not training:
-            return inputs
-        kept = keras.random.uniform((ops.shape(inputs)[0], 1, 1), seed=self.seeds) < 0.7
-        return inputs * ops.cast(kept, inputs.dtype) / 0.7
-
-
-def test_one_number_for_each_row_that_drops_the_inputs_is_dropout():
-    model = over_numbers(DropsRows(name="drops"))
-    assert "'drops' (draws uniform numbers)" in str(howsure.audit(model))
-    assert howsure.audit(model).warnings == ()

@@ -2,7 +2,6 @@
 
 Still       plain prediction: dropout does nothing, noise is its mean
 Middle      draws are replaced by the middle of their distribution, so that a layer's other draws show
-End         as Middle, with uniform numbers and those of 0 or 1 at one end
 Recording   as Still; each draw is recorded as a site
 Masked      the masks of each site, one after the other
 """
@@ -32,7 +31,7 @@ Tensor = Any
 Layer = Any
 
 
-AUGMENTS = "one number for each row, which changes the inputs without dropping them, as augmentation does"
+AUGMENTS = "one number for each row, which changes the inputs, as augmentation does"
 ADDS_NOISE = "adds noise to the inputs, which is random with MCDropout(gaussian_noise=True)"
 
 ROWS_NOT_FIRST = "on a tensor whose first side is not the rows alone: give all else a side of its own"
@@ -67,25 +66,6 @@ class Middle(Still):
             return original()
         middle = 1.0 if numbers.kind == DROPOUT else sites.DRAWN[numbers.kind].quantile(0.5, numbers.rate)
         return numbers.scaled(ops.full(arguments["shape"], middle, "float32"))
-
-
-class End(Middle):
-    """Uniform numbers and numbers of 0 or 1 all are nearly at one end.
-
-    Args:
-        value: 0, or nearly 1.
-    """
-
-    def __init__(self, value: float) -> None:
-        self._mask_value = value
-
-    def numbers(self, function: str, arguments: dict[str, Any], original: Callable[[], Tensor]) -> Tensor:
-        """Return the end of uniform numbers and of zeros and ones."""
-        numbers = _Numbers.of(function, arguments)
-        if numbers is None or numbers.kind == NORMAL:
-            return super().numbers(function, arguments, original)
-        value = round(self._mask_value) if numbers.kind == DROPOUT else self._mask_value
-        return numbers.scaled(ops.full(arguments["shape"], value, "float32"))
 
 
 @dataclass(frozen=True)
@@ -137,8 +117,6 @@ class Recording(Still):
         on_path: Identities of all layers in whose calls a site was drawn.
         left: Draws that accept no masks: the layer, and a description.
         with_numbers: Identities of all layers in whose calls numbers were drawn for further computation.
-        on_inputs: Layers that drew noise, or at most one number for each row, before anything with weights;
-            each with the kind of these numbers.
         computed: True once a layer with weights has had a part in what is computed.
 
     Args:
@@ -146,8 +124,6 @@ class Recording(Still):
         rows: Number of rows.
         gaussian_noise: True makes `GaussianNoise` random.
         off: Identities of layers that stay fixed, as in predicting.
-        augmenting: Identities of layers whose numbers on inputs are not those of dropout.
-        beside: Identities of those of them that also draw something that accepts masks.
     """
 
     def __init__(
@@ -156,11 +132,8 @@ class Recording(Still):
         rows: int,
         gaussian_noise: bool,
         off: Collection[int] = (),
-        augmenting: Collection[int] = (),
-        beside: Collection[int] = (),
     ) -> None:
         self._names, self._rows, self._gaussian_noise, self._off = names, rows, gaussian_noise, off
-        self._augmenting, self._beside = augmenting, beside
         self._model = list(names)[-1]  # the last name is that of the model
         self.sites: list[Site] = []
         self.leading: list[int | None] = []
@@ -168,7 +141,6 @@ class Recording(Still):
         self.on_path: set[int] = set()
         self.left: list[tuple[Layer, str]] = []
         self.with_numbers: set[int] = set()
-        self.on_inputs: list[tuple[Layer, str]] = []
         self.computed = False
         self._calls: Counter[int] = Counter()
         self._drawn: Counter[str] = Counter()
@@ -263,23 +235,19 @@ class Recording(Still):
             first, *sides = shape or (1,)
             if self._changes_inputs(numbers.kind, sides):
                 self._leave(f"keras.random.{function}", ADDS_NOISE if numbers.kind == NORMAL else AUGMENTS)
-                if id(self.stack[-1]) not in self._beside:
-                    return ops.zeros(shape, _dtype(arguments))
-            self._note(numbers.kind, numbers.rate, tuple(sides), first)
-            if numbers.kind != NORMAL:
-                self.with_numbers.update(map(id, self.stack))
+            else:
+                self._note(numbers.kind, numbers.rate, tuple(sides), first)
+                if numbers.kind != NORMAL:
+                    self.with_numbers.update(map(id, self.stack))
         return ops.zeros(shape, _dtype(arguments))
 
     def _changes_inputs(self, kind: str, sides: Sequence[int]) -> bool:
-        """True if numbers change the inputs of the model, and are known to drop none of them."""
+        """True if numbers change the inputs of the model: noise, or at most one number for each row."""
         layer = self.stack[-1]
         own = id(layer) != self._model and bool(layer.weights)
         if self.computed or own or not private.takes_training(layer):
             return False
-        if self._gaussian_noise if kind == NORMAL else any(side != 1 for side in sides):
-            return False
-        self.on_inputs.append((layer, kind))
-        return id(layer) in self._augmenting
+        return not self._gaussian_noise if kind == NORMAL else all(side == 1 for side in sides)
 
     def _reached(self, what: str) -> bool:
         """True if a draw happens once in a pass; False inside a loop that is traced once and run often."""

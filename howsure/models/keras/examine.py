@@ -23,7 +23,6 @@ from howsure.models.keras.switch import as_in_predicting, defining_class, is_ran
 from howsure.models.keras.user_code import (
     does_more_in_training,
     draws_of_its_own,
-    drops_inputs,
     holds_a_module,
     is_augmentation,
     is_keras,
@@ -31,7 +30,7 @@ from howsure.models.keras.user_code import (
     symbolic,
 )
 from howsure.models.protocol import Unswitchable, check_kept_off
-from howsure.sites import NORMAL, Site
+from howsure.sites import Site
 
 Array = NDArray[Any]
 Tensor = Any
@@ -146,21 +145,11 @@ def examine(
             "without `output` take a model of one: keras.Model(model.inputs, model.outputs[0]). For a mean "
             "and a variance, say outputs='mean-variance', or 'mean-log-variance'",
         )
-    augmenting: set[int] = set()
-    beside: set[int] = set()
 
     def looked(rows: Sequence[Array]) -> _Look:
-        return _Look(model, program, rows, gaussian_noise, off, augmenting, beside)
+        return _Look(model, program, rows, gaussian_noise, off)
 
     look = looked(rows)
-    for layer, kind in look.drawn.on_inputs:
-        if kind == NORMAL or not drops_inputs(layer, look.arguments[id(layer)]):
-            augmenting.add(id(layer))
-    if augmenting:
-        look = looked(rows)
-        beside = augmenting & look.drawn.on_path
-    if beside:
-        look = looked(rows)
     sides, count = look.drawn.leading, len(rows[0])
     drawn = [number for number, side in enumerate(sides) if side is not None]
     others = [None if side is None else count + 1 for side in sides]
@@ -183,8 +172,6 @@ class _Look:
         rows: A few rows.
         gaussian_noise: True makes noise random.
         off: Identities of layers that stay fixed.
-        augmenting: As in `Recording`, like the next.
-        beside: Identities of layers that augment and also drop.
     """
 
     def __init__(
@@ -194,14 +181,12 @@ class _Look:
         rows: Sequence[Array],
         gaussian_noise: bool,
         off: Collection[int],
-        augmenting: Collection[int],
-        beside: Collection[int],
     ) -> None:
         self.model, self.program = model, program
         self.names = _paths(model)
         self.layers = tuple(layer for layer in private.layers_below(model) if id(layer) in self.names)
         self.names[id(model)] = str(model.name)
-        self.drawn = Recording(self.names, len(rows[0]), gaussian_noise, off, augmenting, beside)
+        self.drawn = Recording(self.names, len(rows[0]), gaussian_noise, off)
         self.random_steps: list[Step] = []
         self.levels: list[int] = []
         self.calls: list[LayerCall] = []

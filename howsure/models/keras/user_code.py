@@ -11,7 +11,7 @@ import numpy as np
 from keras import ops
 
 from howsure.models.keras import private
-from howsure.models.keras.draws import End, Middle, Still
+from howsure.models.keras.draws import Middle, Still
 from howsure.models.keras.switch import SwitchedDraws, quiet, switched
 
 Tensor = Any
@@ -73,12 +73,6 @@ def does_more_in_training(layer: Layer, arguments: Arguments, never_in_training:
     """
     trained, predicted = _outputs(layer, arguments, [True, False], Middle(), never_in_training)
     return not _same(trained, predicted, ROUNDING)
-
-
-def drops_inputs(layer: Layer, arguments: Arguments) -> bool:
-    """True if a layer puts out nothing but 0 where the numbers that it draws are at one of their ends."""
-    ends = [_outputs(layer, arguments, [True], End(value))[0] for value in (0.0, 1 - 2**-24)]
-    return any(all(not np.any(each) for each in outputs) for outputs in ends)
 
 
 def _outputs(
