@@ -70,23 +70,6 @@ class ShiftWording:
     nothing: str
 
 
-@dataclass(frozen=True)
-class DrawnDifferences:
-    """Differences from the baseline as a drawing shows them: further right is better.
-
-    Attributes:
-        scores: By what the differences were given by.
-        zero: Place of the baseline.
-        tick: From the number at a tick to its label.
-        value: From a score to its value and its interval as texts.
-    """
-
-    scores: Mapping[Any, Score]
-    zero: float
-    tick: Callable[[str], str]
-    value: Callable[[Score], tuple[str, str]]
-
-
 class Words(Protocol):
     """How a comparison of results of one kind is told.
 
@@ -95,8 +78,6 @@ class Words(Protocol):
         questions: By score, the most important first.
         changed: Scores of a page on changed rows.
         short: Headings and scores of the short table.
-        better: A word for a method that is better in `main` than the baseline.
-        worse: A word for one that is worse.
         given: Description of given results, a sentence.
         shift: The words for changed rows.
         reasons: Meaning of a part of the difference in `main`, by whether it is better: end of a sentence.
@@ -108,8 +89,6 @@ class Words(Protocol):
     questions: Mapping[str, Wording]
     changed: Sequence[str]
     short: Sequence[tuple[str, str]]
-    better: str
-    worse: str
     given: str
     shift: ShiftWording
     reasons: Mapping[tuple[str, bool], str]
@@ -167,8 +146,8 @@ class Words(Protocol):
     def scale_in_words(self, scale: Score) -> str:
         """The best temperature, or factor, in brackets."""
 
-    def drawn(self, gaps: Mapping[Any, Score]) -> DrawnDifferences:
-        """Differences from the baseline in `main`, as they are drawn."""
+    def gains(self, gaps: Mapping[Any, Score]) -> Mapping[Any, tuple[str, str]]:
+        """Differences from the baseline in `main`, each as its value and its interval."""
 
 
 def order_of(names: Sequence[str], own: Sequence[str], what: str) -> list[int] | None:

@@ -20,7 +20,6 @@ from howsure.compare.protocol import AS_THEY_ARE, cost_in_words, the
 from howsure.compare.reasons import WHOLE, reasons
 from howsure.judge.metrics import Metric
 from howsure.judge.scores import LEAST_MISTAKES, OUTSIDE
-from howsure.report.axes import TickedAxis, number_axis
 from howsure.report.notebook import ViewTable
 from howsure.report.templates import environment
 from howsure.words import upper
@@ -37,8 +36,6 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
     DISCRIMINATION: ("Once all are calibrated", "answers and order"),
 }
 """Heading of each part of a gain, and what it means."""
-
-_MARGIN = 0.08
 
 
 def write_comparison(
@@ -100,7 +97,7 @@ def render_comparison(comparison: Comparison, *, title: str | None = None) -> st
         "outside": comparison.outside,
         "answers": [finding for finding in findings(comparison) if finding.question != WHY],
         "reasons": _reasons(comparison),
-        "gains": draw_gains(comparison) if len(comparison.methods) > 1 else None,
+        "gains": gains_of(comparison) if len(comparison.methods) > 1 else None,
         "tables": tables,
         "with_costs": comparison.has_costs,
         "unknown_costs": comparison.has_costs and not np.isfinite([*comparison.costs.values()]).all(),
@@ -249,45 +246,14 @@ def _reasons(comparison: Comparison) -> list[Reason]:
     return [Reason(method, told.get(method, ""), short.get(method, "")) for method in plain]
 
 
-# --- the drawing ----------------------------------------------------------------------------------------
+# --- gains ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Gain:
-    """By how much a method is better than the baseline, in all or in a part.
+def gains_of(comparison: Comparison) -> ViewTable:
+    """How much better than the baseline methods are on the rows as they are, and in which parts.
 
-    Attributes:
-        verdict: The better or worse part; empty if the interval contains 0.
-        value: How much better it is, as text.
-        interval: As text; empty if it has no width.
-        places: Places of the value and the ends of its interval, in per cent of the width.
+    The best come first, and calibrated ones last. A difference by more than chance is bold.
     """
-
-    verdict: str
-    value: str
-    interval: str
-    places: tuple[float, float, float]
-
-
-@dataclass(frozen=True)
-class Gains:
-    """The parts of the gain of each method over the baseline, in the score that decides which to take.
-
-    Attributes:
-        columns: Heading of each part, and what it means.
-        lines: By method a gain for each column, or None; the best first, and calibrated ones last.
-        across: Axis of all of them, on which further right is better.
-        zero: Place of the baseline, in per cent of the width.
-    """
-
-    columns: list[tuple[str, str]]
-    lines: dict[str, list[Gain | None]]
-    across: TickedAxis
-    zero: float
-
-
-def draw_gains(comparison: Comparison) -> Gains:
-    """Lay out how much better than the baseline methods are on the rows as they are, and in which parts."""
     baseline, *others = comparison.methods
     words = comparison.words
     found = {(method, WHOLE): comparison.difference(method, baseline, words.main) for method in others}
@@ -297,26 +263,15 @@ def draw_gains(comparison: Comparison) -> Gains:
     found = {key: gap for key, gap in found.items() if np.isfinite(gap.value)}
     # What differs by an error of rounding is equal.
     gaps = {key: replace(gap, value=round(gap.value, 9) + 0.0) for key, gap in found.items()}
-    shown = words.drawn(gaps)
-    ends = [end for score in shown.scores.values() for end in (score.value, score.low, score.high)]
-    ends = [shown.zero, *(end for end in ends if np.isfinite(end))]
-    margin = _MARGIN * (max(ends) - min(ends)) or 0.02
-    across = number_axis(min(ends) - margin, max(ends) + margin)
-    ticks = tuple((place, shown.tick(label)) for place, label in across.ticks)
-
-    def gain(method: str, part: str) -> Gain | None:
-        gap = gaps.get((method, part))
-        if gap is None:
-            return None
-        whole, of = words.better if gap.value < 0 else words.worse, shown.scores[method, part]
-        verdict = whole if part == WHOLE else words.reasons[part, gap.value < 0]
-        at, low, high = (
-            across.place(end if np.isfinite(end) else of.value) for end in (of.value, of.low, of.high)
-        )
-        return Gain(verdict if gap.excludes_zero else "", *shown.value(of), (at, low, high))
-
+    cells = {
+        key: Cell(*said, best=gaps[key].excludes_zero, equal=False) for key, said in words.gains(gaps).items()
+    }
     parts = {part: COLUMNS[part] for part in COLUMNS if any(part == each for _, each in gaps)}
     order = [method for method in others if (method, WHOLE) in gaps]
     order.sort(key=lambda method: (method in comparison.calibrations, gaps[method, WHOLE].value))
-    lines = {method: [gain(method, part) for part in parts] for method in order}
-    return Gains([*parts.values()], lines, replace(across, ticks=ticks), across.place(shown.zero))
+    head = ["Method", *(heading for heading, _ in parts.values())]
+    means = [meaning for _, meaning in parts.values()] if len(parts) > 1 else []
+    lines = [[method, *(cells.get((method, part), "") for part in parts)] for method in order]
+    return ViewTable(
+        "Gains and their parts", head, lines, range(1, len(head)), asides=dict(enumerate(means, 1))
+    )

@@ -17,7 +17,7 @@ from howsure.answers.numbers.compare import COMPARING
 from howsure.answers.numbers.scores import crps, nll
 from howsure.compare.findings import chosen, findings, lead
 from howsure.data.rows import InputSpec
-from howsure.report.comparison import draw_gains, render_comparison
+from howsure.report.comparison import gains_of, render_comparison
 from tests.support.arrays import ArrayModel, Dense, Dropout
 from validation.compare_numbers import WORLDS, World, is_too_often, normal, share_of, taken
 
@@ -206,12 +206,10 @@ def test_no_words_of_classes_anywhere():
     assert "Numbers that were given" in page
     assert "'samples' does not say how far answers scatter" in page.replace("&#39;", "'")
     assert comparison.methods == ("rough", "exact", "samples", "rough, calibrated", "exact, calibrated")
-    drawing = draw_gains(comparison)
-    for method, (gain, *_) in drawing.lines.items():
+    for method, whole, *_ in gains_of(comparison).rows:
         gap = comparison.difference(method, "rough", "nll")
-        assert (gain.places[0] > drawing.zero) == (gap.value < 0)
-        verdict = "lower NLL" if gap.value < 0 else "higher NLL"
-        assert gain.verdict == (verdict if gap.excludes_zero else "")
+        assert whole.best == gap.excludes_zero
+        assert whole.value.endswith("lower" if gap.value < 0 else "higher")
     within = comparison.claims["exact", "as they are"].within
     assert f"95 % intervals contain {100 * within:.1f} % of answers" in page.replace("\u00a0", " ")
     with pytest.raises(howsure.InputError, match="not right or wrong, so there are no mistakes"):

@@ -8,7 +8,6 @@ import re
 import numpy as np
 import pytest
 
-from howsure.answers.classes.comparison_words import CLASS_WORDS
 from howsure.answers.classes.result import Certainty
 from howsure.answers.classes.scores import METRICS
 from howsure.compare.comparison import Comparison
@@ -22,7 +21,7 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.plain import Softmax
 from howsure.report import render, render_comparison
 from howsure.report.axes import number_axis
-from howsure.report.comparison import COLUMNS, draw_gains
+from howsure.report.comparison import COLUMNS, Cell, gains_of
 from tests.report.comparisons import (
     COMPARISONS,
     HOSTILE,
@@ -126,7 +125,8 @@ def test_what_has_changed_is_a_list_with_what_each_change_does() -> None:
 
 
 def test_the_best_is_bold_and_what_cannot_be_told_from_it_is_marked() -> None:
-    rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", PAGES["full"], re.DOTALL)[: len(full().methods)]
+    page = PAGES["full"].split('id="scores"')[1]
+    rows = re.findall(r"<tr><th scope=\"row\">.*?</tr>", page, re.DOTALL)[: len(full().methods)]
     ranking = full().ranked("nll")
     for method, row in zip(full().methods, rows, strict=True):
         cell = re.findall(r"<td.*?</td>", row, re.DOTALL)[1]
@@ -135,64 +135,42 @@ def test_the_best_is_bold_and_what_cannot_be_told_from_it_is_marked() -> None:
     assert "may be as good" in Page(PAGES["full"]).words
 
 
-def gains_of(html: str) -> dict[tuple[str, str], tuple[bool, str, list[float], str]]:
-    """By method and column whether it is clear, its title, places of ends and dot, and its text."""
-    found = {}
-    box = html.split('<table class="gains as-cards">')[1].split("</tbody>")[0]
-    for row in box.split("<tr>")[2:]:
-        method = Page(row.split("</th>")[0] + "</th>").words
-        for cell in re.findall(r"<td[^>]*>\s*<svg.*?</td>", row, re.DOTALL):
-            label = re.findall(r'data-label="(.*?)"', cell)[0]
-            places = re.findall(r'class="span" x1="(.*?)%" x2="(.*?)%".*?cx="(.*?)%"', cell, re.DOTALL)[0]
-            title = re.findall(r"<title.*?>(.*?)</title>", cell)[0]
-            shown = Page(cell.split("</svg>")[1].removesuffix("</td>")).words
-            found[method, label] = ("is-clear" in cell, title, [float(each) for each in places], shown)
-    return found
+def cells_of(comparison: Comparison) -> dict[tuple[str, str], Cell]:
+    """The gains by method and column."""
+    table = gains_of(comparison)
+    rows = {row[0]: zip(table.head[1:], row[1:], strict=True) for row in table.rows}
+    return {(method, head): cell for method, row in rows.items() for head, cell in row if cell}
 
 
 def test_gains_are_the_paired_differences_and_their_parts() -> None:
-    drawing, found = draw_gains(full()), gains_of(PAGES["full"])
-    plain, zero = ["MC dropout", "ensemble"], drawing.zero
-    assert sorted(drawing.lines) == sorted(full().methods[1:])
-    gaps = {(method, "In all"): full().difference(method, "softmax", "nll") for method in drawing.lines}
+    found, methods = cells_of(full()), [row[0] for row in gains_of(full()).rows]
+    gaps = {(method, "In all"): full().difference(method, "softmax", "nll") for method in full().methods[1:]}
     gaps |= {
         (method, heading): full().part(method, part)
-        for method in plain
+        for method in ("MC dropout", "ensemble")
         for part, (heading, _) in COLUMNS.items()
         if part != WHOLE
     }
     assert found.keys() == gaps.keys()
-    order = [(method in full().calibrations, gaps[method, "In all"].value) for method in drawing.lines]
+    order = [(method in full().calibrations, gaps[method, "In all"].value) for method in methods]
     assert order == sorted(order)
-    clear = {key for key, gap in gaps.items() if gap.excludes_zero}
-    assert 0 < len(clear) < len(gaps)
-    scale = next((each[2][2] - zero) / (np.exp(-gaps[key].value) - 1) for key, each in found.items())
-    assert scale > 0  # per cent of the width per factor
+    assert {key for key, cell in found.items() if cell.best} == {
+        key for key, gap in gaps.items() if gap.excludes_zero
+    }
     for key, gap in gaps.items():
-        is_clear, title, ends, shown = found[key]
-        more = [np.exp(-number) - 1 for number in (gap.high, gap.low, gap.value)]
-        assert ends == pytest.approx([zero + scale * end for end in more], abs=0.02)
-        value, *interval = (float(number) for number in numbers(shown))
-        low, high = interval or (value, value)  # of a difference of exactly 0
-        assert [low, high, value] == pytest.approx([100 * end for end in more], abs=0.5)
-        assert is_clear == (key in clear)
-        assert title.endswith(": cannot tell") == (key not in clear)
-        if is_clear and key[1] == "In all":
-            assert title.endswith(CLASS_WORDS.better if gap.value < 0 else CLASS_WORDS.worse)
-    assert found["ensemble", "Answers"][1] == "ensemble, answers: it is right more often"
-    for method in plain:
+        more = [100 * (np.exp(-number) - 1) for number in (gap.value, gap.high, gap.low)]
+        value, *interval = (float(number) for number in numbers(f"{found[key].value} {found[key].interval}"))
+        assert [value, *(interval or (value, value))] == pytest.approx(more, abs=0.5)
+    for method in ("MC dropout", "ensemble"):
         parts = [full().part(method, part).value for part in PARTS]
         assert sum(parts) == pytest.approx(gaps[method, "In all"].value)
 
 
 def test_gains_are_factors_where_one_is_large() -> None:
     base = noisy(0.2, 0.3)
-    drawing = draw_gains(of_true({"softmax": base, "double": 2.5 * base, "less": 0.9 * base}))
-    wholes = {method: line[0] for method, line in drawing.lines.items()}
-    assert [each.value for each in wholes.values()] == ["×\u00a02.5", "×\u00a00.9"]
-    assert all(label.startswith("×\u00a0") for _, label in drawing.across.ticks)
-    assert drawing.across.ticks[0][0] <= drawing.zero < wholes["double"].places[0]
-    assert [each.verdict for each in wholes.values()] == [CLASS_WORDS.better, CLASS_WORDS.worse]
+    found = cells_of(of_true({"softmax": base, "double": 2.5 * base, "less": 0.9 * base}))
+    said = {method: cell.value for (method, head), cell in found.items() if head == "In all"}
+    assert said == {"double": "×\u00a02.5", "less": "×\u00a00.9"}
 
 
 def test_rankings_without_mistakes_are_dashes_with_an_explanation() -> None:
@@ -413,7 +391,7 @@ def test_what_no_mistake_limits_is_not_recommended() -> None:
     assert "What explains the differences?" not in answers
     words = Page(render_comparison(perfect)).words
     assert "has fewer than 5 mistakes behind it" in words
-    assert {each.verdict for line in draw_gains(perfect).lines.values() for each in line if each} == {""}
+    assert not any(cell.best for cell in cells_of(perfect).values())
     assert "is-best" not in render_comparison(perfect).split("</style>")[1]
 
 

@@ -11,7 +11,6 @@ from howsure.compare.comparison import Comparison
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, Claims
 from howsure.compare.protocol import (
     AS_THEY_ARE,
-    DrawnDifferences,
     ShiftWording,
     Wording,
     in_numbers,
@@ -54,7 +53,6 @@ class ClassWords:
         ("ECE", "ece"),
         ("AURC", "aurc"),
     )
-    better, worse = "more accurate", "less accurate"
     given = "Percentages that were given."
     shift = ShiftWording(
         "How often {baseline} is still right",
@@ -183,13 +181,12 @@ class ClassWords:
         value, low, high = scale_in_words(scale)
         return f"(best temperature {value}, {low}\u00a0to\u00a0{high}; 1 changes nothing)"
 
-    def drawn(self, gaps: Mapping[Any, Score]) -> DrawnDifferences:
+    def gains(self, gaps: Mapping[Any, Score]) -> Mapping[Any, tuple[str, str]]:
         """How much more methods give the true class than the baseline: in per cent, or factors from 2 on."""
         factors = {key: factor_of(gap) for key, gap in gaps.items()}
         if any(factor.value >= 2 for factor in factors.values()):
-            return DrawnDifferences(factors, 1.0, lambda label: _TIMES + label, _times)
-        more = {key: percent_more(factor) for key, factor in factors.items()}
-        return DrawnDifferences(more, 0.0, lambda label: label + UNIT, _more)
+            return {key: _times(factor) for key, factor in factors.items()}
+        return {key: _more(percent_more(factor)) for key, factor in factors.items()}
 
 
 _TIMES = "×\u00a0"

@@ -11,7 +11,6 @@ from howsure.compare.comparison import Comparison
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, Claims
 from howsure.compare.protocol import (
     LEAST_CALIBRATED,
-    DrawnDifferences,
     ShiftWording,
     Wording,
     besides,
@@ -50,7 +49,6 @@ class NumberWords:
     }
     changed: Sequence[str] = ("nll", "rmse")
     short: Sequence[tuple[str, str]] = (("NLL", "nll"), ("CRPS", "crps"), ("RMSE", "rmse"))
-    better, worse = "lower NLL", "higher NLL"
     given = "Numbers that were given."
     shift = ShiftWording(
         "The NLL of {baseline}",
@@ -203,15 +201,9 @@ class NumberWords:
         times = f"{value} times as large as its standard deviations say"
         return f"(its errors are {times}, {low}\u00a0to\u00a0{high})"
 
-    def drawn(self, gaps: Mapping[Any, Score]) -> DrawnDifferences:
+    def gains(self, gaps: Mapping[Any, Score]) -> Mapping[Any, tuple[str, str]]:
         """How much lower the NLL of each method is."""
-        lower = {key: Score(-gap.value, -gap.high, -gap.low) for key, gap in gaps.items()}
-        return DrawnDifferences(
-            lower,
-            0.0,
-            lambda label: label.removeprefix("−"),
-            lambda score: apart(Score(-score.value, -score.high, -score.low)),
-        )
+        return {key: apart(gap) for key, gap in gaps.items()}
 
 
 def _learned(comparison: Comparison) -> str:
