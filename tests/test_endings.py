@@ -7,9 +7,7 @@ import pytest
 
 import howsure
 from howsure import atomic as endings
-from tests.commands import refused
 from tests.doors.cases import case_of
-from tests.kinds import KINDS
 
 OTHERS = ("csv.gz", "xlsx", "json", "tsv", "pkl", "2026")
 RANDOM = np.random.default_rng(0)
@@ -57,41 +55,6 @@ def test_another_ending_is_refused_and_nothing_is_written(what, other, made, tmp
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("other", OTHERS)
-def test_a_result_of_any_kind_is_written_under_no_other_ending(kind, other, tmp_path):
-    with pytest.raises(howsure.InputError, match="has the wrong ending"):
-        case_of(kind).result.save(tmp_path / f"rows.{other}")
-    assert not list(tmp_path.iterdir())
-
-
 @pytest.mark.parametrize("name", ["x.CSV", "x.Parquet", "x", ".csv"])
 def test_capitals_and_names_without_an_ending_are_no_other_ending(name):
     assert endings.check_ending(name, endings.TABLES, needed=False) in (".csv", ".parquet", "")
-
-
-COMMANDS = {
-    "assess": ("tests.doors.cases:classes", "rows.npz", "--out"),
-    "assess --report": ("tests.doors.cases:classes", "rows.npz", "--out", "t.csv", "--report"),
-    "audit": ("tests.doors.cases:classes", "--data", "rows.npz", "--save-plan"),
-    "compare": ("tests.doors.cases:classes", "rows.npz", "--out"),
-    "compare --report": ("tests.doors.cases:classes", "rows.npz", "--report"),
-    "evaluate": ("t.parquet", "--out"),
-    "calibrate": ("t.parquet", "--out"),
-    "sets": ("t.parquet", "--new", "t.parquet", "--out"),
-    "abstain": ("t.parquet", "--new", "t.parquet", "--risk", "0.5", "--out"),
-    "handover": ("t.parquet", "--out"),
-    "report": ("t.parquet", "--report"),
-}
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("other", ["csv.gz", "xlsx", "tsv"])
-def test_commands_refuse_it_as_well(command, other, made, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    made.result.save("t.parquet")
-    case = case_of("classes")
-    np.savez("rows.npz", x=case.x, y=case.truth)
-    before = sorted(each.name for each in tmp_path.iterdir())
-    assert "has the wrong ending" in refused(command.split()[0], *COMMANDS[command], f"file.{other}")
-    assert sorted(each.name for each in tmp_path.iterdir()) == before

@@ -66,11 +66,6 @@ def test_a_frame_with_names_for_rows_and_classes(network, x, truth, frame, tmp_p
     assert str(howsure.evaluate(certainty)) == str(howsure.evaluate(certainty, frame["y"]))
 
 
-def test_labels_in_another_order_than_the_rows_are_aligned(network, frame):
-    certainty = assess(network, frame)
-    assert str(howsure.evaluate(certainty, frame["y"][::-1])) == str(howsure.evaluate(certainty))
-
-
 def test_an_index_that_counts_is_remembered_and_stays_no_column(network, x, truth):
     """A frame of the usual index, of which some rows are taken in another order, as by a split."""
     frame = pd.DataFrame(x, columns=list("pqrs")).assign(y=truth)
@@ -87,16 +82,6 @@ def test_an_index_that_counts_is_remembered_and_stays_no_column(network, x, trut
     with pytest.raises(InputError, match="of other rows"):
         some.with_truth(frame["y"].iloc[np.append(rows[1:], np.setdiff1d(range(ROWS), rows)[0])])
     assert assess(network, x[rows]).with_truth(frame["y"].iloc[rows]).truth.tolist() == truth[rows].tolist()
-
-
-def test_blocks_have_the_index_of_their_rows(network, frame, monkeypatch):
-    monkeypatch.setattr("howsure.tuning.BLOCK", 15)
-    blocks = [*howsure.stream(network, frame.reset_index(drop=True), method=METHOD, class_names=NAMES)]
-    assert [block.frame_index.tolist() for block in blocks] == [
-        [*range(15)],
-        [*range(15, 30)],
-        [*range(30, 40)],
-    ]
 
 
 def test_parts_of_a_dict_are_aligned(network, frame, truth):
@@ -166,15 +151,6 @@ def test_labels_of_features_are_aligned(network, frame, truth):
         howsure.LastLayerLaplace.fit(network, rows, labels.set_axis([f"plant {k}" for k in range(ROWS)]))
 
 
-def test_batches_with_labels(network, x, truth):
-    seen = []
-    certainty = assess(network, pairs(x, truth), progress=lambda *told: seen.append(told))
-    the_same(certainty, assess(network, x))
-    assert certainty.truth.tolist() == truth.tolist()
-    assert seen[:3] == [(0, 7), (0, 14), (0, 21)]
-    assert seen[-1] == (ROWS, ROWS)
-
-
 def test_blocks_have_the_ids_and_labels_of_their_rows(network, frame, monkeypatch):
     monkeypatch.setattr("howsure.tuning.BLOCK", 15)
     blocks = [*howsure.stream(network, frame, method=METHOD, class_names=NAMES)]
@@ -206,14 +182,6 @@ def test_several_inputs_by_the_names_of_columns():
     assert certainty.ids.tolist() == [*range(100, 100 + len(a))]
     batches = iter([({"a": a[:4], "b": b[:4]}, [0] * 4), ({"a": a[4:], "b": b[4:]}, [1] * (len(a) - 4))])
     the_same(howsure.assess(model, batches, method=METHOD), certainty)
-
-
-def test_several_labels_of_a_row():
-    case = arrays(two_layers(Dropout(0.4), "sigmoid"), rows=5)
-    holds = np.array([[1, 0, 0], [0, 0, 0], [1, 0, 1], [1, 1, 1], [0, 1, 0]])
-    certainty = howsure.assess(case.make(), iter([(case.rows[0], holds)]), method=METHOD, class_names=NAMES)
-    assert certainty.truth.tolist() == holds.astype(bool).tolist()
-    assert howsure.evaluate(certainty).rows == 5
 
 
 def test_labels_that_cannot_be_true_are_refused_before_work_begins(network, x):
@@ -282,13 +250,6 @@ def test_comparisons_take_the_labels_that_came_with_the_rows(network, x, truth, 
         howsure.compare(network, x, **arguments)
     with pytest.raises(InputError, match="'far' are no rows"):
         howsure.compare(network, x, truth, outside={"far": 5}, **arguments)
-
-
-def test_a_memory_mapped_array_is_not_copied(network, x, tmp_path):
-    np.save(tmp_path / "x.npy", x)
-    mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
-    the_same(assess(network, mapped), assess(network, x))
-    the_same(assess(network, tmp_path / "x.npy"), assess(network, x))
 
 
 def test_classifiers_get_their_frames_with_what_is_beside_the_features_taken_out(x, truth, frame):

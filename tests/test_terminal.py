@@ -10,7 +10,6 @@ from rich.console import Console
 from rich.text import Text
 
 from howsure import terminal
-from howsure.answers.labels.result import MultilabelCertainty
 from howsure.answers.printed import summary_of
 from howsure.cli.output import undecided_table
 from howsure.words import UNIT, printable
@@ -40,18 +39,6 @@ def test_the_summary_counts_each_verdict_and_how_often_it_was_right():
     )
 
 
-def test_the_summary_without_truth_only_counts():
-    text = summary_of(made(SEVEN[:3]))
-    assert text.startswith(
-        "The model is sure of 3 of 3 rows, leans towards an answer on none and is flipping a coin on none. "
-    )
-    assert "right" not in text
-
-
-def test_the_summary_of_nothing():
-    assert summary_of(made(np.zeros((0, 2)), kind="image")) == "There were no images to assess."
-
-
 def test_the_table_shows_the_most_undecided_first(page):
     page.print(undecided_table(made(SEVEN, [0, 1, 1, 0, 1, 0, 0]), 3))
     lines = [line for line in page.file.getvalue().splitlines() if "or '" in line]
@@ -65,40 +52,6 @@ def test_the_table_names_the_files_and_leaves_brackets_alone(page):
     assert page.file.getvalue().split()[:2] == ["row", "file"]
     assert "[bold]1.png" in page.file.getvalue()
     assert "'[red]'" in page.file.getvalue()
-
-
-@pytest.fixture
-def weather():
-    p = np.array([[0.98, 0.52, 0.01], [0.2, 0.97, 0.45]])
-    return MultilabelCertainty(
-        *(p, np.full(p.shape, 0.001), np.full(p.shape, 0.3)),
-        passes=np.array([20, 20]),
-        label_names=("rain", "wind", "[red]"),
-        row=np.array([4, 7]),
-        kind="image",
-    )
-
-
-def test_the_summary_of_several_labels_counts_answers(weather):
-    text = summary_of(weather)
-    assert text.startswith(
-        "There is one answer for each of 3 labels, for each of 2 images. The model is sure of 3 of "
-        "6 answers, leans towards an answer on 1 and is flipping a coin on 2. Every verdict is settled"
-    )
-    known = summary_of(weather.with_truth([[1, 1, 1], [0, 1, 1]])).replace(UNIT, " %")
-    assert "sure of 3 of 6 answers (right on 2, 67 %)" in known
-    assert "flipping a coin on 2 (right on 1, 50 %). Over all it is right on 67 % (22 to 96 %)." in known
-    assert summary_of(weather[:0]) == "There were no images to assess."
-
-
-def test_the_table_of_several_labels_shows_the_most_undecided_answers(page, weather):
-    known = weather.with_truth([[1, 1, 1], [0, 1, 1]]).with_ids(["a.png", "b.png"], "file")
-    page.print(undecided_table(known, 2))
-    lines = page.file.getvalue().splitlines()
-    assert lines[2].split()[:5] == ["4", "a.png", "'wind':", "52.0", "±"]
-    assert lines[2].split()[-1] == "yes"
-    assert any(line.split()[:3] == ["7", "b.png", "'[red]':"] for line in lines)
-    assert "rain" not in page.file.getvalue()
 
 
 def test_paragraphs_do_not_part_a_number_from_its_unit(page):

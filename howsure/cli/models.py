@@ -22,10 +22,8 @@ from howsure.data.table_files import CsvForm
 from howsure.data.tables import Roles
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError
-from howsure.models.adapt import FILES as FRAMEWORKS
-from howsure.models.adapt import PICKLES, load, opened
-from howsure.models.factory import is_factory, made_by
-from howsure.models.import_keras import load_keras
+from howsure.models.adapt import opened
+from howsure.models.factory import is_factory
 from howsure.scale.work import ModelSource
 from howsure.terminal import progress, say
 
@@ -134,18 +132,8 @@ class RowsCommand(ModelCommand):
 
 def load_model(source: ModelSource, errors: Console) -> Any:
     """Load a model, and show that it takes time."""
-    path, allow_code = source.path, source.allow_code
-    if is_factory(path):
-        with progress(errors, "Loading", waiting="PyTorch"):
-            return made_by(path, source.weights, check=_UNTRAINED)
-    if path.suffix in PICKLES:
-        return load(path, allow_code=allow_code)
-    is_keras = FRAMEWORKS.get(path.suffix) == "keras"
-    with progress(errors, "Loading", waiting="Keras" if is_keras else "PyTorch") as shown:
-        if is_keras:
-            load_keras()
-            shown(None, path.name)
-        return load(path, allow_code=allow_code)
+    with progress(errors, "Loading", waiting=source.path.name):
+        return source.load(check=_UNTRAINED)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from howsure.data.align import ID, check_ids
 from howsure.data.frames import is_frame
 from howsure.data.labels import are_names
 from howsure.data.rows import Array, InputSpec, Rows, check_unmasked, fits
-from howsure.errors import InputError, warn
+from howsure.errors import InputError
 
 _LABELS = "labels"
 IDS = (ID, "ids", "path", "paths", "file", "filename", "file_name", "image_id", "image_path", "idx", "index")
@@ -26,7 +26,6 @@ class Batches:
     Args:
         inputs: The model's inputs, or None if it does not declare them.
         names: Names of its inputs, if it declares only those.
-        weights: True if a third part is weights of the rows, as in Keras; these are left out with a warning.
         rows: True if dicts are single rows, unless their labels show that they are batches.
     """
 
@@ -35,13 +34,11 @@ class Batches:
         inputs: Sequence[InputSpec] | None,
         names: Sequence[str] = (),
         *,
-        weights: bool,
         rows: bool = False,
     ) -> None:
-        self._inputs, self._names, self._weights, self._rows = inputs, names, weights, rows
+        self._inputs, self._names, self._rows = inputs, names, rows
         self._id_name = ID
         self._parts: dict[Any, list[Any]] = {}
-        self._weighted = False
         self._form: type = dict
         self._single: bool | None = None
         self._count = 0
@@ -130,19 +127,14 @@ class Batches:
             return list(batch[:-1]), batch[-1], None
         if len(batch) == 3 and _are_texts(batch[2]):
             return x, others[0], batch[2]
-        if len(batch) > 2 and not (self._weights and len(batch) == 3):
+        if len(batch) > 2:
             raise InputError(
                 f"A batch of {len(batch)} parts does not say which are rows and which labels",
                 expected=_WHICH_IS_WHICH,
                 received=", ".join(f"{type(part).__name__} {np.shape(part)}" for part in batch)[:200],
                 hint="Make one of these of each: `((x1, x2, y) for …)` becomes `(((x1, x2), y) for …)`; "
-                "with ids it is a dict, `({'x': x, 'labels': y, 'id': ids} for …)`",
-            )
-        if len(batch) == 3 and not self._weighted and np.any(numpy_of(batch[2]) != 1):
-            self._weighted = True
-            warn(
-                "The weights that come with the rows have no effect: all rows count alike in a result and "
-                "its scores. Without them, give `(rows, labels)` alone."
+                "with ids it is a dict, `({'x': x, 'labels': y, 'id': ids} for …)`. Leave out weights of "
+                "rows, which have no effect here",
             )
         return x, others[0] if others else None, None
 

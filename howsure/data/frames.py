@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -105,8 +105,6 @@ def _opened(frame: Any) -> tuple[Table, bool]:
         tuple(arrow.column_names),
         tuple(arrow.columns),
         arrow.num_rows,
-        _left_out(columns.implementation),
-        f"If one of them holds the labels, call it '{LABELS}'",
     )
     return table, is_series
 
@@ -140,9 +138,3 @@ def _native(frame: Any) -> Any:
             f"The data frame cannot be read ({' '.join(str(error).split())})",
             expected="a name of its own for every column",
         ) from error
-
-
-def _left_out(library: Any) -> Callable[[Sequence[str]], str]:
-    """How to drop columns in a library of data frames, in words."""
-    call = "x.drop(columns={})" if library.is_pandas_like() else "x.drop({})"
-    return lambda names: f"`{call.format(list(names))}`"

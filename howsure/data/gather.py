@@ -63,7 +63,7 @@ def gather(
     batches = _of_any(x) if of_dicts or isinstance(x, (list, tuple)) else _batches(x)
     if batches is None:
         return Rows(x)
-    found = Batches(inputs(), names(), weights=is_of(x, "tensorflow", "keras"), rows=of_dicts)
+    found = Batches(inputs(), names(), rows=of_dicts)
     for batch in islice(batches, most):
         found.add(batch)
         if progress is not None:

@@ -23,13 +23,6 @@ _OUT_OF_MEMORY = re.compile(
 )
 """Words for lack of memory in errors of frameworks that are no `MemoryError`."""
 
-_SMALLER = {
-    ".npz": "Save each array as a .npy file, which is read from disk as it is needed",
-    ".csv": "Convert it to Parquet, of which `howsure assess` with --out FOLDER reads rows part by part",
-    ".parquet": "`howsure assess` with --out FOLDER reads rows part by part",
-}
-"""Advice that takes less memory, by the suffix of a file."""
-
 
 @contextmanager
 def reading(source: Path, kind: str) -> Iterator[None]:
@@ -83,8 +76,8 @@ def not_for_its_content(source: str | os.PathLike[str], error: Exception) -> Fil
     if is_out_of_memory(error):
         return FileError(
             f"Memory ran out while '{os.fspath(source)}' was read" + (f" ({said})" if said else ""),
-            hint=_SMALLER.get(Path(source).suffix.lower(), "Read it where more memory is free")
-            + ". If it should fit, it is damaged",
+            hint="A .npy file is read from disk as it is needed; `howsure assess` with --out FOLDER reads a "
+            ".parquet file part by part. If it should fit, it is damaged",
         )
     if isinstance(error, FileNotFoundError):
         return FileError("The file does not exist", received=os.fspath(source))

@@ -48,8 +48,6 @@ _UNEVEN = re.compile(r"(?:Row #(\d+): )?Expected (\d+) columns, got (\d+): (.*)"
 _MISSING = ("?", "-", "--", ".", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "missing", "unknown")
 """Words for a missing value in small letters, which are no names of columns."""
 
-_LABEL_COLUMN = f"If one of them is the label, call it '{LABELS}', or name it with `label_column`"
-
 
 @dataclass(frozen=True)
 class CsvForm:
@@ -228,11 +226,6 @@ def read_named(source: Path, features: Sequence[str], roles: Roles, form: CsvFor
     return Rows(frame, labels, **vars(called_in(table, identity)))
 
 
-def _left_out(names: Sequence[str]) -> str:
-    """How to leave out columns of a file, in words."""
-    return f"`--set drop={','.join(names)}`"
-
-
 # --- opening --------------------------------------------------------------------------------------
 
 
@@ -258,8 +251,6 @@ def _open(
         names,
         tuple(table.columns),
         table.num_rows,
-        _left_out,
-        _LABEL_COLUMN,
         lambda index: read_as_text(source, form, names[index]),
     )
 
@@ -308,8 +299,6 @@ def parquet_columns(source: Path, table: pa.Table) -> Table:
         tuple(table.column_names),
         tuple(map(plain, table.column_names, table.columns)),
         table.num_rows,
-        _left_out,
-        _LABEL_COLUMN,
     )
 
 

@@ -22,6 +22,8 @@ INDEX = "__index_level_0__"
 TEXTS = ("text", "x")
 """Names of a text column besides the input's name, which users rarely choose themselves."""
 
+_LABEL_COLUMN = f"If one of them is the label, call it '{LABELS}', or name it with `label_column`"
+
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 """A text that is exactly how Python prints a whole number; it may still exceed 64 bits."""
 
@@ -38,8 +40,6 @@ class Table:
         names: Names of the columns.
         columns: The columns, as chunked arrays of pyarrow.
         rows: Number of rows.
-        leave_out: Maps column names to words that say how to leave them out.
-        name_labels: Words that say how to name the column of labels.
         as_text: Returns a column as the original text of its cells, for files of text; else None.
     """
 
@@ -47,8 +47,6 @@ class Table:
     names: tuple[str, ...]
     columns: tuple[Any, ...]
     rows: int
-    leave_out: Callable[[Sequence[str]], str]
-    name_labels: str
     as_text: Callable[[int], Any] | None = None
 
     def number(self, name: str, what: str) -> int:
@@ -285,7 +283,7 @@ def _wrong_width(
     if any(name == "" or name.startswith(("Unnamed:", "__index_level_")) for name in names):
         hint: str | None = "One column looks like an index of pandas: save with `index=False`"
     else:
-        hint = table.name_labels if width == known + 1 else None
+        hint = _LABEL_COLUMN if width == known + 1 else None
         taken = [name for name in (LABELS, ID) if name in table.names and name not in names]
         if taken and width < known:
             hint = f"{quoted(taken)} is not counted: it holds labels or ids, so rename it if it is a feature"
@@ -316,8 +314,8 @@ def _check_no_text(table: Table, features: Sequence[int]) -> None:
             expected="numbers in every column",
             received=", ".join(sorted({str(table.columns[index].type) for index in text})),
             hint=form
-            or f"Encode them as in training, or leave them out: "
-            f"{table.leave_out([table.names[index] for index in text])}. {table.name_labels}",
+            or "Encode them as in training, or drop them from the data frame; on the command line: "
+            f"`--set drop={','.join(table.names[index] for index in text)}`. {_LABEL_COLUMN}",
         )
     if mixed:
         index, wrong, cell = mixed[0]

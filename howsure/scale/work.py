@@ -79,15 +79,18 @@ class ModelSource:
         weights = None if weights is None else weights.absolute()
         return cls(path if is_factory(path) else path.absolute(), weights, allow_code)
 
-    def load(self) -> Any:
+    def load(self, check: str = "") -> Any:
         """The model.
+
+        Args:
+            check: As for `made_by`.
 
         Raises:
             FileError: It cannot be read.
             ModelError: It wants to run code, or is no model.
         """
         if is_factory(self.path):
-            return made_by(self.path, self.weights)
+            return made_by(self.path, self.weights, check=check)
         if FILES.get(self.path.suffix) == "keras":
             load_keras()
         return load(self.path, allow_code=self.allow_code)

@@ -142,22 +142,6 @@ def test_assess_writes_the_table_and_the_report_and_says_what_came_out(model_fil
     assert done.stderr == ""
 
 
-def test_assess_gives_what_the_library_gives(model_file, data_file, tmp_path):
-    out = tmp_path / "out.parquet"
-    assert (
-        run("assess", model_file, data_file, "--out", out, "--set", "passes=40", "--seed", 5).exit_code == 0
-    )
-    with np.load(data_file) as archive:
-        x = archive["x"]
-    model = keras.models.load_model(model_file)
-    expected = howsure.assess(model, x, method=howsure.MCDropout(passes=40), seed=5)
-    found = howsure.load(out)
-    np.testing.assert_array_equal(found.probabilities, expected.probabilities)
-    np.testing.assert_array_equal(found.mc_error, expected.mc_error)
-    assert found.seed == 5
-    assert found.method == expected.method
-
-
 def test_divide_by(model_file, data_file, tmp_path):
     with np.load(data_file) as archive:
         x = archive["x"]
@@ -300,17 +284,6 @@ def test_a_layer_that_is_kept_off_by_name(tmp_path, data_file):
     assert (wrong.exit_code, "Expected: some of 'in', 'late'" in wrong.stderr) == (2, True)
 
 
-def test_a_plan_that_cannot_be_kept_or_used_ends_with_an_error(model_file, data_file, tmp_path):
-    assert "needs rows for the plan" in run("audit", model_file, "--save-plan", tmp_path / "plan.json").stderr
-    wrong = run("audit", model_file, "--data", data_file, "--save-plan", tmp_path / "plan.txt")
-    assert wrong.exit_code == 2
-    assert "ends in .json" in wrong.stderr
-    out = tmp_path / "out.parquet"
-    missing = run("assess", model_file, data_file, "--out", out, "--plan", tmp_path / "none.json")
-    assert missing.exit_code == 2
-    assert "Cannot read the plan" in missing.stderr
-
-
 def test_brackets_in_a_message_are_no_markup(tmp_path):
     done = run("audit", tmp_path / "[bold]a[/x].keras")
     assert done.exit_code == 2
@@ -358,15 +331,6 @@ def test_demo_makes_its_folder_and_passes_the_options_on(tmp_path, monkeypatch):
     assert folder.is_dir()
     assert seen["folder"] == folder
     assert (seen["epochs"], seen["seed"]) == (3, 7)
-
-
-def test_demo_needs_no_words_after_it(tmp_path, monkeypatch):
-    seen = {}
-    monkeypatch.setattr(demo_module, "run", lambda folder, **more: seen.update(folder=folder, **more))
-    monkeypatch.chdir(tmp_path)
-    done = run("demo")
-    assert done.exit_code == 0, done.stderr
-    assert seen["folder"] == Path("demo")
 
 
 @pytest.mark.parametrize("command", sorted(command.name() for command in COMMANDS if command is not Demo))

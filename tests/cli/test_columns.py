@@ -11,7 +11,6 @@ from tests.commands import run
 keras = pytest.importorskip("keras", reason="Keras is not installed")
 
 import howsure  # noqa: E402  # needs keras
-from howsure.bare.files import read_result  # noqa: E402
 from howsure.cli import output  # noqa: E402
 
 FLOWERS = ("rose", "tulip", "daisy")
@@ -104,13 +103,6 @@ def test_columns_that_cannot_be_used_are_named(
     assert not (tmp_path / "o.parquet").exists()
 
 
-def test_labels_that_are_no_names_are_answered_with_the_nearest(model_file, flowers, tmp_path):
-    flowers.write_text(flowers.read_text(encoding="utf-8").replace("daisy", "dasiy"), encoding="utf-8")
-    done = assess(model_file, flowers, tmp_path / "o.parquet", *CHOSEN)
-    assert done.exit_code == 2
-    assert "nearest is 'daisy'" in done.stderr
-
-
 def test_another_separator_and_decimal_sign_are_said(model_file, flowers, tmp_path):
     """The same rows and labels in another form give the same table."""
     with flowers.open(encoding="utf-8", newline="") as file:
@@ -127,25 +119,6 @@ def test_another_separator_and_decimal_sign_are_said(model_file, flowers, tmp_pa
     assert done.exit_code == 2
     done = assess(model_file, flowers, tmp_path / "folder/", *form)
     assert "One table is needed for `separator` and `decimal`" in done.stderr
-
-
-def test_numbers_may_begin_with_the_point(model_file, tmp_path):
-    """As Stata, R and SQL write them: in rows, in probabilities and in numbers, also in Python."""
-    rows = np.array([[0.9, -0.9], [-0.25, 0.5]], np.float32)
-    (tmp_path / "rows.csv").write_text("length,width\n.9,-.9\n-.25,.5\n", encoding="utf-8")
-    done = assess(model_file, tmp_path / "rows.csv", tmp_path / "o.parquet")
-    assert done.exit_code == 0, done.stderr
-    given = {"class_names": FLOWERS}
-    expected = howsure.assess(keras.saving.load_model(model_file), rows, **given)
-    np.testing.assert_array_equal(howsure.load(tmp_path / "o.parquet").probabilities, expected.probabilities)
-    (tmp_path / "p.csv").write_text("rose,tulip,y\n.9,.1,rose\n.25,.75,rose\n", encoding="utf-8")
-    (tmp_path / "means.csv").write_text("mean,std,y\n-.9,.25,-.5\n.9,.5,.9\n", encoding="utf-8")
-    assert read_result(tmp_path / "p.csv").probabilities.tolist() == [[0.9, 0.1], [0.25, 0.75]]
-    assert read_result(tmp_path / "means.csv").mean.tolist() == [[-0.9], [0.9]]
-    for name, said in (("p.csv", "accuracy"), ("means.csv", "RMSE")):
-        done = run("evaluate", tmp_path / name)
-        assert done.exit_code == 0, done.stderr
-        assert said in done.stdout
 
 
 def test_a_terminal_is_not_steered_by_a_table(monkeypatch):

@@ -11,7 +11,6 @@ import typer.main
 
 import howsure
 from howsure.answers.registry import named
-from howsure.bare.files import read_result
 from howsure.cli.app import app
 from tests.commands import done, refused, run
 from tests.doors.cases import DROPOUT, case_of
@@ -158,37 +157,3 @@ def test_a_command_ends(name, places, tmp_path):
         if refusal == ONE_LABEL and name in TABLES:
             followed = ended(name, f"{COMMANDS[name]} --set of_label=0", given | at)
             assert followed.exit_code == 0, followed.stderr
-
-
-LABELLED = "holds no true answers. Expected: --labels FILE"
-FORMS = {
-    "csv.csv": None,
-    "one row.parquet": "Too few",
-    "no rows.parquet": "Too few",
-    "no labels.parquet": LABELLED,
-}
-"""What other tables lack for commands that learn from labels."""
-
-
-def why_not_read(path):
-    """What Python says of a file that holds no result, in its first sentence; None of a result."""
-    try:
-        read_result(path)
-    except howsure.InputError as error:
-        return str(error).partition("'")[2].partition("'")[2].partition(". ")[0]
-
-
-@pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("name", TABLES)
-def test_a_command_ends_with_other_tables(name, form, places, tmp_path):
-    kind, given, folder = places
-    at = dict.fromkeys(("table", "new"), shlex.quote(str(folder / form))) | {"o": tmp_path}
-    of_label = " --set of_label=0" if (name, kind) in REFUSED and kind == "labels" else ""
-    found = ended(name, COMMANDS[name] + of_label, given | at)
-    refusal = None if name in ("handover", "report") else FORMS[form]
-    if REFUSED.get((name, kind)) == NO_PART:
-        refusal = NO_PART
-    if form == "csv.csv":
-        refusal = why_not_read(folder / form) or refusal
-    assert found.exit_code == (0 if refusal is None else 2), found.stderr
-    assert refusal is None or refusal in found.stderr or refusal.lower() in found.stderr

@@ -124,9 +124,8 @@ def test_classes_are_not_asked_what_is_for_numbers(tmp_path, random):
     table = written(tmp_path / "p.csv", ["a", "b", "c", "y"], [p, random.choice(list("abc"), N)])
     assert "no numbers that could be above a threshold" in refused("evaluate", table, "--set", "above=0.5")
     assert "`tolerance` is for numbers" in refused("abstain", table, "--tolerance", "2")
-
-
-# --- hand over ----------------------------------------------------------------------------------------
+    page = ("--report", tmp_path / "page.html")
+    assert "`of_label` has no effect on one class" in refused("report", table, "--set", "of_label=a", *page)
 
 
 # --- tables of others -----------------------------------------------------------------------------------

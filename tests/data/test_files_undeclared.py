@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from howsure import FileError, InputError
+from howsure import InputError
 from howsure.data.files import rows_in
 from howsure.data.rows import InputSpec
 
@@ -28,16 +28,6 @@ def photos(tmp_path):
     return tmp_path / "photos"
 
 
-@pytest.mark.parametrize("inputs", [FLAT, None])
-def test_arrays_with_labels_and_ids(tmp_path, inputs):
-    np.savez(tmp_path / "rows.npz", x=X, y=Y, id=IDS)
-    rows = read(tmp_path / "rows.npz", inputs)
-    assert np.array_equal(rows.x, X)
-    assert (rows.labels.tolist(), rows.ids.tolist()) == (Y.tolist(), IDS.tolist())
-    np.save(tmp_path / "rows.npy", X)
-    assert isinstance(read(tmp_path / "rows.npy", inputs).x, np.memmap)
-
-
 def test_arrays_of_a_model_that_takes_what_it_gets(tmp_path):
     np.savez(tmp_path / "rows.npz", size=X, place=X[:, :2], y=Y)
     rows = read(tmp_path / "rows.npz")
@@ -48,16 +38,6 @@ def test_arrays_of_a_model_that_takes_what_it_gets(tmp_path):
     np.savez(tmp_path / "none.npz", y=Y)
     with pytest.raises(InputError, match="holds no rows"):
         read(tmp_path / "none.npz")
-
-
-@pytest.mark.parametrize("inputs", [FLAT, None])
-def test_columns_with_labels_and_ids(tmp_path, inputs):
-    lines = ["id,p,q,r,y", *(f"{k:03},1,2,{k},cat" for k in range(3))]
-    (tmp_path / "rows.csv").write_text("\n".join(lines), encoding="utf-8")
-    rows = read(tmp_path / "rows.csv", inputs)
-    assert rows.x.tolist() == [[1, 2, k] for k in range(3)]
-    assert rows.ids.tolist() == ["000", "001", "002"]
-    assert rows.labels.tolist() == ["cat"] * 3
 
 
 def test_a_folder_of_classes(photos):
@@ -73,16 +53,3 @@ def test_a_folder_of_classes(photos):
 def test_channels_come_first_where_the_model_does_not_say(photos):
     assert read(photos, channels=1).x.shape == (3, 1, 2, 2)
     assert read(photos, channels=None).x.shape == (3, 3, 2, 2)
-
-
-@pytest.mark.parametrize("inputs", [FLAT, None])
-@pytest.mark.parametrize("name", ["no.npz", "no.npy", "no.csv", "no"])
-def test_what_is_not_there(tmp_path, inputs, name):
-    with pytest.raises(FileError, match="does not exist"):
-        read(tmp_path / name, inputs)
-
-
-def test_what_holds_no_rows(tmp_path):
-    (tmp_path / "rows.txt").write_text("1 2 3", encoding="utf-8")
-    with pytest.raises(InputError, match="not a kind of file that holds rows"):
-        read(tmp_path / "rows.txt")

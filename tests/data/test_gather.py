@@ -8,7 +8,7 @@ import numpy as np
 import pandas
 import pytest
 
-from howsure import HowsureWarning, InputError
+from howsure import InputError
 from howsure.data.gather import first, gather, length
 from howsure.data.rows import InputSpec, Rows
 from tests.refused import refused
@@ -268,7 +268,11 @@ def test_what_never_ends_is_refused(endless):
         ([X, X[:, :2]], FLAT, ["Batch 1 differs in shape", "(3,)", "(2,)", "Pad or cut"]),
         ([(X, Y), X], FLAT, ["Batch 1 is made up of other parts", "rows, labels", "Received: rows"]),
         ([{"x": X, "label": Y}, {"x": X}], FLAT, ["Batch 1", "'x', labels"]),
-        ([(X, Y, Y)], FLAT, ["3 parts does not say which are rows", "((rows, rows), labels)"]),
+        (
+            [(X, Y, Y)],
+            FLAT,
+            ["3 parts does not say which are rows", "((rows, rows), labels)", "Leave out weights"],
+        ),
         ([(X, X, X, Y)], None, ["4 parts"]),
         ([(X[:, 0], X[:, 1:], Y, Y)], TWO, ["4 parts"]),
         ([(X, Y), (X, 1)], FLAT, ["different lengths"]),
@@ -286,24 +290,6 @@ def test_what_never_ends_is_refused(endless):
 )
 def test_batches_that_do_not_fit_are_named(batches, inputs, fragments):
     refuse(iter(batches), inputs, *fragments)
-
-
-def test_a_third_part_is_weights_in_keras_alone():
-    class Dataset:
-        element_spec = None
-
-        def cardinality(self):
-            return 1
-
-        def as_numpy_iterator(self):
-            return iter([(X, Y, weights) for weights in (np.ones(7), np.arange(7), np.arange(7))])
-
-    refuse(Dataset(), FLAT, "3 parts")
-    Dataset.__module__ = "tensorflow.python.data"
-    with pytest.warns(HowsureWarning, match="The weights that come with the rows have no effect") as warned:
-        rows = gathered(Dataset())
-    assert len(warned) == 1
-    assert rows.labels.tolist() == [*Y, *Y, *Y]
 
 
 def test_errors_of_the_source_pass_through():

@@ -117,21 +117,6 @@ def test_words_of_polars():
 
 
 @pytest.mark.parametrize(
-    ("names", "numbers"),
-    [
-        (None, [1, 0]),
-        (("cat", "dog"), [1, 0]),
-        (("no", "yes"), [1, 0]),
-        (("Yes", "No"), [0, 1]),
-        (("True", "False"), [0, 1]),
-    ],
-)
-def test_true_is_the_second_class_unless_the_names_say_otherwise(names, numbers):
-    for labels in ([True, False], np.array([True, False], dtype=object), pd.Series([True, False])):
-        assert check_labels(labels, 2, 2, names).tolist() == numbers
-
-
-@pytest.mark.parametrize(
     ("labels", "message"),
     [
         (

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import howsure
-from howsure.data.files import read_class_names, read_rows
+from howsure.data.files import read_rows
 from howsure.data.reading import reading
 from howsure.data.rows import TEXT, InputSpec
 from howsure.errors import FileError, InputError
@@ -44,7 +44,7 @@ def test_too_little_memory_is_not_called_damage(tmp_path: Path, error: Exception
     caught = raised(tmp_path / "rows.npz", error)
     assert str(caught).startswith(f"Memory ran out while '{tmp_path / 'rows.npz'}' was read")
     assert "not a readable" not in str(caught)
-    assert "Save each array as a .npy file" in str(caught)
+    assert "A .npy file is read from disk as it is needed" in str(caught)
     assert caught.__cause__ is error
 
 
@@ -69,35 +69,6 @@ def test_other_errors_pass_through(tmp_path: Path) -> None:
         with pytest.raises(type(error)) as caught, reading(tmp_path / "rows.npz", "npz"):
             raise error
         assert caught.value is error
-
-
-def test_readers_that_run_out_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*args: object, **kwargs: object) -> None:
-        raise pa.ArrowMemoryError("malloc of size 4096 failed")
-
-    rows = np.ones((3, 2), np.float32)
-    npz, compressed, npy = tmp_path / "x.npz", tmp_path / "compressed.npz", tmp_path / "x.npy"
-    csv, parquet, names = tmp_path / "x.csv", tmp_path / "x.parquet", tmp_path / "names.txt"
-    np.savez(npz, x=rows)
-    np.savez_compressed(compressed, x=rows)
-    np.save(npy, rows)
-    csv.write_text("a,b\n1,2\n")
-    pq.write_table(pa.table({"a": [1.0], "b": [2.0]}), parquet)
-    names.write_text("cat\ndog\n")
-    howsure.Certainty.from_probabilities([[0.9, 0.1]]).save(saved := tmp_path / "saved.parquet")
-    monkeypatch.setattr(np.lib.format, "read_array", fails)
-    monkeypatch.setattr(np.lib.format, "open_memmap", fails)
-    monkeypatch.setattr(np, "memmap", fails)
-    monkeypatch.setattr(pq, "ParquetFile", fails)
-    monkeypatch.setattr("pyarrow.csv.read_csv", fails)
-    monkeypatch.setattr(Path, "read_text", fails)
-    for read, source in (
-        *((lambda file: read_rows(file, FLAT), each) for each in (npz, compressed, npy, csv, parquet)),
-        (lambda file: read_class_names(str(file)), names),
-        (howsure.load, saved),
-    ):
-        with pytest.raises(FileError, match=rf"Memory ran out while '.*{source.name}' was read"):
-            read(source)
 
 
 def test_a_long_text_is_not_called_damage(tmp_path: Path) -> None:

@@ -83,18 +83,6 @@ def test_numbers_beside_the_name_of_labels_are_a_header(csv, header):
     assert rows.labels.tolist() == [7, 7]
 
 
-def test_csv_survives_a_round_trip(csv):
-    x = np.random.default_rng(0).normal(size=(50, 6))
-    header = "p,q,y,r,s,t,u"
-    lines = [
-        ",".join([*map(repr, row[:2].tolist()), str(i % 3), *map(repr, row[2:].tolist())])
-        for i, row in enumerate(x)
-    ]
-    rows = read_rows(csv("\n".join([header, *lines])), [InputSpec("x", (3, 2, 1), "float32")])
-    np.testing.assert_array_equal(rows.x, x.reshape(50, 3, 2, 1))
-    np.testing.assert_array_equal(rows.labels, np.arange(50) % 3)
-
-
 def test_csv_columns_named_like_several_inputs(csv):
     inputs = [InputSpec("height", (), "float32"), InputSpec("age", (1,), "int32")]
     rows = read_rows(csv("id,age,height,y\n7,30,1.8,0\n8,40,1.7,1\n"), inputs)
@@ -284,14 +272,6 @@ def test_parquet_index_of_pandas(tmp_path):
 )
 def test_parquet_that_cannot_be_rows(parquet, columns, fragments):
     refuse(parquet(**columns), FLAT, InputError, *fragments)
-
-
-def test_damaged_parquet(parquet):
-    path = parquet(a=list(range(1000)))
-    content = path.read_bytes()
-    for broken in (content[:-20], content[: len(content) // 2], b"", b"a,b\n1,2\n"):
-        path.write_bytes(broken)
-        refuse(path, FLAT, FileError, "rows.parquet' is not a readable Parquet file", "damaged")
 
 
 # --- text ---------------------------------------------------------------------------------------

@@ -1,7 +1,5 @@
 """Sources of batches of the frameworks themselves give what an array of the rows gives."""
 
-from contextlib import nullcontext
-
 import keras
 import numpy as np
 import pytest
@@ -68,12 +66,8 @@ def test_a_pydataset(model, x, truth):
     certainty = assess(model, Batches(x, truth))
     the_same(certainty, plain)
     assert certainty.truth.tolist() == truth.tolist()
-    for weights in (np.ones(ROWS), np.arange(ROWS)):
-        warns = pytest.warns(HowsureWarning, match="weights that come with the rows have no effect")
-        with nullcontext() if weights.min() == 1 else warns:
-            weighted = assess(model, Batches(x, truth, weights))
-        the_same(weighted, plain)
-        assert weighted.truth.tolist() == truth.tolist()
+    with pytest.raises(InputError, match=r"3 parts does not say.*Leave out weights of rows"):
+        assess(model, Batches(x, truth, np.ones(ROWS)))
     assert assess(model, Batches(x)).truth is None
 
 

@@ -439,13 +439,6 @@ def test_what_lies_among_the_files_of_rows_and_is_not_read_is_named(tmp_path, ro
     check_same(howsure.load(out), whole)
 
 
-def test_a_folder_without_rows(tmp_path):
-    (tmp_path / "rows").mkdir()
-    done = into(tmp_path / "results", tmp_path / "rows")
-    assert done.exit_code == 2
-    assert "holds no images" in done.stderr
-
-
 def test_the_page_of_a_folder_is_that_of_the_finished_one(tmp_path, rows, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = run("assess", MODEL, "rows", "--out", "o", "--report", "o.html")

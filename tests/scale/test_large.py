@@ -39,11 +39,6 @@ def test_a_sample_is_rows_of_all_parts_each_as_it_is(folder, few):
     assert np.array_equal(sample.ids, whole.ids[sample.row])
 
 
-def test_a_small_folder_is_not_sampled(folder):
-    sample, total = read_sample(folder, FileColumns())
-    assert len(sample) == total == FILES * ROWS
-
-
 def labels_for(folder, path, order):
     whole = howsure.load(folder)
     with path.open("w", newline="") as file:
@@ -81,14 +76,6 @@ def test_lists_are_of_all_rows(folder, few, tmp_path, which):
     with (tmp_path / "h.csv").open() as file:
         assert [int(line["row"]) for line in csv.DictReader(file)] == whole.row[wanted].tolist()
     assert f"{len(wanted)} of 360 rows" in told
-
-
-def test_a_short_list_is_the_beginning_of_the_long_one(folder, tmp_path):
-    whole = howsure.load(folder)
-    said(run("handover", folder, "--which", "all", "--most", 7, "--out", tmp_path / "h.csv"))
-    with (tmp_path / "h.csv").open() as file:
-        found = [int(line["row"]) for line in csv.DictReader(file)]
-    assert found == whole.row[whole.most_undecided()[:7]].tolist()
 
 
 def test_sets_of_all_rows(folder, few, tmp_path):
