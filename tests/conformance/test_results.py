@@ -1,13 +1,10 @@
 """Every result keeps to what shared code expects of one, those of a kind from outside too."""
 
-from dataclasses import dataclass, fields, replace
-
 import numpy as np
 import pytest
 
 import howsure
-from howsure.answers import registry
-from tests.answers.measures import MEASURES, Measures, Regression, known, linear, rows
+from tests.answers.measures import Regression, known, linear, rows
 from tests.conformance.test_methods import ONE_INPUT
 from tests.support.arrays import ArrayModel, Dropout
 from tests.support.cases import rows_of, two_layers
@@ -28,36 +25,6 @@ def test_numbers_from_outside():
         check_method(howsure.MCDropout(passes=20), linear(2), rows())
         check_method(howsure.Ensemble([linear(2, 1), linear(2, 2)]), linear(2), rows())
         check_result(howsure.assess(linear(2), rows()))
-
-
-@dataclass(frozen=True, eq=False)
-class Silent(Measures):
-    """Its rows say nothing."""
-
-    def _row(self, index):
-        return ""
-
-
-@dataclass(frozen=True, eq=False)
-class Forgetful(Measures):
-    """Loses what is not the first row."""
-
-    @classmethod
-    def joined(cls, parts):
-        return parts[0]
-
-
-@pytest.mark.parametrize(
-    ("kind", "promise"),
-    [(Silent, "A row prints as words"), (Forgetful, "Parts of a result join to the whole")],
-)
-def test_a_broken_promise_is_named(kind, promise):
-    result = howsure.assess(linear(), rows(), outcome=Regression)
-    broken = kind(**{each.name: getattr(result, each.name) for each in fields(result)})
-    with known():
-        registry._ANSWERS["measures"] = replace(MEASURES, result=kind)
-        with pytest.raises(AssertionError, match=promise):
-            check_result(broken)
 
 
 def test_a_result_of_a_kind_that_was_not_added():

@@ -9,9 +9,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import pytest
 
-# Files, messages, members, what a method makes of a model or is fitted to, and what the layers of Keras draw
-# are the same on every backend, and PyTorch is the fastest. Keras writes graphs of maps fastest on
-# TensorFlow. JAX compiles slowly, and little of the adapter is its own.
+# Files, messages, losses, and what the layers of Keras draw are the same on every backend, and PyTorch is
+# the fastest. Keras writes graphs of maps fastest on TensorFlow. JAX compiles slowly, and little of the
+# adapter is its own.
 # EVERY_TEST=1 runs all of them on every backend.
 ON_TORCH = [
     "bad_input",
@@ -21,6 +21,7 @@ ON_TORCH = [
     "keras_files",
     "other_files",
     "others_mistakes",
+    "regression",
 ]
 ON_TENSORFLOW = ["positions_export"]
 SLOW_ON_JAX = [
@@ -30,6 +31,7 @@ SLOW_ON_JAX = [
     "model_cache",
     "output",
     "sizes",
+    "sources",
     "split",
     "taggers",
 ]

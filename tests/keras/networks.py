@@ -35,12 +35,6 @@ class Always(layers.Dropout):
 
 
 @keras.saving.register_keras_serializable("howsure_tests")
-class OnlyInTraining(layers.Dropout):
-    def call(self, inputs, training=None):
-        return super().call(inputs, training=training) if training else inputs
-
-
-@keras.saving.register_keras_serializable("howsure_tests")
 class Whole(keras.Model):
     """A subclassed model."""
 
@@ -114,13 +108,6 @@ def dict_inputs():
     return keras.Model({"zebra": a, "ant": b}, layers.Dense(3, "softmax")(both))
 
 
-def parallel_branches():
-    x = keras.Input((4,))
-    a = layers.Dropout(0.5)(layers.Dense(4, "relu")(x))
-    b = layers.Dropout(0.2)(layers.Dense(4, "tanh")(x))
-    return keras.Model(x, layers.Dense(3, "softmax")(layers.Concatenate()([a, b, x])))
-
-
 def spatial_1d():
     return _pooled(layers.Conv1D(4, 2, activation="relu"), layers.SpatialDropout1D(0.3), 1, (5, 2))
 
@@ -167,10 +154,6 @@ def always():
     return _dense(Always(0.3))
 
 
-def only_in_training():
-    return _dense(OnlyInTraining(0.3))
-
-
 def block():
     return _dense(Block(), layers.Dropout(0.2))
 
@@ -204,8 +187,8 @@ ARCHITECTURES = {
     function.__name__: function
     for function in (
         sequential, functional_skip, nested_twice, shared_layer, shared_model, two_inputs, dict_inputs,
-        parallel_branches, spatial_1d, spatial_2d, spatial_3d, noise_shape, alpha, gaussian, gaussian_noise,
-        always, only_in_training, block, subclassed, attention, time_distributed, masked_embedding,
+        spatial_1d, spatial_2d, spatial_3d, noise_shape, alpha, gaussian, gaussian_noise,
+        always, block, subclassed, attention, time_distributed, masked_embedding,
     )
 }  # fmt: skip
 

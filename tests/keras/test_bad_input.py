@@ -87,18 +87,6 @@ def test_tokens():
     np.testing.assert_array_equal(as_floats.probabilities, as_numbers.probabilities)
 
 
-@pytest.mark.parametrize("x", [np.zeros((0, 4), "float32"), [], np.zeros((0,))])
-@pytest.mark.parametrize("method", [None, METHOD])
-def test_no_rows(model, x, method):
-    certainty = howsure.assess(model, x, method=method, class_names=["a", "b", "c"])
-    assert len(certainty) == 0
-    assert certainty.probabilities.shape == certainty.mc_error.shape == (0, 3)
-    assert certainty.passes.shape == certainty.entropy.shape == (0,)
-    assert certainty.coin_flips().tolist() == []
-    mean, variance = howsure.predict_with_uncertainty(model, x)
-    assert mean.shape == variance.shape == (0, 3)
-
-
 def test_rows_on_another_scale_are_said_aloud_where_a_normalisation_tells():
     pixels = np.random.default_rng(0).integers(0, 256, (60, 6, 6, 1)).astype(np.uint8)
     for first in ((), (layers.Conv2D(8, 3, activation="relu"),)):

@@ -112,27 +112,6 @@ def test_policies_are_restored_after_an_exception(network, faster, monkeypatch):
     assert policies(model) == before
 
 
-@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16", "bfloat16"])
-def test_a_model_of_less_precision_of_its_own_works(policy):
-    if policy == "mixed_float16" and keras.backend.backend() == "torch":
-        pytest.skip("PyTorch has no convolution in float16 on processors")
-    keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [
-            keras.Input((8, 8, 1)),
-            layers.Conv2D(8, 3, activation="relu", dtype=policy),
-            layers.Dropout(0.3, dtype=policy),
-            layers.Flatten(),
-            layers.Dense(3, activation="softmax", dtype=policy),
-        ]
-    )
-    x = np.random.default_rng(0).normal(size=(12, 8, 8, 1)).astype("float32")
-    certainty = howsure.assess(model, x, method=howsure.MCDropout(passes=200))
-    mean, variance = howsure.predict_with_uncertainty(model, x, n_iter=200)
-    np.testing.assert_allclose(certainty.probabilities.sum(axis=-1), 1, atol=1e-6)
-    assert np.all(np.abs(certainty.probabilities - mean) < 6 * np.sqrt(variance / 200) + 0.01)
-
-
 # --- types of the user's own ----------------------------------------------------------------------
 
 

@@ -173,17 +173,12 @@ NUMBERS = {
     "SimpleRNN": lambda: over_numbers(layers.SimpleRNN(6, dropout=0.3, recurrent_dropout=0.2)),
     "GRU": lambda: over_numbers(layers.GRU(6, dropout=0.3, recurrent_dropout=0.2)),
     "LSTM": lambda: over_numbers(layers.LSTM(6, dropout=0.3, recurrent_dropout=0.2)),
-    "LSTM, inputs only": lambda: over_numbers(layers.LSTM(6, dropout=0.3)),
     "LSTM, unrolled": lambda: over_numbers(layers.LSTM(6, dropout=0.2, recurrent_dropout=0.3, unroll=True)),
     "Bidirectional, stacked": lambda: over_numbers(
         layers.Bidirectional(layers.LSTM(5, dropout=0.3, recurrent_dropout=0.2, return_sequences=True)),
         layers.GRU(5, dropout=0.2),
     ),
-    "cells": lambda: over_numbers(
-        layers.RNN([layers.LSTMCell(6, dropout=0.3), layers.GRUCell(5, recurrent_dropout=0.4)])
-    ),
     "functional": lambda: over_numbers(Functional()),
-    "functional, nested": lambda: over_numbers(keras.Sequential([keras.Input((5, 4)), Functional()])),
     "functional, shared": lambda: over_numbers(Shared()),
     "stochastic depth": lambda: over_numbers(
         StochasticDepth(layers.Dense(4, "tanh")), StochasticDepth(layers.Dense(4))
@@ -198,7 +193,6 @@ NUMBERS = {
     ),
     "told to train": lambda: over_numbers(lambda x: layers.Dropout(0.4)(x, training=True)),
     "if training": lambda: over_numbers(Block(), layers.Dropout(0.2)),
-    "if training, nested": lambda: over_numbers(keras.Sequential([keras.Input((5, 4)), Block()])),
     "beside statistics of a user's": lambda: over_numbers(BlockWithOwnStatistics()),
     "if training, subclassed": subclassed,
     "Attention": lambda: attended(layers.Attention),
@@ -208,12 +202,10 @@ NUMBERS = {
 }
 MASKED = {
     "LSTM": lambda: over_words(layers.LSTM(6, dropout=0.3, recurrent_dropout=0.2)),
-    "Dropout, LSTM": lambda: over_words(layers.Dropout(0.3), layers.LSTM(6)),
     "SpatialDropout1D, Bidirectional": lambda: over_words(
         layers.SpatialDropout1D(0.3), layers.Bidirectional(layers.GRU(6, recurrent_dropout=0.2))
     ),
     "Dropout, MultiHeadAttention": lambda: attended(layers.MultiHeadAttention, 2, 3, words=True),
-    "Dropout, Attention": lambda: attended(layers.Attention, words=True),
 }
 SEEDS = keras.random.SeedGenerator(1)
 CASES = [(name, make, X) for name, make in NUMBERS.items()]

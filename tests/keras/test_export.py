@@ -149,20 +149,6 @@ def test_a_mean_and_a_variance_in_two_outputs(outputs, path):
     assert metadata(path)["outputs"] == outputs
 
 
-@ONCE
-def test_a_group_of_flat_passes_and_rows_one_at_a_time(path):
-    model = sigmoid()
-    x = rows_for(model, 20)
-    howsure.export(model, path, plan=howsure.Plan(), x=x)
-    expected = howsure.assess(model, x, method=howsure.MCDropout(plan=howsure.Plan(), max_passes=20))
-    together = run(path, x)
-    for row in range(len(x)):
-        alone = run(path, x[row : row + 1])
-        for column in NUMBERS:
-            assert np.abs(alone[column][0] - together[column][row]).max() < 1e-6
-            assert np.abs(alone[column][0] - getattr(expected, column)[row]).max() < EXACT
-
-
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="texts are of TensorFlow")
 def test_texts_and_fixed_batches_are_refused(path):
     words = layers.TextVectorization(20, output_sequence_length=5)

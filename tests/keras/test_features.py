@@ -80,12 +80,10 @@ def lora():
 
 ENDS = {
     "softmax": lambda: ends_in(layers.Dense(3, "softmax")),
-    "linear": lambda: ends_in(layers.Dense(3)),
     "no bias": lambda: ends_in(layers.Dense(3, use_bias=False, activation="softmax")),
     "log softmax": lambda: ends_in(layers.Dense(3, "log_softmax")),
     "sigmoid": lambda: ends_in(layers.Dense(1, "sigmoid")),
     "activation layer": lambda: ends_in(layers.Dense(3), layers.Activation("softmax")),
-    "softmax layer": lambda: ends_in(layers.Dense(3), layers.Softmax()),
     "operation": with_an_operation,
     "nested": nested,
     "lora": lora,
@@ -192,13 +190,7 @@ OTHERWISE = {
         lambda: ends_in(layers.Dense(3), OfEachRow(lambda z: 30 * ops.tanh(z / 30)), layers.Softmax()),
         "OfEachRow",
     ),
-    "rectified": (lambda: ends_in(layers.Dense(3), layers.ReLU(), layers.Softmax()), "ReLU"),
     "a temperature": (lambda: ends_in(layers.Dense(3), layers.Rescaling(0.5), layers.Softmax()), "Rescaling"),
-    "of length one": (lambda: ends_in(layers.Dense(3), layers.UnitNormalization()), "UnitNormalization"),
-    "rescaled probabilities": (
-        lambda: ends_in(layers.Dense(3, "softmax"), layers.Rescaling(0.5)),
-        "Rescaling",
-    ),
     "a temperature for each row": (temperature_of_rows, "Divide"),
     "a layer that is more": (
         lambda: ends_in(WithMore(3, activation="softmax")),

@@ -14,7 +14,7 @@ import howsure
 from howsure.models import adapt
 from howsure.models.keras.files import load
 
-from .networks import Block, build
+from .networks import build
 
 
 def network(*middle, shape=(4,), name="net"):
@@ -109,15 +109,11 @@ def archive_of(name, text):
 NO_ARCHIVE = r"not a readable \.keras file.*no zip archive, or is truncated"
 UNREADABLE = r"could not be read as a Keras model \("
 DAMAGED = {
-    "nothing of it": (lambda content: b"", NO_ARCHIVE),
     "its beginning": (lambda content: content[: len(content) // 50], NO_ARCHIVE),
     "all but its end": (lambda content: content[: -len(content) // 100], NO_ARCHIVE),
     "zeros in the middle": (with_zeros, UNREADABLE),
     "a byte less, 30": (lambda content: without_a_byte(content, 30), UNREADABLE),
-    "a byte less, 60": (lambda content: without_a_byte(content, 60), UNREADABLE),
-    "another archive": (lambda content: archive_of("a.txt", "hello"), UNREADABLE),
     "an empty configuration": (lambda content: archive_of("config.json", "{}"), UNREADABLE),
-    "no JSON": (lambda content: archive_of("config.json", "not json"), UNREADABLE),
 }
 
 
@@ -162,35 +158,23 @@ def test_a_class_that_is_not_known(tmp_path, ending):
         load(path)
 
 
-def test_a_registered_class_is_known(tmp_path):
-    network(Block()).save(tmp_path / "block.keras")
-    assert len(howsure.audit(load(tmp_path / "block.keras")).random_layers) == 2
-
-
 # --- the audit: costs by hand -----------------------------------------------------------------
 
 COSTS = {
     "dense": (lambda: layers.Dense(6), (4,), 4 * 6),
     "dense on a sequence": (lambda: layers.Dense(5), (3, 4), 3 * 4 * 5),
     "conv1d": (lambda: layers.Conv1D(5, 3), (10, 2), 8 * 5 * 3 * 2),
-    "conv1d dilated": (lambda: layers.Conv1D(5, 3, dilation_rate=2), (10, 2), 6 * 5 * 3 * 2),
     "conv2d": (lambda: layers.Conv2D(4, (3, 2), strides=2), (8, 9, 3), (3 * 4) * 4 * (3 * 2 * 3)),
-    "conv2d same": (lambda: layers.Conv2D(4, 3, padding="same"), (5, 5, 2), 25 * 4 * (9 * 2)),
     "conv3d": (lambda: layers.Conv3D(2, 2), (3, 3, 3, 4), 8 * 2 * (8 * 4)),
     "depthwise": (lambda: layers.DepthwiseConv2D(3, depth_multiplier=2), (8, 8, 3), 36 * (3 * 2) * 9),
     "separable": (lambda: layers.SeparableConv2D(4, 3), (6, 6, 3), 16 * (9 * 3 + 3 * 4)),
     "transposed": (lambda: layers.Conv2DTranspose(2, 3, strides=2), (4, 4, 3), 16 * (9 * 3 * 2)),
     "lstm": (lambda: layers.LSTM(4), (7, 3), 7 * 4 * (3 * 4 + 4 * 4)),
-    "lstm sequences": (lambda: layers.LSTM(4, return_sequences=True), (7, 3), 7 * 4 * (3 * 4 + 4 * 4)),
     "gru": (lambda: layers.GRU(4), (7, 3), 7 * 3 * (3 * 4 + 4 * 4)),
-    "simple": (lambda: layers.SimpleRNN(4), (7, 3), 7 * (3 * 4 + 4 * 4)),
     "bidirectional": (lambda: layers.Bidirectional(layers.GRU(4)), (7, 3), 2 * 7 * 3 * (3 * 4 + 4 * 4)),
     "einsum": (lambda: layers.EinsumDense("abc,cde->abde", (4, 2, 3), bias_axes="de"), (4, 6), 4 * 6 * 6),
     "embedding": (lambda: layers.Embedding(9, 4), (5,), 0),
-    "norms": (lambda: layers.LayerNormalization(axis=(1, 2)), (4, 6), 0),
     "batch norm": (layers.BatchNormalization, (4,), 0),
-    "prelu": (layers.PReLU, (4, 6), 0),
-    "pooling": (layers.MaxPooling2D, (4, 4, 3), 0),
 }
 
 
@@ -267,16 +251,6 @@ def test_what_no_random_layer_feeds_is_not_repeated(digits):
     assert audit.warnings == ()
 
 
-def test_a_branch_beside_the_random_layer_is_not_repeated():
-    x = keras.Input((4,))
-    random = layers.Dropout(0.5)(x)
-    beside = layers.Dense(7, name="beside")(x)
-    both = layers.Concatenate(name="both")([random, beside])
-    audit = howsure.audit(keras.Model(x, layers.Dense(3, "softmax", name="out")(both)))
-    assert {layer.name: layer.repeated for layer in audit.layers}["beside"] is False
-    assert audit.multiply_adds_repeated == 11 * 3
-
-
 def test_printed_audit(digits):
     audit = howsure.audit(digits)
     backend = keras.backend.backend()
@@ -303,15 +277,6 @@ def test_printed_audit(digits):
     )
 
 
-def test_a_model_without_random_layers_has_an_audit_with_advice():
-    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, "softmax")], name="plain")
-    audit = howsure.audit(model)
-    assert audit.random_layers == ()
-    assert not audit.passes_differ
-    assert "Nothing in this model is random" in str(audit)
-    assert "train a network with Dropout" in str(audit)
-
-
 def test_a_recurrent_layer_says_all_that_it_drops():
     layer = layers.LSTM(4, dropout=0.2, recurrent_dropout=0.3, name="rec")
     audit = howsure.audit(network(layer, shape=(7, 3)))
@@ -319,16 +284,6 @@ def test_a_recurrent_layer_says_all_that_it_drops():
     assert row.random == "drops 20 % and drops 30 %"
     assert row.repeated
     assert audit.warnings == ()
-
-
-@pytest.mark.parametrize("make", [lambda: layers.GRU(4), lambda: layers.RNN(layers.GRUCell(4), unroll=True)])
-def test_a_recurrent_layer_is_one_row(make):
-    assert [layer.kind for layer in howsure.audit(network(make(), shape=(7, 3))).layers] == [
-        type(make()).__name__,
-        "Dropout",
-        "Flatten",
-        "Dense",
-    ]
 
 
 def test_every_call_of_a_shared_layer_has_a_row():

@@ -11,7 +11,7 @@ from keras import layers, ops
 import howsure
 from tests.sampling.networks import same
 
-from .networks import Block, build, rows_for
+from .networks import build, rows_for
 
 METHOD = howsure.MCDropout(passes=8)
 BACKEND = keras.backend.backend()
@@ -114,21 +114,6 @@ def test_rows_that_silence_the_dropout_are_not_the_models_fault():
     np.testing.assert_allclose(certainty.mutual_information, 0, atol=1e-12)
 
 
-def test_dropout_is_found_at_any_depth():
-    inner = keras.Sequential([keras.Input((4,)), layers.Dropout(0.1, name="deep")], name="inner")
-    y = keras.Input((4,))
-    middle = keras.Model(y, Block(name="block")(layers.Dropout(0.2, name="half")(inner(y))), name="middle")
-    model = sequential(middle, layers.Dropout(0.3, name="top"))
-    found = {layer.name: layer.random for layer in howsure.audit(model).random_layers}
-    drop = next(name for name in found if name.startswith("middle/block/"))
-    assert found == {
-        "middle/inner/deep": "drops 10 %",
-        "middle/half": "drops 20 %",
-        drop: "drops 30 %",
-        "top": "drops 30 %",
-    }
-
-
 @pytest.mark.parametrize("where", ["layer", "nested model"])
 def test_dropout_called_with_training_true_changes_nothing(where):
     """The popular trick: `Dropout(0.5)(x, training=True)`."""
@@ -214,19 +199,6 @@ def test_dropout_inside_a_wrapped_torch_module_is_said_aloud():
 
 
 # --- what the mean is a mean of ---------------------------------------------------------------
-
-
-def test_logits_that_look_like_probabilities_are_what_the_loss_says():
-    last = layers.Dense(2)
-    model = keras.Sequential([keras.Input((4,)), layers.Dropout(0.5), last])
-    last.set_weights([np.full((4, 2), 1e-4), np.array([0.3, 0.7])])
-    with pytest.raises(howsure.ModelError, match="Nothing says what the 2 linear outputs"):
-        assess(model, rows())
-    model.compile(loss=keras.losses.CategoricalCrossentropy(from_logits=True))
-    p = assess(model, rows()).probabilities
-    np.testing.assert_allclose(p[:, 1], 1 / (1 + np.exp(-0.4)), atol=1e-3)
-    declared = assess(model, rows(), outputs="probabilities").probabilities
-    np.testing.assert_allclose(declared[:, 1], 0.7, atol=1e-3)
 
 
 class SoftmaxInItsCall(layers.Dense):
@@ -432,12 +404,6 @@ def test_a_prediction_that_is_random_out_of_reach_is_refused(use, wrapped):
     assert "The plain prediction is random as well" in str(howsure.audit(model))
 
 
-def test_what_draws_in_training_only_has_a_plain_prediction():
-    model, x = sequential(DrawsInTraining()), rows(12)
-    found = howsure.assess(model, x, method=howsure.Softmax()).probabilities
-    np.testing.assert_allclose(found, model.predict(x, verbose=0), atol=1e-6)
-
-
 class DrawsInTraining(DrawsAlways):
     def call(self, inputs, training=None):
         return super().call(inputs) if training else inputs
@@ -448,7 +414,3 @@ def test_compare_says_that_what_is_random_is_out_of_reach():
     with pytest.warns(howsure.HowsureWarning, match="MC dropout is left out: 'own': DrawsInTraining draws"):
         compared = howsure.compare(model, x, np.arange(12) % 3, calibrated=False)
     assert compared.methods == ("softmax",)
-
-
-def test_a_block_that_always_calls_its_dropout_needs_no_word():
-    assess(sequential(Block(), layers.Dropout(0.2)), rows(6))  # warnings are errors

@@ -34,13 +34,6 @@ def test_every_field_is_that_of_all_thinned_networks():
     dense.quantiles_hold(howsure.assess(model, dense.rows(), method=howsure.MCDropout(passes=200)))
 
 
-def test_the_plain_prediction_is_that_of_the_model():
-    model = u_net()
-    result = howsure.assess(model, dense.rows(), method=howsure.PlainPrediction(), keep="probabilities")
-    expected = keras.ops.convert_to_numpy(model(dense.rows()))
-    np.testing.assert_allclose(result.probabilities, expected, atol=1e-6)
-
-
 def test_one_of_several_labels_is_that_of_a_model_with_this_label_alone():
     x = np.random.default_rng(0).normal(size=(4, 6, 5, 2)).astype("float32")
     given = layers.Input((6, 5, 2))

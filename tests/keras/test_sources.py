@@ -14,7 +14,6 @@ BACKEND = keras.backend.backend()
 NAMES = ("cat", "dog", "hen")
 
 on_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="needs TensorFlow")
-on_torch = pytest.mark.skipif(BACKEND != "torch", reason="needs PyTorch")
 
 
 @pytest.fixture
@@ -131,19 +130,6 @@ def test_a_dataset_of_tensorflow_batched_or_not(model, x, truth, size):
 
 
 @on_tensorflow
-def test_a_dataset_of_dicts_and_words(two, x, truth):
-    import tensorflow as tf
-
-    named = {"size": x, "place": x[:, :2]}
-    dataset = tf.data.Dataset.from_tensor_slices((named, np.array(NAMES)[truth])).batch(6)
-    certainty = assess(two, dataset, class_names=NAMES)
-    the_same(certainty, assess(two, named))
-    assert certainty.truth.tolist() == truth.tolist()
-    together = tf.data.Dataset.from_tensor_slices({**named, "label": truth}).batch(6)
-    assert assess(two, together).truth.tolist() == truth.tolist()
-
-
-@on_tensorflow
 def test_a_dataset_that_shuffles_says_so(model, x, truth):
     import tensorflow as tf
 
@@ -160,17 +146,3 @@ def test_a_dataset_that_repeats_is_refused(model, x):
 
     with pytest.raises(InputError, match=r"no end.*repeats"):
         assess(model, tf.data.Dataset.from_tensor_slices(x).batch(4).repeat())
-
-
-@on_torch
-def test_a_loader_of_pytorch(model, x, truth):
-    from torch.utils.data import DataLoader, TensorDataset
-
-    given = TensorDataset(keras.ops.convert_to_tensor(x), keras.ops.convert_to_tensor(truth))
-    plain = assess(model, x)
-    certainty = assess(model, DataLoader(given, batch_size=6))
-    the_same(certainty, plain)
-    assert certainty.truth.tolist() == truth.tolist()
-    with pytest.warns(HowsureWarning, match=r"DataLoader shuffles.*as they were drawn"):
-        drawn = assess(model, DataLoader(given, batch_size=6, shuffle=True))
-    assert str(howsure.evaluate(drawn).accuracy) == str(howsure.evaluate(certainty).accuracy)

@@ -54,22 +54,6 @@ def test_text_in_every_form_gives_what_keras_gives():
 
 
 @only_tensorflow
-def test_text_from_frames_and_datasets():
-    import pandas as pd
-    import tensorflow as tf
-
-    model, method = network(), howsure.MCDropout(passes=10)
-    plain = howsure.assess(model, TEXTS, method=method)
-    frame = pd.DataFrame({"stars": range(5), "text": TEXTS, "y": [0, 1, 2, 0, 1]}, index=list("abcde"))
-    batches = tf.data.Dataset.from_tensor_slices((TEXTS, [0, 1, 2, 0, 1])).batch(2)
-    for x in (frame, batches, pd.Series(TEXTS), iter([TEXTS[:2], TEXTS[2:]])):
-        found = howsure.assess(model, x, method=method)
-        np.testing.assert_array_equal(found.probabilities, plain.probabilities)
-        assert found.truth is None or found.truth.tolist() == [0, 1, 2, 0, 1]
-    assert howsure.assess(model, frame, method=method).ids.tolist() == list("abcde")
-
-
-@only_tensorflow
 def test_an_audit_of_a_model_that_takes_text():
     assert howsure.audit(network()).passes_differ
 
@@ -82,23 +66,6 @@ def test_as_many_units_as_a_text_has_words():
     ):
         howsure.assess(model, TEXTS)
     found = howsure.assess(model, TEXTS, method=howsure.Softmax()).probabilities
-    np.testing.assert_allclose(found, plain(model), atol=1e-6)
-
-
-@only_tensorflow
-def test_text_for_a_subclassed_model():
-    class Whole(keras.Model):
-        def __init__(self):
-            super().__init__()
-            self.inner = network()
-
-        def call(self, inputs, training=None):
-            return self.inner(inputs, training=training)
-
-    model = Whole()
-    x = np.array(TEXTS, object)[:, None]
-    plain(model)
-    found = howsure.assess(model, x, method=howsure.Softmax()).probabilities
     np.testing.assert_allclose(found, plain(model), atol=1e-6)
 
 

@@ -62,13 +62,6 @@ def test_plain_members_count_as_independent_passes():
     assert found.passes.tolist() == [4] * 6
 
 
-def test_the_error_is_that_of_a_mean_of_few():
-    p = draw(members=3)
-    found = combined([member(each) for each in p])
-    expected = stats.sem(p, axis=0) * stats.t.ppf(0.975, 2) / stats.norm.ppf(0.975)
-    np.testing.assert_allclose(found.mc_error, np.maximum(expected, 0.0005))
-
-
 def test_errors_cover_ensembles_of_very_many():
     random = np.random.default_rng(5)
     # Logits that differ little between members, so that probabilities are nearly normal.

@@ -111,14 +111,6 @@ def test_with_one_row_the_covariance_is_that_of_the_whole_gauss_newton_matrix():
     np.testing.assert_allclose(logit_covariance(fitted, others), expected, rtol=1e-9)
 
 
-def test_with_equal_probabilities_it_is_too():
-    train, labels = simulated(rows=50)
-    same = Features(train.features, np.tile(np.float32([1.0, 0.3, -1.3]), (50, 1)))
-    fitted, (others, _) = fit_laplace(same, labels), simulated(rows=4, seed=2)
-    expected = dense_covariance(dense_curvature(same), fitted.prior_precision, others)
-    np.testing.assert_allclose(logit_covariance(fitted, others), expected, rtol=1e-6)
-
-
 @pytest.mark.parametrize("classes", [2, 3, 6])
 def test_the_covariance_is_that_of_the_dense_kronecker_product(classes):
     (train, labels), (others, _) = simulated(classes=classes), simulated(rows=4, classes=classes, seed=2)
@@ -280,14 +272,6 @@ def test_one_sigmoid_is_two_classes():
     assert np.mean((found.label == 1) == higher) > 0.98
 
 
-def test_labels_count_in_the_marginal_likelihood_alone():
-    train, labels = simulated()
-    fitted, without = fit_laplace(train, labels), fit_laplace(train, np.where(labels == 2, 0, labels))
-    assert without.prior_precision == fitted.prior_precision
-    assert without.log_marginal_likelihood < fitted.log_marginal_likelihood
-    np.testing.assert_array_equal(logit_covariance(without, train), logit_covariance(fitted, train))
-
-
 def test_features_that_never_vary_or_are_many_are_fine():
     train, labels = simulated(rows=60)
     fitted = fit_laplace(train, labels)
@@ -318,23 +302,6 @@ def test_what_was_fitted_stays_as_it_is():
     assert not np.array_equal(
         result_of(method, train, 1).probabilities, result_of(method, train).probabilities
     )
-
-
-def test_a_keras_model_is_fitted_for_its_features():
-    keras = pytest.importorskip("keras", reason="Keras is not installed")
-    keras.utils.set_random_seed(0)
-    model = keras.Sequential(
-        [keras.Input((4,)), keras.layers.Dense(6, "relu"), keras.layers.Dense(3, "softmax")]
-    )
-    x = np.random.default_rng(0).normal(size=(80, 4)).astype(np.float32)
-    labels = np.arange(80) % 3
-    method = LastLayerLaplace.fit(model, x, labels, passes=8)
-    hidden = np.maximum(x @ np.asarray(model.layers[0].kernel) + np.asarray(model.layers[0].bias), 0)
-    last = model.layers[1]
-    by_hand = Features(hidden, hidden @ np.asarray(last.kernel) + np.asarray(last.bias))
-    expected = fit_laplace(by_hand, labels)
-    assert method.posterior.prior_precision == pytest.approx(expected.prior_precision, rel=1e-3)
-    assert method.passes == 8
 
 
 # --- what is refused ---------------------------------------------------------------------------

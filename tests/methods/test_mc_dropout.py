@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.sampling.plan import Plan
 from tests.support.cases import array_cases
 
 
@@ -54,10 +53,6 @@ def test_a_method_says_whether_it_would_make_a_plan(settings, plans):
     assert not howsure.Softmax().needs.plan
 
 
-def test_a_plan_that_is_given_is_not_made():
-    assert not howsure.MCDropout(plan=Plan()).needs.plan
-
-
 @pytest.mark.parametrize("name", ["passes", "max_passes"])
 @pytest.mark.parametrize("value", [0, 1, -3, 2.5, True, "10", np.nan, 4.0])
 def test_numbers_of_passes_that_cannot_be_used(name, value):
@@ -81,11 +76,3 @@ def test_passes_together_with_what_they_make_void(more):
         howsure.InputError, match=r"`passes` gives every row the same number.*Give either `passes`, or"
     ):
         howsure.MCDropout(passes=10, **more)
-
-
-@pytest.mark.parametrize(
-    "arguments", [{"target_error": "small"}, {"balanced": "no"}, {"gaussian_noise": 1}, {"plan": {}}]
-)
-def test_wrong_kinds_of_settings(arguments):
-    with pytest.raises(howsure.InputError, match=f"`{next(iter(arguments))}`"):
-        howsure.MCDropout(**arguments)

@@ -139,17 +139,6 @@ def test_an_ensemble_of_dropout_has_the_variance_of_all_its_passes():
         found.credible_interval()
 
 
-def test_augmentation_is_the_mean_over_versions():
-    model = regression(2)
-    changes = [lambda rows: 1.1 * rows, lambda rows: rows - 0.2]
-    found = howsure.assess(model, X, method=howsure.Augmentation(changes))
-    versions = [model.predict([rows.astype(np.float32)]) for rows in (X, 1.1 * X, X - 0.2)]
-    np.testing.assert_allclose(found.mean, np.mean(versions, axis=0), rtol=1e-5)
-    np.testing.assert_allclose(found.spread, np.std(versions, axis=0), rtol=1e-4)
-    assert "versions of the row" in str(found[0])
-    assert found.method["each"]["name"] == "plain prediction"
-
-
 # --- functions beside assess -------------------------------------------------------------------
 
 

@@ -1,7 +1,6 @@
 """What was fitted to one model is refused with another one."""
 
 import pickle
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -62,14 +61,6 @@ def test_the_plan_of_a_model_serves_an_ensemble_with_it():
     howsure.assess(network(), X, method=method)
     with pytest.raises(howsure.InputError, match="plan was made for another model"):
         howsure.assess(network(0.3), X, method=method)
-
-
-def test_features_of_two_models_are_not_put_together():
-    one, other = (
-        replace(howsure.features_of(network(), x), fingerprint=each) for each, x in (("a", X), ("", -X))
-    )
-    assert howsure.familiarity(one, LABELS, other, score="energy", share=0.1).fingerprint == "a"
-    assert howsure.familiarity(other, LABELS, one, score="energy", share=0.1).fingerprint == "a"
 
 
 def test_each_number_of_large_weights_counts():

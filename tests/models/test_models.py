@@ -17,17 +17,9 @@ class KerasModel:
     __module__ = "keras.src.models.model"
 
 
-class TorchModule:
-    __module__ = "torch.nn.modules.module"
-
-
 def test_keras_is_known_by_any_of_its_bases():
     assert "keras" in seam.roots_of(instance("keras.src.models.sequential"))
     assert "keras" in seam.roots_of(instance("my_project.networks", "Mine", (KerasModel,)))
-
-
-def test_keras_on_torch_is_keras():
-    assert "keras" in seam.roots_of(instance("__main__", "Mine", (KerasModel, TorchModule)))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from sklearn import (
     cluster,
     compose,
     datasets,
-    dummy,
     ensemble,
     feature_extraction,
     linear_model,
@@ -19,7 +18,6 @@ from sklearn import (
     multiclass,
     multioutput,
     naive_bayes,
-    neighbors,
     pipeline,
     preprocessing,
     svm,
@@ -57,20 +55,15 @@ AVERAGING = {
 NOT_AVERAGING = {
     "logistic regression": LOGISTIC,
     "tree": tree.DecisionTreeClassifier(max_depth=3),
-    "neighbours": neighbors.KNeighborsClassifier(),
     "naive Bayes": naive_bayes.GaussianNB(),
     "boosting": ensemble.AdaBoostClassifier(n_estimators=5),
-    "gradient boosting": ensemble.GradientBoostingClassifier(n_estimators=5),
     "histogram boosting": ensemble.HistGradientBoostingClassifier(max_iter=5),
-    "stacking": ensemble.StackingClassifier([("a", LOGISTIC), ("b", forest())], cv=2),
     "weighted vote": ensemble.VotingClassifier(
         [("a", LOGISTIC), ("b", forest())], voting="soft", weights=[1, 3]
     ),
     "calibrated": calibration.CalibratedClassifierCV(svm.LinearSVC(), cv=2),
-    "one against the rest": multiclass.OneVsRestClassifier(LOGISTIC),
     "bagging of voters": ensemble.BaggingClassifier(svm.LinearSVC(), 3, random_state=0),
     "forest of one tree": ensemble.RandomForestClassifier(n_estimators=1),
-    "dummy": dummy.DummyClassifier(),
 }
 CLASSIFIERS = AVERAGING | NOT_AVERAGING
 
@@ -125,14 +118,6 @@ def test_the_passes_of_a_forest_are_its_trees(fitted):
     np.testing.assert_allclose(found.mutual_information, np.maximum(wanted, 0), atol=1e-6)
 
 
-def test_members_are_what_given_passes_would_be(fitted):
-    model = fitted["extra trees"]
-    passes = [each.predict_proba(X) for each in model.estimators_]
-    one, other = howsure.assess(model, X), howsure.Certainty.from_passes(passes)
-    np.testing.assert_allclose(one.mc_error, other.mc_error, atol=1e-7)
-    np.testing.assert_allclose(one.mutual_information, other.mutual_information, atol=1e-6)
-
-
 def test_the_error_of_a_forest_covers_one_with_very_many_trees():
     many = ensemble.ExtraTreesClassifier(n_estimators=1600, max_depth=3, random_state=1).fit(X, Y)
     truth, covered = many.predict_proba(X), []
@@ -155,15 +140,6 @@ def test_the_spread_of_a_forest_is_that_of_its_trees(fitted):
     ends = found.interval(0.8)  # of 15 trees all but one at either end
     np.testing.assert_allclose(ends, top[[1, 13]].T, atol=1e-7)
     assert " Most members say " in " ".join(str(row) for row in found)
-
-
-def test_the_members_of_a_vote_are_all_there_are(fitted):
-    found = howsure.assess(fitted["soft vote"], X)
-    assert not found.mc_error.any()
-    assert found.settled.all()
-    assert found.mutual_information.max() > 0.001
-    both = np.stack([each.predict_proba(X) for each in fitted["soft vote"].estimators_])
-    np.testing.assert_allclose(found.expected_entropy, stats.entropy(both, axis=-1).mean(axis=0), atol=1e-6)
 
 
 def test_blocks_and_batches_do_not_change_a_forest(fitted, monkeypatch):
@@ -231,18 +207,6 @@ def test_rows_without_names_for_a_classifier_with_names_are_warned_of_once():
     np.testing.assert_allclose(found.probabilities, model.predict_proba(named(pd)), atol=1e-7)
 
 
-def test_a_pipeline_gets_texts_and_categories_as_they_are():
-    pd = pytest.importorskip("pandas")
-    frame = named(pd, colour=pd.Categorical(np.where(Y == 1, "red", "blue")))
-    frame.loc[3, "length"] = np.nan
-    first = compose.make_column_transformer(
-        (preprocessing.OneHotEncoder(), ["colour"]), remainder="passthrough"
-    )
-    model = pipeline.make_pipeline(first, ensemble.HistGradientBoostingClassifier(max_iter=3)).fit(frame, Y)
-    found = howsure.assess(model, frame)
-    np.testing.assert_allclose(found.probabilities, model.predict_proba(frame), atol=1e-7)
-
-
 def test_gaps_in_a_frame_are_named_unless_the_classifier_knows_gaps():
     pd = pytest.importorskip("pandas")
     frame = named(pd)
@@ -250,15 +214,6 @@ def test_gaps_in_a_frame_are_named_unless_the_classifier_knows_gaps():
     frame.loc[[70, 90], "leaf"] = np.nan
     with pytest.raises(howsure.InputError, match="missing values in 2 rows: 70, 90"):
         howsure.assess(model, frame)
-
-
-def test_rows_of_a_frame_may_be_of_any_library():
-    pa, pd = pytest.importorskip("pyarrow"), pytest.importorskip("pandas")
-    model = forest().fit(named(pd), Y)
-    table = pa.Table.from_pandas(named(pd))
-    np.testing.assert_allclose(
-        howsure.assess(model, table).probabilities, model.predict_proba(named(pd)), atol=1e-7
-    )
 
 
 def test_ids_and_labels_of_a_frame_stay_with_its_rows():
@@ -285,12 +240,6 @@ def test_the_columns_of_a_file_are_taken_by_name(tmp_path):
     np.testing.assert_array_equal(found.truth, Y)
     with pytest.raises(howsure.FileError):
         howsure.assess(model, tmp_path / "none.csv")
-
-
-def test_threads_do_not_change_a_forest():
-    one, other = (howsure.assess(forest(n_jobs=jobs).fit(X, Y), X) for jobs in (None, -1))
-    np.testing.assert_array_equal(one.probabilities, other.probabilities)
-    np.testing.assert_array_equal(one.mc_error, other.mc_error)
 
 
 def test_a_pipeline_gets_texts():
@@ -347,16 +296,6 @@ def test_several_labels_per_row():
         howsure.assess(model, X)
 
 
-def test_anything_with_predict_proba_will_do():
-    class Mine:
-        def predict_proba(self, x):
-            return np.full((len(x), 2), 0.5)
-
-    assert str(howsure.assess(Mine(), X)[0]).startswith("50.0 % '0', or '1' (50 %): coin flip.")
-    with pytest.raises(howsure.InputError, match="there are no rows to try it with"):
-        howsure.assess(Mine(), X[:0])
-
-
 # --- words ------------------------------------------------------------------------------------
 
 
@@ -375,12 +314,6 @@ def test_nothing_is_said_of_networks(name, fitted):
         assert "dropout" not in text.lower()
 
 
-def test_a_forest_that_is_not_settled_says_how_many_trees_to_try(fitted):
-    found = howsure.assess(fitted["forest"], X)
-    row = found[int(np.flatnonzero(~found.settled)[0])]
-    assert "15 members do not settle it: try a model with " in str(row)
-
-
 def test_an_audit_says_what_the_passes_are(fitted):
     said = str(howsure.audit(fitted["forest"]))
     assert said.startswith(
@@ -389,14 +322,6 @@ def test_an_audit_says_what_the_passes_are(fitted):
     assert "the mean of 15 members, and each of them is a pass" in said
     said = str(howsure.audit(fitted["logistic regression"], X))
     assert "For such a model, howsure.assess(model, x) gives the plain prediction." in said
-
-
-def test_a_comparison_calibrates_the_plain_prediction(fitted):
-    comparison = howsure.compare(fitted["naive Bayes"], X, Y)
-    assert comparison.methods == ("plain prediction", "plain prediction, calibrated")
-    assert comparison.costs["plain prediction"] == 1
-    assert "the plain prediction" in " ".join(each.answer for each in findings(comparison))
-    assert comparison.score("plain prediction", "accuracy").value == fitted["naive Bayes"].score(X, NAMES[Y])
 
 
 # --- what is refused --------------------------------------------------------------------------

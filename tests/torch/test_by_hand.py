@@ -18,18 +18,14 @@ def _assigned(h):
 
 BY_HAND = {
     "masked_fill": lambda h: h.masked_fill(torch.rand_like(h) < 0.3, 0) / 0.7,
-    "masked_fill_": lambda h: h.clone().masked_fill_(torch.rand_like(h) < 0.3, 0) / 0.7,
     "masked_fill, what is not kept": lambda h: h.masked_fill(~(torch.rand_like(h) >= 0.3), 0) / 0.7,
     "masked_fill, a column": lambda h: h.masked_fill((torch.rand(len(h)) < 0.3)[:, None], 0) / 0.7,
     "masked_fill, bernoulli": lambda h: h.masked_fill(torch.full_like(h, 0.7).bernoulli() == 0, 0) / 0.7,
     "where": lambda h: torch.where(torch.rand_like(h) < 0.3, 0.0, h / 0.7),
-    "where, the other way": lambda h: torch.where(torch.rand_like(h) >= 0.3, h / 0.7, torch.zeros_like(h)),
     "put at places": _assigned,
     "times not": lambda h: h * (~(torch.rand_like(h) < 0.3)) / 0.7,
     "times 1 minus": lambda h: h * (1 - (torch.rand_like(h) < 0.3).float()) / 0.7,
-    "times in place": lambda h: h.clone().mul_(torch.rand_like(h) >= 0.3) / 0.7,
     "bernoulli, bool": lambda h: h * torch.empty_like(h).bernoulli_(0.7).bool() / 0.7,
-    "bernoulli of bools": lambda h: h * torch.empty(h.shape, dtype=torch.bool).bernoulli_(0.7) / 0.7,
 }
 
 

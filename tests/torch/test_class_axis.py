@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-import transformers
 from torch import nn
 
 import howsure
@@ -92,30 +91,6 @@ def test_the_units_of_a_linear_layer_come_last():
     assert info(Tagger(nn.Softmax(-1)), WORDS).ending == "softmax"
     assert info(Tagger(nn.Softmax(1)), WORDS).ending == "softmax over another axis"
     assert info(Tagger(lambda y: y.transpose(1, 2)), WORDS).class_axis == 0
-
-
-def test_one_class_for_each_row_has_no_such_axis():
-    assert info(Network(lambda y: y.mean((2, 3)))).class_axis is None
-
-
-def test_transformers_name_the_classes_of_tokens_and_pixels():
-    labels = {0: "O", 1: "PER", 2: "LOC"}
-    tiny = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 8}
-    bert = transformers.BertForTokenClassification(
-        transformers.BertConfig(vocab_size=9, max_position_embeddings=8, id2label=labels, **tiny)
-    )
-    segformer = transformers.SegformerForSemanticSegmentation(
-        transformers.SegformerConfig(
-            num_encoder_blocks=1, depths=[1], sr_ratios=[1], hidden_sizes=[8], num_attention_heads=[1],
-            patch_sizes=[3], strides=[2], mlp_ratios=[1], decoder_hidden_size=8, num_channels=2,
-            id2label=labels,
-        )
-    )  # fmt: skip
-    rows = {"input_ids": WORDS, "attention_mask": np.ones_like(WORDS)}
-    for module, x, axis in ((bert, rows, -1), (segformer, {"pixel_values": IMAGES}, 0)):
-        found = info(module, x)
-        assert (found.trained_for, found.class_names) == ("classes", ("O", "PER", "LOC"))
-        assert (found.ending, found.class_axis) == ("linear", axis)
 
 
 def test_what_is_called_out_is_the_output_beside_auxiliary_ones():

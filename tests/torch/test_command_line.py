@@ -88,18 +88,6 @@ def test_weights_are_read_from_safetensors(folder):
     assert np.array_equal(howsure.load("out.parquet").probabilities, expected.probabilities)
 
 
-def test_weights_alone_name_another_member(folder):
-    torch.save(mlp().state_dict(), "second.pt")
-    arguments = ["--method", "ensemble", "--set", "members=second.pt", "--out", "out.parquet"]
-    code, said = run("assess", f"{folder}:make", "rows.npz", "--set", "weights=weights.pt", *arguments)
-    assert code == 0, said
-    x = rows_for("mlp")
-    plain = [
-        from_python(name, x, method=howsure.Softmax()).probabilities for name in ("weights.pt", "second.pt")
-    ]
-    assert howsure.load("out.parquet").probabilities == pytest.approx(np.mean(plain, axis=0), abs=1e-6)
-
-
 UNTRAINED = """
 import torch
 from torch import nn
@@ -184,26 +172,6 @@ def test_members_alone_are_an_ensemble(folder):
     assert [each.method["name"] for each in found] == [found[1].method["name"]] * 3
     for each in found[::2]:
         np.testing.assert_array_equal(each.probabilities, found[1].probabilities)
-
-
-def test_a_module_is_audited_without_rows(folder):
-    code, said = run("audit", f"{folder}:ready")
-    assert code == 0
-    assert "Random in every pass: '2' (drops 25 %)" in said
-
-
-def test_images_of_a_folder_get_their_channels_first(folder, tmp_path):
-    from PIL import Image
-
-    (tmp_path / "images").mkdir()
-    pixels = np.random.default_rng(0).integers(0, 255, (2, 8, 8, 3)).astype(np.uint8)
-    for number, image in enumerate(pixels):
-        Image.fromarray(image).save(tmp_path / "images" / f"{number}.png")
-    torch.manual_seed(3)
-    arguments = ["--set", "divide_by=255", "--out", "out.parquet", "--report", "page.html"]
-    code, said = run("assess", f"{folder}:images", "images", *arguments)
-    assert code == 0, said
-    assert "image/png" in (tmp_path / "page.html").read_text()
 
 
 class RunsCode(nn.Module):

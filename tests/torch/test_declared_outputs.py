@@ -134,10 +134,6 @@ def test_losses_of_a_regression(loss):
     assert isinstance(assess(Keeps(loss), outputs="logits"), howsure.Certainty)
 
 
-def test_a_softmax_is_a_distribution_over_classes_by_whichever_loss():
-    assert isinstance(assess(Keeps(nn.MSELoss(), end=nn.Softmax(dim=1))), howsure.Certainty)
-
-
 def test_sigmoids_trained_by_a_loss_of_regression_are_numbers_and_that_is_said():
     module = Keeps(nn.MSELoss(), end=nn.Sigmoid())
     with pytest.raises(HowsureWarning, match=r"read as numbers.*outputs='label-probabilities'"):
@@ -250,17 +246,6 @@ def test_a_head_that_was_taken_off():
         assess(Body())
 
 
-def test_an_audit_says_so_where_nobody_else_does():
-    missing = "Before you assess it, say what it puts out: Nothing says what the 3 linear outputs"
-    assert howsure.audit(mlp(), ROWS).outputs.startswith(missing)
-    read = "Its output (rows, 3) is read as 3 classes, as with outputs='logits'. "
-    kept = howsure.audit(Keeps(nn.CrossEntropyLoss()).eval(), ROWS).outputs
-    assert (
-        kept == f"{read}This is shown by its loss, 'CrossEntropyLoss' (classes) and its last layer, 'linear'."
-    )
-    assert "This is shown by outputs='logits' and" in howsure.audit(mlp(), ROWS, outputs="logits").outputs
-
-
 def test_a_property_that_fails_says_nothing():
     class Needs(Keeps):
         @property
@@ -268,24 +253,6 @@ def test_a_property_that_fails_says_nothing():
             raise RuntimeError("no trainer")
 
     assess(Needs(nn.CrossEntropyLoss()))
-
-
-def test_a_compiled_module_in_another():
-    class Holds(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.net, self.num_classes = torch.compile(mlp(), backend="eager"), 3
-
-        def forward(self, x):
-            return self.net(x)
-
-    module = Holds().eval()
-    passes = {"method": howsure.MCDropout(passes=8)}
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        found = howsure.assess(module, ROWS, **passes)
-    expected = howsure.assess(module.net._orig_mod, ROWS, outputs="logits", **passes)
-    assert np.allclose(found.probabilities, expected.probabilities)
 
 
 # --- a dataset --------------------------------------------------------------------------------------

@@ -118,15 +118,10 @@ def _mirrored_by_indices(x):
 
 MIRRORED = {
     "where": _mirrored_by_where,
-    "where, bernoulli": lambda x: torch.where(torch.full((len(x), 1), 0.5).bernoulli() > 0, x.flip(-1), x),
     "where, one for all": lambda x: torch.where(torch.rand(()) < 0.5, x.flip(-1), x),
     "times, and times what is left": _mirrored_by_arithmetic,
     "put at places": _mirrored_by_indices,
     "lerp": lambda x: torch.lerp(x, x.flip(-1), (torch.rand(len(x), 1) < 0.5).float()),
-    "taken from both": lambda x: torch.stack([x, x.flip(-1)])[
-        (torch.rand(len(x)) < 0.5).long(), torch.arange(len(x))
-    ],
-    "with the difference": lambda x: x + (x.flip(-1) - x) * (torch.rand(len(x), 1) < 0.5),
     "of the other sign": lambda x: x * (1 - 2 * (torch.rand(len(x), 1) < 0.5).float()),
 }
 
@@ -411,21 +406,6 @@ def test_modules_that_were_made_of_modules(kind):
     assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
 
 
-def test_an_audit_names_every_call_and_what_it_costs():
-    audit = howsure.audit(build("convolutions"), rows_for("convolutions"))
-    assert [layer.random for layer in audit.layers if layer.random] == ["drops 30 %", "drops 20 %"]
-    assert audit.multiply_adds == 16 * 4 * 9 + 64 * 10 + 10 * 3
-    assert "Its output (rows, 3) is read as 3 classes, as with outputs='logits'." in str(audit)
-
-
-def test_the_second_call_of_a_layer_is_a_site_of_its_own():
-    drop = nn.Dropout(0.2)
-    module = nn.Sequential(drop, nn.Linear(8, 8), drop, nn.Linear(8, 3)).eval()
-    adapted, _ = adapt(module, rows_for("mlp"), gaussian_noise=False)
-    names = [site.name for level in adapted.levels for site in level.sites]
-    assert names == ["0", "0#2"]
-
-
 @pytest.mark.parametrize("name", ["encoder", "recurrent"])
 def test_kernels_that_draw_inside_are_left_aside_on_other_devices(monkeypatch, name):
     """Here there is no such device: it is only told that the module lies on one."""
@@ -434,3 +414,20 @@ def test_kernels_that_draw_inside_are_left_aside_on_other_devices(monkeypatch, n
     monkeypatch.setattr(snapshot, "device_of", lambda module: torch.device("xpu"))
     other = howsure.assess(module, x, method=howsure.MCDropout(passes=8), outputs="logits")
     assert other.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
+
+
+def test_attention_is_kept_off_by_the_name_that_the_audit_tells():
+    module, x = build("encoder"), rows_for("encoder")
+    inner = module.encoder.layers[0]
+    names = [layer.name for layer in howsure.audit(module, x).layers if layer.random]
+    inside = [name for name in names if name.startswith("encoder.layers.0")]
+    assert "encoder.layers.0.self_attn" in inside
+    nothing = nn.Sequential(module, nn.Dropout(0.5))
+    method = howsure.MCDropout(passes=8, keep_off=[f"0.{name}" for name in inside])
+    found = howsure.assess(nothing, x, method=method, outputs="logits")
+    for each in inner.modules():
+        if isinstance(each, nn.Dropout):
+            each.p = 0.0
+    inner.self_attn.dropout = 0.0
+    wanted = howsure.assess(nothing, x, method=howsure.MCDropout(passes=8), outputs="logits")
+    assert found.probabilities == pytest.approx(wanted.probabilities, abs=1e-6)

@@ -44,51 +44,8 @@ class UNet(nn.Module):
         return self.head(self.up(torch.cat([x, low], 1)))
 
 
-class Residual(nn.Module):
-    """Residual blocks, and dropout in each and before the last layer."""
-
-    def __init__(self):
-        super().__init__()
-        self.stem, self.blocks = nn.Conv2d(3, 8, 3, padding=1), nn.ModuleList(Block(8, 8, 0.2) for _ in "abc")
-        self.drop, self.last = nn.Dropout(0.4), nn.Linear(8, 10)
-
-    def forward(self, x):
-        x = self.stem(x)
-        for block in self.blocks:
-            x = x + block(x)
-        return self.last(self.drop(x.mean((2, 3))))
-
-
-class Bert(nn.Module):
-    """Embeddings that are dropped, and encoder layers."""
-
-    def __init__(self):
-        super().__init__()
-        layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True)
-        self.words, self.drop, self.last = nn.Embedding(50, 16), nn.Dropout(0.1), nn.Linear(16, 4)
-        self.encoder = nn.TransformerEncoder(layer, 3, enable_nested_tensor=False)
-
-    def forward(self, x):
-        return self.last(self.encoder(self.drop(self.words(x)))[:, 0])
-
-
-class Lstm(nn.Module):
-    """Two recurrent layers, dropped between and after."""
-
-    def __init__(self):
-        super().__init__()
-        self.rnn, self.drop = nn.LSTM(4, 12, 2, batch_first=True, dropout=0.2), nn.Dropout(0.3)
-        self.last = nn.Linear(12, 5)
-
-    def forward(self, x):
-        return self.last(self.drop(self.rnn(x)[0][:, -1]))
-
-
 CASES = {
     "unet": (UNet, lambda random: numbers(random, 4, 1, 16, 16)),
-    "residual": (Residual, lambda random: numbers(random, 9, 3, 8, 8)),
-    "bert": (Bert, lambda random: random.integers(1, 50, (9, 12))),
-    "lstm": (Lstm, lambda random: numbers(random, 9, 6, 4)),
     "no dropout": (lambda: nn.Sequential(nn.Linear(8, 4), nn.ReLU()), lambda random: numbers(random, 9, 8)),
     **{name: (lambda name=name: build(name), lambda random, name=name: rows_for(name)) for name in MODULES},
 }

@@ -133,20 +133,6 @@ class Residual(nn.Module):
         return self.head(F.dropout(F.adaptive_avg_pool2d(y, 1).flatten(1), 0.5, self.training))
 
 
-class Branches(nn.Module):
-    """Two branches that drop by themselves, and one that does not, put together."""
-
-    def __init__(self):
-        super().__init__()
-        self.one, self.two, self.three = nn.Linear(6, 4), nn.Linear(6, 4), nn.Linear(6, 4)
-        self.head = nn.Linear(12, 3)
-
-    def forward(self, x):
-        one = F.dropout(torch.tanh(self.one(x)), 0.3, self.training)
-        two = F.alpha_dropout(self.two(x), 0.2, self.training)
-        return self.head(torch.cat([one, self.three(x), one * two], dim=1)).softmax(1)
-
-
 class Sequence(nn.Module):
     def __init__(self, layer, classes=3, *, first=True):
         super().__init__()
@@ -157,33 +143,6 @@ class Sequence(nn.Module):
         found = self.layer(x if self.first else x.transpose(0, 1))
         found = found[0] if isinstance(found, tuple) else found
         return self.head(self.drop(found[:, -1] if self.first else found[-1]))
-
-
-class Attention(nn.Module):
-    """Attention whose heads share an axis with the rows where its weights drop."""
-
-    def __init__(self):
-        super().__init__()
-        self.attend, self.head = nn.MultiheadAttention(12, 3, dropout=0.2, batch_first=True), nn.Linear(12, 2)
-
-    def forward(self, x):
-        return self.head(x + self.attend(x, x, x, need_weights=True)[0]).mean(1)
-
-
-class Paths(nn.Module):
-    """Stochastic depth as in timm: whole rows are dropped from a branch."""
-
-    def __init__(self):
-        super().__init__()
-        self.layers, self.head = nn.ModuleList(nn.Linear(6, 6) for _ in range(3)), nn.Linear(6, 3)
-
-    def forward(self, x):
-        for layer in self.layers:
-            y = torch.relu(layer(x))
-            if self.training:
-                y = y * y.new_empty((len(y), *[1] * (y.ndim - 1))).bernoulli_(0.8).div_(0.8)
-            x = x + y
-        return self.head(x)
 
 
 class Words(nn.Module):
@@ -216,17 +175,6 @@ class Filled(nn.Module):
         return self.head(states.mean(1))
 
 
-class Two(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.image, self.number = nn.Conv2d(1, 4, 3), nn.Linear(5, 4)
-        self.head = nn.Linear(8, 2)
-
-    def forward(self, image, number):
-        image = F.max_pool2d(F.dropout2d(self.image(image), 0.3, self.training), 2).mean((2, 3))
-        return self.head(F.dropout(torch.cat([image, self.number(number)], 1), 0.5, self.training))
-
-
 def question():
     return flat(
         *(nn.Conv2d(1, 8, 5), nn.ReLU(), nn.Dropout(0.2), nn.Conv2d(8, 8, 3), nn.ReLU(), nn.MaxPool2d(2)),
@@ -247,20 +195,13 @@ CASES = {
         flat(nn.Linear(6, 8), nn.ReLU(True), nn.Dropout(0.3, True), nn.Linear(8, 9), nn.Dropout(0.5, True)),
         (6,),
     ),
-    "norms": lambda: Case(
-        flat(nn.Dropout(0.1), nn.Linear(6, 8), nn.BatchNorm1d(8), nn.AlphaDropout(0.2), nn.LayerNorm(8)), (6,)
-    ),
     "residual": lambda: Case(Residual(), (3, 8, 8)),
-    "branches": lambda: Case(Branches(), (6,)),
-    "attention": lambda: Case(Attention(), (4, 12)),
     "encoder": lambda: Case(Sequence(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)), (4, 8)),
     "encoder, time first": lambda: Case(Sequence(nn.TransformerEncoderLayer(8, 2, 16), first=False), (4, 8)),
     "lstm": lambda: Case(recurrent(nn.LSTM, batch_first=True), (4, 5)),
     "gru, time first": lambda: Case(recurrent(nn.GRU, bidirectional=True), (4, 5)),
-    "paths": lambda: Case(Paths(), (6,)),
     "words": lambda: _words(),
     "filled": lambda: Case(Filled(), (3, 4)),
-    "two inputs": lambda: Case(Two(), (1, 8, 8), (5,)),
 }
 
 
@@ -288,31 +229,6 @@ def test_passes_equal_those_of_the_whole_module(name):
         torch.testing.assert_close(
             ready.thin(masks)(ready.trunk(rows)), expected, rtol=ROUNDING, atol=ROUNDING
         )
-
-
-@pytest.mark.parametrize("name", ["cnn", "attention", "gru, time first", "two inputs"])
-def test_a_trunk_gives_the_rows_that_are_asked_for(name):
-    case = CASES[name]()
-    ready, rows, masks = case.split(), case.rows(6, seed=2), case.masks(widths_of(case))
-    passes, trunk = ready.thin(masks), ready.trunk(rows)
-    for positions in ([1, 2, 3], [5, 0, 0, 4]):
-        taken = trunk.take(np.array(positions))
-        assert len(taken) == len(positions)
-        torch.testing.assert_close(passes(taken), passes(trunk)[:, positions], rtol=ROUNDING, atol=ROUNDING)
-    parts = [trunk.take(np.array(positions)) for positions in ([0, 1], [2], [3, 4, 5])]
-    joined = parts[0].join(parts[1:])
-    torch.testing.assert_close(passes(joined), passes(trunk), rtol=ROUNDING, atol=ROUNDING)
-
-
-def test_weights_are_read_when_passes_run():
-    case = Case(flat(nn.Linear(4, 8), nn.Dropout(0.5), nn.Linear(8, 3)), (4,))
-    ready, rows, masks = case.split(), case.rows(3), case.masks([4])
-    before = case.whole(rows, masks)
-    with torch.no_grad():
-        case.module[2].weight.mul_(2)
-    after = case.whole(rows, masks)
-    assert (after - before).abs().max() > 0.01
-    torch.testing.assert_close(ready.thin(masks)(ready.trunk(rows)), after, rtol=ROUNDING, atol=ROUNDING)
 
 
 def test_levels_are_in_order_and_cost_what_multiply_adds_say():
@@ -349,7 +265,7 @@ class Largest(TorchDispatchMode):
         return made
 
 
-@pytest.mark.parametrize("name", ["cnn", "residual", "encoder", "paths"])
+@pytest.mark.parametrize("name", ["cnn", "residual", "encoder"])
 def test_no_tensor_is_larger_than_the_limit(name, monkeypatch):
     monkeypatch.setattr(tuning, "LARGEST_FOLD", 1 << 15)
     case = CASES[name]()

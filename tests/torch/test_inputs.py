@@ -129,11 +129,6 @@ def test_one_sigmoid_is_two_classes(squeezed):
     assert found == pytest.approx(assess(logits, x, outputs="logits"), abs=1e-6)
 
 
-def test_several_labels_are_declared():
-    labels = howsure.assess(build("mlp"), rows_for("mlp"), method=METHOD, outputs="label-logits")
-    assert isinstance(labels, howsure.MultilabelCertainty)
-
-
 @pytest.mark.parametrize(
     ("x", "error", "words"),
     [
@@ -181,15 +176,6 @@ def test_rows_of_a_report_may_be_tensors_of_any_kind(change, tmp_path):
     assert (tmp_path / "tensor.html").read_text() == (tmp_path / "array.html").read_text()
 
 
-def test_an_error_of_the_module_itself_passes_through():
-    class Strict(nn.Module):
-        def forward(self, x):
-            raise ValueError("four columns, please")
-
-    with pytest.raises(ValueError, match="four columns, please"):
-        assess(Strict(), np.zeros((3, 5), np.float32))
-
-
 def test_a_module_without_weights_is_refused():
     with pytest.raises(howsure.ModelError, match=r"has no weights yet: '0\.weight' is empty"):
         assess(nn.Sequential(nn.LazyLinear(3)), rows_for("mlp"))
@@ -205,33 +191,6 @@ def test_an_audit_needs_no_rows_where_the_first_layer_tells(name):
 def test_a_module_that_does_not_say_what_it_takes_needs_rows():
     with pytest.raises(howsure.ModelError, match="does not say what input it takes"):
         howsure.audit(nn.Sequential(nn.LayerNorm(4), nn.Dropout(0.2), nn.Linear(4, 2)))
-
-
-def test_features_are_what_the_last_layer_gets():
-    module, x = build("mlp"), rows_for("mlp")
-    found = howsure.features_of(module, x)
-    with torch.no_grad():
-        h = torch.relu(module[0](torch.from_numpy(x)))
-        assert found.features == pytest.approx(h.numpy(), abs=1e-6)
-        assert found.logits == pytest.approx(module[3](h).numpy(), abs=1e-6)
-    with pytest.raises(howsure.ModelError, match="features of module 'Sequential' cannot be read"):
-        howsure.features_of(nn.Sequential(nn.Linear(8, 3), nn.ReLU()), x)
-
-
-def test_loaders_frames_and_files_bring_rows_and_labels(tmp_path):
-    pandas = pytest.importorskip("pandas", reason="pandas is not installed")
-    module, x, y = build("mlp"), rows_for("mlp"), np.arange(9) % 3
-    expected = assess(module, x)
-    data = torch.utils.data.TensorDataset(torch.from_numpy(x), torch.from_numpy(y))
-    np.savez(tmp_path / "rows.npz", x=x, y=y)
-    for source in (torch.utils.data.DataLoader(data, batch_size=4), str(tmp_path / "rows.npz")):
-        found = howsure.assess(module, source, method=METHOD)
-        assert np.array_equal(found.probabilities, expected)
-        assert found.truth.tolist() == y.tolist()
-    frame = pandas.DataFrame(x, columns=list("abcdefgh"))
-    assert np.array_equal(assess(module, frame), expected)
-    with pytest.raises(howsure.FileError, match="does not exist"):
-        assess(module, str(tmp_path / "none.npz"))
 
 
 class OfDict(nn.Module):

@@ -217,15 +217,6 @@ def test_the_default_type_of_the_caller_stays():
     assert found.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
 
 
-def test_seeds_of_the_caller_have_no_part_in_it():
-    module, x = build("encoder"), rows_for("encoder")
-    torch.manual_seed(1)
-    first = howsure.assess(module, x, method=howsure.MCDropout(passes=8), outputs="logits")
-    torch.manual_seed(2)
-    second = howsure.assess(module, x, method=howsure.MCDropout(passes=8), outputs="logits")
-    assert np.array_equal(first.probabilities, second.probabilities)
-
-
 def test_threads_that_ask_for_the_same_module_get_what_each_gets_alone():
     module, found = build("functional"), {}
     rows = {number: rows_for("functional", rows=20 + number) for number in range(4)}

@@ -16,7 +16,7 @@ from torch.utils.data import (
 )
 
 from howsure import HowsureWarning
-from tests.data.test_gather import FLAT, TWO, X, Y, gathered, refuse
+from tests.data.test_gather import FLAT, X, Y, gathered, refuse
 
 
 def set_of(*arrays):
@@ -31,19 +31,6 @@ def test_a_loader_gives_rows_and_labels(inputs):
     rows = gathered(DataLoader(set_of(X), batch_size=3), inputs)
     assert np.array_equal(rows.x, X)
     assert rows.labels is None
-
-
-def test_a_loader_of_dicts():
-    items = [{"age": x[0], "place": x[1:], "label": int(y)} for x, y in zip(X, Y, strict=True)]
-    rows = gathered(DataLoader(items, batch_size=4), TWO)
-    assert np.array_equal(rows.x["place"], X[:, 1:])
-    assert rows.labels.tolist() == Y.tolist()
-
-
-def test_a_loader_without_batches_gives_single_rows():
-    rows = gathered(DataLoader(set_of(X, Y), batch_size=None))
-    assert np.array_equal(rows.x, X)
-    assert rows.labels.tolist() == Y.tolist()
 
 
 def test_a_loader_that_shuffles_keeps_rows_and_labels_together_and_says_so():

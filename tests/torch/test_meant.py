@@ -82,28 +82,6 @@ def test_names_of_classes_say_it():
     assert assess(module).class_names == tuple(names)
 
 
-def test_labels_that_come_with_the_rows_say_nothing():
-    labels = torch.arange(len(X)) % 3
-    loader = torch.utils.data.DataLoader(list(zip(torch.from_numpy(X), labels, strict=True)), 16)
-    with pytest.raises(ModelError, match="Nothing says"):
-        assess(bare_mlp(), loader)
-    assert assess(bare_mlp(), loader, outputs="logits").truth.tolist() == labels.tolist()
-
-
-@pytest.mark.parametrize(
-    "door",
-    [
-        lambda module: howsure.compare(module, X, np.arange(len(X)) % 3, methods={"plain": PLAIN}),
-        lambda module: howsure.assess(module, X, method=howsure.MCDropout(passes=4)),
-        lambda module: howsure.assess(module, X, method=howsure.Ensemble([bare_mlp().eval()])),
-        lambda module: howsure.plan(module, X, howsure.MCDropout()),
-    ],
-)
-def test_every_door_refuses_what_nothing_declares(door):
-    with pytest.raises(ModelError, match="Nothing says what the 3 linear outputs"):
-        door(bare_mlp().eval())
-
-
 def test_audit_says_what_is_missing():
     said = " ".join(str(howsure.audit(bare_mlp().eval(), X)).split())
     assert "say what it puts out: Nothing says what the 3 linear outputs" in said
@@ -116,14 +94,6 @@ def test_a_member_is_read_as_the_first_model_is():
     found = howsure.assess(first, X, method=howsure.Ensemble([member]))
     expected = howsure.assess(first, X, method=howsure.Ensemble([member]), outputs="logits")
     np.testing.assert_array_equal(found.probabilities, expected.probabilities)
-
-
-def test_sigmoids_are_labels_and_that_is_said():
-    module = bare_mlp(nn.Sigmoid()).eval()
-    with pytest.warns(howsure.HowsureWarning, match="Only its last layer says what the 3 sigmoids"):
-        howsure.assess(module, X, method=PLAIN)
-    assert isinstance(assess(module, outputs="label-probabilities"), howsure.MultilabelCertainty)
-    assert isinstance(assess(module, outputs="values"), howsure.RegressionCertainty)
 
 
 def test_declared_logits_that_are_probabilities_are_refused():

@@ -59,14 +59,6 @@ def test_classes_masked_with_minus_infinity_are_impossible(method):
     np.testing.assert_allclose(found[0].entropy, found[1].entropy, atol=1e-12)
 
 
-def test_a_module_is_not_to_be_compiled_with_a_loss():
-    module = nn.Sequential(nn.Linear(5, 4), nn.Dropout(), nn.Linear(4, 1)).eval()
-    with pytest.raises(howsure.ModelError, match="Nothing says what the one linear output") as caught:
-        howsure.assess(module, ROWS)
-    assert "compile" not in str(caught.value)
-    assert howsure.assess(module, ROWS, outputs="logits").probabilities.shape == (6, 2)
-
-
 class Branches(nn.Module):
     """It runs by itself, and not where its operations are watched."""
 
@@ -127,27 +119,6 @@ def test_too_little_memory_is_not_the_fault_of_the_rows():
 
     with pytest.raises(RuntimeError, match="allocate memory"):
         howsure.assess(Large(5, 2), ROWS)
-
-
-def test_a_single_sigmoid_has_two_classes_and_not_two_outputs():
-    module = nn.Sequential(nn.Linear(5, 4), nn.Dropout(), nn.Linear(4, 1), nn.Sigmoid()).eval()
-    with pytest.raises(howsure.InputError, match=r"2 names, one for each class\."):
-        howsure.assess(module, ROWS, class_names=["a"])
-    with pytest.raises(howsure.InputError, match="from 0 to 1, as there are 2 classes"):
-        howsure.evaluate(howsure.assess(module, ROWS), [0, 1, 2, 0, 1, 2])
-
-
-@pytest.mark.parametrize(
-    ("model", "step"),
-    [
-        ("model.keras", "Load it first: keras.models.load_model"),
-        (nn.Linear, "Pass a trained one, not the class Linear"),
-        (nn.Linear(2, 2).state_dict(), "Weights alone are no model"),
-    ],
-)
-def test_what_is_nearly_a_model_gets_a_next_step(model, step):
-    with pytest.raises(howsure.ModelError, match=step):
-        howsure.assess(model, ROWS)
 
 
 @pytest.mark.parametrize(

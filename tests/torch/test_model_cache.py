@@ -1,6 +1,5 @@
 """A module is examined once, and again after any change; the result is that of a fresh module."""
 
-import copy
 import gc
 import weakref
 from types import SimpleNamespace
@@ -83,30 +82,6 @@ def test_a_module_is_examined_once(x):
     again = probabilities(model, x)
     assert np.array_equal(first, again)
     assert sum(ROWS) < once / 3
-
-
-class Counted(nn.Module):
-    """Counts its calls, and its answer goes by the count."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.calls = 0
-        self.net = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Dropout(0.5), nn.Linear(8, 3))
-
-    def forward(self, x):
-        ROWS.append(len(x))
-        self.calls += 1
-        return self.net(x) * self.calls
-
-
-def test_a_prediction_changes_nothing_for_the_passes_that_are_compared_after_it(x):
-    model = Counted().eval()
-    first = probabilities(model, x)
-    ROWS.clear()
-    assert np.array_equal(probabilities(model, x), first)
-    assert len(ROWS) < 5  # else it was examined again
-    assert not model.calls
 
 
 def test_rows_of_another_form_are_examined(x):
@@ -196,38 +171,6 @@ def test_a_hook_on_all_modules_is_noticed(passes, x):
         hook.remove()
     assert not np.allclose(after, before, atol=1e-3)
     assert np.array_equal(before, probabilities(model, x, method=method))
-
-
-def test_flags_of_training_make_no_difference_and_stay(x):
-    model = Net().eval()
-    before = probabilities(model, x)
-    for modules in ([model], [model, model.dropout], [model.dropout], []):
-        for each in model.modules():
-            each.training = each in modules
-        ROWS.clear()
-        assert np.array_equal(probabilities(model, x), before)
-        assert [each for each in model.modules() if each.training] == modules
-
-
-def test_wishes_of_the_caller_are_kept_apart(x):
-    model = Net().eval()
-    with_all = probabilities(model, x)
-    without = probabilities(model, x, method=howsure.MCDropout(passes=20, keep_off=["dropout"]))
-    assert not np.allclose(with_all, without, atol=1e-3)
-    assert np.array_equal(with_all, probabilities(model, x))
-
-
-def test_training_between_calls(x):
-    model, y = Net(), torch.randint(0, 3, (20,))
-    optimizer = torch.optim.SGD(model.parameters(), 0.5)
-    for _ in range(3):
-        model.train()
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(model(torch.from_numpy(x)), y).backward()
-        optimizer.step()
-        found = probabilities(model, x)
-        assert model.training
-        assert np.array_equal(found, probabilities(copy.deepcopy(model), x))
 
 
 def test_the_cache_leaves_no_trace_and_keeps_no_module_alive(x):

@@ -50,7 +50,6 @@ def _by_hand(m, h):
 UNKNOWN = {
     "exp of log_softmax": lambda m, h: torch.log_softmax(m.last(h), 1).exp(),
     "mean of two softmaxes": lambda m, h: (m.last(h).softmax(1) + m.last(2 * h).softmax(1)) / 2,
-    "mean of a stack": lambda m, h: torch.stack([m.last(h).softmax(1), m.last(2 * h).softmax(1)]).mean(0),
     "a sigmoid and the rest": _sigmoids,
     "a softmax clamped": lambda m, h: m.last(h).softmax(1).clamp(1e-6, 1),
     "a softmax put into zeros": _put_softmax,
@@ -65,8 +64,6 @@ UNKNOWN = {
     ).squeeze(1),
     "softplus and 1": lambda m, h: F.softplus(m.last(h)) + 1,
     "relu and 1": lambda m, h: F.relu(m.last(h)) + 1,
-    "relu and a bias": lambda m, h: F.relu(m.last(h)) + m.mixture[0].exp().expand(3),
-    "twice relu": lambda m, h: F.relu(m.last(h)) * 2,
     "elu and 1": lambda m, h: F.elu(m.last(h)) + 1,
     "clamped from 0 to 1": lambda m, h: m.last(h).clamp(0, 1),
     "relu6 and 1": lambda m, h: F.relu6(m.last(h)) + 1,
@@ -85,9 +82,6 @@ UNKNOWN = {
     "labels by a table of shares": lambda m, h: (
         m.last(h).sigmoid()[:, :, None] * (0.8 * torch.eye(3) + 0.05)
     ).sum(1),
-    "experts of labels, by weights": lambda m, h: torch.einsum(
-        "m,nmk->nk", m.mixture.softmax(0), _experts(m, h).sigmoid()
-    ),
     "put into a slice": lambda m, h: _put(m.last(h)),
     "squared distances": lambda m, h: -((h[:, None] - m.others) ** 2).sum(2),
     "cdist": lambda m, h: -torch.cdist(h, m.others),
@@ -116,10 +110,8 @@ LINEAR = {
     "linear": lambda m, h: m.last(h),
     "scaled": lambda m, h: m.last(h) * m.scale.exp() / 2 - 1,
     "cosine": lambda m, h: 5 * F.normalize(h, dim=1) @ F.normalize(m.others, dim=1).t(),
-    "F.linear": lambda m, h: F.linear(h, m.others),
     "einsum": lambda m, h: torch.einsum("nf,kf->nk", h, m.others),
     "bmm": lambda m, h: torch.bmm(m.others.expand(len(h), 3, 12), h[:, :, None]).squeeze(2),
-    "addmm": lambda m, h: torch.addmm(m.scale, h, m.others.t()),
     "baddbmm": lambda m, h: torch.baddbmm(m.scale, h[:, None], m.others.t().expand(len(h), 12, 3))[:, 0],
     "mean over tokens": lambda m, h: m.last(torch.stack([h, h.flip(1)], 1)).mean(1),
     "the last token": lambda m, h: m.last(torch.stack([h, h.flip(1)], 1))[torch.arange(len(h)), -1],

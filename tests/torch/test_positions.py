@@ -71,17 +71,6 @@ def test_the_plain_prediction_is_that_of_the_module():
     np.testing.assert_allclose(result.share, counts)
 
 
-def test_numbers_do_not_depend_on_blocks_order_or_neighbours():
-    whole = assess(howsure.MCDropout(passes=20))
-    module = UNet().eval()
-    order = np.array([4, 0, 3])
-    part = howsure.assess(
-        module, images()[order], method=howsure.MCDropout(passes=20), outputs="logits", batch_size=2
-    )
-    np.testing.assert_allclose(part.probability, whole.probability[order], atol=1e-6)
-    np.testing.assert_allclose(part.share, whole.share[order], atol=1e-6)
-
-
 class OneAnswer(nn.Module):
     """A classifier whose output keeps axes of length 1, as without a squeeze."""
 

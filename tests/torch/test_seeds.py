@@ -82,15 +82,3 @@ def test_what_a_first_call_draws_for_all_others_is_to_be_there(trained):
     module.train()(torch.from_numpy(x))
     if not trained:
         assert_as_textbook(module.eval(), x)
-
-
-def test_what_a_first_call_puts_into_a_dict_is_what_it_draws():
-    kept = {}
-    module, x = (
-        nn.Sequential(Layer(lambda m, x: x @ kept.setdefault("w", torch.randn(8, 8))), mlp()),
-        rows_for("mlp", 3),
-    )
-    seen = howsure.assess(module.eval(), x, method=howsure.Softmax(), outputs="logits").probabilities
-    assert kept["w"].std() > 0.5
-    with torch.no_grad():
-        assert seen == pytest.approx(module(torch.from_numpy(x)).softmax(1).numpy(), abs=1e-6)

@@ -117,16 +117,3 @@ def test_one_line_on_the_command_line_and_what_it_says_works(tmp_path, out, divi
     offered = ("--set", re.search(r"(tile=\[\d+, \d+\])\.", said)[1])
     done(*given, "--set", "passes=4", "--out", tmp_path / out, *offered)
     assert howsure.load(tmp_path / out).positions == (18, 22)
-
-
-def test_any_exception_of_a_model_is_one_line(tmp_path):
-    np.save(tmp_path / "x.npy", X)
-    given = ("tests.torch.test_sides:refusing", tmp_path / "x.npy", "--set", "outputs=logits")
-    said = refused("assess", *given, "--out", tmp_path / "t.parquet", "--set", f"weights={weights(tmp_path)}")
-    assert said.startswith("error: The model raised ValueError: no such thing. howsure called the model with")
-    assert said.count("\n") == 1
-
-
-def weights(folder):
-    torch.save(UNet().state_dict(), folder / "w.pt")
-    return folder / "w.pt"

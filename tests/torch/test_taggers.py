@@ -132,15 +132,6 @@ def test_what_a_model_says_of_padding_does_not_matter():
         tagged(Padded(infinite=True), x, method=method)
 
 
-def test_rows_of_one_text_and_true_tags():
-    found = tagged(Tagger(), positions=MASK, keep="probabilities", method=howsure.MCDropout(passes=6))
-    one = found.of_row(3)
-    np.testing.assert_array_equal(one.row, np.arange(3))
-    np.testing.assert_allclose(one.probabilities, found.probabilities[3, :3], atol=1e-6)
-    truth = np.random.default_rng(0).integers(0, TAGS, MASK.shape)
-    np.testing.assert_array_equal(found.with_truth(truth).truth, np.where(MASK, truth, -1))
-
-
 def test_positions_that_cannot_be_used():
     for wrong, match in (
         (MASK[:, :5], r"of shape \(5, 8\)"),

@@ -69,12 +69,7 @@ WRAPPED = {
 }
 DOORS = {
     "assess": howsure.assess,
-    "assess plainly": lambda model, x: howsure.assess(model, x, method=howsure.PlainPrediction()),
-    "stream": lambda model, x: next(howsure.stream(model, x)),
-    "passes": lambda model, x: howsure.passes(model, x, 10),
     "audit": howsure.audit,
-    "audit without rows": lambda model, x: howsure.audit(model),
-    "plan": howsure.plan,
     "compare": lambda model, x: howsure.compare(model, x, LABELS),
     "features": howsure.features_of,
     "Laplace": lambda model, x: howsure.LastLayerLaplace.fit(model, x, LABELS),

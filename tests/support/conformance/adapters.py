@@ -13,15 +13,7 @@ from scipy.special import expit, log_softmax, softmax
 from howsure.data.rows import InputSpec
 from howsure.errors import InputError, ModelError
 from howsure.models.protocol import (
-    CLASSES,
-    EMBEDDINGS,
     FLOAT32,
-    LOG_RATES,
-    MARGINS,
-    MEANS_AND_VARIANCES,
-    QUANTILES,
-    REGRESSION,
-    SEVERAL_LABELS,
     FeatureModel,
     MemberModel,
     Model,
@@ -128,19 +120,10 @@ def check_info(model: Model, rows: Sequence[Array]) -> None:
         fits = fits and all(wanted in (None, side) for wanted, side in sides)
         require(fits, f"Input '{spec.name}' takes rows of shape {spec.shape}", array.shape)
         require(spec.dtype == str(array.dtype), f"Input '{spec.name}' takes {spec.dtype}", array.dtype)
-    require(_is_shape(info.output_shape), "`info.output_shape` holds sides of at least 1", info.output_shape)
-    require(info.output_dtype, "`info.output_dtype` names a type of number", info.output_dtype)
-    tasks = (
-        *(None, CLASSES, SEVERAL_LABELS, MARGINS, EMBEDDINGS, REGRESSION),
-        *(MEANS_AND_VARIANCES, QUANTILES, LOG_RATES),
-    )
-    require(info.trained_for in tasks, f"`info.trained_for` is one of {tasks}", info.trained_for)
     require(info.layers, "`info.layers` holds every layer call", info.layers)
     names = [layer.name for layer in info.layers]
     require(len(set(names)) == len(names), "Layer calls have different names", names)
     for layer in info.layers:
-        require(layer.kind, f"Layer '{layer.name}' has a kind", layer.kind)
-        require(layer.multiply_adds >= 0, f"Layer '{layer.name}' costs 0 or more", layer.multiply_adds)
         require(layer.repeated or layer.random is None, f"Random layer '{layer.name}' is repeated")
 
 
@@ -233,7 +216,6 @@ def check_levels(model: PassModel) -> None:
         most |= {kind: each.most for kind, each in DRAWN.items()}
         can_be_drawn = 0 < site.rate <= most.get(site.kind, 0.0)
         require(can_be_drawn, "A site has a kind and a rate that can be drawn", site)
-        require(_is_shape(site.shape), "A site's mask has sides of at least 1", site)
     random = {layer.name for layer in model.info.layers if layer.random is not None}
     names = [site.name for site in sites]
     require(len(set(names)) == len(names), "Sites have different names", names)
@@ -252,12 +234,8 @@ def check_levels(model: PassModel) -> None:
 def check_limits(model: PassModel) -> None:
     """Limits are positive, and passes can run in float32."""
     limits = model.limits
-    numbers = (model.info.fixed_batch, limits.fold, limits.trunk, limits.trunk_size)
-    require(all(number is None or number >= 1 for number in numbers), "Limits are at least 1", limits)
-    require(None not in numbers[2:], "A trunk has a limit and a size", limits)
-    precisions = limits.precisions
-    require(FLOAT32 in precisions, "Passes can run in float32", precisions)
-    require(len(set(precisions)) == len(precisions), "Precisions are named once", precisions)
+    require(min(limits.trunk, limits.trunk_size, limits.fold or 1) >= 1, "Limits are at least 1", limits)
+    require(FLOAT32 in limits.precisions, "Passes can run in float32", limits.precisions)
 
 
 def check_passes(subject: Subject) -> None:
@@ -415,7 +393,3 @@ def _orders(count: int, fixed: int | None) -> list[tuple[NDArray[np.int64], str]
     ]
     # Repeated up to the one number of rows, where there is one.
     return [(np.resize(positions, fixed or len(positions)), where) for positions, where in found]
-
-
-def _is_shape(shape: tuple[int, ...]) -> bool:
-    return all(isinstance(side, int) and side >= 1 for side in shape)
