@@ -236,6 +236,9 @@ POSITIONS = Answer(
     outputs=(PROBABILITIES, LOGITS),
     parts=_parts(
         "positions",
+        lead="sentence:lead",
+        lines="sentence:lines",
+        summary="sentence:summary",
         compare="compare:COMPARING",
         abstain="decide:abstain",
         choose="decide:choose",

@@ -8,7 +8,7 @@ from scipy import stats
 
 import howsure
 from howsure import Certainty, DenseCertainty
-from howsure.answers.positions.printed import summary
+from howsure.answers.positions.sentence import summary
 
 RANDOM = np.random.default_rng(0)
 PASSES = RANDOM.dirichlet([0.5] * 4, size=(7, 12, 6, 5))
