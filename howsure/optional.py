@@ -56,7 +56,6 @@ def needs_keras() -> Iterator[None]:
         raise DependencyError(
             f"Keras does not have the backend that it is to run on ({error})",
             expected=f"KERAS_BACKEND set to one of {', '.join(BACKENDS)}",
-            hint="In a shell: export KERAS_BACKEND=jax",
         ) from error
     except ImportError as error:
         if _is_absent(error, "keras"):

@@ -23,7 +23,7 @@ ONE_LABEL = (
     "that returns module(x)[:, k : k + 1], in Keras "
     "keras.Model(model.inputs, model.outputs[0][..., k : k + 1])"
 )
-"""What to do where a model has several labels at each position."""
+"""The remedy where a model has several labels at each position."""
 
 
 @dataclass(frozen=True)

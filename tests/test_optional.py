@@ -64,17 +64,9 @@ def test_a_backend_that_keras_does_not_have_is_named():
     ("hidden", "code", "said"),
     [
         ("pandas", "made.to_pandas()", "`to_pandas` needs pandas, which is not installed"),
-        (
-            "tensorflow",
-            "import pathlib; (pathlib.Path.home() / 'model.keras').touch(); "
-            "from howsure.models.adapt import load; load(pathlib.Path.home() / 'model.keras')",
-            "Keras looks for tensorflow, which is not installed",
-        ),
     ],
 )
 def test_so_it_is_where_it_happens(hidden, code, said, tmp_path):
-    if hidden == "tensorflow":
-        pytest.importorskip("keras", reason="Keras is not installed")
     program = (
         f"import sys; sys.modules[{hidden!r}] = None\n"
         "import howsure, numpy\n"

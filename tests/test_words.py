@@ -157,15 +157,3 @@ def _explained_once():
     """Names in the tables but that of words with several meanings, as they are written."""
     text = GLOSSARY.replace(part_of(GLOSSARY, "Words with more than one meaning"), "")
     return [name.strip() for first, *_ in rows_of(text) for name in first.split(",")]
-
-
-def test_these_checks_can_fail():
-    table = "| column | term | meaning |\n|---|---|---|\n| `gap`, `row` | margin | lead |\n"
-    some = f"\n## Columns of a result\n\n{table}"
-    assert entries_of(part_of(some, "Columns of a result")) == {"gap", "row"}
-    assert is_on("coin flip", "Two Coin flips.")
-    assert not is_on("cell", "cancelled")
-    assert "hidden" not in without_code("a\n```python\nhidden\n```\n[b](hidden.md)")
-    assert [
-        line for line, _ in held_back('"""Of the file."""\nx = "What is meant?"\ny = f"Where {x} is, stop."')
-    ] == [1, 3]

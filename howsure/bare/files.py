@@ -135,7 +135,7 @@ def read_result(
         values = np.asarray(open_npy(source))
         values = values[:, None] if given.several and values.ndim == 1 else values
         return _made(source, _normalised(values, given, source), given)
-    table = open_columns(source, given.form, given.roles, given.class_names or ())
+    table = open_columns(source, given.form, given.roles, known=given.class_names or ())
     if any(_was_written(kind, table) for kind in answers()):
         raise InputError(
             f"'{source}' is a table that howsure wrote as csv, which it does not read again",

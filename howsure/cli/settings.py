@@ -257,7 +257,7 @@ def _check_taken(name: str, taken: Sequence[str], command: str) -> None:
         return
     alike = difflib.get_close_matches(name.replace("-", "_"), taken, 1)
     if name in _GONE:
-        raise InputError(f"The setting `{name}` is gone. {_GONE[name]}")
+        raise InputError(f"The setting `{name}` is gone", hint=_GONE[name])
     if name == "allow_code":
         why = "no file can allow code: type --allow-code"
     elif alike:

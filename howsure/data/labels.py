@@ -42,7 +42,7 @@ _IS_ONE_CLASS = (
 )
 
 _AS_TEXTS = "If these are class numbers, give their names: `numpy.array(class_names)[labels]`"
-_IN_ORDER = "Of a dict give the values in the order of their numbers, of a table one column"
+_IN_ORDER = "Give the values of a dict in the order of their numbers, and one column of a table"
 _NUMBER_NAME = re.compile(r"-?\d+(\.\d+)?")
 
 

@@ -88,7 +88,7 @@ def read_table(source: Path, inputs: Sequence[InputSpec], roles: Roles, form: Cs
     """
     names = [spec.name for spec in inputs]
     texts = [spec.name for spec in inputs if spec.dtype == TEXT]
-    table = _open(source, form, roles, [*texts, *TEXTS] if texts == names else texts)
+    table = open_columns(source, form, roles, [*texts, *TEXTS] if texts == names else texts)
     return rows_of(table, inputs, roles)
 
 
@@ -119,7 +119,9 @@ def read_label_column(
         FileError: The file is damaged.
         InputError: Several columns could hold the labels; an empty cell.
     """
-    table = _open(source, form, Roles(label, identity), known=() if only_count(names or None) else names)
+    table = open_columns(
+        source, form, Roles(label, identity), known=() if only_count(names or None) else names
+    )
     if label is None and len(table.names) == 1:
         return _of_class(labels_of(table, 0), table.names[0], names), Called(), ()
     if label is None and not set(names) <= set(table.names):
@@ -176,22 +178,6 @@ def _of_class(labels: Array, column: str, names: Sequence[str]) -> Array:
     return labels
 
 
-def open_columns(source: Path, form: CsvForm, roles: Roles, classes: Sequence[str] = ()) -> Table:
-    """All columns of a csv or Parquet file of probabilities.
-
-    Args:
-        source: The file.
-        form: The form of a csv file.
-        roles: Columns that the caller named.
-        classes: Names of classes that the caller gave; they may be numbers.
-
-    Raises:
-        FileError: The file is damaged.
-        InputError: The csv file has no header, or rows of different length.
-    """
-    return _open(source, form, roles, known=classes)
-
-
 def read_named(source: Path, features: Sequence[str], roles: Roles, form: CsvForm) -> Rows:
     """The rows of a csv or Parquet file as a pyarrow table, for a model that takes columns by name.
 
@@ -210,7 +196,7 @@ def read_named(source: Path, features: Sequence[str], roles: Roles, form: CsvFor
     """
     import pyarrow as pa
 
-    table = _open(source, form, roles, known=features)
+    table = open_columns(source, form, roles, known=features)
     for name in features:
         if table.names.count(name) > 1:
             table.number(name, "for the model")
@@ -229,10 +215,10 @@ def read_named(source: Path, features: Sequence[str], roles: Roles, form: CsvFor
 # --- opening --------------------------------------------------------------------------------------
 
 
-def _open(
+def open_columns(
     source: Path, form: CsvForm, roles: Roles, texts: Sequence[str] = (), known: Sequence[str] = ()
 ) -> Table:
-    """The columns of a csv or Parquet file.
+    """All columns of a csv or Parquet file.
 
     Args:
         source: The file.
@@ -240,6 +226,10 @@ def _open(
         roles: Columns that the caller named.
         texts: Names of columns that stay text in a csv file.
         known: Names of classes or features, which may be numbers.
+
+    Raises:
+        FileError: The file is damaged.
+        InputError: The csv file has no header, or rows of different length.
     """
     if source.suffix.lower() != CSV:
         return _open_parquet(source)

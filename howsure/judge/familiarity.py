@@ -32,7 +32,7 @@ from howsure.onnx import Value
 from howsure.sampling.outcome import Booleans, Floats, Integers
 
 KIND, FORMAT = "howsure familiarity", 1
-"""What a file says that it is, and the version of its format."""
+"""The kind that a file names, and the version of its format."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,13 +1,11 @@
 """A class at each position on the command line: images in, tables, folders and maps out."""
 
-import re
-
 import numpy as np
 import pytest
 from PIL import Image
 
 import howsure
-from tests.commands import done, flat, lines_of, refused, run
+from tests.commands import done, refused, run
 from tests.pixels import GIVEN, MODEL, assessed, folder_of, images, truths
 
 N = 4
@@ -132,31 +130,3 @@ def test_what_needs_all_probabilities_says_how_to_keep_them(result, tmp_path):
     result.with_truth(truths(N)).save(tmp_path / "t.parquet")
     for name in ("sets", "calibrate"):
         assert "keep='probabilities'" in refused(name, tmp_path / "t.parquet")
-
-
-@pytest.fixture(scope="module")
-def judged(tmp_path_factory):
-    """40 images with truths that are right at nine of ten pixels, saved as a table with all probabilities."""
-    kept = assessed(images(40), keep="probabilities")
-    random = np.random.default_rng(1)
-    truth = np.where(random.random(kept.label.shape) < 0.1, (kept.label + 1) % 3, kept.label)
-    kept = kept.with_truth(truth).with_ids([f"{number}.png" for number in range(40)], "file")
-    kept.save(tmp_path_factory.mktemp("judged") / "t.parquet")
-    return kept, tmp_path_factory.getbasetemp() / "judged0" / "t.parquet"
-
-
-def test_images_for_a_person(judged, tmp_path):
-    """The hint of the error is followed to the letter: the same rows come as in Python."""
-    kept, table = judged
-    said = refused("abstain", table, "--risk", 0.5)
-    offered = re.search(r"Expected: (tolerance)=([\d.]+) for a Dice of 0\.8", said).groups()
-    given = ("--risk", 0.5, "--new", table, "--out", tmp_path / "o.csv")
-    rule = howsure.abstain(kept, risk=0.5, tolerance=0.7)
-    assert run("abstain", table, *given, "--tolerance", offered[1]).exit_code in (0, 2)
-    assert flat(rule.in_words()) in flat(done("abstain", table, *given, "--tolerance", 0.7))
-    assert [int(line["row"]) for line in lines_of(tmp_path / "o.csv")] == np.flatnonzero(rule(kept)).tolist()
-    without = howsure.abstain(kept, risk=0.5, tolerance=0.9, background=0)
-    said = done(
-        "abstain", table, "--risk", 0.5, "--tolerance", 0.9, "--set", f"background={kept.class_names[0]}"
-    )
-    assert flat(without.in_words()) in flat(said)

@@ -195,21 +195,6 @@ def test_several_labels(tmp_path):
     done("evaluate", table, *labels, "--out", tmp_path / "scores.csv")
     lines = lines_of(tmp_path / "scores.csv")
     assert {line["label"] for line in lines} == {"", "rain", "wind"}
-    done("calibrate", table, *labels, "--out", tmp_path / "c.json")
-    applied = (
-        "--set",
-        "several_labels=true",
-        "--calibrator",
-        tmp_path / "c.json",
-        "--out",
-        tmp_path / "c.parquet",
-    )
-    done("calibrate", table, *applied)
-    mended = howsure.load(tmp_path / "c.parquet")
-    assert isinstance(mended, MultilabelCertainty)
-    said = refused("sets", tmp_path / "c.parquet")
-    assert "There are no prediction sets for these rows" in said
-    assert "one of several labels per row" in said
     assert "do not sum to 1" in refused("evaluate", table, "--labels", tmp_path / "y.npy")
 
 

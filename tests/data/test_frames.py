@@ -39,11 +39,6 @@ def test_columns_of_numbers_in_their_order_are_the_rows(frame):
     assert is_frame(frame(COLUMNS))
 
 
-def test_single_precision_stays_single():
-    frame = pd.DataFrame(np.ones((4, 3), np.float32))
-    assert read_frame(frame, FLAT).x.dtype == np.float32
-
-
 def test_labels_and_ids_are_taken_out(frame):
     rows = read_frame(frame({"id": ["a7", "b2"], **COLUMNS, "y": ["cat", "dog"]}), FLAT)
     assert rows.x.tolist() == EXPECTED
@@ -61,23 +56,6 @@ def test_several_inputs_are_columns_by_name_and_others_stay_out(frame):
     assert rows.x["place"].tolist() == [[1, 2], [3, 4]]
     assert rows.labels.tolist() == [0, 1]
     refuse(frame({"age": [30], "y": [0]}), TWO, "one column each for 'place'", "columns 'age', 'y'")
-
-
-def test_a_column_of_lists_that_is_named_like_the_input_is_it(frame):
-    columns = {"x": [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], "score": [7.0, 8.0], "note": ["u", "v"]}
-    assert read_frame(frame(columns), FLAT).x.tolist() == columns["x"]
-
-
-def test_columns_are_laid_out_in_the_shape_of_the_input(frame):
-    image = [InputSpec("image", (2, 2, 1), "float32")]
-    rows = read_frame(frame({f"pixel {k}": [k, 10 * k] for k in range(4)}), image)
-    assert rows.x.tolist() == [[[[0], [1]], [[2], [3]]], [[[0], [10]], [[20], [30]]]]
-
-
-def test_text_is_one_column(frame):
-    for name in ("said", "text"):
-        rows = read_frame(frame({"stars": [3, 4], name: ["good", "bad"], "y": [1, 0]}), TEXT)
-        assert (rows.x.tolist(), rows.labels.tolist()) == (["good", "bad"], [1, 0])
 
 
 def test_columns_that_are_not_numbers_say_how_to_leave_them_out_or_encode_them(frame):
@@ -172,7 +150,8 @@ def test_rows_that_were_chosen_keep_their_numbers_as_ids():
 
 def test_a_column_of_ids_comes_before_the_index():
     frame = pd.DataFrame({**COLUMNS, "id": ["a", "b"]}, index=[7, 8])
-    assert read_frame(frame, FLAT).ids.tolist() == ["a", "b"]
+    rows = read_frame(frame, FLAT)
+    assert (rows.ids.tolist(), rows.frame_index.tolist()) == (["a", "b"], [7, 8])
 
 
 def test_ids_of_dates_are_texts(frame):

@@ -216,15 +216,6 @@ def test_postscript_never_reaches_a_decoder(tmp_path, monkeypatch):
     refuse(tmp_path, GREY, FileError, "one.jpg' is not a readable image", "its content is none of BMP")
 
 
-@pytest.mark.parametrize("kind", ["PCX", "SGI"])
-def test_formats_that_are_not_claimed_are_not_read(tmp_path, kind):
-    save(tmp_path / "one.png", format=kind)
-    save(tmp_path / "two.png")
-    refuse(tmp_path, GREY, FileError, "one.png' is not a readable image")
-    rows = read_rows(tmp_path, GREY, skip_unreadable=True)
-    assert (rows.ids.tolist(), len(rows.left_out)) == (["two.png"], 1)
-
-
 @pytest.mark.skipif(os.name != "posix", reason="links and pipes of POSIX")
 def test_no_image_is_passed_over(tmp_path):
     """Whatever its name, or what is left of it; and what is none is passed over, and not waited for."""

@@ -258,7 +258,7 @@ def test_class_names():
         (["x"] * 40, "Received: 40: x, x"),
         (["a", "b", "a"], r"occurs twice.*distinct names.*Received: a\."),
         (["1", 1, 2], "occurs twice.*Received: 1"),
-        ("abc", r"no list in order.*a list of 3 names.*Received: 'abc'.*Of a dict give the values"),
+        ("abc", r"no list in order.*a list of 3 names.*Received: 'abc'.*Give the values of a dict"),
         (3, "a list of 3 names.*Received: 3"),
         ({0: "cat", 1: "dog", 2: "hen"}, "no list in order"),
         ({"cat", "dog", "hen"}, "no list in order"),
