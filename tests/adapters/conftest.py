@@ -1,9 +1,5 @@
 """Both frameworks in one process: Keras on PyTorch. What depends on a backend is in `tests/keras`."""
 
-import os
-
-os.environ.setdefault("KERAS_BACKEND", "torch")
-
 import pytest
 
 keras = pytest.importorskip("keras", reason="Keras is not installed")
