@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from msgspec import Meta
@@ -108,9 +108,9 @@ class Plan:
     @property
     def constants(self) -> dict[str, Any]:
         """All that numbers depend on, so without what the pilot spent, and without the fingerprint."""
-        return {
-            name: _plain(each) for name, each in vars(self).items() if name not in ("pilot", "fingerprint")
-        }
+        constants = asdict(self)
+        del constants["pilot"], constants["fingerprint"]
+        return constants
 
     def check_fits(self, model: PassModel, *, of_one_kind: bool = False) -> None:
         """Raise an `InputError` unless the plan was made for this model.
@@ -155,10 +155,3 @@ class Plan:
             again="Make the plan again with howsure.plan(model, x)",
         )
         return plan
-
-
-def _plain(value: Any) -> Any:
-    """A value with dicts in place of the objects of a plan; tuples, which do not change, are not copied."""
-    if not is_dataclass(value):
-        return value
-    return {item.name: _plain(getattr(value, item.name)) for item in fields(value)}

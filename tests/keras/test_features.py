@@ -194,7 +194,7 @@ OTHERWISE = {
     "a temperature for each row": (temperature_of_rows, "Divide"),
     "a layer that is more": (
         lambda: ends_in(WithMore(3, activation="softmax")),
-        "WithMore .*call of its own",
+        "WithMore",
     ),
     "one output for each step": (
         lambda: keras.Sequential([keras.Input((5, 4)), layers.Dense(3, "softmax")]),

@@ -77,15 +77,6 @@ def test_few_passes_and_independent_ones_are_flat(network):
         assert howsure.plan(*network, method) == howsure.Plan()
 
 
-def test_a_saved_plan_gives_the_same_numbers(network, plan, tmp_path):
-    model, x = network
-    plan.save(tmp_path / "plan.json")
-    loaded = howsure.Plan.load(tmp_path / "plan.json")
-    assert loaded == plan
-    first, again = (howsure.assess(model, x, method=howsure.MCDropout(plan=each)) for each in (plan, loaded))
-    np.testing.assert_array_equal(first.probabilities, again.probabilities)
-
-
 def test_the_plan_is_saved_with_the_result(network, plan, tmp_path):
     model, x = network
     howsure.assess(model, x, method=howsure.MCDropout(plan=plan)).save(tmp_path / "c.parquet")

@@ -1,12 +1,10 @@
 import contextlib
 import dataclasses
-import json
 from types import SimpleNamespace
 
 import pytest
 
 from howsure import InputError
-from howsure.data.typed import digest
 from howsure.errors import FileError
 from howsure.models.fingerprint import described
 from howsure.models.protocol import BFLOAT16, Level
@@ -60,50 +58,22 @@ def test_a_plan_fits_the_model_it_was_made_for_whatever_its_layers_are_called():
     ],
 )
 def test_a_plan_for_another_model_is_refused(levels):
-    with pytest.raises(InputError, match="made for another model"):
+    with pytest.raises(InputError, match="made for another model") as caught:
         made().check_fits(model(levels))
-
-
-def test_the_refusal_names_both():
-    with pytest.raises(InputError) as caught:
-        made().check_fits(model(LEVELS[:2]))
     assert "drops 20 % of 6 × 6 × 8 at level 1; drops 25 % of 16 at level 2" in str(caught.value)
-
-
-def test_a_file_of_a_version_without_fingerprints_is_read(tmp_path):
-    made().save(tmp_path / "plan.json")
-    settings = json.loads((tmp_path / "plan.json").read_text())
-    del settings["fingerprint"], settings["sha256"]
-    (tmp_path / "plan.json").write_text(json.dumps({**settings, "sha256": digest(settings)}))
-    assert Plan.load(tmp_path / "plan.json") == dataclasses.replace(made(), fingerprint="")
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "not a saved plan"),
         ("[]", "not a saved plan"),
-        ("{}", "not a saved plan"),
         ('{"format": 6}', "format that this version"),
         ('{"format": 7}', "not a saved plan"),
-        ("[" * 100_000, "not a saved plan"),
     ],
 )
 def test_a_file_that_is_no_plan_is_said_to_be_none(text, words, tmp_path):
     (tmp_path / "plan.json").write_text(text)
     with pytest.raises(FileError, match=words):
-        Plan.load(tmp_path / "plan.json")
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("design", {"widths": [1]}), ("precision", "float8"), ("shares", ["x"]), ("shares", 3)],
-)
-def test_a_damaged_plan_is_said_to_be_damaged(name, value, tmp_path):
-    made().save(tmp_path / "plan.json")
-    settings = json.loads((tmp_path / "plan.json").read_text())
-    (tmp_path / "plan.json").write_text(json.dumps({**settings, name: value}))
-    with pytest.raises(FileError, match="not a saved plan"):
         Plan.load(tmp_path / "plan.json")
 
 

@@ -67,19 +67,17 @@ def _as_computed(layer: Any, weight: Any) -> Tensor | None:
 def _last_weighted(program: Program, name: str, output_shape: tuple[int, ...]) -> Step:
     """The `Dense` step before the activations at the end, or a `ModelError`."""
     step = head(program)
-    if step is None:
-        raise _ends_otherwise(name, "its input before any activation at the end")
-    layer: Any = step.operation
-    if not isinstance(layer, keras.layers.Dense):
-        found = f"{type(layer).__name__} '{step.name or name}'"
-        raise _ends_otherwise(name, f"{found} before any activation at the end")
-    if type(layer).call is not keras.layers.Dense.call:
-        raise _ends_otherwise(name, f"{type(layer).__name__} '{step.name}' with a call of its own")
-    if getattr(layer, "quantization_mode", None) is not None:
-        raise _ends_otherwise(name, f"'{step.name}', quantized to {layer.quantization_mode}")
-    if len(output_shape) != 1:
+    layer: Any = None if step is None else step.operation
+    if (
+        step is None
+        or getattr(type(layer), "call", None) is not keras.layers.Dense.call
+        or len(output_shape) != 1
+    ):
+        ending = "its input" if step is None else f"{type(layer).__name__} '{step.name or name}'"
         shape = ", ".join(map(str, output_shape))
-        raise _ends_otherwise(name, f"'{step.name}' with an output of shape (rows, {shape})")
+        raise _ends_otherwise(name, f"{ending} with an output of shape (rows, {shape})")
+    if private.is_quantized(layer):
+        raise _ends_otherwise(name, f"'{step.name}', quantized to {layer.quantization_mode}")
     return step
 
 

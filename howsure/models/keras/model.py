@@ -538,13 +538,7 @@ def _tensor(array: Array) -> Tensor:
 
 def _read(variable: Any) -> Array:
     """The value of a variable."""
-    array: Array
-    if keras.backend.backend() == "tensorflow" and isinstance(value := variable.value, tf.Variable):
-        array = tf.raw_ops.ReadVariableOp(resource=value.handle, dtype=value.dtype).numpy()
-    elif keras.backend.backend() == "jax":
-        array = np.asarray(variable.value)
-    else:
-        array = np.asarray(keras.ops.convert_to_numpy(variable))
+    array = np.asarray(keras.ops.convert_to_numpy(variable))
     return array.astype(np.float32) if array.dtype.kind == "V" else array  # bfloat16, where numpy has it
 
 
