@@ -141,8 +141,8 @@ def test_classes_and_rows_may_come_in_any_order():
 @pytest.mark.parametrize("name", maps.METHODS)
 def test_each_method_is_explained_saved_and_learns_what_it_says(name, tmp_path):
     docs = (Path(__file__).parents[2] / "docs" / "calibrate.md").read_text(encoding="utf-8")
-    (row,) = (line for line in docs.splitlines() if line.startswith("| classes, several labels |"))
-    told = [row.split("|")[2], *re.findall(r"classes and labels ([^;]*);", inspect.getdoc(calibrate))]
+    (row,) = (line for line in docs.splitlines() if line.startswith("| classes, several labels, "))
+    told = [row.split("|")[2], *re.findall(r" method: ([^,]*),", inspect.getdoc(calibrate))]
     told += re.findall(r" method: ([^.]*)\.", inspect.getdoc(Calibrator))
     assert [re.findall(r"`(\w+)`", each) for each in told] == 3 * [[*maps.METHODS]]
     p, labels = draw()

@@ -14,14 +14,14 @@ OF_TARGET = np.sum(TARGET * LOGS, axis=1)
 
 
 def at(theta):
-    return losses(theta, LOGS, OF_TARGET, TARGET if len(theta) > 1 else None)
+    return losses(theta, LOGS, OF_TARGET)
 
 
 def value(theta):
-    return -np.sum(TARGET * log_softmax(theta[0] * LOGS + np.append(theta[1:], [0] * 3)[:3], axis=1), axis=1)
+    return -np.sum(TARGET * log_softmax(theta[0] * LOGS, axis=1), axis=1)
 
 
-@pytest.mark.parametrize("theta", [np.array([0.6]), np.array([1.4, 0.3, -0.5, 0.2])])
+@pytest.mark.parametrize("theta", [np.array([0.6]), np.array([1.4])])
 def test_slopes_and_curvatures_are_those_of_difference_quotients(theta):
     found, step = at(theta), 1e-5
     np.testing.assert_allclose(found.value, value(theta), rtol=1e-12)
@@ -33,22 +33,20 @@ def test_slopes_and_curvatures_are_those_of_difference_quotients(theta):
     np.testing.assert_allclose(np.log(changed(LOGS, theta)).max(axis=1) < 0, True)
 
 
-@pytest.mark.parametrize("start", [np.ones(1), np.array([1.0, 0, 0, 0]), np.array([3.0, 0, 0, 0])])
+@pytest.mark.parametrize("start", [np.ones(1), np.array([3.0])])
 def test_the_least_is_that_of_scipy(start):
     theta, found = least(at, start)
-    expected = minimize(lambda theta: value(theta).sum(), np.append(1.0, start[1:]), tol=1e-12)
+    expected = minimize(lambda theta: value(theta).sum(), np.ones(1), tol=1e-12)
     assert found.value.sum() == pytest.approx(expected.fun, rel=1e-9)
     assert theta[0] == pytest.approx(expected.x[0], rel=1e-4)
 
 
-def test_only_rows_with_curvatures_of_their_own_have_weights():
+def test_a_weight_counts_a_row_so_many_times():
     weight = RANDOM.integers(1, 4, len(LOGS))
     found, apart = at(np.array([0.6])).weighted(weight), np.repeat(LOGS, weight, axis=0)
     expected = losses(np.array([0.6]), apart, np.repeat(OF_TARGET, weight))
     for name in ("value", "slope", "curvature"):
         np.testing.assert_allclose(getattr(found, name).sum(axis=0), getattr(expected, name).sum(axis=0))
-    with pytest.raises(ValueError, match="of all rows together"):
-        at(np.array([1.4, 0.3, -0.5, 0.2])).weighted(weight)
 
 
 def test_it_stops_at_the_limit_where_nothing_else_stops_it():

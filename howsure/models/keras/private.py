@@ -28,6 +28,11 @@ Graph = Any
 # --- how a model is made ------------------------------------------------------------------------------
 
 
+def legacy_layers() -> Mapping[str, Any]:
+    """The names among which Keras looks up the layers of a `.h5` file: a whole private module (3.0)."""
+    return dict(vars(keras.src.layers))
+
+
 def layers_below(layer: Layer, *, nested: bool = True) -> list[Layer]:
     """The layers inside a layer or model, at any depth or one level; `layers` covers models only (3.0)."""
     return list(layer._flatten_layers(include_self=False, recursive=nested))
