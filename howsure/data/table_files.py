@@ -377,7 +377,8 @@ def _explained(source: Path, error: Exception) -> Exception:
             f"Row {int(row) - 2} of '{source}' has {counted(int(received), 'cell')}",  # the header is row 1
             expected=f"{expected}, as in the header",
             received=text[:80],
-            hint="Put cells that contain the separator between quotation marks",
+            hint="Put cells that contain the separator between quotation marks, or name another separator "
+            "with `separator`",
         )
     if "Empty CSV" in said:
         return InputError(
