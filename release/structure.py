@@ -55,7 +55,7 @@ ROOMS = (
     "__main__.py",
 )
 
-CEILING = 40_780
+CEILING = 40_841
 """Code lines that the package may have: see decision 40."""
 
 SINCE = "origin/main"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -38,7 +39,7 @@ from howsure.models.keras.inputs import (
 )
 from howsure.models.keras.layers import counted_calls, layer_infos, multiply_adds
 from howsure.models.keras.losses import KerasLoss, loss_of, loss_takes, trained_for
-from howsure.models.keras.model_cache import forget, keep, kept
+from howsure.models.keras.model_cache import forget, keep, kept, seen
 from howsure.models.keras.onnx_graph import passes_graph
 from howsure.models.keras.private import graph_of
 from howsure.models.keras.switch import quiet, switched, widens_itself
@@ -86,22 +87,33 @@ def adapt(
     check_backend(specs, model)
     rows = check_rows(x, specs)
     shapes = tuple(array.shape[1:] for array in rows)
-    program, fixed = flatten(model, structure), _fixed_batch(model)
+    wishes = (specs, gaussian_noise, keep_off, output)
+    adapter: KerasModel | None = seen(model, wishes, shapes)
+    if adapter is None:
+        adapter = _examined(model, flatten(model, structure), rows, shapes, wishes)
+    warn_of_states(adapter.examination.layers, str(model.name), len(rows[0]), _fixed_batch(model))
+    return adapter, rows
+
+
+def _examined(
+    model: Any, program: Program, rows: list[Array], shapes: tuple[tuple[int, ...], ...], wishes: Any
+) -> KerasModel:
+    """The adapter of an earlier call if the model has not changed, or a new one; see `adapt`."""
+    specs, gaussian_noise, keep_off, output = wishes
     if output is not None:
         whole, program = program, ending_in(program, output, model, rows)
         output = None if isinstance(output, Pair) and len(program.steps) == len(whole.steps) else output
     off = layers_kept_off(model, gaussian_noise, keep_off)
-    settings = (specs, gaussian_noise, fixed, keep_off, output)
-    adapter: KerasModel | None = kept(model, program, settings, shapes)
+    settings = (specs, gaussian_noise, _fixed_batch(model), keep_off, output)
+    adapter: KerasModel | None = kept(model, program, settings, shapes, wishes)
     if adapter is None:
         adapter = KerasModel(model, program, rows, inputs=specs, gaussian_noise=gaussian_noise, off=off)
         adapter.output = output
         if adapter.examination.arguments:  # a user's code, which may change
             forget(model)
         else:
-            keep(model, program, settings, shapes, adapter)
-    warn_of_states(adapter.examination.layers, str(model.name), len(rows[0]), fixed)
-    return adapter, rows
+            keep(model, program, settings, shapes, adapter, wishes)
+    return adapter
 
 
 @dataclass(frozen=True, eq=False)
@@ -553,9 +565,52 @@ def weights_of(layers: Iterable[Any]) -> Iterator[Array]:
 
 
 def _concrete(function: Callable[..., Any]) -> Callable[..., Any]:
-    """One TensorFlow graph for each combination of shapes, without the warning of retracing for each."""
-    graphs = tf.function(function, autograph=False)
-    return lambda *args: graphs.get_concrete_function(*args)(*args)
+    """One TensorFlow graph for each combination of shapes.
+
+    `tf.function` would do the same, but warn of retracing for every new chunk shape, and take five times as
+    long to call a small graph.
+    """
+    graphs: OrderedDict[Any, tuple[Any, list[Tensor], Any, list[Any]]] = OrderedDict()
+
+    def call(*args: Any) -> Any:
+        form = _form(args)
+        if form not in graphs:
+            graph = tf.function(function, autograph=False).get_concrete_function(*args)
+            types = [tensor.dtype for tensor in graph.outputs]
+            graphs[form] = graph, list(graph.captured_inputs), graph.structured_outputs, types
+        graphs.move_to_end(form)
+        if len(graphs) > tuning.KEPT_GRAPHS:
+            graphs.popitem(last=False)
+        graph, captured, structure, types = graphs[form]
+        given = [*_tensors_in(args), *captured]
+        return _packed(structure, iter(tf.raw_ops.StatefulPartitionedCall(args=given, Tout=types, f=graph)))
+
+    return call
+
+
+def _tensors_in(given: Any) -> Iterator[Tensor]:
+    """The tensors in nested lists and tuples, in order, without None."""
+    if isinstance(given, (list, tuple)):
+        for each in given:
+            yield from _tensors_in(each)
+    elif given is not None:
+        yield given
+
+
+def _packed(structure: Any, tensors: Iterator[Tensor]) -> Any:
+    """Tensors in nested lists and tuples, with None where the structure has it."""
+    if isinstance(structure, (list, tuple)):
+        return [_packed(each, tensors) for each in structure]
+    return None if structure is None else next(tensors)
+
+
+def _form(given: Any) -> Any:
+    """Shapes and types of tensors, in the nesting in which they are given."""
+    if given is None:
+        return None
+    if isinstance(given, (list, tuple)):
+        return tuple(map(_form, given))
+    return tuple(given.shape), given.dtype
 
 
 def _fixed_batch(model: Any) -> int | None:
