@@ -343,6 +343,8 @@ def names_in_npz(source: Path) -> list[str]:
         count = int.from_bytes(end[10:12], "little")
         if end.startswith(b"PK\5\6") and count not in (len(entries), 0xFFFF):
             raise ValueError(f"it should hold {count} arrays, and {len(entries)} are there")
+        if len(set(entries)) < len(entries):
+            raise ValueError("it holds two arrays of one name")
     return [name.removesuffix(".npy") for name in entries if name.endswith(".npy")]
 
 

@@ -5,6 +5,7 @@ import os
 import pickle
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -173,6 +174,20 @@ def test_damaged_npz(tmp_path):
             "broken.npz' is not a readable npz file",
             "damaged",
         )
+
+
+def test_npz_with_two_arrays_of_one_name(tmp_path):
+    """`numpy.load` gives the last of them without a word."""
+    np.savez(tmp_path / "x.npz", x=np.zeros((2, 3)))
+    with zipfile.ZipFile(tmp_path / "x.npz", "a") as archive, warnings.catch_warnings(action="ignore"):
+        archive.writestr("x.npy", archive.read("x.npy"))
+    refuse(
+        FileError,
+        read_rows,
+        (tmp_path / "x.npz", FLAT),
+        "is not a readable npz file",
+        "two arrays of one name",
+    )
 
 
 def test_npy_stays_on_disk(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from scipy.stats import binomtest
 
 import howsure
-from howsure.answers.classes.cards import line_of
+from howsure.answers.classes.cards import coin_flip_positions, line_of
 from howsure.answers.classes.drawings import draw_reliability
 from howsure.answers.printed import summary_of
 from howsure.answers.verdict import COIN_FLIP, SURE, VERDICTS
@@ -234,3 +234,16 @@ def test_a_share_has_the_digits_and_the_interval_of_its_score() -> None:
     assert f"Over all it is right on {value} % ({first} to {last} %)" in summary_of(certainty).replace(
         "\u00a0", " "
     )
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (1, "There are no coin flips. The one row is shown all the same."),
+        (2, "There are no coin flips. These are the 2 rows nearest to one."),
+    ],
+)
+def test_rows_that_are_shown_without_coin_flips(rows, words):
+    shown, said = coin_flip_positions(howsure.Certainty.from_probabilities([[0.9, 0.1]] * rows))
+    assert len(shown) == rows
+    assert said == words
