@@ -122,7 +122,8 @@ def test_what_the_pilot_spent_is_told_where_it_was_spent(tmp_path):
     spared = howsure.assess(model, x, method=howsure.MCDropout(plan=plan))
     assert "pilot" not in spared.plan
     assert "pilot" not in summary_of(spared)
-    assert np.array_equal(spared.probabilities, found.probabilities)
+    # Passes that the pilot kept and passes drawn again may differ in the last bit, by processor.
+    np.testing.assert_allclose(spared.probabilities, found.probabilities, rtol=1e-12)
 
 
 def test_the_audit_tells_the_plan(network, plan):
