@@ -35,7 +35,7 @@ test: $(ENVIRONMENT)/$(READY)  ## framework-free tests once, the rest once per b
 	$(MAKE) --no-print-directory --keep-going --jobs $(JOBS) $(PARTS)
 
 test-units:
-	$(PYTEST) tests $(PROGRAMS:%=--ignore=%) --ignore=tests/torch --ignore=tests/keras --ignore=tests/adapters
+	$(PYTEST) tests $(PROGRAMS:%=--ignore=%) --ignore=tests/torch --ignore=tests/keras --ignore=tests/frameworks
 
 test-programs:
 	$(PYTEST) $(PROGRAMS)
@@ -51,7 +51,7 @@ test-tensorflow:
 
 # What Keras and PyTorch have in common needs one backend, on which both run.
 test-torch:
-	KERAS_BACKEND=torch $(PYTEST) tests/keras tests/adapters
+	KERAS_BACKEND=torch $(PYTEST) tests/keras tests/frameworks
 
 # On JAX most of the time is compiling; each test runs once what it compiles, so LLVM need not optimize it.
 test-jax:

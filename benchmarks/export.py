@@ -84,7 +84,7 @@ def graph_of_plain(model: Any, rows: dict[str, Array], backend: str, path: str) 
     import tensorflow as tf
     import tf2onnx
 
-    from howsure.models.keras.onnx_graph import without_erfc
+    from howsure.adapters.keras.onnx_graph import without_erfc
 
     specs = [tf.TensorSpec((None, *array.shape[1:]), array.dtype, name) for name, array in rows.items()]
     function = tf.function(lambda *x: model(x[0], training=False), input_signature=specs)
@@ -143,9 +143,9 @@ def measure(name: str, backend: str) -> Figures:
     import onnx
 
     import howsure
-    from howsure.answers.classes.graph import NUMBERS
+    from howsure.adapters.resolve import adapt
     from howsure.export.run import runner
-    from howsure.models.adapt import adapt
+    from howsure.tasks.classification.graph import NUMBERS
 
     model, x, outputs = prepared(name, backend)
     rows = {key: array[:PLANNED] for key, array in x.items()} if isinstance(x, dict) else x[:PLANNED]
@@ -214,7 +214,7 @@ def renamed(graph: Any, names: dict[str, str]) -> Any:
 
 def write_plain(name: str, path: str) -> None:
     """The plain prediction of a Keras network, written on TensorFlow."""
-    from howsure.models.adapt import adapt
+    from howsure.adapters.resolve import adapt
 
     model, x, _ = prepared(name, "tensorflow")
     adapted, arrays = adapt(model, x[:3])

@@ -34,7 +34,7 @@ from benchmarks.__main__ import PAGE, ROOT, figures_of, machine, versions
 from benchmarks.docs import DOCS, Page
 from benchmarks.drawing import Key, Panel, draw
 from benchmarks.page import parts
-from howsure.models.adapt import adapt
+from howsure.adapters.resolve import adapt
 
 Array = NDArray[Any]
 Figures = dict[str, Any]

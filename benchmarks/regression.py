@@ -32,7 +32,7 @@ from benchmarks.__main__ import look_at
 from benchmarks.docs import Page, table
 from benchmarks.modules import fastest_size, plain, resnet, seconds, textbook_pass
 from benchmarks.peers import Peer, baal, peer_seconds, torch_uncertainty
-from howsure.answers.numbers.doubt import TARGET_SHARE
+from howsure.tasks.regression.doubt import TARGET_SHARE
 
 Floats = NDArray[np.float32]
 

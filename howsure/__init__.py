@@ -2,29 +2,7 @@
 
 import typing as _typing
 
-from howsure.answers.classes.abstain import Abstention
-from howsure.answers.classes.calibrate import Calibrator
-from howsure.answers.classes.evaluate import Evaluation
-from howsure.answers.classes.result import Certainty
-from howsure.answers.classes.sentence import Row
-from howsure.answers.classes.sets import PredictionSets
-from howsure.answers.files import load
-from howsure.answers.labels.calibrate import MultilabelCalibrator
-from howsure.answers.labels.evaluate import MultilabelEvaluation
-from howsure.answers.labels.result import MultilabelCertainty
-from howsure.answers.labels.sentence import MultilabelRow
-from howsure.answers.numbers.abstain import RegressionAbstention
-from howsure.answers.numbers.calibrate import RegressionCalibrator
-from howsure.answers.numbers.evaluate import RegressionEvaluation, TargetScores
-from howsure.answers.numbers.intervals import PredictionIntervals
-from howsure.answers.numbers.result import RegressionCertainty
-from howsure.answers.numbers.sentence import NumbersRow
-from howsure.answers.positions.calibrate import DenseCalibrator
-from howsure.answers.positions.decide import DenseAbstention, DensePredictionSets
-from howsure.answers.positions.evaluate import DenseEvaluation
-from howsure.answers.positions.regions import Region
-from howsure.answers.positions.result import DenseCertainty
-from howsure.answers.positions.sentence import DenseRow
+from howsure.adapters.features import Features, features_of
 from howsure.assess import assess, plan, predict_with_uncertainty, stream
 from howsure.audit import Audit, audit
 from howsure.compare.comparison import Comparison
@@ -37,23 +15,45 @@ from howsure.errors import (
     InputError,
     ModelError,
 )
+from howsure.evaluation.calibrate import calibrate
+from howsure.evaluation.conformal import prediction_intervals, prediction_sets
+from howsure.evaluation.evaluate import evaluate
+from howsure.evaluation.familiarity import Familiarity, familiarity
+from howsure.evaluation.handover import hand_over
+from howsure.evaluation.score import Score
+from howsure.evaluation.selective import abstain
 from howsure.export.run import Exported, export
-from howsure.judge.abstain import abstain
-from howsure.judge.calibrate import calibrate
-from howsure.judge.evaluate import evaluate
-from howsure.judge.familiarity import Familiarity, familiarity
-from howsure.judge.handover import hand_over
-from howsure.judge.scores import Score
-from howsure.judge.sets import prediction_intervals, prediction_sets
 from howsure.methods.augmentation import Augmentation
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.laplace import LastLayerLaplace
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.plain import Members, PlainPrediction, Softmax
-from howsure.models.features import Features, features_of
 from howsure.passes import passes
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.plan import Plan
+from howsure.tasks.classification.abstain import Abstention
+from howsure.tasks.classification.calibrate import Calibrator
+from howsure.tasks.classification.evaluate import Evaluation
+from howsure.tasks.classification.result import Certainty
+from howsure.tasks.classification.sentence import Row
+from howsure.tasks.classification.sets import PredictionSets
+from howsure.tasks.files import load
+from howsure.tasks.multilabel.calibrate import MultilabelCalibrator
+from howsure.tasks.multilabel.evaluate import MultilabelEvaluation
+from howsure.tasks.multilabel.result import MultilabelCertainty
+from howsure.tasks.multilabel.sentence import MultilabelRow
+from howsure.tasks.regression.abstain import RegressionAbstention
+from howsure.tasks.regression.calibrate import RegressionCalibrator
+from howsure.tasks.regression.evaluate import RegressionEvaluation, TargetScores
+from howsure.tasks.regression.intervals import PredictionIntervals
+from howsure.tasks.regression.result import RegressionCertainty
+from howsure.tasks.regression.sentence import NumbersRow
+from howsure.tasks.segmentation.calibrate import DenseCalibrator
+from howsure.tasks.segmentation.decide import DenseAbstention, DensePredictionSets
+from howsure.tasks.segmentation.evaluate import DenseEvaluation
+from howsure.tasks.segmentation.regions import Region
+from howsure.tasks.segmentation.result import DenseCertainty
+from howsure.tasks.segmentation.sentence import DenseRow
 
 __version__: str
 

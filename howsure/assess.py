@@ -17,18 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.answers.registry import tiled_by
+from howsure.adapters.protocol import FLOAT32
+from howsure.adapters.resolve import opened
 from howsure.arguments import check_choice, check_progress, check_type, check_whole, takes_no_more
-from howsure.data.align import ID, check_ids
-from howsure.data.rows import Rows, row_kind
 from howsure.errors import InputError
+from howsure.inputs.align import ID, check_ids
+from howsure.inputs.rows import Rows, row_kind
 from howsure.methods.choices import default_method
 from howsure.methods.kept_groups import KeptGroups
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.misplaced_arguments import belongs_to_the_method, named_either_way
 from howsure.methods.protocol import Job, Method, Passes
-from howsure.models.adapt import opened
-from howsure.models.protocol import FLOAT32
 from howsure.prepare import check_method, prepare
 from howsure.progress import Progress, told
 from howsure.request import KEEP_GROUPS, ONE_LABEL, Request
@@ -36,6 +35,7 @@ from howsure.results import result as results
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome, Told
 from howsure.sampling.plan import Plan
+from howsure.tasks.registry import tiled_by
 
 Result = Any
 """A `Certainty`, or the result of another outcome."""
@@ -71,8 +71,8 @@ def assess(
 
     Args:
         model: A trained Keras 3 model or module of PyTorch; a fitted classifier with `predict_proba`, or a
-            fitted regressor, as scikit-learn's have it; or one behind `howsure.models.protocol`. It ends in a
-            distribution over K classes (softmax, one sigmoid, or logits), in a yes or no for each of K
+            fitted regressor, as scikit-learn's have it; or one behind `howsure.adapters.protocol`. It ends in
+            a distribution over K classes (softmax, one sigmoid, or logits), in a yes or no for each of K
             labels, or in K numbers.
         x: (N, …) rows as the model takes them, in an array, tensor or series; a list or dict of arrays for
             several inputs; a data frame; a file or a folder of images; or batches, from a DataLoader, a

@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from howsure.answers.meant import evidence
-from howsure.answers.registry import outcome_of
+from howsure.adapters.choose_output import Output
+from howsure.adapters.protocol import LayerInfo, MemberModel, Model, ModelInfo, PassModel
+from howsure.adapters.resolve import Opened, opened
 from howsure.arguments import check_type
-from howsure.data.rows import ANY_SIZE, InputSpec, listed, made_up_rows
 from howsure.errors import HowsureError, ModelError, probing
+from howsure.inputs.rows import ANY_SIZE, InputSpec, listed, made_up_rows
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Needs
-from howsure.models.adapt import Opened, opened
-from howsure.models.choose_output import Output
-from howsure.models.protocol import LayerInfo, MemberModel, Model, ModelInfo, PassModel
 from howsure.on_first_use import Displayed
 from howsure.request import Request
 from howsure.sampling.plan import Plan
 from howsure.sampling.randomness import largest_difference, plain_method, sites_of
+from howsure.tasks.output_semantics import evidence
+from howsure.tasks.registry import outcome_of
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from typing import Any
 
 import numpy as np
 
-from howsure.answers.registry import fed
-from howsure.data.batches import numpy_of
-from howsure.data.frames import is_frame
-from howsure.data.rows import Array
+from howsure.adapters.resolve import opened
 from howsure.errors import InputError, warn
-from howsure.models.adapt import opened
+from howsure.inputs.batches import numpy_of
+from howsure.inputs.frames import is_frame
+from howsure.inputs.rows import Array
 from howsure.request import Request
+from howsure.tasks.registry import fed
 
 _SMALLEST, _LARGEST = float(np.finfo(np.float32).tiny), float(np.finfo(np.float32).max)
 

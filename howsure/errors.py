@@ -108,7 +108,7 @@ def is_of_a_model(error: Exception) -> bool:
     """Whether the code of a model or its framework raised it, called by an adapter."""
     called = [str(frame.f_globals.get("__name__")) for frame, _ in traceback.walk_tb(error.__traceback__)]
     *_, last = [f"{__package__}.", *(each for each in called if each.startswith(f"{__package__}."))]
-    adapters = f"{__package__}.models."
+    adapters = f"{__package__}.adapters."
     behind = itertools.dropwhile(lambda each: not each.startswith(adapters), called)
     return last.startswith(adapters) and any(not each.startswith(f"{__package__}.") for each in behind)
 

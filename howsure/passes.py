@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.adapters.protocol import RawOutputs
 from howsure.arguments import check_progress, check_whole
 from howsure.errors import InputError
 from howsure.methods.mc_dropout import MCDropout
-from howsure.models.protocol import RawOutputs
 from howsure.prepare import prepare
 from howsure.progress import Progress, told
 from howsure.request import Request

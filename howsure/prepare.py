@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from howsure.answers.meant import meant
-from howsure.answers.raw import Raw
-from howsure.data.rows import cast_rows, quoted
-from howsure.data.transforms import Change
+from howsure.adapters.protocol import ModelInfo, PassModel
+from howsure.adapters.resolve import opened, warn_of_raw_images
 from howsure.errors import InputError, ModelError
+from howsure.inputs.rows import cast_rows, quoted
+from howsure.inputs.transforms import Change
 from howsure.methods.protocol import Job, Method, is_method
-from howsure.models.adapt import opened, warn_of_raw_images
-from howsure.models.protocol import ModelInfo, PassModel
 from howsure.request import Request
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.randomness import check_random
+from howsure.tasks.output_semantics import meant
+from howsure.tasks.raw import Raw
 
 
 def check_method(method: object) -> None:

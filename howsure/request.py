@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+from howsure.adapters.choose_output import Output, Pair, check_output_choice
+from howsure.adapters.protocol import MEAN_LOG_VARIANCE, MEAN_VARIANCE
 from howsure.arguments import check_choice, check_type, check_whole
-from howsure.data.rows import MOST_AXES
 from howsure.errors import InputError
-from howsure.models.choose_output import Output, Pair, check_output_choice
-from howsure.models.protocol import MEAN_LOG_VARIANCE, MEAN_VARIANCE
+from howsure.inputs.rows import MOST_AXES
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from howsure.data.rows import channels_are_first
 from howsure.errors import InputError
+from howsure.inputs.rows import channels_are_first
 
 Rows = NDArray[Any]
 Floats = NDArray[np.float64]

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import howsure
-from howsure.answers.registry import answers
+from howsure.tasks.registry import answers
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -24,7 +24,7 @@ def pages_of_kinds() -> dict[str, str]:
     elsewhere = {path.rpartition(".")[2] for path in described(pages)}
     found = {}
     for kind in reversed(answers()):
-        module, result = f"howsure.answers.{kind.name}.", kind.result_type.__name__
+        module, result = f"{kind.result_type.__module__.rpartition('.')[0]}.", kind.result_type.__name__
         public = [name for name in howsure.__all__ if getattr(howsure, name).__module__.startswith(module)]
         own = sorted({*public} - elsewhere, key=lambda name: (name != result, public.index(name)))
         if own:

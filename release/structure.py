@@ -33,7 +33,7 @@ from scipy.sparse.csgraph import connected_components
 
 PACKAGE = "howsure"
 
-OF_A_KIND = re.compile(r"answers/\w+/")
+OF_A_KIND = re.compile(r"tasks/\w+/")
 """Where the files of each kind of answer begin."""
 
 MOST_PARAMETERS = 8
@@ -47,11 +47,11 @@ place in the package of any kind, beside the file that has the text."""
 
 ROOMS = (
     *("on_first_use.py", "digits.py", "words.py", "terminal.py", "statistics.py", "errors.py"),
-    *("arguments.py", "atomic.py", "optional.py", "tuning.py", "sites.py"),
-    *("onnx.py", "data"),
-    *("models", "sampling", "results", "progress.py", "request.py", "answers", "judge", "methods"),
+    *("arguments.py", "atomic.py", "optional.py", "tuning.py", "random_ops.py"),
+    *("onnx.py", "inputs"),
+    *("adapters", "sampling", "results", "progress.py", "request.py", "tasks", "evaluation", "methods"),
     *("training.py", "prepare.py", "shifts.py", "divide.py", "audit.py", "passes.py", "assess.py", "scale"),
-    *("compare", "report", "bare", "answers/*", "export", "__init__.py", "demo", "cli"),
+    *("compare", "report", "external", "tasks/*", "export", "__init__.py", "demo", "cli"),
     "__main__.py",
 )
 
@@ -192,7 +192,7 @@ def _imported(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, str]]:
 def room_of(file: str) -> str:
     """The room of a file, one of `ROOMS`."""
     folder, _, rest = file.partition("/")
-    return "answers/*" if folder == "answers" and "/" in rest else folder
+    return "tasks/*" if folder == "tasks" and "/" in rest else folder
 
 
 def upward(package: Package) -> Counter[tuple[str, str]]:
@@ -259,7 +259,7 @@ def _told(pairs: set[tuple[str, str]]) -> str:
 
 
 def _is_of_a_kind(file: str) -> bool:
-    return file.startswith("answers/") or file == "__init__.py"
+    return file.startswith("tasks/") or file == "__init__.py"
 
 
 def _type_tests(package: Package) -> int:
@@ -276,7 +276,7 @@ def _type_tests(package: Package) -> int:
 
 
 def know_a_kind(package: Package) -> tuple[list[str], list[str]]:
-    """Files outside `answers/` that import from the folder of one kind: to run, and for type checkers alone.
+    """Files outside `tasks/` that import from the folder of one kind: to run, and for type checkers alone.
 
     A name alone counts for nothing: a class of a kind may have the name of something else. The latter are
     signatures that say which result a function takes and gives; when it runs, it asks the registry.
@@ -313,8 +313,8 @@ ROWS: dict[str, Callable[[Package], object]] = {
     "circles of files, with texts that name parts": _with_parts,
     "circles of folders, imports at the top": lambda package: _of_folders(package, lazy=False),
     "circles of folders, with imports in functions": lambda package: _of_folders(package, lazy=True),
-    "`isinstance` on a kind outside `answers/`": _type_tests,
-    "files outside `answers/` that import from a kind": lambda package: len(know_a_kind(package)[0]),
+    "`isinstance` on a kind outside `tasks/`": _type_tests,
+    "files outside `tasks/` that import from a kind": lambda package: len(know_a_kind(package)[0]),
     "files that do so for type checkers alone": lambda package: len(know_a_kind(package)[1]),
     f"functions with more than {MOST_PARAMETERS} parameters": _long_signatures,
     "private imports across folders": lambda package: _across(package, lambda each: each.private),

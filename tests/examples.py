@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import howsure
-from howsure.data.rows import InputSpec
+from howsure.inputs.rows import InputSpec
 from tests.support.arrays import ArrayModel, Dense, Dropout
 
 SIDE, DOT = 28, 4

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from howsure.answers.classes.result import Certainty
-from howsure.data.label_files import read_label_file
+from howsure.inputs.label_files import read_label_file
 from howsure.results.saved import maps_of
+from howsure.tasks.classification.result import Certainty
 
 
 def certainty_of(probabilities: ArrayLike, **fields: Any) -> Certainty:

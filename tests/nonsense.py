@@ -22,7 +22,7 @@ from hypothesis import strategies as some
 
 import howsure
 from howsure import shifts
-from howsure.data.rows import InputSpec
+from howsure.inputs.rows import InputSpec
 from tests.kinds import KINDS, of_kind
 from tests.support.arrays import ArrayModel, Dense, Dropout
 

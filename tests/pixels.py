@@ -4,7 +4,7 @@ import numpy as np
 from PIL import Image
 
 import howsure
-from howsure.data.rows import InputSpec
+from howsure.inputs.rows import InputSpec
 from tests.support.arrays import ArrayModel, Dense, Dropout
 
 SIDE, CLASSES, UNITS = 16, 3, 6

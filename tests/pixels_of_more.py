@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from howsure.data.rows import InputSpec
+from howsure.inputs.rows import InputSpec
 from tests.support.arrays import ArrayModel, Dense, Dropout
 
 CLASSES, UNITS = 3, 6

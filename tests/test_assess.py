@@ -14,7 +14,7 @@ import pytest
 import howsure
 from howsure.cli.assessing import Assess
 from howsure.cli.settings import Settings, read_settings
-from howsure.data.rows import InputSpec
+from howsure.inputs.rows import InputSpec
 from howsure.request import Request
 from tests.sampling.networks import same as close
 from tests.support.arrays import ArrayModel, Dense, Dropout

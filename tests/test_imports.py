@@ -14,8 +14,8 @@ FRAMEWORKS = ("keras", "tensorflow", "jax", "torch", "pandas", "tf_keras", "skle
 """And what takes half as long to load as all the rest together."""
 
 WITH_A_FRAMEWORK = (
-    "howsure.models.keras",
-    "howsure.models.torch",
+    "howsure.adapters.keras",
+    "howsure.adapters.torch",
     "howsure.__main__",
     "howsure.training",  # says where it went
 )
@@ -35,7 +35,7 @@ def loaded_after(code):
     return done.stdout.split()
 
 
-FIRST = ("howsure.answers.classes.result", "howsure.report", "howsure")
+FIRST = ("howsure.tasks.classification.result", "howsure.report", "howsure")
 """Modules that a person may import first; each finds none of the others loaded."""
 
 

@@ -60,10 +60,10 @@ def test_an_error_says_what_was_expected_or_what_to_do():
 
 
 def test_only_one_place_calls_a_file_damaged():
-    """`howsure.data.reading` tells damage from what else keeps a file from being read."""
+    """`howsure.inputs.reading` tells damage from what else keeps a file from being read."""
     wrong = [
         f"{file}:{handler.lineno}: with reading(source, kind)"
         for file, handler in found(ast.ExceptHandler)
-        if "damaged" in names_in(*handler.body) and file != "data/reading.py"
+        if "damaged" in names_in(*handler.body) and file != "inputs/reading.py"
     ]
     assert not wrong

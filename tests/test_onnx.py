@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.answers.raw import Raw
 from howsure.statistics import entropy_of, total_entropy
+from howsure.tasks.raw import Raw
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
 from onnx import TensorProto, helper  # noqa: E402

@@ -5,7 +5,7 @@ import pytest
 
 import howsure
 from howsure import InputError, ModelError
-from howsure.data.rows import InputSpec
+from howsure.inputs.rows import InputSpec
 from tests.support import cases
 from tests.support.arrays import ArrayModel, Dense, Dropout
 from tests.support.cases import rows_of

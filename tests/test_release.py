@@ -98,11 +98,11 @@ def test_the_package_has_no_more_code_lines_than_its_ceiling(howsure):
 def test_code_lines_are_without_docstrings_comments_and_blank_lines(tmp_path):
     code = '"""Say\nwhat."""\n\n# Why.\na = (\n    1,  # one\n)\n'
     code += 'def f():\n    """Do it."""\n    return "a"\n'
-    package(tmp_path, judge__here=code)
+    package(tmp_path, evaluation__here=code)
     (tmp_path / "howsure" / "page.css").write_text("a {\n\n}\n", encoding="utf-8")
     found = Package.read(tmp_path)
-    assert found.code_lines == {"judge/here.py": 5, "page.css": 2}
-    assert by_room(found) == {"judge": 5, "loose files": 2}
+    assert found.code_lines == {"evaluation/here.py": 5, "page.css": 2}
+    assert by_room(found) == {"evaluation": 5, "loose files": 2}
 
 
 def test_structure_counts_imports_that_run_up_also_in_functions_and_no_text(tmp_path):
@@ -117,27 +117,28 @@ def test_structure_counts_imports_that_run_up_also_in_functions_and_no_text(tmp_
 
 def test_structure_finds_parts_by_their_places_in_the_packages_of_kinds(tmp_path):
     found = package(
-        tmp_path, answers__registry="PAGE = 'page:page'\n", answers__labels__page="", report__page=""
+        tmp_path, tasks__registry="PAGE = 'page:page'\n", tasks__multilabel__page="", report__page=""
     )
-    assert [*found.parts()] == [("answers/registry.py", "answers/labels/page.py")]
+    assert [*found.parts()] == [("tasks/registry.py", "tasks/multilabel/page.py")]
 
 
 def test_structure_counts_names_of_two_classes_but_for_one_idea_in_both_frameworks(tmp_path):
     one = "class Graph: ...\n"
-    assert not doubled(package(tmp_path, models__keras__graph=one, models__torch__graph=one))
-    assert doubled(package(tmp_path, models__other__graph=one))["Graph"][1] == "models/other/graph.py"
+    assert not doubled(package(tmp_path, adapters__keras__graph=one, adapters__torch__graph=one))
+    assert doubled(package(tmp_path, adapters__other__graph=one))["Graph"][1] == "adapters/other/graph.py"
 
 
 def test_structure_counts_files_that_import_from_a_kind_and_not_what_has_the_same_name(tmp_path):
     found = package(
         tmp_path,
-        answers__numbers__outcome="class Numbers: ...\n",
-        answers__registry="from howsure.answers.numbers.outcome import Numbers\n",
-        models__shapes="Numbers = tuple[int, ...]\n",
-        judge__signatures="if TYPE_CHECKING:\n    from howsure.answers.numbers.outcome import Numbers\n",
-        cli__words="def say():\n    from howsure.answers.numbers.outcome import Numbers\n",
+        tasks__regression__outcome="class Numbers: ...\n",
+        tasks__registry="from howsure.tasks.regression.outcome import Numbers\n",
+        adapters__shapes="Numbers = tuple[int, ...]\n",
+        evaluation__signatures="if TYPE_CHECKING:\n"
+        "    from howsure.tasks.regression.outcome import Numbers\n",
+        cli__words="def say():\n    from howsure.tasks.regression.outcome import Numbers\n",
     )
-    assert know_a_kind(found) == (["cli/words.py"], ["judge/signatures.py"])
+    assert know_a_kind(found) == (["cli/words.py"], ["evaluation/signatures.py"])
 
 
 def test_structure_counts_bodies_without_docstrings(tmp_path):

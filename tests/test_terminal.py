@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.text import Text
 
 from howsure import terminal
-from howsure.answers.printed import summary_of
 from howsure.cli.output import undecided_table
+from howsure.tasks.printed import summary_of
 from howsure.words import UNIT, printable
 from tests.made import certainty_of
 

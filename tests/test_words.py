@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 import howsure
-from howsure.answers.registry import answers
-from howsure.answers.verdict import NO_CLEAR_ANSWER, REASONS, VERDICTS
+from howsure.tasks.registry import answers
+from howsure.tasks.verdict import NO_CLEAR_ANSWER, REASONS, VERDICTS
 from release.held_back import held_back
 
 ROOT = Path(__file__).parent.parent

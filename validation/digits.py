@@ -18,11 +18,11 @@ from scipy.optimize import brentq
 from scipy.special import softmax
 from scipy.stats import binomtest
 
-from howsure.answers.classes.result import Certainty
-from howsure.answers.verdict import COIN_FLIP, judge
-from howsure.judge.scores import SMALLEST, Score
+from howsure.evaluation.score import SMALLEST, Score
 from howsure.results.thresholds import Thresholds
 from howsure.statistics import entropy_of
+from howsure.tasks.classification.result import Certainty
+from howsure.tasks.verdict import COIN_FLIP, judge
 
 Floats = NDArray[np.float64]
 Images = NDArray[np.float32]

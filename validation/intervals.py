@@ -22,12 +22,12 @@ from scipy.stats import ttest_rel
 
 import howsure
 from benchmarks.docs import Page, table
-from howsure.answers.classes import maps
-from howsure.answers.classes.evaluate import OUTSIDE
-from howsure.answers.classes.scores import of_probabilities
 from howsure.compare.comparison import Comparison
 from howsure.compare.findings import lead
-from howsure.judge import scores
+from howsure.evaluation import score as scores
+from howsure.tasks.classification import maps
+from howsure.tasks.classification.evaluate import OUTSIDE
+from howsure.tasks.classification.scores import of_probabilities
 from howsure.words import counted
 from validation import promises
 

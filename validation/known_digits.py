@@ -21,7 +21,7 @@ import howsure
 from benchmarks.docs import Page, table
 from howsure.compare.run import default_methods
 from howsure.demo import mnist
-from howsure.judge.scores import Score
+from howsure.evaluation.score import Score
 from validation.digits import KnownDigits, coin_flip_scores, known_digits
 
 SIZES = (1_000, 4_000, 16_000)

@@ -27,11 +27,11 @@ import howsure
 from benchmarks import networks
 from benchmarks.docs import Page, table
 from howsure import shifts
+from howsure.adapters.keras.fast import bfloat16_is_faster
 from howsure.compare.findings import lead
 from howsure.compare.run import default_methods
 from howsure.demo import run as question
-from howsure.judge.scores import OUTSIDE, Score, told_apart
-from howsure.models.keras.fast import bfloat16_is_faster
+from howsure.evaluation.score import OUTSIDE, Score, told_apart
 from howsure.report import write_comparison
 
 # --- networks, kept in the cache folder ---------------------------------------------------------------

@@ -33,10 +33,10 @@ from PIL import Image
 
 import howsure
 from benchmarks.docs import Page, table
-from howsure.data.files import read_rows
-from howsure.data.label_files import read_label_file
-from howsure.data.rows import InputSpec
-from howsure.judge.calibrate import read_calibrator
+from howsure.evaluation.calibrate import read_calibrator
+from howsure.inputs.files import read_rows
+from howsure.inputs.label_files import read_label_file
+from howsure.inputs.rows import InputSpec
 from howsure.results.saved import maps_of
 from howsure.scale.parts import left_out_in, missing_in, read_manifest
 from validation import small_network
@@ -295,7 +295,7 @@ def of_rows(place: Callable[[str], Path], random: np.random.Generator) -> Iterat
 
 def of_pictures(place: Callable[[str], Path], random: np.random.Generator) -> Iterator[Format]:
     """Images and weights."""
-    from howsure.data.label_files import LabelFolder
+    from howsure.inputs.label_files import LabelFolder
 
     pixels = random.integers(0, 256, (8, 6, 3), dtype=np.uint8)
     image = [InputSpec("image", (8, 6, 3), "float32")]
@@ -320,7 +320,7 @@ def of_pictures(place: Callable[[str], Path], random: np.random.Generator) -> It
 def _weights(path: Path) -> Format:
     import torch
 
-    from howsure.models.torch.files import load_weights
+    from howsure.adapters.torch.files import load_weights
 
     torch.manual_seed(0)
     module = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
@@ -334,7 +334,7 @@ def _weights(path: Path) -> Format:
 
 
 def _used_keras(path: Path) -> Any:
-    from howsure.models.keras.files import load
+    from howsure.adapters.keras.files import load
 
     found = load(path)
     return [plain(each) for each in found.get_weights()], found.to_json()

@@ -17,10 +17,10 @@ import numpy as np
 
 import howsure
 from benchmarks.docs import Page, percent, table
-from howsure.answers.numbers.calibrate import FACTOR, NOISE, noise_of
-from howsure.answers.numbers.scores import of_target
 from howsure.errors import InputError
 from howsure.sampling.outcome import Floats
+from howsure.tasks.regression.calibrate import FACTOR, NOISE, noise_of
+from howsure.tasks.regression.scores import of_target
 
 PAGE = Page("numbers")
 

@@ -21,7 +21,7 @@ from torch import nn
 
 import howsure
 from benchmarks.docs import Page, percent, shares, table
-from howsure.answers.numbers.rescale import moved
+from howsure.tasks.regression.rescale import moved
 from tests.support.arrays import ArrayModel, Dense, Dropout
 from validation.small_network import chain
 

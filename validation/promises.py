@@ -20,10 +20,10 @@ from scipy.special import expit, softmax
 
 import howsure
 from benchmarks.docs import Page, table
-from howsure.answers.positions.result import DenseCertainty
 from howsure.errors import InputError
 from howsure.sampling.outcome import Floats
 from howsure.statistics import proportion_interval
+from howsure.tasks.segmentation.result import DenseCertainty
 
 PAGE = Page("promises-kept")
 

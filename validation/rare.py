@@ -23,9 +23,9 @@ from scipy.special import softmax
 
 import howsure
 from benchmarks.docs import Page, percent, shares, table
+from howsure.random_ops import DROPOUT, Site
 from howsure.sampling.masks import draw
 from howsure.sampling.outcome import Floats, Integers
-from howsure.sites import DROPOUT, Site
 from howsure.statistics import ERROR_FLOOR
 from tests.support.arrays import ArrayModel, Dense, Dropout
 from validation.small_network import chain, thinned

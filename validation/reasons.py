@@ -23,12 +23,12 @@ from scipy.special import log_softmax, logsumexp, softmax
 
 import howsure
 from benchmarks.docs import Page, table
-from howsure.answers.classes import maps as maps_of
 from howsure.compare.comparison import Comparison
 from howsure.compare.findings import chosen
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, PARTS
 from howsure.compare.passes import Hearing
 from howsure.compare.reasons import CALIBRATING, SCALE, TOGETHER, WHOLE, because, claims, perhaps_better
+from howsure.tasks.classification import maps as maps_of
 from howsure.words import listed
 from validation.compare_numbers import is_too_often
 from validation.intervals import OWN, world

@@ -38,8 +38,8 @@ from PIL import Image
 import howsure
 from benchmarks.docs import Page, table
 from tests import pixels
-from tests.answers.maps import certainty_of, drawn
 from tests.commands import run
+from tests.tasks.maps import certainty_of, drawn
 from validation import small_network
 from validation.mutation import plain
 

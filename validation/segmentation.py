@@ -37,8 +37,8 @@ from torch import Tensor, nn
 
 import howsure
 from benchmarks.docs import Page, shares, table
-from howsure.answers.positions.outcome import Positions
-from howsure.judge.scores import area_under_risk
+from howsure.evaluation.score import area_under_risk
+from howsure.tasks.segmentation.outcome import Positions
 
 Figures = dict[str, Any]
 Floats = NDArray[np.float64]

@@ -14,7 +14,7 @@ from keras import layers, ops
 from keras.src.backend import random as drawn_by_keras
 from numpy.typing import NDArray
 
-from howsure.sites import Site
+from howsure.random_ops import Site
 
 CLASSES, ROWS, SIDE = 3, 3, 32
 

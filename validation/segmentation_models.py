@@ -46,7 +46,7 @@ def compare_torch(name: str) -> dict[str, Any]:
     """What howsure makes of a network of PyTorch, and what PyTorch does."""
     import torch
 
-    from howsure.models.torch.split import adapt
+    from howsure.adapters.torch.split import adapt
     from validation.segmentation_torch import CASES, ROWS, Masked, in_training
     from validation.torch_models import Fingerprint, run
 
@@ -88,7 +88,7 @@ def compare_keras(name: str) -> dict[str, Any]:
     """What howsure makes of a network of Keras, and what Keras does."""
     import keras
 
-    from howsure.models.keras.model import adapt
+    from howsure.adapters.keras.model import adapt
     from validation.segmentation_keras import CASES, made, masked, run
 
     case = CASES[name]

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from howsure.sites import Site
+from howsure.random_ops import Site
 from validation.torch_zoo import TINY, Made, imported, is_there
 
 CLASSES, ROWS = 3, 3

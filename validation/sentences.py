@@ -25,11 +25,11 @@ from scipy.stats import binom
 
 import howsure
 from benchmarks.docs import Page, table
-from howsure.answers.classes.words import doubt_in_words, reliability_in_words
-from howsure.answers.verdict import DISAGREEMENT, WITHIN_PASSES, judge
 from howsure.report.figures import differs_from_claim, proportion, reliability
 from howsure.results.thresholds import Thresholds
 from howsure.statistics import entropy_of
+from howsure.tasks.classification.words import doubt_in_words, reliability_in_words
+from howsure.tasks.verdict import DISAGREEMENT, WITHIN_PASSES, judge
 from tests.support.arrays import ArrayModel, Dense, Dropout
 from validation.small_network import chain, thinned
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.data.rows import InputSpec
+from howsure.inputs.rows import InputSpec
 from tests.support.arrays import ArrayModel, Dense, Dropout
 
 FEATURES, UNITS, CLASSES = 8, 32, 4

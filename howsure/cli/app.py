@@ -22,6 +22,7 @@ from rich.console import Console
 from typer.core import TyperCommand
 
 import howsure
+from howsure.adapters.import_keras import load_keras
 from howsure.arguments import check_whole
 from howsure.atomic import check_folder, folder_made
 from howsure.cli.assessing import Assess
@@ -31,7 +32,6 @@ from howsure.cli.models import Audit, Export
 from howsure.cli.settings import of_an_option
 from howsure.cli.tables import Abstain, Calibrate, Evaluate, Handover, Report, Sets
 from howsure.errors import HowsureError, HowsureWarning, is_of_a_model, raised
-from howsure.models.import_keras import load_keras
 from howsure.terminal import say
 
 _BEGINNING = 60

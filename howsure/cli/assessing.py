@@ -14,29 +14,29 @@ from typing import Any
 from rich.console import Console
 
 import howsure
-from howsure.answers.registry import fed, part_of
-from howsure.answers.verdict import VERDICTS
+from howsure.adapters.resolve import PICKLES, opened
 from howsure.arguments import check_whole
 from howsure.atomic import PAGES, TABLES
-from howsure.bare.files import FileColumns, read_sample
 from howsure.cli.command import MethodName, check_exist, check_output, rows_on
 from howsure.cli.models import RowsCommand, load_model
 from howsure.cli.output import STDOUT, check_table, maps_on_disk, say_result, write_page, write_table
 from howsure.cli.settings import DROPOUT, ROWS
-from howsure.data.images import is_image_name
-from howsure.data.table_files import CsvForm
-from howsure.data.tables import Roles
 from howsure.divide import divided
 from howsure.errors import InputError
+from howsure.external.files import FileColumns, read_sample
+from howsure.inputs.images import is_image_name
+from howsure.inputs.table_files import CsvForm
+from howsure.inputs.tables import Roles
 from howsure.methods.choices import DEFAULT, ENSEMBLE, Choice, choice_of
 from howsure.methods.mc_dropout import MCDropout
-from howsure.models.adapt import PICKLES, opened
 from howsure.report import write_report
 from howsure.request import Request
 from howsure.scale.parts import is_results, left_out_in, verdicts_in
 from howsure.scale.ray import cluster, several
 from howsure.scale.read import RowSource, parquet_files
 from howsure.scale.work import FolderJob, ModelSource, Recipe, begin, one_process
+from howsure.tasks.registry import fed, part_of
+from howsure.tasks.verdict import VERDICTS
 from howsure.terminal import COMPILING, duration, paragraph, progress, say
 from howsure.words import counted
 

@@ -11,9 +11,8 @@ from typing import Any
 from rich.console import Console
 
 import howsure
-from howsure.answers.registry import fed, named, outcome_of, part_of
+from howsure.adapters.resolve import opened
 from howsure.atomic import LINES, PAGES
-from howsure.bare.files import ENDINGS, read_result
 from howsure.cli.command import check_exist, check_output, rows_on
 from howsure.cli.models import RowsCommand, load_model
 from howsure.cli.output import comparison_table
@@ -21,14 +20,15 @@ from howsure.cli.settings import ROWS, TABLES, VERDICTS
 from howsure.cli.tables import TableCommand
 from howsure.compare.findings import findings, lead
 from howsure.compare.run import default_methods
-from howsure.data.rows import Rows
 from howsure.divide import divided
 from howsure.errors import InputError
+from howsure.external.files import ENDINGS, read_result
+from howsure.inputs.rows import Rows
 from howsure.methods.choices import CHOICES
-from howsure.models.adapt import opened
 from howsure.request import Request
 from howsure.results.saved import table_in
 from howsure.scale.parts import is_results
+from howsure.tasks.registry import fed, named, outcome_of, part_of
 from howsure.terminal import COMPILING, paragraph, progress, say
 
 

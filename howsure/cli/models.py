@@ -12,18 +12,18 @@ import numpy as np
 from rich.console import Console
 
 import howsure
+from howsure.adapters.factory import is_factory
+from howsure.adapters.resolve import opened
 from howsure.assess import planned
 from howsure.atomic import FITTED, GRAPHS
 from howsure.cli.command import Command, check_exist, check_output
 from howsure.cli.settings import FILES, MODELS, PASSES, VERDICTS
-from howsure.data.label_files import LabelFile, LabelFolder, read_label_file
-from howsure.data.rows import Array, Rows
-from howsure.data.table_files import CsvForm
-from howsure.data.tables import Roles
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError
-from howsure.models.adapt import opened
-from howsure.models.factory import is_factory
+from howsure.inputs.label_files import LabelFile, LabelFolder, read_label_file
+from howsure.inputs.rows import Array, Rows
+from howsure.inputs.table_files import CsvForm
+from howsure.inputs.tables import Roles
 from howsure.scale.work import ModelSource
 from howsure.terminal import progress, say
 

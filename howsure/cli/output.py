@@ -16,7 +16,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from howsure.answers.printed import id_name_of, kind_of, lines_of, summary_of
 from howsure.atomic import TABLES, TEMPORARY
 from howsure.cli.command import check_output
 from howsure.compare import comparison as compared
@@ -26,6 +25,7 @@ from howsure.report import write_report
 from howsure.results.export import csv_lines, write_csv_lines
 from howsure.results.result import Result
 from howsure.scale.parts import missing_in
+from howsure.tasks.printed import id_name_of, kind_of, lines_of, summary_of
 from howsure.terminal import paragraph, say
 from howsure.words import printable
 

@@ -20,11 +20,11 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from howsure.data.files import read_class_names
-from howsure.data.reading import reading
-from howsure.data.table_files import CSV, CsvForm
-from howsure.data.tables import Roles
 from howsure.errors import InputError
+from howsure.inputs.files import read_class_names
+from howsure.inputs.reading import reading
+from howsure.inputs.table_files import CSV, CsvForm
+from howsure.inputs.tables import Roles
 from howsure.methods.mc_dropout import MCDropout
 from howsure.request import Request
 from howsure.results.thresholds import Thresholds

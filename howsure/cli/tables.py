@@ -12,23 +12,23 @@ from typing import Any, ClassVar
 import numpy as np
 
 import howsure
-from howsure.answers.classes import maps
-from howsure.answers.classes.handover import CHOSEN
-from howsure.answers.numbers.handover import CHOSEN as OF_NUMBERS
-from howsure.answers.printed import kind_of, summary_of
-from howsure.answers.registry import answer_of, part_of
 from howsure.arguments import check_whole
 from howsure.atomic import FITTED, LINES, PAGES
-from howsure.bare.files import FileColumns, read_parts, read_result, read_sample
 from howsure.cli.command import Command, check_exist, check_output
 from howsure.cli.output import STDOUT, check_table, say_result, write_page, write_table
 from howsure.cli.settings import TABLES, VERDICTS
-from howsure.data.files import read_class_names
-from howsure.data.label_files import LabelFile, LabelFolder, read_label_file
 from howsure.errors import InputError
-from howsure.judge.calibrate import read_calibrator
+from howsure.evaluation.calibrate import read_calibrator
+from howsure.external.files import FileColumns, read_parts, read_result, read_sample
+from howsure.inputs.files import read_class_names
+from howsure.inputs.label_files import LabelFile, LabelFolder, read_label_file
 from howsure.results.export import write_csv_file
 from howsure.scale.parts import is_results, rows_of_input
+from howsure.tasks.classification import maps
+from howsure.tasks.classification.handover import CHOSEN
+from howsure.tasks.printed import kind_of, summary_of
+from howsure.tasks.registry import answer_of, part_of
+from howsure.tasks.regression.handover import CHOSEN as OF_NUMBERS
 from howsure.terminal import paragraph, say
 from howsure.words import counted
 

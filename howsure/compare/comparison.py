@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.answers.registry import part_of
 from howsure.arguments import check_choice
 from howsure.atomic import LINES, check_ending
 from howsure.compare.findings import lead
 from howsure.compare.parts import DISCRIMINATION, PARTS, Claims, Parts
 from howsure.compare.protocol import AS_THEY_ARE, GIVEN, Comparing, Words, cost_in_words, networks_of
-from howsure.data.rows import quoted
 from howsure.errors import InputError
-from howsure.judge.paired import Comparable
-from howsure.judge.scores import OUTSIDE, Measured, Score
+from howsure.evaluation.paired import Comparable
+from howsure.evaluation.score import OUTSIDE, Measured, Score
+from howsure.inputs.rows import quoted
 from howsure.methods.protocol import Method
 from howsure.on_first_use import Displayed, imported
 from howsure.results.export import write_csv_file
 from howsure.sampling.outcome import Floats
 from howsure.statistics import simultaneous_reach
+from howsure.tasks.registry import part_of
 from howsure.words import UNIT, counted
 
 if TYPE_CHECKING:

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from howsure.judge.scores import LEAST_MISTAKES, UNKNOWN, Mean, Measured, centred, wider
-from howsure.judge.temperature import LIMIT
+from howsure.evaluation.score import LEAST_MISTAKES, UNKNOWN, Mean, Measured, centred, wider
+from howsure.evaluation.temperature import LIMIT
 from howsure.sampling.outcome import Floats
 from howsure.statistics import skewed_interval, symmetric_interval
 

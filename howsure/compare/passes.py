@@ -29,7 +29,7 @@ import numpy as np
 from scipy.linalg import hadamard
 
 from howsure.compare.parts import ends_of
-from howsure.judge.scores import LEAST_MISTAKES, UNKNOWN, Score, centred
+from howsure.evaluation.score import LEAST_MISTAKES, UNKNOWN, Score, centred
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.members import Hear
 from howsure.methods.protocol import Around, Job, Method, Passes, Progress

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from howsure.data.rows import quoted
+from howsure.adapters.protocol import Model
 from howsure.digits import clear_of, measured, rounded, significant
 from howsure.errors import InputError, ModelError
-from howsure.judge.metrics import Metric
-from howsure.judge.scores import Score
+from howsure.evaluation.metrics import Metric
+from howsure.evaluation.score import Score
+from howsure.inputs.rows import quoted
 from howsure.methods.choices import CHOICES, OWN
 from howsure.methods.protocol import Job, Method, Needs, Passes
-from howsure.models.protocol import Model
 from howsure.words import UNIT, listed
 
 if TYPE_CHECKING:
@@ -182,8 +182,8 @@ class Comparing:
             rows are not scored.
         calibrated: From a result, the true answers, the same rows under shifts, and OOD rows, to
             all of them calibrated: those of the known rows, and the OOD ones. Then for each of the former
-            what rows do to its scores through cross-fits, `howsure.judge.cross_fit.Through` by name, where
-            the result itself does not tell. Takes `seed`.
+            what rows do to its scores through cross-fits, `howsure.evaluation.cross_fit.Through` by name,
+            where the result itself does not tell. Takes `seed`.
         completed: The same for what a result lacks to be scored, which is learned from the other rows; it
             returns a result that lacks nothing as it is. None if nothing can be missing.
         mistakes: From a result and the true answers to the number of wrong ones; None if answers are not

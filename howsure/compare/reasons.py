@@ -16,7 +16,7 @@ from scipy.special import ndtri
 
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, PARTS, ends_of
 from howsure.compare.protocol import AS_THEY_ARE, LEAST_CALIBRATED, joined, the
-from howsure.judge.scores import NORMAL, Measured, Score
+from howsure.evaluation.score import NORMAL, Measured, Score
 from howsure.sampling.outcome import Floats
 from howsure.words import counted, listed, upper
 

@@ -11,18 +11,18 @@ from typing import Any, ParamSpec
 
 import numpy as np
 
-from howsure.answers.registry import answer_of, part_of
 from howsure.arguments import check_by_name, check_flag, check_whole
 from howsure.compare.comparison import Comparison
 from howsure.compare.parts import Claims, Parts
 from howsure.compare.passes import MemberLosses, PassGroups, contributions
 from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED, Comparing, GivenMethod
-from howsure.data.align import places
-from howsure.data.rows import quoted
 from howsure.errors import HowsureWarning, InputError, hearing, warn
-from howsure.judge.learnt import LearntRows, digests, in_words, warn_of_copies
-from howsure.judge.paired import Comparable
+from howsure.evaluation.fitted_rows import LearntRows, digests, in_words, warn_of_copies
+from howsure.evaluation.paired import Comparable
+from howsure.inputs.align import places
+from howsure.inputs.rows import quoted
 from howsure.sampling.outcome import Floats
+from howsure.tasks.registry import answer_of, part_of
 from howsure.words import counted, listed
 
 _IN_ORDER = "Give both in the same order, or with ids that are the same in both and distinct"
@@ -262,7 +262,7 @@ def warn_of_learnt(told: Mapping[str, str | None]) -> None:
     """Warn of results whose calibrator or method has learnt from the rows on which they are compared.
 
     Args:
-        told: By name, `howsure.judge.learnt.in_words` of the result.
+        told: By name, `howsure.evaluation.fitted_rows.in_words` of the result.
     """
     for said in dict.fromkeys(filter(None, told.values())):
         names = [name for name in told if told[name] == said]

@@ -14,19 +14,21 @@ from typing import Any
 
 import numpy as np
 
-from howsure.answers.registry import answer_of, fed, part_of
+from howsure.adapters.choose_output import Output
+from howsure.adapters.protocol import PassModel
+from howsure.adapters.resolve import adapt, rows_for
 from howsure.arguments import check_by_name, check_flag, check_progress, takes_no_more
 from howsure.assess import streamed
 from howsure.compare.comparison import Comparison
 from howsure.compare.passes import Heard, Hearing, InGroups, PassGroups
 from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED
 from howsure.compare.results import Scored, keeping_what_is_said, warn_of_learnt, without
-from howsure.data.align import Called, aligned, places
-from howsure.data.gather import first, in_order, length
-from howsure.data.images import FILE
-from howsure.data.rows import Rows
-from howsure.data.transforms import Layout, RowTransform, Transform, is_transform
 from howsure.errors import HowsureWarning, InputError, about, hearing, warn
+from howsure.inputs.align import Called, aligned, places
+from howsure.inputs.images import FILE
+from howsure.inputs.loaders import first, in_order, length
+from howsure.inputs.rows import Rows
+from howsure.inputs.transforms import Layout, RowTransform, Transform, is_transform
 from howsure.methods.augmentation import Changed
 from howsure.methods.choices import CHOICES, possible_methods
 from howsure.methods.ensemble import Ensemble
@@ -34,15 +36,13 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.misplaced_arguments import belongs_to_the_method, named_either_way
 from howsure.methods.plain import Softmax
 from howsure.methods.protocol import Around, Job, Method, Passes
-from howsure.models.adapt import adapt, rows_for
-from howsure.models.choose_output import Output
-from howsure.models.protocol import PassModel
 from howsure.progress import Progress, told
 from howsure.request import ONE_LABEL, Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.randomness import sites_of
 from howsure.shifts import Shift
+from howsure.tasks.registry import answer_of, fed, part_of
 
 PROBED = 256
 """Rows of the plain prediction that checks the meaning of the labels."""

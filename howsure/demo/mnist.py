@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.atomic import write_whole
-from howsure.data.reading import reading
+from howsure.inputs.reading import reading
 from howsure.errors import FileError, HowsureError, warn
 
 Bytes = NDArray[np.uint8]

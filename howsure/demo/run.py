@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 import howsure
-from howsure.answers.printed import lines_of, summary_of
+from howsure.tasks.printed import lines_of, summary_of
 from howsure.compare.findings import lead
 from howsure.compare.run import default_methods
 from howsure.demo import mnist

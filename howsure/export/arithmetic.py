@@ -17,12 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from howsure.answers.classes.calibrate import Calibrator
-from howsure.answers.registry import named
+from howsure.adapters.fingerprint import fingerprint_of
 from howsure.errors import ModelError
-from howsure.judge.familiarity import Familiarity, percentile_in_graph
+from howsure.evaluation.familiarity import Familiarity, percentile_in_graph
 from howsure.methods.protocol import Job
-from howsure.models.fingerprint import fingerprint_of
 from howsure.onnx import IR_VERSION, OPSET, Nodes, Traced, keep_one_of_equals, rename_inputs
 from howsure.optional import versions
 from howsure.sampling.error import Units, error_of
@@ -30,6 +28,8 @@ from howsure.sampling.estimate import mean_late_variance
 from howsure.sampling.first_passes import First
 from howsure.sampling.outcome import Outcome
 from howsure.sampling.plan import Plan
+from howsure.tasks.classification.calibrate import Calibrator
+from howsure.tasks.registry import named
 
 RAW, FEATURES, ROWS = "raw", "features", "rows"
 """Names of the raw outputs of the passes, of the features and logits of the plain pass, and of the first axis
@@ -69,7 +69,7 @@ def columns_graph(
         also `calibrated` (n, K) and `calibrated_verdict` (n,); with `known` also `familiarity` (n,).
         For numbers the outputs are `mean`,
         `mc_error`, `spread` and, if the model puts out variances, `noise`, all (n, K). For a class at each
-        position they are maps (n, *P) and numbers of rows; see `howsure.answers.positions.graph`.
+        position they are maps (n, *P) and numbers of rows; see `howsure.tasks.segmentation.graph`.
 
     Raises:
         InputError: The kind of answer has no graph.

@@ -15,24 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.answers.classes.calibrate import Calibrator
-from howsure.answers.familiar import Familiar
-from howsure.answers.registry import named, part_of
+from howsure.adapters.features import read_features
+from howsure.adapters.fingerprint import fingerprint_of
+from howsure.adapters.protocol import FLOAT32, Array, ExportModel, FeatureModel
+from howsure.adapters.resolve import Opened, capable, opened
 from howsure.arguments import check_type, takes_no_more
 from howsure.atomic import GRAPHS, check_ending, check_place, write_whole
-from howsure.data.reading import is_out_of_memory
-from howsure.data.rows import TEXT, cast_rows, made_up_rows
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError, ModelError
+from howsure.evaluation.familiarity import Familiarity, percentiles
 from howsure.export.arithmetic import columns_graph, described, note, whole_graph
-from howsure.judge.familiarity import Familiarity, percentiles
+from howsure.inputs.reading import is_out_of_memory
+from howsure.inputs.rows import TEXT, cast_rows, made_up_rows
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.misplaced_arguments import named_either_way
 from howsure.methods.protocol import Job
-from howsure.models.adapt import Opened, capable, opened
-from howsure.models.features import read_features
-from howsure.models.fingerprint import fingerprint_of
-from howsure.models.protocol import FLOAT32, Array, ExportModel, FeatureModel
 from howsure.optional import needs
 from howsure.prepare import prepare
 from howsure.request import ONE_LABEL, Request
@@ -41,6 +38,9 @@ from howsure.sampling.design import of_error
 from howsure.sampling.first_passes import first_passes
 from howsure.sampling.outcome import Outcome, Told
 from howsure.sampling.plan import Plan
+from howsure.tasks.classification.calibrate import Calibrator
+from howsure.tasks.familiar import Familiar
+from howsure.tasks.registry import named, part_of
 from howsure.words import counted
 
 COMPARED = 64

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from howsure.data.transforms import EXPECTED, TURN, RowTransform, Transform, is_transform
 from howsure.errors import InputError
+from howsure.inputs.transforms import EXPECTED, TURN, RowTransform, Transform, is_transform
 from howsure.methods.members import begin_members
 from howsure.methods.plain import Softmax
 from howsure.methods.protocol import Around, Job, Method, Needs, Passes, is_method

@@ -7,12 +7,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from howsure.adapters.protocol import (
+    LABEL_PROBABILITIES,
+    NUMBERS,
+    PROBABILITIES,
+    MemberModel,
+    Model,
+    PassModel,
+)
+from howsure.adapters.resolve import Opened
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.plain import Members, PlainPrediction, Softmax
 from howsure.methods.protocol import Method
-from howsure.models.adapt import Opened
-from howsure.models.protocol import LABEL_PROBABILITIES, NUMBERS, PROBABILITIES, MemberModel, Model, PassModel
 from howsure.sampling.randomness import sites_of
 
 

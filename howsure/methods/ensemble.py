@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from howsure.data.twice import first_twice, mark_of
+from howsure.adapters.fingerprint import fingerprint_of, same_weights
 from howsure.errors import InputError, warn
+from howsure.inputs.duplicates import first_twice, mark_of
 from howsure.methods.members import Hear, begin_members, of_member
 from howsure.methods.plain import Softmax
 from howsure.methods.protocol import Job, Method, Needs, Passes, is_method
-from howsure.models.fingerprint import fingerprint_of, same_weights
 from howsure.sampling.outcome import Estimates, Floats, Outcome
 from howsure.words import counted
 

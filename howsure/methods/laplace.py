@@ -19,24 +19,24 @@ from scipy.linalg import helmert
 from scipy.optimize import brentq
 from scipy.special import log_softmax, softmax
 
-from howsure.answers.registry import outcome_of
+from howsure.adapters.features import Features, read_features
+from howsure.adapters.fingerprint import check_fingerprint, fingerprint_of
+from howsure.adapters.protocol import FeatureModel, ModelInfo
+from howsure.adapters.resolve import opened
 from howsure.arguments import check_flag, check_whole
-from howsure.data.align import aligned
-from howsure.data.labels import check_class_names, check_labels
-from howsure.data.rows import cast_rows
 from howsure.errors import HowsureWarning, InputError, ModelError
-from howsure.judge.learnt import LearntRows, digests_of
+from howsure.evaluation.fitted_rows import LearntRows, digests_of
+from howsure.inputs.align import aligned
+from howsure.inputs.labels import check_class_names, check_labels
+from howsure.inputs.rows import cast_rows
 from howsure.methods.misplaced_arguments import named_either_way
 from howsure.methods.protocol import Job, Method, Needs, Passes, Progress
-from howsure.models.adapt import opened
-from howsure.models.features import Features, read_features
-from howsure.models.fingerprint import check_fingerprint, fingerprint_of
-from howsure.models.protocol import FeatureModel, ModelInfo
 from howsure.request import Request
 from howsure.sampling.design import DesignEffect
 from howsure.sampling.estimate import Sums
 from howsure.sampling.outcome import Estimates, Floats, Integers, Outcome
 from howsure.sampling.sketch import with_networks
+from howsure.tasks.registry import outcome_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -86,7 +86,7 @@ class Laplace:
         input_vectors: V (D, D), eigenvectors of B; D is F, or F + 1 with a bias.
         variances: (K − 1, D) of the weights in this basis, which are independent: 1 / (a_i b_j + δ), with
             a, b the eigenvalues.
-        fingerprint: Fingerprint of the model of the fit, as in `howsure.models.fingerprint`. Features of
+        fingerprint: Fingerprint of the model of the fit, as in `howsure.adapters.fingerprint`. Features of
             another model, or of this one trained further, are refused. Empty if it is not known: as for
             features that you made yourself, or that an older version pickled.
         learnt_rows: The training rows, as it knows them again; None if they were not kept.

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.answers.verdict import DRAWN
+from howsure.adapters.protocol import FLOAT32, PassModel
 from howsure.arguments import check_flag, check_type, check_whole
 from howsure.errors import InputError
 from howsure.methods.protocol import Job, Needs, Passes, Progress
-from howsure.models.protocol import FLOAT32, PassModel
 from howsure.sampling.budget import Purse, usual_budget
 from howsure.sampling.design import of_fewer
 from howsure.sampling.flat import Flat
@@ -26,6 +25,7 @@ from howsure.sampling.randomness import check_that_passes_differ
 from howsure.sampling.rounds import draw_cells, draw_rounds
 from howsure.sampling.run import Run
 from howsure.sampling.tree import Tree
+from howsure.tasks.verdict import DRAWN
 
 _ROUNDING, _ROUNDING_OF_NUMBERS = 1e-20, 1e-28
 """Variances up to this are rounding of the sums over passes; of numbers, as a share of their square."""

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from howsure import tuning
+from howsure.adapters.protocol import MemberModel, Model, PassModel
 from howsure.methods.members import mean_over, tallied
 from howsure.methods.protocol import Job, Method, Needs, Passes, Progress
-from howsure.models.protocol import MemberModel, Model, PassModel
 from howsure.sampling.outcome import Estimates, Integers
 from howsure.sampling.run import Run
 

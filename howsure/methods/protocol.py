@@ -122,7 +122,7 @@ class Method(Protocol):
     def settings(self) -> Mapping[str, Any]:
         """Name and settings, as saved with a result.
 
-        An entry `words` may say what sentences call its passes; see `howsure.answers.sentences.WORDS`.
+        An entry `words` may say what sentences call its passes; see `howsure.tasks.sentences.WORDS`.
         """
 
     def begin(self, job: Job) -> Passes:

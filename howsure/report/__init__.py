@@ -8,7 +8,7 @@ axes        where those numbers lie in a drawing
 looks       what a row looks like: rows as pictures, or their values
 templates   what all pages are made with
 
-The folder of a kind of answer makes its page, for example `howsure/answers/classes/page.py`.
+The folder of a kind of answer makes its page, for example `howsure/tasks/classification/page.py`.
 """
 
 from howsure.report.comparison import render_comparison, write_comparison

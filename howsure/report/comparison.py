@@ -18,8 +18,8 @@ from howsure.compare.findings import WHY, chosen, findings, lead, leading
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER
 from howsure.compare.protocol import AS_THEY_ARE, cost_in_words, the
 from howsure.compare.reasons import WHOLE, reasons
-from howsure.judge.metrics import Metric
-from howsure.judge.scores import LEAST_MISTAKES, OUTSIDE
+from howsure.evaluation.metrics import Metric
+from howsure.evaluation.score import LEAST_MISTAKES, OUTSIDE
 from howsure.report.notebook import ViewTable
 from howsure.report.templates import environment
 from howsure.words import upper

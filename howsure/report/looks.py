@@ -12,12 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from howsure.data.align import places
-from howsure.data.batches import numpy_of
-from howsure.data.frames import is_frame, labelled_frame
-from howsure.data.gather import gather, is_several
-from howsure.data.rows import Rows
 from howsure.errors import InputError
+from howsure.inputs.align import places
+from howsure.inputs.batches import numpy_of
+from howsure.inputs.frames import is_frame, labelled_frame
+from howsure.inputs.loaders import gather, is_several
+from howsure.inputs.rows import Rows
 from howsure.words import counted
 
 Pixels = NDArray[Any]

@@ -7,9 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from howsure.answers.printed import few_lines_of, id_name_of, kind_of, lead_of
 from howsure.on_first_use import Displayed
 from howsure.report.templates import environment
+from howsure.tasks.printed import few_lines_of, id_name_of, kind_of, lead_of
 
 
 @dataclass(frozen=True)

@@ -8,19 +8,19 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from howsure.answers.printed import id_name_of, kind_of, lead_of
-from howsure.answers.registry import answer_of, part_of
-from howsure.answers.sentences import words_of
 from howsure.atomic import PAGES, check_ending, write_whole
 from howsure.audit import Audit
 from howsure.compare.comparison import Comparison
 from howsure.compare.findings import findings, lead
 from howsure.errors import InputError
-from howsure.judge.learnt import in_words as learnt_in_words
-from howsure.judge.scores import Score, value_and_interval
+from howsure.evaluation.fitted_rows import in_words as learnt_in_words
+from howsure.evaluation.score import Score, value_and_interval
 from howsure.report.looks import Looks, looks_of
 from howsure.report.notebook import ViewTable
 from howsure.report.templates import environment
+from howsure.tasks.printed import id_name_of, kind_of, lead_of
+from howsure.tasks.registry import answer_of, part_of
+from howsure.tasks.sentences import words_of
 from howsure.words import upper
 
 _TITLE = "How sure is the model?"

@@ -39,14 +39,14 @@ def script() -> Script:
 
 @cache
 def environment() -> jinja2.Environment:
-    """The environment of templates; those of a kind of answer are in its own folder: `classes/page.html.j2`.
+    """The environment of templates; those of a task are in its own folder: `classification/page.html.j2`.
 
     It escapes all values, shows characters that would reorder the text, and raises an error for missing
     values.
     """
     here = Path(__file__).parent
     found = jinja2.Environment(
-        loader=jinja2.FileSystemLoader([here, here.parent / "answers"]),
+        loader=jinja2.FileSystemLoader([here, here.parent / "tasks"]),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=lambda value: printable(value) if type(value) is str else value,

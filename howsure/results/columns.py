@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from howsure.data.align import check_ids
-from howsure.data.rows import check_unmasked
 from howsure.errors import InputError
+from howsure.inputs.align import check_ids
+from howsure.inputs.rows import check_unmasked
 from howsure.results.lazy_maps import LazyMap
 from howsure.sampling.between import LEVELS
 from howsure.statistics import LARGEST_ERROR

@@ -19,12 +19,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from howsure.arguments import as_array, check_choice, check_path
 from howsure.atomic import TABLES, check_ending, check_place, folder_made, write_whole
-from howsure.data.align import ID, aligned, without_index
-from howsure.data.kept import OwnSettings, adopted, kept, read_only
-from howsure.data.labels import check_names
-from howsure.data.rows import check_unmasked
-from howsure.data.typed import typed, types_of
 from howsure.errors import FileError, InputError
+from howsure.inputs.align import ID, aligned, without_index
+from howsure.inputs.labels import check_names
+from howsure.inputs.own_arrays import OwnSettings, adopted, kept, read_only
+from howsure.inputs.rows import check_unmasked
+from howsure.inputs.typed_json import typed, types_of
 from howsure.on_first_use import Displayed, imported
 from howsure.optional import needs
 from howsure.results.columns import FLOAT, WIDE, WIDE_OF_NETWORKS, Column, is_in_files, rows_at_a_time
@@ -80,7 +80,7 @@ class Shown(Displayed):
     in_notebooks: ClassVar[str] = "howsure.report.notebook:of_result"
 
     def __str__(self) -> str:
-        text: str = imported("howsure.answers.printed:text_of")(self)
+        text: str = imported("howsure.tasks.printed:text_of")(self)
         return text
 
     def report(
@@ -130,7 +130,7 @@ class Result(Shown, Generic[OneRow]):
     """Base of all results for N rows; `Certainty` is one.
 
     Attributes:
-        answer: Name of the kind of answer, which files of it hold; see `howsure.answers.registry`.
+        answer: Name of the kind of answer, which files of it hold; see `howsure.tasks.registry`.
         columns: The columns of every row, in the order of the table.
         names: The setting that holds the K names.
         row_type: The class of one row.

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.data.rows import check_unmasked
 from howsure.errors import InputError
+from howsure.inputs.rows import check_unmasked
 
 Positions = slice | Sequence[int] | NDArray[Any]
 

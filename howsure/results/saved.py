@@ -33,9 +33,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.arguments import check_path
-from howsure.data.reading import open_native, reading
-from howsure.data.typed import DAMAGED, FileName, made_of, plain_json, short, typed, wrong
 from howsure.errors import FileError, probing
+from howsure.inputs.reading import open_native, reading
+from howsure.inputs.typed_json import DAMAGED, FileName, made_of, plain_json, short, typed, wrong
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from howsure.random_ops import BERNOULLI_KINDS, DRAWN, Site
 from howsure.sampling.error import Pairs
 from howsure.sampling.masks import whole_and_part
 from howsure.sampling.outcome import Outcome
-from howsure.sites import BERNOULLI_KINDS, DRAWN, Site
 from howsure.statistics import widening
 
 LARGEST_EARLY_GROUP = 10

@@ -19,8 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from howsure.arguments import as_number
-from howsure.data.rows import in_rows
 from howsure.errors import InputError
+from howsure.inputs.rows import in_rows
 from howsure.statistics import ERROR_FLOOR, widening
 
 Floats = NDArray[np.float64]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.models.protocol import Model
+from howsure.adapters.protocol import Model
 from howsure.sampling.outcome import Estimates, Outcome
 
 Floats = NDArray[np.float64]

@@ -28,12 +28,12 @@ import numpy as np
 from msgspec import Meta
 
 from howsure import tuning
-from howsure.data.typed import FROM_0, wrong
-from howsure.models.protocol import Level
+from howsure.adapters.protocol import Level
+from howsure.inputs.typed_json import FROM_0, wrong
+from howsure.random_ops import Site
 from howsure.sampling.balance import LARGEST_EARLY_GROUP, balanced_size, group_sizes, remaining_variance
 from howsure.sampling.between import LEVELS
 from howsure.sampling.error import UNMEASURED, EarlyError
-from howsure.sites import Site
 
 MIDDLING = 0.1
 """Plain predictions. Largest cost of the branching before the last levels for it to get many masks."""

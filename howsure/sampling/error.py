@@ -36,7 +36,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure import tuning
-from howsure.data.typed import COUNT, FROM_0, POSITIVE
+from howsure.inputs.typed_json import COUNT, FROM_0, POSITIVE
 from howsure.statistics import widening
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from howsure.models.protocol import Array, Level
+from howsure.adapters.protocol import Array, Level
 from howsure.sampling.balance import first_groups
 from howsure.sampling.design import Design
 from howsure.sampling.error import Pairs

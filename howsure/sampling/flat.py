@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from howsure.adapters.protocol import Array, PassModel
 from howsure.errors import InputError
-from howsure.models.protocol import Array, PassModel
 from howsure.sampling.balance import first_groups
 from howsure.sampling.estimate import Sums
 from howsure.sampling.masks import draw

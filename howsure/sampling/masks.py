@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.sites import BERNOULLI_KINDS, DRAWN, Site
+from howsure.random_ops import BERNOULLI_KINDS, DRAWN, Site
 
 
 def draw(
@@ -31,8 +31,8 @@ def draw(
 
     Returns:
         (size, *site.shape). Bernoulli kinds: True for a kept unit, with probability 1 − rate in every single
-        pass. Other kinds, float32: numbers of their `howsure.sites.Distribution`, one from each of `size`
-        equally probable strata, in random order, so that the marginal distribution is exact.
+        pass. Other kinds, float32: numbers of their `howsure.random_ops.Distribution`, one from each of
+        `size` equally probable strata, in random order, so that the marginal distribution is exact.
     """
     random = np.random.Generator(
         np.random.Philox(np.random.SeedSequence(seed, spawn_key=(stage, group, site.number)))

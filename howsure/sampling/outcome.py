@@ -25,12 +25,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
+from howsure.adapters.protocol import Model, ModelInfo, RawOutputs
 from howsure.arguments import as_array
 from howsure.errors import InputError, ModelError
-from howsure.models.protocol import Model, ModelInfo, RawOutputs
 
 if TYPE_CHECKING:
-    from howsure.data.transforms import Layout
+    from howsure.inputs.transforms import Layout
     from howsure.request import Request
     from howsure.sampling.error import Pairs
     from howsure.sampling.run import InputRows

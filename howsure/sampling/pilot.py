@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.models.fingerprint import described, fingerprint_of
-from howsure.models.protocol import BFLOAT16, FLOAT32, PassModel
+from howsure.adapters.fingerprint import described, fingerprint_of
+from howsure.adapters.protocol import BFLOAT16, FLOAT32, PassModel
 from howsure.sampling.budget import multiply_adds
 from howsure.sampling.design import Design, best_ratios, cell_ratios, design_of, flat_design
 from howsure.sampling.error import Estimate

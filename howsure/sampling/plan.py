@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from howsure.data.rows import listed
-from howsure.data.typed import COUNT, FROM_0, SHARE, read_sealed, typed, write_sealed
+from howsure.adapters.fingerprint import check_fingerprint, described, fingerprint_of
+from howsure.adapters.protocol import BFLOAT16, FLOAT32, Level, PassModel
 from howsure.errors import InputError
-from howsure.models.fingerprint import check_fingerprint, described, fingerprint_of
-from howsure.models.protocol import BFLOAT16, FLOAT32, Level, PassModel
+from howsure.inputs.rows import listed
+from howsure.inputs.typed_json import COUNT, FROM_0, SHARE, read_sealed, typed, write_sealed
 from howsure.sampling.design import Design
 
 FORMAT = 7
@@ -56,7 +56,7 @@ class Plan:
             this machine is faster with it.
         made_for: The random calls of the model of the plan, in words; empty if it fits any model.
         pilot: The passes and the price of the pilot; None if not known.
-        fingerprint: Fingerprint of the model that the plan was made for, as in `howsure.models.fingerprint`;
+        fingerprint: Fingerprint of the model that the plan was made for, see `howsure.adapters.fingerprint`;
             empty if it is not known, as in a file of a version that did not keep it.
     """
 

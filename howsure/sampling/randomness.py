@@ -7,9 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from howsure.data.rows import listed, made_up_rows, quoted
-from howsure.errors import ModelError, warn
-from howsure.models.protocol import (
+from howsure.adapters.protocol import (
     ASKED_FOR,
     CLASSES,
     REGRESSION,
@@ -19,8 +17,10 @@ from howsure.models.protocol import (
     PassModel,
     step_of,
 )
+from howsure.errors import ModelError, warn
+from howsure.inputs.rows import listed, made_up_rows, quoted
+from howsure.random_ops import Site
 from howsure.sampling.masks import draw
-from howsure.sites import Site
 
 TRIED, COMPARED = 1000, 20
 """Masks that are drawn at most until some are unlike the first, and passes that are compared at most."""

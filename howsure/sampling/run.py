@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.models.protocol import Array, PassModel, RawOutputs
+from howsure.adapters.protocol import Array, PassModel, RawOutputs
 from howsure.sampling.outcome import Outcome
 
 Floats = NDArray[np.float64]

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure import tuning
-from howsure.models.networks import Networks, thinned
-from howsure.models.protocol import Array, Level, PassModel
+from howsure.adapters.networks import Networks, thinned
+from howsure.adapters.protocol import Array, Level, PassModel
 from howsure.sampling.design import Design
 from howsure.sampling.estimate import Sums, sum_up
 from howsure.sampling.masks import draw

@@ -24,9 +24,18 @@ from typing import Annotated, Any
 
 from howsure import tuning
 from howsure.atomic import TEMPORARY
-from howsure.data.reading import open_native, reading
-from howsure.data.typed import FROM_0, FileName, plain_json, read_sealed, short, typed, write_sealed, wrong
 from howsure.errors import FileError, InputError, warn
+from howsure.inputs.reading import open_native, reading
+from howsure.inputs.typed_json import (
+    FROM_0,
+    FileName,
+    plain_json,
+    read_sealed,
+    short,
+    typed,
+    write_sealed,
+    wrong,
+)
 from howsure.results.result import save_sealed
 from howsure.sampling.pilot import CANDIDATES, SHARE_OF_ROWS
 

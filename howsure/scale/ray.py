@@ -25,18 +25,18 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from howsure import tuning
+from howsure.adapters.import_keras import native_stderr_held
+from howsure.adapters.resolve import opened
 from howsure.arguments import check_path, check_type, check_whole
 from howsure.assess import assessed
-from howsure.data.align import ID
-from howsure.data.rows import quoted
-from howsure.data.table_files import parquet_columns
-from howsure.data.tables import ANY_VECTOR, Roles, rows_of
 from howsure.errors import HowsureError, HowsureWarning, InputError, ModelError, raised, warn
+from howsure.inputs.align import ID
+from howsure.inputs.rows import quoted
+from howsure.inputs.table_files import parquet_columns
+from howsure.inputs.tables import ANY_VECTOR, Roles, rows_of
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.misplaced_arguments import named_either_way
 from howsure.methods.protocol import Method
-from howsure.models.adapt import opened
-from howsure.models.import_keras import native_stderr_held
 from howsure.optional import needs
 from howsure.request import Request
 from howsure.results.thresholds import Thresholds

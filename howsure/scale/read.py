@@ -21,16 +21,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from howsure.data import images
-from howsure.data.files import check_lengths, check_readable, open_npy, rows_in_npz
-from howsure.data.gather import of_each
-from howsure.data.reading import open_native, reading
-from howsure.data.rows import Array, InputSpec, Rows, quoted
-from howsure.data.table_files import parquet_columns
-from howsure.data.tables import ANY_VECTOR, Roles, is_numeric, rows_of
-from howsure.data.typed import digest
+from howsure.adapters.resolve import Opened
 from howsure.errors import InputError
-from howsure.models.adapt import Opened
+from howsure.inputs import images
+from howsure.inputs.files import check_lengths, check_readable, open_npy, rows_in_npz
+from howsure.inputs.loaders import of_each
+from howsure.inputs.reading import open_native, reading
+from howsure.inputs.rows import Array, InputSpec, Rows, quoted
+from howsure.inputs.table_files import parquet_columns
+from howsure.inputs.tables import ANY_VECTOR, Roles, is_numeric, rows_of
+from howsure.inputs.typed_json import digest
 from howsure.scale.parts import Part, RowFile
 
 if TYPE_CHECKING:

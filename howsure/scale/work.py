@@ -20,24 +20,23 @@ from typing import Any
 import cloudpickle
 import numpy as np
 
-from howsure.answers.registry import fed
+from howsure.adapters.factory import is_factory, made_by
+from howsure.adapters.fingerprint import digest as digest_of_weights
+from howsure.adapters.fingerprint import fingerprint_of
+from howsure.adapters.import_keras import load_keras
+from howsure.adapters.protocol import FLOAT32, WeightedModel
+from howsure.adapters.resolve import FILES, load, opened
 from howsure.assess import assessed, planned
 from howsure.atomic import check_folder, folder_made
-from howsure.data.gather import length, of_each
-from howsure.data.label_files import LabelFolder, read_label_file
-from howsure.data.rows import Array, Rows, numbered
-from howsure.data.typed import digest
 from howsure.divide import divided
 from howsure.errors import FileError, HowsureError, HowsureWarning, InputError, ModelError, raised
+from howsure.inputs.label_files import LabelFolder, read_label_file
+from howsure.inputs.loaders import length, of_each
+from howsure.inputs.rows import Array, Rows, numbered
+from howsure.inputs.typed_json import digest
 from howsure.methods.choices import choice_of
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Method
-from howsure.models.adapt import FILES, load, opened
-from howsure.models.factory import is_factory, made_by
-from howsure.models.fingerprint import digest as digest_of_weights
-from howsure.models.fingerprint import fingerprint_of
-from howsure.models.import_keras import load_keras
-from howsure.models.protocol import FLOAT32, WeightedModel
 from howsure.optional import versions
 from howsure.prepare import prepare
 from howsure.request import Request
@@ -45,6 +44,7 @@ from howsure.sampling.plan import Plan
 from howsure.scale import parts as folders
 from howsure.scale.parts import PLACES, PLAN, Manifest, Part
 from howsure.scale.read import Reader, RowSource, sha256
+from howsure.tasks.registry import fed
 
 TRIED = 2
 """Rows on which model, plan and options are tried before anything is written."""

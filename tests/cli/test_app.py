@@ -11,10 +11,10 @@ from tests.commands import flat, run
 keras = pytest.importorskip("keras", reason="Keras is not installed")
 
 import howsure  # noqa: E402  # needs keras
+from howsure.adapters import import_keras  # noqa: E402
 from howsure.cli import assessing, comparing  # noqa: E402  # needs keras
 from howsure.cli.app import COMMANDS, Demo  # noqa: E402
 from howsure.demo import run as demo_module  # noqa: E402
-from howsure.models import import_keras  # noqa: E402
 from validation import small_network  # noqa: E402
 
 ROOT = Path(__file__).parent.parent.parent

@@ -10,8 +10,8 @@ import pytest
 import typer.main
 
 import howsure
-from howsure.answers.registry import named
 from howsure.cli.app import app
+from howsure.tasks.registry import named
 from tests.commands import done, refused, run
 from tests.doors.cases import DROPOUT, case_of
 from tests.doors.doors import COMMANDS as DOORS

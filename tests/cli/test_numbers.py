@@ -8,10 +8,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import howsure
-from tests.answers.measures import linear, rows
 from tests.commands import done, lines_of, refused
+from tests.tasks.measures import linear, rows
 
-MODEL = "tests.answers.measures:linear"
+MODEL = "tests.tasks.measures:linear"
 TWO = "tests.cli.test_numbers:two_numbers"
 N = 60
 

@@ -115,7 +115,7 @@ def test_labels_that_do_not_fit_are_refused(tmp_path, data):
 
 def test_a_mask_of_two_classes_is_not_read_as_positions_that_do_not_count():
     two = {"label": np.zeros((1, 2, 2), np.int16), "truth": np.array([[[0, 255], [0, 0]]], np.uint8)}
-    from howsure.answers.positions.truth import truth_map
+    from howsure.tasks.segmentation.truth import truth_map
 
     with pytest.raises(howsure.InputError, match="0 and 255 alone"):
         truth_map(two["truth"], (1, 2, 2), ("no", "yes"))

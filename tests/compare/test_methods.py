@@ -6,7 +6,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
 import howsure
-from howsure.answers.classes.maps import folds
+from howsure.tasks.classification.maps import folds
 from tests.conformance.test_methods import ONE_INPUT
 from tests.support import cases
 from tests.support.arrays import ArrayModel, Dense, Dropout

@@ -8,7 +8,7 @@ import pytest
 
 import howsure
 from howsure import Certainty, Comparison, HowsureWarning
-from howsure.judge.learnt import times_each
+from howsure.evaluation.fitted_rows import times_each
 from tests.conformance.test_methods import ONE_INPUT
 from tests.support import cases
 from tests.support.arrays import ArrayModel, Dense, Dropout

@@ -7,8 +7,6 @@ from scipy.special import log_softmax, softmax
 from scipy.stats import norm
 
 import howsure
-from howsure.answers.classes import comparison_words as class_words
-from howsure.answers.numbers import comparison_words as numbers_words
 from howsure.compare.findings import findings, lead
 from howsure.compare.parts import ACCURACY, CALIBRATION, DISCRIMINATION, ORDER, PARTS
 from howsure.compare.passes import Hearing
@@ -16,6 +14,8 @@ from howsure.compare.protocol import scale_in_words
 from howsure.compare.reasons import SCALE, TOGETHER, WHOLE, Claim, because, claims
 from howsure.digits import measured
 from howsure.methods.ensemble import Ensemble
+from howsure.tasks.classification import comparison_words as class_words
+from howsure.tasks.regression import comparison_words as numbers_words
 
 ROWS, CLASSES = 600, 4
 
@@ -234,7 +234,7 @@ def test_a_difference_that_only_calibration_makes_is_gone_once_both_are_calibrat
 
 
 def heard(members, truth):
-    from howsure.answers.classes.compare import COMPARING
+    from howsure.tasks.classification.compare import COMPARING
 
     hearing = Hearing(COMPARING.alone, truth)
     rows = np.arange(len(truth))

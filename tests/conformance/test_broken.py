@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.answers.classes.outcome import Classes
-from howsure.data.rows import InputSpec
+from howsure.inputs.rows import InputSpec
 from howsure.methods.protocol import Passes
+from howsure.tasks.classification.outcome import Classes
 from tests.kinds.kind import LIMITS, OUTCOME_NAMES, raw
 from tests.support.arrays import ArrayModel, ArrayTrunk, Dropout
 from tests.support.cases import rows_of, two_layers

@@ -2,7 +2,7 @@
 
 import pytest
 
-from howsure.answers.registry import named
+from howsure.tasks.registry import named
 from tests.kinds import KINDS, of_kind
 from tests.support.conformance import check_outcome
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 import howsure
-from tests.answers.measures import Regression, known, linear, rows
 from tests.conformance.test_methods import ONE_INPUT
 from tests.support.arrays import ArrayModel, Dropout
 from tests.support.cases import rows_of, two_layers
 from tests.support.conformance import check_method, check_outcome, check_result
+from tests.tasks.measures import Regression, known, linear, rows
 
 
 @pytest.mark.parametrize(("end", "trained_for"), [("softmax", "classes"), ("sigmoid", "several labels")])

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from howsure.demo import mnist
 from howsure.demo import run as demo
-from howsure.answers.classes.result import Certainty
+from howsure.tasks.classification.result import Certainty
 
 
 def strokes(count):

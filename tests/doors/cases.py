@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 import howsure
-from howsure.data.rows import InputSpec
+from howsure.inputs.rows import InputSpec
 from tests.kinds import KINDS, of_kind
 from tests.kinds.kind import dropped
 from tests.support.arrays import ArrayModel, Dense

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 import howsure
-from howsure.answers.registry import answer_of
 from howsure.shifts import unmoved
+from howsure.tasks.registry import answer_of
 from tests.commands import done, flat
 from tests.doors.cases import DROPOUT, Case, network
 from tests.doors.said import Said, numbers_of, of_lines, of_result, of_table, words_of
@@ -424,8 +424,8 @@ NOT_WALKED = {
     "check_familiarity": "refuses, and says nothing",
     "MCDropout": "`assess` walks through it",
     "LastLayerLaplace": "learns from labelled rows: tests/methods/test_laplace.py",
-    "Members": "is of scikit-learn: tests/models",
-    "PlainPrediction": "is of scikit-learn: tests/models",
+    "Members": "is of scikit-learn: tests/adapters",
+    "PlainPrediction": "is of scikit-learn: tests/adapters",
     "from_table": "how a file is read: `load` walks through it",
     "row_type": "the type of a row",
     "mean_error": "needs groups of passes, which only `assess` keeps: tests/methods/test_kept_groups.py",

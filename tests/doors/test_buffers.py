@@ -14,11 +14,11 @@ import pandas
 import pytest
 
 import howsure
-from howsure.answers.registry import answer_of, answers
 from howsure.results.lazy_maps import LazyMap
-from tests.answers.answers_or_refuses import functions, methods_of
+from howsure.tasks.registry import answer_of, answers
 from tests.doors.cases import DROPOUT, N, case_of
 from tests.kinds import KINDS, of_kind
+from tests.tasks.answers_or_refuses import functions, methods_of
 
 SHARES = np.linspace(0.1, 0.9, N)
 

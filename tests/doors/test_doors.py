@@ -16,15 +16,15 @@ import pandas
 import pytest
 
 import howsure
-from howsure.answers.registry import answers, named
 from howsure.atomic import TABLES
 from howsure.errors import HowsureError
-from tests.answers.answers_or_refuses import commands, functions, methods_of
+from howsure.tasks.registry import answers, named
 from tests.doors.cases import DROPOUT, N, case_of
 from tests.doors.doors import COMMANDS, COMMANDS_NOT_WALKED, DOORS, NOT_WALKED, held_of
 from tests.doors.said import check_same
 from tests.kinds import KINDS, of_kind
 from tests.kinds.kind import SIDE
+from tests.tasks.answers_or_refuses import commands, functions, methods_of
 
 ORDER = np.random.default_rng(1).permutation(N)
 SOME = np.random.default_rng(2).permutation(N)[: N // 2]

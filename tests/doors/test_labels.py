@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 import howsure
-from howsure.answers.registry import named
-from howsure.data.frames import is_frame
 from howsure.errors import HowsureError, InputError
+from howsure.inputs.frames import is_frame
+from howsure.tasks.registry import named
 from tests.doors.cases import N, case_of
 from tests.doors.label_forms import (
     TURNED,

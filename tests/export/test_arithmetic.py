@@ -5,11 +5,9 @@ import warnings
 import numpy as np
 import pytest
 
-from howsure.answers.classes import maps
-from howsure.answers.classes.outcome import Classes
-from howsure.answers.labels.outcome import Labels
-from howsure.judge.calibrate import calibrate
-from howsure.models.protocol import FLOAT32, Level, Limits
+from howsure.adapters.protocol import FLOAT32, Level, Limits
+from howsure.evaluation.calibrate import calibrate
+from howsure.random_ops import DROPOUT, Site
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.design import Design
 from howsure.sampling.error import EarlyError
@@ -19,7 +17,9 @@ from howsure.sampling.outcome import Told
 from howsure.sampling.plan import Plan
 from howsure.sampling.run import Run
 from howsure.sampling.tree import Tree
-from howsure.sites import DROPOUT, Site
+from howsure.tasks.classification import maps
+from howsure.tasks.classification.outcome import Classes
+from howsure.tasks.multilabel.outcome import Labels
 
 pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")
 from howsure.export.arithmetic import columns_graph

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.answers.numbers.outcome import Numbers
 from howsure.sampling.first_passes import first_passes
 from howsure.sampling.outcome import Told
 from howsure.sampling.plan import Plan
+from howsure.tasks.regression.outcome import Numbers
 from tests.export.test_arithmetic import DESIGNS, LEVELS, ROWS, estimates_in_numpy
 
 onnx = pytest.importorskip("onnx", reason="ONNX is not installed")

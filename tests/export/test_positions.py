@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from howsure.answers.positions import graph
-from howsure.answers.positions.outcome import Positions
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.estimate import Sums
 from howsure.sampling.first_passes import first_passes
 from howsure.sampling.outcome import Told
 from howsure.sampling.plan import Plan
+from howsure.tasks.segmentation import graph
+from howsure.tasks.segmentation.outcome import Positions
 from tests import dense
 from tests.export.test_arithmetic import LEVELS
 

@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from howsure.data.rows import InputSpec
+from howsure.inputs.rows import InputSpec
 from tests.kinds import KINDS, of_kind
 from tests.kinds.kind import dropped, whole
 from tests.support.arrays import ArrayModel, Dense

@@ -23,8 +23,8 @@ import pyarrow.parquet
 import typer.main
 
 import howsure
-from howsure.answers.registry import answer_of
 from howsure.compare.findings import findings, lead
+from howsure.tasks.registry import answer_of
 from tests.commands import run
 from tests.golden.cases import CASES, network, rows
 from tests.kinds import of_kind

@@ -9,7 +9,7 @@ import pytest
 from keras import layers, ops
 
 import howsure
-from howsure.models.keras.model_cache import ATTRIBUTE
+from howsure.adapters.keras.model_cache import ATTRIBUTE
 
 METHOD = howsure.MCDropout(passes=4)
 
@@ -64,7 +64,7 @@ def refuse(model, x, error, *messages, **arguments):
 
 
 def test_rows_are_checked_as_for_any_model(model):
-    """What `tests/data/test_rows.py` shows of all that may be wrong with them."""
+    """What `tests/inputs/test_rows.py` shows of all that may be wrong with them."""
     x = rows()
     x[3, 1] = np.nan
     refuse(model, x, howsure.InputError, "hold NaN or infinite values, in row 3", "Received: nan in row 3")

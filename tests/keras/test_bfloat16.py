@@ -6,8 +6,8 @@ import pytest
 from keras import layers
 
 import howsure
-from howsure.models.keras import model as adapters
-from howsure.models.keras.model import Thinned, adapt
+from howsure.adapters.keras import model as adapters
+from howsure.adapters.keras.model import Thinned, adapt
 from howsure.sampling.randomness import sites_of
 from tests.sampling.enumerated import softmax
 

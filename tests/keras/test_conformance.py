@@ -3,7 +3,7 @@
 import keras
 import pytest
 
-from howsure.models.keras import adapt
+from howsure.adapters.keras import adapt
 from tests.keras.networks import HERE, build, rows_for
 from tests.support.conformance import check_adapter
 

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import howsure
-from howsure.models.keras.fast import without_copies
+from howsure.adapters.keras.fast import without_copies
 
 pytestmark = pytest.mark.skipif(keras.backend.backend() != "torch", reason="only PyTorch makes these copies")
 

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 from keras import layers, ops
 
+from howsure.adapters.features import features_of
+from howsure.adapters.keras import features as keras_features
+from howsure.adapters.keras.model import adapt
 from howsure.errors import InputError, ModelError
-from howsure.models.features import features_of
-from howsure.models.keras import features as keras_features
-from howsure.models.keras.model import adapt
 from tests.sampling.enumerated import softmax
 
 from .networks import ARCHITECTURES, build, rows_for

@@ -15,9 +15,9 @@ from keras import layers
 from typer.testing import CliRunner
 
 import howsure
+from howsure.adapters.keras import files
+from howsure.adapters.keras.files import load
 from howsure.cli.app import app
-from howsure.models.keras import files
-from howsure.models.keras.files import load
 
 RAN = "ran"
 """The file that a payload makes, in the current folder."""

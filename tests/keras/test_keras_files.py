@@ -11,8 +11,8 @@ import pytest
 from keras import layers, ops
 
 import howsure
-from howsure.models import adapt
-from howsure.models.keras.files import load
+from howsure.adapters import resolve as adapt
+from howsure.adapters.keras.files import load
 
 from .networks import build
 

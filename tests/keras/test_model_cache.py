@@ -9,7 +9,7 @@ import pytest
 from keras import layers
 
 import howsure
-from howsure.models.keras import model as adapter_of
+from howsure.adapters.keras import model as adapter_of
 
 from .networks import build, rows_for
 

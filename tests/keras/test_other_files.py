@@ -10,8 +10,8 @@ import pytest
 from keras import layers
 
 import howsure
-from howsure.models.adapt import load as load_any
-from howsure.models.keras.files import load
+from howsure.adapters.keras.files import load
+from howsure.adapters.resolve import load as load_any
 
 pytestmark = pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from howsure.models.keras.model import adapt
+from howsure.adapters.keras.model import adapt
 
 x = np.random.default_rng(0).normal(size=(40, 4)).astype(np.float32)
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.answers.positions.outcome import Positions
+from howsure.tasks.segmentation.outcome import Positions
 from tests import dense
 from tests.keras.test_positions import u_net
 

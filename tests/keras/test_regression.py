@@ -8,8 +8,8 @@ import pytest
 from keras import layers
 
 import howsure
-from howsure.models.keras.files import load
-from tests.answers import mean_and_variance
+from howsure.adapters.keras.files import load
+from tests.tasks import mean_and_variance
 
 x = np.random.default_rng(0).normal(size=(12, 4)).astype("float32")
 PLAIN = howsure.Softmax()

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.models.fingerprint import digest
-from howsure.models.keras import weights_of
+from howsure.adapters.fingerprint import digest
+from howsure.adapters.keras import weights_of
 
 layers = keras.layers
 

@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 
 import howsure
-from howsure.models.keras import model as adapter_of
+from howsure.adapters.keras import model as adapter_of
 
 from .test_brute_force import entropy
 

@@ -9,8 +9,8 @@ import numpy as np
 from keras import layers
 
 import howsure
-from howsure.models.keras.model import adapt
-from howsure.models.keras.model_cache import forget
+from howsure.adapters.keras.model import adapt
+from howsure.adapters.keras.model_cache import forget
 from tests.sampling.networks import same
 
 

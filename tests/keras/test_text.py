@@ -7,8 +7,8 @@ from keras import layers
 from typer.testing import CliRunner
 
 import howsure
+from howsure.adapters.keras.files import load
 from howsure.cli.app import app
-from howsure.models.keras.files import load
 
 ON_TENSORFLOW = keras.backend.backend() == "tensorflow"
 

@@ -6,7 +6,7 @@ conformance of outcomes, columns and files. So a kind without its file fails in 
 
 from importlib import import_module
 
-from howsure.answers.registry import answers
+from howsure.tasks.registry import answers
 
 KINDS = tuple(each.name for each in reversed(answers()))
 """Names of all kinds that howsure has."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 import howsure
-from howsure.answers.classes.outcome import Classes
+from howsure.tasks.classification.outcome import Classes
 from tests.kinds.kind import LIMITS, OUTCOME_NAMES, Golden, Kind, N, raw, shares, softmax, true_class
 
 

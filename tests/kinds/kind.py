@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 import howsure
-from howsure.answers.registry import named
+from howsure.tasks.registry import named
 from tests.support.arrays import Dropout
 
 SIDE = 4

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from howsure.answers.labels.outcome import Labels
+from howsure.tasks.multilabel.outcome import Labels
 from tests.kinds.kind import LIMITS, OUTCOME_NAMES, Golden, Kind, N, raw, shares, whole
 
 

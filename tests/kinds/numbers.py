@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 import howsure
-from howsure.answers.numbers.outcome import Numbers
+from howsure.tasks.regression.outcome import Numbers
 from tests.kinds.kind import OUTCOME_NAMES, Golden, Kind, N, S, raw, whole
 
 

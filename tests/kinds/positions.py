@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 import howsure
-from howsure.answers.positions.outcome import Positions
+from howsure.tasks.segmentation.outcome import Positions
 from tests.kinds.kind import LIMITS, OUTCOME_NAMES, SIDE, Golden, Kind, N, raw, shares, softmax, true_class
 
 

@@ -10,11 +10,11 @@ import pytest
 from scipy import stats
 
 import howsure
-from howsure.answers.classes.outcome import Classes
 from howsure.methods.members import combined as combined_estimates
 from howsure.sampling.between import of_class, sampled
 from howsure.sampling.estimate import Sums
 from howsure.sampling.outcome import Estimates, Told
+from howsure.tasks.classification.outcome import Classes
 from tests.test_passes import rows_of, two_layers
 
 

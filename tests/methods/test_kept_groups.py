@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.data.rows import InputSpec
+from howsure.inputs.rows import InputSpec
 from tests.support.arrays import ArrayModel, Dense, Dropout
 
 ROWS, UNITS, K = 60, 11, 3

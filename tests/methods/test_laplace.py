@@ -7,14 +7,14 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 
 import howsure
-from howsure.answers.registry import outcome_of
-from howsure.data.rows import InputSpec
+from howsure.adapters.features import Features
+from howsure.adapters.protocol import PROBABILITIES, ModelInfo
+from howsure.inputs.rows import InputSpec
 from howsure.methods.laplace import LastLayerLaplace, fit_laplace
-from howsure.models.features import Features
-from howsure.models.protocol import PROBABILITIES, ModelInfo
 from howsure.request import Request
 from howsure.sampling.outcome import Told
 from howsure.statistics import entropy_of
+from howsure.tasks.registry import outcome_of
 from tests.support.arrays import ArrayModel
 from tests.support.cases import dense, two_layers
 

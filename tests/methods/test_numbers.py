@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 import howsure
-from howsure.data.rows import InputSpec
+from howsure.inputs.rows import InputSpec
 from tests.conformance.test_methods import in_units
 from tests.support.arrays import ArrayModel, Dropout
 from tests.support.cases import rows_of, two_layers

@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.answers.classes.calibrate import cross_calibrated
-from howsure.answers.classes.compare import claims, parts
-from howsure.answers.classes.result import Certainty
 from howsure.assess import Method
 from howsure.compare.comparison import Comparison
 from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED
-from howsure.judge.evaluate import evaluate
+from howsure.evaluation.evaluate import evaluate
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.plain import Softmax
 from howsure.report import render_comparison
 from howsure.statistics import entropy_of
+from howsure.tasks.classification.calibrate import cross_calibrated
+from howsure.tasks.classification.compare import claims, parts
+from howsure.tasks.classification.result import Certainty
 from tests.made import certainty_of
 from tests.report.made import Lazily
 

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from howsure.answers.classes.result import Certainty
-from howsure.answers.labels.result import MultilabelCertainty
-from howsure.answers.numbers.result import RegressionCertainty
-from howsure.answers.positions.result import DenseCertainty
 from howsure.sampling.between import LEVELS
+from howsure.tasks.classification.result import Certainty
+from howsure.tasks.multilabel.result import MultilabelCertainty
+from howsure.tasks.regression.result import RegressionCertainty
+from howsure.tasks.segmentation.result import DenseCertainty
 
 VOID = {"meta", "link", "img", "br", "input", "hr"}
 DRAWN = {"rect", "line", "circle", "path", "use", "image"}

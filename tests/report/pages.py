@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from howsure.answers.classes.result import Certainty
-from howsure.answers.numbers.result import RegressionCertainty
+from howsure.adapters.protocol import LayerInfo
 from howsure.audit import Audit
-from howsure.models.protocol import LayerInfo
 from howsure.report import render
+from howsure.tasks.classification.result import Certainty
+from howsure.tasks.regression.result import RegressionCertainty
 from tests.made import certainty_of
 from tests.report.made import Lazily, make_certainty, make_dense, make_multilabel, make_numbers
 

@@ -8,20 +8,20 @@ import re
 import numpy as np
 import pytest
 
-from howsure.answers.classes.result import Certainty
-from howsure.answers.classes.scores import METRICS
 from howsure.compare.comparison import Comparison
 from howsure.compare.findings import WHY, better, chosen, findings, lead, leading
 from howsure.compare.parts import PARTS
 from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED, in_numbers, the
 from howsure.compare.reasons import WHOLE, reasons
-from howsure.judge.scores import OUTSIDE, Score, value_and_interval
+from howsure.evaluation.score import OUTSIDE, Score, value_and_interval
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.plain import Softmax
 from howsure.report import render, render_comparison
 from howsure.report.axes import number_axis
 from howsure.report.comparison import COLUMNS, Cell, gains_of
+from howsure.tasks.classification.result import Certainty
+from howsure.tasks.classification.scores import METRICS
 from tests.report.comparisons import (
     COMPARISONS,
     HOSTILE,

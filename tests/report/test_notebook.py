@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import howsure
-from howsure.answers.printed import lead_of as lead
 from howsure.report.notebook import html_of
+from howsure.tasks.printed import lead_of as lead
 from tests.report.comparisons import HOSTILE, full, simulated
 from tests.report.made import Lazily, Page, make_certainty, make_multilabel
 from tests.report.pages import AUDIT

@@ -10,13 +10,13 @@ import pytest
 from scipy.stats import binomtest, norm
 
 from howsure import RegressionCertainty
-from howsure.answers.numbers.drawings import (
+from howsure.report import render
+from howsure.report.axes import number_axis
+from howsure.tasks.regression.drawings import (
     MOST_BARS,
     draw_by_prediction,
     draw_calibration,
 )
-from howsure.report import render
-from howsure.report.axes import number_axis
 from tests.report.made import Page, make_numbers
 from tests.report.test_report import table_rows
 

@@ -9,11 +9,11 @@ import pytest
 from rich.console import Console
 
 import howsure
-from howsure.answers.printed import summary_of
 from howsure.cli.output import undecided_table
 from howsure.report import render
-from tests.answers.measures import Measures, known, linear, rows
+from howsure.tasks.printed import summary_of
 from tests.report.made import Page
+from tests.tasks.measures import Measures, known, linear, rows
 
 
 @pytest.fixture

@@ -8,18 +8,18 @@ import pytest
 from scipy.stats import binomtest
 
 import howsure
-from howsure.answers.classes.cards import coin_flip_positions, line_of
-from howsure.answers.classes.drawings import draw_reliability
-from howsure.answers.printed import summary_of
-from howsure.answers.verdict import COIN_FLIP, SURE, VERDICTS
 from howsure.errors import InputError
-from howsure.judge.scores import value_and_interval
+from howsure.evaluation.score import value_and_interval
 from howsure.methods.ensemble import Ensemble
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.plain import Softmax
 from howsure.report import render
 from howsure.report.figures import differs_from_claim
 from howsure.statistics import entropy_of
+from howsure.tasks.classification.cards import coin_flip_positions, line_of
+from howsure.tasks.classification.drawings import draw_reliability
+from howsure.tasks.printed import summary_of
+from howsure.tasks.verdict import COIN_FLIP, SURE, VERDICTS
 from tests.made import certainty_of
 from tests.report.made import Page, make_certainty
 from tests.report.pages import PAGES, images

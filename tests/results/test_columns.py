@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from howsure.answers.classes.result import Certainty
-from howsure.answers.classes.sentence import Row
-from howsure.answers.labels.result import MultilabelCertainty
-from howsure.answers.labels.sentence import MultilabelRow
-from howsure.answers.probabilities import OfProbabilities
-from howsure.answers.registry import answers
 from howsure.errors import InputError
 from howsure.results.columns import FLOAT, INTEGER, PER_ROW, WIDE, WIDE_OF_NETWORKS, Column
 from howsure.results.result import Result
 from howsure.sampling.between import LEVELS
+from howsure.tasks.classification.result import Certainty
+from howsure.tasks.classification.sentence import Row
+from howsure.tasks.multilabel.result import MultilabelCertainty
+from howsure.tasks.multilabel.sentence import MultilabelRow
+from howsure.tasks.probabilities import OfProbabilities
+from howsure.tasks.registry import answers
 from tests.doors.cases import case_of
 
 GLOSSARY = (Path(__file__).parents[2] / "docs" / "words.md").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ import pytest
 
 import howsure
 from howsure import Certainty, MultilabelCertainty
-from howsure.bare.files import read_result
+from howsure.external.files import read_result
 from howsure.results.export import csv_lines, write_csv_lines
 from howsure.sampling.between import LEVELS
 

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import strategies as some
 
 import howsure
-from howsure.data.typed import digest
-from howsure.judge.calibrate import read_calibrator
+from howsure.evaluation.calibrate import read_calibrator
+from howsure.inputs.typed_json import digest
 from howsure.results import columns
 from howsure.results.saved import DIGEST_KEY, METADATA_KEY, with_digest
 from tests import formats

@@ -11,8 +11,8 @@ import pytest
 import howsure
 from howsure.results import result
 from howsure.results.saved import METADATA_KEY, with_digest
-from tests.answers.maps import certainty_of, drawn
 from tests.made import maps_beside
+from tests.tasks.maps import certainty_of, drawn
 
 ONE, OTHER = (certainty_of(drawn(rows, seed=seed)[0]) for rows, seed in ((3, 0), (3, 1)))
 """Two results of as many rows."""

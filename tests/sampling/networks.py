@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from howsure.data.rows import InputSpec
+from howsure.inputs.rows import InputSpec
 from tests.support.arrays import ArrayModel, ArrayTrunk, Dense, Dropout
 
 

@@ -5,8 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from howsure.answers.classes.outcome import Classes
-from howsure.answers.positions.outcome import Positions
+from howsure.random_ops import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
 from howsure.sampling.balance import (
     first_groups,
     group_sizes,
@@ -15,8 +14,9 @@ from howsure.sampling.balance import (
     variance_factor,
 )
 from howsure.sampling.masks import draw
-from howsure.sites import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
 from howsure.statistics import widening
+from howsure.tasks.classification.outcome import Classes
+from howsure.tasks.segmentation.outcome import Positions
 
 TABLES = {
     "one rate": (0.25,),

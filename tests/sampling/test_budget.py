@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.answers.classes.outcome import Classes
-from howsure.data.rows import InputSpec
+from howsure.inputs.rows import InputSpec
+from howsure.random_ops import GAUSSIAN_NOISE, UNIFORM
 from howsure.sampling.budget import Purse, multiply_adds, usual_budget
 from howsure.sampling.design import flat_design
 from howsure.sampling.outcome import Estimates
-from howsure.sites import GAUSSIAN_NOISE, UNIFORM
+from howsure.tasks.classification.outcome import Classes
 from tests.sampling.networks import dense, late_is_cheap, same, trunk_is_dear
 from tests.support.arrays import ArrayModel, Dropout
 

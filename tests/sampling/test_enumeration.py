@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.data.rows import InputSpec
+from howsure.inputs.rows import InputSpec
 from tests.sampling.enumerated import (
     assess_with_seeds,
     check,

@@ -7,7 +7,6 @@ import pytest
 from scipy.special import expit
 
 import howsure
-from howsure.answers.classes.outcome import Classes
 from howsure.sampling.error import (
     MOST_ALIKE,
     NONE,
@@ -20,6 +19,7 @@ from howsure.sampling.error import (
     widened,
 )
 from howsure.sampling.fit import LEAST_ALIKE, WHOLE, fit_early_error, measure_early_errors, missed_by
+from howsure.tasks.classification.outcome import Classes
 from howsure.tuning import REPLICATES
 
 WIDENED = widened(2 * (REPLICATES - 1))

@@ -5,11 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from howsure.models.protocol import Level
+from howsure.adapters.protocol import Level
+from howsure.random_ops import DROPOUT, Site
 from howsure.sampling.design import Design, of_error, of_fewer
 from howsure.sampling.error import EarlyError
 from howsure.sampling.masks import draw
-from howsure.sites import DROPOUT, Site
 
 UNITS, GROUPS = 60, 1500
 

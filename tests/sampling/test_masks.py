@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from howsure.sampling.masks import draw, whole_and_part
-from howsure.sites import (
+from howsure.random_ops import (
     ALPHA_DROPOUT,
     DRAWN,
     DROPOUT,
@@ -17,6 +16,7 @@ from howsure.sites import (
     UNIFORM,
     Site,
 )
+from howsure.sampling.masks import draw, whole_and_part
 
 RATES = [0.1, 0.2, 0.25, 0.37, 0.5, 1.0]
 SIZES = [1, 4, 5, 20]

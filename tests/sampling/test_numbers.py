@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.answers.numbers.outcome import Numbers
-from howsure.data.rows import InputSpec
+from howsure.inputs.rows import InputSpec
 from howsure.request import Request
 from howsure.sampling.between import LEVELS, exact, sampled
+from howsure.tasks.regression.outcome import Numbers
 from tests.support.arrays import ArrayModel, Dense, Dropout
 
 FEATURES, UNITS, RATE = 3, 5, 0.3

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.answers.printed import summary_of
-from howsure.data.rows import InputSpec
+from howsure.inputs.rows import InputSpec
 from howsure.sampling.pilot import _choose
 from howsure.sampling.run import Run
+from howsure.tasks.printed import summary_of
 from tests.examples import namespace
 from tests.sampling.networks import dense, late_is_cheap, same, trunk_is_dear
 from tests.support.arrays import ArrayModel, Dropout

@@ -5,13 +5,13 @@ from types import SimpleNamespace
 import pytest
 
 from howsure import InputError
+from howsure.adapters.fingerprint import described
+from howsure.adapters.protocol import BFLOAT16, Level
 from howsure.errors import FileError
-from howsure.models.fingerprint import described
-from howsure.models.protocol import BFLOAT16, Level
+from howsure.random_ops import Site
 from howsure.sampling.design import design_of
 from howsure.sampling.error import EarlyError
 from howsure.sampling.plan import Plan, Spent
-from howsure.sites import Site
 
 SITES = (Site(0, "a", "dropout", 0.2, (6, 6, 8)), Site(1, "b", "dropout", 0.25, (16,)))
 LEVELS = (Level((), 0.1, 1), Level(SITES[:1], 0.899, 1), Level(SITES[1:], 0.001, 1))

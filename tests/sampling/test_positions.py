@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.answers.raw import Raw
-from howsure.data.rows import InputSpec
+from howsure.inputs.rows import InputSpec
 from howsure.prepare import prepare
 from howsure.request import Request
 from howsure.sampling.outcome import Outcome
+from howsure.tasks.raw import Raw
 from tests.sampling.networks import Priced
 from tests.support.arrays import ArrayModel, Dense, Dropout
 from tests.support.conformance import check_outcome

@@ -3,10 +3,10 @@
 import numpy as np
 from scipy import stats
 
-from howsure.answers.raw import Raw
 from howsure.sampling.between import LEVELS
 from howsure.sampling.outcome import Estimates
 from howsure.sampling.sketch import BINS, TRACKED, NumberSketch, Sketch, with_networks
+from howsure.tasks.raw import Raw
 
 ROWS = 40
 

@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import howsure
-from howsure.data.tables import Roles
+from howsure.inputs.tables import Roles
 from howsure.request import Request
 from howsure.scale.ray import _BatchWorker, _chosen
 from tests.scale.conftest import asked, check_same, into, table_of

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import howsure
-from howsure.answers import files
-from howsure.bare.files import FileColumns, read_sample
+from howsure.external.files import FileColumns, read_sample
+from howsure.tasks import files
 from tests.commands import run
 from tests.scale.conftest import FILES, ROWS, into
 

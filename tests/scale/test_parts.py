@@ -8,8 +8,8 @@ import pytest
 
 import howsure
 from howsure import tuning
-from howsure.data.rows import InputSpec
-from howsure.data.tables import Roles
+from howsure.inputs.rows import InputSpec
+from howsure.inputs.tables import Roles
 from howsure.scale.parts import MOST_PARTS, PIECES, Part, RowFile, divided, spread, usual_size
 from howsure.scale.read import RowSource
 

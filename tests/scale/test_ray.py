@@ -18,12 +18,12 @@ from howsure.request import Request
 from howsure.scale import ray as workers
 from howsure.scale.read import RowSource
 from howsure.scale.work import ModelSource, Recipe, begin
-from tests.answers import measures
 from tests.cli.test_hostile_rows import RAN, a_parquet
 from tests.commands import run
 from tests.scale import kills
 from tests.scale.conftest import FILES, MODEL, ROWS, asked, check_same, into, table_of
 from tests.support.arrays import ArrayModel
+from tests.tasks import measures
 from validation import small_network
 
 ROOT = Path(__file__).parent.parent.parent

@@ -33,10 +33,10 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from howsure import tuning
-from howsure.data.rows import InputSpec
+from howsure.adapters.protocol import ASKED_FOR, LayerInfo, Level, Limits, ModelInfo
 from howsure.errors import ModelError
-from howsure.models.protocol import ASKED_FOR, LayerInfo, Level, Limits, ModelInfo
-from howsure.sites import DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
+from howsure.inputs.rows import InputSpec
+from howsure.random_ops import DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, Site
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]

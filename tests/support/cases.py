@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from howsure.data.rows import InputSpec
-from howsure.sites import ALPHA_DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
+from howsure.inputs.rows import InputSpec
+from howsure.random_ops import ALPHA_DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
 from tests.support.arrays import Add, ArrayModel, Dense, Dropout, Network
 
 ROWS = 9

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 import howsure
-from howsure.models.torch import adapt
+from howsure.adapters.torch import adapt
 from tests.torch.modules import Through, rows_for
 from tests.torch.textbook import assert_as_textbook
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import howsure
-from howsure.models.torch.split import SplitModel, adapt
+from howsure.adapters.torch.split import SplitModel, adapt
 from howsure.sampling.masks import draw
 
 K = 3

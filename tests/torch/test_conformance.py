@@ -2,7 +2,7 @@
 
 import pytest
 
-from howsure.models.torch import adapt
+from howsure.adapters.torch import adapt
 from tests.support.conformance import check_adapter
 from tests.torch.modules import MODULES, build, rows_for
 

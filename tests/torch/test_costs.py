@@ -8,8 +8,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode  # loads triton, which conftest.py hides
 
 import howsure
-from howsure.models.adapt import adapt
-from howsure.models.torch.tracer import multiply_adds, results_of, work
+from howsure.adapters.resolve import adapt
+from howsure.adapters.torch.tracer import multiply_adds, results_of, work
 
 T, IN, H = 6, 5, 8
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import howsure
-from howsure.models.torch import adapt, snapshot
+from howsure.adapters.torch import adapt, snapshot
 from tests.torch.modules import CLASSES, MODULES, Layer, Through, build, mlp, rows_for
 from tests.torch.textbook import COPIES, MOST, assert_as_textbook, textbook
 

@@ -5,10 +5,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from howsure.models.torch.dispatch_mode import DispatchMode
-from howsure.models.torch.model import TorchModel
-from howsure.models.torch.split import SplitModel, adapt
-from howsure.models.torch.tracer import multiply_adds
+from howsure.adapters.torch.dispatch_mode import DispatchMode
+from howsure.adapters.torch.model import TorchModel
+from howsure.adapters.torch.split import SplitModel, adapt
+from howsure.adapters.torch.tracer import multiply_adds
 from tests.torch.modules import MODULES, build, numbers, rows_for
 
 WHOLE = ("no dropout", "dropped_words")

@@ -61,12 +61,12 @@ def test_the_graph_says_what_assess_says(name, path):
 
 def test_the_passes_in_the_graph_are_thinned_by_the_very_masks(path):
     """By hand: the mean of softmax(W₂ (m ∘ relu(W₁ x)) / 0.75) over the masks that a plan draws."""
-    from howsure.answers.classes.outcome import Classes
     from howsure.sampling.flat import Flat
+    from howsure.tasks.classification.outcome import Classes
 
     module, x = mlp().eval(), rows_for("mlp", 30)
     howsure.export(module, path, plan=howsure.Plan(), x=x, seed=5, outputs="logits")
-    levels = howsure.models.adapt.adapt(module, x)[0].levels
+    levels = howsure.adapters.resolve.adapt(module, x)[0].levels
     outcome = Classes
     flat = Flat(type("Levels", (), {"levels": levels}), 5, outcome, passes=None, most=20)
     (groups,) = flat.rounds()

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from howsure.models.fingerprint import digest
-from howsure.models.torch import weights_of
+from howsure.adapters.fingerprint import digest
+from howsure.adapters.torch import weights_of
 
 
 def module():

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import howsure
-from howsure.models.torch import adapt
+from howsure.adapters.torch import adapt
 from tests.torch.modules import CLASSES, Layer, build, mlp, rows_for
 from tests.torch.textbook import assert_as_textbook
 

@@ -11,14 +11,14 @@ from torch.nn import functional as F  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from howsure import tuning  # noqa: E402
-from howsure.models.protocol import BFLOAT16, FLOAT32  # noqa: E402
-from howsure.models.torch import graph  # noqa: E402
-from howsure.models.torch.draws import Place  # noqa: E402
-from howsure.models.torch.graph import Split, Unsplittable  # noqa: E402
-from howsure.models.torch.recorded import record  # noqa: E402
-from howsure.models.torch.tracer import noted  # noqa: E402
+from howsure.adapters.protocol import BFLOAT16, FLOAT32  # noqa: E402
+from howsure.adapters.torch import graph  # noqa: E402
+from howsure.adapters.torch.draws import Place  # noqa: E402
+from howsure.adapters.torch.graph import Split, Unsplittable  # noqa: E402
+from howsure.adapters.torch.program import record  # noqa: E402
+from howsure.adapters.torch.tracer import noted  # noqa: E402
+from howsure.random_ops import DROPOUT, Site  # noqa: E402
 from howsure.sampling.tree import rows_per_call  # noqa: E402
-from howsure.sites import DROPOUT, Site  # noqa: E402
 
 ROUNDING = 2e-6
 """Of outputs near 1 in float32, whose own rounding is 6e-8 for each operation on the way."""

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from howsure.models.torch.model import TorchModel
-from howsure.models.torch.split import AskingModel, SplitModel, adapt
+from howsure.adapters.torch.model import TorchModel
+from howsure.adapters.torch.split import AskingModel, SplitModel, adapt
 from howsure.sampling.masks import draw
 
 ROUNDING = 1e-5

@@ -16,7 +16,7 @@ from torch.utils.data import (
 )
 
 from howsure import HowsureWarning
-from tests.data.test_gather import FLAT, X, Y, gathered, refuse
+from tests.inputs.test_loaders import FLAT, X, Y, gathered, refuse
 
 
 def set_of(*arrays):

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import howsure
-from howsure.models.torch import files
+from howsure.adapters.torch import files
 
 ROWS = np.random.default_rng(7).normal(size=(6, 5)).astype(np.float32)
 

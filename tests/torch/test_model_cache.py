@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import howsure
-from howsure.models.torch import model_cache
+from howsure.adapters.torch import model_cache
 
 RATE = 0.5
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import howsure
-from howsure.models.adapt import adapt
+from howsure.adapters.resolve import adapt
 
 LOGITS = {"outputs": "logits"}
 

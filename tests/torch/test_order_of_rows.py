@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 import howsure
-from howsure.data.rows import InputSpec
-from howsure.models.torch.inputs import probes
+from howsure.adapters.torch.inputs import probes
+from howsure.inputs.rows import InputSpec
 from tests.torch.modules import numbers
 from tests.torch.textbook import assert_as_textbook
 

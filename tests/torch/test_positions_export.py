@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import howsure
-from howsure.answers.positions.outcome import Positions
+from howsure.tasks.segmentation.outcome import Positions
 from tests import dense
 from tests.torch.test_positions import UNet, images
 

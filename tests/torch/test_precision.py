@@ -1,4 +1,4 @@
-"""Numbers keep the precision of the module where passes run whole, and in graphs; more: `tests/adapters`."""
+"""Numbers keep the precision of the module where passes run whole, and in graphs; see `tests/frameworks`."""
 
 import numpy as np
 import pytest

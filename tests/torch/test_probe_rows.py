@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 import howsure
-from howsure.data.rows import InputSpec
-from howsure.models.torch.dry_run import same
-from howsure.models.torch.inputs import probes
+from howsure.adapters.torch.dry_run import same
+from howsure.adapters.torch.inputs import probes
+from howsure.inputs.rows import InputSpec
 from tests.torch.modules import numbers
 
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import howsure
-from tests.answers import mean_and_variance
+from tests.tasks import mean_and_variance
 
 x = np.random.default_rng(0).normal(size=(12, 4)).astype("float32")
 

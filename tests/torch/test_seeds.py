@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import howsure
-from howsure.models.torch import adapt
+from howsure.adapters.torch import adapt
 from tests.torch.modules import Layer, mlp, rows_for
 from tests.torch.textbook import assert_as_textbook
 

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import nn
 
 import howsure
-from howsure.models.torch import split as splitting
-from howsure.models.torch.model import TorchModel
-from howsure.models.torch.split import SplitModel, adapt
+from howsure.adapters.torch import split as splitting
+from howsure.adapters.torch.model import TorchModel
+from howsure.adapters.torch.split import SplitModel, adapt
 from howsure.sampling.masks import draw
 from tests.torch.test_left_as_found import assert_left, look
 

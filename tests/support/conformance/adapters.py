@@ -1,4 +1,4 @@
-"""The promises of every adapter, which `howsure.models.protocol` makes."""
+"""The promises of every adapter, which `howsure.adapters.protocol` makes."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, log_softmax, softmax
 
-from howsure.data.rows import InputSpec
-from howsure.errors import InputError, ModelError
-from howsure.models.protocol import (
+from howsure.adapters.protocol import (
     FLOAT32,
     FeatureModel,
     MemberModel,
     Model,
     PassModel,
 )
+from howsure.errors import InputError, ModelError
+from howsure.inputs.rows import InputSpec
+from howsure.random_ops import BERNOULLI_KINDS, DRAWN, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
 from howsure.sampling.masks import draw
-from howsure.sites import BERNOULLI_KINDS, DRAWN, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE
 from tests.support.conformance.outcomes import require
 
 Array = NDArray[Any]

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import howsure
-from howsure.answers.registry import answer_of
 from howsure.results.result import Result
 from howsure.sampling.estimate import Sums, sum_up
 from howsure.sampling.outcome import Estimates, Outcome, Told
+from howsure.tasks.registry import answer_of
 
 
 def require(holds: object, promise: str, received: object = None) -> None:
@@ -151,7 +151,7 @@ def _close(one: Array, other: Array) -> bool:
 def check_result(result: Any) -> None:
     """Check all that shared code expects of a result: its columns, its parts, its tables and files.
 
-    A kind of answers that was added with `howsure.answers.registry.add` is checked whole: what is saved loads
+    A kind of answers that was added with `howsure.tasks.registry.add` is checked whole: what is saved loads
     again with `howsure.load`.
 
     Args:

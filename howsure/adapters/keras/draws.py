@@ -1,0 +1,414 @@
+"""Replacements for Keras's random draws: no draws, recorded draws, or given masks.
+
+Still       plain prediction: dropout does nothing, noise is its mean
+Middle      draws are replaced by the middle of their distribution, so that a layer's other draws show
+Recording   as Still; each draw is recorded as a site
+Masked      the masks of each site, one after the other
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import inspect
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from howsure import random_ops as sites
+from howsure.adapters.keras import private
+from howsure.adapters.keras.switch import is_random, kind_of, rate_of
+from howsure.adapters.source_lines import innermost_of_a_user
+from howsure.errors import ModelError
+from howsure.random_ops import ALPHA_DROPOUT, DROPOUT, GAUSSIAN_DROPOUT, GAUSSIAN_NOISE, NORMAL, UNIFORM, Site
+
+Tensor = Any
+Layer = Any
+
+
+AUGMENTS = "one number for each row, which changes the inputs, as augmentation does"
+ADDS_NOISE = "adds noise to the inputs, which is random with MCDropout(gaussian_noise=True)"
+
+ROWS_NOT_FIRST = "on a tensor whose first side is not the rows alone: give all else a side of its own"
+
+
+class Still:
+    """No dropout and no noise: dropout returns its inputs, noise its mean. Other numbers are still drawn."""
+
+    def apply(self, layer: Layer, inputs: Tensor) -> Tensor:
+        """Return the inputs."""
+        return inputs
+
+    def dropout(self, inputs: Tensor, rate: Any, noise_shape: Any, original: Callable[[], Tensor]) -> Tensor:
+        """Return the inputs."""
+        return inputs
+
+    def numbers(self, function: str, arguments: dict[str, Any], original: Callable[[], Tensor]) -> Tensor:
+        """Return the mean of normal numbers; draw other numbers as usual."""
+        if function != "normal":
+            return original()
+        mean = ops.cast(arguments["mean"], _dtype(arguments))
+        return ops.broadcast_to(mean, arguments["shape"])
+
+
+class Middle(Still):
+    """No draws at sites that accept masks: the middle of the distribution replaces them."""
+
+    def numbers(self, function: str, arguments: dict[str, Any], original: Callable[[], Tensor]) -> Tensor:
+        """Return the middle of a site's numbers; draw numbers that accept no masks."""
+        numbers = _Numbers.of(function, arguments)
+        if numbers is None:
+            return original()
+        middle = 1.0 if numbers.kind == DROPOUT else sites.DRAWN[numbers.kind].quantile(0.5, numbers.rate)
+        return numbers.scaled(ops.full(arguments["shape"], middle, "float32"))
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """Random numbers of a site that accept masks: `least + scale × mask`."""
+
+    kind: str
+    rate: float
+    least: Any
+    scale: Any
+    dtype: str
+
+    @classmethod
+    def of(cls, function: str, arguments: dict[str, Any]) -> _Numbers | None:
+        """The numbers of a function of `keras.random`, or None if it accepts no masks."""
+        dtype = _dtype(arguments)
+        if function == "uniform":
+            least, most = arguments["minval"], arguments["maxval"]
+            return cls(UNIFORM, 1.0, least, most - least, dtype)
+        if function == "normal":
+            return cls(NORMAL, 1.0, arguments["mean"], arguments["stddev"], dtype)
+        if function == "binomial":
+            kept = _number(arguments["probabilities"])
+            if _number(arguments["counts"]) == 1 and kept is not None and 0 <= kept < 1:
+                return cls(DROPOUT, 1 - kept, 0.0, 1.0, dtype)
+        return None
+
+    def scaled(self, mask: Tensor) -> Tensor:
+        """The numbers for a mask."""
+        return ops.cast(ops.cast(mask, "float32") * self.scale + self.least, self.dtype)
+
+
+def _dtype(arguments: dict[str, Any]) -> str:
+    return str(keras.backend.standardize_dtype(arguments.get("dtype") or keras.config.floatx()))
+
+
+def _number(value: Any) -> float | None:
+    """A number that is known before a model runs, or None."""
+    return float(value) if isinstance(value, (int, float, np.number)) else None
+
+
+class Recording(Still):
+    """Records draws, which change nothing.
+
+    Attributes:
+        sites: Draws that accept masks, in order.
+        leading: For each site the first side of the drawn tensor; None for a layer of Keras's own.
+        stack: The layers being called, outermost first.
+        on_path: Identities of all layers in whose calls a site was drawn.
+        left: Draws that accept no masks: the layer, and a description.
+        with_numbers: Identities of all layers in whose calls numbers were drawn for further computation.
+        computed: True once a layer with weights has had a part in what is computed.
+
+    Args:
+        names: Path of every layer and of the model, by identity.
+        rows: Number of rows.
+        gaussian_noise: True makes `GaussianNoise` random.
+        off: Identities of layers that stay fixed, as in predicting.
+    """
+
+    def __init__(
+        self,
+        names: dict[int, str],
+        rows: int,
+        gaussian_noise: bool,
+        off: Collection[int] = (),
+    ) -> None:
+        self._names, self._rows, self._gaussian_noise, self._off = names, rows, gaussian_noise, off
+        self._model = list(names)[-1]  # the last name is that of the model
+        self.sites: list[Site] = []
+        self.leading: list[int | None] = []
+        self.stack: list[Layer] = []
+        self.on_path: set[int] = set()
+        self.left: list[tuple[Layer, str]] = []
+        self.with_numbers: set[int] = set()
+        self.computed = False
+        self._calls: Counter[int] = Counter()
+        self._drawn: Counter[str] = Counter()
+        self._own: list[list[int]] = []
+        self._outside: Any = None
+
+    def begin(self) -> None:
+        """Remember where a run begins, so that loops inside it are recognised."""
+        self._outside = private.place_in_a_trace()
+
+    @contextlib.contextmanager
+    def undone_by_errors(self) -> Iterator[None]:
+        """Forget what was recorded in this scope if it ends in an error."""
+        noted = {name: each for name, each in vars(self).items() if isinstance(each, (list, set, Counter))}
+        before = {name: copy.copy(each) for name, each in noted.items()}
+        try:
+            yield
+        except Exception:
+            vars(self).update(before)
+            raise
+
+    @contextlib.contextmanager
+    def call_of(self, layer: Layer) -> Iterator[list[int]]:
+        """Around the call of a layer; yields the numbers of the sites that it draws itself."""
+        self._calls[id(layer)] += 1
+        self.computed = self.computed or private.has_weights_of_its_own(layer)
+        self.stack.append(layer)
+        self._own.append([])
+        try:
+            yield self._own[-1]
+        finally:
+            self.stack.pop()
+            self._own.pop()
+
+    def site(self, number: int, whole: bool) -> Site:
+        """A site. If it is drawn once for all rows (`whole`), its mask has all sides of the drawn tensor."""
+        site, leading = self.sites[number], self.leading[number]
+        return replace(site, shape=(leading, *site.shape)) if whole and leading is not None else site
+
+    def apply(self, layer: Layer, inputs: Tensor) -> Tensor:
+        """Record the call of one of Keras's own random layers."""
+        if id(layer) in self._off or not is_random(layer, self._gaussian_noise):
+            return inputs
+        kind, rate = kind_of(layer), rate_of(layer)
+        assert kind is not None
+        if rate == 1 and kind in (ALPHA_DROPOUT, GAUSSIAN_DROPOUT):
+            path = self._names.get(id(layer), layer.name)
+            raise private.in_own_words(
+                ModelError(
+                    f"The {type(layer).__name__} layer '{path}' has rate 1, where its noise is infinite",
+                    expected="a rate below 1",
+                    received=rate,
+                )
+            )
+        if inputs.shape[0] not in (None, self._rows):  # None if only a run would show it, as for texts
+            self.left.append((layer, f"{type(layer).__name__} {ROWS_NOT_FIRST}"))
+        elif self._reached(type(layer).__name__):
+            self._note(kind, rate, mask_shape(layer, inputs), None)
+        return inputs
+
+    def dropout(self, inputs: Tensor, rate: Any, noise_shape: Any, original: Callable[[], Tensor]) -> Tensor:
+        """Record a draw of `keras.random.dropout`."""
+        known = _number(rate)
+        if known == 0:
+            return inputs
+        units = tuple(inputs.shape)
+        shape = units if noise_shape is None else tuple(noise_shape)
+        if len(shape) == len(units):
+            shape = tuple(unit if side is None else side for side, unit in zip(shape, units, strict=True))
+        if known is None or len(shape) != len(units) or not all(isinstance(side, int) for side in shape):
+            self._leave("keras.random.dropout", "at a rate or of a shape that is computed")
+        elif self._reached("keras.random.dropout"):
+            first, *sides = shape
+            if first == 1 and units[0] == self._rows:
+                first = self._rows  # one mask for all rows, which masks here are anyway
+            self._note(DROPOUT, known, tuple(sides), first)
+        return inputs
+
+    def numbers(self, function: str, arguments: dict[str, Any], original: Callable[[], Tensor]) -> Tensor:
+        """Record a draw of numbers."""
+        if function == "shuffle":
+            self._leave(f"keras.random.{function}", "for which no masks can be given")
+            return arguments["x"]
+        if function == "categorical":
+            self._leave(f"keras.random.{function}", "for which no masks can be given")
+            shape = (*arguments["logits"].shape[:-1], arguments["num_samples"])
+            return ops.zeros(shape, _dtype(arguments))
+        numbers, shape = _Numbers.of(function, arguments), tuple(arguments["shape"])
+        if numbers is None or not all(isinstance(side, int) for side in shape):
+            self._leave(f"keras.random.{function}", "for which no masks can be given")
+        elif numbers.rate > 0 and self._reached(f"keras.random.{function}"):
+            first, *sides = shape or (1,)
+            if self._changes_inputs(numbers.kind, sides):
+                self._leave(f"keras.random.{function}", ADDS_NOISE if numbers.kind == NORMAL else AUGMENTS)
+            else:
+                self._note(numbers.kind, numbers.rate, tuple(sides), first)
+                if numbers.kind != NORMAL:
+                    self.with_numbers.update(map(id, self.stack))
+        return ops.zeros(shape, _dtype(arguments))
+
+    def _changes_inputs(self, kind: str, sides: Sequence[int]) -> bool:
+        """True if numbers change the inputs of the model: noise, or at most one number for each row."""
+        layer = self.stack[-1]
+        own = id(layer) != self._model and bool(layer.weights)
+        if self.computed or own or not private.takes_training(layer):
+            return False
+        return not self._gaussian_noise if kind == NORMAL else all(side == 1 for side in sides)
+
+    def _reached(self, what: str) -> bool:
+        """True if a draw happens once in a pass; False inside a loop that is traced once and run often."""
+        if private.place_in_a_trace() is self._outside:
+            return True
+        self._leave(what, "in a loop, a new one in every turn")
+        return False
+
+    def _leave(self, what: str, why: str) -> None:
+        line = innermost_of_a_user((frame.filename, frame.lineno) for frame in inspect.stack(context=0))
+        self.left.append((self.stack[-1], f"{what}{f' ({line})' if line else ''}, {why}"))
+
+    def _note(self, kind: str, rate: float, shape: tuple[int, ...], leading: int | None) -> None:
+        layer = self.stack[-1]
+        if id(layer) in self._off:
+            raise private.in_own_words(
+                ModelError(
+                    f"Layer '{self._names[id(layer)]}' draws in its own call, so it cannot be kept off",
+                    expected="Dropout, or another random layer of Keras's own, in `keep_off`",
+                )
+            )
+        name = self._names[id(layer)] + ("" if (call := self._calls[id(layer)]) == 1 else f"#{call}")
+        self._drawn[name] += 1
+        if self._drawn[name] > 1:
+            name += f":{self._drawn[name]}"
+        self.on_path.update(map(id, self.stack))
+        self._own[-1].append(len(self.sites))
+        sides = tuple(side if side is None else int(side) for side in shape)
+        self.sites.append(Site(len(self.sites), name, kind, rate, sides))
+        self.leading.append(leading)
+
+
+class Masked:
+    """Applies given masks, one after the other, to passes that are folded into the batch axis.
+
+    Attributes:
+        width: Passes folded into the next layer's input: as many as its mask has, or a divisor of that
+            number; then each is repeated.
+
+    Args:
+        sites: The draws to come, as recorded.
+        masks: For each site (W, *site.shape), as from `howsure.sampling.masks.draw`. The first axis of the
+            layer's result holds W folded passes, pass-major.
+        whole: Numbers of the sites whose masks have all sides of the drawn tensor, without a batch axis.
+        gaussian_noise: True makes `GaussianNoise` random.
+        off: Identities of layers that stay fixed, as in predicting.
+    """
+
+    def __init__(
+        self,
+        sites: Sequence[Site],
+        masks: Sequence[Tensor],
+        whole: Collection[int],
+        gaussian_noise: bool,
+        off: Collection[int] = (),
+    ) -> None:
+        self._sites, self._masks, self._whole = sites, masks, whole
+        self._gaussian_noise, self._off = gaussian_noise, off
+        self._next = 0
+        self.width: int | None = None
+
+    def apply(self, layer: Layer, inputs: Tensor) -> Tensor:
+        """Apply the next mask."""
+        if id(layer) in self._off or not is_random(layer, self._gaussian_noise):
+            return inputs
+        kind = kind_of(layer)
+        site, mask = self._take(kind, mask_shape(layer, inputs), f"The random layer '{layer.name}'")
+        return self._applied(site, mask, inputs, self.width or mask.shape[0])
+
+    def dropout(self, inputs: Tensor, rate: Any, noise_shape: Any, original: Callable[[], Tensor]) -> Tensor:
+        """Apply the next mask to the inputs of dropout."""
+        if rate == 0:
+            return inputs
+        site, mask = self._take(DROPOUT, None, "keras.random.dropout")
+        if site.number in self._whole:
+            scale = 0.0 if site.rate == 1 else 1 / (1 - site.rate)
+            return inputs * ops.cast(ops.reshape(mask, mask.shape[1:]), inputs.dtype) * scale
+        return self._applied(site, mask, inputs, mask.shape[0])
+
+    def numbers(self, function: str, arguments: dict[str, Any], original: Callable[[], Tensor]) -> Tensor:
+        """Return the numbers for the next mask."""
+        numbers = _Numbers.of(function, arguments)
+        if numbers is None or numbers.rate == 0:
+            return original()
+        site, mask = self._take(numbers.kind, None, f"keras.random.{function}")
+        shape = tuple(arguments["shape"])
+        if site.number not in self._whole:
+            rows = shape[0] // mask.shape[0]
+            mask = ops.repeat(mask, rows, axis=0)
+        return numbers.scaled(ops.reshape(mask, shape))
+
+    def _take(self, kind: str | None, shape: tuple[int, ...] | None, what: str) -> tuple[Site, Tensor]:
+        site = self._sites[self._next] if self._next < len(self._sites) else None
+        if site is None or site.kind != kind or (shape is not None and site.shape != shape):
+            raise private.in_own_words(
+                ModelError(
+                    f"{what} was called differently than before",
+                    expected="the same calls in every pass, on tensors whose first axis is the rows"
+                    + ("" if site is None else f" ({site.name}: {site.shape})"),
+                    received=f"{kind} with a mask of shape {shape}",
+                )
+            )
+        self._next += 1
+        return site, self._masks[self._next - 1]
+
+    def _applied(self, site: Site, mask: Tensor, inputs: Tensor, width: int) -> Tensor:
+        units = inputs.shape[1:]
+        folded = ops.reshape(inputs, (width, 1, -1, *units))
+        outputs = _transform(site, folded, ops.reshape(mask, (width, -1, 1, *mask.shape[1:])))
+        return ops.reshape(outputs, (-1, *units))
+
+
+def mask_shape(layer: Layer, inputs: Tensor) -> tuple[int, ...]:
+    """Shape of a layer's mask for one row, with 1 on axes along which the mask is shared.
+
+    Raises:
+        ModelError: A `noise_shape` in which the batch entry is neither None nor 1.
+    """
+    units = tuple(inputs.shape[1:])
+    given: Any = private.noise_shape(layer, inputs)
+    if given is None:
+        given = getattr(layer, "noise_shape", None)
+        if given is None:
+            return units
+        if len(given) != len(units) + 1 or given[0] not in (None, 1):
+            raise private.in_own_words(
+                ModelError(
+                    f"Layer '{layer.name}' has a noise_shape that howsure cannot follow",
+                    expected=f"{len(units) + 1} entries, the first None or 1, as masks are shared by "
+                    "all rows",
+                    received=tuple(given),
+                )
+            )
+    return tuple(
+        unit if wanted is None else int(wanted) for wanted, unit in zip(given[1:], units, strict=True)
+    )
+
+
+def _transform(site: Site, inputs: Tensor, mask: Tensor) -> Tensor:
+    """`inputs` (W', 1, n, …) with masks (W', r, 1, …) applied, as (W', r, n, …)."""
+    dtype = inputs.dtype
+    if site.kind == DROPOUT:
+        scale = 0.0 if site.rate == 1 else 1 / (1 - site.rate)
+        if keras.backend.standardize_dtype(dtype) in ("float32", "float64") or _is_exact(scale, dtype):
+            return inputs * (ops.cast(mask, dtype) * scale)
+        # Rounding the scale would shift all numbers alike, so the scale is applied in float32.
+        return ops.cast(ops.cast(inputs, "float32") * scale, dtype) * ops.cast(mask, dtype)
+    mask = ops.cast(mask, dtype)
+    if site.kind == GAUSSIAN_DROPOUT:
+        return inputs * mask
+    if site.kind == GAUSSIAN_NOISE:
+        return inputs + mask
+    # Klambauer et al. (2017), eq. 8 and 9: dropped units become α'; mean and variance stay the same.
+    alpha = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946
+    scale = ((1 - site.rate) * (1 + site.rate * alpha**2)) ** -0.5
+    return scale * (inputs * mask + alpha * (1 - mask)) - scale * alpha * site.rate
+
+
+def _is_exact(scale: float, dtype: Any) -> bool:
+    """True if a number is exact in a 16-bit type, judged by bfloat16, the coarser type."""
+    return (
+        keras.backend.standardize_dtype(dtype) == "bfloat16"
+        and not np.float32(scale).view(np.uint32) & 0xFFFF
+    )

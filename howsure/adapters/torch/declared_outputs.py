@@ -1,0 +1,297 @@
+"""The outputs that a module declares: by its config, its criterion, or its number of classes.
+
+    config.problem_type, config.num_labels    transformers
+    a loss among its attributes               Lightning: `self.criterion = nn.CrossEntropyLoss()`
+    a loss that its own code names            `F.cross_entropy(self(x), y)` in a `training_step`
+    num_classes, class_names, label_names     timm and many others
+
+For a module that wraps another one, as `DataParallel` does, the wrapper is read first, then the inner module.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import CodeType, FunctionType
+from typing import Any
+
+from torch import nn
+
+from howsure.adapters.protocol import (
+    CLASSES,
+    EMBEDDINGS,
+    LOG_RATES,
+    LOGITS,
+    MARGINS,
+    MEANS_AND_VARIANCES,
+    QUANTILES,
+    REGRESSION,
+    SEVERAL_LABELS,
+)
+
+
+@dataclass(frozen=True)
+class Said:
+    """A module's declaration about its outputs; see `howsure.adapters.protocol.ModelInfo`.
+
+    Attributes:
+        trained_for: As in `ModelInfo`.
+        loss: Name of the loss.
+        loss_takes: `logits` or None.
+        class_names: K names, or None.
+    """
+
+    trained_for: str | None = None
+    loss: str | None = None
+    loss_takes: str | None = None
+    class_names: tuple[str, ...] | None = None
+
+
+_CLASSES = ("cross_entropy", "nll", "kl_div", "focal", "label_smoothing")
+_LABELS = ("binary_cross_entropy", "bce", "multilabel", "multi_label", "sigmoid_focal", "soft_margin")
+_REGRESSION = (
+    *("mse", "rmse", "l1", "smooth_l1", "mae", "huber", "log_cosh", "logcosh", "mape", "msle"),
+    *("mean_squared_error", "mean_absolute_error", "mean_absolute_percentage_error", "regression"),
+)
+_VARIANCES = ("gaussian_nll",)
+_QUANTILES = ("quantile", "pinball", "tilted")
+_LOG_RATES = ("poisson_nll",)
+_EMBEDDINGS = (
+    *("triplet", "triplet_margin", "triplet_margin_with_distance", "cosine_embedding", "hinge_embedding"),
+    *("contrastive", "info_nce", "nt_xent"),
+)
+_MARGINS = ("multi_margin",)
+_TAKES_LOGITS = (
+    *("cross_entropy", "binary_cross_entropy_with_logits", "bce_with_logits"),
+    *("soft_margin", "multi_label_soft_margin", "multilabel_soft_margin"),
+)
+
+_ATTRIBUTES = ("criterion", "loss", "loss_fn", "loss_func", "loss_function")
+"""Attributes in which losses are searched that are functions, or of a user's own class."""
+
+_LIBRARIES = (
+    *("torch", "lightning", "pytorch_lightning", "transformers", "timm", "torchvision", "peft"),
+    *("segmentation_models_pytorch", "monai"),
+)
+"""Packages whose code does not show what a single module was trained for."""
+
+_WIDTHS = ("num_classes", "n_classes")
+_HEADS = ("fc", "head", "heads", "classifier")
+"""Names of the last layer in torchvision and timm."""
+
+_IMAGENET = 1000
+"""Number of classes of torchvision's networks, unless a user replaced the head."""
+
+_NAMES = ("class_names", "classes")
+
+_AT_EACH_POSITION = ("TokenClassification", "SemanticSegmentation")
+"""Parts of names of classes in transformers that tell the class of each token or pixel."""
+
+_SEGMENTATION = "torchvision.models.segmentation"
+"""Modules whose networks tell the class of each pixel."""
+
+
+def said_of(module: nn.Module, width: int) -> Said:
+    """A module's declaration about its K outputs.
+
+    Args:
+        module: The module.
+        width: K.
+    """
+    holders = list(_holders(module))
+    names = next((found for each in holders if (found := _names(each, width)) is not None), None)
+    for each in holders:
+        kind = _by_config(each, width)
+        if kind is not None:
+            return Said(kind, class_names=names)
+        losses = _losses(each) or _losses_in_code(type(each))
+        if losses:
+            return _by_losses(losses, width, names)
+    if any(_has_no_head(each) for each in holders):
+        return Said(EMBEDDINGS)
+    if names is not None or any(_counts(each, width) for each in holders):
+        return Said(CLASSES, class_names=names)
+    return Said()
+
+
+def padding_of(module: nn.Module) -> int | None:
+    """The token that fills up short texts, by a config as transformers writes it; not one that ends texts."""
+    for config in (_of(each, "config") for each in _holders(module)):
+        number = None if config is None else _whole(config, "pad_token_id")
+        if number is not None and number != _whole(config, "eos_token_id"):
+            return number
+    return None
+
+
+def _holders(module: nn.Module) -> Iterator[nn.Module]:
+    """A module, and the modules inside it that it wraps without parameters or modules of its own."""
+    while True:
+        yield module
+        inside = [each for each in module.children() if any(True for _ in each.parameters())]
+        if len(inside) != 1 or any(True for _ in module.parameters(recurse=False)):
+            return
+        module = inside[0]
+
+
+# --- config ---------------------------------------------------------------------------------------
+
+
+def _of(holder: Any, name: str) -> Any:
+    """An entry or attribute; None if it does not exist or raises an error."""
+    if isinstance(holder, Mapping):
+        return holder.get(name)
+    with contextlib.suppress(Exception):  # a property is a user's code, which may need a trainer or a file
+        return getattr(holder, name, None)
+    return None
+
+
+def _whole(holder: Any, name: str) -> int | None:
+    """An entry or attribute if it is a whole number, else None."""
+    found = _of(holder, name)
+    return found if isinstance(found, int) and not isinstance(found, bool) else None
+
+
+def _by_config(module: nn.Module, width: int) -> str | None:
+    """The task in a config as transformers writes it; transformers reads one output as a regression."""
+    config = _of(module, "config")
+    if config is None or _of(config, "num_labels") != width:
+        return None
+    if any(what in type(module).__name__ for what in _AT_EACH_POSITION):
+        return CLASSES
+    kind = _of(config, "problem_type")
+    if kind == "multi_label_classification":
+        return SEVERAL_LABELS
+    if kind == "single_label_classification":
+        return CLASSES
+    of_classes = "Classif" in type(module).__name__
+    if kind == "regression" or (kind is None and width == 1 and of_classes):
+        return REGRESSION
+    return CLASSES if of_classes else None
+
+
+def _names(module: nn.Module, width: int) -> tuple[str, ...] | None:
+    """K class names; None if there are none, or only the default names."""
+    config = _of(module, "config")
+    numbered = _of(config, "id2label")
+    if isinstance(numbered, Mapping):
+        by_number = {str(key): value for key, value in numbered.items()}
+        numbered = [by_number.get(str(number)) for number in range(len(by_number))]
+    configs = [_of(module, name) for name in ("pretrained_cfg", "default_cfg")]
+    for found in (
+        *(_of(module, name) for name in _NAMES),
+        numbered,
+        *(_of(each, "label_names") for each in configs),
+    ):
+        texts = isinstance(found, (list, tuple)) and all(isinstance(name, str) for name in found)
+        if texts and len(found) == len(set(found)) == width and width > 1:
+            usual = all(name.upper() == f"LABEL_{number}" for number, name in enumerate(found))
+            return None if usual else tuple(found)
+    return None
+
+
+def _counts(module: nn.Module, width: int) -> bool:
+    """True if a module declares as many classes as outputs, or is one of torchvision's of classes."""
+    written_in = type(module).__module__
+    if width == _IMAGENET and written_in.startswith("torchvision.models."):
+        return True
+    if width > 1 and written_in.startswith(_SEGMENTATION):
+        return True
+    told = (module, _of(module, "hparams"))
+    return width > 1 and any(_whole(each, name) == width for each in told for name in _WIDTHS)
+
+
+def _has_no_head(module: nn.Module) -> bool:
+    """True if a module has no last layer, so that it returns features."""
+    left = any(isinstance(_of(module, name), nn.Identity) for name in _HEADS)
+    return left or _whole(module, "num_classes") == 0
+
+
+# --- losses ---------------------------------------------------------------------------------------
+
+
+def _losses(module: nn.Module) -> list[tuple[str, str]]:
+    """The losses among a module's attributes: PyTorch's under any name, others under the usual names."""
+    kept = {**vars(module), **module._modules}
+    found: list[Any] = [
+        each for each in {**vars(type(module)), **kept}.values() if isinstance(each, nn.modules.loss._Loss)
+    ]
+    usual = [kept[name] for name in _ATTRIBUTES if callable(kept.get(name))]
+    found += [each for each in usual if not isinstance(each, nn.modules.loss._Loss)]
+    return [_of_loss(each) for each in found]
+
+
+def _losses_in_code(kind: type) -> list[tuple[str, str]]:
+    """The losses of PyTorch that methods of a user's class name, as in a `training_step`."""
+    found = []
+    for cls in kind.__mro__:
+        if cls.__module__.partition(".")[0] in (*_LIBRARIES, "builtins"):
+            continue
+        for method in vars(cls).values():
+            if isinstance(method, FunctionType):
+                found += [name for name in _named(method.__code__) if _is_of_pytorch(name)]
+    return [(name, said) for name in dict.fromkeys(found) if (said := _kind(name)) is not None]
+
+
+def _named(code: CodeType) -> Iterator[str]:
+    """Names used in code and in the functions inside it."""
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _named(inner)
+
+
+def _is_of_pytorch(name: str) -> bool:
+    return hasattr(nn.functional, name) or (name.endswith("Loss") and hasattr(nn, name))
+
+
+def _of_loss(loss: Any) -> tuple[str, str]:
+    """Name of a loss, and its task; an empty task for a user's loss that does not show it."""
+    if isinstance(loss, FunctionType) or hasattr(loss, "__name__"):
+        maker = getattr(loss, "__qualname__", "").partition(".<locals>")[0]  # the function that made it
+        kinds = (_kind(loss.__name__), QUANTILES if _kind(maker) == QUANTILES else None)
+        return loss.__name__, next(filter(None, kinds), "")
+    for cls in type(loss).__mro__:
+        kind = _kind(cls.__name__)
+        if kind == LOG_RATES and not getattr(loss, "log_input", True):
+            kind = REGRESSION
+        if kind is not None:
+            return cls.__name__, kind
+    return type(loss).__name__, ""
+
+
+def _kind(name: str) -> str | None:
+    """The task that the name of a loss implies."""
+    plain = _plain(name)
+    for kind, words in (
+        (MEANS_AND_VARIANCES, _VARIANCES),
+        (QUANTILES, _QUANTILES),
+        (LOG_RATES, _LOG_RATES),
+        (REGRESSION, _REGRESSION),
+        (SEVERAL_LABELS, _LABELS),
+        (EMBEDDINGS, _EMBEDDINGS),
+        (MARGINS, _MARGINS),
+        (CLASSES, _CLASSES),
+    ):
+        if any(re.search(rf"(^|_){word}(_|$)", plain) for word in words):
+            return kind
+    return None
+
+
+def _plain(name: str) -> str:
+    """`CrossEntropyLoss` and `cross_entropy_loss` as `cross_entropy`."""
+    parted = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    return re.sub(r"_?loss$", "", parted)
+
+
+def _by_losses(losses: list[tuple[str, str]], width: int, names: tuple[str, ...] | None) -> Said:
+    """The declaration that one or more losses imply; none if they imply different tasks."""
+    kinds = {kind for _, kind in losses}
+    if len(kinds) != 1 or "" in kinds:
+        return Said(CLASSES if names is not None else None, class_names=names)
+    name, kind = losses[0]
+    if kind == SEVERAL_LABELS and width == 1:
+        kind = CLASSES
+    takes = LOGITS if all(_plain(each) in _TAKES_LOGITS for each, _ in losses) else None
+    return Said(kind, name, takes, names)

@@ -1,0 +1,272 @@
+"""Check passes by trying them with made-up masks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch.overrides import TorchFunctionMode
+
+from howsure.adapters.torch.draws import Draw, Masks, Place, constant, told_apart
+from howsure.adapters.torch.dry_run import ROWS, TWICE, UNEVEN, DryRun, middle, same
+from howsure.adapters.torch.inputs import name_of
+from howsure.adapters.torch.recorder import Seen
+from howsure.adapters.torch.snapshot import numbers_drawn_elsewhere
+from howsure.adapters.torch.tracer import Notes
+from howsure.errors import HowsureError
+from howsure.random_ops import DROPOUT, UNIFORM, Site
+
+Tensor = torch.Tensor
+
+BY_LENGTH = (
+    "how many numbers it draws does not go by the number of rows alone, as with packed sequences of unequal "
+    "length (assess rows of one length at a time)"
+)
+"""Why a draw cannot get masks of one shape for each row."""
+
+_BESIDE = "what comes of the draws for one row depends on those for others beside it"
+
+WIDTHS = (2, 4)
+"""Passes at the first site and at all later ones. Two passes at the first one show whether repeated values,
+such as numbers of rows, still mean the same in the second pass."""
+
+COMPARED = {2: (0, 1), 4: (1, 2)}
+"""Numbers of the passes that run, by the number of masks: with other masks at each site, and of four passes
+those that would be swapped if the wrong masks of the first site were repeated for them."""
+
+_HELD = (0.5, 0.0, 1 - 2**-24)
+"""Candidates to replace uniform numbers that are no mask: the middle, the least and the largest."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tried:
+    """Passes that were run, to compare others with: those that run level by level, and those of a later call.
+
+    Attributes:
+        masks: As in `Trial`.
+        numbers: Numbers of the passes that ran, among those of the masks.
+        passes: Outputs (2, n, …) of these passes for the first n rows.
+        notes: Notes of a pass over `ROWS` and of one over `UNEVEN` rows, or reasons why there are none.
+    """
+
+    masks: Sequence[Tensor]
+    numbers: tuple[int, int]
+    passes: Tensor
+    notes: tuple[Notes | Exception | None, ...] = ()
+
+    def of_one_row(self) -> Tried:
+        """These passes for the first row alone, which take little memory."""
+        width = len(self.masks[-1])
+        masks = [mask[[number * len(mask) // width for number in self.numbers]] for mask in self.masks]
+        return Tried(masks, (0, 1), self.passes[:, :1].clone())
+
+
+class Trial:
+    """Checks passes with made-up masks.
+
+    Args:
+        look: Runs the module.
+        training: Identities of the modules whose training flags are on.
+        drawn: As in `Examination`. The check corrects the numbers that replace draws other than sites, and
+            the order of folded axes.
+        seen: The recorded draws.
+        choosing: Numbers of the draws that choose a branch or an input.
+
+    Attributes:
+        kept_still: Numbers of the draws that are no sites and stay as in predicting.
+        masks: Masks (W, *site.shape) of each site, of a few passes: W divides that of the next site.
+        tried: Two of these passes, which ran.
+    """
+
+    tried: Tried
+
+    def __init__(
+        self,
+        look: DryRun,
+        training: frozenset[int],
+        drawn: list[Place | float | None],
+        seen: Sequence[Seen],
+        choosing: Collection[int] = (),
+    ) -> None:
+        self._look, self._training, self._seen, self._choosing = look, training, seen, choosing
+        self.drawn = drawn
+        self.kept_still: list[int] = []
+        random, device = np.random.default_rng(7), look.call.device
+        places = [each for each in drawn if isinstance(each, Place)]
+        widths = [WIDTHS[min(number, len(WIDTHS) - 1)] for number in range(len(places))]
+        self.masks = [
+            _told_apart(place.site, width, random, device)
+            for place, width in zip(places, widths, strict=True)
+        ]
+
+    def problem(self, settled: bool) -> tuple[Seen, str] | None:
+        """The first fault of passes, as a draw and a text; None if there is none.
+
+        Args:
+            settled: True if a pass with the mean in place of each draw was equal to the prediction.
+        """
+        places = [(number, each) for number, each in enumerate(self.drawn) if isinstance(each, Place)]
+        first = self._seen[places[0][0]]
+        unknown = next((each for each in self._seen if each.draw.kind is None), None)
+        if unknown is not None:
+            return unknown, "no masks can be given for it, and its module drops as well"
+        before = numbers_drawn_elsewhere()
+        settled = self._settles(settled)
+        agree = settled and self._agree()
+        if agree and not self._look.draws_outside():
+            return None
+        steady = self._look.agrees_with_itself(lambda: self._passes(self._pass(0)))
+        if numbers_drawn_elsewhere() != before:
+            return first, "numbers of numpy or Python are drawn in training, for which no masks can be given"
+        if not steady:
+            return first, "passes with the same masks differ, so something is drawn outside of PyTorch"
+        if not settled:
+            return first, "in training more is computed than in predicting, apart from what is drawn"
+        if agree:
+            return None
+        folded = [(number, place) for number, place in places if place.folded > 1]
+        for number, place in folded:
+            if not self._in_order(number, place):
+                return self._seen[number], "rows that are the same do not get the same mask"
+        return None if folded and self._agree() else (first, _BESIDE)
+
+    @property
+    def foldable(self) -> bool:
+        """True if every draw has a batch axis, so that passes can be folded into it."""
+        return all(each.axis is not None for each in self.drawn if isinstance(each, Place))
+
+    def _agree(self) -> bool:
+        """True if two passes are the same beside other rows, alone, and folded into the batch axis."""
+        numbers = COMPARED[len(self.masks[-1])]
+        one, other = map(self._pass, numbers)
+        beside = self._passes(one, UNEVEN)
+        if self.foldable:
+            both = [torch.cat(pair) for pair in zip(one, other, strict=True)]
+            try:
+                together = self._passes(both, ROWS, self._look.rows[TWICE])
+            except HowsureError:
+                return False
+        else:
+            together = torch.cat([self._passes(one), self._passes(other)])
+        self.tried = Tried(self.masks, numbers, together.unflatten(0, (2, ROWS)))
+        if not same(beside, together[[0, 1, 1]]):
+            return False
+        return not self.foldable or self._is_alone(other, together[ROWS:])
+
+    def _is_alone(self, masks: Sequence[Tensor], output: Tensor) -> bool:
+        """True if a pass by itself has this output, for the first row or, if one row is too few, for both."""
+        try:
+            alone = self._passes(masks, 1, self._look.each_alone()[0])
+            if same(torch.cat([alone, output[1:]]), output):
+                return True
+        except Exception:
+            pass
+        return same(self._passes(masks), output)
+
+    def _pass(self, number: int) -> list[Tensor]:
+        """The masks (1, *site.shape) of one pass."""
+        width = len(self.masks[-1])
+        return [mask[number * len(mask) // width][None] for mask in self.masks]
+
+    def _passes(
+        self, masks: Sequence[Tensor], rows: int = ROWS, tensors: Sequence[Tensor] | None = None
+    ) -> Tensor:
+        draws = [each.draw for each in self._seen]
+        numbers = Masks(self.drawn, draws, masks, rows, name_of(self._look.module))
+        return self._look.run(self._training, numbers, rows, tensors)
+
+    def _settles(self, settled: bool) -> bool:
+        """True if passes that drop nothing equal the prediction, with constants in place of other draws.
+
+        `settled` tells that they do with the mean in place of each draw. Otherwise dropout gets its mean as a
+        factor even where its mask is compared; if the mask is used otherwise, it gets all ones or all zeros.
+        Numbers that choose, and uniform numbers that are no site, get the value that reproduces the
+        prediction. If only some values do, the draw is recorded in `kept_still`.
+        """
+        loose = [
+            number
+            for number, each in enumerate(self.drawn)
+            if isinstance(each, float)
+            and (self._seen[number].draw.kind == UNIFORM or number in self._choosing)
+        ]
+        good = []
+        for held in _HELD if loose else (0.5,):
+            numbers = dict.fromkeys(loose, held)
+            as_recorded = all(self.drawn[number] == held for number in loose)
+            if (settled and as_recorded) or any(
+                self._drops_nothing(value, numbers) for value in (None, 1.0, 0.0)
+            ):
+                good.append(held)
+        if not good:
+            return False
+        for number in loose:
+            self.drawn[number] = good[0]
+        self.kept_still = [
+            number
+            for number, each in enumerate(self.drawn)
+            if isinstance(each, float) and (number not in loose or len(good) < len(_HELD))
+        ]
+        return True
+
+    def _drops_nothing(self, value: float | None, held: dict[int, float]) -> bool:
+        def numbers(number: int, draw: Draw) -> Tensor | None:
+            if number in held:
+                return constant(draw, held[number])
+            place = self.drawn[number] if number < len(self.drawn) else None
+            if isinstance(place, Place) and place.levels is not None:
+                return constant(draw, place.levels[0 if value == 0.0 else 1])
+            whole = value is not None and draw.kind == DROPOUT
+            return constant(draw, value) if whole and value is not None else middle(number, draw)
+
+        halved = set(range(len(self.drawn))).difference(self._choosing) if value is None else ()
+        try:
+            with _WithoutAlpha():
+                output, _ = self._look.watch(self._training, numbers, halved=halved)
+        except Exception:  # where a mean cannot replace a mask
+            return False
+        return same(output, self._look.plain)
+
+    def _in_order(self, number: int, place: Place) -> bool:
+        """Find out whether rows are first or last on a folded axis, and set it; False if neither works."""
+        mask = told_apart(place.site, np.random.default_rng([7, number]), self._look.call.device)
+        for order in (True, False):
+            tried = replace(place, rows_first=order)
+
+            def passes(count: int, tried: Place = tried) -> Tensor:
+                def numbers(at: int, draw: Draw) -> Tensor | None:
+                    if at == number:
+                        return tried.spread(mask, count)
+                    other = self.drawn[at]
+                    return constant(draw, other) if isinstance(other, float) else middle(at, draw)
+
+                return self._look.run(self._training, numbers, count)
+
+            if same(passes(ROWS)[[0, 1, 1]], passes(UNEVEN)):
+                self.drawn[number] = tried
+                return True
+        return False
+
+
+class _WithoutAlpha(TorchFunctionMode):
+    """In this scope, alpha dropout drops nothing. Its correction for mean and variance changes every unit."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Return the input of alpha dropout unchanged, but let it draw."""
+        kwargs = kwargs or {}
+        if "alpha_dropout" not in getattr(func, "__name__", ""):
+            return func(*args, **kwargs)
+        func(args[0].clone(), *args[1:], **kwargs)
+        return args[0]
+
+
+def _told_apart(site: Site, width: int, random: np.random.Generator, device: torch.device) -> Tensor:
+    """Masks (W, *site.shape); of the two that are compared, one drops what the other keeps."""
+    masks = torch.cat([told_apart(site, random, device) for _ in range(width)])
+    one, other = COMPARED[width]
+    if site.kind == DROPOUT:
+        masks = masks > 0
+        masks[other] = ~masks[one]
+    return masks

@@ -1,0 +1,168 @@
+"""Follow drawn masks through a module: those that drop units, and those that choose between inputs.
+
+    x · mask, where(mask, x, 0), x + f(x) · mask        drop: dropout, drop path
+    where(mask, x.flip(1), x), x[mask] = x[mask].flip   choose between inputs: augmentation
+
+Only what is made of the rows without a weight counts as an input. Zoneout and stochastic depth choose between
+hidden units, so that is left to the checks of passes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from howsure.adapters.torch.draws import Draw
+from howsure.adapters.torch.noted_tensors import SAME_NUMBERS, ground, tensors_in
+
+Tensor = torch.Tensor
+
+CONSTANT, INPUT, COMPUTED = range(3)
+"""Origins of numbers: neither rows nor weights, rows alone, or also weights."""
+
+_MAKING = frozenset({"zeros_like", "ones_like", "full_like", "empty_like"})
+_ELEMENTWISE = frozenset(
+    {
+        *("add", "sub", "rsub", "mul", "div", "neg", "lt", "le", "gt", "ge", "eq", "ne"),
+        *("logical_not", "bitwise_not", "_to_copy", "where"),
+    }
+)
+_PICKING = frozenset({"index", "index_select", "gather", "masked_select", "take"})
+_SUMS = frozenset({"add", "sub", "rsub"})
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """A tensor that depends on a drawn mask, and on no row.
+
+    Attributes:
+        tensor: The tensor.
+        number: Number of the draw.
+        by_row: True if at most one number was drawn for each row.
+        values: Its numbers for a drawn 0 and for a drawn 1, or None if they are not known.
+    """
+
+    tensor: Tensor
+    number: int
+    by_row: bool
+    values: tuple[float, float] | None
+
+    def has_zero(self, place: int) -> bool:
+        """True if it is 0 for a drawn 0 (`place` 0), or for a drawn 1 (`place` 1)."""
+        return self.values is not None and self.values[place] == 0
+
+
+class MaskUses:
+    """Follows masks, and what tensors are made of, in one run.
+
+    Args:
+        parameters: Parameters of the module.
+        buffers: Its buffers.
+
+    Attributes:
+        choosing: Numbers of the draws whose masks choose between inputs.
+    """
+
+    def __init__(self, parameters: Iterable[Tensor], buffers: Iterable[Tensor]) -> None:
+        self.choosing: set[int] = set()
+        self._origins = {ground(each): CONSTANT for each in buffers}
+        self._origins.update((ground(each), COMPUTED) for each in parameters)
+        self._masks: dict[int, Mask] = {}
+        self._thinned: dict[int, tuple[Tensor, Mask]] = {}
+        self._dropped_at: dict[int, set[int]] = {}
+
+    def mask_in(self, tensor: Tensor) -> Mask | None:
+        """The mask that a tensor depends on, or None."""
+        return self._masks.get(id(tensor))
+
+    def drawn(self, tensor: Tensor) -> None:
+        """Record that a tensor was drawn, whatever its shape was taken from."""
+        self._origins[ground(tensor)] = CONSTANT
+
+    def add(self, tensor: Tensor, number: int, draw: Draw) -> None:
+        """Follow a mask of zeros and ones."""
+        by_row = math.prod(draw.shape) <= (draw.shape[0] if draw.shape else 1)
+        self._masks[id(tensor)] = Mask(tensor, number, by_row, (0.0, 1.0))
+
+    def ran(self, name: str, operation: Any, args: Any, kwargs: Any, outputs: Any) -> None:
+        """Record an operation."""
+        name = name.removesuffix("_")
+        tensors = list(tensors_in((args, kwargs)))
+        masks = [self._masks[id(each)] for each in tensors if id(each) in self._masks]
+        others = [each for each in tensors if id(each) not in self._masks]
+        origin = max(map(self._origin, others), default=CONSTANT)
+        thinned = next((self._thinned[id(each)][1] for each in others if id(each) in self._thinned), None)
+        if masks and origin == INPUT:
+            thinned = masks[0]
+        if thinned is not None and origin == INPUT:
+            self._use(thinned, bool(masks), name, args)
+        for tensor in tensors_in(outputs):
+            self._masks.pop(id(tensor), None)
+            if masks and origin == CONSTANT:
+                values = _values(masks, name, operation, args, kwargs)
+                self._masks[id(tensor)] = Mask(tensor, masks[0].number, masks[0].by_row, values)
+            if thinned is not None and origin == INPUT:
+                self._thinned[id(tensor)] = tensor, thinned
+            if tensor.layout == torch.strided:
+                new = name in _MAKING or name.startswith("new_")
+                self._origins[ground(tensor)] = CONSTANT if new else origin
+
+    def _origin(self, tensor: Tensor) -> int:
+        if tensor.layout != torch.strided:
+            return COMPUTED
+        return self._origins.get(ground(tensor), INPUT)
+
+    def _is_input(self, value: Any) -> bool:
+        return isinstance(value, Tensor) and id(value) not in self._masks and self._origin(value) == INPUT
+
+    def _use(self, mask: Mask, direct: bool, name: str, args: Any) -> None:
+        """Record what an operation does to inputs, with a mask or with what a mask has thinned."""
+        inputs = [each for each in args if self._is_input(each)]
+        chooses = False
+        if name in _SUMS:  # of each row the input, or the input and something more
+            chooses = mask.by_row and any(id(each) not in self._thinned for each in inputs)
+        elif direct and name in _PICKING:
+            chooses = bool(inputs)
+        elif direct and name in ("where", "lerp"):
+            chooses = len(inputs) > 1
+        elif direct and name == "index_put":
+            chooses = self._is_input(args[0]) and self._is_input(args[2])
+        elif direct and name == "mul":  # each row as it is, or louder
+            chooses = mask.by_row and mask.values is not None and 0 not in mask.values
+        if direct and not chooses:
+            dropped_at = self._dropped_at.setdefault(mask.number, set())
+            if name in ("where", "masked_fill", "index_put"):
+                kept_at_true = name == "where" and self._is_input(args[1])
+                dropped_at.update(place for place in (0, 1) if mask.has_zero(place) == kept_at_true)
+            elif name in ("mul", "div"):
+                dropped_at.update(place for place in (0, 1) if mask.has_zero(place))
+            chooses = len(dropped_at) == 2  # one input where it is 0, another one where it is 1
+        if chooses:
+            self.choosing.add(mask.number)
+
+
+def _values(
+    masks: Sequence[Mask], name: str, operation: Any, args: Any, kwargs: Any
+) -> tuple[float, float] | None:
+    """The two values of a mask after an operation; None if they are not known."""
+    mask = masks[0]
+    if len(masks) > 1 or mask.values is None:
+        return None
+    if name in SAME_NUMBERS and name != "_to_copy":
+        return mask.values
+    beside = [each for each in args if isinstance(each, Tensor) and each is not mask.tensor]
+    if name not in _ELEMENTWISE or any(each.numel() != 1 for each in beside):
+        return None
+    both = torch.tensor(mask.values, device=mask.tensor.device).to(mask.tensor.dtype)
+    given = []
+    for each in args:
+        if each is mask.tensor:
+            given.append(both)
+        else:
+            given.append(each.reshape(()) if isinstance(each, Tensor) else each)
+    zero, one = operation(*given, **kwargs).double().tolist()
+    return zero, one

@@ -1,0 +1,265 @@
+"""Run one recorded call for a number of passes and a number of rows.
+
+rows of a value    outer × passes × rows × inner, on one axis
+spread             broadcast: elementwise operations combine values with different numbers of passes, and
+                   masks that are the same for all rows, by broadcasting
+widened            all other operations: values with fewer passes are repeated
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from howsure.adapters.torch.levels import MADE, Leveled
+from howsure.adapters.torch.program import Axis, Call, Program, Slot, Times
+from howsure.adapters.torch.tracer import Unsplittable, is_view
+
+aten = torch.ops.aten
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much runs.
+
+    Attributes:
+        rows: Number of rows; 1 if values are the same for all rows.
+        widths: Number of passes at each level, level 0 first.
+    """
+
+    rows: int
+    widths: tuple[int, ...]
+
+    def batch(self, level: int, *, drawn: bool = False) -> int:
+        """The number that replaces the number of rows at a level."""
+        return self.widths[level] * (1 if drawn else self.rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A call, and how its inputs are combined.
+
+    Attributes:
+        call: The call.
+        op: The operation to run.
+        level: Its level.
+        drawn: True if its results are the same for all rows.
+        spread: The levels whose passes are combined by broadcasting; None if values are repeated instead.
+        ends: Values that no later step reads.
+    """
+
+    call: Call
+    op: Any
+    level: int
+    drawn: bool
+    spread: tuple[int, ...] | None
+    ends: list[Slot] = field(default_factory=list)
+
+
+class Runner:
+    """Runs the steps of a program.
+
+    Args:
+        program: The program.
+        found: Its calls with their levels.
+    """
+
+    def __init__(self, program: Program, found: Sequence[Leveled]) -> None:
+        self.program = program
+        self.level = dict.fromkeys(program.inputs, 0)
+        self.drawn = dict.fromkeys(program.inputs, False)
+        for one in found:
+            for slot in one.call.outputs:
+                if slot is not None:
+                    self.level[slot], self.drawn[slot] = one.level, one.drawn
+        written = {program.values[one.call.writes].memory for one in found if one.call.writes is not None}
+        self._copied = {
+            one.call
+            for one in found
+            if is_view(one.op)
+            and all(
+                program.values[slot].memory not in written for slot in one.call.outputs if slot is not None
+            )
+        }
+
+        self._largest: dict[Step, int] = {}
+
+    def step(self, one: Leveled) -> Step:
+        """The step for a call."""
+        op = aten.reshape.default if one.call in self._copied else one.op
+        return Step(one.call, op, one.level, one.drawn, self._spread(one))
+
+    def largest(self, step: Step) -> int:
+        """Numbers in the largest tensor that a step reads or returns, for one row of one pass."""
+        if step not in self._largest:
+            slots = [slot for slot in (*step.call.reads, *step.call.outputs) if slot is not None]
+            sizes = [self.program.values[slot].size for slot in slots if self.level.get(slot, MADE) > MADE]
+            self._largest[step] = max(sizes, default=1)
+        return self._largest[step]
+
+    def run(
+        self,
+        steps: Sequence[Step],
+        values: dict[Slot, Tensor],
+        made: Callable[[Step], Mapping[Slot, Tensor]],
+        sizes: Sizes,
+    ) -> None:
+        """Run steps on `values`: add their results, and drop values that are no longer needed.
+
+        Args:
+            steps: The steps, in order.
+            values: Known values.
+            made: Maps a step to the values of level `MADE` that it reads.
+            sizes: How much runs.
+        """
+        for step in steps:
+            *args, kwargs = self._arguments(step, values, made, sizes)
+            results = self.call(step, args, kwargs)
+            for slot, result in zip(step.call.outputs, results, strict=True):
+                if slot is not None:
+                    values[slot] = (
+                        result if step.spread is None else self._together(slot, result, step, sizes)
+                    )
+            for slot in step.ends:
+                values.pop(slot, None)
+
+    def _arguments(
+        self,
+        step: Step,
+        values: Mapping[Slot, Tensor],
+        made: Callable[[Step], Mapping[Slot, Tensor]],
+        sizes: Sizes,
+    ) -> list[Any]:
+        """The arguments of a step, and the keyword arguments last; see `run`."""
+        batch = sizes.batch(step.level, drawn=step.drawn)
+
+        def filled(item: Any) -> Any:
+            if isinstance(item, Slot):
+                if self.level[item] == MADE:
+                    return self._placed(made(step)[item], item, step, sizes)
+                return self._brought(values[item], item, step, sizes)
+            if isinstance(item, Times):
+                return item.each * batch
+            if isinstance(item, (list, tuple)):
+                return [filled(each) for each in item]
+            if isinstance(item, dict):
+                return {name: filled(each) for name, each in item.items()}
+            return self._placed(item, None, step, sizes) if isinstance(item, Tensor) else item
+
+        return [filled(item) for item in (*step.call.args, step.call.kwargs)]
+
+    def call(self, step: Step, args: list[Any], kwargs: dict[str, Any]) -> Sequence[Any]:
+        """The results of a call."""
+        results: Any = step.op(*args, **kwargs)
+        if not isinstance(results, (tuple, list)):
+            results = (results,)
+        if step.op is step.call.op:
+            return results  # type: ignore[no-any-return]
+        # An operation that writes in place keeps the type of its target.
+        kept = [slot if slot is None else self.program.values[slot].dtype for slot in step.call.outputs]
+        return [
+            result if dtype is None else result.to(dtype) for result, dtype in zip(results, kept, strict=True)
+        ]
+
+    def _together(self, slot: Slot, result: Tensor, step: Step, sizes: Sizes) -> Tensor:
+        """The result of a spread (broadcast) call, with its rows on one axis."""
+        axis = self.axis(slot)
+        assert step.spread is not None
+        count, place = axis.times * sizes.batch(step.level), axis.place
+        result = result.reshape(*result.shape[:place], count, *result.shape[place + len(step.spread) + 3 :])
+        return self.ordered(step, slot, result)
+
+    def ordered(self, step: Step, slot: Slot, result: Tensor) -> Tensor:
+        """The result of a spread call, contiguous if the recorded value was."""
+        return result.contiguous() if self.program.values[slot].in_order else result
+
+    def kept(self, slot: Slot, mask: Tensor) -> Tensor:
+        """A value made of masks, in the form that its readers need."""
+        return mask
+
+    def axis(self, slot: Slot) -> Axis:
+        """The batch axis of a value.
+
+        Raises:
+            Unsplittable: It has none.
+        """
+        value = self.program.values[slot]
+        if not isinstance(value.axis, Axis):
+            raise Unsplittable(f"no rows in a value of shape {value.shape}")
+        return value.axis
+
+    # --- how inputs meet --------------------------------------------------------------------------
+
+    def _spread(self, one: Leveled) -> tuple[int, ...] | None:
+        """The levels that a call combines by broadcasting, or None."""
+        if one.level <= 0 or one.drawn or one.in_place or torch.Tag.pointwise not in one.op.tags:
+            return None
+        met = {(self.level[slot], self.drawn[slot]) for slot in one.call.reads if self.level[slot] > MADE}
+        if met <= {(one.level, False)} or len(one.call.outputs) != 1:
+            return None
+        if all(level < one.level for level, _ in met):  # its memory is written later, with more passes
+            return None
+        (slot,) = one.call.outputs
+        assert slot is not None
+        axis, rank = self.axis(slot), len(self.program.values[slot].shape)
+        for read in one.call.reads:
+            value = self.program.values[read]
+            if isinstance(value.axis, Axis) and value.axis != Axis(
+                axis.place - rank + len(value.shape), axis.outer, axis.inner
+            ):
+                return None
+        return tuple(sorted({level for level, _ in met} - {0} | {one.level}))
+
+    def _brought(self, tensor: Tensor, slot: Slot, step: Step, sizes: Sizes) -> Tensor:
+        """A value of the run, in the shape that a step needs."""
+        level, axis = self.level[slot], self.axis(slot)
+        rows = 1 if self.drawn[slot] else sizes.rows
+        if step.spread is not None:
+            return apart(tensor, axis, (axis.outer, *_factors(step.spread, level, sizes), rows, axis.inner))
+        have, want = sizes.widths[level], sizes.widths[step.level]
+        wanted_rows = 1 if step.drawn else sizes.rows
+        if have == want and rows == wanted_rows:
+            return tensor
+        return widened(tensor, axis, have, want, rows, wanted_rows)
+
+    def _placed(self, tensor: Tensor, slot: Slot | None, step: Step, sizes: Sizes) -> Tensor:
+        """A constant or made value, in the shape that a step needs beside axes that are split."""
+        if step.spread is None:
+            return tensor
+        axis = None if slot is None else self.program.values[slot].axis
+        if isinstance(axis, Axis):
+            widths = _factors(step.spread, step.level, sizes)
+            return apart(tensor, axis, (axis.outer, *widths, sizes.rows, axis.inner))
+        (output,) = step.call.outputs
+        assert output is not None
+        rank = len(self.program.values[output].shape)
+        place = self.axis(output).place - rank + tensor.dim()
+        return tensor if place < 0 else apart(tensor, Axis(place), (1,) * (len(step.spread) + 3))
+
+
+def _factors(levels: Sequence[int], level: int, sizes: Sizes) -> tuple[int, ...]:
+    """The passes of a level as a product over the combined levels; 1 for levels above it."""
+    widths = [1, *(sizes.widths[one] for one in levels)]
+    factors = [after // before for before, after in itertools.pairwise(widths)]
+    return tuple(factor if one <= level else 1 for one, factor in zip(levels, factors, strict=True))
+
+
+def apart(tensor: Tensor, axis: Axis, sides: Sequence[int]) -> Tensor:
+    """A tensor with its batch axis split into several axes."""
+    return tensor.reshape(*tensor.shape[: axis.place], *sides, *tensor.shape[axis.place + 1 :])
+
+
+def widened(tensor: Tensor, axis: Axis, have: int, want: int, rows: int, wanted_rows: int) -> Tensor:
+    """A tensor of `have` passes with each pass repeated, `want` in all; one row may stand for all rows."""
+    sides = (axis.outer, have, 1, rows, axis.inner)
+    split = apart(tensor, axis, sides)
+    sides = (axis.outer, have, want // have, wanted_rows, axis.inner)
+    shape = (*tensor.shape[: axis.place], *sides, *tensor.shape[axis.place + 1 :])
+    count = math.prod(sides)
+    return split.expand(shape).reshape(*tensor.shape[: axis.place], count, *tensor.shape[axis.place + 1 :])

@@ -1,0 +1,111 @@
+"""Are the percentages true? Scores against true answers, each with an interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, overload
+
+from howsure.arguments import check_whole
+from howsure.evaluation.fitted_rows import warn_of_copies, warn_of_scores
+from howsure.tasks.registry import part_of
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from howsure.results.result import Result
+    from howsure.tasks.classification.evaluate import Evaluation
+    from howsure.tasks.classification.result import Certainty
+    from howsure.tasks.multilabel.evaluate import MultilabelEvaluation
+    from howsure.tasks.multilabel.result import MultilabelCertainty
+    from howsure.tasks.regression.evaluate import RegressionEvaluation
+    from howsure.tasks.regression.result import RegressionCertainty
+    from howsure.tasks.segmentation.evaluate import DenseEvaluation
+    from howsure.tasks.segmentation.result import DenseCertainty
+
+
+@overload
+def evaluate(
+    certainty: Certainty, labels: ArrayLike | None = None, *, outside: Certainty | None = None, seed: int = 0
+) -> Evaluation: ...
+@overload
+def evaluate(
+    certainty: MultilabelCertainty, labels: ArrayLike | None = None, *, outside: None = None, seed: int = 0
+) -> MultilabelEvaluation: ...
+@overload
+def evaluate(
+    certainty: RegressionCertainty,
+    labels: ArrayLike | None = None,
+    *,
+    outside: RegressionCertainty | None = None,
+    seed: int = 0,
+) -> RegressionEvaluation: ...
+@overload
+def evaluate(
+    certainty: DenseCertainty,
+    labels: ArrayLike | None = None,
+    *,
+    outside: DenseCertainty | None = None,
+    seed: int = 0,
+    ignore: int | Sequence[int] | None = None,
+    background: int | str | None = None,
+) -> DenseEvaluation: ...
+@overload
+def evaluate(
+    certainty: Result[Any],
+    labels: ArrayLike | None = None,
+    *,
+    outside: Result[Any] | None = None,
+    seed: int = 0,
+    ignore: int | Sequence[int] | None = None,
+    background: int | str | None = None,
+) -> Any: ...
+def evaluate(
+    certainty: Result[Any],
+    labels: ArrayLike | None = None,
+    *,
+    outside: Result[Any] | None = None,
+    seed: int = 0,
+    ignore: int | Sequence[int] | None = None,
+    background: int | str | None = None,
+) -> Any:
+    """Score probabilities against true classes, or against which labels hold, or numbers against true ones.
+
+    Args:
+        certainty: Result of N ≥ 2 rows, by any method.
+        labels: (N,) true classes, or (N, K) yes or no for a `MultilabelCertainty`, or (N, K) numbers for a
+            `RegressionCertainty`, or (N, *P) true classes for a `DenseCertainty`, in any form that
+            `with_truth` takes. Default: `certainty.truth`.
+        outside: Rows of the same method and classes, or targets, from outside the distribution. Not for a
+            `MultilabelCertainty`: its rows may well have none of the labels.
+        seed: Seed of the draws of chance behind the intervals of `ece` and `miscalibration`.
+        ignore: For a `DenseCertainty` alone: one or more class numbers of positions that do not count, beside
+            −1, −100 and 255.
+        background: For a `DenseCertainty` alone: the class, by number or name, that means over classes leave
+            out (Dice, IoU, and scores made of them), so that they tell how well the others are found.
+
+    Raises:
+        InputError: No labels, labels that do not fit, fewer than two rows, or an argument that is not for
+            this kind of result.
+
+    Example:
+        >>> dropout, plain = howsure.assess(model, x), howsure.assess(model, x, method=howsure.Softmax())
+        >>> print(howsure.evaluate(dropout, labels))
+        500 rows
+        accuracy           0.916 (0.888 to 0.939)
+        constant accuracy  0.116 (0.089 to 0.147), always '7'
+        nll                0.232 (0.199 to 0.271)
+        brier              0.119 (0.097 to 0.145)
+        ...
+        >>> print(howsure.evaluate(dropout, labels).minus(howsure.evaluate(plain, labels))["nll"])
+        0.039 (0.028 to 0.048)
+    """
+    check_whole(seed, "seed", least=0)
+    if ignore is not None:
+        labels = part_of(certainty, "ignored")(certainty, labels, ignore)
+    more = (
+        {} if background is None else {"background": part_of(certainty, "background")(certainty, background)}
+    )
+    found = part_of(certainty, "evaluate")(certainty, labels, outside=outside, seed=seed, **more)
+    warn_of_copies(certainty, found)
+    warn_of_scores(certainty)
+    return found

@@ -1,0 +1,512 @@
+"""A score and its uncertainty: a value, the contribution of each row, and an interval.
+
+The contributions are those of the influence function (Hampel 1974): by how much the score would change, to
+first order, if the row counted a little more. The sum of their squares is the squared standard error; those
+of a difference of two scores of the same rows are differences. Only the noise of calibration errors is drawn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit, ndtr, ndtri
+
+from howsure.digits import exactly, measured
+from howsure.evaluation.cross_fit import Through
+from howsure.sampling.outcome import Floats
+from howsure.statistics import proportion_interval, skewed_interval, symmetric_interval
+
+LEAST_MISTAKES = 5
+"""Mistakes below which scores that they decide have no interval: docs/intervals.md shows what fewer do."""
+
+OUTSIDE = ("outside_auroc", "outside_fpr95", "outside_auroc_by_disagreement")
+"""Scores of telling OOD rows from others; a familiarity, which is no probability, has the first two."""
+
+SMALLEST = float(np.finfo(np.float64).eps)
+"""Probabilities below count as this in the NLL, as in scikit-learn, so that a row costs 36 nats at most."""
+
+ROUNDING = 4 * float(np.finfo(np.float32).eps)
+"""Share of the most that a row adds up to which differences are rounding: frameworks predict in float32."""
+
+UNKNOWN = (np.nan, np.nan)
+
+NORMAL = float(ndtri(0.975))
+
+
+@dataclass(frozen=True, eq=False)
+class Score:
+    """A score with its 95 % interval over rows.
+
+    Attributes:
+        value: Value for these rows; NaN if it is not defined, as for a ranking without mistakes.
+        low: Lower end; NaN if these rows cannot tell, as with too few mistakes.
+        high: Upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all three are the same; NaN is the same as NaN, as it is never by itself."""
+        if not isinstance(other, Score):
+            return NotImplemented
+        return self._compared == other._compared
+
+    def __hash__(self) -> int:
+        return hash(self._compared)
+
+    @property
+    def _compared(self) -> tuple[float | None, ...]:
+        return tuple(None if np.isnan(each) else each for each in (self.value, self.low, self.high))
+
+    def __str__(self) -> str:
+        if not np.isfinite(self.value):
+            return "infinite" if self.value > 0 else "not defined"
+        if not np.isfinite(self.low + self.high) or self.low == self.high:
+            return exactly(float(f"{self.value:.4g}"))
+        value, low, high = measured(self.value, self.low, self.high)
+        return f"{value} ({low} to {high})" if low else value
+
+    @property
+    def known(self) -> bool:
+        """Whether there is an interval: not if too few mistakes decide the score."""
+        return bool(np.isfinite(self.low + self.high))
+
+    @property
+    def excludes_zero(self) -> bool:
+        """Whether 0 lies outside the interval: for a difference, whether the rows can tell."""
+        return bool(self.low > 0 or self.high < 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """A score with a value and no interval.
+
+    Attributes:
+        value: Value for these rows.
+        parts: (N,) what each row contributes, less its share of the value; with rows from outside after them
+            where there are any. The root of the sum of squares is the standard error.
+        mistakes: How many rows decide it: mistakes, or the rarer kind of rows that it tells apart.
+    """
+
+    value: float
+    parts: Floats
+    mistakes: int
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """Ends between which the score of all rows like these lies, with this confidence; NaN if unknown."""
+        del confidence
+        return UNKNOWN
+
+    @property
+    def added(self) -> Floats:
+        """(N,) what each row adds to the score, its share of the value included."""
+        return self.parts + self.value / len(self.parts)
+
+    def difference(self, other: Measured, reach: float | None) -> tuple[float, float]:
+        """95 % ends of this less another score of the same rows.
+
+        Args:
+            other: A score of the same rows.
+            reach: Standard errors that it takes, where several differences are to hold together; None alone.
+        """
+        del other, reach
+        return UNKNOWN
+
+    def with_masks(self, parts: Floats) -> Self:
+        """The same with what masks contribute (R,), after the rows."""
+        return replace(self, parts=np.concatenate([self.parts, parts]))
+
+    def score(self, confidence: float) -> Score:
+        """Value and interval."""
+        return Score(self.value, *self.interval(confidence))
+
+    def minus(self, other: Measured, reach: float | None = None) -> Score:
+        """The difference and its interval; see `difference`."""
+        value = self.value - other.value
+        low, high = self.difference(other, reach)
+        return Score(value, low, high) if np.isfinite(low + high) else Score(value, *UNKNOWN)
+
+    @staticmethod
+    def mean(of: Sequence[Measured], mistakes: int) -> Measured:
+        """The mean of scores of the same rows, which the same rows may decide together."""
+        value, parts = _means(of)
+        return replace(of[0], value=value, parts=parts, mistakes=mistakes)
+
+
+def _means(of: Sequence[Measured]) -> tuple[float, Floats]:
+    value, parts = (
+        np.mean(each, axis=0) for each in zip(*((one.value, one.parts) for one in of), strict=True)
+    )
+    return float(value), np.asarray(parts)
+
+
+@dataclass(frozen=True, eq=False)
+class Mean(Measured):
+    """A mean over rows, or nearly one, within `least` and `most`.
+
+    Attributes:
+        by_odds: Whether the interval is made in log-odds, as for areas under ROC curves (Pepe 2003);
+            otherwise it corrects for skewness.
+        through: Influence of rows through cross-fits, of which `parts` have their part; None without fits.
+    """
+
+    least: float = -np.inf
+    most: float = np.inf
+    by_odds: bool = False
+    through: Through | None = None
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """See `Measured`."""
+        if self.mistakes < LEAST_MISTAKES or not self.parts.any():
+            return UNKNOWN
+        if not self.by_odds:
+            low, high = skewed_interval(self.value, self.parts, confidence)
+            return max(low, self.least), min(high, self.most)
+        return interval_by_odds(self.value, self.parts, confidence) if 0 < self.value < 1 else UNKNOWN
+
+    def with_masks(self, parts: Floats) -> Self:
+        """See `Measured`: fits do not depend on masks."""
+        found, through = super().with_masks(parts), self.through
+        if through is None:
+            return found
+        bends = np.pad(through.bends, ((0, 0), (0, len(parts))))
+        return replace(found, through=replace(through, bends=bends))
+
+    def minus(self, other: Measured, reach: float | None = None) -> Score:
+        """See `Measured`; exactly 0 where each row adds the same to both, but for rounding of float32."""
+        if self.parts.any() and len(self.parts) == len(other.parts):
+            rounding = ROUNDING * float(np.abs(self.added).max())
+            if np.all(np.abs(self.added - other.added) <= rounding):
+                return Score(0.0, 0.0, 0.0)
+        return super().minus(other, reach)
+
+    def difference(self, other: Measured, reach: float | None) -> tuple[float, float]:
+        """See `Measured`; the wider of two intervals, as differences may be skewed or seem so by chance.
+
+        Exactly 0 where all rows contribute the same to both, and not nothing.
+        """
+        value = self.value - other.value
+        if self.parts.any() and np.array_equal(self.parts, other.parts):
+            return value, value
+        if not _comparable(self, other):
+            return UNKNOWN
+        low, high = skewed_interval(value, self.parts - other.parts)
+        stretched = 1.0 if reach is None else max(reach / NORMAL, 1.0)
+        skewed = value - stretched * (value - low), value + stretched * (high - value)
+        low, high = wider(skewed, _symmetric(self, other, reach))
+        down, up = _bent(self, other, stretched * NORMAL) if isinstance(other, Mean) else (0.0, 0.0)
+        return low - down, high + up
+
+
+def interval_by_odds(share: float, parts: Floats, confidence: float = 0.95) -> tuple[float, float]:
+    """Ends of a share between 0 and 1, as far to one side as to the other in log-odds."""
+    slope = 1 / (share * (1 - share))
+    low, high = expit(symmetric_interval(float(logit(share)), slope * parts, confidence))
+    return float(low), float(high)
+
+
+def _symmetric(one: Measured, other: Measured, reach: float | None) -> tuple[float, float]:
+    """Ends of a difference as far to one side as to the other.
+
+    With a reach c these are the values whose signs test at c, σ c / √(1 − c²/N) away.
+    """
+    value, parts = one.value - other.value, one.parts - other.parts
+    if reach is None:
+        return symmetric_interval(value, parts)
+    left = 1 - reach**2 / len(parts)
+    margin = reach * float(np.linalg.norm(parts)) / np.sqrt(left) if left > 0 else np.inf
+    return value - margin, value + margin
+
+
+def _bent(one: Mean, other: Mean, reach: float) -> tuple[float, float]:
+    """How much farther out the ends of a difference D lie on either side, owing to fits; below 0 farther in.
+
+    With weights 1 + ε the difference is D + φε − ½ (bε)² + ½ (b′ε)². Its expectation is that of true weights,
+    which lie opposite to those that were drawn: D − φε − ½ ((bε)² − (b′ε)²) − ½ (|b|² − |b′|²), where the
+    last term is what chance alone lets a fit gain, and what the fits to fewer rows lose. Along φ, where the
+    ends are, (bε)² is reach² (bφ)² / |φ|² (as in the ABC intervals of DiCiccio and Efron 1992). An end moves
+    in only as far as the parabola rises, and where the other score was not fitted as freely.
+
+    Rows for which calibration does much are rare. So if only one of the two was fitted, the end on its side
+    allows for one more row like the farthest; both ends, where a row may lose any amount.
+    """
+    known = [each.through for each in (one, other) if each.through is not None]
+    if not known:
+        return 0.0, 0.0
+    nothing = np.zeros((1, len(one.parts)))
+    own, its = (nothing if each.through is None else each.through.bends for each in (one, other))
+    parts = one.parts - other.parts
+    variance = float(np.sum(parts**2))
+    along = float(np.sum((own @ parts) ** 2) - np.sum((its @ parts) ** 2)) / variance
+    product = float(np.sum(np.linalg.norm(own - its, axis=1) * np.linalg.norm(own + its, axis=1)))
+    more = float(np.sum(own**2) - np.sum(its**2))
+    below, above = (product + more) / 2, (product - more) / 2
+    far, near = reach**2, min(reach**2, variance / along**2) if along else 0.0
+    down = (below + far * max(along, 0.0) - near * max(-along - below, 0.0)) / 2
+    up = (above + far * max(-along, 0.0) - near * max(along - above, 0.0)) / 2
+    if len(known) == 1:
+        down -= float(parts.min()) if other.through is None or known[0].unbounded else 0.0
+        up += float(parts.max()) if one.through is None or known[0].unbounded else 0.0
+    return down, up
+
+
+def _comparable(one: Measured, other: Measured) -> bool:
+    """Whether both rest on enough mistakes, and some rows tell them apart."""
+    return min(one.mistakes, other.mistakes) >= LEAST_MISTAKES and bool(np.any(one.parts != other.parts))
+
+
+def wider(one: tuple[float, float], other: tuple[float, float]) -> tuple[float, float]:
+    """The smallest interval around both; NaN where one is."""
+    return float(np.minimum(one[0], other[0])), float(np.maximum(one[1], other[1]))
+
+
+@dataclass(frozen=True, eq=False)
+class Share(Measured):
+    """A share of the rows, with its exact interval (Clopper and Pearson 1934).
+
+    Attributes:
+        hits: (N,) 0 or 1.
+    """
+
+    hits: Floats
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """See `Measured`."""
+        return proportion_interval(int(self.hits.sum()), len(self.hits), confidence)
+
+    def difference(self, other: Measured, reach: float | None) -> tuple[float, float]:
+        """See `Measured`; of the rows that only one of the two has, an exact share (McNemar 1947)."""
+        if not isinstance(other, Share):
+            return UNKNOWN
+        confidence = 0.95 if reach is None else max(float(1 - 2 * ndtr(-reach)), 0.95)
+        total = len(self.hits)
+        only, others = (int(np.sum(a > b)) for a, b in ((self.hits, other.hits), (other.hits, self.hits)))
+        apart = only + others
+        if not apart:
+            _, most = proportion_interval(0, total, confidence)
+            return -most, most
+        low, high = proportion_interval(only, apart, confidence)
+        exact = (2 * low - 1) * apart / total, (2 * high - 1) * apart / total
+        return wider(exact, _symmetric(self, other, reach))
+
+    @staticmethod
+    def mean(of: Sequence[Measured], mistakes: int) -> Measured:
+        """See `Measured`: a share of answers, of which several are of one row."""
+        return Mean(*_means(of), mistakes, least=0.0, most=1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Accepted(Measured):
+    """A share of the wrong answers above a threshold that the right answers set.
+
+    Attributes:
+        wrong: (m,) scores of the wrong answers, or of the rows from outside.
+        right: (n,) scores of the right answers, of which 95 % are accepted.
+    """
+
+    wrong: Floats
+    right: Floats
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """See `Measured`; exact for either end of the threshold's interval."""
+        total = len(self.wrong)
+        strict, lax = _thresholds(self.right, float(ndtri((1 + confidence) / 2)))
+        low, _ = proportion_interval(int(np.sum(self.wrong >= strict)), total, confidence)
+        _, high = proportion_interval(int(np.sum(self.wrong >= lax)), total, confidence)
+        return low, high
+
+    def difference(self, other: Measured, reach: float | None) -> tuple[float, float]:
+        """See `Measured`."""
+        return _symmetric(self, other, reach) if _comparable(self, other) else UNKNOWN
+
+    @staticmethod
+    def mean(of: Sequence[Measured], mistakes: int) -> Measured:
+        """See `Measured`."""
+        return Mean(*_means(of), mistakes, least=0.0, most=1.0, by_odds=True)
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationError(Measured):
+    """A mean distance between claims and what came true, in bins, or that less what chance adds to it.
+
+    Attributes:
+        noise: (DRAWS,) what chance alone moves the distances by, sorted.
+    """
+
+    noise: Floats
+
+    def interval(self, confidence: float) -> tuple[float, float]:
+        """See `Measured`.
+
+        Distances of shares that are seen and of true ones differ by no more, on average over bins, than the
+        seen and the true shares do. So the interval holds at least as often as it says, and its lower end is
+        above 0 only where true percentages would come so far off by chance in less than 1 − confidence.
+        """
+        reach = float(np.quantile(self.noise, confidence))
+        return max(self.value - reach, 0.0), self.value + reach
+
+    def difference(self, other: Measured, reach: float | None) -> tuple[float, float]:
+        """See `Measured`; wider on either side by all that chance can add to one of the two on average."""
+        if not isinstance(other, CalibrationError):
+            return UNKNOWN
+        low, high = _symmetric(self, other, reach)
+        return low - float(self.noise.mean()), high + float(other.noise.mean())
+
+    @staticmethod
+    def mean(of: Sequence[Measured], mistakes: int) -> Measured:
+        """See `Measured`; noise as if all were moved at once."""
+        noise = np.mean([each.noise for each in of if isinstance(each, CalibrationError)], axis=0)
+        return CalibrationError(*_means(of), mistakes, noise)
+
+
+def through_cross_fits(
+    measured: Mapping[str, Measured], through: Mapping[str, Through]
+) -> dict[str, Measured]:
+    """Scores by name, those of `through` as they are of rows that were scored by fits to each other."""
+    found = dict(measured)
+    for name, fits in through.items():
+        each = found[name]
+        if isinstance(each, Mean):  # else it is not defined
+            found[name] = replace(each, parts=each.parts + fits.parts, through=fits)
+    return found
+
+
+def share_of_rows(hits: NDArray[np.bool_]) -> Share:
+    """The share of the rows (N,) that have something, as a score; what it misses are its mistakes."""
+    found = hits.astype(np.float64)
+    return Share(float(found.mean()), centred(found), int(len(found) - found.sum()), found)
+
+
+# --- ranking ------------------------------------------------------------------------------------------
+
+
+def centred(losses: Floats) -> Floats:
+    """(N,) contributions to a mean."""
+    return np.asarray((losses - losses.mean()) / len(losses))
+
+
+def of_ranking(confidence: Floats, right: Floats) -> dict[str, Measured]:
+    """Scores of the order of confidence (N,) for telling right answers (N,), 0 or 1, from mistakes."""
+    rows, mistakes = len(right), int(len(right) - right.sum())
+    area, parts = area_under_risk(confidence, 1 - right)
+    auroc, fpr95 = told_apart(confidence[right == 1], confidence[right == 0])
+    place = np.argsort(right == 0, kind="stable")
+
+    def in_order(found: Measured) -> Measured:
+        ordered = np.empty(rows)
+        ordered[place] = found.parts
+        return replace(found, parts=ordered)
+
+    return {
+        "aurc": Mean(area, parts, mistakes, least=0.0, most=1.0),
+        "error_auroc": in_order(auroc),
+        "error_fpr95": in_order(fpr95),
+    }
+
+
+def told_apart(inside: Floats, outside: Floats) -> tuple[Measured, Measured]:
+    """How well a score, higher for `inside` (n,), tells it from `outside` (m,): AUROC and FPR95.
+
+    The area and its contributions are those of DeLong and others (1988). FPR95 is the share of `outside` that
+    is accepted where 95 % of `inside` are. Contributions are those of the n, then of the m. NaN where one of
+    the two is empty.
+    """
+    n, m = len(inside), len(outside)
+    fewer = min(n, m)
+    if not fewer:
+        undefined = np.zeros(n + m)
+        return (
+            Mean(np.nan, undefined, 0, least=0.0, most=1.0, by_odds=True),
+            Accepted(np.nan, undefined, 0, outside, inside),
+        )
+    above, below = np.sort(inside), np.sort(outside)
+    of_outside = 1 - _share_below(above, outside)
+    of_inside = _share_below(below, inside)
+    area = float(of_outside.mean())
+    parts = np.concatenate([_scaled(of_inside - area), _scaled(of_outside - area)])
+    threshold = _thresholds(inside, 0.0)[0]
+    strict, lax = _thresholds(inside, 1.96)
+    accepted = (outside >= threshold).astype(np.float64)
+    share = float(accepted.mean())
+    steps = np.mean(inside >= lax) - np.mean(inside >= strict)
+    slope = (np.mean(outside >= lax) - np.mean(outside >= strict)) / steps if steps else 0.0
+    kept = (inside >= threshold).astype(np.float64)
+    moved = np.concatenate([-slope * _scaled(kept - kept.mean()), _scaled(accepted - share)])
+    return (
+        Mean(area, parts, fewer, least=0.0, most=1.0, by_odds=True),
+        Accepted(share, moved, fewer, outside, inside),
+    )
+
+
+def _share_below(ordered: Floats, values: Floats) -> Floats:
+    """Share of what is in order that lies below each value; equals count half."""
+    left, through = (np.searchsorted(ordered, values, side=side) for side in ("left", "right"))
+    return np.asarray((left + through) / (2 * len(ordered)))
+
+
+def _scaled(deviations: Floats) -> Floats:
+    """Contributions to a mean of n; their squares add up to its unbiased variance, 0 of a single one."""
+    n = len(deviations)
+    return np.asarray(deviations / np.sqrt(n * max(n - 1, 1)))
+
+
+def _thresholds(inside: Floats, z: float) -> tuple[float, float]:
+    """Thresholds that accept 95 % of `inside`, z standard errors of their number to either side."""
+    n = len(inside)
+    rank, reach = np.ceil(round(0.95 * n, 9)), z * np.sqrt(0.95 * 0.05 * n)
+    ordered = np.append(-np.sort(-inside), -np.inf)  # the last: no threshold at all
+    strict, lax = (int(np.clip(number, 1, n + 1)) - 1 for number in (rank - reach, np.ceil(rank + reach)))
+    return float(ordered[strict]), float(ordered[lax])
+
+
+def area_under_risk(confidence: Floats, wrong: Floats) -> tuple[float, Floats]:
+    """Mean risk over all numbers of rows kept, the most certain first, and the contributions (N,) to it.
+
+    Within a group of equals, of a random order. With R_j the risk of the first j, a row of rank r contributes
+    R_r − R̄ + Σ_{j ≥ r} (wrong − R_j) / j.
+    """
+    rows = len(wrong)
+    order = np.argsort(-confidence, kind="stable")
+    ordered = confidence[order]
+    group = np.cumsum(np.append(False, ordered[1:] != ordered[:-1]))
+    size = np.bincount(group)
+
+    def averaged(values: Floats) -> Floats:
+        return np.asarray((np.bincount(group, values) / size)[group])
+
+    number = np.arange(1, rows + 1)
+    risk = np.cumsum(averaged(wrong[order])) / number
+    tail, of_risk = (np.cumsum((values / number)[::-1])[::-1] for values in (np.ones(rows), risk))
+    area = float(risk.mean())
+    found = averaged(risk) - area + wrong[order] * averaged(tail) - averaged(of_risk)
+    parts = np.empty(rows)
+    parts[order] = found / rows
+    return area, parts
+
+
+def in_columns(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of cells as texts, so that the cells of a column stand below each other."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(f"{cell:<{width}}" for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]
+
+
+def value_and_interval(score: Score, *, per_cent: bool = False) -> tuple[str, str]:
+    """A score, or a difference of two, as `0.0412` and `0.0371 to 0.0455`, or 100 times as much `per_cent`.
+
+    A dash replaces a value that is not defined; the interval is empty if there is none.
+    """
+    factor = 100 if per_cent else 1
+    value, low, high = (factor * number for number in (score.value, score.low, score.high))
+    if not np.isfinite(value):
+        return "–", ""
+    shown, _, interval = str(Score(value, low, high)).removesuffix(")").replace("-", "−").partition(" (")
+    return shown, interval

@@ -1,0 +1,299 @@
+"""Join batches or single rows: recognise rows, labels and ids in each, and check that all are alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from howsure.errors import InputError
+from howsure.inputs.align import ID, check_ids
+from howsure.inputs.frames import is_frame
+from howsure.inputs.labels import are_names
+from howsure.inputs.rows import Array, InputSpec, Rows, check_unmasked, fits
+
+_LABELS = "labels"
+IDS = (ID, "ids", "path", "paths", "file", "filename", "file_name", "image_id", "image_path", "idx", "index")
+"""Names of ids in dicts."""
+
+_WHICH_IS_WHICH = "rows, (rows, labels), ((rows, rows), labels), or a dict by input name with `labels`"
+
+
+class Batches:
+    """The batches gathered so far.
+
+    Args:
+        inputs: The model's inputs, or None if it does not declare them.
+        names: Names of its inputs, if it declares only those.
+        rows: True if dicts are single rows, unless their labels show that they are batches.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[InputSpec] | None,
+        names: Sequence[str] = (),
+        *,
+        rows: bool = False,
+    ) -> None:
+        self._inputs, self._names, self._rows = inputs, names, rows
+        self._id_name = ID
+        self._parts: dict[Any, list[Any]] = {}
+        self._form: type = dict
+        self._single: bool | None = None
+        self._count = 0
+        self.rows = 0
+
+    def add(self, batch: Any) -> None:
+        """Add one batch, or one row, with or without labels.
+
+        Raises:
+            InputError: It is ambiguous, or differs from the first.
+        """
+        x, labels, ids = self._divided(batch)
+        form = dict if isinstance(x, dict) else list if isinstance(x, list) else np.ndarray
+        if form is not np.ndarray and not len(x):
+            raise InputError(
+                "A batch has no rows in it", expected=_WHICH_IS_WHICH, received=repr(batch)[:200]
+            )
+        named = x if form is dict else dict(enumerate(x)) if form is list else {0: x}
+        _check_no_frames([*named.values(), labels, ids])
+        arrays: dict[Any, Any] = {("x", name): numpy_of(value) for name, value in named.items()}
+        arrays |= {(_LABELS, None): kept(labels)} if labels is not None else {}
+        arrays |= {(ID, None): numpy_of(ids)} if ids is not None else {}
+        if self._single is None:
+            self._form, self._single = form, self._is_single(arrays)
+            self._parts = {key: [] for key in arrays}
+        if self._single:
+            arrays = {key: np.asarray(value)[np.newaxis] for key, value in arrays.items()}
+            if are_names(labels):
+                arrays[_LABELS, None] = [labels]
+        self._check_alike(arrays, form)
+        for key, value in arrays.items():
+            # A copy: a source may reuse its array.
+            self._parts[key].append(list(value) if has_names(value) else np.array(value))
+        self._count += 1
+        self.rows += len(next(iter(arrays.values())))
+
+    def together(self) -> Rows:
+        """All rows.
+
+        Raises:
+            InputError: There were none.
+        """
+        if not self.rows:
+            raise InputError(
+                "There are no rows",
+                expected="at least one batch",
+                received="none",
+                hint="An iterator gives its batches once: make it anew, or keep them in a list first. A "
+                "DataLoader with drop_last=True leaves out a last batch that is not full",
+            )
+        arrays = {}
+        for key in list(self._parts):
+            parts = self._parts.pop(key)  # frees each part soon
+            listed = has_names(parts[0])
+            arrays[key] = [row for part in parts for row in part] if listed else np.concatenate(parts)
+        labels, ids = arrays.pop((_LABELS, None), None), arrays.pop((ID, None), None)
+        named = {name: array for (_, name), array in arrays.items()}
+        x: Any = named if self._form is dict else list(named.values())
+        if self._form is np.ndarray or (self._inputs is not None and len(self._inputs) == len(named) == 1):
+            x = next(iter(named.values()))
+        ids = None if ids is None else check_ids(ids, self.rows)
+        return Rows(x, labels, ids=ids, id_name=self._id_name)
+
+    # --- what is what -------------------------------------------------------------------------------
+
+    def _divided(self, batch: Any) -> tuple[Any, Any, Any]:
+        """Rows, and labels and ids or None; rows of several inputs as a dict or a list."""
+        if isinstance(batch, Mapping):
+            rest, labels, ids, self._id_name = taken_apart(batch, self._inputs, self._names)
+            return rest, labels, ids
+        if not isinstance(batch, (tuple, list)):
+            return batch, None, None
+        if isinstance(batch, list) and not any(map(_is_array, batch)):
+            return numpy_of(batch), None, None  # rows as lists of numbers, or texts
+        if not batch:
+            return [], None, None
+        inputs = None if self._inputs is None else len(self._inputs)
+        x, *others = batch
+        several = isinstance(x, Mapping)
+        if isinstance(x, (tuple, list)):
+            several = any(map(_is_array, x)) or (len(x) == inputs and inputs > 1)
+        x = dict(x) if isinstance(x, Mapping) else list(x) if several else x if is_frame(x) else numpy_of(x)
+        if len(batch) == inputs and not several and inputs > 1:
+            return list(batch), None, None
+        if inputs is not None and len(batch) == inputs + 1 > 2 and not several:
+            return list(batch[:-1]), batch[-1], None
+        if len(batch) == 3 and _are_texts(batch[2]):
+            return x, others[0], batch[2]
+        if len(batch) > 2:
+            raise InputError(
+                f"A batch of {len(batch)} parts does not say which are rows and which labels",
+                expected=_WHICH_IS_WHICH,
+                received=", ".join(f"{type(part).__name__} {np.shape(part)}" for part in batch)[:200],
+                hint="Make one of these of each: `((x1, x2, y) for …)` becomes `(((x1, x2), y) for …)`; "
+                "with ids it is a dict, `({'x': x, 'labels': y, 'id': ids} for …)`. Leave out weights of "
+                "rows, which have no effect here",
+            )
+        return x, others[0] if others else None, None
+
+    def _is_single(self, arrays: Mapping[Any, Any]) -> bool:
+        """True if the first item is one row, and not a batch."""
+        labels = arrays.get((_LABELS, None))
+        (_, name), value = next(iter(arrays.items()))
+        if value.ndim == 0 or (labels is not None and not _axes(labels)):
+            return True
+        if self._rows:
+            alike = len({len(each) if _axes(each) else -1 for each in arrays.values()}) == 1
+            return labels is None or not alike
+        if self._inputs is None:
+            return False
+        shape = next((spec for spec in self._inputs if spec.name == name), self._inputs[0]).shape
+        return fits(value.shape, shape) or (shape[-1:] == (1,) and fits(value.shape, shape[:-1]))
+
+    def _check_alike(self, arrays: Mapping[Any, Any], form: type) -> None:
+        """Raise unless all parts have the same number of rows, and are like those before."""
+        called = f"{'Row' if self._single else 'Batch'} {self._count}"
+        if form is not self._form or arrays.keys() != self._parts.keys():
+            raise InputError(
+                f"{called} is made up of other parts than those before",
+                expected=_named(self._parts),
+                received=_named(arrays),
+            )
+        counts = {key: len(value) if _axes(value) else 1 for key, value in arrays.items()}
+        if len(set(counts.values())) > 1 or not all(map(_axes, arrays.values())):
+            raise InputError(
+                f"{called} has parts of different lengths",
+                expected="as many labels and ids as rows, for every input",
+                received=", ".join(f"{_name(key)}: {count}" for key, count in counts.items()),
+            )
+        for key, value in arrays.items():
+            before = self._parts[key]
+            if before and _of_row(before[0]) != _of_row(value):
+                raise InputError(
+                    f"{called} differs in shape from those before",
+                    expected=f"{_name(key)} of {_of_row(before[0])} for a row",
+                    received=_of_row(value),
+                    hint=PAD,
+                )
+
+
+PAD = (
+    "Pad or cut all rows to one shape, not each batch to its own: of tokens with tokenizer(texts, "
+    "padding='max_length', …), of other sequences with torch.nn.utils.rnn.pad_sequence over all rows"
+)
+
+
+def taken_apart(
+    x: Mapping[Any, Any], inputs: Sequence[InputSpec] | None, names: Sequence[str] = ()
+) -> tuple[dict[Any, Any], Any, Any, str]:
+    """Split a dict into rows, labels, ids and the name of the ids; labels and ids may be None.
+
+    Labels are called `labels` or `label`, as in Hugging Face, or `y`; ids have one of the names `IDS`. An
+    input may have such a name too. If the model declares its inputs, at least their names, these decide.
+    Otherwise only texts are ids; the same holds if the single input may be a dict of several arrays.
+
+    Args:
+        x: The arrays by name.
+        inputs: The model's inputs, or None.
+        names: Names of its inputs, if it declares only those.
+    """
+    rest, known = dict(x), [spec.name for spec in inputs or ()]
+    found = [name for name in ("labels", "label") if name in rest and name not in known]
+    told = known or list(names)
+    if not found and told and "y" in rest and "y" not in told:
+        found = ["y"]
+    labels = rest.pop(found[0]) if found else None
+    of_several = not known and len(told) == 1 and len(rest) > 2
+    if of_several:
+        told = []
+    id_name = next((name for name in IDS if name in rest and _are_ids(name, rest, told)), None)
+    ids = None if id_name is None else rest.pop(id_name)
+    return rest, labels, ids, id_name or ID
+
+
+def _are_ids(name: str, arrays: Mapping[Any, Any], told: Sequence[str]) -> bool:
+    """True if the array under an id name is no input."""
+    return len(arrays) > 1 and (name not in told if told else _are_texts(arrays[name]))
+
+
+def _are_texts(value: Any) -> bool:
+    """True for a text, or a list or an array of texts."""
+    if isinstance(value, (list, tuple)):
+        return bool(value) and all(isinstance(each, (str, bytes)) for each in value)
+    kind = getattr(getattr(value, "dtype", None), "kind", "")
+    return isinstance(value, str) or kind == "U" or (kind == "O" and _are_texts(list(np.ravel(value))))
+
+
+def _axes(value: Any) -> int:
+    """How many axes there are; one of lists of names."""
+    return 1 if isinstance(value, (list, tuple)) else len(value.shape)
+
+
+def _of_row(value: Any) -> str:
+    """The form of a row in a batch, in words."""
+    return f"a {type(value).__name__}" if has_names(value) else f"shape {value.shape[1:]}"
+
+
+def _check_no_frames(parts: Sequence[Any]) -> None:
+    """Raise an `InputError` for data frames and series: their index would have to be joined as well."""
+    frame = next((part for part in parts if is_frame(part)), None)
+    if frame is not None:
+        raise InputError(
+            "A batch holds a data frame or a series",
+            expected="arrays in batches, or one data frame with all rows",
+            received=type(frame).__qualname__,
+            hint="Join them before, as with `pandas.concat(list(x))`, or give numbers: `part.to_numpy()`",
+        )
+
+
+def has_names(labels: Any) -> bool:
+    """True for a frame, a series, or a list of lists of names, which would lose them as an array."""
+    return is_frame(labels) or (isinstance(labels, (list, tuple)) and all(map(are_names, labels)))
+
+
+def kept(labels: Any, called: str = "The labels") -> Any:
+    """Labels in their own form if that may have names in it, None for none, otherwise an array."""
+    return labels if labels is None or has_names(labels) else numpy_of(labels, called)
+
+
+def _is_array(value: object) -> bool:
+    """True for an array, or a dict of arrays."""
+    return hasattr(value, "shape") or isinstance(value, Mapping)
+
+
+def numpy_of(value: Any, called: str = "What is in a batch") -> Array:
+    """A tensor of any framework, on any device, as an array."""
+    check_unmasked(value, called)
+    if hasattr(value, "detach") and hasattr(value, "cpu"):
+        empty, layout = getattr(value, "is_meta", False), str(getattr(value, "layout", "torch.strided"))
+        if empty or layout != "torch.strided":
+            raise InputError(
+                f"{called} cannot be made an array",
+                expected="an ordinary tensor",
+                received="a tensor without numbers, on the device 'meta'"
+                if empty
+                else f"one of layout {layout}",
+                hint=None if empty else "Convert it with `x.to_dense()`",
+            )
+        value = value.detach().cpu()
+        value = value.float() if str(value.dtype) == "torch.bfloat16" else value
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{called} cannot be made an array ({error})",
+            expected="numbers that numpy.asarray takes, all rows of one shape",
+            received=type(value).__qualname__,
+            hint=PAD,
+        ) from error
+
+
+def _name(key: tuple[str, Any]) -> str:
+    part, name = key
+    return part if part != "x" else f"'{name}'" if isinstance(name, str) else "rows"
+
+
+def _named(parts: Mapping[Any, Any]) -> str:
+    return ", ".join(map(_name, parts)) or "nothing"

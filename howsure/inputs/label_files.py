@@ -1,0 +1,326 @@
+"""Read true answers from a file, or from a folder of label images, and match them to rows."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
+
+import numpy as np
+
+from howsure.arguments import check_path
+from howsure.errors import FileError, InputError, probing
+from howsure.inputs import table_files
+from howsure.inputs.align import places, warn_of_more
+from howsure.inputs.files import check_label_shape, check_readable, open_npy
+from howsure.inputs.images import readable, without_ending
+from howsure.inputs.loaders import length
+from howsure.inputs.rows import Array, Rows, quoted
+from howsure.inputs.table_files import CSV, CsvForm
+
+_BY_PLACE = "If they are in the order of the rows, leave out the first column"
+_BY_NAME = ". If not, sort the labels by it into the order of the rows"
+_LEAVE_OUT = "Leave out the labels of other rows"
+_CHOOSE = f"{_LEAVE_OUT}; or give rows and labels a column `id` with the same ids, which then are matched"
+
+
+LABEL_IMAGE = ".png"
+"""Ending of label images."""
+
+_DEPTH, _COLOURS = 24, 25
+"""Places of the bits of a number in a PNG image, and of what the numbers mean: 0 for grey."""
+
+_NUMBERS = ("P", "L", "1", "I", "I;16")
+"""Pillow's names of images of one whole number for each pixel; of `P` that is the place in the palette."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelFile:
+    """True classes or numbers in a file, one per row, as found.
+
+    Attributes:
+        path: The file.
+        labels: (N,), or (N, K) for several labels or numbers per row, or (N, *P) at each position.
+        ids: (N,) ids in the file, or None.
+        frame_index: (N,) numbers of a first column without a name that counts the rows, or None.
+        others: (N,) values of each other column that may hold the ids of the rows.
+    """
+
+    path: Path
+    labels: Array
+    ids: Array | None = None
+    frame_index: Array | None = None
+    others: tuple[Array, ...] = ()
+
+    def of(self, rows: Any) -> Array:
+        """The labels of all rows, matched by what the rows are called if that is known, else by position.
+
+        Args:
+            rows: Names of the rows: a result, `Rows`, or `Called`, of which nobody checks the number.
+
+        Raises:
+            InputError: The labels belong to other rows, or are of more or fewer rows and nothing names these.
+        """
+        found = places(
+            *(rows, self._called_as(rows), f"'{self.path}' holds labels", _BY_PLACE, _BY_NAME), choose=_CHOOSE
+        )
+        if found is not None:
+            return self.labels[found]
+        if isinstance(rows, Rows):
+            self.check_count(length(rows.x), _CHOOSE)
+        elif hasattr(rows, "__len__"):
+            self.check_count(len(rows), _CHOOSE)
+        return self.labels
+
+    def check_count(self, rows: int, more: str = _LEAVE_OUT) -> None:
+        """Raise an `InputError` unless there is one label for each row; `more` is a hint for too many."""
+        if len(self.labels) != rows:
+            one_fewer = self.path.suffix.lower() == CSV and len(self.labels) == rows - 1
+            header = "The first line of a csv file is its header, and no label" if one_fewer else None
+            raise InputError(
+                f"'{self.path}' has another number of labels than there are rows",
+                expected=f"{rows:,} labels, one per row",
+                received=f"{len(self.labels):,}",
+                hint=more if len(self.labels) > rows else header,
+            )
+
+    def check_count_by_id(self, rows: int) -> None:
+        """Warn of labels of further rows than these, where both have ids, or raise as `check_count`."""
+        if self.ids is None or len(self.labels) < rows:
+            self.check_count(rows)
+        elif len(self.labels) > rows:
+            warn_of_more(f"'{self.path}' holds labels", len(self.labels), rows)
+
+    def of_some(self, called: Any, rows: Array) -> Array:
+        """The labels of some rows, matched by id if ids are known, else by position.
+
+        Args:
+            called: Names of these n rows: a result, `Rows`, or `Called`.
+            rows: (n,) their positions among all rows, in [0, N).
+
+        Raises:
+            InputError: The labels belong to other rows, or rows with the same id are in another order.
+        """
+        known = self._called_as(called)
+        if known is not self:
+            return known.of_some(called, rows)
+        if np.array_equal(rows, np.arange(len(self.labels))):
+            return self.of(called)
+        ids = getattr(called, "ids", None)
+        if ids is None or self.ids is None:
+            return self.labels[rows]
+        wanted = [str(each) for each in ids.tolist()]
+        if wanted == [str(each) for each in self.ids[rows].tolist()]:
+            return self.labels[rows]
+        odd = next((each for each in wanted if each not in self._place), None)
+        if odd is not None:
+            raise InputError(
+                f"'{self.path}' holds labels of other rows",
+                expected=f"a label for '{odd}'",
+                received=f"labels of {len(self.labels):,} other rows",
+            )
+        if len(self._place) < len(self.labels) or len(set(wanted)) < len(wanted):
+            raise InputError(
+                f"'{self.path}' has its ids in another order than the rows, and some rows share one",
+                expected="the same order, or an id of its own for every row",
+            )
+        return self.labels[[self._place[each] for each in wanted]]
+
+    def _called_as(self, rows: Any) -> LabelFile:
+        """The same with ids from a column of another name, if the file has none and that holds these."""
+        ids = getattr(rows, "ids", None)
+        if ids is None or self.ids is not None:
+            return self
+        wanted = set(map(str, ids.tolist()))
+        return next((each for each in self._by_others if wanted <= each._place.keys()), self)
+
+    @cached_property
+    def _by_others(self) -> list[LabelFile]:
+        return [replace(self, ids=each, others=()) for each in self.others]
+
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        ids = [] if self.ids is None else self.ids.tolist()
+        return {str(each): number for number, each in enumerate(ids)}
+
+
+@dataclass(frozen=True, eq=False)
+class LabelFolder:
+    """Label images, of which each is opened when it is needed; as `LabelFile`.
+
+    Attributes:
+        path: The folder.
+        files: (N,) label images, sorted by name.
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+
+    @classmethod
+    def of_folder(cls, path: Path) -> Self:
+        """The label images in a folder and in its sub-folders.
+
+        Raises:
+            InputError: There are none.
+        """
+        visible = sorted(
+            file
+            for file in path.rglob("*")
+            if not any(part.startswith(".") for part in file.relative_to(path).parts)
+        )
+        files = tuple(file for file in visible if file.suffix.lower() == LABEL_IMAGE)
+        if not files:
+            raise InputError(
+                f"The folder '{path}' holds no label images",
+                expected=f"files ending in {LABEL_IMAGE}, named like the images that they belong to",
+                hint="Labels in other files go into one .npy file of shape (N, …)",
+            )
+        return cls(path, files)
+
+    @cached_property
+    def ids(self) -> Array:
+        """(N,) their names."""
+        return np.array([readable(file.relative_to(self.path)) for file in self.files], dtype=object)
+
+    @cached_property
+    def _by_name(self) -> dict[str, Path]:
+        names = [without_ending(name) for name in self.ids.tolist()]
+        return dict(zip(names, self.files, strict=True))
+
+    def of(self, rows: Any) -> Array:
+        """(N, *P) class numbers of all rows, found by their names.
+
+        Args:
+            rows: Names of the rows, with `ids`.
+
+        Raises:
+            FileError: A label image cannot be read.
+            InputError: A row has none, or one that holds no class numbers.
+        """
+        ids: Array | None = getattr(rows, "ids", None)
+        if ids is None:
+            raise InputError(
+                f"'{self.path}' holds label images, which belong to rows by name; these rows have no names",
+                expected="images in files as rows, or labels in one .npy file of shape (N, …)",
+            )
+        files = [self._file_of(str(each)) for each in ids.tolist()]
+        if not files:
+            return np.empty((0, 0, 0), np.int64)
+        first = _read_png(files[0])
+        found = np.empty((len(files), *first.shape), first.dtype)
+        for number, file in enumerate(files):
+            labels = _read_png(file)
+            if labels.shape != first.shape:
+                raise InputError(
+                    f"'{file}' differs in size from '{files[0].name}'",
+                    expected=" × ".join(map(str, first.shape)),
+                    received=" × ".join(map(str, labels.shape)),
+                )
+            found = found.astype(np.promote_types(found.dtype, labels.dtype), copy=False)
+            found[number] = labels
+        return found
+
+    def of_some(self, called: Any, rows: Array) -> Array:
+        """As `of`; the positions of the rows play no part."""
+        return self.of(called)
+
+    def check_count(self, rows: int) -> None:
+        """Raise an `InputError` if there are fewer label images than rows."""
+        if len(self.files) < rows:
+            raise InputError(
+                f"'{self.path}' has fewer label images than there are rows",
+                expected=f"{rows:,} or more",
+                received=f"{len(self.files):,}",
+            )
+
+    def _file_of(self, name: str) -> Path:
+        names = (name, without_ending(name), str(PurePosixPath(name).with_suffix("")))
+        found = next((self._by_name[each] for each in names if each in self._by_name), None)
+        if found is None:
+            first = self.files[0].name
+            raise InputError(
+                f"'{self.path}' holds no label image for '{name}'",
+                expected=f"'{without_ending(name)}{first.removeprefix(without_ending(first))}'",
+                received=f"{quoted(self.ids[:3].tolist())}, …",
+            )
+        return found
+
+
+def read_label_file(
+    path: str | os.PathLike[str],
+    *,
+    column: str | None = None,
+    id_column: str | None = None,
+    names: Sequence[str] | None = None,
+    form: CsvForm = CsvForm(),  # noqa: B008 (frozen, so it may be shared)
+) -> LabelFile | LabelFolder:
+    """True classes or numbers from a `.npy` file or a `.csv` file, or classes from a folder of label images.
+
+    A csv file has a column `y`, or one column beside ids; with more columns the labels are (N, K), one column
+    for each label or number.
+
+    Args:
+        path: The file.
+        column: Name of the column of labels, if it is not `y`.
+        id_column: Name of the column of ids, if there is one and it is not `id`.
+        names: Names of the classes, labels or numbers; columns of these names are taken in this order.
+        form: The form of a csv file.
+
+    Raises:
+        FileError: The file is missing or damaged.
+        InputError: An array of more axes, an empty cell, or another kind of file.
+    """
+    source = check_path(path)
+    check_readable(source)
+    if source.is_dir():
+        return LabelFolder.of_folder(source)
+    if source.suffix.lower() == ".npy":
+        if column is not None:
+            raise InputError(
+                f"'{source}' has no columns of which one could be named",
+                expected="a .csv file",
+                received=column,
+            )
+        return LabelFile(source, check_label_shape(np.asarray(open_npy(source)), source))
+    if source.suffix.lower() != CSV:
+        raise InputError(
+            f"'{source}' is not a kind of file that holds labels",
+            expected="a .npy or .csv file, or a folder of label images",
+        )
+    labels, called, others = table_files.read_label_column(source, form, column, id_column, names or ())
+    return LabelFile(source, check_label_shape(labels, source), called.ids, called.frame_index, others)
+
+
+@probing()
+def _read_png(file: Path) -> Array:
+    """(H, W) values of a grey image, or places in the palette."""
+    from PIL import Image, ImageOps
+
+    try:
+        with file.open("rb") as handle:
+            Image.open(handle, formats=["PNG"]).verify()  # compares all checksums
+            handle.seek(0)
+            header = handle.read(_COLOURS + 1)
+            with Image.open(handle, formats=["PNG"]) as image:
+                mode, array = image.mode, np.asarray(ImageOps.exif_transpose(image))
+    except Exception as error:  # Pillow's decoders may raise anything for a damaged file
+        reason = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+        raise FileError(f"'{file}' is not a readable label image", received=reason) from error
+    if mode == "RGB" and (array == array[..., :1]).all():  # a grey image
+        array = array[..., 0]
+    elif mode not in _NUMBERS:
+        raise InputError(
+            f"'{file}' holds colours, and no class numbers",
+            expected="a grey image, or one with a palette, whose values are class numbers",
+            received=f"Pillow's mode {mode}",
+            hint="Replace each colour by the number of its class, with colours in the order of the classes: "
+            "hit = (numpy.asarray(image)[..., None, :3] == numpy.array(colours)).all(-1); "
+            "image = Image.fromarray(numpy.where(hit.any(-1), hit.argmax(-1), 255).astype('uint8'))",
+        )
+    found: Any = array.astype(np.uint8) if array.dtype == bool else array
+    if mode == "L" and header[_COLOURS] == 0:  # Pillow spreads fewer than 8 bits over 0 to 255
+        return np.asarray(found // (255 // (2 ** header[_DEPTH] - 1)))
+    return np.asarray(found)

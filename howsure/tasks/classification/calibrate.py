@@ -1,0 +1,417 @@
+"""Calibrate the percentages of classes by a temperature.
+
+The map is in `howsure.tasks.classification.maps`; here is the fitted `Calibrator`, and how it is fitted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+from msgspec import Meta
+from scipy.special import stdtrit
+
+from howsure.arguments import check_choice
+from howsure.errors import InputError, warn
+from howsure.evaluation.calibrate import (
+    Scored,
+    check_method,
+    check_not_calibrated,
+    check_rows,
+    read_rows_and_names,
+    read_words,
+)
+from howsure.evaluation.cross_fit import FOLDS, CrossFit, Through, through_fits
+from howsure.evaluation.fitted_rows import LearntRows
+from howsure.evaluation.score import LEAST_MISTAKES, Score
+from howsure.inputs.typed_json import numbers, typed
+from howsure.sampling.outcome import Floats, Integers
+from howsure.statistics import entropy_of
+from howsure.tasks.classification import maps
+from howsure.tasks.classification.evaluate import Evaluation, evaluate_numbers
+from howsure.tasks.classification.maps import Parameters, PercentageMap
+from howsure.tasks.classification.result import Certainty
+from howsure.tasks.registry import CLASSES, check_kind
+from howsure.tasks.truth import BELOW_CHANCE, truth_of
+
+# --- the result ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Calibrator(Scored):
+    """A fitted map from a model's probabilities to calibrated ones; call it with a `Certainty`.
+
+    Attributes:
+        method: `temperature`.
+        parameters: Read-only arrays by name: `temperature` (), above 1 if it lowers percentages, and `most`
+            (), the largest probability that it gives, (n + 1) / (n + 2) for n labelled rows.
+        rows: Number of labelled rows.
+        class_names: K names.
+        before: Scores of the labelled rows as they were; None if it was read from a file.
+        after: Scores of the same rows calibrated, each by a fit to folds that it is not in; None likewise.
+        helps: `better` or `worse` if the interval of the difference in NLL excludes 0, else `cannot tell`,
+            as with fewer than five mistakes.
+        said: Sentences for a reader who knows no statistics, which `in_words` gives.
+        warnings: Sentences; empty if nothing is amiss.
+        learnt_rows: The labelled rows, as it knows them again.
+    """
+
+    method: str
+    parameters: Parameters
+    rows: int
+    class_names: tuple[str, ...]
+    before: Evaluation | None
+    after: Evaluation | None
+    helps: str
+    said: str
+    warnings: tuple[str, ...]
+    learnt_rows: LearntRows
+    answer: ClassVar[str] = "classes"
+
+    def _plain(self) -> dict[str, Any]:
+        return {
+            "method": self.method,
+            "class_names": list(self.class_names),
+            "rows": self.rows,
+            "parameters": _listed(self.parameters),
+            "helps": self.helps,
+            **super()._plain(),
+        }
+
+    def __call__(self, certainty: Certainty) -> Certainty:
+        """The same rows with calibrated probabilities, and what follows from them.
+
+        `mc_error` is propagated through the map. `expected_entropy` keeps its share of the entropy, all of it
+        where there was none: how doubt is split is the model's, how much there is the calibration's.
+        `entropy_correction` stays. Errors of entropies are NaN, and `spread` and `quantiles` None, as they
+        would need the passes.
+
+        Args:
+            certainty: N rows of the same classes, not calibrated yet; zero rows give zero rows.
+
+        Raises:
+            InputError: No `Certainty`, other classes, or calibrated already.
+        """
+        self._probabilities_of(certainty)
+        changed = _changed(maps.METHODS[self.method], certainty, self.parameters, self.rows)
+        return self._marked(certainty, changed)
+
+    def _probabilities_of(self, certainty: Certainty) -> Floats:
+        check_kind(certainty, CLASSES, self.class_names)
+        return _probabilities_of(certainty)
+
+    def __repr__(self) -> str:
+        made_from = f"{self.rows:,} rows, {len(self.class_names)} classes"
+        return f"<Calibrator by {self.method} from {made_from}: {self.helps}>"
+
+
+def calibrate(certainty: Certainty, labels: Any, *, method: str | None, seed: int) -> Calibrator:
+    """The part `calibrate` of one class per row; see `howsure.evaluation.calibrate.calibrate`."""
+    method = maps.TEMPERATURE.name if method is None else method
+    check_method(method, [*maps.METHODS])
+    using = maps.METHODS[method]
+    truth = truth_of(certainty, labels)
+    p = _probabilities_of(certainty)
+    classes = p.shape[1]
+    counts = np.bincount(truth, minlength=classes)
+    check_rows(len(p), classes)
+    if np.all(p == p[0]):
+        raise InputError(
+            "All rows have the same probabilities, so there is nothing to calibrate",
+            expected="probabilities that differ between rows",
+        )
+    cross = _cross_fit(p, truth, seed, using)
+    parameters = cross.overall
+    held_out = np.empty_like(p)
+    for number, fit in enumerate(cross.of_folds):
+        held_out[cross.fold == number] = using.apply(fit, p[cross.fold == number])
+    through = _through(cross, _moves(cross, p, truth, using), p, truth, using)
+    before = evaluate_numbers(certainty, truth, seed)
+    if np.array_equal(certainty.label, truth):
+        warn(too_few_mistakes(0, len(p)))
+    after = evaluate_numbers(replace(certainty, probabilities=held_out), truth, seed, through)
+    helps = helps_in(after.minus(before))
+    warnings = tuple(warnings_of(parameters, counts, certainty.class_names, before, helps))
+    ends = temperature_ends(parameters, using.moves(parameters, p, truth), mistakes_of(before))
+    return Calibrator(
+        method=method,
+        parameters=_read_only(parameters),
+        rows=len(p),
+        class_names=certainty.class_names,
+        before=before,
+        after=after,
+        helps=helps,
+        said=in_words(method, ends, before, after, helps, warnings),
+        warnings=warnings,
+        learnt_rows=LearntRows.of(certainty),
+    )
+
+
+def read(content: Mapping[str, Any]) -> Calibrator:
+    """The part `read_calibrator` of one class per row: the inverse of `Calibrator._plain`."""
+    method = content["method"]
+    check_choice(method, tuple(maps.METHODS), "method")
+    rows, names = read_rows_and_names(content, "class")
+    learnt = maps.METHODS[method].learnt(len(names))
+    check_choice(content["helps"], tuple(HELPS), "helps")
+    return Calibrator(
+        method=method,
+        parameters=_parameters(content["parameters"], learnt, "parameters"),
+        rows=rows,
+        class_names=names,
+        helps=content["helps"],
+        **read_words(content),
+    )
+
+
+def _changed(using: PercentageMap, certainty: Certainty, parameters: Parameters, rows: int) -> Certainty:
+    """A `Certainty` with calibrated probabilities, and what follows from them; see `Calibrator.__call__`."""
+    p = np.asarray(certainty.probabilities, dtype=np.float64)
+    q = using.apply(parameters, p)
+    entropy = np.minimum(entropy_of(q) + certainty.entropy_correction, np.log(p.shape[1]))
+    nothing = certainty.entropy == 0
+    share = np.where(nothing, 1.0, certainty.expected_entropy / np.where(nothing, 1.0, certainty.entropy))
+    numbers = _listed(parameters)
+    unknown = np.full(len(p), np.nan)
+    return replace(
+        certainty,
+        probabilities=q,
+        mc_error=maps.propagated(partial(using.apply, parameters), p, certainty.mc_error),
+        expected_entropy=share * entropy,
+        entropy_error=unknown,
+        expected_entropy_error=unknown,
+        mutual_information_error=unknown,
+        spread=None,
+        spread_error=None,
+        quantiles=None,
+        quantiles_error=None,
+        method={**certainty.method, "calibration": {"method": using.name, "rows": rows, **numbers}},
+    )
+
+
+def cross_calibrated(
+    certainty: Certainty,
+    truth: Integers,
+    changed: Sequence[Certainty] = (),
+    others: Sequence[Certainty] = (),
+    *,
+    seed: int = 0,
+    using: PercentageMap = maps.TEMPERATURE,
+) -> tuple[list[Certainty], list[Certainty], list[Mapping[str, Through]]]:
+    """Calibration with cross-fitting: each row is calibrated by a fit to the folds that it is not in.
+
+    Args:
+        certainty: Result of N rows with known classes.
+        truth: (N,) these classes.
+        changed: The same rows under shifts; each row gets the fit that has not seen it.
+        others: Other rows; they get the fit to all N.
+        seed: Seed of the folds.
+        using: Method of calibration.
+
+    Returns:
+        `certainty` and `changed` calibrated, `others` calibrated, and what rows do through the fits to the
+        scores of `certainty` and `changed`, by name.
+    """
+    p = _probabilities_of(certainty)
+    cross = _cross_fit(p, truth, seed, using)
+    moves = _moves(cross, p, truth, using)
+    calibrated, through = list[Certainty](), list[Mapping[str, Through]]()
+    for each in (certainty, *changed):
+        calibrated.append(cross.held_out(partial(_changed, using), each))
+        through.append(_through(cross, moves, _probabilities_of(each), truth, using))
+    return calibrated, [_changed(using, each, cross.overall, len(p)) for each in others], through
+
+
+def _cross_fit(p: Floats, truth: Integers, seed: int, using: PercentageMap) -> CrossFit:
+    """Fits to all rows (N, K), and to those outside each fold, which begin at the former."""
+    overall, fold = using.fit(p, truth), maps.folds(truth, seed)
+    of_folds = []
+    for number in range(FOLDS):
+        outside = fold != number
+        of_folds.append(using.fit(p[outside], truth[outside], None, overall))
+    return CrossFit(fold, overall, tuple(of_folds))
+
+
+def _moves(cross: CrossFit, p: Floats, truth: Integers, using: PercentageMap) -> Floats:
+    """(FOLDS, N, P) by how much rows move the fits; see `CrossFit.moves`."""
+    return cross.moves(
+        lambda fit, known: using.moves(fit, p[known], truth[known]).reshape(int(known.sum()), -1)
+    )
+
+
+def _through(
+    cross: CrossFit, moves: Floats, p: Floats, truth: Integers, using: PercentageMap
+) -> Mapping[str, Through]:
+    """The influence of rows, through the fits, on scores of the probabilities (N, K) that these change."""
+    slopes = np.zeros((2, 2, *moves.shape[1:]))
+    for number, fit in enumerate(cross.of_folds):
+        own = cross.fold == number
+        slopes[:, :, own] = using.slopes(fit, p[own], truth[own]).reshape(2, 2, int(own.sum()), -1)
+    by_score = zip(maps.SLOPED, slopes, strict=True)
+    return {name: through_fits(cross.fold, moves, *of_rows) for name, of_rows in by_score}
+
+
+def _read_only(parameters: Parameters) -> Parameters:
+    arrays = {name: np.array(value, dtype=np.float64) for name, value in parameters.items()}
+    for array in arrays.values():
+        array.flags.writeable = False
+    return arrays
+
+
+def _probabilities_of(certainty: Certainty) -> Floats:
+    check_not_calibrated(certainty)
+    return np.asarray(certainty.probabilities, dtype=np.float64)
+
+
+def _listed(parameters: Parameters) -> dict[str, Any]:
+    return {name: np.asarray(array).tolist() for name, array in parameters.items()}
+
+
+def _parameters(given: Any, learnt: Mapping[str, tuple[tuple[int, ...], Meta]], field: str) -> Parameters:
+    """Read-only arrays in the ranges that a fit has, or an `InputError`."""
+    given = typed(Mapping[str, Any], given, field)
+    return {name: numbers(given[name], *limits, f"{field}.{name}") for name, limits in learnt.items()}
+
+
+EXPECTED = 100
+"""Labelled rows below which a warning says how few they are."""
+
+HANDFUL = 5
+"""Labelled rows of a class below which a warning names the class."""
+
+
+def supported_in_words(rows: int) -> str:
+    """The largest probability that so many labelled rows support, in per cent, never rounded up."""
+    decimals = max(1, len(str(rows + 2)) - 2)  # few enough that it stays below 100
+    most = (rows + 1) * 10 ** (decimals + 2) // (rows + 2) / 10**decimals
+    return f"{most:.{decimals}f}\u00a0%"
+
+
+def too_few_mistakes(mistakes: int, rows: int) -> str:
+    """That so few mistakes among so many labelled rows cannot tell what becomes of percentages."""
+    how_many = "no mistake" if not mistakes else "1 mistake" if mistakes == 1 else f"{mistakes} mistakes"
+    return (
+        f"The {rows:,} labelled rows contain {how_many}. With fewer than {LEAST_MISTAKES}, they cannot tell "
+        "whose percentages are truer, nor whether calibration improves them."
+    )
+
+
+def mistakes_of(scores: Evaluation) -> int:
+    """How many rows were wrong."""
+    return round((1 - scores.accuracy.value) * scores.rows)
+
+
+def off_in_words(ece: Score) -> str:
+    """How far percentages are off, and whether that is more than chance."""
+    value, low, high = (f"{100 * end:.1f}" for end in (ece.value, ece.low, ece.high))
+    if ece.low > 0:
+        return f"{value} points on average ({low} to {high})"
+    return f"{value} points (0 to {high}, so it may be chance)"
+
+
+def temperature_in_words(low: float, high: float, shown: str) -> str:
+    """The change by a temperature with these 95 % ends, in words; `shown` tells it."""
+    if not (low > 1 or high < 1):
+        return f"The model's percentages need no change that these rows could show {shown}."
+    much, changed = ("much", "lowered") if low > 1 else ("little", "raised")
+    return f"The model claimed too {much}, so its highest percentages are {changed} {shown}."
+
+
+HELPS = {
+    "better": "Taken together, they became better, by more than chance explains.",
+    "worse": "Taken together, they became worse, by more than chance explains.",
+    "cannot tell": "These rows cannot tell whether they became better.",
+}
+"""Whether calibration helps, and what is said of that."""
+
+
+def helps_in(differences: Mapping[str, Score]) -> str:
+    """One of `HELPS`, by the interval of the difference in NLL."""
+    nll = differences["nll"]
+    return "better" if nll.high < 0 else "worse" if nll.low > 0 else "cannot tell"
+
+
+def temperature_ends(parameters: Parameters, moves: Floats, mistakes: int) -> tuple[float, float, float]:
+    """A temperature and its 95 % ends over rows, of which each moves its inverse by `moves` (N,)."""
+    temperature = float(parameters["temperature"])
+    freedom = max(mistakes - 1, 1)  # few mistakes decide it
+    # In logarithms, as it is a factor.
+    reach = float(stdtrit(freedom, 0.975) * np.linalg.norm(moves)) * temperature
+    return temperature, temperature * math.exp(-reach), temperature * math.exp(reach)
+
+
+def in_words(
+    method: str,
+    ends: tuple[float, float, float],
+    before: Evaluation,
+    after: Evaluation,
+    helps: str,
+    warnings: Sequence[str],
+) -> str:
+    """Sentences about a fit; `ends` are those of `temperature_ends`."""
+    temperature, low, high = ends
+    shown = f"(temperature {temperature:.2f}, {low:.2f} to {high:.2f}, where 1 changes nothing)"
+    change = temperature_in_words(low, high, shown)
+    if mistakes_of(before) < LEAST_MISTAKES:
+        change = f"These rows cannot say how far to change the model's percentages {shown}."
+    return " ".join(
+        [
+            f"Calibration by '{method}', learnt from {before.rows:,} rows with known answers.",
+            change,
+            f"No percentage is above {supported_in_words(before.rows)}: so many rows support no more.",
+            f"On rows it had not learnt from, percentages were off by {off_in_words(before.ece)} "
+            f"before, and by {off_in_words(after.ece)} after.",
+            HELPS[helps],
+            *warnings,
+            "If the model was trained on these rows, none of this holds; howsure cannot know that.",
+        ]
+    )
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first five names, and how many more there are."""
+    given = [f"'{name}'" for name in names]
+    return ", ".join(given[:5]) + (f" and {len(given) - 5} more" if len(given) > 5 else "")
+
+
+def warnings_of(
+    parameters: Parameters,
+    counts: Integers,
+    class_names: tuple[str, ...],
+    before: Evaluation,
+    helps: str,
+) -> list[str]:
+    """Warnings about a calibration, in sentences.
+
+    100 rows are a rule of thumb, ten times those of Peduzzi and others (1996) for one number.
+    """
+    rows, classes = int(counts.sum()), len(counts)
+    sentences = []
+    if rows < EXPECTED:
+        sentences.append(f"There are {rows:,} labelled rows; there should be {EXPECTED} or more.")
+    for some, text in (
+        (counts == 0, "No labelled row is of"),
+        ((counts > 0) & (counts < HANDFUL), f"Fewer than {HANDFUL} labelled rows each are of"),
+    ):
+        if some.any():
+            sentences.append(f"{text} {listed(class_names[k] for k in np.flatnonzero(some))}.")
+    if before.accuracy.high < 1 / classes:
+        sentences.append(BELOW_CHANCE)
+    mistakes = mistakes_of(before)
+    if mistakes < LEAST_MISTAKES:
+        sentences.append(too_few_mistakes(mistakes, rows))
+    elif abs(np.log(parameters["temperature"])) > np.log(maps.LIMIT) - 1e-6:
+        sentences.append(
+            "The fit ended at its limit, as where every answer is right, or none is: "
+            "these rows cannot say how far percentages should change."
+        )
+    if helps == "worse":
+        sentences.append(
+            "Calibration made rows worse that it had not learnt from, as it does where there is nothing to "
+            "correct: keep the model's own percentages."
+        )
+    return sentences

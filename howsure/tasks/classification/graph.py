@@ -1,0 +1,301 @@
+"""The columns of distributions as arrays of an ONNX graph: what `assess` computes in numpy, in float32.
+
+    raw (W, n, …) ── values (W, n, K) ─┬─ units ── `error_of` ── mc_error
+                                       ├─ mean ── probabilities ── label, runner_up or yes, verdict
+                                       └─ entropies ── entropy, expected_entropy, mutual_information
+
+A kind of answer brings three parts for `howsure.export`: `graph`, for distributions a subclass of
+`DistributionGraph`, for its outcome; and what the graph is compared with: `graph_numbers`, the numbers of a
+result, and `graph_words`, what it says in words or codes.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.adapters.protocol import LABEL_LOGITS, LOGITS
+from howsure.onnx import Value, sigmoid, softmax, two_largest
+from howsure.results.thresholds import Thresholds
+from howsure.sampling.error import Units
+from howsure.statistics import total_entropy
+from howsure.tasks.classification import maps
+from howsure.tasks.classification.result import Certainty
+from howsure.tasks.distributions import Distributions
+from howsure.tasks.multilabel.result import MultilabelCertainty
+from howsure.tasks.verdict import COIN_FLIP, LEANING, SURE, VERDICTS
+
+if TYPE_CHECKING:
+    from howsure.tasks.classification.calibrate import Calibrator
+
+CODES = {SURE: 0, LEANING: 1, COIN_FLIP: 2}
+
+NOT_A_NUMBER = 3
+"""Code of rows for which the model puts out NaN. Those have no class either: their `label` and `runner_up`
+are K, one more than the last."""
+
+Wanted = Mapping[str, tuple[NDArray[Any], NDArray[np.bool_]]]
+"""By column, what a graph should say, and where rounding may decide otherwise."""
+
+Numbers = Mapping[str, tuple[NDArray[Any], NDArray[Any]]]
+"""By column, which numbers a graph should say, and how far each may be off."""
+
+UnitsOf = Callable[[Value], Units]
+"""Adds up numbers (W, n, …) of the passes by the groups of passes that show the error."""
+
+NUMBERS = ("probabilities", "mc_error", "entropy", "expected_entropy", "mutual_information")
+"""The columns of numbers."""
+
+
+class DistributionGraph(ABC):
+    """The columns of one outcome. `error_of` takes it for the columns of the probabilities alone.
+
+    Args:
+        outcome: The kind of answer of a row.
+    """
+
+    wide: ClassVar[tuple[str, ...]] = ("probabilities", "mc_error")
+    """The columns (n, K)."""
+
+    def __init__(self, outcome: Any) -> None:
+        self.outcome = outcome
+        self.of_outcome: Distributions = outcome
+        self.thresholds: Thresholds = outcome.thresholds
+
+    # --- what a kind says of itself -------------------------------------------------------------
+
+    @property
+    @abstractmethod
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Names of the classes or the like, as the metadata of a graph hold them."""
+
+    @abstractmethod
+    def values(self, raw: Value) -> Value:
+        """(W, n, K) probabilities, from raw outputs (W, n, …) of passes; see `Outcome.values`."""
+
+    @abstractmethod
+    def sides(self, probabilities: Value) -> Value:
+        """(n, D, C) the D distributions that K probabilities (n, K) make, each over C sides."""
+
+    @abstractmethod
+    def each(self, values: Value) -> Value:
+        """Numbers of the D distributions (n, D) as the table has them."""
+
+    @abstractmethod
+    def answers(self, probabilities: Value, two: Value, is_nan: Value) -> dict[str, Value]:
+        """The columns that say the answer.
+
+        Args:
+            probabilities: (n, K).
+            two: (n, D, 2) places of the two largest of each distribution.
+            is_nan: (n, D) whether the model put out NaN.
+        """
+
+    calibrated_names: tuple[str, ...] | None = None
+    """The names that a calibrator must be for; None if a graph cannot apply one."""
+
+    def calibrated(self, probabilities: Value, calibrator: Calibrator) -> Value:
+        """(n, K) mapped by a calibrator for `calibrated_names`."""
+        raise NotImplementedError
+
+    # --- what `error_of` asks -------------------------------------------------------------------
+
+    @property
+    def families(self) -> tuple[int, ...]:
+        """(K,) those of probabilities."""
+        return self.of_outcome.families[: self.of_outcome.width]
+
+    @property
+    def least_error(self) -> tuple[float, ...]:
+        """(K,) that of probabilities."""
+        return self.of_outcome.least_error[: self.of_outcome.width]
+
+    def goes_by(self, mean: Value) -> Value:
+        """(n, K) each probability goes by itself."""
+        return mean
+
+    def moves(self, q: Value) -> float:
+        """A probability moves as much as itself."""
+        return 1.0
+
+    def spread(self, spread: Value) -> Value:
+        """The same."""
+        return spread
+
+    # --- columns --------------------------------------------------------------------------------
+
+    def columns(
+        self,
+        values: Value,
+        mean: Any,
+        squared: Any,
+        error: Any,
+        calibrator: Calibrator | None,
+        units_of: UnitsOf,
+    ) -> dict[str, Value]:
+        """The columns by their names.
+
+        Args:
+            values: (W, n, K) probabilities of the passes.
+            mean: (n, K) their mean.
+            squared: (n, K) its squared error as it is expected to be.
+            error: (n, K) its standard error as it is told.
+            calibrator: The calibrator learnt from labelled rows, or None.
+            units_of: Adds up other numbers of the passes.
+        """
+        outcome: Any = self.of_outcome
+        expected = np.minimum(outcome.entropy(values).mean(axis=0), outcome.entropy(mean))
+        total: Any = total_entropy(self.sides(mean), outcome.correction(mean, squared), expected)
+        found = {
+            "probabilities": mean,
+            "mc_error": error,
+            "entropy": self.each(total),
+            "expected_entropy": self.each(expected),
+            "mutual_information": self.each(total - expected),
+            **self._decided(mean),
+        }
+        if calibrator is not None:
+            found["calibrated"] = self.calibrated(mean, calibrator)
+            found["calibrated_verdict"] = self._decided(found["calibrated"])["verdict"]
+        return found
+
+    def _decided(self, probabilities: Value) -> dict[str, Value]:
+        """The answers and the verdicts; see `howsure.tasks.verdict.judge`."""
+        two, places = two_largest(self.sides(probabilities))
+        top, gap, is_nan = two[..., 0], two[..., 0] - two[..., 1], np.isnan(two[..., 0])
+        is_coin_flip: Any = gap <= self.thresholds.coin_flip
+        verdict = np.where(is_coin_flip, CODES[COIN_FLIP], CODES[LEANING])
+        verdict = np.where(top >= self.thresholds.sure, CODES[SURE], verdict)
+        verdict = np.where(is_nan, NOT_A_NUMBER, verdict)
+        return {**self.answers(probabilities, places, is_nan), "verdict": self.each(verdict)}
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The meaning of the columns."""
+        limits = {"sure": self.thresholds.sure, "coin_flip": self.thresholds.coin_flip}
+        return {**self.names, "verdicts": [*VERDICTS, "not a number"], "thresholds": limits}
+
+
+def numbers(result: Any, tolerance: float) -> Numbers:
+    """The part `graph_numbers` of distributions: all may be off by `tolerance`."""
+    return {name: (getattr(result, name), np.array(tolerance)) for name in NUMBERS}
+
+
+def codes_of(verdict: NDArray[Any]) -> NDArray[np.int64]:
+    """Verdicts as a graph gives them."""
+    return np.asarray(np.vectorize(CODES.get, otypes=[np.int64])(verdict))
+
+
+def near_a_threshold(
+    top: NDArray[Any], gap: NDArray[Any], limits: Thresholds, tolerance: float
+) -> NDArray[np.bool_]:
+    """Rows whose verdict may depend on rounding.
+
+    Args:
+        top: Probability of the answer.
+        gap: Its lead over the other one.
+        limits: Thresholds of the verdicts.
+        tolerance: How far probabilities may be off.
+    """
+    near_sure = np.abs(top - limits.sure) <= tolerance
+    return np.asarray(near_sure | (np.abs(gap - limits.coin_flip) <= 2 * tolerance))
+
+
+class LabelsGraph(DistributionGraph):
+    """The columns of `Labels`: D = K distributions over no and yes."""
+
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Those of the labels."""
+        return {"label_names": self.outcome.label_names}
+
+    def values(self, raw: Value) -> Value:
+        """(W, n, K) probabilities of yes; see `Labels.values`."""
+        if self.outcome.outputs == LABEL_LOGITS:
+            return sigmoid(raw)
+        return np.minimum(np.maximum(raw, 0), 1)
+
+    def sides(self, probabilities: Value) -> Value:
+        """(n, K, 2)."""
+        return np.stack([1 - probabilities, probabilities], axis=-1)
+
+    def each(self, values: Value) -> Value:
+        """(n, K)."""
+        return values
+
+    def answers(self, probabilities: Value, two: Value, is_nan: Value) -> dict[str, Value]:
+        """Whether labels hold."""
+        return {"yes": probabilities > 0.5}
+
+
+def label_words(result: MultilabelCertainty, tolerance: float) -> Wanted:
+    """Expected texts of a graph; as `class_words`."""
+    top = np.maximum(result.probabilities, 1 - result.probabilities)
+    near = near_a_threshold(top, result.gap, result.thresholds, tolerance)
+    return {
+        "yes": (result.yes, np.asarray(result.gap <= 2 * tolerance)),
+        "verdict": (codes_of(result.verdict), near),
+    }
+
+
+class ClassesGraph(DistributionGraph):
+    """The columns of `Classes`: one distribution over C = K classes."""
+
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Those of the classes."""
+        return {"class_names": self.outcome.class_names}
+
+    @property
+    def calibrated_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Those of the classes."""
+        return self.names["class_names"]
+
+    def values(self, raw: Value) -> Value:
+        """(W, n, K) probabilities; see `howsure.tasks.outputs.to_probabilities`."""
+        one = raw.shape[-1] == 1
+        if self.outcome.outputs == LOGITS:
+            return softmax(np.concatenate([raw - raw, raw], axis=-1) if one else raw)
+        values = np.maximum(np.concatenate([1 - raw, raw], axis=-1) if one else raw, 0)
+        return values / np.sum(values, axis=-1, keepdims=True)
+
+    def sides(self, probabilities: Value) -> Value:
+        """(n, 1, K)."""
+        return probabilities[..., None, :]
+
+    def each(self, values: Value) -> Value:
+        """(n,)."""
+        return values[..., 0]
+
+    def answers(self, probabilities: Value, two: Value, is_nan: Value) -> dict[str, Value]:
+        """The two top classes."""
+        kept = np.where(is_nan[..., None], self.outcome.width, two)[..., 0, :]
+        return {"label": kept[..., 0], "runner_up": kept[..., 1]}
+
+    def calibrated(self, probabilities: Value, calibrator: Calibrator) -> Value:
+        """(n, K) as the method of the calibrator changes them."""
+        return maps.METHODS[calibrator.method].apply(calibrator.parameters, probabilities)
+
+
+def class_words(result: Certainty, tolerance: float) -> Wanted:
+    """Expected texts of a graph for the rows of a result; see `DistributionGraph`.
+
+    Args:
+        result: The result of `assess` for these rows.
+        tolerance: How far probabilities may be off.
+    """
+    if result.probabilities.shape[1] == 2:
+        near_another = result.gap <= 2 * tolerance
+    else:
+        third, second, first = np.sort(result.probabilities, axis=-1)[:, -3:].T
+        near_another = np.minimum(first - second, second - third) <= 2 * tolerance
+    near = near_a_threshold(result.probability, result.gap, result.thresholds, tolerance)
+    return {
+        "label": (result.label, near_another),
+        "runner_up": (result.runner_up, near_another),
+        "verdict": (codes_of(result.verdict), near),
+    }

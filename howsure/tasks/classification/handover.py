@@ -1,0 +1,96 @@
+"""Rows with one class each for a person: which ones, the table of them, and that of their sets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from howsure.arguments import check_type
+from howsure.evaluation.handover import DIGITS, Columns
+from howsure.sampling.outcome import Integers
+from howsure.tasks.classification.result import Certainty
+from howsure.tasks.classification.sentence import names_of
+from howsure.tasks.classification.sets import PredictionSets
+from howsure.tasks.verdict import COIN_FLIP, SURE
+from howsure.words import counted
+
+CHOSEN: dict[str, Callable[[Certainty], NDArray[np.bool_]]] = {
+    "coin-flips": lambda rows: rows.verdict == COIN_FLIP,
+    "not-sure": lambda rows: rows.verdict != SURE,
+    "not-settled": lambda rows: ~rows.settled,
+    "unfamiliar": lambda rows: rows.unfamiliar,
+    "all": lambda rows: np.ones(len(rows), dtype=bool),
+}
+"""The words that choose rows, and their meaning."""
+
+
+def handed_over(certainty: Certainty, sets: PredictionSets | None) -> Columns:
+    """The part `hand_over` of one class per row; see `howsure.evaluation.handover.hand_over`."""
+    check_type(sets, (PredictionSets, type(None)), "sets", "what howsure.prediction_sets gives, or None")
+    rows, names = list(certainty), certainty.class_names
+    second = [float(row.probabilities[row.runner_up]) for row in rows]
+    found: Columns = {
+        "label": [row.label_name for row in rows],
+        "probability": np.round(certainty.probability, DIGITS).tolist(),
+        "runner_up": [row.runner_up_name for row in rows],
+        "runner_up_probability": np.round(second, DIGITS).tolist(),
+        "candidates": [names_of(row, row.candidates) for row in rows],
+        "verdict": [row.verdict for row in rows],
+        "reason": [row.reason for row in rows],
+    }
+    if sets is not None:
+        found["set"] = sets.in_words(certainty)
+    if certainty.truth is not None:
+        found["truth"] = [names[k] for k in certainty.truth]
+    return found
+
+
+def choose(rows: Certainty, which: str | None, most: int | None = None) -> Integers:
+    """Positions of the rows that a word of `CHOSEN` means, coin flips for None; the most undecided first.
+
+    Args:
+        rows: N of them.
+        which: The word, or None.
+        most: Most rows to choose. Default: all.
+
+    Raises:
+        InputError: How familiar the rows are was not measured.
+    """
+    if which == "unfamiliar":
+        rows.check_familiarity()
+    order = rows.most_undecided()
+    return np.asarray(order[CHOSEN["coin-flips" if which is None else which](rows)[order]][:most])
+
+
+class SetsTold:
+    """The part `sets_told`: the sets of rows as lines of a table, and in the end what they come to.
+
+    Args:
+        result: Like those whose sets are told.
+        fitted: The fitted sets.
+
+    Attributes:
+        called: Name of the sets in sentences.
+    """
+
+    called = "Sets"
+
+    def __init__(self, result: Certainty, fitted: PredictionSets) -> None:
+        self._kind, self._fitted, self._sizes = result.kind, fitted, Counter[int]()
+
+    def lines(self, result: Certainty) -> Iterator[list[Any]]:
+        """Names of columns, then a line for each row."""
+        sizes, sets = self._fitted(result).sum(axis=1).tolist(), self._fitted.in_words(result)
+        self._sizes.update(sizes)
+        yield ["row", *([] if result.ids is None else [result.id_name]), "label", "set", "classes"]
+        for i, row in enumerate(result):
+            yield [row.row, *([] if row.id is None else [row.id]), row.label_name, sets[i], sizes[i]]
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{self._sizes[size]:,} of {size}" for size in sorted(self._sizes))
+        of = f"Sets of {counted(self._sizes.total(), self._kind)}"
+        return f"{of} by their number of classes: {counts}." if counts else f"{of}."

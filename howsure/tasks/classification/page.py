@@ -1,0 +1,472 @@
+"""The page of a `Certainty`: which rows to check first, whether to trust the percentages, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from howsure.compare.comparison import Comparison
+from howsure.compare.findings import chosen, lead
+from howsure.compare.protocol import the
+from howsure.report.figures import (
+    Proportion,
+    bands,
+    differs_from_claim,
+    interval_of,
+    proportion,
+    share_of,
+)
+from howsure.report.notebook import ViewTable
+from howsure.report.page import PageOptions, whole
+from howsure.sampling.outcome import Integers
+from howsure.tasks.classification import words
+from howsure.tasks.classification.cards import cards, coin_flip_positions, mistake_positions, row_and_label
+from howsure.tasks.classification.drawings import draw_reliability, draw_risk_coverage
+from howsure.tasks.classification.result import Certainty
+from howsure.tasks.classification.scores import found_of
+from howsure.tasks.classification.words import claim_in_words, rare_in_words, tells_networks
+from howsure.tasks.probabilities import are_alone
+from howsure.tasks.sentences import percent, words_of
+from howsure.tasks.verdict import COIN_FLIP, LEANING, REASONS, SURE, VERDICTS
+from howsure.words import counted, rate, upper
+
+_SHOWN_AT_ONCE = 12
+
+_FLIPS, _MISTAKES = 1_000_000, 400_000
+"""Characters that the pictures of coin flips and of mistakes may take."""
+
+_WORDING = {
+    "outcome": "class",
+    "about": "a class",
+    "two": "the two top classes",
+    "two_numbers": "the two top probabilities",
+    "entropy": "0 when one class has everything, log K when all K classes are equally likely",
+    "heading": "Class by class",
+    "by": "the class that the model takes them for",
+    "one": "Class",
+    "several": "Classes",
+    "found": "of the rows that are truly of a class, the share that the model takes for it",
+    "standfirst": "",
+    "dependent": "",
+}
+"""Names on the page, and parts of its sentences; labels have others."""
+
+
+def page(certainty: Certainty, asked: PageOptions) -> str:
+    """The part `page`: HTML of N rows. With zero rows it says so."""
+    return page_of(certainty, certainty, classes_of(certainty), asked, _WORDING)
+
+
+def page_of(
+    result: Any,
+    answers: Certainty,
+    lines: list[ClassLine],
+    asked: PageOptions,
+    wording: Mapping[str, str],
+    labels: Sequence[str] = (),
+) -> str:
+    """The page of answers, each of which is one of some classes.
+
+    Args:
+        result: The result that is reported.
+        answers: The same, or for labels one answer for each label of each row.
+        lines: The answers class by class.
+        asked: The arguments of the caller of `report`.
+        wording: Names on the page, as `_WORDING`.
+        labels: As `asked` of `howsure.tasks.classification.cards.cards`.
+    """
+    looks, alone = asked.looks, are_alone(answers.method)
+    context: dict[str, Any] = {
+        "certainty": answers,
+        "kind": answers.kind,
+        "kinds": f"{answers.kind}s",
+        "brief": brief(answers, asked.comparison) if len(answers) else [],
+        "alone": alone,
+        "between": words_of(answers.method)["between"] if words.tells_networks(answers) else "",
+        "shown_at_once": _SHOWN_AT_ONCE,
+        "thresholds": answers.thresholds,
+        "wording": wording,
+        "SURE": SURE,
+        "LEANING": LEANING,
+        "COIN_FLIP": COIN_FLIP,
+        "VERDICTS": VERDICTS,
+        "classes": lines,
+    }
+    # In the order of the page; the details at its end are closed.
+    sections: dict[str, str] = {}
+    details: dict[str, str] = {}
+    if len(answers):
+        positions, context["coin_flips_note"] = coin_flip_positions(answers)
+        context |= {
+            "groups": _groups(answers),
+            "settled": words.settled_in_words(answers),
+            "doubt": words.doubt_in_words(answers),
+            "coin_flips": cards(answers, looks, positions.tolist(), _FLIPS, labels),
+            "passes": _passes(answers),
+            "overall": None,
+        }
+        all_sure = bool(np.all(answers.verdict == SURE))
+        sections["coin-flips"] = "The least certain" if all_sure else "Check these first"
+        seen = set(positions.tolist())
+        if answers.truth is not None:
+            positions, mistakes = mistake_positions(answers)
+            seen |= set(positions.tolist())
+            context["mistakes"] = cards(answers, looks, positions.tolist(), _MISTAKES, labels)
+            context |= _with_truth(answers, mistakes)
+            if mistakes:
+                sections["mistakes"] = "Sure and wrong"
+        asking = asking_for_a_look(answers)
+        if len(asking) > len(seen):
+            context |= {
+                "asking": len(asking),
+                "listed": _listed(answers, asking[:MOST_LISTED], asked.kind, labels),
+            }
+            sections["lists"] = f"Every {answers.kind} that asks for a look"
+        if len(answers) > 1:
+            sections["classes"] = wording["heading"]
+        if answers.truth is not None and len(result) > 1:
+            sections["trust"] = "Can the percentages be trusted?"
+        context["reasons"] = _reasons(answers, asked.kind, wording["outcome"])
+        if context["reasons"]:
+            sections["reasons"] = "Where the doubt lies"
+        if not alone:
+            details["passes"] = "Passes and their error"
+    details["reading"] = "How to read this page"
+    return whole("classification/page.html.j2", result, asked, sections, details, **context)
+
+
+@dataclass(frozen=True)
+class VerdictGroup:
+    """The rows of one verdict, and their share of all rows.
+
+    `start` is where their part of the bar begins, in per cent; `right` is how many are right, or None.
+    """
+
+    verdict: str
+    count: int
+    share: float
+    start: float
+    right: Proportion | None
+
+
+def _groups(certainty: Certainty) -> list[VerdictGroup]:
+    groups, before = [], 0
+    for word in VERDICTS:
+        members = certainty.verdict == word
+        count = int(members.sum())
+        right = None
+        if certainty.truth is not None:
+            right = proportion(int(np.sum(certainty.label[members] == certainty.truth[members])), count)
+        rows = len(certainty)
+        groups.append(VerdictGroup(word, count, count / rows, 100 * before / rows, right))
+        before += count
+    return groups
+
+
+def _with_truth(certainty: Certainty, mistakes: int) -> dict[str, Any]:
+    sure = int(np.sum(certainty.verdict == SURE))
+    reliability, risk = draw_reliability(certainty), draw_risk_coverage(certainty)
+    claim = float(certainty.probability.mean())
+    groups = [
+        [rate(each.claim, 2), share_of(each.right), interval_of(each.right), f"{each.right.total:,}"]
+        for each in reliability.points
+    ]
+    kept = [
+        [rate(coverage), rate(least, 2), share_of(wrong), interval_of(wrong)]
+        for coverage, least, wrong in risk.table
+    ]
+    of_groups = ["Claimed", "Right", "95 % interval", f"{upper(certainty.kind)}s"]
+    of_kept = ["Kept", "From probability", "Wrong", "95 % interval"]
+    return {
+        "groups_of_like": ViewTable("Reliability as a table", of_groups, groups, numeric=range(4)),
+        "kept": ViewTable("Risk and coverage as a table", of_kept, kept, numeric=range(4)),
+        "mistakes_of_sure": proportion(mistakes, sure),
+        "overall": reliability.overall,
+        "bands": bands(certainty.probability, certainty.label == certainty.truth),
+        "reliability": reliability,
+        "reliability_words": words.reliability_in_words(reliability.found, claim, reliability.overall),
+        "risk": risk,
+        "risk_words": words.risk_in_words(risk.curve, certainty),
+    }
+
+
+@dataclass(frozen=True)
+class ReasonCount:
+    """How many rows of each verdict have a reason, what was seen, and what would tell more."""
+
+    reason: str
+    means: str
+    tells: str
+    count: int
+    share: float
+    of_verdict: dict[str, int]
+
+
+def _reasons(certainty: Certainty, kind: str, outcome: str) -> list[ReasonCount]:
+    """The reasons that rows have, with what they mean; none for a method of one pass."""
+    given = int(np.sum(certainty.reason != None))  # noqa: E711  # of each element
+    found = []
+    for reason in REASONS:
+        members = certainty.reason == reason
+        count = int(members.sum())
+        if not count:
+            continue
+        means, tells = words.WHAT_A_REASON_MEANS[reason]
+        kinds = {"kind": kind, "kinds": f"{kind}s", "outcome": outcome, **words_of(certainty.method)}
+        of_verdict = {word: int(np.sum(members & (certainty.verdict == word))) for word in VERDICTS}
+        found.append(
+            ReasonCount(
+                reason, means.format(**kinds), tells.format(**kinds), count, count / given, of_verdict
+            )
+        )
+    return found
+
+
+def _passes(certainty: Certainty) -> dict[str, Any]:
+    margin = 1.96 * np.take_along_axis(certainty.mc_error, certainty.label[:, None], axis=1)[:, 0]
+    margin = np.minimum(margin, 1.0)  # no probability is farther off
+    known = margin[np.isfinite(margin)]
+    undecided = margin[(certainty.verdict != SURE) & np.isfinite(margin)]
+    return {
+        "least": int(certainty.passes.min()),
+        "median": float(np.median(certainty.passes)),
+        "most": int(certainty.passes.max()),
+        "margin": float(np.median(known)) if len(known) else None,
+        "margin_undecided": float(np.median(undecided)) if len(undecided) else None,
+        "margin_largest": float(known.max()) if len(known) else None,
+        "settled": int(certainty.settled.sum()),
+        "pilot": (certainty.plan or {}).get("pilot"),
+    }
+
+
+# --- the list of rows ---------------------------------------------------------------------------------
+
+
+MOST_LISTED = 200
+"""Rows that the page lists; the table that a result saves has all."""
+
+
+def asking_for_a_look(answers: Certainty) -> Integers:
+    """Positions of rows that are unfamiliar, not sure, not settled or wrong.
+
+    Unfamiliar ones come first, and then the most undecided.
+    """
+    asks = answers.unfamiliar | (answers.verdict != SURE) | ~answers.settled
+    if answers.truth is not None:
+        asks = asks | (answers.label != answers.truth)
+    order = np.lexsort((answers.gap, ~answers.unfamiliar))
+    return np.asarray(order[asks[order]])
+
+
+def _listed(answers: Certainty, positions: Integers, kind: str, asked: Sequence[str]) -> ViewTable:
+    """Rows of a kind at some positions as a table; `asked` as for `cards.cards`."""
+    head = [upper(kind), "Says", "Probability", "Or", "Its probability", "Verdict", "Reason"]
+    lines = []
+    for position in positions.tolist():
+        row, (_, label) = answers[position], row_and_label(position, answers, asked)
+        more = max(0, len(row.candidates) - 2)
+        rival = percent(float(row.probabilities[row.runner_up]), float(row.mc_error[row.runner_up]))
+        line = [
+            str(row.row),
+            row.label_name,
+            percent(row.probability, float(row.mc_error[row.label])),
+            row.runner_up_name,
+            f"{rival}, and {more:,} more class{'' if more == 1 else 'es'} as likely" if more else rival,
+            row.said,
+            row.reason or "–",
+        ]
+        if row.truth is not None:
+            line.append(
+                "right" if row.truth == row.label else f"wrong: it is '{answers.class_names[row.truth]}'"
+            )
+        line[1:1] = [*([] if row.id is None else [str(row.id)]), *([] if label is None else [label])]
+        lines.append(line)
+    if answers.truth is not None:
+        head.append("Truth")
+    head[1:1] = [*([] if answers.ids is None else [answers.id_name]), *(["Label"] if asked else [])]
+    numeric = [0, head.index("Probability"), head.index("Its probability")]
+    return ViewTable(f"The list of {answers.kind}s", head, lines, numeric=numeric)
+
+
+@dataclass(frozen=True)
+class ClassLine:
+    """The rows of one most probable class.
+
+    Attributes:
+        name: Name of the class.
+        count: Rows.
+        of_verdict: How many of them are sure, leaning and coin flips.
+        claim: Mean top probability.
+        right: Share of right ones, or None without truth.
+        off: −1 where fewer are right than claimed by more than chance, 1 where more are, else 0.
+        found: Recall: the share of its true rows with this label, or None without truth.
+    """
+
+    name: str
+    count: int
+    of_verdict: tuple[int, int, int]
+    claim: float
+    right: Proportion | None
+    off: int
+    found: Proportion | None = None
+
+
+def classes_of(certainty: Certainty, among: int | None = None) -> list[ClassLine]:
+    """Class by class, in the order of `in_order`.
+
+    Classes without a row, true or predicted, are left out. All tests together err in 5 % of cases at most.
+
+    Args:
+        certainty: N rows.
+        among: How many lines are tested together. Default: those of the classes that some row is taken for.
+    """
+    classes, label = len(certainty.class_names), certainty.label
+    count = np.bincount(label, minlength=classes)
+    claims = np.bincount(label, weights=certainty.probability, minlength=classes)
+    verdicts = [np.bincount(label[certainty.verdict == word], minlength=classes) for word in VERDICTS]
+    right, there = None, np.zeros_like(count)
+    if certainty.truth is not None:
+        right, there = found_of(label, certainty.truth, classes)
+    present, taken = np.flatnonzero(count + there).tolist(), among or int(np.sum(count > 0))
+    lines = []
+    for k in present:
+        sure, leaning, flips = (int(counts[k]) for counts in verdicts)
+        claim = float(claims[k] / count[k]) if count[k] else float("nan")
+        of_class, found, off = None, None, 0
+        if right is not None:
+            of_class, found = (proportion(int(right[k]), int(of[k])) for of in (count, there))
+            off = differs_from_claim(claim, of_class, among=taken)
+        name = certainty.class_names[k]
+        lines.append(ClassLine(name, int(count[k]), (sure, leaning, flips), claim, of_class, off, found))
+    return in_order(lines)
+
+
+def in_order(lines: Iterable[ClassLine]) -> list[ClassLine]:
+    """Those with the most coin flips first, then those with the most leaning rows."""
+    return sorted(lines, key=lambda line: (-line.of_verdict[2], -line.of_verdict[1]))
+
+
+@dataclass(frozen=True)
+class Point:
+    """One answer: what a reader asks, and the answer in a few sentences.
+
+    `quoted` is what a comparison says, `verdict` what follows from it; both may be empty. `link` is an anchor
+    on this page and its text, or None.
+    """
+
+    question: str
+    said: str
+    quoted: str = ""
+    verdict: str = ""
+    link: tuple[str, str] | None = None
+
+
+def brief(certainty: Certainty, comparison: Comparison | None) -> list[Point]:
+    """The answers about N ≥ 1 rows, in the order in which a reader asks."""
+    return [_check(certainty), _trust(certainty), method_point(certainty, comparison), _margin(certainty)]
+
+
+def _check(certainty: Certainty) -> Point:
+    kind, unclear = certainty.kind, certainty.no_clear_answer
+    named = [((certainty.verdict == COIN_FLIP) & ~unclear, "coin flip", "coin flips")]
+    named.append((unclear, "without a clear answer", "without a clear answer"))
+    if certainty.truth is not None:
+        wrong = (certainty.verdict == SURE) & (certainty.label != certainty.truth)
+        named.append((wrong, "it is sure of and gets wrong", "it is sure of and gets wrong"))
+    named.append((certainty.unfamiliar, "that is unfamiliar", "that are unfamiliar"))
+    named.append((certainty.verdict == LEANING, "it leans on", "it leans on"))
+    parts, before = list[str](), np.zeros(len(certainty), dtype=bool)
+    for rows, one, several in named:
+        count, again = int(np.sum(rows & ~before)), bool(np.any(rows & before))  # each row counts once
+        before |= rows
+        if count:
+            which = one if count == 1 else several
+            parts.append(f"the {'other ' if again else ''}{'one' if count == 1 else f'{count:,}'} {which}")
+    said = f"{upper(', then '.join(parts))}." if parts else f"It is sure of every {kind}."
+    link = "coin-flips", "See them" if parts else "The least certain"
+    return Point("What to check first", said, link=link)
+
+
+def _trust(certainty: Certainty) -> Point:
+    question = "Can the percentages be trusted?"
+    if certainty.truth is None:
+        return Point(
+            question,
+            "Nobody has checked these percentages: the true answers were not given. With labels, this page "
+            "says how often each percentage is right.",
+        )
+    right = proportion(int(np.sum(certainty.label == certainty.truth)), len(certainty))
+    if len(certainty) == 1:
+        return Point(
+            question,
+            f"Its one answer is {'right' if right.count else 'wrong'}, which says nothing about others.",
+        )
+    said = f"{claim_in_words(float(certainty.probability.mean()), right)} {rare_in_words(certainty)}"
+    return Point(question, said, link=("trust", "Percentage by percentage"))
+
+
+def method_point(
+    result: Any, comparison: Comparison | None, better: str = "more accurate percentages"
+) -> Point:
+    """The method behind a result of any kind, and whether a comparison would choose the same.
+
+    Args:
+        result: With `method` and `passes`.
+        comparison: A comparison of methods on rows like these, or None.
+        better: The advantage that only a comparison can show, in words.
+    """
+    name, words = str(result.method.get("name", "not stated")), words_of(result.method)
+    least, most = int(result.passes.min()), int(result.passes.max())
+    if "calibration" in result.method:
+        name += ", calibrated"
+    if are_alone(result.method):
+        source = result.method.get("source")
+        said = f"{upper(name)}{f', from {source}' if source else ''}: what something else computed."
+    elif most == 1:
+        said = f"{upper(name)}: {words['pass']}."
+    else:
+        number = f"{most:,}" if least == most else f"{least:,} to {most:,}"
+        said = f"{upper(name)}: the mean over {number} passes, each {words['pass']}."
+    if words["shows"]:
+        said += f" It is shown because {words['shows']}."
+    if comparison is None:
+        said += f" Only a comparison can say whether another method has {better} here."
+        return Point("Which method, and why?", said)
+    best = chosen(comparison)
+    believed = comparison.certainties[best].method
+    agrees = believed.get("name") == result.method.get("name") and (
+        ("calibration" in believed) == ("calibration" in result.method)
+    )
+    which = f"If the two differ, believe {the(comparison, best)}."
+    if agrees:
+        which = "That is the method shown here."
+    rows = counted(comparison.rows, comparison.kind)
+    return Point(
+        "Which method, and why?",
+        f"{said} A comparison of methods on {rows} says:",
+        quoted=lead(comparison),
+        verdict=which,
+        link=("methods", "The comparison"),
+    )
+
+
+def _margin(certainty: Certainty) -> Point:
+    if are_alone(certainty.method):
+        said = "These percentages came without an error, so they have no ±. That does not make them true."
+    elif not np.isfinite(certainty.mc_error).any():
+        said = "There is none here: how far these percentages would move with other passes is not known."
+    elif np.all(certainty.passes == 1):
+        said = "One pass has no ±: the percentages are the same every time, which does not make them true."
+    else:
+        said = (
+            "± says how far a percentage would move with endlessly many passes, at 95 %. It does not say "
+            "whether the model is right."
+        )
+        if tells_networks(certainty):
+            between = words_of(certainty.method)["between"]
+            said += f" It is not the range of the {between}: about nine in ten of them lie within the "
+            said += f"percentages after ‘most {between} say’, or more if a higher share stands there."
+    return Point("What is ±?", said)

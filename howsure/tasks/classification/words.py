@@ -1,0 +1,187 @@
+"""Sentences about a `Certainty`: whether it is settled, its doubt, and whether it is right."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from howsure.report.figures import (
+    Proportion,
+    Reliability,
+    RiskCoverage,
+    beside,
+    decimals,
+    differs_from_claim,
+    interval_of,
+    proportion,
+    share_of,
+)
+from howsure.tasks import verdict as verdicts
+from howsure.tasks.classification.result import Certainty
+from howsure.tasks.classification.scores import constant_of, found_of
+from howsure.tasks.probabilities import are_alone, nothing_drawn
+from howsure.tasks.sentences import compared, more_of, percent, words_of
+from howsure.words import counted, rate
+
+WHAT_A_REASON_MEANS = {
+    verdicts.WITHIN_PASSES: (
+        "The {passes} themselves find that more than one {outcome} is likely: disagreement between them is "
+        "the smaller part of the doubt. {agreement}",
+        "{others}A second look, which tells whether the answer can be seen at all.{familiarity}",
+    ),
+    verdicts.DISAGREEMENT: (
+        "The {passes} contradict each other: disagreement between them is the larger part of the doubt.",
+        "{others}A second look, which tells whether the answer can be seen at all.",
+    ),
+    verdicts.TOO_FEW_PASSES: (
+        "A threshold lies within the error of the finite number of passes, so the verdict may still change.",
+        "More passes; the note below the verdicts says how many.",
+    ),
+    verdicts.UNFAMILIAR: (
+        "Hardly any held-out {kinds} are as unfamiliar to the network, so what it says of such {kinds} was "
+        "hardly tested.",
+        "A second look.",
+    ),
+}
+"""Meaning of each reason, and what would show more; the words of the method fill the gaps."""
+
+
+def settled_in_words(certainty: Certainty) -> str:
+    """Whether the passes suffice for every verdict, a sentence."""
+    rows = len(certainty)
+    open_rows = int(np.sum(~certainty.settled))
+    if rows and (said := nothing_drawn(certainty.method, certainty.passes)):
+        return said
+    if not open_rows:
+        return "Every verdict is settled: each lies farther from a threshold than the error of its passes."
+    more = more_of(certainty.method, int(certainty.passes_to_settle[~certainty.settled].max()))
+    return (
+        f"Not everything is settled: for {counted(open_rows, certainty.kind)} "
+        f"({rate(open_rows / rows)}) more passes could still change the verdict. Try {more}."
+    )
+
+
+def tells_networks(certainty: Certainty) -> bool:
+    """Whether a row says between which percentages most networks lie."""
+    low, _ = certainty.interval().T
+    return bool(np.any(np.isfinite(low) & ~verdicts.are_votes(certainty.expected_entropy)))
+
+
+def doubt_in_words(certainty: Certainty) -> str:
+    """How much of the doubt is disagreement between passes, where the model is not sure; else empty."""
+    unsure = certainty.verdict != verdicts.SURE
+    if np.all(verdicts.are_votes(certainty.expected_entropy[unsure])) and not np.all(certainty.passes == 1):
+        return ""
+    shares = certainty.disagreement[unsure]
+    kind, passes = certainty.kind, words_of(certainty.method)["passes"]
+    if not len(shares):
+        return ""
+    if are_alone(certainty.method):
+        return "Percentages alone do not show more about its doubt."
+    if np.all(certainty.passes == 1):
+        return "Percentages alone do not show more about the doubt."
+    if len(shares) == 1:
+        return (
+            f"In the one {kind} it is not sure of, disagreement between the {passes} is "
+            f"{_on_one_line(float(shares[0]), float(certainty.disagreement_error[unsure][0]))} of the doubt."
+        )
+    # The rows share their passes, so their errors go together and do not average out.
+    median = float(np.median(shares)), float(np.median(certainty.disagreement_error[unsure]))
+    larger = int(np.sum(shares > 0.5))
+    half = f"in {larger:,} of them it is" if larger else "in none of them is it"
+    return (
+        f"In half of the {counted(len(shares), kind)} it is not sure of, disagreement between the {passes} "
+        f"is {compared('at most', _on_one_line(*median))} of the doubt; {half} more than half of it."
+    )
+
+
+def _on_one_line(share: float, error: float) -> str:
+    """A share with its error, of which no part goes to the next line."""
+    return percent(share, error).replace(" ", "\u00a0")
+
+
+def claim_in_words(claim: float, right: Proportion) -> str:
+    """The mean percentage and the share of right answers, a sentence."""
+    said = f"On average it says {beside(claim, right)} and is right on {share_of(right)} "
+    said += f"({interval_of(right)}): "
+    off = differs_from_claim(claim, right)
+    if not off:
+        return said + "chance may explain the difference."
+    words = "it is too sure" if off < 0 else "it is more modest than it need be"
+    by = abs(100 * (claim - right.share))
+    return (
+        f"{said}{words}, by {by:.{decimals(right)}f}\u00a0points. "
+        "howsure.calibrate corrects that, from labelled rows."
+    )
+
+
+def rare_in_words(certainty: Certainty) -> str:
+    """The accuracy of always saying one class, and the class missed most often, one or two sentences.
+
+    The class is named if it is found less often than answers are right by more than chance: an exact test
+    that allows for the number of classes. The N ≥ 1 rows have true classes.
+    """
+    truth, names, rows = certainty.truth, certainty.class_names, len(certainty)
+    assert truth is not None
+    correct = certainty.label == truth
+    constant = constant_of(correct, truth)
+    would = share_of(proportion(constant.right, rows))
+    said = f"Always saying '{names[constant.label]}' would be right on {would}"
+    said += ", which is more." if constant.gain.high < 0 else "."
+    if not constant.gain.excludes_zero:
+        said = f"{said[:-1]}: the difference may be chance."
+    found = [
+        proportion(*map(int, pair))
+        for pair in zip(*found_of(certainty.label, truth, len(names)), strict=True)
+    ]
+    overall, several = float(correct.mean()), sum(each.total > 0 for each in found)
+    missed = [k for k, each in enumerate(found) if differs_from_claim(overall, each, among=several) < 0]
+    if missed:
+        worst = min(missed, key=lambda k: found[k].share)
+        least = found[worst]
+        there = counted(least.total, certainty.kind)
+        said += f" The model finds {least.count:,} of the {there} that are '{names[worst]}', "
+        said += f"{share_of(least)} ({interval_of(least)})."
+    return said
+
+
+def reliability_in_words(found: Reliability, claim: float, right: Proportion) -> str:
+    """The reliability diagram in two sentences. `claim` is the mean top probability."""
+    overall = claim_in_words(claim, right)
+    pairs = list(zip(found.confidence.tolist(), found.right, strict=True))
+    if len(pairs) == 1:
+        return overall
+    off = [differs_from_claim(claim, group, among=len(pairs)) for claim, group in pairs]
+    below, above = off.count(-1), off.count(1)
+    if not above + below:
+        return f"{overall} No group of the {len(pairs)} is off the diagonal by more than chance."
+    missed = [f"{below} below it (too sure)"] if below else []
+    missed += [f"{above} above it (too modest)"] if above else []
+    verb = "is" if above + below == 1 else "are"
+    return (
+        f"{overall} Of {len(pairs)} groups {above + below} {verb} off the diagonal by more than chance: "
+        f"{' and '.join(missed)}."
+    )
+
+
+def risk_in_words(curve: RiskCoverage, certainty: Certainty) -> str:
+    """The risk-coverage curve in two or three sentences."""
+    rows, mistakes = len(certainty), int(curve.wrong[-1])
+    kinds = f"{certainty.kind}s"
+    if mistakes == 0:
+        return f"Here no answer is wrong, so there is nothing to be gained by setting {kinds} aside."
+    said = f"Here {share_of(proportion(mistakes, rows))} of all {kinds} are wrong."
+    sure = certainty.verdict == verdicts.SURE
+    if 0 < sure.sum() < rows:
+        wrong_and_sure = int(np.sum(sure & (certainty.label != certainty.truth)))
+        share = share_of(proportion(wrong_and_sure, int(sure.sum()))) if wrong_and_sure else "none"
+        verb = "are" if wrong_and_sure else "is"
+        said += f" Among the {rate(float(sure.mean()))} it is sure of, {share} {verb}."
+    point = curve.at(0.9)
+    aside = rows - int(curve.kept[point])
+    if 0 < aside < rows:
+        caught = mistakes - int(curve.wrong[point])
+        said += f" Setting the least certain {rate(aside / rows)} aside removes {caught:,} of the "
+        said += f"{counted(mistakes, 'mistake')}"
+        by_chance = mistakes * aside / rows
+        said += "." if caught > by_chance else f"; of as many chosen by chance, it would be {by_chance:.1f}."
+    return said

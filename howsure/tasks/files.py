@@ -1,0 +1,117 @@
+"""Saved results read back, whichever type they are of."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from howsure.arguments import check_path
+from howsure.errors import FileError
+from howsure.on_first_use import imported
+from howsure.results.saved import read_table, table_in
+from howsure.sampling.outcome import Integers
+from howsure.tasks.registry import result_type_in
+
+SAMPLE = 1_000_000
+"""Rows of a folder that scores and pages look at: with so many, a share is known to 0.1 % (95 %)."""
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Read a result that was saved, such as a `Certainty`; the file says which kind it holds.
+
+    Args:
+        path: A file, a folder that `save` wrote, or one of parts that `howsure assess --out FOLDER` wrote.
+            Rows are read into memory, but maps of positions only when used. A warning names missing parts.
+
+    Raises:
+        FileError: The file is missing, damaged, or not a saved result.
+    """
+    return _whole(check_path(path))
+
+
+def _whole(source: Path, for_scores: bool = False) -> Any:
+    """As `load`; with `for_scores` as `load_sample`."""
+    source = table_in(source)
+    if not os.path.isdir(source):
+        return _load(source, for_scores)
+    parts = _parts(source)
+    results = (_load_part(part, for_scores) for part in parts)
+    return type(_load_part(parts[0], for_scores)).joined(results)
+
+
+def load_sample(path: str | os.PathLike[str], *, for_scores: bool = False) -> tuple[Any, int]:
+    """As `load`, and how many rows there are. From a folder of more than `SAMPLE` rows it draws that many.
+
+    With `for_scores` it leaves out the columns that no score of the kind looks at.
+    """
+    source = table_in(check_path(path))
+    parts = _parts(source) if os.path.isdir(source) else []
+    ends = _ends(parts)
+    if not parts or ends[-1] <= SAMPLE:
+        found = _whole(source, for_scores)
+        return found, len(found)
+    total = int(ends[-1])
+    chosen = np.sort(np.random.default_rng(0).choice(total, SAMPLE, replace=False))
+    of_part = np.split(chosen, np.searchsorted(chosen, ends[:-1]))
+    starts = np.concatenate([[0], ends[:-1]])
+    results = (
+        _load_part(part, for_scores)[places - start]
+        for part, places, start in zip(parts, of_part, starts, strict=True)
+    )
+    return type(_load_part(parts[0], for_scores)).joined(results), total
+
+
+def parts_of(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """The result in a file, or in each part of a folder, one after the other."""
+    source = table_in(check_path(path))
+    if not os.path.isdir(source):
+        yield _load(source)
+        return
+    for part in _parts(source):
+        yield _load_part(part)
+
+
+def _parts(folder: Path) -> list[Path]:
+    found: list[Path] = imported("howsure.scale.parts:present")(folder)
+    return found
+
+
+def _ends(parts: Sequence[Path]) -> Integers:
+    """After how many rows each part ends."""
+    rows_in = imported("howsure.scale.parts:rows_in")
+    with _of_a_part():
+        return np.cumsum([rows_in(part) for part in parts], dtype=np.int64)
+
+
+def _load_part(path: Path, for_scores: bool = False) -> Any:
+    with _of_a_part():
+        return _load(path, for_scores)
+
+
+@contextmanager
+def _of_a_part() -> Iterator[None]:
+    """Say in errors how a damaged part is made again."""
+    try:
+        yield
+    except FileError as error:
+        hint = "Delete that part, then give the command again that made it"
+        raise error.told_of("A part of the results", hint) from error
+
+
+def _load(path: Path, for_scores: bool = False) -> Any:
+    def left_out(settings: Mapping[str, Any]) -> list[str]:
+        kind = result_type_in(settings, path)
+        left = kind.unscored if for_scores else ()
+        return [
+            each.name
+            for each in kind.columns
+            if not (each.stored or each.of_maps) or (each.optional and each.name in left)
+        ]
+
+    table, settings = read_table(path, left_out=left_out)
+    return result_type_in(settings, path).from_table(path, table, settings)

@@ -1,0 +1,136 @@
+"""Calibrate the percentages of several labels per row, each label by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from howsure.errors import InputError
+from howsure.evaluation.calibrate import Kept, check_method, read_names
+from howsure.inputs.typed_json import typed
+from howsure.sampling.outcome import Floats
+from howsure.tasks.classification import calibrate as of_classes
+from howsure.tasks.classification.calibrate import Calibrator, listed
+from howsure.tasks.classification.maps import METHODS
+from howsure.tasks.multilabel.result import MultilabelCertainty
+from howsure.tasks.truth import truth_of
+from howsure.words import counted
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class MultilabelCalibrator(Kept):
+    """A `Calibrator` for each of K labels; call it with a `MultilabelCertainty`.
+
+    Attributes:
+        of_label: The calibrator of each label, by name; it maps `certainty.of_label(name)`.
+    """
+
+    of_label: Mapping[str, Calibrator]
+    answer: ClassVar[str] = "labels"
+
+    def _plain(self) -> dict[str, Any]:
+        return {"of_label": {name: each._plain() for name, each in self.of_label.items()}}
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """K names, in order."""
+        return tuple(self.of_label)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Those of all labels, each after the label's name; empty if nothing is amiss."""
+        return tuple(f"'{name}': {said}" for name, each in self.of_label.items() for said in each.warnings)
+
+    def __call__(self, certainty: MultilabelCertainty) -> MultilabelCertainty:
+        """The same rows with calibrated probabilities, and what follows from them, as `Calibrator` does it.
+
+        Args:
+            certainty: N ≥ 0 rows of the same labels, not calibrated yet.
+
+        Raises:
+            InputError: Not a `MultilabelCertainty`, other labels, or calibrated already.
+        """
+        if not isinstance(certainty, MultilabelCertainty):
+            raise InputError(
+                "This calibrator is for several labels per row",
+                expected="a `MultilabelCertainty`",
+                received=type(certainty).__name__,
+                hint="`calibrator.of_label[name]` is for one label, as `certainty.of_label(name)` gives it",
+            )
+        if certainty.label_names != self.label_names:
+            raise InputError(
+                "These rows have other labels than those that were learnt from",
+                expected=listed(self.label_names),
+                received=listed(certainty.label_names),
+            )
+        calibrated = {name: each(certainty.of_label(name)) for name, each in self.of_label.items()}
+
+        def stacked(name: str) -> Floats:
+            return np.stack([getattr(each, name) for each in calibrated.values()], axis=1)
+
+        fits = {name: each.method["calibration"] for name, each in calibrated.items()}
+        unknown = np.full(certainty.probabilities.shape, np.nan)
+        return replace(
+            certainty,
+            probabilities=stacked("probabilities")[..., 1],
+            mc_error=stacked("mc_error")[..., 1],
+            expected_entropy=stacked("expected_entropy"),
+            entropy_error=unknown,
+            expected_entropy_error=unknown,
+            mutual_information_error=unknown,
+            spread=None,
+            spread_error=None,
+            learnt_from=np.any([np.asarray(each.learnt_from) for each in calibrated.values()], axis=0),
+            method={**certainty.method, "calibration": fits},
+        )
+
+    def in_words(self) -> str:
+        """The labels with better percentages, for a reader who knows no statistics."""
+        first = next(iter(self.of_label.values()))
+        found = {
+            said: [name for name, each in self.of_label.items() if each.helps == helps]
+            for helps, said in (
+                ("better", "became better, by more than chance explains"),
+                ("worse", "became worse"),
+                ("cannot tell", "may or may not have become better: these rows cannot tell"),
+            )
+        }
+        return " ".join(
+            [
+                f"Calibration of {counted(len(self.of_label), 'label')} by '{first.method}', each by itself, "
+                f"learnt from {first.rows:,} rows with known answers.",
+                *(f"Percentages of {listed(names)} {said}." for said, names in found.items() if names),
+                *self.warnings,
+            ]
+        )
+
+    def __repr__(self) -> str:
+        helped = sum(each.helps == "better" for each in self.of_label.values())
+        return f"<MultilabelCalibrator of {len(self.of_label)} labels, {helped} of them better>"
+
+
+def calibrate(
+    certainty: MultilabelCertainty, labels: Any, *, method: str | None, seed: int
+) -> MultilabelCalibrator:
+    """The part `calibrate` of several labels per row: a calibrator for each; what is wrong with one names it.
+
+    See `howsure.evaluation.calibrate.calibrate`.
+    """
+    check_method(method, (*METHODS, None))
+    truth = truth_of(certainty, labels).astype(np.int64)
+    found = {}
+    for k, name in enumerate(certainty.label_names):
+        try:
+            found[name] = of_classes.calibrate(certainty.of_label(k), truth[:, k], method=method, seed=seed)
+        except InputError as error:
+            raise error.told_of(f"Label '{name}' cannot be calibrated") from error
+    return MultilabelCalibrator(found)
+
+
+def read(content: Mapping[str, Any]) -> MultilabelCalibrator:
+    """The part `read_calibrator` of several labels per row: the inverse of `MultilabelCalibrator._plain`."""
+    each = typed(Mapping[str, Mapping[str, Any]], content["of_label"], "of_label")
+    return MultilabelCalibrator({name: of_classes.read(each[name]) for name in read_names([*each], "label")})

@@ -1,0 +1,88 @@
+"""Are the percentages of several labels per row true? Scores label by label, and on average."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from howsure.errors import InputError
+from howsure.evaluation.paired import Comparable, Paired, check_enough
+from howsure.evaluation.score import Score, in_columns
+from howsure.on_first_use import Displayed
+from howsure.tasks.classification.evaluate import Evaluation, all_scores, ends_of, evaluate_numbers
+from howsure.tasks.multilabel.result import NO_AND_YES, MultilabelCertainty
+from howsure.tasks.truth import truth_of
+from howsure.words import counted
+
+
+@dataclass(frozen=True)
+class MultilabelEvaluation(Comparable, Displayed):
+    """How good the answers of a `MultilabelCertainty` are, label by label and on average.
+
+    Each label is scored as rows of the two classes `no` and `yes`. So `brier` is the sum of (p − y)² over yes
+    and no, twice that of yes alone.
+
+    Attributes:
+        rows: How many.
+        of_label: The `Evaluation` of each label, by name.
+        mean: Mean of every score over the labels for which it is defined, by name. Its interval is over rows,
+            each with all of its labels, so labels that are wrong together make it wider.
+    """
+
+    rows: int
+    of_label: Mapping[str, Evaluation]
+    mean: Mapping[str, Score]
+    _found: Paired = field(repr=False)
+
+    def __str__(self) -> str:
+        names = ["mean over labels", *self.of_label]
+        columns = [["", *names]]
+        for score in ("accuracy", "nll", "brier", "ece"):
+            of_labels = [str(getattr(each, score)) for each in self.of_label.values()]
+            columns.append([score, str(self.mean[score]), *of_labels])
+        always = [f"{each.constant_accuracy} '{each.most_frequent}'" for each in self.of_label.values()]
+        columns.append(["always the same", "", *always])
+        recalls = [str(each.recall[NO_AND_YES[1]]) for each in self.of_label.values()]
+        columns.append([f"recall of '{NO_AND_YES[1]}'", "", *recalls])
+        lines = in_columns([*zip(*columns, strict=True)])
+        return "\n".join([f"{counted(self.rows, 'row')}, {counted(len(self.of_label), 'label')}", *lines])
+
+
+def evaluate(certainty: MultilabelCertainty, labels: Any, *, outside: Any, seed: int) -> MultilabelEvaluation:
+    """The part `evaluate` of several labels per row: each as rows of no and yes, and the means over labels.
+
+    See `howsure.evaluation.evaluate.evaluate`.
+    """
+    if outside is not None:
+        raise InputError(
+            "Rows from outside are for one class per row: where any number of labels may hold, a row of "
+            "none is not from outside",
+            expected="outside=None",
+            hint="`howsure.evaluate(certainty.of_label(k), labels[:, k], outside=…)` asks it of one label",
+        )
+    truth = truth_of(certainty, labels)
+    check_enough(truth)
+    true = truth.astype(np.int64)
+    of_label = {
+        name: evaluate_numbers(certainty.of_label(k), true[:, k], seed)
+        for k, name in enumerate(certainty.label_names)
+    }
+    mistaken = int(np.sum(np.any(certainty.yes != truth, axis=1)))
+    means = {}
+    for name in next(iter(of_label.values()))._found.measured:
+        each = [one.measured(name) for one in of_label.values()]
+        defined = [one for one in each if np.isfinite(one.value)] or each
+        decided = mistaken if defined[0].mistakes < len(truth) else len(truth)
+        means[name] = type(defined[0]).mean(defined, decided)
+    mean = Paired.of(means, certainty, true)
+    return MultilabelEvaluation(rows=len(truth), of_label=of_label, mean=mean.scores, _found=mean)
+
+
+def score_lines(result: MultilabelCertainty, evaluation: MultilabelEvaluation) -> list[list[Any]]:
+    """The part `score_lines` of several labels: each score of the mean over labels, then of each label."""
+    of_each = {"": evaluation.mean} | {name: all_scores(each) for name, each in evaluation.of_label.items()}
+    found = [[name, score, *ends_of(each)] for name, of in of_each.items() for score, each in of.items()]
+    return [["label", "score", "value", "low", "high"], *found]

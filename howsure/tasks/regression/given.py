@@ -1,0 +1,165 @@
+"""Means and standard deviations in the columns of a table that something else wrote.
+
+    one target      mean, std                                 and perhaps y or truth, and id
+    several         mean.NAME, std.NAME  or  mean_NAME, …     and perhaps y.NAME or truth.NAME, and id
+
+Other columns are not read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from howsure.errors import InputError
+from howsure.inputs.rows import quoted
+from howsure.inputs.tables import ANY_VECTOR, Table, called_in, formed, labels_of
+from howsure.sampling.outcome import Floats
+from howsure.tasks.regression.result import FROM_HELD_OUT, RegressionCertainty
+
+if TYPE_CHECKING:
+    from howsure.external.files import FileColumns
+
+MEAN, STD, TRUTHS = "mean", "std", ("truth", "y")
+"""Names of the columns, or of their beginnings."""
+
+LIKE_STD = ("sd", "stdev", "stddev", "sigma", "var", "variance")
+"""Other names of a standard deviation or a variance; one beside a `mean` shows that it is a mean."""
+
+
+def claims(table: Table, asked: FileColumns) -> bool:
+    """The part `claims`: whether the columns of a table are means and standard deviations of numbers.
+
+    They are if there is a mean with its standard deviation, or nothing but means beside labels and ids. They
+    are not if the caller says that the columns themselves are classes.
+
+    Args:
+        table: The columns.
+        asked: The options of the caller.
+    """
+    names = set(table.names)
+    if names & set(asked.class_names or ()):
+        return False
+    means, stds = _by_target(table, MEAN), _by_target(table, STD)
+    if set(means) & set(stds):
+        return True
+    _, _, left = asked.roles.of(table, None)
+    others = {table.names[place] for place in left} - set(means.values())
+    return bool(means) and all(name.lower() in LIKE_STD for name in others)
+
+
+def read(table: Table, asked: FileColumns, source: Path) -> RegressionCertainty:
+    """The part `given_columns`: the result of a table that `claims` takes.
+
+    Args:
+        table: The columns.
+        asked: The options of the caller.
+        source: The file.
+
+    Raises:
+        InputError: A standard deviation is missing, cells that hold no numbers, or options for percentages.
+    """
+    _check_options(asked)
+    means, stds = _by_target(table, MEAN), _by_target(table, STD)
+    targets = _targets(list(means), asked, source)
+    for target in targets:
+        _check_std(table, stds.get(target), means[target], source)
+    names = asked.class_names if targets == [""] else targets
+    _, identity, _ = asked.roles.of(table, None)
+    called = called_in(table, identity)
+    result = RegressionCertainty.from_mean_std(
+        _numbers(table, [means[target] for target in targets]),
+        _numbers(table, [stds[target] for target in targets]),
+        names,
+        source=source.name,
+        ids=called.ids,
+    )
+    result = replace(result, frame_index=called.frame_index)
+    if result.can_call(called.id_name):
+        result = replace(result, id_name=called.id_name)
+    truth = _truth(table, asked, targets)
+    return result if truth is None else result.with_truth(truth)
+
+
+def _by_target(table: Table, word: str) -> dict[str, str]:
+    """Names of the columns of a word, also in capitals, by target; that of a plain `mean` or `std` is ''."""
+    plain = [name for name in table.names if name.lower() == word]
+    if plain:
+        return {"": word if word in plain else plain[0]}
+    beginnings = (f"{word}.", f"{word}_")
+    return {
+        name[len(word) + 1 :]: name
+        for name in table.names
+        if name.lower().startswith(beginnings) and len(name) > len(word) + 1
+    }
+
+
+def _targets(found: list[str], asked: FileColumns, source: Path) -> list[str]:
+    wanted = asked.class_names
+    if wanted is None or (found == [""] and len(wanted) == 1):
+        return found
+    missing = [name for name in wanted if name not in found]
+    if missing:
+        raise InputError(
+            f"'{source}' has no columns of {quoted(missing)}",
+            expected=f"columns {quoted([f'{MEAN}.{name}' for name in missing])}, and the same with '{STD}.'",
+            received=f"means of {quoted(found)}" if found != [""] else "one mean, of one target",
+        )
+    return list(wanted)
+
+
+def _check_std(table: Table, std: str | None, mean: str, source: Path) -> None:
+    empty = (
+        std is not None and table.rows > 0 and table.columns[table.names.index(std)].null_count == table.rows
+    )
+    if std is not None and not empty:
+        return
+    like = [name for name in table.names if name.lower() in LIKE_STD]
+    wanted, lacking = STD + mean[len(MEAN) :], f"'{std}' is empty" if empty else "no standard deviations"
+    raise InputError(
+        f"'{source}' has means in '{mean}', but {lacking}",
+        expected=f"a column '{wanted}', the standard deviation of a new answer around its mean",
+        received=f"columns {quoted(table.names)}",
+        hint=f"If '{like[0]}' is a standard deviation, call it '{wanted}'; of a variance give the root"
+        if like
+        else f"{FROM_HELD_OUT}. The .parquet form of a table of `howsure assess` can be calibrated as it is",
+    )
+
+
+def _check_options(asked: FileColumns) -> None:
+    given = {
+        "`several_labels`": asked.several,
+        "`normalise`": asked.normalise,
+        "Thresholds of verdicts": asked.thresholds is not None,
+    }
+    unused = [name for name, is_given in given.items() if is_given]
+    if unused:
+        raise InputError(
+            f"{unused[0]} have no effect on numbers"
+            if " " in unused[0]
+            else f"{unused[0]} has no effect on numbers",
+            expected="no such option",
+            hint="`result.above(3.0)` asks whether each number is above 3; the answer has a verdict",
+        )
+
+
+def _truth(table: Table, asked: FileColumns, targets: list[str]) -> Any:
+    label, _, _ = asked.roles.of(table, None)
+    if label is not None:
+        return asked.truth_in(table, [label], lambda: labels_of(table, label))
+    found = (_by_target(table, word) for word in TRUTHS)
+    columns = next((each for each in found if all(target in each for target in targets)), None)
+    if columns is None:
+        return None
+    names = [columns[target] for target in targets]
+    return asked.truth_in(table, [table.names.index(name) for name in names], lambda: _numbers(table, names))
+
+
+def _numbers(table: Table, names: list[str]) -> Floats:
+    """(N, K) from the columns of these names, or an `InputError` that names what is no number."""
+    return np.asarray(
+        formed(table, [table.number(name, "of numbers") for name in names], ANY_VECTOR), np.float64
+    )

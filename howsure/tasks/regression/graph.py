@@ -1,0 +1,135 @@
+"""Numbers per row as an ONNX graph: `mean`, `mc_error`, `spread`, and the `noise` that a head puts out.
+
+See `howsure.tasks.classification.graph` for what the parts are.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from howsure.adapters.protocol import MEAN_LOG_VARIANCE, VALUES
+from howsure.errors import ModelError
+from howsure.onnx import Value
+from howsure.tasks.classification.graph import Numbers as Wanted
+from howsure.tasks.classification.graph import UnitsOf
+from howsure.tasks.classification.graph import Wanted as Words
+from howsure.tasks.regression.doubt import ROUNDING
+from howsure.tasks.regression.outcome import Numbers
+
+if TYPE_CHECKING:
+    from howsure.tasks.regression.result import RegressionCertainty
+
+ROUNDED = 1e-6
+"""Rounding in float32, as a share of the largest mean of a target."""
+
+SQUARED = 1e18
+"""Largest number that float32 can square, and 1/`SQUARED` the smallest."""
+
+
+class NumbersGraph:
+    """The columns of `Numbers`. `error_of` takes it for the columns of the means and the variances.
+
+    Args:
+        outcome: The kind of answer of a row.
+    """
+
+    calibrated_names = None
+    """A graph applies no calibrator of numbers."""
+
+    def __init__(self, outcome: Numbers) -> None:
+        self.outcome = outcome
+        self.families, self.least_error = outcome.families, outcome.least_error
+
+    def values(self, raw: Value) -> Value:
+        """(W, n, C) numbers and variances; see `Numbers.values`. A negative variance becomes NaN."""
+        raw = np.moveaxis(raw, 2 + self.outcome.axis, 2) if self.outcome.axis else raw
+        raw = raw.reshape(*raw.shape[:2], self.outcome.width)
+        if self.outcome.outputs == VALUES:
+            return raw
+        means, others = raw[..., : self.outcome.answers], raw[..., self.outcome.answers :]
+        is_log = self.outcome.outputs == MEAN_LOG_VARIANCE
+        variances = np.exp(others) if is_log else np.where(others >= 0, others, np.nan)
+        return np.concatenate([means, variances], axis=-1)
+
+    # --- what `error_of` asks: the same of all numbers, as `Outcome` has it ----------------------
+
+    def goes_by(self, mean: Value) -> float:
+        """As `Outcome.goes_by`."""
+        return 0.5
+
+    def moves(self, q: Value) -> float:
+        """As `Outcome.moves`."""
+        return 1.0
+
+    def spread(self, spread: Value) -> Value:
+        """As `Outcome.spread`."""
+        return spread
+
+    # --- columns --------------------------------------------------------------------------------
+
+    def columns(
+        self, values: Value, mean: Value, squared: Value, error: Value, calibrator: None, units_of: UnitsOf
+    ) -> dict[str, Value]:
+        """The columns by their names, each (n, K).
+
+        Args:
+            values: (W, n, C) numbers and variances of the passes.
+            mean: (n, C) their mean.
+            squared: (n, C) its squared error as it is expected to be.
+            error: (n, C) its standard error as it is told.
+            calibrator: None.
+            units_of: Not used.
+        """
+        answers = slice(self.outcome.answers)
+        numbers: Any = mean[..., answers]
+        spread: Any = np.sqrt(values.var(axis=0)[..., answers] + squared[..., answers])
+        found = {
+            "mean": numbers,
+            "mc_error": np.maximum(error[..., answers], ROUNDING * (np.abs(numbers) + spread)),
+            "spread": spread,
+        }
+        if self.outcome.outputs != VALUES:
+            found["noise"] = np.sqrt(mean[..., self.outcome.answers :])
+        return found
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The meaning of the columns."""
+        return {"target_names": self.outcome.target_names}
+
+
+def numbers(result: RegressionCertainty, tolerance: float) -> Wanted:
+    """The part `graph_numbers`: each may be off by a share of the spread, and by the rounding of float32.
+
+    Args:
+        result: The result of `assess` for some rows.
+        tolerance: The share.
+
+    Raises:
+        ModelError: A target whose spread float32 cannot hold.
+    """
+    assert result.spread is not None, "a graph has passes"
+    size, spread = (np.abs(each).max(axis=0, initial=0) for each in (result.mean, result.spread))
+    is_lost = (size > SQUARED) | ((spread > 0) & (spread < np.maximum(10 * ROUNDED * size, 1 / SQUARED)))
+    if len(result) and is_lost.any():
+        k = int(np.argmax(is_lost))
+        raise ModelError(
+            f"Graphs compute in float32, which does not hold how far networks differ in "
+            f"'{result.target_names[k]}'",
+            expected=f"numbers of up to {SQUARED:g}, and a spread of at least {1 / SQUARED:g} and "
+            f"{10 * ROUNDED:g} of the numbers",
+            received=f"numbers of up to {size[k]:.3g}, and a spread of up to {spread[k]:.3g}",
+            hint="Export a network of shifted and scaled targets, and put its answers back into their unit",
+        )
+    allowed = tolerance * result.spread + ROUNDED * size
+    found = {name: (getattr(result, name), allowed) for name in ("mean", "mc_error", "spread")}
+    if np.isfinite(result.noise).all():
+        found["noise"] = result.noise, allowed + tolerance * result.noise
+    return found
+
+
+def words(result: RegressionCertainty, tolerance: float) -> Words:
+    """The part `graph_words`: numbers have none."""
+    return {}

@@ -1,0 +1,374 @@
+"""The page of a `RegressionCertainty`: which rows to check, where answers lie, and whether that holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from howsure import digits
+from howsure.digits import significant
+from howsure.report.looks import Look, Looks
+from howsure.report.notebook import ViewTable
+from howsure.report.page import PageOptions, scores_of, whole
+from howsure.sampling.outcome import Floats, Integers
+from howsure.tasks.classification.page import Point, method_point
+from howsure.tasks.regression.doubt import disagreement, relative_width, scatter
+from howsure.tasks.regression.drawings import (
+    Calibration,
+    Intervals,
+    draw_by_prediction,
+    draw_calibration,
+    level_of_all,
+)
+from howsure.tasks.regression.printed import (
+    LevelCoverage,
+    coverage_in_words,
+    levels_of,
+    made_of_in_words,
+    passes_in_words,
+    strange_in_words,
+    verdict_of,
+)
+from howsure.tasks.regression.result import FROM_HELD_OUT, RegressionCertainty
+from howsure.tasks.regression.sentence import NumbersRow, written_of
+from howsure.tasks.sentences import words_of
+from howsure.words import UNIT, counted, rate
+
+MOST_IN_TABLE = 60
+"""Targets in the table."""
+
+SHOWN_AT_ONCE, SCORES_AT_ONCE = 8, 24
+"""Lines of a list, and scores, that are shown before a reader asks for more."""
+
+HOW_TO_KNOW = f"{FROM_HELD_OUT.replace('`', '')}."
+
+_PICTURES = 400_000
+"""Characters that the pictures of one list may take."""
+
+
+@dataclass(frozen=True)
+class TargetLine:
+    """One target in the table of all.
+
+    Attributes:
+        name: Name of the target.
+        half: Half of the median width of the intervals of answers, in words; a dash where unknown.
+        spread: Median standard deviation between networks; a dash where unknown.
+        share: Median share of it in the variance; None if unknown.
+        levels: How many true answers lie in their intervals, level by level; empty if unknown.
+        verdict: Whether these are too narrow or wider than they need be; empty if chance may be all.
+    """
+
+    name: str
+    half: str
+    spread: str
+    share: float | None
+    levels: tuple[LevelCoverage, ...]
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Target(TargetLine):
+    """The one target with its figures.
+
+    Attributes:
+        by_prediction: Intervals in order of the prediction.
+        made_of: The parts of the variance, a sentence.
+        coverage: How many true answers lie in their intervals, a sentence.
+        calibration: Calibration of quantiles; None without truth or noise.
+        quantiles: The same as a table; None likewise.
+        unknown: Rows whose noise is unknown, if that of others is known.
+    """
+
+    by_prediction: Intervals
+    made_of: str
+    coverage: str
+    calibration: Calibration | None
+    quantiles: ViewTable | None
+    unknown: int
+
+
+def page(result: RegressionCertainty, asked: PageOptions) -> str:
+    """The part `page`: HTML of N rows. With zero rows it says so."""
+    names, words, level = result.target_names, words_of(result.method), level_of_all(result)
+    context: dict[str, Any] = {
+        "level": level,
+        "several": len(names) > 1,
+        "brief": brief(result, asked) if len(result) else [],
+        "noise_from": result.noise_from,
+        "at_once": SHOWN_AT_ONCE,
+        "scores_at_once": SCORES_AT_ONCE,
+        "with_noise": bool(np.isfinite(result.std).any()),
+        "with_truth": result.truth is not None and len(result) > 1,
+        "with_passes": bool(result.passes.max(initial=1) > 1),
+        "with_spread": result.spread is not None,
+        "from_held_out": HOW_TO_KNOW,
+    }
+    sections: dict[str, str] = {}
+    details: dict[str, str] = {}
+    if len(result):
+        context["least"] = entries_of(
+            result, asked.looks, result.widest(MOST_LISTED).tolist(), _PICTURES, level
+        )
+        told = not np.isnan(scatter(result.std, result.spread)).all()
+        sections["least"] = "The least certain" if told else f"The first {result.kind}s"
+        if len(result) == 1:
+            sections["least"] = f"The {result.kind}"
+        if len(positions := farthest(result)):
+            context["farthest"] = entries_of(
+                result, asked.looks, positions.tolist(), _PICTURES, level, farthest=True
+            )
+            sections["farthest"] = "Answers the farthest off"
+        if len(names) > 1:
+            context["table"] = [_line(result, k) for k in range(min(len(names), MOST_IN_TABLE))]
+            context["not_listed"] = len(names) - len(context["table"])
+            sections["targets"] = "Number by number"
+        elif len(result) > 1:
+            target = context["target"] = target_of(result)
+            between, drawing = words["between"], target.by_prediction
+            sections["intervals"] = "The predictions"
+            if context["with_noise"]:
+                sections["intervals"] = (
+                    "Where answers lie" if result.spread is None else f"Where answers and {between} lie"
+                )
+            elif drawing.networks:
+                sections["intervals"] = f"Where {between} lie"
+            if target.levels:
+                sections["trust"] = "Can the intervals be trusted?"
+        context["scores"] = scores_of(result)
+        if context["scores"] is not None:
+            sections["scores"] = "Scores"
+        if context["with_passes"]:
+            context |= {"passes": _passes(result), "passes_words": passes_in_words(result)}
+            details["passes"] = "Passes and their error"
+    details["reading"] = "How to read this page"
+    return whole("regression/page.html.j2", result, asked, sections, details, **context)
+
+
+def brief(result: RegressionCertainty, asked: PageOptions) -> list[Point]:
+    """The first questions of a reader about N ≥ 1 rows, and the answers."""
+    return [
+        _check(result),
+        _trust(result),
+        method_point(result, asked.comparison, "truer intervals"),
+        _margin(result),
+    ]
+
+
+def _check(result: RegressionCertainty) -> Point:
+    rows = len(result)
+    if rows == 1:
+        return Point("What to check first", f"There is one {result.kind}.", link=("least", "See it"))
+    said = f"The {result.kind}s with the widest intervals. {strange_in_words(result)}"
+    if np.isnan(scatter(result.std, result.spread)).all():
+        said = f"Nothing tells which {result.kind}s are less certain than others. {strange_in_words(result)}"
+    return Point("What to check first", said.rstrip(), link=("least", "See them"))
+
+
+def _trust(result: RegressionCertainty) -> Point:
+    question, names = "Can the intervals be trusted?", result.target_names
+    if np.isnan(result.std).all():
+        said = "There are none for new answers: nothing says how far an answer scatters around its mean. "
+        return Point(question, f"{said}{HOW_TO_KNOW}")
+    if result.truth is None:
+        return Point(
+            question,
+            "Nobody has checked these intervals: the true answers were not given. With them, this page says "
+            "how many lie in their intervals.",
+        )
+    if len(names) == 1:
+        link = ("trust", "Level by level")
+        return Point(question, coverage_in_words(result), link=link)
+    verdicts = [verdict_of(levels) for k in range(len(names)) if (levels := levels_of(result, k))]
+    off = sum(bool(verdict) for verdict in verdicts)
+    numbers = counted(len(verdicts), "number")
+    said = f"The intervals of {off:,} of {numbers} are too narrow, or wider than they need be, by more than "
+    said += "chance allows."
+    if not off:
+        said = f"The intervals of {numbers} hold as many true answers as they should, but for chance."
+    return Point(question, said, link=("targets", "Number by number"))
+
+
+def _margin(result: RegressionCertainty) -> Point:
+    question, between = "What is ±?", words_of(result.method)["between"]
+    if np.all(result.mc_error == 0):
+        said = "There is none: the numbers are the same every time, which does not make them true."
+    elif not np.isfinite(result.mc_error).any():
+        said = "There is none: how far these numbers would move with other passes is not known."
+    else:
+        said = (
+            f"± says how far a number would move with endlessly many passes, at 95{UNIT}. It does not say "
+            "where a new answer lies."
+        )
+    if result.spread is not None:
+        said += f" The spread between {between} is another number; more passes do not make it smaller."
+    return Point(question, said)
+
+
+def target_of(result: RegressionCertainty) -> Target:
+    """The one target of N ≥ 1 rows for the page."""
+    known = np.flatnonzero(np.isfinite(result.std[:, 0]))
+    checked = None
+    if result.truth is not None and len(known) > 1:
+        checked = result if len(known) == len(result) else result[known]
+    calibration = None if checked is None else draw_calibration(checked)
+    return Target(
+        **vars(_line(result, 0)),
+        by_prediction=draw_by_prediction(result),
+        made_of=made_of_in_words(result),
+        coverage=coverage_in_words(result),
+        calibration=calibration,
+        quantiles=None if calibration is None else _quantiles(calibration),
+        unknown=len(result) - len(known) if len(known) else 0,
+    )
+
+
+def _quantiles(calibration: Calibration) -> ViewTable:
+    cells = [
+        [rate(level, 0), rate(share), f"{rate(low)} to {rate(high)}"]
+        for level, share, low, high in calibration.table
+    ]
+    return ViewTable("Calibration as a table", ["Level", "Below", "By chance"], cells, numeric=(0, 1, 2))
+
+
+def _line(result: RegressionCertainty, k: int) -> TargetLine:
+    std = result.std[:, k]
+    half = significant(1.96 * float(np.nanmedian(std)), 2) if np.isfinite(std).any() else ""
+    spread, share = "–", None
+    if result.spread is not None and np.isfinite(result.spread[:, k]).any():
+        spread = significant(float(np.nanmedian(result.spread[:, k])), 2)
+        shares = disagreement(result.spread[:, k], result.noise[:, k])
+        share = float(np.nanmedian(shares)) if np.isfinite(shares).any() else None
+    levels = levels_of(result, k)
+    half = f"±\u00a0{half}" if half else "–"
+    return TargetLine(result.target_names[k], half, spread, share, levels, verdict_of(levels))
+
+
+def _passes(result: RegressionCertainty) -> dict[str, Any]:
+    width = scatter(result.std, result.spread)
+    shares = np.divide(result.mc_error, width, out=np.full_like(width, np.nan), where=width > 0)
+    known = shares[np.isfinite(shares)]
+    return {
+        "least": int(result.passes.min()),
+        "median": float(np.median(result.passes)),
+        "most": int(result.passes.max()),
+        "error": float(np.median(known)) if len(known) else None,
+        "error_largest": float(known.max()) if len(known) else None,
+    }
+
+
+# --- cards of rows ------------------------------------------------------------------------------------
+
+
+MOST_LISTED = 24
+"""Rows of one list."""
+
+MOST_FARTHEST = 12
+
+UNKNOWN = "–"
+
+
+@dataclass(frozen=True)
+class ListEntry:
+    """One row of a list.
+
+    Attributes:
+        row: The row.
+        look: Its picture or values.
+        target: Name of the number that is shown.
+        number: The prediction.
+        answers: Interval of 95 % of answers; a dash if unknown.
+        networks: Interval of most networks; a dash if unknown.
+        share: Share of the variance that is disagreement; a dash where unknown.
+        truth: The true answer, or None.
+        outside: Whether it lies outside its interval.
+        off: How many of its standard deviations it is off, in words; empty if unknown.
+        strange: Whether the row is unfamiliar.
+    """
+
+    row: NumbersRow
+    look: Look
+    target: str
+    number: str
+    answers: str
+    networks: str
+    share: str
+    truth: str | None
+    outside: bool
+    off: str
+    strange: bool
+
+
+def off_by(result: RegressionCertainty) -> Floats:
+    """(N, K) size of errors in standard deviations of a new answer; −1 where unknown, ∞ where that is 0."""
+    assert result.truth is not None
+    size = np.abs(result.truth - result.mean)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        off = np.where(size == 0, 0.0 * result.std, size / result.std)
+    return np.nan_to_num(off, nan=-1.0, posinf=np.inf)
+
+
+def farthest(result: RegressionCertainty) -> Integers:
+    """Positions of the rows with answers outside their 95 % intervals, the farthest first and at most 12."""
+    if result.truth is None or np.isnan(result.std).all():
+        return np.empty(0, dtype=np.int64)
+    off = off_by(result).max(axis=1)
+    order = np.argsort(-off, kind="stable")[:MOST_FARTHEST]
+    return np.asarray(order[off[order] > 1.96], dtype=np.int64)
+
+
+def entries_of(
+    result: RegressionCertainty,
+    looks: Looks,
+    positions: Sequence[int],
+    budget: int,
+    level: float,
+    *,
+    farthest: bool = False,
+) -> list[ListEntry]:
+    """Rows at some positions as they are listed; of several numbers the least certain, or farthest off.
+
+    Args:
+        result: The result that is reported.
+        looks: Pictures or values of the rows.
+        positions: Positions of the rows, in their order.
+        budget: Most characters that the pictures may take together.
+        level: Share of networks in their intervals.
+        farthest: Whether to show the number that is the farthest off.
+    """
+    off = None if result.truth is None else off_by(result)
+    by = off if farthest and off is not None else relative_width(result.std, result.spread)
+    targets = np.argmax(by[positions], axis=1).tolist()
+    rows = [result[int(position)] for position in positions]
+    shown = looks.of(positions, budget)
+    strange = result.unfamiliar
+    entries = []
+    for position, row, k, look in zip(positions, rows, targets, shown, strict=True):
+        told = written_of(row, k, level)
+        spread = np.nan if row.spread is None else row.spread[k]
+        share = float(disagreement(spread, row.noise[k]))
+        away = np.nan if off is None else float(off[position, k])
+        entries.append(
+            ListEntry(
+                row=row,
+                look=look,
+                target=result.target_names[k],
+                number=told.number,
+                answers=UNKNOWN if told.answers is None else digits.to(told.answers),
+                networks=_networks(row, k) if told.networks is None else digits.to(told.networks),
+                share=rate(share, 0) if np.isfinite(share) else UNKNOWN,
+                truth=told.truth,
+                outside=bool(away > 1.96),
+                off=significant(away, 2) if away >= 0 else "",
+                strange=bool(strange[position]),
+            )
+        )
+    return entries
+
+
+def _networks(row: NumbersRow, k: int) -> str:
+    known = row.spread is not None and np.isfinite(row.spread[k])
+    return f"s.d. {significant(float(row.spread[k]), 2)}" if known else UNKNOWN  # type: ignore[index]

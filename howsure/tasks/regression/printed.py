@@ -1,0 +1,263 @@
+"""A `RegressionCertainty` in words: how wide its intervals are, whether they hold, and the widest rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from howsure.digits import significant
+from howsure.report.figures import Proportion, differs_from_claim, interval_of, proportion, share_of
+from howsure.tasks.printed import NONE, Line, Lines
+from howsure.tasks.regression.doubt import (
+    disagreement,
+    needs_passes,
+    relative_width,
+    scatter,
+    target_error,
+    target_share,
+)
+from howsure.tasks.regression.result import RegressionCertainty
+from howsure.tasks.regression.sentence import (
+    FEW_TARGETS,
+    SHOWN,
+    NumbersRow,
+    level_of,
+    number_in_words,
+    reasons_in_words,
+    unfamiliar_in_words,
+    written_of,
+)
+from howsure.tasks.sentences import compared, explained, more_of, passes_needed, words_of
+from howsure.words import UNIT, counted, listed, rate, upper
+
+ALONE = "Nothing says how far {it} may be off."
+MENDED = "howsure.calibrate corrects that, from held-out rows."
+
+LEVELS = (0.5, 0.8, 0.9, SHOWN)
+"""Levels of the intervals whose share of true answers is counted."""
+
+
+def lead(result: RegressionCertainty) -> str:
+    """A result in a sentence or two: how far from predictions answers lie, in half of the rows and at most.
+
+    If the noise is unknown, it tells the standard deviation between networks instead.
+    """
+    rows, kind, names = len(result), result.kind, result.target_names
+    if rows == 0:
+        return NONE.format(kind)
+    one = len(names) == 1
+    said = "" if one else f"Each {kind} has {counted(len(names), 'number')}. "
+    if np.isnan(scatter(result.std, result.spread)).all():
+        which = f"each of {counted(rows, kind)}" if rows > 1 else f"the one {kind} it was given"
+        said = said or f"The model predicts a number for {which}. "
+        return said + ALONE.format(it="it" if one else "they")
+    wide = [_widths(result, k) for k in range(len(names))]
+    if len(names) > FEW_TARGETS or not all(widths for widths, _ in wide):
+        return said.rstrip() or f"There {'is' if rows == 1 else 'are'} {counted(rows, kind)}."
+    answers = all(known for _, known in wide)
+    if rows == 1:
+        who, least = f"For the one {kind} it was given", [widths[0] for widths, _ in wide]
+        most: list[str] = []
+    else:
+        who, least = f"For half of {counted(rows, kind)}", [widths[0] for widths, _ in wide]
+        most = [widths[1] for widths, _ in wide] if len(names) == 1 else []
+    within = _by_name(names, least)
+    if answers:
+        said += f"{who} the model expects 95{UNIT} of answers within {within} of its prediction"
+        return f"{said}; for the widest, within {most[0]}." if most else f"{said}."
+    between = words_of(result.method)["between"]
+    at_most = "" if rows == 1 else "at most "
+    said += f"{who}, the standard deviation between {between} is {at_most}{_by_name(names, least)}"
+    said += f"; for the widest, {most[0]}." if most else "."
+    return f"{said} How far new answers scatter is not known."
+
+
+def lines(result: RegressionCertainty, count: int | None) -> Lines:
+    """All rows in their order, or at most so many whose numbers are least certain."""
+    positions = range(len(result)) if count is None else result.widest(count).tolist()
+    widths = relative_width(result.std, result.spread)
+    found = []
+    for position in positions:
+        row = result[position]
+        said = str(row) if count is None else told_of(row, int(np.argmax(widths[position])))
+        found.append(Line(row.row, row.id, row.called, said, truth_of(row)))
+    which = f"All {result.kind}s" if count is None else f"The {len(found)} least certain {result.kind}s"
+    if len(found) == 1 and count is not None:
+        which = f"The least certain {result.kind}"
+    return Lines(which, tuple(found))
+
+
+def told_of(row: NumbersRow, k: int) -> str:
+    """A row as it prints; of many numbers only number k, which is the least certain."""
+    names = row.target_names
+    if len(names) <= FEW_TARGETS:
+        return str(row)
+    said = explained(number_in_words(row, k), *reasons_in_words(row, k), unfamiliar_in_words(row))
+    return f"'{names[k]}', the least certain of {counted(len(names), 'number')}: {said}"
+
+
+def truth_of(row: NumbersRow) -> str | None:
+    """The true numbers, with the digits of the predicted ones; None if they are not given."""
+    if row.truth is None:
+        return None
+    found = [str(written_of(row, k, level_of(row, k)).truth) for k in range(len(row.target_names))]
+    if len(found) == 1:
+        return found[0]
+    named = [f"'{name}' {number}" for name, number in zip(row.target_names, found, strict=True)]
+    more = len(named) - FEW_TARGETS
+    return ", ".join(named[:FEW_TARGETS]) + (f" and {more} more" if more > 0 else "")
+
+
+def summary(result: RegressionCertainty) -> str:
+    """How wide intervals are, how many answers they hold, what they are made of, and if passes suffice."""
+    said = [lead(result)]
+    if len(result):
+        if len(result.target_names) <= FEW_TARGETS:
+            said += [coverage_in_words(result), made_of_in_words(result)]
+        said += [passes_in_words(result), strange_in_words(result)]
+    return " ".join(each for each in said if each)
+
+
+@dataclass(frozen=True)
+class LevelCoverage:
+    """How many true answers lie in the intervals of one level.
+
+    Attributes:
+        level: Share of answers that should.
+        half: Half of the median width.
+        found: Share that does.
+        off: −1 where fewer do than should by more than chance, 1 where more do, else 0.
+    """
+
+    level: float
+    half: float
+    found: Proportion
+    off: int
+
+
+def levels_of(result: RegressionCertainty, k: int) -> tuple[LevelCoverage, ...]:
+    """How many true answers lie in intervals of `LEVELS`; empty without truth, or where no row has one.
+
+    All tests of all targets together err in one of twenty cases at most.
+    """
+    known = np.flatnonzero(np.isfinite(result.std[:, k]))
+    if result.truth is None or not len(known):
+        return ()
+    part, found = result if len(known) == len(result) else result[known], []
+    truth = part.truth[:, k]  # type: ignore[index]
+    for level in LEVELS:
+        low, high = part.prediction_interval(level)[:, k].T
+        share = proportion(int(np.sum((low <= truth) & (truth <= high))), len(known))
+        off = differs_from_claim(level, share, among=len(LEVELS) * len(result.target_names))
+        found.append(LevelCoverage(level, float(np.median(high - low)) / 2, share, off))
+    return tuple(found)
+
+
+def verdict_of(levels: Sequence[LevelCoverage]) -> str:
+    """Whether intervals are too narrow or wider than they need be; empty if chance may be all there is."""
+    said = [
+        f"too narrow{_at(narrow)}" if (narrow := [each for each in levels if each.off < 0]) else "",
+        f"wider than they need be{_at(wide)}" if (wide := [each for each in levels if each.off > 0]) else "",
+    ]
+    return " and ".join(each for each in said if each)
+
+
+def _at(levels: Sequence[LevelCoverage]) -> str:
+    return (
+        ""
+        if len(levels) == len(LEVELS)
+        else f" at {listed([f'{100 * each.level:g}' for each in levels])}{UNIT}"
+    )
+
+
+def coverage_in_words(result: RegressionCertainty) -> str:
+    """How many true answers lie in their 95 % intervals, in sentences; empty unless all targets tell that."""
+    names = result.target_names
+    known = [levels for k in range(len(names)) if (levels := levels_of(result, k))]
+    if len(known) < len(names):
+        return ""
+    one, last = len(names) == 1, [levels[-1].found for levels in known]
+    shares = [f"{share_of(found)} ({interval_of(found)})" if one else share_of(found) for found in last]
+    said = f"{_by_name(names, shares)} of the true answers lie in their 95{UNIT} intervals"
+    verdicts = [
+        f"{'intervals' if one else f'the intervals of {name!r}'} are {verdict}"
+        for name, levels in zip(names, known, strict=True)
+        if (verdict := verdict_of(levels))
+    ]
+    if not verdicts:
+        return f"{said}: chance may explain the difference."
+    return f"{said}. {upper(listed(verdicts))}. {MENDED}"
+
+
+def made_of_in_words(result: RegressionCertainty) -> str:
+    """The median share of disagreement in the variance, a sentence; empty unless all targets tell that."""
+    if result.spread is None or not len(result):
+        return ""
+    shares = disagreement(result.spread, result.noise)
+    if np.isnan(shares).all(axis=0).any():
+        return ""
+    medians = [_rounded(float(each)) for each in np.nanmedian(shares, axis=0)]
+    half = "" if len(result) == 1 else f"In half of the {result.kind}s "
+    named = _by_name(result.target_names, [compared("at most", each) if half else each for each in medians])
+    between = words_of(result.method)["between"]
+    said = f"disagreement between {between} is {named} of the variance; the rest is noise."
+    return half + said if half else upper(said)
+
+
+def passes_in_words(result: RegressionCertainty) -> str:
+    """Whether passes suffice, a sentence; empty if the method does not stop at an error of its own."""
+    target = target_share(result.method)
+    if target is None or not len(result):
+        return ""
+    width = scatter(result.std, result.spread)
+    open_ones = needs_passes(result.mean, result.mc_error, width, result.method)
+    rows, kind, passes = np.flatnonzero(open_ones.any(axis=1)), result.kind, words_of(result.method)["passes"]
+    least, most = int(result.passes.min()), int(result.passes.max())
+    spent = f"{most:,}" if least == most else f"{least:,} to {most:,}"
+    small = f"the error of the mean is at most {target:g} standard deviations"
+    if not len(rows):
+        return f"With {spent} {passes} {small}."
+    of_open = (
+        np.broadcast_to(result.passes[:, None], width.shape)[open_ones],
+        result.mc_error[open_ones],
+        target_error(width, result.method)[open_ones],
+    )
+    more = f"Try {more_of(result.method, passes_needed(*of_open))}"
+    missing = f"{counted(len(rows), kind)} ({rate(len(rows) / len(result))})"
+    return f"With {spent} {passes} {small}, but for {missing}. {more}."
+
+
+def strange_in_words(result: RegressionCertainty) -> str:
+    """How many rows are unfamiliar, a sentence; empty if none is, or where that was not measured."""
+    strange = int(np.sum(result.unfamiliar))
+    if not strange:
+        return ""
+    told = "is unfamiliar: its" if strange == 1 else "are unfamiliar: their"
+    return f"{counted(strange, result.kind)} {told} intervals are hardly tested."
+
+
+def _widths(result: RegressionCertainty, k: int) -> tuple[list[str], bool]:
+    """Median and largest, `± 1.3` of answers, or the standard deviation between networks; and which it is.
+
+    Empty unless all rows have one.
+    """
+    std = result.std[:, k]
+    if np.isfinite(std).all():
+        return [f"±\u00a0{significant(1.96 * float(each), 2)}" for each in (np.median(std), std.max())], True
+    spread = None if result.spread is None else result.spread[:, k]
+    if spread is None or not np.isfinite(spread).all():
+        return [], False
+    return [significant(float(each), 2) for each in (np.median(spread), spread.max())], False
+
+
+def _by_name(names: tuple[str, ...], texts: list[str]) -> str:
+    if len(names) == 1:
+        return texts[0]
+    return listed([f"{text} ('{name}')" for name, text in zip(names, texts, strict=True)])
+
+
+def _rounded(share: float) -> str:
+    """A share in whole per cent, or with one decimal below a tenth."""
+    return rate(share, 0 if share >= 0.1 else 1)

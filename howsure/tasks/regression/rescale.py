@@ -1,0 +1,81 @@
+"""Put numbers of standardised targets into the unit of the target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from howsure.arguments import check_choice
+from howsure.errors import InputError
+from howsure.inputs.targets import by_target, floats_of
+from howsure.results.columns import WIDE
+from howsure.sampling.outcome import Floats
+
+if TYPE_CHECKING:
+    from howsure.tasks.regression.result import RegressionCertainty
+
+UNIT = "unit of the target"
+"""The unit of the columns that are put into it."""
+
+STANDARDISED, REAL = "standardised", "real"
+"""Units in which true numbers may be: (y − mean)/std, or that of the target."""
+
+
+def rescaled(
+    result: RegressionCertainty, mean: ArrayLike, std: ArrayLike, truth: str | None
+) -> RegressionCertainty:
+    """See `RegressionCertainty.rescaled`."""
+    check_choice(truth, (STANDARDISED, REAL, None), "truth")
+    count = len(result.target_names)
+    shift, scale = (
+        floats_of(by_target(value, result.target_names, f"The numbers of `{name}`"), f"`{name}`")
+        for name, value in (("mean", mean), ("std", std))
+    )
+    for name, value in (("mean", shift), ("std", scale)):
+        if value.shape not in ((), (1,), (count,)) or not np.isfinite(value).all():
+            raise InputError(
+                f"`{name}` does not fit the targets",
+                expected=f"one finite number, or {count} of them",
+                received=np.array2string(value, threshold=6),
+            )
+    if not np.all(scale > 0):
+        raise InputError("`std` is out of range", expected="numbers above 0", received=repr(std))
+    shift, scale = np.broadcast_to(shift, count), np.broadcast_to(scale, count)
+    given = moved(result, shift, scale)
+    learnt = result.method.get("calibration", {})
+    by_name = dict(zip(result.target_names, scale.tolist(), strict=True))
+    noise = learnt.get("noise")
+    if isinstance(noise, Mapping):
+        noise = {name: value * by_name[name] for name, value in noise.items()}
+        given["method"] = {**result.method, "calibration": {**learnt, "noise": noise}}
+    if result.truth is not None and truth is None and len(result):
+        raise InputError(
+            "The unit of the true numbers is not said",
+            expected=f"truth='{STANDARDISED}' where they are (y − mean)/std as in training, or "
+            f"truth='{REAL}' where they are in the unit of the target already",
+        )
+    if result.truth is not None and truth == STANDARDISED:
+        given["truth"] = result.truth * scale + shift
+    return replace(result, **given)
+
+
+def moved(result: RegressionCertainty, shift: Floats, scale: Floats) -> dict[str, Any]:
+    """The columns in the unit of the target but `truth`, times `scale` plus `shift`.
+
+    Args:
+        result: N rows of K numbers.
+        shift: (K,) or (N, K).
+        scale: (K,), > 0.
+    """
+    found: dict[str, Any] = {}
+    for column in result.columns:
+        if column.unit == UNIT and column.name != "truth" and column.name in result._arrays:
+            by, of = (shift, scale) if column.shape == WIDE else (shift[..., None], scale[..., None])
+            found[column.name] = result._arrays[column.name] * of
+            if column.name in ("mean", "quantiles", "networks"):
+                found[column.name] = found[column.name] + by
+    return found

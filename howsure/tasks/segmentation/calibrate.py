@@ -1,0 +1,381 @@
+"""Calibrate probabilities at positions by a temperature, learnt from labelled rows.
+
+It has the least NLL over all positions that count; see `howsure.evaluation.temperature`. Newton's method
+needs the sums over each row alone, so memory holds one row. A temperature keeps every label.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, ClassVar
+
+import numpy as np
+
+from howsure.errors import InputError
+from howsure.evaluation.calibrate import (
+    Kept,
+    check_method,
+    check_not_calibrated,
+    check_rows,
+    plain_scores,
+    read_rows_and_names,
+    read_scores,
+)
+from howsure.evaluation.cross_fit import FOLDS, random_folds, through_fits
+from howsure.evaluation.fitted_rows import LearntRows
+from howsure.evaluation.score import SMALLEST, Score, through_cross_fits
+from howsure.evaluation.temperature import Losses, changed, least, losses
+from howsure.inputs.typed_json import POSITIVE
+from howsure.results.columns import is_in_files
+from howsure.results.lazy_maps import LazyMap
+from howsure.sampling.outcome import Booleans, Floats, Integers
+from howsure.statistics import entropy_of, symmetric_interval
+from howsure.tasks.classification import maps
+from howsure.tasks.classification.calibrate import temperature_in_words
+from howsure.tasks.registry import POSITIONS, check_kind
+from howsure.tasks.segmentation.result import DenseCertainty, of_counted
+from howsure.tasks.segmentation.scores import check_known, known_probabilities, loss_of
+from howsure.tasks.segmentation.truth import truths_of
+from howsure.tasks.verdict import judge, pick, too_few
+
+TEMPERATURE = "temperature"
+"""The method of calibration."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DenseCalibrator(Kept):
+    """A temperature for the probabilities at positions; call it with a `DenseCertainty`.
+
+    Attributes:
+        temperature: T, above 1 if it lowers percentages, with its 95 % interval over rows.
+        rows: Number of labelled rows with a position that counts.
+        class_names: K names.
+        before: NLL of the labelled rows as they were, nats at a position.
+        after: NLL of the same rows calibrated, each by what folds teach that it is not in.
+        difference: `after` less `before`, row by row.
+        learnt_rows: The labelled rows, as it knows them again.
+    """
+
+    temperature: Score
+    rows: int
+    class_names: tuple[str, ...]
+    before: Score
+    after: Score
+    difference: Score
+    learnt_rows: LearntRows
+    answer: ClassVar[str] = "positions"
+
+    def __call__(self, result: DenseCertainty) -> DenseCertainty:
+        """The same rows with calibrated probabilities, and what follows from them.
+
+        Labels stay, and with them shares and overlap. Errors are propagated. `expected_entropy` keeps its
+        share of the entropy: how doubt is split is the model's, how much there is the calibration's. The maps
+        of a row of a saved result are made when they are read.
+
+        Args:
+            result: N ≥ 0 rows of the same classes, not calibrated yet.
+
+        Raises:
+            InputError: Another kind of result, other classes, calibrated already, or the probabilities of all
+                classes were not kept.
+        """
+        check_kind(result, POSITIONS, self.class_names)
+        _check_usable(result)
+        told = {"method": TEMPERATURE, "rows": self.rows, "temperature": self.temperature.value}
+        method = {**result.method, "calibration": told}
+        given = _calibrated(result, np.array([1 / self.temperature.value]))
+        return self._marked(result, replace(result, **given, method=method))
+
+    def in_words(self) -> str:
+        """Sentences for a reader who knows no statistics."""
+        shown = f"(temperature {self.temperature}, where 1 changes nothing)"
+        change = temperature_in_words(self.temperature.low, self.temperature.high, shown)
+        better = "These rows cannot tell whether they became better."
+        if self.difference.excludes_zero:
+            better = "They became better" if self.difference.value < 0 else "They became worse"
+            better += ", by more than chance explains."
+        return (
+            f"Calibration by one temperature, learnt from {self.rows:,} rows with known answers. {change} On "
+            f"rows it had not learnt from, the NLL is {self.before} before and {self.after} after. {better} "
+            "Whether the model was trained on these rows cannot be known; if so, none of this holds."
+        )
+
+    __str__ = in_words
+
+    def __repr__(self) -> str:
+        made_from = f"{self.rows:,} rows, {len(self.class_names)} classes"
+        return f"<{type(self).__name__} from {made_from}: temperature {self.temperature}>"
+
+    def _plain(self) -> dict[str, Any]:
+        names = ("temperature", "before", "after", "difference")
+        return {
+            "rows": self.rows,
+            "class_names": list(self.class_names),
+            "scores": plain_scores({name: getattr(self, name) for name in names}),
+            "learnt_rows": self.learnt_rows.plain,
+        }
+
+
+def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: int) -> DenseCalibrator:
+    """The part `calibrate` of positions; see `howsure.evaluation.calibrate.calibrate`."""
+    check_method(method, (TEMPERATURE, None))
+    truths_of(result, labels)  # raises where the labels do not fit
+    _check_usable(result)
+
+    counted = counted_in(result, labels)[:, 0]
+    there = np.flatnonzero(counted)
+    check_rows(len(there))
+    as_given = losses_in(result, labels, lambda at: np.ones(1)).value
+    theta, best = _least(result, labels)
+    fits = _cross_fitted(result, labels, theta, best, counted, seed)
+    held_out = losses_in(result, labels, lambda at: fits.of_folds[at : at + 1])
+    to_mean = len(there) / counted.sum()
+    slopes = held_out.slope[there] * to_mean, held_out.curvature[there, 0] * to_mean
+    through = {"nll": through_fits(fits.fold[there], fits.moves[:, there], *slopes)}
+    before, after = (loss_of(each[there], counted[there]) for each in (as_given, held_out.value))
+    parts = best.step(best.slope)[there, 0] / theta[0] * math.sqrt(len(there) / (len(there) - 1))
+    low, high = np.exp(symmetric_interval(-math.log(theta[0]), parts))
+    return DenseCalibrator(
+        temperature=Score(1 / float(theta[0]), float(low), float(high)),
+        rows=len(there),
+        class_names=result.class_names,
+        before=before.score(0.95),
+        after=after.score(0.95),
+        difference=through_cross_fits({"nll": after}, through)["nll"].minus(before),
+        learnt_rows=LearntRows.of(result, there),
+    )
+
+
+def _folds(counted: Floats, seed: int) -> Integers:
+    """(N,) the fold of each row with positions that count (N,); 0 of others."""
+    there = np.flatnonzero(counted)
+    fold = np.zeros(len(counted), dtype=np.int64)
+    fold[there] = random_folds(len(there), seed)
+    return fold
+
+
+@dataclass(frozen=True, eq=False)
+class Fits:
+    """The β of least NLL, of all rows and cross-fitted.
+
+    Attributes:
+        overall: β of all rows.
+        of_folds: (N,) that of the folds that each row is not in.
+        fold: (N,) the fold of each row.
+        moves: (FOLDS, N, 1) by how much each row moves β of the fit that scores a fold, to first order.
+    """
+
+    overall: float
+    of_folds: Floats
+    fold: Integers
+    moves: Floats
+
+
+def _cross_fitted(
+    result: DenseCertainty, labels: Any, theta: Floats, best: Losses, counted: Floats, seed: int
+) -> Fits:
+    """For each row the β of least NLL of the folds that it is not in.
+
+    Two steps of Newton's method away from θ of all rows: to fourth order in what a fold changes.
+    """
+    fold = _folds(counted, seed)
+
+    def stepped(start: float, found: Losses, others: Booleans) -> float:
+        return max(float(start - found.slope[others].sum() / found.curvature[others].sum()), start / 2)
+
+    second, moves = np.ones(FOLDS), np.zeros((FOLDS, len(fold), 1))
+    for number in range(FOLDS):
+        others = fold != number
+        start = stepped(theta[0], best, others)
+        found = losses_in(result, labels, lambda at, start=start: np.array([start]))  # type: ignore[misc]
+        second[number] = stepped(start, found, others)
+        moves[number, others] = -found.slope[others] / found.curvature[others].sum()
+    return Fits(float(theta[0]), second[fold], fold, moves)
+
+
+def cross_fitted(result: DenseCertainty, truth: Any, seed: int) -> Fits:
+    """β of least NLL, cross-fitted over rows.
+
+    All are 1 if there is none, or if fewer rows have a position that counts than `calibrate` takes.
+
+    Args:
+        result: N rows.
+        truth: As for `truths_of`.
+        seed: Seed of the folds.
+    """
+    rows, counted = len(result), counted_in(result, truth)[:, 0]
+    try:
+        theta, best = _least(result, truth)
+    except InputError:  # no label is wrong, or the probabilities say nothing
+        counted = np.zeros(rows)
+    if np.count_nonzero(counted) < 2 * FOLDS:
+        return Fits(1.0, np.ones(rows), np.zeros(rows, dtype=np.int64), np.zeros((FOLDS, rows, 1)))
+    return _cross_fitted(result, truth, theta, best, counted, seed)
+
+
+def tempered(row: DenseCertainty, beta: float) -> DenseCertainty:
+    """One row with the probabilities p^β / Σ p^β, and without errors: enough to be scored."""
+    q = changed(np.log(np.maximum(known_probabilities(row, 0), SMALLEST)), np.array([beta]))
+    label, runner_up = (np.reshape(each, -1).astype(np.int64) for each in (row.label, row.runner_up))
+    top = pick(q, label)
+    given: dict[str, Any] = {
+        "probability": top.reshape(row.label.shape),
+        "gap": np.maximum(top - pick(q, runner_up), 0).reshape(row.label.shape),
+        "all_probabilities": q.reshape(*row.label.shape, -1),
+        "all_errors": None,
+    }
+    return replace(row, **given)
+
+
+def read(content: Mapping[str, Any]) -> DenseCalibrator:
+    """The part `read_calibrator` of positions: the inverse of `DenseCalibrator._plain`."""
+    if content.get("offsets"):
+        raise ValueError("it has offsets of classes, which howsure no longer learns")
+    rows, names = read_rows_and_names(content, "class")
+    return DenseCalibrator(
+        rows=rows,
+        class_names=names,
+        **read_scores(content["scores"], "scores", ("temperature",), POSITIVE, known=True),
+        **read_scores(content["scores"], "scores", ("before", "after", "difference")),
+        learnt_rows=LearntRows.read(content["learnt_rows"]),
+    )
+
+
+def counted_in(result: DenseCertainty, labels: Any) -> Floats:
+    """(N, 2) how many positions of each row count, and how many of these have a wrong label."""
+    found = np.zeros((len(result), 2))
+    for at, truth in enumerate(truths_of(result, labels)):
+        counts = truth >= 0
+        wrong = np.asarray(result.label[at]).reshape(-1)[counts] != truth[counts]
+        found[at] = np.count_nonzero(counts), np.count_nonzero(wrong)
+    return found
+
+
+def losses_in(
+    result: DenseCertainty,
+    labels: Any,
+    theta: Callable[[int], Floats],
+) -> Losses:
+    """The losses of rows, each the sum over its positions that count; memory holds one row.
+
+    Args:
+        result: N rows.
+        labels: As for `truths_of`.
+        theta: From the place of a row to its θ.
+    """
+    value, slope = np.zeros(len(result)), np.zeros((len(result), 1))
+    curvature = np.zeros((len(result), 1, 1))
+    for at, truth in enumerate(truths_of(result, labels)):
+        counts = truth >= 0
+        if not counts.any():
+            continue
+        logs = np.log(np.maximum(known_probabilities(result, at)[counts], SMALLEST))
+        found = losses(theta(at), logs, np.take_along_axis(logs, truth[counts][:, None], axis=1)[:, 0])
+        value[at], slope[at] = found.value.sum(), found.slope.sum(axis=0)
+        curvature[at] = found.curvature.sum(axis=0)
+    return Losses(value, slope, curvature)
+
+
+def _least(result: DenseCertainty, labels: Any) -> tuple[Floats, Losses]:
+    def at(theta: Floats) -> Losses:
+        return losses_in(result, labels, lambda row: theta)
+
+    if at(np.zeros(1)).slope.sum() >= 0:
+        raise InputError(
+            "The probabilities say nothing of the true classes, so no temperature makes them true",
+            expected="probabilities that are higher for true classes than for others",
+            hint="Are the labels in the order of the model's outputs?",
+        )
+    if not counted_in(result, labels)[:, 1].sum():
+        raise InputError(
+            "Every label is right, so these rows do not say how far to change percentages",
+            expected="rows with a position whose label is wrong",
+            hint="Label more rows",
+        )
+    return least(at, np.ones(1))
+
+
+def _calibrated(result: DenseCertainty, theta: Floats) -> dict[str, Any]:
+    """The changed fields of all rows, with 1/T.
+
+    If the maps of the result lie in files, the maps of a row are made when they are read.
+    """
+    names = ["probability", "gap", "mc_error", "entropy", "expected_entropy", "settled"]
+    if result.all_probabilities is not None:
+        names += ["all_probabilities", "all_errors"]
+    rows, old = np.arange(len(result)), {name: getattr(result, name) for name in names}
+    make = _Calibrated(result, theta)
+    given: dict[str, Any] = {
+        name: LazyMap(partial(make.map_of, name), array.shape[1:], array.dtype, rows)
+        for name, array in old.items()
+    }
+    if not is_in_files(result.label):
+        made, given = given, {name: np.empty(array.shape, array.dtype) for name, array in given.items()}
+        for at in rows:
+            for name, array in made.items():
+                given[name][at] = array[at]
+    return given
+
+
+@dataclass(eq=False)
+class _Calibrated:
+    """Makes the maps of one row; it keeps those of the last one."""
+
+    result: DenseCertainty
+    theta: Floats
+    last: tuple[int, dict[str, Any]] | None = None
+
+    def __call__(self, at: int) -> dict[str, Any]:
+        last = self.last
+        if last is None or last[0] != at:
+            self.last = last = at, _maps_of_row(self.result, at, self.theta)
+        return last[1]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.result, self.theta)
+
+    def map_of(self, name: str, at: int) -> Any:
+        """One of the maps of a row."""
+        return self(at)[name]
+
+
+def _maps_of_row(result: DenseCertainty, at: int, theta: Floats) -> dict[str, Any]:
+    def change(p: Floats) -> Floats:
+        return changed(np.log(np.maximum(p, SMALLEST)), theta)
+
+    classes, p = len(result.class_names), known_probabilities(result, at)
+    flat = {name: np.asarray(getattr(result, name)[at]).reshape(-1) for name in ("label", "runner_up")}
+    label, runner_up = (each.astype(np.int64) for each in flat.values())
+    q = change(p)
+    if result.all_errors is None:
+        error = np.repeat(np.reshape(result.mc_error[at], (-1, 1)).astype(np.float64), classes, axis=1)
+    else:
+        error = np.reshape(result.all_errors[at], p.shape).astype(np.float64)
+    error = maps.propagated(change, p, error)
+    old = np.reshape(result.entropy[at], -1).astype(np.float64)
+    correction = np.maximum(old - entropy_of(p), 0)
+    entropy = np.minimum(entropy_of(q) + correction, np.log(classes))
+    share = np.where(old > 0, np.reshape(result.expected_entropy[at], -1) / np.where(old > 0, old, 1), 1)
+    top = pick(q, label)
+    found = {
+        "probability": top,
+        "gap": np.maximum(top - pick(q, runner_up), 0),
+        "mc_error": pick(error, label),
+        "entropy": entropy,
+        "expected_entropy": np.minimum(share, 1) * entropy,
+        "settled": judge(q, error, result.thresholds, too_few(result.method, result.passes[at]))[1],
+        "all_probabilities": q,
+        "all_errors": error,
+    }
+    if result.counts is None:
+        return found
+    flat, columns = result.counts[at].reshape(-1), {column.name: column for column in result.columns}
+    return {name: of_counted(columns[name], array, flat) for name, array in found.items()}
+
+
+def _check_usable(result: DenseCertainty) -> None:
+    check_not_calibrated(result)
+    check_known(result)

@@ -1,0 +1,371 @@
+"""One row of a `DenseCertainty` as its page shows it: its maps, its regions and its shares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+import numpy as np
+
+from howsure.report.looks import in_colours, photograph
+from howsure.report.notebook import ViewTable
+from howsure.sampling.outcome import Booleans, Floats, Integers
+from howsure.tasks.segmentation.drawings import (
+    CIVIDIS,
+    Mark,
+    Outline,
+    Pixels,
+    Shown,
+    ShownWords,
+    SliceView,
+    mark,
+    names_on,
+    outline,
+    signal_path,
+    view_of,
+)
+from howsure.tasks.segmentation.regions import numbered_by_size
+from howsure.tasks.segmentation.result import DenseCertainty
+from howsure.tasks.segmentation.sentence import DenseRow, ends_in_words, overlap_in_words
+from howsure.tasks.sentences import percent, words_of
+from howsure.words import UNIT, counted, rate, upper
+
+MOST_CARDS = 12
+"""Rows that are shown with their maps."""
+
+MOST_REGIONS = 8
+"""Regions of a row that are numbered and listed."""
+
+LEAST_SHARE = 0.0005
+"""Smallest share of the positions that a class, or a region after the first, is listed with: less rounds to
+0.0 %."""
+
+CHARACTERS = 200_000
+"""That the pictures of one row may take, at most, unless they take more at the shortest edge."""
+
+RIGHT = 0.4
+"""Opacity of true classes where the label is right, as a share of that where it is wrong."""
+
+_OF_IMAGE = 80_000
+"""Characters that its image may take of these, before it becomes a JPEG."""
+
+_EDGES = (512, 384, 256, 192, 128)
+"""Longest edges of maps: the first whose pictures do not take too much."""
+
+_LONGEST_STRIP = 4096
+"""Longest edge of the map of a row with one axis."""
+
+
+@dataclass(frozen=True)
+class MapPictures:
+    """The pictures of one row; each is a data URI, and empty if there is none.
+
+    Attributes:
+        width: Positions across.
+        height: Positions down; 1 where a row has one axis.
+        step: Positions across, and down, that each drawn one stands for.
+        image: The row.
+        signal: Path data of a row with one axis, in a square of 100 × 100.
+        label: The label at each position; clear where a position does not count.
+        doubt: The entropy at each position; clear likewise.
+        truth: The true class; clear where it is not known.
+        drawn_width: Positions that the drawn maps cover across: `width`, or a multiple of `step`.
+        drawn_height: The same down.
+        flips: Outlines of coin flips.
+        mistakes: Outlines of wrong labels.
+        marks: Numbers of the listed regions.
+        names: Names of classes.
+    """
+
+    width: int
+    height: int
+    step: int
+    image: str
+    signal: str
+    label: str
+    doubt: str
+    truth: str
+    drawn_width: int
+    drawn_height: int
+    flips: Outline
+    mistakes: Outline
+    marks: tuple[Mark, ...]
+    names: tuple[Mark, ...]
+
+    @property
+    def characters(self) -> int:
+        """That all pictures take."""
+        return sum(map(len, (self.image, self.label, self.doubt, self.truth)))
+
+
+@dataclass(frozen=True)
+class WordRun:
+    """Words that follow each other and have the same label.
+
+    Attributes:
+        name: Name of the label; empty if the words do not count.
+        colour: Colour of the label.
+        truth: Name of the true class where it is another one, else empty.
+        words: Each with the verdict on it, which is empty if they do not count.
+    """
+
+    name: str
+    colour: str
+    truth: str
+    words: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class MapCard:
+    """One row, ready to be shown.
+
+    Attributes:
+        row: The row.
+        said: The sentence of the row.
+        right: Share of its positions that are right, in words; empty if unknown.
+        facts: Other facts about it as a whole, in a few words each.
+        maps: Its pictures; None for words.
+        runs: Its words.
+        regions: The largest of them; None of none.
+        others: How many more there are.
+        shares: The classes it has, the largest first.
+        left_out: Classes that it hardly has.
+    """
+
+    row: DenseRow
+    said: str
+    right: str
+    facts: tuple[str, ...]
+    maps: MapPictures | None
+    runs: tuple[WordRun, ...]
+    regions: ViewTable | None
+    others: int
+    shares: ViewTable
+    left_out: int
+
+
+def cards(
+    result: DenseCertainty,
+    shown: Shown | None,
+    positions: Sequence[int],
+    colours: Sequence[str],
+    top: float,
+) -> list[MapCard]:
+    """Cards for some rows, made one after the other.
+
+    Args:
+        result: The result that the page shows.
+        shown: Images or words under the maps, or None.
+        positions: Places of the rows in `result`.
+        colours: K colours.
+        top: The entropy that the scale of doubt ends with, nats.
+    """
+    rows = (_Row.of(result[at : at + 1]) for at in positions)
+    return [_card(one, at, shown, colours, top) for one, at in zip(rows, positions, strict=True)]
+
+
+def _card(one: _Row, at: int, shown: Shown | None, colours: Sequence[str], top: float) -> MapCard:
+    part = one.part
+    row = part[0]
+    numbered, there = numbered_by_size(part.is_coin_flip[0]), one.label >= 0
+    truth = None if part.truth is None else np.asarray(part.truth[0])
+    regions = _regions(row, LEAST_SHARE * there.sum())
+    listed = 0 if regions is None else len(regions.rows)
+    shares = _shares(row, colours, truth)
+    drawn = None
+    if not isinstance(shown, ShownWords):
+        drawn = _maps(one, numbered, shown, at, colours, top, listed)
+    right = ""
+    if truth is not None and (truth >= 0).any():
+        right = rate(float(np.mean((one.label == truth)[truth >= 0])))
+    words = shown.of(at) if isinstance(shown, ShownWords) else []
+    facts = [f"{right} right"] if right else []
+    facts += [f"doubt {100 * row.doubt:.0f} %", "1 pass" if row.passes == 1 else f"{row.passes:,} passes"]
+    count = counted(one.label.size, part.position_name)
+    if not there.all():
+        facts.append(f"{int(there.sum()):,} of {count} count, and the others are left out")
+    if isinstance(shown, ShownWords) and len(words) < there.sum():
+        facts.append(f"{len(words)} of {count} have a word")
+    if one.view.said:
+        facts.append(one.view.said)
+    if drawn is not None and drawn.step > 1:
+        facts.append(f"maps are drawn with one in {drawn.step} {part.position_name}s across and down")
+    return MapCard(
+        row=row,
+        said=str(row),
+        right=right,
+        facts=tuple(facts),
+        maps=drawn,
+        runs=_runs(part, words, colours),
+        regions=regions,
+        others=int(numbered.max(initial=0)) - listed,
+        shares=shares,
+        left_out=len(row.share) - len(shares.rows),
+    )
+
+
+def place_of(bounds: Sequence[tuple[int, int]], position: str) -> str:
+    """Place of a region, its first and last positions: `x 3 to 7, y 0 to 4`, or `token 3`.
+
+    Args:
+        bounds: Bounds of the region.
+        position: Name of a position.
+    """
+    axes = ("slice", "y", "x")[-len(bounds) :] if len(bounds) > 1 else (position,)
+    said = [
+        f"{axis} {low}" if high == low + 1 else f"{axis} {low} to {high - 1}"
+        for axis, (low, high) in zip(axes, bounds, strict=True)
+    ]
+    return ", ".join(reversed(said) if len(said) == 2 else said)
+
+
+def _regions(row: DenseRow, least: float) -> ViewTable | None:
+    """The largest regions with their places, by their numbers on the map; after the first no smaller ones."""
+    cells = [
+        [
+            str(number),
+            f"{each.size:,}",
+            f"{each.label_name} and {each.runner_up_name}",
+            place_of(each.bounds, row.position_name),
+        ]
+        for number, each in enumerate(row.regions[:MOST_REGIONS], 1)
+        if number == 1 or each.size >= least
+    ]
+    head = ["Region", f"{upper(row.position_name)}s", "Between", "Place"]
+    return ViewTable(f"Regions of {row.called}", head, cells, numeric=(0, 1)) if cells else None
+
+
+def _shares(row: DenseRow, colours: Sequence[str], truth: Integers | None) -> ViewTable:
+    """The classes that a row has, the largest first, and their true shares where these are given."""
+    known = np.zeros(0) if truth is None else truth[truth >= 0]
+    told = [k for k in np.argsort(-row.share, kind="stable").tolist() if row.share[k] >= LEAST_SHARE]
+    cells = []
+    for k in told:
+        ends = ends_in_words(*row.share_interval[k].tolist())
+        overlap = overlap_in_words(float(row.overlap[k]), float(row.overlap_error[k]))
+        share = percent(float(row.share[k]), float(row.share_error[k])).replace(" %", UNIT)
+        cells.append([row.class_names[k], share, f"{ends}{UNIT}" if ends else "–", overlap or "–"])
+        if truth is not None:
+            cells[-1].append(rate(float(np.mean(known == k))) if known.size else "–")
+    head = ["Class", "Share", f"Most {words_of(row.method)['between']} say", "Overlap"]
+    head += [] if truth is None else ["Truth"]
+    shown = [colours[k] for k in told]
+    return ViewTable(f"Classes of {row.called}", head, cells, numeric=(1, 2, 3, 4), colours=shown)
+
+
+# --- maps -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Row:
+    """The maps of one row, and how they are drawn: of one axis as (1, W), of a volume one slice."""
+
+    part: DenseCertainty
+    label: Integers
+    entropy: Floats
+    view: SliceView
+
+    @classmethod
+    def of(cls, part: DenseCertainty) -> _Row:
+        """The only row of a result."""
+        entropy = np.asarray(part.entropy[0])
+        return cls(part, np.asarray(part.label[0]), entropy, view_of(entropy))
+
+
+def _maps(
+    one: _Row,
+    numbered: Integers,
+    shown: Pixels | None,
+    at: int,
+    colours: Sequence[str],
+    top: float,
+    listed: int,
+) -> MapPictures:
+    label, entropy, areas = one.view.of(one.label), one.view.of(one.entropy), one.view.of(numbered)
+    truth = None if one.part.truth is None else one.view.of(np.asarray(one.part.truth[0]))
+    palette = list(dict.fromkeys(colours))
+    place = np.array([palette.index(colour) for colour in colours])
+    height, width = label.shape
+    flat = len(one.part.positions) == 1
+    signal = ""
+    row = None if shown is None else shown.of(at)
+    if row is not None and flat:
+        signal, row = signal_path(row[..., 0]), None
+    elif row is not None:
+        row = np.asarray(one.view.of(row))
+    for edge in (_LONGEST_STRIP,) if flat else _EDGES:
+        step = -(-max(height, width) // edge)
+        small = (slice(None, None, step), slice(None, None, step))
+        there = label[small] >= 0
+        levels = np.floor(len(CIVIDIS) * np.clip(np.where(there, entropy[small], 0) / top, 0, 1 - 1e-6))
+        known = None if truth is None else truth[small]
+        wrong = None if known is None else (known >= 0) & (known != label[small])
+        found = MapPictures(
+            width=width,
+            height=height,
+            step=step,
+            image="" if row is None else photograph(row, _OF_IMAGE, edge),
+            signal=signal,
+            label=_where(there, place[label[small]], palette),
+            doubt=_where(there, levels, CIVIDIS),
+            truth=""
+            if known is None or wrong is None
+            else _truth(np.where(known < 0, -1, place[known]), wrong, palette),
+            drawn_width=label[small].shape[1] * step,
+            drawn_height=label[small].shape[0] * step,
+            flips=Outline("", 0, 0),
+            mistakes=Outline("", 0, 0),
+            marks=(),
+            names=(),
+        )
+        if found.characters <= CHARACTERS:
+            break
+    numbers = [number for number in range(1, listed + 1) if (areas == number).any()]
+    marks = tuple(mark(areas == number, str(number)) for number in numbers)
+    return replace(
+        found,
+        flips=outline(areas[small], step),
+        mistakes=found.mistakes if wrong is None else outline(numbered_by_size(wrong), step),
+        marks=marks,
+        names=names_on(label, one.part.class_names, marks),
+    )
+
+
+def _truth(place: Integers, wrong: Booleans, palette: Sequence[str]) -> str:
+    """The true classes, pale where the label is right; nothing if `place` is −1."""
+    opacities = [RIGHT] * len(palette) + [1.0] * len(palette)
+    return _where(place >= 0, place + len(palette) * wrong, [*palette, *palette], opacities)
+
+
+def _where(
+    there: Booleans, numbers: Integers, colours: Sequence[str], opacities: Sequence[float] = ()
+) -> str:
+    """A map in colours, and nothing if it is not `there`."""
+    if there.all():
+        return in_colours(numbers, colours, opacities)
+    clear = [*(opacities or [1.0] * len(colours)), 0.0]
+    return in_colours(np.where(there, numbers, len(colours)), [*colours, "#000000"], clear)
+
+
+# --- words ----------------------------------------------------------------------------------------------
+
+
+def _runs(part: DenseCertainty, words: Sequence[str], colours: Sequence[str]) -> tuple[WordRun, ...]:
+    """Words from the first to the last that count; others between them have no label and no verdict."""
+    label, names = np.asarray(part.label[0]), part.class_names
+    truth = np.full(len(label), -1) if part.truth is None else np.asarray(part.truth[0])
+    ends = np.flatnonzero(label[: len(words)] >= 0)
+    told = [
+        (int(k), int(true) if true >= 0 and true != k else -1, word, verdict)
+        for word, k, true, verdict in zip(words, label, truth, part.verdict[0], strict=False)
+    ][slice(*(ends[[0, -1]] + (0, 1)).tolist()) if len(ends) else slice(0)]
+    return tuple(
+        WordRun(
+            names[k] if k >= 0 else "",
+            colours[k] if k >= 0 else "transparent",
+            names[true] if true >= 0 else "",
+            tuple((word, verdict) for *_, word, verdict in run),
+        )
+        for (k, true), run in groupby(told, key=lambda each: each[:2])
+    )

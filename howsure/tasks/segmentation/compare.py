@@ -1,0 +1,365 @@
+"""Parts of a comparison for results of a class at each position: true classes, scores, calibration and words.
+
+Rows are independent and their positions are not. So each score is a mean over rows of one number of each row,
+and a difference of two methods is a mean of paired differences of rows. With n positions that count in a row:
+
+    nll       Σ −log p(true class) / n, nats                                   (Good 1952)
+    brier     Σ Σ_k (p_k − y_k)² / n, 0 to 2                                   (Brier 1950)
+    row_dice  mean of 2 TP / (2 TP + FP + FN) over the classes of the row      (Dice 1945)
+    row_iou   mean of TP / (TP + FP + FN) over them                            (Jaccard 1901)
+
+The classes of a row are those that its truth or its label has, without the background where the caller names
+one; a row that has none of them in either is left out of these means. NLL and Brier score are those of
+`howsure.evaluate` where the same number of positions counts in all rows; there each position weighs the same.
+`ece` is over all positions, and `aurc` is of the order of rows by `doubt`, as in `howsure.evaluate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from howsure.compare.comparison import Comparison
+from howsure.compare.parts import ACCURACY, Claims, Parts, at_best, of_scale
+from howsure.compare.protocol import Comparing, Wording, besides, in_numbers, joined, the
+from howsure.errors import InputError
+from howsure.evaluation.cross_fit import through_fits
+from howsure.evaluation.paired import Compared, Paired, check_enough, with_outside
+from howsure.evaluation.score import OUTSIDE, SMALLEST, Measured, Score, through_cross_fits
+from howsure.evaluation.temperature import Losses, least
+from howsure.inputs.rows import quoted
+from howsure.methods.choices import CHOICES
+from howsure.request import KEEP_PROBABILITIES
+from howsure.sampling.outcome import Floats
+from howsure.tasks.classification import maps
+from howsure.tasks.classification.compare import of_shares
+from howsure.tasks.classification.comparison_words import ClassWords
+from howsure.tasks.segmentation.calibrate import Fits, cross_fitted, losses_in, tempered
+from howsure.tasks.segmentation.result import DenseCertainty
+from howsure.tasks.segmentation.scores import (
+    COMPARED,
+    Counts,
+    calibration_error,
+    check_known,
+    counted_of,
+    known_probabilities,
+    loss_of,
+    mean_of,
+    of_rows,
+)
+from howsure.tasks.segmentation.truth import check_given, truth_map, truths_of
+from howsure.words import counted, rate
+
+
+@dataclass(frozen=True)
+class RowScores(Compared):
+    """The scores `COMPARED` of rows with a position that counts, and the counts of these."""
+
+    _counts: Counts = field(repr=False)
+
+
+@dataclass(frozen=True, eq=False)
+class Tempered:
+    """Calibrated rows, each made when it is scored.
+
+    Attributes:
+        result: The N rows as the model gave them.
+        beta: (N,) 1/T of each.
+        overall: 1/T of all rows, which `method` tells.
+        fits: Influence of the rows on these; None for other rows than those of the fits.
+    """
+
+    result: DenseCertainty
+    beta: Floats
+    overall: float
+    fits: Fits | None = None
+
+    def each(self) -> Iterator[tuple[slice, DenseCertainty]]:
+        """The rows, calibrated, one at a time, and their places."""
+        for at, beta in enumerate(self.beta.tolist()):
+            place = slice(at, at + 1)
+            yield place, tempered(self.result[place], beta)
+
+    @property
+    def method(self) -> Mapping[str, Any]:
+        """That of the result, with its calibration."""
+        told = {"method": "temperature", "rows": len(self.result), "temperature": 1 / self.overall}
+        return {**self.result.method, "calibration": told}
+
+
+Rows = DenseCertainty | Tempered
+
+
+def _parts(rows: Rows) -> Iterator[tuple[slice, DenseCertainty]]:
+    """Results and the places of their rows: one of all, or of one row each if calibrated."""
+    return iter([(slice(None), rows)]) if isinstance(rows, DenseCertainty) else rows.each()
+
+
+def _untempered(rows: Rows) -> DenseCertainty:
+    return rows.result if isinstance(rows, Tempered) else rows
+
+
+def _scored(
+    rows: Rows, truth: Any, seed: int, through: None = None, *, background: int | None = None
+) -> RowScores:
+    del through  # which calibrated rows tell themselves
+    result = _untempered(rows)
+    check_known(result)
+    fits = rows.fits if isinstance(rows, Tempered) else None
+    counted, doubts, slopes = list[Counts](), list[Floats](), list[Floats]()
+    for place, part in _parts(rows):
+        counted.append(counted_of(part, partial(truths_of, part, truth[place])))
+        doubts.append(part.doubt)
+        if fits is not None:
+            slopes.append(_slopes(result[place], truth[place], float(fits.of_folds[place][0])))
+    counts, doubt = Counts.joined(counted), np.concatenate(doubts)
+    there = counts.counted > 0
+    check_enough(counts.digest[there])
+    some, alike = counts.of(there), np.ones(int(there.sum()))
+    nll, brier = (each / some.counted for each in (some.nll, some.brier) if each is not None)
+    averaged = some.without(background)
+    ranked = of_rows(doubt[there], averaged.dice)
+    measured = {
+        "nll": loss_of(nll, alike),
+        "brier": loss_of(brier, alike),
+        "row_dice": ranked["row_dice"],
+        "row_iou": mean_of(averaged.iou),
+        "ece": calibration_error(some.bins, seed),
+        "aurc": ranked["aurc"],
+        **dict.fromkeys(OUTSIDE, Measured(np.nan, np.zeros(len(nll)), 0)),
+    }
+    if fits is not None:
+        by_score = zip(maps.SLOPED, np.stack(slopes, axis=-1)[..., there, None], strict=True)
+        moved, count = (fits.fold[there], fits.moves[:, there]), some.counted[:, None]
+        through_them = {name: through_fits(*moved, *(of_rows / count)) for name, of_rows in by_score}
+        measured = through_cross_fits(measured, through_them)
+    found = Paired.of(measured, result, some.digest, there)
+    return RowScores(found, some)
+
+
+def _slopes(row: DenseCertainty, truth: Any, beta: float) -> Floats:
+    """(2, 2) first and second derivative by β of the scores `SLOPED`, summed over the positions of a row."""
+    true = next(truths_of(row, truth))
+    counts = true >= 0
+    p = known_probabilities(row, 0)[counts]
+    return np.asarray(maps.slopes({"temperature": np.array(1 / beta)}, p, true[counts]).sum(axis=-1))
+
+
+def _parts_of(rows: Rows, truth: Any, evaluation: RowScores) -> Parts:
+    """The parts of the NLL of N rows, of which each counts the same; see `howsure.compare.parts`."""
+    result, counts = _untempered(rows), evaluation._counts
+    there, share = np.isin(result.row, evaluation._found.row), np.zeros(len(result))
+    share[there] = 1 / counts.counted
+
+    def at(theta: Floats) -> Losses:
+        return losses_in(result, truth, lambda row: theta).weighted(share)
+
+    (beta,), found = least(at, np.ones(1))
+    loss, slope, curvature = found.value[there], found.slope[there, 0], found.curvature[there, 0, 0]
+    return Parts(
+        nll=evaluation.measured("nll"),
+        best=at_best(loss, slope, curvature, len(loss)),
+        plain=of_shares(counts.right / counts.counted, counts.both.shape[1], len(loss)),
+        scale=of_scale(-np.log(beta), -beta * slope, beta**2 * curvature, len(loss)),
+    )
+
+
+def _claims(rows: Rows, truth: Any, evaluation: RowScores) -> Claims:
+    counts = evaluation._counts
+    claimed = counts.bins[:, :, 2].sum(axis=1) / counts.counted
+    return Claims(float(claimed.mean()), float(np.mean(counts.right / counts.counted)))
+
+
+def _beside(evaluation: RowScores, rows: Rows, outside: Rows) -> RowScores:
+    """An evaluation with the scores of rows from outside added, by doubt and by mutual information.
+
+    A temperature leaves open how much of the doubt is disagreement, so that is the one of the passes.
+    """
+    there = np.isin(_untempered(rows).row, evaluation._found.row)
+    near, far = (np.concatenate([part.doubt for _, part in _parts(each)]) for each in (rows, outside))
+    disagree, differ = (_untempered(each).mean_mutual_information for each in (rows, outside))
+    scored = near[there], disagree[there]
+    return with_outside(evaluation, scored, (far, differ), _untempered(outside).row)
+
+
+def _calibrated(
+    result: DenseCertainty,
+    truth: Any,
+    changed: Sequence[DenseCertainty] = (),
+    others: Sequence[DenseCertainty] = (),
+    *,
+    seed: int = 0,
+) -> tuple[list[Tempered], list[Tempered], list[None]]:
+    """The same with one temperature, cross-fitted over rows; see `Comparing.calibrated`."""
+    fits = cross_fitted(result, truth, seed)
+    near = [Tempered(each, fits.of_folds, fits.overall, fits) for each in (result, *changed)]
+    far = [Tempered(each, np.full(len(each), fits.overall), fits.overall) for each in others]
+    return near, far, [None] * len(near)
+
+
+def _truth(labels: Any, rows: int, probe: DenseCertainty) -> Any:
+    return truth_map(labels, (rows, *probe.positions), probe.class_names)
+
+
+def _known(result: DenseCertainty, labels: Any) -> Any:
+    check_given(result, labels)
+    return result.truth if labels is None else _truth(labels, len(result), result)
+
+
+def _aligned(name: str, result: DenseCertainty, first: str, baseline: DenseCertainty) -> DenseCertainty:
+    """A result, or an `InputError` where its classes or positions are not those of the baseline."""
+    for what, own, its in (
+        ("classes", quoted(result.class_names), quoted(baseline.class_names)),
+        ("positions", *(" × ".join(map(str, each.positions)) for each in (result, baseline))),
+    ):
+        if own != its:
+            raise InputError(f"'{name}' has other {what} than '{first}'", expected=its, received=own)
+    return result
+
+
+def _gathered(blocks: Iterator[DenseCertainty], rows: int, folder: Path) -> DenseCertainty:
+    """Blocks of a result as one whose maps lie in files."""
+
+    def saved() -> Iterator[DenseCertainty]:
+        for number, block in enumerate(blocks):
+            place = folder / f"{number}"
+            replace(block, all_errors=None).save(place)
+            yield DenseCertainty.load(place)
+
+    return DenseCertainty.joined(saved())
+
+
+def _kept(rows: Rows) -> DenseCertainty:
+    none = _untempered(rows)[:0]
+    nothing: dict[str, Any] = {name: np.array(array) for name, array in none._arrays.items()}
+    return replace(none, **nothing, method=rows.method)
+
+
+def _alone(p: Floats, truth: Any, rows: Any) -> tuple[Floats, Floats]:
+    losses, wrong = np.full((2, len(p)), np.nan)
+    for at, (own, true) in enumerate(zip(p, truth[rows], strict=True)):
+        counts = true >= 0
+        if counts.any():
+            of_true = np.take_along_axis(own, np.maximum(true, 0)[..., None], axis=-1)[..., 0][counts]
+            losses[at] = -np.log(np.maximum(of_true, SMALLEST)).mean()
+            wrong[at] = np.mean(own.argmax(axis=-1)[counts] != true[counts])
+    return losses, wrong
+
+
+# --- words ----------------------------------------------------------------------------------------------
+
+
+class PositionWords(ClassWords):
+    """The words of a class at each position; see `howsure.compare.protocol.Words`."""
+
+    questions: Mapping[str, Wording] = {
+        "nll": ClassWords.questions["nll"],
+        "row_dice": Wording(
+            "Which method's labels are closest to the truth?",
+            "the labels closest to the truth",
+            "on average the Dice of its {kind}s is {value}",
+            "above",
+        ),
+        "aurc": Wording(
+            "Which method knows best where its labels are wrong?",
+            "the best order from certain to doubtful",
+            "on average over the shares of {kind}s that {it} may keep, the most certain first, their 1 − "
+            "Dice is {value}",
+            "below",
+        ),
+    }
+    changed: Sequence[str] = ("nll", "row_dice")
+    short: Sequence[tuple[str, str]] = (
+        ("Dice", "row_dice"),
+        ("IoU", "row_iou"),
+        ("NLL", "nll"),
+        ("ECE", "ece"),
+        ("AURC", "aurc"),
+    )
+    shift = replace(ClassWords.shift, said="The mean Dice of {baseline}")
+    reasons: Mapping[tuple[str, bool], str] = {
+        **ClassWords.reasons,
+        (ACCURACY, True): "its labels are right more often",
+        (ACCURACY, False): "its labels are right less often",
+    }
+    page = "segmentation/comparison.html.j2"
+
+    def take(self, comparison: Comparison, method: str, worse: Sequence[str]) -> str:
+        """See `Words`."""
+        return joined(
+            super().take(comparison, method, worse), besides(comparison, method, "row_dice", "Dice", _points)
+        )
+
+    def keep(self, comparison: Comparison) -> str:
+        """See `Words`."""
+        than, main = comparison.methods[0], self.main
+        if len(comparison.methods) > 1 and not any(
+            comparison.difference(method, than, main).known for method in comparison.methods[1:]
+        ):
+            rows = counted(comparison.rows, comparison.kind)
+            return (
+                f"Take {the(comparison, than)}: {rows} are too few to tell whether another method has more "
+                "accurate percentages."
+            )
+        return (
+            f"Take {the(comparison, than)}: no other method here has more accurate percentages by more than "
+            "chance."
+        )
+
+    def doubt(self, comparison: Comparison, name: str) -> str:
+        """See `Words`."""
+        return ""
+
+    def note(self, comparison: Comparison, name: str) -> str:
+        """See `Words`."""
+        if comparison.ranked(name).best is None:
+            return ""
+        kind, where = comparison.kind, next(iter(comparison.certainties.values())).position_name
+        if name == "row_dice":
+            but = "" if comparison.background is None else f" but '{comparison.background}'"
+            return (
+                f"The Dice of one {kind} is the mean over its classes{but} of 2 TP / (2 TP + FP + FN), 100 % "
+                f"if all {where}s are right. Each {kind} counts the same."
+            )
+        if name == "aurc":
+            return f"This is the AURC of {kind}s, with the least doubtful ones first."
+        said = super().note(comparison, name)
+        return f"{said} It is the mean over the {where}s of each {kind}, and each {kind} counts the same."
+
+    def shifted_value(self, comparison: Comparison, rows: str) -> str:
+        """The mean Dice of the baseline, and how often its labels are right beside what it claims."""
+        dice = rate(comparison.score(comparison.methods[0], "row_dice", rows).value)
+        return f"{dice} ({super().shifted_value(comparison, rows)})"
+
+
+def _points(gap: Score) -> tuple[str, str]:
+    """A difference of Dice in words and its interval: `1.2 points higher` and `0.8 to 1.6`."""
+    sign, word = (100, "higher") if gap.value > 0 else (-100, "lower")
+    low, high = sorted((sign * gap.low, sign * gap.high))
+    value, interval = in_numbers(Score(sign * gap.value, low, high))
+    return f"{value}\u00a0points {word}", interval
+
+
+COMPARING = Comparing(
+    truth=_truth,
+    known=_known,
+    aligned=_aligned,
+    scored=_scored,
+    beside=_beside,
+    calibrated=_calibrated,
+    parts=_parts_of,
+    alone=_alone,
+    claims=_claims,
+    metrics=COMPARED,
+    plain=CHOICES[0].name,
+    needs="true classes",
+    words=PositionWords(),
+    keep=KEEP_PROBABILITIES,
+    gathered=_gathered,
+    kept=_kept,
+)

@@ -1,0 +1,400 @@
+"""The page of a `DenseCertainty`: which rows to check first, where, and whether doubt tells mistakes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from howsure.evaluation.score import LEAST_MISTAKES, interval_by_odds
+from howsure.report.axes import number_axis
+from howsure.report.figures import RiskCoverage
+from howsure.report.notebook import ViewTable
+from howsure.report.page import PageOptions, scores_of, whole
+from howsure.report.templates import script
+from howsure.sampling.outcome import Floats, Integers
+from howsure.tasks.classification.drawings import draw_curve
+from howsure.tasks.classification.page import Point, method_point
+from howsure.tasks.probabilities import are_alone
+from howsure.tasks.segmentation.cards import MOST_CARDS, cards
+from howsure.tasks.segmentation.drawings import (
+    CIVIDIS,
+    OKABE_ITO,
+    OTHERS,
+    ShownWords,
+    colours_of,
+    draw_doubt,
+    shown_of,
+)
+from howsure.tasks.segmentation.result import DenseCertainty
+from howsure.tasks.segmentation.sentence import share_in_words
+from howsure.tasks.sentences import percent, words_of
+from howsure.tasks.verdict import VERDICTS
+from howsure.words import UNIT, decimals_of, points, rate, upper
+
+MOST_LISTED = 200
+"""Rows in the list of all; a saved table has more."""
+
+SHARES_AT_ONCE, SCORES_AT_ONCE = 8, 24
+"""Classes of a row, and scores, that are shown before a reader asks for more."""
+
+LEAST_IN_HISTOGRAM = 5
+"""Rows that a histogram of doubt takes; of fewer, the cards tell all."""
+
+
+def page(result: DenseCertainty, asked: PageOptions) -> str:
+    """The part `page`: HTML of N rows. With zero rows it says so.
+
+    Raises:
+        InputError: The rows that are to be shown do not fit the maps.
+    """
+    name = result.position_name
+    shown = shown_of(asked.looks, result.positions) if len(result) else None
+    context: dict[str, Any] = {
+        "position": name,
+        "positions": f"{name}s",
+        "shape": " × ".join(map(str, result.positions)),
+        "axes": len(result.positions),
+        "with_passes": bool(result.passes.max(initial=1) > 1),
+        "with_truth": result.truth is not None,
+        "with_rows": shown is not None,
+        "with_words": isinstance(shown, ShownWords),
+        "counting": None if result.counts is None else float(np.mean([row.mean() for row in result.counts])),
+        "thresholds": result.thresholds,
+        "shares_at_once": SHARES_AT_ONCE,
+        "scores_at_once": SCORES_AT_ONCE,
+        "named": len(result.class_names) > len(OKABE_ITO),
+        "brief": [],
+        "histogram": None,
+        "risk": None,
+    }
+    sections: dict[str, str] = {}
+    details: dict[str, str] = {}
+    if len(result):
+        counts, colours, order = counts_of(result), colours_of(result.share), result.most_undecided()
+        top = float(max(np.nanmax(result.entropy[at]) for at in order[:MOST_CARDS].tolist())) or 1.0
+        context |= {
+            "brief": brief(result, counts, asked, isinstance(shown, ShownWords)),
+            "groups": groups_of(counts),
+            "settled": rate(float(1 - result.unsettled.mean())),
+            "cards": cards(result, shown, order[:MOST_CARDS].tolist(), colours, top),
+            "legend": [each for each in zip(result.class_names, colours, strict=True) if each[1] != OTHERS],
+            "others": colours.count(OTHERS),
+            "others_colour": OTHERS,
+            "scale": CIVIDIS,
+            "scale_axis": number_axis(0.0, top),
+            "even": float(np.log(2)),
+            "classes": class_table(result, counts, colours),
+            "averaged": averaged(result, asked.background),
+        }
+        if shown is not None and len(result.positions) > 1:
+            context["script"] = script()
+        sections["worst"] = "Check these first" if len(result) > 1 else f"The {result.kind}"
+        if len(result) > MOST_CARDS:
+            context |= {"listed": _listed(result, order[MOST_CARDS:][:MOST_LISTED])}
+            sections["rows"] = f"The other {result.kind}s"
+        sections["classes"] = "Class by class"
+        if len(result) >= LEAST_IN_HISTOGRAM:
+            context["histogram"] = draw_doubt(result.doubt)
+        if counts.known.any():
+            sure = int(counts.known[:, 0].sum())
+            context["risk"] = risk = draw_curve(curve_of(counts), sure)
+            cells = [[rate(kept), rate(least, 2), rate(wrong.share)] for kept, least, wrong in risk.table]
+            head = ["Kept", "From probability", "Wrong"]
+            context["kept"] = ViewTable("Kept and wrong as a table", head, cells, numeric=(0, 1, 2))
+        if context["histogram"] or context["risk"]:
+            sections["doubt"] = "Does doubt tell mistakes?" if context["risk"] else "How doubt is spread"
+        context["scores"] = scores_of(result, background=asked.background)
+        if context["scores"] is not None:
+            sections["scores"] = "Scores"
+        details["made"] = "How this was made"
+    details["reading"] = "How to read this page"
+    return whole("segmentation/page.html.j2", result, asked, sections, details, **context)
+
+
+def brief(
+    result: DenseCertainty, counts: PositionCounts, asked: PageOptions, with_words: bool
+) -> list[Point]:
+    """The first questions of a reader about N ≥ 1 rows, and the answers."""
+    return [
+        _check(result, with_words),
+        _trust(result, counts, asked.background),
+        method_point(result, asked.comparison, "labels that are right more often"),
+        _margin(result),
+    ]
+
+
+def _check(result: DenseCertainty, with_words: bool) -> Point:
+    question, kind, name = "What to check first", result.kind, result.position_name
+    link = ("worst", "See them" if len(result) > 1 else "See it")
+    where = f"the {name}s with a wavy line" if with_words else f"the {name}s inside the outlines"
+    if len(result) == 1:
+        return Point(question, f"{upper(where)}: coin flips.", link=link)
+    most = result.most_undecided(1).tolist()[0]
+    said = (
+        f"{upper(result[most].called)}: its doubt is the largest, "
+        f"{100 * result.doubt[most]:.0f} %; the median {kind} has {100 * np.median(result.doubt):.0f} %. "
+        f"In each {kind}, look at {where}: there the model is flipping a coin."
+    )
+    return Point(question, said, link=link)
+
+
+def averaged(result: DenseCertainty, background: int | None) -> str:
+    """The classes in means over classes, in words."""
+    names = result.class_names
+    return f"all {len(names)} classes" if background is None else f"the classes but '{names[background]}'"
+
+
+def _trust(result: DenseCertainty, counts: PositionCounts, background: int | None) -> Point:
+    question, name = "Can the labels be trusted?", result.position_name
+    if not counts.known.any():
+        return Point(
+            question,
+            "Nobody has checked these labels: the true classes were not given. With them, this page says how "
+            f"many {name}s are right.",
+        )
+    right, interval = share_over_rows(counts.right.sum(axis=1), counts.known.sum(axis=1))
+    said = f"{right} of the {name}s are right"
+    if interval:
+        said += f" (95{UNIT} interval over {result.kind}s {interval})"
+    if counts.known[:, 0].any():
+        sure, within = share_over_rows(counts.right[:, 0], counts.known[:, 0])
+        said += f"; of those it is sure of, {sure}{f' ({within})' if within else ''}"
+    dice = counts.dice if background is None else np.delete(counts.dice, background)
+    if np.isfinite(dice).any():
+        said += f". The mean Dice of {averaged(result, background)} is {np.nanmean(dice):.2f}"
+    return Point(question, f"{said}.", link=("doubt", f"{name.capitalize()}s by certainty"))
+
+
+def _margin(result: DenseCertainty) -> Point:
+    question, between = "What is ±?", words_of(result.method)["between"]
+    if are_alone(result.method):
+        said = "These shares came without an error, so they have no ±. That does not make them true."
+    elif not result.share_error.any():
+        said = "There is none: the shares are the same every time, which does not make them true."
+    elif not np.isfinite(result.share_error).any():
+        said = "There is none: how far these shares would move with other passes is not known."
+    else:
+        said = (
+            f"± says how far a share would move with endlessly many passes, at 95{UNIT}. It does not say "
+            "whether the model is right."
+        )
+    if np.isfinite(result.share_interval()).any():
+        said += f" About nine in ten {between} give a share in the interval beside it; more passes do not "
+        said += "narrow it."
+    return Point(question, said)
+
+
+def _listed(result: DenseCertainty, positions: Integers) -> ViewTable:
+    """Rows in the list: number, id, doubt, coin flips, right positions, and the largest class."""
+    head = [upper(result.kind), "Doubt", "Coin flips", "Largest class"]
+    rows = []
+    for at in positions.tolist():
+        k = int(np.argmax(result.share[at]))
+        rows.append(
+            [
+                str(result.row[at]),
+                f"{100 * result.doubt[at]:.0f}{UNIT}",
+                f"{share_in_words(float(result.undecided[at]))}{UNIT}",
+                f"{share_in_words(float(result.share[at, k]))}{UNIT} {result.class_names[k]}",
+            ]
+        )
+        if result.truth is not None:
+            truth = np.asarray(result.truth[at])
+            known = truth >= 0
+            hits = np.asarray(result.label[at])[known] == truth[known]
+            rows[-1].insert(3, rate(float(hits.mean())) if hits.size else "–")
+        if result.ids is not None:
+            rows[-1].insert(1, str(result.ids[at]))
+    if result.truth is not None:
+        head.insert(3, "Right")
+    if result.ids is not None:
+        head.insert(1, result.id_name)
+    numeric = [place for place, name in enumerate(head) if name not in ("Largest class", result.id_name)]
+    return ViewTable(f"The other {result.kind}s", head, rows, numeric=numeric)
+
+
+# --- an overview --------------------------------------------------------------------------------------
+
+
+_LEAST_DOUBT = 1e-6
+"""The least 1 − probability that the curve of kept positions tells from 0; single precision ends at 6e-8."""
+
+_STEPS = 400
+"""Thresholds of that curve."""
+
+_LEAST_SPREAD = 5e-5
+"""The least that does not round to 0.00 points."""
+
+
+@dataclass(frozen=True)
+class PositionCounts:
+    """Positions of N rows.
+
+    Attributes:
+        of_verdict: (N, 3) positions with each verdict, in the order of `VERDICTS`.
+        known: (N, 3) of these, those whose true class is known; all 0 without labels.
+        right: (N, 3) of those, the right ones.
+        labelled: (K,) positions with each label.
+        flips: (K,) of these, coin flips.
+        truly: (K,) positions truly of each class.
+        dice: (K,) Dice of each class over all positions whose true class is known; NaN of a class that is not
+            among them, neither true nor as the label.
+        least: (B,) probabilities, rising: thresholds of the positions that are kept.
+        kept: (B + 1, 2) positions below the first threshold, from it on, from the next one on, …: those whose
+            true class is known, and of these the wrong ones.
+    """
+
+    of_verdict: Integers
+    known: Integers
+    right: Integers
+    labelled: Integers
+    flips: Integers
+    truly: Integers
+    dice: Floats
+    least: Floats
+    kept: Integers
+
+
+def counts_of(result: DenseCertainty) -> PositionCounts:
+    """Count the positions of all rows; memory holds the maps of one."""
+    rows, classes, sure = len(result), len(result.class_names), result.thresholds.sure
+    found = np.zeros((3, rows, 3), dtype=np.int64)
+    labelled, flips, truly, taken, both = np.zeros((5, classes), dtype=np.int64)
+    least = np.unique(np.append(1 - np.geomspace(_LEAST_DOUBT, 1, _STEPS), sure).astype(np.float32))
+    kept = np.zeros((len(least) + 1, 2), dtype=np.int64)
+    for at in range(rows):
+        part = result[at : at + 1]
+        label, flip, verdict = np.asarray(part.label[0]), part.is_coin_flip[0], part.verdict_number[0]
+        found[0, at] = np.bincount(verdict[label >= 0], minlength=3)
+        labelled += np.bincount(label[label >= 0], minlength=classes)
+        flips += np.bincount(label[flip], minlength=classes)
+        if part.truth is None:
+            continue
+        truth = np.asarray(part.truth[0])
+        known = truth >= 0
+        wrong = label[known] != truth[known]
+        found[1, at] = np.bincount(verdict[known], minlength=3)
+        found[2, at] = np.bincount(verdict[known][~wrong], minlength=3)
+        truly += np.bincount(truth[known], minlength=classes)
+        taken += np.bincount(label[known], minlength=classes)
+        both += np.bincount(truth[known][~wrong], minlength=classes)
+        place = np.searchsorted(least, np.asarray(part.probability[0], np.float32)[known], side="right")
+        kept[:, 0] += np.bincount(place, minlength=len(kept))
+        kept[:, 1] += np.bincount(place[wrong], minlength=len(kept))
+    with np.errstate(invalid="ignore"):
+        dice = 2 * both / (truly + taken)
+    return PositionCounts(
+        found[0], found[1], found[2], labelled, flips, truly, dice, least.astype(np.float64), kept
+    )
+
+
+def curve_of(counts: PositionCounts) -> RiskCoverage:
+    """The risk-coverage curve of the positions whose true class is known, at least one."""
+    kept, wrong = counts.kept[::-1].cumsum(axis=0).T
+    least = np.append(counts.least[::-1], 0.0)
+    new = np.diff(kept, prepend=0) > 0
+    return RiskCoverage(kept[new], wrong[new], least[new])
+
+
+@dataclass(frozen=True)
+class VerdictPositions:
+    """The positions of one verdict.
+
+    Attributes:
+        verdict: The word.
+        count: Positions.
+        share: Share of all positions.
+        start: Start of its part of the bar, in per cent.
+        right: Share of those that are right, in words; empty without labels, a dash where none is known.
+        interval: Its 95 % interval over rows, in words; empty if it is unknown.
+    """
+
+    verdict: str
+    count: int
+    share: float
+    start: float
+    right: str
+    interval: str
+
+
+def groups_of(counts: PositionCounts) -> list[VerdictPositions]:
+    """The positions by verdict."""
+    total, before, found = int(counts.of_verdict.sum()), 0, []
+    for number, word in enumerate(VERDICTS):
+        count = int(counts.of_verdict[:, number].sum())
+        right, interval = "", ""
+        if counts.known.any():
+            right, interval = share_over_rows(counts.right[:, number], counts.known[:, number])
+        found.append(VerdictPositions(word, count, count / total, 100 * before / total, right, interval))
+        before += count
+    return found
+
+
+def share_over_rows(some: Integers, all_of_them: Integers) -> tuple[str, str]:
+    """A share of positions and its 95 % interval over rows (N,), in words.
+
+    Positions of a row go wrong together and rows do not. So row i contributes (s_i − share · a_i) / Σ a to
+    the ratio of sums Σ s / Σ a (Cochran 1977), and the interval is Student's in log-odds.
+
+    Returns:
+        The share, a dash of nothing; the interval, empty with fewer than five rows that have such positions,
+        or where all, or none, are among the `some`.
+    """
+    total, rows = int(all_of_them.sum()), int(np.sum(all_of_them > 0))
+    if not total:
+        return "–", ""
+    share = float(some.sum() / total)
+    if rows < LEAST_MISTAKES or not 0 < share < 1:
+        return rate(share), ""
+    parts = (some - share * all_of_them) / total * np.sqrt(rows / (rows - 1))
+    low, high = interval_by_odds(share, parts)
+    decimals = min(decimals_of(100 * (high - low)), 3)
+    ends = rate(low, decimals).removesuffix(UNIT), rate(high, decimals)
+    return rate(share, decimals), " to ".join(ends)
+
+
+def class_table(result: DenseCertainty, counts: PositionCounts, colours: tuple[str, ...]) -> ViewTable:
+    """Class by class, the largest share first; with the share and the Dice of the truth where it is given.
+
+    Errors of rows need not be independent, as the same networks see all of them, so the error of a mean is
+    bounded by the mean of the errors.
+    """
+    share, error = result.share.mean(axis=0), result.share_error.mean(axis=0)
+    order, truly = np.argsort(-share, kind="stable").tolist(), int(counts.truly.sum())
+    rows = []
+    for k in order:
+        spread, overlap = (_mean(values[:, k]) for values in (result.share_spread, result.overlap))
+        labelled = int(counts.labelled[k])
+        rows.append([result.class_names[k], percent(float(share[k]), float(error[k])).replace(" %", UNIT)])
+        if result.truth is not None:
+            rows[-1].append(rate(int(counts.truly[k]) / truly) if truly else "–")
+            rows[-1].append(_two_digits(counts.dice[k]))
+        flips = rate(int(counts.flips[k]) / labelled) if labelled else "–"
+        rows[-1] += [_spread(spread), _two_digits(overlap), flips]
+    told = {"Class": "", "Share": ""}
+    told |= {} if result.truth is None else {"Truth": "", "Dice": "with the truth"}
+    told |= {
+        "Spread": f"between {words_of(result.method)['between']}",
+        "Overlap": "Dice",
+        "Coin flips": f"of its {result.position_name}s",
+    }
+    asides = {place: aside for place, aside in enumerate(told.values()) if aside}
+    shown, numeric = [colours[k] for k in order], range(1, len(told))
+    return ViewTable("Classes", [*told], rows, numeric, asides=asides, colours=shown)
+
+
+def _two_digits(value: float) -> str:
+    return f"{value:.2f}" if np.isfinite(value) else "–"
+
+
+def _spread(spread: float) -> str:
+    if not np.isfinite(spread):
+        return "–"
+    return points(spread) if spread >= _LEAST_SPREAD or spread == 0 else "< 0.01\u00a0points"
+
+
+def _mean(values: Floats) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if known.size else float("nan")

@@ -1,0 +1,180 @@
+"""A `DenseCertainty` in sentences: what a row holds, how sure that is, and where to look; and all rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from howsure.sampling.outcome import Floats
+from howsure.tasks.printed import NONE, Line, Lines
+from howsure.tasks.probabilities import nothing_drawn
+from howsure.tasks.segmentation.regions import Region
+from howsure.tasks.sentences import AnswerRow, words_of
+from howsure.words import counted, rate
+
+if TYPE_CHECKING:
+    from howsure.tasks.segmentation.result import DenseCertainty
+
+TOLD = 3
+"""Classes whose share a sentence tells at most: the largest ones."""
+
+LEAST_TOLD = 0.005
+"""The smallest share of a class, after the first, that a sentence tells: it rounds to 1 %."""
+
+
+@dataclass(frozen=True)
+class DenseRow(AnswerRow):
+    """One row of a `DenseCertainty`; printed, it says the shares of its classes and how sure they are.
+
+    Attributes:
+        share: (K,) share of its positions that have each class, mean over networks.
+        share_error: (K,) standard error of `share`.
+        share_interval: (K, 2) interval of nine in ten networks; NaN if unknown.
+        overlap: (K,) mean Dice of pairs of networks.
+        overlap_error: (K,) standard error of `overlap`.
+        undecided: Share of its positions that are coin flips.
+        unsettled: Share of its positions whose verdict is not settled.
+        doubt: How doubtful it is, 0 to 1: mean of 1 − probability, each class found alike.
+        mc_error: Mean over its positions of the standard error of the top probability; NaN where unknown.
+        regions: Connected coin flips, largest first.
+        class_names: K names.
+        position_name: Name of a position: `pixel`.
+    """
+
+    share: Floats
+    share_error: Floats
+    share_interval: Floats
+    overlap: Floats
+    overlap_error: Floats
+    undecided: float
+    unsettled: float
+    doubt: float
+    mc_error: float
+    regions: tuple[Region, ...]
+    class_names: tuple[str, ...]
+    position_name: str
+
+    def __str__(self) -> str:
+        return sentence_of(self)
+
+
+def sentence_of(row: DenseRow) -> str:
+    """Shares of the largest classes with the intervals of networks; then the coin flips.
+
+    Example:
+        17 % 'tumour' (most networks say 14 to 21 %); 3.1 % of the pixels are coin flips, the largest region
+        214 pixels between 'tumour' and 'oedema'.
+    """
+    order = np.argsort(-row.share, kind="stable")[:TOLD].tolist()
+    told = [k for number, k in enumerate(order) if number == 0 or row.share[k] >= LEAST_TOLD]
+    between = words_of(row.method)["between"]
+    said = []
+    for number, k in enumerate(told):
+        ends = ends_in_words(*row.share_interval[k].tolist())
+        inside = "" if not ends else f" (most {between} say {ends} %)" if number == 0 else f" ({ends} %)"
+        said.append(f"{share_in_words(float(row.share[k]))} % '{row.class_names[k]}'{inside}")
+    return f"{', '.join(said)}; {flips_in_words(row)}."
+
+
+def flips_in_words(row: DenseRow) -> str:
+    """How many positions are coin flips, and the largest region of them."""
+    if row.undecided == 0:
+        return f"no {row.position_name} is a coin flip"
+    text = f"{share_in_words(row.undecided)} % of the {row.position_name}s are coin flips"
+    if row.regions:
+        largest = row.regions[0]
+        text += (
+            f", the largest region {counted(largest.size, row.position_name)} between "
+            f"'{largest.label_name}' and '{largest.runner_up_name}'"
+        )
+    return text
+
+
+def share_in_words(share: float) -> str:
+    """A share in per cent, with a decimal below 10: `17`, `3.1`, `< 0.1`, `> 99.9`."""
+    percent = 100 * share
+    if 0 < percent < 0.05:
+        return "< 0.1"
+    if 99.95 <= percent < 100:
+        return "> 99.9"
+    if percent in (0, 100):
+        return f"{percent:.0f}"
+    return f"{percent:.1f}" if percent < 9.95 or percent >= 99.5 else f"{percent:.0f}"
+
+
+def overlap_in_words(overlap: float, error: float) -> str:
+    """An overlap, with the 95 % interval its passes allow if that shows: `0.87 ± 0.02`; empty if unknown."""
+    if not np.isfinite(overlap):
+        return ""
+    margin = min(1.96 * error, 1.0)
+    return f"{overlap:.2f} ± {margin:.2f}" if margin >= 0.005 else f"{overlap:.2f}"
+
+
+def ends_in_words(low: float, high: float) -> str:
+    """Two ends in per cent: `14 to 21`; empty if they are not known."""
+    if not np.isfinite(low + high):
+        return ""
+    first, last = share_in_words(low), share_in_words(high)
+    return first if first == last else f"{first} to {last}"
+
+
+# --- all rows -------------------------------------------------------------------------------------------
+
+
+def lead(certainty: DenseCertainty) -> str:
+    """A result in one sentence: how many positions are coin flips, and in which row most."""
+    rows, kind = len(certainty), certainty.kind
+    if not rows:
+        return NONE.format(kind)
+    flips = float(certainty.undecided.mean())
+    there = f"There {'is' if rows == 1 else 'are'} {counted(rows, kind)}"
+    if flips == 0:
+        return f"{there}; no {certainty.position_name} is a coin flip."
+    said = f"{there}; {share_in_words(flips)} % of the {certainty.position_name}s are coin flips"
+    if rows == 1:
+        return f"{said}."
+    most = int(np.argmax(certainty.undecided))
+    return f"{said}, at most {share_in_words(float(certainty.undecided[most]))} % in one {kind}."
+
+
+def lines(certainty: DenseCertainty, count: int | None) -> Lines:
+    """All rows in their order, or at most so many that are the most doubtful."""
+    found = []
+    for position in range(len(certainty)) if count is None else certainty.most_undecided(count).tolist():
+        row = certainty[position]
+        found.append(Line(row.row, row.id, row.called, str(row), _truth(certainty, position)))
+    some = "All" if count is None else f"The {len(found)} most doubtful"
+    return Lines(f"{some} {certainty.kind}s", tuple(found))
+
+
+def _truth(certainty: DenseCertainty, position: int) -> str | None:
+    if certainty.truth is None:
+        return None
+    right, count = _right(certainty, position)
+    return f"{rate(right / count)} of the {certainty.position_name}s are right" if count else "unknown"
+
+
+def summary(certainty: DenseCertainty) -> str:
+    """How the positions came out, whether their verdicts are settled, and how often they are right."""
+    if not len(certainty):
+        return lead(certainty)
+    settled, known = float(1 - certainty.unsettled.mean()), certainty.unsettled.min() < 1
+    said = nothing_drawn(certainty.method, certainty.passes) if known else ""
+    said = said or (
+        f"On average {int(np.mean(certainty.passes)):,} passes settle the verdict of {rate(settled)} of the "
+        f"{certainty.position_name}s."
+    )
+    text = f"{lead(certainty)} {said}"
+    if certainty.truth is not None:
+        right, count = np.sum([_right(certainty, at) for at in range(len(certainty))], axis=0).tolist()
+        if count:
+            text += f" The model is right on {rate(right / count)} of the {certainty.position_name}s."
+    return text
+
+
+def _right(certainty: DenseCertainty, position: int) -> tuple[int, int]:
+    truth = np.asarray(certainty.truth[position])  # type: ignore[index]
+    known = truth >= 0
+    return int(np.sum(np.asarray(certainty.label[position])[known] == truth[known])), int(np.sum(known))

@@ -1,0 +1,244 @@
+"""True classes at positions: maps of class numbers, with positions that do not count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from howsure.arguments import as_array
+from howsure.errors import InputError
+from howsure.inputs.align import aligned
+from howsure.inputs.rows import check_unmasked, in_rows, quoted
+from howsure.sampling.outcome import Integers
+from howsure.tasks.registry import POSITIONS, check_kind
+
+if TYPE_CHECKING:
+    from howsure.tasks.segmentation.result import DenseCertainty
+
+IGNORED = -1
+"""Class number of a position that does not count."""
+
+
+Ignore = int | Sequence[int] | None
+"""Further class numbers of positions that do not count, or none."""
+
+
+def truth_map(labels: Any, shape: tuple[int, ...], names: Sequence[str], ignore: Ignore = None) -> Any:
+    """As `check_map`, in 16 bits and with the wide numbers of one row at a time; labels may lie in a file.
+
+    Raises:
+        InputError: As `check_map`; or 0 and 255 alone: 255, which does not count, may be meant as a class.
+    """
+    given, found = class_map(labels, shape, names), np.empty(shape, np.int16)
+    try:
+        for at in range(len(given)):
+            found[at] = check_map(given[at : at + 1], (1, *shape[1:]), names, ignore)[0]
+    except InputError:  # which is told of all rows
+        return check_map(given, shape, names, ignore).astype(np.int16)
+    check_no_mask(given, names, ignore)
+    return found
+
+
+def class_map(labels: Any, shape: tuple[int, ...], names: Sequence[str]) -> Any:
+    """Labels (N, *P) of any values; they may have an axis of length 1 for a channel, and one row none for it.
+
+    Raises:
+        InputError: Another shape.
+    """
+    check_unmasked(labels, "The labels")
+    given = as_array(labels, "The labels")
+    rows, *positions = shape
+    alone = [tuple(positions)] if rows == 1 else []
+    if given.shape in (shape, (*shape, 1), (rows, 1, *positions), *alone):
+        return given.reshape(shape)
+    raise InputError(
+        "The labels do not fit the positions",
+        expected=f"one class number for each position, an array of shape {shape}",
+        received=f"an array of shape {given.shape}",
+        hint=_other_form(given, shape, len(names)),
+    )
+
+
+def _other_form(given: Any, shape: tuple[int, ...], classes: int) -> str | None:
+    """The hint for labels of another shape that may be one-hot, or colours."""
+    rows, *positions = shape
+    for axis, hot in ((-1, (*shape, classes)), (1, (rows, classes, *positions))):
+        if given.shape == hot and given.size and given.max() <= 1:
+            numbers = f"numpy.where(labels.any(axis={axis}), labels.argmax(axis={axis}), -1)"
+            return f"If these are one-hot labels, take the class number: {numbers}"
+    if given.shape not in ((*shape, 3), (*shape, 4)):
+        return None
+    return (
+        "Replace each colour by the number of its class, with the colours in the order of the classes: "
+        "hit = (labels[..., None, :3] == numpy.array(colours)).all(-1); "
+        "labels = numpy.where(hit.any(-1), hit.argmax(-1), -1)"
+    )
+
+
+def check_no_mask(given: Any, names: Sequence[str], ignore: Ignore) -> None:
+    """Raise an `InputError` where labels (N, *P) are 0 and 255 alone, as masks have them."""
+    if 255 in _several(ignore) or given.dtype.kind not in "iuf" or len(names) > 255:
+        return
+    others = [1] if len(names) == 2 else range(1, len(names))
+    if any((row == 255).any() for row in given) and not any(np.isin(row, others).any() for row in given):
+        raise InputError(
+            "The labels are 0 and 255 alone, where 255 marks a position that does not count",
+            expected=f"class numbers 0 to {len(names) - 1}",
+            hint=(
+                f"If 255 stands for '{names[1]}', as masks have it, divide the labels by 255. "
+                if len(names) == 2
+                else "If 255 stands for a class, as masks have it, write its number there. "
+            )
+            + "If it marks "
+            "positions that do not count, write −1 or −100 there, which only arrays can hold",
+        )
+
+
+def _several(ignore: Ignore) -> tuple[int, ...]:
+    return () if ignore is None else tuple(ignore) if isinstance(ignore, Sequence) else (ignore,)
+
+
+def check_map(
+    labels: Any, shape: tuple[int, ...], names: Sequence[str], ignore: Ignore = None, first: int = 0
+) -> Integers:
+    """True classes as (N, *P) class numbers, −1 where a position does not count.
+
+    Args:
+        labels: (N, *P) class numbers in [0, K), with an axis of length 1 for a channel or not; −1, −100 and
+            255 (where K ≤ 255) mark positions that do not count, as data sets and the losses of PyTorch and
+            `transformers` have them. Or (N, *P) class names, where an empty text marks a position that does
+            not count. Or (N, *P) booleans where K = 2, where True is the second class.
+        shape: (N, *P).
+        names: K names.
+        ignore: One or more class numbers of positions that do not count, or None.
+        first: Number of the first row, for messages.
+
+    Raises:
+        InputError: Another shape, or other values; the message names the rows.
+    """
+    given = class_map(labels, shape, names)
+    if given.dtype == bool and len(names) != 2:
+        raise InputError(
+            "The labels are booleans", expected=f"class numbers from 0 to {len(names) - 1}", received="bool"
+        )
+    if given.dtype.kind == "f" and np.isfinite(given).all() and np.array_equal(given, np.rint(given)):
+        given = given.astype(np.int64)
+    if _are_texts(given):
+        return _numbers_of(given, names, first)
+    if given.dtype.kind not in "iub":
+        raise InputError(
+            "The labels are neither class numbers nor names",
+            expected=f"whole numbers from 0 to {len(names) - 1}, or −1 where a position does not count",
+            received=f"dtype {given.dtype}, for example {given.reshape(-1)[:3].tolist()}",
+        )
+    numbers = given.astype(np.int64)
+    left_out = [IGNORED, -100, *([255] if len(names) <= 255 else []), *_several(ignore)]
+    numbers = np.where(np.isin(numbers, left_out), IGNORED, numbers)
+    wrong = (numbers >= len(names)) | (numbers < IGNORED)
+    if wrong.any():
+        rows = np.flatnonzero(wrong.reshape(len(wrong), -1).any(axis=1))
+        raise InputError(
+            f"Labels are out of range {in_rows(len(rows), (first + rows[:5]).tolist())}",
+            expected=f"class numbers from 0 to {len(names) - 1}, or −1 where a position does not count",
+            received=int(numbers[wrong][0]),
+        )
+    return numbers
+
+
+def _are_texts(given: Any) -> bool:
+    if given.dtype.kind == "O":
+        return given.size > 0 and all(isinstance(each, str) for each in given.flat)
+    return bool(given.dtype.kind in "UT")
+
+
+def _numbers_of(given: Any, names: Sequence[str], first: int) -> Integers:
+    numbers = np.full(given.shape, len(names), np.int64)
+    for number, name in enumerate(names):
+        numbers[given == name] = number
+    numbers[given == ""] = IGNORED
+    unknown = numbers == len(names)
+    if unknown.any():
+        rows = np.flatnonzero(unknown.reshape(len(unknown), -1).any(axis=1))
+        raise InputError(
+            f"Labels are no class names {in_rows(len(rows), (first + rows[:5]).tolist())}",
+            expected=f"{quoted(names)}, or an empty text where a position does not count",
+            received=quoted([str(given[unknown][0])]),
+        )
+    return numbers
+
+
+@dataclass(frozen=True)
+class Ignored:
+    """True classes of which more numbers do not count.
+
+    Attributes:
+        labels: As for `check_map`; None if they are not known.
+        ignore: These class numbers.
+    """
+
+    labels: Any
+    ignore: Ignore
+
+
+def background_of(result: DenseCertainty, background: int | str) -> int:
+    """The part `background`: number of the class that means over classes leave out, from its number or name.
+
+    Raises:
+        InputError: There is no such class, or no other one.
+    """
+    names = result.class_names
+    text = str(background)
+    of_name = {name: number for number, name in enumerate(names)} if isinstance(background, str) else {}
+    number = of_name.get(text, int(text) if text.isdecimal() else len(names))
+    if isinstance(background, bool) or number >= len(names) or len(names) == 1:
+        raise InputError(
+            "`background` is no class of this result",
+            expected=f"one of {quoted(names)}, or its number from 0",
+            received=repr(background),
+        )
+    return number
+
+
+def check_given(result: DenseCertainty, labels: Any) -> None:
+    """Raise an `InputError` where neither labels are given nor a result has true classes."""
+    if labels is None and result.truth is None:
+        raise InputError(
+            "The true classes are not known",
+            expected=f"labels, one class number for each {result.position_name}",
+            received="none",
+        )
+
+
+def truths_of(result: DenseCertainty, labels: Any) -> Iterator[Integers]:
+    """True classes (P,) of one row after the other, −1 where a position does not count, also of `counts`.
+
+    One row is held at a time, as labels may lie in a file. Shapes are checked at once, values with each row.
+
+    Args:
+        result: Result of N rows.
+        labels: As for `check_map`, or `Ignored`. Default: `result.truth`.
+
+    Raises:
+        InputError: No labels, or labels that do not fit.
+    """
+    check_kind(result, POSITIONS)
+    ignore: Ignore = None
+    if isinstance(labels, Ignored):
+        labels, ignore = labels.labels, labels.ignore
+    check_given(result, labels)
+    names, shape = result.class_names, (len(result), *result.positions)
+    given: Any = result.truth  # which may lie in a file
+    if labels is not None:
+        given = class_map(aligned(labels, result), shape, names)
+    check_no_mask(given, names, ignore)
+    one = (1, *result.positions)
+
+    def of_row(at: int) -> Integers:
+        found = check_map(given[at : at + 1], one, names, ignore, at)[0]
+        there = found if result.counts is None else np.where(result.counts[at], found, IGNORED)
+        return there.reshape(-1)
+
+    return map(of_row, range(len(result)))

@@ -1,0 +1,177 @@
+"""The common sentences of all kinds of answers: percentages, names of rows, and reasons."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+
+from howsure.inputs.align import ID
+from howsure.on_first_use import Displayed
+from howsure.tasks import verdict as verdicts
+from howsure.words import printable, upper
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class AnswerRow(Displayed):
+    """One row of a result, of whatever kind its answers are.
+
+    Attributes:
+        row: Number of the row in the input, from 0.
+        passes: Passes spent on it.
+        kind: Name of one row in sentences, `image` or `row`.
+        method: Name and settings of the method that produced the passes.
+        id: The caller's name for the row, or None.
+        id_name: Name of the column of ids.
+    """
+
+    in_notebooks: ClassVar[str] = "howsure.report.notebook:of_row"
+
+    row: int
+    passes: int
+    kind: str
+    method: Mapping[str, Any] = field(default_factory=dict)
+    id: int | str | None = None
+    id_name: str = ID
+
+    @property
+    def called(self) -> str:
+        """Name of the row in a text: `customer A17` by its id, or without one `row 17`."""
+        return called(self.kind, self.row, self.id, self.id_name)
+
+
+REASON_IN_WORDS = {
+    verdicts.WITHIN_PASSES: "most of the doubt is in {every} ({share} is disagreement)",
+    verdicts.DISAGREEMENT: "the {passes} disagree: that is {share} of the doubt",
+    verdicts.TOO_FEW_PASSES: "{spent} {passes} do not settle it: try {more}",
+    verdicts.UNFAMILIAR: (
+        "at most {unlike} of held-out {kind}s are as unfamiliar, so such percentages are hardly tested"
+    ),
+}
+"""Each says what was measured. None says where the doubt comes from."""
+
+WORDS = {
+    "passes": "passes",
+    "pass": "one pass through the network",
+    "between": "networks",
+    "more": "more passes",
+    "agreement": "This does not show whether the answer cannot be seen or too little was learned.",
+    "others": "An ensemble, which tells whether networks trained from other seeds doubt it too. ",
+    "familiarity": " Familiarity, which tells whether it is strange to the network.",
+    "shows": "",
+}
+"""Default words about the passes of a method; a method has others in its settings, under `words`.
+
+`passes` and `pass` name them; an interval is `between` these; `more` is the option that gives more of them,
+with `{passes}` for their number. `agreement` says what it means that passes agree, `others` and `familiarity`
+what other networks and familiarity would show, `shows` why to look at this method, after `because`."""
+
+
+def called(kind: str, row: int, id: int | str | None, id_name: str) -> str:
+    """Name of a row in a text: by its id if it has one, otherwise by its kind and number."""
+    return f"{kind} {row}" if id is None else printable(f"{id_name} {id}")
+
+
+def percent(probability: float, mc_error: float) -> str:
+    """A probability in words, with the 95 % interval its passes allow: `51 ± 1 %`.
+
+    A narrow interval adds one decimal, as does a number that would round to 0 or 100: `99.4 ± 0.5 %`. Beyond
+    that it is `< 0.1 %` or `> 99.9 %`. An interval that would lead out of 0 to 100 % is told by its other
+    end: `over 95 %`, `under 4 %`. There is no interval where it is unknown, or 0 as for a plain prediction.
+    """
+    value, margin = 100 * probability, float(np.minimum(196 * mc_error, 100))
+    is_wide = margin >= 0.95
+    decimals = 0 if is_wide and round(value) not in (0, 100) else 1
+    is_extreme = value < 0.05 or value >= 99.95
+    said = f"{value:.{decimals}f}" if not is_extreme else "< 0.1" if value < 50 else "> 99.9"
+    if not np.isfinite(margin) or margin == 0 or (is_extreme and not is_wide):
+        return f"{said} %"
+    shown, error = round(value, decimals), round(max(margin, 0.1), decimals)
+    if error <= shown + 1e-9 and shown + error <= 100 + 1e-9:
+        return f"{shown:.{decimals}f} ± {error:.{decimals}f} %"
+    steps, ends = (1, 0) if is_wide else (10, 1)
+    low, high = math.floor(steps * (value - margin)) / steps, math.ceil(steps * (value + margin)) / steps
+    if low <= 0 and high >= 100:
+        return "0 to 100 %"
+    return f"over {low:.{ends}f} %" if shown + error > 100 else f"under {high:.{ends}f} %"
+
+
+def words_of(method: Mapping[str, Any]) -> dict[str, str]:
+    """The words of a method for its passes, and `WORDS` for those that it does not set."""
+    return {**WORDS, **method.get("words", {})}
+
+
+def more_of(method: Mapping[str, Any], passes: int) -> str:
+    """The option of a method that gives so many passes, rounded up to two digits: `max_passes=1500`."""
+    step = 10 ** max(0, math.floor(math.log10(passes)) - 1)
+    return words_of(method)["more"].replace("{passes}", str(math.ceil(passes / step) * step))
+
+
+def passes_needed(passes: Any, error: Any, target: Any) -> int:
+    """Most passes that a smaller error takes, as errors fall with the root of their number.
+
+    Args:
+        passes: (…) passes spent on some rows.
+        error: (…) standard error of each.
+        target: (…) the smaller error.
+    """
+    return math.ceil(float(np.max(passes * np.square(error / target))))
+
+
+def explained(answer: str, *clauses: str) -> str:
+    """An answer, a full stop, and the clauses that explain it; empty clauses are left out.
+
+    Example:
+        >>> explained("51 % '8', or '6' (47 %): coin flip", "most networks say 21 to 77 %", "")
+        "51 % '8', or '6' (47 %): coin flip. Most networks say 21 to 77 %."
+    """
+    said = "; ".join(clause for clause in clauses if clause)
+    return f"{answer}. {upper(said)}." if said else f"{answer}."
+
+
+def reason_in_words(
+    reason: str | None,
+    method: Mapping[str, Any],
+    *,
+    share: str,
+    passes: int,
+    passes_to_settle: int,
+    kind: str,
+    familiarity: float | None = None,
+) -> str:
+    """A reason of `howsure.tasks.verdict.REASONS` as a clause; empty without a reason.
+
+    Args:
+        reason: The reason, or None.
+        method: Name and settings of the method that produced the passes.
+        share: The share of the doubt that is disagreement, in words.
+        passes: Passes spent on the row.
+        passes_to_settle: Passes with which it is settled in half of all cases or more.
+        kind: Name of one row in sentences, `image` or `row`.
+        familiarity: Share of held-out rows that are no more familiar; only `unfamiliar` needs it.
+    """
+    if reason is None:
+        return ""
+    called = words_of(method)["passes"]
+    return REASON_IN_WORDS[reason].format(
+        passes=called,
+        every="every pass" if called == WORDS["passes"] else f"each of the {called}",
+        share=share,
+        spent=f"{passes:,}",
+        more=more_of(method, passes_to_settle),
+        unlike="" if familiarity is None else at_most(familiarity),
+        kind=kind,
+    )
+
+
+def compared(how: str, said: str) -> str:
+    """`at most 12 %`, but `< 0.1 %` or `over 95 %` where a text has a comparison of its own."""
+    return said if said.startswith(("<", ">", "over", "under", "0 to 100")) else f"{how} {said}"
+
+
+def at_most(share: float) -> str:
+    """A share in per cent, rounded up to one decimal."""
+    return f"{math.ceil(1_000 * share - 1e-9) / 10:.1f} %"

@@ -1,0 +1,77 @@
+"""What a score says of itself is what every place shows of it, so that none is forgotten."""
+
+import inspect
+from dataclasses import fields
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import howsure
+from howsure.compare.comparison import Comparison
+from howsure.evaluation.score import OUTSIDE
+from howsure.report.comparison import render_comparison
+from howsure.tasks.registry import named
+from tests.golden.cases import CASES
+from tests.kinds import KINDS as ALL_KINDS
+from tests.kinds import of_kind
+from tests.report.made import Page
+
+GLOSSARY = (Path(__file__).parents[2] / "docs" / "words.md").read_text(encoding="utf-8")
+
+PLACES = {kind: f"{named(kind).result_type.__module__.rpartition('.')[0]}.scores" for kind in ALL_KINDS}
+
+KINDS = {
+    kind: (import_module(place).METRICS, *of_kind(kind).scores)
+    for kind, place in PLACES.items()
+    if find_spec(place)
+}
+"""By kind its scores, what holds them, and the fields there that are further scores."""
+
+
+@cache
+def evaluation_of(kind):
+    result = CASES[kind]().result
+    return howsure.evaluate(result, outside=CASES[kind]().result[3:9])
+
+
+@cache
+def comparison_of(kind):
+    case = CASES[kind]()
+    return Comparison.of_results({"one": case.result, "other": case.other}, case.truth)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_has_its_field_and_each_field_its_definition(kind):
+    scores, holder, further = KINDS[kind]
+    held = [each.name for each in fields(holder) if each.type.split(" | ")[0] in ("Score", "ScoreAtLevels")]
+    assert {*held} == {*scores, *further}
+    assert [*scores] == [each.name for each in scores.values()]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_is_explained(kind):
+    scores, holder, _ = KINDS[kind]
+    for name, each in scores.items():
+        assert f"\n    {name}: " in inspect.getdoc(holder)
+        assert each.heading
+        assert each.good
+        assert kind != "classes" or f"`{name}`" in GLOSSARY
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if named(kind).has("compare")])
+def test_the_page_of_a_comparison_explains_each_that_it_shows(kind):
+    comparison = comparison_of(kind)
+    words = Page(render_comparison(comparison)).words
+    scores = comparison.comparing.metrics
+    for name, each in scores.items():
+        assert name in comparison.evaluations["one", "as they are"]._found.scores
+        if each.term is not None and name not in OUTSIDE:
+            assert each.column in words
+            assert each.term.split("{")[0] in words
+    assert {*comparison.words.questions} <= {name for name, each in scores.items() if each.term}
+    assert all(
+        heading == "right" or scores[name].compared == heading for heading, name in comparison.words.short
+    )

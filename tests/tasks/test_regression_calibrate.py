@@ -1,0 +1,215 @@
+"""What calibration learns is the maximum of the likelihood, holds on new rows, and is kept in a file."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from scipy import optimize, stats
+
+import howsure
+from howsure import InputError, RegressionCalibrator, RegressionCertainty
+from howsure.tasks.regression.calibrate import noise_of
+
+
+def of_networks(rows, seed=0, noise=(1.5,), networks=12):
+    """Networks that differ, and answers with a noise that they do not know."""
+    random = np.random.default_rng(seed)
+    spread = np.exp(0.5 * random.normal(size=(rows, len(noise))))
+    result = RegressionCertainty.from_samples(spread * random.normal(size=(networks, *spread.shape)))
+    scatter = np.hypot(result.spread, noise)
+    return result.with_truth(result.mean + scatter * random.normal(size=spread.shape))
+
+
+def claimed(rows, seed=0, factor=0.5):
+    random = np.random.default_rng(seed)
+    mean, std = random.normal(size=(2, rows))
+    std = np.exp(std)
+    result = RegressionCertainty.from_mean_std(mean, factor * std, ["price"])
+    return result.with_truth(mean + std * random.normal(size=rows))
+
+
+# --- what is learnt -----------------------------------------------------------------------------------
+
+
+def test_the_noise_is_the_maximum_of_the_likelihood():
+    result = of_networks(200)
+    error = (result.truth - result.mean)[:, 0]
+
+    def loss(noise):
+        return -stats.norm.logpdf(error, 0, np.hypot(result.spread[:, 0], noise)).sum()
+
+    best = optimize.minimize_scalar(loss, bounds=(0, 10), method="bounded", options={"xatol": 1e-9})
+    found = howsure.calibrate(result)
+    assert found.values["value"].value == pytest.approx(best.x, rel=1e-6)
+    assert found.values["value"].low < 1.5 < found.values["value"].high
+
+
+def test_the_factor_is_the_root_of_the_mean_square():
+    result = claimed(300)
+    found = howsure.calibrate(result)
+    z = (result.truth - result.mean) / result.std
+    assert found.values["price"].value == pytest.approx(np.sqrt(np.mean(z**2)))
+    assert found.values["price"].low < 2 < found.values["price"].high
+    np.testing.assert_allclose(found(result).std, result.std * found.values["price"].value)
+
+
+def test_noise_without_networks_is_the_rmse():
+    error = np.random.default_rng(0).normal(size=50)
+    assert noise_of(error, np.zeros(50)) == pytest.approx(np.sqrt(np.mean(error**2)), rel=1e-6)
+    assert noise_of(0.1 * error, np.ones(50)) == 0
+    assert noise_of(1e9 * error, np.zeros(50)) == pytest.approx(1e9 * noise_of(error, np.zeros(50)))
+
+
+def test_what_was_learnt_holds_on_new_rows():
+    found, new = howsure.calibrate(of_networks(1000)), of_networks(4000, seed=1)
+    calibrated = found(new)
+    inside = calibrated.prediction_interval(0.9)
+    assert np.mean((inside[..., 0] <= new.truth) & (new.truth <= inside[..., 1])) == pytest.approx(
+        0.9, abs=0.02
+    )
+    assert calibrated.noise_from == "held-out rows"
+    np.testing.assert_array_equal(calibrated.spread, new.spread)
+    np.testing.assert_allclose(calibrated.std, np.hypot(new.spread, found.values["value"].value))
+    assert howsure.evaluate(calibrated).nll_mixture.known
+
+
+def test_a_factor_keeps_the_shares_of_doubt():
+    result = of_networks(400).with_noise(0.5, "the model")
+    calibrated = howsure.calibrate(result)(result)
+    ratio = calibrated.std / result.std
+    assert np.ptp(ratio) < 1e-9
+    assert ratio[0, 0] > 1.1
+    for name in ("noise", "spread", "spread_error"):
+        np.testing.assert_allclose(getattr(calibrated, name), getattr(result, name) * ratio)
+    middle = result.mean[:, :, None]
+    np.testing.assert_allclose(calibrated.quantiles - middle, (result.quantiles - middle) * ratio[..., None])
+    np.testing.assert_array_equal(calibrated.mean, result.mean)
+    np.testing.assert_allclose(np.hypot(calibrated.noise, calibrated.spread), calibrated.std)
+
+
+def test_scores_are_of_folds_that_were_not_learnt_from():
+    result = claimed(10, seed=3)
+    found = howsure.calibrate(result, seed=4)
+    fold = np.random.default_rng(4).permutation(10) % 5
+    z = ((result.truth - result.mean) / result.std)[:, 0]
+    std = [np.sqrt(np.mean(z[fold != fold[i]] ** 2)) * result.std[i, 0] for i in range(10)]
+    expected = -stats.norm.logpdf(result.truth[:, 0], result.mean[:, 0], std).mean()
+    assert found.after.nll.value == pytest.approx(expected)
+    assert found.differences["nll"].value == pytest.approx(expected - howsure.evaluate(result).nll.value)
+
+
+def test_several_targets_have_a_noise_each():
+    found = howsure.calibrate(of_networks(500, noise=(0.5, 4.0)))
+    (one, other) = (found.values[name].value for name in ("0", "1"))
+    assert one == pytest.approx(0.5, abs=0.15)
+    assert other == pytest.approx(4, abs=0.4)
+    assert "The noise of '1' is" in found.in_words()
+
+
+def test_what_was_learnt_is_told_in_the_unit_of_the_result():
+    result = of_networks(60, noise=(1.5, 2.0))
+    scale = np.array([1000.0, 0.5])
+    larger = result.rescaled([5.0, 2.0], scale, truth="standardised")
+    one, other = (howsure.calibrate(each)(each) for each in (larger, result))
+    for name in ("mean", "std", "noise", "quantiles"):
+        wanted = getattr(other.rescaled([5.0, 2.0], scale, truth="standardised"), name)
+        np.testing.assert_allclose(getattr(one, name), wanted, rtol=1e-6, atol=1e-9)
+    told = other.rescaled([5.0, 2.0], scale, truth="standardised").method["calibration"]
+    assert told["noise"] == pytest.approx(one.method["calibration"]["noise"], rel=1e-6)
+
+
+def test_a_constant_is_called_that_and_not_another_distribution():
+    mean = np.random.default_rng(0).normal(size=400)
+    truth = mean + np.random.default_rng(1).normal(size=400)
+    for constant, which in ((2.1, "high"), (-2.1, "low")):
+        result = RegressionCertainty.from_mean_std(mean + constant, np.ones(400))
+        (said,) = howsure.calibrate(result, truth).warnings
+        bias = howsure.evaluate(result, truth).bias
+        assert bias.value == pytest.approx(constant, abs=0.15)
+        assert f"are too {which}: their bias is {bias}." in said
+        (mended,) = re.findall(r"`result.rescaled\((.*), 1.0\)`", said)
+        assert float(mended) == pytest.approx(-bias.value, rel=1e-3)
+        assert howsure.calibrate(result.rescaled(float(mended), 1.0), truth).warnings == ()
+
+
+# --- words and files ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("result", [of_networks(60), claimed(60)], ids=["noise", "factor"])
+def test_what_was_saved_does_the_same(result, tmp_path):
+    found = howsure.calibrate(result)
+    found.save(tmp_path / "c.json")
+    again = RegressionCalibrator.load(tmp_path / "c.json")
+    np.testing.assert_array_equal(again(result).std, found(result).std)
+    assert (again.in_words(), repr(again)) == (found.in_words(), repr(found))
+    again.save(tmp_path / "d.json")
+    assert (tmp_path / "d.json").read_text() == (tmp_path / "c.json").read_text()
+
+
+def test_a_changed_file_is_refused(tmp_path):
+    howsure.calibrate(claimed(60)).save(tmp_path / "c.json")
+    content = json.loads((tmp_path / "c.json").read_text())
+    content["values"]["price"][0] = -1.0
+    (tmp_path / "c.json").write_text(json.dumps(content))
+    with pytest.raises(howsure.FileError, match="not a saved calibrator"):
+        RegressionCalibrator.load(tmp_path / "c.json")
+
+
+def test_words_say_what_was_learnt():
+    found = howsure.calibrate(claimed(400))
+    assert "learnt from 400 rows" in found.in_words()
+    assert f"The std is multiplied by {found.values['price']}." in found.in_words()
+    assert "before and" in found.in_words()
+    assert found.warnings == ()
+
+
+def test_warnings_say_what_is_amiss():
+    random = np.random.default_rng(0)
+    mean = random.normal(size=400)
+    skewed = RegressionCertainty.from_mean_std(mean, np.ones(400))
+    warned = howsure.calibrate(skewed, mean + random.exponential(size=400) - 1).warnings
+    assert any("not normally distributed" in said and "prediction_intervals" in said for said in warned)
+    apart = RegressionCertainty.from_samples(mean + random.normal(size=(9, 400)))
+    found = howsure.calibrate(apart, apart.mean + 0.1 * random.normal(size=(400, 1)))
+    assert found.values["value"].value == 0
+    assert any("No noise is left for 'value'" in said for said in found.warnings)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: howsure.calibrate(claimed(9)), "Too few labelled rows.*at least 10.*Received: 9"),
+        (
+            lambda: howsure.calibrate(claimed(60), method="temperature"),
+            r"calibrated by their noise.*method=None.*result\.rescaled\(2\.5, 1\.0\)",
+        ),
+        (
+            lambda: howsure.calibrate(howsure.calibrate(claimed(60))(claimed(60)), claimed(60).truth),
+            "calibrated already",
+        ),
+        (lambda: howsure.calibrate(claimed(60))(of_networks(5)), "other targets"),
+        (
+            lambda: howsure.calibrate(of_networks(60))(RegressionCertainty.from_mean_std([1.0], [1.0])),
+            "something else of the scatter.*`std` is unknown",
+        ),
+        (
+            lambda: howsure.calibrate(
+                RegressionCertainty.from_mean_std(np.ones(20), np.zeros(20)), np.zeros(20)
+            ),
+            "`std` is 0.*no factor",
+        ),
+        (lambda: howsure.calibrate(claimed(60))(claimed(60).above(0.0)), "answers of another kind"),
+    ],
+)
+def test_bad_input_is_said(call, message):
+    with pytest.raises(InputError, match=message):
+        call()
+
+
+def test_rows_that_are_all_exactly_right_teach_no_factor():
+    result = howsure.RegressionCertainty.from_mean_std(np.arange(20.0), np.ones(20), ["a"])
+    calibrator = howsure.calibrate(result, np.arange(20.0))
+    assert calibrator.values["a"].value == 1
+    assert not calibrator.values["a"].known
+    np.testing.assert_array_equal(calibrator(result).std, result.std)
