@@ -1,6 +1,7 @@
 """Passes that run level by level equal those of the module itself, run for each pass with the same masks."""
 
 import contextlib
+import math
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from howsure import tuning  # noqa: E402
 from howsure.adapters.protocol import BFLOAT16, FLOAT32  # noqa: E402
-from howsure.adapters.torch import graph  # noqa: E402
+from howsure.adapters.torch import graph, steps  # noqa: E402
 from howsure.adapters.torch.draws import Place  # noqa: E402
 from howsure.adapters.torch.graph import Split, Unsplittable  # noqa: E402
 from howsure.adapters.torch.program import record  # noqa: E402
@@ -347,3 +348,15 @@ def test_draws_that_were_not_found_are_an_error():
     case.drawn = case.drawn[:1]
     with pytest.raises(Unsplittable, match="2 draws where 1 were found"):
         case.split()
+
+
+@pytest.mark.parametrize("masked", [[], [1], [0, 1, 2]], ids=["no row", "one row", "all rows"])
+@pytest.mark.parametrize("axis", [-1, 0])
+def test_scores_that_are_all_masked_get_what_pytorch_gives_them(masked, axis):
+    scores = torch.linspace(-3, 3, 12).reshape(3, 4)
+    scores[masked] = -math.inf
+    if axis == 0:
+        scores = scores.T.contiguous()
+    wanted = torch.ops.aten._safe_softmax.default(scores, axis)
+    assert torch.equal(steps._softmax(scores, axis), wanted)
+    assert not steps._softmax(scores[:0], -1).numel()

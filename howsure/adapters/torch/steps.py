@@ -18,10 +18,13 @@ import torch
 from torch import Tensor
 
 from howsure.adapters.torch.levels import MADE, Leveled
+from howsure.adapters.torch.noted_tensors import items_in
 from howsure.adapters.torch.program import Axis, Call, Program, Slot, Times
 from howsure.adapters.torch.tracer import Unsplittable, is_view
 
 aten = torch.ops.aten
+
+_SAFE_SOFTMAX = aten._safe_softmax.default
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,7 @@ class Step:
         level: Its level.
         drawn: True if its results are the same for all rows.
         spread: The levels whose passes are combined by broadcasting; None if values are repeated instead.
+        varying: Numbers of the arguments that follow the values or the sizes; the others stay as recorded.
         ends: Values that no later step reads.
     """
 
@@ -59,6 +63,7 @@ class Step:
     level: int
     drawn: bool
     spread: tuple[int, ...] | None
+    varying: tuple[int, ...]
     ends: list[Slot] = field(default_factory=list)
 
 
@@ -93,7 +98,12 @@ class Runner:
     def step(self, one: Leveled) -> Step:
         """The step for a call."""
         op = aten.reshape.default if one.call in self._copied else one.op
-        return Step(one.call, op, one.level, one.drawn, self._spread(one))
+        varying = tuple(
+            number
+            for number, item in enumerate((*one.call.args, one.call.kwargs))
+            if next(items_in(item, (Slot, Times, Tensor)), None) is not None
+        )
+        return Step(one.call, op, one.level, one.drawn, self._spread(one), varying)
 
     def largest(self, step: Step) -> int:
         """Numbers in the largest tensor that a step reads or returns, for one row of one pass."""
@@ -152,11 +162,15 @@ class Runner:
                 return {name: filled(each) for name, each in item.items()}
             return self._placed(item, None, step, sizes) if isinstance(item, Tensor) else item
 
-        return [filled(item) for item in (*step.call.args, step.call.kwargs)]
+        arguments = [*step.call.args, step.call.kwargs]
+        for number in step.varying:
+            arguments[number] = filled(arguments[number])
+        return arguments
 
     def call(self, step: Step, args: list[Any], kwargs: dict[str, Any]) -> Sequence[Any]:
         """The results of a call."""
-        results: Any = step.op(*args, **kwargs)
+        run = _softmax if step.op is _SAFE_SOFTMAX else step.op
+        results: Any = run(*args, **kwargs)
         if not isinstance(results, (tuple, list)):
             results = (results,)
         if step.op is step.call.op:
@@ -263,3 +277,12 @@ def widened(tensor: Tensor, axis: Axis, have: int, want: int, rows: int, wanted_
     shape = (*tensor.shape[: axis.place], *sides, *tensor.shape[axis.place + 1 :])
     count = math.prod(sides)
     return split.expand(shape).reshape(*tensor.shape[: axis.place], count, *tensor.shape[axis.place + 1 :])
+
+
+def _softmax(scores: Tensor, axis: int, dtype: torch.dtype | None = None) -> Tensor:
+    """`_safe_softmax` without a search of all scores for rows that are all −∞, which are NaN in a softmax."""
+    if not torch.compiler.is_compiling() and scores.numel():
+        shares = torch.softmax(scores, axis, dtype)
+        if not shares.select(axis, 0).isnan().any():
+            return shares
+    return _SAFE_SOFTMAX(scores, axis, dtype)  # type: ignore[no-any-return]
