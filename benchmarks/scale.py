@@ -115,16 +115,16 @@ def main(network: str, count: int, numbers: Sequence[int], planned: int = PLANNE
         speeds = dict[int, int]()
         plan = [] if min(numbers) > 0 else ["--plan", "out-0/plan.json"]
         print(f"{count:,} rows of `{network}`, {os.cpu_count()} cores\n")
-        heading = "rows/s | after the first part | seconds | leader, MiB | bytes a row | beside alone"
+        heading = "rows/s | seconds | leader, MiB | bytes a row | beside alone"
         print(f"| workers | {heading} |")
-        print("|---|---|---|---|---|---|---|")
+        print("|---|---|---|---|---|---|")
         for number in numbers:
             out = f"out-{number}"
             more = ["--workers", str(number)] if number else ["--labels", "labels.npy"]
             if number and plan:
                 more += plan
             told, seconds, memory = measured(folder, ["assess", *model_and_rows, "--out", out, *more])
-            speed, after = _SPEED.findall(told)[-2:]
+            (speed,) = _SPEED.findall(told)
             same = "–"
             if number and one is not None:
                 found = howsure.load(folder / out)
@@ -135,14 +135,13 @@ def main(network: str, count: int, numbers: Sequence[int], planned: int = PLANNE
             row = [
                 number or "none",
                 speed,
-                after,
                 f"{seconds:.0f}",
                 f"{memory:,.0f}",
                 f"{bytes_a_row:.0f}",
                 same,
             ]
             print("|", " | ".join(map(str, row)), "|", flush=True)
-            speeds[number] = int(after.replace(",", ""))
+            speeds[number] = int(speed.replace(",", ""))
         if (workers := max(numbers)) == os.cpu_count():
             _plan(planned, speeds[workers] / workers)
         if 0 not in numbers:
@@ -159,7 +158,7 @@ def main(network: str, count: int, numbers: Sequence[int], planned: int = PLANNE
 
 
 def _plan(planned: int, speed: float) -> None:
-    """What so many rows would take, if each core did as much as one of these workers after its start."""
+    """What so many rows would take, if each core did as much as one of these workers, their start included."""
     hours = planned / speed / 3600
     here = hours / (os.cpu_count() or 1)
     print(
