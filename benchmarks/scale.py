@@ -158,7 +158,7 @@ def main(network: str, count: int, numbers: Sequence[int], planned: int = PLANNE
 
 
 def _plan(planned: int, speed: float) -> None:
-    """What so many rows would take, if each core did as much as one of these workers, their start included."""
+    """What so many rows would take, if each core did as much as one of these workers, with their start."""
     hours = planned / speed / 3600
     here = hours / (os.cpu_count() or 1)
     print(
