@@ -145,7 +145,7 @@ def check_type(value: object, wanted: Any, name: str, example: str) -> None:
         raise InputError(f"`{name}` cannot be used", expected=example, received=repr(value))
 
 
-def takes_no_more(**instead: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
+def removed_arguments(**instead: str) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """A decorator for a function that has lost arguments: a TypeError says of each what to do instead.
 
     Args:

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from howsure import tuning
 from howsure.adapters.protocol import FLOAT32
 from howsure.adapters.resolve import opened
-from howsure.arguments import check_choice, check_progress, check_type, check_whole, takes_no_more
+from howsure.arguments import check_choice, check_progress, check_type, check_whole, removed_arguments
 from howsure.errors import InputError
 from howsure.inputs.align import ID, check_ids
 from howsure.inputs.rows import Rows, row_kind
@@ -29,7 +29,7 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.misplaced_arguments import belongs_to_the_method, named_either_way
 from howsure.methods.protocol import Job, Method, Passes
 from howsure.prepare import check_method, prepare
-from howsure.progress import Progress, told
+from howsure.progress import Progress, progress_callback
 from howsure.request import KEEP_GROUPS, ONE_LABEL, Request
 from howsure.results import result as results
 from howsure.results.thresholds import Thresholds
@@ -43,7 +43,7 @@ Result = Any
 
 @named_either_way
 @belongs_to_the_method
-@takes_no_more(of_label=ONE_LABEL)
+@removed_arguments(of_label=ONE_LABEL)
 def assess(
     model: Any,
     x: Any,
@@ -129,7 +129,7 @@ def assess(
 
 @named_either_way
 @belongs_to_the_method
-@takes_no_more(of_label=ONE_LABEL)
+@removed_arguments(of_label=ONE_LABEL)
 def stream(
     model: Any,
     x: Any,
@@ -177,7 +177,7 @@ def assessed(
     model: Any, x: Any, method: Method | None, request: Request, progress: Progress = None
 ) -> Result:
     """As `assess`, with all that is wished in one object."""
-    with told(progress, "Assessing") as tell:
+    with progress_callback(progress, "Assessing") as tell:
         first, *others = streamed(model, x, method, request, tell)
     return first.joined([first, *others])
 
@@ -241,7 +241,7 @@ def _with_what_came(block: Result, given: Rows, truth: Any) -> Result:
 def _blocks(job: Job, method: Method, passes: Passes, progress: Progress) -> Iterator[Result]:
     """Results block by block; one of none for no rows."""
     kind, version = row_kind(job.model.info.inputs), _version()
-    with told(progress, "Assessing") as tell:
+    with progress_callback(progress, "Assessing") as tell:
         done = 0
 
         def finished(count: int) -> None:
@@ -268,7 +268,7 @@ def _version() -> str:
 
 @named_either_way
 @belongs_to_the_method
-@takes_no_more(of_label=ONE_LABEL)
+@removed_arguments(of_label=ONE_LABEL)
 def plan(
     model: Any,
     x: Any,

@@ -111,7 +111,7 @@ def check_folder(folder: Path) -> None:
 
 
 @contextmanager
-def folder_made(folder: Path) -> Iterator[None]:
+def new_folder(folder: Path) -> Iterator[None]:
     """Make a folder, and its parents, for what is written meanwhile.
 
     After an exception the new folders that are empty go again.

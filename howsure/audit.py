@@ -11,7 +11,7 @@ from howsure.adapters.choose_output import Output
 from howsure.adapters.protocol import LayerInfo, MemberModel, Model, ModelInfo, PassModel
 from howsure.adapters.resolve import Opened, opened
 from howsure.arguments import check_type
-from howsure.errors import HowsureError, ModelError, probing
+from howsure.errors import HowsureError, ModelError, warnings_never_errors
 from howsure.inputs.rows import ANY_SIZE, InputSpec, listed, made_up_rows
 from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.protocol import Needs
@@ -151,7 +151,7 @@ def audit(
     chosen, door = request.assessed_output, opened(model)
     if x is None:
         quiet = warnings.catch_warnings(action="ignore" if door.is_estimator else None)
-        with quiet, probing():  # of made-up rows
+        with quiet, warnings_never_errors():  # of made-up rows
             looked_at, any_size = _with_made_up_rows(door, method.needs, chosen)
     else:
         looked_at, any_size = _looked_at(door, door.rows(x, most=1), method.needs, chosen), None

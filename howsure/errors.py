@@ -113,7 +113,7 @@ def is_of_a_model(error: Exception) -> bool:
     return last.startswith(adapters) and any(not each.startswith(f"{__package__}.") for each in behind)
 
 
-def raised(error: BaseException) -> str:
+def exception_text(error: BaseException) -> str:
     """The text of an exception that is none of howsure's errors: its first line, and its notes.
 
     Before that, Keras says in a line of its own which layer raised it.
@@ -126,33 +126,33 @@ def raised(error: BaseException) -> str:
     return ". ".join([told.rstrip("."), *notes]) if notes else told
 
 
-Heard = dict[str, tuple[str, set[str]]]
+HeardWarnings = dict[str, tuple[str, set[str]]]
 """By kind of warning, the first that was said, and the methods that it was said of."""
 
-_HEARD: ContextVar[Heard | None] = ContextVar("_HEARD", default=None)
-_ABOUT: ContextVar[tuple[str, str]] = ContextVar("_ABOUT", default=("", ""))
+_HEARD_WARNINGS: ContextVar[HeardWarnings | None] = ContextVar("_HEARD_WARNINGS", default=None)
+_CONTEXT: ContextVar[tuple[str, str]] = ContextVar("_CONTEXT", default=("", ""))
 
 
 @contextmanager
-def hearing() -> Iterator[Heard]:
+def deduplicated_warnings() -> Iterator[HeardWarnings]:
     """In this scope `warn` says each kind once. All is kept, also where a filter drops the warning."""
-    heard = Heard()
-    before = _HEARD.set(heard)
+    heard = HeardWarnings()
+    before = _HEARD_WARNINGS.set(heard)
     try:
         yield heard
     finally:
-        _HEARD.reset(before)
+        _HEARD_WARNINGS.reset(before)
 
 
 @contextmanager
-def about(rows: str = "", method: str = "") -> Iterator[None]:
+def row_context(rows: str = "", method: str = "") -> Iterator[None]:
     """In this scope errors, and warnings that are heard, say that they are of these rows.
 
     Args:
         rows: Name of the set; empty for rows that need no name. Sentences about these are not told of others.
         method: Name of the method that assesses them, which is kept of what is heard.
     """
-    before = _ABOUT.set((rows, method))
+    before = _CONTEXT.set((rows, method))
     try:
         yield
     except HowsureError as error:
@@ -160,30 +160,30 @@ def about(rows: str = "", method: str = "") -> Iterator[None]:
             raise error.told_of(f"In '{rows}'") from error
         raise
     finally:
-        _ABOUT.reset(before)
+        _CONTEXT.reset(before)
 
 
-_WAITING: ContextVar[list[Callable[[], None]] | None] = ContextVar("_WAITING", default=None)
+_POSTPONED: ContextVar[list[Callable[[], None]] | None] = ContextVar("_POSTPONED", default=None)
 
 
 @contextmanager
-def probing() -> Iterator[None]:
+def warnings_never_errors() -> Iterator[None]:
     """Around runs of a model that only find out what it is: in this scope no warning becomes an error.
 
     Warnings of a model or its framework come when rows are assessed. Warnings of howsure itself come after
     this scope, under the filters of the caller. If no warning is an error the filters stay untouched, since
     Python forgets with each change which warnings it has shown.
     """
-    if _WAITING.get() is not None or not _any_is_an_error():
+    if _POSTPONED.get() is not None or not _any_is_an_error():
         yield
         return
     waiting: list[Callable[[], None]] = []
-    before = _WAITING.set(waiting)
+    before = _POSTPONED.set(waiting)
     try:
         with warnings.catch_warnings(action="ignore"):
             yield
     finally:
-        _WAITING.reset(before)
+        _POSTPONED.reset(before)
     for tell in waiting:
         tell()
 
@@ -206,8 +206,8 @@ def warn(said: str, kind: str | None = None) -> None:
         said: The message.
         kind: As for `HowsureWarning`.
     """
-    if (heard := _HEARD.get()) is not None:
-        (rows, method), key = _ABOUT.get(), said if kind is None else kind
+    if (heard := _HEARD_WARNINGS.get()) is not None:
+        (rows, method), key = _CONTEXT.get(), said if kind is None else kind
         if rows and key not in heard:
             said, key = f"In '{rows}': {said[0].lower()}{said[1:]}", f"{rows}: {key}"
         if key in heard:
@@ -226,7 +226,7 @@ def warn(said: str, kind: str | None = None) -> None:
     def tell() -> None:
         warnings.warn_explicit(HowsureWarning(said, kind), None, *place, registry=registry)
 
-    if (waiting := _WAITING.get()) is None:
+    if (waiting := _POSTPONED.get()) is None:
         tell()
     else:
         waiting.append(tell)

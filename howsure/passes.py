@@ -14,7 +14,7 @@ from howsure.arguments import check_progress, check_whole
 from howsure.errors import InputError
 from howsure.methods.mc_dropout import MCDropout
 from howsure.prepare import prepare
-from howsure.progress import Progress, told
+from howsure.progress import Progress, progress_callback
 from howsure.request import Request
 from howsure.sampling.flat import Flat
 from howsure.sampling.outcome import Outcome
@@ -89,7 +89,7 @@ def passes(
     run = Run(job.model, job.rows, np.arange(job.total), job.outcome, job.seed, job.batch_size)
     (groups,) = flat.rounds()
     done = 0
-    with told(progress, "Drawing passes") as tell:
+    with progress_callback(progress, "Drawing passes") as tell:
         for chunk, trunk in run.chunks(run.numbers, flat.rows_per_call):
             first = 0
             for _, values in flat.values(groups, run, chunk, trunk):

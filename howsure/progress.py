@@ -8,15 +8,15 @@ from contextlib import contextmanager
 
 from howsure.arguments import check_progress
 
-Told = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 """Called with (rows done, rows in all)."""
 
-Progress = bool | Told | None
+Progress = bool | ProgressCallback | None
 """The accepted values: True for a bar, a function, or nothing."""
 
 
 @contextmanager
-def told(progress: Progress, task: str) -> Iterator[Told | None]:
+def progress_callback(progress: Progress, task: str) -> Iterator[ProgressCallback | None]:
     """The function to call with (rows done, rows in all), or None if nobody wants to know.
 
     True shows a bar if stderr is a terminal, otherwise a line every ten seconds, and one at the end.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from howsure.atomic import check_folder, check_place, folder_made, write_whole
+from howsure.atomic import check_folder, check_place, new_folder, write_whole
 from howsure.errors import FileError, InputError
 
 
@@ -138,6 +138,6 @@ def test_a_folder_below_a_file_cannot_be_made(tmp_path):
 
 
 def test_a_folder_that_was_made_goes_again_after_an_exception(tmp_path):
-    with pytest.raises(ZeroDivisionError), folder_made(tmp_path / "a" / "b"):
+    with pytest.raises(ZeroDivisionError), new_folder(tmp_path / "a" / "b"):
         raise ZeroDivisionError
     assert not os.listdir(tmp_path)

@@ -132,20 +132,20 @@ def test_a_warning_while_a_model_is_looked_at_comes_afterwards_under_the_filters
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         warnings.filterwarnings("error", "nothing of the kind")
-        with errors.probing(), errors.probing():
+        with errors.warnings_never_errors(), errors.warnings_never_errors():
             warnings.warn("another's", stacklevel=1)
             errors.warn("ours")
     assert [str(each.message) for each in caught] == ["ours"]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         for _ in range(3):
-            with errors.probing():
+            with errors.warnings_never_errors():
                 pass
             warnings.warn("once", stacklevel=1)
     assert len(caught) == 1
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        with errors.probing():
+        with errors.warnings_never_errors():
             warnings.warn("another's", stacklevel=1)
-        with pytest.raises(howsure.HowsureWarning, match="ours"), errors.probing():
+        with pytest.raises(howsure.HowsureWarning, match="ours"), errors.warnings_never_errors():
             errors.warn("ours")

@@ -14,8 +14,8 @@ from howsure.adapters.protocol import FeatureModel, RawOutputs
 from howsure.adapters.resolve import opened
 from howsure.arguments import as_array, check_whole
 from howsure.errors import InputError, ModelError
-from howsure.inputs.align import Called, called_of
-from howsure.inputs.own_arrays import adopted, kept
+from howsure.inputs.align import RowNames, row_names_of
+from howsure.inputs.own_arrays import adopted, own_copy
 from howsure.inputs.rows import cast_rows, in_rows, made_up_rows
 from howsure.inputs.targets import LARGEST, check_sizes
 
@@ -39,7 +39,7 @@ class Features:
 
     features: RawOutputs
     logits: RawOutputs
-    called: Called = field(default_factory=Called)
+    called: RowNames = field(default_factory=RowNames)
     fingerprint: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
@@ -80,7 +80,7 @@ def features_of(model: Any, x: Any, batch_size: int = 256) -> Features:
     given = door.rows(x)
     reader, rows = door.ready(given, FeatureModel, "howsure.features_of")
     found = read_features(reader, cast_rows(rows, reader.info.inputs), int(batch_size))
-    return replace(found, called=called_of(given), fingerprint=fingerprint_of(reader))
+    return replace(found, called=row_names_of(given), fingerprint=fingerprint_of(reader))
 
 
 def read_features(model: FeatureModel, rows: Sequence[Any], batch_size: int) -> Features:
@@ -121,7 +121,7 @@ def _checked(name: str, given: ArrayLike) -> RawOutputs:
             received=f"{array.dtype} of shape {array.shape}",
         )
     with np.errstate(over="ignore"):  # becomes infinite, which is refused below
-        own = kept(given, f"The {name}", np.float64 if array.dtype == np.float64 else np.float32)
+        own = own_copy(given, f"The {name}", np.float64 if array.dtype == np.float64 else np.float32)
     fits = np.isfinite(own) if own.dtype == np.float32 else np.abs(own) <= LARGEST
     bad = np.flatnonzero(~fits.all(axis=1))
     if len(bad):

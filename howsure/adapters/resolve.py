@@ -35,7 +35,7 @@ from howsure.adapters.protocol import (
 )
 from howsure.adapters.wrapped import check_holds_no_network, roots_of
 from howsure.arguments import check_path
-from howsure.errors import FileError, HowsureError, InputError, ModelError, probing, warn
+from howsure.errors import FileError, HowsureError, InputError, ModelError, warn, warnings_never_errors
 from howsure.inputs.files import rows_in
 from howsure.inputs.frames import is_frame, labelled_frame
 from howsure.inputs.loaders import first, gather
@@ -249,7 +249,7 @@ class Opened:
             wanted["output"] = output
         adapted: Model
         try:
-            with probing():
+            with warnings_never_errors():
                 adapted, rows = self.adapter.adapt(self.given, x, **wanted)
         except (HowsureError, Warning):  # a warning where the caller makes warnings errors
             raise

@@ -24,14 +24,14 @@ from typer.core import TyperCommand
 import howsure
 from howsure.adapters.import_keras import load_keras
 from howsure.arguments import check_whole
-from howsure.atomic import check_folder, folder_made
+from howsure.atomic import check_folder, new_folder
 from howsure.cli.assessing import Assess
 from howsure.cli.command import INTERRUPTED, WRONG, Command, settings_of, typed
 from howsure.cli.comparing import Compare
 from howsure.cli.models import Audit, Export
 from howsure.cli.settings import of_an_option
 from howsure.cli.tables import Abstain, Calibrate, Evaluate, Handover, Report, Sets
-from howsure.errors import HowsureError, HowsureWarning, is_of_a_model, raised
+from howsure.errors import HowsureError, HowsureWarning, exception_text, is_of_a_model
 from howsure.terminal import say
 
 _BEGINNING = 60
@@ -60,7 +60,7 @@ class Demo(Command):
         load_keras()
         from howsure.demo import run as demo
 
-        with folder_made(self.folder):
+        with new_folder(self.folder):
             demo.run(self.folder, epochs=self.epochs, seed=self.seed, console=self.console)
         return True
 
@@ -187,7 +187,7 @@ def _plain_words() -> Iterator[None]:
             raise typer.Exit(WRONG) from error
         except Exception as error:
             if is_of_a_model(error):
-                said = f"The model raised {raised(error)}".rstrip(".")
+                said = f"The model raised {exception_text(error)}".rstrip(".")
             elif isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
                 said = str(error)  # such as a full disk behind stdout, or a current folder that is gone
             else:

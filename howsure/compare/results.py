@@ -16,7 +16,7 @@ from howsure.compare.comparison import Comparison
 from howsure.compare.parts import Claims, Parts
 from howsure.compare.passes import MemberLosses, PassGroups, contributions
 from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED, LEAST_CALIBRATED, Comparing, GivenMethod
-from howsure.errors import HowsureWarning, InputError, hearing, warn
+from howsure.errors import HowsureWarning, InputError, deduplicated_warnings, warn
 from howsure.evaluation.fitted_rows import LearntRows, digests, in_words, warn_of_copies
 from howsure.evaluation.paired import Comparable
 from howsure.inputs.align import places
@@ -104,7 +104,7 @@ class Scored:
         # Where nothing counts in the few rows that are kept, they have no scores.
         with (
             suppress(InputError),
-            hearing(),
+            deduplicated_warnings(),
             warnings.catch_warnings(action="ignore", category=HowsureWarning),
         ):
             moved = zip(*(each.moved(said[which], count) for which, each in groups.items()), strict=True)
@@ -198,7 +198,7 @@ def keeping_what_is_said(compared: Callable[P, Comparison]) -> Callable[P, Compa
 
     @wraps(compared)
     def heard(*args: P.args, **kwargs: P.kwargs) -> Comparison:
-        with hearing() as said:
+        with deduplicated_warnings() as said:
             found = compared(*args, **kwargs)
         ran = [name for name in found.methods if name not in found.calibrations]
         noticed = list[str]()

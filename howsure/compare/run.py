@@ -17,14 +17,14 @@ import numpy as np
 from howsure.adapters.choose_output import Output
 from howsure.adapters.protocol import PassModel
 from howsure.adapters.resolve import adapt, rows_for
-from howsure.arguments import check_by_name, check_flag, check_progress, takes_no_more
+from howsure.arguments import check_by_name, check_flag, check_progress, removed_arguments
 from howsure.assess import streamed
 from howsure.compare.comparison import Comparison
 from howsure.compare.passes import Heard, Hearing, InGroups, PassGroups
 from howsure.compare.protocol import AS_THEY_ARE, CALIBRATED
 from howsure.compare.results import Scored, keeping_what_is_said, warn_of_learnt, without
-from howsure.errors import HowsureWarning, InputError, about, hearing, warn
-from howsure.inputs.align import Called, aligned, places
+from howsure.errors import HowsureWarning, InputError, deduplicated_warnings, row_context, warn
+from howsure.inputs.align import RowNames, aligned, places
 from howsure.inputs.images import FILE
 from howsure.inputs.loaders import first, in_order, length
 from howsure.inputs.rows import Rows
@@ -36,7 +36,7 @@ from howsure.methods.mc_dropout import MCDropout
 from howsure.methods.misplaced_arguments import belongs_to_the_method, named_either_way
 from howsure.methods.plain import Softmax
 from howsure.methods.protocol import Around, Job, Method, Passes
-from howsure.progress import Progress, told
+from howsure.progress import Progress, progress_callback
 from howsure.request import ONE_LABEL, Request
 from howsure.results.thresholds import Thresholds
 from howsure.sampling.outcome import Outcome
@@ -53,7 +53,7 @@ FIRST = 512
 
 @named_either_way
 @belongs_to_the_method
-@takes_no_more(
+@removed_arguments(
     familiarity="docs/familiarity.md scores it beside the entropy, with roc_auc_score", of_label=ONE_LABEL
 )
 @keeping_what_is_said
@@ -138,7 +138,7 @@ def compare(
     request = Request(
         *(seed, batch_size, outputs, class_names, thresholds, output, outcome, class_axis), **at_positions
     )
-    with told(progress, "Comparing") as tell:
+    with progress_callback(progress, "Comparing") as tell:
         given = rows_for(model, x, tell)
         probe, layout = _probe(model, given, request)
         comparing, left_out = without(part_of(probe, "compare"), probe, background)
@@ -185,7 +185,7 @@ def _probe(model: Any, given: Rows, request: Request) -> tuple[Any, Layout | Non
 
     few = Rows(first(given.x, PROBED), class_names=given.class_names)
     # Warnings come again when all are assessed, but for those that labels answer.
-    with hearing(), warnings.catch_warnings(action="ignore", category=HowsureWarning):
+    with deduplicated_warnings(), warnings.catch_warnings(action="ignore", category=HowsureWarning):
         return next(streamed(model, few, Probing(), request)), found[0]
 
 
@@ -257,7 +257,7 @@ def _sets_of(
     alike, moves = {AS_THEY_ARE: x}, dict[str, Transform]()
     for name, each in check_by_name(shifts, "shifts").items():
         if not is_transform(each):
-            with about(name):
+            with row_context(name):
                 changed = rows_for(model, each, progress)
             alike[name] = _aligned(changed, given, name)
         elif (transform := RowTransform.of(each, layout)).undo is not None:
@@ -266,7 +266,7 @@ def _sets_of(
             alike[name] = transform(x)
     ood = dict[str, Any]()
     for name, each in check_by_name(outside, "outside").items():
-        with about(name):
+        with row_context(name):
             ood[name] = rows_for(model, each, progress).x
     twice = set(alike) & set(ood)
     if twice:
@@ -280,7 +280,7 @@ def _sets_of(
 
 def _aligned(changed: Rows, given: Rows, name: str) -> Any:
     """Changed rows in the order of the given ones; images may have names of their own."""
-    called = Called(frame_index=changed.ids) if changed.id_name == FILE else changed
+    called = RowNames(frame_index=changed.ids) if changed.id_name == FILE else changed
     hint = "If they are in the order of the rows, give them as an array, or a file without ids"
     return in_order(changed.x, places(given, called, f"'{name}' holds changes", hint))
 
@@ -315,7 +315,7 @@ def _assessed(
     said, alone, counted = dict[str, Any](), scored.comparing.alone, _Counted(method)
     hearing = Hearing(alone, scored.truth) if type(method) is Ensemble and alone is not None else None
     groups = dict[str, PassGroups]()
-    with about(method=name):
+    with row_context(method=name):
         next(streamed(model, first(sets.alike[AS_THEY_ARE], FIRST), method, request))
     with tempfile.TemporaryDirectory(prefix="howsure-") as folder:
         for number, (which, of_set) in enumerate(sets.both.items()):
@@ -331,7 +331,7 @@ def _assessed(
                 asked = counted = _Counted(asked)
             place = Path(folder) / str(number)
             place.mkdir()
-            with about("" if which == AS_THEY_ARE else which, name):
+            with row_context("" if which == AS_THEY_ARE else which, name):
                 blocks = streamed(model, rows, asked, request, told_of)
                 said[which] = scored.comparing.gathered(blocks, sets.lengths[which], place)
         scored.add(name, said)

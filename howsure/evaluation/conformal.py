@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, overload
 import numpy as np
 from scipy.special import betaincinv
 
-from howsure.arguments import as_share, check_flag, takes_no_more
+from howsure.arguments import as_share, check_flag, removed_arguments
 from howsure.errors import InputError
 from howsure.evaluation.fitted_rows import warn_of_promise
 from howsure.inputs.rows import quoted
@@ -98,7 +98,7 @@ def prediction_sets(
 def prediction_sets(
     certainty: DenseCertainty, labels: ArrayLike | None = None, *, coverage: float = 0.95
 ) -> DensePredictionSets: ...
-@takes_no_more(
+@removed_arguments(
     score="Sets are by 1 − p; MAPIE makes others, such as aps, of `certainty.probabilities`",
     seed="Nothing is drawn",
 )
@@ -143,7 +143,7 @@ def prediction_sets(
     return found
 
 
-@takes_no_more(
+@removed_arguments(
     by="Fit the rows of each group by themselves: prediction_intervals(result[rows], labels[rows])"
 )
 def prediction_intervals(

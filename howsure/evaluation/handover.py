@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from howsure.arguments import as_array, takes_no_more
+from howsure.arguments import as_array, removed_arguments
 from howsure.atomic import LINES, check_ending
 from howsure.errors import InputError
 from howsure.inputs.align import ID
@@ -28,7 +28,7 @@ OWN = ("row", "set", "truth")
 """Columns that no id has the name of."""
 
 
-@takes_no_more(names="`certainty.with_ids(names)` has them in the column 'id'")
+@removed_arguments(names="`certainty.with_ids(names)` has them in the column 'id'")
 def hand_over(
     certainty: Any,
     rows: ArrayLike,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from howsure.arguments import check_type
 from howsure.errors import InputError
 from howsure.evaluation.score import OUTSIDE, Measured, Score, told_apart
-from howsure.inputs.align import Called, called_of, places
+from howsure.inputs.align import RowNames, places, row_names_of
 from howsure.sampling.outcome import Floats, Integers
 
 
@@ -37,14 +37,14 @@ class Paired:
     row: Integers = field(default_factory=_none)
     truth: NDArray[Any] = field(default_factory=_none)
     outside: Integers = field(default_factory=_none)
-    called: Called = field(default_factory=Called)
+    called: RowNames = field(default_factory=RowNames)
 
     @classmethod
     def of(
         cls, measured: Mapping[str, Measured], result: Any, truth: NDArray[Any], there: Any = slice(None)
     ) -> Self:
         """The scores of the rows of a result that are `there`, with what is true of these."""
-        return cls(measured, result.row[there], truth, called=called_of(result, there))
+        return cls(measured, result.row[there], truth, called=row_names_of(result, there))
 
     @cached_property
     def scores(self) -> Mapping[str, Score]:

@@ -19,7 +19,7 @@ from howsure.adapters.features import read_features
 from howsure.adapters.fingerprint import fingerprint_of
 from howsure.adapters.protocol import FLOAT32, Array, ExportModel, FeatureModel
 from howsure.adapters.resolve import Opened, capable, opened
-from howsure.arguments import check_type, takes_no_more
+from howsure.arguments import check_type, removed_arguments
 from howsure.atomic import GRAPHS, check_ending, check_place, write_whole
 from howsure.divide import check_divisor, divided
 from howsure.errors import InputError, ModelError
@@ -115,7 +115,7 @@ class Exported:
 
 
 @named_either_way
-@takes_no_more(of_label=ONE_LABEL)
+@removed_arguments(of_label=ONE_LABEL)
 def export(
     model: Any,
     path: str | os.PathLike[str],

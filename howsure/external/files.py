@@ -14,7 +14,7 @@ from howsure.arguments import check_path
 from howsure.errors import InputError, warn
 from howsure.external.given import read_given
 from howsure.external.results import of_given
-from howsure.inputs.align import Called
+from howsure.inputs.align import RowNames
 from howsure.inputs.by_name import ANY
 from howsure.inputs.files import check_readable, open_npy
 from howsure.inputs.rows import Array
@@ -22,9 +22,9 @@ from howsure.inputs.table_files import CsvForm, open_columns
 from howsure.inputs.tables import (
     Roles,
     Table,
-    called_in,
     hint_of_text,
     labels_of,
+    names_in_column,
 )
 from howsure.results.saved import is_saved
 from howsure.results.thresholds import Thresholds
@@ -195,11 +195,11 @@ class _Found:
 
     classes: pa.Table
     labels: Array | None = None
-    called: Called = field(default_factory=Called)
+    called: RowNames = field(default_factory=RowNames)
 
 
 def _made(source: Path, values: Any, columns: FileColumns, beside: _Found | None = None) -> Result:
-    labels, called = (None, Called()) if beside is None else (beside.labels, beside.called)
+    labels, called = (None, RowNames()) if beside is None else (beside.labels, beside.called)
     try:
         kind = columns.answer.part("given")
         given = read_given(values, columns.class_names, kind, "The probabilities", labels)
@@ -271,4 +271,4 @@ def _roles(table: Table, source: Path, columns: FileColumns) -> _Found:
         labels = columns.truth_in(table, [label], lambda: labels_of(table, label))
     places = sorted([*left, *kept])
     classes = pa.table([table.columns[at] for at in places], names=[names[at] for at in places])
-    return _Found(classes, labels, called_in(table, identity))
+    return _Found(classes, labels, names_in_column(table, identity))

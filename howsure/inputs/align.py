@@ -33,7 +33,7 @@ _EXPECTED = "texts, or whole numbers from −2⁶³ to 2⁶³ − 1, one for eac
 
 
 @dataclass(frozen=True, eq=False)
-class Called:
+class RowNames:
     """The names of N rows. Results, rows and files of labels have the same attributes.
 
     Attributes:
@@ -47,14 +47,14 @@ class Called:
     frame_index: Names | None = None
 
 
-def called_of(rows: Any, at: Any = slice(None)) -> Called:
-    """The names of some rows of a result, or of another part with the attributes of `Called`."""
+def row_names_of(rows: Any, at: Any = slice(None)) -> RowNames:
+    """The names of some rows of a result, or of another part with the attributes of `RowNames`."""
     found: dict[str, Any] = {name: getattr(rows, name, None) for name in ("ids", "frame_index")}
     kept = {name: None if names is None else names[at] for name, names in found.items()}
-    return Called(id_name=getattr(rows, "id_name", ID), **kept)
+    return RowNames(id_name=getattr(rows, "id_name", ID), **kept)
 
 
-def called_by(frame: Any) -> Called:
+def index_names(frame: Any) -> RowNames:
     """The names of rows in the index of a data frame or series: also their ids, unless it counts from 0.
 
     Raises:
@@ -62,19 +62,19 @@ def called_by(frame: Any) -> Called:
     """
     index: Any = getattr(frame, "index", None)
     if not hasattr(index, "names"):
-        return Called()
-    return called_as(index, ", ".join(str(name) for name in index.names if name is not None) or ID)
+        return RowNames()
+    return names_from_index(index, ", ".join(str(name) for name in index.names if name is not None) or ID)
 
 
-def called_as(index: Any, name: str = ID) -> Called:
-    """The names of rows in an index that is called so, as `called_by` reads them."""
+def names_from_index(index: Any, name: str = ID) -> RowNames:
+    """The names of rows in an index that is called so, as `index_names` reads them."""
     values = np.array(index)  # a copy, as results keep it
     if values.dtype.kind == "f" and np.all(np.isfinite(values)) and np.all(values == np.round(values)):
         values = index = values.astype(np.int64)  # as pandas writes whole numbers beside gaps that are gone
     if values.dtype.kind in "iu" and _counts(values):
-        return Called(frame_index=values.astype(np.int64))
+        return RowNames(frame_index=values.astype(np.int64))
     ids = values if values.dtype == np.int64 else ids_from(list(index), "The ids in the index")
-    return Called(ids, name, ids)
+    return RowNames(ids, name, ids)
 
 
 def aligned(
@@ -90,7 +90,7 @@ def aligned(
 
     Args:
         values: N values or rows, such as a series, a data frame or an array.
-        own: Names of the rows: `Called`, or anything with its attributes.
+        own: Names of the rows: `RowNames`, or anything with its attributes.
         called: The values in words, the subject of a message.
         word: Their name in Python, for a hint.
         of: How to get the index of the rows in Python; by default it is that of the result `certainty`.
@@ -100,7 +100,7 @@ def aligned(
         InputError: The index is of other rows, or does not say which value belongs to which row.
     """
     try:
-        names = called_by(values).frame_index
+        names = index_names(values).frame_index
     except InputError:  # it calls some rows nothing, or mixes numbers and texts
         names = np.array([str(name) for name in values.index], dtype=object)
     if names is None:
@@ -112,7 +112,7 @@ def aligned(
         f"If they are in the order of the rows, say so: `{in_order}`",
         f". If not, bring them into it: `{word}.loc[{of}]`",
     )
-    other = Called(ids=names) if is_id else Called(frame_index=names)
+    other = RowNames(ids=names) if is_id else RowNames(frame_index=names)
     choose = f"If this index is that of the rows, choose these by it: `{word}.loc[{of}]`" if more else ""
     place = places(own, other, f"{called} are", *hints, choose=choose)
     return values if place is None else values.iloc[place]
@@ -123,7 +123,7 @@ def without_index(values: Any) -> Any:
     return values.to_numpy() if hasattr(values, "to_numpy") else values
 
 
-def together(parts: Mapping[Any, Any], word: str) -> tuple[dict[Any, Any], Called]:
+def together(parts: Mapping[Any, Any], word: str) -> tuple[dict[Any, Any], RowNames]:
     """Parts of the same rows in the order of the first that has an index, and what that calls the rows.
 
     Args:
@@ -133,10 +133,10 @@ def together(parts: Mapping[Any, Any], word: str) -> tuple[dict[Any, Any], Calle
     Raises:
         InputError: As from `aligned`.
     """
-    names = {name: called_by(part) for name, part in parts.items()}
+    names = {name: index_names(part) for name, part in parts.items()}
     first = next((name for name in parts if names[name].frame_index is not None), None)
     if first is None:
-        return dict(parts), Called()
+        return dict(parts), RowNames()
     of = f"{word}[{first!r}].index"
     return {
         name: aligned(
@@ -158,7 +158,7 @@ def places(
     have some names in common.
 
     Args:
-        own: Names of the rows: `Called`, or anything with its attributes.
+        own: Names of the rows: `RowNames`, or anything with its attributes.
         other: Names of the rows of the other part, likewise.
         said: The other part, as the beginning of a sentence: `The labels are`.
         by_place: A hint that tells how to say that both are in the same order.

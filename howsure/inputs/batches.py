@@ -59,7 +59,7 @@ class Batches:
         named = x if form is dict else dict(enumerate(x)) if form is list else {0: x}
         _check_no_frames([*named.values(), labels, ids])
         arrays: dict[Any, Any] = {("x", name): numpy_of(value) for name, value in named.items()}
-        arrays |= {(_LABELS, None): kept(labels)} if labels is not None else {}
+        arrays |= {(_LABELS, None): named_or_array(labels)} if labels is not None else {}
         arrays |= {(ID, None): numpy_of(ids)} if ids is not None else {}
         if self._single is None:
             self._form, self._single = form, self._is_single(arrays)
@@ -107,7 +107,7 @@ class Batches:
     def _divided(self, batch: Any) -> tuple[Any, Any, Any]:
         """Rows, and labels and ids or None; rows of several inputs as a dict or a list."""
         if isinstance(batch, Mapping):
-            rest, labels, ids, self._id_name = taken_apart(batch, self._inputs, self._names)
+            rest, labels, ids, self._id_name = split_mapping(batch, self._inputs, self._names)
             return rest, labels, ids
         if not isinstance(batch, (tuple, list)):
             return batch, None, None
@@ -185,7 +185,7 @@ PAD = (
 )
 
 
-def taken_apart(
+def split_mapping(
     x: Mapping[Any, Any], inputs: Sequence[InputSpec] | None, names: Sequence[str] = ()
 ) -> tuple[dict[Any, Any], Any, Any, str]:
     """Split a dict into rows, labels, ids and the name of the ids; labels and ids may be None.
@@ -253,7 +253,7 @@ def has_names(labels: Any) -> bool:
     return is_frame(labels) or (isinstance(labels, (list, tuple)) and all(map(are_names, labels)))
 
 
-def kept(labels: Any, called: str = "The labels") -> Any:
+def named_or_array(labels: Any, called: str = "The labels") -> Any:
     """Labels in their own form if that may have names in it, None for none, otherwise an array."""
     return labels if labels is None or has_names(labels) else numpy_of(labels, called)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from howsure.errors import InputError
-from howsure.inputs.align import ID, Called, called_by, ids_from
+from howsure.inputs.align import ID, RowNames, ids_from, index_names
 from howsure.inputs.rows import Array, InputSpec, Rows
 from howsure.inputs.tables import ANY_VECTOR, LABELS, Roles, Table, column_of, formed, rows_of
 
@@ -36,7 +36,7 @@ def read_frame(frame: Any, inputs: Sequence[InputSpec] | None) -> Rows:
     """
     table, is_series = _opened(frame)
     rows = Rows(column_of(table, 0)) if is_series else rows_of(table, inputs, Roles())
-    return with_index(rows, called_by(frame))
+    return with_index(rows, index_names(frame))
 
 
 def labelled_frame(frame: Any, features: Sequence[str]) -> Rows:
@@ -60,7 +60,7 @@ def labelled_frame(frame: Any, features: Sequence[str]) -> Rows:
     ids = ids_from(taken[ID].to_list()) if ID in taken else None
     rest = opened.drop(list(taken)).to_native() if taken else frame
     labels = taken[LABELS].to_numpy() if LABELS in taken else None
-    return with_index(Rows(rest, labels, ids=ids), called_by(frame))
+    return with_index(Rows(rest, labels, ids=ids), index_names(frame))
 
 
 def as_array(frame: Any, spec: InputSpec | None) -> Array:
@@ -69,7 +69,7 @@ def as_array(frame: Any, spec: InputSpec | None) -> Array:
     return column_of(table, 0) if is_series else formed(table, range(len(table.names)), spec or ANY_VECTOR)
 
 
-def with_index(rows: Rows, index: Called) -> Rows:
+def with_index(rows: Rows, index: RowNames) -> Rows:
     """The rows of a data frame with what its index calls them; it gives the ids where no column does."""
     if rows.ids is None:
         return replace(rows, **vars(index))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from howsure.errors import FileError, HowsureError, InputError, probing, warn
+from howsure.errors import FileError, HowsureError, InputError, warn, warnings_never_errors
 from howsure.inputs.rows import Array, InputSpec, Rows, fits, quoted
 from howsure.words import counted
 
@@ -258,7 +258,7 @@ def _warn_of_turned(names: Sequence[str]) -> None:
     warn(said, kind="turned images")
 
 
-@probing()
+@warnings_never_errors()
 def _decode(file: Path) -> tuple[Image.Image, bool]:
     """The image, upright, and True if it had to be turned."""
     from PIL import Image, ImageOps, UnidentifiedImageError

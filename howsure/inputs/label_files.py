@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from howsure.arguments import check_path
-from howsure.errors import FileError, InputError, probing
+from howsure.errors import FileError, InputError, warnings_never_errors
 from howsure.inputs import table_files
 from howsure.inputs.align import places, warn_of_more
 from howsure.inputs.files import check_label_shape, check_readable, open_npy
@@ -294,7 +294,7 @@ def read_label_file(
     return LabelFile(source, check_label_shape(labels, source), called.ids, called.frame_index, others)
 
 
-@probing()
+@warnings_never_errors()
 def _read_png(file: Path) -> Array:
     """(H, W) values of a grey image, or places in the palette."""
     from PIL import Image, ImageOps

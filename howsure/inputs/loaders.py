@@ -17,8 +17,8 @@ from itertools import islice
 from typing import Any
 
 from howsure.errors import InputError, warn
-from howsure.inputs.align import Called, aligned, check_ids, together
-from howsure.inputs.batches import Batches, kept, numpy_of, taken_apart
+from howsure.inputs.align import RowNames, aligned, check_ids, together
+from howsure.inputs.batches import Batches, named_or_array, numpy_of, split_mapping
 from howsure.inputs.frames import as_array, is_frame, read_frame, with_index
 from howsure.inputs.rows import InputSpec, Rows
 
@@ -150,14 +150,14 @@ def _is_list_of_pairs(x: Sequence[Any]) -> bool:
 def _of_mapping(x: Mapping[Any, Any], inputs: Sequence[InputSpec] | None, names: Sequence[str]) -> Rows:
     """The arrays by input name, with the labels and ids among them."""
     known = {spec.name: spec for spec in inputs or ()}
-    rest, labels, ids, id_name = taken_apart(x, inputs, names)
+    rest, labels, ids, id_name = split_mapping(x, inputs, names)
     rest, index = together(rest, "x")
     named = {name: part for name, part in x.items() if name in rest and hasattr(part, "index")}
     of = f"x[{next(iter(named), id_name)!r}]" + (".index" if named else "")
     if ids is not None:
         ids = aligned(ids, index, "The ids", f"x[{id_name!r}]", of)
         ids = check_ids(numpy_of(ids, "The ids"), length(rest))
-    labels = aligned(kept(labels), Called(ids, id_name, index.frame_index), of=of)
+    labels = aligned(named_or_array(labels), RowNames(ids, id_name, index.frame_index), of=of)
     arrays = {
         name: as_array(value, known.get(name)) if is_frame(value) else value for name, value in rest.items()
     }

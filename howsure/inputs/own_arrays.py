@@ -32,7 +32,7 @@ class OwnSettings(dict[str, Any]):
         return cls(deepcopy(settings)) if is_given else settings
 
 
-def kept(values: Any, called: str, dtype: DTypeLike | None = None) -> NDArray[Any]:
+def own_copy(values: Any, called: str, dtype: DTypeLike | None = None) -> NDArray[Any]:
     """The array that a result keeps of what it is given: a read-only copy, unless it is a result's already.
 
     Args:
@@ -53,7 +53,7 @@ def kept(values: Any, called: str, dtype: DTypeLike | None = None) -> NDArray[An
 
 
 def adopted(array: AnyArray) -> AnyArray:
-    """An array as `kept` gives it, without a copy: for one that was made anew, and that nobody else holds."""
+    """As `own_copy`, without a copy: for an array that was made anew, and that nobody else holds."""
     array.flags.writeable = False
     # numpy leaves out a base of the type of the view, so the mark stays only as the base of another one.
     return _locked(array.view(_OwnMemory).view(_OwnMemory))  # type: ignore[return-value]

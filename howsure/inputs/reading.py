@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from howsure.errors import FileError, HowsureError, HowsureWarning, probing
+from howsure.errors import FileError, HowsureError, HowsureWarning, warnings_never_errors
 from howsure.inputs.rows import damaged
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def reading(source: Path, kind: str) -> Iterator[None]:
         ImportError: The package that reads it is missing.
     """
     try:
-        with probing():
+        with warnings_never_errors():
             yield
     except (HowsureError, HowsureWarning, ImportError):
         raise

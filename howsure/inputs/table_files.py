@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from howsure.errors import FileError, InputError
-from howsure.inputs.align import ID, Called
+from howsure.inputs.align import ID, RowNames
 from howsure.inputs.by_name import ANY, check_no_lone_class, only_count, places_of_names
 from howsure.inputs.reading import open_native, reading
 from howsure.inputs.rows import TEXT, Array, InputSpec, Rows, quoted
@@ -24,9 +24,9 @@ from howsure.inputs.tables import (
     Roles,
     Table,
     as_found,
-    called_in,
     is_number,
     labels_of,
+    names_in_column,
     rows_of,
 )
 from howsure.words import counted
@@ -98,7 +98,7 @@ def read_label_column(
     label: str | None = None,
     identity: str | None = None,
     names: Sequence[str] = (),
-) -> tuple[Array, Called, tuple[Array, ...]]:
+) -> tuple[Array, RowNames, tuple[Array, ...]]:
     """(N,) true answers of a csv file, as found, and what their rows are called; or (N, K) of several.
 
     The third are the values of each other column that may hold ids: texts or whole numbers, each of one row.
@@ -123,12 +123,12 @@ def read_label_column(
         source, form, Roles(label, identity), known=() if only_count(names or None) else names
     )
     if label is None and len(table.names) == 1:
-        return _of_class(labels_of(table, 0), table.names[0], names), Called(), ()
+        return _of_class(labels_of(table, 0), table.names[0], names), RowNames(), ()
     if label is None and not set(names) <= set(table.names):
         label = next((name for name in ANY if table.names.count(name) == 1 and name not in names), None)
     named = next((name for name in (identity, ID) if name in table.names and name != label), None)
     place, ids_at, rest = Roles(label, named).of(table, None)
-    called = called_in(table, ids_at)
+    called = names_in_column(table, ids_at)
     if place is None and len(rest) == 1:
         (place,) = rest
     if place is not None:
@@ -209,7 +209,7 @@ def read_named(source: Path, features: Sequence[str], roles: Roles, form: CsvFor
         [table.columns[place] for place in columns], names=[table.names[place] for place in columns]
     )
     labels = None if label is None else labels_of(table, label)
-    return Rows(frame, labels, **vars(called_in(table, identity)))
+    return Rows(frame, labels, **vars(names_in_column(table, identity)))
 
 
 # --- opening --------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from howsure.errors import InputError
-from howsure.inputs.align import ID, LARGEST, Called, ids_from
+from howsure.inputs.align import ID, LARGEST, RowNames, ids_from
 from howsure.inputs.rows import TEXT, Array, InputSpec, Rows, in_rows, quoted, row_number
 from howsure.words import counted, upper
 
@@ -147,22 +147,22 @@ def rows_of(table: Table, inputs: Sequence[InputSpec] | None, roles: Roles) -> R
     return Rows(
         x,
         None if label is None else labels_of(table, label),
-        **vars(called_in(table, identity)),
+        **vars(names_in_column(table, identity)),
         columns=columns if isinstance(x, np.ndarray) and x.shape[1:] == (len(columns),) else (),
     )
 
 
-def called_in(table: Table, identity: int | None) -> Called:
+def names_in_column(table: Table, identity: int | None) -> RowNames:
     """The names of rows in a column: ids; or an index, if it has no name and only counts the rows.
 
     It counts from 0, as in pandas, or from 1, as in R.
     """
     if identity is None:
-        return Called()
+        return RowNames()
     ids, name = ids_of(table, identity), table.names[identity].replace(INDEX, "")
     if not name and any(np.array_equal(ids, np.arange(start, start + len(ids))) for start in (0, 1)):
-        return Called(frame_index=ids)
-    return Called(ids, name or ID)
+        return RowNames(frame_index=ids)
+    return RowNames(ids, name or ID)
 
 
 def ids_of(table: Table, index: int) -> Array:

@@ -12,7 +12,7 @@ from howsure.arguments import as_floats
 from howsure.errors import HowsureError, InputError
 from howsure.inputs.by_name import by_column_name, chosen_columns, columns_of, has_columns
 from howsure.inputs.labels import check_names
-from howsure.inputs.own_arrays import kept
+from howsure.inputs.own_arrays import own_copy
 from howsure.inputs.rows import check_unmasked, in_rows
 
 Floats = NDArray[np.float64]
@@ -88,7 +88,7 @@ def check_numbers(labels: Any, rows: int, names: Sequence[str]) -> Floats:
             received=f"an array of shape {shape}",
         )
     check_finite(given, called)
-    return kept(given, called)
+    return own_copy(given, called)
 
 
 def floats_of(values: Any, called: str) -> Floats:

@@ -149,7 +149,7 @@ def read_sealed(
     except OSError as error:
         raise FileError(f"Cannot read the {what} '{source}' ({error.strerror or error})") from error
     hint = f"If it was one, it is damaged: {again[0].lower()}{again[1:]}"
-    with made_of(source, f"is not a saved {what}", f"a file written by {written_by}", hint):
+    with content_errors(source, f"is not a saved {what}", f"a file written by {written_by}", hint):
         content = plain_json(raw)
         if kind is not None and content["kind"] != kind:
             raise ValueError("it is something else")
@@ -181,7 +181,9 @@ def digest(content: object) -> str:
 
 
 @contextmanager
-def made_of(path: str | os.PathLike[str], what: str, expected: str | None, hint: str) -> Iterator[None]:
+def content_errors(
+    path: str | os.PathLike[str], what: str, expected: str | None, hint: str
+) -> Iterator[None]:
     """Around code that makes something of the content of a file: whatever it raises becomes a `FileError`.
 
     Args:

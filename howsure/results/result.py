@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from howsure.arguments import as_array, check_choice, check_path
-from howsure.atomic import TABLES, check_ending, check_place, folder_made, write_whole
+from howsure.atomic import TABLES, check_ending, check_place, new_folder, write_whole
 from howsure.errors import FileError, InputError
 from howsure.inputs.align import ID, aligned, without_index
 from howsure.inputs.labels import check_names
-from howsure.inputs.own_arrays import OwnSettings, adopted, kept, read_only
+from howsure.inputs.own_arrays import OwnSettings, adopted, own_copy, read_only
 from howsure.inputs.rows import check_unmasked
 from howsure.inputs.typed_json import typed, types_of
 from howsure.on_first_use import Displayed, imported
@@ -524,7 +524,7 @@ class Result(Shown, Generic[OneRow]):
         """
         given = check_path(path)
         if self._maps and (given.is_dir() or not given.suffix):
-            with folder_made(given):
+            with new_folder(given):
                 save_sealed(self, given / TABLE, {})
             return
         if check_ending(given, TABLES, needed=False) == ".csv":
@@ -680,7 +680,7 @@ def _as_json(setting: Any) -> str:
 def _kept(array: NDArray[Any]) -> NDArray[Any]:
     """The array that a result keeps of one that was checked; maps in files stay there."""
     if not is_in_files(array):
-        return kept(array, "The numbers")
+        return own_copy(array, "The numbers")
     return read_only(array) if isinstance(array, np.memmap) else array
 
 

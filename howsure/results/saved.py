@@ -33,9 +33,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from howsure.arguments import check_path
-from howsure.errors import FileError, probing
+from howsure.errors import FileError, warnings_never_errors
 from howsure.inputs.reading import open_native, reading
-from howsure.inputs.typed_json import DAMAGED, FileName, made_of, plain_json, short, typed, wrong
+from howsure.inputs.typed_json import DAMAGED, FileName, content_errors, plain_json, short, typed, wrong
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,7 +89,7 @@ class Maps:
             raise wrong("maps.checksums", "names of maps", list(checksums))
         return cls(name, checksums)
 
-    @probing()
+    @warnings_never_errors()
     def read(self, table: str | os.PathLike[str], name: str) -> Any:
         """A map, memory-mapped.
 
@@ -251,7 +251,7 @@ def _schema_in(source: str | os.PathLike[str]) -> pa.Schema:
         return pq.read_schema(opened)
 
 
-@probing()
+@warnings_never_errors()
 def maps_of(path: str | os.PathLike[str]) -> Maps | None:
     """The maps that a table names; None if it has none, or is no saved result."""
     try:
@@ -261,7 +261,7 @@ def maps_of(path: str | os.PathLike[str]) -> Maps | None:
         return None
 
 
-@probing()
+@warnings_never_errors()
 def is_saved(path: str | os.PathLike[str]) -> bool:
     """Whether a Parquet file says that `Result.save` wrote it; False for a file that cannot be read."""
     try:
@@ -287,4 +287,4 @@ def _table_in(source: Path, without: Collection[str]) -> pa.Table:
 
 def complete(path: str | os.PathLike[str], name: str = "Certainty") -> AbstractContextManager[None]:
     """Turn an error about a missing or wrong table or setting into a `FileError`."""
-    return made_of(path, f"is not a complete saved {name}", None, DAMAGED)
+    return content_errors(path, f"is not a complete saved {name}", None, DAMAGED)

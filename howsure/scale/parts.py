@@ -347,7 +347,7 @@ def save_part(folder: Path, part: Part, result: Any, left_out: Sequence[str]) ->
 # --- for later commands ---------------------------------------------------------------------------------
 
 
-def present(folder: Path) -> list[Path]:
+def completed_parts(folder: Path) -> list[Path]:
     """The parts of a folder of results, in the order of the rows; a warning says what is missing.
 
     Raises:

@@ -29,7 +29,7 @@ from howsure.adapters.import_keras import native_stderr_held
 from howsure.adapters.resolve import opened
 from howsure.arguments import check_path, check_type, check_whole
 from howsure.assess import assessed
-from howsure.errors import HowsureError, HowsureWarning, InputError, ModelError, raised, warn
+from howsure.errors import HowsureError, HowsureWarning, InputError, ModelError, exception_text, warn
 from howsure.inputs.align import ID
 from howsure.inputs.rows import quoted
 from howsure.inputs.table_files import parquet_columns
@@ -165,7 +165,7 @@ def _several(workers: int, job: FolderJob, progress: RowProgress) -> Iterator[Pa
             if isinstance(error.cause, HowsureError):
                 raise error.cause from None
             hint = "Run without --workers to see the original error"
-            raise ModelError(f"A worker failed ({raised(error.cause)})", hint=hint) from error
+            raise ModelError(f"A worker failed ({exception_text(error.cause)})", hint=hint) from error
         except RayError as error:
             times = f"{1 + TRIES} times ({type(error).__name__})"
             reason = f"the process that had it died {times}, as where memory does not suffice"

@@ -27,9 +27,9 @@ from howsure.adapters.import_keras import load_keras
 from howsure.adapters.protocol import FLOAT32, WeightedModel
 from howsure.adapters.resolve import FILES, load, opened
 from howsure.assess import assessed, planned
-from howsure.atomic import check_folder, folder_made
+from howsure.atomic import check_folder, new_folder
 from howsure.divide import divided
-from howsure.errors import FileError, HowsureError, HowsureWarning, InputError, ModelError, raised
+from howsure.errors import FileError, HowsureError, HowsureWarning, InputError, ModelError, exception_text
 from howsure.inputs.label_files import LabelFolder, read_label_file
 from howsure.inputs.loaders import length, of_each
 from howsure.inputs.rows import Array, Rows, numbered
@@ -278,7 +278,7 @@ class Worker:
         except HowsureError:
             raise
         except Exception as error:
-            return PartOutcome(part, fault=raised(error), traceback=format_exc())
+            return PartOutcome(part, fault=exception_text(error), traceback=format_exc())
         folders.save_part(self.recipe.folder, part, result, left_out)
         return PartOutcome(part, len(result))
 
@@ -426,7 +426,7 @@ def begin(
     parts = folders.divided(reader.files, size, lambda part: digest([made_with, reader.content(part)]))
     manifest = Manifest(made_with, tuple(reader.files), tuple(parts))
     folders.check_parts(folder, manifest)
-    with folder_made(folder):
+    with new_folder(folder):
         if plan_from and plan is not None:
             plan.save(folder / PLAN)
         manifest.save(folder)

@@ -77,7 +77,7 @@ def parts_of(path: str | os.PathLike[str]) -> Iterator[Any]:
 
 
 def _parts(folder: Path) -> list[Path]:
-    found: list[Path] = imported("howsure.scale.parts:present")(folder)
+    found: list[Path] = imported("howsure.scale.parts:completed_parts")(folder)
     return found
 
 

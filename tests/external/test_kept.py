@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 import howsure
 from howsure.errors import HowsureError
 from howsure.external.files import FileColumns, read_result
-from howsure.inputs.align import Called
+from howsure.inputs.align import RowNames
 from tests.made import read_labels
 
 P = [[0.9, 0.05, 0.05], [0.05, 0.9, 0.05], [0.9, 0.05, 0.05]]
@@ -32,16 +32,16 @@ def test_frames_of_numbered_columns():
 def test_labels_of_a_file_are_brought_into_the_order_of_the_ids(tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text("id,y\nb,dog\na,cat\nc,bird\n")
-    assert read_labels(path, Called(np.array(["a", "b", "c"], dtype=object))).tolist() == [
+    assert read_labels(path, RowNames(np.array(["a", "b", "c"], dtype=object))).tolist() == [
         "cat",
         "dog",
         "bird",
     ]
     with pytest.raises(HowsureError, match=r"labels of other rows.*'d' among them"):
-        read_labels(path, Called(np.array(["a", "b", "d"], dtype=object)))
+        read_labels(path, RowNames(np.array(["a", "b", "d"], dtype=object)))
     path.write_text("id,y\nb,dog\na,cat\na,bird\n")
     with pytest.raises(HowsureError, match="another order than the rows, and some rows share one"):
-        read_labels(path, Called(np.array(["a", "a", "b"], dtype=object)))
+        read_labels(path, RowNames(np.array(["a", "a", "b"], dtype=object)))
 
 
 def test_passes_of_rows_in_another_order_are_aligned():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from howsure import HowsureWarning, InputError
-from howsure.inputs.align import Called
+from howsure.inputs.align import RowNames
 from howsure.inputs.label_files import LabelFile, read_label_file
 from howsure.inputs.rows import Rows
 
@@ -19,7 +19,7 @@ def file_of(labels, ids=None, path="y.csv"):
 
 def test_by_their_place():
     known = file_of([5, 6, 7, 8, 9])
-    assert known.of_some(Called(IDS[[3, 1]]), np.array([3, 1])).tolist() == [8, 6]
+    assert known.of_some(RowNames(IDS[[3, 1]]), np.array([3, 1])).tolist() == [8, 6]
     assert file_of([5, 6, 7, 8, 9], IDS).of_some(None, np.array([0, 4])).tolist() == [5, 9]
 
 
@@ -27,29 +27,29 @@ def test_by_what_they_are_called(tmp_path):
     (tmp_path / "y.csv").write_text("id,y\nd,3\na,0\nc,2\ne,4\nb,1\n")
     known = read_label_file(tmp_path / "y.csv")
     for rows in ([0, 1], [2, 3, 4], [4, 0]):
-        assert known.of_some(Called(IDS[rows]), np.array(rows)).tolist() == rows
+        assert known.of_some(RowNames(IDS[rows]), np.array(rows)).tolist() == rows
     with pytest.raises(InputError, match=r"labels of other rows\. Expected: a label for 'x'"):
-        known.of_some(Called(np.array(["a", "x"], dtype=object)), np.array([0, 1]))
+        known.of_some(RowNames(np.array(["a", "x"], dtype=object)), np.array([0, 1]))
 
 
 def test_ids_in_a_column_of_another_name(tmp_path):
     """Ids are known by what they are; a column of other numbers is none."""
     (tmp_path / "y.csv").write_text("ID,age,y\nd,31,3\na,47,0\nc,5,2\ne,12,4\nb,31,1\n")
     known = read_label_file(tmp_path / "y.csv")
-    assert known.of(Called(IDS)).tolist() == [0, 1, 2, 3, 4]
+    assert known.of(RowNames(IDS)).tolist() == [0, 1, 2, 3, 4]
     for rows in ([0, 1], [2, 3, 4], [4, 0]):
-        assert known.of_some(Called(IDS[rows]), np.array(rows)).tolist() == rows
-    for other in (Called(), Called(IDS + "0"), Called(np.array([31, 47, 5, 12, 13]))):
+        assert known.of_some(RowNames(IDS[rows]), np.array(rows)).tolist() == rows
+    for other in (RowNames(), RowNames(IDS + "0"), RowNames(np.array([31, 47, 5, 12, 13]))):
         assert known.of(other).tolist() == [3, 0, 2, 4, 1]
 
 
 def test_ids_that_several_rows_have():
     known = file_of([5, 6, 7, 8], ["a", "a", "b", "c"])
-    assert known.of_some(Called(np.array(["a", "b"], dtype=object)), np.array([1, 2])).tolist() == [6, 7]
+    assert known.of_some(RowNames(np.array(["a", "b"], dtype=object)), np.array([1, 2])).tolist() == [6, 7]
     with pytest.raises(InputError, match="and some rows share one"):
-        known.of_some(Called(np.array(["b", "a"], dtype=object)), np.array([1, 2]))
+        known.of_some(RowNames(np.array(["b", "a"], dtype=object)), np.array([1, 2]))
     with pytest.raises(InputError, match="labels of other rows"):
-        file_of([5, 6], ["b", "a"]).of_some(Called(np.array(["a", "a"], dtype=object)), np.array([0, 1]))
+        file_of([5, 6], ["b", "a"]).of_some(RowNames(np.array(["a", "a"], dtype=object)), np.array([0, 1]))
 
 
 def test_too_many_and_too_few():
@@ -63,7 +63,7 @@ def test_too_many_and_too_few():
 def test_labels_of_further_rows_are_left_out_where_both_have_ids():
     known = file_of([5, 6, 7, 8, 9], IDS)
     with pytest.warns(HowsureWarning, match=r"'y\.csv' holds labels of more rows.*: 3 of 5 are left out"):
-        assert known.of(Called(IDS[[3, 1]])).tolist() == [8, 6]
+        assert known.of(RowNames(IDS[[3, 1]])).tolist() == [8, 6]
     rows = Rows(np.zeros((2, 1)), ids=IDS[[3, 1]])
     with pytest.warns(HowsureWarning, match="3 of 5 are left out"):
         assert known.of(rows).tolist() == [8, 6]

@@ -17,7 +17,7 @@ import keras
 
 from howsure.adapters.keras import private
 from howsure.adapters.keras.losses import remember
-from howsure.errors import FileError, HowsureError, ModelError, probing
+from howsure.errors import FileError, HowsureError, ModelError, warnings_never_errors
 from howsure.inputs.reading import not_for_its_content
 
 _UNKNOWN = re.compile(r"(?:Could not locate \w+|Unknown \w+:) '([^']+)'")
@@ -26,7 +26,7 @@ _MOST_OF_CONFIG = 2**28
 """Most bytes of a configuration that are read; a real one is far smaller."""
 
 
-@probing()
+@warnings_never_errors()
 def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
     """Load a `.keras` or legacy `.h5` file without compiling the model; the loss in the file is remembered.
 

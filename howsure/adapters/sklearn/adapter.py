@@ -41,7 +41,7 @@ from howsure.adapters.sklearn.members import (
 )
 from howsure.adapters.sklearn.regressors import call_for_std, fitted_for
 from howsure.arguments import as_array
-from howsure.errors import FileError, InputError, ModelError, probing, warn
+from howsure.errors import FileError, InputError, ModelError, warn, warnings_never_errors
 from howsure.inputs.frames import in_memory, is_frame
 from howsure.inputs.rows import InputSpec, check_rows, check_unmasked, in_rows, quoted
 from howsure.optional import needs
@@ -177,7 +177,7 @@ def load(path: str | os.PathLike[str], *, allow_code: bool = False) -> Any:
     with needs("joblib", "A classifier in a file"):
         import joblib
     try:
-        with probing():
+        with warnings_never_errors():
             model = joblib.load(path)
     except ImportError as error:
         raise ModelError(

@@ -16,7 +16,7 @@ import numpy as np
 
 from howsure.errors import InputError
 from howsure.inputs.rows import quoted
-from howsure.inputs.tables import ANY_VECTOR, Table, called_in, formed, labels_of
+from howsure.inputs.tables import ANY_VECTOR, Table, formed, labels_of, names_in_column
 from howsure.sampling.outcome import Floats
 from howsure.tasks.regression.result import FROM_HELD_OUT, RegressionCertainty
 
@@ -69,7 +69,7 @@ def read(table: Table, asked: FileColumns, source: Path) -> RegressionCertainty:
         _check_std(table, stds.get(target), means[target], source)
     names = asked.class_names if targets == [""] else targets
     _, identity, _ = asked.roles.of(table, None)
-    called = called_in(table, identity)
+    called = names_in_column(table, identity)
     result = RegressionCertainty.from_mean_std(
         _numbers(table, [means[target] for target in targets]),
         _numbers(table, [stds[target] for target in targets]),

@@ -23,7 +23,7 @@ from scipy.special import ndtri
 
 from howsure.arguments import as_number, as_share, check_type, check_whole
 from howsure.errors import InputError
-from howsure.inputs.align import ID, Called, aligned, called_by, check_ids, together, without_index
+from howsure.inputs.align import ID, RowNames, aligned, check_ids, index_names, together, without_index
 from howsure.inputs.by_name import columns_of, has_columns
 from howsure.inputs.duplicates import mark_of_pass, warn_of_same_passes
 from howsure.inputs.rows import check_unmasked, in_rows, quoted
@@ -498,7 +498,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         mean, names = targets_in(mean, target_names, "The means")
         means, names = _given(mean, names, "The means")
         std = by_target(std, _columns_of(mean) or names, "The standard deviations")
-        called = _called(called_by(mean), ids, len(means))
+        called = _called(index_names(mean), ids, len(means))
         std = aligned(std, called, "The standard deviations", "std", "mean.index")
         std = np.broadcast_to(floats_of(std, "`std`"), means.shape) if np.ndim(std) == 0 else std
         stds, _ = _given(std, names, "The standard deviations")
@@ -608,7 +608,7 @@ def _told(
     words: dict[str, str],
     source: str | None,
     kind: str,
-    called: Called,
+    called: RowNames,
     passes: int = 1,
 ) -> dict[str, Any]:
     check_type(source, (str, type(None)), "source", "a text that says where they come from, or None")
@@ -626,7 +626,7 @@ def _told(
     }
 
 
-def _called(index: Called, ids: Any, rows: int) -> Called:
+def _called(index: RowNames, ids: Any, rows: int) -> RowNames:
     if ids is None:
         return index
     given = without_index(aligned(ids, index, "The ids", "ids", "x.index"))

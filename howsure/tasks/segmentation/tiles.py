@@ -25,7 +25,7 @@ from howsure.errors import InputError, ModelError
 from howsure.inputs.rows import Rows
 from howsure.methods.protocol import Job, Method
 from howsure.prepare import prepare
-from howsure.progress import Progress, told
+from howsure.progress import Progress, progress_callback
 from howsure.request import Request
 from howsure.sampling.outcome import Integers, Told
 from howsure.tasks.segmentation.outcome import Positions
@@ -206,7 +206,7 @@ def _results(
     passes, version = method.begin(job), importlib.metadata.version("howsure")
     size = max(1, tuning.BLOCK_AT_POSITIONS // math.prod(job.outcome.columns))
     settings = {**method.settings, "tile": list(tiling.tile), "overlap": tiling.overlap}
-    with told(progress, "Assessing") as tell:
+    with progress_callback(progress, "Assessing") as tell:
         done = 0
 
         def finished(count: int) -> None:
