@@ -65,5 +65,5 @@ def abstain(
         )
     truth = truth_of(certainty, labels)
     warn_below_chance(certainty, truth)
-    found = decided(certainty.probability, certainty.label != truth, risk, confidence)
-    return Abstention(**found, class_names=certainty.class_names)
+    decision = decided(certainty.probability, certainty.label != truth, risk, confidence)
+    return Abstention(**decision, class_names=certainty.class_names)

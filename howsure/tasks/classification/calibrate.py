@@ -220,10 +220,10 @@ def cross_calibrated(
     cross = _cross_fit(p, truth, seed, using)
     moves = _moves(cross, p, truth, using)
     calibrated, through = list[Certainty](), list[Mapping[str, Through]]()
-    for each in (certainty, *changed):
-        calibrated.append(cross.held_out(partial(_changed, using), each))
-        through.append(_through(cross, moves, _probabilities_of(each), truth, using))
-    return calibrated, [_changed(using, each, cross.overall, len(p)) for each in others], through
+    for rows in (certainty, *changed):
+        calibrated.append(cross.held_out(partial(_changed, using), rows))
+        through.append(_through(cross, moves, _probabilities_of(rows), truth, using))
+    return calibrated, [_changed(using, rows, cross.overall, len(p)) for rows in others], through
 
 
 def _cross_fit(p: Floats, truth: Integers, seed: int, using: PercentageMap) -> CrossFit:
@@ -238,9 +238,7 @@ def _cross_fit(p: Floats, truth: Integers, seed: int, using: PercentageMap) -> C
 
 def _moves(cross: CrossFit, p: Floats, truth: Integers, using: PercentageMap) -> Floats:
     """(FOLDS, N, P) by how much rows move the fits; see `CrossFit.moves`."""
-    return cross.moves(
-        lambda fit, known: using.moves(fit, p[known], truth[known]).reshape(int(known.sum()), -1)
-    )
+    return cross.moves(lambda fit, rows: using.moves(fit, p[rows], truth[rows]).reshape(int(rows.sum()), -1))
 
 
 def _through(
@@ -271,10 +269,10 @@ def _listed(parameters: Parameters) -> dict[str, Any]:
     return {name: np.asarray(array).tolist() for name, array in parameters.items()}
 
 
-def _parameters(given: Any, learnt: Mapping[str, tuple[tuple[int, ...], Meta]], field: str) -> Parameters:
+def _parameters(stored: Any, learnt: Mapping[str, tuple[tuple[int, ...], Meta]], field: str) -> Parameters:
     """Read-only arrays in the ranges that a fit has, or an `InputError`."""
-    given = typed(Mapping[str, Any], given, field)
-    return {name: numbers(given[name], *limits, f"{field}.{name}") for name, limits in learnt.items()}
+    stored = typed(Mapping[str, Any], stored, field)
+    return {name: numbers(stored[name], *limits, f"{field}.{name}") for name, limits in learnt.items()}
 
 
 EXPECTED = 100
@@ -313,12 +311,12 @@ def off_in_words(ece: Score) -> str:
     return f"{value} points (0 to {high}, so it may be chance)"
 
 
-def temperature_in_words(low: float, high: float, shown: str) -> str:
-    """The change by a temperature with these 95 % ends, in words; `shown` tells it."""
+def temperature_in_words(low: float, high: float, numbers_text: str) -> str:
+    """The change by a temperature with these 95 % ends, in words; `numbers_text` tells it."""
     if not (low > 1 or high < 1):
-        return f"The model's percentages need no change that these rows could show {shown}."
+        return f"The model's percentages need no change that these rows could show {numbers_text}."
     much, changed = ("much", "lowered") if low > 1 else ("little", "raised")
-    return f"The model claimed too {much}, so its highest percentages are {changed} {shown}."
+    return f"The model claimed too {much}, so its highest percentages are {changed} {numbers_text}."
 
 
 HELPS = {
@@ -354,10 +352,10 @@ def in_words(
 ) -> str:
     """Sentences about a fit; `ends` are those of `temperature_ends`."""
     temperature, low, high = ends
-    shown = f"(temperature {temperature:.2f}, {low:.2f} to {high:.2f}, where 1 changes nothing)"
-    change = temperature_in_words(low, high, shown)
+    numbers_text = f"(temperature {temperature:.2f}, {low:.2f} to {high:.2f}, where 1 changes nothing)"
+    change = temperature_in_words(low, high, numbers_text)
     if mistakes_of(before) < LEAST_MISTAKES:
-        change = f"These rows cannot say how far to change the model's percentages {shown}."
+        change = f"These rows cannot say how far to change the model's percentages {numbers_text}."
     return " ".join(
         [
             f"Calibration by '{method}', learnt from {before.rows:,} rows with known answers.",
@@ -374,8 +372,10 @@ def in_words(
 
 def listed(names: Iterable[str]) -> str:
     """The first five names, and how many more there are."""
-    given = [f"'{name}'" for name in names]
-    return ", ".join(given[:5]) + (f" and {len(given) - 5} more" if len(given) > 5 else "")
+    quoted_names = [f"'{name}'" for name in names]
+    return ", ".join(quoted_names[:5]) + (
+        f" and {len(quoted_names) - 5} more" if len(quoted_names) > 5 else ""
+    )
 
 
 def warnings_of(

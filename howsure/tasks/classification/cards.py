@@ -75,15 +75,15 @@ class Card:
 
 def coin_flip_positions(certainty: Certainty) -> tuple[NDArray[np.int64], str]:
     """The rows for the gallery of coin flips, the most undecided first, and what is said of the choice."""
-    positions, said = _flips_first(certainty)
+    positions, note = _flips_first(certainty)
     unclear = int(np.sum(certainty.no_clear_answer[positions]))
     if unclear:
         which = "All that are shown" if unclear == len(positions) else f"{unclear:,} of them"
-        said += (
+        note += (
             f" {which} {'has' if unclear == 1 else 'have'} no clear answer: a third class is as likely, or "
             "the two most probable ones hold less than half together."
         )
-    return positions, said
+    return positions, note
 
 
 def _flips_first(certainty: Certainty) -> tuple[NDArray[np.int64], str]:
@@ -103,11 +103,11 @@ def _flips_first(certainty: Certainty) -> tuple[NDArray[np.int64], str]:
         if len(shown) == 1:
             return shown, f"There are no coin flips. The one {kind} is shown all the same."
         return shown, f"There are no coin flips. These are the {counted(others, kind)} nearest to one."
-    said = "There is one coin flip" if len(flips) == 1 else f"There are {len(flips)} coin flips"
+    note = "There is one coin flip" if len(flips) == 1 else f"There are {len(flips)} coin flips"
     if not others:
-        return shown, f"{said}, the most undecided first." if len(flips) > 1 else f"{said}."
+        return shown, f"{note}, the most undecided first." if len(flips) > 1 else f"{note}."
     after = "the next most undecided is" if others == 1 else f"the {others} next most undecided are"
-    return shown, f"{said}; {after} shown after {'it' if len(flips) == 1 else 'them'}."
+    return shown, f"{note}; {after} shown after {'it' if len(flips) == 1 else 'them'}."
 
 
 def mistake_positions(certainty: Certainty) -> tuple[NDArray[np.int64], int]:
@@ -130,10 +130,10 @@ def cards(
         asked: Names of the labels if rows have several: answers of all rows for the first label come first.
     """
     places = [row_and_label(int(position), answers, asked) for position in positions]
-    shown = looks.of([row for row, _ in places], budget)
+    shown_looks = looks.of([row for row, _ in places], budget)
     return [
         _card(answers[int(position)], answers.class_names, look, label)
-        for position, (_, label), look in zip(positions, places, shown, strict=True)
+        for position, (_, label), look in zip(positions, places, shown_looks, strict=True)
     ]
 
 
@@ -147,12 +147,12 @@ def row_and_label(position: int, answers: Certainty, asked: Sequence[str]) -> tu
 
 def line_of(row: Row) -> str:
     """`'7' or '9': coin flip, doubt within passes`: what it is, or what it could be, without numbers."""
-    said, rivals = f"'{row.label_name}'", row.candidates[1:]
+    answer, rivals = f"'{row.label_name}'", row.candidates[1:]
     if row.verdict == LEANING:
-        said += f" rather than {names_of(row, rivals)}"
+        answer += f" rather than {names_of(row, rivals)}"
     elif row.verdict == COIN_FLIP:
-        said = names_of(row, row.candidates)
-    return f"{said}: {row.said}" + (f", {row.reason}" if row.reason else "")
+        answer = names_of(row, row.candidates)
+    return f"{answer}: {row.said}" + (f", {row.reason}" if row.reason else "")
 
 
 def _card(row: Row, names: tuple[str, ...], look: Look, asked: str | None) -> Card:

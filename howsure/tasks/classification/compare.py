@@ -31,8 +31,8 @@ def parts(result: Certainty, truth: Integers, evaluation: Evaluation) -> Parts:
     nll = evaluation.measured("nll")
     logs = np.log(np.maximum(np.asarray(result.probabilities, dtype=np.float64), SMALLEST))
     of_true = logs[np.arange(len(logs)), truth]
-    (beta,), found = least(lambda theta: losses(theta, logs, of_true), np.ones(1))
-    loss, slope, curvature = found.value, found.slope[:, 0], found.curvature[:, 0, 0]
+    (beta,), best = least(lambda theta: losses(theta, logs, of_true), np.ones(1))
+    loss, slope, curvature = best.value, best.slope[:, 0], best.curvature[:, 0, 0]
     right = (result.label == truth).astype(np.float64)
     return Parts(
         nll=nll,
@@ -68,8 +68,8 @@ def claims(result: Certainty, truth: Integers, evaluation: Evaluation) -> Claims
 def _truth(labels: Any, rows: int, probe: Certainty) -> Integers:
     truth = check_labels(labels, rows, len(probe.class_names), probe.class_names)
     if np.size(labels) == len(truth):
-        seen = slice(len(probe))
-        wrong = misread(np.ravel(labels)[seen], truth[seen], probe.label, probe.class_names)
+        probe_rows = slice(len(probe))
+        wrong = misread(np.ravel(labels)[probe_rows], truth[probe_rows], probe.label, probe.class_names)
         if wrong is not None:
             raise wrong
     return truth
@@ -81,10 +81,10 @@ def _aligned(name: str, result: Certainty, first: str, baseline: Certainty) -> C
     order = order_of(names, result.class_names, f"'{name}' has other classes than '{first}'")
     if order is None:
         return result
-    wide = [each.name for each in result.columns if each.shape == WIDE and each.stored]
-    there = {column: getattr(result, column) for column in wide}
+    wide = [column.name for column in result.columns if column.shape == WIDE and column.stored]
+    of_columns = {column: getattr(result, column) for column in wide}
     truth = None if result.truth is None else np.argsort(order)[result.truth]
-    turned: Any = {column: values[:, order] for column, values in there.items() if values is not None}
+    turned: Any = {column: values[:, order] for column, values in of_columns.items() if values is not None}
     return replace(result, class_names=names, truth=truth, **turned)
 
 

@@ -80,9 +80,9 @@ class ClassWords:
     def take(self, comparison: Comparison, method: str, worse: Sequence[str]) -> str:
         """See `Words`."""
         than = the(comparison, comparison.methods[0])
-        said = f"Take {the(comparison, method)}: its percentages are more accurate than those of {than}"
+        sentence = f"Take {the(comparison, method)}: its percentages are more accurate than those of {than}"
         where = f", but less accurate if {comparison.kind}s are {quoted_list(worse)}" if worse else ""
-        return f"{said}{where}."
+        return f"{sentence}{where}."
 
     def keep(self, comparison: Comparison) -> str:
         """See `Words`."""
@@ -147,15 +147,14 @@ class ClassWords:
         factor = factor_of(gap)
         if not 0.5 < factor.value < 2:
             value, interval = in_numbers(factor, mark=1.0)
-            said, word = f"{value} times as much", "as"
+            amount, word = f"{value} times as much", "as"
         else:
             more = percent_more(factor)
             less = Score(-more.value, -more.high, -more.low)
             value, interval = in_numbers(less if more.value < 0 else more, UNIT)
-            said, word = f"{value} {'less' if more.value < 0 else 'more'}", "than"
-        return (
-            f"gives the true class {with_interval(joined(said, f'{word} {than}' if than else ''), interval)}"
-        )
+            amount, word = f"{value} {'less' if more.value < 0 else 'more'}", "than"
+        than = f"{word} {than}" if than else ""
+        return f"gives the true class {with_interval(joined(amount, than), interval)}"
 
     def does_together(self, comparison: Comparison, gap: Score, than: str) -> str:
         """See `Words`."""
@@ -164,17 +163,17 @@ class ClassWords:
     def amount(self, comparison: Comparison, gap: Score) -> str:
         """See `Words`: in per cent of what the true class gets, or as a factor, as parts multiply."""
         factor = factor_of(gap)
-        told = _more(percent_more(factor)) if 0.5 < factor.value < 2 else _times(factor)
-        return ", ".join(filter(None, told))
+        amount = _more(percent_more(factor)) if 0.5 < factor.value < 2 else _times(factor)
+        return ", ".join(filter(None, amount))
 
     def of_scale(self, comparison: Comparison, method: str, scale: Score, it: str) -> str:
         """See `Words`: its mean percentage beside how often it is right, where the two agree with that."""
         claims = comparison.claims[method, AS_THEY_ARE]
         sure = scale.value > 0
-        said = f"{it} is too {'sure' if sure else 'modest'}"
+        sentence = f"{it} is too {'sure' if sure else 'modest'}"
         if (claims.claimed > claims.true) == sure:
-            said += f": it claims {rate(claims.claimed)} on average and is right on {rate(claims.true)}"
-        return f"{said} {self.scale_in_words(scale)}"
+            sentence += f": it claims {rate(claims.claimed)} on average and is right on {rate(claims.true)}"
+        return f"{sentence} {self.scale_in_words(scale)}"
 
     def scale_in_words(self, scale: Score) -> str:
         """See `Words`."""
@@ -220,11 +219,11 @@ def gap_in_words(comparison: Comparison, gap: Score, name: str, than: str = "") 
         factor = factor_of(gap)
         if factor.value < 2:
             value, interval = in_numbers(percent_more(factor), UNIT)
-            said, word = f"{value} more", "than"
+            amount, word = f"{value} more", "than"
         else:
             value, interval = in_numbers(factor, mark=1.0)
-            said, word = f"{value} times as much", "as"
-        return with_interval(joined(said, f"{word} {than}" if than else ""), interval)
+            amount, word = f"{value} times as much", "as"
+        return with_interval(joined(amount, f"{word} {than}" if than else ""), interval)
     sign = 100 if comparison.comparing.metrics[name].higher else -100
     low, high = sorted((sign * gap.low, sign * gap.high))
     value, interval = in_numbers(Score(sign * gap.value, low, high))

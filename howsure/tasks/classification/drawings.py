@@ -47,11 +47,11 @@ class ReliabilityDrawing:
 def draw_reliability(certainty: Certainty) -> ReliabilityDrawing:
     """Lay out the reliability diagram; in log-odds where most groups lie above 95 %."""
     correct = certainty.label == certainty.truth
-    found = reliability(certainty.probability, correct)
-    lowest = min(float(found.confidence[0]), min(group.low for group in found.right))
-    if np.median(found.confidence) > 0.95:
+    groups = reliability(certainty.probability, correct)
+    lowest = min(float(groups.confidence[0]), min(group.low for group in groups.right))
+    if np.median(groups.confidence) > 0.95:
         low = next((end for end in (0.9, 0.5) if end <= lowest), 0.1)
-        high = float(np.quantile(found.confidence, 0.75))
+        high = float(np.quantile(groups.confidence, 0.75))
         axis = odds_axis(low, next((end for end in (0.99, 0.999) if end >= high), 0.9999))
     else:
         axis = share_axis(np.floor(10 * lowest) / 10 if lowest < 0.9 else 0.8, 1.0)
@@ -64,9 +64,9 @@ def draw_reliability(certainty: Certainty) -> ReliabilityDrawing:
             float(claim),
             right,
         )
-        for claim, right in zip(found.confidence, found.right, strict=True)
+        for claim, right in zip(groups.confidence, groups.right, strict=True)
     )
-    return ReliabilityDrawing(points, axis, found, proportion(int(correct.sum()), len(correct)))
+    return ReliabilityDrawing(points, axis, groups, proportion(int(correct.sum()), len(correct)))
 
 
 @dataclass(frozen=True)

@@ -92,8 +92,8 @@ class Evaluation(Comparable, Displayed):
                     lines[-1] += f", always '{self.most_frequent}'"
         lowest = lowest_recall(self)
         for name, score in lowest:
-            of_class, there = f"recall of '{name}'", counted(self.rows_of_class[name], "row")
-            lines.append(f"{of_class:<{width}} {score}, {there}")
+            of_class, rows_text = f"recall of '{name}'", counted(self.rows_of_class[name], "row")
+            lines.append(f"{of_class:<{width}} {score}, {rows_text}")
         if len(lowest) == MOST_CLASSES < len(self.recall):
             lines.append("the recall of all other classes is not lower")
         if not self.accuracy_gain.low > 0:
@@ -108,10 +108,10 @@ class Evaluation(Comparable, Displayed):
 def lowest_recall(evaluation: Evaluation) -> list[tuple[str, Score]]:
     """Name and recall of each true class that has rows; of many, of those with the lowest recall."""
     rows = evaluation.rows_of_class
-    found = [(name, score) for name, score in evaluation.recall.items() if rows[name]]
-    if len(found) > MOST_CLASSES:
-        found.sort(key=lambda each: (each[1].value, -rows[each[0]]))
-    return found[:MOST_CLASSES]
+    recalls = [(name, score) for name, score in evaluation.recall.items() if rows[name]]
+    if len(recalls) > MOST_CLASSES:
+        recalls.sort(key=lambda recall: (recall[1].value, -rows[recall[0]]))
+    return recalls[:MOST_CLASSES]
 
 
 def evaluate(certainty: Certainty, labels: Any, *, outside: Certainty | None, seed: int) -> Evaluation:
@@ -135,18 +135,18 @@ def evaluate_numbers(
     names, rows = certainty.class_names, len(truth)
     measured = of_probabilities(certainty.probabilities, certainty.label, truth, seed)
     measured |= dict.fromkeys(OUTSIDE, Measured(np.nan, np.zeros(rows), 0))
-    found = Paired.of(scores.through_cross_fits(measured, through or {}), certainty, truth)
+    paired = Paired.of(scores.through_cross_fits(measured, through or {}), certainty, truth)
     constant = constant_of(certainty.label == truth, truth)
-    hits, there = (each.tolist() for each in found_of(certainty.label, truth, len(names)))
+    hits, truly = (counts.tolist() for counts in found_of(certainty.label, truth, len(names)))
     return Evaluation(
         rows=rows,
-        **found.scores,
+        **paired.scores,
         most_frequent=names[constant.label],
         constant_accuracy=_counted_share(constant.right, rows),
         accuracy_gain=constant.gain,
-        recall=dict(zip(names, map(_counted_share, hits, there), strict=True)),
-        rows_of_class=dict(zip(names, there, strict=True)),
-        _found=found,
+        recall=dict(zip(names, map(_counted_share, hits, truly), strict=True)),
+        rows_of_class=dict(zip(names, truly, strict=True)),
+        _found=paired,
     )
 
 
@@ -156,14 +156,14 @@ def _counted_share(count: int, total: int) -> Score:
 
 def beside(evaluation: Evaluation, certainty: Certainty, outside: Certainty) -> Evaluation:
     """An evaluation with the scores of rows from outside added, by entropy and by mutual information."""
-    near, far = ((each.entropy, each.mutual_information) for each in (certainty, outside))
+    near, far = ((rows.entropy, rows.mutual_information) for rows in (certainty, outside))
     return with_outside(evaluation, near, far, outside.row)
 
 
 def score_lines(result: Certainty, evaluation: Evaluation) -> list[list[Any]]:
     """The part `score_lines` of one class per row: cells of a csv table, the names of its columns first."""
-    found = [[name, *ends_of(score)] for name, score in all_scores(evaluation).items()]
-    return [["score", "value", "low", "high"], *found]
+    cells = [[name, *ends_of(score)] for name, score in all_scores(evaluation).items()]
+    return [["score", "value", "low", "high"], *cells]
 
 
 def all_scores(evaluation: Evaluation) -> dict[str, Score]:

@@ -150,7 +150,7 @@ class DistributionGraph(ABC):
         outcome: Any = self.of_outcome
         expected = np.minimum(outcome.entropy(values).mean(axis=0), outcome.entropy(mean))
         total: Any = total_entropy(self.sides(mean), outcome.correction(mean, squared), expected)
-        found = {
+        columns = {
             "probabilities": mean,
             "mc_error": error,
             "entropy": self.each(total),
@@ -159,9 +159,9 @@ class DistributionGraph(ABC):
             **self._decided(mean),
         }
         if calibrator is not None:
-            found["calibrated"] = self.calibrated(mean, calibrator)
-            found["calibrated_verdict"] = self._decided(found["calibrated"])["verdict"]
-        return found
+            columns["calibrated"] = self.calibrated(mean, calibrator)
+            columns["calibrated_verdict"] = self._decided(columns["calibrated"])["verdict"]
+        return columns
 
     def _decided(self, probabilities: Value) -> dict[str, Value]:
         """The answers and the verdicts; see `howsure.tasks.verdict.judge`."""
@@ -257,10 +257,10 @@ class ClassesGraph(DistributionGraph):
 
     def values(self, raw: Value) -> Value:
         """(W, n, K) probabilities; see `howsure.tasks.outputs.to_probabilities`."""
-        one = raw.shape[-1] == 1
+        is_single = raw.shape[-1] == 1
         if self.outcome.outputs == LOGITS:
-            return softmax(np.concatenate([raw - raw, raw], axis=-1) if one else raw)
-        values = np.maximum(np.concatenate([1 - raw, raw], axis=-1) if one else raw, 0)
+            return softmax(np.concatenate([raw - raw, raw], axis=-1) if is_single else raw)
+        values = np.maximum(np.concatenate([1 - raw, raw], axis=-1) if is_single else raw, 0)
         return values / np.sum(values, axis=-1, keepdims=True)
 
     def sides(self, probabilities: Value) -> Value:
@@ -273,8 +273,8 @@ class ClassesGraph(DistributionGraph):
 
     def answers(self, probabilities: Value, two: Value, is_nan: Value) -> dict[str, Value]:
         """The two top classes."""
-        kept = np.where(is_nan[..., None], self.outcome.width, two)[..., 0, :]
-        return {"label": kept[..., 0], "runner_up": kept[..., 1]}
+        kept_places = np.where(is_nan[..., None], self.outcome.width, two)[..., 0, :]
+        return {"label": kept_places[..., 0], "runner_up": kept_places[..., 1]}
 
     def calibrated(self, probabilities: Value, calibrator: Calibrator) -> Value:
         """(n, K) as the method of the calibrator changes them."""

@@ -33,7 +33,7 @@ def handed_over(certainty: Certainty, sets: PredictionSets | None) -> Columns:
     check_type(sets, (PredictionSets, type(None)), "sets", "what howsure.prediction_sets gives, or None")
     rows, names = list(certainty), certainty.class_names
     second = [float(row.probabilities[row.runner_up]) for row in rows]
-    found: Columns = {
+    columns: Columns = {
         "label": [row.label_name for row in rows],
         "probability": np.round(certainty.probability, DIGITS).tolist(),
         "runner_up": [row.runner_up_name for row in rows],
@@ -43,10 +43,10 @@ def handed_over(certainty: Certainty, sets: PredictionSets | None) -> Columns:
         "reason": [row.reason for row in rows],
     }
     if sets is not None:
-        found["set"] = sets.in_words(certainty)
+        columns["set"] = sets.in_words(certainty)
     if certainty.truth is not None:
-        found["truth"] = [names[k] for k in certainty.truth]
-    return found
+        columns["truth"] = [names[k] for k in certainty.truth]
+    return columns
 
 
 def choose(rows: Certainty, which: str | None, most: int | None = None) -> Integers:

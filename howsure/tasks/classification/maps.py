@@ -170,7 +170,7 @@ TEMPERATURE = PercentageMap(
     *(fitted, mapped, moves, slopes),
 )
 
-METHODS = {each.name: each for each in (TEMPERATURE,)}
+METHODS = {method.name: method for method in (TEMPERATURE,)}
 
 
 # --- what a map does to errors ------------------------------------------------------------------------
@@ -192,21 +192,21 @@ def propagated(change: Callable[[Floats], Floats], p: Floats, error: Floats) -> 
     classes = p.shape[1]
     eye = np.eye(classes)
     at_once = max(NUMBERS_AT_ONCE // classes**2, 1)
-    found = np.empty_like(p)
+    errors = np.empty_like(p)
     for start in range(0, len(p), at_once):
         rows = slice(start, start + at_once)
         # Axes: rows, the class a that moves, the class i that is looked at.
         up, down = error[rows, :, None], np.minimum(error, p)[rows, :, None]
-        there, back = (
+        changed_up, back = (
             change((p[rows, None, :] + step * eye).reshape(-1, classes)).reshape(-1, classes, classes)
             for step in (up, -down)
         )
-        slope = (there - back) / np.where(up > 0, up + down, 1.0)
+        slope = (changed_up - back) / np.where(up > 0, up + down, 1.0)
         variance = error[rows] ** 2
         moved, looked_at = variance[:, :, None], variance[:, None, :]
         others = np.einsum("nb,bi->ni", variance, 1 - eye)[:, None, :]
         given_back = moved * (1 - eye) / np.where(others > 0, others, 1.0)
         tilted = slope - np.sum(given_back * slope, axis=1, keepdims=True)
         rest = np.maximum(moved - given_back**2 * looked_at, 0.0)
-        found[rows] = np.sqrt(np.sum(tilted**2 * np.where(eye == 1, moved, rest), axis=1))
-    return np.minimum(found, LARGEST_ERROR)
+        errors[rows] = np.sqrt(np.sum(tilted**2 * np.where(eye == 1, moved, rest), axis=1))
+    return np.minimum(errors, LARGEST_ERROR)

@@ -68,8 +68,8 @@ class Classes(OneOfClasses):
 
     def values(self, raw: RawOutputs, rows: Integers) -> Floats:
         """(W, n, K) probabilities."""
-        found = to_probabilities(raw, self.outputs, self.model, rows, self.dtype)
-        return found if self.order is None else found[..., self.order]
+        probabilities = to_probabilities(raw, self.outputs, self.model, rows, self.dtype)
+        return probabilities if self.order is None else probabilities[..., self.order]
 
     def in_order(self, order: Sequence[int]) -> Classes:
         """The same for a model whose outputs have the classes in another order."""
@@ -97,9 +97,9 @@ class Classes(OneOfClasses):
         """(N,) class numbers, or an `InputError` unless these say one class for each row."""
         return check_labels(labels, rows, self.width, self.class_names)
 
-    def result(self, estimates: Estimates, told: Told) -> Certainty:
+    def result(self, estimates: Estimates, metadata: Told) -> Certainty:
         """A `Certainty` of N rows."""
-        fields = self.told(estimates, told)
+        fields = self.told(estimates, metadata)
         one_each = {name: fields[name][:, 0] for name in fields if "entropy" in name or "information" in name}
         return Certainty(
             **{**fields, **one_each},

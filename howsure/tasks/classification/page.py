@@ -55,16 +55,16 @@ _WORDING = {
 """Names on the page, and parts of its sentences; labels have others."""
 
 
-def page(certainty: Certainty, asked: PageOptions) -> str:
+def page(certainty: Certainty, options: PageOptions) -> str:
     """The part `page`: HTML of N rows. With zero rows it says so."""
-    return page_of(certainty, certainty, classes_of(certainty), asked, _WORDING)
+    return page_of(certainty, certainty, classes_of(certainty), options, _WORDING)
 
 
 def page_of(
     result: Any,
     answers: Certainty,
     lines: list[ClassLine],
-    asked: PageOptions,
+    options: PageOptions,
     wording: Mapping[str, str],
     labels: Sequence[str] = (),
 ) -> str:
@@ -74,16 +74,16 @@ def page_of(
         result: The result that is reported.
         answers: The same, or for labels one answer for each label of each row.
         lines: The answers class by class.
-        asked: The arguments of the caller of `report`.
+        options: The arguments of the caller of `report`.
         wording: Names on the page, as `_WORDING`.
         labels: As `asked` of `howsure.tasks.classification.cards.cards`.
     """
-    looks, alone = asked.looks, are_alone(answers.method)
+    looks, alone = options.looks, are_alone(answers.method)
     context: dict[str, Any] = {
         "certainty": answers,
         "kind": answers.kind,
         "kinds": f"{answers.kind}s",
-        "brief": brief(answers, asked.comparison) if len(answers) else [],
+        "brief": brief(answers, options.comparison) if len(answers) else [],
         "alone": alone,
         "between": words_of(answers.method)["between"] if words.tells_networks(answers) else "",
         "shown_at_once": _SHOWN_AT_ONCE,
@@ -110,32 +110,32 @@ def page_of(
         }
         all_sure = bool(np.all(answers.verdict == SURE))
         sections["coin-flips"] = "The least certain" if all_sure else "Check these first"
-        seen = set(positions.tolist())
+        shown_rows = set(positions.tolist())
         if answers.truth is not None:
             positions, mistakes = mistake_positions(answers)
-            seen |= set(positions.tolist())
+            shown_rows |= set(positions.tolist())
             context["mistakes"] = cards(answers, looks, positions.tolist(), _MISTAKES, labels)
             context |= _with_truth(answers, mistakes)
             if mistakes:
                 sections["mistakes"] = "Sure and wrong"
         asking = asking_for_a_look(answers)
-        if len(asking) > len(seen):
+        if len(asking) > len(shown_rows):
             context |= {
                 "asking": len(asking),
-                "listed": _listed(answers, asking[:MOST_LISTED], asked.kind, labels),
+                "listed": _listed(answers, asking[:MOST_LISTED], options.kind, labels),
             }
             sections["lists"] = f"Every {answers.kind} that asks for a look"
         if len(answers) > 1:
             sections["classes"] = wording["heading"]
         if answers.truth is not None and len(result) > 1:
             sections["trust"] = "Can the percentages be trusted?"
-        context["reasons"] = _reasons(answers, asked.kind, wording["outcome"])
+        context["reasons"] = _reasons(answers, options.kind, wording["outcome"])
         if context["reasons"]:
             sections["reasons"] = "Where the doubt lies"
         if not alone:
             details["passes"] = "Passes and their error"
     details["reading"] = "How to read this page"
-    return whole("classification/page.html.j2", result, asked, sections, details, **context)
+    return whole("classification/page.html.j2", result, options, sections, details, **context)
 
 
 @dataclass(frozen=True)
@@ -171,10 +171,10 @@ def _with_truth(certainty: Certainty, mistakes: int) -> dict[str, Any]:
     reliability, risk = draw_reliability(certainty), draw_risk_coverage(certainty)
     claim = float(certainty.probability.mean())
     groups = [
-        [rate(each.claim, 2), share_of(each.right), interval_of(each.right), f"{each.right.total:,}"]
-        for each in reliability.points
+        [rate(point.claim, 2), share_of(point.right), interval_of(point.right), f"{point.right.total:,}"]
+        for point in reliability.points
     ]
-    kept = [
+    kept_cells = [
         [rate(coverage), rate(least, 2), share_of(wrong), interval_of(wrong)]
         for coverage, least, wrong in risk.table
     ]
@@ -182,7 +182,7 @@ def _with_truth(certainty: Certainty, mistakes: int) -> dict[str, Any]:
     of_kept = ["Kept", "From probability", "Wrong", "95 % interval"]
     return {
         "groups_of_like": ViewTable("Reliability as a table", of_groups, groups, numeric=range(4)),
-        "kept": ViewTable("Risk and coverage as a table", of_kept, kept, numeric=range(4)),
+        "kept": ViewTable("Risk and coverage as a table", of_kept, kept_cells, numeric=range(4)),
         "mistakes_of_sure": proportion(mistakes, sure),
         "overall": reliability.overall,
         "bands": bands(certainty.probability, certainty.label == certainty.truth),
@@ -207,8 +207,8 @@ class ReasonCount:
 
 def _reasons(certainty: Certainty, kind: str, outcome: str) -> list[ReasonCount]:
     """The reasons that rows have, with what they mean; none for a method of one pass."""
-    given = int(np.sum(certainty.reason != None))  # noqa: E711  # of each element
-    found = []
+    with_reason = int(np.sum(certainty.reason != None))  # noqa: E711  # of each element
+    reasons = []
     for reason in REASONS:
         members = certainty.reason == reason
         count = int(members.sum())
@@ -217,12 +217,12 @@ def _reasons(certainty: Certainty, kind: str, outcome: str) -> list[ReasonCount]
         means, tells = words.WHAT_A_REASON_MEANS[reason]
         kinds = {"kind": kind, "kinds": f"{kind}s", "outcome": outcome, **words_of(certainty.method)}
         of_verdict = {word: int(np.sum(members & (certainty.verdict == word))) for word in VERDICTS}
-        found.append(
+        reasons.append(
             ReasonCount(
-                reason, means.format(**kinds), tells.format(**kinds), count, count / given, of_verdict
+                reason, means.format(**kinds), tells.format(**kinds), count, count / with_reason, of_verdict
             )
         )
-    return found
+    return reasons
 
 
 def _passes(certainty: Certainty) -> dict[str, Any]:
@@ -327,20 +327,20 @@ def classes_of(certainty: Certainty, among: int | None = None) -> list[ClassLine
     count = np.bincount(label, minlength=classes)
     claims = np.bincount(label, weights=certainty.probability, minlength=classes)
     verdicts = [np.bincount(label[certainty.verdict == word], minlength=classes) for word in VERDICTS]
-    right, there = None, np.zeros_like(count)
+    right, truly = None, np.zeros_like(count)
     if certainty.truth is not None:
-        right, there = found_of(label, certainty.truth, classes)
-    present, taken = np.flatnonzero(count + there).tolist(), among or int(np.sum(count > 0))
+        right, truly = found_of(label, certainty.truth, classes)
+    present, tested = np.flatnonzero(count + truly).tolist(), among or int(np.sum(count > 0))
     lines = []
     for k in present:
         sure, leaning, flips = (int(counts[k]) for counts in verdicts)
         claim = float(claims[k] / count[k]) if count[k] else float("nan")
-        of_class, found, off = None, None, 0
+        of_class, recall, off = None, None, 0
         if right is not None:
-            of_class, found = (proportion(int(right[k]), int(of[k])) for of in (count, there))
-            off = differs_from_claim(claim, of_class, among=taken)
+            of_class, recall = (proportion(int(right[k]), int(of[k])) for of in (count, truly))
+            off = differs_from_claim(claim, of_class, among=tested)
         name = certainty.class_names[k]
-        lines.append(ClassLine(name, int(count[k]), (sure, leaning, flips), claim, of_class, off, found))
+        lines.append(ClassLine(name, int(count[k]), (sure, leaning, flips), claim, of_class, off, recall))
     return in_order(lines)
 
 
@@ -379,15 +379,15 @@ def _check(certainty: Certainty) -> Point:
     named.append((certainty.unfamiliar, "that is unfamiliar", "that are unfamiliar"))
     named.append((certainty.verdict == LEANING, "it leans on", "it leans on"))
     parts, before = list[str](), np.zeros(len(certainty), dtype=bool)
-    for rows, one, several in named:
+    for rows, of_one, several in named:
         count, again = int(np.sum(rows & ~before)), bool(np.any(rows & before))  # each row counts once
         before |= rows
         if count:
-            which = one if count == 1 else several
+            which = of_one if count == 1 else several
             parts.append(f"the {'other ' if again else ''}{'one' if count == 1 else f'{count:,}'} {which}")
-    said = f"{upper(', then '.join(parts))}." if parts else f"It is sure of every {kind}."
+    sentence = f"{upper(', then '.join(parts))}." if parts else f"It is sure of every {kind}."
     link = "coin-flips", "See them" if parts else "The least certain"
-    return Point("What to check first", said, link=link)
+    return Point("What to check first", sentence, link=link)
 
 
 def _trust(certainty: Certainty) -> Point:
@@ -404,8 +404,8 @@ def _trust(certainty: Certainty) -> Point:
             question,
             f"Its one answer is {'right' if right.count else 'wrong'}, which says nothing about others.",
         )
-    said = f"{claim_in_words(float(certainty.probability.mean()), right)} {rare_in_words(certainty)}"
-    return Point(question, said, link=("trust", "Percentage by percentage"))
+    sentence = f"{claim_in_words(float(certainty.probability.mean()), right)} {rare_in_words(certainty)}"
+    return Point(question, sentence, link=("trust", "Percentage by percentage"))
 
 
 def method_point(
@@ -424,17 +424,17 @@ def method_point(
         name += ", calibrated"
     if are_alone(result.method):
         source = result.method.get("source")
-        said = f"{upper(name)}{f', from {source}' if source else ''}: what something else computed."
+        sentence = f"{upper(name)}{f', from {source}' if source else ''}: what something else computed."
     elif most == 1:
-        said = f"{upper(name)}: {words['pass']}."
+        sentence = f"{upper(name)}: {words['pass']}."
     else:
         number = f"{most:,}" if least == most else f"{least:,} to {most:,}"
-        said = f"{upper(name)}: the mean over {number} passes, each {words['pass']}."
+        sentence = f"{upper(name)}: the mean over {number} passes, each {words['pass']}."
     if words["shows"]:
-        said += f" It is shown because {words['shows']}."
+        sentence += f" It is shown because {words['shows']}."
     if comparison is None:
-        said += f" Only a comparison can say whether another method has {better} here."
-        return Point("Which method, and why?", said)
+        sentence += f" Only a comparison can say whether another method has {better} here."
+        return Point("Which method, and why?", sentence)
     best = chosen(comparison)
     believed = comparison.certainties[best].method
     agrees = believed.get("name") == result.method.get("name") and (
@@ -446,7 +446,7 @@ def method_point(
     rows = counted(comparison.rows, comparison.kind)
     return Point(
         "Which method, and why?",
-        f"{said} A comparison of methods on {rows} says:",
+        f"{sentence} A comparison of methods on {rows} says:",
         quoted=lead(comparison),
         verdict=which,
         link=("methods", "The comparison"),
@@ -455,18 +455,20 @@ def method_point(
 
 def _margin(certainty: Certainty) -> Point:
     if are_alone(certainty.method):
-        said = "These percentages came without an error, so they have no ±. That does not make them true."
+        sentence = "These percentages came without an error, so they have no ±. That does not make them true."
     elif not np.isfinite(certainty.mc_error).any():
-        said = "There is none here: how far these percentages would move with other passes is not known."
+        sentence = "There is none here: how far these percentages would move with other passes is not known."
     elif np.all(certainty.passes == 1):
-        said = "One pass has no ±: the percentages are the same every time, which does not make them true."
+        sentence = (
+            "One pass has no ±: the percentages are the same every time, which does not make them true."
+        )
     else:
-        said = (
+        sentence = (
             "± says how far a percentage would move with endlessly many passes, at 95 %. It does not say "
             "whether the model is right."
         )
         if tells_networks(certainty):
             between = words_of(certainty.method)["between"]
-            said += f" It is not the range of the {between}: about nine in ten of them lie within the "
-            said += f"percentages after ‘most {between} say’, or more if a higher share stands there."
-    return Point("What is ±?", said)
+            sentence += f" It is not the range of the {between}: about nine in ten of them lie within the "
+            sentence += f"percentages after ‘most {between} say’, or more if a higher share stands there."
+    return Point("What is ±?", sentence)

@@ -53,13 +53,13 @@ def lead(certainty: Certainty) -> str:
 
 def lines(certainty: Certainty, count: int | None) -> Lines:
     """All rows in their order, or at most so many that are the most undecided."""
-    found = []
+    entries = []
     for position in range(len(certainty)) if count is None else certainty.most_undecided(count).tolist():
         row = certainty[position]
         truth = None if row.truth is None else f"'{certainty.class_names[row.truth]}'"
-        found.append(Line(row.row, row.id, row.called, str(row), truth))
-    some = "All" if count is None else f"The {len(found)} most undecided"
-    return Lines(f"{some} {certainty.kind}s", tuple(found))
+        entries.append(Line(row.row, row.id, row.called, str(row), truth))
+    some = "All" if count is None else f"The {len(entries)} most undecided"
+    return Lines(f"{some} {certainty.kind}s", tuple(entries))
 
 
 def summary(certainty: Certainty) -> str:
@@ -73,11 +73,11 @@ def summary(certainty: Certainty) -> str:
         count = int(np.sum(chosen))
         if verdict == verdicts.NO_CLEAR_ANSWER and not count:
             continue
-        said = f"{phrase} {f'{count:,}' if count else 'none'}{'' if parts else whole}"
+        summary_text = f"{phrase} {f'{count:,}' if count else 'none'}{'' if parts else whole}"
         if count and certainty.truth is not None:
             right = int(np.sum(chosen & (certainty.label == certainty.truth)))
-            said += f" (right on {right:,}, {share_of(proportion(right, count))})"
-        parts.append(said)
+            summary_text += f" (right on {right:,}, {share_of(proportion(right, count))})"
+        parts.append(summary_text)
     text = f"The model {listed(parts)}. "
     if certainty.truth is not None:
         overall = proportion(int(np.sum(certainty.label == certainty.truth)), len(certainty))

@@ -330,8 +330,8 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
             >>> print(given[0])
             51.0 % '8', or '6' (47 %): coin flip.
         """
-        found: Certainty = of_probabilities(p, class_names, CLASSES.part("given"), source, thresholds, kind)
-        return found
+        result: Certainty = of_probabilities(p, class_names, CLASSES.part("given"), source, thresholds, kind)
+        return result
 
     @staticmethod
     def from_passes(
@@ -366,5 +366,5 @@ class Certainty(OfProbabilities[Row], BetweenNetworks, Familiar):
             >>> print(howsure.Certainty.from_passes(passes, ["cat", "dog"])[0])
             80 ± 13 % 'cat', or 'dog' (20 %): leaning. Most of the doubt is in every pass ...
         """
-        found: Certainty = of_passes(passes, class_names, CLASSES.part("given"), source, thresholds, kind)
-        return found
+        result: Certainty = of_passes(passes, class_names, CLASSES.part("given"), source, thresholds, kind)
+        return result

@@ -166,13 +166,13 @@ def names_of(row: Row, among: Sequence[int], word: str = "or") -> str:
 
 def _rest(row: Row, among: Sequence[int]) -> str:
     """The classes that are no candidates, if they hold more than half: `6 others (60 % together)`."""
-    left, others = 1 - float(row.probabilities[among].sum()), len(row.probabilities) - len(among)
-    return f"{others} others ({_whole(left)} together)" if left > 0.5 + verdicts.ROUNDING else ""
+    remainder, others = 1 - float(row.probabilities[among].sum()), len(row.probabilities) - len(among)
+    return f"{others} others ({_whole(remainder)} together)" if remainder > 0.5 + verdicts.ROUNDING else ""
 
 
 def _each(p: Floats) -> str:
     """Their shares: `about 25 %`, or `18 to 22 %` where they are farther apart."""
-    low, high, mean = (100 * float(each) for each in (p.min(), p.max(), p.mean()))
+    low, high, mean = (100 * float(share) for share in (p.min(), p.max(), p.mean()))
     if high < 0.1:
         return "< 0.1 %"
     if high - low <= mean / 10:
@@ -206,9 +206,9 @@ def _ends_in_words(low: float, high: float, mean: float) -> str:
 
     Empty if they are not known, or the mean does lie outside.
     """
-    shown = round(100 * mean, 1)
+    shown_mean = round(100 * mean, 1)
     for decimals in (0, 1) if np.isfinite(low + high) else ():
-        if round(100 * low, decimals) <= shown <= round(100 * high, decimals):
+        if round(100 * low, decimals) <= shown_mean <= round(100 * high, decimals):
             first, last = (_end_in_words(end, decimals) for end in (low, high))
             return first if first == last else f"{first} to {last}"
     return ""

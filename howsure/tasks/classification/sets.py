@@ -75,19 +75,19 @@ class PredictionSets:
 
     def __str__(self) -> str:
         of_each = " of every class" if self.by_class else ""
-        said = (
+        sentence = (
             f"Sets that hold the true class of at least {100 * self.coverage:g} % of the rows{of_each} on "
             f"average. With these {self.rows:,} labelled rows they hold it for {rounded_down(self.least)} "
             f"or more, with 95 % confidence. On average they hold {self.size:.2g} of "
             f"{len(self.class_names)} classes."
         )
         if self.full > 0:
-            said += (
+            sentence += (
                 f" On {rate(self.full)} of these rows they hold all classes, which says nothing: the model's "
                 "percentages do not tell there what else it could be. Ask for less coverage, or improve "
                 "the model."
             )
-        return said
+        return sentence
 
 
 def prediction_sets(certainty: Certainty, labels: Any, *, coverage: float, by_class: bool) -> PredictionSets:
@@ -95,8 +95,8 @@ def prediction_sets(certainty: Certainty, labels: Any, *, coverage: float, by_cl
     truth = truth_of(certainty, labels)
     warn_below_chance(certainty, truth)
     names = certainty.class_names
-    found = 1 - certainty.probabilities[np.arange(len(truth)), truth]
-    groups = [found[truth == k] for k in range(len(names))] if by_class else [found]
+    scores_of_truth = 1 - certainty.probabilities[np.arange(len(truth)), truth]
+    groups = [scores_of_truth[truth == k] for k in range(len(names))] if by_class else [scores_of_truth]
     sizes = [len(group) for group in groups]
     check_enough(sizes, coverage, names if by_class else (), "class")
     threshold = tuple(threshold_of(group, coverage) for group in groups) * (1 if by_class else len(names))

@@ -49,8 +49,8 @@ def settled_in_words(certainty: Certainty) -> str:
     """Whether the passes suffice for every verdict, a sentence."""
     rows = len(certainty)
     open_rows = int(np.sum(~certainty.settled))
-    if rows and (said := nothing_drawn(certainty.method, certainty.passes)):
-        return said
+    if rows and (sentence := nothing_drawn(certainty.method, certainty.passes)):
+        return sentence
     if not open_rows:
         return "Every verdict is settled: each lies farther from a threshold than the error of its passes."
     more = more_of(certainty.method, int(certainty.passes_to_settle[~certainty.settled].max()))
@@ -101,15 +101,15 @@ def _on_one_line(share: float, error: float) -> str:
 
 def claim_in_words(claim: float, right: Proportion) -> str:
     """The mean percentage and the share of right answers, a sentence."""
-    said = f"On average it says {beside(claim, right)} and is right on {share_of(right)} "
-    said += f"({interval_of(right)}): "
+    sentence = f"On average it says {beside(claim, right)} and is right on {share_of(right)} "
+    sentence += f"({interval_of(right)}): "
     off = differs_from_claim(claim, right)
     if not off:
-        return said + "chance may explain the difference."
+        return sentence + "chance may explain the difference."
     words = "it is too sure" if off < 0 else "it is more modest than it need be"
     by = abs(100 * (claim - right.share))
     return (
-        f"{said}{words}, by {by:.{decimals(right)}f}\u00a0points. "
+        f"{sentence}{words}, by {by:.{decimals(right)}f}\u00a0points. "
         "howsure.calibrate corrects that, from labelled rows."
     )
 
@@ -125,29 +125,29 @@ def rare_in_words(certainty: Certainty) -> str:
     correct = certainty.label == truth
     constant = constant_of(correct, truth)
     would = share_of(proportion(constant.right, rows))
-    said = f"Always saying '{names[constant.label]}' would be right on {would}"
-    said += ", which is more." if constant.gain.high < 0 else "."
+    sentence = f"Always saying '{names[constant.label]}' would be right on {would}"
+    sentence += ", which is more." if constant.gain.high < 0 else "."
     if not constant.gain.excludes_zero:
-        said = f"{said[:-1]}: the difference may be chance."
-    found = [
+        sentence = f"{sentence[:-1]}: the difference may be chance."
+    recalls = [
         proportion(*map(int, pair))
         for pair in zip(*found_of(certainty.label, truth, len(names)), strict=True)
     ]
-    overall, several = float(correct.mean()), sum(each.total > 0 for each in found)
-    missed = [k for k, each in enumerate(found) if differs_from_claim(overall, each, among=several) < 0]
+    overall, several = float(correct.mean()), sum(recall.total > 0 for recall in recalls)
+    missed = [k for k, recall in enumerate(recalls) if differs_from_claim(overall, recall, among=several) < 0]
     if missed:
-        worst = min(missed, key=lambda k: found[k].share)
-        least = found[worst]
-        there = counted(least.total, certainty.kind)
-        said += f" The model finds {least.count:,} of the {there} that are '{names[worst]}', "
-        said += f"{share_of(least)} ({interval_of(least)})."
-    return said
+        worst = min(missed, key=lambda k: recalls[k].share)
+        least = recalls[worst]
+        rows_text = counted(least.total, certainty.kind)
+        sentence += f" The model finds {least.count:,} of the {rows_text} that are '{names[worst]}', "
+        sentence += f"{share_of(least)} ({interval_of(least)})."
+    return sentence
 
 
-def reliability_in_words(found: Reliability, claim: float, right: Proportion) -> str:
+def reliability_in_words(groups: Reliability, claim: float, right: Proportion) -> str:
     """The reliability diagram in two sentences. `claim` is the mean top probability."""
     overall = claim_in_words(claim, right)
-    pairs = list(zip(found.confidence.tolist(), found.right, strict=True))
+    pairs = list(zip(groups.confidence.tolist(), groups.right, strict=True))
     if len(pairs) == 1:
         return overall
     off = [differs_from_claim(claim, group, among=len(pairs)) for claim, group in pairs]
@@ -169,19 +169,21 @@ def risk_in_words(curve: RiskCoverage, certainty: Certainty) -> str:
     kinds = f"{certainty.kind}s"
     if mistakes == 0:
         return f"Here no answer is wrong, so there is nothing to be gained by setting {kinds} aside."
-    said = f"Here {share_of(proportion(mistakes, rows))} of all {kinds} are wrong."
+    sentence = f"Here {share_of(proportion(mistakes, rows))} of all {kinds} are wrong."
     sure = certainty.verdict == verdicts.SURE
     if 0 < sure.sum() < rows:
         wrong_and_sure = int(np.sum(sure & (certainty.label != certainty.truth)))
         share = share_of(proportion(wrong_and_sure, int(sure.sum()))) if wrong_and_sure else "none"
         verb = "are" if wrong_and_sure else "is"
-        said += f" Among the {rate(float(sure.mean()))} it is sure of, {share} {verb}."
+        sentence += f" Among the {rate(float(sure.mean()))} it is sure of, {share} {verb}."
     point = curve.at(0.9)
     aside = rows - int(curve.kept[point])
     if 0 < aside < rows:
         caught = mistakes - int(curve.wrong[point])
-        said += f" Setting the least certain {rate(aside / rows)} aside removes {caught:,} of the "
-        said += f"{counted(mistakes, 'mistake')}"
+        sentence += f" Setting the least certain {rate(aside / rows)} aside removes {caught:,} of the "
+        sentence += f"{counted(mistakes, 'mistake')}"
         by_chance = mistakes * aside / rows
-        said += "." if caught > by_chance else f"; of as many chosen by chance, it would be {by_chance:.1f}."
-    return said
+        sentence += (
+            "." if caught > by_chance else f"; of as many chosen by chance, it would be {by_chance:.1f}."
+        )
+    return sentence

@@ -32,7 +32,7 @@ class MultilabelCalibrator(Kept):
     answer: ClassVar[str] = "labels"
 
     def _plain(self) -> dict[str, Any]:
-        return {"of_label": {name: each._plain() for name, each in self.of_label.items()}}
+        return {"of_label": {name: calibrator._plain() for name, calibrator in self.of_label.items()}}
 
     @property
     def label_names(self) -> tuple[str, ...]:
@@ -42,7 +42,11 @@ class MultilabelCalibrator(Kept):
     @property
     def warnings(self) -> tuple[str, ...]:
         """Those of all labels, each after the label's name; empty if nothing is amiss."""
-        return tuple(f"'{name}': {said}" for name, each in self.of_label.items() for said in each.warnings)
+        return tuple(
+            f"'{name}': {warning}"
+            for name, calibrator in self.of_label.items()
+            for warning in calibrator.warnings
+        )
 
     def __call__(self, certainty: MultilabelCertainty) -> MultilabelCertainty:
         """The same rows with calibrated probabilities, and what follows from them, as `Calibrator` does it.
@@ -66,12 +70,14 @@ class MultilabelCalibrator(Kept):
                 expected=listed(self.label_names),
                 received=listed(certainty.label_names),
             )
-        calibrated = {name: each(certainty.of_label(name)) for name, each in self.of_label.items()}
+        calibrated = {
+            name: calibrator(certainty.of_label(name)) for name, calibrator in self.of_label.items()
+        }
 
         def stacked(name: str) -> Floats:
-            return np.stack([getattr(each, name) for each in calibrated.values()], axis=1)
+            return np.stack([getattr(result, name) for result in calibrated.values()], axis=1)
 
-        fits = {name: each.method["calibration"] for name, each in calibrated.items()}
+        fits = {name: result.method["calibration"] for name, result in calibrated.items()}
         unknown = np.full(certainty.probabilities.shape, np.nan)
         return replace(
             certainty,
@@ -83,16 +89,16 @@ class MultilabelCalibrator(Kept):
             mutual_information_error=unknown,
             spread=None,
             spread_error=None,
-            learnt_from=np.any([np.asarray(each.learnt_from) for each in calibrated.values()], axis=0),
+            learnt_from=np.any([np.asarray(result.learnt_from) for result in calibrated.values()], axis=0),
             method={**certainty.method, "calibration": fits},
         )
 
     def in_words(self) -> str:
         """The labels with better percentages, for a reader who knows no statistics."""
         first = next(iter(self.of_label.values()))
-        found = {
-            said: [name for name, each in self.of_label.items() if each.helps == helps]
-            for helps, said in (
+        names_of_outcome = {
+            outcome: [name for name, calibrator in self.of_label.items() if calibrator.helps == helps]
+            for helps, outcome in (
                 ("better", "became better, by more than chance explains"),
                 ("worse", "became worse"),
                 ("cannot tell", "may or may not have become better: these rows cannot tell"),
@@ -102,13 +108,17 @@ class MultilabelCalibrator(Kept):
             [
                 f"Calibration of {counted(len(self.of_label), 'label')} by '{first.method}', each by itself, "
                 f"learnt from {first.rows:,} rows with known answers.",
-                *(f"Percentages of {listed(names)} {said}." for said, names in found.items() if names),
+                *(
+                    f"Percentages of {listed(names)} {outcome}."
+                    for outcome, names in names_of_outcome.items()
+                    if names
+                ),
                 *self.warnings,
             ]
         )
 
     def __repr__(self) -> str:
-        helped = sum(each.helps == "better" for each in self.of_label.values())
+        helped = sum(calibrator.helps == "better" for calibrator in self.of_label.values())
         return f"<MultilabelCalibrator of {len(self.of_label)} labels, {helped} of them better>"
 
 
@@ -121,16 +131,20 @@ def calibrate(
     """
     check_method(method, (*METHODS, None))
     truth = truth_of(certainty, labels).astype(np.int64)
-    found = {}
+    of_label = {}
     for k, name in enumerate(certainty.label_names):
         try:
-            found[name] = of_classes.calibrate(certainty.of_label(k), truth[:, k], method=method, seed=seed)
+            of_label[name] = of_classes.calibrate(
+                certainty.of_label(k), truth[:, k], method=method, seed=seed
+            )
         except InputError as error:
             raise error.told_of(f"Label '{name}' cannot be calibrated") from error
-    return MultilabelCalibrator(found)
+    return MultilabelCalibrator(of_label)
 
 
 def read(content: Mapping[str, Any]) -> MultilabelCalibrator:
     """The part `read_calibrator` of several labels per row: the inverse of `MultilabelCalibrator._plain`."""
-    each = typed(Mapping[str, Mapping[str, Any]], content["of_label"], "of_label")
-    return MultilabelCalibrator({name: of_classes.read(each[name]) for name in read_names([*each], "label")})
+    of_label = typed(Mapping[str, Mapping[str, Any]], content["of_label"], "of_label")
+    return MultilabelCalibrator(
+        {name: of_classes.read(of_label[name]) for name in read_names([*of_label], "label")}
+    )

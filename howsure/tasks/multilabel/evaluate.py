@@ -41,11 +41,14 @@ class MultilabelEvaluation(Comparable, Displayed):
         names = ["mean over labels", *self.of_label]
         columns = [["", *names]]
         for score in ("accuracy", "nll", "brier", "ece"):
-            of_labels = [str(getattr(each, score)) for each in self.of_label.values()]
+            of_labels = [str(getattr(evaluation, score)) for evaluation in self.of_label.values()]
             columns.append([score, str(self.mean[score]), *of_labels])
-        always = [f"{each.constant_accuracy} '{each.most_frequent}'" for each in self.of_label.values()]
+        always = [
+            f"{evaluation.constant_accuracy} '{evaluation.most_frequent}'"
+            for evaluation in self.of_label.values()
+        ]
         columns.append(["always the same", "", *always])
-        recalls = [str(each.recall[NO_AND_YES[1]]) for each in self.of_label.values()]
+        recalls = [str(evaluation.recall[NO_AND_YES[1]]) for evaluation in self.of_label.values()]
         columns.append([f"recall of '{NO_AND_YES[1]}'", "", *recalls])
         lines = in_columns([*zip(*columns, strict=True)])
         return "\n".join([f"{counted(self.rows, 'row')}, {counted(len(self.of_label), 'label')}", *lines])
@@ -73,8 +76,8 @@ def evaluate(certainty: MultilabelCertainty, labels: Any, *, outside: Any, seed:
     mistaken = int(np.sum(np.any(certainty.yes != truth, axis=1)))
     means = {}
     for name in next(iter(of_label.values()))._found.measured:
-        each = [one.measured(name) for one in of_label.values()]
-        defined = [one for one in each if np.isfinite(one.value)] or each
+        scores = [score.measured(name) for score in of_label.values()]
+        defined = [score for score in scores if np.isfinite(score.value)] or scores
         decided = mistaken if defined[0].mistakes < len(truth) else len(truth)
         means[name] = type(defined[0]).mean(defined, decided)
     mean = Paired.of(means, certainty, true)
@@ -83,6 +86,8 @@ def evaluate(certainty: MultilabelCertainty, labels: Any, *, outside: Any, seed:
 
 def score_lines(result: MultilabelCertainty, evaluation: MultilabelEvaluation) -> list[list[Any]]:
     """The part `score_lines` of several labels: each score of the mean over labels, then of each label."""
-    of_each = {"": evaluation.mean} | {name: all_scores(each) for name, each in evaluation.of_label.items()}
-    found = [[name, score, *ends_of(each)] for name, of in of_each.items() for score, each in of.items()]
-    return [["label", "score", "value", "low", "high"], *found]
+    of_each = {"": evaluation.mean} | {
+        name: all_scores(evaluation) for name, evaluation in evaluation.of_label.items()
+    }
+    cells = [[name, score, *ends_of(value)] for name, of in of_each.items() for score, value in of.items()]
+    return [["label", "score", "value", "low", "high"], *cells]

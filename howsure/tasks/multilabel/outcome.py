@@ -99,8 +99,8 @@ class Labels(Distributions):
     def values(self, raw: RawOutputs, rows: Integers) -> Floats:
         """(W, n, K) probabilities that a row has each label."""
         # A label whose logit is infinite has probability 0 or 1.
-        told = ~np.isnan(raw) if self.outputs == LABEL_LOGITS else np.isfinite(raw)
-        bad = ~told.all(axis=(0, 2))
+        is_known = ~np.isnan(raw) if self.outputs == LABEL_LOGITS else np.isfinite(raw)
+        bad = ~is_known.all(axis=(0, 2))
         if bad.any():
             where = in_rows(int(bad.sum()), rows[bad][:5].tolist())
             what = "NaN" if self.outputs == LABEL_LOGITS else "NaN or infinity"
@@ -156,9 +156,9 @@ class Labels(Distributions):
         """(N, K) yes or no, or an `InputError` unless these say of each row which labels hold."""
         return check_yes_or_no(labels, rows, self.width, self.label_names)
 
-    def result(self, estimates: Estimates, told: Told) -> MultilabelCertainty:
+    def result(self, estimates: Estimates, metadata: Told) -> MultilabelCertainty:
         """A `MultilabelCertainty` of N rows."""
-        fields = self.told(estimates, told)
+        fields = self.told(estimates, metadata)
         return MultilabelCertainty(**fields, label_names=self.label_names, thresholds=self.thresholds)
 
 

@@ -24,9 +24,9 @@ _WORDING = {
 }
 
 
-def page(certainty: MultilabelCertainty, asked: PageOptions) -> str:
+def page(certainty: MultilabelCertainty, options: PageOptions) -> str:
     """The part `page`: each answer is counted, and shown, as a row of the classes no and yes."""
-    labels, kind = counted(len(certainty.label_names), "label"), asked.kind
+    labels, kind = counted(len(certainty.label_names), "label"), options.kind
     wording = {
         **_WORDING,
         "standfirst": f"An answer is a yes or a no: one for each of {labels}, for each of "
@@ -35,7 +35,7 @@ def page(certainty: MultilabelCertainty, asked: PageOptions) -> str:
         f"than chance; where labels of one {kind} go wrong together, it is too narrow.",
     }
     answers, names = answers_of(certainty), certainty.label_names
-    return page_of(certainty, answers, lines_of(certainty), asked, wording, labels=names)
+    return page_of(certainty, answers, lines_of(certainty), options, wording, labels=names)
 
 
 def lines_of(certainty: MultilabelCertainty) -> list[ClassLine]:

@@ -25,13 +25,13 @@ def lead(certainty: MultilabelCertainty) -> str:
 def lines(certainty: MultilabelCertainty, count: int | None) -> Lines:
     """All rows in their order, or at most so many answers that are the most undecided."""
     if count is None:
-        told = [(row, str(row), _holding(row)) for row in certainty]
+        answers = [(row, str(row), _holding(row)) for row in certainty]
         which = f"All {certainty.kind}s"
     else:
-        places = zip(*(each.tolist() for each in certainty.most_undecided(count)), strict=True)
-        told = [_answer(certainty[position], k) for position, k in places]
-        which = f"The {len(told)} most undecided answers"
-    return Lines(which, tuple(Line(row.row, row.id, row.called, said, truth) for row, said, truth in told))
+        places = zip(*(column.tolist() for column in certainty.most_undecided(count)), strict=True)
+        answers = [_answer(certainty[position], k) for position, k in places]
+        which = f"The {len(answers)} most undecided answers"
+    return Lines(which, tuple(Line(row.row, row.id, row.called, text, truth) for row, text, truth in answers))
 
 
 def summary(certainty: MultilabelCertainty) -> str:
@@ -51,5 +51,5 @@ def _answer(row: MultilabelRow, k: int) -> tuple[MultilabelRow, str, str | None]
 def _holding(row: MultilabelRow) -> str | None:
     if row.truth is None:
         return None
-    held = [f"'{name}'" for name, holds in zip(row.label_names, row.truth, strict=True) if holds]
-    return ", ".join(held) or "none"
+    names = [f"'{name}'" for name, holds in zip(row.label_names, row.truth, strict=True) if holds]
+    return ", ".join(names) or "none"

@@ -157,15 +157,15 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
             InputError: There is no such label.
         """
         k = self._label_number(label)
-        given = {name: each[:, k] if each.ndim > 1 else each for name, each in self._arrays.items()}
-        given |= {name: getattr(self, name) for name in self._setting_names() if name != self.names}
-        given["probabilities"] = no_and_yes(given["probabilities"])
-        for name in {"mc_error", "spread", "spread_error"} & given.keys():
-            given[name] = np.stack([given[name], given[name]], axis=-1)  # the same for no and yes
+        arrays = {name: array[:, k] if array.ndim > 1 else array for name, array in self._arrays.items()}
+        arrays |= {name: getattr(self, name) for name in self._setting_names() if name != self.names}
+        arrays["probabilities"] = no_and_yes(arrays["probabilities"])
+        for name in {"mc_error", "spread", "spread_error"} & arrays.keys():
+            arrays[name] = np.stack([arrays[name], arrays[name]], axis=-1)  # the same for no and yes
         if self.truth is not None:
-            given["truth"] = given["truth"].astype(np.int64)
-        given["method"] = {**self.method, "label": self.label_names[k]}
-        return Certainty(**given, class_names=NO_AND_YES)
+            arrays["truth"] = arrays["truth"].astype(np.int64)
+        arrays["method"] = {**self.method, "label": self.label_names[k]}
+        return Certainty(**arrays, class_names=NO_AND_YES)
 
     def answers(self) -> Certainty:
         """All N · K answers as one `Certainty` of two classes: N of the first label, then N of the next.
@@ -239,9 +239,9 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
         Raises:
             InputError: No numbers, NaN, or values outside of 0 to 1; names the rows.
         """
-        given = LABELS.part("given")
-        found: MultilabelCertainty = of_probabilities(p, label_names, given, source, thresholds, kind)
-        return found
+        read = LABELS.part("given")
+        result: MultilabelCertainty = of_probabilities(p, label_names, read, source, thresholds, kind)
+        return result
 
     @staticmethod
     def from_passes(
@@ -264,9 +264,9 @@ class MultilabelCertainty(OfProbabilities[MultilabelRow]):
         Raises:
             InputError: As from `from_probabilities`; fewer than two passes, or of different shapes.
         """
-        given = LABELS.part("given")
-        found: MultilabelCertainty = of_passes(passes, label_names, given, source, thresholds, kind)
-        return found
+        read = LABELS.part("given")
+        result: MultilabelCertainty = of_passes(passes, label_names, read, source, thresholds, kind)
+        return result
 
 
 def no_and_yes(probabilities: Floats) -> Floats:

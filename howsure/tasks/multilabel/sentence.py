@@ -79,11 +79,11 @@ def sentence_of_label(row: MultilabelRow, k: int) -> str:
 
 def _answer(row: MultilabelRow, k: int) -> str:
     """The answer for label k: `'wind': 52 ± 3 % yes, coin flip`."""
-    answer, said = "yes" if row.yes[k] else "no", str(row.verdict[k])
-    if said == verdicts.SURE and not row.settled[k]:
-        said = verdicts.PROBABLY_SURE
+    answer, verdict = "yes" if row.yes[k] else "no", str(row.verdict[k])
+    if verdict == verdicts.SURE and not row.settled[k]:
+        verdict = verdicts.PROBABLY_SURE
     top = max(float(row.probabilities[k]), 1 - float(row.probabilities[k]))
-    return f"'{row.label_names[k]}': {percent(top, float(row.mc_error[k]))} {answer}, {said}"
+    return f"'{row.label_names[k]}': {percent(top, float(row.mc_error[k]))} {answer}, {verdict}"
 
 
 def _in_groups(row: MultilabelRow, order: list[int]) -> list[str]:
@@ -103,8 +103,10 @@ def _in_groups(row: MultilabelRow, order: list[int]) -> list[str]:
         chosen = [k for k in order if members[k]]
         if heading == "Coin flip":
             chosen.sort(key=lambda k: abs(float(row.probabilities[k]) - 0.5))  # the most undecided first
-        said = {k: percent(float(row.probabilities[k]), float(row.mc_error[k])) for k in chosen[:MOST_NAMED]}
-        named = [f"'{row.label_names[k]}' ({share}{of_what})" for k, share in said.items()]
+        percentages = {
+            k: percent(float(row.probabilities[k]), float(row.mc_error[k])) for k in chosen[:MOST_NAMED]
+        }
+        named = [f"'{row.label_names[k]}' ({share}{of_what})" for k, share in percentages.items()]
         more = f" and {len(chosen) - MOST_NAMED} more" if len(chosen) > MOST_NAMED else ""
         if named or heading == "Surely yes":
             sentences.append(f"{heading}: {', '.join(named) or 'none'}{more}.")

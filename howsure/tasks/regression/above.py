@@ -73,8 +73,8 @@ class SingleNetworks:
     def above(self, threshold: Floats | float) -> Floats:
         """(N, M) probability that each network gives to an answer above; 0 or 1 where there is no noise."""
         away, noise = self.numbers - threshold, np.nan_to_num(self.noise)
-        known = np.where(noise > 0, noise, 1.0)
-        return np.where(noise > 0, ndtr(away / known), np.asarray(away > 0, dtype=np.float64))
+        scale = np.where(noise > 0, noise, 1.0)
+        return np.where(noise > 0, ndtr(away / scale), np.asarray(away > 0, dtype=np.float64))
 
     def mean(self, values: Floats) -> Floats:
         """(N,) mean over all networks of values (N, M)."""
@@ -99,9 +99,9 @@ def networks_of(result: RegressionCertainty, k: int) -> SingleNetworks | None:
         is_each = np.zeros(len(result), dtype=bool)
         independent = np.where((error == 0) & (off == 0), np.inf, 0.0)
     else:
-        kept = result.networks[:, k]
-        is_there = np.isfinite(kept)
-        numbers, shares = np.where(is_there, kept, centre[:, None]), shares_of(kept, passes)
+        stored = result.networks[:, k]
+        is_there = np.isfinite(stored)
+        numbers, shares = np.where(is_there, stored, centre[:, None]), shares_of(stored, passes)
         noise = noise if result.networks_noise is None else result.networks_noise[:, k]
         noise, is_each = np.where(is_there, noise, 0.0), is_there.sum(axis=-1) == passes
         independent = passes if result.independent is None else result.independent
@@ -131,34 +131,34 @@ def above(result: RegressionCertainty, threshold: float, k: int) -> Certainty:
     is_of_mean = networks is not None and (result.noise_from is None if not len(result) else unknown.all())
     if not is_of_mean and (np.isnan(result.std[:, k]) | (unknown & (networks is not None))).any():
         result.check_noise("Nothing says whether the number is above a threshold")
-    found = (
+    answer = (
         _of_one(result, threshold, k)
         if networks is None
         else _of_networks(result, threshold, k, networks, not is_of_mean)
     )
-    shared = {each.name for each in fields(result)} & {each.name for each in fields(Certainty)}
-    given: dict[str, Any] = {
+    shared = {column.name for column in fields(result)} & {column.name for column in fields(Certainty)}
+    columns: dict[str, Any] = {
         name: getattr(result, name) for name in shared - {"mc_error", "spread", "spread_error", "truth"}
     }
-    given |= found
+    columns |= answer
     if result.truth is not None:
-        given["truth"] = (result.truth[:, k] > threshold).astype(np.int64)
-    shown = significant(threshold, 4) if abs(threshold) < 1e4 else exactly(threshold)
+        columns["truth"] = (result.truth[:, k] > threshold).astype(np.int64)
+    threshold_text = significant(threshold, 4) if abs(threshold) < 1e4 else exactly(threshold)
     called = "mean " if is_of_mean else ""
     called += "" if len(result.target_names) == 1 else f"{result.target_names[k]} "
-    given["class_names"] = (f"{called}at most {shown}", f"{called}above {shown}")
-    given["method"] = {**result.method, "above": threshold, "target": result.target_names[k]}
-    return Certainty(**given)
+    columns["class_names"] = (f"{called}at most {threshold_text}", f"{called}above {threshold_text}")
+    columns["method"] = {**result.method, "above": threshold, "target": result.target_names[k]}
+    return Certainty(**columns)
 
 
 def _of_one(result: RegressionCertainty, threshold: float, k: int) -> dict[str, Any]:
     """Columns where no networks are known: a normal distribution, and nothing that could disagree."""
     p = _normal(result.mean[:, k] - threshold, result.std[:, k])
-    both = np.stack([1 - p, p], axis=-1)
+    probabilities = np.stack([1 - p, p], axis=-1)
     return {
-        "probabilities": both,
-        "mc_error": np.zeros_like(both),
-        "expected_entropy": entropy_of(both),
+        "probabilities": probabilities,
+        "mc_error": np.zeros_like(probabilities),
+        "expected_entropy": entropy_of(probabilities),
         "quantiles": None,
         "quantiles_error": None,
     }
@@ -173,25 +173,27 @@ def _of_networks(
     result: RegressionCertainty, threshold: float, k: int, networks: SingleNetworks, noise_is_known: bool
 ) -> dict[str, Any]:
     """Columns from networks, each with an answer of its own."""
-    each = networks.above(threshold)
+    p_of_network = networks.above(threshold)
     std = np.hypot(np.nan_to_num(result.spread[:, k]), np.nan_to_num(result.noise[:, k]))  # type: ignore[index]
     in_closed_form = np.isinf(networks.independent)
-    p = np.where(in_closed_form, _normal(result.mean[:, k] - threshold, std), networks.mean(each))
+    p = np.where(in_closed_form, _normal(result.mean[:, k] - threshold, std), networks.mean(p_of_network))
     p = np.clip(p, 0, 1)
-    error = np.where(in_closed_form, 0.0, _error(networks, threshold, each))
-    both = np.stack([1 - p, p], axis=-1)
-    own = networks.mean(entropy_of(np.stack([1 - each, each], axis=-1)))
-    between = np.sqrt(networks.mean((each - networks.mean(each)[:, None]) ** 2))
+    error = np.where(in_closed_form, 0.0, _error(networks, threshold, p_of_network))
+    probabilities = np.stack([1 - p, p], axis=-1)
+    own = networks.mean(entropy_of(np.stack([1 - p_of_network, p_of_network], axis=-1)))
+    between = np.sqrt(networks.mean((p_of_network - networks.mean(p_of_network)[:, None]) ** 2))
     columns = {
-        "probabilities": both,
+        "probabilities": probabilities,
         "mc_error": np.stack([error] * 2, axis=-1),
-        "expected_entropy": np.minimum(own, entropy_of(both)),
+        "expected_entropy": np.minimum(own, entropy_of(probabilities)),
         "spread": np.stack([between] * 2, axis=-1),
         "quantiles": None,
         "quantiles_error": None,
     }
     if noise_is_known:
-        columns["quantiles"] = _quantiles(np.where((p > 0.5)[:, None], each, 1 - each), networks)
+        columns["quantiles"] = _quantiles(
+            np.where((p > 0.5)[:, None], p_of_network, 1 - p_of_network), networks
+        )
     return columns
 
 
@@ -203,22 +205,22 @@ def _quantiles(top: Floats, networks: SingleNetworks) -> Floats:
     order = np.argsort(np.where(networks.shares > 0, top, np.inf), axis=-1)
     top, shares = (np.take_along_axis(array, order, axis=-1) for array in (top, networks.shares))
     rows = zip(np.cumsum(shares, axis=-1) - shares / 2, top, shares > 0, strict=True)
-    found = [np.interp(LEVELS, at[there], values[there]) for at, values, there in rows]
+    quantiles = [np.interp(LEVELS, at[is_there], values[is_there]) for at, values, is_there in rows]
     beyond = np.minimum(LEVELS, 1 - np.array(LEVELS)) * networks.independent[:, None]
     is_known = (beyond >= 0.5 - 1e-9) | networks.are_all[:, None]
-    return np.where(is_known, np.reshape(found, (-1, len(LEVELS))), np.nan)
+    return np.where(is_known, np.reshape(quantiles, (-1, len(LEVELS))), np.nan)
 
 
 @np.errstate(over="ignore")  # of limits as far away as no other number
-def _error(networks: SingleNetworks, threshold: float, each: Floats) -> Floats:
+def _error(networks: SingleNetworks, threshold: float, p_of_network: Floats) -> Floats:
     """(N,) standard error of the share above; see the top of the module."""
-    p, away = networks.mean(each), networks.numbers - networks.mean(networks.numbers)[:, None]
+    p, away = networks.mean(p_of_network), networks.numbers - networks.mean(networks.numbers)[:, None]
     variance = networks.mean(away**2)
-    slope = np.divide(networks.mean(away * each), variance, out=np.zeros_like(p), where=variance > 0)
-    rest = networks.few**2 * networks.mean((each - p[:, None] - slope[:, None] * away) ** 2)
+    slope = np.divide(networks.mean(away * p_of_network), variance, out=np.zeros_like(p), where=variance > 0)
+    rest = networks.few**2 * networks.mean((p_of_network - p[:, None] - slope[:, None] * away) ** 2)
     rest = np.divide(rest, networks.independent, out=np.zeros_like(rest), where=networks.independent > 0)
     # Within the share of a quantile networks may lie anywhere, and within a bin that several shares fill.
-    steps = np.diff(each, axis=-1) * networks.shares[:, 1:]
+    steps = np.diff(p_of_network, axis=-1) * networks.shares[:, 1:]
     reach, off = networks.reach, threshold - networks.centre
     width = np.pi / BINS / 2 * np.divide(reach**2 + off**2, reach, out=np.zeros_like(p), where=reach > 0)
     in_bin = networks.above(threshold - width[:, None]) - networks.above(threshold + width[:, None])
@@ -226,8 +228,8 @@ def _error(networks: SingleNetworks, threshold: float, each: Floats) -> Floats:
     in_bin = np.where(same[:, 1:] | same[:, :-1], in_bin, 0.0)
     binned = (steps**2).sum(axis=-1) / 12 + (networks.mean(in_bin) / Z) ** 2
     squared = (slope * networks.error) ** 2 + rest + np.where(networks.is_each, 0.0, binned)
-    found = np.sqrt(squared + (_unseen(networks, threshold, p, slope) / Z) ** 2)
-    return np.clip(found, ERROR_FLOOR, LARGEST_ERROR)
+    error = np.sqrt(squared + (_unseen(networks, threshold, p, slope) / Z) ** 2)
+    return np.clip(error, ERROR_FLOOR, LARGEST_ERROR)
 
 
 def _unseen(networks: SingleNetworks, threshold: float, p: Floats, slope: Floats) -> Floats:
@@ -244,7 +246,7 @@ def _unseen(networks: SingleNetworks, threshold: float, p: Floats, slope: Floats
     # Beside the same steps for all rows, those around the threshold and on either side of it.
     near = [(off + by * noise) / apart + np.copysign(1e-9, by) for by in (-3, -2, -1, -0.0, 0.0, 1, 2, 3)]
     at = np.concatenate([np.broadcast_to(STEPS, (len(p), len(STEPS))), *near], axis=-1)
-    there = _normal(apart * at - off, np.broadcast_to(noise, at.shape))
-    told = np.clip(p[:, None] + slope[:, None] * apart * at, 0, 1)
+    share_above = _normal(apart * at - off, np.broadcast_to(noise, at.shape))
+    explained = np.clip(p[:, None] + slope[:, None] * apart * at, 0, 1)
     share, beyond = Z**2 / (networks.independent[:, None] + Z**2), np.where(reach > 0, 1 / (1 + at**2), 1.0)
-    return np.asarray((np.minimum(share, beyond) * np.abs(there - told)).max(axis=-1, initial=0.0))
+    return np.asarray((np.minimum(share, beyond) * np.abs(share_above - explained)).max(axis=-1, initial=0.0))

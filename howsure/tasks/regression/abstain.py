@@ -79,9 +79,9 @@ def abstain(
     limits = _limits_of(tolerance, result.target_names)
     scale, ranked_by = scale_of(result)
     wrong = np.asarray((np.abs(truth - result.mean) > limits).any(axis=-1))
-    found = decided(_certain(scale, limits), wrong, risk, confidence)
+    decision = decided(_certain(scale, limits), wrong, risk, confidence)
     by_name = dict(zip(result.target_names, limits.tolist(), strict=True))
-    return RegressionAbstention(**found, tolerance=by_name, ranked_by=ranked_by)
+    return RegressionAbstention(**decision, tolerance=by_name, ranked_by=ranked_by)
 
 
 def _certain(scale: Floats, limits: Floats) -> Floats:

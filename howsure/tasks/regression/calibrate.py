@@ -175,18 +175,18 @@ def _in_words(
     after: RegressionEvaluation,
     warnings: Sequence[str],
 ) -> str:
-    said = [f"Calibration of numbers, learnt from {after.rows:,} rows with known answers."]
+    sentences = [f"Calibration of numbers, learnt from {after.rows:,} rows with known answers."]
     for name, score in values.items():
         of = "" if len(values) == 1 else f" of {name!r}"
-        held = [of.of_target[name].coverage for of in (before, after)]
-        shares = [rate(each.value) for each in held if each is not None]
+        coverages = [of.of_target[name].coverage for of in (before, after)]
+        shares = [rate(coverage.value) for coverage in coverages if coverage is not None]
         now = f" before and {shares[1]} now" if len(shares) == 2 else ""
-        said.append(
+        sentences.append(
             f"{scatter.said.format(of, score)}. In rows that it had not learnt from, {100 * SHOWN:g}\u00a0% "
             f"intervals held {shares[0]} of the answers{now}."
         )
-    known = "If the model was trained on these rows, none of this holds; howsure cannot know that."
-    return " ".join([*said, *warnings, known])
+    caveat = "If the model was trained on these rows, none of this holds; howsure cannot know that."
+    return " ".join([*sentences, *warnings, caveat])
 
 
 def read(content: Mapping[str, Any]) -> RegressionCalibrator:
@@ -253,7 +253,7 @@ def cross_fitted(scatter: Scatter, result: RegressionCertainty, truth: Floats, s
     """The quantity (K,) of each target, cross-fitted over folds drawn at random."""
     error = truth - result.mean
     fold = random_folds(len(truth), seed)
-    return CrossFit.of(lambda there: scatter.fit(result[there], error[there]), fold)
+    return CrossFit.of(lambda rows: scatter.fit(result[rows], error[rows]), fold)
 
 
 def _held_out(
@@ -336,14 +336,14 @@ def noise_of(error: Floats, spread: Floats) -> float:
     refined = minimize_scalar(
         lambda log: loss(math.exp(log)), bounds=near, method="bounded", options={"xatol": 1e-10}
     )
-    found = math.exp(refined.x)
-    if (between > 0).all() and loss(0.0) <= loss(found):
+    best_variance = math.exp(refined.x)
+    if (between > 0).all() and loss(0.0) <= loss(best_variance):
         return 0.0
-    return math.sqrt(found)
+    return math.sqrt(best_variance)
 
 
 def _noise(result: RegressionCertainty, error: Floats) -> Floats:
-    return np.array([noise_of(*each) for each in zip(error.T, spread_of(result).T, strict=True)])
+    return np.array([noise_of(*target) for target in zip(error.T, spread_of(result).T, strict=True)])
 
 
 def _score_of_noise(result: RegressionCertainty, k: int, error: Floats, value: float) -> Score:
@@ -381,16 +381,16 @@ def _factor(result: RegressionCertainty, error: Floats) -> Floats:
 
 
 def _multiplied(result: RegressionCertainty, values: Floats) -> RegressionCertainty:
-    given = moved(result, result.mean * (1 - values), values)
-    given |= {"mean": result.mean, "mc_error": result.mc_error}
+    columns = moved(result, result.mean * (1 - values), values)
+    columns |= {"mean": result.mean, "mc_error": result.mc_error}
     if not np.isnan(result.noise).any():
-        given["noise_from"] = FROM
-    return replace(result, **given)
+        columns["noise_from"] = FROM
+    return replace(result, **columns)
 
 
 def _score_of_factor(result: RegressionCertainty, k: int, error: Floats, value: float) -> Score:
-    found = root_of((error / result.std[:, k]) ** 2).score(0.95)
-    return found if found.value else Score(value, np.nan, np.nan)
+    score = root_of((error / result.std[:, k]) ** 2).score(0.95)
+    return score if score.value else Score(value, np.nan, np.nan)
 
 
 FACTOR = Scatter(
@@ -399,7 +399,7 @@ FACTOR = Scatter(
     score=_score_of_factor,
 )
 
-SCATTERS = {each.name: each for each in (NOISE, FACTOR)}
+SCATTERS = {scatter.name: scatter for scatter in (NOISE, FACTOR)}
 
 
 def _warnings_of(
@@ -414,7 +414,9 @@ def _warnings_of(
             continue
         if scores.bias.excludes_zero:
             which = "high" if scores.bias.value > 0 else "low"
-            added = [exactly(float(f"{-scores.bias.value:.4g}")) if name == each else "0" for each in values]
+            added = [
+                exactly(float(f"{-scores.bias.value:.4g}")) if name == target else "0" for target in values
+            ]
             by = added[0] if len(added) == 1 else f"[{', '.join(added)}]"
             sentences.append(
                 f"Predictions of '{name}' are too {which}: their bias is {scores.bias}. "

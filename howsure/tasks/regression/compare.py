@@ -56,13 +56,15 @@ def _at_best_width(error: Floats, std: Floats) -> tuple[Measured, Measured]:
     losses = np.log(std) + (np.log(2 * np.pi * size) + squares / size) / 2
     slopes, curvatures = 1 - squares / size, 2 * squares / size  # in log f
     rows = len(error)
-    found = [at_best(losses[:, k], slopes[:, k], curvatures[:, k], rows) for k in range(error.shape[1])]
+    losses_at_best = [
+        at_best(losses[:, k], slopes[:, k], curvatures[:, k], rows) for k in range(error.shape[1])
+    ]
     far = bool(np.mean(squares > ndtri(FAR / 2) ** 2) >= FAR)
     scales = [
         of_scale(np.log(size[k]) / 2, slopes[:, k], curvatures[:, k], rows, skewed=True, far=far)
         for k in range(error.shape[1])
     ]
-    return Measured.mean(found, rows), Measured.mean(scales, rows)
+    return Measured.mean(losses_at_best, rows), Measured.mean(scales, rows)
 
 
 def claims(result: RegressionCertainty, truth: Floats, evaluation: Comparable) -> Claims | None:
@@ -72,7 +74,7 @@ def claims(result: RegressionCertainty, truth: Floats, evaluation: Comparable) -
     if not (std > 0).all() or not error.any(axis=0).all():
         return None
     unit = np.sqrt((error**2).mean(axis=0)) if truth.shape[1] > 1 else np.ones(1)
-    claimed, true = (float(np.sqrt(((each / unit) ** 2).mean())) for each in (std, error))
+    claimed, true = (float(np.sqrt(((sizes / unit) ** 2).mean())) for sizes in (std, error))
     within = np.mean(np.abs(error) / std <= ndtri((1 + LEVEL) / 2))
     return Claims(claimed, true, float(within))
 
@@ -104,8 +106,8 @@ def _scored(
         "mae": _mean(np.abs(mean - truth) / unit),
         **dict.fromkeys(OUTSIDE, _undefined(len(truth))),
     }
-    found = Paired.of(through_cross_fits(measured, through or {}), result, truth)
-    return Compared(found)
+    scores = Paired.of(through_cross_fits(measured, through or {}), result, truth)
+    return Compared(scores)
 
 
 def _units(truth: Floats) -> Floats:
@@ -139,17 +141,17 @@ def _undefined(rows: int) -> Measured:
 def _beside(evaluation: Compared, result: RegressionCertainty, outside: RegressionCertainty) -> Compared:
     """An evaluation with the scores of rows from outside added; their `std` is of the fit to all rows."""
     alike = _by_one_fit(result)
-    near, far = ((_width(each, alike, "std"), _width(each, alike, "spread")) for each in (alike, outside))
+    near, far = ((_width(rows, alike, "std"), _width(rows, alike, "spread")) for rows in (alike, outside))
     return with_outside(evaluation, near, far, outside.row)
 
 
 def _width(result: RegressionCertainty, usual: RegressionCertainty, name: str) -> Floats:
     """(N,) how wide a result is, averaged over targets, each in its median over the usual rows."""
-    given, of_usual = (getattr(each, name) for each in (result, usual))
-    if given is None or of_usual is None or np.isnan(of_usual).all():
+    width, of_usual = (getattr(rows, name) for rows in (result, usual))
+    if width is None or of_usual is None or np.isnan(of_usual).all():
         return np.zeros(len(result))
     middle = np.nanmedian(of_usual, axis=0)
-    return np.asarray(np.nan_to_num(given / np.where(middle > 0, middle, 1.0)).mean(axis=1))
+    return np.asarray(np.nan_to_num(width / np.where(middle > 0, middle, 1.0)).mean(axis=1))
 
 
 # --- noise and calibration ----------------------------------------------------------------------------
@@ -167,8 +169,8 @@ def _completed(
     if not np.isnan(result.std).all():
         return [result, *changed], list(others), [{} for _ in range(1 + len(changed))]
 
-    def known(each: RegressionCertainty) -> RegressionCertainty:  # a single pass tells no spread
-        return each if each.spread is None else replace(each, spread=np.nan_to_num(each.spread))
+    def known(rows: RegressionCertainty) -> RegressionCertainty:  # a single pass tells no spread
+        return rows if rows.spread is None else replace(rows, spread=np.nan_to_num(rows.spread))
 
     near, far = [*map(known, changed)], [*map(known, others)]
     return _cross_fitted(NOISE, known(result), truth, near, far, seed=seed)
@@ -189,35 +191,35 @@ def _cross_fitted(
     """
     cross = cross_fitted(scatter, result, truth, seed)
     overall, of_folds = cross.overall, cross.of_folds
-    told = {"method": scatter.name, "rows": len(truth), scatter.name: overall.tolist()}
-    of_each = {"folds": [each.tolist() for each in of_folds], "seed": seed}
+    overall_fit = {"method": scatter.name, "rows": len(truth), scatter.name: overall.tolist()}
+    of_each = {"folds": [values.tolist() for values in of_folds], "seed": seed}
 
-    def called(each: RegressionCertainty, more: Mapping[str, Any]) -> RegressionCertainty:
-        return replace(each, method={**each.method, "calibration": {**told, **more}})
+    def called(rows: RegressionCertainty, more: Mapping[str, Any]) -> RegressionCertainty:
+        return replace(rows, method={**rows.method, "calibration": {**overall_fit, **more}})
 
     def use(rows: RegressionCertainty, fit: Floats, known: int) -> RegressionCertainty:
         return scatter.use(rows, fit)
 
-    first, *shifted = (cross.held_out(use, each) for each in (result, *changed))
-    near = [called(first, of_each), *(called(each, {}) for each in shifted)]
+    first, *shifted = (cross.held_out(use, rows) for rows in (result, *changed))
+    near = [called(first, of_each), *(called(rows, {}) for rows in shifted)]
     moved, through = moves(scatter, cross, result, truth), list[Mapping[str, Through]]()
     unit = np.stack([np.ones(truth.shape[1]), _units(truth)]) * truth.shape[1]
-    for each in (result, *changed):
-        by_score = slopes(scatter, each, np.array(of_folds)[cross.fold], truth) / unit[:, None, None]
+    for evaluated in (result, *changed):
+        by_score = slopes(scatter, evaluated, np.array(of_folds)[cross.fold], truth) / unit[:, None, None]
         pairs = zip(SLOPED, by_score, strict=True)
         through.append({score: through_fits(cross.fold, moved, *of, unbounded=True) for score, of in pairs})
-    return near, [called(scatter.use(each, overall), {}) for each in others], through
+    return near, [called(scatter.use(rows, overall), {}) for rows in others], through
 
 
 def _by_one_fit(result: RegressionCertainty) -> RegressionCertainty:
     """A cross-fitted result with the fit to all rows: what folds differ by tells rows apart by no merit."""
-    told = result.method.get("calibration", {})
-    if "folds" not in told:
+    fit = result.method.get("calibration", {})
+    if "folds" not in fit:
         return result
-    overall = np.array(told[told["method"]])
-    if told["method"] == NOISE.name:
+    overall = np.array(fit[fit["method"]])
+    if fit["method"] == NOISE.name:
         return NOISE.use(result, overall)
-    own = np.array(told["folds"])[random_folds(len(result), told["seed"])]
+    own = np.array(fit["folds"])[random_folds(len(result), fit["seed"])]
     return FACTOR.use(result, overall / own)
 
 
@@ -232,7 +234,7 @@ def _aligned(
     order = order_of(names, result.target_names, f"'{name}' has other targets than '{first}'")
     if order is None:
         return result
-    wide = {each.name: getattr(result, each.name) for each in result.columns}
+    wide = {column.name: getattr(result, column.name) for column in result.columns}
     turned: Any = {key: a[:, order] for key, a in wide.items() if a is not None and np.ndim(a) > 1}
     return replace(result, target_names=names, **turned)
 

@@ -74,10 +74,10 @@ class NumberWords:
         baseline = comparison.methods[0]
         gap = comparison.difference(method, baseline, "nll")
         value, interval = apart(gap)
-        said = f"Take {the(comparison, method)}: its NLL is {value} than that of {the(comparison, baseline)}"
-        said += f" (95\u00a0% interval {interval})."
+        text = f"Take {the(comparison, method)}: its NLL is {value} than that of {the(comparison, baseline)}"
+        text += f" (95\u00a0% interval {interval})."
         where = f"But if {comparison.kind}s are {quoted_list(worse)}, its NLL is higher." if worse else ""
-        return joined(said, besides(comparison, method, "rmse", "RMSE", apart), where)
+        return joined(text, besides(comparison, method, "rmse", "RMSE", apart), where)
 
     def keep(self, comparison: Comparison) -> str:
         """See `Words`."""
@@ -210,8 +210,8 @@ def _learned(comparison: Comparison) -> str:
     """The methods that were given noise, a sentence; empty if none was."""
     names = [
         the(comparison, name)
-        for name, each in comparison.certainties.items()
-        if each.method.get("calibration", {}).get("method") == "noise"
+        for name, result in comparison.certainties.items()
+        if result.method.get("calibration", {}).get("method") == "noise"
     ]
     if not names:
         return ""
@@ -240,8 +240,8 @@ def in_unit(score: Score) -> tuple[str, str]:
 
     A unit of the target that is a thousand times larger changes no digit.
     """
-    found = measured(score.value, score.low, score.high)
-    value, low, high = (each.replace("-", "−") for each in found)
+    texts = measured(score.value, score.low, score.high)
+    value, low, high = (text.replace("-", "−") for text in texts)
     return value, f"{low}\u00a0to\u00a0{high}" if low else ""
 
 

@@ -48,8 +48,8 @@ def disagreement_error(spread: ArrayLike, spread_error: ArrayLike, noise: ArrayL
         spread_error: (…) standard error of it; NaN where unknown.
         noise: (…) as there.
     """
-    given, share = np.asarray(spread, dtype=np.float64), disagreement(spread, noise)
-    relative = np.divide(spread_error, given, out=np.zeros_like(given), where=given > 0)
+    of_networks, share = np.asarray(spread, dtype=np.float64), disagreement(spread, noise)
+    relative = np.divide(spread_error, of_networks, out=np.zeros_like(of_networks), where=of_networks > 0)
     return np.asarray(2 * share * (1 - share) * relative)
 
 
@@ -66,7 +66,7 @@ def relative_width(std: Floats, spread: Floats | None) -> Floats:
         spread: (N, K) standard deviation between networks, or None.
     """
     width = scatter(std, spread)
-    usual = np.array([np.nanmedian(each) if np.isfinite(each).any() else 1.0 for each in width.T])
+    usual = np.array([np.nanmedian(column) if np.isfinite(column).any() else 1.0 for column in width.T])
     return np.nan_to_num(width / np.where(usual > 0, usual, 1.0), nan=-1.0)
 
 

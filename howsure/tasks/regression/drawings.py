@@ -72,15 +72,17 @@ class _DrawnRows:
     def at(self, chosen: Integers) -> _DrawnRows:
         return _DrawnRows(
             *(
-                None if each is None else each[chosen]
-                for each in (self.mean, self.answers, self.networks, self.truth)
+                None if array is None else array[chosen]
+                for array in (self.mean, self.answers, self.networks, self.truth)
             )  # type: ignore[arg-type]
         )
 
     @property
     def all(self) -> Iterable[Floats]:
         return (
-            each.ravel() for each in (self.mean, self.answers, self.networks, self.truth) if each is not None
+            array.ravel()
+            for array in (self.mean, self.answers, self.networks, self.truth)
+            if array is not None
         )
 
 
@@ -88,8 +90,8 @@ def level_of_all(result: RegressionCertainty) -> float:
     """Share of networks in the intervals of a page: 95 % where passes suffice in all rows, else 90 %."""
     if result.quantiles is None:
         return SHOWN
-    known = [np.isfinite(result.credible_interval(level)).sum() for level in OF_NETWORKS]
-    return OF_NETWORKS[int(np.argmax(known))]
+    counts_known = [np.isfinite(result.credible_interval(level)).sum() for level in OF_NETWORKS]
+    return OF_NETWORKS[int(np.argmax(counts_known))]
 
 
 def _numbers(result: RegressionCertainty) -> _DrawnRows:
@@ -113,17 +115,17 @@ def draw_by_prediction(result: RegressionCertainty) -> Intervals:
     return _in_order(_numbers(result), order, level_of_all(result))
 
 
-def _in_order(found: _DrawnRows, order: Integers, level: float) -> Intervals:
+def _in_order(rows: _DrawnRows, order: Integers, level: float) -> Intervals:
     chosen = order[_thinned(np.arange(len(order)), MOST_BARS)]
-    drawn = found.at(chosen)
-    up = number_axis(*_ends_of(drawn.all))
+    chosen_rows = rows.at(chosen)
+    up = number_axis(*_ends_of(chosen_rows.all))
     at = (np.arange(len(chosen)) + 0.5) * 100 / len(chosen)
     across = TickedAxis(float, ((0.0, "1"), (100.0, f"{len(order):,}")))
     return Intervals(
-        answers=_bars(at, drawn.answers, up),
-        networks=_bars(at, drawn.networks, up),
-        means=_dots(at, drawn.mean, up),
-        truths=_dots(at, drawn.truth, up),
+        answers=_bars(at, chosen_rows.answers, up),
+        networks=_bars(at, chosen_rows.networks, up),
+        means=_dots(at, chosen_rows.mean, up),
+        truths=_dots(at, chosen_rows.truth, up),
         across=across,
         up=up,
         drawn=len(chosen),
@@ -177,13 +179,13 @@ def draw_calibration(result: RegressionCertainty) -> Calibration:
         path=_line(at, shares, axis),
         chance=_band(at_all, corners, axis),
         axis=axis,
-        table=tuple(zip(*(each.tolist() for each in (LEVELS, shares, low, high)), strict=True)),
+        table=tuple(zip(*(column.tolist() for column in (LEVELS, shares, low, high)), strict=True)),
     )
 
 
 def _ends_of(values: Iterable[Floats]) -> tuple[float, float]:
     """Ends of an axis: of all values, or of 99 % of them where the others would take more than half of it."""
-    together = np.concatenate([each.ravel() for each in values])
+    together = np.concatenate([array.ravel() for array in values])
     together = together[np.isfinite(together)]
     low, high = float(together.min()), float(together.max())
     inner = np.quantile(together, [0.005, 0.995])
@@ -222,7 +224,7 @@ def _bars(at: Floats, ends: Floats | None, up: TickedAxis) -> str:
     if ends is None:
         return ""
     known, half = np.isfinite(ends).all(axis=1), _OF_PLACE * 50 / len(at)
-    places = zip(at[known].tolist(), *(_heights(each[known], up) for each in ends.T), strict=True)
+    places = zip(at[known].tolist(), *(_heights(side[known], up) for side in ends.T), strict=True)
     return "".join(f"M{x - half:.2f} {low}H{x + half:.2f}V{high}H{x - half:.2f}Z" for x, low, high in places)
 
 
@@ -235,9 +237,9 @@ def _band(at: Floats, ends: Floats | None, up: TickedAxis) -> str:
     if ends is None:
         return ""
     known = np.isfinite(ends).all(axis=1)
-    low, high = (_heights(each[known], up) for each in ends.T)
-    there = (
+    low, high = (_heights(side[known], up) for side in ends.T)
+    outline = (
         list(zip(at[known].tolist(), high, strict=True))
         + list(zip(at[known].tolist(), low, strict=True))[::-1]
     )
-    return "M" + "L".join(f"{x:.2f} {y}" for x, y in there) + "Z"
+    return "M" + "L".join(f"{x:.2f} {y}" for x, y in outline) + "Z"

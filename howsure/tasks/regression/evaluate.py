@@ -51,7 +51,7 @@ class ScoreAtLevels(Score, Mapping[float, Score]):
 
     @property
     def _compared(self) -> tuple[Any, ...]:
-        return tuple(each._compared for each in self.at.values())
+        return tuple(score._compared for score in self.at.values())
 
     def __str__(self) -> str:
         return "; ".join(f"{100 * level:g} %: {score}" for level, score in self.at.items())
@@ -113,12 +113,12 @@ class TargetScores:
         for name in METRICS:
             score = getattr(self, name)
             if isinstance(score, ScoreAtLevels):
-                yield from ((name, level, each) for level, each in score.items())
+                yield from ((name, level, at_level) for level, at_level in score.items())
             elif score is not None:
                 yield name, None, score
 
 
-FIELDS = tuple(each.name for each in fields(TargetScores))
+FIELDS = tuple(field.name for field in fields(TargetScores))
 
 
 @dataclass(frozen=True)
@@ -144,19 +144,19 @@ class RegressionEvaluation(Comparable, Displayed):
     def __getattr__(self, name: str) -> Any:
         if name not in FIELDS:
             raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
-        each = {target: getattr(scores, name) for target, scores in self.of_target.items()}
-        return each if len(each) > 1 else next(iter(each.values()))
+        by_target = {target: getattr(scores, name) for target, scores in self.of_target.items()}
+        return by_target if len(by_target) > 1 else next(iter(by_target.values()))
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *FIELDS]
 
     def cells(self, target: str) -> list[list[str]]:
         """Name, value, interval and good direction of every score of a target."""
-        scores, found = self.of_target[target], []
+        scores, cells = self.of_target[target], []
         for name, level, score in scores.lines():
             heading, good = METRICS[name].heading, METRICS[name].good
-            found.append([heading if level is None else named_at(heading, level), str(score), good])
-        return found
+            cells.append([heading if level is None else named_at(heading, level), str(score), good])
+        return cells
 
     def __str__(self) -> str:
         lines = [f"{self.rows:,} rows"]
@@ -194,28 +194,28 @@ def evaluate_numbers(
         for k, name in enumerate(names)
     }
     flat = {
-        score if len(names) == 1 else f"{score} of {name}": each
+        score if len(names) == 1 else f"{score} of {name}": score_of_rows
         for name, of in measured.items()
-        for score, each in of.items()
+        for score, score_of_rows in of.items()
     }
-    found = Paired.of(flat, result, truth)
-    found = found if outside is None else replace(found, outside=outside.row)
+    paired = Paired.of(flat, result, truth)
+    paired = paired if outside is None else replace(paired, outside=outside.row)
     note = ""
     if np.isnan(result.std).any():
         note = f"NLL, CRPS and all scores of intervals are missing: {NO_NOISE}. {FROM_HELD_OUT}."
     return RegressionEvaluation(
-        rows, {name: _scores(of) for name, of in measured.items()}, note, _found=found
+        rows, {name: _scores(of) for name, of in measured.items()}, note, _found=paired
     )
 
 
 def _scores(measured: Mapping[str, Measured]) -> TargetScores:
-    found = {name: each.score(0.95) for name, each in measured.items()}
-    given: dict[str, Any] = {name: score for name, score in found.items() if name in FIELDS}
-    if named_at(AT_LEVELS[0], SHOWN) in found:
+    scores = {name: score.score(0.95) for name, score in measured.items()}
+    columns: dict[str, Any] = {name: score for name, score in scores.items() if name in FIELDS}
+    if named_at(AT_LEVELS[0], SHOWN) in scores:
         for name in AT_LEVELS:
-            at = {level: found[named_at(name, level)] for level in LEVELS}
-            given[name] = at_levels(at)
-    return TargetScores(**given)
+            at = {level: scores[named_at(name, level)] for level in LEVELS}
+            columns[name] = at_levels(at)
+    return TargetScores(**columns)
 
 
 def at_levels(at: Mapping[float, Score]) -> ScoreAtLevels:
@@ -227,9 +227,9 @@ def at_levels(at: Mapping[float, Score]) -> ScoreAtLevels:
 def score_lines(result: RegressionCertainty, evaluation: RegressionEvaluation) -> list[list[Any]]:
     """The part `score_lines` of numbers: cells of a csv table, the names of its columns first."""
     del result
-    found = [
+    rows = [
         [target, name, "" if level is None else level, *ends_of(score), METRICS[name].good]
         for target, scores in evaluation.of_target.items()
         for name, level, score in scores.lines()
     ]
-    return [["target", "score", "level", "value", "low", "high", "what is good"], *found]
+    return [["target", "score", "level", "value", "low", "high", "what is good"], *rows]

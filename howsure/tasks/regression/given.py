@@ -30,7 +30,7 @@ LIKE_STD = ("sd", "stdev", "stddev", "sigma", "var", "variance")
 """Other names of a standard deviation or a variance; one beside a `mean` shows that it is a mean."""
 
 
-def claims(table: Table, asked: FileColumns) -> bool:
+def claims(table: Table, options: FileColumns) -> bool:
     """The part `claims`: whether the columns of a table are means and standard deviations of numbers.
 
     They are if there is a mean with its standard deviation, or nothing but means beside labels and ids. They
@@ -38,37 +38,37 @@ def claims(table: Table, asked: FileColumns) -> bool:
 
     Args:
         table: The columns.
-        asked: The options of the caller.
+        options: The options of the caller.
     """
     names = set(table.names)
-    if names & set(asked.class_names or ()):
+    if names & set(options.class_names or ()):
         return False
     means, stds = _by_target(table, MEAN), _by_target(table, STD)
     if set(means) & set(stds):
         return True
-    _, _, left = asked.roles.of(table, None)
-    others = {table.names[place] for place in left} - set(means.values())
+    _, _, other_places = options.roles.of(table, None)
+    others = {table.names[place] for place in other_places} - set(means.values())
     return bool(means) and all(name.lower() in LIKE_STD for name in others)
 
 
-def read(table: Table, asked: FileColumns, source: Path) -> RegressionCertainty:
+def read(table: Table, options: FileColumns, source: Path) -> RegressionCertainty:
     """The part `given_columns`: the result of a table that `claims` takes.
 
     Args:
         table: The columns.
-        asked: The options of the caller.
+        options: The options of the caller.
         source: The file.
 
     Raises:
         InputError: A standard deviation is missing, cells that hold no numbers, or options for percentages.
     """
-    _check_options(asked)
+    _check_options(options)
     means, stds = _by_target(table, MEAN), _by_target(table, STD)
-    targets = _targets(list(means), asked, source)
+    targets = _targets(list(means), options, source)
     for target in targets:
         _check_std(table, stds.get(target), means[target], source)
-    names = asked.class_names if targets == [""] else targets
-    _, identity, _ = asked.roles.of(table, None)
+    names = options.class_names if targets == [""] else targets
+    _, identity, _ = options.roles.of(table, None)
     called = names_in_column(table, identity)
     result = RegressionCertainty.from_mean_std(
         _numbers(table, [means[target] for target in targets]),
@@ -80,7 +80,7 @@ def read(table: Table, asked: FileColumns, source: Path) -> RegressionCertainty:
     result = replace(result, frame_index=called.frame_index)
     if result.can_call(called.id_name):
         result = replace(result, id_name=called.id_name)
-    truth = _truth(table, asked, targets)
+    truth = _truth(table, options, targets)
     return result if truth is None else result.with_truth(truth)
 
 
@@ -97,18 +97,18 @@ def _by_target(table: Table, word: str) -> dict[str, str]:
     }
 
 
-def _targets(found: list[str], asked: FileColumns, source: Path) -> list[str]:
-    wanted = asked.class_names
-    if wanted is None or (found == [""] and len(wanted) == 1):
-        return found
-    missing = [name for name in wanted if name not in found]
+def _targets(targets: list[str], options: FileColumns, source: Path) -> list[str]:
+    names = options.class_names
+    if names is None or (targets == [""] and len(names) == 1):
+        return targets
+    missing = [name for name in names if name not in targets]
     if missing:
         raise InputError(
             f"'{source}' has no columns of {quoted(missing)}",
             expected=f"columns {quoted([f'{MEAN}.{name}' for name in missing])}, and the same with '{STD}.'",
-            received=f"means of {quoted(found)}" if found != [""] else "one mean, of one target",
+            received=f"means of {quoted(targets)}" if targets != [""] else "one mean, of one target",
         )
-    return list(wanted)
+    return list(names)
 
 
 def _check_std(table: Table, std: str | None, mean: str, source: Path) -> None:
@@ -118,24 +118,24 @@ def _check_std(table: Table, std: str | None, mean: str, source: Path) -> None:
     if std is not None and not empty:
         return
     like = [name for name in table.names if name.lower() in LIKE_STD]
-    wanted, lacking = STD + mean[len(MEAN) :], f"'{std}' is empty" if empty else "no standard deviations"
+    column, lacking = STD + mean[len(MEAN) :], f"'{std}' is empty" if empty else "no standard deviations"
     raise InputError(
         f"'{source}' has means in '{mean}', but {lacking}",
-        expected=f"a column '{wanted}', the standard deviation of a new answer around its mean",
+        expected=f"a column '{column}', the standard deviation of a new answer around its mean",
         received=f"columns {quoted(table.names)}",
-        hint=f"If '{like[0]}' is a standard deviation, call it '{wanted}'; of a variance give the root"
+        hint=f"If '{like[0]}' is a standard deviation, call it '{column}'; of a variance give the root"
         if like
         else f"{FROM_HELD_OUT}. The .parquet form of a table of `howsure assess` can be calibrated as it is",
     )
 
 
-def _check_options(asked: FileColumns) -> None:
-    given = {
-        "`several_labels`": asked.several,
-        "`normalise`": asked.normalise,
-        "Thresholds of verdicts": asked.thresholds is not None,
+def _check_options(options: FileColumns) -> None:
+    unused_settings = {
+        "`several_labels`": options.several,
+        "`normalise`": options.normalise,
+        "Thresholds of verdicts": options.thresholds is not None,
     }
-    unused = [name for name, is_given in given.items() if is_given]
+    unused = [name for name, is_given in unused_settings.items() if is_given]
     if unused:
         raise InputError(
             f"{unused[0]} have no effect on numbers"
@@ -146,16 +146,18 @@ def _check_options(asked: FileColumns) -> None:
         )
 
 
-def _truth(table: Table, asked: FileColumns, targets: list[str]) -> Any:
-    label, _, _ = asked.roles.of(table, None)
+def _truth(table: Table, options: FileColumns, targets: list[str]) -> Any:
+    label, _, _ = options.roles.of(table, None)
     if label is not None:
-        return asked.truth_in(table, [label], lambda: labels_of(table, label))
-    found = (_by_target(table, word) for word in TRUTHS)
-    columns = next((each for each in found if all(target in each for target in targets)), None)
+        return options.truth_in(table, [label], lambda: labels_of(table, label))
+    by_word = (_by_target(table, word) for word in TRUTHS)
+    columns = next((of_word for of_word in by_word if all(target in of_word for target in targets)), None)
     if columns is None:
         return None
     names = [columns[target] for target in targets]
-    return asked.truth_in(table, [table.names.index(name) for name in names], lambda: _numbers(table, names))
+    return options.truth_in(
+        table, [table.names.index(name) for name in names], lambda: _numbers(table, names)
+    )
 
 
 def _numbers(table: Table, names: list[str]) -> Floats:

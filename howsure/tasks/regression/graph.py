@@ -85,14 +85,14 @@ class NumbersGraph:
         answers = slice(self.outcome.answers)
         numbers: Any = mean[..., answers]
         spread: Any = np.sqrt(values.var(axis=0)[..., answers] + squared[..., answers])
-        found = {
+        columns = {
             "mean": numbers,
             "mc_error": np.maximum(error[..., answers], ROUNDING * (np.abs(numbers) + spread)),
             "spread": spread,
         }
         if self.outcome.outputs != VALUES:
-            found["noise"] = np.sqrt(mean[..., self.outcome.answers :])
-        return found
+            columns["noise"] = np.sqrt(mean[..., self.outcome.answers :])
+        return columns
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -111,7 +111,7 @@ def numbers(result: RegressionCertainty, tolerance: float) -> Wanted:
         ModelError: A target whose spread float32 cannot hold.
     """
     assert result.spread is not None, "a graph has passes"
-    size, spread = (np.abs(each).max(axis=0, initial=0) for each in (result.mean, result.spread))
+    size, spread = (np.abs(column).max(axis=0, initial=0) for column in (result.mean, result.spread))
     is_lost = (size > SQUARED) | ((spread > 0) & (spread < np.maximum(10 * ROUNDED * size, 1 / SQUARED)))
     if len(result) and is_lost.any():
         k = int(np.argmax(is_lost))
@@ -124,10 +124,10 @@ def numbers(result: RegressionCertainty, tolerance: float) -> Wanted:
             hint="Export a network of shifted and scaled targets, and put its answers back into their unit",
         )
     allowed = tolerance * result.spread + ROUNDED * size
-    found = {name: (getattr(result, name), allowed) for name in ("mean", "mc_error", "spread")}
+    columns = {name: (getattr(result, name), allowed) for name in ("mean", "mc_error", "spread")}
     if np.isfinite(result.noise).all():
-        found["noise"] = result.noise, allowed + tolerance * result.noise
-    return found
+        columns["noise"] = result.noise, allowed + tolerance * result.noise
+    return columns
 
 
 def words(result: RegressionCertainty, tolerance: float) -> Words:

@@ -23,12 +23,12 @@ CHOSEN = ("all", "unfamiliar")
 def handed_over(result: RegressionCertainty, sets: Any) -> Columns:
     """The part `hand_over` of numbers; see `howsure.evaluation.handover.hand_over`."""
     ends = _ends(result, sets)
-    found = _named(result, ends)
+    by_column = _named(result, ends)
     width = np.ptp(list(ends.values()), axis=0) if ends else np.zeros_like(result.mean)
-    columns = len(found) // len(result.target_names)
+    columns = len(by_column) // len(result.target_names)
     return {
         name: _rounded(column, width[:, at // columns]).tolist()
-        for at, (name, column) in enumerate(found.items())
+        for at, (name, column) in enumerate(by_column.items())
     }
 
 
@@ -70,17 +70,21 @@ class IntervalsTold:
         """Names of columns, then a line for each row."""
         ends = self._fitted(result)
         self._rows, self._width = self._rows + len(result), self._width + np.ptp(ends, axis=-1).sum(axis=0)
-        found = _named(result, _low_and_high(ends), with_truth=False)
+        columns = _named(result, _low_and_high(ends), with_truth=False)
         ids = [] if result.ids is None else result.ids.tolist()
-        yield ["row", *([] if result.ids is None else [result.id_name]), *found]
+        yield ["row", *([] if result.ids is None else [result.id_name]), *columns]
         for position, number in enumerate(result.row.tolist()):
-            yield [number, *ids[position : position + 1], *(float(each[position]) for each in found.values())]
+            yield [
+                number,
+                *ids[position : position + 1],
+                *(float(column[position]) for column in columns.values()),
+            ]
 
     def __str__(self) -> str:
         names, of = self._like.target_names, f"Intervals of {counted(self._rows, self._like.kind)}"
         widths = ", ".join(
-            significant(float(each), 4) + (f" ('{name}')" if len(names) > 1 else "")
-            for name, each in zip(names, self._width / max(1, self._rows), strict=True)
+            significant(float(width), 4) + (f" ('{name}')" if len(names) > 1 else "")
+            for name, width in zip(names, self._width / max(1, self._rows), strict=True)
         )
         return f"{of}, on average {widths} wide." if self._rows else f"{of}."
 
@@ -110,10 +114,10 @@ def _ends(result: RegressionCertainty, sets: Any) -> dict[str, Floats]:
                 received=f"one of shape {ends.shape}",
             )
         return _low_and_high(ends)
-    known = np.flatnonzero(np.isfinite(result.std).all(axis=-1))
-    if len(known):
+    known_rows = np.flatnonzero(np.isfinite(result.std).all(axis=-1))
+    if len(known_rows):
         ends = np.full((*result.mean.shape, 2), np.nan)
-        ends[known] = result[known].prediction_interval(SHOWN)
+        ends[known_rows] = result[known_rows].prediction_interval(SHOWN)
         return _low_and_high(ends)
     return {} if result.quantiles is None else _low_and_high(result.credible_interval(SHOWN), "network_")
 
@@ -135,4 +139,4 @@ def _named(
 
 def _columns(name: str, result: RegressionCertainty) -> list[str]:
     names = result.target_names
-    return [name] if len(names) == 1 else [f"{name}.{each}" for each in names]
+    return [name] if len(names) == 1 else [f"{name}.{target}" for target in names]

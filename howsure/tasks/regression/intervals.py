@@ -69,20 +69,20 @@ class PredictionIntervals:
         return np.stack([result.mean - reach, result.mean + reach], axis=-1)
 
     def __str__(self) -> str:
-        one = len(self.target_names) == 1
-        which = "the true number" if one else "the true number of each target"
+        is_single = len(self.target_names) == 1
+        which = "the true number" if is_single else "the true number of each target"
         widths = [
-            f"{significant(width, 3)}" + ("" if one else f" for '{name}'")
+            f"{significant(width, 3)}" + ("" if is_single else f" for '{name}'")
             for name, width in zip(self.target_names, self.width, strict=True)
         ]
-        said = (
+        text = (
             f"Intervals that hold {which} in at least {100 * self.coverage:g} % of the rows on average. "
             f"With these {counted(self.rows, 'labelled row')} they hold it in {rounded_down(self.least)} or "
             f"more, with 95 % confidence. On average they are {listed(widths)} wide"
         )
         if self.by_std:
-            return f"{said}, in proportion to the std of the row."
-        return f"{said}, equally wide in every row, as the noise is unknown."
+            return f"{text}, in proportion to the std of the row."
+        return f"{text}, equally wide in every row, as the noise is unknown."
 
     in_words = __str__
 

@@ -115,12 +115,12 @@ class Numbers(Outcome):
                 hint="`result.above(3.0)` asks whether each number is above 3; the answer has a verdict",
             )
         names = request.class_names
-        found = target_names(_places(shape) if names is None else names, math.prod(shape))
+        number_names = target_names(_places(shape) if names is None else names, math.prod(shape))
         if info.ending in NUMBERS:  # an estimator: members that say the same, such as trees, are no rounding
-            return cls(info.name, outputs, found, 0.0, axis, "")
+            return cls(info.name, outputs, number_names, 0.0, axis, "")
         dtype = info.output_dtype
         rounding = ROUNDING * STEPS["float64"] / STEPS["float32"] if dtype == "float64" else ROUNDING
-        return cls(info.name, outputs, found, rounding, axis, dtype)
+        return cls(info.name, outputs, number_names, rounding, axis, dtype)
 
     @property
     def answers(self) -> int:
@@ -195,7 +195,7 @@ class Numbers(Outcome):
         """(N, K) true numbers, or an `InputError` unless these are numbers of so many rows."""
         return check_numbers(labels, rows, self.target_names)
 
-    def result(self, estimates: Estimates, told: Told) -> RegressionCertainty:
+    def result(self, estimates: Estimates, metadata: Told) -> RegressionCertainty:
         """A `RegressionCertainty` of N rows."""
         mean, spread = estimates.mean[:, : self.answers], self._spread(estimates)
         # Balance can cancel all of an error but the rounding of the model.
@@ -217,7 +217,7 @@ class Numbers(Outcome):
             quantiles_error=estimates.quantiles_error,
             networks=None if networks is None else networks[:, : self.answers],
             independent=estimates.independent,
-            **vars(told),
+            **vars(metadata),
         )
         if self.outputs == VALUES:
             return result
@@ -251,8 +251,8 @@ class Numbers(Outcome):
 
     def _spread(self, estimates: Estimates) -> Floats:
         """(n, K) standard deviation between networks, as far as the passes tell it."""
-        both = estimates.variance + np.nan_to_num(estimates.squared_error)
-        return np.sqrt(np.maximum(both[..., : self.answers], 0))
+        variance = estimates.variance + np.nan_to_num(estimates.squared_error)
+        return np.sqrt(np.maximum(variance[..., : self.answers], 0))
 
 
 _TO_BE_SAID = {
@@ -303,9 +303,11 @@ def _axis_of_variances(info: ModelInfo) -> int:
             received=counted(math.prod(shape), "output"),
             hint="outputs='values' reads each output as a number",
         )
-    made = None if info.class_axis is None else info.class_axis % len(shape)
-    likely = [axis for axis in even if shape[axis] == 2] or [axis for axis in even if made in (None, axis)]
-    if len(likely) == 1 and (made not in even or made == likely[0]):
+    class_axis = None if info.class_axis is None else info.class_axis % len(shape)
+    likely = [axis for axis in even if shape[axis] == 2] or [
+        axis for axis in even if class_axis in (None, axis)
+    ]
+    if len(likely) == 1 and (class_axis not in even or class_axis == likely[0]):
         return likely[0]
     raise ModelError(
         f"Nothing shows which axis of the output of model '{name}' holds the means and the variances",

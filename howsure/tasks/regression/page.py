@@ -91,13 +91,13 @@ class Target(TargetLine):
     unknown: int
 
 
-def page(result: RegressionCertainty, asked: PageOptions) -> str:
+def page(result: RegressionCertainty, options: PageOptions) -> str:
     """The part `page`: HTML of N rows. With zero rows it says so."""
     names, words, level = result.target_names, words_of(result.method), level_of_all(result)
     context: dict[str, Any] = {
         "level": level,
         "several": len(names) > 1,
-        "brief": brief(result, asked) if len(result) else [],
+        "brief": brief(result, options) if len(result) else [],
         "noise_from": result.noise_from,
         "at_once": SHOWN_AT_ONCE,
         "scores_at_once": SCORES_AT_ONCE,
@@ -111,15 +111,15 @@ def page(result: RegressionCertainty, asked: PageOptions) -> str:
     details: dict[str, str] = {}
     if len(result):
         context["least"] = entries_of(
-            result, asked.looks, result.widest(MOST_LISTED).tolist(), _PICTURES, level
+            result, options.looks, result.widest(MOST_LISTED).tolist(), _PICTURES, level
         )
-        told = not np.isnan(scatter(result.std, result.spread)).all()
-        sections["least"] = "The least certain" if told else f"The first {result.kind}s"
+        is_ranked = not np.isnan(scatter(result.std, result.spread)).all()
+        sections["least"] = "The least certain" if is_ranked else f"The first {result.kind}s"
         if len(result) == 1:
             sections["least"] = f"The {result.kind}"
         if len(positions := farthest(result)):
             context["farthest"] = entries_of(
-                result, asked.looks, positions.tolist(), _PICTURES, level, farthest=True
+                result, options.looks, positions.tolist(), _PICTURES, level, farthest=True
             )
             sections["farthest"] = "Answers the farthest off"
         if len(names) > 1:
@@ -145,15 +145,15 @@ def page(result: RegressionCertainty, asked: PageOptions) -> str:
             context |= {"passes": _passes(result), "passes_words": passes_in_words(result)}
             details["passes"] = "Passes and their error"
     details["reading"] = "How to read this page"
-    return whole("regression/page.html.j2", result, asked, sections, details, **context)
+    return whole("regression/page.html.j2", result, options, sections, details, **context)
 
 
-def brief(result: RegressionCertainty, asked: PageOptions) -> list[Point]:
+def brief(result: RegressionCertainty, options: PageOptions) -> list[Point]:
     """The first questions of a reader about N ≥ 1 rows, and the answers."""
     return [
         _check(result),
         _trust(result),
-        method_point(result, asked.comparison, "truer intervals"),
+        method_point(result, options.comparison, "truer intervals"),
         _margin(result),
     ]
 
@@ -162,17 +162,19 @@ def _check(result: RegressionCertainty) -> Point:
     rows = len(result)
     if rows == 1:
         return Point("What to check first", f"There is one {result.kind}.", link=("least", "See it"))
-    said = f"The {result.kind}s with the widest intervals. {strange_in_words(result)}"
+    sentence = f"The {result.kind}s with the widest intervals. {strange_in_words(result)}"
     if np.isnan(scatter(result.std, result.spread)).all():
-        said = f"Nothing tells which {result.kind}s are less certain than others. {strange_in_words(result)}"
-    return Point("What to check first", said.rstrip(), link=("least", "See them"))
+        sentence = (
+            f"Nothing tells which {result.kind}s are less certain than others. {strange_in_words(result)}"
+        )
+    return Point("What to check first", sentence.rstrip(), link=("least", "See them"))
 
 
 def _trust(result: RegressionCertainty) -> Point:
     question, names = "Can the intervals be trusted?", result.target_names
     if np.isnan(result.std).all():
-        said = "There are none for new answers: nothing says how far an answer scatters around its mean. "
-        return Point(question, f"{said}{HOW_TO_KNOW}")
+        sentence = "There are none for new answers: nothing says how far an answer scatters around its mean. "
+        return Point(question, f"{sentence}{HOW_TO_KNOW}")
     if result.truth is None:
         return Point(
             question,
@@ -185,35 +187,37 @@ def _trust(result: RegressionCertainty) -> Point:
     verdicts = [verdict_of(levels) for k in range(len(names)) if (levels := levels_of(result, k))]
     off = sum(bool(verdict) for verdict in verdicts)
     numbers = counted(len(verdicts), "number")
-    said = f"The intervals of {off:,} of {numbers} are too narrow, or wider than they need be, by more than "
-    said += "chance allows."
+    sentence = (
+        f"The intervals of {off:,} of {numbers} are too narrow, or wider than they need be, by more than "
+    )
+    sentence += "chance allows."
     if not off:
-        said = f"The intervals of {numbers} hold as many true answers as they should, but for chance."
-    return Point(question, said, link=("targets", "Number by number"))
+        sentence = f"The intervals of {numbers} hold as many true answers as they should, but for chance."
+    return Point(question, sentence, link=("targets", "Number by number"))
 
 
 def _margin(result: RegressionCertainty) -> Point:
     question, between = "What is ±?", words_of(result.method)["between"]
     if np.all(result.mc_error == 0):
-        said = "There is none: the numbers are the same every time, which does not make them true."
+        sentence = "There is none: the numbers are the same every time, which does not make them true."
     elif not np.isfinite(result.mc_error).any():
-        said = "There is none: how far these numbers would move with other passes is not known."
+        sentence = "There is none: how far these numbers would move with other passes is not known."
     else:
-        said = (
+        sentence = (
             f"± says how far a number would move with endlessly many passes, at 95{UNIT}. It does not say "
             "where a new answer lies."
         )
     if result.spread is not None:
-        said += f" The spread between {between} is another number; more passes do not make it smaller."
-    return Point(question, said)
+        sentence += f" The spread between {between} is another number; more passes do not make it smaller."
+    return Point(question, sentence)
 
 
 def target_of(result: RegressionCertainty) -> Target:
     """The one target of N ≥ 1 rows for the page."""
-    known = np.flatnonzero(np.isfinite(result.std[:, 0]))
+    known_rows = np.flatnonzero(np.isfinite(result.std[:, 0]))
     checked = None
-    if result.truth is not None and len(known) > 1:
-        checked = result if len(known) == len(result) else result[known]
+    if result.truth is not None and len(known_rows) > 1:
+        checked = result if len(known_rows) == len(result) else result[known_rows]
     calibration = None if checked is None else draw_calibration(checked)
     return Target(
         **vars(_line(result, 0)),
@@ -222,7 +226,7 @@ def target_of(result: RegressionCertainty) -> Target:
         coverage=coverage_in_words(result),
         calibration=calibration,
         quantiles=None if calibration is None else _quantiles(calibration),
-        unknown=len(result) - len(known) if len(known) else 0,
+        unknown=len(result) - len(known_rows) if len(known_rows) else 0,
     )
 
 
@@ -250,13 +254,13 @@ def _line(result: RegressionCertainty, k: int) -> TargetLine:
 def _passes(result: RegressionCertainty) -> dict[str, Any]:
     width = scatter(result.std, result.spread)
     shares = np.divide(result.mc_error, width, out=np.full_like(width, np.nan), where=width > 0)
-    known = shares[np.isfinite(shares)]
+    known_shares = shares[np.isfinite(shares)]
     return {
         "least": int(result.passes.min()),
         "median": float(np.median(result.passes)),
         "most": int(result.passes.max()),
-        "error": float(np.median(known)) if len(known) else None,
-        "error_largest": float(known.max()) if len(known) else None,
+        "error": float(np.median(known_shares)) if len(known_shares) else None,
+        "error_largest": float(known_shares.max()) if len(known_shares) else None,
     }
 
 
@@ -343,11 +347,11 @@ def entries_of(
     by = off if farthest and off is not None else relative_width(result.std, result.spread)
     targets = np.argmax(by[positions], axis=1).tolist()
     rows = [result[int(position)] for position in positions]
-    shown = looks.of(positions, budget)
+    shown_looks = looks.of(positions, budget)
     strange = result.unfamiliar
     entries = []
-    for position, row, k, look in zip(positions, rows, targets, shown, strict=True):
-        told = written_of(row, k, level)
+    for position, row, k, look in zip(positions, rows, targets, shown_looks, strict=True):
+        texts = written_of(row, k, level)
         spread = np.nan if row.spread is None else row.spread[k]
         share = float(disagreement(spread, row.noise[k]))
         away = np.nan if off is None else float(off[position, k])
@@ -356,11 +360,11 @@ def entries_of(
                 row=row,
                 look=look,
                 target=result.target_names[k],
-                number=told.number,
-                answers=UNKNOWN if told.answers is None else digits.to(told.answers),
-                networks=_networks(row, k) if told.networks is None else digits.to(told.networks),
+                number=texts.number,
+                answers=UNKNOWN if texts.answers is None else digits.to(texts.answers),
+                networks=_networks(row, k) if texts.networks is None else digits.to(texts.networks),
                 share=rate(share, 0) if np.isfinite(share) else UNKNOWN,
-                truth=told.truth,
+                truth=texts.truth,
                 outside=bool(away > 1.96),
                 off=significant(away, 2) if away >= 0 else "",
                 strange=bool(strange[position]),
@@ -370,5 +374,5 @@ def entries_of(
 
 
 def _networks(row: NumbersRow, k: int) -> str:
-    known = row.spread is not None and np.isfinite(row.spread[k])
-    return f"s.d. {significant(float(row.spread[k]), 2)}" if known else UNKNOWN  # type: ignore[index]
+    is_known = row.spread is not None and np.isfinite(row.spread[k])
+    return f"s.d. {significant(float(row.spread[k]), 2)}" if is_known else UNKNOWN  # type: ignore[index]

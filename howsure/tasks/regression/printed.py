@@ -47,16 +47,16 @@ def lead(result: RegressionCertainty) -> str:
     rows, kind, names = len(result), result.kind, result.target_names
     if rows == 0:
         return NONE.format(kind)
-    one = len(names) == 1
-    said = "" if one else f"Each {kind} has {counted(len(names), 'number')}. "
+    is_single = len(names) == 1
+    text = "" if is_single else f"Each {kind} has {counted(len(names), 'number')}. "
     if np.isnan(scatter(result.std, result.spread)).all():
         which = f"each of {counted(rows, kind)}" if rows > 1 else f"the one {kind} it was given"
-        said = said or f"The model predicts a number for {which}. "
-        return said + ALONE.format(it="it" if one else "they")
+        text = text or f"The model predicts a number for {which}. "
+        return text + ALONE.format(it="it" if is_single else "they")
     wide = [_widths(result, k) for k in range(len(names))]
     if len(names) > FEW_TARGETS or not all(widths for widths, _ in wide):
-        return said.rstrip() or f"There {'is' if rows == 1 else 'are'} {counted(rows, kind)}."
-    answers = all(known for _, known in wide)
+        return text.rstrip() or f"There {'is' if rows == 1 else 'are'} {counted(rows, kind)}."
+    answers = all(is_noise_known for _, is_noise_known in wide)
     if rows == 1:
         who, least = f"For the one {kind} it was given", [widths[0] for widths, _ in wide]
         most: list[str] = []
@@ -65,28 +65,28 @@ def lead(result: RegressionCertainty) -> str:
         most = [widths[1] for widths, _ in wide] if len(names) == 1 else []
     within = _by_name(names, least)
     if answers:
-        said += f"{who} the model expects 95{UNIT} of answers within {within} of its prediction"
-        return f"{said}; for the widest, within {most[0]}." if most else f"{said}."
+        text += f"{who} the model expects 95{UNIT} of answers within {within} of its prediction"
+        return f"{text}; for the widest, within {most[0]}." if most else f"{text}."
     between = words_of(result.method)["between"]
     at_most = "" if rows == 1 else "at most "
-    said += f"{who}, the standard deviation between {between} is {at_most}{_by_name(names, least)}"
-    said += f"; for the widest, {most[0]}." if most else "."
-    return f"{said} How far new answers scatter is not known."
+    text += f"{who}, the standard deviation between {between} is {at_most}{_by_name(names, least)}"
+    text += f"; for the widest, {most[0]}." if most else "."
+    return f"{text} How far new answers scatter is not known."
 
 
 def lines(result: RegressionCertainty, count: int | None) -> Lines:
     """All rows in their order, or at most so many whose numbers are least certain."""
     positions = range(len(result)) if count is None else result.widest(count).tolist()
     widths = relative_width(result.std, result.spread)
-    found = []
+    entries = []
     for position in positions:
         row = result[position]
-        said = str(row) if count is None else told_of(row, int(np.argmax(widths[position])))
-        found.append(Line(row.row, row.id, row.called, said, truth_of(row)))
-    which = f"All {result.kind}s" if count is None else f"The {len(found)} least certain {result.kind}s"
-    if len(found) == 1 and count is not None:
+        text = str(row) if count is None else told_of(row, int(np.argmax(widths[position])))
+        entries.append(Line(row.row, row.id, row.called, text, truth_of(row)))
+    which = f"All {result.kind}s" if count is None else f"The {len(entries)} least certain {result.kind}s"
+    if len(entries) == 1 and count is not None:
         which = f"The least certain {result.kind}"
-    return Lines(which, tuple(found))
+    return Lines(which, tuple(entries))
 
 
 def told_of(row: NumbersRow, k: int) -> str:
@@ -94,30 +94,30 @@ def told_of(row: NumbersRow, k: int) -> str:
     names = row.target_names
     if len(names) <= FEW_TARGETS:
         return str(row)
-    said = explained(number_in_words(row, k), *reasons_in_words(row, k), unfamiliar_in_words(row))
-    return f"'{names[k]}', the least certain of {counted(len(names), 'number')}: {said}"
+    text = explained(number_in_words(row, k), *reasons_in_words(row, k), unfamiliar_in_words(row))
+    return f"'{names[k]}', the least certain of {counted(len(names), 'number')}: {text}"
 
 
 def truth_of(row: NumbersRow) -> str | None:
     """The true numbers, with the digits of the predicted ones; None if they are not given."""
     if row.truth is None:
         return None
-    found = [str(written_of(row, k, level_of(row, k)).truth) for k in range(len(row.target_names))]
-    if len(found) == 1:
-        return found[0]
-    named = [f"'{name}' {number}" for name, number in zip(row.target_names, found, strict=True)]
+    texts = [str(written_of(row, k, level_of(row, k)).truth) for k in range(len(row.target_names))]
+    if len(texts) == 1:
+        return texts[0]
+    named = [f"'{name}' {number}" for name, number in zip(row.target_names, texts, strict=True)]
     more = len(named) - FEW_TARGETS
     return ", ".join(named[:FEW_TARGETS]) + (f" and {more} more" if more > 0 else "")
 
 
 def summary(result: RegressionCertainty) -> str:
     """How wide intervals are, how many answers they hold, what they are made of, and if passes suffice."""
-    said = [lead(result)]
+    sentences = [lead(result)]
     if len(result):
         if len(result.target_names) <= FEW_TARGETS:
-            said += [coverage_in_words(result), made_of_in_words(result)]
-        said += [passes_in_words(result), strange_in_words(result)]
-    return " ".join(each for each in said if each)
+            sentences += [coverage_in_words(result), made_of_in_words(result)]
+        sentences += [passes_in_words(result), strange_in_words(result)]
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
 @dataclass(frozen=True)
@@ -142,53 +142,55 @@ def levels_of(result: RegressionCertainty, k: int) -> tuple[LevelCoverage, ...]:
 
     All tests of all targets together err in one of twenty cases at most.
     """
-    known = np.flatnonzero(np.isfinite(result.std[:, k]))
-    if result.truth is None or not len(known):
+    known_rows = np.flatnonzero(np.isfinite(result.std[:, k]))
+    if result.truth is None or not len(known_rows):
         return ()
-    part, found = result if len(known) == len(result) else result[known], []
+    part, levels = result if len(known_rows) == len(result) else result[known_rows], []
     truth = part.truth[:, k]  # type: ignore[index]
     for level in LEVELS:
         low, high = part.prediction_interval(level)[:, k].T
-        share = proportion(int(np.sum((low <= truth) & (truth <= high))), len(known))
+        share = proportion(int(np.sum((low <= truth) & (truth <= high))), len(known_rows))
         off = differs_from_claim(level, share, among=len(LEVELS) * len(result.target_names))
-        found.append(LevelCoverage(level, float(np.median(high - low)) / 2, share, off))
-    return tuple(found)
+        levels.append(LevelCoverage(level, float(np.median(high - low)) / 2, share, off))
+    return tuple(levels)
 
 
 def verdict_of(levels: Sequence[LevelCoverage]) -> str:
     """Whether intervals are too narrow or wider than they need be; empty if chance may be all there is."""
-    said = [
-        f"too narrow{_at(narrow)}" if (narrow := [each for each in levels if each.off < 0]) else "",
-        f"wider than they need be{_at(wide)}" if (wide := [each for each in levels if each.off > 0]) else "",
+    texts = [
+        f"too narrow{_at(narrow)}" if (narrow := [level for level in levels if level.off < 0]) else "",
+        f"wider than they need be{_at(wide)}"
+        if (wide := [level for level in levels if level.off > 0])
+        else "",
     ]
-    return " and ".join(each for each in said if each)
+    return " and ".join(text for text in texts if text)
 
 
 def _at(levels: Sequence[LevelCoverage]) -> str:
     return (
         ""
         if len(levels) == len(LEVELS)
-        else f" at {listed([f'{100 * each.level:g}' for each in levels])}{UNIT}"
+        else f" at {listed([f'{100 * level.level:g}' for level in levels])}{UNIT}"
     )
 
 
 def coverage_in_words(result: RegressionCertainty) -> str:
     """How many true answers lie in their 95 % intervals, in sentences; empty unless all targets tell that."""
     names = result.target_names
-    known = [levels for k in range(len(names)) if (levels := levels_of(result, k))]
-    if len(known) < len(names):
+    known_levels = [levels for k in range(len(names)) if (levels := levels_of(result, k))]
+    if len(known_levels) < len(names):
         return ""
-    one, last = len(names) == 1, [levels[-1].found for levels in known]
-    shares = [f"{share_of(found)} ({interval_of(found)})" if one else share_of(found) for found in last]
-    said = f"{_by_name(names, shares)} of the true answers lie in their 95{UNIT} intervals"
+    is_single, last = len(names) == 1, [levels[-1].found for levels in known_levels]
+    shares = [f"{share_of(share)} ({interval_of(share)})" if is_single else share_of(share) for share in last]
+    sentence = f"{_by_name(names, shares)} of the true answers lie in their 95{UNIT} intervals"
     verdicts = [
-        f"{'intervals' if one else f'the intervals of {name!r}'} are {verdict}"
-        for name, levels in zip(names, known, strict=True)
+        f"{'intervals' if is_single else f'the intervals of {name!r}'} are {verdict}"
+        for name, levels in zip(names, known_levels, strict=True)
         if (verdict := verdict_of(levels))
     ]
     if not verdicts:
-        return f"{said}: chance may explain the difference."
-    return f"{said}. {upper(listed(verdicts))}. {MENDED}"
+        return f"{sentence}: chance may explain the difference."
+    return f"{sentence}. {upper(listed(verdicts))}. {MENDED}"
 
 
 def made_of_in_words(result: RegressionCertainty) -> str:
@@ -198,12 +200,14 @@ def made_of_in_words(result: RegressionCertainty) -> str:
     shares = disagreement(result.spread, result.noise)
     if np.isnan(shares).all(axis=0).any():
         return ""
-    medians = [_rounded(float(each)) for each in np.nanmedian(shares, axis=0)]
+    medians = [_rounded(float(median)) for median in np.nanmedian(shares, axis=0)]
     half = "" if len(result) == 1 else f"In half of the {result.kind}s "
-    named = _by_name(result.target_names, [compared("at most", each) if half else each for each in medians])
+    named = _by_name(
+        result.target_names, [compared("at most", median) if half else median for median in medians]
+    )
     between = words_of(result.method)["between"]
-    said = f"disagreement between {between} is {named} of the variance; the rest is noise."
-    return half + said if half else upper(said)
+    sentence = f"disagreement between {between} is {named} of the variance; the rest is noise."
+    return half + sentence if half else upper(sentence)
 
 
 def passes_in_words(result: RegressionCertainty) -> str:
@@ -234,8 +238,8 @@ def strange_in_words(result: RegressionCertainty) -> str:
     strange = int(np.sum(result.unfamiliar))
     if not strange:
         return ""
-    told = "is unfamiliar: its" if strange == 1 else "are unfamiliar: their"
-    return f"{counted(strange, result.kind)} {told} intervals are hardly tested."
+    verb = "is unfamiliar: its" if strange == 1 else "are unfamiliar: their"
+    return f"{counted(strange, result.kind)} {verb} intervals are hardly tested."
 
 
 def _widths(result: RegressionCertainty, k: int) -> tuple[list[str], bool]:
@@ -245,11 +249,13 @@ def _widths(result: RegressionCertainty, k: int) -> tuple[list[str], bool]:
     """
     std = result.std[:, k]
     if np.isfinite(std).all():
-        return [f"±\u00a0{significant(1.96 * float(each), 2)}" for each in (np.median(std), std.max())], True
+        return [
+            f"±\u00a0{significant(1.96 * float(width), 2)}" for width in (np.median(std), std.max())
+        ], True
     spread = None if result.spread is None else result.spread[:, k]
     if spread is None or not np.isfinite(spread).all():
         return [], False
-    return [significant(float(each), 2) for each in (np.median(spread), spread.max())], False
+    return [significant(float(width), 2) for width in (np.median(spread), spread.max())], False
 
 
 def _by_name(names: tuple[str, ...], texts: list[str]) -> str:

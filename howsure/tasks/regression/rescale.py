@@ -45,13 +45,13 @@ def rescaled(
     if not np.all(scale > 0):
         raise InputError("`std` is out of range", expected="numbers above 0", received=repr(std))
     shift, scale = np.broadcast_to(shift, count), np.broadcast_to(scale, count)
-    given = moved(result, shift, scale)
+    columns = moved(result, shift, scale)
     learnt = result.method.get("calibration", {})
     by_name = dict(zip(result.target_names, scale.tolist(), strict=True))
     noise = learnt.get("noise")
     if isinstance(noise, Mapping):
         noise = {name: value * by_name[name] for name, value in noise.items()}
-        given["method"] = {**result.method, "calibration": {**learnt, "noise": noise}}
+        columns["method"] = {**result.method, "calibration": {**learnt, "noise": noise}}
     if result.truth is not None and truth is None and len(result):
         raise InputError(
             "The unit of the true numbers is not said",
@@ -59,8 +59,8 @@ def rescaled(
             f"truth='{REAL}' where they are in the unit of the target already",
         )
     if result.truth is not None and truth == STANDARDISED:
-        given["truth"] = result.truth * scale + shift
-    return replace(result, **given)
+        columns["truth"] = result.truth * scale + shift
+    return replace(result, **columns)
 
 
 def moved(result: RegressionCertainty, shift: Floats, scale: Floats) -> dict[str, Any]:
@@ -71,11 +71,11 @@ def moved(result: RegressionCertainty, shift: Floats, scale: Floats) -> dict[str
         shift: (K,) or (N, K).
         scale: (K,), > 0.
     """
-    found: dict[str, Any] = {}
+    columns: dict[str, Any] = {}
     for column in result.columns:
         if column.unit == UNIT and column.name != "truth" and column.name in result._arrays:
             by, of = (shift, scale) if column.shape == WIDE else (shift[..., None], scale[..., None])
-            found[column.name] = result._arrays[column.name] * of
+            columns[column.name] = result._arrays[column.name] * of
             if column.name in ("mean", "quantiles", "networks"):
-                found[column.name] = found[column.name] + by
-    return found
+                columns[column.name] = columns[column.name] + by
+    return columns

@@ -376,8 +376,8 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             InputError: There is no such target.
         """
         k = self.target(target)
-        given = {name: a[:, k : k + 1] if a.ndim > 1 else a for name, a in self._arrays.items()}
-        return replace(self, **given, target_names=(self.target_names[k],))
+        columns = {name: a[:, k : k + 1] if a.ndim > 1 else a for name, a in self._arrays.items()}
+        return replace(self, **columns, target_names=(self.target_names[k],))
 
     # --- rows ---------------------------------------------------------------------------------
 
@@ -424,21 +424,21 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             InputError: Another shape, or negative.
         """
         noise = by_target(noise, self.target_names, "The numbers of `noise`")
-        found = floats_of(aligned(noise, self, "The `noise`", "noise"), "The numbers of `noise`")
-        if found.ndim == 1 and len(self.target_names) == 1:
-            found = found[:, None]
+        values = floats_of(aligned(noise, self, "The `noise`", "noise"), "The numbers of `noise`")
+        if values.ndim == 1 and len(self.target_names) == 1:
+            values = values[:, None]
         try:
-            given = np.broadcast_to(found, self.mean.shape)
+            noises = np.broadcast_to(values, self.mean.shape)
         except ValueError:
             raise InputError(
                 "`noise` does not fit the rows",
                 expected=f"an array of shape {self.mean.shape}, or a number",
-                received=f"an array of shape {found.shape}",
+                received=f"an array of shape {values.shape}",
             ) from None
-        check_sizes(np.nan_to_num(given), "The numbers of `noise`")
+        check_sizes(np.nan_to_num(noises), "The numbers of `noise`")
         of_networks = 0.0 if self.spread is None else self.spread
-        std = np.sqrt(of_networks**2 + given**2)
-        return replace(self, noise=given, std=std, noise_from=noise_from, networks_noise=None)
+        std = np.sqrt(of_networks**2 + noises**2)
+        return replace(self, noise=noises, std=std, noise_from=noise_from, networks_noise=None)
 
     def numbered(self, labels: Any) -> Floats:
         """(N, K) true numbers, given as for `with_truth`.
@@ -461,8 +461,10 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         return self._changed({"truth": self.numbered(labels)})
 
     def __repr__(self) -> str:
-        known = "known" if np.isfinite(self.std).all() else "unknown"
-        return f"<{type(self).__name__} of {len(self)} rows, {quoted(self.target_names)}: noise {known}>"
+        noise_state = "known" if np.isfinite(self.std).all() else "unknown"
+        return (
+            f"<{type(self).__name__} of {len(self)} rows, {quoted(self.target_names)}: noise {noise_state}>"
+        )
 
     # --- from elsewhere -----------------------------------------------------------------------
 
@@ -578,7 +580,7 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
         warn_of_same_passes(list(map(mark_of_pass, range(len(values)), values)), "Samples")
         error = values.std(axis=0, ddof=1) / np.sqrt(len(values)) * widening(len(values))
         words = {"passes": "samples", "pass": "one of the samples that were given", "between": "samples"}
-        told = _told(
+        columns = _told(
             values.shape[1],
             names,
             GIVEN_SAMPLES,
@@ -588,11 +590,11 @@ class RegressionCertainty(Result[NumbersRow], Familiar):
             _called(index, ids, values.shape[1]),
             len(values),
         )
-        told |= {
+        columns |= {
             "networks": networks_of(values, len(names)),
             "independent": np.full(values.shape[1], len(values)),
         }
-        result = RegressionCertainty(values.mean(axis=0), error, **told, **between.sampled(values, values))
+        result = RegressionCertainty(values.mean(axis=0), error, **columns, **between.sampled(values, values))
         return result if noise is None else result.with_noise(noise, "what was given")
 
 
@@ -629,18 +631,18 @@ def _told(
 def _called(index: RowNames, ids: Any, rows: int) -> RowNames:
     if ids is None:
         return index
-    given = without_index(aligned(ids, index, "The ids", "ids", "x.index"))
-    return replace(index, ids=check_ids(given, rows), id_name=ID)
+    values = without_index(aligned(ids, index, "The ids", "ids", "x.index"))
+    return replace(index, ids=check_ids(values, rows), id_name=ID)
 
 
 def _given(values: Any, names: Sequence[str] | None, called: str) -> tuple[Floats, tuple[str, ...]]:
-    given = floats_of(values, called)
-    given = given[:, None] if given.ndim == 1 else given
-    if given.ndim != 2 or given.shape[1] < 1:
+    numbers = floats_of(values, called)
+    numbers = numbers[:, None] if numbers.ndim == 1 else numbers
+    if numbers.ndim != 2 or numbers.shape[1] < 1:
         raise InputError(
             f"{called} cannot be used",
             expected="an array of shape (rows, targets), or (rows,) for one target",
-            received=f"an array of shape {given.shape}",
+            received=f"an array of shape {numbers.shape}",
         )
-    check_finite(given, called)
-    return given, target_names(names, given.shape[1])
+    check_finite(numbers, called)
+    return numbers, target_names(names, numbers.shape[1])

@@ -184,20 +184,20 @@ def of_target(
     mean, std = result.mean[:, k], result.std[:, k]
     error = y - mean
     scale, ranked_by = scale_of(result)
-    found: dict[str, Measured] = of_errors(error, y)
+    scores: dict[str, Measured] = of_errors(error, y)
     if not np.isnan(std).any():
-        found |= of_normal(error, std, seed)
+        scores |= of_normal(error, std, seed)
     if mixed := nll_of_networks(result, k, y):
-        found["nll_mixture"] = mixed
+        scores["nll_mixture"] = mixed
     if ranked_by != "nothing":
-        found |= of_ranking(scale[:, k], np.abs(error))
+        scores |= of_ranking(scale[:, k], np.abs(error))
     if outside is not None:
-        one, other = result.std[:, k], outside.std[:, k]
-        if not (np.isnan(one).any() or np.isnan(other).any()):
-            found |= dict(zip(OUTSIDE[:2], told_apart(-one, -other), strict=True))
+        std_inside, other = result.std[:, k], outside.std[:, k]
+        if not (np.isnan(std_inside).any() or np.isnan(other).any()):
+            scores |= dict(zip(OUTSIDE[:2], told_apart(-std_inside, -other), strict=True))
         if result.spread is not None and outside.spread is not None:
-            found[OUTSIDE[2]] = told_apart(-result.spread[:, k], -outside.spread[:, k])[0]
-    return found
+            scores[OUTSIDE[2]] = told_apart(-result.spread[:, k], -outside.spread[:, k])[0]
+    return scores
 
 
 def named_at(score: str, level: float) -> str:
@@ -251,7 +251,7 @@ def of_normal(error: Floats, std: Floats, seed: int) -> dict[str, Measured]:
     sure = std == 0
     z = np.divide(error, std, out=np.copysign(np.inf, error), where=~sure)
     z[sure & (error == 0)] = 0.0
-    found: dict[str, Measured] = {
+    scores: dict[str, Measured] = {
         "nll": mean_loss(np.where(sure, np.inf, nll(np.zeros_like(error), std, error)), least=-np.inf),
         "crps": mean_loss(crps(np.zeros_like(error), std, error)),
         "miscalibration": miscalibration(ndtr(z), seed),
@@ -263,14 +263,14 @@ def of_normal(error: Floats, std: Floats, seed: int) -> dict[str, Measured]:
         width = 2 * reach
         losses = width + 2 / (1 - level) * np.where(missed, beyond, 0.0)
         same = np.ptp(std) == 0
-        found[named_at("coverage", level)] = share_of_rows(~missed)
-        found[named_at("width", level)] = Width(
+        scores[named_at("coverage", level)] = share_of_rows(~missed)
+        scores[named_at("width", level)] = Width(
             float(width.mean()), np.zeros(len(std)) if same else centred(width), len(std), least=0.0
         )
-        found[named_at("interval_score", level)] = replace(
+        scores[named_at("interval_score", level)] = replace(
             mean_loss(losses), mistakes=int(missed.sum()), least_mistakes=LEAST_OUTSIDE
         )
-    return found
+    return scores
 
 
 def nll(mean: Floats, std: Floats, y: Floats) -> Floats:
@@ -329,8 +329,8 @@ def nll_of_networks(result: RegressionCertainty, k: int, y: Floats) -> Loss | No
         part = slice(start, start + AT_ONCE)
         networks = networks_of(result[part], k)
         assert networks is not None  # spread is known
-        each = nll(networks.numbers, networks.noise, y[part, None])
-        losses[part] = -logsumexp(-each, axis=1, b=networks.shares)
+        losses_of_networks = nll(networks.numbers, networks.noise, y[part, None])
+        losses[part] = -logsumexp(-losses_of_networks, axis=1, b=networks.shares)
     return mean_loss(losses, least=-np.inf)
 
 
@@ -346,11 +346,11 @@ def miscalibration(pit: Floats, seed: int) -> CalibrationError:
     rows = len(pit)
     area, parts = _off_the_diagonal(pit)
     random = np.random.default_rng(seed)
-    seen = np.bincount(np.minimum((pit * CELLS).astype(np.int64), CELLS - 1), minlength=CELLS) / rows
+    share_of_cell = np.bincount(np.minimum((pit * CELLS).astype(np.int64), CELLS - 1), minlength=CELLS) / rows
     noise = np.zeros(DRAWS)
-    for true in (np.full(CELLS, 1 / CELLS), seen):
-        drawn = np.cumsum(random.multinomial(rows, true, size=DRAWS) / rows - true, axis=1)
-        noise = np.maximum(noise, np.sort(np.abs(drawn).mean(axis=1)))
+    for true in (np.full(CELLS, 1 / CELLS), share_of_cell):
+        deviation = np.cumsum(random.multinomial(rows, true, size=DRAWS) / rows - true, axis=1)
+        noise = np.maximum(noise, np.sort(np.abs(deviation).mean(axis=1)))
     return CalibrationError(area, centred(parts), rows, noise)
 
 

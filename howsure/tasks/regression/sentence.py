@@ -112,8 +112,8 @@ def written_of(row: NumbersRow, k: int, level: float) -> Written:
 
 def level_of(row: NumbersRow, k: int) -> float:
     """Share of networks in the interval that is told of a number: the first for which passes suffice."""
-    known = (level for level in OF_NETWORKS if _known(row.credible_interval(level)[k]) is not None)
-    return next(known, SHOWN)
+    known_levels = (level for level in OF_NETWORKS if _known(row.credible_interval(level)[k]) is not None)
+    return next(known_levels, SHOWN)
 
 
 def _known(ends: Floats) -> tuple[float, float] | None:
@@ -126,21 +126,21 @@ def number_in_words(row: NumbersRow, k: int) -> str:
     If passes are too few for an interval between networks, it gives their standard deviation.
     """
     level, words = level_of(row, k), words_of(row.method)["between"]
-    told, of_networks = written_of(row, k, level), f"{100 * level:g} % of {words}"
-    said = told.number
+    texts, of_networks = written_of(row, k, level), f"{100 * level:g} % of {words}"
+    text = texts.number
     spread = np.nan if row.spread is None else float(row.spread[k])
     deviation = f"standard deviation between {words}"
-    if told.answers is not None:
-        said += f"; {OF_ANSWERS} {digits.between(told.answers)}"
-        if told.networks is not None:
-            said += f" ({words if level == SHOWN else of_networks}: {digits.to(told.networks)})"
+    if texts.answers is not None:
+        text += f"; {OF_ANSWERS} {digits.between(texts.answers)}"
+        if texts.networks is not None:
+            text += f" ({words if level == SHOWN else of_networks}: {digits.to(texts.networks)})"
         elif np.isfinite(spread):
-            said += f" ({deviation}: {significant(spread, 2)})"
-    elif told.networks is not None:
-        said += f"; {of_networks} {digits.between(told.networks)}"
+            text += f" ({deviation}: {significant(spread, 2)})"
+    elif texts.networks is not None:
+        text += f"; {of_networks} {digits.between(texts.networks)}"
     elif np.isfinite(spread):
-        said += f"; {deviation} {significant(spread, 2)}"
-    return said
+        text += f"; {deviation} {significant(spread, 2)}"
+    return text
 
 
 def reasons_in_words(row: NumbersRow, k: int) -> tuple[str, str]:
@@ -159,12 +159,12 @@ def disagreement_in_words(row: NumbersRow, k: int) -> str:
     error = float(disagreement_error(row.spread[k], row.spread_error[k], row.noise[k]))
     if not np.isfinite(share + error):
         return ""
-    words, found = words_of(row.method)["between"], percent(share, error)
+    words, amount = words_of(row.method)["between"], percent(share, error)
     if share - 1.96 * error > 0.5:
-        return f"the {words} disagree: that is {found} of the variance"
+        return f"the {words} disagree: that is {amount} of the variance"
     if share + 1.96 * error < 0.5:
-        return f"most of the variance is noise ({found} is disagreement between {words})"
-    return f"disagreement between {words} is {found} of the variance"
+        return f"most of the variance is noise ({amount} is disagreement between {words})"
+    return f"disagreement between {words} is {amount} of the variance"
 
 
 def _passes_in_words(row: NumbersRow, k: int) -> str:

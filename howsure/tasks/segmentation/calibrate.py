@@ -84,15 +84,15 @@ class DenseCalibrator(Kept):
         """
         check_kind(result, POSITIONS, self.class_names)
         _check_usable(result)
-        told = {"method": TEMPERATURE, "rows": self.rows, "temperature": self.temperature.value}
-        method = {**result.method, "calibration": told}
-        given = _calibrated(result, np.array([1 / self.temperature.value]))
-        return self._marked(result, replace(result, **given, method=method))
+        settings = {"method": TEMPERATURE, "rows": self.rows, "temperature": self.temperature.value}
+        method = {**result.method, "calibration": settings}
+        maps = _calibrated(result, np.array([1 / self.temperature.value]))
+        return self._marked(result, replace(result, **maps, method=method))
 
     def in_words(self) -> str:
         """Sentences for a reader who knows no statistics."""
-        shown = f"(temperature {self.temperature}, where 1 changes nothing)"
-        change = temperature_in_words(self.temperature.low, self.temperature.high, shown)
+        change_in_numbers = f"(temperature {self.temperature}, where 1 changes nothing)"
+        change = temperature_in_words(self.temperature.low, self.temperature.high, change_in_numbers)
         better = "These rows cannot tell whether they became better."
         if self.difference.excludes_zero:
             better = "They became better" if self.difference.value < 0 else "They became worse"
@@ -126,34 +126,34 @@ def calibrate(result: DenseCertainty, labels: Any, *, method: str | None, seed: 
     _check_usable(result)
 
     counted = counted_in(result, labels)[:, 0]
-    there = np.flatnonzero(counted)
-    check_rows(len(there))
+    scored = np.flatnonzero(counted)
+    check_rows(len(scored))
     as_given = losses_in(result, labels, lambda at: np.ones(1)).value
     theta, best = _least(result, labels)
     fits = _cross_fitted(result, labels, theta, best, counted, seed)
     held_out = losses_in(result, labels, lambda at: fits.of_folds[at : at + 1])
-    to_mean = len(there) / counted.sum()
-    slopes = held_out.slope[there] * to_mean, held_out.curvature[there, 0] * to_mean
-    through = {"nll": through_fits(fits.fold[there], fits.moves[:, there], *slopes)}
-    before, after = (loss_of(each[there], counted[there]) for each in (as_given, held_out.value))
-    parts = best.step(best.slope)[there, 0] / theta[0] * math.sqrt(len(there) / (len(there) - 1))
+    to_mean = len(scored) / counted.sum()
+    slopes = held_out.slope[scored] * to_mean, held_out.curvature[scored, 0] * to_mean
+    through = {"nll": through_fits(fits.fold[scored], fits.moves[:, scored], *slopes)}
+    before, after = (loss_of(values[scored], counted[scored]) for values in (as_given, held_out.value))
+    parts = best.step(best.slope)[scored, 0] / theta[0] * math.sqrt(len(scored) / (len(scored) - 1))
     low, high = np.exp(symmetric_interval(-math.log(theta[0]), parts))
     return DenseCalibrator(
         temperature=Score(1 / float(theta[0]), float(low), float(high)),
-        rows=len(there),
+        rows=len(scored),
         class_names=result.class_names,
         before=before.score(0.95),
         after=after.score(0.95),
         difference=through_cross_fits({"nll": after}, through)["nll"].minus(before),
-        learnt_rows=LearntRows.of(result, there),
+        learnt_rows=LearntRows.of(result, scored),
     )
 
 
 def _folds(counted: Floats, seed: int) -> Integers:
     """(N,) the fold of each row with positions that count (N,); 0 of others."""
-    there = np.flatnonzero(counted)
+    scored = np.flatnonzero(counted)
     fold = np.zeros(len(counted), dtype=np.int64)
-    fold[there] = random_folds(len(there), seed)
+    fold[scored] = random_folds(len(scored), seed)
     return fold
 
 
@@ -183,16 +183,16 @@ def _cross_fitted(
     """
     fold = _folds(counted, seed)
 
-    def stepped(start: float, found: Losses, others: Booleans) -> float:
-        return max(float(start - found.slope[others].sum() / found.curvature[others].sum()), start / 2)
+    def stepped(start: float, at_start: Losses, others: Booleans) -> float:
+        return max(float(start - at_start.slope[others].sum() / at_start.curvature[others].sum()), start / 2)
 
     second, moves = np.ones(FOLDS), np.zeros((FOLDS, len(fold), 1))
     for number in range(FOLDS):
         others = fold != number
         start = stepped(theta[0], best, others)
-        found = losses_in(result, labels, lambda at, start=start: np.array([start]))  # type: ignore[misc]
-        second[number] = stepped(start, found, others)
-        moves[number, others] = -found.slope[others] / found.curvature[others].sum()
+        at_start = losses_in(result, labels, lambda at, start=start: np.array([start]))  # type: ignore[misc]
+        second[number] = stepped(start, at_start, others)
+        moves[number, others] = -at_start.slope[others] / at_start.curvature[others].sum()
     return Fits(float(theta[0]), second[fold], fold, moves)
 
 
@@ -219,15 +219,15 @@ def cross_fitted(result: DenseCertainty, truth: Any, seed: int) -> Fits:
 def tempered(row: DenseCertainty, beta: float) -> DenseCertainty:
     """One row with the probabilities p^β / Σ p^β, and without errors: enough to be scored."""
     q = changed(np.log(np.maximum(known_probabilities(row, 0), SMALLEST)), np.array([beta]))
-    label, runner_up = (np.reshape(each, -1).astype(np.int64) for each in (row.label, row.runner_up))
+    label, runner_up = (np.reshape(numbers, -1).astype(np.int64) for numbers in (row.label, row.runner_up))
     top = pick(q, label)
-    given: dict[str, Any] = {
+    maps: dict[str, Any] = {
         "probability": top.reshape(row.label.shape),
         "gap": np.maximum(top - pick(q, runner_up), 0).reshape(row.label.shape),
         "all_probabilities": q.reshape(*row.label.shape, -1),
         "all_errors": None,
     }
-    return replace(row, **given)
+    return replace(row, **maps)
 
 
 def read(content: Mapping[str, Any]) -> DenseCalibrator:
@@ -246,12 +246,12 @@ def read(content: Mapping[str, Any]) -> DenseCalibrator:
 
 def counted_in(result: DenseCertainty, labels: Any) -> Floats:
     """(N, 2) how many positions of each row count, and how many of these have a wrong label."""
-    found = np.zeros((len(result), 2))
+    numbers = np.zeros((len(result), 2))
     for at, truth in enumerate(truths_of(result, labels)):
         counts = truth >= 0
         wrong = np.asarray(result.label[at]).reshape(-1)[counts] != truth[counts]
-        found[at] = np.count_nonzero(counts), np.count_nonzero(wrong)
-    return found
+        numbers[at] = np.count_nonzero(counts), np.count_nonzero(wrong)
+    return numbers
 
 
 def losses_in(
@@ -273,9 +273,9 @@ def losses_in(
         if not counts.any():
             continue
         logs = np.log(np.maximum(known_probabilities(result, at)[counts], SMALLEST))
-        found = losses(theta(at), logs, np.take_along_axis(logs, truth[counts][:, None], axis=1)[:, 0])
-        value[at], slope[at] = found.value.sum(), found.slope.sum(axis=0)
-        curvature[at] = found.curvature.sum(axis=0)
+        of_positions = losses(theta(at), logs, np.take_along_axis(logs, truth[counts][:, None], axis=1)[:, 0])
+        value[at], slope[at] = of_positions.value.sum(), of_positions.slope.sum(axis=0)
+        curvature[at] = of_positions.curvature.sum(axis=0)
     return Losses(value, slope, curvature)
 
 
@@ -308,16 +308,16 @@ def _calibrated(result: DenseCertainty, theta: Floats) -> dict[str, Any]:
         names += ["all_probabilities", "all_errors"]
     rows, old = np.arange(len(result)), {name: getattr(result, name) for name in names}
     make = _Calibrated(result, theta)
-    given: dict[str, Any] = {
+    maps: dict[str, Any] = {
         name: LazyMap(partial(make.map_of, name), array.shape[1:], array.dtype, rows)
         for name, array in old.items()
     }
     if not is_in_files(result.label):
-        made, given = given, {name: np.empty(array.shape, array.dtype) for name, array in given.items()}
+        made, maps = maps, {name: np.empty(array.shape, array.dtype) for name, array in maps.items()}
         for at in rows:
             for name, array in made.items():
-                given[name][at] = array[at]
-    return given
+                maps[name][at] = array[at]
+    return maps
 
 
 @dataclass(eq=False)
@@ -348,7 +348,7 @@ def _maps_of_row(result: DenseCertainty, at: int, theta: Floats) -> dict[str, An
 
     classes, p = len(result.class_names), known_probabilities(result, at)
     flat = {name: np.asarray(getattr(result, name)[at]).reshape(-1) for name in ("label", "runner_up")}
-    label, runner_up = (each.astype(np.int64) for each in flat.values())
+    label, runner_up = (numbers.astype(np.int64) for numbers in flat.values())
     q = change(p)
     if result.all_errors is None:
         error = np.repeat(np.reshape(result.mc_error[at], (-1, 1)).astype(np.float64), classes, axis=1)
@@ -360,7 +360,7 @@ def _maps_of_row(result: DenseCertainty, at: int, theta: Floats) -> dict[str, An
     entropy = np.minimum(entropy_of(q) + correction, np.log(classes))
     share = np.where(old > 0, np.reshape(result.expected_entropy[at], -1) / np.where(old > 0, old, 1), 1)
     top = pick(q, label)
-    found = {
+    changed_maps = {
         "probability": top,
         "gap": np.maximum(top - pick(q, runner_up), 0),
         "mc_error": pick(error, label),
@@ -371,9 +371,9 @@ def _maps_of_row(result: DenseCertainty, at: int, theta: Floats) -> dict[str, An
         "all_errors": error,
     }
     if result.counts is None:
-        return found
+        return changed_maps
     flat, columns = result.counts[at].reshape(-1), {column.name: column for column in result.columns}
-    return {name: of_counted(columns[name], array, flat) for name, array in found.items()}
+    return {name: of_counted(columns[name], array, flat) for name, array in changed_maps.items()}
 
 
 def _check_usable(result: DenseCertainty) -> None:

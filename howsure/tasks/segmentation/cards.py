@@ -162,41 +162,41 @@ def cards(
         top: The entropy that the scale of doubt ends with, nats.
     """
     rows = (_Row.of(result[at : at + 1]) for at in positions)
-    return [_card(one, at, shown, colours, top) for one, at in zip(rows, positions, strict=True)]
+    return [_card(row, at, shown, colours, top) for row, at in zip(rows, positions, strict=True)]
 
 
-def _card(one: _Row, at: int, shown: Shown | None, colours: Sequence[str], top: float) -> MapCard:
-    part = one.part
+def _card(row_maps: _Row, at: int, shown: Shown | None, colours: Sequence[str], top: float) -> MapCard:
+    part = row_maps.part
     row = part[0]
-    numbered, there = numbered_by_size(part.is_coin_flip[0]), one.label >= 0
+    numbered, counts = numbered_by_size(part.is_coin_flip[0]), row_maps.label >= 0
     truth = None if part.truth is None else np.asarray(part.truth[0])
-    regions = _regions(row, LEAST_SHARE * there.sum())
+    regions = _regions(row, LEAST_SHARE * counts.sum())
     listed = 0 if regions is None else len(regions.rows)
     shares = _shares(row, colours, truth)
-    drawn = None
+    pictures = None
     if not isinstance(shown, ShownWords):
-        drawn = _maps(one, numbered, shown, at, colours, top, listed)
+        pictures = _maps(row_maps, numbered, shown, at, colours, top, listed)
     right = ""
     if truth is not None and (truth >= 0).any():
-        right = rate(float(np.mean((one.label == truth)[truth >= 0])))
+        right = rate(float(np.mean((row_maps.label == truth)[truth >= 0])))
     words = shown.of(at) if isinstance(shown, ShownWords) else []
     facts = [f"{right} right"] if right else []
     facts += [f"doubt {100 * row.doubt:.0f} %", "1 pass" if row.passes == 1 else f"{row.passes:,} passes"]
-    count = counted(one.label.size, part.position_name)
-    if not there.all():
-        facts.append(f"{int(there.sum()):,} of {count} count, and the others are left out")
-    if isinstance(shown, ShownWords) and len(words) < there.sum():
+    count = counted(row_maps.label.size, part.position_name)
+    if not counts.all():
+        facts.append(f"{int(counts.sum()):,} of {count} count, and the others are left out")
+    if isinstance(shown, ShownWords) and len(words) < counts.sum():
         facts.append(f"{len(words)} of {count} have a word")
-    if one.view.said:
-        facts.append(one.view.said)
-    if drawn is not None and drawn.step > 1:
-        facts.append(f"maps are drawn with one in {drawn.step} {part.position_name}s across and down")
+    if row_maps.view.said:
+        facts.append(row_maps.view.said)
+    if pictures is not None and pictures.step > 1:
+        facts.append(f"maps are drawn with one in {pictures.step} {part.position_name}s across and down")
     return MapCard(
         row=row,
         said=str(row),
         right=right,
         facts=tuple(facts),
-        maps=drawn,
+        maps=pictures,
         runs=_runs(part, words, colours),
         regions=regions,
         others=int(numbered.max(initial=0)) - listed,
@@ -213,11 +213,11 @@ def place_of(bounds: Sequence[tuple[int, int]], position: str) -> str:
         position: Name of a position.
     """
     axes = ("slice", "y", "x")[-len(bounds) :] if len(bounds) > 1 else (position,)
-    said = [
+    places = [
         f"{axis} {low}" if high == low + 1 else f"{axis} {low} to {high - 1}"
         for axis, (low, high) in zip(axes, bounds, strict=True)
     ]
-    return ", ".join(reversed(said) if len(said) == 2 else said)
+    return ", ".join(reversed(places) if len(places) == 2 else places)
 
 
 def _regions(row: DenseRow, least: float) -> ViewTable | None:
@@ -225,12 +225,12 @@ def _regions(row: DenseRow, least: float) -> ViewTable | None:
     cells = [
         [
             str(number),
-            f"{each.size:,}",
-            f"{each.label_name} and {each.runner_up_name}",
-            place_of(each.bounds, row.position_name),
+            f"{region.size:,}",
+            f"{region.label_name} and {region.runner_up_name}",
+            place_of(region.bounds, row.position_name),
         ]
-        for number, each in enumerate(row.regions[:MOST_REGIONS], 1)
-        if number == 1 or each.size >= least
+        for number, region in enumerate(row.regions[:MOST_REGIONS], 1)
+        if number == 1 or region.size >= least
     ]
     head = ["Region", f"{upper(row.position_name)}s", "Between", "Place"]
     return ViewTable(f"Regions of {row.called}", head, cells, numeric=(0, 1)) if cells else None
@@ -238,20 +238,20 @@ def _regions(row: DenseRow, least: float) -> ViewTable | None:
 
 def _shares(row: DenseRow, colours: Sequence[str], truth: Integers | None) -> ViewTable:
     """The classes that a row has, the largest first, and their true shares where these are given."""
-    known = np.zeros(0) if truth is None else truth[truth >= 0]
-    told = [k for k in np.argsort(-row.share, kind="stable").tolist() if row.share[k] >= LEAST_SHARE]
+    known_truth = np.zeros(0) if truth is None else truth[truth >= 0]
+    shown_classes = [k for k in np.argsort(-row.share, kind="stable").tolist() if row.share[k] >= LEAST_SHARE]
     cells = []
-    for k in told:
+    for k in shown_classes:
         ends = ends_in_words(*row.share_interval[k].tolist())
         overlap = overlap_in_words(float(row.overlap[k]), float(row.overlap_error[k]))
         share = percent(float(row.share[k]), float(row.share_error[k])).replace(" %", UNIT)
         cells.append([row.class_names[k], share, f"{ends}{UNIT}" if ends else "–", overlap or "–"])
         if truth is not None:
-            cells[-1].append(rate(float(np.mean(known == k))) if known.size else "–")
+            cells[-1].append(rate(float(np.mean(known_truth == k))) if known_truth.size else "–")
     head = ["Class", "Share", f"Most {words_of(row.method)['between']} say", "Overlap"]
     head += [] if truth is None else ["Truth"]
-    shown = [colours[k] for k in told]
-    return ViewTable(f"Classes of {row.called}", head, cells, numeric=(1, 2, 3, 4), colours=shown)
+    shown_colours = [colours[k] for k in shown_classes]
+    return ViewTable(f"Classes of {row.called}", head, cells, numeric=(1, 2, 3, 4), colours=shown_colours)
 
 
 # --- maps -----------------------------------------------------------------------------------------------
@@ -274,7 +274,7 @@ class _Row:
 
 
 def _maps(
-    one: _Row,
+    row_maps: _Row,
     numbered: Integers,
     shown: Pixels | None,
     at: int,
@@ -282,36 +282,40 @@ def _maps(
     top: float,
     listed: int,
 ) -> MapPictures:
-    label, entropy, areas = one.view.of(one.label), one.view.of(one.entropy), one.view.of(numbered)
-    truth = None if one.part.truth is None else one.view.of(np.asarray(one.part.truth[0]))
+    label, entropy, areas = (
+        row_maps.view.of(row_maps.label),
+        row_maps.view.of(row_maps.entropy),
+        row_maps.view.of(numbered),
+    )
+    truth = None if row_maps.part.truth is None else row_maps.view.of(np.asarray(row_maps.part.truth[0]))
     palette = list(dict.fromkeys(colours))
     place = np.array([palette.index(colour) for colour in colours])
     height, width = label.shape
-    flat = len(one.part.positions) == 1
+    flat = len(row_maps.part.positions) == 1
     signal = ""
     row = None if shown is None else shown.of(at)
     if row is not None and flat:
         signal, row = signal_path(row[..., 0]), None
     elif row is not None:
-        row = np.asarray(one.view.of(row))
+        row = np.asarray(row_maps.view.of(row))
     for edge in (_LONGEST_STRIP,) if flat else _EDGES:
         step = -(-max(height, width) // edge)
         small = (slice(None, None, step), slice(None, None, step))
-        there = label[small] >= 0
-        levels = np.floor(len(CIVIDIS) * np.clip(np.where(there, entropy[small], 0) / top, 0, 1 - 1e-6))
-        known = None if truth is None else truth[small]
-        wrong = None if known is None else (known >= 0) & (known != label[small])
-        found = MapPictures(
+        counts = label[small] >= 0
+        levels = np.floor(len(CIVIDIS) * np.clip(np.where(counts, entropy[small], 0) / top, 0, 1 - 1e-6))
+        drawn_truth = None if truth is None else truth[small]
+        wrong = None if drawn_truth is None else (drawn_truth >= 0) & (drawn_truth != label[small])
+        pictures = MapPictures(
             width=width,
             height=height,
             step=step,
             image="" if row is None else photograph(row, _OF_IMAGE, edge),
             signal=signal,
-            label=_where(there, place[label[small]], palette),
-            doubt=_where(there, levels, CIVIDIS),
+            label=_where(counts, place[label[small]], palette),
+            doubt=_where(counts, levels, CIVIDIS),
             truth=""
-            if known is None or wrong is None
-            else _truth(np.where(known < 0, -1, place[known]), wrong, palette),
+            if drawn_truth is None or wrong is None
+            else _truth(np.where(drawn_truth < 0, -1, place[drawn_truth]), wrong, palette),
             drawn_width=label[small].shape[1] * step,
             drawn_height=label[small].shape[0] * step,
             flips=Outline("", 0, 0),
@@ -319,16 +323,16 @@ def _maps(
             marks=(),
             names=(),
         )
-        if found.characters <= CHARACTERS:
+        if pictures.characters <= CHARACTERS:
             break
     numbers = [number for number in range(1, listed + 1) if (areas == number).any()]
     marks = tuple(mark(areas == number, str(number)) for number in numbers)
     return replace(
-        found,
+        pictures,
         flips=outline(areas[small], step),
-        mistakes=found.mistakes if wrong is None else outline(numbered_by_size(wrong), step),
+        mistakes=pictures.mistakes if wrong is None else outline(numbered_by_size(wrong), step),
         marks=marks,
-        names=names_on(label, one.part.class_names, marks),
+        names=names_on(label, row_maps.part.class_names, marks),
     )
 
 
@@ -339,13 +343,13 @@ def _truth(place: Integers, wrong: Booleans, palette: Sequence[str]) -> str:
 
 
 def _where(
-    there: Booleans, numbers: Integers, colours: Sequence[str], opacities: Sequence[float] = ()
+    is_coloured: Booleans, numbers: Integers, colours: Sequence[str], opacities: Sequence[float] = ()
 ) -> str:
-    """A map in colours, and nothing if it is not `there`."""
-    if there.all():
+    """A map in colours, and nothing where that is not `is_coloured`."""
+    if is_coloured.all():
         return in_colours(numbers, colours, opacities)
     clear = [*(opacities or [1.0] * len(colours)), 0.0]
-    return in_colours(np.where(there, numbers, len(colours)), [*colours, "#000000"], clear)
+    return in_colours(np.where(is_coloured, numbers, len(colours)), [*colours, "#000000"], clear)
 
 
 # --- words ----------------------------------------------------------------------------------------------
@@ -356,7 +360,7 @@ def _runs(part: DenseCertainty, words: Sequence[str], colours: Sequence[str]) ->
     label, names = np.asarray(part.label[0]), part.class_names
     truth = np.full(len(label), -1) if part.truth is None else np.asarray(part.truth[0])
     ends = np.flatnonzero(label[: len(words)] >= 0)
-    told = [
+    labelled_words = [
         (int(k), int(true) if true >= 0 and true != k else -1, word, verdict)
         for word, k, true, verdict in zip(words, label, truth, part.verdict[0], strict=False)
     ][slice(*(ends[[0, -1]] + (0, 1)).tolist()) if len(ends) else slice(0)]
@@ -367,5 +371,5 @@ def _runs(part: DenseCertainty, words: Sequence[str], colours: Sequence[str]) ->
             names[true] if true >= 0 else "",
             tuple((word, verdict) for *_, word, verdict in run),
         )
-        for (k, true), run in groupby(told, key=lambda each: each[:2])
+        for (k, true), run in groupby(labelled_words, key=lambda word: word[:2])
     )

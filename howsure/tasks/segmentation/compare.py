@@ -88,8 +88,8 @@ class Tempered:
     @property
     def method(self) -> Mapping[str, Any]:
         """That of the result, with its calibration."""
-        told = {"method": "temperature", "rows": len(self.result), "temperature": 1 / self.overall}
-        return {**self.result.method, "calibration": told}
+        calibration = {"method": "temperature", "rows": len(self.result), "temperature": 1 / self.overall}
+        return {**self.result.method, "calibration": calibration}
 
 
 Rows = DenseCertainty | Tempered
@@ -121,7 +121,7 @@ def _scored(
     there = counts.counted > 0
     check_enough(counts.digest[there])
     some, alike = counts.of(there), np.ones(int(there.sum()))
-    nll, brier = (each / some.counted for each in (some.nll, some.brier) if each is not None)
+    nll, brier = (losses / some.counted for losses in (some.nll, some.brier) if losses is not None)
     averaged = some.without(background)
     ranked = of_rows(doubt[there], averaged.dice)
     measured = {
@@ -138,8 +138,8 @@ def _scored(
         moved, count = (fits.fold[there], fits.moves[:, there]), some.counted[:, None]
         through_them = {name: through_fits(*moved, *(of_rows / count)) for name, of_rows in by_score}
         measured = through_cross_fits(measured, through_them)
-    found = Paired.of(measured, result, some.digest, there)
-    return RowScores(found, some)
+    paired = Paired.of(measured, result, some.digest, there)
+    return RowScores(paired, some)
 
 
 def _slopes(row: DenseCertainty, truth: Any, beta: float) -> Floats:
@@ -159,8 +159,12 @@ def _parts_of(rows: Rows, truth: Any, evaluation: RowScores) -> Parts:
     def at(theta: Floats) -> Losses:
         return losses_in(result, truth, lambda row: theta).weighted(share)
 
-    (beta,), found = least(at, np.ones(1))
-    loss, slope, curvature = found.value[there], found.slope[there, 0], found.curvature[there, 0, 0]
+    (beta,), best = least(at, np.ones(1))
+    loss, slope, curvature = (
+        best.value[there],
+        best.slope[there, 0],
+        best.curvature[there, 0, 0],
+    )
     return Parts(
         nll=evaluation.measured("nll"),
         best=at_best(loss, slope, curvature, len(loss)),
@@ -180,10 +184,10 @@ def _beside(evaluation: RowScores, rows: Rows, outside: Rows) -> RowScores:
 
     A temperature leaves open how much of the doubt is disagreement, so that is the one of the passes.
     """
-    there = np.isin(_untempered(rows).row, evaluation._found.row)
-    near, far = (np.concatenate([part.doubt for _, part in _parts(each)]) for each in (rows, outside))
-    disagree, differ = (_untempered(each).mean_mutual_information for each in (rows, outside))
-    scored = near[there], disagree[there]
+    counts = np.isin(_untempered(rows).row, evaluation._found.row)
+    near, far = (np.concatenate([part.doubt for _, part in _parts(results)]) for results in (rows, outside))
+    disagree, differ = (_untempered(results).mean_mutual_information for results in (rows, outside))
+    scored = near[counts], disagree[counts]
     return with_outside(evaluation, scored, (far, differ), _untempered(outside).row)
 
 
@@ -197,8 +201,8 @@ def _calibrated(
 ) -> tuple[list[Tempered], list[Tempered], list[None]]:
     """The same with one temperature, cross-fitted over rows; see `Comparing.calibrated`."""
     fits = cross_fitted(result, truth, seed)
-    near = [Tempered(each, fits.of_folds, fits.overall, fits) for each in (result, *changed)]
-    far = [Tempered(each, np.full(len(each), fits.overall), fits.overall) for each in others]
+    near = [Tempered(rows, fits.of_folds, fits.overall, fits) for rows in (result, *changed)]
+    far = [Tempered(rows, np.full(len(rows), fits.overall), fits.overall) for rows in others]
     return near, far, [None] * len(near)
 
 
@@ -215,7 +219,7 @@ def _aligned(name: str, result: DenseCertainty, first: str, baseline: DenseCerta
     """A result, or an `InputError` where its classes or positions are not those of the baseline."""
     for what, own, its in (
         ("classes", quoted(result.class_names), quoted(baseline.class_names)),
-        ("positions", *(" × ".join(map(str, each.positions)) for each in (result, baseline))),
+        ("positions", *(" × ".join(map(str, rows.positions)) for rows in (result, baseline))),
     ):
         if own != its:
             raise InputError(f"'{name}' has other {what} than '{first}'", expected=its, received=own)
@@ -328,8 +332,8 @@ class PositionWords(ClassWords):
             )
         if name == "aurc":
             return f"This is the AURC of {kind}s, with the least doubtful ones first."
-        said = super().note(comparison, name)
-        return f"{said} It is the mean over the {where}s of each {kind}, and each {kind} counts the same."
+        note = super().note(comparison, name)
+        return f"{note} It is the mean over the {where}s of each {kind}, and each {kind} counts the same."
 
     def shifted_value(self, comparison: Comparison, rows: str) -> str:
         """The mean Dice of the baseline, and how often its labels are right beside what it claims."""

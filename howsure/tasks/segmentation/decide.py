@@ -113,13 +113,15 @@ def abstain(
         )
     limit = as_share(tolerance, "tolerance")
     dice, certain, names = counts.without(background).dice, _certain(result), result.class_names
-    known = np.isfinite(dice)
-    low = dice[known] < 1 - limit - np.finfo(float).eps  # 1 − 0.2 is not 0.8
-    found = decided(certain[known], low, risk, confidence)
-    there = certain[counts.counted > 0]
-    found["handed_over"] = ShareOfRows.of(int(np.sum(there <= found["threshold"])), len(there))
+    known_rows = np.isfinite(dice)
+    low = dice[known_rows] < 1 - limit - np.finfo(float).eps  # 1 − 0.2 is not 0.8
+    decision = decided(certain[known_rows], low, risk, confidence)
+    certain_of_counted = certain[counts.counted > 0]
+    decision["handed_over"] = ShareOfRows.of(
+        int(np.sum(certain_of_counted <= decision["threshold"])), len(certain_of_counted)
+    )
     left_out = None if background is None else names[background]
-    return DenseAbstention(**found, tolerance=limit, class_names=names, background=left_out)
+    return DenseAbstention(**decision, tolerance=limit, class_names=names, background=left_out)
 
 
 def _certain(result: DenseCertainty) -> Floats:
@@ -170,7 +172,7 @@ class DenseSets(Sequence[Booleans]):
     def size(self) -> Floats:
         """(N,) mean number of classes in the sets of each row, of the positions that count."""
         sizes = (inside.sum(axis=-1) for inside in self)
-        return np.array([each[each > 0].mean() for each in sizes], dtype=np.float64)
+        return np.array([size[size > 0].mean() for size in sizes], dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -257,7 +259,7 @@ def handed_over(result: DenseCertainty, sets: Any) -> Columns:
     numbers = {"undecided": result.undecided, "doubt": result.doubt}
     numbers |= dict(zip(shares, result.share.T, strict=True))
     numbers |= {} if sets is None else {"classes": sets(result).size}
-    return {name: [round(float(each), DIGITS) for each in column] for name, column in numbers.items()}
+    return {name: [round(float(number), DIGITS) for number in column] for name, column in numbers.items()}
 
 
 def choose(rows: DenseCertainty, which: str | None, most: int | None = None) -> Integers:
@@ -293,7 +295,7 @@ class MapSetsTold:
         sizes = self._fitted(result).size
         self._rows, self._sizes = self._rows + len(result), self._sizes + float(sizes.sum())
         yield ["row", *([] if result.ids is None else [result.id_name]), "classes"]
-        ids = [[]] * len(result) if result.ids is None else [[each] for each in result.ids.tolist()]
+        ids = [[]] * len(result) if result.ids is None else [[identity] for identity in result.ids.tolist()]
         for row, identity, size in zip(result.row.tolist(), ids, sizes.tolist(), strict=True):
             yield [row, *identity, size]
 

@@ -59,9 +59,9 @@ def colours_of(share: Floats) -> tuple[str, ...]:
     classes = share.shape[1]
     if classes <= len(KELLY):
         return (OKABE_ITO if classes <= len(OKABE_ITO) else KELLY)[:classes]
-    found = np.full(classes, OTHERS, dtype=object)
-    found[np.sort(np.argsort(-share.mean(axis=0), kind="stable")[: len(KELLY)])] = KELLY
-    return tuple(found.tolist())
+    colours = np.full(classes, OTHERS, dtype=object)
+    colours[np.sort(np.argsort(-share.mean(axis=0), kind="stable")[: len(KELLY)])] = KELLY
+    return tuple(colours.tolist())
 
 
 # --- the rows under the maps: pictures, slices of volumes, signals and words --------------------------------
@@ -121,20 +121,20 @@ def shown_of(looks: Looks, positions: tuple[int, ...]) -> Shown | None:
     Raises:
         InputError: The rows have other axes, or a row has more words than positions.
     """
-    given = [array for _, array in looks.columns]
+    arrays = [array for _, array in looks.columns]
     if looks.images is not None:
-        given[:0] = [looks.images, np.moveaxis(looks.images, -1, 1)]  # as it may have been given
-    if not given:
+        arrays[:0] = [looks.images, np.moveaxis(looks.images, -1, 1)]  # as it may have been given
+    if not arrays:
         return None
-    fitting = [each for array in given if (each := _fitting(array, positions)) is not None]
+    fitting = [shown for array in arrays if (shown := _fitting(array, positions)) is not None]
     if not fitting:
         raise InputError(
             "The rows do not fit the maps of the result",
             expected=_FITTING[len(positions)],
-            received=f"an array of shape {given[0].shape}",
+            received=f"an array of shape {arrays[0].shape}",
             hint="Leave `rows` out, and the page shows the maps alone",
         )
-    return next((each for exact, each in fitting if exact), fitting[0][1])
+    return next((shown for exact, shown in fitting if exact), fitting[0][1])
 
 
 def _fitting(array: NDArray[Any], positions: tuple[int, ...]) -> tuple[bool, Shown] | None:
@@ -286,23 +286,23 @@ def names_on(label: Integers, names: tuple[str, ...], marks: Sequence[Mark]) -> 
     """
     height, width = label.shape
     free = np.ones(label.shape, dtype=bool)
-    for each in marks:
-        x, y, reach = each.across * width / 100, each.down * height / 100, LINE * width
+    for placed in marks:
+        x, y, reach = placed.across * width / 100, placed.down * height / 100, LINE * width
         free[max(int(y - reach), 0) : int(y + reach) + 1, max(int(x - reach), 0) : int(x + reach) + 1] = False
-    found = []
+    names_with_room = []
     for k in np.unique(label[label >= 0]).tolist():
         numbered, count = ndimage.label(label == k)
         sizes = np.bincount(numbered.reshape(-1), minlength=count + 1)[1:]
         largest = (numbered == 1 + int(np.argmax(sizes))) & free
         depth = ndimage.distance_transform_edt(np.pad(largest, 1))[1:-1, 1:-1]
-        y, x = (int(each) for each in np.unravel_index(int(np.argmax(depth)), depth.shape))
+        y, x = (int(place) for place in np.unravel_index(int(np.argmax(depth)), depth.shape))
         outside = np.flatnonzero(~largest[y])
         at = int(np.searchsorted(outside, x))
-        left = int(outside[at - 1]) + 1 if at else 0
+        left_end = int(outside[at - 1]) + 1 if at else 0
         right = int(outside[at]) if at < len(outside) else width
-        if depth[y, x] >= LINE * width / 2 and right - left >= (len(names[k]) + 1) * LETTER * width:
-            found.append(Mark(names[k], 50 * (left + right) / width, 100 * (y + 0.5) / height))
-    return tuple(found)
+        if depth[y, x] >= LINE * width / 2 and right - left_end >= (len(names[k]) + 1) * LETTER * width:
+            names_with_room.append(Mark(names[k], 50 * (left_end + right) / width, 100 * (y + 0.5) / height))
+    return tuple(names_with_room)
 
 
 # --- figures ------------------------------------------------------------------------------------------
@@ -333,8 +333,8 @@ def draw_doubt(doubt: Floats) -> DoubtHistogram:
     bars, table = [], []
     for count, low, high in zip(counts.tolist(), edges[:-1].tolist(), edges[1:].tolist(), strict=True):
         if count:
-            left = across.place(low)
-            bars.append((left, across.place(high) - left, up.place(count)))
+            left_edge = across.place(low)
+            bars.append((left_edge, across.place(high) - left_edge, up.place(count)))
             table.append((low, high, count))
     return DoubtHistogram(tuple(bars), tuple(table), across, up)
 

@@ -144,11 +144,11 @@ class DenseEvaluation(Comparable, Displayed):
 
     def sentences(self) -> list[str]:
         """Further sentences."""
-        found = [self.note] if self.note else []
+        sentences = [self.note] if self.note else []
         scores = [getattr(self, name) for name in METRICS if getattr(self, name) is not None]
         if any(math.isfinite(score.value) and math.isnan(score.low) for score in scores):
-            found.append(f"Scores without an interval have too few {self._kind}s, or too unequal ones.")
-        return found
+            sentences.append(f"Scores without an interval have too few {self._kind}s, or too unequal ones.")
+        return sentences
 
     def __str__(self) -> str:
         lines = [self.counted, *in_columns(self.cells())]
@@ -158,8 +158,8 @@ class DenseEvaluation(Comparable, Displayed):
 
 def ignored(result: DenseCertainty, labels: Any, ignore: int | Sequence[int]) -> Ignored:
     """The part `ignored` of positions: labels of which more class numbers do not count."""
-    for each in ignore if isinstance(ignore, (list, tuple)) else [ignore]:
-        check_whole(each, "ignore", least=np.iinfo(np.int64).min)
+    for number in ignore if isinstance(ignore, (list, tuple)) else [ignore]:
+        check_whole(number, "ignore", least=np.iinfo(np.int64).min)
     return Ignored(result.truth if labels is None else labels, ignore)
 
 
@@ -171,55 +171,55 @@ def evaluate(
         check_outside(outside, result)
 
     counts = counted_of(result, partial(truths_of, result, labels))
-    there = counts.counted > 0
-    check_enough(counts.digest[there])
-    some = counts.of(there)
+    scored = counts.counted > 0
+    check_enough(counts.digest[scored])
+    some = counts.of(scored)
     measured = of_counts(some, result.class_names, seed, background)
     dice = some.without(background).dice
-    measured |= of_rows(result.doubt[there], dice)
-    found = Paired.of(measured, result, some.digest, there)
-    scores = found.scores
+    measured |= of_rows(result.doubt[scored], dice)
+    paired = Paired.of(measured, result, some.digest, scored)
+    scores = paired.scores
     names = result.class_names
     alone = DenseEvaluation(
-        rows=int(there.sum()),
+        rows=int(scored.sum()),
         positions=int(some.counted.sum()),
         **{name: scores.get(name) for name in METRICS},  # type: ignore[arg-type]
         dice={name: scores[named_of("dice", name)] for name in names},
         iou={name: scores[named_of("iou", name)] for name in names},
         positions_of_class=dict(zip(names, some.there.sum(axis=0).astype(int).tolist(), strict=True)),
         background=None if background is None else names[background],
-        note=_note(result, int(np.sum(~there)), int(np.sum(np.isnan(dice)))),
+        note=_note(result, int(np.sum(~scored)), int(np.sum(np.isnan(dice)))),
         _kind=result.kind,
         _position_name=result.position_name,
-        _found=found,
+        _found=paired,
     )
     if outside is None:
         return alone
-    near = result.doubt[there], result.mean_mutual_information[there]
+    near = result.doubt[scored], result.mean_mutual_information[scored]
     return with_outside(alone, near, (outside.doubt, outside.mean_mutual_information), outside.row)
 
 
 def _note(result: DenseCertainty, left_out: int, empty: int) -> str:
-    found = [] if are_known(result) else [NOT_KEPT]
+    sentences = [] if are_known(result) else [NOT_KEPT]
     if left_out:
-        found.append(
+        sentences.append(
             f"{counted(left_out, result.kind)} without a {result.position_name} that counts "
             f"{'is' if left_out == 1 else 'are'} left out."
         )
     if empty:
-        found.append(
+        sentences.append(
             f"Means over {result.kind}s leave out {counted(empty, result.kind)} with none of these classes, "
             "neither in the truth nor in the label."
         )
-    return " ".join(found)
+    return " ".join(sentences)
 
 
 def score_lines(result: DenseCertainty, evaluation: DenseEvaluation) -> list[list[Any]]:
     """The part `score_lines` of positions: cells of a csv table, the names of its columns first."""
     del result
     scores = {name: getattr(evaluation, name) for name in METRICS}
-    found = [["", name, *ends_of(score)] for name, score in scores.items() if score is not None]
+    cells = [["", name, *ends_of(score)] for name, score in scores.items() if score is not None]
     for of_class in ("dice", "iou"):
-        each = getattr(evaluation, of_class)
-        found += [[name, of_class, *ends_of(score)] for name, score in each.items()]
-    return [["class", "score", "value", "low", "high"], *found]
+        of_classes = getattr(evaluation, of_class)
+        cells += [[name, of_class, *ends_of(score)] for name, score in of_classes.items()]
+    return [["class", "score", "value", "low", "high"], *cells]

@@ -59,7 +59,7 @@ class _Rows:
 
 
 def of_maps(
-    given: Any,
+    maps: Any,
     names: Sequence[str] | None,
     class_axis: int,
     positions: Any,
@@ -73,7 +73,7 @@ def of_maps(
 
     A row is called a `row` where positions have one axis, else an `image`, unless `kind` says otherwise.
     """
-    rows = _rows_of(given, class_axis, are_passes)
+    rows = _rows_of(maps, class_axis, are_passes)
     width, shape = max(2, rows.shape[rows.class_axis]), (rows.count, *rows.positions)
     if names is not None:
         names = check_names(names, "class", "The class names", width, "the probabilities")
@@ -96,20 +96,20 @@ def of_maps(
                 sums.add_group(values, outcome)
                 of_row.append(mark_of_pass(number, values))
             marks.append(tuple(of_row))
-        found = with_networks(sums.estimates(outcome), sums.sketch, outcome)
+        estimates = with_networks(sums.estimates(outcome), sums.sketch, outcome)
         if not are_passes:  # whether they are a mean, and of what, is not known
-            found = replace(found, error=np.zeros_like(found.error))
-        return outcome.result(found, told_of(numbers, settings, kind))
+            estimates = replace(estimates, error=np.zeros_like(estimates.error))
+        return outcome.result(estimates, told_of(numbers, settings, kind))
 
     parts = [of_rows(np.arange(row, row + 1)) for row in range(rows.count)] or [of_rows(np.arange(0))]
     warn_of_same_passes(list(zip(*marks, strict=False)), "Passes")
     return DenseCertainty.joined(parts)
 
 
-def _rows_of(given: Any, axis: int, are_passes: bool) -> _Rows:
-    one_by_one = isinstance(given, (list, tuple)) and not all(isinstance(e, (list, tuple)) for e in given)
+def _rows_of(maps: Any, axis: int, are_passes: bool) -> _Rows:
+    one_by_one = isinstance(maps, (list, tuple)) and not all(isinstance(e, (list, tuple)) for e in maps)
     if not one_by_one:
-        whole = _array(given, "The probabilities")
+        whole = _array(maps, "The probabilities")
         shape = tuple(whole.shape)[1 + are_passes :]
         count = 0 if not shape else int(whole.shape[int(are_passes)])
         of = (lambda row: whole[:, row]) if are_passes else (lambda row: whole[row][None])
@@ -117,23 +117,23 @@ def _rows_of(given: Any, axis: int, are_passes: bool) -> _Rows:
         return _Rows(count, shape, of, are_passes, place)
 
     def of_list(row: int) -> Any:
-        found = _array(given[row], f"The probabilities of row {row}")
-        return found if are_passes else found[None]
+        row_maps = _array(maps[row], f"The probabilities of row {row}")
+        return row_maps if are_passes else row_maps[None]
 
     shape = tuple(of_list(0).shape)[1:]
     place = _place(shape, axis, are_passes, f"row 0 of shape {shape} a pass")
-    return _Rows(len(given), shape, of_list, are_passes, place)
+    return _Rows(len(maps), shape, of_list, are_passes, place)
 
 
-def _array(given: Any, called: str) -> Any:
-    if isinstance(given, (str, Path)):
+def _array(maps: Any, called: str) -> Any:
+    if isinstance(maps, (str, Path)):
         raise InputError(
             f"{called} are the name of a file",
             expected="an array",
-            received=repr(str(given)),
+            received=repr(str(maps)),
             hint="Open it: numpy.load(path), or numpy.load(path)['probabilities'] for a file of nnU-Net",
         )
-    return given if hasattr(given, "shape") else as_array(given, called)
+    return maps if hasattr(maps, "shape") else as_array(maps, called)
 
 
 def _place(shape: tuple[int, ...], axis: int, are_passes: bool, received: str) -> int:
@@ -162,47 +162,47 @@ def _checked(rows: _Rows, row: int, outcome: Positions) -> Iterator[Floats]:
     passes = rows.of(row)
     if rows.are_passes and len(passes) < 2:
         raise too_few(len(passes))
-    there = np.ones(rows.positions, bool) if outcome.counts is None else outcome.counts[row]
-    places = np.flatnonzero(there)
+    counts = np.ones(rows.positions, bool) if outcome.counts is None else outcome.counts[row]
+    places = np.flatnonzero(counts)
 
     def where(wrong: Booleans) -> str:
-        first = tuple(map(int, np.unravel_index(places[np.argmax(wrong)], there.shape)))
+        first = tuple(map(int, np.unravel_index(places[np.argmax(wrong)], counts.shape)))
         return f"at {int(wrong.sum()):,} of {len(places):,} positions, first at {first}"
 
     for number in range(len(passes)):
         called = f"The probabilities of row {row}" + (f", pass {number}," if rows.are_passes else "")
-        given, dtype = numbers_of(passes[number], called)
-        if given.shape != rows.shape:
+        numbers, dtype = numbers_of(passes[number], called)
+        if numbers.shape != rows.shape:
             raise InputError(
                 f"Row {row} has another size than row 0",
                 expected=f"{rows.shape} in every row: one result holds rows of one size",
-                received=f"{given.shape}",
+                received=f"{numbers.shape}",
                 hint="Make a result of the rows of each size. Or pad rows to one size, and say with "
                 "positions=… which positions count",
             )
-        values = np.moveaxis(given, rows.class_axis, -1)
+        values = np.moveaxis(numbers, rows.class_axis, -1)
         values = np.concatenate([1 - values, values], axis=-1) if values.shape[-1] == 1 else values.copy()
         try:
-            if given.shape[rows.class_axis] == 1 and _other_axis(given, rows.class_axis):
+            if numbers.shape[rows.class_axis] == 1 and _other_axis(numbers, rows.class_axis):
                 raise InputError(
                     f"{called} have one number at each position, and sum to 1 along another axis",
                     expected="the classes on the axis that `class_axis` says",
-                    received=f"{given.shape} of a row",
+                    received=f"{numbers.shape} of a row",
                 )
-            values[there] = distributions(values[there], where, dtype, called)
+            values[counts] = distributions(values[counts], where, dtype, called)
         except InputError as error:
-            hint = _hint(given, rows.class_axis) or error.hint
+            hint = _hint(numbers, rows.class_axis) or error.hint
             raise InputError(
                 error.what, expected=error.expected, received=error.received, hint=hint
             ) from error
         yield outcome.values(values[None, None].astype(np.float32), np.array([row]))
 
 
-def _hint(given: Floats, axis: int) -> str | None:
+def _hint(numbers: Floats, axis: int) -> str | None:
     """On which other axis the classes lie, or what to do with sigmoids; None if it is neither."""
-    if (other := _other_axis(given, axis)) is not None:
+    if (other := _other_axis(numbers, axis)) is not None:
         return f"On another axis they sum to 1: class_axis={other}"
-    if given.min() >= 0 and given.max() <= 1 and (given.sum(axis=axis) > 1.02).any():
+    if numbers.min() >= 0 and numbers.max() <= 1 and (numbers.sum(axis=axis) > 1.02).any():
         return (
             "If several classes may be true at a position, as sigmoids have it, each of them is a result of "
             "its own: give one at a time, with an axis of length 1"
@@ -210,18 +210,18 @@ def _hint(given: Floats, axis: int) -> str | None:
     return None
 
 
-def _other_axis(given: Floats, axis: int) -> int | None:
+def _other_axis(numbers: Floats, axis: int) -> int | None:
     """The axis, counted with that of the rows, along which numbers (…) of a row sum to 1, or None."""
-    axes = (at for at in range(given.ndim) if at != axis and given.shape[at] > 1)
-    return next((at + 1 for at in axes if np.allclose(given.sum(axis=at), 1, atol=1e-3)), None)
+    axes = (at for at in range(numbers.ndim) if at != axis and numbers.shape[at] > 1)
+    return next((at + 1 for at in axes if np.allclose(numbers.sum(axis=at), 1, atol=1e-3)), None)
 
 
-def claims(table: Table, asked: Any) -> bool:
+def claims(table: Table, options: Any) -> bool:
     """The part `claims`: whether the columns of a table are those of such rows."""
     return {"undecided", "doubt"} <= set(table.names)
 
 
-def read(table: Table, asked: Any, source: Path) -> NoReturn:
+def read(table: Table, options: Any, source: Path) -> NoReturn:
     """The part `given_columns`: an `InputError`, as nothing is left of the positions."""
     raise InputError(
         f"'{source}' tells what the positions of each row add up to, and has no maps of them",

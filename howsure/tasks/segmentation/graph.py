@@ -52,8 +52,8 @@ class PositionsGraph(ClassesGraph):
         """The columns by their names; as `DistributionGraph.columns`, of (n, *P, K) for (n, K)."""
         at_each = super().columns(values, mean, squared, error, None, units_of)
         label, runner_up = (self._has(at_each[name]) for name in ("label", "runner_up"))
-        top, top_error = (np.sum(label * each, axis=-1) for each in (mean, error))
-        other, other_error = (np.sum(runner_up * each, axis=-1) for each in (mean, error))
+        top, top_error = (np.sum(label * values, axis=-1) for values in (mean, error))
+        other, other_error = (np.sum(runner_up * values, axis=-1) for values in (mean, error))
         margin: Any = margin_of(top, top - other, top_error, other_error, self.thresholds)
         maps = {
             "label": at_each["label"],
@@ -71,7 +71,7 @@ class PositionsGraph(ClassesGraph):
         flips = np.where(at_each["verdict"] == CODES[COIN_FLIP], 1.0, 0.0)
         of_rows = {**self._shares(values, units_of), "undecided": self._averaged(flips[..., None])}
         is_nan = np.isnan(self._averaged(top[..., None]))
-        of_rows = {name: np.where(is_nan, np.nan, each) for name, each in of_rows.items()}
+        of_rows = {name: np.where(is_nan, np.nan, values) for name, values in of_rows.items()}
         return {**maps, **of_rows, "undecided": of_rows["undecided"][..., 0]}
 
     def _has(self, places: Value) -> Value:
@@ -107,12 +107,12 @@ def numbers(result: DenseCertainty, tolerance: float) -> Numbers:
         tolerance: How far probabilities may be off.
     """
     count, passes = math.prod(result.positions), result.passes[:, None]
-    one = 1 / (count * np.sqrt(passes))  # what it adds to a standard deviation over the passes
+    one_position = 1 / (count * np.sqrt(passes))  # what it adds to a standard deviation over the passes
     near = near_a_threshold(result.probability, result.gap, result.thresholds, tolerance)
     of_rows = {
-        "share": tolerance + one / np.sqrt(passes),
-        "share_error": tolerance + one * float(widening(2)),
-        "share_spread": tolerance + 2 * one,
+        "share": tolerance + one_position / np.sqrt(passes),
+        "share_error": tolerance + one_position * float(widening(2)),
+        "share_spread": tolerance + 2 * one_position,
         "undecided": tolerance + near.reshape(len(near), -1).mean(axis=1),
     }
     allowed = {**dict.fromkeys(MAPS, np.array(tolerance)), **of_rows}

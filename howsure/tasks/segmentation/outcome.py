@@ -131,7 +131,7 @@ class Positions(OneOfClasses):
         positions = tuple(np.delete(shape, axis).tolist())
         if request.class_axis is None and math.prod(positions) == 1 and not _has_one_position(info, axis):
             raise _one_position(info, axis)
-        asked = request.limits, positions, axis, request.keep == KEEP_PROBABILITIES
+        settings = request.limits, positions, axis, request.keep == KEEP_PROBABILITIES
         of_row = replace(info, output_shape=(classes,))
         labels = Labels.of(of_row, request)
         if labels is not None:
@@ -146,11 +146,11 @@ class Positions(OneOfClasses):
                 )
             (name,) = labels.label_names
             kind = LOGITS if labels.outputs == LABEL_LOGITS else PROBABILITIES
-            return cls(info.name, kind, info.output_dtype, (f"not {name}", name), *asked)
+            return cls(info.name, kind, info.output_dtype, (f"not {name}", name), *settings)
         named = request.class_names is not None
         kind = read_outputs(request.outputs, of_row, named=named, at_position=True)
         names = check_class_names(request.class_names, max(2, classes))
-        return cls(info.name, kind, info.output_dtype, names, *asked)
+        return cls(info.name, kind, info.output_dtype, names, *settings)
 
     def of_rows(self, model: Model, rows: Sequence[InputRows], total: int, positions: Any) -> Positions:
         """The same with the positions that count: given, or those that an attention mask or Keras counts."""
@@ -206,16 +206,18 @@ class Positions(OneOfClasses):
             back = self._back(raw.reshape(-1, *raw.shape[2:]))
             raw = back.reshape(*raw.shape[:2], *back.shape[1:])
         values: Any = np.moveaxis(raw, 2 + (self.class_axis or 0), -1)
-        one = values.shape[-1] == 1
+        is_single = values.shape[-1] == 1
         if self.outputs == LOGITS:
-            if one:
+            if is_single:
                 values = np.concatenate([np.zeros_like(values), values], axis=-1)
             # Of logits in double precision the differences are rounded, and not the logits.
             with np.errstate(invalid="ignore", over="ignore"):
                 values = (values - values.max(axis=-1, keepdims=True)).astype(np.float32, copy=False)
             np.exp(values, out=values)
         else:
-            values = (np.concatenate([1 - values, values], axis=-1) if one else values).astype(np.float32)
+            values = (np.concatenate([1 - values, values], axis=-1) if is_single else values).astype(
+                np.float32
+            )
         if self.counts is not None:  # anything may stand where positions do not count
             values = np.where(self.counts[rows][..., None], values, np.float32(1 / self.width))
         total = values.sum(axis=-1, keepdims=True)
@@ -232,8 +234,8 @@ class Positions(OneOfClasses):
             np.maximum(values, 0, out=values)
             total = values.sum(axis=-1, keepdims=True)
         values /= total
-        found: Floats = values  # in single precision
-        return found
+        probabilities: Floats = values  # in single precision
+        return probabilities
 
     def _check_distributions(self, values: Any, total: Any, rows: Integers) -> None:
         """Raise a `ModelError` unless these are probabilities that add up to 1 at every position."""
@@ -268,10 +270,12 @@ class Positions(OneOfClasses):
         """(n,) whether `SHARE_KNOWN` of the positions that count are settled and known to `target_error`."""
         p, error = self.parts(estimates.mean)[0], self.parts(estimates.error)[0]
         _, settled = judge(p, error, self.thresholds, estimates.passes < LEAST_DRAWN)
-        known = settled & (pick(error, p.argmax(axis=-1)) <= target_error)
-        there = self._there(len(known))
-        known, there = ((each & there).reshape(len(known), -1).sum(axis=1) for each in (known, there))
-        return np.asarray(known >= SHARE_KNOWN * there)
+        is_known = settled & (pick(error, p.argmax(axis=-1)) <= target_error)
+        counts = self._there(len(is_known))
+        is_known, counts = (
+            (positions & counts).reshape(len(is_known), -1).sum(axis=1) for positions in (is_known, counts)
+        )
+        return np.asarray(is_known >= SHARE_KNOWN * counts)
 
     def is_within(self, estimates: Estimates, bound: float) -> Booleans:
         """As `is_enough`: probabilities have no other unit."""
@@ -287,14 +291,14 @@ class Positions(OneOfClasses):
         numbers: Integers = truth_map(labels, (rows, *self.positions), self.class_names)
         return numbers if self.counts is None else np.where(self.counts[np.arange(rows)], numbers, IGNORED)
 
-    def result(self, estimates: Estimates, told: Told) -> DenseCertainty:
+    def result(self, estimates: Estimates, metadata: Told) -> DenseCertainty:
         """A `DenseCertainty` of N rows."""
-        fields = self.told(estimates, told)
+        fields = self.told(estimates, metadata)
         p, error = fields["probabilities"], fields["mc_error"]
         label, runner_up = top_two(p)
-        _, settled = judge(p, error, self.thresholds, too_few(told.method, estimates.passes))
+        _, settled = judge(p, error, self.thresholds, too_few(metadata.method, estimates.passes))
         top, expected = pick(p, label), fields["expected_entropy"][..., 0]
-        kept: dict[str, Any] = {"all_probabilities": p, "all_errors": error} if self.keep else {}
+        of_all_classes: dict[str, Any] = {"all_probabilities": p, "all_errors": error} if self.keep else {}
         return DenseCertainty(
             label=label.astype(np.int16),  # maps are in the types that their columns have
             runner_up=runner_up.astype(np.int16),
@@ -305,13 +309,13 @@ class Positions(OneOfClasses):
             expected_entropy=expected,
             settled=settled,
             passes=estimates.passes,
-            counts=None if self.counts is None else np.asarray(self.counts[told.row]),
+            counts=None if self.counts is None else np.asarray(self.counts[metadata.row]),
             position_called=self.position_called,
             class_names=self.class_names,
             thresholds=self.thresholds,
             **columns_of(estimates.of_rows, self.width),
             **{name: fields[name] for name in ("row", "kind", "method", "seed", "plan", "version")},
-            **kept,
+            **of_all_classes,
         )
 
 
@@ -336,13 +340,13 @@ def _one_position(info: ModelInfo, axis: int) -> ModelError:
     )
 
 
-def _has_positions_of(info: ModelInfo, given: tuple[int | None, ...]) -> bool:
+def _has_positions_of(info: ModelInfo, shape: tuple[int | None, ...]) -> bool:
     """Whether the output has all positions of an input of two axes of them or more, and no other axis.
 
     A softmax shows that one of the axes holds classes all the same.
     """
     first = info.framework == "torch" if info.class_axis is None else info.class_axis == 0
-    positions = given[1:] if first else given[:-1]
+    positions = shape[1:] if first else shape[:-1]
     same = len(positions) > 1 and positions == tuple(info.output_shape)
     return same and info.ending not in ("softmax", "log_softmax")
 
@@ -360,8 +364,8 @@ def _class_axis(info: ModelInfo, request: Request) -> int:
                 received=axis,
             )
         return axis - 1 if axis > 0 else axes + axis
-    told, names = info.class_axis, request.class_names
-    same = next((each.shape for each in info.inputs if _has_positions_of(info, each.shape)), None)
+    known_axis, names = info.class_axis, request.class_names
+    same = next((spec.shape for spec in info.inputs if _has_positions_of(info, spec.shape)), None)
     if same is not None and (names is None or len(names) not in shape):
         raise ModelError(
             f"The output of model '{info.name}' has no axis of classes: it has a number for each position of "
@@ -373,8 +377,8 @@ def _class_axis(info: ModelInfo, request: Request) -> int:
             "PyTorch, keras.ops.expand_dims(output, -1) in Keras. If classes lie on one of these axes, name "
             "it: class_axis=1",
         )
-    if told is not None:
-        return told % axes
+    if known_axis is not None:
+        return known_axis % axes
     if info.framework != "torch":
         return axes - 1
     if names is not None:

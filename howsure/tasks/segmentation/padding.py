@@ -36,22 +36,22 @@ def given_counts(positions: Any, shape: tuple[int, ...]) -> Booleans | None:
         InputError: Another shape or other values, or a row without any position.
     """
     check_unmasked(positions, "`positions`")
-    given = as_array(positions, "`positions`")
-    if given.shape == (*shape, 1):
-        given = given[..., 0]
-    if given.shape != shape:
+    counts = as_array(positions, "`positions`")
+    if counts.shape == (*shape, 1):
+        counts = counts[..., 0]
+    if counts.shape != shape:
         raise InputError(
             "`positions` does not fit the rows",
             expected=f"yes or no for each position, an array of shape {shape}",
-            received=f"an array of shape {given.shape}",
+            received=f"an array of shape {counts.shape}",
         )
-    if given.dtype.kind not in "biuf" or not np.isin(given, (0, 1)).all():
+    if counts.dtype.kind not in "biuf" or not np.isin(counts, (0, 1)).all():
         raise InputError(
             "`positions` says whether each position counts",
             expected="True or False",
-            received=f"dtype {given.dtype}, for example {given.reshape(-1)[:3].tolist()}",
+            received=f"dtype {counts.dtype}, for example {counts.reshape(-1)[:3].tolist()}",
         )
-    return _checked(given.astype(bool))
+    return _checked(counts.astype(bool))
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,12 +97,12 @@ def own_counts(model: Model, rows: Sequence[InputRows], shape: tuple[int, ...]) 
         )
     elif isinstance(model, MaskedModel):
         for numbers in _blocks(shape[0], model.info.fixed_batch or ROWS):
-            mask = model.counted([each[numbers] for each in rows])
+            mask = model.counted([inputs[numbers] for inputs in rows])
             if mask is None:
                 break
             masks.append(mask)
-    found = np.concatenate(masks)[: shape[0]] != 0 if masks else None
-    return Own() if found is None or found.shape != shape else Own(True, _checked(found), called)
+    counts = np.concatenate(masks)[: shape[0]] != 0 if masks else None
+    return Own() if counts is None or counts.shape != shape else Own(True, _checked(counts), called)
 
 
 def _blocks(total: int, size: int) -> list[Any]:

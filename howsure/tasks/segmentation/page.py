@@ -43,14 +43,14 @@ LEAST_IN_HISTOGRAM = 5
 """Rows that a histogram of doubt takes; of fewer, the cards tell all."""
 
 
-def page(result: DenseCertainty, asked: PageOptions) -> str:
+def page(result: DenseCertainty, options: PageOptions) -> str:
     """The part `page`: HTML of N rows. With zero rows it says so.
 
     Raises:
         InputError: The rows that are to be shown do not fit the maps.
     """
     name = result.position_name
-    shown = shown_of(asked.looks, result.positions) if len(result) else None
+    shown = shown_of(options.looks, result.positions) if len(result) else None
     context: dict[str, Any] = {
         "position": name,
         "positions": f"{name}s",
@@ -75,18 +75,18 @@ def page(result: DenseCertainty, asked: PageOptions) -> str:
         counts, colours, order = counts_of(result), colours_of(result.share), result.most_undecided()
         top = float(max(np.nanmax(result.entropy[at]) for at in order[:MOST_CARDS].tolist())) or 1.0
         context |= {
-            "brief": brief(result, counts, asked, isinstance(shown, ShownWords)),
+            "brief": brief(result, counts, options, isinstance(shown, ShownWords)),
             "groups": groups_of(counts),
             "settled": rate(float(1 - result.unsettled.mean())),
             "cards": cards(result, shown, order[:MOST_CARDS].tolist(), colours, top),
-            "legend": [each for each in zip(result.class_names, colours, strict=True) if each[1] != OTHERS],
+            "legend": [line for line in zip(result.class_names, colours, strict=True) if line[1] != OTHERS],
             "others": colours.count(OTHERS),
             "others_colour": OTHERS,
             "scale": CIVIDIS,
             "scale_axis": number_axis(0.0, top),
             "even": float(np.log(2)),
             "classes": class_table(result, counts, colours),
-            "averaged": averaged(result, asked.background),
+            "averaged": averaged(result, options.background),
         }
         if shown is not None and len(result.positions) > 1:
             context["script"] = script()
@@ -100,27 +100,30 @@ def page(result: DenseCertainty, asked: PageOptions) -> str:
         if counts.known.any():
             sure = int(counts.known[:, 0].sum())
             context["risk"] = risk = draw_curve(curve_of(counts), sure)
-            cells = [[rate(kept), rate(least, 2), rate(wrong.share)] for kept, least, wrong in risk.table]
+            cells = [
+                [rate(share_kept), rate(least, 2), rate(wrong.share)]
+                for share_kept, least, wrong in risk.table
+            ]
             head = ["Kept", "From probability", "Wrong"]
             context["kept"] = ViewTable("Kept and wrong as a table", head, cells, numeric=(0, 1, 2))
         if context["histogram"] or context["risk"]:
             sections["doubt"] = "Does doubt tell mistakes?" if context["risk"] else "How doubt is spread"
-        context["scores"] = scores_of(result, background=asked.background)
+        context["scores"] = scores_of(result, background=options.background)
         if context["scores"] is not None:
             sections["scores"] = "Scores"
         details["made"] = "How this was made"
     details["reading"] = "How to read this page"
-    return whole("segmentation/page.html.j2", result, asked, sections, details, **context)
+    return whole("segmentation/page.html.j2", result, options, sections, details, **context)
 
 
 def brief(
-    result: DenseCertainty, counts: PositionCounts, asked: PageOptions, with_words: bool
+    result: DenseCertainty, counts: PositionCounts, options: PageOptions, with_words: bool
 ) -> list[Point]:
     """The first questions of a reader about N ≥ 1 rows, and the answers."""
     return [
         _check(result, with_words),
-        _trust(result, counts, asked.background),
-        method_point(result, asked.comparison, "labels that are right more often"),
+        _trust(result, counts, options.background),
+        method_point(result, options.comparison, "labels that are right more often"),
         _margin(result),
     ]
 
@@ -132,12 +135,12 @@ def _check(result: DenseCertainty, with_words: bool) -> Point:
     if len(result) == 1:
         return Point(question, f"{upper(where)}: coin flips.", link=link)
     most = result.most_undecided(1).tolist()[0]
-    said = (
+    sentence = (
         f"{upper(result[most].called)}: its doubt is the largest, "
         f"{100 * result.doubt[most]:.0f} %; the median {kind} has {100 * np.median(result.doubt):.0f} %. "
         f"In each {kind}, look at {where}: there the model is flipping a coin."
     )
-    return Point(question, said, link=link)
+    return Point(question, sentence, link=link)
 
 
 def averaged(result: DenseCertainty, background: int | None) -> str:
@@ -155,35 +158,37 @@ def _trust(result: DenseCertainty, counts: PositionCounts, background: int | Non
             f"many {name}s are right.",
         )
     right, interval = share_over_rows(counts.right.sum(axis=1), counts.known.sum(axis=1))
-    said = f"{right} of the {name}s are right"
+    sentence = f"{right} of the {name}s are right"
     if interval:
-        said += f" (95{UNIT} interval over {result.kind}s {interval})"
+        sentence += f" (95{UNIT} interval over {result.kind}s {interval})"
     if counts.known[:, 0].any():
         sure, within = share_over_rows(counts.right[:, 0], counts.known[:, 0])
-        said += f"; of those it is sure of, {sure}{f' ({within})' if within else ''}"
+        sentence += f"; of those it is sure of, {sure}{f' ({within})' if within else ''}"
     dice = counts.dice if background is None else np.delete(counts.dice, background)
     if np.isfinite(dice).any():
-        said += f". The mean Dice of {averaged(result, background)} is {np.nanmean(dice):.2f}"
-    return Point(question, f"{said}.", link=("doubt", f"{name.capitalize()}s by certainty"))
+        sentence += f". The mean Dice of {averaged(result, background)} is {np.nanmean(dice):.2f}"
+    return Point(question, f"{sentence}.", link=("doubt", f"{name.capitalize()}s by certainty"))
 
 
 def _margin(result: DenseCertainty) -> Point:
     question, between = "What is ±?", words_of(result.method)["between"]
     if are_alone(result.method):
-        said = "These shares came without an error, so they have no ±. That does not make them true."
+        sentence = "These shares came without an error, so they have no ±. That does not make them true."
     elif not result.share_error.any():
-        said = "There is none: the shares are the same every time, which does not make them true."
+        sentence = "There is none: the shares are the same every time, which does not make them true."
     elif not np.isfinite(result.share_error).any():
-        said = "There is none: how far these shares would move with other passes is not known."
+        sentence = "There is none: how far these shares would move with other passes is not known."
     else:
-        said = (
+        sentence = (
             f"± says how far a share would move with endlessly many passes, at 95{UNIT}. It does not say "
             "whether the model is right."
         )
     if np.isfinite(result.share_interval()).any():
-        said += f" About nine in ten {between} give a share in the interval beside it; more passes do not "
-        said += "narrow it."
-    return Point(question, said)
+        sentence += (
+            f" About nine in ten {between} give a share in the interval beside it; more passes do not "
+        )
+        sentence += "narrow it."
+    return Point(question, sentence)
 
 
 def _listed(result: DenseCertainty, positions: Integers) -> ViewTable:
@@ -202,8 +207,8 @@ def _listed(result: DenseCertainty, positions: Integers) -> ViewTable:
         )
         if result.truth is not None:
             truth = np.asarray(result.truth[at])
-            known = truth >= 0
-            hits = np.asarray(result.label[at])[known] == truth[known]
+            is_known = truth >= 0
+            hits = np.asarray(result.label[at])[is_known] == truth[is_known]
             rows[-1].insert(3, rate(float(hits.mean())) if hits.size else "–")
         if result.ids is not None:
             rows[-1].insert(1, str(result.ids[at]))
@@ -260,33 +265,33 @@ class PositionCounts:
 def counts_of(result: DenseCertainty) -> PositionCounts:
     """Count the positions of all rows; memory holds the maps of one."""
     rows, classes, sure = len(result), len(result.class_names), result.thresholds.sure
-    found = np.zeros((3, rows, 3), dtype=np.int64)
-    labelled, flips, truly, taken, both = np.zeros((5, classes), dtype=np.int64)
+    of_rows = np.zeros((3, rows, 3), dtype=np.int64)
+    labelled, flips, truly, labelled_known, hits = np.zeros((5, classes), dtype=np.int64)
     least = np.unique(np.append(1 - np.geomspace(_LEAST_DOUBT, 1, _STEPS), sure).astype(np.float32))
     kept = np.zeros((len(least) + 1, 2), dtype=np.int64)
     for at in range(rows):
         part = result[at : at + 1]
         label, flip, verdict = np.asarray(part.label[0]), part.is_coin_flip[0], part.verdict_number[0]
-        found[0, at] = np.bincount(verdict[label >= 0], minlength=3)
+        of_rows[0, at] = np.bincount(verdict[label >= 0], minlength=3)
         labelled += np.bincount(label[label >= 0], minlength=classes)
         flips += np.bincount(label[flip], minlength=classes)
         if part.truth is None:
             continue
         truth = np.asarray(part.truth[0])
-        known = truth >= 0
-        wrong = label[known] != truth[known]
-        found[1, at] = np.bincount(verdict[known], minlength=3)
-        found[2, at] = np.bincount(verdict[known][~wrong], minlength=3)
-        truly += np.bincount(truth[known], minlength=classes)
-        taken += np.bincount(label[known], minlength=classes)
-        both += np.bincount(truth[known][~wrong], minlength=classes)
-        place = np.searchsorted(least, np.asarray(part.probability[0], np.float32)[known], side="right")
+        is_known = truth >= 0
+        wrong = label[is_known] != truth[is_known]
+        of_rows[1, at] = np.bincount(verdict[is_known], minlength=3)
+        of_rows[2, at] = np.bincount(verdict[is_known][~wrong], minlength=3)
+        truly += np.bincount(truth[is_known], minlength=classes)
+        labelled_known += np.bincount(label[is_known], minlength=classes)
+        hits += np.bincount(truth[is_known][~wrong], minlength=classes)
+        place = np.searchsorted(least, np.asarray(part.probability[0], np.float32)[is_known], side="right")
         kept[:, 0] += np.bincount(place, minlength=len(kept))
         kept[:, 1] += np.bincount(place[wrong], minlength=len(kept))
     with np.errstate(invalid="ignore"):
-        dice = 2 * both / (truly + taken)
+        dice = 2 * hits / (truly + labelled_known)
     return PositionCounts(
-        found[0], found[1], found[2], labelled, flips, truly, dice, least.astype(np.float64), kept
+        of_rows[0], of_rows[1], of_rows[2], labelled, flips, truly, dice, least.astype(np.float64), kept
     )
 
 
@@ -321,15 +326,15 @@ class VerdictPositions:
 
 def groups_of(counts: PositionCounts) -> list[VerdictPositions]:
     """The positions by verdict."""
-    total, before, found = int(counts.of_verdict.sum()), 0, []
+    total, before, groups = int(counts.of_verdict.sum()), 0, []
     for number, word in enumerate(VERDICTS):
         count = int(counts.of_verdict[:, number].sum())
         right, interval = "", ""
         if counts.known.any():
             right, interval = share_over_rows(counts.right[:, number], counts.known[:, number])
-        found.append(VerdictPositions(word, count, count / total, 100 * before / total, right, interval))
+        groups.append(VerdictPositions(word, count, count / total, 100 * before / total, right, interval))
         before += count
-    return found
+    return groups
 
 
 def share_over_rows(some: Integers, all_of_them: Integers) -> tuple[str, str]:
@@ -373,16 +378,16 @@ def class_table(result: DenseCertainty, counts: PositionCounts, colours: tuple[s
             rows[-1].append(_two_digits(counts.dice[k]))
         flips = rate(int(counts.flips[k]) / labelled) if labelled else "–"
         rows[-1] += [_spread(spread), _two_digits(overlap), flips]
-    told = {"Class": "", "Share": ""}
-    told |= {} if result.truth is None else {"Truth": "", "Dice": "with the truth"}
-    told |= {
+    head = {"Class": "", "Share": ""}
+    head |= {} if result.truth is None else {"Truth": "", "Dice": "with the truth"}
+    head |= {
         "Spread": f"between {words_of(result.method)['between']}",
         "Overlap": "Dice",
         "Coin flips": f"of its {result.position_name}s",
     }
-    asides = {place: aside for place, aside in enumerate(told.values()) if aside}
-    shown, numeric = [colours[k] for k in order], range(1, len(told))
-    return ViewTable("Classes", [*told], rows, numeric, asides=asides, colours=shown)
+    asides = {place: aside for place, aside in enumerate(head.values()) if aside}
+    shown_colours, numeric = [colours[k] for k in order], range(1, len(head))
+    return ViewTable("Classes", [*head], rows, numeric, asides=asides, colours=shown_colours)
 
 
 def _two_digits(value: float) -> str:
@@ -396,5 +401,5 @@ def _spread(spread: float) -> str:
 
 
 def _mean(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if known.size else float("nan")
+    known_values = values[np.isfinite(values)]
+    return float(known_values.mean()) if known_values.size else float("nan")

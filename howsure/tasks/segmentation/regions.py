@@ -52,19 +52,21 @@ def regions_of(
     """
     numbered = numbered_by_size(flips)
     sizes = np.bincount(numbered.reshape(-1))[1:]
-    found = []
+    regions = []
     for number, place in enumerate(ndimage.find_objects(numbered)[:most], 1):
         inside = numbered[place] == number
         first, second = label[place][inside], runner_up[place][inside]
         low, high = np.minimum(first, second).astype(np.int64), np.maximum(first, second).astype(np.int64)
         pair = int(np.bincount(low * len(names) + high).argmax())
-        one, other = divmod(pair, len(names))
+        first_class, other = divmod(pair, len(names))
         of_pair = low * len(names) + high == pair
-        if 2 * int(np.sum(first[of_pair] == one)) < int(of_pair.sum()):
-            one, other = other, one
-        bounds = tuple((int(each.start), int(each.stop)) for each in place)
-        found.append(Region(int(sizes[number - 1]), bounds, one, other, names[one], names[other]))
-    return found
+        if 2 * int(np.sum(first[of_pair] == first_class)) < int(of_pair.sum()):
+            first_class, other = other, first_class
+        bounds = tuple((int(side.start), int(side.stop)) for side in place)
+        regions.append(
+            Region(int(sizes[number - 1]), bounds, first_class, other, names[first_class], names[other])
+        )
+    return regions
 
 
 def numbered_by_size(positions: Booleans) -> Integers:

@@ -118,9 +118,9 @@ NOTHING: Mapping[str, Any] = {SHORT: IGNORED, SINGLE: np.nan, BOOLEAN: False}
 
 def of_counted(column: Column, values: Any, counts: Booleans) -> NDArray[Any]:
     """A map (…, *P) or (…, *P, K) with `NOTHING` where `counts` (…, *P) is false, so that none counts."""
-    there = np.asarray(counts)
-    there = there[..., None] if column.shape == WIDE_MAP else there
-    return np.where(there, values, np.asarray(NOTHING[column.type], column.type))
+    counts_there = np.asarray(counts)
+    counts_there = counts_there[..., None] if column.shape == WIDE_MAP else counts_there
+    return np.where(counts_there, values, np.asarray(NOTHING[column.type], column.type))
 
 
 POSITION_NAMES = {1: "position", 2: "pixel", 3: "voxel"}
@@ -217,10 +217,10 @@ class DenseCertainty(Result[DenseRow]):
         if not left_out or is_in_files(values) or as_array(values, "The maps").shape != shape:
             return super()._checked(column, values, shape, names)
         check_unmasked(values, f"The numbers of `{column.name}`")
-        there = counts[..., None] if column.shape == WIDE_MAP else counts
+        counts_there = counts[..., None] if column.shape == WIDE_MAP else counts
         zeros = np.zeros_like(values, shape=())
-        known = super()._checked(column, np.where(there, values, zeros), shape, names)
-        return of_counted(column, known, counts)
+        checked = super()._checked(column, np.where(counts_there, values, zeros), shape, names)
+        return of_counted(column, checked, counts)
 
     @property
     def positions(self) -> tuple[int, ...]:
@@ -259,8 +259,8 @@ class DenseCertainty(Result[DenseRow]):
     @property
     def mutual_information(self) -> Singles:
         """(N, *P) nats, entropy − expected entropy: disagreement between passes (Houlsby and others 2011)."""
-        found: Singles = np.maximum(self.entropy - self.expected_entropy, 0)
-        return read_only(found)
+        information: Singles = np.maximum(self.entropy - self.expected_entropy, 0)
+        return read_only(information)
 
     @property
     def is_sure(self) -> Booleans:
@@ -315,16 +315,18 @@ class DenseCertainty(Result[DenseRow]):
     @cached_property
     def _of_maps(self) -> dict[str, Floats]:
         """The numbers of rows that follow from maps, which may lie in files: one row is read, and once."""
-        found = {name: np.empty(len(self)) for name in ("undecided", "unsettled", "doubt")}
+        of_rows = {name: np.empty(len(self)) for name in ("undecided", "unsettled", "doubt")}
         for at in range(len(self)):
             part = self[at : at + 1]
-            there = part._there
-            found["undecided"][at] = np.mean(part.is_coin_flip[there])
-            found["unsettled"][at] = np.mean(~np.asarray(part.settled)[there])
-            label, top = (np.asarray(each)[there].reshape(-1) for each in (part.label, part.probability))
+            counts_there = part._there
+            of_rows["undecided"][at] = np.mean(part.is_coin_flip[counts_there])
+            of_rows["unsettled"][at] = np.mean(~np.asarray(part.settled)[counts_there])
+            label, top = (
+                np.asarray(maps)[counts_there].reshape(-1) for maps in (part.label, part.probability)
+            )
             size, unlikely = np.bincount(label), np.bincount(label, 1 - top.astype(np.float64))
-            found["doubt"][at] = np.mean(unlikely[size > 0] / size[size > 0])
-        return {name: read_only(values) for name, values in found.items()}
+            of_rows["doubt"][at] = np.mean(unlikely[size > 0] / size[size > 0])
+        return {name: read_only(values) for name, values in of_rows.items()}
 
     @property
     def _there(self) -> Any:
@@ -374,10 +376,12 @@ class DenseCertainty(Result[DenseRow]):
             InputError: There is no such row, or the probabilities of all classes were not kept.
         """
         at = self._position(row)
-        there = np.arange(np.prod(self.positions)) if self.counts is None else np.flatnonzero(self.counts[at])
+        places = (
+            np.arange(np.prod(self.positions)) if self.counts is None else np.flatnonzero(self.counts[at])
+        )
 
         def of(maps: Any, *beyond: int) -> Floats:
-            return np.asarray(maps[at], np.float64).reshape(-1, *beyond)[there]
+            return np.asarray(maps[at], np.float64).reshape(-1, *beyond)[places]
 
         p = of(self.probabilities, len(self.class_names))
         entropy = of(self.entropy)
@@ -391,7 +395,7 @@ class DenseCertainty(Result[DenseRow]):
             entropy_correction=np.maximum(entropy - own, 0),
             passes=np.full(len(p), self.passes[at]),
             class_names=self.class_names,
-            row=there,
+            row=places,
             truth=None if truth is None or (truth < 0).any() else truth,
             kind=self.position_name,
             thresholds=self.thresholds,
@@ -526,8 +530,8 @@ class DenseCertainty(Result[DenseRow]):
         Raises:
             InputError: Another shape, or other values.
         """
-        given: dict[str, Any] = {"truth": self.numbered(labels, ignore).astype(np.int16)}
-        return replace(self, **given)
+        changes: dict[str, Any] = {"truth": self.numbered(labels, ignore).astype(np.int16)}
+        return replace(self, **changes)
 
     def __repr__(self) -> str:
         shape = " × ".join(map(str, self.positions))
@@ -537,10 +541,10 @@ class DenseCertainty(Result[DenseRow]):
         )
 
 
-def _of_maps(given: Any, *wishes: Any, are_passes: bool = False) -> DenseCertainty:
+def _of_maps(maps: Any, *wishes: Any, are_passes: bool = False) -> DenseCertainty:
     of_maps = imported("howsure.tasks.segmentation.given_maps:of_maps")
-    found: DenseCertainty = of_maps(given, *wishes, are_passes=are_passes)
-    return found
+    result: DenseCertainty = of_maps(maps, *wishes, are_passes=are_passes)
+    return result
 
 
 MOST_REGIONS = 20

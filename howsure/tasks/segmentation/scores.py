@@ -103,8 +103,8 @@ class Counts:
 
     def of(self, rows: Booleans) -> Counts:
         """Those of some rows (N,) alone."""
-        given: dict[str, Any] = {each.name: getattr(self, each.name) for each in fields(self)}
-        chosen = {name: each[rows] for name, each in given.items() if each is not None}
+        counts: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        chosen = {name: values[rows] for name, values in counts.items() if values is not None}
         return replace(self, **chosen)
 
     def without(self, background: int | None) -> Counts:
@@ -127,12 +127,12 @@ class Counts:
     @classmethod
     def joined(cls, parts: Sequence[Counts]) -> Counts:
         """Those of several results of the same classes, one after the other."""
-        given: dict[str, Any] = {
-            each.name: np.concatenate([getattr(part, each.name) for part in parts])
-            for each in fields(cls)
-            if getattr(parts[0], each.name) is not None
+        counts: dict[str, Any] = {
+            field.name: np.concatenate([getattr(part, field.name) for part in parts])
+            for field in fields(cls)
+            if getattr(parts[0], field.name) is not None
         }
-        return replace(parts[0], **given)
+        return replace(parts[0], **counts)
 
 
 _OF_CLASSES = ("both", "there", "taken")
@@ -144,36 +144,36 @@ Truths = Callable[[], Iterator[Integers]]
 
 def counted_of(result: DenseCertainty, truths: Truths) -> Counts:
     """Count all rows, one at a time."""
-    rows, classes, known = len(result), len(result.class_names), are_known(result)
+    rows, classes, are_all_known = len(result), len(result.class_names), are_known(result)
     counted, right, nll, brier = np.zeros((4, rows))
-    both, there, taken = np.zeros((3, rows, classes))
+    hits, truly, labelled = np.zeros((3, rows, classes))
     bins, digest = np.zeros((rows, BINS, 3)), np.zeros(rows, dtype=np.int64)
     for at, truth in enumerate(truths()):
-        found = hashlib.blake2b(truth.astype(np.int16).tobytes(), digest_size=8).digest()
-        digest[at] = int.from_bytes(found, "little", signed=True)
+        hashed = hashlib.blake2b(truth.astype(np.int16).tobytes(), digest_size=8).digest()
+        digest[at] = int.from_bytes(hashed, "little", signed=True)
         counts = truth >= 0
         true, label, top = truth[counts], _of(result.label, at)[counts], _of(result.probability, at)[counts]
         hit = label == true
         counted[at], right[at] = len(true), np.count_nonzero(hit)
-        there[at], taken[at] = (np.bincount(each, minlength=classes) for each in (true, label))
-        both[at] = np.bincount(true[hit], minlength=classes)
+        truly[at], labelled[at] = (np.bincount(labels, minlength=classes) for labels in (true, label))
+        hits[at] = np.bincount(true[hit], minlength=classes)
         place = np.clip(np.ceil(top.astype(np.float64) * BINS).astype(np.int64) - 1, 0, BINS - 1)
         for column, weight in enumerate((None, hit, top)):
             bins[at, :, column] = np.bincount(place, weight, BINS)
-        if known:
+        if are_all_known:
             p = known_probabilities(result, at)[counts]
             of_true = np.take_along_axis(p, true[:, None], axis=1)[:, 0]
             nll[at] = -np.log(np.maximum(of_true, SMALLEST)).sum()
             brier[at] = np.einsum("nk,nk->", p, p) + np.sum(1 - 2 * of_true)
-    losses = {"nll": nll, "brier": brier} if known else {"nll": None, "brier": None}
-    return Counts(counted, right, both, there, taken, bins, digest=digest, **losses)
+    losses = {"nll": nll, "brier": brier} if are_all_known else {"nll": None, "brier": None}
+    return Counts(counted, right, hits, truly, labelled, bins, digest=digest, **losses)
 
 
 def _mean_over_classes(top: Floats, bottom: Floats) -> Floats:
-    there = bottom > 0
-    of_class = np.where(there, top, 0) / np.where(there, bottom, 1)
+    has_class = bottom > 0
+    of_class = np.where(has_class, top, 0) / np.where(has_class, bottom, 1)
     with np.errstate(invalid="ignore"):
-        return np.asarray(of_class.sum(axis=-1) / there.sum(axis=-1))
+        return np.asarray(of_class.sum(axis=-1) / has_class.sum(axis=-1))
 
 
 def rows_that_decide(weights: Floats) -> int:
@@ -270,10 +270,10 @@ class RatioOfSums(Loss):
 
     def interval(self, confidence: float) -> tuple[float, float]:
         """See `Measured`: the widest of `Loss` and of a t in log-odds, as shares near 0 or 1 are skewed."""
-        found = super().interval(confidence)
-        if not np.isfinite(found).all() or not 0 < self.value < 1:
-            return found
-        return wider(found, interval_by_odds(self.value, self.parts, confidence))
+        interval = super().interval(confidence)
+        if not np.isfinite(interval).all() or not 0 < self.value < 1:
+            return interval
+        return wider(interval, interval_by_odds(self.value, self.parts, confidence))
 
 
 def share_of(top: Floats, bottom: Floats) -> RatioOfSums:
@@ -308,7 +308,7 @@ def of_counts(
     A class that neither the truth nor the label of any row has no Dice, and is left out of means, as is the
     `background`.
     """
-    found: dict[str, Measured] = {"accuracy": share_of(counts.right, counts.counted)}
+    scores: dict[str, Measured] = {"accuracy": share_of(counts.right, counts.counted)}
     union = counts.there + counts.taken - counts.both
     of_class = {
         "dice": [
@@ -316,14 +316,16 @@ def of_counts(
         ],
         "iou": [share_of(counts.both[:, k], union[:, k]) for k in range(len(names))],
     }
-    for name, each in of_class.items():
-        found[f"mean_{name}"] = _mean_of_classes([s for k, s in enumerate(each) if k != background])
+    for name, of_classes in of_class.items():
+        scores[f"mean_{name}"] = _mean_of_classes([s for k, s in enumerate(of_classes) if k != background])
     if counts.nll is not None and counts.brier is not None:
-        found["nll"], found["brier"] = (loss_of(each, counts.counted) for each in (counts.nll, counts.brier))
-    found["ece"] = calibration_error(counts.bins, seed)
-    for name, each in of_class.items():
-        found |= {named_of(name, names[k]): score for k, score in enumerate(each)}
-    return found
+        scores["nll"], scores["brier"] = (
+            loss_of(losses, counts.counted) for losses in (counts.nll, counts.brier)
+        )
+    scores["ece"] = calibration_error(counts.bins, seed)
+    for name, of_classes in of_class.items():
+        scores |= {named_of(name, names[k]): score for k, score in enumerate(of_classes)}
+    return scores
 
 
 def named_of(score: str, name: str) -> str:
@@ -331,20 +333,22 @@ def named_of(score: str, name: str) -> str:
     return f"{score} of {name}"
 
 
-def _mean_of_classes(each: list[RatioOfSums]) -> RatioOfSums:
+def _mean_of_classes(of_classes: list[RatioOfSums]) -> RatioOfSums:
     """The mean over classes that are there; known no better than the class of the fewest rows, n of them.
 
     So its contributions count t/1.96 times, with n − 1 degrees of freedom.
     """
-    there = [score for score in each if np.isfinite(score.value)]
-    if not there:
-        return share_of(*np.zeros((2, len(each[0].parts))))
-    value, parts = (np.mean([getattr(one, of) for one in there], axis=0) for of in ("value", "parts"))
-    least, enough = min(one.mistakes for one in there), len(parts) >= LEAST_ROWS
+    scores_there = [score for score in of_classes if np.isfinite(score.value)]
+    if not scores_there:
+        return share_of(*np.zeros((2, len(of_classes[0].parts))))
+    value, parts = (
+        np.mean([getattr(score, of) for score in scores_there], axis=0) for of in ("value", "parts")
+    )
+    least, enough = min(score.mistakes for score in scores_there), len(parts) >= LEAST_ROWS
     if least >= LEAST_MISTAKES:
         parts = parts * float(widening(least))
-    given = {"least": 0.0, "most": 1.0, "least_mistakes": LEAST_MISTAKES}
-    return RatioOfSums(float(value), parts, least if enough else 0, **given)  # type: ignore[arg-type]
+    limits = {"least": 0.0, "most": 1.0, "least_mistakes": LEAST_MISTAKES}
+    return RatioOfSums(float(value), parts, least if enough else 0, **limits)  # type: ignore[arg-type]
 
 
 def calibration_error(bins: Floats, seed: int) -> CalibrationError:
@@ -363,13 +367,13 @@ def calibration_error(bins: Floats, seed: int) -> CalibrationError:
     gap, total = signed.sum(axis=0), float(mass.sum())
     value = float(np.abs(gap).sum() / total)
     own = bins[..., 0] / np.maximum(mass, 1)
-    left = (signed - own * gap) * math.sqrt(rows / (rows - 1)) * float(widening(rows))
+    residual = (signed - own * gap) * math.sqrt(rows / (rows - 1)) * float(widening(rows))
     signs = 2.0 * np.random.default_rng(seed).integers(0, 2, size=(DRAWS, rows)) - 1
-    noise = np.sort(np.abs(signs @ left).sum(axis=1) / total)
+    noise = np.sort(np.abs(signs @ residual).sum(axis=1) / total)
     counted = bins[..., 0].sum(axis=1)
     parts = (signed @ np.sign(gap) - value * counted) / total
-    known = noise if rows >= LEAST_ROWS else np.full(DRAWS, np.nan)
-    return CalibrationError(value, parts, rows_that_decide(counted), known)
+    known_noise = noise if rows >= LEAST_ROWS else np.full(DRAWS, np.nan)
+    return CalibrationError(value, parts, rows_that_decide(counted), known_noise)
 
 
 def of_rows(doubt: Floats, dice: Floats) -> dict[str, Measured]:
@@ -377,21 +381,21 @@ def of_rows(doubt: Floats, dice: Floats) -> dict[str, Measured]:
 
     Rows whose Dice is NaN are left out.
     """
-    known = np.isfinite(dice)
-    if not known.any():
+    has_dice = np.isfinite(dice)
+    if not has_dice.any():
         return dict.fromkeys(("row_dice", "aurc"), mean_of(dice))
-    loss = 1 - dice[known]
-    area, parts = area_under_risk(-doubt[known], loss)
-    found: dict[str, Measured] = {"aurc": Mean(area, parts, len(loss), least=0.0, most=1.0)}
-    if "aurg" in (ranked := of_ranking(doubt[known], loss)):
-        found["aurg"] = ranked["aurg"]
+    loss = 1 - dice[has_dice]
+    area, parts = area_under_risk(-doubt[has_dice], loss)
+    scores: dict[str, Measured] = {"aurc": Mean(area, parts, len(loss), least=0.0, most=1.0)}
+    if "aurg" in (ranked := of_ranking(doubt[has_dice], loss)):
+        scores["aurg"] = ranked["aurg"]
     if len(loss) < LEAST_RANKED:
-        found = {name: replace(each, mistakes=0) for name, each in found.items()}
-    for name, each in found.items():
+        scores = {name: replace(score, mistakes=0) for name, score in scores.items()}
+    for name, score in scores.items():
         of_all = np.zeros(len(dice))
-        of_all[known] = each.parts
-        found[name] = replace(each, parts=of_all)
-    return {"row_dice": mean_of(dice), **found}
+        of_all[has_dice] = score.parts
+        scores[name] = replace(score, parts=of_all)
+    return {"row_dice": mean_of(dice), **scores}
 
 
 def mean_of(shares: Floats) -> RatioOfSums:

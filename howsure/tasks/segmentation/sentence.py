@@ -68,14 +68,14 @@ def sentence_of(row: DenseRow) -> str:
         214 pixels between 'tumour' and 'oedema'.
     """
     order = np.argsort(-row.share, kind="stable")[:TOLD].tolist()
-    told = [k for number, k in enumerate(order) if number == 0 or row.share[k] >= LEAST_TOLD]
+    largest = [k for number, k in enumerate(order) if number == 0 or row.share[k] >= LEAST_TOLD]
     between = words_of(row.method)["between"]
-    said = []
-    for number, k in enumerate(told):
+    texts = []
+    for number, k in enumerate(largest):
         ends = ends_in_words(*row.share_interval[k].tolist())
         inside = "" if not ends else f" (most {between} say {ends} %)" if number == 0 else f" ({ends} %)"
-        said.append(f"{share_in_words(float(row.share[k]))} % '{row.class_names[k]}'{inside}")
-    return f"{', '.join(said)}; {flips_in_words(row)}."
+        texts.append(f"{share_in_words(float(row.share[k]))} % '{row.class_names[k]}'{inside}")
+    return f"{', '.join(texts)}; {flips_in_words(row)}."
 
 
 def flips_in_words(row: DenseRow) -> str:
@@ -129,24 +129,24 @@ def lead(certainty: DenseCertainty) -> str:
     if not rows:
         return NONE.format(kind)
     flips = float(certainty.undecided.mean())
-    there = f"There {'is' if rows == 1 else 'are'} {counted(rows, kind)}"
+    rows_text = f"There {'is' if rows == 1 else 'are'} {counted(rows, kind)}"
     if flips == 0:
-        return f"{there}; no {certainty.position_name} is a coin flip."
-    said = f"{there}; {share_in_words(flips)} % of the {certainty.position_name}s are coin flips"
+        return f"{rows_text}; no {certainty.position_name} is a coin flip."
+    text = f"{rows_text}; {share_in_words(flips)} % of the {certainty.position_name}s are coin flips"
     if rows == 1:
-        return f"{said}."
+        return f"{text}."
     most = int(np.argmax(certainty.undecided))
-    return f"{said}, at most {share_in_words(float(certainty.undecided[most]))} % in one {kind}."
+    return f"{text}, at most {share_in_words(float(certainty.undecided[most]))} % in one {kind}."
 
 
 def lines(certainty: DenseCertainty, count: int | None) -> Lines:
     """All rows in their order, or at most so many that are the most doubtful."""
-    found = []
+    entries = []
     for position in range(len(certainty)) if count is None else certainty.most_undecided(count).tolist():
         row = certainty[position]
-        found.append(Line(row.row, row.id, row.called, str(row), _truth(certainty, position)))
-    some = "All" if count is None else f"The {len(found)} most doubtful"
-    return Lines(f"{some} {certainty.kind}s", tuple(found))
+        entries.append(Line(row.row, row.id, row.called, str(row), _truth(certainty, position)))
+    some = "All" if count is None else f"The {len(entries)} most doubtful"
+    return Lines(f"{some} {certainty.kind}s", tuple(entries))
 
 
 def _truth(certainty: DenseCertainty, position: int) -> str | None:
@@ -161,12 +161,12 @@ def summary(certainty: DenseCertainty) -> str:
     if not len(certainty):
         return lead(certainty)
     settled, known = float(1 - certainty.unsettled.mean()), certainty.unsettled.min() < 1
-    said = nothing_drawn(certainty.method, certainty.passes) if known else ""
-    said = said or (
+    settled_text = nothing_drawn(certainty.method, certainty.passes) if known else ""
+    settled_text = settled_text or (
         f"On average {int(np.mean(certainty.passes)):,} passes settle the verdict of {rate(settled)} of the "
         f"{certainty.position_name}s."
     )
-    text = f"{lead(certainty)} {said}"
+    text = f"{lead(certainty)} {settled_text}"
     if certainty.truth is not None:
         right, count = np.sum([_right(certainty, at) for at in range(len(certainty))], axis=0).tolist()
         if count:
@@ -176,5 +176,7 @@ def summary(certainty: DenseCertainty) -> str:
 
 def _right(certainty: DenseCertainty, position: int) -> tuple[int, int]:
     truth = np.asarray(certainty.truth[position])  # type: ignore[index]
-    known = truth >= 0
-    return int(np.sum(np.asarray(certainty.label[position])[known] == truth[known])), int(np.sum(known))
+    is_known = truth >= 0
+    return int(np.sum(np.asarray(certainty.label[position])[is_known] == truth[is_known])), int(
+        np.sum(is_known)
+    )

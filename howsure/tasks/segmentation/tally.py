@@ -87,8 +87,8 @@ class PassCounts:
         total, start = np.zeros((2, 1, sizes.shape[1])), 0
         for number, (unit, common) in enumerate(zip(self.units, self.common, strict=True)):
             before = slice(start - common.shape[1], start)
-            both = unit[:, None] + sizes[before]
-            dice = 2 * common / np.maximum(both, 1), both > 0
+            sum_of_sizes = unit[:, None] + sizes[before]
+            dice = 2 * common / np.maximum(sum_of_sizes, 1), sum_of_sizes > 0
             for of_groups, of_all, values in zip(sums, total, dice, strict=True):
                 of_groups[number] += values.sum(axis=(0, 1))
                 np.add.at(of_groups, group[before], values.sum(axis=0))
@@ -116,9 +116,9 @@ class PassCounts:
         mean = shares.mean(axis=0)
         error = nothing = np.zeros_like(mean)
         if self.all_there or self.passes == 1:
-            found = exact(shares, shares)
+            columns = exact(shares, shares)
             if self.passes == 1:
-                found = {name: np.full_like(each, np.nan) for name, each in found.items()}
+                columns = {name: np.full_like(column, np.nan) for name, column in columns.items()}
         else:
             groups = np.array([unit.mean(axis=0) for unit in self.units]) / count
             sizes = np.array([len(unit) for unit in self.units])[:, None]
@@ -126,16 +126,16 @@ class PassCounts:
             within = self.passes * shares.var(axis=0)[0] - between
             of_groups = Units(len(groups), self.passes, mean[0], between, within, nothing, self.pairs)
             squared, count = seen(of_groups)
-            found = sampled(shares, shares)
+            columns = sampled(shares, shares)
             # Balanced passes lie farther apart than independent ones, so their number is the divisor.
-            spread, alone = np.sqrt(shares.var(axis=0) + np.nan_to_num(squared)), found["spread"]
+            spread, alone = np.sqrt(shares.var(axis=0) + np.nan_to_num(squared)), columns["spread"]
             wider = np.where(alone > 0, spread / np.where(alone > 0, alone, 1.0), 1.0)
-            found |= {"spread": spread, "spread_error": found["spread_error"] * wider}
+            columns |= {"spread": spread, "spread_error": columns["spread_error"] * wider}
             error = np.maximum(np.sqrt(squared)[None] * widening(count), ERROR_FLOOR)
-        overlap, overlap_error = (each[None] for each in self.overlap)
-        told = {f"share_{name}": found[name] for name in ("spread", "spread_error", "quantiles")}
-        shown = {"share": mean, "share_error": error, **told}
-        return {**shown, "overlap": overlap, "overlap_error": overlap_error}
+        overlap, overlap_error = (column[None] for column in self.overlap)
+        of_shares = {f"share_{name}": columns[name] for name in ("spread", "spread_error", "quantiles")}
+        columns_of_shares = {"share": mean, "share_error": error, **of_shares}
+        return {**columns_of_shares, "overlap": overlap, "overlap_error": overlap_error}
 
 
 class PassesTally(Tally):
@@ -150,13 +150,15 @@ class PassesTally(Tally):
         all_there: True if the passes are the members of an ensemble, so that nothing is left to sample.
     """
 
-    def __init__(self, classes: int, there: Booleans, *, all_there: bool = False) -> None:
+    def __init__(self, classes: int, counts: Booleans, *, all_there: bool = False) -> None:
         self._classes, self._all_there = classes, all_there
-        self._places = [slice(None) if each.all() else np.flatnonzero(each) for each in there]
-        self._units: list[list[Integers]] = [[] for _ in there]
-        self._common: list[list[Integers]] = [[] for _ in there]
+        self._places = [
+            slice(None) if row_counts.all() else np.flatnonzero(row_counts) for row_counts in counts
+        ]
+        self._units: list[list[Integers]] = [[] for _ in counts]
+        self._common: list[list[Integers]] = [[] for _ in counts]
         self._precision: type[np.unsignedinteger[Any]] = np.uint8 if classes <= 1 << 8 else np.uint16
-        self._before = [np.empty((0, each.sum()), self._precision) for each in there]
+        self._before = [np.empty((0, row_counts.sum()), self._precision) for row_counts in counts]
 
     def add(self, values: Floats, mean: Floats, rows: Integers) -> None:
         """Count the passes (B, n, *P, K) of one unit, where positions count."""
@@ -167,23 +169,23 @@ class PassesTally(Tally):
             self._units[row].append(_counts(maps, self._classes))
             before = self._before[row]
             self._common[row].append(_common(maps, before, self._classes))
-            kept = np.concatenate([before, maps])
-            self._before[row] = kept if self._all_there else kept[-COMPARED:]
+            maps_before = np.concatenate([before, maps])
+            self._before[row] = maps_before if self._all_there else maps_before[-COMPARED:]
 
     def told(self, estimates: Estimates) -> Estimates:
         """The estimates with `of_rows` (N,): the `PassCounts` of each row."""
-        found = np.empty(len(self._units), dtype=object)
+        of_rows = np.empty(len(self._units), dtype=object)
         for row, (units, common) in enumerate(zip(self._units, self._common, strict=True)):
             positions = self._before[row].shape[1]
-            found[row] = PassCounts(tuple(units), tuple(common), positions, self.pairs, self._all_there)
-        return replace(estimates, of_rows=found)
+            of_rows[row] = PassCounts(tuple(units), tuple(common), positions, self.pairs, self._all_there)
+        return replace(estimates, of_rows=of_rows)
 
 
 def columns_of(rows: Sequence[PassCounts], classes: int) -> dict[str, Any]:
     """Columns (N, K, …) of N rows; see `PassCounts.columns`."""
     none = PassCounts((np.ones((1, classes), int),), (np.ones((1, 0, classes), int),), 1)
-    found = [each.columns for each in rows] or [none.columns]
-    return {name: np.concatenate([row[name] for row in found])[: len(rows)] for name in found[0]}
+    of_rows = [row.columns for row in rows] or [none.columns]
+    return {name: np.concatenate([row[name] for row in of_rows])[: len(rows)] for name in of_rows[0]}
 
 
 def _counts(maps: NDArray[np.unsignedinteger[Any]], classes: int) -> Integers:
@@ -200,8 +202,8 @@ def _common(
     """
     differ = (maps != maps[0]).any(axis=0) | (before != maps[0]).any(axis=0)
     alike = np.bincount(maps[0, ~differ], minlength=classes)
-    found = np.broadcast_to(alike, (len(maps), len(before), classes)).copy()
+    common = np.broadcast_to(alike, (len(maps), len(before), classes)).copy()
     for k in range(classes):
-        here, there = ((each[:, differ] == k).astype(np.float32) for each in (maps, before))
-        found[..., k] += np.rint(here @ there.T).astype(np.int64)  # up to 2²⁴ are counted exactly
-    return found
+        here, has_class_before = ((labels[:, differ] == k).astype(np.float32) for labels in (maps, before))
+        common[..., k] += np.rint(here @ has_class_before.T).astype(np.int64)  # up to 2²⁴ are counted exactly
+    return common

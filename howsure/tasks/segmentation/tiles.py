@@ -54,7 +54,7 @@ class Tiling:
     @property
     def tiles(self) -> list[tuple[Area, Area, Area]]:
         """Areas in the row, inner parts in the tile, inner parts in the row."""
-        axes, found = [], []
+        axes, areas = [], []
         for whole, tile in zip(self.whole, self.tile, strict=True):
             starts = [*range(0, whole - tile, tile - self.overlap), whole - tile]  # the last ends the row
             middle = [(start + tile + after) // 2 for start, after in itertools.pairwise(starts)]
@@ -63,8 +63,8 @@ class Tiling:
             ends = [start + side for (start, _, _), side in zip(parts, self.tile, strict=True)]
             area = tuple(slice(part[0], end) for part, end in zip(parts, ends, strict=True))
             inside = tuple(slice(low - start, high - start) for start, low, high in parts)
-            found.append((area, inside, tuple(slice(low, high) for _, low, high in parts)))
-        return found
+            areas.append((area, inside, tuple(slice(low, high) for _, low, high in parts)))
+        return areas
 
 
 @dataclass(frozen=True)
@@ -85,8 +85,8 @@ class _InTiles(Positions):
     def tally(self, rows: int, *, all_there: bool = False) -> PassesTally:
         """The shares of each network over the inner parts of tiles."""
         inside = np.zeros((rows, *self.positions), dtype=bool)
-        for each, area in zip(inside, self.inner, strict=True):
-            each[area] = True
+        for row_mask, area in zip(inside, self.inner, strict=True):
+            row_mask[area] = True
         return PassesTally(self.width, inside & self._there(rows), all_there=all_there)
 
 
@@ -114,12 +114,14 @@ class _TileRows:
     def changed(self, change: Callable[[Any], Any] | None) -> _TileRows:
         """The same tiles after one more change of rows."""
         before = self._change
-        both = change if before is None else lambda tiles: tiles if change is None else change(before(tiles))
-        return _TileRows(self._x, self._areas, self._dtype, both)
+        both_changes = (
+            change if before is None else lambda tiles: tiles if change is None else change(before(tiles))
+        )
+        return _TileRows(self._x, self._areas, self._dtype, both_changes)
 
 
 def tiled(
-    model: Any, given: Rows, method: Method, request: Request, progress: Progress
+    model: Any, rows: Rows, method: Method, request: Request, progress: Progress
 ) -> tuple[Job, Iterator[DenseCertainty]]:
     """The job of whole rows, and their results one by one, from tiles.
 
@@ -127,13 +129,13 @@ def tiled(
         InputError: The rows are no single array, or `tile` and `overlap` do not fit them.
         ModelError: The model has no class at each position of its input.
     """
-    x = given.x
+    x = rows.x
     tiling, areas = _cut(x, request)
     whole, tile, tiles = tiling.whole, tiling.tile, tiling.tiles
     try:
         job = prepare(
             model,
-            replace(given, x=_first(x, areas), labels=None, ids=None),
+            replace(rows, x=_first(x, areas), labels=None, ids=None),
             method,
             replace(request, tile=None, overlap=None, positions=None),
         )
@@ -146,7 +148,7 @@ def tiled(
             expected=f"a class at each of {' × '.join(map(str, tile))} positions of a tile",
             received=f"an output of shape (rows, {', '.join(map(str, job.model.info.output_shape))})",
         )
-    settings = {each.name: getattr(job.outcome, each.name) for each in fields(Positions)}
+    settings = {field.name: getattr(job.outcome, field.name) for field in fields(Positions)}
     counts = None if request.positions is None else given_counts(request.positions, (len(x), *whole))
     of_tiles_alone = [area for area, _, _ in tiles]
     settings["counts"] = None if counts is None else _TileRows(counts, of_tiles_alone, "bool")
@@ -192,9 +194,9 @@ def _on_tiles(job: Job, source: _TileRows, total: int, outcome: _InTiles) -> Job
 
     def again(method: Method, *, change: Callable[[Any], Any] | None = None, **others: Any) -> Job:
         other = job.again(method, **others)
-        settings = {each.name: getattr(other.outcome, each.name) for each in fields(Positions)}
-        kept = {name: getattr(outcome, name) for name in ("counts", "positions", "inner")}
-        return _on_tiles(other, source.changed(change), total, _InTiles(**settings | kept))
+        settings = {field.name: getattr(other.outcome, field.name) for field in fields(Positions)}
+        tile_settings = {name: getattr(outcome, name) for name in ("counts", "positions", "inner")}
+        return _on_tiles(other, source.changed(change), total, _InTiles(**settings | tile_settings))
 
     return replace(job, rows=[source], total=total, outcome=outcome, again=again)
 
@@ -222,9 +224,9 @@ def _results(
             for start in range(0, max(1, len(numbers)), size):
                 block = numbers[start : start + size]
                 of_block = Told(block, "image", settings, job.seed, None, version)
-                found = passes.draw(block, finished)
-                part = job.outcome.result(found, of_block)
-                counts.extend(found.of_rows)
+                estimates = passes.draw(block, finished)
+                part = job.outcome.result(estimates, of_block)
+                counts.extend(estimates.of_rows)
                 for number, (_, inside, place) in enumerate(tiles[start : start + len(part)]):
                     for name, array in part._maps.items():
                         if name not in maps:
@@ -251,8 +253,8 @@ def _axes_and_tile(
     Beside positions a row may have channels: on its first or last axis, like the classes if `class_axis` is
     given; else on the one that is unlike all others, or the shorter.
     """
-    one = isinstance(tile, (int, np.integer))
-    sides = (int(tile),) * max(1, len(shape) - 1) if one else tuple(int(side) for side in tile)
+    is_one_number = isinstance(tile, (int, np.integer))
+    sides = (int(tile),) * max(1, len(shape) - 1) if is_one_number else tuple(int(side) for side in tile)
     if len(shape) == len(sides):
         return tuple(range(len(shape))), sides
     if len(shape) != len(sides) + 1:

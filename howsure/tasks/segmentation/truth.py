@@ -32,14 +32,14 @@ def truth_map(labels: Any, shape: tuple[int, ...], names: Sequence[str], ignore:
     Raises:
         InputError: As `check_map`; or 0 and 255 alone: 255, which does not count, may be meant as a class.
     """
-    given, found = class_map(labels, shape, names), np.empty(shape, np.int16)
+    labels_map, numbers = class_map(labels, shape, names), np.empty(shape, np.int16)
     try:
-        for at in range(len(given)):
-            found[at] = check_map(given[at : at + 1], (1, *shape[1:]), names, ignore)[0]
+        for at in range(len(labels_map)):
+            numbers[at] = check_map(labels_map[at : at + 1], (1, *shape[1:]), names, ignore)[0]
     except InputError:  # which is told of all rows
-        return check_map(given, shape, names, ignore).astype(np.int16)
-    check_no_mask(given, names, ignore)
-    return found
+        return check_map(labels_map, shape, names, ignore).astype(np.int16)
+    check_no_mask(labels_map, names, ignore)
+    return numbers
 
 
 def class_map(labels: Any, shape: tuple[int, ...], names: Sequence[str]) -> Any:
@@ -49,27 +49,27 @@ def class_map(labels: Any, shape: tuple[int, ...], names: Sequence[str]) -> Any:
         InputError: Another shape.
     """
     check_unmasked(labels, "The labels")
-    given = as_array(labels, "The labels")
+    array = as_array(labels, "The labels")
     rows, *positions = shape
     alone = [tuple(positions)] if rows == 1 else []
-    if given.shape in (shape, (*shape, 1), (rows, 1, *positions), *alone):
-        return given.reshape(shape)
+    if array.shape in (shape, (*shape, 1), (rows, 1, *positions), *alone):
+        return array.reshape(shape)
     raise InputError(
         "The labels do not fit the positions",
         expected=f"one class number for each position, an array of shape {shape}",
-        received=f"an array of shape {given.shape}",
-        hint=_other_form(given, shape, len(names)),
+        received=f"an array of shape {array.shape}",
+        hint=_other_form(array, shape, len(names)),
     )
 
 
-def _other_form(given: Any, shape: tuple[int, ...], classes: int) -> str | None:
+def _other_form(labels: Any, shape: tuple[int, ...], classes: int) -> str | None:
     """The hint for labels of another shape that may be one-hot, or colours."""
     rows, *positions = shape
     for axis, hot in ((-1, (*shape, classes)), (1, (rows, classes, *positions))):
-        if given.shape == hot and given.size and given.max() <= 1:
+        if labels.shape == hot and labels.size and labels.max() <= 1:
             numbers = f"numpy.where(labels.any(axis={axis}), labels.argmax(axis={axis}), -1)"
             return f"If these are one-hot labels, take the class number: {numbers}"
-    if given.shape not in ((*shape, 3), (*shape, 4)):
+    if labels.shape not in ((*shape, 3), (*shape, 4)):
         return None
     return (
         "Replace each colour by the number of its class, with the colours in the order of the classes: "
@@ -78,12 +78,12 @@ def _other_form(given: Any, shape: tuple[int, ...], classes: int) -> str | None:
     )
 
 
-def check_no_mask(given: Any, names: Sequence[str], ignore: Ignore) -> None:
+def check_no_mask(labels: Any, names: Sequence[str], ignore: Ignore) -> None:
     """Raise an `InputError` where labels (N, *P) are 0 and 255 alone, as masks have them."""
-    if 255 in _several(ignore) or given.dtype.kind not in "iuf" or len(names) > 255:
+    if 255 in _several(ignore) or labels.dtype.kind not in "iuf" or len(names) > 255:
         return
     others = [1] if len(names) == 2 else range(1, len(names))
-    if any((row == 255).any() for row in given) and not any(np.isin(row, others).any() for row in given):
+    if any((row == 255).any() for row in labels) and not any(np.isin(row, others).any() for row in labels):
         raise InputError(
             "The labels are 0 and 255 alone, where 255 marks a position that does not count",
             expected=f"class numbers 0 to {len(names) - 1}",
@@ -119,22 +119,22 @@ def check_map(
     Raises:
         InputError: Another shape, or other values; the message names the rows.
     """
-    given = class_map(labels, shape, names)
-    if given.dtype == bool and len(names) != 2:
+    array = class_map(labels, shape, names)
+    if array.dtype == bool and len(names) != 2:
         raise InputError(
             "The labels are booleans", expected=f"class numbers from 0 to {len(names) - 1}", received="bool"
         )
-    if given.dtype.kind == "f" and np.isfinite(given).all() and np.array_equal(given, np.rint(given)):
-        given = given.astype(np.int64)
-    if _are_texts(given):
-        return _numbers_of(given, names, first)
-    if given.dtype.kind not in "iub":
+    if array.dtype.kind == "f" and np.isfinite(array).all() and np.array_equal(array, np.rint(array)):
+        array = array.astype(np.int64)
+    if _are_texts(array):
+        return _numbers_of(array, names, first)
+    if array.dtype.kind not in "iub":
         raise InputError(
             "The labels are neither class numbers nor names",
             expected=f"whole numbers from 0 to {len(names) - 1}, or −1 where a position does not count",
-            received=f"dtype {given.dtype}, for example {given.reshape(-1)[:3].tolist()}",
+            received=f"dtype {array.dtype}, for example {array.reshape(-1)[:3].tolist()}",
         )
-    numbers = given.astype(np.int64)
+    numbers = array.astype(np.int64)
     left_out = [IGNORED, -100, *([255] if len(names) <= 255 else []), *_several(ignore)]
     numbers = np.where(np.isin(numbers, left_out), IGNORED, numbers)
     wrong = (numbers >= len(names)) | (numbers < IGNORED)
@@ -148,24 +148,24 @@ def check_map(
     return numbers
 
 
-def _are_texts(given: Any) -> bool:
-    if given.dtype.kind == "O":
-        return given.size > 0 and all(isinstance(each, str) for each in given.flat)
-    return bool(given.dtype.kind in "UT")
+def _are_texts(array: Any) -> bool:
+    if array.dtype.kind == "O":
+        return array.size > 0 and all(isinstance(text, str) for text in array.flat)
+    return bool(array.dtype.kind in "UT")
 
 
-def _numbers_of(given: Any, names: Sequence[str], first: int) -> Integers:
-    numbers = np.full(given.shape, len(names), np.int64)
+def _numbers_of(labels: Any, names: Sequence[str], first: int) -> Integers:
+    numbers = np.full(labels.shape, len(names), np.int64)
     for number, name in enumerate(names):
-        numbers[given == name] = number
-    numbers[given == ""] = IGNORED
+        numbers[labels == name] = number
+    numbers[labels == ""] = IGNORED
     unknown = numbers == len(names)
     if unknown.any():
         rows = np.flatnonzero(unknown.reshape(len(unknown), -1).any(axis=1))
         raise InputError(
             f"Labels are no class names {in_rows(len(rows), (first + rows[:5]).tolist())}",
             expected=f"{quoted(names)}, or an empty text where a position does not count",
-            received=quoted([str(given[unknown][0])]),
+            received=quoted([str(labels[unknown][0])]),
         )
     return numbers
 
@@ -230,15 +230,15 @@ def truths_of(result: DenseCertainty, labels: Any) -> Iterator[Integers]:
         labels, ignore = labels.labels, labels.ignore
     check_given(result, labels)
     names, shape = result.class_names, (len(result), *result.positions)
-    given: Any = result.truth  # which may lie in a file
+    truth: Any = result.truth  # which may lie in a file
     if labels is not None:
-        given = class_map(aligned(labels, result), shape, names)
-    check_no_mask(given, names, ignore)
-    one = (1, *result.positions)
+        truth = class_map(aligned(labels, result), shape, names)
+    check_no_mask(truth, names, ignore)
+    shape_of_row = (1, *result.positions)
 
     def of_row(at: int) -> Integers:
-        found = check_map(given[at : at + 1], one, names, ignore, at)[0]
-        there = found if result.counts is None else np.where(result.counts[at], found, IGNORED)
-        return there.reshape(-1)
+        numbers = check_map(truth[at : at + 1], shape_of_row, names, ignore, at)[0]
+        counted_numbers = numbers if result.counts is None else np.where(result.counts[at], numbers, IGNORED)
+        return counted_numbers.reshape(-1)
 
     return map(of_row, range(len(result)))
